@@ -1,0 +1,147 @@
+//! A JSON configuration file with typed access, whose errors name the file and the field.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::{Error, Result, io};
+
+/// Longest configuration file that is read, in bytes.
+const MAX_CONFIG_BYTES: u64 = 64 << 20;
+
+/// The fields of `config.json` or of a file beside it.
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    path: PathBuf,
+    prefix: String,
+    fields: Map<String, Value>,
+}
+
+impl ModelConfig {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Json`] if it is not an object.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = io::read_to_string(path, MAX_CONFIG_BYTES)?;
+        let fields =
+            serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
+        Ok(Self::new(path, fields))
+    }
+
+    /// Fields that are already parsed; `path` is for messages.
+    #[must_use]
+    pub fn new(path: &Path, fields: Map<String, Value>) -> Self {
+        Self { path: path.to_owned(), prefix: String::new(), fields }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The raw value; JSON `null` counts as absent.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.fields.get(field).filter(|v| !v.is_null())
+    }
+
+    /// A nested object, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is something else than an object.
+    pub fn section(&self, field: &str) -> Result<Option<Self>> {
+        self.get(field)
+            .map(|v| {
+                v.as_object()
+                    .map(|o| Self { path: self.path.clone(), prefix: self.full(field) + ".", fields: o.clone() })
+                    .ok_or_else(|| self.wrong(field, "an object"))
+            })
+            .transpose()
+    }
+
+    /// All fields in file order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields.iter().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// An unsigned integer, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is not one.
+    pub fn u64(&self, field: &str) -> Result<Option<u64>> {
+        self.typed(field, "a non-negative integer", Value::as_u64)
+    }
+
+    /// A signed integer, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is not one.
+    pub fn i64(&self, field: &str) -> Result<Option<i64>> {
+        self.typed(field, "an integer", Value::as_i64)
+    }
+
+    /// A number, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is not one.
+    pub fn f64(&self, field: &str) -> Result<Option<f64>> {
+        self.typed(field, "a number", Value::as_f64)
+    }
+
+    /// A truth value, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is not one.
+    pub fn bool(&self, field: &str) -> Result<Option<bool>> {
+        self.typed(field, "true or false", Value::as_bool)
+    }
+
+    /// A text, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is not one.
+    pub fn str(&self, field: &str) -> Result<Option<&str>> {
+        self.get(field).map(|v| v.as_str().ok_or_else(|| self.wrong(field, "a string"))).transpose()
+    }
+
+    /// An integer that must be there and lie in `1..=max`.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is absent, not an integer or out of range.
+    pub fn size(&self, field: &str, max: u64) -> Result<u64> {
+        match self.u64(field)? {
+            Some(n) if (1..=max).contains(&n) => Ok(n),
+            _ => Err(self.wrong(field, &format!("an integer from 1 to {max}"))),
+        }
+    }
+
+    /// The error for a field whose value is not as expected.
+    #[must_use]
+    pub fn wrong(&self, field: &str, expected: &str) -> Error {
+        let found = self.get(field).map_or_else(|| "missing".to_owned(), shorten);
+        Error::Field {
+            path: self.path.clone(),
+            field: self.full(field),
+            found,
+            expected: expected.to_owned(),
+        }
+    }
+
+    fn full(&self, field: &str) -> String {
+        format!("{}{field}", self.prefix)
+    }
+
+    fn typed<T>(&self, field: &str, expected: &str, get: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {
+        self.get(field).map(|v| get(v).ok_or_else(|| self.wrong(field, expected))).transpose()
+    }
+}
+
+fn shorten(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}

@@ -1,0 +1,46 @@
+//! Files behind two small traits, with errors that name the path. The only module that touches `std::fs`.
+
+mod file;
+mod memory;
+
+pub use file::{FileSink, FileSource, available_space, read_to_string};
+
+use crate::Result;
+
+/// Bytes that can be read from any place by several threads at once.
+pub trait ByteSource: Sync + Send + std::fmt::Debug {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is nothing to read.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] if the range cannot be read whole.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+}
+
+/// A place of known size that can be written in any order by several threads at once.
+pub trait ByteSink: Sync + Send + std::fmt::Debug {
+    /// Sets the length in bytes; unwritten bytes are zero.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] if the system refuses.
+    fn set_len(&self, len: u64) -> Result<()>;
+
+    /// Writes all of `data` at `offset`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] if the system refuses.
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()>;
+
+    /// Returns when everything written is on the disk.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] if the system refuses.
+    fn sync(&self) -> Result<()>;
+}

@@ -1,0 +1,1 @@
+//! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.

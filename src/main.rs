@@ -1,0 +1,3 @@
+//! The `ggrun` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Writes tiny checkpoints for tests, with code of its own.
