@@ -1,1 +1,18 @@
-//! Being written.
+//! The GGUF file format: ordered metadata, tensor descriptors, shards. Not here: what a tensor's bytes mean.
+//!
+//! Source: the GGUF specification of ggml (`docs/gguf.md`), versions 2 and 3, little endian.
+
+mod header;
+mod input;
+pub mod keys;
+mod metadata;
+mod read;
+mod shards;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use header::{Header, TensorInfo};
+pub use metadata::Metadata;
+pub use shards::{open_all, shard_path};
+pub use value::{Array, Value};

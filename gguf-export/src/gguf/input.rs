@@ -1,0 +1,106 @@
+//! Reads a header in steps, never past the end of the file and never more than the cap.
+
+use std::path::Path;
+
+use super::header::malformed;
+use crate::io::ByteSource;
+use crate::{Error, Result};
+
+/// Longest header that is read, in bytes. The largest vocabularies take about 20 MB.
+const MAX_HEADER: u64 = 256 << 20;
+const STEP: u64 = 64 << 10;
+
+/// A cursor over the front of a file.
+pub(super) struct Input<'a> {
+    pub(super) path: &'a Path,
+    source: &'a dyn ByteSource,
+    /// Bytes of the file before the buffer's end.
+    loaded: u64,
+    end: u64,
+    buffer: Vec<u8>,
+    used: usize,
+    /// What is being read, for messages.
+    pub(super) place: String,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(path: &'a Path, source: &'a dyn ByteSource) -> Self {
+        let end = source.len().min(MAX_HEADER);
+        Self {
+            path,
+            source,
+            loaded: 0,
+            end,
+            buffer: Vec::new(),
+            used: 0,
+            place: "the first bytes".to_owned(),
+        }
+    }
+
+    /// Bytes read so far.
+    pub(super) fn position(&self) -> u64 {
+        self.loaded - (self.buffer.len() - self.used) as u64
+    }
+
+    /// Bytes that may still be read.
+    pub(super) fn remaining(&self) -> u64 {
+        self.end - self.position()
+    }
+
+    /// The next `n` bytes; nothing is allocated if the file has fewer.
+    pub(super) fn bytes(&mut self, n: u64) -> Result<&[u8]> {
+        if n > self.remaining() {
+            let left = self.remaining();
+            return Err(self.malformed(format!("{left} bytes left for {}", self.place), &format!("{n}")));
+        }
+        let n = usize::try_from(n).map_err(|_| self.malformed("a length past memory", "a smaller one"))?;
+        let held = self.buffer.len() - self.used;
+        if held < n {
+            self.buffer.drain(..self.used);
+            self.used = 0;
+            let more = STEP.max((n - held) as u64).min(self.end - self.loaded);
+            let more =
+                usize::try_from(more).map_err(|_| self.malformed("a length past memory", "a smaller one"))?;
+            self.buffer.resize(held + more, 0);
+            self.source.read_at(self.loaded, &mut self.buffer[held..])?;
+            self.loaded += more as u64;
+        }
+        self.used += n;
+        Ok(&self.buffer[self.used - n..self.used])
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.bytes(N as u64)?);
+        Ok(out)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// A text with its length in front.
+    pub(super) fn string(&mut self) -> Result<String> {
+        let n = self.u64()?;
+        let bytes = self.bytes(n)?.to_vec();
+        String::from_utf8(bytes)
+            .map_err(|e| self.malformed(format!("{} that is not UTF-8: {e}", self.place), "UTF-8"))
+    }
+
+    /// Refuses a count of things that take at least `each` bytes, if the file cannot hold them.
+    pub(super) fn count(&self, n: u64, each: u64, what: &str) -> Result<()> {
+        let room = self.remaining() / each;
+        if n > room {
+            return Err(self.malformed(format!("{n} {what}"), &format!("at most {room} in the bytes left")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn malformed(&self, found: impl Into<String>, expected: &str) -> Error {
+        malformed(self.path, found, expected)
+    }
+}
