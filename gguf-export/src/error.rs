@@ -133,6 +133,9 @@ pub enum Error {
         /// Bytes free.
         available: u64,
     },
+    /// The caller asked to stop before anything was written.
+    #[error("interrupted")]
+    Stopped,
     /// The caller asked to stop; what was written stays for the next run.
     #[error("interrupted; `{part}` holds what was written, the same command goes on from there", part = part.display())]
     Interrupted {

@@ -4,6 +4,13 @@
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Progress<'a> {
+    /// Tensors whose type depends on their values are about to be read.
+    Surveying {
+        /// Bytes that they would have in the GGUF.
+        bytes: u64,
+        /// How many there are.
+        tensors: usize,
+    },
     /// The work is known: bytes and tensors in all, and bytes already done by an earlier run.
     Planned {
         /// Bytes in all.

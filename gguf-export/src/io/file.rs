@@ -37,6 +37,16 @@ impl FileSource {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Length and time of the last change in nanoseconds since 1970: what tells that a file is not the same.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not tell.
+    pub fn stamp(&self) -> Result<(u64, u128)> {
+        let changed = self.file.metadata().and_then(|m| m.modified()).map_err(Error::io("examine", &self.path))?;
+        let since = changed.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        Ok((self.len, since))
+    }
 }
 
 impl ByteSource for FileSource {
@@ -72,10 +82,20 @@ impl FileSink {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// The path it was opened by.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Takes the file for this process alone until it is closed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if another process has it.
+    pub fn lock(&self) -> Result<()> {
+        self.file.try_lock().map_err(|e| {
+            let source = match e {
+                std::fs::TryLockError::WouldBlock => {
+                    std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing it")
+                }
+                std::fs::TryLockError::Error(e) => e,
+            };
+            Error::io("lock", &self.path)(source)
+        })
     }
 }
 
@@ -106,6 +126,58 @@ pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
     let mut text = String::new();
     source.file.take(max).read_to_string(&mut text).map_err(Error::io("read", path))?;
     Ok(text)
+}
+
+/// Gives a finished file its final name and returns when the folder knows it.
+///
+/// # Errors
+/// [`Error::Io`] if the system refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(Error::io("rename", from))?;
+    let dir = to.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
+}
+
+/// Removes a file if it is there.
+///
+/// # Errors
+/// [`Error::Io`] if the system refuses.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Appends a line to a file and returns when it is on the disk.
+///
+/// # Errors
+/// [`Error::Io`] if the system refuses.
+pub fn append(path: &Path, text: &str) -> Result<()> {
+    let mut file =
+        OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("create", path))?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(Error::io("write", path))?;
+    file.sync_data().map_err(Error::io("sync", path))
+}
+
+/// The path with every link resolved.
+///
+/// # Errors
+/// [`Error::Io`] if it is not there.
+pub fn canonicalize(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(Error::io("find", path))
+}
+
+/// Names of the entries of a folder that are valid Unicode, in no order.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be listed.
+pub fn list(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        names.extend(entry.map_err(Error::io("list", dir))?.file_name().into_string().ok());
+    }
+    Ok(names)
 }
 
 /// Bytes free for this user on the disk that holds `path`.

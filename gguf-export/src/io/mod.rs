@@ -3,7 +3,9 @@
 mod file;
 mod memory;
 
-pub use file::{FileSink, FileSource, available_space, read_to_string};
+pub use file::{
+    FileSink, FileSource, append, available_space, canonicalize, list, read_to_string, remove, rename,
+};
 
 use crate::Result;
 

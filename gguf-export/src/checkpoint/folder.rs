@@ -1,0 +1,162 @@
+//! Which files of a folder belong to the checkpoint, and that none of them leads out of it.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::{Error, Result, io};
+
+const INDEX: &str = "model.safetensors.index.json";
+/// Longest index that is read, in bytes; the real model's has about 20 MB.
+const MAX_INDEX_BYTES: u64 = 256 << 20;
+
+/// The shards of a checkpoint.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Paths, sorted.
+    pub(super) shards: Vec<PathBuf>,
+    /// What the index says: tensor, and index into `shards`. Empty without an index.
+    pub(super) weight_map: Vec<(String, usize)>,
+}
+
+/// Lists the shards by the index, or without one every safetensors file.
+pub(super) fn list(dir: &Path) -> Result<Listing> {
+    let listing = if dir.join(INDEX).exists() { by_index(dir)? } else { by_suffix(dir)? };
+    if listing.shards.is_empty() {
+        return Err(Error::MissingTensor {
+            path: dir.to_owned(),
+            tensor: "*.safetensors".to_owned(),
+            needed_by: "a checkpoint folder holds `model.safetensors` or numbered shards".to_owned(),
+        });
+    }
+    Ok(listing)
+}
+
+/// The path of a file of the folder, refused if it or a symbolic link in it leads elsewhere.
+///
+/// The Hugging Face cache keeps links in `snapshots/COMMIT` that point into `blobs` of the same repository;
+/// these are followed.
+pub(super) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
+    let outside = |found: String| Error::Malformed {
+        path: dir.join(name),
+        format: "checkpoint",
+        found,
+        expected: "a file of the checkpoint's own folder".to_owned(),
+    };
+    let mut parts = Path::new(name).components();
+    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+        return Err(outside("its name is a path".to_owned()));
+    }
+    let path = dir.join(name);
+    let real = io::canonicalize(&path)?;
+    let home = io::canonicalize(dir)?;
+    let blobs = home.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent).map(|r| r.join("blobs"));
+    if real.starts_with(&home) || blobs.is_some_and(|b| real.starts_with(b)) {
+        Ok(path)
+    } else {
+        Err(outside(format!("it is a link to `{}`", real.display())))
+    }
+}
+
+fn by_index(dir: &Path) -> Result<Listing> {
+    let path = inside(dir, INDEX)?;
+    let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;
+    let json = |source| Error::Json { path: path.clone(), source };
+    let Index { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
+    let mut names: Vec<&str> = pairs.iter().map(|(_, file)| file.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut shards = Vec::new();
+    for name in &names {
+        shards.push(inside(dir, name).map_err(|e| match e {
+            Error::Io { path: shard, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Error::Malformed {
+                    path: path.clone(),
+                    format: "index",
+                    found: format!("it names `{}`, which is not there", shard.display()),
+                    expected: "every shard in the folder; download it".to_owned(),
+                }
+            }
+            e => e,
+        })?);
+    }
+    let weight_map = pairs
+        .iter()
+        .map(|(tensor, file)| (tensor.clone(), names.binary_search(&file.as_str()).unwrap_or_default()))
+        .collect();
+    Ok(Listing { shards, weight_map })
+}
+
+fn by_suffix(dir: &Path) -> Result<Listing> {
+    let mut names: Vec<String> =
+        io::list(dir)?.into_iter().filter(|n| n.ends_with(".safetensors") && !n.starts_with('.')).collect();
+    names.sort_unstable();
+    for name in &names {
+        if let Some((stem, count)) = numbered(name) {
+            for n in 1..=count {
+                let wanted = format!("{stem}-{n:05}-of-{count:05}.safetensors");
+                if !names.contains(&wanted) {
+                    return Err(Error::MissingTensor {
+                        path: dir.to_owned(),
+                        tensor: wanted,
+                        needed_by: format!("`{name}` says that there are {count} shards"),
+                    });
+                }
+            }
+        }
+    }
+    let shards = names.iter().map(|n| inside(dir, n)).collect::<Result<_>>()?;
+    Ok(Listing { shards, weight_map: Vec::new() })
+}
+
+/// `model-00002-of-00009.safetensors` gives `model` and 9.
+fn numbered(name: &str) -> Option<(&str, u32)> {
+    let (rest, count) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;
+    let (stem, number) = rest.rsplit_once('-')?;
+    let five = |s: &str| s.len() == 5 && s.bytes().all(|b| b.is_ascii_digit());
+    (five(number) && five(count)).then(|| Some((stem, count.parse().ok()?))).flatten()
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: Pairs,
+}
+
+/// Name and file in file order; a map of this size would cost more than it is worth.
+struct Pairs(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of file names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shard_names_tell_their_number() {
+        assert_eq!(numbered("model-00002-of-00009.safetensors"), Some(("model", 9)));
+        assert_eq!(numbered("model.safetensors"), None);
+        assert_eq!(numbered("model-2-of-9.safetensors"), None);
+    }
+}
