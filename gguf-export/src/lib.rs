@@ -9,6 +9,7 @@ pub mod ggml;
 pub mod gguf;
 pub mod io;
 pub mod progress;
+pub mod quant;
 pub mod vocab;
 
 pub use error::{Error, Result, TensorRef};

@@ -1,0 +1,134 @@
+//! Float encodings: FP8 with scales per tensor, row, group or block; MX and NV formats.
+
+use super::resolve::Request;
+use super::{Coding, Element, Fp8, Fp8Format, Global, Micro, MicroScale};
+use crate::Result;
+use crate::checkpoint::{Dtype, TensorId};
+
+/// FP8 codes; the shape of the scale tells what shares one.
+pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
+    let (rows, columns) = (request.rows, request.columns);
+    let info = request.info(codes);
+    if info.shape.last() != Some(&columns) || info.shape.iter().product::<u64>() != rows * columns {
+        return Err(request.wrong(
+            codes,
+            format!("its shape is {:?}", info.shape),
+            format!("{rows} rows of {columns} by the model's configuration"),
+        ));
+    }
+    if let Some(zero) = request.find(".weight_zp") {
+        return Err(request.wrong(zero, "it shifts an FP8 weight", "a weight without zero points"));
+    }
+    // Fused experts are parameters without `.weight`; their scales hang on the bare name.
+    let names = [".weight_scale_inv", ".weight_scale", "_scale_inv", "_scale"];
+    let Some(scale) = names.iter().find_map(|s| request.find(s)) else {
+        return Err(request.missing(".weight_scale"));
+    };
+    let shape = request.info(scale).shape.clone();
+    if matches!(request.info(scale).dtype, Dtype::U8 | Dtype::F8E8M0) {
+        return micro_fp8(request, codes, scale, &shape);
+    }
+    let format = if info.dtype == Dtype::F8E4M3 { Fp8Format::E4M3 } else { Fp8Format::E5M2 };
+    let Some(block) = block(request, &shape) else {
+        return Err(request.wrong(
+            scale,
+            format!("its shape is {shape:?}"),
+            format!("one scale a tensor, row, group or block of {rows} rows of {columns}"),
+        ));
+    };
+    Ok(Coding::Fp8(Fp8 { codes, format, scale: (scale, request.float(scale)?), block }))
+}
+
+/// Rows and columns that share a scale of the given shape.
+fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
+    let (rows, columns) = (request.rows, request.columns);
+    let count: u64 = shape.iter().product();
+    if count == 1 {
+        return Some((rows, columns));
+    }
+    if let (Some((r, c)), true) = (request.config.weight_block, shape.len() >= 2) {
+        // Experts stacked in one tensor: whole blocks each, so that flattened rows keep the grid.
+        let (lines, across) = (count / shape[shape.len() - 1].max(1), shape[shape.len() - 1]);
+        let whole = shape.len() == 2 || (rows / shape[0].max(1)).is_multiple_of(r);
+        if whole && lines == rows.div_ceil(r) && across == columns.div_ceil(c) {
+            return Some((r, c));
+        }
+    }
+    if count == rows && (shape.len() == 1 || shape.last() == Some(&1)) {
+        return Some((1, columns));
+    }
+    let groups = count / rows.max(1);
+    let (scheme, _) = request.config.scheme(request.module);
+    let stated = scheme.group.and_then(|g| u64::try_from(g).ok()).filter(|&g| g > 0);
+    let width = stated.filter(|g| columns.div_ceil(*g) == groups).or_else(|| columns.checked_div(groups))?;
+    (count == groups * rows && groups == columns.div_ceil(width)).then_some((1, width))
+}
+
+fn micro_fp8(request: &Request<'_>, codes: TensorId, scales: TensorId, shape: &[u64]) -> Result<Coding> {
+    const GROUP: u64 = 32;
+    let (rows, columns) = (request.rows, request.columns);
+    if shape.last() != Some(&columns.div_ceil(GROUP))
+        || shape.iter().product::<u64>() != rows * columns.div_ceil(GROUP)
+    {
+        let expected = format!("[{rows}, {}], one scale for {GROUP} columns", columns.div_ceil(GROUP));
+        return Err(request.wrong(scales, format!("its shape is {shape:?}"), expected));
+    }
+    if request.info(codes).dtype != Dtype::F8E4M3 {
+        return Err(request.wrong(codes, format!("its type is {}", request.info(codes).dtype), "F8_E4M3"));
+    }
+    Ok(Coding::Micro(Micro {
+        codes,
+        element: Element::Fp8,
+        scales,
+        scale: MicroScale::E8M0,
+        group: GROUP,
+        global: Global::None,
+    }))
+}
+
+/// Four-bit elements two a byte; the scale's type and number tell MXFP4, MXINT4 and the NV formats apart.
+pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
+    let (rows, columns) = (request.rows, request.columns);
+    if !columns.is_multiple_of(2) {
+        return Err(request.wrong(codes, format!("rows of {columns} elements"), "an even number"));
+    }
+    request.expect(codes, Dtype::U8, &[rows, columns / 2], "(two elements a byte)")?;
+    let scales = request.need(".weight_scale")?;
+    let info = request.info(scales);
+    let groups = info.shape.last().copied().unwrap_or(0);
+    let group = columns.checked_div(groups).unwrap_or(0);
+    let (scheme, _) = request.config.scheme(request.module);
+    let kind = scheme.data_type.as_deref().unwrap_or("");
+    let int = kind.contains("mx_int") || kind.contains("mxint");
+    let (element, scale, global) = match (info.dtype, group) {
+        (Dtype::U8 | Dtype::F8E8M0, 32) if int => (Element::Int4, MicroScale::E8M0, Global::None),
+        (Dtype::U8 | Dtype::F8E8M0, 32) => (Element::Fp4, MicroScale::E8M0, Global::None),
+        (Dtype::U8, 16) => (Element::Fp4, MicroScale::E5M3, Global::None),
+        (Dtype::F8E4M3, 16) => (Element::Fp4, MicroScale::E4M3, global(request)?),
+        (dtype, _) => {
+            return Err(request.wrong(
+                scales,
+                format!("it is {dtype} {:?}", info.shape),
+                format!("U8 [{rows}, {}] or [{rows}, {}], or F8_E4M3 of the latter", columns / 32, columns / 16),
+            ));
+        }
+    };
+    request.expect(scales, info.dtype, &[rows, columns.div_ceil(group)], "(one scale a group)")?;
+    Ok(Coding::Micro(Micro { codes, element, scales, scale, group, global }))
+}
+
+fn global(request: &Request<'_>) -> Result<Global> {
+    let (id, global) = match request.find(".weight_scale_2") {
+        Some(id) => (id, Global::Multiply(id)),
+        None => {
+            let id = request.need(".weight_global_scale")?;
+            (id, Global::Divide(id))
+        }
+    };
+    let info = request.info(id);
+    if info.dtype == Dtype::F32 && info.shape.iter().product::<u64>() == 1 {
+        Ok(global)
+    } else {
+        Err(request.wrong(id, format!("it is {} {:?}", info.dtype, info.shape), "F32 [1]"))
+    }
+}

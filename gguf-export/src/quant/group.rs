@@ -1,0 +1,34 @@
+//! Groups of columns that share a scale: how many, how wide.
+
+use super::resolve::Request;
+use crate::Result;
+use crate::checkpoint::TensorId;
+
+/// Columns of a group, given the number of groups that the scales have. `declared` is the configuration's
+/// figure: -1 and 0 mean a whole row.
+pub(super) fn width(
+    request: &Request<'_>,
+    scales: TensorId,
+    groups: u64,
+    declared: Option<i64>,
+    binding: bool,
+) -> Result<u64> {
+    let columns = request.columns;
+    let whole = |n: i64| if n <= 0 { columns } else { n.unsigned_abs() };
+    if let Some(width) = declared.map(whole) {
+        if columns.div_ceil(width) == groups {
+            return Ok(width);
+        }
+        if binding {
+            return Err(request.wrong(
+                scales,
+                format!("it has {groups} groups"),
+                format!("{} ({columns} columns, group size {width})", columns.div_ceil(width)),
+            ));
+        }
+    }
+    if groups > 0 && columns.is_multiple_of(groups) {
+        return Ok(columns / groups);
+    }
+    Err(request.wrong(scales, format!("it has {groups} groups"), format!("a divisor of {columns} columns")))
+}

@@ -1,0 +1,224 @@
+//! Integer encodings: GPTQ and AWQ packing, compressed-tensors' packed and plain integers.
+
+use super::group;
+use super::resolve::Request;
+use super::{Coding, Int, Method, Packing, ScaleOrder, Scales, Zero, ZeroRule};
+use crate::checkpoint::{Dtype, TensorId};
+use crate::Result;
+
+const WIDTHS: std::ops::RangeInclusive<u64> = 2..=8;
+
+/// `qweight`, `scales` and perhaps `qzeros`, `g_idx`: GPTQ or AWQ packing, told apart by the columns.
+pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
+    let scales = request.need(".scales")?;
+    let (info, scale) = (request.info(codes), request.info(scales));
+    let &[first, second] = info.shape.as_slice() else {
+        return Err(request.wrong(codes, format!("its shape is {:?}", info.shape), "two dimensions"));
+    };
+    if info.dtype != Dtype::I32 {
+        return Err(request.wrong(codes, format!("its type is {}", info.dtype), "I32 words"));
+    }
+    let &[groups, outputs] = scale.shape.as_slice() else {
+        return Err(request.wrong(scales, format!("its shape is {:?}", scale.shape), "[groups, rows]"));
+    };
+    if outputs != request.rows {
+        return Err(request.wrong(
+            scales,
+            format!("it has {outputs} columns"),
+            format!("{}, one for each output", request.rows),
+        ));
+    }
+    let dtype = request.float(scales)?;
+    let scales = Scales { tensor: scales, dtype, order: ScaleOrder::GroupMajor };
+    if second == outputs {
+        gptq(request, codes, first, scales, groups)
+    } else {
+        awq(request, codes, [first, second], scales, groups)
+    }
+}
+
+fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, groups: u64) -> Result<Coding> {
+    let (scheme, binding) = request.config.scheme(request.module);
+    let group = group::width(request, scales.tensor, groups, scheme.group, binding && !wide(scheme.bits))?;
+    // The packer for round-to-nearest tensors pads the columns to whole groups.
+    let fits = |bits: &u64| {
+        words == (request.columns * bits).div_ceil(32) || words == (groups * group * bits).div_ceil(32)
+    };
+    let zeros = request.find(".qzeros");
+    let fits_zeros = |bits: &u64| {
+        zeros.is_none_or(|z| request.info(z).shape == [groups, (request.rows * bits).div_ceil(32)])
+    };
+    let Some(bits) = WIDTHS.filter(fits).find(fits_zeros) else {
+        let zeros = zeros.map_or_else(String::new, |z| format!(" and its zero points {:?}", request.info(z).shape));
+        return Err(request.wrong(
+            codes,
+            format!("its shape is {:?}{zeros}", request.info(codes).shape),
+            format!("words of 2 to 8 bits for {} rows of {} columns", request.rows, request.columns),
+        ));
+    };
+    agree(request, codes, bits, scheme.bits, binding)?;
+    let rule = if request.config.minus_one { ZeroRule::MinusOne } else { ZeroRule::Direct };
+    let zero = zero(request, zeros, scheme.sym, rule, codes)?;
+    let g_idx = order(request, ".g_idx", group)?;
+    Ok(Coding::Int(Int { bits: bits as u32, codes, packing: Packing::Gptq, scales, group, groups, zero, g_idx }))
+}
+
+fn awq(
+    request: &Request<'_>,
+    codes: TensorId,
+    [inputs, words]: [u64; 2],
+    scales: Scales,
+    groups: u64,
+) -> Result<Coding> {
+    let (scheme, binding) = request.config.scheme(request.module);
+    let bits = WIDTHS.clone().find(|b| words * 32 == request.rows * b);
+    let Some(bits) = bits.filter(|_| inputs == request.columns) else {
+        return Err(request.wrong(
+            codes,
+            format!("its shape is {:?}", request.info(codes).shape),
+            format!(
+                "GPTQ words [{} * bits / 32, {}] or AWQ words [{}, {} * bits / 32]",
+                request.columns, request.rows, request.columns, request.rows
+            ),
+        ));
+    };
+    agree(request, codes, bits, scheme.bits, binding)?;
+    let group = group::width(request, scales.tensor, groups, scheme.group, binding && !wide(scheme.bits))?;
+    let zeros = request.find(".qzeros");
+    if let Some(z) = zeros {
+        request.expect(z, Dtype::I32, &[groups, words], "(packed as the codes are)")?;
+    }
+    let zero = zero(request, zeros, scheme.sym, ZeroRule::Awq, codes)?;
+    let packing = Packing::Awq;
+    Ok(Coding::Int(Int { bits: bits as u32, codes, packing, scales, group, groups, zero, g_idx: None }))
+}
+
+/// compressed-tensors `pack-quantized`: `weight_packed`, `weight_scale`, `weight_shape`.
+pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
+    let (rows, columns) = (request.rows, request.columns);
+    let (scheme, binding) = request.config.scheme(request.module);
+    let scales = request.need(".weight_scale")?;
+    let (info, scale) = (request.info(codes), request.info(scales));
+    let (&[r, words], &[scale_rows, groups]) = (info.shape.as_slice(), scale.shape.as_slice()) else {
+        return Err(request.wrong(codes, format!("its shape is {:?}", info.shape), "two dimensions"));
+    };
+    if r != rows || scale_rows != rows {
+        return Err(request.wrong(codes, format!("it has {r} rows, its scales {scale_rows}"), format!("{rows}")));
+    }
+    let dense = |bits: u64| words == (columns * bits).div_ceil(32);
+    let sparse = |bits: u64| words == columns.div_ceil(32 / bits);
+    let stated = scheme.bits.filter(|b| WIDTHS.contains(b) && (dense(*b) || sparse(*b)));
+    let Some(bits) = stated.or_else(|| if binding { None } else { WIDTHS.clone().find(|b| dense(*b)) }) else {
+        return Err(request.wrong(
+            codes,
+            format!("its shape is {:?}", info.shape),
+            format!("{columns} columns of {} bits", scheme.bits.map_or("2 to 8".to_owned(), |b| b.to_string())),
+        ));
+    };
+    let per_word = (!dense(bits)).then_some(32 / bits as u32);
+    let group = group::width(request, scales, groups, scheme.group, binding)?;
+    let zeros = request.find(".weight_zero_point");
+    let zero = match zeros {
+        Some(z) if request.info(z).dtype == Dtype::I8 => {
+            request.expect(z, Dtype::I8, &[rows, groups], "(one zero point a group)")?;
+            Zero::Stored { tensor: z, rule: ZeroRule::Bytes }
+        }
+        Some(z) => {
+            let down = [(rows * bits).div_ceil(32), rows.div_ceil(32 / bits)];
+            let found = &request.info(z).shape;
+            let lines = down.into_iter().find(|&n| found.as_slice() == [n, groups]);
+            let Some(lines) = lines.filter(|_| request.info(z).dtype == Dtype::I32) else {
+                request.expect(z, Dtype::I32, &[down[0], groups], "(packed down the rows)")?;
+                return Err(request.wrong(z, "its shape is odd", "zero points packed down the rows"));
+            };
+            let per_word = (lines != down[0]).then_some(32 / bits as u32);
+            Zero::Stored { tensor: z, rule: ZeroRule::DownRows { per_word } }
+        }
+        None if scheme.sym == Some(false) => {
+            request.need(".weight_zero_point")?;
+            Zero::Middle { stored: None }
+        }
+        None => Zero::Middle { stored: None },
+    };
+    let g_idx = order(request, ".weight_g_idx", group)?;
+    let scales = Scales { tensor: scales, dtype: request.float(scales)?, order: ScaleOrder::RowMajor };
+    let packing = Packing::RowMajor { per_word };
+    Ok(Coding::Int(Int { bits: bits as u32, codes, packing, scales, group, groups, zero, g_idx }))
+}
+
+/// compressed-tensors `int-quantized`: signed bytes with a scale a row or a tensor.
+pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
+    let (rows, columns) = (request.rows, request.columns);
+    request.expect(codes, Dtype::I8, &[rows, columns], "by the model's configuration")?;
+    let scales = request.need(".weight_scale")?;
+    let shape = &request.info(scales).shape;
+    let count: u64 = shape.iter().product();
+    if count != rows && count != 1 && !(shape.len() == 2 && shape[0] == rows) {
+        return Err(request.wrong(scales, format!("its shape is {shape:?}"), format!("[{rows}, 1] or [1]")));
+    }
+    // A scale for the whole tensor is spread over the rows when it is read.
+    let groups = (count / rows).max(1);
+    let (scheme, binding) = request.config.scheme(request.module);
+    let group = group::width(request, scales, groups, scheme.group, binding)?;
+    let zero = match request.find(".weight_zero_point") {
+        Some(tensor) => {
+            let info = request.info(tensor);
+            if info.dtype != Dtype::I8 || info.shape.iter().product::<u64>() != count {
+                request.expect(tensor, Dtype::I8, shape, "(one zero point a scale)")?;
+            }
+            Zero::Stored { tensor, rule: ZeroRule::Bytes }
+        }
+        None => Zero::Middle { stored: None },
+    };
+    let scales = Scales { tensor: scales, dtype: request.float(scales)?, order: ScaleOrder::RowMajor };
+    let packing = Packing::Bytes;
+    Ok(Coding::Int(Int { bits: 8, codes, packing, scales, group, groups, zero, g_idx: None }))
+}
+
+/// The tensor that gives each column its group, unless it says what is so without it: `column / group`. All
+/// zeros are what some writers leave where columns keep their order.
+fn order(request: &Request<'_>, suffix: &str, group: u64) -> Result<Option<TensorId>> {
+    let Some(id) = request.find(suffix) else { return Ok(None) };
+    request.expect(id, Dtype::I32, &[request.columns], "(a group for each column)")?;
+    let mut bytes = Vec::new();
+    request.checkpoint.read_all(id, &mut bytes)?;
+    let stored = || bytes.as_chunks::<4>().0.iter().map(|b| u64::from(u32::from_le_bytes(*b)));
+    let trivial = stored().zip(0..).all(|(g, column)| g == column / group) || stored().all(|g| g == 0);
+    Ok((!trivial).then_some(id))
+}
+
+/// The configuration says that the module is not quantised; its other figures then say nothing of it.
+fn wide(bits: Option<u64>) -> bool {
+    bits.is_some_and(|b| b >= 16)
+}
+
+fn agree(request: &Request<'_>, codes: TensorId, found: u64, stated: Option<u64>, binding: bool) -> Result<()> {
+    match stated {
+        Some(stated) if binding && !wide(Some(stated)) && stated != found => Err(request.wrong(
+            codes,
+            format!("its shape is that of {found}-bit codes"),
+            format!("{stated} bits by `quantization_config`"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn zero(
+    request: &Request<'_>,
+    zeros: Option<TensorId>,
+    sym: Option<bool>,
+    rule: ZeroRule,
+    codes: TensorId,
+) -> Result<Zero> {
+    let sym = sym.unwrap_or(request.config.method != Method::Awq);
+    if let Some(z) = zeros
+        && request.info(z).dtype != Dtype::I32
+    {
+        return Err(request.wrong(z, format!("its type is {}", request.info(z).dtype), "I32 words"));
+    }
+    match (sym, zeros) {
+        (true, stored) => Ok(Zero::Middle { stored }),
+        (false, Some(tensor)) => Ok(Zero::Stored { tensor, rule }),
+        (false, None) => Err(request.wrong(codes, "it has no `qzeros`", "zero points, for it is asymmetric")),
+    }
+}
