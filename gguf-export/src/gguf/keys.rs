@@ -40,3 +40,5 @@ pub const TOKENIZER_BOS: &str = "tokenizer.ggml.bos_token_id";
 pub const TOKENIZER_ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 /// Jinja template of a conversation.
 pub const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+/// Tensors that the export rounded because it was asked to; absent if there are none. Ours.
+pub const ROUNDED: &str = "ggrun.rounded_tensors";

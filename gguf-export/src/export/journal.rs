@@ -1,0 +1,87 @@
+//! What of an unfinished export is on the disk for good.
+//!
+//! The first line names the export: format, sources and layout, as one hash. Every further line lists finished
+//! tiles. A line is appended only after the data it speaks of was synced, so neither a kill nor a power cut makes
+//! it lie; a torn last line is dropped.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::OutputFile;
+use crate::Result;
+use crate::checkpoint::Checkpoint;
+use crate::io::{self, ByteSink, FileSink};
+
+/// Bytes after which finished tiles are synced and written down: what an interruption can cost.
+const FLUSH_BYTES: u64 = 512 << 20;
+const MAX_JOURNAL_BYTES: u64 = 64 << 20;
+
+/// The first line of the journal of this export.
+pub(super) fn identity(checkpoint: &Checkpoint, files: &[OutputFile]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.header.encode());
+        hash.update(file.path.as_os_str().as_encoded_bytes());
+    }
+    for (path, len, changed) in checkpoint.stamps()? {
+        hash.update(path.as_os_str().as_encoded_bytes());
+        hash.update(len.to_le_bytes());
+        hash.update(changed.to_le_bytes());
+    }
+    let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    Ok(format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION")))
+}
+
+/// The finished tiles of an earlier run, if there was one of the same export.
+pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<Vec<bool>> {
+    let text = io::read_to_string(path, MAX_JOURNAL_BYTES).ok()?;
+    let lines = text.strip_prefix(identity)?;
+    let mut done = vec![false; tiles];
+    for line in lines.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')) {
+        for index in line.split(' ').filter_map(|n| n.parse::<usize>().ok()) {
+            *done.get_mut(index)? = true;
+        }
+    }
+    Some(done)
+}
+
+/// Collects finished tiles and writes them down from time to time.
+pub(super) struct Journal<'a> {
+    path: PathBuf,
+    sinks: &'a [FileSink],
+    pending: Mutex<(Vec<usize>, u64)>,
+    /// Held while appending, so that lines do not mix.
+    file: Mutex<()>,
+}
+
+impl<'a> Journal<'a> {
+    pub(super) fn new(path: &Path, sinks: &'a [FileSink]) -> Self {
+        Self { path: path.to_owned(), sinks, pending: Mutex::default(), file: Mutex::default() }
+    }
+
+    pub(super) fn finished(&self, tile: usize, bytes: u64) -> Result<()> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.0.push(tile);
+        pending.1 += bytes;
+        if pending.1 < FLUSH_BYTES {
+            return Ok(());
+        }
+        let tiles = std::mem::take(&mut *pending).0;
+        drop(pending);
+        self.write(&tiles)
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        let tiles = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner)).0;
+        self.write(&tiles)
+    }
+
+    fn write(&self, tiles: &[usize]) -> Result<()> {
+        self.sinks.iter().try_for_each(ByteSink::sync)?;
+        let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
+        let _one_at_a_time = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        io::append(&self.path, &(line.join(" ") + "\n"))
+    }
+}

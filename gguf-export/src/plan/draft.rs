@@ -1,0 +1,203 @@
+//! Drafts a plan: lays out the model, resolves every module, chooses types, and sees that nothing is left over.
+
+use super::exact::{self, Candidate, Certainty, Form};
+use super::{Content, Fidelity, OutType, Piece, Plan, PlanOptions, TensorPlan, refuse};
+use crate::arch::{self, HParams, Map, Role, Rule, Target};
+use crate::checkpoint::Checkpoint;
+use crate::ggml::GgmlType;
+use crate::quant::{self, Coding, QuantConfig, Weight};
+use crate::{Error, Result};
+
+pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Plan> {
+    let hparams = HParams::read(checkpoint.config())?;
+    let config = QuantConfig::read(checkpoint.config())?;
+    let has = |module: &str| {
+        let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };
+        checkpoint.find(module).is_some() || checkpoint.any_with_prefix(&prefix)
+    };
+    let layout = arch::layout(&hparams, &has);
+    let mut drafter = Drafter {
+        checkpoint,
+        config: &config,
+        options,
+        weights: Vec::new(),
+        last: None,
+        used: vec![false; checkpoint.tensors().len()],
+    };
+    let mut tensors = Vec::new();
+    let mut open = Vec::new();
+    for target in layout.targets {
+        let tensor = drafter.tensor(target)?;
+        if tensor.candidates.is_empty() {
+            open.push(tensors.len());
+        }
+        let factors = drafter.factors(&tensor);
+        tensors.push(tensor);
+        tensors.extend(factors);
+    }
+    let mut notes = Vec::new();
+    if let Some(prefix) = layout.dropped {
+        notes.push(format!("the `{prefix}*` tensors of the prediction layer are incomplete and were left out"));
+    }
+    drafter.refuse_surplus(layout.dropped, hparams.tied)?;
+    let mut plan = Plan {
+        metadata: crate::gguf::Metadata::default(),
+        tensors,
+        weights: drafter.weights,
+        hparams,
+        mtp_layers: layout.mtp_layers,
+        notes,
+        options: options.clone(),
+    };
+    let reason = |t: &TensorPlan| format!("{} has no exact type", t.source);
+    let refused =
+        open.into_iter().filter_map(|i| plan.round(i, reason(&plan.tensors[i])).err()).collect::<Vec<_>>();
+    refuse(refused)?;
+    Ok(plan)
+}
+
+struct Drafter<'a> {
+    checkpoint: &'a Checkpoint,
+    config: &'a QuantConfig,
+    options: &'a PlanOptions,
+    weights: Vec<Weight>,
+    /// The module resolved last: targets that share one follow each other.
+    last: Option<(String, u32)>,
+    used: Vec<bool>,
+}
+
+impl Drafter<'_> {
+    fn tensor(&mut self, target: Target) -> Result<TensorPlan> {
+        let mut pieces = Vec::new();
+        for part in &target.parts {
+            let weight = self.weight(&target.name, &part.module, part.rows, part.columns)?;
+            pieces.extend(part.runs.iter().map(|&(start, rows)| Piece { weight, start, rows }));
+        }
+        let mut firsts: Vec<u32> = pieces.iter().map(|p| p.weight).collect();
+        firsts.dedup();
+        let weights: Vec<&Weight> = firsts.iter().map(|&w| &self.weights[w as usize]).collect();
+        let (map, candidates) = match target.rule {
+            Rule::F32(map) => (map, self.f32(&target, map, &weights)?),
+            Rule::Matrix { role, scaled } => (Map::Identity, self.matrix(&weights, role, scaled)),
+        };
+        let fidelity = candidates.first().and_then(|c| match c.certainty {
+            Certainty::Always => Some(Fidelity::Exact),
+            Certainty::IfData => None,
+            Certainty::Rounded => Some(Fidelity::Rounded),
+        });
+        let mut source = weights.first().map_or_else(String::new, |w| w.describe());
+        if weights.iter().any(|w| w.describe() != source) {
+            source.push_str(" and others");
+        }
+        let (name, dims) = (target.name, target.dims);
+        Ok(TensorPlan { name, dims, pieces, map, content: Content::Weights, candidates, fidelity, source })
+    }
+
+    /// Exact types up to the first that is sure, or the one that the caller asked for.
+    fn matrix(&self, weights: &[&Weight], role: Role, scaled: bool) -> Vec<Candidate> {
+        let mut exact = exact::common(weights, scaled);
+        if let Some(ty) = self.chosen(weights, role) {
+            let rounded = Candidate { ty, form: Form::Values, certainty: Certainty::Rounded };
+            let same = exact.iter().find(|c| c.ty == ty && c.form == Form::Values);
+            return match same {
+                Some(c) if c.certainty == Certainty::IfData => vec![*c, rounded],
+                Some(c) => vec![*c],
+                None => vec![rounded],
+            };
+        }
+        if let Some(sure) = exact.iter().position(|c| c.certainty == Certainty::Always) {
+            exact.truncate(sure + 1);
+        }
+        exact
+    }
+
+    fn chosen(&self, weights: &[&Weight], role: Role) -> Option<GgmlType> {
+        let own = match role {
+            Role::TokenEmbedding => self.options.token_embd,
+            Role::Head => self.options.lm_head,
+            Role::Experts | Role::Linear => None,
+        };
+        let fp8 = || self.options.fp8.filter(|_| weights.iter().all(|w| matches!(w.coding, Coding::Fp8(_))));
+        let all = || match self.options.outtype {
+            OutType::Auto => None,
+            OutType::Only(ty) => Some(ty),
+        };
+        let ty = own.or_else(fp8).or_else(all)?;
+        // Rows that are no whole number of blocks keep a plain type.
+        let columns = weights.first()?.columns;
+        Some(if ty.row_bytes(columns).is_some() { ty } else { GgmlType::F16 })
+    }
+
+    fn f32(&self, target: &Target, map: Map, weights: &[&Weight]) -> Result<Vec<Candidate>> {
+        let plain = weights.iter().all(|w| matches!(w.coding, Coding::Plain { .. }));
+        if map != Map::Identity && !plain {
+            return Err(Error::Tensor {
+                at: self.checkpoint.locate(weights[0].main()),
+                found: format!("it is stored as {}", weights[0].describe()),
+                expected: format!("plain floats, for `{}` holds a function of each value", target.name),
+            });
+        }
+        let mut list = exact::common(weights, false);
+        list.retain(|c| c.ty == GgmlType::F32 && c.form == Form::Values);
+        Ok(list)
+    }
+
+    /// The `.scale` tensor beside a matrix that is stored without its factor.
+    fn factors(&self, tensor: &TensorPlan) -> Option<TensorPlan> {
+        if tensor.candidates.first()?.form != Form::Unscaled {
+            return None;
+        }
+        let mut pieces = tensor.pieces.clone();
+        pieces.dedup_by_key(|p| p.weight);
+        let name = format!("{}.scale", tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name));
+        Some(TensorPlan {
+            name,
+            dims: vec![pieces.len() as u64],
+            pieces,
+            map: Map::Identity,
+            content: Content::Factors,
+            candidates: vec![Candidate {
+                ty: GgmlType::F32,
+                form: Form::Values,
+                certainty: Certainty::Always,
+            }],
+            fidelity: Some(Fidelity::Exact),
+            source: "scale of a whole tensor".to_owned(),
+        })
+    }
+
+    fn weight(&mut self, target: &str, module: &str, rows: u64, columns: u64) -> Result<u32> {
+        if let Some((name, index)) = &self.last
+            && name == module
+        {
+            return Ok(*index);
+        }
+        let weight = quant::resolve(self.checkpoint, self.config, module, rows, columns)?;
+        let weight = weight.ok_or_else(|| Error::MissingTensor {
+            path: self.checkpoint.dir().to_owned(),
+            tensor: format!("{module}.weight"),
+            needed_by: format!("`{target}` is made from it"),
+        })?;
+        for id in weight.tensors() {
+            self.used[id.index()] = true;
+        }
+        let index = u32::try_from(self.weights.len()).expect("fewer weights than tensors, which are fewer");
+        self.weights.push(weight);
+        self.last = Some((module.to_owned(), index));
+        Ok(index)
+    }
+
+    fn refuse_surplus(&self, dropped: Option<&str>, tied: bool) -> Result<()> {
+        for (id, info) in self.checkpoint.ids() {
+            let name = info.name.as_str();
+            let excused = self.used[id.index()]
+                || quant::excused(name)
+                || dropped.is_some_and(|prefix| name.starts_with(prefix))
+                || (tied && name == "lm_head.weight");
+            if !excused {
+                return Err(Error::SurplusTensor { at: self.checkpoint.locate(id) });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Values as floats: plain tensors, FP8, and whatever has to be expanded.
+
+use half::{bf16, f16};
+
+use super::int::read_rows;
+use super::unpack::word;
+use super::{Scratch, Task, at};
+use crate::arch::Map;
+use crate::checkpoint::{Checkpoint, TensorId};
+use crate::ggml::GgmlType;
+use crate::plan::Form;
+use crate::quant::{Float, Fp8, Fp8Format};
+use crate::Result;
+
+pub(super) fn plain(
+    task: &Task<'_>,
+    id: TensorId,
+    dtype: Float,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<()> {
+    let row_bytes = task.weight.columns * dtype.bytes();
+    let same = matches!(
+        (dtype, task.ty),
+        (Float::F16, GgmlType::F16) | (Float::BF16, GgmlType::BF16) | (Float::F32, GgmlType::F32)
+    );
+    if same && task.map == Map::Identity {
+        return task.checkpoint.read(id, task.rows.start * row_bytes, out);
+    }
+    read_rows(task, id, row_bytes, &mut scratch.codes)?;
+    if task.ty == GgmlType::F32 {
+        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            *out = task.map.apply(float(&scratch.codes, dtype, i)).to_le_bytes();
+        }
+        return Ok(());
+    }
+    let row_bytes = out.len() / task.count().max(1);
+    for (row, out) in out.chunks_exact_mut(row_bytes).enumerate() {
+        let first = row * task.columns();
+        scratch.values.clear();
+        scratch
+            .values
+            .extend((first..first + task.columns()).map(|i| f64::from(float(&scratch.codes, dtype, i))));
+        encode(task, row, &scratch.values, out)?;
+    }
+    Ok(())
+}
+
+pub(super) fn fp8(task: &Task<'_>, fp8: &Fp8, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+    let Scratch { codes, values, .. } = scratch;
+    let scales = scales(task.checkpoint, fp8.scale)?;
+    if let Some(bad) = scales.iter().position(|s| !s.is_finite()) {
+        return Err(task.not_finite(fp8.scale.0, 0, bad));
+    }
+    read_rows(task, fp8.codes, task.weight.columns, codes)?;
+    let table = eight_bit_values(fp8.format);
+    let (tall, wide) = (fp8.block.0, at(fp8.block.1));
+    let across = task.columns().div_ceil(wide);
+    let row_bytes = out.len() / task.count().max(1);
+    for (row, out) in out.chunks_exact_mut(row_bytes).enumerate() {
+        let line = at((task.rows.start + row as u64) / tall) * across;
+        let codes = &codes[row * task.columns()..][..task.columns()];
+        values.clear();
+        values.extend(codes.iter().enumerate().map(|(column, &code)| {
+            let scale = if task.form == Form::Unscaled { 1.0 } else { scales[line + column / wide] };
+            table[usize::from(code)] * scale
+        }));
+        encode(task, row, values, out)?;
+    }
+    Ok(())
+}
+
+/// All scales of a tensor.
+pub(super) fn scales(checkpoint: &Checkpoint, (id, dtype): (TensorId, Float)) -> Result<Vec<f64>> {
+    let mut raw = Vec::new();
+    checkpoint.read_all(id, &mut raw)?;
+    Ok((0..raw.len() / at(dtype.bytes())).map(|i| f64::from(float(&raw, dtype, i))).collect())
+}
+
+/// Writes a row of values in the task's type; each must fit exactly unless rounding was asked for.
+pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]) -> Result<()> {
+    if let Some(column) = values.iter().position(|v| !v.is_finite()) {
+        return Err(task.not_finite(task.weight.main(), row, column));
+    }
+    let fits = |stored: f64, value: f64| {
+        if task.rounding { stored.is_finite() } else { stored == value }
+    };
+    let mut misfit = None;
+    match task.ty {
+        GgmlType::F32 => {
+            for ((column, &value), out) in values.iter().enumerate().zip(out.as_chunks_mut::<4>().0) {
+                let x = value as f32;
+                *out = x.to_le_bytes();
+                if !fits(f64::from(x), value) {
+                    misfit.get_or_insert(column);
+                }
+            }
+        }
+        GgmlType::BF16 | GgmlType::F16 => {
+            for ((column, &value), out) in values.iter().enumerate().zip(out.as_chunks_mut::<2>().0) {
+                let stored;
+                (*out, stored) = if task.ty == GgmlType::BF16 {
+                    let x = bf16::from_f64(value);
+                    (x.to_le_bytes(), x.to_f64())
+                } else {
+                    let x = f16::from_f64(value);
+                    (x.to_le_bytes(), x.to_f64())
+                };
+                if !fits(stored, value) {
+                    misfit.get_or_insert(column);
+                }
+            }
+        }
+        GgmlType::Q8_0 if task.rounding => {
+            for (values, out) in values.chunks_exact(32).zip(out.chunks_exact_mut(34)) {
+                round_to_q8_0(values, out);
+            }
+        }
+        _ => misfit = Some(0),
+    }
+    match misfit {
+        None => Ok(()),
+        Some(column) => Err(task.misfit(row, column, values[column])),
+    }
+}
+
+/// Rounds 32 values to a Q8_0 block as llama.cpp's converter does: the largest magnitude becomes 127, halves go
+/// away from zero.
+fn round_to_q8_0(values: &[f64], out: &mut [u8]) {
+    let largest = values.iter().fold(0f32, |m, v| m.max((*v as f32).abs()));
+    let d = largest / 127.0;
+    let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+    out[..2].copy_from_slice(&f16::from_f32(d).to_le_bytes());
+    for (v, out) in values.iter().zip(&mut out[2..]) {
+        *out = ((*v as f32) * inverse).round() as i8 as u8;
+    }
+}
+
+/// Every value of an eight-bit format. Its bits are those of an F16, moved: E5M2 is the upper half of one, E4M3
+/// has its exponent eight lower.
+pub(super) fn eight_bit_values(format: Fp8Format) -> [f64; 256] {
+    std::array::from_fn(|code| {
+        let code = code as u16;
+        match format {
+            Fp8Format::E5M2 => f16::from_bits(code << 8).to_f64(),
+            Fp8Format::E4M3 if code & 0x7F == 0x7F => f64::NAN,
+            Fp8Format::E4M3 => f16::from_bits((code & 0x80) << 8 | (code & 0x7F) << 7).to_f64() * 256.0,
+        }
+    })
+}
+
+fn float(raw: &[u8], dtype: Float, i: usize) -> f32 {
+    match dtype {
+        Float::F16 => f16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
+        Float::BF16 => bf16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
+        Float::F32 => f32::from_bits(word(raw, i)),
+    }
+}

@@ -1,0 +1,167 @@
+//! MX and NV formats: four-bit floats move as bits, everything else as values.
+
+use half::f16;
+
+use super::int::read_rows;
+use super::{Scratch, Task, at, blocks, float};
+use super::int::Group;
+use crate::checkpoint::Checkpoint;
+use crate::ggml::GgmlType;
+use crate::plan::Form;
+use crate::quant::{Element, Float, Fp8Format, Global, Micro, MicroScale};
+use crate::Result;
+
+/// E2M1 by code, positive half.
+const FP4: [f64; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+
+pub(super) fn transcode(task: &Task<'_>, micro: &Micro, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+    let Scratch { codes, scales, values, .. } = scratch;
+    let per_byte = if micro.element == Element::Fp8 { 1 } else { 2 };
+    let groups = task.weight.columns.div_ceil(micro.group);
+    read_rows(task, micro.codes, task.weight.columns / per_byte, codes)?;
+    read_rows(task, micro.scales, groups, scales)?;
+    check_scales(task, micro, scales, at(groups))?;
+    let global = if task.form == Form::Unscaled { None } else { exact_factor(task.checkpoint, micro)? };
+    let row_bytes = out.len() / task.count().max(1);
+    let rows = codes.chunks_exact(at(task.weight.columns / per_byte)).zip(scales.chunks_exact(at(groups)));
+    for (row, ((codes, scales), out)) in rows.zip(out.chunks_exact_mut(row_bytes)).enumerate() {
+        match (task.ty, micro.element) {
+            (GgmlType::MXFP4, Element::Fp4) => mxfp4(codes, scales, out),
+            (GgmlType::NVFP4, Element::Fp4) => nvfp4(codes, scales, out),
+            (GgmlType::Q4_0, Element::Int4) => {
+                mxint4(codes, scales, out).map_err(|c| task.misfit(row, c, power(scales[c / 32])))?;
+            }
+            _ => {
+                expand(micro, codes, scales, values);
+                match global {
+                    Some((factor, Operation::Multiply)) => values.iter_mut().for_each(|v| *v *= factor),
+                    Some((factor, Operation::Divide)) => values.iter_mut().for_each(|v| *v /= factor),
+                    None => {}
+                }
+                float::encode(task, row, values, out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The factor of the whole tensor as a multiplier; the reciprocal of a divisor is rounded to F32.
+pub(super) fn factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<f64>> {
+    Ok(exact_factor(checkpoint, micro)?.map(|(f, operation)| match operation {
+        Operation::Multiply => f,
+        Operation::Divide => f64::from((1.0 / f) as f32),
+    }))
+}
+
+#[derive(Clone, Copy)]
+enum Operation {
+    Multiply,
+    Divide,
+}
+
+fn exact_factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<(f64, Operation)>> {
+    let (id, operation) = match micro.global {
+        Global::None => return Ok(None),
+        Global::Multiply(id) => (id, Operation::Multiply),
+        Global::Divide(id) => (id, Operation::Divide),
+    };
+    let factor = float::scales(checkpoint, (id, Float::F32))?[0];
+    if factor.is_finite() && factor != 0.0 {
+        return Ok(Some((factor, operation)));
+    }
+    Err(crate::Error::Tensor {
+        at: checkpoint.locate(id),
+        found: format!("it is {factor}"),
+        expected: "a finite number other than zero".to_owned(),
+    })
+}
+
+/// No scale may be NaN, and none negative where the block keeps no sign for it.
+fn check_scales(task: &Task<'_>, micro: &Micro, scales: &[u8], groups: usize) -> Result<()> {
+    let bad = |byte: u8| match micro.scale {
+        MicroScale::E8M0 | MicroScale::E5M3 => byte == 255,
+        MicroScale::E4M3 => byte & 0x7F == 0x7F,
+    };
+    if let Some(i) = scales.iter().position(|&b| bad(b)) {
+        return Err(task.not_finite(micro.scales, i / groups, i % groups * at(micro.group)));
+    }
+    if task.ty == GgmlType::NVFP4
+        && let Some(i) = scales.iter().position(|&b| b & 0x80 != 0)
+    {
+        return Err(task.misfit(i / groups, i % groups * at(micro.group), -1.0));
+    }
+    Ok(())
+}
+
+/// The exponent byte, then nibbles paired 16 apart instead of side by side.
+fn mxfp4(codes: &[u8], scales: &[u8], out: &mut [u8]) {
+    for ((codes, &scale), out) in codes.chunks_exact(16).zip(scales).zip(out.chunks_exact_mut(17)) {
+        out[0] = scale;
+        repair(codes, &mut out[1..]);
+    }
+}
+
+/// Four scale bytes, then for each sixteen elements nibbles paired 8 apart.
+fn nvfp4(codes: &[u8], scales: &[u8], out: &mut [u8]) {
+    for ((codes, scales), out) in codes.chunks_exact(32).zip(scales.chunks_exact(4)).zip(out.chunks_exact_mut(36)) {
+        out[..4].copy_from_slice(scales);
+        for (codes, out) in codes.chunks_exact(8).zip(out[4..].chunks_exact_mut(8)) {
+            repair(codes, out);
+        }
+    }
+}
+
+/// Nibbles `2j` and `2j + 1` of each byte become nibbles `j` and `j + half` of the result.
+fn repair(from: &[u8], to: &mut [u8]) {
+    let nibble = |i: usize| from[i / 2] >> (4 * (i % 2)) & 15;
+    let half = to.len();
+    to.iter_mut().enumerate().for_each(|(j, byte)| *byte = nibble(j) | nibble(j + half) << 4);
+}
+
+/// Quarters times a power of two as integers times a quarter of it; the column of the first scale that F16 cannot
+/// hold is the error.
+fn mxint4(codes: &[u8], scales: &[u8], out: &mut [u8]) -> Result<(), usize> {
+    let mut unsigned = [0u8; 32];
+    let blocks = codes.chunks_exact(16).zip(scales).zip(out.chunks_exact_mut(18));
+    for (block, ((codes, &scale), out)) in blocks.enumerate() {
+        for (i, u) in unsigned.iter_mut().enumerate() {
+            let nibble = codes[i / 2] >> (4 * (i % 2)) & 15;
+            *u = if nibble & 8 == 0 { 8 + nibble } else { 16 - nibble };
+        }
+        let scale = (power(scale) / 4.0) as f32;
+        let exact = f16::from_f32(scale).to_f32() == scale && scale != 0.0;
+        let group = Group { codes: &unsigned, zero: 8, scale };
+        exact.then(|| blocks::encode(GgmlType::Q4_0, &group, false, out)).flatten().ok_or(block * 32)?;
+    }
+    Ok(())
+}
+
+fn expand(micro: &Micro, codes: &[u8], scales: &[u8], values: &mut Vec<f64>) {
+    let eight = float::eight_bit_values(Fp8Format::E4M3);
+    let scale = |byte: u8| match micro.scale {
+        MicroScale::E8M0 => power(byte),
+        MicroScale::E4M3 => eight[usize::from(byte)],
+        // The bits of an unsigned F16 without its lower seven.
+        MicroScale::E5M3 => f16::from_bits(u16::from(byte) << 7).to_f64(),
+    };
+    let columns = if micro.element == Element::Fp8 { codes.len() } else { 2 * codes.len() };
+    values.clear();
+    values.extend((0..columns).map(|i| {
+        let nibble = || codes[i / 2] >> (4 * (i % 2)) & 15;
+        let element = match micro.element {
+            Element::Fp8 => eight[usize::from(codes[i])],
+            Element::Fp4 => sign(FP4[usize::from(nibble() & 7)], nibble()),
+            Element::Int4 => sign(f64::from(nibble() & 7) / 4.0, nibble()),
+        };
+        element * scale(scales[i / at(micro.group)])
+    }));
+}
+
+fn sign(magnitude: f64, nibble: u8) -> f64 {
+    if nibble & 8 == 0 { magnitude } else { -magnitude }
+}
+
+/// `2^(byte - 127)`.
+fn power(byte: u8) -> f64 {
+    f64::from_bits((u64::from(byte) + 1023 - 127) << 52)
+}

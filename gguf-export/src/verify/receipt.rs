@@ -1,0 +1,90 @@
+//! A verification on paper: what was compared, and the hashes of all files that took part.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Report;
+use crate::Result;
+use crate::checkpoint::Checkpoint;
+use crate::gguf;
+use crate::io::{ByteSource, FileSource};
+
+/// Bytes read at a time while hashing.
+const CHUNK: usize = 1 << 20;
+
+/// What a verification proves, as a document.
+#[derive(Debug, Serialize)]
+pub struct Receipt {
+    /// Version of this layout.
+    pub schema_version: u32,
+    /// The program and its version.
+    pub tool: String,
+    /// Whether nothing differed.
+    pub equal: bool,
+    /// Tensors compared.
+    pub tensors: usize,
+    /// Values compared.
+    pub values: u64,
+    /// Metadata keys compared.
+    pub keys: usize,
+    /// Tensors that are rounded and were accepted as such.
+    pub rounded: usize,
+    /// Differences found.
+    pub differences: u64,
+    /// The GGUF's files.
+    pub gguf: Vec<FileHash>,
+    /// The checkpoint's files.
+    pub source: Vec<FileHash>,
+}
+
+/// A file and its SHA-256.
+#[derive(Debug, Serialize)]
+pub struct FileHash {
+    /// Name without folder.
+    pub file: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Hexadecimal SHA-256.
+    pub sha256: String,
+}
+
+/// Hashes both ends and sums up a report.
+///
+/// # Errors
+/// [`crate::Error::Io`] if a file cannot be read.
+pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<Receipt> {
+    let files: Vec<PathBuf> = gguf::open_all(gguf)?.into_iter().map(|(path, _)| path).collect();
+    let named = ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+    let described = named.iter().map(|n| checkpoint.dir().join(n)).filter(|p| p.exists());
+    let sources: Vec<PathBuf> = checkpoint.shards().map(Path::to_owned).chain(described).collect();
+    Ok(Receipt {
+        schema_version: 1,
+        tool: format!("gguf-export {}", env!("CARGO_PKG_VERSION")),
+        equal: report.equal(),
+        tensors: report.tensors,
+        values: report.values,
+        keys: report.keys,
+        rounded: report.rounded,
+        differences: report.count,
+        gguf: files.iter().map(|p| hash(p)).collect::<Result<_>>()?,
+        source: sources.iter().map(|p| hash(p)).collect::<Result<_>>()?,
+    })
+}
+
+fn hash(path: &Path) -> Result<FileHash> {
+    let source = FileSource::open(path)?;
+    let mut sha = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut offset = 0;
+    while offset < source.len() {
+        let n = usize::try_from(source.len() - offset).map_or(CHUNK, |rest| rest.min(CHUNK));
+        source.read_at(offset, &mut buffer[..n])?;
+        sha.update(&buffer[..n]);
+        offset += n as u64;
+    }
+    let sha256 = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(FileHash { file, bytes: source.len(), sha256 })
+}
