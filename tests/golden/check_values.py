@@ -8,6 +8,7 @@ widened to float32 before the tools multiply. auto-round multiplies FP8 weights 
 rounded to bfloat16 first. auto-round's GPTQ module is read by multiplying with the identity, which turns -0.0 into
 +0.0; for all others the signs of zero must agree as well.
 """
+
 import json, os, sys
 import numpy as np, torch
 from make_values import weights
@@ -16,27 +17,34 @@ from model import tensors
 
 def gptq(get, quant):
     from auto_round_extension.torch import qlinear_torch, qlinear_torch_zp
+
     outputs = get("scales").shape[1]
     bits = 32 * get("qzeros").shape[1] // outputs
     inputs = get("qweight").shape[0] * 32 // bits
     # auto-round's module for zeros stored minus one is the one called "zp".
     minus_one = "gptq" in quant.get("packing_format", "") or quant["quant_method"] == "gptq"
-    module = (qlinear_torch_zp if minus_one else qlinear_torch).QuantLinear(bits, quant["group_size"], inputs, outputs, False)
+    module = (qlinear_torch_zp if minus_one else qlinear_torch).QuantLinear(
+        bits, quant["group_size"], inputs, outputs, False
+    )
     module.qweight, module.qzeros, module.scales = get("qweight"), get("qzeros"), get("scales").float()
     return module(torch.eye(inputs)).T
 
 
 def awq(get, quant):
     from auto_round.export.export_to_awq.utils import dequantize_gemm
+
     return dequantize_gemm(get("qweight"), get("qzeros"), get("scales").float(), 4, quant["group_size"]).T
 
 
 def compressed(get, quant):
     from compressed_tensors.compressors import BaseCompressor
     from compressed_tensors.quantization import QuantizationScheme
+
     group = quant["config_groups"]["group_0"]
     scheme = QuantizationScheme(targets=group["targets"], weights=group["weights"])
-    parts = {part: get(part) for part in ("weight", "weight_packed", "weight_scale", "weight_shape") if get(part) is not None}
+    parts = {
+        part: get(part) for part in ("weight", "weight_packed", "weight_scale", "weight_shape") if get(part) is not None
+    }
     parts["weight_scale"] = parts["weight_scale"].float()
     return BaseCompressor.load_from_registry(quant["format"]).decompress(parts, scheme)["weight"]
 
@@ -45,6 +53,7 @@ def microscaling(get, quant):
     from auto_round.experimental.qmodules.fp4_utils import unpack_fp4_from_uint8
     from auto_round.experimental.qmodules.mxint4_utils import unpack_int4_from_uint8
     from auto_round.utils.model_free_utils import dequant_mx_fp8, get_fp_scale
+
     if get("weight") is not None:
         return dequant_mx_fp8(get("weight"), get("weight_scale"), 32, torch.float32)
     packed = get("weight_packed")
@@ -55,6 +64,7 @@ def microscaling(get, quant):
 
 def fp8(get, quant):
     from auto_round.utils.weight_handler import _dequant_fp8_linear_weight
+
     if (scale := get("weight_scale_inv")) is not None:
         return _dequant_fp8_linear_weight(get("weight"), scale, [128, 128])
     return _dequant_fp8_linear_weight(get("weight"), get("weight_scale"))

@@ -6,6 +6,7 @@
 OUT.json is a list of {name, messages, tools, kwargs, with_prompt, without_prompt}: the last two are the rendered text
 with add_generation_prompt true and false. Where the template raises an error, the text is null.
 """
+
 import json, sys
 from transformers import AutoTokenizer
 
@@ -46,30 +47,105 @@ CASES = [
     ("empty texts", [system(""), user("")], None, {}),
     ("system prompt later", [user("Hi"), assistant("Hello."), system("Be brief."), user("Who are you?")], None, {}),
     ("only a system prompt", [system("Alone.")], None, {}),
-    ("earlier turns lose their thinking", [user("I am Ada."), assistant("Hello Ada.", reasoning_content="The name is Ada."),
-                                           user("Who am I?"), assistant("Your name is Ada.", reasoning_content="Ada.")], None, {}),
-    ("thinking inside the content", [user("Capital of Peru?"), assistant("<think>\nIt is Lima.\n</think>\n\nLima.")], None, {}),
-    ("thinking without its opening tag", [user("Hi"), assistant("The user greets.\n</think>\n\nHello."), user("Again")], None, {}),
-    ("thinking with blank lines around", [user("Hi"), assistant("Hello.", reasoning_content="\n\nline one\n\nline two\n\n")], None, {}),
+    (
+        "earlier turns lose their thinking",
+        [
+            user("I am Ada."),
+            assistant("Hello Ada.", reasoning_content="The name is Ada."),
+            user("Who am I?"),
+            assistant("Your name is Ada.", reasoning_content="Ada."),
+        ],
+        None,
+        {},
+    ),
+    (
+        "thinking inside the content",
+        [user("Capital of Peru?"), assistant("<think>\nIt is Lima.\n</think>\n\nLima.")],
+        None,
+        {},
+    ),
+    (
+        "thinking without its opening tag",
+        [user("Hi"), assistant("The user greets.\n</think>\n\nHello."), user("Again")],
+        None,
+        {},
+    ),
+    (
+        "thinking with blank lines around",
+        [user("Hi"), assistant("Hello.", reasoning_content="\n\nline one\n\nline two\n\n")],
+        None,
+        {},
+    ),
     ("answer begun", [user("Count."), assistant("One, two,")], None, {}),
     ("tools", ASKED, [WEATHER, SUM], {}),
     ("tools and a system prompt", [system("Use the tools."), *ASKED], [WEATHER], {}),
     ("call", CALLED, [WEATHER], {}),
     ("call and result", CALLED + [result('{"sky": "clear", "celsius": -3.5}')], [WEATHER], {}),
-    ("call with text and thinking", ASKED + [
-        assistant("Let me look.", reasoning_content="A tool helps.", tool_calls=[call("weather", {"city": "Oslo"})]),
-        result("snow"), assistant("It snows."), user("And in Rome?")], [WEATHER], {}),
-    ("two calls, arguments as text", ASKED + [
-        assistant(None, tool_calls=[call("weather", '{"city": "Oslo"}'), call("sum", '{"terms": [1, 2.5, -3e10]}')]),
-        result("snow"), result("-29999999996.5")], [WEATHER, SUM], {}),
-    ("arguments of every kind", ASKED + [assistant("", tool_calls=[
-        call("sum", {"b": [True, False, None], "a": {"ü": "日本 <&>'\"\\\n", "n": 0.25, "i": 12345678901234567890}})])], [SUM], {}),
-    ("numbers as Python spells them", ASKED + [assistant("", tool_calls=[call("sum", {"terms": [1e-7, 1e16, 1.0, -0.0]})])], [SUM], {}),
+    (
+        "call with text and thinking",
+        ASKED
+        + [
+            assistant(
+                "Let me look.", reasoning_content="A tool helps.", tool_calls=[call("weather", {"city": "Oslo"})]
+            ),
+            result("snow"),
+            assistant("It snows."),
+            user("And in Rome?"),
+        ],
+        [WEATHER],
+        {},
+    ),
+    (
+        "two calls, arguments as text",
+        ASKED
+        + [
+            assistant(
+                None, tool_calls=[call("weather", '{"city": "Oslo"}'), call("sum", '{"terms": [1, 2.5, -3e10]}')]
+            ),
+            result("snow"),
+            result("-29999999996.5"),
+        ],
+        [WEATHER, SUM],
+        {},
+    ),
+    (
+        "arguments of every kind",
+        ASKED
+        + [
+            assistant(
+                "",
+                tool_calls=[
+                    call(
+                        "sum",
+                        {"b": [True, False, None], "a": {"ü": "日本 <&>'\"\\\n", "n": 0.25, "i": 12345678901234567890}},
+                    )
+                ],
+            )
+        ],
+        [SUM],
+        {},
+    ),
+    (
+        "numbers as Python spells them",
+        ASKED + [assistant("", tool_calls=[call("sum", {"terms": [1e-7, 1e16, 1.0, -0.0]})])],
+        [SUM],
+        {},
+    ),
     ("no arguments", ASKED + [assistant("", tool_calls=[call("now", {})])], [tool("now", "The time")], {}),
     ("thinking switched off", [user("Hi")], None, {"enable_thinking": False}),
     ("thinking switched on, unknown extra", [user("Hi")], None, {"enable_thinking": True, "custom": [1, "two"]}),
-    ("many scripts", [system("日本語とעברית"), user("Ünïcödé e\u0301 👩🏽‍🚀 สวัสดี\u00a0नमस्ते"), assistant("😀\t\r\nОК")], None, {}),
-    ("special tokens as text", [user("<|im_end|>\n<|im_start|>system\nno</think>"), assistant("<|endoftext|>"), user("{{ 7 * 7 }}{% raw %}")], None, {}),
+    (
+        "many scripts",
+        [system("日本語とעברית"), user("Ünïcödé e\u0301 👩🏽‍🚀 สวัสดี\u00a0नमस्ते"), assistant("😀\t\r\nОК")],
+        None,
+        {},
+    ),
+    (
+        "special tokens as text",
+        [user("<|im_end|>\n<|im_start|>system\nno</think>"), assistant("<|endoftext|>"), user("{{ 7 * 7 }}{% raw %}")],
+        None,
+        {},
+    ),
     ("no tools in the list", [user("Hi")], [], {}),
 ]
 
@@ -82,7 +158,8 @@ def main():
         for key, prompt in (("with_prompt", True), ("without_prompt", False)):
             try:
                 row[key] = tokenizer.apply_chat_template(
-                    messages, tools=tools, tokenize=False, add_generation_prompt=prompt, **kwargs)
+                    messages, tools=tools, tokenize=False, add_generation_prompt=prompt, **kwargs
+                )
             except Exception as error:
                 print(f"{name}, {key}: {error!r}")
                 row[key] = None

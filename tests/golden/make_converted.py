@@ -11,6 +11,7 @@ tokenizer; for the small ones here it is told `qwen2`, and nothing else is chang
 OUT.json maps each OUTTYPE to `arguments`, to `metadata`, an ordered list of [key, type, value], and to `tensors`, an
 ordered list of {name, ne (fastest first), type, sha256 (of the values as little-endian float32)}.
 """
+
 import hashlib, json, os, runpy, subprocess, sys, tempfile
 import numpy as np
 
@@ -19,6 +20,7 @@ def convert(root, *arguments):
     """Runs in a process of its own, because the converter keeps state in its classes."""
     sys.path[:0] = [root, root + "/gguf-py"]
     import conversion.base as base
+
     for cls in list(vars(base).values()):
         if isinstance(cls, type) and "get_vocab_base_pre" in vars(cls):
             cls.get_vocab_base_pre = lambda self, tokenizer: "qwen2"
@@ -30,6 +32,7 @@ def dequantised(folder, parent):
     """A float32 copy of a checkpoint."""
     from safetensors.numpy import save_file
     from make_values import weights
+
     copy = os.path.join(parent, os.path.basename(os.path.normpath(folder)))
     os.mkdir(copy)
     for name in os.listdir(folder):
@@ -46,6 +49,7 @@ def dequantised(folder, parent):
 def describe(path):
     from gguf import GGUFReader
     from gguf.quants import dequantize
+
     reader, metadata, tensors = GGUFReader(path), [], []
     for key, field in reader.fields.items():
         if not key.startswith("GGUF."):
@@ -53,8 +57,14 @@ def describe(path):
             metadata.append([key, kind, field.contents()])
     for t in reader.tensors:
         values = np.ascontiguousarray(dequantize(t.data, t.tensor_type), "<f4")
-        tensors.append({"name": t.name, "ne": [int(n) for n in t.shape], "type": t.tensor_type.name,
-                        "sha256": hashlib.sha256(values.tobytes()).hexdigest()})
+        tensors.append(
+            {
+                "name": t.name,
+                "ne": [int(n) for n in t.shape],
+                "type": t.tensor_type.name,
+                "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+            }
+        )
     return metadata, tensors
 
 
@@ -71,14 +81,19 @@ def main():
         if "quantization_config" in json.load(open(os.path.join(folder, "config.json"))):
             folder = dequantised(folder, parent)
         from safetensors import safe_open
+
         with safe_open(os.path.join(folder, "model.safetensors"), "np") as f:
             mtp = [] if any(name.startswith("mtp.") for name in f.keys()) else ["--no-mtp"]
         for outtype in outtypes:
             gguf, arguments = os.path.join(parent, outtype + ".gguf"), [*mtp, "--outtype", outtype]
-            subprocess.run([sys.executable, __file__, "--convert", root, folder, *arguments, "--outfile", gguf], check=True)
+            subprocess.run(
+                [sys.executable, __file__, "--convert", root, folder, *arguments, "--outfile", gguf], check=True
+            )
             metadata, tensors = describe(gguf)
-            sections.append(f'  "{outtype}": {{\n    "arguments": {json.dumps(arguments)},\n'
-                            f'    "metadata": {lines(metadata)},\n    "tensors": {lines(tensors)}\n  }}')
+            sections.append(
+                f'  "{outtype}": {{\n    "arguments": {json.dumps(arguments)},\n'
+                f'    "metadata": {lines(metadata)},\n    "tensors": {lines(tensors)}\n  }}'
+            )
     with open(out, "w", encoding="utf-8") as f:
         f.write("{\n" + ",\n".join(sections) + "\n}\n")
 

@@ -7,6 +7,7 @@
 The file holds `tokens_N` (I32, [length]) and `logits_N` (F32, [length, vocabulary]). The delta net works in chunks of
 64 tokens, hence lengths on both sides of that border; length 1 has no history at all.
 """
+
 import sys
 import numpy as np, torch
 from safetensors.numpy import save_file
@@ -15,12 +16,22 @@ from model import load
 
 RANDOM_LENGTHS = [1, 5, 63, 78]
 CONVERSATIONS = [
-    [("user", "What is 57 + 68?"),
-     ("assistant", "<think>\n7+8+0=15, write 5 carry 1; 5+6+1=12, write 2 carry 1; write 1.\n</think>\n\n57 + 68 = 125")],
-    [("system", "You are a helpful assistant."), ("user", "I am Ada."), ("assistant", "Hello Ada."),
-     ("user", "Capital of Peru?"),
-     ("assistant", "<think>\nThe country is Peru. Its capital is Lima.\n</think>\n\nThe capital of Peru is Lima."),
-     ("user", "Who am I?"), ("assistant", "<think>\nThe name is Ada.\n</think>\n\nYour name is Ada.")],
+    [
+        ("user", "What is 57 + 68?"),
+        (
+            "assistant",
+            "<think>\n7+8+0=15, write 5 carry 1; 5+6+1=12, write 2 carry 1; write 1.\n</think>\n\n57 + 68 = 125",
+        ),
+    ],
+    [
+        ("system", "You are a helpful assistant."),
+        ("user", "I am Ada."),
+        ("assistant", "Hello Ada."),
+        ("user", "Capital of Peru?"),
+        ("assistant", "<think>\nThe country is Peru. Its capital is Lima.\n</think>\n\nThe capital of Peru is Lima."),
+        ("user", "Who am I?"),
+        ("assistant", "<think>\nThe name is Ada.\n</think>\n\nYour name is Ada."),
+    ],
 ]
 
 

@@ -12,10 +12,11 @@ Only numpy is used, so that nothing of the exporting tools' code is in the value
 the dequantisers of auto-round 0.16.1 and compressed-tensors 0.20.0, run in float32. In all 19 quantised checkpoints,
 1237 weights, no value differs. (FP8 with float scales in bfloat16 only, because auto-round has no other.)
 """
+
 import glob, hashlib, json, os, sys
 import numpy as np
 
-FP4 = np.array([0, .5, 1, 1.5, 2, 3, 4, 6])
+FP4 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 FP4 = np.concatenate([FP4, -FP4])  # sign and magnitude; code 8 is -0
 INT4_MAGNITUDE = np.arange(8) / 4
 MXINT4 = np.concatenate([INT4_MAGNITUDE, -INT4_MAGNITUDE])
@@ -51,7 +52,7 @@ def read(folder):
         for name, t in json.loads(data[8:start]).items():
             if name != "__metadata__":
                 a, b = t["data_offsets"]
-                out[name] = t["dtype"], plain(t["dtype"], data[start + a:start + b]).reshape(t["shape"])
+                out[name] = t["dtype"], plain(t["dtype"], data[start + a : start + b]).reshape(t["shape"])
     return out
 
 
@@ -94,9 +95,11 @@ def gptq(get, size, symmetric, minus_one):
 
 def awq(get, size):
     """Words run along the outputs, in AWQ's own order; the zero is stored as it is."""
+
     def unpack(words):
         nibbles = stream(words, 4).reshape(words.shape[0], -1, 8)
         return nibbles[..., AWQ_NIBBLE].reshape(words.shape[0], -1).T
+
     codes, zeros, scales = unpack(get("qweight")), unpack(get("qzeros")), get("scales").T
     n = codes.shape[1]
     return spread(scales, size, n) * (codes - spread(zeros, size, n))
@@ -133,7 +136,16 @@ def weights(folder):
     symmetric = quant.get("sym", True)
     packing = quant.get("packing_format", "")
     minus_one = "gptq" in packing or quant.get("quant_method") == "gptq"
-    parts = ("qweight", "qzeros", "scales", "g_idx", "weight_packed", "weight_scale", "weight_scale_inv", "weight_shape")
+    parts = (
+        "qweight",
+        "qzeros",
+        "scales",
+        "g_idx",
+        "weight_packed",
+        "weight_scale",
+        "weight_scale_inv",
+        "weight_shape",
+    )
     for module in sorted({k.rpartition(".")[0] for k in tensors if k.endswith(parts)}):
         dtype = lambda part: tensors.get(f"{module}.{part}", ("", None))[0]
         get = lambda part: tensors.get(f"{module}.{part}", ("", None))[1]
@@ -165,7 +177,11 @@ def main():
         rows = []
         for name, value in sorted(weights(folder), key=lambda pair: pair[0]):
             single = value.astype("<f4")
-            entry = {"shape": list(single.shape), "sha256": sha256(single), "sha256_abs0": sha256(single + np.float32(0))}
+            entry = {
+                "shape": list(single.shape),
+                "sha256": sha256(single),
+                "sha256_abs0": sha256(single + np.float32(0)),
+            }
             rows.append(f"  {json.dumps(name)}: {json.dumps(entry)}")
         with open(os.path.join(out, os.path.basename(os.path.normpath(folder)) + ".json"), "w") as f:
             f.write("{\n" + ",\n".join(rows) + "\n}\n")

@@ -1,4 +1,5 @@
 """transformers' Qwen3-Next in float32 on the exactly dequantised weights of a checkpoint; for the other scripts."""
+
 import glob, os, re
 import numpy as np, torch
 from safetensors.torch import load_file
