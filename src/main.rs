@@ -1,3 +1,9 @@
-//! The `ggrun` command.
+//! The `ggrun` command: parse, dispatch, report, exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -138,7 +138,7 @@ impl Builder<'_> {
         let gate = format!("{source}.shared_expert_gate");
         self.f32(
             &format!("{block}.ffn_gate_inp_shexp.weight"),
-            vec![h.hidden],
+            vec![h.hidden, 1],
             Part::whole(gate, 1, h.hidden),
             Map::Identity,
         );

@@ -1,0 +1,57 @@
+//! The reference decoder against hashes of weights that were dequantised by independent code (numpy, held against
+//! auto-round's and compressed-tensors' own; `tests/golden/make_values.py`).
+
+use std::path::{Path, PathBuf};
+
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::quant::{QuantConfig, reference, resolve};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A checkpoint of the repository, or of the fixtures beside it where they are present.
+fn checkpoint(name: &str) -> Option<PathBuf> {
+    let root = root();
+    let places = [
+        root.join("tests/data").join(name),
+        root.join("tests/data/matrix").join(name),
+        root.join("../shared/fixtures/matrix").join(name),
+    ];
+    places.into_iter().find(|p| p.join("config.json").exists())
+}
+
+#[test]
+fn every_weight_of_every_format_has_its_golden_value() {
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(root().join("tests/golden/values")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let Some(dir) = checkpoint(&name) else {
+            println!("{name}: not in this checkout, skipped");
+            continue;
+        };
+        let golden: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let checkpoint = Checkpoint::open(&dir).unwrap();
+        let config = QuantConfig::read(checkpoint.config()).unwrap();
+        let weights = golden.get("weights").unwrap_or(&golden).as_object().unwrap();
+        for (weight, golden) in weights {
+            let Some(shape) = golden.get("shape") else { continue };
+            let shape: Vec<u64> = shape.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+            let columns = *shape.last().unwrap();
+            let rows: u64 = shape[..shape.len() - 1].iter().product();
+            let module = weight.strip_suffix(".weight").unwrap_or(weight);
+            let found = resolve(&checkpoint, &config, module, rows, columns).unwrap().unwrap_or_else(|| panic!("{name}: {weight}"));
+            let values = reference::decode(&checkpoint, &found, 0..rows).unwrap().values;
+            let mut hash = Sha256::new();
+            values.iter().for_each(|v| hash.update((*v as f32).to_le_bytes()));
+            let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(golden["sha256"], Value::String(hash), "{name}: {weight} ({})", found.describe());
+        }
+        assert!(weights.len() > 30, "{name}");
+        seen.push(name);
+    }
+    assert!(seen.len() >= 7, "{seen:?}");
+}

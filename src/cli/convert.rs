@@ -1,0 +1,120 @@
+//! `ggrun convert`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::export::{OutputFile, outputs};
+use gguf_export::plan::{Fidelity, Plan, PlanOptions};
+use gguf_export::{ExportOptions, export, survey};
+use serde_json::json;
+
+use super::args::Convert;
+use super::progress::Bar;
+use super::{Outcome, interrupt, text};
+
+pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
+    let started = std::time::Instant::now();
+    let stop = interrupt::flag();
+    let bar = Bar::new("Converting", args.common.progress);
+    let observer = |p: gguf_export::Progress<'_>| bar.observe(p);
+    let convert = || -> anyhow::Result<_> {
+        let checkpoint = Checkpoint::open(&args.source)?;
+        let options = PlanOptions {
+            outtype: args.outtype.into(),
+            fp8: args.fp8.map(Into::into),
+            lm_head: args.lm_head.map(Into::into),
+            token_embd: args.token_embd.map(Into::into),
+            allow_rounding: args.allow_rounding,
+            name: args.name.clone(),
+        };
+        let plan = survey(&checkpoint, &options, args.common.threads(), stop, &observer)?;
+        let out = args.output.clone().unwrap_or_else(|| PathBuf::from(plan.file_name(&checkpoint)));
+        let options = ExportOptions {
+            threads: args.common.threads(),
+            overwrite: args.force,
+            resume: !args.no_resume,
+            split_max_bytes: args.split_max_size,
+        };
+        let files = outputs(&plan, &out, &options)?;
+        if !args.dry_run {
+            export(&checkpoint, &plan, &out, &options, stop, &observer)?;
+        }
+        Ok((plan, files))
+    };
+    let done = convert().with_context(|| format!("cannot convert `{}`", args.source.display()));
+    bar.clear();
+    let (plan, files) = done?;
+    for note in &plan.notes {
+        eprintln!("note: {note}");
+    }
+    if args.common.json {
+        super::print(&format!("{:#}\n", describe(&plan, &files, args.dry_run)))?;
+    } else if args.dry_run {
+        super::print(&listing(&plan, &files))?;
+    } else {
+        let size: u64 = files.iter().map(|f| f.bytes).sum();
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("{}", summary(&plan));
+        eprintln!("{} in {seconds:.1} s", text::bytes(size));
+        for file in &files {
+            super::print(&format!("{}\n", file.path.display()))?;
+        }
+    }
+    Ok(Outcome::Success)
+}
+
+/// One line: how many tensors, how faithful.
+pub(crate) fn summary(plan: &Plan) -> String {
+    let of = |f| plan.tensors.iter().filter(|t| t.fidelity == Some(f)).count() as u64;
+    let mut parts = vec![format!("{} exact by construction", text::count(of(Fidelity::Exact)))];
+    if of(Fidelity::Checked) > 0 {
+        parts.push(format!("{} exact as checked", text::count(of(Fidelity::Checked))));
+    }
+    if of(Fidelity::Rounded) > 0 {
+        parts.push(format!("{} rounded", text::count(of(Fidelity::Rounded))));
+    }
+    let mtp = if plan.mtp_layers > 0 { "; has its prediction layer" } else { "" };
+    format!("{}: {}{mtp}", text::plural(plan.tensors.len() as u64, "tensor"), parts.join(", "))
+}
+
+fn listing(plan: &Plan, files: &[OutputFile]) -> String {
+    let mut rows = Vec::new();
+    for t in &plan.tensors {
+        rows.push(vec![
+            t.name.clone(),
+            t.ty().name().to_owned(),
+            t.fidelity.map_or("", Fidelity::name).to_owned(),
+            format!("{:?}", t.dims),
+            text::bytes(t.bytes()),
+            t.source.clone(),
+        ]);
+    }
+    let mut out = text::table(&rows, &[4]);
+    for file in files {
+        out += &format!("{}  {}\n", file.path.display(), text::bytes(file.bytes));
+    }
+    out + &summary(plan) + "\n"
+}
+
+fn describe(plan: &Plan, files: &[OutputFile], dry_run: bool) -> serde_json::Value {
+    let tensors: Vec<_> = plan
+        .tensors
+        .iter()
+        .map(|t| {
+            json!({
+                "name": t.name, "type": t.ty().name(), "dims": t.dims, "bytes": t.bytes(),
+                "fidelity": t.fidelity.map(Fidelity::name), "source": t.source,
+            })
+        })
+        .collect();
+    let files: Vec<_> = files.iter().map(|f| json!({ "path": path(&f.path), "bytes": f.bytes })).collect();
+    json!({
+        "schema_version": 1, "dry_run": dry_run, "files": files, "tensors": tensors,
+        "mtp_layers": plan.mtp_layers, "notes": plan.notes,
+    })
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}

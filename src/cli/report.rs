@@ -1,0 +1,57 @@
+//! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
+
+use std::io::{ErrorKind, IsTerminal};
+use std::process::ExitCode;
+
+use gguf_export::Error;
+
+/// Prints an error with its causes and hints, and gives the exit code.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)) {
+        return ExitCode::SUCCESS;
+    }
+    let red = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let label = if red { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+    let mut chain = error.chain();
+    if let Some(first) = chain.next() {
+        eprintln!("{label} {first}");
+    }
+    for cause in chain {
+        eprintln!("  caused by: {cause}");
+    }
+    let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
+    if let Some(hint) = found.and_then(hint) {
+        eprintln!("\nhint: {hint}");
+    }
+    ExitCode::from(found.map_or(1, code))
+}
+
+fn code(error: &Error) -> u8 {
+    match error {
+        Error::NoSpace { .. } => 4,
+        Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => 4,
+        Error::Interrupted { .. } | Error::Stopped => 130,
+        _ => 1,
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::OutputExists { .. } => "`--force` replaces it; `-o` names another",
+        Error::Inexact(_) => {
+            "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
+        }
+        Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
+        Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
+            "the disk is full; free some space and give the same command again, it goes on where it stopped"
+        }
+        Error::Io { action: "lock", .. } => "wait for the other process, or write to another file with `-o`",
+        Error::Io { path, source, .. } if source.kind() == ErrorKind::NotFound && path.ends_with("config.json") => {
+            "a checkpoint is a folder with `config.json` and safetensors files"
+        }
+        Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
+            "compare the folder's files with the repository they came from; one may be missing or cut short"
+        }
+        _ => return None,
+    })
+}

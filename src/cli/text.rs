@@ -1,0 +1,46 @@
+//! Numbers and tables for people.
+
+/// `43.5 GiB`, in binary units.
+pub(crate) fn bytes(n: u64) -> String {
+    indicatif::BinaryBytes(n).to_string()
+}
+
+/// `1,234,567`.
+pub(crate) fn count(n: u64) -> String {
+    indicatif::HumanCount(n).to_string()
+}
+
+/// `1 tensor`, `2 tensors`.
+pub(crate) fn plural(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Columns padded to their widest cell; the last column is not padded, columns in `right` are aligned right.
+pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c| rows.iter().filter_map(|r: &Vec<String>| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (c, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[c] - cell.chars().count());
+            let gap = if c == 0 { "" } else { "  " };
+            line += &if right.contains(&c) { format!("{gap}{pad}{cell}") } else { format!("{gap}{cell}{pad}") };
+        }
+        out += line.trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_align() {
+        let rows = [["a", "10", "x"], ["bbb", "2", "yy"]].map(|r| r.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows, &[1]), "a    10  x\nbbb   2  yy\n");
+    }
+}
