@@ -33,6 +33,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod encode;
 pub mod float;
+pub mod header_only;
 pub mod layout;
 pub mod model;
 pub mod rng;
@@ -44,5 +45,6 @@ pub use encode::{
     Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Mlx, NvFp4, ScaleDtype, StoredZero,
     Weight,
 };
+pub use header_only::HeaderOnly;
 pub use model::{Edit, LayerKind, Method, Model, Mtp};
 pub use safetensors::{Dtype, Tensor};

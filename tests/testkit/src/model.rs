@@ -322,3 +322,6 @@ impl Made {
         self.weights.insert(name, Weight { shape, values });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,7 +115,10 @@ fn fp8_keys(model: &Model, fp8: Fp8) -> Map<String, Value> {
 /// The modules that differ from the main scheme: routers by pattern, the others by name or by pattern.
 fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
     let wide = if activations(main).is_empty() {
-        json!({"bits": 16, "data_type": "fp"})
+        match main {
+            Encoding::Fp8(_) => json!({"act_data_type": "float", "bits": 16, "data_type": "float"}),
+            _ => json!({"bits": 16, "data_type": "fp"}),
+        }
     } else {
         json!({"act_bits": 16, "act_data_type": "float", "bits": 16, "data_type": "float"})
     };
@@ -138,7 +141,7 @@ fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
             continue;
         }
         let entry = match encoding.is_plain() {
-            true if part == Part::Router && !mtp => json!({"bits": 16, "data_type": "float"}),
+            true if part == Part::Router && !mtp => router(main),
             true => wide.clone(),
             false => Value::Object(difference(encoding, main)),
         };
@@ -157,6 +160,24 @@ fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
     }
     by_pattern.extend(by_name);
     by_pattern
+}
+
+/// A router kept in 16 bits; beside eight-bit floats the writer lists every field.
+fn router(main: Encoding) -> Value {
+    match main {
+        Encoding::Fp8(fp8) => {
+            let group = scheme(main)["group_size"].clone();
+            let act_group =
+                if let Fp8Scale::Block(_, cols) = fp8.scale { json!(cols) } else { group.clone() };
+            json!({
+                "act_bits": 16, "act_data_type": "float", "act_dynamic": true, "act_group_size": act_group,
+                "act_sym": true, "bits": 16, "data_type": "float", "group_size": group, "rotation_config": null,
+                "super_bits": null, "super_group_size": null, "sym": true,
+            })
+        }
+        _ if activations(main).is_empty() => json!({"bits": 16, "data_type": "float"}),
+        _ => json!({"act_bits": 16, "act_data_type": "float", "bits": 16, "data_type": "float"}),
+    }
 }
 
 /// A quantised head lists every field of a scheme, those without a value as null.

@@ -26,7 +26,7 @@ pub(super) fn config(model: &Model) -> Value {
         .map(|(i, (encoding, targets))| {
             let group = json!({
                 "format": format(encoding),
-                "input_activations": null,
+                "input_activations": input_activations(encoding),
                 "output_activations": null,
                 "targets": targets,
                 "weights": weights(encoding),
@@ -42,6 +42,7 @@ pub(super) fn config(model: &Model) -> Value {
         "global_compression_ratio": null,
         "ignore": plain_modules(model),
         "kv_cache_scheme": null,
+        "moe_sparsity_config": null,
     })
 }
 
@@ -58,10 +59,20 @@ fn format(encoding: Encoding) -> &'static str {
     }
 }
 
+/// Eight-bit integers come with activations of eight bits; the others are written as weight-only.
+fn input_activations(encoding: Encoding) -> Value {
+    if matches!(encoding, Encoding::CtInt8(_)) {
+        json!({"dynamic": true, "group_size": null, "num_bits": 8, "strategy": "token", "symmetric": true,
+               "type": "int"})
+    } else {
+        Value::Null
+    }
+}
+
 fn weights(encoding: Encoding) -> Value {
-    let integer = |bits: u32, sym: bool, strategy: &str, group: Value, actorder: Value| {
+    let integer = |bits: u32, sym: bool, strategy: &str, group: Value| {
         json!({"num_bits": bits, "type": "int", "symmetric": sym, "strategy": strategy, "group_size": group,
-               "actorder": actorder, "dynamic": false})
+               "dynamic": false})
     };
     let float = |bits: u32, strategy: &str, group: Value| {
         json!({"num_bits": bits, "type": "float", "symmetric": true, "strategy": strategy, "group_size": group,
@@ -69,15 +80,17 @@ fn weights(encoding: Encoding) -> Value {
     };
     match encoding {
         Encoding::CtPacked(packed) => {
-            let actorder = if packed.g_idx == GIdx::Absent { Value::Null } else { json!("group") };
-            match packed.group {
-                Group::Size(size) => integer(packed.bits, packed.sym, "group", json!(size), actorder),
-                Group::PerRow => integer(packed.bits, packed.sym, "channel", Value::Null, actorder),
+            let mut weights = match packed.group {
+                Group::Size(size) => integer(packed.bits, packed.sym, "group", json!(size)),
+                Group::PerRow => integer(packed.bits, packed.sym, "channel", Value::Null),
+            };
+            if packed.g_idx != GIdx::Absent {
+                weights["actorder"] = json!("group");
             }
+            weights
         }
         Encoding::CtInt8(int8) => {
-            let strategy = if int8.per_tensor { "tensor" } else { "channel" };
-            integer(8, !int8.zero_point, strategy, Value::Null, Value::Null)
+            integer(8, !int8.zero_point, if int8.per_tensor { "tensor" } else { "channel" }, Value::Null)
         }
         Encoding::Fp8(fp8) => match fp8.scale {
             Fp8Scale::Tensor => float(8, "tensor", Value::Null),

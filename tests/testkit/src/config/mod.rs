@@ -170,7 +170,13 @@ fn spelling(model: &Model, dtype: &str, config: &mut Map<String, Value>) {
         "partial_rotary_factor": 0.25,
         "transformers_version": "4.57.0",
     });
-    let Value::Object(keys) = (if model.old_config { older } else { newer }) else { unreachable!("objects") };
+    let Value::Object(mut keys) = (if model.old_config { older } else { newer }) else {
+        unreachable!("objects")
+    };
+    if dtype == "float16" {
+        // Writers that cast to F16 set the old key whatever version they run with.
+        keys.insert("torch_dtype".into(), json!(dtype));
+    }
     config.extend(keys);
 }
 

@@ -1,5 +1,7 @@
 //! What the other tools write: GPTQ, AWQ, FP8 releases and ModelOpt.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::scheme::{difference, pattern};
@@ -35,11 +37,19 @@ pub(super) fn gptq(model: &Model) -> Value {
         "true_sequential": false,
         "lm_head": !model.head.is_plain(),
         "dynamic": dynamic,
+        "modules_in_block_to_quantize": [in_block(model)],
     });
     if zero == StoredZero::Direct {
         config["checkpoint_format"] = json!("gptq_v2");
     }
     config
+}
+
+/// The quantised modules by their names inside a block, each once.
+fn in_block(model: &Model) -> BTreeSet<String> {
+    let modules = modules(model).into_iter().filter(|m| !m.encoding.is_plain());
+    let inner = |name: &str| Some(name.strip_prefix("model.layers.")?.split_once('.')?.1.to_owned());
+    modules.filter_map(|m| inner(&m.name)).collect()
 }
 
 /// `quant_method` `awq`.
@@ -52,6 +62,7 @@ pub(super) fn awq(model: &Model) -> Value {
         "bits": awq.bits,
         "group_size": awq.group.config(),
         "zero_point": !awq.sym,
+        "sym": awq.sym,
         "modules_to_not_convert": plain_modules(model),
     })
 }
