@@ -1,1 +1,50 @@
-//! Writes tiny checkpoints for tests, with code of its own.
+//! Writes tiny checkpoints for tests, together with the exact values they stand for.
+//!
+//! Nothing here is shared with the converter: every bit layout is written down a second time, in the
+//! slowest and plainest way that works, so that a test which compares the two is not circular.
+//!
+//! ```no_run
+//! use testkit::{Encoding, Gptq, Model};
+//!
+//! let model = Model { experts: Encoding::Gptq(Gptq::sym(4, 128)), ..Model::tiny() };
+//! let checkpoint = model.write("/tmp/checkpoint".as_ref());
+//! let up = &checkpoint.weights["model.layers.0.mlp.experts.0.up_proj.weight"];
+//! assert_eq!(up.values.len(), up.shape.iter().product::<usize>());
+//! ```
+//!
+//! To damage a checkpoint, take [`Model::build`], edit its tensors or its configuration, and then call
+//! [`Checkpoint::write`]. Everything panics on failure: the caller is a test.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::doc_markdown,
+    clippy::float_cmp,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::similar_names,
+    reason = "numbers are chosen here, not read from files; values are exact; tests want panics"
+)]
+
+pub mod bits;
+pub mod checkpoint;
+pub mod config;
+pub mod encode;
+pub mod float;
+pub mod header_only;
+pub mod layout;
+pub mod model;
+pub mod rng;
+pub mod safetensors;
+pub mod tokenizer;
+
+pub use checkpoint::Checkpoint;
+pub use encode::{
+    Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Mlx, NvFp4, ScaleDtype, StoredZero,
+    Weight,
+};
+pub use header_only::HeaderOnly;
+pub use model::{Edit, LayerKind, Method, Model, Mtp};
+pub use safetensors::{Dtype, Tensor};

@@ -1,0 +1,204 @@
+//! What AutoRound's own exporter writes.
+
+use serde_json::{Map, Value, json};
+
+use super::scheme::{difference, pattern, scheme};
+use super::{Module, modules, plain_modules};
+use crate::encode::{Encoding, Fp8, Fp8Scale, GIdx, StoredZero};
+use crate::layout::Part;
+use crate::model::{Model, Mtp};
+
+/// `quantization_config` with `quant_method` `auto-round`.
+pub(super) fn config(model: &Model) -> Value {
+    let main = model.main_encoding();
+    let version = model.autoround_version.as_deref().unwrap_or_else(|| version(model, main));
+    let mut config = scheme(main);
+    config.insert("quant_method".into(), json!("auto-round"));
+    config.insert("autoround_version".into(), json!(version));
+    config.insert("enable_quanted_input".into(), json!(false));
+    let blocks = match model.mtp {
+        Mtp::Quantised => json!(["model.layers", "mtp.layers"]),
+        Mtp::QuantisedFc => json!("model.layers,mtp.layers"),
+        _ => json!("model.layers"),
+    };
+    config.insert("block_name_to_quantize".into(), blocks);
+    let packing = model.packing_format.clone().or_else(|| packing_format(model, main).map(String::from));
+    if let Some(packing) = packing {
+        config.insert("packing_format".into(), json!(packing));
+    }
+    if model.model_free {
+        config.insert("model_free".into(), json!(true));
+    }
+    config.extend(activations(main));
+    if let Encoding::Fp8(fp8) = main {
+        config.extend(fp8_keys(model, fp8));
+    }
+    let extra = extra_config(model, main);
+    if !extra.is_empty() {
+        config.insert("extra_config".into(), Value::Object(extra));
+    }
+    Value::Object(config)
+}
+
+/// The same content under `quant_method` `fp8`, which needs no `packing_format`.
+pub(super) fn fp8(model: &Model) -> Value {
+    let mut config = config(model);
+    let keys = config.as_object_mut().expect("written as an object");
+    keys.remove("packing_format");
+    keys.insert("quant_method".into(), json!("fp8"));
+    config
+}
+
+/// A version whose files look like this.
+fn version(model: &Model, main: Encoding) -> &'static str {
+    match main {
+        Encoding::Gptq(gptq) if gptq.zero == StoredZero::MinusOneBorrow => {
+            if model.model_free {
+                "0.15.0"
+            } else {
+                "0.9.7"
+            }
+        }
+        _ => "0.16.1",
+    }
+}
+
+fn packing_format(model: &Model, main: Encoding) -> Option<&'static str> {
+    match main {
+        Encoding::Gptq(gptq) if model.model_free && !gptq.sym => Some("auto_round"),
+        Encoding::Gptq(gptq) => Some(match (gptq.zero, gptq.g_idx) {
+            (StoredZero::Direct, GIdx::Absent) => "auto_round",
+            (StoredZero::Direct, _) => "auto_round:gptqmodel",
+            _ => "auto_round:auto_gptq",
+        }),
+        Encoding::Awq(_) => Some("auto_round:auto_awq"),
+        Encoding::Fp8(Fp8 { scale: Fp8Scale::Block(..), .. }) => Some("auto_round:fp8"),
+        Encoding::MxInt4 => Some("auto_round"),
+        Encoding::NvFp4E5m3 => Some("auto_round:llm_compressor_nvfp4_e5m3"),
+        Encoding::MxFp4 | Encoding::MxFp8 | Encoding::NvFp4(_) => Some("auto_round:llm_compressor"),
+        Encoding::Mlx(_) => Some("auto_round:mlx"),
+        // Weight-only FP8 is written without; the others are no formats of this tool.
+        _ => None,
+    }
+}
+
+/// The activation's half of a scheme; left out by the writer where activations stay in 16 bits.
+fn activations(main: Encoding) -> Map<String, Value> {
+    let (bits, group, kind) = match main {
+        Encoding::MxFp4 => (4, json!(32), "mx_fp"),
+        Encoding::MxFp8 => (8, json!(32), "mx_fp"),
+        Encoding::MxInt4 => (4, json!(32), "mx_int"),
+        Encoding::NvFp4(_) => (4, json!(16), "nv_fp4_with_static_gs"),
+        Encoding::NvFp4E5m3 => (4, json!(16), "nvfp4_v2"),
+        Encoding::Fp8(Fp8 { scale: Fp8Scale::Block(_, cols), .. }) => (8, json!(cols), "fp"),
+        _ => return Map::new(),
+    };
+    let value = json!({"act_bits": bits, "act_data_type": kind, "act_dynamic": true,
+                       "act_group_size": group, "act_sym": true});
+    let Value::Object(map) = value else { unreachable!("written as an object") };
+    map
+}
+
+fn fp8_keys(model: &Model, fp8: Fp8) -> Map<String, Value> {
+    let mut keys = Map::new();
+    keys.insert("fmt".into(), json!(fp8.fmt()));
+    keys.insert("activation_scheme".into(), json!("dynamic"));
+    if let Fp8Scale::Block(rows, cols) = fp8.scale {
+        keys.insert("weight_block_size".into(), json!([rows, cols]));
+        let ignored: Vec<_> =
+            plain_modules(model).into_iter().filter(|m| m.ends_with("shared_expert_gate")).collect();
+        keys.insert("ignored_layers".into(), json!(ignored));
+    }
+    keys
+}
+
+/// The modules that differ from the main scheme: routers by pattern, the others by name or by pattern.
+fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
+    let wide = if activations(main).is_empty() {
+        match main {
+            Encoding::Fp8(_) => json!({"act_data_type": "float", "bits": 16, "data_type": "float"}),
+            _ => json!({"bits": 16, "data_type": "fp"}),
+        }
+    } else {
+        json!({"act_bits": 16, "act_data_type": "float", "bits": 16, "data_type": "float"})
+    };
+    let mut by_pattern = Map::new();
+    let mut by_name = Map::new();
+    for Module { name, part, encoding } in modules(model) {
+        let named = model.overrides.iter().any(|(n, _)| *n == name);
+        let mtp = name.starts_with("mtp.");
+        let silent = match (part, model.mtp) {
+            // The head is outside the blocks, so only a quantised one is worth an entry.
+            (Part::Head, _) => encoding.is_plain(),
+            (Part::MtpFc | Part::Router | Part::SharedExpertGate, Mtp::Quantised) => false,
+            _ => mtp && !named,
+        };
+        if silent {
+            continue;
+        }
+        if part == Part::Head {
+            by_name.insert(name, head(encoding));
+            continue;
+        }
+        let entry = match encoding.is_plain() {
+            true if part == Part::Router && !mtp => router(main),
+            true => wide.clone(),
+            false => Value::Object(difference(encoding, main)),
+        };
+        if entry.as_object().is_some_and(Map::is_empty) {
+            continue;
+        }
+        if named || mtp {
+            by_name.insert(name, entry);
+        } else if part == Part::Router && encoding.is_plain() {
+            by_pattern.insert(pattern(&name), entry);
+        } else if let Some(family) = family(&name).filter(|_| model.regex_recipe) {
+            by_pattern.insert(pattern(family), entry);
+        } else {
+            by_name.insert(name, entry);
+        }
+    }
+    by_pattern.extend(by_name);
+    by_pattern
+}
+
+/// A router kept in 16 bits; beside eight-bit floats the writer lists every field.
+fn router(main: Encoding) -> Value {
+    match main {
+        Encoding::Fp8(fp8) => {
+            let group = scheme(main)["group_size"].clone();
+            let act_group =
+                if let Fp8Scale::Block(_, cols) = fp8.scale { json!(cols) } else { group.clone() };
+            json!({
+                "act_bits": 16, "act_data_type": "float", "act_dynamic": true, "act_group_size": act_group,
+                "act_sym": true, "bits": 16, "data_type": "float", "group_size": group, "rotation_config": null,
+                "super_bits": null, "super_group_size": null, "sym": true,
+            })
+        }
+        _ if activations(main).is_empty() => json!({"bits": 16, "data_type": "float"}),
+        _ => json!({"act_bits": 16, "act_data_type": "float", "bits": 16, "data_type": "float"}),
+    }
+}
+
+/// A quantised head lists every field of a scheme, those without a value as null.
+fn head(encoding: Encoding) -> Value {
+    let mut entry = scheme(encoding);
+    for key in ["act_bits", "act_data_type", "act_dynamic", "act_group_size", "act_sym", "super_bits"] {
+        entry.insert(key.into(), Value::Null);
+    }
+    Value::Object(entry)
+}
+
+/// What a person would write to mean a module and its like in all layers.
+fn family(name: &str) -> Option<&'static str> {
+    [
+        "self_attn.",
+        "linear_attn.in_proj_qkvz",
+        "linear_attn.in_proj_ba",
+        "linear_attn.out_proj",
+        "mlp.shared_expert.",
+        "mlp.shared_expert_gate",
+    ]
+    .into_iter()
+    .find(|family| name.contains(family))
+}

@@ -1,0 +1,45 @@
+//! Scales: what they may be and how they are stored.
+
+use half::{bf16, f16};
+
+use super::plain;
+use crate::safetensors::Dtype;
+
+/// How a scale is stored, and how many of its bits are in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScaleDtype {
+    /// F16.
+    #[default]
+    F16,
+    /// BF16, of a size that F16 holds exactly too.
+    Bf16,
+    /// F32 whose value happens to be an F16.
+    F32,
+    /// F32 with its lowest bit set, so that no shorter type holds it.
+    F32Full,
+}
+
+impl ScaleDtype {
+    /// The dtype in the file.
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Self::F16 => Dtype::F16,
+            Self::Bf16 => Dtype::Bf16,
+            Self::F32 | Self::F32Full => Dtype::F32,
+        }
+    }
+
+    /// The nearest scale of this kind.
+    pub fn round(self, value: f64) -> f64 {
+        match self {
+            Self::F16 | Self::F32 => f16::from_f64(value).to_f64(),
+            Self::Bf16 => bf16::from_f64(value).to_f64(),
+            Self::F32Full => f64::from(f32::from_bits((value as f32).to_bits() | 1)),
+        }
+    }
+
+    /// The stored bytes of scales that came from [`ScaleDtype::round`].
+    pub fn bytes(self, scales: &[f64]) -> Vec<u8> {
+        plain(self.dtype(), scales).0
+    }
+}
