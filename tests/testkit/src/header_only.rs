@@ -1,6 +1,6 @@
 //! A stand-in with the widths of the 80B model: true headers and lengths, and no data.
 //!
-//! The shards are sparse files, so a checkpoint of forty gigabytes takes some thirty megabytes of disk.
+//! The shards are sparse files, so a checkpoint of forty gigabytes takes some fifty megabytes of disk.
 
 use std::fs::{self, File};
 use std::io::Write;
