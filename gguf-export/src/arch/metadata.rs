@@ -83,3 +83,54 @@ impl Keys {
         self.put(name, u32::try_from(value).unwrap_or(u32::MAX));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::ModelConfig;
+    use crate::gguf::golden;
+
+    fn hparams() -> HParams {
+        let config = ModelConfig::read(&golden::folder().join("config.json")).unwrap();
+        HParams::read(&config).unwrap()
+    }
+
+    #[test]
+    fn keys_types_and_order_are_those_of_llama_cpp() {
+        assert_eq!(metadata(&hparams(), 1), golden::llama("qwen3next."));
+    }
+
+    #[test]
+    fn without_mtp_nothing_speaks_of_it() {
+        let keys = metadata(&hparams(), 0);
+        assert_eq!(keys.u64("qwen3next.block_count"), Some(3));
+        assert_eq!(keys.get("qwen3next.nextn_predict_layers"), None);
+        assert_eq!(keys.array("qwen3next.attention.recurrent_layers").unwrap().len(), 3);
+    }
+
+    #[test]
+    fn scaled_rope_is_written_before_its_base() {
+        let mut h = hparams();
+        h.rope_scaling = RopeScaling::Yarn {
+            factor: 4.0,
+            original_context: 1024,
+            ext_factor: None,
+            attn_factor: Some(1.5),
+            beta_fast: None,
+            beta_slow: None,
+        };
+        let all = metadata(&h, 0);
+        let keys: Vec<_> = all.iter().map(|(key, _)| key).filter(|key| key.contains("rope.")).collect();
+        assert_eq!(
+            keys,
+            [
+                "qwen3next.rope.scaling.type",
+                "qwen3next.rope.scaling.factor",
+                "qwen3next.rope.scaling.original_context_length",
+                "qwen3next.rope.scaling.yarn_attn_factor",
+                "qwen3next.rope.freq_base",
+                "qwen3next.rope.dimension_count"
+            ]
+        );
+    }
+}

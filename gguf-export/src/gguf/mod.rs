@@ -2,6 +2,8 @@
 //!
 //! Source: the GGUF specification of ggml (`docs/gguf.md`), versions 2 and 3, little endian.
 
+#[cfg(test)]
+pub(crate) mod golden;
 mod header;
 mod input;
 pub mod keys;

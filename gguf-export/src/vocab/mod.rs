@@ -1,1 +1,47 @@
-//! Being written.
+//! Tokens, merges, special ids and the chat template as `tokenizer.*` keys.
+//!
+//! Keys, types and order are those of the converter in llama.cpp b11434. Only byte-level BPE is read: it is
+//! what Qwen uses, and a guess at another kind would load and talk nonsense.
+
+mod special;
+#[cfg(test)]
+mod tests;
+mod tokenizer;
+
+use std::path::Path;
+
+use crate::Result;
+use crate::checkpoint::ModelConfig;
+use crate::gguf::{Metadata, keys};
+
+/// Kinds of token in `tokenizer.ggml.token_type`.
+mod kind {
+    pub(super) const NORMAL: i32 = 1;
+    pub(super) const CONTROL: i32 = 3;
+    pub(super) const USER_DEFINED: i32 = 4;
+    pub(super) const UNUSED: i32 = 5;
+}
+
+/// Reads the tokenizer of the checkpoint in `dir`.
+///
+/// `config` is its `config.json`, and `vocab_size` the number of rows of the embedding; ids without a token
+/// become `[PADn]`.
+///
+/// # Errors
+/// [`crate::Error::Unsupported`] for a tokenizer that is not byte-level BPE with a known splitting rule,
+/// [`crate::Error::Malformed`] for ids that are missing, used twice or too large,
+/// [`crate::Error::Field`] for a special token that is no token, and read errors.
+pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metadata> {
+    let settings = special::optional(dir, "tokenizer_config.json")?;
+    let tokenizer = tokenizer::read(&dir.join("tokenizer.json"), settings.as_ref(), vocab_size)?;
+    let special = special::read(dir, config, settings.as_ref(), &tokenizer)?;
+
+    let mut out = Metadata::new();
+    out.push(keys::TOKENIZER_MODEL, "gpt2");
+    out.push(keys::TOKENIZER_PRE, tokenizer.pre);
+    out.push(keys::TOKENIZER_TOKENS, tokenizer.tokens);
+    out.push(keys::TOKENIZER_TOKEN_TYPE, tokenizer.types);
+    out.push(keys::TOKENIZER_MERGES, tokenizer.merges);
+    out.append(special);
+    Ok(out)
+}

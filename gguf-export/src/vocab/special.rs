@@ -1,0 +1,216 @@
+//! Special ids, what is added around a text, and the chat template.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::kind;
+use super::tokenizer::{Tokenizer, unsupported};
+use crate::checkpoint::ModelConfig;
+use crate::gguf::{Metadata, keys};
+use crate::{Error, Result, io};
+
+const MAX_TEMPLATE: u64 = 4 << 20;
+
+/// Roles of special tokens in Hugging Face's words, and their keys.
+const ROLES: [(&str, &str); 6] = [
+    ("bos", keys::TOKENIZER_BOS),
+    ("eos", keys::TOKENIZER_EOS),
+    ("unk", "tokenizer.ggml.unknown_token_id"),
+    ("sep", "tokenizer.ggml.seperator_token_id"),
+    ("pad", keys::TOKENIZER_PADDING),
+    ("mask", "tokenizer.ggml.mask_token_id"),
+];
+
+/// A JSON file of the checkpoint, if it is there.
+pub(super) fn optional(dir: &Path, name: &str) -> Result<Option<ModelConfig>> {
+    let path = dir.join(name);
+    if path.exists() { ModelConfig::read(&path).map(Some) } else { Ok(None) }
+}
+
+/// Everything after the merges.
+pub(super) fn read(
+    dir: &Path,
+    config: &ModelConfig,
+    settings: Option<&ModelConfig>,
+    tokenizer: &Tokenizer,
+) -> Result<Metadata> {
+    let mut out = ids(dir, config, settings, tokenizer)?;
+    let [bos, eos] = added_around(dir, settings, tokenizer)?;
+    if let Some(bos) = bos {
+        out.push(keys::TOKENIZER_ADD_BOS, bos);
+    }
+    if let Some(eos) = eos {
+        out.push("tokenizer.ggml.add_eos_token", eos);
+    }
+    chat_template(dir, settings, &mut out)?;
+    Ok(out)
+}
+
+/// Ids by role: by text from `tokenizer_config.json` first, then by number from `config.json` and
+/// `generation_config.json`.
+fn ids(
+    dir: &Path,
+    config: &ModelConfig,
+    settings: Option<&ModelConfig>,
+    tokenizer: &Tokenizer,
+) -> Result<Metadata> {
+    let mut out = Metadata::new();
+    if let Some(settings) = settings {
+        for (role, key) in ROLES {
+            let field = format!("{role}_token");
+            if let Some(text) = token_text(settings, &field)? {
+                let id = added_id(tokenizer, text).ok_or_else(|| settings.wrong(&field, "an added token"))?;
+                out.push(key, id);
+            }
+        }
+    }
+    let generation = optional(dir, "generation_config.json")?;
+    for source in std::iter::once(config).chain(&generation) {
+        for (role, key) in ROLES {
+            let field = format!("{role}_token_id");
+            if out.get(key).is_none()
+                && let Some(id) = token_id(source, &field, tokenizer.tokens.len())?
+            {
+                out.push(key, id);
+            }
+        }
+    }
+    if out.get(keys::TOKENIZER_EOS).is_none() {
+        // llama.cpp would take token 11 and never stop.
+        return Err(Error::Field {
+            path: config.path().to_owned(),
+            field: "eos_token_id".to_owned(),
+            found: "missing".to_owned(),
+            expected: "a token id here, or `eos_token` in `tokenizer_config.json`".to_owned(),
+        });
+    }
+    Ok(out)
+}
+
+/// The text of a special token, which is a string or an object with `content`.
+fn token_text<'a>(settings: &'a ModelConfig, field: &str) -> Result<Option<&'a str>> {
+    match settings.get(field) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(value) => match value["content"].as_str() {
+            Some(text) => Ok(Some(text)),
+            None => Err(settings.wrong(field, "a token")),
+        },
+    }
+}
+
+/// The number of a special token, which is an integer or a list of which the first counts.
+fn token_id(config: &ModelConfig, field: &str, tokens: usize) -> Result<Option<u32>> {
+    let Some(value) = config.get(field) else { return Ok(None) };
+    let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
+    let id = value.as_u64().filter(|id| *id < tokens as u64).and_then(|id| u32::try_from(id).ok());
+    id.map(Some).ok_or_else(|| config.wrong(field, &format!("a token id below {tokens}")))
+}
+
+fn added_id(tokenizer: &Tokenizer, text: &str) -> Option<u32> {
+    let added = |id: &usize| matches!(tokenizer.types[*id], kind::CONTROL | kind::USER_DEFINED);
+    let id = (0..tokenizer.tokens.len()).filter(added).find(|id| tokenizer.tokens[*id] == text)?;
+    u32::try_from(id).ok()
+}
+
+/// Whether bos and eos are put around a text, where anything says so. The post-processor's word is the last.
+fn added_around(
+    dir: &Path,
+    settings: Option<&ModelConfig>,
+    tokenizer: &Tokenizer,
+) -> Result<[Option<bool>; 2]> {
+    let mut out = [None; 2];
+    if let Some(post) = &tokenizer.post_processor {
+        let path = dir.join("tokenizer.json");
+        for step in post["processors"].as_array().map_or(std::slice::from_ref(post), Vec::as_slice) {
+            match step["type"].as_str() {
+                Some("ByteLevel") => out = out.map(|said| said.or(Some(false))),
+                Some("TemplateProcessing") => template(&path, &step["single"], settings, &mut out)?,
+                _ if step.is_null() => {}
+                _ => return Err(unsupported(&path, format!("post-processor `{}`", step["type"]))),
+            }
+        }
+    }
+    if let Some(settings) = settings {
+        for (said, role) in out.iter_mut().zip(["bos", "eos"]) {
+            *said = said.or(settings.bool(&format!("add_{role}_token"))?);
+        }
+    }
+    Ok(out)
+}
+
+/// Reads the pieces that surround the sequence of a single text.
+fn template(
+    path: &Path,
+    single: &Value,
+    settings: Option<&ModelConfig>,
+    out: &mut [Option<bool>; 2],
+) -> Result<()> {
+    let pieces = single.as_array().map_or(&[][..], Vec::as_slice);
+    let refuse = || Err(unsupported(path, format!("post-processor template `{single}`")));
+    let Some(at) = pieces.iter().position(|piece| piece["Sequence"].is_object()) else {
+        return refuse();
+    };
+    let sides = [&pieces[..at], &pieces[at + 1..]];
+    for ((side, role), said) in sides.into_iter().zip(["bos_token", "eos_token"]).zip(out) {
+        let expected = settings.map_or(Ok(None), |s| token_text(s, role))?;
+        match side {
+            [] => {}
+            [piece] if expected.is_some() && piece["SpecialToken"]["id"].as_str() == expected => {
+                *said = Some(true);
+            }
+            _ => return refuse(),
+        }
+    }
+    Ok(())
+}
+
+/// Writes the template, or several by name, of which `default` has the plain key.
+fn chat_template(dir: &Path, settings: Option<&ModelConfig>, out: &mut Metadata) -> Result<()> {
+    let jinja = dir.join("chat_template.jinja");
+    let json;
+    let (owner, value) = if let Some(value) = settings.and_then(|s| s.get("chat_template")) {
+        (settings, value.clone())
+    } else if jinja.exists() {
+        (None, Value::String(io::read_to_string(&jinja, MAX_TEMPLATE)?))
+    } else {
+        json = optional(dir, "chat_template.json")?;
+        match json.as_ref().and_then(|j| j.get("chat_template")) {
+            Some(value) => (json.as_ref(), value.clone()),
+            None => return Ok(()),
+        }
+    };
+    match (value, owner) {
+        (Value::String(text), _) => out.push(keys::CHAT_TEMPLATE, text),
+        (Value::Array(list), Some(owner)) => named_templates(owner, list, out)?,
+        (_, owner) => {
+            return owner.map_or(Ok(()), |o| Err(o.wrong("chat_template", "a text or a list of named ones")));
+        }
+    }
+    Ok(())
+}
+
+fn named_templates(owner: &ModelConfig, list: Vec<Value>, out: &mut Metadata) -> Result<()> {
+    let mut names = Vec::new();
+    let mut default = None;
+    for choice in list {
+        let (Some(name), Some(text)) = (choice["name"].as_str(), choice["template"].as_str()) else {
+            return Err(owner.wrong("chat_template", "`name` and `template` in each entry"));
+        };
+        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        if name == "default" {
+            default = Some(text.to_owned());
+        } else if !name.is_empty() && !names.contains(&name) {
+            out.push(format!("{}.{name}", keys::CHAT_TEMPLATE), text);
+            names.push(name);
+        }
+    }
+    if !names.is_empty() {
+        out.push("tokenizer.chat_templates", names);
+    }
+    if let Some(text) = default {
+        out.push(keys::CHAT_TEMPLATE, text);
+    }
+    Ok(())
+}
