@@ -177,6 +177,13 @@ impl Plan {
         Ok(())
     }
 
+    /// The file's name by the GGUF convention: base name, size, fine-tune, encoding.
+    #[must_use]
+    pub fn file_name(&self, checkpoint: &Checkpoint) -> String {
+        let name = checkpoint.dir().file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy());
+        format!("{name}-{}.gguf", metadata::dominant(self).name())
+    }
+
     /// The header of the file that this plan makes.
     ///
     /// # Errors

@@ -80,12 +80,15 @@ impl QuantConfig {
     /// The scheme of a module, and whether the configuration clearly means this module. Block lists and
     /// overrides of real files leave out the multi-token-prediction layer.
     pub(super) fn scheme(&self, module: &str) -> (Scheme, bool) {
-        if let Some(scheme) = self.overrides.find(module) {
+        if let Some(scheme) = self.overrides.exact(module) {
             return (scheme.over(&self.global), true);
         }
+        let trunk = !module.starts_with("mtp.") && !module.starts_with("model.mtp.");
+        if let Some(scheme) = self.overrides.by_pattern(module) {
+            return (scheme.over(&self.global), trunk);
+        }
         let listed = self.blocks.as_ref().is_none_or(|b| b.iter().any(|p| module.starts_with(p.as_str())));
-        let extra = module.starts_with("mtp.") || module.starts_with("model.mtp.");
-        (self.global.clone(), listed && !extra)
+        (self.global.clone(), listed && trunk)
     }
 }
 
@@ -292,12 +295,3 @@ fn weight_block(section: &ModelConfig) -> Result<Option<(u64, u64)>> {
         _ => Err(section.wrong(field, "two positive integers")),
     }
 }
-
-/// A configuration for tests of other modules.
-#[cfg(test)]
-pub(super) fn for_test(json: &str) -> QuantConfig {
-    let mut fields = serde_json::Map::new();
-    fields.insert("quantization_config".to_owned(), serde_json::from_str(json).unwrap());
-    QuantConfig::read(&ModelConfig::new(std::path::Path::new("config.json"), fields)).unwrap()
-}
-

@@ -60,10 +60,13 @@ impl Overrides {
         Ok(Self { exact, patterns, schemes })
     }
 
-    pub(super) fn find(&self, module: &str) -> Option<&Scheme> {
-        self.exact
-            .get(module)
-            .or_else(|| self.patterns.matches(module).iter().next().map(|first| &self.schemes[first]))
+    pub(super) fn exact(&self, module: &str) -> Option<&Scheme> {
+        self.exact.get(module)
+    }
+
+    /// The first pattern that matches anywhere in the name.
+    pub(super) fn by_pattern(&self, module: &str) -> Option<&Scheme> {
+        self.patterns.matches(module).iter().next().map(|first| &self.schemes[first])
     }
 }
 
@@ -89,7 +92,8 @@ mod tests {
             ("layers.0.mlp.gate".to_owned(), bits(3)),
         ];
         let overrides = Overrides::new(Path::new("c"), "extra_config", entries).unwrap();
-        let found = |name: &str| overrides.find(name).and_then(|s| s.bits);
+        let find = |name: &str| overrides.exact(name).or_else(|| overrides.by_pattern(name));
+        let found = |name: &str| find(name).and_then(|s| s.bits);
         assert_eq!(found("layers.0.mlp.gate"), Some(3));
         assert_eq!(found("layers.0.mlp.gate_proj"), Some(16));
         assert_eq!(found("layers.1.mlp.up_proj"), Some(8));

@@ -7,7 +7,7 @@ use super::{Opened, Report};
 use crate::arch::Map;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::{self, GgmlType};
-use crate::gguf::Header;
+use crate::gguf::{Header, Value, keys};
 use crate::io::ByteSource;
 use crate::plan::{Content, Fidelity, Form, Plan, TensorPlan};
 use crate::quant::{Coding, Global, reference};
@@ -259,6 +259,36 @@ pub(super) fn metadata(
     header: &Header,
     report: &mut Report,
 ) -> Result<()> {
-    let _ = (checkpoint, plan, header, report);
+    plan.complete(checkpoint)?;
+    let expected = &plan.metadata;
+    let free = |key: &str| FREE.iter().any(|prefix| key.starts_with(prefix));
+    for (key, value) in expected.iter().filter(|(key, _)| !free(key)) {
+        let found = header.metadata.get(key);
+        report.keys += 1;
+        if found != Some(value) {
+            let found = found.map_or_else(|| "nothing".to_owned(), brief);
+            report.push(Difference::Key { key: key.to_owned(), expected: brief(value), found });
+        }
+    }
+    for (key, value) in header.metadata.iter().filter(|(key, _)| !free(key)) {
+        if expected.get(key).is_none() {
+            let (expected, found) = ("nothing".to_owned(), brief(value));
+            report.push(Difference::Key { key: key.to_owned(), expected, found });
+        }
+    }
     Ok(())
+}
+
+/// Keys that the caller may choose, or that say how the file is cut.
+const FREE: [&str; 4] = ["general.name", "general.alignment", "split.", keys::ROUNDED];
+
+fn brief(value: &Value) -> String {
+    let text = match value {
+        Value::Array(a) => format!("{} of {}", a.len(), a.element_type_name()),
+        other => format!("{other:?}"),
+    };
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
