@@ -2,6 +2,10 @@
 
 mod hparams;
 mod metadata;
+mod model_card;
+mod name;
+mod naming;
 
 pub use hparams::{HParams, LayerKind, RopeScaling};
 pub use metadata::{ARCHITECTURE, metadata};
+pub use naming::{Parameters, Provenance, file_name, general};
