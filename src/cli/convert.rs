@@ -29,7 +29,10 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
             name: args.name.clone(),
         };
         let plan = survey(&checkpoint, &options, args.common.threads(), stop, &observer)?;
-        let out = args.output.clone().unwrap_or_else(|| PathBuf::from(plan.file_name(&checkpoint)));
+        let out = match &args.output {
+            Some(out) => out.clone(),
+            None => PathBuf::from(plan.file_name(&checkpoint)?),
+        };
         let options = ExportOptions {
             threads: args.common.threads(),
             overwrite: args.force,

@@ -80,6 +80,13 @@ impl Checkpoint {
         ModelConfig::read(&folder::inside(&self.dir, name)?).map(Some)
     }
 
+    /// A text file of the folder, if it is there and reads as text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        let path = folder::inside(&self.dir, name).ok()?;
+        crate::io::read_to_string(&path, 1 << 20).ok()
+    }
+
     /// The files that hold the tensors.
     pub fn shards(&self) -> impl Iterator<Item = &Path> {
         self.shards.iter().map(FileSource::path)

@@ -1,27 +1,19 @@
-//! The key-value pairs of the GGUF.
+//! The key-value pairs and the name of the GGUF.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Content, Fidelity, Plan};
 use crate::Result;
-use crate::arch;
+use crate::arch::{self, Parameters, Provenance};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::{Array, Metadata, Value, keys};
 use crate::vocab::vocab;
 
-/// Version of ggml's block layouts; there has been no other since 2023.
-const QUANTIZATION_VERSION: u32 = 2;
-
 pub(super) fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
-    let mut out = Metadata::new();
-    out.push(keys::ARCHITECTURE, arch::ARCHITECTURE);
-    out.push(keys::TYPE, "model");
+    let mut out = arch::general(&provenance(checkpoint, plan)?, dominant(plan));
     out.append(arch::metadata(&plan.hparams, plan.mtp_layers));
-    if let Some(ty) = dominant(plan).file_type() {
-        out.push(keys::FILE_TYPE, ty);
-    }
-    out.push(keys::QUANTIZATION_VERSION, QUANTIZATION_VERSION);
     out.append(vocab(checkpoint.dir(), checkpoint.config(), plan.hparams.vocab)?);
     let rounded: Vec<String> = plan
         .tensors
@@ -35,8 +27,39 @@ pub(super) fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata>
     Ok(out)
 }
 
+pub(super) fn file_name(checkpoint: &Checkpoint, plan: &Plan) -> Result<String> {
+    Ok(arch::file_name(&provenance(checkpoint, plan)?, dominant(plan).name()))
+}
+
+fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {
+    let (folder, repo, commit) = origin(checkpoint.dir());
+    let shapes = plan.tensors.iter().filter(|t| t.content == Content::Weights);
+    Ok(Provenance {
+        name: plan.options.name.clone(),
+        folder,
+        repo,
+        commit,
+        generation_config: checkpoint.companion("generation_config.json")?,
+        model_card: checkpoint.text("README.md"),
+        parameters: Parameters::count(shapes.map(|t| (t.name.as_str(), t.dims.as_slice()))),
+    })
+}
+
+/// Folder name, repository and commit. The Hugging Face cache keeps a repository in
+/// `models--ORG--NAME/snapshots/COMMIT`.
+fn origin(dir: &Path) -> (String, Option<String>, Option<String>) {
+    let real = crate::io::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
+    let folder = name(&real).unwrap_or_else(|| "model".to_owned());
+    let cache = real.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent).and_then(name);
+    match cache.as_deref().and_then(|c| c.strip_prefix("models--")).and_then(|c| c.split_once("--")) {
+        Some((org, repo)) => (repo.to_owned(), Some(format!("{org}/{repo}")), Some(folder)),
+        None => (folder, None, None),
+    }
+}
+
 /// The type that most of the weights have.
-pub(super) fn dominant(plan: &Plan) -> GgmlType {
+fn dominant(plan: &Plan) -> GgmlType {
     let mut elements: BTreeMap<GgmlType, u64> = BTreeMap::new();
     for t in plan.tensors.iter().filter(|t| t.content == Content::Weights) {
         *elements.entry(t.ty()).or_default() += t.dims.iter().product::<u64>();

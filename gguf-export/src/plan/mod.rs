@@ -178,10 +178,11 @@ impl Plan {
     }
 
     /// The file's name by the GGUF convention: base name, size, fine-tune, encoding.
-    #[must_use]
-    pub fn file_name(&self, checkpoint: &Checkpoint) -> String {
-        let name = checkpoint.dir().file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy());
-        format!("{name}-{}.gguf", metadata::dominant(self).name())
+    ///
+    /// # Errors
+    /// [`Error::Json`] if a file that describes the model cannot be read.
+    pub fn file_name(&self, checkpoint: &Checkpoint) -> Result<String> {
+        metadata::file_name(checkpoint, self)
     }
 
     /// The header of the file that this plan makes.
