@@ -1,1 +1,3 @@
 //! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.
+
+pub mod engine;
