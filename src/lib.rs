@@ -2,3 +2,6 @@
 
 pub mod chat;
 pub mod engine;
+pub mod llama;
+pub mod model;
+pub mod session;

@@ -1,7 +1,5 @@
 //! JSON in the spelling of Python's `json.dumps(value, ensure_ascii=False)`, which templates are trained on.
 
-use std::fmt::Write as _;
-
 use serde_json::{Number, Value};
 
 /// Writes a value as Python does: `", "` and `": "` on one line, or one entry a line when `indent` is given.
@@ -71,7 +69,7 @@ fn quote(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }
