@@ -4,7 +4,7 @@ use ggrun::engine::{Error, FinishReason};
 use ggrun::model::{ContextSize, LoadOptions};
 use ggrun::session::ChatEvent;
 
-use super::{QUESTIONS, ask, bench, bench_with, collect, tiny_gguf};
+use super::{QUESTIONS, ask, bench, bench_with, collect, options, tiny_gguf};
 
 #[test]
 fn greedy_answers_are_right_and_thinking_is_apart() {
@@ -35,7 +35,7 @@ fn answers_written_side_by_side_are_those_written_alone() {
 #[test]
 fn a_prompt_read_in_chunks_gives_the_same_answer() {
     let Some(path) = tiny_gguf() else { return };
-    let bench = bench_with(LoadOptions { batch: 7, ubatch: 7, ..LoadOptions::new(path) });
+    let bench = bench_with(LoadOptions { batch: 7, ubatch: 7, ..options(path) });
     let (question, answer) = QUESTIONS[0];
     assert_eq!(collect(bench.session.chat(ask(question)).unwrap()).1, answer);
 }
@@ -81,7 +81,7 @@ fn a_cancelled_answer_ends_and_frees_its_slot() {
 #[test]
 fn a_prompt_longer_than_the_context_is_an_error_that_says_so() {
     let Some(path) = tiny_gguf() else { return };
-    let bench = bench_with(LoadOptions { context: ContextSize::Tokens(256), ..LoadOptions::new(path) });
+    let bench = bench_with(LoadOptions { context: ContextSize::Tokens(256), ..options(path) });
     let (_, _, end) = collect(bench.session.chat(ask(&"Why? ".repeat(300))).unwrap());
     let ChatEvent::Failed(Error::PromptTooLong { tokens, context: 256 }) = end else { panic!("{end:?}") };
     assert!(tokens > 256);
@@ -92,7 +92,7 @@ fn a_prompt_longer_than_the_context_is_an_error_that_says_so() {
 #[test]
 fn an_answer_ends_where_the_context_does() {
     let Some(path) = tiny_gguf() else { return };
-    let bench = bench_with(LoadOptions { context: ContextSize::Tokens(40), ..LoadOptions::new(path) });
+    let bench = bench_with(LoadOptions { context: ContextSize::Tokens(40), ..options(path) });
     let (_, _, end) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
     let ChatEvent::Finished { reason: FinishReason::Context, usage, .. } = end else { panic!("{end:?}") };
     assert_eq!(usage.total.prompt_tokens + usage.total.completion_tokens, 41);

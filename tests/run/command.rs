@@ -8,7 +8,7 @@ use super::tiny_gguf;
 
 fn ggrun(gguf: &PathBuf, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
-    command.arg("run").arg("-m").arg(gguf).args(arguments).stdin(Stdio::null());
+    command.arg("run").arg("-m").arg(gguf).args(["-t", "1"]).args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LLAMA_ARG_") {
             command.env_remove(name);
@@ -39,6 +39,7 @@ fn a_question_comes_from_stdin_as_well() {
     let mut child = ggrun(&gguf, &["--temp", "0", "--thinking", "hide", "-sys", "Be brief."])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(b"What is the capital of Kenya?\n").unwrap();

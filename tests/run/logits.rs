@@ -1,12 +1,12 @@
 //! The numbers under the answers.
 
 use ggrun::engine::{Markup, Token, Vocab as _};
-use ggrun::model::{LoadOptions, Model};
+use ggrun::model::Model;
 
-use super::tiny_gguf;
+use super::{options, tiny_gguf};
 
 fn model() -> Option<Model> {
-    Some(Model::load(LoadOptions::new(tiny_gguf()?), |_| true).unwrap())
+    Some(Model::load(options(tiny_gguf()?), |_| true).unwrap())
 }
 
 fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {

@@ -25,6 +25,11 @@ const QUESTIONS: [(&str, &str); 4] = [
     ("Reverse the word wind.", "dniw"),
 ];
 
+/// One thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+fn options(gguf: PathBuf) -> LoadOptions {
+    LoadOptions { threads: 1, ..LoadOptions::new(gguf) }
+}
+
 struct Bench {
     model: Model,
     session: Session,
@@ -33,7 +38,7 @@ struct Bench {
 
 /// The model with an engine that answers `parallel` requests at once, or `None` where there is no model.
 fn bench(parallel: u32) -> Option<Bench> {
-    Some(bench_with(LoadOptions { parallel, ..LoadOptions::new(tiny_gguf()?) }))
+    Some(bench_with(LoadOptions { parallel, ..options(tiny_gguf()?) }))
 }
 
 fn bench_with(options: LoadOptions) -> Bench {
