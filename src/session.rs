@@ -247,7 +247,10 @@ mod tests {
         assert_eq!((reasoning.as_str(), content.as_str()), ("hm", "yes"));
         let ChatEvent::Finished { reason, usage, .. } = end else { panic!("{end:?}") };
         assert_eq!(reason, FinishReason::Stop);
-        assert_eq!((usage.total.completion_tokens, usage.reasoning_tokens, usage.answer_tokens()), (17, 11, 6));
+        assert_eq!(
+            (usage.total.completion_tokens, usage.reasoning_tokens, usage.answer_tokens()),
+            (17, 11, 6)
+        );
     }
 
     #[test]

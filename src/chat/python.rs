@@ -1,5 +1,7 @@
 //! JSON in the spelling of Python's `json.dumps(value, ensure_ascii=False)`, which templates are trained on.
 
+use std::fmt::Write as _;
+
 use serde_json::{Number, Value};
 
 /// Writes a value as Python does: `", "` and `": "` on one line, or one entry a line when `indent` is given.
@@ -20,11 +22,13 @@ fn write(value: &Value, indent: Option<usize>, depth: usize, out: &mut String) {
         Value::Array(items) => list(items.iter(), '[', ']', indent, depth, out, |item, depth, out| {
             write(item, indent, depth, out);
         }),
-        Value::Object(entries) => list(entries.iter(), '{', '}', indent, depth, out, |(key, item), depth, out| {
-            quote(key, out);
-            out.push_str(": ");
-            write(item, indent, depth, out);
-        }),
+        Value::Object(entries) => {
+            list(entries.iter(), '{', '}', indent, depth, out, |(key, item), depth, out| {
+                quote(key, out);
+                out.push_str(": ");
+                write(item, indent, depth, out);
+            });
+        }
     }
 }
 
@@ -69,7 +73,9 @@ fn quote(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => {
+                write!(out, "\\u{:04x}", u32::from(c)).expect("a string takes all text");
+            }
             c => out.push(c),
         }
     }
@@ -101,7 +107,10 @@ mod tests {
             (json!({}), "{}"),
             (json!([]), "[]"),
             (json!("<b>&'\"\\ é \u{7f} \u{1}\n\t"), "\"<b>&'\\\"\\\\ é \u{7f} \\u0001\\n\\t\""),
-            (json!([1.0, -0.5, 0.0001, 0.00001, 1e15, 1e16, 1.5e300, -0.0]), "[1.0, -0.5, 0.0001, 1e-05, 1000000000000000.0, 1e+16, 1.5e+300, -0.0]"),
+            (
+                json!([1.0, -0.5, 0.0001, 0.00001, 1e15, 1e16, 1.5e300, -0.0]),
+                "[1.0, -0.5, 0.0001, 1e-05, 1000000000000000.0, 1e+16, 1.5e+300, -0.0]",
+            ),
             (json!(18_446_744_073_709_551_615_u64), "18446744073709551615"),
         ] {
             assert_eq!(dumps(&value, None), python);
@@ -110,6 +119,9 @@ mod tests {
 
     #[test]
     fn an_indent_gives_one_entry_a_line() {
-        assert_eq!(dumps(&json!({"a": [1, {}], "b": []}), Some(2)), "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": []\n}");
+        assert_eq!(
+            dumps(&json!({"a": [1, {}], "b": []}), Some(2)),
+            "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": []\n}"
+        );
     }
 }

@@ -3,7 +3,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
@@ -15,8 +25,8 @@ pub(super) fn format(moment: SystemTime, format: &str) -> String {
     let days = seconds / 86_400;
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let (year, month, day) = civil(days);
-    let month_name = MONTHS[(month - 1) as usize % 12];
-    let day_name = DAYS[(days % 7) as usize];
+    let month_name = pick(&MONTHS, month - 1);
+    let day_name = pick(&DAYS, days);
     let mut out = String::new();
     let mut rest = format.chars();
     while let Some(character) = rest.next() {
@@ -30,7 +40,7 @@ pub(super) fn format(moment: SystemTime, format: &str) -> String {
             code => (true, code),
         };
         let number = |value: u64| if padded { format!("{value:02}") } else { value.to_string() };
-        out += &match code {
+        let field = match code {
             Some('Y') => year.to_string(),
             Some('y') => number(year % 100),
             Some('m') => number(month),
@@ -52,8 +62,14 @@ pub(super) fn format(moment: SystemTime, format: &str) -> String {
                 "%".to_owned()
             }
         };
+        out += &field;
     }
     out
+}
+
+fn pick(names: &[&'static str], number: u64) -> &'static str {
+    let place = number % names.len() as u64;
+    names[usize::try_from(place).unwrap_or(0)]
 }
 
 /// Year, month and day of a day counted from 1970-01-01.

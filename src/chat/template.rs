@@ -136,7 +136,10 @@ mod tests {
     fn blocks_take_their_lines_with_them() {
         let source = "{{ bos_token }}\n  {% for m in messages %}\n{{ m.role }}: {{ m.content }}\n  {% endfor %}\nend\n";
         let messages = [Message::new(Role::User, "hi <b>"), Message::new(Role::Assistant, "ho")];
-        assert_eq!(render(source, &messages, &RenderOptions::default()), "<s>\nuser: hi <b>\nassistant: ho\nend");
+        assert_eq!(
+            render(source, &messages, &RenderOptions::default()),
+            "<s>\nuser: hi <b>\nassistant: ho\nend"
+        );
     }
 
     #[test]
@@ -146,11 +149,17 @@ mod tests {
             ("{{ x.split('</t>')[0].split('<t>')[-1].strip('\n') }}", "a"),
             ("{{ x.startswith('<t>') }} {{ x[3:4] }}", "True \n"),
             ("{%- for m in [1, 2, 3][::-1] %}{{ m }}{% endfor %}", "321"),
-            ("{% set ns = namespace(n=0) %}{% for c in 'ab' %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "2"),
+            (
+                "{% set ns = namespace(n=0) %}{% for c in 'ab' %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+                "2",
+            ),
         ] {
             assert_eq!(with(source, "x", json!("<t>\na\n</t>\n\nb")), text, "{source}");
         }
-        assert_eq!(with("{% for k, v in y.items() %}{{ k }}={{ v }};{% endfor %}", "y", json!({"b": 1, "a": 2})), "b=1;a=2;");
+        assert_eq!(
+            with("{% for k, v in y.items() %}{{ k }}={{ v }};{% endfor %}", "y", json!({"b": 1, "a": 2})),
+            "b=1;a=2;"
+        );
     }
 
     #[test]
@@ -167,8 +176,10 @@ mod tests {
     fn tool_calls_and_reasoning_reach_the_template() {
         let mut message = Message::new(Role::Assistant, "");
         message.reasoning_content = Some("hm".into());
-        message.tool_calls =
-            vec![ToolCall { id: None, function: FunctionCall { name: "f".into(), arguments: json!({"a": 1}) } }];
+        message.tool_calls = vec![ToolCall {
+            id: None,
+            function: FunctionCall { name: "f".into(), arguments: json!({"a": 1}) },
+        }];
         let source = "{% for m in messages %}{{ m.reasoning_content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
         assert_eq!(render(source, &[message], &RenderOptions::default()), r#"hmf{"a": 1}"#);
         assert_eq!(render(source, &[Message::new(Role::User, "x")], &RenderOptions::default()), "");

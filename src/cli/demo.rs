@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::args::Demo;
 use super::interrupt::{Interrupt, Interrupted};
-use super::run::{Piece, answer, summary};
+use super::run::screen::summary;
+use super::run::{Piece, answer};
 use super::style::Style;
 use super::{Outcome, convert, open, text, verify as cli_verify};
 

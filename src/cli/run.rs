@@ -1,6 +1,7 @@
 //! `ggrun run`: one question, one answer. The answer alone is on stdout; thinking and timings are on stderr.
 
 mod json;
+pub(crate) mod screen;
 
 use std::fs;
 use std::io::{self, IsTerminal, Read as _, Write};
@@ -16,6 +17,7 @@ use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 use super::interrupt::{Interrupt, Interrupted};
 use super::open::{self, Opened};
 use super::style::Style;
+use screen::Screen;
 
 /// Answers one question.
 #[derive(Debug, Clone, clap::Args)]
@@ -155,7 +157,7 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
     let sampling = sampling(args, model);
     let mut request = ChatRequest::new(messages(args, &prompt), sampling);
     request.max_tokens = u32::try_from(args.predict).ok();
-    let mut screen = Screen { out, err, args, style: Style::of_stderr(), wrote: Wrote::Nothing };
+    let mut screen = Screen::new(out, err, args, Style::of_stderr());
     let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
     screen.finish(&prompt, &answer, sampling.seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
@@ -167,9 +169,8 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
 fn prompt(args: &RunArgs) -> anyhow::Result<String> {
     let mut text = match (&args.prompt, &args.file) {
         (Some(prompt), _) => return Ok(prompt.clone()),
-        (None, Some(file)) => {
-            fs::read_to_string(file).with_context(|| format!("cannot read the question from `{}`", file.display()))?
-        }
+        (None, Some(file)) => fs::read_to_string(file)
+            .with_context(|| format!("cannot read the question from `{}`", file.display()))?,
         (None, None) if io::stdin().is_terminal() => bail!("no question: give one with -p, -f or on stdin"),
         (None, None) => {
             let mut text = String::new();
@@ -222,99 +223,9 @@ fn chance() -> u32 {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    })
-}
-
-/// What was written last, to part thinking and answer on a terminal that shows both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wrote {
-    Nothing,
-    Reasoning,
-    Content,
-}
-
-struct Screen<'a> {
-    out: &'a mut dyn Write,
-    err: &'a mut dyn Write,
-    args: &'a RunArgs,
-    style: Style,
-    wrote: Wrote,
-}
-
-impl Screen<'_> {
-    fn piece(&mut self, piece: Piece<'_>) -> io::Result<()> {
-        match piece {
-            _ if self.args.json => Ok(()),
-            Piece::Reasoning(_) if self.args.thinking == Thinking::Hide => Ok(()),
-            Piece::Reasoning(text) => {
-                let style = if self.args.thinking == Thinking::Dim { self.style } else { Style::Plain };
-                self.wrote = Wrote::Reasoning;
-                self.aside(&format!("{}{text}{}", style.dim(), style.reset()));
-                Ok(())
-            }
-            Piece::Content(text) => {
-                if self.wrote == Wrote::Reasoning {
-                    self.aside("\n\n");
-                }
-                self.wrote = Wrote::Content;
-                self.out.write_all(text.as_bytes())?;
-                self.out.flush()
-            }
-        }
-    }
-
-    fn finish(&mut self, prompt: &str, answer: &Answer, seed: u32) -> anyhow::Result<()> {
-        if self.args.json {
-            json::write(self.out, prompt, answer, seed)?;
-            self.out.flush()?;
-            return Ok(());
-        }
-        match self.wrote {
-            Wrote::Nothing => {}
-            Wrote::Reasoning => self.aside("\n"),
-            Wrote::Content => self.out.write_all(b"\n")?,
-        }
-        self.out.flush()?;
-        self.aside(&format!("\n{}{}{}\n", self.style.dim(), summary(answer), self.style.reset()));
-        Ok(())
-    }
-
-    /// Writes to stderr. That nobody can read it there is no reason to end the answer.
-    fn aside(&mut self, text: &str) {
-        drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
-    }
-}
-
-/// One line about tokens and times.
-pub(crate) fn summary(answer: &Answer) -> String {
-    let Answer { usage, timings, reason, .. } = answer;
-    let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1}/s"));
-    let prompt = format!(
-        "prompt {} tokens in {:.2} s{}",
-        usage.total.prompt_tokens,
-        timings.prefill.as_secs_f64(),
-        rate(timings.prompt_rate(&usage.total))
-    );
-    let thinking = match usage.reasoning_tokens {
-        0 => String::new(),
-        tokens => format!("{tokens} thinking + "),
-    };
-    let written = format!(
-        "{thinking}{} answer tokens in {:.2} s{}",
-        usage.answer_tokens(),
-        timings.decode.as_secs_f64(),
-        rate(timings.decode_rate(&usage.total))
-    );
-    let first = format!("first token after {:.2} s", timings.time_to_first_token().as_secs_f64());
-    let end = match reason {
-        FinishReason::Stop | FinishReason::StopString(_) => "",
-        FinishReason::Length => " · stopped at the token limit (-n)",
-        FinishReason::Context => " · stopped at the end of the context (-c)",
-        FinishReason::Cancelled => " · stopped",
-    };
-    format!("{prompt} · {first} · {written}{end}")
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
 #[cfg(test)]

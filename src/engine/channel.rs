@@ -66,7 +66,11 @@ impl Submitter {
         let (events, receiver) = unbounded_channel();
         let submission = Submission { id, request, arrived: Instant::now(), events };
         match self.commands.try_send(Command::Submit(submission)) {
-            Ok(()) => Ok(Reply { receiver, over: false, canceller: Canceller { id, commands: self.commands.clone() } }),
+            Ok(()) => Ok(Reply {
+                receiver,
+                over: false,
+                canceller: Canceller { id, commands: self.commands.clone() },
+            }),
             Err(TrySendError::Full(_)) => Err(Error::QueueFull { capacity: CAPACITY }),
             Err(TrySendError::Disconnected(_)) => Err(Error::Gone),
         }
@@ -108,7 +112,7 @@ impl Reply {
             return None;
         }
         let event = self.receiver.blocking_recv();
-        self.settle(event)
+        Some(self.settle(event))
     }
 
     /// The next event, as a future; `None` after the terminal one.
@@ -117,7 +121,7 @@ impl Reply {
             return None;
         }
         let event = self.receiver.recv().await;
-        self.settle(event)
+        Some(self.settle(event))
     }
 
     /// Something that can end this request while another thread waits for its events.
@@ -127,9 +131,9 @@ impl Reply {
     }
 
     /// A closed channel without a terminal event means that the engine died with the request in its queue.
-    fn settle(&mut self, event: Option<Event>) -> Option<Event> {
+    fn settle(&mut self, event: Option<Event>) -> Event {
         let event = event.unwrap_or(Event::Failed(Error::Gone));
         self.over = event.is_terminal();
-        Some(event)
+        event
     }
 }

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Command, Decoder, Error, Event, Events, Inbox, Limits, RequestId, Scheduler, Span, Submission, Vocab};
+use super::{
+    Command, Decoder, Error, Event, Events, Inbox, Limits, RequestId, Scheduler, Span, Submission, Vocab,
+};
 
 /// Serves an inbox until it is shut down or nobody can send to it any more.
 ///
@@ -102,7 +104,8 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
 
     /// A receiver that was dropped is a cancellation.
     fn sweep(&mut self) {
-        let gone: Vec<RequestId> = self.open.iter().filter(|(_, e)| e.is_closed()).map(|(id, _)| *id).collect();
+        let gone: Vec<RequestId> =
+            self.open.iter().filter(|(_, e)| e.is_closed()).map(|(id, _)| *id).collect();
         for id in gone {
             self.cancel(id);
         }
@@ -149,7 +152,9 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
     use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-    use crate::engine::{Caps, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Token, channel};
+    use crate::engine::{
+        Caps, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Token, channel,
+    };
     use std::thread::{self, JoinHandle};
 
     const CAPS: Caps = Caps { sequences: 2, context: 64, batch: 8, can_trim: true, can_copy: true };
@@ -205,7 +210,9 @@ mod tests {
             let (_, end) = read(&mut reply);
             assert!(matches!(end, Event::Failed(Error::Panicked { .. } | Error::Gone)), "{end:?}");
         }
-        assert!(matches!(thread.join().unwrap(), Err(Error::Panicked { message }) if message == "the script is over"));
+        assert!(
+            matches!(thread.join().unwrap(), Err(Error::Panicked { message }) if message == "the script is over")
+        );
     }
 
     #[test]

@@ -54,7 +54,10 @@ struct Sequence {
 
 impl fmt::Debug for ScriptedDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptedDecoder").field("caps", &self.caps).field("sequences", &self.sequences).finish()
+        f.debug_struct("ScriptedDecoder")
+            .field("caps", &self.caps)
+            .field("sequences", &self.sequences)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,8 +114,10 @@ impl Decoder for ScriptedDecoder {
         }
         let mut tokens = Vec::with_capacity(step.rows.len());
         for row in &step.rows {
-            let sequence =
-                self.sequences.get_mut(&row.seq).ok_or(DecodeError::Contract { what: "the sequence is not open" })?;
+            let sequence = self
+                .sequences
+                .get_mut(&row.seq)
+                .ok_or(DecodeError::Contract { what: "the sequence is not open" })?;
             Self::check(sequence.length == row.pos.0 as usize, "positions do not follow each other")?;
             Self::check(row.pos.0 < self.caps.context, "the position is outside the context")?;
             sequence.length += 1;

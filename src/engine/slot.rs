@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Detokenizer, Event, FinishReason, Pos, Request, RequestId, StopMatcher, Timings, Token, Usage, Vocab};
+use super::{
+    Detokenizer, Event, FinishReason, Pos, Request, RequestId, StopMatcher, Timings, Token, Usage, Vocab,
+};
 
 /// Where a slot is in a request's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

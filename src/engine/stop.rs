@@ -50,7 +50,8 @@ impl StopMatcher {
     }
 
     fn complete(&self) -> Option<(usize, usize)> {
-        let ending = self.stops.iter().enumerate().filter(|(_, s)| !s.is_empty() && self.held.ends_with(s.as_str()));
+        let ending =
+            self.stops.iter().enumerate().filter(|(_, s)| !s.is_empty() && self.held.ends_with(s.as_str()));
         ending.map(|(i, s)| (i, s.len())).rev().max_by_key(|&(_, length)| length)
     }
 
@@ -89,7 +90,10 @@ mod tests {
             let seen = &text[..start + character.len_utf8()];
             let mut best: Option<(usize, usize)> = None;
             for (index, stop) in stops.iter().enumerate() {
-                if !stop.is_empty() && seen.ends_with(stop.as_str()) && best.is_none_or(|(_, l)| stop.len() > l) {
+                if !stop.is_empty()
+                    && seen.ends_with(stop.as_str())
+                    && best.is_none_or(|(_, l)| stop.len() > l)
+                {
                     best = Some((index, stop.len()));
                 }
             }

@@ -126,10 +126,10 @@ impl Timings {
         self.queued + self.prefill
     }
 
-    /// Prompt tokens read per second.
+    /// Prompt tokens read per second; `None` when the request ended before all were read.
     #[must_use]
     pub fn prompt_rate(&self, usage: &Usage) -> Option<f64> {
-        rate(usage.prompt_tokens, self.prefill)
+        if usage.completion_tokens == 0 { None } else { rate(usage.prompt_tokens, self.prefill) }
     }
 
     /// Tokens written per second after the first.

@@ -52,7 +52,9 @@ impl<'model> LlamaDecoder<'model> {
         let sequences = sequences.max(1);
         let cells = context.max(1).checked_next_multiple_of(CELLS).and_then(|n| n.checked_mul(sequences));
         let Some(cells) = cells.and_then(NonZeroU32::new) else {
-            return Err(LoadFailure { log: vec![format!("{sequences} sequences of {context} tokens are too many")] });
+            return Err(LoadFailure {
+                log: vec![format!("{sequences} sequences of {context} tokens are too many")],
+            });
         };
         let batch = batch.clamp(1, cells.get());
         let threads = i32::try_from(threads).unwrap_or(i32::MAX).max(1);

@@ -53,7 +53,10 @@ impl Weights {
     /// # Errors
     ///
     /// When llama.cpp cannot, with what it logged.
-    pub fn load(params: &LoadParams<'_>, progress: impl FnMut(f32) -> bool + 'static) -> Result<Self, LoadFailure> {
+    pub fn load(
+        params: &LoadParams<'_>,
+        progress: impl FnMut(f32) -> bool + 'static,
+    ) -> Result<Self, LoadFailure> {
         let wanted = LlamaModelParams::default()
             .with_use_mmap(params.mmap)
             .with_n_gpu_layers(params.gpu_layers)

@@ -37,7 +37,10 @@ mod tests {
         for bytes in [&b""[..], b"GG", b"PK\x03\x04 and more"] {
             fs::write(&path, bytes).unwrap();
             let error = check(&path).unwrap_err();
-            assert!(matches!(&error, LoadError::NotGguf { begins, .. } if bytes.starts_with(begins)), "{error}");
+            assert!(
+                matches!(&error, LoadError::NotGguf { begins, .. } if bytes.starts_with(begins)),
+                "{error}"
+            );
         }
         fs::write(&path, b"GGUF\x03\0\0\0").unwrap();
         assert!(check(&path).is_ok());

@@ -58,7 +58,12 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions) -> Result<Running, 
 }
 
 /// The thread's life: a context that borrows the weights, told to be ready, then the loop.
-fn serve(weights: &Weights, params: &ContextParams, inbox: &Inbox, ready: &SyncSender<Result<Caps, LoadError>>) {
+fn serve(
+    weights: &Weights,
+    params: &ContextParams,
+    inbox: &Inbox,
+    ready: &SyncSender<Result<Caps, LoadError>>,
+) {
     let decoder = match LlamaDecoder::new(weights, params) {
         Ok(decoder) => decoder,
         Err(failure) => {

@@ -14,9 +14,9 @@ pub fn default_threads() -> u32 {
 /// Counts cores by which threads share one, as Linux tells it.
 fn physical_cores() -> Option<u32> {
     let entries = fs::read_dir("/sys/devices/system/cpu").ok()?;
-    let siblings = entries.filter_map(Result::ok).filter_map(|entry| {
-        fs::read_to_string(entry.path().join("topology/thread_siblings_list")).ok()
-    });
+    let siblings = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| fs::read_to_string(entry.path().join("topology/thread_siblings_list")).ok());
     let cores: BTreeSet<String> = siblings.map(|list| list.trim().to_owned()).collect();
     u32::try_from(cores.len()).ok().filter(|n| *n > 0)
 }

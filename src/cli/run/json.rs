@@ -24,6 +24,7 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of other programs")]
 struct Usage {
     prompt_tokens: u32,
     completion_tokens: u32,

@@ -1,5 +1,6 @@
 //! What goes to which stream.
 
+use super::screen::summary;
 use super::*;
 use clap::Parser;
 use ggrun::engine::Usage;
@@ -32,8 +33,7 @@ fn example() -> Answer {
 fn shown(line: &[&str]) -> (String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = parse(line);
-    let mut screen =
-        Screen { out: &mut out, err: &mut err, args: &args, style: Style::Rich, wrote: Wrote::Nothing };
+    let mut screen = Screen::new(&mut out, &mut err, &args, Style::Rich);
     screen.piece(Piece::Reasoning("7 + 5 = 12")).unwrap();
     screen.piece(Piece::Content("42")).unwrap();
     screen.finish("q", &example(), 7).unwrap();

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::slot::{Job, Slot};
 use super::{
-    Caps, DecodeError, Error, Event, FinishReason, Outcome, Pos, Request, RequestId, Row, SeqId, SeqOp, SlotState,
-    Step, Vocab,
+    Caps, DecodeError, Error, Event, FinishReason, Outcome, Pos, Request, RequestId, Row, SeqId, SeqOp,
+    SlotState, Step, Vocab,
 };
 
 /// How much a scheduler takes on.
@@ -124,6 +124,7 @@ impl<V: Vocab> Scheduler<V> {
 
     /// The next step; [`commit`](Self::commit) or [`fail`](Self::fail) must follow before the next call.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "steps are no iteration: each needs its commit first")]
     pub fn next(&mut self) -> Step {
         let mut step = Step::default();
         self.close(&mut step);

@@ -14,9 +14,16 @@ const CONTEXT: u32 = 48;
 /// One thing that happens between two steps.
 #[derive(Debug, Clone)]
 enum Act {
-    Submit { prompt: usize, answer: usize, limit: Option<u32> },
+    Submit {
+        prompt: usize,
+        answer: usize,
+        limit: Option<u32>,
+    },
     /// Cancels one of the requests so far; `midway` while a step is being done.
-    Cancel { which: usize, midway: bool },
+    Cancel {
+        which: usize,
+        midway: bool,
+    },
     Step,
 }
 
@@ -54,7 +61,13 @@ struct World {
 
 impl World {
     fn new(slots: u32, budget: u32, ahead: usize) -> Self {
-        let caps = Caps { sequences: slots, context: CONTEXT, batch: budget.max(slots), can_trim: false, can_copy: false };
+        let caps = Caps {
+            sequences: slots,
+            context: CONTEXT,
+            batch: budget.max(slots),
+            can_trim: false,
+            can_copy: false,
+        };
         let scheduler = Scheduler::new(ByteVocab, caps, Limits { slots, budget, queue: 8 });
         Self {
             scheduler,
@@ -76,7 +89,9 @@ impl World {
         let request = Request { prompt, max_tokens, sampling: SamplingParams::GREEDY, stop: vec![] };
         match self.scheduler.submit(id, request, self.now) {
             Ok(()) => drop(self.asked.insert(id, (answer, max_tokens))),
-            Err(Error::PromptTooLong { tokens, .. }) => assert!(tokens == length && length >= CONTEXT as usize),
+            Err(Error::PromptTooLong { tokens, .. }) => {
+                assert!(tokens == length && length >= CONTEXT as usize);
+            }
             Err(Error::QueueFull { capacity }) => assert_eq!(capacity, 8),
             Err(other) => panic!("{other}"),
         }
@@ -129,15 +144,23 @@ impl World {
         for (id, (answer, limit)) in &self.asked {
             let log = &self.events[id];
             assert_eq!(log.iter().filter(|e| e.is_terminal()).count(), 1, "one terminal event for {id:?}");
-            let text: String = log.iter().filter_map(|e| if let Event::Delta { text, .. } = e { Some(text.as_str()) } else { None }).collect();
-            let tokens: usize = log.iter().map(|e| if let Event::Delta { tokens, .. } = e { tokens.len() } else { 0 }).sum();
-            let Some(Event::Finished { reason, usage, timings }) = log.last() else { panic!("{id:?} failed") };
+            let text: String = log
+                .iter()
+                .filter_map(|e| if let Event::Delta { text, .. } = e { Some(text.as_str()) } else { None })
+                .collect();
+            let tokens: usize =
+                log.iter().map(|e| if let Event::Delta { tokens, .. } = e { tokens.len() } else { 0 }).sum();
+            let Some(Event::Finished { reason, usage, timings }) = log.last() else {
+                panic!("{id:?} failed")
+            };
             assert_eq!(usage.completion_tokens as usize, tokens);
             assert!(timings.queued + timings.prefill + timings.decode <= self.now);
             match reason {
                 FinishReason::Stop => assert_eq!(text.len(), *answer),
                 FinishReason::Length => assert_eq!(Some(usage.completion_tokens), *limit),
-                FinishReason::Context => assert_eq!(usage.prompt_tokens + usage.completion_tokens, CONTEXT + 1),
+                FinishReason::Context => {
+                    assert_eq!(usage.prompt_tokens + usage.completion_tokens, CONTEXT + 1);
+                }
                 FinishReason::Cancelled => assert!(text.len() <= *answer),
                 FinishReason::StopString(_) => panic!("no stop strings here"),
             }
@@ -237,7 +260,8 @@ fn a_failed_step_fails_those_in_work_and_spares_those_that_wait() {
 #[test]
 fn impossible_requests_are_refused_by_name() {
     let mut world = World::new(1, 8, 1);
-    let request = |prompt| Request { prompt, max_tokens: None, sampling: SamplingParams::GREEDY, stop: vec![] };
+    let request =
+        |prompt| Request { prompt, max_tokens: None, sampling: SamplingParams::GREEDY, stop: vec![] };
     let mut submit = |prompt| world.scheduler.submit(RequestId(7), request(prompt), Duration::ZERO);
     assert_eq!(submit(vec![]), Err(Error::PromptEmpty));
     assert_eq!(submit(vec![Token(1); 48]), Err(Error::PromptTooLong { tokens: 48, context: 48 }));
@@ -256,7 +280,12 @@ fn times_come_only_from_commits() {
         Limits { slots: 1, budget: 2, queue: 1 },
     );
     let mut decoder = ScriptedDecoder::saying(decoder_caps(&scheduler), "ab");
-    let request = Request { prompt: vec![Token(1); 3], max_tokens: None, sampling: SamplingParams::GREEDY, stop: vec![] };
+    let request = Request {
+        prompt: vec![Token(1); 3],
+        max_tokens: None,
+        sampling: SamplingParams::GREEDY,
+        stop: vec![],
+    };
     let second = Duration::from_secs;
     scheduler.submit(RequestId(0), request, second(1)).unwrap();
     let mut last = None;
