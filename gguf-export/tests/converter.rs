@@ -14,6 +14,9 @@ use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
+/// Keys that only ours has, and why.
+const KEYS: &[(&str, &str)] =
+    &[("ggrun.tokenizer.normalizer", "llama.cpp does not compose characters; our own reader does, told by this key")];
 /// Tensors whose values differ, by the end of their name, and why.
 const VALUES: &[(&str, &str)] = &[(".ssm_a", "exp is not correctly rounded in torch; ours is, they differ in the last bit")];
 
@@ -61,7 +64,8 @@ fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
     for key in theirs.keys().chain(ours.keys()) {
         let (theirs, ours) = (theirs.get(key), ours.get(key));
         let same = matches!((theirs, ours), (Some(t), Some(o)) if t.0 == o.0 && *t.1 == o.1);
-        if !same && !differences.iter().any(|d: &String| d.starts_with(key)) {
+        let known = theirs.is_none() && KEYS.iter().any(|(k, _)| k == key);
+        if !same && !known && !differences.iter().any(|d: &String| d.starts_with(key)) {
             differences.push(format!("{key}: theirs {theirs:.120?}, ours {ours:.120?}"));
         }
     }

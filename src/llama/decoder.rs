@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use llama_cpp_2::DecodeError as LlamaDecodeError;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 
@@ -26,6 +26,27 @@ pub struct ContextParams {
     pub ubatch: u32,
     /// Threads that compute.
     pub threads: u32,
+    /// Type of the KV cache's values.
+    pub cache: CacheType,
+}
+
+/// Type of the values of a KV cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheType {
+    /// Half precision, llama.cpp's default.
+    #[default]
+    F16,
+    /// Full precision, for comparing numbers.
+    F32,
+}
+
+impl From<CacheType> for KvCacheType {
+    fn from(ty: CacheType) -> Self {
+        match ty {
+            CacheType::F16 => Self::F16,
+            CacheType::F32 => Self::F32,
+        }
+    }
 }
 
 /// llama.cpp rounds the cells of a sequence up to this.
@@ -48,7 +69,7 @@ impl<'model> LlamaDecoder<'model> {
     ///
     /// When llama.cpp cannot, with what it logged.
     pub fn new(weights: &'model Weights, params: &ContextParams) -> Result<Self, LoadFailure> {
-        let &ContextParams { sequences, context, batch, ubatch, threads } = params;
+        let &ContextParams { sequences, context, batch, ubatch, threads, cache } = params;
         let sequences = sequences.max(1);
         let cells = context.max(1).checked_next_multiple_of(CELLS).and_then(|n| n.checked_mul(sequences));
         let Some(cells) = cells.and_then(NonZeroU32::new) else {
@@ -64,6 +85,8 @@ impl<'model> LlamaDecoder<'model> {
             .with_n_ubatch(ubatch.clamp(1, batch))
             .with_n_seq_max(sequences)
             .with_kv_unified(false)
+            .with_type_k(cache.into())
+            .with_type_v(cache.into())
             .with_n_threads(threads)
             .with_n_threads_batch(threads);
         let guard = backend::one_context_at_a_time();

@@ -10,6 +10,6 @@ mod sampler;
 mod vocab;
 mod weights;
 
-pub use decoder::{ContextParams, LlamaDecoder};
+pub use decoder::{CacheType, ContextParams, LlamaDecoder};
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, LoadParams, SamplingDefaults, Weights};

@@ -1,10 +1,13 @@
 //! A model's vocabulary through llama.cpp.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use gguf_export::gguf::keys;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::engine::{Markup, Token, Vocab};
 
@@ -16,6 +19,8 @@ const TAGS: [&str; 6] =
 #[derive(Clone)]
 pub struct LlamaVocab {
     model: Arc<LlamaModel>,
+    /// The tokenizer composes characters before it splits text; llama.cpp has no such step.
+    composes: bool,
 }
 
 impl fmt::Debug for LlamaVocab {
@@ -26,7 +31,8 @@ impl fmt::Debug for LlamaVocab {
 
 impl LlamaVocab {
     pub(super) fn new(model: Arc<LlamaModel>) -> Self {
-        Self { model }
+        let composes = model.meta_val_str(keys::TOKENIZER_NORMALIZER).is_ok_and(|n| n == "NFC");
+        Self { model, composes }
     }
 
     /// The text of the token that begins a text, empty if the model has none.
@@ -58,6 +64,7 @@ impl Vocab for LlamaVocab {
     }
 
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        let text: Cow<'_, str> = if self.composes { text.nfc().collect::<String>().into() } else { text.into() };
         let tokens = self.model.vocab().tokenize(text.as_bytes(), false, markup == Markup::Parsed);
         tokens.into_iter().map(|t| Token(t.0)).collect()
     }

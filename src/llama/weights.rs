@@ -7,7 +7,7 @@ use std::sync::Arc;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 
-use super::{ContextParams, LlamaDecoder, LlamaVocab, backend, log};
+use super::{CacheType, ContextParams, LlamaDecoder, LlamaVocab, backend, log};
 use crate::engine::{DecodeError, Pos, Row, SeqId, Token};
 
 /// How a file becomes weights.
@@ -118,6 +118,7 @@ impl Weights {
     }
 
     /// The logits after every token of some sequences, which are read together: `[sequence][token][vocabulary]`.
+    /// The KV cache is F32, so that what is compared is the weights.
     ///
     /// # Errors
     ///
@@ -127,7 +128,8 @@ impl Weights {
         let longest = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (context, sequences) = (count(longest), count(sequences.len()));
-        let params = ContextParams { sequences, context, batch: 512, ubatch: 512, threads };
+        let cache = CacheType::F32;
+        let params = ContextParams { sequences, context, batch: 512, ubatch: 512, threads, cache };
         let mut decoder = LlamaDecoder::new(self, &params)
             .map_err(|_| DecodeError::Contract { what: "no context of this size can be made" })?;
         let mut logits = vec![Vec::new(); sequences as usize];

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Caps, Decoder, Inbox, Limits, Submitter, channel};
-use crate::llama::{ContextParams, LlamaDecoder, Weights};
+use crate::llama::{CacheType, ContextParams, LlamaDecoder, Weights};
 
 /// A running engine. Dropping it fails what is open and waits for the thread to end.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions) -> Result<Running, 
         batch: options.batch,
         ubatch: options.ubatch,
         threads: options.threads,
+        cache: CacheType::default(),
     };
     let (submitter, inbox) = channel();
     let (ready, readiness) = sync_channel(1);

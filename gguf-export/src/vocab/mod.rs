@@ -39,6 +39,9 @@ pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metada
     let mut out = Metadata::new();
     out.push(keys::TOKENIZER_MODEL, "gpt2");
     out.push(keys::TOKENIZER_PRE, tokenizer.pre);
+    if tokenizer.composes {
+        out.push(keys::TOKENIZER_NORMALIZER, "NFC");
+    }
     out.push(keys::TOKENIZER_TOKENS, tokenizer.tokens);
     out.push(keys::TOKENIZER_TOKEN_TYPE, tokenizer.types);
     out.push(keys::TOKENIZER_MERGES, tokenizer.merges);
