@@ -114,13 +114,13 @@ pub(super) fn rows(
         if from < to {
             let weight = &plan.weights[piece.weight as usize];
             let source = piece.start + from - first..piece.start + to - first;
-            let mut decoded = reference::decode(checkpoint, weight, source)?;
-            if tensor.candidates[0].form == Form::Values {
+            let decoded = if tensor.candidates[0].form == Form::Values {
+                let mut decoded = reference::decode(checkpoint, weight, source)?;
                 apply_global(checkpoint, &weight.coding, &mut decoded.values)?;
-            } else if let Coding::Fp8(_) = &weight.coding {
-                let factor = reference::global_factor(checkpoint, weight)?.unwrap_or(1.0);
-                decoded.values.iter_mut().for_each(|v| *v /= f64::from(factor));
-            }
+                decoded
+            } else {
+                reference::decode_unscaled(checkpoint, weight, source)?
+            };
             for (row, expected) in (from..to).zip(decoded.values.chunks_exact(values.len())) {
                 let bytes = &stored[line * row_bytes..][..row_bytes];
                 ggml::decode_row(tensor.ty(), bytes, &mut values).map_err(|_| no_decoder(tensor, file))?;
