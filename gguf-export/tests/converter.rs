@@ -1,5 +1,7 @@
 //! Our GGUF against what llama.cpp's own converter writes for the same model: names, sizes, types, metadata, and
 //! the values themselves by hash. Every difference is listed here with its reason.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+#![expect(clippy::disallowed_methods, reason = "tests read files as they like")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::{self, GgmlType};
 use gguf_export::gguf::{Array, Header, Value};
-use gguf_export::io::{ByteSource, FileSource};
+use gguf_export::io::{self, ByteSource, FileSource};
 use gguf_export::plan::OutType;
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
@@ -84,13 +86,15 @@ fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
         if info.dims != dims || info.ty.name() != t["type"].as_str().unwrap() {
             differences.push(format!("{name}: theirs {dims:?} {}, ours {:?} {}", t["type"], info.dims, info.ty.name()));
         }
-        let mut bytes = vec![0; info.bytes() as usize];
+        let mut bytes = vec![0; info.bytes().try_into().unwrap()];
         source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();
-        let mut values = vec![0f32; info.elements() as usize];
+        let mut values = vec![0f32; info.elements().try_into().unwrap()];
         ggml::decode_row(info.ty, &bytes, &mut values).unwrap();
         let mut hash = Sha256::new();
-        values.iter().for_each(|v| hash.update(v.to_le_bytes()));
-        let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        for value in &values {
+            hash.update(value.to_le_bytes());
+        }
+        let hash = io::hex(&hash.finalize());
         if t["sha256"] != Json::String(hash) && !VALUES.iter().any(|(end, _)| name.ends_with(end)) {
             differences.push(format!("{name}: the values differ"));
         }

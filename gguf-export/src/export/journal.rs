@@ -39,7 +39,7 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
         hash.update(len.to_le_bytes());
         hash.update(changed.to_le_bytes());
     }
-    let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let digest = io::hex(&hash.finalize());
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))
 }
 
