@@ -36,7 +36,7 @@ pub enum CacheType {
     /// Half precision, llama.cpp's default.
     #[default]
     F16,
-    /// Full precision, for comparing numbers.
+    /// Full precision, for comparing numbers; attention is then computed without shortcuts too.
     F32,
 }
 
@@ -49,6 +49,8 @@ impl From<CacheType> for KvCacheType {
     }
 }
 
+/// llama.cpp's number for attention without the fused kernel.
+const FLASH_ATTENTION_OFF: i32 = 0;
 /// llama.cpp rounds the cells of a sequence up to this.
 const CELLS: u32 = 256;
 
@@ -89,6 +91,10 @@ impl<'model> LlamaDecoder<'model> {
             .with_type_v(cache.into())
             .with_n_threads(threads)
             .with_n_threads_batch(threads);
+        let wanted = match cache {
+            CacheType::F16 => wanted,
+            CacheType::F32 => wanted.with_flash_attention_policy(FLASH_ATTENTION_OFF),
+        };
         let guard = backend::one_context_at_a_time();
         let (made, log) = log::capture(|| weights.model().new_context(backend::backend(), wanted));
         drop(guard);

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use gguf_export::gguf::keys;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::engine::{Markup, Token, Vocab};
 
+/// The key by which our exports say how the tokenizer rewrites text before it splits it.
+const NORMALIZER: &str = "ggrun.tokenizer.normalizer";
 /// Control tokens that are text to whoever reads an answer: the tags its parsers look for.
 const TAGS: [&str; 6] =
     ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"];
@@ -31,7 +32,7 @@ impl fmt::Debug for LlamaVocab {
 
 impl LlamaVocab {
     pub(super) fn new(model: Arc<LlamaModel>) -> Self {
-        let composes = model.meta_val_str(keys::TOKENIZER_NORMALIZER).is_ok_and(|n| n == "NFC");
+        let composes = model.meta_val_str(NORMALIZER).is_ok_and(|n| n == "NFC");
         Self { model, composes }
     }
 
