@@ -105,3 +105,9 @@ pub(crate) fn story(error: &gguf_export::Error) -> String {
     }
     text
 }
+
+/// A whole file.
+#[allow(clippy::disallowed_methods, reason = "tests read files of their own")]
+pub(crate) fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
