@@ -69,7 +69,8 @@ fn tree() -> Vec<File> {
             if path.is_dir() {
                 visit(root, &path, files);
             } else {
-                let inside = path.strip_prefix(root).expect("it is inside").to_string_lossy().replace('\\', "/");
+                let inside =
+                    path.strip_prefix(root).expect("it is inside").to_string_lossy().replace('\\', "/");
                 // Weights and other data have a path, and no text.
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
                 files.push(File::new(&inside, &text));
@@ -116,7 +117,9 @@ fn too_long(file: &File, reasons: &[(&str, &str)]) -> Option<String> {
     if lines > HARD_LINES {
         Some(format!("{path}:{HARD_LINES}: {lines} lines without tests, at most {HARD_LINES}"))
     } else if lines > SOFT_LINES && !file.test && !reason {
-        Some(format!("{path}:{SOFT_LINES}: {lines} lines without tests; split it, or give a reason in `LONG`"))
+        Some(format!(
+            "{path}:{SOFT_LINES}: {lines} lines without tests; split it, or give a reason in `LONG`"
+        ))
     } else if lines <= SOFT_LINES && reason {
         Some(format!("{path}:1: is short enough; take it out of `LONG`"))
     } else {
@@ -127,7 +130,8 @@ fn too_long(file: &File, reasons: &[(&str, &str)]) -> Option<String> {
 #[test]
 fn files_stay_small() {
     let files = tree();
-    let mut wrong: Vec<String> = files.iter().filter(|f| f.is_rust()).filter_map(|f| too_long(f, LONG)).collect();
+    let mut wrong: Vec<String> =
+        files.iter().filter(|f| f.is_rust()).filter_map(|f| too_long(f, LONG)).collect();
     let gone = LONG.iter().filter(|(path, _)| !files.iter().any(|f| f.path == *path));
     wrong.extend(gone.map(|(path, _)| format!("{path}: is in `LONG` and does not exist")));
     none(&wrong);
@@ -170,7 +174,11 @@ fn macros(file: &File, names: &[&str], code: &str) -> Vec<String> {
 
 fn printed(file: &File) -> Vec<String> {
     let printer = file.path.starts_with("src/cli/") || file.test || !file.is_source();
-    if printer { Vec::new() } else { macros(file, &["print", "println", "eprint", "eprintln", "dbg"], &file.product) }
+    if printer {
+        Vec::new()
+    } else {
+        macros(file, &["print", "println", "eprint", "eprintln", "dbg"], &file.product)
+    }
 }
 
 #[test]
@@ -200,9 +208,9 @@ fn strangers(file: &File) -> Vec<String> {
             continue;
         }
         let name: Vec<&str> = name.split("::").collect();
-        let named = paths(&file.product).into_iter().filter(|p| {
-            p.segments.windows(name.len()).any(|w| w.iter().eq(&name))
-        });
+        let named = paths(&file.product)
+            .into_iter()
+            .filter(|p| p.segments.windows(name.len()).any(|w| w.iter().eq(&name)));
         wrong.extend(named.map(|p| format!("{}:{}: names `{}`; {why}", file.path, p.line, name.join("::"))));
     }
     wrong
@@ -254,7 +262,8 @@ fn documents_name_what_exists() {
     let files = tree();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = files.iter().filter(|f| has_ending(&f.path, "md"));
-    let mut wrong: Vec<String> = documents.flat_map(|f| docs::broken(f, |path| root.join(path).exists())).collect();
+    let mut wrong: Vec<String> =
+        documents.flat_map(|f| docs::broken(f, |path| root.join(path).exists())).collect();
     wrong.extend(docs::unheld(&text_of(&files, "ARCHITECTURE.md"), &docs::functions(&files)));
     none(&wrong);
 }
@@ -269,12 +278,15 @@ fn no_file_knows_the_machine_it_was_written_on() {
 fn too_heavy(sizes: &[(String, u64)]) -> Option<String> {
     let total: u64 = sizes.iter().map(|(_, n)| n).sum();
     let (largest, _) = sizes.iter().max_by_key(|(_, n)| *n)?;
-    (total > MOST_BYTES).then(|| format!("{total} bytes are committed, at most {MOST_BYTES}; the largest is {largest}"))
+    (total > MOST_BYTES)
+        .then(|| format!("{total} bytes are committed, at most {MOST_BYTES}; the largest is {largest}"))
 }
 
 #[test]
 fn the_repository_stays_small() {
-    assert!(too_heavy(&[("a".to_owned(), MOST_BYTES), ("b".to_owned(), 1)]).unwrap().contains("largest is a"));
+    assert!(
+        too_heavy(&[("a".to_owned(), MOST_BYTES), ("b".to_owned(), 1)]).unwrap().contains("largest is a")
+    );
     assert_eq!(too_heavy(&[("a".to_owned(), MOST_BYTES)]), None);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Without git, as in a downloaded archive, there is nothing to measure.

@@ -15,15 +15,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A checkpoint of the repository, or of the fixtures beside it where they are present.
+/// A checkpoint of the repository, or of the folder that `GGRUN_FIXTURES` names.
 fn checkpoint(name: &str) -> Option<PathBuf> {
     let root = root();
-    let places = [
-        root.join("tests/data").join(name),
-        root.join("tests/data/matrix").join(name),
-        root.join("../shared/fixtures/matrix").join(name),
-    ];
-    places.into_iter().find(|p| p.join("config.json").exists())
+    let more = std::env::var_os("GGRUN_FIXTURES").map(PathBuf::from);
+    let places = [Some(root.join("tests/data")), Some(root.join("tests/data/matrix")), more];
+    places.into_iter().flatten().map(|dir| dir.join(name)).find(|p| p.join("config.json").exists())
 }
 
 #[test]

@@ -126,10 +126,13 @@ pub(crate) fn machine_paths(file: &File) -> Vec<String> {
     }
     let mut wrong = Vec::new();
     for (n, line) in file.text.lines().enumerate() {
-        for (root, everywhere) in [("/work", true), ("/home", true), ("/root", true), ("/Users", true), ("/tmp", false)] {
+        for (root, everywhere) in
+            [("/work", true), ("/home", true), ("/root", true), ("/Users", true), ("/tmp", false)]
+        {
             let named = line.match_indices(root).any(|(at, _)| {
                 let before = line[..at].chars().next_back();
-                line[at + root.len()..].starts_with('/') && before.is_none_or(|c| !c.is_alphanumeric() && !"./_-}$>*".contains(c))
+                line[at + root.len()..].starts_with('/')
+                    && before.is_none_or(|c| !c.is_alphanumeric() && !"./_-}$>*".contains(c))
             });
             if named && (everywhere || document) {
                 wrong.push(format!("{}:{}: names the machine's path `{root}`", file.path, n + 1));
@@ -147,7 +150,14 @@ mod tests {
     fn links_and_paths_that_are_not_there_are_named() {
         let there = |path: &str| ["a.md", "docs", "docs/b.md", "src", "src/x"].contains(&path);
         let broken = |text: &str| broken(&File::new("docs/c.md", text), there);
-        for good in ["[a](../a.md)", "[b](b.md#part)", "[w](https://x.y/z)", "`src/x/`", "`Intel/Model`", "```\n[a](no)\n```"] {
+        for good in [
+            "[a](../a.md)",
+            "[b](b.md#part)",
+            "[w](https://x.y/z)",
+            "`src/x/`",
+            "`Intel/Model`",
+            "```\n[a](no)\n```",
+        ] {
             assert_eq!(broken(good), [""; 0], "{good}");
         }
         assert_eq!(broken("\n[a](a.md)"), ["docs/c.md:2: the link `a.md` leads nowhere"]);
@@ -157,7 +167,9 @@ mod tests {
 
     #[test]
     fn an_invariant_without_its_test_is_named() {
-        let table = |held: &str| format!("## Invariants\n\n| invariant | held by |\n| --- | --- |\n| one | {held} |\n");
+        let table = |held: &str| {
+            format!("## Invariants\n\n| invariant | held by |\n| --- | --- |\n| one | {held} |\n")
+        };
         let tests = BTreeSet::from(["real".to_owned()]);
         assert_eq!(unheld(&table("`real`"), &tests), [""; 0]);
         assert_eq!(unheld(&table("review: needs the 80B"), &tests), [""; 0]);

@@ -24,7 +24,8 @@ pub(crate) struct Crate {
 
 /// The rooms of the table under a heading that names the folder.
 pub(crate) fn rooms(document: &str, src: &str) -> Vec<Room> {
-    let strip = |cell: &str| cell.trim().trim_matches('`').trim_end_matches('/').trim_end_matches(".rs").to_owned();
+    let strip =
+        |cell: &str| cell.trim().trim_matches('`').trim_end_matches('/').trim_end_matches(".rs").to_owned();
     let mut rooms = Vec::new();
     for cells in rows(document, src, &["module", "holds", "may import"]) {
         let (mut allowed, mut forbidden) = (Vec::new(), Vec::new());
@@ -46,12 +47,15 @@ pub(crate) fn check(krate: Crate, rooms: &[Room], files: &[File]) -> Vec<String>
     let mut seen = BTreeSet::new();
     let exported = reexports(krate, files);
     for file in files.iter().filter(|f| f.is_rust()) {
-        let Some(inside) = file.path.strip_prefix(krate.src).and_then(|p| p.strip_prefix('/')) else { continue };
+        let Some(inside) = file.path.strip_prefix(krate.src).and_then(|p| p.strip_prefix('/')) else {
+            continue;
+        };
         let here = module_path(inside);
         let own = here.first().map_or_else(|| inside.trim_end_matches(".rs").to_owned(), Clone::clone);
         seen.insert(own.clone());
         let Some(room) = known.get(own.as_str()) else {
-            wrong.push(format!("{}:1: module `{own}` has no line in the table of `{}`", file.path, krate.src));
+            wrong
+                .push(format!("{}:1: module `{own}` has no line in the table of `{}`", file.path, krate.src));
             continue;
         };
         if file.test {
@@ -87,7 +91,9 @@ pub(crate) fn check(krate: Crate, rooms: &[Room], files: &[File]) -> Vec<String>
 
 impl Room {
     fn permits(&self, target: &str) -> bool {
-        let under = |path: &String| target == path || target.strip_prefix(path.as_str()).is_some_and(|r| r.starts_with("::"));
+        let under = |path: &String| {
+            target == path || target.strip_prefix(path.as_str()).is_some_and(|r| r.starts_with("::"))
+        };
         !self.forbidden.iter().any(under) && self.allowed.iter().any(|p| p == "all" || under(p))
     }
 }
@@ -154,9 +160,10 @@ fn cycles(krate: Crate, rooms: &[Room]) -> Vec<String> {
     let mut left: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for room in rooms {
         let first = |p: &'_ String| p.split("::").next().map(str::to_owned);
-        let needs = rooms.iter().map(|r| r.module.as_str()).filter(|m| {
-            *m != room.module && room.allowed.iter().filter_map(first).any(|p| p == *m)
-        });
+        let needs = rooms
+            .iter()
+            .map(|r| r.module.as_str())
+            .filter(|m| *m != room.module && room.allowed.iter().filter_map(first).any(|p| p == *m));
         left.insert(&room.module, needs.collect());
     }
     loop {
@@ -171,7 +178,11 @@ fn cycles(krate: Crate, rooms: &[Room]) -> Vec<String> {
         return Vec::new();
     }
     let modules: Vec<&str> = left.into_keys().collect();
-    vec![format!("ARCHITECTURE.md: the table of `{}` goes in a circle among {}", krate.src, modules.join(", "))]
+    vec![format!(
+        "ARCHITECTURE.md: the table of `{}` goes in a circle among {}",
+        krate.src,
+        modules.join(", ")
+    )]
 }
 
 #[cfg(test)]

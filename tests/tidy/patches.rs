@@ -40,10 +40,15 @@ pub(crate) fn check(files: &[File], tests: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn header(file: &File, tests: &BTreeSet<String>) -> Vec<String> {
-    let head: Vec<&str> = file.text.lines().take_while(|l| !l.starts_with("diff ") && !l.starts_with("--- ")).collect();
-    let field = |name: &str| head.iter().find_map(|l| l.strip_prefix(name)).map(str::trim).filter(|v| !v.is_empty());
-    let mut wrong: Vec<String> =
-        FIELDS.iter().filter(|f| field(f).is_none()).map(|f| format!("{}: does not say `{f}`", file.path)).collect();
+    let head: Vec<&str> =
+        file.text.lines().take_while(|l| !l.starts_with("diff ") && !l.starts_with("--- ")).collect();
+    let field =
+        |name: &str| head.iter().find_map(|l| l.strip_prefix(name)).map(str::trim).filter(|v| !v.is_empty());
+    let mut wrong: Vec<String> = FIELDS
+        .iter()
+        .filter(|f| field(f).is_none())
+        .map(|f| format!("{}: does not say `{f}`", file.path))
+        .collect();
     for test in field("Needed by:").unwrap_or_default().split(',').map(|t| t.trim().trim_matches('`')) {
         if !test.is_empty() && !tests.contains(test) {
             wrong.push(format!("{}: there is no test `{test}`", file.path));
@@ -59,7 +64,8 @@ mod tests {
     const ROW: &str = "| `up/0001-a.patch` | x | `real` | y |";
 
     fn judge(row: &str, path: &str, text: &str) -> Vec<String> {
-        let table = "## Series\n\n| patch | fails without it | needed by | drop when |\n| --- | --- | --- | --- |\n";
+        let table =
+            "## Series\n\n| patch | fails without it | needed by | drop when |\n| --- | --- | --- | --- |\n";
         let files = [File::new("patches/README.md", &format!("{table}{row}\n")), File::new(path, text)];
         check(&files, &BTreeSet::from(["real".to_owned()]))
     }

@@ -32,7 +32,8 @@ impl File {
 
     /// Whether it belongs to a crate's own source, tests inside included.
     pub(crate) fn is_source(&self) -> bool {
-        self.is_rust() && ["src/", "gguf-export/src/", "tests/testkit/src/"].iter().any(|dir| self.path.starts_with(dir))
+        self.is_rust()
+            && ["src/", "gguf-export/src/", "tests/testkit/src/"].iter().any(|dir| self.path.starts_with(dir))
     }
 }
 
@@ -108,7 +109,9 @@ pub(crate) fn blank(text: &str) -> String {
             b'/' if rest.starts_with(b"//") => rest.iter().take_while(|b| **b != b'\n').count(),
             b'/' if rest.starts_with(b"/*") => block_comment(rest),
             b'"' => string(rest),
-            b'r' if !(at > 0 && is_word(bytes[at - 1]) && !matches!(bytes[at - 1], b'b' | b'c')) => raw_string(rest),
+            b'r' if !(at > 0 && is_word(bytes[at - 1]) && !matches!(bytes[at - 1], b'b' | b'c')) => {
+                raw_string(rest)
+            }
             b'\'' => character(text, at),
             _ => 0,
         };
@@ -328,6 +331,10 @@ fn tests_are_cut_off_and_nothing_else() {
 #[test]
 fn imports_are_taken_apart() {
     let code = "use crate::{a::{self, B as C}, d::*};\nlet x = super::e::f(std::fs::read(y));\nuse g;";
-    let named: Vec<String> = paths(code).iter().map(|p| format!("{} {}", p.line, p.segments.join("::"))).collect();
-    assert_eq!(named, ["1 crate::a", "1 crate::a::B", "1 crate::d::*", "2 super::e::f", "2 std::fs::read", "3 g"]);
+    let named: Vec<String> =
+        paths(code).iter().map(|p| format!("{} {}", p.line, p.segments.join("::"))).collect();
+    assert_eq!(
+        named,
+        ["1 crate::a", "1 crate::a::B", "1 crate::d::*", "2 super::e::f", "2 std::fs::read", "3 g"]
+    );
 }

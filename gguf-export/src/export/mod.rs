@@ -53,6 +53,23 @@ pub fn outputs(plan: &Plan, out: &Path, options: &ExportOptions) -> Result<Vec<O
 /// # Errors
 /// [`Error::OutputExists`], [`Error::NoSpace`], [`Error::Interrupted`], [`Error::Io`]; [`Error::Tensor`] for data
 /// that contradicts its format, after which nothing is left behind.
+///
+/// ```no_run
+/// # use std::sync::atomic::AtomicBool;
+/// use gguf_export::{ExportOptions, Progress, export};
+///
+/// # let go = AtomicBool::new(false);
+/// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
+/// # let plan = gguf_export::survey(&checkpoint, &Default::default(), 4, &go, &|_| {})?;
+/// // Files of at most 20 GB each; the same call goes on where an interrupted one ended.
+/// let options = ExportOptions { threads: 4, split_max_bytes: Some(20_000_000_000), ..ExportOptions::default() };
+/// let files = export(&checkpoint, &plan, "model.gguf".as_ref(), &options, &go, &|step| {
+///     if let Progress::Advanced { tensor, bytes } = step {
+///         eprintln!("{tensor}: {bytes} bytes");
+///     }
+/// })?;
+/// # Ok::<(), gguf_export::Error>(())
+/// ```
 pub fn export(
     checkpoint: &Checkpoint,
     plan: &Plan,
