@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::json;
 use crate::{Error, Result, io};
 
 /// Longest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 64 << 20;
+/// Most values in one; the longest lists of modules have half a million.
+const MAX_VALUES: usize = 2 << 20;
 
 /// The fields of `config.json` or of a file beside it.
 #[derive(Debug, Clone)]
@@ -23,9 +26,17 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Io`] if it cannot be read, [`Error::Json`] if it is not an object.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = io::read_to_string(path, MAX_CONFIG_BYTES)?;
+        Self::parse(path, &io::read_to_string(path, MAX_CONFIG_BYTES)?)
+    }
+
+    /// Parses the text of such a file; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Json`] if it is not an object, [`Error::Malformed`] if it holds too many values.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        json::measure(path, text, MAX_VALUES)?;
         let fields =
-            serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
+            serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
         Ok(Self::new(path, fields))
     }
 

@@ -1,6 +1,9 @@
 //! Element types of safetensors files.
 
 use safetensors::Dtype as Raw;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 
 /// Element type of a stored tensor, named as in the safetensors header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,8 +62,14 @@ impl Dtype {
         }
     }
 
-    /// `None` for element types that no checkpoint we read uses (packed sub-byte and complex ones).
-    pub(super) fn lower(raw: Raw) -> Option<Self> {
+    /// The type of a name in a header; `None` for unknown ones and for those that no checkpoint we read uses.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
+        Self::lower(Raw::deserialize(name).ok()?)
+    }
+
+    /// `None` for packed sub-byte and complex types.
+    fn lower(raw: Raw) -> Option<Self> {
         Some(match raw {
             Raw::BOOL => Self::Bool,
             Raw::U8 => Self::U8,

@@ -6,11 +6,14 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::json;
 use crate::{Error, Result, io};
 
 const INDEX: &str = "model.safetensors.index.json";
 /// Longest index that is read, in bytes; the real model's has about 20 MB.
 const MAX_INDEX_BYTES: u64 = 256 << 20;
+/// Most values in it; the real model's has 150 000.
+const MAX_VALUES: usize = 4 << 20;
 
 /// The shards of a checkpoint.
 #[derive(Debug, Default)]
@@ -23,7 +26,7 @@ pub(super) struct Listing {
 
 /// Lists the shards by the index, or without one every safetensors file.
 pub(super) fn list(dir: &Path) -> Result<Listing> {
-    let listing = if dir.join(INDEX).exists() { by_index(dir)? } else { by_suffix(dir)? };
+    let listing = if io::is_there(&dir.join(INDEX)) { by_index(dir)? } else { by_suffix(dir)? };
     if listing.shards.is_empty() {
         return Err(Error::MissingTensor {
             path: dir.to_owned(),
@@ -38,7 +41,7 @@ pub(super) fn list(dir: &Path) -> Result<Listing> {
 ///
 /// The Hugging Face cache keeps links in `snapshots/COMMIT` that point into `blobs` of the same repository;
 /// these are followed.
-pub(super) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
+pub(crate) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
     let outside = |found: String| Error::Malformed {
         path: dir.join(name),
         format: "checkpoint",
@@ -60,9 +63,16 @@ pub(super) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
     }
 }
 
+/// The path of a file that need not be there, refused as [`inside`] does. A link to nothing counts as there: it
+/// is a file that was not downloaded.
+pub(crate) fn optional(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
+    if io::is_there(&dir.join(name)) { inside(dir, name).map(Some) } else { Ok(None) }
+}
+
 fn by_index(dir: &Path) -> Result<Listing> {
     let path = inside(dir, INDEX)?;
     let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;
+    json::measure(&path, &text, MAX_VALUES)?;
     let json = |source| Error::Json { path: path.clone(), source };
     let Index { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
     let mut names: Vec<&str> = pairs.iter().map(|(_, file)| file.as_str()).collect();
@@ -97,7 +107,7 @@ fn by_suffix(dir: &Path) -> Result<Listing> {
         if let Some((stem, count)) = numbered(name) {
             for n in 1..=count {
                 let wanted = format!("{stem}-{n:05}-of-{count:05}.safetensors");
-                if !names.contains(&wanted) {
+                if names.binary_search(&wanted).is_err() {
                     return Err(Error::MissingTensor {
                         path: dir.to_owned(),
                         tensor: wanted,

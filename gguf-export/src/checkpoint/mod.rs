@@ -2,7 +2,8 @@
 
 mod config;
 mod dtype;
-mod folder;
+pub(crate) mod folder;
+pub(crate) mod json;
 mod shard;
 
 use std::path::{Path, PathBuf};
@@ -82,10 +83,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] or [`Error::Json`] if it is there and cannot be read.
     pub fn companion(&self, name: &str) -> Result<Option<ModelConfig>> {
-        if !self.dir.join(name).exists() {
-            return Ok(None);
-        }
-        ModelConfig::read(&folder::inside(&self.dir, name)?).map(Some)
+        folder::optional(&self.dir, name)?.map(|path| ModelConfig::read(&path)).transpose()
     }
 
     /// A text file of the folder, if it is there and reads as text.
@@ -100,12 +98,20 @@ impl Checkpoint {
         self.shards.iter().map(FileSource::path)
     }
 
-    /// What tells that the files are still the same: names, lengths and times of change.
+    /// What tells that the files are still the same: paths, lengths and times of change.
+    pub fn stamps(&self) -> impl Iterator<Item = (&Path, u64, u128)> {
+        self.shards.iter().map(|s| {
+            let (len, time) = s.stamp();
+            (s.path(), len, time)
+        })
+    }
+
+    /// Refuses a checkpoint whose tensors were written to since it was opened.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system does not tell.
-    pub fn stamps(&self) -> Result<Vec<(PathBuf, u64, u128)>> {
-        self.shards.iter().map(|s| s.stamp().map(|(len, time)| (s.path().to_owned(), len, time))).collect()
+    /// [`Error::Io`] naming the file.
+    pub fn unchanged(&self) -> Result<()> {
+        self.shards.iter().try_for_each(FileSource::unchanged)
     }
 
     /// All tensors, sorted by name.

@@ -6,8 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::TensorInfo as RawInfo;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Dtype;
@@ -16,6 +15,8 @@ use crate::{Error, Result, TensorRef};
 
 /// Longest header that is read, in bytes; the limit of the safetensors crate.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// Most dimensions of a tensor.
+const MAX_DIMS: usize = 8;
 const FORMAT: &str = "safetensors";
 
 /// A tensor as its header describes it.
@@ -88,11 +89,14 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
 }
 
 fn lower(path: &Path, shard: u32, name: String, raw: &RawInfo, data: u64) -> Result<TensorInfo> {
-    let Some(dtype) = Dtype::lower(raw.dtype) else {
+    let Some(dtype) = Dtype::parse(&raw.dtype) else {
         return Err(at(path, &name, format!("its type is `{}`", raw.dtype), "a type of whole bytes"));
     };
-    let shape: Vec<u64> = raw.shape.iter().map(|&n| n as u64).collect();
-    let (start, end) = (raw.data_offsets.0 as u64, raw.data_offsets.1 as u64);
+    let shape = raw.shape.0.clone();
+    if shape.len() > MAX_DIMS {
+        return Err(at(path, &name, "it has too many dimensions", format!("at most {MAX_DIMS}")));
+    }
+    let (start, end) = raw.data_offsets;
     let size = shape.iter().try_fold(dtype.bytes(), |n, &d| n.checked_mul(d));
     let Some(size) = size.filter(|&n| i64::try_from(n).is_ok()) else {
         return Err(at(path, &name, format!("its shape is {shape:?}"), "a size that fits 63 bits"));
@@ -146,6 +150,41 @@ fn check_offsets(path: &Path, tensors: &[TensorInfo], data: u64) -> Result<()> {
 fn at(path: &Path, tensor: &str, found: impl Into<String>, expected: impl Into<String>) -> Error {
     let at = TensorRef { file: PathBuf::from(path), tensor: tensor.to_owned() };
     Error::Tensor { at, found: found.into(), expected: expected.into() }
+}
+
+/// One entry of the header.
+#[derive(Deserialize)]
+struct RawInfo {
+    dtype: String,
+    shape: Shape,
+    data_offsets: (u64, u64),
+}
+
+/// The first sizes of a shape, one more than a tensor may have at most: the rest would only take memory.
+struct Shape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sizes;
+        impl<'de> Visitor<'de> for Sizes {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of sizes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+                let mut sizes = Vec::new();
+                while let Some(size) = seq.next_element()? {
+                    if sizes.len() <= MAX_DIMS {
+                        sizes.push(size);
+                    }
+                }
+                Ok(Shape(sizes))
+            }
+        }
+        deserializer.deserialize_seq(Sizes)
+    }
 }
 
 /// The header's entries in file order; a plain map would hide duplicate names.
@@ -224,7 +263,9 @@ mod tests {
             (file(&TWO.replace("[8,12]", "[4,8]"), 12), "starts at byte 4, expected 8"),
             (file(&TWO.replace("\"b\"", "\"a\""), 12), "tensor `a` in `m.safetensors`: it is listed twice"),
             (file(&"[".repeat(10_000), 0), "is not the JSON"),
-            (file(&TWO.replace("F16", "F17"), 12), "is not the JSON"),
+            (file(&TWO.replace("F16", "F17"), 12), "tensor `b` in `m.safetensors`: its type is `F17`"),
+            (one("[1,1,1,1,1,1,1,1,2]", "[0,8]"), "tensor `a` in `m.safetensors`: it has too many dimensions"),
+            (one("[18446744073709551616]", "[0,8]"), "is not the JSON"),
         ] {
             let reason = reason(&bytes);
             assert!(reason.contains(expected), "{reason}\ndoes not say\n{expected}");

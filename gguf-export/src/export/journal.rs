@@ -1,8 +1,8 @@
 //! What of an unfinished export is on the disk for good.
 //!
-//! The first line names the export: format, sources and layout, as one hash. Every further line lists finished
-//! tiles. A line is appended only after the data it speaks of was synced, so neither a kill nor a power cut makes
-//! it lie; a torn last line is dropped.
+//! The first line names the export: format, sources, layout and how each weight is read, as one hash. Every further
+//! line lists finished tiles. A line is appended only after the data it speaks of was synced, so neither a kill nor
+//! a power cut makes it lie; a torn last line is cut off before anything is appended to it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,38 +13,47 @@ use super::OutputFile;
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
+use crate::plan::Plan;
 
 /// Bytes after which finished tiles are synced and written down: what an interruption can cost.
 const FLUSH_BYTES: u64 = 512 << 20;
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The first line of the journal of this export.
-pub(super) fn identity(checkpoint: &Checkpoint, files: &[OutputFile]) -> Result<String> {
+pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile]) -> String {
     let mut hash = Sha256::new();
     for file in files {
         hash.update(file.header.encode());
         hash.update(file.path.as_os_str().as_encoded_bytes());
     }
-    for (path, len, changed) in checkpoint.stamps()? {
+    for weight in &plan.weights {
+        hash.update(format!("{weight:?}"));
+    }
+    for tensor in &plan.tensors {
+        hash.update(format!("{:?} {:?} {:?}", tensor.pieces, tensor.map, tensor.candidates.first()));
+    }
+    for (path, len, changed) in checkpoint.stamps() {
         hash.update(path.as_os_str().as_encoded_bytes());
         hash.update(len.to_le_bytes());
         hash.update(changed.to_le_bytes());
     }
     let digest = io::hex(&hash.finalize());
-    Ok(format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION")))
+    format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// The finished tiles of an earlier run, if there was one of the same export.
-pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<Vec<bool>> {
+/// The finished tiles of an earlier run, if there was one of the same export, and the bytes of all whole lines.
+pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<(Vec<bool>, u64)> {
     let text = io::read_to_string(path, MAX_JOURNAL_BYTES).ok()?;
     let lines = text.strip_prefix(identity)?;
     let mut done = vec![false; tiles];
-    for line in lines.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')) {
-        for index in line.split(' ').filter_map(|n| n.parse::<usize>().ok()) {
-            *done.get_mut(index)? = true;
+    let mut whole = identity.len();
+    for line in lines.split_inclusive('\n').filter(|l| l.ends_with('\n')) {
+        for index in line.split_whitespace() {
+            *done.get_mut(index.parse::<usize>().ok()?)? = true;
         }
+        whole += line.len();
     }
-    Some(done)
+    Some((done, whole as u64))
 }
 
 /// Collects finished tiles and writes them down from time to time.
@@ -52,13 +61,14 @@ pub(super) struct Journal<'a> {
     path: PathBuf,
     sinks: &'a [FileSink],
     pending: Mutex<(Vec<usize>, u64)>,
-    /// Held while appending, so that lines do not mix.
-    file: Mutex<()>,
+    /// Held while appending, so that lines do not mix. True once a line may be torn or speak of lost data; no
+    /// more are written then.
+    broken: Mutex<bool>,
 }
 
 impl<'a> Journal<'a> {
     pub(super) fn new(path: &Path, sinks: &'a [FileSink]) -> Self {
-        Self { path: path.to_owned(), sinks, pending: Mutex::default(), file: Mutex::default() }
+        Self { path: path.to_owned(), sinks, pending: Mutex::default(), broken: Mutex::default() }
     }
 
     pub(super) fn finished(&self, tile: usize, bytes: u64) -> Result<()> {
@@ -79,9 +89,14 @@ impl<'a> Journal<'a> {
     }
 
     fn write(&self, tiles: &[usize]) -> Result<()> {
-        self.sinks.iter().try_for_each(ByteSink::sync)?;
+        let synced = self.sinks.iter().try_for_each(ByteSink::sync);
         let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
-        let _one_at_a_time = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        io::append(&self.path, &(line.join(" ") + "\n"))
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if *broken {
+            return Ok(());
+        }
+        let written = synced.and_then(|()| io::append(&self.path, &(line.join(" ") + "\n")));
+        *broken = written.is_err();
+        written
     }
 }

@@ -78,29 +78,19 @@ pub fn export(
     observer: Observer<'_>,
 ) -> Result<Vec<PathBuf>> {
     let files = outputs(plan, out, options)?;
-    if let Some(file) = files.iter().find(|f| f.path.exists()).filter(|_| !options.overwrite) {
-        return Err(Error::OutputExists { path: file.path.clone() });
-    }
+    refuse_existing(&files, options)?;
     let places = layout::places(plan, &files);
     let journal_path = with_suffix(out, ".part.journal");
     let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
-    let identity = journal::identity(checkpoint, &files)?;
-    let old = if options.resume { journal::read(&journal_path, &identity, places.len()) } else { None };
-    let done = old.filter(|_| parts.iter().all(|p| p.exists()));
-    let resumed: u64 = match &done {
-        Some(done) => places.iter().zip(done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum(),
-        None => 0,
-    };
-    check_space(&files, &parts, resumed)?;
+    let identity = journal::identity(checkpoint, plan, &files);
+    check_space(&files, &parts)?;
+    let sinks = take(&parts)?;
+    let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
+    let done = begun.inspect_err(|_| discard_empty(&sinks, &parts))?;
     let total: u64 = places.iter().map(|p| p.bytes).sum();
+    let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
     observer(Progress::Planned { bytes: total, tensors: plan.tensors.len(), resumed });
 
-    let sinks = open(&files, &parts, done.is_some())?;
-    if done.is_none() {
-        io::remove(&journal_path)?;
-        io::append(&journal_path, &identity)?;
-    }
-    let done = done.unwrap_or_else(|| vec![false; places.len()]);
     let journal = Journal::new(&journal_path, &sinks);
     let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
         if done[index] {
@@ -129,6 +119,11 @@ pub fn export(
         }
     }
     observer(Progress::Syncing);
+    if let Err(e) = checkpoint.unchanged() {
+        drop(sinks);
+        parts.iter().chain([&journal_path]).try_for_each(|p| io::remove(p))?;
+        return Err(e);
+    }
     sinks.iter().try_for_each(ByteSink::sync)?;
     for (part, file) in parts.iter().zip(&files) {
         io::rename(part, &file.path)?;
@@ -138,19 +133,67 @@ pub fn export(
     Ok(files.into_iter().map(|f| f.path).collect())
 }
 
-fn open(files: &[OutputFile], parts: &[PathBuf], resumed: bool) -> Result<Vec<FileSink>> {
-    let mut sinks = Vec::new();
-    for (file, part) in files.iter().zip(parts) {
+fn refuse_existing(files: &[OutputFile], options: &ExportOptions) -> Result<()> {
+    match files.iter().find(|f| f.path.exists()).filter(|_| !options.overwrite) {
+        Some(file) => Err(Error::OutputExists { path: file.path.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Opens the unfinished files for this process alone, with what they hold.
+fn take(parts: &[PathBuf]) -> Result<Vec<FileSink>> {
+    let open = |part: &PathBuf| {
         let sink = FileSink::open(part)?;
         sink.lock()?;
-        if !resumed {
-            sink.set_len(0)?;
-        }
-        sink.set_len(file.bytes)?;
-        sink.write_at(0, &file.header.encode())?;
-        sinks.push(sink);
+        Ok(sink)
+    };
+    let mut sinks = Vec::new();
+    for part in parts {
+        sinks.push(open(part).inspect_err(|_| discard_empty(&sinks, parts))?);
     }
     Ok(sinks)
+}
+
+/// Tells which tiles an earlier run finished; without one, makes the files and a journal that lists nothing.
+fn begin(
+    files: &[OutputFile],
+    sinks: &[FileSink],
+    options: &ExportOptions,
+    (journal, identity): (&Path, &str),
+    tiles: usize,
+) -> Result<Vec<bool>> {
+    // Another process may have finished before this one had the files.
+    refuse_existing(files, options)?;
+    let mut whole = options.resume;
+    for (sink, file) in sinks.iter().zip(files) {
+        whole &= sink.size()? == file.bytes;
+    }
+    let old = if whole { journal::read(journal, identity, tiles) } else { None };
+    let fresh = old.is_none();
+    if let Some((_, len)) = &old {
+        io::truncate(journal, *len)?;
+    } else {
+        // Before the files change: a journal must not outlive the data it speaks of.
+        io::remove(journal)?;
+    }
+    for (sink, file) in sinks.iter().zip(files) {
+        if fresh {
+            sink.set_len(0)?;
+            sink.set_len(file.bytes)?;
+        }
+        sink.write_at(0, &file.header.encode())?;
+    }
+    if fresh {
+        io::append(journal, identity)?;
+    }
+    Ok(old.map_or_else(|| vec![false; tiles], |(done, _)| done))
+}
+
+/// Removes the files that were only just created.
+fn discard_empty(sinks: &[FileSink], parts: &[PathBuf]) {
+    for (_, part) in sinks.iter().zip(parts).filter(|(sink, _)| sink.size().is_ok_and(|n| n == 0)) {
+        drop(io::remove(part));
+    }
 }
 
 fn write(
@@ -165,11 +208,13 @@ fn write(
     sinks[place.file].write_at(place.offset, buffer)
 }
 
-fn check_space(files: &[OutputFile], parts: &[PathBuf], resumed: u64) -> Result<()> {
+fn check_space(files: &[OutputFile], parts: &[PathBuf]) -> Result<()> {
     let total: u64 = files.iter().map(|f| f.bytes).sum();
     let dir = parts[0].parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let available = io::available_space(dir)?;
-    let needed = total.saturating_sub(resumed);
+    // What an earlier run left is written over or given back.
+    let held: u64 = parts.iter().map(|p| io::allocated(p)).sum();
+    let needed = total.saturating_sub(held);
     if needed > available {
         return Err(Error::NoSpace { path: files[0].path.clone(), needed, available });
     }

@@ -3,8 +3,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{ByteSink, ByteSource};
 use crate::{Error, Result};
@@ -15,6 +16,7 @@ pub struct FileSource {
     path: PathBuf,
     file: File,
     len: u64,
+    changed: Option<SystemTime>,
 }
 
 impl FileSource {
@@ -23,13 +25,16 @@ impl FileSource {
     /// # Errors
     /// [`Error::Io`] if it cannot be opened or is not a regular file.
     pub fn open(path: &Path) -> Result<Self> {
+        let regular = |meta: &std::fs::Metadata| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
+            if meta.is_file() { Ok(()) } else { Err(Error::io("open", path)(source)) }
+        };
+        // Before it is opened, too: a pipe would wait for a writer.
+        regular(&std::fs::metadata(path).map_err(Error::io("open", path))?)?;
         let file = File::open(path).map_err(Error::io("open", path))?;
         let meta = file.metadata().map_err(Error::io("examine", path))?;
-        if !meta.is_file() {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
-            return Err(Error::io("open", path)(source));
-        }
-        Ok(Self { path: path.to_owned(), file, len: meta.len() })
+        regular(&meta)?;
+        Ok(Self { path: path.to_owned(), file, len: meta.len(), changed: meta.modified().ok() })
     }
 
     /// The path it was opened by.
@@ -38,14 +43,25 @@ impl FileSource {
         &self.path
     }
 
-    /// Length and time of the last change in nanoseconds since 1970: what tells that a file is not the same.
+    /// Length and time of the last change in nanoseconds since 1970, when the file was opened: what tells that a
+    /// file is not the same.
+    #[must_use]
+    pub fn stamp(&self) -> (u64, u128) {
+        let since = self.changed.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
+        (self.len, since.map_or(0, |d| d.as_nanos()))
+    }
+
+    /// Refuses a file that was written to since it was opened.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system does not tell.
-    pub fn stamp(&self) -> Result<(u64, u128)> {
-        let changed = self.file.metadata().and_then(|m| m.modified()).map_err(Error::io("examine", &self.path))?;
-        let since = changed.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        Ok((self.len, since))
+    /// [`Error::Io`] if it was, or if the system does not tell.
+    pub fn unchanged(&self) -> Result<()> {
+        let meta = self.file.metadata().map_err(Error::io("examine", &self.path))?;
+        if (meta.len(), meta.modified().ok()) == (self.len, self.changed) {
+            return Ok(());
+        }
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it has changed since it was opened");
+        Err(Error::io("read", &self.path)(source))
     }
 }
 
@@ -85,17 +101,30 @@ impl FileSink {
     /// Takes the file for this process alone until it is closed.
     ///
     /// # Errors
-    /// [`Error::Io`] if another process has it.
+    /// [`Error::Io`] if another process has it, or had it and gave it another name.
     pub fn lock(&self) -> Result<()> {
+        let busy = || std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing it");
         self.file.try_lock().map_err(|e| {
             let source = match e {
-                std::fs::TryLockError::WouldBlock => {
-                    std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing it")
-                }
+                std::fs::TryLockError::WouldBlock => busy(),
                 std::fs::TryLockError::Error(e) => e,
             };
             Error::io("lock", &self.path)(source)
-        })
+        })?;
+        let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let mine = self.file.metadata().map(place).map_err(Error::io("examine", &self.path))?;
+        if std::fs::metadata(&self.path).map(place).ok() == Some(mine) {
+            return Ok(());
+        }
+        Err(Error::io("lock", &self.path)(busy()))
+    }
+
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system does not tell.
+    pub fn size(&self) -> Result<u64> {
+        self.file.metadata().map(|m| m.len()).map_err(Error::io("examine", &self.path))
     }
 }
 
@@ -134,19 +163,33 @@ pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
 /// [`Error::Io`] if the system refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(Error::io("rename", from))?;
-    let dir = to.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
+    sync_folder(to)
 }
 
-/// Removes a file if it is there.
+/// Removes a file if it is there and returns when the folder knows it.
 ///
 /// # Errors
 /// [`Error::Io`] if the system refuses.
 pub fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
-        _ => Ok(()),
+        Ok(()) => sync_folder(path),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::io("remove", path)(e)),
     }
+}
+
+fn sync_folder(path: &Path) -> Result<()> {
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
+}
+
+/// Cuts a file off after `len` bytes.
+///
+/// # Errors
+/// [`Error::Io`] if the system refuses.
+pub fn truncate(path: &Path, len: u64) -> Result<()> {
+    let cut = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(len));
+    cut.map_err(Error::io("cut", path))
 }
 
 /// Appends a line to a file and returns when it is on the disk.
@@ -158,6 +201,12 @@ pub fn append(path: &Path, text: &str) -> Result<()> {
         OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("create", path))?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(Error::io("write", path))?;
     file.sync_data().map_err(Error::io("sync", path))
+}
+
+/// Whether a folder has an entry of this name, be it a link to nothing.
+#[must_use]
+pub fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// The path with every link resolved.
@@ -178,6 +227,12 @@ pub fn list(dir: &Path) -> Result<Vec<String>> {
         names.extend(entry.map_err(Error::io("list", dir))?.file_name().into_string().ok());
     }
     Ok(names)
+}
+
+/// Bytes that a file takes on its disk, which is less than its length where it has holes; 0 if it is not there.
+#[must_use]
+pub fn allocated(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |m| m.blocks().saturating_mul(512))
 }
 
 /// Bytes free for this user on the disk that holds `path`.

@@ -4,7 +4,8 @@ mod file;
 mod memory;
 
 pub use file::{
-    FileSink, FileSource, append, available_space, canonicalize, list, read_to_string, remove, rename,
+    FileSink, FileSource, allocated, append, available_space, canonicalize, is_there, list, read_to_string, remove,
+    rename, truncate,
 };
 
 use crate::Result;

@@ -33,6 +33,8 @@ pub struct QuantConfig {
     pub(super) global: Scheme,
     /// Whether stored zero points of GPTQ packing are one less than the zero.
     pub(super) minus_one: bool,
+    /// Whether columns are stored in an order of their own, `desc_act`.
+    pub(super) reordered: bool,
     overrides: Overrides,
     /// Name prefixes of the quantised blocks; `None` for all.
     blocks: Option<Vec<String>>,
@@ -59,6 +61,7 @@ impl QuantConfig {
         Ok(Self {
             method,
             minus_one: minus_one(&section, method)?,
+            reordered: section.bool("desc_act")?.unwrap_or(false),
             overrides: Overrides::new(config.path(), "quantization_config", entries)?,
             blocks: blocks(&section),
             weight_block: weight_block(&section)?,
@@ -71,6 +74,7 @@ impl QuantConfig {
             method: Method::None,
             global: Scheme::default(),
             minus_one: false,
+            reordered: false,
             overrides: Overrides::default(),
             blocks: None,
             weight_block: None,

@@ -61,6 +61,9 @@ fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
     let (scheme, _) = request.config.scheme(request.module);
     let stated = scheme.group.and_then(|g| u64::try_from(g).ok()).filter(|&g| g > 0);
     let width = stated.filter(|g| columns.div_ceil(*g) == groups).or_else(|| columns.checked_div(groups))?;
+    if width == 0 {
+        return None;
+    }
     (count == groups * rows && groups == columns.div_ceil(width)).then_some((1, width))
 }
 

@@ -41,14 +41,18 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     let (scheme, binding) = request.config.scheme(request.module);
     let group = group::width(request, scales.tensor, groups, scheme.group, binding && !wide(scheme.bits))?;
     // The packer for round-to-nearest tensors pads the columns to whole groups.
+    let padded = groups.saturating_mul(group);
     let fits = |bits: &u64| {
-        words == (request.columns * bits).div_ceil(32) || words == (groups * group * bits).div_ceil(32)
+        words == (request.columns * bits).div_ceil(32) || words == padded.saturating_mul(*bits).div_ceil(32)
     };
     let zeros = request.find(".qzeros");
     let fits_zeros = |bits: &u64| {
         zeros.is_none_or(|z| request.info(z).shape == [groups, (request.rows * bits).div_ceil(32)])
     };
-    let Some(bits) = WIDTHS.filter(fits).find(fits_zeros) else {
+    let fits = |bits: &u64| fits(bits) && fits_zeros(bits);
+    // With padding two widths can fit; then the stated one does if it is among them.
+    let stated = scheme.bits.filter(|b| WIDTHS.contains(b) && fits(b));
+    let Some(bits) = stated.or_else(|| WIDTHS.clone().find(fits)) else {
         let zeros = zeros.map_or_else(String::new, |z| format!(" and its zero points {:?}", request.info(z).shape));
         return Err(request.wrong(
             codes,
@@ -60,6 +64,9 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     let rule = if request.config.minus_one { ZeroRule::MinusOne } else { ZeroRule::Direct };
     let zero = zero(request, zeros, scheme.sym, rule, codes)?;
     let g_idx = order(request, ".g_idx", group)?;
+    if binding && request.config.reordered && groups > 1 {
+        request.need(".g_idx")?;
+    }
     Ok(Coding::Int(Int { bits: narrow(bits), codes, packing: Packing::Gptq, scales, group, groups, zero, g_idx }))
 }
 
@@ -71,8 +78,9 @@ fn awq(
     groups: u64,
 ) -> Result<Coding> {
     let (scheme, binding) = request.config.scheme(request.module);
-    let bits = WIDTHS.clone().find(|b| words * 32 == request.rows * b);
-    let Some(bits) = bits.filter(|_| inputs == request.columns) else {
+    // Outputs are interleaved by eights.
+    let bits = WIDTHS.clone().find(|b| words.checked_mul(32) == Some(request.rows * b));
+    let Some(bits) = bits.filter(|_| inputs == request.columns && request.rows.is_multiple_of(8)) else {
         return Err(request.wrong(
             codes,
             format!("its shape is {:?}", request.info(codes).shape),
@@ -153,7 +161,7 @@ pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let scales = request.need(".weight_scale")?;
     let shape = &request.info(scales).shape;
     let count: u64 = shape.iter().product();
-    if count != rows && count != 1 && !(shape.len() == 2 && shape[0] == rows) {
+    if count == 0 || count != rows && count != 1 && !(shape.len() == 2 && shape[0] == rows) {
         return Err(request.wrong(scales, format!("its shape is {shape:?}"), format!("[{rows}, 1] or [1]")));
     }
     // A scale for the whole tensor is spread over the rows when it is read.

@@ -51,7 +51,7 @@ impl Overrides {
             }
             exact.insert(key, scheme);
         }
-        let patterns = RegexSetBuilder::new(&sources).size_limit(64 << 20).build().map_err(|e| Error::Field {
+        let patterns = RegexSetBuilder::new(&sources).size_limit(8 << 20).build().map_err(|e| Error::Field {
             path: path.to_owned(),
             field: field.to_owned(),
             found: e.to_string(),

@@ -47,10 +47,19 @@ pub(super) fn transcode(task: &Task<'_>, micro: &Micro, scratch: &mut Scratch, o
 
 /// The factor of the whole tensor as a multiplier; the reciprocal of a divisor is rounded to F32.
 pub(super) fn factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<f64>> {
-    Ok(exact_factor(checkpoint, micro)?.map(|(f, operation)| match operation {
+    let Some((f, operation)) = exact_factor(checkpoint, micro)? else { return Ok(None) };
+    let factor = match operation {
         Operation::Multiply => f,
         Operation::Divide => f64::from(nearest(1.0 / f)),
-    }))
+    };
+    match micro.global {
+        Global::Divide(id) if !factor.is_finite() => Err(crate::Error::Tensor {
+            at: checkpoint.locate(id),
+            found: format!("it is {f:e}"),
+            expected: "a divisor whose reciprocal F32 can hold".to_owned(),
+        }),
+        _ => Ok(Some(factor)),
+    }
 }
 
 #[derive(Clone, Copy)]

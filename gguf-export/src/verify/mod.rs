@@ -178,6 +178,11 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
+        if tensor.content == Content::Factors && info.ty != GgmlType::F32 {
+            let what = format!("its type is {}, expected {}", info.ty, GgmlType::F32);
+            report.push(Difference::Tensor { name: tensor.name.clone(), what });
+            return false;
+        }
         let is_rounded = accept && rounded.contains(&tensor.name);
         take_type(tensor, info.ty, file, is_rounded);
         true

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Report;
 use crate::Result;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, folder};
 use crate::gguf;
 use crate::io::{self, ByteSource, FileSource};
 
@@ -57,8 +57,10 @@ pub struct FileHash {
 pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<Receipt> {
     let files: Vec<PathBuf> = gguf::open_all(gguf)?.into_iter().map(|(path, _)| path).collect();
     let named = ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
-    let described = named.iter().map(|n| checkpoint.dir().join(n)).filter(|p| p.exists());
-    let sources: Vec<PathBuf> = checkpoint.shards().map(Path::to_owned).chain(described).collect();
+    let mut sources: Vec<PathBuf> = checkpoint.shards().map(Path::to_owned).collect();
+    for name in named {
+        sources.extend(folder::optional(checkpoint.dir(), name)?);
+    }
     Ok(Receipt {
         schema_version: 1,
         tool: format!("gguf-export {}", env!("CARGO_PKG_VERSION")),

@@ -11,8 +11,10 @@ mod tokenizer;
 
 use std::path::Path;
 
+use tokenizer::Tokenizer;
+
 use crate::Result;
-use crate::checkpoint::ModelConfig;
+use crate::checkpoint::{ModelConfig, folder};
 use crate::gguf::{Metadata, keys};
 
 /// Reads the tokenizer of the checkpoint in `dir`.
@@ -26,15 +28,27 @@ use crate::gguf::{Metadata, keys};
 /// [`crate::Error::Field`] for a special token that is no token, and read errors.
 pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metadata> {
     let settings = special::optional(dir, "tokenizer_config.json")?;
-    let tokenizer = tokenizer::read(&dir.join("tokenizer.json"), settings.as_ref(), vocab_size)?;
+    let tokenizer = tokenizer::read(&folder::inside(dir, "tokenizer.json")?, settings.as_ref(), vocab_size)?;
     let special = special::read(dir, config, settings.as_ref(), &tokenizer)?;
+    let mut out = keys_of(tokenizer);
+    out.append(special);
+    Ok(out)
+}
 
+/// What the text of a `tokenizer.json` says alone: tokens, their kinds and merges. `path` is for messages.
+///
+/// # Errors
+/// As [`vocab`].
+pub fn tokenizer(path: &Path, text: &str, vocab_size: u64) -> Result<Metadata> {
+    tokenizer::parse(path, text, None, vocab_size).map(keys_of)
+}
+
+fn keys_of(tokenizer: Tokenizer) -> Metadata {
     let mut out = Metadata::new();
     out.push(keys::TOKENIZER_MODEL, "gpt2");
     out.push(keys::TOKENIZER_PRE, tokenizer.pre);
     out.push(keys::TOKENIZER_TOKENS, tokenizer.tokens);
     out.push(keys::TOKENIZER_TOKEN_TYPE, tokenizer.types);
     out.push(keys::TOKENIZER_MERGES, tokenizer.merges);
-    out.append(special);
-    Ok(out)
+    out
 }

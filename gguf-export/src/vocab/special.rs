@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::kind;
 use super::tokenizer::{Tokenizer, unsupported};
-use crate::checkpoint::ModelConfig;
+use crate::checkpoint::{ModelConfig, folder};
 use crate::gguf::{Metadata, keys};
 use crate::{Error, Result, io};
 
@@ -24,8 +24,7 @@ const ROLES: [(&str, &str); 6] = [
 
 /// A JSON file of the checkpoint, if it is there.
 pub(super) fn optional(dir: &Path, name: &str) -> Result<Option<ModelConfig>> {
-    let path = dir.join(name);
-    if path.exists() { ModelConfig::read(&path).map(Some) } else { Ok(None) }
+    folder::optional(dir, name)?.map(|path| ModelConfig::read(&path)).transpose()
 }
 
 /// Everything after the merges.
@@ -168,11 +167,11 @@ fn template(
 
 /// Writes the template, or several by name, of which `default` has the plain key.
 fn chat_template(dir: &Path, settings: Option<&ModelConfig>, out: &mut Metadata) -> Result<()> {
-    let jinja = dir.join("chat_template.jinja");
+    let jinja = folder::optional(dir, "chat_template.jinja")?;
     let json;
     let (owner, value) = if let Some(value) = settings.and_then(|s| s.get("chat_template")) {
         (settings, value.clone())
-    } else if jinja.exists() {
+    } else if let Some(jinja) = jinja {
         (None, Value::String(io::read_to_string(&jinja, MAX_TEMPLATE)?))
     } else {
         json = optional(dir, "chat_template.json")?;

@@ -7,10 +7,12 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::kind;
-use crate::checkpoint::ModelConfig;
+use crate::checkpoint::{ModelConfig, json};
 use crate::{Error, Result, io};
 
 const MAX_BYTES: u64 = 256 << 20;
+/// Most values in it; vocabularies of a quarter of a million tokens have under three million.
+const MAX_VALUES: usize = 8 << 20;
 /// Most tokens; llama.cpp counts them as i32.
 const MAX_TOKENS: u64 = 1 << 24;
 
@@ -69,13 +71,22 @@ struct Model {
 }
 
 pub(super) fn read(path: &Path, settings: Option<&ModelConfig>, vocab_size: u64) -> Result<Tokenizer> {
+    parse(path, &io::read_to_string(path, MAX_BYTES)?, settings, vocab_size)
+}
+
+/// Reads the text of a `tokenizer.json`; `path` is for messages.
+pub(super) fn parse(
+    path: &Path,
+    text: &str,
+    settings: Option<&ModelConfig>,
+    vocab_size: u64,
+) -> Result<Tokenizer> {
     if vocab_size > MAX_TOKENS {
         return Err(malformed(path, format!("an embedding of {vocab_size} rows"), "at most 2^24"));
     }
-    let text = io::read_to_string(path, MAX_BYTES)?;
-    let parsed = serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source });
-    drop(text);
-    let file: File = parsed?;
+    json::measure(path, text, MAX_VALUES)?;
+    let file: File =
+        serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
     check_model(path, &file)?;
     let pre = splitting_rule(path, file.pre_tokenizer.as_ref())?;
     if file.model.merges.is_empty() {

@@ -21,6 +21,18 @@ pub(super) fn fp8(checkpoint: &Checkpoint, weight: &Weight, fp8: &Fp8, rows: Ran
     Ok(Decoded { values, scales: Vec::new() })
 }
 
+/// The elements alone.
+pub(super) fn fp8_elements(
+    checkpoint: &Checkpoint,
+    weight: &Weight,
+    fp8: &Fp8,
+    rows: &Range<u64>,
+) -> Result<Decoded> {
+    let bytes = read_rows(checkpoint, fp8.codes, weight.columns, rows)?;
+    let values = bytes.iter().map(|&byte| eight_bits(byte, fp8.format)).collect();
+    Ok(Decoded { values, scales: Vec::new() })
+}
+
 /// Values without the global scale where a GGUF keeps it apart; see [`factor`].
 pub(super) fn micro(checkpoint: &Checkpoint, weight: &Weight, micro: &Micro, rows: Range<u64>) -> Result<Decoded> {
     let per_byte = if micro.element == Element::Fp8 { 1 } else { 2 };

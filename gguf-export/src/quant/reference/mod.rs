@@ -35,6 +35,17 @@ pub fn decode(checkpoint: &Checkpoint, weight: &Weight, rows: Range<u64>) -> Res
     }
 }
 
+/// The same without the factor of a whole tensor, which a GGUF may keep apart; see [`global_factor`].
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_unscaled(checkpoint: &Checkpoint, weight: &Weight, rows: Range<u64>) -> Result<Decoded> {
+    match &weight.coding {
+        Coding::Fp8(coding) => float::fp8_elements(checkpoint, weight, coding, &rows),
+        _ => decode(checkpoint, weight, rows),
+    }
+}
+
 /// The factor of a whole microscaled tensor as the GGUF stores it: a multiplier in F32.
 ///
 /// # Errors

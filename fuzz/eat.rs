@@ -1,0 +1,56 @@
+//! What each fuzz target does with its bytes; `gguf-export/tests/corpus.rs` does the same with the seeds.
+//!
+//! `cargo +nightly fuzz run gguf_header fuzz/corpus/gguf_header fuzz/seeds/gguf_header`
+
+use std::path::Path;
+
+use gguf_export::arch::HParams;
+use gguf_export::checkpoint::{ModelConfig, read_header};
+use gguf_export::gguf::Header;
+use gguf_export::quant::QuantConfig;
+use gguf_export::vocab;
+
+/// Rows of the embedding that a tokenizer is read for.
+const VOCAB: u64 = 64;
+
+/// The front of a safetensors file. What it describes must lie in the file.
+pub(crate) fn safetensors_header(data: &[u8]) -> bool {
+    let read = read_header(Path::new("model.safetensors"), 0, &data.to_vec());
+    for tensor in read.iter().flatten() {
+        assert!(tensor.start + tensor.bytes <= data.len() as u64, "{tensor:?}");
+        assert_eq!(tensor.shape.iter().product::<u64>() * tensor.dtype.bytes(), tensor.bytes);
+    }
+    read.is_ok()
+}
+
+/// The front of a GGUF file. What was read can be written and read again.
+pub(crate) fn gguf_header(data: &[u8]) -> bool {
+    let path = Path::new("model.gguf");
+    let read = Header::read(path, &data.to_vec());
+    if let Ok(header) = &read {
+        assert!(header.file_len() <= data.len().next_multiple_of(1 << 20) as u64 + (1 << 20));
+        let mut again = header.encode();
+        again.resize(data.len().max(again.len()), 0);
+        let again = Header::read(path, &again).expect("what was read can be read again");
+        assert_eq!((again.data_offset, &again.tensors), (header.data_offset, &header.tensors));
+    }
+    read.is_ok()
+}
+
+/// A `config.json`.
+pub(crate) fn quant_config(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
+    let (model, quant) = (HParams::read(&config), QuantConfig::read(&config));
+    model.is_ok() && quant.is_ok()
+}
+
+/// A `tokenizer.json`. Every row of the embedding gets a token.
+pub(crate) fn tokenizer_json(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let read = vocab::tokenizer(Path::new("tokenizer.json"), text, VOCAB);
+    if let Ok(keys) = &read {
+        assert_eq!(keys.strings("tokenizer.ggml.tokens").map(|t| t.len() as u64), Some(VOCAB));
+    }
+    read.is_ok()
+}

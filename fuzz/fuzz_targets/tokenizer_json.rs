@@ -1,0 +1,11 @@
+//! Any bytes as a `tokenizer.json`.
+
+#![no_main]
+
+#[path = "../eat.rs"]
+#[allow(dead_code, reason = "each target has one of its functions")]
+mod eat;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    eat::tokenizer_json(data);
+});

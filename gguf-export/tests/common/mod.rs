@@ -1,0 +1,114 @@
+//! What the tests of whole exports share: a folder with a checkpoint, and the way from it to a GGUF.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+#![allow(dead_code, reason = "each test binary uses its own share")]
+
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::gguf::Header;
+use gguf_export::io::FileSource;
+use gguf_export::verify::{Report, VerifyOptions, verify};
+use gguf_export::{ExportOptions, Plan, PlanOptions, Result, export, survey};
+use testkit::Model;
+
+pub(crate) static GO: AtomicBool = AtomicBool::new(false);
+
+/// A folder of its own with a checkpoint in `source`.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(place.source()).unwrap();
+        place
+    }
+
+    pub(crate) fn with(model: &Model) -> Self {
+        let place = Self::new();
+        model.write(&place.source());
+        place
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn source(&self) -> PathBuf {
+        self.path().join("source")
+    }
+
+    pub(crate) fn out(&self) -> PathBuf {
+        self.path().join("out.gguf")
+    }
+
+    pub(crate) fn part(&self) -> PathBuf {
+        self.path().join("out.gguf.part")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path().join("out.gguf.part.journal")
+    }
+
+    /// What lies beside the checkpoint.
+    pub(crate) fn left_behind(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.path()).unwrap().map(|e| e.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|n| n.into_string().unwrap()).filter(|n| n != "source").collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn open(&self) -> Checkpoint {
+        Checkpoint::open(&self.source()).unwrap()
+    }
+
+    /// From the folder to the GGUF in one go.
+    pub(crate) fn export(&self) -> Result<Vec<PathBuf>> {
+        self.export_with(&PlanOptions::default())
+    }
+
+    pub(crate) fn export_with(&self, options: &PlanOptions) -> Result<Vec<PathBuf>> {
+        let checkpoint = Checkpoint::open(&self.source())?;
+        let plan = survey(&checkpoint, options, 2, &GO, &|_| {})?;
+        let options = ExportOptions { threads: 2, ..ExportOptions::default() };
+        export(&checkpoint, &plan, &self.out(), &options, &GO, &|_| {})
+    }
+
+    pub(crate) fn verify(&self) -> Result<Report> {
+        self.verify_with(VerifyOptions { threads: 2, allow_rounding: false })
+    }
+
+    pub(crate) fn verify_with(&self, options: VerifyOptions) -> Result<Report> {
+        verify(&Checkpoint::open(&self.source())?, &self.out(), options, &GO, &|_| {})
+    }
+
+    pub(crate) fn header(&self) -> Header {
+        Header::read(&self.out(), &FileSource::open(&self.out()).unwrap()).unwrap()
+    }
+}
+
+/// A complete plan.
+pub(crate) fn plan(checkpoint: &Checkpoint) -> Plan {
+    survey(checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap()
+}
+
+/// The whole chain of an error.
+pub(crate) fn story(error: &gguf_export::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// A whole file.
+#[allow(clippy::disallowed_methods, reason = "tests read files of their own")]
+pub(crate) fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}

@@ -1,0 +1,113 @@
+//! Every seed of the fuzz targets, as it is and damaged in a thousand ways, through what the targets run.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+#![allow(clippy::disallowed_methods, reason = "seeds are files")]
+
+mod common;
+
+#[path = "../../fuzz/eat.rs"]
+mod eat;
+
+use std::path::PathBuf;
+
+use testkit::rng::Rng;
+
+/// Changes of each seed beside the truncations.
+const CHANGES: usize = 1500;
+
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let mut seeds: Vec<_> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let bytes = common::bytes(&entry.path());
+            (entry.file_name().into_string().unwrap(), bytes)
+        })
+        .collect();
+    seeds.sort();
+    assert!(!seeds.is_empty());
+    seeds
+}
+
+/// Damages `bytes` somewhere.
+fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
+    let at = random.below(bytes.len());
+    match random.below(7) {
+        0 => bytes[at] ^= 1 << random.below(8),
+        1 => bytes[at] = random.bits().to_le_bytes()[0],
+        2 => {
+            // A length or an offset at the edge of its type.
+            let edges = [0, 1, u64::MAX, u64::MAX - 7, 1 << 63, 1 << 62, 1 << 32, u64::from(u32::MAX), 1 << 40];
+            let edge = edges[random.below(edges.len())].to_le_bytes();
+            let end = bytes.len().min(at + [4, 8][random.below(2)]);
+            bytes[at..end].copy_from_slice(&edge[..end - at]);
+        }
+        3 => {
+            let end = bytes.len().min(at + random.below(16));
+            let copy = bytes[at..end].to_vec();
+            let to = random.below(bytes.len());
+            bytes.splice(to..to, copy);
+        }
+        4 => {
+            let end = bytes.len().min(at + random.below(16));
+            bytes.drain(at..end);
+        }
+        5 => {
+            const TEXTS: [&str; 12] = [
+                "-1", "1e999", "18446744073709551616", "null", "[]", "{}", "\"\"", "true", "[[", "\u{0}", "\\ud800", ",",
+            ];
+            let text = TEXTS[random.below(TEXTS.len())].bytes();
+            bytes.splice(at..at, text);
+        }
+        _ => {
+            // One number for another.
+            if let Some(digit) = (at..bytes.len()).find(|&i| bytes[i].is_ascii_digit()) {
+                bytes[digit] = b"0123456789"[random.below(10)];
+            }
+        }
+    }
+}
+
+fn replay(target: &str, eat: fn(&[u8]) -> bool) {
+    let (mut accepted, mut mutants) = (0, 0);
+    for (name, seed) in seeds(target) {
+        accepted += usize::from(eat(&seed));
+        let step = (seed.len() / 500).max(1);
+        for len in (0..seed.len()).step_by(step) {
+            eat(&seed[..len]);
+        }
+        let mut random = Rng::named(0, &name);
+        for _ in 0..CHANGES {
+            let mut bytes = seed.clone();
+            for _ in 0..=random.below(3) {
+                if !bytes.is_empty() {
+                    damage(&mut bytes, &mut random);
+                }
+            }
+            mutants += usize::from(eat(&bytes));
+        }
+    }
+    // The seeds reach past the first check, and so do some of their mutants.
+    assert!(accepted >= 3 && mutants > 100, "{target}: {accepted} seeds and {mutants} mutants were accepted");
+}
+
+#[test]
+fn safetensors_headers() {
+    replay("safetensors_header", eat::safetensors_header);
+}
+
+#[test]
+fn gguf_headers() {
+    replay("gguf_header", eat::gguf_header);
+}
+
+#[test]
+fn configurations() {
+    replay("quant_config", eat::quant_config);
+}
+
+#[test]
+fn tokenizers() {
+    replay("tokenizer_json", eat::tokenizer_json);
+}
