@@ -1,5 +1,8 @@
 //! Every seed of the fuzz targets, as it is and damaged in a thousand ways, through what the targets run.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+#![allow(clippy::disallowed_methods, reason = "seeds are files")]
+
 mod common;
 
 #[path = "../../fuzz/eat.rs"]
@@ -60,7 +63,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
         _ => {
             // One number for another.
             if let Some(digit) = (at..bytes.len()).find(|&i| bytes[i].is_ascii_digit()) {
-                bytes[digit] = b'0' + random.below(10) as u8;
+                bytes[digit] = b"0123456789"[random.below(10)];
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The same bytes whatever the threads, the splits and the interruptions; never a final name on an unfinished file.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
 #![allow(clippy::disallowed_methods, reason = "files are damaged here")]
 
 mod common;
@@ -174,9 +175,9 @@ fn tampered(name: &str, tamper: impl FnOnce(&Place), resumes: bool) {
     // Wherever the journal does not vouch for the bytes they are wrong.
     tamper(&place);
     let right = expected(&place);
-    let [resumed, ..] = finished(&place);
+    let [kept, ..] = finished(&place);
     assert!(std::fs::read(place.out()).unwrap() == right, "{name}: other bytes");
-    assert_eq!(resumed > 0, resumes, "{name}: {resumed} bytes were resumed");
+    assert_eq!(kept > 0, resumes, "{name}: {kept} bytes were resumed");
 }
 
 fn append(path: &Path, text: &[u8]) {
@@ -333,6 +334,7 @@ fn two_exports_of_one_file_do_not_mix() {
 struct Disk(tempfile::TempDir);
 
 impl Disk {
+    #[expect(clippy::print_stdout, reason = "what is skipped is said")]
     fn new(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mount = |kind: &str| Command::new(kind).args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path()).output();

@@ -4,6 +4,7 @@
 //! integer block whose integers are all zero, for integers know no negative zero; the scale of any other block whose
 //! values are all zero either way; and the keys that the caller may choose.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
 #![allow(clippy::disallowed_methods, reason = "files are damaged here")]
 
 mod common;
@@ -69,6 +70,7 @@ impl Subject {
         bytes[self.start(tensor) + byte] ^= 1 << bit;
         let after = decode(bytes);
         let integers = !matches!(tensor.ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4);
+        #[expect(clippy::float_cmp, reason = "zeros of either sign are equal here")]
         let differs = |(a, b): (&f32, &f32)| if integers { a != b } else { a.to_bits() != b.to_bits() };
         if let Some(column) = before.iter().zip(&after).position(differs) {
             return Expected::Value { row: row as u64, column: column as u64 };
@@ -136,14 +138,14 @@ fn flips(name: &str, model: &Model) {
     for tensor in &subject.header.tensors {
         let len = usize::try_from(tensor.bytes()).unwrap();
         let byte = [0, len - 1, random.below(len)][random.below(3)];
-        found += usize::from(subject.check(name, &mut bytes, tensor, byte, random.below(8) as u8));
+        found += usize::from(subject.check(name, &mut bytes, tensor, byte, bit(&mut random)));
         if !types.contains(&tensor.ty) {
             types.push(tensor.ty);
             let block = usize::try_from(tensor.ty.block_bytes()).unwrap();
             let start = random.below(len / block) * block;
             // Of a super-block both ends, where scales and high bits are, and some of the middle.
             for byte in (0..block).filter(|b| block < 64 || *b < 20 || *b >= block - 20 || b % 16 == 0) {
-                found += usize::from(subject.check(name, &mut bytes, tensor, start + byte, random.below(8) as u8));
+                found += usize::from(subject.check(name, &mut bytes, tensor, start + byte, bit(&mut random)));
             }
         }
     }
@@ -237,7 +239,7 @@ fn flips_in_the_header_are_found_or_fatal() {
     let mut places: Vec<usize> = (0..64).chain((0..300).map(|_| random.below(infos))).collect();
     places.extend((0..150).map(|_| infos - 1 - random.below(3000)));
     for byte in places {
-        let bit = random.below(8) as u8;
+        let bit = bit(&mut random);
         bytes[byte] ^= 1 << bit;
         let result = subject.verify(&bytes);
         bytes[byte] ^= 1 << bit;
@@ -250,7 +252,13 @@ fn flips_in_the_header_are_found_or_fatal() {
     }
 }
 
+/// Which bit of a byte is flipped.
+fn bit(random: &mut Rng) -> u8 {
+    u8::try_from(random.below(8)).unwrap()
+}
+
 /// Writes the subject's GGUF again with another header and other tensors.
+#[expect(clippy::needless_pass_by_value, reason = "callers make the list for this")]
 fn rewritten(subject: &Subject, metadata: Metadata, tensors: Vec<(String, Vec<u64>, GgmlType, Vec<u8>)>) -> Vec<u8> {
     _ = subject;
     let list = tensors.iter().map(|(name, dims, ty, _)| (name.clone(), dims.clone(), *ty)).collect();

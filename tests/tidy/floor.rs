@@ -172,7 +172,9 @@ fn cycles(krate: Crate, rooms: &[Room]) -> Vec<String> {
             break;
         }
         left.retain(|m, _| !free.contains(m));
-        left.values_mut().for_each(|needs| needs.retain(|m| !free.contains(m)));
+        for needs in left.values_mut() {
+            needs.retain(|m| !free.contains(m));
+        }
     }
     if left.is_empty() {
         return Vec::new();

@@ -20,10 +20,10 @@ impl File {
         let rust = has_ending(path, "rs");
         let code = if rust { blank(text) } else { String::new() };
         let product = without_tests(&code);
-        let test = path.starts_with("tests/") && !path.starts_with("tests/testkit/src/")
+        let all_test = path.starts_with("tests/") && !path.starts_with("tests/testkit/src/")
             || path.contains("/tests/")
             || path.contains("benches/");
-        Self { path: path.to_owned(), text: text.to_owned(), code, product, test }
+        Self { path: path.to_owned(), text: text.to_owned(), code, product, test: all_test }
     }
 
     pub(crate) fn is_rust(&self) -> bool {
