@@ -4,6 +4,7 @@
 //! cargo run --release -p gguf-export --example convert -- CHECKPOINT OUT.gguf [--no-verify]
 //! ```
 #![expect(clippy::print_stdout, reason = "an example reports to its user")]
+#![expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -49,7 +50,8 @@ fn main() -> Result<()> {
 
 fn report(step: &str, clock: Instant, bytes: Option<u64>) {
     let seconds = clock.elapsed().as_secs_f64();
-    let rate = bytes.map_or_else(String::new, |b| format!(", {:.2} GB/s of source", b as f64 / seconds / 1e9));
+    let rate =
+        bytes.map_or_else(String::new, |b| format!(", {:.2} GB/s of source", b as f64 / seconds / 1e9));
     println!("{step}: {seconds:.3} s{rate}{}", peak_memory());
 }
 

@@ -211,8 +211,7 @@ impl Checkpoint {
 
     fn check_index(&self, listing: &folder::Listing) -> Result<()> {
         for (tensor, file) in &listing.weight_map {
-            let home = self.find(tensor).map(|id| self.locate(id).file);
-            if home.as_deref() != Some(&listing.shards[*file]) {
+            if self.find(tensor).map(|id| self.info(id).shard as usize) != Some(*file) {
                 return Err(Error::MissingTensor {
                     path: listing.shards[*file].clone(),
                     tensor: tensor.clone(),

@@ -16,15 +16,17 @@ pub(super) fn decode(checkpoint: &Checkpoint, weight: &Weight, int: &Int, rows: 
     let groups = groups(checkpoint, weight, int)?;
     let zeros = Zeros::read(checkpoint, weight, int)?;
     let scales = floats(&read_all(checkpoint, int.scales.tensor)?, int.scales.dtype);
-    let mut out = Decoded::default();
-    for (line, row) in (at(rows.start)..at(rows.end)).enumerate() {
-        for column in 0..columns {
-            let group = groups[column];
-            let scale = scales[scale_index(int, at(weight.rows), row, group, scales.len())];
-            let v = f64::from(codes[line * columns + column]) - f64::from(zeros.get(row, group));
-            out.values.push(scale * v);
-            out.scales.push(nearest(scale));
-        }
+    let count = codes.len();
+    let mut out = Decoded { values: Vec::with_capacity(count), scales: Vec::with_capacity(count) };
+    for (line, row) in codes.chunks_exact(columns).zip(at(rows.start)..at(rows.end)) {
+        let index = |group| scale_index(int, at(weight.rows), row, group, scales.len());
+        let here: Vec<(f64, f64)> =
+            (0..at(int.groups)).map(|g| (scales[index(g)], f64::from(zeros.get(row, g)))).collect();
+        out.values.extend(line.iter().zip(&groups).map(|(&code, &group)| {
+            let (scale, zero) = here[group];
+            scale * (f64::from(code) - zero)
+        }));
+        out.scales.extend(groups.iter().map(|&group| nearest(here[group].0)));
     }
     Ok(out)
 }
@@ -48,9 +50,9 @@ fn codes(checkpoint: &Checkpoint, weight: &Weight, int: &Int, rows: &Range<u64>)
             let mut bytes = Vec::new();
             checkpoint.read_strip(int.codes, weight.rows * 4, rows.start * 4..rows.end * 4, &mut bytes)?;
             for line in 0..count {
-                for column in 0..columns {
-                    out.push(code(|k| bytes[(k / 4) * count * 4 + line * 4 + k % 4], column * bits, bits));
-                }
+                let words = bytes.chunks_exact(count * 4).map(|words| &words[line * 4..][..4]);
+                let string = words.collect::<Vec<_>>().concat();
+                out.extend((0..columns).map(|column| code(|k| string[k], column * bits, bits)));
             }
         }
         Packing::Awq => {

@@ -6,9 +6,8 @@
 
 use super::{BadScale, Strip};
 
-/// Outputs handled at once: half a cache line of words, so that lines are read whole and stay in the cache for
-/// the neighbours.
-const LANES: usize = 8;
+/// Outputs handled at once: a cache line of words.
+const LANES: usize = 16;
 const BLOCK: usize = 18;
 
 /// Writes `outputs` rows of `columns / 32` blocks into `out`.

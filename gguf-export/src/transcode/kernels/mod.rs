@@ -27,6 +27,7 @@ pub struct Strip<'a> {
 
 impl Strip<'_> {
     /// The scales of `N` outputs from `first`, as bits, checked to be finite.
+    #[inline]
     fn scales<const N: usize>(&self, block: usize, first: usize) -> Result<[u16; N], BadScale> {
         let group = block * 32 / self.group;
         let from = (group * self.outputs + first) * 2;
@@ -45,6 +46,7 @@ impl Strip<'_> {
     }
 
     /// One line of `N` words from output `first`.
+    #[inline]
     fn words<const N: usize>(&self, line: usize, first: usize) -> [u32; N] {
         let from = (line * self.outputs + first) * 4;
         let bytes = &self.words[from..from + 4 * N];
