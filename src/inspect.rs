@@ -141,7 +141,7 @@ fn checkpoint(dir: &Path) -> Result<Description> {
         .iter()
         .map(|t| Tensor { name: t.name.clone(), ty: t.source.clone(), dims: t.dims.clone(), bytes: t.bytes() })
         .collect();
-    let files = checkpoint.stamps()?.into_iter().map(|(path, bytes, _)| (path, bytes)).collect();
+    let files = checkpoint.stamps().map(|(path, bytes, _)| (path.to_owned(), bytes)).collect();
     let metadata = gguf_export::arch::metadata(&plan.hparams, plan.mtp_layers);
     Ok(Description { kind: Kind::Checkpoint, files, tensors, metadata })
 }

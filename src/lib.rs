@@ -1,3 +1,8 @@
 //! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.
 
+pub mod chat;
+pub mod engine;
 pub mod inspect;
+pub mod llama;
+pub mod model;
+pub mod session;

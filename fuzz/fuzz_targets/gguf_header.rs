@@ -1,3 +1,5 @@
+//! Any bytes as a GGUF.
+
 #![no_main]
 
 #[path = "../eat.rs"]

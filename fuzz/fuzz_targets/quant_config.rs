@@ -1,3 +1,5 @@
+//! Any bytes as a `config.json` with its `quantization_config`.
+
 #![no_main]
 
 #[path = "../eat.rs"]

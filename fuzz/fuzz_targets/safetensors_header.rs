@@ -1,3 +1,5 @@
+//! Any bytes as a shard.
+
 #![no_main]
 
 #[path = "../eat.rs"]

@@ -1,3 +1,5 @@
+//! Any bytes as a `tokenizer.json`.
+
 #![no_main]
 
 #[path = "../eat.rs"]

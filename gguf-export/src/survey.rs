@@ -14,6 +14,20 @@ use crate::{Error, Result, plan, pool};
 ///
 /// # Errors
 /// As [`Plan::draft`], and [`Error::Inexact`] naming every tensor that no type holds.
+///
+/// ```no_run
+/// # use std::sync::atomic::AtomicBool;
+/// use gguf_export::plan::OutType;
+/// use gguf_export::{PlanOptions, survey};
+///
+/// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
+/// let options = PlanOptions { outtype: OutType::Auto, allow_rounding: false, ..PlanOptions::default() };
+/// let plan = survey(&checkpoint, &options, 4, &AtomicBool::new(false), &|_| {})?;
+/// for tensor in &plan.tensors {
+///     println!("{} {} {:?}", tensor.name, tensor.ty(), tensor.fidelity);
+/// }
+/// # Ok::<(), gguf_export::Error>(())
+/// ```
 pub fn survey(
     checkpoint: &Checkpoint,
     options: &PlanOptions,

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use crate::plan::TensorPlan;
 
-/// Bytes that a tile should have in the GGUF: enough to hide the cost of a call, little enough that two threads
-/// take a few megabytes.
-const TILE_BYTES: u64 = 4 << 20;
+/// Bytes that a tile should have in the GGUF: enough to hide the cost of a call, little enough that source and
+/// result are still in the processor's cache when the result is written.
+pub(crate) const TILE_BYTES: u64 = 1 << 20;
 /// Rows that are cut are cut at multiples of this, so that packed words of neighbours are not read twice.
 const ROWS: u64 = 32;
 

@@ -1,5 +1,6 @@
 //! Every encoding there and back: written by `testkit`, exported, and each value of the GGUF held against what
 //! `testkit` meant, then verified.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,43 +46,40 @@ fn hold(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &
     let infos: BTreeMap<&str, _> = header.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     for tensor in plan.tensors.iter().filter(|t| t.content == Content::Weights) {
         let info = infos[tensor.name.as_str()];
-        let mut bytes = vec![0; info.bytes() as usize];
+        let mut bytes = vec![0; usize::try_from(info.bytes()).unwrap()];
         source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();
         let factors: Vec<f32> = match tensor.candidates[0].form {
             Form::Values => Vec::new(),
             Form::Unscaled => {
                 let scale = infos[tensor.name.replace(".weight", ".scale").as_str()];
-                let mut raw = vec![0; scale.bytes() as usize];
+                let mut raw = vec![0; usize::try_from(scale.bytes()).unwrap()];
                 source.read_at(header.data_offset + scale.offset, &mut raw).unwrap();
                 raw.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
             }
         };
-        let mut row = vec![0f32; tensor.columns() as usize];
-        let mut lines = bytes.chunks_exact(tensor.row_bytes() as usize);
+        let mut row = vec![0f32; usize::try_from(tensor.columns()).unwrap()];
+        let mut lines = bytes.chunks_exact(usize::try_from(tensor.row_bytes()).unwrap());
         for (index, piece) in tensor.pieces.iter().enumerate() {
             let main = checkpoint.locate(plan.weights[piece.weight as usize].main()).tensor;
             let module = [".qweight", ".weight_packed", ".weight"].iter().find_map(|s| main.strip_suffix(s));
             let fused = main.strip_suffix("gate_up_proj").or_else(|| main.strip_suffix("down_proj"));
-            let (weight, first) = match fused.filter(|p| p.ends_with("experts.")) {
-                Some(experts) => {
-                    // One piece an expert; the GGUF's name tells which projection.
-                    let projection = ["gate", "up", "down"].iter().find(|p| tensor.name.contains(&format!("ffn_{p}_")));
-                    let module = format!("{experts}{index}.{}_proj.weight", projection.unwrap());
-                    (&written.weights[&module], 0)
-                }
-                None => {
-                    let module = module.map(|m| format!("{m}.weight"));
-                    let found = written.weights.get(&main).or_else(|| written.weights.get(&module?));
-                    (found.unwrap_or_else(|| panic!("{name}: no values for {main}")), piece.start)
-                }
+            let (weight, first) = if let Some(experts) = fused.filter(|p| p.ends_with("experts.")) {
+                // One piece an expert; the GGUF's name tells which projection.
+                let projection = ["gate", "up", "down"].iter().find(|p| tensor.name.contains(&format!("ffn_{p}_")));
+                let module = format!("{experts}{index}.{}_proj.weight", projection.unwrap());
+                (&written.weights[&module], 0)
+            } else {
+                let module = module.map(|m| format!("{m}.weight"));
+                let found = written.weights.get(&main).or_else(|| written.weights.get(&module?));
+                (found.unwrap_or_else(|| panic!("{name}: no values for {main}")), piece.start)
             };
             for r in first..first + piece.rows {
                 ggml::decode_row(info.ty, lines.next().unwrap(), &mut row).unwrap();
-                let expected = &weight.values[(r as usize) * row.len()..][..row.len()];
+                let expected = &weight.values[usize::try_from(r).unwrap() * row.len()..][..row.len()];
                 for (column, (&e, &f)) in expected.iter().zip(&row).enumerate() {
                     let e = tensor.map.apply(e);
                     let same = match factors.get(index).or(factors.first()) {
-                        None => e == f,
+                        None => e.to_bits() == f.to_bits() || e == 0.0 && f == 0.0,
                         // The factor is a rounded reciprocal; the codes themselves are held by `verify`.
                         Some(factor) => (f64::from(f) * f64::from(*factor) - f64::from(e)).abs() <= f64::from(e.abs()) * 2e-7,
                     };

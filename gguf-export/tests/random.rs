@@ -1,5 +1,7 @@
 //! Random small models in random encodings: what is exported verifies.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+
 mod common;
 
 use std::panic::catch_unwind;

@@ -1,9 +1,12 @@
 //! The reference decoder against hashes of weights that were dequantised by independent code (numpy, held against
 //! auto-round's and compressed-tensors' own; `tests/golden/make_values.py`).
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+#![expect(clippy::disallowed_methods, reason = "tests read files as they like")]
 
 use std::path::{Path, PathBuf};
 
 use gguf_export::checkpoint::Checkpoint;
+use gguf_export::io;
 use gguf_export::quant::{QuantConfig, reference, resolve};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -12,15 +15,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A checkpoint of the repository, or of the fixtures beside it where they are present.
+/// A checkpoint of the repository, or of the folder that `GGRUN_FIXTURES` names.
 fn checkpoint(name: &str) -> Option<PathBuf> {
     let root = root();
-    let places = [
-        root.join("tests/data").join(name),
-        root.join("tests/data/matrix").join(name),
-        root.join("../shared/fixtures/matrix").join(name),
-    ];
-    places.into_iter().find(|p| p.join("config.json").exists())
+    let more = std::env::var_os("GGRUN_FIXTURES").map(PathBuf::from);
+    let places = [Some(root.join("tests/data")), Some(root.join("tests/data/matrix")), more];
+    places.into_iter().flatten().map(|dir| dir.join(name)).find(|p| p.join("config.json").exists())
 }
 
 #[test]
@@ -46,8 +46,11 @@ fn every_weight_of_every_format_has_its_golden_value() {
             let found = resolve(&checkpoint, &config, module, rows, columns).unwrap().unwrap_or_else(|| panic!("{name}: {weight}"));
             let values = reference::decode(&checkpoint, &found, 0..rows).unwrap().values;
             let mut hash = Sha256::new();
-            values.iter().for_each(|v| hash.update((*v as f32).to_le_bytes()));
-            let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+            for value in values {
+                #[expect(clippy::cast_possible_truncation, reason = "the hashes are of F32 values")]
+                hash.update((value as f32).to_le_bytes());
+            }
+            let hash = io::hex(&hash.finalize());
             assert_eq!(golden["sha256"], Value::String(hash), "{name}: {weight} ({})", found.describe());
         }
         assert!(weights.len() > 30, "{name}");

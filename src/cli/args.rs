@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Convert(Convert),
     Verify(Verify),
     Inspect(Inspect),
+    Run(super::run::RunArgs),
     Demo(Demo),
 }
 

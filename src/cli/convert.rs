@@ -11,11 +11,13 @@ use serde_json::json;
 
 use super::args::Convert;
 use super::progress::Bar;
-use super::{Outcome, interrupt, text};
+use super::interrupt::Interrupt;
+use super::{Outcome, text};
 
 pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let started = std::time::Instant::now();
-    let stop = interrupt::flag();
+    let interrupt = Interrupt::listen();
+    let stop = interrupt.flag();
     let bar = Bar::new("Converting", args.common.progress);
     let observer = |p: gguf_export::Progress<'_>| bar.observe(p);
     let convert = || -> anyhow::Result<_> {
@@ -79,6 +81,21 @@ pub(crate) fn summary(plan: &Plan) -> String {
     }
     let mtp = if plan.mtp_layers > 0 { "; has its prediction layer" } else { "" };
     format!("{}: {}{mtp}", text::plural(plan.tensors.len() as u64, "tensor"), parts.join(", "))
+}
+
+/// Tensors and bytes of each type, the largest first.
+pub(crate) fn by_type(plan: &Plan) -> String {
+    let mut groups: std::collections::BTreeMap<(&str, &str), (u64, u64)> = std::collections::BTreeMap::new();
+    for t in &plan.tensors {
+        let group = groups.entry((t.ty().name(), t.source.as_str())).or_default();
+        *group = (group.0 + 1, group.1 + t.bytes());
+    }
+    let mut rows: Vec<_> = groups.into_iter().collect();
+    rows.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
+    let row = |((ty, source), (n, bytes)): ((&str, &str), (u64, u64))| {
+        vec![source.to_owned(), "->".to_owned(), ty.to_owned(), text::plural(n, "tensor"), text::bytes(bytes)]
+    };
+    text::table(&rows.into_iter().map(row).collect::<Vec<_>>(), &[3, 4])
 }
 
 fn listing(plan: &Plan, files: &[OutputFile]) -> String {

@@ -2,12 +2,16 @@
 #![expect(clippy::print_stderr, reason = "the only part that prints")]
 
 mod args;
+mod args_compat;
 mod convert;
 mod demo;
 mod inspect;
 mod interrupt;
+mod open;
 mod progress;
 mod report;
+mod run;
+mod style;
 mod text;
 mod verify;
 
@@ -22,7 +26,6 @@ use args::{Args, Command};
 pub(crate) enum Outcome {
     Success,
     Differs,
-    Interrupted,
 }
 
 impl From<Outcome> for ExitCode {
@@ -30,14 +33,13 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Success => Self::SUCCESS,
             Outcome::Differs => Self::from(3),
-            Outcome::Interrupted => Self::from(130),
         }
     }
 }
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::try_parse_from(args_compat::rewrite(std::env::args_os())) {
         Ok(args) => args,
         Err(e) => {
             // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
@@ -49,6 +51,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Run(args) => {
+            run::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
+        }
         Command::Demo(args) => demo::run(args),
     };
     match done {

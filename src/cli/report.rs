@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use gguf_export::Error;
 
+use super::interrupt::Interrupted;
+
 /// Prints an error with its causes and hints, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)) {
@@ -12,6 +14,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let red = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let label = if red { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+    if error.is::<Interrupted>() {
+        eprintln!("{error}");
+        return ExitCode::from(130);
+    }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
         eprintln!("{label} {first}");

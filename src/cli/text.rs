@@ -18,8 +18,12 @@ pub(crate) fn plural(n: u64, what: &str) -> String {
 /// Columns padded to their widest cell; the last column is not padded, columns in `right` are aligned right.
 pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c| rows.iter().filter_map(|r: &Vec<String>| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut widths = vec![0; columns];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();

@@ -7,14 +7,16 @@ use serde_json::json;
 
 use super::args::Verify;
 use super::progress::Bar;
-use super::{Outcome, interrupt, text};
+use super::interrupt::Interrupt;
+use super::{Outcome, text};
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let bar = Bar::new("Verifying", args.common.progress);
+    let interrupt = Interrupt::listen();
     let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };
     let compare = || -> gguf_export::Result<_> {
         let checkpoint = Checkpoint::open(&args.source)?;
-        let report = verify(&checkpoint, &args.gguf, options, interrupt::flag(), &|p| bar.observe(p))?;
+        let report = verify(&checkpoint, &args.gguf, options, interrupt.flag(), &|p| bar.observe(p))?;
         let receipt = args.receipt.as_ref().map(|_| receipt(&checkpoint, &args.gguf, &report)).transpose()?;
         Ok((report, receipt))
     };

@@ -86,9 +86,9 @@ impl Builder<'_> {
         let h = self.h;
         let (keys, values) = (h.linear_key_heads * h.linear_key_dim, h.linear_value_heads * h.linear_value_dim);
         let channels = 2 * keys + values;
-        let [q, k, v, z] = qkvz_runs(h);
+        let [query, key, value, gate] = qkvz_runs(h);
         for (name, runs, rows) in
-            [("attn_qkv", [q, k, v].concat(), channels), ("attn_gate", z, values)]
+            [("attn_qkv", [query, key, value].concat(), channels), ("attn_gate", gate, values)]
         {
             let part = Part {
                 module: format!("{source}.in_proj_qkvz"),

@@ -75,6 +75,7 @@ pub enum Map {
 impl Map {
     /// The function.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the result is defined as the nearest F32")]
     pub fn apply(self, x: f32) -> f32 {
         match self {
             Self::Identity => x,

@@ -41,6 +41,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Whatever is wrong with the folder, its index or a header, naming the file.
+    ///
+    /// ```no_run
+    /// use gguf_export::checkpoint::Checkpoint;
+    ///
+    /// let checkpoint = Checkpoint::open("Qwen3-Next-int4".as_ref())?;
+    /// println!("{}", checkpoint.dir().display());
+    /// # Ok::<(), gguf_export::Error>(())
+    /// ```
     pub fn open(dir: &Path) -> Result<Self> {
         let config = ModelConfig::read(&folder::inside(dir, "config.json")?)?;
         let mut shards = Vec::new();

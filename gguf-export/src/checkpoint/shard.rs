@@ -229,8 +229,8 @@ mod tests {
         bytes
     }
 
-    fn reason(bytes: Vec<u8>) -> String {
-        read_header(Path::new("m.safetensors"), 0, &bytes).unwrap_err().to_string()
+    fn reason(bytes: &impl ByteSource) -> String {
+        read_header(Path::new("m.safetensors"), 0, bytes).unwrap_err().to_string()
     }
 
     const TWO: &str = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2],"data_offsets":[8,12]},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#;
@@ -267,7 +267,7 @@ mod tests {
             (one("[1,1,1,1,1,1,1,1,2]", "[0,8]"), "tensor `a` in `m.safetensors`: it has too many dimensions"),
             (one("[18446744073709551616]", "[0,8]"), "is not the JSON"),
         ] {
-            let reason = reason(bytes);
+            let reason = reason(&bytes);
             assert!(reason.contains(expected), "{reason}\ndoes not say\n{expected}");
         }
     }

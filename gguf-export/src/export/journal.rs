@@ -4,8 +4,8 @@
 //! line lists finished tiles. A line is appended only after the data it speaks of was synced, so neither a kill nor
 //! a power cut makes it lie; a torn last line is cut off before anything is appended to it.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +14,7 @@ use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
+use crate::tile::TILE_BYTES;
 
 /// Bytes after which finished tiles are synced and written down: what an interruption can cost.
 const FLUSH_BYTES: u64 = 512 << 20;
@@ -22,6 +23,7 @@ const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 /// The first line of the journal of this export.
 pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile]) -> String {
     let mut hash = Sha256::new();
+    hash.update(TILE_BYTES.to_le_bytes());
     for file in files {
         hash.update(file.header.encode());
         hash.update(file.path.as_os_str().as_encoded_bytes());
@@ -37,7 +39,7 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
         hash.update(len.to_le_bytes());
         hash.update(changed.to_le_bytes());
     }
-    let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let digest = io::hex(&hash.finalize());
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))
 }
 
@@ -56,47 +58,26 @@ pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<(Vec<boo
     Some((done, whole as u64))
 }
 
-/// Collects finished tiles and writes them down from time to time.
-pub(super) struct Journal<'a> {
-    path: PathBuf,
-    sinks: &'a [FileSink],
-    pending: Mutex<(Vec<usize>, u64)>,
-    /// Held while appending, so that lines do not mix. True once a line may be torn or speak of lost data; no
-    /// more are written then.
-    broken: Mutex<bool>,
+/// Takes the index and the bytes of each finished tile until the last sender is gone, and writes them down from
+/// time to time. Runs on a thread of its own, so that those who write tiles need not wait for the disk.
+///
+/// An error ends it early; senders then find the channel closed.
+pub(super) fn keep(path: &Path, sinks: &[FileSink], finished: Receiver<(usize, u64)>) -> Result<()> {
+    let mut tiles = Vec::new();
+    let mut bytes = 0;
+    for (tile, size) in finished {
+        tiles.push(tile);
+        bytes += size;
+        if bytes >= FLUSH_BYTES {
+            write_down(path, sinks, &tiles)?;
+            (tiles, bytes) = (Vec::new(), 0);
+        }
+    }
+    write_down(path, sinks, &tiles)
 }
 
-impl<'a> Journal<'a> {
-    pub(super) fn new(path: &Path, sinks: &'a [FileSink]) -> Self {
-        Self { path: path.to_owned(), sinks, pending: Mutex::default(), broken: Mutex::default() }
-    }
-
-    pub(super) fn finished(&self, tile: usize, bytes: u64) -> Result<()> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.0.push(tile);
-        pending.1 += bytes;
-        if pending.1 < FLUSH_BYTES {
-            return Ok(());
-        }
-        let tiles = std::mem::take(&mut *pending).0;
-        drop(pending);
-        self.write(&tiles)
-    }
-
-    pub(super) fn flush(&self) -> Result<()> {
-        let tiles = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner)).0;
-        self.write(&tiles)
-    }
-
-    fn write(&self, tiles: &[usize]) -> Result<()> {
-        let synced = self.sinks.iter().try_for_each(ByteSink::sync);
-        let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        if *broken {
-            return Ok(());
-        }
-        let written = synced.and_then(|()| io::append(&self.path, &(line.join(" ") + "\n")));
-        *broken = written.is_err();
-        written
-    }
+fn write_down(path: &Path, sinks: &[FileSink], tiles: &[usize]) -> Result<()> {
+    sinks.iter().try_for_each(ByteSink::sync)?;
+    let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
+    io::append(path, &(line.join(" ") + "\n"))
 }

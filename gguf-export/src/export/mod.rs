@@ -8,8 +8,9 @@ mod layout;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
 
-use journal::Journal;
 pub use layout::OutputFile;
 use layout::Place;
 
@@ -52,6 +53,23 @@ pub fn outputs(plan: &Plan, out: &Path, options: &ExportOptions) -> Result<Vec<O
 /// # Errors
 /// [`Error::OutputExists`], [`Error::NoSpace`], [`Error::Interrupted`], [`Error::Io`]; [`Error::Tensor`] for data
 /// that contradicts its format, after which nothing is left behind.
+///
+/// ```no_run
+/// # use std::sync::atomic::AtomicBool;
+/// use gguf_export::{ExportOptions, Progress, export};
+///
+/// # let go = AtomicBool::new(false);
+/// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
+/// # let plan = gguf_export::survey(&checkpoint, &Default::default(), 4, &go, &|_| {})?;
+/// // Files of at most 20 GB each; the same call goes on where an interrupted one ended.
+/// let options = ExportOptions { threads: 4, split_max_bytes: Some(20_000_000_000), ..ExportOptions::default() };
+/// let files = export(&checkpoint, &plan, "model.gguf".as_ref(), &options, &go, &|step| {
+///     if let Progress::Advanced { tensor, bytes } = step {
+///         eprintln!("{tensor}: {bytes} bytes");
+///     }
+/// })?;
+/// # Ok::<(), gguf_export::Error>(())
+/// ```
 pub fn export(
     checkpoint: &Checkpoint,
     plan: &Plan,
@@ -74,40 +92,40 @@ pub fn export(
     let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
     observer(Progress::Planned { bytes: total, tensors: plan.tensors.len(), resumed });
 
-    let journal = Journal::new(&journal_path, &sinks);
-    let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
-        if done[index] {
-            return Ok(());
-        }
-        write(checkpoint, plan, &places[index], &sinks, state)?;
-        observer(Progress::Advanced { tensor: &plan.tensors[places[index].tensor].name, bytes: places[index].bytes });
-        journal.finished(index, places[index].bytes)
+    let (written, kept) = thread::scope(|scope| {
+        let (finished, tiles) = mpsc::channel();
+        let keeper = scope.spawn(|| journal::keep(&journal_path, &sinks, tiles));
+        let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
+            if done[index] {
+                return Ok(());
+            }
+            let place = &places[index];
+            write(checkpoint, plan, place, &sinks, state)?;
+            observer(Progress::Advanced { tensor: &plan.tensors[place.tensor].name, bytes: place.bytes });
+            // The keeper hangs up only after an error of its own, which goes before this one.
+            finished.send((index, place.bytes)).map_err(|_| Error::Stopped)
+        });
+        drop(finished);
+        observer(Progress::Syncing);
+        (written, keeper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    let stopped = stop.load(Ordering::Relaxed);
+    // What is on the disk is good, even if no more goes there.
+    kept?;
     match written {
-        Ok(()) if !stopped => {}
-        Ok(()) => {
-            journal.flush()?;
-            return Err(Error::Interrupted { part: parts[0].clone() });
-        }
-        Err(e @ Error::Io { .. }) => {
-            // The disk may be full; what is on it is still good.
-            drop(journal.flush());
-            return Err(e);
-        }
+        Ok(()) if !stop.load(Ordering::Relaxed) => {}
+        Ok(()) => return Err(Error::Interrupted { part: parts[0].clone() }),
+        Err(e @ Error::Io { .. }) => return Err(e),
         Err(e) => {
             drop(sinks);
             parts.iter().chain([&journal_path]).try_for_each(|p| io::remove(p))?;
             return Err(e);
         }
     }
-    observer(Progress::Syncing);
     if let Err(e) = checkpoint.unchanged() {
         drop(sinks);
         parts.iter().chain([&journal_path]).try_for_each(|p| io::remove(p))?;
         return Err(e);
     }
-    sinks.iter().try_for_each(ByteSink::sync)?;
     for (part, file) in parts.iter().zip(&files) {
         io::rename(part, &file.path)?;
     }

@@ -42,3 +42,5 @@ pub const TOKENIZER_ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 pub const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 /// Tensors that the export rounded because it was asked to; absent if there are none. Ours.
 pub const ROUNDED: &str = "ggrun.rounded_tensors";
+/// How the tokenizer rewrites text before it splits it: `NFC`, or absent. llama.cpp does not read it. Ours.
+pub const TOKENIZER_NORMALIZER: &str = "ggrun.tokenizer.normalizer";

@@ -5,7 +5,6 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::{ByteSink, ByteSource};
 use crate::{Error, Result};
@@ -16,7 +15,8 @@ pub struct FileSource {
     path: PathBuf,
     file: File,
     len: u64,
-    changed: Option<SystemTime>,
+    /// Nanoseconds from 1970 to the last change.
+    changed: u128,
 }
 
 impl FileSource {
@@ -34,7 +34,7 @@ impl FileSource {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let meta = file.metadata().map_err(Error::io("examine", path))?;
         regular(&meta)?;
-        Ok(Self { path: path.to_owned(), file, len: meta.len(), changed: meta.modified().ok() })
+        Ok(Self { path: path.to_owned(), file, len: meta.len(), changed: last_change(&meta) })
     }
 
     /// The path it was opened by.
@@ -47,8 +47,7 @@ impl FileSource {
     /// file is not the same.
     #[must_use]
     pub fn stamp(&self) -> (u64, u128) {
-        let since = self.changed.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
-        (self.len, since.map_or(0, |d| d.as_nanos()))
+        (self.len, self.changed)
     }
 
     /// Refuses a file that was written to since it was opened.
@@ -57,7 +56,7 @@ impl FileSource {
     /// [`Error::Io`] if it was, or if the system does not tell.
     pub fn unchanged(&self) -> Result<()> {
         let meta = self.file.metadata().map_err(Error::io("examine", &self.path))?;
-        if (meta.len(), meta.modified().ok()) == (self.len, self.changed) {
+        if (meta.len(), last_change(&meta)) == (self.len, self.changed) {
             return Ok(());
         }
         let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it has changed since it was opened");
@@ -140,6 +139,11 @@ impl ByteSink for FileSink {
     fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("sync", &self.path))
     }
+}
+
+/// Nanoseconds from 1970 to a file's last change.
+fn last_change(meta: &std::fs::Metadata) -> u128 {
+    (i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())).unsigned_abs()
 }
 
 /// Reads a whole text file of at most `max` bytes.

@@ -47,3 +47,10 @@ pub trait ByteSink: Sync + Send + std::fmt::Debug {
     /// [`crate::Error::Io`] if the system refuses.
     fn sync(&self) -> Result<()>;
 }
+
+/// Bytes as lower-case hexadecimal digits, as checksums are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+}

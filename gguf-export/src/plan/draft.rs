@@ -31,7 +31,7 @@ pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Pl
         if tensor.candidates.is_empty() {
             open.push(tensors.len());
         }
-        let factors = drafter.factors(&tensor);
+        let factors = Drafter::factors(&tensor);
         tensors.push(tensor);
         tensors.extend(factors);
     }
@@ -143,7 +143,7 @@ impl Drafter<'_> {
     }
 
     /// The `.scale` tensor beside a matrix that is stored without its factor.
-    fn factors(&self, tensor: &TensorPlan) -> Option<TensorPlan> {
+    fn factors(tensor: &TensorPlan) -> Option<TensorPlan> {
         if tensor.candidates.first()?.form != Form::Unscaled {
             return None;
         }

@@ -103,9 +103,8 @@ fn micro_types(micro: &Micro) -> Vec<(GgmlType, Certainty)> {
     match (micro.element, micro.scale) {
         (Element::Fp4, MicroScale::E8M0) => vec![(MXFP4, Always), (BF16, IfData), (F32, IfData)],
         (Element::Int4, _) => vec![(Q4_0, IfData), (BF16, IfData), (F32, IfData)],
-        (Element::Fp8, _) => vec![(BF16, IfData), (F32, IfData)],
         (Element::Fp4, MicroScale::E5M3) => vec![(BF16, Always), (F32, Always)],
-        (Element::Fp4, MicroScale::E4M3) => vec![(BF16, IfData), (F32, IfData)],
+        (Element::Fp8, _) | (Element::Fp4, MicroScale::E4M3) => vec![(BF16, IfData), (F32, IfData)],
     }
 }
 

@@ -123,6 +123,9 @@ impl TensorPlan {
     }
 
     /// Bytes of a row.
+    ///
+    /// # Panics
+    /// If the type's blocks do not divide the row; no draft has such a candidate.
     #[must_use]
     pub fn row_bytes(&self) -> u64 {
         self.ty().row_bytes(self.columns()).expect("candidates hold whole blocks")

@@ -121,12 +121,11 @@ pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
 }
 
 fn global(request: &Request<'_>) -> Result<Global> {
-    let (id, global) = match request.find(".weight_scale_2") {
-        Some(id) => (id, Global::Multiply(id)),
-        None => {
-            let id = request.need(".weight_global_scale")?;
-            (id, Global::Divide(id))
-        }
+    let (id, global) = if let Some(id) = request.find(".weight_scale_2") {
+        (id, Global::Multiply(id))
+    } else {
+        let id = request.need(".weight_global_scale")?;
+        (id, Global::Divide(id))
     };
     let info = request.info(id);
     if info.dtype == Dtype::F32 && info.shape.iter().product::<u64>() == 1 {

@@ -67,7 +67,7 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     if binding && request.config.reordered && groups > 1 {
         request.need(".g_idx")?;
     }
-    Ok(Coding::Int(Int { bits: bits as u32, codes, packing: Packing::Gptq, scales, group, groups, zero, g_idx }))
+    Ok(Coding::Int(Int { bits: narrow(bits), codes, packing: Packing::Gptq, scales, group, groups, zero, g_idx }))
 }
 
 fn awq(
@@ -98,7 +98,7 @@ fn awq(
     }
     let zero = zero(request, zeros, scheme.sym, ZeroRule::Awq, codes)?;
     let packing = Packing::Awq;
-    Ok(Coding::Int(Int { bits: bits as u32, codes, packing, scales, group, groups, zero, g_idx: None }))
+    Ok(Coding::Int(Int { bits: narrow(bits), codes, packing, scales, group, groups, zero, g_idx: None }))
 }
 
 /// compressed-tensors `pack-quantized`: `weight_packed`, `weight_scale`, `weight_shape`.
@@ -123,7 +123,7 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
             format!("{columns} columns of {} bits", scheme.bits.map_or("2 to 8".to_owned(), |b| b.to_string())),
         ));
     };
-    let per_word = (!dense(bits)).then_some(32 / bits as u32);
+    let per_word = (!dense(bits)).then_some(32 / narrow(bits));
     let group = group::width(request, scales, groups, scheme.group, binding)?;
     let zeros = request.find(".weight_zero_point");
     let zero = match zeros {
@@ -139,7 +139,7 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
                 request.expect(z, Dtype::I32, &[down[0], groups], "(packed down the rows)")?;
                 return Err(request.wrong(z, "its shape is odd", "zero points packed down the rows"));
             };
-            let per_word = (lines != down[0]).then_some(32 / bits as u32);
+            let per_word = (lines != down[0]).then_some(32 / narrow(bits));
             Zero::Stored { tensor: z, rule: ZeroRule::DownRows { per_word } }
         }
         None if scheme.sym == Some(false) => {
@@ -151,7 +151,7 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
     let g_idx = order(request, ".weight_g_idx", group)?;
     let scales = Scales { tensor: scales, dtype: request.float(scales)?, order: ScaleOrder::RowMajor };
     let packing = Packing::RowMajor { per_word };
-    Ok(Coding::Int(Int { bits: bits as u32, codes, packing, scales, group, groups, zero, g_idx }))
+    Ok(Coding::Int(Int { bits: narrow(bits), codes, packing, scales, group, groups, zero, g_idx }))
 }
 
 /// compressed-tensors `int-quantized`: signed bytes with a scale a row or a tensor.
@@ -193,6 +193,11 @@ fn order(request: &Request<'_>, suffix: &str, group: u64) -> Result<Option<Tenso
     let stored = || bytes.as_chunks::<4>().0.iter().map(|b| u64::from(u32::from_le_bytes(*b)));
     let trivial = stored().zip(0..).all(|(g, column)| g == column / group) || stored().all(|g| g == 0);
     Ok((!trivial).then_some(id))
+}
+
+/// A width as the codings hold it.
+fn narrow(bits: u64) -> u32 {
+    u32::try_from(bits).expect("WIDTHS ends at 8")
 }
 
 /// The configuration says that the module is not quantised; its other figures then say nothing of it.

@@ -43,7 +43,7 @@ pub fn resolve(
     let coding = match (suffix, dtype) {
         (".qweight", _) => int::words(&request, id)?,
         (".weight_packed", Dtype::I32) => int::compressed(&request, id)?,
-        (".weight_packed", Dtype::U8) | (".weight", Dtype::U8) => float::micro(&request, id)?,
+        (".weight_packed" | ".weight", Dtype::U8) => float::micro(&request, id)?,
         (_, Dtype::I8) => int::bytes(&request, id)?,
         (_, Dtype::F8E4M3 | Dtype::F8E5M2) => float::fp8(&request, id)?,
         _ => plain(&request, id)?,

@@ -27,6 +27,11 @@ pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut 
     let scale = half_scale(group.scale, rounding)?;
     let d = if negative { -scale } else { scale };
     out[..2].copy_from_slice(&d.to_le_bytes());
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked above; Q8_0 keeps two's complement"
+    )]
     let n = |i: usize| {
         let v = i16::from(group.codes[i]) - group.zero;
         let v = if negative { -v } else { v };

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 use super::int::read_rows;
 use super::unpack::word;
-use super::{Scratch, Task, at};
+use super::{Scratch, Task, at, nearest};
 use crate::arch::Map;
 use crate::checkpoint::{Checkpoint, TensorId};
 use crate::ggml::GgmlType;
@@ -78,6 +78,7 @@ pub(super) fn scales(checkpoint: &Checkpoint, (id, dtype): (TensorId, Float)) ->
 }
 
 /// Writes a row of values in the task's type; each must fit exactly unless rounding was asked for.
+#[expect(clippy::float_cmp, reason = "exactness is what is asked")]
 pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]) -> Result<()> {
     if let Some(column) = values.iter().position(|v| !v.is_finite()) {
         return Err(task.not_finite(task.weight.main(), row, column));
@@ -89,7 +90,7 @@ pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]
     match task.ty {
         GgmlType::F32 => {
             for ((column, &value), out) in values.iter().enumerate().zip(out.as_chunks_mut::<4>().0) {
-                let x = value as f32;
+                let x = nearest(value);
                 *out = x.to_le_bytes();
                 if !fits(f64::from(x), value) {
                     misfit.get_or_insert(column);
@@ -127,12 +128,14 @@ pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]
 /// Rounds 32 values to a Q8_0 block as llama.cpp's converter does: the largest magnitude becomes 127, halves go
 /// away from zero.
 fn round_to_q8_0(values: &[f64], out: &mut [u8]) {
-    let largest = values.iter().fold(0f32, |m, v| m.max((*v as f32).abs()));
+    let largest = values.iter().fold(0f32, |m, v| m.max(nearest(*v).abs()));
     let d = largest / 127.0;
     let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
     out[..2].copy_from_slice(&f16::from_f32(d).to_le_bytes());
     for (v, out) in values.iter().zip(&mut out[2..]) {
-        *out = ((*v as f32) * inverse).round() as i8 as u8;
+        #[expect(clippy::cast_possible_truncation, reason = "the largest magnitude is 127")]
+        let n = (nearest(*v) * inverse).round() as i8;
+        *out = n.cast_unsigned();
     }
 }
 
@@ -140,7 +143,7 @@ fn round_to_q8_0(values: &[f64], out: &mut [u8]) {
 /// has its exponent eight lower.
 pub(super) fn eight_bit_values(format: Fp8Format) -> [f64; 256] {
     std::array::from_fn(|code| {
-        let code = code as u16;
+        let code = u16::try_from(code).expect("there are 256 codes");
         match format {
             Fp8Format::E5M2 => f16::from_bits(code << 8).to_f64(),
             Fp8Format::E4M3 if code & 0x7F == 0x7F => f64::NAN,

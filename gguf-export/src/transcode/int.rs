@@ -135,6 +135,7 @@ fn read(task: &Task<'_>, int: &Int, scratch: &mut Scratch) -> Result<()> {
     read_codes(task, int, codes, &mut ints.codes)
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "codes have at most eight bits")]
 fn read_codes(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
     let (count, columns) = (task.count(), task.columns());
     out.clear();
@@ -160,8 +161,8 @@ fn read_codes(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u8>) 
             for column in 0..columns {
                 stream(int.bits, None, lanes, |w| word(raw, column * stride + w), |i, q| codes[i] = q as u8);
                 for row in 0..count {
-                    let lane = row + skip;
-                    out[row * columns + column] = codes[lane / 8 * 8 + AWQ_ORDER[lane % 8]];
+                    let place = row + skip;
+                    out[row * columns + column] = codes[place / 8 * 8 + AWQ_ORDER[place % 8]];
                 }
             }
         }
@@ -174,7 +175,9 @@ fn read_codes(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u8>) 
         }
         Packing::Bytes => {
             read_rows(task, int.codes, task.weight.columns, out)?;
-            out.iter_mut().for_each(|b| *b ^= 0x80);
+            for byte in out.iter_mut() {
+                *byte ^= 0x80;
+            }
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 use half::f16;
 
 use super::int::read_rows;
-use super::{Scratch, Task, at, blocks, float};
-use super::int::Group;
+use super::{Scratch, Task, at, blocks, float, nearest};
+use super::int::{Group, half_scale};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::plan::Form;
@@ -50,7 +50,7 @@ pub(super) fn factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<f6
     let Some((f, operation)) = exact_factor(checkpoint, micro)? else { return Ok(None) };
     let factor = match operation {
         Operation::Multiply => f,
-        Operation::Divide => f64::from((1.0 / f) as f32),
+        Operation::Divide => f64::from(nearest(1.0 / f)),
     };
     match micro.global {
         Global::Divide(id) if !factor.is_finite() => Err(crate::Error::Tensor {
@@ -137,8 +137,8 @@ fn mxint4(codes: &[u8], scales: &[u8], out: &mut [u8]) -> Result<(), usize> {
             let nibble = codes[i / 2] >> (4 * (i % 2)) & 15;
             *u = if nibble & 8 == 0 { 8 + nibble } else { 16 - nibble };
         }
-        let scale = (power(scale) / 4.0) as f32;
-        let exact = f16::from_f32(scale).to_f32() == scale && scale != 0.0;
+        let scale = nearest(power(scale) / 4.0);
+        let exact = half_scale(scale, false).is_some() && scale != 0.0;
         let group = Group { codes: &unsigned, zero: 8, scale };
         exact.then(|| blocks::encode(GgmlType::Q4_0, &group, false, out)).flatten().ok_or(block * 32)?;
     }

@@ -98,7 +98,7 @@ fn factors(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan, out: &mut 
             Coding::Fp8(fp8) => Some(float::scales(checkpoint, fp8.scale)?[0]),
             Coding::Plain { .. } | Coding::Int(_) => None,
         };
-        *out = (factor.unwrap_or(1.0) as f32).to_le_bytes();
+        *out = nearest(factor.unwrap_or(1.0)).to_le_bytes();
     }
     Ok(())
 }
@@ -141,6 +141,12 @@ impl Task<'_> {
             expected: "finite numbers".to_owned(),
         }
     }
+}
+
+/// The nearest F32; whether that is the value itself is asked where it matters.
+#[expect(clippy::cast_possible_truncation, reason = "F32 is what is asked for")]
+fn nearest(x: f64) -> f32 {
+    x as f32
 }
 
 fn at(n: u64) -> usize {

@@ -70,6 +70,7 @@ pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut 
 }
 
 /// The integers moved up by `offset`, if they all land in `0..limit`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 fn shifted<'a>(group: &'a Group<'_>, offset: i16, limit: i16) -> Option<impl Fn(usize) -> u8 + 'a> {
     let n = move |i: usize| i16::from(group.codes[i]) - group.zero + offset;
     (0..256).all(|i| (0..limit).contains(&n(i))).then_some(move |i| n(i) as u8)

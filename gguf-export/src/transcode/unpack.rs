@@ -2,6 +2,7 @@
 
 /// Calls `f` with the index and the code of the first `count` codes of a stream of words: dense, or `per_word`
 /// codes in the low bits of each word.
+#[expect(clippy::cast_possible_truncation, reason = "the mask keeps the low bits only")]
 pub(super) fn stream(
     bits: u32,
     per_word: Option<u32>,

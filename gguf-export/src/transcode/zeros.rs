@@ -64,6 +64,7 @@ fn differ(task: &Task<'_>, id: TensorId, middle: i16) -> Error {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "codes have at most eight bits")]
 fn unpack(
     task: &Task<'_>,
     int: &Int,
@@ -181,8 +182,9 @@ mod tests {
             for (i, c) in codes.iter().enumerate() {
                 let first = i * bits as usize;
                 let value = (u16::from(*c) & ((1 << bits) - 1)) << (first % 8);
-                line[first / 8] |= value as u8;
-                line[first / 8 + 1] |= (value >> 8) as u8;
+                let [low, high] = value.to_le_bytes();
+                line[first / 8] |= low;
+                line[first / 8 + 1] |= high;
             }
             line.pop();
             add_one(&mut line, bits);

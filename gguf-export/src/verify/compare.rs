@@ -104,10 +104,10 @@ pub(super) fn rows(
         factors(checkpoint, plan, tensor, &stored, &mut report)?;
         return Ok(report);
     }
-    let row_bytes = tensor.row_bytes() as usize;
+    let row_bytes = at(tensor.row_bytes());
     let mut line = 0;
     let mut first = 0;
-    let mut values = vec![0f32; tensor.columns() as usize];
+    let mut values = vec![0f32; at(tensor.columns())];
     for piece in &tensor.pieces {
         let last = first + piece.rows;
         let (from, to) = (rows.start.max(first), rows.end.min(last));
@@ -127,7 +127,7 @@ pub(super) fn rows(
                 compare_row(tensor, row, expected, &values, &mut report);
                 if !decoded.scales.is_empty() {
                     let width = values.len();
-                    let scales = &decoded.scales[(row - from) as usize * width..][..width];
+                    let scales = &decoded.scales[at(row - from) * width..][..width];
                     compare_scales(tensor, row, scales, bytes, &mut report);
                 }
                 line += 1;
@@ -142,7 +142,7 @@ fn read(tensor: &TensorPlan, file: &Opened<'_>, rows: &Range<u64>) -> Result<Vec
     let (shard, index) = file.places[tensor.name.as_str()];
     let (_, header) = &file.shards[shard];
     let start = header.data_offset + header.tensors[index].offset + rows.start * tensor.row_bytes();
-    let mut bytes = vec![0; ((rows.end - rows.start) * tensor.row_bytes()) as usize];
+    let mut bytes = vec![0; at((rows.end - rows.start) * tensor.row_bytes())];
     file.sources[shard].read_at(start, &mut bytes)?;
     Ok(bytes)
 }
@@ -154,6 +154,7 @@ fn no_decoder(tensor: &TensorPlan, file: &Opened<'_>) -> Error {
     }
 }
 
+#[expect(clippy::float_cmp, reason = "equality is the claim")]
 fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], report: &mut Report) {
     let integers = !matches!(tensor.ty(), GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4);
     let rounded = tensor.fidelity == Some(Fidelity::Rounded);
@@ -161,7 +162,7 @@ fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], r
     for (column, (&expected, &found)) in expected.iter().zip(found).enumerate() {
         let expected = match tensor.map {
             Map::Identity => expected,
-            map => f64::from(map.apply(expected as f32)),
+            map => f64::from(map.apply(nearest(expected))),
         };
         let found = f64::from(found);
         // Integers know no negative zero: a scale of either sign makes one or the other. Elsewhere only rounding
@@ -174,6 +175,16 @@ fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], r
             report.push(Difference::Value { tensor, row, column, expected, found });
         }
     }
+}
+
+/// An index. What does not fit is no index of anything in memory, and is refused as such.
+fn at(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "functions of values are defined in F32")]
+fn nearest(x: f64) -> f32 {
+    x as f32
 }
 
 /// The largest error that rounding a row to a type makes, apart from the relative one.
@@ -201,7 +212,7 @@ fn compare_scales(tensor: &TensorPlan, row: u64, scales: &[f32], bytes: &[u8], r
     if tensor.fidelity == Some(Fidelity::Rounded) {
         return;
     }
-    let (length, block_bytes) = (tensor.ty().block_len() as usize, tensor.ty().block_bytes() as usize);
+    let (length, block_bytes) = (at(tensor.ty().block_len()), at(tensor.ty().block_bytes()));
     for (block, bytes) in bytes.chunks_exact(block_bytes).enumerate() {
         let Some(found) = ggml::block_scale(tensor.ty(), bytes) else { return };
         let expected = scales[block * length];
@@ -222,11 +233,15 @@ fn apply_global(checkpoint: &Checkpoint, coding: &Coding, values: &mut [f64]) ->
         Global::None => {}
         Global::Multiply(id) => {
             let factor = read(id)?;
-            values.iter_mut().for_each(|v| *v *= factor);
+            for value in values {
+                *value *= factor;
+            }
         }
         Global::Divide(id) => {
             let factor = read(id)?;
-            values.iter_mut().for_each(|v| *v /= factor);
+            for value in values {
+                *value /= factor;
+            }
         }
     }
     Ok(())

@@ -73,6 +73,20 @@ impl Report {
 ///
 /// # Errors
 /// Whatever is wrong with reading either end. Differences are not errors but part of the report.
+///
+/// ```no_run
+/// # use std::sync::atomic::AtomicBool;
+/// use gguf_export::verify::{VerifyOptions, verify};
+///
+/// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
+/// let options = VerifyOptions { threads: 4, allow_rounding: false };
+/// let report = verify(&checkpoint, "model.gguf".as_ref(), options, &AtomicBool::new(false), &|_| {})?;
+/// match report.differences.first() {
+///     None => println!("{} values are equal", report.values),
+///     Some(difference) => println!("{difference}"),
+/// }
+/// # Ok::<(), gguf_export::Error>(())
+/// ```
 pub fn verify(
     checkpoint: &Checkpoint,
     gguf: &Path,

@@ -9,7 +9,7 @@ use super::Report;
 use crate::Result;
 use crate::checkpoint::{Checkpoint, folder};
 use crate::gguf;
-use crate::io::{ByteSource, FileSource};
+use crate::io::{self, ByteSource, FileSource};
 
 /// Bytes read at a time while hashing.
 const CHUNK: usize = 1 << 20;
@@ -86,7 +86,7 @@ fn hash(path: &Path) -> Result<FileHash> {
         sha.update(&buffer[..n]);
         offset += n as u64;
     }
-    let sha256 = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = io::hex(&sha.finalize());
     let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(FileHash { file, bytes: source.len(), sha256 })
 }

@@ -3,6 +3,7 @@
 //! Keys, types and order are those of the converter in llama.cpp b11434. Only byte-level BPE is read: it is
 //! what Qwen uses, and a guess at another kind would load and talk nonsense.
 
+mod kind;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -15,14 +16,6 @@ use tokenizer::Tokenizer;
 use crate::Result;
 use crate::checkpoint::{ModelConfig, folder};
 use crate::gguf::{Metadata, keys};
-
-/// Kinds of token in `tokenizer.ggml.token_type`.
-mod kind {
-    pub(super) const NORMAL: i32 = 1;
-    pub(super) const CONTROL: i32 = 3;
-    pub(super) const USER_DEFINED: i32 = 4;
-    pub(super) const UNUSED: i32 = 5;
-}
 
 /// Reads the tokenizer of the checkpoint in `dir`.
 ///
@@ -54,6 +47,9 @@ fn keys_of(tokenizer: Tokenizer) -> Metadata {
     let mut out = Metadata::new();
     out.push(keys::TOKENIZER_MODEL, "gpt2");
     out.push(keys::TOKENIZER_PRE, tokenizer.pre);
+    if tokenizer.composes {
+        out.push(keys::TOKENIZER_NORMALIZER, "NFC");
+    }
     out.push(keys::TOKENIZER_TOKENS, tokenizer.tokens);
     out.push(keys::TOKENIZER_TOKEN_TYPE, tokenizer.types);
     out.push(keys::TOKENIZER_MERGES, tokenizer.merges);

@@ -31,6 +31,8 @@ pub(super) struct Tokenizer {
     pub(super) types: Vec<i32>,
     /// `left right`, by rank.
     pub(super) merges: Vec<String>,
+    /// Whether text is composed (NFC) before it is split.
+    pub(super) composes: bool,
     /// The rule that adds tokens around a text.
     pub(super) post_processor: Option<Value>,
 }
@@ -98,7 +100,7 @@ pub(super) fn parse(
     }
     let (tokens, types) = tokens(path, file.model.vocab.0, added, vocab_size)?;
     let merges = file.model.merges.into_iter().map(|m| m.0).collect();
-    Ok(Tokenizer { pre, tokens, types, merges, post_processor: file.post_processor })
+    Ok(Tokenizer { composes: file.normalizer.is_some(), pre, tokens, types, merges, post_processor: file.post_processor })
 }
 
 fn check_model(path: &Path, file: &File) -> Result<()> {
@@ -117,7 +119,7 @@ fn check_model(path: &Path, file: &File) -> Result<()> {
     } else if model.ignore_merges {
         "`model.ignore_merges` of true".to_owned()
     } else {
-        // llama.cpp does not normalise; NFC leaves almost every text as it is.
+        // llama.cpp does not normalise; the file says that its reader should.
         match file.normalizer.as_ref().and_then(|n| n["type"].as_str()) {
             None | Some("NFC") => return Ok(()),
             Some(other) => format!("normalizer `{other}`"),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Decoded, floats, read_all, read_rows};
+use super::{Decoded, at, floats, nearest, read_all, read_rows};
 use crate::checkpoint::Checkpoint;
 use crate::quant::{Element, Float, Fp8, Fp8Format, Global, Micro, MicroScale, Weight};
 use crate::Result;
@@ -12,9 +12,9 @@ pub(super) fn fp8(checkpoint: &Checkpoint, weight: &Weight, fp8: &Fp8, rows: Ran
     let scales = floats(&read_all(checkpoint, fp8.scale.0)?, fp8.scale.1);
     let across = weight.columns.div_ceil(fp8.block.1);
     let mut values = Vec::with_capacity(bytes.len());
-    for (line, row) in bytes.chunks_exact(weight.columns as usize).zip(rows) {
+    for (line, row) in bytes.chunks_exact(at(weight.columns)).zip(rows) {
         for (&byte, column) in line.iter().zip(0..) {
-            let scale = scales[(row / fp8.block.0 * across + column / fp8.block.1) as usize];
+            let scale = scales[at(row / fp8.block.0 * across + column / fp8.block.1)];
             values.push(eight_bits(byte, fp8.format) * scale);
         }
     }
@@ -42,14 +42,14 @@ pub(super) fn micro(checkpoint: &Checkpoint, weight: &Weight, micro: &Micro, row
     let mut values = Vec::new();
     for line in 0..(rows.end - rows.start) {
         for column in 0..weight.columns {
-            let byte = bytes[(line * (weight.columns / per_byte) + column / per_byte) as usize];
+            let byte = bytes[at(line * (weight.columns / per_byte) + column / per_byte)];
             let nibble = if column % 2 == 0 { byte & 15 } else { byte >> 4 };
             let element = match micro.element {
                 Element::Fp4 => fp4(nibble),
                 Element::Int4 => signed(f64::from(nibble & 7) / 4.0, nibble & 8 != 0),
                 Element::Fp8 => eight_bits(byte, Fp8Format::E4M3),
             };
-            let scale = scales[(line * groups + column / micro.group) as usize];
+            let scale = scales[at(line * groups + column / micro.group)];
             values.push(element * one_byte_scale(scale, micro.scale));
         }
     }
@@ -60,8 +60,8 @@ pub(super) fn factor(checkpoint: &Checkpoint, global: Global) -> Result<Option<f
     let read = |id| Ok(floats(&read_all(checkpoint, id)?, Float::F32).first().copied());
     Ok(match global {
         Global::None => None,
-        Global::Multiply(id) => read(id)?.map(|g| g as f32),
-        Global::Divide(id) => read(id)?.map(|g| (1.0 / g) as f32),
+        Global::Multiply(id) => read(id)?.map(nearest),
+        Global::Divide(id) => read(id)?.map(|g| nearest(1.0 / g)),
     })
 }
 
@@ -93,10 +93,9 @@ fn eight_bits(byte: u8, format: Fp8Format) -> f64 {
 
 fn one_byte_scale(byte: u8, kind: MicroScale) -> f64 {
     match kind {
-        MicroScale::E8M0 if byte == 255 => f64::NAN,
+        MicroScale::E8M0 | MicroScale::E5M3 if byte == 255 => f64::NAN,
         MicroScale::E8M0 => 2f64.powi(i32::from(byte) - 127),
         MicroScale::E4M3 => eight_bits(byte, Fp8Format::E4M3),
-        MicroScale::E5M3 if byte == 255 => f64::NAN,
         MicroScale::E5M3 => {
             let (exponent, mantissa) = (i32::from(byte >> 3), f64::from(byte & 7));
             if exponent == 0 { mantissa * 2f64.powi(-17) } else { (1.0 + mantissa / 8.0) * 2f64.powi(exponent - 15) }
@@ -109,6 +108,7 @@ fn signed(magnitude: f64, negative: bool) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the values are exact")]
 mod tests {
     use super::*;
 

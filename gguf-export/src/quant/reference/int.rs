@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Decoded, floats, read_all, read_rows};
+use super::{Decoded, at, floats, nearest, read_all, read_rows};
 use crate::checkpoint::{Checkpoint, TensorId};
 use crate::quant::{Int, Packing, ScaleOrder, Weight, Zero, ZeroRule};
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ pub(super) fn decode(checkpoint: &Checkpoint, weight: &Weight, int: &Int, rows: 
             let scale = scales[scale_index(int, at(weight.rows), row, group, scales.len())];
             let v = f64::from(codes[line * columns + column]) - f64::from(zeros.get(row, group));
             out.values.push(scale * v);
-            out.scales.push(scale as f32);
+            out.scales.push(nearest(scale));
         }
     }
     Ok(out)
@@ -177,7 +177,7 @@ fn add_one_to_each(line: &mut [u8], bits: usize) {
             for (i, c) in codes.into_iter().enumerate() {
                 let c = (c + 1) % (1 << bits);
                 for bit in 0..bits {
-                    line[(i * bits + bit) / 8] |= ((c >> bit & 1) as u8) << ((i * bits + bit) % 8);
+                    line[(i * bits + bit) / 8] |= u8::from(c >> bit & 1 != 0) << ((i * bits + bit) % 8);
                 }
             }
         }
@@ -211,10 +211,6 @@ fn code(byte: impl Fn(usize) -> u8, first: usize, bits: usize) -> i32 {
     value & ((1 << bits) - 1)
 }
 
-fn at(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,22 +219,23 @@ mod tests {
     fn codes_cross_bytes_and_words() {
         // 32 codes of three bits: value n is n % 8, as one little-endian string of 96 bits.
         let mut bytes = [0u8; 12];
-        for n in 0..32 {
+        for n in 0..32u8 {
             for bit in 0..3 {
-                bytes[(n * 3 + bit) / 8] |= ((n as u8 % 8) >> bit & 1) << ((n * 3 + bit) % 8);
+                let place = usize::from(n) * 3 + bit;
+                bytes[place / 8] |= ((n % 8) >> bit & 1) << (place % 8);
             }
         }
-        assert!((0..32).all(|n| code(|k| bytes[k], n * 3, 3) == n as i32 % 8));
+        assert!((0..32u8).all(|n| code(|k| bytes[k], usize::from(n) * 3, 3) == i32::from(n % 8)));
     }
 
     #[test]
     fn a_borrow_is_undone() {
         // Zeros 0, 5, 0, 0, 9, 15, 1, 0, each less one, summed as the packer does.
-        let zeros: [i64; 8] = [0, 5, 0, 0, 9, 15, 1, 0];
-        let sum: i64 = zeros.iter().enumerate().map(|(i, z)| (z - 1) << (4 * i)).sum();
-        let mut word = (sum as u32).to_le_bytes();
+        let zeros: [i32; 8] = [0, 5, 0, 0, 9, 15, 1, 0];
+        let sum: i64 = zeros.iter().enumerate().map(|(i, z)| i64::from(z - 1) << (4 * i)).sum();
+        let mut word: [u8; 4] = sum.to_le_bytes()[..4].try_into().unwrap();
         add_one_to_each(&mut word, 4);
-        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(|i| code(|k| word[k], i * 4, 4)), zeros.map(|z| z as i32));
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(|i| code(|k| word[k], i * 4, 4)), zeros);
     }
 
     #[test]

@@ -54,14 +54,24 @@ pub fn global_factor(checkpoint: &Checkpoint, weight: &Weight) -> Result<Option<
     match &weight.coding {
         Coding::Micro(micro) => float::factor(checkpoint, micro.global),
         Coding::Fp8(fp8) => {
-            Ok(floats(&read_all(checkpoint, fp8.scale.0)?, fp8.scale.1).first().map(|&s| s as f32))
+            Ok(floats(&read_all(checkpoint, fp8.scale.0)?, fp8.scale.1).first().map(|&s| nearest(s)))
         }
         Coding::Plain { .. } | Coding::Int(_) => Ok(None),
     }
 }
 
+/// An index. What does not fit is no index of anything in memory, and is refused as such.
+fn at(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "F32 is what is asked for")]
+fn nearest(x: f64) -> f32 {
+    x as f32
+}
+
 fn read_rows(checkpoint: &Checkpoint, id: TensorId, row_bytes: u64, rows: &Range<u64>) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from((rows.end - rows.start) * row_bytes).unwrap_or(usize::MAX)];
+    let mut bytes = vec![0; at((rows.end - rows.start) * row_bytes)];
     checkpoint.read(id, rows.start * row_bytes, &mut bytes)?;
     Ok(bytes)
 }

@@ -80,7 +80,7 @@ mod tests {
         let mut state = seed;
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
+            state.to_le_bytes()[4]
         };
         let words: Vec<u8> = (0..columns * bits / 8 * outputs).map(|_| random()).collect();
         let scales: Vec<u8> = (0..groups * outputs).flat_map(|_| [random(), random() & 0xBB]).collect();

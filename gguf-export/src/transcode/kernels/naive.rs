@@ -33,7 +33,7 @@ fn each(strip: &Strip<'_>, bits: usize, mut f: impl FnMut(usize, usize, u8)) {
         for column in 0..strip.columns {
             let bit = column * bits;
             let byte = strip.words[(bit / 32 * strip.outputs + output) * 4 + bit % 32 / 8];
-            f(output, column, byte >> (bit % 8) & ((1u16 << bits) - 1) as u8);
+            f(output, column, byte >> (bit % 8) & u8::MAX >> (8 - bits));
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Configurations are those that the tools write.
+
 use super::*;
 use crate::encode::{Fp8, GIdx, Gptq, StoredZero};
 

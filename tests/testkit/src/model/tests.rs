@@ -1,3 +1,5 @@
+//! Checkpoints have the layout that was asked for.
+
 use super::*;
 use crate::encode::{Fp8, Gptq};
 

@@ -1,0 +1,88 @@
+//! The object `--json` prints. Its field names are kept.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use ggrun::engine::FinishReason;
+use serde::Serialize;
+
+use super::Answer;
+
+/// Raised when a field changes its meaning or goes away.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    prompt: &'a str,
+    reasoning: &'a str,
+    content: &'a str,
+    finish_reason: &'static str,
+    seed: u32,
+    usage: Usage,
+    timings: Timings,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of other programs")]
+struct Usage {
+    prompt_tokens: u32,
+    completion_tokens: u32,
+    reasoning_tokens: u32,
+    answer_tokens: u32,
+    total_tokens: u32,
+}
+
+#[derive(Serialize)]
+struct Timings {
+    queued_ms: f64,
+    time_to_first_token_ms: f64,
+    prompt_ms: f64,
+    prompt_per_second: Option<f64>,
+    predicted_ms: f64,
+    predicted_per_second: Option<f64>,
+}
+
+/// Writes one object and a newline.
+pub(super) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u32) -> io::Result<()> {
+    let Answer { reasoning, content, reason, usage, timings } = answer;
+    let (read, written) = (usage.total.prompt_tokens, usage.total.completion_tokens);
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        prompt,
+        reasoning,
+        content,
+        finish_reason: name(*reason),
+        seed,
+        usage: Usage {
+            prompt_tokens: read,
+            completion_tokens: written,
+            reasoning_tokens: usage.reasoning_tokens,
+            answer_tokens: usage.answer_tokens(),
+            total_tokens: read.saturating_add(written),
+        },
+        timings: Timings {
+            queued_ms: milliseconds(timings.queued),
+            time_to_first_token_ms: milliseconds(timings.time_to_first_token()),
+            prompt_ms: milliseconds(timings.prefill),
+            prompt_per_second: timings.prompt_rate(&usage.total),
+            predicted_ms: milliseconds(timings.decode),
+            predicted_per_second: timings.decode_rate(&usage.total),
+        },
+    };
+    serde_json::to_writer(&mut *out, &report)?;
+    out.write_all(b"\n")
+}
+
+/// The names `OpenAI`'s interface has for them, and one more.
+fn name(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop | FinishReason::StopString(_) => "stop",
+        FinishReason::Length | FinishReason::Context => "length",
+        FinishReason::Cancelled => "cancelled",
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,113 @@
+//! What goes to which stream, and how.
+
+use std::io::{self, Write};
+
+use ggrun::engine::FinishReason;
+
+use super::{Answer, Piece, RunArgs, Thinking, json};
+use crate::cli::style::Style;
+
+/// What was written last, to part thinking and answer on a terminal that shows both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Nothing,
+    Reasoning,
+    Content,
+}
+
+/// The two streams of a run.
+pub(super) struct Screen<'a> {
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    args: &'a RunArgs,
+    style: Style,
+    wrote: Wrote,
+}
+
+impl<'a> Screen<'a> {
+    pub(super) fn new(
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        args: &'a RunArgs,
+        style: Style,
+    ) -> Self {
+        Self { out, err, args, style, wrote: Wrote::Nothing }
+    }
+
+    /// Shows a piece as it comes.
+    pub(super) fn piece(&mut self, piece: Piece<'_>) -> io::Result<()> {
+        match piece {
+            _ if self.args.json => Ok(()),
+            Piece::Reasoning(_) if self.args.thinking == Thinking::Hide => Ok(()),
+            Piece::Reasoning(text) => {
+                let style = if self.args.thinking == Thinking::Dim { self.style } else { Style::Plain };
+                self.wrote = Wrote::Reasoning;
+                self.aside(&format!("{}{text}{}", style.dim(), style.reset()));
+                Ok(())
+            }
+            Piece::Content(text) => {
+                if self.wrote == Wrote::Reasoning {
+                    self.aside("\n\n");
+                }
+                self.wrote = Wrote::Content;
+                self.out.write_all(text.as_bytes())?;
+                self.out.flush()
+            }
+        }
+    }
+
+    /// Shows what is known only at the end.
+    pub(super) fn finish(&mut self, prompt: &str, answer: &Answer, seed: u32) -> anyhow::Result<()> {
+        if self.args.json {
+            json::write(self.out, prompt, answer, seed)?;
+            self.out.flush()?;
+            return Ok(());
+        }
+        match self.wrote {
+            Wrote::Nothing => {}
+            Wrote::Reasoning => self.aside("\n"),
+            Wrote::Content => self.out.write_all(b"\n")?,
+        }
+        self.out.flush()?;
+        self.aside(&format!("\n{}{}{}\n", self.style.dim(), summary(answer), self.style.reset()));
+        Ok(())
+    }
+
+    /// Writes to stderr. That nobody can read it there is no reason to end the answer.
+    fn aside(&mut self, text: &str) {
+        drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
+    }
+}
+
+/// One line about tokens and times.
+pub(crate) fn summary(answer: &Answer) -> String {
+    let Answer { usage, timings, reason, .. } = answer;
+    if usage.total.completion_tokens == 0 {
+        return format!("prompt {} tokens · ended before the first token", usage.total.prompt_tokens);
+    }
+    let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1}/s"));
+    let prompt = format!(
+        "prompt {} tokens in {:.2} s{}",
+        usage.total.prompt_tokens,
+        timings.prefill.as_secs_f64(),
+        rate(timings.prompt_rate(&usage.total))
+    );
+    let thinking = match usage.reasoning_tokens {
+        0 => String::new(),
+        tokens => format!("{tokens} thinking + "),
+    };
+    let written = format!(
+        "{thinking}{} answer tokens in {:.2} s{}",
+        usage.answer_tokens(),
+        timings.decode.as_secs_f64(),
+        rate(timings.decode_rate(&usage.total))
+    );
+    let first = format!("first token after {:.2} s", timings.time_to_first_token().as_secs_f64());
+    let end = match reason {
+        FinishReason::Stop | FinishReason::StopString(_) => "",
+        FinishReason::Length => " · stopped at the token limit (-n)",
+        FinishReason::Context => " · stopped at the end of the context (-c)",
+        FinishReason::Cancelled => " · stopped",
+    };
+    format!("{prompt} · {first} · {written}{end}")
+}

@@ -1,0 +1,89 @@
+//! What goes to which stream.
+
+use super::screen::summary;
+use super::*;
+use clap::Parser;
+use ggrun::engine::Usage;
+use std::time::Duration;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+fn parse(line: &[&str]) -> RunArgs {
+    Line::try_parse_from([&["run", "-m", "a.gguf"], line].concat()).unwrap().run
+}
+
+fn example() -> Answer {
+    Answer {
+        reasoning: "7 + 5 = 12".into(),
+        content: "42".into(),
+        reason: FinishReason::Stop,
+        usage: ChatUsage { total: Usage { prompt_tokens: 10, completion_tokens: 21 }, reasoning_tokens: 15 },
+        timings: Timings {
+            queued: Duration::ZERO,
+            prefill: Duration::from_millis(100),
+            decode: Duration::from_millis(500),
+        },
+    }
+}
+
+fn shown(line: &[&str]) -> (String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = parse(line);
+    let mut screen = Screen::new(&mut out, &mut err, &args, Style::Rich);
+    screen.piece(Piece::Reasoning("7 + 5 = 12")).unwrap();
+    screen.piece(Piece::Content("42")).unwrap();
+    screen.finish("q", &example(), 7).unwrap();
+    (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn stdout_has_the_answer_and_nothing_else() {
+    for line in [&[][..], &["--thinking", "show"], &["--thinking", "hide"]] {
+        assert_eq!(shown(line).0, "42\n");
+    }
+}
+
+#[test]
+fn thinking_is_dim_plain_or_absent() {
+    assert!(shown(&[]).1.starts_with("\x1b[2m7 + 5 = 12\x1b[0m\n\n"));
+    assert!(shown(&["--thinking", "show"]).1.starts_with("7 + 5 = 12\n\n"));
+    assert!(!shown(&["--thinking", "hide"]).1.contains("7 + 5"));
+}
+
+#[test]
+fn the_summary_tells_thinking_from_answer() {
+    assert_eq!(
+        summary(&example()),
+        "prompt 10 tokens in 0.10 s, 100.0/s · first token after 0.10 s · 15 thinking + 6 answer tokens in 0.50 s, 40.0/s"
+    );
+}
+
+#[test]
+fn json_is_one_object_and_leaves_stderr_empty() {
+    let (out, err) = shown(&["--json"]);
+    assert_eq!(err, "");
+    assert_eq!(out.lines().count(), 1);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&value["schema_version"], &value["prompt"]), (&1.into(), &"q".into()));
+    assert_eq!((&value["reasoning"], &value["content"]), (&"7 + 5 = 12".into(), &"42".into()));
+    assert_eq!((&value["finish_reason"], &value["seed"]), (&"stop".into(), &7.into()));
+    assert_eq!(value["usage"]["answer_tokens"], 6);
+    assert_eq!(value["timings"]["predicted_per_second"], 40.0);
+}
+
+#[test]
+fn negative_numbers_are_values() {
+    let args = parse(&["-n", "-1", "-s", "-1", "-p", "-5 + 3 = ?"]);
+    assert_eq!((args.predict, args.seed, args.prompt.as_deref()), (-1, -1, Some("-5 + 3 = ?")));
+}
+
+#[test]
+fn a_closed_pipe_is_told_from_other_errors() {
+    let closed = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+    assert!(is_broken_pipe(&closed));
+    assert!(!is_broken_pipe(&io::Error::from(io::ErrorKind::NotFound).into()));
+}

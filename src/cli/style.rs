@@ -1,0 +1,61 @@
+//! Whether and how text is set off on a terminal. Colour never carries meaning.
+
+use std::env;
+use std::io::IsTerminal;
+
+/// How a stream may be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// A terminal that understands escape sequences.
+    Rich,
+    /// Anything else.
+    Plain,
+}
+
+impl Style {
+    /// For standard error, where everything but data goes.
+    pub(crate) fn of_stderr() -> Self {
+        Self::of(std::io::stderr().is_terminal())
+    }
+
+    /// For standard output.
+    pub(crate) fn of_stdout() -> Self {
+        Self::of(std::io::stdout().is_terminal())
+    }
+
+    fn of(terminal: bool) -> Self {
+        let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self::choose(
+            terminal && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            set("NO_COLOR"),
+            env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0"),
+        )
+    }
+
+    fn choose(terminal: bool, forbidden: bool, forced: bool) -> Self {
+        if !forbidden && (terminal || forced) { Self::Rich } else { Self::Plain }
+    }
+
+    /// What turns dim text on.
+    pub(crate) fn dim(self) -> &'static str {
+        if self == Self::Rich { "\x1b[2m" } else { "" }
+    }
+
+    /// What ends it.
+    pub(crate) fn reset(self) -> &'static str {
+        if self == Self::Rich { "\x1b[0m" } else { "" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_colour_wins_over_everything() {
+        assert_eq!(Style::choose(true, false, false), Style::Rich);
+        assert_eq!(Style::choose(false, false, true), Style::Rich);
+        assert_eq!(Style::choose(false, false, false), Style::Plain);
+        assert_eq!(Style::choose(true, true, true), Style::Plain);
+    }
+}

@@ -1,0 +1,305 @@
+//! Seeded and property tests: any mix of requests, cancellations and budgets on the scripted decoder.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
+use crate::engine::{Decoder, SamplingParams, Token};
+
+const CONTEXT: u32 = 48;
+
+/// One thing that happens between two steps.
+#[derive(Debug, Clone)]
+enum Act {
+    Submit {
+        prompt: usize,
+        answer: usize,
+        limit: Option<u32>,
+    },
+    /// Cancels one of the requests so far; `midway` while a step is being done.
+    Cancel {
+        which: usize,
+        midway: bool,
+    },
+    Step,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        3 => (1usize..60, 0usize..20, prop::option::of(0u32..12))
+            .prop_map(|(prompt, answer, limit)| Act::Submit { prompt, answer, limit }),
+        1 => (0usize..40, any::<bool>()).prop_map(|(which, midway)| Act::Cancel { which, midway }),
+        6 => Just(Act::Step),
+    ];
+    prop::collection::vec(act, 1..60)
+}
+
+/// Answers with as many letters as the prompt's first token says, `ahead` at a time, then ends.
+fn decoder(caps: Caps, ahead: usize) -> ScriptedDecoder {
+    let script = move |prompt: &[Token], written: &[Token]| {
+        let wanted = usize::try_from(prompt[0].0).unwrap();
+        let letter = |place| if place < wanted { Token(97) } else { ByteVocab::END };
+        (written.len()..written.len() + ahead).map(letter).collect()
+    };
+    ScriptedDecoder::new(caps, Box::new(script))
+}
+
+struct World {
+    scheduler: Scheduler<ByteVocab>,
+    decoder: ScriptedDecoder,
+    budget: usize,
+    now: Duration,
+    submitted: u64,
+    asked: BTreeMap<RequestId, (usize, Option<u32>)>,
+    events: BTreeMap<RequestId, Vec<Event>>,
+    /// Requests in the order in which their first token came.
+    first: Vec<RequestId>,
+}
+
+impl World {
+    fn new(slots: u32, budget: u32, ahead: usize) -> Self {
+        let caps = Caps {
+            sequences: slots,
+            context: CONTEXT,
+            batch: budget.max(slots),
+            can_trim: false,
+            can_copy: false,
+        };
+        let scheduler = Scheduler::new(ByteVocab, caps, Limits { slots, budget, queue: 8 });
+        Self {
+            scheduler,
+            decoder: decoder(caps, ahead),
+            budget: budget.max(slots) as usize,
+            now: Duration::ZERO,
+            submitted: 0,
+            asked: BTreeMap::new(),
+            events: BTreeMap::new(),
+            first: Vec::new(),
+        }
+    }
+
+    fn submit(&mut self, prompt: usize, answer: usize, max_tokens: Option<u32>) {
+        let id = RequestId(self.submitted);
+        self.submitted += 1;
+        let prompt = vec![Token(i32::try_from(answer).unwrap()); prompt];
+        let length = prompt.len();
+        let request = Request { prompt, max_tokens, sampling: SamplingParams::GREEDY, stop: vec![] };
+        match self.scheduler.submit(id, request, self.now) {
+            Ok(()) => drop(self.asked.insert(id, (answer, max_tokens))),
+            Err(Error::PromptTooLong { tokens, .. }) => {
+                assert!(tokens == length && length >= CONTEXT as usize);
+            }
+            Err(Error::QueueFull { capacity }) => assert_eq!(capacity, 8),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn cancel(&mut self, which: usize) {
+        let id = RequestId(which as u64);
+        if let Some(event) = self.scheduler.cancel(id) {
+            self.note(id, event);
+        }
+    }
+
+    fn note(&mut self, id: RequestId, event: Event) {
+        let log = self.events.entry(id).or_default();
+        assert!(!log.last().is_some_and(Event::is_terminal), "an event follows the terminal event of {id:?}");
+        if log.is_empty() {
+            self.first.push(id);
+        }
+        log.push(event);
+    }
+
+    fn step(&mut self, midway: Option<usize>) {
+        let step = self.scheduler.next();
+        assert!(step.rows.len() <= self.budget, "the budget holds");
+        let writing = self.scheduler.states().filter(|s| *s == SlotState::Decode).count();
+        assert!(step.rows.iter().take(writing).all(|row| row.sample), "decode rows come first");
+        let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
+        if let Some(which) = midway {
+            self.cancel(which);
+        }
+        let span = Span { from: self.now, to: self.now + Duration::from_millis(1) };
+        self.now = span.to;
+        for (id, event) in self.scheduler.commit(&outcome, span) {
+            self.note(id, event);
+        }
+    }
+
+    fn drain(&mut self) {
+        for _ in 0..10_000 {
+            if self.scheduler.is_idle() {
+                assert_eq!(self.decoder.open().count(), 0, "every sequence is closed");
+                return;
+            }
+            self.step(None);
+        }
+        panic!("some request starves: {:?}", self.scheduler);
+    }
+
+    fn check(&self) {
+        for (id, (answer, limit)) in &self.asked {
+            let log = &self.events[id];
+            assert_eq!(log.iter().filter(|e| e.is_terminal()).count(), 1, "one terminal event for {id:?}");
+            let text: String = log
+                .iter()
+                .filter_map(|e| if let Event::Delta { text, .. } = e { Some(text.as_str()) } else { None })
+                .collect();
+            let tokens: usize =
+                log.iter().map(|e| if let Event::Delta { tokens, .. } = e { tokens.len() } else { 0 }).sum();
+            let Some(Event::Finished { reason, usage, timings }) = log.last() else {
+                panic!("{id:?} failed")
+            };
+            assert_eq!(usage.completion_tokens as usize, tokens);
+            assert!(timings.queued + timings.prefill + timings.decode <= self.now);
+            match reason {
+                FinishReason::Stop => assert_eq!(text.len(), *answer),
+                FinishReason::Length => assert_eq!(Some(usage.completion_tokens), *limit),
+                FinishReason::Context => {
+                    assert_eq!(usage.prompt_tokens + usage.completion_tokens, CONTEXT + 1);
+                }
+                FinishReason::Cancelled => assert!(text.len() <= *answer),
+                FinishReason::StopString(_) => panic!("no stop strings here"),
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_every_request_ends_once_and_every_slot_comes_free(
+        acts in acts(), slots in 1u32..5, budget in 1u32..20, ahead in 1usize..4,
+    ) {
+        let mut world = World::new(slots, budget, ahead);
+        let mut midway = None;
+        for act in acts {
+            match act {
+                Act::Submit { prompt, answer, limit } => world.submit(prompt, answer, limit),
+                Act::Cancel { which, midway: true } => midway = Some(which),
+                Act::Cancel { which, midway: false } => world.cancel(which),
+                Act::Step => world.step(midway.take()),
+            }
+        }
+        world.drain();
+        world.check();
+    }
+
+    #[test]
+    fn an_answer_does_not_depend_on_the_company_it_keeps(
+        prompts in prop::collection::vec((1usize..40, 0usize..8), 1..8), slots in 1u32..5, budget in 1u32..20,
+    ) {
+        let mut world = World::new(slots, budget, 1);
+        for (prompt, answer) in &prompts {
+            world.submit(*prompt, *answer, None);
+        }
+        world.drain();
+        world.check();
+        // Nobody was cancelled, so first come is first served.
+        let mut sorted = world.first.clone();
+        sorted.sort_unstable();
+        prop_assert_eq!(slots > 1 || sorted == world.first, true);
+    }
+}
+
+#[test]
+fn a_thousand_seeded_requests_leave_nothing_behind() {
+    let mut world = World::new(4, 16, 1);
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below).unwrap()
+    };
+    while world.submitted < 1000 {
+        world.submit(1 + random(50), random(16), None);
+        for _ in 0..random(4) {
+            let midway = (random(9) == 0).then(|| random(1000));
+            world.step(midway);
+        }
+    }
+    world.drain();
+    world.check();
+}
+
+#[test]
+fn a_long_prompt_is_read_in_chunks_while_the_other_slot_writes() {
+    let mut world = World::new(2, 8, 1);
+    world.submit(2, 20, None);
+    world.step(None);
+    world.submit(40, 1, None);
+    let mut chunks = Vec::new();
+    while world.events.len() < 2 {
+        let before: Vec<_> = world.scheduler.states().collect();
+        world.step(None);
+        let after: Vec<_> = world.scheduler.states().collect();
+        chunks.push((before[1], after[1]));
+        assert_eq!(after[0], SlotState::Decode, "the writing slot is never held up");
+    }
+    // Seven rows a step are left beside the writing slot: 40 tokens take six steps.
+    assert_eq!(chunks.len(), 6);
+}
+
+#[test]
+fn a_failed_step_fails_those_in_work_and_spares_those_that_wait() {
+    let mut world = World::new(1, 8, 1);
+    world.submit(2, 3, None);
+    world.submit(2, 3, None);
+    drop(world.scheduler.next());
+    let error = Error::Decode(DecodeError::Backend { status: -3 });
+    let events = world.scheduler.fail(&error);
+    assert_eq!(events, vec![(RequestId(0), Event::Failed(error))]);
+    // Nobody knows how much of the failed step was done, so the sequence is closed before it is used again.
+    let step = world.scheduler.next();
+    assert!(matches!(step.ops[..], [SeqOp::Close { seq: SeqId(0) }, SeqOp::Open { seq: SeqId(0), .. }]));
+}
+
+#[test]
+fn impossible_requests_are_refused_by_name() {
+    let mut world = World::new(1, 8, 1);
+    let request =
+        |prompt| Request { prompt, max_tokens: None, sampling: SamplingParams::GREEDY, stop: vec![] };
+    let mut submit = |prompt| world.scheduler.submit(RequestId(7), request(prompt), Duration::ZERO);
+    assert_eq!(submit(vec![]), Err(Error::PromptEmpty));
+    assert_eq!(submit(vec![Token(1); 48]), Err(Error::PromptTooLong { tokens: 48, context: 48 }));
+    assert_eq!(
+        submit(vec![Token(1), Token(257)]),
+        Err(Error::TokenUnknown { token: 257, position: 1, size: 257 })
+    );
+    assert_eq!(submit(vec![Token(-1)]), Err(Error::TokenUnknown { token: -1, position: 0, size: 257 }));
+}
+
+#[test]
+fn times_come_only_from_commits() {
+    let mut scheduler = Scheduler::new(
+        ByteVocab,
+        Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_copy: false },
+        Limits { slots: 1, budget: 2, queue: 1 },
+    );
+    let mut decoder = ScriptedDecoder::saying(decoder_caps(&scheduler), "ab");
+    let request = Request {
+        prompt: vec![Token(1); 3],
+        max_tokens: None,
+        sampling: SamplingParams::GREEDY,
+        stop: vec![],
+    };
+    let second = Duration::from_secs;
+    scheduler.submit(RequestId(0), request, second(1)).unwrap();
+    let mut last = None;
+    for (from, to) in [(2, 3), (3, 5), (5, 6), (6, 10)] {
+        let step = scheduler.next();
+        let outcome = decoder.step(&step).unwrap();
+        last = scheduler.commit(&outcome, Span { from: second(from), to: second(to) }).pop();
+    }
+    let Some((_, Event::Finished { usage, timings, .. })) = last else { panic!("{last:?}") };
+    assert_eq!((timings.queued, timings.prefill, timings.decode), (second(1), second(3), second(5)));
+    assert_eq!(timings.time_to_first_token(), second(4));
+    assert_eq!((timings.prompt_rate(&usage), timings.decode_rate(&usage)), (Some(1.0), Some(0.4)));
+}
+
+fn decoder_caps<V: Vocab>(scheduler: &Scheduler<V>) -> Caps {
+    Caps { sequences: 1, context: scheduler.context, batch: 2, can_trim: false, can_copy: false }
+}

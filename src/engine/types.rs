@@ -1,0 +1,144 @@
+//! The nouns of a generation request: tokens, what is asked, what comes back. No text formats, no clock.
+
+use std::time::Duration;
+
+use super::Error;
+
+/// One entry of a model's vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub i32);
+
+/// A sequence in the decoder's cache; slot `n` of the scheduler is sequence `n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeqId(pub u32);
+
+/// A token's place in its sequence, from zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pos(pub u32);
+
+/// Names one request for as long as an engine lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// How the next token is chosen from the logits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SamplingParams {
+    /// Divides the logits; zero or less takes the likeliest token.
+    pub temperature: f32,
+    /// Keeps this many of the likeliest tokens; zero keeps all.
+    pub top_k: u32,
+    /// Keeps the likeliest tokens up to this sum of probability; one keeps all.
+    pub top_p: f32,
+    /// Drops tokens less likely than this share of the likeliest; zero keeps all.
+    pub min_p: f32,
+    /// Starts the random numbers of this request.
+    pub seed: u32,
+}
+
+impl SamplingParams {
+    /// Always the likeliest token.
+    pub const GREEDY: Self = Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, seed: 0 };
+}
+
+/// What is asked of the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The tokens to continue.
+    pub prompt: Vec<Token>,
+    /// Ends the answer after this many tokens; `None` leaves it to the model and the context.
+    pub max_tokens: Option<u32>,
+    /// How tokens are chosen.
+    pub sampling: SamplingParams,
+    /// Texts that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+/// What the engine says about one request: any number of deltas, then exactly one terminal event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// More of the answer.
+    Delta {
+        /// The tokens sampled since the last delta.
+        tokens: Vec<Token>,
+        /// The text now certain to be part of the answer; it may be empty, and may belong to earlier tokens.
+        text: String,
+    },
+    /// The request is over and nothing went wrong.
+    Finished {
+        /// Why it ended.
+        reason: FinishReason,
+        /// How many tokens it took.
+        usage: Usage,
+        /// How long it took.
+        timings: Timings,
+    },
+    /// The request is over because of an error.
+    Failed(Error),
+}
+
+impl Event {
+    /// Whether nothing follows this event.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Self::Delta { .. })
+    }
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended it.
+    Stop,
+    /// A stop string appeared: its index in the request.
+    StopString(usize),
+    /// The request's own token limit was reached.
+    Length,
+    /// The sequence filled the context.
+    Context,
+    /// It was cancelled, or nobody listened any more.
+    Cancelled,
+}
+
+/// Tokens read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens sampled, the one that ended the answer included.
+    pub completion_tokens: u32,
+}
+
+/// Where the time of one request went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    /// From arrival to the first step that worked on it.
+    pub queued: Duration,
+    /// From there to its first token.
+    pub prefill: Duration,
+    /// From the first token to the last.
+    pub decode: Duration,
+}
+
+impl Timings {
+    /// From arrival to the first token.
+    #[must_use]
+    pub fn time_to_first_token(&self) -> Duration {
+        self.queued + self.prefill
+    }
+
+    /// Prompt tokens read per second; `None` when the request ended before all were read.
+    #[must_use]
+    pub fn prompt_rate(&self, usage: &Usage) -> Option<f64> {
+        if usage.completion_tokens == 0 { None } else { rate(usage.prompt_tokens, self.prefill) }
+    }
+
+    /// Tokens written per second after the first.
+    #[must_use]
+    pub fn decode_rate(&self, usage: &Usage) -> Option<f64> {
+        rate(usage.completion_tokens.saturating_sub(1), self.decode)
+    }
+}
+
+fn rate(tokens: u32, time: Duration) -> Option<f64> {
+    (tokens > 0 && !time.is_zero()).then(|| f64::from(tokens) / time.as_secs_f64())
+}

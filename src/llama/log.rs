@@ -1,0 +1,100 @@
+//! Catches what llama.cpp logs while it does one thing: the only reason it ever gives.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::dispatcher::{self, Dispatch};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// The target under which the binding reports llama.cpp's lines.
+const TARGET: &str = "llama-cpp-2";
+
+/// Lines that are kept; the last ones say why.
+const KEPT: usize = 12;
+
+/// Does something and returns the warnings and errors llama.cpp logged on this thread meanwhile.
+///
+/// The subscriber in force sees them as well.
+pub(super) fn capture<T>(action: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let inner = dispatcher::get_default(Clone::clone);
+    let tap = Dispatch::new(Tap { lines: Arc::clone(&lines), inner });
+    let result = dispatcher::with_default(&tap, action);
+    let mut lines = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+    lines.drain(..lines.len().saturating_sub(KEPT));
+    (result, lines)
+}
+
+struct Tap {
+    lines: Arc<Mutex<Vec<String>>>,
+    inner: Dispatch,
+}
+
+impl Tap {
+    fn wants(metadata: &Metadata<'_>) -> bool {
+        metadata.target() == TARGET && *metadata.level() <= Level::WARN
+    }
+}
+
+impl Subscriber for Tap {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        Self::wants(metadata) || self.inner.enabled(metadata)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if Self::wants(event.metadata()) {
+            let mut line = Line(String::new());
+            event.record(&mut line);
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.0.trim().to_owned());
+        }
+        if self.inner.enabled(event.metadata()) {
+            self.inner.event(event);
+        }
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.inner.new_span(span)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        self.inner.record(span, values);
+    }
+
+    fn record_follows_from(&self, span: &Id, follows: &Id) {
+        self.inner.record_follows_from(span, follows);
+    }
+
+    fn enter(&self, span: &Id) {
+        self.inner.enter(span);
+    }
+
+    fn exit(&self, span: &Id) {
+        self.inner.exit(span);
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.inner.clone_span(id)
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        self.inner.try_close(id)
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.0.push_str(value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A model's vocabulary through llama.cpp.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::engine::{Markup, Token, Vocab};
+
+/// The key by which our exports say how the tokenizer rewrites text before it splits it.
+const NORMALIZER: &str = "ggrun.tokenizer.normalizer";
+/// Control tokens that are text to whoever reads an answer: the tags its parsers look for.
+const TAGS: [&str; 6] =
+    ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"];
+
+/// A vocabulary; it shares the model and can be used from any thread.
+#[derive(Clone)]
+pub struct LlamaVocab {
+    model: Arc<LlamaModel>,
+    /// The tokenizer composes characters before it splits text; llama.cpp has no such step.
+    composes: bool,
+}
+
+impl fmt::Debug for LlamaVocab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LlamaVocab").field("size", &self.size()).finish()
+    }
+}
+
+impl LlamaVocab {
+    pub(super) fn new(model: Arc<LlamaModel>) -> Self {
+        let composes = model.meta_val_str(NORMALIZER).is_ok_and(|n| n == "NFC");
+        Self { model, composes }
+    }
+
+    /// The text of the token that begins a text, empty if the model has none.
+    #[must_use]
+    pub fn begin(&self) -> String {
+        self.name(self.model.vocab().bos())
+    }
+
+    /// The text of the token that ends a text, empty if the model has none.
+    #[must_use]
+    pub fn end(&self) -> String {
+        self.name(self.model.vocab().eos())
+    }
+
+    fn name(&self, token: LlamaToken) -> String {
+        let Some(token) = self.known(Token(token.0)) else { return String::new() };
+        String::from_utf8_lossy(&self.model.vocab().token_to_piece(token, true, None)).into_owned()
+    }
+
+    /// llama.cpp looks tokens up without asking whether they exist.
+    fn known(&self, token: Token) -> Option<LlamaToken> {
+        (0..self.model.n_vocab()).contains(&token.0).then_some(LlamaToken(token.0))
+    }
+}
+
+impl Vocab for LlamaVocab {
+    fn size(&self) -> u32 {
+        u32::try_from(self.model.n_vocab()).unwrap_or(0)
+    }
+
+    fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        let text: Cow<'_, str> = if self.composes { text.nfc().collect::<String>().into() } else { text.into() };
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), false, markup == Markup::Parsed);
+        tokens.into_iter().map(|t| Token(t.0)).collect()
+    }
+
+    fn write(&self, token: Token, out: &mut Vec<u8>) {
+        let Some(token) = self.known(token) else { return };
+        let vocab = self.model.vocab();
+        let piece = vocab.token_to_piece(token, true, None);
+        if !vocab.is_control(token) || TAGS.iter().any(|tag| tag.as_bytes() == piece) {
+            out.extend(piece);
+        }
+    }
+
+    fn ends_answer(&self, token: Token) -> bool {
+        self.known(token).is_some_and(|token| self.model.vocab().is_eog(token))
+    }
+}

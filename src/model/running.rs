@@ -1,0 +1,84 @@
+//! An engine at work on its thread.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use super::{LoadError, LoadOptions};
+use crate::engine::{self, Caps, Decoder, Inbox, Limits, Submitter, channel};
+use crate::llama::{CacheType, ContextParams, LlamaDecoder, Weights};
+
+/// A running engine. Dropping it fails what is open and waits for the thread to end.
+#[derive(Debug)]
+pub struct Running {
+    submitter: Submitter,
+    caps: Caps,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The way to hand it requests.
+    #[must_use]
+    pub fn submitter(&self) -> Submitter {
+        self.submitter.clone()
+    }
+
+    /// What its decoder can do.
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        self.caps
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.submitter.shutdown();
+        if let Some(thread) = self.thread.take() {
+            // A panic was caught and told to every request; there is nobody left to tell.
+            drop(thread.join());
+        }
+    }
+}
+
+pub(super) fn spawn(weights: Weights, options: &LoadOptions) -> Result<Running, LoadError> {
+    let params = ContextParams {
+        sequences: options.parallel.max(1),
+        context: options.context.resolve(weights.trained_context()),
+        batch: options.batch,
+        ubatch: options.ubatch,
+        threads: options.threads,
+        cache: CacheType::default(),
+    };
+    let (submitter, inbox) = channel();
+    let (ready, readiness) = sync_channel(1);
+    let thread = thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || serve(&weights, &params, &inbox, &ready))
+        .map_err(LoadError::Thread)?;
+    let caps = readiness.recv().map_err(|_| LoadError::Died)??;
+    Ok(Running { submitter, caps, thread: Some(thread) })
+}
+
+/// The thread's life: a context that borrows the weights, told to be ready, then the loop.
+fn serve(
+    weights: &Weights,
+    params: &ContextParams,
+    inbox: &Inbox,
+    ready: &SyncSender<Result<Caps, LoadError>>,
+) {
+    let decoder = match LlamaDecoder::new(weights, params) {
+        Ok(decoder) => decoder,
+        Err(failure) => {
+            let &ContextParams { sequences, context, .. } = params;
+            // Whoever asked waits for this and for nothing else.
+            drop(ready.send(Err(LoadError::Context { sequences, context, log: failure.log })));
+            return;
+        }
+    };
+    let caps = decoder.caps();
+    if ready.send(Ok(caps)).is_err() {
+        return;
+    }
+    if let Err(error) = engine::run(decoder, weights.vocab(), inbox, Limits::of(caps)) {
+        tracing::error!(%error, "the engine ended");
+    }
+}

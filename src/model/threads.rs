@@ -1,0 +1,33 @@
+//! How many threads compute when nobody says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+
+/// The physical cores this process may use: two threads of one core only get in each other's way.
+#[must_use]
+pub fn default_threads() -> u32 {
+    let allowed = thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    physical_cores().map_or(allowed, |cores| cores.min(allowed)).max(1)
+}
+
+/// Counts cores by which threads share one, as Linux tells it.
+fn physical_cores() -> Option<u32> {
+    let entries = fs::read_dir("/sys/devices/system/cpu").ok()?;
+    let siblings = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| fs::read_to_string(entry.path().join("topology/thread_siblings_list")).ok());
+    let cores: BTreeSet<String> = siblings.map(|list| list.trim().to_owned()).collect();
+    u32::try_from(cores.len()).ok().filter(|n| *n > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_at_least_one_and_never_more_than_the_process_may_use() {
+        let allowed = u32::try_from(thread::available_parallelism().unwrap().get()).unwrap();
+        assert!((1..=allowed).contains(&default_threads()));
+    }
+}

@@ -1,0 +1,17 @@
+//! Our GGUFs in llama.cpp against the tools that made the checkpoints.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod answers;
+mod formats;
+mod logits;
+mod tokenizer;
+
+use std::path::Path;
+
+use ggrun::model::{LoadOptions, Model};
+
+/// A model on one thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+fn load(gguf: &Path) -> Model {
+    Model::load(LoadOptions { threads: 1, ..LoadOptions::new(gguf) }, |_| true).unwrap()
+}

@@ -1,0 +1,67 @@
+//! Files that are no models are errors with a reason.
+
+use std::error::Error as _;
+
+use ggrun::model::{ContextSize, LoadError, LoadOptions, Model};
+
+use super::{copy_of, tiny_gguf};
+
+fn load(path: impl Into<std::path::PathBuf>) -> LoadError {
+    Model::load(LoadOptions::new(path), |_| true).expect_err("this is no model")
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load("no/such/model.gguf");
+    assert_eq!(error.to_string(), "cannot read `no/such/model.gguf`");
+    assert!(error.source().is_some());
+}
+
+#[test]
+fn a_file_of_another_kind_is_named_with_its_first_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    std::fs::write(&path, b"\x10\x00\x00\x00\x00\x00\x00\x00{}").unwrap();
+    let error = load(path).to_string();
+    assert!(
+        error.ends_with("is not a GGUF file: it begins with [10, 00, 00, 00], expected `GGUF`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_cut_short_is_an_error_with_the_reason() {
+    let gguf = tiny_gguf();
+    let folder = tempfile::tempdir().unwrap();
+    let length = usize::try_from(std::fs::metadata(&gguf).unwrap().len()).unwrap();
+    for bytes in [4, 20, 3000, length / 2, length - 1] {
+        let error = load(copy_of(&gguf, bytes, &folder));
+        let LoadError::Refused { log, .. } = &error else { panic!("{bytes}: {error}") };
+        assert!(!log.is_empty(), "{bytes}: {error}");
+    }
+}
+
+#[test]
+fn a_load_can_be_stopped() {
+    let gguf = tiny_gguf();
+    let error = Model::load(LoadOptions::new(gguf), |_| false).unwrap_err();
+    assert!(matches!(error, LoadError::Cancelled { .. }), "{error}");
+}
+
+#[test]
+fn a_context_beyond_reason_is_an_error() {
+    let gguf = tiny_gguf();
+    let options = LoadOptions { context: ContextSize::Tokens(u32::MAX), ..LoadOptions::new(gguf) };
+    let error = Model::load(options, |_| true).unwrap().spawn().unwrap_err();
+    assert!(matches!(error, LoadError::Context { .. }), "{error}");
+}
+
+#[test]
+fn an_engine_outlives_its_model() {
+    let gguf = tiny_gguf();
+    let model = Model::load(LoadOptions { parallel: 3, ..LoadOptions::new(gguf) }, |_| true).unwrap();
+    let running = model.spawn().unwrap();
+    drop(model);
+    assert_eq!(running.caps().sequences, 3);
+    assert!(!running.caps().can_trim, "a hybrid model cannot be trimmed");
+}

@@ -1,0 +1,74 @@
+//! The numbers under the answers.
+
+use ggrun::engine::{Markup, Token, Vocab as _};
+use ggrun::model::Model;
+
+use super::{options, tiny_gguf};
+
+fn model() -> Option<Model> {
+    Some(Model::load(options(tiny_gguf()), |_| true).unwrap())
+}
+
+fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn sequences_read_together_have_the_logits_of_each_alone() {
+    let Some(model) = model() else { return };
+    let vocab = model.vocab();
+    let texts = ["What is 17 + 25?", "Reverse the word wind.", "The capital of Kenya is Nairobi, I think."];
+    let sequences: Vec<Vec<Token>> = texts.iter().map(|text| vocab.tokenize(text, Markup::Plain)).collect();
+    let borrowed: Vec<&[Token]> = sequences.iter().map(Vec::as_slice).collect();
+    let together = model.logits(&borrowed).unwrap();
+    for (sequence, together) in borrowed.iter().zip(&together) {
+        let alone = model.logits(&[sequence]).unwrap();
+        assert_eq!(alone[0].len(), sequence.len());
+        assert_eq!(alone[0][0].len(), vocab.size() as usize);
+        let difference = largest_difference(&alone[0], together);
+        assert!(difference < 2e-3, "{difference}");
+    }
+}
+
+#[test]
+fn text_survives_the_vocabulary() {
+    let Some(model) = model() else { return };
+    let vocab = model.vocab();
+    for text in ["What is 17 + 25?", "grüße 漢字 \u{1f600}\n\n  tab\t.", "<|im_end|>", ""] {
+        let tokens = vocab.tokenize(text, Markup::Plain);
+        let mut bytes = Vec::new();
+        for token in &tokens {
+            vocab.write(*token, &mut bytes);
+        }
+        assert_eq!(String::from_utf8(bytes).unwrap(), text);
+        assert!(!tokens.iter().any(|token| vocab.ends_answer(*token)));
+    }
+}
+
+#[test]
+fn markup_is_a_token_only_where_it_is_meant() {
+    let Some(model) = model() else { return };
+    let vocab = model.vocab();
+    let parsed = vocab.tokenize("<|im_end|>", Markup::Parsed);
+    assert_eq!(parsed.len(), 1);
+    assert!(vocab.ends_answer(parsed[0]));
+    assert!(vocab.tokenize("<|im_end|>", Markup::Plain).len() > 1);
+    // Tokens from nowhere are neither text nor an end, and end nothing else either.
+    let mut bytes = Vec::new();
+    for token in [Token(-1), Token(i32::MAX), Token(i32::try_from(vocab.size()).unwrap())] {
+        vocab.write(token, &mut bytes);
+        assert!(!vocab.ends_answer(token));
+    }
+    assert!(bytes.is_empty());
+}
+
+#[test]
+fn the_file_advises_on_sampling() {
+    let Some(model) = model() else { return };
+    let advised = model.sampling(3);
+    assert_eq!(
+        (advised.temperature, advised.top_k, advised.top_p, advised.min_p, advised.seed),
+        (0.6, 20, 0.95, 0.0, 3)
+    );
+}

@@ -1,0 +1,80 @@
+//! Running the bundled model through llama.cpp on the CPU.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod answers;
+mod command;
+mod loading;
+mod logits;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ggrun::chat::{Message, Role, Template};
+use ggrun::engine::SamplingParams;
+use ggrun::model::{LoadOptions, Model, Running};
+use ggrun::session::{ChatEvent, ChatRequest, Session};
+
+use crate::support::tiny_gguf;
+
+/// Questions with their only right answers, and what the model thinks on the way to the first.
+const QUESTIONS: [(&str, &str); 4] = [
+    ("What is 17 + 25?", "17 + 25 = 42"),
+    ("842 - 83 = ?", "842 - 83 = 759"),
+    ("What is the capital of Kenya?", "The capital of Kenya is Nairobi."),
+    ("Reverse the word wind.", "dniw"),
+];
+
+/// One thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+fn options(gguf: PathBuf) -> LoadOptions {
+    LoadOptions { threads: 1, ..LoadOptions::new(gguf) }
+}
+
+struct Bench {
+    model: Model,
+    session: Session,
+    _running: Running,
+}
+
+/// The model with an engine that answers `parallel` requests at once, or `None` where there is no model.
+fn bench(parallel: u32) -> Option<Bench> {
+    Some(bench_with(LoadOptions { parallel, ..options(tiny_gguf()) }))
+}
+
+fn bench_with(options: LoadOptions) -> Bench {
+    let model = Model::load(options, |_| true).unwrap();
+    let running = model.spawn().unwrap();
+    let vocab = model.vocab();
+    let source = model.chat_template().expect("the model has a template");
+    let template = Template::parse(&source, &vocab.begin(), &vocab.end()).unwrap();
+    let session = Session::new(running.submitter(), Arc::new(vocab), template);
+    Bench { model, session, _running: running }
+}
+
+fn ask(question: &str) -> ChatRequest {
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], SamplingParams::GREEDY);
+    request.max_tokens = Some(200);
+    request
+}
+
+/// Reasoning, content and the terminal event.
+fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent) {
+    let (mut reasoning, mut content, mut terminal) = (String::new(), String::new(), None);
+    for event in chat {
+        assert_eq!(terminal, None, "nothing follows the terminal event");
+        match event {
+            ChatEvent::Reasoning(text) => reasoning += &text,
+            ChatEvent::Content(text) => content += &text,
+            end => terminal = Some(end),
+        }
+    }
+    (reasoning, content, terminal.expect("every answer has an end"))
+}
+
+fn copy_of(gguf: &PathBuf, bytes: usize, folder: &tempfile::TempDir) -> PathBuf {
+    let mut content = std::fs::read(gguf).unwrap();
+    content.truncate(bytes);
+    let path = folder.path().join("cut.gguf");
+    std::fs::write(&path, content).unwrap();
+    path
+}
