@@ -1,7 +1,10 @@
 //! The same bytes whatever the threads, the splits and the interruptions; never a final name on an unfinished file.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
-#![allow(clippy::disallowed_methods, reason = "files are damaged here")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests damage files of their own and want panics"
+)]
 
 mod common;
 
@@ -43,7 +46,8 @@ fn interrupted(place: &Place, tiles: usize, threads: usize) {
     let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
     let options = ExportOptions { threads, ..ExportOptions::default() };
     let result = export(&checkpoint, &plan(&checkpoint), &place.out(), &options, &stop, &|progress| {
-        if matches!(progress, Progress::Advanced { .. }) && seen.fetch_add(1, Ordering::Relaxed) + 1 == tiles {
+        if matches!(progress, Progress::Advanced { .. }) && seen.fetch_add(1, Ordering::Relaxed) + 1 == tiles
+        {
             stop.store(true, Ordering::Relaxed);
         }
     });
@@ -55,13 +59,15 @@ fn interrupted(place: &Place, tiles: usize, threads: usize) {
 fn finished(place: &Place) -> [u64; 3] {
     let checkpoint = place.open();
     let [resumed, advanced, total] = [const { AtomicU64::new(0) }; 3];
-    export(&checkpoint, &plan(&checkpoint), &place.out(), &ExportOptions::default(), &GO, &|progress| match progress {
-        Progress::Planned { bytes, resumed: done, .. } => {
-            resumed.store(done, Ordering::Relaxed);
-            total.store(bytes, Ordering::Relaxed);
+    export(&checkpoint, &plan(&checkpoint), &place.out(), &ExportOptions::default(), &GO, &|progress| {
+        match progress {
+            Progress::Planned { bytes, resumed: done, .. } => {
+                resumed.store(done, Ordering::Relaxed);
+                total.store(bytes, Ordering::Relaxed);
+            }
+            Progress::Advanced { bytes, .. } => _ = advanced.fetch_add(bytes, Ordering::Relaxed),
+            _ => {}
         }
-        Progress::Advanced { bytes, .. } => _ = advanced.fetch_add(bytes, Ordering::Relaxed),
-        _ => {}
     })
     .unwrap();
     assert_eq!(place.left_behind(), ["out.gguf"]);
@@ -102,7 +108,9 @@ fn split_files_hold_the_same_tensors() {
         let split = tempfile::tempdir().unwrap();
         let checkpoint = place.open();
         let options = ExportOptions { threads: 3, split_max_bytes: Some(most), ..ExportOptions::default() };
-        let files = export(&checkpoint, &plan(&checkpoint), &split.path().join("m.gguf"), &options, &GO, &|_| {}).unwrap();
+        let files =
+            export(&checkpoint, &plan(&checkpoint), &split.path().join("m.gguf"), &options, &GO, &|_| {})
+                .unwrap();
         assert!(files.len() >= least, "{} files of {most} bytes", files.len());
         assert_eq!(std::fs::read_dir(split.path()).unwrap().count(), files.len());
         assert!(contents(&files[0]) == whole);
@@ -119,7 +127,10 @@ fn an_interrupted_export_goes_on_where_it_stopped() {
     for (tiles, threads) in [(1, 1), (5, 1), (17, 3), (30, 2)] {
         interrupted(&place, tiles, threads);
         let [resumed, written, total] = finished(&place);
-        assert!(resumed > 0 && written > 0 && resumed + written == total, "{resumed} and {written} of {total}");
+        assert!(
+            resumed > 0 && written > 0 && resumed + written == total,
+            "{resumed} and {written} of {total}"
+        );
         assert!(std::fs::read(place.out()).unwrap() == right, "{tiles} tiles");
         std::fs::remove_file(place.out()).unwrap();
     }
@@ -140,19 +151,21 @@ fn a_resumed_split_export_is_the_same() {
     let run = |out: &Path, tiles: usize| {
         let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
         export(&checkpoint, &plan, out, &options, &stop, &|progress| {
-            if matches!(progress, Progress::Advanced { .. }) && seen.fetch_add(1, Ordering::Relaxed) + 1 == tiles {
+            if matches!(progress, Progress::Advanced { .. })
+                && seen.fetch_add(1, Ordering::Relaxed) + 1 == tiles
+            {
                 stop.store(true, Ordering::Relaxed);
             }
         })
     };
-    let right = run(&place.path().join("right.gguf"), 0).unwrap();
+    let whole = run(&place.path().join("right.gguf"), 0).unwrap();
     assert!(matches!(run(&place.out(), 12), Err(Error::Interrupted { .. })));
     // One of the unfinished files is lost.
     let lost = place.left_behind().into_iter().find(|n| n.starts_with("out-00002-of")).unwrap();
     std::fs::remove_file(place.path().join(lost)).unwrap();
     assert!(matches!(run(&place.out(), 12), Err(Error::Interrupted { .. })));
     let files = run(&place.out(), 0).unwrap();
-    for (a, b) in files.iter().zip(&right) {
+    for (a, b) in files.iter().zip(&whole) {
         assert!(std::fs::read(a).unwrap() == std::fs::read(b).unwrap(), "{}", a.display());
     }
     assert!(!place.left_behind().iter().any(|n| n.contains(".part")), "{:?}", place.left_behind());
@@ -169,15 +182,14 @@ fn without_resume_all_is_written_again() {
 }
 
 /// What is done to an interrupted export, and whether the next one may go on from it.
-fn tampered(name: &str, tamper: impl FnOnce(&Place), resumes: bool) {
+fn tampered(name: &str, change: impl FnOnce(&Place), goes_on: bool) {
     let place = Place::with(&model());
     interrupted(&place, 20, 1);
-    // Wherever the journal does not vouch for the bytes they are wrong.
-    tamper(&place);
+    change(&place);
     let right = expected(&place);
-    let [kept, ..] = finished(&place);
+    let [resumed, ..] = finished(&place);
     assert!(std::fs::read(place.out()).unwrap() == right, "{name}: other bytes");
-    assert_eq!(kept > 0, resumes, "{name}: {kept} bytes were resumed");
+    assert_eq!(resumed > 0, goes_on, "{name}: {resumed} bytes were resumed");
 }
 
 fn append(path: &Path, text: &[u8]) {
@@ -193,7 +205,8 @@ fn cut(path: &Path, len: u64) {
 #[test]
 fn a_torn_line_is_dropped() {
     tampered("torn", |p| append(&p.journal(), b"21 3"), true);
-    let identity = |p: &Place| std::fs::read_to_string(p.journal()).unwrap().lines().next().unwrap().to_owned();
+    let identity =
+        |p: &Place| std::fs::read_to_string(p.journal()).unwrap().lines().next().unwrap().to_owned();
     tampered("only the torn line", |p| std::fs::write(p.journal(), identity(p) + "\n0 1 2").unwrap(), false);
     tampered("identity alone", |p| std::fs::write(p.journal(), identity(p) + "\n").unwrap(), false);
     tampered("torn identity", |p| std::fs::write(p.journal(), &identity(p)[..30]).unwrap(), false);
@@ -205,7 +218,8 @@ fn a_torn_line_is_dropped() {
         append(&place.journal(), torn);
         interrupted(&place, 3, 1);
         let journal = std::fs::read_to_string(place.journal()).unwrap();
-        let listed: Vec<usize> = journal.lines().skip(1).flat_map(str::split_whitespace).map(|n| n.parse().unwrap()).collect();
+        let listed: Vec<usize> =
+            journal.lines().skip(1).flat_map(str::split_whitespace).map(|n| n.parse().unwrap()).collect();
         assert_eq!(listed, [0, 1, 2, 3, 4, 5], "{journal}");
         finished(&place);
         assert!(std::fs::read(place.out()).unwrap() == right);
@@ -220,27 +234,39 @@ fn a_journal_that_may_lie_is_not_believed() {
     tampered("garbage in a line", |p| append(&p.journal(), b"1 x 2\n"), false);
     tampered("a tile that is not there", |p| append(&p.journal(), b"99999\n"), false);
     tampered("a negative tile", |p| append(&p.journal(), b"-1\n"), false);
-    tampered("of another version", |p| {
-        let text = std::fs::read_to_string(p.journal()).unwrap();
-        std::fs::write(p.journal(), text.replacen("gguf-export ", "gguf-export 9", 1)).unwrap();
-    }, false);
-    tampered("of another export", |p| {
-        let other = Place::with(&Model { seed: 1, ..model() });
-        interrupted(&other, 20, 1);
-        std::fs::copy(other.journal(), p.journal()).unwrap();
-    }, false);
+    tampered(
+        "of another version",
+        |p| {
+            let text = std::fs::read_to_string(p.journal()).unwrap();
+            std::fs::write(p.journal(), text.replacen("gguf-export ", "gguf-export 9", 1)).unwrap();
+        },
+        false,
+    );
+    tampered(
+        "of another export",
+        |p| {
+            let other = Place::with(&Model { seed: 1, ..model() });
+            interrupted(&other, 20, 1);
+            std::fs::copy(other.journal(), p.journal()).unwrap();
+        },
+        false,
+    );
     tampered("no unfinished file", |p| std::fs::remove_file(p.part()).unwrap(), false);
     tampered("an empty file", |p| cut(&p.part(), 0), false);
     tampered("a short file", |p| cut(&p.part(), p.part().metadata().unwrap().len() - 1), false);
     tampered("a long file", |p| cut(&p.part(), p.part().metadata().unwrap().len() + 1), false);
     // What the journal does not list may hold anything, and so may the header.
-    tampered("garbage at both ends", |p| {
-        let mut bytes = std::fs::read(p.part()).unwrap();
-        let len = bytes.len();
-        bytes[..100].fill(0xAA);
-        bytes[len - 100..].fill(0xAA);
-        std::fs::write(p.part(), bytes).unwrap();
-    }, true);
+    tampered(
+        "garbage at both ends",
+        |p| {
+            let mut bytes = std::fs::read(p.part()).unwrap();
+            let len = bytes.len();
+            bytes[..100].fill(0xAA);
+            bytes[len - 100..].fill(0xAA);
+            std::fs::write(p.part(), bytes).unwrap();
+        },
+        true,
+    );
 }
 
 #[test]
@@ -252,14 +278,21 @@ fn a_changed_source_starts_anew() {
         std::fs::write(p.source().join(file), bytes).unwrap();
     };
     tampered("the same bytes again", |p| edit(p, &shard(p)), false);
-    tampered("other bytes", |p| {
-        let mut model = model().build();
-        model.tensor("model.layers.0.mlp.experts.0.up_proj.qweight").data.fill(0x5A);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        model.write(&p.source());
-    }, false);
+    tampered(
+        "other bytes",
+        |p| {
+            let mut model = model().build();
+            model.tensor("model.layers.0.mlp.experts.0.up_proj.qweight").data.fill(0x5A);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            model.write(&p.source());
+        },
+        false,
+    );
     // The tensors are the same, and so is the header of the GGUF, but they mean something else.
-    let place = Place::with(&Model::uniform(Encoding::Gptq(Gptq { zero: testkit::StoredZero::MinusOne, ..Gptq::asym(4, 32) })));
+    let place = Place::with(&Model::uniform(Encoding::Gptq(Gptq {
+        zero: testkit::StoredZero::MinusOne,
+        ..Gptq::asym(4, 32)
+    })));
     interrupted(&place, 20, 1);
     let path = place.source().join("config.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -296,10 +329,14 @@ fn a_source_that_changes_under_way_is_an_error() {
     let said = change(&|path| cut(path, 100_000), 3, true);
     assert!(said.contains("cannot read"), "{said}");
     for at in [0, 30] {
-        let said = change(&|path| {
-            let bytes = std::fs::read(path).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }, at, false);
+        let said = change(
+            &|path| {
+                let bytes = std::fs::read(path).unwrap();
+                std::fs::write(path, bytes).unwrap();
+            },
+            at,
+            false,
+        );
         assert!(said.contains("it has changed since it was opened"), "{said}");
     }
     // Cut between the plan and the export.
@@ -307,7 +344,8 @@ fn a_source_that_changes_under_way_is_an_error() {
     let checkpoint = place.open();
     let plan = plan(&checkpoint);
     cut(&place.source().join("model.safetensors"), 100_000);
-    let error = export(&checkpoint, &plan, &place.out(), &ExportOptions::default(), &GO, &|_| {}).unwrap_err();
+    let error =
+        export(&checkpoint, &plan, &place.out(), &ExportOptions::default(), &GO, &|_| {}).unwrap_err();
     assert!(story(&error).contains("model.safetensors") && !place.out().exists(), "{error}");
 }
 
@@ -334,10 +372,15 @@ fn two_exports_of_one_file_do_not_mix() {
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    #[expect(clippy::print_stdout, reason = "what is skipped is said")]
+    #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
     fn new(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let mount = |kind: &str| Command::new(kind).args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path()).output();
+        let mount = |kind: &str| {
+            Command::new(kind)
+                .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+                .arg(dir.path())
+                .output()
+        };
         match mount("mount") {
             Ok(out) if out.status.success() => Some(Self(dir)),
             _ => {
@@ -356,7 +399,14 @@ impl Drop for Disk {
 
 fn on_disk(disk: &Disk, place: &Place, observer: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Vec<PathBuf>> {
     let checkpoint = place.open();
-    export(&checkpoint, &plan(&checkpoint), &disk.0.path().join("out.gguf"), &ExportOptions::default(), &GO, observer)
+    export(
+        &checkpoint,
+        &plan(&checkpoint),
+        &disk.0.path().join("out.gguf"),
+        &ExportOptions::default(),
+        &GO,
+        observer,
+    )
 }
 
 #[test]
@@ -380,7 +430,8 @@ fn a_disk_that_fills_up_keeps_what_was_written() {
         let Some(disk) = Disk::new(&format!("{kib}k")) else { return };
         let (filler, seen) = (disk.0.path().join("filler"), AtomicUsize::new(0));
         let result = on_disk(&disk, &place, &|progress| {
-            if matches!(progress, Progress::Advanced { .. }) && seen.fetch_add(1, Ordering::Relaxed) == after {
+            if matches!(progress, Progress::Advanced { .. }) && seen.fetch_add(1, Ordering::Relaxed) == after
+            {
                 // As much as fits.
                 _ = std::fs::write(&filler, vec![1; right.len() * 2]);
             }
@@ -422,7 +473,10 @@ fn victim() {
         let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
         let options = ExportOptions { threads: 2, overwrite: true, ..ExportOptions::default() };
         drop(export(&checkpoint, &plan, &out, &options, &stop, &|progress| {
-            if round % 2 == 0 && matches!(progress, Progress::Advanced { .. }) && seen.fetch_add(1, Ordering::Relaxed) == 15 {
+            if round % 2 == 0
+                && matches!(progress, Progress::Advanced { .. })
+                && seen.fetch_add(1, Ordering::Relaxed) == 15
+            {
                 stop.store(true, Ordering::Relaxed);
             }
         }));

@@ -12,8 +12,8 @@ use gguf_export::verify::VerifyOptions;
 use proptest::prelude::*;
 use proptest::sample::select;
 use testkit::{
-    Awq, CtInt8, CtPacked, Dtype, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, LayerKind, Model, Mtp, NvFp4, ScaleDtype,
-    StoredZero,
+    Awq, CtInt8, CtPacked, Dtype, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, LayerKind, Model, Mtp, NvFp4,
+    ScaleDtype, StoredZero,
 };
 
 fn group() -> impl Strategy<Value = Group> {
@@ -27,14 +27,20 @@ fn scale() -> impl Strategy<Value = ScaleDtype> {
 fn gptq() -> impl Strategy<Value = Encoding> {
     let zero = select(vec![StoredZero::Direct, StoredZero::MinusOne]);
     let g_idx = select(vec![GIdx::Absent, GIdx::Absent, GIdx::Trivial, GIdx::Shuffled(5)]);
-    (2..=8u32, group(), any::<bool>(), zero, g_idx, any::<bool>()).prop_map(|(bits, group, sym, zero, g_idx, padded)| {
-        Encoding::Gptq(Gptq { bits, group, sym, zero, g_idx, padded, scale: ScaleDtype::F16 })
-    })
+    (2..=8u32, group(), any::<bool>(), zero, g_idx, any::<bool>()).prop_map(
+        |(bits, group, sym, zero, g_idx, padded)| {
+            Encoding::Gptq(Gptq { bits, group, sym, zero, g_idx, padded, scale: ScaleDtype::F16 })
+        },
+    )
 }
 
 fn encoding() -> impl Strategy<Value = Encoding> {
     let fp8 = select(vec![
-        Fp8Scale::Tensor, Fp8Scale::Channel, Fp8Scale::ChannelColumn, Fp8Scale::Group(32), Fp8Scale::Block(128, 128),
+        Fp8Scale::Tensor,
+        Fp8Scale::Channel,
+        Fp8Scale::ChannelColumn,
+        Fp8Scale::Group(32),
+        Fp8Scale::Block(128, 128),
         Fp8Scale::Block(48, 40),
     ]);
     prop_oneof![
@@ -59,7 +65,8 @@ fn model() -> impl Strategy<Value = Model> {
     let mtp = select(vec![Mtp::None, Mtp::None, Mtp::Bf16, Mtp::Quantised, Mtp::Partial]);
     let dtype = select(vec![Dtype::Bf16, Dtype::F16, Dtype::F32]);
     let sizes = (wide(), wide(), wide(), head(), head(), 1..4usize, 1..3usize, 1..3usize, 1..5usize);
-    let rest = (layers, mtp, dtype, any::<bool>(), any::<bool>(), 1..4usize, any::<u64>(), 2..6usize, encoding());
+    let rest =
+        (layers, mtp, dtype, any::<bool>(), any::<bool>(), 1..4usize, any::<u64>(), 2..6usize, encoding());
     (sizes, rest, any::<bool>()).prop_map(|(sizes, rest, plain_linears)| {
         let (hidden, expert_dim, shared_expert_dim, head_dim, linear_dim, kv_heads, ratio, key_heads, expert_count) = sizes;
         let (layers, mtp, dtype, tied, fused, shards, seed, conv_kernel, encoding) = rest;

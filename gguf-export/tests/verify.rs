@@ -4,8 +4,11 @@
 //! integer block whose integers are all zero, for integers know no negative zero; the scale of any other block whose
 //! values are all zero either way; and the keys that the caller may choose.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
-#![allow(clippy::disallowed_methods, reason = "files are damaged here")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests damage files of their own and want panics"
+)]
 
 mod common;
 
@@ -69,9 +72,12 @@ impl Subject {
         let before = decode(bytes);
         bytes[self.start(tensor) + byte] ^= 1 << bit;
         let after = decode(bytes);
-        let integers = !matches!(tensor.ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4);
-        #[expect(clippy::float_cmp, reason = "zeros of either sign are equal here")]
-        let differs = |(a, b): (&f32, &f32)| if integers { a != b } else { a.to_bits() != b.to_bits() };
+        let integers = !matches!(
+            tensor.ty,
+            GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4
+        );
+        let zeros = |a: f32, b: f32| a.abs().to_bits() == 0 && b.abs().to_bits() == 0;
+        let differs = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits() && !(integers && zeros(*a, *b));
         if let Some(column) = before.iter().zip(&after).position(differs) {
             return Expected::Value { row: row as u64, column: column as u64 };
         }
@@ -81,7 +87,10 @@ impl Subject {
         let simple = matches!(tensor.ty, GgmlType::Q2_0 | GgmlType::Q4_0 | GgmlType::Q5_0 | GgmlType::Q8_0);
         assert!(!simple || within < 2, "{}: byte {byte} has no meaning", tensor.name);
         if simple && (within, bit) != (1, 7) {
-            return Expected::Value { row: row as u64, column: (byte % row_bytes / block) as u64 * tensor.ty.block_len() };
+            return Expected::Value {
+                row: row as u64,
+                column: (byte % row_bytes / block) as u64 * tensor.ty.block_len(),
+            };
         }
         Expected::Nothing
     }
@@ -99,9 +108,16 @@ impl Subject {
             }
             Expected::Value { row, column } => {
                 let first = report.differences.first().unwrap_or_else(|| panic!("{}: not found", at()));
-                assert!(report.differences.iter().all(|d| d.place() == tensor.name), "{}: {:?}", at(), report.differences);
+                assert!(
+                    report.differences.iter().all(|d| d.place() == tensor.name),
+                    "{}: {:?}",
+                    at(),
+                    report.differences
+                );
                 let found = match first {
-                    Difference::Value { row, column, .. } | Difference::Scale { row, column, .. } => (*row, *column),
+                    Difference::Value { row, column, .. } | Difference::Scale { row, column, .. } => {
+                        (*row, *column)
+                    }
                     other => panic!("{}: {other}", at()),
                 };
                 assert_eq!(found, (row, column), "{}: {first}", at());
@@ -115,8 +131,15 @@ impl Subject {
 #[derive(Debug)]
 enum Expected {
     /// At this place first.
-    Value { row: u64, column: u64 },
+    Value {
+        row: u64,
+        column: u64,
+    },
     Nothing,
+}
+
+fn bit(random: &mut Rng) -> u8 {
+    random.bits().to_le_bytes()[0] & 7
 }
 
 /// A small model, for each flip costs a whole verification.
@@ -196,7 +219,9 @@ fn a_scale_is_compared_even_where_all_values_are_zero() {
     let subject = Subject { place, checkpoint, header, bytes };
     let tensor = subject.tensor("blk.0.ffn_up_exps.weight");
     let start = subject.start(tensor);
-    for (byte, bit, found) in [(0, 0, true), (1, 6, true), (1, 2, true), (18, 7, true), (1, 7, false), (2, 0, true), (17, 7, true)] {
+    for (byte, bit, found) in
+        [(0, 0, true), (1, 6, true), (1, 2, true), (18, 7, true), (1, 7, false), (2, 0, true), (17, 7, true)]
+    {
         let mut bytes = subject.bytes.clone();
         bytes[start + byte] ^= 1 << bit;
         let report = subject.verify(&bytes).unwrap();
@@ -208,10 +233,15 @@ fn a_scale_is_compared_even_where_all_values_are_zero() {
 fn padding_is_not_a_weight() {
     let subject = Subject::new(&small(Encoding::Gptq(Gptq::sym(4, 64))), &PlanOptions::default());
     let mut bytes = subject.bytes.clone();
-    let mut spans: Vec<(usize, usize)> = subject.header.tensors.iter().map(|t| {
-        let start = subject.start(t);
-        (start, start + usize::try_from(t.bytes()).unwrap())
-    }).collect();
+    let mut spans: Vec<(usize, usize)> = subject
+        .header
+        .tensors
+        .iter()
+        .map(|t| {
+            let start = subject.start(t);
+            (start, start + usize::try_from(t.bytes()).unwrap())
+        })
+        .collect();
     spans.sort_unstable();
     let mut gaps = 0;
     for pair in spans.windows(2).filter(|p| p[0].1 < p[1].0) {
@@ -233,7 +263,12 @@ fn flips_in_the_header_are_found_or_fatal() {
     // The list of tensors, then a share of the rest; most of that is the vocabulary.
     let end = usize::try_from(subject.header.data_offset).unwrap();
     let last = subject.header.tensors.last().unwrap().name.as_bytes();
-    let infos = subject.bytes[..end].windows(last.len()).rposition(|w| w == last).unwrap() + last.len() + 4 + 8 + 4 + 8;
+    let infos = subject.bytes[..end].windows(last.len()).rposition(|w| w == last).unwrap()
+        + last.len()
+        + 4
+        + 8
+        + 4
+        + 8;
     let mut random = Rng::named(0, "header");
     let mut bytes = subject.bytes.clone();
     let mut places: Vec<usize> = (0..64).chain((0..300).map(|_| random.below(infos))).collect();
@@ -246,34 +281,33 @@ fn flips_in_the_header_are_found_or_fatal() {
         // Version 2 is laid out as version 3 is.
         let same = free.contains(&byte) || (byte, bit) == (4, 0);
         match result {
-            Ok(report) => assert_eq!(report.equal(), same, "bit {bit} of byte {byte}: {:?}", report.differences),
+            Ok(report) => {
+                assert_eq!(report.equal(), same, "bit {bit} of byte {byte}: {:?}", report.differences);
+            }
             Err(e) => assert!(!same || free.contains(&byte), "bit {bit} of byte {byte}: {e}"),
         }
     }
 }
 
-/// Which bit of a byte is flipped.
-fn bit(random: &mut Rng) -> u8 {
-    u8::try_from(random.below(8)).unwrap()
-}
+/// Name, sizes, type and bytes of a tensor.
+type Stored = (String, Vec<u64>, GgmlType, Vec<u8>);
 
-/// Writes the subject's GGUF again with another header and other tensors.
-#[expect(clippy::needless_pass_by_value, reason = "callers make the list for this")]
-fn rewritten(subject: &Subject, metadata: Metadata, tensors: Vec<(String, Vec<u64>, GgmlType, Vec<u8>)>) -> Vec<u8> {
-    _ = subject;
+/// Writes a GGUF again with another header and other tensors.
+fn rewritten(metadata: Metadata, tensors: &[Stored]) -> Vec<u8> {
     let list = tensors.iter().map(|(name, dims, ty, _)| (name.clone(), dims.clone(), *ty)).collect();
     let header = Header::layout(metadata, list).unwrap();
     let mut bytes = header.encode();
     bytes.resize(usize::try_from(header.file_len()).unwrap(), 0);
-    for (info, (.., data)) in header.tensors.iter().zip(&tensors) {
+    for (info, (.., data)) in header.tensors.iter().zip(tensors) {
         let start = usize::try_from(header.data_offset + info.offset).unwrap();
         bytes[start..start + data.len()].copy_from_slice(data);
     }
     bytes
 }
 
-fn tensors(subject: &Subject) -> Vec<(String, Vec<u64>, GgmlType, Vec<u8>)> {
-    let data = |t: &TensorInfo| subject.bytes[subject.start(t)..][..usize::try_from(t.bytes()).unwrap()].to_vec();
+fn tensors(subject: &Subject) -> Vec<Stored> {
+    let data =
+        |t: &TensorInfo| subject.bytes[subject.start(t)..][..usize::try_from(t.bytes()).unwrap()].to_vec();
     subject.header.tensors.iter().map(|t| (t.name.clone(), t.dims.clone(), t.ty, data(t))).collect()
 }
 
@@ -283,22 +317,26 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
     let subject = Subject::new(&Model { linears: Encoding::Bf16, ..small(nv) }, &PlanOptions::default());
     let meta = || subject.header.metadata.clone();
     let whole = tensors(&subject);
-    assert!(subject.verify(&rewritten(&subject, meta(), whole.clone())).unwrap().equal());
+    assert!(subject.verify(&rewritten(meta(), &whole)).unwrap().equal());
     let mut backwards = whole.clone();
     backwards.reverse();
-    assert!(subject.verify(&rewritten(&subject, meta(), backwards)).unwrap().equal(), "order is no weight");
-    let named = |name: &str, what: &str, list| {
-        let report = subject.verify(&rewritten(&subject, meta(), list)).unwrap();
+    assert!(subject.verify(&rewritten(meta(), &backwards)).unwrap().equal(), "order is no weight");
+    let named = |name: &str, what: &str, list: Vec<Stored>| {
+        let report = subject.verify(&rewritten(meta(), &list)).unwrap();
         let found = report.differences.iter().any(|d| d.place() == name && d.to_string().contains(what));
         assert!(found, "`{name}` {what}: {:?}", report.differences);
     };
     for i in 0..whole.len() {
         let mut list = whole.clone();
         let (name, ..) = list.remove(i);
-        let report = subject.verify(&rewritten(&subject, meta(), list)).unwrap();
+        let report = subject.verify(&rewritten(meta(), &list)).unwrap();
         // Without its factors a tensor holds other values.
         let place = name.strip_suffix(".scale").map_or(name.clone(), |n| format!("{n}.weight"));
-        assert!(report.differences.iter().any(|d| d.place() == place), "without {name}: {:?}", report.differences);
+        assert!(
+            report.differences.iter().any(|d| d.place() == place),
+            "without {name}: {:?}",
+            report.differences
+        );
     }
     let at = |name: &str| whole.iter().position(|t| t.0 == name).unwrap();
     let mut list = whole.clone();
@@ -321,13 +359,16 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
     let embedding = &mut list[at("token_embd.weight")];
     embedding.2 = GgmlType::F32;
     embedding.3 = embedding.3.chunks_exact(2).flat_map(|b| [0, 0, b[0], b[1]]).collect();
-    let report = subject.verify(&rewritten(&subject, meta(), list.clone())).unwrap();
+    let report = subject.verify(&rewritten(meta(), &list)).unwrap();
     assert_eq!(report.count, 0, "a wider type holds the same values: {:?}", report.differences);
     let embedding = &mut list[at("token_embd.weight")];
     embedding.2 = GgmlType::IQ4_NL;
     embedding.3 = vec![0; 288 * 4 * 18];
-    let error = subject.verify(&rewritten(&subject, meta(), list)).unwrap_err();
-    assert!(error.to_string().contains("IQ4_NL") && error.to_string().contains("token_embd.weight"), "{error}");
+    let error = subject.verify(&rewritten(meta(), &list)).unwrap_err();
+    assert!(
+        error.to_string().contains("IQ4_NL") && error.to_string().contains("token_embd.weight"),
+        "{error}"
+    );
     // Factors of another type or number.
     for (ty, bytes) in [(GgmlType::F16, 4), (GgmlType::I8, 2)] {
         let mut list = whole.clone();
@@ -355,8 +396,9 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
 fn every_key_is_compared() {
     let subject = Subject::new(&small(Encoding::Gptq(Gptq::sym(4, 64))), &PlanOptions::default());
     let whole = tensors(&subject);
-    let report = |metadata| subject.verify(&rewritten(&subject, metadata, whole.clone())).unwrap();
-    let keys: Vec<(String, Value)> = subject.header.metadata.iter().map(|(k, v)| (k.to_owned(), v.clone())).collect();
+    let report = |metadata| subject.verify(&rewritten(metadata, &whole)).unwrap();
+    let keys: Vec<(String, Value)> =
+        subject.header.metadata.iter().map(|(k, v)| (k.to_owned(), v.clone())).collect();
     for (i, (key, value)) in keys.iter().enumerate() {
         let free = key == "general.name";
         let without = |value: Option<Value>| {
@@ -394,7 +436,8 @@ fn every_key_is_compared() {
         };
         for changed in [None, Some(other), Some(retyped)] {
             let report = report(without(changed.clone()));
-            let found = report.differences.iter().any(|d| matches!(d, Difference::Key { .. }) && d.place() == key);
+            let found =
+                report.differences.iter().any(|d| matches!(d, Difference::Key { .. }) && d.place() == key);
             assert_eq!(found, !free, "{key} as {changed:?}: {:?}", report.differences);
         }
     }
@@ -412,7 +455,11 @@ fn rounded_files_are_accepted_only_on_request() {
     assert!(!rounded.is_empty());
     let strict = subject.verify(&subject.bytes).unwrap();
     assert!(!strict.equal() && strict.rounded == 0);
-    assert!(strict.differences.iter().all(|d| rounded.iter().any(|r| r == d.place())), "{:?}", strict.differences);
+    assert!(
+        strict.differences.iter().all(|d| rounded.iter().any(|r| r == d.place())),
+        "{:?}",
+        strict.differences
+    );
     let lenient = VerifyOptions { allow_rounding: true, ..EXACT };
     let report = subject.verify_with(&subject.bytes, lenient).unwrap();
     assert!(report.equal() && report.rounded == rounded.len(), "{report:?}");

@@ -47,7 +47,7 @@ pub fn read_header(path: &Path, shard: u32, source: &dyn ByteSource) -> Result<V
         serde_json::from_slice(&json).map_err(|source| Error::Json { path: path.to_owned(), source })?;
     let mut tensors = Vec::with_capacity(raw.len());
     for (name, info) in raw {
-        tensors.push(lower(path, shard, name, &info, data)?);
+        tensors.push(lower(path, shard, name, info, data)?);
     }
     check_offsets(path, &tensors, data)?;
     for t in &mut tensors {
@@ -88,11 +88,11 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
     Ok(json)
 }
 
-fn lower(path: &Path, shard: u32, name: String, raw: &RawInfo, data: u64) -> Result<TensorInfo> {
+fn lower(path: &Path, shard: u32, name: String, raw: RawInfo, data: u64) -> Result<TensorInfo> {
     let Some(dtype) = Dtype::parse(&raw.dtype) else {
         return Err(at(path, &name, format!("its type is `{}`", raw.dtype), "a type of whole bytes"));
     };
-    let shape = raw.shape.0.clone();
+    let shape = raw.shape.0;
     if shape.len() > MAX_DIMS {
         return Err(at(path, &name, "it has too many dimensions", format!("at most {MAX_DIMS}")));
     }

@@ -1,7 +1,6 @@
 //! What the tests of whole exports share: a folder with a checkpoint, and the way from it to a GGUF.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
-#![allow(dead_code, reason = "each test binary uses its own share")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its own share; tests want panics")]
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
