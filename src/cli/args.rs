@@ -151,8 +151,13 @@ pub(crate) struct Common {
 
 impl Common {
     pub(crate) fn threads(&self) -> usize {
-        self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into)
+        self.threads.map_or_else(cores, Into::into)
     }
+}
+
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,7 +12,7 @@ use ggrun::model::LoadOptions;
 use ggrun::session::ChatRequest;
 use serde_json::json;
 
-use super::args::Demo;
+use super::args::{Demo, cores};
 use super::interrupt::{Interrupt, Interrupted};
 use super::run::screen::summary;
 use super::run::{Piece, answer};
@@ -26,7 +26,7 @@ const MAX_TOKENS: u32 = 200;
 
 pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
-    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    let threads = cores();
     let source = args.checkpoint.clone().map_or_else(bundled, Ok)?;
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let gguf = dir.path().join("demo.gguf");

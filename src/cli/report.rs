@@ -1,26 +1,26 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use gguf_export::Error;
 
 use super::interrupt::Interrupted;
+use super::style::Style;
 
 /// Prints an error with its causes and hints, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)) {
+    if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let red = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let label = if red { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
     if error.is::<Interrupted>() {
         eprintln!("{error}");
         return ExitCode::from(130);
     }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
-        eprintln!("{label} {first}");
+        let style = Style::of_stderr();
+        eprintln!("{}error:{} {first}", style.error(), style.reset());
     }
     for cause in chain {
         eprintln!("  caused by: {cause}");
@@ -30,6 +30,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         eprintln!("\nhint: {hint}");
     }
     ExitCode::from(found.map_or(1, code))
+}
+
+/// Whether nobody reads any more what is written, which is nobody's fault.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
 }
 
 fn code(error: &Error) -> u8 {

@@ -16,6 +16,7 @@ use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 
 use super::interrupt::{Interrupt, Interrupted};
 use super::open::{self, Opened};
+use super::report::is_broken_pipe;
 use super::style::Style;
 use screen::Screen;
 
@@ -220,12 +221,6 @@ fn chance() -> u32 {
     use std::hash::{BuildHasher, RandomState};
     let number = RandomState::new().hash_one(std::process::id());
     u32::try_from(number >> 32).unwrap_or(0)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ impl Style {
         if !forbidden && (terminal || forced) { Self::Rich } else { Self::Plain }
     }
 
+    /// What turns the colour of errors on.
+    pub(crate) fn error(self) -> &'static str {
+        if self == Self::Rich { "\x1b[1;31m" } else { "" }
+    }
+
     /// What turns dim text on.
     pub(crate) fn dim(self) -> &'static str {
         if self == Self::Rich { "\x1b[2m" } else { "" }

@@ -1,7 +1,7 @@
 //! Qwen3-Next: which modules become which GGUF tensors.
 //!
-//! Names and layouts are those that llama.cpp's `qwen3next` graph loads; `design/autoround-format.md`, section 6,
-//! gives the sources.
+//! Names and layouts are those that llama.cpp's `qwen3next` graph loads (`src/models/qwen3next.cpp` of b11434) and
+//! its converter writes (`conversion/qwen.py`); modules are those of transformers' `modeling_qwen3_next.py`.
 
 use super::target::{Map, Part, Role, Rule, Target};
 use super::{HParams, LayerKind};

@@ -1,9 +1,7 @@
 //! Which files of a folder belong to the checkpoint, and that none of them leads out of it.
 
-use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::json;
@@ -134,28 +132,12 @@ struct Index {
     weight_map: Pairs,
 }
 
-/// Name and file in file order; a map of this size would cost more than it is worth.
+/// Name and file in file order.
 struct Pairs(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Pairs;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of file names")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Collect)
+        json::entries(deserializer, "an object of file names", None).map(Self)
     }
 }
 

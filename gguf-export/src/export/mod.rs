@@ -115,16 +115,10 @@ pub fn export(
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
         Ok(()) => return Err(Error::Interrupted { part: parts[0].clone() }),
         Err(e @ Error::Io { .. }) => return Err(e),
-        Err(e) => {
-            drop(sinks);
-            parts.iter().chain([&journal_path]).try_for_each(|p| io::remove(p))?;
-            return Err(e);
-        }
+        Err(e) => return Err(discard(sinks, &parts, &journal_path, e)),
     }
     if let Err(e) = checkpoint.unchanged() {
-        drop(sinks);
-        parts.iter().chain([&journal_path]).try_for_each(|p| io::remove(p))?;
-        return Err(e);
+        return Err(discard(sinks, &parts, &journal_path, e));
     }
     for (part, file) in parts.iter().zip(&files) {
         io::rename(part, &file.path)?;
@@ -188,6 +182,13 @@ fn begin(
         io::append(journal, identity)?;
     }
     Ok(old.map_or_else(|| vec![false; tiles], |(done, _)| done))
+}
+
+/// Removes what is of no use any more, and gives the reason: the export's own, or that it cannot be removed.
+fn discard(sinks: Vec<FileSink>, parts: &[PathBuf], journal: &Path, reason: Error) -> Error {
+    drop(sinks);
+    let paths = parts.iter().map(PathBuf::as_path).chain([journal]);
+    paths.map(io::remove).find_map(Result::err).unwrap_or(reason)
 }
 
 /// Removes the files that were only just created.

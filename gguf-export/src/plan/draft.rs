@@ -149,9 +149,8 @@ impl Drafter<'_> {
         }
         let mut pieces = tensor.pieces.clone();
         pieces.dedup_by_key(|p| p.weight);
-        let name = format!("{}.scale", tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name));
         Some(TensorPlan {
-            name,
+            name: tensor.scale_name(),
             dims: vec![pieces.len() as u64],
             pieces,
             map: Map::Identity,

@@ -1,6 +1,8 @@
 //! Which GGUF types hold a weight exactly, by its encoding alone.
 //!
-//! The arithmetic behind every line is in `design/autoround-format.md`, sections 7.2 to 7.6.
+//! A block type holds `scale * integer` exactly where its blocks lie inside the source's groups, its scale type
+//! holds the scale, and the integers (or all their negatives) lie in its range. Products are exact in a float type
+//! whose mantissa holds both factors' bits: 11 for F16, 8 for BF16, 4 and 3 for the eight-bit floats, 2 for FP4.
 
 use super::TensorPlan;
 use crate::error::Inexact;

@@ -15,7 +15,7 @@ use crate::arch::{HParams, Map};
 use crate::checkpoint::Checkpoint;
 use crate::error::Inexact;
 use crate::ggml::GgmlType;
-use crate::gguf::{Header, Metadata};
+use crate::gguf::Metadata;
 use crate::quant::Weight;
 use crate::{Error, Result};
 
@@ -110,6 +110,12 @@ impl TensorPlan {
         self.candidates[0].ty
     }
 
+    /// Name of the tensor that holds the factor of a matrix stored without it: llama.cpp multiplies by it.
+    #[must_use]
+    pub fn scale_name(&self) -> String {
+        format!("{}.scale", self.name.strip_suffix(".weight").unwrap_or(&self.name))
+    }
+
     /// Rows over all but the fastest dimension.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -186,15 +192,6 @@ impl Plan {
     /// [`Error::Json`] if a file that describes the model cannot be read.
     pub fn file_name(&self, checkpoint: &Checkpoint) -> Result<String> {
         metadata::file_name(checkpoint, self)
-    }
-
-    /// The header of the file that this plan makes.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] if a name or a size exceeds what GGUF can hold.
-    pub fn header(&self) -> Result<Header> {
-        let tensors = self.tensors.iter().map(|t| (t.name.clone(), t.dims.clone(), t.ty())).collect();
-        Header::layout(self.metadata.clone(), tensors)
     }
 
     /// Bytes of all tensors.

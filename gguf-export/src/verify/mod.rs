@@ -201,8 +201,7 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
 }
 
 fn take_type(tensor: &mut TensorPlan, ty: GgmlType, file: &Opened<'_>, rounded: bool) {
-    let scale = format!("{}.scale", tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name));
-    let form = if file.places.contains_key(scale.as_str()) { Form::Unscaled } else { Form::Values };
+    let form = if file.places.contains_key(tensor.scale_name().as_str()) { Form::Unscaled } else { Form::Values };
     tensor.candidates = vec![Candidate { ty, form, certainty: Certainty::IfData }];
     tensor.fidelity = Some(if rounded { Fidelity::Rounded } else { Fidelity::Checked });
 }
