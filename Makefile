@@ -5,7 +5,7 @@
 .PHONY: demo test setup
 
 demo: setup
-	cargo run --release --quiet -- demo
+	cargo run --release -- demo
 
 test: setup
 	cargo test --workspace

@@ -127,6 +127,10 @@ pub(crate) struct Inspect {
 
 /// Converts the bundled checkpoint, proves it, and asks it three questions
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun demo
+  ggrun demo --checkpoint ./another-tiny-model --json")]
 pub(crate) struct Demo {
     /// The checkpoint, instead of the bundled one
     #[arg(long, value_name = "DIR")]

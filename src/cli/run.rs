@@ -20,8 +20,15 @@ use super::report::is_broken_pipe;
 use super::style::Style;
 use screen::Screen;
 
-/// Answers one question.
+/// Answers one question
+///
+/// The answer alone goes to standard output; thinking and timings go to standard error.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun run -m model.gguf -p \"What is 17 + 25?\" --temp 0
+  ggrun run -m model.gguf -f question.txt --thinking hide > answer.txt
+  echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json")]
 pub(crate) struct RunArgs {
     /// The GGUF file, or the first of its parts.
     #[arg(short, long, value_name = "FILE", env = "LLAMA_ARG_MODEL")]
