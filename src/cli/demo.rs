@@ -90,9 +90,11 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
         });
         super::print(&format!("{out:#}\n"))?;
     } else {
+        // As it was called: after `make demo` it is not on the path.
+        let ggrun = std::env::args().next().unwrap_or_else(|| "ggrun".to_owned());
         let source = source.display();
         say(&format!(
-            "\nNext:\n  ggrun convert {source} -o tiny.gguf\n  ggrun verify tiny.gguf {source}\n  ggrun run -m tiny.gguf -p \"What is 842 - 83?\"\nYour own checkpoint goes the same way: ggrun convert FOLDER"
+            "\nNext:\n  {ggrun} convert {source} -o tiny.gguf\n  {ggrun} verify tiny.gguf {source}\n  {ggrun} run -m tiny.gguf -p \"What is 842 - 83?\"\nYour own checkpoint goes the same way: {ggrun} convert FOLDER"
         ))?;
     }
     Ok(Outcome::Success)
