@@ -124,11 +124,11 @@ impl Session {
         };
         let prompt = self.template.render(&request.messages, &options)?;
         let start = Start::of(&prompt);
+        let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
         let reply = self.submitter.submit(Request {
-            prompt: self.vocab.tokenize(&prompt, Markup::Parsed),
             max_tokens: request.max_tokens,
-            sampling: request.sampling,
             stop: request.stop,
+            ..Request::new(tokens, request.sampling)
         })?;
         Ok(Chat { reply, parser: ReasoningParser::new(start), reasoning_tokens: 0, ready: Vec::new() })
     }
@@ -214,7 +214,7 @@ mod tests {
     use std::thread;
 
     fn session(template: &str, answer: &str) -> Session {
-        let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_copy: true };
+        let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true };
         let decoder = ScriptedDecoder::saying(caps, answer);
         let (submitter, inbox) = channel();
         thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, String, ChatEvent) {
-        let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::GREEDY);
+        let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
         change(&mut request);
         let (mut reasoning, mut content) = (String::new(), String::new());
         let mut chat = session.chat(request).unwrap();
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_refusal_of_the_template_comes_with_its_words() {
         let session = session("{{ raise_exception('no') }}", "y");
-        let request = ChatRequest::new(vec![], SamplingParams::GREEDY);
+        let request = ChatRequest::new(vec![], SamplingParams::greedy());
         assert!(matches!(session.chat(request), Err(Error::Template(_))));
     }
 }

@@ -163,11 +163,12 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
     let interrupt = Interrupt::listen();
     let Opened { session, model, .. } = &open::open(load_options(args), &interrupt)?;
     let sampling = sampling(args, model);
+    let seed = sampling.seed;
     let mut request = ChatRequest::new(messages(args, &prompt), sampling);
     request.max_tokens = u32::try_from(args.predict).ok();
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
     let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
-    screen.finish(&prompt, &answer, sampling.seed)?;
+    screen.finish(&prompt, &answer, seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
         return Err(Interrupted.into());
     }
@@ -219,7 +220,7 @@ fn sampling(args: &RunArgs, model: &Model) -> SamplingParams {
         top_k: args.top_k.unwrap_or(advised.top_k),
         top_p: args.top_p.unwrap_or(advised.top_p),
         min_p: args.min_p.unwrap_or(advised.min_p),
-        seed: advised.seed,
+        ..advised
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ways in and out of the engine's thread: one bounded queue of commands, one channel per request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
@@ -16,9 +16,11 @@ const CAPACITY: usize = 256;
 #[derive(Debug)]
 pub enum Command {
     /// A new request.
-    Submit(Submission),
+    Submit(Box<Submission>),
     /// End this request.
     Cancel(RequestId),
+    /// End the thinking of this request and let it answer.
+    EndThinking(RequestId),
     /// Fail what is open and return.
     Shutdown,
 }
@@ -38,13 +40,26 @@ pub struct Submission {
 
 /// The loop's end of the queue.
 #[derive(Debug)]
-pub struct Inbox(pub(super) Receiver<Command>);
+pub struct Inbox {
+    pub(super) commands: Receiver<Command>,
+    pub(super) hurry: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Raised while a request wants to end at once: a decoder that sees it gives its step up.
+    #[must_use]
+    pub fn hurry(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.hurry)
+    }
+}
 
 /// Makes the queue between front ends and [`run`](super::run).
 #[must_use]
 pub fn channel() -> (Submitter, Inbox) {
     let (commands, inbox) = sync_channel(CAPACITY);
-    (Submitter { commands, ids: Arc::new(AtomicU64::new(0)) }, Inbox(inbox))
+    let hurry = Arc::new(AtomicBool::new(false));
+    let submitter = Submitter { commands, ids: Arc::new(AtomicU64::new(0)), hurry: Arc::clone(&hurry) };
+    (submitter, Inbox { commands: inbox, hurry })
 }
 
 /// Hands requests to the engine; clones share the queue.
@@ -52,6 +67,7 @@ pub fn channel() -> (Submitter, Inbox) {
 pub struct Submitter {
     commands: SyncSender<Command>,
     ids: Arc<AtomicU64>,
+    hurry: Arc<AtomicBool>,
 }
 
 impl Submitter {
@@ -65,12 +81,12 @@ impl Submitter {
         let id = RequestId(self.ids.fetch_add(1, Ordering::Relaxed));
         let (events, receiver) = unbounded_channel();
         let submission = Submission { id, request, arrived: Instant::now(), events };
-        match self.commands.try_send(Command::Submit(submission)) {
-            Ok(()) => Ok(Reply {
-                receiver,
-                over: false,
-                canceller: Canceller { id, commands: self.commands.clone() },
-            }),
+        match self.commands.try_send(Command::Submit(Box::new(submission))) {
+            Ok(()) => {
+                let canceller =
+                    Canceller { id, commands: self.commands.clone(), hurry: Arc::clone(&self.hurry) };
+                Ok(Reply { receiver, over: false, canceller })
+            }
             Err(TrySendError::Full(_)) => Err(Error::QueueFull { capacity: CAPACITY }),
             Err(TrySendError::Disconnected(_)) => Err(Error::Gone),
         }
@@ -78,20 +94,28 @@ impl Submitter {
 
     /// Asks the loop to fail what is open and return; an engine that is gone already is fine.
     pub fn shutdown(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
         drop(self.commands.send(Command::Shutdown));
     }
 }
 
-/// Ends one request from anywhere.
+/// Ends one request from anywhere, or its thinking.
 #[derive(Debug, Clone)]
 pub struct Canceller {
     id: RequestId,
     commands: SyncSender<Command>,
+    hurry: Arc<AtomicBool>,
 }
 
 impl Canceller {
-    /// Asks for the request to end at the next step; without effect when it is over.
+    /// Asks for the thinking to end and the answer to begin; without effect when it is over.
+    pub fn end_thinking(&self) {
+        drop(self.commands.send(Command::EndThinking(self.id)));
+    }
+
+    /// Asks for the request to end now; without effect when it is over.
     pub fn cancel(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
         // A full queue is being emptied by a loop that works, and an engine that is gone has ended the request.
         drop(self.commands.send(Command::Cancel(self.id)));
     }

@@ -1,6 +1,6 @@
 //! The seam to whatever computes logits: a step goes in, tokens per row come out.
 
-use super::{Pos, SamplingParams, SeqId, Token};
+use super::{Pos, SamplingError, SamplingParams, SeqId, Token};
 
 /// What a decoder can do; asked, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +11,15 @@ pub struct Caps {
     pub context: u32,
     /// Rows one step may have.
     pub batch: u32,
-    /// Whether the end of a sequence can be cut off.
+    /// Whether the end of a sequence can be cut off anywhere. If not, only where a state was kept.
     pub can_trim: bool,
-    /// Whether a sequence can be copied to another.
-    pub can_copy: bool,
+    /// Whether states can be kept and returned to.
+    pub can_keep: bool,
 }
+
+/// Names a kept state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateId(pub u64);
 
 /// One token to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +35,49 @@ pub struct Row {
 }
 
 /// What is done to a sequence before the rows are read.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SeqOp {
-    /// Makes the sequence empty and ready for a new request.
-    Open {
+    /// Makes the sequence empty.
+    Clear {
         /// The sequence.
         seq: SeqId,
-        /// How its tokens are chosen from now on.
-        sampling: SamplingParams,
     },
-    /// Forgets the sequence, if it is open.
-    Close {
+    /// Cuts the sequence off.
+    Rewind {
         /// The sequence.
         seq: SeqId,
+        /// Tokens that stay.
+        length: u32,
+        /// The state that was kept when it had this length; `None` where the decoder can trim.
+        state: Option<StateId>,
+    },
+    /// Keeps what cannot be found again once the sequence goes on: the state at its present length.
+    Keep {
+        /// The sequence.
+        seq: SeqId,
+        /// Names the state from now on.
+        state: StateId,
+    },
+    /// Forgets a kept state.
+    Forget {
+        /// The state.
+        state: StateId,
+    },
+    /// Says how tokens of the sequence are chosen from now on, for a new request.
+    Sample {
+        /// The sequence.
+        seq: SeqId,
+        /// How.
+        sampling: Box<SamplingParams>,
+        /// The whole prompt, which some ways of choosing look back on.
+        prompt: Vec<Token>,
+    },
+    /// Tells whoever chooses about tokens it did not choose.
+    Told {
+        /// The sequence.
+        seq: SeqId,
+        /// The tokens, which are rows of this step or later ones.
+        tokens: Vec<Token>,
     },
 }
 
@@ -64,6 +98,15 @@ impl Step {
     }
 }
 
+/// A state that was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Its name.
+    pub state: StateId,
+    /// The memory it takes.
+    pub bytes: u64,
+}
+
 /// What a step gave: for each of its rows the tokens that follow, in order.
 ///
 /// A row that did not ask has none. One that did has at least one; a decoder that guesses ahead gives more,
@@ -72,6 +115,10 @@ impl Step {
 pub struct Outcome {
     /// One list per row.
     pub tokens: Vec<Vec<Token>>,
+    /// The states that were asked for and could be kept.
+    pub kept: Vec<Kept>,
+    /// Sequences for which no token could be chosen, and why; their rows were read.
+    pub failed: Vec<(SeqId, DecodeError)>,
 }
 
 /// Why a step failed.
@@ -84,6 +131,9 @@ pub enum DecodeError {
         /// Rows of the batch.
         rows: usize,
     },
+    /// Somebody asked for the step to be given up.
+    #[error("the step was interrupted")]
+    Interrupted,
     /// The backend gave up.
     #[error("the backend failed with status {status}")]
     Backend {
@@ -93,6 +143,14 @@ pub enum DecodeError {
     /// The logits are not numbers, so no token can be chosen.
     #[error("the logits after position {position} of sequence {seq} are not numbers")]
     NotANumber {
+        /// The sequence.
+        seq: u32,
+        /// The position.
+        position: u32,
+    },
+    /// The rules of a grammar leave no token to choose.
+    #[error("the grammar allows no token after position {position} of sequence {seq}")]
+    NoTokenAllowed {
         /// The sequence.
         seq: u32,
         /// The position.
@@ -108,10 +166,17 @@ pub enum DecodeError {
 
 /// Reads rows and chooses tokens.
 ///
-/// Driven by one thread. After an error every open sequence is closed before it is used again.
+/// Driven by one thread. After an error every sequence of the step is cleared before it is used again.
 pub trait Decoder {
     /// What it can do; the answer never changes.
     fn caps(&self) -> Caps;
+
+    /// Whether tokens can be chosen so, before a request is taken on.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot.
+    fn check(&self, sampling: &SamplingParams) -> Result<(), SamplingError>;
 
     /// Does one step.
     ///

@@ -38,6 +38,12 @@ impl Detokenizer {
         }
     }
 
+    /// Whether the bytes so far end with a whole character.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Returns what is left when no more bytes come: an unfinished character is replaced.
     pub fn finish(&mut self) -> String {
         String::from_utf8_lossy(&mem::take(&mut self.pending)).into_owned()
@@ -65,6 +71,7 @@ mod tests {
     fn a_split_character_appears_when_it_is_whole() {
         let mut detokenizer = Detokenizer::default();
         assert_eq!(detokenizer.push(&[b'a', 0xf0, 0x9f]), "a");
+        assert!(!detokenizer.is_whole());
         assert_eq!(detokenizer.push(&[0x98]), "");
         assert_eq!(detokenizer.push(&[0x80, b'b']), "\u{1f600}b");
         assert_eq!(detokenizer.finish(), "");

@@ -1,6 +1,6 @@
 //! Why a request failed.
 
-use super::DecodeError;
+use super::{DecodeError, SamplingError};
 
 /// Why the engine refused or failed a request.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum Error {
         /// Tokens of the vocabulary.
         size: u32,
     },
+    /// Tokens cannot be chosen as asked.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
     /// Too many requests wait already.
     #[error("the queue is full with {capacity} requests")]
     QueueFull {

@@ -7,7 +7,9 @@ mod channel;
 mod decoder;
 mod detokenizer;
 mod error;
+mod job;
 mod run;
+mod sampling;
 mod scheduler;
 pub mod scripted;
 mod slot;
@@ -16,12 +18,16 @@ mod types;
 mod vocab;
 
 pub use channel::{Canceller, Command, Inbox, Reply, Submission, Submitter, channel};
-pub use decoder::{Caps, DecodeError, Decoder, Outcome, Row, SeqOp, Step};
+pub use decoder::{Caps, DecodeError, Decoder, Kept, Outcome, Row, SeqOp, StateId, Step};
 pub use detokenizer::Detokenizer;
 pub use error::Error;
 pub use run::run;
+pub use sampling::{
+    Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError, SamplingParams,
+    Xtc,
+};
 pub use scheduler::{Events, Limits, Scheduler, Span};
 pub use slot::SlotState;
 pub use stop::{Scanned, StopMatcher};
-pub use types::{Event, FinishReason, Pos, Request, RequestId, SamplingParams, SeqId, Timings, Token, Usage};
+pub use types::{Event, FinishReason, Pos, Request, RequestId, SeqId, Thinking, Timings, Token, Usage};
 pub use vocab::{Markup, Vocab};

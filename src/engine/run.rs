@@ -3,13 +3,16 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::TryRecvError;
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    Command, Decoder, Error, Event, Events, Inbox, Limits, RequestId, Scheduler, Span, Submission, Vocab,
+    Command, DecodeError, Decoder, Error, Event, Events, Inbox, Limits, RequestId, Scheduler, Span,
+    Submission, Vocab,
 };
 
 /// Serves an inbox until it is shut down or nobody can send to it any more.
@@ -21,7 +24,8 @@ use super::{
 /// [`Error::Panicked`] with what the panic said.
 pub fn run(decoder: impl Decoder, vocab: impl Vocab, inbox: &Inbox, limits: Limits) -> Result<(), Error> {
     let scheduler = Scheduler::new(vocab, decoder.caps(), limits);
-    let mut engine = Engine { decoder, scheduler, open: BTreeMap::new(), epoch: Instant::now() };
+    let hurry = inbox.hurry();
+    let mut engine = Engine { decoder, scheduler, hurry, open: BTreeMap::new(), epoch: Instant::now() };
     let end = catch_unwind(AssertUnwindSafe(|| engine.serve(inbox)));
     let (result, told) = match end {
         Ok(()) => (Ok(()), Error::Shutdown),
@@ -33,7 +37,7 @@ pub fn run(decoder: impl Decoder, vocab: impl Vocab, inbox: &Inbox, limits: Limi
     for events in std::mem::take(&mut engine.open).into_values() {
         tell(&events, Event::Failed(told.clone()));
     }
-    while let Ok(command) = inbox.0.try_recv() {
+    while let Ok(command) = inbox.commands.try_recv() {
         if let Command::Submit(submission) = command {
             tell(&submission.events, Event::Failed(told.clone()));
         }
@@ -44,6 +48,7 @@ pub fn run(decoder: impl Decoder, vocab: impl Vocab, inbox: &Inbox, limits: Limi
 struct Engine<D, V> {
     decoder: D,
     scheduler: Scheduler<V>,
+    hurry: Arc<AtomicBool>,
     open: BTreeMap<RequestId, UnboundedSender<Event>>,
     epoch: Instant,
 }
@@ -59,13 +64,13 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
     /// Takes all commands there are, waiting for one only when there is nothing else to do.
     fn listen(&mut self, inbox: &Inbox) -> bool {
         if self.scheduler.is_idle() {
-            let Ok(command) = inbox.0.recv() else { return false };
+            let Ok(command) = inbox.commands.recv() else { return false };
             if !self.obey(command) {
                 return false;
             }
         }
         loop {
-            match inbox.0.try_recv() {
+            match inbox.commands.try_recv() {
                 Ok(command) => {
                     if !self.obey(command) {
                         return false;
@@ -80,8 +85,12 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
 
     fn obey(&mut self, command: Command) -> bool {
         match command {
-            Command::Submit(submission) => self.submit(submission),
-            Command::Cancel(id) => self.cancel(id),
+            Command::Submit(submission) => self.submit(*submission),
+            Command::Cancel(id) => {
+                self.hurry.store(false, Ordering::Relaxed);
+                self.cancel(id);
+            }
+            Command::EndThinking(id) => self.scheduler.end_thinking(id),
             Command::Shutdown => return false,
         }
         true
@@ -89,7 +98,8 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
 
     fn submit(&mut self, Submission { id, request, arrived, events }: Submission) {
         let arrived = arrived.saturating_duration_since(self.epoch);
-        match self.scheduler.submit(id, request, arrived) {
+        let checked = self.decoder.check(&request.sampling).map_err(Error::Sampling);
+        match checked.and_then(|()| self.scheduler.submit(id, request, arrived)) {
             Ok(()) => drop(self.open.insert(id, events)),
             Err(error) => tell(&events, Event::Failed(error)),
         }
@@ -120,6 +130,7 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         let result = self.decoder.step(&step);
         let events = match result {
             Ok(outcome) => self.scheduler.commit(&outcome, Span { from, to: self.epoch.elapsed() }),
+            Err(DecodeError::Interrupted) => return self.scheduler.interrupted(),
             Err(error) => self.scheduler.fail(&Error::Decode(error)),
         };
         self.deliver(events);
@@ -157,7 +168,7 @@ mod tests {
     };
     use std::thread::{self, JoinHandle};
 
-    const CAPS: Caps = Caps { sequences: 2, context: 64, batch: 8, can_trim: true, can_copy: true };
+    const CAPS: Caps = Caps { sequences: 2, context: 64, batch: 8, can_trim: true, can_keep: true };
 
     fn start(decoder: ScriptedDecoder) -> (Submitter, JoinHandle<Result<(), Error>>) {
         let (submitter, inbox) = channel();
@@ -167,7 +178,7 @@ mod tests {
 
     fn ask(text: &str) -> Request {
         let prompt = ByteVocab.tokenize(text, Markup::Plain);
-        Request { prompt, max_tokens: None, sampling: SamplingParams::GREEDY, stop: vec![] }
+        Request::new(prompt, SamplingParams::greedy())
     }
 
     fn read(reply: &mut Reply) -> (String, Event) {

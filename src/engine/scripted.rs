@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Caps, DecodeError, Decoder, Markup, Outcome, SeqId, SeqOp, Step, Token, Vocab};
+use super::{
+    Caps, DecodeError, Decoder, Kept, Markup, Outcome, SamplingError, SamplingParams, SeqId, SeqOp, StateId,
+    Step, Token, Vocab,
+};
 
 /// Bytes as tokens 0 to 255, and 256 to end an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,15 +45,20 @@ pub struct ScriptedDecoder {
     caps: Caps,
     script: Script,
     sequences: BTreeMap<SeqId, Sequence>,
+    states: BTreeMap<StateId, (SeqId, Vec<Token>)>,
 }
 
 #[derive(Debug, Default)]
 struct Sequence {
+    /// What is in the cache.
+    tokens: Vec<Token>,
     prompt: Vec<Token>,
+    /// The answer, chosen or told.
     written: Vec<Token>,
-    /// Tokens read, those of accepted guesses included.
-    length: usize,
 }
+
+/// What each state takes, by its own account.
+const STATE_BYTES: u64 = 100;
 
 impl fmt::Debug for ScriptedDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +73,7 @@ impl ScriptedDecoder {
     /// Answers by any script.
     #[must_use]
     pub fn new(caps: Caps, script: Script) -> Self {
-        Self { caps, script, sequences: BTreeMap::new() }
+        Self { caps, script, sequences: BTreeMap::new(), states: BTreeMap::new() }
     }
 
     /// Answers every prompt with this text, byte by byte, and ends.
@@ -78,27 +86,60 @@ impl ScriptedDecoder {
         Self::new(caps, Box::new(next))
     }
 
-    /// The sequences that are open.
-    pub fn open(&self) -> impl Iterator<Item = SeqId> {
-        self.sequences.keys().copied()
+    /// The tokens in the cache of a sequence.
+    #[must_use]
+    pub fn tokens(&self, seq: SeqId) -> &[Token] {
+        self.sequences.get(&seq).map_or(&[], |sequence| &sequence.tokens)
+    }
+
+    /// The number of states that are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.states.len()
     }
 
     fn check(ok: bool, what: &'static str) -> Result<(), DecodeError> {
         if ok { Ok(()) } else { Err(DecodeError::Contract { what }) }
     }
 
-    fn apply(&mut self, op: SeqOp) -> Result<(), DecodeError> {
+    fn sequence(&mut self, seq: SeqId) -> Result<&mut Sequence, DecodeError> {
+        Self::check(seq.0 < self.caps.sequences, "there is no such sequence")?;
+        Ok(self.sequences.entry(seq).or_default())
+    }
+
+    fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
         match op {
-            SeqOp::Open { seq, .. } => {
-                Self::check(seq.0 < self.caps.sequences, "there is no such sequence")?;
-                let old = self.sequences.insert(seq, Sequence::default());
-                Self::check(old.is_none(), "the sequence is open already")
+            SeqOp::Clear { seq } => self.sequence(*seq)?.tokens.clear(),
+            SeqOp::Rewind { seq, length, state } => {
+                let length = *length as usize;
+                let kept = state.map(|state| self.states.get(&state).cloned());
+                let tokens = &mut self.sequences.entry(*seq).or_default().tokens;
+                Self::check(length > 0 && length <= tokens.len(), "the sequence is not as long as that")?;
+                match kept {
+                    None => Self::check(self.caps.can_trim, "the sequence cannot be trimmed")?,
+                    Some(kept) => {
+                        let same = kept == Some((*seq, tokens[..length].to_vec()));
+                        Self::check(same, "the state is not of this sequence at this length")?;
+                    }
+                }
+                tokens.truncate(length);
             }
-            SeqOp::Close { seq } => {
-                self.sequences.remove(&seq);
-                Ok(())
+            SeqOp::Keep { seq, state } => {
+                Self::check(self.caps.can_keep, "no states can be kept")?;
+                let tokens = self.sequence(*seq)?.tokens.clone();
+                let old = self.states.insert(*state, (*seq, tokens));
+                Self::check(old.is_none(), "there is a state of this name already")?;
+                outcome.kept.push(Kept { state: *state, bytes: STATE_BYTES });
             }
+            SeqOp::Forget { state } => drop(self.states.remove(state)),
+            SeqOp::Sample { seq, prompt, .. } => {
+                let prompt = prompt.clone();
+                let sequence = self.sequence(*seq)?;
+                (sequence.prompt, sequence.written) = (prompt, Vec::new());
+            }
+            SeqOp::Told { seq, tokens } => self.sequence(*seq)?.written.extend_from_slice(tokens),
         }
+        Ok(())
     }
 }
 
@@ -107,33 +148,38 @@ impl Decoder for ScriptedDecoder {
         self.caps
     }
 
+    fn check(&self, sampling: &SamplingParams) -> Result<(), SamplingError> {
+        match &sampling.grammar {
+            None => Ok(()),
+            Some(_) => Err(SamplingError::Grammar { reason: "a script follows no grammar".to_owned() }),
+        }
+    }
+
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
         Self::check(step.rows.len() <= self.caps.batch as usize, "the batch is too large")?;
-        for &op in &step.ops {
-            self.apply(op)?;
+        let mut outcome = Outcome::default();
+        for op in &step.ops {
+            self.apply(op, &mut outcome)?;
         }
-        let mut tokens = Vec::with_capacity(step.rows.len());
         for row in &step.rows {
-            let sequence = self
-                .sequences
-                .get_mut(&row.seq)
-                .ok_or(DecodeError::Contract { what: "the sequence is not open" })?;
-            Self::check(sequence.length == row.pos.0 as usize, "positions do not follow each other")?;
             Self::check(row.pos.0 < self.caps.context, "the position is outside the context")?;
-            sequence.length += 1;
-            if sequence.written.is_empty() {
-                sequence.prompt.push(row.token);
-            } else {
-                Self::check(sequence.written.last() == Some(&row.token), "not the token that was given out")?;
-            }
+            let unknown = DecodeError::Contract { what: "the sequence has no prompt" };
+            let sequence = self.sequences.get_mut(&row.seq).ok_or(unknown)?;
+            Self::check(sequence.tokens.len() == row.pos.0 as usize, "positions do not follow each other")?;
+            sequence.tokens.push(row.token);
+            let Sequence { tokens, prompt, written } = sequence;
+            let known = prompt.iter().chain(written.iter()).nth(row.pos.0 as usize);
+            Self::check(known == Some(&row.token), "the token is neither of the prompt nor of the answer")?;
             let mut given = Vec::new();
             if row.sample {
-                given = (self.script)(&sequence.prompt, &sequence.written);
-                sequence.length += given.len().saturating_sub(1);
-                sequence.written.extend_from_slice(&given);
+                let whole = tokens.iter().eq(prompt.iter().chain(written.iter()));
+                Self::check(whole, "a token is wanted before all is read")?;
+                given = (self.script)(prompt, written);
+                written.extend_from_slice(&given);
+                tokens.extend(given.split_last().map_or(&[][..], |(_, ahead)| ahead));
             }
-            tokens.push(given);
+            outcome.tokens.push(given);
         }
-        Ok(Outcome { tokens })
+        Ok(outcome)
     }
 }

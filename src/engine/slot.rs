@@ -1,155 +1,108 @@
-//! One request in work: how far it is read, what it has written, and the text it may give out.
+//! A place for one request at a time, and what its sequence still holds of the requests before.
 
-use std::time::Duration;
-
-use super::{
-    Detokenizer, Event, FinishReason, Pos, Request, RequestId, StopMatcher, Timings, Token, Usage, Vocab,
-};
+use super::{Caps, RequestId, SeqId, SeqOp, StateId, Token, job::Job};
 
 /// Where a slot is in a request's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotState {
     /// No request.
     Idle,
-    /// The prompt is being read.
+    /// The prompt is being read, or what was put into the model's mouth.
     Prefill {
-        /// Tokens of it read so far.
+        /// Tokens of the sequence read so far.
         done: usize,
     },
     /// The answer is being written.
     Decode,
-    /// The request is over; the sequence is still to be closed.
-    Finishing,
 }
 
 /// A place for one request; its number is the number of its sequence.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) state: SlotState,
     pub(super) job: Option<Job>,
+    /// The tokens in the decoder's cache.
+    pub(super) history: Vec<Token>,
+    /// States the sequence can go back to, by rising length.
+    pub(super) kept: Vec<KeptState>,
+    /// Whether the cache may hold anything behind the last kept state.
+    pub(super) broken: bool,
+    /// The turn of its last request.
+    pub(super) used: u64,
+}
+
+/// A state of a sequence that its decoder keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeptState {
+    pub(super) state: StateId,
+    pub(super) length: usize,
+    pub(super) bytes: u64,
+    /// The turn of the last request it was of use to.
+    pub(super) used: u64,
+}
+
+/// What of a sequence serves a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reuse {
+    pub(super) length: usize,
+    pub(super) state: Option<StateId>,
+}
+
+impl Reuse {
+    const NOTHING: Self = Self { length: 0, state: None };
 }
 
 impl Slot {
-    pub(super) const IDLE: Self = Self { state: SlotState::Idle, job: None };
-}
-
-/// A request and everything that belongs to it alone.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) id: RequestId,
-    pub(super) request: Request,
-    /// Order of admission, for first come, first served.
-    pub(super) turn: u64,
-    /// The token to read next, and its place, once the prompt is done.
-    pub(super) next: Option<(Token, Pos)>,
-    detokenizer: Detokenizer,
-    stops: StopMatcher,
-    usage: Usage,
-    clock: Clock,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    arrived: Duration,
-    started: Option<Duration>,
-    first: Option<Duration>,
-    last: Duration,
-}
-
-impl Job {
-    pub(super) fn new(id: RequestId, mut request: Request, turn: u64, arrived: Duration) -> Self {
-        let stops = StopMatcher::new(std::mem::take(&mut request.stop));
-        let usage = Usage { prompt_tokens: count(request.prompt.len()), completion_tokens: 0 };
-        let clock = Clock { arrived, started: None, first: None, last: arrived };
-        Self { id, request, turn, next: None, detokenizer: Detokenizer::default(), stops, usage, clock }
+    pub(super) fn state(&self) -> SlotState {
+        match &self.job {
+            None => SlotState::Idle,
+            Some(job) if job.is_writing() && job.tokens.len() == self.history.len() + 1 => SlotState::Decode,
+            Some(_) => SlotState::Prefill { done: self.history.len() },
+        }
     }
 
-    /// Notes that a step worked on this request.
-    pub(super) fn worked(&mut self, from: Duration, to: Duration) {
-        self.clock.started.get_or_insert(from);
-        self.clock.last = to;
+    /// The longest beginning of a prompt that need not be read again. At least one token must be read, for
+    /// there are no logits otherwise.
+    pub(super) fn reuse(&self, prompt: &[Token], caps: Caps) -> Reuse {
+        let shared = self.history.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        let shared = shared.min(prompt.len().saturating_sub(1));
+        if !self.broken && (caps.can_trim || shared == self.history.len()) {
+            return Reuse { length: shared, state: None };
+        }
+        let kept = self.kept.iter().rev().find(|kept| kept.length <= shared);
+        kept.map_or(Reuse::NOTHING, |kept| Reuse { length: kept.length, state: Some(kept.state) })
     }
 
-    /// Takes the tokens that follow position `at`; the terminal event is last if there is one.
-    pub(super) fn accept(
-        &mut self,
-        tokens: &[Token],
-        at: Pos,
-        context: u32,
-        vocab: &impl Vocab,
-        events: &mut Vec<(RequestId, Event)>,
-    ) -> bool {
-        self.clock.first.get_or_insert(self.clock.last);
-        let limit = self.request.max_tokens.unwrap_or(u32::MAX);
-        let (mut text, mut taken, mut reason) = (String::new(), Vec::new(), None);
-        for (index, &token) in tokens.iter().enumerate() {
-            if self.usage.completion_tokens >= limit {
-                reason = Some(FinishReason::Length);
-                break;
+    /// Cuts the sequence to what is reused and forgets what lies behind.
+    pub(super) fn rewind(&mut self, seq: SeqId, reuse: Reuse, ops: &mut Vec<SeqOp>) {
+        let Reuse { length, state } = reuse;
+        if length == 0 {
+            if self.broken || !self.history.is_empty() {
+                ops.push(SeqOp::Clear { seq });
             }
-            let next = at.0.saturating_add(1).saturating_add(count(index));
-            self.next = Some((token, Pos(next)));
-            self.usage.completion_tokens += 1;
-            taken.push(token);
-            reason = self.take(token, next, limit, context, vocab, &mut text);
-            if reason.is_some() {
-                break;
-            }
+        } else if self.broken || length < self.history.len() {
+            ops.push(SeqOp::Rewind { seq, length: u32::try_from(length).unwrap_or(u32::MAX), state });
         }
-        if matches!(reason, Some(FinishReason::Stop | FinishReason::Length | FinishReason::Context)) {
-            let rest = self.stops.push(&self.detokenizer.finish());
-            text += &rest.text;
-            match rest.stop {
-                Some(index) => reason = Some(FinishReason::StopString(index)),
-                None => text += &self.stops.finish(),
-            }
+        for late in self.kept.extract_if(.., |kept| kept.length > length) {
+            ops.push(SeqOp::Forget { state: late.state });
         }
-        events.push((self.id, Event::Delta { tokens: taken, text }));
-        if let Some(reason) = reason {
-            events.push((self.id, self.finished(reason)));
-        }
-        reason.is_some()
+        self.history.truncate(length);
+        self.broken = false;
     }
 
-    fn take(
-        &mut self,
-        token: Token,
-        next: u32,
-        limit: u32,
-        context: u32,
-        vocab: &impl Vocab,
-        text: &mut String,
-    ) -> Option<FinishReason> {
-        if vocab.ends_answer(token) {
-            return Some(FinishReason::Stop);
-        }
-        let mut bytes = Vec::new();
-        vocab.write(token, &mut bytes);
-        let scanned = self.stops.push(&self.detokenizer.push(&bytes));
-        *text += &scanned.text;
-        if let Some(index) = scanned.stop {
-            return Some(FinishReason::StopString(index));
-        }
-        if self.usage.completion_tokens >= limit {
-            return Some(FinishReason::Length);
-        }
-        (next >= context).then_some(FinishReason::Context)
+    /// Gives up what lies behind the last kept state.
+    pub(super) fn lose_tail(&mut self) {
+        self.history.truncate(self.kept.last().map_or(0, |kept| kept.length));
+        self.broken = true;
     }
 
-    pub(super) fn finished(&self, reason: FinishReason) -> Event {
-        let Clock { arrived, started, first, last } = self.clock;
-        let started = started.unwrap_or(last);
-        let first = first.unwrap_or(last);
-        let timings = Timings {
-            queued: started.saturating_sub(arrived),
-            prefill: first.saturating_sub(started),
-            decode: last.saturating_sub(first),
-        };
-        Event::Finished { reason, usage: self.usage, timings }
+    /// Gives up everything; returns the states nobody needs any more.
+    pub(super) fn lose(&mut self) -> impl Iterator<Item = StateId> {
+        self.history.clear();
+        self.broken = true;
+        std::mem::take(&mut self.kept).into_iter().map(|kept| kept.state)
     }
-}
 
-/// A length as a count; a context never holds more than `u32::MAX` tokens.
-fn count(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
+    pub(super) fn is_of(&self, id: RequestId) -> bool {
+        self.job.as_ref().is_some_and(|job| job.id == id)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Error;
+use super::{Error, SamplingParams};
 
 /// One entry of a model's vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,26 +20,6 @@ pub struct Pos(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// How the next token is chosen from the logits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SamplingParams {
-    /// Divides the logits; zero or less takes the likeliest token.
-    pub temperature: f32,
-    /// Keeps this many of the likeliest tokens; zero keeps all.
-    pub top_k: u32,
-    /// Keeps the likeliest tokens up to this sum of probability; one keeps all.
-    pub top_p: f32,
-    /// Drops tokens less likely than this share of the likeliest; zero keeps all.
-    pub min_p: f32,
-    /// Starts the random numbers of this request.
-    pub seed: u32,
-}
-
-impl SamplingParams {
-    /// Always the likeliest token.
-    pub const GREEDY: Self = Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, seed: 0 };
-}
-
 /// What is asked of the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -51,6 +31,30 @@ pub struct Request {
     pub sampling: SamplingParams,
     /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
+    /// Places in the prompt that a later prompt is likely to share with it, such as where a message ends.
+    pub boundaries: Vec<usize>,
+    /// What holds for the answer's first part, the thinking.
+    pub thinking: Option<Thinking>,
+}
+
+impl Request {
+    /// A prompt to continue until the model ends it.
+    #[must_use]
+    pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
+        let (stop, boundaries) = (Vec::new(), Vec::new());
+        Self { prompt, max_tokens: None, sampling, stop, boundaries, thinking: None }
+    }
+}
+
+/// The first part of an answer and how it is ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thinking {
+    /// The text that ends it.
+    pub close: String,
+    /// What is put into the model's mouth to end it: some words and the closing text.
+    pub ending: Vec<Token>,
+    /// Ends it after this many tokens; `None` leaves it to the model.
+    pub budget: Option<u32>,
 }
 
 /// What the engine says about one request: any number of deltas, then exactly one terminal event.
@@ -104,8 +108,18 @@ pub enum FinishReason {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
-    /// Tokens sampled, the one that ended the answer included.
+    /// Of these, the ones that were in the cache already and were not read again.
+    pub reused_tokens: u32,
+    /// Tokens of the answer, the one that ended it and those put into the model's mouth included.
     pub completion_tokens: u32,
+}
+
+impl Usage {
+    /// Tokens of the prompt that had to be read.
+    #[must_use]
+    pub fn read_tokens(&self) -> u32 {
+        self.prompt_tokens.saturating_sub(self.reused_tokens)
+    }
 }
 
 /// Where the time of one request went.
@@ -129,7 +143,7 @@ impl Timings {
     /// Prompt tokens read per second; `None` when the request ended before all were read.
     #[must_use]
     pub fn prompt_rate(&self, usage: &Usage) -> Option<f64> {
-        if usage.completion_tokens == 0 { None } else { rate(usage.prompt_tokens, self.prefill) }
+        if usage.completion_tokens == 0 { None } else { rate(usage.read_tokens(), self.prefill) }
     }
 
     /// Tokens written per second after the first.

@@ -1,17 +1,23 @@
 //! A context as the engine's decoder.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use llama_cpp_2::DecodeError as LlamaDecodeError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
-use super::sampler::Sampler;
+use super::sampler::{self, NoToken, Sampler};
 use super::weights::LoadFailure;
 use super::{Weights, backend, log};
-use crate::engine::{Caps, DecodeError, Decoder, Outcome, Row, SeqId, SeqOp, Step};
+use crate::engine::{
+    Caps, DecodeError, Decoder, Kept, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp, StateId,
+    Step, Token,
+};
 
 /// The size of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +66,8 @@ pub struct LlamaDecoder<'model> {
     context: LlamaContext<'model>,
     batch: LlamaBatch<'static>,
     samplers: Vec<Option<Sampler>>,
+    states: BTreeMap<StateId, SeqState>,
+    model: &'model LlamaModel,
     caps: Caps,
     vocab: i32,
 }
@@ -105,32 +113,71 @@ impl<'model> LlamaDecoder<'model> {
             context: context.min(made.n_ctx() / sequences),
             batch: made.n_batch(),
             can_trim: attention,
-            can_copy: attention,
+            can_keep: !attention,
         };
         Ok(Self {
             batch: LlamaBatch::new(caps.batch as usize, 1),
             context: made,
             samplers: (0..sequences).map(|_| None).collect(),
+            states: BTreeMap::new(),
+            model: weights.model(),
             caps,
             vocab: weights.model().n_vocab(),
         })
     }
 
     /// The logits after row `index` of the last batch, which must have asked for them.
-    pub(super) fn logits(&self, index: usize) -> &[f32] {
+    #[must_use]
+    pub fn logits(&self, index: usize) -> &[f32] {
         self.context.get_logits_ith(i32::try_from(index).unwrap_or(i32::MAX))
     }
 
-    fn apply(&mut self, op: &SeqOp) -> Result<(), DecodeError> {
-        let (SeqOp::Open { seq, .. } | SeqOp::Close { seq }) = *op;
-        let sampler = match op {
-            SeqOp::Open { sampling, .. } => Some(Sampler::new(sampling)),
-            SeqOp::Close { .. } => None,
-        };
-        *self.sampler(seq)? = sampler;
-        match self.context.clear_kv_cache_seq(Some(seq.0), None, None) {
+    fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
+        match op {
+            SeqOp::Clear { seq } => self.cut(*seq, None),
+            SeqOp::Rewind { seq, length, state } => {
+                if let Some(state) = state {
+                    let unknown = DecodeError::Contract { what: "there is no such state" };
+                    let state = self.states.get(state).ok_or(unknown)?;
+                    let refused = DecodeError::Contract { what: "the state cannot be gone back to" };
+                    self.context.state_seq_set(state, number(seq.0)).map_err(|_| refused)?;
+                }
+                self.cut(*seq, Some(*length))
+            }
+            SeqOp::Keep { seq, state } => {
+                // One that cannot be kept is one that is not there later.
+                if let Ok(kept) = self.context.state_seq_get(number(seq.0), LlamaStateSeqFlags::PARTIAL_ONLY)
+                {
+                    outcome.kept.push(Kept { state: *state, bytes: kept.byte_len() as u64 });
+                    self.states.insert(*state, kept);
+                }
+                Ok(())
+            }
+            SeqOp::Forget { state } => {
+                self.states.remove(state);
+                Ok(())
+            }
+            SeqOp::Sample { seq, sampling, prompt } => {
+                let made = Sampler::new(self.model, sampling, prompt, self.caps.context);
+                let failed = DecodeError::Contract { what: "the request was not checked" };
+                *self.sampler(*seq)? = Some(made.map_err(|_| failed)?);
+                Ok(())
+            }
+            SeqOp::Told { seq, tokens } => {
+                let model = self.model;
+                if let Some(sampler) = self.sampler(*seq)? {
+                    sampler.told(model, tokens);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets a sequence from `length` on.
+    fn cut(&mut self, seq: SeqId, length: Option<u32>) -> Result<(), DecodeError> {
+        match self.context.clear_kv_cache_seq(Some(seq.0), length, None) {
             Ok(true) => Ok(()),
-            _ => Err(DecodeError::Contract { what: "the sequence cannot be emptied" }),
+            _ => Err(DecodeError::Contract { what: "the sequence cannot be cut there" }),
         }
     }
 
@@ -164,13 +211,20 @@ impl<'model> LlamaDecoder<'model> {
         })
     }
 
-    fn pick(&mut self, index: usize, row: &Row) -> Result<Vec<crate::engine::Token>, DecodeError> {
-        let index = i32::try_from(index).unwrap_or(i32::MAX);
-        let closed = DecodeError::Contract { what: "the sequence is not open" };
+    fn pick(&mut self, index: usize, row: &Row) -> Result<Token, DecodeError> {
+        let closed = DecodeError::Contract { what: "the sequence has no way of choosing" };
         let sampler = self.samplers.get_mut(row.seq.0 as usize).and_then(Option::as_mut).ok_or(closed)?;
-        let token = sampler.pick(&self.context, index);
-        token.map(|t| vec![t]).ok_or(DecodeError::NotANumber { seq: row.seq.0, position: row.pos.0 })
+        let (seq, position) = (row.seq.0, row.pos.0);
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        sampler.pick(self.model, &self.context, index).map_err(|no| match no {
+            NoToken::NotANumber => DecodeError::NotANumber { seq, position },
+            NoToken::Forbidden => DecodeError::NoTokenAllowed { seq, position },
+        })
     }
+}
+
+fn number(seq: u32) -> i32 {
+    i32::try_from(seq).unwrap_or(i32::MAX)
 }
 
 impl Decoder for LlamaDecoder<'_> {
@@ -178,16 +232,29 @@ impl Decoder for LlamaDecoder<'_> {
         self.caps
     }
 
+    fn check(&self, sampling: &SamplingParams) -> Result<(), SamplingError> {
+        sampler::check(self.model, sampling)
+    }
+
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
+        let mut outcome = Outcome::default();
         for op in &step.ops {
-            self.apply(op)?;
+            self.apply(op, &mut outcome)?;
         }
         if step.rows.is_empty() {
-            return Ok(Outcome::default());
+            return Ok(outcome);
         }
         self.read(&step.rows)?;
-        let rows = step.rows.iter().enumerate();
-        let tokens = rows.map(|(index, row)| if row.sample { self.pick(index, row) } else { Ok(Vec::new()) });
-        Ok(Outcome { tokens: tokens.collect::<Result<_, _>>()? })
+        for (index, row) in step.rows.iter().enumerate() {
+            let picked = row.sample.then(|| self.pick(index, row)).transpose();
+            outcome.tokens.push(match picked {
+                Ok(token) => token.into_iter().collect(),
+                Err(error) => {
+                    outcome.failed.push((row.seq, error));
+                    Vec::new()
+                }
+            });
+        }
+        Ok(outcome)
     }
 }

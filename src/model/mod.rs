@@ -109,7 +109,7 @@ impl Model {
             top_k: advised.top_k.unwrap_or(40),
             top_p: advised.top_p.unwrap_or(0.95),
             min_p: advised.min_p.unwrap_or(0.05),
-            seed,
+            ..SamplingParams::neutral(seed)
         }
     }
 

@@ -24,7 +24,8 @@ fn sixty_questions_are_answered_as_right_as_by_transformers() {
     for line in std::fs::read_to_string(data("questions.jsonl")).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let question = line["body"]["messages"][0]["content"].as_str().unwrap();
-        let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], SamplingParams::GREEDY);
+        let mut request =
+            ChatRequest::new(vec![Message::new(Role::User, question)], SamplingParams::greedy());
         request.max_tokens = Some(200);
         let mut content = String::new();
         for event in session.chat(request).unwrap() {

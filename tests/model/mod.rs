@@ -5,6 +5,7 @@
 mod answers;
 mod formats;
 mod logits;
+mod reuse;
 mod tokenizer;
 
 use std::path::Path;

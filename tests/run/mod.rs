@@ -6,6 +6,7 @@ mod answers;
 mod command;
 mod loading;
 mod logits;
+mod sampling;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ fn bench_with(options: LoadOptions) -> Bench {
 }
 
 fn ask(question: &str) -> ChatRequest {
-    let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], SamplingParams::GREEDY);
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], SamplingParams::greedy());
     request.max_tokens = Some(200);
     request
 }

@@ -21,7 +21,10 @@ fn example() -> Answer {
         reasoning: "7 + 5 = 12".into(),
         content: "42".into(),
         reason: FinishReason::Stop,
-        usage: ChatUsage { total: Usage { prompt_tokens: 10, completion_tokens: 21 }, reasoning_tokens: 15 },
+        usage: ChatUsage {
+            total: Usage { prompt_tokens: 10, reused_tokens: 0, completion_tokens: 21 },
+            reasoning_tokens: 15,
+        },
         timings: Timings {
             queued: Duration::ZERO,
             prefill: Duration::from_millis(100),

@@ -1,18 +1,25 @@
-//! Decides what the next step reads: who is admitted, who decodes, how much of which prompt.
+//! Decides what the next step reads: who is admitted, what of an earlier prompt serves, who decodes, how much of
+//! which prompt.
 //!
 //! A pure value: no clock, no thread, no decoder. Time comes in as a value with each commit.
 
 #[cfg(test)]
+mod reuse_tests;
+mod states;
+#[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::slot::{Job, Slot};
+use super::job::Job;
+use super::slot::Slot;
 use super::{
     Caps, DecodeError, Error, Event, FinishReason, Outcome, Pos, Request, RequestId, Row, SeqId, SeqOp,
     SlotState, Step, Vocab,
 };
+use states::States;
 
 /// How much a scheduler takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +30,15 @@ pub struct Limits {
     pub budget: u32,
     /// Requests that may wait.
     pub queue: usize,
+    /// Bytes of states that are kept so that later prompts can go on from them.
+    pub kept: u64,
 }
 
 impl Limits {
-    /// Everything the decoder can do at once, and a queue of 256.
+    /// Everything the decoder can do at once, a queue of 256, and no kept states.
     #[must_use]
     pub fn of(caps: Caps) -> Self {
-        Self { slots: caps.sequences, budget: caps.batch, queue: 256 }
+        Self { slots: caps.sequences, budget: caps.batch, queue: 256, kept: 0 }
     }
 }
 
@@ -46,12 +55,13 @@ pub struct Span {
 #[derive(Debug)]
 pub struct Scheduler<V> {
     vocab: V,
-    context: u32,
+    caps: Caps,
     budget: usize,
     queue: usize,
     slots: Vec<Slot>,
     waiting: VecDeque<Job>,
     flight: Vec<Flight>,
+    states: States,
     turns: u64,
 }
 
@@ -60,9 +70,8 @@ pub struct Scheduler<V> {
 struct Flight {
     slot: usize,
     id: RequestId,
-    rows: usize,
-    /// The row whose tokens are wanted, and its place.
-    sampled: Option<(usize, Pos)>,
+    /// The row whose tokens are wanted.
+    sampled: Option<usize>,
 }
 
 /// What requests are told, in order.
@@ -75,12 +84,13 @@ impl<V: Vocab> Scheduler<V> {
         let budget = limits.budget.min(caps.batch).max(slots);
         Self {
             vocab,
-            context: caps.context,
+            caps,
             budget: budget as usize,
             queue: limits.queue,
-            slots: (0..slots).map(|_| Slot::IDLE).collect(),
+            slots: (0..slots).map(|_| Slot::default()).collect(),
             waiting: VecDeque::new(),
             flight: Vec::new(),
+            states: States::new(if caps.can_keep && !caps.can_trim { limits.kept } else { 0 }),
             turns: 0,
         }
     }
@@ -91,19 +101,19 @@ impl<V: Vocab> Scheduler<V> {
     ///
     /// When it cannot be done at all, or too many wait already. It then leaves no trace.
     pub fn submit(&mut self, id: RequestId, request: Request, arrived: Duration) -> Result<(), Error> {
-        let tokens = request.prompt.len();
+        let (tokens, context) = (request.prompt.len(), self.caps.context);
         if tokens == 0 {
             return Err(Error::PromptEmpty);
         }
-        if u32::try_from(tokens).map_or(true, |n| n >= self.context) {
-            return Err(Error::PromptTooLong { tokens, context: self.context });
+        if u32::try_from(tokens).map_or(true, |n| n >= context) {
+            return Err(Error::PromptTooLong { tokens, context });
         }
         let size = self.vocab.size();
         let unknown = |t: &super::Token| u32::try_from(t.0).map_or(true, |n| n >= size);
         if let Some(position) = request.prompt.iter().position(unknown) {
             return Err(Error::TokenUnknown { token: request.prompt[position].0, position, size });
         }
-        let free = self.slots.iter().filter(|s| s.state == SlotState::Idle).count();
+        let free = self.slots.iter().filter(|s| s.job.is_none()).count();
         if self.waiting.len() >= self.queue.saturating_add(free) {
             return Err(Error::QueueFull { capacity: self.queue });
         }
@@ -117,132 +127,173 @@ impl<V: Vocab> Scheduler<V> {
         if let Some(index) = self.waiting.iter().position(|job| job.id == id) {
             return self.waiting.remove(index).map(|job| job.finished(FinishReason::Cancelled));
         }
-        let slot = self.slots.iter_mut().find(|s| s.job.as_ref().is_some_and(|job| job.id == id))?;
-        slot.state = SlotState::Finishing;
+        let slot = self.slots.iter_mut().find(|s| s.is_of(id))?;
         slot.job.take().map(|job| job.finished(FinishReason::Cancelled))
     }
 
-    /// The next step; [`commit`](Self::commit) or [`fail`](Self::fail) must follow before the next call.
+    /// Ends the thinking of a request, if it is still going on.
+    pub fn end_thinking(&mut self, id: RequestId) {
+        let in_slots = self.slots.iter_mut().filter_map(|slot| slot.job.as_mut());
+        if let Some(job) = self.waiting.iter_mut().chain(in_slots).find(|job| job.id == id) {
+            job.end_thinking();
+        }
+    }
+
+    /// The next step; [`commit`](Self::commit), [`interrupted`](Self::interrupted) or [`fail`](Self::fail) must
+    /// follow before the next call.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "steps are no iteration: each needs its commit first")]
     pub fn next(&mut self) -> Step {
         let mut step = Step::default();
-        self.close(&mut step);
-        self.admit(&mut step);
         self.flight.clear();
+        self.repair(&mut step);
+        self.admit(&mut step);
+        self.states.keep(&mut self.slots, &mut step.ops);
         self.decode(&mut step);
         self.prefill(&mut step);
+        self.states.forget(&mut step.ops);
         step
     }
 
     /// Advances the slots by what the step gave.
     pub fn commit(&mut self, outcome: &Outcome, span: Span) -> Events {
+        self.states.commit(&outcome.kept, &mut self.slots);
         let mut events = Events::new();
-        for flight in std::mem::take(&mut self.flight) {
-            let slot = &mut self.slots[flight.slot];
-            let Some(job) = slot.job.as_mut().filter(|job| job.id == flight.id) else {
+        for Flight { slot: index, id, sampled } in std::mem::take(&mut self.flight) {
+            let slot = &mut self.slots[index];
+            let tokens = sampled.and_then(|row| outcome.tokens.get(row)).map_or(&[][..], Vec::as_slice);
+            // All but the last of what was guessed ahead is in the cache already.
+            slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
+            let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
                 continue; // Cancelled while the step ran.
             };
             job.worked(span.from, span.to);
-            if let SlotState::Prefill { done } = &mut slot.state {
-                *done += flight.rows;
+            if sampled.is_none() {
+                continue;
             }
-            let Some((row, at)) = flight.sampled else { continue };
-            match outcome.tokens.get(row) {
-                Some(tokens) if !tokens.is_empty() => {
-                    slot.state = SlotState::Decode;
-                    if job.accept(tokens, at, self.context, &self.vocab, &mut events) {
-                        *slot = Slot { state: SlotState::Finishing, job: None };
-                    }
-                }
-                _ => {
-                    let what = "a row that asked for tokens got none";
-                    events.push((flight.id, Event::Failed(Error::Decode(DecodeError::Contract { what }))));
-                    *slot = Slot { state: SlotState::Finishing, job: None };
-                }
+            if tokens.is_empty() {
+                let failed = outcome.failed.iter().find(|(seq, _)| seq.0 as usize == index);
+                let contract = DecodeError::Contract { what: "a row that asked for tokens got none" };
+                let error = failed.map_or(contract, |(_, error)| error.clone());
+                events.push((id, Event::Failed(Error::Decode(error))));
+                slot.job = None;
+            } else if job.accept(tokens, self.caps.context, &self.vocab, &mut events) {
+                slot.job = None;
             }
         }
         events
     }
 
-    /// Ends every request that had a part in the failed step; those that wait go on waiting.
+    /// Goes on after a step that was given up: what it read is read again, as far as no state was kept before.
+    pub fn interrupted(&mut self) {
+        self.states.abandon();
+        for flight in std::mem::take(&mut self.flight) {
+            self.slots[flight.slot].lose_tail();
+        }
+    }
+
+    /// Ends every request in work; those that wait go on waiting.
     pub fn fail(&mut self, error: &Error) -> Events {
         self.flight.clear();
+        self.states.abandon();
         let mut events = Events::new();
         for slot in &mut self.slots {
             if let Some(job) = slot.job.take() {
-                slot.state = SlotState::Finishing;
+                self.states.drop_all(slot.lose());
                 events.push((job.id, Event::Failed(error.clone())));
             }
         }
         events
     }
 
-    /// Whether there is neither a request nor a sequence to close.
+    /// Whether there is no request.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.slots.iter().all(|s| s.state == SlotState::Idle)
+        self.waiting.is_empty() && self.slots.iter().all(|s| s.job.is_none())
     }
 
     /// The state of every slot.
     pub fn states(&self) -> impl Iterator<Item = SlotState> {
-        self.slots.iter().map(|s| s.state)
+        self.slots.iter().map(Slot::state)
     }
 
-    fn close(&mut self, step: &mut Step) {
+    /// Brings sequences whose step was given up back to where they can go on.
+    fn repair(&mut self, step: &mut Step) {
         for (seq, slot) in (0u32..).zip(&mut self.slots) {
-            if slot.state == SlotState::Finishing {
-                step.ops.push(SeqOp::Close { seq: SeqId(seq) });
-                *slot = Slot::IDLE;
+            if let Some(job) = slot.job.as_ref().filter(|_| slot.broken) {
+                let reuse = slot.reuse(&job.tokens, self.caps);
+                slot.rewind(SeqId(seq), reuse, &mut step.ops);
             }
         }
     }
 
+    /// First come, first served; each takes the free slot that holds most of its prompt, else the longest unused.
     fn admit(&mut self, step: &mut Step) {
-        for (seq, slot) in (0u32..).zip(&mut self.slots) {
-            if slot.state != SlotState::Idle {
-                continue;
+        while let Some(mut job) = self.waiting.pop_front() {
+            let free = self.slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
+            let fit = |(index, slot): (usize, &Slot)| (index, slot.reuse(&job.tokens, self.caps), slot.used);
+            let best = free.map(fit).min_by_key(|&(_, reuse, used)| (Reverse(reuse.length), used));
+            let Some((index, reuse, _)) = best else {
+                self.waiting.push_front(job);
+                return;
+            };
+            let (slot, seq) = (&mut self.slots[index], SeqId(u32::try_from(index).unwrap_or(u32::MAX)));
+            slot.rewind(seq, reuse, &mut step.ops);
+            slot.used = job.turn;
+            slot.kept.iter_mut().for_each(|kept| kept.used = job.turn);
+            job.reuses(reuse.length);
+            if let Some(sampling) = job.sampling.take().map(Box::new) {
+                step.ops.push(SeqOp::Sample { seq, sampling, prompt: job.tokens.clone() });
             }
-            let Some(job) = self.waiting.pop_front() else { return };
-            step.ops.push(SeqOp::Open { seq: SeqId(seq), sampling: job.request.sampling });
-            *slot = Slot { state: SlotState::Prefill { done: 0 }, job: Some(job) };
+            slot.job = Some(job);
         }
     }
 
     /// One row for every slot that writes. There are never more slots than the budget has rows.
     fn decode(&mut self, step: &mut Step) {
-        for (index, (seq, slot)) in (0u32..).zip(&self.slots).enumerate() {
-            let (SlotState::Decode, Some(job)) = (slot.state, &slot.job) else { continue };
-            let Some((token, pos)) = job.next else { continue };
-            let sampled = Some((step.rows.len(), pos));
-            self.flight.push(Flight { slot: index, id: job.id, rows: 1, sampled });
-            step.rows.push(Row { seq: SeqId(seq), pos, token, sample: true });
+        for index in 0..self.slots.len() {
+            if self.slots[index].state() == SlotState::Decode {
+                self.read(index, 1, step);
+            }
         }
     }
 
     /// Prompts in order of arrival, as much as the budget leaves.
     fn prefill(&mut self, step: &mut Step) {
-        let mut order: Vec<(u64, usize, usize)> = Vec::new();
+        let mut order: Vec<(u64, usize)> = Vec::new();
         for (index, slot) in self.slots.iter().enumerate() {
-            if let (SlotState::Prefill { done }, Some(job)) = (slot.state, &slot.job) {
-                order.push((job.turn, index, done));
+            if let (SlotState::Prefill { .. }, Some(job)) = (slot.state(), &slot.job) {
+                order.push((job.turn, index));
             }
         }
         order.sort_unstable();
-        for (_, index, done) in order {
+        for (_, index) in order {
             let room = self.budget - step.rows.len();
-            let Some(job) = self.slots[index].job.as_ref().filter(|_| room > 0) else { return };
-            let prompt = &job.request.prompt;
-            let end = prompt.len().min(done + room);
-            let (mut sampled, seq) = (None, SeqId(u32::try_from(index).unwrap_or(u32::MAX)));
-            for (place, &token) in prompt.iter().enumerate().take(end).skip(done) {
-                let pos = Pos(u32::try_from(place).unwrap_or(u32::MAX));
-                let sample = place + 1 == prompt.len();
-                if sample {
-                    sampled = Some((step.rows.len(), pos));
-                }
-                step.rows.push(Row { seq, pos, token, sample });
+            if room == 0 {
+                return;
             }
-            self.flight.push(Flight { slot: index, id: job.id, rows: end - done, sampled });
+            self.read(index, room, step);
         }
+    }
+
+    /// Reads up to `room` tokens of a slot, but not across a place where its state is to be kept.
+    fn read(&mut self, index: usize, room: usize, step: &mut Step) {
+        let slot = &mut self.slots[index];
+        let Some(job) = &mut slot.job else { return };
+        let seq = SeqId(u32::try_from(index).unwrap_or(u32::MAX));
+        let done = slot.history.len();
+        let end = self.states.stop(job, done).min(job.tokens.len()).min(done.saturating_add(room));
+        if end <= done {
+            return;
+        }
+        if !job.told.is_empty() {
+            step.ops.push(SeqOp::Told { seq, tokens: std::mem::take(&mut job.told) });
+        }
+        for (place, &token) in job.tokens.iter().enumerate().take(end).skip(done) {
+            let pos = Pos(u32::try_from(place).unwrap_or(u32::MAX));
+            step.rows.push(Row { seq, pos, token, sample: place + 1 == job.tokens.len() });
+        }
+        slot.history.extend_from_slice(&job.tokens[done..end]);
+        let sampled = (end == job.tokens.len()).then(|| step.rows.len() - 1);
+        self.flight.push(Flight { slot: index, id: job.id, sampled });
     }
 }

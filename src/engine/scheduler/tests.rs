@@ -19,6 +19,8 @@ enum Act {
         answer: usize,
         limit: Option<u32>,
     },
+    /// Gives the next step up.
+    Interrupt,
     /// Cancels one of the requests so far; `midway` while a step is being done.
     Cancel {
         which: usize,
@@ -33,6 +35,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
             .prop_map(|(prompt, answer, limit)| Act::Submit { prompt, answer, limit }),
         1 => (0usize..40, any::<bool>()).prop_map(|(which, midway)| Act::Cancel { which, midway }),
         6 => Just(Act::Step),
+        1 => Just(Act::Interrupt),
     ];
     prop::collection::vec(act, 1..60)
 }
@@ -51,6 +54,7 @@ struct World {
     scheduler: Scheduler<ByteVocab>,
     decoder: ScriptedDecoder,
     budget: usize,
+    kept: u64,
     now: Duration,
     submitted: u64,
     asked: BTreeMap<RequestId, (usize, Option<u32>)>,
@@ -61,18 +65,18 @@ struct World {
 
 impl World {
     fn new(slots: u32, budget: u32, ahead: usize) -> Self {
-        let caps = Caps {
-            sequences: slots,
-            context: CONTEXT,
-            batch: budget.max(slots),
-            can_trim: false,
-            can_copy: false,
-        };
-        let scheduler = Scheduler::new(ByteVocab, caps, Limits { slots, budget, queue: 8 });
+        Self::with(slots, budget, ahead, 0, false)
+    }
+
+    fn with(slots: u32, budget: u32, ahead: usize, kept: u64, can_trim: bool) -> Self {
+        let batch = budget.max(slots);
+        let caps = Caps { sequences: slots, context: CONTEXT, batch, can_trim, can_keep: true };
+        let scheduler = Scheduler::new(ByteVocab, caps, Limits { slots, budget, queue: 8, kept });
         Self {
             scheduler,
             decoder: decoder(caps, ahead),
             budget: budget.max(slots) as usize,
+            kept,
             now: Duration::ZERO,
             submitted: 0,
             asked: BTreeMap::new(),
@@ -86,7 +90,8 @@ impl World {
         self.submitted += 1;
         let prompt = vec![Token(i32::try_from(answer).unwrap()); prompt];
         let length = prompt.len();
-        let request = Request { prompt, max_tokens, sampling: SamplingParams::GREEDY, stop: vec![] };
+        let boundaries = vec![0, length / 3, length / 2, length];
+        let request = Request { max_tokens, boundaries, ..Request::new(prompt, SamplingParams::greedy()) };
         match self.scheduler.submit(id, request, self.now) {
             Ok(()) => drop(self.asked.insert(id, (answer, max_tokens))),
             Err(Error::PromptTooLong { tokens, .. }) => {
@@ -114,9 +119,9 @@ impl World {
     }
 
     fn step(&mut self, midway: Option<usize>) {
+        let writing = self.scheduler.states().filter(|s| *s == SlotState::Decode).count();
         let step = self.scheduler.next();
         assert!(step.rows.len() <= self.budget, "the budget holds");
-        let writing = self.scheduler.states().filter(|s| *s == SlotState::Decode).count();
         assert!(step.rows.iter().take(writing).all(|row| row.sample), "decode rows come first");
         let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
         if let Some(which) = midway {
@@ -127,12 +132,21 @@ impl World {
         for (id, event) in self.scheduler.commit(&outcome, span) {
             self.note(id, event);
         }
+        let kept = self.decoder.kept() as u64;
+        assert!(kept * 100 <= self.kept.max(100), "{kept} states are kept");
+    }
+
+    /// The decoder did the operations and an unknown part of the rows.
+    fn interrupt(&mut self) {
+        let mut step = self.scheduler.next();
+        step.rows.clear();
+        self.decoder.step(&step).expect("the operations are in order");
+        self.scheduler.interrupted();
     }
 
     fn drain(&mut self) {
         for _ in 0..10_000 {
             if self.scheduler.is_idle() {
-                assert_eq!(self.decoder.open().count(), 0, "every sequence is closed");
                 return;
             }
             self.step(None);
@@ -154,6 +168,7 @@ impl World {
                 panic!("{id:?} failed")
             };
             assert_eq!(usage.completion_tokens as usize, tokens);
+            assert!(usage.reused_tokens < usage.prompt_tokens);
             assert!(timings.queued + timings.prefill + timings.decode <= self.now);
             match reason {
                 FinishReason::Stop => assert_eq!(text.len(), *answer),
@@ -172,8 +187,9 @@ proptest! {
     #[test]
     fn whatever_happens_every_request_ends_once_and_every_slot_comes_free(
         acts in acts(), slots in 1u32..5, budget in 1u32..20, ahead in 1usize..4,
+        kept in prop_oneof![Just(0u64), 50u64..800], can_trim in any::<bool>(),
     ) {
-        let mut world = World::new(slots, budget, ahead);
+        let mut world = World::with(slots, budget, ahead, kept, can_trim);
         let mut midway = None;
         for act in acts {
             match act {
@@ -181,6 +197,7 @@ proptest! {
                 Act::Cancel { which, midway: true } => midway = Some(which),
                 Act::Cancel { which, midway: false } => world.cancel(which),
                 Act::Step => world.step(midway.take()),
+                Act::Interrupt => world.interrupt(),
             }
         }
         world.drain();
@@ -252,16 +269,15 @@ fn a_failed_step_fails_those_in_work_and_spares_those_that_wait() {
     let error = Error::Decode(DecodeError::Backend { status: -3 });
     let events = world.scheduler.fail(&error);
     assert_eq!(events, vec![(RequestId(0), Event::Failed(error))]);
-    // Nobody knows how much of the failed step was done, so the sequence is closed before it is used again.
+    // Nobody knows how much of the failed step was done, so the sequence is cleared before it is used again.
     let step = world.scheduler.next();
-    assert!(matches!(step.ops[..], [SeqOp::Close { seq: SeqId(0) }, SeqOp::Open { seq: SeqId(0), .. }]));
+    assert!(matches!(step.ops[..], [SeqOp::Clear { seq: SeqId(0) }, SeqOp::Sample { seq: SeqId(0), .. }]));
 }
 
 #[test]
 fn impossible_requests_are_refused_by_name() {
     let mut world = World::new(1, 8, 1);
-    let request =
-        |prompt| Request { prompt, max_tokens: None, sampling: SamplingParams::GREEDY, stop: vec![] };
+    let request = |prompt| Request::new(prompt, SamplingParams::greedy());
     let mut submit = |prompt| world.scheduler.submit(RequestId(7), request(prompt), Duration::ZERO);
     assert_eq!(submit(vec![]), Err(Error::PromptEmpty));
     assert_eq!(submit(vec![Token(1); 48]), Err(Error::PromptTooLong { tokens: 48, context: 48 }));
@@ -274,18 +290,9 @@ fn impossible_requests_are_refused_by_name() {
 
 #[test]
 fn times_come_only_from_commits() {
-    let mut scheduler = Scheduler::new(
-        ByteVocab,
-        Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_copy: false },
-        Limits { slots: 1, budget: 2, queue: 1 },
-    );
-    let mut decoder = ScriptedDecoder::saying(decoder_caps(&scheduler), "ab");
-    let request = Request {
-        prompt: vec![Token(1); 3],
-        max_tokens: None,
-        sampling: SamplingParams::GREEDY,
-        stop: vec![],
-    };
+    let mut scheduler = Scheduler::new(ByteVocab, caps(), Limits::of(caps()));
+    let mut decoder = ScriptedDecoder::saying(caps(), "ab");
+    let request = Request::new(vec![Token(1); 3], SamplingParams::greedy());
     let second = Duration::from_secs;
     scheduler.submit(RequestId(0), request, second(1)).unwrap();
     let mut last = None;
@@ -300,6 +307,6 @@ fn times_come_only_from_commits() {
     assert_eq!((timings.prompt_rate(&usage), timings.decode_rate(&usage)), (Some(1.0), Some(0.4)));
 }
 
-fn decoder_caps<V: Vocab>(scheduler: &Scheduler<V>) -> Caps {
-    Caps { sequences: 1, context: scheduler.context, batch: 2, can_trim: false, can_copy: false }
+fn caps() -> Caps {
+    Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_keep: false }
 }

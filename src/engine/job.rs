@@ -1,0 +1,209 @@
+//! One request in work: its tokens, the text it may give out, what it took.
+
+use std::time::Duration;
+
+use super::{
+    Detokenizer, Event, FinishReason, Request, RequestId, StopMatcher, Thinking, Timings, Token, Usage, Vocab,
+};
+
+/// A request and everything that belongs to it alone.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: RequestId,
+    /// Order of arrival, for first come, first served.
+    pub(super) turn: u64,
+    /// The prompt, then the answer so far.
+    pub(super) tokens: Vec<Token>,
+    /// What of the request only the decoder cares about; taken when it is told.
+    pub(super) sampling: Option<super::SamplingParams>,
+    /// Lengths at which the sequence's state is worth keeping, by rising length.
+    pub(super) boundaries: Vec<usize>,
+    /// Tokens of the answer that were not chosen; taken when whoever chooses is told.
+    pub(super) told: Vec<Token>,
+    max_tokens: u32,
+    thinking: Option<Open>,
+    detokenizer: Detokenizer,
+    stops: StopMatcher,
+    usage: Usage,
+    clock: Clock,
+}
+
+/// Thinking that is not over yet.
+#[derive(Debug)]
+struct Open {
+    thinking: Thinking,
+    tokens: u32,
+    /// The end of the text so far, as long as a beginning of the closing text can be.
+    tail: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    arrived: Duration,
+    started: Option<Duration>,
+    first: Option<Duration>,
+    last: Duration,
+}
+
+/// What happens to requests, in order.
+type Events = Vec<(RequestId, Event)>;
+
+impl Job {
+    pub(super) fn new(id: RequestId, request: Request, turn: u64, arrived: Duration) -> Self {
+        let Request { prompt, max_tokens, sampling, stop, mut boundaries, thinking } = request;
+        boundaries.retain(|&at| at > 0 && at < prompt.len());
+        boundaries.sort_unstable();
+        boundaries.dedup();
+        Self {
+            id,
+            turn,
+            usage: Usage { prompt_tokens: count(prompt.len()), ..Usage::default() },
+            tokens: prompt,
+            sampling: Some(sampling),
+            boundaries,
+            told: Vec::new(),
+            max_tokens: max_tokens.unwrap_or(u32::MAX),
+            thinking: thinking.map(|thinking| Open { thinking, tokens: 0, tail: String::new() }),
+            detokenizer: Detokenizer::default(),
+            stops: StopMatcher::new(stop),
+            clock: Clock { arrived, started: None, first: None, last: arrived },
+        }
+    }
+
+    /// Whether the prompt is done.
+    pub(super) fn is_writing(&self) -> bool {
+        self.usage.completion_tokens > 0
+    }
+
+    /// Notes how much of the prompt need not be read.
+    pub(super) fn reuses(&mut self, length: usize) {
+        self.usage.reused_tokens = count(length);
+    }
+
+    /// Ends the thinking after the next token, if it is still going on.
+    pub(super) fn end_thinking(&mut self) {
+        if let Some(open) = &mut self.thinking {
+            open.thinking.budget = Some(0);
+        }
+    }
+
+    /// Notes that a step worked on this request.
+    pub(super) fn worked(&mut self, from: Duration, to: Duration) {
+        self.clock.started.get_or_insert(from);
+        self.clock.last = to;
+    }
+
+    /// Takes the tokens that follow; the terminal event is last if there is one.
+    pub(super) fn accept(
+        &mut self,
+        tokens: &[Token],
+        context: u32,
+        vocab: &impl Vocab,
+        events: &mut Events,
+    ) -> bool {
+        self.clock.first.get_or_insert(self.clock.last);
+        let begin = self.tokens.len();
+        let (mut text, mut reason) = (String::new(), None);
+        for &token in tokens {
+            reason = self.take(token, context, vocab, &mut text);
+            if reason.is_some() {
+                break;
+            }
+        }
+        if reason.is_none() {
+            reason = self.close_thinking(context, vocab, &mut text);
+        }
+        if matches!(reason, Some(FinishReason::Stop | FinishReason::Length | FinishReason::Context)) {
+            let rest = self.stops.push(&self.detokenizer.finish());
+            text += &rest.text;
+            match rest.stop {
+                Some(index) => reason = Some(FinishReason::StopString(index)),
+                None => text += &self.stops.finish(),
+            }
+        }
+        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text }));
+        if let Some(reason) = reason {
+            events.push((self.id, self.finished(reason)));
+        }
+        reason.is_some()
+    }
+
+    fn take(
+        &mut self,
+        token: Token,
+        context: u32,
+        vocab: &impl Vocab,
+        text: &mut String,
+    ) -> Option<FinishReason> {
+        if self.usage.completion_tokens >= self.max_tokens {
+            return Some(FinishReason::Length);
+        }
+        self.usage.completion_tokens += 1;
+        self.tokens.push(token);
+        if vocab.ends_answer(token) {
+            return Some(FinishReason::Stop);
+        }
+        let mut bytes = Vec::new();
+        vocab.write(token, &mut bytes);
+        let whole = self.detokenizer.push(&bytes);
+        self.watch(&whole);
+        let scanned = self.stops.push(&whole);
+        *text += &scanned.text;
+        if let Some(index) = scanned.stop {
+            return Some(FinishReason::StopString(index));
+        }
+        if self.usage.completion_tokens >= self.max_tokens {
+            return Some(FinishReason::Length);
+        }
+        (self.tokens.len() > context as usize).then_some(FinishReason::Context)
+    }
+
+    /// Looks for the text that ends the thinking.
+    fn watch(&mut self, text: &str) {
+        let Some(open) = &mut self.thinking else { return };
+        open.tokens = open.tokens.saturating_add(1);
+        open.tail += text;
+        if open.tail.contains(&open.thinking.close) {
+            self.thinking = None;
+            return;
+        }
+        let surplus = open.tail.len().saturating_sub(open.thinking.close.len());
+        let cut = (surplus..=open.tail.len()).find(|&at| open.tail.is_char_boundary(at));
+        open.tail.drain(..cut.unwrap_or(0));
+    }
+
+    /// Puts the end of the thinking into the model's mouth once its budget is spent, between characters.
+    fn close_thinking(
+        &mut self,
+        context: u32,
+        vocab: &impl Vocab,
+        text: &mut String,
+    ) -> Option<FinishReason> {
+        let over = |open: &mut Open| open.thinking.budget.is_some_and(|budget| open.tokens >= budget);
+        if !self.detokenizer.is_whole() {
+            return None;
+        }
+        let ending = self.thinking.take_if(over)?.thinking.ending;
+        let begin = self.tokens.len();
+        let reason = ending.into_iter().find_map(|token| self.take(token, context, vocab, text));
+        self.told.extend_from_slice(&self.tokens[begin..]);
+        reason
+    }
+
+    pub(super) fn finished(&self, reason: FinishReason) -> Event {
+        let Clock { arrived, started, first, last } = self.clock;
+        let started = started.unwrap_or(last);
+        let first = first.unwrap_or(last);
+        let timings = Timings {
+            queued: started.saturating_sub(arrived),
+            prefill: first.saturating_sub(started),
+            decode: last.saturating_sub(first),
+        };
+        Event::Finished { reason, usage: self.usage, timings }
+    }
+}
+
+/// A length as a count; a context never holds more than `u32::MAX` tokens.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

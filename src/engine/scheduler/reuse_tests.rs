@@ -1,0 +1,196 @@
+//! Conversations: what a later prompt finds in the cache, and thinking that is ended from outside.
+
+use std::time::Duration;
+
+use super::*;
+use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
+use crate::engine::{Decoder, Markup, SamplingParams, Thinking, Usage};
+
+const STATE: u64 = 100;
+
+struct Chat {
+    scheduler: Scheduler<ByteVocab>,
+    decoder: ScriptedDecoder,
+    next: u64,
+}
+
+impl Chat {
+    fn new(slots: u32, kept: u64, can_trim: bool) -> Self {
+        let caps = Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_keep: true };
+        let scheduler = Scheduler::new(ByteVocab, caps, Limits { kept, ..Limits::of(caps) });
+        Self { scheduler, decoder: ScriptedDecoder::saying(caps, "<hm>yes"), next: 0 }
+    }
+
+    /// Asks, with a boundary at every `|`, which is not part of the prompt.
+    fn ask(&mut self, marked: &str) -> Usage {
+        self.ask_with(marked, |_| {}).1
+    }
+
+    fn ask_with(&mut self, marked: &str, change: impl FnOnce(&mut Request)) -> (String, Usage) {
+        let parts: Vec<&str> = marked.split('|').collect();
+        let prompt = ByteVocab.tokenize(&parts.concat(), Markup::Plain);
+        let boundaries = parts.iter().scan(0, |sum, part| {
+            *sum += part.len();
+            Some(*sum)
+        });
+        let mut request =
+            Request { boundaries: boundaries.collect(), ..Request::new(prompt, SamplingParams::greedy()) };
+        change(&mut request);
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.scheduler.submit(id, request, Duration::ZERO).unwrap();
+        let mut answer = String::new();
+        for _ in 0..1000 {
+            for (_, event) in self.step() {
+                match event {
+                    Event::Delta { text, .. } => answer += &text,
+                    Event::Finished { usage, .. } => return (answer, usage),
+                    Event::Failed(error) => panic!("{error}"),
+                }
+            }
+        }
+        panic!("no end");
+    }
+
+    fn step(&mut self) -> Events {
+        let step = self.scheduler.next();
+        let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
+        self.scheduler.commit(&outcome, Span { from: Duration::ZERO, to: Duration::ZERO })
+    }
+}
+
+/// The answer is `<hm>yes`; the next prompt has it without the part in brackets.
+const FIRST: &str = "system.|user: a.|model: ";
+const SECOND: &str = "system.|user: a.model: yes.|user: b.|model: ";
+
+#[test]
+fn a_turn_that_drops_the_thinking_goes_on_from_the_last_boundary_it_shares() {
+    let mut chat = Chat::new(1, 10 * STATE, false);
+    assert_eq!(chat.ask(FIRST).reused_tokens, 0);
+    let usage = chat.ask(SECOND);
+    // "model: " is shared too, but no state was kept behind it.
+    assert_eq!(usage.reused_tokens as usize, "system.user: a.".len());
+    assert_eq!(usage.read_tokens() as usize, "model: yes.user: b.model: ".len());
+}
+
+#[test]
+fn a_prompt_that_goes_on_where_the_answer_ended_reads_nothing_again() {
+    let mut chat = Chat::new(1, 0, false);
+    chat.ask("a: ");
+    // The token that ends the answer was never read.
+    let usage = chat.ask("a: <hm>yes and b");
+    assert_eq!(usage.reused_tokens as usize, "a: <hm>yes".len());
+}
+
+#[test]
+fn without_kept_states_a_changed_middle_is_read_from_the_start_unless_the_decoder_can_trim() {
+    assert_eq!(Chat::new(1, 0, false).then(FIRST, SECOND), 0);
+    assert_eq!(Chat::new(1, 0, true).then(FIRST, SECOND) as usize, "system.user: a.model: ".len());
+}
+
+#[test]
+fn the_same_prompt_again_goes_on_from_its_last_boundary() {
+    let reused = Chat::new(1, 10 * STATE, false).then(FIRST, FIRST);
+    assert_eq!(reused as usize, "system.user: a.".len());
+    // All but the last token, without which there are no logits.
+    assert_eq!(Chat::new(1, 0, true).then(FIRST, FIRST) as usize, "system.user: a.model: ".len() - 1);
+}
+
+#[test]
+fn two_conversations_each_find_their_own_slot() {
+    let mut chat = Chat::new(2, 10 * STATE, false);
+    chat.ask("one: |a");
+    chat.ask("two: |b");
+    assert_eq!(chat.ask("one: |c").reused_tokens, 5);
+    assert_eq!(chat.ask("two: |d").reused_tokens, 5);
+    // A third one takes the slot that was unused longest.
+    assert_eq!(chat.ask("new: |e").reused_tokens, 0);
+    assert_eq!(chat.ask("two: |f").reused_tokens, 5);
+    assert_eq!(chat.ask("one: |g").reused_tokens, 0);
+}
+
+#[test]
+fn the_budget_of_kept_states_drops_the_least_recently_useful() {
+    let mut chat = Chat::new(2, 2 * STATE, false);
+    chat.ask("one: |a.|b");
+    assert_eq!(chat.decoder.kept(), 2);
+    chat.ask("two: |a");
+    assert!(chat.decoder.kept() <= 2);
+    // The shorter of the two went.
+    assert_eq!(chat.ask("one: |a.|c").reused_tokens as usize, "one: a.".len());
+    assert_eq!(
+        Chat::new(1, STATE - 1, false).then(FIRST, SECOND),
+        0,
+        "a state that is larger than the budget"
+    );
+}
+
+#[test]
+fn an_interrupted_step_is_done_again_from_the_last_kept_state() {
+    let mut chat = Chat::new(1, 10 * STATE, false);
+    chat.ask("system.|");
+    let request =
+        Request::new(ByteVocab.tokenize("system. and more", Markup::Plain), SamplingParams::greedy());
+    let (_, usage) = chat.ask_with("system.|user: a.|model: ", |r| r.boundaries = vec![7, 15]);
+    assert_eq!(usage.reused_tokens, 0);
+    chat.scheduler.submit(RequestId(99), request, Duration::ZERO).unwrap();
+    let mut step = chat.scheduler.next();
+    step.rows.truncate(3);
+    chat.decoder.step(&step).unwrap();
+    chat.scheduler.interrupted();
+    let again = chat.scheduler.next();
+    assert!(matches!(again.ops[..], [SeqOp::Rewind { length: 7, state: Some(_), .. }]), "{:?}", again.ops);
+    assert_eq!(again.rows[0].pos, Pos(7));
+    chat.decoder.step(&again).unwrap();
+}
+
+#[test]
+fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows() {
+    let thinking = |budget| Thinking {
+        close: ">".to_owned(),
+        ending: ByteVocab.tokenize("... enough>", Markup::Plain),
+        budget,
+    };
+    let mut chat = Chat::new(1, 0, false);
+    // The script counts what is in its answer already: after the ending it is over.
+    let (answer, usage) = chat.ask_with("a: ", |r| r.thinking = Some(thinking(Some(2))));
+    assert_eq!(answer, "<h... enough>");
+    assert_eq!(usage.completion_tokens as usize, answer.len() + 1);
+    let (answer, _) = chat.ask_with("b: ", |r| r.thinking = Some(thinking(Some(20))));
+    assert_eq!(answer, "<hm>yes", "it ended before its budget did");
+    let (answer, _) = chat.ask_with("c: ", |r| r.thinking = Some(thinking(None)));
+    assert_eq!(answer, "<hm>yes");
+    let (answer, _) = chat.ask_with("d: ", |r| {
+        r.thinking = Some(thinking(Some(1)));
+        r.max_tokens = Some(4);
+    });
+    assert_eq!(answer, "<...", "the limit holds for what is put into the model's mouth too");
+}
+
+#[test]
+fn thinking_can_be_ended_while_it_goes_on() {
+    let mut chat = Chat::new(1, 0, false);
+    let ending = ByteVocab.tokenize("!>", Markup::Plain);
+    let thinking = Some(Thinking { close: ">".to_owned(), ending, budget: None });
+    let prompt = ByteVocab.tokenize("a", Markup::Plain);
+    let request = Request { thinking, ..Request::new(prompt, SamplingParams::greedy()) };
+    chat.scheduler.submit(RequestId(0), request, Duration::ZERO).unwrap();
+    chat.step();
+    chat.scheduler.end_thinking(RequestId(0));
+    let text = |events: Events| match &events[0] {
+        (_, Event::Delta { text, .. }) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text(chat.step()), "h!>");
+    // The two tokens it did not choose are read together with the one before them.
+    let step = chat.scheduler.next();
+    assert_eq!(step.rows.len(), 3);
+    assert!(matches!(&step.ops[..], [SeqOp::Told { tokens, .. }] if tokens.len() == 2));
+}
+
+impl Chat {
+    fn then(mut self, first: &str, second: &str) -> u32 {
+        self.ask(first);
+        self.ask(second).reused_tokens
+    }
+}

@@ -1,0 +1,138 @@
+//! Chooses a token from logits: the likeliest, or by llama.cpp's chain, and within a grammar where there is one.
+
+mod chain;
+mod check;
+mod grammar;
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+
+use crate::engine::{SamplingError, SamplingParams, Token};
+pub(super) use check::check;
+use grammar::Guide;
+
+/// How one request chooses.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    /// `None` takes the likeliest, the first of equals.
+    chain: Option<LlamaSampler>,
+    guide: Option<Guide>,
+}
+
+/// Why no token can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoToken {
+    /// The logits are not numbers.
+    NotANumber,
+    /// The grammar forbids all.
+    Forbidden,
+}
+
+impl Sampler {
+    /// Makes a sampler that has seen `prompt`; `context` is how far back it can look at most.
+    pub(super) fn new(
+        model: &LlamaModel,
+        params: &SamplingParams,
+        prompt: &[Token],
+        context: u32,
+    ) -> Result<Self, SamplingError> {
+        let guide = params.grammar.as_ref().map(|grammar| Guide::new(model, grammar)).transpose()?;
+        let mut chain = chain::chain(model, params, context);
+        if let Some(chain) = &mut chain {
+            let seen = prompt.len().saturating_sub(context as usize);
+            accept(chain, &prompt[seen..]);
+        }
+        Ok(Self { chain, guide })
+    }
+
+    /// The token after row `index` of the last batch. llama.cpp's samplers would end the process on logits that are
+    /// not numbers.
+    pub(super) fn pick(
+        &mut self,
+        model: &LlamaModel,
+        context: &LlamaContext<'_>,
+        index: i32,
+    ) -> Result<Token, NoToken> {
+        let best = likeliest(context.get_logits_ith(index)).ok_or(NoToken::NotANumber)?;
+        let free = match &mut self.chain {
+            None => best,
+            Some(chain) => select(chain, context.token_data_array_ith(index)).unwrap_or(best),
+        };
+        let mut token = free;
+        if let Some(guide) = &mut self.guide
+            && !guide.allows(free)
+        {
+            let mut left = context.token_data_array_ith(index);
+            guide.restrict(&mut left);
+            let best = best_of(&left).ok_or(NoToken::Forbidden)?;
+            token = match &mut self.chain {
+                None => best,
+                Some(chain) => select(chain, left).unwrap_or(best),
+            };
+        }
+        self.told(model, &[token]);
+        Ok(token)
+    }
+
+    /// Takes note of tokens of the answer.
+    pub(super) fn told(&mut self, model: &LlamaModel, tokens: &[Token]) {
+        if let Some(chain) = &mut self.chain {
+            accept(chain, tokens);
+        }
+        if let Some(guide) = &mut self.guide {
+            for &token in tokens {
+                guide.accept(model, token);
+            }
+        }
+    }
+}
+
+fn accept(chain: &mut LlamaSampler, tokens: &[Token]) {
+    chain.accept_many(tokens.iter().map(|token| LlamaToken(token.0)));
+}
+
+fn select(chain: &mut LlamaSampler, mut candidates: LlamaTokenDataArray) -> Option<Token> {
+    chain.apply(&mut candidates);
+    candidates.selected_token().map(|token| Token(token.0))
+}
+
+fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
+    let finite = candidates.data.iter().filter(|data| data.logit() > f32::NEG_INFINITY);
+    finite.max_by(|a, b| a.logit().total_cmp(&b.logit())).map(|data| Token(data.id().0))
+}
+
+/// The first of the largest logits; `None` when there is none or one of them is not a number.
+fn likeliest(logits: &[f32]) -> Option<Token> {
+    let mut best = (0i32, f32::NEG_INFINITY);
+    for (token, &logit) in (0i32..).zip(logits) {
+        if logit.is_nan() {
+            return None;
+        }
+        if logit > best.1 {
+            best = (token, logit);
+        }
+    }
+    best.1.is_finite().then_some(Token(best.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_is_the_first_of_the_largest() {
+        assert_eq!(likeliest(&[0.0, 2.0, 2.0, 1.0]), Some(Token(1)));
+        assert_eq!(likeliest(&[f32::NEG_INFINITY, -3.0]), Some(Token(1)));
+    }
+
+    #[test]
+    fn logits_that_are_not_numbers_choose_nothing() {
+        assert_eq!(likeliest(&[0.0, f32::NAN]), None);
+        assert_eq!(likeliest(&[0.0, f32::INFINITY]), None);
+        assert_eq!(likeliest(&[f32::NEG_INFINITY; 3]), None);
+        assert_eq!(likeliest(&[]), None);
+    }
+}

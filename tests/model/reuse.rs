@@ -1,0 +1,70 @@
+//! Going on from a kept state is going on from where it was kept.
+
+use ggrun::engine::{Decoder as _, Markup, Pos, Row, SeqId, SeqOp, StateId, Step, Token, Vocab as _};
+use ggrun::llama::{CacheType, ContextParams, LlamaDecoder, LoadParams, Weights};
+
+use crate::support::tiny_gguf;
+
+const SEQ: SeqId = SeqId(0);
+
+fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
+    let params = ContextParams {
+        sequences: 1,
+        context: 512,
+        batch: 128,
+        ubatch: 128,
+        threads: 1,
+        cache: CacheType::F32,
+    };
+    LlamaDecoder::new(weights, &params).unwrap()
+}
+
+/// Reads tokens behind `from` others and returns the logits after the last.
+fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[Token]) -> Vec<f32> {
+    let row = |(index, &token): (usize, &Token)| Row {
+        seq: SEQ,
+        pos: Pos(u32::try_from(from + index).unwrap()),
+        token,
+        sample: false,
+    };
+    let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
+    let (last, others) = rows.split_last().unwrap();
+    let first = Step { ops, rows: others.to_vec() };
+    decoder.step(&first).unwrap();
+    let sampling = Box::new(ggrun::engine::SamplingParams::greedy());
+    let ops = vec![SeqOp::Sample { seq: SEQ, sampling, prompt: vec![] }];
+    decoder.step(&Step { ops, rows: vec![Row { sample: true, ..*last }] }).unwrap();
+    decoder.logits(0).to_vec()
+}
+
+#[test]
+fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
+    let weights =
+        Weights::load(&LoadParams { path: &tiny_gguf(), mmap: false, gpu_layers: 0 }, |_| true).unwrap();
+    let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
+    let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
+    let thought =
+        tokens("<|im_start|>assistant\n<think>\n17 + 25: 7 + 5 = 12, carry 1.</think>\n\n17 + 25 = 42");
+    let answer =
+        tokens("<|im_start|>assistant\n17 + 25 = 42<|im_end|>\n<|im_start|>user\n842 - 83 = ?<|im_end|>\n");
+
+    let mut fresh = decoder(&weights);
+    read(&mut fresh, vec![], 0, &shared);
+    let expected = read(&mut fresh, vec![], shared.len(), &answer);
+
+    let mut reused = decoder(&weights);
+    assert!(reused.caps().can_keep && !reused.caps().can_trim, "the model is hybrid");
+    read(&mut reused, vec![], 0, &shared);
+    let state = StateId(1);
+    let astray = read(&mut reused, vec![SeqOp::Keep { seq: SEQ, state }], shared.len(), &thought);
+    let length = u32::try_from(shared.len()).unwrap();
+    let back = SeqOp::Rewind { seq: SEQ, length, state: Some(state) };
+    let found = read(&mut reused, vec![back.clone()], shared.len(), &answer);
+    assert_eq!(found, expected);
+    assert_ne!(astray, expected);
+
+    // The state serves again, and a forgotten one not at all.
+    assert_eq!(read(&mut reused, vec![back.clone()], shared.len(), &answer), expected);
+    let gone = Step { ops: vec![SeqOp::Forget { state }, back], rows: vec![] };
+    assert!(reused.step(&gone).is_err());
+}

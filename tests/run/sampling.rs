@@ -1,0 +1,141 @@
+//! Ways of choosing tokens, through llama.cpp.
+
+use ggrun::engine::{
+    Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind,
+    SamplingError, SamplingParams, Token, Vocab as _, Xtc,
+};
+use ggrun::session::{ChatEvent, ChatRequest};
+
+use super::{Bench, QUESTIONS, ask, bench, collect};
+
+fn with(bench: &Bench, sampling: SamplingParams) -> (String, String, ChatEvent) {
+    collect(bench.session.chat(ChatRequest { sampling, ..ask(QUESTIONS[0].0) }).unwrap())
+}
+
+fn text_of(bench: &Bench, sampling: SamplingParams) -> String {
+    let (reasoning, content, _) = with(bench, sampling);
+    format!("{reasoning}|{content}")
+}
+
+/// By the model's own probabilities, made flat so that every step shows.
+fn flat(seed: u32) -> SamplingParams {
+    SamplingParams { temperature: 3.0, ..SamplingParams::neutral(seed) }
+}
+
+#[test]
+fn a_seed_gives_the_same_text_again_and_another_seed_another() {
+    let Some(bench) = bench(1) else { return };
+    let first = text_of(&bench, flat(1));
+    assert_eq!(text_of(&bench, flat(1)), first);
+    assert_ne!(text_of(&bench, flat(2)), first);
+}
+
+#[test]
+fn every_step_reaches_the_choice() {
+    let Some(bench) = bench(1) else { return };
+    let plain = text_of(&bench, flat(1));
+    let greedy = text_of(&bench, SamplingParams::greedy());
+    let penalties = |last| Penalties { last, repeat: 1.0, frequency: 0.0, presence: 100.0 };
+    let dry = Dry { allowed_length: 0, ..Dry::with_multiplier(100.0) };
+    let mirostat = |version| Some(Mirostat { version, tau: 0.5, eta: 0.1 });
+    for (what, sampling) in [
+        ("top-k", SamplingParams { top_k: 2, ..flat(1) }),
+        ("top-p", SamplingParams { top_p: 0.5, ..flat(1) }),
+        ("min-p", SamplingParams { min_p: 0.5, ..flat(1) }),
+        ("typical", SamplingParams { typical_p: 0.2, ..flat(1) }),
+        ("top-n-sigma", SamplingParams { top_n_sigma: 1.0, ..flat(1) }),
+        ("dynamic temperature", SamplingParams { temperature_range: 2.9, ..flat(1) }),
+        ("xtc", SamplingParams { xtc: Some(Xtc { probability: 1.0, threshold: 0.001 }), ..flat(1) }),
+        ("mirostat", SamplingParams { mirostat: mirostat(MirostatVersion::V1), ..flat(1) }),
+        ("mirostat 2", SamplingParams { mirostat: mirostat(MirostatVersion::V2), ..flat(1) }),
+    ] {
+        assert_ne!(text_of(&bench, sampling), plain, "{what}");
+    }
+    for (what, sampling) in [
+        ("penalties", SamplingParams { penalties: penalties(None), ..SamplingParams::greedy() }),
+        ("dry", SamplingParams { dry: Some(dry), ..SamplingParams::greedy() }),
+        (
+            "logit bias",
+            SamplingParams { logit_bias: vec![(digit(&bench), 100.0)], ..SamplingParams::greedy() },
+        ),
+    ] {
+        assert_ne!(text_of(&bench, sampling), greedy, "{what}");
+    }
+    let one = SamplingParams { top_k: 1, ..flat(7) };
+    assert_eq!(text_of(&bench, one.clone()), greedy, "one candidate is the likeliest");
+    let without = SamplingParams { order: vec![SamplerKind::Temperature], ..one };
+    assert_ne!(text_of(&bench, without), greedy, "a step that is not in the order does not happen");
+    let none = SamplingParams { penalties: penalties(Some(0)), ..SamplingParams::greedy() };
+    assert_eq!(text_of(&bench, none), greedy, "penalties that look back on nothing");
+}
+
+fn digit(bench: &Bench) -> Token {
+    bench.model.vocab().tokenize("7", Markup::Plain)[0]
+}
+
+#[test]
+fn an_answer_that_may_not_end_is_ended_by_its_limit() {
+    let Some(bench) = bench(1) else { return };
+    let (_, _, end) = with(&bench, SamplingParams { ignore_end: true, ..SamplingParams::greedy() });
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Length, .. }), "{end:?}");
+}
+
+fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
+    let grammar = Some(Grammar { rules, after: after.map(str::to_owned) });
+    SamplingParams { grammar, ..SamplingParams::greedy() }
+}
+
+#[test]
+fn a_grammar_after_the_thinking_leaves_the_thinking_alone_and_shapes_the_answer() {
+    let Some(bench) = bench(1) else { return };
+    let (thought, _, _) = with(&bench, SamplingParams::greedy());
+    let rules = Rules::Gbnf("root ::= \"The sum is \" [0-9]+ \".\"".to_owned());
+    let (reasoning, content, end) = with(&bench, grammar(rules, Some("</think>")));
+    assert_eq!(reasoning, thought);
+    assert!(content.starts_with("The sum is ") && content.ends_with('.'), "{content:?}");
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
+}
+
+#[test]
+fn a_schema_makes_the_answer_json() {
+    let Some(bench) = bench(1) else { return };
+    let schema = r#"{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}"#;
+    let sampling = grammar(Rules::JsonSchema(schema.to_owned()), Some("</think>"));
+    let (_, content, _) = with(&bench, sampling);
+    let value: serde_json::Value = serde_json::from_str(&content).unwrap();
+    assert!(value["sum"].is_i64(), "{content}");
+}
+
+#[test]
+fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_on() {
+    let Some(bench) = bench(1) else { return };
+    let gbnf = |text: &str| grammar(Rules::Gbnf(text.to_owned()), None);
+    for (sampling, words) in [
+        (gbnf("root ::= ("), "grammar does not parse"),
+        (gbnf("root ::= missing"), "grammar does not parse"),
+        (gbnf("root ::= root \"a\""), "grammar does not parse"),
+        (gbnf("other ::= \"a\""), "grammar does not parse"),
+        (gbnf(""), "grammar does not parse"),
+        (gbnf("root ::= \"a\"{99999999}"), "grammar does not parse"),
+        (gbnf("root ::= \"\0\""), "grammar does not parse"),
+        (gbnf(&format!("root ::= {}", "(".repeat(100_000))), "deep"),
+        (grammar(Rules::JsonSchema("{".to_owned()), None), "JSON schema"),
+        (grammar(Rules::JsonSchema("{\"type\": \"nonsense\"}".to_owned()), None), "JSON schema"),
+        (grammar(Rules::JsonSchema("{\"$ref\": \"#/nowhere\"}".to_owned()), None), "JSON schema"),
+        (SamplingParams { temperature: f32::NAN, ..flat(1) }, "temperature"),
+        (SamplingParams { top_p: 1.5, ..flat(1) }, "top-p"),
+        (SamplingParams { logit_bias: vec![(Token(-1), 1.0)], ..flat(1) }, "token -1"),
+        (SamplingParams { logit_bias: vec![(Token(0), f32::NAN)], ..flat(1) }, "logit bias"),
+        (
+            SamplingParams { dry: Some(Dry { base: 0.0, ..Dry::with_multiplier(1.0) }), ..flat(1) },
+            "base of DRY",
+        ),
+    ] {
+        let shown = sampling.grammar.clone();
+        let (_, _, end) = with(&bench, sampling);
+        let ChatEvent::Failed(Error::Sampling(error)) = end else { panic!("{shown:?}: {end:?}") };
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(!matches!(error, SamplingError::Grammar { reason } if reason.is_empty()));
+    }
+    assert_eq!(with(&bench, SamplingParams::greedy()).1, QUESTIONS[0].1);
+}
