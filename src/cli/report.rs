@@ -57,7 +57,9 @@ fn hint(error: &Error) -> Option<&'static str> {
             "the disk is full; free some space and give the same command again, it goes on where it stopped"
         }
         Error::Io { action: "lock", .. } => "wait for the other process, or write to another file with `-o`",
-        Error::Io { path, source, .. } if source.kind() == ErrorKind::NotFound && path.ends_with("config.json") => {
+        Error::Io { path, source, .. }
+            if source.kind() == ErrorKind::NotFound && path.ends_with("config.json") =>
+        {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
         Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
