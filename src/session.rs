@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::chat::{self, Delta, Message, ReasoningParser, RenderOptions, Start, Template};
+use crate::chat::{self, CLOSE, Delta, Message, OPEN, ReasoningParser, RenderOptions, Role, Start, Template};
 use crate::engine::{
-    self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Timings, Vocab,
+    self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Thinking,
+    Timings, Token, Vocab,
 };
 
 /// Everything it takes to answer; clones share the engine.
@@ -37,6 +38,10 @@ pub struct ChatRequest {
     pub tools: Vec<serde_json::Value>,
     /// More variables for the template, such as `enable_thinking`.
     pub variables: serde_json::Map<String, serde_json::Value>,
+    /// Ends the thinking after this many tokens; `None` leaves it to the model.
+    pub thinking_budget: Option<u32>,
+    /// What the model is made to think last when its budget is spent or it is told to answer.
+    pub last_thought: String,
 }
 
 impl ChatRequest {
@@ -50,9 +55,14 @@ impl ChatRequest {
             stop: Vec::new(),
             tools: Vec::new(),
             variables: serde_json::Map::new(),
+            thinking_budget: None,
+            last_thought: LAST_THOUGHT.to_owned(),
         }
     }
 }
+
+/// A nudge to answer with what is known so far.
+pub const LAST_THOUGHT: &str = "\n\nThat is enough thinking. I will answer now.";
 
 /// What comes back: any number of texts, then exactly one of the last two.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,21 +126,48 @@ impl Session {
     /// When the conversation makes no prompt, or the engine takes no requests. A prompt that is too long is
     /// the answer's terminal event.
     pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
-        let options = RenderOptions {
-            add_generation_prompt: true,
-            tools: request.tools,
-            variables: request.variables,
-            now: SystemTime::now(),
-        };
-        let prompt = self.template.render(&request.messages, &options)?;
+        let ChatRequest { messages, mut sampling, max_tokens, stop, tools, variables, .. } = request;
+        let mut options =
+            RenderOptions { add_generation_prompt: true, tools, variables, now: SystemTime::now() };
+        let mut prompt = self.template.render(&messages, &options)?;
+        let ending = format!("{}\n{CLOSE}\n\n", request.last_thought);
+        if Start::of(&prompt) == Start::Reasoning && request.thinking_budget == Some(0) {
+            prompt += &ending;
+        }
         let start = Start::of(&prompt);
+        if let Some(grammar) = &mut sampling.grammar {
+            grammar.after = (start == Start::Reasoning).then(|| CLOSE.to_owned());
+        }
         let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
+        options.add_generation_prompt = false;
+        let boundaries = self.boundaries(&messages, &options, &tokens);
+        let thinking = Thinking {
+            open: (start == Start::Content).then(|| OPEN.to_owned()),
+            close: CLOSE.to_owned(),
+            ending: self.vocab.tokenize(&ending, Markup::Parsed),
+            budget: request.thinking_budget,
+        };
         let reply = self.submitter.submit(Request {
-            max_tokens: request.max_tokens,
-            stop: request.stop,
-            ..Request::new(tokens, request.sampling)
+            max_tokens,
+            stop,
+            boundaries,
+            thinking: Some(thinking),
+            ..Request::new(tokens, sampling)
         })?;
         Ok(Chat { reply, parser: ReasoningParser::new(start), reasoning_tokens: 0, ready: Vec::new() })
+    }
+
+    /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
+    /// and before the answer. A template that does not render a conversation so far has no boundary there.
+    fn boundaries(&self, messages: &[Message], options: &RenderOptions, prompt: &[Token]) -> Vec<usize> {
+        let instructions = messages.iter().take_while(|m| m.role == Role::System).count();
+        let question = messages.iter().rposition(|m| m.role == Role::User).unwrap_or(0);
+        let shared = |count: usize| {
+            let text = self.template.render(&messages[..count], options).ok()?;
+            let tokens = self.vocab.tokenize(&text, Markup::Parsed);
+            Some(tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count())
+        };
+        [instructions, question, messages.len()].into_iter().filter_map(shared).collect()
     }
 }
 
@@ -208,7 +245,6 @@ impl Iterator for Chat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Role;
     use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
     use crate::engine::{Caps, Limits, channel, run};
     use std::thread;

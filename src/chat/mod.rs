@@ -7,5 +7,5 @@ mod strftime;
 mod template;
 
 pub use message::{FunctionCall, Message, Role, ToolCall};
-pub use reasoning::{Delta, ReasoningParser, Start};
+pub use reasoning::{CLOSE, Delta, OPEN, ReasoningParser, Start};
 pub use template::{Error, RenderOptions, Template};

@@ -5,8 +5,10 @@
 
 use std::mem;
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+/// The tag that begins the thinking.
+pub const OPEN: &str = "<think>";
+/// The tag that ends it.
+pub const CLOSE: &str = "</think>";
 
 /// More of one of the parts of an answer; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]

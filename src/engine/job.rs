@@ -33,8 +33,35 @@ pub(super) struct Job {
 struct Open {
     thinking: Thinking,
     tokens: u32,
-    /// The end of the text so far, as long as a beginning of the closing text can be.
+    /// The end of the text so far, as long as it takes to find the next tag.
     tail: String,
+}
+
+impl Open {
+    /// Takes note of a token's text; tells whether there may be more thinking.
+    fn goes_on(&mut self, text: &str) -> bool {
+        self.tail += text;
+        if let Some(open) = &self.thinking.open {
+            let begin = self.tail.trim_start();
+            if !begin.starts_with(open.as_str()) {
+                return open.starts_with(begin);
+            }
+            self.thinking.open = None;
+        }
+        self.tokens = self.tokens.saturating_add(1);
+        if self.tail.contains(&self.thinking.close) {
+            return false;
+        }
+        let surplus = self.tail.len().saturating_sub(self.thinking.close.len());
+        let cut = (surplus..=self.tail.len()).find(|&at| self.tail.is_char_boundary(at));
+        self.tail.drain(..cut.unwrap_or(0));
+        true
+    }
+
+    /// Whether its budget is spent.
+    fn is_over(&self) -> bool {
+        self.thinking.open.is_none() && self.thinking.budget.is_some_and(|budget| self.tokens >= budget)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +173,7 @@ impl Job {
         let mut bytes = Vec::new();
         vocab.write(token, &mut bytes);
         let whole = self.detokenizer.push(&bytes);
-        self.watch(&whole);
+        self.thinking.take_if(|open| !open.goes_on(&whole));
         let scanned = self.stops.push(&whole);
         *text += &scanned.text;
         if let Some(index) = scanned.stop {
@@ -158,20 +185,6 @@ impl Job {
         (self.tokens.len() > context as usize).then_some(FinishReason::Context)
     }
 
-    /// Looks for the text that ends the thinking.
-    fn watch(&mut self, text: &str) {
-        let Some(open) = &mut self.thinking else { return };
-        open.tokens = open.tokens.saturating_add(1);
-        open.tail += text;
-        if open.tail.contains(&open.thinking.close) {
-            self.thinking = None;
-            return;
-        }
-        let surplus = open.tail.len().saturating_sub(open.thinking.close.len());
-        let cut = (surplus..=open.tail.len()).find(|&at| open.tail.is_char_boundary(at));
-        open.tail.drain(..cut.unwrap_or(0));
-    }
-
     /// Puts the end of the thinking into the model's mouth once its budget is spent, between characters.
     fn close_thinking(
         &mut self,
@@ -179,11 +192,10 @@ impl Job {
         vocab: &impl Vocab,
         text: &mut String,
     ) -> Option<FinishReason> {
-        let over = |open: &mut Open| open.thinking.budget.is_some_and(|budget| open.tokens >= budget);
         if !self.detokenizer.is_whole() {
             return None;
         }
-        let ending = self.thinking.take_if(over)?.thinking.ending;
+        let ending = self.thinking.take_if(|open| open.is_over())?.thinking.ending;
         let begin = self.tokens.len();
         let reason = ending.into_iter().find_map(|token| self.take(token, context, vocab, text));
         self.told.extend_from_slice(&self.tokens[begin..]);

@@ -49,6 +49,8 @@ impl Request {
 /// The first part of an answer and how it is ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thinking {
+    /// The text the answer begins with if there is thinking; `None` when the prompt began it.
+    pub open: Option<String>,
     /// The text that ends it.
     pub close: String,
     /// What is put into the model's mouth to end it: some words and the closing text.

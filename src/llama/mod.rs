@@ -12,4 +12,4 @@ mod weights;
 
 pub use decoder::{CacheType, ContextParams, LlamaDecoder};
 pub use vocab::LlamaVocab;
-pub use weights::{LoadFailure, LoadParams, SamplingDefaults, Weights};
+pub use weights::{LoadFailure, LoadParams, Weights};

@@ -1,7 +1,6 @@
 //! A model in memory, and what its metadata says.
 
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use llama_cpp_2::model::LlamaModel;
@@ -26,19 +25,6 @@ pub struct LoadParams<'a> {
 pub struct LoadFailure {
     /// Its last warnings and errors, oldest first.
     pub log: Vec<String>,
-}
-
-/// The sampling a model's makers advise, as far as the file says.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct SamplingDefaults {
-    /// See [`SamplingParams`](crate::engine::SamplingParams).
-    pub temperature: Option<f32>,
-    /// See [`SamplingParams`](crate::engine::SamplingParams).
-    pub top_k: Option<u32>,
-    /// See [`SamplingParams`](crate::engine::SamplingParams).
-    pub top_p: Option<f32>,
-    /// See [`SamplingParams`](crate::engine::SamplingParams).
-    pub min_p: Option<f32>,
 }
 
 /// A loaded model; clones share it.
@@ -100,21 +86,6 @@ impl Weights {
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.model.meta_val_str(key).ok()
-    }
-
-    /// The sampling its makers advise.
-    #[must_use]
-    pub fn sampling_defaults(&self) -> SamplingDefaults {
-        SamplingDefaults {
-            temperature: self.number("general.sampling.temp"),
-            top_k: self.number("general.sampling.top_k"),
-            top_p: self.number("general.sampling.top_p"),
-            min_p: self.number("general.sampling.min_p"),
-        }
-    }
-
-    fn number<T: FromStr>(&self, key: &str) -> Option<T> {
-        self.metadata(key)?.trim().parse().ok()
     }
 
     /// The logits after every token of some sequences, which are read together: `[sequence][token][vocabulary]`.

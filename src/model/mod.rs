@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod options;
 mod running;
+mod sampling;
 mod threads;
 
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::{DecodeError, SamplingParams, Token};
-use crate::llama::{LlamaVocab, LoadParams, SamplingDefaults, Weights};
+use crate::llama::{LlamaVocab, LoadParams, Weights};
 
 pub use check::check;
 pub use error::LoadError;
@@ -94,23 +95,10 @@ impl Model {
         self.weights.metadata(key)
     }
 
-    /// The sampling its file advises.
-    #[must_use]
-    pub fn sampling_defaults(&self) -> SamplingDefaults {
-        self.weights.sampling_defaults()
-    }
-
     /// The sampling its file advises, the rest as llama.cpp has it.
     #[must_use]
     pub fn sampling(&self, seed: u32) -> SamplingParams {
-        let advised = self.sampling_defaults();
-        SamplingParams {
-            temperature: advised.temperature.unwrap_or(0.8),
-            top_k: advised.top_k.unwrap_or(40),
-            top_p: advised.top_p.unwrap_or(0.95),
-            min_p: advised.min_p.unwrap_or(0.05),
-            ..SamplingParams::neutral(seed)
-        }
+        sampling::advised(|key| self.metadata(key), seed)
     }
 
     /// The logits after every token of some sequences, read together: `[sequence][token][vocabulary]`.

@@ -45,6 +45,8 @@ pub struct LoadOptions {
     /// Whether the file is mapped instead of read. llama.cpp repacks weights for the CPU and keeps the
     /// mapping too, so that they are held twice; reading holds them once.
     pub mmap: bool,
+    /// Bytes of memory for states that later prompts go on from, where the model cannot do without.
+    pub kept_states: u64,
 }
 
 impl LoadOptions {
@@ -58,6 +60,7 @@ impl LoadOptions {
             ubatch: 512,
             threads: default_threads(),
             mmap: false,
+            kept_states: 1 << 30,
         }
     }
 }

@@ -48,11 +48,12 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions) -> Result<Running, 
         threads: options.threads,
         cache: CacheType::default(),
     };
+    let kept = options.kept_states;
     let (submitter, inbox) = channel();
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || serve(&weights, &params, &inbox, &ready))
+        .spawn(move || serve(&weights, &params, kept, &inbox, &ready))
         .map_err(LoadError::Thread)?;
     let caps = readiness.recv().map_err(|_| LoadError::Died)??;
     Ok(Running { submitter, caps, thread: Some(thread) })
@@ -62,6 +63,7 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions) -> Result<Running, 
 fn serve(
     weights: &Weights,
     params: &ContextParams,
+    kept: u64,
     inbox: &Inbox,
     ready: &SyncSender<Result<Caps, LoadError>>,
 ) {
@@ -78,7 +80,7 @@ fn serve(
     if ready.send(Ok(caps)).is_err() {
         return;
     }
-    if let Err(error) = engine::run(decoder, weights.vocab(), inbox, Limits::of(caps)) {
+    if let Err(error) = engine::run(decoder, weights.vocab(), inbox, Limits { kept, ..Limits::of(caps) }) {
         tracing::error!(%error, "the engine ended");
     }
 }

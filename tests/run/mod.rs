@@ -7,6 +7,7 @@ mod command;
 mod loading;
 mod logits;
 mod sampling;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;

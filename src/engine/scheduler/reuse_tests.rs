@@ -147,6 +147,7 @@ fn an_interrupted_step_is_done_again_from_the_last_kept_state() {
 #[test]
 fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows() {
     let thinking = |budget| Thinking {
+        open: None,
         close: ">".to_owned(),
         ending: ByteVocab.tokenize("... enough>", Markup::Plain),
         budget,
@@ -160,6 +161,16 @@ fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows
     assert_eq!(answer, "<hm>yes", "it ended before its budget did");
     let (answer, _) = chat.ask_with("c: ", |r| r.thinking = Some(thinking(None)));
     assert_eq!(answer, "<hm>yes");
+    let opens = |open: &str| Thinking { open: Some(open.to_owned()), ..thinking(Some(3)) };
+    let (answer, _) = chat.ask_with("e: ", |r| r.thinking = Some(opens("<hm>")));
+    assert_eq!(answer, "<hm>yes", "what opened it has the closing text in it");
+    let (answer, _) = chat.ask_with("f: ", |r| r.thinking = Some(opens("<h")));
+    assert_eq!(answer, "<hm>yes", "the two tokens that open it count as one");
+    let (answer, _) =
+        chat.ask_with("g: ", |r| r.thinking = Some(Thinking { budget: Some(1), ..opens("<h") }));
+    assert_eq!(answer, "<h... enough>");
+    let (answer, _) = chat.ask_with("h: ", |r| r.thinking = Some(opens("<think>")));
+    assert_eq!(answer, "<hm>yes", "an answer that does not open it has none");
     let (answer, _) = chat.ask_with("d: ", |r| {
         r.thinking = Some(thinking(Some(1)));
         r.max_tokens = Some(4);
@@ -171,7 +182,7 @@ fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows
 fn thinking_can_be_ended_while_it_goes_on() {
     let mut chat = Chat::new(1, 0, false);
     let ending = ByteVocab.tokenize("!>", Markup::Plain);
-    let thinking = Some(Thinking { close: ">".to_owned(), ending, budget: None });
+    let thinking = Some(Thinking { open: None, close: ">".to_owned(), ending, budget: None });
     let prompt = ByteVocab.tokenize("a", Markup::Plain);
     let request = Request { thinking, ..Request::new(prompt, SamplingParams::greedy()) };
     chat.scheduler.submit(RequestId(0), request, Duration::ZERO).unwrap();

@@ -1,0 +1,89 @@
+//! How a model's makers advise to choose tokens, as its file says under `general.sampling`.
+
+use std::str::FromStr;
+
+use crate::engine::{Mirostat, MirostatVersion, SamplerKind, SamplingParams, Xtc};
+
+/// The advice in a file's metadata, and llama.cpp's defaults where it gives none. Values that are not of their kind
+/// count as none.
+#[must_use]
+pub(super) fn advised(metadata: impl Fn(&str) -> Option<String>, seed: u32) -> SamplingParams {
+    fn number<T: FromStr>(metadata: impl Fn(&str) -> Option<String>, key: &str) -> Option<T> {
+        metadata(&format!("general.sampling.{key}"))?.trim().parse().ok()
+    }
+    let real = |key: &str| number::<f32>(&metadata, key).filter(|value| value.is_finite());
+    let count = |key: &str| number::<i64>(&metadata, key);
+    let mut params = SamplingParams::neutral(seed);
+    params.temperature = real("temp").unwrap_or(0.8);
+    params.top_k = count("top_k").map_or(40, |k| u32::try_from(k).unwrap_or(0));
+    params.top_p = real("top_p").unwrap_or(0.95);
+    params.min_p = real("min_p").unwrap_or(0.05);
+    params.penalties.repeat = real("penalty_repeat").unwrap_or(1.0);
+    if let Some(last) = count("penalty_last_n") {
+        params.penalties.last = u32::try_from(last).ok();
+    }
+    let probability = real("xtc_probability").unwrap_or(0.0);
+    if probability > 0.0 {
+        params.xtc = Some(Xtc { probability, threshold: real("xtc_threshold").unwrap_or(0.1) });
+    }
+    let version = match count("mirostat") {
+        Some(1) => Some(MirostatVersion::V1),
+        Some(2) => Some(MirostatVersion::V2),
+        _ => None,
+    };
+    params.mirostat = version.map(|version| Mirostat {
+        version,
+        tau: real("mirostat_tau").unwrap_or(5.0),
+        eta: real("mirostat_eta").unwrap_or(0.1),
+    });
+    let sequence = metadata("general.sampling.sequence");
+    let steps =
+        sequence.and_then(|names| names.split(';').map(SamplerKind::named).collect::<Option<Vec<_>>>());
+    if let Some(steps) = steps {
+        params.order = steps;
+    }
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_counts_and_the_rest_is_as_llama_cpp_has_it() {
+        let file = |key: &str| {
+            let value = match key.strip_prefix("general.sampling.")? {
+                "temp" => "0.6",
+                "top_k" => "20",
+                "min_p" => "0",
+                "penalty_last_n" => "-1",
+                "xtc_probability" => "0.5",
+                "mirostat" => "2",
+                "mirostat_tau" => "nan",
+                "sequence" => "top_k;temperature",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let params = advised(file, 3);
+        let expected = SamplingParams {
+            temperature: 0.6,
+            top_k: 20,
+            top_p: 0.95,
+            xtc: Some(Xtc { probability: 0.5, threshold: 0.1 }),
+            mirostat: Some(Mirostat { version: MirostatVersion::V2, tau: 5.0, eta: 0.1 }),
+            order: vec![SamplerKind::TopK, SamplerKind::Temperature],
+            ..SamplingParams::neutral(3)
+        };
+        assert_eq!(params.penalties.last, None);
+        assert_eq!(SamplingParams { penalties: expected.penalties, ..params }, expected);
+    }
+
+    #[test]
+    fn nonsense_is_no_advice() {
+        let params = advised(|_| Some("-7".to_owned()), 0);
+        assert_eq!((params.top_k, params.xtc, params.mirostat), (0, None, None));
+        assert_eq!(params.order, SamplerKind::DEFAULT_ORDER);
+        assert_eq!(advised(|_| Some("many".to_owned()), 0), advised(|_| None, 0));
+    }
+}

@@ -1,0 +1,76 @@
+//! Conversations of several turns, and thinking that is ended before its time.
+
+use ggrun::chat::{Message, Role};
+use ggrun::engine::FinishReason;
+use ggrun::model::LoadOptions;
+use ggrun::session::{ChatEvent, ChatRequest, ChatUsage, LAST_THOUGHT};
+
+use super::{Bench, QUESTIONS, ask, bench, bench_with, collect, options, tiny_gguf};
+
+fn usage(end: &ChatEvent) -> ChatUsage {
+    let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
+    *usage
+}
+
+/// The second turn of a conversation whose first was answered.
+fn second(bench: &Bench) -> ChatRequest {
+    let (reasoning, content, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
+    let mut answer = Message::new(Role::Assistant, content);
+    answer.reasoning_content = Some(reasoning);
+    let mut request = ask(QUESTIONS[0].0);
+    request.messages.extend([answer, Message::new(Role::User, QUESTIONS[1].0)]);
+    request
+}
+
+#[test]
+fn a_second_turn_goes_on_from_the_first_and_says_what_a_fresh_one_says() {
+    let (Some(warm), Some(cold)) = (bench(1), bench(1)) else { return };
+    let request = second(&warm);
+    let (thought, said, end) = collect(warm.session.chat(request.clone()).unwrap());
+    let reused = usage(&end).total.reused_tokens;
+    assert!(reused > 10, "{:?}", usage(&end));
+    let fresh = collect(cold.session.chat(request.clone()).unwrap());
+    assert_eq!(usage(&fresh.2).total.reused_tokens, 0);
+    assert_eq!((thought, said), (fresh.0, fresh.1));
+    // The same again: all but the tokens that begin the answer.
+    let (_, _, end) = collect(warm.session.chat(request).unwrap());
+    assert!(usage(&end).total.read_tokens() < 12, "{:?}", usage(&end));
+}
+
+#[test]
+fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
+    let bench = bench_with(LoadOptions { kept_states: 0, ..options(tiny_gguf()) });
+    let request = second(&bench);
+    let (_, _, end) = collect(bench.session.chat(request).unwrap());
+    assert_eq!(usage(&end).total.reused_tokens, 0);
+}
+
+#[test]
+fn thinking_is_cut_at_its_budget_and_an_answer_follows() {
+    let Some(bench) = bench(1) else { return };
+    let (thought, _, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
+    let budget = ChatRequest { thinking_budget: Some(5), ..ask(QUESTIONS[0].0) };
+    let (reasoning, content, end) = collect(bench.session.chat(budget).unwrap());
+    let begun = reasoning.strip_suffix(LAST_THOUGHT).expect("the nudge comes last");
+    assert!(thought.starts_with(begun) && begun.len() < thought.len(), "{begun:?} of {thought:?}");
+    assert!(!content.is_empty() && !content.contains("think>"), "{content:?}");
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
+
+    let none = ChatRequest { thinking_budget: Some(0), ..ask(QUESTIONS[0].0) };
+    let (reasoning, content, end) = collect(bench.session.chat(none).unwrap());
+    assert_eq!((reasoning.as_str(), usage(&end).reasoning_tokens), ("", 0));
+    assert!(!content.is_empty(), "{end:?}");
+}
+
+#[test]
+fn thinking_can_be_ended_from_outside() {
+    let Some(bench) = bench(1) else { return };
+    let mut chat = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
+    let canceller = chat.canceller();
+    let first = chat.next().unwrap();
+    canceller.end_thinking();
+    let (reasoning, content, _) = collect(std::iter::once(first).chain(chat));
+    // It may have been over before it was told.
+    assert!(reasoning.ends_with(LAST_THOUGHT) || content == QUESTIONS[0].1, "{reasoning:?} {content:?}");
+    assert!(!content.is_empty());
+}
