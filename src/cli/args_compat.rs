@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// What is typed there, and the option it means.
-const SPELLINGS: [(&str, &str); 19] = [
+const SPELLINGS: [(&str, &str); 20] = [
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-ngl", "--n-gpu-layers"),
@@ -23,10 +23,12 @@ const SPELLINGS: [(&str, &str); 19] = [
     ("-hff", "--hf-file"),
     ("-st", "--single-turn"),
     ("-rea", "--reasoning"),
+    ("-jf", "--json-schema-file"),
 ];
 
 /// Options whose value is free text and may look like an option.
-const TEXTS: [&str; 4] = ["-p", "--prompt", "-sys", "--system-prompt"];
+const TEXTS: [&str; 7] =
+    ["-p", "--prompt", "-sys", "--system-prompt", "-r", "--reverse-prompt", "--reasoning-budget-message"];
 
 /// Rewrites llama.cpp's single-dash spellings to double-dash ones; everything else stays as it is.
 ///

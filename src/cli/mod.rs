@@ -11,6 +11,7 @@ mod open;
 mod progress;
 mod report;
 mod run;
+mod sampling;
 mod style;
 mod text;
 mod verify;

@@ -11,12 +11,13 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use ggrun::chat::{Message, Role};
 use ggrun::engine::{FinishReason, SamplingParams, Timings};
-use ggrun::model::{ContextSize, LoadOptions, Model};
+use ggrun::model::{ContextSize, LoadOptions};
 use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 
 use super::interrupt::{Interrupt, Interrupted};
 use super::open::{self, Opened};
 use super::report::is_broken_pipe;
+use super::sampling::Sampling;
 use super::style::Style;
 use screen::Screen;
 
@@ -52,28 +53,27 @@ pub(crate) struct RunArgs {
     /// Threads that compute [default: physical cores].
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_THREADS")]
     pub(crate) threads: Option<u32>,
-    /// Temperature; 0 takes the likeliest token [default: what the file advises].
-    #[arg(long, value_name = "X", alias = "temperature", allow_negative_numbers = true)]
-    pub(crate) temp: Option<f32>,
-    /// Choose among this many of the likeliest tokens; 0 is all.
-    #[arg(long, value_name = "N", env = "LLAMA_ARG_TOP_K")]
-    pub(crate) top_k: Option<u32>,
-    /// Choose among the likeliest tokens up to this probability; 1 is all.
-    #[arg(long, value_name = "X")]
-    pub(crate) top_p: Option<f32>,
-    /// Leave out tokens less likely than this share of the likeliest; 0 is none.
-    #[arg(long, value_name = "X")]
-    pub(crate) min_p: Option<f32>,
-    /// Start of the random numbers; -1 chooses one.
-    #[arg(short, long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    pub(crate) seed: i64,
     /// What becomes of the model's thinking, on stderr.
     #[arg(long, value_enum, default_value_t = Thinking::Dim)]
     pub(crate) thinking: Thinking,
+    /// Tokens the model may think before it is made to answer; 0 is none, -1 as many as it likes.
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
+        env = "LLAMA_ARG_THINK_BUDGET", value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
+    pub(crate) reasoning_budget: i64,
+    /// What it is made to think last then.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) reasoning_budget_message: Option<String>,
+    /// A text that ends the answer and is not part of it; may be given more than once.
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, visible_alias = "stop")]
+    pub(crate) reverse_prompt: Vec<String>,
+    /// Variables for the chat template, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    pub(crate) chat_template_kwargs: Option<serde_json::Map<String, serde_json::Value>>,
     /// Print one JSON object when the answer is over.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
 }
 
 /// What becomes of the model's thinking.
@@ -162,10 +162,9 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
     let prompt = prompt(args)?;
     let interrupt = Interrupt::listen();
     let Opened { session, model, .. } = &open::open(load_options(args), &interrupt)?;
-    let sampling = sampling(args, model);
+    let sampling = args.sampling.params(model)?;
     let seed = sampling.seed;
-    let mut request = ChatRequest::new(messages(args, &prompt), sampling);
-    request.max_tokens = u32::try_from(args.predict).ok();
+    let request = request(args, &prompt, sampling);
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
     let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
     screen.finish(&prompt, &answer, seed)?;
@@ -213,22 +212,20 @@ fn load_options(args: &RunArgs) -> LoadOptions {
     options
 }
 
-fn sampling(args: &RunArgs, model: &Model) -> SamplingParams {
-    let advised = model.sampling(u32::try_from(args.seed).unwrap_or_else(|_| chance()));
-    SamplingParams {
-        temperature: args.temp.unwrap_or(advised.temperature),
-        top_k: args.top_k.unwrap_or(advised.top_k),
-        top_p: args.top_p.unwrap_or(advised.top_p),
-        min_p: args.min_p.unwrap_or(advised.min_p),
-        ..advised
+fn request(args: &RunArgs, prompt: &str, sampling: SamplingParams) -> ChatRequest {
+    let mut request = ChatRequest::new(messages(args, prompt), sampling);
+    request.max_tokens = u32::try_from(args.predict).ok();
+    request.stop.clone_from(&args.reverse_prompt);
+    request.variables = args.chat_template_kwargs.clone().unwrap_or_default();
+    request.thinking_budget = u32::try_from(args.reasoning_budget).ok();
+    if let Some(words) = &args.reasoning_budget_message {
+        request.last_thought.clone_from(words);
     }
+    request
 }
 
-/// A number nobody chose: the keys of a hash map are random for every process.
-fn chance() -> u32 {
-    use std::hash::{BuildHasher, RandomState};
-    let number = RandomState::new().hash_one(std::process::id());
-    u32::try_from(number >> 32).unwrap_or(0)
+fn object(typed: &str) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
+    serde_json::from_str(typed)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ struct Report<'a> {
 #[expect(clippy::struct_field_names, reason = "the names are those of other programs")]
 struct Usage {
     prompt_tokens: u32,
+    reused_tokens: u32,
     completion_tokens: u32,
     reasoning_tokens: u32,
     answer_tokens: u32,
@@ -56,6 +57,7 @@ pub(super) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u3
         seed,
         usage: Usage {
             prompt_tokens: read,
+            reused_tokens: usage.total.reused_tokens,
             completion_tokens: written,
             reasoning_tokens: usage.reasoning_tokens,
             answer_tokens: usage.answer_tokens(),

@@ -86,8 +86,12 @@ pub(crate) fn summary(answer: &Answer) -> String {
         return format!("prompt {} tokens · ended before the first token", usage.total.prompt_tokens);
     }
     let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1}/s"));
+    let reused = match usage.total.reused_tokens {
+        0 => String::new(),
+        tokens => format!(" (reused {tokens} of them)"),
+    };
     let prompt = format!(
-        "prompt {} tokens in {:.2} s{}",
+        "prompt {} tokens{reused} in {:.2} s{}",
         usage.total.prompt_tokens,
         timings.prefill.as_secs_f64(),
         rate(timings.prompt_rate(&usage.total))

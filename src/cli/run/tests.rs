@@ -81,7 +81,7 @@ fn json_is_one_object_and_leaves_stderr_empty() {
 #[test]
 fn negative_numbers_are_values() {
     let args = parse(&["-n", "-1", "-s", "-1", "-p", "-5 + 3 = ?"]);
-    assert_eq!((args.predict, args.seed, args.prompt.as_deref()), (-1, -1, Some("-5 + 3 = ?")));
+    assert_eq!((args.predict, args.reasoning_budget, args.prompt.as_deref()), (-1, -1, Some("-5 + 3 = ?")));
 }
 
 #[test]

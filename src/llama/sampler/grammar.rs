@@ -42,7 +42,7 @@ impl Guide {
         limits(&rules).map_err(refused)?;
         let (rules, root) = match grammar.after {
             None => (rules, "root"),
-            Some(_) => (format!("{rules}\n{START} ::= [\\n]{{0,4}} root\n"), START),
+            Some(_) => (format!("{START} ::= [\\n]{{0,4}} root\n{rules}"), START),
         };
         let (made, log) = log::capture(|| LlamaSampler::grammar(model, &rules, root));
         let sampler =
