@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod cmd;
 mod model;
 mod run;
 mod support;

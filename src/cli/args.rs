@@ -15,8 +15,8 @@ Examples:
   ggrun verify model.gguf ./Qwen3-Next-80B-int4
   ggrun run -m model.gguf -p \"What is 17 + 25?\"
 
-Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference, 4 not enough memory or disk,
-130 interrupted.")]
+Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
+4 not enough memory or disk, 130 interrupted, 143 terminated.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -1,12 +1,13 @@
 //! `ggrun convert`.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::export::{OutputFile, outputs};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
-use gguf_export::{ExportOptions, export, survey};
+use gguf_export::{ExportOptions, Progress, export, survey};
 use serde_json::json;
 
 use super::args::Convert;
@@ -19,7 +20,13 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
     let bar = Bar::new("Converting", args.common.progress);
-    let observer = |p: gguf_export::Progress<'_>| bar.observe(p);
+    let from_before = AtomicU64::new(0);
+    let observer = |p: Progress<'_>| {
+        if let Progress::Planned { resumed, .. } = p {
+            from_before.store(resumed, Ordering::Relaxed);
+        }
+        bar.observe(p);
+    };
     let convert = || -> anyhow::Result<_> {
         let checkpoint = Checkpoint::open(&args.source)?;
         let options = PlanOptions {
@@ -50,18 +57,23 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let done = convert().with_context(|| format!("cannot convert `{}`", args.source.display()));
     bar.clear();
     let (plan, files) = done?;
+    let resumed = from_before.into_inner();
     for note in &plan.notes {
         eprintln!("note: {note}");
     }
     if args.common.json {
-        super::print(&format!("{:#}\n", describe(&plan, &files, args.dry_run)))?;
+        super::print(&format!("{:#}\n", describe(&plan, &files, resumed, args.dry_run)))?;
     } else if args.dry_run {
         super::print(&listing(&plan, &files))?;
     } else {
         let size: u64 = files.iter().map(|f| f.bytes).sum();
         let seconds = started.elapsed().as_secs_f64();
         eprintln!("{}", summary(&plan));
-        eprintln!("{} in {seconds:.1} s", text::bytes(size));
+        let before = match resumed {
+            0 => String::new(),
+            n => format!(", {} of it by an interrupted run", text::bytes(n)),
+        };
+        eprintln!("{} in {seconds:.1} s{before}", text::bytes(size));
         for file in &files {
             super::print(&format!("{}\n", file.path.display()))?;
         }
@@ -117,7 +129,7 @@ fn listing(plan: &Plan, files: &[OutputFile]) -> String {
     out + &summary(plan) + "\n"
 }
 
-fn describe(plan: &Plan, files: &[OutputFile], dry_run: bool) -> serde_json::Value {
+fn describe(plan: &Plan, files: &[OutputFile], resumed: u64, dry_run: bool) -> serde_json::Value {
     let tensors: Vec<_> = plan
         .tensors
         .iter()
@@ -130,8 +142,8 @@ fn describe(plan: &Plan, files: &[OutputFile], dry_run: bool) -> serde_json::Val
         .collect();
     let files: Vec<_> = files.iter().map(|f| json!({ "path": path(&f.path), "bytes": f.bytes })).collect();
     json!({
-        "schema_version": 1, "dry_run": dry_run, "files": files, "tensors": tensors,
-        "mtp_layers": plan.mtp_layers, "notes": plan.notes,
+        "schema_version": 1, "dry_run": dry_run, "resumed_bytes": resumed, "files": files,
+        "tensors": tensors, "mtp_layers": plan.mtp_layers, "notes": plan.notes,
     })
 }
 

@@ -1,37 +1,57 @@
 //! Ctrl-C and termination ask for an orderly end: a load stops, an answer is cancelled. Asked a second time the
 //! process ends at once.
+//!
+//! Not here: SIGHUP. Its default ends the process when its terminal closes, and `nohup` must be able to prevent that.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ggrun::engine::Canceller;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
 
-/// The user stopped it; the exit code is 130.
+/// The exit code after Ctrl-C: 128 and the signal's number, as shells count. 143 after SIGTERM.
+const INTERRUPTED: u8 = 130;
+
+static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
+
+/// The user stopped it; the exit code is that of [`exit_code`].
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
+
+/// The exit code of a process that was asked to end.
+pub(crate) fn exit_code() -> ExitCode {
+    let code = INTERRUPT.get().map_or(0, |interrupt| interrupt.code.load(Ordering::Relaxed));
+    ExitCode::from(if code == 0 { INTERRUPTED } else { code })
+}
 
 /// Whether the user asked for an end, and what is to be cancelled then. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt {
     hit: Arc<AtomicBool>,
+    /// The exit code that the first signal asks for; 0 before.
+    code: Arc<AtomicU8>,
     target: Arc<Mutex<Option<Canceller>>>,
 }
 
 impl Interrupt {
     /// The process's own, listening from the first call on.
     pub(crate) fn listen() -> Self {
-        static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
-        INTERRUPT
-            .get_or_init(|| {
-                let interrupt = Self::default();
-                let heard = interrupt.clone();
-                if let Err(error) = ctrlc::set_handler(move || heard.raise()) {
-                    tracing::warn!(%error, "cannot listen for Ctrl-C");
-                }
-                interrupt
-            })
-            .clone()
+        let start = || {
+            let interrupt = Self::default();
+            let heard = interrupt.clone();
+            // SIGXFSZ would end the process; once heard, a file that the system finds too large is an error.
+            match Signals::new([SIGINT, SIGTERM, SIGXFSZ]) {
+                Ok(mut signals) => drop(std::thread::spawn(move || {
+                    signals.forever().filter(|signal| *signal != SIGXFSZ).for_each(|signal| heard.raise(signal));
+                })),
+                Err(error) => tracing::warn!(%error, "cannot listen for Ctrl-C"),
+            }
+            interrupt
+        };
+        INTERRUPT.get_or_init(start).clone()
     }
 
     /// The same as a flag, for work that looks at one.
@@ -53,11 +73,15 @@ impl Interrupt {
         *target = Some(canceller);
     }
 
-    fn raise(&self) {
+    fn raise(&self, signal: i32) {
         let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = 128 + u8::try_from(signal).unwrap_or(0);
+        if !self.is_raised() {
+            self.code.store(code, Ordering::Relaxed);
+        }
         if self.hit.swap(true, Ordering::Relaxed) {
             #[expect(clippy::exit, clippy::disallowed_methods, reason = "asked a second time: now")]
-            std::process::exit(130);
+            std::process::exit(code.into());
         }
         if let Some(canceller) = target.as_ref() {
             canceller.cancel();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use gguf_export::Error;
 
-use super::interrupt::Interrupted;
+use super::interrupt::{self, Interrupted};
 use super::style::Style;
 
 /// Prints an error with its causes and hints, and gives the exit code.
@@ -13,9 +13,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    if error.is::<Interrupted>() {
-        eprintln!("{error}");
-        return ExitCode::from(130);
+    if let Some(stopped) = stopped(error) {
+        eprintln!("{stopped}");
+        return interrupt::exit_code();
     }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
@@ -37,11 +37,18 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
 }
 
+/// What there is to say after an end that the user asked for.
+fn stopped(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|e| match e.downcast_ref() {
+        Some(Error::Interrupted { .. } | Error::Stopped) => Some(e.to_string()),
+        _ => e.is::<Interrupted>().then(|| e.to_string()),
+    })
+}
+
 fn code(error: &Error) -> u8 {
     match error {
         Error::NoSpace { .. } => 4,
         Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => 4,
-        Error::Interrupted { .. } | Error::Stopped => 130,
         _ => 1,
     }
 }

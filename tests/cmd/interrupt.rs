@@ -1,0 +1,116 @@
+//! Conversions that are stopped half-way. Nothing here depends on how fast the machine is: the command is let run
+//! in slices until its files show that it is in the middle, and gets the signal while it stands still.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use testkit::Model;
+
+use super::Sandbox;
+use super::sandbox::Ran;
+
+const CONVERT: [&str; 8] = ["convert", "source", "-o", "out.gguf", "--outtype", "f32", "-t", "1"];
+const UNFINISHED: [&str; 2] = ["out.gguf.part", "out.gguf.part.journal"];
+
+/// A checkpoint that becomes 65 MiB in F32: as many tiles, one after the other.
+fn large() -> Sandbox {
+    Sandbox::with(&Model { vocab: 1 << 16, ..Model::tiny() })
+}
+
+/// The GGUF of an uninterrupted conversion.
+fn expected(sandbox: &Sandbox) -> Vec<u8> {
+    sandbox.run(&CONVERT).said(0, "out.gguf\n");
+    let bytes = sandbox.read("out.gguf");
+    std::fs::remove_file(sandbox.path("out.gguf")).unwrap();
+    bytes
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// How many MiB of the unfinished file hold anything.
+fn written(sandbox: &Sandbox) -> usize {
+    const MIB: usize = 1 << 20;
+    let bytes = std::fs::read(sandbox.path(UNFINISHED[0])).unwrap_or_default();
+    bytes.chunks(MIB).filter(|chunk| **chunk != [0; MIB][..chunk.len()]).count()
+}
+
+/// Starts a conversion, halts it when some more was written, and sends the signal before it goes on.
+fn halted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: &str) -> Ran {
+    let before = written(sandbox);
+    for _ in 0..20 {
+        let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() {
+            send(&child, "STOP");
+            let middle = sandbox.files() == UNFINISHED && written(sandbox) > before + 2;
+            if middle {
+                send(&child, signal);
+            }
+            send(&child, "CONT");
+            if middle {
+                break;
+            }
+        }
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        if ran.code != Some(0) {
+            return ran;
+        }
+        // It was through before it could be halted.
+        std::fs::remove_file(sandbox.path("out.gguf")).unwrap();
+    }
+    panic!("the conversion could not be halted in its middle")
+}
+
+fn tiles(journal: &Path) -> usize {
+    std::fs::read_to_string(journal).unwrap().lines().skip(1).map(|line| line.split(' ').count()).sum()
+}
+
+#[test]
+fn an_interrupted_conversion_goes_on_where_it_stopped() {
+    let sandbox = large();
+    let right = expected(&sandbox);
+    let mut finished = 0;
+    for (signal, code) in [("INT", Some(130)), ("TERM", Some(143)), ("KILL", None)] {
+        let ran = halted(&sandbox, || sandbox.command(&CONVERT), signal);
+        assert_eq!((ran.code, &*ran.out), (code, ""), "{signal}: {ran:?}");
+        assert_eq!(sandbox.files(), UNFINISHED, "{signal}");
+        let now = tiles(&sandbox.path(UNFINISHED[1]));
+        if code.is_some() {
+            let says = "interrupted; `out.gguf.part` holds what was written, the same command goes on from there\n";
+            assert_eq!(ran.err, says, "{signal}");
+            assert!(now > finished, "{signal}: {now} tiles, {finished} before");
+        } else {
+            assert_eq!(now, finished, "what was written down stays written down");
+        }
+        finished = now;
+    }
+    let json = sandbox.run(&[&CONVERT[..], &["--json"]].concat()).json();
+    let resumed = json["resumed_bytes"].as_u64().unwrap();
+    assert!(resumed > 0 && resumed < json["files"][0]["bytes"].as_u64().unwrap(), "{resumed}");
+    assert_eq!(sandbox.files(), ["out.gguf"]);
+    assert!(sandbox.read("out.gguf") == right, "other bytes than those of an uninterrupted conversion");
+}
+
+#[test]
+fn without_resume_all_is_converted_again() {
+    let sandbox = large();
+    let right = expected(&sandbox);
+    assert_eq!(halted(&sandbox, || sandbox.command(&CONVERT), "INT").code, Some(130));
+    let json = sandbox.run(&[&CONVERT[..], &["--no-resume", "--json"]].concat()).json();
+    assert_eq!(json["resumed_bytes"], 0);
+    assert!(sandbox.read("out.gguf") == right);
+}
+
+#[test]
+fn a_conversion_under_nohup_outlives_its_terminal() {
+    let sandbox = large();
+    let script = format!("trap '' HUP; exec \"$0\" {}; ", CONVERT.join(" "));
+    let mut child = sandbox.shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while sandbox.files().is_empty() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    send(&child, "HUP");
+    Ran::from(child.wait_with_output().unwrap()).said(0, "out.gguf\n");
+}

@@ -1,0 +1,8 @@
+//! The commands as processes: streams, exit codes, files. `run` has its own in `tests/run/command.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod interrupt;
+mod sandbox;
+
+use sandbox::Sandbox;
