@@ -77,7 +77,10 @@ impl Part {
             _ if rest.starts_with("ffn_gate_inp") => Self::Router,
             _ if rest.contains("_exps") => Self::Experts,
             _ if rest.contains("_shexp") => Self::SharedExpert,
-            _ if rest.starts_with("ssm_") || rest.starts_with("attn_qkv") || rest.starts_with("attn_gate") => {
+            _ if rest.starts_with("ssm_")
+                || rest.starts_with("attn_qkv")
+                || rest.starts_with("attn_gate") =>
+            {
                 Self::DeltaNet
             }
             _ if rest.starts_with("attn_") => Self::Attention,
@@ -139,7 +142,12 @@ fn checkpoint(dir: &Path) -> Result<Description> {
     let tensors = plan
         .tensors
         .iter()
-        .map(|t| Tensor { name: t.name.clone(), ty: t.source.clone(), dims: t.dims.clone(), bytes: t.bytes() })
+        .map(|t| Tensor {
+            name: t.name.clone(),
+            ty: t.source.clone(),
+            dims: t.dims.clone(),
+            bytes: t.bytes(),
+        })
         .collect();
     let files = checkpoint.stamps().map(|(path, bytes, _)| (path.to_owned(), bytes)).collect();
     let metadata = gguf_export::arch::metadata(&plan.hparams, plan.mtp_layers);

@@ -176,7 +176,9 @@ impl Error {
     #[must_use]
     pub fn location(&self) -> Option<&TensorRef> {
         match self {
-            Self::Tensor { at, .. } | Self::SurplusTensor { at } | Self::NotRepresentable { at, .. } => Some(at),
+            Self::Tensor { at, .. } | Self::SurplusTensor { at } | Self::NotRepresentable { at, .. } => {
+                Some(at)
+            }
             _ => None,
         }
     }

@@ -50,17 +50,24 @@ mod tests {
     #[test]
     fn every_index_is_worked_on_once() {
         let seen: Vec<AtomicUsize> = (0..100).map(|_| AtomicUsize::new(0)).collect();
-        let done = each(100, 7, &AtomicBool::new(false), || (), |i, ()| {
-            seen[i].fetch_add(1, Ordering::Relaxed);
-            Ok::<(), ()>(())
-        });
+        let done = each(
+            100,
+            7,
+            &AtomicBool::new(false),
+            || (),
+            |i, ()| {
+                seen[i].fetch_add(1, Ordering::Relaxed);
+                Ok::<(), ()>(())
+            },
+        );
         assert_eq!(done, Ok(()));
         assert!(seen.iter().all(|n| n.load(Ordering::Relaxed) == 1));
     }
 
     #[test]
     fn an_error_ends_the_work() {
-        let done = each(1 << 40, 2, &AtomicBool::new(false), || (), |i, ()| if i < 5 { Ok(()) } else { Err(i) });
+        let done =
+            each(1 << 40, 2, &AtomicBool::new(false), || (), |i, ()| if i < 5 { Ok(()) } else { Err(i) });
         assert!(done.unwrap_err() >= 5);
     }
 }

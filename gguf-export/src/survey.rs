@@ -86,7 +86,13 @@ fn settle(
     }
 }
 
-fn try_all(checkpoint: &Checkpoint, plan: &Plan, index: usize, threads: usize, stop: &AtomicBool) -> Result<()> {
+fn try_all(
+    checkpoint: &Checkpoint,
+    plan: &Plan,
+    index: usize,
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<()> {
     let tensor = &plan.tensors[index];
     let tiles = tiles(tensor);
     let state = || (Scratch::default(), Vec::new());

@@ -17,10 +17,13 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 /// Keys that only ours has, and why.
-const KEYS: &[(&str, &str)] =
-    &[("ggrun.tokenizer.normalizer", "llama.cpp does not compose characters; our own reader does, told by this key")];
+const KEYS: &[(&str, &str)] = &[(
+    "ggrun.tokenizer.normalizer",
+    "llama.cpp does not compose characters; our own reader does, told by this key",
+)];
 /// Tensors whose values differ, by the end of their name, and why.
-const VALUES: &[(&str, &str)] = &[(".ssm_a", "exp is not correctly rounded in torch; ours is, they differ in the last bit")];
+const VALUES: &[(&str, &str)] =
+    &[(".ssm_a", "exp is not correctly rounded in torch; ours is, they differ in the last bit")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -43,7 +46,8 @@ fn json(value: &Value) -> (String, Json) {
 
 fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
     let golden: Json =
-        serde_json::from_str(&std::fs::read_to_string(root().join("tests/golden").join(golden)).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(root().join("tests/golden").join(golden)).unwrap())
+            .unwrap();
     let golden = &golden[key];
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.gguf");
@@ -84,7 +88,12 @@ fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
         names.retain(|n| *n != name);
         let dims: Vec<u64> = t["ne"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         if info.dims != dims || info.ty.name() != t["type"].as_str().unwrap() {
-            differences.push(format!("{name}: theirs {dims:?} {}, ours {:?} {}", t["type"], info.dims, info.ty.name()));
+            differences.push(format!(
+                "{name}: theirs {dims:?} {}, ours {:?} {}",
+                t["type"],
+                info.dims,
+                info.ty.name()
+            ));
         }
         let mut bytes = vec![0; info.bytes().try_into().unwrap()];
         source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();

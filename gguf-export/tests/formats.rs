@@ -14,7 +14,8 @@ use gguf_export::plan::{Content, Fidelity, Form};
 use gguf_export::verify::{VerifyOptions, verify};
 use gguf_export::{ExportOptions, Plan, PlanOptions, export, survey};
 use testkit::{
-    Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Model, Mtp, NvFp4, ScaleDtype, StoredZero,
+    Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Model, Mtp, NvFp4, ScaleDtype,
+    StoredZero,
 };
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -65,7 +66,8 @@ fn hold(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &
             let fused = main.strip_suffix("gate_up_proj").or_else(|| main.strip_suffix("down_proj"));
             let (weight, first) = if let Some(experts) = fused.filter(|p| p.ends_with("experts.")) {
                 // One piece an expert; the GGUF's name tells which projection.
-                let projection = ["gate", "up", "down"].iter().find(|p| tensor.name.contains(&format!("ffn_{p}_")));
+                let projection =
+                    ["gate", "up", "down"].iter().find(|p| tensor.name.contains(&format!("ffn_{p}_")));
                 let module = format!("{experts}{index}.{}_proj.weight", projection.unwrap());
                 (&written.weights[&module], 0)
             } else {
@@ -81,7 +83,10 @@ fn hold(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &
                     let same = match factors.get(index).or(factors.first()) {
                         None => e.to_bits() == f.to_bits() || e == 0.0 && f == 0.0,
                         // The factor is a rounded reciprocal; the codes themselves are held by `verify`.
-                        Some(factor) => (f64::from(f) * f64::from(*factor) - f64::from(e)).abs() <= f64::from(e.abs()) * 2e-7,
+                        Some(factor) => {
+                            (f64::from(f) * f64::from(*factor) - f64::from(e)).abs()
+                                <= f64::from(e.abs()) * 2e-7
+                        }
                     };
                     assert!(same, "{name}: {} row {r} column {column}: {e} became {f}", tensor.name);
                 }
@@ -132,7 +137,12 @@ fn symmetric_integers_take_the_smallest_type() {
 #[test]
 fn asymmetric_integers_keep_every_zero_point() {
     for bits in 2..=8 {
-        for zero in [StoredZero::Direct, StoredZero::MinusOne, StoredZero::MinusOneBorrow, StoredZero::MinusOneClamped] {
+        for zero in [
+            StoredZero::Direct,
+            StoredZero::MinusOne,
+            StoredZero::MinusOneBorrow,
+            StoredZero::MinusOneClamped,
+        ] {
             // Five to seven bits wrap each code alone, the others are summed or clamped.
             let plain = matches!(zero, StoredZero::Direct | StoredZero::MinusOne);
             if (!plain && (5..=7).contains(&bits)) || (bits == 3 && zero == StoredZero::MinusOne) {
@@ -154,7 +164,8 @@ fn asymmetric_integers_keep_every_zero_point() {
 
 #[test]
 fn wide_groups_take_superblocks() {
-    let wide = |encoding| Model { hidden: 256, expert_dim: 256, shared_expert_dim: 256, ..Model::uniform(encoding) };
+    let wide =
+        |encoding| Model { hidden: 256, expert_dim: 256, shared_expert_dim: 256, ..Model::uniform(encoding) };
     for (bits, sym, expected) in [
         (2, true, GgmlType::Q2_0),
         (2, false, GgmlType::Q2_K),
@@ -276,11 +287,22 @@ fn mixed_recipes_old_configs_shards_and_fused_experts() {
     let plan = round_trip("partial mtp", &partial, &PlanOptions::default());
     assert_eq!((plan.mtp_layers, plan.notes.len()), (0, 1));
     let tied = Model { tied: true, ..Model::tiny() };
-    assert!(round_trip("tied", &tied, &PlanOptions::default()).tensors.iter().all(|t| t.name != "output.weight"));
-    let odd = Model { overrides: vec![("model.layers.0.mlp.experts.2.up_proj".to_owned(), int8)], ..Model::uniform(int4) };
-    assert_eq!(types(&round_trip("one expert wider", &odd, &PlanOptions::default()), "ffn_up_exps").0, GgmlType::Q8_0);
+    assert!(
+        round_trip("tied", &tied, &PlanOptions::default()).tensors.iter().all(|t| t.name != "output.weight")
+    );
+    let odd = Model {
+        overrides: vec![("model.layers.0.mlp.experts.2.up_proj".to_owned(), int8)],
+        ..Model::uniform(int4)
+    };
+    assert_eq!(
+        types(&round_trip("one expert wider", &odd, &PlanOptions::default()), "ffn_up_exps").0,
+        GgmlType::Q8_0
+    );
     let fc = Model { mtp: Mtp::QuantisedFc, ..Model::uniform(int4) };
-    assert_eq!(types(&round_trip("mtp.fc quantised", &fc, &PlanOptions::default()), "eh_proj").0, GgmlType::Q4_0);
+    assert_eq!(
+        types(&round_trip("mtp.fc quantised", &fc, &PlanOptions::default()), "eh_proj").0,
+        GgmlType::Q4_0
+    );
 }
 
 #[test]

@@ -43,7 +43,9 @@ fn every_weight_of_every_format_has_its_golden_value() {
             let columns = *shape.last().unwrap();
             let rows: u64 = shape[..shape.len() - 1].iter().product();
             let module = weight.strip_suffix(".weight").unwrap_or(weight);
-            let found = resolve(&checkpoint, &config, module, rows, columns).unwrap().unwrap_or_else(|| panic!("{name}: {weight}"));
+            let found = resolve(&checkpoint, &config, module, rows, columns)
+                .unwrap()
+                .unwrap_or_else(|| panic!("{name}: {weight}"));
             let values = reference::decode(&checkpoint, &found, 0..rows).unwrap().values;
             let mut hash = Sha256::new();
             for value in values {

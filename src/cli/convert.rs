@@ -10,8 +10,8 @@ use gguf_export::{ExportOptions, export, survey};
 use serde_json::json;
 
 use super::args::Convert;
-use super::progress::Bar;
 use super::interrupt::Interrupt;
+use super::progress::Bar;
 use super::{Outcome, text};
 
 pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {

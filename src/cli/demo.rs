@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use gguf_export::checkpoint::Checkpoint;
-use gguf_export::verify::{VerifyOptions, verify};
-use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use ggrun::chat::{Message, Role};
 use ggrun::model::LoadOptions;
 use ggrun::session::ChatRequest;
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::verify::{VerifyOptions, verify};
+use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::json;
 
 use super::args::{Demo, cores};
@@ -102,7 +102,8 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
 
 /// The bundled checkpoint: in the source tree, or in the current folder.
 fn bundled() -> anyhow::Result<PathBuf> {
-    let places = [Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(".")].map(|p| p.join("tests/data/tiny-thinker"));
+    let places =
+        [Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(".")].map(|p| p.join("tests/data/tiny-thinker"));
     places.into_iter().find(|p| p.join("config.json").exists()).context(
         "the bundled checkpoint is not there; run this in a clone of ggrun, or name one with --checkpoint",
     )

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use gguf_export::gguf::{Array, Value};
 use ggrun::inspect::{Description, Kind, Part, inspect};
+use gguf_export::gguf::{Array, Value};
 use serde_json::json;
 
 use super::args::Inspect;
@@ -66,7 +66,8 @@ fn brief(value: &Value) -> String {
     let text = match value {
         Value::Str(s) => s.escape_debug().to_string(),
         Value::Array(a) => {
-            let shown: Vec<String> = (0..a.len().min(6)).filter_map(|i| a.get(i)).map(|v| brief(&v)).collect();
+            let shown: Vec<String> =
+                (0..a.len().min(6)).filter_map(|i| a.get(i)).map(|v| brief(&v)).collect();
             let more = if a.len() > 6 { ", …" } else { "" };
             format!("{} × {}: {}{more}", text::count(a.len() as u64), a.element_type_name(), shown.join(", "))
         }

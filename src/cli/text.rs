@@ -30,7 +30,8 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
         for (c, cell) in row.iter().enumerate() {
             let pad = " ".repeat(widths[c] - cell.chars().count());
             let gap = if c == 0 { "" } else { "  " };
-            line += &if right.contains(&c) { format!("{gap}{pad}{cell}") } else { format!("{gap}{cell}{pad}") };
+            line +=
+                &if right.contains(&c) { format!("{gap}{pad}{cell}") } else { format!("{gap}{cell}{pad}") };
         }
         out += line.trim_end();
         out.push('\n');

@@ -6,8 +6,8 @@ use gguf_export::verify::{Report, VerifyOptions, receipt, verify};
 use serde_json::json;
 
 use super::args::Verify;
-use super::progress::Bar;
 use super::interrupt::Interrupt;
+use super::progress::Bar;
 use super::{Outcome, text};
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {

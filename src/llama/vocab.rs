@@ -65,7 +65,8 @@ impl Vocab for LlamaVocab {
     }
 
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
-        let text: Cow<'_, str> = if self.composes { text.nfc().collect::<String>().into() } else { text.into() };
+        let text: Cow<'_, str> =
+            if self.composes { text.nfc().collect::<String>().into() } else { text.into() };
         let tokens = self.model.vocab().tokenize(text.as_bytes(), false, markup == Markup::Parsed);
         tokens.into_iter().map(|t| Token(t.0)).collect()
     }

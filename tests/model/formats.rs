@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use ggrun::engine::Token;
 use gguf_export::PlanOptions;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::verify::{VerifyOptions, verify};
-use ggrun::engine::Token;
 
 use super::load;
 use crate::support::{data, exported};

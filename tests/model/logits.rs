@@ -1,9 +1,9 @@
 //! Logits of our GGUFs through llama.cpp against transformers in float32 on the exactly dequantised weights.
 
+use ggrun::engine::Token;
 use gguf_export::PlanOptions;
 use gguf_export::ggml::GgmlType;
 use gguf_export::plan::OutType;
-use ggrun::engine::Token;
 use safetensors::SafeTensors;
 
 use super::load;
@@ -27,7 +27,8 @@ fn golden(name: &str) -> Vec<Sequence> {
     };
     (0..count)
         .map(|i| {
-            let tokens = words(format!("tokens_{i}")).0.into_iter().map(|b| Token(i32::from_le_bytes(b))).collect();
+            let tokens =
+                words(format!("tokens_{i}")).0.into_iter().map(|b| Token(i32::from_le_bytes(b))).collect();
             let (logits, shape) = words(format!("logits_{i}"));
             let logits: Vec<f32> = logits.into_iter().map(f32::from_le_bytes).collect();
             Sequence { tokens, logits: logits.chunks_exact(shape[1]).map(<[f32]>::to_vec).collect() }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use gguf_export::PlanOptions;
 use ggrun::engine::{Markup, Vocab};
+use gguf_export::PlanOptions;
 use tokenizers::Tokenizer;
 
 use super::load;
@@ -50,7 +50,8 @@ fn the_tokenizer_of_qwen3_encodes_like_the_original() {
     }
     // Ids of the small tokenizer mean nothing here; the names in tokenizer_config.json do.
     let config = dir.path().join("config.json");
-    let mut json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&config).unwrap()).unwrap();
+    let mut json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&config).unwrap()).unwrap();
     for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {
         json[key] = serde_json::Value::Null;
     }

@@ -55,7 +55,12 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn layer(&mut self, block: &str, source: &str, kind: LayerKind) {
         let hidden = self.h.hidden;
-        self.vector(&format!("{block}.attn_norm.weight"), &format!("{source}.input_layernorm"), hidden, Map::AddOne);
+        self.vector(
+            &format!("{block}.attn_norm.weight"),
+            &format!("{source}.input_layernorm"),
+            hidden,
+            Map::AddOne,
+        );
         match kind {
             LayerKind::Full => self.full_attention(block, &format!("{source}.self_attn")),
             LayerKind::Linear => self.linear_attention(block, &format!("{source}.linear_attn")),
@@ -78,13 +83,19 @@ impl Builder<'_> {
             self.linear(&format!("{block}.{name}"), &format!("{source}.{module}"), rows, columns, true);
         }
         for (name, module) in [("attn_q_norm", "q_norm"), ("attn_k_norm", "k_norm")] {
-            self.vector(&format!("{block}.{name}.weight"), &format!("{source}.{module}"), h.head_dim, Map::AddOne);
+            self.vector(
+                &format!("{block}.{name}.weight"),
+                &format!("{source}.{module}"),
+                h.head_dim,
+                Map::AddOne,
+            );
         }
     }
 
     fn linear_attention(&mut self, block: &str, source: &str) {
         let h = self.h;
-        let (keys, values) = (h.linear_key_heads * h.linear_key_dim, h.linear_value_heads * h.linear_value_dim);
+        let (keys, values) =
+            (h.linear_key_heads * h.linear_key_dim, h.linear_value_heads * h.linear_value_dim);
         let channels = 2 * keys + values;
         let [query, key, value, gate] = qkvz_runs(h);
         for (name, runs, rows) in
@@ -99,7 +110,12 @@ impl Builder<'_> {
             // The delta net's graph has no place for a scale beside its matrices.
             let rule = Rule::Matrix { role: Role::Linear, scaled: false };
             let dims = vec![h.hidden, rows];
-            self.targets.push(Target { name: format!("{block}.{name}.weight"), dims, parts: vec![part], rule });
+            self.targets.push(Target {
+                name: format!("{block}.{name}.weight"),
+                dims,
+                parts: vec![part],
+                rule,
+            });
         }
         let heads = h.linear_value_heads;
         self.linear(&format!("{block}.ssm_ba"), &format!("{source}.in_proj_ba"), 2 * heads, h.hidden, false);

@@ -66,7 +66,11 @@ impl ModelConfig {
         self.get(field)
             .map(|v| {
                 v.as_object()
-                    .map(|o| Self { path: self.path.clone(), prefix: self.full(field) + ".", fields: o.clone() })
+                    .map(|o| Self {
+                        path: self.path.clone(),
+                        prefix: self.full(field) + ".",
+                        fields: o.clone(),
+                    })
                     .ok_or_else(|| self.wrong(field, "an object"))
             })
             .transpose()

@@ -53,7 +53,8 @@ pub(crate) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
     let path = dir.join(name);
     let real = io::canonicalize(&path)?;
     let home = io::canonicalize(dir)?;
-    let blobs = home.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent).map(|r| r.join("blobs"));
+    let blobs =
+        home.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent).map(|r| r.join("blobs"));
     if real.starts_with(&home) || blobs.is_some_and(|b| real.starts_with(b)) {
         Ok(path)
     } else {

@@ -68,7 +68,10 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
         expected: expected.to_owned(),
     };
     let Some(rest) = source.len().checked_sub(8) else {
-        return Err(malformed(format!("it has {} bytes", source.len()), "at least 8, the length of its header"));
+        return Err(malformed(
+            format!("it has {} bytes", source.len()),
+            "at least 8, the length of its header",
+        ));
     };
     let mut length = [0; 8];
     source.read_at(0, &mut length)?;
@@ -219,10 +222,10 @@ mod tests {
     fn a_good_header_gives_sorted_tensors_with_absolute_offsets() {
         let tensors = read_header(Path::new("m"), 3, &file(TWO, 12)).unwrap();
         let start = 8 + TWO.len() as u64;
-        assert_eq!(tensors.iter().map(|t| (t.name.as_str(), t.start, t.bytes, t.shard)).collect::<Vec<_>>(), [
-            ("a", start, 8, 3),
-            ("b", start + 8, 4, 3)
-        ]);
+        assert_eq!(
+            tensors.iter().map(|t| (t.name.as_str(), t.start, t.bytes, t.shard)).collect::<Vec<_>>(),
+            [("a", start, 8, 3), ("b", start + 8, 4, 3)]
+        );
     }
 
     #[test]
@@ -244,7 +247,10 @@ mod tests {
             (file(&TWO.replace("\"b\"", "\"a\""), 12), "tensor `a` in `m.safetensors`: it is listed twice"),
             (file(&"[".repeat(10_000), 0), "is not the JSON"),
             (file(&TWO.replace("F16", "F17"), 12), "tensor `b` in `m.safetensors`: its type is `F17`"),
-            (one("[1,1,1,1,1,1,1,1,2]", "[0,8]"), "tensor `a` in `m.safetensors`: it has too many dimensions"),
+            (
+                one("[1,1,1,1,1,1,1,1,2]", "[0,8]"),
+                "tensor `a` in `m.safetensors`: it has too many dimensions",
+            ),
             (one("[18446744073709551616]", "[0,8]"), "is not the JSON"),
         ] {
             let reason = reason(&bytes);

@@ -59,7 +59,8 @@ impl FileSource {
         if (meta.len(), last_change(&meta)) == (self.len, self.changed) {
             return Ok(());
         }
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it has changed since it was opened");
+        let source =
+            std::io::Error::new(std::io::ErrorKind::InvalidData, "it has changed since it was opened");
         Err(Error::io("read", &self.path)(source))
     }
 }

@@ -12,7 +12,8 @@ impl ByteSource for Vec<u8> {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(buffer.len())?));
+        let range =
+            usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(buffer.len())?));
         let bytes = range.and_then(|r| self.get(r)).ok_or_else(|| short("read"))?;
         buffer.copy_from_slice(bytes);
         Ok(())

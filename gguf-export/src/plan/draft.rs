@@ -37,7 +37,9 @@ pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Pl
     }
     let mut notes = Vec::new();
     if let Some(prefix) = layout.dropped {
-        notes.push(format!("the `{prefix}*` tensors of the prediction layer are incomplete and were left out"));
+        notes.push(format!(
+            "the `{prefix}*` tensors of the prediction layer are incomplete and were left out"
+        ));
     }
     drafter.refuse_surplus(layout.dropped, hparams.tied)?;
     let mut plan = Plan {

@@ -115,7 +115,8 @@ fn int_types(weight: &Weight, int: &Int) -> Vec<(GgmlType, Certainty)> {
     if int.g_idx.is_some() {
         return list;
     }
-    let whole = |block| weight.columns.is_multiple_of(block) && (int.groups == 1 || int.group.is_multiple_of(block));
+    let whole =
+        |block| weight.columns.is_multiple_of(block) && (int.groups == 1 || int.group.is_multiple_of(block));
     let scale = sure(int.scales.dtype == Float::F16);
     let half = 1i32 << (int.bits - 1);
     let sym = matches!(int.zero, Zero::Middle { .. });

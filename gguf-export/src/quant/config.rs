@@ -108,10 +108,9 @@ fn method(section: &ModelConfig) -> Result<Method> {
         "compressed-tensors" => Method::CompressedTensors,
         "modelopt" => Method::ModelOpt,
         _ => {
-            return Err(section.wrong(
-                "quant_method",
-                "auto-round, gptq, awq, fp8, compressed-tensors or modelopt",
-            ));
+            return Err(
+                section.wrong("quant_method", "auto-round, gptq, awq, fp8, compressed-tensors or modelopt")
+            );
         }
     })
 }

@@ -112,7 +112,11 @@ pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
             return Err(request.wrong(
                 scales,
                 format!("it is {dtype} {:?}", info.shape),
-                format!("U8 [{rows}, {}] or [{rows}, {}], or F8_E4M3 of the latter", columns / 32, columns / 16),
+                format!(
+                    "U8 [{rows}, {}] or [{rows}, {}], or F8_E4M3 of the latter",
+                    columns / 32,
+                    columns / 16
+                ),
             ));
         }
     };

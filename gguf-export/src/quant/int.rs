@@ -3,8 +3,8 @@
 use super::group;
 use super::resolve::Request;
 use super::{Coding, Int, Method, Packing, ScaleOrder, Scales, Zero, ZeroRule};
-use crate::checkpoint::{Dtype, TensorId};
 use crate::Result;
+use crate::checkpoint::{Dtype, TensorId};
 
 const WIDTHS: std::ops::RangeInclusive<u64> = 2..=8;
 
@@ -53,7 +53,8 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     // With padding two widths can fit; then the stated one does if it is among them.
     let stated = scheme.bits.filter(|b| WIDTHS.contains(b) && fits(b));
     let Some(bits) = stated.or_else(|| WIDTHS.clone().find(fits)) else {
-        let zeros = zeros.map_or_else(String::new, |z| format!(" and its zero points {:?}", request.info(z).shape));
+        let zeros =
+            zeros.map_or_else(String::new, |z| format!(" and its zero points {:?}", request.info(z).shape));
         return Err(request.wrong(
             codes,
             format!("its shape is {:?}{zeros}", request.info(codes).shape),
@@ -67,7 +68,16 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     if binding && request.config.reordered && groups > 1 {
         request.need(".g_idx")?;
     }
-    Ok(Coding::Int(Int { bits: narrow(bits), codes, packing: Packing::Gptq, scales, group, groups, zero, g_idx }))
+    Ok(Coding::Int(Int {
+        bits: narrow(bits),
+        codes,
+        packing: Packing::Gptq,
+        scales,
+        group,
+        groups,
+        zero,
+        g_idx,
+    }))
 }
 
 fn awq(
@@ -111,16 +121,24 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
         return Err(request.wrong(codes, format!("its shape is {:?}", info.shape), "two dimensions"));
     };
     if r != rows || scale_rows != rows {
-        return Err(request.wrong(codes, format!("it has {r} rows, its scales {scale_rows}"), format!("{rows}")));
+        return Err(request.wrong(
+            codes,
+            format!("it has {r} rows, its scales {scale_rows}"),
+            format!("{rows}"),
+        ));
     }
     let dense = |bits: u64| words == (columns * bits).div_ceil(32);
     let sparse = |bits: u64| words == columns.div_ceil(32 / bits);
     let stated = scheme.bits.filter(|b| WIDTHS.contains(b) && (dense(*b) || sparse(*b)));
-    let Some(bits) = stated.or_else(|| if binding { None } else { WIDTHS.clone().find(|b| dense(*b)) }) else {
+    let Some(bits) = stated.or_else(|| if binding { None } else { WIDTHS.clone().find(|b| dense(*b)) })
+    else {
         return Err(request.wrong(
             codes,
             format!("its shape is {:?}", info.shape),
-            format!("{columns} columns of {} bits", scheme.bits.map_or("2 to 8".to_owned(), |b| b.to_string())),
+            format!(
+                "{columns} columns of {} bits",
+                scheme.bits.map_or("2 to 8".to_owned(), |b| b.to_string())
+            ),
         ));
     };
     let per_word = (!dense(bits)).then_some(32 / narrow(bits));
@@ -205,7 +223,13 @@ fn wide(bits: Option<u64>) -> bool {
     bits.is_some_and(|b| b >= 16)
 }
 
-fn agree(request: &Request<'_>, codes: TensorId, found: u64, stated: Option<u64>, binding: bool) -> Result<()> {
+fn agree(
+    request: &Request<'_>,
+    codes: TensorId,
+    found: u64,
+    stated: Option<u64>,
+    binding: bool,
+) -> Result<()> {
     match stated {
         Some(stated) if binding && !wide(Some(stated)) && stated != found => Err(request.wrong(
             codes,

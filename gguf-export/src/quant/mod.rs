@@ -15,6 +15,6 @@ mod weight;
 pub use config::{Method, QuantConfig};
 pub use resolve::{excused, resolve};
 pub use weight::{
-    Coding, Element, Float, Fp8, Fp8Format, Global, Int, Micro, MicroScale, Packing, ScaleOrder, Scales, Weight,
-    Zero, ZeroRule,
+    Coding, Element, Float, Fp8, Fp8Format, Global, Int, Micro, MicroScale, Packing, ScaleOrder, Scales,
+    Weight, Zero, ZeroRule,
 };

@@ -51,12 +51,13 @@ impl Overrides {
             }
             exact.insert(key, scheme);
         }
-        let patterns = RegexSetBuilder::new(&sources).size_limit(8 << 20).build().map_err(|e| Error::Field {
-            path: path.to_owned(),
-            field: field.to_owned(),
-            found: e.to_string(),
-            expected: "module names or regular expressions".to_owned(),
-        })?;
+        let patterns =
+            RegexSetBuilder::new(&sources).size_limit(8 << 20).build().map_err(|e| Error::Field {
+                path: path.to_owned(),
+                field: field.to_owned(),
+                found: e.to_string(),
+                expected: "module names or regular expressions".to_owned(),
+            })?;
         Ok(Self { exact, patterns, schemes })
     }
 
@@ -102,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_pattern_that_does_not_parse_is_an_error() {
-        let error = Overrides::new(Path::new("c"), "extra_config", vec![("(".to_owned(), bits(4))]).unwrap_err();
+        let error =
+            Overrides::new(Path::new("c"), "extra_config", vec![("(".to_owned(), bits(4))]).unwrap_err();
         assert!(error.to_string().contains("`extra_config`"), "{error}");
     }
 }

@@ -5,12 +5,12 @@ use half::{bf16, f16};
 use super::int::read_rows;
 use super::unpack::word;
 use super::{Scratch, Task, at, nearest};
+use crate::Result;
 use crate::arch::Map;
 use crate::checkpoint::{Checkpoint, TensorId};
 use crate::ggml::GgmlType;
 use crate::plan::Form;
 use crate::quant::{Float, Fp8, Fp8Format};
-use crate::Result;
 
 pub(super) fn plain(
     task: &Task<'_>,

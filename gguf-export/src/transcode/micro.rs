@@ -3,13 +3,13 @@
 use half::f16;
 
 use super::int::read_rows;
-use super::{Scratch, Task, at, blocks, float, nearest};
 use super::int::{Group, half_scale};
+use super::{Scratch, Task, at, blocks, float, nearest};
+use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::plan::Form;
 use crate::quant::{Element, Float, Fp8Format, Global, Micro, MicroScale};
-use crate::Result;
 
 /// E2M1 by code, positive half.
 const FP4: [f64; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
@@ -112,7 +112,9 @@ fn mxfp4(codes: &[u8], scales: &[u8], out: &mut [u8]) {
 
 /// Four scale bytes, then for each sixteen elements nibbles paired 8 apart.
 fn nvfp4(codes: &[u8], scales: &[u8], out: &mut [u8]) {
-    for ((codes, scales), out) in codes.chunks_exact(32).zip(scales.chunks_exact(4)).zip(out.chunks_exact_mut(36)) {
+    for ((codes, scales), out) in
+        codes.chunks_exact(32).zip(scales.chunks_exact(4)).zip(out.chunks_exact_mut(36))
+    {
         out[..4].copy_from_slice(scales);
         for (codes, out) in codes.chunks_exact(8).zip(out[4..].chunks_exact_mut(8)) {
             repair(codes, out);

@@ -80,11 +80,17 @@ fn unpack(
     match rule {
         ZeroRule::Direct | ZeroRule::MinusOne => {
             for group in 0..groups {
-                stream(int.bits, None, all, |w| word(bytes, group * line + w), |row, z| {
-                    if rows.contains(&row) {
-                        out[(row - rows.start) * groups + group] = z as i16;
-                    }
-                });
+                stream(
+                    int.bits,
+                    None,
+                    all,
+                    |w| word(bytes, group * line + w),
+                    |row, z| {
+                        if rows.contains(&row) {
+                            out[(row - rows.start) * groups + group] = z as i16;
+                        }
+                    },
+                );
             }
         }
         ZeroRule::Awq => {
@@ -98,11 +104,17 @@ fn unpack(
         }
         ZeroRule::DownRows { per_word } => {
             for group in 0..groups {
-                stream(int.bits, per_word, all, |w| word(bytes, w * groups + group), |row, z| {
-                    if rows.contains(&row) {
-                        out[(row - rows.start) * groups + group] = z as i16;
-                    }
-                });
+                stream(
+                    int.bits,
+                    per_word,
+                    all,
+                    |w| word(bytes, w * groups + group),
+                    |row, z| {
+                        if rows.contains(&row) {
+                            out[(row - rows.start) * groups + group] = z as i16;
+                        }
+                    },
+                );
             }
         }
         ZeroRule::Bytes => {
@@ -140,13 +152,19 @@ fn add_one(line: &mut [u8], bits: u32) {
         _ => {
             let count = words.len() * 32 / bits as usize;
             let mut bytes = vec![0u8; words.len() * 4 + 8];
-            stream(bits, None, count, |w| u32::from_le_bytes(words[w]), |i, code| {
-                let first = i * bits as usize;
-                let wrapped = (code + 1) & ((1 << bits) - 1);
-                let spread = (u64::from(wrapped) << (first % 8)).to_le_bytes();
-                bytes[first / 8] |= spread[0];
-                bytes[first / 8 + 1] |= spread[1];
-            });
+            stream(
+                bits,
+                None,
+                count,
+                |w| u32::from_le_bytes(words[w]),
+                |i, code| {
+                    let first = i * bits as usize;
+                    let wrapped = (code + 1) & ((1 << bits) - 1);
+                    let spread = (u64::from(wrapped) << (first % 8)).to_le_bytes();
+                    bytes[first / 8] |= spread[0];
+                    bytes[first / 8 + 1] |= spread[1];
+                },
+            );
             let len = words.len() * 4;
             words.as_flattened_mut().copy_from_slice(&bytes[..len]);
         }

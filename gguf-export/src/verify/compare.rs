@@ -66,7 +66,9 @@ impl Difference {
     #[must_use]
     pub fn place(&self) -> &str {
         match self {
-            Self::Value { tensor: name, .. } | Self::Scale { tensor: name, .. } | Self::Tensor { name, .. } => name,
+            Self::Value { tensor: name, .. }
+            | Self::Scale { tensor: name, .. }
+            | Self::Tensor { name, .. } => name,
             Self::Key { key, .. } => key,
         }
     }
@@ -76,7 +78,10 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value { tensor, row, column, expected, found } => {
-                write!(f, "tensor `{tensor}`, row {row}, column {column}: checkpoint {expected:e}, GGUF {found:e}")
+                write!(
+                    f,
+                    "tensor `{tensor}`, row {row}, column {column}: checkpoint {expected:e}, GGUF {found:e}"
+                )
             }
             Self::Scale { tensor, row, column, expected, found } => write!(
                 f,
@@ -156,7 +161,10 @@ fn no_decoder(tensor: &TensorPlan, file: &Opened<'_>) -> Error {
 
 #[expect(clippy::float_cmp, reason = "equality is the claim")]
 fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], report: &mut Report) {
-    let integers = !matches!(tensor.ty(), GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4);
+    let integers = !matches!(
+        tensor.ty(),
+        GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4
+    );
     let rounded = tensor.fidelity == Some(Fidelity::Rounded);
     let bound = if rounded { rounding(tensor.ty(), expected) } else { 0.0 };
     for (column, (&expected, &found)) in expected.iter().zip(found).enumerate() {

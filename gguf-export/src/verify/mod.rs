@@ -110,16 +110,25 @@ pub fn verify(
     let bytes = plan.bytes();
     observer(Progress::Planned { bytes, tensors: plan.tensors.len(), resumed: 0 });
     let found = Mutex::new(BTreeMap::new());
-    pool::each(work.len(), options.threads, stop, || (), |i, ()| {
-        let (index, rows) = work[i].clone();
-        let tensor = &plan.tensors[index];
-        let part = compare::rows(checkpoint, &plan, tensor, &file, rows.clone())?;
-        observer(Progress::Advanced { tensor: &tensor.name, bytes: (rows.end - rows.start) * tensor.row_bytes() });
-        if part.count > 0 {
-            found.lock().unwrap_or_else(PoisonError::into_inner).insert(i, part);
-        }
-        Ok::<_, Error>(())
-    })?;
+    pool::each(
+        work.len(),
+        options.threads,
+        stop,
+        || (),
+        |i, ()| {
+            let (index, rows) = work[i].clone();
+            let tensor = &plan.tensors[index];
+            let part = compare::rows(checkpoint, &plan, tensor, &file, rows.clone())?;
+            observer(Progress::Advanced {
+                tensor: &tensor.name,
+                bytes: (rows.end - rows.start) * tensor.row_bytes(),
+            });
+            if part.count > 0 {
+                found.lock().unwrap_or_else(PoisonError::into_inner).insert(i, part);
+            }
+            Ok::<_, Error>(())
+        },
+    )?;
     if stop.load(std::sync::atomic::Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
@@ -189,7 +198,8 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
     });
     plan.tensors = tensors;
     if seen < file.places.len() {
-        let planned: std::collections::BTreeSet<&str> = plan.tensors.iter().map(|t| t.name.as_str()).collect();
+        let planned: std::collections::BTreeSet<&str> =
+            plan.tensors.iter().map(|t| t.name.as_str()).collect();
         let differing: Vec<String> = report.differences.iter().map(|d| d.place().to_owned()).collect();
         for name in file.places.keys().filter(|n| !planned.contains(**n)) {
             if !differing.iter().any(|d| d == name) {
@@ -201,7 +211,8 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
 }
 
 fn take_type(tensor: &mut TensorPlan, ty: GgmlType, file: &Opened<'_>, rounded: bool) {
-    let form = if file.places.contains_key(tensor.scale_name().as_str()) { Form::Unscaled } else { Form::Values };
+    let form =
+        if file.places.contains_key(tensor.scale_name().as_str()) { Form::Unscaled } else { Form::Values };
     tensor.candidates = vec![Candidate { ty, form, certainty: Certainty::IfData }];
     tensor.fidelity = Some(if rounded { Fidelity::Rounded } else { Fidelity::Checked });
 }

@@ -56,7 +56,13 @@ pub struct FileHash {
 /// [`crate::Error::Io`] if a file cannot be read.
 pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<Receipt> {
     let files: Vec<PathBuf> = gguf::open_all(gguf)?.into_iter().map(|(path, _)| path).collect();
-    let named = ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+    let named = [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "generation_config.json",
+    ];
     let mut sources: Vec<PathBuf> = checkpoint.shards().map(Path::to_owned).collect();
     for name in named {
         sources.extend(folder::optional(checkpoint.dir(), name)?);

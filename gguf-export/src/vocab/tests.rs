@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::vocab;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
-use crate::gguf::{keys, Array, Metadata, Value, golden};
+use crate::gguf::{Array, Metadata, Value, golden, keys};
 use crate::io::{ByteSink, FileSink};
 
 fn put(path: &Path, text: &str) {

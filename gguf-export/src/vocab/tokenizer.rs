@@ -100,7 +100,14 @@ pub(super) fn parse(
     }
     let (tokens, types) = tokens(path, file.model.vocab.0, added, vocab_size)?;
     let merges = file.model.merges.into_iter().map(|m| m.0).collect();
-    Ok(Tokenizer { composes: file.normalizer.is_some(), pre, tokens, types, merges, post_processor: file.post_processor })
+    Ok(Tokenizer {
+        composes: file.normalizer.is_some(),
+        pre,
+        tokens,
+        types,
+        merges,
+        post_processor: file.post_processor,
+    })
 }
 
 fn check_model(path: &Path, file: &File) -> Result<()> {

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::{Decoded, at, floats, nearest, read_all, read_rows};
+use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::quant::{Element, Float, Fp8, Fp8Format, Global, Micro, MicroScale, Weight};
-use crate::Result;
 
 pub(super) fn fp8(checkpoint: &Checkpoint, weight: &Weight, fp8: &Fp8, rows: Range<u64>) -> Result<Decoded> {
     let bytes = read_rows(checkpoint, fp8.codes, weight.columns, &rows)?;
@@ -34,7 +34,12 @@ pub(super) fn fp8_elements(
 }
 
 /// Values without the global scale where a GGUF keeps it apart; see [`factor`].
-pub(super) fn micro(checkpoint: &Checkpoint, weight: &Weight, micro: &Micro, rows: Range<u64>) -> Result<Decoded> {
+pub(super) fn micro(
+    checkpoint: &Checkpoint,
+    weight: &Weight,
+    micro: &Micro,
+    rows: Range<u64>,
+) -> Result<Decoded> {
     let per_byte = if micro.element == Element::Fp8 { 1 } else { 2 };
     let bytes = read_rows(checkpoint, micro.codes, weight.columns / per_byte, &rows)?;
     let groups = weight.columns.div_ceil(micro.group);
@@ -69,7 +74,8 @@ pub(super) fn factor(checkpoint: &Checkpoint, global: Global) -> Result<Option<f
 fn fp4(code: u8) -> f64 {
     let exponent = i32::from(code >> 1 & 3);
     let mantissa = f64::from(code & 1);
-    let magnitude = if exponent == 0 { mantissa / 2.0 } else { (1.0 + mantissa / 2.0) * 2f64.powi(exponent - 1) };
+    let magnitude =
+        if exponent == 0 { mantissa / 2.0 } else { (1.0 + mantissa / 2.0) * 2f64.powi(exponent - 1) };
     signed(magnitude, code & 8 != 0)
 }
 
@@ -98,7 +104,11 @@ fn one_byte_scale(byte: u8, kind: MicroScale) -> f64 {
         MicroScale::E4M3 => eight_bits(byte, Fp8Format::E4M3),
         MicroScale::E5M3 => {
             let (exponent, mantissa) = (i32::from(byte >> 3), f64::from(byte & 7));
-            if exponent == 0 { mantissa * 2f64.powi(-17) } else { (1.0 + mantissa / 8.0) * 2f64.powi(exponent - 15) }
+            if exponent == 0 {
+                mantissa * 2f64.powi(-17)
+            } else {
+                (1.0 + mantissa / 8.0) * 2f64.powi(exponent - 15)
+            }
         }
     }
 }

@@ -10,7 +10,12 @@ use crate::{Error, Result};
 /// Where output `8w + k` of an AWQ word lies among its eight codes.
 const AWQ_PLACE: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
-pub(super) fn decode(checkpoint: &Checkpoint, weight: &Weight, int: &Int, rows: Range<u64>) -> Result<Decoded> {
+pub(super) fn decode(
+    checkpoint: &Checkpoint,
+    weight: &Weight,
+    int: &Int,
+    rows: Range<u64>,
+) -> Result<Decoded> {
     let columns = at(weight.columns);
     let codes = codes(checkpoint, weight, int, &rows)?;
     let groups = groups(checkpoint, weight, int)?;
@@ -91,14 +96,13 @@ fn groups(checkpoint: &Checkpoint, weight: &Weight, int: &Int) -> Result<Vec<usi
     };
     let bytes = read_all(checkpoint, id)?;
     let index = bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    index
-        .map(|g| usize::try_from(g).ok().filter(|&g| g < at(int.groups)))
-        .collect::<Option<_>>()
-        .ok_or_else(|| Error::Tensor {
+    index.map(|g| usize::try_from(g).ok().filter(|&g| g < at(int.groups))).collect::<Option<_>>().ok_or_else(
+        || Error::Tensor {
             at: checkpoint.locate(id),
             found: "it names a group that is not there".to_owned(),
             expected: format!("0 to {}", int.groups.saturating_sub(1)),
-        })
+        },
+    )
 }
 
 /// Zero points, unsigned.
@@ -139,7 +143,13 @@ impl Zeros {
     }
 }
 
-fn stored(checkpoint: &Checkpoint, weight: &Weight, int: &Int, id: TensorId, rule: ZeroRule) -> Result<Vec<i32>> {
+fn stored(
+    checkpoint: &Checkpoint,
+    weight: &Weight,
+    int: &Int,
+    id: TensorId,
+    rule: ZeroRule,
+) -> Result<Vec<i32>> {
     let mut bytes = read_all(checkpoint, id)?;
     let (rows, groups, bits) = (at(weight.rows), at(int.groups), int.bits as usize);
     let stride = bytes.len() / groups.max(1);
@@ -174,7 +184,8 @@ fn add_one_to_each(line: &mut [u8], bits: usize) {
         2 | 4 | 8 => line.chunks_mut(4).for_each(|word| add_ones(word, bits)),
         3 => line.chunks_mut(12).for_each(|words| add_ones(words, bits)),
         _ => {
-            let codes: Vec<i32> = (0..line.len() * 8 / bits).map(|i| code(|k| line[k], i * bits, bits)).collect();
+            let codes: Vec<i32> =
+                (0..line.len() * 8 / bits).map(|i| code(|k| line[k], i * bits, bits)).collect();
             line.fill(0);
             for (i, c) in codes.into_iter().enumerate() {
                 let c = (c + 1) % (1 << bits);

@@ -87,9 +87,8 @@ fn floats(bytes: &[u8], dtype: Float) -> Vec<f64> {
     match dtype {
         Float::F16 => pairs().map(|b| half::f16::from_bits(b).to_f64()).collect(),
         Float::BF16 => pairs().map(|b| half::bf16::from_bits(b).to_f64()).collect(),
-        Float::F32 => bytes
-            .chunks_exact(4)
-            .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
-            .collect(),
+        Float::F32 => {
+            bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+        }
     }
 }

@@ -30,7 +30,12 @@ pub fn gptq4_to_q4_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> 
 }
 
 #[inline]
-fn lanes<const N: usize>(strip: &Strip<'_>, first: usize, row: usize, out: &mut [u8]) -> Result<(), BadScale> {
+fn lanes<const N: usize>(
+    strip: &Strip<'_>,
+    first: usize,
+    row: usize,
+    out: &mut [u8],
+) -> Result<(), BadScale> {
     for block in 0..strip.columns / 32 {
         let scales = strip.scales::<N>(block, first)?;
         let [a, b, c, d] = [0, 1, 2, 3].map(|w| strip.words::<N>(block * 4 + w, first));

@@ -26,7 +26,12 @@ pub fn gptq8_to_q8_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> 
 }
 
 #[inline]
-fn lanes<const N: usize>(strip: &Strip<'_>, first: usize, row: usize, out: &mut [u8]) -> Result<(), BadScale> {
+fn lanes<const N: usize>(
+    strip: &Strip<'_>,
+    first: usize,
+    row: usize,
+    out: &mut [u8],
+) -> Result<(), BadScale> {
     for block in 0..strip.columns / 32 {
         let scales = strip.scales::<N>(block, first)?;
         let words = [0, 1, 2, 3, 4, 5, 6, 7].map(|w| strip.words::<N>(block * 8 + w, first));

@@ -75,7 +75,14 @@ mod tests {
 
     type Kernel = fn(&Strip<'_>, &mut [u8]) -> Result<(), BadScale>;
 
-    fn agree(fast: Kernel, naive: Kernel, bits: usize, block: usize, shape: (usize, usize, usize), seed: u64) {
+    fn agree(
+        fast: Kernel,
+        naive: Kernel,
+        bits: usize,
+        block: usize,
+        shape: (usize, usize, usize),
+        seed: u64,
+    ) {
         let (outputs, blocks, group_blocks) = shape;
         let columns = blocks * 32;
         let groups = blocks.div_ceil(group_blocks);
