@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
+use ggrun::model::LoadError;
 use gguf_export::Error;
 
 use super::interrupt::{self, Interrupted};
@@ -26,7 +27,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         eprintln!("  caused by: {cause}");
     }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
-    if let Some(hint) = found.and_then(hint) {
+    let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
+    if let Some(hint) = load.and_then(load_hint).or_else(|| found.and_then(hint)) {
         eprintln!("\nhint: {hint}");
     }
     ExitCode::from(found.map_or(1, code))
@@ -71,6 +73,25 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
             "compare the folder's files with the repository they came from; one may be missing or cut short"
+        }
+        _ => return None,
+    })
+}
+
+fn load_hint(error: &LoadError) -> Option<&'static str> {
+    Some(match error {
+        LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF of a folder with safetensors files",
+        LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            "a model in several files needs all of them beside the first"
+        }
+        LoadError::Header(_) => {
+            "the file may be cut short: compare its length with its source, or make it anew"
+        }
+        LoadError::Metadata { .. }
+        | LoadError::MissingTensor { .. }
+        | LoadError::SurplusTensor { .. }
+        | LoadError::Tensor { .. } => {
+            "the file was not written for this architecture; `ggrun inspect --tensors` shows what is in it"
         }
         _ => return None,
     })

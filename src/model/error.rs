@@ -23,6 +23,51 @@ pub enum LoadError {
         /// Its first bytes, up to four.
         begins: Vec<u8>,
     },
+    /// The header of the file, or of one of its parts, cannot be right.
+    #[error(transparent)]
+    Header(#[from] gguf_export::Error),
+    /// A value of the metadata that cannot be.
+    #[error("`{}`: `{key}` is {found}, expected {expected}", path.display())]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What is there.
+        found: String,
+        /// What should be.
+        expected: String,
+    },
+    /// A tensor that the model cannot do without.
+    #[error("`{}`: tensor `{tensor}` is missing", path.display())]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
+    /// A tensor that no part of the model uses.
+    #[error("`{}`: no part of {layers} layers uses tensor `{tensor}`", path.display())]
+    SurplusTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Layers by the metadata.
+        layers: u32,
+    },
+    /// A tensor that contradicts the metadata.
+    #[error("`{}`: tensor `{tensor}` has {found}, expected {expected}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is there.
+        found: String,
+        /// What should be.
+        expected: String,
+    },
     /// llama.cpp takes only names that are UTF-8.
     #[error("the name of `{}` is not UTF-8", path.display())]
     Path {

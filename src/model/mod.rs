@@ -2,6 +2,8 @@
 
 mod check;
 mod error;
+mod header;
+mod hparams;
 mod options;
 mod running;
 mod sampling;
@@ -16,6 +18,8 @@ use crate::llama::{LlamaVocab, LoadParams, Weights};
 
 pub use check::check;
 pub use error::LoadError;
+pub use header::Header;
+pub use hparams::{HParams, Recurrent};
 pub use options::{ContextSize, LoadOptions};
 pub use running::Running;
 pub use threads::default_threads;

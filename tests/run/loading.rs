@@ -36,8 +36,7 @@ fn a_file_cut_short_is_an_error_with_the_reason() {
     let length = usize::try_from(std::fs::metadata(&gguf).unwrap().len()).unwrap();
     for bytes in [4, 20, 3000, length / 2, length - 1] {
         let error = load(copy_of(&gguf, bytes, &folder));
-        let LoadError::Refused { log, .. } = &error else { panic!("{bytes}: {error}") };
-        assert!(!log.is_empty(), "{bytes}: {error}");
+        assert!(matches!(error, LoadError::Header(_)), "{bytes}: {error}");
     }
 }
 
