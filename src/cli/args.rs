@@ -14,6 +14,7 @@ Examples:
   ggrun convert ./Qwen3-Next-80B-int4         a folder of safetensors to a GGUF beside you
   ggrun verify model.gguf ./Qwen3-Next-80B-int4
   ggrun run -m model.gguf -p \"What is 17 + 25?\"
+  ggrun chat -m model.gguf
 
 Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
 4 not enough memory or disk, 130 interrupted, 143 terminated.")]
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Inspect(Inspect),
     Run(super::run::RunArgs),
+    Chat(super::chat::ChatArgs),
     Demo(Demo),
 }
 

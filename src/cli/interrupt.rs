@@ -73,6 +73,17 @@ impl Interrupt {
         *target = Some(canceller);
     }
 
+    /// Whether it was more than Ctrl-C: the process is to end, whatever it is doing.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_raised() && self.code.load(Ordering::Relaxed) != INTERRUPTED
+    }
+
+    /// Forgets that the user asked: what was to end has ended, and something else goes on.
+    pub(crate) fn clear(&self) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.hit.store(false, Ordering::Relaxed);
+    }
+
     fn raise(&self, signal: i32) {
         let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         let code = 128 + u8::try_from(signal).unwrap_or(0);

@@ -3,6 +3,7 @@
 
 mod args;
 mod args_compat;
+mod chat;
 mod convert;
 mod demo;
 mod inspect;
@@ -54,6 +55,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Run(args) => {
             run::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
+        }
+        Command::Chat(args) => {
+            chat::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
         }
         Command::Demo(args) => demo::run(args),
     };

@@ -1,6 +1,6 @@
 //! `ggrun run`: one question, one answer. The answer alone is on stdout; thinking and timings are on stderr.
 
-mod json;
+pub(crate) mod json;
 pub(crate) mod screen;
 
 use std::fs;

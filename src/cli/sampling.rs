@@ -97,10 +97,10 @@ pub(crate) struct Sampling {
     /// The steps and their order, parted by `;`.
     #[arg(long, value_name = "NAMES", value_parser = order)]
     samplers: Option<Order>,
-    /// Start of the random numbers; -1 chooses one.
-    #[arg(short, long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
+    /// Start of the random numbers; -1 chooses one [default: -1].
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true,
         value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    seed: i64,
+    seed: Option<i64>,
     /// Rules that the answer keeps to (GBNF).
     #[arg(long, value_name = "RULES", group = "rules")]
     grammar: Option<String>,
@@ -121,7 +121,8 @@ type Order = std::sync::Arc<[SamplerKind]>;
 impl Sampling {
     /// What was typed on top of what the model's file advises.
     pub(crate) fn params(&self, model: &Model) -> anyhow::Result<SamplingParams> {
-        self.over(model.sampling(u32::try_from(self.seed).unwrap_or_else(|_| chance())))
+        let seed = self.seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or_else(chance);
+        self.over(model.sampling(seed))
     }
 
     /// What was typed on top of other parameters.

@@ -45,7 +45,7 @@ struct Timings {
 }
 
 /// Writes one object and a newline.
-pub(super) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u32) -> io::Result<()> {
+pub(crate) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u32) -> io::Result<()> {
     let Answer { reasoning, content, reason, usage, timings } = answer;
     let (read, written) = (usage.total.prompt_tokens, usage.total.completion_tokens);
     let report = Report {

@@ -1,0 +1,108 @@
+//! Where entries come from: a terminal with line editing and history, or a pipe.
+
+use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _};
+
+use rustyline::error::{ReadlineError, Signal};
+use rustyline::{Behavior, Config, DefaultEditor};
+
+use super::command::Lines;
+use super::store::Store;
+
+/// What came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    Entry(String),
+    /// Ctrl-C was typed.
+    Interrupt,
+    /// A signal came, now or since the last entry.
+    Signal,
+    /// Ctrl-D, or the end of the pipe.
+    End,
+}
+
+/// A source of entries.
+pub(super) enum Source {
+    Terminal { editor: Box<DefaultEditor>, history: Option<std::path::PathBuf> },
+    Pipe,
+}
+
+const PROMPT: &str = "> ";
+const CONTINUED: &str = ". ";
+
+impl Source {
+    /// A terminal where there is one. History lasts where there is a place for it.
+    pub(super) fn open(store: Option<&Store>) -> anyhow::Result<Self> {
+        if !io::stdin().is_terminal() {
+            return Ok(Self::Pipe);
+        }
+        let config = Config::builder()
+            .behavior(Behavior::PreferTerm)
+            .max_history_size(10_000)?
+            .history_ignore_space(true)
+            .build();
+        let mut editor = DefaultEditor::with_config(config)?;
+        let history = store.and_then(|store| store.history().ok());
+        if let Some(path) = &history {
+            // There is none the first time, and a broken one is no reason not to talk.
+            drop(editor.load_history(path));
+        }
+        Ok(Self::Terminal { editor: Box::new(editor), history })
+    }
+
+    /// Whether somebody sits there.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal { .. })
+    }
+
+    /// The next entry; `initial` is put on the prompt to be changed.
+    pub(super) fn read(&mut self, initial: &str) -> anyhow::Result<Input> {
+        let mut lines = Lines::default();
+        let mut initial = initial.replace('\n', " ");
+        loop {
+            let prompt = if lines.has_begun() { CONTINUED } else { PROMPT };
+            match self.line(prompt, &std::mem::take(&mut initial))? {
+                Input::Entry(line) => {
+                    if let Some(entry) = lines.push(&line) {
+                        self.remember(&entry);
+                        return Ok(Input::Entry(entry));
+                    }
+                }
+                Input::End => return Ok(lines.finish().map_or(Input::End, Input::Entry)),
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn line(&mut self, prompt: &str, initial: &str) -> anyhow::Result<Input> {
+        match self {
+            Self::Pipe => {
+                let mut line = Vec::new();
+                match io::stdin().lock().read_until(b'\n', &mut line) {
+                    Ok(0) => Ok(Input::End),
+                    Ok(_) => Ok(Input::Entry(String::from_utf8_lossy(&line).into_owned())),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Input::Signal),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Self::Terminal { editor, .. } => match editor.readline_with_initial(prompt, (initial, "")) {
+                Ok(line) => Ok(Input::Entry(line)),
+                Err(ReadlineError::Interrupted) => Ok(Input::Interrupt),
+                Err(ReadlineError::Signal(Signal::Interrupt)) => Ok(Input::Signal),
+                Err(ReadlineError::Eof) => Ok(Input::End),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    fn remember(&mut self, entry: &str) {
+        let Self::Terminal { editor, history } = self else { return };
+        if entry.trim().is_empty() {
+            return;
+        }
+        // History is a convenience: what cannot be kept is not.
+        drop(editor.add_history_entry(entry.replace('\n', " ")));
+        if let Some(path) = history {
+            drop(editor.append_history(path));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A conversation and what can be done to it. Pure: nothing is asked or written here.
+
+use ggrun::chat::{Message, Role};
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Talk {
+    /// Instructions for the model.
+    pub(super) system: Option<String>,
+    /// Questions and answers in turn.
+    turns: Vec<Message>,
+}
+
+impl Talk {
+    /// Makes a conversation of messages; instructions count only where they come first.
+    pub(super) fn from_messages(messages: Vec<Message>) -> Self {
+        let mut turns = messages;
+        let system = match turns.first() {
+            Some(first) if first.role == Role::System => Some(turns.remove(0).content),
+            _ => None,
+        };
+        Self { system, turns }
+    }
+
+    /// Everything, for the model or a file.
+    pub(super) fn messages(&self) -> Vec<Message> {
+        let system = self.system.iter().map(|text| Message::new(Role::System, text));
+        system.chain(self.turns.iter().cloned()).collect()
+    }
+
+    pub(super) fn ask(&mut self, text: &str) {
+        self.turns.push(Message::new(Role::User, text));
+    }
+
+    pub(super) fn answered(&mut self, reasoning: String, content: String) {
+        let mut message = Message::new(Role::Assistant, content);
+        message.reasoning_content = (!reasoning.is_empty()).then_some(reasoning);
+        self.turns.push(message);
+    }
+
+    /// Takes the last question and its answer back; gives the question.
+    pub(super) fn undo(&mut self) -> Option<String> {
+        let question = self.turns.iter().rposition(|message| message.role == Role::User)?;
+        self.turns.drain(question..).next().map(|message| message.content)
+    }
+
+    /// Takes the last answer back; whether there is a question to answer again.
+    pub(super) fn regen(&mut self) -> bool {
+        let Some(question) = self.turns.iter().rposition(|message| message.role == Role::User) else {
+            return false;
+        };
+        self.turns.truncate(question + 1);
+        true
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.turns.clear();
+    }
+
+    /// The number of questions.
+    pub(super) fn questions(&self) -> usize {
+        self.turns.iter().filter(|message| message.role == Role::User).count()
+    }
+
+    /// As a text to be read.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for message in self.messages() {
+            let who = match message.role {
+                Role::System => "System",
+                Role::User => "User",
+                Role::Assistant => "Assistant",
+                Role::Tool => "Tool",
+            };
+            text += &format!("## {who}\n\n");
+            if let Some(thought) = &message.reasoning_content {
+                let quoted: Vec<String> =
+                    thought.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect();
+                text += &format!("{}\n\n", quoted.join("\n"));
+            }
+            text += &format!("{}\n\n", message.content.trim_end());
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk() -> Talk {
+        let mut talk = Talk { system: Some("Be brief.".into()), ..Talk::default() };
+        talk.ask("one?");
+        talk.answered("hm\n\nwell".into(), "1".into());
+        talk.ask("two?");
+        talk.answered(String::new(), "2\n".into());
+        talk
+    }
+
+    #[test]
+    fn questions_are_taken_back_with_their_answers() {
+        let mut talk = talk();
+        assert_eq!(talk.questions(), 2);
+        assert_eq!(talk.undo().as_deref(), Some("two?"));
+        assert_eq!(talk.messages().last().unwrap().content, "1");
+        assert!(talk.regen());
+        assert_eq!(talk.messages().last().unwrap().content, "one?");
+        assert_eq!(talk.undo().as_deref(), Some("one?"));
+        assert_eq!(talk.undo(), None);
+        assert!(!talk.regen());
+        assert_eq!(talk.messages().len(), 1, "the instructions stay");
+    }
+
+    #[test]
+    fn messages_and_back_are_the_same_conversation() {
+        assert_eq!(Talk::from_messages(talk().messages()), talk());
+        assert_eq!(Talk::from_messages(vec![]), Talk::default());
+    }
+
+    #[test]
+    fn thinking_is_quoted_in_an_export() {
+        assert_eq!(
+            talk().markdown(),
+            "## System\n\nBe brief.\n\n## User\n\none?\n\n## Assistant\n\n> hm\n>\n> well\n\n1\n\n\
+             ## User\n\ntwo?\n\n## Assistant\n\n2\n\n"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! `ggrun chat` through a pipe and at a terminal.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use super::tiny_gguf;
+
+fn chat(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
+    command.arg("chat").arg("-m").arg(tiny_gguf()).args(["-t", "1", "--temp", "0"]).args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LLAMA_ARG_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("XDG_STATE_HOME", state).env("HOME", state).env_remove("NO_COLOR").env("TERM", "xterm");
+    command
+}
+
+/// Types a whole conversation into a pipe.
+fn typed(state: &Path, arguments: &[&str], lines: &str) -> Output {
+    let mut command = chat(state, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_conversation_through_a_pipe_has_its_answers_alone_on_stdout() {
+    let state = tempfile::tempdir().unwrap();
+    let lines =
+        "What is 17 + 25?\n842 - 83 = ?\n/undo\n\"\"\"\nReverse the word wind.\"\"\"\n/nonsense\n/stats\n";
+    let Output { status, stdout, stderr } = typed(state.path(), &[], lines);
+    let stderr = text(&stderr);
+    assert!(status.success(), "{stderr}");
+    let answers = text(&stdout);
+    let answers: Vec<&str> = answers.lines().collect();
+    assert_eq!(answers[..2], ["17 + 25 = 42", "842 - 83 = 759"]);
+    assert_eq!(answers.len(), 3);
+    assert!(stderr.contains("carry 1") && stderr.contains("reused"), "{stderr}");
+    assert!(
+        stderr.contains("taken back: 842 - 83 = ?") && stderr.contains("no command /nonsense"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains('\x1b'), "no escape sequences without a terminal");
+}
+
+#[test]
+fn every_answer_is_an_object_with_json() {
+    let state = tempfile::tempdir().unwrap();
+    let Output { stdout, .. } = typed(state.path(), &["--json"], "What is 17 + 25?\n/regen\n");
+    let values: Vec<serde_json::Value> =
+        text(&stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(values.len(), 2);
+    assert!(values.iter().all(|value| value["content"] == "17 + 25 = 42"));
+    assert!(values[1]["usage"]["reused_tokens"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn options_are_set_and_what_is_none_is_refused() {
+    let state = tempfile::tempdir().unwrap();
+    let lines = "/set predict 3\nWhat is 17 + 25?\n/set temp hot\n/set nothing 1\n/set\n/think sideways\n/think hide\n\
+                 /set -1\n/system Be brief.\n/system\n";
+    let Output { status, stdout, stderr } = typed(state.path(), &[], lines);
+    let stderr = text(&stderr);
+    assert!(status.success() && stdout.is_empty(), "three tokens are all thinking: {stderr}");
+    for words in ["token limit", "'hot'", "--nothing", "predict 3\n", "expected show", "Be brief."] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+}
+
+#[test]
+fn a_conversation_is_kept_listed_loaded_and_exported() {
+    let state = tempfile::tempdir().unwrap();
+    let export = state.path().join("talk.md");
+    let lines = format!("What is 17 + 25?\n/save sums\n/export {}\n", export.display());
+    assert!(typed(state.path(), &["-sys", "Be brief."], &lines).status.success());
+    let kept = std::fs::read_to_string(state.path().join("ggrun/sessions/sums.jsonl")).unwrap();
+    let roles: Vec<serde_json::Value> = kept
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["role"].clone())
+        .collect();
+    assert_eq!(roles, ["system", "user", "assistant"]);
+    let markdown = std::fs::read_to_string(export).unwrap();
+    assert!(
+        markdown.contains("## User\n\nWhat is 17 + 25?") && markdown.contains("\n17 + 25 = 42\n"),
+        "{markdown}"
+    );
+
+    let Output { stdout, stderr, .. } =
+        typed(state.path(), &[], "/load\n/load sums\n/regen\n/load ../sums\n/save a b\n");
+    let stderr = text(&stderr);
+    assert_eq!(text(&stdout), "17 + 25 = 42\n");
+    for words in
+        ["sums\n", "1 questions so far", "error: cannot read `../sums`", "no name for a conversation"]
+    {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+    // The same name goes on by itself and is kept after every answer.
+    assert!(typed(state.path(), &["--session", "sums"], "842 - 83 = ?\n").status.success());
+    let kept = std::fs::read_to_string(state.path().join("ggrun/sessions/sums.jsonl")).unwrap();
+    assert_eq!(kept.lines().count(), 6);
+}
+
+#[test]
+fn a_question_that_is_too_long_is_taken_back_and_the_next_one_is_answered() {
+    let state = tempfile::tempdir().unwrap();
+    let long = "word ".repeat(400);
+    let Output { stdout, stderr, .. } =
+        typed(state.path(), &["-c", "256"], &format!("{long}\nWhat is 17 + 25?\n"));
+    assert_eq!(text(&stdout), "17 + 25 = 42\n");
+    assert!(text(&stderr).contains("the context holds"), "{}", text(&stderr));
+}
+
+#[cfg(unix)]
+mod terminal {
+    use rexpect::session::{PtySession, spawn_command};
+
+    use super::*;
+
+    fn open(state: &Path, arguments: &[&str]) -> PtySession {
+        let mut session = spawn_command(chat(state, arguments), Some(30_000)).unwrap();
+        session.exp_string("/help lists the commands").unwrap();
+        session
+    }
+
+    #[test]
+    fn a_whole_conversation_at_a_terminal() {
+        let state = tempfile::tempdir().unwrap();
+        let mut session = open(state.path(), &[]);
+        session.send_line("What is 17 + 25?").unwrap();
+        // Thinking is dim, the answer is not.
+        session.exp_string("\x1b[2m").unwrap();
+        session.exp_string("17 + 25 = 42").unwrap();
+        session.exp_string("first token after").unwrap();
+        session.exp_string("> ").unwrap();
+        session.send_line("/think fold").unwrap();
+        session.exp_string("\n").unwrap();
+        session.exp_string("> ").unwrap();
+        session.send_line("842 - 83 = ?").unwrap();
+        session.exp_string("thought for").unwrap();
+        session.exp_string("842 - 83 = 759").unwrap();
+        session.exp_string("first token after").unwrap();
+        session.exp_string("> ").unwrap();
+        session.send_line("/edit").unwrap();
+        session.exp_string("842 - 83 = ?").unwrap();
+        // The question is on the prompt: all but its last three characters stay.
+        session.send("\x7f\x7f\x7f").unwrap();
+        session.flush().unwrap();
+        session.send_line("= ? ").unwrap();
+        session.exp_string("759").unwrap();
+        session.exp_string("first token after").unwrap();
+        session.send_line("/exit").unwrap();
+        session.exp_eof().unwrap();
+        let history = std::fs::read_to_string(state.path().join("ggrun/history")).unwrap();
+        assert!(history.contains("What is 17 + 25?") && history.contains("/think fold"), "{history}");
+    }
+
+    #[test]
+    fn history_lasts_from_one_conversation_to_the_next() {
+        let state = tempfile::tempdir().unwrap();
+        let mut session = open(state.path(), &[]);
+        session.send_line("/system Always the same.").unwrap();
+        session.exp_string("hold from the next answer").unwrap();
+        session.send_line("/exit").unwrap();
+        session.exp_eof().unwrap();
+        let mut session = open(state.path(), &[]);
+        // Twice up: the first is `/exit`.
+        session.send("\x1b[A\x1b[A").unwrap();
+        session.flush().unwrap();
+        session.exp_string("Always the same.").unwrap();
+    }
+
+    #[test]
+    fn ctrl_c_stops_an_answer_and_keeps_it_and_a_second_one_leaves_with_130() {
+        let state = tempfile::tempdir().unwrap();
+        let mut session = open(state.path(), &["--ignore-eos", "--session", "stopped", "-c", "0"]);
+        session.send_line("What is 17 + 25?").unwrap();
+        session.exp_string("carry").unwrap();
+        session.send_control('c').unwrap();
+        session.exp_string("stopped").unwrap();
+        session.exp_string("> ").unwrap();
+        session.send_control('c').unwrap();
+        let status = session.process().wait();
+        drop(session);
+        let kept = std::fs::read_to_string(state.path().join("ggrun/sessions/stopped.jsonl")).unwrap();
+        assert!(kept.contains("carry"), "{kept}");
+        assert!(format!("{status:?}").contains("130"), "{status:?}");
+    }
+}
