@@ -124,7 +124,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// The disk has not enough room for the output.
-    #[error("`{path}` needs {needed} bytes, its disk has {available} free", path = path.display())]
+    #[error("`{path}` needs {needed}, its disk has {available} free",
+        path = path.display(), needed = size(*needed), available = size(*available))]
     NoSpace {
         /// The output.
         path: PathBuf,
@@ -161,7 +162,7 @@ fn refusals(list: &[Inexact]) -> String {
         .iter()
         .take(SHOWN)
         .map(|t| {
-            let choices: Vec<String> = t.choices.iter().map(|(ty, n)| format!("{ty} {n} bytes")).collect();
+            let choices: Vec<String> = t.choices.iter().map(|(ty, n)| format!("{ty} {}", size(*n))).collect();
             format!("  {}: {}; {}", t.tensor, t.reason, choices.join(", "))
         })
         .collect();
@@ -169,6 +170,18 @@ fn refusals(list: &[Inexact]) -> String {
         lines.push(format!("  and {} more", list.len() - SHOWN));
     }
     lines.join("\n")
+}
+
+/// `1.50 GiB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (1..UNITS.len()).take_while(|unit| bytes >> (10 * unit) > 0).last().unwrap_or(0);
+    if unit == 0 {
+        return format!("{bytes} B");
+    }
+    // Hundredths, rounded down: nothing is claimed to have more room than it has.
+    let hundredths = u128::from(bytes) * 100 >> (10 * unit);
+    format!("{}.{:02} {}", hundredths / 100, hundredths % 100, UNITS[unit])
 }
 
 impl Error {
@@ -186,5 +199,17 @@ impl Error {
     /// Wraps an [`std::io::Error`] with the path and what was tried.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!([0, 1023, 1024, 1536].map(size), ["0 B", "1023 B", "1.00 KiB", "1.50 KiB"]);
+        assert_eq!([(1 << 20) - 1, 1 << 30, 85 << 39].map(size), ["1023.99 KiB", "1.00 GiB", "42.50 TiB"]);
+        assert_eq!(size(u64::MAX), "16777215.99 TiB");
     }
 }

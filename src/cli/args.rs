@@ -49,7 +49,7 @@ An interrupted conversion goes on where it stopped when the same command is give
 pub(crate) struct Convert {
     /// Folder with config.json and safetensors files
     pub(crate) source: PathBuf,
-    /// The GGUF to write; by default named after the model, in the current folder
+    /// The GGUF to write, or a folder for it; by default named after the model, in the current folder
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Type of the matrices
@@ -150,7 +150,7 @@ pub(crate) struct Common {
     /// Prints one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// When to draw a progress bar on standard error
+    /// When to show progress on standard error: a bar on a terminal, else a line for every tenth
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub(crate) progress: When,
 }

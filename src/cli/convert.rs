@@ -1,6 +1,6 @@
 //! `ggrun convert`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
         };
         let plan = survey(&checkpoint, &options, args.common.threads(), stop, &observer)?;
         let out = match &args.output {
-            Some(out) => out.clone(),
-            None => PathBuf::from(plan.file_name(&checkpoint)?),
+            Some(file) if !file.is_dir() => file.clone(),
+            folder => folder.clone().unwrap_or_default().join(plan.file_name(&checkpoint)?),
         };
         let options = ExportOptions {
             threads: args.common.threads(),

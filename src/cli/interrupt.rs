@@ -45,7 +45,10 @@ impl Interrupt {
             // SIGXFSZ would end the process; once heard, a file that the system finds too large is an error.
             match Signals::new([SIGINT, SIGTERM, SIGXFSZ]) {
                 Ok(mut signals) => drop(std::thread::spawn(move || {
-                    signals.forever().filter(|signal| *signal != SIGXFSZ).for_each(|signal| heard.raise(signal));
+                    signals
+                        .forever()
+                        .filter(|signal| *signal != SIGXFSZ)
+                        .for_each(|signal| heard.raise(signal));
                 })),
                 Err(error) => tracing::warn!(%error, "cannot listen for Ctrl-C"),
             }

@@ -1,66 +1,153 @@
-//! Draws the library's progress on standard error, if that is a terminal.
+//! Shows the library's progress on standard error: a bar on a terminal, lines elsewhere if they are asked for.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use console::Term;
 use gguf_export::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::When;
+use super::text;
 
-/// A bar with bytes, rate, time left and the tensor at work; invisible where nobody would see it.
+/// Fits 80 columns, with some room for the tensor's name.
+const WIDE: &str = "{prefix} {bar:12} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {wide_msg}";
+/// Fits 40 columns. A line that wraps cannot be taken back.
+const NARROW: &str = "{prefix} {percent}%  {binary_bytes_per_sec}  {eta} left";
+
+/// How far an operation is: bytes, rate, time left and the tensor at work.
 pub(crate) struct Bar {
-    bar: ProgressBar,
     verb: &'static str,
+    shown: Shown,
+}
+
+enum Shown {
+    Nothing,
+    Drawn(Box<Drawn>),
+    Lines(Lines),
 }
 
 impl Bar {
     pub(crate) fn new(verb: &'static str, when: When) -> Self {
-        let shown = match when {
-            When::Auto => std::io::stderr().is_terminal(),
-            When::Always => true,
-            When::Never => false,
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let shown = match (when, std::io::stderr().is_terminal() && !dumb) {
+            (When::Never, _) | (When::Auto, false) => Shown::Nothing,
+            (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),
+            (When::Always, false) => Shown::Lines(Lines::default()),
         };
-        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = "{prefix} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {wide_msg}";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_prefix(verb);
-        Self { bar, verb }
+        Self { verb, shown }
     }
 
     pub(crate) fn observe(&self, progress: Progress<'_>) {
         match progress {
-            Progress::Surveying { bytes, .. } => {
-                self.bar.set_prefix("Checking");
-                self.start(bytes, 0);
+            Progress::Surveying { bytes, .. } => self.start("Checking", bytes, 0),
+            Progress::Planned { bytes, resumed, .. } => self.start(self.verb, bytes, resumed),
+            Progress::Advanced { tensor, bytes } => match &self.shown {
+                Shown::Nothing => {}
+                Shown::Drawn(drawn) => drawn.advance(tensor, bytes),
+                Shown::Lines(lines) => lines.advance(bytes),
+            },
+            Progress::Syncing => {
+                if let Shown::Drawn(drawn) = &self.shown {
+                    drawn.bar.set_message("waiting for the disk");
+                }
             }
-            Progress::Planned { bytes, resumed, .. } => {
-                self.bar.set_prefix(self.verb);
-                self.start(bytes, resumed);
-            }
-            Progress::Advanced { tensor, bytes } => {
-                self.bar.set_message(tensor.to_owned());
-                self.bar.inc(bytes);
-            }
-            Progress::Syncing => self.bar.set_message("waiting for the disk"),
             Progress::Finished => self.clear(),
             _ => {}
         }
     }
 
     pub(crate) fn clear(&self) {
-        self.bar.finish_and_clear();
+        if let Shown::Drawn(drawn) = &self.shown {
+            drawn.bar.finish_and_clear();
+        }
     }
 
-    fn start(&self, bytes: u64, done: u64) {
+    fn start(&self, verb: &'static str, bytes: u64, done: u64) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Drawn(drawn) => drawn.start(verb, bytes, done),
+            Shown::Lines(lines) => lines.start(verb, bytes, done),
+        }
+    }
+}
+
+/// A bar on a terminal, drawn from the moment when the work is known.
+struct Drawn {
+    bar: ProgressBar,
+    terminal: Term,
+    /// Columns that the bar was made for.
+    columns: AtomicU16,
+}
+
+impl Drawn {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        Self { bar, terminal: Term::stderr(), columns: AtomicU16::new(0) }
+    }
+
+    fn start(&self, verb: &'static str, bytes: u64, done: u64) {
+        self.fit();
         self.bar.reset();
+        self.bar.set_prefix(verb);
         self.bar.set_length(bytes);
         self.bar.set_position(done);
         // What an earlier run did must not count as speed.
         self.bar.reset_eta();
+        if self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
         self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn advance(&self, tensor: &str, bytes: u64) {
+        self.fit();
+        self.bar.set_message(tensor.to_owned());
+        self.bar.inc(bytes);
+    }
+
+    /// Follows the width of the terminal.
+    fn fit(&self) {
+        let columns = self.terminal.size().1;
+        if self.columns.swap(columns, Ordering::Relaxed) != columns {
+            let template = if columns < 80 { NARROW } else { WIDE };
+            let style = ProgressStyle::with_template(template).expect("a template of ours is one");
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+    }
+}
+
+/// A line for every tenth, for logs.
+#[derive(Default)]
+struct Lines(Mutex<Work>);
+
+#[derive(Default)]
+struct Work {
+    verb: &'static str,
+    total: u64,
+    done: u64,
+}
+
+impl Lines {
+    fn start(&self, verb: &'static str, total: u64, done: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Work { verb, total, done };
+    }
+
+    fn advance(&self, bytes: u64) {
+        let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = work.tenths();
+        work.done += bytes;
+        if work.tenths() > before {
+            let (done, total) = (text::bytes(work.done), text::bytes(work.total));
+            eprintln!("{}: {}%, {done} of {total}", work.verb, work.tenths() * 10);
+        }
+    }
+}
+
+impl Work {
+    fn tenths(&self) -> u128 {
+        u128::from(self.done) * 10 / u128::from(self.total.max(1))
     }
 }

@@ -50,7 +50,11 @@ fn stopped(error: &anyhow::Error) -> Option<String> {
 fn code(error: &Error) -> u8 {
     match error {
         Error::NoSpace { .. } => 4,
-        Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => 4,
+        Error::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge) =>
+        {
+            4
+        }
         _ => 1,
     }
 }
@@ -65,9 +69,16 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
             "the disk is full; free some space and give the same command again, it goes on where it stopped"
         }
+        Error::Io { source, .. } if source.kind() == ErrorKind::FileTooLarge => {
+            "the disk or the session (`ulimit -f`) takes no file of that size; `--split-max-size` writes smaller ones"
+        }
+        Error::Io { action: "examine" | "create", source, .. } if source.kind() == ErrorKind::NotFound => {
+            "the folder to write to does not exist; make it first"
+        }
         Error::Io { action: "lock", .. } => "wait for the other process, or write to another file with `-o`",
         Error::Io { path, source, .. }
-            if source.kind() == ErrorKind::NotFound && path.ends_with("config.json") =>
+            if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+                && path.ends_with("config.json") =>
         {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }

@@ -1,6 +1,8 @@
 //! `ggrun verify`.
 
-use anyhow::Context;
+use std::path::Path;
+
+use anyhow::{Context, bail};
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::verify::{Report, VerifyOptions, receipt, verify};
 use serde_json::json;
@@ -11,6 +13,12 @@ use super::progress::Bar;
 use super::{Outcome, text};
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
+    // Known before the work of hours, not after it.
+    let folder =
+        args.receipt.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!("cannot write the receipt: `{}` is not a folder", folder.display());
+    }
     let bar = Bar::new("Verifying", args.common.progress);
     let interrupt = Interrupt::listen();
     let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };

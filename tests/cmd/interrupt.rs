@@ -32,9 +32,9 @@ fn send(child: &Child, signal: &str) {
 
 /// How many MiB of the unfinished file hold anything.
 fn written(sandbox: &Sandbox) -> usize {
-    const MIB: usize = 1 << 20;
+    let empty = vec![0; 1 << 20];
     let bytes = std::fs::read(sandbox.path(UNFINISHED[0])).unwrap_or_default();
-    bytes.chunks(MIB).filter(|chunk| **chunk != [0; MIB][..chunk.len()]).count()
+    bytes.chunks(empty.len()).filter(|chunk| **chunk != empty[..chunk.len()]).count()
 }
 
 /// Starts a conversion, halts it when some more was written, and sends the signal before it goes on.
@@ -78,7 +78,8 @@ fn an_interrupted_conversion_goes_on_where_it_stopped() {
         assert_eq!(sandbox.files(), UNFINISHED, "{signal}");
         let now = tiles(&sandbox.path(UNFINISHED[1]));
         if code.is_some() {
-            let says = "interrupted; `out.gguf.part` holds what was written, the same command goes on from there\n";
+            let says =
+                "interrupted; `out.gguf.part` holds what was written, the same command goes on from there\n";
             assert_eq!(ran.err, says, "{signal}");
             assert!(now > finished, "{signal}: {now} tiles, {finished} before");
         } else {

@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod choices;
+mod convert;
+mod inspect;
 mod interrupt;
 mod sandbox;
+mod transcripts;
+mod verify;
 
-use sandbox::Sandbox;
+use sandbox::{Sandbox, data};

@@ -1,7 +1,7 @@
 //! A folder of its own and a clean environment for one test of the command.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -57,7 +57,8 @@ impl Sandbox {
         self.program("sh", &["-c", script, env!("CARGO_BIN_EXE_ggrun")])
     }
 
-    fn program(&self, program: &str, arguments: &[&str]) -> Command {
+    /// Another program, in the same folder and environment.
+    pub(super) fn program(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null()).env_clear();
         // Temporary files end up where they would be seen.
@@ -113,9 +114,4 @@ impl From<Output> for Ran {
 /// A folder of `tests/data` as an argument.
 pub(super) fn data(name: &str) -> String {
     crate::support::data(name).into_os_string().into_string().unwrap()
-}
-
-/// The size of a file.
-pub(super) fn len(path: &Path) -> u64 {
-    std::fs::metadata(path).unwrap().len()
 }

@@ -87,7 +87,14 @@ pub fn export(
     check_space(&files, &parts)?;
     let sinks = take(&parts)?;
     let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
-    let done = begun.inspect_err(|_| discard_empty(&sinks, &parts))?;
+    let done = begun.inspect_err(|_| {
+        if io::is_there(&journal_path) {
+            discard_empty(&sinks, &parts);
+        } else {
+            // Nothing tells what they hold. That one cannot be removed is not what went wrong.
+            parts.iter().for_each(|part| drop(io::remove(part)));
+        }
+    })?;
     let total: u64 = places.iter().map(|p| p.bytes).sum();
     let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
     observer(Progress::Planned { bytes: total, tensors: plan.tensors.len(), resumed });

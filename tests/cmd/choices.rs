@@ -1,0 +1,95 @@
+//! What the flags of `ggrun convert` do to the types of the tensors, as `ggrun inspect` sees them.
+
+use std::collections::BTreeMap;
+
+use testkit::{Encoding, Model, NvFp4};
+
+use super::{Sandbox, data};
+
+/// What the choices make of this source: the tensors whose type is another than without them.
+fn changed(source: &str, choices: &[&str]) -> BTreeMap<String, String> {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["convert", source, "-o", "plain.gguf"]).said(0, "plain.gguf\n");
+    sandbox.run(&[&["convert", source, "-o", "out.gguf"], choices].concat()).said(0, "out.gguf\n");
+    let plain = sandbox.types("plain.gguf");
+    let types = sandbox.types("out.gguf");
+    types.into_iter().filter(|(name, ty)| plain.get(name) != Some(ty)).collect()
+}
+
+/// The delta net's matrices, which have no place for the factor of NVFP4, with values that only their product has.
+fn inexact() -> Sandbox {
+    let linears = Encoding::NvFp4(NvFp4 { modelopt: false, power_of_two: false });
+    Sandbox::with(&Model { linears, ..Model::tiny() })
+}
+
+#[test]
+fn what_no_type_holds_is_refused_with_tensors_choices_and_sizes() {
+    let sandbox = inexact();
+    let ran = sandbox.run(&["convert", "source", "-o", "out.gguf"]);
+    let says = [
+        "caused by: 3 of the tensors have no exact GGUF type:\n",
+        "  blk.0.ssm_out.weight: ",
+        "; Q8_0 34.00 KiB, BF16 64.00 KiB, F16 64.00 KiB, F32 128.00 KiB\n",
+        "\nhint: choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`\n",
+    ];
+    ran.refused(1, &says);
+    sandbox.run(&["convert", "source", "--dry-run"]).refused(1, &says);
+    assert_eq!(sandbox.files(), [""; 0]);
+}
+
+#[test]
+fn rounding_is_allowed_by_name_and_accepted_by_name() {
+    let sandbox = inexact();
+    let ran = sandbox.run(&["convert", "source", "-o", "out.gguf", "--allow-rounding"]);
+    ran.said(0, "out.gguf\n");
+    assert!(ran.err.contains(", 3 rounded\n"), "{}", ran.err);
+    let ran = sandbox.run(&["verify", "out.gguf", "source"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.out.contains("blk.0."), "{}", ran.out);
+    let ran = sandbox.run(&["verify", "out.gguf", "source", "--allow-rounding"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.ends_with("; 3 tensors rounded, as the file says\n"), "{}", ran.out);
+}
+
+/// Whether a tensor is a matrix that `--outtype` speaks of.
+fn is_matrix(name: &str) -> bool {
+    let kept = ["norm", "ssm_conv1d", "ssm_a", "ssm_dt", "ffn_gate_inp", ".scale"];
+    !kept.iter().any(|part| name.contains(part))
+}
+
+#[test]
+fn outtype_is_the_type_of_all_matrices() {
+    let sandbox = Sandbox::new();
+    for (choice, ty) in [("f32", "F32"), ("f16", "F16"), ("bf16", "BF16"), ("q8_0", "Q8_0")] {
+        let out = format!("{choice}.gguf");
+        sandbox
+            .run(&["convert", &data("matrix/w4-awq-asym"), "-o", &out, "--outtype", choice])
+            .said(0, &(out.clone() + "\n"));
+        for (name, found) in sandbox.types(&out) {
+            let expected = if is_matrix(&name) { ty } else { "F32" };
+            assert_eq!(found, expected, "{name} with {choice}");
+        }
+    }
+}
+
+#[test]
+fn head_and_embedding_are_chosen_alone() {
+    let source = data("matrix/source-bf16");
+    let only = |name: &str, ty: &str| BTreeMap::from([(name.to_owned(), ty.to_owned())]);
+    assert_eq!(changed(&source, &["--lm-head", "q8_0"]), only("output.weight", "Q8_0"));
+    assert_eq!(changed(&source, &["--token-embd", "f32"]), only("token_embd.weight", "F32"));
+    assert_eq!(changed(&source, &["--lm-head", "bf16"]), BTreeMap::new());
+}
+
+#[test]
+fn fp8_is_the_type_of_what_was_fp8() {
+    let sandbox = Sandbox::new();
+    let source = data("matrix/fp8-block-native");
+    let plan = sandbox.run(&["convert", &source, "--dry-run", "--json"]).json();
+    let was_fp8 = |t: &&serde_json::Value| t["source"].as_str().unwrap().starts_with("FP8");
+    let names = plan["tensors"].as_array().unwrap().iter().filter(was_fp8);
+    let expected = names.map(|t| (t["name"].as_str().unwrap().to_owned(), "Q8_0".to_owned()));
+    let expected: BTreeMap<_, _> = expected.collect();
+    assert!(expected.len() > 10);
+    assert_eq!(changed(&source, &["--fp8", "q8_0"]), expected);
+}

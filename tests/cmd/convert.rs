@@ -1,0 +1,229 @@
+//! `ggrun convert`: names, streams and what is refused. What the flags do to tensors is in `choices.rs`.
+
+use std::process::Stdio;
+
+use testkit::{Encoding, Gptq, Model};
+
+use super::sandbox::Ran;
+use super::{Sandbox, data};
+
+/// Int4 experts, and the rest as it was.
+fn small() -> Sandbox {
+    Sandbox::with(&Model { experts: Encoding::Gptq(Gptq::sym(4, 128)), ..Model::tiny() })
+}
+
+#[test]
+fn stdout_has_the_files_and_stderr_the_rest() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&["convert", &data("tiny-thinker"), "-o", "out.gguf"]);
+    ran.said(0, "out.gguf\n");
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(lines[0], "93 tensors: 93 exact by construction; has its prediction layer");
+    assert!(lines[1].starts_with("3.41 MiB in ") && lines[1].ends_with(" s"), "{}", lines[1]);
+    assert_eq!(lines.len(), 2, "{}", ran.err);
+    assert_eq!(sandbox.files(), ["out.gguf"]);
+    assert_eq!(sandbox.read("out.gguf")[..4], *b"GGUF");
+}
+
+#[test]
+fn json_is_all_there_is() {
+    let sandbox = small();
+    let json = sandbox.run(&["convert", "source", "-o", "out.gguf", "--json"]).json();
+    assert_eq!((&json["dry_run"], &json["resumed_bytes"]), (&false.into(), &0.into()));
+    assert_eq!(json["files"][0]["path"], "out.gguf");
+    assert_eq!(json["files"][0]["bytes"], sandbox.read("out.gguf").len());
+    let written = sandbox.types("out.gguf");
+    let tensors = json["tensors"].as_array().unwrap();
+    assert_eq!(tensors.len(), written.len());
+    for tensor in tensors {
+        assert_eq!(tensor["type"], *written[tensor["name"].as_str().unwrap()], "{tensor}");
+        assert_eq!(tensor["fidelity"], "exact");
+    }
+}
+
+#[test]
+fn a_dry_run_tells_what_a_run_writes() {
+    let sandbox = small();
+    let mut planned = sandbox.run(&["convert", "source", "-o", "out.gguf", "--dry-run", "--json"]).json();
+    let words = sandbox.run(&["convert", "source", "-o", "out.gguf", "--dry-run"]);
+    assert_eq!((words.code, &*words.err, sandbox.files().len()), (Some(0), "", 0), "{words:?}");
+    let mut done = sandbox.run(&["convert", "source", "-o", "out.gguf", "--json"]).json();
+    for json in [&mut planned, &mut done] {
+        json.as_object_mut().unwrap().remove("dry_run").unwrap();
+    }
+    assert_eq!(planned, done);
+    let line = |name: &str| words.out.lines().find(|line| line.starts_with(name)).unwrap();
+    let cells = line("blk.0.ffn_up_exps.weight").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(cells, "blk.0.ffn_up_exps.weight Q4_0 exact [128, 128, 4] 36.00 KiB int4 sym group 128");
+    let size = indicatif::BinaryBytes(sandbox.read("out.gguf").len() as u64).to_string();
+    assert_eq!(line("out.gguf "), format!("out.gguf  {size}"));
+    assert_eq!(words.out.lines().count(), done["tensors"].as_array().unwrap().len() + 2);
+}
+
+#[test]
+fn without_an_output_the_file_is_named_after_the_model() {
+    let sandbox = Sandbox::new();
+    let source = data("tiny-thinker");
+    sandbox.run(&["convert", &source]).said(0, "tiny-thinker-Q4_0.gguf\n");
+    sandbox.run(&["convert", &source, "--name", "My Model"]).said(0, "My-Model-Q4_0.gguf\n");
+    std::fs::create_dir(sandbox.path("folder")).unwrap();
+    sandbox.run(&["convert", &source, "-o", "folder"]).said(0, "folder/tiny-thinker-Q4_0.gguf\n");
+    assert_eq!(sandbox.files(), ["My-Model-Q4_0.gguf", "folder", "tiny-thinker-Q4_0.gguf"]);
+    assert!(sandbox.read("folder/tiny-thinker-Q4_0.gguf") == sandbox.read("tiny-thinker-Q4_0.gguf"));
+}
+
+#[test]
+fn an_output_is_replaced_only_by_force() {
+    let sandbox = small();
+    std::fs::write(sandbox.path("out.gguf"), "mine").unwrap();
+    let convert = ["convert", "source", "-o", "out.gguf"];
+    let says =
+        ["error: cannot convert `source`\n", "`out.gguf` already exists\n", "\nhint: `--force` replaces it"];
+    sandbox.run(&convert).refused(1, &says);
+    assert_eq!((sandbox.files(), sandbox.read("out.gguf")), (vec!["out.gguf".into()], b"mine".to_vec()));
+    sandbox.run(&[&convert[..], &["--force"]].concat()).said(0, "out.gguf\n");
+    assert_eq!(sandbox.read("out.gguf")[..4], *b"GGUF");
+}
+
+#[test]
+fn a_split_output_is_read_from_its_first_file() {
+    let sandbox = Sandbox::new();
+    let source = data("tiny-thinker");
+    sandbox.run(&["convert", &source, "-o", "whole.gguf"]).said(0, "whole.gguf\n");
+    let ran = sandbox.run(&["convert", &source, "-o", "out.gguf", "--split-max-size", "500K"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let names: Vec<String> = ran.out.lines().map(str::to_owned).collect();
+    let count = names.len();
+    assert!(count > 5, "{names:?}");
+    let numbered = (1..=count).map(|i| format!("out-{i:05}-of-{count:05}.gguf"));
+    assert!(names.iter().cloned().eq(numbered), "{names:?}");
+    assert_eq!(sandbox.files()[..count], names);
+
+    assert_eq!(sandbox.types(&names[0]), sandbox.types("whole.gguf"));
+    let whole = sandbox.run(&["verify", "whole.gguf", &source]);
+    sandbox.run(&["verify", &names[0], &source]).said(0, &whole.out);
+    let inspected = sandbox.run(&["inspect", &names[0]]);
+    assert!(inspected.out.starts_with(&format!("GGUF: {count} files, ")), "{}", inspected.out);
+    let says = ["`out-00002-of-", "not a valid GGUF file: `split.no` of 1, expected 0"];
+    sandbox.run(&["inspect", &names[1]]).refused(1, &says);
+    std::fs::remove_file(sandbox.path(&names[2])).unwrap();
+    sandbox.run(&["verify", &names[0], &source]).refused(1, &[&format!("cannot open `{}`", names[2])]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_named() {
+    let sandbox = small();
+    std::fs::write(sandbox.path("file"), "mine").unwrap();
+    let convert = |out: &str| sandbox.run(&["convert", "source", "-o", out]);
+    let says = [
+        "`no/such",
+        "No such file or directory",
+        "\nhint: the folder to write to does not exist; make it first\n",
+    ];
+    convert("no/such/out.gguf").refused(1, &says);
+    convert("file/out.gguf").refused(1, &["`file", "Not a directory"]);
+    assert_eq!((sandbox.files(), sandbox.read("file")), (vec!["file".into()], b"mine".to_vec()));
+
+    let closed = sandbox.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(&closed, mode(0o555)).unwrap();
+    // The administrator may write everywhere.
+    if std::fs::write(closed.join("probe"), "").is_err() {
+        convert("closed/out.gguf").refused(1, &["cannot create `closed/out.gguf.part`", "Permission denied"]);
+        assert_eq!(std::fs::read_dir(&closed).unwrap().count(), 0);
+    }
+    std::fs::set_permissions(&closed, mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_file_is_no_checkpoint() {
+    let sandbox = small();
+    std::fs::write(sandbox.path("file"), "mine").unwrap();
+    sandbox
+        .run(&["convert", "source/config.json"])
+        .refused(1, &["Not a directory", "\nhint: a checkpoint is a folder"]);
+    sandbox.run(&["convert", "file"]).refused(1, &["`file/config.json`", "\nhint: a checkpoint is a folder"]);
+}
+
+#[test]
+fn a_file_larger_than_the_system_takes_is_an_error_and_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let convert = format!("exec \"$0\" convert '{}' -o out.gguf", data("tiny-thinker"));
+    // In blocks of 512 bytes.
+    let ran = Ran::of(&mut sandbox.shell(&format!("ulimit -f 1000; {convert}")));
+    ran.refused(
+        4,
+        &["cannot extend `out.gguf.part`", "File too large", "\nhint: the disk or the session (`ulimit -f`)"],
+    );
+    assert_eq!(sandbox.files(), [""; 0]);
+    // The first files fit, a later one does not.
+    let ran = Ran::of(&mut sandbox.shell(&format!("ulimit -f 960; {convert} --split-max-size 500K")));
+    ran.refused(4, &["File too large"]);
+    assert_eq!(sandbox.files(), [""; 0]);
+    let ran = Ran::of(&mut sandbox.shell(&format!("ulimit -f 1000; {convert} --split-max-size 400K")));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_disk_without_room_is_an_error_of_its_own() {
+    let sandbox = small();
+    std::fs::create_dir(sandbox.path("disk")).unwrap();
+    let within = |script: &str| {
+        let mount = "mount -t tmpfs -o size=200k tmpfs disk";
+        Ran::of(&mut sandbox.program(
+            "unshare",
+            &["-rm", "sh", "-c", &format!("{mount} && {script}"), env!("CARGO_BIN_EXE_ggrun")],
+        ))
+    };
+    if within("exit 77").code != Some(77) {
+        println!("skipped: this user cannot mount a tmpfs");
+        return;
+    }
+    let says = [
+        "`disk/out.gguf` needs 1.",
+        " MiB, its disk has 200.00 KiB free",
+        "\nhint: free some space, or write to another disk with `-o`",
+    ];
+    within("exec \"$0\" convert source -o disk/out.gguf").refused(4, &says);
+    within("\"$0\" convert source -o disk/out.gguf 2> /dev/null; ls disk").said(0, "");
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let sandbox = small();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = Ran::of(
+        sandbox.command(&["convert", "source", "-o", "out.gguf"]).stdout(writer).stderr(Stdio::piped()),
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for arguments in [
+        ["convert", "source", "--dry-run"],
+        ["inspect", "out.gguf", "--json"],
+        ["verify", "out.gguf", "source"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = sandbox.command(&arguments).stdout(writer).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn progress_is_written_where_it_is_asked_for() {
+    let sandbox = small();
+    let convert = |more: &[&str]| {
+        sandbox.run(&[&["convert", "source", "-o", "out.gguf", "--force"], more].concat()).err
+    };
+    assert_eq!(convert(&[]).lines().count(), 2);
+    assert_eq!(convert(&["--progress", "never"]).lines().count(), 2);
+    let err = convert(&["--progress", "always"]);
+    assert!(!err.contains(['\x1b', '\r']), "{err:?}");
+    let lines: Vec<&str> = err.lines().filter(|line| line.starts_with("Converting: ")).collect();
+    assert!(lines.len() > 3, "{err}");
+    let json = sandbox.run(&["convert", "source", "--dry-run", "--json"]).json();
+    let bytes = json["tensors"].as_array().unwrap().iter().map(|t| t["bytes"].as_u64().unwrap()).sum();
+    let total = indicatif::BinaryBytes(bytes);
+    assert_eq!(*lines.last().unwrap(), format!("Converting: 100%, {total} of {total}"));
+}
