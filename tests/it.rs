@@ -2,4 +2,5 @@
 
 mod model;
 mod run;
+mod setup;
 mod support;
