@@ -3,4 +3,5 @@
 mod cmd;
 mod model;
 mod run;
+mod setup;
 mod support;

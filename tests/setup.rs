@@ -1,0 +1,202 @@
+//! `scripts/setup` among programs that only write down how they were called.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A machine with the programs that a test gives it, and nothing else.
+struct Machine {
+    dir: TempDir,
+}
+
+/// What `scripts/setup` left behind.
+struct Outcome {
+    code: i32,
+    said: String,
+    /// The calls of package managers and of `sudo`, one a line.
+    calls: Vec<String>,
+}
+
+impl Machine {
+    /// Has Rust and belongs to the superuser.
+    fn new() -> Self {
+        let machine = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(machine.dir.path().join("bin")).unwrap();
+        symlink("/usr/bin/env", machine.dir.path().join("bin/env")).unwrap();
+        machine.with("cargo", "").with("id", "echo 0")
+    }
+
+    fn with(self, program: &str, body: &str) -> Self {
+        // A link, because a program that was just written can be busy while another test starts one of its own.
+        let path = self.dir.path().join("bin").join(program);
+        if !path.exists() {
+            symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup/stand-in"), &path).unwrap();
+        }
+        fs::write(path.with_extension("does"), format!("{body}\n")).unwrap();
+        self
+    }
+
+    /// A program that writes down its call, then does as `body` says.
+    fn recording(self, program: &str, body: &str) -> Self {
+        self.with(program, &format!("echo {program} \"$@\" >> \"$CALLS\"\n{body}"))
+    }
+
+    fn without(self, program: &str) -> Self {
+        fs::remove_file(self.dir.path().join("bin").join(program)).unwrap();
+        self
+    }
+
+    fn with_library(self, path: &str) -> Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+        self
+    }
+
+    fn for_a_user_with_sudo(self) -> Self {
+        self.with("id", "echo 1000").recording("sudo", "exec \"$@\"")
+    }
+
+    fn set_up(&self) -> Outcome {
+        let calls = self.dir.path().join("calls");
+        let out = Command::new("/bin/sh")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup"))
+            .env_clear()
+            .env("PATH", self.dir.path().join("bin"))
+            .env("SETUP_LIBRARIES", self.dir.path())
+            .env("CALLS", &calls)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(out.stdout).unwrap(), "", "standard output is data");
+        Outcome {
+            code: out.status.code().unwrap(),
+            said: String::from_utf8(out.stderr).unwrap(),
+            calls: fs::read_to_string(calls).unwrap_or_default().lines().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// A manager, what it is called with, and the names that it has for cmake, a compiler and libclang.
+const MANAGERS: [(&str, &[&str], [&str; 3]); 4] = [
+    (
+        "apt-get",
+        &["apt-get update -qq", "apt-get install -y -qq --no-install-recommends"],
+        ["cmake", "g++", "libclang-dev"],
+    ),
+    ("dnf", &["dnf install -y -q"], ["cmake", "gcc-c++", "clang-devel"]),
+    ("pacman", &["pacman -S --needed --noconfirm"], ["cmake", "gcc", "clang"]),
+    ("brew", &["brew install"], ["cmake", "gcc", "llvm"]),
+];
+
+/// The calls that install these packages.
+fn calls(manager: &[&str], packages: &[&str]) -> Vec<String> {
+    let (install, before) = manager.split_last().unwrap();
+    let install = format!("{install} {}", packages.join(" "));
+    before.iter().map(|&call| call.to_owned()).chain([install]).collect()
+}
+
+#[test]
+fn every_package_manager_installs_what_is_missing_and_it_is_said_first() {
+    for (manager, how, packages) in MANAGERS {
+        let found = Machine::new().recording(manager, "echo working").set_up();
+        assert_eq!((found.code, &found.calls), (0, &calls(how, &packages)), "{manager}: {}", found.said);
+        let plan = format!(
+            "setup: missing cmake c++ libclang; installing with {manager}: {}\nworking\n",
+            packages.join(" ")
+        );
+        assert!(found.said.starts_with(&plan), "{}", found.said);
+    }
+}
+
+#[test]
+fn only_what_is_missing_is_installed() {
+    for (manager, how, [cmake, compiler, library]) in MANAGERS {
+        let machine = || Machine::new().recording(manager, "");
+        let found = machine().with("cmake", "").with("g++", "").set_up();
+        assert_eq!(found.calls, calls(how, &[library]), "{manager}");
+        let found = machine().with("clang++", "").with_library("usr/lib/llvm-14/lib/libclang.so.1").set_up();
+        assert_eq!(found.calls, calls(how, &[cmake]), "{manager}");
+        let found = machine().with("cmake", "").with_library("usr/lib64/libclang.so").set_up();
+        assert_eq!(found.calls, calls(how, &[compiler]), "{manager}");
+    }
+}
+
+#[test]
+fn nothing_is_said_or_done_where_nothing_is_missing() {
+    for library in [
+        "usr/lib/llvm-14/lib/libclang.so.1",
+        "usr/lib/x86_64-linux-gnu/libclang-14.so.14",
+        "usr/lib64/libclang.so.19.1",
+        "usr/lib/libclang.so",
+        "opt/homebrew/opt/llvm/lib/libclang.dylib",
+        "Library/Developer/CommandLineTools/usr/lib/libclang.dylib",
+    ] {
+        let machine = Machine::new().with("cmake", "").with("c++", "").recording("apt-get", "");
+        let found = machine.with_library(library).set_up();
+        assert_eq!((found.code, found.said.as_str(), found.calls.len()), (0, "", 0), "{library}");
+    }
+}
+
+#[test]
+fn the_c_plus_plus_library_of_clang_is_not_libclang() {
+    let machine = Machine::new().with("cmake", "").with("c++", "").recording("apt-get", "");
+    let found = machine.with_library("usr/lib/x86_64-linux-gnu/libclang-cpp.so.14").set_up();
+    assert!(found.said.contains("missing libclang;"), "{}", found.said);
+}
+
+#[test]
+fn a_user_installs_through_sudo_and_brew_does_without() {
+    for (manager, how, packages) in MANAGERS {
+        let found = Machine::new().for_a_user_with_sudo().recording(manager, "").set_up();
+        let direct = calls(how, &packages);
+        let through_sudo: Vec<_> = found.calls.iter().filter(|call| call.starts_with("sudo ")).collect();
+        let made: Vec<_> = found.calls.iter().filter(|call| !call.starts_with("sudo ")).collect();
+        assert_eq!(made, direct.iter().collect::<Vec<_>>(), "{manager}: {}", found.said);
+        assert_eq!(through_sudo.len(), if manager == "brew" { 0 } else { direct.len() }, "{manager}");
+    }
+}
+
+#[test]
+fn a_user_without_sudo_learns_what_to_install_as_root() {
+    for (manager, _, packages) in &MANAGERS[..3] {
+        let found = Machine::new().with("id", "echo 1000").recording(manager, "").set_up();
+        assert_eq!((found.code, found.calls.len()), (1, 0), "{}", found.said);
+        let advice = format!("as root, install these with {manager}: {}\n", packages.join(" "));
+        assert!(
+            found.said.contains("without root or sudo") && found.said.ends_with(&advice),
+            "{}",
+            found.said
+        );
+    }
+    let found = Machine::new().with("id", "echo 1000").recording("brew", "").set_up();
+    assert_eq!((found.code, found.calls.len()), (0, 1), "brew needs neither: {}", found.said);
+}
+
+#[test]
+fn what_cannot_be_installed_ends_in_words() {
+    for (manager, how, packages) in MANAGERS {
+        let found = Machine::new().recording(manager, "exit 100").set_up();
+        assert_eq!((found.code, found.calls.len()), (1, 1), "{manager}: {}", found.said);
+        assert!(calls(how, &packages)[0].starts_with(&found.calls[0]), "{manager}");
+        let last = format!("setup: cannot install with {manager}: {}; see above\n", packages.join(" "));
+        assert!(found.said.ends_with(&last), "{}", found.said);
+    }
+    let none = Machine::new().with("cmake", "").set_up();
+    assert_eq!(none.code, 1);
+    assert_eq!(
+        none.said,
+        "setup: missing c++ libclang; no package manager known here; install them and try again\n"
+    );
+}
+
+#[test]
+fn without_rust_nothing_is_installed() {
+    let found = Machine::new().without("cargo").recording("apt-get", "").set_up();
+    assert_eq!((found.code, found.calls.len()), (1, 0));
+    assert_eq!(found.said, "setup: no Rust toolchain; see https://rustup.rs\n");
+}
