@@ -1,85 +1,153 @@
-//! JSON in the spelling of Python's `json.dumps(value, ensure_ascii=False)`, which templates are trained on.
+//! Values in the spelling of Python's `json.dumps` and `str`, which models are trained on.
 
 use std::fmt::Write as _;
 
 use serde_json::{Number, Value};
 
-/// Writes a value as Python does: `", "` and `": "` on one line, or one entry a line when `indent` is given.
+/// The choices of `json.dumps`; the default is what transformers gives templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spelling {
+    /// Puts every entry on a line of its own, so many spaces deeper than what it is in.
+    pub(super) indent: Option<usize>,
+    /// Between entries.
+    pub(super) comma: String,
+    /// Between a key and its value.
+    pub(super) colon: String,
+    /// Whether other characters than ASCII are escaped.
+    pub(super) ascii: bool,
+    /// Whether keys are in order of their characters.
+    pub(super) sorted: bool,
+}
+
+impl Default for Spelling {
+    fn default() -> Self {
+        Self { indent: None, comma: ", ".into(), colon: ": ".into(), ascii: false, sorted: false }
+    }
+}
+
+/// Writes a value as Python does.
 #[must_use]
-pub(super) fn dumps(value: &Value, indent: Option<usize>) -> String {
-    let mut out = String::new();
-    write(value, indent, 0, &mut out);
-    out
+pub(super) fn dumps(value: &Value, spelling: &Spelling) -> String {
+    let mut writer = Writer { spelling, depth: 0, out: String::new() };
+    writer.value(value);
+    writer.out
 }
 
-fn write(value: &Value, indent: Option<usize>, depth: usize, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => out.push_str(&spell(number)),
-        Value::String(text) => quote(text, out),
-        Value::Array(items) => list(items.iter(), '[', ']', indent, depth, out, |item, depth, out| {
-            write(item, indent, depth, out);
-        }),
-        Value::Object(entries) => {
-            list(entries.iter(), '{', '}', indent, depth, out, |(key, item), depth, out| {
-                quote(key, out);
-                out.push_str(": ");
-                write(item, indent, depth, out);
-            });
-        }
-    }
-}
-
-fn list<T>(
-    items: impl ExactSizeIterator<Item = T>,
-    open: char,
-    close: char,
-    indent: Option<usize>,
+struct Writer<'a> {
+    spelling: &'a Spelling,
     depth: usize,
-    out: &mut String,
-    each: impl Fn(T, usize, &mut String),
-) {
-    out.push(open);
-    let empty = items.len() == 0;
-    let line = |depth: usize, out: &mut String| {
-        if let Some(width) = indent {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', width * depth));
-        }
-    };
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            out.push_str(if indent.is_some() { "," } else { ", " });
-        }
-        line(depth + 1, out);
-        each(item, depth + 1, out);
-    }
-    if !empty {
-        line(depth, out);
-    }
-    out.push(close);
+    out: String,
 }
 
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
+impl Writer<'_> {
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.out.push_str("null"),
+            Value::Bool(true) => self.out.push_str("true"),
+            Value::Bool(false) => self.out.push_str("false"),
+            Value::Number(number) => self.out.push_str(&spell(number)),
+            Value::String(text) => self.text(text),
+            Value::Array(items) => self.list('[', ']', items, Self::value),
+            Value::Object(entries) => {
+                let mut entries: Vec<_> = entries.iter().collect();
+                if self.spelling.sorted {
+                    entries.sort_by_key(|(key, _)| *key);
+                }
+                self.list('{', '}', &entries, |writer, (key, item)| {
+                    writer.text(key);
+                    writer.out.push_str(&writer.spelling.colon);
+                    writer.value(item);
+                });
+            }
+        }
+    }
+
+    fn list<T>(&mut self, open: char, close: char, items: &[T], each: impl Fn(&mut Self, &T)) {
+        self.out.push(open);
+        self.depth += 1;
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(&self.spelling.comma);
+            }
+            self.line();
+            each(self, item);
+        }
+        self.depth -= 1;
+        if !items.is_empty() {
+            self.line();
+        }
+        self.out.push(close);
+    }
+
+    fn line(&mut self) {
+        if let Some(width) = self.spelling.indent {
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n(' ', width * self.depth));
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.push('"');
+        for character in text.chars() {
+            match character {
+                '"' => self.out.push_str("\\\""),
+                '\\' => self.out.push_str("\\\\"),
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                '\u{8}' => self.out.push_str("\\b"),
+                '\u{c}' => self.out.push_str("\\f"),
+                c if u32::from(c) < 0x20 || (self.spelling.ascii && !c.is_ascii()) => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        write!(self.out, "\\u{unit:04x}").expect("a string takes all text");
+                    }
+                }
+                c => self.out.push(c),
+            }
+        }
+        self.out.push('"');
+    }
+}
+
+/// Writes a value as Python's `repr` does; what was made of JSON looks the same under `str`, but for bare text.
+#[must_use]
+pub(super) fn repr(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => spell(number),
+        Value::String(text) => quote(text),
+        Value::Array(items) => format!("[{}]", list(items.iter().map(repr).collect())),
+        Value::Object(entries) => {
+            let entry = |(key, item): (&String, &Value)| format!("{}: {}", quote(key), repr(item));
+            format!("{{{}}}", list(entries.iter().map(entry).collect()))
+        }
+    }
+}
+
+fn quote(text: &str) -> String {
+    let mark = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut out = String::from(mark);
     for character in text.chars() {
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => {
-                write!(out, "\\u{:04x}", u32::from(c)).expect("a string takes all text");
+            '\\' => out.push_str("\\\\"),
+            c if c == mark => out.extend(['\\', c]),
+            c if c == ' ' || !(c.is_control() || c.is_whitespace()) => out.push(c),
+            c => {
+                let code = u32::from(c);
+                let written =
+                    if code < 0x100 { write!(out, "\\x{code:02x}") } else { write!(out, "\\u{code:04x}") };
+                written.expect("a string takes all text");
             }
-            c => out.push(c),
         }
     }
-    out.push('"');
+    out.push(mark);
+    out
 }
 
 /// Integers as they are; floats with Python's choice between plain and scientific notation.
@@ -113,15 +181,42 @@ mod tests {
             ),
             (json!(18_446_744_073_709_551_615_u64), "18446744073709551615"),
         ] {
-            assert_eq!(dumps(&value, None), python);
+            assert_eq!(dumps(&value, &Spelling::default()), python);
         }
     }
 
     #[test]
     fn an_indent_gives_one_entry_a_line() {
         assert_eq!(
-            dumps(&json!({"a": [1, {}], "b": []}), Some(2)),
+            dumps(
+                &json!({"a": [1, {}], "b": []}),
+                &Spelling { indent: Some(2), comma: ",".into(), ..Spelling::default() }
+            ),
             "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": []\n}"
         );
+    }
+
+    #[test]
+    fn keys_can_be_sorted_separators_chosen_and_other_scripts_escaped() {
+        let spelling =
+            Spelling { comma: ",".into(), colon: ":".into(), ascii: true, sorted: true, indent: None };
+        assert_eq!(
+            dumps(&json!({"b": "é😀\u{7f}", "a": {"d": 1, "c": [1, 2]}}), &spelling),
+            "{\"a\":{\"c\":[1,2],\"d\":1},\"b\":\"\\u00e9\\ud83d\\ude00\u{7f}\"}"
+        );
+    }
+
+    #[test]
+    fn repr_is_that_of_python() {
+        // Each right side is what CPython 3.11 prints.
+        for (value, python) in [
+            (json!({"a": [1, 2.5, null], "b": {}}), "{'a': [1, 2.5, None], 'b': {}}"),
+            (json!("it's"), "\"it's\""),
+            (json!("it's \"so\"\\\n"), "'it\\'s \"so\"\\\\\\n'"),
+            (json!("é\u{a0}\u{2028}\u{1}"), "'é\\xa0\\u2028\\x01'"),
+            (json!([true, false, 1e22]), "[True, False, 1e+22]"),
+        ] {
+            assert_eq!(repr(&value), python);
+        }
     }
 }

@@ -1,17 +1,21 @@
-//! Renders a Hugging Face chat template, with the settings and helpers transformers gives it.
+//! Renders a Hugging Face chat template as transformers' `apply_chat_template` does.
+//!
+//! Different on purpose: an empty list of tools counts as none, and text marked safe does not escape what is added to
+//! it for HTML. Different because minijinja has no place for it: floats of very large or very small size under `~`.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde};
-use minijinja::{Environment, ErrorKind, Value, context};
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
 
-use super::{Message, python, strftime};
+use super::{Message, builtins, strftime};
 
 /// A template that was parsed.
 pub struct Template {
     environment: Environment<'static>,
+    source: String,
     begin: String,
     end: String,
 }
@@ -71,54 +75,106 @@ impl Template {
         environment.set_syntax(
             SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(Error::Parse)?,
         );
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.add_filter("tojson", tojson);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_template_owned(NAME, source.to_owned()).map_err(Error::Parse)?;
-        Ok(Self { environment, begin: begin.to_owned(), end: end.to_owned() })
+        builtins::install(&mut environment);
+        environment.add_template_owned(NAME, without_generation(source)).map_err(Error::Parse)?;
+        Ok(Self { environment, source: source.to_owned(), begin: begin.to_owned(), end: end.to_owned() })
+    }
+
+    /// The text it was parsed from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Renders a conversation.
+    ///
+    /// Arguments of calls that are given as text go to the template as text; where it does not repeat that text,
+    /// they go to it as the objects they hold.
     ///
     /// # Errors
     ///
     /// When the template refuses it, with the template's own words as the cause.
     pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, Error> {
+        let given = self.render_as_given(messages, options);
+        let repeats = |prompt: &String| text_arguments(messages).all(|text| prompt.contains(text));
+        if text_arguments(messages).next().is_none() || given.as_ref().is_ok_and(repeats) {
+            return given;
+        }
+        self.render_as_given(&with_objects(messages), options).or(given)
+    }
+
+    fn render_as_given(&self, messages: &[Message], options: &RenderOptions) -> Result<String, Error> {
         let now = options.now;
         let known = context! {
-            messages => Value::from(Serde(messages)),
+            messages => messages.iter().map(seen).collect::<Vec<_>>(),
             tools => (!options.tools.is_empty()).then(|| Value::from(Serde(&options.tools))),
             add_generation_prompt => options.add_generation_prompt,
             bos_token => self.begin.as_str(),
             eos_token => self.end.as_str(),
             strftime_now => Value::from_function(move |format: &str| strftime::format(now, format)),
         };
-        let context = context! { ..known, ..Value::from(Serde(&options.variables)) };
+        let unsaid = context! { documents => () };
+        let context = context! { ..known, ..Value::from(Serde(&options.variables)), ..unsaid };
         self.environment.get_template(NAME).and_then(|t| t.render(context)).map_err(Error::Render)
     }
 }
 
-fn raise_exception(message: &str) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.to_owned()))
+/// A message as a template sees it: what was thought goes by every name that templates look for.
+fn seen(message: &Message) -> Value {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(message) else {
+        return Value::from(Serde(message));
+    };
+    let names = ["reasoning_content", "thinking", "reasoning"];
+    if let Some(thought) = names.iter().find_map(|name| fields.get(*name).filter(|v| !v.is_null()).cloned()) {
+        fields.entry("thinking").or_insert_with(|| thought.clone());
+        fields.insert("reasoning_content".to_owned(), thought);
+    }
+    Value::from(Serde(fields))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
-fn tojson(value: Value, options: Kwargs) -> Result<Value, minijinja::Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    // Accepted and without effect: what transformers does by default.
-    let _ascii: Option<bool> = options.get("ensure_ascii")?;
-    options.assert_all_used()?;
-    let value = serde_json::to_value(&value).map_err(|error| {
-        minijinja::Error::new(ErrorKind::BadSerialization, "the value is not JSON").with_source(error)
-    })?;
-    Ok(Value::from_safe_string(python::dumps(&value, indent)))
+fn text_arguments(messages: &[Message]) -> impl Iterator<Item = &str> {
+    let calls = messages.iter().flat_map(|message| &message.tool_calls);
+    calls.filter_map(|call| call.function.arguments.as_str())
+}
+
+fn with_objects(messages: &[Message]) -> Vec<Message> {
+    let mut messages = messages.to_vec();
+    for call in messages.iter_mut().flat_map(|message| &mut message.tool_calls) {
+        let object = call.function.arguments.as_str().and_then(|text| serde_json::from_str(text).ok());
+        if let Some(object @ serde_json::Value::Object(_)) = object {
+            call.function.arguments = object;
+        }
+    }
+    messages
+}
+
+/// Takes out `{% generation %}`, with which transformers marks what to train on.
+fn without_generation(source: &str) -> String {
+    let mut out = String::new();
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let (before, tag) = rest.split_at(at + 2);
+        out.push_str(before);
+        rest = tag;
+        let inside = tag.trim_start_matches(['-', '+']).trim_start();
+        for (word, instead) in [("generation", "if true"), ("endgeneration", "endif")] {
+            let after = inside
+                .strip_prefix(word)
+                .filter(|after| after.trim_start().trim_start_matches(['-', '+']).starts_with("%}"));
+            if let Some(after) = after {
+                out.push_str(&tag[..tag.len() - inside.len()]);
+                out.push_str(instead);
+                rest = after;
+            }
+        }
+    }
+    out + rest
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{FunctionCall, Role, ToolCall};
+    use crate::chat::{FunctionCall, Role, ToolCall, ToolKind};
     use serde_json::json;
     use std::time::Duration;
 
@@ -163,21 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn json_is_spelled_as_python_spells_it() {
-        let tool = json!({"type": "function", "function": {"name": "f", "why": "<é> & 'q'"}});
-        assert_eq!(
-            with("{{ x | tojson }}", "x", tool),
-            r#"{"type": "function", "function": {"name": "f", "why": "<é> & 'q'"}}"#
-        );
-        assert_eq!(with("{{ x | tojson(indent=1) }}", "x", json!([1])), "[\n 1\n]");
-    }
-
-    #[test]
     fn tool_calls_and_reasoning_reach_the_template() {
         let mut message = Message::new(Role::Assistant, "");
         message.reasoning_content = Some("hm".into());
         message.tool_calls = vec![ToolCall {
             id: None,
+            kind: ToolKind::Function,
             function: FunctionCall { name: "f".into(), arguments: json!({"a": 1}) },
         }];
         let source = "{% for m in messages %}{{ m.reasoning_content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";

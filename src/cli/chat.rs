@@ -309,7 +309,7 @@ impl Chat<'_> {
         let sampling = sampling.params(&self.opened.model)?;
         let seed = sampling.seed;
         let messages = self.talk.messages();
-        let question = messages.last().map(|message: &Message| message.content.clone()).unwrap_or_default();
+        let question = messages.last().map(|message: &Message| message.content.text()).unwrap_or_default();
         let mut request = ChatRequest::new(messages, sampling);
         request.max_tokens = predict.and_then(|n| u32::try_from(n).ok());
         request.thinking_budget = reasoning_budget.and_then(|n| u32::try_from(n).ok());

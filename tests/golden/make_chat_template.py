@@ -1,13 +1,15 @@
 """transformers' rendering of a table of conversations with a checkpoint's chat template.
 
     pip install transformers==5.23.0
-    make_chat_template.py CHECKPOINT_DIR OUT.json
+    make_chat_template.py ../data chat_template.json
 
-OUT.json is a list of {name, messages, tools, kwargs, with_prompt, without_prompt}: the last two are the rendered text
-with add_generation_prompt true and false. Where the template raises an error, the text is null.
+OUT.json is a list of {template, name, messages, tools, kwargs, with_prompt, without_prompt}: the template is a path in
+../data, the last two are the rendered text with add_generation_prompt true and false. Where the template raises an
+error, the text is null.
 """
 
 import json, sys
+from pathlib import Path
 from transformers import AutoTokenizer
 
 
@@ -21,6 +23,10 @@ def system(text):
 
 def assistant(text, **more):
     return {"role": "assistant", "content": text, **more}
+
+
+def text(part):
+    return {"type": "text", "text": part}
 
 
 def call(name, arguments):
@@ -38,6 +44,21 @@ def tool(name, description, **properties):
 
 WEATHER = tool("weather", "Tells the weather of a city", city={"type": "string", "description": "e.g. Zürich"})
 SUM = tool("sum", 'Adds numbers; "quoted" & <marked>', terms={"type": "array", "items": {"type": "number"}})
+NESTED = tool(
+    "plan_trip",
+    "Plans\n\na trip",
+    stops={
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"where": {"type": ["string", "null"]}, "nights": {"type": "integer", "minimum": 1}},
+            "additionalProperties": False,
+        },
+    },
+    budget={"anyOf": [{"type": "number"}, {"type": "null"}], "default": None},
+    mood={"enum": ["calm", "it's \"wild\""], "default": "calm"},
+    anything={},
+)
 ASKED = [user("How is the weather in Oslo?")]
 CALLED = ASKED + [assistant("", tool_calls=[call("weather", {"city": "Oslo"})])]
 
@@ -147,23 +168,72 @@ CASES = [
         {},
     ),
     ("no tools in the list", [user("Hi")], [], {}),
+    ("several tools with nested schemas", ASKED, [NESTED, WEATHER, tool("now", "The time"), SUM], {}),
+    (
+        "nested arguments",
+        ASKED
+        + [
+            assistant(
+                "",
+                tool_calls=[
+                    call("plan_trip", {"stops": [{"where": "Oslo", "nights": 2}, {"where": None}], "budget": 1e3}),
+                    call("plan_trip", {"stops": [], "budget": None, "mood": "it's \"wild\"", "anything": False}),
+                ],
+            ),
+            result("ok"),
+            result(""),
+            assistant(None, reasoning_content="Once more.", tool_calls=[call("now", {})]),
+            result("12:00"),
+        ],
+        [NESTED, tool("now", "The time")],
+        {},
+    ),
+    ("parts", [user([text("Look "), text("here.")]), assistant([text("I "), text("see.")]), user("Well?")], None, {}),
+    ("a system prompt of parts", [system([text("Be"), text(" brief.")]), user([text("Hi")])], None, {}),
+    ("an image", [user([{"type": "image_url", "image_url": {"url": "data:,"}}, text("What is it?")])], None, {}),
+    ("no parts", [user([]), assistant("")], None, {}),
+    ("content null", [user("Hi"), assistant(None), user("Well?")], None, {}),
+    ("content missing", [user("Hi"), {"role": "assistant", "tool_calls": [call("now", {})]}, result("9")], None, {}),
+    ("thinking under another name", [user("Hi"), assistant("Ho", thinking="hm"), assistant("Ha", reasoning="eh")], None, {}),
+    ("null thinking", [user("Hi"), assistant("<think>x</think>Ho", reasoning_content=None)], None, {}),
+    ("names", [user("Hi") | {"name": "ada"}, result("7") | {"name": "sum", "tool_call_id": "call_0"}], None, {}),
+    ("a developer's prompt", [{"role": "developer", "content": "Be kind."}, user("Hi")], None, {}),
+    ("a tool speaks first", [result("boo"), user("Eh?")], None, {}),
+    ("documents", [user("Hi")], None, {"documents": [{"title": "a", "text": "x\ny"}, {"title": "ß", "text": ""}]}),
+    ("many turns", [turn for n in range(6) for turn in (user(f"q{n}"), assistant(f"a{n}", reasoning_content="t"))], None, {}),
+    (
+        "thinking inside the content, in other tags",
+        [user("Hi"), assistant("<seed:think>\nhm\n</seed:think>\n\nHo"), user("Ha"), assistant("x</seed:think>y")],
+        None,
+        {},
+    ),
+    ("values as Python prints them", [user("Hi")], None, {"custom": [1e-7, True, None, 2.50, ["it's", {"a": 1e16}]]}),
 ]
+
+TEMPLATES = ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"]
 
 
 def main():
-    folder, out = sys.argv[1:]
-    tokenizer, rows = AutoTokenizer.from_pretrained(folder), []
-    for name, messages, tools, kwargs in CASES:
-        row = {"name": name, "messages": messages, "tools": tools, "kwargs": kwargs}
-        for key, prompt in (("with_prompt", True), ("without_prompt", False)):
-            try:
-                row[key] = tokenizer.apply_chat_template(
-                    messages, tools=tools, tokenize=False, add_generation_prompt=prompt, **kwargs
-                )
-            except Exception as error:
-                print(f"{name}, {key}: {error!r}")
-                row[key] = None
-        rows.append(row)
+    data, out = sys.argv[1:]
+    tokenizer, rows = AutoTokenizer.from_pretrained(Path(data, "tiny-thinker")), []
+    for template in TEMPLATES:
+        source = Path(data, template).read_text(encoding="utf-8")
+        for name, messages, tools, kwargs in CASES:
+            row = {"template": template, "name": name, "messages": messages, "tools": tools, "kwargs": kwargs}
+            for key, prompt in (("with_prompt", True), ("without_prompt", False)):
+                try:
+                    row[key] = tokenizer.apply_chat_template(
+                        messages,
+                        tools=tools,
+                        chat_template=source,
+                        tokenize=False,
+                        add_generation_prompt=prompt,
+                        **kwargs,
+                    )
+                except Exception as error:
+                    print(f"{template}, {name}, {key}: {error!r}")
+                    row[key] = None
+            rows.append(row)
     with open(out, "w", encoding="utf-8") as f:
         f.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
 

@@ -16,7 +16,7 @@ impl Talk {
     pub(super) fn from_messages(messages: Vec<Message>) -> Self {
         let mut turns = messages;
         let system = match turns.first() {
-            Some(first) if first.role == Role::System => Some(turns.remove(0).content),
+            Some(first) if first.role == Role::System => Some(turns.remove(0).content.text()),
             _ => None,
         };
         Self { system, turns }
@@ -41,7 +41,7 @@ impl Talk {
     /// Takes the last question and its answer back; gives the question.
     pub(super) fn undo(&mut self) -> Option<String> {
         let question = self.turns.iter().rposition(|message| message.role == Role::User)?;
-        self.turns.drain(question..).next().map(|message| message.content)
+        self.turns.drain(question..).next().map(|message| message.content.text())
     }
 
     /// Takes the last answer back; whether there is a question to answer again.
@@ -78,7 +78,7 @@ impl Talk {
                     thought.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect();
                 text += &format!("{}\n\n", quoted.join("\n"));
             }
-            text += &format!("{}\n\n", message.content.trim_end());
+            text += &format!("{}\n\n", message.content.text().trim_end());
         }
         text
     }
@@ -102,9 +102,9 @@ mod tests {
         let mut talk = talk();
         assert_eq!(talk.questions(), 2);
         assert_eq!(talk.undo().as_deref(), Some("two?"));
-        assert_eq!(talk.messages().last().unwrap().content, "1");
+        assert_eq!(talk.messages().last().unwrap().content.text(), "1");
         assert!(talk.regen());
-        assert_eq!(talk.messages().last().unwrap().content, "one?");
+        assert_eq!(talk.messages().last().unwrap().content.text(), "one?");
         assert_eq!(talk.undo().as_deref(), Some("one?"));
         assert_eq!(talk.undo(), None);
         assert!(!talk.regen());

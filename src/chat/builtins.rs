@@ -1,0 +1,160 @@
+//! What templates find beside the language itself: the helpers of transformers, and the filters and spellings of
+//! Jinja2 and Python where minijinja has its own.
+
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
+
+use super::python;
+
+pub(super) fn install(environment: &mut Environment<'_>) {
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_formatter(print);
+    environment.add_function("raise_exception", raise_exception);
+    environment.add_filter("tojson", tojson);
+    environment.add_filter("string", string);
+    environment.add_filter("indent", indent);
+    environment.add_test("iterable", is_iterable);
+}
+
+fn raise_exception(message: &str) -> Result<Value, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, message.to_owned()))
+}
+
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match spelled(value) {
+        Some(text) => Ok(out.write_str(&text)?),
+        None => escape_formatter(out, state, value),
+    }
+}
+
+fn string(value: &Value) -> Value {
+    match spelled(value) {
+        Some(text) => text.into(),
+        None if value.kind() == ValueKind::String => value.clone(),
+        None => value.to_string().into(),
+    }
+}
+
+/// What Python's `str` makes of floats, lists and dictionaries; `None` where minijinja's spelling is the same.
+fn spelled(value: &Value) -> Option<String> {
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Map => {}
+        ValueKind::Number if !value.is_integer() => {}
+        _ => return None,
+    }
+    serde_json::to_value(value).ok().filter(|json| !json.is_null()).map(|json| python::repr(&json))
+}
+
+/// `json.dumps` with the arguments that transformers passes on.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
+fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
+    let mut spelling = python::Spelling { indent: options.get("indent")?, ..python::Spelling::default() };
+    spelling.ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
+    spelling.sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
+    match options.get::<Option<Vec<String>>>("separators")? {
+        Some(pair) => {
+            let [comma, colon] = <[String; 2]>::try_from(pair)
+                .map_err(|_| Error::new(ErrorKind::InvalidOperation, "`separators` takes two texts"))?;
+            (spelling.comma, spelling.colon) = (comma, colon);
+        }
+        None if spelling.indent.is_some() => spelling.comma.truncate(1),
+        None => {}
+    }
+    options.assert_all_used()?;
+    let value = serde_json::to_value(&value).map_err(|error| {
+        Error::new(ErrorKind::BadSerialization, "the value is not JSON").with_source(error)
+    })?;
+    Ok(Value::from_safe_string(python::dumps(&value, &spelling)))
+}
+
+/// Jinja2's: unlike minijinja's it keeps a newline at the end.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
+fn indent(
+    text: String,
+    width: Option<usize>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    options: Kwargs,
+) -> Result<String, Error> {
+    let by_name =
+        |name, value| if value { Ok(true) } else { options.get(name).map(Option::unwrap_or_default) };
+    let width = width.or(options.get("width")?).unwrap_or(4);
+    let first: bool = by_name("first", first.unwrap_or(false))?;
+    let blank: bool = by_name("blank", blank.unwrap_or(false))?;
+    options.assert_all_used()?;
+    let margin = " ".repeat(width);
+    let lines = text.split('\n').enumerate().map(|(index, line)| {
+        let bare = if index == 0 { !first } else { line.is_empty() && !blank };
+        if bare { line.to_owned() } else { format!("{margin}{line}") }
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn with(source: &str, x: serde_json::Value) -> String {
+        let mut environment = Environment::new();
+        install(&mut environment);
+        environment.render_str(source, minijinja::context! { x => Value::from(minijinja::value::Serde(x)) }).unwrap()
+    }
+
+    #[test]
+    fn json_is_spelled_as_python_spells_it() {
+        let tool = json!({"type": "function", "function": {"name": "f", "why": "<é> & 'q'"}});
+        assert_eq!(
+            with("{{ x | tojson }}", tool),
+            r#"{"type": "function", "function": {"name": "f", "why": "<é> & 'q'"}}"#
+        );
+        assert_eq!(with("{{ x | tojson(indent=1) }}", json!([1, 2])), "[\n 1,\n 2\n]");
+        assert_eq!(
+            with("{{ x | tojson(separators=(',', ':'), sort_keys=true) }}", json!({"b": 1, "a": [1, 2]})),
+            r#"{"a":[1,2],"b":1}"#
+        );
+        assert_eq!(with("{{ x | tojson(ensure_ascii=true) }}", json!("é")), r#""\u00e9""#);
+    }
+
+    #[test]
+    fn values_are_printed_as_python_prints_them() {
+        // Each right side is what Jinja2 3.1 prints.
+        for (value, text) in [
+            (json!(1e-7), "1e-07"),
+            (json!(1e16), "1e+16"),
+            (json!(2.0), "2.0"),
+            (json!(true), "True"),
+            (json!(null), "None"),
+            (json!(12_345_678_901_234_567_890_u64), "12345678901234567890"),
+            (
+                json!([1e-7, true, null, "it's", "a\n\"b\"", {"k": [0.5]}]),
+                "[1e-07, True, None, \"it's\", 'a\\n\"b\"', {'k': [0.5]}]",
+            ),
+        ] {
+            assert_eq!(with("{{ x }}", value.clone()), text);
+            assert_eq!(with("{{ x | string + '' }}", value), text);
+        }
+    }
+
+    #[test]
+    fn nothing_is_not_iterable_but_lists_texts_and_what_is_missing_are() {
+        for (value, answer) in
+            [(json!(null), "False"), (json!([]), "True"), (json!("a"), "True"), (json!(3), "False")]
+        {
+            assert_eq!(with("{{ x is iterable }}", value), answer);
+        }
+        assert_eq!(with("{{ y is iterable }}", json!(1)), "True");
+    }
+
+    #[test]
+    fn indenting_keeps_the_newline_at_the_end() {
+        assert_eq!(with("{{ x | indent(2, first=true) }}", json!("a\n\nb\n")), "  a\n\n  b\n");
+        assert_eq!(with("{{ x | indent(width=1, blank=true) }}", json!("a\n\nb")), "a\n \n b");
+        assert_eq!(with("{{ x | indent }}", json!("a\nb")), "a\n    b");
+    }
+}

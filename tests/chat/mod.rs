@@ -1,0 +1,5 @@
+//! Chat templates and answers, held against what others make of them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod templates;

@@ -1,0 +1,74 @@
+//! Templates render what transformers' `apply_chat_template` renders, byte for byte.
+
+use std::fs;
+use std::path::Path;
+
+use ggrun::chat::{Message, RenderOptions, Template};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::support::data;
+
+/// A conversation, and its rendering with and without the start of an answer; null where transformers refuses.
+#[derive(Deserialize)]
+struct Row {
+    template: String,
+    name: String,
+    messages: Vec<Message>,
+    tools: Option<Vec<Value>>,
+    kwargs: Map<String, Value>,
+    with_prompt: Option<String>,
+    without_prompt: Option<String>,
+}
+
+fn rows() -> Vec<Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat_template.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn render(row: &Row, messages: &[Message], add_generation_prompt: bool) -> Option<String> {
+    let source = fs::read_to_string(data(&row.template)).unwrap();
+    let options = RenderOptions {
+        add_generation_prompt,
+        tools: row.tools.clone().unwrap_or_default(),
+        variables: row.kwargs.clone(),
+        ..RenderOptions::default()
+    };
+    Template::parse(&source, "", "<|im_end|>").unwrap().render(messages, &options).ok()
+}
+
+fn arguments(row: &mut Row) -> impl Iterator<Item = &mut Value> {
+    row.messages.iter_mut().flat_map(|m| &mut m.tool_calls).map(|call| &mut call.function.arguments)
+}
+
+#[test]
+fn every_conversation_is_rendered_as_transformers_renders_it() {
+    let mut rows = rows();
+    assert!(rows.len() >= 120, "{}", rows.len());
+    for row in &mut rows {
+        let as_text = arguments(row).any(|a| a.is_string());
+        for (prompt, golden) in [(true, row.with_prompt.clone()), (false, row.without_prompt.clone())] {
+            let rendered = render(row, &row.messages, prompt);
+            if golden.is_some() || !as_text {
+                assert_eq!(rendered, golden, "{}: {}, prompt: {prompt}", row.template, row.name);
+            } else {
+                // Transformers gives up here; see the next test.
+                assert!(rendered.is_some(), "{}: {}", row.template, row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_template_that_wants_objects_gets_what_the_text_of_arguments_holds() {
+    let mut rows: Vec<Row> = rows().into_iter().filter(|row| row.with_prompt.is_none()).collect();
+    rows.retain_mut(|row| arguments(row).any(|a| a.is_string()));
+    assert!(!rows.is_empty());
+    for mut row in rows {
+        let from_text = render(&row, &row.messages, true);
+        for value in arguments(&mut row) {
+            *value = serde_json::from_str(value.as_str().unwrap()).unwrap();
+        }
+        assert_eq!(from_text, render(&row, &row.messages, true));
+    }
+}
