@@ -14,7 +14,7 @@ use gguf_export::plan::{Content, Fidelity, Form};
 use gguf_export::verify::{VerifyOptions, verify};
 use gguf_export::{ExportOptions, Plan, PlanOptions, export, survey};
 use testkit::{
-    Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Model, Mtp, NvFp4, ScaleDtype,
+    Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Mlx, Model, Mtp, NvFp4, ScaleDtype,
     StoredZero,
 };
 
@@ -230,6 +230,19 @@ fn microscaled_floats_move_as_bits() {
         assert_eq!(types(&plan, "ffn_gate_exps.weight"), (GgmlType::NVFP4, Exact));
         assert_eq!(types(&plan, "ffn_gate_exps.scale"), (GgmlType::F32, Exact));
     }
+}
+
+#[test]
+fn mlx_in_every_width_whose_packing_is_known() {
+    for (bits, ty) in [(2, GgmlType::Q4_1), (4, GgmlType::Q4_1), (8, GgmlType::F32)] {
+        for group in [Group::Size(32), Group::Size(64), Group::PerRow] {
+            let mlx = Encoding::Mlx(Mlx { bits, group });
+            assert_eq!(one(&format!("mlx {bits} {group:?}"), mlx), (ty, Exact), "{bits} {group:?}");
+        }
+    }
+    // Groups that are no whole blocks have no blocks.
+    let odd = Encoding::Mlx(Mlx { bits: 4, group: Group::Size(16) });
+    assert_eq!(one("mlx 4 in groups of 16", odd), (GgmlType::F32, Exact));
 }
 
 #[test]

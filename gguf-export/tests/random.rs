@@ -12,8 +12,8 @@ use gguf_export::verify::VerifyOptions;
 use proptest::prelude::*;
 use proptest::sample::select;
 use testkit::{
-    Awq, CtInt8, CtPacked, Dtype, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, LayerKind, Model, Mtp, NvFp4,
-    ScaleDtype, StoredZero,
+    Awq, CtInt8, CtPacked, Dtype, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, LayerKind, Mlx, Model, Mtp,
+    NvFp4, ScaleDtype, StoredZero,
 };
 
 fn group() -> impl Strategy<Value = Group> {
@@ -51,6 +51,7 @@ fn encoding() -> impl Strategy<Value = Encoding> {
             .prop_map(|(bits, group, sym, dense, scale)| Encoding::CtPacked(CtPacked { group, sym, dense, scale, ..CtPacked::sym(bits, 32) })),
         1 => (any::<bool>(), any::<bool>(), scale())
             .prop_map(|(per_tensor, zero_point, scale)| Encoding::CtInt8(CtInt8 { per_tensor, zero_point, scale })),
+        1 => (select(vec![2, 4, 8]), select(vec![16, 32, 64])).prop_map(|(bits, group)| Encoding::Mlx(Mlx { bits, group: Group::Size(group) })),
         1 => (any::<bool>(), any::<bool>())
             .prop_map(|(modelopt, power_of_two)| Encoding::NvFp4(NvFp4 { modelopt, power_of_two })),
         2 => select(vec![Encoding::MxFp4, Encoding::MxFp8, Encoding::MxInt4, Encoding::NvFp4E5m3]),

@@ -7,7 +7,7 @@
 use super::TensorPlan;
 use crate::error::Inexact;
 use crate::ggml::GgmlType;
-use crate::quant::{Coding, Element, Float, Fp8, Global, Int, Micro, MicroScale, Weight, Zero};
+use crate::quant::{Affine, Coding, Element, Float, Fp8, Global, Int, Micro, MicroScale, Weight, Zero};
 
 /// A type that may hold a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Certainty {
 }
 
 use Certainty::{Always, IfData};
-use GgmlType::{BF16, F16, F32, MXFP4, NVFP4, Q2_0, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
+use GgmlType::{BF16, F16, F32, MXFP4, NVFP4, Q2_0, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 
 /// Exact types of a tensor made of several weights, best first: the smaller, then the surer.
 pub(super) fn common(weights: &[&Weight], scaled: bool) -> Vec<Candidate> {
@@ -68,6 +68,7 @@ fn of(weight: &Weight, scaled: bool) -> Vec<Candidate> {
         Coding::Plain { dtype: Float::F16, .. } => vec![(F16, Always), (F32, Always)],
         Coding::Plain { dtype: Float::F32, .. } => vec![(BF16, IfData), (F16, IfData), (F32, Always)],
         Coding::Int(int) => int_types(weight, int),
+        Coding::Affine(affine) => affine_types(weight, affine),
         Coding::Fp8(fp8) => {
             let mut list = vec![(BF16, IfData), (F32, sure(fp8.scale.1 != Float::F32))];
             if scaled && per_tensor(weight, fp8) {
@@ -108,6 +109,19 @@ fn micro_types(micro: &Micro) -> Vec<(GgmlType, Certainty)> {
         (Element::Fp4, MicroScale::E5M3) => vec![(BF16, Always), (F32, Always)],
         (Element::Fp8, _) | (Element::Fp4, MicroScale::E4M3) => vec![(BF16, IfData), (F32, IfData)],
     }
+}
+
+/// A block of Q4_1 is a scale, a minimum and codes of four bits; its decoder rounds once, as the definition does.
+fn affine_types(weight: &Weight, affine: &Affine) -> Vec<(GgmlType, Certainty)> {
+    let block = Q4_1.block_len();
+    let whole =
+        weight.columns.is_multiple_of(block) && (affine.groups == 1 || affine.group.is_multiple_of(block));
+    let halves = affine.scales.1 == Float::F16 && affine.biases.1 == Float::F16;
+    let mut list = vec![(F32, Always)];
+    if whole && affine.bits <= 4 {
+        list.push((Q4_1, sure(halves)));
+    }
+    list
 }
 
 fn int_types(weight: &Weight, int: &Int) -> Vec<(GgmlType, Certainty)> {

@@ -134,11 +134,6 @@ fn refuse(section: &ModelConfig) -> Result<()> {
             return unsupported(what.to_owned());
         }
     }
-    for field in ["packing_format", "backend"] {
-        if section.str(field).is_ok_and(|v| v.is_some_and(|v| v.contains("mlx"))) {
-            return unsupported("MLX packing".to_owned());
-        }
-    }
     for (field, allowed) in [
         ("version", &["gemm", "GEMM"][..]),
         ("checkpoint_format", &["gptq", "gptq_v2"][..]),

@@ -3,6 +3,7 @@
 //!
 //! Formats: AutoRound's, GPTQ's, AWQ's and compressed-tensors' packers; OCP microscaling; NVIDIA's NVFP4.
 
+mod affine;
 mod config;
 mod float;
 mod group;
@@ -15,6 +16,6 @@ mod weight;
 pub use config::{Method, QuantConfig};
 pub use resolve::{excused, resolve};
 pub use weight::{
-    Coding, Element, Float, Fp8, Fp8Format, Global, Int, Micro, MicroScale, Packing, ScaleOrder, Scales,
-    Weight, Zero, ZeroRule,
+    Affine, Coding, Element, Float, Fp8, Fp8Format, Global, Int, Micro, MicroScale, Packing, ScaleOrder,
+    Scales, Weight, Zero, ZeroRule,
 };

@@ -1,6 +1,6 @@
 //! Finds how one module is stored. The tensors decide; the configuration must agree where it speaks.
 
-use super::{Coding, Float, QuantConfig, Weight, float, int};
+use super::{Coding, Float, QuantConfig, Weight, affine, float, int};
 use crate::checkpoint::{Checkpoint, Dtype, TensorId, TensorInfo};
 use crate::{Error, Result};
 
@@ -43,6 +43,7 @@ pub fn resolve(
     let coding = match (suffix, dtype) {
         (".qweight", _) => int::words(&request, id)?,
         (".weight_packed", Dtype::I32) => int::compressed(&request, id)?,
+        (".weight", affine::WORDS) if affine::is_it(&request) => affine::words(&request, id)?,
         (".weight_packed" | ".weight", Dtype::U8) => float::micro(&request, id)?,
         (_, Dtype::I8) => int::bytes(&request, id)?,
         (_, Dtype::F8E4M3 | Dtype::F8E5M2) => float::fp8(&request, id)?,
@@ -113,7 +114,8 @@ impl Request<'_> {
     }
 
     fn refuse_half(&self) -> Result<Option<Weight>> {
-        for suffix in [".scales", ".qzeros", ".weight_scale", ".weight_scale_inv", ".weight_shape"] {
+        for suffix in [".scales", ".biases", ".qzeros", ".weight_scale", ".weight_scale_inv", ".weight_shape"]
+        {
             if self.find(suffix).is_some() {
                 return Err(Error::MissingTensor {
                     path: self.checkpoint.dir().to_owned(),

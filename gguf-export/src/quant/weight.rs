@@ -25,6 +25,8 @@ pub enum Coding {
     },
     /// Integer codes, a scale and a zero point a group: `scale * (code - zero)`.
     Int(Int),
+    /// Integer codes, a scale and a bias a group: `scale * code + bias`, rounded once to F32.
+    Affine(Affine),
     /// Eight-bit floats with a scale a block: `value * scale`.
     Fp8(Fp8),
     /// Small floats or integers with a one-byte scale a group.
@@ -70,6 +72,23 @@ pub struct Int {
     pub zero: Zero,
     /// Group of each column, `I32 [columns]`, where it is not `column / group`.
     pub g_idx: Option<TensorId>,
+}
+
+/// Integer codes of 2, 4 or 8 bits with a bias instead of a zero point: MLX's packing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affine {
+    /// Bits of one code.
+    pub bits: u32,
+    /// `U32 [rows, columns * bits / 32]`: the stream of one output runs along a row.
+    pub codes: TensorId,
+    /// `[rows, groups]`, and its type.
+    pub scales: (TensorId, Float),
+    /// `[rows, groups]`, and its type.
+    pub biases: (TensorId, Float),
+    /// Columns that share a scale and a bias; the last group may be shorter.
+    pub group: u64,
+    /// Groups of a row.
+    pub groups: u64,
 }
 
 /// How integer codes lie in their tensor. A stream is a bit string, low bits first.
@@ -224,6 +243,7 @@ impl Weight {
         match &self.coding {
             Coding::Plain { values, .. } => *values,
             Coding::Int(int) => int.codes,
+            Coding::Affine(affine) => affine.codes,
             Coding::Fp8(fp8) => fp8.codes,
             Coding::Micro(micro) => micro.codes,
         }
@@ -241,6 +261,7 @@ impl Weight {
                 };
                 [Some(int.codes), Some(int.scales.tensor), zero, int.g_idx].into_iter().flatten().collect()
             }
+            Coding::Affine(affine) => vec![affine.codes, affine.scales.0, affine.biases.0],
             Coding::Fp8(fp8) => vec![fp8.codes, fp8.scale.0],
             Coding::Micro(micro) => {
                 let mut all = vec![micro.codes, micro.scales];
@@ -263,6 +284,7 @@ impl Weight {
                 let order = if int.g_idx.is_some() { " reordered" } else { "" };
                 format!("int{} {kind} group {}{order}", int.bits, int.group)
             }
+            Coding::Affine(affine) => format!("int{} affine group {}", affine.bits, affine.group),
             Coding::Fp8(fp8) => format!("FP8 {:?} block {}x{}", fp8.format, fp8.block.0, fp8.block.1),
             Coding::Micro(m) => match (m.element, m.scale) {
                 (Element::Fp4, MicroScale::E8M0) => "MXFP4".to_owned(),

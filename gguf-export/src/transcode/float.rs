@@ -30,7 +30,7 @@ pub(super) fn plain(
     read_rows(task, id, row_bytes, &mut scratch.codes)?;
     if task.ty == GgmlType::F32 {
         for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            *out = task.map.apply(float(&scratch.codes, dtype, i)).to_le_bytes();
+            *out = task.map.apply(value(&scratch.codes, dtype, i)).to_le_bytes();
         }
         return Ok(());
     }
@@ -40,7 +40,7 @@ pub(super) fn plain(
         scratch.values.clear();
         scratch
             .values
-            .extend((first..first + task.columns()).map(|i| f64::from(float(&scratch.codes, dtype, i))));
+            .extend((first..first + task.columns()).map(|i| f64::from(value(&scratch.codes, dtype, i))));
         encode(task, row, &scratch.values, out)?;
     }
     Ok(())
@@ -74,7 +74,7 @@ pub(super) fn fp8(task: &Task<'_>, fp8: &Fp8, scratch: &mut Scratch, out: &mut [
 pub(super) fn scales(checkpoint: &Checkpoint, (id, dtype): (TensorId, Float)) -> Result<Vec<f64>> {
     let mut raw = Vec::new();
     checkpoint.read_all(id, &mut raw)?;
-    Ok((0..raw.len() / at(dtype.bytes())).map(|i| f64::from(float(&raw, dtype, i))).collect())
+    Ok((0..raw.len() / at(dtype.bytes())).map(|i| f64::from(value(&raw, dtype, i))).collect())
 }
 
 /// Writes a row of values in the task's type; each must fit exactly unless rounding was asked for.
@@ -152,7 +152,7 @@ pub(super) fn eight_bit_values(format: Fp8Format) -> [f64; 256] {
     })
 }
 
-fn float(raw: &[u8], dtype: Float, i: usize) -> f32 {
+pub(super) fn value(raw: &[u8], dtype: Float, i: usize) -> f32 {
     match dtype {
         Float::F16 => f16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
         Float::BF16 => bf16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),

@@ -3,6 +3,7 @@
 //! Not here: files, threads, names. `export` and `survey` call [`fill`] with tiles of their choice; the bytes do
 //! not depend on how the tiles are cut.
 
+mod affine;
 mod blocks;
 mod float;
 mod int;
@@ -96,7 +97,7 @@ fn factors(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan, out: &mut 
         let factor = match &weight.coding {
             Coding::Micro(micro) => micro::factor(checkpoint, micro)?,
             Coding::Fp8(fp8) => Some(float::scales(checkpoint, fp8.scale)?[0]),
-            Coding::Plain { .. } | Coding::Int(_) => None,
+            Coding::Plain { .. } | Coding::Int(_) | Coding::Affine(_) => None,
         };
         *out = nearest(factor.unwrap_or(1.0)).to_le_bytes();
     }
@@ -108,6 +109,7 @@ impl Task<'_> {
         match &self.weight.coding {
             Coding::Plain { values, dtype } => float::plain(self, *values, *dtype, scratch, out),
             Coding::Int(int) => int::transcode(self, int, scratch, out),
+            Coding::Affine(affine) => affine::transcode(self, affine, scratch, out),
             Coding::Fp8(fp8) => float::fp8(self, fp8, scratch, out),
             Coding::Micro(micro) => micro::transcode(self, micro, scratch, out),
         }

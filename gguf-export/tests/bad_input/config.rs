@@ -55,7 +55,6 @@ fn configurations_that_are_refused() {
         (q, json!([]), "`quantization_config` is `[]`, expected an object"),
         (q, json!({}), "quantization_config.quant_method"),
         ("/quantization_config/quant_method", json!("bitsandbytes"), "expected auto-round, gptq"),
-        ("/quantization_config/packing_format", json!("auto_round:mlx"), "MLX packing is not supported"),
         ("/quantization_config/rotation_config", json!({"a": 1}), "rotation_config"),
         ("/quantization_config/spinquant_config", json!({"r1": true}), "spinquant_config"),
         ("/quantization_config/sparsity_config", json!({"format": "sparse-24-bitmask"}), "sparsity_config"),

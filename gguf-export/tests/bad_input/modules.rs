@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use testkit::{
-    Awq, Checkpoint, CtInt8, CtPacked, Dtype, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Method, Model, Mtp, NvFp4,
-    ScaleDtype, Tensor,
+    Awq, Checkpoint, CtInt8, CtPacked, Dtype, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Method, Mlx, Model,
+    Mtp, NvFp4, ScaleDtype, Tensor,
 };
 
 use crate::{SHARD, UP, asym, edited, int4, reshaped, set};
@@ -165,6 +165,51 @@ fn empty_and_lopsided_parts_of_quantised_modules() {
     );
 }
 
+fn mlx() -> Mlx {
+    Mlx { bits: 4, group: Group::Size(64) }
+}
+
+#[test]
+fn mlx_tensors_that_are_not_what_they_say() {
+    let model = Model::uniform(Encoding::Mlx(mlx()));
+    let reshaped = |suffix: &'static str, shape: &'static [usize]| {
+        move |c: &mut Checkpoint| {
+            let name = format!("{UP}.{suffix}");
+            let dtype = c.tensor(&name).dtype;
+            let data = vec![0; shape.iter().product::<usize>() * dtype.size()];
+            *c.tensor(&name) = Tensor { name: name.clone(), dtype, shape: shape.to_vec(), data };
+        }
+    };
+    for (suffix, shape) in [
+        ("weight", &[128, 17][..]),
+        ("weight", &[127, 16]),
+        ("weight", &[128, 8]),
+        ("weight", &[0]),
+        ("scales", &[128, 0]),
+        ("scales", &[127, 2]),
+        ("scales", &[128]),
+        ("scales", &[128, 3]),
+        ("biases", &[128, 1]),
+        ("biases", &[2, 128]),
+    ] {
+        let place = format!("{UP}.{suffix}");
+        edited(&format!("{suffix} {shape:?}"), &model, reshaped(suffix, shape), &[&place, SHARD]);
+    }
+    // Three bits a code: nobody has written down how they lie.
+    edited("mlx of 3 bits", &model, reshaped("weight", &[128, 12]), &["MLX packing of 3 bits", UP]);
+    for suffix in ["scales", "biases"] {
+        edited(
+            &format!("{suffix} that are not finite"),
+            &model,
+            |c| {
+                let tensor = c.tensor(&format!("{UP}.{suffix}"));
+                tensor.data[4..6].copy_from_slice(&half::f16::INFINITY.to_le_bytes());
+            },
+            &[&format!("{UP}.{suffix}"), SHARD],
+        );
+    }
+}
+
 #[test]
 fn modules_with_half_their_tensors() {
     let nv = |modelopt| Encoding::NvFp4(NvFp4 { modelopt, power_of_two: true });
@@ -179,6 +224,7 @@ fn modules_with_half_their_tensors() {
             &["weight_packed", "weight_scale", "weight_zero_point"],
         ),
         (Encoding::CtInt8(int8), &["weight", "weight_scale"]),
+        (Encoding::Mlx(mlx()), &["weight", "scales", "biases"]),
         (Encoding::Fp8(Fp8::scaled(Fp8Scale::Channel)), &["weight", "weight_scale"]),
         (Encoding::MxFp4, &["weight_packed", "weight_scale"]),
         (nv(false), &["weight_packed", "weight_scale", "weight_global_scale"]),

@@ -67,7 +67,7 @@ impl Talk {
         let mut text = String::new();
         for message in self.messages() {
             let who = match message.role {
-                Role::System => "System",
+                Role::System | Role::Developer => "System",
                 Role::User => "User",
                 Role::Assistant => "Assistant",
                 Role::Tool => "Tool",

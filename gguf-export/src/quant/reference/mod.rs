@@ -1,6 +1,7 @@
 //! The reference decoder: what a stored weight means, one element at a time, straight from the formats'
 //! definitions. `verify` holds a GGUF against it. It shares nothing with the transcoder's kernels.
 
+mod affine;
 mod float;
 mod int;
 
@@ -30,6 +31,7 @@ pub fn decode(checkpoint: &Checkpoint, weight: &Weight, rows: Range<u64>) -> Res
             Ok(Decoded { values: floats(&bytes, *dtype), scales: Vec::new() })
         }
         Coding::Int(coding) => int::decode(checkpoint, weight, coding, rows),
+        Coding::Affine(coding) => affine::decode(checkpoint, weight, coding, rows),
         Coding::Fp8(coding) => float::fp8(checkpoint, weight, coding, rows),
         Coding::Micro(coding) => float::micro(checkpoint, weight, coding, rows),
     }
@@ -56,7 +58,7 @@ pub fn global_factor(checkpoint: &Checkpoint, weight: &Weight) -> Result<Option<
         Coding::Fp8(fp8) => {
             Ok(floats(&read_all(checkpoint, fp8.scale.0)?, fp8.scale.1).first().map(|&s| nearest(s)))
         }
-        Coding::Plain { .. } | Coding::Int(_) => Ok(None),
+        Coding::Plain { .. } | Coding::Int(_) | Coding::Affine(_) => Ok(None),
     }
 }
 
