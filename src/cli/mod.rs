@@ -8,6 +8,8 @@ mod demo;
 mod inspect;
 mod interrupt;
 mod open;
+mod placement;
+mod plan;
 mod progress;
 mod report;
 mod run;
@@ -54,6 +56,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => {
             run::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
         }
+        Command::Plan(args) => plan::run(args),
         Command::Demo(args) => demo::run(args),
     };
     match done {

@@ -7,6 +7,7 @@ mod broken;
 mod command;
 mod loading;
 mod logits;
+mod placing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
