@@ -13,6 +13,7 @@ Examples:
   ggrun demo                                  the whole way on the bundled model
   ggrun convert ./Qwen3-Next-80B-int4         a folder of safetensors to a GGUF beside you
   ggrun verify model.gguf ./Qwen3-Next-80B-int4
+  ggrun plan -m model.gguf                    where it would go, and how fast it may answer
   ggrun run -m model.gguf -p \"What is 17 + 25?\"
   ggrun chat -m model.gguf
 
@@ -28,8 +29,9 @@ pub(crate) enum Command {
     Convert(Convert),
     Verify(Verify),
     Inspect(Inspect),
-    Run(super::run::RunArgs),
+    Run(Box<super::run::RunArgs>),
     Chat(super::chat::ChatArgs),
+    Plan(Box<super::plan::Plan>),
     Demo(Demo),
 }
 

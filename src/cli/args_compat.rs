@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// What is typed there, and the option it means.
-const SPELLINGS: [(&str, &str); 20] = [
+const SPELLINGS: [(&str, &str); 28] = [
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-ngl", "--n-gpu-layers"),
@@ -19,6 +19,14 @@ const SPELLINGS: [(&str, &str); 20] = [
     ("-dev", "--device"),
     ("-lm", "--load-mode"),
     ("-nr", "--no-repack"),
+    ("-ts", "--tensor-split"),
+    ("-sm", "--split-mode"),
+    ("-mg", "--main-gpu"),
+    ("-nkvo", "--no-kv-offload"),
+    ("-kvo", "--kv-offload"),
+    ("-fit", "--fit"),
+    ("-fitt", "--fit-target"),
+    ("-fitc", "--fit-ctx"),
     ("-hf", "--hf-repo"),
     ("-hff", "--hf-file"),
     ("-st", "--single-turn"),

@@ -9,6 +9,8 @@ mod demo;
 mod inspect;
 mod interrupt;
 mod open;
+mod placement;
+mod plan;
 mod progress;
 mod report;
 mod run;
@@ -59,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Chat(args) => {
             chat::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
         }
+        Command::Plan(args) => plan::run(args),
         Command::Demo(args) => demo::run(args),
     };
     match done {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use ggrun::model::LoadError;
+use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
 use super::interrupt::{self, Interrupted};
@@ -28,10 +28,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
-    if let Some(hint) = load.and_then(load_hint).or_else(|| found.and_then(hint)) {
+    let place = error.chain().find_map(|e| e.downcast_ref::<PlaceError>()).or(match load {
+        Some(LoadError::Place(error)) => Some(error),
+        _ => None,
+    });
+    let hint = place
+        .and_then(place_hint)
+        .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
+    if let Some(hint) = hint {
         eprintln!("\nhint: {hint}");
     }
-    ExitCode::from(found.map_or(1, code))
+    ExitCode::from(place.map_or_else(|| found.map_or(1, code), place_code))
 }
 
 /// Whether nobody reads any more what is written, which is nobody's fault.
@@ -106,4 +113,28 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+fn place_hint(error: &PlaceError) -> Option<String> {
+    match error {
+        PlaceError::Memory(too_much) if too_much.remedies.is_empty() => {
+            Some("no change of flags makes it fit; `ggrun plan` shows what takes the room".to_owned())
+        }
+        PlaceError::Memory(too_much) => Some(format!(
+            "it would fit with {}; `-fit off` loads without asking",
+            too_much.remedies.join(", or ")
+        )),
+        PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
+            Some("`--list-devices` shows what there is".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Wrong wishes are usage; what does not fit has a code of its own.
+fn place_code(error: &PlaceError) -> u8 {
+    match error {
+        PlaceError::Memory(_) => 4,
+        _ => 2,
+    }
 }

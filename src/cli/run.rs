@@ -6,16 +6,17 @@ pub(crate) mod screen;
 use std::fs;
 use std::io::{self, IsTerminal, Read as _, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use ggrun::chat::{Message, Role};
 use ggrun::engine::{FinishReason, SamplingParams, Timings};
-use ggrun::model::{ContextSize, LoadOptions};
 use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 
 use super::interrupt::{Interrupt, Interrupted};
 use super::open::{self, Opened};
+use super::placement::{PlacementArgs, list_devices};
 use super::report::is_broken_pipe;
 use super::sampling::Sampling;
 use super::style::Style;
@@ -32,8 +33,14 @@ Examples:
   echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json")]
 pub(crate) struct RunArgs {
     /// The GGUF file, or the first of its parts.
-    #[arg(short, long, value_name = "FILE", env = "LLAMA_ARG_MODEL")]
-    pub(crate) model: PathBuf,
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "LLAMA_ARG_MODEL",
+        required_unless_present = "list_devices"
+    )]
+    pub(crate) model: Option<PathBuf>,
     /// The question; without it and -f it is read from stdin.
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file")]
     pub(crate) prompt: Option<String>,
@@ -47,12 +54,6 @@ pub(crate) struct RunArgs {
     #[arg(short = 'n', long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
         visible_alias = "n-predict", alias = "max-tokens", env = "LLAMA_ARG_N_PREDICT")]
     pub(crate) predict: i64,
-    /// Tokens the context holds; 0 takes what the model was trained on [default: that, up to 8192].
-    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_CTX_SIZE")]
-    pub(crate) ctx_size: Option<u32>,
-    /// Threads that compute [default: physical cores].
-    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_THREADS")]
-    pub(crate) threads: Option<u32>,
     /// What becomes of the model's thinking, on stderr.
     #[arg(long, value_enum, default_value_t = Thinking::Dim)]
     pub(crate) thinking: Thinking,
@@ -74,6 +75,7 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) sampling: Sampling,
+    pub(crate) placement: PlacementArgs,
 }
 
 /// What becomes of the model's thinking.
@@ -159,9 +161,21 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
 }
 
 fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    let Some(path) = args.model.as_ref().filter(|_| !args.placement.list_devices) else {
+        out.write_all(list_devices().as_bytes())?;
+        return Ok(());
+    };
     let prompt = prompt(args)?;
     let interrupt = Interrupt::listen();
-    let Opened { session, model, .. } = &open::open(load_options(args), &interrupt)?;
+    let begun = Instant::now();
+    let Opened { session, model, .. } = &open::open(args.placement.options(path), &interrupt)?;
+    if !args.json {
+        let style = Style::of_stderr();
+        let loaded =
+            format!("loaded in {:.2} s: {}", begun.elapsed().as_secs_f64(), model.placement().reason);
+        // That nobody can read it there is no reason to end.
+        drop(writeln!(err, "{}{loaded}{}", style.dim(), style.reset()));
+    }
     let sampling = args.sampling.params(model)?;
     let seed = sampling.seed;
     let request = request(args, &prompt, sampling);
@@ -199,17 +213,6 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
 fn messages(args: &RunArgs, prompt: &str) -> Vec<Message> {
     let system = args.system_prompt.iter().map(|text| Message::new(Role::System, text));
     system.chain([Message::new(Role::User, prompt)]).collect()
-}
-
-fn load_options(args: &RunArgs) -> LoadOptions {
-    let mut options = LoadOptions::new(&args.model);
-    options.context = match args.ctx_size {
-        None => options.context,
-        Some(0) => ContextSize::Trained,
-        Some(tokens) => ContextSize::Tokens(tokens),
-    };
-    options.threads = args.threads.filter(|n| *n > 0).unwrap_or(options.threads);
-    options
 }
 
 fn request(args: &RunArgs, prompt: &str, sampling: SamplingParams) -> ChatRequest {

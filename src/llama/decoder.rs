@@ -1,11 +1,9 @@
 //! A context as the engine's decoder.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use llama_cpp_2::DecodeError as LlamaDecodeError;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -13,50 +11,12 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::sampler::{self, NoToken, Sampler};
 use super::weights::LoadFailure;
-use super::{Weights, backend, log};
+use super::{Abort, ContextParams, Weights, backend, log, params};
 use crate::engine::{
     Caps, DecodeError, Decoder, Kept, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp, StateId,
     Step, Token,
 };
 
-/// The size of a context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContextParams {
-    /// Sequences at once.
-    pub sequences: u32,
-    /// Tokens each of them can hold.
-    pub context: u32,
-    /// Rows of one step.
-    pub batch: u32,
-    /// Rows computed together; a step is cut into these.
-    pub ubatch: u32,
-    /// Threads that compute.
-    pub threads: u32,
-    /// Type of the KV cache's values.
-    pub cache: CacheType,
-}
-
-/// Type of the values of a KV cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CacheType {
-    /// Half precision, llama.cpp's default.
-    #[default]
-    F16,
-    /// Full precision, for comparing numbers; attention is then computed without shortcuts too.
-    F32,
-}
-
-impl From<CacheType> for KvCacheType {
-    fn from(ty: CacheType) -> Self {
-        match ty {
-            CacheType::F16 => Self::F16,
-            CacheType::F32 => Self::F32,
-        }
-    }
-}
-
-/// llama.cpp's number for attention without the fused kernel.
-const FLASH_ATTENTION_OFF: i32 = 0;
 /// llama.cpp rounds the cells of a sequence up to this.
 const CELLS: u32 = 256;
 
@@ -70,6 +30,8 @@ pub struct LlamaDecoder<'model> {
     model: &'model LlamaModel,
     caps: Caps,
     vocab: i32,
+    /// The context looks at it while it computes; declared after it, so that it goes last.
+    _abort: Abort,
 }
 
 impl<'model> LlamaDecoder<'model> {
@@ -79,30 +41,15 @@ impl<'model> LlamaDecoder<'model> {
     ///
     /// When llama.cpp cannot, with what it logged.
     pub fn new(weights: &'model Weights, params: &ContextParams) -> Result<Self, LoadFailure> {
-        let &ContextParams { sequences, context, batch, ubatch, threads, cache } = params;
+        let &ContextParams { sequences, context, batch, .. } = params;
         let sequences = sequences.max(1);
         let cells = context.max(1).checked_next_multiple_of(CELLS).and_then(|n| n.checked_mul(sequences));
-        let Some(cells) = cells.and_then(NonZeroU32::new) else {
+        let Some(cells) = cells else {
             return Err(LoadFailure {
                 log: vec![format!("{sequences} sequences of {context} tokens are too many")],
             });
         };
-        let batch = batch.clamp(1, cells.get());
-        let threads = i32::try_from(threads).unwrap_or(i32::MAX).max(1);
-        let wanted = LlamaContextParams::default()
-            .with_n_ctx(Some(cells))
-            .with_n_batch(batch)
-            .with_n_ubatch(ubatch.clamp(1, batch))
-            .with_n_seq_max(sequences)
-            .with_kv_unified(false)
-            .with_type_k(cache.into())
-            .with_type_v(cache.into())
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads);
-        let wanted = match cache {
-            CacheType::F16 => wanted,
-            CacheType::F32 => wanted.with_flash_attention_policy(FLASH_ATTENTION_OFF),
-        };
+        let wanted = params::context(params, cells, batch.clamp(1, cells));
         let guard = backend::one_context_at_a_time();
         let (made, log) = log::capture(|| weights.model().new_context(backend::backend(), wanted));
         drop(guard);
@@ -123,6 +70,7 @@ impl<'model> LlamaDecoder<'model> {
             model: weights.model(),
             caps,
             vocab: weights.model().n_vocab(),
+            _abort: params.abort.clone(),
         })
     }
 

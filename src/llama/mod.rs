@@ -5,11 +5,16 @@
 
 mod backend;
 mod decoder;
+mod devices;
 mod log;
+mod params;
 mod sampler;
 mod vocab;
 mod weights;
 
-pub use decoder::{CacheType, ContextParams, LlamaDecoder};
+pub use backend::share_out;
+pub use decoder::LlamaDecoder;
+pub use devices::{Device, DeviceKind, devices};
+pub use params::{Abort, CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Override, SplitMode};
 pub use vocab::LlamaVocab;
-pub use weights::{LoadFailure, LoadParams, Weights};
+pub use weights::{LoadFailure, Weights};

@@ -1,24 +1,17 @@
 //! A model in memory, and what its metadata says.
+#![expect(unsafe_code, reason = "calls C functions that the binding keeps to itself")]
 
-use std::path::Path;
+use std::ffi::{CString, c_void};
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_sys_2 as sys;
 
-use super::{CacheType, ContextParams, LlamaDecoder, LlamaVocab, backend, log};
+use super::{
+    Abort, CacheType, ContextParams, Flash, LlamaDecoder, LlamaVocab, LoadParams, backend, devices, log,
+};
 use crate::engine::{DecodeError, Pos, Row, SeqId, Token};
-
-/// How a file becomes weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadParams<'a> {
-    /// The file, or the first of its parts.
-    pub path: &'a Path,
-    /// Whether the file is mapped. Weights that are repacked for the CPU are then held twice.
-    pub mmap: bool,
-    /// Layers that go to a GPU.
-    pub gpu_layers: u32,
-}
 
 /// llama.cpp could not; the lines it logged are all there is to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +24,8 @@ pub struct LoadFailure {
 #[derive(Debug, Clone)]
 pub struct Weights {
     model: Arc<LlamaModel>,
+    /// llama.cpp keeps a pointer to it as long as there are contexts.
+    _split: Arc<[f32]>,
 }
 
 impl Weights {
@@ -39,22 +34,12 @@ impl Weights {
     /// # Errors
     ///
     /// When llama.cpp cannot, with what it logged.
-    pub fn load(
-        params: &LoadParams<'_>,
-        progress: impl FnMut(f32) -> bool + 'static,
-    ) -> Result<Self, LoadFailure> {
-        let wanted = LlamaModelParams::default()
-            .with_use_mmap(params.mmap)
-            .with_n_gpu_layers(params.gpu_layers)
-            .with_progress_callback(progress);
-        let (loaded, mut log) =
-            log::capture(|| LlamaModel::load_from_file(backend::backend(), params.path, &wanted));
+    pub fn load(params: &LoadParams<'_>, progress: impl FnMut(f32) -> bool) -> Result<Self, LoadFailure> {
+        let (loaded, mut log) = log::capture(|| open(params, progress));
         match loaded {
-            Ok(model) => Ok(Self { model: Arc::new(model) }),
-            Err(error) => {
-                if log.is_empty() {
-                    log.push(error.to_string());
-                }
+            Ok((model, split)) => Ok(Self { model: Arc::new(model), _split: split.into() }),
+            Err(reason) => {
+                log.extend(reason);
                 Err(LoadFailure { log })
             }
         }
@@ -99,8 +84,19 @@ impl Weights {
         let longest = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (context, sequences) = (count(longest), count(sequences.len()));
-        let cache = CacheType::F32;
-        let params = ContextParams { sequences, context, batch: 512, ubatch: 512, threads, cache };
+        let params = ContextParams {
+            sequences,
+            context,
+            batch: 512,
+            ubatch: 512,
+            threads,
+            threads_batch: threads,
+            cache_k: CacheType::F32,
+            cache_v: CacheType::F32,
+            flash: Flash::Off,
+            kv_offload: true,
+            abort: Abort::default(),
+        };
         let mut decoder = LlamaDecoder::new(self, &params)
             .map_err(|_| DecodeError::Contract { what: "no context of this size can be made" })?;
         let mut logits = vec![Vec::new(); sequences as usize];
@@ -112,6 +108,66 @@ impl Weights {
         }
         Ok(logits)
     }
+}
+
+/// Calls llama.cpp, which the binding does without most of the parameters. The split is to be kept as long as the
+/// model; an error is what the log does not say.
+fn open<P: FnMut(f32) -> bool>(
+    params: &LoadParams<'_>,
+    mut progress: P,
+) -> Result<(LlamaModel, Vec<f32>), Option<String>> {
+    // The binding's model is its pointer and nothing else, which `repr(transparent)` says of both its layers.
+    const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
+    backend::backend();
+    let path = params.path.to_str().and_then(|path| CString::new(path).ok());
+    let path = path.ok_or_else(|| Some("the path is not UTF-8".to_owned()))?;
+    let mut handles = Vec::new();
+    for name in params.devices {
+        handles.push(devices::find(name).ok_or_else(|| Some(format!("there is no device `{name}`")))?);
+    }
+    handles.push(ptr::null_mut());
+    let patterns: Option<Vec<CString>> =
+        params.overrides.iter().map(|o| CString::new(o.pattern.as_str()).ok()).collect();
+    let patterns = patterns.ok_or_else(|| Some("an override has a zero in it".to_owned()))?;
+    let mut overrides = Vec::new();
+    for (pattern, wanted) in patterns.iter().zip(params.overrides) {
+        let buffer = &wanted.buffer;
+        let buft = devices::buffer_type(buffer)
+            .ok_or_else(|| Some(format!("there is no buffer type `{buffer}`")))?;
+        overrides.push(sys::llama_model_tensor_buft_override { pattern: pattern.as_ptr(), buft });
+    }
+    overrides.push(sys::llama_model_tensor_buft_override { pattern: ptr::null(), buft: ptr::null_mut() });
+    // SAFETY: takes nothing and returns a number.
+    let mut split = vec![0.0f32; unsafe { sys::llama_max_devices() }];
+    for (to, from) in split.iter_mut().zip(params.tensor_split) {
+        *to = *from;
+    }
+    // SAFETY: takes nothing and returns plain values.
+    let mut raw = unsafe { sys::llama_model_default_params() };
+    raw.devices = handles.as_mut_ptr();
+    raw.tensor_buft_overrides = overrides.as_ptr();
+    raw.n_gpu_layers = i32::try_from(params.gpu_layers).unwrap_or(i32::MAX);
+    raw.split_mode = params.split_mode.raw();
+    raw.main_gpu = i32::try_from(params.main_gpu).unwrap_or(i32::MAX);
+    raw.tensor_split = split.as_ptr();
+    raw.load_mode = params.load.raw();
+    raw.use_extra_bufts = params.repack;
+    raw.progress_callback = Some(report::<P>);
+    raw.progress_callback_user_data = ptr::from_mut(&mut progress).cast();
+    // SAFETY: every list ends with a null pointer and, with the names and the callback, lives until after the call;
+    // llama.cpp keeps none of them except the split, which the caller keeps beside the model.
+    let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), raw) };
+    let model = NonNull::new(model).ok_or(None)?;
+    // SAFETY: see the assertion above; the crate is pinned to one version, and the model is owned by nobody else.
+    let model = unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) };
+    Ok((model, split))
+}
+
+/// llama.cpp reports progress to this.
+unsafe extern "C" fn report<P: FnMut(f32) -> bool>(done: f32, progress: *mut c_void) -> bool {
+    // SAFETY: the pointer is that of the closure `open` holds, which nobody else uses during the call.
+    let progress = unsafe { &mut *progress.cast::<P>() };
+    progress(done)
 }
 
 /// All tokens of all sequences, position by position.

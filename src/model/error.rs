@@ -68,6 +68,15 @@ pub enum LoadError {
         /// What should be.
         expected: String,
     },
+    /// It cannot be placed as it was asked for, or at all.
+    #[error(transparent)]
+    Place(#[from] super::PlaceError),
+    /// A worker that cannot be used.
+    #[error("cannot use the worker at `{endpoint}`: this build has no RPC client")]
+    Worker {
+        /// The worker.
+        endpoint: super::Endpoint,
+    },
     /// llama.cpp takes only names that are UTF-8.
     #[error("the name of `{}` is not UTF-8", path.display())]
     Path {

@@ -40,6 +40,7 @@ impl Header {
     }
 
     /// The error for a value of the metadata that cannot be.
+    #[expect(clippy::needless_pass_by_value, reason = "callers have numbers and fresh texts")]
     pub(super) fn wrong(&self, key: &str, found: impl ToString, expected: impl ToString) -> LoadError {
         LoadError::Metadata {
             path: self.path.clone(),

@@ -1,10 +1,11 @@
-//! Loading a model and putting an engine on it. On the CPU for now: nothing is placed elsewhere.
+//! Loading a model, placing it on what the machine has, and putting an engine on it.
 
 mod check;
 mod error;
 mod header;
 mod hparams;
 mod options;
+mod placement;
 mod running;
 mod sampling;
 mod threads;
@@ -14,13 +15,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::{DecodeError, SamplingParams, Token};
-use crate::llama::{LlamaVocab, LoadParams, Weights};
+use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
+pub use crate::llama::{
+    Abort, CacheType, Device, DeviceKind, Flash, LoadMode, Numa, Override, SplitMode, devices,
+};
 pub use check::check;
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
-pub use options::{ContextSize, LoadOptions};
+pub use options::{ContextSize, Endpoint, GpuLayers, LoadOptions};
+pub use placement::{
+    Bandwidth, Bill, Gpu, Line, Machine, PlaceError, Placement, Speed, TooMuch, load_mode_name, place,
+};
 pub use running::Running;
 pub use threads::default_threads;
 
@@ -29,19 +36,23 @@ pub use threads::default_threads;
 pub struct Model {
     weights: Weights,
     options: LoadOptions,
+    placement: Placement,
 }
 
 impl Model {
-    /// Loads a model. `progress` hears how much is done, from 0 to 1, and ends the load by returning false.
+    /// Checks, places and loads a model. `progress` hears how much is done, from 0 to 1, and ends the load by
+    /// returning false.
     ///
     /// # Errors
     ///
-    /// When the file is missing, broken, or of a kind llama.cpp does not know.
-    pub fn load(
-        options: LoadOptions,
-        mut progress: impl FnMut(f32) -> bool + 'static,
-    ) -> Result<Self, LoadError> {
-        check(&options.path)?;
+    /// When the file is missing, broken, of a kind llama.cpp does not know, or does not fit into the memory there is.
+    pub fn load(options: LoadOptions, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
+        options.reachable()?;
+        let header = check(&options.path)?;
+        let placement = place(&header, &HParams::read(&header)?, &Machine::this(), &options)?;
+        if let Some(numa) = options.numa {
+            llama::share_out(numa);
+        }
         let path = options.path.as_path();
         if path.to_str().is_none_or(|p| p.contains('\0')) {
             return Err(LoadError::Path { path: path.to_owned() });
@@ -53,11 +64,28 @@ impl Model {
             told.fetch_or(!go_on, Ordering::Relaxed);
             go_on
         };
-        match Weights::load(&LoadParams { path, mmap: options.mmap, gpu_layers: 0 }, progress) {
-            Ok(weights) => Ok(Self { weights, options }),
+        let params = LoadParams {
+            path,
+            devices: &placement.devices,
+            gpu_layers: placement.gpu_layers,
+            split_mode: placement.split_mode,
+            main_gpu: placement.main_gpu,
+            tensor_split: &placement.tensor_split,
+            overrides: &placement.overrides,
+            load: placement.load,
+            repack: placement.repack,
+        };
+        match Weights::load(&params, progress) {
+            Ok(weights) => Ok(Self { weights, options, placement }),
             Err(_) if stopped.load(Ordering::Relaxed) => Err(LoadError::Cancelled { path: path.to_owned() }),
             Err(failure) => Err(LoadError::Refused { path: path.to_owned(), log: failure.log }),
         }
+    }
+
+    /// Where its parts are.
+    #[must_use]
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Starts an engine on a thread of its own. It shares the weights and may outlive this value.
@@ -66,7 +94,7 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn spawn(&self) -> Result<Running, LoadError> {
-        running::spawn(self.weights.clone(), &self.options)
+        running::spawn(self.weights.clone(), &self.options, self.placement.context)
     }
 
     /// The file it came from.

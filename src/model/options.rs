@@ -1,13 +1,16 @@
 //! What a caller wishes for when a model is loaded.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use super::default_threads;
+use super::{LoadError, default_threads};
+use crate::llama::{Abort, CacheType, Flash, LoadMode, Numa, Override, SplitMode};
 
 /// How many tokens a sequence can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContextSize {
-    /// As many as the model was trained on, but no more than this.
+    /// As many as the model was trained on, but no more than this, and fewer where memory is short.
     UpTo(u32),
     /// As many as the model was trained on.
     Trained,
@@ -27,8 +30,46 @@ impl ContextSize {
     }
 }
 
-/// How a model is loaded and run.
+/// How many layers, the head counted as one, go to GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GpuLayers {
+    /// As many as fit.
+    #[default]
+    Auto,
+    /// All.
+    All,
+    /// The last so many.
+    Last(u32),
+}
+
+/// A worker on another machine, or on this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        let endpoint =
+            parts.and_then(|(host, port)| Some(Self { host: host.to_owned(), port: port.parse().ok()? }));
+        endpoint.ok_or_else(|| "expected HOST:PORT".to_owned())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// How a model is loaded and run. What is left open is chosen by [`super::place`].
+#[derive(Debug, Clone)]
 pub struct LoadOptions {
     /// The GGUF file, or the first of its parts.
     pub path: PathBuf,
@@ -36,21 +77,64 @@ pub struct LoadOptions {
     pub context: ContextSize,
     /// Requests answered at once.
     pub parallel: u32,
-    /// Rows of one step: the longest a cancellation waits.
+    /// Rows of one step.
     pub batch: u32,
     /// Rows computed together.
     pub ubatch: u32,
-    /// Threads that compute.
+    /// Threads that compute one row.
     pub threads: u32,
-    /// Whether the file is mapped instead of read. llama.cpp repacks weights for the CPU and keeps the
-    /// mapping too, so that they are held twice; reading holds them once.
-    pub mmap: bool,
     /// Bytes of memory for states that later prompts go on from, where the model cannot do without.
     pub kept_states: u64,
+    /// Threads that compute many; as many where nobody says.
+    pub threads_batch: Option<u32>,
+    /// How memory is shared out between nodes.
+    pub numa: Option<Numa>,
+    /// Attention in one fused operation.
+    pub flash: Flash,
+    /// Type of the KV cache's keys.
+    pub cache_k: CacheType,
+    /// Type of its values.
+    pub cache_v: CacheType,
+    /// Whether the KV cache is where its layer is.
+    pub kv_offload: bool,
+    /// Bytes that saved states of sequences may take in main memory.
+    pub checkpoints: u64,
+    /// Workers whose devices are used as well.
+    pub rpc: Vec<Endpoint>,
+    /// Devices beside the CPU by name; all where nobody says.
+    pub devices: Option<Vec<String>>,
+    /// Layers that go to them.
+    pub gpu_layers: GpuLayers,
+    /// Layers from the first whose experts stay in main memory; as many as must where nobody says.
+    pub cpu_experts: Option<u32>,
+    /// Tensors that go elsewhere than their layer.
+    pub overrides: Vec<Override>,
+    /// How layers are split between devices.
+    pub split_mode: SplitMode,
+    /// Shares of the devices; by free memory where nobody says.
+    pub tensor_split: Vec<f32>,
+    /// The device that has everything if nothing is split.
+    pub main_gpu: u32,
+    /// How the file is read; what holds the weights once where nobody says.
+    pub load: Option<LoadMode>,
+    /// Whether weights for the CPU are reordered for speed; where it costs no second copy if nobody says.
+    pub repack: Option<bool>,
+    /// Whether what is left open is made to fit, and what cannot fit is refused.
+    pub fit: bool,
+    /// Bytes left free on each device; the last counts for those that follow.
+    pub margins: Vec<u64>,
+    /// The smallest context that fitting may choose.
+    pub least_context: u32,
+    /// The most that is used of each GPU's memory, in bytes.
+    pub gpu_memory: Option<u64>,
+    /// The most that is used of main memory, in bytes.
+    pub cpu_memory: Option<u64>,
+    /// Ends a step while it is being computed.
+    pub abort: Abort,
 }
 
 impl LoadOptions {
-    /// The defaults for a file: one request at a time, up to 8192 tokens, all physical cores.
+    /// The defaults for a file: one request at a time, up to 8192 tokens, all physical cores, placed by what fits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -59,8 +143,42 @@ impl LoadOptions {
             batch: 512,
             ubatch: 512,
             threads: default_threads(),
-            mmap: false,
             kept_states: 1 << 30,
+            threads_batch: None,
+            numa: None,
+            flash: Flash::Auto,
+            cache_k: CacheType::default(),
+            cache_v: CacheType::default(),
+            kv_offload: true,
+            checkpoints: 0,
+            rpc: Vec::new(),
+            devices: None,
+            gpu_layers: GpuLayers::Auto,
+            cpu_experts: None,
+            overrides: Vec::new(),
+            split_mode: SplitMode::default(),
+            tensor_split: Vec::new(),
+            main_gpu: 0,
+            load: None,
+            repack: None,
+            fit: true,
+            margins: vec![1 << 30],
+            least_context: 4096,
+            gpu_memory: None,
+            cpu_memory: None,
+            abort: Abort::default(),
+        }
+    }
+
+    /// Refuses workers, which this build cannot reach.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Worker`] naming the first.
+    pub fn reachable(&self) -> Result<(), LoadError> {
+        match self.rpc.first() {
+            None => Ok(()),
+            Some(endpoint) => Err(LoadError::Worker { endpoint: endpoint.clone() }),
         }
     }
 }

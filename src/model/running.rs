@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Caps, Decoder, Inbox, Limits, Submitter, channel};
-use crate::llama::{CacheType, ContextParams, LlamaDecoder, Weights};
+use crate::llama::{ContextParams, LlamaDecoder, Weights};
 
 /// A running engine. Dropping it fails what is open and waits for the thread to end.
 #[derive(Debug)]
@@ -39,14 +39,19 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn spawn(weights: Weights, options: &LoadOptions) -> Result<Running, LoadError> {
+pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Result<Running, LoadError> {
     let params = ContextParams {
         sequences: options.parallel.max(1),
-        context: options.context.resolve(weights.trained_context()),
+        context,
         batch: options.batch,
         ubatch: options.ubatch,
         threads: options.threads,
-        cache: CacheType::default(),
+        threads_batch: options.threads_batch.unwrap_or(options.threads),
+        cache_k: options.cache_k,
+        cache_v: options.cache_v,
+        flash: options.flash,
+        kv_offload: options.kv_offload,
+        abort: options.abort.clone(),
     };
     let kept = options.kept_states;
     let (submitter, inbox) = channel();

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use ggrun::model::{ContextSize, LoadError, LoadOptions, Model};
+use ggrun::model::{ContextSize, LoadError, LoadOptions, Model, PlaceError};
 
 use super::{copy_of, tiny_gguf};
 
@@ -51,7 +51,12 @@ fn a_load_can_be_stopped() {
 fn a_context_beyond_reason_is_an_error() {
     let gguf = tiny_gguf();
     let options = LoadOptions { context: ContextSize::Tokens(u32::MAX), ..LoadOptions::new(gguf) };
-    let error = Model::load(options, |_| true).unwrap().spawn().unwrap_err();
+    let error = Model::load(options.clone(), |_| true).unwrap_err();
+    let LoadError::Place(PlaceError::Memory(too_much)) = error else { panic!("{error}") };
+    assert_eq!(too_much.remedies[0], "-c 4096", "what the model was trained on fits");
+    // Nobody asked whether it fits: llama.cpp says that it does not.
+    let unasked = LoadOptions { fit: false, ..options };
+    let error = Model::load(unasked, |_| true).unwrap().spawn().unwrap_err();
     assert!(matches!(error, LoadError::Context { .. }), "{error}");
 }
 

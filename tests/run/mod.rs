@@ -8,6 +8,7 @@ mod broken;
 mod command;
 mod loading;
 mod logits;
+mod placing;
 mod sampling;
 mod turns;
 

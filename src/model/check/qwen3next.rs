@@ -47,7 +47,8 @@ pub(super) fn check(header: &Header, hparams: &HParams) -> Result<(), LoadError>
             shelf.prediction(layer, &sizes)?;
         }
     }
-    let scale = |name: &str| name.ends_with(".scale") || name.ends_with(".input_scale");
+    let scale =
+        |name: &str| name.rsplit('.').next().is_some_and(|last| matches!(last, "scale" | "input_scale"));
     match left.keys().find(|name| !scale(name)) {
         None => Ok(()),
         Some(name) => Err(LoadError::SurplusTensor {

@@ -1,0 +1,165 @@
+//! `ggrun plan`: where a model would go on this machine, or another, and how fast it may answer. Loads nothing.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check, place};
+use serde_json::json;
+
+use super::placement::{PlacementArgs, list_devices, memory};
+use super::{Outcome, text};
+
+/// How long memory is read to know its bandwidth.
+const MEASURE: Duration = Duration::from_millis(300);
+
+/// Shows where a model would go and what it would take
+///
+/// Reads the file's header and this machine's memory, and loads nothing. Every command that loads a model places it as
+/// this says.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun plan -m model.gguf
+  ggrun plan -m model.gguf -c 32768 --gpu-memory 8
+  ggrun plan -m model.gguf --assume-gpu 24G --assume-ram 64G    for another machine
+  ggrun plan -m model.gguf --json")]
+pub(crate) struct Plan {
+    /// The GGUF file, or the first of its parts
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "LLAMA_ARG_MODEL",
+        required_unless_present = "list_devices"
+    )]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    placement: PlacementArgs,
+    /// Plans for GPUs of these sizes instead of those there are
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', value_parser = memory)]
+    assume_gpu: Option<Vec<u64>>,
+    /// Plans for so much main memory, all of it free
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    assume_ram: Option<u64>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
+    let Some(model) = args.model.as_ref().filter(|_| !args.placement.list_devices) else {
+        super::print(&list_devices())?;
+        return Ok(Outcome::Success);
+    };
+    let options = args.placement.options(model);
+    options.reachable()?;
+    let machine = machine(args);
+    let header = check(model)?;
+    let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
+    let bandwidth = Bandwidth::measure(options.threads, MEASURE);
+    let speed = placement.speed(bandwidth);
+    let out = if args.json {
+        format!("{:#}\n", object(&placement, &options, bandwidth, speed))
+    } else {
+        show(&placement, &options, bandwidth, speed)
+    };
+    super::print(&out)?;
+    Ok(Outcome::Success)
+}
+
+fn machine(args: &Plan) -> Machine {
+    let mut machine = Machine::this();
+    if let Some(bytes) = args.assume_ram {
+        (machine.ram_total, machine.ram_available) = (bytes, bytes);
+    }
+    if let Some(sizes) = &args.assume_gpu {
+        let gpu = |(index, bytes): (usize, &u64)| Gpu {
+            name: format!("GPU{index}"),
+            description: "assumed".to_owned(),
+            buffer: format!("GPU{index}"),
+            total: *bytes,
+            free: *bytes,
+            host_buffer: true,
+        };
+        machine.gpus = sizes.iter().enumerate().map(gpu).collect();
+    }
+    machine
+}
+
+fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, speed: Option<Speed>) -> String {
+    let head = [
+        "",
+        "dense",
+        "experts",
+        "KV cache",
+        "state",
+        "checkpoints",
+        "compute",
+        "program",
+        "total",
+        "may use",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for line in &placement.bill.lines {
+        let parts =
+            [line.dense, line.experts + line.twice, line.kv, line.recurrent, line.checkpoints, line.compute];
+        let mut row = vec![line.device.clone()];
+        row.extend(parts.into_iter().chain([line.program, line.sum()]).map(text::bytes));
+        row.push(if line.budget == u64::MAX { "all".to_owned() } else { text::bytes(line.budget) });
+        rows.push(row);
+    }
+    let mut out = text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    out += &format!(
+        "\ncontext    {} tokens for each of {}\n",
+        placement.context,
+        text::plural(options.parallel.into(), "slot")
+    );
+    out += &format!("chosen     {}\n", placement.reason);
+    out += &format!("llama.cpp  {}\n", placement.command(options));
+    if let Some(Speed { least, most }) = speed {
+        let read = text::bytes(placement.traffic.iter().sum());
+        let rate = bandwidth.0 / f64::from(1 << 30);
+        out += &format!(
+            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read for each, main memory gives {rate:.1} GiB/s\n"
+        );
+    }
+    out
+}
+
+fn object(
+    placement: &Placement,
+    options: &LoadOptions,
+    bandwidth: Bandwidth,
+    speed: Option<Speed>,
+) -> serde_json::Value {
+    let devices: Vec<_> = placement
+        .bill
+        .lines
+        .iter()
+        .zip(&placement.traffic)
+        .map(|(line, traffic)| {
+            json!({
+                "name": line.device, "total_bytes": line.total, "free_bytes": line.free,
+                "budget_bytes": (line.budget != u64::MAX).then_some(line.budget),
+                "dense_bytes": line.dense, "expert_bytes": line.experts, "second_copy_bytes": line.twice,
+                "kv_bytes": line.kv, "recurrent_bytes": line.recurrent, "checkpoint_bytes": line.checkpoints,
+                "compute_bytes": line.compute, "program_bytes": line.program, "mapped_bytes": line.mapped,
+                "used_bytes": line.sum(), "read_per_token_bytes": traffic,
+            })
+        })
+        .collect();
+    json!({
+        "schema_version": 1,
+        "devices": devices,
+        "gpu_layers": placement.gpu_layers,
+        "cpu_expert_layers": placement.cpu_experts,
+        "context": placement.context,
+        "slots": options.parallel,
+        "load_mode": ggrun::model::load_mode_name(placement.load),
+        "repack": placement.repack,
+        "reason": placement.reason,
+        "llama_cpp": placement.command(options),
+        "memory_bytes_per_second": bandwidth.0,
+        "tokens_per_second": speed.map(|Speed { least, most }| json!({ "least": least, "most": most })),
+    })
+}

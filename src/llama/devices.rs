@@ -1,0 +1,138 @@
+//! The devices that ggml knows: this machine's processors, and whatever else registered itself.
+#![expect(unsafe_code, reason = "calls C functions that the binding keeps to itself")]
+
+use std::ffi::{CStr, CString, c_char};
+
+use llama_cpp_sys_2 as sys;
+
+use super::backend;
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The processor; its memory is the machine's.
+    Cpu,
+    /// A device with memory of its own, on this machine or another.
+    Gpu,
+    /// A GPU that shares the machine's memory.
+    IntegratedGpu,
+    /// Helps the processor with its own memory.
+    Accelerator,
+}
+
+/// A device and its memory now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// ggml's name, `CUDA0`.
+    pub name: String,
+    /// The maker's name.
+    pub description: String,
+    /// The backend that drives it, `CUDA`.
+    pub backend: String,
+    /// Name of its buffer type, which `-ot` asks for.
+    pub buffer: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// All of its memory in bytes; 0 if it does not say.
+    pub total: u64,
+    /// What is free of it.
+    pub free: u64,
+    /// Whether it offers a buffer in main memory that it reads quickly. Weights for the CPU then go there and are
+    /// not repacked.
+    pub host_buffer: bool,
+}
+
+/// Every device, in ggml's order.
+#[must_use]
+pub fn devices() -> Vec<Device> {
+    all().map(describe).collect()
+}
+
+/// The handle of a device.
+pub(super) fn find(name: &str) -> Option<sys::ggml_backend_dev_t> {
+    let name = CString::new(name).ok()?;
+    backend::backend();
+    // SAFETY: the registry is filled by the call above, and `name` ends with a zero.
+    let device = unsafe { sys::ggml_backend_dev_by_name(name.as_ptr()) };
+    (!device.is_null()).then_some(device)
+}
+
+/// The buffer type of a name, as `-ot` takes it: the default one of some device.
+pub(super) fn buffer_type(name: &str) -> Option<sys::ggml_backend_buffer_type_t> {
+    all().map(buffer).find(|&buffer| !buffer.is_null() && buffer_name(buffer) == name)
+}
+
+fn all() -> impl Iterator<Item = sys::ggml_backend_dev_t> {
+    backend::backend();
+    // SAFETY: the registry is filled by the call above; devices live as long as the process.
+    let count = unsafe { sys::ggml_backend_dev_count() };
+    // SAFETY: as above, and the index is below the count; devices are never taken out.
+    (0..count).map(|index| unsafe { sys::ggml_backend_dev_get(index) })
+}
+
+fn buffer(device: sys::ggml_backend_dev_t) -> sys::ggml_backend_buffer_type_t {
+    // SAFETY: the device comes from the registry.
+    unsafe { sys::ggml_backend_dev_buffer_type(device) }
+}
+
+fn buffer_name(buffer: sys::ggml_backend_buffer_type_t) -> String {
+    // SAFETY: buffer types of registered devices live as long as the process, and so do their names.
+    text(unsafe { sys::ggml_backend_buft_name(buffer) })
+}
+
+fn describe(device: sys::ggml_backend_dev_t) -> Device {
+    let (mut free, mut total) = (0usize, 0usize);
+    // SAFETY: the device comes from the registry; the pointers are to locals of the right type.
+    unsafe { sys::ggml_backend_dev_memory(device, &raw mut free, &raw mut total) };
+    // SAFETY: the device comes from the registry.
+    let (name, description, kind, host, registry) = unsafe {
+        (
+            text(sys::ggml_backend_dev_name(device)),
+            text(sys::ggml_backend_dev_description(device)),
+            sys::ggml_backend_dev_type(device),
+            sys::ggml_backend_dev_host_buffer_type(device),
+            sys::ggml_backend_dev_backend_reg(device),
+        )
+    };
+    // SAFETY: every registered device has a registry.
+    let backend = text(unsafe { sys::ggml_backend_reg_name(registry) });
+    let buffer = buffer(device);
+    Device {
+        name,
+        description,
+        backend,
+        buffer: if buffer.is_null() { String::new() } else { buffer_name(buffer) },
+        kind: match kind {
+            sys::GGML_BACKEND_DEVICE_TYPE_CPU => DeviceKind::Cpu,
+            sys::GGML_BACKEND_DEVICE_TYPE_IGPU => DeviceKind::IntegratedGpu,
+            sys::GGML_BACKEND_DEVICE_TYPE_GPU => DeviceKind::Gpu,
+            _ => DeviceKind::Accelerator,
+        },
+        total: total as u64,
+        free: free as u64,
+        host_buffer: !host.is_null(),
+    }
+}
+
+fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: ggml's names end with a zero and live as long as what they name, which is as long as the process.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_always_a_processor_with_memory() {
+        let devices = devices();
+        let cpu = devices.iter().find(|d| d.kind == DeviceKind::Cpu).unwrap();
+        assert_eq!(cpu.buffer, "CPU");
+        assert!(cpu.total >= cpu.free && cpu.free > 0, "{cpu:?}");
+        assert!(find(&cpu.name).is_some() && find("no such device").is_none());
+        assert!(buffer_type("CPU").is_some() && buffer_type("nothing").is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! A placement as the equal llama.cpp command, so that nobody is locked in.
+
+use super::Placement;
+use crate::llama::{CacheType, Flash, LoadMode, SplitMode};
+use crate::model::LoadOptions;
+
+impl Placement {
+    /// The arguments of llama.cpp's programs that place the model as this does.
+    #[must_use]
+    pub fn command(&self, options: &LoadOptions) -> String {
+        let mut line = format!("llama-server -m {}", quote(&options.path.display().to_string()));
+        let mut add = |text: String| {
+            line.push(' ');
+            line += &text;
+        };
+        if self.devices.is_empty() {
+            add("-dev none".to_owned());
+        } else {
+            add(format!("-dev {} -ngl {}", self.devices.join(","), self.gpu_layers));
+        }
+        match self.overrides.len() - options.overrides.len() {
+            0 => {}
+            1 if self.cpu_experts > 1 => add("-cmoe".to_owned()),
+            layers => add(format!("-ncmoe {layers}")),
+        }
+        for wanted in &options.overrides {
+            add(format!("-ot {}", quote(&format!("{}={}", wanted.pattern, wanted.buffer))));
+        }
+        if !self.tensor_split.is_empty() {
+            let shares: Vec<String> = self.tensor_split.iter().map(f32::to_string).collect();
+            add(format!("-ts {}", shares.join(",")));
+        }
+        if self.split_mode != SplitMode::Layer {
+            add(format!("-sm {}", split_mode(self.split_mode)));
+        }
+        if self.main_gpu != 0 {
+            add(format!("-mg {}", self.main_gpu));
+        }
+        let slots = options.parallel.max(1);
+        add(format!("-c {} -np {slots}", u64::from(self.context) * u64::from(slots)));
+        add(format!("-b {} -ub {} -t {}", options.batch, options.ubatch, options.threads));
+        if let Some(threads) = options.threads_batch {
+            add(format!("-tb {threads}"));
+        }
+        add(format!("-lm {}", load_mode_name(self.load)));
+        if !self.repack {
+            add("-nr".to_owned());
+        }
+        if !options.kv_offload {
+            add("-nkvo".to_owned());
+        }
+        match options.flash {
+            Flash::Auto => {}
+            Flash::On => add("-fa on".to_owned()),
+            Flash::Off => add("-fa off".to_owned()),
+        }
+        for (flag, ty) in [("-ctk", options.cache_k), ("-ctv", options.cache_v)] {
+            if ty != CacheType::F16 {
+                add(format!("{flag} {}", format!("{ty:?}").to_lowercase()));
+            }
+        }
+        add("-fit off".to_owned());
+        line
+    }
+}
+
+/// llama.cpp's names, which are also our command line's.
+#[must_use]
+pub fn load_mode_name(mode: LoadMode) -> &'static str {
+    match mode {
+        LoadMode::Auto => "auto",
+        LoadMode::Read => "none",
+        LoadMode::Map => "mmap",
+        LoadMode::Lock => "mlock",
+        LoadMode::MapLock => "mmap+mlock",
+        LoadMode::Direct => "dio",
+    }
+}
+
+fn split_mode(mode: SplitMode) -> &'static str {
+    match mode {
+        SplitMode::None => "none",
+        SplitMode::Layer => "layer",
+        SplitMode::Row => "row",
+        SplitMode::Tensor => "tensor",
+    }
+}
+
+/// For a POSIX shell.
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=,:+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("'");
+    for c in text.chars() {
+        if c == '\'' {
+            quoted += r"'\''";
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.push('\'');
+    quoted
+}

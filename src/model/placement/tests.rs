@@ -1,0 +1,245 @@
+//! Placement on machines that are not there.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use gguf_export::ggml::GgmlType;
+use gguf_export::gguf::{self, Metadata, Value};
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{CacheType, ContextSize, GpuLayers};
+
+const GIB: u64 = 1 << 30;
+
+/// The header of Qwen3-Next 80B as `ggrun convert` writes it: experts in Q4_0, the rest in Q8_0, head in BF16.
+fn wide(layers: u32) -> (Header, HParams) {
+    let mut metadata = Metadata::new();
+    metadata.push("general.architecture", Value::Str("qwen3next".into()));
+    for (key, number) in [
+        ("block_count", layers),
+        ("context_length", 262_144),
+        ("embedding_length", 2048),
+        ("vocab_size", 151_936),
+        ("expert_count", 512),
+        ("expert_used_count", 10),
+        ("attention.head_count", 16),
+        ("attention.head_count_kv", 2),
+        ("attention.key_length", 256),
+        ("attention.value_length", 256),
+        ("full_attention_interval", 4),
+        ("ssm.conv_kernel", 4),
+        ("ssm.state_size", 128),
+        ("ssm.group_count", 16),
+        ("ssm.time_step_rank", 32),
+        ("ssm.inner_size", 4096),
+    ] {
+        metadata.push(format!("qwen3next.{key}"), Value::U32(number));
+    }
+    let mut tensors = vec![
+        ("token_embd.weight".to_owned(), vec![2048, 151_936], GgmlType::BF16),
+        ("output.weight".to_owned(), vec![2048, 151_936], GgmlType::BF16),
+    ];
+    for layer in 0..layers {
+        let mut add =
+            |rest: &str, dims: &[u64], ty| tensors.push((format!("blk.{layer}.{rest}"), dims.to_vec(), ty));
+        for matrix in ["ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight"] {
+            add(matrix, &[2048, 512, 512], GgmlType::Q4_0);
+        }
+        add("ffn_gate_inp.weight", &[2048, 512], GgmlType::F32);
+        add("ffn_gate_shexp.weight", &[2048, 1536], GgmlType::Q8_0);
+        if layer % 4 == 3 {
+            add("attn_q.weight", &[2048, 9216], GgmlType::Q8_0);
+            add("attn_output.weight", &[4096, 2048], GgmlType::Q8_0);
+        } else {
+            add("attn_qkv.weight", &[2048, 12_288], GgmlType::Q8_0);
+            add("ssm_out.weight", &[4096, 2048], GgmlType::Q8_0);
+        }
+    }
+    let header = gguf::Header::layout(metadata, tensors).unwrap();
+    let header = Header::join(Path::new("model.gguf"), vec![("model.gguf".into(), header)]);
+    let hparams = HParams::read(&header).unwrap();
+    (header, hparams)
+}
+
+fn machine(ram: u64, gpus: &[u64]) -> Machine {
+    let gpu = |(index, bytes): (usize, &u64)| Gpu {
+        name: format!("CUDA{index}"),
+        description: String::new(),
+        buffer: format!("CUDA{index}"),
+        total: *bytes,
+        free: *bytes,
+        host_buffer: true,
+    };
+    Machine { ram_total: ram, ram_available: ram, gpus: gpus.iter().enumerate().map(gpu).collect() }
+}
+
+fn tokens(context: u32) -> LoadOptions {
+    LoadOptions { context: ContextSize::Tokens(context), threads: 8, ..LoadOptions::new("model.gguf") }
+}
+
+/// What a token needs before its experts are chosen, kept on GPUs, in bytes.
+fn on_gpus(placement: &Placement) -> u64 {
+    placement.bill.lines[1..].iter().map(|line| line.dense + line.experts).sum()
+}
+
+#[test]
+fn the_whole_model_on_common_machines() {
+    let (header, hparams) = wide(48);
+    let mut table = String::new();
+    for gpus in [&[][..], &[8], &[12], &[16], &[24], &[80], &[24, 24], &[12, 24]] {
+        let gpus: Vec<u64> = gpus.iter().map(|n| n * GIB).collect();
+        let placed = place(&header, &hparams, &machine(64 * GIB, &gpus), &tokens(32_768)).unwrap();
+        let sizes: Vec<String> = gpus.iter().map(|n| (n / GIB).to_string()).collect();
+        let used: Vec<String> =
+            placed.bill.lines.iter().map(|line| format!("{:.1}", line.sum() as f64 / GIB as f64)).collect();
+        let Placement { gpu_layers, cpu_experts, load, repack, ref tensor_split, .. } = placed;
+        writeln!(
+            table,
+            "{:>5}  ngl {gpu_layers} ncmoe {cpu_experts} ts {tensor_split:?} {load:?} {repack}  {} GiB",
+            sizes.join("+"),
+            used.join(" + ")
+        )
+        .unwrap();
+    }
+    assert_eq!(table, include_str!("tests/common_machines.txt"), "\n{table}");
+}
+
+#[test]
+fn on_the_cpu_weights_are_held_once() {
+    let (header, hparams) = wide(48);
+    let read = place(&header, &hparams, &machine(64 * GIB, &[]), &tokens(4096)).unwrap();
+    assert_eq!((read.load, read.repack, read.bill.lines[0].twice), (LoadMode::Read, true, 0));
+    // Little is left beside it: mapped, the system may drop pages, so no margin is needed.
+    let tight = place(&header, &hparams, &machine(44 * GIB + GIB / 2, &[]), &tokens(4096)).unwrap();
+    assert_eq!((tight.load, tight.repack, tight.bill.lines[0].twice), (LoadMode::Map, false, 0));
+    // Asked for both, llama.cpp holds what it reorders twice.
+    let asked = LoadOptions { load: Some(LoadMode::Map), repack: Some(true), ..tokens(4096) };
+    let line = place(&header, &hparams, &machine(64 * GIB, &[]), &asked).unwrap().bill.lines.remove(0);
+    assert_eq!((line.twice, line.mapped), (line.experts, line.dense + line.experts));
+    let mapped = LoadOptions { load: Some(LoadMode::Map), ..tokens(4096) };
+    let mapped = place(&header, &hparams, &machine(64 * GIB, &[]), &mapped).unwrap();
+    assert!(!mapped.repack, "{mapped:?}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_would() {
+    let (header, hparams) = wide(48);
+    let refused =
+        |ram, gpus: &[u64], options| match place(&header, &hparams, &machine(ram * GIB, gpus), &options)
+            .unwrap_err()
+        {
+            PlaceError::Memory(too_much) => too_much,
+            other => panic!("{other}"),
+        };
+    let small = refused(32, &[], tokens(4096));
+    assert!(small.remedies.iter().any(|r| r.starts_with("-lm mmap -nr")), "{:?}", small.remedies);
+    let long = refused(48, &[], tokens(262_144));
+    assert!(long.remedies.contains(&"-c 131072".to_owned()), "{:?}", long.remedies);
+    let all = LoadOptions { gpu_layers: GpuLayers::All, ..tokens(4096) };
+    let all = refused(64, &[12 * GIB], all);
+    assert!(all.remedies.iter().any(|r| r.starts_with("-ngl 49 -ncmoe ")), "{:?}", all.remedies);
+    let text = PlaceError::Memory(all).to_string();
+    assert!(
+        text.starts_with("not enough memory: CUDA0 needs 4") && text.contains("of 12.00 GiB free"),
+        "{text}"
+    );
+}
+
+#[test]
+fn explicit_wishes_win() {
+    let (header, hparams) = wide(8);
+    let machine = machine(64 * GIB, &[24 * GIB, 24 * GIB]);
+    let placed = |options: &LoadOptions| place(&header, &hparams, &machine, options).unwrap();
+    let experts = |line: &Line| line.experts / (864 << 20);
+    let options = LoadOptions { gpu_layers: GpuLayers::Last(3), ..tokens(4096) };
+    let three = placed(&options);
+    assert_eq!((three.gpu_layers, three.cpu_experts, experts(&three.bill.lines[0])), (3, 0, 6));
+    let options = LoadOptions { cpu_experts: Some(5), ..tokens(4096) };
+    assert_eq!(experts(&placed(&options).bill.lines[0]), 5);
+    let pattern = r"blk\.(0|1)\.ffn_.*_exps".to_owned();
+    let over = Override { pattern, buffer: "CUDA1".to_owned() };
+    let options = LoadOptions { overrides: vec![over], tensor_split: vec![1.0, 0.0], ..tokens(4096) };
+    assert_eq!(placed(&options).bill.lines.iter().map(experts).collect::<Vec<_>>(), [0, 6, 2]);
+    let options = LoadOptions { kv_offload: false, ..tokens(4096) };
+    let kept = placed(&options);
+    assert!(kept.bill.lines[0].kv > 0 && kept.bill.lines[1].kv == 0);
+    let options = LoadOptions { devices: Some(Vec::new()), ..tokens(4096) };
+    assert_eq!(placed(&options).bill.lines.len(), 1);
+    let options = LoadOptions { split_mode: SplitMode::None, main_gpu: 1, ..tokens(4096) };
+    assert_eq!(placed(&options).bill.lines[1].dense, 0);
+    let options = LoadOptions { cache_k: CacheType::Q8_0, cache_v: CacheType::Q4_0, ..tokens(4096) };
+    let kv: u64 = placed(&options).bill.lines.iter().map(|line| line.kv).sum();
+    assert_eq!(kv, 2 * 4096 * (2 * 256 / 32) * (34 + 18), "two layers with attention");
+}
+
+#[test]
+fn wrong_wishes_are_named() {
+    let (header, hparams) = wide(4);
+    let machine = machine(64 * GIB, &[24 * GIB]);
+    let wrong = |options: LoadOptions| place(&header, &hparams, &machine, &options).unwrap_err().to_string();
+    let over = |pattern: &str, buffer: &str| {
+        let over = Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() };
+        LoadOptions { overrides: vec![over], ..tokens(4096) }
+    };
+    let devices = LoadOptions { devices: Some(vec!["CUDA7".to_owned()]), ..tokens(4096) };
+    assert_eq!(wrong(devices), "there is no device `CUDA7`, only `CUDA0`");
+    assert_eq!(wrong(over("exps", "CUDA7")), "there is no buffer type `CUDA7`, only `CPU`, `CUDA0`");
+    assert!(wrong(over("(exps", "CPU")).starts_with("`(exps` is not an expression: "));
+    let split = LoadOptions { tensor_split: vec![0.0], ..tokens(4096) };
+    assert!(wrong(split).starts_with("a split of 1 shares for 1 devices"));
+}
+
+#[test]
+fn the_command_says_the_same_in_llama_cpps_words() {
+    let (header, hparams) = wide(48);
+    let options = LoadOptions { parallel: 2, kv_offload: false, ..tokens(8192) };
+    let placed = place(&header, &hparams, &machine(64 * GIB, &[12 * GIB]), &options).unwrap();
+    let line = placed.command(&options);
+    let expected = format!(
+        "llama-server -m model.gguf -dev CUDA0 -ngl 49 -ncmoe {} -c 16384 -np 2 -b 512 -ub 512 -t 8 -lm none -nkvo -fit off",
+        placed.cpu_experts
+    );
+    assert_eq!(line, expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_budget_is_exceeded_and_more_memory_never_places_less_on_gpus(
+        gpus in prop::collection::vec(1u64..30, 0..3),
+        ram in 4u64..64,
+        context in 256u32..65_536,
+        parallel in 1u32..4,
+        more in 0u64..20,
+    ) {
+        let (header, hparams) = wide(12);
+        let options = LoadOptions { parallel, ..tokens(context) };
+        let gpus: Vec<u64> = gpus.iter().map(|n| n * GIB).collect();
+        let placed = place(&header, &hparams, &machine(ram * GIB, &gpus), &options);
+        if let Ok(placed) = &placed {
+            for line in &placed.bill.lines {
+                let most = if line.mapped > 0 { line.budget_mapped } else { line.budget };
+                prop_assert!(line.sum() <= most && most <= line.free, "{line:?}");
+                prop_assert!(line.sum() - line.mapped <= line.budget, "{line:?}");
+            }
+            let all: u64 = placed.bill.lines.iter().map(|line| line.dense + line.experts).sum();
+            prop_assert_eq!(all, header.tensors.iter().map(gguf::TensorInfo::bytes).sum::<u64>());
+        }
+        let richer: Vec<u64> = gpus.iter().map(|n| n + more * GIB).collect();
+        let richer = place(&header, &hparams, &machine(ram * GIB, &richer), &options);
+        match (placed, richer) {
+            (Ok(placed), Ok(richer)) => prop_assert!(on_gpus(&richer) >= on_gpus(&placed)),
+            (Ok(_), Err(error)) => prop_assert!(false, "{error}"),
+            (Err(_), _) => {}
+        }
+    }
+
+    #[test]
+    fn with_room_for_all_all_is_on_the_gpu(context in 256u32..65_536, gpu in 20u64..80) {
+        let (header, hparams) = wide(12);
+        let placed = place(&header, &hparams, &machine(64 * GIB, &[gpu * GIB]), &tokens(context)).unwrap();
+        prop_assert_eq!((placed.gpu_layers, placed.cpu_experts), (13, 0));
+    }
+}

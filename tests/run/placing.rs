@@ -1,0 +1,103 @@
+//! Placement flags on a real file: every one is accepted, changes no answer, or is refused by name.
+
+use std::process::{Command, Output, Stdio};
+
+use super::{QUESTIONS, tiny_gguf};
+
+fn ggrun(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
+    command.arg(arguments[0]).arg("-m").arg(tiny_gguf()).args(["-t", "1"]).args(&arguments[1..]);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LLAMA_ARG_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn said(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn answers_are_right_however_the_model_is_placed() {
+    let (question, answer) = QUESTIONS[0];
+    for flags in [
+        "-nr",
+        "-lm mmap",
+        "-lm mmap --repack",
+        "-lm mlock",
+        "-lm dio",
+        "-ctk q8_0 -ctv q8_0 -fa on",
+        "-ctk f32 -ctv f32 -fa off",
+        "-ot exps=CPU",
+        "-ncmoe 2 -ngl all",
+        "-nkvo -np 2 -c 512",
+        "-b 32 -ub 16 -tb 2",
+        "--cpu -fit off --numa distribute",
+    ] {
+        let mut arguments = vec!["run", "-p", question, "--temp", "0"];
+        arguments.extend(flags.split(' '));
+        let output = ggrun(&arguments);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), answer, "{flags}: {}", said(&output));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_refused_with_what_is() {
+    for (flags, code, reason) in [
+        ("-dev CUDA9", 2, "there is no device `CUDA9`, only "),
+        ("-ot exps=CUDA9", 2, "there is no buffer type `CUDA9`, only `CPU`"),
+        ("-ot (=CPU", 2, "`(` is not an expression"),
+        ("-ctk q9", 2, "iq4_nl"),
+        ("--rpc 127.0.0.1:1", 1, "127.0.0.1:1"),
+        ("--cpu-memory 1M", 4, "not enough memory: CPU needs"),
+    ] {
+        for command in ["run", "plan"] {
+            let mut arguments = vec![command];
+            if command == "run" {
+                arguments.extend(["-p", "Hi"]);
+            }
+            arguments.extend(flags.split(' '));
+            let output = ggrun(&arguments);
+            assert_eq!(output.status.code(), Some(code), "{flags}: {}", said(&output));
+            assert!(said(&output).contains(reason), "{flags}: {}", said(&output));
+            assert!(output.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_a_table_and_an_object() {
+    let table = ggrun(&["plan", "-c", "1000"]);
+    let text = String::from_utf8(table.stdout).unwrap();
+    assert!(text.contains("llama-server -m ") && text.contains("-c 1000 -np 1"), "{text}");
+    assert!(text.contains("tokens/s expected"), "{text}");
+    let object = ggrun(&["plan", "--json", "-c", "1000", "--assume-gpu", "8G,8G", "--assume-ram", "16G"]);
+    let value: serde_json::Value = serde_json::from_slice(&object.stdout).unwrap();
+    assert_eq!(value["schema_version"], 1);
+    assert_eq!(value["devices"].as_array().unwrap().len(), 3);
+    assert_eq!(value["gpu_layers"], 6);
+    assert_eq!(value["context"], 1000);
+    // 1024 cells, one layer, two heads of 64 keys and values of two bytes.
+    let kv: u64 = value["devices"].as_array().unwrap().iter().map(|d| d["kv_bytes"].as_u64().unwrap()).sum();
+    assert_eq!(kv, 1024 * 2 * 64 * 2 * 2);
+    let sum: u64 = ["dense_bytes", "expert_bytes"]
+        .iter()
+        .map(|part| {
+            let devices = value["devices"].as_array().unwrap();
+            devices.iter().map(|device| device[*part].as_u64().unwrap()).sum::<u64>()
+        })
+        .sum();
+    assert!(sum > 2_000_000 && sum < std::fs::metadata(tiny_gguf()).unwrap().len(), "{sum}");
+}
+
+#[test]
+fn devices_are_listed_without_a_model() {
+    for command in ["run", "plan"] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ggrun")).args([command, "--list-devices"]).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("CPU"));
+    }
+}
