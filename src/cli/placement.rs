@@ -12,6 +12,8 @@ use super::text;
 /// Flags of every command that loads a model.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Size and placement")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct PlacementArgs {
     /// Tokens the context holds, shared by all slots; 0 takes what the model was trained on [default: that, up to
     /// 8192]

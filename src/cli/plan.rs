@@ -108,22 +108,24 @@ fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, spee
         row.push(if line.budget == u64::MAX { "all".to_owned() } else { text::bytes(line.budget) });
         rows.push(row);
     }
-    let mut out = text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    out += &format!(
-        "\ncontext    {} tokens for each of {}\n",
-        placement.context,
-        text::plural(options.parallel.into(), "slot")
-    );
-    out += &format!("chosen     {}\n", placement.reason);
-    out += &format!("llama.cpp  {}\n", placement.command(options));
+    let mut lines = vec![
+        text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        format!(
+            "context    {} tokens for each of {}",
+            placement.context,
+            text::plural(options.parallel.into(), "slot")
+        ),
+        format!("chosen     {}", placement.reason),
+        format!("llama.cpp  {}", placement.command(options)),
+    ];
     if let Some(Speed { least, most }) = speed {
         let read = text::bytes(placement.traffic.iter().sum());
         let rate = bandwidth.0 / f64::from(1 << 30);
-        out += &format!(
-            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read for each, main memory gives {rate:.1} GiB/s\n"
-        );
+        lines.push(format!(
+            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read for each, main memory gives {rate:.1} GiB/s"
+        ));
     }
-    out
+    lines.join("\n") + "\n"
 }
 
 fn object(

@@ -293,7 +293,7 @@ fn mutated(o: &Original, dice: &mut Dice) -> (Vec<u8>, String) {
                     let extent = dice.roll(tensor.dims.len());
                     tensor.dims[extent] = NUMBERS[dice.roll(NUMBERS.len())];
                 }
-                _ => tensor.name = o.header.tensors[dice.roll(count)].name.clone(),
+                _ => tensor.name.clone_from(&o.header.tensors[dice.roll(count)].name),
             }
             write!(what, "{tensor:?}; ").unwrap();
         } else {
@@ -321,7 +321,7 @@ fn mutated(o: &Original, dice: &mut Dice) -> (Vec<u8>, String) {
                 (Value::Array(Array::Str(list)), _) => {
                     let mut list = list.clone();
                     let at = dice.roll(list.len());
-                    list[at] = ["", " ", "a", "ab c", "\u{1f600}", "\n", "Ġ"][dice.roll(7)].to_owned();
+                    ["", " ", "a", "ab c", "\u{1f600}", "\n", "Ġ"][dice.roll(7)].clone_into(&mut list[at]);
                     Value::Array(Array::Str(list))
                 }
                 (_, 1) => Value::U64(number << 32),

@@ -2,7 +2,10 @@
 
 use std::process::{Command, Output, Stdio};
 
-use super::{QUESTIONS, tiny_gguf};
+use ggrun::model::{Abort, LoadOptions};
+use ggrun::session::ChatEvent;
+
+use super::{QUESTIONS, ask, bench_with, collect, options, tiny_gguf};
 
 fn ggrun(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
@@ -100,4 +103,16 @@ fn devices_are_listed_without_a_model() {
         assert!(output.status.success());
         assert!(String::from_utf8_lossy(&output.stdout).contains("CPU"));
     }
+}
+
+#[test]
+fn an_abort_ends_a_step_that_is_being_computed() {
+    let abort = Abort::default();
+    let bench = bench_with(LoadOptions { abort: abort.clone(), ..options(tiny_gguf()) });
+    let (question, answer) = QUESTIONS[0];
+    abort.raise();
+    let (_, content, end) = collect(bench.session.chat(ask(question)).unwrap());
+    assert!(matches!(end, ChatEvent::Failed(_)) && content.is_empty(), "{end:?}");
+    abort.lower();
+    assert_eq!(collect(bench.session.chat(ask(question)).unwrap()).1, answer, "the engine goes on");
 }

@@ -84,6 +84,7 @@ fn on_gpus(placement: &Placement) -> u64 {
 }
 
 #[test]
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
 fn the_whole_model_on_common_machines() {
     let (header, hparams) = wide(48);
     let mut table = String::new();
