@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use ggrun::chat::{Message, Role};
+use ggrun::chat::{Message, Role, ToolCall};
 use ggrun::engine::{FinishReason, SamplingParams, Timings};
 use ggrun::model::{ContextSize, LoadOptions, Model};
 use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
@@ -22,7 +22,7 @@ use screen::Screen;
 
 /// Answers one question
 ///
-/// The answer alone goes to standard output; thinking and timings go to standard error.
+/// The answer alone goes to standard output, calls of functions one a line; thinking and timings go to standard error.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -94,6 +94,8 @@ pub(crate) enum Piece<'a> {
     Reasoning(&'a str),
     /// More of what it says.
     Content(&'a str),
+    /// A function it calls.
+    ToolCall(&'a ToolCall),
 }
 
 /// A whole answer.
@@ -103,6 +105,8 @@ pub(crate) struct Answer {
     pub(crate) reasoning: String,
     /// What it says.
     pub(crate) content: String,
+    /// The functions it calls.
+    pub(crate) tool_calls: Vec<ToolCall>,
     /// Why it ended.
     pub(crate) reason: FinishReason,
     /// What it took.
@@ -125,7 +129,7 @@ pub(crate) fn answer(
 ) -> anyhow::Result<Answer> {
     let chat: Chat = session.chat(request)?;
     interrupt.aim(chat.canceller());
-    let (mut reasoning, mut content) = (String::new(), String::new());
+    let (mut reasoning, mut content, mut tool_calls) = (String::new(), String::new(), Vec::new());
     for event in chat {
         match event {
             ChatEvent::Reasoning(text) => {
@@ -136,8 +140,12 @@ pub(crate) fn answer(
                 on(Piece::Content(&text))?;
                 content += &text;
             }
+            ChatEvent::ToolCall(call) => {
+                on(Piece::ToolCall(&call))?;
+                tool_calls.push(call);
+            }
             ChatEvent::Finished { reason, usage, timings } => {
-                return Ok(Answer { reasoning, content, reason, usage, timings });
+                return Ok(Answer { reasoning, content, tool_calls, reason, usage, timings });
             }
             ChatEvent::Failed(error) => return Err(error.into()),
         }

@@ -65,6 +65,7 @@ fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent)
         match event {
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
+            ChatEvent::ToolCall(call) => panic!("nobody gave tools: {call:?}"),
             end => terminal = Some(end),
         }
     }

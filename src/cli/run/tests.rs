@@ -20,6 +20,7 @@ fn example() -> Answer {
     Answer {
         reasoning: "7 + 5 = 12".into(),
         content: "42".into(),
+        tool_calls: Vec::new(),
         reason: FinishReason::Stop,
         usage: ChatUsage { total: Usage { prompt_tokens: 10, completion_tokens: 21 }, reasoning_tokens: 15 },
         timings: Timings {
@@ -69,7 +70,7 @@ fn json_is_one_object_and_leaves_stderr_empty() {
     assert_eq!(out.lines().count(), 1);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&value["schema_version"], &value["prompt"]), (&1.into(), &"q".into()));
-    assert_eq!((&value["reasoning"], &value["content"]), (&"7 + 5 = 12".into(), &"42".into()));
+    assert_eq!((&value["reasoning_content"], &value["content"]), (&"7 + 5 = 12".into(), &"42".into()));
     assert_eq!((&value["finish_reason"], &value["seed"]), (&"stop".into(), &7.into()));
     assert_eq!(value["usage"]["answer_tokens"], 6);
     assert_eq!(value["timings"]["predicted_per_second"], 40.0);
