@@ -2,6 +2,7 @@
 
 mod json;
 pub(crate) mod screen;
+pub(crate) mod template;
 
 use std::fs;
 use std::io::{self, IsTerminal, Read as _, Write};
@@ -19,6 +20,7 @@ use super::open::{self, Opened};
 use super::report::is_broken_pipe;
 use super::style::Style;
 use screen::Screen;
+use template::TemplateArgs;
 
 /// Answers one question
 ///
@@ -28,7 +30,8 @@ use screen::Screen;
 Examples:
   ggrun run -m model.gguf -p \"What is 17 + 25?\" --temp 0
   ggrun run -m model.gguf -f question.txt --thinking hide > answer.txt
-  echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json")]
+  echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json
+  ggrun run -m model.gguf -p \"Weather in Oslo?\" --tools tools.json --json | jq .tool_calls")]
 pub(crate) struct RunArgs {
     /// The GGUF file, or the first of its parts.
     #[arg(short, long, value_name = "FILE", env = "LLAMA_ARG_MODEL")]
@@ -68,6 +71,8 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
         value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub(crate) seed: i64,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
     /// What becomes of the model's thinking, on stderr.
     #[arg(long, value_enum, default_value_t = Thinking::Dim)]
     pub(crate) thinking: Thinking,
@@ -167,12 +172,14 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
 }
 
 fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    let prompt = prompt(args)?;
+    let (prompt, tools) = (prompt(args)?, args.template.read_tools()?);
     let interrupt = Interrupt::listen();
     let Opened { session, model, .. } = &open::open(load_options(args), &interrupt)?;
     let sampling = sampling(args, model);
     let mut request = ChatRequest::new(messages(args, &prompt), sampling);
     request.max_tokens = u32::try_from(args.predict).ok();
+    request.tools = tools;
+    args.template.apply(session.template(), &mut request)?;
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
     let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
     screen.finish(&prompt, &answer, sampling.seed)?;

@@ -6,6 +6,7 @@ mod answers;
 mod command;
 mod loading;
 mod logits;
+mod tools;
 
 use std::path::PathBuf;
 use std::sync::Arc;
