@@ -1,9 +1,12 @@
 //! The way from a conversation to an answer, for every front end: render, tokenise, submit, parse.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::chat::{self, CLOSE, Delta, Message, OPEN, ReasoningParser, RenderOptions, Role, Start, Template};
+use crate::chat::{
+    self, AnswerParser, Delta, Message, Place, RenderOptions, Role, Start, Template, ToolCall, ToolKind,
+};
 use crate::engine::{
     self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Thinking,
     Timings, Token, Vocab,
@@ -64,13 +67,16 @@ impl ChatRequest {
 /// A nudge to answer with what is known so far.
 pub const LAST_THOUGHT: &str = "\n\nThat is enough thinking. I will answer now.";
 
-/// What comes back: any number of texts, then exactly one of the last two.
+/// What comes back: any number of texts and calls, then exactly one of the last two.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     /// More of what the model thinks.
     Reasoning(String),
     /// More of what it says.
     Content(String),
+    /// A function it calls, whole. Its id is new in the conversation. An answer with calls that ended with
+    /// [`FinishReason::Stop`] waits for their results.
+    ToolCall(ToolCall),
     /// The answer is over.
     Finished {
         /// Why.
@@ -119,6 +125,12 @@ impl Session {
         Self { submitter, vocab, template: Arc::new(template) }
     }
 
+    /// The template that makes prompts of conversations.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
     /// Starts an answer.
     ///
     /// # Errors
@@ -126,24 +138,29 @@ impl Session {
     /// When the conversation makes no prompt, or the engine takes no requests. A prompt that is too long is
     /// the answer's terminal event.
     pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
+        let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
         let ChatRequest { messages, mut sampling, max_tokens, stop, tools, variables, .. } = request;
         let mut options =
             RenderOptions { add_generation_prompt: true, tools, variables, now: SystemTime::now() };
         let mut prompt = self.template.render(&messages, &options)?;
-        let ending = format!("{}\n{CLOSE}\n\n", request.last_thought);
-        if Start::of(&prompt) == Start::Reasoning && request.thinking_budget == Some(0) {
+        let mut start = Start::of(&self.template, &prompt);
+        let tags = start.tags();
+        let ending = format!("{}\n{}\n\n", request.last_thought, tags.close);
+        if matches!(start, Start::Reasoning(_)) && request.thinking_budget == Some(0) {
             prompt += &ending;
+            start = Start::of(&self.template, &prompt);
         }
-        let start = Start::of(&prompt);
+        let inside = matches!(start, Start::Reasoning(_) | Start::Unopened(_));
         if let Some(grammar) = &mut sampling.grammar {
-            grammar.after = (start == Start::Reasoning).then(|| CLOSE.to_owned());
+            grammar.after = inside.then(|| tags.close.to_owned());
         }
+        let parser = AnswerParser::of(&self.template, &prompt, &options.tools);
         let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
         options.add_generation_prompt = false;
         let boundaries = self.boundaries(&messages, &options, &tokens);
         let thinking = Thinking {
-            open: (start == Start::Content).then(|| OPEN.to_owned()),
-            close: CLOSE.to_owned(),
+            open: (!inside).then(|| tags.open.to_owned()),
+            close: tags.close.to_owned(),
             ending: self.vocab.tokenize(&ending, Markup::Parsed),
             budget: request.thinking_budget,
         };
@@ -154,7 +171,7 @@ impl Session {
             thinking: Some(thinking),
             ..Request::new(tokens, sampling)
         })?;
-        Ok(Chat { reply, parser: ReasoningParser::new(start), reasoning_tokens: 0, ready: Vec::new() })
+        Ok(Chat { reply, parser, reasoning_tokens: 0, open_tokens: 0, calls, ready: Vec::new() })
     }
 
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
@@ -175,8 +192,12 @@ impl Session {
 #[derive(Debug)]
 pub struct Chat {
     reply: Reply,
-    parser: ReasoningParser,
+    parser: AnswerParser,
     reasoning_tokens: u32,
+    /// Tokens that may turn out to be reasoning.
+    open_tokens: u32,
+    /// Calls in the conversation so far.
+    calls: usize,
     /// Events to give out, the next one last.
     ready: Vec<ChatEvent>,
 }
@@ -202,10 +223,9 @@ impl Chat {
     fn take(&mut self, event: Event) {
         let terminal = match event {
             Event::Delta { tokens, text } => {
-                if self.parser.is_reasoning() {
-                    self.reasoning_tokens += u32::try_from(tokens.len()).unwrap_or(u32::MAX);
-                }
+                let place = self.parser.place();
                 let deltas = self.parser.push(&text);
+                self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), place);
                 return self.prepare(deltas, None);
             }
             Event::Finished { reason, usage: total, timings } => {
@@ -218,12 +238,36 @@ impl Chat {
         self.prepare(deltas, Some(terminal));
     }
 
+    /// Books tokens whose text began at a place and has been parsed.
+    fn count(&mut self, tokens: u32, began: Place) {
+        match began {
+            Place::Reasoning => self.reasoning_tokens += tokens,
+            Place::Content { .. } => {}
+            Place::Unknown => self.open_tokens += tokens,
+        }
+        match self.parser.place() {
+            Place::Unknown => {}
+            Place::Reasoning | Place::Content { thought: true } => {
+                self.reasoning_tokens += mem::take(&mut self.open_tokens);
+            }
+            Place::Content { thought: false } => self.open_tokens = 0,
+        }
+    }
+
     fn prepare(&mut self, deltas: Vec<Delta>, terminal: Option<ChatEvent>) {
-        let texts = deltas.into_iter().map(|delta| match delta {
-            Delta::Content(text) => ChatEvent::Content(text),
-            Delta::Reasoning(text) => ChatEvent::Reasoning(text),
-        });
-        self.ready.extend(texts.chain(terminal));
+        for delta in deltas {
+            let event = match delta {
+                Delta::Content(text) => ChatEvent::Content(text),
+                Delta::Reasoning(text) => ChatEvent::Reasoning(text),
+                Delta::ToolCall(function) => {
+                    let id = Some(format!("call_{}", self.calls));
+                    self.calls += 1;
+                    ChatEvent::ToolCall(ToolCall { id, kind: ToolKind::Function, function })
+                }
+            };
+            self.ready.push(event);
+        }
+        self.ready.extend(terminal);
         self.ready.reverse();
     }
 }
@@ -266,6 +310,7 @@ mod tests {
             match chat.next().expect("a terminal event comes before the end") {
                 ChatEvent::Reasoning(text) => reasoning += &text,
                 ChatEvent::Content(text) => content += &text,
+                ChatEvent::ToolCall(call) => content += &serde_json::to_string(&call).unwrap(),
                 terminal => {
                     assert_eq!(chat.next(), None);
                     return (reasoning, content, terminal);
@@ -287,6 +332,50 @@ mod tests {
             (usage.total.completion_tokens, usage.reasoning_tokens, usage.answer_tokens()),
             (17, 11, 6)
         );
+    }
+
+    #[test]
+    fn thinking_is_counted_as_such_whoever_opened_it() {
+        let unopened = "x{% if false %}</think>{% endif %}";
+        let switched = "x{% if enable_thinking %}</think>{% endif %}";
+        for (template, answer, tokens) in [
+            (unopened, "hm</think>yes", 10),
+            (unopened, "<think>hm</think>yes", 17),
+            (unopened, "yes", 0),
+            (switched, "<think>hm</think>yes", 17),
+            (switched, "yes", 0),
+        ] {
+            let (reasoning, content, end) = ask(&session(template, answer), |_| {});
+            let thought = if tokens == 0 { "" } else { "hm" };
+            assert_eq!((reasoning.as_str(), content.as_str()), (thought, "yes"), "{template} {answer}");
+            let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
+            assert_eq!((usage.reasoning_tokens, usage.answer_tokens()), (tokens, 4), "{template} {answer}");
+        }
+    }
+
+    #[test]
+    fn calls_come_whole_with_ids_that_are_new_in_the_conversation() {
+        let template = "<tool_call> arguments";
+        let call = |name: &str| {
+            format!("<tool_call>{{\"name\": \"{name}\", \"arguments\": {{\"a\": 1}}}}</tool_call>")
+        };
+        let session = session(template, &format!("Look:\n{}\n{}", call("f"), call("g")));
+        let text = |id, name| {
+            let call = r#""type":"function","function":{"name":"#;
+            format!(r#"{{"id":"{id}",{call}"{name}","arguments":{{"a":1}}}}}}"#)
+        };
+        let tool = serde_json::json!({"type": "function", "function": {"name": "f"}});
+        let (_, content, end) = ask(&session, |request| request.tools = vec![tool.clone()]);
+        assert_eq!(content, format!("Look:{}{}", text("call_0", "f"), text("call_1", "g")));
+        assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
+        let (_, content, _) = ask(&session, |request| {
+            request.tools = vec![tool];
+            let call = serde_json::from_str(&text("call_0", "f")).unwrap();
+            request.messages[0].tool_calls = vec![call];
+        });
+        assert_eq!(content, format!("Look:{}{}", text("call_1", "f"), text("call_2", "g")));
+        let (_, content, _) = ask(&session, |_| {});
+        assert_eq!(content, format!("Look:\n{}\n{}", call("f"), call("g")), "no tools, no calls");
     }
 
     #[test]

@@ -103,7 +103,9 @@ mod tests {
     fn with(source: &str, x: serde_json::Value) -> String {
         let mut environment = Environment::new();
         install(&mut environment);
-        environment.render_str(source, minijinja::context! { x => Value::from(minijinja::value::Serde(x)) }).unwrap()
+        environment
+            .render_str(source, minijinja::context! { x => Value::from(minijinja::value::Serde(x)) })
+            .unwrap()
     }
 
     #[test]

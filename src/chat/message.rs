@@ -93,7 +93,7 @@ impl Content {
 }
 
 /// One call of a function.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Ties the result to the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,58 +1,122 @@
 //! Splits an answer into what the model thought and what it says, while it is being written.
 //!
-//! However the text is cut, the joined deltas are the same. Newlines right after `<think>` and around
-//! `</think>` belong to neither part. At the end, a block that was never closed is reasoning.
+//! However the text is cut, the joined deltas are the same. Newlines right after the opening tag and around the
+//! closing one belong to neither part. At the end, a block that was opened and never closed is reasoning.
 
 use std::mem;
 
-/// The tag that begins the thinking.
-pub const OPEN: &str = "<think>";
-/// The tag that ends it.
-pub const CLOSE: &str = "</think>";
+use super::{Delta, Template};
 
-/// More of one of the parts of an answer; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delta {
-    /// What the model says.
-    Content(String),
-    /// What the model thinks.
-    Reasoning(String),
+/// How a model marks its thinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tags {
+    /// Before it.
+    pub open: &'static str,
+    /// After it.
+    pub close: &'static str,
+}
+
+impl Tags {
+    /// What most models write.
+    pub const THINK: Self = Self { open: "<think>", close: "</think>" };
+
+    /// What templates are known to use, the usual first.
+    const KNOWN: [Self; 8] = [
+        Self::THINK,
+        Self { open: "<seed:think>", close: "</seed:think>" },
+        Self { open: "<mm:think>", close: "</mm:think>" },
+        Self { open: "[THINK]", close: "[/THINK]" },
+        Self { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
+        Self { open: "<|inner_prefix|>", close: "<|inner_suffix|>" },
+        Self { open: "<|channel>thought", close: "<channel|>" },
+        Self { open: "<thinking>", close: "</thinking>" },
+    ];
+
+    /// The tags a template knows; `None` where it knows of no thinking.
+    #[must_use]
+    pub fn of(template: &Template) -> Option<Self> {
+        Self::KNOWN.into_iter().find(|tags| template.source().contains(tags.close))
+    }
 }
 
 /// Where an answer begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The prompt ends inside a block it opened: only the closing tag is to be expected.
-    Reasoning,
-    /// The prompt leaves it to the model, or closed the block itself: an opening tag may come first.
-    Content,
+    /// In a block that the prompt opened: only the closing tag is to be expected.
+    Reasoning(Tags),
+    /// Where the model may open a block or just answer, as when the prompt closed one itself or the model is told
+    /// by a switch whether to think.
+    Content(Tags),
+    /// Likewise, but this model always thinks: what it writes before a closing tag is thinking, with or without an
+    /// opening tag. Without either tag all of it is known only at the end, and is content.
+    Unopened(Tags),
 }
 
 impl Start {
-    /// Reads off a rendered prompt where its answer begins.
+    /// Tells from a template and a prompt that it rendered where the answer to that prompt begins.
     ///
-    /// A tag counts only at the very end: a question may talk about tags too.
+    /// In the prompt a tag counts only at the very end: a question may talk about tags too.
     #[must_use]
-    pub fn of(prompt: &str) -> Self {
-        if prompt.trim_end().ends_with(OPEN) { Self::Reasoning } else { Self::Content }
+    pub fn of(template: &Template, prompt: &str) -> Self {
+        let end = prompt.trim_end();
+        if let Some(tags) = Tags::KNOWN.into_iter().find(|tags| end.ends_with(tags.open)) {
+            return Self::Reasoning(tags);
+        }
+        if let Some(tags) = Tags::KNOWN.into_iter().find(|tags| end.ends_with(tags.close)) {
+            return Self::Content(tags);
+        }
+        match Tags::of(template) {
+            Some(tags) if !template.switches_thinking() => Self::Unopened(tags),
+            tags => Self::Content(tags.unwrap_or(Tags::THINK)),
+        }
     }
+
+    /// The tags that are to be expected.
+    #[must_use]
+    pub fn tags(self) -> Tags {
+        match self {
+            Self::Reasoning(tags) | Self::Content(tags) | Self::Unopened(tags) => tags,
+        }
+    }
+}
+
+/// Where a text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Inside the thinking.
+    Reasoning,
+    /// In the answer proper.
+    Content {
+        /// Whether there was thinking before it.
+        thought: bool,
+    },
+    /// What follows will tell.
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing but whitespace so far; an opening tag may come.
-    Opening(Start),
+    Opening,
+    /// No opening tag came; a closing one may.
+    Waiting {
+        /// How much of what is held has no closing tag.
+        searched: usize,
+    },
     /// Inside the block, before its first character.
     Thinking,
     Reasoning,
     /// After the block, before the first character of the answer.
     Closed,
-    Content,
+    Content {
+        thought: bool,
+    },
 }
 
-/// Takes text and gives deltas.
+/// Takes text and gives deltas, none of which is a call.
 #[derive(Debug, Clone)]
 pub struct ReasoningParser {
+    start: Start,
     state: State,
     held: String,
 }
@@ -61,13 +125,19 @@ impl ReasoningParser {
     /// Begins an answer.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        Self { state: State::Opening(start), held: String::new() }
+        Self { start, state: State::Opening, held: String::new() }
     }
 
-    /// Whether the text seen so far ends inside the block.
+    /// Where the text seen so far ends.
     #[must_use]
-    pub fn is_reasoning(&self) -> bool {
-        matches!(self.state, State::Opening(Start::Reasoning) | State::Thinking | State::Reasoning)
+    pub fn place(&self) -> Place {
+        match self.state {
+            State::Opening if matches!(self.start, Start::Reasoning(_)) => Place::Reasoning,
+            State::Opening | State::Waiting { .. } => Place::Unknown,
+            State::Thinking | State::Reasoning => Place::Reasoning,
+            State::Closed => Place::Content { thought: true },
+            State::Content { thought } => Place::Content { thought },
+        }
     }
 
     /// Takes more text.
@@ -82,10 +152,11 @@ impl ReasoningParser {
     pub fn finish(&mut self) -> Vec<Delta> {
         let held = mem::take(&mut self.held);
         let mut deltas = Vec::new();
-        if self.is_reasoning() {
-            reasoning(&mut deltas, held.trim_end_matches('\n'));
-        } else {
-            content(&mut deltas, held);
+        match self.place() {
+            Place::Reasoning => reasoning(&mut deltas, held.trim_end_matches('\n')),
+            // Nothing but newlines, which belong to neither part.
+            Place::Content { .. } if self.state == State::Closed => {}
+            Place::Content { .. } | Place::Unknown => content(&mut deltas, held),
         }
         deltas
     }
@@ -93,27 +164,47 @@ impl ReasoningParser {
     /// Does one change of state, or all it can do in this one; tells whether there may be more.
     fn advance(&mut self, deltas: &mut Vec<Delta>) -> bool {
         match self.state {
-            State::Opening(start) => self.open(start),
+            State::Opening => self.open(),
+            State::Waiting { searched } => self.wait(searched, deltas),
             State::Thinking => self.skip_newlines(State::Reasoning),
             State::Reasoning => self.reason(deltas),
-            State::Closed => self.skip_newlines(State::Content),
-            State::Content => {
+            State::Closed => self.skip_newlines(State::Content { thought: true }),
+            State::Content { .. } => {
                 content(deltas, mem::take(&mut self.held));
                 false
             }
         }
     }
 
-    fn open(&mut self, start: Start) -> bool {
+    fn open(&mut self) -> bool {
+        let open = self.start.tags().open;
         let text = self.held.trim_start();
-        if let Some(rest) = text.strip_prefix(OPEN) {
+        if let Some(rest) = text.strip_prefix(open) {
             self.held = rest.to_owned();
             self.state = State::Thinking;
-        } else if OPEN.starts_with(text) {
+        } else if open.starts_with(text) {
             return false;
         } else {
-            self.state = if start == Start::Reasoning { State::Thinking } else { State::Content };
+            self.state = match self.start {
+                Start::Reasoning(_) => State::Thinking,
+                Start::Content(_) => State::Content { thought: false },
+                Start::Unopened(_) => State::Waiting { searched: 0 },
+            };
         }
+        true
+    }
+
+    fn wait(&mut self, searched: usize, deltas: &mut Vec<Delta>) -> bool {
+        let close = self.start.tags().close;
+        let Some(at) = self.held[searched..].find(close) else {
+            let begun = begun(&self.held, close);
+            self.state = State::Waiting { searched: self.held.len() - begun };
+            return false;
+        };
+        let rest = self.held.split_off(searched + at + close.len());
+        let thought = mem::replace(&mut self.held, rest);
+        reasoning(deltas, thought[..searched + at].trim_matches('\n'));
+        self.state = State::Closed;
         true
     }
 
@@ -126,18 +217,24 @@ impl ReasoningParser {
     }
 
     fn reason(&mut self, deltas: &mut Vec<Delta>) -> bool {
-        if let Some((thought, rest)) = self.held.split_once(CLOSE) {
+        let close = self.start.tags().close;
+        if let Some((thought, rest)) = self.held.split_once(close) {
             reasoning(deltas, thought.trim_end_matches('\n'));
             self.held = rest.to_owned();
             self.state = State::Closed;
             return true;
         }
-        let begun = (1..CLOSE.len()).rev().find(|&n| self.held.ends_with(&CLOSE[..n])).unwrap_or(0);
-        let certain = self.held[..self.held.len() - begun].trim_end_matches('\n').len();
+        let open = self.held.len() - begun(&self.held, close);
+        let certain = self.held[..open].trim_end_matches('\n').len();
         let rest = self.held.split_off(certain);
         reasoning(deltas, &mem::replace(&mut self.held, rest));
         false
     }
+}
+
+/// How many bytes at the end of a text may be the beginning of a tag.
+pub(super) fn begun(text: &str, tag: &str) -> usize {
+    (1..tag.len()).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
 }
 
 fn reasoning(deltas: &mut Vec<Delta>, text: &str) {
@@ -153,85 +250,4 @@ fn content(deltas: &mut Vec<Delta>, text: String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn parse(start: Start, pieces: &[&str]) -> (String, String) {
-        let mut parser = ReasoningParser::new(start);
-        let mut parts = (String::new(), String::new());
-        let mut all: Vec<Delta> = pieces.iter().flat_map(|p| parser.push(p)).collect();
-        all.extend(parser.finish());
-        for delta in all {
-            match delta {
-                Delta::Reasoning(text) => parts.0 += &text,
-                Delta::Content(text) => parts.1 += &text,
-            }
-        }
-        parts
-    }
-
-    #[test]
-    fn each_form_of_an_answer_is_split() {
-        use Start::{Content, Reasoning};
-        for (start, text, thought, answer) in [
-            (Reasoning, "\nhm\nyes\n</think>\n\n42", "hm\nyes", "42"),
-            (Reasoning, "hm</think>42", "hm", "42"),
-            (Reasoning, "<think>\nhm\n</think>\n\n42", "hm", "42"),
-            (Reasoning, "hm, and so on\n", "hm, and so on", ""),
-            (Reasoning, "\n\n</think>\n\n42", "", "42"),
-            (Reasoning, "</think>42", "", "42"),
-            (Reasoning, "  if a < b </thin", "  if a < b </thin", ""),
-            (Reasoning, "a\n\n</thing>\n</think>b\n", "a\n\n</thing>", "b\n"),
-            (Reasoning, "a</think>b</think>c", "a", "b</think>c"),
-            (Content, "42", "", "42"),
-            (Content, " \n<think>hm</think>\n42", "hm", "42"),
-            (Content, "\n\n4 < 5", "", "\n\n4 < 5"),
-            (Content, "<thin", "", "<thin"),
-            (Content, "say <think>", "", "say <think>"),
-            (Content, "<think>\nhm", "hm", ""),
-            (Content, "", "", ""),
-            (Reasoning, "", "", ""),
-        ] {
-            assert_eq!(parse(start, &[text]), (thought.to_owned(), answer.to_owned()), "{start:?} {text:?}");
-        }
-    }
-
-    #[test]
-    fn the_prompt_tells_where_the_answer_begins() {
-        assert_eq!(Start::of("<|im_start|>assistant\n<think>\n"), Start::Reasoning);
-        assert_eq!(Start::of("<|im_start|>assistant\n<think>"), Start::Reasoning);
-        assert_eq!(Start::of("<|im_start|>assistant\n<think>\n\n</think>\n\n"), Start::Content);
-        assert_eq!(Start::of("user: what is <think>?\nassistant: "), Start::Content);
-        assert_eq!(Start::of(""), Start::Content);
-    }
-
-    #[test]
-    fn certain_text_is_given_out_at_once() {
-        let mut parser = ReasoningParser::new(Start::Reasoning);
-        assert_eq!(parser.push("hm <"), vec![Delta::Reasoning("hm ".into())]);
-        assert_eq!(parser.push("b\n"), vec![Delta::Reasoning("<b".into())]);
-        assert_eq!(parser.push("</think>x"), vec![Delta::Content("x".into())]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_cut_gives_the_same_parts(
-            parts in prop::collection::vec(
-                prop_oneof![Just("<think>"), Just("</think>"), Just("\n"), Just("</thi"), Just("<"), Just(" a"), Just("é")],
-                0..12,
-            ),
-            inside in any::<bool>(),
-        ) {
-            let text = parts.concat();
-            let start = if inside { Start::Reasoning } else { Start::Content };
-            let whole = parse(start, &[&text]);
-            let letters: Vec<String> = text.chars().map(String::from).collect();
-            let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-            prop_assert_eq!(&parse(start, &letters), &whole);
-            for cut in (0..=text.len()).filter(|c| text.is_char_boundary(*c)) {
-                prop_assert_eq!(&parse(start, &[&text[..cut], &text[cut..]]), &whole);
-            }
-        }
-    }
-}
+mod tests;

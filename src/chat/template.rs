@@ -16,6 +16,7 @@ use super::{Message, builtins, strftime};
 pub struct Template {
     environment: Environment<'static>,
     source: String,
+    switches_thinking: bool,
     begin: String,
     end: String,
 }
@@ -62,6 +63,9 @@ pub enum Error {
     Render(#[source] minijinja::Error),
 }
 
+/// The variables by which templates are told whether the model is to think.
+pub const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
+
 const NAME: &str = "chat";
 
 impl Template {
@@ -77,13 +81,26 @@ impl Template {
         );
         builtins::install(&mut environment);
         environment.add_template_owned(NAME, without_generation(source)).map_err(Error::Parse)?;
-        Ok(Self { environment, source: source.to_owned(), begin: begin.to_owned(), end: end.to_owned() })
+        let asked = environment.get_template(NAME).map_err(Error::Parse)?.undeclared_variables(false);
+        Ok(Self {
+            environment,
+            source: source.to_owned(),
+            switches_thinking: SWITCHES.iter().any(|name| asked.contains(*name)),
+            begin: begin.to_owned(),
+            end: end.to_owned(),
+        })
     }
 
     /// The text it was parsed from.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether one of the variables [`SWITCHES`] tells it if the model is to think.
+    #[must_use]
+    pub fn switches_thinking(&self) -> bool {
+        self.switches_thinking
     }
 
     /// Renders a conversation.

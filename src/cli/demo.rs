@@ -70,6 +70,8 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
                     thinking = true;
                     write!(out, "{}{text}{}", style.dim(), style.reset())?;
                 }
+                // The demo gives no tools.
+                Piece::ToolCall(_) => {}
                 Piece::Content(text) => {
                     let gap = if std::mem::take(&mut thinking) { "\n" } else { "" };
                     write!(out, "{gap}{text}")?;
@@ -81,7 +83,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
             return Err(Interrupted.into());
         }
         say(&format!("\n{}{}{}", style.dim(), summary(&reply), style.reset()))?;
-        answers.push(json!({ "question": question, "reasoning": reply.reasoning, "content": reply.content }));
+        answers.push(json!({ "question": question, "reasoning_content": reply.reasoning, "content": reply.content }));
     }
     if args.json {
         let out = json!({

@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 pub(crate) mod screen;
+pub(crate) mod template;
 
 use std::fs;
 use std::io::{self, IsTerminal, Read as _, Write};
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use ggrun::chat::{Message, Role};
+use ggrun::chat::{Message, Role, ToolCall};
 use ggrun::engine::{FinishReason, SamplingParams, Timings};
 use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 
@@ -21,16 +22,18 @@ use super::report::is_broken_pipe;
 use super::sampling::Sampling;
 use super::style::Style;
 use screen::Screen;
+use template::TemplateArgs;
 
 /// Answers one question
 ///
-/// The answer alone goes to standard output; thinking and timings go to standard error.
+/// The answer alone goes to standard output, calls of functions one a line; thinking and timings go to standard error.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun run -m model.gguf -p \"What is 17 + 25?\" --temp 0
   ggrun run -m model.gguf -f question.txt --thinking hide > answer.txt
-  echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json")]
+  echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json
+  ggrun run -m model.gguf -p \"Weather in Oslo?\" --tools tools.json --json | jq .tool_calls")]
 pub(crate) struct RunArgs {
     /// The GGUF file, or the first of its parts.
     #[arg(
@@ -54,6 +57,8 @@ pub(crate) struct RunArgs {
     #[arg(short = 'n', long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
         visible_alias = "n-predict", alias = "max-tokens", env = "LLAMA_ARG_N_PREDICT")]
     pub(crate) predict: i64,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
     /// What becomes of the model's thinking, on stderr.
     #[arg(long, value_enum, default_value_t = Thinking::Dim)]
     pub(crate) thinking: Thinking,
@@ -67,14 +72,12 @@ pub(crate) struct RunArgs {
     /// A text that ends the answer and is not part of it; may be given more than once.
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, visible_alias = "stop")]
     pub(crate) reverse_prompt: Vec<String>,
-    /// Variables for the chat template, as a JSON object.
-    #[arg(long, value_name = "JSON", value_parser = object)]
-    pub(crate) chat_template_kwargs: Option<serde_json::Map<String, serde_json::Value>>,
     /// Print one JSON object when the answer is over.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) sampling: Sampling,
+    #[command(flatten)]
     pub(crate) placement: PlacementArgs,
 }
 
@@ -96,6 +99,8 @@ pub(crate) enum Piece<'a> {
     Reasoning(&'a str),
     /// More of what it says.
     Content(&'a str),
+    /// A function it calls.
+    ToolCall(&'a ToolCall),
 }
 
 /// A whole answer.
@@ -105,6 +110,8 @@ pub(crate) struct Answer {
     pub(crate) reasoning: String,
     /// What it says.
     pub(crate) content: String,
+    /// The functions it calls.
+    pub(crate) tool_calls: Vec<ToolCall>,
     /// Why it ended.
     pub(crate) reason: FinishReason,
     /// What it took.
@@ -127,7 +134,7 @@ pub(crate) fn answer(
 ) -> anyhow::Result<Answer> {
     let chat: Chat = session.chat(request)?;
     interrupt.aim(chat.canceller());
-    let (mut reasoning, mut content) = (String::new(), String::new());
+    let (mut reasoning, mut content, mut tool_calls) = (String::new(), String::new(), Vec::new());
     for event in chat {
         match event {
             ChatEvent::Reasoning(text) => {
@@ -138,8 +145,12 @@ pub(crate) fn answer(
                 on(Piece::Content(&text))?;
                 content += &text;
             }
+            ChatEvent::ToolCall(call) => {
+                on(Piece::ToolCall(&call))?;
+                tool_calls.push(call);
+            }
             ChatEvent::Finished { reason, usage, timings } => {
-                return Ok(Answer { reasoning, content, reason, usage, timings });
+                return Ok(Answer { reasoning, content, tool_calls, reason, usage, timings });
             }
             ChatEvent::Failed(error) => return Err(error.into()),
         }
@@ -165,7 +176,7 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
         out.write_all(list_devices().as_bytes())?;
         return Ok(());
     };
-    let prompt = prompt(args)?;
+    let (prompt, tools) = (prompt(args)?, args.template.read_tools()?);
     let interrupt = Interrupt::listen();
     let begun = Instant::now();
     let Opened { session, model, .. } = &open::open(args.placement.options(path), &interrupt)?;
@@ -178,7 +189,9 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
     }
     let sampling = args.sampling.params(model)?;
     let seed = sampling.seed;
-    let request = request(args, &prompt, sampling);
+    let mut request = request(args, &prompt, sampling);
+    request.tools = tools;
+    args.template.apply(session.template(), &mut request)?;
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
     let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
     screen.finish(&prompt, &answer, seed)?;
@@ -219,16 +232,11 @@ fn request(args: &RunArgs, prompt: &str, sampling: SamplingParams) -> ChatReques
     let mut request = ChatRequest::new(messages(args, prompt), sampling);
     request.max_tokens = u32::try_from(args.predict).ok();
     request.stop.clone_from(&args.reverse_prompt);
-    request.variables = args.chat_template_kwargs.clone().unwrap_or_default();
     request.thinking_budget = u32::try_from(args.reasoning_budget).ok();
     if let Some(words) = &args.reasoning_budget_message {
         request.last_thought.clone_from(words);
     }
     request
-}
-
-fn object(typed: &str) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
-    serde_json::from_str(typed)
 }
 
 #[cfg(test)]

@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod corpus;
 mod templates;

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::tiny_gguf;
 
-fn ggrun(gguf: &PathBuf, arguments: &[&str]) -> Command {
+pub(super) fn ggrun(gguf: &PathBuf, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
     command.arg("run").arg("-m").arg(gguf).args(["-t", "1"]).args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {

@@ -10,6 +10,7 @@ mod loading;
 mod logits;
 mod placing;
 mod sampling;
+mod tools;
 mod turns;
 
 use std::path::PathBuf;
@@ -70,6 +71,7 @@ fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent)
         match event {
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
+            ChatEvent::ToolCall(call) => panic!("nobody gave tools: {call:?}"),
             end => terminal = Some(end),
         }
     }

@@ -60,6 +60,8 @@ impl<'a> Show<'a> {
                 self.think(text);
                 Ok(())
             }
+            // Nothing is called here: no tools are given.
+            Piece::ToolCall(_) => Ok(()),
             Piece::Content(text) => {
                 if self.wrote == Wrote::Reasoning {
                     self.close_thinking();

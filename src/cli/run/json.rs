@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use ggrun::chat::{ToolCall, ToolKind};
 use ggrun::engine::FinishReason;
 use serde::Serialize;
 
@@ -15,12 +16,28 @@ const SCHEMA_VERSION: u32 = 1;
 struct Report<'a> {
     schema_version: u32,
     prompt: &'a str,
-    reasoning: &'a str,
+    reasoning_content: &'a str,
     content: &'a str,
+    tool_calls: Vec<Call<'a>>,
     finish_reason: &'static str,
     seed: u32,
     usage: Usage,
     timings: Timings,
+}
+
+/// A call as `OpenAI`'s interface has it: the arguments are a text.
+#[derive(Serialize)]
+struct Call<'a> {
+    id: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: ToolKind,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: String,
 }
 
 #[derive(Serialize)]
@@ -46,14 +63,15 @@ struct Timings {
 
 /// Writes one object and a newline.
 pub(crate) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u32) -> io::Result<()> {
-    let Answer { reasoning, content, reason, usage, timings } = answer;
+    let Answer { reasoning, content, tool_calls, reason, usage, timings } = answer;
     let (read, written) = (usage.total.prompt_tokens, usage.total.completion_tokens);
     let report = Report {
         schema_version: SCHEMA_VERSION,
         prompt,
-        reasoning,
+        reasoning_content: reasoning,
         content,
-        finish_reason: name(*reason),
+        tool_calls: tool_calls.iter().map(call).collect(),
+        finish_reason: name(*reason, !tool_calls.is_empty()),
         seed,
         usage: Usage {
             prompt_tokens: read,
@@ -76,9 +94,15 @@ pub(crate) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u3
     out.write_all(b"\n")
 }
 
+fn call(call: &ToolCall) -> Call<'_> {
+    let function = Function { name: &call.function.name, arguments: call.function.arguments_text() };
+    Call { id: call.id.as_deref(), kind: call.kind, function }
+}
+
 /// The names `OpenAI`'s interface has for them, and one more.
-fn name(reason: FinishReason) -> &'static str {
+fn name(reason: FinishReason, calls: bool) -> &'static str {
     match reason {
+        FinishReason::Stop if calls => "tool_calls",
         FinishReason::Stop | FinishReason::StopString(_) => "stop",
         FinishReason::Length | FinishReason::Context => "length",
         FinishReason::Cancelled => "cancelled",

@@ -45,15 +45,21 @@ impl<'a> Screen<'a> {
                 self.aside(&format!("{}{text}{}", style.dim(), style.reset()));
                 Ok(())
             }
-            Piece::Content(text) => {
-                if self.wrote == Wrote::Reasoning {
-                    self.aside("\n\n");
-                }
-                self.wrote = Wrote::Content;
-                self.out.write_all(text.as_bytes())?;
-                self.out.flush()
+            Piece::Content(text) => self.say(text),
+            Piece::ToolCall(call) => {
+                let line = if self.wrote == Wrote::Content { "\n" } else { "" };
+                self.say(&format!("{line}{}", serde_json::to_string(&call.function)?))
             }
         }
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        if self.wrote == Wrote::Reasoning {
+            self.aside("\n\n");
+        }
+        self.wrote = Wrote::Content;
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
 
     /// Shows what is known only at the end.

@@ -1,0 +1,76 @@
+//! Thinking, text and calls in one answer.
+
+use super::*;
+use crate::chat::Tags;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn tools() -> Vec<Value> {
+    vec![json!({"function": {"name": "f", "parameters": {"properties": {"a": {"type": "integer"}}}}})]
+}
+
+/// Neighbours of one kind are joined.
+fn parse(start: Start, format: Option<ToolFormat>, pieces: &[&str]) -> Vec<Delta> {
+    let mut parser = AnswerParser::new(start, format, &tools());
+    let mut all: Vec<Delta> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();
+    all.extend(parser.finish());
+    let mut joined: Vec<Delta> = Vec::new();
+    for delta in all {
+        match (joined.last_mut(), delta) {
+            (Some(Delta::Content(text)), Delta::Content(more))
+            | (Some(Delta::Reasoning(text)), Delta::Reasoning(more)) => *text += &more,
+            (_, delta) => joined.push(delta),
+        }
+    }
+    joined
+}
+
+#[test]
+fn a_call_counts_only_after_the_thinking() {
+    let call = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#;
+    let whole = FunctionCall { name: "f".into(), arguments: json!({}) };
+    let text = format!("I might {call}\n</think>\n\n{call}\nDone.");
+    assert_eq!(
+        parse(Start::Reasoning(Tags::THINK), Some(ToolFormat::Hermes), &[&text]),
+        [Delta::Reasoning(format!("I might {call}")), Delta::ToolCall(whole), Delta::Content("Done.".into())]
+    );
+}
+
+#[test]
+fn without_tools_a_call_is_text() {
+    let call = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#;
+    assert_eq!(parse(Start::Content(Tags::THINK), None, &[call]), [Delta::Content(call.into())]);
+    let template = Template::parse("<tool_call> arguments", "", "").unwrap();
+    let mut parser = AnswerParser::of(&template, "", &[]);
+    assert_eq!(parser.push(call), [Delta::Content(call.into())]);
+    let mut parser = AnswerParser::of(&template, "", &tools());
+    assert!(matches!(parser.push(call)[..], [Delta::ToolCall(_)]));
+}
+
+proptest! {
+    #[test]
+    fn any_cut_gives_the_same_parts_and_calls(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "<think>", "</think>", "\n", "<tool_call>", "</tool_call>", "{\"name\": \"f\"", ", \"arguments\": {", "}}",
+                "\"", "<function=f>", "<parameter=a>", "1", "</parameter>", "</function>", "</tool", "<", " é",
+                "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>",
+                "<tool_call><function=f><parameter=a>\n7\n</parameter></function></tool_call>",
+            ]),
+            0..14,
+        ),
+        start in prop::sample::select(vec![
+            Start::Reasoning(Tags::THINK), Start::Content(Tags::THINK), Start::Unopened(Tags::THINK),
+        ]),
+        format in prop::sample::select(vec![None, Some(ToolFormat::Hermes), Some(ToolFormat::Xml)]),
+    ) {
+        let text = parts.concat();
+        let whole = parse(start, format, &[&text]);
+        let letters: Vec<String> = text.chars().map(String::from).collect();
+        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+        prop_assert_eq!(&parse(start, format, &letters), &whole);
+        for cut in (0..=text.len()).filter(|c| text.is_char_boundary(*c)) {
+            prop_assert_eq!(&parse(start, format, &[&text[..cut], &text[cut..]]), &whole);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Finds the calls in what a model says, while it is being said. Not here: who carries them out.
+//!
+//! A call comes out whole, once its closing tag was written. Newlines around it belong to nothing. What looks like a
+//! call and is none stays content, to the letter.
+
+mod hermes;
+mod xml;
+
+use std::mem;
+
+use serde_json::Value;
+
+use super::reasoning::begun;
+use super::{Delta, FunctionCall};
+
+const OPEN: &str = "<tool_call>";
+const CLOSE: &str = "</tool_call>";
+
+/// How a model writes calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolFormat {
+    /// `<tool_call>{"name": NAME, "arguments": OBJECT}</tool_call>`, as Hermes and most of Qwen do.
+    Hermes,
+    /// `<tool_call><function=NAME><parameter=KEY>TEXT</parameter></function></tool_call>`, as Qwen3-Coder does.
+    Xml,
+}
+
+impl ToolFormat {
+    /// The format that a template teaches, or `None` where it knows none of these or there are no tools to call.
+    #[must_use]
+    pub fn of(template: &str, tools: &[Value]) -> Option<Self> {
+        let has = |text| template.contains(text);
+        if tools.is_empty() || !has(OPEN) {
+            None
+        } else if has("<function=") && has("<parameter=") {
+            Some(Self::Xml)
+        } else {
+            // Others put keys and values in tags of their own.
+            (has("arguments") && !has("<arg_key>")).then_some(Self::Hermes)
+        }
+    }
+}
+
+/// What the text between the tags of a call is.
+#[derive(Debug, Clone, PartialEq)]
+enum Parsed {
+    Call(FunctionCall),
+    /// The closing tag may have been part of an argument: the call goes on.
+    Incomplete,
+    Malformed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between calls.
+    Text {
+        /// Whether nothing but newlines came since a call.
+        after_call: bool,
+    },
+    /// After an opening tag.
+    Call(Opened),
+}
+
+/// A call that is being written; what is held begins with its tag, or with newlines before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Opened {
+    /// Where the text after the opening tag begins.
+    body: usize,
+    /// How much of what is held has no closing tag that could be the end.
+    searched: usize,
+    /// Where the first closing tag ended that could not.
+    passed: Option<usize>,
+}
+
+/// Takes what a model says and gives deltas, none of which is reasoning.
+#[derive(Debug, Clone)]
+pub(super) struct ToolParser {
+    format: ToolFormat,
+    tools: Vec<Value>,
+    state: State,
+    held: String,
+}
+
+impl ToolParser {
+    pub(super) fn new(format: ToolFormat, tools: &[Value]) -> Self {
+        Self { format, tools: tools.to_vec(), state: State::Text { after_call: false }, held: String::new() }
+    }
+
+    pub(super) fn push(&mut self, text: &str, deltas: &mut Vec<Delta>) {
+        self.held.push_str(text);
+        while self.advance(deltas, false) {}
+    }
+
+    /// Gives what was held back: a call that never ended is content.
+    pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
+        while self.advance(deltas, true) {}
+        let end = self.held.len();
+        self.say(end, deltas);
+    }
+
+    fn advance(&mut self, deltas: &mut Vec<Delta>, last: bool) -> bool {
+        match self.state {
+            State::Text { after_call } => self.text(after_call, deltas),
+            State::Call(opened) => self.call(opened, deltas, last),
+        }
+    }
+
+    fn text(&mut self, after_call: bool, deltas: &mut Vec<Delta>) -> bool {
+        if after_call {
+            self.held = self.held.trim_start_matches('\n').to_owned();
+        }
+        let tag = self.held.find(OPEN);
+        let end = tag.unwrap_or(self.held.len() - begun(&self.held, OPEN));
+        let certain = self.held[..end].trim_end_matches('\n').len();
+        if certain > 0 {
+            self.say(certain, deltas);
+        }
+        if tag.is_some() {
+            let body = end - certain + OPEN.len();
+            self.state = State::Call(Opened { body, searched: body, passed: None });
+        }
+        tag.is_some()
+    }
+
+    fn call(&mut self, opened: Opened, deltas: &mut Vec<Delta>, last: bool) -> bool {
+        let Opened { body, searched, passed } = opened;
+        if !self.may_be_call(body) {
+            self.say(body, deltas);
+            return true;
+        }
+        let Some(at) = self.held[searched..].find(CLOSE).map(|at| searched + at) else {
+            let searched = body.max(self.held.len() - begun(&self.held, CLOSE));
+            self.state = State::Call(Opened { searched, ..opened });
+            return false;
+        };
+        let end = at + CLOSE.len();
+        let first = passed.unwrap_or(end);
+        match self.parse(&self.held[body..at]) {
+            Parsed::Call(call) => {
+                deltas.push(Delta::ToolCall(call));
+                self.held.drain(..end);
+                self.state = State::Text { after_call: true };
+            }
+            Parsed::Incomplete if !last => {
+                self.state = State::Call(Opened { searched: end, passed: Some(first), ..opened });
+            }
+            Parsed::Incomplete | Parsed::Malformed => self.say(first, deltas),
+        }
+        true
+    }
+
+    /// Gives the first so many bytes of what is held as content, and goes on between calls.
+    fn say(&mut self, end: usize, deltas: &mut Vec<Delta>) {
+        let rest = self.held.split_off(end);
+        let said = mem::replace(&mut self.held, rest);
+        if !said.is_empty() {
+            deltas.push(Delta::Content(said));
+        }
+        self.state = State::Text { after_call: false };
+    }
+
+    /// Whether what follows an opening tag begins like a call, as far as it is known.
+    fn may_be_call(&self, body: usize) -> bool {
+        let text = self.held[body..].trim_start();
+        let begin = match self.format {
+            ToolFormat::Hermes => "{",
+            ToolFormat::Xml => xml::FUNCTION,
+        };
+        text.starts_with(begin) || begin.starts_with(text)
+    }
+
+    fn parse(&self, body: &str) -> Parsed {
+        match self.format {
+            ToolFormat::Hermes => hermes::parse(body),
+            ToolFormat::Xml => xml::parse(body, &self.tools),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

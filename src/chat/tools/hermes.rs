@@ -1,0 +1,27 @@
+//! A call as a JSON object.
+
+use serde_json::{Map, Value};
+
+use super::Parsed;
+use crate::chat::FunctionCall;
+
+pub(super) fn parse(body: &str) -> Parsed {
+    let mut fields = match serde_json::from_str(body) {
+        Ok(Value::Object(fields)) => fields,
+        // A text that holds the closing tag breaks off there.
+        Err(error) if error.is_eof() => return Parsed::Incomplete,
+        _ => return Parsed::Malformed,
+    };
+    let arguments = match fields.remove("arguments") {
+        None => Some(Map::new()),
+        Some(Value::Object(arguments)) => Some(arguments),
+        Some(Value::String(text)) => serde_json::from_str(&text).ok(),
+        Some(_) => None,
+    };
+    match (fields.remove("name"), arguments) {
+        (Some(Value::String(name)), Some(arguments)) if !name.is_empty() => {
+            Parsed::Call(FunctionCall { name, arguments: arguments.into() })
+        }
+        _ => Parsed::Malformed,
+    }
+}

@@ -1,0 +1,73 @@
+//! Every seed of the fuzz target for answers, as it is, cut short and damaged, through what the target runs.
+
+#[path = "../../fuzz/answer.rs"]
+mod answer;
+
+use std::fs;
+use std::path::Path;
+
+use ggrun::chat;
+use testkit::rng::Rng;
+
+/// Changes of each seed beside the truncations.
+const CHANGES: usize = 300;
+
+const PIECES: [&str; 12] = [
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<parameter=n>",
+    "</parameter>",
+    "</function>",
+    "\n",
+    "\"",
+    "}",
+    "é",
+    "\u{0}",
+];
+
+fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
+    let at = random.below(bytes.len());
+    let end = bytes.len().min(at + random.below(24));
+    match random.below(4) {
+        0 => bytes[at] = random.bits().to_le_bytes()[0],
+        1 => drop(bytes.drain(at..end)),
+        2 => {
+            let copy = bytes[at..end].to_vec();
+            let to = random.below(bytes.len());
+            drop(bytes.splice(to..to, copy));
+        }
+        _ => drop(bytes.splice(at..at, PIECES[random.below(PIECES.len())].bytes())),
+    }
+}
+
+#[test]
+fn answers_of_any_kind_are_parsed_the_same_however_they_are_cut() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/reasoning_stream");
+    let (mut seeds, mut split, mut mutants) = (0, 0, 0);
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let seed = fs::read(entry.path()).unwrap();
+        seeds += 1;
+        split += usize::from(answer::reasoning_stream(&seed));
+        for len in 0..seed.len() {
+            answer::reasoning_stream(&seed[..len]);
+        }
+        let mut random = Rng::named(0, &entry.file_name().to_string_lossy());
+        for _ in 0..CHANGES {
+            let mut bytes = seed.clone();
+            for _ in 0..=random.below(3) {
+                if !bytes.is_empty() {
+                    damage(&mut bytes, &mut random);
+                }
+            }
+            mutants += usize::from(answer::reasoning_stream(&bytes));
+        }
+    }
+    // Most seeds have thinking or calls in them, and so do many of their mutants.
+    assert!(
+        seeds >= 12 && split >= 9 && mutants > 1000,
+        "{seeds} seeds, {split} and {mutants} mutants split"
+    );
+}

@@ -1,0 +1,49 @@
+//! What `ggrun run` tells the chat template, as a process.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use super::{command::ggrun, tiny_gguf};
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command: Command = ggrun(&tiny_gguf(), &["-p", "What is 17 + 25?", "--temp", "0", "--json"]);
+    command.args(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn tools_become_part_of_the_prompt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tools.json");
+    fs::write(&path, r#"[{"name": "add", "parameters": {"type": "object"}}]"#).unwrap();
+    let without = json(&run(&["-n", "1"]));
+    let with = json(&run(&["-n", "1", "--tools", path.to_str().unwrap()]));
+    let read = |answer: &serde_json::Value| answer["usage"]["prompt_tokens"].as_u64().unwrap();
+    assert!(read(&with) > read(&without) + 20, "{with} {without}");
+}
+
+#[test]
+fn an_answer_has_its_thinking_and_its_calls() {
+    let answer = json(&run(&["--chat-template-kwargs", r#"{"unused": 1}"#]));
+    assert!(answer["reasoning_content"].as_str().unwrap().contains("carry 1"), "{answer}");
+    assert_eq!((&answer["content"], &answer["tool_calls"]), (&"17 + 25 = 42".into(), &serde_json::json!([])));
+}
+
+#[test]
+fn what_the_template_cannot_be_told_is_an_error() {
+    for (arguments, code, reason) in [
+        (&["-rea", "off"][..], 1, "no switch for thinking"),
+        (&["--tools", "no/such.json"], 1, "cannot read tools from `no/such.json`"),
+        (&["--chat-template-kwargs", "[1]"], 2, "expected a JSON object"),
+        (&["--chat-template-kwargs", r#"{"messages": []}"#], 2, "`messages` is not for the user to set"),
+    ] {
+        let output = run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {stderr}");
+        assert!(output.stdout.is_empty() && stderr.contains(reason), "{stderr}");
+    }
+}
