@@ -13,11 +13,11 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum as _};
 use ggrun::chat::Message;
 use ggrun::engine::FinishReason;
-use ggrun::model::{ContextSize, LoadOptions};
 use ggrun::session::ChatRequest;
 
 use super::interrupt::{Interrupt, Interrupted};
 use super::open::{self, Opened};
+use super::placement::PlacementArgs;
 use super::report::is_broken_pipe;
 use super::run::screen::summary;
 use super::run::{Answer, answer, json};
@@ -47,12 +47,6 @@ pub(crate) struct ChatArgs {
     /// A conversation to go on with; it is kept under this name after every answer.
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-    /// Tokens the context holds; 0 takes what the model was trained on [default: that, up to 8192].
-    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_CTX_SIZE")]
-    ctx_size: Option<u32>,
-    /// Threads that compute [default: physical cores].
-    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_THREADS")]
-    threads: Option<u32>,
     /// What becomes of the model's thinking.
     #[arg(long, value_enum, default_value_t = Thinking::Dim)]
     thinking: Thinking,
@@ -61,6 +55,8 @@ pub(crate) struct ChatArgs {
     json: bool,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    placement: PlacementArgs,
 }
 
 /// What `/set` can change.
@@ -105,7 +101,7 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
     // The line editor takes SIGINT for itself; who listens after it hears it too.
     let source = Source::open(store.as_ref())?;
     let interrupt = Interrupt::listen();
-    let opened = open::open(load_options(args), &interrupt)?;
+    let opened = open::open(args.placement.options(&args.model), &interrupt)?;
     let mut chat = Chat {
         args,
         opened,
@@ -147,17 +143,6 @@ fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Talk> {
 
 fn session_path(store: Option<&Store>, name: &str) -> anyhow::Result<PathBuf> {
     store.context("there is no folder for conversations: set XDG_STATE_HOME or HOME")?.path(name)
-}
-
-fn load_options(args: &ChatArgs) -> LoadOptions {
-    let mut options = LoadOptions::new(&args.model);
-    options.context = match args.ctx_size {
-        None => options.context,
-        Some(0) => ContextSize::Trained,
-        Some(tokens) => ContextSize::Tokens(tokens),
-    };
-    options.threads = args.threads.filter(|n| *n > 0).unwrap_or(options.threads);
-    options
 }
 
 /// A conversation at work.

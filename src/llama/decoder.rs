@@ -20,6 +20,9 @@ use crate::engine::{
 /// llama.cpp rounds the cells of a sequence up to this.
 const CELLS: u32 = 256;
 
+/// llama.cpp's status of a step that was aborted.
+const ABORTED: i32 = 2;
+
 /// Reads batches and chooses tokens; borrows the weights.
 #[derive(Debug)]
 pub struct LlamaDecoder<'model> {
@@ -155,6 +158,7 @@ impl<'model> LlamaDecoder<'model> {
         self.context.decode(&mut self.batch).map_err(|error| match error {
             LlamaDecodeError::NoKvCacheSlot => DecodeError::NoRoom { rows: rows.len() },
             LlamaDecodeError::NTokensZero => DecodeError::Contract { what: "the batch is empty" },
+            LlamaDecodeError::Unknown(ABORTED) => DecodeError::Interrupted,
             LlamaDecodeError::Unknown(status) => DecodeError::Backend { status },
         })
     }

@@ -218,6 +218,12 @@ impl Abort {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// The one that a flag raises and lowers.
+    #[must_use]
+    pub fn of(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
     /// Lets steps go on again.
     pub fn lower(&self) {
         self.0.store(false, Ordering::Relaxed);

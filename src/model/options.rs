@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{LoadError, default_threads};
-use crate::llama::{Abort, CacheType, Flash, LoadMode, Numa, Override, SplitMode};
+use crate::llama::{CacheType, Flash, LoadMode, Numa, Override, SplitMode};
 
 /// How many tokens a sequence can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,6 @@ pub struct LoadOptions {
     pub ubatch: u32,
     /// Threads that compute one row.
     pub threads: u32,
-    /// Bytes of memory for states that later prompts go on from, where the model cannot do without.
-    pub kept_states: u64,
     /// Threads that compute many; as many where nobody says.
     pub threads_batch: Option<u32>,
     /// How memory is shared out between nodes.
@@ -97,7 +95,7 @@ pub struct LoadOptions {
     pub cache_v: CacheType,
     /// Whether the KV cache is where its layer is.
     pub kv_offload: bool,
-    /// Bytes that saved states of sequences may take in main memory.
+    /// Bytes of main memory for states of sequences that later prompts go on from, where the model cannot do without.
     pub checkpoints: u64,
     /// Workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
@@ -129,8 +127,6 @@ pub struct LoadOptions {
     pub gpu_memory: Option<u64>,
     /// The most that is used of main memory, in bytes.
     pub cpu_memory: Option<u64>,
-    /// Ends a step while it is being computed.
-    pub abort: Abort,
 }
 
 impl LoadOptions {
@@ -143,14 +139,13 @@ impl LoadOptions {
             batch: 512,
             ubatch: 512,
             threads: default_threads(),
-            kept_states: 1 << 30,
             threads_batch: None,
             numa: None,
             flash: Flash::Auto,
             cache_k: CacheType::default(),
             cache_v: CacheType::default(),
             kv_offload: true,
-            checkpoints: 0,
+            checkpoints: 512 << 20,
             rpc: Vec::new(),
             devices: None,
             gpu_layers: GpuLayers::Auto,
@@ -166,7 +161,6 @@ impl LoadOptions {
             least_context: 4096,
             gpu_memory: None,
             cpu_memory: None,
-            abort: Abort::default(),
         }
     }
 

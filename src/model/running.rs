@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Caps, Decoder, Inbox, Limits, Submitter, channel};
-use crate::llama::{ContextParams, LlamaDecoder, Weights};
+use crate::llama::{Abort, ContextParams, LlamaDecoder, Weights};
 
 /// A running engine. Dropping it fails what is open and waits for the thread to end.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ impl Drop for Running {
 }
 
 pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Result<Running, LoadError> {
+    let (submitter, inbox) = channel();
     let params = ContextParams {
         sequences: options.parallel.max(1),
         context,
@@ -51,10 +52,9 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Re
         cache_v: options.cache_v,
         flash: options.flash,
         kv_offload: options.kv_offload,
-        abort: options.abort.clone(),
+        abort: Abort::of(inbox.hurry()),
     };
-    let kept = options.kept_states;
-    let (submitter, inbox) = channel();
+    let kept = options.checkpoints;
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
         .name("engine".to_owned())

@@ -1,7 +1,7 @@
 //! Going on from a kept state is going on from where it was kept.
 
 use ggrun::engine::{Decoder as _, Markup, Pos, Row, SeqId, SeqOp, StateId, Step, Token, Vocab as _};
-use ggrun::llama::{CacheType, ContextParams, LlamaDecoder, LoadParams, Weights};
+use ggrun::llama::{Abort, CacheType, ContextParams, Flash, LlamaDecoder, LoadMode, LoadParams, SplitMode, Weights};
 
 use crate::support::tiny_gguf;
 
@@ -14,7 +14,12 @@ fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
         batch: 128,
         ubatch: 128,
         threads: 1,
-        cache: CacheType::F32,
+        threads_batch: 1,
+        cache_k: CacheType::F32,
+        cache_v: CacheType::F32,
+        flash: Flash::Off,
+        kv_offload: true,
+        abort: Abort::default(),
     };
     LlamaDecoder::new(weights, &params).unwrap()
 }
@@ -39,8 +44,20 @@ fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[
 
 #[test]
 fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
+    let path = tiny_gguf();
+    let params = LoadParams {
+        path: &path,
+        devices: &[],
+        gpu_layers: 0,
+        split_mode: SplitMode::default(),
+        main_gpu: 0,
+        tensor_split: &[],
+        overrides: &[],
+        load: LoadMode::default(),
+        repack: true,
+    };
     let weights =
-        Weights::load(&LoadParams { path: &tiny_gguf(), mmap: false, gpu_layers: 0 }, |_| true).unwrap();
+        Weights::load(&params, |_| true).unwrap();
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
     let thought =

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use ggrun::model::{Abort, LoadOptions};
+use ggrun::engine::FinishReason;
 use ggrun::session::ChatEvent;
 
 use super::{QUESTIONS, ask, bench_with, collect, options, tiny_gguf};
@@ -106,13 +106,13 @@ fn devices_are_listed_without_a_model() {
 }
 
 #[test]
-fn an_abort_ends_a_step_that_is_being_computed() {
-    let abort = Abort::default();
-    let bench = bench_with(LoadOptions { abort: abort.clone(), ..options(tiny_gguf()) });
+fn a_step_that_reads_a_long_prompt_is_given_up_when_the_answer_is_cancelled() {
+    let bench = bench_with(options(tiny_gguf()));
     let (question, answer) = QUESTIONS[0];
-    abort.raise();
-    let (_, content, end) = collect(bench.session.chat(ask(question)).unwrap());
-    assert!(matches!(end, ChatEvent::Failed(_)) && content.is_empty(), "{end:?}");
-    abort.lower();
+    let chat = bench.session.chat(ask(&"a long question ".repeat(1000))).unwrap();
+    chat.canceller().cancel();
+    let (_, content, end) = collect(chat);
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Cancelled, .. }), "{end:?}");
+    assert!(content.is_empty());
     assert_eq!(collect(bench.session.chat(ask(question)).unwrap()).1, answer, "the engine goes on");
 }

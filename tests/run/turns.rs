@@ -39,7 +39,7 @@ fn a_second_turn_goes_on_from_the_first_and_says_what_a_fresh_one_says() {
 
 #[test]
 fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
-    let bench = bench_with(LoadOptions { kept_states: 0, ..options(tiny_gguf()) });
+    let bench = bench_with(LoadOptions { checkpoints: 0, ..options(tiny_gguf()) });
     let request = second(&bench);
     let (_, _, end) = collect(bench.session.chat(request).unwrap());
     assert_eq!(usage(&end).total.reused_tokens, 0);
