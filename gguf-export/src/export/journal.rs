@@ -16,8 +16,9 @@ use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
 use crate::tile::TILE_BYTES;
 
-/// Bytes after which finished tiles are synced and written down: what an interruption can cost.
-const FLUSH_BYTES: u64 = 512 << 20;
+/// Bytes after which finished tiles are synced and written down: what an interruption can cost, and how soon the disk
+/// begins to work beside the threads that transcode.
+const FLUSH_BYTES: u64 = 128 << 20;
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The first line of the journal of this export.

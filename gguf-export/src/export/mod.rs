@@ -180,7 +180,10 @@ fn begin(
     }
     for (sink, file) in sinks.iter().zip(files) {
         if fresh {
-            sink.set_len(0)?;
+            // A file that was cut off, even at nothing, makes some file systems write it out when it is closed.
+            if sink.size()? > 0 {
+                sink.set_len(0)?;
+            }
             sink.set_len(file.bytes)?;
         }
         sink.write_at(0, &file.header.encode())?;
