@@ -180,7 +180,7 @@ fn size(bytes: u64) -> String {
         return format!("{bytes} B");
     }
     // Hundredths, rounded down: nothing is claimed to have more room than it has.
-    let hundredths = u128::from(bytes) * 100 >> (10 * unit);
+    let hundredths = (u128::from(bytes) * 100) >> (10 * unit);
     format!("{}.{:02} {}", hundredths / 100, hundredths % 100, UNITS[unit])
 }
 

@@ -296,6 +296,11 @@ fn mixed_recipes_old_configs_shards_and_fused_experts() {
     round_trip("fused", &fused, &PlanOptions::default());
     let fused = Model { fused_experts: true, experts: Encoding::Fp8(Fp8::block()), ..Model::tiny() };
     round_trip("fused fp8", &fused, &PlanOptions::default());
+    for scale in [Fp8Scale::Tensor, Fp8Scale::Channel, Fp8Scale::ChannelColumn] {
+        let fused =
+            Model { fused_experts: true, experts: Encoding::Fp8(Fp8::scaled(scale)), ..Model::tiny() };
+        round_trip(&format!("fused fp8 {scale:?}"), &fused, &PlanOptions::default());
+    }
     let partial = Model { mtp: Mtp::Partial, ..Model::tiny() };
     let plan = round_trip("partial mtp", &partial, &PlanOptions::default());
     assert_eq!((plan.mtp_layers, plan.notes.len()), (0, 1));

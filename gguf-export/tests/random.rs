@@ -71,8 +71,8 @@ fn model() -> impl Strategy<Value = Model> {
     (sizes, rest, any::<bool>()).prop_map(|(sizes, rest, plain_linears)| {
         let (hidden, expert_dim, shared_expert_dim, head_dim, linear_dim, kv_heads, ratio, key_heads, expert_count) = sizes;
         let (layers, mtp, dtype, tied, fused, shards, seed, conv_kernel, encoding) = rest;
-        // Of stacked experts, those with a scale each or with blocks that run across two are refused.
-        let rows = matches!(encoding, Encoding::Fp8(fp8) if matches!(fp8.scale, Fp8Scale::Channel | Fp8Scale::ChannelColumn));
+        // Of stacked experts, those with blocks that run across two are refused.
+        let rows = matches!(encoding, Encoding::Fp8(fp8) if matches!(fp8.scale, Fp8Scale::Tensor | Fp8Scale::Channel | Fp8Scale::ChannelColumn));
         let plain = rows || encoding.is_plain();
         Model {
             hidden,

@@ -2,6 +2,7 @@
 
 mod command;
 mod input;
+mod settings;
 mod show;
 mod store;
 mod talk;
@@ -21,9 +22,9 @@ use super::placement::PlacementArgs;
 use super::report::is_broken_pipe;
 use super::run::screen::summary;
 use super::run::{Answer, answer, json};
-use super::sampling::Sampling;
 use command::{Command, Entry, HELP};
 use input::{Input, Source};
+use settings::{SetLine, Settings};
 use show::{Show, Thinking};
 use store::Store;
 use talk::Talk;
@@ -57,36 +58,6 @@ pub(crate) struct ChatArgs {
     settings: Settings,
     #[command(flatten)]
     placement: PlacementArgs,
-}
-
-/// What `/set` can change.
-#[derive(Debug, Clone, Default, clap::Args)]
-struct Settings {
-    /// End after this many tokens, thinking included; -1 leaves it to the model.
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        visible_alias = "n-predict",
-        alias = "max-tokens",
-        env = "LLAMA_ARG_N_PREDICT"
-    )]
-    predict: Option<i64>,
-    /// Tokens the model may think before it is made to answer; 0 is none, -1 as many as it likes.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, env = "LLAMA_ARG_THINK_BUDGET",
-        value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    reasoning_budget: Option<i64>,
-    #[command(flatten)]
-    sampling: Sampling,
-}
-
-/// `/set` read like a command line.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
-struct SetLine {
-    #[command(flatten)]
-    settings: Settings,
 }
 
 /// Talks until the user leaves.

@@ -83,7 +83,9 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
             return Err(Interrupted.into());
         }
         say(&format!("\n{}{}{}", style.dim(), summary(&reply), style.reset()))?;
-        answers.push(json!({ "question": question, "reasoning_content": reply.reasoning, "content": reply.content }));
+        answers.push(
+            json!({ "question": question, "reasoning_content": reply.reasoning, "content": reply.content }),
+        );
     }
     if args.json {
         let out = json!({

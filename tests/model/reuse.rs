@@ -1,7 +1,9 @@
 //! Going on from a kept state is going on from where it was kept.
 
 use ggrun::engine::{Decoder as _, Markup, Pos, Row, SeqId, SeqOp, StateId, Step, Token, Vocab as _};
-use ggrun::llama::{Abort, CacheType, ContextParams, Flash, LlamaDecoder, LoadMode, LoadParams, SplitMode, Weights};
+use ggrun::llama::{
+    Abort, CacheType, ContextParams, Flash, LlamaDecoder, LoadMode, LoadParams, SplitMode, Weights,
+};
 
 use crate::support::tiny_gguf;
 
@@ -56,8 +58,7 @@ fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
         load: LoadMode::default(),
         repack: true,
     };
-    let weights =
-        Weights::load(&params, |_| true).unwrap();
+    let weights = Weights::load(&params, |_| true).unwrap();
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
     let thought =

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod answers;
-mod chat;
 mod broken;
+mod chat;
 mod command;
 mod loading;
 mod logits;

@@ -92,7 +92,9 @@ pub fn export(
             discard_empty(&sinks, &parts);
         } else {
             // Nothing tells what they hold. That one cannot be removed is not what went wrong.
-            parts.iter().for_each(|part| drop(io::remove(part)));
+            for part in &parts {
+                drop(io::remove(part));
+            }
         }
     })?;
     let total: u64 = places.iter().map(|p| p.bytes).sum();

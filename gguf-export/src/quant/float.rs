@@ -29,7 +29,8 @@ pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         return micro_fp8(request, codes, scale, &shape);
     }
     let format = if info.dtype == Dtype::F8E4M3 { Fp8Format::E4M3 } else { Fp8Format::E5M2 };
-    let Some(block) = block(request, &shape) else {
+    let experts = if info.shape.len() == 3 { info.shape[0] } else { 1 };
+    let Some(block) = stacked(request, &shape, experts).or_else(|| block(request, &shape)) else {
         return Err(request.wrong(
             scale,
             format!("its shape is {shape:?}"),
@@ -37,6 +38,20 @@ pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         ));
     };
     Ok(Coding::Fp8(Fp8 { codes, format, scale: (scale, request.float(scale)?), block }))
+}
+
+/// The same where experts are stacked and each has one scale, or one a row: `[experts]`, `[experts, rows]`, and ones.
+fn stacked(request: &Request<'_>, shape: &[u64], experts: u64) -> Option<(u64, u64)> {
+    let (rows, columns) = (request.rows, request.columns);
+    if experts < 2 || shape.first() != Some(&experts) || !rows.is_multiple_of(experts) {
+        return None;
+    }
+    let each = rows / experts;
+    match shape[1..].split_last() {
+        None | Some((1, [] | [1])) => Some((each, columns)),
+        Some((&last, [])) if last == each => Some((1, columns)),
+        _ => None,
+    }
 }
 
 /// Rows and columns that share a scale of the given shape.

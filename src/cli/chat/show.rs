@@ -88,11 +88,10 @@ impl<'a> Show<'a> {
     fn think(&mut self, text: &str) {
         self.words += text.split_whitespace().count();
         match self.thinking {
-            Thinking::Hide => {}
             Thinking::Show => self.aside(text),
             Thinking::Dim => self.dim(text),
             Thinking::Fold if self.live => self.dim(&format!("\r\x1b[Kthinking: {} words", self.words)),
-            Thinking::Fold => {}
+            Thinking::Fold | Thinking::Hide => {}
         }
     }
 

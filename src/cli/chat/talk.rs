@@ -72,13 +72,13 @@ impl Talk {
                 Role::Assistant => "Assistant",
                 Role::Tool => "Tool",
             };
-            text += &format!("## {who}\n\n");
+            text.extend(["## ", who, "\n\n"]);
             if let Some(thought) = &message.reasoning_content {
                 let quoted: Vec<String> =
                     thought.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect();
-                text += &format!("{}\n\n", quoted.join("\n"));
+                text.extend([quoted.join("\n").as_str(), "\n\n"]);
             }
-            text += &format!("{}\n\n", message.content.text().trim_end());
+            text.extend([message.content.text().trim_end(), "\n\n"]);
         }
         text
     }
