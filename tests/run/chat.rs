@@ -128,6 +128,8 @@ mod terminal {
     fn open(state: &Path, arguments: &[&str]) -> PtySession {
         let mut session = spawn_command(chat(state, arguments), Some(30_000)).unwrap();
         session.exp_string("/help lists the commands").unwrap();
+        // What is typed before the prompt is there may be lost, as with any line editor.
+        session.exp_string("> ").unwrap();
         session
     }
 
@@ -157,6 +159,7 @@ mod terminal {
         session.send_line("= ? ").unwrap();
         session.exp_string("759").unwrap();
         session.exp_string("first token after").unwrap();
+        session.exp_string("> ").unwrap();
         session.send_line("/exit").unwrap();
         session.exp_eof().unwrap();
         let history = std::fs::read_to_string(state.path().join("ggrun/history")).unwrap();
@@ -169,6 +172,7 @@ mod terminal {
         let mut session = open(state.path(), &[]);
         session.send_line("/system Always the same.").unwrap();
         session.exp_string("hold from the next answer").unwrap();
+        session.exp_string("> ").unwrap();
         session.send_line("/exit").unwrap();
         session.exp_eof().unwrap();
         let mut session = open(state.path(), &[]);
