@@ -3,6 +3,7 @@
 mod chat;
 mod cmd;
 mod model;
+mod rpc;
 mod run;
 mod setup;
 mod support;

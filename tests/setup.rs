@@ -23,12 +23,12 @@ struct Outcome {
 }
 
 impl Machine {
-    /// Has Rust and belongs to the superuser.
+    /// Has Rust and git, and belongs to the superuser.
     fn new() -> Self {
         let machine = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(machine.dir.path().join("bin")).unwrap();
         symlink("/usr/bin/env", machine.dir.path().join("bin/env")).unwrap();
-        machine.with("cargo", "").with("id", "echo 0")
+        machine.with("cargo", "").with("git", "").with("id", "echo 0")
     }
 
     fn with(self, program: &str, body: &str) -> Self {
@@ -123,6 +123,17 @@ fn only_what_is_missing_is_installed() {
         assert_eq!(found.calls, calls(how, &[cmake]), "{manager}");
         let found = machine().with("cmake", "").with_library("usr/lib64/libclang.so").set_up();
         assert_eq!(found.calls, calls(how, &[compiler]), "{manager}");
+    }
+}
+
+#[test]
+fn where_there_is_no_git_llama_cpp_is_patched_by_patch() {
+    for (manager, how, [cmake, compiler, library]) in MANAGERS {
+        let machine = || Machine::new().without("git").recording(manager, "");
+        let found = machine().set_up();
+        assert_eq!(found.calls, calls(how, &[cmake, compiler, library, "patch"]), "{manager}");
+        let found = machine().with("patch", "").set_up();
+        assert_eq!(found.calls, calls(how, &[cmake, compiler, library]), "{manager}");
     }
 }
 

@@ -258,6 +258,20 @@ fn every_patch_says_why_it_is_here() {
 }
 
 #[test]
+fn a_changed_patch_has_the_engine_built_again() {
+    let files = tree();
+    let series: Vec<&str> =
+        files.iter().map(|f| f.path.as_str()).filter(|p| has_ending(p, "patch")).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sums = Command::new("cmake").args(["-E", "sha256sum"]).args(&series).current_dir(root).output();
+    let sums = sums.expect("cmake is needed to build at all");
+    let digest = patches::digest(&String::from_utf8_lossy(&sums.stdout));
+    assert_eq!(digest.split(',').count(), series.len());
+    let config = text_of(&files, ".cargo/config.toml");
+    assert!(config.contains(&format!("GGML_PATCHES = \"{digest}\"")), "expected GGML_PATCHES = \"{digest}\"");
+}
+
+#[test]
 fn documents_name_what_exists() {
     let files = tree();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Run(Box<super::run::RunArgs>),
     Chat(super::chat::ChatArgs),
     Plan(Box<super::plan::Plan>),
+    Worker(super::worker::Worker),
     Demo(Demo),
 }
 

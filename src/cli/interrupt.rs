@@ -23,8 +23,13 @@ pub(crate) struct Interrupted;
 
 /// The exit code of a process that was asked to end.
 pub(crate) fn exit_code() -> ExitCode {
+    ExitCode::from(code())
+}
+
+/// The same as a number.
+pub(crate) fn code() -> u8 {
     let code = INTERRUPT.get().map_or(0, |interrupt| interrupt.code.load(Ordering::Relaxed));
-    ExitCode::from(if code == 0 { INTERRUPTED } else { code })
+    if code == 0 { INTERRUPTED } else { code }
 }
 
 /// Whether the user asked for an end, and what is to be cancelled then. Clones are the same.

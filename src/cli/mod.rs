@@ -18,6 +18,7 @@ mod sampling;
 mod style;
 mod text;
 mod verify;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Plan(args) => plan::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Worker(args) => worker::run(args),
     };
     match done {
         Ok(outcome) => outcome.into(),

@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use ggrun::model::rpc::{self, Endpoint, WorkerError};
 use ggrun::model::{
-    CacheType, ContextSize, Endpoint, Flash, GpuLayers, LoadMode, LoadOptions, Numa, Override, SplitMode,
+    CacheType, ContextSize, Flash, GpuLayers, LoadMode, LoadOptions, Numa, Override, SplitMode,
 };
 
 use super::text;
@@ -101,7 +102,8 @@ pub(crate) struct PlacementArgs {
     /// How threads and memory are shared out between nodes
     #[arg(long, value_enum, value_name = "HOW", env = "LLAMA_ARG_NUMA")]
     numa: Option<Nodes>,
-    /// Workers on other machines whose memory is used as a GPU's: HOST:PORT,...
+    /// Workers on other machines whose memory is used as a GPU's: HOST:PORT,... One that does not answer for 600
+    /// seconds is given up; GGRUN_RPC_TIMEOUT is another number, 0 waits for ever
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "LLAMA_ARG_RPC")]
     rpc: Vec<Endpoint>,
     /// Whether what is not given is made to fit, and what cannot fit is refused: on or off (also -fit)
@@ -182,8 +184,11 @@ impl PlacementArgs {
 }
 
 /// What `--list-devices` prints.
-pub(crate) fn list_devices() -> String {
-    let rows: Vec<Vec<String>> = ggrun::model::devices()
+pub(crate) fn list_devices(args: &PlacementArgs) -> Result<String, WorkerError> {
+    for worker in &args.rpc {
+        rpc::connect(worker)?;
+    }
+    let rows: Vec<Vec<String>> = ggrun::model::devices(&args.rpc)
         .into_iter()
         .map(|device| {
             let memory = format!("{} free of {}", text::bytes(device.free), text::bytes(device.total));
@@ -191,7 +196,7 @@ pub(crate) fn list_devices() -> String {
         })
         .collect();
     let head = ["device", "buffer", "memory", "description"].map(str::to_owned).to_vec();
-    text::table(&[vec![head], rows].concat(), &[])
+    Ok(text::table(&[vec![head], rows].concat(), &[]))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ggrun::model::rpc::WorkerError;
 use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check, place};
 use serde_json::json;
 
@@ -48,12 +49,11 @@ pub(crate) struct Plan {
 
 pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let Some(model) = args.model.as_ref().filter(|_| !args.placement.list_devices) else {
-        super::print(&list_devices())?;
+        super::print(&list_devices(&args.placement)?)?;
         return Ok(Outcome::Success);
     };
     let options = args.placement.options(model);
-    options.reachable()?;
-    let machine = machine(args);
+    let machine = machine(args, &options)?;
     let header = check(model)?;
     let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
     let bandwidth = Bandwidth::measure(options.threads, MEASURE);
@@ -67,8 +67,8 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-fn machine(args: &Plan) -> Machine {
-    let mut machine = Machine::this();
+fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {
+    let mut machine = Machine::with(&options.rpc)?;
     if let Some(bytes) = args.assume_ram {
         (machine.ram_total, machine.ram_available) = (bytes, bytes);
     }
@@ -83,7 +83,7 @@ fn machine(args: &Plan) -> Machine {
         };
         machine.gpus = sizes.iter().enumerate().map(gpu).collect();
     }
-    machine
+    Ok(machine)
 }
 
 fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, speed: Option<Speed>) -> String {

@@ -3,11 +3,14 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
+use ggrun::engine::DecodeError;
+use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
 use super::interrupt::{self, Interrupted};
 use super::style::Style;
+use super::worker::Remote;
 
 /// Prints an error with its causes and hints, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -34,9 +37,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     });
     let hint = place
         .and_then(place_hint)
+        .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         eprintln!("\nhint: {hint}");
+    }
+    if error.is::<Remote>() {
+        return ExitCode::from(2);
     }
     ExitCode::from(place.map_or_else(|| found.map_or(1, code), place_code))
 }
@@ -91,6 +98,32 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
             "compare the folder's files with the repository they came from; one may be missing or cut short"
+        }
+        _ => return None,
+    })
+}
+
+fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
+    let lost = |e: &DecodeError| matches!(e, DecodeError::WorkerLost { .. });
+    if error.chain().any(|e| e.downcast_ref().is_some_and(lost)) {
+        return Some("start the worker again, then this command: what the worker held is gone");
+    }
+    if error.is::<Remote>() {
+        return Some(
+            "`--allow-remote` listens there all the same; `ssh -L` reaches a worker on a loopback address",
+        );
+    }
+    let worker = error.chain().find_map(|e| e.downcast_ref::<WorkerError>());
+    let within = error.chain().find_map(|e| match e.downcast_ref() {
+        Some(LoadError::Worker(worker)) => Some(worker),
+        _ => None,
+    });
+    Some(match worker.or(within)? {
+        WorkerError::Connect { .. } => "start one there with `ggrun worker`",
+        WorkerError::Silent { .. } => "wait for its other client, or end that",
+        WorkerError::Version { .. } => "use one build of ggrun on both machines",
+        WorkerError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            "another worker may run already; `--port 0` takes a free port"
         }
         _ => return None,
     })

@@ -173,7 +173,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
 
 fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     let Some(path) = args.model.as_ref().filter(|_| !args.placement.list_devices) else {
-        out.write_all(list_devices().as_bytes())?;
+        out.write_all(list_devices(&args.placement)?.as_bytes())?;
         return Ok(());
     };
     let (prompt, tools) = (prompt(args)?, args.template.read_tools()?);

@@ -140,6 +140,12 @@ pub enum DecodeError {
         /// Its own number for the reason.
         status: i32,
     },
+    /// A machine that computed a part of the model is gone, and what it held with it.
+    #[error("lost the connection to the worker at `{endpoint}`")]
+    WorkerLost {
+        /// Where it was.
+        endpoint: String,
+    },
     /// The logits are not numbers, so no token can be chosen.
     #[error("the logits after position {position} of sequence {seq} are not numbers")]
     NotANumber {

@@ -30,6 +30,7 @@ pub struct LlamaDecoder<'model> {
     batch: LlamaBatch<'static>,
     samplers: Vec<Option<Sampler>>,
     states: BTreeMap<StateId, SeqState>,
+    weights: &'model Weights,
     model: &'model LlamaModel,
     caps: Caps,
     vocab: i32,
@@ -56,6 +57,7 @@ impl<'model> LlamaDecoder<'model> {
         let guard = backend::one_context_at_a_time();
         let (made, log) = log::capture(|| weights.model().new_context(backend::backend(), wanted));
         drop(guard);
+        weights.connected().map_err(|error| LoadFailure { log: vec![error.to_string()] })?;
         let made = made.map_err(|_| LoadFailure { log })?;
         let attention = !weights.model().is_recurrent() && !weights.model().is_hybrid();
         let caps = Caps {
@@ -70,6 +72,7 @@ impl<'model> LlamaDecoder<'model> {
             context: made,
             samplers: (0..sequences).map(|_| None).collect(),
             states: BTreeMap::new(),
+            weights,
             model: weights.model(),
             caps,
             vocab: weights.model().n_vocab(),
@@ -189,6 +192,15 @@ impl Decoder for LlamaDecoder<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
+        let outcome = self.carry_out(step);
+        // After a loss logits and states are zeros: nothing of the step is real.
+        self.weights.connected()?;
+        outcome
+    }
+}
+
+impl LlamaDecoder<'_> {
+    fn carry_out(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
         let mut outcome = Outcome::default();
         for op in &step.ops {
             self.apply(op, &mut outcome)?;

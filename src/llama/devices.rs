@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString, c_char};
 use llama_cpp_sys_2 as sys;
 
 use super::backend;
+use super::rpc::Endpoint;
 
 /// What a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +43,22 @@ pub struct Device {
     pub host_buffer: bool,
 }
 
-/// Every device, in ggml's order.
+/// Every device of this machine and of these workers, which must be connected, in ggml's order.
 #[must_use]
-pub fn devices() -> Vec<Device> {
-    all().map(describe).collect()
+pub fn devices(workers: &[Endpoint]) -> Vec<Device> {
+    // To describe a device is to ask the worker that lends it.
+    let wanted = |device: &sys::ggml_backend_dev_t| {
+        lender(*device).is_none_or(|lender| workers.iter().any(|worker| worker.to_string() == lender))
+    };
+    all().filter(wanted).map(describe).collect()
+}
+
+/// The endpoint of the worker that lends a device.
+pub(super) fn lender(device: sys::ggml_backend_dev_t) -> Option<String> {
+    // SAFETY: the device comes from the registry, and so does what drives it.
+    let backend = text(unsafe { sys::ggml_backend_reg_name(sys::ggml_backend_dev_backend_reg(device)) });
+    // SAFETY: the device comes from the registry. One of a worker is described by the worker's endpoint.
+    (backend == "RPC").then(|| text(unsafe { sys::ggml_backend_dev_description(device) }))
 }
 
 /// The handle of a device.
@@ -59,7 +72,9 @@ pub(super) fn find(name: &str) -> Option<sys::ggml_backend_dev_t> {
 
 /// The buffer type of a name, as `-ot` takes it: the default one of some device.
 pub(super) fn buffer_type(name: &str) -> Option<sys::ggml_backend_buffer_type_t> {
-    all().map(buffer).find(|&buffer| !buffer.is_null() && buffer_name(buffer) == name)
+    // A worker's buffer is named after it: no other worker need be asked.
+    let may = |device: &sys::ggml_backend_dev_t| lender(*device).is_none_or(|lender| name.contains(&lender));
+    all().filter(may).map(buffer).find(|&buffer| !buffer.is_null() && buffer_name(buffer) == name)
 }
 
 fn all() -> impl Iterator<Item = sys::ggml_backend_dev_t> {
@@ -128,7 +143,7 @@ mod tests {
 
     #[test]
     fn there_is_always_a_processor_with_memory() {
-        let devices = devices();
+        let devices = devices(&[]);
         let cpu = devices.iter().find(|d| d.kind == DeviceKind::Cpu).unwrap();
         assert_eq!(cpu.buffer, "CPU");
         assert!(cpu.total >= cpu.free && cpu.free > 0, "{cpu:?}");

@@ -4,15 +4,18 @@
 //! token numbers, positions, batch sizes, logits that are not numbers. Files are checked in `model`.
 
 mod backend;
+mod caps;
 mod decoder;
 mod devices;
 mod log;
 mod params;
+pub mod rpc;
 mod sampler;
 mod vocab;
 mod weights;
 
 pub use backend::share_out;
+pub use caps::{EngineCaps, caps};
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use params::{Abort, CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Override, SplitMode};

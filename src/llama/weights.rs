@@ -8,6 +8,7 @@ use std::sync::Arc;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
+use super::rpc::Watch;
 use super::{
     Abort, CacheType, ContextParams, Flash, LlamaDecoder, LlamaVocab, LoadParams, backend, devices, log,
 };
@@ -26,6 +27,7 @@ pub struct Weights {
     model: Arc<LlamaModel>,
     /// llama.cpp keeps a pointer to it as long as there are contexts.
     _split: Arc<[f32]>,
+    watch: Arc<Watch>,
 }
 
 impl Weights {
@@ -37,12 +39,23 @@ impl Weights {
     pub fn load(params: &LoadParams<'_>, progress: impl FnMut(f32) -> bool) -> Result<Self, LoadFailure> {
         let (loaded, mut log) = log::capture(|| open(params, progress));
         match loaded {
-            Ok((model, split)) => Ok(Self { model: Arc::new(model), _split: split.into() }),
+            Ok((model, split, watch)) => {
+                Ok(Self { model: Arc::new(model), _split: split.into(), watch: Arc::new(watch) })
+            }
             Err(reason) => {
                 log.extend(reason);
                 Err(LoadFailure { log })
             }
         }
+    }
+
+    /// Whether the workers that hold parts of it are still there.
+    ///
+    /// # Errors
+    ///
+    /// When the connection to one was lost since the load began.
+    pub(super) fn connected(&self) -> Result<(), DecodeError> {
+        self.watch.lost().map_or(Ok(()), |endpoint| Err(DecodeError::WorkerLost { endpoint }))
     }
 
     pub(super) fn model(&self) -> &LlamaModel {
@@ -105,17 +118,18 @@ impl Weights {
             for (index, row) in chunk.iter().enumerate() {
                 logits[row.seq.0 as usize].push(decoder.logits(index).to_vec());
             }
+            self.connected()?;
         }
         Ok(logits)
     }
 }
 
 /// Calls llama.cpp, which the binding does without most of the parameters. The split is to be kept as long as the
-/// model; an error is what the log does not say.
+/// model, whose workers are watched from before the load; an error is what the log does not say.
 fn open<P: FnMut(f32) -> bool>(
     params: &LoadParams<'_>,
     mut progress: P,
-) -> Result<(LlamaModel, Vec<f32>), Option<String>> {
+) -> Result<(LlamaModel, Vec<f32>, Watch), Option<String>> {
     // The binding's model is its pointer and nothing else, which `repr(transparent)` says of both its layers.
     const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
     backend::backend();
@@ -125,6 +139,7 @@ fn open<P: FnMut(f32) -> bool>(
     for name in params.devices {
         handles.push(devices::find(name).ok_or_else(|| Some(format!("there is no device `{name}`")))?);
     }
+    let watch = Watch::over(&handles);
     handles.push(ptr::null_mut());
     let patterns: Option<Vec<CString>> =
         params.overrides.iter().map(|o| CString::new(o.pattern.as_str()).ok()).collect();
@@ -157,10 +172,12 @@ fn open<P: FnMut(f32) -> bool>(
     // SAFETY: every list ends with a null pointer and, with the names and the callback, lives until after the call;
     // llama.cpp keeps none of them except the split, which the caller keeps beside the model.
     let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), raw) };
-    let model = NonNull::new(model).ok_or(None)?;
+    let lost = watch.lost().map(|endpoint| DecodeError::WorkerLost { endpoint }.to_string());
+    let model = NonNull::new(model).ok_or_else(|| lost.clone())?;
     // SAFETY: see the assertion above; the crate is pinned to one version, and the model is owned by nobody else.
     let model = unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) };
-    Ok((model, split))
+    // A load goes on after a loss, but what it gives has no weights.
+    if lost.is_some() { Err(lost) } else { Ok((model, split, watch)) }
 }
 
 /// llama.cpp reports progress to this.

@@ -72,11 +72,8 @@ pub enum LoadError {
     #[error(transparent)]
     Place(#[from] super::PlaceError),
     /// A worker that cannot be used.
-    #[error("cannot use the worker at `{endpoint}`: this build has no RPC client")]
-    Worker {
-        /// The worker.
-        endpoint: super::Endpoint,
-    },
+    #[error(transparent)]
+    Worker(#[from] super::rpc::WorkerError),
     /// llama.cpp takes only names that are UTF-8.
     #[error("the name of `{}` is not UTF-8", path.display())]
     Path {

@@ -18,13 +18,14 @@ use crate::engine::{DecodeError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
 pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, Flash, LoadMode, Numa, Override, SplitMode, devices,
+    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LoadMode, Numa, Override, SplitMode, caps,
+    devices, rpc,
 };
 pub use check::check;
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
-pub use options::{ContextSize, Endpoint, GpuLayers, LoadOptions};
+pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
     Bandwidth, Bill, Gpu, Line, Machine, PlaceError, Placement, Speed, TooMuch, load_mode_name, place,
 };
@@ -47,9 +48,8 @@ impl Model {
     ///
     /// When the file is missing, broken, of a kind llama.cpp does not know, or does not fit into the memory there is.
     pub fn load(options: LoadOptions, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
-        options.reachable()?;
         let header = check(&options.path)?;
-        let placement = place(&header, &HParams::read(&header)?, &Machine::this(), &options)?;
+        let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
             llama::share_out(numa);
         }

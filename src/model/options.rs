@@ -1,10 +1,9 @@
 //! What a caller wishes for when a model is loaded.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use super::{LoadError, default_threads};
+use super::default_threads;
+use crate::llama::rpc::Endpoint;
 use crate::llama::{CacheType, Flash, LoadMode, Numa, Override, SplitMode};
 
 /// How many tokens a sequence can hold.
@@ -40,32 +39,6 @@ pub enum GpuLayers {
     All,
     /// The last so many.
     Last(u32),
-}
-
-/// A worker on another machine, or on this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        let endpoint =
-            parts.and_then(|(host, port)| Some(Self { host: host.to_owned(), port: port.parse().ok()? }));
-        endpoint.ok_or_else(|| "expected HOST:PORT".to_owned())
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
 }
 
 /// How a model is loaded and run. What is left open is chosen by [`super::place`].
@@ -161,18 +134,6 @@ impl LoadOptions {
             least_context: 4096,
             gpu_memory: None,
             cpu_memory: None,
-        }
-    }
-
-    /// Refuses workers, which this build cannot reach.
-    ///
-    /// # Errors
-    ///
-    /// [`LoadError::Worker`] naming the first.
-    pub fn reachable(&self) -> Result<(), LoadError> {
-        match self.rpc.first() {
-            None => Ok(()),
-            Some(endpoint) => Err(LoadError::Worker { endpoint: endpoint.clone() }),
         }
     }
 }

@@ -57,9 +57,26 @@ fn header(file: &File, tests: &BTreeSet<String>) -> Vec<String> {
     wrong
 }
 
+/// The digest of a series that the build expects, of the lines of `cmake -E sha256sum`.
+pub(crate) fn digest(sums: &str) -> String {
+    let each = sums.lines().filter_map(|line| {
+        let (sum, path) = line.split_once("  ")?;
+        let name = path.rsplit(['/', '\\']).next()?;
+        Some(format!("{}-{}", name.get(..4)?, sum.get(..12)?))
+    });
+    each.collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_has_a_part_for_each_patch() {
+        let sums = "0123456789abcdef  patches/up/0001-a.patch\nfedcba9876543210  patches/up/0002-b.patch\n";
+        assert_eq!(digest(sums), "0001-0123456789ab,0002-fedcba987654");
+        assert_eq!(digest(""), "");
+    }
 
     const ROW: &str = "| `up/0001-a.patch` | x | `real` | y |";
 

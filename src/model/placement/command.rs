@@ -13,6 +13,10 @@ impl Placement {
             line.push(' ');
             line += &text;
         };
+        if !self.devices.is_empty() && !options.rpc.is_empty() {
+            let workers: Vec<String> = options.rpc.iter().map(ToString::to_string).collect();
+            add(format!("--rpc {}", workers.join(",")));
+        }
         if self.devices.is_empty() {
             add("-dev none".to_owned());
         } else {

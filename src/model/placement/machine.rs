@@ -1,5 +1,6 @@
 //! The memory there is to place things in. Not here: how it is found out, except for the machine's own.
 
+use crate::llama::rpc::{self, Endpoint, WorkerError};
 use crate::llama::{self, DeviceKind};
 
 /// A machine's memories. The index of a device in a placement is 0 for main memory, then `gpus` in order.
@@ -31,10 +32,20 @@ pub struct Gpu {
 }
 
 impl Machine {
-    /// This machine as it is now. A GPU that shares main memory counts only where there is no other.
-    #[must_use]
-    pub fn this() -> Self {
-        let devices = llama::devices();
+    /// This machine as it is now, with what these workers lend. A GPU that shares main memory counts only where there is
+    /// no other.
+    ///
+    /// # Errors
+    ///
+    /// When a worker cannot be reached.
+    pub fn with(workers: &[Endpoint]) -> Result<Self, WorkerError> {
+        for worker in workers {
+            rpc::connect(worker)?;
+        }
+        Ok(Self::of(llama::devices(workers)))
+    }
+
+    fn of(devices: Vec<llama::Device>) -> Self {
         let (mut gpus, mut shared, mut cpu) = (Vec::new(), Vec::new(), (0, 0));
         for device in devices {
             let (total, free, kind) = (device.total, device.free, device.kind);
@@ -101,7 +112,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_memory() {
-        let machine = Machine::this();
+        let machine = Machine::with(&[]).unwrap();
         assert!(machine.ram_total >= machine.ram_available && machine.ram_available > 0, "{machine:?}");
         assert_eq!((machine.name(0), machine.name(99)), ("CPU", "CPU"));
     }

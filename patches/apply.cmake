@@ -1,0 +1,87 @@
+# Has llama.cpp built from a copy with the series in `llama.cpp/` applied. `CMAKE_PROJECT_INCLUDE` in
+# `.cargo/config.toml` names this file, so that CMake reads it at the end of every `project()`; the first is llama.cpp's.
+
+if(NOT PROJECT_NAME STREQUAL "llama.cpp" OR NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
+    return()
+endif()
+
+# The series: its files, the digest that `GGML_PATCHES` must have, the names that the engine tells.
+file(GLOB ggrun_patches LIST_DIRECTORIES false "${CMAKE_CURRENT_LIST_DIR}/llama.cpp/*.patch")
+set(ggrun_digest "")
+set(ggrun_names "")
+set(ggrun_changed "")
+foreach(patch IN LISTS ggrun_patches)
+    get_filename_component(name "${patch}" NAME_WE)
+    string(SUBSTRING "${name}" 0 4 number)
+    file(SHA256 "${patch}" hash)
+    string(SUBSTRING "${hash}" 0 12 hash)
+    list(APPEND ggrun_digest "${number}-${hash}")
+    list(APPEND ggrun_names "${name}")
+    file(STRINGS "${patch}" lines REGEX "^\\+\\+\\+ b/")
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE "^\\+\\+\\+ b/([^\t]+).*" "\\1" file "${line}")
+        list(APPEND ggrun_changed "${file}")
+    endforeach()
+endforeach()
+string(REPLACE ";" "," ggrun_digest "${ggrun_digest}")
+string(REPLACE ";" " " ggrun_names "${ggrun_names}")
+# From the environment: the binding configures once, and CMake's cache would have the digest of that time.
+if(NOT "$ENV{GGML_PATCHES}" STREQUAL "${ggrun_digest}")
+    message(FATAL_ERROR
+        "GGML_PATCHES in .cargo/config.toml is `$ENV{GGML_PATCHES}`, but the series is `${ggrun_digest}`")
+endif()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ggrun_patches}
+    "${CMAKE_CURRENT_LIST_DIR}/llama.cpp" "${CMAKE_CURRENT_LIST_DIR}/../.cargo/config.toml")
+
+# The copy is made anew when the series or llama.cpp is another. Copies keep their times, so that only what differs is
+# compiled again.
+set(ggrun_copy "${CMAKE_BINARY_DIR}/patched")
+set(ggrun_stamp "${CMAKE_BINARY_DIR}/patched.stamp")
+set(ggrun_touched "${CMAKE_BINARY_DIR}/patched.files")
+set(ggrun_found "")
+if(EXISTS "${ggrun_stamp}")
+    file(READ "${ggrun_stamp}" ggrun_found)
+endif()
+if(NOT ggrun_found STREQUAL "${CMAKE_SOURCE_DIR} ${ggrun_names} ${ggrun_digest}")
+    find_program(GGRUN_GIT git)
+    find_program(GGRUN_PATCH patch)
+    file(REMOVE "${ggrun_stamp}")
+    file(REMOVE_RECURSE "${ggrun_copy}")
+    file(COPY "${CMAKE_SOURCE_DIR}/" DESTINATION "${ggrun_copy}")
+    foreach(patch IN LISTS ggrun_patches)
+        if(GGRUN_GIT)
+            # Git takes no fuzz. It must not take a repository around the build folder for that of the files.
+            set(command "${CMAKE_COMMAND}" -E env "GIT_DIR=${ggrun_copy}/.none" "${GGRUN_GIT}" -c core.autocrlf=false
+                apply --whitespace=nowarn "${patch}")
+        elseif(GGRUN_PATCH)
+            set(command "${GGRUN_PATCH}" -p1 -F0 -f -i "${patch}")
+        else()
+            message(FATAL_ERROR "patching llama.cpp needs `git` or `patch`, and neither was found")
+        endif()
+        execute_process(COMMAND ${command} WORKING_DIRECTORY "${ggrun_copy}" RESULT_VARIABLE status
+            OUTPUT_VARIABLE said ERROR_VARIABLE said)
+        if(NOT status EQUAL 0)
+            message(FATAL_ERROR "${patch} does not apply to ${CMAKE_SOURCE_DIR}:\n${said}")
+        endif()
+    endforeach()
+    file(WRITE "${ggrun_copy}/ggml/src/ggml-rpc/ggrun-patches.h" "#define GGRUN_PATCHES \"${ggrun_names}\"\n")
+    if(EXISTS "${ggrun_touched}")
+        file(STRINGS "${ggrun_touched}" before)
+        foreach(file IN LISTS before)
+            file(TOUCH_NOCREATE "${ggrun_copy}/${file}")
+        endforeach()
+    endif()
+    string(REPLACE ";" "\n" ggrun_changed "${ggrun_changed}")
+    file(WRITE "${ggrun_touched}" "${ggrun_changed}\n")
+    file(WRITE "${ggrun_stamp}" "${CMAKE_SOURCE_DIR} ${ggrun_names} ${ggrun_digest}")
+endif()
+message(STATUS "llama.cpp with ${ggrun_names}")
+
+# llama.cpp's own directories are taken from the copy; theirs follow, because they are relative.
+macro(add_subdirectory directory)
+    if(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR AND EXISTS "${ggrun_copy}/${directory}")
+        _add_subdirectory("${ggrun_copy}/${directory}" "${directory}" ${ARGN})
+    else()
+        _add_subdirectory("${directory}" ${ARGN})
+    endif()
+endmacro()

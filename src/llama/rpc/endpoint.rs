@@ -1,0 +1,99 @@
+//! Where a worker listens, as it is typed.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddrV4, ToSocketAddrs};
+use std::str::FromStr;
+
+use super::WorkerError;
+
+/// `HOST:PORT`. llama.cpp's RPC knows IPv4 only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What is typed is no [`Endpoint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// There are too many colons.
+    #[error("llama.cpp's RPC knows no IPv6, expected the HOST of HOST:PORT as a name or an IPv4 address")]
+    Ipv6,
+    /// It has another form.
+    #[error("expected HOST:PORT, such as 192.168.1.5:50052")]
+    Form,
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (host, port) = text.rsplit_once(':').ok_or(EndpointError::Form)?;
+        if host.contains(':') {
+            return Err(EndpointError::Ipv6);
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let port = Some(port).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
+        match port.and_then(|port| port.parse().ok()) {
+            Some(port) if port > 0 && !host.is_empty() && host.chars().all(plain) => {
+                Ok(Self { host: host.to_owned(), port })
+            }
+            _ => Err(EndpointError::Form),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl Endpoint {
+    /// Its first IPv4 address.
+    ///
+    /// # Errors
+    ///
+    /// When the name is unknown or has no such address.
+    pub(super) fn resolve(&self) -> Result<SocketAddrV4, WorkerError> {
+        let failed = |source| WorkerError::Resolve { endpoint: self.clone(), source };
+        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(failed)?;
+        let v4 = found.filter_map(|address| match address {
+            std::net::SocketAddr::V4(address) => Some(address),
+            std::net::SocketAddr::V6(_) => None,
+        });
+        let none = || failed(io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no IPv4 address"));
+        v4.into_iter().next().ok_or_else(none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_host_and_a_port() {
+        for good in ["127.0.0.1:50052", "localhost:1", "gpu-box.lan:65535", "my_box:80"] {
+            assert_eq!(good.parse::<Endpoint>().unwrap().to_string(), good);
+        }
+        for wrong in
+            ["", ":", "host", "host:", ":1", "host:0", "host:65536", "host:+1", "host:1x", "a b:1", "h,i:1"]
+        {
+            assert_eq!(wrong.parse::<Endpoint>(), Err(EndpointError::Form), "{wrong}");
+        }
+        for v6 in ["::1:50052", "[::1]:50052", "fe80::1"] {
+            assert_eq!(v6.parse::<Endpoint>(), Err(EndpointError::Ipv6), "{v6}");
+        }
+    }
+
+    #[test]
+    fn names_become_addresses_of_version_four() {
+        let local: Endpoint = "localhost:7".parse().unwrap();
+        assert_eq!(local.resolve().unwrap(), SocketAddrV4::new([127, 0, 0, 1].into(), 7));
+        let nowhere: Endpoint = "no-such-host.invalid:7".parse().unwrap();
+        assert!(matches!(nowhere.resolve(), Err(WorkerError::Resolve { .. })));
+    }
+}

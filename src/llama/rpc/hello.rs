@@ -1,0 +1,105 @@
+//! The first exchange of llama.cpp's RPC, before llama.cpp is told of a worker: its own connect waits as long as the
+//! worker makes it wait, and an engine without our patches ends the process when it fails.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::{Endpoint, WorkerError};
+
+/// The command every version begins with.
+const HELLO: u8 = 14;
+/// Bytes of what either side says of its transports; zeros are plain TCP.
+const TRANSPORTS: usize = 24;
+/// The versions that our llama.cpp talks to: this major, and no later minor.
+const VERSION: [u8; 2] = [7, 0];
+
+/// Greets a worker and hangs up.
+///
+/// # Errors
+///
+/// When nothing answers within `patience`, or something else than a worker of this version.
+pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), WorkerError> {
+    let address = endpoint.resolve()?;
+    let connected = TcpStream::connect_timeout(&address.into(), patience);
+    let stream = connected.map_err(|source| WorkerError::Connect { endpoint: endpoint.clone(), source })?;
+    match greet(&stream, patience) {
+        Ok([major, minor]) if major == VERSION[0] && minor <= VERSION[1] => Ok(()),
+        Ok(found) => Err(WorkerError::Version { endpoint: endpoint.clone(), found, expected: VERSION }),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(WorkerError::Silent { endpoint: endpoint.clone(), seconds: patience.as_secs() })
+        }
+        Err(source) => Err(WorkerError::Stranger { endpoint: endpoint.clone(), source }),
+    }
+}
+
+/// Major and minor version of whoever is there. Numbers are little-endian: llama.cpp sends them as they lie in memory.
+fn greet(mut stream: &TcpStream, patience: Duration) -> io::Result<[u8; 2]> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let mut request = vec![HELLO];
+    request.extend((TRANSPORTS as u64).to_le_bytes());
+    request.extend([0; TRANSPORTS]);
+    stream.write_all(&request)?;
+    let mut length = [0; 8];
+    stream.read_exact(&mut length)?;
+    let mut answer = [0; 4 + TRANSPORTS];
+    if u64::from_le_bytes(length) != answer.len() as u64 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak llama.cpp's RPC"));
+    }
+    stream.read_exact(&mut answer)?;
+    Ok([answer[0], answer[1]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Something that takes one connection and answers so; `None` says nothing.
+    fn answering(answer: Option<&'static [u8]>) -> Result<(), WorkerError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1 + 8 + TRANSPORTS];
+            stream.read_exact(&mut request).unwrap();
+            assert_eq!(request[..9], [14, 24, 0, 0, 0, 0, 0, 0, 0]);
+            match answer {
+                Some(answer) => stream.write_all(answer).unwrap(),
+                None => drop(stream.read(&mut request)),
+            }
+        });
+        let result = hello(&endpoint, Duration::from_millis(300));
+        thread.join().unwrap();
+        result
+    }
+
+    #[test]
+    fn only_a_worker_of_our_version_will_do() {
+        let worker = |major, minor| {
+            let mut answer = vec![28, 0, 0, 0, 0, 0, 0, 0, major, minor, 0, 0];
+            answer.extend([0; TRANSPORTS]);
+            &*answer.leak()
+        };
+        assert!(answering(Some(worker(7, 0))).is_ok());
+        let wrong = answering(Some(worker(6, 9))).unwrap_err();
+        assert!(
+            wrong.to_string().ends_with("speaks version 6.9 of llama.cpp's RPC, expected 7.0"),
+            "{wrong}"
+        );
+        assert!(matches!(answering(Some(worker(7, 1))), Err(WorkerError::Version { .. })));
+        let http = answering(Some(b"HTTP/1.1 400 Bad Request\r\n\r\n")).unwrap_err();
+        assert!(matches!(http, WorkerError::Stranger { .. }), "{http:?}");
+        assert!(matches!(answering(Some(b"\x1c")), Err(WorkerError::Stranger { .. })));
+        assert!(matches!(answering(None), Err(WorkerError::Silent { .. })));
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_at_once() {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port };
+        let error = hello(&endpoint, Duration::from_secs(5)).unwrap_err();
+        assert!(matches!(error, WorkerError::Connect { .. }), "{error:?}");
+    }
+}

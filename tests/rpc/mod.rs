@@ -1,0 +1,66 @@
+//! Workers on loopback: `ggrun worker` as a process, and models that lie on one.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod layouts;
+mod lost;
+mod serving;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use ggrun::model::rpc::Endpoint;
+
+/// A worker that ends with the test.
+struct Worker {
+    process: Child,
+    out: BufReader<ChildStdout>,
+    endpoint: Endpoint,
+}
+
+impl Worker {
+    /// One thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+    fn start() -> Self {
+        let mut command = command(&["--port", "0", "-t", "1"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let endpoint = line.trim_end().parse().unwrap_or_else(|_| panic!("`{line}` is no endpoint"));
+        Self { process, out, endpoint }
+    }
+
+    /// Ends it as a power cut would.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.process.id();
+        let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {id}")]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit code, and what it wrote after its endpoint.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).unwrap();
+        self.process.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        (self.process.wait().unwrap().code(), out, err)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
+    command.arg("worker").args(arguments).stdin(Stdio::null()).env("NO_COLOR", "1");
+    command
+}

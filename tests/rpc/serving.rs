@@ -1,0 +1,168 @@
+//! The worker as a process: streams, exit codes, and clients that are none.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Output;
+use std::time::Duration;
+
+use ggrun::model::{caps, rpc};
+use serde_json::Value;
+
+use super::{Worker, command};
+
+#[test]
+fn the_engine_was_built_with_the_whole_series() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/patches/llama.cpp");
+    let mut series: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    series.sort();
+    let caps = caps();
+    let found: Vec<String> = caps.patches.iter().map(|name| format!("{name}.patch")).collect();
+    assert_eq!(
+        found, series,
+        "`cargo clean -p llama-cpp-sys-2` has an engine from before the series built anew"
+    );
+    assert!(caps.rpc);
+}
+
+#[test]
+fn a_worker_tells_its_endpoint_and_ends_when_asked() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let worker = Worker::start();
+        assert_eq!(worker.endpoint.host, "127.0.0.1");
+        rpc::greet(&worker.endpoint).unwrap();
+        worker.signal(signal);
+        let (ended, out, err) = worker.end();
+        assert_eq!((ended, &*out), (Some(code), ""), "{err}");
+        assert!(err.starts_with("lending CPU, ") && err.ends_with("interrupted\n"), "{err}");
+        assert_eq!(err.matches("a client connected\n").count(), 1, "{err}");
+    }
+}
+
+#[test]
+fn a_worker_describes_itself_as_json() {
+    let mut child = command(&["--port", "0", "--json", "-d", "CPU"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let json: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(json["schema_version"], 1);
+    assert!(json["endpoint"].as_str().unwrap().starts_with("127.0.0.1:"), "{json}");
+    assert_eq!(json["devices"][0]["name"], "CPU");
+    assert!(json["devices"][0]["memory_bytes"].as_u64().unwrap() > 1 << 20, "{json}");
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, says: &[&str]) {
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(code), &b""[..]), "{err}");
+    for words in says {
+        assert!(err.contains(words), "`{words}` is not in\n{err}");
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_an_error() {
+    let remote = command(&["--host", "0.0.0.0"]).output().unwrap();
+    refused(&remote, 2, &["`0.0.0.0`", "neither password nor encryption", "--allow-remote"]);
+    let other = command(&["--host", "::1"]).output().unwrap();
+    refused(&other, 2, &["invalid value '::1'"]);
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let busy = command(&["--port", &port]).output().unwrap();
+    refused(&busy, 1, &[&format!("cannot listen on `127.0.0.1:{port}`"), "--port 0"]);
+    let device = command(&["--device", "CUDA7"]).output().unwrap();
+    refused(&device, 1, &["there is no device `CUDA7`, expected CPU"]);
+}
+
+#[test]
+fn leave_to_serve_others_comes_with_a_warning() {
+    let mut child = command(&["--host", "0.0.0.0", "--port", "0", "--allow-remote"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    child.kill().unwrap();
+    let err = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(line.starts_with("0.0.0.0:"), "{line}");
+    assert!(err.starts_with("warning: listening on `0.0.0.0:") && err.contains("read and write"), "{err}");
+}
+
+const HELLO: u8 = 14;
+
+/// A command with its length and its bytes.
+fn message(command: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[command][..], &(bytes.len() as u64).to_le_bytes(), bytes].concat()
+}
+
+/// A client that greeted as it should.
+fn greeted(worker: &Worker) -> TcpStream {
+    let mut stream = TcpStream::connect((worker.endpoint.host.as_str(), worker.endpoint.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(&message(HELLO, &[0; 24])).unwrap();
+    stream.read_exact(&mut [0; 8 + 28]).unwrap();
+    stream
+}
+
+/// A tensor as it travels: of this type and operation, so many elements, in a buffer at an address.
+fn tensor(ty: u32, op: u32, elements: u32, buffer: u64, data: u64) -> Vec<u8> {
+    let mut bytes = 1u64.to_le_bytes().to_vec();
+    bytes.extend(ty.to_le_bytes());
+    bytes.extend(buffer.to_le_bytes());
+    bytes.extend([elements, 1, 1, 1, 4, 4, 4, 4, op].iter().flat_map(|n| n.to_le_bytes()));
+    bytes.extend([0; 64 + 4 + 10 * 8 + 8 + 8]);
+    bytes.extend(data.to_le_bytes());
+    bytes.extend([0; 64 + 4]);
+    bytes
+}
+
+#[test]
+fn a_worker_outlives_nonsense() {
+    const ALLOC_BUFFER: u8 = 0;
+    const SET_TENSOR: u8 = 6;
+    const INIT_TENSOR: u8 = 12;
+    let worker = Worker::start();
+    let mut strangers: Vec<Vec<u8>> = vec![b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![0xff; 4096], Vec::new()];
+    strangers.push(message(HELLO, &[0; 3]));
+    for bytes in strangers {
+        let mut stream = TcpStream::connect((worker.endpoint.host.as_str(), worker.endpoint.port)).unwrap();
+        stream.write_all(&bytes).unwrap();
+        drop(stream);
+        rpc::greet(&worker.endpoint).unwrap();
+    }
+    let lengths = [u64::MAX, 1 << 63, 1 << 60].map(|n| [&[SET_TENSOR][..], &n.to_le_bytes()].concat());
+    let unknown = [message(99, &[]), vec![INIT_TENSOR, 1], message(INIT_TENSOR, &[7; 12])];
+    for bytes in lengths.into_iter().chain(unknown) {
+        greeted(&worker).write_all(&bytes).unwrap();
+        rpc::greet(&worker.endpoint).unwrap();
+    }
+    let (f32, q4_0, none) = (0, 2, 0);
+    for (ty, op, elements, address) in [
+        (f32, none, u32::MAX, 0),
+        (f32, none, 64, u64::MAX - 8),
+        (f32, 100_000, 1, 0),
+        (q4_0, none, 33, 0),
+        (77, none, 1, 0),
+    ] {
+        let mut stream = greeted(&worker);
+        let device_and_size = [&0u32.to_le_bytes()[..], &64u64.to_le_bytes()].concat();
+        stream.write_all(&message(ALLOC_BUFFER, &device_and_size)).unwrap();
+        let mut answer = [0; 8 + 16];
+        stream.read_exact(&mut answer).unwrap();
+        let buffer = u64::from_le_bytes(*answer[8..].first_chunk().unwrap());
+        assert_ne!(buffer, 0);
+        stream.write_all(&message(INIT_TENSOR, &tensor(ty, op, elements, buffer, address))).unwrap();
+        // It hangs up on whoever sends such a thing.
+        assert_eq!(stream.read(&mut answer).unwrap(), 0, "type {ty}, operation {op}, {elements} elements");
+        rpc::greet(&worker.endpoint).unwrap();
+    }
+}
