@@ -2,13 +2,14 @@
 # Converts a checkpoint and copies its shards in turn, on one disk, and compares the times.
 #
 #   cargo build --release -p gguf-export --example convert
-#   WIDE=CHECKPOINT SCRATCH=EMPTY_FOLDER [ROUNDS=5] [CONVERT=target/release/examples/convert] \
+#   WIDE=CHECKPOINT SCRATCH=EMPTY_FOLDER [ROUNDS=6] [CONVERT=target/release/examples/convert] \
 #       benches/convert_vs_cp.sh > results.csv
 #
 # Two pairs: `cp` and a sync of the copies against the conversion, which syncs by itself; and `cp` alone against the
 # conversion under `eatmydata` (where that is installed), which turns its syncs into nothing. Every run starts with
 # the source in the page cache and nothing left to write, and takes the memory that the output before it gives back.
-# Rounds alternate, so that whatever else the machine does meets all. Raw numbers go to stdout, the summary to stderr.
+# Rounds alternate, so that whatever else the machine does meets all, and every other round goes backwards: what runs
+# first after `cp` is slower than what runs later. Raw numbers go to stdout, the summary to stderr.
 set -euo pipefail
 
 : "${WIDE:?the checkpoint to convert}" "${SCRATCH:?a folder to write in, on the same disk}"
@@ -23,27 +24,36 @@ timed() { /usr/bin/time -o "$log" -f "%U,%S,%M" "$@" > /dev/null; }
 # Only now the last output goes: its memory is at hand, where the first use of new memory can cost as much as a copy.
 clear() { cat "$WIDE"/* > /dev/null; [ ! -d "$out" ] || sync "$out"/*; rm -rf "$out"; mkdir "$out"; }
 
+one_run() {
+  clear
+  local start copied="" done
+  start=$(now)
+  case $2 in
+    cp)
+      timed cp "$WIDE"/*.safetensors "$out"
+      copied=$(since "$start")
+      sync "$out"/*
+      done=$(since "$start") ;;
+    convert)
+      timed "$convert" "$WIDE" "$out/model.gguf" --no-verify
+      done=$(since "$start") ;;
+    convert_without_sync)
+      timed eatmydata "$convert" "$WIDE" "$out/model.gguf" --no-verify
+      copied=$(since "$start") done="" ;;
+  esac
+  echo "$1,$2,$done,$copied,$(cat "$log")" | tee -a "$raw"
+}
+
+runs="cp convert"
+back="convert cp"
+if command -v eatmydata > /dev/null; then
+  runs="$runs convert_without_sync" back="convert_without_sync $back"
+fi
 mkdir "$out"
 cp "$WIDE"/*.safetensors "$out"
 echo "round,run,seconds,seconds_without_sync,user_s,system_s,peak_kib" | tee "$raw"
-for round in $(seq "${ROUNDS:-5}"); do
-  clear
-  start=$(now)
-  timed cp "$WIDE"/*.safetensors "$out"
-  copied=$(since "$start")
-  sync "$out"/*
-  echo "$round,cp,$(since "$start"),$copied,$(cat "$log")" | tee -a "$raw"
-
-  clear
-  start=$(now)
-  timed "$convert" "$WIDE" "$out/model.gguf" --no-verify
-  echo "$round,convert,$(since "$start"),,$(cat "$log")" | tee -a "$raw"
-
-  command -v eatmydata > /dev/null || continue
-  clear
-  start=$(now)
-  timed eatmydata "$convert" "$WIDE" "$out/model.gguf" --no-verify
-  echo "$round,convert_without_sync,,$(since "$start"),$(cat "$log")" | tee -a "$raw"
+for round in $(seq "${ROUNDS:-6}"); do
+  for run in $( ((round % 2)) && echo "$runs" || echo "$back"); do one_run "$round" "$run"; done
 done
 
 median() { sort -n | awk '{ a[NR] = $1 } END { printf "%.3f (%.3f to %.3f)", (a[int((NR + 1) / 2)] + a[int(NR / 2) + 1]) / 2, a[1], a[NR] }'; }
@@ -53,7 +63,7 @@ bytes=$(cat "$WIDE"/*.safetensors | wc -c)
 rate() { awk -v b="$bytes" '{ print b / $1 / 1e9 }'; }
 line() { echo "$1 $(column "$2" "$3" | median) s, $(column "$2" "$3" | rate | median) GB/s"; }
 {
-  echo "source: $bytes bytes; medians (least to most) of ${ROUNDS:-5} rounds"
+  echo "source: $bytes bytes; medians (least to most) of ${ROUNDS:-6} rounds"
   line "cp and sync:          " cp 3
   line "convert with its sync:" convert 3
   echo "ratio with sync:       $(ratios convert cp 3 | median)"

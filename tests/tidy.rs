@@ -254,7 +254,7 @@ fn only_the_adapter_is_unsafe() {
 #[test]
 fn every_patch_says_why_it_is_here() {
     let files = tree();
-    none(&patches::check(&files, &docs::functions(&files)));
+    none(&patches::check(&files, &docs::tests_of(&files)));
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn documents_name_what_exists() {
     let documents = files.iter().filter(|f| has_ending(&f.path, "md"));
     let mut wrong: Vec<String> =
         documents.flat_map(|f| docs::broken(f, |path| root.join(path).exists())).collect();
-    wrong.extend(docs::unheld(&text_of(&files, "ARCHITECTURE.md"), &docs::functions(&files)));
+    wrong.extend(docs::unheld(&text_of(&files, "ARCHITECTURE.md"), &docs::tests_of(&files)));
     none(&wrong);
 }
 

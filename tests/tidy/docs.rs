@@ -92,12 +92,19 @@ fn normal(path: &str) -> String {
     out.join("/")
 }
 
-/// Names of all functions of all Rust files.
-pub(crate) fn functions(files: &[File]) -> BTreeSet<String> {
+/// Names of all tests of all Rust files.
+pub(crate) fn tests_of(files: &[File]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
         let tokens = tokens(&file.code);
-        names.extend(tokens.windows(2).filter(|w| w[0].text == "fn").map(|w| w[1].text.to_owned()));
+        let mut marked = false;
+        for (at, token) in tokens.iter().enumerate() {
+            if token.text == "fn" {
+                names.extend(tokens.get(at + 1).filter(|_| marked).map(|name| name.text.to_owned()));
+                marked = false;
+            }
+            marked |= tokens[at..].iter().take(4).map(|t| t.text).eq(["#", "[", "test", "]"]);
+        }
     }
     names
 }
@@ -175,6 +182,13 @@ mod tests {
         assert_eq!(unheld(&table("review: needs the 80B"), &tests), [""; 0]);
         assert_eq!(unheld(&table("`gone`"), &tests), ["ARCHITECTURE.md: there is no test `gone`"]);
         assert_eq!(unheld(&table(""), &tests).len(), 1);
+    }
+
+    #[test]
+    fn only_a_test_is_a_test() {
+        let code =
+            "fn no() {}\n#[test]\n#[cfg(unix)]\nfn yes() { fn inner() {} }\n#[cfg(test)]\nfn helper() {}";
+        assert_eq!(tests_of(&[File::new("a.rs", code)]), BTreeSet::from(["yes".to_owned()]));
     }
 
     #[test]

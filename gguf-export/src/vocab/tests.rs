@@ -85,9 +85,9 @@ fn keys_types_and_order_are_those_of_llama_cpp() {
     // Our own key is for our own reader: llama.cpp does not compose characters.
     assert_eq!(ours.str(keys::TOKENIZER_NORMALIZER), Some("NFC"));
     let names = |m: &Metadata| m.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
-    let mut named = names(&ours);
-    named.retain(|key| key != keys::TOKENIZER_NORMALIZER);
-    assert_eq!(named, names(&theirs));
+    let mut kept = names(&ours);
+    kept.retain(|key| key != keys::TOKENIZER_NORMALIZER);
+    assert_eq!(kept, names(&theirs));
     for (key, value) in theirs.iter() {
         assert!(ours.get(key) == Some(value), "{key} differs");
     }
