@@ -112,7 +112,7 @@ fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_o
     let gbnf = |text: &str| grammar(Rules::Gbnf(text.to_owned()), None);
     for (sampling, words) in [
         (gbnf("root ::= ("), "grammar does not parse"),
-        (gbnf("root ::= missing"), "grammar does not parse"),
+        (gbnf("root ::= missing"), "Undefined rule identifier 'missing'"),
         (gbnf("root ::= root \"a\""), "grammar does not parse"),
         (gbnf("other ::= \"a\""), "grammar does not parse"),
         (gbnf(""), "grammar does not parse"),
@@ -120,8 +120,12 @@ fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_o
         (gbnf("root ::= \"\0\""), "grammar does not parse"),
         (gbnf(&format!("root ::= {}", "(".repeat(100_000))), "deep"),
         (grammar(Rules::JsonSchema("{".to_owned()), None), "JSON schema"),
-        (grammar(Rules::JsonSchema("{\"type\": \"nonsense\"}".to_owned()), None), "JSON schema"),
-        (grammar(Rules::JsonSchema("{\"$ref\": \"#/nowhere\"}".to_owned()), None), "JSON schema"),
+        (grammar(Rules::JsonSchema("{\"type\": \"nonsense\"}".to_owned()), None), "nonsense"),
+        (
+            grammar(Rules::JsonSchema("{\"type\": \"string\", \"pattern\": \"a\"}".to_owned()), None),
+            "not anchored",
+        ),
+        (grammar(Rules::JsonSchema("{\"$ref\": \"#/nowhere\"}".to_owned()), None), "nowhere"),
         (SamplingParams { temperature: f32::NAN, ..flat(1) }, "temperature"),
         (SamplingParams { top_p: 1.5, ..flat(1) }, "top-p"),
         (SamplingParams { logit_bias: vec![(Token(-1), 1.0)], ..flat(1) }, "token -1"),
