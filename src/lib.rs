@@ -1,8 +1,10 @@
 //! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.
 
+pub mod batch;
 pub mod chat;
 pub mod engine;
 pub mod inspect;
 pub mod llama;
 pub mod model;
+pub mod openai;
 pub mod session;

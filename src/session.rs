@@ -64,6 +64,19 @@ impl ChatRequest {
     }
 }
 
+/// A text to be continued as it is, without a template.
+#[derive(Debug, Clone)]
+pub struct TextRequest {
+    /// The text; names of special tokens in it are these tokens.
+    pub prompt: String,
+    /// How tokens are chosen.
+    pub sampling: SamplingParams,
+    /// Ends the answer after this many tokens.
+    pub max_tokens: Option<u32>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+}
+
 /// A nudge to answer with what is known so far.
 pub const LAST_THOUGHT: &str = "\n\nThat is enough thinking. I will answer now.";
 
@@ -171,7 +184,47 @@ impl Session {
             thinking: Some(thinking),
             ..Request::new(tokens, sampling)
         })?;
-        Ok(Chat { reply, parser, reasoning_tokens: 0, open_tokens: 0, calls, ready: Vec::new() })
+        Ok(Chat {
+            reply,
+            parser: Some(parser),
+            reasoning_tokens: 0,
+            open_tokens: 0,
+            calls,
+            ready: Vec::new(),
+        })
+    }
+
+    /// Starts the continuation of a text. All of it is content.
+    ///
+    /// # Errors
+    ///
+    /// When the engine takes no requests.
+    pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
+        let TextRequest { prompt, sampling, max_tokens, stop } = request;
+        let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
+        let reply = self.submitter.submit(Request { max_tokens, stop, ..Request::new(tokens, sampling) })?;
+        Ok(Chat { reply, parser: None, reasoning_tokens: 0, open_tokens: 0, calls: 0, ready: Vec::new() })
+    }
+
+    /// Tokens of the prompt that a conversation makes.
+    ///
+    /// # Errors
+    ///
+    /// When it makes none.
+    pub fn count(&self, request: &ChatRequest) -> Result<usize, Error> {
+        let options = RenderOptions {
+            add_generation_prompt: true,
+            tools: request.tools.clone(),
+            variables: request.variables.clone(),
+            now: SystemTime::now(),
+        };
+        Ok(self.count_text(&self.template.render(&request.messages, &options)?))
+    }
+
+    /// Tokens of a text.
+    #[must_use]
+    pub fn count_text(&self, text: &str) -> usize {
+        self.vocab.tokenize(text, Markup::Parsed).len()
     }
 
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
@@ -192,7 +245,8 @@ impl Session {
 #[derive(Debug)]
 pub struct Chat {
     reply: Reply,
-    parser: AnswerParser,
+    /// Parts thinking and calls from the rest; none where all is content.
+    parser: Option<AnswerParser>,
     reasoning_tokens: u32,
     /// Tokens that may turn out to be reasoning.
     open_tokens: u32,
@@ -223,9 +277,14 @@ impl Chat {
     fn take(&mut self, event: Event) {
         let terminal = match event {
             Event::Delta { tokens, text } => {
-                let place = self.parser.place();
-                let deltas = self.parser.push(&text);
-                self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), place);
+                let Some(parser) = &mut self.parser else {
+                    self.ready.extend((!text.is_empty()).then_some(ChatEvent::Content(text)));
+                    return;
+                };
+                let began = parser.place();
+                let deltas = parser.push(&text);
+                let ends = parser.place();
+                self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), began, ends);
                 return self.prepare(deltas, None);
             }
             Event::Finished { reason, usage: total, timings } => {
@@ -234,18 +293,18 @@ impl Chat {
             }
             Event::Failed(error) => ChatEvent::Failed(error),
         };
-        let deltas = self.parser.finish();
+        let deltas = self.parser.as_mut().map(AnswerParser::finish).unwrap_or_default();
         self.prepare(deltas, Some(terminal));
     }
 
-    /// Books tokens whose text began at a place and has been parsed.
-    fn count(&mut self, tokens: u32, began: Place) {
+    /// Books tokens whose text began at a place and ends at another.
+    fn count(&mut self, tokens: u32, began: Place, ends: Place) {
         match began {
             Place::Reasoning => self.reasoning_tokens += tokens,
             Place::Content { .. } => {}
             Place::Unknown => self.open_tokens += tokens,
         }
-        match self.parser.place() {
+        match ends {
             Place::Unknown => {}
             Place::Reasoning | Place::Content { thought: true } => {
                 self.reasoning_tokens += mem::take(&mut self.open_tokens);

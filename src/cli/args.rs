@@ -16,9 +16,10 @@ Examples:
   ggrun plan -m model.gguf                    where it would go, and how fast it may answer
   ggrun run -m model.gguf -p \"What is 17 + 25?\"
   ggrun chat -m model.gguf
+  ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
 
 Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
-4 not enough memory or disk, 130 interrupted, 143 terminated.")]
+4 not enough memory or disk, 5 rows of a batch failed, 130 interrupted, 143 terminated.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Inspect(Inspect),
     Run(Box<super::run::RunArgs>),
     Chat(super::chat::ChatArgs),
+    Batch(Box<super::batch::BatchArgs>),
     Plan(Box<super::plan::Plan>),
     Worker(super::worker::Worker),
     Demo(Demo),

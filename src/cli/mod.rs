@@ -3,6 +3,7 @@
 
 mod args;
 mod args_compat;
+mod batch;
 mod chat;
 mod convert;
 mod demo;
@@ -31,6 +32,8 @@ use args::{Args, Command};
 pub(crate) enum Outcome {
     Success,
     Differs,
+    /// Some rows of a batch have no answer.
+    RowsFailed,
 }
 
 impl From<Outcome> for ExitCode {
@@ -38,6 +41,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Success => Self::SUCCESS,
             Outcome::Differs => Self::from(3),
+            Outcome::RowsFailed => Self::from(5),
         }
     }
 }
@@ -62,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Chat(args) => {
             chat::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
         }
+        Command::Batch(args) => batch::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Worker(args) => worker::run(args),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
+use ggrun::engine::Submitter;
 use ggrun::model::{LoadOptions, Model, Running};
 use ggrun::session::Session;
 
@@ -30,19 +31,24 @@ pub(crate) struct Opened {
 /// When the model cannot be loaded or run, has no usable chat template, or the user interrupts.
 pub(crate) fn open(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Opened> {
     let model = load(options, interrupt)?;
+    let running = model.spawn()?;
+    let session = session(&model, running.submitter())?;
+    Ok(Opened { session, model, _running: running })
+}
+
+/// What turns conversations into prompts for a model, and hands them to whoever takes them.
+pub(crate) fn session(model: &Model, submitter: Submitter) -> anyhow::Result<Session> {
     let source = model
         .chat_template()
         .with_context(|| format!("`{}` has no chat template", model.path().display()))?;
     let vocab = model.vocab();
     let template = Template::parse(&source, &vocab.begin(), &vocab.end())?;
-    let running = model.spawn()?;
-    let session = Session::new(running.submitter(), Arc::new(vocab), template);
-    Ok(Opened { session, model, _running: running })
+    Ok(Session::new(submitter, Arc::new(vocab), template))
 }
 
 /// Loads on a thread of its own, so that an interrupt is heard at once: llama.cpp asks whether to go on only between
 /// tensors, and not at all while a file is mapped.
-fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
+pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
     let heard = interrupt.clone();
     let (sender, loaded) = sync_channel(1);
     let load = move || {

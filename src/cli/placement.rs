@@ -28,10 +28,10 @@ pub(crate) struct PlacementArgs {
     #[arg(long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_UBATCH",
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     ubatch_size: u32,
-    /// Requests answered at once, each with its part of the context (also -np)
-    #[arg(long, value_name = "N", default_value_t = 1, env = "LLAMA_ARG_N_PARALLEL",
+    /// Requests answered at once, each with its part of the context [default: 1; batch: what fits] (also -np)
+    #[arg(long, value_name = "N", env = "LLAMA_ARG_N_PARALLEL",
         value_parser = clap::value_parser!(u32).range(1..=256))]
-    parallel: u32,
+    pub(crate) parallel: Option<u32>,
     /// Threads that compute [default: physical cores]
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_THREADS", allow_negative_numbers = true)]
     threads: Option<i32>,
@@ -136,8 +136,12 @@ pub(crate) struct PlacementArgs {
 impl PlacementArgs {
     /// The options for a file.
     pub(crate) fn options(&self, model: &std::path::Path) -> LoadOptions {
+        self.options_with(model, self.parallel.unwrap_or(1))
+    }
+
+    /// The options for a file, with so many slots.
+    pub(crate) fn options_with(&self, model: &std::path::Path, slots: u32) -> LoadOptions {
         let mut options = LoadOptions::new(model);
-        let slots = self.parallel;
         options.context = match (self.ctx_size, options.context) {
             (Some(0), _) => ContextSize::Trained,
             (Some(tokens), _) => ContextSize::Tokens((tokens / slots).max(1)),

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
+use ggrun::batch;
 use ggrun::engine::DecodeError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
@@ -31,12 +32,14 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
+    let rows = error.chain().find_map(|e| e.downcast_ref::<batch::Error>());
     let place = error.chain().find_map(|e| e.downcast_ref::<PlaceError>()).or(match load {
         Some(LoadError::Place(error)) => Some(error),
         _ => None,
     });
     let hint = place
         .and_then(place_hint)
+        .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
@@ -45,7 +48,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.is::<Remote>() {
         return ExitCode::from(2);
     }
-    ExitCode::from(place.map_or_else(|| found.map_or(1, code), place_code))
+    let full = rows.is_some_and(|error| match error {
+        batch::Error::Write { source, .. } => is_full(source),
+        _ => false,
+    });
+    ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
 }
 
 /// Whether nobody reads any more what is written, which is nobody's fault.
@@ -64,13 +71,28 @@ fn stopped(error: &anyhow::Error) -> Option<String> {
 fn code(error: &Error) -> u8 {
     match error {
         Error::NoSpace { .. } => 4,
-        Error::Io { source, .. }
-            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge) =>
-        {
-            4
-        }
+        Error::Io { source, .. } if is_full(source) => 4,
         _ => 1,
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
+}
+
+fn batch_hint(error: &batch::Error) -> Option<&'static str> {
+    Some(match error {
+        batch::Error::Write { source, .. } if is_full(source) => {
+            "free some space and give the same command again, it goes on where it stopped"
+        }
+        batch::Error::Locked { .. } => "wait for the other process, or write to another file with `-o`",
+        batch::Error::Foreign { .. } => "`-o` names another file",
+        batch::Error::OtherModel { .. } => {
+            "`--allow-model-change` keeps these answers and goes on; `-o` names another file"
+        }
+        batch::Error::Engine { .. } => "the same command goes on where it stopped",
+        _ => return None,
+    })
 }
 
 fn hint(error: &Error) -> Option<&'static str> {

@@ -121,12 +121,16 @@ type Order = std::sync::Arc<[SamplerKind]>;
 impl Sampling {
     /// What was typed on top of what the model's file advises.
     pub(crate) fn params(&self, model: &Model) -> anyhow::Result<SamplingParams> {
-        let seed = self.seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or_else(chance);
-        self.over(model.sampling(seed))
+        self.over(model.sampling(self.seed().unwrap_or_else(chance)))
+    }
+
+    /// The seed, if one was typed.
+    pub(crate) fn seed(&self) -> Option<u32> {
+        self.seed.and_then(|seed| u32::try_from(seed).ok())
     }
 
     /// What was typed on top of other parameters.
-    fn over(&self, mut params: SamplingParams) -> anyhow::Result<SamplingParams> {
+    pub(crate) fn over(&self, mut params: SamplingParams) -> anyhow::Result<SamplingParams> {
         fn set<T: Copy>(value: &mut T, typed: Option<T>) {
             *value = typed.unwrap_or(*value);
         }

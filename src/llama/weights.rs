@@ -11,8 +11,9 @@ use llama_cpp_sys_2 as sys;
 use super::rpc::Watch;
 use super::{
     Abort, CacheType, ContextParams, Flash, LlamaDecoder, LlamaVocab, LoadParams, backend, devices, log,
+    sampler,
 };
-use crate::engine::{DecodeError, Pos, Row, SeqId, Token};
+use crate::engine::{DecodeError, Pos, Row, SamplingError, SamplingParams, SeqId, Token};
 
 /// llama.cpp could not; the lines it logged are all there is to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,15 @@ impl Weights {
                 Err(LoadFailure { log })
             }
         }
+    }
+
+    /// Whether tokens can be chosen so.
+    ///
+    /// # Errors
+    ///
+    /// When a value is out of range, or a grammar or a schema is none.
+    pub fn check_sampling(&self, params: &SamplingParams) -> Result<(), SamplingError> {
+        sampler::check(&self.model, params)
     }
 
     /// Whether the workers that hold parts of it are still there.

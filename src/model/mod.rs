@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod header;
 mod hparams;
+mod identity;
 mod options;
 mod placement;
 mod running;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::engine::{DecodeError, SamplingParams, Token};
+use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
 pub use crate::llama::{
@@ -25,6 +26,7 @@ pub use check::check;
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
+pub use identity::identity;
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
     Bandwidth, Bill, Gpu, Line, Machine, PlaceError, Placement, Speed, TooMuch, load_mode_name, place,
@@ -131,6 +133,15 @@ impl Model {
     #[must_use]
     pub fn sampling(&self, seed: u32) -> SamplingParams {
         sampling::advised(|key| self.metadata(key), seed)
+    }
+
+    /// Whether tokens can be chosen so.
+    ///
+    /// # Errors
+    ///
+    /// When a value is out of range, or a grammar or a schema is none.
+    pub fn check_sampling(&self, params: &SamplingParams) -> Result<(), SamplingError> {
+        self.weights.check_sampling(params)
     }
 
     /// The logits after every token of some sequences, read together: `[sequence][token][vocabulary]`.

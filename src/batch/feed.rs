@@ -1,0 +1,39 @@
+//! What the loop waits for: lines that another thread reads, and the engine's word.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::task::Wake;
+use std::thread::{self, Thread};
+
+use super::{Line, Source};
+
+/// Lines that are read ahead.
+const AHEAD: usize = 4;
+
+/// Reads on a thread of its own, so that a slow input keeps no answer waiting. It ends with the input, or with the
+/// first line that nobody takes any more.
+pub(super) fn read_ahead(mut source: Source) -> Receiver<std::io::Result<(u64, Line)>> {
+    let (sender, lines) = sync_channel(AHEAD);
+    let reader = thread::current();
+    thread::spawn(move || {
+        while let Some(line) = source.read().transpose() {
+            let failed = line.is_err();
+            if sender.send(line).is_err() || failed {
+                break;
+            }
+            reader.unpark();
+        }
+        drop(sender);
+        reader.unpark();
+    });
+    lines
+}
+
+/// Wakes the thread that polls.
+pub(super) struct Unpark(pub(super) Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

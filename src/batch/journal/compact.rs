@@ -1,0 +1,62 @@
+//! Writes a file of rows anew without those that later ones replace, and in the input's order if that was asked for.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Seek as _, SeekFrom, Write as _, copy};
+
+use super::super::Error;
+use super::super::hash::key;
+use super::scan::scan;
+use super::sink::{Sink, sync_folder, wrong};
+
+/// A row to keep: where it belongs, and where it lies.
+struct Kept {
+    rank: u64,
+    begin: u64,
+    length: u64,
+}
+
+/// Keeps the last row of each id to which `rank` gives a place. The new file takes the name of the old one whole.
+pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Result<(), Error> {
+    if sink.stream {
+        return Ok(());
+    }
+    let mut last: HashMap<u128, Kept> = HashMap::new();
+    let mut rows = 0;
+    scan(sink, &mut |row| {
+        rows += 1;
+        let key = key(row.id);
+        if let Some(rank) = rank(key) {
+            last.insert(key, Kept { rank, begin: row.begin, length: row.length });
+        }
+        Ok(())
+    })?;
+    let mut kept: Vec<Kept> = last.into_values().collect();
+    kept.sort_unstable_by_key(|row| (row.rank, row.begin));
+    if kept.len() == rows && kept.is_sorted_by_key(|row| row.begin) {
+        return Ok(());
+    }
+    let mut name = sink.path.clone().into_os_string();
+    name.push(".new");
+    let mut fresh = Sink::open(name.as_ref())?;
+    fresh.cut(0)?;
+    let write = |file: &std::fs::File| {
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        for row in &kept {
+            let mut old = &sink.file;
+            old.seek(SeekFrom::Start(row.begin))?;
+            copy(&mut std::io::Read::take(old, row.length), &mut out)?;
+        }
+        out.flush()?;
+        file.sync_all()
+    };
+    if let Err(source) = write(&fresh.file) {
+        drop(std::fs::remove_file(&fresh.path));
+        return Err(wrong("write", &fresh.path)(source));
+    }
+    std::fs::rename(&fresh.path, &sink.path).map_err(wrong("replace", &sink.path))?;
+    sync_folder(&sink.path)?;
+    fresh.length = kept.iter().map(|row| row.length).sum();
+    fresh.path = std::mem::take(&mut sink.path);
+    *sink = fresh;
+    Ok(())
+}

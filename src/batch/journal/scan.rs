@@ -1,0 +1,96 @@
+//! Reads the rows that an earlier run wrote, and drops the one it was writing.
+
+use std::borrow::Cow;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+
+use serde::Deserialize;
+
+use super::super::Error;
+use super::super::hash::RequestHash;
+use super::sink::{Sink, wrong};
+
+/// How every row of ours begins.
+pub(super) const PREFIX: &[u8] = b"{\"id\":\"batch_req_";
+/// No row is longer; what is was not written by us.
+const LONGEST: u64 = 1 << 30;
+
+/// What matters of a row.
+#[derive(Debug)]
+pub(super) struct Written<'a> {
+    pub(super) id: &'a str,
+    pub(super) hash: RequestHash,
+    pub(super) status: u16,
+    pub(super) model: &'a str,
+    /// Where it lies, its end included.
+    pub(super) begin: u64,
+    pub(super) length: u64,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    custom_id: Cow<'a, str>,
+    response: Status,
+    #[serde(borrow)]
+    ggrun: Mark<'a>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    status_code: u16,
+}
+
+#[derive(Deserialize)]
+struct Mark<'a> {
+    #[serde(borrow)]
+    request_hash: Cow<'a, str>,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+}
+
+/// Calls `each` with every row. A last row that is torn is cut off; anything else that is no row is an error.
+pub(super) fn scan(
+    sink: &mut Sink,
+    each: &mut dyn FnMut(&Written<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if sink.stream {
+        return Ok(());
+    }
+    let path = sink.path.clone();
+    let mut file = &sink.file;
+    file.seek(SeekFrom::Start(0)).map_err(wrong("read", &path))?;
+    let mut input = BufReader::with_capacity(1 << 16, file);
+    let (mut line, mut begin, mut number) = (Vec::new(), 0, 0);
+    let torn = loop {
+        line.clear();
+        number += 1;
+        let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line).map_err(wrong("read", &path))?;
+        if read == 0 {
+            break None;
+        }
+        let length = read as u64;
+        let whole = line.ends_with(b"\n");
+        match serde_json::from_slice::<Wire<'_>>(&line).ok().filter(|_| whole).and_then(|wire| {
+            let hash = RequestHash::parse(&wire.ggrun.request_hash)?;
+            Some((wire, hash))
+        }) {
+            Some((wire, hash)) => each(&Written {
+                id: &wire.custom_id,
+                hash,
+                status: wire.response.status_code,
+                model: &wire.ggrun.model,
+                begin,
+                length,
+            })?,
+            None if begin + length == sink.length && is_ours(&line) => break Some(begin),
+            None => return Err(Error::Foreign { path, line: number }),
+        }
+        begin += length;
+    };
+    torn.map_or(Ok(()), |begin| sink.cut(begin))
+}
+
+/// Whether this may be the beginning of a row, or what a crash of the system leaves of one.
+fn is_ours(line: &[u8]) -> bool {
+    line.starts_with(PREFIX) || PREFIX.starts_with(line) || line.iter().all(|byte| *byte == 0)
+}

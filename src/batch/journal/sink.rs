@@ -1,0 +1,116 @@
+//! A file that rows are appended to.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use super::super::Error;
+
+/// An open file of rows, locked for as long as it is open; or a stream, which keeps nothing.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    /// Bytes of whole rows; what lies beyond is torn.
+    pub(super) length: u64,
+    /// Whether rows go away as they are written.
+    pub(super) stream: bool,
+}
+
+/// Tells what could not be done with a path.
+pub(super) fn wrong(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Write { action, path, source }
+}
+
+impl Sink {
+    /// Opens or makes a file and locks it; `-` is standard output.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        if path.as_os_str() == "-" {
+            let out = io::stdout().as_fd().try_clone_to_owned().map_err(wrong("open", path))?;
+            return Ok(Self { path: path.to_owned(), file: out.into(), length: 0, stream: true });
+        }
+        loop {
+            let is_new = !path.exists();
+            let file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(path)
+                .map_err(wrong("open", path))?;
+            let found = file.metadata().map_err(wrong("examine", path))?;
+            if !found.is_file() {
+                return Ok(Self { path: path.to_owned(), file, length: 0, stream: true });
+            }
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: path.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(wrong("lock", path)(source)),
+            }
+            // Its last owner may have put another file in its place before this one was locked.
+            if !same_file(path, &file) {
+                continue;
+            }
+            if is_new {
+                sync_folder(path)?;
+            }
+            return Ok(Self { path: path.to_owned(), file, length: found.len(), stream: false });
+        }
+    }
+
+    /// A file without a name.
+    pub(super) fn nameless() -> Result<Self, Error> {
+        let path = PathBuf::from("a temporary file");
+        let file = tempfile::tempfile().map_err(wrong("make", &path))?;
+        Ok(Self { path, file, length: 0, stream: false })
+    }
+
+    /// Appends whole rows in one write, and gives where they begin. A write that fails leaves nothing behind.
+    pub(super) fn append(&mut self, rows: &[u8]) -> Result<u64, Error> {
+        if let Err(source) = self.file.write_all(rows) {
+            if !self.stream {
+                // A torn row would be dropped by the next run anyway.
+                drop(self.file.set_len(self.length));
+            }
+            return Err(wrong("write", &self.path)(source));
+        }
+        let begin = self.length;
+        self.length += rows.len() as u64;
+        Ok(begin)
+    }
+
+    /// Waits until what was appended is on the disk.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        if self.stream { Ok(()) } else { self.file.sync_data().map_err(wrong("sync", &self.path)) }
+    }
+
+    /// Drops everything from here on.
+    pub(super) fn cut(&mut self, length: u64) -> Result<(), Error> {
+        self.file.set_len(length).map_err(wrong("shorten", &self.path))?;
+        self.length = length;
+        Ok(())
+    }
+}
+
+/// Whether a path still names this file.
+fn same_file(path: &Path, file: &File) -> bool {
+    identity(fs::metadata(path)) == identity(file.metadata())
+}
+
+#[cfg(unix)]
+pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    found.ok().map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
+    found.ok().map(|_| (0, 0))
+}
+
+/// Makes sure that a new or renamed file is found again.
+pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong("sync the folder of", path))
+}

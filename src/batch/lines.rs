@@ -1,0 +1,126 @@
+//! Lines of any file, of which no more than a limit is ever held.
+
+use std::io::{self, BufRead};
+
+/// The longest line that is kept: 16 MiB.
+pub const LIMIT: usize = 16 << 20;
+
+/// One line without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It was longer than the limit: so many bytes.
+    TooLong(u64),
+}
+
+/// Reads lines and counts them from one. A mark of byte order before the first is not part of it.
+#[derive(Debug)]
+pub struct Lines<R> {
+    input: R,
+    number: u64,
+    limit: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// With the usual limit.
+    pub fn new(input: R) -> Self {
+        Self::limited(input, LIMIT)
+    }
+
+    /// With a limit of so many bytes a line.
+    pub fn limited(input: R, limit: usize) -> Self {
+        Self { input, number: 0, limit }
+    }
+
+    /// The next line that is not blank, with its number; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the input cannot be read, or unpacked.
+    pub fn read(&mut self) -> io::Result<Option<(u64, Line)>> {
+        while let Some(line) = self.line()? {
+            self.number += 1;
+            let blank = matches!(&line, Line::Whole(bytes) if bytes.trim_ascii().is_empty());
+            if !blank {
+                return Ok(Some((self.number, line)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn line(&mut self) -> io::Result<Option<Line>> {
+        let (mut kept, mut length, mut begun) = (Vec::new(), 0u64, false);
+        loop {
+            let piece = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                piece => piece?,
+            };
+            if piece.is_empty() {
+                break;
+            }
+            begun = true;
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            let text = &piece[..end.unwrap_or(piece.len())];
+            length += text.len() as u64;
+            if length <= self.limit as u64 {
+                kept.extend_from_slice(text);
+            } else {
+                kept = Vec::new();
+            }
+            let used = end.map_or(piece.len(), |end| end + 1);
+            self.input.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        if !begun {
+            return Ok(None);
+        }
+        if length > self.limit as u64 {
+            return Ok(Some(Line::TooLong(length)));
+        }
+        if self.number == 0 && kept.starts_with(b"\xef\xbb\xbf") {
+            kept.drain(..3);
+        }
+        Ok(Some(Line::Whole(kept)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::BufReader;
+
+    fn read(bytes: &[u8], buffer: usize, limit: usize) -> Vec<(u64, Line)> {
+        let mut lines = Lines::limited(BufReader::with_capacity(buffer, bytes), limit);
+        std::iter::from_fn(|| lines.read().unwrap()).collect()
+    }
+
+    #[test]
+    fn lines_are_counted_and_blank_ones_are_none() {
+        let whole = |text: &str| Line::Whole(text.into());
+        let found = read(b"\xef\xbb\xbfa\n\n  \r\nb\r\nc", 4, 100);
+        assert_eq!(found, [(1, whole("a")), (4, whole("b\r")), (5, whole("c"))]);
+        assert_eq!(read(b"", 4, 100), []);
+    }
+
+    #[test]
+    fn a_long_line_is_skipped_and_the_next_is_read() {
+        let text = [vec![b'x'; 1000], b"\nnext\n".to_vec()].concat();
+        assert_eq!(read(&text, 16, 999), [(1, Line::TooLong(1000)), (2, Line::Whole(b"next".into()))]);
+        assert_eq!(read(&text, 16, 1000)[0], (1, Line::Whole(vec![b'x'; 1000])));
+    }
+
+    proptest! {
+        #[test]
+        fn any_buffer_gives_the_same_lines(bytes in prop::collection::vec(prop::sample::select(b"ab\n\r ".to_vec()), 0..200), buffer in 1usize..20) {
+            let found = read(&bytes, buffer, 1 << 20);
+            prop_assert_eq!(&found, &read(&bytes, 1 << 16, 1 << 20));
+            let expected: Vec<Line> = bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty())
+                .map(|l| Line::Whole(l.to_vec())).collect();
+            prop_assert_eq!(found.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), expected);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One line becomes one request, or one failure that says what is wrong with it.
+
+use serde_json::{Map, Value};
+
+use super::hash::{RequestHash, Settings};
+use super::{Cause, Failure, Line};
+use crate::openai::{self, Asked, Defaults, Endpoint};
+
+/// A line that was read.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its number in the file, from one.
+    pub line: u64,
+    /// The name of its answer: its own, or `line-` and its number.
+    pub id: String,
+    /// What it is known by.
+    pub(super) hash: RequestHash,
+    /// Where its request goes.
+    pub endpoint: Endpoint,
+    /// Its request, or why there is none.
+    pub asked: Result<Box<Asked>, Failure>,
+    /// Fields beside the request that nobody knows.
+    pub unknown: Vec<String>,
+}
+
+/// Fields of a line in `OpenAI`'s form.
+const FORM: [&str; 3] = ["custom_id", "method", "url"];
+
+/// Reads a line. Whatever is in it, there is a row.
+#[must_use]
+pub fn read_row(line: u64, text: &Line, defaults: &Defaults, settings: &Settings) -> Row {
+    let (bytes, read) = match text {
+        Line::TooLong(length) => {
+            let message = format!("the line has {length} bytes, at most {} are read", super::lines::LIMIT);
+            (&length.to_le_bytes()[..], Err(Failure::new(Cause::LineTooLong, message)))
+        }
+        Line::Whole(bytes) => (bytes.as_slice(), object(bytes)),
+    };
+    let failed = |id: String, failure: Failure| Row {
+        line,
+        id,
+        hash: RequestHash::of_line(bytes),
+        endpoint: Endpoint::Chat,
+        asked: Err(failure),
+        unknown: Vec::new(),
+    };
+    let (id, read) = match read {
+        Ok(object) => (id(&object), object),
+        Err(failure) => return failed(unnamed(line), failure),
+    };
+    let own = id.clone().ok().flatten().unwrap_or_else(|| unnamed(line));
+    let Request { endpoint, body, unknown, .. } = match (request(read), id) {
+        (Ok(Request { form: true, .. }), Ok(None)) => {
+            return failed(own, Failure::new(Cause::MissingId, "the line has no `custom_id`"));
+        }
+        (Ok(request), Ok(_)) => request,
+        (_, Err(failure)) | (Err(failure), _) => return failed(own, failure),
+    };
+    let hash = RequestHash::of(settings, endpoint, body.clone());
+    let asked = openai::read(endpoint, body, defaults).map(Box::new).map_err(Into::into);
+    Row { line, id: own, hash, endpoint, asked, unknown }
+}
+
+/// The name of a row that has none.
+pub(super) fn unnamed(line: u64) -> String {
+    format!("line-{line}")
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let message = format!("the line is not UTF-8 after {} bytes", error.valid_up_to());
+        Failure::new(Cause::NotUtf8, message)
+    })?;
+    let value = serde_json::from_str(text)
+        .map_err(|error| Failure::new(Cause::BadJson, format!("the line is not JSON: {error}")))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Failure::new(Cause::BadJson, "the line is not a JSON object")),
+    }
+}
+
+/// `custom_id`, or `id` in a bare line.
+fn id(object: &Map<String, Value>) -> Result<Option<String>, Failure> {
+    let name =
+        if object.contains_key("custom_id") || object.contains_key("body") { "custom_id" } else { "id" };
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) if !id.is_empty() => Ok(Some(id.clone())),
+        Some(Value::Number(id)) if name == "id" => Ok(Some(id.to_string())),
+        Some(_) => Err(Failure::new(Cause::MissingId, format!("`{name}` is not a text"))),
+    }
+}
+
+/// What a line asks for.
+struct Request {
+    endpoint: Endpoint,
+    body: Map<String, Value>,
+    /// Whether it is in `OpenAI`'s form, in which rows have names.
+    form: bool,
+    /// Fields beside the body that nobody knows.
+    unknown: Vec<String>,
+}
+
+fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
+    let bad = |message: &str| Failure::new(Cause::BadRequest, message);
+    let text = |name: &str| object.get(name).map(|value| value.as_str().unwrap_or_default().to_owned());
+    if let Some(method) = text("method").filter(|method| method != "POST") {
+        return Err(Failure::new(Cause::BadEndpoint, format!("`method` is `{method}`, expected POST")));
+    }
+    let url = match text("url").as_deref() {
+        None => None,
+        Some("/v1/chat/completions") => Some(Endpoint::Chat),
+        Some("/v1/completions") => Some(Endpoint::Text),
+        Some(other) => {
+            let expected = "/v1/chat/completions or /v1/completions";
+            return Err(Failure::new(Cause::BadEndpoint, format!("`url` is `{other}`, expected {expected}")));
+        }
+    };
+    if let Some(body) = object.remove("body") {
+        let Value::Object(body) = body else { return Err(bad("`body` is not an object")) };
+        let endpoint = url.ok_or_else(|| Failure::new(Cause::BadEndpoint, "the line has no `url`"))?;
+        let unknown = object.into_iter().map(|(name, _)| name).filter(|name| !FORM.contains(&name.as_str()));
+        return Ok(Request { endpoint, body, form: true, unknown: unknown.collect() });
+    }
+    let endpoint = match (object.contains_key("messages"), object.contains_key("prompt")) {
+        _ if url.is_some() => return Err(bad("the line has no `body`")),
+        (true, false) => Endpoint::Chat,
+        (false, true) => Endpoint::Text,
+        (true, true) => return Err(bad("the line has both `messages` and `prompt`")),
+        (false, false) => return Err(bad("the line has none of `body`, `messages` and `prompt`")),
+    };
+    object.retain(|name, _| !["custom_id", "id", "method"].contains(&name.as_str()));
+    Ok(Request { endpoint, body: object, form: false, unknown: Vec::new() })
+}

@@ -1,0 +1,374 @@
+//! Keeps the slots busy: lines in, requests to the engine, rows to the journal.
+//!
+//! One thread does it all but reading: answers are futures that are polled when the engine says something. A failure
+//! of the engine hits every row at work; these are asked again one at a time, so that the one to blame fails alone.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::answer::{gather, submit};
+use super::feed::{Unpark, read_ahead};
+use super::hash::{RequestHash, key};
+use super::journal::{Claim, Finished};
+use super::row::unnamed;
+use super::{
+    Cause, Error, Failure, Journal, Line, Options, Progress, Report, Row, Settings, Source, Stop, read_row,
+};
+use crate::engine::{self, DecodeError};
+use crate::openai::{Asked, Choice, Endpoint, Head, body};
+use crate::session::{self, Session};
+
+/// How long nothing may happen before the caller is asked whether to go on.
+const TICK: Duration = Duration::from_millis(100);
+/// Requests that wait in the engine so that a slot that comes free has work at once, at most.
+const QUEUED: usize = 8;
+
+/// Answers the rows of a source. `stop` is asked and `observe` told at least ten times a second.
+///
+/// # Errors
+///
+/// When rows cannot be read or written, or the engine is gone.
+pub fn run(
+    session: &Session,
+    source: Source,
+    input: &std::path::Path,
+    journal: &mut Journal,
+    options: &Options,
+    stop: &dyn Fn() -> Stop,
+    observe: &mut dyn FnMut(&mut Progress),
+) -> Result<Report, Error> {
+    let settings = Settings::of(&options.defaults, options.seed);
+    let lines = read_ahead(source);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut batch = Batch {
+        session,
+        journal,
+        options,
+        settings,
+        tasks: VecDeque::new(),
+        finished: Vec::new(),
+        known: BTreeSet::new(),
+        report: Report::default(),
+        written: Rc::new(Cell::new(0)),
+    };
+    let (mut reading, mut complete) = (true, false);
+    loop {
+        match stop() {
+            Stop::No => {}
+            Stop::Drain => reading = false,
+            Stop::Now => return Ok(batch.report),
+        }
+        batch.submit_copies()?;
+        let mut idle = true;
+        while reading && batch.has_room() {
+            match lines.try_recv() {
+                Ok(Ok((number, line))) => batch.admit(number, &line)?,
+                Ok(Err(source)) => {
+                    batch.record()?;
+                    return Err(Error::Read { path: input.to_owned(), source });
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => (reading, complete) = (false, true),
+            }
+            idle = false;
+        }
+        if batch.tasks.is_empty() && batch.finished.is_empty() && !reading {
+            break;
+        }
+        batch.poll(&mut Context::from_waker(&waker))?;
+        idle &= batch.finished.is_empty();
+        batch.record()?;
+        batch.report.progress.running = batch.tasks.len() as u64;
+        batch.report.progress.written_tokens = batch.written.get();
+        observe(&mut batch.report.progress);
+        if idle {
+            thread::park_timeout(TICK);
+        }
+    }
+    batch.journal.finish(complete)?;
+    batch.report.complete = complete;
+    Ok(batch.report)
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Choice, engine::Error>>>>;
+
+/// A row at work.
+struct Task {
+    line: u64,
+    id: String,
+    hash: RequestHash,
+    endpoint: Endpoint,
+    asked: Box<Asked>,
+    seed: u32,
+    /// Copies that were handed to the engine.
+    submitted: u32,
+    answers: Vec<(u32, Answer)>,
+    choices: BTreeMap<u32, Choice>,
+    tries: u32,
+    /// What went wrong with one of its copies.
+    error: Option<engine::Error>,
+}
+
+impl Task {
+    fn is_over(&self) -> bool {
+        self.error.is_some() && self.answers.is_empty()
+            || self.choices.len() as u64 == u64::from(self.asked.copies)
+    }
+}
+
+struct Batch<'a> {
+    session: &'a Session,
+    journal: &'a mut Journal,
+    options: &'a Options,
+    settings: Settings,
+    tasks: VecDeque<Task>,
+    /// Rows to be written.
+    finished: Vec<Finished>,
+    /// Unknown fields that were told.
+    known: BTreeSet<String>,
+    report: Report,
+    written: Rc<Cell<u64>>,
+}
+
+impl Batch<'_> {
+    fn in_flight(&self) -> usize {
+        self.tasks.iter().map(|task| task.answers.len()).sum()
+    }
+
+    fn limit(&self) -> usize {
+        let slots = self.options.slots.max(1) as usize;
+        slots + slots.min(QUEUED)
+    }
+
+    /// Whether another row can begin: none that began waits for a place, and none has to be alone.
+    fn has_room(&self) -> bool {
+        let waits =
+            |task: &Task| task.error.is_none() && task.submitted < task.asked.copies || task.tries > 0;
+        self.in_flight() < self.limit() && !self.tasks.iter().any(waits)
+    }
+
+    /// Takes a line in hand.
+    fn admit(&mut self, number: u64, line: &Line) -> Result<(), Error> {
+        let mut row = read_row(number, line, &self.options.defaults, &self.settings);
+        let own = unnamed(number);
+        if row.id != own && self.journal.rows_before() > 0 {
+            self.journal.forget(&own);
+        }
+        let mut claim = self.claim(&row);
+        if claim == Claim::Duplicate {
+            let message = format!("an earlier line has the id `{}` already", row.id);
+            row.asked = Err(Failure::new(Cause::DuplicateId, message));
+            row.id = if row.id == own { format!("{own}-again") } else { own };
+            claim = self.claim(&row);
+        }
+        let progress = &mut self.report.progress;
+        match claim {
+            Claim::Done => progress.done_before += 1,
+            Claim::Refused | Claim::Duplicate => progress.failed_before += 1,
+            Claim::Changed => progress.changed += 1,
+            Claim::New | Claim::Again => {}
+        }
+        if matches!(claim, Claim::Done | Claim::Refused | Claim::Duplicate) {
+            return self.journal.flush();
+        }
+        self.look_for_unknown(&mut row);
+        match row.asked {
+            Ok(asked) => {
+                let seed = asked.seed.or(self.options.seed).unwrap_or_else(|| row.hash.seed(&row.id));
+                let Row { line, id, hash, endpoint, .. } = row;
+                self.tasks.push_back(Task {
+                    line,
+                    id,
+                    hash,
+                    endpoint,
+                    asked,
+                    seed,
+                    submitted: 0,
+                    answers: Vec::new(),
+                    choices: BTreeMap::new(),
+                    tries: 0,
+                    error: None,
+                });
+                self.submit_copies()
+            }
+            Err(failure) => {
+                self.fail(row.line, &row.id, row.hash, &failure);
+                Ok(())
+            }
+        }
+    }
+
+    fn claim(&mut self, row: &Row) -> Claim {
+        self.journal.claim(&row.id, row.hash, row.line, self.options.retry_failed)
+    }
+
+    /// Tells of fields that nobody knows, or refuses the row.
+    fn look_for_unknown(&mut self, row: &mut Row) {
+        let inside = row.asked.as_ref().map(|asked| asked.unknown.as_slice()).unwrap_or_default();
+        let all: Vec<String> = row.unknown.iter().chain(inside).cloned().collect();
+        if self.options.strict && row.asked.is_ok() {
+            if let Some(name) = all.first() {
+                row.asked = Err(Failure {
+                    field: Some(name.clone()),
+                    ..Failure::new(Cause::UnknownField, format!("nobody knows the field `{name}`"))
+                });
+            }
+        } else {
+            for name in all {
+                if self.known.insert(name.clone()) {
+                    self.report.progress.unknown.push(name);
+                }
+            }
+        }
+    }
+
+    /// Hands to the engine what it has room for.
+    fn submit_copies(&mut self) -> Result<(), Error> {
+        let mut room = self.limit().saturating_sub(self.in_flight());
+        let mut at_work = self.in_flight();
+        for index in 0..self.tasks.len() {
+            let task = &mut self.tasks[index];
+            let alone = task.tries > 0;
+            while room > 0
+                && task.error.is_none()
+                && task.submitted < task.asked.copies
+                && !(alone && at_work > task.answers.len())
+            {
+                let seed = task.seed.wrapping_add(task.submitted);
+                match submit(self.session, &task.asked, seed) {
+                    Ok(chat) => {
+                        task.answers
+                            .push((task.submitted, Box::pin(gather(chat, seed, Rc::clone(&self.written)))));
+                        task.submitted += 1;
+                        (room, at_work) = (room - 1, at_work + 1);
+                    }
+                    Err(session::Error::Engine(engine::Error::QueueFull { .. })) => return Ok(()),
+                    Err(session::Error::Engine(error)) => return Err(self.gone(error)),
+                    Err(error) => {
+                        let (line, id, hash) = (task.line, task.id.clone(), task.hash);
+                        self.tasks.remove(index);
+                        self.fail(line, &id, hash, &(&error).into());
+                        return self.submit_copies();
+                    }
+                }
+            }
+            if alone {
+                // Whatever comes after waits for it.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks every answer at work how it is doing.
+    fn poll(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        for task in &mut self.tasks {
+            let Task { answers, choices, error, .. } = task;
+            answers.retain_mut(|(copy, answer)| match answer.as_mut().poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(choice)) => {
+                    choices.insert(*copy, choice);
+                    false
+                }
+                Poll::Ready(Err(failed)) => {
+                    *error = Some(failed);
+                    false
+                }
+            });
+            if error.is_some() {
+                answers.clear();
+            }
+        }
+        let (over, rest) = std::mem::take(&mut self.tasks).into_iter().partition(Task::is_over);
+        self.tasks = rest;
+        let over: VecDeque<Task> = over;
+        for task in over {
+            self.end(task)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row, or puts it back to be asked again.
+    fn end(&mut self, mut task: Task) -> Result<(), Error> {
+        use engine::Error as E;
+        match task.error.take() {
+            None => self.succeed(&task),
+            Some(
+                error @ (E::Gone
+                | E::Shutdown
+                | E::Panicked { .. }
+                | E::Decode(DecodeError::WorkerLost { .. })),
+            ) => {
+                return Err(self.gone(error));
+            }
+            Some(E::Decode(_)) if task.tries < self.options.retries => {
+                task.tries += 1;
+                task.submitted = 0;
+                task.choices.clear();
+                self.tasks.push_back(task);
+            }
+            Some(error) => self.fail(task.line, &task.id, task.hash, &(&error).into()),
+        }
+        Ok(())
+    }
+
+    fn gone(&self, source: engine::Error) -> Error {
+        Error::Engine { path: self.journal.path().to_owned(), source }
+    }
+
+    fn succeed(&mut self, task: &Task) {
+        let choices: Vec<Choice> = task.choices.values().cloned().collect();
+        let progress = &mut self.report.progress;
+        progress.done += 1;
+        let prompt = choices.first().map_or(0, |choice| choice.usage.total.prompt_tokens);
+        progress.prompt_tokens += u64::from(prompt);
+        progress.completion_tokens +=
+            choices.iter().map(|choice| u64::from(choice.usage.total.completion_tokens)).sum::<u64>();
+        let name = task.hash.name(&task.id);
+        let head = Head {
+            endpoint: task.endpoint,
+            id: &name,
+            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            model: &self.options.model_name,
+            fingerprint: &self.options.fingerprint,
+        };
+        self.push(task.line, &task.id, task.hash, 200, &body(&head, &choices), &Value::Null);
+    }
+
+    fn fail(&mut self, line: u64, id: &str, hash: RequestHash, failure: &Failure) {
+        self.report.progress.failed += 1;
+        *self.report.causes.entry(failure.cause).or_default() += 1;
+        let error = json!({ "code": failure.cause.code(), "message": failure.message });
+        self.push(line, id, hash, failure.cause.status(), &failure.body(), &error);
+    }
+
+    fn push(&mut self, line: u64, id: &str, hash: RequestHash, status: u16, body: &Value, error: &Value) {
+        let name = hash.name(id);
+        let row = json!({
+            "id": format!("batch_req_{name}"),
+            "custom_id": id,
+            "response": { "status_code": status, "request_id": format!("req_{name}"), "body": body },
+            "error": error,
+            "ggrun": { "request_hash": hash.text(), "model": self.options.model },
+        });
+        let text = format!("{row}\n").into_bytes();
+        self.finished.push(Finished { line, key: key(id), status, text });
+    }
+
+    /// Puts what is finished on the disk.
+    fn record(&mut self) -> Result<(), Error> {
+        if self.finished.is_empty() {
+            return Ok(());
+        }
+        self.journal.append(&std::mem::take(&mut self.finished))
+    }
+}

@@ -1,0 +1,15 @@
+//! `OpenAI`'s requests and answers, to and from ours: what a batch reads and writes, and a server will.
+//!
+//! Pure: a JSON body and defaults in, a request out, and the other way. The names of sampling fields are those of
+//! llama-server. Not here: lines, files, connections.
+
+mod error;
+mod fields;
+mod request;
+mod response;
+mod sampling;
+
+pub use error::Refusal;
+pub use request::{Asked, Defaults, Endpoint, IGNORED, Kind, read};
+pub use response::{Choice, Head, body, call, finish_reason};
+pub use sampling::write as write_sampling;
