@@ -294,7 +294,8 @@ mod tests {
     use std::thread;
 
     fn session(template: &str, answer: &str) -> Session {
-        let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true };
+        let caps =
+            Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
         let decoder = ScriptedDecoder::saying(caps, answer);
         let (submitter, inbox) = channel();
         thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));

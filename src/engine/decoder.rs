@@ -15,6 +15,8 @@ pub struct Caps {
     pub can_trim: bool,
     /// Whether states can be kept and returned to.
     pub can_keep: bool,
+    /// Whether a sequence can be copied.
+    pub can_copy: bool,
 }
 
 /// Names a kept state.
@@ -48,7 +50,19 @@ pub enum SeqOp {
         seq: SeqId,
         /// Tokens that stay.
         length: u32,
-        /// The state that was kept when it had this length; `None` where the decoder can trim.
+        /// A state that was kept at this length, of this sequence or of one with the same tokens; `None` where the
+        /// decoder can trim.
+        state: Option<StateId>,
+    },
+    /// Makes a sequence the beginning of another, which stays as it is.
+    Copy {
+        /// The sequence that is copied.
+        from: SeqId,
+        /// The sequence that becomes its beginning, whatever it was.
+        to: SeqId,
+        /// Tokens that are copied.
+        length: u32,
+        /// A state that was kept at this length; `None` where the first sequence ends there or can be trimmed.
         state: Option<StateId>,
     },
     /// Keeps what cannot be found again once the sequence goes on: the state at its present length.

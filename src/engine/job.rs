@@ -97,6 +97,16 @@ impl Job {
         }
     }
 
+    /// Adds a length at which the sequence's state is worth keeping.
+    pub(super) fn stop_at(&mut self, length: usize) {
+        if length > 0
+            && length < self.tokens.len()
+            && let Err(place) = self.boundaries.binary_search(&length)
+        {
+            self.boundaries.insert(place, length);
+        }
+    }
+
     /// Whether the prompt is done.
     pub(super) fn is_writing(&self) -> bool {
         self.usage.completion_tokens > 0

@@ -45,7 +45,7 @@ pub struct ScriptedDecoder {
     caps: Caps,
     script: Script,
     sequences: BTreeMap<SeqId, Sequence>,
-    states: BTreeMap<StateId, (SeqId, Vec<Token>)>,
+    states: BTreeMap<StateId, Vec<Token>>,
 }
 
 #[derive(Debug, Default)]
@@ -118,16 +118,27 @@ impl ScriptedDecoder {
                 match kept {
                     None => Self::check(self.caps.can_trim, "the sequence cannot be trimmed")?,
                     Some(kept) => {
-                        let same = kept == Some((*seq, tokens[..length].to_vec()));
+                        let same = kept.is_some_and(|kept| kept == tokens[..length]);
                         Self::check(same, "the state is not of this sequence at this length")?;
                     }
                 }
                 tokens.truncate(length);
             }
+            SeqOp::Copy { from, to, length, state } => {
+                Self::check(self.caps.can_copy && from != to, "the sequence cannot be copied")?;
+                let (length, held) = (*length as usize, self.sequence(*from)?.tokens.clone());
+                Self::check(length > 0 && length <= held.len(), "the sequence is not as long as that")?;
+                let ends = match state {
+                    None => self.caps.can_trim || length == held.len(),
+                    Some(state) => self.states.get(state).is_some_and(|kept| *kept == held[..length]),
+                };
+                Self::check(ends, "the state is not of this sequence at this length")?;
+                self.sequence(*to)?.tokens = held[..length].to_vec();
+            }
             SeqOp::Keep { seq, state } => {
                 Self::check(self.caps.can_keep, "no states can be kept")?;
                 let tokens = self.sequence(*seq)?.tokens.clone();
-                let old = self.states.insert(*state, (*seq, tokens));
+                let old = self.states.insert(*state, tokens);
                 Self::check(old.is_none(), "there is a state of this name already")?;
                 outcome.kept.push(Kept { state: *state, bytes: STATE_BYTES });
             }

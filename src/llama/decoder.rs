@@ -66,6 +66,7 @@ impl<'model> LlamaDecoder<'model> {
             batch: made.n_batch(),
             can_trim: attention,
             can_keep: !attention,
+            can_copy: true,
         };
         Ok(Self {
             batch: LlamaBatch::new(caps.batch as usize, 1),
@@ -89,14 +90,16 @@ impl<'model> LlamaDecoder<'model> {
     fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
         match op {
             SeqOp::Clear { seq } => self.cut(*seq, None),
-            SeqOp::Rewind { seq, length, state } => {
-                if let Some(state) = state {
-                    let unknown = DecodeError::Contract { what: "there is no such state" };
-                    let state = self.states.get(state).ok_or(unknown)?;
-                    let refused = DecodeError::Contract { what: "the state cannot be gone back to" };
-                    self.context.state_seq_set(state, number(seq.0)).map_err(|_| refused)?;
+            SeqOp::Rewind { seq, length, state } => self.rewind(*seq, *length, *state),
+            SeqOp::Copy { from, to, length, state } => {
+                let refused = DecodeError::Contract { what: "the sequence cannot be copied" };
+                if from == to || from.0.max(to.0) >= self.caps.sequences {
+                    return Err(refused);
                 }
-                self.cut(*seq, Some(*length))
+                // Whole: between the caches of two sequences llama.cpp copies nothing less.
+                let copied = self.context.copy_kv_cache_seq(number(from.0), number(to.0), None, None);
+                copied.map_err(|_| refused)?;
+                self.rewind(*to, *length, *state)
             }
             SeqOp::Keep { seq, state } => {
                 // One that cannot be kept is one that is not there later.
@@ -125,6 +128,16 @@ impl<'model> LlamaDecoder<'model> {
                 Ok(())
             }
         }
+    }
+
+    fn rewind(&mut self, seq: SeqId, length: u32, state: Option<StateId>) -> Result<(), DecodeError> {
+        if let Some(state) = state {
+            let unknown = DecodeError::Contract { what: "there is no such state" };
+            let state = self.states.get(&state).ok_or(unknown)?;
+            let refused = DecodeError::Contract { what: "the state cannot be gone back to" };
+            self.context.state_seq_set(state, number(seq.0)).map_err(|_| refused)?;
+        }
+        self.cut(seq, Some(length))
     }
 
     /// Forgets a sequence from `length` on.
