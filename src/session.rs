@@ -8,8 +8,8 @@ use crate::chat::{
     self, AnswerParser, Delta, Message, Place, RenderOptions, Role, Start, Template, ToolCall, ToolKind,
 };
 use crate::engine::{
-    self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Thinking,
-    Timings, Token, Vocab,
+    self, Canceller, Event, FinishReason, Likelihood, Markup, Reply, Request, SamplingParams, Submitter,
+    Thinking, Timings, Token, Vocab,
 };
 
 /// Everything it takes to answer; clones share the engine.
@@ -171,7 +171,15 @@ impl Session {
             thinking: Some(thinking),
             ..Request::new(tokens, sampling)
         })?;
-        Ok(Chat { reply, parser, reasoning_tokens: 0, open_tokens: 0, calls, ready: Vec::new() })
+        Ok(Chat {
+            reply,
+            parser,
+            reasoning_tokens: 0,
+            open_tokens: 0,
+            calls,
+            ready: Vec::new(),
+            likelihoods: Vec::new(),
+        })
     }
 
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
@@ -200,6 +208,7 @@ pub struct Chat {
     calls: usize,
     /// Events to give out, the next one last.
     ready: Vec<ChatEvent>,
+    likelihoods: Vec<Likelihood>,
 }
 
 impl Chat {
@@ -207,6 +216,12 @@ impl Chat {
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.reply.canceller()
+    }
+
+    /// How likely the tokens since the last call were, if the request asked for it: those of the thinking, of the answer
+    /// and its end.
+    pub fn take_likelihoods(&mut self) -> Vec<Likelihood> {
+        mem::take(&mut self.likelihoods)
     }
 
     /// The next event, as a future; `None` after the terminal one.
@@ -222,7 +237,8 @@ impl Chat {
 
     fn take(&mut self, event: Event) {
         let terminal = match event {
-            Event::Delta { tokens, text } => {
+            Event::Delta { tokens, text, likelihoods } => {
+                self.likelihoods.extend(likelihoods);
                 let place = self.parser.place();
                 let deltas = self.parser.push(&text);
                 self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), place);

@@ -1,6 +1,8 @@
 //! The seam to whatever computes logits: a step goes in, tokens per row come out.
 
-use super::{Pos, SamplingError, SamplingParams, SeqId, Token};
+use std::collections::BTreeMap;
+
+use super::{Likelihood, Pos, SamplingError, SamplingParams, SeqId, Token};
 
 /// What a decoder can do; asked, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,10 +127,12 @@ pub struct Kept {
 ///
 /// A row that did not ask has none. One that did has at least one; a decoder that guesses ahead gives more,
 /// and then all but the last are in its cache already, at the positions after the row's.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
     /// One list per row.
     pub tokens: Vec<Vec<Token>>,
+    /// How likely they were, by row; only for sequences that asked for it, and there for every token.
+    pub likelihoods: BTreeMap<usize, Vec<Likelihood>>,
     /// The states that were asked for and could be kept.
     pub kept: Vec<Kept>,
     /// Sequences for which no token could be chosen, and why; their rows were read.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Detokenizer, Event, FinishReason, Request, RequestId, StopMatcher, Thinking, Timings, Token, Usage, Vocab,
+    Detokenizer, Event, FinishReason, Likelihood, Request, RequestId, StopMatcher, Thinking, Timings, Token,
+    Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
@@ -134,6 +135,7 @@ impl Job {
     pub(super) fn accept(
         &mut self,
         tokens: &[Token],
+        likelihoods: &[Likelihood],
         context: u32,
         vocab: &impl Vocab,
         events: &mut Events,
@@ -147,6 +149,8 @@ impl Job {
                 break;
             }
         }
+        let taken = self.tokens.len() - begin;
+        let likelihoods = likelihoods.iter().take(taken).cloned().collect();
         if reason.is_none() {
             reason = self.close_thinking(context, vocab, &mut text);
         }
@@ -158,7 +162,7 @@ impl Job {
                 None => text += &self.stops.finish(),
             }
         }
-        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text }));
+        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text, likelihoods }));
         if let Some(reason) = reason {
             events.push((self.id, self.finished(reason)));
         }

@@ -13,8 +13,8 @@ use super::sampler::{self, NoToken, Sampler};
 use super::weights::LoadFailure;
 use super::{Abort, ContextParams, Weights, backend, log, params};
 use crate::engine::{
-    Caps, DecodeError, Decoder, Kept, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp, StateId,
-    Step, Token,
+    Caps, DecodeError, Decoder, Kept, Likelihood, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp,
+    StateId, Step, Token,
 };
 
 /// llama.cpp rounds the cells of a sequence up to this.
@@ -179,6 +179,11 @@ impl<'model> LlamaDecoder<'model> {
         })
     }
 
+    fn likelihood(&self, index: usize, row: &Row, token: Token) -> Option<Likelihood> {
+        let sampler = self.samplers.get(row.seq.0 as usize)?.as_ref()?;
+        sampler.likelihood(&self.context, i32::try_from(index).unwrap_or(i32::MAX), token)
+    }
+
     fn pick(&mut self, index: usize, row: &Row) -> Result<Token, DecodeError> {
         let closed = DecodeError::Contract { what: "the sequence has no way of choosing" };
         let sampler = self.samplers.get_mut(row.seq.0 as usize).and_then(Option::as_mut).ok_or(closed)?;
@@ -225,7 +230,11 @@ impl LlamaDecoder<'_> {
         for (index, row) in step.rows.iter().enumerate() {
             let picked = row.sample.then(|| self.pick(index, row)).transpose();
             outcome.tokens.push(match picked {
-                Ok(token) => token.into_iter().collect(),
+                Ok(token) => {
+                    let likelihood = token.and_then(|token| self.likelihood(index, row, token));
+                    outcome.likelihoods.extend(likelihood.map(|likelihood| (index, vec![likelihood])));
+                    token.into_iter().collect()
+                }
                 Err(error) => {
                     outcome.failed.push((row.seq, error));
                     Vec::new()

@@ -177,6 +177,8 @@ impl<V: Vocab> Scheduler<V> {
         for Flight { slot: index, id, sampled } in std::mem::take(&mut self.flight) {
             let slot = &mut self.slots[index];
             let tokens = sampled.and_then(|row| outcome.tokens.get(row)).map_or(&[][..], Vec::as_slice);
+            let likelihoods =
+                sampled.and_then(|row| outcome.likelihoods.get(&row)).map_or(&[][..], Vec::as_slice);
             // All but the last of what was guessed ahead is in the cache already.
             slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
             let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
@@ -192,7 +194,7 @@ impl<V: Vocab> Scheduler<V> {
                 let error = failed.map_or(contract, |(_, error)| error.clone());
                 events.push((id, Event::Failed(Error::Decode(error))));
                 slot.job = None;
-            } else if job.accept(tokens, self.caps.context, &self.vocab, &mut events) {
+            } else if job.accept(tokens, likelihoods, self.caps.context, &self.vocab, &mut events) {
                 slot.job = None;
             }
         }
@@ -275,7 +277,7 @@ impl<V: Vocab> Scheduler<V> {
     /// Makes the sequence of a slot what is reused, which are these tokens.
     fn take_over(&mut self, index: usize, reuse: Reuse, tokens: Vec<Token>, step: &mut Step) {
         let Reuse { length, from, state } = reuse;
-        self.states.used(&mut self.slots, state, self.turns);
+        states::used(&mut self.slots, state, self.turns);
         let stays = if from.is_none() { length } else { 0 };
         self.states.release(&mut self.slots, index, stays);
         let slot = &mut self.slots[index];

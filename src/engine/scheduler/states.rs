@@ -76,12 +76,6 @@ impl States {
         self.dropped.extend(std::mem::take(&mut self.asked).into_iter().map(|asked| asked.state));
     }
 
-    /// Notes that a state was of use.
-    pub(super) fn used(&self, slots: &mut [Slot], state: Option<StateId>, turn: u64) {
-        let all = slots.iter_mut().flat_map(|slot| &mut slot.kept);
-        all.filter(|kept| Some(kept.state) == state).for_each(|kept| kept.used = turn);
-    }
-
     /// Gives up the states of a slot behind a length, except to another that has the same tokens.
     pub(super) fn release(&mut self, slots: &mut [Slot], index: usize, length: usize) {
         let late: Vec<KeptState> = slots[index].kept.extract_if(.., |kept| kept.length > length).collect();
@@ -131,6 +125,12 @@ impl States {
         self.dropped.push(kept.state);
         true
     }
+}
+
+/// Notes that a state was of use.
+pub(super) fn used(slots: &mut [Slot], state: Option<StateId>, turn: u64) {
+    let all = slots.iter_mut().flat_map(|slot| &mut slot.kept);
+    all.filter(|kept| Some(kept.state) == state).for_each(|kept| kept.used = turn);
 }
 
 fn total(slots: &[Slot]) -> u64 {
