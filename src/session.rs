@@ -8,8 +8,8 @@ use crate::chat::{
     self, AnswerParser, Delta, Message, Place, RenderOptions, Role, Start, Template, ToolCall, ToolKind,
 };
 use crate::engine::{
-    self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Thinking,
-    Timings, Token, Vocab,
+    self, Canceller, Event, FinishReason, Likelihood, Markup, Reply, Request, SamplingParams, Submitter,
+    Thinking, Timings, Token, Vocab,
 };
 
 /// Everything it takes to answer; clones share the engine.
@@ -191,6 +191,7 @@ impl Session {
             open_tokens: 0,
             calls,
             ready: Vec::new(),
+            likelihoods: Vec::new(),
         })
     }
 
@@ -203,7 +204,15 @@ impl Session {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
         let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
         let reply = self.submitter.submit(Request { max_tokens, stop, ..Request::new(tokens, sampling) })?;
-        Ok(Chat { reply, parser: None, reasoning_tokens: 0, open_tokens: 0, calls: 0, ready: Vec::new() })
+        Ok(Chat {
+            reply,
+            parser: None,
+            reasoning_tokens: 0,
+            open_tokens: 0,
+            calls: 0,
+            ready: Vec::new(),
+            likelihoods: Vec::new(),
+        })
     }
 
     /// Tokens of the prompt that a conversation makes.
@@ -225,6 +234,14 @@ impl Session {
     #[must_use]
     pub fn count_text(&self, text: &str) -> usize {
         self.vocab.tokenize(text, Markup::Parsed).len()
+    }
+
+    /// The bytes that a token writes.
+    #[must_use]
+    pub fn piece(&self, token: Token) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.vocab.write(token, &mut bytes);
+        bytes
     }
 
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
@@ -254,6 +271,7 @@ pub struct Chat {
     calls: usize,
     /// Events to give out, the next one last.
     ready: Vec<ChatEvent>,
+    likelihoods: Vec<Likelihood>,
 }
 
 impl Chat {
@@ -261,6 +279,12 @@ impl Chat {
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.reply.canceller()
+    }
+
+    /// How likely the tokens since the last call were, if the request asked for it: those of the thinking, of the answer
+    /// and its end.
+    pub fn take_likelihoods(&mut self) -> Vec<Likelihood> {
+        mem::take(&mut self.likelihoods)
     }
 
     /// The next event, as a future; `None` after the terminal one.
@@ -276,7 +300,8 @@ impl Chat {
 
     fn take(&mut self, event: Event) {
         let terminal = match event {
-            Event::Delta { tokens, text } => {
+            Event::Delta { tokens, text, likelihoods } => {
+                self.likelihoods.extend(likelihoods);
                 let Some(parser) = &mut self.parser else {
                     self.ready.extend((!text.is_empty()).then_some(ChatEvent::Content(text)));
                     return;
@@ -353,7 +378,8 @@ mod tests {
     use std::thread;
 
     fn session(template: &str, answer: &str) -> Session {
-        let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true };
+        let caps =
+            Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
         let decoder = ScriptedDecoder::saying(caps, answer);
         let (submitter, inbox) = channel();
         thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));

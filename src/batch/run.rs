@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
@@ -15,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::answer::{gather, submit};
+use super::answer::{Answer, ask};
 use super::feed::{Unpark, read_ahead};
 use super::hash::{RequestHash, key};
 use super::journal::{Claim, Finished};
@@ -98,8 +97,6 @@ pub fn run(
     batch.report.complete = complete;
     Ok(batch.report)
 }
-
-type Answer = Pin<Box<dyn Future<Output = Result<Choice, engine::Error>>>>;
 
 /// A row at work.
 struct Task {
@@ -244,10 +241,9 @@ impl Batch<'_> {
                 && !(alone && at_work > task.answers.len())
             {
                 let seed = task.seed.wrapping_add(task.submitted);
-                match submit(self.session, &task.asked, seed) {
-                    Ok(chat) => {
-                        task.answers
-                            .push((task.submitted, Box::pin(gather(chat, seed, Rc::clone(&self.written)))));
+                match ask(self.session, &task.asked, seed, &self.written) {
+                    Ok(answer) => {
+                        task.answers.push((task.submitted, answer));
                         task.submitted += 1;
                         (room, at_work) = (room - 1, at_work + 1);
                     }

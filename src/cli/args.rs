@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Inspect(Inspect),
     Run(Box<super::run::RunArgs>),
-    Chat(super::chat::ChatArgs),
+    Chat(Box<super::chat::ChatArgs>),
     Batch(Box<super::batch::BatchArgs>),
     Plan(Box<super::plan::Plan>),
     Worker(super::worker::Worker),
@@ -51,6 +51,7 @@ Examples:
   ggrun convert ./fp8-checkpoint --fp8 q8_0         FP8 has no small exact type: choose one
 
 An interrupted conversion goes on where it stopped when the same command is given again.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Convert {
     /// Folder with config.json and safetensors files
     pub(crate) source: PathBuf,

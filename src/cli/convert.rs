@@ -124,7 +124,7 @@ fn listing(plan: &Plan, files: &[OutputFile]) -> String {
     }
     let mut out = text::table(&rows, &[4]);
     for file in files {
-        out += &format!("{}  {}\n", file.path.display(), text::bytes(file.bytes));
+        out += &[&file.path.display().to_string(), "  ", &text::bytes(file.bytes), "\n"].concat();
     }
     out + &summary(plan) + "\n"
 }

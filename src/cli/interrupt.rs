@@ -99,7 +99,7 @@ impl Interrupt {
             self.code.store(code, Ordering::Relaxed);
         }
         if self.hit.swap(true, Ordering::Relaxed) {
-            #[expect(clippy::exit, clippy::disallowed_methods, reason = "asked a second time: now")]
+            #[expect(clippy::disallowed_methods, reason = "asked a second time: now")]
             std::process::exit(code.into());
         }
         if let Some(canceller) = target.as_ref() {

@@ -30,8 +30,8 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
         for (c, cell) in row.iter().enumerate() {
             let pad = " ".repeat(widths[c] - cell.chars().count());
             let gap = if c == 0 { "" } else { "  " };
-            line +=
-                &if right.contains(&c) { format!("{gap}{pad}{cell}") } else { format!("{gap}{cell}{pad}") };
+            let parts = if right.contains(&c) { [gap, &pad, cell] } else { [gap, cell, &pad] };
+            line += &parts.concat();
         }
         out += line.trim_end();
         out.push('\n');

@@ -1,6 +1,8 @@
 //! The seam to whatever computes logits: a step goes in, tokens per row come out.
 
-use super::{Pos, SamplingError, SamplingParams, SeqId, Token};
+use std::collections::BTreeMap;
+
+use super::{Likelihood, Pos, SamplingError, SamplingParams, SeqId, Token};
 
 /// What a decoder can do; asked, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct Caps {
     pub can_trim: bool,
     /// Whether states can be kept and returned to.
     pub can_keep: bool,
+    /// Whether a sequence can be copied.
+    pub can_copy: bool,
 }
 
 /// Names a kept state.
@@ -48,7 +52,19 @@ pub enum SeqOp {
         seq: SeqId,
         /// Tokens that stay.
         length: u32,
-        /// The state that was kept when it had this length; `None` where the decoder can trim.
+        /// A state that was kept at this length, of this sequence or of one with the same tokens; `None` where the
+        /// decoder can trim.
+        state: Option<StateId>,
+    },
+    /// Makes a sequence the beginning of another, which stays as it is.
+    Copy {
+        /// The sequence that is copied.
+        from: SeqId,
+        /// The sequence that becomes its beginning, whatever it was.
+        to: SeqId,
+        /// Tokens that are copied.
+        length: u32,
+        /// A state that was kept at this length; `None` where the first sequence ends there or can be trimmed.
         state: Option<StateId>,
     },
     /// Keeps what cannot be found again once the sequence goes on: the state at its present length.
@@ -111,10 +127,12 @@ pub struct Kept {
 ///
 /// A row that did not ask has none. One that did has at least one; a decoder that guesses ahead gives more,
 /// and then all but the last are in its cache already, at the positions after the row's.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
     /// One list per row.
     pub tokens: Vec<Vec<Token>>,
+    /// How likely they were, by row; only for sequences that asked for it, and there for every token.
+    pub likelihoods: BTreeMap<usize, Vec<Likelihood>>,
     /// The states that were asked for and could be kept.
     pub kept: Vec<Kept>,
     /// Sequences for which no token could be chosen, and why; their rows were read.

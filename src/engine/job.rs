@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Detokenizer, Event, FinishReason, Request, RequestId, StopMatcher, Thinking, Timings, Token, Usage, Vocab,
+    Detokenizer, Event, FinishReason, Likelihood, Request, RequestId, StopMatcher, Thinking, Timings, Token,
+    Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
@@ -97,6 +98,16 @@ impl Job {
         }
     }
 
+    /// Adds a length at which the sequence's state is worth keeping.
+    pub(super) fn stop_at(&mut self, length: usize) {
+        if length > 0
+            && length < self.tokens.len()
+            && let Err(place) = self.boundaries.binary_search(&length)
+        {
+            self.boundaries.insert(place, length);
+        }
+    }
+
     /// Whether the prompt is done.
     pub(super) fn is_writing(&self) -> bool {
         self.usage.completion_tokens > 0
@@ -124,6 +135,7 @@ impl Job {
     pub(super) fn accept(
         &mut self,
         tokens: &[Token],
+        likelihoods: &[Likelihood],
         context: u32,
         vocab: &impl Vocab,
         events: &mut Events,
@@ -137,6 +149,8 @@ impl Job {
                 break;
             }
         }
+        let taken = self.tokens.len() - begin;
+        let likelihoods = likelihoods.iter().take(taken).cloned().collect();
         if reason.is_none() {
             reason = self.close_thinking(context, vocab, &mut text);
         }
@@ -148,7 +162,7 @@ impl Job {
                 None => text += &self.stops.finish(),
             }
         }
-        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text }));
+        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text, likelihoods }));
         if let Some(reason) = reason {
             events.push((self.id, self.finished(reason)));
         }

@@ -168,7 +168,8 @@ mod tests {
     };
     use std::thread::{self, JoinHandle};
 
-    const CAPS: Caps = Caps { sequences: 2, context: 64, batch: 8, can_trim: true, can_keep: true };
+    const CAPS: Caps =
+        Caps { sequences: 2, context: 64, batch: 8, can_trim: true, can_keep: true, can_copy: true };
 
     fn start(decoder: ScriptedDecoder) -> (Submitter, JoinHandle<Result<(), Error>>) {
         let (submitter, inbox) = channel();

@@ -39,6 +39,8 @@ pub struct SamplingParams {
     pub order: Vec<SamplerKind>,
     /// Starts the random numbers of this request.
     pub seed: u32,
+    /// Tells how likely each token was, and as many of the likeliest in its place.
+    pub likelihoods: Option<u32>,
 }
 
 impl SamplingParams {
@@ -69,6 +71,7 @@ impl SamplingParams {
             grammar: None,
             order: SamplerKind::DEFAULT_ORDER.to_vec(),
             seed,
+            likelihoods: None,
         }
     }
 }
@@ -257,6 +260,14 @@ pub enum SamplingError {
         value: f32,
         /// What it may be.
         expected: &'static str,
+    },
+    /// Too many likely tokens were asked for.
+    #[error("{asked} likely tokens are asked for, expected at most {most}")]
+    Likelihoods {
+        /// How many.
+        asked: u32,
+        /// How many there can be.
+        most: u32,
     },
     /// A text that DRY's repetitions end at has a zero byte.
     #[error("a sequence breaker of DRY has a zero byte")]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
-    Caps, DecodeError, Decoder, Kept, Markup, Outcome, SamplingError, SamplingParams, SeqId, SeqOp, StateId,
-    Step, Token, Vocab,
+    Caps, DecodeError, Decoder, Kept, Likelihood, Markup, Outcome, SamplingError, SamplingParams, SeqId,
+    SeqOp, StateId, Step, Token, Vocab,
 };
 
 /// Bytes as tokens 0 to 255, and 256 to end an answer.
@@ -45,7 +45,7 @@ pub struct ScriptedDecoder {
     caps: Caps,
     script: Script,
     sequences: BTreeMap<SeqId, Sequence>,
-    states: BTreeMap<StateId, (SeqId, Vec<Token>)>,
+    states: BTreeMap<StateId, Vec<Token>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +55,7 @@ struct Sequence {
     prompt: Vec<Token>,
     /// The answer, chosen or told.
     written: Vec<Token>,
+    likelihoods: Option<u32>,
 }
 
 /// What each state takes, by its own account.
@@ -118,24 +119,36 @@ impl ScriptedDecoder {
                 match kept {
                     None => Self::check(self.caps.can_trim, "the sequence cannot be trimmed")?,
                     Some(kept) => {
-                        let same = kept == Some((*seq, tokens[..length].to_vec()));
+                        let same = kept.is_some_and(|kept| kept == tokens[..length]);
                         Self::check(same, "the state is not of this sequence at this length")?;
                     }
                 }
                 tokens.truncate(length);
             }
+            SeqOp::Copy { from, to, length, state } => {
+                Self::check(self.caps.can_copy && from != to, "the sequence cannot be copied")?;
+                let (length, held) = (*length as usize, self.sequence(*from)?.tokens.clone());
+                Self::check(length > 0 && length <= held.len(), "the sequence is not as long as that")?;
+                let ends = match state {
+                    None => self.caps.can_trim || length == held.len(),
+                    Some(state) => self.states.get(state).is_some_and(|kept| *kept == held[..length]),
+                };
+                Self::check(ends, "the state is not of this sequence at this length")?;
+                self.sequence(*to)?.tokens = held[..length].to_vec();
+            }
             SeqOp::Keep { seq, state } => {
                 Self::check(self.caps.can_keep, "no states can be kept")?;
                 let tokens = self.sequence(*seq)?.tokens.clone();
-                let old = self.states.insert(*state, (*seq, tokens));
+                let old = self.states.insert(*state, tokens);
                 Self::check(old.is_none(), "there is a state of this name already")?;
                 outcome.kept.push(Kept { state: *state, bytes: STATE_BYTES });
             }
             SeqOp::Forget { state } => drop(self.states.remove(state)),
-            SeqOp::Sample { seq, prompt, .. } => {
+            SeqOp::Sample { seq, prompt, sampling } => {
                 let prompt = prompt.clone();
                 let sequence = self.sequence(*seq)?;
                 (sequence.prompt, sequence.written) = (prompt, Vec::new());
+                sequence.likelihoods = sampling.likelihoods;
             }
             SeqOp::Told { seq, tokens } => self.sequence(*seq)?.written.extend_from_slice(tokens),
         }
@@ -167,7 +180,7 @@ impl Decoder for ScriptedDecoder {
             let sequence = self.sequences.get_mut(&row.seq).ok_or(unknown)?;
             Self::check(sequence.tokens.len() == row.pos.0 as usize, "positions do not follow each other")?;
             sequence.tokens.push(row.token);
-            let Sequence { tokens, prompt, written } = sequence;
+            let Sequence { tokens, prompt, written, likelihoods } = sequence;
             let known = prompt.iter().chain(written.iter()).nth(row.pos.0 as usize);
             Self::check(known == Some(&row.token), "the token is neither of the prompt nor of the answer")?;
             let mut given = Vec::new();
@@ -175,6 +188,13 @@ impl Decoder for ScriptedDecoder {
                 let whole = tokens.iter().eq(prompt.iter().chain(written.iter()));
                 Self::check(whole, "a token is wanted before all is read")?;
                 given = (self.script)(prompt, written);
+                if let Some(count) = *likelihoods {
+                    let certain = |&token: &Token| {
+                        let top = if count == 0 { vec![] } else { vec![(token, 0.0)] };
+                        Likelihood { token, logprob: 0.0, top }
+                    };
+                    outcome.likelihoods.insert(outcome.tokens.len(), given.iter().map(certain).collect());
+                }
                 written.extend_from_slice(&given);
                 tokens.extend(given.split_last().map_or(&[][..], |(_, ahead)| ahead));
             }

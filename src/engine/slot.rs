@@ -1,6 +1,6 @@
 //! A place for one request at a time, and what its sequence still holds of the requests before.
 
-use super::{Caps, RequestId, SeqId, SeqOp, StateId, Token, job::Job};
+use super::{RequestId, SeqId, SeqOp, StateId, Token, job::Job};
 
 /// Where a slot is in a request's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +40,6 @@ pub(super) struct KeptState {
     pub(super) used: u64,
 }
 
-/// What of a sequence serves a prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reuse {
-    pub(super) length: usize,
-    pub(super) state: Option<StateId>,
-}
-
-impl Reuse {
-    const NOTHING: Self = Self { length: 0, state: None };
-}
-
 impl Slot {
     pub(super) fn state(&self) -> SlotState {
         match &self.job {
@@ -60,33 +49,17 @@ impl Slot {
         }
     }
 
-    /// The longest beginning of a prompt that need not be read again. At least one token must be read, for
-    /// there are no logits otherwise.
-    pub(super) fn reuse(&self, prompt: &[Token], caps: Caps) -> Reuse {
-        let shared = self.history.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let shared = shared.min(prompt.len().saturating_sub(1));
-        if !self.broken && (caps.can_trim || shared == self.history.len()) {
-            return Reuse { length: shared, state: None };
-        }
-        let kept = self.kept.iter().rev().find(|kept| kept.length <= shared);
-        kept.map_or(Reuse::NOTHING, |kept| Reuse { length: kept.length, state: Some(kept.state) })
-    }
-
-    /// Cuts the sequence to what is reused and forgets what lies behind.
-    pub(super) fn rewind(&mut self, seq: SeqId, reuse: Reuse, ops: &mut Vec<SeqOp>) {
-        let Reuse { length, state } = reuse;
-        if length == 0 {
-            if self.broken || !self.history.is_empty() {
-                ops.push(SeqOp::Clear { seq });
-            }
-        } else if self.broken || length < self.history.len() {
-            ops.push(SeqOp::Rewind { seq, length: u32::try_from(length).unwrap_or(u32::MAX), state });
-        }
-        for late in self.kept.extract_if(.., |kept| kept.length > length) {
-            ops.push(SeqOp::Forget { state: late.state });
-        }
+    /// Cuts the sequence to its first tokens; the states behind are not kept any more.
+    pub(super) fn rewind(&mut self, seq: SeqId, length: usize, state: Option<StateId>) -> Option<SeqOp> {
+        let op = if length == 0 {
+            (self.broken || !self.history.is_empty()).then_some(SeqOp::Clear { seq })
+        } else {
+            let cut = self.broken || length < self.history.len();
+            cut.then_some(SeqOp::Rewind { seq, length: u32::try_from(length).unwrap_or(u32::MAX), state })
+        };
         self.history.truncate(length);
         self.broken = false;
+        op
     }
 
     /// Gives up what lies behind the last kept state.

@@ -59,6 +59,17 @@ pub struct Thinking {
     pub budget: Option<u32>,
 }
 
+/// How likely a token of the answer was, before anything was done to the logits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Likelihood {
+    /// The token that was chosen.
+    pub token: Token,
+    /// The natural logarithm of its probability.
+    pub logprob: f32,
+    /// The likeliest tokens in its place, as many as were asked for, the likeliest first.
+    pub top: Vec<(Token, f32)>,
+}
+
 /// What the engine says about one request: any number of deltas, then exactly one terminal event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -68,6 +79,8 @@ pub enum Event {
         tokens: Vec<Token>,
         /// The text now certain to be part of the answer; it may be empty, and may belong to earlier tokens.
         text: String,
+        /// How likely these tokens were, if that was asked for; what was put into the model's mouth is left out.
+        likelihoods: Vec<Likelihood>,
     },
     /// The request is over and nothing went wrong.
     Finished {

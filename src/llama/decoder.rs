@@ -13,8 +13,8 @@ use super::sampler::{self, NoToken, Sampler};
 use super::weights::LoadFailure;
 use super::{Abort, ContextParams, Weights, backend, log, params};
 use crate::engine::{
-    Caps, DecodeError, Decoder, Kept, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp, StateId,
-    Step, Token,
+    Caps, DecodeError, Decoder, Kept, Likelihood, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp,
+    StateId, Step, Token,
 };
 
 /// llama.cpp rounds the cells of a sequence up to this.
@@ -66,6 +66,7 @@ impl<'model> LlamaDecoder<'model> {
             batch: made.n_batch(),
             can_trim: attention,
             can_keep: !attention,
+            can_copy: true,
         };
         Ok(Self {
             batch: LlamaBatch::new(caps.batch as usize, 1),
@@ -89,14 +90,16 @@ impl<'model> LlamaDecoder<'model> {
     fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
         match op {
             SeqOp::Clear { seq } => self.cut(*seq, None),
-            SeqOp::Rewind { seq, length, state } => {
-                if let Some(state) = state {
-                    let unknown = DecodeError::Contract { what: "there is no such state" };
-                    let state = self.states.get(state).ok_or(unknown)?;
-                    let refused = DecodeError::Contract { what: "the state cannot be gone back to" };
-                    self.context.state_seq_set(state, number(seq.0)).map_err(|_| refused)?;
+            SeqOp::Rewind { seq, length, state } => self.rewind(*seq, *length, *state),
+            SeqOp::Copy { from, to, length, state } => {
+                let refused = DecodeError::Contract { what: "the sequence cannot be copied" };
+                if from == to || from.0.max(to.0) >= self.caps.sequences {
+                    return Err(refused);
                 }
-                self.cut(*seq, Some(*length))
+                // Whole: between the caches of two sequences llama.cpp copies nothing less.
+                let copied = self.context.copy_kv_cache_seq(number(from.0), number(to.0), None, None);
+                copied.map_err(|_| refused)?;
+                self.rewind(*to, *length, *state)
             }
             SeqOp::Keep { seq, state } => {
                 // One that cannot be kept is one that is not there later.
@@ -125,6 +128,16 @@ impl<'model> LlamaDecoder<'model> {
                 Ok(())
             }
         }
+    }
+
+    fn rewind(&mut self, seq: SeqId, length: u32, state: Option<StateId>) -> Result<(), DecodeError> {
+        if let Some(state) = state {
+            let unknown = DecodeError::Contract { what: "there is no such state" };
+            let state = self.states.get(&state).ok_or(unknown)?;
+            let refused = DecodeError::Contract { what: "the state cannot be gone back to" };
+            self.context.state_seq_set(state, number(seq.0)).map_err(|_| refused)?;
+        }
+        self.cut(seq, Some(length))
     }
 
     /// Forgets a sequence from `length` on.
@@ -164,6 +177,11 @@ impl<'model> LlamaDecoder<'model> {
             LlamaDecodeError::Unknown(ABORTED) => DecodeError::Interrupted,
             LlamaDecodeError::Unknown(status) => DecodeError::Backend { status },
         })
+    }
+
+    fn likelihood(&self, index: usize, row: &Row, token: Token) -> Option<Likelihood> {
+        let sampler = self.samplers.get(row.seq.0 as usize)?.as_ref()?;
+        sampler.likelihood(&self.context, i32::try_from(index).unwrap_or(i32::MAX), token)
     }
 
     fn pick(&mut self, index: usize, row: &Row) -> Result<Token, DecodeError> {
@@ -212,7 +230,11 @@ impl LlamaDecoder<'_> {
         for (index, row) in step.rows.iter().enumerate() {
             let picked = row.sample.then(|| self.pick(index, row)).transpose();
             outcome.tokens.push(match picked {
-                Ok(token) => token.into_iter().collect(),
+                Ok(token) => {
+                    let likelihood = token.and_then(|token| self.likelihood(index, row, token));
+                    outcome.likelihoods.extend(likelihood.map(|likelihood| (index, vec![likelihood])));
+                    token.into_iter().collect()
+                }
                 Err(error) => {
                     outcome.failed.push((row.seq, error));
                     Vec::new()

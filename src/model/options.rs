@@ -70,6 +70,8 @@ pub struct LoadOptions {
     pub kv_offload: bool,
     /// Bytes of main memory for states of sequences that later prompts go on from, where the model cannot do without.
     pub checkpoints: u64,
+    /// Whether every request is computed as if there were no other; see [`LoadOptions::deterministic`].
+    pub alone: bool,
     /// Workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
     /// Devices beside the CPU by name; all where nobody says.
@@ -119,6 +121,7 @@ impl LoadOptions {
             cache_v: CacheType::default(),
             kv_offload: true,
             checkpoints: 512 << 20,
+            alone: false,
             rpc: Vec::new(),
             devices: None,
             gpu_layers: GpuLayers::Auto,
@@ -135,5 +138,12 @@ impl LoadOptions {
             gpu_memory: None,
             cpu_memory: None,
         }
+    }
+
+    /// Makes the text of a request depend on nothing but the request: one at a time, and nothing reused of earlier ones.
+    /// Threads, batch sizes and placement still count: other ones round differently.
+    #[must_use]
+    pub fn deterministic(self) -> Self {
+        Self { alone: true, parallel: 1, checkpoints: 0, ..self }
     }
 }

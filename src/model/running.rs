@@ -54,11 +54,13 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Re
         kv_offload: options.kv_offload,
         abort: Abort::of(inbox.hurry()),
     };
-    let kept = options.checkpoints;
+    let (kept, alone) = (options.checkpoints, options.alone);
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || serve(&weights, &params, kept, &inbox, &ready))
+        .spawn(move || {
+            serve(&weights, &params, |caps| Limits { kept, alone, ..Limits::of(caps) }, &inbox, &ready);
+        })
         .map_err(LoadError::Thread)?;
     let caps = readiness.recv().map_err(|_| LoadError::Died)??;
     Ok(Running { submitter, caps, thread: Some(thread) })
@@ -68,7 +70,7 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Re
 fn serve(
     weights: &Weights,
     params: &ContextParams,
-    kept: u64,
+    limits: impl FnOnce(Caps) -> Limits,
     inbox: &Inbox,
     ready: &SyncSender<Result<Caps, LoadError>>,
 ) {
@@ -85,7 +87,7 @@ fn serve(
     if ready.send(Ok(caps)).is_err() {
         return;
     }
-    if let Err(error) = engine::run(decoder, weights.vocab(), inbox, Limits { kept, ..Limits::of(caps) }) {
+    if let Err(error) = engine::run(decoder, weights.vocab(), inbox, limits(caps)) {
         tracing::error!(%error, "the engine ended");
     }
 }

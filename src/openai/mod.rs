@@ -5,11 +5,13 @@
 
 mod error;
 mod fields;
+mod logprobs;
 mod request;
 mod response;
 mod sampling;
 
 pub use error::Refusal;
+pub use logprobs::logprobs;
 pub use request::{Asked, Defaults, Endpoint, IGNORED, Kind, read};
 pub use response::{Choice, Head, body, call, finish_reason};
 pub use sampling::write as write_sampling;

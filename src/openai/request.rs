@@ -81,8 +81,6 @@ pub struct Asked {
     pub kind: Kind,
     /// How many answers, with seeds that count up.
     pub copies: u32,
-    /// The probability of each token, and of so many likely ones beside it.
-    pub logprobs: Option<u32>,
     /// The start of the random numbers, if the body chose one.
     pub seed: Option<u32>,
     /// Fields that nobody knows.
@@ -145,17 +143,19 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>, defaults: &Defaults) -
     let max_tokens = max_tokens(&mut fields)?.unwrap_or(defaults.max_tokens);
     let mut stop = fields.texts("stop")?.unwrap_or_else(|| defaults.stop.clone());
     stop.retain(|text| !text.is_empty());
-    let (kind, logprobs) = match endpoint {
+    sampling.likelihoods = match endpoint {
+        Endpoint::Chat => chat_logprobs(&mut fields)?,
+        Endpoint::Text => alternatives("logprobs", &mut fields)?,
+    };
+    let kind = match endpoint {
         Endpoint::Chat => {
-            let logprobs = chat_logprobs(&mut fields)?;
             let messages = messages(&mut fields)?;
             let mut request = ChatRequest::new(messages, sampling);
             (request.max_tokens, request.stop) = (max_tokens, stop);
             template(&mut fields, defaults, &mut request)?;
-            (Kind::Chat(request), logprobs)
+            Kind::Chat(request)
         }
         Endpoint::Text => {
-            let logprobs = alternatives("logprobs", &mut fields)?;
             let prompt = prompt(&mut fields)?;
             for (name, plain) in [("echo", json!(false)), ("best_of", json!(1)), ("suffix", json!(""))] {
                 match fields.take(name) {
@@ -163,10 +163,10 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>, defaults: &Defaults) -
                     _ => {}
                 }
             }
-            (Kind::Text(TextRequest { prompt, sampling, max_tokens, stop }), logprobs)
+            Kind::Text(TextRequest { prompt, sampling, max_tokens, stop })
         }
     };
-    Ok(Asked { kind, copies, logprobs, seed, unknown: fields.left() })
+    Ok(Asked { kind, copies, seed, unknown: fields.left() })
 }
 
 /// The limit, under one of its names; `-1` is none.

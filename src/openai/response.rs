@@ -26,8 +26,8 @@ pub struct Choice {
     pub timings: Timings,
     /// What its random numbers began with.
     pub seed: u32,
-    /// The probabilities of its tokens, in the endpoint's own form.
-    pub logprobs: Option<Value>,
+    /// The probabilities of its tokens in the endpoint's own form, or null; see [`super::logprobs`].
+    pub logprobs: Value,
 }
 
 /// What a body says of itself.

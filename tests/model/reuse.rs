@@ -1,4 +1,4 @@
-//! Going on from a kept state is going on from where it was kept.
+//! Going on from a kept state, or from a copy of another sequence, is going on from where it was kept.
 
 use ggrun::engine::{Decoder as _, Markup, Pos, Row, SeqId, SeqOp, StateId, Step, Token, Vocab as _};
 use ggrun::llama::{
@@ -11,7 +11,7 @@ const SEQ: SeqId = SeqId(0);
 
 fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
     let params = ContextParams {
-        sequences: 1,
+        sequences: 2,
         context: 512,
         batch: 128,
         ubatch: 128,
@@ -28,8 +28,18 @@ fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
 
 /// Reads tokens behind `from` others and returns the logits after the last.
 fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[Token]) -> Vec<f32> {
+    read_in(SEQ, decoder, ops, from, tokens)
+}
+
+fn read_in(
+    seq: SeqId,
+    decoder: &mut LlamaDecoder<'_>,
+    ops: Vec<SeqOp>,
+    from: usize,
+    tokens: &[Token],
+) -> Vec<f32> {
     let row = |(index, &token): (usize, &Token)| Row {
-        seq: SEQ,
+        seq,
         pos: Pos(u32::try_from(from + index).unwrap()),
         token,
         sample: false,
@@ -39,13 +49,12 @@ fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[
     let first = Step { ops, rows: others.to_vec() };
     decoder.step(&first).unwrap();
     let sampling = Box::new(ggrun::engine::SamplingParams::greedy());
-    let ops = vec![SeqOp::Sample { seq: SEQ, sampling, prompt: vec![] }];
+    let ops = vec![SeqOp::Sample { seq, sampling, prompt: vec![] }];
     decoder.step(&Step { ops, rows: vec![Row { sample: true, ..*last }] }).unwrap();
     decoder.logits(0).to_vec()
 }
 
-#[test]
-fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
+fn weights() -> Weights {
     let path = tiny_gguf();
     let params = LoadParams {
         path: &path,
@@ -58,7 +67,47 @@ fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
         load: LoadMode::default(),
         repack: true,
     };
-    let weights = Weights::load(&params, |_| true).unwrap();
+    Weights::load(&params, |_| true).unwrap()
+}
+
+#[test]
+fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
+    let weights = weights();
+    let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
+    let shared = tokens("<|im_start|>system\nAdd the numbers.<|im_end|>\n");
+    let (one, other) = (tokens("<|im_start|>user\n1 + 2 = ?"), tokens("<|im_start|>user\nWhat is 17 + 25?"));
+    let length = u32::try_from(shared.len()).unwrap();
+    let to = SeqId(1);
+
+    let mut fresh = decoder(&weights);
+    read(&mut fresh, vec![], 0, &shared);
+    let expected = read(&mut fresh, vec![], shared.len(), &other);
+
+    // From where the other ends, and from behind, with the state that was kept.
+    let mut copied = decoder(&weights);
+    assert!(copied.caps().can_copy);
+    read(&mut copied, vec![], 0, &shared);
+    let end = SeqOp::Copy { from: SEQ, to, length, state: None };
+    assert_eq!(read_in(to, &mut copied, vec![end], shared.len(), &other), expected);
+    let state = StateId(1);
+    let first = read(&mut copied, vec![SeqOp::Keep { seq: SEQ, state }], shared.len(), &one);
+    let middle = SeqOp::Copy { from: SEQ, to, length, state: Some(state) };
+    assert_eq!(read_in(to, &mut copied, vec![middle], shared.len(), &other), expected);
+
+    // Neither changed the one that was copied, and the state serves the copy too.
+    let back = |seq| SeqOp::Rewind { seq, length, state: Some(state) };
+    assert_eq!(read(&mut copied, vec![back(SEQ)], shared.len(), &one), first);
+    assert_eq!(read_in(to, &mut copied, vec![back(to)], shared.len(), &one), first);
+
+    for seq in [SEQ, SeqId(2)] {
+        let copy = SeqOp::Copy { from: SEQ, to: seq, length, state: None };
+        assert!(copied.step(&Step { ops: vec![copy], rows: vec![] }).is_err());
+    }
+}
+
+#[test]
+fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
+    let weights = weights();
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
     let thought =

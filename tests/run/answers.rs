@@ -8,7 +8,7 @@ use super::{QUESTIONS, ask, bench, bench_with, collect, options, tiny_gguf};
 
 #[test]
 fn greedy_answers_are_right_and_thinking_is_apart() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     for (question, answer) in QUESTIONS {
         let (reasoning, content, end) = collect(bench.session.chat(ask(question)).unwrap());
         assert_eq!(content, answer);
@@ -22,7 +22,7 @@ fn greedy_answers_are_right_and_thinking_is_apart() {
 
 #[test]
 fn answers_written_side_by_side_are_those_written_alone() {
-    let (Some(one), Some(two)) = (bench(1), bench(2)) else { return };
+    let (one, two) = (bench(1), bench(2));
     let alone: Vec<_> = QUESTIONS.iter().map(|(q, _)| collect(one.session.chat(ask(q)).unwrap())).collect();
     // All four are submitted before the first is read: two are in work at any time.
     let chats: Vec<_> = QUESTIONS.iter().map(|(q, _)| two.session.chat(ask(q)).unwrap()).collect();
@@ -42,7 +42,7 @@ fn a_prompt_read_in_chunks_gives_the_same_answer() {
 
 #[test]
 fn a_stop_string_ends_the_answer_before_it() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let mut request = ask(QUESTIONS[0].0);
     request.stop = vec!["absent".into(), " = 4".into()];
     let (_, content, end) = collect(bench.session.chat(request).unwrap());
@@ -52,7 +52,7 @@ fn a_stop_string_ends_the_answer_before_it() {
 
 #[test]
 fn a_token_limit_ends_the_answer() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let mut request = ask(QUESTIONS[0].0);
     request.max_tokens = Some(3);
     let (_, content, end) = collect(bench.session.chat(request).unwrap());
@@ -63,7 +63,7 @@ fn a_token_limit_ends_the_answer() {
 
 #[test]
 fn a_cancelled_answer_ends_and_frees_its_slot() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let mut chat = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
     assert!(matches!(chat.next(), Some(ChatEvent::Reasoning(_))));
     chat.canceller().cancel();
@@ -100,7 +100,7 @@ fn an_answer_ends_where_the_context_does() {
 
 #[test]
 fn a_seed_repeats_its_answer() {
-    let Some(bench) = bench(2) else { return };
+    let bench = bench(2);
     let mut request = ask(QUESTIONS[2].0);
     request.sampling = bench.model.sampling(7);
     request.sampling.temperature = 5.0;

@@ -5,8 +5,8 @@ use ggrun::model::Model;
 
 use super::{options, tiny_gguf};
 
-fn model() -> Option<Model> {
-    Some(Model::load(options(tiny_gguf()), |_| true).unwrap())
+fn model() -> Model {
+    Model::load(options(tiny_gguf()), |_| true).unwrap()
 }
 
 fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
@@ -16,7 +16,7 @@ fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 
 #[test]
 fn sequences_read_together_have_the_logits_of_each_alone() {
-    let Some(model) = model() else { return };
+    let model = model();
     let vocab = model.vocab();
     let texts = ["What is 17 + 25?", "Reverse the word wind.", "The capital of Kenya is Nairobi, I think."];
     let sequences: Vec<Vec<Token>> = texts.iter().map(|text| vocab.tokenize(text, Markup::Plain)).collect();
@@ -33,7 +33,7 @@ fn sequences_read_together_have_the_logits_of_each_alone() {
 
 #[test]
 fn text_survives_the_vocabulary() {
-    let Some(model) = model() else { return };
+    let model = model();
     let vocab = model.vocab();
     for text in ["What is 17 + 25?", "grüße 漢字 \u{1f600}\n\n  tab\t.", "<|im_end|>", ""] {
         let tokens = vocab.tokenize(text, Markup::Plain);
@@ -48,7 +48,7 @@ fn text_survives_the_vocabulary() {
 
 #[test]
 fn markup_is_a_token_only_where_it_is_meant() {
-    let Some(model) = model() else { return };
+    let model = model();
     let vocab = model.vocab();
     let parsed = vocab.tokenize("<|im_end|>", Markup::Parsed);
     assert_eq!(parsed.len(), 1);
@@ -65,7 +65,7 @@ fn markup_is_a_token_only_where_it_is_meant() {
 
 #[test]
 fn the_file_advises_on_sampling() {
-    let Some(model) = model() else { return };
+    let model = model();
     let advised = model.sampling(3);
     assert_eq!(
         (advised.temperature, advised.top_k, advised.top_p, advised.min_p, advised.seed),

@@ -24,7 +24,7 @@ fn flat(seed: u32) -> SamplingParams {
 
 #[test]
 fn a_seed_gives_the_same_text_again_and_another_seed_another() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let first = text_of(&bench, flat(1));
     assert_eq!(text_of(&bench, flat(1)), first);
     assert_ne!(text_of(&bench, flat(2)), first);
@@ -32,7 +32,7 @@ fn a_seed_gives_the_same_text_again_and_another_seed_another() {
 
 #[test]
 fn every_step_reaches_the_choice() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let plain = text_of(&bench, flat(1));
     let greedy = text_of(&bench, SamplingParams::greedy());
     let penalties = |last| Penalties { last, repeat: 1.0, frequency: 0.0, presence: 100.0 };
@@ -69,13 +69,61 @@ fn every_step_reaches_the_choice() {
     assert_eq!(text_of(&bench, none), greedy, "penalties that look back on nothing");
 }
 
+#[test]
+fn likelihoods_are_told_for_every_token_and_the_likeliest_come_first() {
+    let bench = bench(1);
+    let sampling = SamplingParams { likelihoods: Some(3), ..SamplingParams::greedy() };
+    let mut chat = bench.session.chat(ChatRequest { sampling, ..ask(QUESTIONS[0].0) }).unwrap();
+    let end = chat.by_ref().last().unwrap();
+    let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
+    let all = chat.take_likelihoods();
+    assert_eq!(all.len(), usage.total.completion_tokens as usize);
+    for one in &all {
+        assert_eq!(one.top.len(), 3);
+        assert_eq!(one.top[0], (one.token, one.logprob), "greedy takes the likeliest");
+        assert!(one.top.is_sorted_by(|a, b| a.1 >= b.1) && one.top[0].1 <= 0.0, "{one:?}");
+        assert!(one.top.iter().map(|top| top.1.exp()).sum::<f32>() <= 1.0001, "{one:?}");
+    }
+    // A token that was chosen against the odds says so.
+    let sampling =
+        SamplingParams { likelihoods: Some(0), logit_bias: vec![(digit(&bench), 100.0)], ..flat(1) };
+    let request = ChatRequest { sampling, max_tokens: Some(5), ..ask(QUESTIONS[0].0) };
+    let mut chat = bench.session.chat(request).unwrap();
+    chat.by_ref().for_each(drop);
+    let forced = chat.take_likelihoods();
+    assert!(forced.iter().all(|one| one.token == digit(&bench) && one.top.is_empty()), "{forced:?}");
+    assert!(forced.iter().any(|one| one.logprob < -1.0), "{forced:?}");
+    assert!(chat.take_likelihoods().is_empty());
+}
+
+#[test]
+fn alone_a_request_has_the_same_numbers_to_the_bit_whatever_the_others_are() {
+    let options = ggrun::model::LoadOptions { parallel: 3, ..super::options(super::tiny_gguf()) };
+    let bench = super::bench_with(options.deterministic());
+    let asked = |question: &str| {
+        let sampling = SamplingParams { likelihoods: Some(2), ..flat(3) };
+        bench.session.chat(ChatRequest { sampling, max_tokens: Some(40), ..ask(question) }).unwrap()
+    };
+    let numbers = |mut chat: ggrun::session::Chat| {
+        chat.by_ref().for_each(drop);
+        chat.take_likelihoods()
+    };
+    let first = numbers(asked(QUESTIONS[0].0));
+    let others: Vec<_> = QUESTIONS.iter().map(|question| asked(question.0)).collect();
+    let again = asked(QUESTIONS[0].0);
+    let others: Vec<_> = others.into_iter().map(numbers).collect();
+    assert_eq!(numbers(again), first);
+    assert_eq!(others[0], first);
+    assert_ne!(others[1], first);
+}
+
 fn digit(bench: &Bench) -> Token {
     bench.model.vocab().tokenize("7", Markup::Plain)[0]
 }
 
 #[test]
 fn an_answer_that_may_not_end_is_ended_by_its_limit() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let (_, _, end) = with(&bench, SamplingParams { ignore_end: true, ..SamplingParams::greedy() });
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Length, .. }), "{end:?}");
 }
@@ -87,7 +135,7 @@ fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
 
 #[test]
 fn a_grammar_after_the_thinking_leaves_the_thinking_alone_and_shapes_the_answer() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let (thought, _, _) = with(&bench, SamplingParams::greedy());
     let rules = Rules::Gbnf("root ::= \"The sum is \" [0-9]+ \".\"".to_owned());
     let (reasoning, content, end) = with(&bench, grammar(rules, Some("</think>")));
@@ -98,7 +146,7 @@ fn a_grammar_after_the_thinking_leaves_the_thinking_alone_and_shapes_the_answer(
 
 #[test]
 fn a_schema_makes_the_answer_json() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let schema = r#"{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}"#;
     let sampling = grammar(Rules::JsonSchema(schema.to_owned()), Some("</think>"));
     let (_, content, _) = with(&bench, sampling);
@@ -108,7 +156,7 @@ fn a_schema_makes_the_answer_json() {
 
 #[test]
 fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_on() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let gbnf = |text: &str| grammar(Rules::Gbnf(text.to_owned()), None);
     for (sampling, words) in [
         (gbnf("root ::= ("), "grammar does not parse"),
@@ -128,6 +176,7 @@ fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_o
         (grammar(Rules::JsonSchema("{\"$ref\": \"#/nowhere\"}".to_owned()), None), "nowhere"),
         (SamplingParams { temperature: f32::NAN, ..flat(1) }, "temperature"),
         (SamplingParams { top_p: 1.5, ..flat(1) }, "top-p"),
+        (SamplingParams { likelihoods: Some(101), ..flat(1) }, "at most 100"),
         (SamplingParams { logit_bias: vec![(Token(-1), 1.0)], ..flat(1) }, "token -1"),
         (SamplingParams { logit_bias: vec![(Token(0), f32::NAN)], ..flat(1) }, "logit bias"),
         (

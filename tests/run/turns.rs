@@ -24,7 +24,7 @@ fn second(bench: &Bench) -> ChatRequest {
 
 #[test]
 fn a_second_turn_goes_on_from_the_first_and_says_what_a_fresh_one_says() {
-    let (Some(warm), Some(cold)) = (bench(1), bench(1)) else { return };
+    let (warm, cold) = (bench(1), bench(1));
     let request = second(&warm);
     let (thought, said, end) = collect(warm.session.chat(request.clone()).unwrap());
     let reused = usage(&end).total.reused_tokens;
@@ -47,7 +47,7 @@ fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
 
 #[test]
 fn thinking_is_cut_at_its_budget_and_an_answer_follows() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let (thought, _, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
     let budget = ChatRequest { thinking_budget: Some(5), ..ask(QUESTIONS[0].0) };
     let (reasoning, content, end) = collect(bench.session.chat(budget).unwrap());
@@ -64,7 +64,7 @@ fn thinking_is_cut_at_its_budget_and_an_answer_follows() {
 
 #[test]
 fn thinking_can_be_ended_from_outside() {
-    let Some(bench) = bench(1) else { return };
+    let bench = bench(1);
     let mut chat = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
     let canceller = chat.canceller();
     let first = chat.next().unwrap();

@@ -5,11 +5,13 @@
 
 #[cfg(test)]
 mod reuse_tests;
+mod sharing;
+#[cfg(test)]
+mod sharing_tests;
 mod states;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -17,8 +19,9 @@ use super::job::Job;
 use super::slot::Slot;
 use super::{
     Caps, DecodeError, Error, Event, FinishReason, Outcome, Pos, Request, RequestId, Row, SeqId, SeqOp,
-    SlotState, Step, Vocab,
+    SlotState, Step, Token, Vocab,
 };
+use sharing::{Place, Reuse, Sharing};
 use states::States;
 
 /// How much a scheduler takes on.
@@ -32,13 +35,19 @@ pub struct Limits {
     pub queue: usize,
     /// Bytes of states that are kept so that later prompts can go on from them.
     pub kept: u64,
+    /// Tokens at the beginning of a prompt for which it pays to copy another request's sequence, or to wait for it.
+    pub shared: u32,
+    /// One request at a time, computed as if there were no other. Rounding depends on what is computed together, and
+    /// so does the text in the end.
+    pub alone: bool,
 }
 
 impl Limits {
-    /// Everything the decoder can do at once, a queue of 256, and no kept states.
+    /// Everything the decoder can do at once, a queue of 256, sharing from 32 tokens on, and no kept states.
     #[must_use]
     pub fn of(caps: Caps) -> Self {
-        Self { slots: caps.sequences, budget: caps.batch, queue: 256, kept: 0 }
+        let (slots, budget) = (caps.sequences, caps.batch);
+        Self { slots, budget, queue: 256, kept: 0, shared: 32, alone: false }
     }
 }
 
@@ -62,6 +71,7 @@ pub struct Scheduler<V> {
     waiting: VecDeque<Job>,
     flight: Vec<Flight>,
     states: States,
+    sharing: Sharing,
     turns: u64,
 }
 
@@ -80,7 +90,7 @@ pub type Events = Vec<(RequestId, Event)>;
 impl<V: Vocab> Scheduler<V> {
     /// Makes a scheduler for a decoder that can do `caps`.
     pub fn new(vocab: V, caps: Caps, limits: Limits) -> Self {
-        let slots = limits.slots.min(caps.sequences).min(caps.batch).max(1);
+        let slots = if limits.alone { 1 } else { limits.slots.min(caps.sequences).min(caps.batch).max(1) };
         let budget = limits.budget.min(caps.batch).max(slots);
         Self {
             vocab,
@@ -90,7 +100,12 @@ impl<V: Vocab> Scheduler<V> {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             waiting: VecDeque::new(),
             flight: Vec::new(),
-            states: States::new(if caps.can_keep && !caps.can_trim { limits.kept } else { 0 }),
+            states: States::new(if caps.can_keep && !caps.can_trim && !limits.alone {
+                limits.kept
+            } else {
+                0
+            }),
+            sharing: Sharing { caps, worth: limits.shared.max(1) as usize, alone: limits.alone },
             turns: 0,
         }
     }
@@ -162,6 +177,8 @@ impl<V: Vocab> Scheduler<V> {
         for Flight { slot: index, id, sampled } in std::mem::take(&mut self.flight) {
             let slot = &mut self.slots[index];
             let tokens = sampled.and_then(|row| outcome.tokens.get(row)).map_or(&[][..], Vec::as_slice);
+            let likelihoods =
+                sampled.and_then(|row| outcome.likelihoods.get(&row)).map_or(&[][..], Vec::as_slice);
             // All but the last of what was guessed ahead is in the cache already.
             slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
             let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
@@ -177,7 +194,7 @@ impl<V: Vocab> Scheduler<V> {
                 let error = failed.map_or(contract, |(_, error)| error.clone());
                 events.push((id, Event::Failed(Error::Decode(error))));
                 slot.job = None;
-            } else if job.accept(tokens, self.caps.context, &self.vocab, &mut events) {
+            } else if job.accept(tokens, likelihoods, self.caps.context, &self.vocab, &mut events) {
                 slot.job = None;
             }
         }
@@ -218,33 +235,59 @@ impl<V: Vocab> Scheduler<V> {
 
     /// Brings sequences whose step was given up back to where they can go on.
     fn repair(&mut self, step: &mut Step) {
-        for (seq, slot) in (0u32..).zip(&mut self.slots) {
+        for index in 0..self.slots.len() {
+            let slot = &self.slots[index];
             if let Some(job) = slot.job.as_ref().filter(|_| slot.broken) {
-                let reuse = slot.reuse(&job.tokens, self.caps);
-                slot.rewind(SeqId(seq), reuse, &mut step.ops);
+                let reuse = self.sharing.within(&self.slots, index, job);
+                let tokens = job.tokens[..reuse.length].to_vec();
+                self.take_over(index, reuse, tokens, step);
             }
         }
     }
 
-    /// First come, first served; each takes the free slot that holds most of its prompt, else the longest unused.
+    /// First come, first served, except for who waits for a prompt to be read that begins like theirs.
     fn admit(&mut self, step: &mut Step) {
-        while let Some(mut job) = self.waiting.pop_front() {
-            let free = self.slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
-            let fit = |(index, slot): (usize, &Slot)| (index, slot.reuse(&job.tokens, self.caps), slot.used);
-            let best = free.map(fit).min_by_key(|&(_, reuse, used)| (Reverse(reuse.length), used));
-            let Some((index, reuse, _)) = best else {
-                self.waiting.push_front(job);
-                return;
+        let mut next = 0;
+        while let Some(job) = self.waiting.get(next) {
+            let (index, reuse) = match self.sharing.place(&self.slots, job, self.states.any()) {
+                None => return,
+                Some(Place::Now(index, reuse)) => (index, reuse),
+                Some(Place::Later(index, length)) => {
+                    self.slots[index].job.iter_mut().for_each(|reader| reader.stop_at(length));
+                    next += 1;
+                    continue;
+                }
             };
-            let (slot, seq) = (&mut self.slots[index], SeqId(u32::try_from(index).unwrap_or(u32::MAX)));
-            slot.rewind(seq, reuse, &mut step.ops);
+            let Some(mut job) = self.waiting.remove(next) else { return };
+            if let Some(length) = self.sharing.missed(&self.slots, &job, reuse.length) {
+                job.stop_at(length);
+            }
+            self.take_over(index, reuse, job.tokens[..reuse.length].to_vec(), step);
+            let slot = &mut self.slots[index];
             slot.used = job.turn;
             slot.kept.iter_mut().for_each(|kept| kept.used = job.turn);
             job.reuses(reuse.length);
             if let Some(sampling) = job.sampling.take().map(Box::new) {
-                step.ops.push(SeqOp::Sample { seq, sampling, prompt: job.tokens.clone() });
+                step.ops.push(SeqOp::Sample { seq: seq(index), sampling, prompt: job.tokens.clone() });
             }
             slot.job = Some(job);
+        }
+    }
+
+    /// Makes the sequence of a slot what is reused, which are these tokens.
+    fn take_over(&mut self, index: usize, reuse: Reuse, tokens: Vec<Token>, step: &mut Step) {
+        let Reuse { length, from, state } = reuse;
+        states::used(&mut self.slots, state, self.turns);
+        let stays = if from.is_none() { length } else { 0 };
+        self.states.release(&mut self.slots, index, stays);
+        let slot = &mut self.slots[index];
+        match from.filter(|_| length > 0) {
+            None => step.ops.extend(slot.rewind(seq(index), length, state)),
+            Some(from) => {
+                let length = u32::try_from(length).unwrap_or(u32::MAX);
+                step.ops.push(SeqOp::Copy { from: seq(from), to: seq(index), length, state });
+                (slot.history, slot.broken) = (tokens, false);
+            }
         }
     }
 
@@ -279,7 +322,7 @@ impl<V: Vocab> Scheduler<V> {
     fn read(&mut self, index: usize, room: usize, step: &mut Step) {
         let slot = &mut self.slots[index];
         let Some(job) = &mut slot.job else { return };
-        let seq = SeqId(u32::try_from(index).unwrap_or(u32::MAX));
+        let seq = seq(index);
         let done = slot.history.len();
         let end = self.states.stop(job, done).min(job.tokens.len()).min(done.saturating_add(room));
         if end <= done {
@@ -296,4 +339,9 @@ impl<V: Vocab> Scheduler<V> {
         let sampled = (end == job.tokens.len()).then(|| step.rows.len() - 1);
         self.flight.push(Flight { slot: index, id: job.id, sampled });
     }
+}
+
+/// The sequence of a slot.
+fn seq(index: usize) -> SeqId {
+    SeqId(u32::try_from(index).unwrap_or(u32::MAX))
 }

@@ -16,7 +16,8 @@ struct Chat {
 
 impl Chat {
     fn new(slots: u32, kept: u64, can_trim: bool) -> Self {
-        let caps = Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_keep: true };
+        let caps =
+            Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_keep: true, can_copy: true };
         let scheduler = Scheduler::new(ByteVocab, caps, Limits { kept, ..Limits::of(caps) });
         Self { scheduler, decoder: ScriptedDecoder::saying(caps, "<hm>yes"), next: 0 }
     }

@@ -28,9 +28,14 @@ impl States {
         Self { budget, size: 0, next: 0, asked: Vec::new(), dropped: Vec::new() }
     }
 
+    /// Whether any state can be kept.
+    pub(super) fn any(&self) -> bool {
+        self.budget >= self.size.max(1)
+    }
+
     /// Where reading must stop next so that a state can be kept.
     pub(super) fn stop(&self, job: &Job, done: usize) -> usize {
-        if self.budget < self.size.max(1) {
+        if !self.any() {
             return usize::MAX;
         }
         job.boundaries.iter().copied().find(|&at| at > done).unwrap_or(usize::MAX)
@@ -71,6 +76,24 @@ impl States {
         self.dropped.extend(std::mem::take(&mut self.asked).into_iter().map(|asked| asked.state));
     }
 
+    /// Gives up the states of a slot behind a length, except to another that has the same tokens.
+    pub(super) fn release(&mut self, slots: &mut [Slot], index: usize, length: usize) {
+        let late: Vec<KeptState> = slots[index].kept.extract_if(.., |kept| kept.length > length).collect();
+        for kept in late {
+            let (before, after) = slots.split_at_mut(index);
+            let Some((slot, after)) = after.split_first_mut() else { return };
+            let tokens = &slot.history[..kept.length];
+            let heir = before.iter_mut().chain(after).find(|other| other.history.starts_with(tokens));
+            match heir {
+                Some(heir) if heir.kept.iter().all(|other| other.length != kept.length) => {
+                    heir.kept.push(kept);
+                    heir.kept.sort_unstable_by_key(|kept| kept.length);
+                }
+                _ => self.dropped.push(kept.state),
+            }
+        }
+    }
+
     /// Gives states up.
     pub(super) fn drop_all(&mut self, states: impl Iterator<Item = StateId>) {
         self.dropped.extend(states);
@@ -102,6 +125,12 @@ impl States {
         self.dropped.push(kept.state);
         true
     }
+}
+
+/// Notes that a state was of use.
+pub(super) fn used(slots: &mut [Slot], state: Option<StateId>, turn: u64) {
+    let all = slots.iter_mut().flat_map(|slot| &mut slot.kept);
+    all.filter(|kept| Some(kept.state) == state).for_each(|kept| kept.used = turn);
 }
 
 fn total(slots: &[Slot]) -> u64 {

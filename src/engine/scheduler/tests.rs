@@ -70,8 +70,13 @@ impl World {
 
     fn with(slots: u32, budget: u32, ahead: usize, kept: u64, can_trim: bool) -> Self {
         let batch = budget.max(slots);
-        let caps = Caps { sequences: slots, context: CONTEXT, batch, can_trim, can_keep: true };
-        let scheduler = Scheduler::new(ByteVocab, caps, Limits { slots, budget, queue: 8, kept });
+        let caps =
+            Caps { sequences: slots, context: CONTEXT, batch, can_trim, can_keep: true, can_copy: true };
+        let scheduler = Scheduler::new(
+            ByteVocab,
+            caps,
+            Limits { slots, budget, queue: 8, kept, shared: 3, alone: false },
+        );
         Self {
             scheduler,
             decoder: decoder(caps, ahead),
@@ -308,5 +313,5 @@ fn times_come_only_from_commits() {
 }
 
 fn caps() -> Caps {
-    Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_keep: false }
+    Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_keep: false, can_copy: false }
 }

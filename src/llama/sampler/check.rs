@@ -5,9 +5,16 @@ use llama_cpp_2::model::LlamaModel;
 use super::grammar;
 use crate::engine::{SamplingError, SamplingParams};
 
+/// More likely tokens than that tell nobody anything, and cost time with every token.
+const MOST_LIKELIHOODS: u32 = 100;
+
 /// Whether tokens can be chosen so.
 pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     numbers(params)?;
+    let likelihoods = params.likelihoods.unwrap_or(0);
+    if likelihoods > MOST_LIKELIHOODS {
+        return Err(SamplingError::Likelihoods { asked: likelihoods, most: MOST_LIKELIHOODS });
+    }
     let size = u32::try_from(model.n_vocab()).unwrap_or(0);
     for &(token, bias) in &params.logit_bias {
         if u32::try_from(token.0).map_or(true, |n| n >= size) {

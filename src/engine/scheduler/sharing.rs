@@ -1,0 +1,125 @@
+//! What of a prompt is in the cache already: in the slot it will take, in another that can be copied, or soon.
+
+use std::cmp::Reverse;
+
+use crate::engine::job::Job;
+use crate::engine::slot::Slot;
+use crate::engine::{Caps, StateId, Token};
+
+/// What of the cache serves a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Reuse {
+    /// Tokens that need not be read.
+    pub(super) length: usize,
+    /// The slot whose sequence is copied first; `None` where the request's own has them.
+    pub(super) from: Option<usize>,
+    /// The state that is gone back to; `None` where the sequence ends there or can be trimmed.
+    pub(super) state: Option<StateId>,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Into a slot.
+    Now(usize, Reuse),
+    /// Nowhere until the request in this slot has read this many tokens, which are its own too.
+    Later(usize, usize),
+}
+
+/// How the cache is shared between requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sharing {
+    pub(super) caps: Caps,
+    /// Tokens for which it pays to copy a sequence, or to wait.
+    pub(super) worth: usize,
+    /// Whether every request is computed as if there were no other.
+    pub(super) alone: bool,
+}
+
+impl Sharing {
+    /// The best place for a request; `None` when no slot is free.
+    ///
+    /// That is the free slot which holds most of the prompt, of equals the longest unused. Where a sequence at work holds
+    /// much more it is copied; where one is about to, that is waited for: the prompts are read one after the other anyway.
+    pub(super) fn place(&self, slots: &[Slot], job: &Job, keeps: bool) -> Option<Place> {
+        let free = || slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
+        let own = free().map(|(index, slot)| (index, self.best(slots, index, job), slot.used));
+        let (index, own, _) = own.min_by_key(|&(_, reuse, used)| (Reverse(reuse.length), used))?;
+        let copy = self.copy(slots, job);
+        let now = match copy {
+            Some(copy) if copy.length >= own.length.saturating_add(self.worth) => {
+                (free().min_by_key(|(_, slot)| slot.used)?.0, copy)
+            }
+            _ => (index, own),
+        };
+        let soon = (0..slots.len()).filter_map(|index| Some((index, self.soon(&slots[index], job, keeps)?)));
+        match soon.max_by_key(|&(_, length)| length) {
+            Some((index, length)) if length >= now.1.length.saturating_add(self.worth) => {
+                Some(Place::Later(index, length))
+            }
+            _ => Some(Place::Now(now.0, now.1)),
+        }
+    }
+
+    /// What serves a request that is in a slot already.
+    pub(super) fn within(&self, slots: &[Slot], index: usize, job: &Job) -> Reuse {
+        let own = self.best(slots, index, job);
+        let copy = self.copy(slots, job).filter(|copy| copy.from != Some(index));
+        copy.filter(|copy| copy.length >= own.length.saturating_add(self.worth)).unwrap_or(own)
+    }
+
+    /// A place where a state would have served this request, and is likely to serve the next one.
+    pub(super) fn missed(&self, slots: &[Slot], job: &Job, reused: usize) -> Option<usize> {
+        if self.alone || self.caps.can_trim {
+            return None;
+        }
+        let longest = slots.iter().map(|slot| shared(&slot.history, &job.tokens)).max()?;
+        (longest >= reused.saturating_add(self.worth)).then_some(longest)
+    }
+
+    /// The longest beginning of a prompt that another sequence could give.
+    fn copy(&self, slots: &[Slot], job: &Job) -> Option<Reuse> {
+        let copies = (0..slots.len())
+            .filter(|_| self.caps.can_copy && !self.alone)
+            .map(|index| Reuse { from: Some(index), ..self.best(slots, index, job) });
+        copies.max_by_key(|reuse| reuse.length)
+    }
+
+    /// The longest beginning of a prompt that the sequence of one slot can go on from.
+    fn best(&self, slots: &[Slot], index: usize, job: &Job) -> Reuse {
+        let (slot, prompt) = (&slots[index], &job.tokens[..]);
+        let held = shared(&slot.history, prompt);
+        if self.alone {
+            return Reuse::default();
+        }
+        if !slot.broken && (self.caps.can_trim || held == slot.history.len()) {
+            return Reuse { length: held, ..Reuse::default() };
+        }
+        // A state is that of its tokens, whoever read them.
+        let states = slots.iter().flat_map(|owner| {
+            let same = shared(&owner.history, prompt).min(held);
+            owner.kept.iter().filter(move |kept| kept.length <= same)
+        });
+        let best = states.max_by_key(|kept| kept.length);
+        best.map_or(Reuse::default(), |kept| Reuse {
+            length: kept.length,
+            from: None,
+            state: Some(kept.state),
+        })
+    }
+
+    /// How much of a prompt the request in this slot is going to read, where the sequence can be copied then.
+    fn soon(&self, slot: &Slot, job: &Job, keeps: bool) -> Option<usize> {
+        let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.alone)?;
+        let length = shared(&reader.tokens, &job.tokens);
+        let stops = self.caps.can_trim || keeps;
+        (stops && !slot.broken && !reader.is_writing() && length > slot.history.len()).then_some(length)
+    }
+}
+
+/// How much of a prompt need not be read where these tokens are held. At least one must be, for there are no logits
+/// otherwise.
+fn shared(held: &[Token], prompt: &[Token]) -> usize {
+    let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+    same.min(prompt.len().saturating_sub(1))
+}

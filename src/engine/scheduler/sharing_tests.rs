@@ -1,0 +1,129 @@
+//! Prompts that begin alike are read once, and copied; alone, nothing is shared.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
+use crate::engine::{Decoder, Markup, SamplingParams, Usage};
+
+/// What happened to some prompts, which are there from the start, except those behind [`THEN`].
+struct Read {
+    /// Rows that were read of them, answers left out.
+    rows: usize,
+    usages: Vec<Usage>,
+    copies: usize,
+    most_at_once: usize,
+}
+
+/// What stands between prompts that are not there until the ones before are answered.
+const THEN: &str = "";
+
+fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) -> Read {
+    let caps = Caps { sequences: 4, context: 1000, batch: 16, can_trim, can_keep: !can_trim, can_copy: true };
+    let mut limits = Limits { kept: 1000, shared: 8, ..Limits::of(caps) };
+    change(&mut limits);
+    let mut scheduler = Scheduler::new(ByteVocab, caps, limits);
+    let mut decoder = ScriptedDecoder::saying(caps, "ok");
+    let mut usages = BTreeMap::new();
+    let mut read = Read { rows: 0, usages: Vec::new(), copies: 0, most_at_once: 0 };
+    let mut coming = (0u64..).zip(prompts).peekable();
+    while coming.peek().is_some() || !scheduler.is_idle() {
+        if scheduler.is_idle() {
+            for (id, text) in coming.by_ref().take_while(|(_, text)| *text != THEN) {
+                let request = Request::new(ByteVocab.tokenize(text, Markup::Plain), SamplingParams::greedy());
+                scheduler.submit(RequestId(id), request, Duration::ZERO).unwrap();
+            }
+        }
+        let step = scheduler.next();
+        let of_prompt = |row: &&Row| {
+            scheduler.slots[row.seq.0 as usize].job.as_ref().is_some_and(|job| !job.is_writing())
+        };
+        read.rows += step.rows.iter().filter(of_prompt).count();
+        read.copies += step.ops.iter().filter(|op| matches!(op, SeqOp::Copy { .. })).count();
+        let at_once = scheduler.states().filter(|state| *state != SlotState::Idle).count();
+        read.most_at_once = read.most_at_once.max(at_once);
+        let outcome = decoder.step(&step).expect("the scheduler keeps the decoder's contract");
+        let events = scheduler.commit(&outcome, Span { from: Duration::ZERO, to: Duration::ZERO });
+        for (id, event) in events {
+            match event {
+                Event::Finished { usage, .. } => drop(usages.insert(id, usage)),
+                Event::Failed(error) => panic!("{error}"),
+                Event::Delta { .. } => {}
+            }
+        }
+    }
+    read.usages = usages.into_values().collect();
+    read
+}
+
+const SHARED: &str = "Twenty examples of what is wanted, and then the question: ";
+
+fn rows(count: u64) -> Vec<String> {
+    (0..count).map(|row| format!("{SHARED}{}", row * 7919)).collect()
+}
+
+fn tails(prompts: &[String]) -> usize {
+    prompts.iter().map(|prompt| prompt.len() - SHARED.len()).sum()
+}
+
+#[test]
+fn what_prompts_share_is_read_once_whichever_slots_they_take() {
+    for can_trim in [true, false] {
+        let prompts = rows(12);
+        let read = read(&prompts, can_trim, |_| {});
+        assert_eq!(read.usages.len(), 12);
+        // The numbers begin alike too, now and then; without a state there, that is read again.
+        let most = SHARED.len() + tails(&prompts) + if can_trim { 0 } else { 4 };
+        assert!(read.rows <= most, "{} rows, at most {most}, trim {can_trim}", read.rows);
+        assert!(read.copies >= 3, "every slot gets it: {}", read.copies);
+        assert_eq!(read.most_at_once, 4);
+        let reused: usize = read.usages.iter().map(|usage| usage.reused_tokens as usize).sum();
+        let whole: usize = prompts.iter().map(String::len).sum();
+        assert_eq!(reused + read.rows, whole, "what is reported is what happened");
+    }
+}
+
+#[test]
+fn one_prompt_many_times_is_read_once_but_for_its_last_token() {
+    for can_trim in [true, false] {
+        let prompts = vec![SHARED.to_owned(); 4];
+        let read = read(&prompts, can_trim, |_| {});
+        assert_eq!(read.rows, SHARED.len() + 3);
+    }
+}
+
+#[test]
+fn a_few_tokens_are_not_worth_a_copy() {
+    let prompts = rows(4);
+    let read = read(&prompts, true, |limits| limits.shared = 100);
+    assert_eq!((read.copies, read.rows), (0, prompts.iter().map(String::len).sum::<usize>()));
+}
+
+#[test]
+fn without_states_a_decoder_that_cannot_trim_reads_all_that_another_has_gone_beyond() {
+    let prompts = rows(4);
+    let read = read(&prompts, false, |limits| limits.kept = 0);
+    assert_eq!((read.copies, read.rows), (0, prompts.iter().map(String::len).sum::<usize>()));
+}
+
+#[test]
+fn alone_every_request_is_read_whole_and_there_is_one_at_a_time() {
+    for can_trim in [true, false] {
+        let prompts = rows(6);
+        let read = read(&prompts, can_trim, |limits| limits.alone = true);
+        assert_eq!((read.copies, read.most_at_once), (0, 1));
+        assert_eq!(read.rows, prompts.iter().map(String::len).sum::<usize>());
+        assert!(read.usages.iter().all(|usage| usage.reused_tokens == 0));
+    }
+}
+
+#[test]
+fn a_state_outlives_the_slot_that_read_it_while_another_has_its_tokens() {
+    let mut prompts = rows(4);
+    // The second takes the slot that was unused longest: the one whose request read what all share.
+    prompts.extend([THEN, "nothing of that", THEN].map(str::to_owned));
+    prompts.push(format!("{SHARED}again"));
+    let read = read(&prompts, false, |_| {});
+    assert!(read.usages[5].reused_tokens as usize >= SHARED.len(), "{:?}", read.usages[5]);
+}
