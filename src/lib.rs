@@ -1,5 +1,6 @@
 //! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.
 
+pub mod bench;
 pub mod chat;
 pub mod engine;
 pub mod inspect;

@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Run(Box<super::run::RunArgs>),
     Chat(Box<super::chat::ChatArgs>),
     Plan(Box<super::plan::Plan>),
+    Bench(Box<super::bench::Bench>),
     Worker(super::worker::Worker),
     Demo(Demo),
 }

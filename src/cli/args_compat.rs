@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 
 /// What is typed there, and the option it means.
-const SPELLINGS: [(&str, &str); 28] = [
+const SPELLINGS: [(&str, &str); 29] = [
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-ngl", "--n-gpu-layers"),
     ("-np", "--parallel"),
+    ("-pg", "--pg"),
     ("-ub", "--ubatch-size"),
     ("-tb", "--threads-batch"),
     ("-fa", "--flash-attn"),

@@ -3,6 +3,7 @@
 
 mod args;
 mod args_compat;
+mod bench;
 mod chat;
 mod convert;
 mod demo;
@@ -63,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
             chat::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
         }
         Command::Plan(args) => plan::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Worker(args) => worker::run(args),
     };

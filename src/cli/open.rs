@@ -42,7 +42,7 @@ pub(crate) fn open(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
 
 /// Loads on a thread of its own, so that an interrupt is heard at once: llama.cpp asks whether to go on only between
 /// tensors, and not at all while a file is mapped.
-fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
+pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
     let heard = interrupt.clone();
     let (sender, loaded) = sync_channel(1);
     let load = move || {

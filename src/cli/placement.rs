@@ -134,6 +134,11 @@ pub(crate) struct PlacementArgs {
 }
 
 impl PlacementArgs {
+    /// The tokens of a context, if somebody said.
+    pub(crate) fn context_tokens(&self) -> Option<u32> {
+        self.ctx_size.filter(|tokens| *tokens > 0)
+    }
+
     /// The options for a file.
     pub(crate) fn options(&self, model: &std::path::Path) -> LoadOptions {
         let mut options = LoadOptions::new(model);

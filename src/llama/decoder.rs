@@ -87,6 +87,24 @@ impl<'model> LlamaDecoder<'model> {
         self.context.get_logits_ith(i32::try_from(index).unwrap_or(i32::MAX))
     }
 
+    /// Reads rows and hands over the logits after each that asks, by its index.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn read_logits(
+        &mut self,
+        rows: &[Row],
+        mut each: impl FnMut(usize, &[f32]),
+    ) -> Result<(), DecodeError> {
+        self.read(rows)?;
+        self.weights.connected()?;
+        for (index, _) in rows.iter().enumerate().filter(|(_, row)| row.sample) {
+            each(index, self.logits(index));
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
         match op {
             SeqOp::Clear { seq } => self.cut(*seq, None),

@@ -5,6 +5,7 @@
 mod answers;
 mod formats;
 mod logits;
+mod memory;
 mod quality;
 mod reuse;
 mod tokenizer;
