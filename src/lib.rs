@@ -6,3 +6,4 @@ pub mod inspect;
 pub mod llama;
 pub mod model;
 pub mod session;
+pub mod state;

@@ -8,7 +8,7 @@ use crate::chat::{
     self, AnswerParser, Delta, Message, Place, RenderOptions, Role, Start, Template, ToolCall, ToolKind,
 };
 use crate::engine::{
-    self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Thinking,
+    self, Canceller, Event, FinishReason, Markup, Reply, Request, SamplingParams, Saved, Submitter, Thinking,
     Timings, Token, Vocab,
 };
 
@@ -172,6 +172,34 @@ impl Session {
             ..Request::new(tokens, sampling)
         })?;
         Ok(Chat { reply, parser, reasoning_tokens: 0, open_tokens: 0, calls, ready: Vec::new() })
+    }
+
+    /// Copies out what the engine holds of a conversation, as far as its next turn can go on from it. The model is idle
+    /// while that takes place.
+    ///
+    /// # Errors
+    ///
+    /// When the conversation makes no prompt, or the engine holds nothing of it.
+    pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
+        let (tools, variables) = (request.tools.clone(), request.variables.clone());
+        let options =
+            RenderOptions { add_generation_prompt: false, tools, variables, now: SystemTime::now() };
+        // Some templates write an answer otherwise once a question follows it.
+        let mut messages = request.messages.clone();
+        if messages.last().is_some_and(|last| last.role == Role::Assistant) {
+            messages.push(Message::new(Role::User, "?"));
+        }
+        let prompt = self.template.render(&messages, &options)?;
+        Ok(self.submitter.save(self.vocab.tokenize(&prompt, Markup::Parsed))?)
+    }
+
+    /// Puts such a copy back, so that the next turn goes on from it.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not take it.
+    pub fn restore(&self, saved: Saved) -> Result<(), Error> {
+        Ok(self.submitter.restore(saved)?)
     }
 
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,

@@ -2,6 +2,7 @@
 
 mod chat;
 mod cmd;
+mod dense;
 mod model;
 mod rpc;
 mod run;

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Inspect(Inspect),
     Run(Box<super::run::RunArgs>),
-    Chat(super::chat::ChatArgs),
+    Chat(Box<super::chat::ChatArgs>),
     Plan(Box<super::plan::Plan>),
     Worker(super::worker::Worker),
     Demo(Demo),

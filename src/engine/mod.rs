@@ -29,5 +29,7 @@ pub use sampling::{
 pub use scheduler::{Events, Limits, Scheduler, Span};
 pub use slot::SlotState;
 pub use stop::{Scanned, StopMatcher};
-pub use types::{Event, FinishReason, Pos, Request, RequestId, SeqId, Thinking, Timings, Token, Usage};
+pub use types::{
+    Event, FinishReason, Pos, Request, RequestId, Saved, SeqId, Thinking, Timings, Token, Usage,
+};
 pub use vocab::{Markup, Vocab};

@@ -5,6 +5,9 @@
 
 #[cfg(test)]
 mod reuse_tests;
+mod saving;
+#[cfg(test)]
+mod saving_tests;
 mod states;
 #[cfg(test)]
 mod tests;
