@@ -7,3 +7,4 @@ pub mod inspect;
 pub mod llama;
 pub mod model;
 pub mod session;
+pub mod state;

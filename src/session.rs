@@ -8,8 +8,8 @@ use crate::chat::{
     self, AnswerParser, Delta, Message, Place, RenderOptions, Role, Start, Template, ToolCall, ToolKind,
 };
 use crate::engine::{
-    self, Canceller, Event, FinishReason, Likelihood, Markup, Reply, Request, SamplingParams, Submitter,
-    Thinking, Timings, Token, Vocab,
+    self, Canceller, Event, FinishReason, Likelihood, Markup, Reply, Request, SamplingParams, Saved,
+    Submitter, Thinking, Timings, Token, Vocab,
 };
 
 /// Everything it takes to answer; clones share the engine.
@@ -180,6 +180,34 @@ impl Session {
             ready: Vec::new(),
             likelihoods: Vec::new(),
         })
+    }
+
+    /// Copies out what the engine holds of a conversation, as far as its next turn can go on from it. The model is idle
+    /// while that takes place.
+    ///
+    /// # Errors
+    ///
+    /// When the conversation makes no prompt, or the engine holds nothing of it.
+    pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
+        let (tools, variables) = (request.tools.clone(), request.variables.clone());
+        let options =
+            RenderOptions { add_generation_prompt: false, tools, variables, now: SystemTime::now() };
+        // Some templates write an answer otherwise once a question follows it.
+        let mut messages = request.messages.clone();
+        if messages.last().is_some_and(|last| last.role == Role::Assistant) {
+            messages.push(Message::new(Role::User, "?"));
+        }
+        let prompt = self.template.render(&messages, &options)?;
+        Ok(self.submitter.save(self.vocab.tokenize(&prompt, Markup::Parsed))?)
+    }
+
+    /// Puts such a copy back, so that the next turn goes on from it.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not take it.
+    pub fn restore(&self, saved: Saved) -> Result<(), Error> {
+        Ok(self.submitter.restore(saved)?)
     }
 
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,

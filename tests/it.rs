@@ -3,6 +3,7 @@
 mod bench;
 mod chat;
 mod cmd;
+mod dense;
 mod model;
 mod rpc;
 mod run;

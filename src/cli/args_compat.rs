@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// What is typed there, and the option it means.
-const SPELLINGS: [(&str, &str); 29] = [
+const SPELLINGS: [(&str, &str); 30] = [
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-ngl", "--n-gpu-layers"),
@@ -14,6 +14,7 @@ const SPELLINGS: [(&str, &str); 29] = [
     ("-fa", "--flash-attn"),
     ("-ctk", "--cache-type-k"),
     ("-ctv", "--cache-type-v"),
+    ("-cram", "--cache-ram"),
     ("-ot", "--override-tensor"),
     ("-cmoe", "--cpu-moe"),
     ("-ncmoe", "--n-cpu-moe"),

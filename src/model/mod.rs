@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod header;
 mod hparams;
+mod identity;
 mod options;
 mod placement;
 mod running;
