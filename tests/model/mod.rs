@@ -5,7 +5,6 @@
 mod answers;
 mod formats;
 mod logits;
-mod memory;
 mod quality;
 mod reuse;
 mod tokenizer;
