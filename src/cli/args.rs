@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Plan(Box<super::plan::Plan>),
     Bench(Box<super::bench::Bench>),
     Worker(super::worker::Worker),
+    Doctor(super::doctor::Doctor),
     Demo(Demo),
 }
 

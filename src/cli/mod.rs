@@ -7,6 +7,7 @@ mod bench;
 mod chat;
 mod convert;
 mod demo;
+mod doctor;
 mod inspect;
 mod interrupt;
 mod open;
@@ -67,6 +68,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Worker(args) => worker::run(args),
+        Command::Doctor(args) => doctor::run(args),
     };
     match done {
         Ok(outcome) => outcome.into(),
