@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Reads and writes tokens with ggrun and with llama.cpp's own llama-bench in turn, on one file with the same flags.
 #
-#   GGUF=MODEL LLAMA_BENCH=.../llama-bench [GGRUN=target/release/ggrun] [ROUNDS=6] [THREADS=2] \
+#   GGUF=MODEL LLAMA_BENCH=.../llama-bench [GGRUN=target/release/ggrun] [ROUNDS=6] [REPS=3] [THREADS=2] \
 #       benches/bench_vs_llama_bench.sh > results.csv
 #
 # Both read 512 tokens and write 128, on the CPU, weights read and reordered, batches of 512. Each round loads the model
-# anew and measures once after a warm-up; every other round goes backwards, so that whatever else the machine does meets
-# both. Raw rates go to stdout, the ratios (ggrun over llama-bench) to stderr. Exits with 1 if a median is below 0.98.
+# anew and takes the mean of REPS runs after a warm-up; every other round goes backwards, so that whatever else the
+# machine does meets both. Raw rates go to stdout, the ratios (ggrun over llama-bench) to stderr. Exits with 1 if a median is below 0.98.
 set -euo pipefail
 
 : "${GGUF:?the model}" "${LLAMA_BENCH:?llama-bench}"
 ggrun=${GGRUN:-target/release/ggrun}
 threads=${THREADS:-2}
+reps=${REPS:-3}
 raw=$(mktemp)
 trap 'rm -f "$raw"' EXIT
 
@@ -19,9 +20,9 @@ field() { grep -o "\"$1\": *[0-9.e+]*" | sed 's/.*: *//'; }
 one_run() {
     local out
     case $2 in
-        ggrun) out=$("$ggrun" bench -m "$GGUF" -p 512 -n 128 -r 1 -t "$threads" -b 512 -ub 512 --cpu -lm none \
+        ggrun) out=$("$ggrun" bench -m "$GGUF" -p 512 -n 128 -r "$reps" -t "$threads" -b 512 -ub 512 --cpu -lm none \
             --repack -o json 2> /dev/null) ;;
-        llama-bench) out=$("$LLAMA_BENCH" -m "$GGUF" -p 512 -n 128 -r 1 -t "$threads" -b 512 -ub 512 -ngl 0 \
+        llama-bench) out=$("$LLAMA_BENCH" -m "$GGUF" -p 512 -n 128 -r "$reps" -t "$threads" -b 512 -ub 512 -ngl 0 \
             -lm none -o json 2> /dev/null) ;;
     esac
     field avg_ts <<< "$out" | paste -sd, | sed "s/^/$1,$2,/" | tee -a "$raw"

@@ -76,6 +76,7 @@ fn code(error: &Error) -> u8 {
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutputExists { .. } => "`--force` replaces it; `-o` names another",
+        Error::OutputIsSource { .. } => "`-o` names another",
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
