@@ -9,6 +9,10 @@ use super::{Outcome, text};
 ///
 /// Measures how fast memory is read, opens no connection and changes nothing. A token is never shown.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun doctor
+  ggrun doctor --json > machine.json      for a report of a problem")]
 pub(crate) struct Doctor {
     /// Prints one JSON object
     #[arg(long)]
