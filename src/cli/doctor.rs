@@ -43,7 +43,8 @@ fn show(facts: &Facts, said: &[String]) -> String {
     parts.extend(memory.limit_bytes.map(|limit| format!("{} for this container", text::bytes(limit))));
     parts
         .extend(memory.swap_bytes.filter(|swap| *swap > 0).map(|swap| format!("{} swap", text::bytes(swap))));
-    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s", rate / 1e9)));
+    let threads = text::plural(memory.bandwidth_threads.into(), "thread");
+    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s by {threads}", rate / 1e9)));
     add("memory", parts.join(", "));
     for disk in &facts.disks {
         let free = format!("{} free of {}", size(disk.free_bytes), size(disk.total_bytes));

@@ -76,7 +76,9 @@ fn memory(facts: &Facts) -> Vec<String> {
             gb(total)
         ));
     }
-    if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| *bandwidth < 20e9) {
+    // Fewer threads than will compute do not read all that the memory gives.
+    let all = facts.memory.bandwidth_threads >= facts.processor.cores;
+    if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| all && *bandwidth < 20e9) {
         said.push(format!(
             "Memory gives {:.0} GB/s, and the 80B model reads {:.1} GB for each token: expect at most {:.1} tokens a \
              second from it. More memory channels help, more cores do not.",
@@ -159,6 +161,7 @@ mod tests {
                 total_bytes: Some(64 << 30),
                 available_bytes: Some(60 << 30),
                 bandwidth: Some(60e9),
+                bandwidth_threads: 8,
                 ..Memory::default()
             },
             disks: vec![Disk {
@@ -219,6 +222,14 @@ mod tests {
         let quota = one(|facts| facts.processor.quota_percent = Some(150));
         assert!(quota.contains("1.50 processors") && quota.contains("-t 1"), "{quota}");
         assert!(one(|facts| facts.hub.offline = true).contains("HF_HUB_OFFLINE"));
+    }
+
+    #[test]
+    fn a_bandwidth_that_few_threads_measured_is_not_judged() {
+        let mut facts = good();
+        facts.memory.bandwidth = Some(10e9);
+        facts.memory.bandwidth_threads = 2;
+        assert_eq!(advice(&facts), Vec::<String>::new());
     }
 
     #[test]

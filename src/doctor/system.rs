@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::group::{Limits, least};
+
 /// The processor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Processor {
@@ -40,7 +42,7 @@ const SETS: [(&str, &str); 11] = [
 
 impl Processor {
     /// Reads about it. `compiled` is what the engine says of itself.
-    pub(super) fn read(root: &Path, cores: u32, compiled: &[String]) -> Self {
+    pub(super) fn read(root: &Path, cores: u32, limits: Limits, compiled: &[String]) -> Self {
         let info = text(root, "proc/cpuinfo").unwrap_or_default();
         let flags: Vec<&str> =
             field(&info, "flags").map(|flags| flags.split_whitespace().collect()).unwrap_or_default();
@@ -49,7 +51,7 @@ impl Processor {
         Self {
             name: name.map(str::to_owned),
             cores,
-            quota_percent: text(root, "sys/fs/cgroup/cpu.max").and_then(|text| quota(&text)),
+            quota_percent: limits.quota_percent,
             has: has.collect(),
             compiled: compiled.to_vec(),
             governor: text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -74,30 +76,30 @@ pub struct Memory {
     pub limit_bytes: Option<u64>,
     /// Swap.
     pub swap_bytes: Option<u64>,
-    /// Bytes a second that the threads that compute read together.
+    /// Bytes a second that threads read together.
     pub bandwidth: Option<f64>,
+    /// How many threads did.
+    pub bandwidth_threads: u32,
 }
 
 impl Memory {
-    pub(super) fn read(root: &Path) -> Self {
+    pub(super) fn read(root: &Path, limits: Limits) -> Self {
         let info = text(root, "proc/meminfo").unwrap_or_default();
         let kib = |key| field(&info, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
-        let limits = ["sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"];
         let total = kib("MemTotal");
-        let limit = limits.iter().find_map(|path| text(root, path)?.parse::<u64>().ok());
         Self {
             total_bytes: total,
-            available_bytes: kib("MemAvailable"),
-            limit_bytes: limit.filter(|limit| total.is_none_or(|total| *limit < total)),
+            available_bytes: least(kib("MemAvailable"), limits.left),
+            limit_bytes: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
             swap_bytes: kib("SwapTotal"),
-            bandwidth: None,
+            ..Self::default()
         }
     }
 
     /// What a program can have at most.
     #[must_use]
     pub fn usable(&self) -> Option<u64> {
-        [self.total_bytes, self.limit_bytes].into_iter().flatten().min()
+        least(self.total_bytes, self.limit_bytes)
     }
 }
 
@@ -135,7 +137,7 @@ impl Video {
 }
 
 /// A small file, without the space around what it says. These files tell no length, so that it is read up to one.
-fn text(root: &Path, path: &str) -> Option<String> {
+pub(super) fn text(root: &Path, path: impl AsRef<Path>) -> Option<String> {
     use std::io::Read as _;
     let mut text = String::new();
     fs::File::open(root.join(path)).ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
@@ -150,13 +152,6 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// `cpu.max` of a control group: microseconds of a period, or `max`.
-fn quota(text: &str) -> Option<u64> {
-    let (quota, period) = text.split_once(' ')?;
-    let (quota, period): (u64, u64) = (quota.parse().ok()?, period.trim().parse().ok()?);
-    quota.checked_mul(100)?.checked_div(period)
-}
-
 /// The version in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  ...`.
 fn driver_version(text: &str) -> Option<String> {
     let version = |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -164,12 +159,13 @@ fn driver_version(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::group;
     use super::*;
     use proptest::prelude::*;
 
     /// A folder that looks like a machine.
-    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(in super::super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -195,12 +191,14 @@ mod tests {
             ),
             ("sys/class/drm/card0/device/vendor", "0x1002\n"),
         ]);
-        let processor = Processor::read(root.path(), 4, &["AVX".to_owned()]);
+        let limits = group::read(root.path());
+        let processor = Processor::read(root.path(), 4, limits, &["AVX".to_owned()]);
         assert_eq!(processor.name.as_deref(), Some("Some CPU @ 3 GHz"));
         assert_eq!((processor.quota_percent, processor.unused()), (Some(150), vec!["AVX2", "AVX512"]));
-        let memory = Memory::read(root.path());
+        let memory = Memory::read(root.path(), limits);
         assert_eq!(memory.total_bytes, Some(65_536_000 << 10));
         assert_eq!((memory.limit_bytes, memory.usable()), (Some(16 << 30), Some(16 << 30)));
+        assert_eq!(memory.available_bytes, Some(16 << 30), "no more than the container allows");
         let video = Video::read(root.path());
         assert_eq!(video[0], Video { maker: "NVIDIA", driver: Some("550.54.14".to_owned()) });
         assert_eq!(video[1], Video { maker: "AMD", driver: None });
@@ -210,8 +208,9 @@ mod tests {
     fn a_machine_that_tells_nothing_is_unknown() {
         let root =
             machine(&[("sys/fs/cgroup/memory.max", "max\n"), ("sys/fs/cgroup/cpu.max", "max 100000\n")]);
-        assert_eq!(Memory::read(root.path()), Memory::default());
-        let processor = Processor::read(root.path(), 1, &[]);
+        let limits = group::read(root.path());
+        assert_eq!(Memory::read(root.path(), limits), Memory::default());
+        let processor = Processor::read(root.path(), 1, limits, &[]);
         assert_eq!(processor, Processor { cores: 1, ..Processor::default() });
         assert!(Video::read(root.path()).is_empty());
     }
@@ -219,11 +218,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(garbage in "[ -~\t\n]{0,200}") {
-            prop_assert!(quota(&garbage).is_none_or(|percent| percent < u64::MAX));
             drop(driver_version(&garbage));
             prop_assert!(field(&garbage, "a").is_none_or(|value| garbage.contains(value)));
-            let root = machine(&[("proc/meminfo", &garbage), ("proc/cpuinfo", &garbage), ("sys/fs/cgroup/cpu.max", &garbage)]);
-            drop((Memory::read(root.path()), Processor::read(root.path(), 1, &[])));
+            let files = ["proc/meminfo", "proc/cpuinfo", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.stat"];
+            let root = machine(&files.map(|file| (file, garbage.as_str())));
+            let limits = group::read(root.path());
+            drop((Memory::read(root.path(), limits), Processor::read(root.path(), 1, limits, &[])));
         }
     }
 }
