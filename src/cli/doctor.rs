@@ -74,10 +74,8 @@ fn show(facts: &Facts, said: &[String]) -> String {
     };
     add("hub", format!("{}{}, {token}", hub.endpoint, if hub.offline { " (offline)" } else { "" }));
     let repositories = if hub.repositories == 1 { "repository" } else { "repositories" };
-    add(
-        "cache",
-        format!("{} {repositories}, {}: {}", hub.repositories, text::bytes(hub.bytes), hub.cache.display()),
-    );
+    let (least, bytes) = (if hub.counted { "" } else { "more than " }, text::bytes(hub.bytes));
+    add("cache", format!("{} {repositories}, {least}{bytes}: {}", hub.repositories, hub.cache.display()));
     let mut out = text::table(&rows, &[]);
     out.push('\n');
     if said.is_empty() {

@@ -2,7 +2,7 @@
 //! that another machine can be read from a folder.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub struct Processor {
 }
 
 /// Names of instruction sets in llama.cpp's words, and as `/proc/cpuinfo` has them.
-const SETS: [(&str, &str); 11] = [
+const SETS: [(&str, &str); 19] = [
     ("SSE3", "pni"),
     ("SSSE3", "ssse3"),
     ("AVX", "avx"),
@@ -36,16 +36,28 @@ const SETS: [(&str, &str); 11] = [
     ("AVX2", "avx2"),
     ("AVX_VNNI", "avx_vnni"),
     ("AVX512", "avx512f"),
+    ("AVX512_VBMI", "avx512vbmi"),
     ("AVX512_VNNI", "avx512_vnni"),
     ("AVX512_BF16", "avx512_bf16"),
+    ("AMX_INT8", "amx_int8"),
+    ("NEON", "asimd"),
+    ("FP16_VA", "asimdhp"),
+    ("DOTPROD", "asimddp"),
+    ("MATMUL_INT8", "i8mm"),
+    ("SVE", "sve"),
+    ("SME", "sme"),
 ];
 
 impl Processor {
     /// Reads about it. `compiled` is what the engine says of itself.
     pub(super) fn read(root: &Path, cores: u32, limits: Limits, compiled: &[String]) -> Self {
         let info = text(root, "proc/cpuinfo").unwrap_or_default();
-        let flags: Vec<&str> =
-            field(&info, "flags").map(|flags| flags.split_whitespace().collect()).unwrap_or_default();
+        // The second is ARM's name for them.
+        let flags: Vec<&str> = ["flags", "Features"]
+            .iter()
+            .find_map(|key| field(&info, key))
+            .map(|flags| flags.split_whitespace().collect())
+            .unwrap_or_default();
         let has = SETS.iter().filter(|(_, flag)| flags.contains(flag)).map(|(name, _)| (*name).to_owned());
         let name = ["model name", "Model", "Hardware"].iter().find_map(|key| field(&info, key));
         Self {
@@ -119,10 +131,16 @@ impl Video {
         if let Some(driver) = &nvidia {
             found.push(Self { maker: "NVIDIA", driver: driver.clone() });
         }
-        let cards = fs::read_dir(root.join("sys/class/drm")).into_iter().flatten().filter_map(Result::ok);
+        let list =
+            |folder: &str| fs::read_dir(root.join(folder)).into_iter().flatten().filter_map(Result::ok);
+        let cards = list("sys/class/drm").map(|card| card.path().join("device"));
+        // A card without a screen has no entry there if nobody drives it. Class 3 is display.
+        let display = |device: &PathBuf| text(device, "class").is_some_and(|class| class.starts_with("0x03"));
+        let devices = list("sys/bus/pci/devices").map(|device| device.path()).filter(display);
         let mut makers: Vec<&str> = cards
-            .filter_map(|card| fs::read_to_string(card.path().join("device/vendor")).ok())
-            .filter_map(|vendor| match vendor.trim() {
+            .chain(devices)
+            .filter_map(|device| text(&device, "vendor"))
+            .filter_map(|vendor| match vendor.as_str() {
                 "0x10de" if nvidia.is_none() => Some("NVIDIA"),
                 "0x1002" => Some("AMD"),
                 "0x8086" => Some("Intel"),
@@ -213,6 +231,25 @@ pub(super) mod tests {
         let processor = Processor::read(root.path(), 1, limits, &[]);
         assert_eq!(processor, Processor { cores: 1, ..Processor::default() });
         assert!(Video::read(root.path()).is_empty());
+    }
+
+    #[test]
+    fn an_arm_processor_is_read() {
+        let info = "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp i8mm\n";
+        let root = machine(&[("proc/cpuinfo", info)]);
+        let processor = Processor::read(root.path(), 4, Limits::default(), &["NEON".to_owned()]);
+        assert_eq!(processor.unused(), ["FP16_VA", "DOTPROD", "MATMUL_INT8"]);
+    }
+
+    #[test]
+    fn a_card_without_a_screen_and_a_driver_is_found_and_its_sound_is_no_card() {
+        let root = machine(&[
+            ("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n"),
+            ("sys/bus/pci/devices/0000:01:00.0/class", "0x030200\n"),
+            ("sys/bus/pci/devices/0000:02:00.1/vendor", "0x1002\n"),
+            ("sys/bus/pci/devices/0000:02:00.1/class", "0x040300\n"),
+        ]);
+        assert_eq!(Video::read(root.path()), [Video { maker: "NVIDIA", driver: None }]);
     }
 
     proptest! {
