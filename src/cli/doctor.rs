@@ -47,7 +47,8 @@ fn show(facts: &Facts, said: &[String]) -> String {
     parts.extend(memory.limit_bytes.map(|limit| format!("{} for this container", text::bytes(limit))));
     parts
         .extend(memory.swap_bytes.filter(|swap| *swap > 0).map(|swap| format!("{} swap", text::bytes(swap))));
-    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s", rate / 1e9)));
+    let threads = text::plural(memory.bandwidth_threads.into(), "thread");
+    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s by {threads}", rate / 1e9)));
     add("memory", parts.join(", "));
     for disk in &facts.disks {
         let free = format!("{} free of {}", size(disk.free_bytes), size(disk.total_bytes));
@@ -77,10 +78,8 @@ fn show(facts: &Facts, said: &[String]) -> String {
     };
     add("hub", format!("{}{}, {token}", hub.endpoint, if hub.offline { " (offline)" } else { "" }));
     let repositories = if hub.repositories == 1 { "repository" } else { "repositories" };
-    add(
-        "cache",
-        format!("{} {repositories}, {}: {}", hub.repositories, text::bytes(hub.bytes), hub.cache.display()),
-    );
+    let (least, bytes) = (if hub.counted { "" } else { "more than " }, text::bytes(hub.bytes));
+    add("cache", format!("{} {repositories}, {least}{bytes}: {}", hub.repositories, hub.cache.display()));
     let mut out = text::table(&rows, &[]);
     out.push('\n');
     if said.is_empty() {

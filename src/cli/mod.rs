@@ -51,6 +51,9 @@ pub(crate) fn main() -> ExitCode {
         Err(e) => {
             // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
             drop(e.print());
+            if e.kind() == clap::error::ErrorKind::DisplayVersion {
+                drop(print(&engine_line()));
+            }
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
@@ -74,6 +77,13 @@ pub(crate) fn main() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) => report::report(&error),
     }
+}
+
+/// What the version of ggrun leaves open: the engine under it.
+fn engine_line() -> String {
+    let caps = ggrun::model::caps();
+    let patches = if caps.patches.is_empty() { "none".to_owned() } else { caps.patches.join(" ") };
+    format!("llama.cpp {} ({}), patches: {patches}\n", caps.build, caps.backends.join(" "))
 }
 
 /// Writes data to standard output; a closed pipe ends the command quietly, through its error.

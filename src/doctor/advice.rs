@@ -9,6 +9,9 @@ const TRAFFIC: f64 = 3.47e9;
 /// Main memory below which a machine is better off with a small model.
 const SMALL: u64 = 50_000_000_000;
 
+/// Instruction sets without which the kernels of quantised weights are plain loops. Others help by less.
+const VITAL: [&str; 7] = ["SSSE3", "AVX", "F16C", "FMA", "AVX2", "NEON", "DOTPROD"];
+
 /// What to do, the most useful first. Nothing if nothing is wrong.
 #[must_use]
 pub fn advice(facts: &Facts) -> Vec<String> {
@@ -20,19 +23,23 @@ fn build(facts: &Facts) -> Vec<String> {
     if unused.is_empty() {
         return Vec::new();
     }
+    let vital = unused.iter().any(|name| VITAL.contains(name));
     vec![format!(
         "The processor has {}, and this build does not use {}: build it on this machine, in its own folder, where \
-         `target-cpu=native` is set. It will be several times faster.",
+         `target-cpu=native` is set. It {} faster.",
         unused.join(", "),
-        if unused.len() == 1 { "it" } else { "them" }
+        if unused.len() == 1 { "it" } else { "them" },
+        if vital { "will be several times" } else { "may be" }
     )]
 }
 
 fn graphics(facts: &Facts) -> Vec<String> {
-    let missing = facts.video.iter().filter(|video| {
-        let (feature, _) = feature(video.maker);
-        !facts.engine.backends.iter().any(|name| name.eq_ignore_ascii_case(feature))
-    });
+    // Vulkan drives the GPUs of every maker.
+    let built = |maker| {
+        let own = [feature(maker).0, "vulkan"];
+        facts.engine.backends.iter().any(|name| own.iter().any(|own| name.eq_ignore_ascii_case(own)))
+    };
+    let missing = facts.video.iter().filter(|video| !built(video.maker));
     let mut said: Vec<String> = missing
         .filter(|video| video.maker != "Intel")
         .map(|video| {
@@ -46,6 +53,15 @@ fn graphics(facts: &Facts) -> Vec<String> {
         .collect();
     if facts.gpus.is_empty() && facts.video.iter().any(|v| v.maker == "NVIDIA" && v.driver.is_none()) {
         said.push("The GPU of NVIDIA has no driver: install it first.".to_owned());
+    }
+    for video in &facts.video {
+        if let (true, true, Some(driver)) = (facts.gpus.is_empty(), built(video.maker), &video.driver) {
+            said.push(format!(
+                "There is a GPU of {} with driver {driver}, and the engine does not see it: the driver may be older \
+                 than what this build needs, or `CUDA_VISIBLE_DEVICES` hides it.",
+                video.maker
+            ));
+        }
     }
     said
 }
@@ -76,7 +92,9 @@ fn memory(facts: &Facts) -> Vec<String> {
             gb(total)
         ));
     }
-    if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| *bandwidth < 20e9) {
+    // Fewer threads than will compute do not read all that the memory gives.
+    let all = facts.memory.bandwidth_threads >= facts.processor.cores;
+    if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| all && *bandwidth < 20e9) {
         said.push(format!(
             "Memory gives {:.0} GB/s, and the 80B model reads {:.1} GB for each token: expect at most {:.1} tokens a \
              second from it. More memory channels help, more cores do not.",
@@ -159,6 +177,7 @@ mod tests {
                 total_bytes: Some(64 << 30),
                 available_bytes: Some(60 << 30),
                 bandwidth: Some(60e9),
+                bandwidth_threads: 8,
                 ..Memory::default()
             },
             disks: vec![Disk {
@@ -182,6 +201,7 @@ mod tests {
                 cache: "/".into(),
                 repositories: 0,
                 bytes: 0,
+                counted: true,
             },
         }
     }
@@ -203,10 +223,18 @@ mod tests {
     fn every_fault_has_its_sentence() {
         let bare = one(|facts| facts.processor.compiled.clear());
         assert!(bare.contains("AVX, AVX2") && bare.contains("native"), "{bare}");
+        assert!(bare.contains("several times"), "{bare}");
+        let little = one(|facts| facts.processor.has.push("AVX512_BF16".to_owned()));
+        assert!(little.contains("AVX512_BF16") && little.contains("may be faster"), "{little}");
         let video = |maker, driver: Option<&str>| Video { maker, driver: driver.map(str::to_owned) };
         let cuda = one(|facts| facts.video = vec![video("NVIDIA", Some("550.1"))]);
         assert!(cuda.contains("--features cuda"), "{cuda}");
         assert!(one(|facts| facts.video = vec![video("AMD", None)]).contains("--features vulkan"));
+        let blind = one(|facts| {
+            facts.video = vec![video("NVIDIA", Some("470.1"))];
+            facts.engine.backends.push("CUDA".to_owned());
+        });
+        assert!(blind.contains("470.1") && blind.contains("does not see it"), "{blind}");
         let laptop = one(|facts| facts.memory.total_bytes = Some(16 << 30));
         assert!(laptop.contains("17 GB") && laptop.contains("ggrun plan"), "{laptop}");
         let limited = one(|facts| facts.memory.limit_bytes = Some(60 << 30));
@@ -219,6 +247,14 @@ mod tests {
         let quota = one(|facts| facts.processor.quota_percent = Some(150));
         assert!(quota.contains("1.50 processors") && quota.contains("-t 1"), "{quota}");
         assert!(one(|facts| facts.hub.offline = true).contains("HF_HUB_OFFLINE"));
+    }
+
+    #[test]
+    fn a_bandwidth_that_few_threads_measured_is_not_judged() {
+        let mut facts = good();
+        facts.memory.bandwidth = Some(10e9);
+        facts.memory.bandwidth_threads = 2;
+        assert_eq!(advice(&facts), Vec::<String>::new());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Hub {
     pub repositories: usize,
     /// Bytes of these.
     pub bytes: u64,
+    /// Whether all of it was counted; else there are more bytes.
+    pub counted: bool,
 }
 
 /// Where a token comes from.
@@ -55,28 +57,44 @@ pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<Pat
     };
     let text = |name| set(name).map(|value| value.to_string_lossy().into_owned());
     let offline = text("HF_HUB_OFFLINE");
-    let (repositories, bytes) = count(&cache);
+    let (repositories, bytes, counted) = count(&cache, MOST_FILES);
     Hub {
         token,
-        endpoint: text("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
+        endpoint: text("HF_ENDPOINT")
+            .map_or_else(|| "https://huggingface.co".to_owned(), |url| without_secrets(&url)),
         offline: offline
             .is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())),
         cache,
         repositories,
         bytes,
+        counted,
     }
 }
 
-/// Repositories and their bytes. Snapshots are links to what is counted, so links are not followed.
-fn count(cache: &Path) -> (usize, u64) {
+/// An address without the user, the password and the question that may be in it.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    // A password may hold anything, so that all up to the last `@` is taken for one.
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let host = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+}
+
+/// Repositories, their bytes, and whether no more than `most` entries were in the way of counting all. Snapshots are
+/// links to what is counted, and a link may lead anywhere, so links are not followed.
+fn count(cache: &Path, most: usize) -> (usize, u64, bool) {
     let prefixes = ["models--", "datasets--", "spaces--"];
     let mut open: Vec<PathBuf> = entries(cache)
         .filter(|entry| prefixes.iter().any(|p| entry.file_name().to_string_lossy().starts_with(p)))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect();
     let (repositories, mut bytes, mut seen) = (open.len(), 0u64, 0);
     while let Some(folder) = open.pop() {
         for entry in entries(&folder) {
+            if seen == most {
+                return (repositories, bytes, false);
+            }
             seen += 1;
             let Ok(meta) = fs::symlink_metadata(entry.path()) else { continue };
             if meta.is_dir() {
@@ -85,11 +103,8 @@ fn count(cache: &Path) -> (usize, u64) {
                 bytes = bytes.saturating_add(meta.len());
             }
         }
-        if seen > MOST_FILES {
-            break;
-        }
     }
-    (repositories, bytes)
+    (repositories, bytes, true)
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = fs::DirEntry> {
@@ -132,6 +147,34 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink("../../blobs/1", repository.join("snapshots/x/file")).unwrap();
         let found = hub(&[("HF_HOME", home.path().to_str().unwrap())], home.path());
-        assert_eq!((found.cache, found.repositories, found.bytes), (cache, 1, 1000));
+        assert_eq!((&found.cache, found.repositories, found.bytes), (&cache, 1, 1000));
+        assert!(found.counted);
+        assert!(!count(&cache, 2).2, "a count that was cut short says so");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_repository_that_leads_out_of_the_cache_is_not_followed() {
+        let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("large"), [0; 500]).unwrap();
+        std::os::unix::fs::symlink(outside.path(), home.path().join("models--a--b")).unwrap();
+        fs::write(home.path().join("models--no-folder"), "").unwrap();
+        assert_eq!(count(home.path(), MOST_FILES), (0, 0, true));
+    }
+
+    #[test]
+    fn no_secret_of_an_address_is_told() {
+        for (url, told) in [
+            ("https://hf-mirror.com/a", "https://hf-mirror.com/a"),
+            ("https://me:hf_secret@mirror/a", "https://mirror/a"),
+            ("https://me:hf_sec/r@et?@mirror", "https://mirror"),
+            ("me:hf_secret@mirror", "mirror"),
+            ("https://mirror/?token=hf_secret", "https://mirror/"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(url), told);
+        }
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(hub(&[("HF_ENDPOINT", "https://a:hf_secret@b")], home.path()).endpoint, "https://b");
     }
 }

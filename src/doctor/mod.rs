@@ -2,6 +2,7 @@
 //! engine; opens no connection and changes nothing. Not here: anything that is printed.
 
 mod advice;
+mod group;
 mod hub;
 mod system;
 
@@ -85,12 +86,14 @@ pub fn look() -> Facts {
     let (root, caps, threads) = (Path::new("/"), caps(), default_threads());
     let hub = hub::look(|name| std::env::var_os(name), dirs::home_dir());
     let known = devices(&[]);
-    let mut memory = Memory::read(root);
-    let bandwidth = Bandwidth::measure(threads, MEASURE).0;
-    memory.bandwidth = (bandwidth > 0.0).then_some(bandwidth);
+    let limits = group::read(root);
+    let mut memory = Memory::read(root, limits);
+    memory.bandwidth_threads = readers(threads, memory.available_bytes);
+    memory.bandwidth =
+        (memory.bandwidth_threads > 0).then(|| Bandwidth::measure(memory.bandwidth_threads, MEASURE).0);
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     Facts {
-        processor: Processor::read(root, threads, &caps.features),
+        processor: Processor::read(root, threads, limits, &caps.features),
         memory,
         disks: vec![disk("this folder", &here), disk("hub cache", &hub.cache)],
         gpus: known
@@ -115,6 +118,13 @@ pub fn look() -> Facts {
     }
 }
 
+/// Threads that read memory to measure it: no more than a quarter of what is free has room for, since looking at a small
+/// container must not end in its being killed.
+fn readers(threads: u32, available: Option<u64>) -> u32 {
+    let room = available.map(|bytes| bytes / 4 / Bandwidth::BYTES_OF_A_THREAD);
+    room.map_or(threads, |room| u32::try_from(room).map_or(threads, |room| room.min(threads)))
+}
+
 fn disk(purpose: &'static str, folder: &Path) -> Disk {
     let there = folder.ancestors().find(|above| above.exists()).unwrap_or(folder);
     Disk {
@@ -122,5 +132,18 @@ fn disk(purpose: &'static str, folder: &Path) -> Disk {
         folder: there.to_owned(),
         free_bytes: fs4::available_space(there).ok(),
         total_bytes: fs4::total_space(there).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_measured_within_what_is_free() {
+        assert_eq!(readers(8, Some(64 << 30)), 8);
+        assert_eq!(readers(64, Some(4 << 30)), 8);
+        assert_eq!((readers(8, Some(100 << 20)), readers(8, Some(0))), (0, 0));
+        assert_eq!((readers(8, None), readers(8, Some(u64::MAX))), (8, 8));
     }
 }

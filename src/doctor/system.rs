@@ -2,9 +2,11 @@
 //! that another machine can be read from a folder.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+use super::group::{Limits, least};
 
 /// The processor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -24,7 +26,7 @@ pub struct Processor {
 }
 
 /// Names of instruction sets in llama.cpp's words, and as `/proc/cpuinfo` has them.
-const SETS: [(&str, &str); 11] = [
+const SETS: [(&str, &str); 19] = [
     ("SSE3", "pni"),
     ("SSSE3", "ssse3"),
     ("AVX", "avx"),
@@ -34,22 +36,34 @@ const SETS: [(&str, &str); 11] = [
     ("AVX2", "avx2"),
     ("AVX_VNNI", "avx_vnni"),
     ("AVX512", "avx512f"),
+    ("AVX512_VBMI", "avx512vbmi"),
     ("AVX512_VNNI", "avx512_vnni"),
     ("AVX512_BF16", "avx512_bf16"),
+    ("AMX_INT8", "amx_int8"),
+    ("NEON", "asimd"),
+    ("FP16_VA", "asimdhp"),
+    ("DOTPROD", "asimddp"),
+    ("MATMUL_INT8", "i8mm"),
+    ("SVE", "sve"),
+    ("SME", "sme"),
 ];
 
 impl Processor {
     /// Reads about it. `compiled` is what the engine says of itself.
-    pub(super) fn read(root: &Path, cores: u32, compiled: &[String]) -> Self {
+    pub(super) fn read(root: &Path, cores: u32, limits: Limits, compiled: &[String]) -> Self {
         let info = text(root, "proc/cpuinfo").unwrap_or_default();
-        let flags: Vec<&str> =
-            field(&info, "flags").map(|flags| flags.split_whitespace().collect()).unwrap_or_default();
+        // The second is ARM's name for them.
+        let flags: Vec<&str> = ["flags", "Features"]
+            .iter()
+            .find_map(|key| field(&info, key))
+            .map(|flags| flags.split_whitespace().collect())
+            .unwrap_or_default();
         let has = SETS.iter().filter(|(_, flag)| flags.contains(flag)).map(|(name, _)| (*name).to_owned());
         let name = ["model name", "Model", "Hardware"].iter().find_map(|key| field(&info, key));
         Self {
             name: name.map(str::to_owned),
             cores,
-            quota_percent: text(root, "sys/fs/cgroup/cpu.max").and_then(|text| quota(&text)),
+            quota_percent: limits.quota_percent,
             has: has.collect(),
             compiled: compiled.to_vec(),
             governor: text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -74,30 +88,30 @@ pub struct Memory {
     pub limit_bytes: Option<u64>,
     /// Swap.
     pub swap_bytes: Option<u64>,
-    /// Bytes a second that the threads that compute read together.
+    /// Bytes a second that threads read together.
     pub bandwidth: Option<f64>,
+    /// How many threads did.
+    pub bandwidth_threads: u32,
 }
 
 impl Memory {
-    pub(super) fn read(root: &Path) -> Self {
+    pub(super) fn read(root: &Path, limits: Limits) -> Self {
         let info = text(root, "proc/meminfo").unwrap_or_default();
         let kib = |key| field(&info, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
-        let limits = ["sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"];
         let total = kib("MemTotal");
-        let limit = limits.iter().find_map(|path| text(root, path)?.parse::<u64>().ok());
         Self {
             total_bytes: total,
-            available_bytes: kib("MemAvailable"),
-            limit_bytes: limit.filter(|limit| total.is_none_or(|total| *limit < total)),
+            available_bytes: least(kib("MemAvailable"), limits.left),
+            limit_bytes: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
             swap_bytes: kib("SwapTotal"),
-            bandwidth: None,
+            ..Self::default()
         }
     }
 
     /// What a program can have at most.
     #[must_use]
     pub fn usable(&self) -> Option<u64> {
-        [self.total_bytes, self.limit_bytes].into_iter().flatten().min()
+        least(self.total_bytes, self.limit_bytes)
     }
 }
 
@@ -117,10 +131,16 @@ impl Video {
         if let Some(driver) = &nvidia {
             found.push(Self { maker: "NVIDIA", driver: driver.clone() });
         }
-        let cards = fs::read_dir(root.join("sys/class/drm")).into_iter().flatten().filter_map(Result::ok);
+        let list =
+            |folder: &str| fs::read_dir(root.join(folder)).into_iter().flatten().filter_map(Result::ok);
+        let cards = list("sys/class/drm").map(|card| card.path().join("device"));
+        // A card without a screen has no entry there if nobody drives it. Class 3 is display.
+        let display = |device: &PathBuf| text(device, "class").is_some_and(|class| class.starts_with("0x03"));
+        let devices = list("sys/bus/pci/devices").map(|device| device.path()).filter(display);
         let mut makers: Vec<&str> = cards
-            .filter_map(|card| fs::read_to_string(card.path().join("device/vendor")).ok())
-            .filter_map(|vendor| match vendor.trim() {
+            .chain(devices)
+            .filter_map(|device| text(&device, "vendor"))
+            .filter_map(|vendor| match vendor.as_str() {
                 "0x10de" if nvidia.is_none() => Some("NVIDIA"),
                 "0x1002" => Some("AMD"),
                 "0x8086" => Some("Intel"),
@@ -135,7 +155,7 @@ impl Video {
 }
 
 /// A small file, without the space around what it says. These files tell no length, so that it is read up to one.
-fn text(root: &Path, path: &str) -> Option<String> {
+pub(super) fn text(root: &Path, path: impl AsRef<Path>) -> Option<String> {
     use std::io::Read as _;
     let mut text = String::new();
     fs::File::open(root.join(path)).ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
@@ -150,13 +170,6 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// `cpu.max` of a control group: microseconds of a period, or `max`.
-fn quota(text: &str) -> Option<u64> {
-    let (quota, period) = text.split_once(' ')?;
-    let (quota, period): (u64, u64) = (quota.parse().ok()?, period.trim().parse().ok()?);
-    quota.checked_mul(100)?.checked_div(period)
-}
-
 /// The version in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  ...`.
 fn driver_version(text: &str) -> Option<String> {
     let version = |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -164,12 +177,13 @@ fn driver_version(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::group;
     use super::*;
     use proptest::prelude::*;
 
     /// A folder that looks like a machine.
-    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(in super::super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -195,12 +209,14 @@ mod tests {
             ),
             ("sys/class/drm/card0/device/vendor", "0x1002\n"),
         ]);
-        let processor = Processor::read(root.path(), 4, &["AVX".to_owned()]);
+        let limits = group::read(root.path());
+        let processor = Processor::read(root.path(), 4, limits, &["AVX".to_owned()]);
         assert_eq!(processor.name.as_deref(), Some("Some CPU @ 3 GHz"));
         assert_eq!((processor.quota_percent, processor.unused()), (Some(150), vec!["AVX2", "AVX512"]));
-        let memory = Memory::read(root.path());
+        let memory = Memory::read(root.path(), limits);
         assert_eq!(memory.total_bytes, Some(65_536_000 << 10));
         assert_eq!((memory.limit_bytes, memory.usable()), (Some(16 << 30), Some(16 << 30)));
+        assert_eq!(memory.available_bytes, Some(16 << 30), "no more than the container allows");
         let video = Video::read(root.path());
         assert_eq!(video[0], Video { maker: "NVIDIA", driver: Some("550.54.14".to_owned()) });
         assert_eq!(video[1], Video { maker: "AMD", driver: None });
@@ -210,20 +226,41 @@ mod tests {
     fn a_machine_that_tells_nothing_is_unknown() {
         let root =
             machine(&[("sys/fs/cgroup/memory.max", "max\n"), ("sys/fs/cgroup/cpu.max", "max 100000\n")]);
-        assert_eq!(Memory::read(root.path()), Memory::default());
-        let processor = Processor::read(root.path(), 1, &[]);
+        let limits = group::read(root.path());
+        assert_eq!(Memory::read(root.path(), limits), Memory::default());
+        let processor = Processor::read(root.path(), 1, limits, &[]);
         assert_eq!(processor, Processor { cores: 1, ..Processor::default() });
         assert!(Video::read(root.path()).is_empty());
+    }
+
+    #[test]
+    fn an_arm_processor_is_read() {
+        let info = "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp i8mm\n";
+        let root = machine(&[("proc/cpuinfo", info)]);
+        let processor = Processor::read(root.path(), 4, Limits::default(), &["NEON".to_owned()]);
+        assert_eq!(processor.unused(), ["FP16_VA", "DOTPROD", "MATMUL_INT8"]);
+    }
+
+    #[test]
+    fn a_card_without_a_screen_and_a_driver_is_found_and_its_sound_is_no_card() {
+        let root = machine(&[
+            ("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n"),
+            ("sys/bus/pci/devices/0000:01:00.0/class", "0x030200\n"),
+            ("sys/bus/pci/devices/0000:02:00.1/vendor", "0x1002\n"),
+            ("sys/bus/pci/devices/0000:02:00.1/class", "0x040300\n"),
+        ]);
+        assert_eq!(Video::read(root.path()), [Video { maker: "NVIDIA", driver: None }]);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(garbage in "[ -~\t\n]{0,200}") {
-            prop_assert!(quota(&garbage).is_none_or(|percent| percent < u64::MAX));
             drop(driver_version(&garbage));
             prop_assert!(field(&garbage, "a").is_none_or(|value| garbage.contains(value)));
-            let root = machine(&[("proc/meminfo", &garbage), ("proc/cpuinfo", &garbage), ("sys/fs/cgroup/cpu.max", &garbage)]);
-            drop((Memory::read(root.path()), Processor::read(root.path(), 1, &[])));
+            let files = ["proc/meminfo", "proc/cpuinfo", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.stat"];
+            let root = machine(&files.map(|file| (file, garbage.as_str())));
+            let limits = group::read(root.path());
+            drop((Memory::read(root.path(), limits), Processor::read(root.path(), 1, limits, &[])));
         }
     }
 }

@@ -10,6 +10,7 @@ fn a_machine_is_described_for_people_and_for_programs_and_no_token_is_told() {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
         command.arg("doctor").args(arguments).env("HF_HOME", home.path()).env("HF_TOKEN", "hf_secret");
+        command.env("HF_ENDPOINT", "https://me:hf_secret@mirror.invalid");
         let out = command.output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let text = String::from_utf8(out.stdout).unwrap();
@@ -28,6 +29,8 @@ fn a_machine_is_described_for_people_and_for_programs_and_no_token_is_told() {
     assert!(value["memory"]["bandwidth"].as_f64().unwrap() > 1e8);
     assert!(value["engine"]["backends"].as_array().unwrap().contains(&"CPU".into()));
     assert!(value["advice"].is_array());
+    assert_eq!(value["hub"]["endpoint"], "https://mirror.invalid");
+    assert!(value["memory"]["bandwidth_threads"].as_u64() >= Some(1));
     #[cfg(target_arch = "x86_64")]
     for (name, there) in
         [("AVX2", is_x86_feature_detected!("avx2")), ("FMA", is_x86_feature_detected!("fma"))]
@@ -36,5 +39,17 @@ fn a_machine_is_described_for_people_and_for_programs_and_no_token_is_told() {
         let compiled = value["processor"]["compiled"].as_array().unwrap().contains(&name.into());
         // The engine of the tests is built for the machine that runs them.
         assert_eq!((has, compiled), (there, there), "{name}");
+    }
+}
+
+#[test]
+fn the_version_names_the_engine_and_its_patches() {
+    for flag in ["-V", "--version"] {
+        let out = Command::new(env!("CARGO_BIN_EXE_ggrun")).arg(flag).output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(out.status.success() && lines.len() == 2, "{text}");
+        assert_eq!(lines[0], concat!("ggrun ", env!("CARGO_PKG_VERSION")));
+        assert!(lines[1].contains("llama.cpp b11434") && lines[1].contains("0001-"), "{text}");
     }
 }
