@@ -1,10 +1,13 @@
 //! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.
 
 pub mod batch;
+pub mod bench;
 pub mod chat;
+pub mod doctor;
 pub mod engine;
 pub mod inspect;
 pub mod llama;
 pub mod model;
 pub mod openai;
 pub mod session;
+pub mod state;

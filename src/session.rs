@@ -1,16 +1,16 @@
 //! The way from a conversation to an answer, for every front end: render, tokenise, submit, parse.
 
-use std::mem;
+mod reply;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::chat::{
-    self, AnswerParser, Delta, Message, Place, RenderOptions, Role, Start, Template, ToolCall, ToolKind,
-};
+use crate::chat::{self, AnswerParser, Message, RenderOptions, Role, Start, Template, ToolCall};
 use crate::engine::{
-    self, Canceller, Event, FinishReason, Likelihood, Markup, Reply, Request, SamplingParams, Submitter,
-    Thinking, Timings, Token, Vocab,
+    self, FinishReason, Markup, Request, SamplingParams, Saved, Submitter, Thinking, Timings, Token, Vocab,
 };
+
+pub use reply::Chat;
 
 /// Everything it takes to answer; clones share the engine.
 #[derive(Clone)]
@@ -244,6 +244,34 @@ impl Session {
         bytes
     }
 
+    /// Copies out what the engine holds of a conversation, as far as its next turn can go on from it. The model is idle
+    /// while that takes place.
+    ///
+    /// # Errors
+    ///
+    /// When the conversation makes no prompt, or the engine holds nothing of it.
+    pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
+        let (tools, variables) = (request.tools.clone(), request.variables.clone());
+        let options =
+            RenderOptions { add_generation_prompt: false, tools, variables, now: SystemTime::now() };
+        // Some templates write an answer otherwise once a question follows it.
+        let mut messages = request.messages.clone();
+        if messages.last().is_some_and(|last| last.role == Role::Assistant) {
+            messages.push(Message::new(Role::User, "?"));
+        }
+        let prompt = self.template.render(&messages, &options)?;
+        Ok(self.submitter.save(self.vocab.tokenize(&prompt, Markup::Parsed))?)
+    }
+
+    /// Puts such a copy back, so that the next turn goes on from it.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not take it.
+    pub fn restore(&self, saved: Saved) -> Result<(), Error> {
+        Ok(self.submitter.restore(saved)?)
+    }
+
     /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
     /// and before the answer. A template that does not render a conversation so far has no boundary there.
     fn boundaries(&self, messages: &[Message], options: &RenderOptions, prompt: &[Token]) -> Vec<usize> {
@@ -255,118 +283,6 @@ impl Session {
             Some(tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count())
         };
         [instructions, question, messages.len()].into_iter().filter_map(shared).collect()
-    }
-}
-
-/// An answer on its way: an iterator that waits, or a future for each event. Dropping it cancels it.
-#[derive(Debug)]
-pub struct Chat {
-    reply: Reply,
-    /// Parts thinking and calls from the rest; none where all is content.
-    parser: Option<AnswerParser>,
-    reasoning_tokens: u32,
-    /// Tokens that may turn out to be reasoning.
-    open_tokens: u32,
-    /// Calls in the conversation so far.
-    calls: usize,
-    /// Events to give out, the next one last.
-    ready: Vec<ChatEvent>,
-    likelihoods: Vec<Likelihood>,
-}
-
-impl Chat {
-    /// Something that can end this answer while another thread waits for it.
-    #[must_use]
-    pub fn canceller(&self) -> Canceller {
-        self.reply.canceller()
-    }
-
-    /// How likely the tokens since the last call were, if the request asked for it: those of the thinking, of the answer
-    /// and its end.
-    pub fn take_likelihoods(&mut self) -> Vec<Likelihood> {
-        mem::take(&mut self.likelihoods)
-    }
-
-    /// The next event, as a future; `None` after the terminal one.
-    pub async fn recv(&mut self) -> Option<ChatEvent> {
-        loop {
-            if let Some(event) = self.ready.pop() {
-                return Some(event);
-            }
-            let event = self.reply.recv().await?;
-            self.take(event);
-        }
-    }
-
-    fn take(&mut self, event: Event) {
-        let terminal = match event {
-            Event::Delta { tokens, text, likelihoods } => {
-                self.likelihoods.extend(likelihoods);
-                let Some(parser) = &mut self.parser else {
-                    self.ready.extend((!text.is_empty()).then_some(ChatEvent::Content(text)));
-                    return;
-                };
-                let began = parser.place();
-                let deltas = parser.push(&text);
-                let ends = parser.place();
-                self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), began, ends);
-                return self.prepare(deltas, None);
-            }
-            Event::Finished { reason, usage: total, timings } => {
-                let usage = ChatUsage { total, reasoning_tokens: self.reasoning_tokens };
-                ChatEvent::Finished { reason, usage, timings }
-            }
-            Event::Failed(error) => ChatEvent::Failed(error),
-        };
-        let deltas = self.parser.as_mut().map(AnswerParser::finish).unwrap_or_default();
-        self.prepare(deltas, Some(terminal));
-    }
-
-    /// Books tokens whose text began at a place and ends at another.
-    fn count(&mut self, tokens: u32, began: Place, ends: Place) {
-        match began {
-            Place::Reasoning => self.reasoning_tokens += tokens,
-            Place::Content { .. } => {}
-            Place::Unknown => self.open_tokens += tokens,
-        }
-        match ends {
-            Place::Unknown => {}
-            Place::Reasoning | Place::Content { thought: true } => {
-                self.reasoning_tokens += mem::take(&mut self.open_tokens);
-            }
-            Place::Content { thought: false } => self.open_tokens = 0,
-        }
-    }
-
-    fn prepare(&mut self, deltas: Vec<Delta>, terminal: Option<ChatEvent>) {
-        for delta in deltas {
-            let event = match delta {
-                Delta::Content(text) => ChatEvent::Content(text),
-                Delta::Reasoning(text) => ChatEvent::Reasoning(text),
-                Delta::ToolCall(function) => {
-                    let id = Some(format!("call_{}", self.calls));
-                    self.calls += 1;
-                    ChatEvent::ToolCall(ToolCall { id, kind: ToolKind::Function, function })
-                }
-            };
-            self.ready.push(event);
-        }
-        self.ready.extend(terminal);
-        self.ready.reverse();
-    }
-}
-
-impl Iterator for Chat {
-    type Item = ChatEvent;
-
-    fn next(&mut self) -> Option<ChatEvent> {
-        loop {
-            if let Some(event) = self.ready.pop() {
-                return Some(event);
-            }
-            let event = self.reply.wait()?;
-            self.take(event);
-        }
     }
 }
 

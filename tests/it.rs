@@ -1,7 +1,9 @@
 //! The integration tests, in one binary.
 
+mod bench;
 mod chat;
 mod cmd;
+mod dense;
 mod model;
 mod rpc;
 mod run;

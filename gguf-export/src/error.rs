@@ -123,6 +123,12 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
+    /// The output is a file of the source, which would be lost.
+    #[error("`{path}` is a file of the source", path = path.display())]
+    OutputIsSource {
+        /// The output.
+        path: PathBuf,
+    },
     /// The disk has not enough room for the output.
     #[error("`{path}` needs {needed}, its disk has {available} free",
         path = path.display(), needed = size(*needed), available = size(*available))]

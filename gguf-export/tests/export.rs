@@ -181,6 +181,27 @@ fn without_resume_all_is_written_again() {
     assert!(std::fs::read(place.out()).unwrap() == right);
 }
 
+#[test]
+fn a_file_of_the_source_is_never_overwritten() {
+    let place = Place::with(&model());
+    let shard = place.open().shards().next().unwrap().to_owned();
+    let before = std::fs::read(&shard).unwrap();
+    let over = ExportOptions { overwrite: true, ..ExportOptions::default() };
+    let refused = |out: &Path| {
+        let checkpoint = place.open();
+        let result = export(&checkpoint, &plan(&checkpoint), out, &over, &GO, &|_| {});
+        assert!(matches!(&result, Err(Error::OutputIsSource { path }) if path == out), "{result:?}");
+        assert!(std::fs::read(&shard).unwrap() == before);
+    };
+    refused(&shard);
+    // By another name too.
+    std::fs::hard_link(&shard, place.out()).unwrap();
+    refused(&place.out());
+    std::fs::remove_file(place.out()).unwrap();
+    std::os::unix::fs::symlink(&shard, place.out()).unwrap();
+    refused(&place.out());
+}
+
 /// What is done to an interrupted export, and whether the next one may go on from it.
 fn tampered(name: &str, change: impl FnOnce(&Place), goes_on: bool) {
     let place = Place::with(&model());

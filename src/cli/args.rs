@@ -34,7 +34,9 @@ pub(crate) enum Command {
     Chat(Box<super::chat::ChatArgs>),
     Batch(Box<super::batch::BatchArgs>),
     Plan(Box<super::plan::Plan>),
+    Bench(Box<super::bench::Bench>),
     Worker(super::worker::Worker),
+    Doctor(super::doctor::Doctor),
     Demo(Demo),
 }
 

@@ -3,16 +3,18 @@
 use std::ffi::OsString;
 
 /// What is typed there, and the option it means.
-const SPELLINGS: [(&str, &str); 28] = [
+const SPELLINGS: [(&str, &str); 30] = [
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-ngl", "--n-gpu-layers"),
     ("-np", "--parallel"),
+    ("-pg", "--pg"),
     ("-ub", "--ubatch-size"),
     ("-tb", "--threads-batch"),
     ("-fa", "--flash-attn"),
     ("-ctk", "--cache-type-k"),
     ("-ctv", "--cache-type-v"),
+    ("-cram", "--cache-ram"),
     ("-ot", "--override-tensor"),
     ("-cmoe", "--cpu-moe"),
     ("-ncmoe", "--n-cpu-moe"),

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use ggrun::batch::{self, Journal, Options, Order, Report, Stop, Survey, Targets};
 use ggrun::engine::SamplingParams;
-use ggrun::model::{Model, caps, identity};
+use ggrun::model::{Model, caps, weights_digest};
 use ggrun::openai::Defaults;
 use ggrun::session::ChatRequest;
 use serde_json::json;
@@ -31,7 +31,6 @@ use progress::Show;
 /// rows are known by their id and a hash of their request. A row that is wrong fails alone.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-#[expect(clippy::doc_markdown, reason = "shown as help, where words have no quotes")]
 #[command(after_help = "\
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
@@ -74,6 +73,9 @@ pub(crate) struct BatchArgs {
     /// Refuses rows with fields that nobody knows, instead of one warning
     #[arg(long)]
     strict: bool,
+    /// Answers one row at a time and reuses nothing: the same seed gives the same text whatever the other rows are
+    #[arg(long, conflicts_with = "parallel")]
+    deterministic: bool,
     /// Looks at every row, counts tokens and estimates the time; answers none
     #[arg(long)]
     dry_run: bool,
@@ -137,11 +139,11 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     let output = args.output.clone().unwrap_or_default();
     let on_stdout = output.as_os_str() == "-";
     anyhow::ensure!(!(args.json && on_stdout), "`--json` and `-o -` would both write to standard output");
-    let model_id = identity(path)?;
+    let model_id = format!("{:016x}", u64::from_be_bytes(weights_digest(path)?.as_chunks::<8>().0[0]));
     let targets = Targets { out: output.clone(), errors: args.errors.clone(), order: args.order.into() };
     let mut journal = Journal::open(&targets, input, &model_id, args.allow_model_change)?;
     let survey = first_look(args, input, &interrupt)?;
-    let chosen = slots::choose(&args.placement, path, survey.as_ref())?;
+    let chosen = slots::choose(args, path, survey.as_ref())?;
     let slots = chosen.parallel;
     let Opened { session, model, .. } = &open::open(chosen, &interrupt)?;
     let options = Options {

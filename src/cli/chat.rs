@@ -2,18 +2,20 @@
 
 mod command;
 mod input;
+mod saving;
 mod settings;
 mod show;
 mod store;
 mod talk;
+mod tools;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum as _};
-use ggrun::chat::Message;
-use ggrun::engine::FinishReason;
+use ggrun::chat::ToolCall;
+use ggrun::engine::{FinishReason, SamplingParams};
 use ggrun::session::ChatRequest;
 
 use super::interrupt::{Interrupt, Interrupted};
@@ -21,9 +23,11 @@ use super::open::{self, Opened};
 use super::placement::PlacementArgs;
 use super::report::is_broken_pipe;
 use super::run::screen::summary;
+use super::run::template::TemplateArgs;
 use super::run::{Answer, answer, json};
 use command::{Command, Entry, HELP};
-use input::{Input, Source};
+use input::{Input, PROMPT, Source};
+use saving::{begin, session_path};
 use settings::{SetLine, Settings};
 use show::{Show, Thinking};
 use store::Store;
@@ -48,6 +52,11 @@ pub(crate) struct ChatArgs {
     /// A conversation to go on with; it is kept under this name after every answer.
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
+    /// Keep only the text of conversations, and not the model's state, with which a long one goes on at once.
+    #[arg(long)]
+    no_state: bool,
+    #[command(flatten)]
+    template: TemplateArgs,
     /// What becomes of the model's thinking.
     #[arg(long, value_enum, default_value_t = Thinking::Dim)]
     thinking: Thinking,
@@ -69,10 +78,14 @@ pub(crate) struct ChatArgs {
 pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     let store = Store::of_user();
     let talk = begin(args, store.as_ref())?;
+    let tools = args.template.read_tools()?;
     // The line editor takes SIGINT for itself; who listens after it hears it too.
     let source = Source::open(store.as_ref())?;
     let interrupt = Interrupt::listen();
     let opened = open::open(args.placement.options(&args.model), &interrupt)?;
+    let mut told = ChatRequest::new(Vec::new(), SamplingParams::greedy());
+    args.template.apply(opened.session.template(), &mut told)?;
+    let variables = told.variables;
     let mut chat = Chat {
         args,
         opened,
@@ -82,8 +95,10 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
         talk,
         line: SetLine { settings: args.settings.clone() },
         typed: Vec::new(),
-        variables: serde_json::Map::new(),
+        tools,
+        variables,
         thinking: args.thinking,
+        unsaved: false,
         last: None,
         struck: false,
         out,
@@ -92,28 +107,17 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
     if chat.source.is_terminal() {
         chat.greet();
     }
-    match chat.talk() {
+    if let Some(name) = args.session.as_ref().filter(|_| chat.talk.questions() > 0) {
+        chat.take_state(&session_path(chat.store.as_ref(), name)?);
+    }
+    let result = chat.talk();
+    if !chat.interrupt.is_final() {
+        chat.leave();
+    }
+    match result {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         result => result,
     }
-}
-
-fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Talk> {
-    let mut talk = Talk::default();
-    if let Some(name) = &args.session {
-        let path = session_path(store, name)?;
-        if path.exists() {
-            talk = Talk::from_messages(store::read(&path)?);
-        }
-    }
-    if let Some(text) = &args.system_prompt {
-        talk.system = Some(text.clone());
-    }
-    Ok(talk)
-}
-
-fn session_path(store: Option<&Store>, name: &str) -> anyhow::Result<PathBuf> {
-    store.context("there is no folder for conversations: set XDG_STATE_HOME or HOME")?.path(name)
 }
 
 /// A conversation at work.
@@ -127,9 +131,13 @@ struct Chat<'a> {
     line: SetLine,
     /// What was set, to be shown.
     typed: Vec<(String, String)>,
+    /// Functions the model may call.
+    tools: Vec<serde_json::Value>,
     /// Variables of the template.
     variables: serde_json::Map<String, serde_json::Value>,
     thinking: Thinking,
+    /// Whether the model's state changed since it was kept.
+    unsaved: bool,
     last: Option<Answer>,
     /// Whether the last thing the user did was Ctrl-C.
     struck: bool,
@@ -150,7 +158,7 @@ impl Chat<'_> {
     fn talk(&mut self) -> anyhow::Result<()> {
         let mut initial = String::new();
         loop {
-            match self.source.read(&std::mem::take(&mut initial))? {
+            match self.source.read(PROMPT, &std::mem::take(&mut initial))? {
                 Input::End => return Ok(()),
                 // Of a signal that was heard while an answer was written.
                 Input::Signal if !self.interrupt.is_raised() => {}
@@ -221,8 +229,21 @@ impl Chat<'_> {
         self.answer()
     }
 
-    /// Answers the last question. What goes wrong with it takes the question back and ends nothing else.
+    /// Answers the last question, with the results of the functions that the model calls on the way.
     fn answer(&mut self) -> anyhow::Result<()> {
+        while let Some(calls) = self.turn()? {
+            if !self.results(&calls)? {
+                self.talk.undo();
+                self.say("a result is missing; the question is taken back");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One answer, or calls that wait for their results. What goes wrong with it takes the question back and ends
+    /// nothing else.
+    fn turn(&mut self) -> anyhow::Result<Option<Vec<ToolCall>>> {
         let asked = self.generate();
         let answer = match asked {
             Ok(answer) => answer,
@@ -230,7 +251,7 @@ impl Chat<'_> {
             Err(error) => {
                 self.talk.undo();
                 self.say(&format!("error: {error:#}"));
-                return Ok(());
+                return Ok(None);
             }
         };
         if answer.reason == FinishReason::Cancelled {
@@ -240,36 +261,47 @@ impl Chat<'_> {
             self.struck = true;
             self.interrupt.clear();
         }
-        if answer.reasoning.is_empty() && answer.content.is_empty() {
+        let calls = answer.tool_calls.clone();
+        if answer.reasoning.is_empty() && answer.content.is_empty() && calls.is_empty() {
             self.talk.undo();
             self.say("there was no answer; the question is taken back");
-            return Ok(());
+            return Ok(None);
         }
-        self.talk.answered(answer.reasoning.clone(), answer.content.clone());
+        self.talk.answered(answer.reasoning.clone(), answer.content.clone(), calls.clone());
+        self.unsaved = true;
         if !self.args.json {
             self.say(&summary(&answer));
             self.aside("\n");
         }
+        let waits = !calls.is_empty() && answer.reason == FinishReason::Stop;
         self.last = Some(answer);
-        if let Some(name) = &self.args.session {
-            let name = name.clone();
-            if let Err(error) = self.save(Some(&name)) {
-                self.say(&format!("error: {error:#}"));
-            }
+        if waits {
+            return Ok(Some(calls));
         }
-        Ok(())
+        if let Some(name) = &self.args.session
+            && let Err(error) = self.write(name)
+        {
+            self.say(&format!("error: {error:#}"));
+        }
+        Ok(None)
+    }
+
+    /// The conversation as the model is asked to go on with it.
+    fn request(&self, sampling: SamplingParams) -> ChatRequest {
+        let Settings { predict, reasoning_budget, .. } = &self.line.settings;
+        let mut request = ChatRequest::new(self.talk.messages(), sampling);
+        request.max_tokens = predict.and_then(|n| u32::try_from(n).ok());
+        request.thinking_budget = reasoning_budget.and_then(|n| u32::try_from(n).ok());
+        request.tools.clone_from(&self.tools);
+        request.variables.clone_from(&self.variables);
+        request
     }
 
     fn generate(&mut self) -> anyhow::Result<Answer> {
-        let Settings { predict, reasoning_budget, sampling } = &self.line.settings;
-        let sampling = sampling.params(&self.opened.model)?;
+        let sampling = self.line.settings.sampling.params(&self.opened.model)?;
         let seed = sampling.seed;
-        let messages = self.talk.messages();
-        let question = messages.last().map(|message: &Message| message.content.text()).unwrap_or_default();
-        let mut request = ChatRequest::new(messages, sampling);
-        request.max_tokens = predict.and_then(|n| u32::try_from(n).ok());
-        request.thinking_budget = reasoning_budget.and_then(|n| u32::try_from(n).ok());
-        request.variables.clone_from(&self.variables);
+        let request = self.request(sampling);
+        let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
         if self.args.json {
             let answer = answer(&self.opened.session, request, &self.interrupt, &mut |_| Ok(()))?;
             json::write(self.out, &question, &answer, seed)?;
@@ -333,23 +365,6 @@ impl Chat<'_> {
                 Err(_) => self.say("expected show, dim, fold, hide, on or off"),
             },
         }
-    }
-
-    fn save(&self, name: Option<&str>) -> anyhow::Result<String> {
-        let name = name.or(self.args.session.as_deref()).context("/save needs a name")?;
-        let path = session_path(self.store.as_ref(), name)?;
-        store::write(&path, &self.args.model.display().to_string(), &self.talk.messages())?;
-        Ok(format!("kept in `{}`", path.display()))
-    }
-
-    fn load(&mut self, name: Option<&str>) -> anyhow::Result<String> {
-        let Some(name) = name else {
-            let names = self.store.as_ref().map_or_else(|| Ok(Vec::new()), Store::names)?;
-            let none = || "no conversation was kept yet".to_owned();
-            return Ok(if names.is_empty() { none() } else { names.join("\n") });
-        };
-        self.talk = Talk::from_messages(store::read(&session_path(self.store.as_ref(), name)?)?);
-        Ok(format!("{} questions so far", self.talk.questions()))
     }
 
     /// Does something that may fail and says how it went.

@@ -67,6 +67,11 @@ impl Interrupt {
         &self.hit
     }
 
+    /// The same, for work that keeps it.
+    pub(crate) fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.hit)
+    }
+
     /// Whether the user asked for an end.
     pub(crate) fn is_raised(&self) -> bool {
         self.hit.load(Ordering::Relaxed)

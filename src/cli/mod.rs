@@ -4,9 +4,11 @@
 mod args;
 mod args_compat;
 mod batch;
+mod bench;
 mod chat;
 mod convert;
 mod demo;
+mod doctor;
 mod inspect;
 mod interrupt;
 mod open;
@@ -53,6 +55,9 @@ pub(crate) fn main() -> ExitCode {
         Err(e) => {
             // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
             drop(e.print());
+            if e.kind() == clap::error::ErrorKind::DisplayVersion {
+                drop(print(&engine_line()));
+            }
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
@@ -68,13 +73,22 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Batch(args) => batch::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Worker(args) => worker::run(args),
+        Command::Doctor(args) => doctor::run(args),
     };
     match done {
         Ok(outcome) => outcome.into(),
         Err(error) => report::report(&error),
     }
+}
+
+/// What the version of ggrun leaves open: the engine under it.
+fn engine_line() -> String {
+    let caps = ggrun::model::caps();
+    let patches = if caps.patches.is_empty() { "none".to_owned() } else { caps.patches.join(" ") };
+    format!("llama.cpp {} ({}), patches: {patches}\n", caps.build, caps.backends.join(" "))
 }
 
 /// Writes data to standard output; a closed pipe ends the command quietly, through its error.

@@ -47,6 +47,10 @@ pub(crate) struct PlacementArgs {
     /// Type of its values (also -ctv)
     #[arg(long, value_name = "TYPE", default_value = "f16", env = "LLAMA_ARG_CACHE_TYPE_V", value_parser = cache_type)]
     cache_type_v: CacheType,
+    /// MiB of main memory for states of a conversation that its next turn goes on from, where the model cannot go
+    /// back without; 0 keeps none (also -cram)
+    #[arg(long, value_name = "MiB", default_value_t = 512, env = "LLAMA_ARG_CACHE_RAM")]
+    cache_ram: u32,
     /// Layers on GPUs, the head as one: a number, auto or all (also -ngl)
     #[arg(long, alias = "gpu-layers", value_name = "N", default_value = "auto", allow_negative_numbers = true,
         env = "LLAMA_ARG_N_GPU_LAYERS", value_parser = gpu_layers)]
@@ -134,6 +138,11 @@ pub(crate) struct PlacementArgs {
 }
 
 impl PlacementArgs {
+    /// The tokens of a context, if somebody said.
+    pub(crate) fn context_tokens(&self) -> Option<u32> {
+        self.ctx_size.filter(|tokens| *tokens > 0)
+    }
+
     /// The options for a file.
     pub(crate) fn options(&self, model: &std::path::Path) -> LoadOptions {
         self.options_with(model, self.parallel.unwrap_or(1))
@@ -156,6 +165,7 @@ impl PlacementArgs {
         options.flash = self.flash_attn;
         options.cache_k = self.cache_type_k;
         options.cache_v = self.cache_type_v;
+        options.checkpoints = u64::from(self.cache_ram) << 20;
         options.kv_offload = !self.no_kv_offload && self.kv_offload.unwrap_or(true);
         options.devices = match &self.device {
             _ if self.cpu => Some(Vec::new()),

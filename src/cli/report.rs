@@ -98,6 +98,7 @@ fn batch_hint(error: &batch::Error) -> Option<&'static str> {
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutputExists { .. } => "`--force` replaces it; `-o` names another",
+        Error::OutputIsSource { .. } => "`-o` names another",
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }

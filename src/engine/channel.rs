@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Error, Event, Request, RequestId};
+use super::{Error, Event, Request, RequestId, Saved, Token};
 
 /// Commands that may wait for the loop; it takes all of them between two steps.
 const CAPACITY: usize = 256;
@@ -21,6 +21,20 @@ pub enum Command {
     Cancel(RequestId),
     /// End the thinking of this request and let it answer.
     EndThinking(RequestId),
+    /// Copy out the sequence that serves this prompt best.
+    Save {
+        /// The prompt.
+        prompt: Vec<Token>,
+        /// Where the copy goes.
+        reply: SyncSender<Result<Saved, Error>>,
+    },
+    /// Put such a copy into a sequence that nobody uses.
+    Restore {
+        /// The copy.
+        saved: Box<Saved>,
+        /// Where it is told how that went.
+        reply: SyncSender<Result<(), Error>>,
+    },
     /// Fail what is open and return.
     Shutdown,
 }
@@ -90,6 +104,30 @@ impl Submitter {
             Err(TrySendError::Full(_)) => Err(Error::QueueFull { capacity: CAPACITY }),
             Err(TrySendError::Disconnected(_)) => Err(Error::Gone),
         }
+    }
+
+    /// Copies out what the cache holds of a prompt, as far as a later prompt that begins the same can go on from it.
+    /// Waits; the sequence is cut to that length.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing of it, it cannot be copied, or the engine is gone.
+    pub fn save(&self, prompt: Vec<Token>) -> Result<Saved, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.commands.send(Command::Save { prompt, reply }).map_err(|_| Error::Gone)?;
+        answer.recv().unwrap_or(Err(Error::Gone))
+    }
+
+    /// Puts a copy back, so that a prompt that begins with its tokens goes on from it. Waits.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit, is not of a decoder like this one, every slot is busy, or the engine is gone.
+    pub fn restore(&self, saved: Saved) -> Result<(), Error> {
+        let (reply, answer) = sync_channel(1);
+        let command = Command::Restore { saved: Box::new(saved), reply };
+        self.commands.send(command).map_err(|_| Error::Gone)?;
+        answer.recv().unwrap_or(Err(Error::Gone))
     }
 
     /// Asks the loop to fail what is open and return; an engine that is gone already is fine.

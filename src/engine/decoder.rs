@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Likelihood, Pos, SamplingError, SamplingParams, SeqId, Token};
+use super::{Likelihood, Pos, SamplingError, SamplingParams, Saved, SeqId, Token};
 
 /// What a decoder can do; asked, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,4 +208,18 @@ pub trait Decoder {
     ///
     /// When the batch could not be read; no sequence of the step is to be trusted then.
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError>;
+
+    /// The state of a sequence as bytes that [`restore`](Self::restore) takes, of this decoder or one made alike.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be had.
+    fn save(&mut self, seq: SeqId) -> Result<Vec<u8>, DecodeError>;
+
+    /// Makes a sequence what it was when it was saved. Bytes that `save` did not give may end the process.
+    ///
+    /// # Errors
+    ///
+    /// When the state is not of these tokens or not of a decoder like this one; the sequence is empty then.
+    fn restore(&mut self, seq: SeqId, saved: &Saved) -> Result<(), DecodeError>;
 }

@@ -36,6 +36,12 @@ pub enum Error {
         /// Requests that may wait.
         capacity: usize,
     },
+    /// No sequence can be brought to a beginning of the prompt.
+    #[error("nothing of the prompt is in the cache")]
+    NothingToSave,
+    /// Every sequence is at work.
+    #[error("every slot is busy")]
+    Busy,
     /// The decoder could not do a step.
     #[error("decoding failed")]
     Decode(#[source] DecodeError),

@@ -30,6 +30,6 @@ pub use scheduler::{Events, Limits, Scheduler, Span};
 pub use slot::SlotState;
 pub use stop::{Scanned, StopMatcher};
 pub use types::{
-    Event, FinishReason, Likelihood, Pos, Request, RequestId, SeqId, Thinking, Timings, Token, Usage,
+    Event, FinishReason, Likelihood, Pos, Request, RequestId, Saved, SeqId, Thinking, Timings, Token, Usage,
 };
 pub use vocab::{Markup, Vocab};

@@ -11,8 +11,8 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    Command, DecodeError, Decoder, Error, Event, Events, Inbox, Limits, RequestId, Scheduler, Span,
-    Submission, Vocab,
+    Command, DecodeError, Decoder, Error, Event, Events, Inbox, Limits, RequestId, Saved, Scheduler, Span,
+    Submission, Token, Vocab,
 };
 
 /// Serves an inbox until it is shut down or nobody can send to it any more.
@@ -91,6 +91,9 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
                 self.cancel(id);
             }
             Command::EndThinking(id) => self.scheduler.end_thinking(id),
+            // Whoever asked may have gone.
+            Command::Save { prompt, reply } => drop(reply.send(self.save(&prompt))),
+            Command::Restore { saved, reply } => drop(reply.send(self.restore(*saved))),
             Command::Shutdown => return false,
         }
         true
@@ -103,6 +106,28 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
             Ok(()) => drop(self.open.insert(id, events)),
             Err(error) => tell(&events, Event::Failed(error)),
         }
+    }
+
+    fn save(&mut self, prompt: &[Token]) -> Result<Saved, Error> {
+        let (seq, tokens, step) = self.scheduler.hold(prompt).ok_or(Error::NothingToSave)?;
+        let saved = self.decoder.step(&step).and_then(|_| self.decoder.save(seq));
+        saved.map(|state| Saved { tokens, state }).map_err(|error| {
+            self.scheduler.lose(seq);
+            Error::Decode(error)
+        })
+    }
+
+    fn restore(&mut self, saved: Saved) -> Result<(), Error> {
+        let (seq, step) = self.scheduler.vacate(&saved.tokens)?;
+        let restored = self.decoder.step(&step).and_then(|_| self.decoder.restore(seq, &saved));
+        let from = self.epoch.elapsed();
+        let kept = restored.and_then(|()| self.decoder.step(&self.scheduler.occupy(seq, saved.tokens)));
+        let outcome = kept.map_err(|error| {
+            self.scheduler.lose(seq);
+            Error::Decode(error)
+        })?;
+        self.scheduler.commit(&outcome, Span { from, to: self.epoch.elapsed() });
+        Ok(())
     }
 
     fn cancel(&mut self, id: RequestId) {
@@ -163,9 +188,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
     use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-    use crate::engine::{
-        Caps, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, Token, channel,
-    };
+    use crate::engine::{Caps, FinishReason, Markup, Reply, Request, SamplingParams, Submitter, channel};
     use std::thread::{self, JoinHandle};
 
     const CAPS: Caps =

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
-    Caps, DecodeError, Decoder, Kept, Likelihood, Markup, Outcome, SamplingError, SamplingParams, SeqId,
-    SeqOp, StateId, Step, Token, Vocab,
+    Caps, DecodeError, Decoder, Kept, Likelihood, Markup, Outcome, SamplingError, SamplingParams, Saved,
+    SeqId, SeqOp, StateId, Step, Token, Vocab,
 };
 
 /// Bytes as tokens 0 to 255, and 256 to end an answer.
@@ -201,5 +201,18 @@ impl Decoder for ScriptedDecoder {
             outcome.tokens.push(given);
         }
         Ok(outcome)
+    }
+
+    fn save(&mut self, seq: SeqId) -> Result<Vec<u8>, DecodeError> {
+        Ok(self.sequence(seq)?.tokens.iter().flat_map(|token| token.0.to_le_bytes()).collect())
+    }
+
+    fn restore(&mut self, seq: SeqId, saved: &Saved) -> Result<(), DecodeError> {
+        let sequence = self.sequence(seq)?;
+        Self::check(sequence.tokens.is_empty(), "the sequence is not empty")?;
+        let bytes = saved.tokens.iter().flat_map(|token| token.0.to_le_bytes());
+        Self::check(bytes.eq(saved.state.iter().copied()), "the state is not of these tokens")?;
+        sequence.tokens.clone_from(&saved.tokens);
+        Ok(())
     }
 }

@@ -20,6 +20,22 @@ pub struct Pos(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+/// A sequence outside its decoder: what it takes to go on from it later, in another process too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The tokens of the sequence.
+    pub tokens: Vec<Token>,
+    /// What the decoder knows of them, in a form of its own.
+    pub state: Vec<u8>,
+}
+
+impl std::fmt::Debug for Saved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tokens, state } = self;
+        f.debug_struct("Saved").field("tokens", &tokens.len()).field("state", &state.len()).finish()
+    }
+}
+
 /// What is asked of the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {

@@ -11,10 +11,10 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::sampler::{self, NoToken, Sampler};
 use super::weights::LoadFailure;
-use super::{Abort, ContextParams, Weights, backend, log, params};
+use super::{Abort, ContextParams, Weights, backend, log, params, saving};
 use crate::engine::{
-    Caps, DecodeError, Decoder, Kept, Likelihood, Outcome, Row, SamplingError, SamplingParams, SeqId, SeqOp,
-    StateId, Step, Token,
+    Caps, DecodeError, Decoder, Kept, Likelihood, Outcome, Row, SamplingError, SamplingParams, Saved, SeqId,
+    SeqOp, StateId, Step, Token,
 };
 
 /// llama.cpp rounds the cells of a sequence up to this.
@@ -26,11 +26,11 @@ const ABORTED: i32 = 2;
 /// Reads batches and chooses tokens; borrows the weights.
 #[derive(Debug)]
 pub struct LlamaDecoder<'model> {
-    context: LlamaContext<'model>,
+    pub(super) context: LlamaContext<'model>,
     batch: LlamaBatch<'static>,
     samplers: Vec<Option<Sampler>>,
     states: BTreeMap<StateId, SeqState>,
-    weights: &'model Weights,
+    pub(super) weights: &'model Weights,
     model: &'model LlamaModel,
     caps: Caps,
     vocab: i32,
@@ -87,6 +87,24 @@ impl<'model> LlamaDecoder<'model> {
         self.context.get_logits_ith(i32::try_from(index).unwrap_or(i32::MAX))
     }
 
+    /// Reads rows and hands over the logits after each that asks, by its index.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn read_logits(
+        &mut self,
+        rows: &[Row],
+        mut each: impl FnMut(usize, &[f32]),
+    ) -> Result<(), DecodeError> {
+        self.read(rows)?;
+        self.weights.connected()?;
+        for (index, _) in rows.iter().enumerate().filter(|(_, row)| row.sample) {
+            each(index, self.logits(index));
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
         match op {
             SeqOp::Clear { seq } => self.cut(*seq, None),
@@ -141,7 +159,7 @@ impl<'model> LlamaDecoder<'model> {
     }
 
     /// Forgets a sequence from `length` on.
-    fn cut(&mut self, seq: SeqId, length: Option<u32>) -> Result<(), DecodeError> {
+    pub(super) fn cut(&mut self, seq: SeqId, length: Option<u32>) -> Result<(), DecodeError> {
         match self.context.clear_kv_cache_seq(Some(seq.0), length, None) {
             Ok(true) => Ok(()),
             _ => Err(DecodeError::Contract { what: "the sequence cannot be cut there" }),
@@ -196,7 +214,7 @@ impl<'model> LlamaDecoder<'model> {
     }
 }
 
-fn number(seq: u32) -> i32 {
+pub(super) fn number(seq: u32) -> i32 {
     i32::try_from(seq).unwrap_or(i32::MAX)
 }
 
@@ -214,6 +232,14 @@ impl Decoder for LlamaDecoder<'_> {
         // After a loss logits and states are zeros: nothing of the step is real.
         self.weights.connected()?;
         outcome
+    }
+
+    fn save(&mut self, seq: SeqId) -> Result<Vec<u8>, DecodeError> {
+        saving::save(self, seq)
+    }
+
+    fn restore(&mut self, seq: SeqId, saved: &Saved) -> Result<(), DecodeError> {
+        saving::restore(self, seq, saved)
     }
 }
 

@@ -21,6 +21,14 @@ pub enum DeviceKind {
     Accelerator,
 }
 
+impl DeviceKind {
+    /// Whether layers can go there.
+    #[must_use]
+    pub fn is_gpu(self) -> bool {
+        matches!(self, Self::Gpu | Self::IntegratedGpu)
+    }
+}
+
 /// A device and its memory now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {

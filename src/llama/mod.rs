@@ -11,6 +11,7 @@ mod log;
 mod params;
 pub mod rpc;
 mod sampler;
+mod saving;
 mod vocab;
 mod weights;
 

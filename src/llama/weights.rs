@@ -90,6 +90,31 @@ impl Weights {
         self.model.n_ctx_train()
     }
 
+    /// llama.cpp's words for it: architecture, size and type of the weights.
+    #[must_use]
+    pub fn description(&self) -> String {
+        const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
+        // SAFETY: see the assertion in `open`: the binding's model is its pointer and nothing else.
+        let model = unsafe { *ptr::from_ref(self.model()).cast::<*mut sys::llama_model>() };
+        let mut text = [0 as std::ffi::c_char; 128];
+        // SAFETY: the model lives, and what is written ends with a zero within the length.
+        unsafe { sys::llama_model_desc(model, text.as_mut_ptr(), text.len()) };
+        // SAFETY: the buffer began as zeros and its last byte was not written to.
+        unsafe { std::ffi::CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned()
+    }
+
+    /// Bytes of its tensors.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.model.size()
+    }
+
+    /// The number of its parameters.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        self.model.n_params()
+    }
+
     /// A metadata value as text.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<String> {

@@ -11,6 +11,8 @@ use super::LoadError;
 pub struct Header {
     /// The file, or the first of its parts.
     pub path: PathBuf,
+    /// All files, in order.
+    pub files: Vec<PathBuf>,
     /// Length of all files in bytes.
     pub file_bytes: u64,
     /// Metadata of the first file, the one that llama.cpp reads.
@@ -22,8 +24,13 @@ pub struct Header {
 impl Header {
     pub(super) fn join(path: &Path, parts: Vec<(PathBuf, gguf::Header)>) -> Self {
         let file_bytes = parts.iter().map(|(_, header)| header.file_len()).sum();
-        let mut header =
-            Self { path: path.to_owned(), file_bytes, metadata: Metadata::new(), tensors: Vec::new() };
+        let mut header = Self {
+            path: path.to_owned(),
+            files: parts.iter().map(|(file, _)| file.clone()).collect(),
+            file_bytes,
+            metadata: Metadata::new(),
+            tensors: Vec::new(),
+        };
         for (index, (_, part)) in parts.into_iter().enumerate() {
             if index == 0 {
                 header.metadata = part.metadata;

@@ -1,40 +1,65 @@
-//! What tells one model file from another, without reading all of it.
+//! What a saved state must have in common with a model at work.
 
+use std::fmt::Debug;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use gguf_export::gguf;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use super::LoadError;
+use super::{LoadError, Model, caps};
+use crate::state::{Digest, Identity};
 
-/// Places where data is looked at, and how many bytes at each.
-const PLACES: u64 = 64;
-const BYTES: u64 = 1 << 16;
+/// Bytes that are looked at of each tensor: headers of models that differ in their weights alone are the same.
+const SAMPLE: u64 = 4096;
 
-/// Sixteen digits that follow from a model's headers, its length and samples of its weights, wherever it lies.
+impl Model {
+    /// What a saved state of this model's engine is told from others by. Reads the headers of its files and some bytes
+    /// of each tensor.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read any more.
+    pub fn identity(&self) -> Result<Identity, LoadError> {
+        let options = &self.options;
+        let settings = (options.cache_k, options.cache_v, options.flash);
+        let engine = caps();
+        Ok(Identity {
+            model: weights_digest(self.path())?,
+            engine: digest(&(engine.build, engine.patches)),
+            settings: digest(&settings),
+        })
+    }
+}
+
+/// What tells a model's files from others, wherever they lie: their headers, lengths, and some bytes of each tensor.
 ///
 /// # Errors
 ///
 /// When a part cannot be read.
-pub fn identity(path: &Path) -> Result<String, LoadError> {
-    let mut hash = Sha256::new();
+pub fn weights_digest(path: &Path) -> Result<Digest, LoadError> {
+    let mut digest = Sha256::new();
     for (path, header) in gguf::open_all(path)? {
-        let read = |source| LoadError::Read { path: path.clone(), source };
-        let mut file = File::open(&path).map_err(read)?;
-        let length = file.metadata().map_err(read)?.len();
-        hash.update(length.to_le_bytes());
-        let data = length.saturating_sub(header.data_offset);
-        let samples = (0..PLACES).map(|place| header.data_offset + data / PLACES * place);
-        for (begin, bytes) in [(0, header.data_offset)].into_iter().chain(samples.map(|at| (at, BYTES))) {
-            let mut sample = Vec::new();
-            file.seek(SeekFrom::Start(begin))
-                .and_then(|_| file.by_ref().take(bytes).read_to_end(&mut sample))
-                .map_err(read)?;
-            hash.update(sample);
+        let failed = |source| LoadError::Read { path: path.clone(), source };
+        let mut file = File::open(&path).map_err(failed)?;
+        let mut look = |from: u64, count: u64| {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(from))?;
+            (&mut file).take(count).read_to_end(&mut bytes)?;
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+            Ok(())
+        };
+        look(0, header.data_offset).map_err(failed)?;
+        for tensor in &header.tensors {
+            look(header.data_offset.saturating_add(tensor.offset), SAMPLE).map_err(failed)?;
         }
+        digest.update(header.file_len().to_le_bytes());
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    Ok(format!("{:016x}", u64::from_be_bytes(digest.as_chunks::<8>().0[0])))
+    Ok(digest.finalize().into())
+}
+
+fn digest(value: &impl Debug) -> Digest {
+    Sha256::digest(format!("{value:?}")).into()
 }

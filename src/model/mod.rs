@@ -19,14 +19,14 @@ use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
 pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LoadMode, Numa, Override, SplitMode, caps,
-    devices, rpc,
+    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, Override,
+    SplitMode, caps, devices, rpc,
 };
 pub use check::check;
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
-pub use identity::identity;
+pub use identity::weights_digest;
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
     Bandwidth, Bill, Gpu, Line, Machine, PlaceError, Placement, Speed, TooMuch, load_mode_name, place,
@@ -97,6 +97,39 @@ impl Model {
     /// When there is not enough memory for the context.
     pub fn spawn(&self) -> Result<Running, LoadError> {
         running::spawn(self.weights.clone(), &self.options, self.placement.context)
+    }
+
+    /// A context for whoever drives it step by step, with no engine around it.
+    ///
+    /// # Errors
+    ///
+    /// When there is not enough memory for the context.
+    pub fn decoder(&self, abort: Abort) -> Result<LlamaDecoder<'_>, LoadError> {
+        let (sequences, context) = (self.options.parallel.max(1), self.placement.context);
+        let params = running::context_params(&self.options, context, abort);
+        LlamaDecoder::new(&self.weights, &params).map_err(|failure| LoadError::Context {
+            sequences,
+            context,
+            log: failure.log,
+        })
+    }
+
+    /// What llama.cpp calls it: architecture, size and type of its weights.
+    #[must_use]
+    pub fn description(&self) -> String {
+        self.weights.description()
+    }
+
+    /// Bytes of its weights.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.weights.size()
+    }
+
+    /// The number of its weights.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        self.weights.parameters()
     }
 
     /// The file it came from.

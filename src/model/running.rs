@@ -41,19 +41,7 @@ impl Drop for Running {
 
 pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Result<Running, LoadError> {
     let (submitter, inbox) = channel();
-    let params = ContextParams {
-        sequences: options.parallel.max(1),
-        context,
-        batch: options.batch,
-        ubatch: options.ubatch,
-        threads: options.threads,
-        threads_batch: options.threads_batch.unwrap_or(options.threads),
-        cache_k: options.cache_k,
-        cache_v: options.cache_v,
-        flash: options.flash,
-        kv_offload: options.kv_offload,
-        abort: Abort::of(inbox.hurry()),
-    };
+    let params = context_params(options, context, Abort::of(inbox.hurry()));
     let (kept, alone) = (options.checkpoints, options.alone);
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
@@ -64,6 +52,23 @@ pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Re
         .map_err(LoadError::Thread)?;
     let caps = readiness.recv().map_err(|_| LoadError::Died)??;
     Ok(Running { submitter, caps, thread: Some(thread) })
+}
+
+/// The context that a model's options ask for.
+pub(super) fn context_params(options: &LoadOptions, context: u32, abort: Abort) -> ContextParams {
+    ContextParams {
+        sequences: options.parallel.max(1),
+        context,
+        batch: options.batch,
+        ubatch: options.ubatch,
+        threads: options.threads,
+        threads_batch: options.threads_batch.unwrap_or(options.threads),
+        cache_k: options.cache_k,
+        cache_v: options.cache_v,
+        flash: options.flash,
+        kv_offload: options.kv_offload,
+        abort,
+    }
 }
 
 /// The thread's life: a context that borrows the weights, told to be ready, then the loop.

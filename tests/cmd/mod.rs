@@ -4,6 +4,7 @@
 
 mod choices;
 mod convert;
+mod doctor;
 mod inspect;
 mod interrupt;
 mod sandbox;

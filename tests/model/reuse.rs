@@ -1,10 +1,13 @@
 //! Going on from a kept state, or from a copy of another sequence, is going on from where it was kept.
 
-use ggrun::engine::{Decoder as _, Markup, Pos, Row, SeqId, SeqOp, StateId, Step, Token, Vocab as _};
+use std::path::Path;
+
+use ggrun::engine::{Decoder as _, Markup, Pos, Row, Saved, SeqId, SeqOp, StateId, Step, Token, Vocab as _};
 use ggrun::llama::{
     Abort, CacheType, ContextParams, Flash, LlamaDecoder, LoadMode, LoadParams, SplitMode, Weights,
 };
 
+use crate::dense::dense_gguf;
 use crate::support::tiny_gguf;
 
 const SEQ: SeqId = SeqId(0);
@@ -54,10 +57,9 @@ fn read_in(
     decoder.logits(0).to_vec()
 }
 
-fn weights() -> Weights {
-    let path = tiny_gguf();
+fn load(path: &Path) -> Weights {
     let params = LoadParams {
-        path: &path,
+        path,
         devices: &[],
         gpu_layers: 0,
         split_mode: SplitMode::default(),
@@ -72,7 +74,7 @@ fn weights() -> Weights {
 
 #[test]
 fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
-    let weights = weights();
+    let weights = load(&tiny_gguf());
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>system\nAdd the numbers.<|im_end|>\n");
     let (one, other) = (tokens("<|im_start|>user\n1 + 2 = ?"), tokens("<|im_start|>user\nWhat is 17 + 25?"));
@@ -107,7 +109,7 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
 
 #[test]
 fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
-    let weights = weights();
+    let weights = load(&tiny_gguf());
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
     let thought =
@@ -134,4 +136,39 @@ fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
     assert_eq!(read(&mut reused, vec![back.clone()], shared.len(), &answer), expected);
     let gone = Step { ops: vec![SeqOp::Forget { state }, back], rows: vec![] };
     assert!(reused.step(&gone).is_err());
+}
+
+#[test]
+fn a_saved_sequence_has_the_logits_of_the_one_it_was_saved_from() {
+    for path in [tiny_gguf(), dense_gguf()] {
+        let weights = load(&path);
+        let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
+        let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
+        let astray = tokens("<|im_start|>assistant\n<think>\n17 + 25: 7 + 5 = 12");
+        let next = tokens("<|im_start|>user\n842 - 83 = ?<|im_end|>\n");
+        let mut old = decoder(&weights);
+        read(&mut old, vec![], 0, &shared);
+        let state = StateId(1);
+        let can_keep = old.caps().can_keep;
+        let keep = can_keep.then_some(SeqOp::Keep { seq: SEQ, state });
+        read(&mut old, keep.into_iter().collect(), shared.len(), &astray);
+        let length = u32::try_from(shared.len()).unwrap();
+        let back = SeqOp::Rewind { seq: SEQ, length, state: can_keep.then_some(state) };
+        old.step(&Step { ops: vec![back], rows: vec![] }).unwrap();
+        let saved = Saved { state: old.save(SEQ).unwrap(), tokens: shared.clone() };
+        let expected = read(&mut old, vec![], shared.len(), &next);
+
+        let mut new = decoder(&weights);
+        new.restore(SEQ, &saved).unwrap();
+        assert_eq!(read(&mut new, vec![], shared.len(), &next), expected, "{}", path.display());
+
+        // What does not fit is refused, and leaves an empty sequence that works.
+        let short = Saved { tokens: shared[1..].to_vec(), state: saved.state.clone() };
+        let cut = Saved { state: saved.state[..saved.state.len() - 1].to_vec(), ..saved };
+        for wrong in [short, cut] {
+            assert!(new.restore(SEQ, &wrong).is_err());
+        }
+        let mut fresh = decoder(&weights);
+        assert_eq!(read(&mut new, vec![], 0, &shared), read(&mut fresh, vec![], 0, &shared));
+    }
 }

@@ -19,7 +19,7 @@ fn chat(state: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Types a whole conversation into a pipe.
-fn typed(state: &Path, arguments: &[&str], lines: &str) -> Output {
+pub(super) fn typed(state: &Path, arguments: &[&str], lines: &str) -> Output {
     let mut command = chat(state, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -27,7 +27,7 @@ fn typed(state: &Path, arguments: &[&str], lines: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -107,6 +107,24 @@ fn a_conversation_is_kept_listed_loaded_and_exported() {
     assert!(typed(state.path(), &["--session", "sums"], "842 - 83 = ?\n").status.success());
     let kept = std::fs::read_to_string(state.path().join("ggrun/sessions/sums.jsonl")).unwrap();
     assert_eq!(kept.lines().count(), 6);
+}
+
+#[test]
+fn functions_are_called_and_what_they_give_is_typed() {
+    let state = tempfile::tempdir().unwrap();
+    let tools = state.path().join("tools.json");
+    std::fs::write(&tools, r#"[{"name": "add", "parameters": {"type": "object"}}]"#).unwrap();
+    let call = r#"root ::= "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 17}}\n</tool_call>""#;
+    let arguments = ["--tools", tools.to_str().unwrap(), "--grammar", call];
+    let export = state.path().join("talk.md");
+    // The grammar makes the model call again with the result; nothing typed ends that.
+    let lines = format!("What is 17 + 25?\n42\n\n/export {}\n", export.display());
+    let Output { status, stdout, stderr } = typed(state.path(), &arguments, &lines);
+    let stderr = text(&stderr);
+    assert!(status.success(), "{stderr}");
+    assert_eq!(text(&stdout), "{\"name\":\"add\",\"arguments\":{\"a\":17}}\n".repeat(2));
+    assert!(stderr.contains("a result is missing; the question is taken back"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(export).unwrap(), "");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod loading;
 mod logits;
 mod placing;
 mod sampling;
+mod saved;
 mod tools;
 mod turns;
 

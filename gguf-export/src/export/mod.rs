@@ -51,7 +51,7 @@ pub fn outputs(plan: &Plan, out: &Path, options: &ExportOptions) -> Result<Vec<O
 /// Writes the GGUF and returns its files. `stop` ends the work at the next tile.
 ///
 /// # Errors
-/// [`Error::OutputExists`], [`Error::NoSpace`], [`Error::Interrupted`], [`Error::Io`]; [`Error::Tensor`] for data
+/// [`Error::OutputExists`], [`Error::OutputIsSource`], [`Error::NoSpace`], [`Error::Interrupted`], [`Error::Io`]; [`Error::Tensor`] for data
 /// that contradicts its format, after which nothing is left behind.
 ///
 /// ```no_run
@@ -83,6 +83,7 @@ pub fn export(
     let places = layout::places(plan, &files);
     let journal_path = with_suffix(out, ".part.journal");
     let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
+    refuse_sources(checkpoint, files.iter().map(|f| &f.path).chain(&parts).chain([&journal_path]))?;
     let identity = journal::identity(checkpoint, plan, &files);
     check_space(&files, &parts)?;
     let sinks = take(&parts)?;
@@ -142,6 +143,21 @@ fn refuse_existing(files: &[OutputFile], options: &ExportOptions) -> Result<()> 
         Some(file) => Err(Error::OutputExists { path: file.path.clone() }),
         None => Ok(()),
     }
+}
+
+/// Overwriting is meant for what an export wrote, not for what it reads.
+fn refuse_sources<'a>(checkpoint: &Checkpoint, written: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    let folder = checkpoint.dir();
+    let mut sources: Vec<PathBuf> = io::list(folder)?.into_iter().map(|name| folder.join(name)).collect();
+    sources.extend(checkpoint.shards().map(Path::to_owned));
+    for path in written.filter(|path| io::is_there(path)) {
+        // A GGUF beside the shards is no source.
+        let read = |source: &&PathBuf| source.extension().is_some_and(|e| e == "safetensors" || e == "json");
+        if sources.iter().filter(read).any(|source| io::is_same(source, path)) {
+            return Err(Error::OutputIsSource { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Opens the unfinished files for this process alone, with what they hold.

@@ -222,6 +222,13 @@ pub fn canonicalize(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(Error::io("find", path))
 }
 
+/// Whether two paths are one file, by whatever links; false if either is not there.
+#[must_use]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
 /// Names of the entries of a folder that are valid Unicode, in no order.
 ///
 /// # Errors

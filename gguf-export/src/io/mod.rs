@@ -4,8 +4,8 @@ mod file;
 mod memory;
 
 pub use file::{
-    FileSink, FileSource, allocated, append, available_space, canonicalize, is_there, list, read_to_string,
-    remove, rename, truncate,
+    FileSink, FileSource, allocated, append, available_space, canonicalize, is_same, is_there, list,
+    read_to_string, remove, rename, truncate,
 };
 
 use crate::Result;

@@ -22,7 +22,7 @@ pub(super) fn run(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Outcome> {
     let look = first_look(args, input, interrupt)?;
-    let options = slots::choose(&args.placement, model, look.as_ref())?;
+    let options = slots::choose(args, model, look.as_ref())?;
     let (slots, threads) = (options.parallel, options.threads);
     let model = open::load(options, interrupt)?;
     // Nobody answers: the rows are only looked at.

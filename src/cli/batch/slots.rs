@@ -5,7 +5,7 @@ use std::path::Path;
 use ggrun::batch::Survey;
 use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check, place};
 
-use super::super::placement::PlacementArgs;
+use super::BatchArgs;
 
 /// Slots on a CPU, whose cores are busy with a few.
 const ON_CPU: u32 = 4;
@@ -17,11 +17,8 @@ const ON_GPU: u32 = 8;
 /// # Errors
 ///
 /// When the file is no model, or a wish cannot be.
-pub(super) fn choose(
-    placement: &PlacementArgs,
-    model: &Path,
-    survey: Option<&Survey>,
-) -> anyhow::Result<LoadOptions> {
+pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) -> anyhow::Result<LoadOptions> {
+    let placement = &args.placement;
     let longest = survey.map_or(0, |survey| u32::try_from(survey.longest).unwrap_or(u32::MAX));
     let options = |slots: u32| {
         let mut options = placement.options_with(model, slots);
@@ -30,6 +27,9 @@ pub(super) fn choose(
         }
         options
     };
+    if args.deterministic {
+        return Ok(options(1).deterministic());
+    }
     if let Some(slots) = placement.parallel {
         return Ok(options(slots));
     }

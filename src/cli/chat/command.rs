@@ -46,7 +46,7 @@ pub(super) const HELP: &str = "\
   /system [TEXT|-]   show, change or remove the instructions
   /set [NAME VALUE]  sampling: temp 0.7, top-k 20, seed 1, grammar ..., predict 500, reasoning-budget 200
   /think [HOW]       thinking: show, dim, fold or hide; on or off where the model can
-  /save [NAME]       keep the conversation
+  /save [NAME]       keep the conversation, and the model's state so that going on is quick
   /load [NAME]       go on with one that was kept, or list them
   /export FILE       write the conversation as Markdown
   /stats             tokens and times of the last answer

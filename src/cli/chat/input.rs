@@ -26,7 +26,7 @@ pub(super) enum Source {
     Pipe,
 }
 
-const PROMPT: &str = "> ";
+pub(super) const PROMPT: &str = "> ";
 const CONTINUED: &str = ". ";
 
 impl Source {
@@ -54,12 +54,12 @@ impl Source {
         matches!(self, Self::Terminal { .. })
     }
 
-    /// The next entry; `initial` is put on the prompt to be changed.
-    pub(super) fn read(&mut self, initial: &str) -> anyhow::Result<Input> {
+    /// The next entry; `initial` is put behind the prompt to be changed.
+    pub(super) fn read(&mut self, prompt: &str, initial: &str) -> anyhow::Result<Input> {
         let mut lines = Lines::default();
         let mut initial = initial.replace('\n', " ");
         loop {
-            let prompt = if lines.has_begun() { CONTINUED } else { PROMPT };
+            let prompt = if lines.has_begun() { CONTINUED } else { prompt };
             match self.line(prompt, &std::mem::take(&mut initial))? {
                 Input::Entry(line) => {
                     if let Some(entry) = lines.push(&line) {

@@ -60,17 +60,21 @@ impl<'a> Show<'a> {
                 self.think(text);
                 Ok(())
             }
-            // Nothing is called here: no tools are given.
-            Piece::ToolCall(_) => Ok(()),
-            Piece::Content(text) => {
-                if self.wrote == Wrote::Reasoning {
-                    self.close_thinking();
-                }
-                self.wrote = Wrote::Content;
-                self.out.write_all(text.as_bytes())?;
-                self.out.flush()
+            Piece::ToolCall(call) => {
+                let line = if self.wrote == Wrote::Content { "\n" } else { "" };
+                self.write(&format!("{line}{}", serde_json::to_string(&call.function)?))
             }
+            Piece::Content(text) => self.write(text),
         }
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.wrote == Wrote::Reasoning {
+            self.close_thinking();
+        }
+        self.wrote = Wrote::Content;
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
 
     /// Ends what was begun.

@@ -1,6 +1,6 @@
 //! A conversation and what can be done to it. Pure: nothing is asked or written here.
 
-use ggrun::chat::{Message, Role};
+use ggrun::chat::{Message, Role, ToolCall};
 
 /// A conversation.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,9 +32,18 @@ impl Talk {
         self.turns.push(Message::new(Role::User, text));
     }
 
-    pub(super) fn answered(&mut self, reasoning: String, content: String) {
+    pub(super) fn answered(&mut self, reasoning: String, content: String, calls: Vec<ToolCall>) {
         let mut message = Message::new(Role::Assistant, content);
         message.reasoning_content = (!reasoning.is_empty()).then_some(reasoning);
+        message.tool_calls = calls;
+        self.turns.push(message);
+    }
+
+    /// What a function gave that the last answer called.
+    pub(super) fn result(&mut self, call: &ToolCall, text: &str) {
+        let mut message = Message::new(Role::Tool, text);
+        message.tool_call_id.clone_from(&call.id);
+        message.more.insert("name".to_owned(), call.function.name.clone().into());
         self.turns.push(message);
     }
 
@@ -79,6 +88,10 @@ impl Talk {
                 text.extend([quoted.join("\n").as_str(), "\n\n"]);
             }
             text.extend([message.content.text().trim_end(), "\n\n"]);
+            for call in &message.tool_calls {
+                let arguments = call.function.arguments_text();
+                text.extend(["`", call.function.name.as_str(), " ", arguments.as_str(), "`\n\n"]);
+            }
         }
         text
     }
@@ -91,9 +104,9 @@ mod tests {
     fn talk() -> Talk {
         let mut talk = Talk { system: Some("Be brief.".into()), ..Talk::default() };
         talk.ask("one?");
-        talk.answered("hm\n\nwell".into(), "1".into());
+        talk.answered("hm\n\nwell".into(), "1".into(), vec![]);
         talk.ask("two?");
-        talk.answered(String::new(), "2\n".into());
+        talk.answered(String::new(), "2\n".into(), vec![]);
         talk
     }
 
@@ -115,6 +128,23 @@ mod tests {
     fn messages_and_back_are_the_same_conversation() {
         assert_eq!(Talk::from_messages(talk().messages()), talk());
         assert_eq!(Talk::from_messages(vec![]), Talk::default());
+    }
+
+    #[test]
+    fn results_belong_to_their_calls_and_are_taken_back_with_them() {
+        let call: ToolCall = serde_json::from_value(serde_json::json!({
+            "id": "call_0", "type": "function", "function": {"name": "add", "arguments": {"a": 17}}
+        }))
+        .unwrap();
+        let mut talk = Talk::default();
+        talk.ask("sum?");
+        talk.answered(String::new(), String::new(), vec![call.clone()]);
+        talk.result(&call, "42");
+        let last = talk.messages().pop().unwrap();
+        assert_eq!((last.role, last.tool_call_id.as_deref()), (Role::Tool, Some("call_0")));
+        assert!(talk.markdown().ends_with("`add {\"a\": 17}`\n\n## Tool\n\n42\n\n"), "{}", talk.markdown());
+        assert_eq!(talk.undo().as_deref(), Some("sum?"));
+        assert!(talk.messages().is_empty());
     }
 
     #[test]

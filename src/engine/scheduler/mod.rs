@@ -5,6 +5,9 @@
 
 #[cfg(test)]
 mod reuse_tests;
+mod saving;
+#[cfg(test)]
+mod saving_tests;
 mod sharing;
 #[cfg(test)]
 mod sharing_tests;
@@ -238,7 +241,7 @@ impl<V: Vocab> Scheduler<V> {
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
             if let Some(job) = slot.job.as_ref().filter(|_| slot.broken) {
-                let reuse = self.sharing.within(&self.slots, index, job);
+                let reuse = self.sharing.within(&self.slots, index, &job.tokens);
                 let tokens = job.tokens[..reuse.length].to_vec();
                 self.take_over(index, reuse, tokens, step);
             }
@@ -249,7 +252,7 @@ impl<V: Vocab> Scheduler<V> {
     fn admit(&mut self, step: &mut Step) {
         let mut next = 0;
         while let Some(job) = self.waiting.get(next) {
-            let (index, reuse) = match self.sharing.place(&self.slots, job, self.states.any()) {
+            let (index, reuse) = match self.sharing.place(&self.slots, &job.tokens, self.states.any()) {
                 None => return,
                 Some(Place::Now(index, reuse)) => (index, reuse),
                 Some(Place::Later(index, length)) => {
@@ -259,7 +262,7 @@ impl<V: Vocab> Scheduler<V> {
                 }
             };
             let Some(mut job) = self.waiting.remove(next) else { return };
-            if let Some(length) = self.sharing.missed(&self.slots, &job, reuse.length) {
+            if let Some(length) = self.sharing.missed(&self.slots, &job.tokens, reuse.length) {
                 job.stop_at(length);
             }
             self.take_over(index, reuse, job.tokens[..reuse.length].to_vec(), step);

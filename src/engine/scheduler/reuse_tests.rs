@@ -6,16 +6,16 @@ use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Decoder, Markup, SamplingParams, Thinking, Usage};
 
-const STATE: u64 = 100;
+pub(super) const STATE: u64 = 100;
 
-struct Chat {
-    scheduler: Scheduler<ByteVocab>,
-    decoder: ScriptedDecoder,
+pub(super) struct Chat {
+    pub(super) scheduler: Scheduler<ByteVocab>,
+    pub(super) decoder: ScriptedDecoder,
     next: u64,
 }
 
 impl Chat {
-    fn new(slots: u32, kept: u64, can_trim: bool) -> Self {
+    pub(super) fn new(slots: u32, kept: u64, can_trim: bool) -> Self {
         let caps =
             Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_keep: true, can_copy: true };
         let scheduler = Scheduler::new(ByteVocab, caps, Limits { kept, ..Limits::of(caps) });
@@ -23,7 +23,7 @@ impl Chat {
     }
 
     /// Asks, with a boundary at every `|`, which is not part of the prompt.
-    fn ask(&mut self, marked: &str) -> Usage {
+    pub(super) fn ask(&mut self, marked: &str) -> Usage {
         self.ask_with(marked, |_| {}).1
     }
 
@@ -53,6 +53,25 @@ impl Chat {
         panic!("no end");
     }
 
+    /// Begins an answer and leaves it there.
+    pub(super) fn give_a_slot_work(&mut self, marked: &str) -> RequestId {
+        let prompt = ByteVocab.tokenize(&marked.replace('|', ""), Markup::Plain);
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.scheduler.submit(id, Request::new(prompt, SamplingParams::greedy()), Duration::ZERO).unwrap();
+        self.step();
+        id
+    }
+
+    /// Begins an answer whose second step is given up, and cancels it.
+    pub(super) fn give_up_a_step_of(&mut self, marked: &str) {
+        let id = self.give_a_slot_work(marked);
+        let step = self.scheduler.next();
+        assert!(!step.rows.is_empty());
+        self.scheduler.interrupted();
+        self.scheduler.cancel(id);
+    }
+
     fn step(&mut self) -> Events {
         let step = self.scheduler.next();
         let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
@@ -61,8 +80,8 @@ impl Chat {
 }
 
 /// The answer is `<hm>yes`; the next prompt has it without the part in brackets.
-const FIRST: &str = "system.|user: a.|model: ";
-const SECOND: &str = "system.|user: a.model: yes.|user: b.|model: ";
+pub(super) const FIRST: &str = "system.|user: a.|model: ";
+pub(super) const SECOND: &str = "system.|user: a.model: yes.|user: b.|model: ";
 
 #[test]
 fn a_turn_that_drops_the_thinking_goes_on_from_the_last_boundary_it_shares() {

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 
-use crate::engine::job::Job;
 use crate::engine::slot::Slot;
 use crate::engine::{Caps, StateId, Token};
 
@@ -41,18 +40,19 @@ impl Sharing {
     ///
     /// That is the free slot which holds most of the prompt, of equals the longest unused. Where a sequence at work holds
     /// much more it is copied; where one is about to, that is waited for: the prompts are read one after the other anyway.
-    pub(super) fn place(&self, slots: &[Slot], job: &Job, keeps: bool) -> Option<Place> {
+    pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], keeps: bool) -> Option<Place> {
         let free = || slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
-        let own = free().map(|(index, slot)| (index, self.best(slots, index, job), slot.used));
+        let own = free().map(|(index, slot)| (index, self.best(slots, index, prompt), slot.used));
         let (index, own, _) = own.min_by_key(|&(_, reuse, used)| (Reverse(reuse.length), used))?;
-        let copy = self.copy(slots, job);
+        let copy = self.copy(slots, prompt);
         let now = match copy {
             Some(copy) if copy.length >= own.length.saturating_add(self.worth) => {
                 (free().min_by_key(|(_, slot)| slot.used)?.0, copy)
             }
             _ => (index, own),
         };
-        let soon = (0..slots.len()).filter_map(|index| Some((index, self.soon(&slots[index], job, keeps)?)));
+        let soon =
+            (0..slots.len()).filter_map(|index| Some((index, self.soon(&slots[index], prompt, keeps)?)));
         match soon.max_by_key(|&(_, length)| length) {
             Some((index, length)) if length >= now.1.length.saturating_add(self.worth) => {
                 Some(Place::Later(index, length))
@@ -62,32 +62,32 @@ impl Sharing {
     }
 
     /// What serves a request that is in a slot already.
-    pub(super) fn within(&self, slots: &[Slot], index: usize, job: &Job) -> Reuse {
-        let own = self.best(slots, index, job);
-        let copy = self.copy(slots, job).filter(|copy| copy.from != Some(index));
+    pub(super) fn within(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
+        let own = self.best(slots, index, prompt);
+        let copy = self.copy(slots, prompt).filter(|copy| copy.from != Some(index));
         copy.filter(|copy| copy.length >= own.length.saturating_add(self.worth)).unwrap_or(own)
     }
 
     /// A place where a state would have served this request, and is likely to serve the next one.
-    pub(super) fn missed(&self, slots: &[Slot], job: &Job, reused: usize) -> Option<usize> {
+    pub(super) fn missed(&self, slots: &[Slot], prompt: &[Token], reused: usize) -> Option<usize> {
         if self.alone || self.caps.can_trim {
             return None;
         }
-        let longest = slots.iter().map(|slot| shared(&slot.history, &job.tokens)).max()?;
+        let longest = slots.iter().map(|slot| shared(&slot.history, prompt)).max()?;
         (longest >= reused.saturating_add(self.worth)).then_some(longest)
     }
 
     /// The longest beginning of a prompt that another sequence could give.
-    fn copy(&self, slots: &[Slot], job: &Job) -> Option<Reuse> {
+    fn copy(&self, slots: &[Slot], prompt: &[Token]) -> Option<Reuse> {
         let copies = (0..slots.len())
             .filter(|_| self.caps.can_copy && !self.alone)
-            .map(|index| Reuse { from: Some(index), ..self.best(slots, index, job) });
+            .map(|index| Reuse { from: Some(index), ..self.best(slots, index, prompt) });
         copies.max_by_key(|reuse| reuse.length)
     }
 
     /// The longest beginning of a prompt that the sequence of one slot can go on from.
-    fn best(&self, slots: &[Slot], index: usize, job: &Job) -> Reuse {
-        let (slot, prompt) = (&slots[index], &job.tokens[..]);
+    pub(super) fn best(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
+        let slot = &slots[index];
         let held = shared(&slot.history, prompt);
         if self.alone {
             return Reuse::default();
@@ -109,9 +109,9 @@ impl Sharing {
     }
 
     /// How much of a prompt the request in this slot is going to read, where the sequence can be copied then.
-    fn soon(&self, slot: &Slot, job: &Job, keeps: bool) -> Option<usize> {
+    fn soon(&self, slot: &Slot, prompt: &[Token], keeps: bool) -> Option<usize> {
         let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.alone)?;
-        let length = shared(&reader.tokens, &job.tokens);
+        let length = shared(&reader.tokens, prompt);
         let stops = self.caps.can_trim || keeps;
         (stops && !slot.broken && !reader.is_writing() && length > slot.history.len()).then_some(length)
     }

@@ -44,20 +44,25 @@ impl States {
     /// Asks for the states of slots that have come to a boundary; the least recently useful make room.
     pub(super) fn keep(&mut self, slots: &mut [Slot], ops: &mut Vec<SeqOp>) {
         for index in 0..slots.len() {
-            let slot = &slots[index];
-            let length = slot.history.len();
-            let Some(job) = &slot.job else { continue };
-            let (used, due) = (job.turn, job.boundaries.contains(&length));
-            let there = slot.kept.iter().any(|kept| kept.length == length);
-            if !due || there || !self.make_room(slots) {
-                continue;
+            let Some(job) = &slots[index].job else { continue };
+            if job.boundaries.contains(&slots[index].history.len()) {
+                self.keep_here(index, job.turn, slots, ops);
             }
-            let state = StateId(self.next);
-            self.next += 1;
-            let seq = SeqId(u32::try_from(index).unwrap_or(u32::MAX));
-            ops.push(SeqOp::Keep { seq, state });
-            self.asked.push(Asked { slot: index, state, length, used });
         }
+    }
+
+    /// Asks for the state of a slot as it is.
+    pub(super) fn keep_here(&mut self, index: usize, used: u64, slots: &mut [Slot], ops: &mut Vec<SeqOp>) {
+        let length = slots[index].history.len();
+        let there = slots[index].kept.iter().any(|kept| kept.length == length);
+        if there || !self.make_room(slots) {
+            return;
+        }
+        let state = StateId(self.next);
+        self.next += 1;
+        let seq = SeqId(u32::try_from(index).unwrap_or(u32::MAX));
+        ops.push(SeqOp::Keep { seq, state });
+        self.asked.push(Asked { slot: index, state, length, used });
     }
 
     /// Notes the states that were kept.

@@ -118,17 +118,25 @@ fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
 }
 
 /// The first of the largest logits; `None` when there is none or one of them is not a number.
+///
+/// Once for every token over the whole vocabulary while the other threads wait: the first pass is one that compilers
+/// turn into vector instructions.
 fn likeliest(logits: &[f32]) -> Option<Token> {
-    let mut best = (0i32, f32::NEG_INFINITY);
-    for (token, &logit) in (0i32..).zip(logits) {
-        if logit.is_nan() {
-            return None;
-        }
-        if logit > best.1 {
-            best = (token, logit);
+    const LANES: usize = 16;
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let (mut most, mut wrong) = ([f32::NEG_INFINITY; LANES], [false; LANES]);
+    for chunk in chunks {
+        for lane in 0..LANES {
+            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+            wrong[lane] |= chunk[lane].is_nan();
         }
     }
-    best.1.is_finite().then_some(Token(best.0))
+    if wrong.contains(&true) || rest.iter().any(|logit| logit.is_nan()) {
+        return None;
+    }
+    let most = most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+    let first = logits.iter().position(|&logit| logit >= most)?;
+    most.is_finite().then(|| Token(i32::try_from(first).unwrap_or(i32::MAX)))
 }
 
 #[cfg(test)]
@@ -147,5 +155,13 @@ mod tests {
         assert_eq!(likeliest(&[0.0, f32::INFINITY]), None);
         assert_eq!(likeliest(&[f32::NEG_INFINITY; 3]), None);
         assert_eq!(likeliest(&[]), None);
+        let mut many = [1.0; 100];
+        (many[40], many[63], many[98]) = (2.0, 2.0, f32::NAN);
+        assert_eq!(likeliest(&many[..98]), Some(Token(40)));
+        assert_eq!(likeliest(&many), None);
+        many[98] = 3.0;
+        assert_eq!(likeliest(&many), Some(Token(98)));
+        many[5] = f32::NAN;
+        assert_eq!(likeliest(&many), None);
     }
 }

@@ -20,6 +20,9 @@ const BLOCK: usize = 64 << 20;
 pub struct Bandwidth(pub f64);
 
 impl Bandwidth {
+    /// What each thread that measures takes of the memory meanwhile.
+    pub const BYTES_OF_A_THREAD: u64 = 2 * BLOCK as u64;
+
     /// Measures for about `time`.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]

@@ -1,0 +1,244 @@
+//! Reads and writes random tokens and takes the time, as llama-bench does: every run starts from an empty sequence, or
+//! from one of a given depth that is not counted.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::{DecodeError, Decoder, Pos, Row, SamplingParams, SeqId, SeqOp, StateId, Step, Token};
+
+/// What is measured: a prompt that is read, then an answer that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Test {
+    /// Tokens of the prompt.
+    pub prompt: u32,
+    /// Tokens that are written, one at a time.
+    pub answer: u32,
+    /// Tokens that are in the sequence before.
+    pub depth: u32,
+}
+
+impl Test {
+    /// Tokens that are counted.
+    #[must_use]
+    pub fn tokens(&self) -> u32 {
+        self.prompt.saturating_add(self.answer)
+    }
+
+    /// Tokens that a context must hold for it.
+    #[must_use]
+    pub fn context(&self) -> u32 {
+        self.tokens().saturating_add(self.depth)
+    }
+
+    /// llama-bench's name for it: `pp512`, `tg128`, `pp512+tg128`, with ` @ d4096` for a depth.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let mut parts = Vec::new();
+        if self.prompt > 0 {
+            parts.push(format!("pp{}", self.prompt));
+        }
+        if self.answer > 0 {
+            parts.push(format!("tg{}", self.answer));
+        }
+        let depth = if self.depth > 0 { format!(" @ d{}", self.depth) } else { String::new() };
+        parts.join("+") + &depth
+    }
+}
+
+/// How long a test took, run by run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// What was measured.
+    pub test: Test,
+    /// The time of each run.
+    pub times: Vec<Duration>,
+    /// Rows that the decoder read in them.
+    pub rows: u64,
+}
+
+impl Measured {
+    /// Tokens a second, run by run.
+    #[must_use]
+    pub fn rates(&self) -> Vec<f64> {
+        self.times.iter().map(|time| f64::from(self.test.tokens()) / time.as_secs_f64().max(1e-9)).collect()
+    }
+
+    /// The mean of these.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        let rates = self.rates();
+        rates.iter().sum::<f64>() / count(rates.len()).max(1.0)
+    }
+
+    /// Their sample standard deviation; zero for one run.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        let (rates, mean) = (self.rates(), self.mean());
+        if rates.len() < 2 {
+            return 0.0;
+        }
+        let squares: f64 = rates.iter().map(|rate| (rate - mean).powi(2)).sum();
+        (squares / count(rates.len() - 1)).sqrt()
+    }
+}
+
+fn count(n: usize) -> f64 {
+    u32::try_from(n).map_or(f64::MAX, f64::from)
+}
+
+const SEQ: SeqId = SeqId(0);
+
+/// Measures one test `runs` times, after one run that is not counted. `between` is asked before every run, with how
+/// many are done, and ends the test early by returning false.
+///
+/// # Errors
+///
+/// When the decoder does not read them, such as a test that is longer than its context.
+pub fn run(
+    decoder: &mut impl Decoder,
+    vocab: u32,
+    test: Test,
+    runs: u32,
+    mut between: impl FnMut(u32) -> bool,
+) -> Result<Measured, DecodeError> {
+    let mut tokens = Random::new(vocab);
+    let mut measured = Measured { test, times: Vec::new(), rows: 0 };
+    let bed = Bed::new(decoder, test.depth, &mut tokens)?;
+    for round in 0..=runs {
+        if !between(round) {
+            return Ok(measured);
+        }
+        bed.make(decoder, &mut tokens)?;
+        let begin = Instant::now();
+        // The run that warms up needs no more of an answer than what makes the weights be read.
+        let answer = if round == 0 { test.answer.min(1) } else { test.answer };
+        let mut rows = read(decoder, test.depth, test.prompt, &mut tokens)?;
+        for at in 0..answer {
+            rows += read(decoder, test.depth + test.prompt + at, 1, &mut tokens)?;
+        }
+        if round > 0 {
+            measured.times.push(begin.elapsed());
+            measured.rows += rows;
+        }
+    }
+    Ok(measured)
+}
+
+/// The time that the first token of an answer takes, after a prompt of one.
+///
+/// # Errors
+///
+/// When the decoder does not read it.
+pub fn first_token(decoder: &mut impl Decoder, vocab: u32) -> Result<Duration, DecodeError> {
+    let begin = Instant::now();
+    decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], rows: Vec::new() })?;
+    read(decoder, 0, 1, &mut Random::new(vocab))?;
+    Ok(begin.elapsed())
+}
+
+/// What a run begins with: nothing, or a sequence of some depth that is made once where it can be gone back to.
+struct Bed {
+    depth: u32,
+    state: Option<StateId>,
+    can_trim: bool,
+}
+
+impl Bed {
+    fn new(decoder: &mut impl Decoder, depth: u32, tokens: &mut Random) -> Result<Self, DecodeError> {
+        decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], rows: Vec::new() })?;
+        let (caps, name) = (decoder.caps(), StateId(u64::MAX));
+        let mut bed = Self { depth, state: None, can_trim: caps.can_trim };
+        if depth > 0 {
+            read(decoder, 0, depth, tokens)?;
+            if caps.can_keep && !caps.can_trim {
+                let keep = SeqOp::Keep { seq: SEQ, state: name };
+                let kept = decoder.step(&Step { ops: vec![keep], rows: Vec::new() })?.kept;
+                bed.state = kept.first().map(|kept| kept.state);
+            }
+        }
+        Ok(bed)
+    }
+
+    fn make(&self, decoder: &mut impl Decoder, tokens: &mut Random) -> Result<(), DecodeError> {
+        let (back, state) = (self.can_trim || self.state.is_some(), self.state);
+        let op = if self.depth > 0 && back {
+            SeqOp::Rewind { seq: SEQ, length: self.depth, state }
+        } else {
+            SeqOp::Clear { seq: SEQ }
+        };
+        decoder.step(&Step { ops: vec![op], rows: Vec::new() })?;
+        if self.depth > 0 && !back {
+            read(decoder, 0, self.depth, tokens)?;
+        }
+        Ok(())
+    }
+}
+
+fn greedy() -> SeqOp {
+    let sampling = Box::new(SamplingParams::greedy());
+    SeqOp::Sample { seq: SEQ, sampling, prompt: Vec::new() }
+}
+
+/// Reads random tokens from a place on, as many at once as the decoder takes, and wants the one after the last.
+/// Returns the rows that were read.
+fn read(decoder: &mut impl Decoder, from: u32, length: u32, tokens: &mut Random) -> Result<u64, DecodeError> {
+    let (batch, end) = (decoder.caps().batch.max(1), from.saturating_add(length));
+    let mut read = 0;
+    let mut at = from;
+    while at < end {
+        let upto = at.saturating_add(batch).min(end);
+        let row = |pos| Row { seq: SEQ, pos: Pos(pos), token: tokens.next(), sample: pos + 1 == end };
+        let rows: Vec<Row> = (at..upto).map(row).collect();
+        let outcome = decoder.step(&Step { ops: Vec::new(), rows })?;
+        read += outcome.tokens.len() as u64;
+        let wanted = usize::from(upto == end);
+        if outcome.tokens.iter().flatten().count() != wanted {
+            return Err(DecodeError::Contract { what: "the decoder gave another number of tokens" });
+        }
+        at = upto;
+    }
+    Ok(read)
+}
+
+/// Tokens that have nothing to do with each other: experts are chosen by token, so the same one again and again would
+/// find its experts in the processor's cache. A linear congruential generator with Knuth's constants (MMIX).
+struct Random {
+    seed: u64,
+    vocab: u32,
+}
+
+impl Random {
+    fn new(vocab: u32) -> Self {
+        Self { seed: 1, vocab: vocab.max(1) }
+    }
+
+    fn next(&mut self) -> Token {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = (self.seed >> 33) % u64::from(self.vocab);
+        Token(i32::try_from(number).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_llama_bench() {
+        let name = |prompt, answer, depth| Test { prompt, answer, depth }.name();
+        assert_eq!(name(512, 0, 0), "pp512");
+        assert_eq!(name(0, 128, 4096), "tg128 @ d4096");
+        assert_eq!(name(512, 128, 0), "pp512+tg128");
+    }
+
+    #[test]
+    fn the_deviation_is_that_of_a_sample() {
+        let test = Test { prompt: 6, answer: 0, depth: 0 };
+        let times = [1, 2, 3].map(Duration::from_secs).to_vec();
+        let measured = Measured { test, times, rows: 18 };
+        assert_eq!(measured.rates(), [6.0, 3.0, 2.0]);
+        assert!((measured.mean() - 11.0 / 3.0).abs() < 1e-12);
+        assert!((measured.deviation() - (13.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        let once = Measured { times: vec![Duration::from_secs(1)], ..measured };
+        assert!(once.deviation().abs() < 1e-12);
+    }
+}

@@ -1,0 +1,98 @@
+//! `ggrun doctor`: what this machine and this build are like, and what to do about it.
+
+use ggrun::doctor::{Facts, Token, advice, look};
+use serde_json::json;
+
+use super::{Outcome, text};
+
+/// Looks at this machine, this build and the hub's cache, and says what to do
+///
+/// Measures how fast memory is read, opens no connection and changes nothing. A token is never shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun doctor
+  ggrun doctor --json > machine.json      for a report of a problem")]
+pub(crate) struct Doctor {
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
+    let facts = look();
+    let said = advice(&facts);
+    let out = if args.json {
+        let mut object = serde_json::to_value(&facts)?;
+        object["schema_version"] = json!(1);
+        object["advice"] = json!(said);
+        format!("{object:#}\n")
+    } else {
+        show(&facts, &said)
+    };
+    super::print(&out)?;
+    Ok(Outcome::Success)
+}
+
+fn show(facts: &Facts, said: &[String]) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut add = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), text::bytes);
+    let (processor, memory) = (&facts.processor, &facts.memory);
+    let cores = text::plural(processor.cores.into(), "core");
+    add("processor", format!("{}, {cores} for computing", processor.name.as_deref().unwrap_or("unknown")));
+    add("", format!("has {}", listed(&processor.has)));
+    add("", format!("compiled for {}", listed(&processor.compiled)));
+    let mut parts = vec![format!("{} free of {}", size(memory.available_bytes), size(memory.total_bytes))];
+    parts.extend(memory.limit_bytes.map(|limit| format!("{} for this container", text::bytes(limit))));
+    parts
+        .extend(memory.swap_bytes.filter(|swap| *swap > 0).map(|swap| format!("{} swap", text::bytes(swap))));
+    let threads = text::plural(memory.bandwidth_threads.into(), "thread");
+    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s by {threads}", rate / 1e9)));
+    add("memory", parts.join(", "));
+    for disk in &facts.disks {
+        let free = format!("{} free of {}", size(disk.free_bytes), size(disk.total_bytes));
+        add("disk", format!("{free}, {}: {}", disk.purpose, disk.folder.display()));
+    }
+    for gpu in &facts.gpus {
+        let free = format!("{} free of {}", text::bytes(gpu.free_bytes), text::bytes(gpu.total_bytes));
+        add("GPU", format!("{} ({}), {free}", gpu.name, gpu.description));
+    }
+    for video in &facts.video {
+        add("video", format!("{}, driver {}", video.maker, video.driver.as_deref().unwrap_or("unknown")));
+    }
+    if facts.gpus.is_empty() && facts.video.is_empty() {
+        add("GPU", "none".to_owned());
+    }
+    let engine = &facts.engine;
+    add(
+        "engine",
+        format!("ggrun {}, llama.cpp {}, with {}", engine.ggrun, engine.llama_cpp, listed(&engine.backends)),
+    );
+    add("", format!("patches {}", listed(&engine.patches)));
+    let hub = &facts.hub;
+    let token = match &hub.token {
+        Token::None => "no token".to_owned(),
+        Token::Variable(name) => format!("token from {name}"),
+        Token::File(path) => format!("token from {}", path.display()),
+    };
+    add("hub", format!("{}{}, {token}", hub.endpoint, if hub.offline { " (offline)" } else { "" }));
+    let repositories = if hub.repositories == 1 { "repository" } else { "repositories" };
+    let (least, bytes) = (if hub.counted { "" } else { "more than " }, text::bytes(hub.bytes));
+    add("cache", format!("{} {repositories}, {least}{bytes}: {}", hub.repositories, hub.cache.display()));
+    let mut out = text::table(&rows, &[]);
+    out.push('\n');
+    if said.is_empty() {
+        out += "Nothing to do.\n";
+    }
+    for sentence in said {
+        out += "- ";
+        out += sentence;
+        out.push('\n');
+    }
+    out
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(" ") }
+}

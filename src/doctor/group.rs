@@ -1,0 +1,127 @@
+//! What the control groups of this process leave it of memory and processors: a container's, a service's, a user's.
+//! A group can be nested, and each of those around it limits it as well.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::system::text;
+
+/// The tightest limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Limits {
+    /// Bytes that are allowed.
+    pub(super) memory: Option<u64>,
+    /// Bytes that are left of these, counting as free what the page cache would give back.
+    pub(super) left: Option<u64>,
+    /// Processors, in hundredths.
+    pub(super) quota_percent: Option<u64>,
+}
+
+/// Reads both versions of control groups.
+pub(super) fn read(root: &Path) -> Limits {
+    let own = text(root, "proc/self/cgroup").unwrap_or_default();
+    let number = |folder: &Path, name: &str| text(root, folder.join(name))?.parse::<u64>().ok();
+    let mut limits = Limits::default();
+    for (controller, limit, used, idle) in [
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ] {
+        for folder in folders(&own, controller) {
+            let Some(limit) = number(&folder, limit) else { continue };
+            let idle = text(root, folder.join("memory.stat")).and_then(|stat| counter(&stat, idle));
+            let used = number(&folder, used).unwrap_or(0).saturating_sub(idle.unwrap_or(0));
+            limits.memory = least(limits.memory, Some(limit));
+            limits.left = least(limits.left, Some(limit.saturating_sub(used)));
+        }
+    }
+    for folder in folders(&own, "") {
+        let both = text(root, folder.join("cpu.max"));
+        limits.quota_percent = least(limits.quota_percent, both.and_then(|both| quota(&both)));
+    }
+    for folder in folders(&own, "cpu") {
+        let (quota, period) = (number(&folder, "cpu.cfs_quota_us"), number(&folder, "cpu.cfs_period_us"));
+        let percent = quota.zip(period).and_then(|(quota, period)| percent(quota, period));
+        limits.quota_percent = least(limits.quota_percent, percent);
+    }
+    limits
+}
+
+/// The smaller of two numbers where both are known.
+pub(super) fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// The folders of this process's group and of those around it. `controller` is empty for the second version of control
+/// groups, which has one tree for all.
+fn folders(own: &str, controller: &str) -> Vec<PathBuf> {
+    let base = Path::new("sys/fs/cgroup").join(controller);
+    // `4:memory:/a/b` in the first version, `0::/a/b` in the second.
+    let path = own.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    });
+    let inside = Path::new(path.unwrap_or("/").trim_start_matches('/'));
+    // A group outside of what a container sees begins with `..`; the container's own limits are at the top.
+    let seen = inside.components().all(|part| matches!(part, Component::Normal(_)));
+    let inside = if seen { inside } else { Path::new("") };
+    inside.ancestors().map(|group| base.join(group)).collect()
+}
+
+/// A counter in lines of `name number`.
+fn counter(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.split_once(' ').filter(|(key, _)| *key == name)?.1.trim().parse().ok())
+}
+
+/// `cpu.max`: microseconds, or `max`, of a period.
+fn quota(text: &str) -> Option<u64> {
+    let (quota, period) = text.split_once(' ')?;
+    percent(quota.parse().ok()?, period.trim().parse().ok()?)
+}
+
+fn percent(quota: u64, period: u64) -> Option<u64> {
+    quota.checked_mul(100)?.checked_div(period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::system::tests::machine;
+    use super::*;
+
+    #[test]
+    fn the_tightest_of_nested_groups_counts() {
+        let root = machine(&[
+            ("proc/self/cgroup", "0::/user.slice/job\n"),
+            ("sys/fs/cgroup/user.slice/memory.max", "8000\n"),
+            ("sys/fs/cgroup/user.slice/memory.current", "5000\n"),
+            ("sys/fs/cgroup/user.slice/memory.stat", "anon 7\ninactive_file 1000\n"),
+            ("sys/fs/cgroup/user.slice/cpu.max", "150000 100000\n"),
+            ("sys/fs/cgroup/user.slice/job/memory.max", "max\n"),
+            ("sys/fs/cgroup/user.slice/job/cpu.max", "max 100000\n"),
+            ("sys/fs/cgroup/other/memory.max", "1\n"),
+        ]);
+        let expected = Limits { memory: Some(8000), left: Some(4000), quota_percent: Some(150) };
+        assert_eq!(read(root.path()), expected);
+    }
+
+    #[test]
+    fn the_first_version_of_groups_is_read() {
+        let root = machine(&[
+            ("proc/self/cgroup", "5:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n0::/\n"),
+            ("sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "4096\n"),
+            ("sys/fs/cgroup/memory/docker/1/memory.usage_in_bytes", "96\n"),
+            ("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "50000\n"),
+            ("sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
+        ]);
+        let expected = Limits { memory: Some(4096), left: Some(4000), quota_percent: Some(50) };
+        assert_eq!(read(root.path()), expected);
+    }
+
+    #[test]
+    fn a_group_that_is_not_seen_leaves_the_top_and_nothing_else_is_read() {
+        let top = [PathBuf::from("sys/fs/cgroup/")];
+        for own in ["", "0::/", "0::/../../etc", "0::/a/../../b", "garbage"] {
+            assert_eq!(folders(own, ""), top, "{own}");
+        }
+        assert_eq!(read(machine(&[]).path()), Limits::default());
+    }
+}

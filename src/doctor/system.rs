@@ -1,0 +1,266 @@
+//! Processor, memory and video hardware, from the files in which Linux tells about them. `root` is where these begin, so
+//! that another machine can be read from a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::group::{Limits, least};
+
+/// The processor.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Processor {
+    /// The maker's name.
+    pub name: Option<String>,
+    /// Physical cores that this process may use: the threads that compute.
+    pub cores: u32,
+    /// Processors that the limits of a container allow, in hundredths.
+    pub quota_percent: Option<u64>,
+    /// Instruction sets the processor has, of those that matter here, in llama.cpp's names.
+    pub has: Vec<String>,
+    /// What llama.cpp was compiled with, in its own names.
+    pub compiled: Vec<String>,
+    /// How the system sets its clock.
+    pub governor: Option<String>,
+}
+
+/// Names of instruction sets in llama.cpp's words, and as `/proc/cpuinfo` has them.
+const SETS: [(&str, &str); 19] = [
+    ("SSE3", "pni"),
+    ("SSSE3", "ssse3"),
+    ("AVX", "avx"),
+    ("F16C", "f16c"),
+    ("FMA", "fma"),
+    ("BMI2", "bmi2"),
+    ("AVX2", "avx2"),
+    ("AVX_VNNI", "avx_vnni"),
+    ("AVX512", "avx512f"),
+    ("AVX512_VBMI", "avx512vbmi"),
+    ("AVX512_VNNI", "avx512_vnni"),
+    ("AVX512_BF16", "avx512_bf16"),
+    ("AMX_INT8", "amx_int8"),
+    ("NEON", "asimd"),
+    ("FP16_VA", "asimdhp"),
+    ("DOTPROD", "asimddp"),
+    ("MATMUL_INT8", "i8mm"),
+    ("SVE", "sve"),
+    ("SME", "sme"),
+];
+
+impl Processor {
+    /// Reads about it. `compiled` is what the engine says of itself.
+    pub(super) fn read(root: &Path, cores: u32, limits: Limits, compiled: &[String]) -> Self {
+        let info = text(root, "proc/cpuinfo").unwrap_or_default();
+        // The second is ARM's name for them.
+        let flags: Vec<&str> = ["flags", "Features"]
+            .iter()
+            .find_map(|key| field(&info, key))
+            .map(|flags| flags.split_whitespace().collect())
+            .unwrap_or_default();
+        let has = SETS.iter().filter(|(_, flag)| flags.contains(flag)).map(|(name, _)| (*name).to_owned());
+        let name = ["model name", "Model", "Hardware"].iter().find_map(|key| field(&info, key));
+        Self {
+            name: name.map(str::to_owned),
+            cores,
+            quota_percent: limits.quota_percent,
+            has: has.collect(),
+            compiled: compiled.to_vec(),
+            governor: text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        }
+    }
+
+    /// What the processor has and the engine was not compiled for.
+    #[must_use]
+    pub fn unused(&self) -> Vec<&str> {
+        self.has.iter().filter(|name| !self.compiled.contains(name)).map(String::as_str).collect()
+    }
+}
+
+/// Main memory. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Memory {
+    /// What there is.
+    pub total_bytes: Option<u64>,
+    /// What programs can have of it now.
+    pub available_bytes: Option<u64>,
+    /// What a container allows.
+    pub limit_bytes: Option<u64>,
+    /// Swap.
+    pub swap_bytes: Option<u64>,
+    /// Bytes a second that threads read together.
+    pub bandwidth: Option<f64>,
+    /// How many threads did.
+    pub bandwidth_threads: u32,
+}
+
+impl Memory {
+    pub(super) fn read(root: &Path, limits: Limits) -> Self {
+        let info = text(root, "proc/meminfo").unwrap_or_default();
+        let kib = |key| field(&info, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
+        let total = kib("MemTotal");
+        Self {
+            total_bytes: total,
+            available_bytes: least(kib("MemAvailable"), limits.left),
+            limit_bytes: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
+            swap_bytes: kib("SwapTotal"),
+            ..Self::default()
+        }
+    }
+
+    /// What a program can have at most.
+    #[must_use]
+    pub fn usable(&self) -> Option<u64> {
+        least(self.total_bytes, self.limit_bytes)
+    }
+}
+
+/// Video hardware, whoever drives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Video {
+    /// Its maker.
+    pub maker: &'static str,
+    /// The version of its driver.
+    pub driver: Option<String>,
+}
+
+impl Video {
+    pub(super) fn read(root: &Path) -> Vec<Self> {
+        let nvidia = text(root, "proc/driver/nvidia/version").map(|text| driver_version(&text));
+        let mut found = Vec::new();
+        if let Some(driver) = &nvidia {
+            found.push(Self { maker: "NVIDIA", driver: driver.clone() });
+        }
+        let list =
+            |folder: &str| fs::read_dir(root.join(folder)).into_iter().flatten().filter_map(Result::ok);
+        let cards = list("sys/class/drm").map(|card| card.path().join("device"));
+        // A card without a screen has no entry there if nobody drives it. Class 3 is display.
+        let display = |device: &PathBuf| text(device, "class").is_some_and(|class| class.starts_with("0x03"));
+        let devices = list("sys/bus/pci/devices").map(|device| device.path()).filter(display);
+        let mut makers: Vec<&str> = cards
+            .chain(devices)
+            .filter_map(|device| text(&device, "vendor"))
+            .filter_map(|vendor| match vendor.as_str() {
+                "0x10de" if nvidia.is_none() => Some("NVIDIA"),
+                "0x1002" => Some("AMD"),
+                "0x8086" => Some("Intel"),
+                _ => None,
+            })
+            .collect();
+        makers.sort_unstable();
+        makers.dedup();
+        found.extend(makers.into_iter().map(|maker| Self { maker, driver: None }));
+        found
+    }
+}
+
+/// A small file, without the space around what it says. These files tell no length, so that it is read up to one.
+pub(super) fn text(root: &Path, path: impl AsRef<Path>) -> Option<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    fs::File::open(root.join(path)).ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The first value of a name in lines of `name : value`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+/// The version in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  ...`.
+fn driver_version(text: &str) -> Option<String> {
+    let version = |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    text.lines().next()?.split_whitespace().find(version).map(str::to_owned)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::group;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A folder that looks like a machine.
+    pub(in super::super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn a_machine_in_a_container_is_read() {
+        let root = machine(&[
+            (
+                "proc/cpuinfo",
+                "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nflags\t\t: fpu avx avx2 avx512f\n",
+            ),
+            ("proc/meminfo", "MemTotal:       65536000 kB\nMemAvailable:   32768000 kB\nSwapTotal:  0 kB\n"),
+            ("sys/fs/cgroup/memory.max", "17179869184\n"),
+            ("sys/fs/cgroup/cpu.max", "150000 100000\n"),
+            (
+                "proc/driver/nvidia/version",
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  R\n",
+            ),
+            ("sys/class/drm/card0/device/vendor", "0x1002\n"),
+        ]);
+        let limits = group::read(root.path());
+        let processor = Processor::read(root.path(), 4, limits, &["AVX".to_owned()]);
+        assert_eq!(processor.name.as_deref(), Some("Some CPU @ 3 GHz"));
+        assert_eq!((processor.quota_percent, processor.unused()), (Some(150), vec!["AVX2", "AVX512"]));
+        let memory = Memory::read(root.path(), limits);
+        assert_eq!(memory.total_bytes, Some(65_536_000 << 10));
+        assert_eq!((memory.limit_bytes, memory.usable()), (Some(16 << 30), Some(16 << 30)));
+        assert_eq!(memory.available_bytes, Some(16 << 30), "no more than the container allows");
+        let video = Video::read(root.path());
+        assert_eq!(video[0], Video { maker: "NVIDIA", driver: Some("550.54.14".to_owned()) });
+        assert_eq!(video[1], Video { maker: "AMD", driver: None });
+    }
+
+    #[test]
+    fn a_machine_that_tells_nothing_is_unknown() {
+        let root =
+            machine(&[("sys/fs/cgroup/memory.max", "max\n"), ("sys/fs/cgroup/cpu.max", "max 100000\n")]);
+        let limits = group::read(root.path());
+        assert_eq!(Memory::read(root.path(), limits), Memory::default());
+        let processor = Processor::read(root.path(), 1, limits, &[]);
+        assert_eq!(processor, Processor { cores: 1, ..Processor::default() });
+        assert!(Video::read(root.path()).is_empty());
+    }
+
+    #[test]
+    fn an_arm_processor_is_read() {
+        let info = "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp i8mm\n";
+        let root = machine(&[("proc/cpuinfo", info)]);
+        let processor = Processor::read(root.path(), 4, Limits::default(), &["NEON".to_owned()]);
+        assert_eq!(processor.unused(), ["FP16_VA", "DOTPROD", "MATMUL_INT8"]);
+    }
+
+    #[test]
+    fn a_card_without_a_screen_and_a_driver_is_found_and_its_sound_is_no_card() {
+        let root = machine(&[
+            ("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n"),
+            ("sys/bus/pci/devices/0000:01:00.0/class", "0x030200\n"),
+            ("sys/bus/pci/devices/0000:02:00.1/vendor", "0x1002\n"),
+            ("sys/bus/pci/devices/0000:02:00.1/class", "0x040300\n"),
+        ]);
+        assert_eq!(Video::read(root.path()), [Video { maker: "NVIDIA", driver: None }]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(garbage in "[ -~\t\n]{0,200}") {
+            drop(driver_version(&garbage));
+            prop_assert!(field(&garbage, "a").is_none_or(|value| garbage.contains(value)));
+            let files = ["proc/meminfo", "proc/cpuinfo", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.stat"];
+            let root = machine(&files.map(|file| (file, garbage.as_str())));
+            let limits = group::read(root.path());
+            drop((Memory::read(root.path(), limits), Processor::read(root.path(), 1, limits, &[])));
+        }
+    }
+}

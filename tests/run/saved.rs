@@ -1,0 +1,131 @@
+//! A conversation that another process goes on with: what it says, and what it need not read again.
+
+use std::path::{Path, PathBuf};
+
+use ggrun::chat::{Message, Role};
+use ggrun::model::LoadOptions;
+use ggrun::session::{ChatEvent, ChatRequest};
+use ggrun::state::{self, Refused};
+
+use super::chat::{text, typed};
+use super::{Bench, QUESTIONS, ask, bench_with, collect, options, tiny_gguf};
+use crate::dense::dense_gguf;
+
+/// The next turn of a conversation, with its answer.
+fn turn(bench: &Bench, mut request: ChatRequest) -> (ChatRequest, String) {
+    request.max_tokens = Some(60);
+    let (reasoning, content, _) = collect(bench.session.chat(request.clone()).unwrap());
+    let mut answer = Message::new(Role::Assistant, content.clone());
+    answer.reasoning_content = Some(reasoning.clone());
+    request.messages.push(answer);
+    (request, reasoning + &content)
+}
+
+fn reused(end: &ChatEvent) -> (u32, u32) {
+    let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
+    (usage.total.reused_tokens, usage.total.prompt_tokens)
+}
+
+#[test]
+fn what_was_saved_serves_another_engine_like_the_one_it_is_of() {
+    for gguf in [tiny_gguf(), dense_gguf()] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("talk.state");
+        let old = bench_with(options(gguf.clone()));
+        let (mut talk, _) = turn(&old, ask(QUESTIONS[0].0));
+        talk.messages.push(Message::new(Role::User, QUESTIONS[1].0));
+        let (mut talk, _) = turn(&old, talk);
+        let identity = old.model.identity().unwrap();
+        state::write(&path, &identity, &old.session.save(&talk).unwrap()).unwrap();
+        talk.messages.push(Message::new(Role::User, QUESTIONS[2].0));
+        let (_, expected) = turn(&old, talk.clone());
+        drop(old);
+
+        let new = bench_with(options(gguf.clone()));
+        assert_eq!(new.model.identity().unwrap(), identity);
+        new.session.restore(state::read(&path, &identity).unwrap()).unwrap();
+        talk.max_tokens = Some(60);
+        let (thought, said, end) = collect(new.session.chat(talk.clone()).unwrap());
+        assert_eq!(thought + &said, expected);
+        let (reused, prompt) = reused(&end);
+        assert!(reused * 2 > prompt, "{reused} of {prompt} for {}", gguf.display());
+
+        let other = LoadOptions { cache_k: ggrun::model::CacheType::F32, ..options(gguf.clone()) };
+        let other = bench_with(other).model.identity().unwrap();
+        assert!(matches!(state::read(&path, &other), Err(Refused::Foreign { .. })));
+    }
+    assert_ne!(
+        bench_with(options(tiny_gguf())).model.identity().unwrap(),
+        bench_with(options(dense_gguf())).model.identity().unwrap()
+    );
+}
+
+#[test]
+fn a_model_that_differs_in_one_weight_is_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.gguf");
+    let mut bytes = std::fs::read(dense_gguf()).unwrap();
+    let last = bytes.len() - 64 * 128 * 4;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let identity = |path: PathBuf| bench_with(options(path)).model.identity().unwrap();
+    let (one, other) = (identity(dense_gguf()), identity(path));
+    assert_ne!(one.model, other.model);
+    assert_eq!((one.engine, one.settings), (other.engine, other.settings));
+}
+
+/// What was reused of a prompt, as the lines on stderr say it.
+fn told(stderr: &str) -> Vec<&str> {
+    stderr.lines().filter_map(|line| line.split(" · ").find(|part| part.contains("reused"))).collect()
+}
+
+fn state_of(state: &Path) -> PathBuf {
+    state.join("ggrun/sessions/sums.state")
+}
+
+#[test]
+fn a_conversation_that_is_loaded_goes_on_without_being_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = "What is 17 + 25?\n842 - 83 = ?\n/save sums\nReverse the word wind.\n";
+    let first = typed(folder.path(), &[], lines);
+    let stderr = text(&first.stderr);
+    assert!(stderr.contains("saved 4 messages, ") && stderr.contains("B state: `"), "{stderr}");
+    let old = text(&first.stdout);
+
+    let again = typed(folder.path(), &[], "/load sums\nReverse the word wind.\n");
+    let stderr = text(&again.stderr);
+    assert_eq!(text(&again.stdout).lines().last(), old.lines().last(), "{stderr}");
+    assert_eq!(told(&stderr).len(), 1, "{stderr}");
+    let without = typed(folder.path(), &["--no-state"], "/load sums\nReverse the word wind.\n");
+    assert_eq!(told(&text(&without.stderr)), [""; 0], "{}", text(&without.stderr));
+
+    // A broken state is said and not used.
+    let whole = std::fs::read(state_of(folder.path())).unwrap();
+    for (bytes, reason) in
+        [(&whole[..whole.len() / 2], "expected"), (&[&whole[..200], &[9], &whole[201..]].concat(), "damaged")]
+    {
+        std::fs::write(state_of(folder.path()), bytes).unwrap();
+        let broken = typed(folder.path(), &[], "/load sums\nReverse the word wind.\n");
+        let stderr = text(&broken.stderr);
+        assert!(broken.status.success() && stderr.contains(reason), "{stderr}");
+        assert!(stderr.contains("is not used") && told(&stderr).is_empty(), "{stderr}");
+        assert_eq!(broken.stdout, without.stdout);
+    }
+}
+
+#[test]
+fn a_session_keeps_its_state_when_it_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = typed(folder.path(), &["--session", "sums"], "What is 17 + 25?\n");
+    assert!(text(&first.stderr).contains("saved 2 messages, "), "{}", text(&first.stderr));
+    let second = typed(folder.path(), &["--session", "sums"], "842 - 83 = ?\n");
+    assert_eq!(told(&text(&second.stderr)).len(), 1, "{}", text(&second.stderr));
+    let names: Vec<_> = std::fs::read_dir(folder.path().join("ggrun/sessions"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let third = typed(folder.path(), &["--session", "plain", "--no-state"], "842 - 83 = ?\n");
+    assert!(third.status.success());
+    assert!(!folder.path().join("ggrun/sessions/plain.state").exists());
+}
