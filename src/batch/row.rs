@@ -132,3 +132,63 @@ fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
     object.retain(|name, _| !["custom_id", "id", "method"].contains(&name.as_str()));
     Ok(Request { endpoint, body: object, form: false, unknown: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::SamplingParams;
+    use proptest::prelude::*;
+
+    fn read(text: &[u8]) -> Row {
+        let defaults = Defaults::new(SamplingParams::neutral(0));
+        read_row(5, &Line::Whole(text.to_vec()), &defaults, &Settings::of(&defaults, None))
+    }
+
+    #[test]
+    fn bare_and_named_forms_are_understood() {
+        let id = |text: &str| read(text.as_bytes()).id;
+        assert_eq!(id(r#"{"prompt": "x"}"#), "line-5");
+        assert_eq!(id(r#"{"prompt": "x", "id": 7}"#), "7");
+        assert_eq!(id(r#"{"prompt": "x", "id": "a", "custom_id": "b"}"#), "b");
+        let body = r#"{"custom_id": "c", "url": "/v1/completions", "body": {"prompt": "x"}, "more": 1}"#;
+        let row = read(body.as_bytes());
+        assert!(row.asked.is_ok());
+        assert_eq!(
+            (row.id.as_str(), row.endpoint, row.unknown),
+            ("c", Endpoint::Text, vec!["more".to_owned()])
+        );
+        // The same request, named or bare, is the same.
+        assert_eq!(row.hash, read(br#"{"prompt": "x"}"#).hash);
+    }
+
+    #[test]
+    fn what_is_wrong_has_a_name_of_its_own() {
+        for (text, cause) in [
+            (&b"\xff"[..], Cause::NotUtf8),
+            (b"{", Cause::BadJson),
+            (b"7", Cause::BadJson),
+            (br#"{"custom_id": 7, "prompt": "x"}"#, Cause::MissingId),
+            (br#"{"custom_id": "", "prompt": "x"}"#, Cause::MissingId),
+            (br#"{"url": "/v1/completions", "body": {"prompt": "x"}}"#, Cause::MissingId),
+            (br#"{"custom_id": "a", "body": {"prompt": "x"}}"#, Cause::BadEndpoint),
+            (br#"{"custom_id": "a", "url": 7, "body": {}}"#, Cause::BadEndpoint),
+            (br#"{"method": "GET", "prompt": "x"}"#, Cause::BadEndpoint),
+            (br#"{"custom_id": "a", "url": "/v1/completions", "body": 7}"#, Cause::BadRequest),
+            (br#"{"prompt": "x", "messages": []}"#, Cause::BadRequest),
+            (b"{}", Cause::BadRequest),
+        ] {
+            let failure = read(text).asked.expect_err("it is wrong");
+            assert_eq!(failure.cause, cause, "{}: {}", String::from_utf8_lossy(text), failure.message);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..75) {
+            let good = br#"{"custom_id":"a","url":"/v1/completions","body":{"prompt":"x","temperature":1}}"#;
+            for text in [bytes.clone(), [&good[..cut], &bytes].concat(), [&bytes, &good[cut..]].concat()] {
+                prop_assert!(!read(&text).id.is_empty());
+            }
+        }
+    }
+}

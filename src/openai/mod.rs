@@ -9,6 +9,8 @@ mod logprobs;
 mod request;
 mod response;
 mod sampling;
+#[cfg(test)]
+mod tests;
 
 pub use error::Refusal;
 pub use logprobs::logprobs;
