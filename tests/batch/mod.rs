@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod corpus;
 mod kill;
 mod order;
 mod resume;
@@ -109,6 +110,7 @@ fn content(row: &Value) -> &str {
 }
 
 /// A sum as a row in `OpenAI`'s form, with more fields for its body.
+#[expect(clippy::needless_pass_by_value, reason = "callers make it on the spot")]
 fn sum(id: &str, a: u32, b: u32, more: Value) -> String {
     let mut body = json!({
         "messages": [{"role": "user", "content": format!("What is {a} + {b}?")}],
