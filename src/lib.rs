@@ -5,6 +5,7 @@ pub mod bench;
 pub mod chat;
 pub mod doctor;
 pub mod engine;
+pub mod hub;
 pub mod inspect;
 pub mod llama;
 pub mod model;

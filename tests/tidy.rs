@@ -38,7 +38,7 @@ const HOMES: &[(&str, &str, &str, &str)] = &[
     ("llama_cpp_2", "gguf-export/", "", "an export needs no engine"),
     ("llama_cpp_sys_2", "src/", "src/llama/", "the binding has one adapter"),
     ("axum", "src/", "src/serve/", "only the edge speaks the protocol"),
-    ("hf_hub", "src/", "src/hub/", "one module connects outward"),
+    ("reqwest", "src/", "src/hub/", "one module connects outward"),
     ("clap", "src/", "src/cli/", "only the command line reads arguments"),
     ("indicatif", "src/", "src/cli/", "only the command line draws"),
     ("tracing_subscriber", "src/", "src/cli/", "libraries do not choose where logs go"),

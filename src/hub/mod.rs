@@ -1,0 +1,8 @@
+//! Hugging Face's hub: from a repository's name to files on this disk.
+//!
+//! The cache is the one that Hugging Face's own tools share, so what they fetched is found here and the other way round.
+//! Not here: what the files mean, anything printed.
+
+mod name;
+
+pub use name::{RepoName, WrongName};
