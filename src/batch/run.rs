@@ -368,3 +368,7 @@ impl Batch<'_> {
         self.journal.append(&std::mem::take(&mut self.finished))
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -21,6 +21,11 @@ pub trait Vocab {
     /// The tokens of a text, and nothing before or after them.
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token>;
 
+    /// What every text of the model's training began with, if anything. Templates write it themselves.
+    fn first(&self) -> Option<Token> {
+        None
+    }
+
     /// Adds what a token writes; it need not be whole characters, and is nothing for control tokens.
     fn write(&self, token: Token, out: &mut Vec<u8>);
 
@@ -35,6 +40,10 @@ impl<V: Vocab + ?Sized> Vocab for Arc<V> {
 
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
         (**self).tokenize(text, markup)
+    }
+
+    fn first(&self) -> Option<Token> {
+        (**self).first()
     }
 
     fn write(&self, token: Token, out: &mut Vec<u8>) {

@@ -71,6 +71,12 @@ impl Vocab for LlamaVocab {
         tokens.into_iter().map(|t| Token(t.0)).collect()
     }
 
+    fn first(&self) -> Option<Token> {
+        let vocab = self.model.vocab();
+        let token = Token(vocab.bos().0);
+        (vocab.should_add_bos() && self.known(token).is_some()).then_some(token)
+    }
+
     fn write(&self, token: Token, out: &mut Vec<u8>) {
         let Some(token) = self.known(token) else { return };
         let vocab = self.model.vocab();

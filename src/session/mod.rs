@@ -202,7 +202,7 @@ impl Session {
     /// When the engine takes no requests.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
-        let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
+        let tokens = self.text(&prompt);
         let reply = self.submitter.submit(Request { max_tokens, stop, ..Request::new(tokens, sampling) })?;
         Ok(Chat {
             reply,
@@ -227,13 +227,21 @@ impl Session {
             variables: request.variables.clone(),
             now: SystemTime::now(),
         };
-        Ok(self.count_text(&self.template.render(&request.messages, &options)?))
+        let prompt = self.template.render(&request.messages, &options)?;
+        Ok(self.vocab.tokenize(&prompt, Markup::Parsed).len())
     }
 
-    /// Tokens of a text.
+    /// Tokens of a text to be continued.
     #[must_use]
     pub fn count_text(&self, text: &str) -> usize {
-        self.vocab.tokenize(text, Markup::Parsed).len()
+        self.text(text).len()
+    }
+
+    /// A text from its first token on; one that names that token itself has it once.
+    fn text(&self, text: &str) -> Vec<Token> {
+        let tokens = self.vocab.tokenize(text, Markup::Parsed);
+        let first = self.vocab.first().filter(|first| tokens.first() != Some(first));
+        first.into_iter().chain(tokens).collect()
     }
 
     /// The bytes that a token writes.
@@ -377,6 +385,48 @@ mod tests {
         assert_eq!(content, format!("Look:{}{}", text("call_1", "f"), text("call_2", "g")));
         let (_, content, _) = ask(&session, |_| {});
         assert_eq!(content, format!("Look:\n{}\n{}", call("f"), call("g")), "no tools, no calls");
+    }
+
+    #[test]
+    fn a_text_begins_as_the_model_was_trained_and_only_once() {
+        struct Begun;
+        impl Vocab for Begun {
+            fn size(&self) -> u32 {
+                ByteVocab.size()
+            }
+
+            fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+                ByteVocab.tokenize(text, markup)
+            }
+
+            fn first(&self) -> Option<Token> {
+                Some(Token(i32::from(b'^')))
+            }
+
+            fn write(&self, token: Token, out: &mut Vec<u8>) {
+                ByteVocab.write(token, out);
+            }
+
+            fn ends_answer(&self, token: Token) -> bool {
+                ByteVocab.ends_answer(token)
+            }
+        }
+        let mut session = session("{{ messages[0].content }}", "y");
+        assert_eq!(session.count_text("x"), 1);
+        session.vocab = Arc::new(Begun);
+        assert_eq!((session.count_text("x"), session.count_text("^x")), (2, 2));
+        let request = |prompt: &str| {
+            let (prompt, sampling) = (prompt.to_owned(), SamplingParams::greedy());
+            TextRequest { prompt, sampling, max_tokens: None, stop: Vec::new() }
+        };
+        let read = |mut chat: Chat| loop {
+            if let Some(ChatEvent::Finished { usage, .. }) = chat.next() {
+                return usage.total.prompt_tokens;
+            }
+        };
+        assert_eq!(read(session.complete(request("x")).unwrap()), 2);
+        let turn = ChatRequest::new(vec![Message::new(Role::User, "x")], SamplingParams::greedy());
+        assert_eq!(session.count(&turn).unwrap(), 1, "a template begins as it likes");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ggrun::bench::{Divergence, Perplexity, QualityError, Run, measure, save};
-use ggrun::engine::{Markup, Token, Vocab as _};
-use ggrun::model::{Abort, Model};
+use ggrun::engine::{Markup, Vocab as _};
+use ggrun::model::Abort;
 use serde_json::json;
 
 use super::{Bench, Form, bar, load};
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     let (model, _) = load(args, context, interrupt)?;
     let (vocab, size) = (model.vocab(), model.vocab().size());
     let text = vocab.tokenize(&source, Markup::Plain);
-    let run = Run { text: &text, begin: begin(&model), context, chunks: asked.chunks };
+    let run = Run { text: &text, begin: vocab.first(), context, chunks: asked.chunks };
     let mut decoder = model.decoder(Abort::of(interrupt.shared()))?;
     let bar = bar("chunks", run.count());
     let progress = |done: u32| {
@@ -94,13 +94,6 @@ fn read(path: &Path) -> anyhow::Result<String> {
     File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)).with_context(failed)?;
     anyhow::ensure!(bytes.len() as u64 <= LONGEST, "`{}` is larger than {LONGEST} bytes", path.display());
     String::from_utf8(bytes).with_context(|| format!("`{}` is not UTF-8", path.display()))
-}
-
-/// The token that a text begins with, where the model wants one.
-fn begin(model: &Model) -> Option<Token> {
-    let wanted = model.metadata("tokenizer.ggml.add_bos_token").is_some_and(|value| value == "true");
-    let token = model.metadata("tokenizer.ggml.bos_token_id").filter(|_| wanted)?;
-    Some(Token(token.parse().ok()?))
 }
 
 fn shown(form: Form, run: Run<'_>, perplexity: &Perplexity, divergence: Option<&Divergence>) -> String {

@@ -1,0 +1,131 @@
+//! What becomes of rows when the engine fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use super::*;
+use crate::batch::{Order, Targets, open};
+use crate::chat::Template;
+use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
+use crate::engine::{
+    Caps, Decoder, Limits, Outcome, SamplingError, SamplingParams, Saved, SeqId, SeqOp, Step, Token, channel,
+};
+use crate::openai::Defaults;
+
+/// When steps fail.
+enum Fails {
+    /// Whenever a sequence of a prompt with this letter is at work.
+    With(u8),
+    /// So many times, then no more.
+    Times(u32),
+}
+
+struct Flaky {
+    inner: ScriptedDecoder,
+    fails: Fails,
+    bad: BTreeSet<SeqId>,
+}
+
+impl Decoder for Flaky {
+    fn caps(&self) -> Caps {
+        self.inner.caps()
+    }
+
+    fn check(&self, sampling: &SamplingParams) -> Result<(), SamplingError> {
+        self.inner.check(sampling)
+    }
+
+    fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
+        for op in &step.ops {
+            if let (SeqOp::Sample { seq, prompt, .. }, Fails::With(letter)) = (op, &self.fails) {
+                let is_bad = prompt.contains(&Token(i32::from(*letter)));
+                if is_bad {
+                    self.bad.insert(*seq)
+                } else {
+                    self.bad.remove(seq)
+                };
+            }
+        }
+        let outcome = self.inner.step(step)?;
+        let failed = match &mut self.fails {
+            Fails::With(_) => step.rows.iter().any(|row| self.bad.contains(&row.seq)),
+            Fails::Times(0) => false,
+            Fails::Times(left) => {
+                *left -= 1;
+                true
+            }
+        };
+        if failed { Err(DecodeError::Backend { status: -3 }) } else { Ok(outcome) }
+    }
+
+    fn save(&mut self, seq: SeqId) -> Result<Vec<u8>, DecodeError> {
+        self.inner.save(seq)
+    }
+
+    fn restore(&mut self, seq: SeqId, saved: &Saved) -> Result<(), DecodeError> {
+        self.inner.restore(seq, saved)
+    }
+}
+
+/// Answers six rows, `a` to `f`, and gives the report and the status of each row.
+fn answer(folder: &Path, fails: Fails, retries: u32) -> (Report, BTreeMap<String, u64>) {
+    let input = folder.join("in.jsonl");
+    let line = |letter: char| format!("{{\"id\": \"{letter}\", \"prompt\": \"{letter}\"}}\n");
+    std::fs::write(&input, ('a'..='f').map(line).collect::<String>()).unwrap();
+    let caps = Caps { sequences: 3, context: 64, batch: 16, can_trim: true, can_keep: true, can_copy: true };
+    let decoder = Flaky { inner: ScriptedDecoder::saying(caps, "yes"), fails, bad: BTreeSet::new() };
+    let (submitter, inbox) = channel();
+    thread::spawn(move || engine::run(decoder, ByteVocab, &inbox, Limits::of(caps)));
+    let session = Session::new(submitter, Arc::new(ByteVocab), Template::parse("x", "", "").unwrap());
+    let out = folder.join("out.jsonl");
+    let targets = Targets { out: out.clone(), errors: None, order: Order::Completion };
+    let mut journal = Journal::open(&targets, &input, "model", false).unwrap();
+    let options = Options {
+        defaults: Defaults::new(SamplingParams::greedy()),
+        seed: None,
+        slots: 3,
+        retries,
+        retry_failed: false,
+        strict: false,
+        model_name: "m".to_owned(),
+        model: "model".to_owned(),
+        fingerprint: "test".to_owned(),
+    };
+    let source = open(&input).unwrap();
+    let report = run(&session, source, &input, &mut journal, &options, &|| Stop::No, &mut |_| {}).unwrap();
+    let rows = std::fs::read_to_string(out).unwrap();
+    let status = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        (row["custom_id"].as_str().unwrap().to_owned(), row["response"]["status_code"].as_u64().unwrap())
+    };
+    (report, rows.lines().map(status).collect())
+}
+
+fn refused(rows: &BTreeMap<String, u64>) -> Vec<&str> {
+    rows.iter().filter(|(_, status)| **status != 200).map(|(id, _)| id.as_str()).collect()
+}
+
+#[test]
+fn a_row_that_breaks_the_engine_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, rows) = answer(folder.path(), Fails::With(b'b'), 2);
+    assert_eq!((rows.len(), refused(&rows), rows["b"]), (6, vec!["b"], 500));
+    assert_eq!(report.causes, BTreeMap::from([(Cause::Engine, 1)]));
+    // A failure of the engine says nothing about the row, so the next run asks again.
+    let (report, rows) = answer(folder.path(), Fails::Times(0), 0);
+    assert_eq!((rows.len(), refused(&rows)), (6, vec![]));
+    assert_eq!((report.progress.done, report.progress.done_before), (1, 5));
+}
+
+#[test]
+fn rows_are_asked_again_as_often_as_was_said() {
+    let folder = || tempfile::tempdir().unwrap();
+    let (report, rows) = answer(folder().path(), Fails::Times(2), 2);
+    assert_eq!((rows.len(), refused(&rows), report.progress.failed), (6, vec![], 0));
+    let (report, rows) = answer(folder().path(), Fails::Times(1), 0);
+    assert_eq!(rows.len(), 6);
+    assert_eq!(refused(&rows).len() as u64, report.progress.failed);
+    assert!((1..=3).contains(&report.progress.failed), "only those at work: {rows:?}");
+}
