@@ -2,7 +2,6 @@
 //! engine; opens no connection and changes nothing. Not here: anything that is printed.
 
 mod advice;
-mod group;
 mod hub;
 mod system;
 
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::model::system::limits;
 use crate::model::{Bandwidth, caps, default_threads, devices};
 
 pub use advice::advice;
@@ -86,7 +86,7 @@ pub fn look() -> Facts {
     let (root, caps, threads) = (Path::new("/"), caps(), default_threads());
     let hub = hub::look(|name| std::env::var_os(name), dirs::home_dir());
     let known = devices(&[]);
-    let limits = group::read(root);
+    let limits = limits(root);
     let mut memory = Memory::read(root, limits);
     memory.bandwidth_threads = readers(threads, memory.available_bytes);
     memory.bandwidth =

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::group::{Limits, least};
+use crate::model::system::{Limits, MainMemory, field, text};
 
 /// The processor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -96,14 +96,12 @@ pub struct Memory {
 
 impl Memory {
     pub(super) fn read(root: &Path, limits: Limits) -> Self {
-        let info = text(root, "proc/meminfo").unwrap_or_default();
-        let kib = |key| field(&info, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
-        let total = kib("MemTotal");
+        let MainMemory { total, available, limit, swap } = MainMemory::read(root, limits);
         Self {
             total_bytes: total,
-            available_bytes: least(kib("MemAvailable"), limits.left),
-            limit_bytes: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
-            swap_bytes: kib("SwapTotal"),
+            available_bytes: available,
+            limit_bytes: limit,
+            swap_bytes: swap,
             ..Self::default()
         }
     }
@@ -111,7 +109,7 @@ impl Memory {
     /// What a program can have at most.
     #[must_use]
     pub fn usable(&self) -> Option<u64> {
-        least(self.total_bytes, self.limit_bytes)
+        [self.total_bytes, self.limit_bytes].into_iter().flatten().min()
     }
 }
 
@@ -154,22 +152,6 @@ impl Video {
     }
 }
 
-/// A small file, without the space around what it says. These files tell no length, so that it is read up to one.
-pub(super) fn text(root: &Path, path: impl AsRef<Path>) -> Option<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    fs::File::open(root.join(path)).ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
-    Some(text.trim().to_owned())
-}
-
-/// The first value of a name in lines of `name : value`.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == name).then(|| value.trim())
-    })
-}
-
 /// The version in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  ...`.
 fn driver_version(text: &str) -> Option<String> {
     let version = |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -177,21 +159,10 @@ fn driver_version(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::group;
+mod tests {
     use super::*;
+    use crate::model::system::{limits, tests::machine};
     use proptest::prelude::*;
-
-    /// A folder that looks like a machine.
-    pub(in super::super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
 
     #[test]
     fn a_machine_in_a_container_is_read() {
@@ -209,7 +180,7 @@ pub(super) mod tests {
             ),
             ("sys/class/drm/card0/device/vendor", "0x1002\n"),
         ]);
-        let limits = group::read(root.path());
+        let limits = limits(root.path());
         let processor = Processor::read(root.path(), 4, limits, &["AVX".to_owned()]);
         assert_eq!(processor.name.as_deref(), Some("Some CPU @ 3 GHz"));
         assert_eq!((processor.quota_percent, processor.unused()), (Some(150), vec!["AVX2", "AVX512"]));
@@ -226,7 +197,7 @@ pub(super) mod tests {
     fn a_machine_that_tells_nothing_is_unknown() {
         let root =
             machine(&[("sys/fs/cgroup/memory.max", "max\n"), ("sys/fs/cgroup/cpu.max", "max 100000\n")]);
-        let limits = group::read(root.path());
+        let limits = limits(root.path());
         assert_eq!(Memory::read(root.path(), limits), Memory::default());
         let processor = Processor::read(root.path(), 1, limits, &[]);
         assert_eq!(processor, Processor { cores: 1, ..Processor::default() });
@@ -256,10 +227,9 @@ pub(super) mod tests {
         #[test]
         fn no_text_makes_it_panic(garbage in "[ -~\t\n]{0,200}") {
             drop(driver_version(&garbage));
-            prop_assert!(field(&garbage, "a").is_none_or(|value| garbage.contains(value)));
             let files = ["proc/meminfo", "proc/cpuinfo", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.stat"];
             let root = machine(&files.map(|file| (file, garbage.as_str())));
-            let limits = group::read(root.path());
+            let limits = limits(root.path());
             drop((Memory::read(root.path(), limits), Processor::read(root.path(), 1, limits, &[])));
         }
     }

@@ -9,6 +9,7 @@ mod options;
 mod placement;
 mod running;
 mod sampling;
+pub mod system;
 mod threads;
 
 use std::path::Path;
@@ -105,13 +106,8 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn decoder(&self, abort: Abort) -> Result<LlamaDecoder<'_>, LoadError> {
-        let (sequences, context) = (self.options.parallel.max(1), self.placement.context);
-        let params = running::context_params(&self.options, context, abort);
-        LlamaDecoder::new(&self.weights, &params).map_err(|failure| LoadError::Context {
-            sequences,
-            context,
-            log: failure.log,
-        })
+        let params = running::context_params(&self.options, self.placement.context, abort);
+        running::decoder(&self.weights, &params)
     }
 
     /// What llama.cpp calls it: architecture, size and type of its weights.

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Caps, Decoder, Inbox, Limits, Submitter, channel};
-use crate::llama::{Abort, ContextParams, LlamaDecoder, Weights};
+use crate::llama::{Abort, ContextParams, LlamaDecoder, LoadFailure, Weights};
 
 /// A running engine. Dropping it fails what is open and waits for the thread to end.
 #[derive(Debug)]
@@ -71,6 +71,16 @@ pub(super) fn context_params(options: &LoadOptions, context: u32, abort: Abort) 
     }
 }
 
+/// A context for a model's weights.
+pub(super) fn decoder<'w>(
+    weights: &'w Weights,
+    params: &ContextParams,
+) -> Result<LlamaDecoder<'w>, LoadError> {
+    let &ContextParams { sequences, context, .. } = params;
+    let failed = |failure: LoadFailure| LoadError::Context { sequences, context, log: failure.log };
+    LlamaDecoder::new(weights, params).map_err(failed)
+}
+
 /// The thread's life: a context that borrows the weights, told to be ready, then the loop.
 fn serve(
     weights: &Weights,
@@ -79,12 +89,11 @@ fn serve(
     inbox: &Inbox,
     ready: &SyncSender<Result<Caps, LoadError>>,
 ) {
-    let decoder = match LlamaDecoder::new(weights, params) {
+    let decoder = match decoder(weights, params) {
         Ok(decoder) => decoder,
-        Err(failure) => {
-            let &ContextParams { sequences, context, .. } = params;
+        Err(error) => {
             // Whoever asked waits for this and for nothing else.
-            drop(ready.send(Err(LoadError::Context { sequences, context, log: failure.log })));
+            drop(ready.send(Err(error)));
             return;
         }
     };

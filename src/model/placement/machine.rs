@@ -1,7 +1,10 @@
 //! The memory there is to place things in. Not here: how it is found out, except for the machine's own.
 
+use std::path::Path;
+
 use crate::llama::rpc::{self, Endpoint, WorkerError};
 use crate::llama::{self, DeviceKind};
+use crate::model::system::{MainMemory, limits};
 
 /// A machine's memories. The index of a device in a placement is 0 for main memory, then `gpus` in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,36 +82,16 @@ impl Machine {
     }
 }
 
-/// Total and available main memory in bytes, as Linux tells it and within what the process's group may have.
+/// Total and available main memory in bytes, as Linux tells it and within what the process's groups may have.
 fn system_memory() -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let (total, available) = parse_meminfo(&text)?;
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let Some(limit) = number("/sys/fs/cgroup/memory.max").filter(|limit| *limit < total) else {
-        return Some((total, available));
-    };
-    let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
-    Some((limit, available.min(limit.saturating_sub(used))))
-}
-
-fn parse_meminfo(text: &str) -> Option<(u64, u64)> {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|n| n << 10)
-    };
-    Some((field("MemTotal:")?, field("MemAvailable:")?))
+    let root = Path::new("/");
+    let memory = MainMemory::read(root, limits(root));
+    Some((memory.usable()?, memory.available?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_in_bytes() {
-        let text = "MemTotal:       24600000 kB\nMemFree: 1 kB\nMemAvailable:   20000000 kB\n";
-        assert_eq!(parse_meminfo(text), Some((24_600_000 << 10, 20_000_000 << 10)));
-        assert_eq!(parse_meminfo("MemTotal: 5 kB"), None);
-    }
 
     #[test]
     fn this_machine_has_memory() {

@@ -3,21 +3,22 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::system::text;
+use super::{least, text};
 
 /// The tightest limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Limits {
+pub struct Limits {
     /// Bytes that are allowed.
-    pub(super) memory: Option<u64>,
+    pub memory: Option<u64>,
     /// Bytes that are left of these, counting as free what the page cache would give back.
-    pub(super) left: Option<u64>,
+    pub left: Option<u64>,
     /// Processors, in hundredths.
-    pub(super) quota_percent: Option<u64>,
+    pub quota_percent: Option<u64>,
 }
 
-/// Reads both versions of control groups.
-pub(super) fn read(root: &Path) -> Limits {
+/// Reads both versions of control groups, in files under `root`.
+#[must_use]
+pub fn limits(root: &Path) -> Limits {
     let own = text(root, "proc/self/cgroup").unwrap_or_default();
     let number = |folder: &Path, name: &str| text(root, folder.join(name))?.parse::<u64>().ok();
     let mut limits = Limits::default();
@@ -43,11 +44,6 @@ pub(super) fn read(root: &Path) -> Limits {
         limits.quota_percent = least(limits.quota_percent, percent);
     }
     limits
-}
-
-/// The smaller of two numbers where both are known.
-pub(super) fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    [one, other].into_iter().flatten().min()
 }
 
 /// The folders of this process's group and of those around it. `controller` is empty for the second version of control
@@ -83,7 +79,7 @@ fn percent(quota: u64, period: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::system::tests::machine;
+    use super::super::tests::machine;
     use super::*;
 
     #[test]
@@ -99,7 +95,7 @@ mod tests {
             ("sys/fs/cgroup/other/memory.max", "1\n"),
         ]);
         let expected = Limits { memory: Some(8000), left: Some(4000), quota_percent: Some(150) };
-        assert_eq!(read(root.path()), expected);
+        assert_eq!(limits(root.path()), expected);
     }
 
     #[test]
@@ -113,7 +109,7 @@ mod tests {
             ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
         ]);
         let expected = Limits { memory: Some(4096), left: Some(4000), quota_percent: Some(50) };
-        assert_eq!(read(root.path()), expected);
+        assert_eq!(limits(root.path()), expected);
     }
 
     #[test]
@@ -122,6 +118,6 @@ mod tests {
         for own in ["", "0::/", "0::/../../etc", "0::/a/../../b", "garbage"] {
             assert_eq!(folders(own, ""), top, "{own}");
         }
-        assert_eq!(read(machine(&[]).path()), Limits::default());
+        assert_eq!(limits(machine(&[]).path()), Limits::default());
     }
 }
