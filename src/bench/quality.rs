@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use super::reference::{Reference, ReferenceError, Shape, counted, write_head, write_row};
-use crate::engine::{DecodeError, Decoder as _, Pos, Row, SeqId, SeqOp, Step, Token};
+use crate::engine::{DecodeError, Decoder as _, LogSoftmax, Pos, Row, SeqId, SeqOp, Step, Token};
 use crate::model::LlamaDecoder;
 
 /// What is read, and how.
@@ -239,9 +239,14 @@ fn each_place(
                 let place = part[index].pos.0 as usize;
                 let next = usize::try_from(chunk[place + 1].0).unwrap_or(0);
                 if failed.is_none() {
-                    let known = log_softmax(logits, &mut logprobs) && next < logits.len();
-                    let nan = DecodeError::NotANumber { seq: 0, position: part[index].pos.0 };
-                    failed = if known { each(next, &logprobs).err() } else { Some(nan.into()) };
+                    failed = if let Some(softmax) = LogSoftmax::of(logits).filter(|_| next < logits.len()) {
+                        logprobs.clear();
+                        logprobs.extend(logits.iter().map(|&logit| softmax.logprob(logit)));
+                        each(next, &logprobs).err()
+                    } else {
+                        let position = part[index].pos.0;
+                        Some(DecodeError::NotANumber { seq: 0, position }.into())
+                    };
                 }
             });
             match (read, failed) {
@@ -253,16 +258,6 @@ fn each_place(
         }
     }
     Ok(())
-}
-
-/// The log-probabilities; false if the logits are not numbers.
-fn log_softmax(logits: &[f32], out: &mut Vec<f32>) -> bool {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
-    out.clear();
-    #[expect(clippy::cast_possible_truncation, reason = "the logits have no more digits")]
-    out.extend(logits.iter().map(|&logit| (f64::from(logit - most) - sum.ln()) as f32));
-    sum.is_finite() && sum > 0.0
 }
 
 /// Adds one place.

@@ -13,6 +13,7 @@ mod sampling;
 mod scheduler;
 pub mod scripted;
 mod slot;
+mod softmax;
 mod stop;
 mod types;
 mod vocab;
@@ -28,6 +29,7 @@ pub use sampling::{
 };
 pub use scheduler::{Events, Limits, Scheduler, Span};
 pub use slot::SlotState;
+pub use softmax::LogSoftmax;
 pub use stop::{Scanned, StopMatcher};
 pub use types::{
     Event, FinishReason, Likelihood, Pos, Request, RequestId, Saved, SeqId, Thinking, Timings, Token, Usage,

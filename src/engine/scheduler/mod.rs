@@ -119,18 +119,10 @@ impl<V: Vocab> Scheduler<V> {
     ///
     /// When it cannot be done at all, or too many wait already. It then leaves no trace.
     pub fn submit(&mut self, id: RequestId, request: Request, arrived: Duration) -> Result<(), Error> {
-        let (tokens, context) = (request.prompt.len(), self.caps.context);
-        if tokens == 0 {
+        if request.prompt.is_empty() {
             return Err(Error::PromptEmpty);
         }
-        if u32::try_from(tokens).map_or(true, |n| n >= context) {
-            return Err(Error::PromptTooLong { tokens, context });
-        }
-        let size = self.vocab.size();
-        let unknown = |t: &super::Token| u32::try_from(t.0).map_or(true, |n| n >= size);
-        if let Some(position) = request.prompt.iter().position(unknown) {
-            return Err(Error::TokenUnknown { token: request.prompt[position].0, position, size });
-        }
+        self.check(&request.prompt)?;
         let free = self.slots.iter().filter(|s| s.job.is_none()).count();
         if self.waiting.len() >= self.queue.saturating_add(free) {
             return Err(Error::QueueFull { capacity: self.queue });
@@ -138,6 +130,19 @@ impl<V: Vocab> Scheduler<V> {
         self.turns += 1;
         self.waiting.push_back(Job::new(id, request, self.turns, arrived));
         Ok(())
+    }
+
+    /// Whether a sequence can hold these tokens and one more.
+    fn check(&self, tokens: &[Token]) -> Result<(), Error> {
+        let (length, context, size) = (tokens.len(), self.caps.context, self.vocab.size());
+        if u32::try_from(length).map_or(true, |n| n >= context) {
+            return Err(Error::PromptTooLong { tokens: length, context });
+        }
+        let unknown = |token: &Token| u32::try_from(token.0).map_or(true, |n| n >= size);
+        match tokens.iter().position(unknown) {
+            Some(position) => Err(Error::TokenUnknown { token: tokens[position].0, position, size }),
+            None => Ok(()),
+        }
     }
 
     /// Ends a request now, at whatever point it is; returns its terminal event if it was still open.
@@ -242,8 +247,7 @@ impl<V: Vocab> Scheduler<V> {
             let slot = &self.slots[index];
             if let Some(job) = slot.job.as_ref().filter(|_| slot.broken) {
                 let reuse = self.sharing.within(&self.slots, index, &job.tokens);
-                let tokens = job.tokens[..reuse.length].to_vec();
-                self.take_over(index, reuse, tokens, step);
+                self.take_over(index, reuse, step);
             }
         }
     }
@@ -265,7 +269,7 @@ impl<V: Vocab> Scheduler<V> {
             if let Some(length) = self.sharing.missed(&self.slots, &job.tokens, reuse.length) {
                 job.stop_at(length);
             }
-            self.take_over(index, reuse, job.tokens[..reuse.length].to_vec(), step);
+            self.take_over(index, reuse, step);
             let slot = &mut self.slots[index];
             slot.used = job.turn;
             slot.kept.iter_mut().for_each(|kept| kept.used = job.turn);
@@ -277,18 +281,19 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Makes the sequence of a slot what is reused, which are these tokens.
-    fn take_over(&mut self, index: usize, reuse: Reuse, tokens: Vec<Token>, step: &mut Step) {
+    /// Makes the sequence of a slot what is reused.
+    fn take_over(&mut self, index: usize, reuse: Reuse, step: &mut Step) {
         let Reuse { length, from, state } = reuse;
         states::used(&mut self.slots, state, self.turns);
         let stays = if from.is_none() { length } else { 0 };
         self.states.release(&mut self.slots, index, stays);
-        let slot = &mut self.slots[index];
         match from.filter(|_| length > 0) {
-            None => step.ops.extend(slot.rewind(seq(index), length, state)),
+            None => step.ops.extend(self.slots[index].rewind(seq(index), length, state)),
             Some(from) => {
+                let tokens = self.slots[from].history[..length].to_vec();
                 let length = u32::try_from(length).unwrap_or(u32::MAX);
                 step.ops.push(SeqOp::Copy { from: seq(from), to: seq(index), length, state });
+                let slot = &mut self.slots[index];
                 (slot.history, slot.broken) = (tokens, false);
             }
         }

@@ -14,7 +14,7 @@ impl<V: Vocab> Scheduler<V> {
         let (index, reuse) =
             fits.max_by_key(|(_, reuse)| reuse.length).filter(|(_, reuse)| reuse.length > 0)?;
         let mut step = Step::default();
-        self.take_over(index, reuse, Vec::new(), &mut step);
+        self.take_over(index, reuse, &mut step);
         self.states.forget(&mut step.ops);
         Some((seq(index), self.slots[index].history.clone(), step))
     }
@@ -25,14 +25,7 @@ impl<V: Vocab> Scheduler<V> {
     ///
     /// When the tokens fit into no sequence, or no slot is idle. Nothing has changed then.
     pub fn vacate(&mut self, tokens: &[Token]) -> Result<(SeqId, Step), Error> {
-        let (length, context, size) = (tokens.len(), self.caps.context, self.vocab.size());
-        if u32::try_from(length).map_or(true, |n| n >= context) {
-            return Err(Error::PromptTooLong { tokens: length, context });
-        }
-        let known = |token: &Token| u32::try_from(token.0).is_ok_and(|n| n < size);
-        if let Some(position) = tokens.iter().position(|token| !known(token)) {
-            return Err(Error::TokenUnknown { token: tokens[position].0, position, size });
-        }
+        self.check(tokens)?;
         let idle = self.slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
         let least = idle.min_by_key(|(_, slot)| (Reverse(slot.history.is_empty()), slot.used));
         let index = least.map(|(index, _)| index).ok_or(Error::Busy)?;

@@ -1,8 +1,9 @@
 //! Which states of sequences are kept, within a budget of memory.
 
+use super::seq;
 use crate::engine::job::Job;
 use crate::engine::slot::{KeptState, Slot};
-use crate::engine::{Kept, SeqId, SeqOp, StateId};
+use crate::engine::{Kept, SeqOp, StateId};
 
 /// The kept states of all slots.
 #[derive(Debug)]
@@ -60,8 +61,7 @@ impl States {
         }
         let state = StateId(self.next);
         self.next += 1;
-        let seq = SeqId(u32::try_from(index).unwrap_or(u32::MAX));
-        ops.push(SeqOp::Keep { seq, state });
+        ops.push(SeqOp::Keep { seq: seq(index), state });
         self.asked.push(Asked { slot: index, state, length, used });
     }
 

@@ -1,13 +1,11 @@
 //! How likely a token was by the model's own logits.
 
-use crate::engine::{Likelihood, Token};
+use crate::engine::{Likelihood, LogSoftmax, Token};
 
 /// The token's likelihood, and the `count` likeliest, of equals the first.
 pub(super) fn likelihood(logits: &[f32], token: Token, count: u32) -> Likelihood {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
-    #[expect(clippy::cast_possible_truncation, reason = "the logits have no more digits")]
-    let logprob = |logit: f32| (f64::from(logit - most) - sum.ln()) as f32;
+    let softmax = LogSoftmax::of(logits);
+    let logprob = |logit: f32| softmax.map_or(f32::NAN, |softmax| softmax.logprob(logit));
     let chosen = usize::try_from(token.0).ok().and_then(|at| logits.get(at));
     let top = top(logits, count as usize).into_iter().map(|(token, logit)| (token, logprob(logit)));
     Likelihood {
