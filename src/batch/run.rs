@@ -370,5 +370,4 @@ impl Batch<'_> {
 }
 
 #[cfg(test)]
-#[path = "run_tests.rs"]
 mod tests;

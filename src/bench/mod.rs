@@ -9,4 +9,4 @@ mod speed;
 pub use memory::{Peak, peak_memory};
 pub use quality::{Divergence, Perplexity, QualityError, Run, measure, save};
 pub use reference::{Reference, ReferenceError};
-pub use speed::{Measured, Test, first_token, run};
+pub use speed::{Measured, Test, first_token, run, together};

@@ -135,6 +135,34 @@ pub fn first_token(decoder: &mut impl Decoder, vocab: u32) -> Result<Duration, D
     Ok(begin.elapsed())
 }
 
+/// Tokens a second of so many sequences that are written side by side, `steps` tokens each, after one that is not
+/// counted.
+///
+/// # Errors
+///
+/// When the decoder does not take them, such as more sequences than it holds.
+pub fn together(
+    decoder: &mut impl Decoder,
+    vocab: u32,
+    sequences: u32,
+    steps: u32,
+) -> Result<f64, DecodeError> {
+    let mut tokens = Random::new(vocab);
+    let sampling = Box::new(SamplingParams::greedy());
+    let sample = |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Vec::new() };
+    let ops = (0..sequences).map(SeqId).flat_map(|seq| [SeqOp::Clear { seq }, sample(seq)]).collect();
+    decoder.step(&Step { ops, rows: Vec::new() })?;
+    let mut begin = Instant::now();
+    for pos in 0..=steps {
+        let row = |seq| Row { seq: SeqId(seq), pos: Pos(pos), token: tokens.next(), sample: true };
+        decoder.step(&Step { ops: Vec::new(), rows: (0..sequences).map(row).collect() })?;
+        if pos == 0 {
+            begin = Instant::now();
+        }
+    }
+    Ok(f64::from(sequences) * f64::from(steps) / begin.elapsed().as_secs_f64().max(1e-9))
+}
+
 /// What a run begins with: nothing, or a sequence of some depth that is made once where it can be gone back to.
 struct Bed {
     depth: u32,

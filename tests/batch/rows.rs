@@ -73,6 +73,12 @@ fn errors_stay_in_their_row() {
     let dry: Value = serde_json::from_str(&dry.out).unwrap();
     let causes: u64 = dry["causes"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!((dry["rows"].as_u64(), causes), (Some(19), 16), "{dry}");
+    // What is good has 200, 3 and 3 tokens at most, and the pace is what was measured.
+    let number = |what: &str, part: &str| dry[what][part].as_f64().unwrap();
+    let seconds = number("seconds", "answers") * number("tokens_per_second", "written");
+    assert!((seconds - 206.0).abs() < 0.01, "{dry}");
+    let seconds = number("seconds", "prompts") * number("tokens_per_second", "read");
+    assert!((seconds - dry["prompt_tokens"].as_f64().unwrap()).abs() < 0.01, "{dry}");
 }
 
 #[test]

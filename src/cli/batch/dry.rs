@@ -4,16 +4,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use ggrun::batch::{self, Judge, Survey};
-use ggrun::engine::channel;
-use ggrun::model::{Bandwidth, Speed};
+use ggrun::bench::{self, Test};
+use ggrun::engine::{DecodeError, Vocab as _, channel};
+use ggrun::model::{Abort, Model};
 use serde_json::json;
 
 use super::super::interrupt::{Interrupt, Interrupted};
 use super::super::{Outcome, open, text};
 use super::{BatchArgs, defaults, first_look, progress, slots};
 
-/// How long memory is read to know its bandwidth.
-const MEASURE: Duration = Duration::from_millis(300);
+/// Tokens that are read, and written in each slot, to know how long all will take.
+const READ: u32 = 128;
+const WRITTEN: u32 = 8;
 
 pub(super) fn run(
     args: &BatchArgs,
@@ -23,7 +25,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let look = first_look(args, input, interrupt)?;
     let options = slots::choose(args, model, look.as_ref())?;
-    let (slots, threads) = (options.parallel, options.threads);
+    let slots = options.parallel;
     let model = open::load(options, interrupt)?;
     // Nobody answers: the rows are only looked at.
     let (submitter, _inbox) = channel();
@@ -36,22 +38,48 @@ pub(super) fn run(
     if interrupt.is_raised() {
         return Err(Interrupted.into());
     }
-    let speed = model.placement().speed(Bandwidth::measure(threads, MEASURE));
+    let pace = if survey.prompt_tokens > 0 { Some(Pace::measure(&model, slots, interrupt)?) } else { None };
     super::super::print(&if args.json {
-        format!("{:#}\n", object(&survey, slots, context, speed))
+        format!("{:#}\n", object(&survey, slots, context, pace))
     } else {
-        show(&survey, slots, context, speed)
+        show(&survey, slots, context, pace)
     })?;
     Ok(if survey.causes.is_empty() { Outcome::Success } else { Outcome::RowsFailed })
 }
 
-/// Seconds to write so many tokens, at best and at worst.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn seconds(tokens: u64, speed: Speed) -> (f64, f64) {
-    (tokens as f64 / speed.most, tokens as f64 / speed.least)
+/// Tokens a second, as measured on this machine with this model.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    reading: f64,
+    /// With all slots at work.
+    writing: f64,
 }
 
-fn show(survey: &Survey, slots: u32, context: u32, speed: Option<Speed>) -> String {
+impl Pace {
+    fn measure(model: &Model, slots: u32, interrupt: &Interrupt) -> anyhow::Result<Self> {
+        let (vocab, context) = (model.vocab().size(), model.placement().context);
+        let mut decoder = model.decoder(Abort::of(interrupt.shared()))?;
+        let interrupted = |error: DecodeError| match error {
+            DecodeError::Interrupted => anyhow::Error::from(Interrupted),
+            error => error.into(),
+        };
+        let test = Test { prompt: READ.min(context), answer: 0, depth: 0 };
+        let go_on = |_| !interrupt.is_raised();
+        let reading = bench::run(&mut decoder, vocab, test, 1, go_on).map_err(interrupted)?.mean();
+        let steps = WRITTEN.min(context.saturating_sub(1));
+        let writing = bench::together(&mut decoder, vocab, slots, steps).map_err(interrupted)?;
+        if interrupt.is_raised() { Err(Interrupted.into()) } else { Ok(Self { reading, writing }) }
+    }
+
+    /// Seconds to read all prompts, and to write the longest answers that are allowed.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn seconds(self, survey: &Survey) -> (f64, f64) {
+        let time = |tokens: u64, rate: f64| if rate > 0.0 { tokens as f64 / rate } else { 0.0 };
+        (time(survey.prompt_tokens, self.reading), time(survey.limited_tokens, self.writing))
+    }
+}
+
+fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String {
     let mut lines = vec![format!("rows      {}", text::count(survey.rows))];
     if !survey.causes.is_empty() {
         let failed: u64 = survey.causes.values().sum();
@@ -77,22 +105,24 @@ fn show(survey: &Survey, slots: u32, context: u32, speed: Option<Speed>) -> Stri
         text::count(survey.longest),
         text::plural(slots.into(), "slot"),
     ));
-    if let Some(speed) = speed.filter(|_| survey.limited_tokens > 0) {
-        let (least, most) = seconds(survey.limited_tokens, speed);
+    if let Some(pace) = pace {
         let clock = |seconds: f64| progress::clock(Duration::from_secs_f64(seconds.min(1e9)));
+        let (reading, writing) = pace.seconds(survey);
+        lines
+            .push(format!("time      {} for the prompts, less where they share a beginning", clock(reading)));
+        lines
+            .push(format!("          {} for the answers, if all are as long as they may be", clock(writing)));
         lines.push(format!(
-            "time      {} to {} to write that one row at a time, from the speed of memory ({:.1} to {:.1} t/s); reading \
-             prompts comes on top, several slots share the work",
-            clock(least),
-            clock(most),
-            speed.least,
-            speed.most
+            "          measured just now: {:.1} t/s read, {:.1} t/s written in {}",
+            pace.reading,
+            pace.writing,
+            text::plural(slots.into(), "slot")
         ));
     }
     lines.join("\n") + "\n"
 }
 
-fn object(survey: &Survey, slots: u32, context: u32, speed: Option<Speed>) -> serde_json::Value {
+fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serde_json::Value {
     let causes: serde_json::Map<_, _> =
         survey.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
     let failures: Vec<_> = survey
@@ -102,13 +132,13 @@ fn object(survey: &Survey, slots: u32, context: u32, speed: Option<Speed>) -> se
             json!({ "line": line, "custom_id": id, "code": failure.cause.code(), "message": failure.message })
         })
         .collect();
-    let time = speed.map(|speed| seconds(survey.limited_tokens, speed));
+    let time = pace.map(|pace| pace.seconds(survey));
     json!({
         "schema_version": 1, "rows": survey.rows, "causes": causes, "first_failures": failures,
         "unknown_fields": survey.unknown, "prompt_tokens": survey.prompt_tokens,
         "limited_completion_tokens": survey.limited_tokens, "answers_without_limit": survey.unlimited,
         "longest_tokens": survey.longest, "slots": slots, "context": context,
-        "seconds": time.map(|(least, most)| json!({ "least": least, "most": most, "from": "memory bandwidth" })),
-        "tokens_per_second": speed.map(|Speed { least, most }| json!({ "least": least, "most": most })),
+        "seconds": time.map(|(prompts, answers)| json!({ "prompts": prompts, "answers": answers })),
+        "tokens_per_second": pace.map(|pace| json!({ "read": pace.reading, "written": pace.writing })),
     })
 }
