@@ -3,6 +3,7 @@
 //! The cache is the one that Hugging Face's own tools share, so what they fetched is found here and the other way round.
 //! Not here: what the files mean, anything printed.
 
+pub mod cache;
 mod name;
 
 pub use name::{RepoName, WrongName};

@@ -1,0 +1,210 @@
+//! Where things lie, and that no name and no link leads out of a repository's folder.
+
+use std::path::Component;
+use std::sync::atomic::AtomicBool;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const OTHER: &str = "89abcdef0123456789abcdef0123456789abcdef";
+
+fn cache() -> (TempDir, Folder) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Cache::at(root.path()).repo(&"Org/Name.x@v1".parse().unwrap());
+    (root, folder)
+}
+
+fn with_blob(folder: &Folder, hash: &str, bytes: &str) {
+    folder.make_blobs().unwrap();
+    fs::write(folder.blob(hash).unwrap(), bytes).unwrap();
+}
+
+#[test]
+fn things_lie_where_the_hubs_own_library_puts_them() {
+    let (root, folder) = cache();
+    let own = root.path().join("models--Org--Name.x");
+    assert_eq!(folder.path(), own);
+    assert_eq!(folder.blob(COMMIT).unwrap(), own.join("blobs").join(COMMIT));
+    assert_eq!(folder.partial(COMMIT).unwrap(), own.join(format!("blobs/{COMMIT}.incomplete")));
+    assert_eq!(folder.snapshot(COMMIT).unwrap(), own.join("snapshots").join(COMMIT));
+    assert!(!own.exists(), "asking makes nothing");
+    drop(folder.lock(OTHER, &AtomicBool::new(false)).unwrap());
+    assert!(root.path().join(format!(".locks/models--Org--Name.x/{OTHER}.lock")).is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_a_commit_is_a_relative_link_however_deep() {
+    let (_root, folder) = cache();
+    with_blob(&folder, OTHER, "bytes");
+    for (file, target) in [("a.txt", "../../blobs/"), ("x/y/a.txt", "../../../../blobs/")] {
+        assert_eq!(folder.find(COMMIT, file), None);
+        let at = folder.link(COMMIT, file, OTHER).unwrap();
+        assert_eq!(fs::read_link(&at).unwrap(), PathBuf::from(format!("{target}{OTHER}")));
+        assert_eq!(fs::read_to_string(&at).unwrap(), "bytes");
+        assert_eq!(folder.find(COMMIT, file), Some(at.clone()));
+        // Again, and in place of something else.
+        folder.link(COMMIT, file, OTHER).unwrap();
+        fs::remove_file(&at).unwrap();
+        fs::write(&at, "old").unwrap();
+        folder.link(COMMIT, file, OTHER).unwrap();
+        assert_eq!(fs::read_to_string(&at).unwrap(), "bytes");
+    }
+    let left = fs::read_dir(folder.locks().unwrap()).unwrap().count();
+    assert_eq!(left, 0, "nothing is left of the links' making");
+}
+
+#[test]
+fn a_revision_leads_to_the_commit_that_was_noted() {
+    let (_root, folder) = cache();
+    for revision in ["main", "refs/pr/1"] {
+        assert_eq!(folder.commit_of(revision), None);
+        folder.set_ref(revision, COMMIT).unwrap();
+        assert_eq!(folder.commit_of(revision).as_deref(), Some(COMMIT));
+        folder.set_ref(revision, OTHER).unwrap();
+        let file = folder.path().join("refs").join(revision);
+        assert_eq!(fs::read_to_string(&file).unwrap(), OTHER, "no newline, like the hub's own library");
+    }
+    assert_eq!(folder.commit_of(COMMIT).as_deref(), Some(COMMIT), "a commit is its own");
+    folder.set_ref(COMMIT, COMMIT).unwrap();
+    assert!(!folder.path().join("refs").join(COMMIT).exists());
+    for torn in ["", "01234", "main", &COMMIT.to_uppercase()] {
+        fs::write(folder.path().join("refs/main"), torn).unwrap();
+        assert_eq!(folder.commit_of("main"), None, "{torn}");
+    }
+    fs::write(folder.path().join("refs/main"), format!("{COMMIT}\n")).unwrap();
+    assert_eq!(folder.commit_of("main").as_deref(), Some(COMMIT));
+}
+
+#[test]
+fn what_is_no_name_is_refused() {
+    let (root, folder) = cache();
+    with_blob(&folder, OTHER, "bytes");
+    let wrong =
+        ["", "..", ".", "a/..", "../a", "a/../../b", "/a", "a//b", "a/", "a\\b", "a\0b", "a\nb", "./a"];
+    for name in wrong {
+        assert!(matches!(folder.link(COMMIT, name, OTHER), Err(Error::Name { .. })), "{name:?}");
+        assert!(matches!(folder.set_ref(name, COMMIT), Err(Error::Name { .. })), "{name:?}");
+        assert_eq!(folder.find(COMMIT, name), None, "{name:?}");
+        assert_eq!(folder.commit_of(name), None, "{name:?}");
+    }
+    let long = "a".repeat(41);
+    for hash in wrong.into_iter().chain(["a", &OTHER.to_uppercase(), &long]) {
+        assert!(matches!(folder.blob(hash), Err(Error::Name { .. })), "{hash:?}");
+        assert!(matches!(folder.partial(hash), Err(Error::Name { .. })), "{hash:?}");
+        assert!(matches!(folder.try_lock(hash), Err(Error::Name { .. })), "{hash:?}");
+        assert!(matches!(folder.snapshot(hash), Err(Error::Name { .. })), "{hash:?}");
+        assert!(matches!(folder.link(hash, "a", OTHER), Err(Error::Name { .. })), "{hash:?}");
+        assert!(matches!(folder.set_ref("main", hash), Err(Error::Name { .. })), "{hash:?}");
+    }
+    let there: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(there, ["models--Org--Name.x"], "a refusal makes nothing");
+}
+
+/// What is planted in the cache, and leads to a folder outside of it.
+#[cfg(unix)]
+#[test]
+fn no_link_that_was_planted_leads_out() {
+    for planted in [
+        "",
+        "blobs",
+        "snapshots",
+        "refs",
+        "refs/x",
+        &format!("snapshots/{COMMIT}"),
+        &format!("snapshots/{COMMIT}/x"),
+    ] {
+        let (_root, folder) = cache();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("y"), COMMIT).unwrap();
+        fs::write(outside.path().join(OTHER), COMMIT).unwrap();
+        let mut at = folder.path();
+        if !planted.is_empty() {
+            at.push(planted);
+        }
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(outside.path(), &at).unwrap();
+        let linked = folder.link(COMMIT, "x/y", OTHER);
+        let noted = folder.set_ref("x/y", COMMIT);
+        assert!(linked.is_err() || noted.is_err(), "{planted}");
+        assert_eq!(folder.find(COMMIT, "x/y"), None, "{planted}");
+        if planted.is_empty() || planted.starts_with("refs") {
+            assert!(matches!(noted, Err(Error::NoFolder { .. })), "{planted}: {noted:?}");
+            assert_eq!(folder.commit_of("x/y"), None, "{planted}");
+        } else {
+            assert!(matches!(linked, Err(Error::NoFolder { .. })), "{planted}: {linked:?}");
+        }
+        if ["", "blobs"].contains(&planted) {
+            assert!(folder.blob(OTHER).is_err() && folder.make_blobs().is_err(), "{planted}");
+        }
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "{planted}: nothing was written there");
+        assert_eq!(fs::read_to_string(outside.path().join("y")).unwrap(), COMMIT);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_leads_out_is_not_found_and_replaced_without_touching_what_it_leads_to() {
+    let (root, folder) = cache();
+    with_blob(&folder, OTHER, "bytes");
+    let secret = root.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let at = folder.link(COMMIT, "a", OTHER).unwrap();
+    fs::remove_file(&at).unwrap();
+    std::os::unix::fs::symlink(&secret, &at).unwrap();
+    assert_eq!(folder.find(COMMIT, "a"), None);
+    folder.link(COMMIT, "a", OTHER).unwrap();
+    assert_eq!(folder.find(COMMIT, "a"), Some(at));
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+    fs::create_dir_all(folder.path().join("refs")).unwrap();
+    fs::write(&secret, COMMIT).unwrap();
+    std::os::unix::fs::symlink(&secret, folder.path().join("refs/main")).unwrap();
+    assert_eq!(folder.commit_of("main"), None);
+    folder.set_ref("main", OTHER).unwrap();
+    assert_eq!(
+        (folder.commit_of("main").as_deref(), fs::read_to_string(&secret).unwrap().as_str()),
+        (Some(OTHER), COMMIT)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn locks_that_lead_out_are_refused() {
+    for planted in [".locks", ".locks/models--Org--Name.x"] {
+        let (root, folder) = cache();
+        let outside = tempfile::tempdir().unwrap();
+        let at = root.path().join(planted);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(outside.path(), at).unwrap();
+        assert!(matches!(folder.try_lock(OTHER), Err(Error::NoFolder { .. })), "{planted}");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{planted}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_name_makes_a_path_outside(name in r"(\.\.|\.|/|\\|[a-z0-9 ~:%\x00-\x1f]|é){0,12}") {
+        let (_root, folder) = cache();
+        let own = folder.path();
+        let inside = |path: &Path| {
+            path.strip_prefix(&own).is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))))
+        };
+        with_blob(&folder, OTHER, "bytes");
+        if let Ok(path) = folder.link(COMMIT, &name, OTHER) {
+            prop_assert!(inside(&path), "{path:?}");
+            prop_assert_eq!(folder.find(COMMIT, &name), Some(path));
+        }
+        if folder.set_ref(&name, COMMIT).is_ok() {
+            prop_assert!(inside(&own.join("refs").join(&name)));
+        }
+        for path in [folder.blob(&name), folder.snapshot(&name)].into_iter().flatten() {
+            prop_assert!(inside(&path), "{path:?}");
+        }
+        let around = fs::read_dir(own.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+        let known = [std::ffi::OsStr::new("models--Org--Name.x"), std::ffi::OsStr::new(".locks")];
+        prop_assert!(around.into_iter().all(|name| known.contains(&name.as_os_str())));
+    }
+}
