@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Plan(Box<super::plan::Plan>),
     Bench(Box<super::bench::Bench>),
     Worker(super::worker::Worker),
+    Download(super::download::Download),
     Doctor(super::doctor::Doctor),
     Demo(Demo),
 }

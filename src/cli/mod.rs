@@ -9,6 +9,7 @@ mod chat;
 mod convert;
 mod demo;
 mod doctor;
+mod download;
 mod inspect;
 mod interrupt;
 mod open;
@@ -77,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Worker(args) => worker::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Download(args) => download::run(args),
     };
     match done {
         Ok(outcome) => outcome.into(),

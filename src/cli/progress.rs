@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use console::Term;
+use ggrun::hub::Event;
 use gguf_export::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -44,11 +45,7 @@ impl Bar {
         match progress {
             Progress::Surveying { bytes, .. } => self.start("Checking", bytes, 0),
             Progress::Planned { bytes, resumed, .. } => self.start(self.verb, bytes, resumed),
-            Progress::Advanced { tensor, bytes } => match &self.shown {
-                Shown::Nothing => {}
-                Shown::Drawn(drawn) => drawn.advance(tensor, bytes),
-                Shown::Lines(lines) => lines.advance(bytes),
-            },
+            Progress::Advanced { tensor, bytes } => self.advance(tensor, bytes),
             Progress::Syncing => {
                 if let Shown::Drawn(drawn) = &self.shown {
                     drawn.bar.set_message("waiting for the disk");
@@ -59,9 +56,42 @@ impl Bar {
         }
     }
 
+    /// What the hub says.
+    pub(crate) fn fetch(&self, event: Event<'_>) {
+        match event {
+            Event::Planned { bytes, present, .. } => self.start(self.verb, bytes + present, present),
+            Event::Received { file, bytes } => self.advance(file, bytes),
+            Event::Discarded { bytes, .. } => match &self.shown {
+                Shown::Nothing => {}
+                Shown::Drawn(drawn) => drawn.bar.dec(bytes),
+                Shown::Lines(lines) => lines.take_back(bytes),
+            },
+            Event::Waiting { what, reason, pause } => {
+                self.say(&format!("{what}: {reason}; again in {:.1} s", pause.as_secs_f64()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Says something beside the bar.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.shown {
+            Shown::Drawn(drawn) => drawn.bar.suspend(|| eprintln!("{line}")),
+            _ => eprintln!("{line}"),
+        }
+    }
+
     pub(crate) fn clear(&self) {
         if let Shown::Drawn(drawn) = &self.shown {
             drawn.bar.finish_and_clear();
+        }
+    }
+
+    fn advance(&self, what: &str, bytes: u64) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Drawn(drawn) => drawn.advance(what, bytes),
+            Shown::Lines(lines) => lines.advance(bytes),
         }
     }
 
@@ -133,6 +163,11 @@ struct Work {
 impl Lines {
     fn start(&self, verb: &'static str, total: u64, done: u64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Work { verb, total, done };
+    }
+
+    fn take_back(&self, bytes: u64) {
+        let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work.done = work.done.saturating_sub(bytes);
     }
 
     fn advance(&self, bytes: u64) {

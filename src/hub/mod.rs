@@ -1,9 +1,27 @@
 //! Hugging Face's hub: from a repository's name to files on this disk.
 //!
 //! The cache is the one that Hugging Face's own tools share, so what they fetched is found here and the other way round.
-//! Not here: what the files mean, anything printed.
+//! A file is in it under its final name when all of it is on the disk and has the hash that the repository lists. Not
+//! here: what the files mean, anything printed.
 
 pub mod cache;
+mod client;
+mod download;
+mod error;
+mod fetch;
+mod hash;
+mod listing;
 mod name;
+mod observe;
+mod select;
+mod settings;
+mod snapshot;
+mod tries;
 
+pub use error::Error;
+pub use fetch::Hub;
+pub use hash::{Hasher, of_file};
+pub use listing::{Listing, RemoteFile};
 pub use name::{RepoName, WrongName};
+pub use observe::{Event, Observer};
+pub use settings::{Origin, Settings, Token};

@@ -6,7 +6,9 @@ mod error;
 mod layout;
 mod lock;
 mod place;
+mod root;
 
 pub use error::Error;
 pub use layout::{Cache, Folder};
 pub use lock::Lock;
+pub use root::root;

@@ -1,0 +1,259 @@
+//! Requests to the hub: redirects followed by hand, answers of bounded size, and an end whenever it is asked for.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode, Url};
+use tokio::runtime::{Builder, Runtime};
+
+use super::settings::{Origin, Settings};
+use super::{Error, RepoName};
+
+/// Redirects that are followed.
+const MOST_REDIRECTS: usize = 10;
+/// How often the wish for an end is looked at.
+const POLL: Duration = Duration::from_millis(100);
+/// The longest pause that the hub may ask for.
+const MOST_PATIENCE: Duration = Duration::from_mins(10);
+
+/// A line to the hub.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+    runtime: Runtime,
+}
+
+/// Why a request brought nothing.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Worth another try, after this pause if the hub named one.
+    Passing { reason: String, pause: Option<Duration> },
+    /// It would fail again.
+    Final(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: Settings) -> Result<Self, Error> {
+        let failed = |reason: String| Error::Line { what: settings.endpoint.to_string(), reason };
+        // Somebody else in this process may have chosen already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .user_agent(concat!("ggrun/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.patience)
+            .build()
+            .map_err(|error| failed(chain(&error)))?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { http, settings, runtime })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Runs a request on this thread. Several threads may at once.
+    pub(super) fn wait<T>(&self, request: impl Future<Output = T>) -> T {
+        self.runtime.block_on(request)
+    }
+
+    /// The page of a repository.
+    pub(super) fn page(&self, repo: &RepoName) -> Url {
+        self.url([repo.id()])
+    }
+
+    /// What is known of a repository at its revision.
+    pub(super) fn listing_url(&self, repo: &RepoName) -> Url {
+        let mut url = self.url(["api/models", repo.id(), "revision"]);
+        // The slashes of a revision are part of its name here.
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.push(repo.revision());
+        }
+        url.set_query(Some("blobs=true"));
+        url
+    }
+
+    /// A file of a repository at a commit.
+    pub(super) fn file_url(&self, repo: &RepoName, commit: &str, file: &str) -> Url {
+        self.url([repo.id(), "resolve", commit, file])
+    }
+
+    /// Who the token belongs to.
+    pub(super) fn user_url(&self) -> Url {
+        self.url(["api/whoami-v2"])
+    }
+
+    fn url<const N: usize>(&self, parts: [&str; N]) -> Url {
+        let mut url = self.settings.endpoint.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(parts.iter().flat_map(|part| part.split('/')));
+        }
+        url
+    }
+
+    /// Asks, and follows where the hub points to. `range` is bytes from, and up to if that is known. The token goes to
+    /// the hub alone, and what is asked over TLS is answered over TLS.
+    pub(super) async fn get(
+        &self,
+        what: &str,
+        mut url: Url,
+        range: Option<(u64, Option<u64>)>,
+        stop: &AtomicBool,
+    ) -> Result<Response, Fault> {
+        for _ in 0..=MOST_REDIRECTS {
+            let mut request = self.http.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+            if let Some((from, to)) = range {
+                let to = to.map(|to| to.to_string()).unwrap_or_default();
+                request = request.header(RANGE, format!("bytes={from}-{to}"));
+            }
+            let token = self.settings.token.as_ref().filter(|_| is_same(&url, &self.settings.endpoint));
+            if let Some(token) = token {
+                request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
+            }
+            let answer = self.until(stop, request.send()).await?.map_err(|error| passing(&error))?;
+            if !answer.status().is_redirection() {
+                return self.judge(what, answer);
+            }
+            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let next = to.and_then(|to| url.join(to).ok()).filter(|next| {
+                next.scheme() == "https"
+                    || next.scheme() == "http" && self.settings.endpoint.scheme() == "http"
+            });
+            let reason = || "a redirect to nowhere that may be asked".to_owned();
+            url = next.ok_or_else(|| Error::Answer { what: what.to_owned(), reason: reason() })?;
+        }
+        let reason = format!("more than {MOST_REDIRECTS} redirects");
+        Err(Error::Answer { what: what.to_owned(), reason }.into())
+    }
+
+    /// The next bytes of an answer; `None` at its end.
+    pub(super) async fn more(
+        &self,
+        answer: &mut Response,
+        stop: &AtomicBool,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let piece = self.until(stop, answer.chunk()).await?.map_err(|error| passing(&error))?;
+        Ok(piece.map(Into::into))
+    }
+
+    /// All of an answer, if it has no more than `most` bytes.
+    pub(super) async fn all(
+        &self,
+        what: &str,
+        mut answer: Response,
+        most: usize,
+        stop: &AtomicBool,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.more(&mut answer, stop).await? {
+            if bytes.len() + piece.len() > most {
+                let reason = format!("longer than {most} bytes");
+                return Err(Error::Answer { what: what.to_owned(), reason }.into());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+
+    /// Waits for something to come, as long as it does and nobody wants an end.
+    async fn until<T>(&self, stop: &AtomicBool, future: impl Future<Output = T>) -> Result<T, Fault> {
+        let (mut future, begun) = (pin!(future), Instant::now());
+        loop {
+            match tokio::time::timeout(POLL, future.as_mut()).await {
+                Ok(value) => return Ok(value),
+                Err(_) if stop.load(Ordering::Relaxed) => return Err(Error::Stopped.into()),
+                Err(_) if begun.elapsed() >= self.settings.patience => {
+                    let reason = format!("nothing came for {} s", self.settings.patience.as_secs());
+                    return Err(Fault::Passing { reason, pause: None });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sorts answers into good ones, bad ones, and those worth another try.
+    fn judge(&self, what: &str, answer: Response) -> Result<Response, Fault> {
+        let token = || -> Option<Origin> { Some(self.settings.token.as_ref()?.origin().clone()) };
+        let what = what.to_owned();
+        Err(Fault::Final(match answer.status() {
+            status if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Ok(answer);
+            }
+            StatusCode::UNAUTHORIZED => Error::Unauthorized { what, token: token() },
+            StatusCode::FORBIDDEN => {
+                let repo: Vec<&str> = what.split(['@', '/']).take(2).collect();
+                Error::Forbidden { page: self.url([&repo.join("/")]).to_string(), what, token: token() }
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Error::NotFound { what },
+            StatusCode::TOO_MANY_REQUESTS => match wanted_pause(answer.headers()) {
+                Some(wait) if wait > MOST_PATIENCE => Error::Busy { wait },
+                pause => {
+                    let reason = "the hub wants to be asked less (429)".to_owned();
+                    return Err(Fault::Passing { reason, pause });
+                }
+            },
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                let reason = format!("the hub answers {status}");
+                return Err(Fault::Passing { reason, pause: wanted_pause(answer.headers()) });
+            }
+            status => Error::Status { what, status: status.as_u16() },
+        }))
+    }
+}
+
+/// Waits, unless somebody wants an end.
+pub(super) async fn pause(time: Duration, stop: &AtomicBool) -> Result<(), Error> {
+    let begun = Instant::now();
+    while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        tokio::time::sleep(left.min(POLL)).await;
+    }
+    Ok(())
+}
+
+/// Whether both are the same server.
+fn is_same(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+}
+
+/// `Retry-After` in seconds; a date is as good as nothing, as clocks differ.
+fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn passing(error: &reqwest::Error) -> Fault {
+    Fault::Passing { reason: chain(error), pause: None }
+}
+
+/// An error and its causes in one line. Addresses may carry a signature, so they are left out.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = if error.is_connect() {
+        "no connection".to_owned()
+    } else if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        "the line broke".to_owned()
+    };
+    let mut last = std::error::Error::source(error);
+    while let Some(cause) = last {
+        let next = cause.source();
+        if next.is_none() {
+            text = format!("{text}: {cause}");
+        }
+        last = next;
+    }
+    text
+}

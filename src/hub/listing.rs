@@ -1,0 +1,185 @@
+//! What a repository holds at a commit: the hub's word for it, read with suspicion.
+
+use serde::Deserialize;
+
+use super::{Error, RepoName};
+
+/// Files that a listing may have.
+const MOST_FILES: usize = 100_000;
+
+/// The files of a repository at one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The commit: 40 or 64 hexadecimal digits.
+    pub commit: String,
+    /// Sorted by name.
+    pub files: Vec<RemoteFile>,
+}
+
+/// A file of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Its path in the repository, with `/`.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// SHA-256 for large files, git's SHA-1 of a blob for others; lower-case hexadecimal.
+    pub hash: String,
+}
+
+impl Listing {
+    /// Reads the hub's answer to `api/models/ORG/NAME/revision/REVISION?blobs=true`.
+    ///
+    /// # Errors
+    ///
+    /// When it is something else, or names a file that could lead out of a folder.
+    pub fn parse(repo: &RepoName, answer: &[u8]) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Answer { what: repo.to_string(), reason };
+        let Answer { sha, siblings } =
+            serde_json::from_slice(answer).map_err(|error| wrong(format!("no listing: {error}")))?;
+        if ![40, 64].contains(&sha.len()) || !is_hex(&sha) {
+            return Err(wrong("no listing: its `sha` is no commit".to_owned()));
+        }
+        if siblings.len() > MOST_FILES {
+            return Err(wrong(format!("a listing of more than {MOST_FILES} files")));
+        }
+        let mut files = Vec::with_capacity(siblings.len());
+        for Sibling { rfilename: name, size, blob_id, lfs } in siblings {
+            if !is_safe(&name) {
+                let name = name.chars().take(200).flat_map(char::escape_debug).collect();
+                return Err(Error::FileName { repo: repo.to_string(), name });
+            }
+            let (bytes, hash) = match lfs {
+                Some(Lfs { sha256, size }) => (Some(size), Some(sha256)),
+                None => (size, blob_id),
+            };
+            let hash = hash.filter(|hash| [40, 64].contains(&hash.len()) && is_hex(hash));
+            let (Some(bytes), Some(hash)) = (bytes, hash) else {
+                return Err(wrong(format!("a listing without length and hash of `{name}`")));
+            };
+            files.push(RemoteFile { name, bytes, hash: hash.to_ascii_lowercase() });
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some([one, _]) = files.array_windows().find(|[a, b]| a.name == b.name) {
+            return Err(wrong(format!("a listing that has `{}` twice", one.name)));
+        }
+        Ok(Self { commit: sha.to_ascii_lowercase(), files })
+    }
+
+    /// The file of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&RemoteFile> {
+        let at = self.files.binary_search_by(|file| file.name.as_str().cmp(name)).ok()?;
+        self.files.get(at)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    sha: String,
+    #[serde(default)]
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
+    size: Option<u64>,
+    #[serde(rename = "blobId")]
+    blob_id: Option<String>,
+    lfs: Option<Lfs>,
+}
+
+#[derive(Deserialize)]
+struct Lfs {
+    #[serde(alias = "oid")]
+    sha256: String,
+    size: u64,
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A path that stays where it is put, on any system.
+fn is_safe(name: &str) -> bool {
+    name.len() <= 1000
+        && !name.chars().any(|c| c.is_control() || "\\:*?\"<>|".contains(c))
+        && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn read(answer: &str) -> Result<Listing, Error> {
+        Listing::parse(&"a/b".parse().unwrap(), answer.as_bytes())
+    }
+
+    #[test]
+    fn files_have_the_hash_that_names_them_in_a_cache() {
+        let sha = "ab".repeat(32);
+        let found = read(&format!(
+            r#"{{"sha": "{COMMIT}", "id": "a/b", "siblings": [
+                {{"rfilename": "x/m.safetensors", "size": 9, "blobId": "{COMMIT}", "lfs": {{"sha256": "{sha}", "size": 9, "pointerSize": 1}}}},
+                {{"rfilename": "config.json", "size": 5, "blobId": "{COMMIT}"}}]}}"#
+        ))
+        .unwrap();
+        assert_eq!(found.commit, COMMIT);
+        assert_eq!(
+            found.find("x/m.safetensors").map(|file| (file.bytes, file.hash.as_str())),
+            Some((9, &*sha))
+        );
+        assert_eq!(found.find("config.json").map(|file| file.hash.as_str()), Some(COMMIT));
+        assert_eq!(found.find("config"), None);
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        for name in ["../x", "/etc/x", "a/../../x", "a//x", "", ".", "..", "a\\b", "a\\u0000b", "C:x", "a/"] {
+            let answer = format!(
+                r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "{name}", "size": 1, "blobId": "{COMMIT}"}}]}}"#
+            );
+            let answer = answer.replace("a\\b", "a\\\\b");
+            assert!(matches!(read(&answer), Err(Error::FileName { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_listing_is_refused() {
+        let file = |more: &str| format!(r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "x"{more}}}]}}"#);
+        let twice = format!(
+            r#", "size": 1, "blobId": "{COMMIT}"}}, {{"rfilename": "x", "size": 1, "blobId": "{COMMIT}""#
+        );
+        for answer in [
+            "",
+            "[]",
+            "{}",
+            r#"{"sha": "main"}"#,
+            r#"{"sha": "../../../../../../../../../../../../../x"}"#,
+            &file(""),
+            &file(r#", "size": 1"#),
+            &file(r#", "size": -1, "blobId": "0""#),
+            &file(r#", "size": 1, "blobId": "../../x""#),
+            &file(&twice),
+        ] {
+            assert!(matches!(read(answer), Err(Error::Answer { .. })), "{answer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), name in "\\PC{0,20}") {
+            drop(Listing::parse(&"a/b".parse().unwrap(), &bytes));
+            let name = serde_json::to_string(&name).unwrap();
+            let answer = format!(r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": {name}, "size": 1, "blobId": "{COMMIT}"}}]}}"#);
+            if let Ok(listing) = read(&answer) {
+                let path = std::path::Path::new(&listing.files[0].name);
+                prop_assert!(path.components().all(|part| matches!(part, std::path::Component::Normal(_))));
+            }
+        }
+    }
+}

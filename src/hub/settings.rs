@@ -1,0 +1,187 @@
+//! How this machine is set up for the hub, by the rules of Hugging Face's own library.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::Error;
+use super::cache;
+
+/// Seconds without a byte after which a line counts as broken.
+const PATIENCE: u64 = 30;
+/// The longest file that is taken for a token, in bytes.
+const TOKEN_BYTES: u64 = 4096;
+
+/// Where the hub is, who asks, and where files go.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The hub.
+    pub endpoint: Url,
+    /// What it knows the user by.
+    pub token: Option<Token>,
+    /// The folder of the shared cache.
+    pub cache: PathBuf,
+    /// Whether nothing may be asked of it.
+    pub offline: bool,
+    /// How long nothing may come before a line counts as broken.
+    pub patience: Duration,
+}
+
+/// What the hub knows a user by. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    secret: String,
+    origin: Origin,
+}
+
+/// Where a token was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// A file.
+    File(PathBuf),
+}
+
+impl Token {
+    /// Where it was found.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(super) fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => f.write_str(name),
+            Self::File(path) => write!(f, "`{}`", path.display()),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the environment of this process and the files that it names.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is set to what it cannot be.
+    pub fn read() -> Result<Self, Error> {
+        Self::of(|name| std::env::var_os(name), dirs::home_dir().as_deref())
+    }
+
+    /// The same with variables and a home of any kind.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is set to what it cannot be.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Result<Self, Error> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let text = |name: &str| set(name).map(|value| value.to_string_lossy().into_owned());
+        let path = |name: &str| set(name).map(PathBuf::from);
+        let endpoint =
+            ["HF_ENDPOINT", "MODEL_ENDPOINT"].into_iter().find_map(|name| Some((name, text(name)?)));
+        let endpoint = match endpoint {
+            None => {
+                Url::parse("https://huggingface.co").map_err(|_| Error::Endpoint { name: "HF_ENDPOINT" })?
+            }
+            Some((name, url)) => self::endpoint(&url).ok_or(Error::Endpoint { name })?,
+        };
+        let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));
+        let folder = path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default();
+        let is_true = |value: String| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str());
+        let patience =
+            text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|value| value.parse().ok()).unwrap_or(PATIENCE);
+        let token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
+            .into_iter()
+            .find_map(|name| Some((text(name)?, Origin::Variable(name))))
+            .or_else(|| written(&path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"))))
+            .map(|(secret, origin)| (secret.trim().to_owned(), origin))
+            .filter(|(secret, _)| !secret.is_empty());
+        let token = match token {
+            Some((secret, origin)) if !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                return Err(Error::Token { origin });
+            }
+            other => other.map(|(secret, origin)| Token { secret, origin }),
+        };
+        Ok(Self {
+            endpoint,
+            token,
+            cache: cache::root(&variable, home.map(Path::to_owned)),
+            offline: text("HF_HUB_OFFLINE").is_some_and(is_true),
+            patience: Duration::from_secs(u64::clamp(patience, 1, 3600)),
+        })
+    }
+}
+
+/// An address that requests can be put behind.
+fn endpoint(url: &str) -> Option<Url> {
+    let mut url = Url::parse(url.trim_end_matches('/')).ok()?;
+    let usable = ["http", "https"].contains(&url.scheme()) && url.has_host();
+    url.set_query(None);
+    url.set_fragment(None);
+    usable.then_some(url)
+}
+
+fn written(path: &Path) -> Option<(String, Origin)> {
+    let mut text = String::new();
+    fs::File::open(path).ok()?.take(TOKEN_BYTES).read_to_string(&mut text).ok()?;
+    Some((text, Origin::File(path.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)], home: &Path) -> Result<Settings, Error> {
+        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        Settings::of(find, Some(home))
+    }
+
+    #[test]
+    fn a_token_is_found_where_the_hubs_own_library_finds_it_and_never_told() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(settings(&[], home.path()).unwrap().token, None);
+        let file = home.path().join(".cache/huggingface/token");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "hf_secret\n").unwrap();
+        let found = settings(&[], home.path()).unwrap();
+        let token = found.token.as_ref().unwrap();
+        assert_eq!((token.secret(), token.origin()), ("hf_secret", &Origin::File(file)));
+        let other = settings(&[("HF_TOKEN", " hf_other ")], home.path()).unwrap();
+        assert_eq!(other.token.as_ref().map(Token::secret), Some("hf_other"));
+        let told = format!("{found:?}{other:?}");
+        assert!(!told.contains("hf_secret") && !told.contains("hf_other"), "{told}");
+        let wrong = settings(&[("HF_TOKEN", "a\nb")], home.path()).unwrap_err();
+        assert!(matches!(wrong, Error::Token { .. }));
+    }
+
+    #[test]
+    fn variables_are_read_and_nonsense_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let read = |variables: &[(&str, &str)]| settings(variables, home.path());
+        let plain = read(&[]).unwrap();
+        assert_eq!((plain.endpoint.as_str(), plain.offline), ("https://huggingface.co/", false));
+        let mirror = read(&[("HF_ENDPOINT", "http://localhost:1/a/"), ("HF_HUB_OFFLINE", "yes")]).unwrap();
+        assert_eq!((mirror.endpoint.as_str(), mirror.offline), ("http://localhost:1/a", true));
+        for url in ["localhost", "ftp://a", "file:///etc", "http://", "x"] {
+            assert!(matches!(read(&[("HF_ENDPOINT", url)]), Err(Error::Endpoint { .. })), "{url}");
+        }
+        assert_eq!(read(&[("HF_HUB_DOWNLOAD_TIMEOUT", "7")]).unwrap().patience, Duration::from_secs(7));
+    }
+}

@@ -1,0 +1,310 @@
+//! A hub of our own: the endpoints that a download needs, with the hub's headers, and every fault that it is told to have.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use ggrun::hub::Hasher;
+use serde_json::json;
+
+/// The commit of everything.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// Bytes from which on a file is kept by SHA-256, on another host.
+const LARGE: usize = 1000;
+
+/// What happens to one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// This status, with more headers.
+    Status(u16, &'static str),
+    /// The connection ends after so many bytes.
+    Cut(usize),
+    /// Nothing comes after so many bytes.
+    Stall(usize),
+    /// Other bytes of the same length come.
+    Garbage,
+    /// So many bytes come, and are said to be all.
+    Length(usize),
+    /// The whole file comes, whatever part was asked for.
+    Whole,
+    /// Another part comes than was asked for.
+    Shifted,
+    /// This place is pointed to instead.
+    Elsewhere(String),
+    /// Everything comes, a little at a time.
+    Slow(Duration),
+}
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    /// Whether it came to the host that only keeps large files.
+    pub(crate) elsewhere: bool,
+    pub(crate) token: Option<String>,
+    /// The first byte that was wanted.
+    pub(crate) from: usize,
+    /// Bytes of files that were sent.
+    pub(crate) sent: usize,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<String, Vec<u8>>,
+    /// What the listing says instead.
+    listing: Option<String>,
+    /// Faults by the end of a path; each happens once, or every time.
+    faults: Vec<(String, Fault, bool)>,
+    asked: Vec<Asked>,
+    hub: Option<SocketAddr>,
+    store: Option<SocketAddr>,
+}
+
+/// A hub with the repository `org/name`; it ends with the process.
+#[derive(Clone)]
+pub(crate) struct Server {
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub(crate) fn new(files: &[(&str, Vec<u8>)]) -> Self {
+        let state = State {
+            files: files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect(),
+            ..State::default()
+        };
+        let server = Self { state: Arc::new(Mutex::new(state)) };
+        let (hub, store) = (server.listen(false), server.listen(true));
+        let mut state = server.state.lock().unwrap();
+        (state.hub, state.store) = (Some(hub), Some(store));
+        drop(state);
+        server
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.state.lock().unwrap().hub.unwrap())
+    }
+
+    /// The next request whose path ends so fails so.
+    pub(crate) fn fail(&self, path: &str, fault: Fault) {
+        self.state.lock().unwrap().faults.push((path.to_owned(), fault, true));
+    }
+
+    /// Every request whose path ends so fails so.
+    pub(crate) fn fail_always(&self, path: &str, fault: Fault) {
+        self.state.lock().unwrap().faults.push((path.to_owned(), fault, false));
+    }
+
+    /// No more faults.
+    pub(crate) fn mend(&self) {
+        self.state.lock().unwrap().faults.clear();
+    }
+
+    pub(crate) fn list_as(&self, listing: &str) {
+        self.state.lock().unwrap().listing = Some(listing.to_owned());
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// Bytes of a file that were sent, over all requests.
+    pub(crate) fn sent(&self, file: &str) -> usize {
+        self.asked().iter().filter(|asked| asked.path.ends_with(file)).map(|asked| asked.sent).sum()
+    }
+
+    fn listen(&self, elsewhere: bool) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = self.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = server.clone();
+                // A client that goes away is the client's business.
+                thread::spawn(move || drop(server.serve(stream, elsewhere)));
+            }
+        });
+        address
+    }
+
+    fn serve(&self, stream: TcpStream, elsewhere: bool) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let path = line.split(' ').nth(1).unwrap_or("/").to_owned();
+            let (mut token, mut range) = (None, None);
+            loop {
+                let mut header = String::new();
+                reader.read_line(&mut header)?;
+                let Some((name, value)) = header.trim().split_once(": ") else { break };
+                match name.to_ascii_lowercase().as_str() {
+                    "authorization" => token = Some(value.to_owned()),
+                    "range" => range = Some(value.to_owned()),
+                    _ => {}
+                }
+            }
+            let (from, to) = range.as_deref().and_then(parse_range).map_or((0, None), |(from, to)| (from, to));
+            let path = path.split('?').next().unwrap_or_default().to_owned();
+            let at = {
+                let mut state = self.state.lock().unwrap();
+                state.asked.push(Asked { path: path.clone(), elsewhere, token, from, sent: 0 });
+                state.asked.len() - 1
+            };
+            let mut stream = &stream;
+            let keep = self.answer(&mut stream, &path, elsewhere, range.is_some().then_some((from, to)), at)?;
+            if !keep {
+                return stream.shutdown(std::net::Shutdown::Both);
+            }
+        }
+    }
+
+    /// Whether the connection stays open.
+    fn answer(
+        &self,
+        out: &mut &TcpStream,
+        path: &str,
+        elsewhere: bool,
+        range: Option<(usize, Option<usize>)>,
+        at: usize,
+    ) -> std::io::Result<bool> {
+        let (fault, listing, file, store) = {
+            let mut state = self.state.lock().unwrap();
+            // A large file's faults are those of the host that keeps it, except for what only the hub does.
+            let hub_only = |fault: &Fault| matches!(fault, Fault::Status(..) | Fault::Elsewhere(_));
+            let is_large =
+                state.files.iter().any(|(name, bytes)| path.ends_with(name.as_str()) && bytes.len() >= LARGE);
+            let found = state.faults.iter().position(|(end, fault, _)| {
+                path.ends_with(end.as_str()) && (!is_large || hub_only(fault) != elsewhere)
+            });
+            let fault = found.map(|index| {
+                if state.faults[index].2 { state.faults.remove(index).1 } else { state.faults[index].1.clone() }
+            });
+            let name = path.split_once(&format!("/resolve/{COMMIT}/")).map(|(_, name)| name.to_owned());
+            let file = name.and_then(|name| state.files.get(&name).cloned());
+            let is_listing = path.starts_with("/api/models/org/name/revision/");
+            (fault, is_listing.then(|| state.list()), file, state.store.unwrap())
+        };
+        if let Some(Fault::Status(status, headers)) = fault {
+            write!(out, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n{headers}\r\n")?;
+            return Ok(true);
+        }
+        if let Some(Fault::Elsewhere(url)) = fault {
+            write!(out, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {url}\r\n\r\n")?;
+            return Ok(true);
+        }
+        if let Some(listing) = listing {
+            write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{listing}", listing.len())?;
+            return Ok(true);
+        }
+        let Some(file) = file else {
+            write!(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(true);
+        };
+        if file.len() >= LARGE && !elsewhere {
+            let hash = hash(&file);
+            write!(
+                out,
+                "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-ETag: \"{hash}\"\r\n\
+                 X-Linked-Size: {}\r\nLocation: http://{store}{path}\r\n\r\n",
+                file.len()
+            )?;
+            return Ok(true);
+        }
+        self.send(out, &file, range, fault, at)
+    }
+
+    fn send(
+        &self,
+        out: &mut &TcpStream,
+        file: &[u8],
+        range: Option<(usize, Option<usize>)>,
+        fault: Option<Fault>,
+        at: usize,
+    ) -> std::io::Result<bool> {
+        let range = range.filter(|_| !matches!(fault, Some(Fault::Whole)));
+        let (from, to) = range.map_or((0, file.len()), |(from, to)| (from, to.map_or(file.len(), |to| to + 1)));
+        if from >= file.len() && range.is_some() {
+            write!(out, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nContent-Range: bytes */{}\r\n\r\n", file.len())?;
+            return Ok(true);
+        }
+        let mut body = file[from..to.min(file.len())].to_vec();
+        let shown = if matches!(fault, Some(Fault::Shifted)) { from + 1 } else { from };
+        match fault {
+            Some(Fault::Garbage) => body.iter_mut().for_each(|byte| *byte ^= 0x55),
+            Some(Fault::Length(length)) => body.resize(length, 7),
+            _ => {}
+        }
+        if range.is_some() {
+            let last = (shown + body.len()).saturating_sub(1);
+            write!(out, "HTTP/1.1 206 Part\r\nContent-Range: bytes {shown}-{last}/{}\r\n", file.len())?;
+        } else {
+            write!(out, "HTTP/1.1 200 OK\r\n")?;
+        }
+        write!(out, "Content-Length: {}\r\n\r\n", body.len())?;
+        let upto = match fault {
+            Some(Fault::Cut(upto) | Fault::Stall(upto)) => upto.min(body.len()),
+            _ => body.len(),
+        };
+        let pause = if let Some(Fault::Slow(pause)) = fault { pause } else { Duration::ZERO };
+        let piece = if pause.is_zero() { body.len().max(1) } else { 4096 };
+        for part in body[..upto].chunks(piece) {
+            out.write_all(part)?;
+            self.state.lock().unwrap().asked[at].sent += part.len();
+            thread::sleep(pause);
+        }
+        out.flush()?;
+        match fault {
+            Some(Fault::Cut(_)) => Ok(false),
+            Some(Fault::Stall(_)) => {
+                // Until the client goes.
+                let mut end = [0];
+                drop((&**out).read(&mut end));
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+impl State {
+    fn list(&self) -> String {
+        if let Some(listing) = &self.listing {
+            return listing.clone();
+        }
+        let sibling = |(name, bytes): (&String, &Vec<u8>)| {
+            let mut sibling = json!({ "rfilename": name, "size": bytes.len(), "blobId": git_hash(bytes) });
+            if bytes.len() >= LARGE {
+                sibling["lfs"] = json!({ "sha256": hash(bytes), "size": bytes.len(), "pointerSize": 130 });
+            }
+            sibling
+        };
+        json!({ "id": "org/name", "sha": COMMIT, "siblings": self.files.iter().map(sibling).collect::<Vec<_>>() })
+            .to_string()
+    }
+}
+
+/// The name of a file's blob.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    if bytes.len() >= LARGE { hashed(bytes, 64) } else { git_hash(bytes) }
+}
+
+fn git_hash(bytes: &[u8]) -> String {
+    hashed(bytes, 40)
+}
+
+fn hashed(bytes: &[u8], digits: usize) -> String {
+    let mut hasher = Hasher::like(&"0".repeat(digits), bytes.len() as u64).unwrap();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// `bytes=5-` or `bytes=5-9`.
+fn parse_range(text: &str) -> Option<(usize, Option<usize>)> {
+    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
+    Some((from.parse().ok()?, to.parse().ok()))
+}
