@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Plan(Box<super::plan::Plan>),
     Bench(Box<super::bench::Bench>),
     Worker(super::worker::Worker),
+    Cache(super::cache::CacheArgs),
     Doctor(super::doctor::Doctor),
     Demo(Demo),
 }

@@ -4,6 +4,8 @@
 //! Not here: what the files mean, anything printed.
 
 pub mod cache;
+pub mod hash;
 mod name;
+pub mod pick;
 
 pub use name::{RepoName, WrongName};

@@ -1,0 +1,103 @@
+//! The two hashes by which the hub names files: SHA-256 for large ones, git's SHA-1 of a blob for others.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+/// A hash in the making.
+#[derive(Debug, Clone)]
+pub enum Hasher {
+    /// Of a large file.
+    Sha256(Sha256),
+    /// Of another.
+    Git(Sha1),
+}
+
+impl Hasher {
+    /// The kind that `hash` is of, for a file of `bytes` bytes; `None` if it is of neither.
+    #[must_use]
+    pub fn like(hash: &str, bytes: u64) -> Option<Self> {
+        match hash.len() {
+            _ if !hash.bytes().all(|c| c.is_ascii_hexdigit()) => None,
+            64 => Some(Self::Sha256(Sha256::new())),
+            40 => Some(Self::Git(Sha1::new_with_prefix(format!("blob {bytes}\0")))),
+            _ => None,
+        }
+    }
+
+    /// Takes the next bytes of the file.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Git(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The hash in lower case.
+    #[must_use]
+    pub fn finish(self) -> String {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self {
+            Self::Sha256(hasher) => hex(&hasher.finalize()),
+            Self::Git(hasher) => hex(&hasher.finalize()),
+        }
+    }
+}
+
+/// The hash of a file, of the kind that `hash` is of; `None` if it is of neither, or `stop` was set. `read` is told of
+/// bytes that were read.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub fn of_file(
+    path: &Path,
+    hash: &str,
+    stop: &AtomicBool,
+    mut read: impl FnMut(u64),
+) -> io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    let Some(mut hasher) = Hasher::like(hash, file.metadata()?.len()) else { return Ok(None) };
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            _ if stop.load(Ordering::Relaxed) => return Ok(None),
+            Ok(0) => return Ok(Some(hasher.finish())),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                read(n as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_git_and_of_sha256sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, "hello\n").unwrap();
+        let go = AtomicBool::new(false);
+        // As `git hash-object` and `sha256sum` say.
+        for hash in [
+            "ce013625030ba8dba906f756967f9e9ca394464a",
+            "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+        ] {
+            let mut read = 0;
+            assert_eq!(of_file(&file, hash, &go, |n| read += n).unwrap().as_deref(), Some(hash));
+            assert_eq!(read, 6);
+        }
+        assert_eq!(of_file(&file, "abc", &go, |_| {}).unwrap(), None);
+        assert_eq!(of_file(&file, &"0".repeat(64), &AtomicBool::new(true), |_| {}).unwrap(), None);
+        assert!(of_file(&folder.path().join("b"), &"0".repeat(64), &go, |_| {}).is_err());
+    }
+}
