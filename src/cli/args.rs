@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Bench(Box<super::bench::Bench>),
     Worker(super::worker::Worker),
     Download(super::download::Download),
+    Cache(super::cache::CacheArgs),
     Doctor(super::doctor::Doctor),
     Demo(Demo),
 }

@@ -3,8 +3,10 @@
 
 mod args;
 mod args_compat;
+mod ask;
 mod batch;
 mod bench;
+mod cache;
 mod chat;
 mod convert;
 mod demo;
@@ -77,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Worker(args) => worker::run(args),
+        Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Download(args) => download::run(args),
     };

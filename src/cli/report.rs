@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use ggrun::batch;
 use ggrun::engine::DecodeError;
+use ggrun::hub::cache;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
+use super::ask::Unasked;
 use super::interrupt::{self, Interrupted};
 use super::style::Style;
 use super::worker::Remote;
@@ -41,11 +43,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .and_then(place_hint)
         .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
         .or_else(|| worker_hint(error).map(str::to_owned))
+        .or_else(|| cache_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         eprintln!("\nhint: {hint}");
     }
-    if error.is::<Remote>() {
+    if error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
     }
     let full = rows.is_some_and(|error| match error {
@@ -78,6 +81,19 @@ fn code(error: &Error) -> u8 {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
+}
+
+fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
+    if error.is::<Unasked>() {
+        return Some("`-y` removes without a question, `--dry-run` says what would go");
+    }
+    match error.downcast_ref()? {
+        cache::Error::Busy { .. } => Some("wait for the other process, or end it"),
+        cache::Error::NoFolder { .. } => {
+            Some("nothing outside the cache is touched; remove the link by hand")
+        }
+        _ => None,
+    }
 }
 
 fn batch_hint(error: &batch::Error) -> Option<&'static str> {

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
+
+use crate::hub::cache::{self, Cache};
 
 /// Entries that are looked at; a cache with more is not counted to its end.
 const MOST_FILES: usize = 100_000;
@@ -44,9 +46,9 @@ pub enum Token {
 pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Hub {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let path = |name: &str| set(name).map(PathBuf::from);
+    let cache = cache::root(&variable, home.clone());
     let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));
     let folder = path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default();
-    let cache = path("HF_HUB_CACHE").unwrap_or_else(|| folder.join("hub"));
     let token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter().find(|name| set(name).is_some());
     let file = path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"));
     let written = fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
@@ -57,7 +59,7 @@ pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<Pat
     };
     let text = |name| set(name).map(|value| value.to_string_lossy().into_owned());
     let offline = text("HF_HUB_OFFLINE");
-    let (repositories, bytes, counted) = count(&cache, MOST_FILES);
+    let found = Cache::at(&cache).scan(MOST_FILES);
     Hub {
         token,
         endpoint: text("HF_ENDPOINT")
@@ -65,9 +67,9 @@ pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<Pat
         offline: offline
             .is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())),
         cache,
-        repositories,
-        bytes,
-        counted,
+        repositories: found.repositories.len(),
+        bytes: found.repositories.iter().map(|repository| repository.bytes).sum(),
+        counted: found.complete,
     }
 }
 
@@ -80,39 +82,10 @@ fn without_secrets(url: &str) -> String {
     if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
 }
 
-/// Repositories, their bytes, and whether no more than `most` entries were in the way of counting all. Snapshots are
-/// links to what is counted, and a link may lead anywhere, so links are not followed.
-fn count(cache: &Path, most: usize) -> (usize, u64, bool) {
-    let prefixes = ["models--", "datasets--", "spaces--"];
-    let mut open: Vec<PathBuf> = entries(cache)
-        .filter(|entry| prefixes.iter().any(|p| entry.file_name().to_string_lossy().starts_with(p)))
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect();
-    let (repositories, mut bytes, mut seen) = (open.len(), 0u64, 0);
-    while let Some(folder) = open.pop() {
-        for entry in entries(&folder) {
-            if seen == most {
-                return (repositories, bytes, false);
-            }
-            seen += 1;
-            let Ok(meta) = fs::symlink_metadata(entry.path()) else { continue };
-            if meta.is_dir() {
-                open.push(entry.path());
-            } else if meta.is_file() {
-                bytes = bytes.saturating_add(meta.len());
-            }
-        }
-    }
-    (repositories, bytes, true)
-}
-
-fn entries(folder: &Path) -> impl Iterator<Item = fs::DirEntry> {
-    fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn hub(variables: &[(&str, &str)], home: &Path) -> Hub {
@@ -149,17 +122,6 @@ mod tests {
         let found = hub(&[("HF_HOME", home.path().to_str().unwrap())], home.path());
         assert_eq!((&found.cache, found.repositories, found.bytes), (&cache, 1, 1000));
         assert!(found.counted);
-        assert!(!count(&cache, 2).2, "a count that was cut short says so");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_repository_that_leads_out_of_the_cache_is_not_followed() {
-        let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        fs::write(outside.path().join("large"), [0; 500]).unwrap();
-        std::os::unix::fs::symlink(outside.path(), home.path().join("models--a--b")).unwrap();
-        fs::write(home.path().join("models--no-folder"), "").unwrap();
-        assert_eq!(count(home.path(), MOST_FILES), (0, 0, true));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ggrun::hub::Hasher;
+use ggrun::hub::hash::Hasher;
 use serde_json::json;
 
 /// The commit of everything.

@@ -29,6 +29,12 @@ pub enum Error {
         /// What is there.
         path: PathBuf,
     },
+    /// Another process fetches files of a repository.
+    #[error("another process downloads to `{path}`", path = path.display())]
+    Busy {
+        /// The repository's folder.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot {action} `{path}`", path = path.display())]
     Io {

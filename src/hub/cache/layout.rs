@@ -44,10 +44,15 @@ impl Cache {
         &self.root
     }
 
+    /// The folder of that name.
+    pub(super) fn folder_of(&self, name: &str) -> Folder {
+        Folder { root: self.root.clone(), name: name.to_owned() }
+    }
+
     /// The folder of a repository, whatever revision is named.
     #[must_use]
     pub fn repo(&self, repo: &RepoName) -> Folder {
-        Folder { root: self.root.clone(), name: format!("models--{}", repo.id().replace('/', "--")) }
+        self.folder_of(&format!("models--{}", repo.id().replace('/', "--")))
     }
 }
 
@@ -65,7 +70,7 @@ impl Folder {
     /// When the text is no such hash, or the folder of blobs is none of the cache's own.
     pub fn blob(&self, hash: &str) -> Result<PathBuf, Error> {
         check_hash(hash)?;
-        Ok(self.folder(&["blobs"])?.join(hash))
+        Ok(self.own(&["blobs"])?.join(hash))
     }
 
     /// The same file while it is fetched.
@@ -102,7 +107,7 @@ impl Folder {
     /// When the text is no full commit, or a folder on the way is none of the cache's own.
     pub fn snapshot(&self, commit: &str) -> Result<PathBuf, Error> {
         check_commit(commit)?;
-        self.folder(&["snapshots", commit])
+        self.own(&["snapshots", commit])
     }
 
     /// Gives a blob the name that it has in a commit, in place of whatever had it, and says where.
@@ -153,7 +158,7 @@ impl Folder {
         let (folders, name) = revision.rsplit_once('/').map_or((None, revision), |(f, n)| (Some(f), n));
         let folders: Vec<&str> =
             ["refs"].into_iter().chain(folders.into_iter().flat_map(|f| f.split('/'))).collect();
-        read_ref(&self.folder(&folders).ok()?.join(name))
+        read_ref(&self.own(&folders).ok()?.join(name))
     }
 
     /// A whole file of a commit, under the name that it has there. Its bytes are in this repository's folder, or it is
@@ -178,8 +183,25 @@ impl Folder {
         self.make(&["blobs"]).map(drop)
     }
 
+    /// Whether another process holds a lock of this repository: it fetches something.
+    ///
+    /// # Errors
+    ///
+    /// When the folder of locks is none of the cache's own, or a lock cannot be looked at.
+    pub fn is_busy(&self) -> Result<bool, Error> {
+        let locks = fs::read_dir(self.locks()?).into_iter().flatten().filter_map(Result::ok);
+        for path in
+            locks.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "lock"))
+        {
+            if Lock::attempt(path)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A folder inside this one; if there is something, then folders and no links.
-    fn folder(&self, parts: &[&str]) -> Result<PathBuf, Error> {
+    pub(super) fn own(&self, parts: &[&str]) -> Result<PathBuf, Error> {
         let mut path = self.path();
         check_folder(&path)?;
         for part in parts {
@@ -191,10 +213,10 @@ impl Folder {
 
     /// The same, made where there is none.
     fn make(&self, parts: &[&str]) -> Result<PathBuf, Error> {
-        let path = self.folder(parts)?;
+        let path = self.own(parts)?;
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         // Another process may have been quicker, with something else.
-        self.folder(parts)
+        self.own(parts)
     }
 
     /// The folder of this repository's locks, made where there is none.

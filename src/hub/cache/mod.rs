@@ -6,9 +6,13 @@ mod error;
 mod layout;
 mod lock;
 mod place;
+mod remove;
 mod root;
+mod scan;
 
 pub use error::Error;
 pub use layout::{Cache, Folder};
 pub use lock::Lock;
+pub use remove::Removal;
 pub use root::root;
+pub use scan::{Blob, Entry, MOST_ENTRIES, Repository, Scan, Snapshot, Target};

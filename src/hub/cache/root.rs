@@ -20,13 +20,13 @@ mod tests {
         let check = |variables: &[(&str, &str)], at: &str| {
             let find =
                 |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-            assert_eq!(root(find, Some("/home/a".into())), PathBuf::from(at));
+            assert_eq!(root(find, Some("/u".into())), PathBuf::from(at));
         };
-        check(&[], "/home/a/.cache/huggingface/hub");
+        check(&[], "/u/.cache/huggingface/hub");
         check(&[("XDG_CACHE_HOME", "/c")], "/c/huggingface/hub");
         check(&[("XDG_CACHE_HOME", "/c"), ("HF_HOME", "/h")], "/h/hub");
         check(&[("HF_HOME", "/h"), ("HUGGINGFACE_HUB_CACHE", "/old")], "/old");
         check(&[("HF_HOME", "/h"), ("HUGGINGFACE_HUB_CACHE", "/old"), ("HF_HUB_CACHE", "/new")], "/new");
-        check(&[("HF_HUB_CACHE", "")], "/home/a/.cache/huggingface/hub");
+        check(&[("HF_HUB_CACHE", "")], "/u/.cache/huggingface/hub");
     }
 }

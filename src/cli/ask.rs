@@ -1,0 +1,27 @@
+//! The one question that ggrun asks: whether something may go.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+/// There is nobody who could be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was removed: standard input is no terminal on which to ask")]
+pub(crate) struct Unasked;
+
+/// Asks on the terminal; only `y` and `yes` mean it.
+///
+/// # Errors
+///
+/// [`Unasked`] without a terminal.
+pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Unasked.into());
+    }
+    let mut to = std::io::stderr().lock();
+    write!(to, "{question} [y/N] ")?;
+    to.flush()?;
+    let mut answer = String::new();
+    if std::io::stdin().lock().read_line(&mut answer)? == 0 {
+        writeln!(to)?;
+    }
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
