@@ -54,10 +54,8 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
         let revision = [short(&snapshot.commit), names.join(" ").as_str()].join(" ").trim_end().to_owned();
         let missing =
             snapshot.files.values().filter(|file| matches!(file.target, Target::Missing(_))).count();
-        let mut files = text::plural(snapshot.files.len() as u64, "file");
-        if missing > 0 {
-            files += &format!(", {missing} missing");
-        }
+        let files = text::plural(snapshot.files.len() as u64, "file");
+        let files = if missing > 0 { format!("{files}, {missing} missing") } else { files };
         row(revision, snapshot.bytes(), files, used(found, snapshot));
         for (name, file) in snapshot.files.iter().filter(|_| by_file) {
             let note = match &file.target {

@@ -1,4 +1,4 @@
-//! Paths in the shared cache, as huggingface_hub lays it out, and the few changes that are made there one at a time.
+//! Paths in the shared cache, as `huggingface_hub` lays it out, and the few changes that are made there one at a time.
 //!
 //! `CACHE/models--ORG--NAME` has `blobs/HASH` with the bytes, `snapshots/COMMIT/NAME` as links to them, and
 //! `refs/REVISION` with the commit that a branch or a tag was last seen at. Whatever comes in as a name is checked
@@ -136,14 +136,14 @@ impl Folder {
     /// When a name could lead elsewhere, or the system refuses.
     pub fn set_ref(&self, revision: &str, commit: &str) -> Result<(), Error> {
         check_commit(commit)?;
-        check_revision(revision)?;
         if is_commit(revision) {
             return Ok(());
         }
-        let mut parts = vec!["refs"];
-        parts.extend(revision.split('/'));
-        let name = parts.pop().expect("a split text has a last part");
-        let at = self.make(&parts)?.join(name);
+        let at = self.ref_file(revision)?;
+        let folder = at.parent().unwrap_or(&at);
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        // Another process may have been quicker, with something else.
+        let at = self.ref_file(revision)?;
         place::text(commit, &at, &self.locks()?)
     }
 
@@ -154,11 +154,7 @@ impl Folder {
         if is_commit(revision) {
             return Some(revision.to_owned());
         }
-        check_revision(revision).ok()?;
-        let (folders, name) = revision.rsplit_once('/').map_or((None, revision), |(f, n)| (Some(f), n));
-        let folders: Vec<&str> =
-            ["refs"].into_iter().chain(folders.into_iter().flat_map(|f| f.split('/'))).collect();
-        read_ref(&self.own(&folders).ok()?.join(name))
+        read_ref(&self.ref_file(revision).ok()?)
     }
 
     /// A whole file of a commit, under the name that it has there. Its bytes are in this repository's folder, or it is
@@ -172,6 +168,14 @@ impl Folder {
         (real.starts_with(own.join("blobs")) || real.starts_with(own.join("snapshots").join(commit)))
             .then_some(())?;
         real.is_file().then_some(at)
+    }
+
+    /// The file of a branch or a tag, in folders of the cache's own.
+    pub(super) fn ref_file(&self, revision: &str) -> Result<PathBuf, Error> {
+        check_revision(revision)?;
+        let (folders, name) = revision.rsplit_once('/').unwrap_or(("", revision));
+        let folders = folders.split('/').filter(|part| !part.is_empty());
+        Ok(self.own(&["refs"].into_iter().chain(folders).collect::<Vec<_>>())?.join(name))
     }
 
     /// Makes the folder of blobs, for whoever writes one.
@@ -235,7 +239,7 @@ impl Folder {
     }
 }
 
-/// The commit in a ref; huggingface_hub writes it without a newline.
+/// The commit in a ref; `huggingface_hub` writes it without a newline.
 pub(super) fn read_ref(path: &Path) -> Option<String> {
     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The lock of a file that is fetched. The same as huggingface_hub's, so that its tools wait for us and we for them.
+//! The lock of a file that is fetched. The same as `huggingface_hub`'s, so that its tools wait for us and we for them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ impl Lock {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(Error::io("open", &path))?;
         match file.try_lock() {
-            // Some versions of huggingface_hub remove a lock that they let go of, and the next makes another.
+            // Some versions of `huggingface_hub` remove a lock that they let go of, and the next makes another.
             Ok(()) if is_at(&file, &path) => Ok(Some(Self { _file: file })),
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(Error::Io { action: "lock", path, source }),

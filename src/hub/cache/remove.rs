@@ -122,9 +122,7 @@ impl Removal {
             return Err(Error::Busy { path: self.folder.path() });
         }
         for name in &self.refs {
-            let parts: Vec<&str> = ["refs"].into_iter().chain(name.split('/')).collect();
-            let (name, folders) = parts.split_last().expect("there is `refs`");
-            remove(&self.folder.own(folders)?.join(name))?;
+            remove(&self.folder.ref_file(name)?)?;
         }
         for link in &self.links {
             remove(link)?;

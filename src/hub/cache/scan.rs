@@ -101,7 +101,7 @@ impl Repository {
     }
 
     /// Hashes that the files of these snapshots refer to.
-    pub fn needed<'a>(&'a self, by: impl Fn(&Snapshot) -> bool) -> BTreeSet<&'a str> {
+    pub fn needed(&self, by: impl Fn(&Snapshot) -> bool) -> BTreeSet<&str> {
         let files = self.snapshots.iter().filter(|snapshot| by(snapshot)).flat_map(|s| s.files.values());
         files
             .filter_map(|file| match &file.target {
@@ -239,7 +239,7 @@ impl Walk {
                 continue;
             }
             let (bytes, modified, used) = (meta.len(), meta.modified().ok(), meta.accessed().ok());
-            let whole = !path.extension().is_some_and(|ending| ending == "incomplete");
+            let whole = path.extension().is_none_or(|ending| ending != "incomplete");
             let blob = Blob { path, bytes, modified, used };
             if whole { &mut found.blobs } else { &mut found.unfinished }.insert(name, blob);
         }
