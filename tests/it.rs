@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 mod cmd;
 mod dense;
+mod hub;
 mod hub_cache;
 mod model;
 mod rpc;

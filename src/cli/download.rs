@@ -64,10 +64,8 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
         let files = wanted(args, &hub, &listing, interrupt.flag(), &observer)?;
         let rows = files.iter().map(|file| describe(&hub, &args.repo, &listing, file)).collect::<Vec<_>>();
         let jobs = usize::from(args.jobs);
-        let folder = match args.dry_run {
-            true => None,
-            false => Some(hub.fetch(&args.repo, &listing, &files, jobs, stop, &observer)?),
-        };
+        let fetch = || hub.fetch(&args.repo, &listing, &files, jobs, stop, &observer);
+        let folder = if args.dry_run { None } else { Some(fetch()?) };
         Ok::<_, anyhow::Error>((listing.commit.clone(), rows, folder))
     };
     let done = fetch();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ggrun::batch;
 use ggrun::engine::DecodeError;
+use ggrun::hub;
 use ggrun::hub::cache;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
@@ -35,12 +36,14 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
     let rows = error.chain().find_map(|e| e.downcast_ref::<batch::Error>());
+    let asked = error.chain().find_map(|e| e.downcast_ref::<hub::Error>());
     let place = error.chain().find_map(|e| e.downcast_ref::<PlaceError>()).or(match load {
         Some(LoadError::Place(error)) => Some(error),
         _ => None,
     });
     let hint = place
         .and_then(place_hint)
+        .or_else(|| asked.and_then(hub_hint))
         .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
@@ -54,7 +57,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let full = rows.is_some_and(|error| match error {
         batch::Error::Write { source, .. } => is_full(source),
         _ => false,
-    });
+    }) || asked.is_some_and(hub::Error::is_full);
     ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
 }
 
@@ -67,6 +70,7 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn stopped(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|e| match e.downcast_ref() {
         Some(Error::Interrupted { .. } | Error::Stopped) => Some(e.to_string()),
+        _ if e.downcast_ref().is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
         _ => e.is::<Interrupted>().then(|| e.to_string()),
     })
 }
@@ -94,6 +98,41 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+fn hub_hint(error: &hub::Error) -> Option<String> {
+    use hub::Error as E;
+    let shown = |token: &Option<hub::Origin>| match token {
+        Some(origin) => format!("the token in {origin} was shown"),
+        None => "no token was shown: `hf auth login` writes one, or set HF_TOKEN".to_owned(),
+    };
+    Some(match error {
+        E::Unauthorized { token: None, .. } => {
+            format!("the name may be wrong, or the repository private or gated; {}", shown(&None))
+        }
+        E::Unauthorized { token, .. } => format!("{}; it may be wrong or have expired", shown(token)),
+        E::Forbidden { page, token, .. } => {
+            format!("accept the conditions at {page} with the same account; {}", shown(token))
+        }
+        E::NotFound { .. } => "compare the name and the revision with the repository's page".to_owned(),
+        E::Busy { .. } => "try again then; with a token the hub allows more".to_owned(),
+        E::Line { .. } | E::Status { .. } => {
+            "the same command goes on where it stopped; HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone"
+                .to_owned()
+        }
+        E::Offline { .. } => "fetch it with HF_HUB_OFFLINE=0".to_owned(),
+        E::Hash { .. } | E::Length { .. } => {
+            "the hub or a mirror or proxy on the way is at fault; try again later, or another HF_ENDPOINT".to_owned()
+        }
+        E::Missing { .. } => "the repository is incomplete; another revision may not be: ORG/NAME@REVISION".to_owned(),
+        E::NoSpace { .. } => {
+            "free some space, or put the cache on another disk with HF_HUB_CACHE or --cache-dir".to_owned()
+        }
+        other if other.is_full() => {
+            "the disk is full; free some space and give the same command again, it goes on where it stopped".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 fn batch_hint(error: &batch::Error) -> Option<&'static str> {

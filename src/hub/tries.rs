@@ -51,7 +51,7 @@ impl<'a> Tries<'a> {
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(60))
+        .with_max_delay(Duration::from_mins(1))
         .with_max_times(TRIES)
         .with_jitter()
         .build()

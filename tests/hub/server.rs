@@ -123,13 +123,13 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
                 // A client that goes away is the client's business.
-                thread::spawn(move || drop(server.serve(stream, elsewhere)));
+                thread::spawn(move || drop(server.serve(&stream, elsewhere)));
             }
         });
         address
     }
 
-    fn serve(&self, stream: TcpStream, elsewhere: bool) -> std::io::Result<()> {
+    fn serve(&self, stream: &TcpStream, elsewhere: bool) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         loop {
             let mut line = String::new();
@@ -148,15 +148,16 @@ impl Server {
                     _ => {}
                 }
             }
-            let (from, to) = range.as_deref().and_then(parse_range).map_or((0, None), |(from, to)| (from, to));
+            let (from, to) =
+                range.as_deref().and_then(parse_range).map_or((0, None), |(from, to)| (from, to));
             let path = path.split('?').next().unwrap_or_default().to_owned();
             let at = {
                 let mut state = self.state.lock().unwrap();
                 state.asked.push(Asked { path: path.clone(), elsewhere, token, from, sent: 0 });
                 state.asked.len() - 1
             };
-            let mut stream = &stream;
-            let keep = self.answer(&mut stream, &path, elsewhere, range.is_some().then_some((from, to)), at)?;
+            let mut out = stream;
+            let keep = self.answer(&mut out, &path, elsewhere, range.is_some().then_some((from, to)), at)?;
             if !keep {
                 return stream.shutdown(std::net::Shutdown::Both);
             }
@@ -182,7 +183,11 @@ impl Server {
                 path.ends_with(end.as_str()) && (!is_large || hub_only(fault) != elsewhere)
             });
             let fault = found.map(|index| {
-                if state.faults[index].2 { state.faults.remove(index).1 } else { state.faults[index].1.clone() }
+                if state.faults[index].2 {
+                    state.faults.remove(index).1
+                } else {
+                    state.faults[index].1.clone()
+                }
             });
             let name = path.split_once(&format!("/resolve/{COMMIT}/")).map(|(_, name)| name.to_owned());
             let file = name.and_then(|name| state.files.get(&name).cloned());
@@ -215,7 +220,7 @@ impl Server {
             )?;
             return Ok(true);
         }
-        self.send(out, &file, range, fault, at)
+        self.send(out, &file, range, fault.as_ref(), at)
     }
 
     fn send(
@@ -223,20 +228,25 @@ impl Server {
         out: &mut &TcpStream,
         file: &[u8],
         range: Option<(usize, Option<usize>)>,
-        fault: Option<Fault>,
+        fault: Option<&Fault>,
         at: usize,
     ) -> std::io::Result<bool> {
         let range = range.filter(|_| !matches!(fault, Some(Fault::Whole)));
-        let (from, to) = range.map_or((0, file.len()), |(from, to)| (from, to.map_or(file.len(), |to| to + 1)));
+        let (from, to) =
+            range.map_or((0, file.len()), |(from, to)| (from, to.map_or(file.len(), |to| to + 1)));
         if from >= file.len() && range.is_some() {
-            write!(out, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nContent-Range: bytes */{}\r\n\r\n", file.len())?;
+            write!(
+                out,
+                "HTTP/1.1 416 No\r\nContent-Length: 0\r\nContent-Range: bytes */{}\r\n\r\n",
+                file.len()
+            )?;
             return Ok(true);
         }
         let mut body = file[from..to.min(file.len())].to_vec();
         let shown = if matches!(fault, Some(Fault::Shifted)) { from + 1 } else { from };
         match fault {
             Some(Fault::Garbage) => body.iter_mut().for_each(|byte| *byte ^= 0x55),
-            Some(Fault::Length(length)) => body.resize(length, 7),
+            Some(&Fault::Length(length)) => body.resize(length, 7),
             _ => {}
         }
         if range.is_some() {
@@ -247,10 +257,10 @@ impl Server {
         }
         write!(out, "Content-Length: {}\r\n\r\n", body.len())?;
         let upto = match fault {
-            Some(Fault::Cut(upto) | Fault::Stall(upto)) => upto.min(body.len()),
+            Some(&(Fault::Cut(upto) | Fault::Stall(upto))) => upto.min(body.len()),
             _ => body.len(),
         };
-        let pause = if let Some(Fault::Slow(pause)) = fault { pause } else { Duration::ZERO };
+        let pause = if let Some(&Fault::Slow(pause)) = fault { pause } else { Duration::ZERO };
         let piece = if pause.is_zero() { body.len().max(1) } else { 4096 };
         for part in body[..upto].chunks(piece) {
             out.write_all(part)?;

@@ -1,0 +1,212 @@
+//! `ggrun download` as a process: what it prints, and what it survives.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::server::{COMMIT, Fault};
+use super::{Site, bytes, entries};
+
+const INDEX: &str = "model.safetensors.index.json";
+
+impl Site {
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
+        command
+            .args(words)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("HF_ENDPOINT", self.server.endpoint());
+        command.env("HF_HUB_CACHE", self.cache()).env("HF_HUB_DOWNLOAD_TIMEOUT", "2").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A checkpoint of three shards, and files that a conversion does not need.
+fn site() -> Site {
+    let index = r#"{"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors", "c": "m-3.safetensors"}}"#;
+    Site::new(&[
+        ("config.json", b"{}".to_vec()),
+        (INDEX, index.as_bytes().to_vec()),
+        ("m-1.safetensors", bytes(400_000, 1)),
+        ("m-2.safetensors", bytes(500_000, 2)),
+        ("m-3.safetensors", bytes(600_000, 3)),
+        ("pytorch_model.bin", bytes(5000, 4)),
+        ("original/m-1.safetensors", bytes(5000, 5)),
+    ])
+}
+
+const SHARDS: [&str; 3] = [
+    "name/resolve/0123456789abcdef0123456789abcdef01234567/m-1.safetensors",
+    "m-2.safetensors",
+    "m-3.safetensors",
+];
+
+/// Bytes of all shards that were sent.
+fn sent(site: &Site) -> usize {
+    SHARDS.iter().map(|name| site.server.sent(name)).sum()
+}
+
+#[test]
+fn only_what_a_conversion_needs_comes_and_stdout_is_its_folder() {
+    let site = site();
+    let dry = site.run(&["download", "org/name", "--dry-run"]);
+    assert!(dry.status.success(), "{dry:?}");
+    assert!(said(&dry).contains("1.43 MiB to fetch"), "{}", said(&dry));
+    assert_eq!(sent(&site), 0);
+    let output = site.run(&["download", "org/name"]);
+    let folder = site.repo().join("snapshots").join(COMMIT);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", folder.display()), "{output:?}");
+    let mut names: Vec<_> =
+        entries(&folder).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["config.json", "m-1.safetensors", "m-2.safetensors", "m-3.safetensors", INDEX]);
+    let output = site.run(&["download", "org/name", "original/m-1.safetensors", "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((shown["commit"].as_str(), shown["files"][0]["bytes"].as_u64()), (Some(COMMIT), Some(5000)));
+    assert!(folder.join("original/m-1.safetensors").is_file());
+    let output = site.run(&["download", "org/name", "nothing"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("the hub has no `org/name/nothing`"), "{}", said(&output));
+}
+
+#[test]
+fn an_index_that_names_missing_shards_is_refused_before_a_weight_is_fetched() {
+    let index = br#"{"weight_map": {"a": "m-1.safetensors", "b": "../m-2.safetensors"}}"#;
+    let site = Site::new(&[
+        ("config.json", b"{}".to_vec()),
+        (INDEX, index.to_vec()),
+        ("m-1.safetensors", bytes(4000, 1)),
+    ]);
+    let output = site.run(&["download", "org/name"]);
+    assert_eq!(output.status.code(), Some(1));
+    let words = "names `../m-2.safetensors`, which the repository does not have";
+    assert!(said(&output).contains(words) && said(&output).contains("hint:"), "{}", said(&output));
+    assert_eq!(site.server.sent("m-1.safetensors"), 0);
+}
+
+#[test]
+fn what_to_do_about_a_token_is_said_and_the_token_is_not() {
+    let site = site();
+    site.server.fail_always("/main", Fault::Status(403, ""));
+    let output = site.command(&["download", "org/name"]).env("HF_TOKEN", "hf_secret").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = format!("accept the conditions at {}/org/name", site.server.endpoint());
+    assert!(said(&output).contains(&words) && said(&output).contains("HF_TOKEN"), "{}", said(&output));
+    assert!(!said(&output).contains("hf_secret"));
+}
+
+#[test]
+fn two_processes_share_the_work() {
+    let site = site();
+    for name in ["m-1.safetensors", "m-2.safetensors", "m-3.safetensors"] {
+        site.server.fail(name, Fault::Slow(Duration::from_millis(2)));
+    }
+    let start = || {
+        site.command(&["download", "org/name"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let (one, other) = (start(), start());
+    for process in [one, other] {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    site.nothing_is_half();
+    assert_eq!(sent(&site), 1_500_000, "every byte came once");
+}
+
+#[test]
+fn killed_at_any_moment_it_goes_on_and_nothing_half_is_taken_for_whole() {
+    let (mut random, mut begun) = (99u64, 0);
+    for _ in 0..5 {
+        let site = site();
+        for kill in 0..5 {
+            for name in ["m-1.safetensors", "m-2.safetensors", "m-3.safetensors"] {
+                site.server.fail(name, Fault::Slow(Duration::from_millis(1)));
+            }
+            let mut command = site.command(&["download", "org/name", "-j", "2"]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            if kill == 4 {
+                site.server.mend();
+                child.wait().unwrap();
+                break;
+            }
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            thread::sleep(Duration::from_millis(20 + (random >> 33) % 120));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            site.nothing_is_half();
+            begun += entries(&site.repo().join("blobs")).len();
+        }
+        assert!(site.run(&["download", "org/name"]).status.success());
+        site.nothing_is_half();
+        assert!(site.repo().join("refs/main").is_file());
+        assert!(!entries(&site.repo().join("blobs")).iter().any(|blob| blob.extension().is_some()));
+        // What the last piece before a kill held may not have reached the file.
+        assert!(sent(&site) < 1_500_000 + 20 * 3 * 200_000, "{} bytes", sent(&site));
+    }
+    assert!(begun > 20, "the kills came before anything was there");
+}
+
+#[test]
+fn ctrl_c_ends_it_soon_even_while_nothing_comes() {
+    let site = site();
+    site.server.fail_always("m-1.safetensors", Fault::Stall(1000));
+    let child = site.command(&["download", "org/name"]).stderr(Stdio::piped()).spawn().unwrap();
+    let begin = Instant::now();
+    while !site.server.asked().iter().any(|asked| asked.elsewhere && asked.sent > 0) {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(10));
+    }
+    let asked = Instant::now();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    assert!(asked.elapsed() < Duration::from_millis(1500), "{:?}", asked.elapsed());
+    site.nothing_is_half();
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_same_command_goes_on() {
+    let site = site();
+    let ggrun = env!("CARGO_BIN_EXE_ggrun");
+    let mut command = Command::new("bash");
+    // No file of more than 450 blocks of 1024 bytes.
+    command.args(["-c", &format!("ulimit -f 450; exec {ggrun} download org/name -j 1")]);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", site.home.path())
+        .env("HF_ENDPOINT", site.server.endpoint());
+    let output = command.env("HF_HUB_CACHE", site.cache()).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(
+        said(&output).contains("the disk is full") && said(&output).contains("goes on"),
+        "{}",
+        said(&output)
+    );
+    site.nothing_is_half();
+    assert!(site.run(&["download", "org/name"]).status.success());
+    let from: Vec<usize> = site
+        .server
+        .asked()
+        .iter()
+        .filter(|a| a.elsewhere && a.path.ends_with(SHARDS[1]))
+        .map(|a| a.from)
+        .collect();
+    assert_eq!(from, [0, 450 * 1024], "what was there is not fetched again");
+    assert_eq!(
+        fs::read(site.repo().join("snapshots").join(COMMIT).join("m-3.safetensors")).unwrap(),
+        bytes(600_000, 3)
+    );
+}
