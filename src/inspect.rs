@@ -149,7 +149,7 @@ fn checkpoint(dir: &Path) -> Result<Description> {
             bytes: t.bytes(),
         })
         .collect();
-    let files = checkpoint.stamps().map(|(path, bytes, _)| (path.to_owned(), bytes)).collect();
+    let files = checkpoint.identities().map(|(path, bytes, _)| (path.to_owned(), bytes)).collect();
     let metadata = gguf_export::arch::metadata(&plan.hparams, plan.mtp_layers);
     Ok(Description { kind: Kind::Checkpoint, files, tensors, metadata })
 }

@@ -24,7 +24,10 @@ pub(super) struct Listing {
 
 /// Lists the shards by the index, or without one every safetensors file.
 pub(super) fn list(dir: &Path) -> Result<Listing> {
-    let listing = if io::is_there(&dir.join(INDEX)) { by_index(dir)? } else { by_suffix(dir)? };
+    let listing = match index(dir)? {
+        Some(index) => by_index(dir, index)?,
+        None => by_suffix(dir)?,
+    };
     if listing.shards.is_empty() {
         return Err(Error::MissingTensor {
             path: dir.to_owned(),
@@ -68,21 +71,41 @@ pub(crate) fn optional(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
     if io::is_there(&dir.join(name)) { inside(dir, name).map(Some) } else { Ok(None) }
 }
 
-fn by_index(dir: &Path) -> Result<Listing> {
-    let path = inside(dir, INDEX)?;
+/// What an index says.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) path: PathBuf,
+    /// The files, sorted.
+    pub(super) names: Vec<String>,
+    /// Tensor, and index into `names`.
+    pub(super) weight_map: Vec<(String, usize)>,
+}
+
+/// Reads the index, if there is one.
+pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
+    let Some(path) = optional(dir, INDEX)? else { return Ok(None) };
     let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;
     json::measure(&path, &text, MAX_VALUES)?;
     let json = |source| Error::Json { path: path.clone(), source };
-    let Index { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
+    let Parsed { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
     let mut names: Vec<&str> = pairs.iter().map(|(_, file)| file.as_str()).collect();
     names.sort_unstable();
     names.dedup();
+    let weight_map = pairs
+        .iter()
+        .map(|(tensor, file)| (tensor.clone(), names.binary_search(&file.as_str()).unwrap_or_default()))
+        .collect();
+    let names = names.into_iter().map(str::to_owned).collect();
+    Ok(Some(Index { path, names, weight_map }))
+}
+
+fn by_index(dir: &Path, index: Index) -> Result<Listing> {
     let mut shards = Vec::new();
-    for name in &names {
+    for name in &index.names {
         shards.push(inside(dir, name).map_err(|e| match e {
             Error::Io { path: shard, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Error::Malformed {
-                    path: path.clone(),
+                    path: index.path.clone(),
                     format: "index",
                     found: format!("it names `{}`, which is not there", shard.display()),
                     expected: "every shard in the folder; download it".to_owned(),
@@ -91,11 +114,7 @@ fn by_index(dir: &Path) -> Result<Listing> {
             e => e,
         })?);
     }
-    let weight_map = pairs
-        .iter()
-        .map(|(tensor, file)| (tensor.clone(), names.binary_search(&file.as_str()).unwrap_or_default()))
-        .collect();
-    Ok(Listing { shards, weight_map })
+    Ok(Listing { shards, weight_map: index.weight_map })
 }
 
 fn by_suffix(dir: &Path) -> Result<Listing> {
@@ -129,7 +148,7 @@ fn numbered(name: &str) -> Option<(&str, u32)> {
 }
 
 #[derive(Deserialize)]
-struct Index {
+struct Parsed {
     weight_map: Pairs,
 }
 

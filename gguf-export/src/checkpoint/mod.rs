@@ -5,12 +5,15 @@ mod dtype;
 pub(crate) mod folder;
 pub(crate) mod json;
 mod shard;
+mod supplied;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use config::ModelConfig;
 pub use dtype::Dtype;
 pub use shard::{TensorInfo, read_header};
+pub use supplied::{Identity, Shard, head_bytes};
 
 use crate::io::{ByteSource, FileSource};
 use crate::{Error, Result, TensorRef};
@@ -32,8 +35,17 @@ impl TensorId {
 pub struct Checkpoint {
     dir: PathBuf,
     config: ModelConfig,
-    shards: Vec<FileSource>,
+    shards: Vec<Source>,
     tensors: Vec<TensorInfo>,
+}
+
+/// A shard, once its header is read.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    bytes: u64,
+    identity: Identity,
+    source: Arc<dyn ByteSource>,
 }
 
 impl Checkpoint {
@@ -57,12 +69,14 @@ impl Checkpoint {
         for (number, path) in (0..).zip(&listing.shards) {
             let source = FileSource::open(path)?;
             tensors.append(&mut read_header(path, number, &source)?);
-            shards.push(source);
+            let (bytes, changed) = source.stamp();
+            let identity = Identity::File { changed };
+            shards.push(Source { path: path.clone(), bytes, identity, source: Arc::new(source) });
         }
         tensors.sort_by(|a: &TensorInfo, b| a.name.cmp(&b.name));
         let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors };
         checkpoint.check_unique()?;
-        checkpoint.check_index(&listing)?;
+        checkpoint.check_index(&listing.weight_map)?;
         Ok(checkpoint)
     }
 
@@ -95,23 +109,28 @@ impl Checkpoint {
 
     /// The files that hold the tensors.
     pub fn shards(&self) -> impl Iterator<Item = &Path> {
-        self.shards.iter().map(FileSource::path)
+        self.shards.iter().map(|shard| shard.path.as_path())
     }
 
-    /// What tells that the files are still the same: paths, lengths and times of change.
-    pub fn stamps(&self) -> impl Iterator<Item = (&Path, u64, u128)> {
-        self.shards.iter().map(|s| {
-            let (len, time) = s.stamp();
-            (s.path(), len, time)
-        })
+    /// What tells that the files are still the same: paths, lengths in bytes, and times of change or hashes.
+    pub fn identities(&self) -> impl Iterator<Item = (&Path, u64, Identity)> {
+        self.shards.iter().map(|shard| (shard.path.as_path(), shard.bytes, shard.identity))
     }
 
-    /// Refuses a checkpoint whose tensors were written to since it was opened.
+    /// Index of the file that holds a tensor, as [`Checkpoint::shards`] counts them.
+    #[must_use]
+    pub fn shard_of(&self, id: TensorId) -> usize {
+        self.info(id).shard as usize
+    }
+
+    /// Refuses a checkpoint whose tensors were written to since it was opened. Shards that are known by their
+    /// content, or are not there, are not asked.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn unchanged(&self) -> Result<()> {
-        self.shards.iter().try_for_each(FileSource::unchanged)
+        let files = self.shards.iter().filter(|shard| matches!(shard.identity, Identity::File { .. }));
+        files.into_iter().try_for_each(|shard| shard.source.unchanged())
     }
 
     /// All tensors, sorted by name.
@@ -149,7 +168,7 @@ impl Checkpoint {
     #[must_use]
     pub fn locate(&self, id: TensorId) -> TensorRef {
         let info = self.info(id);
-        TensorRef { file: self.shards[info.shard as usize].path().to_owned(), tensor: info.name.clone() }
+        TensorRef { file: self.shards[info.shard as usize].path.clone(), tensor: info.name.clone() }
     }
 
     /// Fills `buffer` from byte `offset` of the tensor's data.
@@ -162,7 +181,7 @@ impl Checkpoint {
     pub fn read(&self, id: TensorId, offset: u64, buffer: &mut [u8]) -> Result<()> {
         let info = self.info(id);
         assert!(offset + buffer.len() as u64 <= info.bytes, "range outside `{}`", info.name);
-        self.shards[info.shard as usize].read_at(info.start + offset, buffer)
+        self.shards[info.shard as usize].source.read_at(info.start + offset, buffer)
     }
 
     /// Reads a whole tensor.
@@ -203,17 +222,17 @@ impl Checkpoint {
             None => Ok(()),
             Some((id, [_, second])) => Err(Error::Tensor {
                 at: self.locate(id),
-                found: format!("`{}` holds it too", self.shards[second.shard as usize].path().display()),
+                found: format!("`{}` holds it too", self.shards[second.shard as usize].path.display()),
                 expected: "one shard a tensor".to_owned(),
             }),
         }
     }
 
-    fn check_index(&self, listing: &folder::Listing) -> Result<()> {
-        for (tensor, file) in &listing.weight_map {
-            if self.find(tensor).map(|id| self.info(id).shard as usize) != Some(*file) {
+    fn check_index(&self, listed: &[(String, usize)]) -> Result<()> {
+        for (tensor, file) in listed {
+            if self.find(tensor).map(|id| self.shard_of(id)) != Some(*file) {
                 return Err(Error::MissingTensor {
-                    path: listing.shards[*file].clone(),
+                    path: self.shards.get(*file).map_or_else(|| self.dir.clone(), |shard| shard.path.clone()),
                     tensor: tensor.clone(),
                     needed_by: "the index says that this file holds it".to_owned(),
                 });

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::OutputFile;
 use crate::Result;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Identity};
 use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
 use crate::tile::TILE_BYTES;
@@ -35,10 +35,15 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
     for tensor in &plan.tensors {
         hash.update(format!("{:?} {:?} {:?}", tensor.pieces, tensor.map, tensor.candidates.first()));
     }
-    for (path, len, changed) in checkpoint.stamps() {
-        hash.update(path.as_os_str().as_encoded_bytes());
+    for (path, len, identity) in checkpoint.identities() {
         hash.update(len.to_le_bytes());
-        hash.update(changed.to_le_bytes());
+        match identity {
+            Identity::File { changed } => {
+                hash.update(path.as_os_str().as_encoded_bytes());
+                hash.update(changed.to_le_bytes());
+            }
+            Identity::Content { sha256 } => hash.update(sha256),
+        }
     }
     let digest = io::hex(&hash.finalize());
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))

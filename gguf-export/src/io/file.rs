@@ -49,20 +49,6 @@ impl FileSource {
     pub fn stamp(&self) -> (u64, u128) {
         (self.len, self.changed)
     }
-
-    /// Refuses a file that was written to since it was opened.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if it was, or if the system does not tell.
-    pub fn unchanged(&self) -> Result<()> {
-        let meta = self.file.metadata().map_err(Error::io("examine", &self.path))?;
-        if (meta.len(), last_change(&meta)) == (self.len, self.changed) {
-            return Ok(());
-        }
-        let source =
-            std::io::Error::new(std::io::ErrorKind::InvalidData, "it has changed since it was opened");
-        Err(Error::io("read", &self.path)(source))
-    }
 }
 
 impl ByteSource for FileSource {
@@ -72,6 +58,16 @@ impl ByteSource for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+    }
+
+    fn unchanged(&self) -> Result<()> {
+        let meta = self.file.metadata().map_err(Error::io("examine", &self.path))?;
+        if (meta.len(), last_change(&meta)) == (self.len, self.changed) {
+            return Ok(());
+        }
+        let source =
+            std::io::Error::new(std::io::ErrorKind::InvalidData, "it has changed since it was opened");
+        Err(Error::io("read", &self.path)(source))
     }
 }
 

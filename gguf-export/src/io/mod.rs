@@ -1,12 +1,14 @@
 //! Files behind two small traits, with errors that name the path. The only module that touches `std::fs`.
 
 mod file;
+mod late;
 mod memory;
 
 pub use file::{
     FileSink, FileSource, allocated, append, available_space, canonicalize, is_same, is_there, list,
     read_to_string, remove, rename, truncate,
 };
+pub use late::{Head, LateFile};
 
 use crate::Result;
 
@@ -25,6 +27,14 @@ pub trait ByteSource: Sync + Send + std::fmt::Debug {
     /// # Errors
     /// [`crate::Error::Io`] if the range cannot be read whole.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+
+    /// Refuses a source that was written to since it was opened; those that cannot tell do not.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] if it was.
+    fn unchanged(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A place of known size that can be written in any order by several threads at once.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Report;
 use crate::Result;
-use crate::checkpoint::{Checkpoint, folder};
+use crate::checkpoint::{Checkpoint, Identity, folder};
 use crate::gguf;
 use crate::io::{self, ByteSource, FileSource};
 
@@ -50,7 +50,8 @@ pub struct FileHash {
     pub sha256: String,
 }
 
-/// Hashes both ends and sums up a report.
+/// Hashes both ends and sums up a report. Shards that are known by their content are not read again, and need not be
+/// there any more.
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a file cannot be read.
@@ -63,9 +64,17 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         "chat_template.jinja",
         "generation_config.json",
     ];
-    let mut sources: Vec<PathBuf> = checkpoint.shards().map(Path::to_owned).collect();
+    let mut source = Vec::new();
+    for (path, bytes, identity) in checkpoint.identities() {
+        source.push(match identity {
+            Identity::File { .. } => hash(path)?,
+            Identity::Content { sha256 } => FileHash { file: file_name(path), bytes, sha256: io::hex(&sha256) },
+        });
+    }
     for name in named {
-        sources.extend(folder::optional(checkpoint.dir(), name)?);
+        if let Some(path) = folder::optional(checkpoint.dir(), name)? {
+            source.push(hash(&path)?);
+        }
     }
     Ok(Receipt {
         schema_version: 1,
@@ -77,7 +86,7 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         rounded: report.rounded,
         differences: report.count,
         gguf: files.iter().map(|p| hash(p)).collect::<Result<_>>()?,
-        source: sources.iter().map(|p| hash(p)).collect::<Result<_>>()?,
+        source,
     })
 }
 
@@ -93,6 +102,9 @@ fn hash(path: &Path) -> Result<FileHash> {
         offset += n as u64;
     }
     let sha256 = io::hex(&sha.finalize());
-    let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(FileHash { file, bytes: source.len(), sha256 })
+    Ok(FileHash { file: file_name(path), bytes: source.len(), sha256 })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }

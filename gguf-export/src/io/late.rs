@@ -1,0 +1,95 @@
+//! Files that come later: their first bytes alone, and a file that is opened when it is first read.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{ByteSource, FileSource};
+use crate::{Error, Result};
+
+/// The first bytes of a longer file. Reads beyond them are refused.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// The file, for messages.
+    pub path: &'a Path,
+    /// The bytes that are there.
+    pub bytes: &'a [u8],
+    /// Length of the whole file.
+    pub len: u64,
+}
+
+impl ByteSource for Head<'_> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let start = usize::try_from(offset).ok();
+        let range = start.and_then(|start| Some(start..start.checked_add(buffer.len())?));
+        let bytes = range.and_then(|range| self.bytes.get(range)).ok_or_else(|| {
+            let reason = format!("only its first {} bytes are here", self.bytes.len());
+            let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
+            Error::io("read", self.path)(source)
+        })?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A file that need not be there yet: it is opened by the first read.
+///
+/// [`LateFile::close`] lets go of it, so that deleting it gives its room back; a later read opens it again.
+#[derive(Debug)]
+pub struct LateFile {
+    path: PathBuf,
+    len: u64,
+    open: RwLock<Option<Arc<FileSource>>>,
+}
+
+impl LateFile {
+    /// A file that is going to have `len` bytes.
+    #[must_use]
+    pub fn new(path: &Path, len: u64) -> Self {
+        Self { path: path.to_owned(), len, open: RwLock::new(None) }
+    }
+
+    /// Lets go of the file.
+    pub fn close(&self) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn held(&self) -> Option<Arc<FileSource>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn file(&self) -> Result<Arc<FileSource>> {
+        if let Some(file) = self.held() {
+            return Ok(file);
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.as_ref() {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(FileSource::open(&self.path)?);
+        if file.len() != self.len {
+            let reason = format!("it has {} bytes, expected {}", file.len(), self.len);
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, reason);
+            return Err(Error::io("read", &self.path)(source));
+        }
+        *open = Some(file.clone());
+        Ok(file)
+    }
+}
+
+impl ByteSource for LateFile {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.file()?.read_at(offset, buffer)
+    }
+
+    fn unchanged(&self) -> Result<()> {
+        self.held().map_or(Ok(()), |file| file.unchanged())
+    }
+}
