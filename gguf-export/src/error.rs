@@ -140,6 +140,22 @@ pub enum Error {
         /// Bytes free.
         available: u64,
     },
+    /// What was written is not what the checkpoint says.
+    #[error("`{path}` differs from its checkpoint: {what}", path = path.display())]
+    Differs {
+        /// The unfinished file.
+        path: PathBuf,
+        /// The first difference.
+        what: String,
+    },
+    /// A shard does not come, or cannot be let go of.
+    #[error("cannot get `{path}`", path = path.display())]
+    Supply {
+        /// The shard.
+        path: PathBuf,
+        /// Why, in the words of whoever supplies it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The caller asked to stop before anything was written.
     #[error("interrupted")]
     Stopped,

@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 use sha2::{Digest, Sha256};
 
 use super::OutputFile;
+use super::supply::Ledger;
 use crate::Result;
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::io::{self, ByteSink, FileSink};
@@ -19,11 +20,15 @@ use crate::tile::TILE_BYTES;
 /// Bytes after which finished tiles are synced and written down: what an interruption can cost, and how soon the disk
 /// begins to work beside the threads that transcode.
 const FLUSH_BYTES: u64 = 128 << 20;
+/// Names the order of tiles, by whose numbers a journal knows them.
+const ORDER: &[u8] = b"by shard";
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The first line of the journal of this export.
-pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile]) -> String {
+pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile], prove: bool) -> String {
     let mut hash = Sha256::new();
+    hash.update([u8::from(prove)]);
+    hash.update(ORDER);
     hash.update(TILE_BYTES.to_le_bytes());
     for file in files {
         hash.update(file.header.encode());
@@ -65,25 +70,34 @@ pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<(Vec<boo
 }
 
 /// Takes the index and the bytes of each finished tile until the last sender is gone, and writes them down from
-/// time to time. Runs on a thread of its own, so that those who write tiles need not wait for the disk.
+/// time to time, and whenever a shard has served. Runs on a thread of its own, so that those who write tiles need not wait
+/// for the disk. `prove` is asked about tiles that are on the disk before they are written down.
 ///
 /// An error ends it early; senders then find the channel closed.
-pub(super) fn keep(path: &Path, sinks: &[FileSink], finished: Receiver<(usize, u64)>) -> Result<()> {
+pub(super) fn keep(
+    path: &Path,
+    sinks: &[FileSink],
+    finished: Receiver<(usize, u64)>,
+    ledger: &mut Ledger<'_>,
+    prove: &dyn Fn(&[usize]) -> Result<()>,
+) -> Result<()> {
     let mut tiles = Vec::new();
     let mut bytes = 0;
+    let write_down = |tiles: &[usize], ledger: &mut Ledger<'_>| {
+        sinks.iter().try_for_each(ByteSink::sync)?;
+        prove(tiles)?;
+        let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
+        io::append(path, &(line.join(" ") + "\n"))?;
+        ledger.release()
+    };
     for (tile, size) in finished {
         tiles.push(tile);
         bytes += size;
-        if bytes >= FLUSH_BYTES {
-            write_down(path, sinks, &tiles)?;
+        let has_served = ledger.count(tile);
+        if bytes >= FLUSH_BYTES || has_served {
+            write_down(&tiles, ledger)?;
             (tiles, bytes) = (Vec::new(), 0);
         }
     }
-    write_down(path, sinks, &tiles)
-}
-
-fn write_down(path: &Path, sinks: &[FileSink], tiles: &[usize]) -> Result<()> {
-    sinks.iter().try_for_each(ByteSink::sync)?;
-    let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
-    io::append(path, &(line.join(" ") + "\n"))
+    write_down(&tiles, ledger)
 }

@@ -5,6 +5,7 @@
 
 mod journal;
 mod layout;
+mod supply;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +13,17 @@ use std::sync::mpsc;
 use std::thread;
 
 pub use layout::OutputFile;
+pub use supply::{Needed, Present, Supply};
+
 use layout::Place;
+use supply::Ledger;
 
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
 use crate::progress::{Observer, Progress};
 use crate::transcode::{Scratch, fill};
+use crate::verify::{Proof, Report, proven};
 use crate::{Error, Result, pool};
 
 /// How to write.
@@ -32,11 +37,13 @@ pub struct ExportOptions {
     pub resume: bool,
     /// Largest size of one file in bytes; the export is split where it is exceeded.
     pub split_max_bytes: Option<u64>,
+    /// Reads every tile back and compares it with the checkpoint before its sources may go.
+    pub prove: bool,
 }
 
 impl Default for ExportOptions {
     fn default() -> Self {
-        Self { threads: 1, overwrite: false, resume: true, split_max_bytes: None }
+        Self { threads: 1, overwrite: false, resume: true, split_max_bytes: None, prove: false }
     }
 }
 
@@ -78,13 +85,73 @@ pub fn export(
     stop: &AtomicBool,
     observer: Observer<'_>,
 ) -> Result<Vec<PathBuf>> {
+    export_supplied(checkpoint, plan, out, options, &Present, stop, observer).map(|exported| exported.files)
+}
+
+/// What an export wrote.
+#[derive(Debug)]
+pub struct Exported {
+    /// The files, in order.
+    pub files: Vec<PathBuf>,
+    /// What was proven, if that was asked for. Nothing differs.
+    pub report: Option<Report>,
+}
+
+/// The same from shards that come while it is at work: each is waited for before it is read, and let go of as soon as
+/// everything that is made from it is on the disk.
+///
+/// The plan must be settled without them; [`crate::survey`] reads the tensors whose types depend on their values.
+///
+/// # Errors
+/// As [`export`], [`Error::Supply`], and [`Error::Differs`] if [`ExportOptions::prove`] finds a difference. What was
+/// written stays for the next run after these.
+///
+/// ```no_run
+/// # use std::sync::atomic::AtomicBool;
+/// use gguf_export::export::{Needed, Supply, export_supplied};
+/// use gguf_export::{ExportOptions, Result};
+///
+/// /// Fetches a shard when it is waited for, and deletes it afterwards.
+/// struct Frugal;
+///
+/// impl Supply for Frugal {
+///     fn needed(&self, shards: &[Needed]) {
+///         eprintln!("{} shards to fetch", shards.len());
+///     }
+///     fn wait(&self, shard: usize) -> Result<()> {
+///         // fetch it, once
+///         Ok(())
+///     }
+///     fn done(&self, shard: usize) -> Result<()> {
+///         // delete it
+///         Ok(())
+///     }
+/// }
+///
+/// # let go = AtomicBool::new(false);
+/// # let checkpoint = gguf_export::checkpoint::Checkpoint::assemble("model".as_ref(), Vec::new())?;
+/// # let plan = gguf_export::survey(&checkpoint, &Default::default(), 4, &go, &|_| {})?;
+/// let options = ExportOptions { prove: true, ..ExportOptions::default() };
+/// let exported = export_supplied(&checkpoint, &plan, "model.gguf".as_ref(), &options, &Frugal, &go, &|_| {})?;
+/// assert!(exported.report.is_some_and(|report| report.equal()));
+/// # Ok::<(), gguf_export::Error>(())
+/// ```
+pub fn export_supplied(
+    checkpoint: &Checkpoint,
+    plan: &Plan,
+    out: &Path,
+    options: &ExportOptions,
+    supply: &dyn Supply,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Exported> {
     let files = outputs(plan, out, options)?;
     refuse_existing(&files, options)?;
-    let places = layout::places(plan, &files);
+    let (places, needs) = supply::in_order(checkpoint, plan, layout::places(plan, &files));
     let journal_path = with_suffix(out, ".part.journal");
     let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
     refuse_sources(checkpoint, files.iter().map(|f| &f.path).chain(&parts).chain([&journal_path]))?;
-    let identity = journal::identity(checkpoint, plan, &files);
+    let identity = journal::identity(checkpoint, plan, &files, options.prove);
     check_space(&files, &parts)?;
     let sinks = take(&parts)?;
     let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
@@ -102,14 +169,33 @@ pub fn export(
     let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
     observer(Progress::Planned { bytes: total, tensors: plan.tensors.len(), resumed });
 
+    let mut ledger = Ledger::open(supply, checkpoint.shards().count(), &needs, &done);
+    let headers = parts.iter().zip(&files).map(|(part, file)| (part.clone(), file.header.clone()));
+    let proof = options.prove.then(|| Proof::new(headers.collect()));
+    let prove = |tiles: &[usize]| {
+        let Some(proof) = &proof else { return Ok(()) };
+        // What is on the disk is proven whoever wants an end.
+        pool::each(
+            tiles.len(),
+            options.threads,
+            &AtomicBool::new(false),
+            || (),
+            |index, ()| {
+                let Place { tensor, rows, .. } = &places[tiles[index]];
+                proof.check(checkpoint, plan, *tensor, rows.clone())
+            },
+        )
+    };
+
     let (written, kept) = thread::scope(|scope| {
         let (finished, tiles) = mpsc::channel();
-        let keeper = scope.spawn(|| journal::keep(&journal_path, &sinks, tiles));
+        let keeper = scope.spawn(|| journal::keep(&journal_path, &sinks, tiles, &mut ledger, &prove));
         let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
             if done[index] {
                 return Ok(());
             }
             let place = &places[index];
+            needs[index].iter().try_for_each(|&shard| supply.wait(shard))?;
             write(checkpoint, plan, place, &sinks, state)?;
             observer(Progress::Advanced { tensor: &plan.tensors[place.tensor].name, bytes: place.bytes });
             // The keeper hangs up only after an error of its own, which goes before this one.
@@ -123,8 +209,8 @@ pub fn export(
     kept?;
     match written {
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
-        Ok(()) => return Err(Error::Interrupted { part: parts[0].clone() }),
-        Err(e @ Error::Io { .. }) => return Err(e),
+        Ok(()) | Err(Error::Stopped) => return Err(Error::Interrupted { part: parts[0].clone() }),
+        Err(e @ (Error::Io { .. } | Error::Supply { .. })) => return Err(e),
         Err(e) => return Err(discard(sinks, &parts, &journal_path, e)),
     }
     if let Err(e) = checkpoint.unchanged() {
@@ -135,7 +221,8 @@ pub fn export(
     }
     io::remove(&journal_path)?;
     observer(Progress::Finished);
-    Ok(files.into_iter().map(|f| f.path).collect())
+    let report = options.prove.then(|| proven(plan));
+    Ok(Exported { files: files.into_iter().map(|f| f.path).collect(), report })
 }
 
 fn refuse_existing(files: &[OutputFile], options: &ExportOptions) -> Result<()> {

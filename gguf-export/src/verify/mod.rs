@@ -5,6 +5,7 @@
 //! mapping of names and rows; the plan itself is proven against llama.cpp's converter in the tests.
 
 mod compare;
+mod proof;
 mod receipt;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 
 pub use compare::Difference;
+pub(crate) use proof::{Proof, proven};
 pub use receipt::{FileHash, Receipt, receipt};
 
 use crate::checkpoint::Checkpoint;
@@ -145,6 +147,7 @@ pub fn verify(
 }
 
 /// A GGUF that is open for reading.
+#[derive(Debug)]
 struct Opened<'a> {
     shards: &'a [(PathBuf, Header)],
     sources: Vec<FileSource>,

@@ -68,7 +68,9 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
     for (path, bytes, identity) in checkpoint.identities() {
         source.push(match identity {
             Identity::File { .. } => hash(path)?,
-            Identity::Content { sha256 } => FileHash { file: file_name(path), bytes, sha256: io::hex(&sha256) },
+            Identity::Content { sha256 } => {
+                FileHash { file: file_name(path), bytes, sha256: io::hex(&sha256) }
+            }
         });
     }
     for name in named {

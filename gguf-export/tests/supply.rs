@@ -1,0 +1,318 @@
+//! Shards that come one after the other and go as soon as they have served: the same bytes, never a read too early or
+//! too late, and nothing fetched twice after an interruption.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests make and delete files of their own and want panics"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use common::{GO, Place, bytes, plan};
+use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
+use gguf_export::export::{Exported, Needed, Supply, export_supplied};
+use gguf_export::io::LateFile;
+use gguf_export::{Error, ExportOptions, Progress, Result};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use testkit::{Encoding, Gptq, Model};
+
+/// Writes the tensors of a checkpoint anew, each into the shard that is named for it.
+fn spread(from: &Checkpoint, to: &Path, shards: usize, shard_of: impl Fn(usize) -> usize) {
+    let mut files: Vec<(BTreeMap<String, serde_json::Value>, Vec<u8>)> = vec![Default::default(); shards];
+    for (number, (id, info)) in from.ids().enumerate() {
+        let mut data = Vec::new();
+        from.read_all(id, &mut data).unwrap();
+        let (header, body) = &mut files[shard_of(number)];
+        let begin = body.len();
+        body.append(&mut data);
+        let entry = serde_json::json!({
+            "dtype": info.dtype.name(), "shape": info.shape, "data_offsets": [begin, body.len()],
+        });
+        header.insert(info.name.clone(), entry);
+    }
+    for (number, (header, body)) in files.into_iter().enumerate() {
+        let header = serde_json::to_string(&header).unwrap();
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(to.join(name(number)), [&length, header.as_bytes(), &body].concat()).unwrap();
+    }
+}
+
+fn name(shard: usize) -> String {
+    format!("shard-{shard}.safetensors")
+}
+
+/// A checkpoint whose shards lie elsewhere until they are waited for.
+struct Site {
+    place: Place,
+    right: Vec<u8>,
+    shards: usize,
+}
+
+impl Site {
+    fn new(model: &Model, shards: usize, shard_of: impl Fn(usize) -> usize) -> Self {
+        let place = Place::with(model);
+        let source = place.open();
+        std::fs::create_dir(place.path().join("far")).unwrap();
+        std::fs::create_dir(place.path().join("near")).unwrap();
+        spread(&source, &place.path().join("far"), shards, shard_of);
+        for entry in std::fs::read_dir(place.source()).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if !file.contains("safetensors") {
+                std::fs::copy(&path, place.path().join("near").join(file)).unwrap();
+            }
+        }
+        let out = place.path().join("right.gguf");
+        gguf_export::export(&source, &plan(&source), &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
+        // The name comes from the folder, so both are made under one.
+        Self { right: bytes(&out), place, shards }
+    }
+
+    fn far(&self, shard: usize) -> PathBuf {
+        self.place.path().join("far").join(name(shard))
+    }
+
+    fn near(&self, shard: usize) -> PathBuf {
+        self.place.path().join("near").join(name(shard))
+    }
+
+    /// By headers alone.
+    fn checkpoint(&self) -> Checkpoint {
+        let shard = |number| {
+            let whole = bytes(&self.far(number));
+            let header = 8 + usize::try_from(u64::from_le_bytes(*whole.first_chunk().unwrap())).unwrap();
+            Shard {
+                path: self.near(number),
+                head: whole[..header].to_vec(),
+                bytes: whole.len() as u64,
+                identity: Identity::Content { sha256: Sha256::digest(&whole).into() },
+                source: Arc::new(LateFile::new(&self.near(number), whole.len() as u64)),
+                only: None,
+            }
+        };
+        Checkpoint::assemble(&self.place.path().join("near"), (0..self.shards).map(shard).collect()).unwrap()
+    }
+
+    /// Exports; `stop_after` tiles it is interrupted.
+    fn export(&self, supply: &Frugal<'_>, threads: usize, stop_after: usize) -> Result<Exported> {
+        let checkpoint = self.checkpoint();
+        let plan = plan(&checkpoint);
+        let options = ExportOptions { threads, prove: true, ..ExportOptions::default() };
+        let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+        export_supplied(&checkpoint, &plan, &self.place.out(), &options, supply, &stop, &|progress| {
+            if matches!(progress, Progress::Advanced { .. })
+                && seen.fetch_add(1, Ordering::Relaxed) + 1 == stop_after
+            {
+                stop.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+}
+
+/// Brings a shard when it is waited for, and deletes it when it is done.
+struct Frugal<'a> {
+    site: &'a Site,
+    state: Mutex<State>,
+    gone: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    needed: Option<Vec<Needed>>,
+    here: BTreeSet<usize>,
+    done: Vec<usize>,
+    most: usize,
+}
+
+impl<'a> Frugal<'a> {
+    fn new(site: &'a Site) -> Self {
+        Self { site, state: Mutex::default(), gone: Condvar::new() }
+    }
+}
+
+impl Supply for Frugal<'_> {
+    fn needed(&self, shards: &[Needed]) {
+        let old = self.state.lock().unwrap().needed.replace(shards.to_vec());
+        assert_eq!(old, None, "told once");
+    }
+
+    fn wait(&self, shard: usize) -> Result<()> {
+        let mut state = self.state.lock().unwrap();
+        let needed = state.needed.as_ref().unwrap().iter().find(|needed| needed.shard == shard);
+        let with = needed.unwrap_or_else(|| panic!("shard {shard} was not needed")).with.clone();
+        assert!(!state.done.contains(&shard), "shard {shard} was done");
+        // Those before it go first.
+        while !state.here.contains(&shard) && !state.here.iter().all(|here| with.contains(here)) {
+            state = self.gone.wait(state).unwrap();
+        }
+        if state.here.insert(shard) {
+            std::fs::copy(self.site.far(shard), self.site.near(shard)).unwrap();
+            state.most = state.most.max(state.here.len());
+        }
+        Ok(())
+    }
+
+    fn done(&self, shard: usize) -> Result<()> {
+        let mut state = self.state.lock().unwrap();
+        assert!(state.here.remove(&shard), "shard {shard} is not here");
+        state.done.push(shard);
+        std::fs::remove_file(self.site.near(shard)).unwrap();
+        self.gone.notify_all();
+        Ok(())
+    }
+}
+
+fn numbers(needed: &Option<Vec<Needed>>) -> Vec<usize> {
+    needed.iter().flatten().map(|needed| needed.shard).collect()
+}
+
+fn model() -> Model {
+    Model::uniform(Encoding::Gptq(Gptq::sym(4, 128)))
+}
+
+fn tensors() -> usize {
+    Place::with(&model()).open().tensors().len()
+}
+
+#[test]
+fn no_more_than_two_shards_are_here_where_tensors_lie_in_order() {
+    // Twelve layers in four shards, which end in the midst of a layer.
+    let model = Model { layers: model().layers.into_iter().cycle().take(12).collect(), ..model() };
+    let count = Place::with(&model).open().tensors().len();
+    let site = Site::new(&model, 4, |tensor| tensor * 4 / count);
+    let supply = Frugal::new(&site);
+    let exported = site.export(&supply, 1, usize::MAX).unwrap();
+    assert!(exported.report.is_some_and(|report| report.equal() && report.tensors > 10));
+    let state = supply.state.into_inner().unwrap();
+    assert_eq!(numbers(&state.needed), [0, 1, 2, 3]);
+    assert_eq!(state.done, [0, 1, 2, 3]);
+    assert!(state.most <= 2, "{} shards at once", state.most);
+}
+
+#[test]
+fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
+    struct Absent<'a>(Frugal<'a>);
+    impl Supply for Absent<'_> {
+        fn needed(&self, shards: &[Needed]) {
+            self.0.needed(shards);
+        }
+        fn wait(&self, shard: usize) -> Result<()> {
+            let path = self.0.site.near(shard);
+            if shard == 2 {
+                Err(Error::Supply { path, source: "no line".into() })
+            } else {
+                self.0.wait(shard)
+            }
+        }
+        fn done(&self, shard: usize) -> Result<()> {
+            self.0.done(shard)
+        }
+    }
+    let count = tensors();
+    let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
+    let checkpoint = site.checkpoint();
+    let supply = Absent(Frugal::new(&site));
+    let options = ExportOptions { prove: true, ..ExportOptions::default() };
+    let result =
+        export_supplied(&checkpoint, &plan(&checkpoint), &site.place.out(), &options, &supply, &GO, &|_| {});
+    assert!(matches!(result, Err(Error::Supply { .. })), "{result:?}");
+    let before = supply.0.state.into_inner().unwrap().done;
+    assert!(!before.is_empty());
+    let supply = Frugal::new(&site);
+    for shard in 0..3 {
+        drop(std::fs::remove_file(site.near(shard)));
+    }
+    site.export(&supply, 2, usize::MAX).unwrap();
+    let needed = numbers(&supply.state.into_inner().unwrap().needed);
+    assert!(needed.iter().all(|shard| !before.contains(shard)), "{needed:?} after {before:?}");
+    assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
+}
+
+#[test]
+fn what_is_not_as_the_checkpoint_says_ends_it_before_a_source_goes() {
+    /// Damages the unfinished file whenever the second shard is waited for.
+    struct Damaging<'a>(Frugal<'a>);
+    impl Supply for Damaging<'_> {
+        fn needed(&self, shards: &[Needed]) {
+            self.0.needed(shards);
+        }
+        fn wait(&self, shard: usize) -> Result<()> {
+            self.0.wait(shard)?;
+            if shard == 1 {
+                let part =
+                    std::fs::File::options().read(true).write(true).open(self.0.site.place.part()).unwrap();
+                let length = part.metadata().unwrap().len();
+                let mut end = vec![0; usize::try_from(length / 2).unwrap()];
+                part.read_exact_at(&mut end, length - length / 2).unwrap();
+                end.iter_mut().for_each(|byte| *byte |= 0x10);
+                part.write_all_at(&end, length - length / 2).unwrap();
+            }
+            Ok(())
+        }
+        fn done(&self, shard: usize) -> Result<()> {
+            self.0.done(shard)
+        }
+    }
+    let count = tensors();
+    let site = Site::new(&model(), 2, |tensor| usize::from(tensor > 0 && tensor < count / 2));
+    let checkpoint = site.checkpoint();
+    let supply = Damaging(Frugal::new(&site));
+    let options = ExportOptions { prove: true, ..ExportOptions::default() };
+    let result =
+        export_supplied(&checkpoint, &plan(&checkpoint), &site.place.out(), &options, &supply, &GO, &|_| {});
+    let Err(Error::Differs { what, .. }) = result else { panic!("{result:?}") };
+    assert!(what.contains("tensor `"), "{what}");
+    assert!(!site.place.out().exists());
+}
+
+/// The data; the headers name the folder.
+fn header_free(file: &[u8]) -> &[u8] {
+    &file[file.len() - file.len() * 3 / 4..]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn whatever_shard_holds_what_every_byte_is_right_and_nothing_is_fetched_twice(
+        seed: u64, shards in 1usize..7, threads in 1usize..4, stops in prop::collection::vec(1usize..60, 0..3),
+    ) {
+        let shard_of = |tensor: usize| {
+            let mixed = (seed ^ tensor as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
+            usize::try_from(mixed % shards as u64).unwrap()
+        };
+        let site = Site::new(&model(), shards, shard_of);
+        let mut done_before: BTreeSet<usize> = BTreeSet::new();
+        for stop_after in stops.into_iter().chain([usize::MAX]) {
+            let supply = Frugal::new(&site);
+            let result = site.export(&supply, threads, stop_after);
+            let state = supply.state.into_inner().unwrap();
+            let needed = numbers(&state.needed);
+            prop_assert!(needed.iter().all(|shard| !done_before.contains(shard)), "{needed:?} again, after {done_before:?}");
+            done_before.extend(&state.done);
+            for shard in 0..shards {
+                drop(std::fs::remove_file(site.near(shard)));
+            }
+            match result {
+                Ok(exported) => {
+                    prop_assert!(exported.report.is_some());
+                    prop_assert!(state.here.is_empty(), "{:?} stayed", state.here);
+                    break;
+                }
+                Err(Error::Interrupted { .. }) => {}
+                Err(error) => return Err(TestCaseError::fail(common::story(&error))),
+            }
+        }
+        let found = bytes(&site.place.out());
+        prop_assert_eq!(found.len() % 32, site.right.len() % 32);
+        prop_assert!(header_free(&found) == header_free(&site.right));
+    }
+}
