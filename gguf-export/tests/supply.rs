@@ -17,12 +17,15 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use common::{GO, Place, bytes, plan};
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
-use gguf_export::export::{Exported, Needed, Supply, export_supplied};
+use gguf_export::export::{Exported, Needed, Present, Supply, export_supplied};
+use gguf_export::ggml::GgmlType;
 use gguf_export::io::LateFile;
-use gguf_export::{Error, ExportOptions, Progress, Result};
+use gguf_export::plan::Fidelity;
+use gguf_export::verify::{VerifyOptions, verify};
+use gguf_export::{Error, ExportOptions, PlanOptions, Progress, Result, survey};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
-use testkit::{Encoding, Gptq, Model};
+use testkit::{Encoding, Gptq, Model, Mtp};
 
 /// Writes the tensors of a checkpoint anew, each into the shard that is named for it.
 fn spread(from: &Checkpoint, to: &Path, shards: usize, shard_of: impl Fn(usize) -> usize) {
@@ -271,6 +274,59 @@ fn what_is_not_as_the_checkpoint_says_ends_it_before_a_source_goes() {
     let Err(Error::Differs { what, .. }) = result else { panic!("{result:?}") };
     assert!(what.contains("tensor `"), "{what}");
     assert!(!site.place.out().exists());
+}
+
+/// A whole file that lends only its tensors of a prefix.
+fn lent(folder: &Path, file: &str, only: Option<&str>) -> Shard {
+    let path = folder.join(file);
+    let whole = bytes(&path);
+    let header = 8 + usize::try_from(u64::from_le_bytes(*whole.first_chunk().unwrap())).unwrap();
+    Shard {
+        head: whole[..header].to_vec(),
+        bytes: whole.len() as u64,
+        identity: Identity::Content { sha256: Sha256::digest(&whole).into() },
+        source: Arc::new(LateFile::new(&path, whole.len() as u64)),
+        only: only.map(str::to_owned),
+        path,
+    }
+}
+
+#[test]
+fn a_prediction_layer_is_lent_by_another_repository_in_the_type_that_was_asked_for() {
+    let quantised = Place::with(&Model { mtp: Mtp::None, ..model() });
+    let plain = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
+    let file = "model.safetensors";
+    let open = || {
+        let shards = vec![
+            lent(&quantised.source(), file, None),
+            lent(&plain.source(), "model_extra_tensors.safetensors", Some("mtp.")),
+        ];
+        Checkpoint::assemble(&quantised.source(), shards).unwrap()
+    };
+    let out = quantised.out();
+    for (ty, fidelity) in [(None, Fidelity::Exact), (Some(GgmlType::Q8_0), Fidelity::Rounded)] {
+        let checkpoint = open();
+        let options = PlanOptions { mtp: ty, ..PlanOptions::default() };
+        let plan = survey(&checkpoint, &options, 2, &GO, &|_| {}).unwrap();
+        assert_eq!(plan.mtp_layers, 1);
+        let own = format!("blk.{}.", plan.hparams.layers.len());
+        let (mtp, trunk): (Vec<_>, Vec<_>) = plan.tensors.iter().partition(|t| t.name.starts_with(&own));
+        let matrices: Vec<_> = mtp.iter().filter(|t| t.dims.len() > 1).collect();
+        assert!(matrices.len() > 5);
+        let wanted = ty.unwrap_or(GgmlType::BF16);
+        let is_wanted =
+            |t: &&&gguf_export::plan::TensorPlan| t.ty() == wanted && t.fidelity == Some(fidelity);
+        let asked = matrices.iter().filter(|t| is_wanted(t)).count();
+        assert!(asked > 5, "{asked} of {} matrices are {wanted}", matrices.len());
+        assert!(trunk.iter().all(|t| t.fidelity == Some(Fidelity::Exact)), "nothing else is rounded");
+        drop(std::fs::remove_file(&out));
+        let options = ExportOptions { prove: true, ..ExportOptions::default() };
+        export_supplied(&checkpoint, &plan, &out, &options, &Present, &GO, &|_| {}).unwrap();
+        let options = VerifyOptions { threads: 2, allow_rounding: ty.is_some() };
+        let report = verify(&open(), &out, options, &GO, &|_| {}).unwrap();
+        assert!(report.equal(), "{:?}", report.differences);
+        assert_eq!(report.rounded > 0, ty.is_some());
+    }
 }
 
 /// The data; the headers name the folder.

@@ -11,5 +11,5 @@ mod target;
 pub use hparams::{HParams, LayerKind, RopeScaling};
 pub use metadata::{ARCHITECTURE, metadata};
 pub use naming::{Parameters, Provenance, file_name, general};
-pub use qwen3_next::{Layout, layout};
+pub use qwen3_next::{Layout, MTP_PREFIXES, layout};
 pub use target::{Map, Part, Role, Rule, Target};

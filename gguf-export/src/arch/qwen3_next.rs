@@ -17,6 +17,9 @@ pub struct Layout {
     pub dropped: Option<&'static str>,
 }
 
+/// What the names of the prediction layer's tensors begin with.
+pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];
+
 /// Lays out the GGUF. `has` tells whether any tensor of the checkpoint starts with a name.
 #[must_use]
 pub fn layout(h: &HParams, has: &dyn Fn(&str) -> bool) -> Layout {
@@ -32,7 +35,7 @@ pub fn layout(h: &HParams, has: &dyn Fn(&str) -> bool) -> Layout {
     }
     let mut mtp_layers = 0;
     let mut dropped = None;
-    if let Some(prefix) = ["mtp.", "model.mtp."].into_iter().find(|p| has(p)) {
+    if let Some(prefix) = MTP_PREFIXES.into_iter().find(|p| has(p)) {
         let trunk = out.targets.len();
         out.prediction_layer(prefix);
         let complete = out.targets[trunk..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module));

@@ -80,7 +80,12 @@ impl Drafter<'_> {
         let weights: Vec<&Weight> = firsts.iter().map(|&w| &self.weights[w as usize]).collect();
         let (map, candidates) = match target.rule {
             Rule::F32(map) => (map, self.f32(&target, map, &weights)?),
-            Rule::Matrix { role, scaled } => (Map::Identity, self.matrix(&weights, role, scaled)),
+            Rule::Matrix { role, scaled } => {
+                let is_mtp =
+                    |part: &arch::Part| arch::MTP_PREFIXES.iter().any(|p| part.module.starts_with(p));
+                let is_mtp = target.parts.iter().all(is_mtp);
+                (Map::Identity, self.matrix(&weights, role, scaled, is_mtp))
+            }
         };
         let fidelity = candidates.first().and_then(|c| match c.certainty {
             Certainty::Always => Some(Fidelity::Exact),
@@ -96,9 +101,9 @@ impl Drafter<'_> {
     }
 
     /// Exact types up to the first that is sure, or the one that the caller asked for.
-    fn matrix(&self, weights: &[&Weight], role: Role, scaled: bool) -> Vec<Candidate> {
+    fn matrix(&self, weights: &[&Weight], role: Role, scaled: bool, is_mtp: bool) -> Vec<Candidate> {
         let mut exact = exact::common(weights, scaled);
-        if let Some(ty) = self.chosen(weights, role) {
+        if let Some(ty) = self.chosen(weights, role, is_mtp) {
             let rounded = Candidate { ty, form: Form::Values, certainty: Certainty::Rounded };
             let same = exact.iter().find(|c| c.ty == ty && c.form == Form::Values);
             return match same {
@@ -113,7 +118,7 @@ impl Drafter<'_> {
         exact
     }
 
-    fn chosen(&self, weights: &[&Weight], role: Role) -> Option<GgmlType> {
+    fn chosen(&self, weights: &[&Weight], role: Role, is_mtp: bool) -> Option<GgmlType> {
         let own = match role {
             Role::TokenEmbedding => self.options.token_embd,
             Role::Head => self.options.lm_head,
@@ -124,7 +129,8 @@ impl Drafter<'_> {
             OutType::Auto => None,
             OutType::Only(ty) => Some(ty),
         };
-        let ty = own.or_else(fp8).or_else(all)?;
+        let mtp = self.options.mtp.filter(|_| is_mtp);
+        let ty = mtp.or(own).or_else(fp8).or_else(all)?;
         // Rows that are no whole number of blocks keep a plain type.
         let columns = weights.first()?.columns;
         Some(if ty.row_bytes(columns).is_some() { ty } else { GgmlType::F16 })

@@ -13,6 +13,8 @@ pub struct PlanOptions {
     pub lm_head: Option<GgmlType>,
     /// Type of the token embedding.
     pub token_embd: Option<GgmlType>,
+    /// Type of the matrices of the prediction layer (`mtp.*`).
+    pub mtp: Option<GgmlType>,
     /// Rounds what no type holds, instead of refusing.
     pub allow_rounding: bool,
     /// Name of the model, instead of the one that the folder and the model card suggest.
