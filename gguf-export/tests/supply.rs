@@ -173,8 +173,8 @@ impl Supply for Frugal<'_> {
     }
 }
 
-fn numbers(needed: &Option<Vec<Needed>>) -> Vec<usize> {
-    needed.iter().flatten().map(|needed| needed.shard).collect()
+fn numbers(needed: Option<&Vec<Needed>>) -> Vec<usize> {
+    needed.into_iter().flatten().map(|needed| needed.shard).collect()
 }
 
 fn model() -> Model {
@@ -195,7 +195,7 @@ fn no_more_than_two_shards_are_here_where_tensors_lie_in_order() {
     let exported = site.export(&supply, 1, usize::MAX).unwrap();
     assert!(exported.report.is_some_and(|report| report.equal() && report.tensors > 10));
     let state = supply.state.into_inner().unwrap();
-    assert_eq!(numbers(&state.needed), [0, 1, 2, 3]);
+    assert_eq!(numbers(state.needed.as_ref()), [0, 1, 2, 3]);
     assert_eq!(state.done, [0, 1, 2, 3]);
     assert!(state.most <= 2, "{} shards at once", state.most);
 }
@@ -234,7 +234,7 @@ fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
         drop(std::fs::remove_file(site.near(shard)));
     }
     site.export(&supply, 2, usize::MAX).unwrap();
-    let needed = numbers(&supply.state.into_inner().unwrap().needed);
+    let needed = numbers(supply.state.into_inner().unwrap().needed.as_ref());
     assert!(needed.iter().all(|shard| !before.contains(shard)), "{needed:?} after {before:?}");
     assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
 }
@@ -255,7 +255,9 @@ fn what_is_not_as_the_checkpoint_says_ends_it_before_a_source_goes() {
                 let length = part.metadata().unwrap().len();
                 let mut end = vec![0; usize::try_from(length / 2).unwrap()];
                 part.read_exact_at(&mut end, length - length / 2).unwrap();
-                end.iter_mut().for_each(|byte| *byte |= 0x10);
+                for byte in &mut end {
+                    *byte |= 0x10;
+                }
                 part.write_all_at(&end, length - length / 2).unwrap();
             }
             Ok(())
@@ -294,12 +296,12 @@ fn lent(folder: &Path, file: &str, only: Option<&str>) -> Shard {
 #[test]
 fn a_prediction_layer_is_lent_by_another_repository_in_the_type_that_was_asked_for() {
     let quantised = Place::with(&Model { mtp: Mtp::None, ..model() });
-    let plain = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
+    let original = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
     let file = "model.safetensors";
     let open = || {
         let shards = vec![
             lent(&quantised.source(), file, None),
-            lent(&plain.source(), "model_extra_tensors.safetensors", Some("mtp.")),
+            lent(&original.source(), "model_extra_tensors.safetensors", Some("mtp.")),
         ];
         Checkpoint::assemble(&quantised.source(), shards).unwrap()
     };
@@ -351,7 +353,7 @@ proptest! {
             let supply = Frugal::new(&site);
             let result = site.export(&supply, threads, stop_after);
             let state = supply.state.into_inner().unwrap();
-            let needed = numbers(&state.needed);
+            let needed = numbers(state.needed.as_ref());
             prop_assert!(needed.iter().all(|shard| !done_before.contains(shard)), "{needed:?} again, after {done_before:?}");
             done_before.extend(&state.done);
             for shard in 0..shards {
