@@ -195,6 +195,11 @@ impl<'a> Arriving<'a> {
         })
     }
 
+    /// Why a shard did not come, after an export that ended because of it.
+    pub fn failure(&self) -> Option<Error> {
+        self.lock().failed.take()
+    }
+
     fn fetch(&self) {
         let mut state = self.lock();
         loop {
@@ -296,10 +301,10 @@ impl Supply for Arriving<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(gguf_export::Error::Stopped);
             }
-            if let Some(error) = state.failed.take() {
-                // The others are told to end, and have nothing to add.
-                state.failed = Some(Error::Stopped);
-                return Err(supply(&coming.path, error));
+            if state.failed.is_some() {
+                // Why is said once, by `failure`.
+                let source = "it does not come".into();
+                return Err(gguf_export::Error::Supply { path: coming.path.clone(), source });
             }
             if state.wanted.insert(shard) {
                 self.changed.notify_all();

@@ -210,3 +210,22 @@ fn a_full_disk_is_said_and_the_same_command_goes_on() {
         bytes(600_000, 3)
     );
 }
+
+#[test]
+fn doctor_says_whether_the_hub_is_there_and_whose_token_is_used() {
+    let site = site();
+    let doctor = |token: &str| {
+        let output = site.command(&["doctor"]).env("HF_TOKEN", token).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // This hub knows no users, which is an answer, too.
+    assert!(doctor("").contains("404"), "{}", doctor(""));
+    site.server.fail_always("/api/whoami-v2", Fault::Status(401, ""));
+    assert!(doctor("").contains("  reachable"), "{}", doctor(""));
+    let told = doctor("hf_secret");
+    assert!(told.contains("not reachable: the hub gives") && told.contains("token from HF_TOKEN"), "{told}");
+    assert!(!told.contains("hf_secret"));
+    let shown = site.server.asked().iter().filter(|a| a.token.as_deref() == Some("Bearer hf_secret")).count();
+    assert_eq!(shown, 1);
+}

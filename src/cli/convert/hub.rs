@@ -42,9 +42,9 @@ pub(super) fn convert(
     }
     let prove = args.prove || args.delete_source_as_you_go;
     let jobs = usize::from(args.jobs);
-    arriving
-        .while_at(jobs, || job.run(&arriving, prove, bar, stop))
-        .with_context(|| format!("cannot convert `{repo}`"))
+    let done = arriving.while_at(jobs, || job.run(&arriving, prove, bar, stop));
+    let why = |error| arriving.failure().map_or(error, anyhow::Error::from);
+    done.map_err(why).with_context(|| format!("cannot convert `{repo}`"))
 }
 
 /// Whether a plan can be made of headers alone.
