@@ -174,17 +174,18 @@ pub fn export_supplied(
     let proof = options.prove.then(|| Proof::new(headers.collect()));
     let prove = |tiles: &[usize]| {
         let Some(proof) = &proof else { return Ok(()) };
-        // What is on the disk is proven whoever wants an end.
         pool::each(
             tiles.len(),
             options.threads,
-            &AtomicBool::new(false),
+            stop,
             || (),
             |index, ()| {
                 let Place { tensor, rows, .. } = &places[tiles[index]];
                 proof.check(checkpoint, plan, *tensor, rows.clone())
             },
-        )
+        )?;
+        // What was not proven is written again.
+        if stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     };
 
     let (written, kept) = thread::scope(|scope| {
@@ -206,10 +207,11 @@ pub fn export_supplied(
         (written, keeper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     // What is on the disk is good, even if no more goes there.
-    kept?;
+    let interrupted = || Error::Interrupted { part: parts[0].clone() };
+    kept.map_err(|e| if matches!(e, Error::Stopped) { interrupted() } else { e })?;
     match written {
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
-        Ok(()) | Err(Error::Stopped) => return Err(Error::Interrupted { part: parts[0].clone() }),
+        Ok(()) | Err(Error::Stopped) => return Err(interrupted()),
         Err(e @ (Error::Io { .. } | Error::Supply { .. })) => return Err(e),
         Err(e) => return Err(discard(sinks, &parts, &journal_path, e)),
     }
