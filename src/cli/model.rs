@@ -17,6 +17,7 @@ const HF_FILE: &str = "LLAMA_ARG_HF_FILE";
 
 /// Flags of every command that loads a model.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct ModelArgs {
     /// The GGUF file, or the first of its parts; or ORG/NAME, the same as -hf
     #[arg(short, long, value_name = "FILE", env = MODEL, required_unless_present_any = ["hf_repo", "list_devices"])]

@@ -1,5 +1,6 @@
 //! Where something is that a command reads: a path, or a repository of the hub. The only place with the rules.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -99,7 +100,7 @@ pub(crate) fn fetch(repo: &RepoName, want: Want<'_>, offline: bool, when: When) 
 
 /// Whether a text looks like a path so much that it is one even where nothing is there.
 fn is_path(text: &str) -> bool {
-    let ending = Path::new(text).extension().map(|ending| ending.to_ascii_lowercase());
+    let ending = Path::new(text).extension().map(OsStr::to_ascii_lowercase);
     text.starts_with(['.', '/', '~', '\\'])
         || ending.is_some_and(|ending| ending == "gguf" || ending == "safetensors")
 }
