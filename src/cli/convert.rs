@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
-use ggrun::hub::RepoName;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::export::{OutputFile, Present, Supply, export_supplied, outputs};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
@@ -17,6 +16,7 @@ use serde_json::json;
 use super::args::Convert;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
+use super::source::Source;
 use super::{Outcome, text};
 
 pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
@@ -24,9 +24,9 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
     let bar = Bar::new("Converting", args.common.progress);
-    let done = match repository(&args.source) {
-        Some(repo) => hub::convert(args, &repo, &bar, stop),
-        None => {
+    let done = match Source::of(&args.source) {
+        Source::Repo(repo) => hub::convert(args, &repo, &bar, stop),
+        Source::Path(_) => {
             local(args, &bar, stop).with_context(|| format!("cannot convert `{}`", args.source.display()))
         }
     };
@@ -58,12 +58,6 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Success)
-}
-
-/// A repository, if it is no path.
-fn repository(source: &Path) -> Option<RepoName> {
-    let text = source.to_str().filter(|text| !source.exists() && !text.starts_with(['.', '/', '~']))?;
-    text.parse().ok()
 }
 
 fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Converted> {

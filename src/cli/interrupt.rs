@@ -104,8 +104,8 @@ impl Interrupt {
             self.code.store(code, Ordering::Relaxed);
         }
         if self.hit.swap(true, Ordering::Relaxed) {
-            #[expect(clippy::disallowed_methods, reason = "asked a second time: now")]
-            std::process::exit(code.into());
+            // Asked a second time: now. Without the destructors of C++, under which the engine may still be at work.
+            signal_hook::low_level::exit(code.into());
         }
         if let Some(canceller) = target.as_ref() {
             canceller.cancel();

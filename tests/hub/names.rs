@@ -174,7 +174,7 @@ fn a_repository_is_inspected_and_verified_like_its_folder() {
     let proven = site.run(&["verify", out.to_str().unwrap(), "org/name"]);
     assert!(proven.status.success(), "{proven:?}");
     let other = site.run(&["verify", tiny_gguf().to_str().unwrap(), "org/name"]);
-    assert_eq!(other.status.code(), Some(3), "that one was made of a folder that nobody knows");
+    assert!(other.status.success(), "a folder that nobody knows says nothing of where it is from: {other:?}");
     let site = self::site();
     let output = site.run(&["inspect", "org/name", "--json"]);
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -292,13 +292,13 @@ pub(super) fn metadata(
     for (key, value) in expected.iter().filter(|(key, _)| !free(key)) {
         let found = header.metadata.get(key);
         report.keys += 1;
-        if found != Some(value) {
+        if found != Some(value) && !(found.is_none() && is_origin(key)) {
             let found = found.map_or_else(|| "nothing".to_owned(), brief);
             report.push(Difference::Key { key: key.to_owned(), expected: brief(value), found });
         }
     }
     for (key, value) in header.metadata.iter().filter(|(key, _)| !free(key)) {
-        if expected.get(key).is_none() {
+        if expected.get(key).is_none() && !is_origin(key) {
             let (expected, found) = ("nothing".to_owned(), brief(value));
             report.push(Difference::Key { key: key.to_owned(), expected, found });
         }
@@ -308,6 +308,13 @@ pub(super) fn metadata(
 
 /// Keys that the caller may choose, or that say how the file is cut.
 const FREE: [&str; 3] = [keys::NAME, keys::ALIGNMENT, keys::ROUNDED];
+
+/// Whether a key says where a checkpoint is from, which a copy of its folder does not know.
+fn is_origin(key: &str) -> bool {
+    key == "general.organization"
+        || key.starts_with("general.source.")
+        || key.starts_with("general.base_model.")
+}
 
 fn brief(value: &Value) -> String {
     let text = match value {
