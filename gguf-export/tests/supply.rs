@@ -164,7 +164,7 @@ impl Supply for Frugal<'_> {
         let mut state = self.state.lock().unwrap();
         let needed = state.needed.as_ref().unwrap().iter().find(|needed| needed.shard == shard);
         let with = needed.unwrap_or_else(|| panic!("shard {shard} was not needed")).with.clone();
-        let before = numbers(&state.needed).into_iter().take_while(|&other| other != shard);
+        let before = numbers(state.needed.as_ref()).into_iter().take_while(|&other| other != shard);
         let before: Vec<usize> = before.collect();
         assert!(!state.done.contains(&shard), "shard {shard} was done");
         // Those before it come first, and go if they can.
@@ -203,8 +203,8 @@ impl Supply for Frugal<'_> {
     }
 }
 
-fn numbers(needed: &Option<Vec<Needed>>) -> Vec<usize> {
-    needed.iter().flatten().map(|needed| needed.shard).collect()
+fn numbers(needed: Option<&Vec<Needed>>) -> Vec<usize> {
+    needed.into_iter().flatten().map(|needed| needed.shard).collect()
 }
 
 fn model() -> Model {
@@ -225,7 +225,7 @@ fn no_more_than_two_shards_are_here_where_tensors_lie_in_order() {
     let exported = site.export(&supply, 1, usize::MAX).unwrap();
     assert!(exported.report.is_some_and(|report| report.equal() && report.tensors > 10));
     let state = supply.state.into_inner().unwrap();
-    assert_eq!(numbers(&state.needed), [0, 1, 2, 3]);
+    assert_eq!(numbers(state.needed.as_ref()), [0, 1, 2, 3]);
     assert_eq!(state.done, [0, 1, 2, 3]);
     assert!(state.most <= 2, "{} shards at once", state.most);
 }
@@ -267,7 +267,7 @@ fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
         drop(std::fs::remove_file(site.near(shard)));
     }
     site.export(&supply, 2, usize::MAX).unwrap();
-    let needed = numbers(&supply.state.into_inner().unwrap().needed);
+    let needed = numbers(supply.state.into_inner().unwrap().needed.as_ref());
     assert!(needed.iter().all(|shard| !before.contains(shard)), "{needed:?} after {before:?}");
     assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
 }
@@ -343,7 +343,7 @@ fn what_was_proven_counts_for_any_run_and_the_rest_only_where_no_proof_is_asked(
         assert!(!state.done.is_empty());
         let (result, after) = run(second, usize::MAX);
         assert_eq!(result.unwrap().report.is_some(), second);
-        let fetched = numbers(&after.needed).iter().any(|shard| state.done.contains(shard));
+        let fetched = numbers(after.needed.as_ref()).iter().any(|shard| state.done.contains(shard));
         assert_eq!(fetched, again, "{first} then {second}");
         assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
     }
@@ -395,12 +395,12 @@ fn lent(folder: &Path, file: &str, only: Option<&str>) -> Shard {
 #[test]
 fn a_prediction_layer_is_lent_by_another_repository_in_the_type_that_was_asked_for() {
     let quantised = Place::with(&Model { mtp: Mtp::None, ..model() });
-    let plain = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
+    let original = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
     let file = "model.safetensors";
     let open = || {
         let shards = vec![
             lent(&quantised.source(), file, None),
-            lent(&plain.source(), "model_extra_tensors.safetensors", Some("mtp.")),
+            lent(&original.source(), "model_extra_tensors.safetensors", Some("mtp.")),
         ];
         Checkpoint::assemble(&quantised.source(), shards).unwrap()
     };
@@ -452,7 +452,7 @@ proptest! {
             let supply = Frugal::new(&site);
             let result = site.export(&supply, threads, stop_after);
             let state = supply.state.into_inner().unwrap();
-            let needed = numbers(&state.needed);
+            let needed = numbers(state.needed.as_ref());
             prop_assert!(needed.iter().all(|shard| !done_before.contains(shard)), "{needed:?} again, after {done_before:?}");
             done_before.extend(&state.done);
             for shard in 0..shards {

@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Demo(Demo),
 }
 
-/// Converts a checkpoint folder to GGUF, lossless by default
+/// Converts a checkpoint to GGUF, lossless by default
 ///
 /// Codes travel, floats do not: each tensor takes the smallest GGUF type that holds it exactly. Where no type
 /// does, the conversion is refused and says what the choices are.
@@ -50,6 +50,7 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   ggrun convert ./checkpoint -o model.gguf
+  ggrun convert Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound --delete-source-as-you-go
   ggrun convert ./checkpoint --dry-run              what would be written, tensor by tensor
   ggrun convert ./checkpoint --split-max-size 8G
   ggrun convert ./fp8-checkpoint --fp8 q8_0         FP8 has no small exact type: choose one
@@ -57,7 +58,7 @@ Examples:
 An interrupted conversion goes on where it stopped when the same command is given again.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Convert {
-    /// Folder with config.json and safetensors files
+    /// Folder with config.json and safetensors files, or a repository of the hub: ORG/NAME, ORG/NAME@REVISION
     pub(crate) source: PathBuf,
     /// The GGUF to write, or a folder for it; by default named after the model, in the current folder
     #[arg(short, long, value_name = "FILE")]
@@ -83,6 +84,18 @@ pub(crate) struct Convert {
     /// Name of the model in the file, instead of the one the folder suggests
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Type of the prediction layer (mtp.*)
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub(crate) mtp_type: Option<FloatType>,
+    /// Reads everything back and compares it with the source while it is written
+    #[arg(long)]
+    pub(crate) prove: bool,
+    /// Deletes each shard of a repository when everything made from it is written and proven
+    #[arg(long)]
+    pub(crate) delete_source_as_you_go: bool,
+    /// Shards of a repository that are fetched at once
+    #[arg(short, long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) jobs: u8,
     /// Prints the plan and writes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -1,13 +1,17 @@
 //! `ggrun convert`.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod hub;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
+use ggrun::hub::RepoName;
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::export::{OutputFile, outputs};
+use gguf_export::export::{OutputFile, Present, Supply, export_supplied, outputs};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
-use gguf_export::{ExportOptions, Progress, export, survey};
+use gguf_export::verify::Report;
+use gguf_export::{ExportOptions, Progress, survey};
 use serde_json::json;
 
 use super::args::Convert;
@@ -20,55 +24,30 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
     let bar = Bar::new("Converting", args.common.progress);
-    let from_before = AtomicU64::new(0);
-    let observer = |p: Progress<'_>| {
-        if let Progress::Planned { resumed, .. } = p {
-            from_before.store(resumed, Ordering::Relaxed);
+    let done = match repository(&args.source) {
+        Some(repo) => hub::convert(args, &repo, &bar, stop),
+        None => {
+            local(args, &bar, stop).with_context(|| format!("cannot convert `{}`", args.source.display()))
         }
-        bar.observe(p);
     };
-    let convert = || -> anyhow::Result<_> {
-        let checkpoint = Checkpoint::open(&args.source)?;
-        let options = PlanOptions {
-            outtype: args.outtype.into(),
-            fp8: args.fp8.map(Into::into),
-            lm_head: args.lm_head.map(Into::into),
-            token_embd: args.token_embd.map(Into::into),
-            allow_rounding: args.allow_rounding,
-            name: args.name.clone(),
-        };
-        let plan = survey(&checkpoint, &options, args.common.threads(), stop, &observer)?;
-        let out = match &args.output {
-            Some(file) if !file.is_dir() => file.clone(),
-            folder => folder.clone().unwrap_or_default().join(plan.file_name(&checkpoint)?),
-        };
-        let options = ExportOptions {
-            threads: args.common.threads(),
-            overwrite: args.force,
-            resume: !args.no_resume,
-            split_max_bytes: args.split_max_size,
-        };
-        let files = outputs(&plan, &out, &options)?;
-        if !args.dry_run {
-            export(&checkpoint, &plan, &out, &options, stop, &observer)?;
-        }
-        Ok((plan, files))
-    };
-    let done = convert().with_context(|| format!("cannot convert `{}`", args.source.display()));
     bar.clear();
-    let (plan, files) = done?;
-    let resumed = from_before.into_inner();
+    let Converted { plan, files, resumed, report } = done?;
     for note in &plan.notes {
         eprintln!("note: {note}");
     }
     if args.common.json {
-        super::print(&format!("{:#}\n", describe(&plan, &files, resumed, args.dry_run)))?;
+        let mut object = describe(&plan, &files, resumed, args.dry_run);
+        object["proven"] = report.is_some().into();
+        super::print(&format!("{object:#}\n"))?;
     } else if args.dry_run {
         super::print(&listing(&plan, &files))?;
     } else {
         let size: u64 = files.iter().map(|f| f.bytes).sum();
         let seconds = started.elapsed().as_secs_f64();
         eprintln!("{}", summary(&plan));
+        if let Some(report) = &report {
+            eprintln!("proven while it was written: {}", super::verify::sentence(report));
+        }
         let before = match resumed {
             0 => String::new(),
             n => format!(", {} of it by an interrupted run", text::bytes(n)),
@@ -79,6 +58,107 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Success)
+}
+
+/// A repository, if it is no path.
+fn repository(source: &Path) -> Option<RepoName> {
+    let text = source.to_str().filter(|text| !source.exists() && !text.starts_with(['.', '/', '~']))?;
+    text.parse().ok()
+}
+
+fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Converted> {
+    anyhow::ensure!(
+        !args.delete_source_as_you_go,
+        "`--delete-source-as-you-go` is for repositories of the hub"
+    );
+    let checkpoint = Checkpoint::open(&args.source)?;
+    let plan = survey(&checkpoint, &plan_options(args), args.common.threads(), stop, &observer(bar))?;
+    Job::new(args, &checkpoint, plan)?.run(&Present, args.prove, bar, stop)
+}
+
+fn plan_options(args: &Convert) -> PlanOptions {
+    PlanOptions {
+        outtype: args.outtype.into(),
+        fp8: args.fp8.map(Into::into),
+        lm_head: args.lm_head.map(Into::into),
+        token_embd: args.token_embd.map(Into::into),
+        mtp: args.mtp_type.map(Into::into),
+        allow_rounding: args.allow_rounding,
+        name: args.name.clone(),
+    }
+}
+
+fn observer(bar: &Bar) -> impl Fn(Progress<'_>) + Sync {
+    |progress| bar.observe(progress)
+}
+
+/// What a conversion made, or would.
+struct Converted {
+    plan: Plan,
+    files: Vec<OutputFile>,
+    /// Bytes that an interrupted run had written.
+    resumed: u64,
+    report: Option<Report>,
+}
+
+/// A conversion that is planned.
+struct Job<'a> {
+    args: &'a Convert,
+    checkpoint: &'a Checkpoint,
+    plan: Plan,
+    out: PathBuf,
+    options: ExportOptions,
+    files: Vec<OutputFile>,
+}
+
+impl<'a> Job<'a> {
+    fn new(args: &'a Convert, checkpoint: &'a Checkpoint, plan: Plan) -> anyhow::Result<Self> {
+        let out = match &args.output {
+            Some(file) if !file.is_dir() => file.clone(),
+            folder => folder.clone().unwrap_or_default().join(plan.file_name(checkpoint)?),
+        };
+        let options = ExportOptions {
+            threads: args.common.threads(),
+            overwrite: args.force,
+            resume: !args.no_resume,
+            split_max_bytes: args.split_max_size,
+            prove: false,
+        };
+        let files = outputs(&plan, &out, &options)?;
+        Ok(Self { args, checkpoint, plan, out, options, files })
+    }
+
+    /// Bytes of the files that are still to be written, at most.
+    fn missing(&self) -> u64 {
+        let held = |file: &OutputFile| {
+            let mut part = file.path.clone().into_os_string();
+            part.push(".part");
+            gguf_export::io::allocated(part.as_ref())
+        };
+        self.files.iter().map(|file| file.bytes.saturating_sub(held(file))).sum()
+    }
+
+    fn run(
+        self,
+        supply: &dyn Supply,
+        prove: bool,
+        bar: &Bar,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Converted> {
+        let Self { args, checkpoint, plan, out, options, files } = self;
+        if args.dry_run {
+            return Ok(Converted { plan, files, resumed: 0, report: None });
+        }
+        let from_before = AtomicU64::new(0);
+        let options = ExportOptions { prove, ..options };
+        let exported = export_supplied(checkpoint, &plan, &out, &options, supply, stop, &|progress| {
+            if let Progress::Planned { resumed, .. } = progress {
+                from_before.store(resumed, Ordering::Relaxed);
+            }
+            bar.observe(progress);
+        })?;
+        Ok(Converted { plan, files, resumed: from_before.into_inner(), report: exported.report })
+    }
 }
 
 /// One line: how many tensors, how faithful.

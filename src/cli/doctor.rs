@@ -1,13 +1,20 @@
 //! `ggrun doctor`: what this machine and this build are like, and what to do about it.
 
+use std::time::Duration;
+
 use ggrun::doctor::{Facts, Token, advice, look};
+use ggrun::hub::{self, Hub, Settings};
 use serde_json::json;
 
+use super::interrupt::Interrupt;
 use super::{Outcome, text};
+
+/// How long the hub may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks at this machine, this build and the hub's cache, and says what to do
 ///
-/// Measures how fast memory is read, opens no connection and changes nothing. A token is never shown.
+/// Measures how fast memory is read, asks the hub whether it is there, and changes nothing. A token is never shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,19 +29,32 @@ pub(crate) struct Doctor {
 pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
     let facts = look();
     let said = advice(&facts);
+    let reached = reach();
     let out = if args.json {
         let mut object = serde_json::to_value(&facts)?;
         object["schema_version"] = json!(1);
         object["advice"] = json!(said);
+        object["hub"]["reachable"] = json!(reached.is_ok());
+        object["hub"]["unreachable_because"] = json!(reached.err());
         format!("{object:#}\n")
     } else {
-        show(&facts, &said)
+        show(&facts, &said, &reached)
     };
     super::print(&out)?;
     Ok(Outcome::Success)
 }
 
-fn show(facts: &Facts, said: &[String]) -> String {
+/// Whether the hub answers, asked once and not for long; if not, why.
+fn reach() -> Result<(), String> {
+    let ask = || {
+        let mut settings = Settings::read()?;
+        settings.patience = settings.patience.min(PATIENCE);
+        Hub::new(settings)?.reach(Interrupt::listen().flag())
+    };
+    ask().map_err(|error: hub::Error| error.to_string())
+}
+
+fn show(facts: &Facts, said: &[String], reached: &Result<(), String>) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut add = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), text::bytes);
@@ -77,6 +97,12 @@ fn show(facts: &Facts, said: &[String]) -> String {
         Token::File(path) => format!("token from {}", path.display()),
     };
     add("hub", format!("{}{}, {token}", hub.endpoint, if hub.offline { " (offline)" } else { "" }));
+    if !hub.offline {
+        add(
+            "",
+            reached.as_ref().map_or_else(|why| format!("not reachable: {why}"), |()| "reachable".to_owned()),
+        );
+    }
     let repositories = if hub.repositories == 1 { "repository" } else { "repositories" };
     let (least, bytes) = (if hub.counted { "" } else { "more than " }, text::bytes(hub.bytes));
     add("cache", format!("{} {repositories}, {least}{bytes}: {}", hub.repositories, hub.cache.display()));

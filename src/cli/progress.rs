@@ -73,6 +73,19 @@ impl Bar {
         }
     }
 
+    /// The same while what comes is converted: what is to come counts as work, too.
+    pub(crate) fn arrive(&self, event: Event<'_>) {
+        if let Event::Planned { bytes, .. } = event {
+            match &self.shown {
+                Shown::Nothing => {}
+                Shown::Drawn(drawn) => drawn.bar.inc_length(bytes),
+                Shown::Lines(lines) => lines.expect(bytes),
+            }
+        } else {
+            self.fetch(event);
+        }
+    }
+
     /// Says something beside the bar.
     pub(crate) fn say(&self, line: &str) {
         match &self.shown {
@@ -163,6 +176,10 @@ struct Work {
 impl Lines {
     fn start(&self, verb: &'static str, total: u64, done: u64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Work { verb, total, done };
+    }
+
+    fn expect(&self, bytes: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).total += bytes;
     }
 
     fn take_back(&self, bytes: u64) {

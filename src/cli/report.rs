@@ -36,7 +36,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
     let rows = error.chain().find_map(|e| e.downcast_ref::<batch::Error>());
-    let asked = error.chain().find_map(|e| e.downcast_ref::<hub::Error>());
+    let asked = error.chain().find_map(hub_error);
     let place = error.chain().find_map(|e| e.downcast_ref::<PlaceError>()).or(match load {
         Some(LoadError::Place(error)) => Some(error),
         _ => None,
@@ -70,7 +70,7 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn stopped(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|e| match e.downcast_ref() {
         Some(Error::Interrupted { .. } | Error::Stopped) => Some(e.to_string()),
-        _ if e.downcast_ref().is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
+        _ if hub_error(e).is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
         _ => e.is::<Interrupted>().then(|| e.to_string()),
     })
 }
@@ -98,6 +98,14 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// What the hub said, however it was wrapped.
+fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub::Error> {
+    error.downcast_ref().or(match error.downcast_ref() {
+        Some(hub::Failed::Hub(error)) => Some(error),
+        _ => None,
+    })
 }
 
 fn hub_hint(error: &hub::Error) -> Option<String> {

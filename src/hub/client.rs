@@ -44,7 +44,7 @@ impl From<Error> for Fault {
 
 impl Client {
     pub(super) fn new(settings: Settings) -> Result<Self, Error> {
-        let failed = |reason: String| Error::Line { what: settings.endpoint.to_string(), reason };
+        let failed = |reason: String| Error::Line { what: shown(&settings.endpoint), reason };
         // Somebody else in this process may have chosen already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder()
@@ -68,8 +68,13 @@ impl Client {
     }
 
     /// The page of a repository.
-    pub(super) fn page(&self, repo: &RepoName) -> Url {
-        self.url([repo.id()])
+    pub(super) fn page(&self, repo: &RepoName) -> String {
+        shown(&self.url([repo.id()]))
+    }
+
+    /// The hub's own address.
+    pub(super) fn home(&self) -> String {
+        shown(&self.settings.endpoint)
     }
 
     /// What is known of a repository at its revision.
@@ -192,7 +197,7 @@ impl Client {
             StatusCode::UNAUTHORIZED => Error::Unauthorized { what, token: token() },
             StatusCode::FORBIDDEN => {
                 let repo: Vec<&str> = what.split(['@', '/']).take(2).collect();
-                Error::Forbidden { page: self.url([&repo.join("/")]).to_string(), what, token: token() }
+                Error::Forbidden { page: shown(&self.url([&repo.join("/")])), what, token: token() }
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => Error::NotFound { what },
             StatusCode::TOO_MANY_REQUESTS => match wanted_pause(answer.headers()) {
@@ -221,6 +226,15 @@ pub(super) async fn pause(time: Duration, stop: &AtomicBool) -> Result<(), Error
         tokio::time::sleep(left.min(POLL)).await;
     }
     Ok(())
+}
+
+/// An address without the user and the password that may be in it.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    match url.set_username("").and(url.set_password(None)) {
+        Ok(()) => url.into(),
+        Err(()) => url.host_str().unwrap_or_default().to_owned(),
+    }
 }
 
 /// Whether both are the same server.

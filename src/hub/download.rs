@@ -43,15 +43,15 @@ pub(super) fn fetch(
     observer: Observer<'_>,
 ) -> Result<PathBuf, Error> {
     let Target { commit, folder, file, .. } = *target;
+    folder.make_blobs()?;
+    let was_there = is_there(folder, file)?;
+    // Held until the file has its name, so that nobody who tidies up takes it for unneeded.
+    let _lock = folder.lock(&file.hash, stop)?;
     if !is_there(folder, file)? {
-        folder.make_blobs()?;
-        let _lock = folder.lock(&file.hash, stop)?;
-        // Another process may have fetched it in the meantime.
-        if is_there(folder, file)? {
-            observer(Event::Received { file: &file.name, bytes: file.bytes });
-        } else {
-            client.wait(receive(client, target, stop, observer))?;
-        }
+        client.wait(receive(client, target, stop, observer))?;
+    } else if !was_there {
+        // Another process was quicker.
+        observer(Event::Received { file: &file.name, bytes: file.bytes });
     }
     observer(Event::Finished { file: &file.name });
     Ok(folder.link(commit, &file.name, &file.hash)?)

@@ -249,7 +249,7 @@ impl Hub {
     ///
     /// When it does not.
     pub fn reach(&self, stop: &AtomicBool) -> Result<(), Error> {
-        let what = self.settings().endpoint.to_string();
+        let what = self.client.home();
         if self.settings().offline {
             return Err(Error::Offline { what });
         }
@@ -293,7 +293,7 @@ impl Hub {
     fn explain(&self, error: Error, repo: &RepoName) -> Error {
         match error {
             Error::Forbidden { what, token, .. } => {
-                Error::Forbidden { what, page: self.client.page(repo).to_string(), token }
+                Error::Forbidden { what, page: self.client.page(repo), token }
             }
             other => other,
         }

@@ -4,6 +4,7 @@
 //! A file is in it under its final name when all of it is on the disk and has the hash that the repository lists. Not
 //! here: what the files mean, anything printed.
 
+mod arrive;
 pub mod cache;
 mod client;
 mod download;
@@ -19,6 +20,7 @@ mod settings;
 mod snapshot;
 mod tries;
 
+pub use arrive::{Afterwards, Arriving, Failed};
 pub use error::Error;
 pub use fetch::Hub;
 pub use listing::{Listing, RemoteFile};

@@ -30,6 +30,7 @@ fn a_machine_is_described_for_people_and_for_programs_and_no_token_is_told() {
     assert!(value["engine"]["backends"].as_array().unwrap().contains(&"CPU".into()));
     assert!(value["advice"].is_array());
     assert_eq!(value["hub"]["endpoint"], "https://mirror.invalid");
+    assert_eq!(value["hub"]["reachable"], false, "no such host");
     assert!(value["memory"]["bandwidth_threads"].as_u64() >= Some(1));
     #[cfg(target_arch = "x86_64")]
     for (name, there) in

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod convert;
 mod faults;
 mod process;
 pub(crate) mod server;

@@ -13,7 +13,7 @@ use super::{Site, bytes, entries};
 const INDEX: &str = "model.safetensors.index.json";
 
 impl Site {
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
         command
             .args(words)
@@ -24,12 +24,12 @@ impl Site {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub(super) fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
 }
 
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -209,4 +209,23 @@ fn a_full_disk_is_said_and_the_same_command_goes_on() {
         fs::read(site.repo().join("snapshots").join(COMMIT).join("m-3.safetensors")).unwrap(),
         bytes(600_000, 3)
     );
+}
+
+#[test]
+fn doctor_says_whether_the_hub_is_there_and_whose_token_is_used() {
+    let site = site();
+    let doctor = |token: &str| {
+        let output = site.command(&["doctor"]).env("HF_TOKEN", token).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // This hub knows no users, which is an answer, too.
+    assert!(doctor("").contains("404"), "{}", doctor(""));
+    site.server.fail_always("/api/whoami-v2", Fault::Status(401, ""));
+    assert!(doctor("").contains("  reachable"), "{}", doctor(""));
+    let told = doctor("hf_secret");
+    assert!(told.contains("not reachable: the hub gives") && told.contains("token from HF_TOKEN"), "{told}");
+    assert!(!told.contains("hf_secret"));
+    let shown = site.server.asked().iter().filter(|a| a.token.as_deref() == Some("Bearer hf_secret")).count();
+    assert_eq!(shown, 1);
 }

@@ -45,7 +45,7 @@ struct Source {
     path: PathBuf,
     bytes: u64,
     identity: Identity,
-    source: Arc<dyn ByteSource>,
+    data: Arc<dyn ByteSource>,
 }
 
 impl Checkpoint {
@@ -71,7 +71,7 @@ impl Checkpoint {
             tensors.append(&mut read_header(path, number, &source)?);
             let (bytes, changed) = source.stamp();
             let identity = Identity::File { changed };
-            shards.push(Source { path: path.clone(), bytes, identity, source: Arc::new(source) });
+            shards.push(Source { path: path.clone(), bytes, identity, data: Arc::new(source) });
         }
         tensors.sort_by(|a: &TensorInfo, b| a.name.cmp(&b.name));
         let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors };
@@ -130,7 +130,7 @@ impl Checkpoint {
     /// [`Error::Io`] naming the file.
     pub fn unchanged(&self) -> Result<()> {
         let files = self.shards.iter().filter(|shard| matches!(shard.identity, Identity::File { .. }));
-        files.into_iter().try_for_each(|shard| shard.source.unchanged())
+        files.into_iter().try_for_each(|shard| shard.data.unchanged())
     }
 
     /// All tensors, sorted by name.
@@ -181,7 +181,7 @@ impl Checkpoint {
     pub fn read(&self, id: TensorId, offset: u64, buffer: &mut [u8]) -> Result<()> {
         let info = self.info(id);
         assert!(offset + buffer.len() as u64 <= info.bytes, "range outside `{}`", info.name);
-        self.shards[info.shard as usize].source.read_at(info.start + offset, buffer)
+        self.shards[info.shard as usize].data.read_at(info.start + offset, buffer)
     }
 
     /// Reads a whole tensor.

@@ -106,7 +106,7 @@ impl Checkpoint {
             path,
             bytes,
             identity,
-            source,
+            data: source,
         });
         let checkpoint = Self { dir: dir.to_owned(), config, shards: shards.collect(), tensors };
         checkpoint.check_unique()?;

@@ -3,6 +3,7 @@
 //! Not here: what fetches files, and what a user is asked before something goes.
 
 mod error;
+mod forget;
 mod layout;
 mod lock;
 mod place;

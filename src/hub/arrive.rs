@@ -1,0 +1,344 @@
+//! A checkpoint that is converted while it arrives: shards are fetched in the order in which they are needed, and deleted
+//! when they have served if that was asked for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use gguf_export::checkpoint::{Checkpoint, Identity, Shard, head_bytes};
+use gguf_export::export::{Needed, Supply};
+use gguf_export::io::LateFile;
+
+use super::{Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, download, hash};
+
+/// How often the wish for an end is looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// Shards that are on the disk at once where each goes when it has served, unless something is made from more.
+const AT_ONCE: usize = 2;
+
+/// What becomes of a shard that has served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It stays in the cache.
+    Keep,
+    /// It goes, and no more than two are there at once.
+    Delete,
+}
+
+/// The shards of a checkpoint on their way.
+pub struct Arriving<'a> {
+    hub: &'a Hub,
+    repo: &'a RepoName,
+    listing: &'a Listing,
+    shards: Vec<Coming<'a>>,
+    afterwards: Afterwards,
+    stop: &'a AtomicBool,
+    observer: Observer<'a>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl std::fmt::Debug for Arriving<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arriving")
+            .field("repo", self.repo)
+            .field("afterwards", &self.afterwards)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Coming<'a> {
+    file: &'a RemoteFile,
+    /// Its name in the snapshot.
+    path: PathBuf,
+    source: Arc<LateFile>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that are needed, in order.
+    needed: Vec<Needed>,
+    /// Where each shard is.
+    at: Vec<At>,
+    /// Those that somebody waits for.
+    wanted: BTreeSet<usize>,
+    failed: Option<Error>,
+    over: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum At {
+    #[default]
+    Away,
+    OnTheWay,
+    Here,
+    Done,
+}
+
+impl<'a> Arriving<'a> {
+    /// Reads the headers of the shards, by ranges where they are not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// When a header does not come.
+    pub fn new(
+        hub: &'a Hub,
+        (repo, listing): (&'a RepoName, &'a Listing),
+        shards: &[&'a RemoteFile],
+        afterwards: Afterwards,
+        stop: &'a AtomicBool,
+        observer: Observer<'a>,
+    ) -> Result<Self, Error> {
+        let folder = hub.cache().repo(repo).snapshot(&listing.commit)?;
+        let coming = |file: &&'a RemoteFile| {
+            let path = folder.join(&file.name);
+            let source = Arc::new(LateFile::new(&path, file.bytes));
+            Coming { file, path, source }
+        };
+        let shards: Vec<Coming<'a>> = shards.iter().map(coming).collect();
+        let state = State { at: vec![At::Away; shards.len()], ..State::default() };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        Ok(Self { hub, repo, listing, shards, afterwards, stop, observer, state, changed })
+    }
+
+    /// The checkpoint by headers alone. `folder` holds its small files. `more` are shards from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When a header does not come, or is none.
+    pub fn checkpoint(&self, folder: &Path, more: Vec<Shard>) -> Result<Checkpoint, Failed> {
+        let mut shards = Vec::new();
+        for coming in &self.shards {
+            shards.push(self.shard(coming)?);
+        }
+        shards.extend(more);
+        Ok(Checkpoint::assemble(folder, shards)?)
+    }
+
+    fn shard(&self, coming: &Coming<'_>) -> Result<Shard, Error> {
+        let Coming { file, path, source } = coming;
+        let read =
+            |range| self.hub.read_range(self.repo, self.listing, file, range, self.stop, self.observer);
+        let first = read(0..file.bytes.min(8))?;
+        let head = match first.first_chunk() {
+            Some(first) => read(0..head_bytes(*first).min(file.bytes))?,
+            None => first,
+        };
+        Ok(Shard {
+            path: path.clone(),
+            head,
+            bytes: file.bytes,
+            identity: Identity::Content { sha256: self.sha256(coming)? },
+            source: source.clone(),
+            only: None,
+        })
+    }
+
+    /// As listed; of a file that git keeps itself, which is small, by reading it.
+    fn sha256(&self, coming: &Coming<'_>) -> Result<[u8; 32], Error> {
+        let listed = coming.file.hash.clone();
+        let text = if listed.len() == 64 {
+            listed
+        } else {
+            let path = self.hub.fetch_one(self.repo, self.listing, coming.file, self.stop, self.observer)?;
+            let found =
+                hash::of_file(&path, &"0".repeat(64), self.stop, |_| {}).map_err(Error::io("read", &path))?;
+            found.ok_or(Error::Stopped)?
+        };
+        let mut sha256 = [0; 32];
+        for (byte, pair) in sha256.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = str::from_utf8(pair).unwrap_or_default();
+            *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+        }
+        Ok(sha256)
+    }
+
+    /// Fetches every shard now, for a plan that depends on their values.
+    ///
+    /// # Errors
+    ///
+    /// The first that a file ended with.
+    pub fn fetch_all(&self, jobs: usize) -> Result<(), Error> {
+        let files: Vec<&RemoteFile> = self.shards.iter().map(|coming| coming.file).collect();
+        self.hub.fetch(self.repo, self.listing, &files, jobs, self.stop, self.observer).map(drop)
+    }
+
+    /// The most bytes that shards will take on the disk of the cache beside what they take now.
+    ///
+    /// # Errors
+    ///
+    /// When the cache cannot be looked at.
+    pub fn room(&self) -> Result<u64, Error> {
+        let folder = self.hub.cache().repo(self.repo);
+        let mut missing = Vec::new();
+        for coming in &self.shards {
+            if !download::is_there(&folder, coming.file)? {
+                missing.push(coming.file.bytes - download::begun(&folder, coming.file)?);
+            }
+        }
+        missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
+        let at_once = if self.afterwards == Afterwards::Delete { AT_ONCE } else { missing.len() };
+        Ok(missing.iter().take(at_once).sum())
+    }
+
+    /// Fetches shards on `jobs` threads for as long as `work` is at it.
+    pub fn while_at<T>(&self, jobs: usize, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            for _ in 0..jobs.max(1) {
+                scope.spawn(|| self.fetch());
+            }
+            let _end = End(self);
+            work()
+        })
+    }
+
+    /// Why a shard did not come, after an export that ended because of it.
+    pub fn failure(&self) -> Option<Error> {
+        self.lock().failed.take()
+    }
+
+    fn fetch(&self) {
+        let mut state = self.lock();
+        loop {
+            if state.over || state.failed.is_some() || self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let Some(shard) = self.next(&state) else {
+                state = self.changed.wait_timeout(state, POLL).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            };
+            state.at[shard] = At::OnTheWay;
+            drop(state);
+            let file = self.shards[shard].file;
+            let fetched = self.hub.fetch_one(self.repo, self.listing, file, self.stop, self.observer);
+            state = self.lock();
+            match fetched {
+                Ok(_) => state.at[shard] = At::Here,
+                Err(error) => drop(state.failed.get_or_insert(error)),
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// The next to be fetched, if there is room for it.
+    fn next(&self, state: &State) -> Option<usize> {
+        let is_here = |shard: &usize| matches!(state.at[*shard], At::OnTheWay | At::Here);
+        let here: Vec<usize> = (0..state.at.len()).filter(is_here).collect();
+        let needed = state.needed.iter().find(|needed| state.at.get(needed.shard) == Some(&At::Away))?;
+        let fits = self.afterwards == Afterwards::Keep
+            || here.len() < AT_ONCE
+            || state.wanted.contains(&needed.shard) && here.iter().all(|shard| needed.with.contains(shard));
+        fits.then_some(needed.shard)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn delete(&self, shard: usize) -> gguf_export::Result<()> {
+        // Those from elsewhere are somebody else's.
+        let Some(Coming { file, path, source }) = self.shards.get(shard) else { return Ok(()) };
+        source.close();
+        let folder = self.hub.cache().repo(self.repo);
+        let gone = folder.forget(&self.listing.commit, &file.name, &file.hash, &AtomicBool::new(false));
+        gone.map_err(|error| supply(path, Error::from(error)))
+    }
+}
+
+/// Says that the work is over, also where it panics.
+struct End<'b, 'a>(&'b Arriving<'a>);
+
+impl Drop for End<'_, '_> {
+    fn drop(&mut self) {
+        self.0.lock().over = true;
+        self.0.changed.notify_all();
+    }
+}
+
+fn supply(path: &Path, error: Error) -> gguf_export::Error {
+    if error.is_stopped() {
+        return gguf_export::Error::Stopped;
+    }
+    gguf_export::Error::Supply { path: path.to_owned(), source: Box::new(error) }
+}
+
+impl Supply for Arriving<'_> {
+    fn needed(&self, shards: &[Needed]) {
+        let own: Vec<Needed> =
+            shards.iter().filter(|needed| needed.shard < self.shards.len()).cloned().collect();
+        let folder = self.hub.cache().repo(self.repo);
+        let (mut files, mut bytes, mut present) = (0, 0u64, 0u64);
+        for needed in &own {
+            let file = self.shards[needed.shard].file;
+            // What cannot be looked at now is found out when it is fetched.
+            let begun = match download::is_there(&folder, file) {
+                Ok(true) => file.bytes,
+                _ => download::begun(&folder, file).unwrap_or(0),
+            };
+            (present, bytes) = (present + begun, bytes + file.bytes - begun);
+            files += usize::from(begun < file.bytes);
+        }
+        (self.observer)(Event::Planned { files, bytes, present });
+        if self.afterwards == Afterwards::Delete {
+            for shard in 0..self.shards.len() {
+                if !own.iter().any(|needed| needed.shard == shard) {
+                    // An earlier run was cut off between the last tile and this. It can be done by hand, too.
+                    drop(self.delete(shard));
+                }
+            }
+        }
+        self.lock().needed = own;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, shard: usize) -> gguf_export::Result<()> {
+        let Some(coming) = self.shards.get(shard) else { return Ok(()) };
+        let mut state = self.lock();
+        while state.at[shard] != At::Here {
+            if state.over || self.stop.load(Ordering::Relaxed) {
+                return Err(gguf_export::Error::Stopped);
+            }
+            if state.failed.is_some() {
+                // Why is said once, by `failure`.
+                let source = "it does not come".into();
+                return Err(gguf_export::Error::Supply { path: coming.path.clone(), source });
+            }
+            if state.wanted.insert(shard) {
+                self.changed.notify_all();
+            }
+            state = self.changed.wait_timeout(state, POLL).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    fn done(&self, shard: usize) -> gguf_export::Result<()> {
+        if self.afterwards == Afterwards::Delete {
+            self.delete(shard)?;
+        }
+        if let Some(at) = self.lock().at.get_mut(shard) {
+            *at = At::Done;
+        }
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn failed(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Why there is no checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failed {
+    /// Its headers do not come.
+    #[error(transparent)]
+    Hub(#[from] Error),
+    /// They are wrong.
+    #[error(transparent)]
+    Checkpoint(#[from] gguf_export::Error),
+}

@@ -1,0 +1,206 @@
+//! `ggrun convert ORG/NAME`: converted while it arrives, with little disk, whatever happens in between.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use testkit::{Encoding, Gptq, LayerKind, Model};
+
+use super::process::said;
+use super::server::{Fault, hash};
+use super::{Site, entries};
+
+const SHARDS: usize = 5;
+
+/// A quantised model of twelve layers in five shards, and the folder that it was written to.
+fn site() -> (Site, tempfile::TempDir) {
+    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
+    let model = Model { layers, shards: SHARDS, ..Model::uniform(Encoding::Gptq(Gptq::sym(4, 128))) };
+    let folder = tempfile::tempdir().unwrap();
+    model.write(folder.path());
+    let files: Vec<(String, Vec<u8>)> = entries(folder.path())
+        .iter()
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+        .collect();
+    let files: Vec<(&str, Vec<u8>)> =
+        files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    (Site::new(&files), folder)
+}
+
+fn shard(number: usize) -> String {
+    format!("model-{number:05}-of-{SHARDS:05}.safetensors")
+}
+
+fn shard_bytes(folder: &Path) -> Vec<u64> {
+    (1..=SHARDS).map(|n| fs::metadata(folder.join(shard(n))).unwrap().len()).collect()
+}
+
+impl Site {
+    fn out(&self) -> PathBuf {
+        self.home.path().join("out.gguf")
+    }
+
+    fn convert(&self, more: &[&str]) -> std::process::Output {
+        let out = self.out();
+        self.run(&[&["convert", "org/name", "-o", out.to_str().unwrap()], more].concat())
+    }
+
+    /// The right bytes: all is fetched, then converted from the folder.
+    fn right(&self) -> Vec<u8> {
+        let folder = self.run(&["download", "org/name"]);
+        let folder = String::from_utf8(folder.stdout).unwrap();
+        let out = self.home.path().join("right.gguf");
+        let output = self.run(&["convert", folder.trim(), "-o", out.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", said(&output));
+        let right = fs::read(&out).unwrap();
+        fs::remove_dir_all(self.cache()).unwrap();
+        right
+    }
+
+    /// Hashes of shards that are in the cache, wholly or in part.
+    fn shards_here(&self, hashes: &BTreeSet<String>) -> usize {
+        let names = entries(&self.repo().join("blobs"));
+        let stems = names.iter().filter_map(|path| path.file_stem()?.to_str());
+        stems.filter(|stem| hashes.contains(*stem)).count()
+    }
+}
+
+fn hashes(folder: &Path) -> BTreeSet<String> {
+    (1..=SHARDS).map(|n| hash(&fs::read(folder.join(shard(n))).unwrap())).collect()
+}
+
+#[test]
+fn what_arrives_is_converted_and_stays_in_the_cache() {
+    let (site, folder) = site();
+    let right = site.right();
+    let output = site.convert(&[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", site.out().display()));
+    assert!(fs::read(site.out()).unwrap() == right);
+    assert_eq!(site.shards_here(&hashes(folder.path())), SHARDS);
+    site.nothing_is_half();
+    // The commit is in the file.
+    let shown = site.run(&["inspect", site.out().to_str().unwrap(), "--json"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains(super::server::COMMIT));
+}
+
+#[test]
+fn a_plan_needs_headers_alone() {
+    let (site, folder) = site();
+    let output = site.convert(&["--dry-run"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let all: u64 = shard_bytes(folder.path()).iter().sum();
+    let sent: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum();
+    assert!((sent as u64) < all / 2 && sent > 0, "{sent} of {all} bytes");
+    assert_eq!(site.shards_here(&hashes(folder.path())), 0);
+}
+
+#[test]
+fn no_more_than_two_shards_are_there_and_none_is_left() {
+    let (site, folder) = site();
+    let right = site.right();
+    for number in 1..=SHARDS {
+        site.server.fail_always(&shard(number), Fault::Slow(Duration::from_millis(1)));
+    }
+    let (hashes, over) = (hashes(folder.path()), AtomicBool::new(false));
+    let most = thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = most.max(site.shards_here(&hashes));
+            }
+            most
+        });
+        let output = site.convert(&["--delete-source-as-you-go", "-j", "4"]);
+        over.store(true, Ordering::Relaxed);
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        watch.join().unwrap()
+    });
+    assert!((1..=2).contains(&most), "{most} shards at once");
+    assert_eq!(site.shards_here(&hashes), 0);
+    assert!(fs::read(site.out()).unwrap() == right);
+    site.nothing_is_half();
+}
+
+#[test]
+fn killed_at_any_moment_it_goes_on_without_what_it_had_done_with() {
+    let (site, folder) = site();
+    let right = site.right();
+    let before: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum();
+    for number in 1..=SHARDS {
+        site.server.fail_always(&shard(number), Fault::Slow(Duration::from_millis(1)));
+    }
+    let (mut random, mut kills) = (5u64, 0);
+    let out = site.out();
+    loop {
+        let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "--delete-source-as-you-go"];
+        let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        thread::sleep(Duration::from_millis(50 + (random >> 33) % 300));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        site.nothing_is_half();
+        kills += 1;
+        if kills == 12 {
+            site.server.mend();
+            let output = site.run(&words);
+            assert!(output.status.success(), "{}", said(&output));
+            break;
+        }
+    }
+    assert!(kills >= 2, "{kills} kills");
+    assert!(fs::read(&out).unwrap() == right);
+    let all: u64 = shard_bytes(folder.path()).iter().sum();
+    let sent: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum::<usize>() - before;
+    // Headers come again with every run, and what a connection held when the process was killed is lost.
+    assert!((sent as u64) < all * 3, "{sent} bytes sent of {all} in {kills} runs");
+    assert_eq!(site.shards_here(&hashes(folder.path())), 0);
+}
+
+#[test]
+fn a_shard_that_fails_its_hash_is_fetched_again_alone() {
+    let (site, folder) = site();
+    site.server.fail_always(&shard(3), Fault::Garbage);
+    let output = site.convert(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("was fetched twice with the hash"), "{}", said(&output));
+    site.server.mend();
+    let right = {
+        let output = site.convert(&[]);
+        assert!(output.status.success(), "{}", said(&output));
+        fs::read(site.out()).unwrap()
+    };
+    assert!(right.starts_with(b"GGUF"));
+    let lengths = shard_bytes(folder.path());
+    for number in [1, 2] {
+        let whole = site
+            .server
+            .asked()
+            .iter()
+            .filter(|a| a.path.ends_with(&shard(number)) && a.sent as u64 == lengths[number - 1])
+            .count();
+        assert_eq!(whole, 1, "shard {number} came once");
+    }
+    site.nothing_is_half();
+}
+
+#[test]
+fn no_line_is_said_with_what_to_do_and_what_is_there_stays() {
+    let (site, _folder) = site();
+    site.server.fail_always(&shard(4), Fault::Status(403, ""));
+    let output = site.convert(&["--delete-source-as-you-go"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("accept the conditions at"), "{}", said(&output));
+    site.server.mend();
+    let output = site.convert(&["--delete-source-as-you-go"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
