@@ -84,7 +84,10 @@ pub(crate) struct Convert {
     /// Name of the model in the file, instead of the one the folder suggests
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Type of the prediction layer (mtp.*)
+    /// Takes the prediction layer (mtp.*) from another repository, where the source has none; only that is fetched
+    #[arg(long, value_name = "REPO")]
+    pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
+    /// Type of the prediction layer, instead of the smallest exact one
     #[arg(long, value_enum, value_name = "TYPE")]
     pub(crate) mtp_type: Option<FloatType>,
     /// Reads everything back and compares it with the source while it is written

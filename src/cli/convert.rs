@@ -71,9 +71,17 @@ fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Convert
         !args.delete_source_as_you_go,
         "`--delete-source-as-you-go` is for repositories of the hub"
     );
-    let checkpoint = Checkpoint::open(&args.source)?;
+    let mut checkpoint = Checkpoint::open(&args.source)?;
+    let lent = hub::lent(args, &checkpoint, bar, stop)?;
+    let borrowed = lent.as_ref().map(|shard| shard.path.clone());
+    if let Some(shard) = lent {
+        checkpoint = hub::with_lent(&checkpoint, shard)?;
+    }
     let plan = survey(&checkpoint, &plan_options(args), args.common.threads(), stop, &observer(bar))?;
-    Job::new(args, &checkpoint, plan)?.run(&Present, args.prove, bar, stop)
+    let prove = args.prove || borrowed.is_some();
+    let done = Job::new(args, &checkpoint, plan)?.run(&Present, prove, bar, stop)?;
+    hub::drop_borrowed(args, borrowed.as_deref())?;
+    Ok(done)
 }
 
 fn plan_options(args: &Convert) -> PlanOptions {

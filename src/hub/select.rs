@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use super::{Error, Listing, RemoteFile, RepoName};
 
@@ -42,7 +42,7 @@ pub(super) fn checkpoint<'l>(
     };
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(at_top).filter(is_small).collect();
     if let Some(path) = index {
-        for name in shards(repo, path)? {
+        for name in shards(repo, path, &|_| true)? {
             let lacking = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
             files.push(listing.find(&name).ok_or_else(lacking)?);
         }
@@ -53,45 +53,89 @@ pub(super) fn checkpoint<'l>(
     Ok(files)
 }
 
-fn shards(repo: &RepoName, path: &Path) -> Result<BTreeSet<String>, Error> {
+/// The shards that hold tensors of certain names, by an index in the cache.
+pub(super) fn shards(
+    repo: &RepoName,
+    path: &Path,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> Result<BTreeSet<String>, Error> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(INDEX_BYTES).read_to_string(&mut text))
         .map_err(Error::io("read", path))?;
-    let Index { weight_map: Names(names) } = serde_json::from_str(&text).map_err(|error| Error::Answer {
+    let wrong = |error| Error::Answer {
         what: format!("{}/{INDEX}", repo.id()),
         reason: format!("no index: {error}"),
-    })?;
+    };
+    let mut names = BTreeSet::new();
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    Index { is_wanted, names: &mut names }.deserialize(&mut reader).map_err(wrong)?;
     Ok(names)
 }
 
-#[derive(Deserialize)]
-struct Index {
-    weight_map: Names,
+/// Gathers the values of `weight_map`, each once.
+struct Index<'a> {
+    is_wanted: &'a dyn Fn(&str) -> bool,
+    names: &'a mut BTreeSet<String>,
 }
 
-/// The values of an object, each once.
-struct Names(BTreeSet<String>);
+impl<'de> DeserializeSeed<'de> for Index<'_> {
+    type Value = ();
 
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Values;
-        impl<'de> Visitor<'de> for Values {
-            type Value = Names;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of file names")
-            }
+impl<'de> Visitor<'de> for Index<'_> {
+    type Value = ();
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
-                let mut names = BTreeSet::new();
-                while let Some((IgnoredAny, name)) = map.next_entry()? {
-                    names.insert(name);
-                }
-                Ok(Names(names))
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object with a `weight_map`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { is_wanted, names } = self;
+        let mut seen = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "weight_map" {
+                seen = true;
+                map.next_value_seed(Names { is_wanted, names })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
-        deserializer.deserialize_map(Values)
+        if seen { Ok(()) } else { Err(serde::de::Error::missing_field("weight_map")) }
+    }
+}
+
+struct Names<'a> {
+    is_wanted: &'a dyn Fn(&str) -> bool,
+    names: &'a mut BTreeSet<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Names<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of file names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((tensor, file)) = map.next_entry::<String, String>()? {
+            if (self.is_wanted)(&tensor) {
+                self.names.insert(file);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use testkit::{Encoding, Gptq, LayerKind, Model};
+use testkit::{Encoding, Gptq, LayerKind, Model, Mtp};
 
 use super::process::said;
 use super::server::{Fault, hash};
@@ -22,13 +22,16 @@ fn site() -> (Site, tempfile::TempDir) {
     let model = Model { layers, shards: SHARDS, ..Model::uniform(Encoding::Gptq(Gptq::sym(4, 128))) };
     let folder = tempfile::tempdir().unwrap();
     model.write(folder.path());
-    let files: Vec<(String, Vec<u8>)> = entries(folder.path())
-        .iter()
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
-        .collect();
+    let files = files_of(folder.path());
     let files: Vec<(&str, Vec<u8>)> =
         files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
     (Site::new(&files), folder)
+}
+
+fn files_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let named =
+        |path: &PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap());
+    entries(folder).iter().map(named).collect()
 }
 
 fn shard(number: usize) -> String {
@@ -203,4 +206,50 @@ fn no_line_is_said_with_what_to_do_and_what_is_there_stays() {
     site.server.mend();
     let output = site.convert(&["--delete-source-as-you-go"]);
     assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn a_prediction_layer_comes_from_another_repository_and_nothing_else_of_it() {
+    let (site, folder) = site();
+    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
+    let original = Model { layers, mtp: Mtp::Bf16, shards: 2, ..Model::uniform(Encoding::Bf16) };
+    let place = tempfile::tempdir().unwrap();
+    original.write(place.path());
+    let files = files_of(place.path());
+    let all: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    let trunk: Vec<String> =
+        files.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("model-0")).collect();
+    assert_eq!(trunk.len(), 2);
+    site.server.add_original(files);
+
+    let out = site.out();
+    let local = ["convert", folder.path().to_str().unwrap(), "-o", out.to_str().unwrap()];
+    let lent = ["--mtp-from", "org/original"];
+    for (source, ty) in [(&local, "q8_0"), (&["convert", "org/name", "-o", out.to_str().unwrap()], "bf16")] {
+        drop(fs::remove_file(&out));
+        let output = site.run(&[&source[..], &lent, &["--mtp-type", ty]].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(said(&output).contains("has its prediction layer"), "{}", said(&output));
+        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        let shown = site.run(&["inspect", out.to_str().unwrap(), "--tensors"]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        let line = shown.lines().find(|line| line.contains("blk.12.nextn.eh_proj.weight")).unwrap();
+        assert!(line.to_lowercase().contains(ty), "{line}");
+        assert!(!entries(site.home.path()).iter().any(|path| path.to_string_lossy().contains("mtp")));
+    }
+    let sent: usize =
+        site.server.asked().iter().filter(|a| a.path.contains("org/original")).map(|a| a.sent).sum();
+    assert!(sent < all, "{sent} bytes of {all} in two conversions");
+    for name in trunk {
+        assert_eq!(
+            site.server
+                .asked()
+                .iter()
+                .filter(|a| a.path.contains("org/original") && a.path.ends_with(&name))
+                .count(),
+            0
+        );
+    }
+    let output = site.run(&[&local[..], &["--mtp-from", "org/name", "--force"]].concat());
+    assert!(said(&output).contains("`org/name` has no prediction layer"), "{}", said(&output));
 }

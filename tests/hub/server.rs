@@ -54,6 +54,8 @@ pub(crate) struct Asked {
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
+    /// Those of `org/original`.
+    original: BTreeMap<String, Vec<u8>>,
     /// What the listing says instead.
     listing: Option<String>,
     /// Faults by the end of a path; each happens once, or every time.
@@ -100,6 +102,11 @@ impl Server {
     /// No more faults.
     pub(crate) fn mend(&self) {
         self.state.lock().unwrap().faults.clear();
+    }
+
+    /// Files of another repository, `org/original`.
+    pub(crate) fn add_original(&self, files: Vec<(String, Vec<u8>)>) {
+        self.state.lock().unwrap().original = files.into_iter().collect();
     }
 
     pub(crate) fn list_as(&self, listing: &str) {
@@ -190,9 +197,10 @@ impl Server {
                 }
             });
             let name = path.split_once(&format!("/resolve/{COMMIT}/")).map(|(_, name)| name.to_owned());
-            let file = name.and_then(|name| state.files.get(&name).cloned());
-            let is_listing = path.starts_with("/api/models/org/name/revision/");
-            (fault, is_listing.then(|| state.list()), file, state.store.unwrap())
+            let files = if path.contains("org/original") { &state.original } else { &state.files };
+            let file = name.and_then(|name| files.get(&name).cloned());
+            let is_listing = path.starts_with("/api/models/org/") && path.contains("/revision/");
+            (fault, is_listing.then(|| state.list(files)), file, state.store.unwrap())
         };
         if let Some(Fault::Status(status, headers)) = fault {
             write!(out, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n{headers}\r\n")?;
@@ -287,7 +295,7 @@ impl Server {
 }
 
 impl State {
-    fn list(&self) -> String {
+    fn list(&self, files: &BTreeMap<String, Vec<u8>>) -> String {
         if let Some(listing) = &self.listing {
             return listing.clone();
         }
@@ -298,7 +306,7 @@ impl State {
             }
             sibling
         };
-        json!({ "id": "org/name", "sha": COMMIT, "siblings": self.files.iter().map(sibling).collect::<Vec<_>>() })
+        json!({ "id": "org/name", "sha": COMMIT, "siblings": files.iter().map(sibling).collect::<Vec<_>>() })
             .to_string()
     }
 }
