@@ -170,6 +170,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn seeds_whole_cut_and_damaged_are_read_or_refused() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/hub_listing");
+        let repo = "a/b".parse().unwrap();
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            read += u32::from(Listing::parse(&repo, &bytes).is_ok());
+            for at in 0..bytes.len() {
+                assert!(Listing::parse(&repo, &bytes[..at]).is_err());
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 0x15;
+                drop(Listing::parse(&repo, &damaged));
+            }
+        }
+        assert_eq!(read, 1, "one seed is a listing");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), name in "\\PC{0,20}") {

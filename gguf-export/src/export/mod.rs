@@ -201,10 +201,11 @@ pub fn export_supplied(
         (written, keeper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     // What is on the disk is good, even if no more goes there.
-    kept?;
+    let interrupted = || Error::Interrupted { part: parts[0].clone() };
+    kept.map_err(|e| if matches!(e, Error::Stopped) { interrupted() } else { e })?;
     match written {
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
-        Ok(()) | Err(Error::Stopped) => return Err(Error::Interrupted { part: parts[0].clone() }),
+        Ok(()) | Err(Error::Stopped) => return Err(interrupted()),
         Err(e @ (Error::Io { .. } | Error::Supply { .. } | Error::Differs { .. })) => return Err(e),
         Err(e) => return Err(discard(sinks, &parts, &journal_path, e)),
     }
