@@ -288,7 +288,9 @@ impl ByteSource for Fickle {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.file.read_at(offset, buffer)?;
         if self.reads.fetch_add(1, Ordering::Relaxed) == self.wrong {
-            buffer.iter_mut().for_each(|byte| *byte ^= 1);
+            for byte in buffer {
+                *byte ^= 1;
+            }
         }
         Ok(())
     }
