@@ -15,7 +15,7 @@ Examples:
   ggrun verify model.gguf ./Qwen3-Next-80B-int4
   ggrun plan -m model.gguf                    where it would go, and how fast it may answer
   ggrun run -m model.gguf -p \"What is 17 + 25?\"
-  ggrun chat -m model.gguf
+  ggrun chat -hf ORG/NAME-GGUF:Q4_0           a GGUF of the hub, fetched once
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
 
 Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
@@ -118,12 +118,13 @@ pub(crate) struct Convert {
 /// metadata and the tokenizer. Exits with 3 and the first differences if there are any.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  ggrun verify model.gguf ./checkpoint --receipt model.receipt.json")]
+Examples:
+  ggrun verify model.gguf ./checkpoint --receipt model.receipt.json
+  ggrun verify model.gguf ORG/NAME                  a checkpoint of the hub")]
 pub(crate) struct Verify {
     /// The GGUF, or the first file of a split one
     pub(crate) gguf: PathBuf,
-    /// The checkpoint it was made from
+    /// The checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
     pub(crate) source: PathBuf,
     /// Accepts tensors that the file declares rounded, within the rounding of their type
     #[arg(long)]
@@ -135,15 +136,16 @@ pub(crate) struct Verify {
     pub(crate) common: Common,
 }
 
-/// Describes a GGUF or a checkpoint folder
+/// Describes a GGUF or a checkpoint
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun inspect model.gguf
   ggrun inspect ./checkpoint --tensors
+  ggrun inspect ORG/NAME-GGUF                 of the hub
   ggrun inspect model.gguf --json | jq .metadata")]
 pub(crate) struct Inspect {
-    /// A GGUF, or a checkpoint folder
+    /// A GGUF, a checkpoint folder, or ORG/NAME[@REVISION] of the hub, whose checkpoint or GGUF is fetched
     pub(crate) path: PathBuf,
     /// Lists every tensor
     #[arg(long)]

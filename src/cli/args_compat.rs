@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// What is typed there, and the option it means.
-const SPELLINGS: [(&str, &str); 30] = [
+const SPELLINGS: [(&str, &str); 31] = [
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-ngl", "--n-gpu-layers"),
@@ -30,6 +30,7 @@ const SPELLINGS: [(&str, &str); 30] = [
     ("-fitt", "--fit-target"),
     ("-fitc", "--fit-ctx"),
     ("-hf", "--hf-repo"),
+    ("-hfr", "--hf-repo"),
     ("-hff", "--hf-file"),
     ("-st", "--single-turn"),
     ("-rea", "--reasoning"),

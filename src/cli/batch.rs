@@ -17,6 +17,7 @@ use ggrun::session::ChatRequest;
 use serde_json::json;
 
 use super::interrupt::{Interrupt, Interrupted};
+use super::model::ModelArgs;
 use super::open::{self, Opened};
 use super::placement::{PlacementArgs, list_devices};
 use super::run::template::TemplateArgs;
@@ -46,15 +47,8 @@ pub(crate) struct BatchArgs {
     /// Where answers are appended; - is standard output, which is not gone on from
     #[arg(short, long, value_name = "OUT.jsonl", required_unless_present_any = ["dry_run", "list_devices"])]
     output: Option<PathBuf>,
-    /// The GGUF file, or the first of its parts
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "LLAMA_ARG_MODEL",
-        required_unless_present = "list_devices"
-    )]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Another file for the rows that failed
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
@@ -128,11 +122,12 @@ impl From<OrderArg> for Order {
 const UNADVISED: u32 = 0;
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
-    let (Some(input), Some(path), false) = (&args.input, &args.model, args.placement.list_devices) else {
+    let (Some(input), false) = (&args.input, args.placement.list_devices) else {
         super::print(&list_devices(&args.placement)?)?;
         return Ok(Outcome::Success);
     };
     let interrupt = Interrupt::listen();
+    let path = &args.model.file(args.progress.of_download())?;
     if args.dry_run {
         return dry::run(args, input, path, &interrupt);
     }

@@ -14,8 +14,10 @@ use ggrun::engine::{DecodeError, Vocab as _};
 use ggrun::model::{Abort, ContextSize, LoadOptions, Model, devices};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::args::When;
 use super::interrupt::{Interrupt, Interrupted};
-use super::placement::PlacementArgs;
+use super::model::ModelArgs;
+use super::placement::{PlacementArgs, list_devices};
 use super::{Outcome, open, text};
 
 /// Measures how fast a model reads and writes, in llama-bench's terms
@@ -27,15 +29,15 @@ use super::{Outcome, open, text};
 #[command(after_help = "\
 Examples:
   ggrun bench -m model.gguf                          llama-bench's defaults: pp512 and tg128, five times
+  ggrun bench -hf ORG/NAME-GGUF:Q4_0                 a GGUF of the hub, fetched first
   ggrun bench -m model.gguf -p 512,2048 -n 0 -r 3
   ggrun bench -m model.gguf -p 0 -n 128 -d 0,4096,16384 -o csv
   ggrun bench -m model.gguf --quality wiki.txt       perplexity
   ggrun bench -m f32.gguf --quality wiki.txt --chunks 8 --save-logits f32.logits
   ggrun bench -m q4.gguf --quality wiki.txt --chunks 8 --kl f32.logits")]
 pub(crate) struct Bench {
-    /// The GGUF file, or the first of its parts
-    #[arg(short, long, value_name = "FILE", env = "LLAMA_ARG_MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Tokens to read: numbers and ranges as in `512,1024-4096+1024` or `512-4096*2`; 0 for no such test
     #[arg(short = 'p', long, value_name = "N,...", default_value = "512")]
     n_prompt: Counts,
@@ -133,17 +135,21 @@ impl Bench {
     }
 
     /// The load's options, with room for the longest test.
-    fn options(&self, tokens: u32) -> LoadOptions {
+    fn options(&self, model: &Path, tokens: u32) -> LoadOptions {
         LoadOptions {
             context: ContextSize::Tokens(tokens.max(1)),
             checkpoints: 0,
             parallel: 1,
-            ..self.placement.options(&self.model)
+            ..self.placement.options(model)
         }
     }
 }
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
+    if args.placement.list_devices {
+        super::print(&list_devices(&args.placement)?)?;
+        return Ok(Outcome::Success);
+    }
     let interrupt = Interrupt::listen();
     if args.quality.is_asked() {
         return quality::run(args, &interrupt).map(|()| Outcome::Success);
@@ -208,9 +214,10 @@ impl Subject {
 }
 
 fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::Result<(Model, Subject)> {
-    let options = args.options(tokens);
+    let path = args.model.file(When::Auto)?;
+    let options = args.options(&path, tokens);
     if args.cold {
-        drop_from_cache(&args.model)?;
+        drop_from_cache(&path)?;
     }
     for worker in &options.rpc {
         ggrun::model::rpc::connect(worker)?;
@@ -230,7 +237,7 @@ fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::Result<(Mod
     backends.dedup();
     let planned = |line: &ggrun::model::Line| line.sum();
     let described = Described {
-        path: args.model.clone(),
+        path,
         description: model.description(),
         size: model.size(),
         parameters: model.parameters(),

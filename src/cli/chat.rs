@@ -18,9 +18,11 @@ use ggrun::chat::ToolCall;
 use ggrun::engine::{FinishReason, SamplingParams};
 use ggrun::session::ChatRequest;
 
+use super::args::When;
 use super::interrupt::{Interrupt, Interrupted};
+use super::model::ModelArgs;
 use super::open::{self, Opened};
-use super::placement::PlacementArgs;
+use super::placement::{PlacementArgs, list_devices};
 use super::report::is_broken_pipe;
 use super::run::screen::summary;
 use super::run::template::TemplateArgs;
@@ -40,12 +42,12 @@ use talk::Talk;
 #[command(after_help = "\
 Examples:
   ggrun chat -m model.gguf
+  ggrun chat -hf ORG/NAME-GGUF:Q4_0                  a GGUF of the hub, fetched once
   ggrun chat -m model.gguf --session work            goes on where that conversation was left
   printf 'What is 17 + 25?\\nAnd 42 - 25?\\n' | ggrun chat -m model.gguf --thinking hide")]
 pub(crate) struct ChatArgs {
-    /// The GGUF file, or the first of its parts.
-    #[arg(short, long, value_name = "FILE", env = "LLAMA_ARG_MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Instructions for the model (also -sys).
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     system_prompt: Option<String>,
@@ -76,18 +78,24 @@ pub(crate) struct ChatArgs {
 /// When the model cannot be loaded, or standard output cannot be written to; [`Interrupted`] when the user left
 /// with Ctrl-C. A closed pipe is no error.
 pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    if args.placement.list_devices {
+        out.write_all(list_devices(&args.placement)?.as_bytes())?;
+        return Ok(());
+    }
     let store = Store::of_user();
     let talk = begin(args, store.as_ref())?;
     let tools = args.template.read_tools()?;
     // The line editor takes SIGINT for itself; who listens after it hears it too.
     let source = Source::open(store.as_ref())?;
     let interrupt = Interrupt::listen();
-    let opened = open::open(args.placement.options(&args.model), &interrupt)?;
+    let model = args.model.file(When::Auto)?;
+    let opened = open::open(args.placement.options(&model), &interrupt)?;
     let mut told = ChatRequest::new(Vec::new(), SamplingParams::greedy());
     args.template.apply(opened.session.template(), &mut told)?;
     let variables = told.variables;
     let mut chat = Chat {
         args,
+        model,
         opened,
         interrupt,
         source,
@@ -123,6 +131,7 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
 /// A conversation at work.
 struct Chat<'a> {
     args: &'a ChatArgs,
+    model: PathBuf,
     opened: Opened,
     interrupt: Interrupt,
     source: Source,
@@ -151,7 +160,7 @@ impl Chat<'_> {
             0 => String::new(),
             count => format!(" · {count} questions so far"),
         };
-        let model = self.args.model.file_name().unwrap_or_default().display();
+        let model = self.model.file_name().unwrap_or_default().display();
         self.say(&format!("{model}{kept} · /help lists the commands"));
     }
 

@@ -8,6 +8,9 @@ use super::interrupt::Interrupt;
 use super::progress::Bar;
 use super::{Outcome, text};
 
+/// Files that are fetched at once, if nobody says.
+pub(crate) const JOBS: u8 = 4;
+
 /// Fetches a model of Hugging Face's hub into the cache that its own tools share
 ///
 /// Of a checkpoint what a conversion needs, else the files that are named. What is in the cache is not fetched again,
@@ -33,7 +36,7 @@ pub(crate) struct Download {
     #[arg(long)]
     all: bool,
     /// Files that are fetched at once
-    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(short, long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
     /// Says what would be fetched, and fetches nothing but the index
     #[arg(long)]

@@ -7,14 +7,16 @@ use ggrun::inspect::{Description, Kind, Part, inspect};
 use gguf_export::gguf::{Array, Value};
 use serde_json::json;
 
-use super::args::Inspect;
+use super::args::{Inspect, When};
+use super::source::{self, Want};
 use super::{Outcome, text};
 
 /// Longest text of a metadata value that is shown whole.
 const WIDTH: usize = 72;
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Outcome> {
-    let found = inspect(&args.path).with_context(|| format!("cannot inspect `{}`", args.path.display()))?;
+    let path = source::local(&args.path, Want::Any, false, When::Auto)?;
+    let found = inspect(&path).with_context(|| format!("cannot inspect `{}`", path.display()))?;
     let out = if args.json { format!("{:#}\n", describe(&found)) } else { show(&found, args.tensors) };
     super::print(&out)?;
     Ok(Outcome::Success)

@@ -287,7 +287,7 @@ impl From<Nodes> for Numa {
 }
 
 /// llama.cpp's words for yes and no.
-fn truth(text: &str) -> Result<bool, String> {
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
     match text {
         "on" | "enabled" | "true" | "1" => Ok(true),
         "off" | "disabled" | "false" | "0" => Ok(false),

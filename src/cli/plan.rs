@@ -1,12 +1,13 @@
 //! `ggrun plan`: where a model would go on this machine, or another, and how fast it may answer. Loads nothing.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check, place};
 use serde_json::json;
 
+use super::args::When;
+use super::model::ModelArgs;
 use super::placement::{PlacementArgs, list_devices, memory};
 use super::{Outcome, text};
 
@@ -23,17 +24,11 @@ Examples:
   ggrun plan -m model.gguf
   ggrun plan -m model.gguf -c 32768 --gpu-memory 8
   ggrun plan -m model.gguf --assume-gpu 24G --assume-ram 64G    for another machine
+  ggrun plan -hf ORG/NAME-GGUF                      a GGUF of the hub, fetched first
   ggrun plan -m model.gguf --json")]
 pub(crate) struct Plan {
-    /// The GGUF file, or the first of its parts
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "LLAMA_ARG_MODEL",
-        required_unless_present = "list_devices"
-    )]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     placement: PlacementArgs,
     /// Plans for GPUs of these sizes instead of those there are
@@ -48,10 +43,11 @@ pub(crate) struct Plan {
 }
 
 pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
-    let Some(model) = args.model.as_ref().filter(|_| !args.placement.list_devices) else {
+    if args.placement.list_devices {
         super::print(&list_devices(&args.placement)?)?;
         return Ok(Outcome::Success);
-    };
+    }
+    let model = &args.model.file(When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;
     let header = check(model)?;

@@ -7,12 +7,14 @@ use ggrun::batch;
 use ggrun::engine::DecodeError;
 use ggrun::hub;
 use ggrun::hub::cache;
+use ggrun::hub::pick::NoPick;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
 use super::ask::Unasked;
 use super::interrupt::{self, Interrupted};
+use super::model::WrongModel;
 use super::style::Style;
 use super::worker::Remote;
 
@@ -46,12 +48,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| asked.and_then(hub_hint))
         .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
         .or_else(|| worker_hint(error).map(str::to_owned))
+        .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         eprintln!("\nhint: {hint}");
     }
-    if error.is::<Remote>() || error.is::<Unasked>() {
+    if error.is::<Remote>() || error.is::<Unasked>() || error.is::<WrongModel>() {
         return ExitCode::from(2);
     }
     let full = rows.is_some_and(|error| match error {
@@ -109,6 +112,17 @@ fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub
     })
 }
 
+fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
+    Some(match error.chain().find_map(|e| e.downcast_ref())? {
+        NoPick::Empty => "a checkpoint of safetensors becomes a GGUF with `ggrun convert`",
+        NoPick::Missing { .. } | NoPick::Several { .. } => {
+            "`-hf ORG/NAME:QUANT` names an encoding, `-hff FILE` with it one of these files"
+        }
+        NoPick::Part { .. } => "another revision may be complete: ORG/NAME@REVISION",
+        _ => return None,
+    })
+}
+
 fn hub_hint(error: &hub::Error) -> Option<String> {
     use hub::Error as E;
     let shown = |token: &Option<hub::Origin>| match token {
@@ -129,7 +143,7 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             "the same command goes on where it stopped; HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone"
                 .to_owned()
         }
-        E::Offline { .. } => "fetch it with HF_HUB_OFFLINE=0".to_owned(),
+        E::Offline { .. } => "fetch it once without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
             "the hub or a mirror or proxy on the way is at fault; try again later, or another HF_ENDPOINT".to_owned()
         }

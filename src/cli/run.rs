@@ -15,7 +15,9 @@ use ggrun::chat::{Message, Role, ToolCall};
 use ggrun::engine::{FinishReason, SamplingParams, Timings};
 use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 
+use super::args::When;
 use super::interrupt::{Interrupt, Interrupted};
+use super::model::ModelArgs;
 use super::open::{self, Opened};
 use super::placement::{PlacementArgs, list_devices};
 use super::report::is_broken_pipe;
@@ -32,18 +34,12 @@ use template::TemplateArgs;
 Examples:
   ggrun run -m model.gguf -p \"What is 17 + 25?\" --temp 0
   ggrun run -m model.gguf -f question.txt --thinking hide > answer.txt
+  ggrun run -hf ORG/NAME-GGUF:Q4_0 -p \"Hello\"      a GGUF of the hub, fetched once
   echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json
   ggrun run -m model.gguf -p \"Weather in Oslo?\" --tools tools.json --json | jq .tool_calls")]
 pub(crate) struct RunArgs {
-    /// The GGUF file, or the first of its parts.
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "LLAMA_ARG_MODEL",
-        required_unless_present = "list_devices"
-    )]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// The question; without it and -f it is read from stdin.
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file")]
     pub(crate) prompt: Option<String>,
@@ -172,14 +168,15 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
 }
 
 fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    let Some(path) = args.model.as_ref().filter(|_| !args.placement.list_devices) else {
+    if args.placement.list_devices {
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
         return Ok(());
-    };
+    }
     let (prompt, tools) = (prompt(args)?, args.template.read_tools()?);
     let interrupt = Interrupt::listen();
+    let path = args.model.file(When::Auto)?;
     let begun = Instant::now();
-    let Opened { session, model, .. } = &open::open(args.placement.options(path), &interrupt)?;
+    let Opened { session, model, .. } = &open::open(args.placement.options(&path), &interrupt)?;
     if !args.json {
         let style = Style::of_stderr();
         let loaded =

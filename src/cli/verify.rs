@@ -1,5 +1,6 @@
 //! `ggrun verify`.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::args::Verify;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
+use super::source::{self, Source, Want};
 use super::{Outcome, text};
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
@@ -19,11 +21,16 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }
+    if let Source::Repo(_) = Source::of(&args.source) {
+        // So is this.
+        File::open(&args.gguf).with_context(|| format!("cannot verify `{}`", args.gguf.display()))?;
+    }
+    let source = source::local(&args.source, Want::Checkpoint, false, args.common.progress)?;
     let bar = Bar::new("Verifying", args.common.progress);
     let interrupt = Interrupt::listen();
     let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };
     let compare = || -> gguf_export::Result<_> {
-        let checkpoint = Checkpoint::open(&args.source)?;
+        let checkpoint = Checkpoint::open(&source)?;
         let report = verify(&checkpoint, &args.gguf, options, interrupt.flag(), &|p| bar.observe(p))?;
         let receipt = args.receipt.as_ref().map(|_| receipt(&checkpoint, &args.gguf, &report)).transpose()?;
         Ok((report, receipt))

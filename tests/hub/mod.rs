@@ -4,6 +4,7 @@
 
 mod convert;
 mod faults;
+mod names;
 mod process;
 pub(crate) mod server;
 

@@ -9,6 +9,7 @@ use ggrun::batch::{Progress, time_left};
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::super::args::When;
 use super::super::text;
 
 /// How progress is shown.
@@ -22,6 +23,17 @@ pub(crate) enum Kind {
     /// An object every second, one a line
     Json,
     None,
+}
+
+impl Kind {
+    /// When a download before it is shown.
+    pub(super) fn of_download(self) -> When {
+        match self {
+            Self::Auto | Self::Bar => When::Auto,
+            Self::Plain => When::Always,
+            Self::Json | Self::None => When::Never,
+        }
+    }
 }
 
 /// Where it is shown.

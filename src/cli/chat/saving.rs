@@ -52,7 +52,7 @@ impl Chat<'_> {
     /// Keeps the text.
     pub(super) fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = session_path(self.store.as_ref(), name)?;
-        store::write(&path, &self.args.model.display().to_string(), &self.talk.messages())?;
+        store::write(&path, &self.model.display().to_string(), &self.talk.messages())?;
         Ok(path)
     }
 

@@ -1,0 +1,223 @@
+//! Names of repositories where a path may stand, and `-hf`, as a process.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::server::{COMMIT, Fault};
+use super::{Site, process::said};
+use crate::support::{data, tiny_gguf};
+
+/// The bundled model's GGUF.
+fn gguf() -> Vec<u8> {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| fs::read(tiny_gguf()).unwrap()).clone()
+}
+
+/// Three encodings by their names; only one is a model, so that another one cannot load.
+fn site() -> Site {
+    Site::new(&[
+        ("README.md", b"# A model".to_vec()),
+        ("tiny-Q8_0.gguf", b"GGUF, but none".to_vec()),
+        ("tiny-Q4_0.gguf", gguf()),
+        ("mmproj-tiny-Q4_0.gguf", b"none either".to_vec()),
+        ("sub/tiny-F16.gguf", b"none as well".to_vec()),
+    ])
+}
+
+/// What `run` is asked, after the words that name the model.
+fn ask(site: &Site, model: &[&str]) -> Output {
+    let words = [&["run"], model, &["-p", "7+5=", "--temp", "0", "-n", "8", "--json", "--cpu"]].concat();
+    site.run(&words)
+}
+
+#[track_caller]
+fn answers(output: &Output) {
+    assert!(output.status.success(), "{}", said(output));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(answer.is_object(), "{answer}");
+}
+
+/// That it failed, and said each of these.
+#[track_caller]
+fn fails(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.status.code(), Some(code), "{}", said(output));
+    assert!(output.stdout.is_empty());
+    for word in words {
+        assert!(said(output).contains(word), "`{word}` is not in: {}", said(output));
+    }
+}
+
+#[test]
+fn a_gguf_of_the_hub_answers_and_then_without_the_hub() {
+    let site = site();
+    answers(&ask(&site, &["-hf", "org/name"]));
+    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), gguf().len(), "one file, once");
+    assert_eq!(site.server.sent("tiny-Q8_0.gguf") + site.server.sent("sub/tiny-F16.gguf"), 0);
+    let asked = site.server.asked().len();
+    answers(&ask(&site, &["-hf", "org/name:q4_0", "--offline"]));
+    answers(&ask(&site, &["-m", "org/name", "--offline"]));
+    let set =
+        site.command(&["plan", "-hf", "org/name", "--cpu", "--json"]).env("HF_HUB_OFFLINE", "1").output();
+    assert!(set.unwrap().status.success());
+    assert_eq!(site.server.asked().len(), asked, "offline nobody is asked");
+    let lacking = ask(&site, &["-hf", "org/name:Q8_0", "--offline"]);
+    fails(&lacking, 1, &["of those in the cache", "it has tiny-Q4_0.gguf"]);
+    answers(&ask(&site, &["-m", "org/name@main"]));
+    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), gguf().len(), "what is there is not fetched again");
+    let other = ask(&site, &["-hf", "org/other", "--offline"]);
+    fails(&other, 1, &["`org/other` is not in the cache", "hint: fetch it once without `--offline`"]);
+}
+
+#[test]
+fn an_encoding_or_a_file_picks_one_of_several() {
+    let site = site();
+    answers(&ask(&site, &["-hf", "org/name:Q4_0"]));
+    answers(&ask(&site, &["--hf-repo", "org/name:F16", "-hff", "tiny-Q4_0.gguf"]));
+    // That these were meant shows in what was fetched: they are no models.
+    fails(&ask(&site, &["-hfr", "org/name:q8_0"]), 1, &["tiny-Q8_0.gguf"]);
+    fails(&ask(&site, &["-hf", "org/name", "-hff", "sub/tiny-F16.gguf"]), 1, &["tiny-F16.gguf"]);
+    let missing = ask(&site, &["-hf", "org/name:Q5_K_M"]);
+    let there = "it has sub/tiny-F16.gguf, tiny-Q4_0.gguf, tiny-Q8_0.gguf";
+    fails(&missing, 1, &["no model of `Q5_K_M`", there, "hint: `-hf ORG/NAME:QUANT`"]);
+    fails(&ask(&site, &["-hf", "org/name", "-hff", "nothing.gguf"]), 1, &["no `nothing.gguf`", there]);
+}
+
+#[test]
+fn flags_that_name_two_models_or_none_are_refused_and_what_is_typed_goes_before_what_is_set() {
+    let site = site();
+    fails(&ask(&site, &["-m", "a.gguf", "-hf", "org/name"]), 2, &["`--model` and `--hf-repo`"]);
+    fails(&ask(&site, &["-m", "a.gguf", "-hff", "b.gguf"]), 2, &["`--hf-file`"]);
+    fails(&ask(&site, &[]), 2, &["--model <FILE>"]);
+    fails(&ask(&site, &["-hf", "org/name:"]), 2, &["expected an encoding"]);
+    fails(&ask(&site, &["-hf", "./here"]), 2, &["no name of a repository"]);
+    assert_eq!(site.server.asked(), []);
+    let plan = |words: &[&str], set: &[(&str, &str)]| {
+        let words = [&["plan", "--cpu"], words].concat();
+        site.command(&words).envs(set.iter().copied()).output().unwrap()
+    };
+    let nothing = ("LLAMA_ARG_MODEL", "nothing.gguf");
+    assert!(plan(&["-hf", "org/name"], &[nothing]).status.success());
+    assert!(plan(&[], &[("LLAMA_ARG_HF_REPO", "org/name:Q4_0")]).status.success());
+    let file = ("LLAMA_ARG_HF_FILE", "tiny-Q4_0.gguf");
+    assert!(plan(&["-hf", "org/name:Q8_0"], &[file, ("LLAMA_ARG_OFFLINE", "1")]).status.success());
+    fails(&plan(&[], &[nothing, ("LLAMA_ARG_HF_REPO", "org/name")]), 2, &["both name a model"]);
+}
+
+#[test]
+fn all_parts_of_a_split_model_are_fetched() {
+    let home = tempfile::tempdir().unwrap();
+    let whole = Site::new(&[]);
+    let (source, out) = (data("tiny-thinker"), home.path().join("tiny-Q4_0.gguf"));
+    let words =
+        ["convert", source.to_str().unwrap(), "-o", out.to_str().unwrap(), "--split-max-size", "300K"];
+    let made = whole.run(&words);
+    assert!(made.status.success(), "{}", said(&made));
+    let parts: Vec<(String, Vec<u8>)> = String::from_utf8(made.stdout)
+        .unwrap()
+        .lines()
+        .map(|path| {
+            (Path::new(path).file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
+        })
+        .collect();
+    assert!(parts.len() > 1, "one file is no split");
+    let files: Vec<(&str, Vec<u8>)> =
+        parts.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    let site = Site::new(&files);
+    answers(&ask(&site, &["-hf", "org/name"]));
+    for (name, bytes) in &files {
+        assert_eq!(site.server.sent(name), bytes.len(), "{name}");
+    }
+}
+
+/// The bundled checkpoint, and a GGUF beside it.
+fn checkpoint() -> Site {
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(data("tiny-thinker"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+        .collect();
+    files.push(("tiny-Q4_0.gguf".to_owned(), gguf()));
+    let files: Vec<(&str, Vec<u8>)> =
+        files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    Site::new(&files)
+}
+
+#[test]
+fn a_repository_is_inspected_and_verified_like_its_folder() {
+    let site = checkpoint();
+    let shown = |words: &[&str]| {
+        let output = site.run(words);
+        assert!(output.status.success(), "{}", said(&output));
+        let mut shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+        shown["files"] = Value::Null;
+        shown
+    };
+    let folder = data("tiny-thinker");
+    let mut named = shown(&["inspect", "org/name", "--json"]);
+    assert_eq!(named["kind"], "checkpoint");
+    let mut here = shown(&["inspect", folder.to_str().unwrap(), "--json"]);
+    // A snapshot knows where it is from.
+    for shown in [&mut here, &mut named] {
+        shown["metadata"].as_object_mut().unwrap().retain(|key, _| !key.starts_with("general."));
+    }
+    assert_eq!(named, here);
+    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), 0, "the GGUF is not of the checkpoint");
+    // What is converted by its name says where it is from, and so does the repository.
+    let out = site.home.path().join("made.gguf");
+    let made = site.run(&["convert", "org/name", "-o", out.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", said(&made));
+    let proven = site.run(&["verify", out.to_str().unwrap(), "org/name"]);
+    assert!(proven.status.success(), "{proven:?}");
+    let other = site.run(&["verify", tiny_gguf().to_str().unwrap(), "org/name"]);
+    assert_eq!(other.status.code(), Some(3), "that one was made of a folder that nobody knows");
+    let site = self::site();
+    let output = site.run(&["inspect", "org/name", "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["kind"], "gguf");
+    let lacking = site.run(&["verify", tiny_gguf().to_str().unwrap(), "org/name"]);
+    fails(&lacking, 1, &["`org/name` has no safetensors files"]);
+}
+
+#[test]
+fn nothing_is_fetched_for_a_gguf_that_is_not_there() {
+    let site = checkpoint();
+    fails(&site.run(&["verify", "nothing.gguf", "org/name"]), 1, &["cannot verify `nothing.gguf`"]);
+    assert_eq!(site.server.asked(), []);
+}
+
+#[test]
+fn a_path_that_is_there_wins_over_a_name() {
+    let site = site();
+    let here = site.home.path().join("org");
+    fs::create_dir(&here).unwrap();
+    fs::copy(tiny_gguf(), here.join("name")).unwrap();
+    for words in [&["inspect", "org/name"][..], &["plan", "--cpu", "-m", "org/name"]] {
+        let output = site.command(words).current_dir(site.home.path()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    assert_eq!(site.server.asked(), []);
+}
+
+#[test]
+fn what_is_neither_a_path_nor_a_repository_is_said_to_be_neither() {
+    let site = site();
+    let both =
+        ["no such path, and no such repository: `no/such`", "the hub has no `no/such` (404)", "hint: "];
+    fails(&site.run(&["inspect", "no/such"]), 1, &both);
+    fails(&ask(&site, &["-m", "no/such"]), 1, &both);
+    fails(&ask(&site, &["-hf", "no/such"]), 1, &both[1..]);
+    site.server.fail_always(&format!("/resolve/{COMMIT}/tiny-Q4_0.gguf"), Fault::Status(404, ""));
+    fails(&ask(&site, &["-hf", "org/name"]), 1, &["tiny-Q4_0.gguf` (404)", "hint: compare the name"]);
+    let asked = site.server.asked().len();
+    for path in ["./no/such", "no/such.gguf", "~/none"] {
+        let output = site.run(&["inspect", path]);
+        fails(&output, 1, &[path]);
+        assert!(!said(&output).contains("repository:"), "{}", said(&output));
+    }
+    assert_eq!(site.server.asked().len(), asked);
+}
