@@ -10,7 +10,6 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -19,7 +18,7 @@ use common::{GO, Place, bytes, plan};
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
 use gguf_export::export::{Exported, Needed, Present, Supply, export_supplied};
 use gguf_export::ggml::GgmlType;
-use gguf_export::io::LateFile;
+use gguf_export::io::{ByteSource, LateFile};
 use gguf_export::plan::Fidelity;
 use gguf_export::verify::{VerifyOptions, verify};
 use gguf_export::{Error, ExportOptions, PlanOptions, Progress, Result, survey};
@@ -89,6 +88,10 @@ impl Site {
 
     /// By headers alone.
     fn checkpoint(&self) -> Checkpoint {
+        self.checkpoint_read_by(&|path, len| Arc::new(LateFile::new(path, len)))
+    }
+
+    fn checkpoint_read_by(&self, source: &dyn Fn(&Path, u64) -> Arc<dyn ByteSource>) -> Checkpoint {
         let shard = |number| {
             let whole = bytes(&self.far(number));
             let header = 8 + usize::try_from(u64::from_le_bytes(*whole.first_chunk().unwrap())).unwrap();
@@ -97,7 +100,7 @@ impl Site {
                 head: whole[..header].to_vec(),
                 bytes: whole.len() as u64,
                 identity: Identity::Content { sha256: Sha256::digest(&whole).into() },
-                source: Arc::new(LateFile::new(&self.near(number), whole.len() as u64)),
+                source: source(&self.near(number), whole.len() as u64),
                 only: None,
             }
         };
@@ -106,9 +109,18 @@ impl Site {
 
     /// Exports; `stop_after` tiles it is interrupted.
     fn export(&self, supply: &Frugal<'_>, threads: usize, stop_after: usize) -> Result<Exported> {
+        let options = ExportOptions { threads, prove: true, ..ExportOptions::default() };
+        self.export_with(supply, options, stop_after)
+    }
+
+    fn export_with(
+        &self,
+        supply: &Frugal<'_>,
+        options: ExportOptions,
+        stop_after: usize,
+    ) -> Result<Exported> {
         let checkpoint = self.checkpoint();
         let plan = plan(&checkpoint);
-        let options = ExportOptions { threads, prove: true, ..ExportOptions::default() };
         let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
         export_supplied(&checkpoint, &plan, &self.place.out(), &options, supply, &stop, &|progress| {
             if matches!(progress, Progress::Advanced { .. })
@@ -133,6 +145,7 @@ struct State {
     here: BTreeSet<usize>,
     done: Vec<usize>,
     most: usize,
+    failed: bool,
 }
 
 impl<'a> Frugal<'a> {
@@ -151,14 +164,24 @@ impl Supply for Frugal<'_> {
         let mut state = self.state.lock().unwrap();
         let needed = state.needed.as_ref().unwrap().iter().find(|needed| needed.shard == shard);
         let with = needed.unwrap_or_else(|| panic!("shard {shard} was not needed")).with.clone();
+        let before = numbers(state.needed.as_ref()).into_iter().take_while(|&other| other != shard);
+        let before: Vec<usize> = before.collect();
         assert!(!state.done.contains(&shard), "shard {shard} was done");
-        // Those before it go first.
-        while !state.here.contains(&shard) && !state.here.iter().all(|here| with.contains(here)) {
+        // Those before it come first, and go if they can.
+        let may_come = |state: &State| {
+            before.iter().all(|other| state.here.contains(other) || state.done.contains(other))
+                && state.here.iter().all(|here| with.contains(here))
+        };
+        while !state.here.contains(&shard) && !may_come(&state) {
+            if state.failed {
+                return Err(Error::Stopped);
+            }
             state = self.gone.wait(state).unwrap();
         }
         if state.here.insert(shard) {
             std::fs::copy(self.site.far(shard), self.site.near(shard)).unwrap();
             state.most = state.most.max(state.here.len());
+            self.gone.notify_all();
         }
         Ok(())
     }
@@ -167,9 +190,16 @@ impl Supply for Frugal<'_> {
         let mut state = self.state.lock().unwrap();
         assert!(state.here.remove(&shard), "shard {shard} is not here");
         state.done.push(shard);
+        // Emptied first: whoever reads it still, by a file that is open, finds nothing.
+        std::fs::File::options().write(true).open(self.site.near(shard)).unwrap().set_len(0).unwrap();
         std::fs::remove_file(self.site.near(shard)).unwrap();
         self.gone.notify_all();
         Ok(())
+    }
+
+    fn failed(&self) {
+        self.state.lock().unwrap().failed = true;
+        self.gone.notify_all();
     }
 }
 
@@ -218,6 +248,9 @@ fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
         fn done(&self, shard: usize) -> Result<()> {
             self.0.done(shard)
         }
+        fn failed(&self) {
+            self.0.failed();
+        }
     }
     let count = tensors();
     let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
@@ -239,43 +272,111 @@ fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
     assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
 }
 
+/// A file one of whose reads, counted from 0, is wrong.
+#[derive(Debug)]
+struct Fickle {
+    file: LateFile,
+    reads: AtomicUsize,
+    wrong: usize,
+}
+
+impl ByteSource for Fickle {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.file.read_at(offset, buffer)?;
+        if self.reads.fetch_add(1, Ordering::Relaxed) == self.wrong {
+            for byte in buffer {
+                *byte ^= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[test]
 fn what_is_not_as_the_checkpoint_says_ends_it_before_a_source_goes() {
-    /// Damages the unfinished file whenever the second shard is waited for.
-    struct Damaging<'a>(Frugal<'a>);
-    impl Supply for Damaging<'_> {
+    let count = tensors();
+    let site = Site::new(&model(), 2, |tensor| tensor * 2 / count);
+    let mut found = 0;
+    for wrong in [0, 1, 2, 3, 10, 50, 100] {
+        let fickle = |path: &Path, len| {
+            let (file, reads) = (LateFile::new(path, len), AtomicUsize::new(0));
+            Arc::new(Fickle { file, reads, wrong }) as Arc<dyn ByteSource>
+        };
+        let checkpoint = site.checkpoint_read_by(&fickle);
+        let plan = plan(&checkpoint);
+        let supply = Frugal::new(&site);
+        let options = ExportOptions { prove: true, resume: false, ..ExportOptions::default() };
+        match export_supplied(&checkpoint, &plan, &site.place.out(), &options, &supply, &GO, &|_| {}) {
+            Err(Error::Differs { what, path }) => {
+                assert!(what.contains("tensor `") && path == site.place.part(), "{what}");
+                found += 1;
+            }
+            // Data that contradicts its format is found before that.
+            Err(Error::Tensor { .. }) => {}
+            other => panic!("{wrong}: {other:?}"),
+        }
+        assert!(!site.place.out().exists());
+        for shard in 0..2 {
+            drop(std::fs::remove_file(site.near(shard)));
+        }
+    }
+    assert!(found > 2, "{found} differences");
+}
+
+#[test]
+fn what_was_proven_counts_for_any_run_and_the_rest_only_where_no_proof_is_asked() {
+    let count = tensors();
+    for (first, second, again) in [(true, true, false), (true, false, false), (false, true, true)] {
+        let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
+        let run = |prove: bool, stop_after: usize| {
+            let supply = Frugal::new(&site);
+            let result = site.export_with(&supply, ExportOptions { prove, ..Default::default() }, stop_after);
+            for shard in 0..3 {
+                drop(std::fs::remove_file(site.near(shard)));
+            }
+            (result, supply.state.into_inner().unwrap())
+        };
+        let (result, state) = run(first, 30);
+        assert!(matches!(result, Err(Error::Interrupted { .. })), "{result:?}");
+        assert!(!state.done.is_empty());
+        let (result, after) = run(second, usize::MAX);
+        assert_eq!(result.unwrap().report.is_some(), second);
+        let fetched = numbers(after.needed.as_ref()).iter().any(|shard| state.done.contains(shard));
+        assert_eq!(fetched, again, "{first} then {second}");
+        assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
+    }
+}
+
+#[test]
+fn a_failure_ends_those_who_wait_for_a_shard() {
+    /// Its second shard comes only when the first is done, which a failure keeps it from ever being.
+    struct Cut<'a>(Frugal<'a>);
+    impl Supply for Cut<'_> {
         fn needed(&self, shards: &[Needed]) {
             self.0.needed(shards);
         }
         fn wait(&self, shard: usize) -> Result<()> {
-            self.0.wait(shard)?;
-            if shard == 1 {
-                let part =
-                    std::fs::File::options().read(true).write(true).open(self.0.site.place.part()).unwrap();
-                let length = part.metadata().unwrap().len();
-                let mut end = vec![0; usize::try_from(length / 2).unwrap()];
-                part.read_exact_at(&mut end, length - length / 2).unwrap();
-                for byte in &mut end {
-                    *byte |= 0x10;
-                }
-                part.write_all_at(&end, length - length / 2).unwrap();
-            }
-            Ok(())
+            self.0.wait(shard)
         }
         fn done(&self, shard: usize) -> Result<()> {
-            self.0.done(shard)
+            Err(Error::Supply { path: self.0.site.near(shard), source: "it cannot be deleted".into() })
+        }
+        fn failed(&self) {
+            self.0.failed();
         }
     }
     let count = tensors();
-    let site = Site::new(&model(), 2, |tensor| usize::from(tensor > 0 && tensor < count / 2));
+    let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
     let checkpoint = site.checkpoint();
-    let supply = Damaging(Frugal::new(&site));
-    let options = ExportOptions { prove: true, ..ExportOptions::default() };
+    let supply = Cut(Frugal::new(&site));
+    let options = ExportOptions { threads: 3, ..ExportOptions::default() };
     let result =
         export_supplied(&checkpoint, &plan(&checkpoint), &site.place.out(), &options, &supply, &GO, &|_| {});
-    let Err(Error::Differs { what, .. }) = result else { panic!("{result:?}") };
-    assert!(what.contains("tensor `"), "{what}");
-    assert!(!site.place.out().exists());
+    assert!(matches!(result, Err(Error::Supply { .. })), "{result:?}");
 }
 
 /// A whole file that lends only its tensors of a prefix.

@@ -12,13 +12,15 @@
 
 mod common;
 
-use common::{GO, Place, story};
+use std::path::Path;
+
+use common::{GO, Place, bytes, story};
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::{self, GgmlType};
 use gguf_export::gguf::{Array, Header, Metadata, TensorInfo, Value};
-use gguf_export::plan::OutType;
+use gguf_export::plan::{OutType, Source};
 use gguf_export::verify::{Difference, Report, VerifyOptions, verify};
-use gguf_export::{PlanOptions, Result};
+use gguf_export::{ExportOptions, PlanOptions, Result, export, survey};
 use testkit::rng::Rng;
 use testkit::{Awq, Encoding, Fp8, Fp8Scale, Gptq, Model, NvFp4};
 
@@ -492,4 +494,43 @@ fn another_checkpoint_is_another_model() {
     for len in [0, 3, 100, subject.bytes.len() / 2, subject.bytes.len() - 4096] {
         assert!(subject.verify(&subject.bytes[..len]).is_err(), "{len} bytes");
     }
+}
+
+#[test]
+fn a_file_names_its_repository_and_verifies_against_a_copy_of_it_elsewhere() {
+    const URL: &str = "general.source.url";
+    let place = Place::new();
+    let commit = |name: &str| place.path().join("models--Org--Tiny-Next-int4-AutoRound/snapshots").join(name);
+    let model = Model::uniform(Encoding::Gptq(Gptq::sym(4, 128)));
+    for folder in [commit("0123abcd"), commit("4567ffff"), place.source()] {
+        model.write(&folder);
+    }
+    let write = |folder: &Path, options: &PlanOptions| {
+        let checkpoint = Checkpoint::open(folder).unwrap();
+        let plan = survey(&checkpoint, options, 2, &GO, &|_| {}).unwrap();
+        let options = ExportOptions { overwrite: true, ..ExportOptions::default() };
+        export(&checkpoint, &plan, &place.out(), &options, &GO, &|_| {}).unwrap();
+    };
+    let differing = |folder: &Path| -> Vec<String> {
+        let report = verify(&Checkpoint::open(folder).unwrap(), &place.out(), EXACT, &GO, &|_| {}).unwrap();
+        report.differences.iter().map(|difference| difference.place().to_owned()).collect()
+    };
+    let none: [&str; 0] = [];
+    write(&commit("0123abcd"), &PlanOptions::default());
+    let url = "https://huggingface.co/Org/Tiny-Next-int4-AutoRound/tree/0123abcd";
+    assert_eq!(place.header().metadata.str(URL), Some(url));
+    assert_eq!(differing(&commit("0123abcd")), none);
+    assert_eq!(differing(&place.source()), none);
+    // What is known not to be so is no free choice.
+    assert_eq!(differing(&commit("4567ffff")), [URL]);
+    // The same file from the copy, if its source is told.
+    let told = bytes(&place.out());
+    let source =
+        Source { repository: "Org/Tiny-Next-int4-AutoRound".to_owned(), commit: Some("0123abcd".to_owned()) };
+    write(&place.source(), &PlanOptions { source: Some(source), ..PlanOptions::default() });
+    assert!(bytes(&place.out()) == told);
+    // Nothing is told, and nothing is named.
+    write(&place.source(), &PlanOptions::default());
+    assert_eq!(place.header().metadata.str(URL), None);
+    assert_eq!(differing(&place.source()), none);
 }

@@ -87,6 +87,7 @@ fn plan_options(args: &Convert) -> PlanOptions {
         mtp: args.mtp_type.map(Into::into),
         allow_rounding: args.allow_rounding,
         name: args.name.clone(),
+        ..PlanOptions::default()
     }
 }
 

@@ -80,6 +80,7 @@ fn stopped(error: &anyhow::Error) -> Option<String> {
 
 fn code(error: &Error) -> u8 {
     match error {
+        Error::Differs { .. } => 3,
         Error::NoSpace { .. } => 4,
         Error::Io { source, .. } if is_full(source) => 4,
         _ => 1,
@@ -176,6 +177,9 @@ fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutputExists { .. } => "`--force` replaces it; `-o` names another",
         Error::OutputIsSource { .. } => "`-o` names another",
+        Error::Differs { .. } => {
+            "the memory or the disk may be at fault; the same command writes what was not proven again"
+        }
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }

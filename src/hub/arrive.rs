@@ -298,7 +298,7 @@ impl Supply for Arriving<'_> {
         let Some(coming) = self.shards.get(shard) else { return Ok(()) };
         let mut state = self.lock();
         while state.at[shard] != At::Here {
-            if self.stop.load(Ordering::Relaxed) {
+            if state.over || self.stop.load(Ordering::Relaxed) {
                 return Err(gguf_export::Error::Stopped);
             }
             if state.failed.is_some() {
@@ -323,6 +323,11 @@ impl Supply for Arriving<'_> {
         }
         self.changed.notify_all();
         Ok(())
+    }
+
+    fn failed(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
     }
 }
 

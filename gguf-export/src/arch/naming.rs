@@ -193,6 +193,15 @@ fn source(p: &Provenance, out: &mut Metadata) {
     out.push("general.source.repo_url", format!("{HUB}{repo}"));
 }
 
+/// Repository and commit, as [`general`] writes them.
+#[must_use]
+pub fn source_of(metadata: &Metadata) -> Option<(String, Option<String>)> {
+    let repo = metadata.str("general.source.repo_url")?.strip_prefix(HUB)?;
+    let tree = metadata.str("general.source.url").and_then(|url| url.strip_prefix(HUB)?.strip_prefix(repo));
+    let commit = tree.and_then(|rest| rest.strip_prefix("/tree/"));
+    Some((repo.to_owned(), commit.map(str::to_owned)))
+}
+
 /// The models it descends from, this checkpoint's own repository last, and the data sets.
 fn descent(p: &Provenance, card: &ModelCard, out: &mut Metadata) {
     let mut models = card.list(&["base_model", "base_models", "base_model_sources"]).to_vec();

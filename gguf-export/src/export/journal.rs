@@ -1,7 +1,7 @@
 //! What of an unfinished export is on the disk for good.
 //!
 //! The first line names the export: format, sources, layout and how each weight is read, as one hash. Every further
-//! line lists finished tiles. A line is appended only after the data it speaks of was synced, so neither a kill nor
+//! line lists finished tiles, after a word if they were also proven. A line is appended only after the data it speaks of was synced, so neither a kill nor
 //! a power cut makes it lie; a torn last line is cut off before anything is appended to it.
 
 use std::path::Path;
@@ -21,13 +21,14 @@ use crate::tile::TILE_BYTES;
 /// begins to work beside the threads that transcode.
 const FLUSH_BYTES: u64 = 128 << 20;
 /// Names the order of tiles, by whose numbers a journal knows them.
-const ORDER: &[u8] = b"by shard";
+const ORDER: &[u8] = b"by last shard, then by first";
+/// Begins a line whose tiles were read back and compared with the checkpoint.
+const PROVEN: &str = "proven ";
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The first line of the journal of this export.
-pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile], prove: bool) -> String {
+pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile]) -> String {
     let mut hash = Sha256::new();
-    hash.update([u8::from(prove)]);
     hash.update(ORDER);
     hash.update(TILE_BYTES.to_le_bytes());
     for file in files {
@@ -54,15 +55,17 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// The finished tiles of an earlier run, if there was one of the same export, and the bytes of all whole lines.
-pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<(Vec<bool>, u64)> {
+/// The finished tiles of an earlier run, if there was one of the same export, and the bytes of all whole lines. With `prove`
+/// only those count that were proven.
+pub(super) fn read(path: &Path, identity: &str, tiles: usize, prove: bool) -> Option<(Vec<bool>, u64)> {
     let text = io::read_to_string(path, MAX_JOURNAL_BYTES).ok()?;
     let lines = text.strip_prefix(identity)?;
     let mut done = vec![false; tiles];
     let mut whole = identity.len();
     for line in lines.split_inclusive('\n').filter(|l| l.ends_with('\n')) {
-        for index in line.split_whitespace() {
-            *done.get_mut(index.parse::<usize>().ok()?)? = true;
+        let (numbers, is_proven) = line.strip_prefix(PROVEN).map_or((line, false), |rest| (rest, true));
+        for index in numbers.split_whitespace() {
+            *done.get_mut(index.parse::<usize>().ok()?)? |= is_proven || !prove;
         }
         whole += line.len();
     }
@@ -71,7 +74,7 @@ pub(super) fn read(path: &Path, identity: &str, tiles: usize) -> Option<(Vec<boo
 
 /// Takes the index and the bytes of each finished tile until the last sender is gone, and writes them down from
 /// time to time, and whenever a shard has served. Runs on a thread of its own, so that those who write tiles need not wait
-/// for the disk. `prove` is asked about tiles that are on the disk before they are written down.
+/// for the disk. `proven` says that the tiles that come were compared.
 ///
 /// An error ends it early; senders then find the channel closed.
 pub(super) fn keep(
@@ -79,15 +82,15 @@ pub(super) fn keep(
     sinks: &[FileSink],
     finished: Receiver<(usize, u64)>,
     ledger: &mut Ledger<'_>,
-    prove: &dyn Fn(&[usize]) -> Result<()>,
+    proven: bool,
 ) -> Result<()> {
     let mut tiles = Vec::new();
     let mut bytes = 0;
     let write_down = |tiles: &[usize], ledger: &mut Ledger<'_>| {
         sinks.iter().try_for_each(ByteSink::sync)?;
-        prove(tiles)?;
         let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
-        io::append(path, &(line.join(" ") + "\n"))?;
+        let word = if proven { PROVEN } else { "" };
+        io::append(path, &format!("{word}{}\n", line.join(" ")))?;
         ledger.release()
     };
     for (tile, size) in finished {

@@ -16,14 +16,14 @@ pub use layout::OutputFile;
 pub use supply::{Needed, Present, Supply};
 
 use layout::Place;
-use supply::Ledger;
+use supply::{Ledger, Watch};
 
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
 use crate::progress::{Observer, Progress};
 use crate::transcode::{Scratch, fill};
-use crate::verify::{Proof, Report, proven};
+use crate::verify::{Proof, Report};
 use crate::{Error, Result, pool};
 
 /// How to write.
@@ -126,6 +126,9 @@ pub struct Exported {
 ///         // delete it
 ///         Ok(())
 ///     }
+///     fn failed(&self) {
+///         // wake whoever waits
+///     }
 /// }
 ///
 /// # let go = AtomicBool::new(false);
@@ -151,7 +154,7 @@ pub fn export_supplied(
     let journal_path = with_suffix(out, ".part.journal");
     let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
     refuse_sources(checkpoint, files.iter().map(|f| &f.path).chain(&parts).chain([&journal_path]))?;
-    let identity = journal::identity(checkpoint, plan, &files, options.prove);
+    let identity = journal::identity(checkpoint, plan, &files);
     check_space(&files, &parts)?;
     let sinks = take(&parts)?;
     let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
@@ -171,36 +174,27 @@ pub fn export_supplied(
 
     let mut ledger = Ledger::open(supply, checkpoint.shards().count(), &needs, &done);
     let headers = parts.iter().zip(&files).map(|(part, file)| (part.clone(), file.header.clone()));
-    let proof = options.prove.then(|| Proof::new(headers.collect()));
-    let prove = |tiles: &[usize]| {
-        let Some(proof) = &proof else { return Ok(()) };
-        pool::each(
-            tiles.len(),
-            options.threads,
-            stop,
-            || (),
-            |index, ()| {
-                let Place { tensor, rows, .. } = &places[tiles[index]];
-                proof.check(checkpoint, plan, *tensor, rows.clone())
-            },
-        )?;
-        // What was not proven is written again.
-        if stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
-    };
+    let headers: Vec<_> = headers.collect();
+    let proof = if options.prove { Some(Proof::new(&headers)?) } else { None };
+    let watch = Watch::new(supply);
 
     let (written, kept) = thread::scope(|scope| {
         let (finished, tiles) = mpsc::channel();
-        let keeper = scope.spawn(|| journal::keep(&journal_path, &sinks, tiles, &mut ledger, &prove));
-        let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
-            if done[index] {
-                return Ok(());
-            }
+        let keep = || journal::keep(&journal_path, &sinks, tiles, &mut ledger, options.prove);
+        let keeper = scope.spawn(|| watch.over(keep));
+        let tile = |index: usize, state: &mut (Scratch, Vec<u8>)| {
             let place = &places[index];
             needs[index].iter().try_for_each(|&shard| supply.wait(shard))?;
             write(checkpoint, plan, place, &sinks, state)?;
+            if let Some(proof) = &proof {
+                proof.check(checkpoint, plan, place.tensor, place.rows.clone())?;
+            }
             observer(Progress::Advanced { tensor: &plan.tensors[place.tensor].name, bytes: place.bytes });
             // The keeper hangs up only after an error of its own, which goes before this one.
             finished.send((index, place.bytes)).map_err(|_| Error::Stopped)
+        };
+        let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
+            if done[index] { Ok(()) } else { watch.over(|| tile(index, state)) }
         });
         drop(finished);
         observer(Progress::Syncing);
@@ -212,18 +206,18 @@ pub fn export_supplied(
     match written {
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
         Ok(()) | Err(Error::Stopped) => return Err(interrupted()),
-        Err(e @ (Error::Io { .. } | Error::Supply { .. })) => return Err(e),
+        Err(e @ (Error::Io { .. } | Error::Supply { .. } | Error::Differs { .. })) => return Err(e),
         Err(e) => return Err(discard(sinks, &parts, &journal_path, e)),
     }
     if let Err(e) = checkpoint.unchanged() {
         return Err(discard(sinks, &parts, &journal_path, e));
     }
+    let report = if let Some(proof) = &proof { Some(proof.report(plan)?) } else { None };
     for (part, file) in parts.iter().zip(&files) {
         io::rename(part, &file.path)?;
     }
     io::remove(&journal_path)?;
     observer(Progress::Finished);
-    let report = options.prove.then(|| proven(plan));
     Ok(Exported { files: files.into_iter().map(|f| f.path).collect(), report })
 }
 
@@ -277,7 +271,7 @@ fn begin(
     for (sink, file) in sinks.iter().zip(files) {
         whole &= sink.size()? == file.bytes;
     }
-    let old = if whole { journal::read(journal, identity, tiles) } else { None };
+    let old = if whole { journal::read(journal, identity, tiles, options.prove) } else { None };
     let fresh = old.is_none();
     if let Some((_, len)) = &old {
         io::truncate(journal, *len)?;

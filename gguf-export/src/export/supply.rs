@@ -1,16 +1,17 @@
 //! Shards that are brought one after the other, and let go of as soon as nothing needs them any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::layout::Place;
-use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::plan::{Content, Plan};
+use crate::{Error, Result};
 
 /// What brings the shards of a checkpoint. Shards are named by their place in [`Checkpoint::shards`].
 ///
 /// Threads may wait for different shards at once. Whoever waits for a shard keeps none of those before it from being
-/// done, except for [`Needed::with`]: a supply may let a shard come only when no others are there.
+/// done, except for [`Needed::with`]: a supply that brings shards in order may let one come only when no others are there.
 pub trait Supply: Sync {
     /// Told once, before anything else: the shards that are needed at all, in the order in which they are waited for. All
     /// others are done, such as those of which an interrupted run wrote everything.
@@ -28,6 +29,10 @@ pub trait Supply: Sync {
     /// # Errors
     /// [`crate::Error::Supply`] if it cannot be let go of.
     fn done(&self, shard: usize) -> Result<()>;
+
+    /// Told when the export has failed: every wait must return [`crate::Error::Stopped`] soon, for what it waits for may
+    /// never be done. Those that have served already may still be. Can be told more than once, by a panic, too.
+    fn failed(&self);
 }
 
 /// A shard that is going to be waited for.
@@ -53,9 +58,43 @@ impl Supply for Present {
     fn done(&self, _: usize) -> Result<()> {
         Ok(())
     }
+
+    fn failed(&self) {}
 }
 
-/// Tiles with the shards that each is made from, ascending, in the order in which the last of these are needed.
+/// Tells the supply of a failure, be it a panic, so that nobody waits for what cannot come any more.
+pub(super) struct Watch<'a> {
+    supply: &'a dyn Supply,
+    has_failed: AtomicBool,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(supply: &'a dyn Supply) -> Self {
+        Self { supply, has_failed: AtomicBool::new(false) }
+    }
+
+    /// Runs a part of the export.
+    pub(super) fn over(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        struct Unless<'w, 'a>(&'w Watch<'a>, bool);
+        impl Drop for Unless<'_, '_> {
+            fn drop(&mut self) {
+                if !self.1 {
+                    self.0.has_failed.store(true, Ordering::SeqCst);
+                    self.0.supply.failed();
+                }
+            }
+        }
+        let mut unless = Unless(self, false);
+        let done = work();
+        // What others stop for is no failure of its own: the first one is what is reported.
+        let is_echo = matches!(done, Err(Error::Stopped)) && self.has_failed.load(Ordering::SeqCst);
+        unless.1 = done.is_ok() || is_echo;
+        if is_echo { Ok(()) } else { done }
+    }
+}
+
+/// Tiles with the shards that each is made from, ascending, in the order in which the last of these are needed; those that
+/// are made from an earlier one, too, come first, so that it can go soon.
 pub(super) fn in_order(
     checkpoint: &Checkpoint,
     plan: &Plan,
@@ -85,7 +124,7 @@ pub(super) fn in_order(
             (place, needs)
         })
         .collect();
-    both.sort_by_key(|(_, needs)| needs.last().copied());
+    both.sort_by_key(|(_, needs)| (needs.last().copied(), needs.first().copied()));
     both.into_iter().unzip()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Content, Fidelity, Plan};
+use super::{Content, Fidelity, Plan, Source};
 use crate::Result;
 use crate::arch::{self, Parameters, Provenance};
 use crate::checkpoint::Checkpoint;
@@ -32,7 +32,13 @@ pub(super) fn file_name(checkpoint: &Checkpoint, plan: &Plan) -> Result<String> 
 }
 
 fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {
-    let (folder, repo, commit) = origin(checkpoint.dir());
+    let (folder, repo, commit) = match (origin(checkpoint.dir()), &plan.options.source) {
+        ((_, None, _), Some(Source { repository, commit })) => {
+            let name = repository.rsplit('/').next().unwrap_or(repository);
+            (name.to_owned(), Some(repository.clone()), commit.clone())
+        }
+        (told, _) => told,
+    };
     let shapes = plan.tensors.iter().filter(|t| t.content == Content::Weights);
     Ok(Provenance {
         name: plan.options.name.clone(),
@@ -43,6 +49,11 @@ fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {
         model_card: checkpoint.text("README.md"),
         parameters: Parameters::count(shapes.map(|t| (t.name.as_str(), t.dims.as_slice()))),
     })
+}
+
+/// The repository that a folder's place in the cache tells.
+pub(super) fn repository(dir: &Path) -> Option<String> {
+    origin(dir).1
 }
 
 /// Folder name, repository and commit. The Hugging Face cache keeps a repository in

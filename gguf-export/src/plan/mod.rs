@@ -9,7 +9,7 @@ mod metadata;
 mod options;
 
 pub use exact::{Candidate, Certainty, Form};
-pub use options::{OutType, PlanOptions};
+pub use options::{OutType, PlanOptions, Source};
 
 use crate::arch::{HParams, Map};
 use crate::checkpoint::Checkpoint;
@@ -162,6 +162,14 @@ impl Plan {
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.metadata = metadata::metadata(checkpoint, self)?;
         Ok(())
+    }
+
+    /// Takes the source that a file names where nothing else tells it: a folder that was moved or copied does not.
+    pub(crate) fn adopt_source(&mut self, checkpoint: &Checkpoint, found: &Metadata) {
+        if metadata::repository(checkpoint.dir()).is_none() {
+            let source = crate::arch::source_of(found);
+            self.options.source = source.map(|(repository, commit)| Source { repository, commit });
+        }
     }
 
     /// Whether every tensor has its type.

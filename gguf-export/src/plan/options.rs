@@ -19,6 +19,17 @@ pub struct PlanOptions {
     pub allow_rounding: bool,
     /// Name of the model, instead of the one that the folder and the model card suggest.
     pub name: Option<String>,
+    /// Where the checkpoint comes from, if its folder does not lie in Hugging Face's cache, which tells.
+    pub source: Option<Source>,
+}
+
+/// A repository on Hugging Face, for `general.source.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// `ORG/NAME`.
+    pub repository: String,
+    /// The commit, if it is known.
+    pub commit: Option<String>,
 }
 
 /// Type of the matrices of a GGUF.

@@ -286,6 +286,7 @@ pub(super) fn metadata(
     header: &Header,
     report: &mut Report,
 ) -> Result<()> {
+    plan.adopt_source(checkpoint, &header.metadata);
     plan.complete(checkpoint)?;
     let expected = &plan.metadata;
     let free = |key: &str| FREE.contains(&key) || key.starts_with("split.");

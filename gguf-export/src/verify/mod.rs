@@ -15,7 +15,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 
 pub use compare::Difference;
-pub(crate) use proof::{Proof, proven};
+pub(crate) use proof::Proof;
 pub use receipt::{FileHash, Receipt, receipt};
 
 use crate::checkpoint::Checkpoint;
