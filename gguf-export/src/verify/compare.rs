@@ -299,7 +299,7 @@ pub(super) fn metadata(
         }
     }
     for (key, value) in header.metadata.iter().filter(|(key, _)| !free(key)) {
-        if expected.get(key).is_none() && !is_origin(key) {
+        if expected.get(key).is_none() {
             let (expected, found) = ("nothing".to_owned(), brief(value));
             report.push(Difference::Key { key: key.to_owned(), expected, found });
         }
@@ -310,7 +310,7 @@ pub(super) fn metadata(
 /// Keys that the caller may choose, or that say how the file is cut.
 const FREE: [&str; 3] = [keys::NAME, keys::ALIGNMENT, keys::ROUNDED];
 
-/// Whether a key says where a checkpoint is from, which a copy of its folder does not know.
+/// Whether a key says where a checkpoint is from, which a file made of a copy of its folder does not know.
 fn is_origin(key: &str) -> bool {
     key == "general.organization"
         || key.starts_with("general.source.")
