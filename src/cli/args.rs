@@ -93,7 +93,8 @@ pub(crate) struct Convert {
     /// Reads everything back and compares it with the source while it is written
     #[arg(long)]
     pub(crate) prove: bool,
-    /// Deletes each shard of a repository when everything made from it is written and proven
+    /// Deletes each shard of a repository when everything made from it is written and proven; where types depend on
+    /// values, all shards come first
     #[arg(long)]
     pub(crate) delete_source_as_you_go: bool,
     /// Shards of a repository that are fetched at once

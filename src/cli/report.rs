@@ -144,6 +144,7 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
                 .to_owned()
         }
         E::Offline { .. } => "fetch it once without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
+        E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
             "the hub or a mirror or proxy on the way is at fault; try again later, or another HF_ENDPOINT".to_owned()
         }

@@ -213,7 +213,7 @@ impl<'a> Arriving<'a> {
             state.at[shard] = At::OnTheWay;
             drop(state);
             let file = self.shards[shard].file;
-            let fetched = self.hub.fetch_one(self.repo, self.listing, file, self.stop, self.observer);
+            let fetched = self.bring(file);
             state = self.lock();
             match fetched {
                 Ok(_) => state.at[shard] = At::Here,
@@ -221,6 +221,28 @@ impl<'a> Arriving<'a> {
             }
             self.changed.notify_all();
         }
+    }
+
+    /// Fetches a shard. One that lay in the cache is held against its hash, and fetched again if it has changed.
+    fn bring(&self, file: &RemoteFile) -> Result<PathBuf, Error> {
+        let fetch = || self.hub.fetch_one(self.repo, self.listing, file, self.stop, self.observer);
+        let folder = self.hub.cache().repo(self.repo);
+        let lay_there = download::is_there(&folder, file)?;
+        let path = fetch()?;
+        if !lay_there || hash::Hasher::like(&file.hash, file.bytes).is_none() {
+            return Ok(path);
+        }
+        let found = hash::of_file(&path, &file.hash, self.stop, |_| {}).map_err(Error::io("read", &path))?;
+        let found = found.ok_or(Error::Stopped)?;
+        if found == file.hash {
+            return Ok(path);
+        }
+        if self.hub.settings().offline {
+            return Err(Error::Changed { path, found, expected: file.hash.clone() });
+        }
+        let blob = folder.blob(&file.hash)?;
+        std::fs::remove_file(&blob).map_err(Error::io("remove", &blob))?;
+        fetch()
     }
 
     /// The next to be fetched, if there is room for it.

@@ -109,6 +109,16 @@ pub enum Error {
         /// What the repository lists.
         expected: String,
     },
+    /// A file of the cache is no longer what it was fetched as.
+    #[error("`{}` has the hash {found}, expected {expected}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What the repository lists.
+        expected: String,
+    },
     /// A file has another length than the repository lists.
     #[error("`{file}` comes with {found} bytes, expected {expected}")]
     Length {

@@ -197,6 +197,27 @@ fn a_shard_that_fails_its_hash_is_fetched_again_alone() {
 }
 
 #[test]
+fn a_shard_that_changed_in_the_cache_is_fetched_again_alone() {
+    let (site, folder) = site();
+    let right = site.right();
+    assert!(site.run(&["download", "org/name"]).status.success());
+    let whole = fs::read(folder.path().join(shard(2))).unwrap();
+    let mut changed = whole.clone();
+    let at = changed.len() / 2;
+    changed[at] ^= 1;
+    fs::write(site.blob(&whole), changed).unwrap();
+    let before: Vec<usize> = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).collect();
+    let output = site.convert(&[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(fs::read(site.out()).unwrap() == right);
+    for number in 1..=SHARDS {
+        let again = site.server.sent(&shard(number)) - before[number - 1];
+        assert_eq!(again, if number == 2 { whole.len() } else { 0 }, "shard {number}");
+    }
+    site.nothing_is_half();
+}
+
+#[test]
 fn no_line_is_said_with_what_to_do_and_what_is_there_stays() {
     let (site, _folder) = site();
     site.server.fail_always(&shard(4), Fault::Status(403, ""));

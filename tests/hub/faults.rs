@@ -30,10 +30,32 @@ fn a_repository_comes_as_the_hubs_own_tools_lay_it_out_and_comes_once() {
     let to = fs::read_link(folder.join("config.json")).unwrap();
     assert_eq!(to.to_str().unwrap(), format!("../../blobs/{}", hash(&small())));
     assert_eq!(fs::read_to_string(site.repo().join("refs/main")).unwrap(), COMMIT);
-    assert_eq!(entries(&site.repo().join("blobs")).len(), 2);
+    // What huggingface_hub makes of the same repository: tests/golden/make_hub_cache.py.
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hub_cache.txt");
+    assert_eq!(tree(&site.cache()).join("\n") + "\n", fs::read_to_string(golden).unwrap());
     let asked = site.server.asked().len();
     site.fetch().folder();
     assert_eq!(site.server.asked().len(), asked + 1, "only the listing is asked for again");
+}
+
+/// Every file of a cache but its locks, with its length or where it leads.
+fn tree(cache: &std::path::Path) -> Vec<String> {
+    let (mut lines, mut open) = (Vec::new(), vec![cache.to_owned()]);
+    while let Some(folder) = open.pop() {
+        for path in entries(&folder) {
+            let name = path.strip_prefix(cache).unwrap().display().to_string();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            if meta.is_symlink() {
+                lines.push(format!("{name} -> {}", fs::read_link(&path).unwrap().display()));
+            } else if meta.is_file() {
+                lines.push(format!("{name} {}", meta.len()));
+            } else if name != ".locks" {
+                open.push(path);
+            }
+        }
+    }
+    lines.sort();
+    lines
 }
 
 #[test]
