@@ -24,7 +24,8 @@ const MOST_PATIENCE: Duration = Duration::from_mins(10);
 pub(super) struct Client {
     http: reqwest::Client,
     settings: Settings,
-    runtime: Runtime,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// Why a request brought nothing.
@@ -55,7 +56,7 @@ impl Client {
             .map_err(|error| failed(chain(&error)))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { http, settings, runtime })
+        Ok(Self { http, settings, runtime: Some(runtime) })
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -64,7 +65,7 @@ impl Client {
 
     /// Runs a request on this thread. Several threads may at once.
     pub(super) fn wait<T>(&self, request: impl Future<Output = T>) -> T {
-        self.runtime.block_on(request)
+        self.runtime.as_ref().expect("only a drop takes it").block_on(request)
     }
 
     /// The page of a repository.
@@ -209,10 +210,20 @@ impl Client {
             },
             status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 let reason = format!("the hub answers {status}");
-                return Err(Fault::Passing { reason, pause: wanted_pause(answer.headers()) });
+                let pause = wanted_pause(answer.headers()).map(|pause| pause.min(MOST_PATIENCE));
+                return Err(Fault::Passing { reason, pause });
             }
             status => Error::Status { what, status: status.as_u16() },
         }))
+    }
+}
+
+impl Drop for Client {
+    /// A search for a name that nobody answers must not keep the process.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -225,7 +225,7 @@ async fn append(
 }
 
 /// `bytes 5-9/10` or `bytes 5-9/*`: the first byte, and how many there are.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+pub(super) fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (from, _) = range.split_once('-')?;
     let total = if total == "*" { None } else { Some(total.trim().parse().ok()?) };

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::CONTENT_RANGE;
 
 use super::cache::{Cache, Folder};
 use super::client::{Client, Fault};
@@ -202,6 +203,17 @@ impl Hub {
             if answer.status() != StatusCode::PARTIAL_CONTENT && !whole {
                 let reason = format!("no part of the file ({})", answer.status());
                 return Err(Error::Answer { what: what.clone(), reason }.into());
+            }
+            if answer.status() == StatusCode::PARTIAL_CONTENT {
+                // Nothing but this tells which part came: it has no hash of its own.
+                let told = answer.headers().get(CONTENT_RANGE).and_then(|told| told.to_str().ok());
+                let is_wanted = |(from, total): (u64, Option<u64>)| {
+                    from == range.start && total.is_none_or(|total| total == file.bytes)
+                };
+                if !told.and_then(download::content_range).is_some_and(is_wanted) {
+                    let reason = format!("another range than was asked for: {}", told.unwrap_or("none"));
+                    return Err(Error::Answer { what: what.clone(), reason }.into());
+                }
             }
             let bytes = self.client.all(&what, answer, length, stop).await?;
             if bytes.len() < length {

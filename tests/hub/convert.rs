@@ -103,6 +103,15 @@ fn a_plan_needs_headers_alone() {
 }
 
 #[test]
+fn a_part_that_is_not_the_one_that_was_asked_for_is_refused() {
+    let (site, _folder) = site();
+    site.server.fail_always(&shard(2), Fault::Shifted);
+    let output = site.convert(&["--dry-run"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("another range than was asked for"), "{}", said(&output));
+}
+
+#[test]
 fn no_more_than_two_shards_are_there_and_none_is_left() {
     let (site, folder) = site();
     let right = site.right();
