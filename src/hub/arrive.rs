@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use gguf_export::checkpoint::{Checkpoint, Identity, Shard, head_bytes};
+use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
 use gguf_export::export::{Needed, Supply};
 use gguf_export::io::LateFile;
 
@@ -120,13 +120,7 @@ impl<'a> Arriving<'a> {
 
     fn shard(&self, coming: &Coming<'_>) -> Result<Shard, Error> {
         let Coming { file, path, source } = coming;
-        let read =
-            |range| self.hub.read_range(self.repo, self.listing, file, range, self.stop, self.observer);
-        let first = read(0..file.bytes.min(8))?;
-        let head = match first.first_chunk() {
-            Some(first) => read(0..head_bytes(*first).min(file.bytes))?,
-            None => first,
-        };
+        let head = self.hub.read_head(self.repo, self.listing, file, self.stop, self.observer)?;
         Ok(Shard {
             path: path.clone(),
             head,

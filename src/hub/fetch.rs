@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use gguf_export::checkpoint::head_bytes;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
 
@@ -70,16 +71,8 @@ impl Hub {
             let answer = self.client.get(&what, self.client.listing_url(repo), None, stop).await?;
             self.client.all(&what, answer, MOST_BYTES, stop).await
         };
-        let answer = self.client.wait(async {
-            let mut tries = Tries::new(&what);
-            loop {
-                match ask().await {
-                    Ok(answer) => return Ok(answer),
-                    Err(fault) => tries.after(fault, stop, observer).await?,
-                }
-            }
-        });
-        Listing::parse(repo, &answer.map_err(|error: Error| self.explain(error, repo))?)
+        let answer = self.client.wait(Tries::new(&what).until(ask, stop, observer));
+        Listing::parse(repo, &answer.map_err(|error| self.explain(error, repo))?)
     }
 
     /// Fetches files, `jobs` at once, and gives the folder in which they have their own names. What is in the cache is
@@ -222,15 +215,28 @@ impl Hub {
             }
             Ok(bytes)
         };
-        self.client.wait(async {
-            let mut tries = Tries::new(&what);
-            loop {
-                match ask().await {
-                    Ok(bytes) => return Ok(bytes),
-                    Err(fault) => tries.after(fault, stop, observer).await?,
-                }
-            }
-        })
+        self.client.wait(Tries::new(&what).until(ask, stop, observer))
+    }
+
+    /// Reads the beginning of a safetensors file, to the end of its header.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come.
+    pub(super) fn read_head(
+        &self,
+        repo: &RepoName,
+        listing: &Listing,
+        file: &RemoteFile,
+        stop: &AtomicBool,
+        observer: Observer<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        let read = |range| self.read_range(repo, listing, file, range, stop, observer);
+        let first = read(0..file.bytes.min(8))?;
+        match first.first_chunk() {
+            Some(first) => read(0..head_bytes(*first).min(file.bytes)),
+            None => Ok(first),
+        }
     }
 
     /// The files that a conversion needs: configuration, tokenizer, card, and the shards that the index names.

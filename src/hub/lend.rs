@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::arch::MTP_PREFIXES;
-use gguf_export::checkpoint::{Identity, Shard, TensorInfo, head_bytes, read_header};
+use gguf_export::checkpoint::{Identity, Shard, TensorInfo, read_header};
 use gguf_export::io::{Head, LateFile};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -40,12 +40,7 @@ pub fn prediction_layer(
 ) -> Result<Option<Shard>, Failed> {
     let mut found = Vec::new();
     for (number, file) in (0..).zip(holders(hub, (repo, listing), stop, observer)?) {
-        let read = |range| hub.read_range(repo, listing, file, range, stop, observer);
-        let first = read(0..file.bytes.min(8))?;
-        let head = match first.first_chunk() {
-            Some(first) => read(0..head_bytes(*first).min(file.bytes))?,
-            None => first,
-        };
+        let head = hub.read_head(repo, listing, file, stop, observer)?;
         let path = Path::new(&file.name);
         let tensors = read_header(path, number, &Head { path, bytes: &head, len: file.bytes })?;
         let of_mtp = |info: &TensorInfo| MTP_PREFIXES.iter().any(|prefix| info.name.starts_with(prefix));

@@ -22,6 +22,21 @@ impl<'a> Tries<'a> {
         Self { what, pauses: pauses() }
     }
 
+    /// Asks until there is an answer, or it is given up.
+    pub(super) async fn until<T>(
+        mut self,
+        ask: impl AsyncFn() -> Result<T, Fault>,
+        stop: &AtomicBool,
+        observer: Observer<'_>,
+    ) -> Result<T, Error> {
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => self.after(fault, stop, observer).await?,
+            }
+        }
+    }
+
     /// A try that brought something does not count.
     pub(super) fn progressed(&mut self) {
         self.pauses = pauses();
