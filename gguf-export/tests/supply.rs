@@ -16,15 +16,18 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use common::{GO, Place, bytes, plan};
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
-use gguf_export::export::{Exported, Needed, Present, Supply, export_supplied};
+use gguf_export::export::{Exported, export_supplied};
 use gguf_export::ggml::GgmlType;
 use gguf_export::io::{ByteSource, LateFile};
 use gguf_export::plan::Fidelity;
+use gguf_export::supply::{Needed, Present, Supply};
 use gguf_export::verify::{VerifyOptions, verify};
-use gguf_export::{Error, ExportOptions, PlanOptions, Progress, Result, survey};
+use gguf_export::{
+    Error, ExportOptions, Findings, Plan, PlanOptions, Progress, Result, survey, survey_supplied,
+};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
-use testkit::{Encoding, Gptq, Model, Mtp};
+use testkit::{Encoding, Fp8, GIdx, Gptq, Model, Mtp, ScaleDtype};
 
 /// Writes the tensors of a checkpoint anew, each into the shard that is named for it.
 fn spread(from: &Checkpoint, to: &Path, shards: usize, shard_of: impl Fn(usize) -> usize) {
@@ -145,6 +148,7 @@ struct State {
     here: BTreeSet<usize>,
     done: Vec<usize>,
     most: usize,
+    walks: usize,
     failed: bool,
 }
 
@@ -156,8 +160,11 @@ impl<'a> Frugal<'a> {
 
 impl Supply for Frugal<'_> {
     fn needed(&self, shards: &[Needed]) {
-        let old = self.state.lock().unwrap().needed.replace(shards.to_vec());
-        assert_eq!(old, None, "told once");
+        let mut state = self.state.lock().unwrap();
+        let before = numbers(state.needed.replace(shards.to_vec()).as_ref());
+        let done = std::mem::take(&mut state.done);
+        assert!(before.iter().all(|shard| done.contains(shard)), "{done:?} of {before:?}");
+        state.walks += 1;
     }
 
     fn wait(&self, shard: usize) -> Result<()> {
@@ -283,6 +290,10 @@ struct Fickle {
 impl ByteSource for Fickle {
     fn len(&self) -> u64 {
         self.file.len()
+    }
+
+    fn close(&self) {
+        self.file.close();
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
@@ -474,4 +485,136 @@ proptest! {
         prop_assert_eq!(found.len() % 32, site.right.len() % 32);
         prop_assert!(header_free(&found) == header_free(&site.right));
     }
+}
+
+/// Models whose types or orders of columns nobody knows without their values.
+fn veiled() -> [Model; 4] {
+    let gptq = Gptq { scale: ScaleDtype::Bf16, g_idx: GIdx::Trivial, ..Gptq::sym(4, 128) };
+    let fp8 = Fp8 { scale_dtype: ScaleDtype::F32, ..Fp8::block() };
+    [
+        Encoding::Gptq(gptq),
+        Encoding::Gptq(Gptq { g_idx: GIdx::Shuffled(1), ..gptq }),
+        Encoding::Fp8(fp8),
+        Encoding::F32,
+    ]
+    .map(|encoding| Model { mtp: Mtp::None, ..Model::uniform(encoding) })
+}
+
+fn types(plan: &Plan) -> Vec<(String, GgmlType, Option<Fidelity>)> {
+    plan.tensors.iter().map(|t| (t.name.clone(), t.ty(), t.fidelity)).collect()
+}
+
+/// Surveys without rounding; `stop_after` tensors it is interrupted.
+fn look(site: &Site, record: &Path, supply: &dyn Supply, stop_after: usize) -> Result<Plan> {
+    let checkpoint = site.checkpoint();
+    let mut findings = Findings::at(record, &checkpoint)?;
+    let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+    survey_supplied(&checkpoint, &options, 2, &mut findings, supply, &stop, &|progress| {
+        if matches!(progress, Progress::Advanced { .. })
+            && seen.fetch_add(1, Ordering::Relaxed) + 1 == stop_after
+        {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+}
+
+/// Shards that nobody may wait for.
+struct Nothing;
+
+impl Supply for Nothing {
+    fn needed(&self, shards: &[Needed]) {
+        assert_eq!(shards, [], "nothing is unknown");
+    }
+    fn wait(&self, shard: usize) -> Result<()> {
+        panic!("shard {shard} is not there");
+    }
+    fn done(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+    fn failed(&self) {}
+}
+
+#[test]
+fn values_are_looked_at_shard_by_shard_and_never_twice() {
+    for model in veiled() {
+        let count = Place::with(&model).open().tensors().len();
+        let site = Site::new(&model, 4, |tensor| tensor * 4 / count);
+        let record = site.place.path().join("record");
+        let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+        let right = types(&survey(&site.place.open(), &options, 2, &GO, &|_| {}).unwrap());
+        let supply = Frugal::new(&site);
+        assert_eq!(types(&look(&site, &record, &supply, usize::MAX).unwrap()), right);
+        let state = supply.state.into_inner().unwrap();
+        assert!(state.most <= 2 && (1..=2).contains(&state.walks), "{state:?}");
+        assert_eq!(types(&look(&site, &record, &Nothing, usize::MAX).unwrap()), right);
+        // Another checkpoint's record says nothing.
+        let other = Site::new(&Model { vocab: model.vocab + 64, ..model }, 4, |tensor| tensor * 4 / count);
+        let supply = Frugal::new(&other);
+        look(&other, &record, &supply, usize::MAX).unwrap();
+        assert!(supply.state.into_inner().unwrap().walks > 0);
+    }
+}
+
+#[test]
+fn an_interrupted_look_goes_on_with_what_it_has_not_seen() {
+    let model = &veiled()[0];
+    let count = Place::with(model).open().tensors().len();
+    let site = Site::new(model, 4, |tensor| tensor * 4 / count);
+    let record = site.place.path().join("record");
+    let orders = Place::with(model).open().tensors().iter().filter(|t| t.name.ends_with("g_idx")).count();
+    let supply = Frugal::new(&site);
+    let result = look(&site, &record, &supply, orders + 12);
+    assert!(matches!(result, Err(Error::Stopped)), "{:?}", result.err());
+    let before = supply.state.into_inner().unwrap();
+    assert!(before.walks == 2 && !before.done.is_empty(), "{before:?}");
+    for shard in 0..4 {
+        drop(std::fs::remove_file(site.near(shard)));
+    }
+    let supply = Frugal::new(&site);
+    look(&site, &record, &supply, usize::MAX).unwrap();
+    let after = supply.state.into_inner().unwrap();
+    assert!(after.walks == 1 && after.done.iter().all(|shard| !before.done.contains(shard)), "{after:?}");
+}
+
+#[test]
+fn a_record_that_is_cut_or_lies_deceives_nobody() {
+    let (mut equal, mut refused) = (0, 0);
+    for model in [&veiled()[0], &veiled()[3]] {
+        let site = Site::new(model, 1, |_| 0);
+        let (record, out) = (site.place.path().join("record"), site.place.out());
+        look(&site, &record, &Frugal::new(&site), usize::MAX).unwrap();
+        std::fs::copy(site.far(0), site.near(0)).unwrap();
+        let whole = bytes(&record);
+        let changed =
+            |from: &str, to: &str| String::from_utf8(whole.clone()).unwrap().replace(from, to).into();
+        let mut random = 7usize;
+        for case in 0..24 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = (random >> 20) % whole.len();
+            let mut damaged: Vec<u8> = whole.clone();
+            match case % 4 {
+                0 => damaged.truncate(at),
+                1 => damaged[at] ^= 1 << (random >> 60 & 7),
+                // A larger type than need be, and one that does not hold the values.
+                2 => damaged = changed("fits Q4_0", "exceeds Q4_0"),
+                _ => damaged = changed("exceeds", "fits"),
+            }
+            std::fs::write(&record, damaged).unwrap();
+            let checkpoint = site.checkpoint();
+            let plan = look(&site, &record, &Present, usize::MAX).unwrap();
+            drop(std::fs::remove_file(&out));
+            match gguf_export::export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}) {
+                Ok(_) => {
+                    let options = VerifyOptions { threads: 2, allow_rounding: false };
+                    let report = verify(&site.place.open(), &out, options, &GO, &|_| {}).unwrap();
+                    assert!(report.equal(), "{report:?}");
+                    equal += 1;
+                }
+                Err(Error::NotRepresentable { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    assert!(equal > 30 && refused > 5, "{equal} equal, {refused} refused");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::io;
-use gguf_export::quant::{QuantConfig, reference, resolve};
+use gguf_export::quant::{Orders, QuantConfig, reference, resolve};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -43,7 +43,7 @@ fn every_weight_of_every_format_has_its_golden_value() {
             let columns = *shape.last().unwrap();
             let rows: u64 = shape[..shape.len() - 1].iter().product();
             let module = weight.strip_suffix(".weight").unwrap_or(weight);
-            let found = resolve(&checkpoint, &config, module, rows, columns)
+            let found = resolve(&checkpoint, &config, &Orders::Read, module, rows, columns)
                 .unwrap()
                 .unwrap_or_else(|| panic!("{name}: {weight}"));
             let values = reference::decode(&checkpoint, &found, 0..rows).unwrap().values;

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::export::{OutputFile, Present, Supply, export_supplied, outputs};
+use gguf_export::export::{OutputFile, export_supplied, outputs};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
+use gguf_export::supply::{Present, Supply};
 use gguf_export::verify::Report;
 use gguf_export::{ExportOptions, Progress, survey};
 use serde_json::json;

@@ -1,6 +1,8 @@
 //! A checkpoint that is converted while it arrives: shards are fetched in the order in which they are needed, and deleted
 //! when they have served if that was asked for.
 
+mod supply;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
-use gguf_export::export::{Needed, Supply};
 use gguf_export::io::LateFile;
+use gguf_export::supply::Needed;
 
+pub use supply::Surveyed;
+
+use super::cache::Folder;
 use super::{Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, download, hash};
 
 /// How often the wish for an end is looked at.
@@ -28,6 +33,16 @@ pub enum Afterwards {
     Delete,
 }
 
+/// What shards are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Walk {
+    /// Their values decide on types. With [`Afterwards::Delete`] those stay that the GGUF will take the room of.
+    #[default]
+    Survey,
+    /// They become a GGUF.
+    Export,
+}
+
 /// The shards of a checkpoint on their way.
 pub struct Arriving<'a> {
     hub: &'a Hub,
@@ -35,6 +50,8 @@ pub struct Arriving<'a> {
     listing: &'a Listing,
     shards: Vec<Coming<'a>>,
     afterwards: Afterwards,
+    /// Shards that a survey need not let go of, counted from the first.
+    staying: usize,
     stop: &'a AtomicBool,
     observer: Observer<'a>,
     state: Mutex<State>,
@@ -54,11 +71,11 @@ struct Coming<'a> {
     file: &'a RemoteFile,
     /// Its name in the snapshot.
     path: PathBuf,
-    source: Arc<LateFile>,
 }
 
 #[derive(Default)]
 struct State {
+    walk: Walk,
     /// Those that are needed, in order.
     needed: Vec<Needed>,
     /// Where each shard is.
@@ -93,15 +110,26 @@ impl<'a> Arriving<'a> {
         observer: Observer<'a>,
     ) -> Result<Self, Error> {
         let folder = hub.cache().repo(repo).snapshot(&listing.commit)?;
-        let coming = |file: &&'a RemoteFile| {
-            let path = folder.join(&file.name);
-            let source = Arc::new(LateFile::new(&path, file.bytes));
-            Coming { file, path, source }
-        };
+        let coming = |file: &&'a RemoteFile| Coming { file, path: folder.join(&file.name) };
         let shards: Vec<Coming<'a>> = shards.iter().map(coming).collect();
         let state = State { at: vec![At::Away; shards.len()], ..State::default() };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        Ok(Self { hub, repo, listing, shards, afterwards, stop, observer, state, changed })
+        Ok(Self { hub, repo, listing, shards, afterwards, staying: 0, stop, observer, state, changed })
+    }
+
+    /// Lets a survey keep shards of `bytes` in all beside the two at work, so that the export after it need not fetch them
+    /// again.
+    pub fn keep_in_survey(&mut self, bytes: u64) {
+        let ends = self.shards.iter().scan(0u64, |end, coming| {
+            *end = end.saturating_add(coming.file.bytes);
+            Some(*end)
+        });
+        self.staying = ends.take_while(|end| *end <= bytes).count();
+    }
+
+    /// The same shards for a survey.
+    pub fn survey(&self) -> Surveyed<'_, 'a> {
+        Surveyed(self)
     }
 
     /// The checkpoint by headers alone. `folder` holds its small files. `more` are shards from elsewhere.
@@ -119,14 +147,14 @@ impl<'a> Arriving<'a> {
     }
 
     fn shard(&self, coming: &Coming<'_>) -> Result<Shard, Error> {
-        let Coming { file, path, source } = coming;
+        let Coming { file, path } = coming;
         let head = self.hub.read_head(self.repo, self.listing, file, self.stop, self.observer)?;
         Ok(Shard {
             path: path.clone(),
             head,
             bytes: file.bytes,
             identity: Identity::Content { sha256: self.sha256(coming)? },
-            source: source.clone(),
+            source: Arc::new(LateFile::new(path, file.bytes)),
             only: None,
         })
     }
@@ -148,16 +176,6 @@ impl<'a> Arriving<'a> {
             *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
         }
         Ok(sha256)
-    }
-
-    /// Fetches every shard now, for a plan that depends on their values.
-    ///
-    /// # Errors
-    ///
-    /// The first that a file ended with.
-    pub fn fetch_all(&self, jobs: usize) -> Result<(), Error> {
-        let files: Vec<&RemoteFile> = self.shards.iter().map(|coming| coming.file).collect();
-        self.hub.fetch(self.repo, self.listing, &files, jobs, self.stop, self.observer).map(drop)
     }
 
     /// The most bytes that shards will take on the disk of the cache beside what they take now.
@@ -241,13 +259,48 @@ impl<'a> Arriving<'a> {
 
     /// The next to be fetched, if there is room for it.
     fn next(&self, state: &State) -> Option<usize> {
+        let place = state.needed.iter().position(|needed| state.at.get(needed.shard) == Some(&At::Away))?;
+        let (earlier, needed) = (&state.needed[..place], state.needed.get(place)?);
+        let is_counted = |shard: &usize| match state.walk {
+            Walk::Survey => *shard >= self.staying,
+            // What a survey left may be needed only later.
+            Walk::Export => earlier.iter().any(|needed| needed.shard == *shard),
+        };
         let is_here = |shard: &usize| matches!(state.at[*shard], At::OnTheWay | At::Here);
-        let here: Vec<usize> = (0..state.at.len()).filter(is_here).collect();
-        let needed = state.needed.iter().find(|needed| state.at.get(needed.shard) == Some(&At::Away))?;
+        let here: Vec<usize> = (0..state.at.len()).filter(is_here).filter(is_counted).collect();
         let fits = self.afterwards == Afterwards::Keep
+            || !is_counted(&needed.shard) && state.walk == Walk::Survey
             || here.len() < AT_ONCE
             || state.wanted.contains(&needed.shard) && here.iter().all(|shard| needed.with.contains(shard));
         fits.then_some(needed.shard)
+    }
+
+    fn begin(&self, walk: Walk, shards: &[Needed]) {
+        let own: Vec<Needed> =
+            shards.iter().filter(|needed| needed.shard < self.shards.len()).cloned().collect();
+        let folder = self.hub.cache().repo(self.repo);
+        let (mut files, mut bytes, mut begun) = (0, 0u64, 0u64);
+        for file in own.iter().map(|needed| self.shards[needed.shard].file) {
+            let present = present(&folder, file);
+            (begun, bytes) = (begun + present, bytes + file.bytes - present);
+            files += usize::from(present < file.bytes);
+        }
+        (self.observer)(Event::Planned { files, bytes, present: begun });
+        if self.afterwards == Afterwards::Delete && walk == Walk::Export {
+            for shard in 0..self.shards.len() {
+                if !own.iter().any(|needed| needed.shard == shard) {
+                    // An earlier run was cut off between the last tile and this. It can be done by hand, too.
+                    drop(self.delete(shard));
+                }
+            }
+        }
+        let mut state = self.lock();
+        // What a survey let go of comes again.
+        for at in state.at.iter_mut().filter(|at| **at == At::Done) {
+            *at = At::Away;
+        }
+        (state.walk, state.needed, state.wanted) = (walk, own, BTreeSet::new());
+        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -256,11 +309,10 @@ impl<'a> Arriving<'a> {
 
     fn delete(&self, shard: usize) -> gguf_export::Result<()> {
         // Those from elsewhere are somebody else's.
-        let Some(Coming { file, path, source }) = self.shards.get(shard) else { return Ok(()) };
-        source.close();
+        let Some(Coming { file, path }) = self.shards.get(shard) else { return Ok(()) };
         let folder = self.hub.cache().repo(self.repo);
         let gone = folder.forget(&self.listing.commit, &file.name, &file.hash, &AtomicBool::new(false));
-        gone.map_err(|error| supply(path, Error::from(error)))
+        gone.map_err(|error| supply::failed(path, Error::from(error)))
     }
 }
 
@@ -274,76 +326,11 @@ impl Drop for End<'_, '_> {
     }
 }
 
-fn supply(path: &Path, error: Error) -> gguf_export::Error {
-    if error.is_stopped() {
-        return gguf_export::Error::Stopped;
-    }
-    gguf_export::Error::Supply { path: path.to_owned(), source: Box::new(error) }
-}
-
-impl Supply for Arriving<'_> {
-    fn needed(&self, shards: &[Needed]) {
-        let own: Vec<Needed> =
-            shards.iter().filter(|needed| needed.shard < self.shards.len()).cloned().collect();
-        let folder = self.hub.cache().repo(self.repo);
-        let (mut files, mut bytes, mut present) = (0, 0u64, 0u64);
-        for needed in &own {
-            let file = self.shards[needed.shard].file;
-            // What cannot be looked at now is found out when it is fetched.
-            let begun = match download::is_there(&folder, file) {
-                Ok(true) => file.bytes,
-                _ => download::begun(&folder, file).unwrap_or(0),
-            };
-            (present, bytes) = (present + begun, bytes + file.bytes - begun);
-            files += usize::from(begun < file.bytes);
-        }
-        (self.observer)(Event::Planned { files, bytes, present });
-        if self.afterwards == Afterwards::Delete {
-            for shard in 0..self.shards.len() {
-                if !own.iter().any(|needed| needed.shard == shard) {
-                    // An earlier run was cut off between the last tile and this. It can be done by hand, too.
-                    drop(self.delete(shard));
-                }
-            }
-        }
-        self.lock().needed = own;
-        self.changed.notify_all();
-    }
-
-    fn wait(&self, shard: usize) -> gguf_export::Result<()> {
-        let Some(coming) = self.shards.get(shard) else { return Ok(()) };
-        let mut state = self.lock();
-        while state.at[shard] != At::Here {
-            if state.over || self.stop.load(Ordering::Relaxed) {
-                return Err(gguf_export::Error::Stopped);
-            }
-            if state.failed.is_some() {
-                // Why is said once, by `failure`.
-                let source = "it does not come".into();
-                return Err(gguf_export::Error::Supply { path: coming.path.clone(), source });
-            }
-            if state.wanted.insert(shard) {
-                self.changed.notify_all();
-            }
-            state = self.changed.wait_timeout(state, POLL).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        Ok(())
-    }
-
-    fn done(&self, shard: usize) -> gguf_export::Result<()> {
-        if self.afterwards == Afterwards::Delete {
-            self.delete(shard)?;
-        }
-        if let Some(at) = self.lock().at.get_mut(shard) {
-            *at = At::Done;
-        }
-        self.changed.notify_all();
-        Ok(())
-    }
-
-    fn failed(&self) {
-        self.lock().over = true;
-        self.changed.notify_all();
+/// Bytes of a file that are in the cache. What cannot be looked at now is found out when it is fetched.
+fn present(folder: &Folder, file: &RemoteFile) -> u64 {
+    match download::is_there(folder, file) {
+        Ok(true) => file.bytes,
+        _ => download::begun(folder, file).unwrap_or(0),
     }
 }
 

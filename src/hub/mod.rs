@@ -21,7 +21,7 @@ mod settings;
 mod snapshot;
 mod tries;
 
-pub use arrive::{Afterwards, Arriving, Failed};
+pub use arrive::{Afterwards, Arriving, Failed, Surveyed};
 pub use error::Error;
 pub use fetch::Hub;
 pub use lend::prediction_layer;

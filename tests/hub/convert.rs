@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use testkit::{Encoding, Gptq, LayerKind, Model, Mtp};
+use testkit::{Encoding, GIdx, Gptq, LayerKind, Model, Mtp, ScaleDtype};
 
 use super::process::said;
 use super::server::{Fault, hash};
@@ -18,8 +18,12 @@ const SHARDS: usize = 5;
 
 /// A quantised model of twelve layers in five shards, and the folder that it was written to.
 fn site() -> (Site, tempfile::TempDir) {
+    site_of(Encoding::Gptq(Gptq::sym(4, 128)))
+}
+
+fn site_of(encoding: Encoding) -> (Site, tempfile::TempDir) {
     let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
-    let model = Model { layers, shards: SHARDS, ..Model::uniform(Encoding::Gptq(Gptq::sym(4, 128))) };
+    let model = Model { layers, shards: SHARDS, ..Model::uniform(encoding) };
     let folder = tempfile::tempdir().unwrap();
     model.write(folder.path());
     let files = files_of(folder.path());
@@ -111,32 +115,118 @@ fn a_part_that_is_not_the_one_that_was_asked_for_is_refused() {
     assert!(said(&output).contains("another range than was asked for"), "{}", said(&output));
 }
 
-#[test]
-fn no_more_than_two_shards_are_there_and_none_is_left() {
-    let (site, folder) = site();
-    let right = site.right();
+/// Converts on a slow line, and tells the most shards that were there at once.
+fn most_at_once(site: &Site, hashes: &BTreeSet<String>, more: &[&str]) -> usize {
     for number in 1..=SHARDS {
         site.server.fail_always(&shard(number), Fault::Slow(Duration::from_millis(1)));
     }
-    let (hashes, over) = (hashes(folder.path()), AtomicBool::new(false));
+    let over = AtomicBool::new(false);
     let most = thread::scope(|scope| {
         let watch = scope.spawn(|| {
             let mut most = 0;
             while !over.load(Ordering::Relaxed) {
-                most = most.max(site.shards_here(&hashes));
+                most = most.max(site.shards_here(hashes));
             }
             most
         });
-        let output = site.convert(&["--delete-source-as-you-go", "-j", "4"]);
+        let output = site.convert(&[&["--delete-source-as-you-go", "-j", "4"], more].concat());
         over.store(true, Ordering::Relaxed);
         assert!(output.status.success(), "{}", said(&output));
         assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
         watch.join().unwrap()
     });
+    site.server.mend();
+    most
+}
+
+#[test]
+fn no_more_than_two_shards_are_there_and_none_is_left() {
+    let (site, folder) = site();
+    let right = site.right();
+    let hashes = hashes(folder.path());
+    let most = most_at_once(&site, &hashes, &[]);
     assert!((1..=2).contains(&most), "{most} shards at once");
     assert_eq!(site.shards_here(&hashes), 0);
     assert!(fs::read(site.out()).unwrap() == right);
     site.nothing_is_half();
+}
+
+/// An int4 model whose scales and orders of columns must be read before there is a plan.
+fn veiled() -> Encoding {
+    Encoding::Gptq(Gptq { scale: ScaleDtype::Bf16, g_idx: GIdx::Trivial, ..Gptq::sym(4, 128) })
+}
+
+#[test]
+fn what_decides_on_types_comes_once_where_the_gguf_will_need_its_room() {
+    let (site, folder) = site_of(veiled());
+    let right = site.right();
+    let before: Vec<usize> = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).collect();
+    let hashes = hashes(folder.path());
+    most_at_once(&site, &hashes, &[]);
+    assert_eq!(site.shards_here(&hashes), 0);
+    assert!(fs::read(site.out()).unwrap() == right);
+    let lengths = shard_bytes(folder.path());
+    for number in 1..=SHARDS {
+        let sent = (site.server.sent(&shard(number)) - before[number - 1]) as u64;
+        assert!(sent < lengths[number - 1] * 3 / 2, "{sent} bytes of shard {number}");
+    }
+    site.nothing_is_half();
+    assert_eq!(records(&site), 0);
+}
+
+#[test]
+fn what_decides_on_types_goes_again_where_the_gguf_is_smaller() {
+    // As BF16 it would have half of the size, which is known not to hold it when all of it was read.
+    let (site, folder) = site_of(Encoding::F32);
+    let right = site.right();
+    let before: Vec<usize> = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).collect();
+    let hashes = hashes(folder.path());
+    let most = most_at_once(&site, &hashes, &[]);
+    // Two of five have the size of the smallest GGUF, and two are at work.
+    assert!((3..=4).contains(&most), "{most} shards at once");
+    assert!(fs::read(site.out()).unwrap() == right);
+    let lengths = shard_bytes(folder.path());
+    for number in 1..=SHARDS {
+        let sent = (site.server.sent(&shard(number)) - before[number - 1]) as u64;
+        let times = if number <= 2 { 1 } else { 2 };
+        assert!(sent / lengths[number - 1] == times, "{sent} bytes of shard {number}");
+    }
+    assert_eq!(site.shards_here(&hashes), 0);
+    assert_eq!(records(&site), 0);
+}
+
+/// Files of surveys beside the output.
+fn records(site: &Site) -> usize {
+    entries(site.home.path()).iter().filter(|path| path.extension().is_some_and(|e| e == "survey")).count()
+}
+
+#[test]
+fn an_interrupted_conversion_reads_no_value_again_to_decide_on_types() {
+    let (site, folder) = site_of(veiled());
+    let right = site.right();
+    // Everything was looked at when this file is there, and it fails before all of it is written.
+    let out = site.out();
+    let journal = out.with_extension("gguf.part.journal");
+    let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "--delete-source-as-you-go"];
+    let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let hashes = hashes(folder.path());
+    while !(journal.exists() && site.shards_here(&hashes) < SHARDS) {
+        assert_eq!(child.try_wait().unwrap(), None, "it was too quick to be interrupted");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(records(&site), 1);
+    let left = site.shards_here(&hashes);
+    let sent = || (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum::<usize>() as u64;
+    let before = sent();
+    let output = site.run(&words);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(fs::read(&out).unwrap() == right);
+    let lengths = shard_bytes(folder.path());
+    let again = sent() - before;
+    // One may have been let go of that the journal does not know of, and headers are read anew.
+    assert!(again < lengths.iter().sum::<u64>() * 2 / 5, "{again} bytes again with {left} shards there");
+    assert_eq!(records(&site), 0);
 }
 
 #[test]

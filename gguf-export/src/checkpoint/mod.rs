@@ -15,6 +15,8 @@ pub use dtype::Dtype;
 pub use shard::{TensorInfo, read_header};
 pub use supplied::{Identity, Shard, head_bytes};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::io::{ByteSource, FileSource};
 use crate::{Error, Result, TensorRef};
 
@@ -115,6 +117,30 @@ impl Checkpoint {
     /// What tells that the files are still the same: paths, lengths in bytes, and times of change or hashes.
     pub fn identities(&self) -> impl Iterator<Item = (&Path, u64, Identity)> {
         self.shards.iter().map(|shard| (shard.path.as_path(), shard.bytes, shard.identity))
+    }
+
+    /// One hash of all that tells that the files are still the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for (path, bytes, identity) in self.identities() {
+            hash.update(bytes.to_le_bytes());
+            match identity {
+                Identity::File { changed } => {
+                    hash.update(path.as_os_str().as_encoded_bytes());
+                    hash.update(changed.to_le_bytes());
+                }
+                Identity::Content { sha256 } => hash.update(sha256),
+            }
+        }
+        hash.finalize().into()
+    }
+
+    /// Lets go of a file that may be about to be deleted. A later read opens it again if it is there.
+    pub(crate) fn close(&self, shard: usize) {
+        if let Some(shard) = self.shards.get(shard) {
+            shard.data.close();
+        }
     }
 
     /// Index of the file that holds a tensor, as [`Checkpoint::shards`] counts them.

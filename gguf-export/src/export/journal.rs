@@ -10,11 +10,11 @@ use std::sync::mpsc::Receiver;
 use sha2::{Digest, Sha256};
 
 use super::OutputFile;
-use super::supply::Ledger;
 use crate::Result;
-use crate::checkpoint::{Checkpoint, Identity};
+use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
+use crate::supply::Ledger;
 use crate::tile::TILE_BYTES;
 
 /// Bytes after which finished tiles are synced and written down: what an interruption can cost, and how soon the disk
@@ -41,16 +41,7 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
     for tensor in &plan.tensors {
         hash.update(format!("{:?} {:?} {:?}", tensor.pieces, tensor.map, tensor.candidates.first()));
     }
-    for (path, len, identity) in checkpoint.identities() {
-        hash.update(len.to_le_bytes());
-        match identity {
-            Identity::File { changed } => {
-                hash.update(path.as_os_str().as_encoded_bytes());
-                hash.update(changed.to_le_bytes());
-            }
-            Identity::Content { sha256 } => hash.update(sha256),
-        }
-    }
+    hash.update(checkpoint.fingerprint());
     let digest = io::hex(&hash.finalize());
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))
 }

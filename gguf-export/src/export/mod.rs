@@ -5,7 +5,7 @@
 
 mod journal;
 mod layout;
-mod supply;
+mod order;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +13,14 @@ use std::sync::mpsc;
 use std::thread;
 
 pub use layout::OutputFile;
-pub use supply::{Needed, Present, Supply};
 
 use layout::Place;
-use supply::{Ledger, Watch};
 
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
 use crate::plan::Plan;
 use crate::progress::{Observer, Progress};
+use crate::supply::{Ledger, Present, Supply, Watch};
 use crate::transcode::{Scratch, fill};
 use crate::verify::{Proof, Report};
 use crate::{Error, Result, pool};
@@ -108,7 +107,8 @@ pub struct Exported {
 ///
 /// ```no_run
 /// # use std::sync::atomic::AtomicBool;
-/// use gguf_export::export::{Needed, Supply, export_supplied};
+/// use gguf_export::export::export_supplied;
+/// use gguf_export::supply::{Needed, Supply};
 /// use gguf_export::{ExportOptions, Result};
 ///
 /// /// Fetches a shard when it is waited for, and deletes it afterwards.
@@ -150,12 +150,12 @@ pub fn export_supplied(
 ) -> Result<Exported> {
     let files = outputs(plan, out, options)?;
     refuse_existing(&files, options)?;
-    let (places, needs) = supply::in_order(checkpoint, plan, layout::places(plan, &files));
+    let (places, needs) = order::in_order(checkpoint, plan, layout::places(plan, &files));
     let journal_path = with_suffix(out, ".part.journal");
     let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
     refuse_sources(checkpoint, files.iter().map(|f| &f.path).chain(&parts).chain([&journal_path]))?;
     let identity = journal::identity(checkpoint, plan, &files);
-    check_space(&files, &parts)?;
+    check_space(&files, &parts, supply.gives_back(out))?;
     let sinks = take(&parts)?;
     let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
     let done = begun.inspect_err(|_| {
@@ -172,7 +172,7 @@ pub fn export_supplied(
     let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
     observer(Progress::Planned { bytes: total, tensors: plan.tensors.len(), resumed });
 
-    let mut ledger = Ledger::open(supply, checkpoint.shards().count(), &needs, &done);
+    let mut ledger = Ledger::open(checkpoint, supply, &needs, &done);
     let headers = parts.iter().zip(&files).map(|(part, file)| (part.clone(), file.header.clone()));
     let headers: Vec<_> = headers.collect();
     let proof = if options.prove { Some(Proof::new(&headers)?) } else { None };
@@ -321,13 +321,13 @@ fn write(
     sinks[place.file].write_at(place.offset, buffer)
 }
 
-fn check_space(files: &[OutputFile], parts: &[PathBuf]) -> Result<()> {
+fn check_space(files: &[OutputFile], parts: &[PathBuf], gives_back: u64) -> Result<()> {
     let total: u64 = files.iter().map(|f| f.bytes).sum();
     let dir = parts[0].parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let available = io::available_space(dir)?;
     // What an earlier run left is written over or given back.
     let held: u64 = parts.iter().map(|p| io::allocated(p)).sum();
-    let needed = total.saturating_sub(held);
+    let needed = total.saturating_sub(held).saturating_sub(gives_back);
     if needed > available {
         return Err(Error::NoSpace { path: files[0].path.clone(), needed, available });
     }

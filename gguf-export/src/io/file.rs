@@ -225,6 +225,17 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     id(one).is_some_and(|one| id(other) == Some(one))
 }
 
+/// Whether two paths are on one disk, those that are not there yet by the nearest folder that is. False where the system
+/// does not tell.
+#[must_use]
+pub fn is_one_disk(one: &Path, other: &Path) -> bool {
+    let disk = |path: &Path| {
+        let path = std::path::absolute(path).ok()?;
+        path.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|meta| meta.dev())
+    };
+    disk(one).is_some_and(|one| disk(other) == Some(one))
+}
+
 /// Names of the entries of a folder that are valid Unicode, in no order.
 ///
 /// # Errors

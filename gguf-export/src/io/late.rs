@@ -37,7 +37,7 @@ impl ByteSource for Head<'_> {
 
 /// A file that need not be there yet: it is opened by the first read.
 ///
-/// [`LateFile::close`] lets go of it, so that deleting it gives its room back; a later read opens it again.
+/// [`ByteSource::close`] lets go of it, so that deleting it gives its room back; a later read opens it again.
 #[derive(Debug)]
 pub struct LateFile {
     path: PathBuf,
@@ -50,11 +50,6 @@ impl LateFile {
     #[must_use]
     pub fn new(path: &Path, len: u64) -> Self {
         Self { path: path.to_owned(), len, open: RwLock::new(None) }
-    }
-
-    /// Lets go of the file.
-    pub fn close(&self) {
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn held(&self) -> Option<Arc<FileSource>> {
@@ -87,6 +82,10 @@ impl ByteSource for LateFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.file()?.read_at(offset, buffer)
+    }
+
+    fn close(&self) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn unchanged(&self) -> Result<()> {

@@ -5,8 +5,8 @@ mod late;
 mod memory;
 
 pub use file::{
-    FileSink, FileSource, allocated, append, available_space, canonicalize, is_same, is_there, list,
-    read_to_string, remove, rename, truncate,
+    FileSink, FileSource, allocated, append, available_space, canonicalize, is_one_disk, is_same, is_there,
+    list, read_to_string, remove, rename, truncate,
 };
 pub use late::{Head, LateFile};
 
@@ -27,6 +27,9 @@ pub trait ByteSource: Sync + Send + std::fmt::Debug {
     /// # Errors
     /// [`crate::Error::Io`] if the range cannot be read whole.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+
+    /// Lets go of what can be opened again, so that a deleted file gives its room back.
+    fn close(&self) {}
 
     /// Refuses a source that was written to since it was opened; those that cannot tell do not.
     ///

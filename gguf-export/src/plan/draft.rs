@@ -5,10 +5,10 @@ use super::{Content, Fidelity, OutType, Piece, Plan, PlanOptions, TensorPlan, re
 use crate::arch::{self, HParams, Map, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
-use crate::quant::{self, Coding, QuantConfig, Weight};
+use crate::quant::{self, Coding, Orders, QuantConfig, Weight};
 use crate::{Error, Result};
 
-pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Plan> {
+pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Result<Plan> {
     let hparams = HParams::read(checkpoint.config())?;
     let config = QuantConfig::read(checkpoint.config())?;
     let has = |module: &str| {
@@ -19,6 +19,7 @@ pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Pl
     let mut drafter = Drafter {
         checkpoint,
         config: &config,
+        orders,
         options,
         weights: Vec::new(),
         last: None,
@@ -61,6 +62,7 @@ pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Pl
 struct Drafter<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a QuantConfig,
+    orders: &'a Orders,
     options: &'a PlanOptions,
     weights: Vec<Weight>,
     /// The module resolved last: targets that share one follow each other.
@@ -179,7 +181,7 @@ impl Drafter<'_> {
         {
             return Ok(*index);
         }
-        let weight = quant::resolve(self.checkpoint, self.config, module, rows, columns)?;
+        let weight = quant::resolve(self.checkpoint, self.config, self.orders, module, rows, columns)?;
         let weight = weight.ok_or_else(|| Error::MissingTensor {
             path: self.checkpoint.dir().to_owned(),
             tensor: format!("{module}.weight"),

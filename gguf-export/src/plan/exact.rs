@@ -21,7 +21,7 @@ pub struct Candidate {
 }
 
 /// What is stored of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// The value.
     Values,

@@ -16,7 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Inexact;
 use crate::ggml::GgmlType;
 use crate::gguf::Metadata;
-use crate::quant::Weight;
+use crate::quant::{Orders, Weight};
 use crate::{Error, Result};
 
 /// Everything that an export will do.
@@ -152,7 +152,20 @@ impl Plan {
     /// Everything that is wrong with the checkpoint as far as its headers show, and [`Error::Inexact`] for
     /// tensors that no type holds.
     pub fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Self> {
-        draft::draft(checkpoint, options)
+        Self::draft_by(checkpoint, options, &Orders::Read)
+    }
+
+    /// The same without a look at any data, of a checkpoint whose shards are not there yet: orders of columns are taken
+    /// to be trivial.
+    ///
+    /// # Errors
+    /// As [`Plan::draft`].
+    pub fn foresee(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Self> {
+        Self::draft_by(checkpoint, options, &Orders::Assumed)
+    }
+
+    pub(crate) fn draft_by(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Result<Self> {
+        draft::draft(checkpoint, options, orders)
     }
 
     /// Fills in the metadata, which needs the final types.

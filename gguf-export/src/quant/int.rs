@@ -206,11 +206,8 @@ pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
 fn order(request: &Request<'_>, suffix: &str, group: u64) -> Result<Option<TensorId>> {
     let Some(id) = request.find(suffix) else { return Ok(None) };
     request.expect(id, Dtype::I32, &[request.columns], "(a group for each column)")?;
-    let mut bytes = Vec::new();
-    request.checkpoint.read_all(id, &mut bytes)?;
-    let stored = || bytes.as_chunks::<4>().0.iter().map(|b| u64::from(u32::from_le_bytes(*b)));
-    let trivial = stored().zip(0..).all(|(g, column)| g == column / group) || stored().all(|g| g == 0);
-    Ok((!trivial).then_some(id))
+    let columns = request.orders.of(request.checkpoint, id)?;
+    Ok((!columns.is_trivial(group)).then_some(id))
 }
 
 /// A width as the codings hold it.

@@ -4,6 +4,7 @@
 //! Formats: AutoRound's, GPTQ's, AWQ's and compressed-tensors' packers; OCP microscaling; NVIDIA's NVFP4.
 
 mod affine;
+mod columns;
 mod config;
 mod float;
 mod group;
@@ -13,6 +14,7 @@ pub mod reference;
 mod resolve;
 mod weight;
 
+pub use columns::{Columns, Orders, orders};
 pub use config::{Method, QuantConfig};
 pub use resolve::{excused, resolve};
 pub use weight::{

@@ -1,6 +1,6 @@
 //! Finds how one module is stored. The tensors decide; the configuration must agree where it speaks.
 
-use super::{Coding, Float, QuantConfig, Weight, affine, float, int};
+use super::{Coding, Float, Orders, QuantConfig, Weight, affine, float, int};
 use crate::checkpoint::{Checkpoint, Dtype, TensorId, TensorInfo};
 use crate::{Error, Result};
 
@@ -31,11 +31,12 @@ const IGNORED: [&str; 11] = [
 pub fn resolve(
     checkpoint: &Checkpoint,
     config: &QuantConfig,
+    orders: &Orders,
     module: &str,
     rows: u64,
     columns: u64,
 ) -> Result<Option<Weight>> {
-    let request = Request { checkpoint, config, module, rows, columns };
+    let request = Request { checkpoint, config, orders, module, rows, columns };
     let Some((suffix, id)) = MAIN.iter().find_map(|s| Some((*s, request.find(s)?))) else {
         return request.refuse_half();
     };
@@ -62,6 +63,7 @@ pub fn excused(name: &str) -> bool {
 pub(super) struct Request<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) config: &'a QuantConfig,
+    pub(super) orders: &'a Orders,
     pub(super) module: &'a str,
     pub(super) rows: u64,
     pub(super) columns: u64,

@@ -1,6 +1,8 @@
 //! A weight matrix as the checkpoint stores it, with every question about its layout answered.
 
-use crate::checkpoint::TensorId;
+use std::collections::BTreeSet;
+
+use crate::checkpoint::{Checkpoint, TensorId};
 
 /// A logical matrix `[rows, columns]`; `rows` are outputs, `columns` inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,6 +249,12 @@ impl Weight {
             Coding::Fp8(fp8) => fp8.codes,
             Coding::Micro(micro) => micro.codes,
         }
+    }
+
+    /// The shards that it reads, as [`Checkpoint::shards`] counts them.
+    #[must_use]
+    pub fn shards(&self, checkpoint: &Checkpoint) -> BTreeSet<usize> {
+        self.tensors().into_iter().map(|id| checkpoint.shard_of(id)).collect()
     }
 
     /// Every tensor it reads.

@@ -9,7 +9,8 @@ use ggrun::hub::{Afterwards, Arriving, Error, Event, Hub, RemoteFile, RepoName, 
 use gguf_export::arch::MTP_PREFIXES;
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard, head_bytes};
 use gguf_export::io::{ByteSource as _, FileSource};
-use gguf_export::{Plan, PlanOptions, io, survey};
+use gguf_export::supply::Supply as _;
+use gguf_export::{Findings, Plan, io, survey_supplied};
 
 use super::super::args::Convert;
 use super::super::progress::Bar;
@@ -31,7 +32,7 @@ pub(super) fn convert(
     anyhow::ensure!(!shards.is_empty(), "`{repo}` has no safetensors files");
     let folder = hub.fetch(repo, &listing, &small, usize::from(args.jobs), stop, &heard)?;
     let afterwards = if args.delete_source_as_you_go { Afterwards::Delete } else { Afterwards::Keep };
-    let arriving = Arriving::new(&hub, (repo, &listing), &shards, afterwards, stop, &heard)?;
+    let mut arriving = Arriving::new(&hub, (repo, &listing), &shards, afterwards, stop, &heard)?;
     let options = super::plan_options(args);
     let mut checkpoint = arriving.checkpoint(&folder, Vec::new())?;
     let lent = lent(args, &checkpoint, bar, stop)?;
@@ -39,20 +40,25 @@ pub(super) fn convert(
     if let Some(shard) = lent {
         checkpoint = arriving.checkpoint(&folder, vec![shard])?;
     }
-    if !is_settled(&checkpoint, &options)? {
-        bar.say("note: the types of some tensors depend on their values, so all shards are fetched first");
-        arriving.fetch_all(usize::from(args.jobs))?;
-    }
-    let plan = survey(&checkpoint, &options, args.common.threads(), stop, &observer(bar))?;
-    let job = Job::new(args, &checkpoint, plan)?;
-    if !args.dry_run {
-        check_room(&arriving, &hub, &job)?;
-    }
+    let foreseen = Plan::foresee(&checkpoint, &options)?;
+    arriving.keep_in_survey(foreseen.bytes().min(spare(&arriving, &hub)?));
+    let mut findings = findings(args, repo, &listing.commit, &checkpoint)?;
+    let (jobs, threads) = (usize::from(args.jobs), args.common.threads());
     let prove = args.prove || args.delete_source_as_you_go || borrowed.is_some();
-    let jobs = usize::from(args.jobs);
-    let done = arriving.while_at(jobs, || job.run(&arriving, prove, bar, stop));
+    let done = arriving.while_at(jobs, || {
+        let (supply, observer) = (arriving.survey(), observer(bar));
+        let plan = survey_supplied(&checkpoint, &options, threads, &mut findings, &supply, stop, &observer)?;
+        let job = Job::new(args, &checkpoint, plan)?;
+        if !args.dry_run {
+            check_room(&arriving, &hub, &job)?;
+        }
+        job.run(&arriving, prove, bar, stop)
+    });
     let why = |error| arriving.failure().map_or(error, anyhow::Error::from);
     let done = done.map_err(why).with_context(|| format!("cannot convert `{repo}`"))?;
+    if !args.dry_run {
+        findings.forget()?;
+    }
     drop_borrowed(args, borrowed.as_deref())?;
     Ok(done)
 }
@@ -69,14 +75,9 @@ pub(super) fn lent(
     anyhow::ensure!(!has_own, "the source has a prediction layer of its own; leave `--mtp-from` out");
     let hub = Hub::new(Settings::read()?)?;
     let heard = |event: Event<'_>| bar.fetch(event);
-    let folder = match &args.output {
-        Some(path) if path.is_dir() => path.clone(),
-        Some(path) => path.parent().map(Path::to_owned).unwrap_or_default(),
-        None => PathBuf::new(),
-    };
     let fetch = || {
         let listing = hub.listing(repo, stop, &heard)?;
-        prediction_layer(&hub, (repo, &listing), &folder, stop, &heard)
+        prediction_layer(&hub, (repo, &listing), &out_folder(args), stop, &heard)
     };
     let found = fetch().with_context(|| format!("cannot take a prediction layer from `{repo}`"))?;
     Ok(Some(found.with_context(|| format!("`{repo}` has no prediction layer (`mtp.*`)"))?))
@@ -104,24 +105,38 @@ pub(super) fn with_lent(checkpoint: &Checkpoint, lent: Shard) -> gguf_export::Re
     Checkpoint::assemble(checkpoint.dir(), shards)
 }
 
-/// Whether a plan can be made of headers alone.
-fn is_settled(checkpoint: &Checkpoint, options: &PlanOptions) -> gguf_export::Result<bool> {
-    match Plan::draft(checkpoint, options) {
-        Ok(plan) => Ok(plan.settled()),
-        // The order of columns is among the values, where there is one.
-        Err(gguf_export::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(false)
-        }
-        Err(error) => Err(error),
+/// What an interrupted run found among the values.
+fn findings(
+    args: &Convert,
+    repo: &RepoName,
+    commit: &str,
+    checkpoint: &Checkpoint,
+) -> anyhow::Result<Findings> {
+    let name = format!("{}-{}.survey", repo.id().replace('/', "--"), commit.get(..12).unwrap_or_default());
+    let findings = Findings::at(&out_folder(args).join(name), checkpoint)?;
+    Ok(if args.dry_run { findings.unkept() } else { findings })
+}
+
+/// Where the GGUF goes.
+fn out_folder(args: &Convert) -> PathBuf {
+    match &args.output {
+        Some(path) if path.is_dir() => path.clone(),
+        Some(path) => path.parent().map(Path::to_owned).unwrap_or_default(),
+        None => PathBuf::new(),
     }
+}
+
+/// Bytes that the disk of the cache has beside the shards at work.
+fn spare(arriving: &Arriving<'_>, hub: &Hub) -> anyhow::Result<u64> {
+    let available = io::available_space(&there(hub.cache().root())).unwrap_or(u64::MAX);
+    Ok(available.saturating_sub(arriving.room()?))
 }
 
 /// Refuses what has no room: the GGUF, and beside it the shards that are there at once.
 fn check_room(arriving: &Arriving<'_>, hub: &Hub, job: &Job<'_>) -> anyhow::Result<()> {
     let (cache, shards) = (there(hub.cache().root()), arriving.room()?);
-    let out = there(&job.out);
-    let own = job.missing();
-    let needed = if is_one_disk(&cache, &out) { shards + own } else { shards };
+    let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
+    let needed = shards + own.saturating_sub(arriving.gives_back(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => Err(Error::NoSpace { path: cache, needed, available }.into()),
         _ => Ok(()),
@@ -132,16 +147,4 @@ fn check_room(arriving: &Arriving<'_>, hub: &Hub, job: &Job<'_>) -> anyhow::Resu
 fn there(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned()
-}
-
-#[cfg(unix)]
-fn is_one_disk(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let disk = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.dev());
-    disk(one).is_some() && disk(one) == disk(other)
-}
-
-#[cfg(not(unix))]
-fn is_one_disk(_: &Path, _: &Path) -> bool {
-    true
 }
