@@ -133,21 +133,11 @@ impl<'a> Arriving<'a> {
 
     /// As listed; of a file that git keeps itself, which is small, by reading it.
     fn sha256(&self, coming: &Coming<'_>) -> Result<[u8; 32], Error> {
-        let listed = coming.file.hash.clone();
-        let text = if listed.len() == 64 {
-            listed
-        } else {
-            let path = self.hub.fetch_one(self.repo, self.listing, coming.file, self.stop, self.observer)?;
-            let found =
-                hash::of_file(&path, &"0".repeat(64), self.stop, |_| {}).map_err(Error::io("read", &path))?;
-            found.ok_or(Error::Stopped)?
-        };
-        let mut sha256 = [0; 32];
-        for (byte, pair) in sha256.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = str::from_utf8(pair).unwrap_or_default();
-            *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+        if coming.file.hash.len() == 64 {
+            return Ok(hash::bytes(&coming.file.hash));
         }
-        Ok(sha256)
+        let path = self.hub.fetch_one(self.repo, self.listing, coming.file, self.stop, self.observer)?;
+        hash::sha256(&path, self.stop).map_err(Error::io("read", &path))?.ok_or(Error::Stopped)
     }
 
     /// Fetches every shard now, for a plan that depends on their values.
@@ -274,7 +264,7 @@ impl Drop for End<'_, '_> {
     }
 }
 
-fn supply(path: &Path, error: Error) -> gguf_export::Error {
+pub(super) fn supply(path: &Path, error: Error) -> gguf_export::Error {
     if error.is_stopped() {
         return gguf_export::Error::Stopped;
     }
