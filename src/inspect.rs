@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::gguf::{self, Metadata};
+use gguf_export::gguf::{self, Header, Metadata};
 use gguf_export::{Plan, PlanOptions, Result};
 
 /// What a file or folder holds.
@@ -113,11 +113,12 @@ impl Part {
 /// # Errors
 /// What is wrong with the file or the folder.
 pub fn inspect(path: &Path) -> Result<Description> {
-    if path.is_dir() { checkpoint(path) } else { file(path) }
+    if path.is_dir() { checkpoint(&Checkpoint::open(path)?) } else { Ok(gguf(gguf::open_all(path)?)) }
 }
 
-fn file(path: &Path) -> Result<Description> {
-    let shards = gguf::open_all(path)?;
+/// Describes a GGUF by the headers of its files.
+#[must_use]
+pub fn gguf(shards: Vec<(PathBuf, Header)>) -> Description {
     let mut files = Vec::new();
     let mut tensors = Vec::new();
     let mut metadata = Metadata::new();
@@ -133,12 +134,15 @@ fn file(path: &Path) -> Result<Description> {
             metadata = header.metadata;
         }
     }
-    Ok(Description { kind: Kind::Gguf, files, tensors, metadata })
+    Description { kind: Kind::Gguf, files, tensors, metadata }
 }
 
-fn checkpoint(dir: &Path) -> Result<Description> {
-    let checkpoint = Checkpoint::open(dir)?;
-    let plan = Plan::draft(&checkpoint, &PlanOptions { allow_rounding: true, ..PlanOptions::default() })?;
+/// Describes a checkpoint, of which the headers suffice unless columns are in an order of their own.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn checkpoint(checkpoint: &Checkpoint) -> Result<Description> {
+    let plan = Plan::draft(checkpoint, &PlanOptions { allow_rounding: true, ..PlanOptions::default() })?;
     let tensors = plan
         .tensors
         .iter()
