@@ -5,6 +5,7 @@
 mod convert;
 mod faults;
 mod inspect;
+mod interrupt;
 mod names;
 mod process;
 pub(crate) mod server;
