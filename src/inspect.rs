@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::gguf::{self, Metadata};
+use gguf_export::gguf::{self, Header, Metadata};
 use gguf_export::{Plan, PlanOptions, Result};
 
 /// What a file or folder holds.
@@ -113,11 +113,16 @@ impl Part {
 /// # Errors
 /// What is wrong with the file or the folder.
 pub fn inspect(path: &Path) -> Result<Description> {
-    if path.is_dir() { checkpoint(path) } else { file(path) }
+    if !path.is_dir() {
+        return Ok(gguf(gguf::open_all(path)?));
+    }
+    let headers = Checkpoint::open(path)?;
+    Ok(checkpoint(&headers, &Plan::draft(&headers, &any_type())?))
 }
 
-fn file(path: &Path) -> Result<Description> {
-    let shards = gguf::open_all(path)?;
+/// Describes a GGUF by the headers of its files.
+#[must_use]
+pub fn gguf(shards: Vec<(PathBuf, Header)>) -> Description {
     let mut files = Vec::new();
     let mut tensors = Vec::new();
     let mut metadata = Metadata::new();
@@ -133,12 +138,18 @@ fn file(path: &Path) -> Result<Description> {
             metadata = header.metadata;
         }
     }
-    Ok(Description { kind: Kind::Gguf, files, tensors, metadata })
+    Description { kind: Kind::Gguf, files, tensors, metadata }
 }
 
-fn checkpoint(dir: &Path) -> Result<Description> {
-    let checkpoint = Checkpoint::open(dir)?;
-    let plan = Plan::draft(&checkpoint, &PlanOptions { allow_rounding: true, ..PlanOptions::default() })?;
+/// The options of a plan that is only shown: nothing is refused.
+#[must_use]
+pub fn any_type() -> PlanOptions {
+    PlanOptions { allow_rounding: true, ..PlanOptions::default() }
+}
+
+/// Describes a checkpoint by a draft of its plan.
+#[must_use]
+pub fn checkpoint(checkpoint: &Checkpoint, plan: &Plan) -> Description {
     let tensors = plan
         .tensors
         .iter()
@@ -151,5 +162,5 @@ fn checkpoint(dir: &Path) -> Result<Description> {
         .collect();
     let files = checkpoint.identities().map(|(path, bytes, _)| (path.to_owned(), bytes)).collect();
     let metadata = gguf_export::arch::metadata(&plan.hparams, plan.mtp_layers);
-    Ok(Description { kind: Kind::Checkpoint, files, tensors, metadata })
+    Description { kind: Kind::Checkpoint, files, tensors, metadata }
 }

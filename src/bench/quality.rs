@@ -62,7 +62,7 @@ pub enum QualityError {
         context: u32,
     },
     /// The model cannot read it.
-    #[error("cannot read the text")]
+    #[error("the model cannot read the tokens")]
     Decode(#[from] DecodeError),
     /// The reference is of no use.
     #[error(transparent)]

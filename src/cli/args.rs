@@ -121,12 +121,17 @@ pub(crate) struct Convert {
 #[command(after_help = "\
 Examples:
   ggrun verify model.gguf ./checkpoint --receipt model.receipt.json
-  ggrun verify model.gguf ORG/NAME                  a checkpoint of the hub")]
+  ggrun verify model.gguf ORG/NAME                  a checkpoint of the hub
+  ggrun verify ORG/NAME-GGUF:Q4_0 ./checkpoint      a GGUF of the hub
+  ggrun verify model.gguf ORG/NAME --mtp-from ORG/ORIGINAL")]
 pub(crate) struct Verify {
-    /// The GGUF, or the first file of a split one
+    /// The GGUF, or the first file of a split one, or ORG/NAME[@REVISION][:QUANT] of the hub
     pub(crate) gguf: PathBuf,
     /// The checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
     pub(crate) source: PathBuf,
+    /// Takes the prediction layer (mtp.*) to compare with from another repository, as `convert --mtp-from` did
+    #[arg(long, value_name = "REPO")]
+    pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
     /// Accepts tensors that the file declares rounded, within the rounding of their type
     #[arg(long)]
     pub(crate) allow_rounding: bool,
@@ -143,10 +148,11 @@ pub(crate) struct Verify {
 Examples:
   ggrun inspect model.gguf
   ggrun inspect ./checkpoint --tensors
-  ggrun inspect ORG/NAME-GGUF                 of the hub
+  ggrun inspect ORG/NAME-GGUF:Q4_0            of the hub: no weight is fetched
   ggrun inspect model.gguf --json | jq .metadata")]
 pub(crate) struct Inspect {
-    /// A GGUF, a checkpoint folder, or ORG/NAME[@REVISION] of the hub, whose checkpoint or GGUF is fetched
+    /// A GGUF, a checkpoint folder, or ORG/NAME[@REVISION][:QUANT] of the hub, of whose checkpoint or GGUF the headers are
+    /// read
     pub(crate) path: PathBuf,
     /// Lists every tensor
     #[arg(long)]

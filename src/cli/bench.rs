@@ -4,12 +4,11 @@ mod quality;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use ggrun::bench::{Peak, Test, first_token, peak_memory, run as measure};
+use ggrun::bench::{Peak, QualityError, Test, first_token, peak_memory, run as measure};
 use ggrun::engine::{DecodeError, Vocab as _};
 use ggrun::model::{Abort, ContextSize, LoadOptions, Model, devices};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -183,7 +182,7 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
 
 /// What is measured, and what its load took.
 struct Subject {
-    model: Arc<Described>,
+    model: Described,
     before: Vec<ggrun::model::Device>,
     load: Duration,
     first_token: Duration,
@@ -248,7 +247,7 @@ fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::Result<(Mod
         planned_gpu: placement.bill.lines.iter().skip(1).map(planned).sum(),
         options,
     };
-    let subject = Subject { model: Arc::new(described), before, load, first_token: Duration::ZERO };
+    let subject = Subject { model: described, before, load, first_token: Duration::ZERO };
     Ok((model, subject))
 }
 
@@ -269,10 +268,10 @@ fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
 }
 
 /// A step that the user ended is no failure.
-fn ended(error: DecodeError) -> anyhow::Error {
-    match error {
-        DecodeError::Interrupted => Interrupted.into(),
-        error => anyhow::Error::new(error).context("the model cannot read the tokens"),
+fn ended(error: impl Into<QualityError>) -> anyhow::Error {
+    match error.into() {
+        QualityError::Interrupted | QualityError::Decode(DecodeError::Interrupted) => Interrupted.into(),
+        error => error.into(),
     }
 }
 

@@ -18,7 +18,7 @@ use super::args::Convert;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
 use super::source::Source;
-use super::{Outcome, text};
+use super::{Outcome, lent, text};
 
 pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let started = std::time::Instant::now();
@@ -70,7 +70,7 @@ fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Convert
     let lent = hub::lent(args, &checkpoint, bar, stop)?;
     let borrowed = lent.as_ref().map(|shard| shard.path.clone());
     if let Some(shard) = lent {
-        checkpoint = hub::with_lent(&checkpoint, shard)?;
+        checkpoint = lent::with(&checkpoint, shard)?;
     }
     let plan = survey(&checkpoint, &plan_options(args), args.common.threads(), stop, &observer(bar))?;
     let prove = args.prove || borrowed.is_some();

@@ -1,5 +1,7 @@
 //! `ggrun inspect`.
 
+mod hub;
+
 use std::collections::BTreeMap;
 
 use anyhow::Context;
@@ -7,16 +9,18 @@ use ggrun::inspect::{Description, Kind, Part, inspect};
 use gguf_export::gguf::{Array, Value};
 use serde_json::json;
 
-use super::args::{Inspect, When};
-use super::source::{self, Want};
+use super::args::Inspect;
+use super::source::HubModel;
 use super::{Outcome, text};
 
 /// Longest text of a metadata value that is shown whole.
 const WIDTH: usize = 72;
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Outcome> {
-    let path = source::local(&args.path, Want::Any, false, When::Auto)?;
-    let found = inspect(&path).with_context(|| format!("cannot inspect `{}`", path.display()))?;
+    let found = match HubModel::of(&args.path) {
+        Some(model) => hub::inspect(&model)?,
+        None => inspect(&args.path).with_context(|| format!("cannot inspect `{}`", args.path.display()))?,
+    };
     let out = if args.json { format!("{:#}\n", describe(&found)) } else { show(&found, args.tensors) };
     super::print(&out)?;
     Ok(Outcome::Success)

@@ -14,6 +14,7 @@ mod doctor;
 mod download;
 mod inspect;
 mod interrupt;
+mod lent;
 mod model;
 mod open;
 mod placement;

@@ -2,14 +2,13 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use ggrun::hub::RepoName;
 use ggrun::hub::pick::Wish;
 
 use super::args::When;
 use super::placement::truth;
-use super::source::{self, Want};
+use super::source::{self, HubModel};
 
 const MODEL: &str = "LLAMA_ARG_MODEL";
 const HF_REPO: &str = "LLAMA_ARG_HF_REPO";
@@ -19,7 +18,7 @@ const HF_FILE: &str = "LLAMA_ARG_HF_FILE";
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct ModelArgs {
-    /// The GGUF file, or the first of its parts; or ORG/NAME, the same as -hf
+    /// The GGUF file, or the first of its parts; or ORG/NAME[:QUANT], the same as -hf
     #[arg(short, long, value_name = "FILE", env = MODEL, required_unless_present_any = ["hf_repo", "list_devices"])]
     model: Option<PathBuf>,
     /// A repository of the hub, of which the GGUF is fetched: ORG/NAME, ORG/NAME:Q4_0, ORG/NAME@REVISION (also -hf)
@@ -44,13 +43,6 @@ pub(crate) enum WrongModel {
     None,
 }
 
-/// `ORG/NAME[@REVISION][:QUANT]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct HubModel {
-    repo: RepoName,
-    quant: Option<String>,
-}
-
 /// What the flags come to.
 #[derive(Debug, PartialEq, Eq)]
 enum Chosen<'a> {
@@ -66,8 +58,8 @@ impl ModelArgs {
     /// When the flags contradict each other, or it cannot be had.
     pub(crate) fn file(&self, when: When) -> anyhow::Result<PathBuf> {
         match self.chosen(|name, value| std::env::var_os(name).is_some_and(|set| set == value))? {
-            Chosen::File(path) => source::local(path, Want::Gguf(Wish::Usual), self.offline, when),
-            Chosen::Hub(repo, wish) => source::fetch(repo, Want::Gguf(wish), self.offline, when),
+            Chosen::File(path) => source::gguf(path, self.offline, when),
+            Chosen::Hub(repo, wish) => source::fetch(repo, Some(wish), self.offline, when),
         }
     }
 
@@ -96,26 +88,6 @@ impl ModelArgs {
             )),
             (None, None) => Err(WrongModel::None),
         }
-    }
-}
-
-impl FromStr for HubModel {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (repo, quant) = match text.split_once(':') {
-            Some((_, "")) => return Err("expected an encoding such as Q4_0 after `:`".to_owned()),
-            Some((repo, quant)) => (repo, Some(quant.to_owned())),
-            None => (text, None),
-        };
-        Ok(Self { repo: repo.parse().map_err(|error: ggrun::hub::WrongName| error.to_string())?, quant })
-    }
-}
-
-impl std::fmt::Display for HubModel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.repo)?;
-        self.quant.as_ref().map_or(Ok(()), |quant| write!(f, ":{quant}"))
     }
 }
 
@@ -167,15 +139,5 @@ mod tests {
         check(None, repo, part, Ok("o/n/a.gguf"));
         check(None, Some(("o/n@v1:Q4_0", false)), None, Ok("o/n@v1 as Q4_0"));
         check(None, Some(("o/n:Q4_0", false)), part, Ok("o/n/a.gguf"));
-    }
-
-    #[test]
-    fn a_repository_may_have_a_revision_and_an_encoding() {
-        for text in ["o/n", "o/n:Q4_0", "o/n@refs/pr/1:q4_k_m"] {
-            assert_eq!(text.parse::<HubModel>().unwrap().to_string(), text);
-        }
-        for text in ["", "o", "o/n:", ":Q4_0", "o/n/m", "o:Q4_0/n", "./n"] {
-            assert!(text.parse::<HubModel>().is_err(), "{text}");
-        }
     }
 }

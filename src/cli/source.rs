@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::Context as _;
 use ggrun::hub::pick::{Wish, pick};
-use ggrun::hub::{Event, Hub, RemoteFile, RepoName, Settings};
+use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
 
 use super::args::When;
 use super::download::JOBS;
@@ -20,49 +21,92 @@ pub(crate) enum Source {
     Repo(RepoName),
 }
 
-/// What is fetched of a repository.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Want<'a> {
-    /// What a conversion needs.
-    Checkpoint,
-    /// A GGUF with all its parts.
-    Gguf(Wish<'a>),
-    /// A checkpoint if there is one, else a GGUF.
-    Any,
-}
-
 impl Source {
     /// A path that is there is meant, whatever it looks like. One that is not is a repository's name if it can be one
     /// and does not look like a path.
     pub(crate) fn of(text: &Path) -> Self {
-        let there = match std::fs::symlink_metadata(text) {
-            Ok(_) => true,
-            Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
-        };
-        let name = text.to_str().filter(|text| !there && !is_path(text)).and_then(|text| text.parse().ok());
-        name.map_or_else(|| Self::Path(text.to_owned()), Self::Repo)
+        name(text).map_or_else(|| Self::Path(text.to_owned()), Self::Repo)
     }
 }
 
-/// The path that a text names, after what it names was fetched.
+/// `ORG/NAME[@REVISION][:QUANT]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HubModel {
+    pub(crate) repo: RepoName,
+    pub(crate) quant: Option<String>,
+}
+
+impl HubModel {
+    /// Where a text names one by the rules of [`Source::of`].
+    pub(crate) fn of(text: &Path) -> Option<Self> {
+        name(text)
+    }
+
+    pub(crate) fn wish(&self) -> Wish<'_> {
+        self.quant.as_deref().map_or(Wish::Usual, Wish::Quant)
+    }
+}
+
+impl FromStr for HubModel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (repo, quant) = match text.split_once(':') {
+            Some((_, "")) => return Err("expected an encoding such as Q4_0 after `:`".to_owned()),
+            Some((repo, quant)) => (repo, Some(quant.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self { repo: repo.parse().map_err(|error: ggrun::hub::WrongName| error.to_string())?, quant })
+    }
+}
+
+impl std::fmt::Display for HubModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.repo)?;
+        self.quant.as_ref().map_or(Ok(()), |quant| write!(f, ":{quant}"))
+    }
+}
+
+/// The checkpoint's folder that a text names, after it was fetched.
 ///
 /// # Errors
 ///
 /// When it is a repository's name and that cannot be had.
-pub(crate) fn local(text: &Path, want: Want<'_>, offline: bool, when: When) -> anyhow::Result<PathBuf> {
+pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
     match Source::of(text) {
         Source::Path(path) => Ok(path),
-        Source::Repo(repo) => fetch(&repo, want, offline, when)
-            .with_context(|| format!("no such path, and no such repository: `{}`", text.display())),
+        Source::Repo(repo) => fetch(&repo, None, false, when).with_context(|| nothing(text)),
     }
 }
 
-/// Fetches what is wanted of a repository, and gives the checkpoint's folder or the GGUF's first file.
+/// The GGUF that a text names, after it was fetched.
+///
+/// # Errors
+///
+/// When it is a repository's name and that cannot be had.
+pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<PathBuf> {
+    match HubModel::of(text) {
+        None => Ok(text.to_owned()),
+        Some(model) => fetch(&model.repo, Some(model.wish()), offline, when).with_context(|| nothing(text)),
+    }
+}
+
+/// What is said where a name leads to nothing.
+pub(crate) fn nothing(text: &Path) -> String {
+    format!("no such path, and no such repository: `{}`", text.display())
+}
+
+/// Fetches a GGUF of a repository and gives its first file; without a wish, the checkpoint, and gives its folder.
 ///
 /// # Errors
 ///
 /// When the hub does not give it, or the repository does not have it.
-pub(crate) fn fetch(repo: &RepoName, want: Want<'_>, offline: bool, when: When) -> anyhow::Result<PathBuf> {
+pub(crate) fn fetch(
+    repo: &RepoName,
+    wish: Option<Wish<'_>>,
+    offline: bool,
+    when: When,
+) -> anyhow::Result<PathBuf> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
     let mut settings = Settings::read()?;
@@ -72,23 +116,15 @@ pub(crate) fn fetch(repo: &RepoName, want: Want<'_>, offline: bool, when: When) 
     let observer = |event: Event<'_>| bar.fetch(event);
     let fetch = || {
         let listing = hub.listing(repo, stop, &observer)?;
-        let is_shard = |file: &RemoteFile| file.name.ends_with(".safetensors") && !file.name.contains('/');
-        let has_shards = listing.files.iter().any(is_shard);
-        let wish = match want {
-            Want::Checkpoint => None,
-            Want::Any if has_shards => None,
-            Want::Any => Some(Wish::Usual),
-            Want::Gguf(wish) => Some(wish),
-        };
         let Some(wish) = wish else {
-            anyhow::ensure!(has_shards, "`{repo}` has no safetensors files, so it is no checkpoint");
+            anyhow::ensure!(
+                has_shards(&listing),
+                "`{repo}` has no safetensors files, so it is no checkpoint"
+            );
             let files = hub.checkpoint_files(repo, &listing, stop, &observer)?;
             return Ok(hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?);
         };
-        let names = pick(listing.files.iter().map(|file| file.name.as_str()), wish).with_context(|| {
-            let of = if hub.settings().offline { ", of those in the cache" } else { "" };
-            format!("cannot choose a file of `{repo}`{of}")
-        })?;
+        let names = parts(&hub, repo, &listing, wish)?;
         let files: Vec<&RemoteFile> = names.iter().filter_map(|name| listing.find(name)).collect();
         let folder = hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?;
         Ok(names.first().map_or(folder.clone(), |first| folder.join(first)))
@@ -96,6 +132,33 @@ pub(crate) fn fetch(repo: &RepoName, want: Want<'_>, offline: bool, when: When) 
     let fetched = fetch();
     bar.clear();
     fetched
+}
+
+/// Whether there is a checkpoint.
+pub(crate) fn has_shards(listing: &Listing) -> bool {
+    listing.files.iter().any(|file| file.name.ends_with(".safetensors") && !file.name.contains('/'))
+}
+
+/// The files of the GGUF that is meant.
+pub(crate) fn parts(
+    hub: &Hub,
+    repo: &RepoName,
+    listing: &Listing,
+    wish: Wish<'_>,
+) -> anyhow::Result<Vec<String>> {
+    pick(listing.files.iter().map(|file| file.name.as_str()), wish).with_context(|| {
+        let of = if hub.settings().offline { ", of those in the cache" } else { "" };
+        format!("cannot choose a file of `{repo}`{of}")
+    })
+}
+
+/// The name that a text is, where nothing is at that path and it does not look like one.
+fn name<T: FromStr>(text: &Path) -> Option<T> {
+    let there = match std::fs::symlink_metadata(text) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    text.to_str().filter(|text| !there && !is_path(text))?.parse().ok()
 }
 
 /// Whether a text looks like a path so much that it is one even where nothing is there.
@@ -127,6 +190,25 @@ mod tests {
         // The last is there.
         for path in paths.into_iter().chain(["org\\name", "", "C:/name", "src/cli"]) {
             assert_eq!(Source::of(Path::new(path)), Source::Path(path.into()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_repository_may_have_a_revision_and_an_encoding() {
+        for text in ["o/n", "o/n:Q4_0", "o/n@refs/pr/1:q4_k_m"] {
+            assert_eq!(text.parse::<HubModel>().unwrap().to_string(), text);
+        }
+        for text in ["", "o", "o/n:", ":Q4_0", "o/n/m", "o:Q4_0/n", "./n"] {
+            assert!(text.parse::<HubModel>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_encoding_is_no_part_of_a_path() {
+        let model = HubModel::of(Path::new("org/name-0.6B:Q4_0")).unwrap();
+        assert_eq!((model.to_string().as_str(), model.wish()), ("org/name-0.6B:Q4_0", Wish::Quant("Q4_0")));
+        for path in ["org/name:a.gguf", "C:/name", "./org/name:Q4_0", "src/cli"] {
+            assert_eq!(HubModel::of(Path::new(path)), None, "{path}");
         }
     }
 

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::args::Verify;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
-use super::source::{self, Source, Want};
-use super::{Outcome, text};
+use super::source::{self, HubModel, Source};
+use super::{Outcome, lent, text};
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     // Known before the work of hours, not after it.
@@ -21,21 +21,35 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }
-    if let Source::Repo(_) = Source::of(&args.source) {
-        // So is this.
-        File::open(&args.gguf).with_context(|| format!("cannot verify `{}`", args.gguf.display()))?;
+    let failed = || format!("cannot verify `{}`", args.gguf.display());
+    // So is what lies here, where the other end is fetched.
+    match (Source::of(&args.source), HubModel::of(&args.gguf)) {
+        (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
+        (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
+        _ => {}
     }
-    let source = source::local(&args.source, Want::Checkpoint, false, args.common.progress)?;
+    let gguf = source::gguf(&args.gguf, false, args.common.progress)?;
+    let source = source::checkpoint(&args.source, args.common.progress)?;
     let bar = Bar::new("Verifying", args.common.progress);
     let interrupt = Interrupt::listen();
     let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };
-    let compare = || -> gguf_export::Result<_> {
-        let checkpoint = Checkpoint::open(&source)?;
-        let report = verify(&checkpoint, &args.gguf, options, interrupt.flag(), &|p| bar.observe(p))?;
-        let receipt = args.receipt.as_ref().map(|_| receipt(&checkpoint, &args.gguf, &report)).transpose()?;
+    let compare = || -> anyhow::Result<_> {
+        let mut checkpoint = Checkpoint::open(&source)?;
+        let mut borrowed = None;
+        if let Some(repo) = &args.mtp_from {
+            // Beside a GGUF of one's own, as a conversion keeps it; the hub's cache is no place for it.
+            let folder = if gguf == args.gguf { gguf.parent() } else { None };
+            let folder = folder.unwrap_or(Path::new(""));
+            let shard = lent::take(repo, &checkpoint, folder, &bar, interrupt.flag())?;
+            borrowed = Some(shard.path.clone());
+            checkpoint = lent::with(&checkpoint, shard)?;
+        }
+        let report = verify(&checkpoint, &gguf, options, interrupt.flag(), &|p| bar.observe(p))?;
+        let receipt = args.receipt.as_ref().map(|_| receipt(&checkpoint, &gguf, &report)).transpose()?;
+        borrowed.as_deref().map(lent::give_back).transpose()?;
         Ok((report, receipt))
     };
-    let done = compare().with_context(|| format!("cannot verify `{}`", args.gguf.display()));
+    let done = compare().with_context(failed);
     bar.clear();
     let (report, receipt) = done?;
     if let (Some(path), Some(receipt)) = (&args.receipt, receipt) {

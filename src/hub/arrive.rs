@@ -15,6 +15,7 @@ use gguf_export::io::LateFile;
 use gguf_export::supply::Needed;
 
 pub use supply::Surveyed;
+pub(super) use supply::failed;
 
 use super::cache::Folder;
 use super::{Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, download, hash};
@@ -161,21 +162,11 @@ impl<'a> Arriving<'a> {
 
     /// As listed; of a file that git keeps itself, which is small, by reading it.
     fn sha256(&self, coming: &Coming<'_>) -> Result<[u8; 32], Error> {
-        let listed = coming.file.hash.clone();
-        let text = if listed.len() == 64 {
-            listed
-        } else {
-            let path = self.hub.fetch_one(self.repo, self.listing, coming.file, self.stop, self.observer)?;
-            let found =
-                hash::of_file(&path, &"0".repeat(64), self.stop, |_| {}).map_err(Error::io("read", &path))?;
-            found.ok_or(Error::Stopped)?
-        };
-        let mut sha256 = [0; 32];
-        for (byte, pair) in sha256.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = str::from_utf8(pair).unwrap_or_default();
-            *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+        if coming.file.hash.len() == 64 {
+            return Ok(hash::bytes(&coming.file.hash));
         }
-        Ok(sha256)
+        let path = self.hub.fetch_one(self.repo, self.listing, coming.file, self.stop, self.observer)?;
+        hash::sha256(&path, self.stop).map_err(Error::io("read", &path))?.ok_or(Error::Stopped)
     }
 
     /// The most bytes that shards will take on the disk of the cache beside what they take now.
@@ -312,7 +303,7 @@ impl<'a> Arriving<'a> {
         let Some(Coming { file, path }) = self.shards.get(shard) else { return Ok(()) };
         let folder = self.hub.cache().repo(self.repo);
         let gone = folder.forget(&self.listing.commit, &file.name, &file.hash, &AtomicBool::new(false));
-        gone.map_err(|error| supply::failed(path, Error::from(error)))
+        gone.map_err(|error| failed(path, Error::from(error)))
     }
 }
 

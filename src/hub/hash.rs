@@ -81,6 +81,25 @@ pub fn of_file(
     }
 }
 
+/// The SHA-256 of a file, as bytes; `None` if `stop` was set.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub(super) fn sha256(path: &Path, stop: &AtomicBool) -> io::Result<Option<[u8; 32]>> {
+    Ok(of_file(path, &"0".repeat(64), stop, |_| {})?.map(|text| bytes(&text)))
+}
+
+/// The bytes that 64 digits say.
+pub(super) fn bytes(digits: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(pair, 16).unwrap_or_default();
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +119,8 @@ mod tests {
             assert_eq!(of_file(&file, hash, &go, |n| read += n).unwrap().as_deref(), Some(hash));
             assert_eq!(read, 6);
         }
+        let digest = sha256(&file, &go).unwrap().unwrap();
+        assert_eq!((digest[..2].to_vec(), digest[31]), (vec![0x58, 0x91], 0x03));
         assert_eq!(of_file(&file, "abc", &go, |_| {}).unwrap(), None);
         assert_eq!(of_file(&file, &"0".repeat(64), &AtomicBool::new(true), |_| {}).unwrap(), None);
         assert!(of_file(&folder.path().join("b"), &"0".repeat(64), &go, |_| {}).is_err());

@@ -2,7 +2,7 @@
 //! lacks. What comes by ranges has no hash that the hub could be held to.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use gguf_export::arch::MTP_PREFIXES;
 use gguf_export::checkpoint::{Identity, Shard, TensorInfo, read_header};
 use gguf_export::io::{Head, LateFile};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::{Error, Event, Failed, Hub, Listing, Observer, RemoteFile, RepoName, select};
+use super::{Error, Event, Failed, Hub, Listing, Observer, RemoteFile, RepoName, hash, select};
 
 /// Bytes that are asked for at once.
 const PIECE: u64 = 32 << 20;
@@ -57,7 +56,7 @@ pub fn prediction_layer(
     if !fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes) {
         fetch(hub, (repo, listing), &found, &header, &path, stop, observer)?;
     }
-    let sha256 = sha256(&path)?;
+    let sha256 = hash::sha256(&path, stop).map_err(Error::io("read", &path))?.ok_or(Error::Stopped)?;
     let source = Arc::new(LateFile::new(&path, bytes));
     Ok(Some(Shard {
         path,
@@ -162,15 +161,4 @@ fn part_of(path: &Path) -> PathBuf {
     let mut name = path.to_owned().into_os_string();
     name.push(".part");
     name.into()
-}
-
-fn sha256(path: &Path) -> Result<[u8; 32], Error> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer).map_err(Error::io("read", path))? {
-            0 => return Ok(hash.finalize().into()),
-            read => hash.update(&buffer[..read]),
-        }
-    }
 }

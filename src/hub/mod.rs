@@ -10,6 +10,7 @@ mod client;
 mod download;
 mod error;
 mod fetch;
+mod front;
 pub mod hash;
 mod lend;
 mod listing;

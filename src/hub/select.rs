@@ -1,12 +1,11 @@
 //! Which files of a repository a conversion needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
 
 use super::{Error, Listing, RemoteFile, RepoName};
 
@@ -67,76 +66,14 @@ pub(super) fn shards(
         what: format!("{}/{INDEX}", repo.id()),
         reason: format!("no index: {error}"),
     };
-    let mut names = BTreeSet::new();
-    let mut reader = serde_json::Deserializer::from_str(&text);
-    Index { is_wanted, names: &mut names }.deserialize(&mut reader).map_err(wrong)?;
-    Ok(names)
+    let Index { weight_map } = serde_json::from_str(&text).map_err(wrong)?;
+    Ok(weight_map.into_iter().filter(|(tensor, _)| is_wanted(tensor)).map(|(_, file)| file).collect())
 }
 
-/// Gathers the values of `weight_map`, each once.
-struct Index<'a> {
-    is_wanted: &'a dyn Fn(&str) -> bool,
-    names: &'a mut BTreeSet<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Index<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Index<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object with a `weight_map`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { is_wanted, names } = self;
-        let mut seen = false;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "weight_map" {
-                seen = true;
-                map.next_value_seed(Names { is_wanted, names })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        if seen { Ok(()) } else { Err(serde::de::Error::missing_field("weight_map")) }
-    }
-}
-
-struct Names<'a> {
-    is_wanted: &'a dyn Fn(&str) -> bool,
-    names: &'a mut BTreeSet<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Names<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Names<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object of file names")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((tensor, file)) = map.next_entry::<String, String>()? {
-            if (self.is_wanted)(&tensor) {
-                self.names.insert(file);
-            }
-        }
-        Ok(())
-    }
+#[derive(Deserialize)]
+struct Index {
+    /// The file of every tensor.
+    weight_map: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use super::process::said;
 use super::server::{Fault, hash};
 use super::{Site, entries};
 
-const SHARDS: usize = 5;
+pub(super) const SHARDS: usize = 5;
 
 /// A quantised model of twelve layers in five shards, and the folder that it was written to.
-fn site() -> (Site, tempfile::TempDir) {
+pub(super) fn site() -> (Site, tempfile::TempDir) {
     site_of(Encoding::Gptq(Gptq::sym(4, 128)))
 }
 
@@ -32,32 +32,41 @@ fn site_of(encoding: Encoding) -> (Site, tempfile::TempDir) {
     (Site::new(&files), folder)
 }
 
-fn files_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+/// The same model unquantised, with a prediction layer.
+pub(super) fn original() -> tempfile::TempDir {
+    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
+    let original = Model { layers, mtp: Mtp::Bf16, shards: 2, ..Model::uniform(Encoding::Bf16) };
+    let place = tempfile::tempdir().unwrap();
+    original.write(place.path());
+    place
+}
+
+pub(super) fn files_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let named =
         |path: &PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap());
     entries(folder).iter().map(named).collect()
 }
 
-fn shard(number: usize) -> String {
+pub(super) fn shard(number: usize) -> String {
     format!("model-{number:05}-of-{SHARDS:05}.safetensors")
 }
 
-fn shard_bytes(folder: &Path) -> Vec<u64> {
+pub(super) fn shard_bytes(folder: &Path) -> Vec<u64> {
     (1..=SHARDS).map(|n| fs::metadata(folder.join(shard(n))).unwrap().len()).collect()
 }
 
 impl Site {
-    fn out(&self) -> PathBuf {
+    pub(super) fn out(&self) -> PathBuf {
         self.home.path().join("out.gguf")
     }
 
-    fn convert(&self, more: &[&str]) -> std::process::Output {
+    pub(super) fn convert(&self, more: &[&str]) -> std::process::Output {
         let out = self.out();
         self.run(&[&["convert", "org/name", "-o", out.to_str().unwrap()], more].concat())
     }
 
     /// The right bytes: all is fetched, then converted from the folder.
-    fn right(&self) -> Vec<u8> {
+    pub(super) fn right(&self) -> Vec<u8> {
         let folder = self.run(&["download", "org/name"]);
         let folder = String::from_utf8(folder.stdout).unwrap();
         let out = self.home.path().join("right.gguf");
@@ -69,14 +78,14 @@ impl Site {
     }
 
     /// Hashes of shards that are in the cache, wholly or in part.
-    fn shards_here(&self, hashes: &BTreeSet<String>) -> usize {
+    pub(super) fn shards_here(&self, hashes: &BTreeSet<String>) -> usize {
         let names = entries(&self.repo().join("blobs"));
         let stems = names.iter().filter_map(|path| path.file_stem()?.to_str());
         stems.filter(|stem| hashes.contains(*stem)).count()
     }
 }
 
-fn hashes(folder: &Path) -> BTreeSet<String> {
+pub(super) fn hashes(folder: &Path) -> BTreeSet<String> {
     (1..=SHARDS).map(|n| hash(&fs::read(folder.join(shard(n))).unwrap())).collect()
 }
 
@@ -331,10 +340,7 @@ fn no_line_is_said_with_what_to_do_and_what_is_there_stays() {
 #[test]
 fn a_prediction_layer_comes_from_another_repository_and_nothing_else_of_it() {
     let (site, folder) = site();
-    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
-    let original = Model { layers, mtp: Mtp::Bf16, shards: 2, ..Model::uniform(Encoding::Bf16) };
-    let place = tempfile::tempdir().unwrap();
-    original.write(place.path());
+    let place = original();
     let files = files_of(place.path());
     let all: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
     let trunk: Vec<String> =

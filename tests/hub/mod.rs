@@ -4,9 +4,12 @@
 
 mod convert;
 mod faults;
+mod inspect;
+mod interrupt;
 mod names;
 mod process;
 pub(crate) mod server;
+mod verify;
 
 use std::ffi::OsString;
 use std::fs;

@@ -283,7 +283,7 @@ impl Server {
         out.flush()?;
         match fault {
             Some(Fault::Cut(_)) => Ok(false),
-            Some(Fault::Stall(_)) => {
+            Some(Fault::Stall(_)) if upto < body.len() => {
                 // Until the client goes.
                 let mut end = [0];
                 drop((&**out).read(&mut end));

@@ -1,8 +1,9 @@
 //! What of an unfinished export is on the disk for good.
 //!
 //! The first line names the export: format, sources, layout and how each weight is read, as one hash. Every further
-//! line lists finished tiles, after a word if they were also proven. A line is appended only after the data it speaks of was synced, so neither a kill nor
-//! a power cut makes it lie; a torn last line is cut off before anything is appended to it.
+//! line lists finished tiles, after a word if they were also proven. A line is appended only after the data it speaks of
+//! was synced, so neither a kill nor a power cut makes it lie; a torn last line is cut off before anything is appended
+//! to it.
 
 use std::path::Path;
 use std::sync::mpsc::Receiver;

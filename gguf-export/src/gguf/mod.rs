@@ -16,5 +16,5 @@ mod value;
 
 pub use header::{Header, TensorInfo};
 pub use metadata::Metadata;
-pub use shards::{open_all, shard_path};
+pub use shards::{open_all, open_all_from, shard_path};
 pub use value::{Array, Value};

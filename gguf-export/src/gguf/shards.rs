@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::header::malformed;
 use super::{Header, keys};
 use crate::Result;
-use crate::io::FileSource;
+use crate::io::{ByteSource, FileSource};
 
 /// The name of shard `no` (from 1) of `count`: `NAME-00001-of-00009.gguf` for `NAME.gguf`.
 ///
@@ -24,7 +24,18 @@ pub fn shard_path(path: &Path, no: u32, count: u32) -> PathBuf {
 /// [`crate::Error::Io`] for a shard that cannot be read, [`crate::Error::Malformed`] for a bad header, for a
 /// shard that is not the first, and for shards that do not belong together.
 pub fn open_all(path: &Path) -> Result<Vec<(PathBuf, Header)>> {
-    let first = Header::read(path, &FileSource::open(path)?)?;
+    open_all_from(path, &|path| Ok(Box::new(FileSource::open(path)?)))
+}
+
+/// The same for files that lie elsewhere: `open` gives them by their names.
+///
+/// # Errors
+/// As [`open_all`], and those of `open`.
+pub fn open_all_from<'a>(
+    path: &Path,
+    open: &dyn Fn(&Path) -> Result<Box<dyn ByteSource + 'a>>,
+) -> Result<Vec<(PathBuf, Header)>> {
+    let first = Header::read(path, &*open(path)?)?;
     let count = first.metadata.u64(keys::SPLIT_COUNT).unwrap_or(1);
     if count <= 1 {
         return Ok(vec![(path.to_owned(), first)]);
@@ -40,7 +51,7 @@ pub fn open_all(path: &Path) -> Result<Vec<(PathBuf, Header)>> {
     let mut shards = vec![(path.to_owned(), first)];
     for no in 1..count {
         let shard = shard_path(path, no + 1, count);
-        let header = Header::read(&shard, &FileSource::open(&shard)?)?;
+        let header = Header::read(&shard, &*open(&shard)?)?;
         check_place(&shard, &header, no, count)?;
         shards.push((shard, header));
     }

@@ -5,13 +5,13 @@ use std::io::{BufReader, BufWriter, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ggrun::bench::{Divergence, Perplexity, QualityError, Run, measure, save};
+use ggrun::bench::{Divergence, Perplexity, Run, measure, save};
 use ggrun::engine::{Markup, Vocab as _};
 use ggrun::model::Abort;
 use serde_json::json;
 
-use super::{Bench, Form, bar, load};
-use crate::cli::interrupt::{Interrupt, Interrupted};
+use super::{Bench, Form, bar, ended, load};
+use crate::cli::interrupt::Interrupt;
 
 /// The largest text that is read, in bytes.
 const LONGEST: u64 = 1 << 30;
@@ -79,13 +79,6 @@ pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let form = if args.json { Form::Json } else { args.output };
     Ok(crate::cli::print(&shown(form, run, &found.0, found.1.as_ref()))?)
-}
-
-fn ended(error: QualityError) -> anyhow::Error {
-    match error {
-        QualityError::Interrupted => Interrupted.into(),
-        error => error.into(),
-    }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

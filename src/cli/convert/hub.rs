@@ -1,18 +1,16 @@
 //! A conversion whose source is a repository of the hub: shards are converted as they arrive.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use ggrun::hub::{Afterwards, Arriving, Error, Event, Hub, RemoteFile, RepoName, Settings, prediction_layer};
-use gguf_export::arch::MTP_PREFIXES;
-use gguf_export::checkpoint::{Checkpoint, Identity, Shard, head_bytes};
-use gguf_export::io::{ByteSource as _, FileSource};
+use ggrun::hub::{Afterwards, Arriving, Error, Event, Hub, RemoteFile, RepoName, Settings};
+use gguf_export::checkpoint::{Checkpoint, Shard};
 use gguf_export::supply::Supply as _;
 use gguf_export::{Findings, Plan, io, survey_supplied};
 
 use super::super::args::Convert;
+use super::super::lent;
 use super::super::progress::Bar;
 use super::{Converted, Job, observer};
 
@@ -71,38 +69,13 @@ pub(super) fn lent(
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<Shard>> {
     let Some(repo) = &args.mtp_from else { return Ok(None) };
-    let has_own = MTP_PREFIXES.iter().any(|prefix| checkpoint.any_with_prefix(prefix));
-    anyhow::ensure!(!has_own, "the source has a prediction layer of its own; leave `--mtp-from` out");
-    let hub = Hub::new(Settings::read()?)?;
-    let heard = |event: Event<'_>| bar.fetch(event);
-    let fetch = || {
-        let listing = hub.listing(repo, stop, &heard)?;
-        prediction_layer(&hub, (repo, &listing), &out_folder(args), stop, &heard)
-    };
-    let found = fetch().with_context(|| format!("cannot take a prediction layer from `{repo}`"))?;
-    Ok(Some(found.with_context(|| format!("`{repo}` has no prediction layer (`mtp.*`)"))?))
+    lent::take(repo, checkpoint, &out_folder(args), bar, stop).map(Some)
 }
 
 /// A lent file has served.
 pub(super) fn drop_borrowed(args: &Convert, file: Option<&Path>) -> anyhow::Result<()> {
     let Some(file) = file.filter(|_| !args.dry_run) else { return Ok(()) };
-    std::fs::remove_file(file).with_context(|| format!("cannot remove `{}`", file.display()))
-}
-
-/// A folder's checkpoint with one more shard.
-pub(super) fn with_lent(checkpoint: &Checkpoint, lent: Shard) -> gguf_export::Result<Checkpoint> {
-    let own = |(path, bytes, identity): (&Path, u64, Identity)| -> gguf_export::Result<Shard> {
-        let source = FileSource::open(path)?;
-        let mut first = [0; 8];
-        source.read_at(0, &mut first)?;
-        let length = head_bytes(first).min(bytes);
-        let mut head = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        source.read_at(0, &mut head)?;
-        Ok(Shard { path: path.to_owned(), head, bytes, identity, source: Arc::new(source), only: None })
-    };
-    let mut shards = checkpoint.identities().map(own).collect::<gguf_export::Result<Vec<_>>>()?;
-    shards.push(lent);
-    Checkpoint::assemble(checkpoint.dir(), shards)
+    lent::give_back(file)
 }
 
 /// What an interrupted run found among the values.

@@ -9,7 +9,7 @@ use gguf_export::supply::{Needed, Supply};
 use super::super::Error;
 use super::{Afterwards, Arriving, At, POLL, Walk, present};
 
-pub(super) fn failed(path: &Path, error: Error) -> gguf_export::Error {
+pub(in super::super) fn failed(path: &Path, error: Error) -> gguf_export::Error {
     if error.is_stopped() {
         return gguf_export::Error::Stopped;
     }

@@ -4,6 +4,10 @@ use super::Placement;
 use crate::llama::{CacheType, Flash, LoadMode, SplitMode};
 use crate::model::LoadOptions;
 
+/// MiB of main memory for states of earlier prompts where llama-server is told nothing. Source: `common/common.h` of
+/// llama.cpp b11434.
+const LLAMA_CPP_STATES: u64 = 8192;
+
 impl Placement {
     /// The arguments of llama.cpp's programs that place the model as this does.
     #[must_use]
@@ -62,6 +66,11 @@ impl Placement {
             if ty != CacheType::F16 {
                 add(format!("{flag} {}", format!("{ty:?}").to_lowercase()));
             }
+        }
+        // llama.cpp counts whole MiB, and what it takes by default the bill does not have.
+        let states = options.checkpoints >> 20;
+        if states != LLAMA_CPP_STATES {
+            add(format!("-cram {states}"));
         }
         add("-fit off".to_owned());
         line

@@ -198,10 +198,16 @@ fn the_command_says_the_same_in_llama_cpps_words() {
     let placed = place(&header, &hparams, &machine(64 * GIB, &[12 * GIB]), &options).unwrap();
     let line = placed.command(&options);
     let expected = format!(
-        "llama-server -m model.gguf -dev CUDA0 -ngl 49 -ncmoe {} -c 16384 -np 2 -b 512 -ub 512 -t 8 -lm none -nkvo -fit off",
+        "llama-server -m model.gguf -dev CUDA0 -ngl 49 -ncmoe {} -c 16384 -np 2 -b 512 -ub 512 -t 8 -lm none -nkvo -cram 512 -fit off",
         placed.cpu_experts
     );
     assert_eq!(line, expected);
+    // What llama.cpp takes by itself need not be said.
+    for (mib, said) in [(0, " -cram 0 "), (100, " -cram 100 "), (8192, " -nkvo -fit ")] {
+        let options = LoadOptions { checkpoints: mib << 20, ..options.clone() };
+        let line = placed.command(&options);
+        assert!(line.contains(said), "{line}");
+    }
 }
 
 proptest! {
