@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ggrun::doctor::{Facts, Token, advice, look};
-use ggrun::hub::{self, Hub, Settings};
+use ggrun::hub::{self, Hub, Origin, Settings};
 use serde_json::json;
 
 use super::interrupt::Interrupt;
@@ -28,8 +28,13 @@ pub(crate) struct Doctor {
 
 pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
     let facts = look();
-    let said = advice(&facts);
+    let mut said = advice(&facts);
     let reached = reach();
+    if let Ok(Some(origin)) = &reached {
+        said.push(format!(
+            "The hub does not know the token from {origin}: make one at its page of settings, then `hf auth login` or HF_TOKEN."
+        ));
+    }
     let out = if args.json {
         let mut object = serde_json::to_value(&facts)?;
         object["schema_version"] = json!(1);
@@ -44,8 +49,8 @@ pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// Whether the hub answers, asked once and not for long; if not, why.
-fn reach() -> Result<(), String> {
+/// Whether the hub answers, asked once and not for long, and which token it does not know; if not, why.
+fn reach() -> Result<Option<Origin>, String> {
     let ask = || {
         let mut settings = Settings::read()?;
         settings.patience = settings.patience.min(PATIENCE);
@@ -54,7 +59,7 @@ fn reach() -> Result<(), String> {
     ask().map_err(|error: hub::Error| error.to_string())
 }
 
-fn show(facts: &Facts, said: &[String], reached: &Result<(), String>) -> String {
+fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut add = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), text::bytes);
@@ -100,7 +105,11 @@ fn show(facts: &Facts, said: &[String], reached: &Result<(), String>) -> String 
     if !hub.offline {
         add(
             "",
-            reached.as_ref().map_or_else(|why| format!("not reachable: {why}"), |()| "reachable".to_owned()),
+            match reached {
+                Ok(None) => "reachable".to_owned(),
+                Ok(Some(_)) => "reachable, but it does not know this token".to_owned(),
+                Err(why) => format!("not reachable: {why}"),
+            },
         );
     }
     let repositories = if hub.repositories == 1 { "repository" } else { "repositories" };

@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
     let fetch = || {
         let listing = hub.listing(&args.repo, stop, &observer)?;
         let files = wanted(args, &hub, &listing, interrupt.flag(), &observer)?;
-        let rows = files.iter().map(|file| describe(&hub, &args.repo, &listing, file)).collect::<Vec<_>>();
+        let rows = files.iter().map(|file| describe(&hub, &args.repo, &listing, file));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let jobs = usize::from(args.jobs);
         let fetch = || hub.fetch(&args.repo, &listing, &files, jobs, stop, &observer);
         let folder = if args.dry_run { None } else { Some(fetch()?) };
@@ -77,7 +78,12 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
     if args.json {
         let files: Vec<_> = rows
             .iter()
-            .map(|row| json!({ "name": row.name, "bytes": row.bytes, "hash": row.hash, "cached_before": row.there }))
+            .map(|row| {
+                json!({
+                    "name": row.name, "bytes": row.bytes, "hash": row.hash, "cached_before": row.there,
+                    "bytes_to_fetch": row.to_fetch,
+                })
+            })
             .collect();
         super::print(&format!(
             "{:#}\n",
@@ -92,12 +98,16 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
         let table: Vec<Vec<String>> = rows
             .iter()
             .map(|row| {
-                let there = if row.there { "in the cache" } else { "" };
-                vec![row.name.clone(), text::bytes(row.bytes), there.to_owned()]
+                let there = match row.bytes - row.to_fetch {
+                    _ if row.to_fetch == 0 => "in the cache".to_owned(),
+                    0 => String::new(),
+                    part => format!("{} in the cache", text::bytes(part)),
+                };
+                vec![row.name.clone(), text::bytes(row.bytes), there]
             })
             .collect();
         super::print(&text::table(&table, &[1]))?;
-        let to_come: u64 = rows.iter().filter(|row| !row.there).map(|row| row.bytes).sum();
+        let to_come: u64 = rows.iter().map(|row| row.to_fetch).sum();
         eprintln!("{} to fetch, commit {commit}", text::bytes(to_come));
     }
     Ok(Outcome::Success)
@@ -109,11 +119,19 @@ struct Row {
     bytes: u64,
     hash: String,
     there: bool,
+    /// Bytes that were still to come.
+    to_fetch: u64,
 }
 
-fn describe(hub: &Hub, repo: &RepoName, listing: &Listing, file: &RemoteFile) -> Row {
+fn describe(
+    hub: &Hub,
+    repo: &RepoName,
+    listing: &Listing,
+    file: &RemoteFile,
+) -> Result<Row, ggrun::hub::Error> {
     let there = hub.cache().repo(repo).find(&listing.commit, &file.name).is_some();
-    Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there }
+    let to_fetch = if there { 0 } else { hub.to_fetch(repo, file)? };
+    Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch })
 }
 
 /// The files that were named, or all, or what a conversion needs.

@@ -112,6 +112,18 @@ impl Client {
     pub(super) async fn get(
         &self,
         what: &str,
+        url: Url,
+        range: Option<(u64, Option<u64>)>,
+        stop: &AtomicBool,
+    ) -> Result<Response, Fault> {
+        let answer = self.ask(what, url, range, stop).await?;
+        self.judge(what, answer)
+    }
+
+    /// The same, whatever the answer is.
+    pub(super) async fn ask(
+        &self,
+        what: &str,
         mut url: Url,
         range: Option<(u64, Option<u64>)>,
         stop: &AtomicBool,
@@ -128,13 +140,10 @@ impl Client {
             }
             let answer = self.until(stop, request.send()).await?.map_err(|error| passing(&error))?;
             if !answer.status().is_redirection() {
-                return self.judge(what, answer);
+                return Ok(answer);
             }
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let next = to.and_then(|to| url.join(to).ok()).filter(|next| {
-                next.scheme() == "https"
-                    || next.scheme() == "http" && self.settings.endpoint.scheme() == "http"
-            });
+            let next = to.and_then(|to| url.join(to).ok()).filter(|next| may_follow(&url, next));
             let reason = || "a redirect to nowhere that may be asked".to_owned();
             url = next.ok_or_else(|| Error::Answer { what: what.to_owned(), reason: reason() })?;
         }
@@ -248,6 +257,11 @@ fn shown(url: &Url) -> String {
     }
 }
 
+/// Whether a redirect may be followed: what was once asked over TLS is asked over nothing else.
+fn may_follow(from: &Url, to: &Url) -> bool {
+    to.scheme() == "https" || to.scheme() == "http" && from.scheme() == "http"
+}
+
 /// Whether both are the same server.
 fn is_same(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
@@ -281,4 +295,17 @@ fn chain(error: &reqwest::Error) -> String {
         last = next;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_redirect_leads_back_from_tls() {
+        let follows = |from: &str, to: &str| may_follow(&from.parse().unwrap(), &to.parse().unwrap());
+        assert!(follows("http://a", "http://b") && follows("http://a", "https://b"));
+        assert!(follows("https://a", "https://b") && !follows("https://a", "http://b"));
+        assert!(!follows("http://a", "ftp://b") && !follows("https://a", "file:///b"));
+    }
 }

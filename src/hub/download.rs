@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
+use reqwest::{Response, StatusCode};
 
 use super::cache::Folder;
 use super::client::{Client, Fault};
@@ -146,7 +146,13 @@ async fn receive(
                     again = false;
                     discard(&mut partial, file, observer)?;
                 }
-                Some(fault) => tries.after(fault, stop, observer).await?,
+                Some(fault) => {
+                    if matches!(fault, Fault::Final(Error::Length { .. })) {
+                        // The hub is of another file, so that what came is no part of this one.
+                        drop(fs::remove_file(&partial.path));
+                    }
+                    tries.after(fault, stop, observer).await?;
+                }
             }
         }
         let found = partial.hasher.clone().finish();
@@ -184,19 +190,7 @@ async fn append(
     let mut answer = client.get(what, url, range, stop).await?;
     let wrong = |found: u64| Error::Length { file: what.to_owned(), found, expected: file.bytes };
     match answer.status() {
-        StatusCode::PARTIAL_CONTENT => {
-            let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
-            match range.and_then(content_range) {
-                Some((begin, Some(total))) if begin == from && total != file.bytes => {
-                    return Err(wrong(total).into());
-                }
-                Some((begin, _)) if begin == from => {}
-                _ => {
-                    let reason = format!("another range than was asked for: {}", range.unwrap_or("none"));
-                    return Err(Error::Answer { what: what.to_owned(), reason }.into());
-                }
-            }
-        }
+        StatusCode::PARTIAL_CONTENT => check_part(what, &answer, from, file.bytes)?,
         // What is there is not the beginning of what the hub has.
         StatusCode::RANGE_NOT_SATISFIABLE => return Err(wrong(from).into()),
         _ => {
@@ -224,8 +218,23 @@ async fn append(
     Ok(())
 }
 
+/// Holds an answer with a part of a file against what was asked for: bytes from `from` on, of a file of `bytes`.
+pub(super) fn check_part(what: &str, answer: &Response, from: u64, bytes: u64) -> Result<(), Error> {
+    let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    match range.and_then(content_range) {
+        Some((begin, Some(total))) if begin == from && total != bytes => {
+            Err(Error::Length { file: what.to_owned(), found: total, expected: bytes })
+        }
+        Some((begin, _)) if begin == from => Ok(()),
+        _ => {
+            let reason = format!("another range than was asked for: {}", range.unwrap_or("none"));
+            Err(Error::Answer { what: what.to_owned(), reason })
+        }
+    }
+}
+
 /// `bytes 5-9/10` or `bytes 5-9/*`: the first byte, and how many there are.
-pub(super) fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (from, _) = range.split_once('-')?;
     let total = if total == "*" { None } else { Some(total.trim().parse().ok()?) };

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use gguf_export::checkpoint::head_bytes;
 use reqwest::StatusCode;
-use reqwest::header::CONTENT_RANGE;
 
 use super::cache::{Cache, Folder};
 use super::client::{Client, Fault};
 use super::download::{self, Target};
 use super::tries::Tries;
-use super::{Error, Event, Listing, Observer, RemoteFile, RepoName, Settings, select, snapshot};
+use super::{Error, Event, Listing, Observer, Origin, RemoteFile, RepoName, Settings, select, snapshot};
 
 /// The longest listing, and the longest range, that is taken into memory.
 const MOST_BYTES: usize = 256 << 20;
@@ -199,14 +198,7 @@ impl Hub {
             }
             if answer.status() == StatusCode::PARTIAL_CONTENT {
                 // Nothing but this tells which part came: it has no hash of its own.
-                let told = answer.headers().get(CONTENT_RANGE).and_then(|told| told.to_str().ok());
-                let is_wanted = |(from, total): (u64, Option<u64>)| {
-                    from == range.start && total.is_none_or(|total| total == file.bytes)
-                };
-                if !told.and_then(download::content_range).is_some_and(is_wanted) {
-                    let reason = format!("another range than was asked for: {}", told.unwrap_or("none"));
-                    return Err(Error::Answer { what: what.clone(), reason }.into());
-                }
+                download::check_part(&what, &answer, range.start, file.bytes)?;
             }
             let bytes = self.client.all(&what, answer, length, stop).await?;
             if bytes.len() < length {
@@ -261,26 +253,39 @@ impl Hub {
         select::checkpoint(repo, listing, index.as_deref())
     }
 
-    /// Whether the hub answers, and to whom; asked once and not for long.
+    /// Whether the hub answers at all, asked once and not for long: anything over HTTP is an answer. Gives where the
+    /// token is from if the hub does not know it.
     ///
     /// # Errors
     ///
-    /// When it does not.
-    pub fn reach(&self, stop: &AtomicBool) -> Result<(), Error> {
+    /// When nothing answers.
+    pub fn reach(&self, stop: &AtomicBool) -> Result<Option<Origin>, Error> {
         let what = self.client.home();
         if self.settings().offline {
             return Err(Error::Offline { what });
         }
-        let answer = self.client.wait(async {
-            let answer = self.client.get(&what, self.client.user_url(), None, stop).await?;
-            self.client.all(&what, answer, MOST_BYTES, stop).await
-        });
-        match answer {
-            // Nobody asked to be known, and it is there.
-            Ok(_) | Err(Fault::Final(Error::Unauthorized { token: None, .. })) => Ok(()),
+        match self.client.wait(self.client.ask(&what, self.client.user_url(), None, stop)) {
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                Ok(self.settings().token.as_ref().map(|token| token.origin().clone()))
+            }
+            // A mirror may know no users, or point to where nobody may go.
+            Ok(_) | Err(Fault::Final(Error::Answer { .. })) => Ok(None),
             Err(Fault::Final(error)) => Err(error),
             Err(Fault::Passing { reason, .. }) => Err(Error::Line { what, reason }),
         }
+    }
+
+    /// Bytes of a file that a fetch would still ask for.
+    ///
+    /// # Errors
+    ///
+    /// When the cache has something else where the file goes.
+    pub fn to_fetch(&self, repo: &RepoName, file: &RemoteFile) -> Result<u64, Error> {
+        let folder = self.cache.repo(repo);
+        if download::is_there(&folder, file)? {
+            return Ok(0);
+        }
+        Ok(file.bytes - download::begun(&folder, file)?)
     }
 
     /// Tells how much is to come, and refuses what does not fit on the disk.

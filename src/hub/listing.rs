@@ -101,10 +101,10 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A path that stays where it is put, on any system.
+/// A path that stays where it is put. A name that only Windows cannot have is refused there, and where it is wanted.
 fn is_safe(name: &str) -> bool {
     name.len() <= 1000
-        && !name.chars().any(|c| c.is_control() || "\\:*?\"<>|".contains(c))
+        && !name.chars().any(|c| c.is_control() || c == '\\')
         && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
@@ -139,12 +139,22 @@ mod tests {
 
     #[test]
     fn names_that_leave_the_folder_are_refused() {
-        for name in ["../x", "/etc/x", "a/../../x", "a//x", "", ".", "..", "a\\b", "a\\u0000b", "C:x", "a/"] {
+        for name in ["../x", "/etc/x", "a/../../x", "a//x", "", ".", "..", "a\\b", "a\\u0000b", "a/"] {
             let answer = format!(
                 r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "{name}", "size": 1, "blobId": "{COMMIT}"}}]}}"#
             );
             let answer = answer.replace("a\\b", "a\\\\b");
             assert!(matches!(read(&answer), Err(Error::FileName { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_odd_name_does_not_refuse_the_others() {
+        for name in ["a?.png", "x:y", "C:x", "<a>|*.txt", "..."] {
+            let answer = format!(
+                r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "{name}", "size": 1, "blobId": "{COMMIT}"}}]}}"#
+            );
+            assert!(read(&answer).unwrap().find(name).is_some(), "{name}");
         }
     }
 
@@ -196,6 +206,7 @@ mod tests {
             let answer = format!(r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": {name}, "size": 1, "blobId": "{COMMIT}"}}]}}"#);
             if let Ok(listing) = read(&answer) {
                 let path = std::path::Path::new(&listing.files[0].name);
+                #[cfg(unix)] // Elsewhere `C:` is more than a name; the cache refuses it.
                 prop_assert!(path.components().all(|part| matches!(part, std::path::Component::Normal(_))));
             }
         }

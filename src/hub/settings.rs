@@ -110,9 +110,11 @@ impl Settings {
         let token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
             .into_iter()
             .find_map(|name| Some((text(name)?, Origin::Variable(name))))
-            .or_else(|| written(&path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"))))
-            .map(|(secret, origin)| (secret.trim().to_owned(), origin))
-            .filter(|(secret, _)| !secret.is_empty());
+            .and_then(cleaned)
+            .or_else(|| {
+                let file = path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"));
+                written(&file).and_then(cleaned)
+            });
         let token = match token {
             Some((secret, origin)) if !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 return Err(Error::Token { origin });
@@ -136,6 +138,12 @@ fn endpoint(url: &str) -> Option<Url> {
     url.set_query(None);
     url.set_fragment(None);
     usable.then_some(url)
+}
+
+/// A token without the space around it; one of nothing else is none.
+fn cleaned((secret, origin): (String, Origin)) -> Option<(String, Origin)> {
+    let secret = secret.trim();
+    (!secret.is_empty()).then(|| (secret.to_owned(), origin))
 }
 
 fn written(path: &Path) -> Option<(String, Origin)> {
@@ -165,6 +173,13 @@ mod tests {
         assert_eq!((token.secret(), token.origin()), ("hf_secret", &Origin::File(file)));
         let other = settings(&[("HF_TOKEN", " hf_other ")], home.path()).unwrap();
         assert_eq!(other.token.as_ref().map(Token::secret), Some("hf_other"));
+        // As with huggingface_hub, whose older variable such a one hides all the same.
+        for blank in ["", " ", "\n\t "] {
+            let blank = settings(&[("HF_TOKEN", blank)], home.path()).unwrap();
+            assert_eq!(blank.token.as_ref().map(Token::secret), Some("hf_secret"));
+        }
+        let hidden = [("HF_TOKEN", " "), ("HUGGING_FACE_HUB_TOKEN", "hf_old")];
+        assert_eq!(settings(&hidden, home.path()).unwrap().token, found.token);
         let told = format!("{found:?}{other:?}");
         assert!(!told.contains("hf_secret") && !told.contains("hf_other"), "{told}");
         let wrong = settings(&[("HF_TOKEN", "a\nb")], home.path()).unwrap_err();

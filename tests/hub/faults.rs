@@ -165,6 +165,17 @@ fn another_length_than_was_listed_is_refused() {
 }
 
 #[test]
+fn nothing_stays_of_a_file_that_is_longer_than_was_listed_and_does_not_say_so() {
+    let (site, shard) = site();
+    site.server.fail_always(SHARD, Fault::Unsaid(400_000));
+    let fetched = site.fetch();
+    assert!(matches!(fetched.error(), Error::Length { expected: 300_000, .. }), "{}", fetched.error());
+    assert!(!site.blob(&shard).exists() && !site.partial(&shard).exists());
+    site.server.mend();
+    site.fetch().folder();
+}
+
+#[test]
 fn another_hash_than_was_listed_is_fetched_once_more_and_then_refused() {
     let (site, shard) = site();
     site.server.fail(SHARD, Fault::Garbage);

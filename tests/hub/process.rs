@@ -82,6 +82,21 @@ fn only_what_a_conversion_needs_comes_and_stdout_is_its_folder() {
 }
 
 #[test]
+fn a_dry_run_counts_what_is_still_to_come() {
+    let site = site();
+    fs::create_dir_all(site.repo().join("blobs")).unwrap();
+    let shard = bytes(600_000, 3);
+    fs::write(site.partial(&shard), &shard[..500_000]).unwrap();
+    let words = ["download", "org/name", "m-3.safetensors", "--dry-run"];
+    let dry = site.run(&words);
+    assert!(said(&dry).contains("97.66 KiB to fetch"), "{}", said(&dry));
+    let dry = site.run(&[&words[..], &["--json"]].concat());
+    let shown: Value = serde_json::from_slice(&dry.stdout).unwrap();
+    assert_eq!(shown["files"][0]["bytes_to_fetch"].as_u64(), Some(100_000));
+    assert_eq!(sent(&site), 0);
+}
+
+#[test]
 fn an_index_that_names_missing_shards_is_refused_before_a_weight_is_fetched() {
     let index = br#"{"weight_map": {"a": "m-1.safetensors", "b": "../m-2.safetensors"}}"#;
     let site = Site::new(&[
@@ -220,12 +235,20 @@ fn doctor_says_whether_the_hub_is_there_and_whose_token_is_used() {
         String::from_utf8(output.stdout).unwrap()
     };
     // This hub knows no users, which is an answer, too.
-    assert!(doctor("").contains("404"), "{}", doctor(""));
+    assert!(doctor("").contains("  reachable"), "{}", doctor(""));
+    for status in [403, 429, 500] {
+        site.server.fail("/api/whoami-v2", Fault::Status(status, ""));
+        assert!(doctor("").contains("  reachable"), "{status}");
+    }
     site.server.fail_always("/api/whoami-v2", Fault::Status(401, ""));
     assert!(doctor("").contains("  reachable"), "{}", doctor(""));
     let told = doctor("hf_secret");
-    assert!(told.contains("not reachable: the hub gives") && told.contains("token from HF_TOKEN"), "{told}");
-    assert!(!told.contains("hf_secret"));
+    assert!(
+        told.contains("reachable, but it does not know this token") && told.contains("token from HF_TOKEN"),
+        "{told}"
+    );
+    assert!(told.contains("- The hub does not know the token from HF_TOKEN"), "{told}");
+    assert!(!told.contains("hf_secret") && !told.contains("not reachable"));
     let shown = site.server.asked().iter().filter(|a| a.token.as_deref() == Some("Bearer hf_secret")).count();
     assert_eq!(shown, 1);
 }

@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Garbage,
     /// So many bytes come, and are said to be all.
     Length(usize),
+    /// So many bytes come, and nobody says how many there are.
+    Unsaid(usize),
     /// The whole file comes, whatever part was asked for.
     Whole,
     /// Another part comes than was asked for.
@@ -259,7 +261,7 @@ impl Server {
                     *byte ^= 0x55;
                 }
             }
-            Some(&Fault::Length(length)) => body.resize(length, 7),
+            Some(&(Fault::Length(length) | Fault::Unsaid(length))) => body.resize(length, 7),
             _ => {}
         }
         if range.is_some() {
@@ -268,7 +270,11 @@ impl Server {
         } else {
             write!(out, "HTTP/1.1 200 OK\r\n")?;
         }
-        write!(out, "Content-Length: {}\r\n\r\n", body.len())?;
+        if matches!(fault, Some(Fault::Unsaid(_))) {
+            write!(out, "Connection: close\r\n\r\n")?;
+        } else {
+            write!(out, "Content-Length: {}\r\n\r\n", body.len())?;
+        }
         let upto = match fault {
             Some(&(Fault::Cut(upto) | Fault::Stall(upto))) => upto.min(body.len()),
             _ => body.len(),
@@ -282,7 +288,7 @@ impl Server {
         }
         out.flush()?;
         match fault {
-            Some(Fault::Cut(_)) => Ok(false),
+            Some(Fault::Cut(_) | Fault::Unsaid(_)) => Ok(false),
             Some(Fault::Stall(_)) if upto < body.len() => {
                 // Until the client goes.
                 let mut end = [0];

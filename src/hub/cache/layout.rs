@@ -279,6 +279,10 @@ fn check_revision(revision: &str) -> Result<(), Error> {
 }
 
 fn check_file(file: &str) -> Result<(), Error> {
+    // On Windows these are devices, streams of a file, or nothing at all.
+    if cfg!(windows) && file.contains([':', '*', '?', '"', '<', '>', '|']) {
+        return Err(Error::name("file name", file, "a name that Windows can have"));
+    }
     if is_inside(file) { Ok(()) } else { Err(Error::name("file name", file, INSIDE)) }
 }
 
