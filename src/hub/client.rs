@@ -2,9 +2,9 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
@@ -54,7 +54,8 @@ impl Client {
             .connect_timeout(settings.patience)
             .build()
             .map_err(|error| failed(chain(&error)))?;
-        let runtime = Builder::new_current_thread().enable_all().build();
+        // One thread for all lines, on which nothing is hashed or written, so that none looks stalled meanwhile.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
         Ok(Self { http, settings, runtime: Some(runtime) })
     }
@@ -267,10 +268,17 @@ fn is_same(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-/// `Retry-After` in seconds; a date is as good as nothing, as clocks differ.
+/// `Retry-After`: seconds, or a date, which is held against the hub's own clock where it tells that (RFC 9110, 10.2.3).
 fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let wanted = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wanted.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = text(DATE).and_then(date).unwrap_or_else(SystemTime::now);
+    // What has passed is now.
+    Some(date(wanted)?.duration_since(now).unwrap_or_default())
 }
 
 fn passing(error: &reqwest::Error) -> Fault {
@@ -307,5 +315,26 @@ mod tests {
         assert!(follows("http://a", "http://b") && follows("http://a", "https://b"));
         assert!(follows("https://a", "https://b") && !follows("https://a", "http://b"));
         assert!(!follows("http://a", "ftp://b") && !follows("https://a", "file:///b"));
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_by_a_date_of_the_hubs_clock() {
+        let pause = |after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, after.parse().unwrap());
+            date.map(|date| headers.insert(DATE, date.parse().unwrap()));
+            wanted_pause(&headers).map(|pause| pause.as_secs())
+        };
+        let (now, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:51:07 GMT");
+        assert_eq!(pause(" 90 ", None), Some(90));
+        assert_eq!(pause(later, Some(now)), Some(90));
+        assert_eq!(pause("Sunday, 06-Nov-94 08:51:07 GMT", Some(now)), Some(90));
+        assert_eq!(pause(now, Some(later)), Some(0));
+        // By this machine's clock, which is later.
+        assert_eq!((pause(later, None), pause(later, Some("x"))), (Some(0), Some(0)));
+        assert!(pause("Fri, 31 Dec 9999 23:59:59 GMT", None).unwrap() > 1 << 32);
+        for nonsense in ["", "soon", "-1", "1.5", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(pause(nonsense, Some(now)), None, "{nonsense}");
+        }
     }
 }

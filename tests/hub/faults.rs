@@ -1,9 +1,11 @@
 //! Every fault that a hub, a line or a disk can have.
 
 use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ggrun::hub::{Error, Origin};
+use ggrun::hub::{Error, Event, Hub, Origin, Settings};
 
 use super::server::{COMMIT, Fault, hash};
 use super::{Site, bytes, entries};
@@ -138,6 +140,36 @@ fn a_hub_that_stumbles_is_asked_again() {
     let fetched = site.fetch();
     assert_eq!(fs::read(fetched.folder().join(SHARD)).unwrap(), shard);
     assert_eq!(fetched.waited.len(), 2, "{:?}", fetched.waited);
+}
+
+#[test]
+fn an_end_is_heeded_while_nothing_comes() {
+    let (site, _) = site();
+    site.server.fail_always(SHARD, Fault::Stall(50_000));
+    let settings = Settings { patience: Duration::from_mins(10), ..site.settings(&[]) };
+    let (hub, repo) = (Hub::new(settings).unwrap(), "org/name".parse().unwrap());
+    let (stop, wished) = (AtomicBool::new(false), Mutex::new(None));
+    let observer = |event: Event<'_>| {
+        // All that is going to come of it is there.
+        if matches!(event, Event::Received { file, .. } if file == SHARD) && received(&site) >= 50_000 {
+            *wished.lock().unwrap() = Some(Instant::now());
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let listing = hub.listing(&repo, &stop, &observer).unwrap();
+    let files: Vec<_> = listing.files.iter().collect();
+    let result = hub.fetch(&repo, &listing, &files, 2, &stop, &observer);
+    assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    let took = wished.lock().unwrap().expect("it came and then stalled").elapsed();
+    println!("ended after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+/// Bytes of the unfinished file.
+fn received(site: &Site) -> u64 {
+    let partials = entries(&site.repo().join("blobs")).into_iter();
+    let partials = partials.filter(|path| path.extension().is_some_and(|e| e == "incomplete"));
+    partials.filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).max().unwrap_or(0)
 }
 
 #[test]
