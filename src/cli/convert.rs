@@ -21,6 +21,7 @@ use super::source::Source;
 use super::{Outcome, lent, text};
 
 pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
+    refuse_existing(args)?;
     let started = std::time::Instant::now();
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
@@ -77,6 +78,16 @@ fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Convert
     let done = Job::new(args, &checkpoint, plan)?.run(&Present, prove, bar, stop)?;
     hub::drop_borrowed(args, borrowed.as_deref())?;
     Ok(done)
+}
+
+/// Refuses before the work of hours what would be refused after it. A file whose name the plan makes is looked at later.
+fn refuse_existing(args: &Convert) -> gguf_export::Result<()> {
+    match &args.output {
+        Some(path) if path.is_file() && !args.force && !args.dry_run => {
+            Err(gguf_export::Error::OutputExists { path: path.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn plan_options(args: &Convert) -> PlanOptions {

@@ -204,6 +204,21 @@ fn what_decides_on_types_goes_again_where_the_gguf_is_smaller() {
     assert_eq!(records(&site), 0);
 }
 
+#[test]
+fn an_output_that_exists_is_refused_before_anything_comes() {
+    let (site, _folder) = site_of(veiled());
+    fs::write(site.out(), "mine").unwrap();
+    let output = site.convert(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("already exists") && said(&output).contains("--force"),
+        "{}",
+        said(&output)
+    );
+    assert!(site.server.asked().is_empty());
+    assert_eq!(fs::read(site.out()).unwrap(), b"mine");
+}
+
 /// Files of surveys beside the output.
 fn records(site: &Site) -> usize {
     entries(site.home.path()).iter().filter(|path| path.extension().is_some_and(|e| e == "survey")).count()
