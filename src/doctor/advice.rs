@@ -152,10 +152,9 @@ fn clock(facts: &Facts) -> Vec<String> {
 }
 
 fn hub(facts: &Facts) -> Vec<String> {
-    if !facts.hub.offline {
-        return Vec::new();
-    }
-    vec!["HF_HUB_OFFLINE is set: nothing is downloaded.".to_owned()]
+    let refused = facts.hub.refused.iter().map(|why| format!("Mend or unset this: {why}."));
+    let offline = || "HF_HUB_OFFLINE is set: nothing is downloaded.".to_owned();
+    refused.chain(facts.hub.offline.then(offline)).collect()
 }
 
 #[cfg(test)]
@@ -198,6 +197,7 @@ mod tests {
                 token: Token::None,
                 endpoint: String::new(),
                 offline: false,
+                refused: Vec::new(),
                 cache: "/".into(),
                 repositories: 0,
                 bytes: 0,
@@ -246,6 +246,7 @@ mod tests {
         assert!(one(|facts| facts.processor.governor = Some("powersave".to_owned())).contains("cpupower"));
         let quota = one(|facts| facts.processor.quota_percent = Some(150));
         assert!(quota.contains("1.50 processors") && quota.contains("-t 1"), "{quota}");
+        assert!(one(|facts| facts.hub.refused = vec!["`X` is no Y".to_owned()]).contains("`X` is no Y."));
         assert!(one(|facts| facts.hub.offline = true).contains("HF_HUB_OFFLINE"));
     }
 

@@ -1,12 +1,12 @@
 //! The settings of Hugging Face's hub and its cache, by the rules of its own library. No token is ever kept or told.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::hub::cache::{self, Cache};
+use crate::hub::cache::Cache;
+use crate::hub::{self, Origin, Settings};
 
 /// Entries that are looked at; a cache with more is not counted to its end.
 const MOST_FILES: usize = 100_000;
@@ -20,6 +20,8 @@ pub struct Hub {
     pub endpoint: String,
     /// Whether nothing may be asked of it.
     pub offline: bool,
+    /// Settings that cannot be meant, one sentence each. They count as not set.
+    pub refused: Vec<String>,
     /// The folder of its cache.
     pub cache: PathBuf,
     /// Repositories in it.
@@ -43,54 +45,34 @@ pub enum Token {
 }
 
 /// Looks at the environment and the files that it names.
-pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Hub {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let path = |name: &str| set(name).map(PathBuf::from);
-    let cache = cache::root(&variable, home.clone());
-    let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));
-    let folder = path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default();
-    let token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter().find(|name| set(name).is_some());
-    let file = path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"));
-    let written = fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
-    let token = match token {
-        Some(name) => Token::Variable(name),
-        None if written => Token::File(file),
-        None => Token::None,
-    };
-    let text = |name| set(name).map(|value| value.to_string_lossy().into_owned());
-    let offline = text("HF_HUB_OFFLINE");
-    let found = Cache::at(&cache).scan(MOST_FILES);
+pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Hub {
+    let (settings, refused) = Settings::look(variable, home);
+    let found = Cache::at(&settings.cache).scan(MOST_FILES);
     Hub {
-        token,
-        endpoint: text("HF_ENDPOINT")
-            .map_or_else(|| "https://huggingface.co".to_owned(), |url| without_secrets(&url)),
-        offline: offline
-            .is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())),
-        cache,
+        token: match settings.token.as_ref().map(hub::Token::origin) {
+            None => Token::None,
+            Some(Origin::Variable(name)) => Token::Variable(name),
+            Some(Origin::File(path)) => Token::File(path.clone()),
+        },
+        endpoint: settings.address(),
+        offline: settings.offline,
+        refused: refused.iter().map(ToString::to_string).collect(),
+        cache: settings.cache,
         repositories: found.repositories.len(),
         bytes: found.repositories.iter().map(|repository| repository.bytes).sum(),
         counted: found.complete,
     }
 }
 
-/// An address without the user, the password and the question that may be in it.
-fn without_secrets(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    // A password may hold anything, so that all up to the last `@` is taken for one.
-    let rest = rest.rsplit('@').next().unwrap_or_default();
-    let host = rest.split(['?', '#']).next().unwrap_or_default();
-    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::fs;
 
     use super::*;
 
     fn hub(variables: &[(&str, &str)], home: &Path) -> Hub {
         let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-        look(find, Some(home.to_owned()))
+        look(find, Some(home))
     }
 
     #[test]
@@ -125,18 +107,29 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_an_address_is_told() {
-        for (url, told) in [
-            ("https://hf-mirror.com/a", "https://hf-mirror.com/a"),
-            ("https://me:hf_secret@mirror/a", "https://mirror/a"),
-            ("https://me:hf_sec/r@et?@mirror", "https://mirror"),
-            ("me:hf_secret@mirror", "mirror"),
-            ("https://mirror/?token=hf_secret", "https://mirror/"),
-            ("", ""),
-        ] {
-            assert_eq!(without_secrets(url), told);
-        }
+    fn no_secret_of_an_address_is_told_and_what_is_none_is_named() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(hub(&[("HF_ENDPOINT", "https://a:hf_secret@b")], home.path()).endpoint, "https://b");
+        let told = |name: &str, url: &str| {
+            let found = hub(&[(name, url)], home.path());
+            assert!(!serde_json::to_string(&found).unwrap().contains("hf_se"), "{found:?}");
+            (found.endpoint, found.refused.len())
+        };
+        let usual = || "https://huggingface.co".to_owned();
+        assert_eq!(told("HF_TOKEN", ""), (usual(), 0));
+        assert_eq!(
+            told("MODEL_ENDPOINT", "https://hf-mirror.com/a/"),
+            ("https://hf-mirror.com/a".to_owned(), 0)
+        );
+        for url in
+            ["https://me:hf_secret@mirror", "https://mirror/?token=hf_secret", "https://hf_secret@mirror#x"]
+        {
+            assert_eq!(told("HF_ENDPOINT", url), ("https://mirror".to_owned(), 0), "{url}");
+        }
+        for url in ["https://me:hf_sec/r@et?@mirror", "me:hf_secret@mirror", "hf_secret"] {
+            assert_eq!(told("HF_ENDPOINT", url), (usual(), 1), "{url}");
+        }
+        assert_eq!(told("HF_TOKEN", "hf_se\ncret"), (usual(), 1));
+        let blank = hub(&[("HF_TOKEN", " "), ("HF_TOKEN_PATH", "/dev/null")], home.path());
+        assert_eq!((blank.token, blank.refused), (Token::None, Vec::new()));
     }
 }

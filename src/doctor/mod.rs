@@ -84,7 +84,7 @@ pub struct Engine {
 #[must_use]
 pub fn look() -> Facts {
     let (root, caps, threads) = (Path::new("/"), caps(), default_threads());
-    let hub = hub::look(|name| std::env::var_os(name), dirs::home_dir());
+    let hub = hub::look(|name| std::env::var_os(name), dirs::home_dir().as_deref());
     let known = devices(&[]);
     let limits = limits(root);
     let mut memory = Memory::read(root, limits);

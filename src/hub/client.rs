@@ -9,7 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
 
-use super::settings::{Origin, Settings};
+use super::settings::{Origin, Settings, shown};
 use super::{Error, RepoName};
 
 /// Redirects that are followed.
@@ -247,15 +247,6 @@ pub(super) async fn pause(time: Duration, stop: &AtomicBool) -> Result<(), Error
         tokio::time::sleep(left.min(POLL)).await;
     }
     Ok(())
-}
-
-/// An address without the user and the password that may be in it.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    match url.set_username("").and(url.set_password(None)) {
-        Ok(()) => url.into(),
-        Err(()) => url.host_str().unwrap_or_default().to_owned(),
-    }
 }
 
 /// Whether a redirect may be followed: what was once asked over TLS is asked over nothing else.

@@ -12,6 +12,8 @@ use reqwest::Url;
 use super::Error;
 use super::cache;
 
+/// The hub, if nothing else is set.
+const USUAL: &str = "https://huggingface.co";
 /// Seconds without a byte after which a line counts as broken.
 const PATIENCE: u64 = 30;
 /// The longest file that is taken for a token, in bytes.
@@ -91,17 +93,23 @@ impl Settings {
     ///
     /// When a variable is set to what it cannot be.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Result<Self, Error> {
+        let (settings, refused) = Self::look(variable, home);
+        refused.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// The same with what was refused, without which the settings are as if it were not set.
+    pub fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> (Self, Vec<Error>) {
+        let mut refused = Vec::new();
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let text = |name: &str| set(name).map(|value| value.to_string_lossy().into_owned());
         let path = |name: &str| set(name).map(PathBuf::from);
         let endpoint =
             ["HF_ENDPOINT", "MODEL_ENDPOINT"].into_iter().find_map(|name| Some((name, text(name)?)));
-        let endpoint = match endpoint {
-            None => {
-                Url::parse("https://huggingface.co").map_err(|_| Error::Endpoint { name: "HF_ENDPOINT" })?
-            }
-            Some((name, url)) => self::endpoint(&url).ok_or(Error::Endpoint { name })?,
-        };
+        let endpoint = endpoint.and_then(|(name, url)| {
+            let url = self::endpoint(&url);
+            refused.extend(url.is_none().then_some(Error::Endpoint { name }));
+            url
+        });
         let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));
         let folder = path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default();
         let is_true = |value: String| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str());
@@ -115,20 +123,41 @@ impl Settings {
                 let file = path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"));
                 written(&file).and_then(cleaned)
             });
-        let token = match token {
-            Some((secret, origin)) if !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                return Err(Error::Token { origin });
+        let token = token.and_then(|(secret, origin)| {
+            if secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Some(Token { secret, origin });
             }
-            other => other.map(|(secret, origin)| Token { secret, origin }),
-        };
-        Ok(Self {
-            endpoint,
+            refused.push(Error::Token { origin });
+            None
+        });
+        let settings = Self {
+            endpoint: endpoint.unwrap_or_else(usual),
             token,
             cache: cache::root(&variable, home.map(Path::to_owned)),
             offline: text("HF_HUB_OFFLINE").is_some_and(is_true),
             patience: Duration::from_secs(u64::clamp(patience, 1, 3600)),
-        })
+        };
+        (settings, refused)
     }
+
+    /// Where the hub is, without the user and the password that may be in it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        shown(&self.endpoint).trim_end_matches('/').to_owned()
+    }
+}
+
+/// An address without the user and the password that may be in it.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    match url.set_username("").and(url.set_password(None)) {
+        Ok(()) => url.into(),
+        Err(()) => url.host_str().unwrap_or_default().to_owned(),
+    }
+}
+
+fn usual() -> Url {
+    Url::parse(USUAL).expect("it is an address")
 }
 
 /// An address that requests can be put behind.
