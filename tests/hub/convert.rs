@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{Encoding, GIdx, Gptq, LayerKind, Model, Mtp, ScaleDtype};
 
@@ -22,22 +22,27 @@ pub(super) fn site() -> (Site, tempfile::TempDir) {
 }
 
 fn site_of(encoding: Encoding) -> (Site, tempfile::TempDir) {
-    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
-    let model = Model { layers, shards: SHARDS, ..Model::uniform(encoding) };
     let folder = tempfile::tempdir().unwrap();
-    model.write(folder.path());
-    let files = files_of(folder.path());
+    model(encoding).write(folder.path());
+    (site_in(folder.path()), folder)
+}
+
+fn model(encoding: Encoding) -> Model {
+    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
+    Model { layers, shards: SHARDS, ..Model::uniform(encoding) }
+}
+
+fn site_in(folder: &Path) -> Site {
+    let files = files_of(folder);
     let files: Vec<(&str, Vec<u8>)> =
         files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
-    (Site::new(&files), folder)
+    Site::new(&files)
 }
 
 /// The same model unquantised, with a prediction layer.
 pub(super) fn original() -> tempfile::TempDir {
-    let layers = [LayerKind::Linear, LayerKind::Full].into_iter().cycle().take(12).collect();
-    let original = Model { layers, mtp: Mtp::Bf16, shards: 2, ..Model::uniform(Encoding::Bf16) };
     let place = tempfile::tempdir().unwrap();
-    original.write(place.path());
+    Model { mtp: Mtp::Bf16, shards: 2, ..model(Encoding::Bf16) }.write(place.path());
     place
 }
 
@@ -202,6 +207,77 @@ fn what_decides_on_types_goes_again_where_the_gguf_is_smaller() {
     }
     assert_eq!(site.shards_here(&hashes), 0);
     assert_eq!(records(&site), 0);
+}
+
+/// Writes the tensors of a folder's shards anew, each into any of them.
+fn scatter(folder: &Path, random: &mut impl FnMut() -> usize) {
+    let mut shards = vec![(serde_json::Map::new(), Vec::new()); SHARDS];
+    for number in 1..=SHARDS {
+        let whole = fs::read(folder.join(shard(number))).unwrap();
+        let length = usize::try_from(u64::from_le_bytes(*whole.first_chunk().unwrap())).unwrap();
+        let (header, data) = (&whole[8..8 + length], &whole[8 + length..]);
+        let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).unwrap();
+        for (name, mut entry) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
+            let at = |end: usize| usize::try_from(entry["data_offsets"][end].as_u64().unwrap()).unwrap();
+            let bytes = &data[at(0)..at(1)];
+            let (header, body) = &mut shards[random() % SHARDS];
+            entry["data_offsets"] = serde_json::json!([body.len(), body.len() + bytes.len()]);
+            body.extend_from_slice(bytes);
+            header.insert(name, entry);
+        }
+    }
+    let mut map = serde_json::Map::new();
+    for (number, (header, body)) in (1..).zip(shards) {
+        map.extend(header.keys().map(|name| (name.clone(), shard(number).into())));
+        let header = serde_json::to_string(&header).unwrap();
+        let length = (header.len() as u64).to_le_bytes();
+        fs::write(folder.join(shard(number)), [&length, header.as_bytes(), &body].concat()).unwrap();
+    }
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map });
+    fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+}
+
+#[test]
+fn whatever_shard_holds_what_nobody_waits_for_ever() {
+    let mut seed = 11u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap()
+    };
+    for encoding in [veiled(), Encoding::F32, Encoding::Gptq(Gptq::sym(4, 128)), veiled(), Encoding::F32] {
+        // Few tensors lie anywhere else than those before them, or all do.
+        let scattered = random() % 2 == 0;
+        let folder = tempfile::tempdir().unwrap();
+        model(encoding).write(folder.path());
+        let mut anywhere = 0;
+        scatter(folder.path(), &mut || {
+            anywhere = if scattered || random() % 8 == 0 { random() } else { anywhere };
+            anywhere
+        });
+        let site = site_in(folder.path());
+        let right = site.right();
+        for jobs in ["1", "2", "4"] {
+            let out = site.out();
+            let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "-j", jobs];
+            let words = [&words[..], &["--delete-source-as-you-go"]].concat();
+            let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let begin = Instant::now();
+            let status = loop {
+                match child.try_wait().unwrap() {
+                    Some(status) => break status,
+                    None if begin.elapsed() > Duration::from_mins(2) => {
+                        child.kill().unwrap();
+                        panic!("it hangs: {encoding:?}, {scattered}, {jobs} jobs");
+                    }
+                    None => thread::sleep(Duration::from_millis(10)),
+                }
+            };
+            assert!(status.success());
+            assert!(fs::read(&out).unwrap() == right);
+            assert_eq!(site.shards_here(&hashes(folder.path())), 0);
+            fs::remove_file(&out).unwrap();
+        }
+    }
 }
 
 #[test]
