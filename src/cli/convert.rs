@@ -21,7 +21,7 @@ use super::source::Source;
 use super::{Outcome, lent, text};
 
 pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
-    refuse_existing(args)?;
+    refuse_existing(args).with_context(|| format!("cannot convert `{}`", args.source.display()))?;
     let started = std::time::Instant::now();
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
@@ -80,10 +80,10 @@ fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Convert
     Ok(done)
 }
 
-/// Refuses before the work of hours what would be refused after it. A file whose name the plan makes is looked at later.
+/// Refuses before the work of hours what would be refused after it. Files whose names the plan makes are looked at later.
 fn refuse_existing(args: &Convert) -> gguf_export::Result<()> {
     match &args.output {
-        Some(path) if path.is_file() && !args.force && !args.dry_run => {
+        Some(path) if path.is_file() && args.split_max_size.is_none() && !args.force && !args.dry_run => {
             Err(gguf_export::Error::OutputExists { path: path.clone() })
         }
         _ => Ok(()),

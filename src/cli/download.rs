@@ -1,5 +1,7 @@
 //! `ggrun download`: a repository of the hub into the shared cache.
 
+mod wanted;
+
 use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
 use serde_json::json;
 
@@ -7,6 +9,7 @@ use super::args::When;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
 use super::{Outcome, text};
+use wanted::{Glob, wanted};
 
 /// Files that are fetched at once, if nobody says.
 pub(crate) const JOBS: u8 = 4;
@@ -22,6 +25,7 @@ Examples:
   ggrun download Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound
   ggrun download ORG/NAME@v1.0 --dry-run           the files, their sizes, and what is there already
   ggrun download ORG/NAME-GGUF model-Q4_0.gguf
+  ggrun download ORG/NAME-GGUF --include \"*Q4_0*\"
 
 HF_TOKEN or the file that `hf auth login` writes says who asks, HF_ENDPOINT where the hub is, HF_HOME or HF_HUB_CACHE
 where files go; HF_HUB_OFFLINE=1 asks nobody.")]
@@ -30,11 +34,17 @@ pub(crate) struct Download {
     #[arg(value_name = "REPO")]
     repo: RepoName,
     /// Only these files
-    #[arg(value_name = "FILE", conflicts_with = "all")]
+    #[arg(value_name = "FILE", conflicts_with_all = ["all", "include", "exclude"])]
     files: Vec<String>,
     /// Every file of the repository
     #[arg(long)]
     all: bool,
+    /// Of all files those whose path fits, "*.gguf" or "q4/"; may be given again
+    #[arg(long, value_name = "GLOB", conflicts_with = "all")]
+    include: Vec<Glob>,
+    /// Of these, or of all, none whose path fits
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<Glob>,
     /// Files that are fetched at once
     #[arg(short, long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
@@ -132,31 +142,4 @@ fn describe(
     let there = hub.cache().repo(repo).find(&listing.commit, &file.name).is_some();
     let to_fetch = if there { 0 } else { hub.to_fetch(repo, file)? };
     Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch })
-}
-
-/// The files that were named, or all, or what a conversion needs.
-fn wanted<'l>(
-    args: &Download,
-    hub: &Hub,
-    listing: &'l Listing,
-    stop: &std::sync::atomic::AtomicBool,
-    observer: ggrun::hub::Observer<'_>,
-) -> anyhow::Result<Vec<&'l RemoteFile>> {
-    if args.all {
-        return Ok(listing.files.iter().collect());
-    }
-    if args.files.is_empty() {
-        let files = hub.checkpoint_files(&args.repo, listing, stop, observer)?;
-        anyhow::ensure!(
-            files.iter().any(|file| file.name.ends_with(".safetensors")),
-            "`{}` has no safetensors files; name the files, or take `--all`",
-            args.repo
-        );
-        return Ok(files);
-    }
-    let find = |name: &String| {
-        let what = || ggrun::hub::Error::NotFound { what: format!("{}/{name}", args.repo.id()) };
-        Ok(listing.find(name).ok_or_else(what)?)
-    };
-    args.files.iter().map(find).collect()
 }

@@ -252,3 +252,34 @@ fn doctor_says_whether_the_hub_is_there_and_whose_token_is_used() {
     let shown = site.server.asked().iter().filter(|a| a.token.as_deref() == Some("Bearer hf_secret")).count();
     assert_eq!(shown, 1);
 }
+
+#[test]
+fn files_are_chosen_by_patterns_and_a_wrong_name_is_met_with_the_closest() {
+    let files = ["a/m-Q4_0.gguf", "a/m-Q8_0.gguf", "readme.md"].map(|name| (name, bytes(2000, 3)));
+    let site = Site::new(&files);
+    let there = |words: &[&str]| {
+        let output = site.run(&[&["download", "org/name", "--dry-run", "--json"], words].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let names =
+            shown["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(there(&["--include", "*.gguf"]), "a/m-Q4_0.gguf a/m-Q8_0.gguf");
+    assert_eq!(
+        there(&["--include", "a/", "--include", "*.md", "--exclude", "*Q8*"]),
+        "a/m-Q4_0.gguf readme.md"
+    );
+    assert_eq!(there(&["--all", "--exclude", "a/*"]), "readme.md");
+    for (words, code, why) in [
+        (&["--include", "*.bin"][..], 1, "no file of `org/name` fits the patterns"),
+        (&["--include", "[a"], 2, "invalid value '[a'"),
+        (&["--include", "*", "readme.md"], 2, "cannot be used with"),
+        (&["README.md"], 1, "is `readme.md` meant?"),
+        (&["zzz"], 1, "--all --dry-run"),
+    ] {
+        let output = site.run(&[&["download", "org/name"], words].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+}
