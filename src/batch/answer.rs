@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use crate::engine::{self, Likelihood};
+use crate::engine::{self, TokenLogprob};
 use crate::openai::{Asked, Choice, Endpoint, Kind, logprobs};
 use crate::session::{self, Chat, ChatEvent, Session};
 
@@ -35,7 +35,7 @@ pub(super) fn ask(
             (Endpoint::Text, session.complete(request)?)
         }
     };
-    let wanted = asked.sampling().likelihoods.is_some();
+    let wanted = asked.sampling().logprobs.is_some();
     let (session, written) = (session.clone(), Rc::clone(written));
     Ok(Box::pin(async move {
         let (mut choice, tokens) = gather(chat, seed, written).await?;
@@ -50,7 +50,7 @@ async fn gather(
     mut chat: Chat,
     seed: u32,
     written: Rc<Cell<u64>>,
-) -> Result<(Choice, Vec<Likelihood>), engine::Error> {
+) -> Result<(Choice, Vec<TokenLogprob>), engine::Error> {
     let (mut reasoning, mut content, mut tool_calls) = (String::new(), String::new(), Vec::new());
     let mut pieces = 0;
     while let Some(event) = chat.recv().await {
@@ -66,7 +66,7 @@ async fn gather(
                 let logprobs = serde_json::Value::Null;
                 let choice =
                     Choice { reasoning, content, tool_calls, reason, usage, timings, seed, logprobs };
-                return Ok((choice, chat.take_likelihoods()));
+                return Ok((choice, chat.take_logprobs()));
             }
             ChatEvent::Failed(error) => {
                 written.set(written.get().saturating_sub(pieces));

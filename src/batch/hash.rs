@@ -25,7 +25,7 @@ impl Settings {
             "sampling": write_sampling(&defaults.sampling, &SamplingParams::neutral(0)),
             "rules": grammar, "seed": seed, "max_tokens": defaults.max_tokens, "stop": defaults.stop,
             "tools": defaults.tools, "variables": defaults.variables,
-            "thinking_budget": defaults.thinking_budget, "last_thought": defaults.last_thought,
+            "thinking_budget": defaults.reasoning_budget, "last_thought": defaults.reasoning_budget_message,
         });
         Self(digest(&[VERSION, all.to_string().as_bytes()]))
     }
@@ -122,7 +122,7 @@ mod tests {
             |d: &mut Defaults| d.sampling.temperature = 0.5,
             |d: &mut Defaults| d.max_tokens = Some(5),
             |d: &mut Defaults| d.stop.push("x".to_owned()),
-            |d: &mut Defaults| d.thinking_budget = Some(5),
+            |d: &mut Defaults| d.reasoning_budget = Some(5),
             |d: &mut Defaults| drop(d.variables.insert("a".to_owned(), json!(1))),
         ] {
             let mut changed = defaults.clone();

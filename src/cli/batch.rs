@@ -215,9 +215,9 @@ fn defaults(args: &BatchArgs, model: &Model, template: &ggrun::chat::Template) -
     defaults.stop.clone_from(&args.reverse_prompt);
     defaults.tools = args.template.read_tools()?;
     defaults.variables = request.variables;
-    defaults.thinking_budget = u32::try_from(args.reasoning_budget).ok();
+    defaults.reasoning_budget = u32::try_from(args.reasoning_budget).ok();
     if let Some(words) = &args.reasoning_budget_message {
-        defaults.last_thought.clone_from(words);
+        defaults.reasoning_budget_message.clone_from(words);
     }
     Ok(defaults)
 }

@@ -137,7 +137,7 @@ impl Bench {
     fn options(&self, model: &Path, tokens: u32) -> LoadOptions {
         LoadOptions {
             context: ContextSize::Tokens(tokens.max(1)),
-            checkpoints: 0,
+            state_cache: 0,
             parallel: 1,
             ..self.placement.options(model)
         }

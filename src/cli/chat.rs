@@ -300,7 +300,7 @@ impl Chat<'_> {
         let Settings { predict, reasoning_budget, .. } = &self.line.settings;
         let mut request = ChatRequest::new(self.talk.messages(), sampling);
         request.max_tokens = predict.and_then(|n| u32::try_from(n).ok());
-        request.thinking_budget = reasoning_budget.and_then(|n| u32::try_from(n).ok());
+        request.reasoning_budget = reasoning_budget.and_then(|n| u32::try_from(n).ok());
         request.tools.clone_from(&self.tools);
         request.variables.clone_from(&self.variables);
         request

@@ -165,7 +165,7 @@ impl PlacementArgs {
         options.flash = self.flash_attn;
         options.cache_k = self.cache_type_k;
         options.cache_v = self.cache_type_v;
-        options.checkpoints = u64::from(self.cache_ram) << 20;
+        options.state_cache = u64::from(self.cache_ram) << 20;
         options.kv_offload = !self.no_kv_offload && self.kv_offload.unwrap_or(true);
         options.devices = match &self.device {
             _ if self.cpu => Some(Vec::new()),

@@ -229,9 +229,9 @@ fn request(args: &RunArgs, prompt: &str, sampling: SamplingParams) -> ChatReques
     let mut request = ChatRequest::new(messages(args, prompt), sampling);
     request.max_tokens = u32::try_from(args.predict).ok();
     request.stop.clone_from(&args.reverse_prompt);
-    request.thinking_budget = u32::try_from(args.reasoning_budget).ok();
+    request.reasoning_budget = u32::try_from(args.reasoning_budget).ok();
     if let Some(words) = &args.reasoning_budget_message {
-        request.last_thought.clone_from(words);
+        request.reasoning_budget_message.clone_from(words);
     }
     request
 }

@@ -289,7 +289,7 @@ mod tests {
             grammar: Some(Grammar { rules: Rules::JsonSchema("{}".into()), after: None }),
             order: vec![SamplerKind::TopK, SamplerKind::Temperature],
             seed: 7,
-            likelihoods: None,
+            logprobs: None,
         };
         assert_eq!(params, expected);
     }

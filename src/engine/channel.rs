@@ -20,7 +20,7 @@ pub enum Command {
     /// End this request.
     Cancel(RequestId),
     /// End the thinking of this request and let it answer.
-    EndThinking(RequestId),
+    EndReasoning(RequestId),
     /// Copy out the sequence that serves this prompt best.
     Save {
         /// The prompt.
@@ -147,8 +147,8 @@ pub struct Canceller {
 
 impl Canceller {
     /// Asks for the thinking to end and the answer to begin; without effect when it is over.
-    pub fn end_thinking(&self) {
-        drop(self.commands.send(Command::EndThinking(self.id)));
+    pub fn end_reasoning(&self) {
+        drop(self.commands.send(Command::EndReasoning(self.id)));
     }
 
     /// Asks for the request to end now; without effect when it is over.

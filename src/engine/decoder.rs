@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Likelihood, Pos, SamplingError, SamplingParams, Saved, SeqId, Token};
+use super::{Pos, SamplingError, SamplingParams, Saved, SeqId, Token, TokenLogprob};
 
 /// What a decoder can do; asked, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub enum SeqOp {
         prompt: Vec<Token>,
     },
     /// Tells whoever chooses about tokens it did not choose.
-    Told {
+    Forced {
         /// The sequence.
         seq: SeqId,
         /// The tokens, which are rows of this step or later ones.
@@ -132,7 +132,7 @@ pub struct Outcome {
     /// One list per row.
     pub tokens: Vec<Vec<Token>>,
     /// How likely they were, by row; only for sequences that asked for it, and there for every token.
-    pub likelihoods: BTreeMap<usize, Vec<Likelihood>>,
+    pub logprobs: BTreeMap<usize, Vec<TokenLogprob>>,
     /// The states that were asked for and could be kept.
     pub kept: Vec<Kept>,
     /// Sequences for which no token could be chosen, and why; their rows were read.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Detokenizer, Event, FinishReason, Likelihood, Request, RequestId, StopMatcher, Thinking, Timings, Token,
-    Usage, Vocab,
+    Detokenizer, Event, FinishReason, Reasoning, Request, RequestId, StopMatcher, Timings, Token,
+    TokenLogprob, Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
@@ -15,14 +15,14 @@ pub(super) struct Job {
     pub(super) turn: u64,
     /// The prompt, then the answer so far.
     pub(super) tokens: Vec<Token>,
-    /// What of the request only the decoder cares about; taken when it is told.
+    /// What of the request only the decoder cares about; taken when it is forced.
     pub(super) sampling: Option<super::SamplingParams>,
     /// Lengths at which the sequence's state is worth keeping, by rising length.
     pub(super) boundaries: Vec<usize>,
-    /// Tokens of the answer that were not chosen; taken when whoever chooses is told.
-    pub(super) told: Vec<Token>,
+    /// Tokens of the answer that were not chosen; taken when whoever chooses is forced.
+    pub(super) forced: Vec<Token>,
     max_tokens: u32,
-    thinking: Option<Open>,
+    reasoning: Option<Open>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
     usage: Usage,
@@ -32,7 +32,7 @@ pub(super) struct Job {
 /// Thinking that is not over yet.
 #[derive(Debug)]
 struct Open {
-    thinking: Thinking,
+    thinking: Reasoning,
     tokens: u32,
     /// The end of the text so far, as long as it takes to find the next tag.
     tail: String,
@@ -42,18 +42,18 @@ impl Open {
     /// Takes note of a token's text; tells whether there may be more thinking.
     fn goes_on(&mut self, text: &str) -> bool {
         self.tail += text;
-        if let Some(open) = &self.thinking.open {
+        if let Some(open) = &self.limits.open {
             let begin = self.tail.trim_start();
             if !begin.starts_with(open.as_str()) {
                 return open.starts_with(begin);
             }
-            self.thinking.open = None;
+            self.limits.open = None;
         }
         self.tokens = self.tokens.saturating_add(1);
-        if self.tail.contains(&self.thinking.close) {
+        if self.tail.contains(&self.limits.close) {
             return false;
         }
-        let surplus = self.tail.len().saturating_sub(self.thinking.close.len());
+        let surplus = self.tail.len().saturating_sub(self.limits.close.len());
         let cut = (surplus..=self.tail.len()).find(|&at| self.tail.is_char_boundary(at));
         self.tail.drain(..cut.unwrap_or(0));
         true
@@ -61,7 +61,7 @@ impl Open {
 
     /// Whether its budget is spent.
     fn is_over(&self) -> bool {
-        self.thinking.open.is_none() && self.thinking.budget.is_some_and(|budget| self.tokens >= budget)
+        self.limits.open.is_none() && self.limits.budget.is_some_and(|budget| self.tokens >= budget)
     }
 }
 
@@ -78,7 +78,7 @@ type Events = Vec<(RequestId, Event)>;
 
 impl Job {
     pub(super) fn new(id: RequestId, request: Request, turn: u64, arrived: Duration) -> Self {
-        let Request { prompt, max_tokens, sampling, stop, mut boundaries, thinking } = request;
+        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning } = request;
         boundaries.retain(|&at| at > 0 && at < prompt.len());
         boundaries.sort_unstable();
         boundaries.dedup();
@@ -89,9 +89,9 @@ impl Job {
             tokens: prompt,
             sampling: Some(sampling),
             boundaries,
-            told: Vec::new(),
+            forced: Vec::new(),
             max_tokens: max_tokens.unwrap_or(u32::MAX),
-            thinking: thinking.map(|thinking| Open { thinking, tokens: 0, tail: String::new() }),
+            reasoning: reasoning.map(|limits| Open { limits, tokens: 0, tail: String::new() }),
             detokenizer: Detokenizer::default(),
             stops: StopMatcher::new(stop),
             clock: Clock { arrived, started: None, first: None, last: arrived },
@@ -119,9 +119,9 @@ impl Job {
     }
 
     /// Ends the thinking after the next token, if it is still going on.
-    pub(super) fn end_thinking(&mut self) {
-        if let Some(open) = &mut self.thinking {
-            open.thinking.budget = Some(0);
+    pub(super) fn end_reasoning(&mut self) {
+        if let Some(open) = &mut self.reasoning {
+            open.limits.budget = Some(0);
         }
     }
 
@@ -135,7 +135,7 @@ impl Job {
     pub(super) fn accept(
         &mut self,
         tokens: &[Token],
-        likelihoods: &[Likelihood],
+        logprobs: &[TokenLogprob],
         context: u32,
         vocab: &impl Vocab,
         events: &mut Events,
@@ -150,9 +150,9 @@ impl Job {
             }
         }
         let taken = self.tokens.len() - begin;
-        let likelihoods = likelihoods.iter().take(taken).cloned().collect();
+        let logprobs = logprobs.iter().take(taken).cloned().collect();
         if reason.is_none() {
-            reason = self.close_thinking(context, vocab, &mut text);
+            reason = self.close_reasoning(context, vocab, &mut text);
         }
         if matches!(reason, Some(FinishReason::Stop | FinishReason::Length | FinishReason::Context)) {
             let rest = self.stops.push(&self.detokenizer.finish());
@@ -162,7 +162,7 @@ impl Job {
                 None => text += &self.stops.finish(),
             }
         }
-        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text, likelihoods }));
+        events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text, logprobs }));
         if let Some(reason) = reason {
             events.push((self.id, self.finished(reason)));
         }
@@ -187,7 +187,7 @@ impl Job {
         let mut bytes = Vec::new();
         vocab.write(token, &mut bytes);
         let whole = self.detokenizer.push(&bytes);
-        self.thinking.take_if(|open| !open.goes_on(&whole));
+        self.reasoning.take_if(|open| !open.goes_on(&whole));
         let scanned = self.stops.push(&whole);
         *text += &scanned.text;
         if let Some(index) = scanned.stop {
@@ -200,7 +200,7 @@ impl Job {
     }
 
     /// Puts the end of the thinking into the model's mouth once its budget is spent, between characters.
-    fn close_thinking(
+    fn close_reasoning(
         &mut self,
         context: u32,
         vocab: &impl Vocab,
@@ -209,10 +209,10 @@ impl Job {
         if !self.detokenizer.is_whole() {
             return None;
         }
-        let ending = self.thinking.take_if(|open| open.is_over())?.thinking.ending;
+        let ending = self.reasoning.take_if(|open| open.is_over())?.limits.ending;
         let begin = self.tokens.len();
         let reason = ending.into_iter().find_map(|token| self.take(token, context, vocab, text));
-        self.told.extend_from_slice(&self.tokens[begin..]);
+        self.forced.extend_from_slice(&self.tokens[begin..]);
         reason
     }
 

@@ -32,6 +32,7 @@ pub use slot::SlotState;
 pub use softmax::LogSoftmax;
 pub use stop::{Scanned, StopMatcher};
 pub use types::{
-    Event, FinishReason, Likelihood, Pos, Request, RequestId, Saved, SeqId, Thinking, Timings, Token, Usage,
+    Event, FinishReason, Pos, Reasoning, Request, RequestId, Saved, SeqId, Timings, Token, TokenLogprob,
+    Usage,
 };
 pub use vocab::{Markup, Vocab};

@@ -90,7 +90,7 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
                 self.hurry.store(false, Ordering::Relaxed);
                 self.cancel(id);
             }
-            Command::EndThinking(id) => self.scheduler.end_thinking(id),
+            Command::EndReasoning(id) => self.scheduler.end_reasoning(id),
             // Whoever asked may have gone.
             Command::Save { prompt, reply } => drop(reply.send(self.save(&prompt))),
             Command::Restore { saved, reply } => drop(reply.send(self.restore(*saved))),

@@ -40,7 +40,7 @@ pub struct SamplingParams {
     /// Starts the random numbers of this request.
     pub seed: u32,
     /// Tells how likely each token was, and as many of the likeliest in its place.
-    pub likelihoods: Option<u32>,
+    pub logprobs: Option<u32>,
 }
 
 impl SamplingParams {
@@ -71,7 +71,7 @@ impl SamplingParams {
             grammar: None,
             order: SamplerKind::DEFAULT_ORDER.to_vec(),
             seed,
-            likelihoods: None,
+            logprobs: None,
         }
     }
 }
@@ -263,7 +263,7 @@ pub enum SamplingError {
     },
     /// Too many likely tokens were asked for.
     #[error("{asked} likely tokens are asked for, expected at most {most}")]
-    Likelihoods {
+    Logprobs {
         /// How many.
         asked: u32,
         /// How many there can be.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
-    Caps, DecodeError, Decoder, Kept, Likelihood, Markup, Outcome, SamplingError, SamplingParams, Saved,
-    SeqId, SeqOp, StateId, Step, Token, Vocab,
+    Caps, DecodeError, Decoder, Kept, Markup, Outcome, SamplingError, SamplingParams, Saved, SeqId, SeqOp,
+    StateId, Step, Token, TokenLogprob, Vocab,
 };
 
 /// Bytes as tokens 0 to 255, and 256 to end an answer.
@@ -55,7 +55,7 @@ struct Sequence {
     prompt: Vec<Token>,
     /// The answer, chosen or told.
     written: Vec<Token>,
-    likelihoods: Option<u32>,
+    logprobs: Option<u32>,
 }
 
 /// What each state takes, by its own account.
@@ -148,9 +148,9 @@ impl ScriptedDecoder {
                 let prompt = prompt.clone();
                 let sequence = self.sequence(*seq)?;
                 (sequence.prompt, sequence.written) = (prompt, Vec::new());
-                sequence.likelihoods = sampling.likelihoods;
+                sequence.logprobs = sampling.logprobs;
             }
-            SeqOp::Told { seq, tokens } => self.sequence(*seq)?.written.extend_from_slice(tokens),
+            SeqOp::Forced { seq, tokens } => self.sequence(*seq)?.written.extend_from_slice(tokens),
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Decoder for ScriptedDecoder {
             let sequence = self.sequences.get_mut(&row.seq).ok_or(unknown)?;
             Self::check(sequence.tokens.len() == row.pos.0 as usize, "positions do not follow each other")?;
             sequence.tokens.push(row.token);
-            let Sequence { tokens, prompt, written, likelihoods } = sequence;
+            let Sequence { tokens, prompt, written, logprobs } = sequence;
             let known = prompt.iter().chain(written.iter()).nth(row.pos.0 as usize);
             Self::check(known == Some(&row.token), "the token is neither of the prompt nor of the answer")?;
             let mut given = Vec::new();
@@ -188,12 +188,12 @@ impl Decoder for ScriptedDecoder {
                 let whole = tokens.iter().eq(prompt.iter().chain(written.iter()));
                 Self::check(whole, "a token is wanted before all is read")?;
                 given = (self.script)(prompt, written);
-                if let Some(count) = *likelihoods {
+                if let Some(count) = *logprobs {
                     let certain = |&token: &Token| {
                         let top = if count == 0 { vec![] } else { vec![(token, 0.0)] };
-                        Likelihood { token, logprob: 0.0, top }
+                        TokenLogprob { token, logprob: 0.0, top }
                     };
-                    outcome.likelihoods.insert(outcome.tokens.len(), given.iter().map(certain).collect());
+                    outcome.logprobs.insert(outcome.tokens.len(), given.iter().map(certain).collect());
                 }
                 written.extend_from_slice(&given);
                 tokens.extend(given.split_last().map_or(&[][..], |(_, ahead)| ahead));

@@ -50,7 +50,7 @@ pub struct Request {
     /// Places in the prompt that a later prompt is likely to share with it, such as where a message ends.
     pub boundaries: Vec<usize>,
     /// What holds for the answer's first part, the thinking.
-    pub thinking: Option<Thinking>,
+    pub reasoning: Option<Reasoning>,
 }
 
 impl Request {
@@ -58,13 +58,13 @@ impl Request {
     #[must_use]
     pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
         let (stop, boundaries) = (Vec::new(), Vec::new());
-        Self { prompt, max_tokens: None, sampling, stop, boundaries, thinking: None }
+        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None }
     }
 }
 
 /// The first part of an answer and how it is ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Thinking {
+pub struct Reasoning {
     /// The text the answer begins with if there is thinking; `None` when the prompt began it.
     pub open: Option<String>,
     /// The text that ends it.
@@ -77,7 +77,7 @@ pub struct Thinking {
 
 /// How likely a token of the answer was, before anything was done to the logits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Likelihood {
+pub struct TokenLogprob {
     /// The token that was chosen.
     pub token: Token,
     /// The natural logarithm of its probability.
@@ -96,7 +96,7 @@ pub enum Event {
         /// The text now certain to be part of the answer; it may be empty, and may belong to earlier tokens.
         text: String,
         /// How likely these tokens were, if that was asked for; what was put into the model's mouth is left out.
-        likelihoods: Vec<Likelihood>,
+        logprobs: Vec<TokenLogprob>,
     },
     /// The request is over and nothing went wrong.
     Finished {

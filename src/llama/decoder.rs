@@ -13,8 +13,8 @@ use super::sampler::{self, NoToken, Sampler};
 use super::weights::LoadFailure;
 use super::{Abort, ContextParams, Weights, backend, log, params, saving};
 use crate::engine::{
-    Caps, DecodeError, Decoder, Kept, Likelihood, Outcome, Row, SamplingError, SamplingParams, Saved, SeqId,
-    SeqOp, StateId, Step, Token,
+    Caps, DecodeError, Decoder, Kept, Outcome, Row, SamplingError, SamplingParams, Saved, SeqId, SeqOp,
+    StateId, Step, Token, TokenLogprob,
 };
 
 /// llama.cpp rounds the cells of a sequence up to this.
@@ -138,7 +138,7 @@ impl<'model> LlamaDecoder<'model> {
                 *self.sampler(*seq)? = Some(made.map_err(|_| failed)?);
                 Ok(())
             }
-            SeqOp::Told { seq, tokens } => {
+            SeqOp::Forced { seq, tokens } => {
                 let model = self.model;
                 if let Some(sampler) = self.sampler(*seq)? {
                     sampler.told(model, tokens);
@@ -197,9 +197,9 @@ impl<'model> LlamaDecoder<'model> {
         })
     }
 
-    fn likelihood(&self, index: usize, row: &Row, token: Token) -> Option<Likelihood> {
+    fn logprob(&self, index: usize, row: &Row, token: Token) -> Option<TokenLogprob> {
         let sampler = self.samplers.get(row.seq.0 as usize)?.as_ref()?;
-        sampler.likelihood(&self.context, i32::try_from(index).unwrap_or(i32::MAX), token)
+        sampler.logprob(&self.context, i32::try_from(index).unwrap_or(i32::MAX), token)
     }
 
     fn pick(&mut self, index: usize, row: &Row) -> Result<Token, DecodeError> {
@@ -257,8 +257,8 @@ impl LlamaDecoder<'_> {
             let picked = row.sample.then(|| self.pick(index, row)).transpose();
             outcome.tokens.push(match picked {
                 Ok(token) => {
-                    let likelihood = token.and_then(|token| self.likelihood(index, row, token));
-                    outcome.likelihoods.extend(likelihood.map(|likelihood| (index, vec![likelihood])));
+                    let logprob = token.and_then(|token| self.logprob(index, row, token));
+                    outcome.logprobs.extend(logprob.map(|logprob| (index, vec![logprob])));
                     token.into_iter().collect()
                 }
                 Err(error) => {

@@ -69,9 +69,9 @@ pub struct LoadOptions {
     /// Whether the KV cache is where its layer is.
     pub kv_offload: bool,
     /// Bytes of main memory for states of sequences that later prompts go on from, where the model cannot do without.
-    pub checkpoints: u64,
+    pub state_cache: u64,
     /// Whether every request is computed as if there were no other; see [`LoadOptions::deterministic`].
-    pub alone: bool,
+    pub deterministic: bool,
     /// Workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
     /// Devices beside the CPU by name; all where nobody says.
@@ -120,8 +120,8 @@ impl LoadOptions {
             cache_k: CacheType::default(),
             cache_v: CacheType::default(),
             kv_offload: true,
-            checkpoints: 512 << 20,
-            alone: false,
+            state_cache: 512 << 20,
+            deterministic: false,
             rpc: Vec::new(),
             devices: None,
             gpu_layers: GpuLayers::Auto,
@@ -144,6 +144,6 @@ impl LoadOptions {
     /// Threads, batch sizes and placement still count: other ones round differently.
     #[must_use]
     pub fn deterministic(self) -> Self {
-        Self { alone: true, parallel: 1, checkpoints: 0, ..self }
+        Self { deterministic: true, parallel: 1, state_cache: 0, ..self }
     }
 }

@@ -33,7 +33,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.submitter.shutdown();
         if let Some(thread) = self.thread.take() {
-            // A panic was caught and told to every request; there is nobody left to tell.
+            // A panic was caught and has failed every request already.
             drop(thread.join());
         }
     }
@@ -42,12 +42,18 @@ impl Drop for Running {
 pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Result<Running, LoadError> {
     let (submitter, inbox) = channel();
     let params = context_params(options, context, Abort::of(inbox.hurry()));
-    let (kept, alone) = (options.checkpoints, options.alone);
+    let (state_cache, deterministic) = (options.state_cache, options.deterministic);
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
-            serve(&weights, &params, |caps| Limits { kept, alone, ..Limits::of(caps) }, &inbox, &ready);
+            serve(
+                &weights,
+                &params,
+                |caps| Limits { state_cache, deterministic, ..Limits::of(caps) },
+                &inbox,
+                &ready,
+            );
         })
         .map_err(LoadError::Thread)?;
     let caps = readiness.recv().map_err(|_| LoadError::Died)??;

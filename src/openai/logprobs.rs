@@ -4,24 +4,24 @@
 use serde_json::{Map, Value, json};
 
 use super::Endpoint;
-use crate::engine::{Likelihood, Token};
+use crate::engine::{Token, TokenLogprob};
 
 /// What `OpenAI` has for a probability of zero, which JSON cannot say.
 const NEVER: f32 = -9999.0;
 
 /// The object beside an answer. `piece` gives the bytes of a token.
 #[must_use]
-pub fn logprobs(endpoint: Endpoint, tokens: &[Likelihood], piece: &dyn Fn(Token) -> Vec<u8>) -> Value {
+pub fn logprobs(endpoint: Endpoint, tokens: &[TokenLogprob], piece: &dyn Fn(Token) -> Vec<u8>) -> Value {
     match endpoint {
         Endpoint::Chat => {
             let one = |token: Token, logprob: f32| {
                 let bytes = piece(token);
                 json!({ "token": text(&bytes), "logprob": logprob.max(NEVER), "bytes": bytes })
             };
-            let all = tokens.iter().map(|likelihood| {
-                let mut shown = one(likelihood.token, likelihood.logprob);
+            let all = tokens.iter().map(|chosen| {
+                let mut shown = one(chosen.token, chosen.logprob);
                 shown["top_logprobs"] =
-                    likelihood.top.iter().map(|&(token, logprob)| one(token, logprob)).collect();
+                    chosen.top.iter().map(|&(token, logprob)| one(token, logprob)).collect();
                 shown
             });
             json!({ "content": all.collect::<Vec<_>>(), "refusal": null })
@@ -30,14 +30,14 @@ pub fn logprobs(endpoint: Endpoint, tokens: &[Likelihood], piece: &dyn Fn(Token)
             let mut offset = 0;
             let offsets: Vec<usize> = tokens
                 .iter()
-                .map(|likelihood| {
+                .map(|chosen| {
                     let begin = offset;
-                    offset += text(&piece(likelihood.token)).chars().count();
+                    offset += text(&piece(chosen.token)).chars().count();
                     begin
                 })
                 .collect();
-            let top = |likelihood: &Likelihood| -> Map<String, Value> {
-                let pairs = likelihood.top.iter();
+            let top = |chosen: &TokenLogprob| -> Map<String, Value> {
+                let pairs = chosen.top.iter();
                 pairs.map(|&(token, logprob)| (text(&piece(token)), json!(logprob.max(NEVER)))).collect()
             };
             json!({

@@ -53,9 +53,9 @@ pub struct Defaults {
     /// Variables for the template; a body's own count more.
     pub variables: Map<String, Value>,
     /// Ends the thinking after this many tokens.
-    pub thinking_budget: Option<u32>,
+    pub reasoning_budget: Option<u32>,
     /// What the model is made to think last then.
-    pub last_thought: String,
+    pub reasoning_budget_message: String,
 }
 
 impl Defaults {
@@ -68,8 +68,8 @@ impl Defaults {
             stop: Vec::new(),
             tools: Vec::new(),
             variables: Map::new(),
-            thinking_budget: None,
-            last_thought: crate::session::LAST_THOUGHT.to_owned(),
+            reasoning_budget: None,
+            reasoning_budget_message: crate::session::REASONING_BUDGET_MESSAGE.to_owned(),
         }
     }
 }
@@ -143,7 +143,7 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>, defaults: &Defaults) -
     let max_tokens = max_tokens(&mut fields)?.unwrap_or(defaults.max_tokens);
     let mut stop = fields.texts("stop")?.unwrap_or_else(|| defaults.stop.clone());
     stop.retain(|text| !text.is_empty());
-    sampling.likelihoods = match endpoint {
+    sampling.logprobs = match endpoint {
         Endpoint::Chat => chat_logprobs(&mut fields)?,
         Endpoint::Text => alternatives("logprobs", &mut fields)?,
     };
@@ -236,9 +236,9 @@ fn template(fields: &mut Fields, defaults: &Defaults, request: &mut ChatRequest)
     for name in ["reasoning_budget", "thinking_budget_tokens"] {
         budget = fields.whole(name, -1)?.or(budget);
     }
-    request.thinking_budget = budget.map_or(defaults.thinking_budget, |budget| u32::try_from(budget).ok());
+    request.reasoning_budget = budget.map_or(defaults.reasoning_budget, |budget| u32::try_from(budget).ok());
     let words = fields.text("reasoning_budget_message")?;
-    request.last_thought = words.unwrap_or_else(|| defaults.last_thought.clone());
+    request.reasoning_budget_message = words.unwrap_or_else(|| defaults.reasoning_budget_message.clone());
     Ok(())
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read(fields: &mut Fields, params: &mut SamplingParams) -> Result<(
     Ok(())
 }
 
-/// The fields that make `base` into these parameters. Seed, grammar and likelihoods are not among them.
+/// The fields that make `base` into these parameters. Seed, grammar and logprobs are not among them.
 #[must_use]
 pub fn write(params: &SamplingParams, base: &SamplingParams) -> Map<String, Value> {
     let mut fields = Map::new();

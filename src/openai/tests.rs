@@ -38,7 +38,7 @@ fn every_field_has_its_effect() {
         (request.messages.len(), request.max_tokens, request.stop),
         (2, Some(7), vec!["end".to_owned()])
     );
-    assert_eq!((request.sampling.likelihoods, request.thinking_budget), (Some(4), Some(9)));
+    assert_eq!((request.sampling.logprobs, request.reasoning_budget), (Some(4), Some(9)));
     assert_eq!(
         Value::Object(request.variables),
         json!({"enable_thinking": false, "reasoning_effort": "low"})
@@ -51,14 +51,14 @@ fn every_field_has_its_effect() {
 #[test]
 fn what_lifts_a_default_lifts_it() {
     let mut defaults = Defaults::new(SamplingParams::neutral(0));
-    (defaults.max_tokens, defaults.thinking_budget) = (Some(5), Some(6));
+    (defaults.max_tokens, defaults.reasoning_budget) = (Some(5), Some(6));
     defaults.tools = vec![json!({"function": {"name": "f"}})];
     let ask = |more: Value| {
         let mut body = json!({"messages": [{"role": "user", "content": "hi"}]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let Value::Object(body) = body else { panic!() };
         let Kind::Chat(request) = read(Endpoint::Chat, body, &defaults).unwrap().kind else { panic!() };
-        (request.max_tokens, request.thinking_budget, request.tools.len())
+        (request.max_tokens, request.reasoning_budget, request.tools.len())
     };
     assert_eq!(ask(json!({})), (Some(5), Some(6), 1));
     assert_eq!(ask(json!({"max_tokens": null})), (Some(5), Some(6), 1));

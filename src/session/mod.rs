@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::chat::{self, AnswerParser, Message, RenderOptions, Role, Start, Template, ToolCall};
 use crate::engine::{
-    self, FinishReason, Markup, Request, SamplingParams, Saved, Submitter, Thinking, Timings, Token, Vocab,
+    self, FinishReason, Markup, Request, SamplingParams, Saved, Submitter, Timings, Token, Vocab,
 };
 
 pub use reply::Chat;
@@ -42,9 +42,9 @@ pub struct ChatRequest {
     /// More variables for the template, such as `enable_thinking`.
     pub variables: serde_json::Map<String, serde_json::Value>,
     /// Ends the thinking after this many tokens; `None` leaves it to the model.
-    pub thinking_budget: Option<u32>,
+    pub reasoning_budget: Option<u32>,
     /// What the model is made to think last when its budget is spent or it is told to answer.
-    pub last_thought: String,
+    pub reasoning_budget_message: String,
 }
 
 impl ChatRequest {
@@ -58,8 +58,8 @@ impl ChatRequest {
             stop: Vec::new(),
             tools: Vec::new(),
             variables: serde_json::Map::new(),
-            thinking_budget: None,
-            last_thought: LAST_THOUGHT.to_owned(),
+            reasoning_budget: None,
+            reasoning_budget_message: REASONING_BUDGET_MESSAGE.to_owned(),
         }
     }
 }
@@ -78,7 +78,7 @@ pub struct TextRequest {
 }
 
 /// A nudge to answer with what is known so far.
-pub const LAST_THOUGHT: &str = "\n\nThat is enough thinking. I will answer now.";
+pub const REASONING_BUDGET_MESSAGE: &str = "\n\nThat is enough thinking. I will answer now.";
 
 /// What comes back: any number of texts and calls, then exactly one of the last two.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,8 +158,8 @@ impl Session {
         let mut prompt = self.template.render(&messages, &options)?;
         let mut start = Start::of(&self.template, &prompt);
         let tags = start.tags();
-        let ending = format!("{}\n{}\n\n", request.last_thought, tags.close);
-        if matches!(start, Start::Reasoning(_)) && request.thinking_budget == Some(0) {
+        let ending = format!("{}\n{}\n\n", request.reasoning_budget_message, tags.close);
+        if matches!(start, Start::Reasoning(_)) && request.reasoning_budget == Some(0) {
             prompt += &ending;
             start = Start::of(&self.template, &prompt);
         }
@@ -171,17 +171,17 @@ impl Session {
         let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
         options.add_generation_prompt = false;
         let boundaries = self.boundaries(&messages, &options, &tokens);
-        let thinking = Thinking {
+        let reasoning = engine::Reasoning {
             open: (!inside).then(|| tags.open.to_owned()),
             close: tags.close.to_owned(),
             ending: self.vocab.tokenize(&ending, Markup::Parsed),
-            budget: request.thinking_budget,
+            budget: request.reasoning_budget,
         };
         let reply = self.submitter.submit(Request {
             max_tokens,
             stop,
             boundaries,
-            thinking: Some(thinking),
+            reasoning: Some(reasoning),
             ..Request::new(tokens, sampling)
         })?;
         Ok(Chat {
@@ -191,7 +191,7 @@ impl Session {
             open_tokens: 0,
             calls,
             ready: Vec::new(),
-            likelihoods: Vec::new(),
+            logprobs: Vec::new(),
         })
     }
 
@@ -211,7 +211,7 @@ impl Session {
             open_tokens: 0,
             calls: 0,
             ready: Vec::new(),
-            likelihoods: Vec::new(),
+            logprobs: Vec::new(),
         })
     }
 

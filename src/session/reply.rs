@@ -4,7 +4,7 @@ use std::mem;
 
 use super::{ChatEvent, ChatUsage};
 use crate::chat::{AnswerParser, Delta, Place, ToolCall, ToolKind};
-use crate::engine::{Canceller, Event, Likelihood, Reply};
+use crate::engine::{Canceller, Event, Reply, TokenLogprob};
 
 /// An answer on its way: an iterator that waits, or a future for each event. Dropping it cancels it.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Chat {
     pub(super) calls: usize,
     /// Events to give out, the next one last.
     pub(super) ready: Vec<ChatEvent>,
-    pub(super) likelihoods: Vec<Likelihood>,
+    pub(super) logprobs: Vec<TokenLogprob>,
 }
 
 impl Chat {
@@ -31,8 +31,8 @@ impl Chat {
 
     /// How likely the tokens since the last call were, if the request asked for it: those of the thinking, of the answer
     /// and its end.
-    pub fn take_likelihoods(&mut self) -> Vec<Likelihood> {
-        mem::take(&mut self.likelihoods)
+    pub fn take_logprobs(&mut self) -> Vec<TokenLogprob> {
+        mem::take(&mut self.logprobs)
     }
 
     /// The next event, as a future; `None` after the terminal one.
@@ -48,8 +48,8 @@ impl Chat {
 
     fn take(&mut self, event: Event) {
         let terminal = match event {
-            Event::Delta { tokens, text, likelihoods } => {
-                self.likelihoods.extend(likelihoods);
+            Event::Delta { tokens, text, logprobs } => {
+                self.logprobs.extend(logprobs);
                 let Some(parser) = &mut self.parser else {
                     self.ready.extend((!text.is_empty()).then_some(ChatEvent::Content(text)));
                     return;

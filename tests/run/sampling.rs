@@ -70,13 +70,13 @@ fn every_step_reaches_the_choice() {
 }
 
 #[test]
-fn likelihoods_are_told_for_every_token_and_the_likeliest_come_first() {
+fn logprobs_come_for_every_token_with_the_likeliest_first() {
     let bench = bench(1);
-    let sampling = SamplingParams { likelihoods: Some(3), ..SamplingParams::greedy() };
+    let sampling = SamplingParams { logprobs: Some(3), ..SamplingParams::greedy() };
     let mut chat = bench.session.chat(ChatRequest { sampling, ..ask(QUESTIONS[0].0) }).unwrap();
     let end = chat.by_ref().last().unwrap();
     let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
-    let all = chat.take_likelihoods();
+    let all = chat.take_logprobs();
     assert_eq!(all.len(), usage.total.completion_tokens as usize);
     for one in &all {
         assert_eq!(one.top.len(), 3);
@@ -85,15 +85,14 @@ fn likelihoods_are_told_for_every_token_and_the_likeliest_come_first() {
         assert!(one.top.iter().map(|top| top.1.exp()).sum::<f32>() <= 1.0001, "{one:?}");
     }
     // A token that was chosen against the odds says so.
-    let sampling =
-        SamplingParams { likelihoods: Some(0), logit_bias: vec![(digit(&bench), 100.0)], ..flat(1) };
+    let sampling = SamplingParams { logprobs: Some(0), logit_bias: vec![(digit(&bench), 100.0)], ..flat(1) };
     let request = ChatRequest { sampling, max_tokens: Some(5), ..ask(QUESTIONS[0].0) };
     let mut chat = bench.session.chat(request).unwrap();
     chat.by_ref().for_each(drop);
-    let forced = chat.take_likelihoods();
+    let forced = chat.take_logprobs();
     assert!(forced.iter().all(|one| one.token == digit(&bench) && one.top.is_empty()), "{forced:?}");
     assert!(forced.iter().any(|one| one.logprob < -1.0), "{forced:?}");
-    assert!(chat.take_likelihoods().is_empty());
+    assert!(chat.take_logprobs().is_empty());
 }
 
 #[test]
@@ -101,12 +100,12 @@ fn alone_a_request_has_the_same_numbers_to_the_bit_whatever_the_others_are() {
     let options = ggrun::model::LoadOptions { parallel: 3, ..super::options(super::tiny_gguf()) };
     let bench = super::bench_with(options.deterministic());
     let asked = |question: &str| {
-        let sampling = SamplingParams { likelihoods: Some(2), ..flat(3) };
+        let sampling = SamplingParams { logprobs: Some(2), ..flat(3) };
         bench.session.chat(ChatRequest { sampling, max_tokens: Some(40), ..ask(question) }).unwrap()
     };
     let numbers = |mut chat: ggrun::session::Chat| {
         chat.by_ref().for_each(drop);
-        chat.take_likelihoods()
+        chat.take_logprobs()
     };
     let first = numbers(asked(QUESTIONS[0].0));
     let others: Vec<_> = QUESTIONS.iter().map(|question| asked(question.0)).collect();
@@ -176,7 +175,7 @@ fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_o
         (grammar(Rules::JsonSchema("{\"$ref\": \"#/nowhere\"}".to_owned()), None), "nowhere"),
         (SamplingParams { temperature: f32::NAN, ..flat(1) }, "temperature"),
         (SamplingParams { top_p: 1.5, ..flat(1) }, "top-p"),
-        (SamplingParams { likelihoods: Some(101), ..flat(1) }, "at most 100"),
+        (SamplingParams { logprobs: Some(101), ..flat(1) }, "at most 100"),
         (SamplingParams { logit_bias: vec![(Token(-1), 1.0)], ..flat(1) }, "token -1"),
         (SamplingParams { logit_bias: vec![(Token(0), f32::NAN)], ..flat(1) }, "logit bias"),
         (

@@ -3,7 +3,7 @@
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
 use ggrun::model::LoadOptions;
-use ggrun::session::{ChatEvent, ChatRequest, ChatUsage, LAST_THOUGHT};
+use ggrun::session::{ChatEvent, ChatRequest, ChatUsage, REASONING_BUDGET_MESSAGE};
 
 use super::{Bench, QUESTIONS, ask, bench, bench_with, collect, options, tiny_gguf};
 
@@ -39,7 +39,7 @@ fn a_second_turn_goes_on_from_the_first_and_says_what_a_fresh_one_says() {
 
 #[test]
 fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
-    let bench = bench_with(LoadOptions { checkpoints: 0, ..options(tiny_gguf()) });
+    let bench = bench_with(LoadOptions { state_cache: 0, ..options(tiny_gguf()) });
     let request = second(&bench);
     let (_, _, end) = collect(bench.session.chat(request).unwrap());
     assert_eq!(usage(&end).total.reused_tokens, 0);
@@ -49,14 +49,14 @@ fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
 fn thinking_is_cut_at_its_budget_and_an_answer_follows() {
     let bench = bench(1);
     let (thought, _, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
-    let budget = ChatRequest { thinking_budget: Some(5), ..ask(QUESTIONS[0].0) };
+    let budget = ChatRequest { reasoning_budget: Some(5), ..ask(QUESTIONS[0].0) };
     let (reasoning, content, end) = collect(bench.session.chat(budget).unwrap());
-    let begun = reasoning.strip_suffix(LAST_THOUGHT).expect("the nudge comes last");
+    let begun = reasoning.strip_suffix(REASONING_BUDGET_MESSAGE).expect("the nudge comes last");
     assert!(thought.starts_with(begun) && begun.len() < thought.len(), "{begun:?} of {thought:?}");
     assert!(!content.is_empty() && !content.contains("think>"), "{content:?}");
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
 
-    let none = ChatRequest { thinking_budget: Some(0), ..ask(QUESTIONS[0].0) };
+    let none = ChatRequest { reasoning_budget: Some(0), ..ask(QUESTIONS[0].0) };
     let (reasoning, content, end) = collect(bench.session.chat(none).unwrap());
     assert_eq!((reasoning.as_str(), usage(&end).reasoning_tokens), ("", 0));
     assert!(!content.is_empty(), "{end:?}");
@@ -68,9 +68,12 @@ fn thinking_can_be_ended_from_outside() {
     let mut chat = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
     let canceller = chat.canceller();
     let first = chat.next().unwrap();
-    canceller.end_thinking();
+    canceller.end_reasoning();
     let (reasoning, content, _) = collect(std::iter::once(first).chain(chat));
     // It may have been over before it was told.
-    assert!(reasoning.ends_with(LAST_THOUGHT) || content == QUESTIONS[0].1, "{reasoning:?} {content:?}");
+    assert!(
+        reasoning.ends_with(REASONING_BUDGET_MESSAGE) || content == QUESTIONS[0].1,
+        "{reasoning:?} {content:?}"
+    );
     assert!(!content.is_empty());
 }

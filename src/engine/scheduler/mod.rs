@@ -37,12 +37,12 @@ pub struct Limits {
     /// Requests that may wait.
     pub queue: usize,
     /// Bytes of states that are kept so that later prompts can go on from them.
-    pub kept: u64,
+    pub state_cache: u64,
     /// Tokens at the beginning of a prompt for which it pays to copy another request's sequence, or to wait for it.
-    pub shared: u32,
+    pub min_shared_prefix: u32,
     /// One request at a time, computed as if there were no other. Rounding depends on what is computed together, and
     /// so does the text in the end.
-    pub alone: bool,
+    pub deterministic: bool,
 }
 
 impl Limits {
@@ -50,7 +50,7 @@ impl Limits {
     #[must_use]
     pub fn of(caps: Caps) -> Self {
         let (slots, budget) = (caps.sequences, caps.batch);
-        Self { slots, budget, queue: 256, kept: 0, shared: 32, alone: false }
+        Self { slots, budget, queue: 256, state_cache: 0, min_shared_prefix: 32, deterministic: false }
     }
 }
 
@@ -93,7 +93,8 @@ pub type Events = Vec<(RequestId, Event)>;
 impl<V: Vocab> Scheduler<V> {
     /// Makes a scheduler for a decoder that can do `caps`.
     pub fn new(vocab: V, caps: Caps, limits: Limits) -> Self {
-        let slots = if limits.alone { 1 } else { limits.slots.min(caps.sequences).min(caps.batch).max(1) };
+        let slots =
+            if limits.deterministic { 1 } else { limits.slots.min(caps.sequences).min(caps.batch).max(1) };
         let budget = limits.budget.min(caps.batch).max(slots);
         Self {
             vocab,
@@ -103,12 +104,16 @@ impl<V: Vocab> Scheduler<V> {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             waiting: VecDeque::new(),
             flight: Vec::new(),
-            states: States::new(if caps.can_keep && !caps.can_trim && !limits.alone {
-                limits.kept
+            states: States::new(if caps.can_keep && !caps.can_trim && !limits.deterministic {
+                limits.state_cache
             } else {
                 0
             }),
-            sharing: Sharing { caps, worth: limits.shared.max(1) as usize, alone: limits.alone },
+            sharing: Sharing {
+                caps,
+                worth: limits.min_shared_prefix.max(1) as usize,
+                deterministic: limits.deterministic,
+            },
             turns: 0,
         }
     }
@@ -155,10 +160,10 @@ impl<V: Vocab> Scheduler<V> {
     }
 
     /// Ends the thinking of a request, if it is still going on.
-    pub fn end_thinking(&mut self, id: RequestId) {
+    pub fn end_reasoning(&mut self, id: RequestId) {
         let in_slots = self.slots.iter_mut().filter_map(|slot| slot.job.as_mut());
         if let Some(job) = self.waiting.iter_mut().chain(in_slots).find(|job| job.id == id) {
-            job.end_thinking();
+            job.end_reasoning();
         }
     }
 
@@ -185,8 +190,7 @@ impl<V: Vocab> Scheduler<V> {
         for Flight { slot: index, id, sampled } in std::mem::take(&mut self.flight) {
             let slot = &mut self.slots[index];
             let tokens = sampled.and_then(|row| outcome.tokens.get(row)).map_or(&[][..], Vec::as_slice);
-            let likelihoods =
-                sampled.and_then(|row| outcome.likelihoods.get(&row)).map_or(&[][..], Vec::as_slice);
+            let logprobs = sampled.and_then(|row| outcome.logprobs.get(&row)).map_or(&[][..], Vec::as_slice);
             // All but the last of what was guessed ahead is in the cache already.
             slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
             let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
@@ -202,7 +206,7 @@ impl<V: Vocab> Scheduler<V> {
                 let error = failed.map_or(contract, |(_, error)| error.clone());
                 events.push((id, Event::Failed(Error::Decode(error))));
                 slot.job = None;
-            } else if job.accept(tokens, likelihoods, self.caps.context, &self.vocab, &mut events) {
+            } else if job.accept(tokens, logprobs, self.caps.context, &self.vocab, &mut events) {
                 slot.job = None;
             }
         }
@@ -336,8 +340,8 @@ impl<V: Vocab> Scheduler<V> {
         if end <= done {
             return;
         }
-        if !job.told.is_empty() {
-            step.ops.push(SeqOp::Told { seq, tokens: std::mem::take(&mut job.told) });
+        if !job.forced.is_empty() {
+            step.ops.push(SeqOp::Forced { seq, tokens: std::mem::take(&mut job.forced) });
         }
         for (place, &token) in job.tokens.iter().enumerate().take(end).skip(done) {
             let pos = Pos(u32::try_from(place).unwrap_or(u32::MAX));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Decoder, Markup, SamplingParams, Thinking, Usage};
+use crate::engine::{Decoder, Markup, Reasoning, SamplingParams, Usage};
 
 pub(super) const STATE: u64 = 100;
 
@@ -18,7 +18,7 @@ impl Chat {
     pub(super) fn new(slots: u32, kept: u64, can_trim: bool) -> Self {
         let caps =
             Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_keep: true, can_copy: true };
-        let scheduler = Scheduler::new(ByteVocab, caps, Limits { kept, ..Limits::of(caps) });
+        let scheduler = Scheduler::new(ByteVocab, caps, Limits { state_cache: kept, ..Limits::of(caps) });
         Self { scheduler, decoder: ScriptedDecoder::saying(caps, "<hm>yes"), next: 0 }
     }
 
@@ -166,7 +166,7 @@ fn an_interrupted_step_is_done_again_from_the_last_kept_state() {
 
 #[test]
 fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows() {
-    let thinking = |budget| Thinking {
+    let limits = |budget| Reasoning {
         open: None,
         close: ">".to_owned(),
         ending: ByteVocab.tokenize("... enough>", Markup::Plain),
@@ -174,25 +174,25 @@ fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows
     };
     let mut chat = Chat::new(1, 0, false);
     // The script counts what is in its answer already: after the ending it is over.
-    let (answer, usage) = chat.ask_with("a: ", |r| r.thinking = Some(thinking(Some(2))));
+    let (answer, usage) = chat.ask_with("a: ", |r| r.reasoning = Some(limits(Some(2))));
     assert_eq!(answer, "<h... enough>");
     assert_eq!(usage.completion_tokens as usize, answer.len() + 1);
-    let (answer, _) = chat.ask_with("b: ", |r| r.thinking = Some(thinking(Some(20))));
+    let (answer, _) = chat.ask_with("b: ", |r| r.reasoning = Some(limits(Some(20))));
     assert_eq!(answer, "<hm>yes", "it ended before its budget did");
-    let (answer, _) = chat.ask_with("c: ", |r| r.thinking = Some(thinking(None)));
+    let (answer, _) = chat.ask_with("c: ", |r| r.reasoning = Some(limits(None)));
     assert_eq!(answer, "<hm>yes");
-    let opens = |open: &str| Thinking { open: Some(open.to_owned()), ..thinking(Some(3)) };
-    let (answer, _) = chat.ask_with("e: ", |r| r.thinking = Some(opens("<hm>")));
+    let opens = |open: &str| Reasoning { open: Some(open.to_owned()), ..limits(Some(3)) };
+    let (answer, _) = chat.ask_with("e: ", |r| r.reasoning = Some(opens("<hm>")));
     assert_eq!(answer, "<hm>yes", "what opened it has the closing text in it");
-    let (answer, _) = chat.ask_with("f: ", |r| r.thinking = Some(opens("<h")));
+    let (answer, _) = chat.ask_with("f: ", |r| r.reasoning = Some(opens("<h")));
     assert_eq!(answer, "<hm>yes", "the two tokens that open it count as one");
     let (answer, _) =
-        chat.ask_with("g: ", |r| r.thinking = Some(Thinking { budget: Some(1), ..opens("<h") }));
+        chat.ask_with("g: ", |r| r.reasoning = Some(Reasoning { budget: Some(1), ..opens("<h") }));
     assert_eq!(answer, "<h... enough>");
-    let (answer, _) = chat.ask_with("h: ", |r| r.thinking = Some(opens("<think>")));
+    let (answer, _) = chat.ask_with("h: ", |r| r.reasoning = Some(opens("<think>")));
     assert_eq!(answer, "<hm>yes", "an answer that does not open it has none");
     let (answer, _) = chat.ask_with("d: ", |r| {
-        r.thinking = Some(thinking(Some(1)));
+        r.reasoning = Some(limits(Some(1)));
         r.max_tokens = Some(4);
     });
     assert_eq!(answer, "<...", "the limit holds for what is put into the model's mouth too");
@@ -202,12 +202,12 @@ fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows
 fn thinking_can_be_ended_while_it_goes_on() {
     let mut chat = Chat::new(1, 0, false);
     let ending = ByteVocab.tokenize("!>", Markup::Plain);
-    let thinking = Some(Thinking { open: None, close: ">".to_owned(), ending, budget: None });
+    let reasoning = Some(Reasoning { open: None, close: ">".to_owned(), ending, budget: None });
     let prompt = ByteVocab.tokenize("a", Markup::Plain);
-    let request = Request { thinking, ..Request::new(prompt, SamplingParams::greedy()) };
+    let request = Request { reasoning, ..Request::new(prompt, SamplingParams::greedy()) };
     chat.scheduler.submit(RequestId(0), request, Duration::ZERO).unwrap();
     chat.step();
-    chat.scheduler.end_thinking(RequestId(0));
+    chat.scheduler.end_reasoning(RequestId(0));
     let text = |events: Events| match &events[0] {
         (_, Event::Delta { text, .. }) => text.clone(),
         other => panic!("{other:?}"),
@@ -216,7 +216,7 @@ fn thinking_can_be_ended_while_it_goes_on() {
     // The two tokens it did not choose are read together with the one before them.
     let step = chat.scheduler.next();
     assert_eq!(step.rows.len(), 3);
-    assert!(matches!(&step.ops[..], [SeqOp::Told { tokens, .. }] if tokens.len() == 2));
+    assert!(matches!(&step.ops[..], [SeqOp::Forced { tokens, .. }] if tokens.len() == 2));
 }
 
 impl Chat {

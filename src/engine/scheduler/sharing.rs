@@ -32,7 +32,7 @@ pub(super) struct Sharing {
     /// Tokens for which it pays to copy a sequence, or to wait.
     pub(super) worth: usize,
     /// Whether every request is computed as if there were no other.
-    pub(super) alone: bool,
+    pub(super) deterministic: bool,
 }
 
 impl Sharing {
@@ -70,7 +70,7 @@ impl Sharing {
 
     /// A place where a state would have served this request, and is likely to serve the next one.
     pub(super) fn missed(&self, slots: &[Slot], prompt: &[Token], reused: usize) -> Option<usize> {
-        if self.alone || self.caps.can_trim {
+        if self.deterministic || self.caps.can_trim {
             return None;
         }
         let longest = slots.iter().map(|slot| shared(&slot.history, prompt)).max()?;
@@ -80,7 +80,7 @@ impl Sharing {
     /// The longest beginning of a prompt that another sequence could give.
     fn copy(&self, slots: &[Slot], prompt: &[Token]) -> Option<Reuse> {
         let copies = (0..slots.len())
-            .filter(|_| self.caps.can_copy && !self.alone)
+            .filter(|_| self.caps.can_copy && !self.deterministic)
             .map(|index| Reuse { from: Some(index), ..self.best(slots, index, prompt) });
         copies.max_by_key(|reuse| reuse.length)
     }
@@ -89,7 +89,7 @@ impl Sharing {
     pub(super) fn best(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
         let slot = &slots[index];
         let held = shared(&slot.history, prompt);
-        if self.alone {
+        if self.deterministic {
             return Reuse::default();
         }
         if !slot.broken && (self.caps.can_trim || held == slot.history.len()) {
@@ -110,7 +110,7 @@ impl Sharing {
 
     /// How much of a prompt the request in this slot is going to read, where the sequence can be copied then.
     fn soon(&self, slot: &Slot, prompt: &[Token], keeps: bool) -> Option<usize> {
-        let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.alone)?;
+        let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.deterministic)?;
         let length = shared(&reader.tokens, prompt);
         let stops = self.caps.can_trim || keeps;
         (stops && !slot.broken && !reader.is_writing() && length > slot.history.len()).then_some(length)

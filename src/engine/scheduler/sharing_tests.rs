@@ -21,7 +21,7 @@ const THEN: &str = "";
 
 fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) -> Read {
     let caps = Caps { sequences: 4, context: 1000, batch: 16, can_trim, can_keep: !can_trim, can_copy: true };
-    let mut limits = Limits { kept: 1000, shared: 8, ..Limits::of(caps) };
+    let mut limits = Limits { state_cache: 1000, min_shared_prefix: 8, ..Limits::of(caps) };
     change(&mut limits);
     let mut scheduler = Scheduler::new(ByteVocab, caps, limits);
     let mut decoder = ScriptedDecoder::saying(caps, "ok");
@@ -96,22 +96,22 @@ fn one_prompt_many_times_is_read_once_but_for_its_last_token() {
 #[test]
 fn a_few_tokens_are_not_worth_a_copy() {
     let prompts = rows(4);
-    let read = read(&prompts, true, |limits| limits.shared = 100);
+    let read = read(&prompts, true, |limits| limits.min_shared_prefix = 100);
     assert_eq!((read.copies, read.rows), (0, prompts.iter().map(String::len).sum::<usize>()));
 }
 
 #[test]
 fn without_states_a_decoder_that_cannot_trim_reads_all_that_another_has_gone_beyond() {
     let prompts = rows(4);
-    let read = read(&prompts, false, |limits| limits.kept = 0);
+    let read = read(&prompts, false, |limits| limits.state_cache = 0);
     assert_eq!((read.copies, read.rows), (0, prompts.iter().map(String::len).sum::<usize>()));
 }
 
 #[test]
-fn alone_every_request_is_read_whole_and_there_is_one_at_a_time() {
+fn in_deterministic_mode_every_request_is_read_whole_and_by_itself() {
     for can_trim in [true, false] {
         let prompts = rows(6);
-        let read = read(&prompts, can_trim, |limits| limits.alone = true);
+        let read = read(&prompts, can_trim, |limits| limits.deterministic = true);
         assert_eq!((read.copies, read.most_at_once), (0, 1));
         assert_eq!(read.rows, prompts.iter().map(String::len).sum::<usize>());
         assert!(read.usages.iter().all(|usage| usage.reused_tokens == 0));

@@ -75,7 +75,7 @@ impl World {
         let scheduler = Scheduler::new(
             ByteVocab,
             caps,
-            Limits { slots, budget, queue: 8, kept, shared: 3, alone: false },
+            Limits { slots, budget, queue: 8, state_cache: kept, min_shared_prefix: 3, deterministic: false },
         );
         Self {
             scheduler,

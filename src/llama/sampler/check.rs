@@ -6,14 +6,14 @@ use super::grammar;
 use crate::engine::{SamplingError, SamplingParams};
 
 /// More likely tokens than that tell nobody anything, and cost time with every token.
-const MOST_LIKELIHOODS: u32 = 100;
+const MOST_LOGPROBS: u32 = 100;
 
 /// Whether tokens can be chosen so.
 pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     numbers(params)?;
-    let likelihoods = params.likelihoods.unwrap_or(0);
-    if likelihoods > MOST_LIKELIHOODS {
-        return Err(SamplingError::Likelihoods { asked: likelihoods, most: MOST_LIKELIHOODS });
+    let logprobs = params.logprobs.unwrap_or(0);
+    if logprobs > MOST_LOGPROBS {
+        return Err(SamplingError::Logprobs { asked: logprobs, most: MOST_LOGPROBS });
     }
     let size = u32::try_from(model.n_vocab()).unwrap_or(0);
     for &(token, bias) in &params.logit_bias {

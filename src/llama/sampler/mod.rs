@@ -3,7 +3,7 @@
 mod chain;
 mod check;
 mod grammar;
-mod likelihood;
+mod logprobs;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
@@ -11,7 +11,7 @@ use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
-use crate::engine::{Likelihood, SamplingError, SamplingParams, Token};
+use crate::engine::{SamplingError, SamplingParams, Token, TokenLogprob};
 pub(super) use check::check;
 use grammar::Guide;
 
@@ -21,7 +21,7 @@ pub(super) struct Sampler {
     /// `None` takes the likeliest, the first of equals.
     chain: Option<LlamaSampler>,
     guide: Option<Guide>,
-    likelihoods: Option<u32>,
+    logprobs: Option<u32>,
 }
 
 /// Why no token can be chosen.
@@ -47,7 +47,7 @@ impl Sampler {
             let seen = prompt.len().saturating_sub(context as usize);
             accept(chain, &prompt[seen..]);
         }
-        Ok(Self { chain, guide, likelihoods: params.likelihoods })
+        Ok(Self { chain, guide, logprobs: params.logprobs })
     }
 
     /// The token after row `index` of the last batch. llama.cpp's samplers would end the process on logits that are
@@ -80,14 +80,14 @@ impl Sampler {
     }
 
     /// How likely the token after row `index` was, if that is asked for.
-    pub(super) fn likelihood(
+    pub(super) fn logprob(
         &self,
         context: &LlamaContext<'_>,
         index: i32,
         token: Token,
-    ) -> Option<Likelihood> {
-        let count = self.likelihoods?;
-        Some(likelihood::likelihood(context.get_logits_ith(index), token, count))
+    ) -> Option<TokenLogprob> {
+        let count = self.logprobs?;
+        Some(logprobs::token_logprob(context.get_logits_ith(index), token, count))
     }
 
     /// Takes note of tokens of the answer.

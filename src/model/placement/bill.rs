@@ -46,7 +46,7 @@ pub struct Line {
     /// State of recurrent layers.
     pub recurrent: u64,
     /// Saved states.
-    pub checkpoints: u64,
+    pub state_cache: u64,
     /// Intermediate results.
     pub compute: u64,
     /// The program and the vocabulary.
@@ -69,7 +69,7 @@ impl Line {
     /// All of it.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        let caches = [self.kv, self.recurrent, self.checkpoints, self.compute, self.program];
+        let caches = [self.kv, self.recurrent, self.state_cache, self.compute, self.program];
         [self.dense, self.experts, self.twice]
             .iter()
             .chain(&caches)
@@ -123,7 +123,7 @@ impl Model<'_> {
             line.kv = line.kv.saturating_add(kv);
             line.recurrent = line.recurrent.saturating_add(recurrent);
         }
-        lines[0].checkpoints = self.options.checkpoints;
+        lines[0].state_cache = self.options.state_cache;
         lines[0].program = PROGRAM + self.hparams.vocab * TOKEN;
         self.compute(choice, &mut lines);
         Bill { lines }

@@ -68,7 +68,7 @@ impl Placement {
             }
         }
         // llama.cpp counts whole MiB, and what it takes by default the bill does not have.
-        let states = options.checkpoints >> 20;
+        let states = options.state_cache >> 20;
         if states != LLAMA_CPP_STATES {
             add(format!("-cram {states}"));
         }

@@ -204,7 +204,7 @@ fn the_command_says_the_same_in_llama_cpps_words() {
     assert_eq!(line, expected);
     // What llama.cpp takes by itself need not be said.
     for (mib, said) in [(0, " -cram 0 "), (100, " -cram 100 "), (8192, " -nkvo -fit ")] {
-        let options = LoadOptions { checkpoints: mib << 20, ..options.clone() };
+        let options = LoadOptions { state_cache: mib << 20, ..options.clone() };
         let line = placed.command(&options);
         assert!(line.contains(said), "{line}");
     }
