@@ -102,6 +102,7 @@ mod tests {
     use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
     use crate::engine::{Caps, Limits, SamplingParams, channel, run};
     use crate::session::{ChatRequest, Session};
+    use std::cell::Cell;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
     use std::thread;
@@ -142,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_future_gives_the_same_answer() {
-        let mut events = 0;
+        let events = Cell::new(0);
         let mut answer = Box::pin(chat("hi").collect_async(|_| {
-            events += 1;
+            events.set(events.get() + 1);
             Ok::<(), engine::Error>(())
         }));
         let answer = loop {
@@ -153,7 +154,7 @@ mod tests {
                 Poll::Pending => thread::yield_now(),
             }
         };
-        expect(&answer, events);
+        expect(&answer, events.get());
     }
 
     #[test]
