@@ -164,6 +164,12 @@ impl Model {
         sampling::advised(|key| self.metadata(key), seed)
     }
 
+    /// llama.cpp's default sampling, without any advice.
+    #[must_use]
+    pub fn default_sampling(seed: u32) -> SamplingParams {
+        sampling::advised(|_| None, seed)
+    }
+
     /// Whether tokens can be chosen so.
     ///
     /// # Errors

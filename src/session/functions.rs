@@ -19,7 +19,7 @@ pub fn functions(tools: Vec<Value>) -> Result<Vec<Value>, NotAFunction> {
     let whole = |tool: Value| {
         if tool.get("function").is_some() { tool } else { json!({"type": "function", "function": tool}) }
     };
-    let named = |(index, tool): (usize, Value)| match name(&tool) {
+    let named = |(index, tool): (usize, Value)| match function_name(&tool) {
         Some(_) => Ok(tool),
         None => Err(NotAFunction { number: index + 1 }),
     };
@@ -27,7 +27,7 @@ pub fn functions(tools: Vec<Value>) -> Result<Vec<Value>, NotAFunction> {
 }
 
 /// The name of a wrapped function.
-fn name(tool: &Value) -> Option<&str> {
+pub(super) fn function_name(tool: &Value) -> Option<&str> {
     tool["function"]["name"].as_str().filter(|name| !name.is_empty())
 }
 

@@ -24,7 +24,7 @@ pub use chat::Chat;
 pub use event::{ChatEvent, ChatUsage};
 pub use functions::{NotAFunction, functions};
 pub use limit::{Limit, NotALimit};
-pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode};
+pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode, ToolChoiceError};
 pub use request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallIds, ToolChoice};
 pub use sampling::{MirostatMode, SamplingOptions};
 pub use seed::{NotASeed, Seed};

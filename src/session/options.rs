@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::functions::function_name;
 use super::limit::Limit;
 use super::request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolChoice};
 use super::sampling::SamplingOptions;
@@ -72,6 +73,20 @@ pub enum ReasoningFixed {
     AlwaysOff,
 }
 
+/// The choice of tools contradicts the tools.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolChoiceError {
+    /// A call is required without tools.
+    #[error("the tool choice requires a call, but there are no tools")]
+    NoTools,
+    /// The function is not among the tools.
+    #[error("the tool choice is function `{name}`, which is not among the tools")]
+    UnknownFunction {
+        /// Its name.
+        name: String,
+    },
+}
+
 impl GenerationOptions {
     /// The sampling that a model advises.
     #[must_use]
@@ -114,6 +129,24 @@ impl GenerationOptions {
         match self.reasoning {
             Some(ReasoningMode::Off) if !template.switches_thinking() => Err(ReasoningFixed::AlwaysOn),
             Some(ReasoningMode::On) if Tags::of(template).is_none() => Err(ReasoningFixed::AlwaysOff),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that there are the tools that the choice asks for.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or not the named one.
+    pub fn check_tool_choice(&self) -> Result<(), ToolChoiceError> {
+        let tools = self.tools.as_deref().unwrap_or_default();
+        match &self.tool_choice {
+            Some(ToolChoice::Required) if tools.is_empty() => Err(ToolChoiceError::NoTools),
+            Some(ToolChoice::Function(name))
+                if !tools.iter().any(|tool| function_name(tool) == Some(name)) =>
+            {
+                Err(ToolChoiceError::UnknownFunction { name: name.clone() })
+            }
             _ => Ok(()),
         }
     }
@@ -229,7 +262,10 @@ mod tests {
         assert_eq!(grammar.map(|grammar| grammar.rules), all().rules);
         assert_eq!((request.max_tokens, request.reasoning_budget), (Some(5), Some(6)));
         assert_eq!((request.stop, request.tools.len()), (vec!["end".to_owned()], 1));
-        assert_eq!((request.tool_choice, request.reasoning_budget_message.as_str()), (ToolChoice::Required, "Stop."));
+        assert_eq!(
+            (request.tool_choice, request.reasoning_budget_message.as_str()),
+            (ToolChoice::Required, "Stop.")
+        );
         assert_eq!(
             Value::Object(request.variables),
             json!({"enable_thinking": false, "thinking": false, "effort": "low"})
@@ -273,6 +309,22 @@ mod tests {
             variables([named(json!({"thinking": "hard"})), mode(ReasoningMode::On)]),
             json!({"enable_thinking": true, "thinking": "hard"})
         );
+    }
+
+    #[test]
+    fn a_choice_of_tools_that_are_missing_is_refused() {
+        let check = |choice, tools| {
+            let (tool_choice, tools) = (Some(choice), Some(tools));
+            GenerationOptions { tool_choice, tools, ..GenerationOptions::default() }.check_tool_choice()
+        };
+        let tools = vec![json!({"type": "function", "function": {"name": "f"}})];
+        let named = |name: &str| ToolChoice::Function(name.to_owned());
+        assert_eq!(check(ToolChoice::Required, tools.clone()), Ok(()));
+        assert_eq!(check(named("f"), tools.clone()), Ok(()));
+        assert_eq!(check(ToolChoice::None, Vec::new()), Ok(()));
+        assert_eq!(check(ToolChoice::Required, Vec::new()), Err(ToolChoiceError::NoTools));
+        let unknown = ToolChoiceError::UnknownFunction { name: "g".to_owned() };
+        assert_eq!(check(named("g"), tools), Err(unknown));
     }
 
     #[test]

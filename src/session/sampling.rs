@@ -1,9 +1,7 @@
 //! Sampling values as they are asked for. What each does is said at [`SamplingParams`].
 
 use super::limit::Limit;
-use crate::engine::{
-    Dry, Mirostat, MirostatVersion, Penalties, SamplerKind, SamplingParams, Token, Xtc,
-};
+use crate::engine::{Dry, Mirostat, MirostatVersion, Penalties, SamplerKind, SamplingParams, Token, Xtc};
 
 /// Sampling values, all optional.
 #[derive(Debug, Clone, PartialEq, Default)]

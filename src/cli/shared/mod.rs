@@ -6,5 +6,6 @@ pub(crate) mod devices;
 pub(crate) mod json;
 pub(crate) mod lent;
 pub(crate) mod open;
+pub(crate) mod seed;
 pub(crate) mod source;
 pub(crate) mod summary;
