@@ -10,6 +10,8 @@ mod floor;
 mod patches;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/words.rs"]
+mod words;
 
 use std::path::Path;
 use std::process::Command;
@@ -287,6 +289,11 @@ fn no_file_knows_the_machine_it_was_written_on() {
     // It has the paths that it looks for.
     let files = tree().into_iter().filter(|f| f.path != "tests/tidy/docs.rs");
     none(&files.flat_map(|f| docs::machine_paths(&f)).collect::<Vec<_>>());
+}
+
+#[test]
+fn retired_words_stay_retired() {
+    none(&tree().iter().flat_map(words::check).collect::<Vec<_>>());
 }
 
 fn too_heavy(sizes: &[(String, u64)]) -> Option<String> {

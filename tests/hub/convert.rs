@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use testkit::{Encoding, GIdx, Gptq, LayerKind, Model, Mtp, ScaleDtype};
 
 use super::process::said;
 use super::server::{Fault, hash};
 use super::{Site, entries};
+use crate::deadline::wait_for;
 
 pub(super) const SHARDS: usize = 5;
 
@@ -261,17 +262,8 @@ fn whatever_shard_holds_what_nobody_waits_for_ever() {
             let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "-j", jobs];
             let words = [&words[..], &["--delete-source-as-you-go"]].concat();
             let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let begin = Instant::now();
-            let status = loop {
-                match child.try_wait().unwrap() {
-                    Some(status) => break status,
-                    None if begin.elapsed() > Duration::from_mins(2) => {
-                        child.kill().unwrap();
-                        panic!("it hangs: {encoding:?}, {scattered}, {jobs} jobs");
-                    }
-                    None => thread::sleep(Duration::from_millis(10)),
-                }
-            };
+            let what = format!("{encoding:?}, {scattered}, {jobs} jobs");
+            let status = wait_for(&what, || child.try_wait().unwrap());
             assert!(status.success());
             assert!(fs::read(&out).unwrap() == right);
             assert_eq!(site.shards_here(&hashes(folder.path())), 0);
@@ -310,9 +302,10 @@ fn an_interrupted_conversion_reads_no_value_again_to_decide_on_types() {
     let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "--delete-source-as-you-go"];
     let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let hashes = hashes(folder.path());
-    while !(journal.exists() && site.shards_here(&hashes) < SHARDS) {
+    wait_for("a shard to be deleted", || {
         assert_eq!(child.try_wait().unwrap(), None, "it was too quick to be interrupted");
-    }
+        (journal.exists() && site.shards_here(&hashes) < SHARDS).then_some(())
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(records(&site), 1);
@@ -337,13 +330,17 @@ fn killed_at_any_moment_it_goes_on_without_what_it_had_done_with() {
     for number in 1..=SHARDS {
         site.server.fail_always(&shard(number), Fault::Slow(Duration::from_millis(1)));
     }
+    let sent = || (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum::<usize>();
+    let all: u64 = shard_bytes(folder.path()).iter().sum();
     let (mut random, mut kills) = (5u64, 0);
     let out = site.out();
     loop {
         let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "--delete-source-as-you-go"];
         let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        thread::sleep(Duration::from_millis(50 + (random >> 33) % 300));
+        // Killed after at most a sixth of all bytes, so that no machine is too slow or too fast for it.
+        let until = sent() + usize::try_from((random >> 33) % (all / 6)).unwrap();
+        wait_for("more bytes", || (sent() >= until || child.try_wait().unwrap().is_some()).then_some(()));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
@@ -361,8 +358,7 @@ fn killed_at_any_moment_it_goes_on_without_what_it_had_done_with() {
     }
     assert!(kills >= 2, "{kills} kills");
     assert!(fs::read(&out).unwrap() == right);
-    let all: u64 = shard_bytes(folder.path()).iter().sum();
-    let sent: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum::<usize>() - before;
+    let sent = sent() - before;
     // Headers come again with every run, and what a connection held when the process was killed is lost.
     assert!((sent as u64) < all * 3, "{sent} bytes sent of {all} in {kills} runs");
     assert_eq!(site.shards_here(&hashes(folder.path())), 0);

@@ -1,7 +1,6 @@
 //! Every fault that a hub, a line or a disk can have.
 
 use std::fs;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -126,6 +125,7 @@ fn the_hub_is_left_alone_for_as_long_as_it_wants() {
     let begin = Instant::now();
     let fetched = site.fetch();
     fetched.folder();
+    // A lower bound, which holds on a machine of any speed.
     assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
     assert_eq!(fetched.waited, ["the hub wants to be asked less (429)"]);
     site.server.fail("/main", Fault::Status(429, "Retry-After: 86400\r\n"));
@@ -146,13 +146,13 @@ fn a_hub_that_stumbles_is_asked_again() {
 fn an_end_is_heeded_while_nothing_comes() {
     let (site, _) = site();
     site.server.fail_always(SHARD, Fault::Stall(50_000));
-    let settings = Settings { patience: Duration::from_mins(10), ..site.settings(&[]) };
+    // Without the stop the fetch would end after this time, with another error.
+    let settings = Settings { patience: Duration::from_mins(5), ..site.settings(&[]) };
     let (hub, repo) = (Hub::new(settings).unwrap(), "org/name".parse().unwrap());
-    let (stop, wished) = (AtomicBool::new(false), Mutex::new(None));
+    let stop = AtomicBool::new(false);
     let observer = |event: Event<'_>| {
         // All that is going to come of it is there.
         if matches!(event, Event::Received { file, .. } if file == SHARD) && received(&site) >= 50_000 {
-            *wished.lock().unwrap() = Some(Instant::now());
             stop.store(true, Ordering::Relaxed);
         }
     };
@@ -160,9 +160,7 @@ fn an_end_is_heeded_while_nothing_comes() {
     let files: Vec<_> = listing.files.iter().collect();
     let result = hub.fetch(&repo, &listing, &files, 2, &stop, &observer);
     assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
-    let took = wished.lock().unwrap().expect("it came and then stalled").elapsed();
-    println!("ended after {} ms", took.as_millis());
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(stop.load(Ordering::Relaxed), "the file stalled before the fetch was stopped");
 }
 
 /// Bytes of the unfinished file.

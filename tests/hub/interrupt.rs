@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -11,16 +9,13 @@ use super::convert::{SHARDS, files_of, hashes, original, shard, shard_bytes, sit
 use super::process::said;
 use super::server::Fault;
 use super::{Site, entries};
+use crate::deadline::{finish, wait_for};
 
 /// Interrupts a process when the hub has seen something, and gives what it said; it ended as one that was interrupted.
 fn interrupted(site: &Site, child: Child, seen: impl Fn(&Site) -> bool) -> String {
-    let begin = Instant::now();
-    while !seen(site) {
-        assert!(begin.elapsed() < Duration::from_mins(1), "it did not come so far");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for("the request", || seen(site).then_some(()));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    let output = finish(child);
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     said(&output)
 }

@@ -1,5 +1,7 @@
 //! Rust source as these rules see it: without comments, strings and tests. Not here: any rule.
 
+use std::ops::Range;
+
 /// One file of the repository.
 #[derive(Debug, Default)]
 pub(crate) struct File {
@@ -68,7 +70,7 @@ pub(crate) fn mark_tests(files: &mut [File]) {
 pub(crate) struct Token<'a> {
     pub(crate) text: &'a str,
     pub(crate) line: usize,
-    at: usize,
+    pub(crate) at: usize,
 }
 
 /// Splits blanked code.
@@ -98,11 +100,29 @@ fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_'
 }
 
-/// Blanks comments and the insides of strings and characters, so that only code is left; lines stay.
+/// What a stretch of source outside the code is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Comment,
+    /// A string, byte string or character.
+    Literal,
+}
+
+/// Blanks comments and literals, so that only code is left; lines stay.
 pub(crate) fn blank(text: &str) -> String {
+    let mut out: Vec<u8> = text.bytes().map(|b| if b.is_ascii() { b } else { b' ' }).collect();
+    for (_, range) in hidden(text) {
+        for byte in out[range].iter_mut().filter(|byte| **byte != b'\n') {
+            *byte = b' ';
+        }
+    }
+    String::from_utf8(out).expect("only ASCII is left")
+}
+
+/// Comments and literals with their delimiters, in order.
+pub(crate) fn hidden(text: &str) -> Vec<(Kind, Range<usize>)> {
     let bytes = text.as_bytes();
-    let mut out = vec![b' '; bytes.len()];
-    let mut at = 0;
+    let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let rest = &bytes[at..];
         let skipped = match rest[0] {
@@ -115,17 +135,13 @@ pub(crate) fn blank(text: &str) -> String {
             b'\'' => character(text, at),
             _ => 0,
         };
-        if skipped == 0 && rest[0].is_ascii() {
-            out[at] = rest[0];
-        }
-        for (to, from) in out[at..].iter_mut().zip(rest).take(skipped) {
-            if *from == b'\n' {
-                *to = b'\n';
-            }
+        if skipped > 0 {
+            let kind = if rest[0] == b'/' { Kind::Comment } else { Kind::Literal };
+            found.push((kind, at..at + skipped));
         }
         at += skipped.max(1);
     }
-    String::from_utf8(out).expect("only ASCII was put in")
+    found
 }
 
 fn block_comment(rest: &[u8]) -> usize {
@@ -182,7 +198,7 @@ fn character(text: &str, at: usize) -> usize {
 }
 
 /// Where items under `#[cfg(test)]` begin and end.
-fn test_items(code: &str) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn test_items(code: &str) -> Vec<Range<usize>> {
     let tokens = tokens(code);
     let mut items = Vec::new();
     let mut i = 0;
@@ -198,7 +214,7 @@ fn test_items(code: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Index of the `;` or `}` that ends the item at `i`, whose attributes may come first.
-fn end_of_item(tokens: &[Token<'_>], mut i: usize) -> usize {
+pub(crate) fn end_of_item(tokens: &[Token<'_>], mut i: usize) -> usize {
     let (mut depth, mut import) = (0i32, false);
     while i < tokens.len() {
         match tokens[i].text {

@@ -62,8 +62,6 @@ fn is_at(_: &File, _: &std::path::Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]
@@ -86,10 +84,8 @@ mod tests {
             let waiting = scope.spawn(|| Lock::wait(path.clone(), &stop));
             thread::sleep(POLL * 2);
             assert!(!waiting.is_finished());
-            let asked = Instant::now();
             stop.store(true, Ordering::Relaxed);
             assert!(matches!(waiting.join().unwrap(), Err(Error::Stopped { .. })));
-            assert!(asked.elapsed() < Duration::from_millis(200));
             stop.store(false, Ordering::Relaxed);
             let waiting = scope.spawn(|| Lock::wait(path.clone(), &stop));
             drop(held);
