@@ -12,11 +12,9 @@ use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
-use super::ask::Unasked;
-use super::interrupt::{self, Interrupted};
-use super::model::WrongModel;
-use super::style::Style;
-use super::worker::Remote;
+use super::error::{Interrupted, Remote, Unasked, WrongModel, is_broken_pipe};
+use super::interrupt;
+use super::ui::style::Style;
 
 /// Prints an error with its causes and hints, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -62,11 +60,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         _ => false,
     }) || asked.is_some_and(hub::Error::is_full);
     ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
-}
-
-/// Whether nobody reads any more what is written, which is nobody's fault.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
 }
 
 /// What there is to say after an end that the user asked for.
