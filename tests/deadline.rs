@@ -33,6 +33,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
+    #[expect(clippy::print_stderr, reason = "the log says why the process died")]
     pub(crate) fn of(child: &Child) -> Self {
         let (sender, off) = mpsc::channel();
         let id = child.id().to_string();

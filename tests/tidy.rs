@@ -10,6 +10,8 @@ mod floor;
 mod patches;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/steps.rs"]
+mod steps;
 #[path = "tidy/words.rs"]
 mod words;
 
@@ -289,6 +291,13 @@ fn no_file_knows_the_machine_it_was_written_on() {
     // It has the paths that it looks for.
     let files = tree().into_iter().filter(|f| f.path != "tests/tidy/docs.rs");
     none(&files.flat_map(|f| docs::machine_paths(&f)).collect::<Vec<_>>());
+}
+
+#[test]
+fn ci_runs_the_steps_that_are_listed() {
+    let files = tree();
+    let text = |path| text_of(&files, path);
+    none(&steps::check(&text(".ci/run"), &text("CONTRIBUTING.md"), &text("Makefile")));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn killed(order: &str, errors: bool, kills: &mut Kills, random: &mut Rng) -> usi
             break wait_for("the batch to end", || child.try_wait().unwrap()).code();
         }
         // Every other kill may come while the model loads; the rest wait for another row.
-        if kills.done % 2 == 0 {
+        if kills.done.is_multiple_of(2) {
             wait_for("another row", || {
                 (written(&work).len() > kept.len() || child.try_wait().unwrap().is_some()).then_some(())
             });
