@@ -150,7 +150,7 @@ fn a_deterministic_answer_depends_only_on_its_row() {
 }
 
 #[test]
-fn as_many_sums_are_right_together_as_one_by_one() {
+fn batched_sums_are_right_as_often_as_sequential_ones() {
     let lines: Vec<String> =
         fs::read_to_string(data("arithmetic.jsonl")).unwrap().lines().map(str::to_owned).collect();
     let work = Work::new(&lines);

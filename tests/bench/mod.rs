@@ -77,7 +77,7 @@ fn json_and_csv_have_every_sample_and_the_number_of_decoded_tokens() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn invalid_bench_options_are_refused() {
     assert_eq!(refused(&["-p", "x"]).0, 2);
     assert_eq!(refused(&["-r", "0"]).0, 2);
     assert_eq!(refused(&["--kl", "x"]).0, 2, "`--kl` needs `--quality`");

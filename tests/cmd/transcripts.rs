@@ -2,7 +2,7 @@
 //! diff.
 
 #[test]
-fn help_and_usage_errors_read_as_before() {
+fn help_and_usage_errors_match_the_transcripts() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cmd/transcripts");
     let cases = trycmd::TestCases::new();
     cases.default_bin_path(env!("CARGO_BIN_EXE_ggrun")).env("NO_COLOR", "1");

@@ -21,7 +21,7 @@ fn greedy_answers_are_right_and_reasoning_is_separate() {
 }
 
 #[test]
-fn concurrent_answers_equal_those_of_requests_alone() {
+fn concurrent_requests_answer_as_when_alone() {
     let (one, two) = (bench(1), bench(2));
     let alone: Vec<_> = QUESTIONS.iter().map(|(q, _)| collect(one.session.chat(ask(q)).unwrap())).collect();
     // All four are submitted before the first answer is read, so two are active at any time.

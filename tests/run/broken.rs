@@ -204,7 +204,7 @@ fn an_unknown_tensor_type_is_named() {
 }
 
 #[test]
-fn a_part_that_is_not_there_is_named() {
+fn a_missing_part_is_named() {
     let o = Original::read();
     let folder = tempfile::tempdir().unwrap();
     let bytes = o.with(|h| {

@@ -73,7 +73,7 @@ fn a_closed_pipe_is_success() {
 }
 
 #[test]
-fn errors_are_exit_code_1_and_say_why() {
+fn errors_exit_with_1_and_a_reason() {
     let gguf = tiny_gguf();
     for (path, question, context, reason) in [
         (PathBuf::from("no/such.gguf"), "x".to_owned(), "256", "cannot read `no/such.gguf`"),

@@ -1,13 +1,13 @@
-//! Rust source as these rules see it: without comments, strings and tests. Not here: any rule.
+//! A small lexer of Rust: code without comments, strings and tests. The rules are in the other files.
 
 use std::ops::Range;
 
 /// One file of the repository.
 #[derive(Debug, Default)]
 pub(crate) struct File {
-    /// From the root of the repository, with `/`.
+    /// The path from the root of the repository, with `/`.
     pub(crate) path: String,
-    /// As it is.
+    /// The whole text.
     pub(crate) text: String,
     /// Rust only: comments and the insides of literals blanked, line for line.
     pub(crate) code: String,
@@ -32,19 +32,19 @@ impl File {
         has_ending(&self.path, "rs")
     }
 
-    /// Whether it belongs to a crate's own source, tests inside included.
+    /// Whether it is a crate's source file, which may contain tests.
     pub(crate) fn is_source(&self) -> bool {
         self.is_rust()
             && ["src/", "gguf-export/src/", "tests/testkit/src/"].iter().any(|dir| self.path.starts_with(dir))
     }
 }
 
-/// Whether a path has one of our own, lower-case endings.
+/// Whether a path has this lower-case file extension.
 pub(crate) fn has_ending(path: &str, ending: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, e)| e == ending)
 }
 
-/// Marks the files that others declare under `#[cfg(test)]`.
+/// Marks the files that are declared under `#[cfg(test)]`.
 pub(crate) fn mark_tests(files: &mut [File]) {
     let mut stems = Vec::new();
     for file in files.iter().filter(|f| f.is_rust()) {
