@@ -26,7 +26,7 @@ fmt:
 
 deny:
 	@if cargo deny --version >/dev/null 2>&1; then \
-	    set -x; cargo deny check bans licenses sources; \
+	    set -x; cargo deny check --hide-inclusion-graph bans licenses sources; \
 	else \
 	    echo 'skipped: cargo-deny is not installed'; \
 	fi
