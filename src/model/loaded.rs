@@ -1,55 +1,29 @@
-//! Loading a model, placing it on what the machine has, and putting an engine on it.
-
-mod check;
-mod error;
-mod header;
-mod hparams;
-mod identity;
-mod options;
-mod placement;
-mod running;
-mod sampling;
-pub mod system;
-mod threads;
+//! A model in memory: how it is loaded, and what can be asked of it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::placement::{Machine, Placement, place};
+use super::{Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check, running, sampling};
 use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
-
-pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, Override,
-    SplitMode, caps, devices, rpc,
-};
-pub use check::check;
-pub use error::LoadError;
-pub use header::Header;
-pub use hparams::{HParams, Recurrent};
-pub use identity::weights_digest;
-pub use options::{ContextSize, GpuLayers, LoadOptions};
-pub use placement::{
-    Bandwidth, Bill, Gpu, Line, Machine, PlaceError, Placement, Speed, TooMuch, load_mode_name, place,
-};
-pub use running::Running;
-pub use threads::default_threads;
 
 /// A model in memory.
 #[derive(Debug)]
 pub struct Model {
     weights: Weights,
-    options: LoadOptions,
+    pub(super) options: LoadOptions,
     placement: Placement,
 }
 
 impl Model {
-    /// Checks, places and loads a model. `progress` hears how much is done, from 0 to 1, and ends the load by
+    /// Checks, places and loads a model. `progress` is called with the progress from 0 to 1, and cancels loading by
     /// returning false.
     ///
     /// # Errors
     ///
-    /// When the file is missing, broken, of a kind llama.cpp does not know, or does not fit into the memory there is.
+    /// When the file is missing, invalid or not supported by llama.cpp, or when there is not enough memory.
     pub fn load(options: LoadOptions, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
         let header = check(&options.path)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
@@ -61,11 +35,11 @@ impl Model {
             return Err(LoadError::Path { path: path.to_owned() });
         }
         let stopped = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stopped);
+        let cancelled = Arc::clone(&stopped);
         let progress = move |done| {
-            let go_on = progress(done);
-            told.fetch_or(!go_on, Ordering::Relaxed);
-            go_on
+            let proceed = progress(done);
+            cancelled.fetch_or(!proceed, Ordering::Relaxed);
+            proceed
         };
         let params = LoadParams {
             path,
@@ -85,13 +59,13 @@ impl Model {
         }
     }
 
-    /// Where its parts are.
+    /// Where its parts are placed.
     #[must_use]
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
 
-    /// Starts an engine on a thread of its own. It shares the weights and may outlive this value.
+    /// Starts an engine on its own thread. It shares the weights and may outlive this value.
     ///
     /// # Errors
     ///
@@ -100,7 +74,7 @@ impl Model {
         running::spawn(self.weights.clone(), &self.options, self.placement.context)
     }
 
-    /// A context for whoever drives it step by step, with no engine around it.
+    /// A context without an engine, for callers that decode step by step.
     ///
     /// # Errors
     ///
@@ -110,25 +84,25 @@ impl Model {
         running::decoder(&self.weights, &params)
     }
 
-    /// What llama.cpp calls it: architecture, size and type of its weights.
+    /// llama.cpp's description: architecture, size and type of the weights.
     #[must_use]
     pub fn description(&self) -> String {
         self.weights.description()
     }
 
-    /// Bytes of its weights.
+    /// The size of the weights in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.weights.size()
     }
 
-    /// The number of its weights.
+    /// The number of weights.
     #[must_use]
     pub fn parameters(&self) -> u64 {
         self.weights.parameters()
     }
 
-    /// The file it came from.
+    /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.options.path
@@ -146,7 +120,7 @@ impl Model {
         self.weights.chat_template()
     }
 
-    /// The longest context it was trained on.
+    /// The context length that it was trained with.
     #[must_use]
     pub fn trained_context(&self) -> u32 {
         self.weights.trained_context()
@@ -158,26 +132,26 @@ impl Model {
         self.weights.metadata(key)
     }
 
-    /// The sampling its file advises, the rest as llama.cpp has it.
+    /// The sampling parameters that its file recommends, otherwise llama.cpp's defaults.
     #[must_use]
     pub fn sampling(&self, seed: u32) -> SamplingParams {
-        sampling::advised(|key| self.metadata(key), seed)
+        sampling::recommended(|key| self.metadata(key), seed)
     }
 
-    /// Whether tokens can be chosen so.
+    /// Checks sampling parameters.
     ///
     /// # Errors
     ///
-    /// When a value is out of range, or a grammar or a schema is none.
+    /// When a value is out of range, or a grammar or a schema is invalid.
     pub fn check_sampling(&self, params: &SamplingParams) -> Result<(), SamplingError> {
         self.weights.check_sampling(params)
     }
 
-    /// The logits after every token of some sequences, read together: `[sequence][token][vocabulary]`.
+    /// The logits after every token of some sequences, which are decoded together: `[sequence][token][vocabulary]`.
     ///
     /// # Errors
     ///
-    /// When the sequences cannot be read.
+    /// When the sequences cannot be decoded.
     pub fn logits(&self, sequences: &[&[Token]]) -> Result<Vec<Vec<Vec<f32>>>, DecodeError> {
         self.weights.logits(sequences, self.options.threads)
     }

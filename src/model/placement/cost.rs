@@ -1,90 +1,22 @@
-//! What a placement takes of each memory, part by part. The arithmetic is llama.cpp b11434's; compute buffers are
-//! estimated.
+//! Computes the memory that a placement needs. The arithmetic is that of llama.cpp b11434; compute buffers are estimated.
 
 use gguf_export::ggml::GgmlType;
 
+use super::Machine;
+use super::bill::{Bill, Line};
+use super::choice::Choice;
 use super::weights::{Home, Rule, Weight};
-use super::{Choice, Machine};
 use crate::llama::{CacheType, Flash, LoadMode};
 use crate::model::{HParams, LoadOptions};
 
-/// llama.cpp rounds the tokens of a sequence up to this.
+/// llama.cpp rounds the length of a KV cache up to a multiple of this.
 const CELLS: u64 = 256;
-/// The program, its threads and the libraries of the system.
+/// Memory of the program, its threads and system libraries.
 const PROGRAM: u64 = 24 << 20;
-/// Text, merges and tables for one token of the vocabulary.
+/// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
-/// What each memory would hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bill {
-    /// Main memory first, then the GPUs.
-    pub lines: Vec<Line>,
-}
-
-impl Bill {
-    /// Whether every memory has room for its part.
-    #[must_use]
-    pub fn fits(&self) -> bool {
-        self.lines.iter().all(Line::fits)
-    }
-}
-
-/// One memory. Sizes are bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line {
-    /// Its device.
-    pub device: String,
-    /// Weights that every token needs.
-    pub dense: u64,
-    /// Routed experts.
-    pub experts: u64,
-    /// Weights held a second time, because they are reordered and the mapped file stays.
-    pub twice: u64,
-    /// KV cache.
-    pub kv: u64,
-    /// State of recurrent layers.
-    pub recurrent: u64,
-    /// Saved states.
-    pub state_cache: u64,
-    /// Intermediate results.
-    pub compute: u64,
-    /// The program and the vocabulary.
-    pub program: u64,
-    /// Of the weights, what stays in the mapped file.
-    pub mapped: u64,
-    /// Whether the mapped part may be larger than the memory, because the caller asked for mapping.
-    pub pages: bool,
-    /// What may be used.
-    pub budget: u64,
-    /// What may be used where the rest over the budget is a mapped file, which the system can drop: no margin.
-    pub budget_mapped: u64,
-    /// What is free now.
-    pub free: u64,
-    /// What there is.
-    pub total: u64,
-}
-
-impl Line {
-    /// All of it.
-    #[must_use]
-    pub fn sum(&self) -> u64 {
-        let caches = [self.kv, self.recurrent, self.state_cache, self.compute, self.program];
-        [self.dense, self.experts, self.twice]
-            .iter()
-            .chain(&caches)
-            .fold(0, |sum: u64, part| sum.saturating_add(*part))
-    }
-
-    /// Whether it is within the budget.
-    #[must_use]
-    pub fn fits(&self) -> bool {
-        let own = self.sum() - self.mapped;
-        self.sum() <= self.budget || own <= self.budget && (self.pages || self.sum() <= self.budget_mapped)
-    }
-}
-
-/// What does not change between the choices for one model.
+/// What is the same for all choices for one model.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Model<'a> {
     pub(super) weights: &'a [Weight],
@@ -94,11 +26,11 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
-    /// The bill of a choice. `rules` are the caller's overrides and those of the choice, in order.
+    /// The memory that a choice needs. `rules` are the caller's overrides and those of the choice, in order.
     pub(super) fn bill(&self, choice: &Choice, rules: &[Rule]) -> Bill {
         let mut lines = self.empty_lines();
         let home = |home| choice.device(home, self.hparams.layers);
-        let cpu_reorders = choice.repack && !self.machine.gpus.iter().any(|gpu| gpu.host_buffer);
+        let repacks = choice.repack && !self.machine.gpus.iter().any(|gpu| gpu.host_buffer);
         for weight in self.weights {
             let by_rule = rules.iter().find(|rule| rule.matches(&weight.name)).map(|rule| rule.device);
             let device = by_rule.unwrap_or_else(|| home(weight.home));
@@ -110,13 +42,13 @@ impl Model<'_> {
             }
             if device == 0 && choice.load.maps() {
                 line.mapped += weight.bytes;
-                if cpu_reorders && weight.repackable {
-                    line.twice += weight.bytes;
+                if repacks && weight.repackable {
+                    line.second_copy += weight.bytes;
                 }
             }
         }
         lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
-        for layer in 0..self.hparams.layers - self.hparams.prediction_layers {
+        for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
             let device = if self.options.kv_offload { home(Home::Layer(layer)) } else { 0 };
             let (kv, recurrent) = self.memory(layer, choice.context);
             let line = &mut lines[device];
@@ -148,7 +80,7 @@ impl Model<'_> {
         (cells.saturating_mul(keys + values), 0)
     }
 
-    /// Estimates buffers of intermediate results on every device that has layers.
+    /// Estimates the compute buffers of every device that has layers.
     fn compute(&self, choice: &Choice, lines: &mut [Line]) {
         let ubatch = u64::from(self.options.ubatch.min(self.options.batch).min(choice.context)).max(1);
         let logits = self.hparams.vocab * 4;
@@ -159,17 +91,17 @@ impl Model<'_> {
             (0..layers).map(device).chain([choice.device(Home::Output, layers), 0]).collect();
         for index in used {
             let line = &mut lines[index];
-            line.compute += ubatch * self.row_bytes() + self.mask_bytes(ubatch, choice.context);
+            line.compute += ubatch * self.token_bytes() + self.mask_bytes(ubatch, choice.context);
             if index == choice.device(Home::Output, layers) {
-                // Room for the logits of every row is set aside; main memory is taken only where some are written.
+                // Logits are reserved for every token of a batch, but main memory is used only as far as they are written.
                 line.compute += logits * if index == 0 { sequences } else { ubatch };
             }
         }
         lines[0].compute += logits * sequences;
     }
 
-    /// Bytes of intermediate results for one row of a batch: the widest stretch of a layer.
-    fn row_bytes(&self) -> u64 {
+    /// Bytes of intermediate results for one token of a batch: the widest part of a layer.
+    fn token_bytes(&self) -> u64 {
         let h = self.hparams;
         let experts = u64::from(h.experts_used) * h.embedding * 2;
         let heads = h.heads.iter().copied().max().unwrap_or(0);
@@ -178,7 +110,7 @@ impl Model<'_> {
         4 * (2 * h.embedding + experts.max(attention).max(recurrent))
     }
 
-    /// The mask of attention, and what attention without the fused operation multiplies out.
+    /// Bytes of the attention mask, and of the products of attention if it is not fused.
     fn mask_bytes(&self, ubatch: u64, context: u32) -> u64 {
         let context = u64::from(context).next_multiple_of(CELLS);
         let heads = u64::from(self.hparams.heads.iter().copied().max().unwrap_or(0));
@@ -188,10 +120,10 @@ impl Model<'_> {
 
     fn empty_lines(&self) -> Vec<Line> {
         let Self { machine, options, .. } = self;
-        let limit = |budget: Option<u64>, by_room: u64| match (budget, options.fit) {
-            (Some(budget), true) => budget.min(by_room),
+        let limit = |budget: Option<u64>, by_memory: u64| match (budget, options.fit) {
+            (Some(budget), true) => budget.min(by_memory),
             (Some(budget), false) => budget,
-            (None, true) => by_room,
+            (None, true) => by_memory,
             (None, false) => u64::MAX,
         };
         let spare = (machine.ram_available / 10).min(1 << 30);
@@ -217,7 +149,7 @@ impl Model<'_> {
     }
 }
 
-/// The block sizes of a cache's type.
+/// The tensor type of a KV cache.
 fn ggml(ty: CacheType) -> GgmlType {
     match ty {
         CacheType::F32 => GgmlType::F32,

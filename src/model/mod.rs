@@ -1,0 +1,31 @@
+//! Models: checking and loading a file, placing it in the machine's memory, and starting an engine on it.
+
+mod check;
+mod error;
+mod header;
+mod hparams;
+mod identity;
+mod loaded;
+mod options;
+mod placement;
+mod running;
+mod sampling;
+pub mod system;
+mod threads;
+
+pub use crate::llama::{
+    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, Override,
+    SplitMode, caps, devices, rpc,
+};
+pub use check::check;
+pub use error::LoadError;
+pub use header::Header;
+pub use hparams::{HParams, Recurrent};
+pub use identity::weights_digest;
+pub use loaded::Model;
+pub use options::{ContextSize, GpuLayers, LoadOptions};
+pub use placement::{
+    Bandwidth, Bill, Gpu, Line, Machine, OutOfMemory, PlaceError, Placement, Speed, load_mode_name, place,
+};
+pub use running::Running;
+pub use threads::default_threads;
