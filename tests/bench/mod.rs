@@ -140,7 +140,7 @@ fn a_model_is_no_distance_from_itself_and_no_other_reference_is_taken() {
         (&other, Path::new(&reference), "64", "another token"),
         (&text, Path::new(&reference), "32", "another context"),
         (&text, Path::new(&cut), "64", "expected"),
-        (&text, &garbage, "64", "no reference of ggrun"),
+        (&text, &garbage, "64", "not a reference file"),
         (&text, Path::new("missing"), "64", "cannot use the reference `missing`"),
     ] {
         let Output { status, stdout, stderr } = compare(text, reference.to_str().unwrap(), context);

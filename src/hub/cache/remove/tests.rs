@@ -135,7 +135,7 @@ fn nothing_outside_is_removed_through_planted_links() {
 fn an_interrupted_removal_is_finished_by_the_next() {
     let (_root, folder) = filled();
     let snapshot = folder.snapshot(OLD).unwrap();
-    fs::rename(&snapshot, snapshot.with_extension(GOING)).unwrap();
+    fs::rename(&snapshot, snapshot.with_extension(REMOVED)).unwrap();
     assert!(folder.find(OLD, "x/shared").is_none());
     let removal = Removal::unneeded(&look(&folder));
     assert_eq!(removal.snapshots.len(), 1);
