@@ -91,7 +91,7 @@ impl Perplexity {
         self.squares += nll * nll;
     }
 
-    /// The exponential of the mean negative log-likelihood.
+    /// The exponential of the mean negative logprob.
     #[must_use]
     pub fn value(&self) -> f64 {
         (self.sum / f64::from(self.count.max(1))).exp()
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_of_a_perplexity_is_that_of_the_mean_log_likelihood() {
+    fn the_error_of_a_perplexity_is_that_of_the_mean_logprob() {
         let mut perplexity = Perplexity::default();
         for nll in [1.0, 2.0, 3.0] {
             perplexity.add(nll);

@@ -1,5 +1,5 @@
 //! Facts about this machine, this build and the hub's settings, and advice on them. Reads files and queries the engine;
-//! opens no connection and changes nothing. Not here: printing.
+//! sends no request and changes nothing. Not here: printing.
 
 mod advice;
 mod facts;

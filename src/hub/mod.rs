@@ -35,5 +35,6 @@ pub use mtp::mtp_layer;
 pub use name::{RepoName, RepoNameError};
 pub use observe::{Event, Observer};
 pub use settings::Settings;
-pub use stream::{Retention, ShardStream, SurveyStream};
+pub use stream::supply::SurveyStream;
+pub use stream::{Retention, ShardStream};
 pub use token::{Origin, Token};

@@ -1,4 +1,4 @@
-//! Names of repositories, as users type them.
+//! Repository names, as users type them.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! A checkpoint that is converted while it downloads: shards are fetched in the order in which they are needed, and
 //! deleted after use if the caller asks for that.
 
-mod supply;
+pub(super) mod supply;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,6 @@ use std::time::Duration;
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
 use gguf_export::io::LateFile;
 use gguf_export::supply::Needed;
-
-pub use supply::SurveyStream;
 
 use super::cache::Folder;
 use super::{CheckpointError, Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, download, hash};
