@@ -177,7 +177,7 @@ fn a_user_without_sudo_learns_what_to_install_as_root() {
     for (manager, _, packages) in &MANAGERS[..3] {
         let found = Machine::new().with("id", "echo 1000").recording(manager, "").set_up();
         assert_eq!((found.code, found.calls.len()), (1, 0), "{}", found.said);
-        let advice = format!("as root, install these with {manager}: {}\n", packages.join(" "));
+        let advice = format!("as root, install with {manager}: {}\n", packages.join(" "));
         assert!(
             found.said.contains("without root or sudo") && found.said.ends_with(&advice),
             "{}",
@@ -201,7 +201,7 @@ fn what_cannot_be_installed_ends_in_words() {
     assert_eq!(none.code, 1);
     assert_eq!(
         none.said,
-        "setup: missing c++ libclang; no package manager known here; install them and try again\n"
+        "setup: missing c++ libclang; no supported package manager found; install them and try again\n"
     );
 }
 
