@@ -177,7 +177,7 @@ fn without_sudo_the_packages_to_install_as_root_are_printed() {
     for (manager, _, packages) in &MANAGERS[..3] {
         let found = Machine::new().with("id", "echo 1000").recording(manager, "").set_up();
         assert_eq!((found.code, found.calls.len()), (1, 0), "{}", found.said);
-        let advice = format!("as root, install these with {manager}: {}\n", packages.join(" "));
+        let advice = format!("as root, install with {manager}: {}\n", packages.join(" "));
         assert!(
             found.said.contains("without root or sudo") && found.said.ends_with(&advice),
             "{}",
@@ -201,7 +201,7 @@ fn a_failed_installation_names_the_packages() {
     assert_eq!(none.code, 1);
     assert_eq!(
         none.said,
-        "setup: missing c++ libclang; no package manager known here; install them and try again\n"
+        "setup: missing c++ libclang; no supported package manager found; install them and try again\n"
     );
 }
 

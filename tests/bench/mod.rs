@@ -141,7 +141,7 @@ fn a_model_has_no_divergence_from_itself_and_a_foreign_reference_is_refused() {
         (&other, Path::new(&reference), "64", "another token"),
         (&text, Path::new(&reference), "32", "another context"),
         (&text, Path::new(&cut), "64", "expected"),
-        (&text, &garbage, "64", "no reference of ggrun"),
+        (&text, &garbage, "64", "not a reference file"),
         (&text, Path::new("missing"), "64", "cannot use the reference `missing`"),
     ] {
         let Output { status, stdout, stderr } = compare(text, reference.to_str().unwrap(), context);

@@ -90,7 +90,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
         (byte(15, 0xff), "tensors, expected at most"),
         (number("block_count", 0), "`qwen3next.block_count` is 0, expected 1 to 512"),
         (number("block_count", u32::MAX), "`qwen3next.block_count` is 4294967295"),
-        (number("block_count", 6), "`qwen3next.attention.recurrent_layers` is 5 values"),
+        (number("block_count", 6), "`qwen3next.attention.recurrent_layers` is an array of 5 values"),
         (number("nextn_predict_layers", 5), "`qwen3next.nextn_predict_layers` is 5, expected 0 to 4"),
         (number("embedding_length", 0), "`qwen3next.embedding_length` is 0"),
         (
@@ -134,7 +134,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
         (number("ssm.time_step_rank", 0), "`qwen3next.ssm.time_step_rank` is 0"),
         (number("ssm.inner_size", 128), "`qwen3next.ssm.inner_size` is 128, expected 4 heads of 64"),
         (number("full_attention_interval", 0), "`qwen3next.full_attention_interval` is 0"),
-        (truths(vec![true; 4]), "is 4 values, expected one for each of 5 layers"),
+        (truths(vec![true; 4]), "is an array of 4 values, expected one for each of 5 layers"),
         (truths(vec![true; 5]), "`blk.3.attn_qkv.weight` is missing"),
         (o.metadata("general.architecture", Value::U32(7)), "`general.architecture` is 7, expected a name"),
         (o.metadata("general.architecture", Value::Str("qwen99".into())), "`qwen99.block_count` is missing"),
@@ -143,9 +143,9 @@ fn every_known_corruption_is_refused_with_its_reason() {
             o.metadata("tokenizer.ggml.model", Value::Str("bert".into())),
             "is `bert`, expected `gpt2` for qwen3next",
         ),
-        (o.metadata("tokenizer.ggml.model", Value::Str("llama".into())), "is without `<0x00>`"),
+        (o.metadata("tokenizer.ggml.model", Value::Str("llama".into())), "is a list without `<0x00>`"),
         (o.metadata("tokenizer.ggml.pre", Value::Str("gpt9".into())), "unknown pre-tokenizer type: 'gpt9'"),
-        (o.metadata("tokenizer.ggml.tokens", doubled()), "twice, expected every token once"),
+        (o.metadata("tokenizer.ggml.tokens", doubled()), "twice, expected distinct tokens"),
         (
             o.metadata("tokenizer.ggml.tokens", Value::Array(Array::Str(tokens[..639].to_vec()))),
             "`tokenizer.ggml.token_type` is an array of 640 values, expected one for each of 639 tokens",
@@ -159,7 +159,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
         ),
         (
             o.tensor("output.weight", |t| t.name = "outptu.weight".into()),
-            "no part of 5 layers uses tensor `outptu.weight`",
+            "unexpected tensor `outptu.weight` in a model of 5 layers",
         ),
         (o.tensor(expert, |t| t.offset = 0), "in the same bytes"),
         (o.tensor(expert, |t| t.offset += 32), "in the same bytes"),
@@ -170,10 +170,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
             "tensor `blk.0.ssm_conv1d.weight` has shape",
         ),
         (o.tensor("blk.0.attn_norm.weight", |t| t.ty = GgmlType::F16), "has type F16, expected F32"),
-        (
-            o.tensor("blk.0.ssm_ba.weight", |t| t.ty = GgmlType::I16),
-            "has type I16, expected a type of weights",
-        ),
+        (o.tensor("blk.0.ssm_ba.weight", |t| t.ty = GgmlType::I16), "has type I16, expected a weight type"),
         (o.tensor(expert, |t| t.ty = GgmlType::Q8_0), "in the same bytes"),
     ];
     let wrong: Vec<String> = cases

@@ -50,9 +50,9 @@ fn answers_are_right_however_the_model_is_placed() {
 #[test]
 fn missing_devices_and_buffers_are_refused_with_the_existing_ones() {
     for (flags, code, reason) in [
-        ("-dev CUDA9", 2, "there is no device `CUDA9`, only "),
-        ("-ot exps=CUDA9", 2, "there is no buffer type `CUDA9`, only `CPU`"),
-        ("-ot (=CPU", 2, "`(` is not an expression"),
+        ("-dev CUDA9", 2, "unknown device `CUDA9`, expected "),
+        ("-ot exps=CUDA9", 2, "unknown buffer type `CUDA9`, expected `CPU`"),
+        ("-ot (=CPU", 2, "`(` is not a regular expression"),
         ("-ctk q9", 2, "iq4_nl"),
         ("--rpc 127.0.0.1:1", 1, "127.0.0.1:1"),
         ("--cpu-memory 1M", 4, "not enough memory: CPU needs"),
