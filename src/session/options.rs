@@ -1,6 +1,6 @@
 //! What shapes an answer besides the conversation: one set of options for the command line and for request bodies.
 //!
-//! Options come in layers: a request over the command line over the model's advice. [`GenerationOptions::over`]
+//! Options come in layers: a request over the command line over the model's recommendations. [`GenerationOptions::over`]
 //! joins two layers; the result becomes a request. Not here: the conversation and its system prompt.
 
 use serde_json::{Map, Value};
@@ -88,9 +88,9 @@ pub enum ToolChoiceError {
 }
 
 impl GenerationOptions {
-    /// The sampling that a model advises.
+    /// The sampling that a model recommends.
     #[must_use]
-    pub fn advised(params: &SamplingParams) -> Self {
+    pub fn recommended(params: &SamplingParams) -> Self {
         Self { sampling: SamplingOptions::of(params), ..Self::default() }
     }
 

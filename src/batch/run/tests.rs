@@ -84,7 +84,7 @@ fn answer(folder: &Path, fails: Fails, retries: u32) -> (Report, BTreeMap<String
     let targets = Targets { out: out.clone(), errors: None, order: Order::Completion };
     let mut journal = Journal::open(&targets, &input, "model", false).unwrap();
     let options = Options {
-        defaults: GenerationOptions::advised(&SamplingParams::greedy()),
+        defaults: GenerationOptions::recommended(&SamplingParams::greedy()),
         slots: 3,
         retries,
         retry_failed: false,

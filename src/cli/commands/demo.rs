@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
             max_tokens: Some(Limit::Tokens(MAX_TOKENS)),
             ..GenerationOptions::default()
         };
-        let options = options.over(&GenerationOptions::advised(&opened.model.sampling(0)));
+        let options = options.over(&GenerationOptions::recommended(&opened.model.sampling(0)));
         let request = options.chat_request(vec![Message::new(Role::User, question)], 0);
         let mut thinking = false;
         let reply = answer(&opened.session, request, &interrupt, |event| {

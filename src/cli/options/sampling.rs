@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use ggrun::engine::{SamplerKind, Token};
 use ggrun::session::{Limit, MirostatMode, SamplingOptions};
 
-/// Options of sampling; the model advises the defaults
+/// Options of sampling; the model recommends the defaults
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {

@@ -56,7 +56,7 @@ fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Resu
         drop(writeln!(err, "{}{loaded}{}", style.dim(), style.reset()));
     }
     options.check_reasoning(session.template())?;
-    let options = options.over(&GenerationOptions::advised(&model.sampling(0)));
+    let options = options.over(&GenerationOptions::recommended(&model.sampling(0)));
     let request = options.chat_request(messages(args, &prompt), seed::random());
     let seed = request.sampling.seed;
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
