@@ -39,7 +39,7 @@ fn site_in(folder: &Path) -> Site {
     Site::new(&files)
 }
 
-/// The same model unquantised, with a prediction layer.
+/// The same model unquantised, with an MTP layer.
 pub(super) fn original() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
     Model { mtp: Mtp::Bf16, shards: 2, ..model(Encoding::Bf16) }.write(place.path());
@@ -446,7 +446,7 @@ fn a_prediction_layer_comes_from_another_repository_and_nothing_else_of_it() {
         drop(fs::remove_file(&out));
         let output = site.run(&[&source[..], &lent, &["--mtp-type", ty]].concat());
         assert!(output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("has its prediction layer"), "{}", said(&output));
+        assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
         assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
         let shown = site.run(&["inspect", out.to_str().unwrap(), "--tensors"]);
         let shown = String::from_utf8(shown.stdout).unwrap();
@@ -468,5 +468,5 @@ fn a_prediction_layer_comes_from_another_repository_and_nothing_else_of_it() {
         );
     }
     let output = site.run(&[&local[..], &["--mtp-from", "org/name", "--force"]].concat());
-    assert!(said(&output).contains("`org/name` has no prediction layer"), "{}", said(&output));
+    assert!(said(&output).contains("`org/name` has no MTP layer"), "{}", said(&output));
 }

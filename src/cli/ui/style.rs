@@ -41,6 +41,11 @@ impl Style {
         if self == Self::Rich { "\x1b[1;31m" } else { "" }
     }
 
+    /// What turns the colour of warnings on.
+    pub(crate) fn warning(self) -> &'static str {
+        if self == Self::Rich { "\x1b[1;33m" } else { "" }
+    }
+
     /// What turns dim text on.
     pub(crate) fn dim(self) -> &'static str {
         if self == Self::Rich { "\x1b[2m" } else { "" }
