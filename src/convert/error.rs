@@ -42,7 +42,7 @@ pub enum Error {
         /// The other repository.
         repo: Box<RepoName>,
         /// Why.
-        source: hub::Failed,
+        source: hub::CheckpointError,
     },
     /// The file of a borrowed MTP layer cannot be removed.
     #[error("cannot remove `{path}`")]
@@ -60,11 +60,11 @@ impl From<hub::Error> for Error {
     }
 }
 
-impl From<hub::Failed> for Error {
-    fn from(error: hub::Failed) -> Self {
+impl From<hub::CheckpointError> for Error {
+    fn from(error: hub::CheckpointError) -> Self {
         match error {
-            hub::Failed::Hub(error) => Self::Hub(error),
-            hub::Failed::Checkpoint(error) => Self::Export(error),
+            hub::CheckpointError::Hub(error) => Self::Hub(error),
+            hub::CheckpointError::Checkpoint(error) => Self::Export(error),
         }
     }
 }

@@ -10,7 +10,7 @@ use gguf_export::io::{ByteSource as _, FileSource};
 
 use super::error::Error;
 use super::types::Origin;
-use crate::hub::{Event, prediction_layer};
+use crate::hub::{Event, mtp_layer};
 
 /// Fetches the layer into a file of a folder, where an interrupted run resumes.
 ///
@@ -29,7 +29,7 @@ pub fn borrow(
     }
     let fetch = || {
         let listing = hub.listing(repo, stop, observer)?;
-        prediction_layer(hub, (repo, &listing), folder, stop, observer)
+        mtp_layer(hub, (repo, &listing), folder, stop, observer)
     };
     let found = fetch().map_err(|source| Error::Mtp { repo: Box::new(repo.clone()), source })?;
     found.ok_or_else(|| Error::NoMtp { repo: repo.clone() })

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::job::Job;
 use super::mtp;
 use super::types::{Converted, Observer, Options, Origin, Step};
-use crate::hub::{self, Afterwards, Arriving, Event, Hub, RemoteFile, RepoName};
+use crate::hub::{self, Event, Hub, RemoteFile, RepoName, Retention, ShardStream};
 
 /// Converts a repository. `origin` lends the MTP layer that the checkpoint lacks.
 ///
@@ -36,32 +36,32 @@ pub fn repository(
         return Err(Error::NoShards { repo: repo.clone() });
     }
     let folder = hub.fetch(repo, &listing, &small, options.jobs, stop, &arrives)?;
-    let afterwards = if options.delete_shards { Afterwards::Delete } else { Afterwards::Keep };
-    let mut arriving = Arriving::new(hub, (repo, &listing), &shards, afterwards, stop, &arrives)?;
-    let mut checkpoint = arriving.checkpoint(&folder, Vec::new())?;
+    let retention = if options.delete_shards { Retention::Delete } else { Retention::Keep };
+    let mut stream = ShardStream::new(hub, (repo, &listing), &shards, retention, stop, &arrives)?;
+    let mut checkpoint = stream.checkpoint(&folder, Vec::new())?;
     let mut borrowed = None;
     if let Some(origin) = origin {
         let arrives = |event: Event<'_>| observer(Step::Mtp(event));
         let shard = mtp::borrow(origin, &checkpoint, &options.output_folder(), stop, &arrives)?;
         borrowed = Some(shard.path.clone());
-        checkpoint = arriving.checkpoint(&folder, vec![shard])?;
+        checkpoint = stream.checkpoint(&folder, vec![shard])?;
     }
     let foreseen = Plan::foresee(&checkpoint, &options.plan)?;
-    arriving.keep_in_survey(foreseen.bytes().min(spare(&arriving, hub)?));
+    stream.keep_in_survey(foreseen.bytes().min(spare(&stream, hub)?));
     let mut findings = findings(options, repo, &listing.commit, &checkpoint)?;
     let prove = options.delete_shards || borrowed.is_some();
-    let done = arriving.while_at(options.jobs, || {
-        let (supply, threads) = (arriving.survey(), options.export.threads);
+    let done = stream.fetch_while(options.jobs, || {
+        let (supply, threads) = (stream.survey(), options.export.threads);
         let advance = |progress: Progress<'_>| observer(Step::Export(progress));
         let plan =
             survey_supplied(&checkpoint, &options.plan, threads, &mut findings, &supply, stop, &advance)?;
         let job = Job::new(options, &checkpoint, plan)?;
         if !options.dry_run {
-            check_room(&arriving, hub, &job)?;
+            check_room(&stream, hub, &job)?;
         }
-        Ok(job.run(&arriving, prove, stop, observer)?)
+        Ok(job.run(&stream, prove, stop, observer)?)
     });
-    let done = done.map_err(|error: Error| arriving.failure().map_or(error, Error::Shard))?;
+    let done = done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))?;
     if !options.dry_run {
         findings.forget()?;
         if let Some(file) = borrowed {
@@ -84,16 +84,16 @@ fn findings(
 }
 
 /// Bytes that the disk of the cache has beside the shards at work.
-fn spare(arriving: &Arriving<'_>, hub: &Hub) -> Result<u64, hub::Error> {
+fn spare(stream: &ShardStream<'_>, hub: &Hub) -> Result<u64, hub::Error> {
     let available = io::available_space(&existing(hub.cache().root())).unwrap_or(u64::MAX);
-    Ok(available.saturating_sub(arriving.room()?))
+    Ok(available.saturating_sub(stream.peak_bytes()?))
 }
 
 /// Refuses what has no room: the GGUF, and beside it the shards that are on the disk at once.
-fn check_room(arriving: &Arriving<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
-    let (cache, shards) = (existing(hub.cache().root()), arriving.room()?);
+fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
+    let (cache, shards) = (existing(hub.cache().root()), stream.peak_bytes()?);
     let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
-    let needed = shards + own.saturating_sub(arriving.gives_back(&job.out));
+    let needed = shards + own.saturating_sub(stream.gives_back(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => {
             Err(Error::Shard(hub::Error::NoSpace { path: cache, needed, available }))

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::Common;
-use crate::cli::options::hub::{HubModel, Source};
+use crate::cli::options::hub::{self, Source};
 use crate::cli::shared::conversion::{sentence, unwrapped};
 use crate::cli::shared::source;
 use crate::cli::ui::out::print_result;
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     }
     let failed = || format!("cannot verify `{}`", args.gguf.display());
     // So is what lies here, where the other end is fetched.
-    match (Source::of(&args.source), HubModel::of(&args.gguf)) {
+    match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
         (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
         (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
         _ => {}
@@ -74,8 +74,8 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
             // Beside a GGUF of one's own, as a conversion keeps it; the hub's cache is no place for it.
             let folder = if gguf == args.gguf { gguf.parent() } else { None };
             let folder = folder.unwrap_or(Path::new(""));
-            let hub = Hub::new(Settings::read()?)?;
-            let (origin, arrives) = (Origin { hub: &hub, repo }, |event: Event<'_>| bar.fetch(event));
+            let client = Hub::new(Settings::read()?)?;
+            let (origin, arrives) = (Origin { hub: &client, repo }, |event: Event<'_>| bar.fetch(event));
             let shard =
                 mtp::borrow(origin, &checkpoint, folder, interrupt.flag(), &arrives).map_err(unwrapped)?;
             borrowed = Some(shard.path.clone());

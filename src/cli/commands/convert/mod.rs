@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
 }
 
 fn convert(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Converted> {
-    let source = Source::of(&args.source);
+    let source = Source::of(&args.source)?;
     if let Source::Path(path) = &source {
         anyhow::ensure!(
             !args.delete_source_as_you_go,
