@@ -147,7 +147,7 @@ fn most_at_once(site: &Site, hashes: &BTreeSet<String>, more: &[&str]) -> usize 
         let output = site.convert(&[&["--delete-source-as-you-go", "-j", "4"], more].concat());
         over.store(true, Ordering::Relaxed);
         assert!(output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
         watch.join().unwrap()
     });
     site.server.mend();
@@ -443,7 +443,7 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
         let output = site.run(&[&source[..], &lent, &["--mtp-type", ty]].concat());
         assert!(output.status.success(), "{}", said(&output));
         assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
-        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
         let shown = site.run(&["inspect", out.to_str().unwrap(), "--tensors"]);
         let shown = String::from_utf8(shown.stdout).unwrap();
         let line = shown.lines().find(|line| line.contains("blk.12.nextn.eh_proj.weight")).unwrap();

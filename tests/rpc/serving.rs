@@ -31,8 +31,8 @@ fn a_worker_prints_its_endpoint_and_ends_on_a_signal() {
         worker.signal(signal);
         let (ended, out, err) = worker.end();
         assert_eq!((ended, &*out), (Some(code), ""), "{err}");
-        assert!(err.starts_with("lending CPU, ") && err.ends_with("interrupted\n"), "{err}");
-        assert_eq!(err.matches("a client connected\n").count(), 1, "{err}");
+        assert!(err.starts_with("offering CPU, ") && err.ends_with("interrupted\n"), "{err}");
+        assert_eq!(err.matches("client connected\n").count(), 1, "{err}");
     }
 }
 

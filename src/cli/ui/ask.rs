@@ -1,4 +1,4 @@
-//! The one question that ggrun asks: whether something may go.
+//! Asks for confirmation before something is removed.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -6,7 +6,7 @@ use super::err::Stderr;
 use super::text::printable;
 use crate::cli::error::Unasked;
 
-/// Asks on the terminal; only `y` and `yes` mean it.
+/// Asks on the terminal; only `y` and `yes` confirm.
 ///
 /// # Errors
 ///
