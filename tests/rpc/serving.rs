@@ -76,7 +76,7 @@ fn addresses_and_devices_that_cannot_be_served_are_errors() {
     let busy = output(&mut command(&["--port", &port]));
     refused(&busy, 1, &[&format!("cannot listen on `127.0.0.1:{port}`"), "--port 0"]);
     let device = output(&mut command(&["--device", "CUDA7"]));
-    refused(&device, 1, &["there is no device `CUDA7`, expected CPU"]);
+    refused(&device, 1, &["unknown device `CUDA7`, expected CPU"]);
 }
 
 #[test]
