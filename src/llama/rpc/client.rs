@@ -1,4 +1,4 @@
-//! Other machines' devices.
+//! Devices of other machines.
 #![expect(unsafe_code, reason = "calls C functions that the binding does not have")]
 
 use std::collections::BTreeSet;
@@ -13,21 +13,22 @@ use llama_cpp_sys_2 as sys;
 use super::{Endpoint, WorkerError, hello, procedure};
 use crate::llama::{devices, log};
 
-/// How long a worker may take to answer a greeting. One that serves somebody else does not answer.
+/// Timeout of the first answer. A worker that serves another client does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is known of workers in this process.
+/// The workers of this process.
 struct Workers {
-    /// Those whose devices llama.cpp knows. It keeps them for good.
+    /// Workers whose devices are registered with llama.cpp, which never unregisters them.
     registered: BTreeSet<CString>,
-    /// Those that are kept for us.
+    /// Open connections.
     open: BTreeMap<CString, Connection>,
 }
 
-/// A connection that lasts. llama.cpp closes its own after each question, and a worker without one takes the next client.
+/// A permanent connection. llama.cpp closes its own after each request, and a worker without a connection accepts the next
+/// client.
 struct Connection {
     backend: NonNull<sys::ggml_backend>,
-    /// How many connections to its worker were lost before.
+    /// Lost connections to the worker before this one.
     losses: usize,
 }
 
@@ -41,12 +42,12 @@ impl Drop for Connection {
     }
 }
 
-/// Makes the devices of a worker known to llama.cpp and returns their names, which begin with `RPC`. They count as GPUs.
-/// The worker is kept from then on, until the process ends or loses it.
+/// Registers the devices of a worker with llama.cpp and returns their names, which begin with `RPC`. They count as GPUs.
+/// The connection stays open until the process ends or loses it.
 ///
 /// # Errors
 ///
-/// When there is no such worker, or it does not answer.
+/// When the worker does not exist or does not answer.
 pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
     static WORKERS: Mutex<Workers> =
         Mutex::new(Workers { registered: BTreeSet::new(), open: BTreeMap::new() });
@@ -54,7 +55,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
     let mut workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let before = losses(&name);
     workers.open.retain(|kept, connection| *kept != name || connection.losses == before);
-    // One that is kept already would not answer a second time.
+    // A worker with an open connection would not answer a second one.
     if !workers.open.contains_key(&name) {
         greet(endpoint)?;
     }
@@ -83,7 +84,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
 
 type Devices = (sys::ggml_backend_reg_t, Vec<sys::ggml_backend_dev_t>);
 
-/// A worker's devices, none if it is lost.
+/// The devices of a worker; none if it is lost.
 fn devices_of(name: &CStr) -> Result<Devices, WorkerError> {
     type AddServer = unsafe extern "C" fn(*const c_char) -> sys::ggml_backend_reg_t;
     let add = procedure(c"ggml_backend_rpc_add_server").ok_or(WorkerError::NotBuilt)?;
@@ -102,23 +103,23 @@ fn devices_of(name: &CStr) -> Result<Devices, WorkerError> {
     Ok((registry, devices))
 }
 
-/// Finds out whether there is a worker, and hangs up.
+/// Checks that a worker listens, and disconnects.
 ///
 /// # Errors
 ///
-/// When there is none, or it does not answer.
+/// When none listens, or it does not answer.
 pub fn greet(endpoint: &Endpoint) -> Result<(), WorkerError> {
     hello::hello(endpoint, PATIENCE)
 }
 
-/// The workers that a model needs, and how often each was lost before.
+/// The workers of a model, and the number of lost connections to each at its load.
 #[derive(Debug, Clone, Default)]
 pub(in crate::llama) struct Watch {
     workers: Vec<(CString, usize)>,
 }
 
 impl Watch {
-    /// Watches the workers of these devices from now on; other devices have none.
+    /// Watches the workers of these devices.
     pub(in crate::llama) fn over(devices: &[sys::ggml_backend_dev_t]) -> Self {
         let lenders = devices.iter().filter_map(|device| devices::lender(*device));
         let watched = lenders.filter_map(|endpoint| CString::new(endpoint).ok());
@@ -129,14 +130,15 @@ impl Watch {
         Self { workers: watched.map(with_count).collect() }
     }
 
-    /// The endpoint of one that was lost since. llama.cpp's answers are zeros then, so whoever reads them asks.
+    /// The endpoint of a worker that was lost since. llama.cpp's results are zeros then, so they are used only after this
+    /// check.
     pub(in crate::llama) fn lost(&self) -> Option<String> {
         let lost = self.workers.iter().find(|(endpoint, before)| losses(endpoint) != *before);
         lost.map(|(endpoint, _)| endpoint.to_string_lossy().into_owned())
     }
 }
 
-/// How many connections to a worker were lost so far. An engine without our patches ends the process instead.
+/// The number of lost connections to a worker. An engine without our patches ends the process instead.
 fn losses(endpoint: &CStr) -> usize {
     type Losses = unsafe extern "C" fn(*const c_char) -> usize;
     static FOUND: OnceLock<Option<Losses>> = OnceLock::new();

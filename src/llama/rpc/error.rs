@@ -1,4 +1,4 @@
-//! Why a worker cannot be used, or cannot serve.
+//! Errors of workers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,36 +17,36 @@ pub enum WorkerError {
     Resolve {
         /// The worker.
         endpoint: Endpoint,
-        /// What the system says.
+        /// Why.
         source: io::Error,
     },
-    /// Nobody is there.
+    /// The connection was refused.
     #[error("cannot connect to a worker at `{endpoint}`")]
     Connect {
         /// The worker.
         endpoint: Endpoint,
-        /// What the system says.
+        /// Why.
         source: io::Error,
     },
-    /// It does not answer.
+    /// The worker does not answer.
     #[error("the worker at `{endpoint}` did not answer in {seconds} s; it serves one client at a time")]
     Silent {
         /// The worker.
         endpoint: Endpoint,
-        /// How long it had.
+        /// The timeout.
         seconds: u64,
     },
-    /// Something else answered.
-    #[error("what answers at `{endpoint}` is no worker")]
+    /// The answer is not that of a worker.
+    #[error("`{endpoint}` is not an RPC worker")]
     Stranger {
         /// The worker.
         endpoint: Endpoint,
-        /// What was wrong with the answer.
+        /// Why.
         source: io::Error,
     },
-    /// It is of another build.
+    /// The worker has another version.
     #[error(
-        "the worker at `{endpoint}` speaks version {}.{} of llama.cpp's RPC, expected {}.{}",
+        "the worker at `{endpoint}` has version {}.{} of llama.cpp's RPC, expected {}.{}",
         found[0], found[1], expected[0], expected[1]
     )]
     Version {
@@ -57,7 +57,7 @@ pub enum WorkerError {
         /// Ours.
         expected: [u8; 2],
     },
-    /// It has nothing to offer, or was lost before it could.
+    /// The worker offers no device, or was lost.
     #[error("the worker at `{endpoint}` offers no device{}", reason(log))]
     Empty {
         /// The worker.
@@ -66,11 +66,11 @@ pub enum WorkerError {
         log: Vec<String>,
     },
     /// This machine has no such device.
-    #[error("there is no device `{name}`, expected {}", known.join(" or "))]
+    #[error("unknown device `{name}`, expected {}", known.join(" or "))]
     Device {
-        /// What was asked for.
+        /// The given name.
         name: String,
-        /// What there is.
+        /// The devices of this machine.
         known: Vec<String>,
     },
     /// The address cannot be listened on.
@@ -78,10 +78,10 @@ pub enum WorkerError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// Why.
         source: io::Error,
     },
-    /// llama.cpp's server ended, which it does only when it cannot begin.
+    /// llama.cpp's server ended, which happens only if it cannot start.
     #[error("llama.cpp's RPC server ended")]
     Ended,
 }

@@ -1,4 +1,4 @@
-//! This machine's devices for others.
+//! Devices of this machine for other machines.
 #![expect(unsafe_code, reason = "calls a C function that the binding does not have")]
 
 use std::ffi::{CString, c_char, c_void};
@@ -11,25 +11,25 @@ use llama_cpp_sys_2 as sys;
 use super::{Endpoint, WorkerError, procedure};
 use crate::llama::backend;
 
-/// A device that a worker lends.
+/// A device that a worker offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lent {
     index: usize,
     /// ggml's name.
     pub name: String,
-    /// The maker's name.
+    /// The manufacturer's name.
     pub description: String,
     /// All of its memory in bytes.
     pub total: u64,
-    /// What is free of it.
+    /// Its free memory in bytes.
     pub free: u64,
 }
 
-/// The devices of these names; where none is named, all but the processor, or the processor where there is no other.
+/// The devices with these names. Without names, all GPUs, or the CPU if there are none.
 ///
 /// # Errors
 ///
-/// When there is no device of a name.
+/// When a name is unknown.
 pub fn lendable(names: &[String]) -> Result<Vec<Lent>, WorkerError> {
     backend::backend();
     let all = list_llama_ggml_backend_devices();
@@ -56,19 +56,19 @@ pub fn lendable(names: &[String]) -> Result<Vec<Lent>, WorkerError> {
     names.iter().map(find).collect()
 }
 
-/// Finds out whether an address can be listened on, and which port it is if that is left open with 0.
+/// Checks that an address can be listened on, and returns it with its port, which 0 leaves to the system.
 ///
 /// # Errors
 ///
-/// When it cannot.
+/// When it cannot be listened on.
 pub fn listenable(address: SocketAddr) -> Result<SocketAddr, WorkerError> {
     let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
     bound.map_err(|source| WorkerError::Listen { address, source })
 }
 
-/// Serves devices at an address, one client after the other, and returns only when it cannot begin.
+/// Serves devices at an address, one client after the other, and returns only if it cannot start.
 ///
-/// llama.cpp prints to standard output meanwhile.
+/// llama.cpp prints to standard output while it serves.
 #[must_use]
 pub fn serve(endpoint: &Endpoint, devices: &[Lent], threads: u32) -> WorkerError {
     type Start =

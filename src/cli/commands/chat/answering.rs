@@ -6,10 +6,12 @@ use ggrun::session::Answer;
 
 use super::conversation::Chat;
 use super::show::Show;
-use crate::cli::error::{Interrupted, is_broken_pipe};
+use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{json, seed};
+use crate::cli::ui::err::is_quiet;
+use crate::cli::ui::out::is_failed;
 
 impl Chat<'_> {
     /// One answer, or calls that wait for their results. An error removes the question; the conversation stays.
@@ -17,7 +19,7 @@ impl Chat<'_> {
         let asked = self.generate();
         let answer = match asked {
             Ok(answer) => answer,
-            Err(error) if is_broken_pipe(&error) => return Err(error),
+            Err(error) if is_failed(&error) => return Err(error),
             Err(error) => {
                 self.talk.undo();
                 self.say(&format!("error: {error:#}"));
@@ -39,7 +41,7 @@ impl Chat<'_> {
         }
         self.talk.answered(answer.reasoning.clone(), answer.content.clone(), calls.clone());
         self.unsaved = true;
-        if !self.args.json {
+        if !self.args.json && !is_quiet() {
             self.say(&summary(&answer));
             self.aside("\n");
         }

@@ -154,10 +154,3 @@ fn negative_numbers_are_values() {
     assert_eq!((options.max_tokens, options.reasoning_budget), (Some(Limit::Unlimited), None));
     assert_eq!(args.prompt.as_deref(), Some("-5 + 3 = ?"));
 }
-
-#[test]
-fn a_closed_pipe_is_told_from_other_errors() {
-    let closed = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
-    assert!(is_broken_pipe(&closed));
-    assert!(!is_broken_pipe(&io::Error::from(io::ErrorKind::NotFound).into()));
-}
