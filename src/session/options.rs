@@ -137,7 +137,7 @@ impl GenerationOptions {
     ///
     /// # Errors
     ///
-    /// When there are none, or not the named one.
+    /// When tools are missing, or the named one is.
     pub fn check_tool_choice(&self) -> Result<(), ToolChoiceError> {
         let tools = self.tools.as_deref().unwrap_or_default();
         match &self.tool_choice {

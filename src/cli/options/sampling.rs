@@ -70,7 +70,7 @@ pub(crate) struct SamplingArgs {
     /// DRY: look for repeated sequences in the last N tokens; -1 is all, 0 turns it off
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     dry_penalty_last_n: Option<Limit>,
-    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` is no text
+    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` for an empty list
     #[arg(long, value_name = "TEXT")]
     dry_sequence_breaker: Vec<String>,
     /// Use mirostat, version 1 or 2; 0 turns it off

@@ -13,7 +13,7 @@ use crate::cli::ui::err;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
-/// How progress is shown.
+/// The form of the progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// A bar on a terminal, else plain lines

@@ -69,7 +69,7 @@ impl Chat<'_> {
         Ok(format!("{} questions so far", self.talk.questions()))
     }
 
-    /// Saves the state beside the conversation in `path`. Gives its size, or why there is none.
+    /// Saves the state beside the conversation in `path`. Gives its size, or the reason without one.
     pub(super) fn keep_state(&self, path: &Path) -> String {
         if self.args.no_state {
             return "without state".to_owned();

@@ -8,7 +8,7 @@ use ggrun::session::ChatEvent;
 
 use crate::cli::ui::style::Style;
 
-/// How thinking is shown.
+/// The form of thinking on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Thinking {
     /// Like other text

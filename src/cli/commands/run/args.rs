@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     pub(crate) placement: PlacementArgs,
 }
 
-/// How thinking is shown.
+/// The form of thinking on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Thinking {
     /// Like other text
