@@ -65,11 +65,11 @@ pub enum Logprobs {
 /// The template cannot turn the reasoning on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReasoningFixed {
-    /// It has no switch.
-    #[error("this model cannot turn thinking off: its chat template has no switch for it")]
+    /// Its reasoning has no switch.
+    #[error("this model cannot turn thinking off")]
     AlwaysOn,
     /// It has no reasoning.
-    #[error("this model cannot turn thinking on: its chat template has none")]
+    #[error("this model cannot turn thinking on")]
     AlwaysOff,
 }
 

@@ -96,7 +96,7 @@ fn options_are_listed_checked_at_once_and_unset() {
         "error: the grammar does not parse",
         "error: top-p is `7`",
         "unknown option `--tempp`; did you mean `temp`?",
-        "error: this model cannot turn thinking off",
+        "error: this model cannot turn thinking off; `/think hide` hides it\n",
         "error: the tool choice requires a call, but there are no tools",
         "ignore-eos: on (set)\n",
         "ignore-eos: off (default)\n",
