@@ -1,10 +1,13 @@
-//! Messages to a prompt, and an answer's text to its parts. Pure text: knows no tokens and no engine.
+//! Messages to a prompt, and an answer's text to its parts. Not here: tokens, and the engine.
 
 mod answer;
 mod builtins;
+mod marked;
 mod message;
+mod observed;
 mod python;
 mod reasoning;
+mod rendered;
 mod strftime;
 mod template;
 mod tools;
@@ -12,5 +15,6 @@ mod tools;
 pub use answer::{AnswerParser, Delta};
 pub use message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
 pub use reasoning::{Place, ReasoningParser, Start, Tags};
+pub use rendered::Rendered;
 pub use template::{Error, RenderOptions, SWITCHES, Template};
-pub use tools::ToolFormat;
+pub use tools::{CallRules, Calls, ToolFormat};

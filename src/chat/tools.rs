@@ -4,6 +4,7 @@
 //! call and is none stays content, to the letter.
 
 mod hermes;
+mod rules;
 mod xml;
 
 use std::mem;
@@ -12,7 +13,10 @@ use serde_json::Value;
 
 use super::reasoning::begun;
 use super::{Delta, FunctionCall};
+pub use rules::{CallRules, Calls};
 
+/// Tags of calls and of their results.
+pub(super) const TAGS: [&str; 4] = [OPEN, CLOSE, "<tool_response>", "</tool_response>"];
 const OPEN: &str = "<tool_call>";
 const CLOSE: &str = "</tool_call>";
 

@@ -1,8 +1,8 @@
 //! Ways of choosing tokens, through llama.cpp.
 
 use ggrun::engine::{
-    Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind,
-    SamplingError, SamplingParams, Token, Vocab as _, Xtc,
+    Block, Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules,
+    SamplerKind, SamplingError, SamplingParams, Token, Vocab as _, Xtc,
 };
 use ggrun::session::{ChatEvent, ChatRequest};
 
@@ -128,7 +128,8 @@ fn an_answer_that_may_not_end_is_ended_by_its_limit() {
 }
 
 fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
-    let grammar = Some(Grammar { rules, after: after.map(str::to_owned) });
+    let block = |close: &str| Block { open: None, close: close.to_owned() };
+    let grammar = Some(Grammar { rules, after: after.map(block) });
     SamplingParams { grammar, ..SamplingParams::greedy() }
 }
 

@@ -110,7 +110,7 @@ fn certain_text_is_given_out_at_once() {
 #[test]
 fn the_place_is_known_as_soon_as_it_can_be() {
     let unknown = Place::Unknown;
-    let answer = |thought| Place::Content { thought };
+    let answer = |reasoned| Place::Content { reasoned };
     for (start, pieces) in [
         (
             REASONING,

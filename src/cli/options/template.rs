@@ -52,7 +52,7 @@ impl TemplateArgs {
     /// When the template cannot do what is asked about thinking.
     pub(crate) fn apply(&self, template: &Template, request: &mut ChatRequest) -> anyhow::Result<()> {
         match self.reasoning {
-            Reasoning::Off if !template.switches_thinking() => {
+            Reasoning::Off if !template.switches_reasoning() => {
                 bail!("the chat template has no switch for thinking; `--thinking hide` hides it");
             }
             Reasoning::On if Tags::of(template).is_none() => {
