@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::marked::{Palette, Unmarked};
-use super::{Start, Template};
+use super::tags::Start;
 
 /// A rendered conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,12 +72,11 @@ impl Rendered {
         self.text[from..].rmatch_indices(text).map(|(at, _)| from + at).find(given)
     }
 
-    /// Where the answer begins.
-    #[must_use]
-    pub fn start(&self, template: &Template) -> Start {
+    /// The tag of the template at the end, whitespace left out; empty if there is none.
+    pub(super) fn last_tag(&self) -> &'static str {
         let end = self.text.trim_end();
         let tag = Start::last_tag(end).filter(|tag| self.is_markup(end.len() - tag.len()..end.len()));
-        Start::of(template, tag.unwrap_or(""))
+        tag.unwrap_or_default()
     }
 
     /// Ends the prompt at a place.

@@ -14,7 +14,11 @@ use minijinja::{Environment, Value, context};
 use serde_json::{Map, Value as Json};
 
 use super::marked::{self, Palette};
-use super::{Message, Rendered, Tags, builtins, observed, strftime, tools};
+use super::message::Message;
+use super::rendered::Rendered;
+use super::tags::{Start, Tags};
+use super::tools::TAGS;
+use super::{builtins, observed, strftime};
 
 /// A parsed template.
 pub struct Template {
@@ -118,15 +122,27 @@ impl Template {
     /// The tags of reasoning and of tool calls that answers to its prompts may have.
     #[must_use]
     pub fn tags(&self) -> Vec<&'static str> {
-        let Tags { open, close } = Tags::of(self).unwrap_or(Tags::THINK);
-        let calls = tools::TAGS.into_iter().filter(|tag| self.source.contains(tag));
+        let Tags { open, close } = Tags::of(&self.source).unwrap_or(Tags::THINK);
+        let calls = TAGS.into_iter().filter(|tag| self.source.contains(tag));
         [open, close].into_iter().chain(calls).collect()
     }
 
     /// Whether a text is a tag of any template, or part of this one.
     #[must_use]
     pub fn may_write(&self, text: &str) -> bool {
-        Tags::all().chain(tools::TAGS).any(|tag| tag == text) || self.source.contains(text)
+        Tags::all().chain(TAGS).any(|tag| tag == text) || self.source.contains(text)
+    }
+
+    /// Where the answer to a prompt begins that ends with this text.
+    #[must_use]
+    pub fn start(&self, prompt: &str) -> Start {
+        Start::of(&self.source, self.switches_reasoning, prompt)
+    }
+
+    /// Where the answer to a rendered conversation begins.
+    #[must_use]
+    pub fn start_of(&self, prompt: &Rendered) -> Start {
+        self.start(prompt.last_tag())
     }
 
     /// Renders a conversation.

@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use super::{ChatEvent, ChatUsage, ToolCallIds};
+use super::event::{ChatEvent, ChatUsage};
+use super::request::ToolCallIds;
 use crate::chat::{AnswerParser, Delta, Place, ToolCall, ToolKind};
 use crate::engine::{Canceller, Event, Reply, TokenLogprob};
 

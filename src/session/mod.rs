@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
 use crate::engine::{self, Block, Grammar, Markup, Request, Rules, Saved, Submitter, Token, Vocab};
-use prompt::Prompt;
-use tokens::Specials;
+use prompt::{Prompt, Prompts};
 
 pub use chat::Chat;
 pub use error::{ContinueError, Error, ToolChoiceError};
@@ -23,28 +22,25 @@ pub use request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallId
 #[derive(Clone)]
 pub struct Session {
     submitter: Submitter,
-    vocab: Arc<dyn Vocab + Send + Sync>,
-    template: Arc<Template>,
-    specials: Arc<Specials>,
+    prompts: Prompts,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("template", &self.template).finish_non_exhaustive()
+        f.debug_struct("Session").field("template", self.template()).finish_non_exhaustive()
     }
 }
 
 impl Session {
     /// Makes a session of its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
-        let specials = Arc::new(Specials::of(&*vocab, &template));
-        Self { submitter, vocab, template: Arc::new(template), specials }
+        Self { submitter, prompts: Prompts::new(vocab, template) }
     }
 
     /// The chat template.
     #[must_use]
     pub fn template(&self) -> &Template {
-        &self.template
+        &self.prompts.template
     }
 
     /// Starts an answer.
@@ -55,8 +51,8 @@ impl Session {
     /// prompt that is too long is the answer's terminal event.
     pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
         let forced = self.forced_call(&request)?;
-        let Prompt { tokens, boundaries, start, is_closed } = self.prompt(&request)?;
-        let ending = self.ending(&request, start.tags());
+        let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
+        let ending = self.prompts.ending(&request, start.tags());
         let reasoning = reasoning(start, ending, request.reasoning_budget);
         if request.tool_choice == ToolChoice::None {
             request.tools.clear();
@@ -68,9 +64,9 @@ impl Session {
         if let Some(grammar) = &mut sampling.grammar {
             grammar.after = self.block(start, is_closed);
         }
-        let format = ToolFormat::of(self.template.source(), &tools);
+        let format = ToolFormat::of(self.template().source(), &tools);
         let parser = AnswerParser::new(start, format, &tools);
-        let tags = self.tags(Some(start));
+        let tags = self.prompts.tags(Some(start));
         let request =
             Request { max_tokens, stop, boundaries, reasoning, tags, ..Request::new(tokens, sampling) };
         let calls = messages.iter().map(|message| message.tool_calls.len()).sum();
@@ -84,7 +80,7 @@ impl Session {
     /// When the engine takes no requests.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
-        let (tokens, tags) = (self.text(&prompt), self.tags(None));
+        let (tokens, tags) = (self.text(&prompt), self.prompts.tags(None));
         let request = Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) };
         Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
     }
@@ -95,7 +91,7 @@ impl Session {
     ///
     /// When it makes no prompt.
     pub fn count(&self, request: &ChatRequest) -> Result<usize, Error> {
-        Ok(self.prompt(request)?.tokens.len())
+        Ok(self.prompts.prompt(request)?.tokens.len())
     }
 
     /// The number of tokens of a text to continue.
@@ -106,8 +102,8 @@ impl Session {
 
     /// The tokens of a text from the model's first token on, which is added unless the text begins with it.
     fn text(&self, text: &str) -> Vec<Token> {
-        let tokens = self.vocab.tokenize(text, Markup::Parsed);
-        let first = self.vocab.first().filter(|first| tokens.first() != Some(first));
+        let tokens = self.prompts.vocab.tokenize(text, Markup::Parsed);
+        let first = self.prompts.vocab.first().filter(|first| tokens.first() != Some(first));
         first.into_iter().chain(tokens).collect()
     }
 
@@ -115,10 +111,10 @@ impl Session {
     #[must_use]
     pub fn piece(&self, token: Token) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if self.tags(None).contains(&token) {
-            self.vocab.write_any(token, &mut bytes);
+        if self.prompts.tags(None).contains(&token) {
+            self.prompts.vocab.write_any(token, &mut bytes);
         } else {
-            self.vocab.write(token, &mut bytes);
+            self.prompts.vocab.write(token, &mut bytes);
         }
         bytes
     }
@@ -129,7 +125,7 @@ impl Session {
     ///
     /// When the conversation makes no prompt, or the engine holds no state of it.
     pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
-        Ok(self.submitter.save(self.history(request)?)?)
+        Ok(self.submitter.save(self.prompts.history(request)?)?)
     }
 
     /// Restores such a copy, so that the next turn starts from it.
@@ -154,7 +150,7 @@ impl Session {
         if request.sampling.grammar.is_some() {
             return Err(ToolChoiceError::Grammar);
         }
-        let format = ToolFormat::of(self.template.source(), &request.tools);
+        let format = ToolFormat::of(self.template().source(), &request.tools);
         let format = format.ok_or(ToolChoiceError::UnknownSyntax)?;
         match (CallRules::new(format, &request.tools, calls), calls) {
             (Some(CallRules { gbnf, schemas }), _) => Ok(Some(Rules::Composed { gbnf, schemas })),
@@ -171,7 +167,7 @@ impl Session {
         let Tags { open, close } = start.tags();
         let open = match start {
             Start::Reasoning(_) | Start::MidReasoning(_) => None,
-            Start::Content(_) if is_closed || Tags::of(&self.template).is_none() => return None,
+            Start::Content(_) if is_closed || Tags::of(self.template().source()).is_none() => return None,
             Start::Content(_) | Start::Unopened(_) => Some(open.to_owned()),
             Start::MidContent(_) => return None,
         };

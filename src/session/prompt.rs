@@ -1,12 +1,23 @@
 //! The prompt of a conversation: rendered once, tokenised once, with the places that later prompts may share.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{ChatRequest, ContinueError, Error, Session, ToolChoice};
-use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags};
-use crate::engine::{Markup, Token};
+use super::error::{ContinueError, Error};
+use super::request::{ChatRequest, ToolChoice};
+use super::tokens::Specials;
+use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
+use crate::engine::{Markup, Token, Vocab};
 
-/// What a conversation is made into.
+/// Makes prompts.
+#[derive(Clone)]
+pub(super) struct Prompts {
+    pub(super) vocab: Arc<dyn Vocab + Send + Sync>,
+    pub(super) template: Arc<Template>,
+    specials: Arc<Specials>,
+}
+
+/// The prompt of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prompt {
     pub(super) tokens: Vec<Token>,
@@ -19,7 +30,12 @@ pub(super) struct Prompt {
     pub(super) is_closed: bool,
 }
 
-impl Session {
+impl Prompts {
+    pub(super) fn new(vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
+        let specials = Arc::new(Specials::of(&*vocab, &template));
+        Self { vocab, template: Arc::new(template), specials }
+    }
+
     /// The prompt that the answer to a conversation continues.
     pub(super) fn prompt(&self, request: &ChatRequest) -> Result<Prompt, Error> {
         let mut options = self.options(request);
@@ -29,7 +45,7 @@ impl Session {
             (rendered, start) = self.continued(&request.messages, &options)?;
         } else {
             rendered = self.template.prompt(&request.messages, &options)?;
-            start = rendered.start(&self.template);
+            start = self.template.start_of(&rendered);
         }
         let tags = start.tags();
         if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
@@ -86,7 +102,7 @@ impl Session {
         let mut messages = messages.to_vec();
         let index = messages.len().checked_sub(1).ok_or(ContinueError::NotAssistant)?;
         let last = &mut messages[index];
-        let tags = Tags::of(&self.template);
+        let tags = Tags::of(self.template.source());
         let text = prefill(last, tags)?;
         let rendered = self.template.prompt(&messages, options)?;
         let begin = if index == 0 { 0 } else { rendered.messages[index].unwrap_or(0) };

@@ -113,7 +113,7 @@ fn a_text_begins_with_the_first_token_once() {
     }
     let mut session = session("{{ messages[0].content }}", "y");
     assert_eq!(session.count_text("x"), 1);
-    session.vocab = Arc::new(Begun);
+    session.prompts.vocab = Arc::new(Begun);
     assert_eq!((session.count_text("x"), session.count_text("^x")), (2, 2));
     let request = |prompt: &str| {
         let (prompt, sampling) = (prompt.to_owned(), SamplingParams::greedy());
@@ -184,12 +184,12 @@ fn a_prompt_is_rendered_once_and_tokenised_once_with_its_boundaries() {
     let template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[end]{% endif %}";
     let mut session = session(template, "y");
     let vocab = Arc::new(Recorded::default());
-    session.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
+    session.prompts.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
     let messages =
         [Role::System, Role::User, Role::Assistant, Role::User].map(|role| Message::new(role, "hello"));
     let request = ChatRequest::new(messages.to_vec(), SamplingParams::greedy());
     let tokenised = || vocab.0.lock().unwrap().drain(..).filter(|text| text.contains("hello")).count();
-    let renders = || session.template.renders();
+    let renders = || session.template().renders();
     session.chat(request.clone()).unwrap().for_each(drop);
     assert_eq!((renders(), tokenised()), (1, 1));
     session.count(&request).unwrap();
@@ -278,7 +278,7 @@ const TURNS: &str = "{% for m in messages %}[{{ m.role }}]{% if m.reasoning_cont
 fn continued(answer: &str, message: Message) -> Result<(String, String, String), Error> {
     let mut session = session(TURNS, answer);
     let vocab = Arc::new(Recorded::default());
-    session.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
+    session.prompts.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
     let mut request =
         ChatRequest::new(vec![Message::new(Role::User, "hi"), message], SamplingParams::greedy());
     request.continue_final = true;

@@ -1,7 +1,7 @@
 //! Whose text is whose in a prompt, and where its messages begin.
 
 use super::*;
-use crate::chat::{Message, RenderOptions, Role};
+use crate::chat::{Message, RenderOptions, Role, Template};
 use serde_json::json;
 
 fn prompt(source: &str, contents: &[&str]) -> Rendered {

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{CLOSE, OPEN, ToolFormat, xml};
+use super::format::{CLOSE, OPEN, ToolFormat};
+use super::xml;
 
 /// A grammar in GBNF, some rules of which are JSON schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::Parsed;
-use crate::chat::FunctionCall;
+use super::format::Parsed;
+use crate::chat::message::FunctionCall;
 
 pub(super) const FUNCTION: &str = "<function=";
 pub(super) const FUNCTION_END: &str = "</function>";

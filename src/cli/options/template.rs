@@ -55,7 +55,7 @@ impl TemplateArgs {
             Reasoning::Off if !template.switches_reasoning() => {
                 bail!("the chat template has no switch for thinking; `--thinking hide` hides it");
             }
-            Reasoning::On if Tags::of(template).is_none() => {
+            Reasoning::On if Tags::of(template.source()).is_none() => {
                 bail!("the chat template knows no thinking, so it cannot be switched on");
             }
             Reasoning::Auto => {}
