@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) forced: Vec<Token>,
     max_tokens: u32,
     reasoning: Option<Open>,
+    /// Control tokens whose text is written.
+    tags: Vec<Token>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
     usage: Usage,
@@ -78,7 +80,7 @@ type Events = Vec<(RequestId, Event)>;
 
 impl Job {
     pub(super) fn new(id: RequestId, request: Request, turn: u64, arrived: Duration) -> Self {
-        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning } = request;
+        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning, tags } = request;
         boundaries.retain(|&at| at > 0 && at < prompt.len());
         boundaries.sort_unstable();
         boundaries.dedup();
@@ -92,6 +94,7 @@ impl Job {
             forced: Vec::new(),
             max_tokens: max_tokens.unwrap_or(u32::MAX),
             reasoning: reasoning.map(|limits| Open { limits, tokens: 0, tail: String::new() }),
+            tags,
             detokenizer: Detokenizer::default(),
             stops: StopMatcher::new(stop),
             clock: Clock { arrived, started: None, first: None, last: arrived },
@@ -185,7 +188,11 @@ impl Job {
             return Some(FinishReason::Stop);
         }
         let mut bytes = Vec::new();
-        vocab.write(token, &mut bytes);
+        if self.tags.contains(&token) {
+            vocab.write_any(token, &mut bytes);
+        } else {
+            vocab.write(token, &mut bytes);
+        }
         let whole = self.detokenizer.push(&bytes);
         self.reasoning.take_if(|open| !open.goes_on(&whole));
         let scanned = self.stops.push(&whole);

@@ -24,8 +24,8 @@ pub use detokenizer::Detokenizer;
 pub use error::Error;
 pub use run::run;
 pub use sampling::{
-    Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError, SamplingParams,
-    Xtc,
+    Block, Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError,
+    SamplingParams, Xtc,
 };
 pub use scheduler::{Events, Limits, Scheduler, Span};
 pub use slot::SlotState;
@@ -35,4 +35,4 @@ pub use types::{
     Event, FinishReason, Pos, Reasoning, Request, RequestId, Saved, SeqId, Timings, Token, TokenLogprob,
     Usage,
 };
-pub use vocab::{Markup, Vocab};
+pub use vocab::{Markup, SpecialToken, Vocab};

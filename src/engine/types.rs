@@ -51,14 +51,16 @@ pub struct Request {
     pub boundaries: Vec<usize>,
     /// What holds for the answer's first part, the thinking.
     pub reasoning: Option<Reasoning>,
+    /// Control tokens whose text is part of the answer's text, such as tags of reasoning.
+    pub tags: Vec<Token>,
 }
 
 impl Request {
     /// A prompt to continue until the model ends it.
     #[must_use]
     pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
-        let (stop, boundaries) = (Vec::new(), Vec::new());
-        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None }
+        let (stop, boundaries, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None, tags }
     }
 }
 

@@ -97,7 +97,7 @@ fn options_are_listed_checked_at_once_and_unset() {
         "error: top-p is `7`",
         "unknown option `--tempp`; did you mean `temp`?",
         "error: this model cannot turn thinking off; `/think hide` hides it\n",
-        "error: the tool choice requires a call, but there are no tools",
+        "error: `tool_choice` requires a call, but `tools` is empty",
         "ignore-eos: on (set)\n",
         "ignore-eos: off (default)\n",
         "predict: -1 (default)\n",

@@ -1,4 +1,4 @@
-//! Calls in what a model says, well formed and not.
+//! Calls in content, well formed and not.
 
 use super::*;
 use serde_json::json;
