@@ -100,7 +100,7 @@ fn what_turns_a_sampler_off_is_no_change() {
     assert_eq!(Settings::of(&off), Settings::of(&GenerationOptions::default()));
 }
 
-/// Hashes of the first release: interrupted batches resume only as long as they stay.
+/// Hashes as the first version of this file made them: interrupted batches resume only as long as they stay.
 #[test]
 fn hashes_stay_from_version_to_version() {
     let body = r#"{"messages": [{"role": "user", "content": "hi"}], "temperature": 1}"#;
