@@ -77,8 +77,11 @@ fn an_existing_output_is_replaced_only_with_force() {
     let sandbox = small();
     std::fs::write(sandbox.path("out.gguf"), "mine").unwrap();
     let convert = ["convert", "source", "-o", "out.gguf"];
-    let says =
-        ["error: cannot convert `source`\n", "`out.gguf` already exists\n", "\nhint: replace it with `--force`"];
+    let says = [
+        "error: cannot convert `source`\n",
+        "`out.gguf` already exists\n",
+        "\nhint: replace it with `--force`",
+    ];
     sandbox.run(&convert).refused(1, &says);
     assert_eq!((sandbox.files(), sandbox.read("out.gguf")), (vec!["out.gguf".into()], b"mine".to_vec()));
     sandbox.run(&[&convert[..], &["--force"]].concat()).said(0, "out.gguf\n");
@@ -154,7 +157,11 @@ fn a_file_over_the_size_limit_is_an_error_and_leaves_no_file() {
     let ran = Ran::of(&mut sandbox.shell(&format!("ulimit -f 1000; {convert}")));
     ran.refused(
         4,
-        &["cannot extend `out.gguf.part`", "File too large", "\nhint: the disk or `ulimit -f` does not allow"],
+        &[
+            "cannot extend `out.gguf.part`",
+            "File too large",
+            "\nhint: the disk or `ulimit -f` does not allow",
+        ],
     );
     assert_eq!(sandbox.files(), [""; 0]);
     // The first files fit, a later one does not.

@@ -218,8 +218,7 @@ fn an_existing_path_takes_precedence_over_a_repository() {
 #[test]
 fn the_error_for_a_missing_model_names_the_path_and_the_repository() {
     let site = site();
-    let both =
-        ["no such path or repository: `no/such`", "`no/such` not found (`127.0.0.1:", "hint: "];
+    let both = ["no such path or repository: `no/such`", "`no/such` not found (`127.0.0.1:", "hint: "];
     fails(&site.run(&["inspect", "no/such"]), 1, &both);
     fails(&ask(&site, &["-m", "no/such"]), 1, &both);
     fails(&ask(&site, &["-hf", "no/such"]), 1, &both[1..]);
