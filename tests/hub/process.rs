@@ -20,7 +20,7 @@ impl Site {
             .env_clear()
             .env("HOME", self.home.path())
             .env("HF_ENDPOINT", self.server.endpoint());
-        command.env("HF_HUB_CACHE", self.cache()).env("HF_HUB_DOWNLOAD_TIMEOUT", "2").stdin(Stdio::null());
+        command.env("HF_HUB_CACHE", self.cache()).env("HF_HUB_DOWNLOAD_TIMEOUT", "60").stdin(Stdio::null());
         command
     }
 
