@@ -74,6 +74,9 @@ pub enum LoadError {
     /// A worker that cannot be used.
     #[error(transparent)]
     Worker(#[from] super::rpc::WorkerError),
+    /// NUMA cannot be set up as requested.
+    #[error(transparent)]
+    Numa(#[from] crate::llama::NumaError),
     /// llama.cpp takes only names that are UTF-8.
     #[error("the name of `{}` is not UTF-8", path.display())]
     Path {

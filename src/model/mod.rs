@@ -16,11 +16,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
+use crate::engine::{DecodeError, OnEviction, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
+pub use crate::engine::Abort;
 pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, Override,
+    CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, NumaError, Override,
     SplitMode, caps, devices, rpc,
 };
 pub use check::check;
@@ -54,7 +55,7 @@ impl Model {
         let header = check(&options.path)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
-            llama::share_out(numa);
+            llama::set_numa(numa)?;
         }
         let path = options.path.as_path();
         if path.to_str().is_none_or(|p| p.contains('\0')) {
@@ -97,7 +98,16 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn spawn(&self) -> Result<Running, LoadError> {
-        running::spawn(self.weights.clone(), &self.options, self.placement.context)
+        running::spawn(self.weights.clone(), &self.options, self.placement.context, None)
+    }
+
+    /// As [`spawn`](Self::spawn), with a callback on the engine's thread before a slot's sequence is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// When there is not enough memory for the context.
+    pub fn spawn_with(&self, on_eviction: OnEviction) -> Result<Running, LoadError> {
+        running::spawn(self.weights.clone(), &self.options, self.placement.context, Some(on_eviction))
     }
 
     /// A context for whoever drives it step by step, with no engine around it.

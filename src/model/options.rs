@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::default_threads;
+use crate::engine::PrefillBudget;
 use crate::llama::rpc::Endpoint;
 use crate::llama::{CacheType, Flash, LoadMode, Numa, Override, SplitMode};
 
@@ -72,6 +73,8 @@ pub struct LoadOptions {
     pub state_cache: u64,
     /// Whether every request is computed as if there were no other; see [`LoadOptions::deterministic`].
     pub deterministic: bool,
+    /// Prompt tokens of a step that also writes answers.
+    pub prefill_budget: PrefillBudget,
     /// Workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
     /// Devices beside the CPU by name; all where nobody says.
@@ -122,6 +125,7 @@ impl LoadOptions {
             kv_offload: true,
             state_cache: 512 << 20,
             deterministic: false,
+            prefill_budget: PrefillBudget::default(),
             rpc: Vec::new(),
             devices: None,
             gpu_layers: GpuLayers::Auto,

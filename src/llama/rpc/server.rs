@@ -78,6 +78,7 @@ pub fn serve(endpoint: &Endpoint, devices: &[Lent], threads: u32) -> WorkerError
     else {
         return WorkerError::NotBuilt;
     };
+    backend::close_numa();
     // SAFETY: llama.cpp has this function under this name with this type; the crate is pinned to one version.
     let start = unsafe { std::mem::transmute::<*mut c_void, Start>(start) };
     // SAFETY: the index was that of a device, and devices are never taken out.
