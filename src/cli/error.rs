@@ -20,6 +20,8 @@ pub(crate) enum WrongModel {
     Two,
     #[error("`--hf-file` names a file of a repository, expected `--hf-repo` with it")]
     FileAlone,
+    #[error("`--hf-file` and the address in `--hf-repo` both name a file, expected one of them")]
+    TwoFiles,
     #[error("no model, expected `--model` or `--hf-repo`")]
     None,
 }

@@ -1,4 +1,4 @@
-//! The seam to whatever computes logits: a step goes in, sampled tokens come out.
+//! The interface to an inference backend: a step goes in, sampled tokens come out.
 
 use std::collections::BTreeMap;
 
@@ -218,7 +218,7 @@ pub enum DecodeError {
 /// - [`DecodeError::Contract`]: the operations may be incomplete. The sequences that the step names must be cleared
 ///   before they are used again.
 /// - [`DecodeError::NoRoom`]: the operations are complete, and no sequence holds any of the step's tokens.
-/// - Other errors: the operations are complete. A sequence with tokens in the step must be cleared, or taken back by
+/// - Other errors: the operations are complete. A sequence with tokens in the step must be cleared, or rewound by
 ///   [`SeqOp::Rewind`] to a cached state or, where the decoder can trim, to any length up to the one before the step.
 ///   So must every other sequence that holds tokens if [`failure_spreads`](Self::failure_spreads); if not, they are as
 ///   they were.

@@ -4,9 +4,8 @@ use super::Token;
 
 /// A sequence outside its decoder: what a decoder needs to resume it later, in another process too.
 ///
-/// A decoder may end the process over a state that is damaged or of another model. So a value of this type is made
-/// only by the engine, from what its decoder has just saved, and by `state`, after it has verified a file; see
-/// `names_stay_in_their_modules`.
+/// A decoder may end the process over a state that is damaged or of another model. So only a decoder that has just saved
+/// a sequence makes a value of this type, and `state`, after it has verified a file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Saved {
     tokens: Vec<Token>,
@@ -14,7 +13,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Vouches that a decoder gave this state for these tokens.
+    /// Vouches that a decoder gave this state for these tokens. `tests/tidy.rs` names the files that may.
     pub(crate) fn vouched(tokens: Vec<Token>, state: Vec<u8>) -> Self {
         Self { tokens, state }
     }

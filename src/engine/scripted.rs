@@ -65,7 +65,7 @@ pub struct ScriptedDecoder {
 struct Sequence {
     /// What is in the cache.
     tokens: Vec<Token>,
-    /// After a failure: what came of the tokens is unknown, except for this many.
+    /// After a failure: how many tokens are certainly intact.
     damaged: Option<usize>,
     prompt: Vec<Token>,
     /// The answer, sampled or forced.
@@ -216,7 +216,7 @@ impl ScriptedDecoder {
         Ok(beginning)
     }
 
-    /// Damages what a failed step may have damaged.
+    /// Marks the sequences that a failed step may have damaged.
     fn damage(&mut self, step: &Step) {
         let all = self.failure_spreads(step);
         for (seq, sequence) in &mut self.sequences {

@@ -1,7 +1,7 @@
 //! llama.cpp is started once per process and never stopped; NUMA is set up before its first compute thread.
 #![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
@@ -15,6 +15,20 @@ pub(super) fn backend() -> &'static LlamaBackend {
         send_logs_to_tracing(LogOptions::default());
         LlamaBackend::init().expect("only this function starts the backend, and only once")
     })
+}
+
+/// llama.cpp's lists of backends and devices have no lock, and grow when a worker is connected. Held by everything here
+/// that reads them, a load and the making of a context included; never across a call that takes it again.
+static REGISTRY: RwLock<()> = RwLock::new(());
+
+/// Keeps the lists of backends and devices as they are.
+pub(super) fn registry() -> RwLockReadGuard<'static, ()> {
+    REGISTRY.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets the lists of backends and devices grow.
+pub(super) fn registry_mut() -> RwLockWriteGuard<'static, ()> {
+    REGISTRY.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why NUMA cannot be set up.
@@ -41,6 +55,7 @@ pub fn set_numa(numa: Numa) -> Result<(), NumaError> {
     let mut state = numa_state();
     let set = state.allows(numa)?;
     if set {
+        let _registry = registry();
         // SAFETY: the CPU backend is registered, since `backend` has run. llama.cpp writes a global here that compute
         // threads read without a lock. There is none: every call that makes such threads is behind `making_threads` or
         // `close_numa`, which take the lock held here and close the state before.
@@ -54,6 +69,7 @@ pub fn set_numa(numa: Numa) -> Result<(), NumaError> {
 pub(super) fn making_threads<T>(action: impl FnOnce() -> T) -> T {
     let mut state = numa_state();
     state.closed = true;
+    let _registry = registry();
     action()
 }
 

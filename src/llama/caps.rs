@@ -42,10 +42,11 @@ fn features() -> Vec<String> {
     backend::backend();
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let registry = backend::registry();
     // SAFETY: llama.cpp fills a static string in this call and returns its text, which ends with a zero. The lock keeps
     // other calls away until it is copied; nothing else calls the function.
     let text = unsafe { CStr::from_ptr(sys::llama_print_system_info()) }.to_string_lossy().into_owned();
-    drop(guard);
+    drop((guard, registry));
     let on = |part: &str| {
         let (name, value) = part.split_once('=')?;
         let name = name.rsplit(':').next()?.trim();
@@ -56,11 +57,12 @@ fn features() -> Vec<String> {
 
 fn backends() -> Vec<String> {
     backend::backend();
+    let _registry = backend::registry();
     // SAFETY: takes nothing, and `backend` has filled the registry.
     let count = unsafe { sys::ggml_backend_reg_count() };
     (0..count)
         .map(|index| {
-            // SAFETY: the index is below the count, which never falls, and names are string literals.
+            // SAFETY: the index is below the count, which the guard keeps, and names live as long as the process.
             let name =
                 unsafe { CStr::from_ptr(sys::ggml_backend_reg_name(sys::ggml_backend_reg_get(index))) };
             name.to_string_lossy().into_owned()

@@ -44,7 +44,7 @@ impl<'model> LlamaDecoder<'model> {
     ///
     /// # Errors
     ///
-    /// When llama.cpp cannot, with what it logged.
+    /// When llama.cpp cannot, with its log.
     pub fn new(weights: &'model Weights, params: &ContextParams) -> Result<Self, LoadFailure> {
         let &ContextParams { sequences, context, batch, .. } = params;
         let sequences = sequences.max(1);

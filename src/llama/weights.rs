@@ -204,7 +204,10 @@ fn open<P: FnMut(f32) -> bool>(
     // has one share for each possible device. llama.cpp copies the split (`llama_model::impl::tensor_split_owned`) and
     // the devices, uses patterns, buffer types and the callback during the load only, and reads none of the pointers
     // that it stores besides (`llama_model::params`) afterwards.
-    let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), raw) };
+    let model = unsafe {
+        let _registry = backend::registry();
+        sys::llama_model_load_from_file(path.as_ptr(), raw)
+    };
     let lost = watch.lost().map(|endpoint| DecodeError::WorkerLost { endpoint }.to_string());
     let model = NonNull::new(model).ok_or_else(|| lost.clone())?;
     // SAFETY: see the assertion above; the binding is pinned to one version, and its value becomes the model's only

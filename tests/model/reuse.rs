@@ -1,4 +1,4 @@
-//! A sequence that resumes from a cached state, a copy or a saved sequence equals one that was read whole.
+//! A sequence resumed from a saved state, or copied from another, has the logits of one that was decoded in full.
 
 use std::path::Path;
 
@@ -15,8 +15,12 @@ use crate::support::tiny_gguf;
 const SEQ: SeqId = SeqId(0);
 
 fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
+    decoder_of(weights, 2)
+}
+
+fn decoder_of(weights: &Weights, sequences: u32) -> LlamaDecoder<'_> {
     let params = ContextParams {
-        sequences: 2,
+        sequences,
         context: 512,
         batch: 128,
         ubatch: 128,
@@ -31,7 +35,7 @@ fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
     LlamaDecoder::new(weights, &params).unwrap()
 }
 
-/// Reads tokens after `from` others and returns the logits after the last.
+/// Decodes tokens after the first `from` of the sequence and returns the logits after the last.
 fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[Token]) -> Vec<f32> {
     read_in(SEQ, decoder, ops, from, tokens)
 }
@@ -75,7 +79,7 @@ fn load(path: &Path) -> Weights {
 }
 
 #[test]
-fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
+fn a_copied_sequence_has_the_logits_of_a_decoded_one() {
     let weights = load(&tiny_gguf());
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>system\nAdd the numbers.<|im_end|>\n");
@@ -87,7 +91,7 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
     read(&mut fresh, vec![], 0, &shared);
     let expected = read(&mut fresh, vec![], shared.len(), &other);
 
-    // Where the other sequence ends, and before its end, with the state that was cached.
+    // A copy of the whole sequence, and one of its beginning, from the saved state.
     let mut copied = decoder(&weights);
     assert!(copied.caps().can_copy);
     read(&mut copied, vec![], 0, &shared);
@@ -98,7 +102,7 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
     let middle = SeqOp::Copy { from: SEQ, to, length, state: Some(state) };
     assert_eq!(read_in(to, &mut copied, vec![middle], shared.len(), &other), expected);
 
-    // Neither copy changed the first sequence, and the state serves the copies too.
+    // Copying left the original unchanged, and the state works for the copy too.
     let back = |seq| SeqOp::Rewind { seq, length, state: Some(state) };
     assert_eq!(read(&mut copied, vec![back(SEQ)], shared.len(), &one), first);
     assert_eq!(read_in(to, &mut copied, vec![back(to)], shared.len(), &one), first);
@@ -110,11 +114,11 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
 }
 
 #[test]
-fn a_turn_that_resumes_from_a_cached_state_has_the_logits_of_a_fresh_one() {
+fn a_turn_resumed_from_a_saved_state_has_the_logits_of_a_fresh_one() {
     let weights = load(&tiny_gguf());
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
-    let thought =
+    let reasoning =
         tokens("<|im_start|>assistant\n<think>\n17 + 25: 7 + 5 = 12, carry 1.</think>\n\n17 + 25 = 42");
     let answer =
         tokens("<|im_start|>assistant\n17 + 25 = 42<|im_end|>\n<|im_start|>user\n842 - 83 = ?<|im_end|>\n");
@@ -127,14 +131,14 @@ fn a_turn_that_resumes_from_a_cached_state_has_the_logits_of_a_fresh_one() {
     assert!(reused.caps().can_cache && !reused.caps().can_trim, "the model is hybrid");
     read(&mut reused, vec![], 0, &shared);
     let state = StateId(1);
-    let astray = read(&mut reused, vec![SeqOp::CacheState { seq: SEQ, state }], shared.len(), &thought);
+    let astray = read(&mut reused, vec![SeqOp::CacheState { seq: SEQ, state }], shared.len(), &reasoning);
     let length = u32::try_from(shared.len()).unwrap();
     let back = SeqOp::Rewind { seq: SEQ, length, state: Some(state) };
     let found = read(&mut reused, vec![back.clone()], shared.len(), &answer);
     assert_eq!(found, expected);
     assert_ne!(astray, expected);
 
-    // The state can be restored again, until it is dropped.
+    // The state can be used again, until it is dropped.
     assert_eq!(read(&mut reused, vec![back.clone()], shared.len(), &answer), expected);
     let gone = Step { ops: vec![SeqOp::DropState { state }, back], tokens: vec![] };
     assert!(reused.step(&gone).is_err());
@@ -167,9 +171,12 @@ fn a_saved_sequence_has_the_logits_of_the_one_it_was_saved_from() {
     }
 }
 
-/// The logits after `tokens` in a sequence of its own.
+/// The logits after `tokens` in a context of its own, where the last two are decoded apart.
 fn expected(weights: &Weights, tokens: &[Token]) -> Vec<f32> {
-    read(&mut decoder(weights), vec![], 0, tokens)
+    let (first, last) = tokens.split_at(tokens.len() - 2);
+    let mut decoder = decoder(weights);
+    read(&mut decoder, vec![], 0, first);
+    read(&mut decoder, vec![], first.len(), last)
 }
 
 #[test]
@@ -204,10 +211,46 @@ fn an_aborted_step_of_one_sequence_changes_no_other() {
         abort.lower();
 
         let more = read_in(to, &mut aborted, vec![], other.len() - 2, &last(&other));
-        assert_eq!(more, expected(&weights, &other), "the other sequence of {}", path.display());
+        assert!(more == expected(&weights, &other), "the other sequence of {}", path.display());
         let length = u32::try_from(one.len() - 2).unwrap();
         let back = SeqOp::Rewind { seq, length, state: can_cache.then_some(state) };
         let again = read_in(seq, &mut aborted, vec![back], one.len() - 2, &last(&one));
-        assert_eq!(again, expected(&weights, &one), "the aborted sequence of {}", path.display());
+        assert!(again == expected(&weights, &one), "the aborted sequence of {}", path.display());
+    }
+}
+
+#[test]
+fn after_an_aborted_shared_step_every_sequence_resumes_from_its_state() {
+    let weights = load(&tiny_gguf());
+    let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
+    let prompts = ["What is 17 + 25?", "1 + 2 = ?", "842 - 83 = ?"].map(tokens);
+    let mut aborted = decoder_of(&weights, 3);
+    let abort = aborted.abort();
+    let mut states = Vec::new();
+    for (number, prompt) in (0u32..).zip(&prompts) {
+        let (seq, state) = (SeqId(number), StateId(u64::from(number)));
+        read_in(seq, &mut aborted, vec![], 0, &prompt[..prompt.len() - 2]);
+        states.push(SeqOp::CacheState { seq, state });
+    }
+    aborted.step(&Step { ops: states, tokens: vec![] }).unwrap();
+
+    // The first and the last sequence share a step, for which llama.cpp moves the one between them.
+    let place = |number: u32| BatchToken {
+        seq: SeqId(number),
+        pos: Pos(u32::try_from(prompts[number as usize].len() - 2).unwrap()),
+        token: prompts[number as usize][prompts[number as usize].len() - 2],
+        sample: false,
+    };
+    let step = Step { ops: vec![], tokens: vec![place(0), place(2)] };
+    assert!(aborted.failure_spreads(&step));
+    abort.raise();
+    assert_eq!(aborted.step(&step), Err(DecodeError::Aborted));
+    abort.lower();
+    for (number, prompt) in (0u32..).zip(&prompts) {
+        let (seq, before) = (SeqId(number), prompt.len() - 2);
+        let (length, state) = (u32::try_from(before).unwrap(), Some(StateId(u64::from(number))));
+        let back = SeqOp::Rewind { seq, length, state };
+        let again = read_in(seq, &mut aborted, vec![back], before, &prompt[before..]);
+        assert!(again == expected(&weights, prompt), "sequence {number}");
     }
 }

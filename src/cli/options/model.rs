@@ -3,10 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use ggrun::hub::RepoName;
-use ggrun::hub::pick::Wish;
+use ggrun::hub::pick::Selection;
+use ggrun::hub::{ModelName, RepoName};
 
-use super::hub::HubModel;
 use super::values::truth;
 use crate::cli::error::WrongModel;
 
@@ -23,7 +22,7 @@ pub(crate) struct ModelArgs {
     model: Option<PathBuf>,
     /// A repository of the hub, of which the GGUF is fetched: ORG/NAME, ORG/NAME:Q4_0, ORG/NAME@REVISION (also -hf)
     #[arg(long, value_name = "REPO[:QUANT]", env = HF_REPO)]
-    hf_repo: Option<HubModel>,
+    hf_repo: Option<ModelName>,
     /// The file of that repository, by its whole name (also -hff)
     #[arg(long, value_name = "FILE", env = HF_FILE)]
     hf_file: Option<String>,
@@ -36,7 +35,7 @@ pub(crate) struct ModelArgs {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chosen<'a> {
     File(&'a Path),
-    Hub(&'a RepoName, Wish<'a>),
+    Hub(&'a RepoName, Selection<'a>),
 }
 
 impl ModelArgs {
@@ -46,7 +45,12 @@ impl ModelArgs {
     ///
     /// When they contradict each other.
     pub(crate) fn named(&self) -> Result<Chosen<'_>, WrongModel> {
-        self.chosen(|name, value| std::env::var_os(name).is_some_and(|set| set == value))
+        // A variable may hold an address, which is displayed as the name that it stands for.
+        let canonical = |set: &OsStr| set.to_str()?.parse().ok().map(|model: ModelName| model.to_string());
+        self.chosen(|name, value| {
+            std::env::var_os(name)
+                .is_some_and(|set| set == value || canonical(&set).is_some_and(|set| set.as_str() == value))
+        })
     }
 
     /// What was typed goes before what is set: `is_set` says whether a variable has a value.
@@ -64,14 +68,11 @@ impl ModelArgs {
         match (path, model) {
             (Some(_), _) if named.is_some_and(|(_, typed)| typed) => Err(WrongModel::FileAlone),
             (Some(path), _) => Ok(Chosen::File(path)),
-            (None, Some(HubModel { repo, quant })) => Ok(Chosen::Hub(
-                repo,
-                match (named, quant) {
-                    (Some((name, _)), _) => Wish::File(name),
-                    (None, Some(quant)) => Wish::Quant(quant),
-                    (None, None) => Wish::Usual,
-                },
-            )),
+            (None, Some(model)) => match (named, &model.file) {
+                (Some((_, true)), Some(_)) => Err(WrongModel::TwoFiles),
+                (Some((name, _)), None) => Ok(Chosen::Hub(&model.repo, Selection::File(name))),
+                _ => Ok(Chosen::Hub(&model.repo, model.selection())),
+            },
             (None, None) => Err(WrongModel::None),
         }
     }
@@ -102,9 +103,9 @@ mod tests {
         };
         let chosen = args.chosen(is_set).map(|chosen| match chosen {
             Chosen::File(path) => path.display().to_string(),
-            Chosen::Hub(repo, Wish::Usual) => repo.to_string(),
-            Chosen::Hub(repo, Wish::Quant(quant)) => format!("{repo} as {quant}"),
-            Chosen::Hub(repo, Wish::File(name)) => format!("{repo}/{name}"),
+            Chosen::Hub(repo, Selection::Default) => repo.to_string(),
+            Chosen::Hub(repo, Selection::Quant(quant)) => format!("{repo} as {quant}"),
+            Chosen::Hub(repo, Selection::File(name)) => format!("{repo}/{name}"),
         });
         assert_eq!(chosen, expected.map(str::to_owned));
     }

@@ -1,4 +1,4 @@
-//! The loop on scripts: what one client does must not reach another.
+//! The loop on scripts: one client must not affect another.
 
 use std::sync::mpsc::{Receiver, Sender, channel as std_channel};
 use std::sync::{Arc, Mutex};
@@ -46,7 +46,7 @@ fn read(reply: &mut Reply) -> (String, Event) {
     }
 }
 
-/// A step that waits: it reports its prompts, and ends when the test says so or when it is aborted.
+/// Makes every step report its prompts and wait, until the test lets it pass or it is aborted.
 struct Gate {
     entered: Receiver<Vec<Vec<Token>>>,
     leave: Sender<()>,

@@ -86,7 +86,7 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Makes the sequence of a slot what is reused.
+    /// Makes the sequence of a slot the reused beginning.
     pub(super) fn take_over(&mut self, index: usize, reuse: Reuse, step: &mut Step) {
         let Reuse { length, from, state } = reuse;
         state_cache::mark_used(&mut self.slots, state, self.turns);

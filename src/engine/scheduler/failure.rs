@@ -20,7 +20,7 @@ impl<V: Vocab> Scheduler<V> {
         step.ops.iter().all(|op| op.target().is_none_or(|target| Some(target) == own)).then_some(flight.id)
     }
 
-    /// Goes on after a step that failed, or was aborted. `spreads` says that sequences without tokens in it may be
+    /// Continues after a step that failed or was aborted. `spreads` says that sequences without tokens in it may be
     /// damaged too.
     ///
     /// Only requests with tokens in the step are affected: one that was alone in it ends with the error; of several,

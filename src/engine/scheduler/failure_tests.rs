@@ -46,11 +46,11 @@ impl Fate {
 /// How steps fail.
 #[derive(Debug, Clone, Copy)]
 struct Faults {
-    /// Without reading anything; else by a backend that damages the sequences of the step.
+    /// Before anything is read; otherwise in a backend that damages the sequences of the step.
     no_room: bool,
     /// A failed step of several sequences damages all.
     spreads: bool,
-    /// Shared steps, by number, that fail whoever is in them.
+    /// Shared steps, by number, that fail whatever they read.
     shared: [usize; 3],
 }
 
@@ -234,7 +234,6 @@ const NONE: Faults = Faults { no_room: true, spreads: false, shared: [0; 3] };
 
 /// The same mix in which every request finishes.
 fn unharmed(mix: &[Asked]) -> Vec<Asked> {
-    // A poisoned prompt keeps its token: only the faults go.
     mix.iter().map(|asked| Asked { fate: Fate::Finishes, ..asked.clone() }).collect()
 }
 

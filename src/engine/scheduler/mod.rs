@@ -173,7 +173,7 @@ impl<V: Vocab> Scheduler<V> {
 
     /// The next step; [`commit`](Self::commit) or [`fail`](Self::fail) must follow before the next call.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "steps are no iteration: each needs its commit first")]
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: each step needs its commit first")]
     pub fn next(&mut self) -> Step {
         let mut step = Step::default();
         self.flights.clear();

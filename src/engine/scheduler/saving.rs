@@ -50,7 +50,7 @@ impl<V: Vocab> Scheduler<V> {
         step
     }
 
-    /// Gives up what the sequence of an idle slot holds.
+    /// Gives up the sequence of an idle slot.
     pub fn lose(&mut self, seq: SeqId) {
         if let Some(slot) = self.slots.get_mut(seq.0 as usize) {
             self.states.abandon();

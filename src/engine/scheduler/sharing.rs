@@ -16,7 +16,7 @@ pub(super) struct Reuse {
     pub(super) state: Option<StateId>,
 }
 
-/// Where a request goes.
+/// The place of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Into a slot.

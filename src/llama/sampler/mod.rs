@@ -124,7 +124,7 @@ fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
     finite.max_by(|a, b| a.logit().total_cmp(&b.logit())).map(|data| Token(data.id().0))
 }
 
-/// The first of the largest logits; `None` when there is none or one of them is not finite.
+/// The first of the largest logits; `None` without logits or if one is not finite.
 ///
 /// Runs for every token over the whole vocabulary while the other threads wait, so compilers must be able to vectorise
 /// the first pass.
