@@ -201,17 +201,14 @@ impl ScriptedDecoder {
         let held = &sequence.tokens;
         Self::check(length > 0 && length <= held.len(), "the sequence is not as long as that")?;
         let beginning = held[..length].to_vec();
-        match state {
-            Some(state) => {
-                let same = self.states.get(&state).is_some_and(|tokens| *tokens == beginning);
-                Self::check(same, "the state is not of this sequence at this length")?;
-            }
-            None => {
-                let whole = copy && length == held.len() && sequence.damaged.is_none();
-                Self::check(self.caps.can_trim || whole, "the sequence cannot be trimmed")?;
-                let intact = sequence.damaged.is_none_or(|intact| length <= intact);
-                Self::check(intact, "the sequence is damaged at this length")?;
-            }
+        if let Some(state) = state {
+            let same = self.states.get(&state).is_some_and(|tokens| *tokens == beginning);
+            Self::check(same, "the state is not of this sequence at this length")?;
+        } else {
+            let whole = copy && length == held.len() && sequence.damaged.is_none();
+            Self::check(self.caps.can_trim || whole, "the sequence cannot be trimmed")?;
+            let intact = sequence.damaged.is_none_or(|intact| length <= intact);
+            Self::check(intact, "the sequence is damaged at this length")?;
         }
         Ok(beginning)
     }

@@ -39,8 +39,8 @@ pub fn caps() -> EngineCaps {
 
 /// llama.cpp prints these as `CPU : AVX = 1 | AVX2 = 1 | ... |`.
 fn features() -> Vec<String> {
-    backend::backend();
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    backend::backend();
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let registry = backend::registry();
     // SAFETY: llama.cpp fills a static string in this call and returns its text, which ends with a zero. The lock keeps

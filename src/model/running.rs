@@ -46,8 +46,8 @@ pub(super) fn spawn(
     on_eviction: Option<OnEviction>,
 ) -> Result<Running, LoadError> {
     let params = context_params(options, context, Abort::default());
-    let &LoadOptions { state_cache, deterministic, prefill_budget, .. } = options;
-    let limits = move |caps| Limits { state_cache, deterministic, prefill_budget, ..Limits::of(caps) };
+    let &LoadOptions { prefill_budget, state_cache, deterministic, .. } = options;
+    let limits = move |caps| Limits { prefill_budget, state_cache, deterministic, ..Limits::of(caps) };
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
         .name("engine".to_owned())

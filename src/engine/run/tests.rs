@@ -1,6 +1,6 @@
 //! The loop on scripts: one client must not affect another.
 
-use std::sync::mpsc::{Receiver, Sender, channel as std_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel as std_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const CAPS: Caps =
     Caps { sequences: 2, context: 64, batch: 8, can_trim: true, can_cache: true, can_copy: true };
 
 /// Longer than anything here takes.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn start(decoder: ScriptedDecoder) -> (Submitter, JoinHandle<Result<(), Error>>) {
     let (submitter, inbox) = channel(&decoder, &ByteVocab);
@@ -67,10 +67,9 @@ impl Gate {
                 if abort.is_raised() {
                     return Some(DecodeError::Aborted);
                 }
-                match left.recv_timeout(Duration::from_millis(1)) {
-                    Ok(()) => return None,
-                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-                    Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return None,
+                let waited = left.recv_timeout(Duration::from_millis(1));
+                if waited != Err(RecvTimeoutError::Timeout) {
+                    return None;
                 }
             }
         };

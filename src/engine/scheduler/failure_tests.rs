@@ -112,9 +112,10 @@ fn decoder(world: World, faults: Faults) -> ScriptedDecoder {
         shared += usize::from(several);
         let poisoned = prompts.iter().any(|prompt| prompt.contains(&POISON));
         let struck = several && faults.shared.contains(&shared);
-        let error = match faults.no_room {
-            true => DecodeError::NoRoom { tokens: 1 },
-            false => DecodeError::Backend { status: -3 },
+        let error = if faults.no_room {
+            DecodeError::NoRoom { tokens: 1 }
+        } else {
+            DecodeError::Backend { status: -3 }
         };
         (poisoned || struck).then_some(error)
     };

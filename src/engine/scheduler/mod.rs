@@ -99,7 +99,7 @@ impl<V: Vocab> Scheduler<V> {
         Self {
             vocab,
             caps,
-            limits: Limits { batch, slots, ..limits },
+            limits: Limits { slots, batch, ..limits },
             slots: (0..slots).map(|_| Slot::default()).collect(),
             waiting: VecDeque::new(),
             flights: Vec::new(),
@@ -178,18 +178,17 @@ impl<V: Vocab> Scheduler<V> {
         let mut step = Step::default();
         self.flights.clear();
         let retry = self.next_retry();
-        match retry.filter(|_| !self.retried) {
-            Some(index) => self.retry(index, &mut step),
-            None => {
-                self.retried = false;
-                self.repair(&mut step);
-                self.admit(&mut step);
-                self.cache_states(&mut step);
-                self.decode(&mut step);
-                self.prefill(&mut step);
-                if let Some(index) = retry.filter(|_| step.tokens.is_empty()) {
-                    self.retry(index, &mut step);
-                }
+        if let Some(index) = retry.filter(|_| !self.retried) {
+            self.retry(index, &mut step);
+        } else {
+            self.retried = false;
+            self.repair(&mut step);
+            self.admit(&mut step);
+            self.cache_states(&mut step);
+            self.decode(&mut step);
+            self.prefill(&mut step);
+            if let Some(index) = retry.filter(|_| step.tokens.is_empty()) {
+                self.retry(index, &mut step);
             }
         }
         self.states.drop_released(&mut step.ops);
