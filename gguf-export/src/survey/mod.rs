@@ -63,7 +63,7 @@ pub fn survey_supplied(
 ) -> Result<Plan> {
     let mut pass = Pass { checkpoint, supply, findings };
     pass.orders(stop, observer)?;
-    let mut plan = Plan::draft_by(checkpoint, options, &Orders::Known(pass.findings.orders().clone()))?;
+    let mut plan = Plan::draft_with(checkpoint, options, &Orders::Known(pass.findings.orders().clone()))?;
     let refused = pass.types(&mut plan, threads, stop, observer)?;
     plan::refuse(refused)?;
     plan.complete(checkpoint)?;

@@ -38,7 +38,7 @@ pub(super) fn convert(
     if let Some(shard) = lent {
         checkpoint = arriving.checkpoint(&folder, vec![shard])?;
     }
-    let foreseen = Plan::foresee(&checkpoint, &options)?;
+    let foreseen = Plan::draft_from_headers(&checkpoint, &options)?;
     arriving.keep_in_survey(foreseen.bytes().min(spare(&arriving, &hub)?));
     let mut findings = findings(args, repo, &listing.commit, &checkpoint)?;
     let (jobs, threads) = (usize::from(args.jobs), args.common.threads());

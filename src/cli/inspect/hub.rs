@@ -34,7 +34,7 @@ pub(super) fn inspect(model: &HubModel) -> anyhow::Result<Description> {
             let folder = hub.fetch(repo, &listing, &small, JOBS.into(), stop, &heard)?;
             let arriving = Arriving::new(&hub, (repo, &listing), &shards, Afterwards::Keep, stop, &heard)?;
             let headers = arriving.checkpoint(&folder, Vec::new())?;
-            checkpoint(&headers, &Plan::foresee(&headers, &any_type())?)
+            checkpoint(&headers, &Plan::draft_from_headers(&headers, &any_type())?)
         };
         for (path, _) in &mut found.files {
             *path = place(&hub, repo, &listing, path);
