@@ -52,7 +52,7 @@ impl Supply for Arriving<'_> {
         Ok(())
     }
 
-    fn gives_back(&self, output: &Path) -> u64 {
+    fn reclaimable(&self, output: &Path) -> u64 {
         let is_one = gguf_export::io::is_one_disk(self.hub.cache().root(), output);
         if self.afterwards == Afterwards::Keep || !is_one {
             return 0;
