@@ -1,4 +1,4 @@
-//! The four fields by which AutoRound names a scheme, for each encoding.
+//! The four fields of an AutoRound scheme, for each encoding.
 
 use serde_json::{Map, Value, json};
 
@@ -40,7 +40,7 @@ fn fp8_group(scale: Fp8Scale) -> Value {
     }
 }
 
-/// A module name as a pattern that finds it anywhere.
+/// A pattern that matches names containing a module name.
 pub(super) fn pattern(name: &str) -> String {
     format!(".*{}.*", name.replace('.', "\\."))
 }
