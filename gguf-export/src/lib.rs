@@ -1,7 +1,7 @@
-//! Transcodes quantised safetensors checkpoints into GGUF: codes travel, floats do not.
+//! Converts quantized safetensors checkpoints to GGUF by copying integers instead of recomputing them.
 //!
-//! Most converters dequantise a checkpoint and quantise it again, which changes weights. This crate moves the integers
-//! that the quantiser chose into GGUF blocks that decode to the same numbers. The plan states for every tensor whether
+//! Most converters dequantize a checkpoint and quantize it again, which changes weights. This crate moves the integers
+//! that the quantizer chose into GGUF blocks that decode to the same numbers. The plan states for every tensor whether
 //! that is exact; tensors that no type holds exactly are refused unless the caller allows rounding. `verify` reads the
 //! checkpoint and the GGUF again and compares every value.
 //!
@@ -44,7 +44,7 @@
 //!
 //! # Limits
 //!
-//! The crate does not quantise, print, open connections or need llama.cpp. The same input gives the same bytes for
+//! The crate does not quantize, print, open connections or need llama.cpp. The same input gives the same bytes for
 //! any number of threads. Memory use is bounded by the number of threads times a tile of a few megabytes, whatever
 //! the size of the model.
 

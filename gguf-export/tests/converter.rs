@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 /// Keys that llama.cpp's converter does not write, with the reason.
 const KEYS: &[(&str, &str)] =
-    &[("ggrun.tokenizer.normalizer", "llama.cpp does not normalise text; ggrun does so by this key")];
+    &[("ggrun.tokenizer.normalizer", "llama.cpp does not normalize text; ggrun does so by this key")];
 /// Tensors whose values differ, by name suffix, with the reason.
 const VALUES: &[(&str, &str)] =
     &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];

@@ -281,7 +281,7 @@ fn mixed_recipes_old_configs_shards_and_fused_experts_are_exact() {
                 regex_recipe,
                 old_config,
                 shards: 3,
-                mtp: Mtp::Quantised,
+                mtp: Mtp::Quantized,
                 ..Model::tiny()
             };
             let plan = round_trip("mixed", &model, &PlanOptions::default());
@@ -316,9 +316,9 @@ fn mixed_recipes_old_configs_shards_and_fused_experts_are_exact() {
         types(&round_trip("one expert wider", &odd, &PlanOptions::default()), "ffn_up_exps").0,
         GgmlType::Q8_0
     );
-    let fc = Model { mtp: Mtp::QuantisedFc, ..Model::uniform(int4) };
+    let fc = Model { mtp: Mtp::QuantizedFc, ..Model::uniform(int4) };
     assert_eq!(
-        types(&round_trip("mtp.fc quantised", &fc, &PlanOptions::default()), "eh_proj").0,
+        types(&round_trip("mtp.fc quantized", &fc, &PlanOptions::default()), "eh_proj").0,
         GgmlType::Q4_0
     );
 }

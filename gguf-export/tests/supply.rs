@@ -415,17 +415,17 @@ fn shard_of(folder: &Path, file: &str, only: Option<&str>) -> Shard {
 
 #[test]
 fn the_mtp_layer_of_another_repository_is_exported_in_the_chosen_type() {
-    let quantised = Place::with(&Model { mtp: Mtp::None, ..model() });
+    let quantized = Place::with(&Model { mtp: Mtp::None, ..model() });
     let original = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
     let file = "model.safetensors";
     let open = || {
         let shards = vec![
-            shard_of(&quantised.source(), file, None),
+            shard_of(&quantized.source(), file, None),
             shard_of(&original.source(), "model_extra_tensors.safetensors", Some("mtp.")),
         ];
-        Checkpoint::assemble(&quantised.source(), shards).unwrap()
+        Checkpoint::assemble(&quantized.source(), shards).unwrap()
     };
-    let out = quantised.out();
+    let out = quantized.out();
     for (ty, fidelity) in [(None, Fidelity::Exact), (Some(GgmlType::Q8_0), Fidelity::Rounded)] {
         let checkpoint = open();
         let options = PlanOptions { mtp: ty, ..PlanOptions::default() };

@@ -1,4 +1,4 @@
-//! Compares the reference decoder with hashes of weights dequantised by independent code: numpy, checked against that of
+//! Compares the reference decoder with hashes of weights dequantized by independent code: numpy, checked against that of
 //! auto-round and compressed-tensors (`tests/golden/make_values.py`).
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
 #![expect(clippy::disallowed_methods, reason = "tests read files directly")]

@@ -16,11 +16,6 @@ const INTERRUPTED: u8 = 130;
 
 static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
 
-/// The user stopped it; the exit code is that of [`exit_code`].
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub(crate) struct Interrupted;
-
 /// The exit code of a process that was asked to end.
 pub(crate) fn exit_code() -> ExitCode {
     ExitCode::from(code())

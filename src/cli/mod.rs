@@ -2,61 +2,30 @@
 #![expect(clippy::print_stderr, reason = "the only part that prints")]
 
 mod args;
-mod args_compat;
-mod ask;
-mod batch;
-mod bench;
-mod cache;
-mod chat;
-mod convert;
-mod demo;
-mod doctor;
-mod download;
-mod inspect;
+mod commands;
+mod compat;
+mod error;
+mod exit;
 mod interrupt;
-mod lent;
-mod model;
-mod open;
-mod placement;
-mod plan;
-mod progress;
+mod options;
 mod report;
-mod run;
-mod sampling;
-mod source;
-mod style;
-mod text;
-mod verify;
-mod worker;
+mod shared;
+mod ui;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Args, Command};
-
-/// How a command ended. Numbers: see `ggrun --help`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Success,
-    Differs,
-    /// Some rows of a batch have no answer.
-    RowsFailed,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Success => Self::SUCCESS,
-            Outcome::Differs => Self::from(3),
-            Outcome::RowsFailed => Self::from(5),
-        }
-    }
-}
+use commands::{
+    batch, bench, cache, chat, convert, demo, doctor, download, inspect, plan, run, verify, worker,
+};
+use exit::Outcome;
+use ui::out::print;
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let args = match Args::try_parse_from(args_compat::rewrite(std::env::args_os())) {
+    let args = match Args::try_parse_from(compat::rewrite(std::env::args_os())) {
         Ok(args) => args,
         Err(e) => {
             // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
@@ -97,12 +66,4 @@ fn engine_line() -> String {
     let caps = ggrun::model::caps();
     let patches = if caps.patches.is_empty() { "none".to_owned() } else { caps.patches.join(" ") };
     format!("llama.cpp {} ({}), patches: {patches}\n", caps.build, caps.backends.join(" "))
-}
-
-/// Writes data to standard output; a closed pipe ends the command quietly, through its error.
-pub(crate) fn print(text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

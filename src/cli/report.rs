@@ -7,16 +7,14 @@ use ggrun::batch;
 use ggrun::engine::DecodeError;
 use ggrun::hub;
 use ggrun::hub::cache;
-use ggrun::hub::pick::NoPick;
+use ggrun::hub::pick::PickError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
-use super::ask::Unasked;
-use super::interrupt::{self, Interrupted};
-use super::model::WrongModel;
-use super::style::Style;
-use super::worker::Remote;
+use super::error::{Interrupted, Remote, Unasked, WrongModel, is_broken_pipe};
+use super::interrupt;
+use super::ui::style::Style;
 
 /// Prints an error with its causes and hints, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -64,11 +62,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
 }
 
-/// Whether nobody reads any more what is written, which is nobody's fault.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
-}
-
 /// What there is to say after an end that the user asked for.
 fn stopped(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|e| match e.downcast_ref() {
@@ -97,7 +90,7 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
     }
     match error.downcast_ref()? {
         cache::Error::Busy { .. } => Some("wait for the other process, or end it"),
-        cache::Error::NoFolder { .. } => {
+        cache::Error::NotFolder { .. } => {
             Some("nothing outside the cache is touched; remove the link by hand")
         }
         _ => None,
@@ -107,18 +100,18 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
 /// What the hub said, however it was wrapped.
 fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub::Error> {
     error.downcast_ref().or(match error.downcast_ref() {
-        Some(hub::Failed::Hub(error)) => Some(error),
+        Some(hub::CheckpointError::Hub(error)) => Some(error),
         _ => None,
     })
 }
 
 fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
     Some(match error.chain().find_map(|e| e.downcast_ref())? {
-        NoPick::Empty => "a checkpoint of safetensors becomes a GGUF with `ggrun convert`",
-        NoPick::Missing { .. } | NoPick::Several { .. } => {
+        PickError::Empty => "a checkpoint of safetensors becomes a GGUF with `ggrun convert`",
+        PickError::Missing { .. } | PickError::Several { .. } => {
             "`-hf ORG/NAME:QUANT` names an encoding, `-hff FILE` with it one of these files"
         }
-        NoPick::Part { .. } => "another revision may be complete: ORG/NAME@REVISION",
+        PickError::Part { .. } => "another revision may be complete: ORG/NAME@REVISION",
         _ => return None,
     })
 }
@@ -138,8 +131,8 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             format!("accept the conditions at {page} with the same account; {}", shown(token))
         }
         E::NotFound { .. } => "compare the name and the revision with the repository's page".to_owned(),
-        E::Busy { .. } => "try again then; with a token the hub allows more".to_owned(),
-        E::Line { .. } | E::Status { .. } => {
+        E::RateLimited { .. } => "try again then; with a token the hub allows more".to_owned(),
+        E::Network { .. } | E::Status { .. } => {
             "the same command goes on where it stopped; HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone"
                 .to_owned()
         }
@@ -240,6 +233,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "a model in several files needs all of them beside the first"
         }
+        LoadError::Header(Error::NotFirstShard { .. }) => return None,
         LoadError::Header(_) => {
             "the file may be cut short: compare its length with its source, or make it anew"
         }

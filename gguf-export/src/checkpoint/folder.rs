@@ -81,7 +81,7 @@ pub(super) struct Index {
     pub(super) weight_map: Vec<(String, usize)>,
 }
 
-/// Reads the index file; `None` if there is none.
+/// Reads the index file; `None` if it does not exist.
 pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
     let Some(path) = optional(dir, INDEX)? else { return Ok(None) };
     let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;

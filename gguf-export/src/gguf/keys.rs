@@ -40,7 +40,7 @@ pub const TOKENIZER_BOS: &str = "tokenizer.ggml.bos_token_id";
 pub const TOKENIZER_ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 /// Chat template in Jinja.
 pub const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
-/// Names of the tensors that were rounded at the caller's request; absent if there are none. Specific to ggrun.
+/// Names of the tensors that were rounded at the caller's request; absent if all are exact. Specific to ggrun.
 pub const ROUNDED: &str = "ggrun.rounded_tensors";
 /// Unicode normalization before pre-tokenization: `NFC`, or absent. Specific to ggrun; llama.cpp ignores it.
 pub const TOKENIZER_NORMALIZER: &str = "ggrun.tokenizer.normalizer";

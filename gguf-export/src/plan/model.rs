@@ -58,7 +58,7 @@ impl Plan {
     }
 }
 
-/// Fails with all inexact tensors at once; succeeds if there are none.
+/// Fails with all inexact tensors at once; succeeds if the list is empty.
 pub(crate) fn refuse(list: Vec<Inexact>) -> Result<()> {
     if list.is_empty() { Ok(()) } else { Err(Error::Inexact(list)) }
 }

@@ -6,10 +6,10 @@ use super::overrides::{Overrides, Scheme};
 use crate::checkpoint::ModelConfig;
 use crate::{Error, Result};
 
-/// The quantisation method by `quant_method`.
+/// The quantization method by `quant_method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// No quantisation.
+    /// No quantization.
     None,
     /// AutoRound, `auto-round` or `intel/auto-round`.
     AutoRound,
@@ -25,18 +25,18 @@ pub enum Method {
     ModelOpt,
 }
 
-/// The quantisation configuration of a checkpoint.
+/// The quantization configuration of a checkpoint.
 #[derive(Debug)]
 pub struct QuantConfig {
-    /// The quantisation method.
+    /// The quantization method.
     pub method: Method,
     pub(super) global: Scheme,
     /// True if GPTQ packing stores zero points less one.
     pub(super) minus_one: bool,
-    /// True if columns are reordered by activation, `desc_act`.
-    pub(super) reordered: bool,
+    /// True if the columns have an activation order, `desc_act`.
+    pub(super) desc_act: bool,
     overrides: Overrides,
-    /// Module name prefixes of the quantised blocks; `None` for all.
+    /// Module name prefixes of the quantized blocks; `None` for all.
     blocks: Option<Vec<String>>,
     /// Rows and columns of FP8 blocks.
     pub(super) weight_block: Option<(u64, u64)>,
@@ -61,7 +61,7 @@ impl QuantConfig {
         Ok(Self {
             method,
             minus_one: minus_one(&section, method)?,
-            reordered: section.bool("desc_act")?.unwrap_or(false),
+            desc_act: section.bool("desc_act")?.unwrap_or(false),
             overrides: Overrides::new(config.path(), "quantization_config", entries)?,
             blocks: blocks(&section),
             weight_block: weight_block(&section)?,
@@ -74,7 +74,7 @@ impl QuantConfig {
             method: Method::None,
             global: Scheme::default(),
             minus_one: false,
-            reordered: false,
+            desc_act: false,
             overrides: Overrides::default(),
             blocks: None,
             weight_block: None,
@@ -98,7 +98,7 @@ impl QuantConfig {
 
 fn method(section: &ModelConfig) -> Result<Method> {
     let Some(name) = section.str("quant_method")? else {
-        return Err(section.wrong("quant_method", "a quantisation method"));
+        return Err(section.wrong("quant_method", "a quantization method"));
     };
     Ok(match name {
         _ if name.contains("auto-round") => Method::AutoRound,

@@ -66,7 +66,7 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     let rule = if request.config.minus_one { ZeroRule::MinusOne } else { ZeroRule::Direct };
     let zero = zero(request, zeros, scheme.sym, rule, codes)?;
     let g_idx = order(request, ".g_idx", group)?;
-    if binding && request.config.reordered && groups > 1 {
+    if binding && request.config.desc_act && groups > 1 {
         request.need(".g_idx")?;
     }
     Ok(Coding::Int(Int {
@@ -215,7 +215,7 @@ fn narrow(bits: u64) -> u32 {
     u32::try_from(bits).expect("WIDTHS ends at 8")
 }
 
-/// Returns true if the configuration declares the module unquantised; its other values then do not apply.
+/// Returns true if the configuration declares the module unquantized; its other values then do not apply.
 fn wide(bits: Option<u64>) -> bool {
     bits.is_some_and(|b| b >= 16)
 }

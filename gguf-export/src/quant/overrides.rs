@@ -1,4 +1,4 @@
-//! Per-module overrides of a quantisation configuration. Exact names take precedence, then the first matching pattern
+//! Per-module overrides of a quantization configuration. Exact names take precedence, then the first matching pattern
 //! in file order.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use regex::{RegexSet, RegexSetBuilder};
 
 use crate::{Error, Result};
 
-/// The quantisation scheme of a module. Absent fields are inherited.
+/// The quantization scheme of a module. Absent fields are inherited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scheme {
     pub(super) bits: Option<u64>,

@@ -132,7 +132,7 @@ pub enum ScaleOrder {
 /// The zero points of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zero {
-    /// `2^(bits - 1)` everywhere: symmetric quantisation. A stored tensor must have this value, or this value less one.
+    /// `2^(bits - 1)` everywhere: symmetric quantization. A stored tensor must have this value, or this value less one.
     Middle {
         /// The stored zero points, if any.
         stored: Option<TensorId>,
@@ -288,7 +288,7 @@ impl Weight {
             Coding::Plain { dtype, .. } => format!("{dtype:?}"),
             Coding::Int(int) => {
                 let kind = if matches!(int.zero, Zero::Middle { .. }) { "sym" } else { "asym" };
-                let order = if int.g_idx.is_some() { " reordered" } else { "" };
+                let order = if int.g_idx.is_some() { " act-order" } else { "" };
                 format!("int{} {kind} group {}{order}", int.bits, int.group)
             }
             Coding::Affine(affine) => format!("int{} affine group {}", affine.bits, affine.group),

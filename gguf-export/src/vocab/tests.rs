@@ -82,7 +82,7 @@ fn keys_types_and_order_are_those_of_llama_cpp() {
     let config = ModelConfig::read(&golden::folder().join("config.json")).unwrap();
     let ours = vocab(&golden::folder(), &config, 640).unwrap();
     let theirs = golden::llama("tokenizer.");
-    // The normalizer key is an addition: llama.cpp does not normalise.
+    // The normalizer key is an addition: llama.cpp does not normalize.
     assert_eq!(ours.str(keys::TOKENIZER_NORMALIZER), Some("NFC"));
     let names = |m: &Metadata| m.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
     let mut kept = names(&ours);

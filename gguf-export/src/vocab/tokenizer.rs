@@ -32,7 +32,7 @@ pub(super) struct Tokenizer {
     pub(super) types: Vec<i32>,
     /// Merges by rank, `left right`.
     pub(super) merges: Vec<String>,
-    /// True if text is normalised to NFC before pre-tokenization.
+    /// True if text is normalized to NFC before pre-tokenization.
     pub(super) nfc: bool,
     /// The post-processor, which adds tokens around a text.
     pub(super) post_processor: Option<Value>,
@@ -127,7 +127,7 @@ fn check_model(path: &Path, file: &File) -> Result<()> {
     } else if model.ignore_merges {
         "`model.ignore_merges` of true".to_owned()
     } else {
-        // llama.cpp does not normalise; the metadata key lets other readers do so.
+        // llama.cpp does not normalize; the metadata key lets other readers do so.
         match file.normalizer.as_ref().and_then(|n| n["type"].as_str()) {
             None | Some("NFC") => return Ok(()),
             Some(other) => format!("normalizer `{other}`"),

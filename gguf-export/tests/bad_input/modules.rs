@@ -56,7 +56,7 @@ fn shapes_that_contradict_the_configuration_are_refused() {
 }
 
 #[test]
-fn empty_and_mismatched_parts_of_quantised_modules_are_refused() {
+fn empty_and_mismatched_parts_of_quantized_modules_are_refused() {
     let empty = |suffix: &str| {
         let name = format!("{UP}.{suffix}");
         move |shape: &[usize]| {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::encode::Weight;
 use crate::safetensors::{self, Tensor};
 
-/// The file for tensors that AutoRound's exporter copies from the source instead of quantising them.
+/// The file for tensors that AutoRound's exporter copies from the source instead of quantizing them.
 pub const EXTRA_FILE: &str = "model_extra_tensors.safetensors";
 
 /// Writes an indented JSON file.
@@ -40,7 +40,7 @@ pub struct Checkpoint {
     pub shards: usize,
     /// Write `mtp.*` to [`EXTRA_FILE`].
     pub mtp_in_extra_file: bool,
-    /// The values of the weights by their names in an unquantised model, such as
+    /// The values of the weights by their names in an unquantized model, such as
     /// `model.layers.0.mlp.experts.0.gate_proj.weight`. Editing `tensors` does not change them.
     pub weights: BTreeMap<String, Weight>,
 }

@@ -80,7 +80,7 @@ pub fn model(options: &HeaderOnly) -> Model {
         experts: Encoding::Gptq(Gptq::sym(4, 128)),
         linears: int8,
         in_proj_ba: int8,
-        mtp: if options.mtp { Mtp::Quantised } else { Mtp::None },
+        mtp: if options.mtp { Mtp::Quantized } else { Mtp::None },
         autoround_version: Some("0.6.1".into()),
         old_config: true,
         edits,
@@ -205,7 +205,7 @@ mod tests {
     fn outlines_equal_the_tensors_of_a_built_model() {
         let int = |bits| Encoding::Gptq(Gptq::sym(bits, 128));
         let model =
-            Model { linears: int(8), in_proj_ba: int(8), mtp: Mtp::Quantised, ..Model::uniform(int(4)) };
+            Model { linears: int(8), in_proj_ba: int(8), mtp: Mtp::Quantized, ..Model::uniform(int(4)) };
         let written = model.build().tensors;
         let outlines = outlines(&model);
         assert_eq!(outlines.len(), written.len());

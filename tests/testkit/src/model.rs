@@ -26,13 +26,13 @@ pub enum LayerKind {
 pub enum Mtp {
     /// None.
     None,
-    /// Complete, not quantised.
+    /// Complete, not quantized.
     Bf16,
     /// Its Linears in the model's main encoding, except `mtp.fc` and the gates.
-    Quantised,
-    /// As `Quantised`, with a quantised `mtp.fc` that the configuration does not mention.
-    QuantisedFc,
-    /// Not quantised, without `mtp.fc` and one expert.
+    Quantized,
+    /// As `Quantized`, with a quantized `mtp.fc` that the configuration does not mention.
+    QuantizedFc,
+    /// Not quantized, without `mtp.fc` and one expert.
     Partial,
 }
 
@@ -146,7 +146,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Two layers of width 128, four experts, about a million weights, nothing quantised.
+    /// Two layers of width 128, four experts, about a million weights, nothing quantized.
     pub fn tiny() -> Self {
         Self {
             hidden: 128,
@@ -218,8 +218,8 @@ impl Model {
             tensors: built.tensors,
             weights: built.weights,
             shards: self.shards,
-            // The model-free path quantises mtp.* like any other weight.
-            mtp_in_extra_file: self.mtp != Mtp::QuantisedFc,
+            // The model-free path quantizes mtp.* like any other weight.
+            mtp_in_extra_file: self.mtp != Mtp::QuantizedFc,
         }
     }
 
@@ -230,11 +230,11 @@ impl Model {
         }
         let (main, mtp) = (self.main_encoding(), module.starts_with("mtp."));
         match (part, self.mtp) {
-            (Part::MtpFc, Mtp::QuantisedFc) => main,
+            (Part::MtpFc, Mtp::QuantizedFc) => main,
             (Part::Router, _) if !mtp => self.router,
             (Part::SharedExpertGate, _) if !mtp => self.shared_expert_gate,
             (Part::MtpFc | Part::Router | Part::SharedExpertGate, _) => Encoding::Bf16,
-            (_, Mtp::Quantised | Mtp::QuantisedFc) if mtp => main,
+            (_, Mtp::Quantized | Mtp::QuantizedFc) if mtp => main,
             _ if mtp => Encoding::Bf16,
             (Part::Expert, _) => self.experts,
             (Part::Linear, _) => self.linears,
@@ -243,7 +243,7 @@ impl Model {
         }
     }
 
-    /// The encoding that the configuration declares for the whole model; BF16 if nothing is quantised.
+    /// The encoding that the configuration declares for the whole model; BF16 if nothing is quantized.
     pub fn main_encoding(&self) -> Encoding {
         let named =
             [self.experts, self.linears, self.in_proj_ba, self.head, self.router, self.shared_expert_gate];

@@ -17,8 +17,8 @@ pub(super) fn config(model: &Model) -> Value {
     config.insert("autoround_version".into(), json!(version));
     config.insert("enable_quanted_input".into(), json!(false));
     let blocks = match model.mtp {
-        Mtp::Quantised => json!(["model.layers", "mtp.layers"]),
-        Mtp::QuantisedFc => json!("model.layers,mtp.layers"),
+        Mtp::Quantized => json!(["model.layers", "mtp.layers"]),
+        Mtp::QuantizedFc => json!("model.layers,mtp.layers"),
         _ => json!("model.layers"),
     };
     config.insert("block_name_to_quantize".into(), blocks);
@@ -128,9 +128,9 @@ fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
         let named = model.overrides.iter().any(|(n, _)| *n == name);
         let mtp = name.starts_with("mtp.");
         let is_omitted = match (part, model.mtp) {
-            // The head is outside the blocks, so only a quantised one needs an entry.
+            // The head is outside the blocks, so only a quantized one needs an entry.
             (Part::Head, _) => encoding.is_plain(),
-            (Part::MtpFc | Part::Router | Part::SharedExpertGate, Mtp::Quantised) => false,
+            (Part::MtpFc | Part::Router | Part::SharedExpertGate, Mtp::Quantized) => false,
             _ => mtp && !named,
         };
         if is_omitted {
@@ -180,7 +180,7 @@ fn router(main: Encoding) -> Value {
     }
 }
 
-/// A quantised head, with every field of a scheme; those without a value are null.
+/// A quantized head, with every field of a scheme; those without a value are null.
 fn head(encoding: Encoding) -> Value {
     let mut entry = scheme(encoding);
     for key in ["act_bits", "act_data_type", "act_dynamic", "act_group_size", "act_sym", "super_bits"] {

@@ -1,4 +1,4 @@
-//! `config.json`: dimensions of the model, and the quantisation configuration of each tool.
+//! `config.json`: dimensions of the model, and the quantization configuration of each tool.
 
 mod auto_round;
 mod compressed;
@@ -15,7 +15,7 @@ use crate::model::{Edit, LayerKind, Method, Model, Mtp};
 use crate::safetensors::Dtype;
 use crate::tokenizer;
 
-/// `config.json`, and other files with the quantisation configuration.
+/// `config.json`, and other files with the quantization configuration.
 pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
     let mut config = dimensions(model);
     let mut files = BTreeMap::new();
@@ -23,7 +23,7 @@ pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
         config["quantization_config"] = quantization(model, method);
         let copy = match (method, model.mtp) {
             // AutoRound writes this file before it adds the MTP layer.
-            (Method::AutoRound, Mtp::Quantised) => {
+            (Method::AutoRound, Mtp::Quantized) => {
                 quantization(&Model { mtp: Mtp::None, ..model.clone() }, method)
             }
             _ => config["quantization_config"].clone(),
@@ -40,7 +40,7 @@ pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
     (config, files)
 }
 
-/// The tool whose configuration a model has; `None` if it is not quantised.
+/// The tool whose configuration a model has; `None` if it is not quantized.
 pub fn method(model: &Model) -> Option<Method> {
     let natural = match model.main_encoding() {
         Encoding::Bf16 | Encoding::F16 | Encoding::F32 => None,
@@ -96,7 +96,7 @@ fn modules(model: &Model) -> Vec<Module> {
     slots(&unfused).into_iter().filter_map(linear).collect()
 }
 
-/// Names of the Linears that are not quantised, without the MTP layer.
+/// Names of the Linears that are not quantized, without the MTP layer.
 fn plain_modules(model: &Model) -> Vec<String> {
     let plain = |m: &Module| m.encoding.is_plain() && !m.name.starts_with("mtp.");
     modules(model).into_iter().filter(plain).map(|m| m.name).collect()

@@ -45,7 +45,7 @@ pub(super) fn gptq(model: &Model) -> Value {
     config
 }
 
-/// Names of the quantised modules within a block, without duplicates.
+/// Names of the quantized modules within a block, without duplicates.
 fn in_block(model: &Model) -> BTreeSet<String> {
     let modules = modules(model).into_iter().filter(|m| !m.encoding.is_plain());
     let inner = |name: &str| Some(name.strip_prefix("model.layers.")?.split_once('.')?.1.to_owned());

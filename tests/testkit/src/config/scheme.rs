@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::encode::{Encoding, Fp8Scale};
 
-/// `bits`, `group_size`, `sym` and `data_type` of a quantised encoding.
+/// `bits`, `group_size`, `sym` and `data_type` of a quantized encoding.
 pub(super) fn scheme(encoding: Encoding) -> Map<String, Value> {
     let (bits, group, sym, data_type) = match encoding {
         Encoding::Bf16 | Encoding::F16 | Encoding::F32 => panic!("{encoding:?} has no scheme"),

@@ -29,7 +29,7 @@ fn a_mixed_recipe_lists_only_differing_modules() {
 }
 
 #[test]
-fn a_quantised_head_lists_nulls_and_overrides_are_exact_names() {
+fn a_quantized_head_lists_nulls_and_overrides_are_exact_names() {
     let name = "model.layers.1.mlp.experts.2.up_proj";
     let q = quantization(&Model {
         head: int(8),
@@ -44,7 +44,7 @@ fn a_quantised_head_lists_nulls_and_overrides_are_exact_names() {
 
 #[test]
 fn the_copy_of_the_configuration_omits_the_mtp_layer() {
-    let (config, files) = files(&Model { mtp: Mtp::Quantised, ..Model::uniform(int(4)) });
+    let (config, files) = files(&Model { mtp: Mtp::Quantized, ..Model::uniform(int(4)) });
     let (ours, copy) = (&config["quantization_config"], &files["quantization_config.json"]);
     assert_eq!(ours["block_name_to_quantize"], json!(["model.layers", "mtp.layers"]));
     assert_eq!(ours["extra_config"]["mtp.fc"], json!({"bits": 16, "data_type": "fp"}));

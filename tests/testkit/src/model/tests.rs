@@ -41,9 +41,9 @@ fn the_mtp_layer_has_the_requested_parts() {
     };
     assert!(!has(Mtp::None, "mtp.norm.weight") && has(Mtp::Partial, "mtp.norm.weight"));
     assert!(has(Mtp::Bf16, "mtp.fc.weight") && !has(Mtp::Partial, "mtp.fc.weight"));
-    assert!(has(Mtp::Quantised, "mtp.fc.weight") && has(Mtp::QuantisedFc, "mtp.fc.qweight"));
-    assert!(has(Mtp::Quantised, "mtp.layers.0.mlp.experts.0.up_proj.qweight"));
-    assert!(has(Mtp::Quantised, "mtp.layers.0.mlp.gate.weight"));
+    assert!(has(Mtp::Quantized, "mtp.fc.weight") && has(Mtp::QuantizedFc, "mtp.fc.qweight"));
+    assert!(has(Mtp::Quantized, "mtp.layers.0.mlp.experts.0.up_proj.qweight"));
+    assert!(has(Mtp::Quantized, "mtp.layers.0.mlp.gate.weight"));
 }
 
 #[test]

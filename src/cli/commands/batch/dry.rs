@@ -1,0 +1,150 @@
+//! `ggrun batch --dry-run`: what is wrong with the rows, their tokens, and how long they may take.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ggrun::batch::{self, Judge, Survey};
+use ggrun::bench::{self, Test};
+use ggrun::engine::{DecodeError, Vocab as _, channel};
+use ggrun::model::{Abort, Model};
+use serde_json::json;
+
+use super::args::BatchArgs;
+use super::prepare::{defaults, first_look};
+use super::{progress, slots};
+use crate::cli::error::Interrupted;
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::shared::open;
+use crate::cli::ui::out::print;
+use crate::cli::ui::text;
+
+/// Tokens that are read, and written in each slot, to know how long all will take.
+const READ: u32 = 128;
+const WRITTEN: u32 = 8;
+
+pub(super) fn run(
+    args: &BatchArgs,
+    input: &Path,
+    model: &Path,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Outcome> {
+    let look = first_look(args, input, interrupt)?;
+    let options = slots::choose(args, model, look.as_ref())?;
+    let slots = options.parallel;
+    let model = open::load(options, interrupt)?;
+    // Nobody answers: the rows are only looked at.
+    let (submitter, _inbox) = channel();
+    let session = open::session(&model, submitter)?;
+    let defaults = defaults(args, &model, session.template())?;
+    let context = model.placement().context;
+    let check = |params: &_| model.check_sampling(params);
+    let judge = Judge { session: &session, context, check: &check, strict: args.strict };
+    let survey = batch::dry_run(batch::open(input)?, input, &defaults, &judge, &|| !interrupt.is_raised())?;
+    if interrupt.is_raised() {
+        return Err(Interrupted.into());
+    }
+    let pace = if survey.prompt_tokens > 0 { Some(Pace::measure(&model, slots, interrupt)?) } else { None };
+    print(&if args.json {
+        format!("{:#}\n", object(&survey, slots, context, pace))
+    } else {
+        show(&survey, slots, context, pace)
+    })?;
+    Ok(if survey.causes.is_empty() { Outcome::Success } else { Outcome::RowsFailed })
+}
+
+/// Tokens a second, as measured on this machine with this model.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    reading: f64,
+    /// With all slots at work.
+    writing: f64,
+}
+
+impl Pace {
+    fn measure(model: &Model, slots: u32, interrupt: &Interrupt) -> anyhow::Result<Self> {
+        let (vocab, context) = (model.vocab().size(), model.placement().context);
+        let mut decoder = model.decoder(Abort::of(interrupt.shared()))?;
+        let interrupted = |error: DecodeError| match error {
+            DecodeError::Interrupted => anyhow::Error::from(Interrupted),
+            error => error.into(),
+        };
+        let test = Test { prompt: READ.min(context), answer: 0, depth: 0 };
+        let go_on = |_| !interrupt.is_raised();
+        let reading = bench::run(&mut decoder, vocab, test, 1, go_on).map_err(interrupted)?.mean();
+        let steps = WRITTEN.min(context.saturating_sub(1));
+        let writing = bench::together(&mut decoder, vocab, slots, steps).map_err(interrupted)?;
+        if interrupt.is_raised() { Err(Interrupted.into()) } else { Ok(Self { reading, writing }) }
+    }
+
+    /// Seconds to read all prompts, and to write the longest answers that are allowed.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn seconds(self, survey: &Survey) -> (f64, f64) {
+        let time = |tokens: u64, rate: f64| if rate > 0.0 { tokens as f64 / rate } else { 0.0 };
+        (time(survey.prompt_tokens, self.reading), time(survey.limited_tokens, self.writing))
+    }
+}
+
+fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String {
+    let mut lines = vec![format!("rows      {}", text::count(survey.rows))];
+    if !survey.causes.is_empty() {
+        let failed: u64 = survey.causes.values().sum();
+        let causes: Vec<String> =
+            survey.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
+        lines.push(format!("failed    {}: {}", text::count(failed), causes.join(", ")));
+        for (line, id, failure) in &survey.failures {
+            lines.push(format!("          line {line}, `{id}`: {}", failure.message));
+        }
+    }
+    if !survey.unknown.is_empty() {
+        lines.push(format!("unknown   fields that change nothing: {}", survey.unknown.join(", ")));
+    }
+    lines.push(format!("prompts   {} tokens", text::count(survey.prompt_tokens)));
+    let limited = text::count(survey.limited_tokens);
+    let unlimited = match survey.unlimited {
+        0 => String::new(),
+        n => format!(", and {} without a limit", text::plural(n, "answer")),
+    };
+    lines.push(format!("answers   at most {limited} tokens{unlimited}"));
+    lines.push(format!(
+        "longest   {} tokens with its answer; {} of {context}",
+        text::count(survey.longest),
+        text::plural(slots.into(), "slot"),
+    ));
+    if let Some(pace) = pace {
+        let clock = |seconds: f64| progress::clock(Duration::from_secs_f64(seconds.min(1e9)));
+        let (reading, writing) = pace.seconds(survey);
+        lines
+            .push(format!("time      {} for the prompts, less where they share a beginning", clock(reading)));
+        lines
+            .push(format!("          {} for the answers, if all are as long as they may be", clock(writing)));
+        lines.push(format!(
+            "          measured just now: {:.1} t/s read, {:.1} t/s written in {}",
+            pace.reading,
+            pace.writing,
+            text::plural(slots.into(), "slot")
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serde_json::Value {
+    let causes: serde_json::Map<_, _> =
+        survey.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
+    let failures: Vec<_> = survey
+        .failures
+        .iter()
+        .map(|(line, id, failure)| {
+            json!({ "line": line, "custom_id": id, "code": failure.cause.code(), "message": failure.message })
+        })
+        .collect();
+    let time = pace.map(|pace| pace.seconds(survey));
+    json!({
+        "schema_version": 1, "rows": survey.rows, "causes": causes, "first_failures": failures,
+        "unknown_fields": survey.unknown, "prompt_tokens": survey.prompt_tokens,
+        "limited_completion_tokens": survey.limited_tokens, "answers_without_limit": survey.unlimited,
+        "longest_tokens": survey.longest, "slots": slots, "context": context,
+        "seconds": time.map(|(prompts, answers)| json!({ "prompts": prompts, "answers": answers })),
+        "tokens_per_second": pace.map(|pace| json!({ "read": pace.reading, "written": pace.writing })),
+    })
+}

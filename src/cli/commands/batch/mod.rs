@@ -1,0 +1,139 @@
+//! `ggrun batch`: JSON lines in, JSON lines out. What is said of it goes to standard error.
+
+mod args;
+mod dry;
+mod prepare;
+mod progress;
+mod slots;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
+use ggrun::model::{caps, weights_digest};
+use serde_json::json;
+
+pub(crate) use args::BatchArgs;
+use prepare::{defaults, first_look};
+use progress::Show;
+
+use crate::cli::error::Interrupted;
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::shared::devices::list_devices;
+use crate::cli::shared::open::{self, Opened};
+use crate::cli::shared::source;
+use crate::cli::ui::out::print;
+use crate::cli::ui::text;
+
+pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
+    let (Some(input), false) = (&args.input, args.placement.list_devices) else {
+        print(&list_devices(&args.placement)?)?;
+        return Ok(Outcome::Success);
+    };
+    let interrupt = Interrupt::listen();
+    let path = &source::model(&args.model, args.progress.of_download())?;
+    if args.dry_run {
+        return dry::run(args, input, path, &interrupt);
+    }
+    let output = args.output.clone().unwrap_or_default();
+    let on_stdout = output.as_os_str() == "-";
+    anyhow::ensure!(!(args.json && on_stdout), "`--json` and `-o -` would both write to standard output");
+    let model_id = format!("{:016x}", u64::from_be_bytes(weights_digest(path)?.as_chunks::<8>().0[0]));
+    let targets = Targets { out: output.clone(), errors: args.errors.clone(), order: args.order.into() };
+    let mut journal = Journal::open(&targets, input, &model_id, args.allow_model_change)?;
+    let survey = first_look(args, input, &interrupt)?;
+    let chosen = slots::choose(args, path, survey.as_ref())?;
+    let slots = chosen.parallel;
+    let Opened { session, model, .. } = &open::open(chosen, &interrupt)?;
+    let options = Options {
+        defaults: defaults(args, model, session.template())?,
+        seed: args.sampling.seed(),
+        slots,
+        retries: args.retry,
+        retry_failed: args.retry_failed,
+        strict: args.strict,
+        model_name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        model: model_id,
+        fingerprint: format!("ggrun-{}-{}", env!("CARGO_PKG_VERSION"), caps().build),
+    };
+    let show = Show::new(args.progress, survey.as_ref().map(|survey| survey.rows));
+    show.say(&format!(
+        "{} of {} tokens: {}",
+        text::plural(slots.into(), "slot"),
+        model.placement().context,
+        model.placement().reason
+    ));
+    if journal.rows_before() > 0 {
+        show.say(&format!("going on after {}", text::plural(journal.rows_before() as u64, "row")));
+    }
+    let begun = Instant::now();
+    let rows = batch::open(input)?;
+    let stop = || match (interrupt.is_raised(), interrupt.is_final()) {
+        (false, _) => Stop::No,
+        (true, false) => Stop::Drain,
+        (true, true) => Stop::Now,
+    };
+    let mut told = false;
+    let report = batch::run(session, rows, input, &mut journal, &options, &stop, &mut |progress| {
+        for name in progress.unknown.drain(..) {
+            show.say(&format!("warning: nobody knows the field `{name}`, it changes nothing"));
+        }
+        if interrupt.is_raised() && !std::mem::replace(&mut told, true) && progress.running > 0 {
+            let rows = text::plural(progress.running, "row");
+            show.say(&format!("finishing {rows} at work; Ctrl-C again stops at once"));
+        }
+        show.observe(progress, begun.elapsed());
+    });
+    show.end();
+    let report = report?;
+    finish(args, &report, &show, begun.elapsed())?;
+    if !report.complete {
+        if !journal.is_stream() {
+            show.say(&format!("the same command goes on from `{}`", output.display()));
+        }
+        return Err(Interrupted.into());
+    }
+    let failed = report.progress.failed + report.progress.failed_before;
+    Ok(if failed > 0 { Outcome::RowsFailed } else { Outcome::Success })
+}
+
+/// Says how it went.
+fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> anyhow::Result<()> {
+    let progress = &report.progress;
+    let rate = progress::rate(progress.written_tokens, elapsed);
+    let causes: Vec<String> =
+        report.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
+    let mut parts = vec![format!("{} answered", text::plural(progress.done, "row"))];
+    if progress.done_before > 0 {
+        parts.push(format!("{} before", text::count(progress.done_before)));
+    }
+    if progress.changed > 0 {
+        parts.push(format!("{} of them changed since", text::count(progress.changed)));
+    }
+    if progress.failed > 0 {
+        parts.push(format!("{} failed ({})", text::count(progress.failed), causes.join(", ")));
+    }
+    if progress.failed_before > 0 {
+        parts.push(format!("{} failed before", text::count(progress.failed_before)));
+    }
+    show.say(&parts.join(", "));
+    show.say(&format!(
+        "{} written in {}, {rate:.1} t/s",
+        text::plural(progress.completion_tokens, "token"),
+        progress::clock(elapsed)
+    ));
+    if args.json {
+        let causes: serde_json::Map<_, _> =
+            report.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
+        let object = json!({
+            "schema_version": 1, "complete": report.complete, "rows_done": progress.done,
+            "rows_done_before": progress.done_before, "rows_changed": progress.changed,
+            "rows_failed": progress.failed, "rows_failed_before": progress.failed_before, "causes": causes,
+            "prompt_tokens": progress.prompt_tokens, "completion_tokens": progress.completion_tokens,
+            "seconds": elapsed.as_secs_f64(), "tokens_per_second": rate,
+        });
+        print(&format!("{object:#}\n")).context("cannot print the result")?;
+    }
+    Ok(())
+}

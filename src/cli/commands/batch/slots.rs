@@ -1,0 +1,49 @@
+//! How many requests are answered at once where nobody says: as many as fit with a context for the longest row.
+
+use std::path::Path;
+
+use ggrun::batch::Survey;
+use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check, place};
+
+use super::args::BatchArgs;
+
+/// Slots on a CPU, whose cores are busy with a few.
+const ON_CPU: u32 = 4;
+/// Slots where every layer is on a GPU.
+const ON_GPU: u32 = 8;
+
+/// The options to load with. A row that the first look found to be longer than the usual context gets a larger one.
+///
+/// # Errors
+///
+/// When the file is no model, or a wish cannot be.
+pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) -> anyhow::Result<LoadOptions> {
+    let placement = &args.placement;
+    let longest = survey.map_or(0, |survey| u32::try_from(survey.longest).unwrap_or(u32::MAX));
+    let options = |slots: u32| {
+        let mut options = placement.options_with(model, slots);
+        if let ContextSize::UpTo(most) = options.context {
+            options.context = ContextSize::UpTo(most.max(longest));
+        }
+        options
+    };
+    if args.deterministic {
+        return Ok(options(1).deterministic());
+    }
+    if let Some(slots) = placement.parallel {
+        return Ok(options(slots));
+    }
+    let header = check(model)?;
+    let hparams = HParams::read(&header)?;
+    let machine = Machine::with(&options(1).rpc)?;
+    let needed = longest.min(hparams.trained_context);
+    for slots in (2..=ON_GPU).rev() {
+        let options = options(slots);
+        let Ok(placed) = place(&header, &hparams, &machine, &options) else { continue };
+        let on_gpu = placed.gpu_layers > hparams.layers;
+        if placed.context >= needed && (on_gpu || slots <= ON_CPU) {
+            return Ok(options);
+        }
+    }
+    Ok(options(1))
+}

@@ -1,0 +1,57 @@
+//! `ggrun bench`: how fast a model reads and writes here, and how well it predicts a text.
+
+mod args;
+mod load;
+mod quality;
+mod table;
+
+use anyhow::bail;
+use ggrun::bench::{Test, first_token, run as measure};
+use ggrun::engine::Vocab as _;
+use ggrun::model::Abort;
+
+pub(crate) use args::Bench;
+use args::Form;
+use load::{bar, ended, load};
+
+use crate::cli::error::Interrupted;
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::shared::devices::list_devices;
+use crate::cli::ui::out::print;
+
+pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
+    if args.placement.list_devices {
+        print(&list_devices(&args.placement)?)?;
+        return Ok(Outcome::Success);
+    }
+    let interrupt = Interrupt::listen();
+    if args.quality.is_asked() {
+        return quality::run(args, &interrupt).map(|()| Outcome::Success);
+    }
+    let tests = args.tests()?;
+    let Some(longest) = tests.iter().map(Test::context).max() else {
+        bail!("there is nothing to measure: -p and -n are 0");
+    };
+    let (model, subject) = load(args, longest, &interrupt)?;
+    let vocab = model.vocab().size();
+    let mut decoder = model.decoder(Abort::of(interrupt.shared()))?;
+    let subject = subject.answered(first_token(&mut decoder, vocab).map_err(ended)?);
+    let form = if args.json { Form::Json } else { args.output };
+    let mut table = table::Table::new(form, subject);
+    for test in tests {
+        let bar = bar(&test.name(), args.repetitions + 1);
+        let measured = measure(&mut decoder, vocab, test, args.repetitions, |done| {
+            bar.set_position(done.into());
+            !interrupt.is_raised()
+        });
+        bar.finish_and_clear();
+        let measured = measured.map_err(ended)?;
+        if interrupt.is_raised() {
+            return Err(Interrupted.into());
+        }
+        print(&table.add(&measured, table.subject.peak()))?;
+    }
+    print(&table.end())?;
+    Ok(Outcome::Success)
+}

@@ -1,0 +1,21 @@
+//! `ggrun cache`: what is in the cache that Hugging Face's tools share, whether it is whole, and what may go.
+
+mod args;
+mod find;
+mod list;
+mod remove;
+mod verify;
+
+pub(crate) use args::CacheArgs;
+use args::CacheCommand;
+
+use crate::cli::exit::Outcome;
+
+pub(crate) fn run(args: &CacheArgs) -> anyhow::Result<Outcome> {
+    match &args.command {
+        CacheCommand::Ls(args) => list::run(args),
+        CacheCommand::Rm(args) => remove::rm(args),
+        CacheCommand::Verify(args) => verify::run(args),
+        CacheCommand::Prune(args) => remove::prune(args),
+    }
+}

@@ -1,0 +1,130 @@
+//! `ggrun cache verify`.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use ggrun::hub::cache::{MOST_ENTRIES, Removal, Repository, Target};
+use ggrun::hub::hash;
+use gguf_export::Progress;
+use serde_json::{Value, json};
+
+use super::args::VerifyCache;
+use super::find::{commit, repository};
+use crate::cli::error::Interrupted;
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::out::print;
+use crate::cli::ui::progress::Bar;
+use crate::cli::ui::{ask, text};
+
+/// Something that is not as the hub gave it.
+struct Finding {
+    repository: String,
+    /// A hash, or the name of a file.
+    what: String,
+    why: String,
+}
+
+pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
+    let cache = args.place.cache();
+    let interrupt = Interrupt::listen();
+    let mut found = match &args.repo {
+        Some(name) => vec![repository(&cache, name)?],
+        None => cache.scan(MOST_ENTRIES).repositories,
+    };
+    if let (Some(name), [one]) = (&args.repo, &mut found[..])
+        && name.to_string() != name.id()
+    {
+        let commit = commit(one, name.revision())?;
+        one.snapshots.retain(|snapshot| snapshot.commit == commit);
+        let needed: BTreeSet<String> = one.needed(|_| true).into_iter().map(str::to_owned).collect();
+        one.blobs.retain(|hash, _| needed.contains(hash));
+    }
+    let bytes = found.iter().flat_map(|one| one.blobs.values()).map(|blob| blob.bytes).sum();
+    let bar = Bar::new("Verifying", args.progress);
+    bar.observe(Progress::Planned { tensors: 0, bytes, resumed: 0 });
+    let (mut findings, mut removals, mut files) = (Vec::new(), Vec::new(), 0u64);
+    for one in &found {
+        let wrong = check(one, &bar, &interrupt, &mut findings)?;
+        files += one.blobs.len() as u64;
+        if !wrong.is_empty() {
+            // All names of what is wrong, also in revisions that were not asked for.
+            removals.extend(one.folder.scan(MOST_ENTRIES).map(|all| Removal::blobs(&all, &wrong)));
+        }
+    }
+    bar.clear();
+    if args.place.json {
+        let findings: Vec<Value> = findings.iter().map(object).collect();
+        print(&format!(
+            "{:#}\n",
+            json!({ "schema_version": 1, "files": files, "bytes": bytes, "wrong": findings })
+        ))?;
+    } else {
+        for finding in &findings {
+            print(&format!("{}: {}: {}\n", finding.repository, finding.what, finding.why))?;
+        }
+    }
+    if findings.is_empty() {
+        eprintln!("{}, {}: all as the hub gave them", text::plural(files, "file"), text::bytes(bytes));
+        return Ok(Outcome::Success);
+    }
+    eprintln!("{} of {}", text::plural(findings.len() as u64, "problem"), text::plural(files, "file"));
+    if removals.is_empty() {
+        // What is missing is fetched by whoever asks for it.
+    } else if !args.delete {
+        eprintln!("`--delete` removes files that differ, so that they are downloaded anew");
+    } else if args.yes || ask::may(&format!("Remove {}?", text::plural(count(&removals), "file")))? {
+        for removal in &removals {
+            removal.carry_out()?;
+        }
+        eprintln!("removed {}", text::plural(count(&removals), "file"));
+    }
+    Ok(Outcome::Differs)
+}
+
+fn count(removals: &[Removal]) -> u64 {
+    removals.iter().map(|removal| removal.blobs.len() as u64).sum()
+}
+
+/// Reads every blob of a repository; gives the hashes of those that differ.
+fn check(
+    one: &Repository,
+    bar: &Bar,
+    interrupt: &Interrupt,
+    findings: &mut Vec<Finding>,
+) -> anyhow::Result<BTreeSet<String>> {
+    let mut wrong = BTreeSet::new();
+    let mut find = |what: &str, why: String| {
+        findings.push(Finding { repository: one.name.clone(), what: what.to_owned(), why });
+    };
+    for (name, blob) in &one.blobs {
+        let advance = |bytes| bar.observe(Progress::Advanced { tensor: &one.name, bytes });
+        let hash = hash::of_file(&blob.path, name, interrupt.flag(), advance);
+        if interrupt.is_raised() {
+            bar.clear();
+            return Err(Interrupted.into());
+        }
+        match hash.with_context(|| format!("cannot read `{}`", blob.path.display()))? {
+            Some(hash) if hash == *name => {}
+            Some(hash) => {
+                find(name, format!("its hash is {hash}"));
+                wrong.insert(name.clone());
+            }
+            None => find(name, "its name is no hash, so that it cannot be checked".to_owned()),
+        }
+    }
+    for snapshot in &one.snapshots {
+        for (name, file) in &snapshot.files {
+            match &file.target {
+                Target::Missing(hash) => find(name, format!("the file {hash} is missing")),
+                Target::Elsewhere(to) => find(name, format!("leads out of the cache, to `{}`", to.display())),
+                Target::Blob(_) | Target::Itself => {}
+            }
+        }
+    }
+    Ok(wrong)
+}
+
+fn object(finding: &Finding) -> Value {
+    json!({ "repository": finding.repository, "what": finding.what, "why": finding.why })
+}

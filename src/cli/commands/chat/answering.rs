@@ -1,0 +1,75 @@
+//! One answer of a conversation.
+
+use ggrun::chat::ToolCall;
+use ggrun::engine::FinishReason;
+
+use super::conversation::Chat;
+use super::show::Show;
+use crate::cli::error::{Interrupted, is_broken_pipe};
+use crate::cli::shared::answer::{Answer, answer};
+use crate::cli::shared::json;
+use crate::cli::shared::summary::summary;
+
+impl Chat<'_> {
+    /// One answer, or calls that wait for their results. What goes wrong with it takes the question back and ends
+    /// nothing else.
+    pub(super) fn turn(&mut self) -> anyhow::Result<Option<Vec<ToolCall>>> {
+        let asked = self.generate();
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(error) if is_broken_pipe(&error) => return Err(error),
+            Err(error) => {
+                self.talk.undo();
+                self.say(&format!("error: {error:#}"));
+                return Ok(None);
+            }
+        };
+        if answer.reason == FinishReason::Cancelled {
+            if !self.source.is_terminal() || self.interrupt.is_final() {
+                return Err(Interrupted.into());
+            }
+            self.struck = true;
+            self.interrupt.clear();
+        }
+        let calls = answer.tool_calls.clone();
+        if answer.reasoning.is_empty() && answer.content.is_empty() && calls.is_empty() {
+            self.talk.undo();
+            self.say("there was no answer; the question is taken back");
+            return Ok(None);
+        }
+        self.talk.answered(answer.reasoning.clone(), answer.content.clone(), calls.clone());
+        self.unsaved = true;
+        if !self.args.json {
+            self.say(&summary(&answer));
+            self.aside("\n");
+        }
+        let waits = !calls.is_empty() && answer.reason == FinishReason::Stop;
+        self.last = Some(answer);
+        if waits {
+            return Ok(Some(calls));
+        }
+        if let Some(name) = &self.args.session
+            && let Err(error) = self.write(name)
+        {
+            self.say(&format!("error: {error:#}"));
+        }
+        Ok(None)
+    }
+
+    fn generate(&mut self) -> anyhow::Result<Answer> {
+        let sampling = self.line.settings.sampling.params(&self.opened.model)?;
+        let seed = sampling.seed;
+        let request = self.request(sampling);
+        let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
+        if self.args.json {
+            let answer = answer(&self.opened.session, request, &self.interrupt, &mut |_| Ok(()))?;
+            json::write(self.out, &question, &answer, seed)?;
+            self.out.flush()?;
+            return Ok(answer);
+        }
+        let mut show = Show::new(self.out, self.err, self.thinking);
+        let answer = answer(&self.opened.session, request, &self.interrupt, &mut |piece| show.piece(piece));
+        show.finish()?;
+        answer
+    }
+}

@@ -1,0 +1,156 @@
+//! Conversations that are kept: the text, and beside it the model's state, so that a long one need not be read again.
+//!
+//! The state is a help and never more: where it is missing, foreign or broken, the text is read as if there were none.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use ggrun::engine;
+use ggrun::session;
+use ggrun::state::{self, Refused};
+
+use super::args::ChatArgs;
+use super::conversation::Chat;
+use super::store::{self, Store};
+use super::talk::Talk;
+use crate::cli::ui::text;
+
+const SUFFIX: &str = "state";
+
+/// The conversation of the command line.
+pub(super) fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Talk> {
+    let mut talk = Talk::default();
+    if let Some(name) = &args.session {
+        let path = session_path(store, name)?;
+        if path.exists() {
+            talk = Talk::from_messages(store::read(&path)?);
+        }
+    }
+    if let Some(text) = &args.system_prompt {
+        talk.system = Some(text.clone());
+    }
+    Ok(talk)
+}
+
+/// The file of a conversation's text.
+pub(super) fn session_path(store: Option<&Store>, name: &str) -> anyhow::Result<PathBuf> {
+    store.context("there is no folder for conversations: set XDG_STATE_HOME or HOME")?.path(name)
+}
+
+/// Bytes that are left free where a state is kept.
+const RESERVE: u64 = 512 << 20;
+
+impl Chat<'_> {
+    pub(super) fn save(&mut self, name: Option<&str>) -> anyhow::Result<String> {
+        let name = name.or(self.args.session.as_deref()).context("/save needs a name")?;
+        let path = self.write(name)?;
+        let state = self.keep_state(&path);
+        self.unsaved &= self.args.session.as_deref() != Some(name);
+        Ok(format!("saved {}, {state}: `{}`", self.size(), path.display()))
+    }
+
+    /// Keeps the text.
+    pub(super) fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = session_path(self.store.as_ref(), name)?;
+        store::write(&path, &self.model.display().to_string(), &self.talk.messages())?;
+        Ok(path)
+    }
+
+    pub(super) fn load(&mut self, name: Option<&str>) -> anyhow::Result<String> {
+        let Some(name) = name else {
+            let names = self.store.as_ref().map_or_else(|| Ok(Vec::new()), Store::names)?;
+            let none = || "no conversation was kept yet".to_owned();
+            return Ok(if names.is_empty() { none() } else { names.join("\n") });
+        };
+        let path = session_path(self.store.as_ref(), name)?;
+        self.talk = Talk::from_messages(store::read(&path)?);
+        self.take_state(&path);
+        Ok(format!("{} questions so far", self.talk.questions()))
+    }
+
+    /// Keeps the state beside the conversation in `path`; says how large it is, or why there is none.
+    pub(super) fn keep_state(&self, path: &Path) -> String {
+        if self.args.no_state {
+            return "without a state".to_owned();
+        }
+        match self.write_state(&path.with_extension(SUFFIX)) {
+            Ok(bytes) => format!("{} state", text::bytes(bytes)),
+            Err(error) => format!("no state: {error:#}"),
+        }
+    }
+
+    fn write_state(&self, path: &Path) -> anyhow::Result<u64> {
+        let request = self.request(engine::SamplingParams::greedy());
+        let saved = match self.opened.session.save(&request) {
+            Err(session::Error::Engine(error @ engine::Error::NothingToSave)) => {
+                // What is there is of another conversation.
+                drop(std::fs::remove_file(path));
+                return Err(error.into());
+            }
+            saved => saved?,
+        };
+        let bytes = state::file_bytes(&saved);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let Some(lack) = lack(bytes, fs4::available_space(folder)?) {
+            anyhow::bail!("{lack} in `{}`", folder.display());
+        }
+        let failed = || format!("cannot write `{}`", path.display());
+        state::write(path, &self.opened.model.identity()?, &saved).with_context(failed)?;
+        Ok(bytes)
+    }
+
+    /// Takes up the state beside the conversation in `path`, if there is one that fits; else says why not.
+    pub(super) fn take_state(&mut self, path: &Path) {
+        let path = path.with_extension(SUFFIX);
+        if self.args.no_state {
+            return;
+        }
+        let read = self.opened.model.identity().map_err(anyhow::Error::from);
+        let taken = match read.map(|identity| state::read(&path, &identity)) {
+            Ok(Err(Refused::Read(error))) if error.kind() == ErrorKind::NotFound => return,
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(saved)) => self.opened.session.restore(saved).map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            let what = format!("`{}` is not used and the conversation is read again", path.display());
+            self.say(&format!("{what}: {error:#}"));
+        }
+    }
+
+    /// Keeps the state of a conversation that has a name, for good.
+    pub(super) fn leave(&mut self) {
+        let Some(name) = self.args.session.as_ref().filter(|_| self.unsaved && !self.args.no_state) else {
+            return;
+        };
+        if let Ok(path) = session_path(self.store.as_ref(), name) {
+            let state = self.keep_state(&path);
+            self.say(&format!("saved {}, {state}", self.size()));
+        }
+    }
+
+    /// How long the conversation is.
+    pub(super) fn size(&self) -> String {
+        text::plural(self.talk.messages().len() as u64, "message")
+    }
+}
+
+/// Why a file of so many bytes is not written where so many are free.
+fn lack(bytes: u64, free: u64) -> Option<String> {
+    let short = free < bytes.saturating_add(RESERVE);
+    let [bytes, free, reserve] = [bytes, free, RESERVE].map(text::bytes);
+    short.then(|| format!("it takes {bytes} beside {reserve} of reserve, and {free} are free"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_leaves_some_room() {
+        assert_eq!(lack(1 << 30, (1 << 30) + RESERVE), None);
+        let lack = lack(1 << 30, 1 << 30).unwrap();
+        assert_eq!(lack, "it takes 1.00 GiB beside 512.00 MiB of reserve, and 1.00 GiB are free");
+    }
+}

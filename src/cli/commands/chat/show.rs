@@ -1,0 +1,155 @@
+//! An answer on the screen while it is written: the text on stdout, thinking and everything else on stderr.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+use crate::cli::shared::answer::Piece;
+use crate::cli::ui::style::Style;
+
+/// What becomes of the model's thinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Thinking {
+    /// Written like any text.
+    Show,
+    /// Written dim where the terminal can.
+    Dim,
+    /// One line that says how much there was.
+    Fold,
+    /// Not written.
+    Hide,
+}
+
+/// What was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Nothing,
+    Reasoning,
+    Content,
+}
+
+/// One answer's way to the screen.
+pub(super) struct Show<'a> {
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    thinking: Thinking,
+    style: Style,
+    /// Whether a line on stderr can be written over.
+    live: bool,
+    wrote: Wrote,
+    begun: Instant,
+    words: usize,
+}
+
+impl<'a> Show<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, thinking: Thinking) -> Self {
+        let style = Style::of_stderr();
+        let live = style == Style::Rich && io::stderr().is_terminal();
+        Self { out, err, thinking, style, live, wrote: Wrote::Nothing, begun: Instant::now(), words: 0 }
+    }
+
+    /// Shows a piece as it comes.
+    pub(super) fn piece(&mut self, piece: Piece<'_>) -> io::Result<()> {
+        match piece {
+            Piece::Reasoning(text) => {
+                if self.wrote == Wrote::Nothing {
+                    self.begun = Instant::now();
+                }
+                self.wrote = Wrote::Reasoning;
+                self.think(text);
+                Ok(())
+            }
+            Piece::ToolCall(call) => {
+                let line = if self.wrote == Wrote::Content { "\n" } else { "" };
+                self.write(&format!("{line}{}", serde_json::to_string(&call.function)?))
+            }
+            Piece::Content(text) => self.write(text),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.wrote == Wrote::Reasoning {
+            self.close_thinking();
+        }
+        self.wrote = Wrote::Content;
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    /// Ends what was begun.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        match self.wrote {
+            Wrote::Nothing => Ok(()),
+            Wrote::Reasoning => {
+                self.close_thinking();
+                Ok(())
+            }
+            Wrote::Content => self.out.write_all(b"\n").and_then(|()| self.out.flush()),
+        }
+    }
+
+    fn think(&mut self, text: &str) {
+        self.words += text.split_whitespace().count();
+        match self.thinking {
+            Thinking::Show => self.aside(text),
+            Thinking::Dim => self.dim(text),
+            Thinking::Fold if self.live => self.dim(&format!("\r\x1b[Kthinking: {} words", self.words)),
+            Thinking::Fold | Thinking::Hide => {}
+        }
+    }
+
+    fn close_thinking(&mut self) {
+        match self.thinking {
+            Thinking::Hide => {}
+            Thinking::Show | Thinking::Dim => self.aside("\n\n"),
+            Thinking::Fold => {
+                let over = if self.live { "\r\x1b[K" } else { "" };
+                let time = self.begun.elapsed().as_secs_f64();
+                self.dim(&format!("{over}thought for {time:.1} s, {} words", self.words));
+                self.aside("\n\n");
+            }
+        }
+    }
+
+    fn dim(&mut self, text: &str) {
+        self.aside(&format!("{}{text}{}", self.style.dim(), self.style.reset()));
+    }
+
+    /// Writes to stderr. That nobody can read it there is no reason to end the answer.
+    fn aside(&mut self, text: &str) {
+        drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(thinking: Thinking, live: bool) -> (String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut show = Show::new(&mut out, &mut err, thinking);
+        (show.live, show.style) = (live, Style::Plain);
+        show.piece(Piece::Reasoning("so many ")).unwrap();
+        show.piece(Piece::Reasoning("words")).unwrap();
+        show.piece(Piece::Content("42")).unwrap();
+        show.finish().unwrap();
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn the_answer_is_on_stdout_whatever_becomes_of_the_thinking() {
+        for thinking in [Thinking::Show, Thinking::Dim, Thinking::Fold, Thinking::Hide] {
+            assert_eq!(shown(thinking, true).0, "42\n");
+        }
+    }
+
+    #[test]
+    fn thinking_is_shown_folded_or_hidden() {
+        assert_eq!(shown(Thinking::Show, true).1, "so many words\n\n");
+        assert_eq!(shown(Thinking::Hide, true).1, "");
+        let folded = shown(Thinking::Fold, false).1;
+        assert!(folded.starts_with("thought for 0.0 s, 3 words\n"), "{folded:?}");
+        assert!(shown(Thinking::Fold, true).1.contains("\r\x1b[Kthinking: 2 words"));
+    }
+}

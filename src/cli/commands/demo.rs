@@ -1,0 +1,133 @@
+//! `ggrun demo`: the whole way from the bundled checkpoint to answers, in a temporary folder.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use ggrun::chat::{Message, Role};
+use ggrun::model::LoadOptions;
+use ggrun::session::ChatRequest;
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::verify::{VerifyOptions, verify};
+use gguf_export::{ExportOptions, PlanOptions, export, survey};
+use serde_json::json;
+
+use crate::cli::error::Interrupted;
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::options::common::cores;
+use crate::cli::shared::answer::{Piece, answer};
+use crate::cli::shared::summary::summary;
+use crate::cli::shared::{conversion, open};
+use crate::cli::ui::out::print;
+use crate::cli::ui::style::Style;
+use crate::cli::ui::text;
+
+/// Converts the bundled checkpoint, proves it, and asks it three questions
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun demo
+  ggrun demo --checkpoint ./another-tiny-model --json")]
+pub(crate) struct Demo {
+    /// The checkpoint, instead of the bundled one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One of each kind that the bundled model was taught.
+const QUESTIONS: [&str; 3] = ["What is 17 + 25?", "What is the capital of Kenya?", "Spell cloud backwards."];
+/// Enough for the longest worked sum.
+const MAX_TOKENS: u32 = 200;
+
+pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
+    let interrupt = Interrupt::listen();
+    let threads = cores();
+    let source = args.checkpoint.clone().map_or_else(bundled, Ok)?;
+    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let gguf = dir.path().join("demo.gguf");
+    let say = |line: &str| if args.json { Ok(()) } else { print(&format!("{line}\n")) };
+
+    say(&format!("Converting {}", source.display()))?;
+    let checkpoint = Checkpoint::open(&source)?;
+    let plan = survey(&checkpoint, &PlanOptions::default(), threads, interrupt.flag(), &|_| {})?;
+    let options = ExportOptions { threads, ..ExportOptions::default() };
+    export(&checkpoint, &plan, &gguf, &options, interrupt.flag(), &|_| {})?;
+    say(&format!("  {}", conversion::summary(&plan)))?;
+    for line in conversion::by_type(&plan).lines() {
+        say(&format!("  {line}"))?;
+    }
+    say(&format!("  {} in all", text::bytes(plan.bytes())))?;
+
+    say("\nVerifying it against the checkpoint")?;
+    let options = VerifyOptions { threads, allow_rounding: false };
+    let report = verify(&checkpoint, &gguf, options, interrupt.flag(), &|_| {})?;
+    say(&format!("  {}", conversion::sentence(&report)))?;
+    ensure!(report.equal(), "the GGUF differs from the checkpoint");
+
+    say("\nAsking it three questions")?;
+    let opened = open::open(LoadOptions::new(&gguf), &interrupt)?;
+    let style = Style::of_stdout();
+    let mut answers = Vec::new();
+    for question in QUESTIONS {
+        say(&format!("\n> {question}"))?;
+        let mut sampling = opened.model.sampling(0);
+        sampling.temperature = 0.0;
+        let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], sampling);
+        request.max_tokens = Some(MAX_TOKENS);
+        let mut thinking = false;
+        let reply = answer(&opened.session, request, &interrupt, &mut |piece| {
+            if args.json {
+                return Ok(());
+            }
+            let mut out = std::io::stdout().lock();
+            match piece {
+                Piece::Reasoning(text) => {
+                    thinking = true;
+                    write!(out, "{}{text}{}", style.dim(), style.reset())?;
+                }
+                // The demo gives no tools.
+                Piece::ToolCall(_) => {}
+                Piece::Content(text) => {
+                    let gap = if std::mem::take(&mut thinking) { "\n" } else { "" };
+                    write!(out, "{gap}{text}")?;
+                }
+            }
+            out.flush()
+        })?;
+        if interrupt.is_raised() {
+            return Err(Interrupted.into());
+        }
+        say(&format!("\n{}{}{}", style.dim(), summary(&reply), style.reset()))?;
+        answers.push(
+            json!({ "question": question, "reasoning_content": reply.reasoning, "content": reply.content }),
+        );
+    }
+    if args.json {
+        let out = json!({
+            "schema_version": 1, "tensors": report.tensors, "values": report.values, "equal": report.equal(),
+            "answers": answers,
+        });
+        print(&format!("{out:#}\n"))?;
+    } else {
+        // As it was called: after `make demo` it is not on the path.
+        let ggrun = std::env::args().next().unwrap_or_else(|| "ggrun".to_owned());
+        let source = source.display();
+        say(&format!(
+            "\nNext:\n  {ggrun} convert {source} -o tiny.gguf\n  {ggrun} verify tiny.gguf {source}\n  {ggrun} run -m tiny.gguf -p \"What is 842 - 83?\"\nYour own checkpoint goes the same way: {ggrun} convert FOLDER"
+        ))?;
+    }
+    Ok(Outcome::Success)
+}
+
+/// The bundled checkpoint: in the source tree, or in the current folder.
+fn bundled() -> anyhow::Result<PathBuf> {
+    let places =
+        [Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(".")].map(|p| p.join("tests/data/tiny-thinker"));
+    places.into_iter().find(|p| p.join("config.json").exists()).context(
+        "the bundled checkpoint is not there; run this in a clone of ggrun, or name one with --checkpoint",
+    )
+}

@@ -1,0 +1,135 @@
+//! `ggrun doctor`: what this machine and this build are like, and what to do about it.
+
+use std::time::Duration;
+
+use ggrun::doctor::{Facts, Token, advice, look};
+use ggrun::hub::{self, Hub, Origin, Settings};
+use serde_json::json;
+
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::out::print;
+use crate::cli::ui::text;
+
+/// How long the hub may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Looks at this machine, this build and the hub's cache, and says what to do
+///
+/// Measures how fast memory is read, asks the hub whether it is there, and changes nothing. A token is never shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun doctor
+  ggrun doctor --json > machine.json      for a report of a problem")]
+pub(crate) struct Doctor {
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
+    let facts = look();
+    let mut said = advice(&facts);
+    let reached = reach();
+    if let Ok(Some(origin)) = &reached {
+        said.push(format!(
+            "The hub does not know the token from {origin}: make one at its page of settings, then `hf auth login` or HF_TOKEN."
+        ));
+    }
+    let out = if args.json {
+        let mut object = serde_json::to_value(&facts)?;
+        object["schema_version"] = json!(1);
+        object["advice"] = json!(said);
+        object["hub"]["reachable"] = json!(reached.is_ok());
+        object["hub"]["unreachable_because"] = json!(reached.err());
+        format!("{object:#}\n")
+    } else {
+        show(&facts, &said, &reached)
+    };
+    print(&out)?;
+    Ok(Outcome::Success)
+}
+
+/// Whether the hub answers, asked once and not for long, and which token it does not know; if not, why.
+fn reach() -> Result<Option<Origin>, String> {
+    let ask = || {
+        let mut settings = Settings::read()?;
+        settings.timeout = settings.timeout.min(PATIENCE);
+        Hub::new(settings)?.reach(Interrupt::listen().flag())
+    };
+    ask().map_err(|error: hub::Error| error.to_string())
+}
+
+fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut add = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), text::bytes);
+    let (processor, memory) = (&facts.processor, &facts.memory);
+    let cores = text::plural(processor.cores.into(), "core");
+    add("processor", format!("{}, {cores} for computing", processor.name.as_deref().unwrap_or("unknown")));
+    add("", format!("has {}", listed(&processor.has)));
+    add("", format!("compiled for {}", listed(&processor.compiled)));
+    let mut parts = vec![format!("{} free of {}", size(memory.available_bytes), size(memory.total_bytes))];
+    parts.extend(memory.limit_bytes.map(|limit| format!("{} for this container", text::bytes(limit))));
+    parts
+        .extend(memory.swap_bytes.filter(|swap| *swap > 0).map(|swap| format!("{} swap", text::bytes(swap))));
+    let threads = text::plural(memory.bandwidth_threads.into(), "thread");
+    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s by {threads}", rate / 1e9)));
+    add("memory", parts.join(", "));
+    for disk in &facts.disks {
+        let free = format!("{} free of {}", size(disk.free_bytes), size(disk.total_bytes));
+        add("disk", format!("{free}, {}: {}", disk.purpose, disk.folder.display()));
+    }
+    for gpu in &facts.gpus {
+        let free = format!("{} free of {}", text::bytes(gpu.free_bytes), text::bytes(gpu.total_bytes));
+        add("GPU", format!("{} ({}), {free}", gpu.name, gpu.description));
+    }
+    for video in &facts.video {
+        add("video", format!("{}, driver {}", video.maker, video.driver.as_deref().unwrap_or("unknown")));
+    }
+    if facts.gpus.is_empty() && facts.video.is_empty() {
+        add("GPU", "none".to_owned());
+    }
+    let engine = &facts.engine;
+    add(
+        "engine",
+        format!("ggrun {}, llama.cpp {}, with {}", engine.ggrun, engine.llama_cpp, listed(&engine.backends)),
+    );
+    add("", format!("patches {}", listed(&engine.patches)));
+    let hub = &facts.hub;
+    let token = match &hub.token {
+        Token::None => "no token".to_owned(),
+        Token::Variable(name) => format!("token from {name}"),
+        Token::File(path) => format!("token from {}", path.display()),
+    };
+    add("hub", format!("{}{}, {token}", hub.endpoint, if hub.offline { " (offline)" } else { "" }));
+    if !hub.offline {
+        add(
+            "",
+            match reached {
+                Ok(None) => "reachable".to_owned(),
+                Ok(Some(_)) => "reachable, but it does not know this token".to_owned(),
+                Err(why) => format!("not reachable: {why}"),
+            },
+        );
+    }
+    let repositories = if hub.repositories == 1 { "repository" } else { "repositories" };
+    let (least, bytes) = (if hub.counted { "" } else { "more than " }, text::bytes(hub.bytes));
+    add("cache", format!("{} {repositories}, {least}{bytes}: {}", hub.repositories, hub.cache.display()));
+    let mut out = text::table(&rows, &[]);
+    out.push('\n');
+    if said.is_empty() {
+        out += "Nothing to do.\n";
+    }
+    for sentence in said {
+        out += "- ";
+        out += sentence;
+        out.push('\n');
+    }
+    out
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(" ") }
+}

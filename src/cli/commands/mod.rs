@@ -1,0 +1,15 @@
+//! The commands, a room for each: their arguments, and what they do.
+
+pub(crate) mod batch;
+pub(crate) mod bench;
+pub(crate) mod cache;
+pub(crate) mod chat;
+pub(crate) mod convert;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod download;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod verify;
+pub(crate) mod worker;

@@ -1,0 +1,174 @@
+//! `ggrun plan`: where a model would go on this machine, or another, and how fast it may answer. Loads nothing.
+
+use std::time::Duration;
+
+use ggrun::model::rpc::WorkerError;
+use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check, place};
+use serde_json::json;
+
+use crate::cli::exit::Outcome;
+use crate::cli::options::model::ModelArgs;
+use crate::cli::options::placement::PlacementArgs;
+use crate::cli::options::values::memory;
+use crate::cli::shared::devices::list_devices;
+use crate::cli::shared::source;
+use crate::cli::ui::out::print;
+use crate::cli::ui::text;
+use crate::cli::ui::when::When;
+
+/// How long memory is read to know its bandwidth.
+const MEASURE: Duration = Duration::from_millis(300);
+
+/// Shows where a model would go and what it would take
+///
+/// Reads the file's header and this machine's memory, and loads nothing. Every command that loads a model places it as
+/// this says.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun plan -m model.gguf
+  ggrun plan -m model.gguf -c 32768 --gpu-memory 8
+  ggrun plan -m model.gguf --assume-gpu 24G --assume-ram 64G    for another machine
+  ggrun plan -hf ORG/NAME-GGUF                      a GGUF of the hub, fetched first
+  ggrun plan -m model.gguf --json")]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    placement: PlacementArgs,
+    /// Plans for GPUs of these sizes instead of those there are
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', value_parser = memory)]
+    assume_gpu: Option<Vec<u64>>,
+    /// Plans for so much main memory, all of it free
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    assume_ram: Option<u64>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
+    if args.placement.list_devices {
+        print(&list_devices(&args.placement)?)?;
+        return Ok(Outcome::Success);
+    }
+    let model = &source::model(&args.model, When::Auto)?;
+    let options = args.placement.options(model);
+    let machine = machine(args, &options)?;
+    let header = check(model)?;
+    let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
+    let bandwidth = Bandwidth::measure(options.threads, MEASURE);
+    let speed = placement.speed(bandwidth);
+    let out = if args.json {
+        format!("{:#}\n", object(&placement, &options, bandwidth, speed))
+    } else {
+        show(&placement, &options, bandwidth, speed)
+    };
+    print(&out)?;
+    Ok(Outcome::Success)
+}
+
+fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {
+    let mut machine = Machine::with(&options.rpc)?;
+    if let Some(bytes) = args.assume_ram {
+        (machine.ram_total, machine.ram_available) = (bytes, bytes);
+    }
+    if let Some(sizes) = &args.assume_gpu {
+        let gpu = |(index, bytes): (usize, &u64)| Gpu {
+            name: format!("GPU{index}"),
+            description: "assumed".to_owned(),
+            buffer: format!("GPU{index}"),
+            total: *bytes,
+            free: *bytes,
+            host_buffer: true,
+        };
+        machine.gpus = sizes.iter().enumerate().map(gpu).collect();
+    }
+    Ok(machine)
+}
+
+fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, speed: Option<Speed>) -> String {
+    let head = [
+        "",
+        "dense",
+        "experts",
+        "KV cache",
+        "state",
+        "state cache",
+        "compute",
+        "program",
+        "total",
+        "may use",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for line in &placement.bill.lines {
+        let parts = [
+            line.dense,
+            line.experts + line.second_copy,
+            line.kv,
+            line.recurrent,
+            line.state_cache,
+            line.compute,
+        ];
+        let mut row = vec![line.device.clone()];
+        row.extend(parts.into_iter().chain([line.program, line.sum()]).map(text::bytes));
+        row.push(if line.budget == u64::MAX { "all".to_owned() } else { text::bytes(line.budget) });
+        rows.push(row);
+    }
+    let mut lines = vec![
+        text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        format!(
+            "context    {} tokens for each of {}",
+            placement.context,
+            text::plural(options.parallel.into(), "slot")
+        ),
+        format!("chosen     {}", placement.reason),
+        format!("llama.cpp  {}", placement.command(options)),
+    ];
+    if let Some(Speed { least, most }) = speed {
+        let read = text::bytes(placement.traffic.iter().sum());
+        let rate = bandwidth.0 / f64::from(1 << 30);
+        lines.push(format!(
+            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read for each, main memory gives {rate:.1} GiB/s"
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn object(
+    placement: &Placement,
+    options: &LoadOptions,
+    bandwidth: Bandwidth,
+    speed: Option<Speed>,
+) -> serde_json::Value {
+    let devices: Vec<_> = placement
+        .bill
+        .lines
+        .iter()
+        .zip(&placement.traffic)
+        .map(|(line, traffic)| {
+            json!({
+                "name": line.device, "total_bytes": line.total, "free_bytes": line.free,
+                "budget_bytes": (line.budget != u64::MAX).then_some(line.budget),
+                "dense_bytes": line.dense, "expert_bytes": line.experts, "second_copy_bytes": line.second_copy,
+                "kv_bytes": line.kv, "recurrent_bytes": line.recurrent, "state_cache_bytes": line.state_cache,
+                "compute_bytes": line.compute, "program_bytes": line.program, "mapped_bytes": line.mapped,
+                "used_bytes": line.sum(), "read_per_token_bytes": traffic,
+            })
+        })
+        .collect();
+    json!({
+        "schema_version": 1,
+        "devices": devices,
+        "gpu_layers": placement.gpu_layers,
+        "cpu_expert_layers": placement.cpu_experts,
+        "context": placement.context,
+        "slots": options.parallel,
+        "load_mode": ggrun::model::load_mode_name(placement.load),
+        "repack": placement.repack,
+        "reason": placement.reason,
+        "llama_cpp": placement.command(options),
+        "memory_bytes_per_second": bandwidth.0,
+        "tokens_per_second": speed.map(|Speed { least, most }| json!({ "least": least, "most": most })),
+    })
+}

@@ -1,0 +1,110 @@
+//! `ggrun run`: one question, one answer. The answer alone is on stdout; thinking and timings are on stderr.
+
+mod args;
+mod screen;
+
+use std::fs;
+use std::io::{self, IsTerminal, Read as _, Write};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use ggrun::chat::{Message, Role};
+use ggrun::engine::{FinishReason, SamplingParams};
+use ggrun::session::ChatRequest;
+
+pub(crate) use args::RunArgs;
+use screen::Screen;
+
+use crate::cli::error::{Interrupted, is_broken_pipe};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::shared::answer::answer;
+use crate::cli::shared::devices::list_devices;
+use crate::cli::shared::open::{self, Opened};
+use crate::cli::shared::source;
+use crate::cli::ui::style::Style;
+use crate::cli::ui::when::When;
+
+/// Answers the question of the command line.
+///
+/// # Errors
+///
+/// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user
+/// stopped it. A closed pipe is no error.
+pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    match ask(args, out, err) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        result => result,
+    }
+}
+
+fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    if args.placement.list_devices {
+        out.write_all(list_devices(&args.placement)?.as_bytes())?;
+        return Ok(());
+    }
+    let (prompt, tools) = (prompt(args)?, args.template.read_tools()?);
+    let interrupt = Interrupt::listen();
+    let path = source::model(&args.model, When::Auto)?;
+    let begun = Instant::now();
+    let Opened { session, model, .. } = &open::open(args.placement.options(&path), &interrupt)?;
+    if !args.json {
+        let style = Style::of_stderr();
+        let loaded =
+            format!("loaded in {:.2} s: {}", begun.elapsed().as_secs_f64(), model.placement().reason);
+        // That nobody can read it there is no reason to end.
+        drop(writeln!(err, "{}{loaded}{}", style.dim(), style.reset()));
+    }
+    let sampling = args.sampling.params(model)?;
+    let seed = sampling.seed;
+    let mut request = request(args, &prompt, sampling);
+    request.tools = tools;
+    args.template.apply(session.template(), &mut request)?;
+    let mut screen = Screen::new(out, err, args, Style::of_stderr());
+    let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
+    screen.finish(&prompt, &answer, seed)?;
+    if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
+        return Err(Interrupted.into());
+    }
+    Ok(())
+}
+
+fn prompt(args: &RunArgs) -> anyhow::Result<String> {
+    let mut text = match (&args.prompt, &args.file) {
+        (Some(prompt), _) => return Ok(prompt.clone()),
+        (None, Some(file)) => fs::read_to_string(file)
+            .with_context(|| format!("cannot read the question from `{}`", file.display()))?,
+        (None, None) if io::stdin().is_terminal() => bail!("no question: give one with -p, -f or on stdin"),
+        (None, None) => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).context("cannot read the question from stdin")?;
+            text
+        }
+    };
+    // The newline that ends the last line of a file is not part of the question.
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    if text.trim().is_empty() {
+        bail!("no question: the input is empty");
+    }
+    Ok(text)
+}
+
+fn messages(args: &RunArgs, prompt: &str) -> Vec<Message> {
+    let system = args.system_prompt.iter().map(|text| Message::new(Role::System, text));
+    system.chain([Message::new(Role::User, prompt)]).collect()
+}
+
+fn request(args: &RunArgs, prompt: &str, sampling: SamplingParams) -> ChatRequest {
+    let mut request = ChatRequest::new(messages(args, prompt), sampling);
+    request.max_tokens = u32::try_from(args.predict).ok();
+    request.stop.clone_from(&args.reverse_prompt);
+    request.reasoning_budget = u32::try_from(args.reasoning_budget).ok();
+    if let Some(words) = &args.reasoning_budget_message {
+        request.reasoning_budget_message.clone_from(words);
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! `ggrun verify`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::verify::{Report, VerifyOptions, receipt, verify};
+use serde_json::json;
+
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::options::common::Common;
+use crate::cli::options::hub::{self, Source};
+use crate::cli::shared::conversion::sentence;
+use crate::cli::shared::{lent, source};
+use crate::cli::ui::out::print;
+use crate::cli::ui::progress::Bar;
+
+/// Proves that a GGUF holds what its checkpoint says
+///
+/// Reads both ends with decoders that share no code with the converter and compares every value, every scale, the
+/// metadata and the tokenizer. Exits with 3 and the first differences if there are any.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun verify model.gguf ./checkpoint --receipt model.receipt.json
+  ggrun verify model.gguf ORG/NAME                  a checkpoint of the hub
+  ggrun verify ORG/NAME-GGUF:Q4_0 ./checkpoint      a GGUF of the hub
+  ggrun verify model.gguf ORG/NAME --mtp-from ORG/ORIGINAL")]
+pub(crate) struct Verify {
+    /// The GGUF, or the first file of a split one, or ORG/NAME[@REVISION][:QUANT] of the hub
+    pub(crate) gguf: PathBuf,
+    /// The checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
+    pub(crate) source: PathBuf,
+    /// Takes the prediction layer (mtp.*) to compare with from another repository, as `convert --mtp-from` did
+    #[arg(long, value_name = "REPO")]
+    pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
+    /// Accepts tensors that the file declares rounded, within the rounding of their type
+    #[arg(long)]
+    pub(crate) allow_rounding: bool,
+    /// Writes what was compared and the SHA-256 of every file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
+    // Known before the work of hours, not after it.
+    let folder =
+        args.receipt.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!("cannot write the receipt: `{}` is not a folder", folder.display());
+    }
+    let failed = || format!("cannot verify `{}`", args.gguf.display());
+    // So is what lies here, where the other end is fetched.
+    match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
+        (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
+        (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
+        _ => {}
+    }
+    let gguf = source::gguf(&args.gguf, false, args.common.progress)?;
+    let source = source::checkpoint(&args.source, args.common.progress)?;
+    let bar = Bar::new("Verifying", args.common.progress);
+    let interrupt = Interrupt::listen();
+    let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };
+    let compare = || -> anyhow::Result<_> {
+        let mut checkpoint = Checkpoint::open(&source)?;
+        let mut borrowed = None;
+        if let Some(repo) = &args.mtp_from {
+            // Beside a GGUF of one's own, as a conversion keeps it; the hub's cache is no place for it.
+            let folder = if gguf == args.gguf { gguf.parent() } else { None };
+            let folder = folder.unwrap_or(Path::new(""));
+            let shard = lent::take(repo, &checkpoint, folder, &bar, interrupt.flag())?;
+            borrowed = Some(shard.path.clone());
+            checkpoint = lent::with(&checkpoint, shard)?;
+        }
+        let report = verify(&checkpoint, &gguf, options, interrupt.flag(), &|p| bar.observe(p))?;
+        let receipt = args.receipt.as_ref().map(|_| receipt(&checkpoint, &gguf, &report)).transpose()?;
+        borrowed.as_deref().map(lent::give_back).transpose()?;
+        Ok((report, receipt))
+    };
+    let done = compare().with_context(failed);
+    bar.clear();
+    let (report, receipt) = done?;
+    if let (Some(path), Some(receipt)) = (&args.receipt, receipt) {
+        let text = serde_json::to_string_pretty(&receipt)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    if args.common.json {
+        print(&format!("{:#}\n", describe(&report)))?;
+    } else {
+        print(&(sentence(&report) + "\n"))?;
+        for difference in &report.differences {
+            print(&format!("  {difference}\n"))?;
+        }
+    }
+    Ok(if report.equal() { Outcome::Success } else { Outcome::Differs })
+}
+
+fn describe(report: &Report) -> serde_json::Value {
+    let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
+    json!({
+        "schema_version": 1, "equal": report.equal(), "tensors": report.tensors, "values": report.values,
+        "keys": report.keys, "rounded": report.rounded, "differences": report.count,
+        "first_differences": differences,
+    })
+}

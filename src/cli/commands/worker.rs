@@ -1,0 +1,151 @@
+//! `ggrun worker`: lends this machine's devices to others over llama.cpp's RPC.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ggrun::model::default_threads;
+use ggrun::model::rpc::{self, Endpoint, Lent, WorkerError};
+use serde_json::json;
+
+use crate::cli::error::{DANGER, Interrupted, Remote};
+use crate::cli::exit::Outcome;
+use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::ui::text;
+
+/// Lends this machine's devices to others over llama.cpp's RPC
+///
+/// Another machine uses them with `--rpc ADDRESS:PORT`; they count as GPUs there. One client is served after the
+/// other. Whoever reaches the port can read and write the memory of the worker: the protocol has neither password
+/// nor encryption, and does not check all it is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ggrun worker                                        for this machine only
+  ggrun worker --host 192.168.1.5 --allow-remote      for a network that you trust
+  ssh -L 50052:localhost:50052 gpu-box ggrun worker   for one other machine, encrypted
+
+Prints the endpoint when it listens, then serves until it is interrupted.")]
+pub(crate) struct Worker {
+    /// Address to listen on; any but a loopback address needs --allow-remote
+    #[arg(short = 'H', long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
+    host: Ipv4Addr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(short, long, default_value_t = 50052)]
+    port: u16,
+    /// Listens where other machines can connect, who are then trusted with this one
+    #[arg(long)]
+    allow_remote: bool,
+    /// Devices to lend; by default the GPUs, or the processor where there is none
+    #[arg(short, long, value_name = "NAME,...", value_delimiter = ',')]
+    device: Vec<String>,
+    /// Threads that compute on the processor [default: physical cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Prints the endpoint and the devices as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
+    let &Worker { host, port, .. } = args;
+    if !host.is_loopback() && !args.allow_remote {
+        return Err(Remote { host }.into());
+    }
+    let interrupt = Interrupt::listen();
+    let devices = rpc::lendable(&args.device)?;
+    let address = rpc::listenable(SocketAddr::from((host, port)))?;
+    if !host.is_loopback() {
+        eprintln!("warning: listening on `{address}`: {DANGER}");
+    }
+    let endpoint = Endpoint { host: host.to_string(), port: address.port() };
+    let (mut out, engine) = take_stdout().context("cannot keep llama.cpp from standard output")?;
+    thread::spawn(move || tell_clients(engine));
+
+    let (ended, end) = channel();
+    let threads = args.threads.unwrap_or_else(default_threads);
+    let (serving, lent) = (endpoint.clone(), devices.clone());
+    // Whoever waits for the end is gone only with the process.
+    thread::spawn(move || drop(ended.send(rpc::serve(&serving, &lent, threads))));
+
+    wait_for(&endpoint, &end, &interrupt)?;
+    for Lent { name, description, free, .. } in &devices {
+        eprintln!("lending {name}, {description}, {} free", text::bytes(*free));
+    }
+    out.write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
+    loop {
+        match end.recv_timeout(Duration::from_millis(50)) {
+            Err(RecvTimeoutError::Timeout) => leave_if(&interrupt),
+            Ok(error) => return Err(error.into()),
+            Err(RecvTimeoutError::Disconnected) => return Err(WorkerError::Ended.into()),
+        }
+    }
+}
+
+fn announcement(json: bool, endpoint: &Endpoint, devices: &[Lent]) -> String {
+    if !json {
+        return format!("{endpoint}\n");
+    }
+    let devices: Vec<_> = devices
+        .iter()
+        .map(|d| {
+            json!({
+                "name": d.name, "description": d.description, "memory_bytes": d.total, "free_bytes": d.free,
+            })
+        })
+        .collect();
+    format!("{}\n", json!({ "schema_version": 1, "endpoint": endpoint.to_string(), "devices": devices }))
+}
+
+/// Gives llama.cpp, which prints, a pipe for its standard output and returns the real one.
+fn take_stdout() -> std::io::Result<(File, PipeReader)> {
+    let real = std::io::stdout().as_fd().try_clone_to_owned()?;
+    let (reader, writer) = std::io::pipe()?;
+    rustix::stdio::dup2_stdout(&writer)?;
+    Ok((real.into(), reader))
+}
+
+/// Says who comes and goes, as far as llama.cpp prints it. The first is this process, which knocks to hear whether the
+/// worker listens.
+fn tell_clients(engine: PipeReader) {
+    let (mut came, mut left) = (0, 0);
+    for line in BufReader::new(engine).lines().map_while(Result::ok) {
+        let (count, what) = match line.as_str() {
+            "Accepted client connection" => (&mut came, "a client connected"),
+            "Client connection closed" => (&mut left, "the client left"),
+            _ => continue,
+        };
+        *count += 1;
+        if *count > 1 {
+            eprintln!("{what}");
+        }
+    }
+}
+
+/// Returns when the worker listens.
+fn wait_for(endpoint: &Endpoint, end: &Receiver<WorkerError>, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let host: Ipv4Addr = endpoint.host.parse()?;
+    let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST } else { host };
+    let door = Endpoint { host: host.to_string(), port: endpoint.port };
+    while let Err(WorkerError::Connect { .. }) = rpc::greet(&door) {
+        if let Ok(error) = end.try_recv() {
+            return Err(error.into());
+        }
+        leave_if(interrupt);
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Ends the process when the user asked for it, at once: llama.cpp's server has no other end.
+fn leave_if(interrupt: &Interrupt) {
+    if interrupt.is_raised() {
+        eprintln!("{}", Interrupted);
+        signal_hook::low_level::exit(interrupt::code().into());
+    }
+}

@@ -1,0 +1,43 @@
+//! Typed errors of the command line itself: what `report` finds a hint or an exit code for.
+
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
+
+/// The user stopped it; the exit code is that of `interrupt::exit_code`.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(crate) struct Interrupted;
+
+/// There is nobody who could be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was removed: standard input is no terminal on which to ask")]
+pub(crate) struct Unasked;
+
+/// Flags that say different things. It is the caller's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WrongModel {
+    #[error("`--model` and `--hf-repo` both name a model, expected one of them")]
+    Two,
+    #[error("`--hf-file` names a file of a repository, expected `--hf-repo` with it")]
+    FileAlone,
+    #[error("`--hf-file` and the address in `--hf-repo` both name a file, expected one of them")]
+    TwoFiles,
+    #[error("no model, expected `--model` or `--hf-repo`")]
+    None,
+}
+
+/// An address for others was asked for without saying so.
+#[derive(Debug, thiserror::Error)]
+#[error("will not listen on `{host}`, which other machines may reach: {DANGER}")]
+pub(crate) struct Remote {
+    pub(crate) host: Ipv4Addr,
+}
+
+/// What `--allow-remote` allows.
+pub(crate) const DANGER: &str = "llama.cpp's RPC has neither password nor encryption, and whoever connects can read and write \
+                      the worker's memory";
+
+/// Whether nobody reads any more what is written, which is nobody's fault.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
+}

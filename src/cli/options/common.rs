@@ -1,0 +1,28 @@
+//! Options of commands that work on files of weights.
+
+use crate::cli::ui::when::When;
+
+/// Options of commands that work on files of weights.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Threads; by default one for each core
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// When to show progress on standard error: a bar on a terminal, else a line for every tenth
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(crate) progress: When,
+}
+
+impl Common {
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.map_or_else(cores, Into::into)
+    }
+}
+
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}

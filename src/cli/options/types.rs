@@ -1,0 +1,47 @@
+//! Types of tensors as they are typed.
+
+use clap::ValueEnum;
+use gguf_export::ggml::GgmlType;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OutType {
+    /// For each tensor the smallest type that holds it exactly
+    Auto,
+    F32,
+    F16,
+    Bf16,
+    #[value(name = "q8_0")]
+    Q8_0,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FloatType {
+    #[value(name = "q8_0")]
+    Q8_0,
+    Bf16,
+    F16,
+    F32,
+}
+
+impl From<FloatType> for GgmlType {
+    fn from(ty: FloatType) -> Self {
+        match ty {
+            FloatType::Q8_0 => Self::Q8_0,
+            FloatType::Bf16 => Self::BF16,
+            FloatType::F16 => Self::F16,
+            FloatType::F32 => Self::F32,
+        }
+    }
+}
+
+impl From<OutType> for gguf_export::plan::OutType {
+    fn from(ty: OutType) -> Self {
+        match ty {
+            OutType::Auto => Self::Auto,
+            OutType::F32 => Self::Only(GgmlType::F32),
+            OutType::F16 => Self::Only(GgmlType::F16),
+            OutType::Bf16 => Self::Only(GgmlType::BF16),
+            OutType::Q8_0 => Self::Only(GgmlType::Q8_0),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Plans and verifications in a few lines.
+
+use gguf_export::plan::{Fidelity, Plan};
+use gguf_export::verify::Report;
+
+use crate::cli::ui::text;
+
+/// One line: how many tensors, how faithful.
+pub(crate) fn summary(plan: &Plan) -> String {
+    let of = |f| plan.tensors.iter().filter(|t| t.fidelity == Some(f)).count() as u64;
+    let mut parts = vec![format!("{} exact by construction", text::count(of(Fidelity::Exact)))];
+    if of(Fidelity::Checked) > 0 {
+        parts.push(format!("{} exact as checked", text::count(of(Fidelity::Checked))));
+    }
+    if of(Fidelity::Rounded) > 0 {
+        parts.push(format!("{} rounded", text::count(of(Fidelity::Rounded))));
+    }
+    let mtp = if plan.mtp_layers > 0 { "; has its prediction layer" } else { "" };
+    format!("{}: {}{mtp}", text::plural(plan.tensors.len() as u64, "tensor"), parts.join(", "))
+}
+
+/// Tensors and bytes of each type, the largest first.
+pub(crate) fn by_type(plan: &Plan) -> String {
+    let mut groups: std::collections::BTreeMap<(&str, &str), (u64, u64)> = std::collections::BTreeMap::new();
+    for t in &plan.tensors {
+        let group = groups.entry((t.ty().name(), t.source.as_str())).or_default();
+        *group = (group.0 + 1, group.1 + t.bytes());
+    }
+    let mut rows: Vec<_> = groups.into_iter().collect();
+    rows.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
+    let row = |((ty, source), (n, bytes)): ((&str, &str), (u64, u64))| {
+        vec![source.to_owned(), "->".to_owned(), ty.to_owned(), text::plural(n, "tensor"), text::bytes(bytes)]
+    };
+    text::table(&rows.into_iter().map(row).collect::<Vec<_>>(), &[3, 4])
+}
+
+/// The result in one line.
+pub(crate) fn sentence(report: &Report) -> String {
+    let tensors = text::plural(report.tensors as u64, "tensor");
+    let values = text::plural(report.values, "value");
+    let keys = text::plural(report.keys as u64, "metadata key");
+    if !report.equal() {
+        let differences = text::plural(report.count, "difference");
+        return format!("differs: {differences} in {tensors}, {values}, {keys}; the first:");
+    }
+    let rounded = match report.rounded {
+        0 => String::new(),
+        n => format!("; {} rounded, as the file says", text::plural(n as u64, "tensor")),
+    };
+    format!("equal: {tensors}, {values}, {keys}{rounded}")
+}

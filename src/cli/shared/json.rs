@@ -1,0 +1,114 @@
+//! The object `--json` prints. Its field names are kept.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use ggrun::chat::{ToolCall, ToolKind};
+use ggrun::engine::FinishReason;
+use serde::Serialize;
+
+use super::answer::Answer;
+
+/// Raised when a field changes its meaning or goes away.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    prompt: &'a str,
+    reasoning_content: &'a str,
+    content: &'a str,
+    tool_calls: Vec<Call<'a>>,
+    finish_reason: &'static str,
+    seed: u32,
+    usage: Usage,
+    timings: Timings,
+}
+
+/// A call as `OpenAI`'s interface has it: the arguments are a text.
+#[derive(Serialize)]
+struct Call<'a> {
+    id: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: ToolKind,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: String,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of other programs")]
+struct Usage {
+    prompt_tokens: u32,
+    reused_tokens: u32,
+    completion_tokens: u32,
+    reasoning_tokens: u32,
+    answer_tokens: u32,
+    total_tokens: u32,
+}
+
+#[derive(Serialize)]
+struct Timings {
+    queued_ms: f64,
+    time_to_first_token_ms: f64,
+    prompt_ms: f64,
+    prompt_per_second: Option<f64>,
+    predicted_ms: f64,
+    predicted_per_second: Option<f64>,
+}
+
+/// Writes one object and a newline.
+pub(crate) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u32) -> io::Result<()> {
+    let Answer { reasoning, content, tool_calls, reason, usage, timings } = answer;
+    let (read, written) = (usage.total.prompt_tokens, usage.total.completion_tokens);
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        prompt,
+        reasoning_content: reasoning,
+        content,
+        tool_calls: tool_calls.iter().map(call).collect(),
+        finish_reason: name(*reason, !tool_calls.is_empty()),
+        seed,
+        usage: Usage {
+            prompt_tokens: read,
+            reused_tokens: usage.total.reused_tokens,
+            completion_tokens: written,
+            reasoning_tokens: usage.reasoning_tokens,
+            answer_tokens: usage.answer_tokens(),
+            total_tokens: read.saturating_add(written),
+        },
+        timings: Timings {
+            queued_ms: milliseconds(timings.queued),
+            time_to_first_token_ms: milliseconds(timings.time_to_first_token()),
+            prompt_ms: milliseconds(timings.prefill),
+            prompt_per_second: timings.prompt_rate(&usage.total),
+            predicted_ms: milliseconds(timings.decode),
+            predicted_per_second: timings.decode_rate(&usage.total),
+        },
+    };
+    serde_json::to_writer(&mut *out, &report)?;
+    out.write_all(b"\n")
+}
+
+fn call(call: &ToolCall) -> Call<'_> {
+    let function = Function { name: &call.function.name, arguments: call.function.arguments_text() };
+    Call { id: call.id.as_deref(), kind: call.kind, function }
+}
+
+/// The names `OpenAI`'s interface has for them, and one more.
+fn name(reason: FinishReason, calls: bool) -> &'static str {
+    match reason {
+        FinishReason::Stop if calls => "tool_calls",
+        FinishReason::Stop | FinishReason::StopString(_) => "stop",
+        FinishReason::Length | FinishReason::Context => "length",
+        FinishReason::Cancelled => "cancelled",
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

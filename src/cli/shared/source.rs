@@ -1,0 +1,112 @@
+//! Fetches what a command reads, if it is in a repository of the hub.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use ggrun::hub::pick::{Selection, pick};
+use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
+
+use crate::cli::interrupt::Interrupt;
+use crate::cli::options::hub::{self, JOBS, Source};
+use crate::cli::options::model::{Chosen, ModelArgs};
+use crate::cli::ui::progress::Bar;
+use crate::cli::ui::when::When;
+
+/// The GGUF that a command loads, after it was fetched if need be.
+///
+/// # Errors
+///
+/// When the options contradict each other, or it cannot be had.
+pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
+    match args.named()? {
+        Chosen::File(path) => gguf(path, args.offline, when),
+        Chosen::Hub(repo, wish) => fetch(repo, Some(wish), args.offline, when),
+    }
+}
+
+/// The checkpoint's folder that a text names, after it was fetched.
+///
+/// # Errors
+///
+/// When it is a repository's name and that cannot be had.
+pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
+    match Source::of(text)? {
+        Source::Path(path) => Ok(path),
+        Source::Repo(repo) => fetch(&repo, None, false, when).with_context(|| nothing(text)),
+    }
+}
+
+/// The GGUF that a text names, after it was fetched.
+///
+/// # Errors
+///
+/// When it is a repository's name and that cannot be had.
+pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<PathBuf> {
+    match hub::model(text)? {
+        None => Ok(text.to_owned()),
+        Some(model) => {
+            fetch(&model.repo, Some(model.selection()), offline, when).with_context(|| nothing(text))
+        }
+    }
+}
+
+/// What is said where a name leads to nothing.
+pub(crate) fn nothing(text: &Path) -> String {
+    format!("no such path, and no such repository: `{}`", text.display())
+}
+
+/// Fetches a GGUF of a repository and gives its first file; without a wish, the checkpoint, and gives its folder.
+///
+/// # Errors
+///
+/// When the hub does not give it, or the repository does not have it.
+pub(crate) fn fetch(
+    repo: &RepoName,
+    wish: Option<Selection<'_>>,
+    offline: bool,
+    when: When,
+) -> anyhow::Result<PathBuf> {
+    let interrupt = Interrupt::listen();
+    let stop = interrupt.flag();
+    let mut settings = Settings::read()?;
+    settings.offline |= offline;
+    let hub = Hub::new(settings)?;
+    let bar = Bar::new("Downloading", when);
+    let observer = |event: Event<'_>| bar.fetch(event);
+    let fetch = || {
+        let listing = hub.listing(repo, stop, &observer)?;
+        let Some(wish) = wish else {
+            anyhow::ensure!(
+                has_shards(&listing),
+                "`{repo}` has no safetensors files, so it is no checkpoint"
+            );
+            let files = hub.checkpoint_files(repo, &listing, stop, &observer)?;
+            return Ok(hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?);
+        };
+        let names = parts(&hub, repo, &listing, wish)?;
+        let files: Vec<&RemoteFile> = names.iter().filter_map(|name| listing.find(name)).collect();
+        let folder = hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?;
+        Ok(names.first().map_or(folder.clone(), |first| folder.join(first)))
+    };
+    let fetched = fetch();
+    bar.clear();
+    fetched
+}
+
+/// Whether there is a checkpoint.
+pub(crate) fn has_shards(listing: &Listing) -> bool {
+    listing.files.iter().any(|file| file.name.ends_with(".safetensors") && !file.name.contains('/'))
+}
+
+/// The files of the GGUF that is meant.
+pub(crate) fn parts(
+    hub: &Hub,
+    repo: &RepoName,
+    listing: &Listing,
+    wish: Selection<'_>,
+) -> anyhow::Result<Vec<String>> {
+    pick(listing.files.iter().map(|file| file.name.as_str()), wish).with_context(|| {
+        let of = if hub.settings().offline { ", of those in the cache" } else { "" };
+        format!("cannot choose a file of `{repo}`{of}")
+    })
+}

@@ -1,0 +1,8 @@
+//! Terminal output and questions.
+
+pub(crate) mod ask;
+pub(crate) mod out;
+pub(crate) mod progress;
+pub(crate) mod style;
+pub(crate) mod text;
+pub(crate) mod when;

@@ -1,0 +1,206 @@
+//! Shows the library's progress on standard error: a bar on a terminal, lines elsewhere if they are asked for.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use console::Term;
+use ggrun::hub::Event;
+use gguf_export::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::text;
+use super::when::When;
+
+/// Fits 80 columns, with some room for the tensor's name.
+const WIDE: &str = "{prefix} {bar:12} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {wide_msg}";
+/// Fits 40 columns. A line that wraps cannot be taken back.
+const NARROW: &str = "{prefix} {percent}%  {binary_bytes_per_sec}  {eta} left";
+
+/// How far an operation is: bytes, rate, time left and the tensor at work.
+pub(crate) struct Bar {
+    verb: &'static str,
+    shown: Shown,
+}
+
+enum Shown {
+    Nothing,
+    Drawn(Box<Drawn>),
+    Lines(Lines),
+}
+
+impl Bar {
+    pub(crate) fn new(verb: &'static str, when: When) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let shown = match (when, std::io::stderr().is_terminal() && !dumb) {
+            (When::Never, _) | (When::Auto, false) => Shown::Nothing,
+            (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),
+            (When::Always, false) => Shown::Lines(Lines::default()),
+        };
+        Self { verb, shown }
+    }
+
+    pub(crate) fn observe(&self, progress: Progress<'_>) {
+        match progress {
+            Progress::Surveying { bytes, .. } => self.start("Checking", bytes, 0),
+            Progress::Planned { bytes, resumed, .. } => self.start(self.verb, bytes, resumed),
+            Progress::Advanced { tensor, bytes } => self.advance(tensor, bytes),
+            Progress::Syncing => {
+                if let Shown::Drawn(drawn) = &self.shown {
+                    drawn.bar.set_message("waiting for the disk");
+                }
+            }
+            Progress::Finished => self.clear(),
+            _ => {}
+        }
+    }
+
+    /// What the hub says.
+    pub(crate) fn fetch(&self, event: Event<'_>) {
+        match event {
+            Event::Planned { bytes, present, .. } => self.start(self.verb, bytes + present, present),
+            Event::Received { file, bytes } => self.advance(file, bytes),
+            Event::Discarded { bytes, .. } => match &self.shown {
+                Shown::Nothing => {}
+                Shown::Drawn(drawn) => drawn.bar.dec(bytes),
+                Shown::Lines(lines) => lines.take_back(bytes),
+            },
+            Event::Retrying { what, reason, pause, retry, retries } => {
+                let pause = pause.as_secs_f64();
+                self.say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The same while what comes is converted: what is to come counts as work, too.
+    pub(crate) fn arrive(&self, event: Event<'_>) {
+        if let Event::Planned { bytes, .. } = event {
+            match &self.shown {
+                Shown::Nothing => {}
+                Shown::Drawn(drawn) => drawn.bar.inc_length(bytes),
+                Shown::Lines(lines) => lines.expect(bytes),
+            }
+        } else {
+            self.fetch(event);
+        }
+    }
+
+    /// Says something beside the bar.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.shown {
+            Shown::Drawn(drawn) => drawn.bar.suspend(|| eprintln!("{line}")),
+            _ => eprintln!("{line}"),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Shown::Drawn(drawn) = &self.shown {
+            drawn.bar.finish_and_clear();
+        }
+    }
+
+    fn advance(&self, what: &str, bytes: u64) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Drawn(drawn) => drawn.advance(what, bytes),
+            Shown::Lines(lines) => lines.advance(bytes),
+        }
+    }
+
+    fn start(&self, verb: &'static str, bytes: u64, done: u64) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Drawn(drawn) => drawn.start(verb, bytes, done),
+            Shown::Lines(lines) => lines.start(verb, bytes, done),
+        }
+    }
+}
+
+/// A bar on a terminal, drawn from the moment when the work is known.
+struct Drawn {
+    bar: ProgressBar,
+    terminal: Term,
+    /// Columns that the bar was made for.
+    columns: AtomicU16,
+}
+
+impl Drawn {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        Self { bar, terminal: Term::stderr(), columns: AtomicU16::new(0) }
+    }
+
+    fn start(&self, verb: &'static str, bytes: u64, done: u64) {
+        self.fit();
+        self.bar.reset();
+        self.bar.set_prefix(verb);
+        self.bar.set_length(bytes);
+        self.bar.set_position(done);
+        // What an earlier run did must not count as speed.
+        self.bar.reset_eta();
+        if self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn advance(&self, tensor: &str, bytes: u64) {
+        self.fit();
+        self.bar.set_message(tensor.to_owned());
+        self.bar.inc(bytes);
+    }
+
+    /// Follows the width of the terminal.
+    fn fit(&self) {
+        let columns = self.terminal.size().1;
+        if self.columns.swap(columns, Ordering::Relaxed) != columns {
+            let template = if columns < 80 { NARROW } else { WIDE };
+            let style = ProgressStyle::with_template(template).expect("a template of ours is one");
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+    }
+}
+
+/// A line for every tenth, for logs.
+#[derive(Default)]
+struct Lines(Mutex<Work>);
+
+#[derive(Default)]
+struct Work {
+    verb: &'static str,
+    total: u64,
+    done: u64,
+}
+
+impl Lines {
+    fn start(&self, verb: &'static str, total: u64, done: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Work { verb, total, done };
+    }
+
+    fn expect(&self, bytes: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).total += bytes;
+    }
+
+    fn take_back(&self, bytes: u64) {
+        let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work.done = work.done.saturating_sub(bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = work.tenths();
+        work.done += bytes;
+        if work.tenths() > before {
+            let (done, total) = (text::bytes(work.done), text::bytes(work.total));
+            eprintln!("{}: {}%, {done} of {total}", work.verb, work.tenths() * 10);
+        }
+    }
+}
+
+impl Work {
+    fn tenths(&self) -> u128 {
+        u128::from(self.done) * 10 / u128::from(self.total.max(1))
+    }
+}
