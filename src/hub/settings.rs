@@ -67,7 +67,7 @@ impl Settings {
         let is_true = |value: String| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str());
         let timeout = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|value| {
             let seconds = value.trim().parse::<u64>().ok();
-            invalid.extend(seconds.is_none().then(|| Error::Timeout { value }));
+            invalid.extend(seconds.is_none().then_some(Error::Timeout { value }));
             seconds
         });
         let token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
