@@ -224,8 +224,9 @@ fn refusals(list: &[Inexact]) -> String {
     lines.join("\n")
 }
 
-/// A size with two decimals and a binary unit, `1.50 GiB`.
-fn size(bytes: u64) -> String {
+/// A size in binary units: `1.50 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = (1..UNITS.len()).take_while(|unit| bytes >> (10 * unit) > 0).last().unwrap_or(0);
     if unit == 0 {

@@ -68,7 +68,7 @@ pub mod transcode;
 pub mod verify;
 pub mod vocab;
 
-pub use error::{Error, Result, TensorRef};
+pub use error::{Error, Result, TensorRef, size};
 pub use export::{ExportOptions, export};
 pub use plan::{Plan, PlanOptions};
 pub use progress::{Observer, Progress};

@@ -53,8 +53,8 @@ pub struct Measured {
     pub test: Test,
     /// The time of each run.
     pub times: Vec<Duration>,
-    /// Rows that the decoder read in them.
-    pub rows: u64,
+    /// The number of tokens decoded in all runs.
+    pub tokens_read: u64,
 }
 
 impl Measured {
@@ -103,7 +103,7 @@ pub fn run(
     mut between: impl FnMut(u32) -> bool,
 ) -> Result<Measured, DecodeError> {
     let mut tokens = Random::new(vocab);
-    let mut measured = Measured { test, times: Vec::new(), rows: 0 };
+    let mut measured = Measured { test, times: Vec::new(), tokens_read: 0 };
     let start = Start::new(decoder, test.depth, &mut tokens)?;
     for round in 0..=runs {
         if !between(round) {
@@ -113,13 +113,13 @@ pub fn run(
         let begin = Instant::now();
         // For the warm-up, one token is enough to read all weights.
         let answer = if round == 0 { test.answer.min(1) } else { test.answer };
-        let mut rows = read(decoder, test.depth, test.prompt, &mut tokens)?;
+        let mut tokens_read = read(decoder, test.depth, test.prompt, &mut tokens)?;
         for at in 0..answer {
-            rows += read(decoder, test.depth + test.prompt + at, 1, &mut tokens)?;
+            tokens_read += read(decoder, test.depth + test.prompt + at, 1, &mut tokens)?;
         }
         if round > 0 {
             measured.times.push(begin.elapsed());
-            measured.rows += rows;
+            measured.tokens_read += tokens_read;
         }
     }
     Ok(measured)
@@ -210,7 +210,7 @@ fn greedy() -> SeqOp {
 }
 
 /// Decodes random tokens at positions from `from` on, in full batches, and samples one token after the last.
-/// Returns the rows that were read.
+/// Returns the number of tokens that were decoded.
 fn read(decoder: &mut impl Decoder, from: u32, length: u32, tokens: &mut Random) -> Result<u64, DecodeError> {
     let (batch, end) = (decoder.caps().batch.max(1), from.saturating_add(length));
     let mut read = 0;
@@ -266,7 +266,7 @@ mod tests {
     fn the_deviation_is_that_of_a_sample() {
         let test = Test { prompt: 6, answer: 0, depth: 0 };
         let times = [1, 2, 3].map(Duration::from_secs).to_vec();
-        let measured = Measured { test, times, rows: 18 };
+        let measured = Measured { test, times, tokens_read: 18 };
         assert_eq!(measured.rates(), [6.0, 3.0, 2.0]);
         assert!((measured.mean() - 11.0 / 3.0).abs() < 1e-12);
         assert!((measured.deviation() - (13.0f64 / 3.0).sqrt()).abs() < 1e-12);
