@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Token;
 
-/// Whether the names of special tokens in a text stand for these tokens.
+/// Whether names of special tokens in a text are parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Markup {
     /// `<|im_end|>` is one token: for a rendered chat template.

@@ -57,8 +57,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, or the engine takes no requests. A prompt that is too long is
-    /// the answer's terminal event.
+    /// When the conversation makes no prompt, or the engine refuses the request.
     pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
         let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
         let ChatRequest { messages, mut sampling, max_tokens, stop, tools, variables, .. } = request;

@@ -6,9 +6,10 @@ use crate::engine::{Caps, FinishReason, Limits, SamplingParams, channel, run};
 use std::thread;
 
 fn session(template: &str, answer: &str) -> Session {
-    let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
+    let caps =
+        Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
     let decoder = ScriptedDecoder::saying(caps, answer);
-    let (submitter, inbox) = channel();
+    let (submitter, inbox) = channel(&decoder, &ByteVocab);
     thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
     Session::new(submitter, Arc::new(ByteVocab), Template::parse(template, "", "").unwrap())
 }
@@ -23,6 +24,7 @@ fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, Str
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
             ChatEvent::ToolCall(call) => content += &serde_json::to_string(&call).unwrap(),
+            ChatEvent::Progress { .. } => {}
             terminal => {
                 assert_eq!(chat.next(), None);
                 return (reasoning, content, terminal);
@@ -144,8 +146,10 @@ fn a_limit_gives_out_what_was_held_back() {
 
 #[test]
 fn a_prompt_that_is_too_long_fails_by_name() {
-    let (_, _, end) = ask(&session("{{ 'x' * 300 }}", "y"), |_| {});
-    assert_eq!(end, ChatEvent::Failed(engine::Error::PromptTooLong { tokens: 300, context: 256 }));
+    let session = session("{{ 'x' * 300 }}", "y");
+    let request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    let Err(Error::Engine(error)) = session.chat(request) else { panic!("the prompt is accepted") };
+    assert_eq!(error, engine::Error::PromptTooLong { tokens: 300, context: 256 });
 }
 
 #[test]

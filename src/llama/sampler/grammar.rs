@@ -1,4 +1,4 @@
-//! A grammar that holds from some point of the answer on.
+//! A grammar that applies from some point of the answer on.
 
 use llama_cpp_2::json_schema_to_grammar;
 use llama_cpp_2::model::LlamaModel;
@@ -10,9 +10,9 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use crate::engine::{Grammar, Rules, SamplingError, Token};
 use crate::llama::log;
 
-/// Bytes of a grammar; larger ones cost more memory than any use of them is worth.
+/// Bytes of a grammar; larger ones cost too much memory.
 const LONGEST: usize = 1 << 20;
-/// Brackets in brackets; llama.cpp's parser calls itself for each.
+/// Nested brackets; llama.cpp's parser recurses for each.
 const DEEPEST: usize = 256;
 /// Our first rule: newlines may come between the text before it and what the rules say.
 const START: &str = "ggrun-start";
@@ -21,14 +21,14 @@ const START: &str = "ggrun-start";
 #[derive(Debug)]
 pub(super) struct Guide {
     sampler: LlamaSampler,
-    /// What the rules wait for; `None` when they hold.
+    /// The text after which the rules apply; `None` when they do.
     waiting: Option<Waiting>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     text: Vec<u8>,
-    /// The end of the answer so far, no longer than that.
+    /// The end of the answer so far, no longer than the text.
     tail: Vec<u8>,
 }
 
@@ -63,15 +63,15 @@ impl Guide {
         one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
     }
 
-    /// Gives all tokens that the rules forbid next a logit of minus infinity.
+    /// Sets the logits of all tokens that the rules forbid next to minus infinity.
     pub(super) fn restrict(&mut self, candidates: &mut LlamaTokenDataArray) {
         self.sampler.apply(candidates);
     }
 
-    /// Takes note of a token of the answer.
+    /// Advances by a token of the answer.
     pub(super) fn accept(&mut self, model: &LlamaModel, token: Token) {
         match &mut self.waiting {
-            // What the rules do not allow was put into the model's mouth; they go on from where they were.
+            // A token that the rules forbid was forced; their state stays as it was.
             None => self.sampler.accept(LlamaToken(token.0)),
             Some(waiting) => {
                 waiting.tail.extend(model.vocab().token_to_piece(LlamaToken(token.0), true, None));
@@ -88,11 +88,11 @@ impl Guide {
 
 fn convert(schema: &str) -> Result<String, SamplingError> {
     let refused = |reason: String| SamplingError::Schema { reason };
-    // Ours knows where it is wrong, and does not follow brackets for ever.
+    // serde_json reports the position of a mistake, and limits the nesting.
     let parsed: serde_json::Value =
         serde_json::from_str(schema).map_err(|error| refused(error.to_string()))?;
     if !parsed.is_object() && !parsed.is_boolean() {
-        return Err(refused("it is neither an object nor a truth value".to_owned()));
+        return Err(refused("expected an object or a boolean".to_owned()));
     }
     let (made, log) = log::capture(|| json_schema_to_grammar(schema));
     made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
@@ -113,7 +113,7 @@ fn limits(rules: &str) -> Result<(), String> {
             _ => {}
         }
         if depth > DEEPEST {
-            return Err(format!("its brackets are more than {DEEPEST} deep"));
+            return Err(format!("brackets are nested more than {DEEPEST} deep"));
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_is_no_json_says_where() {
+    fn an_invalid_schema_is_refused_with_the_position() {
         let error = convert("{\"type\": ").unwrap_err().to_string();
         assert!(error.contains("line 1"), "{error}");
         assert!(convert("[]").is_err());
