@@ -107,11 +107,11 @@ impl Session {
         first.into_iter().chain(tokens).collect()
     }
 
-    /// The text of a token as bytes, which is empty for control tokens that are no tags of the template.
+    /// The text of a token as bytes, which is empty for control tokens other than the tags of the template.
     #[must_use]
     pub fn piece(&self, token: Token) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if self.prompts.tags(None).contains(&token) {
+        if self.prompts.is_tag(token) {
             self.prompts.vocab.write_any(token, &mut bytes);
         } else {
             self.prompts.vocab.write(token, &mut bytes);
