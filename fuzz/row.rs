@@ -1,10 +1,11 @@
-//! What `batch_row` does with its bytes; `tests/batch/corpus.rs` does the same with the seeds.
+//! The fuzz target `batch_row`; `tests/batch/corpus.rs` runs it on the seeds.
 
 use super::batch::{Line, Settings, read_row};
 use super::engine::SamplingParams;
 use super::openai::{Defaults, write_sampling};
 
-/// Any bytes as a line: there is a name, and the sampling of a request can be written. Tells whether it is a request.
+/// Reads a row. It must have an id, and the sampling parameters of a request must be serializable. Returns true if the row
+/// is a valid request.
 pub(crate) fn batch_row(data: &[u8]) -> bool {
     let neutral = SamplingParams::neutral(0);
     let defaults = Defaults::new(neutral.clone());

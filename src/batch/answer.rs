@@ -54,9 +54,11 @@ async fn gather(
     let (mut reasoning, mut content, mut tool_calls) = (String::new(), String::new(), Vec::new());
     let mut pieces = 0;
     while let Some(event) = chat.recv().await {
-        pieces += 1;
-        written.set(written.get() + 1);
+        let piece = u64::from(!matches!(event, ChatEvent::Progress { .. }));
+        pieces += piece;
+        written.set(written.get() + piece);
         match event {
+            ChatEvent::Progress { .. } => {}
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
             ChatEvent::ToolCall(call) => tool_calls.push(call),

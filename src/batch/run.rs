@@ -230,6 +230,7 @@ impl Batch<'_> {
 
     /// Hands to the engine what it has room for.
     fn submit_copies(&mut self) -> Result<(), Error> {
+        use engine::Error as E;
         let mut room = self.limit().saturating_sub(self.in_flight());
         let mut at_work = self.in_flight();
         for index in 0..self.tasks.len() {
@@ -247,8 +248,10 @@ impl Batch<'_> {
                         task.submitted += 1;
                         (room, at_work) = (room - 1, at_work + 1);
                     }
-                    Err(session::Error::Engine(engine::Error::QueueFull { .. })) => return Ok(()),
-                    Err(session::Error::Engine(error)) => return Err(self.gone(error)),
+                    Err(session::Error::Engine(E::QueueFull { .. })) => return Ok(()),
+                    Err(session::Error::Engine(error @ (E::Gone | E::Shutdown | E::Panicked { .. }))) => {
+                        return Err(self.gone(error));
+                    }
                     Err(error) => {
                         let (line, id, hash) = (task.line, task.id.clone(), task.hash);
                         self.tasks.remove(index);

@@ -233,6 +233,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "a model in several files needs all of them beside the first"
         }
+        LoadError::Header(Error::NotFirstShard { .. }) => return None,
         LoadError::Header(_) => {
             "the file may be cut short: compare its length with its source, or make it anew"
         }

@@ -1,4 +1,4 @@
-//! Catches what llama.cpp logs while it does one thing: the only reason it ever gives.
+//! Captures llama.cpp's log during one call: its only source of reasons.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,22 +8,22 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// The target under which the binding reports llama.cpp's lines.
+/// The tracing target of llama.cpp's lines in the binding.
 const TARGET: &str = "llama-cpp-2";
 
-/// Lines that are kept; the last ones say why.
-const KEPT: usize = 12;
+/// Lines to return, from the end.
+const LINES: usize = 12;
 
-/// Does something and returns the warnings and errors llama.cpp logged on this thread meanwhile.
+/// Runs an action and returns the warnings and errors that llama.cpp logged on this thread meanwhile.
 ///
-/// The subscriber in force sees them as well.
+/// The current subscriber gets them as well.
 pub(super) fn capture<T>(action: impl FnOnce() -> T) -> (T, Vec<String>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let inner = dispatcher::get_default(Clone::clone);
     let tap = Dispatch::new(Tap { lines: Arc::clone(&lines), inner });
     let result = dispatcher::with_default(&tap, action);
     let mut lines = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
-    lines.drain(..lines.len().saturating_sub(KEPT));
+    lines.drain(..lines.len().saturating_sub(LINES));
     (result, lines)
 }
 

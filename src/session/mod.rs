@@ -47,8 +47,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, the choice of tools cannot be met, or the engine takes no requests. A
-    /// prompt that is too long is the answer's terminal event.
+    /// When the conversation makes no prompt, the choice of tools cannot be met, or the engine refuses the request.
     pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;

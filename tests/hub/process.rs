@@ -20,7 +20,7 @@ impl Site {
             .env_clear()
             .env("HOME", self.home.path())
             .env("HF_ENDPOINT", self.server.endpoint());
-        command.env("HF_HUB_CACHE", self.cache()).env("HF_HUB_DOWNLOAD_TIMEOUT", "2").stdin(Stdio::null());
+        command.env("HF_HUB_CACHE", self.cache()).env("HF_HUB_DOWNLOAD_TIMEOUT", "60").stdin(Stdio::null());
         command
     }
 
@@ -245,13 +245,13 @@ fn doctor_reports_whether_the_hub_is_reachable_and_where_the_token_is_from() {
     }
     site.server.fail_always("/api/whoami-v2", Fault::Status(401, ""));
     assert!(doctor("").contains("  reachable"), "{}", doctor(""));
-    let told = doctor("hf_secret");
+    let shown = doctor("hf_secret");
     assert!(
-        told.contains("reachable, but it does not know this token") && told.contains("token from HF_TOKEN"),
-        "{told}"
+        shown.contains("reachable, but it does not know this token") && shown.contains("token from HF_TOKEN"),
+        "{shown}"
     );
-    assert!(told.contains("- The hub does not know the token from HF_TOKEN"), "{told}");
-    assert!(!told.contains("hf_secret") && !told.contains("not reachable"));
+    assert!(shown.contains("- The hub does not know the token from HF_TOKEN"), "{shown}");
+    assert!(!shown.contains("hf_secret") && !shown.contains("not reachable"));
     let shown = site.server.asked().iter().filter(|a| a.token.as_deref() == Some("Bearer hf_secret")).count();
     assert_eq!(shown, 1);
 }

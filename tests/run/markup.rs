@@ -125,6 +125,7 @@ fn a_schema_holds_whether_or_not_the_answer_opens_reasoning() {
                 );
             }
         }
+        assert!(ended > 0, "{beginning:?}");
     }
 }
 

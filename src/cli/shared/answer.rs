@@ -54,6 +54,7 @@ pub(crate) fn answer(
     let (mut reasoning, mut content, mut tool_calls) = (String::new(), String::new(), Vec::new());
     for event in chat {
         match event {
+            ChatEvent::Progress { .. } => {}
             ChatEvent::Reasoning(text) => {
                 on(Piece::Reasoning(&text))?;
                 reasoning += &text;

@@ -116,10 +116,10 @@ fn other_texts_are_refused() {
 proptest! {
     #[test]
     fn a_name_is_displayed_as_it_was_read(text in "[a-zA-Z0-9_./@ -]{0,40}") {
-        if let Ok((name, file)) = read(&text) {
-            if !RepoName::is_address(&text) {
-                prop_assert_eq!((name.to_string(), file), (text, None));
-            }
+        if let Ok((name, file)) = read(&text)
+            && !RepoName::is_address(&text)
+        {
+            prop_assert_eq!((name.to_string(), file), (text, None));
         }
     }
 

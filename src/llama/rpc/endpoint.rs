@@ -1,4 +1,4 @@
-//! Where a worker listens, as it is typed.
+//! The address of a worker.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::WorkerError;
 
-/// `HOST:PORT`. llama.cpp's RPC knows IPv4 only.
+/// `HOST:PORT`. llama.cpp's RPC supports IPv4 only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// A name or an address.
@@ -16,13 +16,13 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// What is typed is no [`Endpoint`].
+/// Why a text is not an [`Endpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// There are too many colons.
-    #[error("llama.cpp's RPC knows no IPv6, expected the HOST of HOST:PORT as a name or an IPv4 address")]
+    /// The host is an IPv6 address.
+    #[error("IPv6 is not supported by llama.cpp's RPC, expected HOST:PORT with a name or an IPv4 address")]
     Ipv6,
-    /// It has another form.
+    /// The format is wrong.
     #[error("expected HOST:PORT, such as 192.168.1.5:50052")]
     Form,
 }
@@ -57,7 +57,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// When the name is unknown or has no such address.
+    /// When the name is unknown or has no IPv4 address.
     pub(super) fn resolve(&self) -> Result<SocketAddrV4, WorkerError> {
         let failed = |source| WorkerError::Resolve { endpoint: self.clone(), source };
         let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(failed)?;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_addresses_of_version_four() {
+    fn names_resolve_to_ipv4_addresses() {
         let local: Endpoint = "localhost:7".parse().unwrap();
         assert_eq!(local.resolve().unwrap(), SocketAddrV4::new([127, 0, 0, 1].into(), 7));
         let nowhere: Endpoint = "no-such-host.invalid:7".parse().unwrap();

@@ -1,6 +1,6 @@
-//! Other machines' devices over llama.cpp's RPC, and this machine's for others.
+//! Devices of other machines over llama.cpp's RPC, and this machine's devices as a worker.
 //!
-//! The functions are not in the binding; llama.cpp's registry has them by name. Not here: which tensors go there.
+//! The functions are not in the binding; llama.cpp's registry has them by name. Not here: which tensors are placed there.
 #![expect(unsafe_code, reason = "calls C functions by name")]
 
 mod client;
@@ -25,10 +25,11 @@ pub(super) fn is_built() -> bool {
     procedure(c"ggml_backend_rpc_add_server").is_some()
 }
 
-/// Something that llama.cpp's RPC has under a name.
+/// A function of llama.cpp's RPC by its name.
 pub(super) fn procedure(name: &CStr) -> Option<*mut c_void> {
     backend::backend();
-    // SAFETY: the registry is filled by the call above, and the names end with a zero.
+    let _registry = backend::registry();
+    // SAFETY: the registry is filled and does not change meanwhile, and the names end with a zero.
     let found = unsafe {
         let registry = sys::ggml_backend_reg_by_name(c"RPC".as_ptr());
         if registry.is_null() {

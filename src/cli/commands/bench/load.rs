@@ -105,7 +105,7 @@ fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
 /// A step that the user ended is no failure.
 pub(super) fn ended(error: impl Into<QualityError>) -> anyhow::Error {
     match error.into() {
-        QualityError::Interrupted | QualityError::Decode(DecodeError::Interrupted) => Interrupted.into(),
+        QualityError::Interrupted | QualityError::Decode(DecodeError::Aborted) => Interrupted.into(),
         error => error.into(),
     }
 }

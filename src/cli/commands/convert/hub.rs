@@ -38,7 +38,7 @@ pub(super) fn convert(
     if let Some(shard) = lent {
         checkpoint = arriving.checkpoint(&folder, vec![shard])?;
     }
-    let foreseen = Plan::foresee(&checkpoint, &options)?;
+    let foreseen = Plan::draft_from_headers(&checkpoint, &options)?;
     arriving.keep_in_survey(foreseen.bytes().min(spare(&arriving, &hub)?));
     let mut findings = findings(args, repo, &listing.commit, &checkpoint)?;
     let (jobs, threads) = (usize::from(args.jobs), args.common.threads());
@@ -55,7 +55,7 @@ pub(super) fn convert(
     let why = |error| arriving.take_error().map_or(error, anyhow::Error::from);
     let done = done.map_err(why).with_context(|| format!("cannot convert `{repo}`"))?;
     if !args.dry_run {
-        findings.forget()?;
+        findings.remove_file()?;
     }
     drop_borrowed(args, borrowed.as_deref())?;
     Ok(done)
@@ -87,7 +87,7 @@ fn findings(
 ) -> anyhow::Result<Findings> {
     let name = format!("{}-{}.survey", repo.id().replace('/', "--"), commit.get(..12).unwrap_or_default());
     let findings = Findings::at(&out_folder(args).join(name), checkpoint)?;
-    Ok(if args.dry_run { findings.unkept() } else { findings })
+    Ok(if args.dry_run { findings.without_file() } else { findings })
 }
 
 /// Where the GGUF goes.
@@ -109,7 +109,7 @@ fn spare(arriving: &ShardStream<'_>, hub: &Hub) -> anyhow::Result<u64> {
 fn check_room(arriving: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> anyhow::Result<()> {
     let (cache, shards) = (there(hub.cache().root()), arriving.peak_bytes()?);
     let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
-    let needed = shards + own.saturating_sub(arriving.gives_back(&job.out));
+    let needed = shards + own.saturating_sub(arriving.reclaimable(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => Err(Error::NoSpace { path: cache, needed, available }.into()),
         _ => Ok(()),
