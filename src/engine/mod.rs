@@ -38,8 +38,8 @@ pub use eviction::{Evicted, OnEviction};
 pub use ids::{Pos, RequestId, SeqId, Token};
 pub use run::run;
 pub use sampling::{
-    Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError, SamplingParams,
-    Xtc,
+    Block, Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError,
+    SamplingParams, Xtc,
 };
 pub use saved::Saved;
 pub use scheduler::{Events, Eviction, Limits, PrefillBudget, Scheduler, Span};
@@ -48,4 +48,4 @@ pub use softmax::LogSoftmax;
 pub use status::{Counters, SlotStatus, StateCacheStatus, Status};
 pub use stop::{Scanned, StopMatcher};
 pub use types::{Event, FinishReason, Reasoning, Request, Timings, TokenLogprob, Usage};
-pub use vocab::{Markup, Vocab};
+pub use vocab::{Markup, SpecialToken, Vocab};
