@@ -19,11 +19,13 @@ pub(super) struct Address {
 pub(super) fn parse(text: &str, bases: &[String]) -> Option<Result<Address, String>> {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| has_prefix(text, scheme));
     let rest = &text[scheme.map_or(0, str::len)..];
+    // Without a scheme, `mirror/ORG` could be a name, but `hf.co/ORG` could hardly be one.
+    let may_begin = |base: &&String| scheme.is_some() || base.contains(['.', ':']);
     let below = |base: &String| {
         let path = has_prefix(rest, base).then(|| &rest[base.len()..])?;
         (path.is_empty() || path.starts_with(['/', '?', '#'])).then_some(path)
     };
-    match (bases.iter().find_map(below), scheme) {
+    match (bases.iter().filter(may_begin).find_map(below), scheme) {
         (Some(path), _) => Some(read(path)),
         (None, Some(_)) => Some(Err(format!(
             "not an address of the hub (expected https://{}/ORG/NAME; HF_ENDPOINT names another hub)",

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn read(text: &str) -> Result<(RepoName, Option<String>), RepoNameError> {
-    RepoName::read(text, &["huggingface.co", "hf.co", "mirror:8080/hub"].map(str::to_owned))
+    RepoName::read(text, &["huggingface.co", "hf.co", "mirror:8080/hub", "mirror"].map(str::to_owned))
 }
 
 #[test]
@@ -28,6 +28,9 @@ fn an_address_names_the_repository_its_revision_and_its_file() {
         ("hf.co/a/b", "a/b", None),
         ("huggingface.co/a/b", "a/b", None),
         ("http://mirror:8080/hub/a/b", "a/b", None),
+        ("mirror:8080/hub/a/b", "a/b", None),
+        ("http://mirror/a/b", "a/b", None),
+        ("mirror/a", "mirror/a", None),
         ("https://huggingface.co/a/b/tree/main", "a/b@main", None),
         ("https://huggingface.co/a/b/tree/v1.0/", "a/b@v1.0", None),
         ("https://huggingface.co/a/b/tree/refs%2Fpr%2f1", "a/b@refs/pr/1", None),
@@ -73,6 +76,7 @@ fn other_addresses_are_refused_with_the_reason() {
         ("https://huggingface.co:8443/a/b", "not an address of the hub"),
         ("https://mirror:8080/a/b", "not an address of the hub"),
         ("https://a/b", "HF_ENDPOINT names another hub"),
+        ("hf.co/hf.co/a", "begins with the hub's address"),
         ("ftp://huggingface.co/a/b", "not a repository name"),
     ] {
         let error = read(text).unwrap_err().to_string();
