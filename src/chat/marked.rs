@@ -1,13 +1,13 @@
-//! A template whose own text can be told from the text that it is given, in whatever it renders.
+//! A template whose own text can be distinguished in a render from the text that it was given.
 //!
-//! Every character that the template writes is exchanged for one of a private-use plane that occurs in no message, so
-//! the render says of each character where it came from. Whitespace stays, so that trimming works; so do texts that
-//! the template looks for in messages or hands to functions, so that it behaves the same.
+//! Each character that the template writes is replaced by a private-use character that does not occur in the messages,
+//! so the source of each character of a render is certain. Whitespace stays, so that trimming works. Texts that the
+//! template searches messages for or passes to functions stay too, so that it behaves the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Stmt};
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 
@@ -16,7 +16,7 @@ const PRIVATE: [Range<u32>; 2] = [0xF_0000..0xF_FFFE, 0x10_0000..0x10_FFFE];
 /// The names of roles: a template may build a control token around one.
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 
-/// The marks of a template's characters.
+/// The mark of each character that a template writes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Palette {
     marks: BTreeMap<char, char>,
@@ -29,12 +29,12 @@ pub(super) struct Unmarked {
     pub(super) text: String,
     /// In order, without whitespace at the ends.
     pub(super) written: Vec<Range<usize>>,
-    /// The places that were asked for, in the text.
+    /// The requested places, in the text.
     pub(super) places: Vec<usize>,
 }
 
 impl Palette {
-    /// Marks for the characters of a text, none of which is `taken`.
+    /// Marks for the characters of a text, other than the `taken` ones.
     fn new<'a>(text: impl Iterator<Item = &'a str>, taken: &BTreeSet<char>) -> Self {
         let free = PRIVATE.into_iter().flatten().filter_map(char::from_u32).filter(|c| !taken.contains(c));
         let characters: BTreeSet<char> = text.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
@@ -61,7 +61,7 @@ impl Palette {
                 out.places.push(out.text.len());
             }
             let begin = out.text.len();
-            match self.characters.get(&character) {
+            match Some(&character).filter(|c| is_private(**c)).and_then(|c| self.characters.get(c)) {
                 None => out.text.push(character),
                 Some(&written) => {
                     out.text.push(written);
@@ -90,10 +90,14 @@ fn join(written: &mut Vec<Range<usize>>, text: &str, begin: usize) {
 
 /// The characters of a text that could be taken for marks.
 pub(super) fn private(text: &str, found: &mut BTreeSet<char>) {
-    found.extend(text.chars().filter(|&c| PRIVATE.iter().any(|plane| plane.contains(&u32::from(c)))));
+    found.extend(text.chars().filter(|&c| is_private(c)));
 }
 
-/// The source of a template with marks in place of what it writes; `others` are texts that it is given to write.
+fn is_private(character: char) -> bool {
+    PRIVATE.iter().any(|plane| plane.contains(&u32::from(character)))
+}
+
+/// The source of a template with marks in place of the text it writes; `others` are texts it gets as variables.
 pub(super) fn mark(
     source: &str,
     syntax: SyntaxConfig,
@@ -101,9 +105,17 @@ pub(super) fn mark(
     taken: &BTreeSet<char>,
 ) -> Result<(String, Palette), minijinja::Error> {
     let tree = parse(source, "chat", syntax)?;
-    let mut marker = Marker { source, looked_at: HashSet::new(), written: Vec::new() };
+    let (looked_at, flows, written) = (HashSet::new(), Vec::new(), Vec::new());
+    let mut marker = Marker { source, looked_at, flows, written };
     if let Stmt::Template(template) = &tree {
         marker.names(&template.children);
+        while let Some(&(from, _)) = marker
+            .flows
+            .iter()
+            .find(|(from, to)| marker.looked_at.contains(to) && !marker.looked_at.contains(from))
+        {
+            marker.looked_at.insert(from);
+        }
         marker.texts(&template.children);
     }
     let mut written = marker.written;
@@ -121,12 +133,14 @@ pub(super) fn mark(
     Ok((marked, palette))
 }
 
-/// Finds what a template writes as it is.
+/// Finds the texts that a template writes as they are.
 struct Marker<'a> {
     source: &'a str,
-    /// Variables that the template does more with than to write them.
+    /// Variables that the template does not only write.
     looked_at: HashSet<&'a str>,
-    /// Where texts are that are written, without quotes and escapes.
+    /// Pairs of variables, the text of the first of which becomes part of the second as it is.
+    flows: Vec<(&'a str, &'a str)>,
+    /// Where the written texts are, without quotes and escapes.
     written: Vec<Range<usize>>,
 }
 
@@ -198,48 +212,62 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// Collects the variables that are looked at.
+    /// Collects the variables that are not only written.
     fn names(&mut self, statements: &[Stmt<'a>]) {
         for statement in statements {
             match statement {
-                Stmt::EmitExpr(emit) => self.written_names(&emit.expr),
-                Stmt::Set(set) => self.all_names(&set.expr),
+                Stmt::EmitExpr(emit) => self.parts(&emit.expr, None),
+                Stmt::Set(set) => match &set.target {
+                    Expr::Var(target) => self.parts(&set.expr, Some(target.id)),
+                    _ => self.all_names(&set.expr),
+                },
                 Stmt::ForLoop(each) => {
                     self.all_names(&each.iter);
-                    each.filter_expr.iter().for_each(|filter| self.all_names(filter));
+                    each.filter_expr.iter().for_each(|filter| self.truth(filter));
                 }
-                Stmt::IfCond(condition) => self.all_names(&condition.expr),
+                Stmt::IfCond(condition) => self.truth(&condition.expr),
                 Stmt::WithBlock(with) => with.assignments.iter().for_each(|(_, value)| self.all_names(value)),
                 Stmt::SetBlock(set) => set.filter.iter().for_each(|filter| self.all_names(filter)),
                 Stmt::FilterBlock(block) => self.all_names(&block.filter),
                 Stmt::Macro(definition) => definition.defaults.iter().for_each(|value| self.all_names(value)),
-                Stmt::CallBlock(block) => {
-                    self.all_names(&block.call.expr);
-                    self.arguments(&block.call.args);
-                }
-                Stmt::Do(block) => {
-                    self.all_names(&block.call.expr);
-                    self.arguments(&block.call.args);
-                }
+                Stmt::CallBlock(block) => self.call(&block.call),
+                Stmt::Do(block) => self.call(&block.call),
                 _ => {}
             }
             bodies(statement).into_iter().for_each(|body| self.names(body));
         }
     }
 
-    /// Like [`Self::all_names`], but for variables that are only written.
-    fn written_names(&mut self, expression: &Expr<'a>) {
+    /// Like [`Self::all_names`], but for variables whose text is written as it is, or becomes part of `target`.
+    fn parts(&mut self, expression: &Expr<'a>, target: Option<&'a str>) {
         match expression {
-            Expr::Var(_) => {}
+            Expr::Var(name) => self.flows.extend(target.map(|target| (name.id, target))),
             Expr::BinOp(op) if matches!(op.op, BinOpKind::Add | BinOpKind::Concat) => {
-                self.written_names(&op.left);
-                self.written_names(&op.right);
+                self.parts(&op.left, target);
+                self.parts(&op.right, target);
             }
             Expr::IfExpr(choice) => {
-                self.all_names(&choice.test_expr);
-                self.written_names(&choice.true_expr);
-                choice.false_expr.iter().for_each(|other| self.written_names(other));
+                self.truth(&choice.test_expr);
+                self.parts(&choice.true_expr, target);
+                choice.false_expr.iter().for_each(|other| self.parts(other, target));
             }
+            Expr::Filter(filter) if matches!(filter.name, "trim" | "safe") && filter.args.is_empty() => {
+                filter.expr.iter().for_each(|text| self.parts(text, target));
+            }
+            other => self.all_names(other),
+        }
+    }
+
+    /// Like [`Self::all_names`], but for variables of which only the presence or the type counts.
+    fn truth(&mut self, expression: &Expr<'a>) {
+        match expression {
+            Expr::Var(_) => {}
+            Expr::UnaryOp(op) => self.truth(&op.expr),
+            Expr::BinOp(op) if matches!(op.op, BinOpKind::ScAnd | BinOpKind::ScOr) => {
+                self.truth(&op.left);
+                self.truth(&op.right);
+            }
+            Expr::Test(test) if test.args.is_empty() => self.truth(&test.expr),
             other => self.all_names(other),
         }
     }
@@ -282,14 +310,16 @@ impl<'a> Marker<'a> {
                 self.all_names(&item.expr);
                 self.all_names(&item.subscript_expr);
             }
-            Expr::Call(call) => {
-                self.all_names(&call.expr);
-                self.arguments(&call.args);
-            }
+            Expr::Call(call) => self.call(call),
             Expr::List(list) => list.items.iter().for_each(|item| self.all_names(item)),
             Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.all_names(item)),
             Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.all_names(item)),
         }
+    }
+
+    fn call(&mut self, call: &Call<'a>) {
+        self.all_names(&call.expr);
+        self.arguments(&call.args);
     }
 
     fn arguments(&mut self, arguments: &[CallArg<'a>]) {

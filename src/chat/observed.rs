@@ -1,7 +1,7 @@
 //! Values for a template that record how much of the prompt is written when the template reads them.
 //!
-//! A template reads a message and then writes it, so the length of the prompt at that moment is where the message
-//! begins. That holds for any template and any text, unlike looking for the text of the message in the prompt.
+//! A template reads a message and then writes it, so the message begins at that length. This works with any template
+//! and any text, where a search for the text of the message would not.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! A prompt, and which part of its text the template wrote.
+//! A prompt, and the parts of its text that the template wrote.
 
 use std::ops::Range;
 
@@ -10,10 +10,9 @@ use super::tags::Start;
 pub struct Rendered {
     /// The prompt, as transformers renders it.
     pub text: String,
-    /// Where each message begins in it, as far as the template shows; the parts of a message that it moves elsewhere
-    /// do not count.
+    /// Where each message begins in it, if the template reads the messages in order.
     pub messages: Vec<Option<usize>>,
-    /// Where the beginning of the answer is, if the template has one.
+    /// Where the answer begins, if the template adds a beginning.
     pub answer: Option<usize>,
     written: Vec<Range<usize>>,
     source: String,
@@ -39,10 +38,10 @@ impl Rendered {
         Self { text, messages, answer, written, source: source.to_owned(), given }
     }
 
-    /// Whether a part of the text is the template's, all of it, so that it may be a control token.
+    /// Whether the template wrote all of a part of the text, which may then be a control token.
     ///
-    /// A text that the template hands through a variable it also looks at has no mark. It is the template's if it is
-    /// in its source and no message could have brought it in.
+    /// Text of a variable that the template does not only write has no mark. The template wrote it if its source
+    /// contains it and the messages cannot.
     #[must_use]
     pub fn is_markup(&self, part: Range<usize>) -> bool {
         let index = self.written.partition_point(|range| range.end <= part.start);
@@ -51,7 +50,7 @@ impl Rendered {
             Some(range) if range.start < part.end => false,
             _ => {
                 let text = &self.text[part];
-                self.source.contains(text) && !self.given.iter().any(|given| may_bring(given, text))
+                self.source.contains(text) && !may_bring(&self.given, text)
             }
         }
     }
@@ -62,7 +61,7 @@ impl Rendered {
         &self.written
     }
 
-    /// The last occurrence of a text from a place on in what the template was given.
+    /// The last occurrence of a text after a place, in the text that the template was given.
     #[must_use]
     pub fn find_given(&self, from: usize, text: &str) -> Option<usize> {
         let given = |at: &usize| {
@@ -72,7 +71,7 @@ impl Rendered {
         self.text[from..].rmatch_indices(text).map(|(at, _)| from + at).find(given)
     }
 
-    /// The tag of the template at the end, whitespace left out; empty if there is none.
+    /// The tag that the template wrote at the end, before whitespace; empty if another text is there.
     pub(super) fn last_tag(&self) -> &'static str {
         let end = self.text.trim_end();
         let tag = Start::last_tag(end).filter(|tag| self.is_markup(end.len() - tag.len()..end.len()));
@@ -89,7 +88,7 @@ impl Rendered {
         self.answer = None;
     }
 
-    /// Adds text that is the template's, or is not.
+    /// Adds text, as the template's or as given.
     pub fn push(&mut self, text: &str, markup: bool) {
         let begin = self.text.len();
         self.text.push_str(text);
@@ -101,11 +100,13 @@ impl Rendered {
     }
 }
 
-/// Whether a text, or its end or beginning with something else, could make another.
-fn may_bring(given: &str, text: &str) -> bool {
-    let bare = given.trim();
-    let mut cuts = text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
-    given.contains(text) || cuts.any(|(left, right)| bare.ends_with(left) || bare.starts_with(right))
+/// Whether texts contain another, or one of them ends with the beginning of it and one begins with the end of it.
+fn may_bring(given: &[String], text: &str) -> bool {
+    let cuts = || text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
+    let ends = |given: &str| cuts().any(|(left, _)| given.ends_with(left));
+    let begins = |given: &str| cuts().any(|(_, right)| given.starts_with(right));
+    let mut bare = given.iter().map(|given| given.trim());
+    given.iter().any(|given| given.contains(text)) || (bare.clone().any(ends) && bare.any(begins))
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Template {
         [open, close].into_iter().chain(calls).collect()
     }
 
-    /// Whether a text is a tag of any template, or part of this one.
+    /// Whether a text is a tag of any template, or part of the source of this one.
     #[must_use]
     pub fn may_write(&self, text: &str) -> bool {
         Tags::all().chain(TAGS).any(|tag| tag == text) || self.source.contains(text)
@@ -154,14 +154,14 @@ impl Template {
         Ok(self.prompt(messages, options)?.text)
     }
 
-    /// Renders a conversation and says of the text where it comes from.
+    /// Renders a conversation, with the parts of the text that the template wrote.
     ///
     /// Arguments of calls that are given as text go to the template as text; where it does not repeat that text,
     /// it is rendered again with the objects that the texts hold.
     ///
     /// # Errors
     ///
-    /// When the template refuses it, with the template's own words as the cause.
+    /// When the template refuses it; the cause is the template's message.
     pub fn prompt(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         let given = self.prompt_as_given(messages, options);
         let repeats = |prompt: &Rendered| text_arguments(messages).all(|text| prompt.text.contains(text));
@@ -187,7 +187,8 @@ impl Template {
         let variables = |messages| self.variables(messages, options, &palette);
         match observed::render(&environment, MARKED, fields, variables) {
             Ok((text, begins)) => Ok(Rendered::new(&text, begins, &palette, &self.source, given)),
-            // Its words are to be the template's own. A template that only the marks break still has its prompt.
+            // Without marks, the message of the error is the template's own; and a template that fails only with marks
+            // still renders.
             Err(_) => {
                 let fields = messages.iter().map(seen).collect();
                 let plain = Palette::default();
@@ -287,7 +288,7 @@ fn with_objects(messages: &[Message]) -> Vec<Message> {
     messages
 }
 
-/// Takes out `{% generation %}`, with which transformers marks what to train on.
+/// Removes `{% generation %}`, with which transformers marks the text to train on.
 fn without_generation(source: &str) -> String {
     let mut out = String::new();
     let mut rest = source;
@@ -314,6 +315,7 @@ fn without_generation(source: &str) -> String {
 mod tests {
     use super::*;
     use crate::chat::{FunctionCall, Role, ToolCall, ToolKind};
+    use proptest::prelude::*;
     use serde_json::json;
     use std::time::Duration;
 
@@ -372,22 +374,51 @@ mod tests {
     }
 
     #[test]
-    fn a_template_can_refuse_in_its_own_words() {
-        let template = Template::parse("{{ raise_exception('only users may speak') }}", "", "").unwrap();
+    fn a_refusal_has_the_message_of_the_template() {
+        let template = Template::parse("{{ raise_exception('only users may write') }}", "", "").unwrap();
         let error = template.render(&[], &RenderOptions::default()).unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert!(cause.contains("only users may speak"), "{cause}");
+        assert!(cause.contains("only users may write"), "{cause}");
     }
 
     #[test]
-    fn a_template_that_is_none_is_an_error() {
+    fn a_template_that_does_not_parse_is_an_error() {
         assert!(matches!(Template::parse("{% if %}", "", ""), Err(Error::Parse(_))));
     }
 
     #[test]
-    fn the_present_is_what_it_is_told() {
+    fn the_present_time_is_that_of_the_options() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let options = RenderOptions { now, ..RenderOptions::default() };
         assert_eq!(render("{{ strftime_now('%d %b %Y') }}", &[], &options), "14 Nov 2023");
+    }
+
+    proptest! {
+        #[test]
+        fn marks_never_change_a_render(
+            contents in prop::collection::vec(
+                prop::collection::vec(
+                    prop::sample::select(vec![
+                        "<think>", "</think>", "<|im_end|>", "<seed:think>", "</seed:think>", "<tool_response>", "<", ">",
+                        " ", "\n", "é", "\u{f0000}", "\u{f0007}", "{", "a", "B",
+                    ]),
+                    0..6,
+                ),
+                2..5,
+            ),
+        ) {
+            for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
+                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+                let template = Template::parse(&std::fs::read_to_string(path).unwrap(), "<s>", "</s>").unwrap();
+                let roles = [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User];
+                let messages: Vec<_> =
+                    roles.into_iter().zip(&contents).map(|(role, parts)| Message::new(role, parts.concat())).collect();
+                let options = RenderOptions::default();
+                let fields = messages.iter().map(seen).collect();
+                let variables = |messages| template.variables(messages, &options, &Palette::default());
+                let (plain, _) = observed::render(&template.environment, PLAIN, fields, variables).unwrap();
+                prop_assert_eq!(template.render(&messages, &options).unwrap(), plain);
+            }
+        }
     }
 }

@@ -271,6 +271,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "all parts of a split model must be in the folder of the first"
         }
+        LoadError::Header(Error::NotFirstShard { .. }) => return None,
         LoadError::Header(_) => {
             "the file may be truncated: compare its size with its source, or convert it again"
         }

@@ -34,13 +34,13 @@ impl LlamaVocab {
         Self { model, composes }
     }
 
-    /// The text of the token that begins a text, empty if the model has none.
+    /// The text of the token that begins a text; empty if the model does not have one.
     #[must_use]
     pub fn begin(&self) -> String {
         self.name(self.model.vocab().bos())
     }
 
-    /// The text of the token that ends a text, empty if the model has none.
+    /// The text of the token that ends a text; empty if the model does not have one.
     #[must_use]
     pub fn end(&self) -> String {
         self.name(self.model.vocab().eos())

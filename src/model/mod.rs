@@ -13,8 +13,9 @@ mod sampling;
 pub mod system;
 mod threads;
 
+pub use crate::engine::Abort;
 pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, Override,
+    CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, NumaError, Override,
     SplitMode, caps, devices, rpc,
 };
 pub use check::check;

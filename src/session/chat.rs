@@ -68,6 +68,9 @@ impl Chat {
                 self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), began, ends);
                 return self.prepare(deltas, None);
             }
+            Event::Progress { total, reused, read } => {
+                return self.ready.push(ChatEvent::Progress { total, reused, read });
+            }
             Event::Finished { reason, usage: total, timings } => {
                 let usage = ChatUsage { total, reasoning_tokens: self.reasoning_tokens };
                 ChatEvent::Finished { reason, usage, timings }

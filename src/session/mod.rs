@@ -61,8 +61,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, the choice of tools cannot be met, or the engine takes no requests. A
-    /// prompt that is too long is the answer's terminal event.
+    /// When the conversation makes no prompt, the choice of tools cannot be met, or the engine refuses the request.
     pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
@@ -121,11 +120,11 @@ impl Session {
         first.into_iter().chain(tokens).collect()
     }
 
-    /// The text of a token as bytes, which is empty for control tokens that are no tags of the template.
+    /// The text of a token as bytes, which is empty for control tokens other than the tags of the template.
     #[must_use]
     pub fn piece(&self, token: Token) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if self.prompts.tags(None).contains(&token) {
+        if self.prompts.is_tag(token) {
             self.prompts.vocab.write_any(token, &mut bytes);
         } else {
             self.prompts.vocab.write(token, &mut bytes);

@@ -9,12 +9,14 @@ use super::tokens::Specials;
 use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
 use crate::engine::{Markup, Token, Vocab};
 
-/// Makes prompts.
+/// Makes prompts of conversations.
 #[derive(Clone)]
 pub(super) struct Prompts {
     pub(super) vocab: Arc<dyn Vocab + Send + Sync>,
     pub(super) template: Arc<Template>,
     specials: Arc<Specials>,
+    /// The tokens of the tags of the template.
+    tags: Arc<[Token]>,
 }
 
 /// The prompt of an answer.
@@ -33,7 +35,8 @@ pub(super) struct Prompt {
 impl Prompts {
     pub(super) fn new(vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
         let specials = Arc::new(Specials::of(&*vocab, &template));
-        Self { vocab, template: Arc::new(template), specials }
+        let tags = template.tags().into_iter().filter_map(|tag| token(&*vocab, tag)).collect();
+        Self { vocab, template: Arc::new(template), specials, tags }
     }
 
     /// The prompt that the answer to a conversation continues.
@@ -80,12 +83,16 @@ impl Prompts {
         self.specials.tokens(&*self.vocab, &text, &[]).tokens
     }
 
-    /// The control tokens whose text an answer may have.
+    /// The tokens whose text an answer has, even if they are control tokens.
     pub(super) fn tags(&self, start: Option<Start>) -> Vec<Token> {
         let reasoning = start.map(|start| [start.tags().open, start.tags().close]);
-        let texts = self.template.tags().into_iter().chain(reasoning.into_iter().flatten());
-        let tokens = texts.map(|tag| self.vocab.tokenize(tag, Markup::Parsed));
-        tokens.filter_map(|tokens| <[Token; 1]>::try_from(tokens).ok()).flatten().collect()
+        let reasoning = reasoning.into_iter().flatten().filter_map(|tag| token(&*self.vocab, tag));
+        self.tags.iter().copied().chain(reasoning).collect()
+    }
+
+    /// Whether the text of a control token is part of answers.
+    pub(super) fn is_tag(&self, token: Token) -> bool {
+        self.tags.contains(&token)
     }
 
     fn options(&self, request: &ChatRequest) -> RenderOptions {
@@ -123,6 +130,11 @@ impl Prompts {
         let start = if is_reasoning { Start::MidReasoning(tags) } else { Start::MidContent(tags) };
         Ok((rendered, start))
     }
+}
+
+/// The token that a text stands for.
+fn token(vocab: &dyn Vocab, text: &str) -> Option<Token> {
+    <[Token; 1]>::try_from(vocab.tokenize(text, Markup::Parsed)).ok().map(|[token]| token)
 }
 
 /// The text of a message that is continued.

@@ -7,9 +7,10 @@ use crate::engine::{Caps, FinishReason, Limits, SamplingParams, channel, run};
 use std::thread;
 
 fn session(template: &str, answer: &str) -> Session {
-    let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
+    let caps =
+        Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
     let decoder = ScriptedDecoder::saying(caps, answer);
-    let (submitter, inbox) = channel();
+    let (submitter, inbox) = channel(&decoder, &ByteVocab);
     thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
     Session::new(submitter, Arc::new(ByteVocab), Template::parse(template, "", "").unwrap())
 }
@@ -24,6 +25,7 @@ fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, Str
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
             ChatEvent::ToolCall(call) => content += &serde_json::to_string(&call).unwrap(),
+            ChatEvent::Progress { .. } => {}
             terminal => {
                 assert_eq!(chat.next(), None);
                 return (reasoning, content, terminal);
@@ -145,8 +147,10 @@ fn a_limit_gives_out_the_text_that_was_held_back() {
 
 #[test]
 fn a_prompt_that_is_too_long_fails_by_name() {
-    let (_, _, end) = ask(&session("{{ 'x' * 300 }}", "y"), |_| {});
-    assert_eq!(end, ChatEvent::Failed(engine::Error::PromptTooLong { tokens: 300, context: 256 }));
+    let session = session("{{ 'x' * 300 }}", "y");
+    let request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    let Err(Error::Engine(error)) = session.chat(request) else { panic!("the prompt is accepted") };
+    assert_eq!(error, engine::Error::PromptTooLong { tokens: 300, context: 256 });
 }
 
 #[test]
@@ -335,4 +339,60 @@ fn a_message_that_cannot_be_continued_is_refused() {
     request.continue_final = true;
     let error = session.chat(request).unwrap_err();
     assert!(matches!(error, Error::Continue(ContinueError::Altered)), "{error:?}");
+}
+
+/// A vocabulary whose tags are control tokens.
+struct ControlTags;
+
+const CONTROL_TAGS: [&str; 3] = ["</think>", "<|other|>", "</seed:think>"];
+
+impl Vocab for ControlTags {
+    fn size(&self) -> u32 {
+        260
+    }
+
+    fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        let tag = CONTROL_TAGS.iter().position(|tag| *tag == text);
+        tag.map_or_else(
+            || ByteVocab.tokenize(text, markup),
+            |at| vec![Token(257 + i32::try_from(at).unwrap())],
+        )
+    }
+
+    fn write(&self, token: Token, out: &mut Vec<u8>) {
+        ByteVocab.write(token, out);
+    }
+
+    fn write_any(&self, token: Token, out: &mut Vec<u8>) {
+        match usize::try_from(token.0 - 257) {
+            Ok(at) => out.extend(CONTROL_TAGS[at].bytes()),
+            Err(_) => self.write(token, out),
+        }
+    }
+
+    fn ends_answer(&self, token: Token) -> bool {
+        ByteVocab.ends_answer(token)
+    }
+}
+
+#[test]
+fn of_control_tokens_only_the_tags_of_the_template_are_text() {
+    let caps =
+        Caps { sequences: 1, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
+    let answer = [104, 257, 258, 259, 121, 256].map(Token);
+    for (template, expected) in [
+        ("{% if 0 %}</think>{% endif %}", ("h", "y")),
+        ("{% if 0 %}</seed:think>{% endif %}", ("h", "y")),
+        ("", ("", "h</think>y")),
+    ] {
+        let next = move |_: &[Token], written: &[Token]| vec![answer[written.len()]];
+        let decoder = ScriptedDecoder::new(caps, Box::new(next));
+        let (submitter, inbox) = channel(&decoder, &ControlTags);
+        thread::spawn(move || run(decoder, ControlTags, &inbox, Limits::of(caps)));
+        let template = Template::parse(&format!("{template}x"), "", "").unwrap();
+        let session = Session::new(submitter, Arc::new(ControlTags), template);
+        let (reasoning, content, _) = ask(&session, |_| {});
+        assert_eq!((reasoning.as_str(), content.as_str()), expected);
+        assert_eq!(session.piece(Token(258)), b"");
+    }
 }

@@ -27,7 +27,7 @@ fn tensors_without_an_exact_type_are_refused_with_types_and_sizes() {
     let sandbox = inexact();
     let ran = sandbox.run(&["convert", "source", "-o", "out.gguf"]);
     let says = [
-        "caused by: 3 of the tensors have no exact GGUF type:\n",
+        "caused by: no GGUF type holds 3 tensors exactly:\n",
         "  blk.0.ssm_out.weight: ",
         "; Q8_0 34.00 KiB, BF16 64.00 KiB, F16 64.00 KiB, F32 128.00 KiB\n",
         "\nhint: choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`\n",

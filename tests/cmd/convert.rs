@@ -107,7 +107,8 @@ fn a_split_output_is_read_from_its_first_file() {
     sandbox.run(&["verify", &names[0], &source]).said(0, &whole.out);
     let inspected = sandbox.run(&["inspect", &names[0]]);
     assert!(inspected.out.starts_with(&format!("GGUF: {count} files, ")), "{}", inspected.out);
-    let says = ["`out-00002-of-", "not a valid GGUF file: `split.no` of 1, expected 0"];
+    let first = format!("is part 2 of {count}; pass the first part (`{}`)\n", names[0]);
+    let says = ["`out-00002-of-", &first];
     sandbox.run(&["inspect", &names[1]]).refused(1, &says);
     std::fs::remove_file(sandbox.path(&names[2])).unwrap();
     sandbox.run(&["verify", &names[0], &source]).refused(1, &[&format!("cannot open `{}`", names[2])]);
@@ -189,7 +190,7 @@ fn a_full_disk_is_refused_before_anything_is_written() {
     }
     let says = [
         "`disk/out.gguf` needs 1.",
-        " MiB, its disk has 200.00 KiB free",
+        " MiB, the disk has 200.00 KiB free",
         "\nhint: free some space, or write to another disk with `-o`",
     ];
     within("exec \"$0\" convert source -o disk/out.gguf").refused(4, &says);

@@ -11,6 +11,8 @@ use ggrun::hub::cache::{Cache, Folder};
 use ggrun::hub::hash::Hasher;
 use serde_json::Value;
 
+use crate::deadline::PATIENCE;
+
 const OLD: &str = "0000000000000000000000000000000000000001";
 const NEW: &str = "abcdef0000000000000000000000000000000002";
 const UNFINISHED: &str = "4444444444444444444444444444444444444444";
@@ -259,7 +261,8 @@ fn the_question_on_a_terminal_accepts_only_yes() {
     for (answer, goes) in [("", false), ("n", false), ("yess", false), ("Y", true)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
         command.args(["cache", "rm", "a/b"]).env("HF_HUB_CACHE", work.root.path());
-        let mut session = rexpect::session::spawn_command(command, Some(30_000)).unwrap();
+        let mut session =
+            rexpect::session::spawn_command(command, u64::try_from(PATIENCE.as_millis()).ok()).unwrap();
         session.exp_string("referenced by main").unwrap();
         session.exp_string("Remove this and free 4.88 KiB? [y/N] ").unwrap();
         session.send_line(answer).unwrap();

@@ -93,7 +93,7 @@ fn options_are_listed_checked_at_once_and_unset() {
     }
     for words in [
         "top-k: 5 (set)\n",
-        "error: the grammar does not parse",
+        "error: invalid grammar",
         "error: top-p is `7`",
         "unknown option `--tempp`; did you mean `temp`?",
         "error: this model cannot turn thinking off; `/think hide` hides it\n",

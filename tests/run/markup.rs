@@ -106,13 +106,16 @@ fn a_schema_holds_whether_or_not_the_answer_opens_reasoning() {
         ["<|im_start|>assistant\n", "<|im_start|>assistant\nThe sum is ", "<|im_start|>assistant\n<think>\n"]
     {
         let session = with_template(&bench, &format!("{turns}{beginning}"));
-        for seed in 0..4 {
+        let mut ended = 0;
+        for seed in 0..6 {
             let grammar = Some(Grammar { rules: rules.clone(), after: None });
-            let sampling = SamplingParams { grammar, temperature: 1.5, ..SamplingParams::neutral(seed) };
+            let sampling =
+                SamplingParams { grammar, temperature: 0.5 * seed as f32, ..SamplingParams::neutral(seed) };
             let request = ChatRequest { sampling, max_tokens: Some(400), ..ask(QUESTIONS[0].0) };
             let (_, content, end) = collect(session.chat(request).unwrap());
             let ChatEvent::Finished { reason, .. } = end else { panic!("{end:?}") };
             if reason == FinishReason::Stop {
+                ended += 1;
                 let value: Value = serde_json::from_str(&content).expect(&content);
                 assert!(value["sum"].is_i64(), "{beginning:?} {content}");
             } else {
@@ -122,6 +125,7 @@ fn a_schema_holds_whether_or_not_the_answer_opens_reasoning() {
                 );
             }
         }
+        assert!(ended > 0, "{beginning:?}");
     }
 }
 

@@ -71,6 +71,7 @@ fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent)
     for event in chat {
         assert_eq!(terminal, None, "nothing follows the terminal event");
         match event {
+            ChatEvent::Progress { .. } => {}
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
             ChatEvent::ToolCall(call) => panic!("the request has no tools: {call:?}"),

@@ -1,4 +1,4 @@
-//! Whose text is whose in a prompt, and where its messages begin.
+//! The origin of each part of a prompt, and where its messages begin.
 
 use super::*;
 use crate::chat::{Message, RenderOptions, Role, Template};
@@ -26,6 +26,7 @@ fn only_the_text_of_the_template_is_markup_whatever_is_done_to_content() {
         "{% macro say(x) %}<|a|>{{ x }}{% endmacro %}{{ say(messages[0].content) }}",
         "{% set a = '<|a|>' %}{{ a }}{{ messages[0].content[0:] }}",
         "{% set both %}<|a|>{{ messages[0].content }}{% endset %}{{ both }}",
+        "{% set c = '<|a|>' + messages[0].content | trim %}{% if c is string and c %}{% set c = bos_token + c %}{{ c }}{% endif %}",
         "{% set n = namespace(x='') %}{% set n.x = messages[0].content %}{{ '<|a|>' ~ n.x }}",
         "{% for m in messages %}{{ '<|a|>' + m.content.split('z')[-1] }}{% endfor %}",
         "<|a|>{{ [messages[0].content] | tojson }}",
@@ -80,9 +81,10 @@ fn private_characters_in_messages_are_not_taken_for_marks() {
 fn a_variable_that_the_template_looks_at_is_markup_if_no_message_could_be() {
     let source = "{% set end = '</t>' %}{{ messages[0].content.split(end)[0] }}{{ end }}";
     assert_eq!(markup(&prompt(source, &["x"]), "</t>"), [true]);
-    for content in ["x</t>", "x<", "/t>"] {
-        assert!(!markup(&prompt(source, &[content]), "</t>").contains(&true), "{content}");
+    for contents in [&["x</t>"][..], &["x<", "/t>"], &["> x <"]] {
+        assert!(!markup(&prompt(source, contents), "</t>").contains(&true), "{contents:?}");
     }
+    assert_eq!(markup(&prompt(source, &["> x"]), "</t>"), [true]);
 }
 
 #[test]
@@ -111,7 +113,7 @@ fn messages_begin_where_the_template_writes_them() {
 }
 
 #[test]
-fn a_template_that_refuses_does_so_in_its_own_words() {
+fn a_refusal_has_the_message_of_the_template_without_marks() {
     let template = Template::parse("a{{ 'b' + raise_exception('no <b>') }}", "", "").unwrap();
     let error = template.prompt(&[], &RenderOptions::default()).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap();

@@ -97,7 +97,10 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
                     write!(out, "{gap}{text}")?;
                 }
                 // The demo has no tools.
-                ChatEvent::ToolCall(_) | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => {}
+                ChatEvent::Progress { .. }
+                | ChatEvent::ToolCall(_)
+                | ChatEvent::Finished { .. }
+                | ChatEvent::Failed(_) => {}
             }
             Ok(out.flush()?)
         })?;

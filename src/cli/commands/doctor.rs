@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ggrun::doctor::{Facts, Token, advice, look};
+use ggrun::doctor::{Facts, Token, advice, gather};
 use ggrun::hub::{self, Hub, Origin, Settings};
 use serde_json::json;
 
@@ -29,7 +29,7 @@ pub(crate) struct Doctor {
 }
 
 pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
-    let facts = look();
+    let facts = gather();
     let mut said = advice(&facts);
     let reached = reach();
     if let Ok(Some(origin)) = &reached {

@@ -1,9 +1,7 @@
 //! `ggrun worker`: offers this machine's devices to other machines over llama.cpp's RPC.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -66,7 +64,7 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
         note(&format!("warning: listening on `{address}`: {DANGER}"));
     }
     let endpoint = Endpoint { host: host.to_string(), port: address.port() };
-    let (out, engine) = take_stdout().context("cannot redirect the output of llama.cpp")?;
+    let (mut out, engine) = out::take().context("cannot redirect the output of llama.cpp")?;
     thread::spawn(move || report_clients(engine));
 
     let (ended, end) = channel();
@@ -79,7 +77,7 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
     for Lent { name, description, free, .. } in &devices {
         note(&format!("offering {name}, {description}, {} free", text::bytes(*free)));
     }
-    out::of(out).write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
+    out.write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
     loop {
         match end.recv_timeout(Duration::from_millis(50)) {
             Err(RecvTimeoutError::Timeout) => leave_if(&interrupt),
@@ -102,14 +100,6 @@ fn announcement(json: bool, endpoint: &Endpoint, devices: &[Lent]) -> String {
         })
         .collect();
     format!("{}\n", json!({ "schema_version": 1, "endpoint": endpoint.to_string(), "devices": devices }))
-}
-
-/// Redirects the standard output of the process, which llama.cpp prints to, into a pipe and returns the original.
-fn take_stdout() -> std::io::Result<(File, PipeReader)> {
-    let real = std::io::stdout().as_fd().try_clone_to_owned()?;
-    let (reader, writer) = std::io::pipe()?;
-    rustix::stdio::dup2_stdout(&writer)?;
-    Ok((real.into(), reader))
 }
 
 /// Reports clients that connect and disconnect, from what llama.cpp prints. The first client is this process, which checks

@@ -50,7 +50,7 @@ pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<Pat
     }
 }
 
-/// The error of a text that is neither a path nor the name of a repository.
+/// The error of a text that is neither a path nor a repository.
 pub(crate) fn not_found(text: &Path) -> String {
     format!("no such path or repository: `{}`", text.display())
 }

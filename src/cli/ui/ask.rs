@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::err::Stderr;
+use super::err::{self, Stderr};
 use super::text::printable;
 use crate::cli::error::Unasked;
 
@@ -12,7 +12,7 @@ use crate::cli::error::Unasked;
 ///
 /// [`Unasked`] without a terminal.
 pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !std::io::stdin().is_terminal() || !err::is_terminal() {
         return Err(Unasked.into());
     }
     let mut to = Stderr;

@@ -3,7 +3,7 @@
 //! Writing here never fails: a closed or full standard error does not end a command, because it carries no result. A
 //! visible progress bar is cleared before each line and drawn again after it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +26,11 @@ pub(crate) fn note(text: &str) {
 /// Prints a line as it is.
 pub(crate) fn line(text: &str) {
     put([text, "\n"].concat().as_bytes());
+}
+
+/// Whether standard error is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// Prints errors only from now on.

@@ -3,7 +3,9 @@
 //! A command whose reader closed standard output ends with success. That error is made here and nowhere else, so that no
 //! other broken connection counts as success.
 
-use std::io::{self, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal as _, PipeReader, Write};
+use std::os::fd::AsFd as _;
 
 /// Standard output cannot be written to.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +23,21 @@ pub(crate) fn stdout() -> Out<io::Stdout> {
     Out(io::stdout())
 }
 
-/// Another descriptor of standard output.
-pub(crate) fn of(descriptor: std::fs::File) -> Out<std::fs::File> {
-    Out(descriptor)
+/// Redirects standard output, which llama.cpp's worker prints to, into a pipe and returns the original.
+///
+/// # Errors
+///
+/// When no pipe can be made.
+pub(crate) fn take() -> io::Result<(Out<File>, PipeReader)> {
+    let original = io::stdout().as_fd().try_clone_to_owned()?;
+    let (reader, writer) = io::pipe()?;
+    rustix::stdio::dup2_stdout(&writer)?;
+    Ok((Out(original.into()), reader))
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Writes data to standard output.

@@ -1,6 +1,5 @@
 //! Progress on standard error: a bar on a terminal, otherwise lines if requested.
 
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -34,7 +33,7 @@ enum Shown {
 impl Bar {
     pub(crate) fn new(verb: &'static str, when: When) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let shown = match (when, std::io::stderr().is_terminal() && !dumb) {
+        let shown = match (when, err::is_terminal() && !dumb) {
             (When::Never, _) | (When::Auto, false) => Shown::Nothing,
             _ if err::is_quiet() => Shown::Nothing,
             (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),

@@ -1,7 +1,8 @@
 //! Colours on a terminal. Colour never carries meaning.
 
 use std::env;
-use std::io::IsTerminal;
+
+use super::{err, out};
 
 /// Whether a stream takes escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,12 +16,12 @@ pub(crate) enum Style {
 impl Style {
     /// For standard error.
     pub(crate) fn of_stderr() -> Self {
-        Self::of(std::io::stderr().is_terminal())
+        Self::of(err::is_terminal())
     }
 
     /// For standard output.
     pub(crate) fn of_stdout() -> Self {
-        Self::of(std::io::stdout().is_terminal())
+        Self::of(out::is_terminal())
     }
 
     fn of(terminal: bool) -> Self {

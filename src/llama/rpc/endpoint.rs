@@ -12,13 +12,13 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// A text is not an [`Endpoint`].
+/// Why a text is not an [`Endpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// An IPv6 address.
-    #[error("llama.cpp's RPC does not support IPv6, expected HOST:PORT with a name or an IPv4 address")]
+    /// The host is an IPv6 address.
+    #[error("IPv6 is not supported by llama.cpp's RPC, expected HOST:PORT with a name or an IPv4 address")]
     Ipv6,
-    /// Another format.
+    /// The format is wrong.
     #[error("expected HOST:PORT, such as 192.168.1.5:50052")]
     Form,
 }

@@ -1,4 +1,4 @@
-//! Errors of workers.
+//! Why a worker cannot be used, or cannot serve.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,23 +9,23 @@ use super::Endpoint;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// llama.cpp was built without it.
-    #[error("this build of llama.cpp has no RPC")]
+    /// llama.cpp was built without RPC.
+    #[error("llama.cpp was built without RPC")]
     NotBuilt,
-    /// The name is unknown.
-    #[error("cannot find the host of `{endpoint}`")]
+    /// The host cannot be resolved.
+    #[error("cannot resolve the host of `{endpoint}`")]
     Resolve {
         /// The worker.
         endpoint: Endpoint,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// The connection was refused.
+    /// Nothing listens there.
     #[error("cannot connect to a worker at `{endpoint}`")]
     Connect {
         /// The worker.
         endpoint: Endpoint,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// The worker does not answer.
@@ -33,15 +33,15 @@ pub enum WorkerError {
     Silent {
         /// The worker.
         endpoint: Endpoint,
-        /// The timeout.
+        /// How long it was waited for.
         seconds: u64,
     },
-    /// The answer is not that of a worker.
+    /// Another program answers.
     #[error("`{endpoint}` is not an RPC worker")]
     Stranger {
         /// The worker.
         endpoint: Endpoint,
-        /// Why.
+        /// What is wrong with its answer.
         source: io::Error,
     },
     /// The worker has another version.
@@ -57,7 +57,7 @@ pub enum WorkerError {
         /// Ours.
         expected: [u8; 2],
     },
-    /// The worker offers no device, or was lost.
+    /// The worker has no device, or the connection was lost.
     #[error("the worker at `{endpoint}` offers no device{}", reason(log))]
     Empty {
         /// The worker.
@@ -65,12 +65,12 @@ pub enum WorkerError {
         /// llama.cpp's last warnings and errors.
         log: Vec<String>,
     },
-    /// This machine has no such device.
-    #[error("unknown device `{name}`, expected {}", known.join(" or "))]
+    /// The device does not exist.
+    #[error("there is no device `{name}`, expected {}", known.join(" or "))]
     Device {
-        /// The given name.
+        /// The requested name.
         name: String,
-        /// The devices of this machine.
+        /// The existing names.
         known: Vec<String>,
     },
     /// The address cannot be listened on.
@@ -78,10 +78,10 @@ pub enum WorkerError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// llama.cpp's server ended, which happens only if it cannot start.
+    /// llama.cpp's server ended, which means that it could not start.
     #[error("llama.cpp's RPC server ended")]
     Ended,
 }

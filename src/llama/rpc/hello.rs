@@ -1,5 +1,5 @@
-//! The first exchange of llama.cpp's RPC, before llama.cpp connects to a worker: its own connect has no timeout, and an
-//! engine without our patches ends the process when it fails.
+//! The handshake of llama.cpp's RPC, done before llama.cpp connects to a worker: its own connect has no timeout, and
+//! without our patches it ends the process when it fails.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::resolve::resolve;
 use super::{Endpoint, WorkerError};
 
-/// The first command of every version.
+/// The first command in every version.
 const HELLO: u8 = 14;
-/// Bytes of the description of transports; zeros mean plain TCP.
+/// Bytes that describe the transports of either side; zeros mean plain TCP.
 const TRANSPORTS: usize = 24;
-/// The supported versions: this major, up to this minor.
+/// The supported version of the protocol: this major, and at most this minor.
 const VERSION: [u8; 2] = [7, 0];
 
-/// Connects to a worker, checks its version, and disconnects.
+/// Greets a worker and disconnects.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), Worke
     }
 }
 
-/// Major and minor version of the worker. Numbers are little-endian, as in memory.
+/// The worker's major and minor version. Numbers are little-endian, as in llama.cpp's memory.
 fn greet(mut stream: &TcpStream, patience: Duration) -> io::Result<[u8; 2]> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
@@ -46,7 +46,7 @@ fn greet(mut stream: &TcpStream, patience: Duration) -> io::Result<[u8; 2]> {
     stream.read_exact(&mut length)?;
     let mut answer = [0; 4 + TRANSPORTS];
     if u64::from_le_bytes(length) != answer.len() as u64 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not that of llama.cpp's RPC"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not of llama.cpp's RPC"));
     }
     stream.read_exact(&mut answer)?;
     Ok([answer[0], answer[1]])
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// A server that accepts one connection and sends this answer; `None` sends nothing.
+    /// Accepts one connection and sends this answer, if any.
     fn answering(answer: Option<&'static [u8]>) -> Result<(), WorkerError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let endpoint = Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
@@ -71,13 +71,15 @@ mod tests {
                 None => drop(stream.read(&mut request)),
             }
         });
-        let result = hello(&endpoint, Duration::from_millis(300));
+        // Only silence is waited for to the end.
+        let patience = answer.map_or(Duration::from_millis(300), |_| Duration::from_mins(5));
+        let result = hello(&endpoint, patience);
         thread.join().unwrap();
         result
     }
 
     #[test]
-    fn only_a_worker_of_our_version_is_accepted() {
+    fn only_a_worker_of_this_version_is_accepted() {
         let worker = |major, minor| {
             let mut answer = vec![28, 0, 0, 0, 0, 0, 0, 0, major, minor, 0, 0];
             answer.extend([0; TRANSPORTS]);
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_port_is_an_error_at_once() {
+    fn a_refused_connection_is_an_error_at_once() {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let endpoint = Endpoint { host: "127.0.0.1".into(), port };
         let error = hello(&endpoint, Duration::from_secs(5)).unwrap_err();

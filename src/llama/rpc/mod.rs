@@ -1,6 +1,6 @@
-//! Devices of other machines over llama.cpp's RPC, and this machine's devices for them.
+//! Devices of other machines over llama.cpp's RPC, and this machine's devices as a worker.
 //!
-//! Not here: which tensors are placed on them.
+//! Not here: which tensors are placed there.
 
 mod client;
 mod endpoint;

@@ -1,4 +1,4 @@
-//! Functions of llama.cpp's RPC, which the binding lacks: llama.cpp's registry has them by name.
+//! Functions of llama.cpp's RPC. The binding lacks them; llama.cpp's registry has them by name.
 #![expect(unsafe_code, reason = "calls C functions by name")]
 
 use std::ffi::{CStr, c_void};
@@ -12,10 +12,11 @@ pub(in crate::llama) fn is_built() -> bool {
     procedure(c"ggml_backend_rpc_add_server").is_some()
 }
 
-/// The function or data of llama.cpp's RPC with this name.
+/// A function of llama.cpp's RPC by its name.
 pub(in crate::llama) fn procedure(name: &CStr) -> Option<*mut c_void> {
     backend::backend();
-    // SAFETY: the registry is filled by the call above, and the names end with a zero.
+    let _registry = backend::registry();
+    // SAFETY: the registry is filled and does not change meanwhile, and the names end with a zero.
     let found = unsafe {
         let registry = sys::ggml_backend_reg_by_name(c"RPC".as_ptr());
         if registry.is_null() {

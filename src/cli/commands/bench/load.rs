@@ -106,7 +106,7 @@ fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
 /// An interrupted step is an interrupt, not a failure.
 pub(super) fn ended(error: impl Into<QualityError>) -> anyhow::Error {
     match error.into() {
-        QualityError::Interrupted | QualityError::Decode(DecodeError::Interrupted) => Interrupted.into(),
+        QualityError::Interrupted | QualityError::Decode(DecodeError::Aborted) => Interrupted.into(),
         error => error.into(),
     }
 }

@@ -116,7 +116,7 @@ impl Table {
             "stddev_ts": measured.deviation(),
             "samples_ns": nanoseconds,
             "samples_ts": measured.rates(),
-            "tokens_read": measured.rows,
+            "tokens_read": measured.tokens_read,
             "load_seconds": self.subject.load.as_secs_f64(),
             "first_token_seconds": (self.subject.load + self.subject.first_token).as_secs_f64(),
             "peak_ram_bytes": peak.ram,

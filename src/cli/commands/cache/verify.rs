@@ -118,7 +118,7 @@ fn check(
             match &file.target {
                 Target::Missing(hash) => find(name, format!("missing file {hash}")),
                 Target::Elsewhere(to) => {
-                    find(name, format!("links outside the cache, to `{}`", to.display()))
+                    find(name, format!("links outside the cache, to `{}`", to.display()));
                 }
                 Target::Blob(_) | Target::Itself => {}
             }

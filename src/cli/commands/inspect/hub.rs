@@ -35,7 +35,7 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
             let folder = hub.fetch(repo, &listing, &small, JOBS.into(), stop, &heard)?;
             let arriving = ShardStream::new(&hub, (repo, &listing), &shards, Retention::Keep, stop, &heard)?;
             let headers = arriving.checkpoint(&folder, Vec::new())?;
-            checkpoint(&headers, &Plan::foresee(&headers, &any_type())?)
+            checkpoint(&headers, &Plan::draft_from_headers(&headers, &any_type())?)
         };
         for (path, _) in &mut found.files {
             *path = place(&hub, repo, &listing, path);
