@@ -20,6 +20,7 @@ impl Settings {
         let grammar = defaults.sampling.grammar.as_ref().map(|grammar| match &grammar.rules {
             Rules::Gbnf(text) => json!({ "grammar": text }),
             Rules::JsonSchema(text) => json!({ "json_schema": text }),
+            Rules::Composed { gbnf, schemas } => json!({ "grammar": gbnf, "schemas": schemas }),
         });
         let all = json!({
             "sampling": write_sampling(&defaults.sampling, &SamplingParams::neutral(0)),

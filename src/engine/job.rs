@@ -25,6 +25,8 @@ pub(super) struct Job {
     pub(super) computed: usize,
     max_tokens: u32,
     reasoning: Option<Open>,
+    /// Control tokens whose text is written.
+    tags: Vec<Token>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
     usage: Usage,
@@ -86,7 +88,7 @@ impl Job {
         turn: u64,
         arrived: Duration,
     ) -> Self {
-        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning } = request;
+        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning, tags } = request;
         boundaries.retain(|&at| at > 0 && at < prompt.len());
         boundaries.sort_unstable();
         boundaries.dedup();
@@ -101,6 +103,7 @@ impl Job {
             computed: 0,
             max_tokens: max_tokens.unwrap_or(u32::MAX),
             reasoning: reasoning.map(|limits| Open { limits, tokens: 0, tail: String::new() }),
+            tags,
             detokenizer: Detokenizer::default(),
             stops: StopMatcher::new(stop),
             clock: Clock { arrived, started: None, first: None, last: arrived },
@@ -223,7 +226,11 @@ impl Job {
             return Some(FinishReason::Stop);
         }
         let mut bytes = Vec::new();
-        vocab.write(token, &mut bytes);
+        if self.tags.contains(&token) {
+            vocab.write_any(token, &mut bytes);
+        } else {
+            vocab.write(token, &mut bytes);
+        }
         let whole = self.detokenizer.push(&bytes);
         self.reasoning.take_if(|open| !open.continues(&whole));
         let scanned = self.stops.push(&whole);

@@ -34,8 +34,8 @@ pub use error::Error;
 pub use eviction::{Evicted, OnEviction};
 pub use run::run;
 pub use sampling::{
-    Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError, SamplingParams,
-    Xtc,
+    Block, Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError,
+    SamplingParams, Xtc,
 };
 pub use saved::Saved;
 pub use scheduler::{Events, Eviction, Limits, PrefillBudget, Scheduler, Span};
@@ -46,4 +46,4 @@ pub use stop::{Scanned, StopMatcher};
 pub use types::{
     Event, FinishReason, Pos, Reasoning, Request, RequestId, SeqId, Timings, Token, TokenLogprob, Usage,
 };
-pub use vocab::{Markup, Vocab};
+pub use vocab::{Markup, SpecialToken, Vocab};

@@ -222,8 +222,21 @@ pub struct Mirostat {
 pub struct Grammar {
     /// The rules.
     pub rules: Rules,
-    /// The text after which the rules apply, with newlines allowed between; `None`: from the start.
-    pub after: Option<String>,
+    /// The block after which they apply, with newlines allowed between; `None`: from the start.
+    ///
+    /// The answer does not end inside the block or before the rules are satisfied, unless a limit or a stop string
+    /// ends it.
+    pub after: Option<Block>,
+}
+
+/// A block of text at the beginning of an answer that a grammar leaves free, such as reasoning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The text that opens it. An answer that begins with other text has no block, and the rules apply from its
+    /// start. `None`: the prompt opened it.
+    pub open: Option<String>,
+    /// The text that closes it.
+    pub close: String,
 }
 
 /// The rules of a [`Grammar`].
@@ -233,6 +246,13 @@ pub enum Rules {
     Gbnf(String),
     /// A JSON schema, as JSON.
     JsonSchema(String),
+    /// In GBNF, beginning with the rule `root`, where some rules are JSON schemas.
+    Composed {
+        /// The other rules. Names with a schema's name and a hyphen before them are reserved.
+        gbnf: String,
+        /// The names of the rules that are schemas, in lower case without hyphens, and the schemas.
+        schemas: Vec<(String, String)>,
+    },
 }
 
 /// Why sampling parameters are invalid.

@@ -35,14 +35,16 @@ pub struct Request {
     pub boundaries: Vec<usize>,
     /// How the reasoning, the answer's first part, is ended.
     pub reasoning: Option<Reasoning>,
+    /// Control tokens whose text is part of the answer's text, such as tags of reasoning.
+    pub tags: Vec<Token>,
 }
 
 impl Request {
     /// A request without limits: the model ends the answer.
     #[must_use]
     pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
-        let (stop, boundaries) = (Vec::new(), Vec::new());
-        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None }
+        let (stop, boundaries, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None, tags }
     }
 }
 

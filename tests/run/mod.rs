@@ -8,6 +8,7 @@ mod chat;
 mod command;
 mod loading;
 mod logits;
+mod markup;
 mod placing;
 mod sampling;
 mod saved;
@@ -40,7 +41,7 @@ fn options(gguf: PathBuf) -> LoadOptions {
 struct Bench {
     model: Model,
     session: Session,
-    _running: Running,
+    running: Running,
 }
 
 /// The model with an engine of `parallel` slots.
@@ -55,7 +56,7 @@ fn bench_with(options: LoadOptions) -> Bench {
     let source = model.chat_template().expect("the model has a template");
     let template = Template::parse(&source, &vocab.begin(), &vocab.end()).unwrap();
     let session = Session::new(running.submitter(), Arc::new(vocab), template);
-    Bench { model, session, _running: running }
+    Bench { model, session, running }
 }
 
 fn ask(question: &str) -> ChatRequest {

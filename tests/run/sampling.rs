@@ -1,8 +1,8 @@
 //! Sampling parameters, applied by llama.cpp.
 
 use ggrun::engine::{
-    Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind,
-    SamplingError, SamplingParams, Token, Vocab as _, Xtc,
+    Block, Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules,
+    SamplerKind, SamplingError, SamplingParams, Token, Vocab as _, Xtc,
 };
 use ggrun::session::{self, ChatEvent, ChatRequest};
 
@@ -128,7 +128,8 @@ fn with_ignore_end_an_answer_ends_at_its_limit() {
 }
 
 fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
-    let grammar = Some(Grammar { rules, after: after.map(str::to_owned) });
+    let block = |close: &str| Block { open: None, close: close.to_owned() };
+    let grammar = Some(Grammar { rules, after: after.map(block) });
     SamplingParams { grammar, ..SamplingParams::greedy() }
 }
 

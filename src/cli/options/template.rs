@@ -52,10 +52,10 @@ impl TemplateArgs {
     /// When the template cannot do what is asked about thinking.
     pub(crate) fn apply(&self, template: &Template, request: &mut ChatRequest) -> anyhow::Result<()> {
         match self.reasoning {
-            Reasoning::Off if !template.switches_thinking() => {
+            Reasoning::Off if !template.switches_reasoning() => {
                 bail!("the chat template has no switch for thinking; `--thinking hide` hides it");
             }
-            Reasoning::On if Tags::of(template).is_none() => {
+            Reasoning::On if Tags::of(template.source()).is_none() => {
                 bail!("the chat template knows no thinking, so it cannot be switched on");
             }
             Reasoning::Auto => {}

@@ -8,8 +8,10 @@
 
 mod chain;
 mod check;
+mod gate;
 mod grammar;
 mod logprobs;
+mod schema;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
@@ -72,10 +74,10 @@ impl Sampler {
         };
         let mut token = free;
         if let Some(guide) = &mut self.guide
-            && !guide.allows(free)
+            && !guide.allows(model, free)
         {
             let mut left = context.token_data_array_ith(index);
-            guide.restrict(&mut left);
+            guide.restrict(model, &mut left);
             let best = best_of(&left).ok_or(NoToken::Forbidden)?;
             token = match &mut self.chain {
                 None => best,
