@@ -155,6 +155,26 @@ fn a_schema_makes_the_answer_json() {
 }
 
 #[test]
+fn schemas_are_compiled_on_several_threads_at_once() {
+    let bench = bench(2);
+    let answer = |value: usize| {
+        let schema = format!(
+            r#"{{"type": "object", "properties": {{"n{value}": {{"type": "integer"}}}}, "required": ["n{value}"]}}"#
+        );
+        let sampling = grammar(Rules::JsonSchema(schema), Some("</think>"));
+        let (_, content, _) = with(&bench, sampling);
+        let object: serde_json::Value = serde_json::from_str(&content).unwrap();
+        assert!(object[format!("n{value}")].is_i64(), "{content}");
+    };
+    std::thread::scope(|scope| {
+        for value in 0..6 {
+            let answer = &answer;
+            scope.spawn(move || answer(value));
+        }
+    });
+}
+
+#[test]
 fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_on() {
     let bench = bench(1);
     let gbnf = |text: &str| grammar(Rules::Gbnf(text.to_owned()), None);
