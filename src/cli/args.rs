@@ -1,10 +1,11 @@
-//! Arguments as they are typed: inert, and the source of `--help`.
+//! The arguments of all commands.
 
 use clap::{Parser, Subcommand};
 
 use super::commands::{
     batch, bench, cache, chat, convert, demo, doctor, download, inspect, plan, run, verify, worker,
 };
+use super::options::log::LogArgs;
 
 /// Turns AutoRound checkpoints into GGUF without changing a weight, proves it, and runs them through llama.cpp.
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Abort, Pos, PrepareSampler, PreparedSampler, SamplingParams, Saved, SeqId, Token, TokenLogprob};
+use super::{
+    Abort, DecodeError, Pos, PrepareSampler, PreparedSampler, SamplingParams, Saved, SeqId, Token,
+    TokenLogprob,
+};
 
 /// What a decoder can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,55 +160,6 @@ pub struct Outcome {
     pub states: Vec<CachedState>,
     /// Sequences for which no token could be sampled, and why; their tokens were read.
     pub failed: Vec<(SeqId, DecodeError)>,
-}
-
-/// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The cache has no room for the batch. None of its tokens was read.
-    #[error("the cache has no room for {tokens} more tokens")]
-    NoRoom {
-        /// Tokens of the batch.
-        tokens: usize,
-    },
-    /// The step was aborted; see [`Abort`].
-    #[error("the step was aborted")]
-    Aborted,
-    /// The backend failed.
-    #[error("the backend failed with status {status}")]
-    Backend {
-        /// The backend's status.
-        status: i32,
-    },
-    /// The connection to a worker that computes a part of the model was lost, and the worker's data with it.
-    #[error("lost the connection to the worker at `{endpoint}`")]
-    WorkerLost {
-        /// The worker's address.
-        endpoint: String,
-    },
-    /// A logit is NaN or infinite, so no token can be sampled.
-    #[error("the logits after position {position} of sequence {seq} are not finite")]
-    NotANumber {
-        /// The sequence.
-        seq: u32,
-        /// The position.
-        position: u32,
-    },
-    /// The grammar forbids every token.
-    #[error("the grammar allows no token after position {position} of sequence {seq}")]
-    NoTokenAllowed {
-        /// The sequence.
-        seq: u32,
-        /// The position.
-        position: u32,
-    },
-    /// The step is invalid: a defect of the caller.
-    #[error("invalid step: {what}")]
-    Contract {
-        /// What is wrong with it.
-        what: &'static str,
-    },
 }
 
 /// Reads tokens and samples those that follow. Driven by one thread.

@@ -7,10 +7,12 @@ mod abort;
 mod canceller;
 mod channel;
 mod check;
+mod decode_error;
 mod decoder;
 mod detokenizer;
 mod error;
 mod eviction;
+mod ids;
 mod job;
 mod run;
 mod sampling;
@@ -28,10 +30,12 @@ pub use abort::{Abort, Signal};
 pub use canceller::Canceller;
 pub use channel::{Command, Inbox, Reply, Submission, Submitter, channel};
 pub use check::{PrepareSampler, Prepared, PreparedSampler};
-pub use decoder::{BatchToken, CachedState, Caps, DecodeError, Decoder, Outcome, SeqOp, StateId, Step};
+pub use decode_error::DecodeError;
+pub use decoder::{BatchToken, CachedState, Caps, Decoder, Outcome, SeqOp, StateId, Step};
 pub use detokenizer::Detokenizer;
 pub use error::Error;
 pub use eviction::{Evicted, OnEviction};
+pub use ids::{Pos, RequestId, SeqId, Token};
 pub use run::run;
 pub use sampling::{
     Block, Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError,
@@ -43,7 +47,5 @@ pub use slot::SlotState;
 pub use softmax::LogSoftmax;
 pub use status::{Counters, SlotStatus, StateCacheStatus, Status};
 pub use stop::{Scanned, StopMatcher};
-pub use types::{
-    Event, FinishReason, Pos, Reasoning, Request, RequestId, SeqId, Timings, Token, TokenLogprob, Usage,
-};
+pub use types::{Event, FinishReason, Reasoning, Request, Timings, TokenLogprob, Usage};
 pub use vocab::{Markup, SpecialToken, Vocab};

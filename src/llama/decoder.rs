@@ -1,7 +1,6 @@
 //! A context as the engine's decoder.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use llama_cpp_2::DecodeError as LlamaDecodeError;
 use llama_cpp_2::context::LlamaContext;
@@ -12,10 +11,9 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::sampler::{NoToken, Sampler};
 use super::weights::LoadFailure;
-use super::{Abort, ContextParams, Weights, backend, log, params, saving};
+use super::{Abort, ContextParams, Weights, backend, log, params};
 use crate::engine::{
-    BatchToken, CachedState, Caps, DecodeError, Decoder, Outcome, PrepareSampler, PreparedSampler,
-    SamplingParams, Saved, SeqId, SeqOp, StateId, Step, Token, TokenLogprob,
+    BatchToken, CachedState, Caps, DecodeError, Outcome, SeqId, SeqOp, StateId, Step, Token, TokenLogprob,
 };
 
 /// llama.cpp rounds the cells of a sequence up to this.
@@ -33,10 +31,10 @@ pub struct LlamaDecoder<'model> {
     states: BTreeMap<StateId, SeqState>,
     pub(super) weights: &'model Weights,
     model: &'model LlamaModel,
-    caps: Caps,
+    pub(super) caps: Caps,
     vocab: i32,
     /// The context polls it while it computes; declared after the context, so that it is dropped last.
-    abort: Abort,
+    pub(super) abort: Abort,
 }
 
 impl<'model> LlamaDecoder<'model> {
@@ -222,59 +220,17 @@ impl<'model> LlamaDecoder<'model> {
 }
 
 /// A prepared sampler. llama.cpp's grammars point into the model's vocabulary, so it holds the model.
-struct OwnedSampler {
-    sampler: Sampler,
-    _weights: Weights,
+pub(super) struct OwnedSampler {
+    pub(super) sampler: Sampler,
+    pub(super) _weights: Weights,
 }
 
 pub(super) fn number(seq: u32) -> i32 {
     i32::try_from(seq).unwrap_or(i32::MAX)
 }
 
-impl Decoder for LlamaDecoder<'_> {
-    fn caps(&self) -> Caps {
-        self.caps
-    }
-
-    fn prepare_sampler(&self) -> PrepareSampler {
-        let (weights, context) = (self.weights.clone(), self.caps.context);
-        Arc::new(move |sampling: &SamplingParams, prompt: &[Token]| {
-            let sampler = Sampler::new(weights.model(), sampling, prompt, context)?;
-            Ok(PreparedSampler::new(OwnedSampler { sampler, _weights: weights.clone() }))
-        })
-    }
-
-    fn abort(&self) -> Abort {
-        self.abort.clone()
-    }
-
-    fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
-        let outcome = self.carry_out(step);
-        // After a loss llama.cpp returns zeros as logits and states.
-        self.weights.connected()?;
-        outcome
-    }
-
-    /// A batch of several sequences moves the recurrent states of others, too: llama.cpp keeps the states of a batch side
-    /// by side (`llama_memory_recurrent::find_slot`), notes the move at once, and moves the data while it computes, layer
-    /// by layer (`build_rs`). When that stops half-way, a state that was moved has lost its later layers. A batch of one
-    /// sequence touches only that sequence's state, and a KV cache moves nothing.
-    fn failure_spreads(&self, step: &Step) -> bool {
-        let first = step.tokens.first().map(|token| token.seq);
-        !self.caps.can_trim && step.tokens.iter().any(|token| Some(token.seq) != first)
-    }
-
-    fn save(&mut self, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError> {
-        saving::save(self, seq, tokens)
-    }
-
-    fn restore(&mut self, seq: SeqId, saved: &Saved) -> Result<(), DecodeError> {
-        saving::restore(self, seq, saved)
-    }
-}
-
 impl LlamaDecoder<'_> {
-    fn carry_out(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
+    pub(super) fn carry_out(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
         let mut outcome = Outcome::default();
         for op in &step.ops {
             self.apply(op, &mut outcome)?;

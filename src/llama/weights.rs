@@ -9,11 +9,8 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
 use super::rpc::Watch;
-use super::{
-    Abort, CacheType, ContextParams, Flash, LlamaDecoder, LlamaVocab, LoadParams, backend, devices, log,
-    sampler,
-};
-use crate::engine::{BatchToken, DecodeError, Pos, SamplingError, SamplingParams, SeqId, Token};
+use super::{LlamaVocab, LoadParams, backend, devices, log, sampler};
+use crate::engine::{DecodeError, SamplingError, SamplingParams};
 
 /// llama.cpp failed; the lines that it logged are the only reason it gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,43 +113,6 @@ impl Weights {
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.model.meta_val_str(key).ok()
     }
-
-    /// The logits after every token of some sequences, which are read together: `[sequence][token][vocabulary]`. The KV
-    /// cache is F32, so that a comparison is one of the weights.
-    ///
-    /// # Errors
-    ///
-    /// When the sequences cannot be read.
-    pub fn logits(&self, sequences: &[&[Token]], threads: u32) -> Result<Vec<Vec<Vec<f32>>>, DecodeError> {
-        let batch = batch(sequences);
-        let longest = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (context, sequences) = (count(longest), count(sequences.len()));
-        let params = ContextParams {
-            sequences,
-            context,
-            batch: 512,
-            ubatch: 512,
-            threads,
-            threads_batch: threads,
-            cache_k: CacheType::F32,
-            cache_v: CacheType::F32,
-            flash: Flash::Off,
-            kv_offload: true,
-            abort: Abort::default(),
-        };
-        let mut decoder = LlamaDecoder::new(self, &params)
-            .map_err(|_| DecodeError::Contract { what: "no context of this size can be made" })?;
-        let mut logits = vec![Vec::new(); sequences as usize];
-        for chunk in batch.chunks(crate::engine::Decoder::caps(&decoder).batch as usize) {
-            decoder.read(chunk)?;
-            for (index, token) in chunk.iter().enumerate() {
-                logits[token.seq.0 as usize].push(decoder.logits(index).to_vec());
-            }
-            self.connected()?;
-        }
-        Ok(logits)
-    }
 }
 
 /// Calls llama.cpp with parameters that the binding has no setters for. The workers are watched from before the load; an
@@ -223,20 +183,4 @@ unsafe extern "C" fn report<P: FnMut(f32) -> bool>(done: f32, progress: *mut c_v
     // on the loading thread, one call at a time.
     let progress = unsafe { &mut *progress.cast::<P>() };
     progress(done)
-}
-
-/// All tokens of all sequences, position by position.
-fn batch(sequences: &[&[Token]]) -> Vec<BatchToken> {
-    let mut batch = Vec::new();
-    for (seq, tokens) in (0u32..).zip(sequences) {
-        let placed = (0u32..).zip(tokens.iter());
-        batch.extend(placed.map(|(pos, &token)| BatchToken {
-            seq: SeqId(seq),
-            pos: Pos(pos),
-            token,
-            sample: true,
-        }));
-    }
-    batch.sort_by_key(|token| token.pos);
-    batch
 }

@@ -48,7 +48,7 @@ fn rounding_needs_allow_rounding_in_convert_and_in_verify() {
     assert!(ran.out.contains("blk.0."), "{}", ran.out);
     let ran = sandbox.run(&["verify", "out.gguf", "source", "--allow-rounding"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.ends_with("; 3 tensors rounded, as the file says\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("; 3 tensors rounded, as the file declares\n"), "{}", ran.out);
 }
 
 /// Whether `--outtype` applies to a tensor.

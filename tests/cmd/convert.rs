@@ -18,7 +18,7 @@ fn stdout_lists_the_files_and_stderr_has_the_rest() {
     let ran = sandbox.run(&["convert", &data("tiny-thinker"), "-o", "out.gguf"]);
     ran.said(0, "out.gguf\n");
     let lines: Vec<&str> = ran.err.lines().collect();
-    assert_eq!(lines[0], "93 tensors: 93 exact by construction; has its prediction layer");
+    assert_eq!(lines[0], "93 tensors: 93 exact by construction; has its MTP layer");
     assert!(lines[1].starts_with("3.41 MiB in ") && lines[1].ends_with(" s"), "{}", lines[1]);
     assert_eq!(lines.len(), 2, "{}", ran.err);
     assert_eq!(sandbox.files(), ["out.gguf"]);
@@ -77,8 +77,11 @@ fn an_existing_output_is_replaced_only_with_force() {
     let sandbox = small();
     std::fs::write(sandbox.path("out.gguf"), "mine").unwrap();
     let convert = ["convert", "source", "-o", "out.gguf"];
-    let says =
-        ["error: cannot convert `source`\n", "`out.gguf` already exists\n", "\nhint: `--force` replaces it"];
+    let says = [
+        "error: cannot convert `source`\n",
+        "`out.gguf` already exists\n",
+        "\nhint: replace it with `--force`",
+    ];
     sandbox.run(&convert).refused(1, &says);
     assert_eq!((sandbox.files(), sandbox.read("out.gguf")), (vec!["out.gguf".into()], b"mine".to_vec()));
     sandbox.run(&[&convert[..], &["--force"]].concat()).said(0, "out.gguf\n");
@@ -119,7 +122,7 @@ fn outputs_that_cannot_be_written_are_named() {
     let says = [
         "`no/such",
         "No such file or directory",
-        "\nhint: the folder to write to does not exist; make it first\n",
+        "\nhint: the output folder does not exist; create it first\n",
     ];
     convert("no/such/out.gguf").refused(1, &says);
     convert("file/out.gguf").refused(1, &["`file", "Not a directory"]);
@@ -155,7 +158,11 @@ fn a_file_over_the_size_limit_is_an_error_and_leaves_no_file() {
     let ran = Ran::of(&mut sandbox.shell(&format!("ulimit -f 1000; {convert}")));
     ran.refused(
         4,
-        &["cannot extend `out.gguf.part`", "File too large", "\nhint: the disk or the session (`ulimit -f`)"],
+        &[
+            "cannot extend `out.gguf.part`",
+            "File too large",
+            "\nhint: the disk or `ulimit -f` does not allow",
+        ],
     );
     assert_eq!(sandbox.files(), [""; 0]);
     // The first files fit, a later one does not.

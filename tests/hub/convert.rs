@@ -147,7 +147,7 @@ fn most_at_once(site: &Site, hashes: &BTreeSet<String>, more: &[&str]) -> usize 
         let output = site.convert(&[&["--delete-source-as-you-go", "-j", "4"], more].concat());
         over.store(true, Ordering::Relaxed);
         assert!(output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
         watch.join().unwrap()
     });
     site.server.mend();
@@ -442,8 +442,8 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
         drop(fs::remove_file(&out));
         let output = site.run(&[&source[..], &mtp_from, &["--mtp-type", ty]].concat());
         assert!(output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("has its prediction layer"), "{}", said(&output));
-        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
+        assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
         let shown = site.run(&["inspect", out.to_str().unwrap(), "--tensors"]);
         let shown = String::from_utf8(shown.stdout).unwrap();
         let line = shown.lines().find(|line| line.contains("blk.12.nextn.eh_proj.weight")).unwrap();
@@ -464,5 +464,5 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
         );
     }
     let output = site.run(&[&local[..], &["--mtp-from", "org/name", "--force"]].concat());
-    assert!(said(&output).contains("`org/name` has no prediction layer"), "{}", said(&output));
+    assert!(said(&output).contains("`org/name` has no MTP layer"), "{}", said(&output));
 }

@@ -6,6 +6,7 @@ mod convert;
 mod faults;
 mod inspect;
 mod interrupt;
+mod library;
 mod names;
 mod process;
 pub(crate) mod server;

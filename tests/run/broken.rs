@@ -218,7 +218,7 @@ fn a_missing_part_is_named() {
     let said = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(
-        said.contains("m-00002-of-00002.gguf") && said.contains("hint: a model in several files"),
+        said.contains("m-00002-of-00002.gguf") && said.contains("hint: all parts of a split model"),
         "{said}"
     );
 }

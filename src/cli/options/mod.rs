@@ -2,6 +2,7 @@
 
 pub(crate) mod common;
 pub(crate) mod hub;
+pub(crate) mod log;
 pub(crate) mod model;
 pub(crate) mod placement;
 pub(crate) mod sampling;

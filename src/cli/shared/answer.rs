@@ -1,4 +1,4 @@
-//! Asks a session and waits for the whole answer.
+//! Submits a request to a session and collects the answer.
 
 use std::io;
 
@@ -9,40 +9,40 @@ use ggrun::session::{Chat, ChatEvent, ChatRequest, ChatUsage, Session};
 
 use crate::cli::interrupt::Interrupt;
 
-/// A piece of an answer, as it comes.
+/// A piece of an answer, as it is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// More of what the model thinks.
+    /// Reasoning.
     Reasoning(&'a str),
-    /// More of what it says.
+    /// Text of the answer.
     Content(&'a str),
-    /// A function it calls.
+    /// A tool call.
     ToolCall(&'a ToolCall),
 }
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
-    /// What the model thought.
+    /// The reasoning before the answer.
     pub(crate) reasoning: String,
-    /// What it says.
+    /// The text.
     pub(crate) content: String,
-    /// The functions it calls.
+    /// The tool calls.
     pub(crate) tool_calls: Vec<ToolCall>,
-    /// Why it ended.
+    /// The finish reason.
     pub(crate) reason: FinishReason,
-    /// What it took.
+    /// Tokens.
     pub(crate) usage: ChatUsage,
-    /// How long it took.
+    /// Times.
     pub(crate) timings: Timings,
 }
 
-/// Asks a session and waits for the answer; `on` gets every piece as it comes and ends the answer by failing.
+/// Submits a request and waits for the answer. `on` receives every piece and ends the answer when it fails.
 ///
 /// # Errors
 ///
-/// When the question cannot be asked, the engine fails, or `on` does. An answer that was interrupted is no
-/// error: its reason is [`FinishReason::Cancelled`].
+/// When the request is refused, the engine fails, or `on` does. An interrupted answer is not an error: its reason is
+/// [`FinishReason::Cancelled`].
 pub(crate) fn answer(
     session: &Session,
     request: ChatRequest,
@@ -73,5 +73,5 @@ pub(crate) fn answer(
             ChatEvent::Failed(error) => return Err(error.into()),
         }
     }
-    bail!("the answer has no end")
+    bail!("the engine ended in the middle of the answer")
 }

@@ -1,11 +1,12 @@
-//! Plans and verifications in a few lines.
+//! Conversions and verifications: summaries and errors.
 
+use ggrun::convert;
 use gguf_export::plan::{Fidelity, Plan};
 use gguf_export::verify::Report;
 
 use crate::cli::ui::text;
 
-/// One line: how many tensors, how faithful.
+/// The number of tensors and their fidelity in one line.
 pub(crate) fn summary(plan: &Plan) -> String {
     let of = |f| plan.tensors.iter().filter(|t| t.fidelity == Some(f)).count() as u64;
     let mut parts = vec![format!("{} exact by construction", text::count(of(Fidelity::Exact)))];
@@ -15,7 +16,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
     if of(Fidelity::Rounded) > 0 {
         parts.push(format!("{} rounded", text::count(of(Fidelity::Rounded))));
     }
-    let mtp = if plan.mtp_layers > 0 { "; has its prediction layer" } else { "" };
+    let mtp = if plan.mtp_layers > 0 { "; has its MTP layer" } else { "" };
     format!("{}: {}{mtp}", text::plural(plan.tensors.len() as u64, "tensor"), parts.join(", "))
 }
 
@@ -34,18 +35,27 @@ pub(crate) fn by_type(plan: &Plan) -> String {
     text::table(&rows.into_iter().map(row).collect::<Vec<_>>(), &[3, 4])
 }
 
-/// The result in one line.
+/// The result of a verification in one line.
 pub(crate) fn sentence(report: &Report) -> String {
     let tensors = text::plural(report.tensors as u64, "tensor");
     let values = text::plural(report.values, "value");
     let keys = text::plural(report.keys as u64, "metadata key");
     if !report.equal() {
         let differences = text::plural(report.count, "difference");
-        return format!("differs: {differences} in {tensors}, {values}, {keys}; the first:");
+        return format!("differs: {differences} in {tensors}, {values}, {keys}; the first ones:");
     }
     let rounded = match report.rounded {
         0 => String::new(),
-        n => format!("; {} rounded, as the file says", text::plural(n as u64, "tensor")),
+        n => format!("; {} rounded, as the file declares", text::plural(n as u64, "tensor")),
     };
     format!("equal: {tensors}, {values}, {keys}{rounded}")
+}
+
+/// The error of a conversion without its frame, so that it is found by its own type.
+pub(crate) fn unwrapped(error: convert::Error) -> anyhow::Error {
+    match error {
+        convert::Error::Hub(error) | convert::Error::Shard(error) => error.into(),
+        convert::Error::Export(error) => error.into(),
+        error => error.into(),
+    }
 }

@@ -1,4 +1,4 @@
-//! The object `--json` prints. Its field names are kept.
+//! The object that `--json` prints. Its field names are stable.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 
-/// Raised when a field changes its meaning or goes away.
+/// Incremented when a field changes its meaning or is removed.
 const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ struct Report<'a> {
     timings: Timings,
 }
 
-/// A call as `OpenAI`'s interface has it: the arguments are a text.
+/// A tool call as in `OpenAI`'s API: the arguments are a string.
 #[derive(Serialize)]
 struct Call<'a> {
     id: Option<&'a str>,
@@ -41,7 +41,7 @@ struct Function<'a> {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names are those of other programs")]
+#[expect(clippy::struct_field_names, reason = "names of `OpenAI`'s API")]
 struct Usage {
     prompt_tokens: u32,
     reused_tokens: u32,
@@ -99,7 +99,7 @@ fn call(call: &ToolCall) -> Call<'_> {
     Call { id: call.id.as_deref(), kind: call.kind, function }
 }
 
-/// The names `OpenAI`'s interface has for them, and one more.
+/// The finish reasons of `OpenAI`'s API, and `cancelled`.
 fn name(reason: FinishReason, calls: bool) -> &'static str {
     match reason {
         FinishReason::Stop if calls => "tool_calls",

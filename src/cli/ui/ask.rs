@@ -1,20 +1,22 @@
-//! The one question that ggrun asks: whether something may go.
+//! Asks for confirmation before something is removed.
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use super::err::{self, Stderr};
+use super::text::printable;
 use crate::cli::error::Unasked;
 
-/// Asks on the terminal; only `y` and `yes` mean it.
+/// Asks on the terminal; only `y` and `yes` confirm.
 ///
 /// # Errors
 ///
 /// [`Unasked`] without a terminal.
 pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !std::io::stdin().is_terminal() || !err::is_terminal() {
         return Err(Unasked.into());
     }
-    let mut to = std::io::stderr().lock();
-    write!(to, "{question} [y/N] ")?;
+    let mut to = Stderr;
+    write!(to, "{} [y/N] ", printable(question))?;
     to.flush()?;
     let mut answer = String::new();
     if std::io::stdin().lock().read_line(&mut answer)? == 0 {

@@ -1,19 +1,11 @@
 //! Gives waiting requests a slot, and makes a slot's sequence the beginning of its request's prompt.
 
+use super::eviction::Eviction;
+use super::seq::seq;
 use super::sharing::{Place, Reuse};
-use super::{Scheduler, seq, state_cache};
-use crate::engine::{SeqId, SeqOp, Step, Token, Vocab};
-
-/// An idle slot's sequence that the next step overwrites.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Eviction {
-    /// The sequence, which the decoder still has.
-    pub seq: SeqId,
-    /// Its tokens.
-    pub tokens: Vec<Token>,
-    /// How many of them, from the first on, the slot still holds afterwards.
-    pub stays: usize,
-}
+use super::state_cache;
+use super::value::Scheduler;
+use crate::engine::{SeqOp, Step, Token, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
     /// Makes [`take_evictions`](Self::take_evictions) announce sequences; they are not noted otherwise.

@@ -1,15 +1,9 @@
 //! Steps that fail or are aborted: which requests end, which are retried, and what is left of their sequences.
 
-use super::{Events, Flight, Scheduler, seq};
+use super::retry::Retry;
+use super::seq::seq;
+use super::value::{Events, Flight, Scheduler};
 use crate::engine::{DecodeError, Error, Event, RequestId, SeqId, Step, Vocab};
-
-/// A request of a failed step, whose tokens are computed again in steps of its own.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Retry {
-    id: RequestId,
-    /// The length of its sequence at which it is out of danger: all tokens of the failed step have been read.
-    until: usize,
-}
 
 impl<V: Vocab> Scheduler<V> {
     /// The request that a step serves, if it serves no other.

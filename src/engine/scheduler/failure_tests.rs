@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Decoder, SamplingParams, Token, Usage};
+use crate::engine::{Decoder, SamplingParams, SeqId, Token, Usage};
 
 const CONTEXT: u32 = 64;
 

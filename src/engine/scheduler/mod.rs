@@ -3,16 +3,19 @@
 //! A pure value: no clock, no thread, no decoder. Time comes in as a value with each commit.
 
 mod admission;
+mod eviction;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod limits;
 mod pace;
+mod retry;
 #[cfg(test)]
 mod reuse_tests;
 mod saving;
 #[cfg(test)]
 mod saving_tests;
+mod seq;
 mod sharing;
 #[cfg(test)]
 mod sharing_tests;
@@ -20,6 +23,7 @@ mod state_cache;
 mod status;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,65 +33,16 @@ use super::job::Job;
 use super::slot::Slot;
 use super::{
     BatchToken, Caps, Counters, DecodeError, Error, Event, FinishReason, Outcome, Pos, PreparedSampler,
-    Request, RequestId, SeqId, SeqOp, SlotState, Step, Vocab,
+    Request, RequestId, SeqOp, SlotState, Step, Vocab,
 };
-pub use admission::Eviction;
-use failure::Retry;
+pub use eviction::Eviction;
 pub use limits::{Limits, PrefillBudget};
 use pace::Pace;
+use seq::seq;
 use sharing::Sharing;
 use state_cache::StateCache;
-
-/// When a step ran, counted from any fixed moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// Its begin.
-    pub from: Duration,
-    /// Its end.
-    pub to: Duration,
-}
-
-/// The requests of one decoder.
-#[derive(Debug)]
-pub struct Scheduler<V> {
-    vocab: V,
-    caps: Caps,
-    limits: Limits,
-    slots: Vec<Slot>,
-    waiting: VecDeque<Job>,
-    /// What the running step reads, by slot.
-    flights: Vec<Flight>,
-    states: StateCache,
-    sharing: Sharing,
-    /// Requests of failed steps that are computed alone.
-    retries: VecDeque<Retry>,
-    /// Whether the last step was such a retry.
-    retried: bool,
-    pace: Pace,
-    counters: Counters,
-    /// Events that no commit gave.
-    events: Events,
-    /// Sequences that the next step overwrites; `None` if they are not announced.
-    evictions: Option<Vec<Eviction>>,
-    turns: u64,
-}
-
-/// The tokens of one slot in the running step.
-#[derive(Debug, Clone, Copy)]
-struct Flight {
-    slot: usize,
-    id: RequestId,
-    /// Tokens that the sequence held before.
-    before: usize,
-    tokens: usize,
-    /// Whether they are of the prompt.
-    prompt: bool,
-    /// The index of the step's token after which a token is sampled.
-    sampled: Option<usize>,
-}
-
-/// Events of requests, in order.
-pub type Events = Vec<(RequestId, Event)>;
+use value::Flight;
+pub use value::{Events, Scheduler, Span};
 
 impl<V: Vocab> Scheduler<V> {
     /// Makes a scheduler for a decoder that can do `caps`.
@@ -304,7 +259,7 @@ impl<V: Vocab> Scheduler<V> {
     }
 
     /// Reads up to `room` tokens of a slot, but not across a boundary at which its state is to be cached.
-    fn read(&mut self, index: usize, room: usize, step: &mut Step) {
+    pub(super) fn read(&mut self, index: usize, room: usize, step: &mut Step) {
         let slot = &mut self.slots[index];
         let Some(job) = &mut slot.job else { return };
         let seq = seq(index);
@@ -330,9 +285,4 @@ impl<V: Vocab> Scheduler<V> {
             sampled: (end == job.tokens.len()).then(|| step.tokens.len() - 1),
         });
     }
-}
-
-/// The sequence of a slot.
-fn seq(index: usize) -> SeqId {
-    SeqId(u32::try_from(index).unwrap_or(u32::MAX))
 }

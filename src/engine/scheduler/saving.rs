@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::{Scheduler, seq};
+use super::seq::seq;
+use super::value::Scheduler;
 use crate::engine::check;
 use crate::engine::{Error, SeqId, Step, Token, Vocab};
 

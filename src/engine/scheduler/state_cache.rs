@@ -1,6 +1,6 @@
 //! Which states of sequences are cached, within a budget of memory.
 
-use super::seq;
+use super::seq::seq;
 use crate::engine::job::Job;
 use crate::engine::slot::{Slot, SlotCachedState};
 use crate::engine::{CachedState, SeqOp, StateId};

@@ -1,6 +1,8 @@
 //! The scheduler's part of a snapshot.
 
-use super::{Scheduler, state_cache};
+use super::state_cache;
+use super::value::Scheduler;
+use crate::engine::slot::Slot;
 use crate::engine::{SlotState, SlotStatus, StateCacheStatus, Status, Token, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
@@ -26,7 +28,7 @@ impl<V: Vocab> Scheduler<V> {
 
     /// The state of every slot.
     pub fn slot_states(&self) -> impl Iterator<Item = SlotState> {
-        self.slots.iter().map(super::Slot::state)
+        self.slots.iter().map(Slot::state)
     }
 
     /// How many tokens of a prompt a request would find in the cache if it were admitted now.

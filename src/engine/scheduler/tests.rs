@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{DecodeError, Decoder, SamplingParams, Token};
+use crate::engine::{DecodeError, Decoder, SamplingParams, SeqId, Token};
 
 const CONTEXT: u32 = 48;
 

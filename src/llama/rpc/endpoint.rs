@@ -1,11 +1,7 @@
 //! The address of a worker.
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddrV4, ToSocketAddrs};
 use std::str::FromStr;
-
-use super::WorkerError;
 
 /// `HOST:PORT`. llama.cpp's RPC supports IPv4 only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,24 +48,6 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl Endpoint {
-    /// Its first IPv4 address.
-    ///
-    /// # Errors
-    ///
-    /// When the name is unknown or has no IPv4 address.
-    pub(super) fn resolve(&self) -> Result<SocketAddrV4, WorkerError> {
-        let failed = |source| WorkerError::Resolve { endpoint: self.clone(), source };
-        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(failed)?;
-        let v4 = found.filter_map(|address| match address {
-            std::net::SocketAddr::V4(address) => Some(address),
-            std::net::SocketAddr::V6(_) => None,
-        });
-        let none = || failed(io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no IPv4 address"));
-        v4.into_iter().next().ok_or_else(none)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,13 +65,5 @@ mod tests {
         for v6 in ["::1:50052", "[::1]:50052", "fe80::1"] {
             assert_eq!(v6.parse::<Endpoint>(), Err(EndpointError::Ipv6), "{v6}");
         }
-    }
-
-    #[test]
-    fn names_resolve_to_ipv4_addresses() {
-        let local: Endpoint = "localhost:7".parse().unwrap();
-        assert_eq!(local.resolve().unwrap(), SocketAddrV4::new([127, 0, 0, 1].into(), 7));
-        let nowhere: Endpoint = "no-such-host.invalid:7".parse().unwrap();
-        assert!(matches!(nowhere.resolve(), Err(WorkerError::Resolve { .. })));
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::resolve::resolve;
 use super::{Endpoint, WorkerError};
 
 /// The first command in every version.
@@ -20,7 +21,7 @@ const VERSION: [u8; 2] = [7, 0];
 ///
 /// When nothing answers within `patience`, or the answer is not that of a worker of this version.
 pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), WorkerError> {
-    let address = endpoint.resolve()?;
+    let address = resolve(endpoint)?;
     let connected = TcpStream::connect_timeout(&address.into(), patience);
     let stream = connected.map_err(|source| WorkerError::Connect { endpoint: endpoint.clone(), source })?;
     match greet(&stream, patience) {

@@ -1,4 +1,4 @@
-//! Loads what is measured, and shows how far the measuring is.
+//! Loads the model to measure, and shows progress.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,15 +7,16 @@ use anyhow::Context as _;
 use ggrun::bench::{Peak, QualityError, peak_memory};
 use ggrun::engine::DecodeError;
 use ggrun::model::{LoadOptions, Model, devices};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Bench;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::{open, source};
+use crate::cli::ui::err::{self, note};
 use crate::cli::ui::when::When;
 
-/// What is measured, and what its load took.
+/// The measured model, and the time and memory of its load.
 pub(super) struct Subject {
     pub(super) model: Described,
     pub(super) before: Vec<ggrun::model::Device>,
@@ -23,7 +24,7 @@ pub(super) struct Subject {
     pub(super) first_token: Duration,
 }
 
-/// What a row says of the model.
+/// The model as rows describe it.
 pub(super) struct Described {
     pub(super) path: PathBuf,
     pub(super) description: String,
@@ -61,7 +62,7 @@ pub(super) fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::
     let model = open::load(options.clone(), interrupt)?;
     let load = begin.elapsed();
     let placement = model.placement();
-    eprintln!("loaded in {:.2} s: {}", load.as_secs_f64(), placement.reason);
+    note(&format!("loaded in {:.2} s: {}", load.as_secs_f64(), placement.reason));
     let mut backends: Vec<&str> = placement
         .devices
         .iter()
@@ -86,15 +87,15 @@ pub(super) fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::
     Ok((model, subject))
 }
 
-/// Asks the system to forget a file, and its other parts if there are any, so that it is read from the disk again.
+/// Drops the parts of a file from the page cache, so that they are read from the disk again.
 fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
     for part in ggrun::model::check(path)?.files {
         let file = std::fs::File::open(&part).with_context(|| format!("cannot read `{}`", part.display()))?;
         #[cfg(target_os = "linux")]
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
-            .with_context(|| format!("cannot drop `{}` from the cache", part.display()))?;
+            .with_context(|| format!("cannot drop `{}` from the page cache", part.display()))?;
         #[cfg(not(target_os = "linux"))]
-        anyhow::bail!("this system cannot drop `{}` from its cache", {
+        anyhow::bail!("cannot drop `{}` from the page cache on this system", {
             drop(file);
             part.display()
         });
@@ -102,7 +103,7 @@ fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A step that the user ended is no failure.
+/// An interrupted step is an interrupt, not a failure.
 pub(super) fn ended(error: impl Into<QualityError>) -> anyhow::Error {
     match error.into() {
         QualityError::Interrupted | QualityError::Decode(DecodeError::Aborted) => Interrupted.into(),
@@ -110,9 +111,11 @@ pub(super) fn ended(error: impl Into<QualityError>) -> anyhow::Error {
     }
 }
 
-/// Shows how many of some rounds are done, on a terminal.
+/// A bar of rounds, on a terminal.
 pub(super) fn bar(what: &str, rounds: u32) -> ProgressBar {
-    let bar = ProgressBar::new(rounds.into()).with_message(what.to_owned());
+    let target = if err::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(rounds.into()), target).with_message(what.to_owned());
+    err::clear_for_lines(&bar);
     if let Ok(style) = ProgressStyle::with_template("{msg}  {pos} of {len}  {eta} left") {
         bar.set_style(style);
     }

@@ -1,4 +1,4 @@
-//! `ggrun bench --quality`: perplexity, and the distance from a reference.
+//! `ggrun bench --quality`: perplexity, and the divergence from a reference.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _};
@@ -15,7 +15,7 @@ use super::load::{bar, ended, load};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::ui::out::print;
 
-/// The largest text that is read, in bytes.
+/// The maximum size of the text in bytes.
 const LONGEST: u64 = 1 << 30;
 
 pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::args::Ls;
 use super::find::{repository, short};
 use crate::cli::exit::Outcome;
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Ls) -> anyhow::Result<Outcome> {
         n => format!("{} repositories", text::count(n as u64)),
     };
     let least = if scan.complete { "" } else { "at least " };
-    eprintln!("{count}, {least}{} in {}", text::bytes(total(&scan)), cache.root().display());
+    note(&format!("{count}, {least}{} in {}", text::bytes(total(&scan)), cache.root().display()));
     Ok(Outcome::Success)
 }
 
@@ -63,7 +64,7 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
         for (name, file) in snapshot.files.iter().filter(|_| by_file) {
             let note = match &file.target {
                 Target::Missing(_) => " (missing)",
-                Target::Elsewhere(_) => " (leads out of the cache)",
+                Target::Elsewhere(_) => " (outside the cache)",
                 Target::Blob(_) | Target::Itself => "",
             };
             row(String::new(), file.bytes, format!("{name}{note}"), None);
@@ -73,7 +74,7 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
     if !left.is_empty() {
         let bytes = left.iter().map(|(_, blob)| blob.bytes).sum();
         let newest = left.iter().filter_map(|(_, blob)| blob.modified).max();
-        row("needed by none".to_owned(), bytes, text::plural(left.len() as u64, "file"), newest);
+        row("unreferenced".to_owned(), bytes, text::plural(left.len() as u64, "file"), newest);
     }
     if !found.unfinished.is_empty() {
         let bytes = found.unfinished.values().map(|blob| blob.bytes).sum();
@@ -86,7 +87,7 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
     rows
 }
 
-/// When a file of a commit was last read, or at least made.
+/// The time at which a file of a commit was last read or written.
 fn used(found: &Repository, snapshot: &Snapshot) -> Option<SystemTime> {
     let blob = |file: &ggrun::hub::cache::Entry| match &file.target {
         Target::Blob(hash) => found.blobs.get(hash).and_then(|blob| blob.used.max(blob.modified)),

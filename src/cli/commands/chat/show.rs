@@ -1,6 +1,6 @@
 //! An answer on the screen while it is written: the text on stdout, thinking and everything else on stderr.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -45,7 +45,7 @@ pub(super) struct Show<'a> {
 impl<'a> Show<'a> {
     pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, thinking: Thinking) -> Self {
         let style = Style::of_stderr();
-        let live = style == Style::Rich && io::stderr().is_terminal();
+        let live = style == Style::Rich && crate::cli::ui::err::is_terminal();
         Self { out, err, thinking, style, live, wrote: Wrote::Nothing, begun: Instant::now(), words: 0 }
     }
 

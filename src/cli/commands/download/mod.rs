@@ -1,4 +1,4 @@
-//! `ggrun download`: a repository of the hub into the shared cache.
+//! `ggrun download`: fetches files of a repository into the shared cache.
 
 mod args;
 mod glob;
@@ -12,6 +12,7 @@ use wanted::wanted;
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::text;
@@ -72,18 +73,18 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
             .collect();
         print(&text::table(&table, &[1]))?;
         let to_come: u64 = rows.iter().map(|row| row.to_fetch).sum();
-        eprintln!("{} to fetch, commit {commit}", text::bytes(to_come));
+        note(&format!("{} to fetch, commit {commit}", text::bytes(to_come)));
     }
     Ok(Outcome::Success)
 }
 
-/// A file as it was before.
+/// A file as it was before the download.
 struct Row {
     name: String,
     bytes: u64,
     hash: String,
     there: bool,
-    /// Bytes that were still to come.
+    /// Bytes that were not in the cache.
     to_fetch: u64,
 }
 
