@@ -11,6 +11,7 @@ use ggrun::hub::cache;
 use ggrun::hub::pick::PickError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
+use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 
 use super::error::{Interrupted, Remote, Unasked, WrongFilter, WrongModel};
@@ -53,11 +54,16 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
         .or_else(|| mtp_hint(error).map(str::to_owned))
+        .or_else(|| reasoning_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         err::line(&format!("\nhint: {}", printable(&hint)));
     }
-    if error.is::<Remote>() || error.is::<Unasked>() || error.is::<WrongModel>() || error.is::<WrongFilter>()
+    if error.is::<Remote>()
+        || error.is::<Unasked>()
+        || error.is::<WrongModel>()
+        || error.is::<WrongFilter>()
+        || error.is::<ToolChoiceError>()
     {
         return ExitCode::from(2);
     }
@@ -93,6 +99,13 @@ fn code(error: &Error) -> u8 {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
+}
+
+fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
+    match error.downcast_ref()? {
+        ReasoningFixed::AlwaysOn => Some("`--thinking hide` hides it"),
+        ReasoningFixed::AlwaysOff => None,
+    }
 }
 
 fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {

@@ -148,6 +148,12 @@ impl Model {
         sampling::recommended(|key| self.metadata(key), seed)
     }
 
+    /// llama.cpp's default sampling parameters.
+    #[must_use]
+    pub fn default_sampling(seed: u32) -> SamplingParams {
+        sampling::recommended(|_| None, seed)
+    }
+
     /// Checks sampling parameters.
     ///
     /// # Errors

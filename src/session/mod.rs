@@ -1,11 +1,18 @@
 //! From a conversation to an answer, for every front end: render, tokenise, submit, parse.
 
+mod answer;
 mod chat;
 mod error;
 mod event;
+mod functions;
+mod limit;
+mod options;
 mod prompt;
 mod request;
+mod sampling;
+mod seed;
 mod tokens;
+mod variables;
 
 use std::sync::Arc;
 
@@ -13,10 +20,17 @@ use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFor
 use crate::engine::{self, Block, Grammar, Markup, Request, Rules, Saved, Submitter, Token, Vocab};
 use prompt::{Prompt, Prompts};
 
+pub use answer::Answer;
 pub use chat::Chat;
 pub use error::{ContinueError, Error, ToolChoiceError};
 pub use event::{ChatEvent, ChatUsage};
+pub use functions::{NotAFunction, functions};
+pub use limit::{Limit, NotALimit};
+pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode};
 pub use request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallIds, ToolChoice};
+pub use sampling::{MirostatMode, SamplingOptions};
+pub use seed::{NotASeed, Seed};
+pub use variables::{Reserved, variables};
 
 /// An engine, a vocabulary and a template; clones share the engine.
 #[derive(Clone)]

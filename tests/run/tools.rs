@@ -37,10 +37,10 @@ fn an_answer_has_its_reasoning_and_its_tool_calls() {
 #[test]
 fn invalid_tools_and_variables_are_errors() {
     for (arguments, code, reason) in [
-        (&["-rea", "off"][..], 1, "no switch for thinking"),
+        (&["-rea", "off"][..], 1, "this model cannot turn thinking off"),
         (&["--tools", "no/such.json"], 1, "cannot read tools from `no/such.json`"),
         (&["--chat-template-kwargs", "[1]"], 2, "expected a JSON object"),
-        (&["--chat-template-kwargs", r#"{"messages": []}"#], 2, "`messages` is not for the user to set"),
+        (&["--chat-template-kwargs", r#"{"messages": []}"#], 2, "template variable `messages` is reserved"),
     ] {
         let output = run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,10 +1,9 @@
-//! Tokens and times of an answer in one line.
+//! The tokens and times of an answer in one line.
 
 use ggrun::engine::FinishReason;
+use ggrun::session::Answer;
 
-use super::answer::Answer;
-
-/// Tokens and times in one line.
+/// The tokens and times of an answer in one line.
 pub(crate) fn summary(answer: &Answer) -> String {
     let Answer { usage, timings, reason, .. } = answer;
     if usage.total.completion_tokens == 0 {
