@@ -123,14 +123,14 @@ pub(super) fn mark(
     let mut taken = taken.clone();
     private(source, &mut taken);
     let palette = Palette::new(written.iter().map(|range| &source[range.clone()]).chain(others), &taken);
-    let (mut marked, mut end) = (String::with_capacity(source.len() * 2), 0);
+    let (mut out, mut end) = (String::with_capacity(source.len() * 2), 0);
     for range in written {
-        marked.push_str(&source[end..range.start]);
-        marked.push_str(&palette.mark(&source[range.clone()]));
+        out.push_str(&source[end..range.start]);
+        out.push_str(&palette.mark(&source[range.clone()]));
         end = range.end;
     }
-    marked.push_str(&source[end..]);
-    Ok((marked, palette))
+    out.push_str(&source[end..]);
+    Ok((out, palette))
 }
 
 /// Finds the texts that a template writes as they are.
@@ -234,7 +234,9 @@ impl<'a> Marker<'a> {
                 Stmt::Do(block) => self.call(&block.call),
                 _ => {}
             }
-            bodies(statement).into_iter().for_each(|body| self.names(body));
+            for body in bodies(statement) {
+                self.names(body);
+            }
         }
     }
 

@@ -177,7 +177,9 @@ impl Template {
         let fields: Vec<_> = messages.iter().map(seen).collect();
         let given = strings(&fields, options);
         let mut taken = BTreeSet::new();
-        given.iter().for_each(|text| marked::private(text, &mut taken));
+        for text in &given {
+            marked::private(text, &mut taken);
+        }
         let (mut environment, mut palette) = (Cow::Borrowed(&self.environment), Cow::Borrowed(&self.palette));
         if self.palette.has_any(&taken) {
             let other = marked(self.environment.clone(), [&self.begin, &self.end], &taken);
@@ -185,19 +187,17 @@ impl Template {
             (environment, palette) = (Cow::Owned(with_others), Cow::Owned(others));
         }
         let variables = |messages| self.variables(messages, options, &palette);
-        match observed::render(&environment, MARKED, fields, variables) {
-            Ok((text, begins)) => Ok(Rendered::new(&text, begins, &palette, &self.source, given)),
-            // Without marks, the message of the error is the template's own; and a template that fails only with marks
-            // still renders.
-            Err(_) => {
-                let fields = messages.iter().map(seen).collect();
-                let plain = Palette::default();
-                let variables = |messages| self.variables(messages, options, &plain);
-                let (text, begins) =
-                    observed::render(&self.environment, PLAIN, fields, variables).map_err(Error::Render)?;
-                Ok(Rendered::new(&text, begins, &plain, &self.source, given))
-            }
+        if let Ok((text, begins)) = observed::render(&environment, MARKED, fields, variables) {
+            return Ok(Rendered::new(&text, begins, &palette, &self.source, given));
         }
+        // Without marks, the message of the error is the template's own; and a template that fails only with marks
+        // still renders.
+        let fields = messages.iter().map(seen).collect();
+        let plain = Palette::default();
+        let variables = |messages| self.variables(messages, options, &plain);
+        let (text, begins) =
+            observed::render(&self.environment, PLAIN, fields, variables).map_err(Error::Render)?;
+        Ok(Rendered::new(&text, begins, &plain, &self.source, given))
     }
 
     fn variables(&self, messages: Value, options: &RenderOptions, palette: &Palette) -> Value {
@@ -266,8 +266,12 @@ fn strings(messages: &[Map<String, Json>], options: &RenderOptions) -> Vec<Strin
         fields.values().for_each(|value| collect(value, out));
     }
     let mut out = Vec::new();
-    messages.iter().for_each(|fields| entries(fields, &mut out));
-    options.tools.iter().for_each(|tool| collect(tool, &mut out));
+    for fields in messages {
+        entries(fields, &mut out);
+    }
+    for tool in &options.tools {
+        collect(tool, &mut out);
+    }
     entries(&options.variables, &mut out);
     out
 }

@@ -41,7 +41,7 @@ impl Prompts {
 
     /// The prompt that the answer to a conversation continues.
     pub(super) fn prompt(&self, request: &ChatRequest) -> Result<Prompt, Error> {
-        let mut options = self.options(request);
+        let mut options = Self::options(request);
         let (mut rendered, mut start);
         if request.continue_final {
             options.add_generation_prompt = false;
@@ -65,7 +65,7 @@ impl Prompts {
 
     /// The tokens of a conversation that the next turn of it begins with.
     pub(super) fn history(&self, request: &ChatRequest) -> Result<Vec<Token>, Error> {
-        let options = RenderOptions { add_generation_prompt: false, ..self.options(request) };
+        let options = RenderOptions { add_generation_prompt: false, ..Self::options(request) };
         // Some templates write an answer differently once a question follows it.
         let mut messages = request.messages.clone();
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
@@ -95,7 +95,7 @@ impl Prompts {
         self.tags.contains(&token)
     }
 
-    fn options(&self, request: &ChatRequest) -> RenderOptions {
+    fn options(request: &ChatRequest) -> RenderOptions {
         let tools = match request.tool_choice {
             ToolChoice::None => Vec::new(),
             ToolChoice::Auto | ToolChoice::Required | ToolChoice::Function(_) => request.tools.clone(),
@@ -151,13 +151,12 @@ fn prefill(message: &mut Message, tags: Option<Tags>) -> Result<Prefill, Continu
     if !message.tool_calls.is_empty() {
         return Err(ContinueError::HasCalls);
     }
-    let text = match &message.content {
+    let mut content = match &message.content {
         Content::Parts(parts) => {
             parts.last().and_then(|part| part.get("text")?.as_str()).unwrap_or_default().to_owned()
         }
         other => other.text(),
     };
-    let mut content = text;
     if let (Some(tags), None, Content::Text(text)) = (tags, &message.reasoning_content, &message.content)
         && let Some(rest) = text.trim_start().strip_prefix(tags.open)
     {
@@ -165,7 +164,7 @@ fn prefill(message: &mut Message, tags: Option<Tags>) -> Result<Prefill, Continu
         let reasoning = reasoning.trim_start_matches('\n');
         let is_closed = rest.contains(tags.close);
         let reasoning = if is_closed { reasoning.trim_end_matches('\n') } else { reasoning };
-        content = answer.trim_start_matches('\n').to_owned();
+        answer.trim_start_matches('\n').clone_into(&mut content);
         message.reasoning_content = Some(reasoning.to_owned());
         message.content = Content::Text(content.clone());
     }

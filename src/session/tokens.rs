@@ -1,5 +1,6 @@
 //! A rendered prompt to tokens. Only the template's text names control tokens; the text of messages is text.
 
+use std::iter;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -84,7 +85,7 @@ impl Specials {
         let certain: Vec<_> = self.finder.find_iter(&written).map(|found| found.range()).collect();
         let mut out = Vec::new();
         let mut begin = 0;
-        for range in certain.into_iter().chain([text.len()..text.len()]) {
+        for range in certain.into_iter().chain(iter::once(text.len()..text.len())) {
             let gap = self.finder.find_iter(&text[begin..range.start]).map(|found| found.range());
             let gap = gap.map(|found| begin + found.start..begin + found.end);
             out.extend(gap.filter(|found| prompt.is_markup(found.clone())));

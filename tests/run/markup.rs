@@ -107,10 +107,13 @@ fn a_schema_holds_whether_or_not_the_answer_opens_reasoning() {
     {
         let session = with_template(&bench, &format!("{turns}{beginning}"));
         let mut ended = 0;
-        for seed in 0..6 {
+        for seed in 0..6_u8 {
             let grammar = Some(Grammar { rules: rules.clone(), after: None });
-            let sampling =
-                SamplingParams { grammar, temperature: 0.5 * seed as f32, ..SamplingParams::neutral(seed) };
+            let sampling = SamplingParams {
+                grammar,
+                temperature: 0.5 * f32::from(seed),
+                ..SamplingParams::neutral(seed.into())
+            };
             let request = ChatRequest { sampling, max_tokens: Some(400), ..ask(QUESTIONS[0].0) };
             let (_, content, end) = collect(session.chat(request).unwrap());
             let ChatEvent::Finished { reason, .. } = end else { panic!("{end:?}") };

@@ -55,7 +55,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
     let name = CString::new(endpoint.to_string()).map_err(|_| WorkerError::NotBuilt)?;
     let mut workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let before = losses(&name);
-    workers.open.retain(|kept, connection| *kept != name || connection.losses == before);
+    workers.open.retain(|worker, connection| *worker != name || connection.losses == before);
     // A worker with an open connection would not answer a second one.
     if !workers.open.contains_key(&name) {
         greet(endpoint)?;

@@ -67,7 +67,7 @@ impl Sampler {
         context: &LlamaContext<'_>,
         index: i32,
     ) -> Result<Token, NoToken> {
-        let best = likeliest(context.get_logits_ith(index)).ok_or(NoToken::NotANumber)?;
+        let best = most_likely(context.get_logits_ith(index)).ok_or(NoToken::NotANumber)?;
         let free = match &mut self.chain {
             None => best,
             Some(chain) => select(chain, context.token_data_array_ith(index)).unwrap_or(best),
@@ -130,7 +130,7 @@ fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
 ///
 /// Runs for every token over the whole vocabulary while the other threads wait, so compilers must be able to vectorise
 /// the first pass.
-fn likeliest(logits: &[f32]) -> Option<Token> {
+fn most_likely(logits: &[f32]) -> Option<Token> {
     const LANES: usize = 16;
     let (chunks, rest) = logits.as_chunks::<LANES>();
     let (mut most, mut wrong) = ([f32::NEG_INFINITY; LANES], [false; LANES]);
@@ -154,23 +154,23 @@ mod tests {
 
     #[test]
     fn the_most_likely_token_is_the_first_of_the_largest() {
-        assert_eq!(likeliest(&[0.0, 2.0, 2.0, 1.0]), Some(Token(1)));
-        assert_eq!(likeliest(&[f32::NEG_INFINITY, -3.0]), Some(Token(1)));
+        assert_eq!(most_likely(&[0.0, 2.0, 2.0, 1.0]), Some(Token(1)));
+        assert_eq!(most_likely(&[f32::NEG_INFINITY, -3.0]), Some(Token(1)));
     }
 
     #[test]
     fn logits_that_are_not_finite_give_no_token() {
-        assert_eq!(likeliest(&[0.0, f32::NAN]), None);
-        assert_eq!(likeliest(&[0.0, f32::INFINITY]), None);
-        assert_eq!(likeliest(&[f32::NEG_INFINITY; 3]), None);
-        assert_eq!(likeliest(&[]), None);
+        assert_eq!(most_likely(&[0.0, f32::NAN]), None);
+        assert_eq!(most_likely(&[0.0, f32::INFINITY]), None);
+        assert_eq!(most_likely(&[f32::NEG_INFINITY; 3]), None);
+        assert_eq!(most_likely(&[]), None);
         let mut many = [1.0; 100];
         (many[40], many[63], many[98]) = (2.0, 2.0, f32::NAN);
-        assert_eq!(likeliest(&many[..98]), Some(Token(40)));
-        assert_eq!(likeliest(&many), None);
+        assert_eq!(most_likely(&many[..98]), Some(Token(40)));
+        assert_eq!(most_likely(&many), None);
         many[98] = 3.0;
-        assert_eq!(likeliest(&many), Some(Token(98)));
+        assert_eq!(most_likely(&many), Some(Token(98)));
         many[5] = f32::NAN;
-        assert_eq!(likeliest(&many), None);
+        assert_eq!(most_likely(&many), None);
     }
 }

@@ -91,7 +91,9 @@ fn specials(template: &Template, texts: &[String]) -> Vec<i32> {
     let prompt = template.prompt(&messages, &options).unwrap();
     let tokens = Specials::of(&Marked, template).tokens(&Marked, &prompt, &[]).tokens;
     let mut text = Vec::new();
-    tokens.iter().for_each(|token| Marked.write(*token, &mut text));
+    for token in &tokens {
+        Marked.write(*token, &mut text);
+    }
     assert_eq!(String::from_utf8(text).unwrap(), prompt.text);
     tokens.into_iter().map(|token| token.0).filter(|&token| token >= FIRST).collect()
 }
