@@ -30,7 +30,7 @@ pub(crate) struct GenerationArgs {
     /// Set the functions to call: auto, none, required, or the name of one [default: auto]
     #[arg(long, value_name = "CHOICE")]
     tool_choice: Option<String>,
-    /// Set variables of the chat template, such as '{"reasoning_effort": "low"}'
+    /// Set variables of the chat template, such as `{"reasoning_effort": "low"}`
     #[arg(long, value_name = "JSON", value_parser = template_variables, env = "LLAMA_ARG_CHAT_TEMPLATE_KWARGS")]
     chat_template_kwargs: Option<Map<String, Value>>,
     /// Turn thinking on or off by the switch of the chat template (also -rea) [default: auto]
