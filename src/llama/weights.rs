@@ -128,7 +128,7 @@ fn open<P: FnMut(f32) -> bool>(
     let path = path.ok_or_else(|| Some("the path is not UTF-8".to_owned()))?;
     let mut handles = Vec::new();
     for name in params.devices {
-        handles.push(devices::find(name).ok_or_else(|| Some(format!("there is no device `{name}`")))?);
+        handles.push(devices::find(name).ok_or_else(|| Some(format!("unknown device `{name}`")))?);
     }
     let watch = Watch::over(&handles);
     handles.push(ptr::null_mut());

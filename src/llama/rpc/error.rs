@@ -66,7 +66,7 @@ pub enum WorkerError {
         log: Vec<String>,
     },
     /// The device does not exist.
-    #[error("there is no device `{name}`, expected {}", known.join(" or "))]
+    #[error("unknown device `{name}`, expected {}", known.join(" or "))]
     Device {
         /// The requested name.
         name: String,
