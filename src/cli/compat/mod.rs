@@ -1,0 +1,145 @@
+//! llama.cpp's spellings: one dash and several letters, which clap cannot express, and options that change nothing here.
+//!
+//! Every spelling is honoured, accepted with a note that says why it has no effect, or refused by name.
+
+pub(crate) mod lexer;
+mod table;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::Command;
+use lexer::{Foreign, Item, Line, cut};
+use table::{Meaning, Spelling, TABLE};
+
+/// A command line as clap can read it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rewritten {
+    pub(crate) arguments: Vec<OsString>,
+    /// One line for each option that has no effect.
+    pub(crate) notes: Vec<String>,
+}
+
+/// An option that is refused by name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// Rewrites llama.cpp's spellings. `root` must be built.
+///
+/// # Errors
+///
+/// When a spelling means nothing to the command, or something that it does not do.
+pub(crate) fn rewrite(root: &Command, arguments: Vec<OsString>) -> Result<Rewritten, Refused> {
+    let line = lex(root, &arguments);
+    let (mut rewritten, mut notes) = (arguments.clone(), Vec::new());
+    let mut gone = vec![false; arguments.len()];
+    for (index, item) in &line.items {
+        let (index, argument) = (*index, &arguments[*index]);
+        let name = match item {
+            Item::Option { spelling: Some(name), .. } => name,
+            Item::Unknown { name } => name,
+            _ => continue,
+        };
+        let values = |count: usize| if has_value(argument) { 0 } else { count };
+        match meaning(name, &line.path) {
+            Some(Meaning::Long(long)) if matches!(item, Item::Option { .. }) => {
+                rewritten[index] = replaced(argument, name, long);
+            }
+            Some(Meaning::Level) => {
+                let value = lexer::value(&arguments, index, (values(1) > 0).then_some(index + 1));
+                match level(name, value.as_deref())? {
+                    Some(ours) => rewritten[index] = ours.into(),
+                    None => gone[index] = true,
+                }
+                gone.iter_mut().skip(index + 1).take(values(1)).for_each(|gone| *gone = true);
+            }
+            Some(Meaning::Nothing { values: count, why }) => {
+                notes.push(format!("`{name}` has no effect: {why}"));
+                gone.iter_mut().skip(index).take(1 + values(*count)).for_each(|gone| *gone = true);
+            }
+            Some(Meaning::Refused { hint }) => {
+                let message = format!("`{name}` is not supported by `{}`", line.path.join(" "));
+                return Err(Refused { message, hint: Some((*hint).to_owned()) });
+            }
+            // clap names a long option, and what is like it.
+            _ if name.starts_with("--") => {}
+            _ => {
+                let message = format!("unknown option `{name}` of `{}`", line.path.join(" "));
+                let hint = closest(line.command, name, &line.path);
+                return Err(Refused { message, hint: hint.map(|like| format!("did you mean `{like}`?")) });
+            }
+        }
+    }
+    let mut gone = gone.into_iter();
+    rewritten.retain(|_| !gone.next().unwrap_or(false));
+    Ok(Rewritten { arguments: rewritten, notes })
+}
+
+/// Cuts up a command line with llama.cpp's names.
+pub(crate) fn lex<'c>(root: &'c Command, arguments: &[OsString]) -> Line<'c> {
+    cut(root, arguments, |name, path| match meaning(name, path) {
+        Some(Meaning::Long(long)) => Foreign::Long(long),
+        Some(Meaning::Level) => Foreign::Values(1),
+        Some(Meaning::Nothing { values, .. }) => Foreign::Values(*values),
+        Some(Meaning::Refused { .. }) | None => Foreign::Values(0),
+    })
+}
+
+fn meaning(name: &str, path: &[&str]) -> Option<&'static Meaning> {
+    let fits = |spelling: &&Spelling| {
+        let of = spelling.commands;
+        spelling.names.contains(&name) && (of.is_empty() || path.get(1).is_some_and(|name| of.contains(name)))
+    };
+    TABLE.iter().find(fits).map(|spelling| &spelling.meaning)
+}
+
+fn has_value(argument: &OsStr) -> bool {
+    argument.to_str().is_some_and(|text| text.contains('='))
+}
+
+/// `-ngl=99` as `--n-gpu-layers=99`.
+fn replaced(argument: &OsStr, name: &str, long: &str) -> OsString {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut text = OsString::from(long);
+    text.push(OsStr::from_bytes(&argument.as_bytes()[name.len()..]));
+    text
+}
+
+/// llama.cpp's numbers for how much is logged, as ours are typed: 2 is warnings, which are shown anyway.
+fn level(name: &str, value: Option<&OsStr>) -> Result<Option<&'static str>, Refused> {
+    match value.and_then(OsStr::to_str).map(str::parse::<u8>) {
+        Some(Ok(0 | 1)) => Ok(Some("--quiet")),
+        Some(Ok(2)) => Ok(None),
+        Some(Ok(3)) => Ok(Some("--verbose")),
+        Some(Ok(4..=5)) => Ok(Some("-vv")),
+        _ => {
+            let hint = "llama.cpp's levels are 1 errors, 2 warnings, 3 information, 4 and 5 more";
+            Err(Refused { message: format!("`{name}` expects a number from 0 to 5"), hint: Some(hint.to_owned()) })
+        }
+    }
+}
+
+/// The spelling that is most like a name, of those that the command has.
+fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
+    let has = |long: &str| command.get_arguments().any(|arg| arg.get_long() == long.strip_prefix("--"));
+    let spellings = TABLE.iter().filter(|spelling| match spelling.meaning {
+        Meaning::Long(long) => has(long),
+        Meaning::Nothing { .. } | Meaning::Level => meaning(spelling.names[0], path) == Some(&spelling.meaning),
+        Meaning::Refused { .. } => false,
+    });
+    let short = spellings.flat_map(|spelling| spelling.names.iter().map(|name| (*name).to_owned()));
+    let long = command.get_arguments().filter_map(|arg| arg.get_long().map(|long| format!("--{long}")));
+    let bare = |name: &str| name.trim_start_matches('-').to_lowercase();
+    let likeness = |other: &String| strsim::jaro_winkler(&bare(other), &bare(name));
+    let alike = short.chain(long).map(|other| (likeness(&other), other)).filter(|(like, _)| *like >= ALIKE);
+    alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, other)| other)
+}
+
+/// How alike names must be for one to be suggested for the other, from 0 to 1.
+pub(crate) const ALIKE: f64 = 0.8;
+
+#[cfg(test)]
+mod tests;
