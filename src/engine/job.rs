@@ -32,7 +32,7 @@ pub(super) struct Job {
 /// Thinking that is not over yet.
 #[derive(Debug)]
 struct Open {
-    thinking: Reasoning,
+    limits: Reasoning,
     tokens: u32,
     /// The end of the text so far, as long as it takes to find the next tag.
     tail: String,

@@ -8,7 +8,7 @@ use clap::Parser;
 use ggrun::chat::Template;
 use ggrun::engine::scripted::{ByteVocab, ScriptedDecoder};
 use ggrun::engine::{Caps, Limits, Timings, Usage, channel, run as run_engine};
-use ggrun::session::ChatUsage;
+use ggrun::session::{ChatUsage, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
