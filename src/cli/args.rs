@@ -1,5 +1,7 @@
 //! Arguments as they are typed: inert, and the source of `--help`.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 use super::commands::{
@@ -8,7 +10,8 @@ use super::commands::{
 
 /// Turns AutoRound checkpoints into GGUF without changing a weight, proves it, and runs them through llama.cpp.
 #[derive(Debug, Parser)]
-#[command(name = "ggrun", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "ggrun", version, propagate_version = true, arg_required_else_help = true,
+    args_override_self = true)]
 #[command(after_help = "\
 Examples:
   ggrun demo                                  the whole way on the bundled model
@@ -24,6 +27,25 @@ Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) everywhere: Everywhere,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Everywhere {
+    /// Read options from this file instead of the user's
+    ///
+    /// By default $XDG_CONFIG_HOME/ggrun/config.toml, or ~/.config/ggrun/config.toml; GGRUN_CONFIG names another.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Read no configuration file
+    #[arg(long, global = true, conflicts_with = "config", hide_short_help = true)]
+    pub(crate) no_config: bool,
+    /// Print every option of this command with its value and where that comes from; do nothing else
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) print_config: bool,
 }
 
 #[derive(Debug, Subcommand)]

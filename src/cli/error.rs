@@ -13,14 +13,12 @@ pub(crate) struct Interrupted;
 #[error("nothing was removed: standard input is no terminal on which to ask")]
 pub(crate) struct Unasked;
 
-/// Flags that say different things. It is the caller's fault.
+/// The options name no model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WrongModel {
-    #[error("`--model` and `--hf-repo` both name a model, expected one of them")]
-    Two,
     #[error("`--hf-file` names a file of a repository, expected `--hf-repo` with it")]
     FileAlone,
-    #[error("no model, expected `--model` or `--hf-repo`")]
+    #[error("no model, expected MODEL, `-m` or `-hf`")]
     None,
 }
 

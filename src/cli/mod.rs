@@ -4,38 +4,36 @@
 mod args;
 mod commands;
 mod compat;
+mod config;
 mod error;
 mod exit;
 mod interrupt;
 mod options;
+mod parse;
 mod report;
 mod shared;
 mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Args, Command};
+use args::Command;
 use commands::{
     batch, bench, cache, chat, convert, demo, doctor, download, inspect, plan, run, verify, worker,
 };
 use exit::Outcome;
+use parse::{Stop, parse};
 use ui::out::print;
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let args = match Args::try_parse_from(compat::rewrite(std::env::args_os())) {
-        Ok(args) => args,
-        Err(e) => {
-            // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
-            drop(e.print());
-            if e.kind() == clap::error::ErrorKind::DisplayVersion {
-                drop(print(&engine_line()));
-            }
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
-        }
+    let parsed = match parse(std::env::args_os(), &|name| std::env::var_os(name)) {
+        Ok(parsed) => parsed,
+        Err(stop) => return stopped(stop),
     };
+    for note in &parsed.notes {
+        eprintln!("note: {note}");
+    }
+    let args = parsed.args;
     let done = match &args.command {
         Command::Convert(args) => convert::run(args),
         Command::Verify(args) => verify::run(args),
@@ -58,6 +56,26 @@ pub(crate) fn main() -> ExitCode {
     match done {
         Ok(outcome) => outcome.into(),
         Err(error) => report::report(&error),
+    }
+}
+
+/// Ends before a command is run.
+fn stopped(stop: Stop) -> ExitCode {
+    match stop {
+        Stop::Clap(error) => {
+            // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
+            drop(error.print());
+            if error.kind() == clap::error::ErrorKind::DisplayVersion {
+                drop(print(&engine_line()));
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+        Stop::Print(text) => match print(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report::report(&error.into()),
+        },
+        Stop::Usage { message, hint } => report::usage(&message, hint.as_deref()),
+        Stop::Config(error) => report::report(&error.into()),
     }
 }
 

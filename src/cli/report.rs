@@ -12,6 +12,7 @@ use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
+use super::config::entry::WrongConfig;
 use super::error::{Interrupted, Remote, Unasked, WrongModel, is_broken_pipe};
 use super::interrupt;
 use super::ui::style::Style;
@@ -48,11 +49,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
+        .or_else(|| error.downcast_ref().and_then(config_hint))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         eprintln!("\nhint: {hint}");
     }
-    if error.is::<Remote>() || error.is::<Unasked>() || error.is::<WrongModel>() {
+    if error.is::<WrongConfig>() || error.is::<Remote>() || error.is::<Unasked>() || error.is::<WrongModel>() {
         return ExitCode::from(2);
     }
     let full = rows.is_some_and(|error| match error {
@@ -69,6 +71,23 @@ fn stopped(error: &anyhow::Error) -> Option<String> {
         _ if hub_error(e).is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
         _ => e.is::<Interrupted>().then(|| e.to_string()),
     })
+}
+
+fn config_hint(error: &WrongConfig) -> Option<String> {
+    match error {
+        WrongConfig::Line { hint, .. } => hint.clone(),
+        _ => Some("`--no-config` reads no configuration file".to_owned()),
+    }
+}
+
+/// Prints an error of the command line.
+pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
+    let style = Style::of_stderr();
+    eprintln!("{}error:{} {message}", style.error(), style.reset());
+    if let Some(hint) = hint {
+        eprintln!("\nhint: {hint}");
+    }
+    ExitCode::from(2)
 }
 
 fn code(error: &Error) -> u8 {

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_sys_2 as sys;
 
+use super::metadata::MetadataOverride;
+use super::rope::Rope;
+
 /// How a file becomes weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoadParams<'a> {
@@ -30,6 +33,10 @@ pub struct LoadParams<'a> {
     pub load: LoadMode,
     /// Whether weights for the CPU are reordered for speed.
     pub repack: bool,
+    /// Values that count instead of those of the file.
+    pub metadata: &'a [MetadataOverride],
+    /// Refuse tensors whose data has values that are not numbers.
+    pub check_tensors: bool,
 }
 
 /// Tensors that go elsewhere than their layer.
@@ -147,6 +154,8 @@ pub struct ContextParams {
     pub flash: Flash,
     /// Whether KV cache and state are where their layer is, instead of in main memory.
     pub kv_offload: bool,
+    /// Positions scaled in another way than the model says.
+    pub rope: Rope,
     /// Ends a step that is being computed.
     pub abort: Abort,
 }
@@ -268,6 +277,7 @@ pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaCo
     raw.type_v = params.cache_v.raw();
     raw.flash_attn_type = params.flash.raw();
     raw.offload_kqv = params.kv_offload;
+    params.rope.fill(&mut raw);
     raw.abort_callback = Some(aborted);
     raw.abort_callback_data = params.abort.pointer();
     // SAFETY: see the assertions above; the crate is pinned to one version.

@@ -11,7 +11,7 @@ use llama_cpp_sys_2 as sys;
 use super::rpc::Watch;
 use super::{
     Abort, CacheType, ContextParams, Flash, LlamaDecoder, LlamaVocab, LoadParams, backend, devices, log,
-    sampler,
+    metadata, sampler,
 };
 use crate::engine::{DecodeError, Pos, Row, SamplingError, SamplingParams, SeqId, Token};
 
@@ -143,6 +143,7 @@ impl Weights {
             cache_v: CacheType::F32,
             flash: Flash::Off,
             kv_offload: true,
+            rope: super::Rope::default(),
             abort: Abort::default(),
         };
         let mut decoder = LlamaDecoder::new(self, &params)
@@ -187,6 +188,8 @@ fn open<P: FnMut(f32) -> bool>(
         overrides.push(sys::llama_model_tensor_buft_override { pattern: pattern.as_ptr(), buft });
     }
     overrides.push(sys::llama_model_tensor_buft_override { pattern: ptr::null(), buft: ptr::null_mut() });
+    let metadata = metadata::raw(params.metadata)
+        .ok_or_else(|| Some("a metadata override is longer than 127 bytes".to_owned()))?;
     // SAFETY: takes nothing and returns a number.
     let mut split = vec![0.0f32; unsafe { sys::llama_max_devices() }];
     for (to, from) in split.iter_mut().zip(params.tensor_split) {
@@ -202,9 +205,13 @@ fn open<P: FnMut(f32) -> bool>(
     raw.tensor_split = split.as_ptr();
     raw.load_mode = params.load.raw();
     raw.use_extra_bufts = params.repack;
+    if !params.metadata.is_empty() {
+        raw.kv_overrides = metadata.as_ptr();
+    }
+    raw.check_tensors = params.check_tensors;
     raw.progress_callback = Some(report::<P>);
     raw.progress_callback_user_data = ptr::from_mut(&mut progress).cast();
-    // SAFETY: every list ends with a null pointer and, with the names and the callback, lives until after the call;
+    // SAFETY: every list ends with a null pointer or an empty key and, with the names and the callback, lives until after the call;
     // llama.cpp keeps none of them except the split, which the caller keeps beside the model.
     let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), raw) };
     let lost = watch.lost().map(|endpoint| DecodeError::WorkerLost { endpoint }.to_string());

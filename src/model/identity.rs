@@ -8,7 +8,7 @@ use std::path::Path;
 use gguf_export::gguf;
 use sha2::{Digest as _, Sha256};
 
-use super::{LoadError, Model, caps};
+use super::{LoadError, Model, Rope, caps};
 use crate::state::{Digest, Identity};
 
 /// Bytes that are looked at of each tensor: headers of models that differ in their weights alone are the same.
@@ -24,11 +24,13 @@ impl Model {
     pub fn identity(&self) -> Result<Identity, LoadError> {
         let options = &self.options;
         let settings = (options.cache_k, options.cache_v, options.flash);
+        let (rope, metadata) = (options.rope, &options.metadata);
+        let as_in_file = rope == Rope::default() && metadata.is_empty();
         let engine = caps();
         Ok(Identity {
             model: weights_digest(self.path())?,
             engine: digest(&(engine.build, engine.patches)),
-            settings: digest(&settings),
+            settings: if as_in_file { digest(&settings) } else { digest(&(settings, rope, metadata)) },
         })
     }
 }

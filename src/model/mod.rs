@@ -20,10 +20,10 @@ use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
 pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, Override,
-    SplitMode, caps, devices, rpc,
+    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
+    MetadataOverride, MetadataValue, Numa, Override, Rope, RopeScaling, SplitMode, caps, devices, rpc,
 };
-pub use check::check;
+pub use check::{check, check_with};
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
@@ -51,7 +51,7 @@ impl Model {
     ///
     /// When the file is missing, broken, of a kind llama.cpp does not know, or does not fit into the memory there is.
     pub fn load(options: LoadOptions, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
-        let header = check(&options.path)?;
+        let header = check_with(&options.path, &options.metadata)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
             llama::share_out(numa);
@@ -77,6 +77,8 @@ impl Model {
             overrides: &placement.overrides,
             load: placement.load,
             repack: placement.repack,
+            metadata: &options.metadata,
+            check_tensors: options.check_tensors,
         };
         match Weights::load(&params, progress) {
             Ok(weights) => Ok(Self { weights, options, placement }),
@@ -155,6 +157,10 @@ impl Model {
     /// A metadata value as text.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<String> {
+        // The last one counts, as in the file's own reader.
+        if let Some(found) = self.options.metadata.iter().rev().find(|found| found.key == key) {
+            return Some(found.value.to_string());
+        }
         self.weights.metadata(key)
     }
 

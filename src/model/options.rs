@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::default_threads;
 use crate::llama::rpc::Endpoint;
-use crate::llama::{CacheType, Flash, LoadMode, Numa, Override, SplitMode};
+use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Numa, Override, Rope, SplitMode};
 
 /// How many tokens a sequence can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +102,12 @@ pub struct LoadOptions {
     pub gpu_memory: Option<u64>,
     /// The most that is used of main memory, in bytes.
     pub cpu_memory: Option<u64>,
+    /// Scaling of rotary positions, where it is not the model's.
+    pub rope: Rope,
+    /// Metadata values that count instead of those of the file.
+    pub metadata: Vec<MetadataOverride>,
+    /// Refuse tensors whose data has values that are not numbers.
+    pub check_tensors: bool,
 }
 
 impl LoadOptions {
@@ -137,6 +143,9 @@ impl LoadOptions {
             least_context: 4096,
             gpu_memory: None,
             cpu_memory: None,
+            rope: Rope::default(),
+            metadata: Vec::new(),
+            check_tensors: false,
         }
     }
 

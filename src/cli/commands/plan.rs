@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use ggrun::model::rpc::WorkerError;
-use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check, place};
+use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check_with, place};
 use serde_json::json;
 
 use crate::cli::exit::Outcome;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
-use crate::cli::options::values::memory;
+use crate::cli::options::size::size;
+use crate::cli::options::words::ModelWord;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::source;
 use crate::cli::ui::out::print;
@@ -33,14 +34,16 @@ Examples:
   ggrun plan -m model.gguf --json")]
 pub(crate) struct Plan {
     #[command(flatten)]
+    _model: ModelWord,
+    #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     placement: PlacementArgs,
     /// Plans for GPUs of these sizes instead of those there are
-    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', value_parser = memory)]
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', value_parser = size)]
     assume_gpu: Option<Vec<u64>>,
     /// Plans for so much main memory, all of it free
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     assume_ram: Option<u64>,
     /// Prints one JSON object
     #[arg(long)]
@@ -55,7 +58,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let model = &source::model(&args.model, When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;
-    let header = check(model)?;
+    let header = check_with(model, &options.metadata)?;
     let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
     let bandwidth = Bandwidth::measure(options.threads, MEASURE);
     let speed = placement.speed(bandwidth);

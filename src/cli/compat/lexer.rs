@@ -124,9 +124,8 @@ fn find<'c, 't>(command: &'c Command, name: &'t str) -> Option<(&'c Arg, &'t str
         };
         return command.get_arguments().find(named).map(|arg| (arg, ""));
     }
-    let mut letters = name.chars().skip(1);
-    let short = letters.next()?;
-    let rest = letters.as_str();
+    let short = name.chars().nth(1)?;
+    let rest = &name[1 + short.len_utf8()..];
     let named = |arg: &&Arg| {
         arg.get_short() == Some(short) || arg.get_all_short_aliases().is_some_and(|names| names.contains(&short))
     };

@@ -26,11 +26,13 @@ impl Source {
     }
 }
 
-/// `ORG/NAME[@REVISION][:QUANT]`.
+/// `ORG/NAME[@REVISION][:QUANT]`, or the address of a repository or of a file in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HubModel {
     pub(crate) repo: RepoName,
     pub(crate) quant: Option<String>,
+    /// The file that an address names.
+    pub(crate) file: Option<String>,
 }
 
 impl HubModel {
@@ -40,7 +42,11 @@ impl HubModel {
     }
 
     pub(crate) fn wish(&self) -> Wish<'_> {
-        self.quant.as_deref().map_or(Wish::Usual, Wish::Quant)
+        match (&self.file, &self.quant) {
+            (Some(file), _) => Wish::File(file),
+            (None, Some(quant)) => Wish::Quant(quant),
+            (None, None) => Wish::Usual,
+        }
     }
 }
 
@@ -48,20 +54,47 @@ impl FromStr for HubModel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (repo, quant) = match text.split_once(':') {
+        let scheme = if text.starts_with(SCHEME) { SCHEME.len() } else { 0 };
+        let (name, quant) = match text[scheme..].split_once(':') {
             Some((_, "")) => return Err("expected an encoding such as Q4_0 after `:`".to_owned()),
-            Some((repo, quant)) => (repo, Some(quant.to_owned())),
+            Some((name, quant)) => (&text[..scheme + name.len()], Some(quant.to_owned())),
             None => (text, None),
         };
-        Ok(Self { repo: repo.parse().map_err(|error: ggrun::hub::WrongName| error.to_string())?, quant })
+        let (name, file) = match file(name) {
+            Some((repo, file)) => (repo, Some(file)),
+            None => (name.to_owned(), None),
+        };
+        if quant.is_some() && file.is_some() {
+            return Err("expected a file or an encoding, not both".to_owned());
+        }
+        let repo = name.parse().map_err(|error: ggrun::hub::WrongName| error.to_string())?;
+        Ok(Self { repo, quant, file })
     }
+}
+
+const SCHEME: &str = "https://";
+
+/// The repository and the file of an address such as `https://huggingface.co/ORG/NAME/blob/main/FILE`.
+fn file(address: &str) -> Option<(String, String)> {
+    let mut parts = address.strip_prefix(SCHEME)?.splitn(5, '/');
+    let [host, org, name, kind] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let (revision, file) = parts.next().filter(|_| kind == "blob" || kind == "resolve")?.split_once('/')?;
+    let file = file.split(['?', '#']).next().filter(|file| !file.is_empty())?;
+    Some((format!("{SCHEME}{host}/{org}/{name}/tree/{revision}"), file.to_owned()))
 }
 
 impl std::fmt::Display for HubModel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.repo)?;
+        self.file.as_ref().map_or(Ok(()), |file| write!(f, "/{file}"))?;
         self.quant.as_ref().map_or(Ok(()), |quant| write!(f, ":{quant}"))
     }
+}
+
+/// Whether a text names a model or a checkpoint: a path, by what is there or by its looks, or a repository.
+pub(crate) fn names_model(text: &Path) -> bool {
+    let shown = text.to_str().unwrap_or("/");
+    text.exists() || is_path(shown) || shown.starts_with(SCHEME) || HubModel::of(text).is_some()
 }
 
 /// The name that a text is, where nothing is at that path and it does not look like one.
@@ -76,8 +109,9 @@ fn name<T: FromStr>(text: &Path) -> Option<T> {
 /// Whether a text looks like a path so much that it is one even where nothing is there.
 fn is_path(text: &str) -> bool {
     let ending = Path::new(text).extension().map(OsStr::to_ascii_lowercase);
+    let address = text.starts_with(SCHEME);
     text.starts_with(['.', '/', '~', '\\'])
-        || ending.is_some_and(|ending| ending == "gguf" || ending == "safetensors")
+        || !address && ending.is_some_and(|ending| ending == "gguf" || ending == "safetensors")
 }
 
 #[cfg(test)]

@@ -2,9 +2,14 @@
 
 pub(crate) mod common;
 pub(crate) mod hub;
+mod metadata;
 pub(crate) mod model;
 pub(crate) mod placement;
+mod rope;
 pub(crate) mod sampling;
+pub(crate) mod size;
 pub(crate) mod template;
+pub(crate) mod threads;
 pub(crate) mod types;
 pub(crate) mod values;
+pub(crate) mod words;

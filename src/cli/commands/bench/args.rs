@@ -9,6 +9,7 @@ use ggrun::model::{ContextSize, LoadOptions};
 
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
+use crate::cli::options::words::ModelWord;
 
 /// Measures how fast a model reads and writes, in llama-bench's terms
 ///
@@ -26,6 +27,8 @@ Examples:
   ggrun bench -m f32.gguf --quality wiki.txt --chunks 8 --save-logits f32.logits
   ggrun bench -m q4.gguf --quality wiki.txt --chunks 8 --kl f32.logits")]
 pub(crate) struct Bench {
+    #[command(flatten)]
+    _model: ModelWord,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     /// Tokens to read: numbers and ranges as in `512,1024-4096+1024` or `512-4096*2`; 0 for no such test

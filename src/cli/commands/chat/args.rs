@@ -5,6 +5,7 @@ use super::show::Thinking;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::template::TemplateArgs;
+use crate::cli::options::words::ModelWord;
 
 /// Talks with a model
 ///
@@ -17,6 +18,8 @@ Examples:
   ggrun chat -m model.gguf --session work            goes on where that conversation was left
   printf 'What is 17 + 25?\\nAnd 42 - 25?\\n' | ggrun chat -m model.gguf --thinking hide")]
 pub(crate) struct ChatArgs {
+    #[command(flatten)]
+    pub(super) _model: ModelWord,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     /// Instructions for the model (also -sys).

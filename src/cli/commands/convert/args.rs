@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::options::common::Common;
 use crate::cli::options::types::{FloatType, OutType};
-use crate::cli::options::values::size;
+use crate::cli::options::size::some_size;
 
 /// Converts a checkpoint to GGUF, lossless by default
 ///
@@ -43,7 +43,7 @@ pub(crate) struct Convert {
     #[arg(long)]
     pub(crate) allow_rounding: bool,
     /// Splits the output into files of at most this size (500M, 8G)
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = some_size)]
     pub(crate) split_max_size: Option<u64>,
     /// Name of the model in the file, instead of the one the folder suggests
     #[arg(long, value_name = "NAME")]

@@ -8,6 +8,7 @@ use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::sampling::Sampling;
 use crate::cli::options::template::TemplateArgs;
+use crate::cli::options::words::{ModelWord, PromptWord};
 
 /// Answers one question
 ///
@@ -21,6 +22,10 @@ Examples:
   echo \"What is the capital of Kenya?\" | ggrun run -m model.gguf --json
   ggrun run -m model.gguf -p \"Weather in Oslo?\" --tools tools.json --json | jq .tool_calls")]
 pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) _model: ModelWord,
+    #[command(flatten)]
+    pub(crate) _prompt: PromptWord,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// The question; without it and -f it is read from stdin.
