@@ -4,26 +4,29 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::options::placement::PlacementArgs;
 use super::commands::{
-    batch, bench, cache, chat, convert, demo, doctor, download, inspect, plan, run, verify, worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify, worker,
 };
 
-/// Turns AutoRound checkpoints into GGUF without changing a weight, proves it, and runs them through llama.cpp.
+/// Converts AutoRound checkpoints to GGUF without changing a weight, verifies them, and runs them with llama.cpp.
 #[derive(Debug, Parser)]
 #[command(name = "ggrun", version, propagate_version = true, arg_required_else_help = true,
     args_override_self = true)]
 #[command(after_help = "\
 Examples:
-  ggrun demo                                  the whole way on the bundled model
-  ggrun convert ./Qwen3-Next-80B-int4         a folder of safetensors to a GGUF beside you
+  ggrun demo                                  convert, verify and run the bundled model
+  ggrun convert ./Qwen3-Next-80B-int4         a folder of safetensors files
   ggrun verify model.gguf ./Qwen3-Next-80B-int4
-  ggrun plan -m model.gguf                    where it would go, and how fast it may answer
-  ggrun run -m model.gguf -p \"What is 17 + 25?\"
-  ggrun chat -hf ORG/NAME-GGUF:Q4_0           a GGUF of the hub, fetched once
+  ggrun plan model.gguf                       memory, placement and expected speed
+  ggrun run model.gguf \"What is 17 + 25?\"
+  ggrun chat ORG/NAME-GGUF:Q4_0               a GGUF of the hub, downloaded once
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
 
+Options can be set in ~/.config/ggrun/config.toml; `ggrun COMMAND --print-config` prints each value and its origin.
+
 Exit codes: 0 success, 1 failure, 2 usage, 3 verification found a difference,
-4 not enough memory or disk, 5 rows of a batch failed, 130 interrupted, 143 terminated.")]
+4 not enough memory or disk space, 5 requests of a batch failed, 130 interrupted, 143 terminated.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -63,6 +66,22 @@ pub(crate) enum Command {
     Cache(cache::CacheArgs),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
+    Completions(completions::Completions),
+    Man(man::ManPages),
+}
+
+impl Command {
+    /// The options of a command that places a model.
+    pub(crate) fn placement(&self) -> Option<&PlacementArgs> {
+        match self {
+            Self::Run(args) => Some(&args.placement),
+            Self::Chat(args) => Some(&args.placement),
+            Self::Batch(args) => Some(&args.placement),
+            Self::Plan(args) => Some(&args.placement),
+            Self::Bench(args) => Some(&args.placement),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

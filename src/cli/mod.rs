@@ -16,9 +16,11 @@ mod ui;
 
 use std::process::ExitCode;
 
-use args::Command;
+use clap::CommandFactory as _;
+
+use args::{Args, Command};
 use commands::{
-    batch, bench, cache, chat, convert, demo, doctor, download, inspect, plan, run, verify, worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify, worker,
 };
 use exit::Outcome;
 use parse::{Stop, parse};
@@ -34,6 +36,9 @@ pub(crate) fn main() -> ExitCode {
         eprintln!("note: {note}");
     }
     let args = parsed.args;
+    if let Some(Err(error)) = args.command.placement().map(|placement| placement.threads.settle()) {
+        return report::report(&error);
+    }
     let done = match &args.command {
         Command::Convert(args) => convert::run(args),
         Command::Verify(args) => verify::run(args),
@@ -52,6 +57,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Download(args) => download::run(args),
+        Command::Completions(args) => completions::run(args, Args::command()),
+        Command::Man(args) => man::run(args, Args::command()),
     };
     match done {
         Ok(outcome) => outcome.into(),

@@ -21,7 +21,7 @@ use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
 pub use crate::llama::{
     Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
-    MetadataOverride, MetadataValue, Numa, Override, Rope, RopeScaling, SplitMode, caps, devices, rpc,
+    MetadataOverride, MetadataValue, Numa, Override, Rope, RopeScaling, SplitMode, caps, check_rules, check_values, devices, rpc,
 };
 pub use check::{check, check_with};
 pub use error::LoadError;

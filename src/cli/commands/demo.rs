@@ -1,4 +1,4 @@
-//! `ggrun demo`: the whole way from the bundled checkpoint to answers, in a temporary folder.
+//! `ggrun demo`: converts, verifies and runs the bundled checkpoint, in a temporary folder.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,17 +23,17 @@ use crate::cli::ui::out::print;
 use crate::cli::ui::style::Style;
 use crate::cli::ui::text;
 
-/// Converts the bundled checkpoint, proves it, and asks it three questions
+/// Converts, verifies and runs the bundled checkpoint
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun demo
   ggrun demo --checkpoint ./another-tiny-model --json")]
 pub(crate) struct Demo {
-    /// The checkpoint, instead of the bundled one
+    /// Use this checkpoint instead of the bundled one
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -133,7 +133,9 @@ fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     let short = spellings.flat_map(|spelling| spelling.names.iter().map(|name| (*name).to_owned()));
     let long = command.get_arguments().filter_map(|arg| arg.get_long().map(|long| format!("--{long}")));
     let bare = |name: &str| name.trim_start_matches('-').to_lowercase();
-    let likeness = |other: &String| strsim::jaro_winkler(&bare(other), &bare(name));
+    // Two letters that changed places are one slip, which Jaro does not see in short names.
+    let slip = |other: &String| strsim::damerau_levenshtein(&bare(other), &bare(name)) == 1;
+    let likeness = |other: &String| if slip(other) { 0.95 } else { strsim::jaro_winkler(&bare(other), &bare(name)) };
     let alike = short.chain(long).map(|other| (likeness(&other), other)).filter(|(like, _)| *like >= ALIKE);
     alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, other)| other)
 }

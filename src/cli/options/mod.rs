@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+pub(crate) mod checks;
 pub(crate) mod common;
 pub(crate) mod hub;
 mod metadata;

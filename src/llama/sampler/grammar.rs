@@ -86,7 +86,7 @@ impl Guide {
     }
 }
 
-fn convert(schema: &str) -> Result<String, SamplingError> {
+pub(super) fn convert(schema: &str) -> Result<String, SamplingError> {
     let refused = |reason: String| SamplingError::Schema { reason };
     // Ours knows where it is wrong, and does not follow brackets for ever.
     let parsed: serde_json::Value =
@@ -98,7 +98,7 @@ fn convert(schema: &str) -> Result<String, SamplingError> {
     made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
 }
 
-fn limits(rules: &str) -> Result<(), String> {
+pub(super) fn limits(rules: &str) -> Result<(), String> {
     if rules.trim().is_empty() {
         return Err("it is empty".to_owned());
     }

@@ -4,6 +4,7 @@ mod chain;
 mod check;
 mod grammar;
 mod logprobs;
+mod rules;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
@@ -13,6 +14,8 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use crate::engine::{SamplingError, SamplingParams, Token, TokenLogprob};
 pub(super) use check::check;
+pub use check::check_values;
+pub use rules::check_rules;
 use grammar::Guide;
 
 /// How one request chooses.

@@ -42,5 +42,5 @@ pub(crate) struct ChatArgs {
     #[command(flatten)]
     pub(super) settings: Settings,
     #[command(flatten)]
-    pub(super) placement: PlacementArgs,
+    pub(crate) placement: PlacementArgs,
 }
