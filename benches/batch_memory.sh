@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Shows that a batch's memory does not grow with its rows.
+# Checks that a batch's memory does not grow with its rows.
 #
 #   GGUF=MODEL [GGRUN=target/release/ggrun] [ROWS=10000] benches/batch_memory.sh > results.csv
 #
-# Answers many short rows and reads the process's memory (`VmRSS`) while it does. Exits with 1 if the mean over the last
-# fifth of the run lies more than 2 % and 1 MiB above that of the second: the first is when buffers find their sizes.
+# Runs many short rows and samples the process's memory (`VmRSS`). Exits with 1 if the mean over the last fifth of the run
+# is more than 2 % and 1 MiB above that of the second fifth. In the first fifth, buffers grow to their final sizes.
 set -euo pipefail
 
 : "${GGUF:?the model}"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Answers the same rows with `ggrun batch` and with llama.cpp's llama-server in turn, with as many slots.
+# Runs the same rows with `ggrun batch` and llama.cpp's llama-server, alternating, with the same number of slots.
 #
 #   GGUF=MODEL LLAMA_SERVER=.../llama-server [GGRUN=target/release/ggrun] [ROWS=200] [ROUNDS=3] [SLOTS=4] [THREADS=2] \
 #       [TOKENS=16] benches/batch_vs_server.sh apart|shared > results.csv
 #
-# Every row writes TOKENS tokens, greedily and past any end. `apart`: prompts of about 30 tokens that share nothing;
-# `shared`: the same behind the same 500. The server is asked by twice as many connections as it has slots, so that none
-# is ever empty, and has read its weights before the clock runs, as ggrun has. Every other round goes backwards. Raw times
-# go to stdout, the ratio of tokens a second (ggrun over llama-server) to stderr. Exits with 1 if its median is below 1.0,
-# or 1.3 for `shared`.
+# Every row generates TOKENS tokens, greedily and ignoring EOS. `apart`: prompts of about 30 tokens without a common
+# prefix; `shared`: the same prompts after a common prefix of 500 tokens. Twice as many connections as slots send requests
+# to the server, so that no slot is ever idle. Both programs have loaded the weights before the clock starts. Every second
+# round runs in reverse order. Raw times go to stdout, the ratio of tokens per second (ggrun over llama-server) to stderr.
+# Exits with 1 if its median is below 1.0, or 1.3 for `shared`.
 set -euo pipefail
 
 kind=${1:?apart or shared}

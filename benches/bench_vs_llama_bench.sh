@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Reads and writes tokens with ggrun and with llama.cpp's own llama-bench in turn, on one file with the same flags.
+# Runs ggrun and llama.cpp's llama-bench, alternating, on one file with the same options.
 #
 #   GGUF=MODEL LLAMA_BENCH=.../llama-bench [GGRUN=target/release/ggrun] [ROUNDS=6] [REPS=3] [THREADS=2] \
 #       benches/bench_vs_llama_bench.sh > results.csv
 #
-# Both read 512 tokens and write 128, on the CPU, weights read and reordered, batches of 512. Each round loads the model
-# anew and takes the mean of REPS runs after a warm-up; every other round goes backwards, so that whatever else the
-# machine does meets both. Raw rates go to stdout, the ratios (ggrun over llama-bench) to stderr. Exits with 1 if a median is below 0.98.
+# Both prefill 512 tokens and generate 128, on the CPU, with repacked weights and batches of 512. Each round loads the
+# model again and takes the mean of REPS runs after a warm-up. Every second round runs in reverse order, so that other load
+# on the machine affects both. Raw rates go to stdout, the ratios (ggrun over llama-bench) to stderr. Exits with 1 if a
+# median is below 0.98.
 set -euo pipefail
 
 : "${GGUF:?the model}" "${LLAMA_BENCH:?llama-bench}"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Converts a checkpoint and copies its shards in turn, on one disk, and compares the times.
+# Converts a checkpoint and copies its shards, alternating, on one disk, and compares the times.
 #
 #   cargo build --release -p gguf-export --example convert
 #   WIDE=CHECKPOINT SCRATCH=EMPTY_FOLDER [ROUNDS=6] [CONVERT=target/release/examples/convert] \
 #       benches/convert_vs_cp.sh > results.csv
 #
-# Two pairs: `cp` and a sync of the copies against the conversion, which syncs by itself; and `cp` alone against the
-# conversion under `eatmydata` (where that is installed), which turns its syncs into nothing. Every run starts with
-# the source in the page cache and nothing left to write, and takes the memory that the output before it gives back.
-# Rounds alternate, so that whatever else the machine does meets all, and every other round goes backwards: what runs
-# first after `cp` is slower than what runs later. Raw numbers go to stdout, the summary to stderr.
+# Two pairs: `cp` and a sync of the copies against the conversion, which syncs its output; and `cp` alone against the
+# conversion under `eatmydata` (if installed), which turns syncs into no-ops. Every run starts with the source in the page
+# cache and no dirty pages, and reuses the memory that is freed by deleting the previous output. Runs alternate, so that
+# other load on the machine affects all of them, and every second round runs in reverse order: the first run after `cp` is
+# slower than later ones. Raw numbers go to stdout, the summary to stderr.
 set -euo pipefail
 
 : "${WIDE:?the checkpoint to convert}" "${SCRATCH:?a folder to write in, on the same disk}"
@@ -21,7 +21,7 @@ trap 'rm -rf "$raw" "$log" "$out"' EXIT
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.3f", b - a }'; }
 timed() { /usr/bin/time -o "$log" -f "%U,%S,%M" "$@" > /dev/null; }
-# Only now the last output goes: its memory is at hand, where the first use of new memory can cost as much as a copy.
+# The last output is deleted only now, so that its memory is reused. The first use of new memory can cost as much as a copy.
 clear() { cat "$WIDE"/* > /dev/null; [ ! -d "$out" ] || sync "$out"/*; rm -rf "$out"; mkdir "$out"; }
 
 one_run() {

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Holds what `ggrun plan` says a model takes of main memory against what a run really takes at its peak.
+# Compares the main memory that `ggrun plan` predicts for a model with the peak of a run.
 #
 #   GGUF=MODEL [GGRUN=target/release/ggrun] benches/plan_vs_rss.sh > results.csv
 #
-# Every run reads a prompt longer than one batch and writes two tokens. The peak is the kernel's own (`VmHWM`), the
-# mapped file included; it is looked at until the process ends. Kept states are left out (-cram 0): the plan counts their
-# whole budget, which only a long conversation fills. Exits with 1 if one ratio is off by more than 5 %, or if
-# a run that holds weights once takes more than 1.1 times the file.
+# Every run prefills a prompt longer than one batch and generates two tokens. The peak is that of the kernel (`VmHWM`),
+# including the mapped file, sampled until the process ends. The state cache is turned off (-cram 0): the plan counts its
+# full size, which only a long conversation fills. Exits with 1 if a ratio is off by more than 5 %, or if a run with one
+# copy of the weights takes more than 1.1 times the file.
 set -euo pipefail
 
 : "${GGUF:?the model}"

@@ -1,6 +1,6 @@
-//! What llama.cpp makes of our GGUFs, in numbers: the distance of their logits from transformers' in float32, for every
-//! checkpoint that has golden logits. The values are a property of the files and of llama.cpp, not of the machine's
-//! speed. Divergences are in nats.
+//! The divergence of llama.cpp's logits of our GGUFs from those of transformers in float32, for every checkpoint that
+//! has golden logits. The values depend on the files and on llama.cpp, not on the machine's speed. Divergences are in
+//! nats.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails where it unwraps")]
 #![expect(clippy::print_stdout, reason = "its output is the record")]
@@ -34,7 +34,7 @@ fn main() {
     }
 }
 
-/// The checkpoints of the repository that have golden logits, in the order of their names.
+/// The checkpoints with golden logits, sorted by name.
 fn checkpoints() -> Vec<(String, PathBuf)> {
     let mut found: Vec<_> = std::fs::read_dir(quality::folder())
         .unwrap()
@@ -50,7 +50,7 @@ fn checkpoints() -> Vec<(String, PathBuf)> {
     found
 }
 
-/// Prints a line and removes the GGUF.
+/// Prints a row and removes the GGUF.
 fn report(name: &str, outtype: &str, gguf: &Path) {
     let model = Model::load(LoadOptions::new(gguf), |_| true).unwrap();
     let found = Quality::measure(&model, name);

@@ -1,4 +1,4 @@
-//! A GGUF or a checkpoint folder described as data. Not here: how it is shown.
+//! Describes a GGUF or a checkpoint as data. Not here: printing.
 
 use std::path::{Path, PathBuf};
 
@@ -6,23 +6,23 @@ use gguf_export::checkpoint::Checkpoint;
 use gguf_export::gguf::{self, Header, Metadata};
 use gguf_export::{Plan, PlanOptions, Result};
 
-/// What a file or folder holds.
+/// The contents of a model.
 #[derive(Debug)]
 pub struct Description {
-    /// What it is.
+    /// The format.
     pub kind: Kind,
-    /// Its files with their lengths in bytes.
+    /// The files with their sizes in bytes.
     pub files: Vec<(PathBuf, u64)>,
-    /// Its tensors.
+    /// The tensors.
     pub tensors: Vec<Tensor>,
-    /// Key-value pairs of a GGUF; of a checkpoint those that its GGUF would get from the model's numbers.
+    /// Metadata of a GGUF; for a checkpoint, the metadata that its hyperparameters would become in a GGUF.
     pub metadata: Metadata,
 }
 
-/// What was described.
+/// The format of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A GGUF, in one file or several.
+    /// A GGUF in one or several files.
     Gguf,
     /// A folder of safetensors files.
     Checkpoint,
@@ -31,17 +31,17 @@ pub enum Kind {
 /// A tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its type: ggml's for a GGUF, the encoding of the source for a checkpoint.
+    /// The type: ggml's name in a GGUF, the source encoding in a checkpoint.
     pub ty: String,
-    /// Its sizes, fastest first.
+    /// The shape, fastest dimension first.
     pub dims: Vec<u64>,
-    /// Bytes on the disk; of a checkpoint, bytes in the GGUF.
+    /// The size in the file; for a checkpoint, the size in the GGUF.
     pub bytes: u64,
 }
 
-/// Which part of the model a tensor belongs to.
+/// The part of the model that a tensor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// Routed experts.
@@ -60,19 +60,19 @@ pub enum Part {
     Head,
     /// Norms.
     Norms,
-    /// What only a prediction layer has.
-    Prediction,
+    /// Tensors that only an MTP layer has.
+    Mtp,
     /// Anything else.
     Other,
 }
 
 impl Part {
-    /// The part that a GGUF name tells.
+    /// The part by a tensor's name in a GGUF.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let rest = name.strip_prefix("blk.").and_then(|n| n.split_once('.')).map_or(name, |(_, rest)| rest);
         match rest {
-            _ if rest.starts_with("nextn.") => Self::Prediction,
+            _ if rest.starts_with("nextn.") => Self::Mtp,
             _ if rest.contains("norm") => Self::Norms,
             _ if rest.starts_with("ffn_gate_inp") => Self::Router,
             _ if rest.contains("_exps") => Self::Experts,
@@ -90,7 +90,7 @@ impl Part {
         }
     }
 
-    /// A name for people.
+    /// The name to show.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -102,16 +102,17 @@ impl Part {
             Self::Embedding => "embedding",
             Self::Head => "head",
             Self::Norms => "norms",
-            Self::Prediction => "prediction layer",
+            Self::Mtp => "MTP layer",
             Self::Other => "other",
         }
     }
 }
 
-/// Describes a GGUF, or a folder with a checkpoint.
+/// Describes a GGUF or the folder of a checkpoint.
 ///
 /// # Errors
-/// What is wrong with the file or the folder.
+///
+/// When the file or the folder is invalid.
 pub fn inspect(path: &Path) -> Result<Description> {
     if !path.is_dir() {
         return Ok(gguf(gguf::open_all(path)?));
@@ -141,7 +142,7 @@ pub fn gguf(shards: Vec<(PathBuf, Header)>) -> Description {
     Description { kind: Kind::Gguf, files, tensors, metadata }
 }
 
-/// The options of a plan that is only shown: nothing is refused.
+/// The options for a plan that is only shown, which refuses nothing.
 #[must_use]
 pub fn any_type() -> PlanOptions {
     PlanOptions { allow_rounding: true, ..PlanOptions::default() }

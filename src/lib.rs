@@ -1,4 +1,4 @@
-//! Runs GGUF models through llama.cpp, and makes them from AutoRound checkpoints.
+//! Runs GGUF models with llama.cpp, and converts `AutoRound` checkpoints to GGUF.
 
 pub mod batch;
 pub mod bench;

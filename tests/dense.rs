@@ -1,4 +1,4 @@
-//! A model without a recurrent part, beside the bundled one that is hybrid.
+//! A dense transformer without recurrent layers; the bundled model is hybrid.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -8,15 +8,16 @@ use gguf_export::gguf::{self, Header, Metadata, Value};
 
 use crate::support::tiny_gguf;
 
-/// A dense model of no sense with the bundled model's tokenizer: its cache can be cut anywhere.
+/// A dense model with random weights and the bundled model's tokenizer. Its KV cache can be truncated anywhere.
 pub(crate) fn dense_gguf() -> PathBuf {
     static GGUF: OnceLock<PathBuf> = OnceLock::new();
     GGUF.get_or_init(make_dense).clone()
 }
 
 fn make_dense() -> PathBuf {
-    let tiny = gguf::open_all(&tiny_gguf()).expect("it opens").remove(0).1.metadata;
-    let vocab = tiny.strings("tokenizer.ggml.tokens").expect("it has a vocabulary").len() as u64;
+    let tiny = gguf::open_all(&tiny_gguf()).expect("the bundled model opens").remove(0).1.metadata;
+    let vocab =
+        tiny.strings("tokenizer.ggml.tokens").expect("the bundled model has a vocabulary").len() as u64;
     let mut metadata = Metadata::new();
     metadata.push("general.architecture", Value::Str("llama".to_owned()));
     for (key, number) in [
@@ -52,20 +53,20 @@ fn make_dense() -> PathBuf {
         }
     }
     let tensors = shapes.into_iter().map(|(name, shape)| (name, shape, GgmlType::F32)).collect();
-    let header = Header::layout(metadata, tensors).expect("it has a layout");
+    let header = Header::layout(metadata, tensors).expect("the tensors have a layout");
     let mut bytes = header.encode();
     let mut noise = 1_u64;
     for tensor in &header.tensors {
-        let place = usize::try_from(header.data_offset + tensor.offset).expect("it is small");
-        bytes.resize(place, 0);
+        let start = usize::try_from(header.data_offset + tensor.offset).expect("the file is small");
+        bytes.resize(start, 0);
         for _ in 0..tensor.elements() {
             noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let value = f32::from(i16::from_le_bytes([noise.to_le_bytes()[6], noise.to_le_bytes()[7]]));
             bytes.extend((value / 131_072.0).to_le_bytes());
         }
     }
-    bytes.resize(usize::try_from(header.file_len()).expect("it is small"), 0);
+    bytes.resize(usize::try_from(header.file_len()).expect("the file is small"), 0);
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dense-{}.gguf", std::process::id()));
-    std::fs::write(&out, bytes).expect("it can be written");
+    std::fs::write(&out, bytes).expect("the folder is writable");
     out
 }

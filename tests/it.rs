@@ -1,9 +1,10 @@
-//! The integration tests, in one binary.
+//! All integration tests, in one binary.
 
 mod batch;
 mod bench;
 mod chat;
 mod cmd;
+mod deadline;
 mod dense;
 mod hub;
 mod hub_cache;

@@ -1,4 +1,4 @@
-//! `scripts/setup` among programs that only write down how they were called.
+//! `scripts/setup` with stand-ins for package managers, which record their calls.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -9,12 +9,12 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A machine with the programs that a test gives it, and nothing else.
+/// A machine on which only the programs that a test adds are installed.
 struct Machine {
     dir: TempDir,
 }
 
-/// What `scripts/setup` left behind.
+/// The result of `scripts/setup`.
 struct Outcome {
     code: i32,
     said: String,
@@ -23,7 +23,7 @@ struct Outcome {
 }
 
 impl Machine {
-    /// Has Rust and git, and belongs to the superuser.
+    /// A machine with Rust and git, used by root.
     fn new() -> Self {
         let machine = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(machine.dir.path().join("bin")).unwrap();
@@ -32,7 +32,7 @@ impl Machine {
     }
 
     fn with(self, program: &str, body: &str) -> Self {
-        // A link, because a program that was just written can be busy while another test starts one of its own.
+        // A link: a program that was just written can be busy while another test starts a process.
         let path = self.dir.path().join("bin").join(program);
         if !path.exists() {
             symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup/stand-in"), &path).unwrap();
@@ -41,7 +41,7 @@ impl Machine {
         self
     }
 
-    /// A program that writes down its call, then does as `body` says.
+    /// A program that records its call, then runs `body`.
     fn recording(self, program: &str, body: &str) -> Self {
         self.with(program, &format!("echo {program} \"$@\" >> \"$CALLS\"\n{body}"))
     }
@@ -81,7 +81,7 @@ impl Machine {
     }
 }
 
-/// A manager, what it is called with, and the names that it has for cmake, a compiler and libclang.
+/// A package manager, its calls, and its names of cmake, a compiler and libclang.
 const MANAGERS: [(&str, &[&str], [&str; 3]); 4] = [
     (
         "apt-get",
@@ -101,7 +101,7 @@ fn calls(manager: &[&str], packages: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_package_manager_installs_what_is_missing_and_it_is_said_first() {
+fn every_package_manager_installs_what_is_missing_after_printing_it() {
     for (manager, how, packages) in MANAGERS {
         let found = Machine::new().recording(manager, "echo working").set_up();
         assert_eq!((found.code, &found.calls), (0, &calls(how, &packages)), "{manager}: {}", found.said);
@@ -127,7 +127,7 @@ fn only_what_is_missing_is_installed() {
 }
 
 #[test]
-fn where_there_is_no_git_llama_cpp_is_patched_by_patch() {
+fn without_git_the_patch_command_is_installed() {
     for (manager, how, [cmake, compiler, library]) in MANAGERS {
         let machine = || Machine::new().without("git").recording(manager, "");
         let found = machine().set_up();
@@ -138,7 +138,7 @@ fn where_there_is_no_git_llama_cpp_is_patched_by_patch() {
 }
 
 #[test]
-fn nothing_is_said_or_done_where_nothing_is_missing() {
+fn with_nothing_missing_setup_prints_and_does_nothing() {
     for library in [
         "usr/lib/llvm-14/lib/libclang.so.1",
         "usr/lib/x86_64-linux-gnu/libclang-14.so.14",
@@ -161,7 +161,7 @@ fn the_c_plus_plus_library_of_clang_is_not_libclang() {
 }
 
 #[test]
-fn a_user_installs_through_sudo_and_brew_does_without() {
+fn users_install_through_sudo_except_with_brew() {
     for (manager, how, packages) in MANAGERS {
         let found = Machine::new().for_a_user_with_sudo().recording(manager, "").set_up();
         let direct = calls(how, &packages);
@@ -173,11 +173,11 @@ fn a_user_installs_through_sudo_and_brew_does_without() {
 }
 
 #[test]
-fn a_user_without_sudo_learns_what_to_install_as_root() {
+fn without_sudo_the_packages_to_install_as_root_are_printed() {
     for (manager, _, packages) in &MANAGERS[..3] {
         let found = Machine::new().with("id", "echo 1000").recording(manager, "").set_up();
         assert_eq!((found.code, found.calls.len()), (1, 0), "{}", found.said);
-        let advice = format!("as root, install these with {manager}: {}\n", packages.join(" "));
+        let advice = format!("as root, install with {manager}: {}\n", packages.join(" "));
         assert!(
             found.said.contains("without root or sudo") && found.said.ends_with(&advice),
             "{}",
@@ -189,7 +189,7 @@ fn a_user_without_sudo_learns_what_to_install_as_root() {
 }
 
 #[test]
-fn what_cannot_be_installed_ends_in_words() {
+fn a_failed_installation_names_the_packages() {
     for (manager, how, packages) in MANAGERS {
         let found = Machine::new().recording(manager, "exit 100").set_up();
         assert_eq!((found.code, found.calls.len()), (1, 1), "{manager}: {}", found.said);
@@ -201,7 +201,7 @@ fn what_cannot_be_installed_ends_in_words() {
     assert_eq!(none.code, 1);
     assert_eq!(
         none.said,
-        "setup: missing c++ libclang; no package manager known here; install them and try again\n"
+        "setup: missing c++ libclang; no supported package manager found; install them and try again\n"
     );
 }
 

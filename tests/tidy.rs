@@ -1,6 +1,5 @@
-//! The house rules that can be checked by reading. Each failure names file, line and rule; ARCHITECTURE.md and
-//! STYLE.md have the reasons. Uses the standard library only, so that it can be compiled alone in seconds; see
-//! CONTRIBUTING.md.
+//! The house rules that can be checked on the text of the repository. Each failure names file, line and rule; the reasons
+//! are in ARCHITECTURE.md and STYLE.md. Uses only the standard library, so that `make tidy` compiles it in seconds.
 
 #[path = "tidy/docs.rs"]
 mod docs;
@@ -10,6 +9,10 @@ mod floor;
 mod patches;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/steps.rs"]
+mod steps;
+#[path = "tidy/words.rs"]
+mod words;
 
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +27,7 @@ const HARD_LINES: usize = 800;
 /// Files between the two limits, and why.
 const LONG: &[(&str, &str)] = &[];
 
-/// Everything that is committed, together.
+/// Limit of the total size of committed files.
 const MOST_BYTES: u64 = 16 << 20;
 
 const CRATES: [Crate; 2] = [
@@ -56,7 +59,7 @@ const HOMES: &[(&str, &str, &str, &str)] = &[
     ("std::fs", "src/chat/", "", "text in, deltas out"),
 ];
 
-/// All files of the repository, without what is built.
+/// All files of the repository, without build output.
 fn tree() -> Vec<File> {
     fn visit(root: &Path, dir: &Path, files: &mut Vec<File>) {
         for entry in std::fs::read_dir(dir).expect("the repository can be listed").flatten() {
@@ -71,7 +74,7 @@ fn tree() -> Vec<File> {
             } else {
                 let inside =
                     path.strip_prefix(root).expect("it is inside").to_string_lossy().replace('\\', "/");
-                // Weights and other data have a path, and no text.
+                // Binary files have a path and no text.
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
                 files.push(File::new(&inside, &text));
             }
@@ -194,13 +197,13 @@ fn unfinished(file: &File) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_left_unwritten() {
+fn no_todo_is_left() {
     none(&tree().iter().flat_map(unfinished).collect::<Vec<_>>());
     assert_eq!(unfinished(&File::new("src/a.rs", "fn f() { todo!() }")), ["src/a.rs:1: `todo!`"]);
     assert!(unfinished(&File::new("src/a.rs", "// todo!()\nlet todo = 1;")).is_empty());
 }
 
-fn strangers(file: &File) -> Vec<String> {
+fn misplaced(file: &File) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, scope, home, why) in HOMES {
         let inside = file.path.starts_with(scope) && (home.is_empty() || !file.path.starts_with(home));
@@ -218,8 +221,8 @@ fn strangers(file: &File) -> Vec<String> {
 
 #[test]
 fn names_stay_in_their_modules() {
-    none(&tree().iter().flat_map(strangers).collect::<Vec<_>>());
-    let bad = |path: &str, text: &str| strangers(&File::new(path, text)).len();
+    none(&tree().iter().flat_map(misplaced).collect::<Vec<_>>());
+    let bad = |path: &str, text: &str| misplaced(&File::new(path, text)).len();
     assert_eq!(bad("src/model/mod.rs", "use llama_cpp_2::model::LlamaModel;"), 1);
     assert_eq!(bad("src/model/mod.rs", "fn f(x: llama_cpp_2::X) {}"), 1);
     assert_eq!(bad("src/llama/mod.rs", "use llama_cpp_2::model::LlamaModel;"), 0);
@@ -258,7 +261,7 @@ fn every_patch_says_why_it_is_here() {
 }
 
 #[test]
-fn a_changed_patch_has_the_engine_built_again() {
+fn a_changed_patch_rebuilds_llama_cpp() {
     let files = tree();
     let series: Vec<&str> =
         files.iter().map(|f| f.path.as_str()).filter(|p| has_ending(p, "patch")).collect();
@@ -272,7 +275,7 @@ fn a_changed_patch_has_the_engine_built_again() {
 }
 
 #[test]
-fn documents_name_what_exists() {
+fn documents_refer_to_what_exists() {
     let files = tree();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = files.iter().filter(|f| has_ending(&f.path, "md"));
@@ -283,10 +286,22 @@ fn documents_name_what_exists() {
 }
 
 #[test]
-fn no_file_knows_the_machine_it_was_written_on() {
-    // It has the paths that it looks for.
+fn no_file_names_a_path_of_one_machine() {
+    // Except the file with this rule.
     let files = tree().into_iter().filter(|f| f.path != "tests/tidy/docs.rs");
     none(&files.flat_map(|f| docs::machine_paths(&f)).collect::<Vec<_>>());
+}
+
+#[test]
+fn ci_runs_the_steps_that_are_listed() {
+    let files = tree();
+    let text = |path| text_of(&files, path);
+    none(&steps::check(&text(".ci/run"), &text("CONTRIBUTING.md"), &text("Makefile")));
+}
+
+#[test]
+fn retired_words_stay_retired() {
+    none(&tree().iter().flat_map(words::check).collect::<Vec<_>>());
 }
 
 fn too_heavy(sizes: &[(String, u64)]) -> Option<String> {
@@ -303,7 +318,7 @@ fn the_repository_stays_small() {
     );
     assert_eq!(too_heavy(&[("a".to_owned(), MOST_BYTES)]), None);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Without git, as in a downloaded archive, there is nothing to measure.
+    // Without git, as in a downloaded archive, committed files are unknown.
     let Ok(listed) = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output() else { return };
     let names = String::from_utf8_lossy(&listed.stdout);
     let size = |name: &str| Some((name.to_owned(), std::fs::metadata(root.join(name)).ok()?.len()));

@@ -183,7 +183,9 @@ impl Supply for Frugal<'_> {
             if state.failed {
                 return Err(Error::Stopped);
             }
-            state = self.gone.wait(state).unwrap();
+            let (next, wait) = self.gone.wait_timeout(state, std::time::Duration::from_mins(5)).unwrap();
+            assert!(!wait.timed_out(), "no shard went for five minutes");
+            state = next;
         }
         if state.here.insert(shard) {
             std::fs::copy(self.site.far(shard), self.site.near(shard)).unwrap();

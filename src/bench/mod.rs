@@ -1,5 +1,5 @@
-//! Measures a decoder on raw tokens: how fast it reads and writes, and how well its weights predict a text. Not here:
-//! sampling, templates, and anything that is printed.
+//! Benchmarks of a decoder on raw tokens: the speed of prefill and generation, and the perplexity of a text. Not here:
+//! sampling, templates and printing.
 
 mod memory;
 mod quality;

@@ -1,7 +1,7 @@
-//! How well a model predicts a text, and how far its predictions are from those of another.
+//! The perplexity of a text, and the KL divergence from the predictions of a reference.
 //!
-//! The text is cut into chunks of the context's length, each read from the start; what counts are the predictions in the
-//! second half, as llama-perplexity does it, so that figures can be compared.
+//! The text is split into chunks of the context's length, each decoded from an empty sequence. As in llama-perplexity,
+//! only the predictions in the second half of a chunk count, so that the results can be compared.
 
 use std::io::{self, Read, Write};
 
@@ -9,21 +9,21 @@ use super::reference::{Reference, ReferenceError, Shape, counted, write_head, wr
 use crate::engine::{DecodeError, Decoder as _, LogSoftmax, Pos, Row, SeqId, SeqOp, Step, Token};
 use crate::model::LlamaDecoder;
 
-/// What is read, and how.
+/// The text to evaluate, and how it is split.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// The text.
     pub text: &'a [Token],
-    /// What every chunk begins with instead of its own first token, where the model wants that.
+    /// The BOS token that replaces the first token of every chunk, if the model uses one.
     pub begin: Option<Token>,
-    /// Tokens of a chunk.
+    /// Tokens per chunk.
     pub context: u32,
-    /// Chunks that are read at most.
+    /// The maximum number of chunks.
     pub chunks: Option<u32>,
 }
 
 impl Run<'_> {
-    /// Chunks that are read.
+    /// The number of chunks to evaluate.
     #[must_use]
     pub fn count(&self) -> u32 {
         let whole = u32::try_from(self.text.len() / self.context.max(1) as usize).unwrap_or(u32::MAX);
@@ -47,51 +47,51 @@ impl Run<'_> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QualityError {
-    /// There is not one chunk.
-    #[error("the text has {tokens} tokens, expected at least {context} (a chunk)")]
+    /// The text is shorter than a chunk.
+    #[error("the text has {tokens} tokens, expected at least {context} (one chunk)")]
     TextTooShort {
-        /// Tokens there are.
+        /// Tokens in the text.
         tokens: usize,
-        /// Tokens of a chunk.
+        /// Tokens per chunk.
         context: u32,
     },
-    /// A chunk too short to count anything.
+    /// A chunk is too short to have predictions that count.
     #[error("a chunk has {context} tokens, expected at least 4")]
     ChunkTooShort {
-        /// Its tokens.
+        /// Tokens per chunk.
         context: u32,
     },
-    /// The model cannot read it.
-    #[error("the model cannot read the tokens")]
+    /// The model cannot decode the text.
+    #[error("cannot decode the tokens")]
     Decode(#[from] DecodeError),
-    /// The reference is of no use.
+    /// The reference cannot be used.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     /// The reference cannot be written.
     #[error("cannot write the reference")]
     Write(#[source] io::Error),
-    /// Somebody asked for an end.
+    /// The caller stopped the measurement.
     #[error("the measurement was interrupted")]
     Interrupted,
 }
 
-/// How well a text is predicted.
+/// The perplexity of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Perplexity {
-    /// Predictions that count.
+    /// The number of predictions.
     pub count: u32,
     sum: f64,
     squares: f64,
 }
 
 impl Perplexity {
-    fn add(&mut self, surprise: f64) {
+    fn add(&mut self, nll: f64) {
         self.count += 1;
-        self.sum += surprise;
-        self.squares += surprise * surprise;
+        self.sum += nll;
+        self.squares += nll * nll;
     }
 
-    /// The exponential of the mean surprise in nats.
+    /// The exponential of the mean negative logprob.
     #[must_use]
     pub fn value(&self) -> f64 {
         (self.sum / f64::from(self.count.max(1))).exp()
@@ -107,10 +107,10 @@ impl Perplexity {
     }
 }
 
-/// How far predictions are from those of a reference.
+/// The divergence of predictions from those of a reference.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Divergence {
-    /// The divergence of each counted place from the reference in nats, sorted.
+    /// The KL divergence at each position in nats, sorted.
     kl: Vec<f64>,
     /// The perplexity of the reference.
     pub reference: Perplexity,
@@ -125,7 +125,7 @@ impl Divergence {
         self.kl.iter().sum::<f64>() / count.max(1.0)
     }
 
-    /// The divergence that this share of the places is below.
+    /// The divergence that a share of the positions does not exceed.
     #[must_use]
     pub fn quantile(&self, share: f64) -> f64 {
         let last = self.kl.len().saturating_sub(1);
@@ -133,25 +133,25 @@ impl Divergence {
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
             clippy::cast_sign_loss,
-            reason = "an index, of which nobody has 2^52"
+            reason = "an index, which is far below 2^52"
         )]
         let at = (share.clamp(0.0, 1.0) * last as f64).round() as usize;
         self.kl.get(at).copied().unwrap_or(0.0)
     }
 
-    /// The share of places where both have the same likeliest token.
+    /// The share of positions at which both predict the same most likely token.
     #[must_use]
     pub fn same_top(&self) -> f64 {
         f64::from(self.same) / u32::try_from(self.kl.len()).map_or(f64::MAX, f64::from).max(1.0)
     }
 }
 
-/// Measures a text, and the distance from a reference of a length in bytes if there is one. `progress` hears how many
-/// chunks are done and ends it by returning false.
+/// Measures the perplexity of a text, and the divergence from a reference if given with its size in bytes. `progress` is
+/// called with the number of finished chunks, and stops the measurement by returning false.
 ///
 /// # Errors
 ///
-/// When the text is too short, the model cannot read it, or the reference is of something else.
+/// When the text is too short, the model cannot decode it, or the reference does not match the text or the model.
 pub fn measure<R: Read>(
     decoder: &mut LlamaDecoder<'_>,
     vocab: u32,
@@ -164,7 +164,7 @@ pub fn measure<R: Read>(
     let mut reference = reference.map(open).transpose()?;
     let mut divergence = reference.as_ref().map(|_| Divergence::default());
     let mut perplexity = Perplexity::default();
-    each_place(decoder, run, progress, |next, logprobs| {
+    each_position(decoder, run, progress, |next, logprobs| {
         perplexity.add(-f64::from(logprobs[next]));
         if let (Some(reference), Some(divergence)) = (&mut reference, &mut divergence) {
             compare(reference.next()?, logprobs, next, divergence);
@@ -177,11 +177,11 @@ pub fn measure<R: Read>(
     Ok((perplexity, divergence))
 }
 
-/// Measures a text and writes the reference for others.
+/// Measures the perplexity of a text, and writes the predictions as a reference for other models.
 ///
 /// # Errors
 ///
-/// When the text is too short, the model cannot read it, or the reference cannot be written.
+/// When the text is too short, the model cannot decode it, or the reference cannot be written.
 pub fn save(
     decoder: &mut LlamaDecoder<'_>,
     vocab: u32,
@@ -192,7 +192,7 @@ pub fn save(
     check(run)?;
     write_head(out, run.shape(vocab), run.read()).map_err(QualityError::Write)?;
     let mut perplexity = Perplexity::default();
-    each_place(decoder, run, progress, |next, logprobs| {
+    each_position(decoder, run, progress, |next, logprobs| {
         perplexity.add(-f64::from(logprobs[next]));
         write_row(out, logprobs).map_err(QualityError::Write)
     })?;
@@ -210,15 +210,15 @@ fn check(run: Run<'_>) -> Result<(), QualityError> {
     Ok(())
 }
 
-/// Hands over the log-probabilities of every counted place with the token that really follows.
-fn each_place(
+/// Calls `each` for every position that counts, with the token that follows in the text and the logprobs of all tokens.
+fn each_position(
     decoder: &mut LlamaDecoder<'_>,
     run: Run<'_>,
     mut progress: impl FnMut(u32) -> bool,
     mut each: impl FnMut(usize, &[f32]) -> Result<(), QualityError>,
 ) -> Result<(), QualityError> {
     const SEQ: SeqId = SeqId(0);
-    let (batch, places) = (decoder.caps().batch.max(1) as usize, counted(run.context));
+    let (batch, positions) = (decoder.caps().batch.max(1) as usize, counted(run.context));
     let mut logprobs = Vec::new();
     for (number, chunk) in (0u32..).zip(run.chunks()) {
         if !progress(number) {
@@ -230,14 +230,14 @@ fn each_place(
             seq: SEQ,
             pos: Pos(pos),
             token: if pos == 0 { begin } else { *token },
-            sample: places.contains(&pos),
+            sample: positions.contains(&pos),
         };
         let rows: Vec<Row> = (0u32..).zip(chunk).map(row).collect();
         for part in rows.chunks(batch) {
             let mut failed = None;
             let read = decoder.read_logits(part, |index, logits| {
-                let place = part[index].pos.0 as usize;
-                let next = usize::try_from(chunk[place + 1].0).unwrap_or(0);
+                let at = part[index].pos.0 as usize;
+                let next = usize::try_from(chunk[at + 1].0).unwrap_or(0);
                 if failed.is_none() {
                     failed = if let Some(softmax) = LogSoftmax::of(logits).filter(|_| next < logits.len()) {
                         logprobs.clear();
@@ -260,7 +260,7 @@ fn each_place(
     Ok(())
 }
 
-/// Adds one place.
+/// Adds one position.
 fn compare(reference: impl Iterator<Item = f32>, found: &[f32], next: usize, divergence: &mut Divergence) {
     let (mut kl, mut expected_top, mut found_top) = (0.0, (f32::NEG_INFINITY, 0), (f32::NEG_INFINITY, 0));
     for (index, (expected, &found)) in reference.zip(found).enumerate() {
@@ -286,24 +286,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_of_a_perplexity_is_that_of_the_mean_surprise() {
+    fn the_error_of_a_perplexity_is_that_of_the_mean_logprob() {
         let mut perplexity = Perplexity::default();
-        for surprise in [1.0, 2.0, 3.0] {
-            perplexity.add(surprise);
+        for nll in [1.0, 2.0, 3.0] {
+            perplexity.add(nll);
         }
         assert!((perplexity.value() - 2.0f64.exp()).abs() < 1e-12);
-        // The variance is 2/3; over n - 1 = 2, its root, times the value.
+        // The variance is 2/3. The error is the root of (2/3) / (n - 1) = 1/3, times the value.
         assert!((perplexity.error() - (1.0f64 / 3.0).sqrt() * 2.0f64.exp()).abs() < 1e-9);
     }
 
     #[test]
-    fn a_place_is_compared_by_all_its_tokens() {
+    fn a_position_is_compared_over_all_tokens() {
         let (reference, found) = ([0.5f32.ln(), 0.5f32.ln()], [0.25f32.ln(), 0.75f32.ln()]);
         let mut divergence = Divergence::default();
         compare(reference.into_iter(), &found, 1, &mut divergence);
         let expected = 0.5 * (0.5f64 / 0.25).ln() + 0.5 * (0.5f64 / 0.75).ln();
         assert!((divergence.mean() - expected).abs() < 1e-6);
-        assert!((divergence.same_top()).abs() < 1e-12, "the first of equals, and the second");
+        assert!((divergence.same_top()).abs() < 1e-12, "the first token of a tie, and the second token");
         assert!((divergence.reference.value() - 2.0).abs() < 1e-6);
         compare(found.into_iter(), &found, 1, &mut divergence);
         divergence.kl.sort_unstable_by(f64::total_cmp);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_whole_and_limited() {
+    fn only_whole_chunks_up_to_the_limit_count() {
         let text = vec![Token(0); 21];
         let run = Run { text: &text, begin: None, context: 8, chunks: None };
         assert_eq!((run.count(), run.chunks().count(), run.read().len()), (2, 2, 16));

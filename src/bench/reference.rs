@@ -1,8 +1,8 @@
-//! Log-probabilities of a text by one model, as a file that others are compared with.
+//! The file with a model's predictions of a text, to which other models are compared.
 //!
-//! Little-endian: the magic, then as `u32` the size of the vocabulary, the tokens of a chunk and the number of chunks,
-//! then all tokens as `i32`, then for every counted place of every chunk the natural log-probabilities of all tokens as
-//! `f32`. The counted places of a chunk are those of [`counted`].
+//! The format is little-endian: the magic; the size of the vocabulary, the tokens per chunk and the number of chunks as
+//! `u32`; all tokens as `i32`; and for every position of a chunk that counts ([`counted`]) the natural logprobs of all
+//! tokens as `f32`.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -13,7 +13,7 @@ const MAGIC: [u8; 8] = *b"ggrunLP1";
 /// Bytes before the tokens.
 const HEAD: u64 = 20;
 
-/// The places of a chunk after which the next token is predicted and counted: its second half, but for the last.
+/// The positions of a chunk whose predictions of the next token count: the second half, except the last position.
 #[must_use]
 pub(super) fn counted(context: u32) -> Range<u32> {
     context / 2..context.saturating_sub(1)
@@ -23,45 +23,45 @@ pub(super) fn counted(context: u32) -> Range<u32> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// It could not be read or written.
+    /// The file cannot be read or written.
     #[error("cannot read or write the reference")]
     Io(#[from] io::Error),
-    /// It is something else.
-    #[error("this is no reference of ggrun, expected `ggrunLP1` at its beginning")]
+    /// The file has another format.
+    #[error("not a reference file, expected `ggrunLP1` at its beginning")]
     Magic,
-    /// Its length is not what its head says.
+    /// The size of the file contradicts its header.
     #[error("the reference has {found} bytes, expected {expected}")]
     Length {
-        /// Bytes there are.
+        /// The size of the file.
         found: u64,
-        /// Bytes that its head asks for; `None` where that is beyond any file.
+        /// The size by its header.
         expected: u64,
     },
-    /// Its numbers make no sense.
-    #[error("the reference is broken: {what}")]
+    /// A value is impossible.
+    #[error("the reference is invalid: {what}")]
     Broken {
         /// What is wrong.
         what: &'static str,
     },
-    /// It is of something else.
-    #[error("the reference is of another {what}: {found}, expected {expected}")]
+    /// The reference was made with other parameters.
+    #[error("the reference has another {what}: {found}, expected {expected}")]
     Other {
         /// What differs.
         what: &'static str,
-        /// What the reference has.
+        /// The value of the reference.
         found: u64,
-        /// What is measured.
+        /// The value of this measurement.
         expected: u64,
     },
-    /// It is of another text, or the text has other tokens.
-    #[error("the reference has another token at place {place} of the text")]
+    /// The reference was made with another text or tokenizer.
+    #[error("the reference has another token at position {position} of the text")]
     Text {
-        /// The first place that differs.
-        place: usize,
+        /// The first position that differs.
+        position: usize,
     },
 }
 
-/// What a reference is of.
+/// The sizes of a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) vocab: u32,
@@ -70,7 +70,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Bytes of the whole file; `None` beyond 2^64.
+    /// The size of the file in bytes; `None` if it exceeds 2^64.
     fn bytes(self) -> Option<u64> {
         let tokens = u64::from(self.chunks).checked_mul(self.context.into())?;
         let rows = u64::from(self.chunks).checked_mul(counted(self.context).len() as u64)?;
@@ -79,7 +79,7 @@ impl Shape {
     }
 }
 
-/// A reference that is read row by row.
+/// A reference that is read position by position.
 #[derive(Debug)]
 pub struct Reference<R> {
     input: R,
@@ -87,7 +87,7 @@ pub struct Reference<R> {
 }
 
 impl<R: Read> Reference<R> {
-    /// Begins to read a reference of `length` bytes and makes sure that it is of this text.
+    /// Reads the header of a reference of `length` bytes, and checks that it was made with this text.
     pub(super) fn open(
         mut input: R,
         length: u64,
@@ -108,46 +108,46 @@ impl<R: Read> Reference<R> {
         for (what, found, expected) in [
             ("vocabulary", found.vocab, shape.vocab),
             ("context", found.context, shape.context),
-            ("length", found.chunks, shape.chunks),
+            ("number of chunks", found.chunks, shape.chunks),
         ] {
             if found != expected {
                 let (found, expected) = (found.into(), expected.into());
                 return Err(ReferenceError::Other { what, found, expected });
             }
         }
-        let expected = shape.bytes().ok_or(ReferenceError::Broken { what: "it is too large" })?;
+        let expected = shape.bytes().ok_or(ReferenceError::Broken { what: "too large" })?;
         if length != expected {
             return Err(ReferenceError::Length { found: length, expected });
         }
-        for (place, token) in text.iter().enumerate() {
+        for (position, token) in text.iter().enumerate() {
             let mut bytes = [0; 4];
             input.read_exact(&mut bytes)?;
             if i32::from_le_bytes(bytes) != token.0 {
-                return Err(ReferenceError::Text { place });
+                return Err(ReferenceError::Text { position });
             }
         }
         Ok(Self { input, row: vec![0; shape.vocab as usize * 4] })
     }
 
-    /// The log-probabilities at the next counted place.
+    /// The logprobs at the next position.
     pub(super) fn next(&mut self) -> Result<impl Iterator<Item = f32> + '_, ReferenceError> {
         self.input.read_exact(&mut self.row)?;
         let row = self.row.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let mut sum = 0.0;
         for logprob in row.clone() {
             if logprob.is_nan() || logprob > 1e-3 {
-                return Err(ReferenceError::Broken { what: "a log-probability is above 0 or not a number" });
+                return Err(ReferenceError::Broken { what: "a logprob is above 0 or not a number" });
             }
             sum += f64::from(logprob).exp();
         }
         if (sum - 1.0).abs() > 1e-2 {
-            return Err(ReferenceError::Broken { what: "the probabilities of a place are not 1 together" });
+            return Err(ReferenceError::Broken { what: "the probabilities at a position do not sum to 1" });
         }
         Ok(row)
     }
 }
 
-/// Writes what comes before the rows.
+/// Writes everything before the logprobs.
 pub(super) fn write_head(out: &mut impl Write, shape: Shape, text: &[Token]) -> io::Result<()> {
     out.write_all(&MAGIC)?;
     for number in [shape.vocab, shape.context, shape.chunks] {
@@ -156,7 +156,7 @@ pub(super) fn write_head(out: &mut impl Write, shape: Shape, text: &[Token]) -> 
     text.iter().try_for_each(|token| out.write_all(&token.0.to_le_bytes()))
 }
 
-/// Writes the log-probabilities at a counted place.
+/// Writes the logprobs at one position.
 pub(super) fn write_row(out: &mut impl Write, row: &[f32]) -> io::Result<()> {
     row.iter().try_for_each(|logprob| out.write_all(&logprob.to_le_bytes()))
 }
@@ -191,19 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn a_written_reference_is_read_back() {
         assert_eq!(counted(8), 4..7);
         assert_eq!(read(&file(), SHAPE, &text()).unwrap(), 6);
     }
 
     #[test]
-    fn a_reference_of_something_else_is_refused_by_name() {
+    fn a_reference_with_other_parameters_is_refused_by_name() {
         let refused = |shape, text: &[Token]| read(&file(), shape, text).unwrap_err().to_string();
         assert!(refused(Shape { vocab: 3, ..SHAPE }, &text()).contains("vocabulary"));
         assert!(refused(Shape { context: 16, ..SHAPE }, &text()).contains("context"));
         let mut other = text();
         other[3] = Token(0);
-        assert!(refused(SHAPE, &other).contains("place 3"));
+        assert!(refused(SHAPE, &other).contains("position 3"));
         let mut bytes = file();
         let end = bytes.len() - 4;
         bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -212,13 +212,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_cut_and_no_byte_makes_it_panic_or_pass_as_whole(cut in 0usize..76, at in 0usize..76, byte: u8) {
+        fn truncated_and_damaged_files_are_refused_without_a_panic(cut in 0usize..76, at in 0usize..76, byte: u8) {
             let whole = file();
             prop_assert!(read(&whole[..cut.min(whole.len() - 1)], SHAPE, &text()).is_err());
             let mut bytes = whole.clone();
             let at = at.min(bytes.len() - 1);
             bytes[at] = byte;
-            // Within the head and the text nothing else is right.
+            // In the header and the text, every change is detected.
             prop_assert!(bytes == whole || at >= 52 || read(&bytes, SHAPE, &text()).is_err());
             drop(read(&bytes, SHAPE, &text()));
         }

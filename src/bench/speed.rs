@@ -1,35 +1,35 @@
-//! Reads and writes random tokens and takes the time, as llama-bench does: every run starts from an empty sequence, or
-//! from one of a given depth that is not counted.
+//! Measures prefill and generation with random tokens, like llama-bench: every run starts from an empty sequence, or from
+//! one of a given depth that is not timed.
 
 use std::time::{Duration, Instant};
 
 use crate::engine::{DecodeError, Decoder, Pos, Row, SamplingParams, SeqId, SeqOp, StateId, Step, Token};
 
-/// What is measured: a prompt that is read, then an answer that is written.
+/// A test: prefill of a prompt, then generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Test {
-    /// Tokens of the prompt.
+    /// Tokens in the prompt.
     pub prompt: u32,
-    /// Tokens that are written, one at a time.
+    /// Tokens to generate, one at a time.
     pub answer: u32,
-    /// Tokens that are in the sequence before.
+    /// Tokens in the sequence at the start.
     pub depth: u32,
 }
 
 impl Test {
-    /// Tokens that are counted.
+    /// The number of timed tokens.
     #[must_use]
     pub fn tokens(&self) -> u32 {
         self.prompt.saturating_add(self.answer)
     }
 
-    /// Tokens that a context must hold for it.
+    /// The context that the test needs.
     #[must_use]
     pub fn context(&self) -> u32 {
         self.tokens().saturating_add(self.depth)
     }
 
-    /// llama-bench's name for it: `pp512`, `tg128`, `pp512+tg128`, with ` @ d4096` for a depth.
+    /// llama-bench's name for the test: `pp512`, `tg128`, `pp512+tg128`, with ` @ d4096` for a depth.
     #[must_use]
     pub fn name(&self) -> String {
         let mut parts = Vec::new();
@@ -44,10 +44,10 @@ impl Test {
     }
 }
 
-/// How long a test took, run by run.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// What was measured.
+    /// The test.
     pub test: Test,
     /// The time of each run.
     pub times: Vec<Duration>,
@@ -56,20 +56,20 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Tokens a second, run by run.
+    /// Tokens per second of each run.
     #[must_use]
     pub fn rates(&self) -> Vec<f64> {
         self.times.iter().map(|time| f64::from(self.test.tokens()) / time.as_secs_f64().max(1e-9)).collect()
     }
 
-    /// The mean of these.
+    /// The mean of the rates.
     #[must_use]
     pub fn mean(&self) -> f64 {
         let rates = self.rates();
         rates.iter().sum::<f64>() / count(rates.len()).max(1.0)
     }
 
-    /// Their sample standard deviation; zero for one run.
+    /// The sample standard deviation of the rates; zero for a single run.
     #[must_use]
     pub fn deviation(&self) -> f64 {
         let (rates, mean) = (self.rates(), self.mean());
@@ -87,12 +87,12 @@ fn count(n: usize) -> f64 {
 
 const SEQ: SeqId = SeqId(0);
 
-/// Measures one test `runs` times, after one run that is not counted. `between` is asked before every run, with how
-/// many are done, and ends the test early by returning false.
+/// Runs a test `runs` times, after a warm-up run. `between` is called before every run with the number of finished runs,
+/// and ends the test early by returning false.
 ///
 /// # Errors
 ///
-/// When the decoder does not read them, such as a test that is longer than its context.
+/// When decoding fails, for example because the test is longer than the context.
 pub fn run(
     decoder: &mut impl Decoder,
     vocab: u32,
@@ -102,14 +102,14 @@ pub fn run(
 ) -> Result<Measured, DecodeError> {
     let mut tokens = Random::new(vocab);
     let mut measured = Measured { test, times: Vec::new(), rows: 0 };
-    let bed = Bed::new(decoder, test.depth, &mut tokens)?;
+    let start = Start::new(decoder, test.depth, &mut tokens)?;
     for round in 0..=runs {
         if !between(round) {
             return Ok(measured);
         }
-        bed.make(decoder, &mut tokens)?;
+        start.restore(decoder, &mut tokens)?;
         let begin = Instant::now();
-        // The run that warms up needs no more of an answer than what makes the weights be read.
+        // For the warm-up, one token is enough to read all weights.
         let answer = if round == 0 { test.answer.min(1) } else { test.answer };
         let mut rows = read(decoder, test.depth, test.prompt, &mut tokens)?;
         for at in 0..answer {
@@ -123,11 +123,11 @@ pub fn run(
     Ok(measured)
 }
 
-/// The time that the first token of an answer takes, after a prompt of one.
+/// The time to the first token after a prompt of one token.
 ///
 /// # Errors
 ///
-/// When the decoder does not read it.
+/// When decoding fails.
 pub fn first_token(decoder: &mut impl Decoder, vocab: u32) -> Result<Duration, DecodeError> {
     let begin = Instant::now();
     decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], rows: Vec::new() })?;
@@ -135,12 +135,12 @@ pub fn first_token(decoder: &mut impl Decoder, vocab: u32) -> Result<Duration, D
     Ok(begin.elapsed())
 }
 
-/// Tokens a second of so many sequences that are written side by side, `steps` tokens each, after one that is not
-/// counted.
+/// Tokens per second of several sequences that are generated in parallel, `steps` tokens each, after one that is not
+/// timed.
 ///
 /// # Errors
 ///
-/// When the decoder does not take them, such as more sequences than it holds.
+/// When decoding fails, for example because there are more sequences than the decoder has.
 pub fn together(
     decoder: &mut impl Decoder,
     vocab: u32,
@@ -163,38 +163,39 @@ pub fn together(
     Ok(f64::from(sequences) * f64::from(steps) / begin.elapsed().as_secs_f64().max(1e-9))
 }
 
-/// What a run begins with: nothing, or a sequence of some depth that is made once where it can be gone back to.
-struct Bed {
+/// The state at the start of a run: an empty sequence, or one of some depth, which is decoded only once if the decoder
+/// can return to it.
+struct Start {
     depth: u32,
     state: Option<StateId>,
     can_trim: bool,
 }
 
-impl Bed {
+impl Start {
     fn new(decoder: &mut impl Decoder, depth: u32, tokens: &mut Random) -> Result<Self, DecodeError> {
         decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], rows: Vec::new() })?;
         let (caps, name) = (decoder.caps(), StateId(u64::MAX));
-        let mut bed = Self { depth, state: None, can_trim: caps.can_trim };
+        let mut start = Self { depth, state: None, can_trim: caps.can_trim };
         if depth > 0 {
             read(decoder, 0, depth, tokens)?;
             if caps.can_keep && !caps.can_trim {
                 let keep = SeqOp::Keep { seq: SEQ, state: name };
                 let kept = decoder.step(&Step { ops: vec![keep], rows: Vec::new() })?.kept;
-                bed.state = kept.first().map(|kept| kept.state);
+                start.state = kept.first().map(|kept| kept.state);
             }
         }
-        Ok(bed)
+        Ok(start)
     }
 
-    fn make(&self, decoder: &mut impl Decoder, tokens: &mut Random) -> Result<(), DecodeError> {
-        let (back, state) = (self.can_trim || self.state.is_some(), self.state);
-        let op = if self.depth > 0 && back {
+    fn restore(&self, decoder: &mut impl Decoder, tokens: &mut Random) -> Result<(), DecodeError> {
+        let (can_rewind, state) = (self.can_trim || self.state.is_some(), self.state);
+        let op = if self.depth > 0 && can_rewind {
             SeqOp::Rewind { seq: SEQ, length: self.depth, state }
         } else {
             SeqOp::Clear { seq: SEQ }
         };
         decoder.step(&Step { ops: vec![op], rows: Vec::new() })?;
-        if self.depth > 0 && !back {
+        if self.depth > 0 && !can_rewind {
             read(decoder, 0, self.depth, tokens)?;
         }
         Ok(())
@@ -206,7 +207,7 @@ fn greedy() -> SeqOp {
     SeqOp::Sample { seq: SEQ, sampling, prompt: Vec::new() }
 }
 
-/// Reads random tokens from a place on, as many at once as the decoder takes, and wants the one after the last.
+/// Decodes random tokens at positions from `from` on, in full batches, and samples one token after the last.
 /// Returns the rows that were read.
 fn read(decoder: &mut impl Decoder, from: u32, length: u32, tokens: &mut Random) -> Result<u64, DecodeError> {
     let (batch, end) = (decoder.caps().batch.max(1), from.saturating_add(length));
@@ -220,15 +221,15 @@ fn read(decoder: &mut impl Decoder, from: u32, length: u32, tokens: &mut Random)
         read += outcome.tokens.len() as u64;
         let wanted = usize::from(upto == end);
         if outcome.tokens.iter().flatten().count() != wanted {
-            return Err(DecodeError::Contract { what: "the decoder gave another number of tokens" });
+            return Err(DecodeError::Contract { what: "the decoder returned the wrong number of tokens" });
         }
         at = upto;
     }
     Ok(read)
 }
 
-/// Tokens that have nothing to do with each other: experts are chosen by token, so the same one again and again would
-/// find its experts in the processor's cache. A linear congruential generator with Knuth's constants (MMIX).
+/// Random tokens. Experts are chosen by token, so with a repeated token they would stay in the processor's cache. A linear
+/// congruential generator with Knuth's constants (MMIX).
 struct Random {
     seed: u64,
     vocab: u32,

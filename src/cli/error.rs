@@ -18,6 +18,8 @@ pub(crate) struct Unasked;
 pub(crate) enum WrongModel {
     #[error("`--hf-file` names a file of a repository, expected `--hf-repo` with it")]
     FileAlone,
+    #[error("`--hf-file` and the address in `--hf-repo` both name a file, expected one of them")]
+    TwoFiles,
     #[error("no model, expected MODEL, `-m` or `-hf`")]
     None,
 }

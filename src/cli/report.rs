@@ -7,7 +7,7 @@ use ggrun::batch;
 use ggrun::engine::DecodeError;
 use ggrun::hub;
 use ggrun::hub::cache;
-use ggrun::hub::pick::NoPick;
+use ggrun::hub::pick::PickError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
@@ -109,7 +109,7 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
     }
     match error.downcast_ref()? {
         cache::Error::Busy { .. } => Some("wait for the other process, or end it"),
-        cache::Error::NoFolder { .. } => {
+        cache::Error::NotFolder { .. } => {
             Some("nothing outside the cache is touched; remove the link by hand")
         }
         _ => None,
@@ -119,18 +119,18 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
 /// What the hub said, however it was wrapped.
 fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub::Error> {
     error.downcast_ref().or(match error.downcast_ref() {
-        Some(hub::Failed::Hub(error)) => Some(error),
+        Some(hub::CheckpointError::Hub(error)) => Some(error),
         _ => None,
     })
 }
 
 fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
     Some(match error.chain().find_map(|e| e.downcast_ref())? {
-        NoPick::Empty => "a checkpoint of safetensors becomes a GGUF with `ggrun convert`",
-        NoPick::Missing { .. } | NoPick::Several { .. } => {
+        PickError::Empty => "a checkpoint of safetensors becomes a GGUF with `ggrun convert`",
+        PickError::Missing { .. } | PickError::Several { .. } => {
             "`-hf ORG/NAME:QUANT` names an encoding, `-hff FILE` with it one of these files"
         }
-        NoPick::Part { .. } => "another revision may be complete: ORG/NAME@REVISION",
+        PickError::Part { .. } => "another revision may be complete: ORG/NAME@REVISION",
         _ => return None,
     })
 }
@@ -150,8 +150,8 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             format!("accept the conditions at {page} with the same account; {}", shown(token))
         }
         E::NotFound { .. } => "compare the name and the revision with the repository's page".to_owned(),
-        E::Busy { .. } => "try again then; with a token the hub allows more".to_owned(),
-        E::Line { .. } | E::Status { .. } => {
+        E::RateLimited { .. } => "try again then; with a token the hub allows more".to_owned(),
+        E::Network { .. } | E::Status { .. } => {
             "the same command goes on where it stopped; HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone"
                 .to_owned()
         }

@@ -1,18 +1,18 @@
-//! Facts become sentences that say what to do.
+//! Advice on what to change, one sentence each.
 
-use super::Facts;
+use super::facts::Facts;
 
-/// Bytes of the model that this project is for, as a GGUF.
+/// Size of the 80B model as a GGUF, in bytes.
 const MODEL: u64 = 47_000_000_000;
-/// Bytes of its weights that one token reads.
+/// Bytes of its weights that are read for one token.
 const TRAFFIC: f64 = 3.47e9;
-/// Main memory below which a machine is better off with a small model.
+/// Memory below which a smaller model is the better choice, in bytes.
 const SMALL: u64 = 50_000_000_000;
 
-/// Instruction sets without which the kernels of quantised weights are plain loops. Others help by less.
+/// Instruction sets without which the kernels for quantised weights are plain loops. Others gain less.
 const VITAL: [&str; 7] = ["SSSE3", "AVX", "F16C", "FMA", "AVX2", "NEON", "DOTPROD"];
 
-/// What to do, the most useful first. Nothing if nothing is wrong.
+/// What to do, the most useful advice first. Empty if nothing is wrong.
 #[must_use]
 pub fn advice(facts: &Facts) -> Vec<String> {
     [build(facts), graphics(facts), memory(facts), disks(facts), clock(facts), hub(facts)].concat()
@@ -25,10 +25,9 @@ fn build(facts: &Facts) -> Vec<String> {
     }
     let vital = unused.iter().any(|name| VITAL.contains(name));
     vec![format!(
-        "The processor has {}, and this build does not use {}: build it on this machine, in its own folder, where \
-         `target-cpu=native` is set. It {} faster.",
+        "This build does not use {} of the processor: build ggrun on this machine, in its own folder, which sets \
+         `target-cpu=native`. It {} faster.",
         unused.join(", "),
-        if unused.len() == 1 { "it" } else { "them" },
         if vital { "will be several times" } else { "may be" }
     )]
 }
@@ -45,20 +44,20 @@ fn graphics(facts: &Facts) -> Vec<String> {
         .map(|video| {
             let (feature, name) = feature(video.maker);
             format!(
-                "There is a GPU of {}, and this build has no {name}: build with `--features {feature}` and dense \
-                 weights and the KV cache go there.",
+                "This build does not support the {} GPU: build with `--features {feature}` ({name}) to offload dense \
+                 weights and the KV cache.",
                 video.maker
             )
         })
         .collect();
     if facts.gpus.is_empty() && facts.video.iter().any(|v| v.maker == "NVIDIA" && v.driver.is_none()) {
-        said.push("The GPU of NVIDIA has no driver: install it first.".to_owned());
+        said.push("The NVIDIA GPU has no driver: install one first.".to_owned());
     }
     for video in &facts.video {
         if let (true, true, Some(driver)) = (facts.gpus.is_empty(), built(video.maker), &video.driver) {
             said.push(format!(
-                "There is a GPU of {} with driver {driver}, and the engine does not see it: the driver may be older \
-                 than what this build needs, or `CUDA_VISIBLE_DEVICES` hides it.",
+                "The engine does not find the {} GPU with driver {driver}: the driver may be too old for this build, or \
+                 `CUDA_VISIBLE_DEVICES` hides the GPU.",
                 video.maker
             ));
         }
@@ -70,34 +69,32 @@ fn feature(maker: &str) -> (&'static str, &'static str) {
     if maker == "NVIDIA" { ("cuda", "CUDA") } else { ("vulkan", "Vulkan") }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
 fn memory(facts: &Facts) -> Vec<String> {
     let mut said = Vec::new();
-    let gb = |bytes: u64| bytes as f64 / 1e9;
     let gpus: u64 = facts.gpus.iter().map(|gpu| gpu.total_bytes).sum();
     if let Some(usable) = facts.memory.usable()
         && usable.saturating_add(gpus) < SMALL
     {
         said.push(format!(
-            "{:.0} GB of memory do not hold the 80B model ({:.0} GB): it would be read from the disk all the time. \
-             `ggrun plan -m FILE` says what fits.",
-            gb(usable.saturating_add(gpus)),
-            gb(MODEL)
+            "The 80B model ({:.0} GiB) does not fit in {:.0} GiB of memory and would be read from disk continuously: \
+             `ggrun plan -m FILE` shows what fits.",
+            gib(MODEL),
+            gib(usable.saturating_add(gpus))
         ));
     }
     if let (Some(limit), Some(total)) = (facts.memory.limit_bytes, facts.memory.total_bytes) {
         said.push(format!(
-            "The container allows {:.0} of {:.0} GB of memory: raise its limit if the model does not fit.",
-            gb(limit),
-            gb(total)
+            "The container is limited to {:.0} of {:.0} GiB of memory: raise the limit if the model does not fit.",
+            gib(limit),
+            gib(total)
         ));
     }
-    // Fewer threads than will compute do not read all that the memory gives.
+    // Fewer threads than compute do not reach the full bandwidth.
     let all = facts.memory.bandwidth_threads >= facts.processor.cores;
     if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| all && *bandwidth < 20e9) {
         said.push(format!(
-            "Memory gives {:.0} GB/s, and the 80B model reads {:.1} GB for each token: expect at most {:.1} tokens a \
-             second from it. More memory channels help, more cores do not.",
+            "The memory bandwidth is {:.0} GB/s, and the 80B model reads {:.1} GB per token: expect at most {:.1} tokens \
+             per second. More memory channels help, more cores do not.",
             bandwidth / 1e9,
             TRAFFIC / 1e9,
             bandwidth / TRAFFIC
@@ -106,34 +103,38 @@ fn memory(facts: &Facts) -> Vec<String> {
     said
 }
 
-#[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
 fn disks(facts: &Facts) -> Vec<String> {
-    let short = facts.disks.iter().filter_map(|disk| Some((disk, disk.free_bytes?)));
-    // Folders of one file system are one disk.
-    let mut told: Vec<u64> = Vec::new();
-    short
+    let known = facts.disks.iter().filter_map(|disk| Some((disk, disk.free_bytes?)));
+    // Two folders with the same free space are on one file system.
+    let mut seen: Vec<u64> = Vec::new();
+    known
         .filter(|(_, free)| {
-            let fresh = !told.contains(free);
-            told.push(*free);
-            fresh && *free < MODEL
+            let is_new = !seen.contains(free);
+            seen.push(*free);
+            is_new && *free < MODEL
         })
         .map(|(disk, free)| {
             format!(
-                "`{}` ({}) has {:.0} GB free: the 80B model takes {:.0} GB as a GGUF.",
+                "`{}` ({}) has {:.0} GiB of free space: the 80B model needs {:.0} GiB as a GGUF.",
                 disk.folder.display(),
                 disk.purpose,
-                free as f64 / 1e9,
-                MODEL as f64 / 1e9
+                gib(free),
+                gib(MODEL)
             )
         })
         .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no fraction is shown")]
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
 }
 
 fn clock(facts: &Facts) -> Vec<String> {
     let mut said = Vec::new();
     if facts.processor.governor.as_deref() == Some("powersave") {
         said.push(
-            "The processor saves power: `cpupower frequency-set -g performance` may make it faster."
+            "The processor's governor is `powersave`: `cpupower frequency-set -g performance` may make it faster."
                 .to_owned(),
         );
     }
@@ -141,7 +142,7 @@ fn clock(facts: &Facts) -> Vec<String> {
         && percent < u64::from(facts.processor.cores) * 100
     {
         said.push(format!(
-            "The container allows {}.{:02} processors, and {} threads would compute: give `-t {}`.",
+            "The container is limited to {}.{:02} processors, fewer than the {} threads that compute: use `-t {}`.",
             percent / 100,
             percent % 100,
             facts.processor.cores,
@@ -152,17 +153,17 @@ fn clock(facts: &Facts) -> Vec<String> {
 }
 
 fn hub(facts: &Facts) -> Vec<String> {
-    let refused = facts.hub.refused.iter().map(|why| format!("Mend or unset this: {why}."));
-    let offline = || "HF_HUB_OFFLINE is set: nothing is downloaded.".to_owned();
-    refused.chain(facts.hub.offline.then(offline)).collect()
+    let invalid = facts.hub.refused.iter().map(|error| format!("Correct this setting or unset it: {error}."));
+    let offline = || "`HF_HUB_OFFLINE` is set: unset it to download models.".to_owned();
+    invalid.chain(facts.hub.offline.then(offline)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Disk, Engine, Hub, Memory, Processor, Token, Video};
+    use super::super::{Disk, Engine, Gpu, Hub, Memory, Processor, Token, Video};
     use super::*;
 
-    /// A workstation with which nothing is wrong.
+    /// A workstation that needs no advice.
     fn good() -> Facts {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         Facts {
@@ -215,12 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_a_good_machine() {
+    fn a_good_machine_gets_no_advice() {
         assert_eq!(advice(&good()), Vec::<String>::new());
     }
 
     #[test]
-    fn every_fault_has_its_sentence() {
+    fn every_problem_has_its_advice() {
         let bare = one(|facts| facts.processor.compiled.clear());
         assert!(bare.contains("AVX, AVX2") && bare.contains("native"), "{bare}");
         assert!(bare.contains("several times"), "{bare}");
@@ -234,24 +235,26 @@ mod tests {
             facts.video = vec![video("NVIDIA", Some("470.1"))];
             facts.engine.backends.push("CUDA".to_owned());
         });
-        assert!(blind.contains("470.1") && blind.contains("does not see it"), "{blind}");
+        assert!(blind.contains("470.1") && blind.contains("does not find"), "{blind}");
         let laptop = one(|facts| facts.memory.total_bytes = Some(16 << 30));
-        assert!(laptop.contains("17 GB") && laptop.contains("ggrun plan"), "{laptop}");
+        assert!(laptop.contains("16 GiB") && laptop.contains("ggrun plan"), "{laptop}");
         let limited = one(|facts| facts.memory.limit_bytes = Some(60 << 30));
-        assert!(limited.contains("64 of 69 GB"), "{limited}");
+        assert!(limited.contains("60 of 64 GiB"), "{limited}");
         let slow = one(|facts| facts.memory.bandwidth = Some(10e9));
         assert!(slow.contains("10 GB/s") && slow.contains("2.9 tokens"), "{slow}");
         let full = one(|facts| facts.disks[0].free_bytes = Some(12_000_000_000));
-        assert!(full.contains("12 GB free"), "{full}");
+        assert!(full.contains("11 GiB of free space"), "{full}");
         assert!(one(|facts| facts.processor.governor = Some("powersave".to_owned())).contains("cpupower"));
         let quota = one(|facts| facts.processor.quota_percent = Some(150));
         assert!(quota.contains("1.50 processors") && quota.contains("-t 1"), "{quota}");
-        assert!(one(|facts| facts.hub.refused = vec!["`X` is no Y".to_owned()]).contains("`X` is no Y."));
+        assert!(
+            one(|facts| facts.hub.refused = vec!["`X` is not a Y".to_owned()]).contains("`X` is not a Y.")
+        );
         assert!(one(|facts| facts.hub.offline = true).contains("HF_HUB_OFFLINE"));
     }
 
     #[test]
-    fn a_bandwidth_that_few_threads_measured_is_not_judged() {
+    fn a_bandwidth_measured_by_few_threads_gets_no_advice() {
         let mut facts = good();
         facts.memory.bandwidth = Some(10e9);
         facts.memory.bandwidth_threads = 2;
@@ -262,7 +265,7 @@ mod tests {
     fn a_gpu_counts_as_memory() {
         let mut facts = good();
         facts.memory.total_bytes = Some(32 << 30);
-        facts.gpus = vec![super::super::Gpu {
+        facts.gpus = vec![Gpu {
             name: "CUDA0".to_owned(),
             description: String::new(),
             backend: "CUDA".to_owned(),

@@ -1,4 +1,4 @@
-//! The settings of Hugging Face's hub and its cache, by the rules of its own library. No token is ever kept or told.
+//! The hub's settings and its cache, by the rules of `huggingface_hub`. Tokens are neither stored nor shown.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,46 +8,46 @@ use serde::Serialize;
 use crate::hub::cache::Cache;
 use crate::hub::{self, Origin, Settings};
 
-/// Entries that are looked at; a cache with more is not counted to its end.
-const MOST_FILES: usize = 100_000;
+/// The largest number of entries that are counted in the cache.
+const MAX_ENTRIES: usize = 100_000;
 
-/// The hub as this machine is set up for it.
+/// The settings for the hub, and the contents of its cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hub {
-    /// Where a token comes from.
+    /// Where the token was found.
     pub token: Token,
-    /// Where the hub is.
+    /// The hub's address.
     pub endpoint: String,
-    /// Whether nothing may be asked of it.
+    /// Whether only the cache is used.
     pub offline: bool,
-    /// Settings that cannot be meant, one sentence each. They count as not set.
+    /// Errors of invalid settings, which count as unset.
     pub refused: Vec<String>,
-    /// The folder of its cache.
+    /// The folder of the cache.
     pub cache: PathBuf,
     /// Repositories in it.
     pub repositories: usize,
-    /// Bytes of these.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// Whether all of it was counted; else there are more bytes.
+    /// Whether everything was counted; if not, there are more bytes.
     pub counted: bool,
 }
 
-/// Where a token comes from.
+/// Where a token was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Token {
-    /// There is none.
+    /// There is no token.
     None,
-    /// A variable of the environment, by name.
+    /// In an environment variable.
     Variable(&'static str),
-    /// A file.
+    /// In a file.
     File(PathBuf),
 }
 
-/// Looks at the environment and the files that it names.
+/// Reads the environment and the files that it names.
 pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Hub {
     let (settings, refused) = Settings::look(variable, home);
-    let found = Cache::at(&settings.cache).scan(MOST_FILES);
+    let found = Cache::at(&settings.cache).scan(MAX_ENTRIES);
     Hub {
         token: match settings.token.as_ref().map(hub::Token::origin) {
             None => Token::None,
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_where_the_hubs_own_library_finds_it_and_never_told() {
+    fn the_token_is_read_from_where_huggingface_hub_reads_it_and_is_never_shown() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join(".cache/huggingface/token");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -86,12 +86,12 @@ mod tests {
         assert_eq!(found.token, Token::File(file));
         let both = hub(&[("HF_TOKEN", "hf_other"), ("HF_HUB_OFFLINE", "true")], home.path());
         assert_eq!((&both.token, both.offline), (&Token::Variable("HF_TOKEN"), true));
-        let told = format!("{found:?}{both:?}{}", serde_json::to_string(&both).unwrap());
-        assert!(!told.contains("hf_secret") && !told.contains("hf_other"), "{told}");
+        let shown = format!("{found:?}{both:?}{}", serde_json::to_string(&both).unwrap());
+        assert!(!shown.contains("hf_secret") && !shown.contains("hf_other"), "{shown}");
     }
 
     #[test]
-    fn a_cache_is_counted_once_however_often_it_is_linked() {
+    fn a_blob_is_counted_once_for_all_its_links() {
         let home = tempfile::tempdir().unwrap();
         let cache = home.path().join("hub");
         let repository = cache.join("models--a--b");
@@ -107,28 +107,28 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_an_address_is_told_and_what_is_none_is_named() {
+    fn the_secrets_of_an_address_are_not_shown_and_an_invalid_address_is_reported() {
         let home = tempfile::tempdir().unwrap();
-        let told = |name: &str, url: &str| {
+        let shown = |name: &str, url: &str| {
             let found = hub(&[(name, url)], home.path());
             assert!(!serde_json::to_string(&found).unwrap().contains("hf_se"), "{found:?}");
             (found.endpoint, found.refused.len())
         };
-        let usual = || "https://huggingface.co".to_owned();
-        assert_eq!(told("HF_TOKEN", ""), (usual(), 0));
+        let default = || "https://huggingface.co".to_owned();
+        assert_eq!(shown("HF_TOKEN", ""), (default(), 0));
         assert_eq!(
-            told("MODEL_ENDPOINT", "https://hf-mirror.com/a/"),
+            shown("MODEL_ENDPOINT", "https://hf-mirror.com/a/"),
             ("https://hf-mirror.com/a".to_owned(), 0)
         );
         for url in
             ["https://me:hf_secret@mirror", "https://mirror/?token=hf_secret", "https://hf_secret@mirror#x"]
         {
-            assert_eq!(told("HF_ENDPOINT", url), ("https://mirror".to_owned(), 0), "{url}");
+            assert_eq!(shown("HF_ENDPOINT", url), ("https://mirror".to_owned(), 0), "{url}");
         }
         for url in ["https://me:hf_sec/r@et?@mirror", "me:hf_secret@mirror", "hf_secret"] {
-            assert_eq!(told("HF_ENDPOINT", url), (usual(), 1), "{url}");
+            assert_eq!(shown("HF_ENDPOINT", url), (default(), 1), "{url}");
         }
-        assert_eq!(told("HF_TOKEN", "hf_se\ncret"), (usual(), 1));
+        assert_eq!(shown("HF_TOKEN", "hf_se\ncret"), (default(), 1));
         let blank = hub(&[("HF_TOKEN", " "), ("HF_TOKEN_PATH", "/dev/null")], home.path());
         assert_eq!((blank.token, blank.refused), (Token::None, Vec::new()));
     }

@@ -1,5 +1,5 @@
-//! Processor, memory and video hardware, from the files in which Linux tells about them. `root` is where these begin, so
-//! that another machine can be read from a folder.
+//! Processor, memory and video hardware, from the files in which Linux describes them. `root` is the folder above `proc`
+//! and `sys`, so that tests can describe any machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use crate::model::system::{Limits, MainMemory, field, text};
 /// The processor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Processor {
-    /// The maker's name.
+    /// The maker's name for it.
     pub name: Option<String>,
-    /// Physical cores that this process may use: the threads that compute.
+    /// Physical cores that this process may use, which is the number of threads that compute.
     pub cores: u32,
-    /// Processors that the limits of a container allow, in hundredths.
+    /// The container's CPU limit, in hundredths of a processor.
     pub quota_percent: Option<u64>,
-    /// Instruction sets the processor has, of those that matter here, in llama.cpp's names.
+    /// Instruction sets of the processor that llama.cpp can use, in llama.cpp's names.
     pub has: Vec<String>,
-    /// What llama.cpp was compiled with, in its own names.
+    /// Instruction sets that llama.cpp was compiled for, in its own names.
     pub compiled: Vec<String>,
-    /// How the system sets its clock.
+    /// The frequency governor.
     pub governor: Option<String>,
 }
 
-/// Names of instruction sets in llama.cpp's words, and as `/proc/cpuinfo` has them.
+/// Names of instruction sets in llama.cpp and in `/proc/cpuinfo`.
 const SETS: [(&str, &str); 19] = [
     ("SSE3", "pni"),
     ("SSSE3", "ssse3"),
@@ -49,10 +49,10 @@ const SETS: [(&str, &str); 19] = [
 ];
 
 impl Processor {
-    /// Reads about it. `compiled` is what the engine says of itself.
+    /// Reads the processor's description. `compiled` is what the engine reports about itself.
     pub(super) fn read(root: &Path, cores: u32, limits: Limits, compiled: &[String]) -> Self {
         let info = text(root, "proc/cpuinfo").unwrap_or_default();
-        // The second is ARM's name for them.
+        // `Features` is the name on ARM.
         let flags: Vec<&str> = ["flags", "Features"]
             .iter()
             .find_map(|key| field(&info, key))
@@ -70,27 +70,27 @@ impl Processor {
         }
     }
 
-    /// What the processor has and the engine was not compiled for.
+    /// Instruction sets of the processor that the engine was not compiled for.
     #[must_use]
     pub fn unused(&self) -> Vec<&str> {
         self.has.iter().filter(|name| !self.compiled.contains(name)).map(String::as_str).collect()
     }
 }
 
-/// Main memory. Sizes are bytes.
+/// Main memory. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Memory {
-    /// What there is.
+    /// Total memory.
     pub total_bytes: Option<u64>,
-    /// What programs can have of it now.
+    /// Memory that is available to programs now.
     pub available_bytes: Option<u64>,
-    /// What a container allows.
+    /// The container's limit.
     pub limit_bytes: Option<u64>,
     /// Swap.
     pub swap_bytes: Option<u64>,
-    /// Bytes a second that threads read together.
+    /// The bandwidth of reading, in bytes per second.
     pub bandwidth: Option<f64>,
-    /// How many threads did.
+    /// The number of threads that measured it.
     pub bandwidth_threads: u32,
 }
 
@@ -106,19 +106,19 @@ impl Memory {
         }
     }
 
-    /// What a program can have at most.
+    /// The most memory that a program can use.
     #[must_use]
     pub fn usable(&self) -> Option<u64> {
         [self.total_bytes, self.limit_bytes].into_iter().flatten().min()
     }
 }
 
-/// Video hardware, whoever drives it.
+/// A GPU, with or without a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Video {
-    /// Its maker.
+    /// The maker.
     pub maker: &'static str,
-    /// The version of its driver.
+    /// The driver's version.
     pub driver: Option<String>,
 }
 
@@ -132,7 +132,7 @@ impl Video {
         let list =
             |folder: &str| fs::read_dir(root.join(folder)).into_iter().flatten().filter_map(Result::ok);
         let cards = list("sys/class/drm").map(|card| card.path().join("device"));
-        // A card without a screen has no entry there if nobody drives it. Class 3 is display.
+        // A card without a screen and without a driver is not in `drm`. Class 3 is display.
         let display = |device: &PathBuf| text(device, "class").is_some_and(|class| class.starts_with("0x03"));
         let devices = list("sys/bus/pci/devices").map(|device| device.path()).filter(display);
         let mut makers: Vec<&str> = cards
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_tells_nothing_is_unknown() {
+    fn missing_files_leave_everything_unknown() {
         let root =
             machine(&[("sys/fs/cgroup/memory.max", "max\n"), ("sys/fs/cgroup/cpu.max", "max 100000\n")]);
         let limits = limits(root.path());
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_without_a_screen_and_a_driver_is_found_and_its_sound_is_no_card() {
+    fn a_card_without_a_screen_and_a_driver_is_found_and_its_sound_device_is_not() {
         let root = machine(&[
             ("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n"),
             ("sys/bus/pci/devices/0000:01:00.0/class", "0x030200\n"),

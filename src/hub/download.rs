@@ -1,4 +1,5 @@
-//! One file into the cache: where an earlier try ended, hashed on the way, whole or not at all.
+//! Downloads one file into the cache: resumes an interrupted download, hashes the bytes as they arrive, and gives the
+//! file its final name only when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,12 +10,12 @@ use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 
 use super::cache::Folder;
-use super::client::{Client, Fault};
+use super::client::{Client, Failure};
 use super::hash::Hasher;
-use super::tries::Tries;
+use super::retry::Retries;
 use super::{Error, Event, Observer, RemoteFile, RepoName};
 
-/// Where a file comes from and goes to.
+/// A file to download, and the folder in the cache for it.
 pub(super) struct Target<'a> {
     pub(super) repo: &'a RepoName,
     pub(super) commit: &'a str,
@@ -22,20 +23,20 @@ pub(super) struct Target<'a> {
     pub(super) file: &'a RemoteFile,
 }
 
-/// Whether the whole file is in the cache.
-pub(super) fn is_there(folder: &Folder, file: &RemoteFile) -> Result<bool, Error> {
+/// Whether the complete file is in the cache.
+pub(super) fn is_complete(folder: &Folder, file: &RemoteFile) -> Result<bool, Error> {
     let blob = folder.blob(&file.hash)?;
     Ok(fs::metadata(blob).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes))
 }
 
-/// What an unfinished file has already.
-pub(super) fn begun(folder: &Folder, file: &RemoteFile) -> Result<u64, Error> {
+/// The size of the partial file in the cache.
+pub(super) fn partial_bytes(folder: &Folder, file: &RemoteFile) -> Result<u64, Error> {
     let partial = folder.partial(&file.hash)?;
     Ok(fs::symlink_metadata(partial)
         .map_or(0, |meta| if meta.is_file() { meta.len().min(file.bytes) } else { 0 }))
 }
 
-/// Fetches a file if it is not there, and gives its place in the snapshot.
+/// Fetches a file if it is not in the cache, and returns its path in the snapshot.
 pub(super) fn fetch(
     client: &Client,
     target: &Target<'_>,
@@ -44,20 +45,20 @@ pub(super) fn fetch(
 ) -> Result<PathBuf, Error> {
     let Target { commit, folder, file, .. } = *target;
     folder.make_blobs()?;
-    let was_there = is_there(folder, file)?;
-    // Held until the file has its name, so that nobody who tidies up takes it for unneeded.
+    let was_complete = is_complete(folder, file)?;
+    // Held until the file is linked, so that a concurrent `prune` does not remove it as unreferenced.
     let _lock = folder.lock(&file.hash, stop)?;
-    if !is_there(folder, file)? {
+    if !is_complete(folder, file)? {
         client.wait(receive(client, target, stop, observer))?;
-    } else if !was_there {
-        // Another process was quicker.
+    } else if !was_complete {
+        // Another process downloaded it meanwhile.
         observer(Event::Received { file: &file.name, bytes: file.bytes });
     }
     observer(Event::Finished { file: &file.name });
     Ok(folder.link(commit, &file.name, &file.hash)?)
 }
 
-/// An unfinished file, open for more.
+/// A partial file, open for appending.
 struct Partial {
     path: PathBuf,
     file: File,
@@ -66,7 +67,7 @@ struct Partial {
 }
 
 impl Partial {
-    /// Opens it and hashes what it has. One that is longer than the file is begun anew.
+    /// Opens the file and hashes its bytes. A file that is longer than `wanted` is truncated to nothing.
     fn open(path: PathBuf, wanted: &RemoteFile, stop: &AtomicBool) -> Result<Self, Error> {
         if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file()) {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
@@ -104,7 +105,7 @@ impl Partial {
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
             .map(drop)
-            .map_err(Error::io("begin anew", &self.path))
+            .map_err(Error::io("truncate", &self.path))
     }
 
     fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -116,9 +117,9 @@ impl Partial {
 }
 
 fn hasher(wanted: &RemoteFile) -> Result<Hasher, Error> {
-    let reason = || format!("a hash `{}` of no known kind", wanted.hash);
+    let reason = || format!("unknown kind of hash `{}`", wanted.hash);
     Hasher::like(&wanted.hash, wanted.bytes)
-        .ok_or_else(|| Error::Answer { what: wanted.name.clone(), reason: reason() })
+        .ok_or_else(|| Error::Response { what: wanted.name.clone(), reason: reason() })
 }
 
 async fn receive(
@@ -130,28 +131,28 @@ async fn receive(
     let Target { repo, folder, file, .. } = *target;
     let what = format!("{}/{}", repo.id(), file.name);
     let mut partial = Partial::open(folder.partial(&file.hash)?, file, stop)?;
-    let mut tries = Tries::new(&what);
-    let mut again = true;
+    let mut retries = Retries::new(&what);
+    let mut may_restart = true;
     loop {
         while partial.length < file.bytes {
             let before = partial.length;
-            let fault = append(client, target, &what, &mut partial, stop, observer).await.err();
+            let failure = append(client, target, &what, &mut partial, stop, observer).await.err();
             if partial.length > before {
-                tries.progressed();
+                retries.progressed();
             }
-            match fault {
+            match failure {
                 None => break,
-                // Once more from the first byte, where the hub is not of one mind.
-                Some(Fault::Final(Error::Length { .. })) if again => {
-                    again = false;
+                // Mirrors may disagree: once more from the first byte.
+                Some(Failure::Final(Error::Length { .. })) if may_restart => {
+                    may_restart = false;
                     discard(&mut partial, file, observer)?;
                 }
-                Some(fault) => {
-                    if matches!(fault, Fault::Final(Error::Length { .. })) {
-                        // The hub is of another file, so that what came is no part of this one.
+                Some(failure) => {
+                    if matches!(failure, Failure::Final(Error::Length { .. })) {
+                        // The hub has a different file, so the received bytes are useless.
                         drop(fs::remove_file(&partial.path));
                     }
-                    tries.after(fault, stop, observer).await?;
+                    retries.wait_after(failure, stop, observer).await?;
                 }
             }
         }
@@ -161,11 +162,11 @@ async fn receive(
         }
         let before = partial.length;
         discard(&mut partial, file, observer)?;
-        if !again || before == 0 {
-            drop(fs::remove_file(&partial.path)); // It is empty; what is told is why.
+        if !may_restart || before == 0 {
+            drop(fs::remove_file(&partial.path)); // It is empty, and the hash mismatch is the error to report.
             return Err(Error::Hash { file: what, found, expected: file.hash.clone() });
         }
-        again = false;
+        may_restart = false;
     }
 }
 
@@ -174,7 +175,7 @@ fn discard(partial: &mut Partial, file: &RemoteFile, observer: Observer<'_>) -> 
     partial.restart(file)
 }
 
-/// One request for all that is missing; what came stays, whatever happens then.
+/// Sends one request for all missing bytes. Bytes that were received are kept, even if the request fails later.
 async fn append(
     client: &Client,
     target: &Target<'_>,
@@ -182,28 +183,28 @@ async fn append(
     partial: &mut Partial,
     stop: &AtomicBool,
     observer: Observer<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), Failure> {
     let Target { repo, commit, file, .. } = *target;
     let from = partial.length;
     let range = (from > 0).then_some((from, None));
     let url = client.file_url(repo, commit, &file.name);
-    let mut answer = client.get(what, url, range, stop).await?;
+    let mut response = client.get(what, url, range, stop).await?;
     let wrong = |found: u64| Error::Length { file: what.to_owned(), found, expected: file.bytes };
-    match answer.status() {
-        StatusCode::PARTIAL_CONTENT => check_part(what, &answer, from, file.bytes)?,
-        // What is there is not the beginning of what the hub has.
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT => check_range(what, &response, from, file.bytes)?,
+        // The partial file is not the beginning of the hub's file.
         StatusCode::RANGE_NOT_SATISFIABLE => return Err(wrong(from).into()),
         _ => {
-            if let Some(length) = answer.content_length().filter(|length| *length != file.bytes) {
+            if let Some(length) = response.content_length().filter(|length| *length != file.bytes) {
                 return Err(wrong(length).into());
             }
-            // A server that knows no ranges begins at the beginning.
+            // A server without range requests sends the whole file.
             if from > 0 {
                 discard(partial, file, observer)?;
             }
         }
     }
-    while let Some(bytes) = client.more(&mut answer, stop).await? {
+    while let Some(bytes) = client.next(&mut response, stop).await? {
         let length = partial.length + bytes.len() as u64;
         if length > file.bytes {
             return Err(wrong(length).into());
@@ -212,28 +213,29 @@ async fn append(
         observer(Event::Received { file: &file.name, bytes: bytes.len() as u64 });
     }
     if partial.length < file.bytes {
-        let reason = format!("the line ended after {} of {} bytes", partial.length, file.bytes);
-        return Err(Fault::Passing { reason, pause: None });
+        let reason = format!("connection lost after {} of {} bytes", partial.length, file.bytes);
+        return Err(Failure::Transient { reason, pause: None });
     }
     Ok(())
 }
 
-/// Holds an answer with a part of a file against what was asked for: bytes from `from` on, of a file of `bytes`.
-pub(super) fn check_part(what: &str, answer: &Response, from: u64, bytes: u64) -> Result<(), Error> {
-    let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+/// Checks that a partial response begins at the requested byte `from`, and that the whole file has `bytes` bytes.
+pub(super) fn check_range(what: &str, response: &Response, from: u64, bytes: u64) -> Result<(), Error> {
+    let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     match range.and_then(content_range) {
         Some((begin, Some(total))) if begin == from && total != bytes => {
             Err(Error::Length { file: what.to_owned(), found: total, expected: bytes })
         }
         Some((begin, _)) if begin == from => Ok(()),
         _ => {
-            let reason = format!("another range than was asked for: {}", range.unwrap_or("none"));
-            Err(Error::Answer { what: what.to_owned(), reason })
+            let range = range.unwrap_or_default();
+            let reason = format!("wrong byte range: `Content-Range: {range}`, requested from byte {from}");
+            Err(Error::Response { what: what.to_owned(), reason })
         }
     }
 }
 
-/// `bytes 5-9/10` or `bytes 5-9/*`: the first byte, and how many there are.
+/// Parses `bytes 5-9/10` or `bytes 5-9/*`: the first byte, and the size of the file if given.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (from, _) = range.split_once('-')?;
@@ -241,7 +243,7 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     Some((from.trim().parse().ok()?, total))
 }
 
-/// Gives a whole file its name.
+/// Gives a complete file its final name.
 fn keep(partial: &Partial, blob: &Path) -> Result<(), Error> {
     partial.file.sync_all().map_err(Error::io("sync", &partial.path))?;
     fs::rename(&partial.path, blob).map_err(Error::io("rename", &partial.path))?;
@@ -254,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_of_answers_are_read() {
+    fn content_ranges_are_parsed() {
         assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
         assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
         for text in ["", "bytes", "bytes */10", "bytes x-9/10", "items 5-9/10", "bytes 5-9/x"] {

@@ -1,159 +1,178 @@
-//! Every way in which the hub, the line to it or this disk can refuse.
+//! Errors of the hub, of the connection to it and of the local disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::cache;
-use super::settings::Origin;
+use super::token::Origin;
 
-/// What went wrong between the hub and this disk.
+/// Why a repository or a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A variable holds no address.
-    #[error("`{name}` is no address of a hub, expected http:// or https:// and a host")]
+    /// A variable does not hold the address of a hub. The value is not shown, for it may contain a password.
+    #[error("`{name}` is not the address of a hub, expected `http://` or `https://` and a host")]
     Endpoint {
         /// The variable.
         name: &'static str,
     },
-    /// The token cannot be one.
-    #[error("the token in {origin} has characters that no token has")]
+    /// The variable with the timeout does not hold a number.
+    #[error("`HF_HUB_DOWNLOAD_TIMEOUT` is `{value}`, expected a number of seconds")]
+    Timeout {
+        /// The variable's value.
+        value: String,
+    },
+    /// A token contains spaces, control characters or characters outside of ASCII.
+    #[error("invalid token in {origin}: expected printable ASCII characters without spaces")]
     Token {
-        /// Where it is.
+        /// Where the token was found.
         origin: Origin,
     },
-    /// Nothing may be asked of the hub, and the cache does not have it.
-    #[error("`{what}` is not in the cache, and the hub may not be asked (HF_HUB_OFFLINE)")]
+    /// No request is allowed, and the cache does not have it.
+    #[error("`{what}` is not in the cache, and the hub is not asked in offline mode")]
     Offline {
         /// A repository or a file.
         what: String,
     },
-    /// The hub does not know the user.
-    #[error("the hub gives `{what}` only to those it knows (401)")]
+    /// The hub requires a valid token.
+    #[error("authentication required for `{what}` (`{host}` returned 401)")]
     Unauthorized {
         /// A repository or a file.
         what: String,
-        /// The token that it was shown.
+        /// The server.
+        host: String,
+        /// Where the token that was sent was found.
         token: Option<Origin>,
     },
-    /// The hub knows the user and refuses.
-    #[error("the hub refuses `{what}` to this user (403)")]
+    /// The user may not read the repository.
+    #[error("access to `{what}` denied (`{host}` returned 403)")]
     Forbidden {
         /// A repository or a file.
         what: String,
-        /// The page with the conditions.
+        /// The server.
+        host: String,
+        /// The page on which access can be requested.
         page: String,
-        /// The token that it was shown.
+        /// Where the token that was sent was found.
         token: Option<Origin>,
     },
-    /// There is no such thing.
-    #[error("the hub has no `{what}` (404)")]
+    /// The hub has no such repository, revision or file.
+    #[error("`{what}` not found (`{host}` returned {status})")]
     NotFound {
         /// A repository or a file.
         what: String,
+        /// The server.
+        host: String,
+        /// The HTTP status, 404 or 410.
+        status: u16,
     },
-    /// The hub wants to be asked less, for longer than we wait.
-    #[error("the hub wants to be left alone for {} s (429)", wait.as_secs())]
-    Busy {
-        /// For so long.
-        wait: Duration,
+    /// The hub asks for a longer pause than we wait.
+    #[error("rate limited by `{host}` (429), which asks to retry after {seconds} s")]
+    RateLimited {
+        /// The server.
+        host: String,
+        /// The pause that it asks for.
+        seconds: u64,
     },
-    /// The hub answers with something else.
-    #[error("the hub answers {status} to `{what}`")]
+    /// The hub returned an unexpected status.
+    #[error("cannot fetch `{what}`: `{host}` returned {status}")]
     Status {
         /// A repository or a file.
         what: String,
-        /// HTTP's number.
+        /// The server.
+        host: String,
+        /// The HTTP status.
         status: u16,
     },
-    /// There is no line to the hub, or it breaks each time.
-    #[error("cannot fetch `{what}`: {reason}")]
-    Line {
-        /// A repository or a file.
+    /// The hub cannot be reached, or every attempt failed.
+    #[error("cannot fetch `{what}`: {reason}{}", .attempts.map(|n| format!(" ({n} attempts)")).unwrap_or_default())]
+    Network {
+        /// A repository, a file or the hub.
         what: String,
-        /// What happened last.
+        /// Why the last attempt failed.
         reason: String,
+        /// The number of attempts in a row that failed; `None` if it was not retried.
+        attempts: Option<usize>,
     },
-    /// An answer is not what the hub sends.
-    #[error("the hub's answer to `{what}` is {reason}")]
-    Answer {
+    /// A response does not follow the hub's API.
+    #[error("invalid response for `{what}`: {reason}")]
+    Response {
         /// A repository or a file.
         what: String,
         /// What is wrong with it.
         reason: String,
     },
     /// A file of a repository has a name that could lead out of the cache.
-    #[error("`{repo}` has a file `{name}`, which is no name that may be in a cache")]
+    #[error("`{repo}` lists a file `{name}`, which is not a safe file name")]
     FileName {
         /// The repository.
         repo: String,
-        /// The name, cut short.
+        /// The name, shortened.
         name: String,
     },
-    /// A repository lacks what it says it has.
+    /// A file of a repository names another that the repository lacks.
     #[error("`{what}` names `{file}`, which the repository does not have")]
     Missing {
         /// The file that names it.
         what: String,
-        /// What is missing.
+        /// The missing file.
         file: String,
     },
-    /// A file came whole, and is another one.
-    #[error("`{file}` was fetched twice with the hash {found}, expected {expected}")]
+    /// A file was fetched twice, and its hash was wrong both times.
+    #[error("`{file}` has the wrong hash after two downloads: {found}, expected {expected}")]
     Hash {
         /// The file.
         file: String,
-        /// What came.
+        /// The hash of the downloaded bytes.
         found: String,
-        /// What the repository lists.
+        /// The hash that the repository lists.
         expected: String,
     },
-    /// A file of the cache is no longer what it was fetched as.
+    /// A file of the cache was changed after it was fetched.
     #[error("`{}` has the hash {found}, expected {expected}", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
-        /// What is there.
+        /// The hash of the file.
         found: String,
-        /// What the repository lists.
+        /// The hash that the repository lists.
         expected: String,
     },
-    /// A file has another length than the repository lists.
-    #[error("`{file}` comes with {found} bytes, expected {expected}")]
+    /// A file has another size than the repository lists.
+    #[error("`{file}` has {found} bytes, expected {expected} as listed by the repository")]
     Length {
         /// The file.
         file: String,
-        /// What came.
+        /// The size that the server sent or announced.
         found: u64,
-        /// What the repository lists.
+        /// The size that the repository lists.
         expected: u64,
     },
-    /// There is no room.
-    #[error("`{}` needs {needed} more bytes and has {available}", path.display())]
+    /// The disk of the cache does not have enough space.
+    #[error("not enough space in `{}`: {needed} more bytes needed, {available} available", path.display())]
     NoSpace {
         /// The folder.
         path: PathBuf,
-        /// Bytes that are still to come.
+        /// Bytes that are still to be written.
         needed: u64,
-        /// Bytes that are free.
+        /// Free bytes.
         available: u64,
     },
-    /// The system refused.
+    /// The system refused an operation on a file.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// The cache refused.
+    /// An operation on the cache failed.
     #[error(transparent)]
     Cache(#[from] cache::Error),
-    /// Whoever asked wants an end.
-    #[error("stopped; the same command goes on where it was")]
+    /// The caller asked to stop.
+    #[error("stopped; run the same command to resume")]
     Stopped,
 }
 
@@ -163,7 +182,25 @@ impl Error {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// Whether somebody asked for an end.
+    /// A syntax error or a wrong type in JSON, by its position.
+    pub(super) fn json(what: String, error: &serde_json::Error) -> Self {
+        let problem = match error.classify() {
+            serde_json::error::Category::Data => "missing or wrong field",
+            _ => "invalid JSON",
+        };
+        let reason = format!("{problem} at line {}, column {}", error.line(), error.column());
+        Self::Response { what, reason }
+    }
+
+    /// The error of `gguf-export` for a shard that could not be supplied.
+    pub(super) fn supply(self, path: &Path) -> gguf_export::Error {
+        if self.is_stopped() {
+            return gguf_export::Error::Stopped;
+        }
+        gguf_export::Error::Supply { path: path.to_owned(), source: Box::new(self) }
+    }
+
+    /// Whether the caller asked to stop.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Stopped | Self::Cache(cache::Error::Stopped { .. }))
@@ -184,4 +221,16 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// Why a remote checkpoint could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A header could not be fetched.
+    #[error(transparent)]
+    Hub(#[from] Error),
+    /// A header is invalid.
+    #[error(transparent)]
+    Checkpoint(#[from] gguf_export::Error),
 }

@@ -1,4 +1,4 @@
-//! What one asks the hub for: a listing, files, a part of a file.
+//! The operations on the hub: listing a repository, fetching files, reading a part of a file.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use gguf_export::checkpoint::head_bytes;
 use reqwest::StatusCode;
 
 use super::cache::{Cache, Folder};
-use super::client::{Client, Fault};
+use super::client::{Client, Failure};
 use super::download::{self, Target};
-use super::tries::Tries;
+use super::retry::Retries;
 use super::{Error, Event, Listing, Observer, Origin, RemoteFile, RepoName, Settings, select, snapshot};
 
-/// The longest listing, and the longest range, that is taken into memory.
-const MOST_BYTES: usize = 256 << 20;
-/// How often those that fetch are told that somebody wants an end.
+/// The largest listing, and the longest range, that is read into memory.
+const MAX_BYTES: usize = 256 << 20;
+/// How often the stop flag is checked and passed on to the downloads.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The hub, and the cache that its files go to.
+/// The hub, and the cache for its files.
 #[derive(Debug)]
 pub struct Hub {
     client: Client,
@@ -29,11 +29,11 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Asks nothing yet.
+    /// Sends no request yet.
     ///
     /// # Errors
     ///
-    /// When this system cannot connect to anything.
+    /// When the HTTP client cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let cache = Cache::at(&settings.cache);
         Ok(Self { client: Client::new(settings)?, cache })
@@ -45,17 +45,17 @@ impl Hub {
         &self.cache
     }
 
-    /// How this machine is set up for the hub.
+    /// The settings in use.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         self.client.settings()
     }
 
-    /// What a repository holds; offline, what the cache has of it.
+    /// The files of a repository; in offline mode, those in the cache.
     ///
     /// # Errors
     ///
-    /// When the hub does not tell.
+    /// When the hub does not return a valid listing.
     pub fn listing(
         &self,
         repo: &RepoName,
@@ -66,20 +66,20 @@ impl Hub {
             return snapshot::listing(&self.cache.repo(repo), repo);
         }
         let what = repo.to_string();
-        let ask = async || {
-            let answer = self.client.get(&what, self.client.listing_url(repo), None, stop).await?;
-            self.client.all(&what, answer, MOST_BYTES, stop).await
+        let request = async || {
+            let response = self.client.get(&what, self.client.listing_url(repo), None, stop).await?;
+            self.client.all(&what, response, MAX_BYTES, stop).await
         };
-        let answer = self.client.wait(Tries::new(&what).until(ask, stop, observer));
-        Listing::parse(repo, &answer.map_err(|error| self.explain(error, repo))?)
+        let response = self.client.wait(Retries::new(&what).until(request, stop, observer));
+        Listing::parse(repo, &response.map_err(|error| self.with_page(error, repo))?)
     }
 
-    /// Fetches files, `jobs` at once, and gives the folder in which they have their own names. What is in the cache is
-    /// not fetched again; what was interrupted goes on.
+    /// Fetches files, `jobs` at once, and returns the snapshot's folder, in which they have their own names. Files in the
+    /// cache are not fetched again, and interrupted downloads are resumed.
     ///
     /// # Errors
     ///
-    /// The first that a file ended with.
+    /// The first error of a file.
     pub fn fetch(
         &self,
         repo: &RepoName,
@@ -92,8 +92,8 @@ impl Hub {
         let folder = self.cache.repo(repo);
         let snapshot = folder.snapshot(&listing.commit)?;
         if self.settings().offline {
-            let lacking = files.iter().find(|file| folder.find(&listing.commit, &file.name).is_none());
-            return match lacking {
+            let missing = files.iter().find(|file| folder.find(&listing.commit, &file.name).is_none());
+            return match missing {
                 Some(file) => Err(Error::Offline { what: format!("{}/{}", repo.id(), file.name) }),
                 None => Ok(snapshot),
             };
@@ -107,7 +107,7 @@ impl Hub {
                 }
                 if let Err(error) = self.fetch_one(repo, listing, file, &halt, observer) {
                     let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                    // Those that end because of the first have nothing to say.
+                    // Downloads that were stopped because of the first error are not errors themselves.
                     if !error.is_stopped() || stop.load(Ordering::Relaxed) {
                         first.get_or_insert(error);
                     }
@@ -125,7 +125,7 @@ impl Hub {
             }
         });
         if let Some(error) = first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(self.explain(error, repo));
+            return Err(self.with_page(error, repo));
         }
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
@@ -134,11 +134,11 @@ impl Hub {
         Ok(snapshot)
     }
 
-    /// Fetches one file and gives its place. Several threads may at once; the revision is not noted.
+    /// Fetches one file and returns its path. Several threads may do this at once. The revision's ref is not updated.
     ///
     /// # Errors
     ///
-    /// When it does not come whole, or cannot be kept.
+    /// When the file cannot be fetched or stored.
     pub fn fetch_one(
         &self,
         repo: &RepoName,
@@ -156,11 +156,11 @@ impl Hub {
         download::fetch(&self.client, &target, stop, observer)
     }
 
-    /// Reads a part of a file, from the cache if it is there. What comes from the hub has no hash of its own.
+    /// Reads a part of a file, from the cache if the file is there. The hub lists no hash for a part.
     ///
     /// # Errors
     ///
-    /// When the range is not inside of the file, or does not come.
+    /// When the range is outside of the file, or cannot be fetched.
     pub fn read_range(
         &self,
         repo: &RepoName,
@@ -172,10 +172,10 @@ impl Hub {
     ) -> Result<Vec<u8>, Error> {
         let what = format!("{}/{}", repo.id(), file.name);
         let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        if range.end > file.bytes || length > MOST_BYTES {
+        if range.end > file.bytes || length > MAX_BYTES {
             let reason =
-                format!("{} bytes, of which {} to {} were wanted", file.bytes, range.start, range.end);
-            return Err(Error::Answer { what, reason });
+                format!("the file has {} bytes, requested {} to {}", file.bytes, range.start, range.end);
+            return Err(Error::Response { what, reason });
         }
         if length == 0 {
             return Ok(Vec::new());
@@ -188,33 +188,33 @@ impl Hub {
             return Err(Error::Offline { what });
         }
         let url = || self.client.file_url(repo, &listing.commit, &file.name);
-        let ask = async || -> Result<Vec<u8>, Fault> {
+        let request = async || -> Result<Vec<u8>, Failure> {
             let last = Some(range.end - 1);
-            let answer = self.client.get(&what, url(), Some((range.start, last)), stop).await?;
+            let response = self.client.get(&what, url(), Some((range.start, last)), stop).await?;
             let whole = range == (0..file.bytes);
-            if answer.status() != StatusCode::PARTIAL_CONTENT && !whole {
-                let reason = format!("no part of the file ({})", answer.status());
-                return Err(Error::Answer { what: what.clone(), reason }.into());
+            if response.status() != StatusCode::PARTIAL_CONTENT && !whole {
+                let reason = format!("expected a part of the file (206), got {}", response.status());
+                return Err(Error::Response { what: what.clone(), reason }.into());
             }
-            if answer.status() == StatusCode::PARTIAL_CONTENT {
-                // Nothing but this tells which part came: it has no hash of its own.
-                download::check_part(&what, &answer, range.start, file.bytes)?;
+            if response.status() == StatusCode::PARTIAL_CONTENT {
+                // Without a hash, this header is all that identifies the part.
+                download::check_range(&what, &response, range.start, file.bytes)?;
             }
-            let bytes = self.client.all(&what, answer, length, stop).await?;
+            let bytes = self.client.all(&what, response, length, stop).await?;
             if bytes.len() < length {
-                let reason = format!("the line ended after {} of {length} bytes", bytes.len());
-                return Err(Fault::Passing { reason, pause: None });
+                let reason = format!("connection lost after {} of {length} bytes", bytes.len());
+                return Err(Failure::Transient { reason, pause: None });
             }
             Ok(bytes)
         };
-        self.client.wait(Tries::new(&what).until(ask, stop, observer))
+        self.client.wait(Retries::new(&what).until(request, stop, observer))
     }
 
-    /// Reads the beginning of a safetensors file, to the end of its header.
+    /// Reads a safetensors file up to the end of its header.
     ///
     /// # Errors
     ///
-    /// When it does not come.
+    /// When the header cannot be fetched.
     pub(super) fn read_head(
         &self,
         repo: &RepoName,
@@ -231,11 +231,11 @@ impl Hub {
         }
     }
 
-    /// The files that a conversion needs: configuration, tokenizer, card, and the shards that the index names.
+    /// The files that a conversion needs: configuration, tokenizer, model card, and the shards that the index names.
     ///
     /// # Errors
     ///
-    /// When the index does not come, or names what is not there.
+    /// When the index cannot be fetched, or names a missing file.
     pub fn checkpoint_files<'l>(
         &self,
         repo: &RepoName,
@@ -247,64 +247,64 @@ impl Hub {
             None => None,
             Some(file) => {
                 let path = self.fetch_one(repo, listing, file, stop, observer);
-                Some(path.map_err(|error| self.explain(error, repo))?)
+                Some(path.map_err(|error| self.with_page(error, repo))?)
             }
         };
         select::checkpoint(repo, listing, index.as_deref())
     }
 
-    /// Whether the hub answers at all, asked once and not for long: anything over HTTP is an answer. Gives where the
-    /// token is from if the hub does not know it.
+    /// Checks once, without retries, that the hub is reachable. Any HTTP response counts. Returns where the token was
+    /// found if the hub rejects it.
     ///
     /// # Errors
     ///
-    /// When nothing answers.
+    /// When there is no response.
     pub fn reach(&self, stop: &AtomicBool) -> Result<Option<Origin>, Error> {
         let what = self.client.home();
         if self.settings().offline {
             return Err(Error::Offline { what });
         }
-        match self.client.wait(self.client.ask(&what, self.client.user_url(), None, stop)) {
-            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+        match self.client.wait(self.client.send(&what, self.client.user_url(), None, stop)) {
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
                 Ok(self.settings().token.as_ref().map(|token| token.origin().clone()))
             }
-            // A mirror may know no users, or point to where nobody may go.
-            Ok(_) | Err(Fault::Final(Error::Answer { .. })) => Ok(None),
-            Err(Fault::Final(error)) => Err(error),
-            Err(Fault::Passing { reason, .. }) => Err(Error::Line { what, reason }),
+            // A mirror may have no accounts, or redirect to an address that is not followed.
+            Ok(_) | Err(Failure::Final(Error::Response { .. })) => Ok(None),
+            Err(Failure::Final(error)) => Err(error),
+            Err(Failure::Transient { reason, .. }) => Err(Error::Network { what, reason, attempts: None }),
         }
     }
 
-    /// Bytes of a file that a fetch would still ask for.
+    /// The bytes of a file that are not in the cache yet.
     ///
     /// # Errors
     ///
-    /// When the cache has something else where the file goes.
-    pub fn to_fetch(&self, repo: &RepoName, file: &RemoteFile) -> Result<u64, Error> {
+    /// When the cache has something else in place of the file's folder.
+    pub fn missing_bytes(&self, repo: &RepoName, file: &RemoteFile) -> Result<u64, Error> {
         let folder = self.cache.repo(repo);
-        if download::is_there(&folder, file)? {
+        if download::is_complete(&folder, file)? {
             return Ok(0);
         }
-        Ok(file.bytes - download::begun(&folder, file)?)
+        Ok(file.bytes - download::partial_bytes(&folder, file)?)
     }
 
-    /// Tells how much is to come, and refuses what does not fit on the disk.
+    /// Reports the bytes to fetch, and refuses if they do not fit on the disk.
     fn plan(&self, folder: &Folder, files: &[&RemoteFile], observer: Observer<'_>) -> Result<(), Error> {
         let (mut count, mut bytes, mut present) = (0, 0u64, 0u64);
         for file in files {
-            if download::is_there(folder, file)? {
+            if download::is_complete(folder, file)? {
                 present += file.bytes;
             } else {
-                let begun = download::begun(folder, file)?;
+                let partial = download::partial_bytes(folder, file)?;
                 (count, present, bytes) =
-                    (count + 1, present + begun, bytes.saturating_add(file.bytes - begun));
+                    (count + 1, present + partial, bytes.saturating_add(file.bytes - partial));
             }
         }
         observer(Event::Planned { files: count, bytes, present });
         let root = self.cache.root();
-        let there = root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
-        // A file system that does not tell may have room.
-        match gguf_export::io::available_space(there) {
+        let existing = root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+        // Not every file system reports its free space.
+        match gguf_export::io::available_space(existing) {
             Ok(available) if available < bytes => {
                 Err(Error::NoSpace { path: root.to_owned(), needed: bytes, available })
             }
@@ -312,11 +312,11 @@ impl Hub {
         }
     }
 
-    /// A repository that is not there and one that may not be seen are the same to those whom the hub does not know.
-    fn explain(&self, error: Error, repo: &RepoName) -> Error {
+    /// Sets the page of the repository, where a user can request access.
+    fn with_page(&self, error: Error, repo: &RepoName) -> Error {
         match error {
-            Error::Forbidden { what, token, .. } => {
-                Error::Forbidden { what, page: self.client.page(repo), token }
+            Error::Forbidden { what, host, token, .. } => {
+                Error::Forbidden { what, host, page: self.client.page(repo), token }
             }
             other => other,
         }

@@ -1,4 +1,4 @@
-//! The two hashes by which the hub names files: SHA-256 for large ones, git's SHA-1 of a blob for others.
+//! The two hashes that name files on the hub: SHA-256 for large files, git's SHA-1 of a blob for others.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// A hash in the making.
+/// Computes a file's hash.
 #[derive(Debug, Clone)]
 pub enum Hasher {
-    /// Of a large file.
+    /// For a large file.
     Sha256(Sha256),
-    /// Of another.
+    /// For any other file.
     Git(Sha1),
 }
 
 impl Hasher {
-    /// The kind that `hash` is of, for a file of `bytes` bytes; `None` if it is of neither.
+    /// A hasher of the same kind as `hash`, for a file of `bytes` bytes; `None` if `hash` is of neither kind.
     #[must_use]
     pub fn like(hash: &str, bytes: u64) -> Option<Self> {
         match hash.len() {
@@ -29,7 +29,7 @@ impl Hasher {
         }
     }
 
-    /// Takes the next bytes of the file.
+    /// Adds the next bytes of the file.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(bytes),
@@ -37,7 +37,7 @@ impl Hasher {
         }
     }
 
-    /// The hash in lower case.
+    /// The hash, in lower case.
     #[must_use]
     pub fn finish(self) -> String {
         match self {
@@ -52,8 +52,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// The hash of a file, of the kind that `hash` is of; `None` if it is of neither, or `stop` was set. `read` is told of
-/// bytes that were read.
+/// The hash of a file, of the same kind as `hash`; `None` if `hash` is of neither kind or `stop` was set. `read` is
+/// called with the number of bytes that were read.
 ///
 /// # Errors
 ///
@@ -90,7 +90,7 @@ pub(super) fn sha256(path: &Path, stop: &AtomicBool) -> io::Result<Option<[u8; 3
     Ok(of_file(path, &"0".repeat(64), stop, |_| {})?.map(|text| bytes(&text)))
 }
 
-/// The bytes that 64 digits say.
+/// 64 hexadecimal digits as bytes.
 pub(super) fn bytes(digits: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
@@ -105,12 +105,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_those_of_git_and_of_sha256sum() {
+    fn hashes_equal_those_of_git_and_sha256sum() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a");
         std::fs::write(&file, "hello\n").unwrap();
         let go = AtomicBool::new(false);
-        // As `git hash-object` and `sha256sum` say.
+        // Made with `git hash-object` and `sha256sum`.
         for hash in [
             "ce013625030ba8dba906f756967f9e9ca394464a",
             "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",

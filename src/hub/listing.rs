@@ -1,11 +1,11 @@
-//! What a repository holds at a commit: the hub's word for it, read with suspicion.
+//! The files of a repository at a commit, as the hub lists them. The listing is validated: nothing in it is trusted.
 
 use serde::Deserialize;
 
 use super::{Error, RepoName};
 
-/// Files that a listing may have.
-const MOST_FILES: usize = 100_000;
+/// The largest number of files in a listing.
+const MAX_FILES: usize = 100_000;
 
 /// The files of a repository at one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,27 +21,27 @@ pub struct Listing {
 pub struct RemoteFile {
     /// Its path in the repository, with `/`.
     pub name: String,
-    /// Its length in bytes.
+    /// Its size in bytes.
     pub bytes: u64,
     /// SHA-256 for large files, git's SHA-1 of a blob for others; lower-case hexadecimal.
     pub hash: String,
 }
 
 impl Listing {
-    /// Reads the hub's answer to `api/models/ORG/NAME/revision/REVISION?blobs=true`.
+    /// Parses the hub's response to `api/models/ORG/NAME/revision/REVISION?blobs=true`.
     ///
     /// # Errors
     ///
-    /// When it is something else, or names a file that could lead out of a folder.
-    pub fn parse(repo: &RepoName, answer: &[u8]) -> Result<Self, Error> {
-        let wrong = |reason: String| Error::Answer { what: repo.to_string(), reason };
-        let Answer { sha, siblings } =
-            serde_json::from_slice(answer).map_err(|error| wrong(format!("no listing: {error}")))?;
+    /// When the response is not a listing, or a file's name could lead out of a folder.
+    pub fn parse(repo: &RepoName, response: &[u8]) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Response { what: repo.to_string(), reason };
+        let Response { sha, siblings } =
+            serde_json::from_slice(response).map_err(|error| Error::json(repo.to_string(), &error))?;
         if ![40, 64].contains(&sha.len()) || !is_hex(&sha) {
-            return Err(wrong("no listing: its `sha` is no commit".to_owned()));
+            return Err(wrong("`sha` is not a commit".to_owned()));
         }
-        if siblings.len() > MOST_FILES {
-            return Err(wrong(format!("a listing of more than {MOST_FILES} files")));
+        if siblings.len() > MAX_FILES {
+            return Err(wrong(format!("more than {MAX_FILES} files")));
         }
         let mut files = Vec::with_capacity(siblings.len());
         for Sibling { rfilename: name, size, blob_id, lfs } in siblings {
@@ -55,13 +55,13 @@ impl Listing {
             };
             let hash = hash.filter(|hash| [40, 64].contains(&hash.len()) && is_hex(hash));
             let (Some(bytes), Some(hash)) = (bytes, hash) else {
-                return Err(wrong(format!("a listing without length and hash of `{name}`")));
+                return Err(wrong(format!("size or hash of `{name}` missing")));
             };
             files.push(RemoteFile { name, bytes, hash: hash.to_ascii_lowercase() });
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some([one, _]) = files.array_windows().find(|[a, b]| a.name == b.name) {
-            return Err(wrong(format!("a listing that has `{}` twice", one.name)));
+            return Err(wrong(format!("`{}` listed twice", one.name)));
         }
         Ok(Self { commit: sha.to_ascii_lowercase(), files })
     }
@@ -75,7 +75,7 @@ impl Listing {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     sha: String,
     #[serde(default)]
     siblings: Vec<Sibling>,
@@ -101,7 +101,8 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A path that stays where it is put. A name that only Windows cannot have is refused there, and where it is wanted.
+/// Whether a path stays inside the folder that it is appended to. A name that only Windows forbids is refused on
+/// Windows, when the file is fetched.
 fn is_safe(name: &str) -> bool {
     name.len() <= 1000
         && !name.chars().any(|c| c.is_control() || c == '\\')
@@ -115,12 +116,12 @@ mod tests {
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-    fn read(answer: &str) -> Result<Listing, Error> {
-        Listing::parse(&"a/b".parse().unwrap(), answer.as_bytes())
+    fn read(response: &str) -> Result<Listing, Error> {
+        Listing::parse(&"a/b".parse().unwrap(), response.as_bytes())
     }
 
     #[test]
-    fn files_have_the_hash_that_names_them_in_a_cache() {
+    fn files_have_the_hash_that_names_their_blob() {
         let sha = "ab".repeat(32);
         let found = read(&format!(
             r#"{{"sha": "{COMMIT}", "id": "a/b", "siblings": [
@@ -140,31 +141,31 @@ mod tests {
     #[test]
     fn names_that_leave_the_folder_are_refused() {
         for name in ["../x", "/etc/x", "a/../../x", "a//x", "", ".", "..", "a\\b", "a\\u0000b", "a/"] {
-            let answer = format!(
+            let response = format!(
                 r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "{name}", "size": 1, "blobId": "{COMMIT}"}}]}}"#
             );
-            let answer = answer.replace("a\\b", "a\\\\b");
-            assert!(matches!(read(&answer), Err(Error::FileName { .. })), "{name}");
+            let response = response.replace("a\\b", "a\\\\b");
+            assert!(matches!(read(&response), Err(Error::FileName { .. })), "{name}");
         }
     }
 
     #[test]
-    fn an_odd_name_does_not_refuse_the_others() {
+    fn an_unusual_name_is_accepted() {
         for name in ["a?.png", "x:y", "C:x", "<a>|*.txt", "..."] {
-            let answer = format!(
+            let response = format!(
                 r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "{name}", "size": 1, "blobId": "{COMMIT}"}}]}}"#
             );
-            assert!(read(&answer).unwrap().find(name).is_some(), "{name}");
+            assert!(read(&response).unwrap().find(name).is_some(), "{name}");
         }
     }
 
     #[test]
-    fn what_is_no_listing_is_refused() {
+    fn other_responses_are_refused() {
         let file = |more: &str| format!(r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "x"{more}}}]}}"#);
         let twice = format!(
             r#", "size": 1, "blobId": "{COMMIT}"}}, {{"rfilename": "x", "size": 1, "blobId": "{COMMIT}""#
         );
-        for answer in [
+        for response in [
             "",
             "[]",
             "{}",
@@ -176,12 +177,12 @@ mod tests {
             &file(r#", "size": 1, "blobId": "../../x""#),
             &file(&twice),
         ] {
-            assert!(matches!(read(answer), Err(Error::Answer { .. })), "{answer}");
+            assert!(matches!(read(response), Err(Error::Response { .. })), "{response}");
         }
     }
 
     #[test]
-    fn seeds_whole_cut_and_damaged_are_read_or_refused() {
+    fn seeds_are_parsed_and_truncated_or_damaged_ones_do_not_panic() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/hub_listing");
         let repo = "a/b".parse().unwrap();
         let mut read = 0;
@@ -195,7 +196,7 @@ mod tests {
                 drop(Listing::parse(&repo, &damaged));
             }
         }
-        assert_eq!(read, 1, "one seed is a listing");
+        assert_eq!(read, 1, "one seed is a valid listing");
     }
 
     proptest! {
@@ -203,10 +204,10 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), name in "\\PC{0,20}") {
             drop(Listing::parse(&"a/b".parse().unwrap(), &bytes));
             let name = serde_json::to_string(&name).unwrap();
-            let answer = format!(r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": {name}, "size": 1, "blobId": "{COMMIT}"}}]}}"#);
-            if let Ok(listing) = read(&answer) {
+            let response = format!(r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": {name}, "size": 1, "blobId": "{COMMIT}"}}]}}"#);
+            if let Ok(listing) = read(&response) {
                 let path = std::path::Path::new(&listing.files[0].name);
-                #[cfg(unix)] // Elsewhere `C:` is more than a name; the cache refuses it.
+                #[cfg(unix)] // On Windows `C:` is a drive; the cache refuses it.
                 prop_assert!(path.components().all(|part| matches!(part, std::path::Component::Normal(_))));
             }
         }

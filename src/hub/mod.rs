@@ -1,32 +1,40 @@
-//! Hugging Face's hub: from a repository's name to files on this disk.
+//! The Hugging Face Hub: from a repository's name to files on the local disk.
 //!
-//! The cache is the one that Hugging Face's own tools share, so what they fetched is found here and the other way round.
-//! A file is in it under its final name when all of it is on the disk and has the hash that the repository lists. Not
-//! here: what the files mean, anything printed.
+//! The cache is shared with Hugging Face's own tools: each finds what the other downloaded. A file appears in the cache
+//! under its final name only when it is complete and has the hash that the repository lists. Not here: the contents of
+//! the files, and printing.
 
-mod arrive;
+mod address;
 pub mod cache;
 mod client;
 mod download;
+mod endpoint;
 mod error;
 mod fetch;
-mod front;
+mod gguf;
 pub mod hash;
-mod lend;
 mod listing;
+mod model_name;
+mod mtp;
 mod name;
 mod observe;
 pub mod pick;
+mod reason;
+mod retry;
 mod select;
 mod settings;
 mod snapshot;
-mod tries;
+mod stream;
+mod token;
 
-pub use arrive::{Afterwards, Arriving, Failed, Surveyed};
-pub use error::Error;
+pub use error::{CheckpointError, Error};
 pub use fetch::Hub;
-pub use lend::prediction_layer;
 pub use listing::{Listing, RemoteFile};
-pub use name::{RepoName, WrongName};
+pub use model_name::ModelName;
+pub use mtp::mtp_layer;
+pub use name::{RepoName, RepoNameError};
 pub use observe::{Event, Observer};
-pub use settings::{Origin, Settings, Token};
+pub use settings::Settings;
+pub use stream::supply::SurveyStream;
+pub use stream::{Retention, ShardStream};
+pub use token::{Origin, Token};

@@ -1,24 +1,29 @@
-//! Names of repositories, as users type them.
+//! Repository names, as users type them.
 
 use std::fmt;
 use std::str::FromStr;
+
+use super::{address, endpoint};
 
 /// Longest name that the hub allows, in bytes.
 const LONGEST: usize = 96;
 
 /// `ORG/NAME`, or `ORG/NAME@REVISION`: a branch, a tag or a commit.
+///
+/// Read from these forms and from the address of a repository's page, `https://huggingface.co/ORG/NAME`, with
+/// `/tree/REVISION` after it for a revision. The hub of `HF_ENDPOINT` and the short form `hf.co/ORG/NAME` count, too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepoName {
     id: String,
     revision: Option<String>,
 }
 
-/// Why a text names no repository.
+/// Why a text does not name a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no name of a repository: {reason}")]
-pub struct WrongName {
+#[error("`{text}` is {problem}")]
+pub struct RepoNameError {
     text: String,
-    reason: &'static str,
+    problem: String,
 }
 
 impl RepoName {
@@ -28,7 +33,7 @@ impl RepoName {
         &self.id
     }
 
-    /// The branch, tag or commit; `main` where none was named.
+    /// The branch, tag or commit; `main` if none is named.
     #[must_use]
     pub fn revision(&self) -> &str {
         self.revision.as_deref().unwrap_or("main")
@@ -39,28 +44,50 @@ impl RepoName {
     pub fn at(&self, commit: &str) -> Self {
         Self { id: self.id.clone(), revision: Some(commit.to_owned()) }
     }
+
+    /// Whether a text is meant as a web address and as nothing else, valid or not.
+    #[must_use]
+    pub fn is_address(text: &str) -> bool {
+        address::parse(text, &bases()).is_some()
+    }
+
+    /// Reads a name, or an address below one of `bases` with the file that it names.
+    pub(super) fn read(text: &str, bases: &[String]) -> Result<(Self, Option<String>), RepoNameError> {
+        let (id, revision, file) = match address::parse(text, bases) {
+            Some(Ok(found)) => (found.id, found.revision, found.file),
+            Some(Err(problem)) => return Err(RepoNameError::new(text, problem)),
+            None => match text.split_once('@') {
+                Some((id, revision)) => (id.to_owned(), Some(revision.to_owned()), None),
+                None => (text.to_owned(), None, None),
+            },
+        };
+        let problem = match (id.split_once('/'), &revision) {
+            (Some(("datasets", _)), _) => "a dataset, not a model",
+            (Some(("spaces", _)), _) => "a Space, not a model",
+            (None, _) => "not a repository name (expected ORG/NAME)",
+            _ if id.len() > LONGEST => "not a repository name (longer than 96 characters)",
+            (Some((org, name)), _) if !is_part(org) || !is_part(name) => {
+                "not a repository name (expected ORG/NAME of letters, digits, `-`, `_` and `.`)"
+            }
+            (_, Some(revision)) if !is_revision(revision) => {
+                "not a repository name (the revision is not a branch, a tag or a commit)"
+            }
+            _ => return Ok((Self { id, revision }, file)),
+        };
+        Err(RepoNameError::new(text, problem.to_owned()))
+    }
 }
 
 impl FromStr for RepoName {
-    type Err = WrongName;
+    type Err = RepoNameError;
 
-    fn from_str(text: &str) -> Result<Self, WrongName> {
-        let wrong = |reason| WrongName { text: text.chars().take(200).collect(), reason };
-        let (id, revision) = match text.split_once('@') {
-            Some((id, revision)) => (id, Some(revision)),
-            None => (text, None),
-        };
-        let (org, name) = id.split_once('/').ok_or_else(|| wrong("expected ORG/NAME"))?;
-        if id.len() > LONGEST {
-            return Err(wrong("it is longer than 96 characters"));
+    fn from_str(text: &str) -> Result<Self, RepoNameError> {
+        match Self::read(text, &bases())? {
+            (name, None) => Ok(name),
+            (name, Some(_)) => {
+                Err(RepoNameError::new(text, format!("a file of `{name}`, expected a repository")))
+            }
         }
-        if ![org, name].into_iter().all(is_part) {
-            return Err(wrong("expected ORG/NAME of letters, digits, `-`, `_` and `.`"));
-        }
-        if revision.is_some_and(|revision| !is_revision(revision)) {
-            return Err(wrong("expected a branch, a tag or a commit after `@`"));
-        }
-        Ok(Self { id: id.to_owned(), revision: revision.map(str::to_owned) })
     }
 }
 
@@ -71,7 +98,18 @@ impl fmt::Display for RepoName {
     }
 }
 
-/// The hub's rule; `--` stands between the parts in the cache.
+impl RepoNameError {
+    pub(super) fn new(text: &str, problem: String) -> Self {
+        Self { text: text.chars().take(200).collect(), problem }
+    }
+}
+
+/// The hubs whose addresses are understood.
+pub(super) fn bases() -> Vec<String> {
+    endpoint::bases(|name| std::env::var(name).ok())
+}
+
+/// The hub's rule; `--` separates the parts in the cache.
 fn is_part(part: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -82,7 +120,7 @@ fn is_part(part: &str) -> bool {
         && !part.contains("..")
 }
 
-/// A name of git's that is no way out of a folder.
+/// A git revision that stays inside its folder when used as a path.
 fn is_revision(revision: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || "-_./+".contains(c);
     !revision.is_empty()
@@ -92,59 +130,4 @@ fn is_revision(revision: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn names_with_and_without_a_revision() {
-        let name: RepoName = "Qwen/Qwen3-0.6B".parse().unwrap();
-        assert_eq!((name.id(), name.revision()), ("Qwen/Qwen3-0.6B", "main"));
-        let name: RepoName = "a/b@refs/pr/1".parse().unwrap();
-        assert_eq!(
-            (name.id(), name.revision(), name.to_string().as_str()),
-            ("a/b", "refs/pr/1", "a/b@refs/pr/1")
-        );
-    }
-
-    #[test]
-    fn what_leads_elsewhere_is_no_name() {
-        for text in [
-            "",
-            "a",
-            "a/",
-            "/a",
-            "a/b/c",
-            "../b",
-            "./b",
-            "a/..",
-            "a/b@",
-            "a/b@..",
-            "a/b@x/../y",
-            "a/b@/x",
-            "a b/c",
-            "a/b--c",
-            "a/.b",
-            "a/b.",
-            "a\\b/c",
-            "https://a/b",
-            "a/b@x y",
-            "~/b",
-            "a/b?c",
-            "a/b#c",
-            "a/b%2f",
-        ] {
-            assert!(text.parse::<RepoName>().is_err(), "{text}");
-        }
-        assert!(format!("a/{}", "b".repeat(95)).parse::<RepoName>().is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn a_name_that_was_read_is_written_alike(text in "[a-zA-Z0-9_./@ -]{0,40}") {
-            if let Ok(name) = text.parse::<RepoName>() {
-                prop_assert_eq!(name.to_string(), text);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,49 +1,53 @@
-//! What happens while files come.
+//! Progress events of downloads.
 
 use std::time::Duration;
 
-/// Something that happened. Lengths are bytes.
+/// A progress event. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// What is wanted is known.
+    /// The files to fetch are known.
     Planned {
-        /// Files that are still to come, wholly or in part.
+        /// Files that are incomplete or missing.
         files: usize,
-        /// What of them is still to come.
+        /// Bytes to fetch.
         bytes: u64,
-        /// What was there before.
+        /// Bytes that are already in the cache.
         present: u64,
     },
-    /// More of a file came.
+    /// A part of a file was received.
     Received {
-        /// Its name.
+        /// The file's name.
         file: &'a str,
-        /// How much.
+        /// Its size.
         bytes: u64,
     },
-    /// What came of a file is of no use and comes again.
+    /// The received part of a file is discarded and will be fetched again.
     Discarded {
-        /// Its name.
+        /// The file's name.
         file: &'a str,
-        /// How much.
+        /// Its size.
         bytes: u64,
     },
-    /// A file is whole and has its hash.
+    /// A file is complete and has the listed hash.
     Finished {
-        /// Its name.
+        /// The file's name.
         file: &'a str,
     },
-    /// Something did not work and is tried again.
-    Waiting {
-        /// What is fetched.
+    /// A request failed and will be retried.
+    Retrying {
+        /// The repository or file.
         what: &'a str,
-        /// What happened.
+        /// Why it failed.
         reason: &'a str,
-        /// When it is tried again.
+        /// The pause before the next attempt.
         pause: Duration,
+        /// The number of this retry, from 1.
+        retry: usize,
+        /// The number of retries before the request is given up.
+        retries: usize,
     },
 }
 
-/// Hears what happens, from several threads.
+/// Receives events, from several threads.
 pub type Observer<'a> = &'a (dyn Fn(Event<'_>) + Sync);

@@ -1,121 +1,125 @@
-//! Which file of a repository is meant by `REPO`, `REPO:QUANT` or a file's name: pure, over a list of names.
+//! Picks the GGUF that `REPO`, `REPO:QUANT` or a file's name means: pure, from a list of file names.
 //!
-//! Names say the encoding last, before the number of a part: `Model-Q4_K_M-00001-of-00003.gguf`.
+//! A file's name ends in the encoding, followed by the number of the part: `Model-Q4_K_M-00001-of-00003.gguf`.
 
 use std::collections::BTreeMap;
 
-/// What is taken where nothing is asked for, in this order.
-const USUAL: [&str; 3] = ["Q4_K_M", "Q4_0", "Q8_0"];
-/// Beginnings of names of files that are GGUFs and no models: projectors, draft layers, statistics.
+/// The encodings that are picked by default, the first that exists.
+const DEFAULTS: [&str; 3] = ["Q4_K_M", "Q4_0", "Q8_0"];
+/// Prefixes of GGUF files that are not models: projectors, draft layers, importance matrices.
 const COMPANIONS: [&str; 3] = ["mmproj", "mtp-", "imatrix"];
 
-/// What is asked for.
+/// Which GGUF of a repository to pick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish<'a> {
-    /// Whatever is usual.
-    Usual,
-    /// An encoding, in any case: `q4_k_m`, `UD-Q4_K_XL`.
+pub enum Selection<'a> {
+    /// The default encoding, or the only model.
+    Default,
+    /// An encoding, in upper or lower case: `q4_k_m`, `UD-Q4_K_XL`.
     Quant(&'a str),
-    /// A file, by its name in the repository; of a split model any part.
+    /// A file, by its path in the repository; of a split model, any part.
     File(&'a str),
 }
 
-/// Why no file is meant.
+/// Why no file was picked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoPick {
-    /// There is no model in the repository.
-    #[error("the repository has no GGUF with a model")]
+pub enum PickError {
+    /// The repository has no model.
+    #[error("the repository has no GGUF model")]
     Empty,
-    /// Nothing has that name or encoding.
-    #[error("the repository has no {asked}; it has {}", .there.join(", "))]
+    /// No file has that name or encoding.
+    #[error("the repository has no {requested}; it has {}", .available.join(", "))]
     Missing {
-        /// What was asked for.
-        asked: String,
-        /// The first files of the models there are.
-        there: Vec<String>,
+        /// The requested file or encoding.
+        requested: String,
+        /// The first files of the available models.
+        available: Vec<String>,
     },
-    /// More than one may be meant.
-    #[error("{asked} may be any of {}", .fitting.join(", "))]
+    /// Several models match.
+    #[error("{requested} is ambiguous: it may be {}", .matching.join(" or "))]
     Several {
-        /// What was asked for.
-        asked: String,
-        /// The first files of those that fit.
-        fitting: Vec<String>,
+        /// The requested encoding.
+        requested: String,
+        /// The first files of the models that match.
+        matching: Vec<String>,
     },
-    /// A part of a split model is not there.
-    #[error("the repository lacks part {part} of {count} of `{first}`")]
+    /// A part of a split model is missing.
+    #[error("part {part} of {count} of `{first}` is missing in the repository")]
     Part {
         /// The first part's name.
         first: String,
         /// The part, from 1.
         part: u32,
-        /// How many there should be.
+        /// The number of parts.
         count: u32,
     },
 }
 
-/// The files of the model that is meant, all parts in their order.
+/// The files of the selected model, all parts in order.
 ///
 /// # Errors
 ///
-/// When none or several are meant, or a part is missing.
-pub fn pick<'a>(files: impl IntoIterator<Item = &'a str>, wish: Wish<'_>) -> Result<Vec<String>, NoPick> {
+/// When no model or several match, or a part is missing.
+pub fn pick<'a>(
+    files: impl IntoIterator<Item = &'a str>,
+    selection: Selection<'_>,
+) -> Result<Vec<String>, PickError> {
     let models = models(files);
     let firsts = |of: &[&Model<'_>]| of.iter().map(|model| model.first()).collect::<Vec<_>>();
     let all: Vec<&Model<'_>> = models.iter().filter(|model| !model.is_companion()).collect();
-    let chosen = match wish {
-        Wish::File(name) => {
+    let picked = match selection {
+        Selection::File(name) => {
             let has = |model: &&Model<'_>| model.parts.values().any(|part| *part == name);
-            let asked = || format!("`{name}`");
-            models.iter().find(has).ok_or_else(|| NoPick::Missing { asked: asked(), there: firsts(&all) })?
+            let missing = || PickError::Missing { requested: format!("`{name}`"), available: firsts(&all) };
+            models.iter().find(has).ok_or_else(missing)?
         }
-        Wish::Quant(quant) => one(&all, quant)?
-            .ok_or_else(|| NoPick::Missing { asked: format!("model of `{quant}`"), there: firsts(&all) })?,
-        Wish::Usual => {
-            let mut usual = None;
-            for quant in USUAL {
-                usual = usual.or(one(&all, quant)?);
+        Selection::Quant(quant) => one(&all, quant)?.ok_or_else(|| PickError::Missing {
+            requested: format!("`{quant}` model"),
+            available: firsts(&all),
+        })?,
+        Selection::Default => {
+            let mut default = None;
+            for quant in DEFAULTS {
+                default = default.or(one(&all, quant)?);
             }
-            match (usual, &all[..]) {
+            match (default, &all[..]) {
                 (Some(model), _) => model,
                 (None, [model]) => *model,
-                (None, []) => return Err(NoPick::Empty),
+                (None, []) => return Err(PickError::Empty),
                 (None, _) => {
-                    let asked = "a repository without an encoding".to_owned();
-                    return Err(NoPick::Several { asked, fitting: firsts(&all) });
+                    let requested = "a repository without an encoding".to_owned();
+                    return Err(PickError::Several { requested, matching: firsts(&all) });
                 }
             }
         }
     };
-    chosen.whole()
+    picked.complete()
 }
 
-/// The one model of an encoding. Where one has it as a whole word and others with something of a maker's before it
-/// (`UD-`), the plain one is meant.
-fn one<'m, 'a>(all: &[&'m Model<'a>], quant: &str) -> Result<Option<&'m Model<'a>>, NoPick> {
-    let mut fitting: Vec<&Model<'_>> = all.iter().copied().filter(|model| model.is_of(quant)).collect();
-    if fitting.iter().any(|model| !model.is_of(&format!("UD-{quant}"))) {
-        fitting.retain(|model| !model.is_of(&format!("UD-{quant}")));
+/// The only model with an encoding. A plain encoding is preferred to one with a publisher's prefix (`UD-`).
+fn one<'m, 'a>(all: &[&'m Model<'a>], quant: &str) -> Result<Option<&'m Model<'a>>, PickError> {
+    let mut matching: Vec<&Model<'_>> = all.iter().copied().filter(|model| model.has(quant)).collect();
+    if matching.iter().any(|model| !model.has(&format!("UD-{quant}"))) {
+        matching.retain(|model| !model.has(&format!("UD-{quant}")));
     }
-    match fitting[..] {
+    match matching[..] {
         [] => Ok(None),
         [one] => Ok(Some(one)),
-        _ => Err(NoPick::Several {
-            asked: format!("`{quant}`"),
-            fitting: fitting.iter().map(|model| model.first()).collect(),
+        _ => Err(PickError::Several {
+            requested: format!("`{quant}`"),
+            matching: matching.iter().map(|model| model.first()).collect(),
         }),
     }
 }
 
-/// A model in one file or several.
+/// A model in one or several files.
 #[derive(Debug, PartialEq, Eq)]
 struct Model<'a> {
-    /// The name without folders, number and ending.
+    /// The file's name without folders, part number and extension.
     stem: &'a str,
-    /// How many parts there should be.
+    /// The number of parts.
     count: u32,
-    /// Names by number, from 1.
+    /// File names by part number, from 1.
     parts: BTreeMap<u32, &'a str>,
 }
 
@@ -129,16 +133,16 @@ impl Model<'_> {
         COMPANIONS.iter().any(|name| stem.starts_with(name)) || stem.ends_with("imatrix")
     }
 
-    /// Whether the name ends in an encoding, as a word of its own.
-    fn is_of(&self, quant: &str) -> bool {
+    /// Whether the name ends in an encoding, as a separate word.
+    fn has(&self, quant: &str) -> bool {
         let (stem, quant) = (self.stem.to_ascii_lowercase(), quant.to_ascii_lowercase());
         let before = stem.strip_suffix(&quant);
         !quant.is_empty() && before.is_some_and(|text| text.is_empty() || text.ends_with(['-', '.']))
     }
 
-    fn whole(&self) -> Result<Vec<String>, NoPick> {
+    fn complete(&self) -> Result<Vec<String>, PickError> {
         match (1..=self.count).find(|part| !self.parts.contains_key(part)) {
-            Some(part) => Err(NoPick::Part { first: self.first(), part, count: self.count }),
+            Some(part) => Err(PickError::Part { first: self.first(), part, count: self.count }),
             None => Ok(self.parts.values().map(|name| (*name).to_owned()).collect()),
         }
     }
@@ -160,7 +164,7 @@ fn models<'a>(files: impl IntoIterator<Item = &'a str>) -> Vec<Model<'a>> {
     found.into_values().collect()
 }
 
-/// `NAME-00002-of-00009` as its name and numbers.
+/// Splits `NAME-00002-of-00009` into the name, the part and the number of parts.
 fn split(stem: &str) -> Option<(&str, u32, u32)> {
     let number = |text: &str| {
         (text.len() == 5 && text.bytes().all(|c| c.is_ascii_digit())).then(|| text.parse::<u32>().ok())?
@@ -178,8 +182,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(files: &[&str], wish: Wish<'_>, meant: &[&str]) {
-        assert_eq!(pick(files.iter().copied(), wish).unwrap(), meant);
+    fn check(files: &[&str], selection: Selection<'_>, picked: &[&str]) {
+        assert_eq!(pick(files.iter().copied(), selection).unwrap(), picked);
     }
 
     #[test]
@@ -195,7 +199,7 @@ mod tests {
             "M-IQ4_NL.gguf",
             "sub/M-Q8_0.GGUF",
         ];
-        for (quant, meant) in [
+        for (quant, picked) in [
             ("q4_0", "M-Q4_0.gguf"),
             ("Q5_K_M", "M.Q5_K_M.gguf"),
             ("Q4_K_XL", "M-UD-Q4_K_XL.gguf"),
@@ -203,63 +207,71 @@ mod tests {
             ("IQ4_NL", "M-IQ4_NL.gguf"),
             ("Q8_0", "sub/M-Q8_0.GGUF"),
         ] {
-            check(&files, Wish::Quant(quant), &[meant]);
+            check(&files, Selection::Quant(quant), &[picked]);
         }
         for quant in ["", "0", "4_NL", "Q4_K", "Q6_K", "gguf"] {
-            let missing = pick(files, Wish::Quant(quant)).unwrap_err();
+            let missing = pick(files, Selection::Quant(quant)).unwrap_err();
             assert!(
-                matches!(&missing, NoPick::Missing { there, .. } if there.len() == 5),
+                matches!(&missing, PickError::Missing { available, .. } if available.len() == 5),
                 "{quant}: {missing}"
             );
         }
     }
 
     #[test]
-    fn without_a_wish_the_usual_is_taken_then_the_only_one() {
-        check(&["M-Q8_0.gguf", "M-Q4_0.gguf", "M-Q4_K_M.gguf"], Wish::Usual, &["M-Q4_K_M.gguf"]);
-        check(&["M-Q8_0.gguf", "M-Q4_0.gguf"], Wish::Usual, &["M-Q4_0.gguf"]);
-        check(&["M-Q8_0.gguf", "M-F16.gguf"], Wish::Usual, &["M-Q8_0.gguf"]);
-        check(&["M-F16.gguf", "mmproj-F16.gguf"], Wish::Usual, &["M-F16.gguf"]);
-        let several = pick(["M-F16.gguf", "M-BF16.gguf"], Wish::Usual).unwrap_err();
-        assert!(several.to_string().contains("M-BF16.gguf, M-F16.gguf"), "{several}");
-        assert_eq!(pick(["a.txt", "mmproj-F16.gguf", "gguf", "é"], Wish::Usual), Err(NoPick::Empty));
+    fn by_default_a_common_encoding_is_picked_or_the_only_model() {
+        check(&["M-Q8_0.gguf", "M-Q4_0.gguf", "M-Q4_K_M.gguf"], Selection::Default, &["M-Q4_K_M.gguf"]);
+        check(&["M-Q8_0.gguf", "M-Q4_0.gguf"], Selection::Default, &["M-Q4_0.gguf"]);
+        check(&["M-Q8_0.gguf", "M-F16.gguf"], Selection::Default, &["M-Q8_0.gguf"]);
+        check(&["M-F16.gguf", "mmproj-F16.gguf"], Selection::Default, &["M-F16.gguf"]);
+        let several = pick(["M-F16.gguf", "M-BF16.gguf"], Selection::Default).unwrap_err();
+        assert!(several.to_string().contains("M-BF16.gguf or M-F16.gguf"), "{several}");
+        assert_eq!(
+            pick(["a.txt", "mmproj-F16.gguf", "gguf", "é"], Selection::Default),
+            Err(PickError::Empty)
+        );
     }
 
     #[test]
-    fn a_plain_encoding_goes_before_a_makers_own_and_two_models_are_not_guessed_between() {
-        check(&["M-UD-Q4_K_M.gguf", "M-Q4_K_M.gguf"], Wish::Usual, &["M-Q4_K_M.gguf"]);
-        let two = pick(["A-Q4_0.gguf", "B-Q4_0.gguf"], Wish::Quant("Q4_0")).unwrap_err();
-        assert!(matches!(two, NoPick::Several { fitting, .. } if fitting == ["A-Q4_0.gguf", "B-Q4_0.gguf"]));
+    fn a_plain_encoding_is_preferred_and_two_models_are_ambiguous() {
+        check(&["M-UD-Q4_K_M.gguf", "M-Q4_K_M.gguf"], Selection::Default, &["M-Q4_K_M.gguf"]);
+        let two = pick(["A-Q4_0.gguf", "B-Q4_0.gguf"], Selection::Quant("Q4_0")).unwrap_err();
+        assert!(
+            matches!(two, PickError::Several { matching, .. } if matching == ["A-Q4_0.gguf", "B-Q4_0.gguf"])
+        );
     }
 
     #[test]
-    fn a_split_model_comes_with_all_its_parts_or_not_at_all() {
+    fn a_split_model_is_picked_with_all_parts_or_refused() {
         let parts = ["q/M-Q4_0-00002-of-00002.gguf", "q/M-Q4_0-00001-of-00002.gguf"];
-        let meant = ["q/M-Q4_0-00001-of-00002.gguf", "q/M-Q4_0-00002-of-00002.gguf"];
-        check(&parts, Wish::Quant("Q4_0"), &meant);
-        check(&parts, Wish::File(parts[0]), &meant);
-        check(&parts, Wish::Usual, &meant);
-        assert!(matches!(pick([parts[0]], Wish::Usual), Err(NoPick::Part { part: 1, count: 2, .. })));
-        check(&["M-00003-of-00002.gguf"], Wish::Usual, &["M-00003-of-00002.gguf"]);
+        let picked = ["q/M-Q4_0-00001-of-00002.gguf", "q/M-Q4_0-00002-of-00002.gguf"];
+        check(&parts, Selection::Quant("Q4_0"), &picked);
+        check(&parts, Selection::File(parts[0]), &picked);
+        check(&parts, Selection::Default, &picked);
+        assert!(matches!(
+            pick([parts[0]], Selection::Default),
+            Err(PickError::Part { part: 1, count: 2, .. })
+        ));
+        check(&["M-00003-of-00002.gguf"], Selection::Default, &["M-00003-of-00002.gguf"]);
     }
 
     #[test]
-    fn a_file_is_meant_by_its_whole_name() {
+    fn a_file_is_picked_by_its_full_name() {
         let files = ["M-Q4_0.gguf", "mmproj-M.gguf"];
-        check(&files, Wish::File("mmproj-M.gguf"), &["mmproj-M.gguf"]);
-        let missing = pick(files, Wish::File("M-Q4_0")).unwrap_err();
+        check(&files, Selection::File("mmproj-M.gguf"), &["mmproj-M.gguf"]);
+        let missing = pick(files, Selection::File("M-Q4_0")).unwrap_err();
         assert_eq!(missing.to_string(), "the repository has no `M-Q4_0`; it has M-Q4_0.gguf");
     }
 
     proptest! {
         #[test]
-        fn whatever_is_listed_only_that_is_meant(
+        fn only_listed_files_are_picked(
             files in proptest::collection::vec(r"(mmproj|[aé]|/|-0000[0-3]-of-0000[0-3]|-Q4_0|-UD|\.gguf|\.GGUF){0,5}", 0..8),
             quant in "(Q4_0|UD-Q4_0|é|)",
         ) {
-            for wish in [Wish::Usual, Wish::Quant(&quant), Wish::File(files.first().map_or("", String::as_str))] {
-                if let Ok(meant) = pick(files.iter().map(String::as_str), wish) {
-                    prop_assert!(!meant.is_empty() && meant.iter().all(|name| files.contains(name)));
+            for selection in [Selection::Default, Selection::Quant(&quant), Selection::File(files.first().map_or("", String::as_str))] {
+                if let Ok(picked) = pick(files.iter().map(String::as_str), selection) {
+                    prop_assert!(!picked.is_empty() && picked.iter().all(|name| files.contains(name)));
                 }
             }
         }

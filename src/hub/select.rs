@@ -1,4 +1,4 @@
-//! Which files of a repository a conversion needs.
+//! Selects the files of a repository that a conversion needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::{Error, Listing, RemoteFile, RepoName};
 
-/// What names the shards.
+/// The file that lists the shards.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
-/// The longest index that is read; the real model's has about 20 MB.
+/// The largest index that is read; that of an 80B model has about 20 MB.
 const INDEX_BYTES: u64 = 256 << 20;
-/// Small files that mean something to a conversion, or to whoever reads where a model is from.
+/// Small files that a conversion uses, or that document the model.
 const NAMED: [&str; 10] = [
     "config.json",
     "generation_config.json",
@@ -28,7 +28,7 @@ const NAMED: [&str; 10] = [
 ];
 const PREFIXES: [&str; 3] = ["quantization_config", "chat_template", "LICENSE"];
 
-/// The files, small ones first. `index` is that file in the cache, if the repository has one.
+/// The files, small ones first. `index` is the index's path in the cache, if the repository has one.
 pub(super) fn checkpoint<'l>(
     repo: &RepoName,
     listing: &'l Listing,
@@ -42,8 +42,8 @@ pub(super) fn checkpoint<'l>(
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(at_top).filter(is_small).collect();
     if let Some(path) = index {
         for name in shards(repo, path, &|_| true)? {
-            let lacking = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
-            files.push(listing.find(&name).ok_or_else(lacking)?);
+            let missing = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
+            files.push(listing.find(&name).ok_or_else(missing)?);
         }
     } else {
         let is_shard = |file: &&RemoteFile| file.name.ends_with(".safetensors");
@@ -52,7 +52,7 @@ pub(super) fn checkpoint<'l>(
     Ok(files)
 }
 
-/// The shards that hold tensors of certain names, by an index in the cache.
+/// The shards that contain tensors with certain names, by an index in the cache.
 pub(super) fn shards(
     repo: &RepoName,
     path: &Path,
@@ -62,10 +62,7 @@ pub(super) fn shards(
     File::open(path)
         .and_then(|file| file.take(INDEX_BYTES).read_to_string(&mut text))
         .map_err(Error::io("read", path))?;
-    let wrong = |error| Error::Answer {
-        what: format!("{}/{INDEX}", repo.id()),
-        reason: format!("no index: {error}"),
-    };
+    let wrong = |error| Error::json(format!("{}/{INDEX}", repo.id()), &error);
     let Index { weight_map } = serde_json::from_str(&text).map_err(wrong)?;
     Ok(weight_map.into_iter().filter(|(tensor, _)| is_wanted(tensor)).map(|(_, file)| file).collect())
 }
@@ -93,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_those_that_the_index_names() {
+    fn the_index_decides_on_the_shards() {
         let repo = "a/b".parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let index = folder.path().join("index");
@@ -119,6 +116,7 @@ mod tests {
             names(checkpoint(&repo, &listing(&["config.json", "m.safetensors", "a/m.safetensors"]), None));
         assert_eq!(found.unwrap(), ["config.json", "m.safetensors"]);
         std::fs::write(&index, r#"{"weight_map": {"x": 1}}"#).unwrap();
-        assert!(names(checkpoint(&repo, &listing(&all), Some(&index))).unwrap_err().contains("no index"));
+        let error = names(checkpoint(&repo, &listing(&all), Some(&index))).unwrap_err();
+        assert!(error.contains("missing or wrong field at line 1, column "), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the cache has of a repository, for those who may not ask the hub.
+//! The files of a repository in the cache, for offline mode.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -8,10 +8,10 @@ use std::path::Path;
 use super::cache::Folder;
 use super::{Error, Listing, RemoteFile, RepoName};
 
-/// Files and folders that are looked at.
-const MOST: usize = 100_000;
+/// The largest number of files and folders that are examined.
+const MAX_ENTRIES: usize = 100_000;
 
-/// The files of the commit that the revision was last seen at.
+/// The files of the commit that the revision last pointed to.
 pub(super) fn listing(folder: &Folder, repo: &RepoName) -> Result<Listing, Error> {
     let offline = || Error::Offline { what: repo.to_string() };
     let commit = folder.commit_of(repo.revision()).ok_or_else(offline)?;
@@ -21,7 +21,7 @@ pub(super) fn listing(folder: &Folder, repo: &RepoName) -> Result<Listing, Error
         for entry in fs::read_dir(&at).into_iter().flatten().filter_map(Result::ok) {
             seen += 1;
             let path = entry.path();
-            if seen > MOST {
+            if seen > MAX_ENTRIES {
                 break;
             }
             if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
@@ -43,7 +43,7 @@ pub(super) fn listing(folder: &Folder, repo: &RepoName) -> Result<Listing, Error
     Ok(Listing { commit, files })
 }
 
-/// A part of a file that is there.
+/// Reads a part of a file.
 pub(super) fn read(path: &Path, range: Range<u64>) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
     File::open(path)

@@ -1,4 +1,4 @@
-//! Why a model cannot be loaded.
+//! Errors of loading a model.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,15 +7,15 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file is not there or cannot be read.
+    /// The file does not exist or cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is something else in it.
+    /// The file has another format.
     #[error("`{}` is not a GGUF file: it begins with {begins:02x?}, expected `GGUF`", path.display())]
     NotGguf {
         /// The file.
@@ -23,22 +23,22 @@ pub enum LoadError {
         /// Its first bytes, up to four.
         begins: Vec<u8>,
     },
-    /// The header of the file, or of one of its parts, cannot be right.
+    /// The header of the file, or of one of its parts, is invalid.
     #[error(transparent)]
     Header(#[from] gguf_export::Error),
-    /// A value of the metadata that cannot be.
+    /// A metadata value is invalid.
     #[error("`{}`: `{key}` is {found}, expected {expected}", path.display())]
     Metadata {
         /// The file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// What is there.
+        /// The value found.
         found: String,
-        /// What should be.
+        /// The value expected.
         expected: String,
     },
-    /// A tensor that the model cannot do without.
+    /// A required tensor is missing.
     #[error("`{}`: tensor `{tensor}` is missing", path.display())]
     MissingTensor {
         /// The file.
@@ -46,41 +46,41 @@ pub enum LoadError {
         /// The tensor.
         tensor: String,
     },
-    /// A tensor that no part of the model uses.
-    #[error("`{}`: no part of {layers} layers uses tensor `{tensor}`", path.display())]
+    /// A tensor is not used by the architecture.
+    #[error("`{}`: unexpected tensor `{tensor}` in a model of {layers} layers", path.display())]
     SurplusTensor {
         /// The file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// Layers by the metadata.
+        /// The number of layers by the metadata.
         layers: u32,
     },
-    /// A tensor that contradicts the metadata.
+    /// A tensor contradicts the metadata.
     #[error("`{}`: tensor `{tensor}` has {found}, expected {expected}", path.display())]
     Tensor {
         /// The file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// What is there.
+        /// The shape or type found.
         found: String,
-        /// What should be.
+        /// The shape or type expected.
         expected: String,
     },
-    /// It cannot be placed as it was asked for, or at all.
+    /// The model cannot be placed.
     #[error(transparent)]
     Place(#[from] super::PlaceError),
-    /// A worker that cannot be used.
+    /// An RPC worker cannot be used.
     #[error(transparent)]
     Worker(#[from] super::rpc::WorkerError),
-    /// llama.cpp takes only names that are UTF-8.
-    #[error("the name of `{}` is not UTF-8", path.display())]
+    /// llama.cpp accepts only UTF-8 paths.
+    #[error("the path `{}` is not UTF-8", path.display())]
     Path {
         /// The file.
         path: PathBuf,
     },
-    /// llama.cpp could not load it.
+    /// llama.cpp failed to load the model.
     #[error("llama.cpp cannot load `{}`: {}", path.display(), reason(log))]
     Refused {
         /// The file.
@@ -88,23 +88,26 @@ pub enum LoadError {
         /// Its last warnings and errors, oldest first.
         log: Vec<String>,
     },
-    /// llama.cpp could not make a context.
-    #[error("llama.cpp cannot make {sequences} contexts of {context} tokens: {}", reason(log))]
+    /// llama.cpp failed to create a context.
+    #[error(
+        "llama.cpp cannot create a context of {sequences} sequences with {context} tokens each: {}",
+        reason(log)
+    )]
     Context {
-        /// Sequences asked for.
+        /// The number of sequences.
         sequences: u32,
-        /// Tokens of each.
+        /// Tokens per sequence.
         context: u32,
         /// Its last warnings and errors, oldest first.
         log: Vec<String>,
     },
-    /// The caller stopped it.
+    /// The caller cancelled loading.
     #[error("loading `{}` was cancelled", path.display())]
     Cancelled {
         /// The file.
         path: PathBuf,
     },
-    /// The system gave no thread for the engine.
+    /// The system refused to create a thread.
     #[error("cannot start the engine's thread")]
     Thread(#[source] io::Error),
     /// The engine's thread ended before it was ready.
@@ -113,5 +116,5 @@ pub enum LoadError {
 }
 
 fn reason(log: &[String]) -> String {
-    if log.is_empty() { "it gave no reason".to_owned() } else { log.join("; ") }
+    if log.is_empty() { "no reason given".to_owned() } else { log.join("; ") }
 }

@@ -1,4 +1,4 @@
-//! The headers of a model's files, joined: what checks and placement look at. No data.
+//! The joined headers of a model's files, which checks and placement work on. No tensor data.
 
 use std::path::{Path, PathBuf};
 
@@ -6,16 +6,16 @@ use gguf_export::gguf::{self, Metadata, TensorInfo, Value};
 
 use super::LoadError;
 
-/// Metadata and tensors of a model, whatever number of files it is in.
+/// The metadata and tensors of a model in one or several files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// The file, or the first of its parts.
     pub path: PathBuf,
     /// All files, in order.
     pub files: Vec<PathBuf>,
-    /// Length of all files in bytes.
+    /// The total size of the files in bytes.
     pub file_bytes: u64,
-    /// Metadata of the first file, the one that llama.cpp reads.
+    /// The metadata of the first file, which is the one that llama.cpp reads.
     pub metadata: Metadata,
     /// Tensors in file order.
     pub tensors: Vec<TensorInfo>,
@@ -40,14 +40,14 @@ impl Header {
         header
     }
 
-    /// The tensor of a name.
+    /// The tensor with a name.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
-    /// The error for a value of the metadata that cannot be.
-    #[expect(clippy::needless_pass_by_value, reason = "callers have numbers and fresh texts")]
+    /// The error for an invalid metadata value.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and temporary strings")]
     pub(super) fn wrong(&self, key: &str, found: impl ToString, expected: impl ToString) -> LoadError {
         LoadError::Metadata {
             path: self.path.clone(),
@@ -57,18 +57,18 @@ impl Header {
         }
     }
 
-    /// A whole number that is not negative, if the key is there.
+    /// A non-negative integer; `None` if the key is missing.
     pub(super) fn whole(&self, key: &str) -> Result<Option<u64>, LoadError> {
         match self.metadata.get(key) {
             None => Ok(None),
             Some(value) => match value.as_u64() {
                 Some(number) => Ok(Some(number)),
-                None => Err(self.wrong(key, describe(value), "a whole number")),
+                None => Err(self.wrong(key, describe(value), "a non-negative integer")),
             },
         }
     }
 
-    /// The same, within limits; `default` where the key is absent.
+    /// An integer within limits; `default` if the key is missing.
     pub(super) fn within(
         &self,
         key: &str,
@@ -87,7 +87,7 @@ impl Header {
     }
 }
 
-/// A value as a message shows it: short.
+/// A short description of a value for messages.
 pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Array(array) => format!("an array of {} values", array.len()),

@@ -1,4 +1,4 @@
-//! A model's numbers, read from its metadata and believed only within limits.
+//! Hyperparameters, read from a model's metadata and accepted only within limits.
 //!
 //! The limits are those at which llama.cpp b11434 (`llama_model::load_hparams`, `llama-hparams.h`, and the operators of
 //! its graphs) asserts, divides by zero or allocates without limit.
@@ -8,45 +8,45 @@ use gguf_export::gguf::{Array, Value, keys};
 use super::header::describe;
 use super::{Header, LoadError};
 
-/// llama.cpp's largest number of layers.
+/// The largest number of layers in llama.cpp.
 const MAX_LAYERS: u64 = 512;
-/// llama.cpp's largest number of experts.
+/// The largest number of experts in llama.cpp.
 const MAX_EXPERTS: u64 = 1024;
-/// Widths beyond this are no model's.
+/// No model is wider than this.
 const MAX_WIDTH: u64 = 1 << 20;
 /// Positions are signed 32-bit numbers.
 const MAX_CONTEXT: u64 = (1 << 31) - 1;
-/// Names llama.cpp knows for how positions are stretched.
+/// The RoPE scaling types of llama.cpp.
 const ROPE_SCALINGS: [&str; 4] = ["none", "linear", "yarn", "longrope"];
 
-/// The numbers that decide what a model takes.
+/// The hyperparameters that determine how much memory a model needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HParams {
-    /// llama.cpp's name of the graph.
+    /// The architecture, by llama.cpp's name.
     pub architecture: String,
-    /// Layers, prediction layers at the end included.
+    /// The number of layers, including MTP layers at the end.
     pub layers: u32,
-    /// Of these, layers that only predict further tokens.
-    pub prediction_layers: u32,
-    /// Width of a token.
+    /// The number of MTP layers.
+    pub mtp_layers: u32,
+    /// Width of an embedding.
     pub embedding: u64,
-    /// Tokens of the vocabulary.
+    /// Tokens in the vocabulary.
     pub vocab: u64,
-    /// Tokens it was trained to read at once.
+    /// The context length that the model was trained with.
     pub trained_context: u32,
-    /// Routed experts of a layer; 0 for a dense model.
+    /// Routed experts per layer; 0 for a dense model.
     pub experts: u32,
-    /// Of these, experts that a token goes to.
+    /// Experts per token.
     pub experts_used: u32,
     /// Query heads by layer.
     pub heads: Vec<u32>,
     /// Key and value heads by layer.
     pub kv_heads: Vec<u32>,
-    /// Values of a head's key.
+    /// Length of a head's key.
     pub key_length: u64,
-    /// Values of a head's value.
+    /// Length of a head's value.
     pub value_length: u64,
-    /// Which layers have a recurrent state instead of a KV cache.
+    /// The layers with a recurrent state instead of a KV cache.
     pub recurrent_layers: Vec<bool>,
     /// Sizes of the recurrent state, if there is one.
     pub recurrent: Option<Recurrent>,
@@ -55,11 +55,11 @@ pub struct HParams {
 /// Sizes of a recurrent layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recurrent {
-    /// Tokens that its convolution sees.
+    /// Length of the convolution's kernel.
     pub kernel: u64,
-    /// Width inside.
+    /// Inner width.
     pub inner: u64,
-    /// Values of a head's state.
+    /// Length of a head's state.
     pub state: u64,
     /// Key heads.
     pub groups: u64,
@@ -68,7 +68,7 @@ pub struct Recurrent {
 }
 
 impl Recurrent {
-    /// Values that one sequence keeps in one layer: the convolution's and the state's.
+    /// Values per sequence and layer, of the convolution and the state.
     #[must_use]
     pub fn values(&self) -> u64 {
         let convolution = self.kernel.saturating_sub(1) * (self.inner + 2 * self.groups * self.state);
@@ -77,11 +77,11 @@ impl Recurrent {
 }
 
 impl HParams {
-    /// Reads the numbers.
+    /// Reads the hyperparameters.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Metadata`] naming the key that is absent, of another type, or beyond its limits.
+    /// [`LoadError::Metadata`] with the key that is missing, of the wrong type, or out of range.
     pub fn read(header: &Header) -> Result<Self, LoadError> {
         let architecture = match header.metadata.get(keys::ARCHITECTURE) {
             Some(Value::Str(name)) => name.clone(),
@@ -90,7 +90,7 @@ impl HParams {
         };
         let numbers = Numbers { header, prefix: &architecture };
         let layers = numbers.within("block_count", 1..=MAX_LAYERS, None)?;
-        let prediction_layers = numbers.within("nextn_predict_layers", 0..=layers - 1, Some(0))?;
+        let mtp_layers = numbers.within("nextn_predict_layers", 0..=layers - 1, Some(0))?;
         let embedding = numbers.within("embedding_length", 1..=MAX_WIDTH, None)?;
         let (experts, experts_used) = numbers.experts(layers)?;
         let heads = numbers.by_layer("attention.head_count", layers, 0)?;
@@ -105,10 +105,10 @@ impl HParams {
         numbers.positions(key_length)?;
         numbers.norms()?;
         let recurrent = numbers.recurrent()?;
-        let recurrent_layers = numbers.recurrent_layers(layers, prediction_layers, recurrent.is_some())?;
+        let recurrent_layers = numbers.recurrent_layers(layers, mtp_layers, recurrent.is_some())?;
         Ok(Self {
             layers: narrow(layers),
-            prediction_layers: narrow(prediction_layers),
+            mtp_layers: narrow(mtp_layers),
             embedding,
             vocab: numbers.vocab()?,
             trained_context: narrow(numbers.within("context_length", 1..=MAX_CONTEXT, None)?),
@@ -125,12 +125,12 @@ impl HParams {
     }
 }
 
-/// Every caller has checked it against a limit below 2^32.
+/// Narrows a number that was checked against a limit below 2^32.
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Keys of one architecture.
+/// The metadata keys of one architecture.
 struct Numbers<'a> {
     header: &'a Header,
     prefix: &'a str,
@@ -154,7 +154,7 @@ impl Numbers<'_> {
         self.header.wrong(&self.key(name), found, expected)
     }
 
-    /// One number for all layers, or one for each.
+    /// A value for every layer: one for all layers, or an array.
     fn by_layer(&self, name: &str, layers: u64, default: u32) -> Result<Vec<u32>, LoadError> {
         let count = usize::try_from(layers).unwrap_or(usize::MAX);
         let Some(Value::Array(array)) = self.header.metadata.get(&self.key(name)) else {
@@ -164,7 +164,7 @@ impl Numbers<'_> {
         if array.len() != count {
             return Err(self.wrong(
                 name,
-                format!("{} values", array.len()),
+                format!("an array of {} values", array.len()),
                 format!("one for each of {layers} layers"),
             ));
         }
@@ -253,8 +253,8 @@ impl Numbers<'_> {
         }))
     }
 
-    /// Which layers are recurrent: a list, or every one but each `full_attention_interval`th.
-    fn recurrent_layers(&self, layers: u64, prediction: u64, any: bool) -> Result<Vec<bool>, LoadError> {
+    /// The recurrent layers: from an array, or all but every `full_attention_interval`th layer.
+    fn recurrent_layers(&self, layers: u64, mtp: u64, any: bool) -> Result<Vec<bool>, LoadError> {
         let interval = self.within("full_attention_interval", 1..=u64::from(u32::MAX), Some(4))?;
         let name = "attention.recurrent_layers";
         let count = usize::try_from(layers).unwrap_or(usize::MAX);
@@ -262,15 +262,15 @@ impl Numbers<'_> {
             Some(Value::Array(Array::Bool(list))) if list.len() == count => Ok(list.clone()),
             Some(Value::Array(Array::Bool(list))) => Err(self.wrong(
                 name,
-                format!("{} values", list.len()),
+                format!("an array of {} values", list.len()),
                 format!("one for each of {layers} layers"),
             )),
             Some(Value::Array(_)) => {
                 Ok(self.by_layer(name, layers, 0)?.into_iter().map(|n| n != 0).collect())
             }
-            Some(other) => Err(self.wrong(name, describe(other), "an array of truth values")),
+            Some(other) => Err(self.wrong(name, describe(other), "an array of booleans")),
             None if !any => Ok(vec![false; count]),
-            None => Ok((0..layers).map(|i| i < layers - prediction && (i + 1) % interval != 0).collect()),
+            None => Ok((0..layers).map(|i| i < layers - mtp && (i + 1) % interval != 0).collect()),
         }
     }
 
@@ -282,5 +282,5 @@ impl Numbers<'_> {
     }
 }
 
-/// Tokens beyond this are no model's.
+/// No vocabulary is larger than this.
 const MAX_VOCAB: u64 = 1 << 24;

@@ -1,4 +1,4 @@
-//! What a saved state must have in common with a model at work.
+//! The identity of a model and its engine, which a saved state must match.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -11,16 +11,16 @@ use sha2::{Digest as _, Sha256};
 use super::{LoadError, Model, Rope, caps};
 use crate::state::{Digest, Identity};
 
-/// Bytes that are looked at of each tensor: headers of models that differ in their weights alone are the same.
+/// Bytes of each tensor that are hashed, for models may differ in their weights only.
 const SAMPLE: u64 = 4096;
 
 impl Model {
-    /// What a saved state of this model's engine is told from others by. Reads the headers of its files and some bytes
-    /// of each tensor.
+    /// The identity that saved states of this model's engine have. Reads the headers of its files and some bytes of each
+    /// tensor.
     ///
     /// # Errors
     ///
-    /// When the files cannot be read any more.
+    /// When the files can no longer be read.
     pub fn identity(&self) -> Result<Identity, LoadError> {
         let options = &self.options;
         let settings = (options.cache_k, options.cache_v, options.flash);
@@ -35,7 +35,7 @@ impl Model {
     }
 }
 
-/// What tells a model's files from others, wherever they lie: their headers, lengths, and some bytes of each tensor.
+/// A digest of a model's files that does not depend on their paths: of headers, sizes, and some bytes of each tensor.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub fn weights_digest(path: &Path) -> Result<Digest, LoadError> {
     for (path, header) in gguf::open_all(path)? {
         let failed = |source| LoadError::Read { path: path.clone(), source };
         let mut file = File::open(&path).map_err(failed)?;
-        let mut look = |from: u64, count: u64| {
+        let mut add = |from: u64, count: u64| {
             let mut bytes = Vec::new();
             file.seek(SeekFrom::Start(from))?;
             (&mut file).take(count).read_to_end(&mut bytes)?;
@@ -53,9 +53,9 @@ pub fn weights_digest(path: &Path) -> Result<Digest, LoadError> {
             digest.update(bytes);
             Ok(())
         };
-        look(0, header.data_offset).map_err(failed)?;
+        add(0, header.data_offset).map_err(failed)?;
         for tensor in &header.tensors {
-            look(header.data_offset.saturating_add(tensor.offset), SAMPLE).map_err(failed)?;
+            add(header.data_offset.saturating_add(tensor.offset), SAMPLE).map_err(failed)?;
         }
         digest.update(header.file_len().to_le_bytes());
     }

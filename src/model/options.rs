@@ -1,4 +1,4 @@
-//! What a caller wishes for when a model is loaded.
+//! Options for loading a model.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,19 @@ use super::default_threads;
 use crate::llama::rpc::Endpoint;
 use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Numa, Override, Rope, SplitMode};
 
-/// How many tokens a sequence can hold.
+/// Tokens per sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContextSize {
-    /// As many as the model was trained on, but no more than this, and fewer where memory is short.
+    /// As many as the model was trained with, but no more than this, and fewer if memory is short.
     UpTo(u32),
-    /// As many as the model was trained on.
+    /// As many as the model was trained with.
     Trained,
-    /// Exactly so many.
+    /// Exactly this number.
     Tokens(u32),
 }
 
 impl ContextSize {
-    /// The number, for a model that was trained on `trained`.
+    /// The number for a model that was trained with `trained` tokens.
     #[must_use]
     pub fn resolve(self, trained: u32) -> u32 {
         match self {
@@ -29,78 +29,78 @@ impl ContextSize {
     }
 }
 
-/// How many layers, the head counted as one, go to GPUs.
+/// Layers to offload; the head counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GpuLayers {
     /// As many as fit.
     #[default]
     Auto,
-    /// All.
+    /// All layers.
     All,
-    /// The last so many.
+    /// This number of layers, from the last.
     Last(u32),
 }
 
-/// How a model is loaded and run. What is left open is chosen by [`super::place`].
+/// How a model is loaded and run. [`super::place`] chooses the options that are unset.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
     /// The GGUF file, or the first of its parts.
     pub path: PathBuf,
-    /// Tokens of each sequence.
+    /// Tokens per sequence.
     pub context: ContextSize,
-    /// Requests answered at once.
+    /// Slots: requests that are processed at once.
     pub parallel: u32,
-    /// Rows of one step.
+    /// Tokens per batch.
     pub batch: u32,
-    /// Rows computed together.
+    /// Tokens per micro-batch.
     pub ubatch: u32,
-    /// Threads that compute one row.
+    /// Threads for a batch of one token.
     pub threads: u32,
-    /// Threads that compute many; as many where nobody says.
+    /// Threads for larger batches; `None` for the same number.
     pub threads_batch: Option<u32>,
-    /// How memory is shared out between nodes.
+    /// NUMA policy.
     pub numa: Option<Numa>,
-    /// Attention in one fused operation.
+    /// Flash attention.
     pub flash: Flash,
-    /// Type of the KV cache's keys.
+    /// Type of the keys in the KV cache.
     pub cache_k: CacheType,
-    /// Type of its values.
+    /// Type of the values in the KV cache.
     pub cache_v: CacheType,
-    /// Whether the KV cache is where its layer is.
+    /// Offload the KV cache with its layer.
     pub kv_offload: bool,
-    /// Bytes of main memory for states of sequences that later prompts go on from, where the model cannot do without.
+    /// Size of the state cache in bytes: sequence states that later prompts start from, for models that need them.
     pub state_cache: u64,
-    /// Whether every request is computed as if there were no other; see [`LoadOptions::deterministic`].
+    /// Compute every request as if it were the only one; see [`LoadOptions::deterministic`].
     pub deterministic: bool,
-    /// Workers whose devices are used as well.
+    /// RPC workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
-    /// Devices beside the CPU by name; all where nobody says.
+    /// Names of the devices to use besides the CPU; `None` for all.
     pub devices: Option<Vec<String>>,
-    /// Layers that go to them.
+    /// Layers to offload to these devices.
     pub gpu_layers: GpuLayers,
-    /// Layers from the first whose experts stay in main memory; as many as must where nobody says.
+    /// Layers, counted from the first, whose experts stay in main memory; `None` for as few as possible.
     pub cpu_experts: Option<u32>,
-    /// Tensors that go elsewhere than their layer.
+    /// Tensors to place apart from their layer.
     pub overrides: Vec<Override>,
     /// How layers are split between devices.
     pub split_mode: SplitMode,
-    /// Shares of the devices; by free memory where nobody says.
+    /// The share of each device; empty to split by free memory.
     pub tensor_split: Vec<f32>,
-    /// The device that has everything if nothing is split.
+    /// The device to use if nothing is split.
     pub main_gpu: u32,
-    /// How the file is read; what holds the weights once where nobody says.
+    /// How the file is read; `None` for a mode with one copy of the weights in memory.
     pub load: Option<LoadMode>,
-    /// Whether weights for the CPU are reordered for speed; where it costs no second copy if nobody says.
+    /// Repack weights for the CPU; `None` to do so if it needs no second copy.
     pub repack: Option<bool>,
-    /// Whether what is left open is made to fit, and what cannot fit is refused.
+    /// Choose unset options so that the model fits, and refuse a model that cannot fit.
     pub fit: bool,
-    /// Bytes left free on each device; the last counts for those that follow.
+    /// Bytes to leave free on each device; the last value applies to all further devices.
     pub margins: Vec<u64>,
-    /// The smallest context that fitting may choose.
+    /// The smallest context that may be chosen to make the model fit.
     pub least_context: u32,
-    /// The most that is used of each GPU's memory, in bytes.
+    /// The limit on each GPU's memory, in bytes.
     pub gpu_memory: Option<u64>,
-    /// The most that is used of main memory, in bytes.
+    /// The limit on main memory, in bytes.
     pub cpu_memory: Option<u64>,
     /// Scaling of rotary positions, where it is not the model's.
     pub rope: Rope,
@@ -111,7 +111,7 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The defaults for a file: one request at a time, up to 8192 tokens, all physical cores, placed by what fits.
+    /// The defaults for a file: one slot, up to 8192 tokens, all physical cores, placed so that it fits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -149,8 +149,8 @@ impl LoadOptions {
         }
     }
 
-    /// Makes the text of a request depend on nothing but the request: one at a time, and nothing reused of earlier ones.
-    /// Threads, batch sizes and placement still count: other ones round differently.
+    /// Makes an answer depend on its request only: one request at a time, without reuse of earlier states. Other threads,
+    /// batch sizes or placements still round differently.
     #[must_use]
     pub fn deterministic(self) -> Self {
         Self { deterministic: true, parallel: 1, state_cache: 0, ..self }

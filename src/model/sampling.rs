@@ -1,13 +1,12 @@
-//! How a model's makers advise to choose tokens, as its file says under `general.sampling`.
+//! The sampling parameters that a model's file recommends under `general.sampling`.
 
 use std::str::FromStr;
 
 use crate::engine::{Mirostat, MirostatVersion, SamplerKind, SamplingParams, Xtc};
 
-/// The advice in a file's metadata, and llama.cpp's defaults where it gives none. Values that are not of their kind
-/// count as none.
+/// The recommended parameters, and llama.cpp's defaults for the others. Invalid values are ignored.
 #[must_use]
-pub(super) fn advised(metadata: impl Fn(&str) -> Option<String>, seed: u32) -> SamplingParams {
+pub(super) fn recommended(metadata: impl Fn(&str) -> Option<String>, seed: u32) -> SamplingParams {
     fn number<T: FromStr>(metadata: impl Fn(&str) -> Option<String>, key: &str) -> Option<T> {
         metadata(&format!("general.sampling.{key}"))?.trim().parse().ok()
     }
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_says_counts_and_the_rest_is_as_llama_cpp_has_it() {
+    fn recommended_values_are_used_and_llama_cpps_defaults_for_the_rest() {
         let file = |key: &str| {
             let value = match key.strip_prefix("general.sampling.")? {
                 "temp" => "0.6",
@@ -65,7 +64,7 @@ mod tests {
             };
             Some(value.to_owned())
         };
-        let params = advised(file, 3);
+        let params = recommended(file, 3);
         let expected = SamplingParams {
             temperature: 0.6,
             top_k: 20,
@@ -80,10 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_advice() {
-        let params = advised(|_| Some("-7".to_owned()), 0);
+    fn invalid_values_are_ignored() {
+        let params = recommended(|_| Some("-7".to_owned()), 0);
         assert_eq!((params.top_k, params.xtc, params.mirostat), (0, None, None));
         assert_eq!(params.order, SamplerKind::DEFAULT_ORDER);
-        assert_eq!(advised(|_| Some("many".to_owned()), 0), advised(|_| None, 0));
+        assert_eq!(recommended(|_| Some("many".to_owned()), 0), recommended(|_| None, 0));
     }
 }

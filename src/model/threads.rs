@@ -1,17 +1,17 @@
-//! How many threads compute when nobody says.
+//! The default number of threads.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 
-/// The physical cores this process may use: two threads of one core only get in each other's way.
+/// The number of physical cores that this process may use. Two threads on one core slow each other down.
 #[must_use]
 pub fn default_threads() -> u32 {
     let allowed = thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     physical_cores().map_or(allowed, |cores| cores.min(allowed)).max(1)
 }
 
-/// Counts cores by which threads share one, as Linux tells it.
+/// Counts cores by the lists of threads that share a core, on Linux.
 fn physical_cores() -> Option<u32> {
     let entries = fs::read_dir("/sys/devices/system/cpu").ok()?;
     let siblings = entries
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_at_least_one_and_never_more_than_the_process_may_use() {
+    fn the_default_is_at_least_one_and_at_most_what_the_process_may_use() {
         let allowed = u32::try_from(thread::available_parallelism().unwrap().get()).unwrap();
         assert!((1..=allowed).contains(&default_threads()));
     }

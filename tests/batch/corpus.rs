@@ -1,4 +1,4 @@
-//! Every seed of the fuzz target for rows, as it is, cut short and damaged, through what the target runs.
+//! Runs the fuzz target for batch rows on its seeds: whole, truncated and mutated.
 
 #[path = "../../fuzz/row.rs"]
 mod row;
@@ -10,7 +10,7 @@ use ggrun::{batch, engine, openai};
 use testkit::rng::Rng;
 
 #[test]
-fn seeds_whole_cut_and_damaged_are_rows() {
+fn any_bytes_parse_as_a_row_or_an_error() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/batch_row");
     let (mut seeds, mut requests, mut mutants) = (0, 0, 0);
     let mut random = Rng::named(7, "rows");

@@ -1,4 +1,4 @@
-//! `ggrun batch` as a process: rows, what it survives, and what it goes on from.
+//! `ggrun batch` as a process: rows, interruptions, and resuming.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -16,14 +16,15 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::deadline::output;
 use crate::support::tiny_gguf;
 
-/// A folder with an input, and a command that answers it.
+/// A folder with an input file and the batch's outputs.
 struct Work {
     folder: tempfile::TempDir,
 }
 
-/// How a run ended, and what it said.
+/// Exit code and output of a run.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -46,7 +47,7 @@ impl Work {
         fs::write(self.path("in.jsonl"), lines.join("\n") + "\n").unwrap();
     }
 
-    /// `ggrun batch -m MODEL` and these words, in the folder.
+    /// `ggrun batch -m MODEL` with these arguments, in the folder.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
         command.arg("batch").arg("-m").arg(tiny_gguf()).args(["-t", "1"]).args(arguments);
@@ -73,19 +74,19 @@ impl Work {
         self.lines(name).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Rows by id; there is one of each.
+    /// Rows by id; every id is unique.
     fn by_id(&self, name: &str) -> BTreeMap<String, Value> {
         let rows = self.rows(name);
         let count = rows.len();
         let map: BTreeMap<String, Value> = rows.into_iter().map(|row| (id(&row), row)).collect();
-        assert_eq!(map.len(), count, "an id is there twice");
+        assert_eq!(map.len(), count, "an id occurs twice");
         map
     }
 }
 
 impl Ran {
     fn of(command: &mut Command) -> Self {
-        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        let output = output(command);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
@@ -109,8 +110,8 @@ fn content(row: &Value) -> &str {
     row["response"]["body"]["choices"][0]["message"]["content"].as_str().unwrap()
 }
 
-/// A sum as a row in `OpenAI`'s form, with more fields for its body.
-#[expect(clippy::needless_pass_by_value, reason = "callers make it on the spot")]
+/// A row in `OpenAI`'s format that asks for a sum, with more fields in its body.
+#[expect(clippy::needless_pass_by_value, reason = "callers build it in place")]
 fn sum(id: &str, a: u32, b: u32, more: Value) -> String {
     let mut body = json!({
         "messages": [{"role": "user", "content": format!("What is {a} + {b}?")}],
@@ -120,7 +121,7 @@ fn sum(id: &str, a: u32, b: u32, more: Value) -> String {
     json!({"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": body}).to_string()
 }
 
-/// Rows `r0`, `r1`, ... with answers of a few tokens.
+/// Rows `r0`, `r1`, … with answers of at most six tokens.
 fn short(count: u32) -> Vec<String> {
     (0..count).map(|n| sum(&format!("r{n}"), n, 25, json!({"max_tokens": 6}))).collect()
 }

@@ -1,11 +1,13 @@
-//! What the same command does the second time.
+//! Running the same command again.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
 use super::{Ran, Work, content, id, short, sum};
+use crate::deadline::{Watchdog, wait_for};
 
 #[test]
 fn a_torn_last_row_is_dropped_and_answered_again() {
@@ -15,29 +17,29 @@ fn a_torn_last_row_is_dropped_and_answered_again() {
     fs::write(work.path("out.jsonl"), &text[..text.len() - 40]).unwrap();
     work.run(&[]).ended(0, "1 row answered, 5 before");
     assert_eq!(work.by_id("out.jsonl").len(), 6);
-    // What a crash of the system may leave.
+    // A system crash may leave zeros.
     fs::write(work.path("out.jsonl"), text + "\0\0\0\0").unwrap();
     work.run(&[]).ended(0, "0 rows answered, 6 before");
     assert_eq!(work.by_id("out.jsonl").len(), 6);
 }
 
 #[test]
-fn a_changed_request_runs_again_and_takes_the_place_of_the_old() {
+fn a_changed_request_runs_again_and_replaces_its_answer() {
     let row = |a| sum("x", a, 25, json!({}));
     let work = Work::new(&[row(17), sum("y", 30, 12, json!({}))]);
     work.run(&["--order", "input"]).ended(0, "2 rows answered");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "17 + 25 = 42");
-    work.input(&[row(42), sum("y", 30, 12, json!({"user": "somebody else"}))]);
+    work.input(&[row(42), sum("y", 30, 12, json!({"user": "another"}))]);
     work.run(&["--order", "input"]).ended(0, "1 row answered, 1 before, 1 of them changed since");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "42 + 25 = 67");
     assert_eq!(work.rows("out.jsonl").iter().map(id).collect::<Vec<_>>(), ["x", "y"]);
-    // A setting that changes answers changes every row.
+    // An option that affects answers changes every row.
     work.run(&["--stop", "zebra"]).ended(0, "2 rows answered, 2 of them changed since");
     assert_eq!(work.by_id("out.jsonl").len(), 2);
 }
 
 #[test]
-fn another_model_is_refused_unless_told() {
+fn another_model_is_refused_without_allow_model_change() {
     let work = Work::new(&short(2));
     work.run(&[]).ended(0, "2 rows answered");
     let text = fs::read_to_string(work.path("out.jsonl")).unwrap();
@@ -49,7 +51,7 @@ fn another_model_is_refused_unless_told() {
 }
 
 #[test]
-fn a_file_that_is_not_ours_is_left_alone() {
+fn an_output_that_is_not_a_batch_is_left_unchanged() {
     let work = Work::new(&short(1));
     for text in ["my notes", "my notes\n", "{\"id\": 1}\n{\"id\":\"batch_req_"] {
         fs::write(work.path("out.jsonl"), text).unwrap();
@@ -60,7 +62,7 @@ fn a_file_that_is_not_ours_is_left_alone() {
 }
 
 #[test]
-fn refused_rows_stay_refused_until_told() {
+fn failed_rows_stay_failed_until_retry_failed() {
     let mut lines = short(2);
     lines.push(sum("long", 1, 2, json!({"messages": [{"role": "user", "content": "why ".repeat(400)}]})));
     let work = Work::new(&lines);
@@ -74,7 +76,7 @@ fn refused_rows_stay_refused_until_told() {
 }
 
 #[test]
-fn a_mended_line_takes_the_place_of_its_failure() {
+fn a_corrected_line_replaces_its_failure() {
     let mut lines = short(2);
     let good = std::mem::replace(&mut lines[1], "{".to_owned());
     let work = Work::new(&lines);
@@ -91,49 +93,47 @@ fn two_processes_do_not_share_an_output() {
     let work = Work::new(&[sum("x", 1, 2, json!({"max_tokens": 4000, "ignore_eos": true}))]);
     let mut first = work.command(&["in.jsonl", "-o", "out.jsonl", "-c", "4096", "-np", "1"]);
     let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !work.path("out.jsonl").exists() {
-        std::thread::yield_now();
-    }
-    let mut second = work.run(&[]);
-    if !second.err.contains("another process") && first.try_wait().unwrap().is_none() {
-        // The file was there before its lock.
-        second = work.run(&[]);
-    }
+    // The file may appear before its lock, so the second process may have to try again.
+    let second = wait_for("the lock", || {
+        assert_eq!(first.try_wait().unwrap(), None, "the first process ended early");
+        let second = work.path("out.jsonl").exists().then(|| work.run(&[]))?;
+        (second.code != Some(0)).then_some(second)
+    });
     first.kill().unwrap();
     first.wait().unwrap();
     second.ended(1, "is being written by another process");
 }
 
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
 #[test]
-fn an_interrupt_finishes_the_rows_at_work_and_a_second_stops_at_once() {
+fn an_interrupt_finishes_the_active_rows_and_a_second_one_stops_at_once() {
     let row = |n: u32| sum(&format!("r{n}"), n, 25, json!({"max_tokens": 150, "ignore_eos": true}));
     let work = Work::new(&(0..60).map(row).collect::<Vec<_>>());
     let arguments = ["in.jsonl", "-o", "out.jsonl", "-np", "2", "-c", "2048"];
-    let send = |child: &std::process::Child, signal: &str| {
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    };
-    let mut counts = Vec::new();
+    let mut said = Vec::new();
     for (signals, expected) in [(vec!["INT"], 130), (vec!["INT", "INT"], 130), (vec!["TERM"], 143)] {
         let before = work.lines("out.jsonl").len();
-        let child = work.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        while work.lines("out.jsonl").len() < before + 2 {
-            std::thread::yield_now();
-        }
+        let mut command = work.command(&arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let _watchdog = Watchdog::of(&child);
+        wait_for("two rows", || (work.lines("out.jsonl").len() >= before + 2).then_some(()));
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut text = String::new();
         for signal in signals {
             send(&child, signal);
-            std::thread::sleep(std::time::Duration::from_millis(30));
+            // A second signal means something only after the first was handled.
+            while !text.contains("finishing") && stderr.read_line(&mut text).unwrap() > 0 {}
         }
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(expected), "{output:?}");
-        counts.push(String::from_utf8(output.stderr).unwrap());
+        while stderr.read_line(&mut text).unwrap() > 0 {}
+        assert_eq!(child.wait().unwrap().code(), Some(expected), "{text}");
+        said.push(text);
         work.by_id("out.jsonl");
     }
-    assert!(
-        counts[0].contains("finishing") && counts[0].contains("goes on from `out.jsonl`"),
-        "{}",
-        counts[0]
-    );
+    assert!(said[0].contains("finishing") && said[0].contains("goes on from `out.jsonl`"), "{}", said[0]);
     let left = 60 - work.lines("out.jsonl").len();
     assert!(left > 0);
 }

@@ -1,4 +1,4 @@
-//! What is asked and answered, and what is wrong with a row stays in it.
+//! Requests and answers; an invalid row fails alone.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::{Ran, Work, code, content, sum};
 use crate::support::data;
 
 #[test]
-fn errors_stay_in_their_row() {
+fn an_invalid_row_fails_alone() {
     let work = Work::new(&[]);
     let good = sum("good", 17, 25, json!({}));
     let mut text: Vec<u8> = Vec::new();
@@ -27,7 +27,7 @@ fn errors_stay_in_their_row() {
         sum("grammar", 1, 2, json!({"grammar": "root ::= ("})).as_bytes(),
         sum("schema", 1, 2, json!({"json_schema": {"type": 7}})).as_bytes(),
         sum("long", 1, 2, json!({"messages": [{"role": "user", "content": "why ".repeat(1500)}]})).as_bytes(),
-        sum("role", 1, 2, json!({"messages": [{"role": "nobody", "content": "x"}]})).as_bytes(),
+        sum("role", 1, 2, json!({"messages": [{"role": "unknown", "content": "x"}]})).as_bytes(),
         sum("tools", 1, 2, json!({"tool_choice": "required"})).as_bytes(),
         br#"{"messages":[{"role":"user","content":"What is 1 + 1?"}],"max_tokens":3}"#,
     ] {
@@ -67,13 +67,13 @@ fn errors_stay_in_their_row() {
     }
     assert_eq!(rows["hot"]["response"]["body"]["error"]["param"], "temperature");
 
-    // A dry run finds the same without an answer.
+    // A dry run finds the same errors without answering.
     let dry = Ran::of(&mut work.command(&["in.jsonl", "--dry-run", "--json", "-c", "1024", "-np", "1"]));
     assert_eq!(dry.code, Some(5), "{dry:?}");
     let dry: Value = serde_json::from_str(&dry.out).unwrap();
     let causes: u64 = dry["causes"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!((dry["rows"].as_u64(), causes), (Some(19), 16), "{dry}");
-    // What is good has 200, 3 and 3 tokens at most, and the pace is what was measured.
+    // The valid rows have at most 200, 3 and 3 tokens, and the estimate uses the measured rate.
     let number = |what: &str, part: &str| dry[what][part].as_f64().unwrap();
     let seconds = number("seconds", "answers") * number("tokens_per_second", "written");
     assert!((seconds - 206.0).abs() < 0.01, "{dry}");
@@ -82,7 +82,7 @@ fn errors_stay_in_their_row() {
 }
 
 #[test]
-fn a_row_has_all_that_openai_has_and_what_was_thought() {
+fn an_answer_has_openais_fields_and_the_reasoning() {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}});
     let work = Work::new(&[
         sum("plain", 17, 25, json!({"seed": 5, "tools": [tool], "tool_choice": "none"})),
@@ -104,10 +104,10 @@ fn a_row_has_all_that_openai_has_and_what_was_thought() {
     assert_eq!(message["content"], "17 + 25 = 42");
     assert!(message["reasoning_content"].as_str().unwrap().contains("carry 1"), "{plain}");
     assert_eq!((&plain["choices"][0]["finish_reason"], &plain["seed"]), (&json!("stop"), &json!(5)));
-    let (usage, thought) =
+    let (usage, reasoning) =
         (&plain["usage"], &plain["usage"]["completion_tokens_details"]["reasoning_tokens"]);
     assert!(
-        thought.as_u64().unwrap() > 0 && thought.as_u64() < usage["completion_tokens"].as_u64(),
+        reasoning.as_u64().unwrap() > 0 && reasoning.as_u64() < usage["completion_tokens"].as_u64(),
         "{usage}"
     );
     assert!(plain["timings"]["predicted_ms"].as_f64().unwrap() > 0.0);
@@ -134,7 +134,7 @@ fn a_row_has_all_that_openai_has_and_what_was_thought() {
 }
 
 #[test]
-fn deterministic_text_depends_on_nothing_but_the_row() {
+fn a_deterministic_answer_depends_only_on_its_row() {
     let hot = json!({"temperature": 1.2, "seed": 9, "max_tokens": 40});
     let row = |n: u32| sum(&format!("r{n}"), n, 25, hot.clone());
     let work = Work::new(&(0..5).map(row).collect::<Vec<_>>());
@@ -150,7 +150,7 @@ fn deterministic_text_depends_on_nothing_but_the_row() {
 }
 
 #[test]
-fn arithmetic_is_answered_as_right_as_one_by_one() {
+fn batched_sums_are_right_as_often_as_sequential_ones() {
     let lines: Vec<String> =
         fs::read_to_string(data("arithmetic.jsonl")).unwrap().lines().map(str::to_owned).collect();
     let work = Work::new(&lines);

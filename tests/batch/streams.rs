@@ -1,4 +1,4 @@
-//! Packed input, pipes, disks without room.
+//! Compressed input, pipes, full disks.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -17,7 +17,6 @@ fn gzip_zstd_and_pipes_are_read() {
     gz.write_all(&plain).unwrap();
     gz.finish().unwrap();
     let packed = ruzstd::encoding::compress_to_vec(&plain[..], ruzstd::encoding::CompressionLevel::Fastest);
-    // Two frames in a row are one file.
     fs::write(work.path("in.jsonl.zst"), packed).unwrap();
     for name in ["in.jsonl.gz", "in.jsonl.zst"] {
         let out = format!("{name}.out");
@@ -36,7 +35,7 @@ fn gzip_zstd_and_pipes_are_read() {
 }
 
 #[test]
-fn a_cut_archive_is_an_error_and_what_was_read_is_kept() {
+fn a_truncated_archive_is_an_error() {
     let work = Work::new(&short(400));
     let plain = fs::read(work.path("in.jsonl")).unwrap();
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -58,7 +57,7 @@ fn a_closed_pipe_is_success() {
 }
 
 #[test]
-fn progress_is_lines_of_json_where_asked_and_totals_are_an_object() {
+fn json_progress_is_one_object_a_line_and_the_totals_are_an_object() {
     let work = Work::new(&short(3));
     let ran = work.run(&["--progress", "json", "--json"]);
     ran.ended(0, "");
@@ -70,7 +69,7 @@ fn progress_is_lines_of_json_where_asked_and_totals_are_an_object() {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_that_was_written() {
+fn a_full_disk_loses_no_written_row() {
     let work = Work::new(&short(40));
     fs::create_dir(work.path("disk")).unwrap();
     let within = |script: &str| {

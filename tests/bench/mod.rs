@@ -1,4 +1,4 @@
-//! `ggrun bench` as a process, and its figures against ones computed another way.
+//! `ggrun bench` as a process, its numbers compared with ones computed independently.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -9,6 +9,7 @@ use ggrun::engine::{Markup, Vocab as _};
 use ggrun::model::{LoadOptions, Model};
 use serde_json::Value;
 
+use crate::deadline::output;
 use crate::support::{data, tiny_gguf};
 
 fn bench(arguments: &[&str]) -> Output {
@@ -18,10 +19,10 @@ fn bench(arguments: &[&str]) -> Output {
     {
         command.env_remove(name);
     }
-    command.output().unwrap()
+    output(&mut command)
 }
 
-/// Standard output of a run that must succeed.
+/// Standard output of a successful run.
 fn printed(arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = bench(arguments);
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
@@ -35,7 +36,7 @@ fn refused(arguments: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn the_table_has_llama_benchs_columns_and_a_row_for_each_test() {
+fn the_table_has_the_columns_of_llama_bench_and_a_row_for_each_test() {
     let out = printed(&["-p", "16,32", "-n", "4", "-d", "0,8", "-r", "2"]);
     let mut lines = out.lines();
     let head: Vec<&str> = lines.next().unwrap().trim_matches('|').split('|').map(str::trim).collect();
@@ -53,7 +54,7 @@ fn the_table_has_llama_benchs_columns_and_a_row_for_each_test() {
 }
 
 #[test]
-fn json_and_csv_have_every_sample_and_what_was_really_read() {
+fn json_and_csv_have_every_sample_and_the_number_of_decoded_tokens() {
     let arguments = ["-p", "600", "-n", "5", "-pg", "20,3", "-r", "3"];
     let rows: Vec<Value> = serde_json::from_str(&printed(&[&arguments[..], &["--json"]].concat())).unwrap();
     let field = |row: &Value, name: &str| row[name].as_u64().unwrap();
@@ -64,7 +65,7 @@ fn json_and_csv_have_every_sample_and_what_was_really_read() {
         assert_eq!((samples.len(), row["samples_ns"].as_array().unwrap().len()), (3, 3));
         let mean = samples.iter().map(|s| s.as_f64().unwrap()).sum::<f64>() / 3.0;
         assert!((mean / row["avg_ts"].as_f64().unwrap() - 1.0).abs() < 1e-9);
-        assert_eq!(field(row, "tokens_read"), 3 * (prompt + answer), "every token of every run was read");
+        assert_eq!(field(row, "tokens_read"), 3 * (prompt + answer), "every token of every run was decoded");
         assert!(field(row, "peak_ram_bytes") > field(row, "model_size"));
         assert!(row["first_token_seconds"].as_f64() > row["load_seconds"].as_f64());
     }
@@ -76,10 +77,10 @@ fn json_and_csv_have_every_sample_and_what_was_really_read() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn invalid_bench_options_are_refused() {
     assert_eq!(refused(&["-p", "x"]).0, 2);
     assert_eq!(refused(&["-r", "0"]).0, 2);
-    assert_eq!(refused(&["--kl", "x"]).0, 2, "a distance needs a text");
+    assert_eq!(refused(&["--kl", "x"]).0, 2, "`--kl` needs `--quality`");
     let (code, words) = refused(&["-p", "0", "-n", "0"]);
     assert!(code == 1 && words.contains("nothing to measure"), "{words}");
     let (code, words) = refused(&["-pg", "1"]);
@@ -87,7 +88,7 @@ fn what_cannot_be_measured_is_refused() {
 }
 
 #[test]
-fn perplexity_is_what_the_logits_give() {
+fn perplexity_equals_the_one_computed_from_logits() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text");
     let words = "What is 17 + 25? The capital of Kenya is Nairobi. ".repeat(12);
@@ -108,14 +109,14 @@ fn perplexity_is_what_the_logits_give() {
     let text = text.to_str().unwrap();
     let found: Value = serde_json::from_str(&printed(&["--quality", text, "-c", "64", "--json"])).unwrap();
     assert_eq!(found["predictions"].as_f64(), Some(f64::from(count)));
-    // The KV cache is F16 here, and F32 there.
+    // `bench` has an F16 KV cache, `logits` an F32 one.
     let ratio = found["perplexity"].as_f64().unwrap() / expected;
     assert!((ratio - 1.0).abs() < 0.01, "{found} {expected}");
     assert!(count > 60, "{count}");
 }
 
 #[test]
-fn a_model_is_no_distance_from_itself_and_no_other_reference_is_taken() {
+fn a_model_has_no_divergence_from_itself_and_a_foreign_reference_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (text, other, reference) = (path("text"), path("other"), path("reference"));
@@ -140,7 +141,7 @@ fn a_model_is_no_distance_from_itself_and_no_other_reference_is_taken() {
         (&other, Path::new(&reference), "64", "another token"),
         (&text, Path::new(&reference), "32", "another context"),
         (&text, Path::new(&cut), "64", "expected"),
-        (&text, &garbage, "64", "no reference of ggrun"),
+        (&text, &garbage, "64", "not a reference file"),
         (&text, Path::new("missing"), "64", "cannot use the reference `missing`"),
     ] {
         let Output { status, stdout, stderr } = compare(text, reference.to_str().unwrap(), context);

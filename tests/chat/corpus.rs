@@ -1,4 +1,4 @@
-//! Every seed of the fuzz target for answers, as it is, cut short and damaged, through what the target runs.
+//! Runs the fuzz target for answers on its seeds: whole, truncated and mutated.
 
 #[path = "../../fuzz/answer.rs"]
 mod answer;
@@ -9,8 +9,8 @@ use std::path::Path;
 use ggrun::chat;
 use testkit::rng::Rng;
 
-/// Changes of each seed beside the truncations.
-const CHANGES: usize = 300;
+/// Mutants of each seed, besides its truncations.
+const MUTANTS: usize = 300;
 
 const PIECES: [&str; 12] = [
     "<think>",
@@ -27,7 +27,7 @@ const PIECES: [&str; 12] = [
     "\u{0}",
 ];
 
-fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
+fn mutate(bytes: &mut Vec<u8>, random: &mut Rng) {
     let at = random.below(bytes.len());
     let end = bytes.len().min(at + random.below(24));
     match random.below(4) {
@@ -43,7 +43,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
 }
 
 #[test]
-fn answers_of_any_kind_are_parsed_the_same_however_they_are_cut() {
+fn any_answer_parses_the_same_however_it_is_split() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/reasoning_stream");
     let (mut seeds, mut split, mut mutants) = (0, 0, 0);
     for entry in fs::read_dir(folder).unwrap() {
@@ -55,17 +55,17 @@ fn answers_of_any_kind_are_parsed_the_same_however_they_are_cut() {
             answer::reasoning_stream(&seed[..len]);
         }
         let mut random = Rng::named(0, &entry.file_name().to_string_lossy());
-        for _ in 0..CHANGES {
+        for _ in 0..MUTANTS {
             let mut bytes = seed.clone();
             for _ in 0..=random.below(3) {
                 if !bytes.is_empty() {
-                    damage(&mut bytes, &mut random);
+                    mutate(&mut bytes, &mut random);
                 }
             }
             mutants += usize::from(answer::reasoning_stream(&bytes));
         }
     }
-    // Most seeds have thinking or calls in them, and so do many of their mutants.
+    // Most seeds contain reasoning or tool calls, and so do many of their mutants.
     assert!(
         seeds >= 12 && split >= 9 && mutants > 1000,
         "{seeds} seeds, {split} and {mutants} mutants split"

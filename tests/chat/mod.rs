@@ -1,4 +1,4 @@
-//! Chat templates and answers, held against what others make of them.
+//! Chat templates and the parsers of answers, compared with transformers and run on fuzz seeds.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 

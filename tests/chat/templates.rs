@@ -1,4 +1,4 @@
-//! Templates render what transformers' `apply_chat_template` renders, byte for byte.
+//! Templates render the same bytes as transformers' `apply_chat_template`.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::support::data;
 
-/// A conversation, and its rendering with and without the start of an answer; null where transformers refuses.
+/// A conversation and its golden renderings, with and without the generation prompt; null where transformers fails.
 #[derive(Deserialize)]
 struct Row {
     template: String,
@@ -42,7 +42,7 @@ fn arguments(row: &mut Row) -> impl Iterator<Item = &mut Value> {
 }
 
 #[test]
-fn every_conversation_is_rendered_as_transformers_renders_it() {
+fn every_conversation_renders_as_in_transformers() {
     let mut rows = rows();
     assert!(rows.len() >= 120, "{}", rows.len());
     for row in &mut rows {
@@ -52,7 +52,7 @@ fn every_conversation_is_rendered_as_transformers_renders_it() {
             if golden.is_some() || !as_text {
                 assert_eq!(rendered, golden, "{}: {}, prompt: {prompt}", row.template, row.name);
             } else {
-                // Transformers gives up here; see the next test.
+                // Transformers fails here; see the next test.
                 assert!(rendered.is_some(), "{}: {}", row.template, row.name);
             }
         }
@@ -60,7 +60,7 @@ fn every_conversation_is_rendered_as_transformers_renders_it() {
 }
 
 #[test]
-fn a_template_that_wants_objects_gets_what_the_text_of_arguments_holds() {
+fn arguments_given_as_text_render_like_arguments_given_as_objects() {
     let mut rows: Vec<Row> = rows().into_iter().filter(|row| row.with_prompt.is_none()).collect();
     rows.retain_mut(|row| arguments(row).any(|a| a.is_string()));
     assert!(!rows.is_empty());

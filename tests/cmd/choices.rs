@@ -1,4 +1,4 @@
-//! What the flags of `ggrun convert` do to the types of the tensors, as `ggrun inspect` sees them.
+//! Options of `ggrun convert` that choose tensor types, checked through `ggrun inspect`.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use testkit::{Encoding, Model, NvFp4};
 
 use super::{Sandbox, data};
 
-/// What the choices make of this source: the tensors whose type is another than without them.
+/// Tensors whose type differs from a conversion without these options.
 fn changed(source: &str, choices: &[&str]) -> BTreeMap<String, String> {
     let sandbox = Sandbox::new();
     sandbox.run(&["convert", source, "-o", "plain.gguf"]).said(0, "plain.gguf\n");
@@ -16,14 +16,14 @@ fn changed(source: &str, choices: &[&str]) -> BTreeMap<String, String> {
     types.into_iter().filter(|(name, ty)| plain.get(name) != Some(ty)).collect()
 }
 
-/// The delta net's matrices, which have no place for the factor of NVFP4, with values that only their product has.
+/// NVFP4 with scales that no GGUF type holds: the matrices of the delta net have no place for the global scale.
 fn inexact() -> Sandbox {
     let linears = Encoding::NvFp4(NvFp4 { modelopt: false, power_of_two: false });
     Sandbox::with(&Model { linears, ..Model::tiny() })
 }
 
 #[test]
-fn what_no_type_holds_is_refused_with_tensors_choices_and_sizes() {
+fn tensors_without_an_exact_type_are_refused_with_types_and_sizes() {
     let sandbox = inexact();
     let ran = sandbox.run(&["convert", "source", "-o", "out.gguf"]);
     let says = [
@@ -38,7 +38,7 @@ fn what_no_type_holds_is_refused_with_tensors_choices_and_sizes() {
 }
 
 #[test]
-fn rounding_is_allowed_by_name_and_accepted_by_name() {
+fn rounding_needs_allow_rounding_in_convert_and_in_verify() {
     let sandbox = inexact();
     let ran = sandbox.run(&["convert", "source", "-o", "out.gguf", "--allow-rounding"]);
     ran.said(0, "out.gguf\n");
@@ -51,14 +51,14 @@ fn rounding_is_allowed_by_name_and_accepted_by_name() {
     assert!(ran.out.ends_with("; 3 tensors rounded, as the file says\n"), "{}", ran.out);
 }
 
-/// Whether a tensor is a matrix that `--outtype` speaks of.
+/// Whether `--outtype` applies to a tensor.
 fn is_matrix(name: &str) -> bool {
     let kept = ["norm", "ssm_conv1d", "ssm_a", "ssm_dt", "ffn_gate_inp", ".scale"];
     !kept.iter().any(|part| name.contains(part))
 }
 
 #[test]
-fn outtype_is_the_type_of_all_matrices() {
+fn outtype_applies_to_all_matrices() {
     let sandbox = Sandbox::new();
     for (choice, ty) in [("f32", "F32"), ("f16", "F16"), ("bf16", "BF16"), ("q8_0", "Q8_0")] {
         let out = format!("{choice}.gguf");
@@ -73,7 +73,7 @@ fn outtype_is_the_type_of_all_matrices() {
 }
 
 #[test]
-fn head_and_embedding_are_chosen_alone() {
+fn lm_head_and_token_embd_apply_to_one_tensor_each() {
     let source = data("matrix/source-bf16");
     let only = |name: &str, ty: &str| BTreeMap::from([(name.to_owned(), ty.to_owned())]);
     assert_eq!(changed(&source, &["--lm-head", "q8_0"]), only("output.weight", "Q8_0"));
@@ -82,7 +82,7 @@ fn head_and_embedding_are_chosen_alone() {
 }
 
 #[test]
-fn fp8_is_the_type_of_what_was_fp8() {
+fn fp8_applies_to_the_fp8_matrices_only() {
     let sandbox = Sandbox::new();
     let source = data("matrix/fp8-block-native");
     let plan = sandbox.run(&["convert", &source, "--dry-run", "--json"]).json();

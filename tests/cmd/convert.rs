@@ -1,4 +1,4 @@
-//! `ggrun convert`: names, streams and what is refused. What the flags do to tensors is in `choices.rs`.
+//! `ggrun convert`: file names, streams and errors. Options that choose tensor types are in `choices.rs`.
 
 use std::process::Stdio;
 
@@ -7,13 +7,13 @@ use testkit::{Encoding, Gptq, Model};
 use super::sandbox::Ran;
 use super::{Sandbox, data};
 
-/// Int4 experts, and the rest as it was.
+/// A model with int4 experts and unquantised other weights.
 fn small() -> Sandbox {
     Sandbox::with(&Model { experts: Encoding::Gptq(Gptq::sym(4, 128)), ..Model::tiny() })
 }
 
 #[test]
-fn stdout_has_the_files_and_stderr_the_rest() {
+fn stdout_lists_the_files_and_stderr_has_the_rest() {
     let sandbox = Sandbox::new();
     let ran = sandbox.run(&["convert", &data("tiny-thinker"), "-o", "out.gguf"]);
     ran.said(0, "out.gguf\n");
@@ -26,7 +26,7 @@ fn stdout_has_the_files_and_stderr_the_rest() {
 }
 
 #[test]
-fn json_is_all_there_is() {
+fn with_json_one_object_is_the_only_output() {
     let sandbox = small();
     let json = sandbox.run(&["convert", "source", "-o", "out.gguf", "--json"]).json();
     assert_eq!((&json["dry_run"], &json["resumed_bytes"]), (&false.into(), &0.into()));
@@ -42,7 +42,7 @@ fn json_is_all_there_is() {
 }
 
 #[test]
-fn a_dry_run_tells_what_a_run_writes() {
+fn a_dry_run_prints_what_a_run_writes() {
     let sandbox = small();
     let mut planned = sandbox.run(&["convert", "source", "-o", "out.gguf", "--dry-run", "--json"]).json();
     let words = sandbox.run(&["convert", "source", "-o", "out.gguf", "--dry-run"]);
@@ -73,7 +73,7 @@ fn without_an_output_the_file_is_named_after_the_model() {
 }
 
 #[test]
-fn an_output_is_replaced_only_by_force() {
+fn an_existing_output_is_replaced_only_with_force() {
     let sandbox = small();
     std::fs::write(sandbox.path("out.gguf"), "mine").unwrap();
     let convert = ["convert", "source", "-o", "out.gguf"];
@@ -128,7 +128,7 @@ fn outputs_that_cannot_be_written_are_named() {
     std::fs::create_dir(&closed).unwrap();
     let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(&closed, mode(0o555)).unwrap();
-    // The administrator may write everywhere.
+    // Root may write everywhere.
     if std::fs::write(closed.join("probe"), "").is_err() {
         convert("closed/out.gguf").refused(1, &["cannot create `closed/out.gguf.part`", "Permission denied"]);
         assert_eq!(std::fs::read_dir(&closed).unwrap().count(), 0);
@@ -137,7 +137,7 @@ fn outputs_that_cannot_be_written_are_named() {
 }
 
 #[test]
-fn a_file_is_no_checkpoint() {
+fn a_file_is_refused_as_a_checkpoint() {
     let sandbox = small();
     std::fs::write(sandbox.path("file"), "mine").unwrap();
     sandbox
@@ -147,7 +147,7 @@ fn a_file_is_no_checkpoint() {
 }
 
 #[test]
-fn a_file_larger_than_the_system_takes_is_an_error_and_leaves_nothing() {
+fn a_file_over_the_size_limit_is_an_error_and_leaves_no_file() {
     let sandbox = Sandbox::new();
     let convert = format!("exec \"$0\" convert '{}' -o out.gguf", data("tiny-thinker"));
     // In blocks of 512 bytes.
@@ -166,7 +166,7 @@ fn a_file_larger_than_the_system_takes_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
-fn a_disk_without_room_is_an_error_of_its_own() {
+fn a_full_disk_is_refused_before_anything_is_written() {
     let sandbox = small();
     std::fs::create_dir(sandbox.path("disk")).unwrap();
     let within = |script: &str| {
@@ -211,7 +211,7 @@ fn a_closed_pipe_is_success() {
 }
 
 #[test]
-fn progress_is_written_where_it_is_asked_for() {
+fn progress_is_printed_only_when_asked_for() {
     let sandbox = small();
     let convert = |more: &[&str]| {
         sandbox.run(&[&["convert", "source", "-o", "out.gguf", "--force"], more].concat()).err

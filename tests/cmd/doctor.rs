@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 #[test]
-fn a_machine_is_described_for_people_and_for_programs_and_no_token_is_told() {
+fn the_machine_is_described_as_text_and_as_json_without_any_token() {
     let home = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
@@ -38,7 +38,7 @@ fn a_machine_is_described_for_people_and_for_programs_and_no_token_is_told() {
     {
         let has = value["processor"]["has"].as_array().unwrap().contains(&name.into());
         let compiled = value["processor"]["compiled"].as_array().unwrap().contains(&name.into());
-        // The engine of the tests is built for the machine that runs them.
+        // The tests build llama.cpp for the CPU that runs them.
         assert_eq!((has, compiled), (there, there), "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! `ggrun inspect` of files, of split files and of folders, and `ggrun demo`, which shows the same facts.
+//! `ggrun inspect` of GGUFs and checkpoints, and `ggrun demo`.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{Sandbox, data};
 
-/// That the words say what the JSON says.
-fn agree(words: &str, json: &Value) {
-    let mut blocks = words.split("\n\n");
+/// Checks that the text output and the JSON output agree.
+fn agree(text: &str, json: &Value) {
+    let mut blocks = text.split("\n\n");
     let tensors = json["tensors"].as_array().unwrap();
     let values: u64 = tensors
         .iter()
@@ -42,7 +42,7 @@ fn agree(words: &str, json: &Value) {
 }
 
 #[test]
-fn words_and_json_say_the_same() {
+fn text_and_json_agree() {
     let (sandbox, source) = (Sandbox::new(), data("tiny-thinker"));
     sandbox.run(&["convert", &source, "-o", "out.gguf"]).said(0, "out.gguf\n");
     for (path, title) in
@@ -73,7 +73,7 @@ fn words_and_json_say_the_same() {
 }
 
 #[test]
-fn what_is_neither_is_an_error() {
+fn a_path_that_is_neither_gguf_nor_checkpoint_is_an_error() {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("text"), "nonsense").unwrap();
     std::fs::create_dir(sandbox.path("empty")).unwrap();
@@ -87,7 +87,7 @@ fn what_is_neither_is_an_error() {
 }
 
 #[test]
-fn the_demo_goes_the_whole_way_and_leaves_nothing() {
+fn the_demo_converts_verifies_and_answers_and_leaves_no_file() {
     let sandbox = Sandbox::new();
     let json = sandbox.run(&["demo", "--json"]).json();
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Conversions that are stopped half-way. Nothing here depends on how fast the machine is: the command is let run
-//! in slices until its files show that it is in the middle, and gets the signal while it stands still.
+//! Conversions that are interrupted midway. Independent of the machine's speed: the process runs in slices until its
+//! files show that it is midway, and receives the signal while it is stopped.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,11 +8,12 @@ use testkit::Model;
 
 use super::Sandbox;
 use super::sandbox::Ran;
+use crate::deadline::{finish, wait_for};
 
 const CONVERT: [&str; 8] = ["convert", "source", "-o", "out.gguf", "--outtype", "f32", "-t", "1"];
 const UNFINISHED: [&str; 2] = ["out.gguf.part", "out.gguf.part.journal"];
 
-/// A checkpoint that becomes 65 MiB in F32: as many tiles, one after the other.
+/// A checkpoint that becomes 65 MiB in F32, written as 65 tiles in order.
 fn large() -> Sandbox {
     Sandbox::with(&Model { vocab: 1 << 16, ..Model::tiny() })
 }
@@ -30,37 +31,38 @@ fn send(child: &Child, signal: &str) {
     assert!(sent.success());
 }
 
-/// How many MiB of the unfinished file hold anything.
+/// How many MiB of the unfinished file are not zero.
 fn written(sandbox: &Sandbox) -> usize {
     let empty = vec![0; 1 << 20];
     let bytes = std::fs::read(sandbox.path(UNFINISHED[0])).unwrap_or_default();
     bytes.chunks(empty.len()).filter(|chunk| **chunk != empty[..chunk.len()]).count()
 }
 
-/// Starts a conversion, halts it when some more was written, and sends the signal before it goes on.
-fn halted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: &str) -> Ran {
+/// Starts a conversion, stops it once it has written more than the last one, and sends the signal before it continues.
+fn interrupted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: &str) -> Ran {
     let before = written(sandbox);
     for _ in 0..20 {
         let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        while child.try_wait().unwrap().is_none() {
+        wait_for("the conversion to be midway", || {
+            if child.try_wait().unwrap().is_some() {
+                return Some(());
+            }
             send(&child, "STOP");
-            let middle = sandbox.files() == UNFINISHED && written(sandbox) > before + 2;
-            if middle {
+            let midway = sandbox.files() == UNFINISHED && written(sandbox) > before + 2;
+            if midway {
                 send(&child, signal);
             }
             send(&child, "CONT");
-            if middle {
-                break;
-            }
-        }
-        let ran = Ran::from(child.wait_with_output().unwrap());
+            midway.then_some(())
+        });
+        let ran = Ran::from(finish(child));
         if ran.code != Some(0) {
             return ran;
         }
-        // It was through before it could be halted.
+        // It finished before it could be stopped.
         std::fs::remove_file(sandbox.path("out.gguf")).unwrap();
     }
-    panic!("the conversion could not be halted in its middle")
+    panic!("the conversion could not be interrupted midway")
 }
 
 fn tiles(journal: &Path) -> usize {
@@ -68,12 +70,12 @@ fn tiles(journal: &Path) -> usize {
 }
 
 #[test]
-fn an_interrupted_conversion_goes_on_where_it_stopped() {
+fn an_interrupted_conversion_resumes_where_it_stopped() {
     let sandbox = large();
     let right = expected(&sandbox);
     let mut finished = 0;
     for (signal, code) in [("INT", Some(130)), ("TERM", Some(143)), ("KILL", None)] {
-        let ran = halted(&sandbox, || sandbox.command(&CONVERT), signal);
+        let ran = interrupted(&sandbox, || sandbox.command(&CONVERT), signal);
         assert_eq!((ran.code, &*ran.out), (code, ""), "{signal}: {ran:?}");
         assert_eq!(sandbox.files(), UNFINISHED, "{signal}");
         let now = tiles(&sandbox.path(UNFINISHED[1]));
@@ -83,7 +85,7 @@ fn an_interrupted_conversion_goes_on_where_it_stopped() {
             assert_eq!(ran.err, says, "{signal}");
             assert!(now > finished, "{signal}: {now} tiles, {finished} before");
         } else {
-            assert_eq!(now, finished, "what was written down stays written down");
+            assert_eq!(now, finished, "the journal keeps its tiles");
         }
         finished = now;
     }
@@ -91,27 +93,27 @@ fn an_interrupted_conversion_goes_on_where_it_stopped() {
     let resumed = json["resumed_bytes"].as_u64().unwrap();
     assert!(resumed > 0 && resumed < json["files"][0]["bytes"].as_u64().unwrap(), "{resumed}");
     assert_eq!(sandbox.files(), ["out.gguf"]);
-    assert!(sandbox.read("out.gguf") == right, "other bytes than those of an uninterrupted conversion");
+    assert!(sandbox.read("out.gguf") == right, "the bytes differ from those of an uninterrupted conversion");
 }
 
 #[test]
-fn without_resume_all_is_converted_again() {
+fn no_resume_converts_everything_again() {
     let sandbox = large();
     let right = expected(&sandbox);
-    assert_eq!(halted(&sandbox, || sandbox.command(&CONVERT), "INT").code, Some(130));
+    assert_eq!(interrupted(&sandbox, || sandbox.command(&CONVERT), "INT").code, Some(130));
     let json = sandbox.run(&[&CONVERT[..], &["--no-resume", "--json"]].concat()).json();
     assert_eq!(json["resumed_bytes"], 0);
     assert!(sandbox.read("out.gguf") == right);
 }
 
 #[test]
-fn a_conversion_under_nohup_outlives_its_terminal() {
+fn a_conversion_under_nohup_survives_a_hangup() {
     let sandbox = large();
     let script = format!("trap '' HUP; exec \"$0\" {}; ", CONVERT.join(" "));
     let mut child = sandbox.shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while sandbox.files().is_empty() && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
+    wait_for("the first file", || {
+        (!sandbox.files().is_empty() || child.try_wait().unwrap().is_some()).then_some(())
+    });
     send(&child, "HUP");
-    Ran::from(child.wait_with_output().unwrap()).said(0, "out.gguf\n");
+    Ran::from(finish(child)).said(0, "out.gguf\n");
 }

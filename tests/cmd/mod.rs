@@ -1,4 +1,4 @@
-//! The commands as processes: streams, exit codes, files. `run` has its own in `tests/run/command.rs`.
+//! The commands as processes: streams, exit codes, files. Tests of `ggrun run` are in `tests/run/command.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 

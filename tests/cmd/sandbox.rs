@@ -1,4 +1,4 @@
-//! A folder of its own and a clean environment for one test of the command.
+//! A temporary folder and a clean environment for one test of the command.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,11 +7,13 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use testkit::Model;
 
+use crate::deadline::finish;
+
 pub(super) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
-/// How a command ended, and what it wrote.
+/// Exit code and output of a command.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) code: Option<i32>,
@@ -24,7 +26,7 @@ impl Sandbox {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// With a checkpoint in `source`.
+    /// A sandbox with a checkpoint in `source`.
     pub(super) fn with(model: &Model) -> Self {
         let sandbox = Self::new();
         model.write(&sandbox.path("source"));
@@ -39,7 +41,7 @@ impl Sandbox {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// What lies in the folder, but for the checkpoint.
+    /// Files in the folder, except the checkpoint.
     pub(super) fn files(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.dir.path()).unwrap().map(|e| e.unwrap().file_name());
         let mut names: Vec<_> = names.map(|n| n.into_string().unwrap()).filter(|n| n != "source").collect();
@@ -47,12 +49,12 @@ impl Sandbox {
         names
     }
 
-    /// The command, to be run in the folder.
+    /// `ggrun` with these arguments, in the folder.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
         self.program(env!("CARGO_BIN_EXE_ggrun"), arguments)
     }
 
-    /// `$0` of a shell script is the command.
+    /// A shell script whose `$0` is `ggrun`.
     pub(super) fn shell(&self, script: &str) -> Command {
         self.program("sh", &["-c", script, env!("CARGO_BIN_EXE_ggrun")])
     }
@@ -61,9 +63,9 @@ impl Sandbox {
     pub(super) fn program(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null()).env_clear();
-        // Temporary files end up where they would be seen.
+        // Temporary files land in the folder, where `files` lists them.
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("TMPDIR", self.dir.path());
-        command.env("NO_COLOR", "1").env("TERM", "dumb");
+        command.env("NO_COLOR", "1").env("TERM", "dumb").stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -71,7 +73,7 @@ impl Sandbox {
         Ran::of(&mut self.command(arguments))
     }
 
-    /// Type of every tensor, as `inspect` tells.
+    /// Type of every tensor according to `ggrun inspect`.
     pub(super) fn types(&self, gguf: &str) -> BTreeMap<String, String> {
         let json = self.run(&["inspect", gguf, "--json"]).json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -81,16 +83,16 @@ impl Sandbox {
 
 impl Ran {
     pub(super) fn of(command: &mut Command) -> Self {
-        Self::from(command.output().unwrap())
+        Self::from(command.spawn().map(finish).unwrap())
     }
 
-    /// Success with nothing but JSON on standard output.
+    /// The JSON on standard output of a successful run without messages.
     pub(super) fn json(&self) -> Value {
         assert_eq!((self.code, &*self.err), (Some(0), ""), "{self:?}");
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
-    /// This exit code, nothing on standard output, and these words on standard error.
+    /// Asserts this exit code, an empty standard output, and these texts on standard error.
     pub(super) fn refused(&self, code: i32, says: &[&str]) {
         assert_eq!((self.code, &*self.out), (Some(code), ""), "{self:?}");
         for words in says {
@@ -98,7 +100,7 @@ impl Ran {
         }
     }
 
-    /// This exit code and this standard output.
+    /// Asserts this exit code and this standard output.
     pub(super) fn said(&self, code: i32, out: &str) {
         assert_eq!((self.code, &*self.out), (Some(code), out), "{self:?}");
     }
@@ -111,7 +113,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// A folder of `tests/data` as an argument.
+/// The path of a folder in `tests/data`, as an argument.
 pub(super) fn data(name: &str) -> String {
     crate::support::data(name).into_os_string().into_string().unwrap()
 }

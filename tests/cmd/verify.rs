@@ -1,4 +1,4 @@
-//! `ggrun verify`: what it says of files that are equal, and of some that are not.
+//! `ggrun verify`: its output for equal files and for files that differ.
 
 use gguf_export::gguf::Header;
 use gguf_export::io::FileSource;
@@ -14,14 +14,14 @@ fn converted() -> (Sandbox, String) {
     (sandbox, source)
 }
 
-/// Turns one bit of a byte of the file over.
+/// Flips one bit of a byte of the file.
 fn flip(sandbox: &Sandbox, offset: u64, bit: u8) {
     let mut bytes = sandbox.read("out.gguf");
     bytes[usize::try_from(offset).unwrap()] ^= 1 << bit;
     std::fs::write(sandbox.path("out.gguf"), bytes).unwrap();
 }
 
-/// Where the data of a tensor begins.
+/// Offset of a tensor's data in the file.
 fn start(sandbox: &Sandbox, tensor: &str) -> u64 {
     let path = sandbox.path("out.gguf");
     let header = Header::read(&path, &FileSource::open(&path).unwrap()).unwrap();
@@ -31,7 +31,7 @@ fn start(sandbox: &Sandbox, tensor: &str) -> u64 {
 const EQUAL: &str = "equal: 93 tensors, 5,052,248 values, 41 metadata keys\n";
 
 #[test]
-fn equal_is_one_line() {
+fn equal_files_print_one_line() {
     let (sandbox, source) = converted();
     let ran = sandbox.run(&["verify", "out.gguf", &source]);
     assert_eq!((ran.code, &*ran.out, &*ran.err), (Some(0), EQUAL, ""));
@@ -46,8 +46,8 @@ fn equal_is_one_line() {
 #[test]
 fn a_flipped_bit_is_found_with_its_place_and_both_values() {
     let (sandbox, source) = converted();
-    // Row 3 of 128 weights: four blocks of a scale and 16 bytes of codes. The eleventh byte of codes of the second
-    // block has its elements 10 and 26; the highest bit belongs to the latter and is worth 8 steps of the scale.
+    // Row 3 has 128 weights in four blocks, each a scale and 16 bytes of codes. Byte 10 of the second block's codes
+    // holds its elements 10 and 26; the highest bit belongs to element 26 and is worth 8 steps of the scale.
     let at = start(&sandbox, "blk.0.ffn_up_exps.weight") + 3 * 72 + 18;
     let bytes = sandbox.read("out.gguf");
     let byte = |offset: u64| bytes[usize::try_from(offset).unwrap()];
@@ -106,7 +106,7 @@ fn a_receipt_has_the_hashes_of_all_files() {
 }
 
 #[test]
-fn a_receipt_that_cannot_be_written_is_known_before_the_work() {
+fn a_receipt_that_cannot_be_written_is_an_error_before_the_work() {
     let (sandbox, source) = converted();
     let ran =
         sandbox.run(&["verify", "out.gguf", &source, "--receipt", "no/receipt.json", "--progress", "always"]);
@@ -126,7 +126,7 @@ fn another_checkpoint_is_a_difference() {
 }
 
 #[test]
-fn files_that_are_not_there_or_none_are_errors() {
+fn missing_and_invalid_files_are_errors() {
     let (sandbox, source) = converted();
     std::fs::write(sandbox.path("text.gguf"), "nonsense").unwrap();
     sandbox

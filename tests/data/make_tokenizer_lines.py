@@ -1,16 +1,16 @@
-"""Writes strings that are hard on a tokenizer, one JSON string a line. The same on every run.
+"""Writes strings that are hard to tokenise, one JSON string per line. Every run writes the same strings.
 
-    make_tokenizer_lines.py OUT.jsonl      (Python 3.11, whose Unicode is 14.0; another may give other letters)
+    make_tokenizer_lines.py OUT.jsonl      (Python 3.11 with Unicode 14.0; other versions may write other letters)
 
-Letters are drawn from Unicode blocks at random, so the words mean nothing; only what Unicode defines decides which
-characters exist. Escapes are used where a character would be unreadable or would break the line.
+Letters are drawn from Unicode blocks at random, so the words have no meaning; the characters are those that Unicode
+defines. Characters that would be unreadable or break the line are escaped.
 """
 
 import json, random, sys, unicodedata
 
 R = random.Random(20260101)
 
-# First and last code point of the letters of each script; unassigned ones and other categories are skipped.
+# The first and last code point of the letters of each script; unassigned ones and other categories are skipped.
 SCRIPTS = {
     "latin": (0x61, 0x7A),
     "latin-1": (0xC0, 0xFF),
@@ -153,7 +153,7 @@ CODE = [
     "main = print . sum . takeWhile (< {n}) $ map (^2) [1..]  -- {n}",
 ]
 
-# What the bundled model was trained on, so that its merges are met and not only its bytes.
+# Texts like those the bundled model was trained with, so that its merges are used and not only its bytes.
 KNOWN = (
     "what is the capital of country write carry borrow add compute spell reverse word backwards letters are name color "
     "favorite remember hello user wants to know me tiny model can subtract your my i am who which has Paris Nairobi"
@@ -177,7 +177,7 @@ def word(script=None, least=1, most=9):
 
 
 def phrase(script):
-    """Words of one script, with what usually stands between words."""
+    """Words of one script, with its usual separators."""
     between = ["", "", "", "、", "。", " "] if script in UNSPACED else [" "] * 8 + [", ", ". ", "  ", "-", "'", " ("]
     return "".join(word(script) + R.choice(between) for _ in range(R.randint(2, 8)))
 
@@ -217,7 +217,7 @@ def emoji():
 
 
 def marked():
-    """One text in a spelling that need not be the composed one; sometimes a mark has no letter before it."""
+    """One text, composed or not; sometimes a mark has no letter before it."""
     base = R.choice(
         [
             word("latin-1"),
@@ -309,7 +309,7 @@ def punctuation():
 
 
 def anything():
-    """Any assigned or unassigned code point but the surrogates and NUL."""
+    """Any assigned or unassigned code point except surrogates and NUL."""
     points = (
         R.choice([R.randrange(1, 0xD800), R.randrange(0xE000, 0x10000), R.randrange(0x10000, 0x110000)])
         for _ in range(R.randint(1, 8))
@@ -356,6 +356,6 @@ def lines():
 
 with open(sys.argv[1], "w", encoding="utf-8", newline="\n") as f:
     for line in dict.fromkeys(lines()):  # each once, in order
-        # Escape everything where a raw character could confuse a reader or an editor.
+        # Escape characters that could confuse a reader or an editor.
         raw = json.dumps(line, ensure_ascii=False)
         f.write((raw if raw.isprintable() else json.dumps(line)) + "\n")

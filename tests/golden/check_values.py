@@ -1,4 +1,4 @@
-"""Compares make_values.py with the dequantisers of the tools that wrote the checkpoints.
+"""Compares the values of make_values.py with the dequantisers of the tools that wrote the checkpoints.
 
     pip install torch==2.15.0 transformers==5.23.0 auto-round==0.16.1 compressed-tensors==0.20.0 numpy
     check_values.py CHECKPOINT_DIR...
@@ -21,7 +21,7 @@ def gptq(get, quant):
     outputs = get("scales").shape[1]
     bits = 32 * get("qzeros").shape[1] // outputs
     inputs = get("qweight").shape[0] * 32 // bits
-    # auto-round's module for zeros stored minus one is the one called "zp".
+    # auto-round's module for zero points stored minus one is called "zp".
     minus_one = "gptq" in quant.get("packing_format", "") or quant["quant_method"] == "gptq"
     module = (qlinear_torch_zp if minus_one else qlinear_torch).QuantLinear(
         bits, quant["group_size"], inputs, outputs, False

@@ -1,10 +1,10 @@
-"""transformers' greedy answers to the bundled questions, with the bundled model's exact weights in float32.
+"""Greedy answers of transformers to the bundled questions, with the bundled model's exact weights in float32.
 
     pip install torch==2.15.0 transformers==5.23.0 numpy
     make_answers.py CHECKPOINT_DIR QUESTIONS.jsonl OUT.json
 
-Per custom_id: the question, the prompt's token ids (chat template applied), the generated token ids and text up to
-and without the end token, the answer (what follows </think>) and whether it is right.
+For each custom_id: the question, the prompt's token ids (chat template applied), the generated token ids and text without
+the end token, the answer (the text after </think>) and whether it is correct.
 """
 
 import json, sys

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes gguf-export/tests/golden/blocks.json: random blocks of each type and what gguf-py reads from them.
+"""Writes gguf-export/tests/golden/blocks.json: random blocks of each type and their values by gguf-py.
 
   pip install gguf==0.19.0 numpy
   python tests/golden/make_blocks.py
 
-Scales are drawn so that they are finite; everything else is random bytes. gguf-py has no decoder for
-Q2_0, so its values follow from the definition: d * (code - 1), four codes a byte, lowest bits first.
+Scales are drawn so that they are finite; all other bytes are random. gguf-py has no decoder for Q2_0, so its values
+are computed by the definition: d * (code - 1), four codes per byte, lowest bits first.
 """
 import json
 import pathlib
@@ -16,7 +16,7 @@ from gguf import GGML_QUANT_SIZES
 from gguf.quants import dequantize
 
 Q2_0 = 42
-# Type to the places of its f16 fields.
+# The offsets of each type's f16 fields.
 HALVES = {
     T.F32: [], T.F16: [0], T.BF16: [],
     T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0],

@@ -1,11 +1,11 @@
-"""transformers' rendering of a table of conversations with a checkpoint's chat template.
+"""Conversations rendered by transformers with a checkpoint's chat template.
 
     pip install transformers==5.23.0
     make_chat_template.py ../data chat_template.json
 
 OUT.json is a list of {template, name, messages, tools, kwargs, with_prompt, without_prompt}: the template is a path in
-../data, the last two are the rendered text with add_generation_prompt true and false. Where the template raises an
-error, the text is null.
+../data, and the last two are the rendered text with add_generation_prompt true and false. The text is null if the
+template raises an error.
 """
 
 import json, sys

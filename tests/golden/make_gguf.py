@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes gguf-export/tests/golden/tiny.gguf: one value of each type and three tensors, by gguf-py.
+"""Writes gguf-export/tests/golden/tiny.gguf with gguf-py: one value of each type and three tensors.
 
   pip install gguf==0.19.0 numpy
   python tests/golden/make_gguf.py

@@ -3,7 +3,7 @@
     pip install huggingface_hub==2.4.0
     make_hub_cache.py OUT.txt
 
-A local server gives the two files with the hub's headers. Locks and the mark for backup programs are left out.
+A local server serves the two files with the hub's headers. Locks and the tag for backup programs are left out.
 """
 
 import hashlib, http.server, os, sys, tempfile, threading

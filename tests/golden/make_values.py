@@ -8,7 +8,7 @@ order of PyTorch, [out, in] for a Linear, and to two SHA-256 of its values as li
 "sha256" of the product as IEEE arithmetic gives it, "sha256_abs0" of the same with -0.0 replaced by +0.0. A product
 is taken in float64, where it is exact for every format here, and rounded to float32 once.
 
-Only numpy is used, so that nothing of the exporting tools' code is in the values. `check_values.py` compares them with
+Only numpy is used, so that the values do not depend on code of the exporting tools. `check_values.py` compares them with
 the dequantisers of auto-round 0.16.1 and compressed-tensors 0.20.0, run in float32. In all 19 quantised checkpoints,
 1237 weights, no value differs. (FP8 with float scales in bfloat16 only, because auto-round has no other.)
 """
@@ -34,7 +34,7 @@ def e4m3():
 
 
 def plain(dtype, raw):
-    """Stored bytes as numbers: integers as they are, floats as float64."""
+    """Stored bytes as numbers: integers unchanged, floats as float64."""
     if dtype == "BF16":
         return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4").astype("f8")
     if dtype == "F8_E4M3":
@@ -74,7 +74,7 @@ def spread(groups, size, count):
 
 
 def gptq(get, size, symmetric, minus_one):
-    """Columns are outputs. A symmetric zero is the middle of the range, whatever was stored."""
+    """Columns are outputs. A symmetric zero point is the middle of the range; the stored one is ignored."""
     qweight, scales = get("qweight"), get("scales").T
     bits = 32 * get("qzeros").shape[1] // scales.shape[0]
     codes = stream(qweight.T, bits)
@@ -94,7 +94,7 @@ def gptq(get, size, symmetric, minus_one):
 
 
 def awq(get, size):
-    """Words run along the outputs, in AWQ's own order; the zero is stored as it is."""
+    """Words run along the outputs, in the order of AWQ; the zero point is stored without an offset."""
 
     def unpack(words):
         nibbles = stream(words, 4).reshape(words.shape[0], -1, 8)

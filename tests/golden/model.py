@@ -1,4 +1,4 @@
-"""transformers' Qwen3-Next in float32 on the exactly dequantised weights of a checkpoint; for the other scripts."""
+"""Loads transformers' Qwen3-Next in float32 with the exactly dequantised weights of a checkpoint, for the other scripts."""
 
 import glob, os, re
 import numpy as np, torch
@@ -10,7 +10,7 @@ torch.set_num_threads(2)
 
 
 def tensors(folder):
-    """The tensors of a checkpoint as they are stored."""
+    """The tensors of a checkpoint as stored."""
     return {k: v for path in glob.glob(os.path.join(folder, "*.safetensors")) for k, v in load_file(path).items()}
 
 
@@ -20,7 +20,7 @@ def exact(folder):
 
 
 def load(folder):
-    """The model without its prediction layer. Every other weight of the checkpoint must have a place in it."""
+    """The model without its MTP layer. Every other weight of the checkpoint must be used."""
     config = AutoConfig.from_pretrained(folder)
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -1,4 +1,4 @@
-//! `ggrun convert ORG/NAME`: converted while it arrives, with little disk, whatever happens in between.
+//! `ggrun convert ORG/NAME`: converts while downloading, with little disk space, and resumes after interruptions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use testkit::{Encoding, GIdx, Gptq, LayerKind, Model, Mtp, ScaleDtype};
 
 use super::process::said;
 use super::server::{Fault, hash};
 use super::{Site, entries};
+use crate::deadline::wait_for;
 
 pub(super) const SHARDS: usize = 5;
 
-/// A quantised model of twelve layers in five shards, and the folder that it was written to.
+/// A quantised model of twelve layers in five shards, and its folder.
 pub(super) fn site() -> (Site, tempfile::TempDir) {
     site_of(Encoding::Gptq(Gptq::sym(4, 128)))
 }
@@ -39,7 +40,7 @@ fn site_in(folder: &Path) -> Site {
     Site::new(&files)
 }
 
-/// The same model unquantised, with a prediction layer.
+/// The same model unquantised, with an MTP layer.
 pub(super) fn original() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
     Model { mtp: Mtp::Bf16, shards: 2, ..model(Encoding::Bf16) }.write(place.path());
@@ -70,7 +71,7 @@ impl Site {
         self.run(&[&["convert", "org/name", "-o", out.to_str().unwrap()], more].concat())
     }
 
-    /// The right bytes: all is fetched, then converted from the folder.
+    /// The expected GGUF: converted from the folder after everything was fetched.
     pub(super) fn right(&self) -> Vec<u8> {
         let folder = self.run(&["download", "org/name"]);
         let folder = String::from_utf8(folder.stdout).unwrap();
@@ -82,7 +83,7 @@ impl Site {
         right
     }
 
-    /// Hashes of shards that are in the cache, wholly or in part.
+    /// The number of shards in the cache, complete or partial.
     pub(super) fn shards_here(&self, hashes: &BTreeSet<String>) -> usize {
         let names = entries(&self.repo().join("blobs"));
         let stems = names.iter().filter_map(|path| path.file_stem()?.to_str());
@@ -95,7 +96,7 @@ pub(super) fn hashes(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_arrives_is_converted_and_stays_in_the_cache() {
+fn shards_are_converted_while_downloading_and_kept_in_the_cache() {
     let (site, folder) = site();
     let right = site.right();
     let output = site.convert(&[]);
@@ -103,14 +104,14 @@ fn what_arrives_is_converted_and_stays_in_the_cache() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", site.out().display()));
     assert!(fs::read(site.out()).unwrap() == right);
     assert_eq!(site.shards_here(&hashes(folder.path())), SHARDS);
-    site.nothing_is_half();
-    // The commit is in the file.
+    site.assert_consistent();
+    // The metadata include the commit.
     let shown = site.run(&["inspect", site.out().to_str().unwrap(), "--json"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains(super::server::COMMIT));
 }
 
 #[test]
-fn a_plan_needs_headers_alone() {
+fn a_plan_needs_only_headers() {
     let (site, folder) = site();
     let output = site.convert(&["--dry-run"]);
     assert!(output.status.success(), "{}", said(&output));
@@ -121,15 +122,15 @@ fn a_plan_needs_headers_alone() {
 }
 
 #[test]
-fn a_part_that_is_not_the_one_that_was_asked_for_is_refused() {
+fn a_wrong_byte_range_is_refused() {
     let (site, _folder) = site();
     site.server.fail_always(&shard(2), Fault::Shifted);
     let output = site.convert(&["--dry-run"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("another range than was asked for"), "{}", said(&output));
+    assert!(said(&output).contains("wrong byte range"), "{}", said(&output));
 }
 
-/// Converts on a slow line, and tells the most shards that were there at once.
+/// Converts over a slow connection, and returns the largest number of shards on the disk at once.
 fn most_at_once(site: &Site, hashes: &BTreeSet<String>, more: &[&str]) -> usize {
     for number in 1..=SHARDS {
         site.server.fail_always(&shard(number), Fault::Slow(Duration::from_millis(1)));
@@ -154,7 +155,7 @@ fn most_at_once(site: &Site, hashes: &BTreeSet<String>, more: &[&str]) -> usize 
 }
 
 #[test]
-fn no_more_than_two_shards_are_there_and_none_is_left() {
+fn at_most_two_shards_are_on_the_disk_and_none_is_left() {
     let (site, folder) = site();
     let right = site.right();
     let hashes = hashes(folder.path());
@@ -162,16 +163,16 @@ fn no_more_than_two_shards_are_there_and_none_is_left() {
     assert!((1..=2).contains(&most), "{most} shards at once");
     assert_eq!(site.shards_here(&hashes), 0);
     assert!(fs::read(site.out()).unwrap() == right);
-    site.nothing_is_half();
+    site.assert_consistent();
 }
 
-/// An int4 model whose scales and orders of columns must be read before there is a plan.
+/// An int4 model whose scales and `g_idx` must be read for the plan.
 fn veiled() -> Encoding {
     Encoding::Gptq(Gptq { scale: ScaleDtype::Bf16, g_idx: GIdx::Trivial, ..Gptq::sym(4, 128) })
 }
 
 #[test]
-fn what_decides_on_types_comes_once_where_the_gguf_will_need_its_room() {
+fn surveyed_shards_are_fetched_once_if_the_gguf_is_as_large() {
     let (site, folder) = site_of(veiled());
     let right = site.right();
     let before: Vec<usize> = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).collect();
@@ -184,19 +185,19 @@ fn what_decides_on_types_comes_once_where_the_gguf_will_need_its_room() {
         let sent = (site.server.sent(&shard(number)) - before[number - 1]) as u64;
         assert!(sent < lengths[number - 1] * 3 / 2, "{sent} bytes of shard {number}");
     }
-    site.nothing_is_half();
+    site.assert_consistent();
     assert_eq!(records(&site), 0);
 }
 
 #[test]
-fn what_decides_on_types_goes_again_where_the_gguf_is_smaller() {
-    // As BF16 it would have half of the size, which is known not to hold it when all of it was read.
+fn surveyed_shards_are_fetched_again_if_the_gguf_is_smaller() {
+    // In BF16 the GGUF would have half of the size. Only a survey of all values shows that BF16 is not exact.
     let (site, folder) = site_of(Encoding::F32);
     let right = site.right();
     let before: Vec<usize> = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).collect();
     let hashes = hashes(folder.path());
     let most = most_at_once(&site, &hashes, &[]);
-    // Two of five have the size of the smallest GGUF, and two are at work.
+    // Two of five shards have the size of the smallest GGUF, and two are in use.
     assert!((3..=4).contains(&most), "{most} shards at once");
     assert!(fs::read(site.out()).unwrap() == right);
     let lengths = shard_bytes(folder.path());
@@ -209,7 +210,7 @@ fn what_decides_on_types_goes_again_where_the_gguf_is_smaller() {
     assert_eq!(records(&site), 0);
 }
 
-/// Writes the tensors of a folder's shards anew, each into any of them.
+/// Rewrites a folder's shards with every tensor in a random shard.
 fn scatter(folder: &Path, random: &mut impl FnMut() -> usize) {
     let mut shards = vec![(serde_json::Map::new(), Vec::new()); SHARDS];
     for number in 1..=SHARDS {
@@ -238,14 +239,14 @@ fn scatter(folder: &Path, random: &mut impl FnMut() -> usize) {
 }
 
 #[test]
-fn whatever_shard_holds_what_nobody_waits_for_ever() {
+fn tensors_in_any_order_of_shards_are_converted_without_a_deadlock() {
     let mut seed = 11u64;
     let mut random = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(seed >> 33).unwrap()
     };
     for encoding in [veiled(), Encoding::F32, Encoding::Gptq(Gptq::sym(4, 128)), veiled(), Encoding::F32] {
-        // Few tensors lie anywhere else than those before them, or all do.
+        // Either all tensors are scattered, or few are.
         let scattered = random() % 2 == 0;
         let folder = tempfile::tempdir().unwrap();
         model(encoding).write(folder.path());
@@ -261,17 +262,8 @@ fn whatever_shard_holds_what_nobody_waits_for_ever() {
             let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "-j", jobs];
             let words = [&words[..], &["--delete-source-as-you-go"]].concat();
             let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let begin = Instant::now();
-            let status = loop {
-                match child.try_wait().unwrap() {
-                    Some(status) => break status,
-                    None if begin.elapsed() > Duration::from_mins(2) => {
-                        child.kill().unwrap();
-                        panic!("it hangs: {encoding:?}, {scattered}, {jobs} jobs");
-                    }
-                    None => thread::sleep(Duration::from_millis(10)),
-                }
-            };
+            let what = format!("{encoding:?}, {scattered}, {jobs} jobs");
+            let status = wait_for(&what, || child.try_wait().unwrap());
             assert!(status.success());
             assert!(fs::read(&out).unwrap() == right);
             assert_eq!(site.shards_here(&hashes(folder.path())), 0);
@@ -281,7 +273,7 @@ fn whatever_shard_holds_what_nobody_waits_for_ever() {
 }
 
 #[test]
-fn an_output_that_exists_is_refused_before_anything_comes() {
+fn an_existing_output_is_refused_before_anything_is_fetched() {
     let (site, _folder) = site_of(veiled());
     fs::write(site.out(), "mine").unwrap();
     let output = site.convert(&[]);
@@ -295,24 +287,25 @@ fn an_output_that_exists_is_refused_before_anything_comes() {
     assert_eq!(fs::read(site.out()).unwrap(), b"mine");
 }
 
-/// Files of surveys beside the output.
+/// The number of survey files next to the output.
 fn records(site: &Site) -> usize {
     entries(site.home.path()).iter().filter(|path| path.extension().is_some_and(|e| e == "survey")).count()
 }
 
 #[test]
-fn an_interrupted_conversion_reads_no_value_again_to_decide_on_types() {
+fn an_interrupted_conversion_does_not_repeat_the_survey() {
     let (site, folder) = site_of(veiled());
     let right = site.right();
-    // Everything was looked at when this file is there, and it fails before all of it is written.
+    // The survey is finished when this file exists, and the process is killed before the export is finished.
     let out = site.out();
     let journal = out.with_extension("gguf.part.journal");
     let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "--delete-source-as-you-go"];
     let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let hashes = hashes(folder.path());
-    while !(journal.exists() && site.shards_here(&hashes) < SHARDS) {
+    wait_for("a shard to be deleted", || {
         assert_eq!(child.try_wait().unwrap(), None, "it was too quick to be interrupted");
-    }
+        (journal.exists() && site.shards_here(&hashes) < SHARDS).then_some(())
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(records(&site), 1);
@@ -324,33 +317,37 @@ fn an_interrupted_conversion_reads_no_value_again_to_decide_on_types() {
     assert!(fs::read(&out).unwrap() == right);
     let lengths = shard_bytes(folder.path());
     let again = sent() - before;
-    // One may have been let go of that the journal does not know of, and headers are read anew.
+    // A deleted shard may be missing in the journal, and headers are read again.
     assert!(again < lengths.iter().sum::<u64>() * 2 / 5, "{again} bytes again with {left} shards there");
     assert_eq!(records(&site), 0);
 }
 
 #[test]
-fn killed_at_any_moment_it_goes_on_without_what_it_had_done_with() {
+fn a_conversion_killed_at_any_moment_resumes_without_the_deleted_shards() {
     let (site, folder) = site();
     let right = site.right();
     let before: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum();
     for number in 1..=SHARDS {
         site.server.fail_always(&shard(number), Fault::Slow(Duration::from_millis(1)));
     }
+    let sent = || (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum::<usize>();
+    let all: u64 = shard_bytes(folder.path()).iter().sum();
     let (mut random, mut kills) = (5u64, 0);
     let out = site.out();
     loop {
         let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "--delete-source-as-you-go"];
         let mut child = site.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        thread::sleep(Duration::from_millis(50 + (random >> 33) % 300));
+        // Killed after at most a sixth of all bytes, so that no machine is too slow or too fast for it.
+        let until = sent() + usize::try_from((random >> 33) % (all / 6)).unwrap();
+        wait_for("more bytes", || (sent() >= until || child.try_wait().unwrap().is_some()).then_some(()));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        site.nothing_is_half();
+        site.assert_consistent();
         kills += 1;
         if kills == 12 {
             site.server.mend();
@@ -361,20 +358,19 @@ fn killed_at_any_moment_it_goes_on_without_what_it_had_done_with() {
     }
     assert!(kills >= 2, "{kills} kills");
     assert!(fs::read(&out).unwrap() == right);
-    let all: u64 = shard_bytes(folder.path()).iter().sum();
-    let sent: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum::<usize>() - before;
-    // Headers come again with every run, and what a connection held when the process was killed is lost.
+    let sent = sent() - before;
+    // Every run fetches the headers again, and bytes in transit are lost when the process is killed.
     assert!((sent as u64) < all * 3, "{sent} bytes sent of {all} in {kills} runs");
     assert_eq!(site.shards_here(&hashes(folder.path())), 0);
 }
 
 #[test]
-fn a_shard_that_fails_its_hash_is_fetched_again_alone() {
+fn only_a_shard_with_a_wrong_hash_is_fetched_again() {
     let (site, folder) = site();
     site.server.fail_always(&shard(3), Fault::Garbage);
     let output = site.convert(&[]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("was fetched twice with the hash"), "{}", said(&output));
+    assert!(said(&output).contains("has the wrong hash after two downloads"), "{}", said(&output));
     site.server.mend();
     let right = {
         let output = site.convert(&[]);
@@ -390,13 +386,13 @@ fn a_shard_that_fails_its_hash_is_fetched_again_alone() {
             .iter()
             .filter(|a| a.path.ends_with(&shard(number)) && a.sent as u64 == lengths[number - 1])
             .count();
-        assert_eq!(whole, 1, "shard {number} came once");
+        assert_eq!(whole, 1, "shard {number} was fetched once");
     }
-    site.nothing_is_half();
+    site.assert_consistent();
 }
 
 #[test]
-fn a_shard_that_changed_in_the_cache_is_fetched_again_alone() {
+fn only_a_shard_that_changed_in_the_cache_is_fetched_again() {
     let (site, folder) = site();
     let right = site.right();
     assert!(site.run(&["download", "org/name"]).status.success());
@@ -413,11 +409,11 @@ fn a_shard_that_changed_in_the_cache_is_fetched_again_alone() {
         let again = site.server.sent(&shard(number)) - before[number - 1];
         assert_eq!(again, if number == 2 { whole.len() } else { 0 }, "shard {number}");
     }
-    site.nothing_is_half();
+    site.assert_consistent();
 }
 
 #[test]
-fn no_line_is_said_with_what_to_do_and_what_is_there_stays() {
+fn a_denied_access_gets_a_hint_and_the_conversion_resumes_later() {
     let (site, _folder) = site();
     site.server.fail_always(&shard(4), Fault::Status(403, ""));
     let output = site.convert(&["--delete-source-as-you-go"]);
@@ -429,7 +425,7 @@ fn no_line_is_said_with_what_to_do_and_what_is_there_stays() {
 }
 
 #[test]
-fn a_prediction_layer_comes_from_another_repository_and_nothing_else_of_it() {
+fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
     let (site, folder) = site();
     let place = original();
     let files = files_of(place.path());

@@ -1,4 +1,4 @@
-//! `ggrun inspect ORG/NAME`: what a repository holds, without its weights.
+//! `ggrun inspect ORG/NAME`: describes a repository without fetching weights.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn a_checkpoint_is_described_by_its_headers() {
         described["files"] = Value::Null;
     }
     assert_eq!(near, whole);
-    // What is in the cache is not asked for.
+    // Headers in the cache are not requested.
     assert!(site.run(&["download", "org/name"]).status.success());
     let before: usize = (1..=SHARDS).map(|n| site.server.sent(&shard(n))).sum();
     let path = site.describe("org/name")["files"][0]["path"].as_str().unwrap().to_owned();
@@ -65,5 +65,5 @@ fn a_gguf_is_described_by_the_headers_of_its_parts() {
     let sent: usize = files.iter().map(|(name, _)| site.server.sent(name)).sum();
     assert!(sent < all && sent > 0, "{sent} of {all} bytes in two descriptions");
     let output = site.run(&["inspect", "org/name:Q8_0"]);
-    assert!(said(&output).contains("no model of `Q8_0`"), "{}", said(&output));
+    assert!(said(&output).contains("no `Q8_0` model"), "{}", said(&output));
 }

@@ -1,9 +1,7 @@
-//! Ctrl-C while a conversion fetches, and the same command after it.
+//! Ctrl-C during a conversion that downloads, and the same command after it.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -11,16 +9,13 @@ use super::convert::{SHARDS, files_of, hashes, original, shard, shard_bytes, sit
 use super::process::said;
 use super::server::Fault;
 use super::{Site, entries};
+use crate::deadline::{finish, wait_for};
 
-/// Interrupts a process when the hub has seen something, and gives what it said; it ended as one that was interrupted.
+/// Interrupts a process when the server has seen a request, asserts its exit code, and returns its standard error.
 fn interrupted(site: &Site, child: Child, seen: impl Fn(&Site) -> bool) -> String {
-    let begin = Instant::now();
-    while !seen(site) {
-        assert!(begin.elapsed() < Duration::from_mins(1), "it did not come so far");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for("the request", || seen(site).then_some(()));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    let output = finish(child);
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     said(&output)
 }
@@ -30,7 +25,7 @@ fn started(site: &Site, words: &[&str]) -> Child {
 }
 
 #[test]
-fn a_conversion_that_is_interrupted_goes_on_where_it_was() {
+fn an_interrupted_conversion_of_a_repository_is_resumed() {
     let (site, folder) = site();
     let right = site.right();
     let lengths = shard_bytes(folder.path());
@@ -42,28 +37,28 @@ fn a_conversion_that_is_interrupted_goes_on_where_it_was() {
             .count()
     };
     let (first, third) = (whole(&site, 1), site.server.sent(&shard(3)));
-    // The shards come one after the other, and the third never to its end.
+    // Shards are fetched one after the other, and the third stalls.
     let stalled = usize::try_from(lengths[2]).unwrap() * 3 / 4;
     site.server.fail_always(&shard(3), Fault::Stall(stalled));
     let out = site.out();
     let words = ["convert", "org/name", "-o", out.to_str().unwrap(), "-j", "1"];
     interrupted(&site, started(&site, &words), |site| site.server.sent(&shard(3)) - third > stalled);
     assert!(!out.exists());
-    site.nothing_is_half();
+    site.assert_consistent();
     let here = site.shards_here(&hashes(folder.path()));
-    assert!((2..SHARDS).contains(&here), "{here} shards came");
+    assert!((2..SHARDS).contains(&here), "{here} shards were fetched");
     site.server.mend();
     let before = site.server.asked().len();
     let output = site.run(&words);
     assert!(output.status.success(), "{}", said(&output));
     assert!(fs::read(&out).unwrap() == right);
-    assert_eq!(whole(&site, 1) - first, 1, "the first shard came once");
+    assert_eq!(whole(&site, 1) - first, 1, "the first shard was fetched once");
     let asked = site.server.asked();
-    let went_on = asked[before..].iter().any(|a| a.path.ends_with(&shard(3)) && a.elsewhere && a.from > 1000);
-    assert!(went_on, "the third was not begun anew");
+    let resumed = asked[before..].iter().any(|a| a.path.ends_with(&shard(3)) && a.elsewhere && a.from > 1000);
+    assert!(resumed, "the third shard was resumed");
 }
 
-/// A safetensors file as its header and its data.
+/// The header and the data of a safetensors file.
 fn parsed(file: &[u8]) -> (Map<String, Value>, &[u8]) {
     let length = usize::try_from(u64::from_le_bytes(file[..8].try_into().unwrap())).unwrap();
     let mut header: Map<String, Value> = serde_json::from_slice(&file[8..8 + length]).unwrap();
@@ -71,7 +66,7 @@ fn parsed(file: &[u8]) -> (Map<String, Value>, &[u8]) {
     (header, &file[8 + length..])
 }
 
-/// A safetensors file in two, by the halves of its names; both keep all the data.
+/// Splits a safetensors file into two with half of the tensors each.
 fn halves(file: &[u8]) -> [Vec<u8>; 2] {
     let (header, data) = parsed(file);
     let mut entries: Vec<_> = header.into_iter().collect();
@@ -91,14 +86,14 @@ fn halves(file: &[u8]) -> [Vec<u8>; 2] {
 }
 
 #[test]
-fn what_was_lent_before_an_interruption_is_not_asked_for_again() {
+fn an_interrupted_fetch_of_an_mtp_layer_is_resumed() {
     let (site, folder) = site();
     let index = "model.safetensors.index.json";
     let mut files = files_of(original().path());
-    let is_lent = |(name, bytes): &(String, Vec<u8>)| {
+    let is_mtp = |(name, bytes): &(String, Vec<u8>)| {
         name.ends_with(".safetensors") && parsed(bytes).0.keys().all(|tensor| tensor.contains("mtp."))
     };
-    let at = files.iter().position(is_lent).unwrap();
+    let at = files.iter().position(is_mtp).unwrap();
     let [one, other] = halves(&files.remove(at).1);
     let (first, second) = ("mtp-1.safetensors", "mtp-2.safetensors");
     let map = files.iter_mut().find(|(name, _)| name == index).unwrap();
@@ -117,7 +112,7 @@ fn what_was_lent_before_an_interruption_is_not_asked_for_again() {
     let out = site.out();
     let source = folder.path().to_str().unwrap();
     let words = ["convert", source, "-o", out.to_str().unwrap(), "--mtp-from", "org/original"];
-    // Twice the header and its length came, then as much of the data.
+    // The header and its length were fetched, then as many bytes of the data.
     interrupted(&site, started(&site, &words), |site| site.server.sent(second) >= 2 * head);
     assert!(
         entries(site.home.path())
@@ -125,11 +120,11 @@ fn what_was_lent_before_an_interruption_is_not_asked_for_again() {
             .any(|path| path.to_string_lossy().ends_with(".mtp.safetensors.part"))
     );
     let before = site.server.sent(first);
-    assert!(before >= data, "{before} of {data} bytes came");
+    assert!(before >= data, "{before} of {data} bytes were fetched");
     site.server.mend();
     let output = site.run(&words);
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
     let again = site.server.sent(first) - before;
-    assert!(again < data / 4, "{again} of {data} bytes came again");
+    assert!(again < data / 4, "{again} of {data} bytes were fetched again");
 }

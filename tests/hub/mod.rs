@@ -1,4 +1,4 @@
-//! Downloads from a hub of our own, whatever it and the line do.
+//! Downloads from a test server, with every fault of the server and of the connection.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -21,17 +21,17 @@ use ggrun::hub::{Error, Event, Hub, RepoName, Settings};
 
 use server::{COMMIT, Server, hash};
 
-/// A hub, and an empty cache.
+/// A server and an empty cache.
 struct Site {
     server: Server,
     home: tempfile::TempDir,
 }
 
-/// What a fetch made of a site.
+/// The outcome of a fetch.
 struct Fetched {
     result: Result<PathBuf, Error>,
-    /// Why something was tried again.
-    waited: Vec<String>,
+    /// The reasons of retries.
+    retried: Vec<String>,
 }
 
 impl Site {
@@ -55,7 +55,7 @@ impl Site {
         self.blob(bytes).with_extension("incomplete")
     }
 
-    /// Nothing was ever fetched.
+    /// Removes everything that was fetched.
     fn empty(&self) {
         fs::remove_dir_all(self.repo()).unwrap();
     }
@@ -79,10 +79,10 @@ impl Site {
     }
 
     fn fetch_with(&self, more: &[(&str, &str)]) -> Fetched {
-        let waited = Mutex::new(Vec::new());
+        let retried = Mutex::new(Vec::new());
         let observer = |event: Event<'_>| {
-            if let Event::Waiting { reason, .. } = event {
-                waited.lock().unwrap().push(reason.to_owned());
+            if let Event::Retrying { reason, .. } = event {
+                retried.lock().unwrap().push(reason.to_owned());
             }
         };
         let go = AtomicBool::new(false);
@@ -92,13 +92,13 @@ impl Site {
             let files: Vec<_> = listing.files.iter().collect();
             hub.fetch(&repo, &listing, &files, 2, &go, &observer)
         });
-        self.nothing_is_half();
-        Fetched { result, waited: waited.into_inner().unwrap() }
+        self.assert_consistent();
+        Fetched { result, retried: retried.into_inner().unwrap() }
     }
 
-    /// Whatever has a final name has its hash; no name leads to nothing.
+    /// Every file with a final name has its hash, and every link has a target.
     #[track_caller]
-    fn nothing_is_half(&self) {
+    fn assert_consistent(&self) {
         for entry in entries(&self.repo().join("blobs")) {
             let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
             if !name.ends_with(".incomplete") {
@@ -106,7 +106,7 @@ impl Site {
             }
         }
         for entry in entries(&self.repo().join("snapshots").join(COMMIT)) {
-            assert!(entry.is_file(), "{} leads to nothing", entry.display());
+            assert!(entry.is_file(), "{} has no target", entry.display());
         }
     }
 }
@@ -128,7 +128,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// Bytes that are not all alike.
+/// Bytes with a pattern.
 fn bytes(length: usize, seed: u8) -> Vec<u8> {
     (0..length).map(|n| u8::try_from((n * 31 + n / 251) % 256).unwrap_or(0) ^ seed).collect()
 }

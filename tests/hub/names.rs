@@ -1,4 +1,4 @@
-//! Names of repositories where a path may stand, and `-hf`, as a process.
+//! Repositories in place of paths, and `-hf`, as a process.
 
 use std::fs;
 use std::path::Path;
@@ -17,18 +17,18 @@ fn gguf() -> Vec<u8> {
     BYTES.get_or_init(|| fs::read(tiny_gguf()).unwrap()).clone()
 }
 
-/// Three encodings by their names; only one is a model, so that another one cannot load.
+/// Three files named by encodings. Only one is a model, so the others cannot be loaded.
 fn site() -> Site {
     Site::new(&[
         ("README.md", b"# A model".to_vec()),
-        ("tiny-Q8_0.gguf", b"GGUF, but none".to_vec()),
+        ("tiny-Q8_0.gguf", b"GGUF, but invalid".to_vec()),
         ("tiny-Q4_0.gguf", gguf()),
-        ("mmproj-tiny-Q4_0.gguf", b"none either".to_vec()),
-        ("sub/tiny-F16.gguf", b"none as well".to_vec()),
+        ("mmproj-tiny-Q4_0.gguf", b"invalid".to_vec()),
+        ("sub/tiny-F16.gguf", b"invalid".to_vec()),
     ])
 }
 
-/// What `run` is asked, after the words that name the model.
+/// Runs a question with these arguments for the model.
 fn ask(site: &Site, model: &[&str]) -> Output {
     let words = [&["run"], model, &["-p", "7+5=", "--temp", "0", "-n", "8", "--json", "--cpu"]].concat();
     site.run(&words)
@@ -41,7 +41,7 @@ fn answers(output: &Output) {
     assert!(answer.is_object(), "{answer}");
 }
 
-/// That it failed, and said each of these.
+/// Asserts the exit code, and that standard error has each of these words.
 #[track_caller]
 fn fails(output: &Output, code: i32, words: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{}", said(output));
@@ -52,7 +52,7 @@ fn fails(output: &Output, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn a_gguf_of_the_hub_answers_and_then_without_the_hub() {
+fn a_gguf_of_the_hub_is_fetched_once_and_then_works_offline() {
     let site = site();
     answers(&ask(&site, &["-hf", "org/name"]));
     assert_eq!(site.server.sent("tiny-Q4_0.gguf"), gguf().len(), "one file, once");
@@ -63,37 +63,47 @@ fn a_gguf_of_the_hub_answers_and_then_without_the_hub() {
     let set =
         site.command(&["plan", "-hf", "org/name", "--cpu", "--json"]).env("HF_HUB_OFFLINE", "1").output();
     assert!(set.unwrap().status.success());
-    assert_eq!(site.server.asked().len(), asked, "offline nobody is asked");
+    assert_eq!(site.server.asked().len(), asked, "offline mode sends no request");
     let lacking = ask(&site, &["-hf", "org/name:Q8_0", "--offline"]);
     fails(&lacking, 1, &["of those in the cache", "it has tiny-Q4_0.gguf"]);
     answers(&ask(&site, &["-m", "org/name@main"]));
-    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), gguf().len(), "what is there is not fetched again");
+    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), gguf().len(), "a file in the cache is not fetched again");
     let other = ask(&site, &["-hf", "org/other", "--offline"]);
     fails(&other, 1, &["`org/other` is not in the cache", "hint: fetch it once without `--offline`"]);
 }
 
 #[test]
-fn an_encoding_or_a_file_picks_one_of_several() {
+fn an_encoding_a_file_or_an_address_picks_one_of_several() {
     let site = site();
     answers(&ask(&site, &["-hf", "org/name:Q4_0"]));
     answers(&ask(&site, &["--hf-repo", "org/name:F16", "-hff", "tiny-Q4_0.gguf"]));
-    // That these were meant shows in what was fetched: they are no models.
+    let page = "https://huggingface.co/org/name";
+    answers(&ask(&site, &["-hf", page]));
+    answers(&ask(&site, &["-m", &format!("{page}/resolve/main/tiny-Q4_0.gguf?download=true")]));
+    answers(&ask(&site, &["-hf", &format!("{}/org/name/tree/main:Q4_0", site.server.endpoint())]));
+    let two = ask(&site, &["-hf", &format!("{page}/blob/main/tiny-Q4_0.gguf"), "-hff", "b.gguf"]);
+    fails(&two, 2, &["`--hf-file` and the address in `--hf-repo` both name a file"]);
+    // The error shows which file was picked: these are not models.
     fails(&ask(&site, &["-hfr", "org/name:q8_0"]), 1, &["tiny-Q8_0.gguf"]);
     fails(&ask(&site, &["-hf", "org/name", "-hff", "sub/tiny-F16.gguf"]), 1, &["tiny-F16.gguf"]);
     let missing = ask(&site, &["-hf", "org/name:Q5_K_M"]);
     let there = "it has sub/tiny-F16.gguf, tiny-Q4_0.gguf, tiny-Q8_0.gguf";
-    fails(&missing, 1, &["no model of `Q5_K_M`", there, "hint: `-hf ORG/NAME:QUANT`"]);
+    fails(&missing, 1, &["no `Q5_K_M` model", there, "hint: `-hf ORG/NAME:QUANT`"]);
     fails(&ask(&site, &["-hf", "org/name", "-hff", "nothing.gguf"]), 1, &["no `nothing.gguf`", there]);
 }
 
 #[test]
-fn flags_that_name_two_models_or_none_are_refused_and_what_is_typed_goes_before_what_is_set() {
+fn two_models_or_none_are_refused_and_options_take_precedence_over_variables() {
     let site = site();
     fails(&ask(&site, &["-m", "a.gguf", "-hf", "org/name"]), 2, &["`--model` and `--hf-repo`"]);
     fails(&ask(&site, &["-m", "a.gguf", "-hff", "b.gguf"]), 2, &["`--hf-file`"]);
     fails(&ask(&site, &[]), 2, &["--model <FILE>"]);
     fails(&ask(&site, &["-hf", "org/name:"]), 2, &["expected an encoding"]);
-    fails(&ask(&site, &["-hf", "./here"]), 2, &["no name of a repository"]);
+    fails(&ask(&site, &["-hf", "./here"]), 2, &["`./here` is not a repository name (expected ORG/NAME"]);
+    let dataset = "https://huggingface.co/datasets/org/name";
+    fails(&ask(&site, &["-hf", dataset]), 2, &["is a dataset, not a model"]);
+    fails(&ask(&site, &["-m", dataset]), 1, &["is a dataset, not a model"]);
+    fails(&ask(&site, &["-m", "https://example.com/a/b.gguf"]), 1, &["is not an address of the hub"]);
     assert_eq!(site.server.asked(), []);
     let plan = |words: &[&str], set: &[(&str, &str)]| {
         let words = [&["plan", "--cpu"], words].concat();
@@ -102,6 +112,8 @@ fn flags_that_name_two_models_or_none_are_refused_and_what_is_typed_goes_before_
     let nothing = ("LLAMA_ARG_MODEL", "nothing.gguf");
     assert!(plan(&["-hf", "org/name"], &[nothing]).status.success());
     assert!(plan(&[], &[("LLAMA_ARG_HF_REPO", "org/name:Q4_0")]).status.success());
+    let address = ("LLAMA_ARG_HF_REPO", "https://huggingface.co/org/name:Q4_0");
+    fails(&plan(&["-m", "nothing.gguf"], &[address]), 1, &["nothing.gguf"]);
     let file = ("LLAMA_ARG_HF_FILE", "tiny-Q4_0.gguf");
     assert!(plan(&["-hf", "org/name:Q8_0"], &[file, ("LLAMA_ARG_OFFLINE", "1")]).status.success());
     fails(&plan(&[], &[nothing, ("LLAMA_ARG_HF_REPO", "org/name")]), 2, &["both name a model"]);
@@ -123,7 +135,7 @@ fn all_parts_of_a_split_model_are_fetched() {
             (Path::new(path).file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
         })
         .collect();
-    assert!(parts.len() > 1, "one file is no split");
+    assert!(parts.len() > 1, "the model is split");
     let files: Vec<(&str, Vec<u8>)> =
         parts.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
     let site = Site::new(&files);
@@ -133,7 +145,7 @@ fn all_parts_of_a_split_model_are_fetched() {
     }
 }
 
-/// The bundled checkpoint, and a GGUF beside it.
+/// The bundled checkpoint, with a GGUF.
 fn checkpoint() -> Site {
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(data("tiny-thinker"))
         .unwrap()
@@ -161,20 +173,20 @@ fn a_repository_is_inspected_and_verified_like_its_folder() {
     let mut named = shown(&["inspect", "org/name", "--json"]);
     assert_eq!(named["kind"], "checkpoint");
     let mut here = shown(&["inspect", folder.to_str().unwrap(), "--json"]);
-    // A snapshot knows where it is from.
+    // The metadata of a snapshot include the repository.
     for shown in [&mut here, &mut named] {
         shown["metadata"].as_object_mut().unwrap().retain(|key, _| !key.starts_with("general."));
     }
     assert_eq!(named, here);
-    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), 0, "the GGUF is not of the checkpoint");
-    // What is converted by its name says where it is from, and so does the repository.
+    assert_eq!(site.server.sent("tiny-Q4_0.gguf"), 0, "the GGUF is not a file of the checkpoint");
+    // A repository's checkpoint and the GGUF converted from it have the same metadata.
     let out = site.home.path().join("made.gguf");
     let made = site.run(&["convert", "org/name", "-o", out.to_str().unwrap()]);
     assert!(made.status.success(), "{}", said(&made));
     let proven = site.run(&["verify", out.to_str().unwrap(), "org/name"]);
     assert!(proven.status.success(), "{proven:?}");
     let other = site.run(&["verify", tiny_gguf().to_str().unwrap(), "org/name"]);
-    assert!(other.status.success(), "a folder that nobody knows says nothing of where it is from: {other:?}");
+    assert!(other.status.success(), "a GGUF of a folder has no metadata about a repository: {other:?}");
     let site = self::site();
     let output = site.run(&["inspect", "org/name", "--json"]);
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -184,14 +196,14 @@ fn a_repository_is_inspected_and_verified_like_its_folder() {
 }
 
 #[test]
-fn nothing_is_fetched_for_a_gguf_that_is_not_there() {
+fn nothing_is_fetched_for_a_missing_gguf() {
     let site = checkpoint();
     fails(&site.run(&["verify", "nothing.gguf", "org/name"]), 1, &["cannot verify `nothing.gguf`"]);
     assert_eq!(site.server.asked(), []);
 }
 
 #[test]
-fn a_path_that_is_there_wins_over_a_name() {
+fn an_existing_path_takes_precedence_over_a_repository() {
     let site = site();
     let here = site.home.path().join("org");
     fs::create_dir(&here).unwrap();
@@ -204,15 +216,15 @@ fn a_path_that_is_there_wins_over_a_name() {
 }
 
 #[test]
-fn what_is_neither_a_path_nor_a_repository_is_said_to_be_neither() {
+fn the_error_for_a_missing_model_names_the_path_and_the_repository() {
     let site = site();
     let both =
-        ["no such path, and no such repository: `no/such`", "the hub has no `no/such` (404)", "hint: "];
+        ["no such path, and no such repository: `no/such`", "`no/such` not found (`127.0.0.1:", "hint: "];
     fails(&site.run(&["inspect", "no/such"]), 1, &both);
     fails(&ask(&site, &["-m", "no/such"]), 1, &both);
     fails(&ask(&site, &["-hf", "no/such"]), 1, &both[1..]);
     site.server.fail_always(&format!("/resolve/{COMMIT}/tiny-Q4_0.gguf"), Fault::Status(404, ""));
-    fails(&ask(&site, &["-hf", "org/name"]), 1, &["tiny-Q4_0.gguf` (404)", "hint: compare the name"]);
+    fails(&ask(&site, &["-hf", "org/name"]), 1, &["tiny-Q4_0.gguf` not found", "returned 404)", "hint: "]);
     let asked = site.server.asked().len();
     for path in ["./no/such", "no/such.gguf", "~/none"] {
         let output = site.run(&["inspect", path]);

@@ -1,4 +1,4 @@
-//! A hub of our own: the endpoints that a download needs, with the hub's headers, and every fault that it is told to have.
+//! A test server with the endpoints and headers of the hub that downloads need, and with configurable faults.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,64 +10,64 @@ use std::time::Duration;
 use ggrun::hub::hash::Hasher;
 use serde_json::json;
 
-/// The commit of everything.
+/// The commit of both repositories.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-/// Bytes from which on a file is kept by SHA-256, on another host.
+/// Files of at least this size have a SHA-256 hash and are stored on another host.
 const LARGE: usize = 1000;
 
-/// What happens to one request.
+/// The fault of one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// This status, with more headers.
+    /// Respond with this status and these headers.
     Status(u16, &'static str),
-    /// The connection ends after so many bytes.
+    /// Close the connection after this number of bytes.
     Cut(usize),
-    /// Nothing comes after so many bytes.
+    /// Send nothing after this number of bytes.
     Stall(usize),
-    /// Other bytes of the same length come.
+    /// Send other bytes of the same length.
     Garbage,
-    /// So many bytes come, and are said to be all.
+    /// Send this number of bytes as the whole file.
     Length(usize),
-    /// So many bytes come, and nobody says how many there are.
-    Unsaid(usize),
-    /// The whole file comes, whatever part was asked for.
+    /// Send this number of bytes without a content length.
+    NoLength(usize),
+    /// Send the whole file in response to a range request.
     Whole,
-    /// Another part comes than was asked for.
+    /// Send another range than requested.
     Shifted,
-    /// This place is pointed to instead.
-    Elsewhere(String),
-    /// Everything comes, a little at a time.
+    /// Redirect to this address.
+    Redirect(String),
+    /// Send everything with this pause between small pieces.
     Slow(Duration),
 }
 
-/// A request as it came.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) path: String,
-    /// Whether it came to the host that only keeps large files.
+    /// Whether it was sent to the host that stores large files.
     pub(crate) elsewhere: bool,
     pub(crate) token: Option<String>,
-    /// The first byte that was wanted.
+    /// The first requested byte.
     pub(crate) from: usize,
-    /// Bytes of files that were sent.
+    /// The number of bytes of files that were sent.
     pub(crate) sent: usize,
 }
 
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
-    /// Those of `org/original`.
+    /// The files of `org/original`.
     original: BTreeMap<String, Vec<u8>>,
-    /// What the listing says instead.
+    /// The response in place of the listing.
     listing: Option<String>,
-    /// Faults by the end of a path; each happens once, or every time.
+    /// Faults by the end of a path, each for one request or for all.
     faults: Vec<(String, Fault, bool)>,
     asked: Vec<Asked>,
     hub: Option<SocketAddr>,
     store: Option<SocketAddr>,
 }
 
-/// A hub with the repository `org/name`; it ends with the process.
+/// A server with the repository `org/name`. It ends with the process.
 #[derive(Clone)]
 pub(crate) struct Server {
     state: Arc<Mutex<State>>,
@@ -91,22 +91,22 @@ impl Server {
         format!("http://{}", self.state.lock().unwrap().hub.unwrap())
     }
 
-    /// The next request whose path ends so fails so.
+    /// Adds a fault for the next request whose path ends in `path`.
     pub(crate) fn fail(&self, path: &str, fault: Fault) {
         self.state.lock().unwrap().faults.push((path.to_owned(), fault, true));
     }
 
-    /// Every request whose path ends so fails so.
+    /// Adds a fault for every request whose path ends in `path`.
     pub(crate) fn fail_always(&self, path: &str, fault: Fault) {
         self.state.lock().unwrap().faults.push((path.to_owned(), fault, false));
     }
 
-    /// No more faults.
+    /// Removes all faults.
     pub(crate) fn mend(&self) {
         self.state.lock().unwrap().faults.clear();
     }
 
-    /// Files of another repository, `org/original`.
+    /// Adds another repository, `org/original`.
     pub(crate) fn add_original(&self, files: Vec<(String, Vec<u8>)>) {
         self.state.lock().unwrap().original = files.into_iter().collect();
     }
@@ -119,7 +119,7 @@ impl Server {
         self.state.lock().unwrap().asked.clone()
     }
 
-    /// Bytes of a file that were sent, over all requests.
+    /// The number of bytes of a file that were sent in all requests.
     pub(crate) fn sent(&self, file: &str) -> usize {
         self.asked().iter().filter(|asked| asked.path.ends_with(file)).map(|asked| asked.sent).sum()
     }
@@ -131,7 +131,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
-                // A client that goes away is the client's business.
+                // A client may close its connection at any time.
                 thread::spawn(move || drop(server.serve(&stream, elsewhere)));
             }
         });
@@ -173,7 +173,7 @@ impl Server {
         }
     }
 
-    /// Whether the connection stays open.
+    /// Responds to a request, and returns whether the connection stays open.
     fn answer(
         &self,
         out: &mut &TcpStream,
@@ -184,8 +184,8 @@ impl Server {
     ) -> std::io::Result<bool> {
         let (fault, listing, file, store) = {
             let mut state = self.state.lock().unwrap();
-            // A large file's faults are those of the host that keeps it, except for what only the hub does.
-            let hub_only = |fault: &Fault| matches!(fault, Fault::Status(..) | Fault::Elsewhere(_));
+            // Faults of large files apply to the host that stores them, except those that only the hub has.
+            let hub_only = |fault: &Fault| matches!(fault, Fault::Status(..) | Fault::Redirect(_));
             let is_large =
                 state.files.iter().any(|(name, bytes)| path.ends_with(name.as_str()) && bytes.len() >= LARGE);
             let found = state.faults.iter().position(|(end, fault, _)| {
@@ -208,7 +208,7 @@ impl Server {
             write!(out, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n{headers}\r\n")?;
             return Ok(true);
         }
-        if let Some(Fault::Elsewhere(url)) = fault {
+        if let Some(Fault::Redirect(url)) = fault {
             write!(out, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {url}\r\n\r\n")?;
             return Ok(true);
         }
@@ -255,13 +255,13 @@ impl Server {
         let mut body = file[from..to.min(file.len())].to_vec();
         let shown = if matches!(fault, Some(Fault::Shifted)) { from + 1 } else { from };
         match fault {
-            // Headers are read by parts with an end, and have no hash.
+            // Ranges with an end are for headers, which have no hash.
             Some(Fault::Garbage) if range.is_none_or(|(_, to)| to.is_none()) => {
                 for byte in &mut body {
                     *byte ^= 0x55;
                 }
             }
-            Some(&(Fault::Length(length) | Fault::Unsaid(length))) => body.resize(length, 7),
+            Some(&(Fault::Length(length) | Fault::NoLength(length))) => body.resize(length, 7),
             _ => {}
         }
         if range.is_some() {
@@ -270,7 +270,7 @@ impl Server {
         } else {
             write!(out, "HTTP/1.1 200 OK\r\n")?;
         }
-        if matches!(fault, Some(Fault::Unsaid(_))) {
+        if matches!(fault, Some(Fault::NoLength(_))) {
             write!(out, "Connection: close\r\n\r\n")?;
         } else {
             write!(out, "Content-Length: {}\r\n\r\n", body.len())?;
@@ -288,9 +288,9 @@ impl Server {
         }
         out.flush()?;
         match fault {
-            Some(Fault::Cut(_) | Fault::Unsaid(_)) => Ok(false),
+            Some(Fault::Cut(_) | Fault::NoLength(_)) => Ok(false),
             Some(Fault::Stall(_)) if upto < body.len() => {
-                // Until the client goes.
+                // Until the client closes the connection.
                 let mut end = [0];
                 drop((&**out).read(&mut end));
                 Ok(false)
@@ -317,7 +317,7 @@ impl State {
     }
 }
 
-/// The name of a file's blob.
+/// The name of the blob of a file.
 pub(crate) fn hash(bytes: &[u8]) -> String {
     if bytes.len() >= LARGE { hashed(bytes, 64) } else { git_hash(bytes) }
 }
@@ -332,7 +332,7 @@ fn hashed(bytes: &[u8], digits: usize) -> String {
     hasher.finish()
 }
 
-/// `bytes=5-` or `bytes=5-9`.
+/// Parses `bytes=5-` or `bytes=5-9`.
 fn parse_range(text: &str) -> Option<(usize, Option<usize>)> {
     let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
     Some((from.parse().ok()?, to.parse().ok()))

@@ -1,4 +1,4 @@
-//! `ggrun verify` where one end, or a part of it, is of the hub.
+//! `ggrun verify` with a GGUF, a checkpoint or an MTP layer of the hub.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use super::process::said;
 use super::{Site, entries};
 
 #[test]
-fn a_lent_layer_is_compared_with_the_one_that_was_lent() {
+fn an_mtp_layer_of_another_repository_is_compared_with_its_source() {
     let (site, folder) = site();
     site.server.add_original(files_of(original().path()));
     let out = site.out();
@@ -23,7 +23,7 @@ fn a_lent_layer_is_compared_with_the_one_that_was_lent() {
         assert!(String::from_utf8_lossy(&output.stdout).starts_with("equal: "), "{output:?}");
         assert!(!entries(site.home.path()).iter().any(|path| path.to_string_lossy().contains("mtp")));
     }
-    // The layer's last byte, near the end of the file, is among what is compared.
+    // The last bytes of the file, which are of the MTP layer, are compared.
     let mut bytes = fs::read(&out).unwrap();
     let at = bytes.len() - 64;
     bytes[at] ^= 1;
@@ -47,7 +47,7 @@ fn a_gguf_of_a_repository_is_fetched_and_compared() {
         let output = site.run(&["verify", name, source]);
         assert_eq!(output.status.code(), Some(code), "{name}: {output:?}");
     }
-    // A checkpoint that is none is known before anything is fetched.
+    // An invalid checkpoint is reported before anything is fetched.
     let asked = site.server.asked().len();
     let output = site.run(&["verify", "org/name", "./nothing"]);
     assert!(said(&output).contains("nothing/config.json"), "{output:?}");

@@ -1,4 +1,4 @@
-//! `ggrun cache` as a process: what it says of a cache, and that nothing goes without a yes.
+//! `ggrun cache` as a process: its output, and that nothing is removed without confirmation.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -67,7 +67,7 @@ impl Work {
         serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}{}", ran.out, ran.err))
     }
 
-    /// Everything but locks, which may come and stay.
+    /// Every file except locks, which may be created and kept.
     fn files(&self) -> Vec<PathBuf> {
         let (mut open, mut found) = (vec![self.root.path().to_owned()], Vec::new());
         while let Some(folder) = open.pop() {
@@ -84,7 +84,7 @@ impl Work {
     }
 }
 
-/// A file under its hash of 40 or 64 digits.
+/// Adds a file under its hash of 40 or 64 digits.
 fn add(folder: &Folder, digits: usize, bytes: &[u8]) -> String {
     let mut hasher = Hasher::like(&"0".repeat(digits), bytes.len() as u64).unwrap();
     hasher.update(bytes);
@@ -94,11 +94,11 @@ fn add(folder: &Folder, digits: usize, bytes: &[u8]) -> String {
     hash
 }
 
-/// No name of a commit leads to a file that is not there or not whole.
+/// Asserts that every name in a commit has its file, and every ref its commit.
 fn assert_sound(folder: &Folder) {
     let Some(found) = folder.scan(1000) else { return };
     for (name, file) in found.snapshots.iter().flat_map(|snapshot| &snapshot.files) {
-        assert!(Path::exists(&file.path), "{name} leads nowhere");
+        assert!(Path::exists(&file.path), "{name} has no target");
     }
     for commit in found.refs.values() {
         assert!(found.snapshots.iter().any(|snapshot| snapshot.commit == *commit), "a ref to {commit}");
@@ -106,7 +106,7 @@ fn assert_sound(folder: &Folder) {
 }
 
 #[test]
-fn ls_says_what_is_there_and_what_refers_to_what() {
+fn ls_lists_repositories_snapshots_and_refs() {
     let work = Work::new();
     fs::write(work.folder("a/b").partial(UNFINISHED).unwrap(), "part").unwrap();
     let ran = work.run(&["ls"]);
@@ -133,7 +133,7 @@ fn ls_says_what_is_there_and_what_refers_to_what() {
 }
 
 #[test]
-fn nothing_goes_without_a_yes() {
+fn nothing_is_removed_without_confirmation() {
     let work = Work::new();
     fs::write(work.folder("a/b").partial(UNFINISHED).unwrap(), "part").unwrap();
     let before = work.files();
@@ -149,14 +149,14 @@ fn nothing_goes_without_a_yes() {
 }
 
 #[test]
-fn a_revision_goes_and_what_another_needs_stays() {
+fn a_revision_is_removed_without_files_that_another_needs() {
     let work = Work::new();
     let gone = work.json(&["rm", "a/b@main", "-y"]);
     assert_eq!((gone["freed"].as_u64(), gone["removed"].as_bool()), (Some(2), Some(true)));
     let folder = work.folder("a/b");
     assert!(folder.find(OLD, "model.gguf").is_some() && folder.commit_of("main").is_none());
     assert!(!folder.blob(&work.alone).unwrap().exists() && folder.blob(&work.shared).unwrap().exists());
-    // By the beginning of its commit, as it is shown.
+    // By the first digits of the commit, as shown by `ls`.
     assert_eq!(work.run(&["rm", "a/b@00000000", "-y"]).code, Some(0));
     assert!(!folder.blob(&work.shared).unwrap().exists());
     let none = work.run(&["rm", "c/d@other", "-y"]);
@@ -166,7 +166,7 @@ fn a_revision_goes_and_what_another_needs_stays() {
 }
 
 #[test]
-fn prune_takes_what_nothing_names_and_leaves_a_running_download_alone() {
+fn prune_removes_unreferenced_files_except_during_a_download() {
     let work = Work::new();
     let folder = work.folder("a/b");
     fs::write(folder.partial(UNFINISHED).unwrap(), "part").unwrap();
@@ -176,7 +176,11 @@ fn prune_takes_what_nothing_names_and_leaves_a_running_download_alone() {
     assert!(ran.code == Some(0) && ran.err.contains("is being downloaded"), "{}", ran.err);
     assert_eq!(work.files(), before);
     let refused = work.run(&["rm", "a/b", "-y"]);
-    assert!(refused.code == Some(1) && refused.err.contains("another process downloads"), "{}", refused.err);
+    assert!(
+        refused.code == Some(1) && refused.err.contains("another process is downloading"),
+        "{}",
+        refused.err
+    );
     assert_eq!(work.files(), before);
     drop(held);
     assert_eq!(work.json(&["prune", "-y"])["freed"].as_u64(), Some(4));
@@ -185,7 +189,7 @@ fn prune_takes_what_nothing_names_and_leaves_a_running_download_alone() {
 }
 
 #[test]
-fn verify_names_what_differs_and_removes_it_only_when_told() {
+fn verify_reports_differences_and_removes_them_only_with_an_option() {
     let work = Work::new();
     let whole = work.run(&["verify"]);
     assert_eq!((whole.code, whole.out.as_str()), (Some(0), ""), "{}", whole.err);
@@ -204,7 +208,7 @@ fn verify_names_what_differs_and_removes_it_only_when_told() {
     assert!(folder.find(OLD, "model.gguf").is_none() && folder.find(NEW, "config/config.json").is_some());
     assert_sound(&folder);
     assert_eq!(work.run(&["verify"]).code, Some(0));
-    // A torn cache: the file is gone, its name is not.
+    // A damaged cache: a name without its file.
     fs::remove_file(folder.blob(&work.alone).unwrap()).unwrap();
     let torn = work.json(&["verify"]);
     assert_eq!(torn["wrong"][0]["what"].as_str(), Some("config/config.json"));
@@ -227,17 +231,17 @@ fn a_removal_that_is_killed_leaves_no_name_without_its_file() {
         std::thread::sleep(Duration::from_micros((random >> 33) % 40_000));
         child.kill().unwrap();
         child.wait().unwrap();
-        // One that is on its way out has another name, by which nobody looks for it.
+        // A snapshot that is being removed has another name.
         if let Some(found) = folder.scan(10_000) {
             for snapshot in found.snapshots.iter().filter(|snapshot| snapshot.commit.len() == 40) {
                 for (name, file) in &snapshot.files {
-                    assert!(file.path.exists(), "{name} leads nowhere");
+                    assert!(file.path.exists(), "{name} has no target");
                 }
                 let whole = snapshot.files.len();
                 assert_eq!(
                     whole,
                     if snapshot.commit == NEW { 202 } else { 1 },
-                    "a commit is whole or not there"
+                    "a commit is complete or removed"
                 );
             }
         }
@@ -249,7 +253,7 @@ fn a_removal_that_is_killed_leaves_no_name_without_its_file() {
 
 #[cfg(unix)]
 #[test]
-fn the_question_is_asked_on_a_terminal_and_only_yes_means_it() {
+fn the_question_on_a_terminal_accepts_only_yes() {
     let work = Work::new();
     let before = work.files();
     for (answer, goes) in [("", false), ("n", false), ("yess", false), ("Y", true)] {

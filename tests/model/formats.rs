@@ -11,7 +11,7 @@ use gguf_export::verify::{VerifyOptions, verify};
 use super::load;
 use crate::support::{data, exported};
 
-/// The exports of the repository, and where they are at hand the others.
+/// The bundled exports, and those beside the checkout if there are any.
 fn exports() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for folder in [data("matrix"), data("../../../shared/fixtures/matrix")] {

@@ -1,4 +1,4 @@
-//! Logits of our GGUFs through llama.cpp against transformers. `cargo bench --bench quality` prints the numbers.
+//! Logits of our GGUFs in llama.cpp, compared with transformers. `cargo bench --bench quality` prints the numbers.
 
 use gguf_export::PlanOptions;
 use gguf_export::ggml::GgmlType;
@@ -8,7 +8,7 @@ use super::load;
 use super::quality::Quality;
 use crate::support::{data, exported, tiny_gguf};
 
-/// At F32 both compute the same sums in another order.
+/// At F32 both compute the same sums in a different order.
 fn same_at_f32(checkpoint: &str, golden: &str) {
     let options = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
     let gguf = exported(&data(checkpoint), &format!("{golden}-f32"), &options);
@@ -28,12 +28,12 @@ fn the_bundled_model_at_f32_has_the_logits_of_transformers() {
     same_at_f32("tiny-thinker", "tiny-thinker");
 }
 
-/// llama.cpp rounds activations to eight bits before it multiplies quantised weights, so a little is lost here
-/// that is not the weights'.
+/// llama.cpp rounds activations to eight bits before it multiplies them with quantised weights, so not all of the
+/// difference comes from the weights.
 #[test]
-fn the_quantised_model_stays_close() {
+fn the_quantised_model_stays_close_to_transformers() {
     let quality = Quality::measure(&load(&tiny_gguf()), "tiny-thinker");
-    // Measured: 4.3e-2, nearly all of it one token's, 8e-10 and 99.5 %.
+    // Measured: 4.3e-2, nearly all of it from one token; 8e-10; 99.5 %.
     assert!(quality.mean_kl() < 0.08, "mean KL {:.3e}", quality.mean_kl());
     assert!(quality.median_kl() < 1e-6, "median KL {:.3e}", quality.median_kl());
     assert!(quality.agreement() > 0.97, "top-1 agreement {:.3}", quality.agreement());

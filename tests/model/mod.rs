@@ -1,4 +1,4 @@
-//! Our GGUFs in llama.cpp against the tools that made the checkpoints.
+//! Our GGUFs in llama.cpp, compared with the tools that made the checkpoints.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use ggrun::model::{LoadOptions, Model};
 
-/// A model on one thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+/// A model on one thread, because tests run in parallel and llama.cpp's threads spin while they wait.
 fn load(gguf: &Path) -> Model {
     Model::load(LoadOptions { threads: 1, ..LoadOptions::new(gguf) }, |_| true).unwrap()
 }

@@ -1,4 +1,5 @@
-//! How far logits lie from transformers' in float32 on the exactly dequantised weights. Shared with `benches/quality.rs`.
+//! Distance of logits from those of transformers in float32 on the exactly dequantised weights. Shared with
+//! `benches/quality.rs`.
 
 use std::path::PathBuf;
 
@@ -8,18 +9,18 @@ use safetensors::SafeTensors;
 
 use crate::support::data;
 
-/// A model against the reference, over every token of every sequence.
+/// A model compared with the reference, over every token of every sequence.
 pub(crate) struct Quality {
     /// Kullback-Leibler divergence from the reference after each token, in nats, ascending.
     pub(crate) kl: Vec<f64>,
-    /// Tokens after which both think the same token most likely.
+    /// Tokens after which both have the same most likely token.
     pub(crate) same_top: u32,
-    /// Of two logits.
+    /// Largest absolute difference of two logits.
     pub(crate) largest_difference: f32,
 }
 
 impl Quality {
-    /// Reads the reference's sequences with `model` and compares.
+    /// Decodes the reference's sequences with `model` and compares the logits.
     pub(crate) fn measure(model: &Model, golden: &str) -> Self {
         let mut quality = Self { kl: Vec::new(), same_top: 0, largest_difference: 0.0 };
         for sequence in read(golden) {
@@ -45,7 +46,7 @@ impl Quality {
         self.kl.iter().sum::<f64>() / f64::from(self.tokens())
     }
 
-    /// One token where the choice of an expert tips over can outweigh all others in the mean.
+    /// The median, because one token whose choice of experts flips can dominate the mean.
     pub(crate) fn median_kl(&self) -> f64 {
         self.kl[self.kl.len() / 2]
     }
@@ -55,12 +56,12 @@ impl Quality {
     }
 }
 
-/// Where the reference's logits are: a file for each checkpoint, by its name.
+/// Folder of the reference logits, one file for each checkpoint.
 pub(crate) fn folder() -> PathBuf {
     data("..").join("golden/logits")
 }
 
-/// One sequence: its tokens and the reference logits after each.
+/// The tokens of a sequence and the reference logits after each.
 struct Sequence {
     tokens: Vec<Token>,
     logits: Vec<Vec<f32>>,

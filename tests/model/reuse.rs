@@ -1,4 +1,4 @@
-//! Going on from a kept state, or from a copy of another sequence, is going on from where it was kept.
+//! A sequence resumed from a saved state, or copied from another, has the logits of one that was decoded in full.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
     LlamaDecoder::new(weights, &params).unwrap()
 }
 
-/// Reads tokens behind `from` others and returns the logits after the last.
+/// Decodes tokens after the first `from` of the sequence and returns the logits after the last.
 fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[Token]) -> Vec<f32> {
     read_in(SEQ, decoder, ops, from, tokens)
 }
@@ -76,7 +76,7 @@ fn load(path: &Path) -> Weights {
 }
 
 #[test]
-fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
+fn a_copied_sequence_has_the_logits_of_a_decoded_one() {
     let weights = load(&tiny_gguf());
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>system\nAdd the numbers.<|im_end|>\n");
@@ -88,7 +88,7 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
     read(&mut fresh, vec![], 0, &shared);
     let expected = read(&mut fresh, vec![], shared.len(), &other);
 
-    // From where the other ends, and from behind, with the state that was kept.
+    // A copy of the whole sequence, and one of its beginning, from the saved state.
     let mut copied = decoder(&weights);
     assert!(copied.caps().can_copy);
     read(&mut copied, vec![], 0, &shared);
@@ -99,7 +99,7 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
     let middle = SeqOp::Copy { from: SEQ, to, length, state: Some(state) };
     assert_eq!(read_in(to, &mut copied, vec![middle], shared.len(), &other), expected);
 
-    // Neither changed the one that was copied, and the state serves the copy too.
+    // Copying left the original unchanged, and the state works for the copy too.
     let back = |seq| SeqOp::Rewind { seq, length, state: Some(state) };
     assert_eq!(read(&mut copied, vec![back(SEQ)], shared.len(), &one), first);
     assert_eq!(read_in(to, &mut copied, vec![back(to)], shared.len(), &one), first);
@@ -111,11 +111,11 @@ fn a_copied_sequence_has_the_logits_of_one_that_was_read() {
 }
 
 #[test]
-fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
+fn a_turn_resumed_from_a_saved_state_has_the_logits_of_a_fresh_one() {
     let weights = load(&tiny_gguf());
     let tokens = |text: &str| weights.vocab().tokenize(text, Markup::Parsed);
     let shared = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
-    let thought =
+    let reasoning =
         tokens("<|im_start|>assistant\n<think>\n17 + 25: 7 + 5 = 12, carry 1.</think>\n\n17 + 25 = 42");
     let answer =
         tokens("<|im_start|>assistant\n17 + 25 = 42<|im_end|>\n<|im_start|>user\n842 - 83 = ?<|im_end|>\n");
@@ -128,14 +128,14 @@ fn a_turn_that_goes_on_from_a_kept_state_has_the_logits_of_a_fresh_one() {
     assert!(reused.caps().can_keep && !reused.caps().can_trim, "the model is hybrid");
     read(&mut reused, vec![], 0, &shared);
     let state = StateId(1);
-    let astray = read(&mut reused, vec![SeqOp::Keep { seq: SEQ, state }], shared.len(), &thought);
+    let astray = read(&mut reused, vec![SeqOp::Keep { seq: SEQ, state }], shared.len(), &reasoning);
     let length = u32::try_from(shared.len()).unwrap();
     let back = SeqOp::Rewind { seq: SEQ, length, state: Some(state) };
     let found = read(&mut reused, vec![back.clone()], shared.len(), &answer);
     assert_eq!(found, expected);
     assert_ne!(astray, expected);
 
-    // The state serves again, and a forgotten one not at all.
+    // The state can be used again, until it is forgotten.
     assert_eq!(read(&mut reused, vec![back.clone()], shared.len(), &answer), expected);
     let gone = Step { ops: vec![SeqOp::Forget { state }, back], rows: vec![] };
     assert!(reused.step(&gone).is_err());
@@ -165,7 +165,7 @@ fn a_saved_sequence_has_the_logits_of_the_one_it_was_saved_from() {
         new.restore(SEQ, &saved).unwrap();
         assert_eq!(read(&mut new, vec![], shared.len(), &next), expected, "{}", path.display());
 
-        // What does not fit is refused, and leaves an empty sequence that works.
+        // A state that does not match is refused and leaves an empty, usable sequence.
         let short = Saved { tokens: shared[1..].to_vec(), state: saved.state.clone() };
         let cut = Saved { state: saved.state[..saved.state.len() - 1].to_vec(), ..saved };
         for wrong in [short, cut] {

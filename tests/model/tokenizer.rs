@@ -1,4 +1,4 @@
-//! The tokenizer in the GGUF against the `tokenizers` crate on the original files: the same ids, every line.
+//! The tokenizer in the GGUF encodes every line like the `tokenizers` crate with the original files.
 
 use std::path::Path;
 
@@ -33,12 +33,12 @@ fn the_bundled_tokenizer_encodes_like_the_original() {
     compare(&tiny_gguf(), &data("tiny-thinker/tokenizer.json"));
 }
 
-/// At full size, where the real tokenizer lies beside the checkout: on a small model with a big vocabulary.
+/// The full vocabulary on a small model, if the real tokenizer lies beside the checkout.
 #[test]
 fn the_tokenizer_of_qwen3_encodes_like_the_original() {
     let real = data("../../../shared/data/qwen3-tokenizer");
     if !real.join("tokenizer.json").exists() {
-        println!("skipped: no tokenizer of full size in this checkout");
+        println!("skipped: the full tokenizer is not beside this checkout");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -48,7 +48,7 @@ fn the_tokenizer_of_qwen3_encodes_like_the_original() {
         std::fs::remove_file(dir.path().join(file)).unwrap();
         std::fs::copy(real.join(file), dir.path().join(file)).unwrap();
     }
-    // Ids of the small tokenizer mean nothing here; the names in tokenizer_config.json do.
+    // The ids are those of the small tokenizer; the names in tokenizer_config.json apply.
     let config = dir.path().join("config.json");
     let mut json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&config).unwrap()).unwrap();

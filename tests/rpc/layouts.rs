@@ -1,4 +1,4 @@
-//! The logits do not depend on where the layers are.
+//! The logits do not depend on the placement of the layers.
 
 use ggrun::engine::{DecodeError, Markup, Vocab as _};
 use ggrun::model::{GpuLayers, LoadOptions, Model, Override};
@@ -6,10 +6,10 @@ use ggrun::model::{GpuLayers, LoadOptions, Model, Override};
 use super::Worker;
 use crate::support::tiny_gguf;
 
-/// Longer than a batch of one, with thinking and its end.
+/// More than 20 tokens.
 const TEXT: &str = "What is 17 + 25? 17 + 25 is 10 + 20 plus 7 + 5, which is 30 + 12. The answer is 42.";
 
-/// The sums have another order, because a worker's weights are not reordered for speed. Measured: 4e-4 at most.
+/// The sums are in a different order, because a worker's weights are not repacked. Measured: at most 4e-4.
 const TOLERANCE: f32 = 2e-3;
 
 fn logits(model: &Model) -> Result<Vec<Vec<f32>>, DecodeError> {
@@ -17,7 +17,7 @@ fn logits(model: &Model) -> Result<Vec<Vec<f32>>, DecodeError> {
     Ok(model.logits(&[&tokens])?.remove(0))
 }
 
-/// The CPU alone, and then with a worker as told.
+/// Compares the CPU alone with a worker in this layout.
 #[track_caller]
 fn agree(layout: impl FnOnce(&mut LoadOptions, &str)) {
     let plain = || LoadOptions { threads: 1, devices: Some(Vec::new()), ..LoadOptions::new(tiny_gguf()) };
@@ -32,7 +32,7 @@ fn agree(layout: impl FnOnce(&mut LoadOptions, &str)) {
     assert!(largest < TOLERANCE, "largest difference {largest:.2e}");
     assert!(expected.len() > 20 && expected.iter().flatten().any(|logit| *logit > 1.0), "these are logits");
     worker.kill();
-    assert!(logits(&model).is_err(), "the worker had no part in it");
+    assert!(logits(&model).is_err(), "the worker computed nothing");
 }
 
 fn experts_to(buffer: &str) -> Vec<Override> {

@@ -1,4 +1,4 @@
-//! Workers on loopback: `ggrun worker` as a process, and models that lie on one.
+//! Workers on loopback: `ggrun worker` as a process, and models placed on one.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -11,26 +11,30 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use ggrun::model::rpc::Endpoint;
 
-/// A worker that ends with the test.
+use crate::deadline::Watchdog;
+
+/// A worker process that is killed when dropped.
 struct Worker {
     process: Child,
+    _watchdog: Watchdog,
     out: BufReader<ChildStdout>,
     endpoint: Endpoint,
 }
 
 impl Worker {
-    /// One thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+    /// One thread, because tests run in parallel and llama.cpp's threads spin while they wait.
     fn start() -> Self {
         let mut command = command(&["--port", "0", "-t", "1"]);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let watchdog = Watchdog::of(&process);
         let mut out = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
-        let endpoint = line.trim_end().parse().unwrap_or_else(|_| panic!("`{line}` is no endpoint"));
-        Self { process, out, endpoint }
+        let endpoint = line.trim_end().parse().unwrap_or_else(|_| panic!("`{line}` is not an endpoint"));
+        Self { process, _watchdog: watchdog, out, endpoint }
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it, like a power failure.
     fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -42,7 +46,7 @@ impl Worker {
         assert!(sent.success());
     }
 
-    /// Its exit code, and what it wrote after its endpoint.
+    /// Waits for its end: exit code, rest of standard output, standard error.
     fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
@@ -53,7 +57,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already.
         drop(self.process.kill());
         drop(self.process.wait());
     }

@@ -1,14 +1,14 @@
-//! The worker as a process: streams, exit codes, and clients that are none.
+//! The worker as a process: streams, exit codes, and clients that send garbage.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Output;
-use std::time::Duration;
 
 use ggrun::model::{caps, rpc};
 use serde_json::Value;
 
 use super::{Worker, command};
+use crate::deadline::{PATIENCE, Watchdog, finish, output};
 
 #[test]
 fn the_engine_was_built_with_the_whole_series() {
@@ -18,15 +18,12 @@ fn the_engine_was_built_with_the_whole_series() {
     series.sort();
     let caps = caps();
     let found: Vec<String> = caps.patches.iter().map(|name| format!("{name}.patch")).collect();
-    assert_eq!(
-        found, series,
-        "`cargo clean -p llama-cpp-sys-2` has an engine from before the series built anew"
-    );
+    assert_eq!(found, series, "rebuild an older llama.cpp with `cargo clean -p llama-cpp-sys-2`");
     assert!(caps.rpc);
 }
 
 #[test]
-fn a_worker_tells_its_endpoint_and_ends_when_asked() {
+fn a_worker_prints_its_endpoint_and_ends_on_a_signal() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let worker = Worker::start();
         assert_eq!(worker.endpoint.host, "127.0.0.1");
@@ -46,6 +43,7 @@ fn a_worker_describes_itself_as_json() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
+    let _watchdog = Watchdog::of(&child);
     let mut line = String::new();
     let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
@@ -68,52 +66,53 @@ fn refused(output: &Output, code: i32, says: &[&str]) {
 }
 
 #[test]
-fn what_cannot_be_served_is_an_error() {
-    let remote = command(&["--host", "0.0.0.0"]).output().unwrap();
+fn addresses_and_devices_that_cannot_be_served_are_errors() {
+    let remote = output(&mut command(&["--host", "0.0.0.0"]));
     refused(&remote, 2, &["`0.0.0.0`", "neither password nor encryption", "--allow-remote"]);
-    let other = command(&["--host", "::1"]).output().unwrap();
+    let other = output(&mut command(&["--host", "::1"]));
     refused(&other, 2, &["invalid value '::1'"]);
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let busy = command(&["--port", &port]).output().unwrap();
+    let busy = output(&mut command(&["--port", &port]));
     refused(&busy, 1, &[&format!("cannot listen on `127.0.0.1:{port}`"), "--port 0"]);
-    let device = command(&["--device", "CUDA7"]).output().unwrap();
+    let device = output(&mut command(&["--device", "CUDA7"]));
     refused(&device, 1, &["there is no device `CUDA7`, expected CPU"]);
 }
 
 #[test]
-fn leave_to_serve_others_comes_with_a_warning() {
+fn allow_remote_prints_a_warning() {
     let mut child = command(&["--host", "0.0.0.0", "--port", "0", "--allow-remote"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    let _watchdog = Watchdog::of(&child);
     let mut line = String::new();
     let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
     child.kill().unwrap();
-    let err = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    let err = String::from_utf8(finish(child).stderr).unwrap();
     assert!(line.starts_with("0.0.0.0:"), "{line}");
     assert!(err.starts_with("warning: listening on `0.0.0.0:") && err.contains("read and write"), "{err}");
 }
 
 const HELLO: u8 = 14;
 
-/// A command with its length and its bytes.
+/// A message: command, length, bytes.
 fn message(command: u8, bytes: &[u8]) -> Vec<u8> {
     [&[command][..], &(bytes.len() as u64).to_le_bytes(), bytes].concat()
 }
 
-/// A client that greeted as it should.
+/// A connection after a valid greeting.
 fn greeted(worker: &Worker) -> TcpStream {
     let mut stream = TcpStream::connect((worker.endpoint.host.as_str(), worker.endpoint.port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&message(HELLO, &[0; 24])).unwrap();
     stream.read_exact(&mut [0; 8 + 28]).unwrap();
     stream
 }
 
-/// A tensor as it travels: of this type and operation, so many elements, in a buffer at an address.
+/// A serialised tensor with this type, operation, number of elements, buffer and address.
 fn tensor(ty: u32, op: u32, elements: u32, buffer: u64, data: u64) -> Vec<u8> {
     let mut bytes = 1u64.to_le_bytes().to_vec();
     bytes.extend(ty.to_le_bytes());
@@ -131,9 +130,9 @@ fn a_worker_outlives_nonsense() {
     const SET_TENSOR: u8 = 6;
     const INIT_TENSOR: u8 = 12;
     let worker = Worker::start();
-    let mut strangers: Vec<Vec<u8>> = vec![b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![0xff; 4096], Vec::new()];
-    strangers.push(message(HELLO, &[0; 3]));
-    for bytes in strangers {
+    let mut garbage: Vec<Vec<u8>> = vec![b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![0xff; 4096], Vec::new()];
+    garbage.push(message(HELLO, &[0; 3]));
+    for bytes in garbage {
         let mut stream = TcpStream::connect((worker.endpoint.host.as_str(), worker.endpoint.port)).unwrap();
         stream.write_all(&bytes).unwrap();
         drop(stream);
@@ -161,7 +160,7 @@ fn a_worker_outlives_nonsense() {
         let buffer = u64::from_le_bytes(*answer[8..].first_chunk().unwrap());
         assert_ne!(buffer, 0);
         stream.write_all(&message(INIT_TENSOR, &tensor(ty, op, elements, buffer, address))).unwrap();
-        // It hangs up on whoever sends such a thing.
+        // The worker closes the connection.
         assert_eq!(stream.read(&mut answer).unwrap(), 0, "type {ty}, operation {op}, {elements} elements");
         rpc::greet(&worker.endpoint).unwrap();
     }

@@ -1,4 +1,4 @@
-//! From a conversation to an answer.
+//! Chat requests and their answers.
 
 use ggrun::engine::{Error, FinishReason};
 use ggrun::model::{ContextSize, LoadOptions};
@@ -7,7 +7,7 @@ use ggrun::session::ChatEvent;
 use super::{QUESTIONS, ask, bench, bench_with, collect, options, tiny_gguf};
 
 #[test]
-fn greedy_answers_are_right_and_thinking_is_apart() {
+fn greedy_answers_are_right_and_reasoning_is_separate() {
     let bench = bench(1);
     for (question, answer) in QUESTIONS {
         let (reasoning, content, end) = collect(bench.session.chat(ask(question)).unwrap());
@@ -21,10 +21,10 @@ fn greedy_answers_are_right_and_thinking_is_apart() {
 }
 
 #[test]
-fn answers_written_side_by_side_are_those_written_alone() {
+fn concurrent_requests_answer_as_when_alone() {
     let (one, two) = (bench(1), bench(2));
     let alone: Vec<_> = QUESTIONS.iter().map(|(q, _)| collect(one.session.chat(ask(q)).unwrap())).collect();
-    // All four are submitted before the first is read: two are in work at any time.
+    // All four are submitted before the first answer is read, so two are active at any time.
     let chats: Vec<_> = QUESTIONS.iter().map(|(q, _)| two.session.chat(ask(q)).unwrap()).collect();
     for (chat, (reasoning, content, _)) in chats.into_iter().zip(alone) {
         let beside = collect(chat);
@@ -33,7 +33,7 @@ fn answers_written_side_by_side_are_those_written_alone() {
 }
 
 #[test]
-fn a_prompt_read_in_chunks_gives_the_same_answer() {
+fn a_prompt_decoded_in_chunks_gives_the_same_answer() {
     let path = tiny_gguf();
     let bench = bench_with(LoadOptions { batch: 7, ubatch: 7, ..options(path) });
     let (question, answer) = QUESTIONS[0];
@@ -68,7 +68,7 @@ fn a_cancelled_answer_ends_and_frees_its_slot() {
     assert!(matches!(chat.next(), Some(ChatEvent::Reasoning(_))));
     chat.canceller().cancel();
     let (_, _, end) = collect(chat);
-    // The model is fast enough to end by itself before it hears of it.
+    // The answer may be finished before the cancel arrives.
     assert!(
         matches!(end, ChatEvent::Finished { reason: FinishReason::Cancelled | FinishReason::Stop, .. }),
         "{end:?}"
@@ -79,14 +79,14 @@ fn a_cancelled_answer_ends_and_frees_its_slot() {
 }
 
 #[test]
-fn a_prompt_longer_than_the_context_is_an_error_that_says_so() {
+fn a_prompt_longer_than_the_context_is_an_error() {
     let path = tiny_gguf();
     let bench = bench_with(LoadOptions { context: ContextSize::Tokens(256), ..options(path) });
     let (_, _, end) = collect(bench.session.chat(ask(&"Why? ".repeat(300))).unwrap());
     let ChatEvent::Failed(Error::PromptTooLong { tokens, context: 256 }) = end else { panic!("{end:?}") };
     assert!(tokens > 256);
     let (_, content, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
-    assert_eq!(content, QUESTIONS[0].1, "the engine goes on");
+    assert_eq!(content, QUESTIONS[0].1, "the engine still works");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn an_answer_ends_where_the_context_does() {
 }
 
 #[test]
-fn a_seed_repeats_its_answer() {
+fn the_same_seed_gives_the_same_answer() {
     let bench = bench(2);
     let mut request = ask(QUESTIONS[2].0);
     request.sampling = bench.model.sampling(7);

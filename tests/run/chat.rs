@@ -1,10 +1,11 @@
-//! `ggrun chat` through a pipe and at a terminal.
+//! `ggrun chat` through a pipe and on a terminal.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::tiny_gguf;
+use crate::deadline::finish;
 
 fn chat(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
@@ -18,13 +19,13 @@ fn chat(state: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Types a whole conversation into a pipe.
+/// Runs a whole conversation with its input from a pipe.
 pub(super) fn typed(state: &Path, arguments: &[&str], lines: &str) -> Output {
     let mut command = chat(state, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    finish(child)
 }
 
 pub(super) fn text(bytes: &[u8]) -> String {
@@ -32,7 +33,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_conversation_through_a_pipe_has_its_answers_alone_on_stdout() {
+fn through_a_pipe_stdout_has_only_the_answers() {
     let state = tempfile::tempdir().unwrap();
     let lines =
         "What is 17 + 25?\n842 - 83 = ?\n/undo\n\"\"\"\nReverse the word wind.\"\"\"\n/nonsense\n/stats\n";
@@ -52,7 +53,7 @@ fn a_conversation_through_a_pipe_has_its_answers_alone_on_stdout() {
 }
 
 #[test]
-fn every_answer_is_an_object_with_json() {
+fn with_json_every_answer_is_one_object() {
     let state = tempfile::tempdir().unwrap();
     let Output { stdout, .. } = typed(state.path(), &["--json"], "What is 17 + 25?\n/regen\n");
     let values: Vec<serde_json::Value> =
@@ -63,20 +64,20 @@ fn every_answer_is_an_object_with_json() {
 }
 
 #[test]
-fn options_are_set_and_what_is_none_is_refused() {
+fn options_can_be_set_and_unknown_ones_are_refused() {
     let state = tempfile::tempdir().unwrap();
     let lines = "/set predict 3\nWhat is 17 + 25?\n/set temp hot\n/set nothing 1\n/set\n/think sideways\n/think hide\n\
                  /set -1\n/system Be brief.\n/system\n";
     let Output { status, stdout, stderr } = typed(state.path(), &[], lines);
     let stderr = text(&stderr);
-    assert!(status.success() && stdout.is_empty(), "three tokens are all thinking: {stderr}");
+    assert!(status.success() && stdout.is_empty(), "the three tokens are all reasoning: {stderr}");
     for words in ["token limit", "'hot'", "--nothing", "predict 3\n", "expected show", "Be brief."] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
 }
 
 #[test]
-fn a_conversation_is_kept_listed_loaded_and_exported() {
+fn a_conversation_is_saved_listed_loaded_and_exported() {
     let state = tempfile::tempdir().unwrap();
     let export = state.path().join("talk.md");
     let lines = format!("What is 17 + 25?\n/save sums\n/export {}\n", export.display());
@@ -103,21 +104,21 @@ fn a_conversation_is_kept_listed_loaded_and_exported() {
     {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
-    // The same name goes on by itself and is kept after every answer.
+    // A session of that name is resumed at once and saved after every answer.
     assert!(typed(state.path(), &["--session", "sums"], "842 - 83 = ?\n").status.success());
     let kept = std::fs::read_to_string(state.path().join("ggrun/sessions/sums.jsonl")).unwrap();
     assert_eq!(kept.lines().count(), 6);
 }
 
 #[test]
-fn functions_are_called_and_what_they_give_is_typed() {
+fn tool_calls_are_printed_and_their_results_are_typed() {
     let state = tempfile::tempdir().unwrap();
     let tools = state.path().join("tools.json");
     std::fs::write(&tools, r#"[{"name": "add", "parameters": {"type": "object"}}]"#).unwrap();
     let call = r#"root ::= "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 17}}\n</tool_call>""#;
     let arguments = ["--tools", tools.to_str().unwrap(), "--grammar", call];
     let export = state.path().join("talk.md");
-    // The grammar makes the model call again with the result; nothing typed ends that.
+    // The grammar makes the model call again after the result; an empty line ends that.
     let lines = format!("What is 17 + 25?\n42\n\n/export {}\n", export.display());
     let Output { status, stdout, stderr } = typed(state.path(), &arguments, &lines);
     let stderr = text(&stderr);
@@ -128,7 +129,7 @@ fn functions_are_called_and_what_they_give_is_typed() {
 }
 
 #[test]
-fn a_question_that_is_too_long_is_taken_back_and_the_next_one_is_answered() {
+fn a_question_that_is_too_long_is_removed_and_the_next_one_is_answered() {
     let state = tempfile::tempdir().unwrap();
     let long = "word ".repeat(400);
     let Output { stdout, stderr, .. } =
@@ -142,21 +143,23 @@ mod terminal {
     use rexpect::session::{PtySession, spawn_command};
 
     use super::*;
+    use crate::deadline::PATIENCE;
 
     fn open(state: &Path, arguments: &[&str]) -> PtySession {
-        let mut session = spawn_command(chat(state, arguments), Some(30_000)).unwrap();
+        let mut session =
+            spawn_command(chat(state, arguments), u64::try_from(PATIENCE.as_millis()).ok()).unwrap();
         session.exp_string("/help lists the commands").unwrap();
-        // What is typed before the prompt is there may be lost, as with any line editor.
+        // Input before the prompt may be lost, as with any line editor.
         session.exp_string("> ").unwrap();
         session
     }
 
     #[test]
-    fn a_whole_conversation_at_a_terminal() {
+    fn a_whole_conversation_on_a_terminal() {
         let state = tempfile::tempdir().unwrap();
         let mut session = open(state.path(), &[]);
         session.send_line("What is 17 + 25?").unwrap();
-        // Thinking is dim, the answer is not.
+        // Thinking is dimmed.
         session.exp_string("\x1b[2m").unwrap();
         session.exp_string("17 + 25 = 42").unwrap();
         session.exp_string("first token after").unwrap();
@@ -171,7 +174,7 @@ mod terminal {
         session.exp_string("> ").unwrap();
         session.send_line("/edit").unwrap();
         session.exp_string("842 - 83 = ?").unwrap();
-        // The question is on the prompt: all but its last three characters stay.
+        // The question is on the prompt; delete its last three characters.
         session.send("\x7f\x7f\x7f").unwrap();
         session.flush().unwrap();
         session.send_line("= ? ").unwrap();
@@ -185,7 +188,7 @@ mod terminal {
     }
 
     #[test]
-    fn history_lasts_from_one_conversation_to_the_next() {
+    fn the_history_lasts_across_conversations() {
         let state = tempfile::tempdir().unwrap();
         let mut session = open(state.path(), &[]);
         session.send_line("/system Always the same.").unwrap();
@@ -201,7 +204,7 @@ mod terminal {
     }
 
     #[test]
-    fn ctrl_c_stops_an_answer_and_keeps_it_and_a_second_one_leaves_with_130() {
+    fn ctrl_c_stops_an_answer_and_keeps_it_and_at_the_prompt_exits_with_130() {
         let state = tempfile::tempdir().unwrap();
         let mut session = open(state.path(), &["--ignore-eos", "--session", "stopped", "-c", "0"]);
         session.send_line("What is 17 + 25?").unwrap();

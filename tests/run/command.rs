@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use super::tiny_gguf;
+use crate::deadline::{finish, output};
 
 pub(super) fn ggrun(gguf: &PathBuf, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
@@ -22,10 +23,10 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn stdout_is_the_answer_and_stderr_has_the_thinking() {
+fn stdout_is_the_answer_and_stderr_has_the_reasoning() {
     let gguf = tiny_gguf();
     let Output { status, stdout, stderr } =
-        ggrun(&gguf, &["-p", "What is 17 + 25?", "--temp", "0"]).output().unwrap();
+        output(&mut ggrun(&gguf, &["-p", "What is 17 + 25?", "--temp", "0"]));
     assert!(status.success(), "{}", text(&stderr));
     assert_eq!(text(&stdout), "17 + 25 = 42\n");
     let stderr = text(&stderr);
@@ -34,7 +35,7 @@ fn stdout_is_the_answer_and_stderr_has_the_thinking() {
 }
 
 #[test]
-fn a_question_comes_from_stdin_as_well() {
+fn a_question_can_come_from_stdin() {
     let gguf = tiny_gguf();
     let mut child = ggrun(&gguf, &["--temp", "0", "--thinking", "hide", "-sys", "Be brief."])
         .stdin(Stdio::piped())
@@ -43,14 +44,14 @@ fn a_question_comes_from_stdin_as_well() {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(b"What is the capital of Kenya?\n").unwrap();
-    assert_eq!(text(&child.wait_with_output().unwrap().stdout), "The capital of Kenya is Nairobi.\n");
+    assert_eq!(text(&finish(child).stdout), "The capital of Kenya is Nairobi.\n");
 }
 
 #[test]
 fn json_is_one_object_with_everything() {
     let gguf = tiny_gguf();
     let Output { stdout, stderr, .. } =
-        ggrun(&gguf, &["-p", "What is 17 + 25?", "--temp", "0", "--json"]).output().unwrap();
+        output(&mut ggrun(&gguf, &["-p", "What is 17 + 25?", "--temp", "0", "--json"]));
     assert_eq!(text(&stderr), "");
     let value: serde_json::Value = serde_json::from_slice(&stdout).unwrap();
     assert_eq!(value["content"], "17 + 25 = 42");
@@ -68,11 +69,11 @@ fn a_closed_pipe_is_success() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(finish(child).status.code(), Some(0));
 }
 
 #[test]
-fn errors_are_exit_code_1_and_say_why() {
+fn errors_exit_with_1_and_a_reason() {
     let gguf = tiny_gguf();
     for (path, question, context, reason) in [
         (PathBuf::from("no/such.gguf"), "x".to_owned(), "256", "cannot read `no/such.gguf`"),
@@ -83,7 +84,7 @@ fn errors_are_exit_code_1_and_say_why() {
         if !question.is_empty() {
             command.args(["-p", &question]);
         }
-        let Output { status, stdout, stderr } = command.output().unwrap();
+        let Output { status, stdout, stderr } = output(&mut command);
         assert_eq!(status.code(), Some(1));
         assert_eq!(text(&stdout), "");
         assert!(text(&stderr).contains(reason), "{}", text(&stderr));

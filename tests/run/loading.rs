@@ -1,4 +1,4 @@
-//! Files that are no models are errors with a reason.
+//! Loading: files that are not models are errors with a reason.
 
 use std::error::Error as _;
 
@@ -7,7 +7,7 @@ use ggrun::model::{ContextSize, LoadError, LoadOptions, Model, PlaceError};
 use super::{copy_of, tiny_gguf};
 
 fn load(path: impl Into<std::path::PathBuf>) -> LoadError {
-    Model::load(LoadOptions::new(path), |_| true).expect_err("this is no model")
+    Model::load(LoadOptions::new(path), |_| true).expect_err("this is not a model")
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_named_with_its_first_bytes() {
+fn a_file_that_is_not_a_gguf_is_named_with_its_first_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, b"\x10\x00\x00\x00\x00\x00\x00\x00{}").unwrap();
@@ -30,7 +30,7 @@ fn a_file_of_another_kind_is_named_with_its_first_bytes() {
 }
 
 #[test]
-fn a_file_cut_short_is_an_error_with_the_reason() {
+fn a_truncated_file_is_an_error_with_the_reason() {
     let gguf = tiny_gguf();
     let folder = tempfile::tempdir().unwrap();
     let length = usize::try_from(std::fs::metadata(&gguf).unwrap().len()).unwrap();
@@ -41,22 +41,22 @@ fn a_file_cut_short_is_an_error_with_the_reason() {
 }
 
 #[test]
-fn a_load_can_be_stopped() {
+fn a_load_can_be_cancelled() {
     let gguf = tiny_gguf();
     let error = Model::load(LoadOptions::new(gguf), |_| false).unwrap_err();
     assert!(matches!(error, LoadError::Cancelled { .. }), "{error}");
 }
 
 #[test]
-fn a_context_beyond_reason_is_an_error() {
+fn a_context_that_is_too_large_is_an_error() {
     let gguf = tiny_gguf();
     let options = LoadOptions { context: ContextSize::Tokens(u32::MAX), ..LoadOptions::new(gguf) };
     let error = Model::load(options.clone(), |_| true).unwrap_err();
     let LoadError::Place(PlaceError::Memory(too_much)) = error else { panic!("{error}") };
-    assert_eq!(too_much.remedies[0], "-c 4096", "what the model was trained on fits");
-    // Nobody asked whether it fits: llama.cpp says that it does not.
-    let unasked = LoadOptions { fit: false, ..options };
-    let error = Model::load(unasked, |_| true).unwrap().spawn().unwrap_err();
+    assert_eq!(too_much.remedies[0], "-c 4096", "the training context fits");
+    // Without `fit` the error is llama.cpp's.
+    let unfitted = LoadOptions { fit: false, ..options };
+    let error = Model::load(unfitted, |_| true).unwrap().spawn().unwrap_err();
     assert!(matches!(error, LoadError::Context { .. }), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! The numbers under the answers.
+//! Logits, the vocabulary, and the sampling settings of the file.
 
 use ggrun::engine::{Markup, Token, Vocab as _};
 use ggrun::model::Model;
@@ -15,7 +15,7 @@ fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 }
 
 #[test]
-fn sequences_read_together_have_the_logits_of_each_alone() {
+fn sequences_decoded_together_have_the_logits_of_each_alone() {
     let model = model();
     let vocab = model.vocab();
     let texts = ["What is 17 + 25?", "Reverse the word wind.", "The capital of Kenya is Nairobi, I think."];
@@ -32,7 +32,7 @@ fn sequences_read_together_have_the_logits_of_each_alone() {
 }
 
 #[test]
-fn text_survives_the_vocabulary() {
+fn tokenised_text_detokenises_to_itself() {
     let model = model();
     let vocab = model.vocab();
     for text in ["What is 17 + 25?", "grüße 漢字 \u{1f600}\n\n  tab\t.", "<|im_end|>", ""] {
@@ -47,14 +47,14 @@ fn text_survives_the_vocabulary() {
 }
 
 #[test]
-fn markup_is_a_token_only_where_it_is_meant() {
+fn special_tokens_are_parsed_only_where_asked_for() {
     let model = model();
     let vocab = model.vocab();
     let parsed = vocab.tokenize("<|im_end|>", Markup::Parsed);
     assert_eq!(parsed.len(), 1);
     assert!(vocab.ends_answer(parsed[0]));
     assert!(vocab.tokenize("<|im_end|>", Markup::Plain).len() > 1);
-    // Tokens from nowhere are neither text nor an end, and end nothing else either.
+    // Tokens outside the vocabulary have no text, do not end an answer, and do not crash.
     let mut bytes = Vec::new();
     for token in [Token(-1), Token(i32::MAX), Token(i32::try_from(vocab.size()).unwrap())] {
         vocab.write(token, &mut bytes);
@@ -64,11 +64,11 @@ fn markup_is_a_token_only_where_it_is_meant() {
 }
 
 #[test]
-fn the_file_advises_on_sampling() {
+fn the_sampling_settings_of_the_file_are_the_defaults() {
     let model = model();
-    let advised = model.sampling(3);
+    let defaults = model.sampling(3);
     assert_eq!(
-        (advised.temperature, advised.top_k, advised.top_p, advised.min_p, advised.seed),
+        (defaults.temperature, defaults.top_k, defaults.top_p, defaults.min_p, defaults.seed),
         (0.6, 20, 0.95, 0.0, 3)
     );
 }

@@ -1,4 +1,4 @@
-//! Running the bundled model through llama.cpp on the CPU.
+//! The bundled model in llama.cpp on the CPU.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -24,7 +24,7 @@ use ggrun::session::{ChatEvent, ChatRequest, Session};
 
 use crate::support::tiny_gguf;
 
-/// Questions with their only right answers, and what the model thinks on the way to the first.
+/// Questions, each with its only right answer.
 const QUESTIONS: [(&str, &str); 4] = [
     ("What is 17 + 25?", "17 + 25 = 42"),
     ("842 - 83 = ?", "842 - 83 = 759"),
@@ -32,7 +32,7 @@ const QUESTIONS: [(&str, &str); 4] = [
     ("Reverse the word wind.", "dniw"),
 ];
 
-/// One thread: the tests run side by side, and llama.cpp's threads wait for each other busily.
+/// One thread, because tests run in parallel and llama.cpp's threads spin while they wait.
 fn options(gguf: PathBuf) -> LoadOptions {
     LoadOptions { threads: 1, ..LoadOptions::new(gguf) }
 }
@@ -43,7 +43,7 @@ struct Bench {
     _running: Running,
 }
 
-/// The model with an engine that answers `parallel` requests at once.
+/// The model with an engine of `parallel` slots.
 fn bench(parallel: u32) -> Bench {
     bench_with(LoadOptions { parallel, ..options(tiny_gguf()) })
 }
@@ -72,11 +72,11 @@ fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent)
         match event {
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
-            ChatEvent::ToolCall(call) => panic!("nobody gave tools: {call:?}"),
+            ChatEvent::ToolCall(call) => panic!("the request has no tools: {call:?}"),
             end => terminal = Some(end),
         }
     }
-    (reasoning, content, terminal.expect("every answer has an end"))
+    (reasoning, content, terminal.expect("every answer has a terminal event"))
 }
 
 fn copy_of(gguf: &PathBuf, bytes: usize, folder: &tempfile::TempDir) -> PathBuf {

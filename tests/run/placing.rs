@@ -1,4 +1,4 @@
-//! Placement flags on a real file: every one is accepted, changes no answer, or is refused by name.
+//! Placement options on a real file: each changes no answer or is refused by name.
 
 use std::process::{Command, Output, Stdio};
 
@@ -6,6 +6,7 @@ use ggrun::engine::FinishReason;
 use ggrun::session::ChatEvent;
 
 use super::{QUESTIONS, ask, bench_with, collect, options, tiny_gguf};
+use crate::deadline::output;
 
 fn ggrun(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
@@ -15,7 +16,7 @@ fn ggrun(arguments: &[&str]) -> Output {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null()).output().unwrap()
+    output(command.stdin(Stdio::null()))
 }
 
 fn said(output: &Output) -> &str {
@@ -47,11 +48,11 @@ fn answers_are_right_however_the_model_is_placed() {
 }
 
 #[test]
-fn what_is_not_there_is_refused_with_what_is() {
+fn missing_devices_and_buffers_are_refused_with_the_existing_ones() {
     for (flags, code, reason) in [
-        ("-dev CUDA9", 2, "there is no device `CUDA9`, only "),
-        ("-ot exps=CUDA9", 2, "there is no buffer type `CUDA9`, only `CPU`"),
-        ("-ot (=CPU", 2, "`(` is not an expression"),
+        ("-dev CUDA9", 2, "unknown device `CUDA9`, expected "),
+        ("-ot exps=CUDA9", 2, "unknown buffer type `CUDA9`, expected `CPU`"),
+        ("-ot (=CPU", 2, "`(` is not a regular expression"),
         ("-ctk q9", 2, "iq4_nl"),
         ("--rpc 127.0.0.1:1", 1, "127.0.0.1:1"),
         ("--cpu-memory 1M", 4, "not enough memory: CPU needs"),
@@ -71,7 +72,7 @@ fn what_is_not_there_is_refused_with_what_is() {
 }
 
 #[test]
-fn a_plan_is_a_table_and_an_object() {
+fn a_plan_prints_a_table_or_an_object() {
     let table = ggrun(&["plan", "-c", "1000"]);
     let text = String::from_utf8(table.stdout).unwrap();
     assert!(text.contains("llama-server -m ") && text.contains("-c 1000 -np 1"), "{text}");
@@ -82,7 +83,7 @@ fn a_plan_is_a_table_and_an_object() {
     assert_eq!(value["devices"].as_array().unwrap().len(), 3);
     assert_eq!(value["gpu_layers"], 6);
     assert_eq!(value["context"], 1000);
-    // 1024 cells, one layer, two heads of 64 keys and values of two bytes.
+    // 1024 cells, one layer, two heads, keys and values of 64 elements of two bytes each.
     let kv: u64 = value["devices"].as_array().unwrap().iter().map(|d| d["kv_bytes"].as_u64().unwrap()).sum();
     assert_eq!(kv, 1024 * 2 * 64 * 2 * 2);
     let sum: u64 = ["dense_bytes", "expert_bytes"]
@@ -106,7 +107,7 @@ fn devices_are_listed_without_a_model() {
 }
 
 #[test]
-fn a_step_that_reads_a_long_prompt_is_given_up_when_the_answer_is_cancelled() {
+fn a_long_prefill_is_aborted_when_its_request_is_cancelled() {
     let bench = bench_with(options(tiny_gguf()));
     let (question, answer) = QUESTIONS[0];
     let chat = bench.session.chat(ask(&"a long question ".repeat(300))).unwrap();
@@ -114,5 +115,5 @@ fn a_step_that_reads_a_long_prompt_is_given_up_when_the_answer_is_cancelled() {
     let (_, content, end) = collect(chat);
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Cancelled, .. }), "{end:?}");
     assert!(content.is_empty());
-    assert_eq!(collect(bench.session.chat(ask(question)).unwrap()).1, answer, "the engine goes on");
+    assert_eq!(collect(bench.session.chat(ask(question)).unwrap()).1, answer, "the engine still works");
 }

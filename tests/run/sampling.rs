@@ -1,4 +1,4 @@
-//! Ways of choosing tokens, through llama.cpp.
+//! Sampling parameters, applied by llama.cpp.
 
 use ggrun::engine::{
     Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind,
@@ -17,13 +17,13 @@ fn text_of(bench: &Bench, sampling: SamplingParams) -> String {
     format!("{reasoning}|{content}")
 }
 
-/// By the model's own probabilities, made flat so that every step shows.
+/// The model's own probabilities, flattened so that every sampler has an effect.
 fn flat(seed: u32) -> SamplingParams {
     SamplingParams { temperature: 3.0, ..SamplingParams::neutral(seed) }
 }
 
 #[test]
-fn a_seed_gives_the_same_text_again_and_another_seed_another() {
+fn the_same_seed_gives_the_same_text_and_another_seed_another_text() {
     let bench = bench(1);
     let first = text_of(&bench, flat(1));
     assert_eq!(text_of(&bench, flat(1)), first);
@@ -31,7 +31,7 @@ fn a_seed_gives_the_same_text_again_and_another_seed_another() {
 }
 
 #[test]
-fn every_step_reaches_the_choice() {
+fn every_sampler_has_an_effect() {
     let bench = bench(1);
     let plain = text_of(&bench, flat(1));
     let greedy = text_of(&bench, SamplingParams::greedy());
@@ -62,15 +62,15 @@ fn every_step_reaches_the_choice() {
         assert_ne!(text_of(&bench, sampling), greedy, "{what}");
     }
     let one = SamplingParams { top_k: 1, ..flat(7) };
-    assert_eq!(text_of(&bench, one.clone()), greedy, "one candidate is the likeliest");
+    assert_eq!(text_of(&bench, one.clone()), greedy, "top-k 1 is greedy");
     let without = SamplingParams { order: vec![SamplerKind::Temperature], ..one };
-    assert_ne!(text_of(&bench, without), greedy, "a step that is not in the order does not happen");
+    assert_ne!(text_of(&bench, without), greedy, "a sampler that is not in the order is not applied");
     let none = SamplingParams { penalties: penalties(Some(0)), ..SamplingParams::greedy() };
-    assert_eq!(text_of(&bench, none), greedy, "penalties that look back on nothing");
+    assert_eq!(text_of(&bench, none), greedy, "penalties over no tokens");
 }
 
 #[test]
-fn logprobs_come_for_every_token_with_the_likeliest_first() {
+fn every_token_has_logprobs_with_the_most_likely_first() {
     let bench = bench(1);
     let sampling = SamplingParams { logprobs: Some(3), ..SamplingParams::greedy() };
     let mut chat = bench.session.chat(ChatRequest { sampling, ..ask(QUESTIONS[0].0) }).unwrap();
@@ -80,11 +80,11 @@ fn logprobs_come_for_every_token_with_the_likeliest_first() {
     assert_eq!(all.len(), usage.total.completion_tokens as usize);
     for one in &all {
         assert_eq!(one.top.len(), 3);
-        assert_eq!(one.top[0], (one.token, one.logprob), "greedy takes the likeliest");
+        assert_eq!(one.top[0], (one.token, one.logprob), "greedy takes the most likely");
         assert!(one.top.is_sorted_by(|a, b| a.1 >= b.1) && one.top[0].1 <= 0.0, "{one:?}");
         assert!(one.top.iter().map(|top| top.1.exp()).sum::<f32>() <= 1.0001, "{one:?}");
     }
-    // A token that was chosen against the odds says so.
+    // A token forced by a bias has the low logprob of the model.
     let sampling = SamplingParams { logprobs: Some(0), logit_bias: vec![(digit(&bench), 100.0)], ..flat(1) };
     let request = ChatRequest { sampling, max_tokens: Some(5), ..ask(QUESTIONS[0].0) };
     let mut chat = bench.session.chat(request).unwrap();
@@ -96,7 +96,7 @@ fn logprobs_come_for_every_token_with_the_likeliest_first() {
 }
 
 #[test]
-fn alone_a_request_has_the_same_numbers_to_the_bit_whatever_the_others_are() {
+fn a_deterministic_request_has_the_same_logprobs_to_the_bit_whatever_else_runs() {
     let options = ggrun::model::LoadOptions { parallel: 3, ..super::options(super::tiny_gguf()) };
     let bench = super::bench_with(options.deterministic());
     let asked = |question: &str| {
@@ -121,7 +121,7 @@ fn digit(bench: &Bench) -> Token {
 }
 
 #[test]
-fn an_answer_that_may_not_end_is_ended_by_its_limit() {
+fn with_ignore_end_an_answer_ends_at_its_limit() {
     let bench = bench(1);
     let (_, _, end) = with(&bench, SamplingParams { ignore_end: true, ..SamplingParams::greedy() });
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Length, .. }), "{end:?}");
@@ -133,12 +133,12 @@ fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
 }
 
 #[test]
-fn a_grammar_after_the_thinking_leaves_the_thinking_alone_and_shapes_the_answer() {
+fn a_grammar_after_the_reasoning_constrains_only_the_answer() {
     let bench = bench(1);
-    let (thought, _, _) = with(&bench, SamplingParams::greedy());
+    let (unconstrained, _, _) = with(&bench, SamplingParams::greedy());
     let rules = Rules::Gbnf("root ::= \"The sum is \" [0-9]+ \".\"".to_owned());
     let (reasoning, content, end) = with(&bench, grammar(rules, Some("</think>")));
-    assert_eq!(reasoning, thought);
+    assert_eq!(reasoning, unconstrained);
     assert!(content.starts_with("The sum is ") && content.ends_with('.'), "{content:?}");
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
 }

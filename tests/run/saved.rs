@@ -1,4 +1,4 @@
-//! A conversation that another process goes on with: what it says, and what it need not read again.
+//! Saved states: a conversation resumed by another process continues the same and decodes little again.
 
 use std::path::{Path, PathBuf};
 
@@ -27,26 +27,26 @@ fn reused(end: &ChatEvent) -> (u32, u32) {
 }
 
 #[test]
-fn what_was_saved_serves_another_engine_like_the_one_it_is_of() {
+fn a_saved_state_works_in_another_engine_of_the_same_kind() {
     for gguf in [tiny_gguf(), dense_gguf()] {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("talk.state");
+        let path = folder.path().join("conversation.state");
         let old = bench_with(options(gguf.clone()));
-        let (mut talk, _) = turn(&old, ask(QUESTIONS[0].0));
-        talk.messages.push(Message::new(Role::User, QUESTIONS[1].0));
-        let (mut talk, _) = turn(&old, talk);
+        let (mut conversation, _) = turn(&old, ask(QUESTIONS[0].0));
+        conversation.messages.push(Message::new(Role::User, QUESTIONS[1].0));
+        let (mut conversation, _) = turn(&old, conversation);
         let identity = old.model.identity().unwrap();
-        state::write(&path, &identity, &old.session.save(&talk).unwrap()).unwrap();
-        talk.messages.push(Message::new(Role::User, QUESTIONS[2].0));
-        let (_, expected) = turn(&old, talk.clone());
+        state::write(&path, &identity, &old.session.save(&conversation).unwrap()).unwrap();
+        conversation.messages.push(Message::new(Role::User, QUESTIONS[2].0));
+        let (_, expected) = turn(&old, conversation.clone());
         drop(old);
 
         let new = bench_with(options(gguf.clone()));
         assert_eq!(new.model.identity().unwrap(), identity);
         new.session.restore(state::read(&path, &identity).unwrap()).unwrap();
-        talk.max_tokens = Some(60);
-        let (thought, said, end) = collect(new.session.chat(talk.clone()).unwrap());
-        assert_eq!(thought + &said, expected);
+        conversation.max_tokens = Some(60);
+        let (reasoning, content, end) = collect(new.session.chat(conversation.clone()).unwrap());
+        assert_eq!(reasoning + &content, expected);
         let (reused, prompt) = reused(&end);
         assert!(reused * 2 > prompt, "{reused} of {prompt} for {}", gguf.display());
 
@@ -61,7 +61,7 @@ fn what_was_saved_serves_another_engine_like_the_one_it_is_of() {
 }
 
 #[test]
-fn a_model_that_differs_in_one_weight_is_another() {
+fn a_model_that_differs_in_one_weight_has_another_identity() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.gguf");
     let mut bytes = std::fs::read(dense_gguf()).unwrap();
@@ -74,8 +74,8 @@ fn a_model_that_differs_in_one_weight_is_another() {
     assert_eq!((one.engine, one.settings), (other.engine, other.settings));
 }
 
-/// What was reused of a prompt, as the lines on stderr say it.
-fn told(stderr: &str) -> Vec<&str> {
+/// The parts of the lines on standard error that say how much of a prompt was reused.
+fn reuse(stderr: &str) -> Vec<&str> {
     stderr.lines().filter_map(|line| line.split(" · ").find(|part| part.contains("reused"))).collect()
 }
 
@@ -84,7 +84,7 @@ fn state_of(state: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_conversation_that_is_loaded_goes_on_without_being_read_again() {
+fn a_loaded_conversation_continues_without_a_new_prefill() {
     let folder = tempfile::tempdir().unwrap();
     let lines = "What is 17 + 25?\n842 - 83 = ?\n/save sums\nReverse the word wind.\n";
     let first = typed(folder.path(), &[], lines);
@@ -95,11 +95,11 @@ fn a_conversation_that_is_loaded_goes_on_without_being_read_again() {
     let again = typed(folder.path(), &[], "/load sums\nReverse the word wind.\n");
     let stderr = text(&again.stderr);
     assert_eq!(text(&again.stdout).lines().last(), old.lines().last(), "{stderr}");
-    assert_eq!(told(&stderr).len(), 1, "{stderr}");
+    assert_eq!(reuse(&stderr).len(), 1, "{stderr}");
     let without = typed(folder.path(), &["--no-state"], "/load sums\nReverse the word wind.\n");
-    assert_eq!(told(&text(&without.stderr)), [""; 0], "{}", text(&without.stderr));
+    assert_eq!(reuse(&text(&without.stderr)), [""; 0], "{}", text(&without.stderr));
 
-    // A broken state is said and not used.
+    // A broken state is reported and not used.
     let whole = std::fs::read(state_of(folder.path())).unwrap();
     for (bytes, reason) in
         [(&whole[..whole.len() / 2], "expected"), (&[&whole[..200], &[9], &whole[201..]].concat(), "damaged")]
@@ -108,18 +108,18 @@ fn a_conversation_that_is_loaded_goes_on_without_being_read_again() {
         let broken = typed(folder.path(), &[], "/load sums\nReverse the word wind.\n");
         let stderr = text(&broken.stderr);
         assert!(broken.status.success() && stderr.contains(reason), "{stderr}");
-        assert!(stderr.contains("is not used") && told(&stderr).is_empty(), "{stderr}");
+        assert!(stderr.contains("is not used") && reuse(&stderr).is_empty(), "{stderr}");
         assert_eq!(broken.stdout, without.stdout);
     }
 }
 
 #[test]
-fn a_session_keeps_its_state_when_it_is_left() {
+fn a_session_saves_its_state_on_exit() {
     let folder = tempfile::tempdir().unwrap();
     let first = typed(folder.path(), &["--session", "sums"], "What is 17 + 25?\n");
     assert!(text(&first.stderr).contains("saved 2 messages, "), "{}", text(&first.stderr));
     let second = typed(folder.path(), &["--session", "sums"], "842 - 83 = ?\n");
-    assert_eq!(told(&text(&second.stderr)).len(), 1, "{}", text(&second.stderr));
+    assert_eq!(reuse(&text(&second.stderr)).len(), 1, "{}", text(&second.stderr));
     let names: Vec<_> = std::fs::read_dir(folder.path().join("ggrun/sessions"))
         .unwrap()
         .map(|e| e.unwrap().file_name())

@@ -1,13 +1,14 @@
-//! What `ggrun run` tells the chat template, as a process.
+//! Tools and template variables of `ggrun run`, as a process.
 
 use std::fs;
 use std::process::{Command, Output};
 
 use super::{command::ggrun, tiny_gguf};
+use crate::deadline::output;
 
 fn run(arguments: &[&str]) -> Output {
     let mut command: Command = ggrun(&tiny_gguf(), &["-p", "What is 17 + 25?", "--temp", "0", "--json"]);
-    command.args(arguments).output().unwrap()
+    output(command.args(arguments))
 }
 
 fn json(output: &Output) -> serde_json::Value {
@@ -27,14 +28,14 @@ fn tools_become_part_of_the_prompt() {
 }
 
 #[test]
-fn an_answer_has_its_thinking_and_its_calls() {
+fn an_answer_has_its_reasoning_and_its_tool_calls() {
     let answer = json(&run(&["--chat-template-kwargs", r#"{"unused": 1}"#]));
     assert!(answer["reasoning_content"].as_str().unwrap().contains("carry 1"), "{answer}");
     assert_eq!((&answer["content"], &answer["tool_calls"]), (&"17 + 25 = 42".into(), &serde_json::json!([])));
 }
 
 #[test]
-fn what_the_template_cannot_be_told_is_an_error() {
+fn invalid_tools_and_variables_are_errors() {
     for (arguments, code, reason) in [
         (&["-rea", "off"][..], 1, "no switch for thinking"),
         (&["--tools", "no/such.json"], 1, "cannot read tools from `no/such.json`"),

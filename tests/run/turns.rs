@@ -1,4 +1,4 @@
-//! Conversations of several turns, and thinking that is ended before its time.
+//! Conversations of several turns, and reasoning that is cut short.
 
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
@@ -12,7 +12,7 @@ fn usage(end: &ChatEvent) -> ChatUsage {
     *usage
 }
 
-/// The second turn of a conversation whose first was answered.
+/// The second turn of a conversation.
 fn second(bench: &Bench) -> ChatRequest {
     let (reasoning, content, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
     let mut answer = Message::new(Role::Assistant, content);
@@ -23,22 +23,22 @@ fn second(bench: &Bench) -> ChatRequest {
 }
 
 #[test]
-fn a_second_turn_goes_on_from_the_first_and_says_what_a_fresh_one_says() {
+fn a_second_turn_reuses_the_first_and_answers_like_a_fresh_one() {
     let (warm, cold) = (bench(1), bench(1));
     let request = second(&warm);
-    let (thought, said, end) = collect(warm.session.chat(request.clone()).unwrap());
+    let (reasoning, content, end) = collect(warm.session.chat(request.clone()).unwrap());
     let reused = usage(&end).total.reused_tokens;
     assert!(reused > 10, "{:?}", usage(&end));
     let fresh = collect(cold.session.chat(request.clone()).unwrap());
     assert_eq!(usage(&fresh.2).total.reused_tokens, 0);
-    assert_eq!((thought, said), (fresh.0, fresh.1));
-    // The same again: all but the tokens that begin the answer.
+    assert_eq!((reasoning, content), (fresh.0, fresh.1));
+    // The same request again: only the tokens of the generation prompt are new.
     let (_, _, end) = collect(warm.session.chat(request).unwrap());
     assert!(usage(&end).total.read_tokens() < 12, "{:?}", usage(&end));
 }
 
 #[test]
-fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
+fn without_a_state_cache_a_second_turn_is_decoded_from_the_start() {
     let bench = bench_with(LoadOptions { state_cache: 0, ..options(tiny_gguf()) });
     let request = second(&bench);
     let (_, _, end) = collect(bench.session.chat(request).unwrap());
@@ -46,13 +46,13 @@ fn without_memory_for_states_a_second_turn_is_read_from_the_start() {
 }
 
 #[test]
-fn thinking_is_cut_at_its_budget_and_an_answer_follows() {
+fn reasoning_is_cut_at_its_budget_and_an_answer_follows() {
     let bench = bench(1);
-    let (thought, _, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
+    let (full, _, _) = collect(bench.session.chat(ask(QUESTIONS[0].0)).unwrap());
     let budget = ChatRequest { reasoning_budget: Some(5), ..ask(QUESTIONS[0].0) };
     let (reasoning, content, end) = collect(bench.session.chat(budget).unwrap());
-    let begun = reasoning.strip_suffix(REASONING_BUDGET_MESSAGE).expect("the nudge comes last");
-    assert!(thought.starts_with(begun) && begun.len() < thought.len(), "{begun:?} of {thought:?}");
+    let begun = reasoning.strip_suffix(REASONING_BUDGET_MESSAGE).expect("the message comes last");
+    assert!(full.starts_with(begun) && begun.len() < full.len(), "{begun:?} of {full:?}");
     assert!(!content.is_empty() && !content.contains("think>"), "{content:?}");
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
 
@@ -63,14 +63,14 @@ fn thinking_is_cut_at_its_budget_and_an_answer_follows() {
 }
 
 #[test]
-fn thinking_can_be_ended_from_outside() {
+fn reasoning_can_be_ended_by_the_caller() {
     let bench = bench(1);
     let mut chat = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
     let canceller = chat.canceller();
     let first = chat.next().unwrap();
     canceller.end_reasoning();
     let (reasoning, content, _) = collect(std::iter::once(first).chain(chat));
-    // It may have been over before it was told.
+    // The reasoning may already have ended.
     assert!(
         reasoning.ends_with(REASONING_BUDGET_MESSAGE) || content == QUESTIONS[0].1,
         "{reasoning:?} {content:?}"

@@ -1,4 +1,4 @@
-//! Markdown: tables, links, and the paths and tests that documents name.
+//! Markdown: tables, links, and the paths and tests to which documents refer.
 
 use std::collections::BTreeSet;
 
@@ -36,13 +36,13 @@ pub(crate) fn rows(document: &str, name: &str, columns: &[&str]) -> Vec<Vec<Stri
     out
 }
 
-/// What stands between single backticks, with its line.
+/// Spans in single backticks, with their lines.
 pub(crate) fn spans(document: &str) -> Vec<(usize, String)> {
     let inside = |line: &str| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     prose(document).flat_map(|(n, line)| inside(line).into_iter().map(move |span| (n, span))).collect()
 }
 
-/// Targets of inline links and of link definitions, with their line.
+/// Targets of inline links and link definitions, with their lines.
 fn links(document: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     for (n, line) in prose(document) {
@@ -57,7 +57,7 @@ fn links(document: &str) -> Vec<(usize, String)> {
     out
 }
 
-/// Links to nowhere, and paths in backticks that are not there. `exists` takes a path from the root.
+/// Dead links, and paths in backticks that do not exist. `exists` takes a path from the root.
 pub(crate) fn broken(file: &File, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let dir = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -67,7 +67,7 @@ pub(crate) fn broken(file: &File, exists: impl Fn(&str) -> bool) -> Vec<String> 
             continue;
         }
         if !exists(&normal(&format!("{dir}/{target}"))) {
-            wrong.push(format!("{}:{line}: the link `{target}` leads nowhere", file.path));
+            wrong.push(format!("{}:{line}: the link `{target}` is dead", file.path));
         }
     }
     for (line, span) in spans(&file.text) {
@@ -109,13 +109,13 @@ pub(crate) fn tests_of(files: &[File]) -> BTreeSet<String> {
     names
 }
 
-/// Invariants that name a test which is not there, or none although the table has no reason why.
+/// Invariants whose test does not exist, and invariants without a test or a reason.
 pub(crate) fn unheld(document: &str, tests: &BTreeSet<String>) -> Vec<String> {
     let mut wrong = Vec::new();
     for row in rows(document, "Invariants", &["invariant", "held by"]) {
         let names = spans(&row[1]);
         if names.is_empty() && row[1].is_empty() {
-            wrong.push(format!("ARCHITECTURE.md: nothing is said to hold \"{}\"", row[0]));
+            wrong.push(format!("ARCHITECTURE.md: \"{}\" has no test", row[0]));
         }
         for (_, name) in names.into_iter().filter(|(_, name)| !tests.contains(name)) {
             wrong.push(format!("ARCHITECTURE.md: there is no test `{name}`"));
@@ -124,7 +124,7 @@ pub(crate) fn unheld(document: &str, tests: &BTreeSet<String>) -> Vec<String> {
     wrong
 }
 
-/// Paths of somebody's machine.
+/// Absolute paths of one machine.
 pub(crate) fn machine_paths(file: &File) -> Vec<String> {
     let document = has_ending(&file.path, "md");
     let kinds = ["md", "rs", "toml", "py", "sh", "cmake", "patch", "yml"];
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_and_paths_that_are_not_there_are_named() {
+    fn dead_links_and_missing_paths_are_named() {
         let there = |path: &str| ["a.md", "docs", "docs/b.md", "src", "src/x"].contains(&path);
         let broken = |text: &str| broken(&File::new("docs/c.md", text), there);
         for good in [
@@ -167,8 +167,8 @@ mod tests {
         ] {
             assert_eq!(broken(good), [""; 0], "{good}");
         }
-        assert_eq!(broken("\n[a](a.md)"), ["docs/c.md:2: the link `a.md` leads nowhere"]);
-        assert_eq!(broken("[q]: no.md"), ["docs/c.md:1: the link `no.md` leads nowhere"]);
+        assert_eq!(broken("\n[a](a.md)"), ["docs/c.md:2: the link `a.md` is dead"]);
+        assert_eq!(broken("[q]: no.md"), ["docs/c.md:1: the link `no.md` is dead"]);
         assert_eq!(broken("see `src/y`"), ["docs/c.md:1: `src/y` does not exist"]);
     }
 

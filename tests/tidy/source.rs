@@ -1,11 +1,13 @@
-//! Rust source as these rules see it: without comments, strings and tests. Not here: any rule.
+//! A small lexer of Rust: code without comments, strings and tests. The rules are in the other files.
+
+use std::ops::Range;
 
 /// One file of the repository.
 #[derive(Debug, Default)]
 pub(crate) struct File {
-    /// From the root of the repository, with `/`.
+    /// The path from the root of the repository, with `/`.
     pub(crate) path: String,
-    /// As it is.
+    /// The whole text.
     pub(crate) text: String,
     /// Rust only: comments and the insides of literals blanked, line for line.
     pub(crate) code: String,
@@ -30,19 +32,19 @@ impl File {
         has_ending(&self.path, "rs")
     }
 
-    /// Whether it belongs to a crate's own source, tests inside included.
+    /// Whether it is a crate's source file, which may contain tests.
     pub(crate) fn is_source(&self) -> bool {
         self.is_rust()
             && ["src/", "gguf-export/src/", "tests/testkit/src/"].iter().any(|dir| self.path.starts_with(dir))
     }
 }
 
-/// Whether a path has one of our own, lower-case endings.
+/// Whether a path has this lower-case file extension.
 pub(crate) fn has_ending(path: &str, ending: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, e)| e == ending)
 }
 
-/// Marks the files that others declare under `#[cfg(test)]`.
+/// Marks the files that are declared under `#[cfg(test)]`.
 pub(crate) fn mark_tests(files: &mut [File]) {
     let mut stems = Vec::new();
     for file in files.iter().filter(|f| f.is_rust()) {
@@ -68,7 +70,7 @@ pub(crate) fn mark_tests(files: &mut [File]) {
 pub(crate) struct Token<'a> {
     pub(crate) text: &'a str,
     pub(crate) line: usize,
-    at: usize,
+    pub(crate) at: usize,
 }
 
 /// Splits blanked code.
@@ -98,11 +100,29 @@ fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_'
 }
 
-/// Blanks comments and the insides of strings and characters, so that only code is left; lines stay.
+/// What a stretch of source outside the code is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Comment,
+    /// A string, byte string or character.
+    Literal,
+}
+
+/// Blanks comments and literals, so that only code is left; lines stay.
 pub(crate) fn blank(text: &str) -> String {
+    let mut out: Vec<u8> = text.bytes().map(|b| if b.is_ascii() { b } else { b' ' }).collect();
+    for (_, range) in hidden(text) {
+        for byte in out[range].iter_mut().filter(|byte| **byte != b'\n') {
+            *byte = b' ';
+        }
+    }
+    String::from_utf8(out).expect("only ASCII is left")
+}
+
+/// Comments and literals with their delimiters, in order.
+pub(crate) fn hidden(text: &str) -> Vec<(Kind, Range<usize>)> {
     let bytes = text.as_bytes();
-    let mut out = vec![b' '; bytes.len()];
-    let mut at = 0;
+    let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let rest = &bytes[at..];
         let skipped = match rest[0] {
@@ -115,17 +135,13 @@ pub(crate) fn blank(text: &str) -> String {
             b'\'' => character(text, at),
             _ => 0,
         };
-        if skipped == 0 && rest[0].is_ascii() {
-            out[at] = rest[0];
-        }
-        for (to, from) in out[at..].iter_mut().zip(rest).take(skipped) {
-            if *from == b'\n' {
-                *to = b'\n';
-            }
+        if skipped > 0 {
+            let kind = if rest[0] == b'/' { Kind::Comment } else { Kind::Literal };
+            found.push((kind, at..at + skipped));
         }
         at += skipped.max(1);
     }
-    String::from_utf8(out).expect("only ASCII was put in")
+    found
 }
 
 fn block_comment(rest: &[u8]) -> usize {
@@ -182,7 +198,7 @@ fn character(text: &str, at: usize) -> usize {
 }
 
 /// Where items under `#[cfg(test)]` begin and end.
-fn test_items(code: &str) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn test_items(code: &str) -> Vec<Range<usize>> {
     let tokens = tokens(code);
     let mut items = Vec::new();
     let mut i = 0;
@@ -198,7 +214,7 @@ fn test_items(code: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Index of the `;` or `}` that ends the item at `i`, whose attributes may come first.
-fn end_of_item(tokens: &[Token<'_>], mut i: usize) -> usize {
+pub(crate) fn end_of_item(tokens: &[Token<'_>], mut i: usize) -> usize {
     let (mut depth, mut import) = (0i32, false);
     while i < tokens.len() {
         match tokens[i].text {

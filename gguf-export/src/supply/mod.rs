@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::Result;
 
-/// What brings the shards of a checkpoint. Shards are named by their place in [`Checkpoint::shards`].
+/// What brings the shards of a checkpoint. Shards are named by their place in [`Checkpoint::shards`](crate::checkpoint::Checkpoint::shards).
 ///
 /// Threads may wait for different shards at once. Whoever waits for a shard keeps none of those before it from being
 /// done, except for [`Needed::with`]: a supply that brings shards in order may let one come only when no others are there.

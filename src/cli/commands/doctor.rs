@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
 fn reach() -> Result<Option<Origin>, String> {
     let ask = || {
         let mut settings = Settings::read()?;
-        settings.patience = settings.patience.min(PATIENCE);
+        settings.timeout = settings.timeout.min(PATIENCE);
         Hub::new(settings)?.reach(Interrupt::listen().flag())
     };
     ask().map_err(|error: hub::Error| error.to_string())

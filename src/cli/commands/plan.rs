@@ -105,8 +105,14 @@ fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, spee
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for line in &placement.bill.lines {
-        let parts =
-            [line.dense, line.experts + line.twice, line.kv, line.recurrent, line.state_cache, line.compute];
+        let parts = [
+            line.dense,
+            line.experts + line.second_copy,
+            line.kv,
+            line.recurrent,
+            line.state_cache,
+            line.compute,
+        ];
         let mut row = vec![line.device.clone()];
         row.extend(parts.into_iter().chain([line.program, line.sum()]).map(text::bytes));
         row.push(if line.budget == u64::MAX { "all".to_owned() } else { text::bytes(line.budget) });
@@ -147,7 +153,7 @@ fn object(
             json!({
                 "name": line.device, "total_bytes": line.total, "free_bytes": line.free,
                 "budget_bytes": (line.budget != u64::MAX).then_some(line.budget),
-                "dense_bytes": line.dense, "expert_bytes": line.experts, "second_copy_bytes": line.twice,
+                "dense_bytes": line.dense, "expert_bytes": line.experts, "second_copy_bytes": line.second_copy,
                 "kv_bytes": line.kv, "recurrent_bytes": line.recurrent, "state_cache_bytes": line.state_cache,
                 "compute_bytes": line.compute, "program_bytes": line.program, "mapped_bytes": line.mapped,
                 "used_bytes": line.sum(), "read_per_token_bytes": traffic,

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::{Common, OUTPUT};
-use crate::cli::options::hub::{HubModel, Source};
+use crate::cli::options::hub::{self, Source};
 use crate::cli::shared::conversion::sentence;
 use crate::cli::shared::{lent, source};
 use crate::cli::ui::out::print;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     }
     let failed = || format!("cannot verify `{}`", args.gguf.display());
     // So is what lies here, where the other end is fetched.
-    match (Source::of(&args.source), HubModel::of(&args.gguf)) {
+    match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
         (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
         (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
         _ => {}

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ggrun::hub::RepoName;
-use ggrun::hub::pick::Wish;
+use ggrun::hub::pick::Selection;
+use ggrun::hub::{ModelName, RepoName};
 
-use super::hub::HubModel;
 use super::values::truth;
 use crate::cli::error::WrongModel;
 
@@ -25,7 +24,7 @@ pub(crate) struct ModelArgs {
     /// ORG/NAME, ORG/NAME:Q4_0 for an encoding, ORG/NAME@REVISION, or the address of the repository or of a file in it.
     /// Downloaded files are kept in the cache that Hugging Face's own tools use.
     #[arg(long, value_name = "REPO[:QUANT]", env = "LLAMA_ARG_HF_REPO")]
-    hf_repo: Option<HubModel>,
+    hf_repo: Option<ModelName>,
     /// Load this file of the repository, by its whole name (also -hff)
     #[arg(long, value_name = "FILE", env = "LLAMA_ARG_HF_FILE", hide_short_help = true)]
     hf_file: Option<String>,
@@ -39,7 +38,7 @@ pub(crate) struct ModelArgs {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chosen<'a> {
     File(&'a Path),
-    Hub(&'a RepoName, Wish<'a>),
+    Hub(&'a RepoName, Selection<'a>),
 }
 
 impl ModelArgs {
@@ -51,8 +50,9 @@ impl ModelArgs {
     pub(crate) fn named(&self) -> Result<Chosen<'_>, WrongModel> {
         match (&self.model, &self.hf_repo, &self.hf_file) {
             (Some(path), ..) => Ok(Chosen::File(path)),
-            (None, Some(model), Some(file)) => Ok(Chosen::Hub(&model.repo, Wish::File(file))),
-            (None, Some(model), None) => Ok(Chosen::Hub(&model.repo, model.wish())),
+            (None, Some(model), Some(_)) if model.file.is_some() => Err(WrongModel::TwoFiles),
+            (None, Some(model), Some(file)) => Ok(Chosen::Hub(&model.repo, Selection::File(file))),
+            (None, Some(model), None) => Ok(Chosen::Hub(&model.repo, model.selection())),
             (None, None, Some(_)) => Err(WrongModel::FileAlone),
             (None, None, None) => Err(WrongModel::None),
         }
@@ -75,9 +75,9 @@ mod tests {
         let line = Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace())).unwrap();
         let named = line.model.named().map(|named| match named {
             Chosen::File(path) => path.display().to_string(),
-            Chosen::Hub(repo, Wish::Usual) => repo.to_string(),
-            Chosen::Hub(repo, Wish::Quant(quant)) => format!("{repo} as {quant}"),
-            Chosen::Hub(repo, Wish::File(name)) => format!("{repo}/{name}"),
+            Chosen::Hub(repo, Selection::Default) => repo.to_string(),
+            Chosen::Hub(repo, Selection::Quant(quant)) => format!("{repo} as {quant}"),
+            Chosen::Hub(repo, Selection::File(name)) => format!("{repo}/{name}"),
         });
         assert_eq!(named, expected.map(str::to_owned));
     }
@@ -89,6 +89,9 @@ mod tests {
         check("--hf-repo o/n --hf-file a.gguf", Ok("o/n/a.gguf"));
         check("--hf-repo o/n@v1:Q4_0", Ok("o/n@v1 as Q4_0"));
         check("--hf-repo o/n:Q4_0 --hf-file a.gguf", Ok("o/n/a.gguf"));
+        let address = "https://huggingface.co/o/n/resolve/v1/q/b.gguf";
+        check(&format!("--hf-repo {address}"), Ok("o/n@v1/q/b.gguf"));
+        check(&format!("--hf-repo {address} --hf-file a.gguf"), Err(WrongModel::TwoFiles));
         check("", Err(WrongModel::None));
         check("--hf-file a.gguf", Err(WrongModel::FileAlone));
     }

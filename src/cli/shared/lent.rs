@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use ggrun::hub::{Event, Hub, RepoName, Settings, prediction_layer};
+use ggrun::hub::{Event, Hub, RepoName, Settings, mtp_layer};
 use gguf_export::arch::MTP_PREFIXES;
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard, head_bytes};
 use gguf_export::io::{ByteSource as _, FileSource};
@@ -26,7 +26,7 @@ pub(crate) fn take(
     let heard = |event: Event<'_>| bar.fetch(event);
     let fetch = || {
         let listing = hub.listing(repo, stop, &heard)?;
-        prediction_layer(&hub, (repo, &listing), folder, stop, &heard)
+        mtp_layer(&hub, (repo, &listing), folder, stop, &heard)
     };
     let found = fetch().with_context(|| format!("cannot take a prediction layer from `{repo}`"))?;
     found.with_context(|| format!("`{repo}` has no prediction layer (`mtp.*`)"))

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ggrun::hub::pick::{Wish, pick};
+use ggrun::hub::pick::{Selection, pick};
 use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
 
 use crate::cli::interrupt::Interrupt;
-use crate::cli::options::hub::{HubModel, JOBS, Source};
+use crate::cli::options::hub::{self, JOBS, Source};
 use crate::cli::options::model::{Chosen, ModelArgs};
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::when::When;
@@ -30,7 +30,7 @@ pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
 ///
 /// When it is a repository's name and that cannot be had.
 pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
-    match Source::of(text) {
+    match Source::of(text)? {
         Source::Path(path) => Ok(path),
         Source::Repo(repo) => fetch(&repo, None, false, when).with_context(|| nothing(text)),
     }
@@ -42,9 +42,11 @@ pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
 ///
 /// When it is a repository's name and that cannot be had.
 pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<PathBuf> {
-    match HubModel::of(text) {
+    match hub::model(text)? {
         None => Ok(text.to_owned()),
-        Some(model) => fetch(&model.repo, Some(model.wish()), offline, when).with_context(|| nothing(text)),
+        Some(model) => {
+            fetch(&model.repo, Some(model.selection()), offline, when).with_context(|| nothing(text))
+        }
     }
 }
 
@@ -60,7 +62,7 @@ pub(crate) fn nothing(text: &Path) -> String {
 /// When the hub does not give it, or the repository does not have it.
 pub(crate) fn fetch(
     repo: &RepoName,
-    wish: Option<Wish<'_>>,
+    wish: Option<Selection<'_>>,
     offline: bool,
     when: When,
 ) -> anyhow::Result<PathBuf> {
@@ -101,7 +103,7 @@ pub(crate) fn parts(
     hub: &Hub,
     repo: &RepoName,
     listing: &Listing,
-    wish: Wish<'_>,
+    wish: Selection<'_>,
 ) -> anyhow::Result<Vec<String>> {
     pick(listing.files.iter().map(|file| file.name.as_str()), wish).with_context(|| {
         let of = if hub.settings().offline { ", of those in the cache" } else { "" };

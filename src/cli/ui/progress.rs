@@ -66,8 +66,9 @@ impl Bar {
                 Shown::Drawn(drawn) => drawn.bar.dec(bytes),
                 Shown::Lines(lines) => lines.take_back(bytes),
             },
-            Event::Waiting { what, reason, pause } => {
-                self.say(&format!("{what}: {reason}; again in {:.1} s", pause.as_secs_f64()));
+            Event::Retrying { what, reason, pause, retry, retries } => {
+                let pause = pause.as_secs_f64();
+                self.say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));
             }
             _ => {}
         }

@@ -1,54 +1,54 @@
-//! Every way in which the cache can refuse.
+//! Errors of the cache.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What went wrong in the cache.
+/// Why an operation on the cache failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name that would lead out of the folder that it belongs to, or that no hub gives.
-    #[error("`{name}` is no {what} that may be in the cache: expected {expected}")]
+    /// A name that is malformed, or could lead out of the repository's folder.
+    #[error("invalid {what} `{name}`: expected {expected}")]
     Name {
         /// `file name`, `commit`, `hash`, `revision`.
         what: &'static str,
-        /// The name, cut after 200 characters.
+        /// The name, shortened to 200 characters.
         name: String,
-        /// What would have been right.
+        /// The expected form.
         expected: &'static str,
     },
-    /// Something else is where the cache has a folder of its own; a link could lead anywhere.
-    #[error("`{path}` is a link or a file, expected a folder of the cache", path = path.display())]
-    NoFolder {
-        /// What is there.
+    /// A file or a symbolic link in place of one of the cache's folders. A link could lead anywhere.
+    #[error("`{path}` is a file or a symbolic link, expected a folder of the cache", path = path.display())]
+    NotFolder {
+        /// The path.
         path: PathBuf,
     },
-    /// Something else is where a lock belongs.
-    #[error("`{path}` is no file, expected a lock of the cache", path = path.display())]
-    NoFile {
-        /// What is there.
+    /// A folder or a symbolic link in place of a lock file.
+    #[error("`{path}` is not a regular file, expected a lock file of the cache", path = path.display())]
+    NotFile {
+        /// The path.
         path: PathBuf,
     },
-    /// Another process fetches files of a repository.
-    #[error("another process downloads to `{path}`", path = path.display())]
+    /// Another process is fetching files of the repository.
+    #[error("another process is downloading to `{path}`", path = path.display())]
     Busy {
         /// The repository's folder.
         path: PathBuf,
     },
-    /// The system refused.
+    /// The system refused an operation on a file.
     #[error("cannot {action} `{path}`", path = path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// Whoever asked wants an end.
-    #[error("stopped while another process holds `{path}`", path = path.display())]
+    /// The caller asked to stop.
+    #[error("stopped while waiting for another process to release `{path}`", path = path.display())]
     Stopped {
-        /// The lock that was waited for.
+        /// The lock.
         path: PathBuf,
     },
 }

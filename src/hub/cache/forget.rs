@@ -1,4 +1,4 @@
-//! Lets go of one file that has served.
+//! Removes one file after use.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,20 +9,20 @@ use super::scan::{MOST_ENTRIES, Target};
 use super::{Error, Folder};
 
 impl Folder {
-    /// Removes the name that a file has in a commit, and its bytes where no other name leads to them. What another
-    /// process fetches is waited for.
+    /// Removes a file's name in a commit, and its blob if no other name refers to it. Waits if another process is
+    /// downloading the file.
     ///
     /// # Errors
     ///
-    /// When a name could lead elsewhere, `stop` was set, or the system refuses.
+    /// When a name could lead out of the folder, `stop` was set, or the system refuses.
     pub fn forget(&self, commit: &str, file: &str, hash: &str, stop: &AtomicBool) -> Result<(), Error> {
         let Some(at) = self.find(commit, file) else { return Ok(()) };
         let _lock = self.lock(hash, stop)?;
         remove(&at)?;
         let Some(found) = self.scan(MOST_ENTRIES) else { return Ok(()) };
-        let leads = Target::Blob(hash.to_owned());
+        let blob = Target::Blob(hash.to_owned());
         let mut others = found.snapshots.iter().flat_map(|snapshot| snapshot.files.values());
-        if found.complete && !others.any(|entry| entry.target == leads) {
+        if found.complete && !others.any(|entry| entry.target == blob) {
             remove(&self.blob(hash)?)?;
         }
         Ok(())

@@ -1,9 +1,9 @@
-//! Paths in the shared cache, as `huggingface_hub` lays it out, and the few changes that are made there one at a time.
+//! Paths in the shared cache, in the layout of `huggingface_hub`, and the changes to a single path.
 //!
 //! `CACHE/models--ORG--NAME` has `blobs/HASH` with the bytes, `snapshots/COMMIT/NAME` as links to them, and
-//! `refs/REVISION` with the commit that a branch or a tag was last seen at. Whatever comes in as a name is checked
-//! before it becomes a path, and every folder on the way to a file is a real one: no name and no link leads elsewhere.
-//! Not here: reading the whole of a cache, removing anything.
+//! `refs/REVISION` with the commit that a branch or a tag last pointed to. Every name is checked before it becomes a
+//! path, and every folder on a path must be a real folder, so no name and no link leads out of a repository's folder.
+//! Not here: scanning a whole cache, removing anything.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -15,16 +15,16 @@ use super::lock::Lock;
 use super::place;
 use crate::hub::RepoName;
 
-/// The longest file that is taken for a ref, in bytes.
+/// The longest ref that is read, in bytes.
 const REF_BYTES: u64 = 100;
 
-/// A cache: a folder with a folder for every repository.
+/// A cache: a folder that has a folder for every repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     root: PathBuf,
 }
 
-/// A repository's folder in a cache, which need not be there yet.
+/// A repository's folder in a cache. It may not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
     root: PathBuf,
@@ -32,24 +32,24 @@ pub struct Folder {
 }
 
 impl Cache {
-    /// The cache in a folder. The folder itself may be a link.
+    /// The cache in a folder. The folder itself may be a symbolic link.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The folder of the whole.
+    /// The cache's folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The folder of that name.
+    /// The folder with this name.
     pub(super) fn folder_of(&self, name: &str) -> Folder {
         Folder { root: self.root.clone(), name: name.to_owned() }
     }
 
-    /// The folder of a repository, whatever revision is named.
+    /// The folder of a repository, for all its revisions.
     #[must_use]
     pub fn repo(&self, repo: &RepoName) -> Folder {
         self.folder_of(&format!("models--{}", repo.id().replace('/', "--")))
@@ -57,23 +57,23 @@ impl Cache {
 }
 
 impl Folder {
-    /// Where it is.
+    /// The folder's path.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.root.join(&self.name)
     }
 
-    /// The whole file with this hash: SHA-256 for large files, git's SHA-1 of a blob for others.
+    /// The path of the complete file with this hash: SHA-256 for large files, git's SHA-1 of a blob for others.
     ///
     /// # Errors
     ///
-    /// When the text is no such hash, or the folder of blobs is none of the cache's own.
+    /// When the text is not a hash, or the folder of blobs is not a real folder.
     pub fn blob(&self, hash: &str) -> Result<PathBuf, Error> {
         check_hash(hash)?;
         Ok(self.own(&["blobs"])?.join(hash))
     }
 
-    /// The same file while it is fetched.
+    /// The path of the same file during its download.
     ///
     /// # Errors
     ///
@@ -82,20 +82,20 @@ impl Folder {
         Ok(self.blob(hash)?.with_extension("incomplete"))
     }
 
-    /// Waits until no other process writes the file with this hash, for as long as `stop` is not set.
+    /// Locks the file with this hash. Waits while another process holds the lock, until `stop` is set.
     ///
     /// # Errors
     ///
-    /// When the lock cannot be made or taken, or `stop` was set.
+    /// When the lock cannot be created or taken, or `stop` was set.
     pub fn lock(&self, hash: &str, stop: &AtomicBool) -> Result<Lock, Error> {
         Lock::wait(self.lock_file(hash)?, stop)
     }
 
-    /// The same without waiting; `None` while another holds it.
+    /// Locks the file with this hash without waiting; `None` if the lock is held elsewhere.
     ///
     /// # Errors
     ///
-    /// When the lock cannot be made or taken.
+    /// When the lock cannot be created or taken.
     pub fn try_lock(&self, hash: &str) -> Result<Option<Lock>, Error> {
         Lock::attempt(self.lock_file(hash)?)
     }
@@ -104,17 +104,17 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// When the text is no full commit, or a folder on the way is none of the cache's own.
+    /// When the text is not a full commit, or a folder on the path is not a real folder.
     pub fn snapshot(&self, commit: &str) -> Result<PathBuf, Error> {
         check_commit(commit)?;
         self.own(&["snapshots", commit])
     }
 
-    /// Gives a blob the name that it has in a commit, in place of whatever had it, and says where.
+    /// Links a file's name in a commit to its blob, replacing what has that name, and returns the path.
     ///
     /// # Errors
     ///
-    /// When a name could lead elsewhere, or the system refuses.
+    /// When a name could lead out of the folder, or the system refuses.
     pub fn link(&self, commit: &str, file: &str, hash: &str) -> Result<PathBuf, Error> {
         check_commit(commit)?;
         check_file(file)?;
@@ -129,11 +129,11 @@ impl Folder {
         Ok(at)
     }
 
-    /// Notes the commit that a branch or a tag was seen at. A commit needs no note.
+    /// Records the commit that a branch or a tag points to. A commit is not recorded.
     ///
     /// # Errors
     ///
-    /// When a name could lead elsewhere, or the system refuses.
+    /// When a name could lead out of the folder, or the system refuses.
     pub fn set_ref(&self, revision: &str, commit: &str) -> Result<(), Error> {
         check_commit(commit)?;
         if is_commit(revision) {
@@ -142,13 +142,13 @@ impl Folder {
         let at = self.ref_file(revision)?;
         let folder = at.parent().unwrap_or(&at);
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        // Another process may have been quicker, with something else.
+        // Checked again: another process may have created something else there meanwhile.
         let at = self.ref_file(revision)?;
         place::text(commit, &at, &self.locks()?)
     }
 
-    /// The commit of a revision as it was last seen; a full commit is its own. `None` if it is not known, or what is
-    /// noted is no commit.
+    /// The commit that a revision last pointed to; a full commit stands for itself. `None` if none is recorded, or the
+    /// record is not a commit.
     #[must_use]
     pub fn commit_of(&self, revision: &str) -> Option<String> {
         if is_commit(revision) {
@@ -157,8 +157,7 @@ impl Folder {
         read_ref(&self.ref_file(revision).ok()?)
     }
 
-    /// A whole file of a commit, under the name that it has there. Its bytes are in this repository's folder, or it is
-    /// not found.
+    /// The path of a complete file of a commit. `None` if its bytes are missing or outside of this folder.
     #[must_use]
     pub fn find(&self, commit: &str, file: &str) -> Option<PathBuf> {
         check_file(file).ok()?;
@@ -170,7 +169,7 @@ impl Folder {
         real.is_file().then_some(at)
     }
 
-    /// The file of a branch or a tag, in folders of the cache's own.
+    /// The file that records a branch or a tag.
     pub(super) fn ref_file(&self, revision: &str) -> Result<PathBuf, Error> {
         check_revision(revision)?;
         let (folders, name) = revision.rsplit_once('/').unwrap_or(("", revision));
@@ -178,20 +177,20 @@ impl Folder {
         Ok(self.own(&["refs"].into_iter().chain(folders).collect::<Vec<_>>())?.join(name))
     }
 
-    /// Makes the folder of blobs, for whoever writes one.
+    /// Creates the folder of blobs.
     ///
     /// # Errors
     ///
-    /// When the system refuses, or something else is there.
+    /// When the system refuses, or something else has that name.
     pub fn make_blobs(&self) -> Result<(), Error> {
         self.make(&["blobs"]).map(drop)
     }
 
-    /// Whether another process holds a lock of this repository: it fetches something.
+    /// Whether another process holds a lock of this repository, because it is downloading.
     ///
     /// # Errors
     ///
-    /// When the folder of locks is none of the cache's own, or a lock cannot be looked at.
+    /// When the folder of locks is not a real folder, or a lock cannot be examined.
     pub fn is_busy(&self) -> Result<bool, Error> {
         let locks = fs::read_dir(self.locks()?).into_iter().flatten().filter_map(Result::ok);
         for path in
@@ -204,7 +203,7 @@ impl Folder {
         Ok(false)
     }
 
-    /// A folder inside this one; if there is something, then folders and no links.
+    /// The path of a folder inside this one. Fails if a part of it exists and is not a real folder.
     pub(super) fn own(&self, parts: &[&str]) -> Result<PathBuf, Error> {
         let mut path = self.path();
         check_folder(&path)?;
@@ -215,15 +214,15 @@ impl Folder {
         Ok(path)
     }
 
-    /// The same, made where there is none.
+    /// The same, but the folder is created if it does not exist.
     fn make(&self, parts: &[&str]) -> Result<PathBuf, Error> {
         let path = self.own(parts)?;
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
-        // Another process may have been quicker, with something else.
+        // Checked again: another process may have created something else there meanwhile.
         self.own(parts)
     }
 
-    /// The folder of this repository's locks, made where there is none.
+    /// The folder of this repository's locks, which is created if it does not exist.
     fn locks(&self) -> Result<PathBuf, Error> {
         let all = self.root.join(".locks");
         let own = all.join(&self.name);
@@ -250,18 +249,18 @@ pub(super) fn read_ref(path: &Path) -> Option<String> {
 
 fn check_folder(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
-        Ok(meta) if !meta.is_dir() => Err(Error::NoFolder { path: path.to_owned() }),
-        // What is not there cannot lead elsewhere; whatever else is wrong is found by whoever opens it.
+        Ok(meta) if !meta.is_dir() => Err(Error::NotFolder { path: path.to_owned() }),
+        // A missing folder leads nowhere. Any other error will occur again when the folder is opened.
         _ => Ok(()),
     }
 }
 
-/// Git's name of a commit, in full.
+/// Whether a text is the full hash of a git commit.
 pub(super) fn is_commit(text: &str) -> bool {
     is_hex(text)
 }
 
-/// 40 or 64 digits, in lower case.
+/// Whether a text is 40 or 64 hexadecimal digits in lower case.
 pub(super) fn is_hex(text: &str) -> bool {
     [40, 64].contains(&text.len()) && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -279,9 +278,9 @@ fn check_revision(revision: &str) -> Result<(), Error> {
 }
 
 fn check_file(file: &str) -> Result<(), Error> {
-    // On Windows these are devices, streams of a file, or nothing at all.
+    // On Windows these name devices or alternate streams, or are forbidden.
     if cfg!(windows) && file.contains([':', '*', '?', '"', '<', '>', '|']) {
-        return Err(Error::name("file name", file, "a name that Windows can have"));
+        return Err(Error::name("file name", file, "a name that Windows allows"));
     }
     if is_inside(file) { Ok(()) } else { Err(Error::name("file name", file, INSIDE)) }
 }

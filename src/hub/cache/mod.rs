@@ -1,6 +1,6 @@
-//! The cache that Hugging Face's tools share: where a file of a repository lies, who may write it, and what is there.
+//! The cache that is shared with Hugging Face's own tools: its layout, its locks, its contents, and removal.
 //!
-//! Not here: what fetches files, and what a user is asked before something goes.
+//! Not here: downloading, and asking the user before a removal.
 
 mod error;
 mod forget;

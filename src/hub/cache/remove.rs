@@ -1,7 +1,7 @@
-//! What goes from a repository's folder, said first and done later.
+//! Removal from a repository's folder: planned first, carried out later.
 //!
-//! What refers to a file goes before the file: first the refs, then the snapshots, each at once, then the blobs. Cut off
-//! anywhere, no name is left that leads to something that is not there. What another process fetches is left alone.
+//! References are removed before the files that they refer to: first refs, then snapshots, each atomically, then blobs.
+//! If interrupted at any point, no name refers to a missing file. Files that another process is downloading are kept.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use super::scan::{Blob, Entry, MOST_ENTRIES, Repository, Snapshot, Target};
 use super::{Error, Folder};
 
-/// The ending of a snapshot that is being removed.
-const GOING: &str = "removed";
+/// The extension of a snapshot that is being removed.
+const REMOVED: &str = "removed";
 
-/// What is to go.
+/// What to remove.
 #[derive(Debug, Clone)]
 pub struct Removal {
     folder: Folder,
@@ -22,18 +22,18 @@ pub struct Removal {
     pub refs: Vec<String>,
     /// Commits.
     pub snapshots: Vec<Snapshot>,
-    /// Single files of commits that stay.
+    /// Single files of commits that are kept.
     pub links: Vec<PathBuf>,
-    /// Whole files, by hash.
+    /// Complete files, by hash.
     pub blobs: Vec<(String, Blob)>,
-    /// Unfinished files, by name.
+    /// Partial files, by name.
     pub unfinished: Vec<(String, Blob)>,
-    /// Whether nothing is left of the repository.
+    /// Remove the repository's folder as well.
     pub whole: bool,
 }
 
 impl Removal {
-    /// All of a repository.
+    /// Remove a whole repository.
     #[must_use]
     pub fn whole(repository: &Repository) -> Self {
         Self {
@@ -47,16 +47,16 @@ impl Removal {
         }
     }
 
-    /// A commit, what names it, and the files that no other commit has.
+    /// Remove a commit, its refs, and the files that no other commit has.
     #[must_use]
     pub fn commit(repository: &Repository, commit: &str) -> Self {
-        let gone = |snapshot: &Snapshot| snapshot.commit == commit;
-        let (only, others) = (repository.needed(gone), repository.needed(|snapshot| !gone(snapshot)));
+        let removed = |snapshot: &Snapshot| snapshot.commit == commit;
+        let (only, others) = (repository.needed(removed), repository.needed(|snapshot| !removed(snapshot)));
         let blobs = repository.blobs.iter();
         Self {
             folder: repository.folder.clone(),
             refs: repository.refs_of(commit).map(str::to_owned).collect(),
-            snapshots: repository.snapshots.iter().filter(|snapshot| gone(snapshot)).cloned().collect(),
+            snapshots: repository.snapshots.iter().filter(|snapshot| removed(snapshot)).cloned().collect(),
             links: Vec::new(),
             blobs: pairs(blobs.filter(|(h, _)| only.contains(h.as_str()) && !others.contains(h.as_str()))),
             unfinished: Vec::new(),
@@ -64,15 +64,15 @@ impl Removal {
         }
     }
 
-    /// Commits that no branch or tag names, files that no other commit refers to, and unfinished ones.
+    /// Remove commits that no branch or tag points to, files that only they refer to, and partial files.
     #[must_use]
     pub fn unneeded(repository: &Repository) -> Self {
-        let stays = |snapshot: &Snapshot| repository.refs.values().any(|commit| *commit == snapshot.commit);
-        let needed = repository.needed(stays);
+        let is_kept = |snapshot: &Snapshot| repository.refs.values().any(|commit| *commit == snapshot.commit);
+        let needed = repository.needed(is_kept);
         Self {
             folder: repository.folder.clone(),
             refs: Vec::new(),
-            snapshots: repository.snapshots.iter().filter(|snapshot| !stays(snapshot)).cloned().collect(),
+            snapshots: repository.snapshots.iter().filter(|snapshot| !is_kept(snapshot)).cloned().collect(),
             links: Vec::new(),
             blobs: pairs(repository.blobs.iter().filter(|(hash, _)| !needed.contains(hash.as_str()))),
             unfinished: pairs(repository.unfinished.iter()),
@@ -80,29 +80,29 @@ impl Removal {
         }
     }
 
-    /// Files of these hashes, and their names in every commit.
+    /// Remove the files with these hashes, and their names in every commit.
     #[must_use]
     pub fn blobs(repository: &Repository, hashes: &BTreeSet<String>) -> Self {
-        let leads = |entry: &&Entry| matches!(&entry.target, Target::Blob(hash) if hashes.contains(hash));
+        let refers = |entry: &&Entry| matches!(&entry.target, Target::Blob(hash) if hashes.contains(hash));
         let files = repository.snapshots.iter().flat_map(|snapshot| snapshot.files.values());
         Self {
             folder: repository.folder.clone(),
             refs: Vec::new(),
             snapshots: Vec::new(),
-            links: files.filter(leads).map(|entry| entry.path.clone()).collect(),
+            links: files.filter(refers).map(|entry| entry.path.clone()).collect(),
             blobs: pairs(repository.blobs.iter().filter(|(hash, _)| hashes.contains(*hash))),
             unfinished: Vec::new(),
             whole: false,
         }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there is nothing to remove.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.whole && self.snapshots.is_empty() && self.blobs.is_empty() && self.unfinished.is_empty()
     }
 
-    /// Bytes that come free.
+    /// The bytes that the removal frees.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let own = self.snapshots.iter().flat_map(|snapshot| snapshot.files.values());
@@ -111,12 +111,12 @@ impl Removal {
         own.chain(blobs).sum()
     }
 
-    /// Does it, and says how many bytes came free.
+    /// Carries out the removal, and returns the number of bytes freed.
     ///
     /// # Errors
     ///
-    /// When another process fetches files of the repository, something in it leads elsewhere, or the system refuses;
-    /// what refers to nothing any more is still there then, and the same may be asked again.
+    /// When another process is downloading files of the repository, a folder in it is not a real folder, or the system
+    /// refuses. Unreferenced files may be left then, and the removal can be repeated.
     pub fn carry_out(&self) -> Result<u64, Error> {
         if self.folder.is_busy()? {
             return Err(Error::Busy { path: self.folder.path() });
@@ -131,22 +131,23 @@ impl Removal {
         let mut freed = 0u64;
         for snapshot in &self.snapshots {
             let Some(name) = snapshot.path.file_name() else { continue };
-            // Under its name it is whole or not there.
-            let going = folder.join(name).with_extension(GOING);
-            drop(fs::remove_dir_all(&going)); // Of a run that was cut off; mostly there is none.
-            gone(fs::rename(folder.join(name), &going)).map_err(Error::io("remove", &snapshot.path))?;
-            gone(fs::remove_dir_all(&going)).map_err(Error::io("remove", &going))?;
+            // Renamed first: under its own name a snapshot is always complete.
+            let renamed = folder.join(name).with_extension(REMOVED);
+            drop(fs::remove_dir_all(&renamed)); // An interrupted run may have left it.
+            or_missing(fs::rename(folder.join(name), &renamed))
+                .map_err(Error::io("remove", &snapshot.path))?;
+            or_missing(fs::remove_dir_all(&renamed)).map_err(Error::io("remove", &renamed))?;
             let own = snapshot.files.values().filter(|file| file.target == Target::Itself);
             freed += own.map(|file| file.bytes).sum::<u64>();
         }
-        // A question may have been long ago.
+        // Scanned again: the removal may have been planned long ago.
         let now = self.folder.scan(MOST_ENTRIES);
         let needed = now.as_ref().map(|now| now.needed(|_| true)).unwrap_or_default();
         let blobs = self.blobs.iter().filter(|(hash, _)| !needed.contains(hash.as_str()));
         let folder = self.folder.own(&["blobs"])?;
         for (name, blob) in blobs.chain(&self.unfinished) {
             let hash = name.split('.').next().unwrap_or_default();
-            // One with a strange name has no lock that anybody could hold.
+            // A file whose name is not a hash has no lock.
             let lock = self.folder.try_lock(hash);
             if matches!(lock, Ok(None)) {
                 continue;
@@ -162,18 +163,18 @@ impl Removal {
         Ok(freed)
     }
 
-    /// What is left of a repository that goes as a whole: folders, and notes of files that do not exist.
+    /// Removes what is left of a whole repository: folders, and the records of files that do not exist.
     fn clear(&self) -> Result<(), Error> {
         let path = self.folder.own(&[])?;
         for part in [".no_exist", "refs"] {
             let part = self.folder.own(&[part])?;
-            gone(fs::remove_dir_all(&part)).map_err(Error::io("remove", &part))?;
+            or_missing(fs::remove_dir_all(&part)).map_err(Error::io("remove", &part))?;
         }
-        // Not with what is in them: another process may have begun to fetch it anew.
+        // Only if empty: another process may have started to download the repository again.
         for folder in [path.join("snapshots"), path.join("blobs"), path] {
             match fs::remove_dir(&folder) {
                 Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
-                done => gone(done).map_err(Error::io("remove", &folder))?,
+                done => or_missing(done).map_err(Error::io("remove", &folder))?,
             }
         }
         Ok(())
@@ -184,7 +185,7 @@ fn pairs<'a>(blobs: impl Iterator<Item = (&'a String, &'a Blob)>) -> Vec<(String
     blobs.map(|(name, blob)| (name.clone(), blob.clone())).collect()
 }
 
-/// Whether it was there.
+/// Removes a file; `false` if it did not exist.
 fn remove(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -192,8 +193,8 @@ fn remove(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Somebody else may have been quicker.
-fn gone(done: std::io::Result<()>) -> std::io::Result<()> {
+/// Accepts that a file does not exist: another process may have removed it.
+fn or_missing(done: std::io::Result<()>) -> std::io::Result<()> {
     match done {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         done => done,

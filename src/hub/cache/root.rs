@@ -1,9 +1,9 @@
-//! Where the shared cache is, by the rules of Hugging Face's own library.
+//! The location of the shared cache, by the rules of `huggingface_hub`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or in `huggingface` among the user's caches.
+/// `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or `huggingface/hub` in the user's cache folder.
 pub fn root(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> PathBuf {
     let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));

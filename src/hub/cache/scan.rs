@@ -1,7 +1,7 @@
-//! What is in a cache: repositories, their snapshots, the blobs behind them and what is left over.
+//! Scans a cache: repositories, their snapshots, the blobs that these refer to, and leftovers.
 //!
-//! Anything may lie there, so no link is followed, only names are compared; and a walk ends after a number of entries,
-//! after which the result says that it is not complete. Nothing is changed here.
+//! The contents are not trusted: links are not followed, only their targets' names are compared. A scan ends after a
+//! number of entries, and its result is marked incomplete then. Nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -11,96 +11,96 @@ use std::time::SystemTime;
 use super::layout::read_ref;
 use super::{Cache, Folder};
 
-/// Entries that are looked at in a cache; more are not counted.
+/// The largest number of entries that are scanned in a cache.
 pub const MOST_ENTRIES: usize = 1_000_000;
 
-/// What is in a cache.
+/// The contents of a cache.
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
     /// The repositories, by name.
     pub repositories: Vec<Repository>,
-    /// Whether all of it was seen.
+    /// Whether everything was scanned.
     pub complete: bool,
 }
 
-/// What is in a repository's folder.
+/// The contents of a repository's folder.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    /// `ORG/NAME`; data sets and spaces with `datasets/` or `spaces/` before it.
+    /// `ORG/NAME`; for datasets and Spaces with `datasets/` or `spaces/` before it.
     pub name: String,
-    /// Where it is.
+    /// The folder.
     pub folder: Folder,
-    /// Bytes of all files, each once.
+    /// Bytes of all files, each counted once.
     pub bytes: u64,
-    /// The commits of which there are files, by name.
+    /// The commits that have files, sorted.
     pub snapshots: Vec<Snapshot>,
-    /// Branches and tags, and the commit that each was last seen at.
+    /// Branches and tags, and the commit that each last pointed to.
     pub refs: BTreeMap<String, String>,
-    /// Whole files by hash.
+    /// Complete files by hash.
     pub blobs: BTreeMap<String, Blob>,
-    /// Files that are not whole, by their name in the folder of blobs.
+    /// Partial files, by their name in the folder of blobs.
     pub unfinished: BTreeMap<String, Blob>,
-    /// Whether all of it was seen, and nothing in it leads out of it. Where not, it is not known what is needed.
+    /// Whether everything was scanned, and nothing in the folder leads out of it. If not, any file may be needed.
     pub complete: bool,
 }
 
 /// The files of a commit.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The commit, or whatever the folder is called.
+    /// The folder's name, which is the commit.
     pub commit: String,
     /// The folder.
     pub path: PathBuf,
     /// The files by their name in the repository.
     pub files: BTreeMap<String, Entry>,
-    /// When one of them was last changed or made.
+    /// When one of them was last changed or created.
     pub modified: Option<SystemTime>,
 }
 
 /// A file of a commit.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Where it is.
+    /// The file's path.
     pub path: PathBuf,
     /// Where its bytes are.
     pub target: Target,
-    /// How many, 0 if they are not there.
+    /// Its size, 0 if the bytes are missing.
     pub bytes: u64,
 }
 
 /// Where the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// In the blob of this hash.
+    /// In the blob with this hash.
     Blob(String),
-    /// In the file itself, where links are not possible.
+    /// In the file itself, on a file system without links.
     Itself,
-    /// Nowhere: the blob of this hash is missing.
+    /// Missing: there is no blob with this hash.
     Missing(String),
-    /// Somewhere else, which is not looked at.
+    /// At another path, which is not examined.
     Elsewhere(PathBuf),
 }
 
 /// A file in the folder of blobs.
 #[derive(Debug, Clone)]
 pub struct Blob {
-    /// Where it is.
+    /// The file's path.
     pub path: PathBuf,
-    /// Its length.
+    /// Its size.
     pub bytes: u64,
     /// When it was last written to.
     pub modified: Option<SystemTime>,
-    /// When it was last read, where the system notes that.
+    /// When it was last read, if the system records that.
     pub used: Option<SystemTime>,
 }
 
 impl Repository {
-    /// The branches and tags that name a commit.
+    /// The branches and tags that point to a commit.
     pub fn refs_of<'a>(&'a self, commit: &'a str) -> impl Iterator<Item = &'a str> {
         self.refs.iter().filter(move |(_, at)| *at == commit).map(|(name, _)| name.as_str())
     }
 
-    /// Hashes that the files of these snapshots refer to.
+    /// The hashes that the files of some snapshots refer to.
     pub fn needed(&self, by: impl Fn(&Snapshot) -> bool) -> BTreeSet<&str> {
         let files = self.snapshots.iter().filter(|snapshot| by(snapshot)).flat_map(|s| s.files.values());
         files
@@ -111,7 +111,7 @@ impl Repository {
             .collect()
     }
 
-    /// Whole files that no snapshot refers to.
+    /// Complete files that no snapshot refers to.
     pub fn unreferenced(&self) -> impl Iterator<Item = (&str, &Blob)> {
         let needed = self.needed(|_| true);
         self.blobs.iter().map(|(h, b)| (h.as_str(), b)).filter(move |(hash, _)| !needed.contains(hash))
@@ -127,10 +127,10 @@ impl Snapshot {
 }
 
 impl Cache {
-    /// Looks at everything, at most `most` entries.
+    /// Scans the whole cache, up to `limit` entries.
     #[must_use]
-    pub fn scan(&self, most: usize) -> Scan {
-        let mut walk = Walk { left: most, complete: true };
+    pub fn scan(&self, limit: usize) -> Scan {
+        let mut walk = Walk { left: limit, complete: true };
         let mut names: Vec<String> = walk
             .entries(self.root())
             .into_iter()
@@ -150,16 +150,16 @@ impl Cache {
 }
 
 impl Folder {
-    /// Looks at this repository alone; `None` if it has no folder.
+    /// Scans this repository, up to `limit` entries; `None` if it has no folder.
     #[must_use]
-    pub fn scan(&self, most: usize) -> Option<Repository> {
+    pub fn scan(&self, limit: usize) -> Option<Repository> {
         fs::symlink_metadata(self.path()).ok().filter(Metadata::is_dir)?;
         let name = self.path().file_name()?.to_str().and_then(shown)?;
-        Some(Walk { left: most, complete: true }.repository(self.clone(), name))
+        Some(Walk { left: limit, complete: true }.repository(self.clone(), name))
     }
 }
 
-/// The repository of a folder's name: `models--a--b` is `a/b`.
+/// The repository's name by its folder: `models--a--b` is `a/b`.
 fn shown(name: &str) -> Option<String> {
     let (kind, id) = name.split_once("--")?;
     let id = id.replacen("--", "/", 1);
@@ -213,7 +213,7 @@ impl Walk {
             let meta = fs::symlink_metadata(&blob.path);
             found.bytes = found.bytes.saturating_add(meta.map_or(0, |meta| once(&meta, &mut seen)));
         }
-        // Last, when the blobs are known.
+        // After the blobs, which the snapshots refer to.
         for (path, meta) in self.entries(&own.join("snapshots")) {
             if meta.is_dir() {
                 let snapshot = self.snapshot(path, &own, &mut found, &mut seen);
@@ -234,14 +234,14 @@ impl Walk {
                 continue;
             };
             if !meta.is_file() {
-                // What it is for is not known, nor what refers to it.
+                // Its purpose is unknown, and anything may refer to it.
                 self.complete = false;
                 continue;
             }
             let (bytes, modified, used) = (meta.len(), meta.modified().ok(), meta.accessed().ok());
-            let whole = path.extension().is_none_or(|ending| ending != "incomplete");
+            let is_complete = path.extension().is_none_or(|extension| extension != "incomplete");
             let blob = Blob { path, bytes, modified, used };
-            if whole { &mut found.blobs } else { &mut found.unfinished }.insert(name, blob);
+            if is_complete { &mut found.blobs } else { &mut found.unfinished }.insert(name, blob);
         }
     }
 
@@ -270,7 +270,7 @@ impl Walk {
         snapshot
     }
 
-    /// Files and links anywhere in a folder, with their path inside it.
+    /// All files and links below a folder, with their path relative to it.
     fn files(&mut self, folder: &Path) -> Vec<(String, PathBuf, Metadata)> {
         let (mut open, mut files) = (vec![folder.to_owned()], Vec::new());
         while let Some(next) = open.pop() {
@@ -287,7 +287,7 @@ impl Walk {
         files
     }
 
-    /// What is in a folder, itself not a link. One that cannot be read makes the walk incomplete.
+    /// The entries of a folder, which is not a link. An unreadable folder makes the scan incomplete.
     fn entries(&mut self, folder: &Path) -> Vec<(PathBuf, Metadata)> {
         let read = match fs::read_dir(folder) {
             Ok(read) => read,
@@ -312,7 +312,7 @@ impl Walk {
     }
 }
 
-/// The bytes of a file, if it was not seen under another name.
+/// The size of a file; 0 if it was already counted under another name.
 fn once(meta: &Metadata, seen: &mut BTreeSet<(u64, u64)>) -> u64 {
     if !meta.is_file() {
         return 0;
@@ -329,7 +329,7 @@ fn once(meta: &Metadata, seen: &mut BTreeSet<(u64, u64)>) -> u64 {
     meta.len()
 }
 
-/// Where a link leads, by its text alone.
+/// The target of a link, by its text only.
 fn target(link: &Path, own: &Path, blobs: &BTreeMap<String, Blob>) -> Target {
     let Ok(text) = fs::read_link(link) else { return Target::Elsewhere(PathBuf::new()) };
     let mut at = PathBuf::new();

@@ -1,8 +1,8 @@
-//! Looks at a file before llama.cpp does, which ends the process on some broken ones.
+//! Validates a file before llama.cpp loads it, because llama.cpp aborts the process on some invalid files.
 //!
-//! Here: every part is opened and its header read by our own reader. `hparams` and `vocab` refuse numbers on which
-//! llama.cpp asserts, divides by zero or allocates without limit; `qwen3next` holds the tensors of that architecture
-//! against its numbers. Tensors of other architectures are left to llama.cpp, which names what is missing.
+//! Every part is opened and its header parsed by our own reader. `hparams` and `vocab` refuse values on which llama.cpp
+//! asserts, divides by zero or allocates without limit; `qwen3next` checks the tensors of that architecture against its
+//! hyperparameters. Tensors of other architectures are checked by llama.cpp, which names missing ones.
 
 mod overrides;
 mod qwen3next;
@@ -20,12 +20,12 @@ use super::{Header, LoadError, MetadataOverride};
 
 const MAGIC: &[u8] = b"GGUF";
 
-/// Reads the headers of a model in all its parts and refuses what llama.cpp would not survive.
+/// Reads the headers of all parts of a model, and refuses those that would crash llama.cpp.
 ///
 /// # Errors
 ///
-/// When a part is missing, unreadable, cut short or something else; when a number of the metadata cannot be; when a
-/// tensor is missing, surplus, of a shape or a type that its place does not take.
+/// When a part is missing, unreadable, truncated or not a GGUF; when a metadata value is invalid; when a tensor is
+/// missing or unexpected, or has the wrong shape or type.
 pub fn check(path: &Path) -> Result<Header, LoadError> {
     check_with(path, &[])
 }
@@ -49,7 +49,7 @@ pub fn check_with(path: &Path, overrides: &[MetadataOverride]) -> Result<Header,
     Ok(header)
 }
 
-/// A file of another kind gets an error of its own: most often it is another file.
+/// Checks the magic bytes, for a file of another format gets its own error.
 fn magic(path: &Path) -> Result<(), LoadError> {
     let read = |source| LoadError::Read { path: path.to_owned(), source };
     let mut begins = Vec::new();
@@ -63,7 +63,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_is_not_a_model_is_refused_with_the_reason() {
+    fn other_files_are_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.gguf");
         assert!(matches!(check(&path), Err(LoadError::Read { .. })));

@@ -1,7 +1,7 @@
-//! The tensors of architecture `qwen3next`, held against its numbers.
+//! Checks the tensors of architecture `qwen3next` against its hyperparameters.
 //!
-//! Source: `src/models/qwen3next.cpp` of llama.cpp b11434. Its loader names a tensor that is missing or misshapen too,
-//! but not one that is surplus, and its graph asserts on types and numbers that the loader lets through.
+//! Source: `src/models/qwen3next.cpp` of llama.cpp b11434. Its loader also reports a tensor that is missing or has the
+//! wrong shape, but not an unexpected one, and its graph asserts on types and values that the loader accepts.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::model::{Header, LoadError};
 
 pub(super) const NAME: &str = "qwen3next";
 
-/// What a tensor's type must be.
+/// The types that a tensor may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A matrix: any type of weights.
+    /// A matrix: any weight type.
     Matrix,
-    /// Added, multiplied by or convolved with: F32 only.
+    /// An operand of additions, products or convolutions: F32 only.
     Vector,
 }
 
@@ -35,16 +35,16 @@ pub(super) fn check(header: &Header, hparams: &HParams) -> Result<(), LoadError>
     }
     let sizes = Sizes::read(header, hparams)?;
     let mut left: BTreeMap<&str, &TensorInfo> = header.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
-    let mut shelf = Shelf { header, left: &mut left };
+    let mut tensors = Tensors { header, left: &mut left };
     let Sizes { embedding, vocab, .. } = sizes;
-    shelf.required("token_embd.weight", Matrix, &[embedding, vocab])?;
-    shelf.required("output_norm.weight", Vector, &[embedding])?;
-    shelf.optional("output.weight", Matrix, &[embedding, vocab])?;
-    let trunk = hparams.layers - hparams.prediction_layers;
+    tensors.required("token_embd.weight", Matrix, &[embedding, vocab])?;
+    tensors.required("output_norm.weight", Vector, &[embedding])?;
+    tensors.optional("output.weight", Matrix, &[embedding, vocab])?;
+    let trunk = hparams.layers - hparams.mtp_layers;
     for layer in 0..hparams.layers {
-        shelf.block(layer, &sizes, hparams.recurrent_layers[layer as usize])?;
+        tensors.block(layer, &sizes, hparams.recurrent_layers[layer as usize])?;
         if layer >= trunk {
-            shelf.prediction(layer, &sizes)?;
+            tensors.mtp(layer, &sizes)?;
         }
     }
     let scale =
@@ -59,7 +59,7 @@ pub(super) fn check(header: &Header, hparams: &HParams) -> Result<(), LoadError>
     }
 }
 
-/// Extents that tensors are made of.
+/// The sizes of tensors.
 struct Sizes {
     embedding: u64,
     vocab: u64,
@@ -97,7 +97,7 @@ impl Sizes {
         let Some(recurrent) = hparams.recurrent else {
             return Err(header.wrong(&key("ssm.state_size"), "missing", "at least 1"));
         };
-        // No position at all turns llama.cpp's rotation into an endless loop.
+        // With 0 dimensions, llama.cpp's rotation loops forever.
         header.within(&key("rope.dimension_count"), 2..=u64::MAX, Some(2))?;
         header.within(&key("ssm.conv_kernel"), 2..=64, None)?;
         header.within(&key("ssm.group_count"), 1..=u64::MAX, None)?;
@@ -130,13 +130,13 @@ impl Sizes {
     }
 }
 
-/// The tensors that nobody has asked for yet.
-struct Shelf<'a, 'b> {
+/// The tensors that are not checked yet.
+struct Tensors<'a, 'b> {
     header: &'a Header,
     left: &'b mut BTreeMap<&'a str, &'a TensorInfo>,
 }
 
-impl Shelf<'_, '_> {
+impl Tensors<'_, '_> {
     fn block(&mut self, layer: u32, sizes: &Sizes, recurrent: bool) -> Result<(), LoadError> {
         let name = |rest: &str| format!("blk.{layer}.{rest}");
         let &Sizes { embedding, head, experts, expert, shared, .. } = sizes;
@@ -163,7 +163,7 @@ impl Shelf<'_, '_> {
         Ok(())
     }
 
-    /// Softmax attention; the query has a gate of its own size beside it.
+    /// Softmax attention. The query includes a gate of the same size.
     fn query_key_value(&mut self, layer: u32, sizes: &Sizes) -> Result<(), LoadError> {
         let name = |rest: &str| format!("blk.{layer}.{rest}");
         let &Sizes { embedding, query, key_value, .. } = sizes;
@@ -185,7 +185,7 @@ impl Shelf<'_, '_> {
         let name = |rest: &str| format!("blk.{layer}.{rest}");
         let Sizes { embedding, recurrent, .. } = *sizes;
         let (keys, values) = (recurrent.groups * recurrent.state, recurrent.inner);
-        // Old files have one matrix, whose rows are in another order.
+        // Old files have one matrix with another order of rows.
         if !self.optional(&name("ssm_in.weight"), Matrix, &[embedding, 2 * keys + 2 * values])? {
             self.required(&name("attn_qkv.weight"), Matrix, &[embedding, 2 * keys + values])?;
             self.required(&name("attn_gate.weight"), Matrix, &[embedding, values])?;
@@ -199,8 +199,8 @@ impl Shelf<'_, '_> {
         Ok(())
     }
 
-    /// What a prediction layer has beside an attention layer's tensors.
-    fn prediction(&mut self, layer: u32, sizes: &Sizes) -> Result<(), LoadError> {
+    /// The tensors of an MTP layer besides those of an attention layer.
+    fn mtp(&mut self, layer: u32, sizes: &Sizes) -> Result<(), LoadError> {
         let name = |rest: &str| format!("blk.{layer}.nextn.{rest}.weight");
         let &Sizes { embedding, vocab, .. } = sizes;
         self.required(&name("eh_proj"), Matrix, &[2 * embedding, embedding])?;
@@ -219,7 +219,7 @@ impl Shelf<'_, '_> {
         Err(LoadError::MissingTensor { path: self.header.path.clone(), tensor: name.to_owned() })
     }
 
-    /// Takes a tensor off the shelf, if it is there.
+    /// Checks a tensor and removes it from the remaining ones; `false` if it does not exist.
     fn optional(&mut self, name: &str, kind: Kind, dims: &[u64]) -> Result<bool, LoadError> {
         let Some(tensor) = self.left.remove(name) else { return Ok(false) };
         let wrong = |found: String, expected: String| {
@@ -236,7 +236,7 @@ impl Shelf<'_, '_> {
     }
 }
 
-/// Without extents of 1 at the end, which say nothing.
+/// A shape without trailing dimensions of 1.
 fn trimmed(dims: &[u64]) -> &[u64] {
     let ones = dims.iter().rev().take_while(|d| **d == 1).count();
     &dims[..(dims.len() - ones).max(1)]

@@ -1,4 +1,4 @@
-//! Token lists that belong together, as llama.cpp's `llama_vocab` takes them for granted.
+//! Checks what llama.cpp's `llama_vocab` assumes about the lists of tokens.
 
 use std::collections::HashSet;
 
@@ -43,30 +43,32 @@ pub(super) fn check(header: &Header) -> Result<(), LoadError> {
 
 const SCORES: &str = "tokenizer.ggml.scores";
 
-/// llama.cpp counts the tokens it can tell apart. It gives empty ones a name of its own.
+/// llama.cpp counts distinct tokens. It renames empty ones.
 fn distinct(header: &Header, tokens: &[String]) -> Result<(), LoadError> {
     let mut seen = HashSet::with_capacity(tokens.len());
     match tokens.iter().find(|token| !token.is_empty() && !seen.insert(token.as_str())) {
         None => Ok(()),
         Some(token) => {
-            let found = format!("token `{}` twice", token.escape_debug());
-            Err(header.wrong(keys::TOKENIZER_TOKENS, found, "every token once"))
+            let found = format!("a list with `{}` twice", token.escape_debug());
+            Err(header.wrong(keys::TOKENIZER_TOKENS, found, "distinct tokens"))
         }
     }
 }
 
-/// A `SentencePiece` vocabulary spells unknown characters in bytes; llama.cpp throws where one is not there.
+/// A `SentencePiece` vocabulary encodes unknown characters as bytes; llama.cpp throws if a byte's token is missing.
 fn bytes(header: &Header, tokens: &[String]) -> Result<(), LoadError> {
     let tokens: HashSet<&str> = tokens.iter().map(String::as_str).collect();
     match (0..=u8::MAX).map(|byte| format!("<0x{byte:02X}>")).find(|name| !tokens.contains(name.as_str())) {
         None => Ok(()),
-        Some(name) => {
-            Err(header.wrong(keys::TOKENIZER_TOKENS, format!("without `{name}`"), "a token for every byte"))
-        }
+        Some(name) => Err(header.wrong(
+            keys::TOKENIZER_TOKENS,
+            format!("a list without `{name}`"),
+            "a token for every byte",
+        )),
     }
 }
 
-/// llama.cpp ignores a special token that is none, and then answers never end.
+/// llama.cpp ignores a special token with an invalid id, and then answers never end.
 fn special(header: &Header, tokens: u64) -> Result<(), LoadError> {
     for (key, value) in header.metadata.iter() {
         if key.starts_with("tokenizer.ggml.") && key.ends_with("_token_id") {

@@ -1,21 +1,6 @@
-//! What a placement takes of each memory, part by part. The arithmetic is llama.cpp b11434's; compute buffers are
-//! estimated.
+//! The memory that a placement needs, by device and by purpose.
 
-use gguf_export::ggml::GgmlType;
-
-use super::weights::{Home, Rule, Weight};
-use super::{Choice, Machine};
-use crate::llama::{CacheType, Flash, LoadMode};
-use crate::model::{HParams, LoadOptions};
-
-/// llama.cpp rounds the tokens of a sequence up to this.
-const CELLS: u64 = 256;
-/// The program, its threads and the libraries of the system.
-const PROGRAM: u64 = 24 << 20;
-/// Text, merges and tables for one token of the vocabulary.
-const TOKEN: u64 = 350;
-
-/// What each memory would hold.
+/// The memory needed on each device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
     /// Main memory first, then the GPUs.
@@ -23,211 +8,63 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// Whether every memory has room for its part.
+    /// Whether every device has enough memory.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.lines.iter().all(Line::fits)
     }
 }
 
-/// One memory. Sizes are bytes.
+/// The memory needed on one device. Sizes are in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
-    /// Its device.
+    /// The device.
     pub device: String,
     /// Weights that every token needs.
     pub dense: u64,
     /// Routed experts.
     pub experts: u64,
-    /// Weights held a second time, because they are reordered and the mapped file stays.
-    pub twice: u64,
+    /// A second copy of weights, because they are repacked while the file stays mapped.
+    pub second_copy: u64,
     /// KV cache.
     pub kv: u64,
     /// State of recurrent layers.
     pub recurrent: u64,
-    /// Saved states.
+    /// The state cache.
     pub state_cache: u64,
     /// Intermediate results.
     pub compute: u64,
     /// The program and the vocabulary.
     pub program: u64,
-    /// Of the weights, what stays in the mapped file.
+    /// The part of the weights that stays in the mapped file.
     pub mapped: u64,
-    /// Whether the mapped part may be larger than the memory, because the caller asked for mapping.
+    /// Whether the mapped part may exceed the memory, because the caller asked for mapping.
     pub pages: bool,
-    /// What may be used.
+    /// The limit.
     pub budget: u64,
-    /// What may be used where the rest over the budget is a mapped file, which the system can drop: no margin.
+    /// The limit if the excess over `budget` is a mapped file: without a margin, for the system can drop its pages.
     pub budget_mapped: u64,
-    /// What is free now.
+    /// Free memory.
     pub free: u64,
-    /// What there is.
+    /// Total memory.
     pub total: u64,
 }
 
 impl Line {
-    /// All of it.
+    /// The sum of all purposes.
     #[must_use]
     pub fn sum(&self) -> u64 {
         let caches = [self.kv, self.recurrent, self.state_cache, self.compute, self.program];
-        [self.dense, self.experts, self.twice]
+        [self.dense, self.experts, self.second_copy]
             .iter()
             .chain(&caches)
             .fold(0, |sum: u64, part| sum.saturating_add(*part))
     }
 
-    /// Whether it is within the budget.
+    /// Whether the sum is within the limit.
     #[must_use]
     pub fn fits(&self) -> bool {
         let own = self.sum() - self.mapped;
         self.sum() <= self.budget || own <= self.budget && (self.pages || self.sum() <= self.budget_mapped)
-    }
-}
-
-/// What does not change between the choices for one model.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Model<'a> {
-    pub(super) weights: &'a [Weight],
-    pub(super) hparams: &'a HParams,
-    pub(super) machine: &'a Machine,
-    pub(super) options: &'a LoadOptions,
-}
-
-impl Model<'_> {
-    /// The bill of a choice. `rules` are the caller's overrides and those of the choice, in order.
-    pub(super) fn bill(&self, choice: &Choice, rules: &[Rule]) -> Bill {
-        let mut lines = self.empty_lines();
-        let home = |home| choice.device(home, self.hparams.layers);
-        let cpu_reorders = choice.repack && !self.machine.gpus.iter().any(|gpu| gpu.host_buffer);
-        for weight in self.weights {
-            let by_rule = rules.iter().find(|rule| rule.matches(&weight.name)).map(|rule| rule.device);
-            let device = by_rule.unwrap_or_else(|| home(weight.home));
-            let line = &mut lines[device];
-            if weight.experts {
-                line.experts += weight.bytes;
-            } else {
-                line.dense += weight.bytes;
-            }
-            if device == 0 && choice.load.maps() {
-                line.mapped += weight.bytes;
-                if cpu_reorders && weight.repackable {
-                    line.twice += weight.bytes;
-                }
-            }
-        }
-        lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
-        for layer in 0..self.hparams.layers - self.hparams.prediction_layers {
-            let device = if self.options.kv_offload { home(Home::Layer(layer)) } else { 0 };
-            let (kv, recurrent) = self.memory(layer, choice.context);
-            let line = &mut lines[device];
-            line.kv = line.kv.saturating_add(kv);
-            line.recurrent = line.recurrent.saturating_add(recurrent);
-        }
-        lines[0].state_cache = self.options.state_cache;
-        lines[0].program = PROGRAM + self.hparams.vocab * TOKEN;
-        self.compute(choice, &mut lines);
-        Bill { lines }
-    }
-
-    /// KV cache and recurrent state of a layer, for all sequences.
-    fn memory(&self, layer: u32, context: u32) -> (u64, u64) {
-        let layer = layer as usize;
-        let sequences = u64::from(self.options.parallel.max(1));
-        if self.hparams.recurrent_layers[layer] {
-            let values = self.hparams.recurrent.map_or(0, |r| r.values());
-            return (0, values.saturating_mul(4 * sequences));
-        }
-        let cells = u64::from(context).next_multiple_of(CELLS) * sequences;
-        let heads = u64::from(self.hparams.kv_heads[layer]);
-        let row = |ty: CacheType, length: u64| {
-            let ty = ggml(ty);
-            (heads * length).div_ceil(ty.block_len()) * ty.block_bytes()
-        };
-        let keys = row(self.options.cache_k, self.hparams.key_length);
-        let values = row(self.options.cache_v, self.hparams.value_length);
-        (cells.saturating_mul(keys + values), 0)
-    }
-
-    /// Estimates buffers of intermediate results on every device that has layers.
-    fn compute(&self, choice: &Choice, lines: &mut [Line]) {
-        let ubatch = u64::from(self.options.ubatch.min(self.options.batch).min(choice.context)).max(1);
-        let logits = self.hparams.vocab * 4;
-        let sequences = u64::from(self.options.parallel.max(1));
-        let layers = self.hparams.layers;
-        let device = |layer| choice.device(Home::Layer(layer), layers);
-        let used: std::collections::BTreeSet<usize> =
-            (0..layers).map(device).chain([choice.device(Home::Output, layers), 0]).collect();
-        for index in used {
-            let line = &mut lines[index];
-            line.compute += ubatch * self.row_bytes() + self.mask_bytes(ubatch, choice.context);
-            if index == choice.device(Home::Output, layers) {
-                // Room for the logits of every row is set aside; main memory is taken only where some are written.
-                line.compute += logits * if index == 0 { sequences } else { ubatch };
-            }
-        }
-        lines[0].compute += logits * sequences;
-    }
-
-    /// Bytes of intermediate results for one row of a batch: the widest stretch of a layer.
-    fn row_bytes(&self) -> u64 {
-        let h = self.hparams;
-        let experts = u64::from(h.experts_used) * h.embedding * 2;
-        let heads = h.heads.iter().copied().max().unwrap_or(0);
-        let attention = u64::from(heads) * (2 * h.key_length + h.value_length) * 2;
-        let recurrent = h.recurrent.map_or(0, |r| 5 * (r.inner + 2 * r.groups * r.state));
-        4 * (2 * h.embedding + experts.max(attention).max(recurrent))
-    }
-
-    /// The mask of attention, and what attention without the fused operation multiplies out.
-    fn mask_bytes(&self, ubatch: u64, context: u32) -> u64 {
-        let context = u64::from(context).next_multiple_of(CELLS);
-        let heads = u64::from(self.hparams.heads.iter().copied().max().unwrap_or(0));
-        let products = if self.options.flash == Flash::Off { 4 * heads } else { 2 };
-        ubatch * context * (4 + products)
-    }
-
-    fn empty_lines(&self) -> Vec<Line> {
-        let Self { machine, options, .. } = self;
-        let limit = |budget: Option<u64>, by_room: u64| match (budget, options.fit) {
-            (Some(budget), true) => budget.min(by_room),
-            (Some(budget), false) => budget,
-            (None, true) => by_room,
-            (None, false) => u64::MAX,
-        };
-        let spare = (machine.ram_available / 10).min(1 << 30);
-        let ram = Line {
-            device: "CPU".to_owned(),
-            budget: limit(options.cpu_memory, machine.ram_available - spare),
-            budget_mapped: limit(options.cpu_memory, machine.ram_available),
-            free: machine.ram_available,
-            total: machine.ram_total,
-            ..Line::default()
-        };
-        let gpus = machine.gpus.iter().enumerate().map(|(index, gpu)| {
-            let margin = options.margins.get(index).or(options.margins.last()).copied().unwrap_or(0);
-            Line {
-                device: gpu.name.clone(),
-                budget: limit(options.gpu_memory, gpu.free.saturating_sub(margin)),
-                free: gpu.free,
-                total: gpu.total,
-                ..Line::default()
-            }
-        });
-        std::iter::once(ram).chain(gpus).collect()
-    }
-}
-
-/// The block sizes of a cache's type.
-fn ggml(ty: CacheType) -> GgmlType {
-    match ty {
-        CacheType::F32 => GgmlType::F32,
-        CacheType::F16 => GgmlType::F16,
-        CacheType::BF16 => GgmlType::BF16,
-        CacheType::Q8_0 => GgmlType::Q8_0,
-        CacheType::Q4_0 => GgmlType::Q4_0,
-        CacheType::Q4_1 => GgmlType::Q4_1,
-        CacheType::IQ4_NL => GgmlType::IQ4_NL,
-        CacheType::Q5_0 => GgmlType::Q5_0,
-        CacheType::Q5_1 => GgmlType::Q5_1,
     }
 }

@@ -1,17 +1,16 @@
-//! A placement as the equal llama.cpp command, so that nobody is locked in.
+//! The llama.cpp command that is equivalent to a placement.
 
-use super::Placement;
+use super::types::Placement;
 use crate::llama::{
     CacheType, Flash, LoadMode, MetadataOverride, MetadataValue, Rope, RopeScaling, SplitMode,
 };
 use crate::model::LoadOptions;
 
-/// MiB of main memory for states of earlier prompts where llama-server is told nothing. Source: `common/common.h` of
-/// llama.cpp b11434.
-const LLAMA_CPP_STATES: u64 = 8192;
+/// llama-server's default for `--cache-ram`, in MiB. Source: `common/common.h` of llama.cpp b11434.
+const DEFAULT_CACHE_RAM: u64 = 8192;
 
 impl Placement {
-    /// The arguments of llama.cpp's programs that place the model as this does.
+    /// The command line of llama-server that places the model in the same way.
     #[must_use]
     pub fn command(&self, options: &LoadOptions) -> String {
         let mut line = format!("llama-server -m {}", quote(&options.path.display().to_string()));
@@ -84,17 +83,17 @@ impl Placement {
         if options.check_tensors {
             add("--check-tensors".to_owned());
         }
-        // llama.cpp counts whole MiB, and what it takes by default the bill does not have.
-        let states = options.state_cache >> 20;
-        if states != LLAMA_CPP_STATES {
-            add(format!("-cram {states}"));
+        // llama.cpp counts in MiB, and its default may not fit.
+        let cache = options.state_cache >> 20;
+        if cache != DEFAULT_CACHE_RAM {
+            add(format!("-cram {cache}"));
         }
         add("-fit off".to_owned());
         line
     }
 }
 
-/// llama.cpp's names, which are also our command line's.
+/// The name of a mode for `--load-mode`, in llama.cpp and here.
 #[must_use]
 pub fn load_mode_name(mode: LoadMode) -> &'static str {
     match mode {
@@ -116,7 +115,7 @@ fn split_mode(mode: SplitMode) -> &'static str {
     }
 }
 
-/// For a POSIX shell.
+/// Quotes a text for a POSIX shell.
 fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=,:+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -133,6 +132,7 @@ fn quote(text: &str) -> String {
     quoted.push('\'');
     quoted
 }
+
 /// The options of a scaling that is set.
 fn rope(rope: &Rope) -> Vec<(&'static str, String)> {
     let scaling = rope.scaling.map(|scaling| match scaling {
@@ -153,5 +153,3 @@ fn rope(rope: &Rope) -> Vec<(&'static str, String)> {
     ];
     options.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect()
 }
-
-

@@ -1,82 +1,85 @@
-//! Why a model cannot be placed.
+//! Errors of placing a model.
 
-use super::Bill;
+use super::bill::Bill;
 
-/// Why a model cannot be placed as it was asked for.
+/// Why a model cannot be placed with the given options.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaceError {
-    /// A device that is not there.
-    #[error("there is no device `{device}`, only {}", list(known))]
+    /// The machine has no such device.
+    #[error("unknown device `{device}`, expected {}", list(known))]
     Device {
-        /// What was asked for.
+        /// The requested device.
         device: String,
-        /// What there is.
+        /// The machine's devices.
         known: Vec<String>,
     },
-    /// A buffer type that is not there.
-    #[error("there is no buffer type `{buffer}`, only {}", list(known))]
+    /// The machine has no such buffer type.
+    #[error("unknown buffer type `{buffer}`, expected {}", list(known))]
     Buffer {
-        /// What was asked for.
+        /// The requested buffer type.
         buffer: String,
-        /// What there is.
+        /// The machine's buffer types.
         known: Vec<String>,
     },
-    /// An expression over tensor names that is none.
-    #[error("`{pattern}` is not an expression: {reason}")]
+    /// A pattern for tensor names is not a regular expression.
+    #[error("`{pattern}` is not a regular expression: {reason}")]
     Pattern {
-        /// The expression.
+        /// The pattern.
         pattern: String,
-        /// Where it goes wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// Shares of more devices than there are, or none that is not zero.
-    #[error("a split of {given} shares for {devices} devices, expected one for each, not all zero")]
+    /// A split has more shares than there are devices, or only zeros.
+    #[error("the split has {given} shares for {devices} devices, expected one per device, not all zero")]
     Split {
-        /// Shares given.
+        /// The number of shares.
         given: usize,
-        /// Devices used.
+        /// The number of devices in use.
         devices: usize,
     },
-    /// It does not fit.
-    #[error("{}", too_much(.0))]
-    Memory(Box<TooMuch>),
+    /// The model does not fit.
+    #[error("{}", not_enough(.0))]
+    Memory(Box<OutOfMemory>),
 }
 
-/// What does not fit, and what would.
+/// The memory that is missing, and the changes that would help.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TooMuch {
-    /// What it would take, by device.
+pub struct OutOfMemory {
+    /// The memory that is needed, by device.
     pub bill: Bill,
-    /// Changes that would make it fit, each as it is typed.
+    /// Options that would make the model fit, each as typed.
     pub remedies: Vec<String>,
 }
 
 fn list(known: &[String]) -> String {
     if known.is_empty() {
-        return "the CPU".to_owned();
+        return "none, for there is only the CPU".to_owned();
     }
-    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }
 
-fn too_much(too_much: &TooMuch) -> String {
-    let over = too_much.bill.lines.iter().filter(|line| !line.fits());
+fn not_enough(needed: &OutOfMemory) -> String {
+    let over = needed.bill.lines.iter().filter(|line| !line.fits());
     let parts: Vec<String> = over
         .map(|line| {
             format!(
-                "{} needs {}, it may use {} of {} free",
+                "{} needs {}, limit {} ({} free)",
                 line.device,
-                gib(line.sum()),
-                gib(line.budget),
-                gib(line.free)
+                size(line.sum()),
+                size(line.budget),
+                size(line.free)
             )
         })
         .collect();
     format!("not enough memory: {}", parts.join("; "))
 }
 
-fn gib(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-    let number = bytes as f64 / f64::from(1 << 30);
-    format!("{number:.2} GiB")
+/// A size in MiB below 1 GiB, else in GiB.
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn size(bytes: u64) -> String {
+    match bytes >> 30 {
+        0 => format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20)),
+        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+    }
 }

@@ -1,4 +1,4 @@
-//! The memory there is to place things in. Not here: how it is found out, except for the machine's own.
+//! The memories of a machine.
 
 use std::path::Path;
 
@@ -6,37 +6,37 @@ use crate::llama::rpc::{self, Endpoint, WorkerError};
 use crate::llama::{self, DeviceKind};
 use crate::model::system::{MainMemory, limits};
 
-/// A machine's memories. The index of a device in a placement is 0 for main memory, then `gpus` in order.
+/// The memories of a machine. In a placement, device 0 is main memory, followed by `gpus` in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// Main memory in bytes.
     pub ram_total: u64,
-    /// What of it a new process can have without swapping.
+    /// Main memory that is available to a new process without swapping.
     pub ram_available: u64,
-    /// Devices with memory of their own, or that share main memory as a GPU.
+    /// GPUs with their own memory or, without such, GPUs that share main memory.
     pub gpus: Vec<Gpu>,
 }
 
-/// A device beside the CPU.
+/// A device other than the CPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpu {
-    /// ggml's name, `CUDA0`.
+    /// ggml's name for it, such as `CUDA0`.
     pub name: String,
-    /// The maker's name.
+    /// The maker's name for it.
     pub description: String,
-    /// Name of its buffer type.
+    /// The name of its buffer type.
     pub buffer: String,
-    /// Memory in bytes.
+    /// Total memory in bytes.
     pub total: u64,
-    /// What is free of it.
+    /// Free memory in bytes.
     pub free: u64,
-    /// Whether weights for the CPU go to a buffer that it reads quickly, where they are not reordered.
+    /// Whether weights for the CPU are put into a buffer that this device reads fast, in which they are not repacked.
     pub host_buffer: bool,
 }
 
 impl Machine {
-    /// This machine as it is now, with what these workers lend. A GPU that shares main memory counts only where there is
-    /// no other.
+    /// This machine in its present state, with the devices of RPC workers. A GPU that shares main memory counts only if
+    /// there is no other.
     ///
     /// # Errors
     ///
@@ -70,19 +70,19 @@ impl Machine {
         if gpus.is_empty() {
             gpus = shared;
         }
-        // ggml counts free pages without what the page cache would give back on some systems.
+        // On some systems, ggml does not count reclaimable page cache as free.
         let (total, available) = system_memory().unwrap_or(cpu);
         Self { ram_total: total, ram_available: available, gpus }
     }
 
-    /// The name of a device of a placement.
+    /// The name of a device in a placement.
     #[must_use]
     pub fn name(&self, device: usize) -> &str {
         device.checked_sub(1).and_then(|index| self.gpus.get(index)).map_or("CPU", |gpu| gpu.name.as_str())
     }
 }
 
-/// Total and available main memory in bytes, as Linux tells it and within what the process's groups may have.
+/// Total and available main memory in bytes, on Linux, within the limits of this process's control groups.
 fn system_memory() -> Option<(u64, u64)> {
     let root = Path::new("/");
     let memory = MainMemory::read(root, limits(root));

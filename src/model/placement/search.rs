@@ -1,21 +1,30 @@
-//! Tries ways to place a model, the best first, until one fits.
+//! Tries the ways to place a model, the best first, until one fits.
 
-use super::bill::{Bill, Model};
+use super::bill::{Bill, Line};
+use super::choice::Choice;
+use super::cost::Model;
+use super::error::{OutOfMemory, PlaceError};
+use super::types::Placement;
 use super::weights::{Home, Rule, Weight, cpu_experts, weights};
-use super::{Choice, Line, Machine, PlaceError, Placement, TooMuch, speed};
+use super::{Machine, speed};
 use crate::llama::{CacheType, LoadMode, Override, SplitMode};
 use crate::model::{ContextSize, GpuLayers, HParams, Header, LoadOptions};
 
-/// The smallest context worth a proposal.
+/// The smallest context that is suggested.
 const SMALLEST_CONTEXT: u32 = 512;
 
-pub(super) fn place(
+/// Decides where weights, caches and states go.
+///
+/// # Errors
+///
+/// When a device, a buffer type or a pattern is invalid, or when the model does not fit.
+pub fn place(
     header: &Header,
     hparams: &HParams,
     machine: &Machine,
     options: &LoadOptions,
 ) -> Result<Placement, PlaceError> {
-    let machine = &chosen(machine, options.devices.as_deref())?;
+    let machine = &with_devices(machine, options.devices.as_deref())?;
     let weights = &weights(header, hparams);
     let rules = rules(machine, options)?;
     let model = Model { weights, hparams, machine, options };
@@ -23,16 +32,16 @@ pub(super) fn place(
         Ok(placement) => Ok(placement),
         Err(bill) => {
             let remedies = remedies(model, &rules);
-            Err(PlaceError::Memory(Box::new(TooMuch { bill, remedies })))
+            Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies })))
         }
     }
 }
 
-/// The machine with the devices that were asked for, in that order.
-fn chosen(machine: &Machine, wanted: Option<&[String]>) -> Result<Machine, PlaceError> {
-    let Some(wanted) = wanted else { return Ok(machine.clone()) };
+/// The machine with only the requested devices, in that order.
+fn with_devices(machine: &Machine, requested: Option<&[String]>) -> Result<Machine, PlaceError> {
+    let Some(requested) = requested else { return Ok(machine.clone()) };
     let mut gpus = Vec::new();
-    for name in wanted {
+    for name in requested {
         let gpu = machine.gpus.iter().find(|gpu| gpu.name == *name).ok_or_else(|| PlaceError::Device {
             device: name.clone(),
             known: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
@@ -45,14 +54,14 @@ fn chosen(machine: &Machine, wanted: Option<&[String]>) -> Result<Machine, Place
 fn rules(machine: &Machine, options: &LoadOptions) -> Result<Vec<Rule>, PlaceError> {
     let buffers: Vec<String> =
         std::iter::once("CPU".to_owned()).chain(machine.gpus.iter().map(|gpu| gpu.buffer.clone())).collect();
-    options.overrides.iter().map(|wanted| Rule::parse(wanted, &buffers)).collect()
+    options.overrides.iter().map(|requested| Rule::parse(requested, &buffers)).collect()
 }
 
-/// The first choice that fits, or the bill of the one that takes the least of what is scarce.
+/// The first choice that fits, or the bill of the one that exceeds the limits least.
 fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
     let mut least: Option<Bill> = None;
     for context in contexts(model) {
-        for (load, repack) in reads(model.options) {
+        for (load, repack) in load_modes(model.options) {
             for (gpu_layers, on_cpu) in layers(model) {
                 let Some(split) = split(model, rules, gpu_layers, on_cpu, context)? else { continue };
                 let choice = Choice { gpu_layers, cpu_experts: on_cpu, split, context, load, repack };
@@ -77,7 +86,7 @@ fn excess(bill: &Bill) -> u64 {
     bill.lines.iter().filter(|line| !line.fits()).map(|line| line.sum().saturating_sub(line.budget)).sum()
 }
 
-/// Contexts to try: the one asked for, and smaller ones where nobody insists.
+/// The contexts to try: the requested one, and smaller ones unless it was set explicitly.
 fn contexts(model: Model<'_>) -> Vec<u32> {
     let Model { hparams, options, .. } = model;
     let first = options.context.resolve(hparams.trained_context);
@@ -97,8 +106,8 @@ fn contexts(model: Model<'_>) -> Vec<u32> {
     contexts
 }
 
-/// Ways to read the file: what is fast and holds weights once, then what takes less.
-fn reads(options: &LoadOptions) -> Vec<(LoadMode, bool)> {
+/// The load modes to try, each with or without repacking: fast ones with one copy of the weights, then smaller ones.
+fn load_modes(options: &LoadOptions) -> Vec<(LoadMode, bool)> {
     match (options.load, options.repack) {
         (Some(load), Some(repack)) => vec![(load, repack)],
         (Some(load), None) => vec![(load, !load.maps())],
@@ -108,7 +117,7 @@ fn reads(options: &LoadOptions) -> Vec<(LoadMode, bool)> {
     }
 }
 
-/// Numbers of layers on GPUs and of layers whose experts stay in main memory, the most on GPUs first.
+/// The numbers of offloaded layers, and of layers whose experts stay in main memory, to try: the most on GPUs first.
 fn layers(model: Model<'_>) -> Vec<(u32, u32)> {
     let Model { hparams, machine, options, .. } = model;
     let all = hparams.layers + 1;
@@ -135,12 +144,11 @@ fn layers(model: Model<'_>) -> Vec<(u32, u32)> {
 /// The caller's rules, then those that keep experts in main memory.
 fn with_experts(rules: &[Rule], on_cpu: u32, hparams: &HParams) -> Vec<Rule> {
     let ours = cpu_experts(on_cpu, hparams.layers);
-    let parsed =
-        ours.iter().filter_map(|wanted| Rule::parse(wanted, std::slice::from_ref(&wanted.buffer)).ok());
+    let parsed = ours.iter().filter_map(|over| Rule::parse(over, std::slice::from_ref(&over.buffer)).ok());
     rules.iter().cloned().chain(parsed).collect()
 }
 
-/// Shares of the GPUs; `None` if the layers cannot be packed into their budgets.
+/// The share of each GPU; `None` if the layers do not fit within their limits.
 fn split(
     model: Model<'_>,
     rules: &[Rule],
@@ -152,9 +160,9 @@ fn split(
     let devices = machine.gpus.len();
     let given = &options.tensor_split;
     if !given.is_empty() {
-        let sound =
+        let is_valid =
             given.iter().all(|share| share.is_finite() && *share >= 0.0) && given.iter().sum::<f32>() > 0.0;
-        if given.len() > devices && devices > 0 || !sound {
+        if given.len() > devices && devices > 0 || !is_valid {
             return Err(PlaceError::Split { given: given.len(), devices });
         }
         let mut shares = given.clone();
@@ -177,12 +185,12 @@ fn split(
     })
 }
 
-/// Fills one GPU after the other, first layer first. The shares are numbers of layers.
+/// Fills one GPU after the other, from the first layer on. The shares are numbers of layers.
 fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context: u32) -> Option<Vec<f32>> {
     let Model { hparams, machine, .. } = model;
     let all = hparams.layers + 1;
     let first = all - gpu_layers.min(all);
-    // Each layer alone on a first GPU tells what it costs there; what no layer costs is there once on each.
+    // A layer's cost is that of the layer alone on the first GPU; compute buffers are needed once on each GPU.
     let cost = |units: std::ops::Range<u32>| {
         let mut shares = vec![0.0; machine.gpus.len()];
         shares[0] = 1.0;
@@ -277,10 +285,10 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     }
 }
 
-/// What was chosen and why.
+/// Describes the choice and its reason.
 fn reason(model: Model<'_>, choice: &Choice) -> String {
     let Model { hparams, machine, options, .. } = model;
-    let trunk = hparams.layers - hparams.prediction_layers;
+    let trunk = hparams.layers - hparams.mtp_layers;
     let all = hparams.layers + 1;
     let mut parts = Vec::new();
     if machine.gpus.is_empty() {
@@ -297,38 +305,42 @@ fn reason(model: Model<'_>, choice: &Choice) -> String {
     } else {
         parts.push("all layers on the GPU".to_owned());
     }
-    // Beside a GPU, weights for the CPU go where it reads them quickly, as they are.
-    let reordered = choice.repack && !machine.gpus.iter().any(|gpu| gpu.host_buffer);
-    parts.push(match (choice.load.maps(), reordered) {
-        (false, true) => "weights read and reordered for speed, held once".to_owned(),
-        (false, false) => "weights read as they are, held once".to_owned(),
+    // With a GPU, weights for the CPU are put into a buffer that the GPU reads fast, and not repacked.
+    let repacked = choice.repack && !machine.gpus.iter().any(|gpu| gpu.host_buffer);
+    parts.push(match (choice.load.maps(), repacked) {
+        (false, true) => "weights repacked for this CPU, one copy in memory".to_owned(),
+        (false, false) => "weights not repacked, one copy in memory".to_owned(),
         (true, false) if options.load.is_none() => {
-            "the file mapped and not reordered, because read and reordered it would not fit".to_owned()
+            "file mapped and weights not repacked, because repacked weights do not fit".to_owned()
         }
-        (true, false) => "the file mapped, weights held once".to_owned(),
-        (true, true) => "the file mapped and weights reordered beside it, held twice".to_owned(),
+        (true, false) => "file mapped, one copy of the weights in memory".to_owned(),
+        (true, true) => "file mapped and weights repacked, two copies in memory".to_owned(),
     });
-    let wished = options.context.resolve(hparams.trained_context);
-    if choice.context < wished {
-        parts.push(format!("context {} instead of {wished}, so that it fits", choice.context));
+    let requested = options.context.resolve(hparams.trained_context);
+    if choice.context < requested {
+        parts.push(format!("context reduced from {requested} to {} to fit", choice.context));
     }
     parts.join("; ")
 }
 
-/// Changes that make it fit, each tried alone.
+/// Options that make the model fit, each tried alone.
 fn remedies(model: Model<'_>, rules: &[Rule]) -> Vec<String> {
     let Model { hparams, options, .. } = model;
     let fits =
         |changed: LoadOptions| attempt(Model { options: &changed, ..model }, rules).ok().and_then(Result::ok);
     let mut remedies = Vec::new();
-    let wished = options.context.resolve(hparams.trained_context);
-    let mut context = if wished > hparams.trained_context { hparams.trained_context } else { wished / 2 };
+    let requested = options.context.resolve(hparams.trained_context);
+    let mut context =
+        if requested > hparams.trained_context { hparams.trained_context } else { requested / 2 };
     while context >= SMALLEST_CONTEXT {
         if fits(LoadOptions { context: ContextSize::Tokens(context), ..options.clone() }).is_some() {
             remedies.push(format!("-c {}", u64::from(context) * u64::from(options.parallel.max(1))));
             break;
         }
         context /= 2;
+    }
+    if options.state_cache > 0 && fits(LoadOptions { state_cache: 0, ..options.clone() }).is_some() {
+        remedies.push(format!("-cram 0 (frees {} MiB of state cache)", options.state_cache >> 20));
     }
     if (options.cache_k, options.cache_v) == (CacheType::F16, CacheType::F16)
         && fits(LoadOptions { cache_k: CacheType::Q8_0, cache_v: CacheType::Q8_0, ..options.clone() })
@@ -349,7 +361,7 @@ fn remedies(model: Model<'_>, rules: &[Rule]) -> Vec<String> {
     if !options.load.is_some_and(LoadMode::maps)
         && fits(LoadOptions { load: Some(LoadMode::Map), repack: Some(false), ..options.clone() }).is_some()
     {
-        remedies.push("-lm mmap -nr (slow: weights come from the disk as they are needed)".to_owned());
+        remedies.push("-lm mmap -nr (slow: weights are read from disk when needed)".to_owned());
     }
     remedies
 }

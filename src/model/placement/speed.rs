@@ -1,33 +1,34 @@
-//! How fast a placement may answer: bytes that one token reads, over what the memories give.
+//! The expected speed of a placement: bytes read per token, divided by the memory bandwidth.
 
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::bill::Model;
-use super::weights::Rule;
-use super::{Choice, Placement};
+use super::choice::Choice;
+use super::cost::Model;
+use super::types::Placement;
+use super::weights::{Home, Rule};
 
-/// A GPU's memory where nobody measured it: that of small and old ones.
+/// The bandwidth of a GPU's memory, which is not measured: that of small and old ones.
 const GPU_BANDWIDTH: f64 = 300e9;
-/// Published and own runs reach this part of what the memory gives, at worst and at best.
+/// The share of the bandwidth that published and own measurements reach, at worst and at best.
 const REACHED: (f64, f64) = (0.3, 0.9);
-/// Bytes of each of the two blocks that a thread reads over and over: more than any cache.
+/// Size of each of the two blocks that a thread reads repeatedly: larger than any cache.
 const BLOCK: usize = 64 << 20;
 
-/// Bytes per second that all threads together read from main memory.
+/// The bandwidth of main memory in bytes per second, read by all threads together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bandwidth(pub f64);
 
 impl Bandwidth {
-    /// What each thread that measures takes of the memory meanwhile.
-    pub const BYTES_OF_A_THREAD: u64 = 2 * BLOCK as u64;
+    /// The memory that each measuring thread allocates.
+    pub const BYTES_PER_THREAD: u64 = 2 * BLOCK as u64;
 
     /// Measures for about `time`.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     pub fn measure(threads: u32, time: Duration) -> Self {
-        // Comparing two equal blocks is the C library's fastest loop that only reads.
+        // Comparing two equal blocks is the fastest loop of the C library that only reads.
         let reader = move || {
             let (one, other) = (vec![1u8; BLOCK], vec![1u8; BLOCK]);
             let (start, mut read) = (Instant::now(), 0usize);
@@ -53,7 +54,7 @@ pub struct Speed {
 }
 
 impl Placement {
-    /// The band for one sequence with a half-full context. `None` if nothing is read.
+    /// The range for one sequence with a half-full context. `None` if nothing is read.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     pub fn speed(&self, ram: Bandwidth) -> Option<Speed> {
@@ -67,13 +68,12 @@ impl Placement {
     }
 }
 
-/// Bytes that one token reads, by device: all dense weights but the embedding, the experts it goes to, half of one
-/// sequence's cache and its state.
+/// Bytes read per token, by device: all dense weights except the embedding, the experts of one token, half of one
+/// sequence's KV cache, and its recurrent state.
 pub(super) fn traffic(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<u64> {
     let h = model.hparams;
     let (used, experts) = (u64::from(h.experts_used), u64::from(h.experts.max(1)));
-    let lookup =
-        model.weights.iter().filter(|w| w.name == "token_embd.weight" && w.home == super::Home::Input);
+    let lookup = model.weights.iter().filter(|w| w.name == "token_embd.weight" && w.home == Home::Input);
     let embedding: u64 = lookup.map(|w| w.bytes).sum();
     let sequences = u64::from(model.options.parallel.max(1));
     let mut traffic: Vec<u64> = model
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_gives_something() {
+    fn the_measured_bandwidth_is_plausible() {
         let Bandwidth(rate) = Bandwidth::measure(1, Duration::from_millis(20));
         assert!((1e8..1e13).contains(&rate), "{rate}");
     }

@@ -1,4 +1,4 @@
-//! Placement on machines that are not there.
+//! Placement on simulated machines.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,8 @@ use gguf_export::gguf::{self, Metadata, Value};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{CacheType, ContextSize, GpuLayers};
+use crate::llama::{LoadMode, Override, SplitMode};
+use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions};
 
 const GIB: u64 = 1 << 30;
 
@@ -78,14 +79,14 @@ fn tokens(context: u32) -> LoadOptions {
     LoadOptions { context: ContextSize::Tokens(context), threads: 8, ..LoadOptions::new("model.gguf") }
 }
 
-/// What a token needs before its experts are chosen, kept on GPUs, in bytes.
+/// Bytes of weights on GPUs.
 fn on_gpus(placement: &Placement) -> u64 {
     placement.bill.lines[1..].iter().map(|line| line.dense + line.experts).sum()
 }
 
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn the_whole_model_on_common_machines() {
+fn the_80b_model_on_common_machines() {
     let (header, hparams) = wide(48);
     let mut table = String::new();
     for gpus in [&[][..], &[8], &[12], &[16], &[24], &[80], &[24, 24], &[12, 24]] {
@@ -107,30 +108,30 @@ fn the_whole_model_on_common_machines() {
 }
 
 #[test]
-fn on_the_cpu_weights_are_held_once() {
+fn on_the_cpu_there_is_one_copy_of_the_weights() {
     let (header, hparams) = wide(48);
     let read = place(&header, &hparams, &machine(64 * GIB, &[]), &tokens(4096)).unwrap();
-    assert_eq!((read.load, read.repack, read.bill.lines[0].twice), (LoadMode::Read, true, 0));
-    // Little is left beside it: mapped, the system may drop pages, so no margin is needed.
+    assert_eq!((read.load, read.repack, read.bill.lines[0].second_copy), (LoadMode::Read, true, 0));
+    // Little memory is left: the system may drop pages of a mapped file, so no margin is needed.
     let tight = place(&header, &hparams, &machine(44 * GIB + GIB / 2, &[]), &tokens(4096)).unwrap();
-    assert_eq!((tight.load, tight.repack, tight.bill.lines[0].twice), (LoadMode::Map, false, 0));
-    // Asked for both, llama.cpp holds what it reorders twice.
+    assert_eq!((tight.load, tight.repack, tight.bill.lines[0].second_copy), (LoadMode::Map, false, 0));
+    // With both options, llama.cpp has two copies of the weights that it repacks.
     let asked = LoadOptions { load: Some(LoadMode::Map), repack: Some(true), ..tokens(4096) };
     let line = place(&header, &hparams, &machine(64 * GIB, &[]), &asked).unwrap().bill.lines.remove(0);
-    assert_eq!((line.twice, line.mapped), (line.experts, line.dense + line.experts));
+    assert_eq!((line.second_copy, line.mapped), (line.experts, line.dense + line.experts));
     let mapped = LoadOptions { load: Some(LoadMode::Map), ..tokens(4096) };
     let mapped = place(&header, &hparams, &machine(64 * GIB, &[]), &mapped).unwrap();
     assert!(!mapped.repack, "{mapped:?}");
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_what_would() {
+fn a_model_that_does_not_fit_is_refused_with_remedies() {
     let (header, hparams) = wide(48);
     let refused =
         |ram, gpus: &[u64], options| match place(&header, &hparams, &machine(ram * GIB, gpus), &options)
             .unwrap_err()
         {
-            PlaceError::Memory(too_much) => too_much,
+            PlaceError::Memory(needed) => needed,
             other => panic!("{other}"),
         };
     let small = refused(32, &[], tokens(4096));
@@ -142,13 +143,13 @@ fn what_does_not_fit_is_refused_with_what_would() {
     assert!(all.remedies.iter().any(|r| r.starts_with("-ngl 49 -ncmoe ")), "{:?}", all.remedies);
     let text = PlaceError::Memory(all).to_string();
     assert!(
-        text.starts_with("not enough memory: CUDA0 needs 4") && text.contains("of 12.00 GiB free"),
+        text.starts_with("not enough memory: CUDA0 needs 4") && text.contains("(12.0 GiB free)"),
         "{text}"
     );
 }
 
 #[test]
-fn explicit_wishes_win() {
+fn explicit_options_take_precedence() {
     let (header, hparams) = wide(8);
     let machine = machine(64 * GIB, &[24 * GIB, 24 * GIB]);
     let placed = |options: &LoadOptions| place(&header, &hparams, &machine, options).unwrap();
@@ -175,7 +176,7 @@ fn explicit_wishes_win() {
 }
 
 #[test]
-fn wrong_wishes_are_named() {
+fn invalid_options_are_named() {
     let (header, hparams) = wide(4);
     let machine = machine(64 * GIB, &[24 * GIB]);
     let wrong = |options: LoadOptions| place(&header, &hparams, &machine, &options).unwrap_err().to_string();
@@ -184,15 +185,15 @@ fn wrong_wishes_are_named() {
         LoadOptions { overrides: vec![over], ..tokens(4096) }
     };
     let devices = LoadOptions { devices: Some(vec!["CUDA7".to_owned()]), ..tokens(4096) };
-    assert_eq!(wrong(devices), "there is no device `CUDA7`, only `CUDA0`");
-    assert_eq!(wrong(over("exps", "CUDA7")), "there is no buffer type `CUDA7`, only `CPU`, `CUDA0`");
-    assert!(wrong(over("(exps", "CPU")).starts_with("`(exps` is not an expression: "));
+    assert_eq!(wrong(devices), "unknown device `CUDA7`, expected `CUDA0`");
+    assert_eq!(wrong(over("exps", "CUDA7")), "unknown buffer type `CUDA7`, expected `CPU` or `CUDA0`");
+    assert!(wrong(over("(exps", "CPU")).starts_with("`(exps` is not a regular expression: "));
     let split = LoadOptions { tensor_split: vec![0.0], ..tokens(4096) };
-    assert!(wrong(split).starts_with("a split of 1 shares for 1 devices"));
+    assert!(wrong(split).starts_with("the split has 1 shares for 1 devices"));
 }
 
 #[test]
-fn the_command_says_the_same_in_llama_cpps_words() {
+fn the_command_is_equivalent_in_llama_cpp() {
     let (header, hparams) = wide(48);
     let options = LoadOptions { parallel: 2, kv_offload: false, ..tokens(8192) };
     let placed = place(&header, &hparams, &machine(64 * GIB, &[12 * GIB]), &options).unwrap();
@@ -202,11 +203,11 @@ fn the_command_says_the_same_in_llama_cpps_words() {
         placed.cpu_experts
     );
     assert_eq!(line, expected);
-    // What llama.cpp takes by itself need not be said.
-    for (mib, said) in [(0, " -cram 0 "), (100, " -cram 100 "), (8192, " -nkvo -fit ")] {
+    // llama.cpp's default is left out.
+    for (mib, part) in [(0, " -cram 0 "), (100, " -cram 100 "), (8192, " -nkvo -fit ")] {
         let options = LoadOptions { state_cache: mib << 20, ..options.clone() };
         let line = placed.command(&options);
-        assert!(line.contains(said), "{line}");
+        assert!(line.contains(part), "{line}");
     }
 }
 
@@ -244,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn with_room_for_all_all_is_on_the_gpu(context in 256u32..65_536, gpu in 20u64..80) {
+    fn a_model_that_fits_on_the_gpu_is_wholly_offloaded(context in 256u32..65_536, gpu in 20u64..80) {
         let (header, hparams) = wide(12);
         let placed = place(&header, &hparams, &machine(64 * GIB, &[gpu * GIB]), &tokens(context)).unwrap();
         prop_assert_eq!((placed.gpu_layers, placed.cpu_experts), (13, 0));

@@ -1,22 +1,22 @@
-//! The tensors of a model as placement sees them: their layer, their part, their bytes.
+//! The tensors of a model, with what placement needs: the layer, the kind and the size of each.
 
 use gguf_export::ggml::GgmlType;
 
-use super::PlaceError;
+use super::error::PlaceError;
 use crate::llama::Override;
 use crate::model::{HParams, Header};
 
-/// llama.cpp's own expression for routed experts, `LLM_FFN_EXPS_REGEX`.
+/// llama.cpp's pattern for routed experts, `LLM_FFN_EXPS_REGEX`.
 pub(super) const EXPERTS: &str = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps";
 
-/// Where a tensor belongs by default.
+/// The part of the model that a tensor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
-    /// Read at the beginning, always by the CPU.
+    /// The embedding, always on the CPU.
     Input,
     /// A layer.
     Layer(u32),
-    /// Norm and head at the end: one more layer.
+    /// The final norm and the head, which count as one more layer.
     Output,
 }
 
@@ -27,13 +27,13 @@ pub(super) struct Weight {
     pub(super) home: Home,
     pub(super) experts: bool,
     pub(super) bytes: u64,
-    /// Whether the CPU can have it reordered.
+    /// Whether it can be repacked for the CPU.
     pub(super) repackable: bool,
 }
 
-/// The tensors that llama.cpp loads: prediction layers stay in the file.
+/// The tensors that llama.cpp loads: all but those of MTP layers.
 pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
-    let trunk = hparams.layers - hparams.prediction_layers;
+    let trunk = hparams.layers - hparams.mtp_layers;
     let mut weights: Vec<Weight> = header
         .tensors
         .iter()
@@ -46,7 +46,7 @@ pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
         })
         .filter(|weight| !matches!(weight.home, Home::Layer(layer) if layer >= trunk))
         .collect();
-    // Without a head of its own, the embedding is loaded a second time as one.
+    // A model without a separate head loads the embedding a second time as its head.
     if header.tensor("output.weight").is_none()
         && let Some(embedding) = weights.iter().find(|w| w.name == "token_embd.weight").cloned()
     {
@@ -65,13 +65,13 @@ fn home(name: &str) -> Home {
     }
 }
 
-/// Types that llama.cpp's CPU buffers reorder on x86 with AVX2 and on ARM (`repack.cpp`).
+/// Whether llama.cpp repacks a type for the CPU, on x86 with AVX2 and on ARM (`repack.cpp`).
 fn repackable(ty: GgmlType, dims: &[u64]) -> bool {
     use GgmlType::{IQ4_NL, MXFP4, Q2_K, Q4_0, Q4_K};
     dims.len() >= 2 && dims[1].is_multiple_of(8) && matches!(ty, Q4_0 | Q4_K | Q2_K | IQ4_NL | MXFP4)
 }
 
-/// An override that was understood: the expression, and the device its buffer is on.
+/// A parsed override: the pattern, and the device of the buffer.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pattern: fancy_regex::Regex,
@@ -79,25 +79,31 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Understands an override; `buffers` are names of buffer types by device.
-    pub(super) fn parse(wanted: &Override, buffers: &[String]) -> Result<Self, PlaceError> {
-        let pattern = fancy_regex::Regex::new(&wanted.pattern).map_err(|error| PlaceError::Pattern {
-            pattern: wanted.pattern.clone(),
-            reason: error.to_string(),
-        })?;
-        match buffers.iter().position(|buffer| *buffer == wanted.buffer) {
+    /// Parses an override; `buffers` are the names of buffer types by device.
+    pub(super) fn parse(over: &Override, buffers: &[String]) -> Result<Self, PlaceError> {
+        let pattern = fancy_regex::Regex::new(&over.pattern)
+            .map_err(|error| PlaceError::Pattern { pattern: over.pattern.clone(), reason: reason(&error) })?;
+        match buffers.iter().position(|buffer| *buffer == over.buffer) {
             Some(device) => Ok(Self { pattern, device }),
-            None => Err(PlaceError::Buffer { buffer: wanted.buffer.clone(), known: buffers.to_vec() }),
+            None => Err(PlaceError::Buffer { buffer: over.buffer.clone(), known: buffers.to_vec() }),
         }
     }
 
-    /// Whether it is about this tensor. An expression that takes too long to match is about none.
+    /// Whether the pattern matches a tensor's name. A pattern that takes too long does not match.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.pattern.is_match(name).unwrap_or(false)
     }
 }
 
-/// The overrides that keep the experts of the first layers in main memory, as llama.cpp's `-ncmoe` writes them.
+/// What is wrong with a pattern.
+fn reason(error: &fancy_regex::Error) -> String {
+    match error {
+        fancy_regex::Error::ParseError(at, _) => format!("syntax error at byte {at}"),
+        _ => "it uses an unsupported feature or is too large".to_owned(),
+    }
+}
+
+/// The overrides that keep the experts of the first layers in main memory, as by llama.cpp's `-ncmoe`.
 pub(super) fn cpu_experts(layers: u32, all: u32) -> Vec<Override> {
     let on_cpu = |pattern: String| Override { pattern, buffer: "CPU".to_owned() };
     if layers >= all {

@@ -1,22 +1,22 @@
-//! What the control groups of this process leave it of memory and processors: a container's, a service's, a user's.
-//! A group can be nested, and each of those around it limits it as well.
+//! The limits of this process's control groups on memory and processors. Containers, services and users have groups.
+//! Groups are nested, and the limits of every enclosing group apply.
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{least, text};
+use super::files::{smaller, text};
 
 /// The tightest limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// Bytes that are allowed.
+    /// The memory limit in bytes.
     pub memory: Option<u64>,
-    /// Bytes that are left of these, counting as free what the page cache would give back.
+    /// Bytes left below the limit. Page cache that can be reclaimed counts as free.
     pub left: Option<u64>,
-    /// Processors, in hundredths.
+    /// The limit on processors, in hundredths.
     pub quota_percent: Option<u64>,
 }
 
-/// Reads both versions of control groups, in files under `root`.
+/// Reads both versions of control groups from files below `root`.
 #[must_use]
 pub fn limits(root: &Path) -> Limits {
     let own = text(root, "proc/self/cgroup").unwrap_or_default();
@@ -30,44 +30,44 @@ pub fn limits(root: &Path) -> Limits {
             let Some(limit) = number(&folder, limit) else { continue };
             let idle = text(root, folder.join("memory.stat")).and_then(|stat| counter(&stat, idle));
             let used = number(&folder, used).unwrap_or(0).saturating_sub(idle.unwrap_or(0));
-            limits.memory = least(limits.memory, Some(limit));
-            limits.left = least(limits.left, Some(limit.saturating_sub(used)));
+            limits.memory = smaller(limits.memory, Some(limit));
+            limits.left = smaller(limits.left, Some(limit.saturating_sub(used)));
         }
     }
     for folder in folders(&own, "") {
         let both = text(root, folder.join("cpu.max"));
-        limits.quota_percent = least(limits.quota_percent, both.and_then(|both| quota(&both)));
+        limits.quota_percent = smaller(limits.quota_percent, both.and_then(|both| quota(&both)));
     }
     for folder in folders(&own, "cpu") {
         let (quota, period) = (number(&folder, "cpu.cfs_quota_us"), number(&folder, "cpu.cfs_period_us"));
         let percent = quota.zip(period).and_then(|(quota, period)| percent(quota, period));
-        limits.quota_percent = least(limits.quota_percent, percent);
+        limits.quota_percent = smaller(limits.quota_percent, percent);
     }
     limits
 }
 
-/// The folders of this process's group and of those around it. `controller` is empty for the second version of control
-/// groups, which has one tree for all.
+/// The folders of this process's group and of the enclosing ones. `controller` is empty for version 2 of control groups,
+/// which has one tree for all controllers.
 fn folders(own: &str, controller: &str) -> Vec<PathBuf> {
     let base = Path::new("sys/fs/cgroup").join(controller);
-    // `4:memory:/a/b` in the first version, `0::/a/b` in the second.
+    // `4:memory:/a/b` in version 1, `0::/a/b` in version 2.
     let path = own.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         controllers.split(',').any(|name| name == controller).then_some(path)
     });
     let inside = Path::new(path.unwrap_or("/").trim_start_matches('/'));
-    // A group outside of what a container sees begins with `..`; the container's own limits are at the top.
+    // The path of a group that is not visible in a container begins with `..`; the container's limits are at the top.
     let seen = inside.components().all(|part| matches!(part, Component::Normal(_)));
     let inside = if seen { inside } else { Path::new("") };
     inside.ancestors().map(|group| base.join(group)).collect()
 }
 
-/// A counter in lines of `name number`.
+/// The value of a counter, from lines of `name number`.
 fn counter(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.split_once(' ').filter(|(key, _)| *key == name)?.1.trim().parse().ok())
 }
 
-/// `cpu.max`: microseconds, or `max`, of a period.
+/// Parses `cpu.max`: the microseconds per period, or `max`, and the period.
 fn quota(text: &str) -> Option<u64> {
     let (quota, period) = text.split_once(' ')?;
     percent(quota.parse().ok()?, period.trim().parse().ok()?)
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tightest_of_nested_groups_counts() {
+    fn the_tightest_limit_of_nested_groups_applies() {
         let root = machine(&[
             ("proc/self/cgroup", "0::/user.slice/job\n"),
             ("sys/fs/cgroup/user.slice/memory.max", "8000\n"),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_version_of_groups_is_read() {
+    fn version_1_of_control_groups_is_read() {
         let root = machine(&[
             ("proc/self/cgroup", "5:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n0::/\n"),
             ("sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "4096\n"),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_is_not_seen_leaves_the_top_and_nothing_else_is_read() {
+    fn of_an_invisible_group_only_the_top_is_read() {
         let top = [PathBuf::from("sys/fs/cgroup/")];
         for own in ["", "0::/", "0::/../../etc", "0::/a/../../b", "garbage"] {
             assert_eq!(folders(own, ""), top, "{own}");

@@ -1,77 +1,23 @@
-//! Main memory and what this process may have of it, from the files in which Linux tells about them. `root` is where these
-//! begin, so that another machine can be read from a folder.
+//! Main memory and the limits of this process, from the files in which Linux describes them. `root` is the folder above
+//! `proc` and `sys`, so that tests can describe any machine.
 
+mod files;
 mod group;
+mod memory;
 
-use std::fs;
-use std::io::Read as _;
-use std::path::Path;
-
+pub use files::{field, text};
 pub use group::{Limits, limits};
-
-/// Main memory in bytes, as far as the system tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MainMemory {
-    /// What there is.
-    pub total: Option<u64>,
-    /// What programs can have of it now without swapping, within the limits.
-    pub available: Option<u64>,
-    /// What the limits allow, where that is less than all.
-    pub limit: Option<u64>,
-    /// Swap.
-    pub swap: Option<u64>,
-}
-
-impl MainMemory {
-    /// Reads about it.
-    #[must_use]
-    pub fn read(root: &Path, limits: Limits) -> Self {
-        let info = text(root, "proc/meminfo").unwrap_or_default();
-        let kib = |key| field(&info, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
-        let total = kib("MemTotal");
-        Self {
-            total,
-            available: least(kib("MemAvailable"), limits.left),
-            limit: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
-            swap: kib("SwapTotal"),
-        }
-    }
-
-    /// What a program can have at most.
-    #[must_use]
-    pub fn usable(&self) -> Option<u64> {
-        least(self.total, self.limit)
-    }
-}
-
-/// A small file, without the space around what it says. These files tell no length, so that it is read up to one.
-#[must_use]
-pub fn text(root: &Path, path: impl AsRef<Path>) -> Option<String> {
-    let mut text = String::new();
-    fs::File::open(root.join(path)).ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
-    Some(text.trim().to_owned())
-}
-
-/// The first value of a name in lines of `name : value`.
-#[must_use]
-pub fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == name).then(|| value.trim())
-    })
-}
-
-/// The smaller of two numbers where both are known.
-fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    [one, other].into_iter().flatten().min()
-}
+pub use memory::MainMemory;
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
+    use std::fs;
+
     use proptest::prelude::*;
 
-    /// A folder that looks like a machine.
+    use super::*;
+
+    /// A folder with the files of a machine.
     pub(crate) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -83,7 +29,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn memory_is_read_within_the_limits_of_groups() {
+    fn memory_is_limited_by_control_groups() {
         let info =
             "MemTotal:       65536000 kB\nMemFree: 1 kB\nMemAvailable:   32768000 kB\nSwapTotal:  8 kB\n";
         let root = machine(&[("proc/meminfo", info)]);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use ggrun::hub::{Afterwards, Arriving, Error, Event, Hub, RemoteFile, RepoName, Settings};
+use ggrun::hub::{Error, Event, Hub, RemoteFile, RepoName, Retention, Settings, ShardStream};
 use gguf_export::checkpoint::{Checkpoint, Shard};
 use gguf_export::supply::Supply as _;
 use gguf_export::{Findings, Plan, io, survey_supplied};
@@ -29,8 +29,8 @@ pub(super) fn convert(
         files.into_iter().partition(|file| file.name.ends_with(".safetensors"));
     anyhow::ensure!(!shards.is_empty(), "`{repo}` has no safetensors files");
     let folder = hub.fetch(repo, &listing, &small, usize::from(args.jobs), stop, &heard)?;
-    let afterwards = if args.delete_source_as_you_go { Afterwards::Delete } else { Afterwards::Keep };
-    let mut arriving = Arriving::new(&hub, (repo, &listing), &shards, afterwards, stop, &heard)?;
+    let afterwards = if args.delete_source_as_you_go { Retention::Delete } else { Retention::Keep };
+    let mut arriving = ShardStream::new(&hub, (repo, &listing), &shards, afterwards, stop, &heard)?;
     let options = plan_options(args);
     let mut checkpoint = arriving.checkpoint(&folder, Vec::new())?;
     let lent = lent(args, &checkpoint, bar, stop)?;
@@ -43,7 +43,7 @@ pub(super) fn convert(
     let mut findings = findings(args, repo, &listing.commit, &checkpoint)?;
     let (jobs, threads) = (usize::from(args.jobs), args.common.threads());
     let prove = args.prove || args.delete_source_as_you_go || borrowed.is_some();
-    let done = arriving.while_at(jobs, || {
+    let done = arriving.fetch_while(jobs, || {
         let (supply, observer) = (arriving.survey(), observer(bar));
         let plan = survey_supplied(&checkpoint, &options, threads, &mut findings, &supply, stop, &observer)?;
         let job = Job::new(args, &checkpoint, plan)?;
@@ -52,7 +52,7 @@ pub(super) fn convert(
         }
         job.run(&arriving, prove, bar, stop)
     });
-    let why = |error| arriving.failure().map_or(error, anyhow::Error::from);
+    let why = |error| arriving.take_error().map_or(error, anyhow::Error::from);
     let done = done.map_err(why).with_context(|| format!("cannot convert `{repo}`"))?;
     if !args.dry_run {
         findings.forget()?;
@@ -100,14 +100,14 @@ fn out_folder(args: &Convert) -> PathBuf {
 }
 
 /// Bytes that the disk of the cache has beside the shards at work.
-fn spare(arriving: &Arriving<'_>, hub: &Hub) -> anyhow::Result<u64> {
+fn spare(arriving: &ShardStream<'_>, hub: &Hub) -> anyhow::Result<u64> {
     let available = io::available_space(&there(hub.cache().root())).unwrap_or(u64::MAX);
-    Ok(available.saturating_sub(arriving.room()?))
+    Ok(available.saturating_sub(arriving.peak_bytes()?))
 }
 
 /// Refuses what has no room: the GGUF, and beside it the shards that are there at once.
-fn check_room(arriving: &Arriving<'_>, hub: &Hub, job: &Job<'_>) -> anyhow::Result<()> {
-    let (cache, shards) = (there(hub.cache().root()), arriving.room()?);
+fn check_room(arriving: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> anyhow::Result<()> {
+    let (cache, shards) = (there(hub.cache().root()), arriving.peak_bytes()?);
     let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
     let needed = shards + own.saturating_sub(arriving.gives_back(&job.out));
     match io::available_space(&cache) {

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
     let bar = Bar::new("Converting", args.common.progress);
-    let done = match Source::of(&args.source) {
+    let done = match Source::of(&args.source)? {
         Source::Repo(repo) => hub::convert(args, &repo, &bar, stop),
         Source::Path(_) => {
             local(args, &bar, stop).with_context(|| format!("cannot convert `{}`", args.source.display()))

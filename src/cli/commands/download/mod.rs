@@ -94,6 +94,6 @@ fn describe(
     file: &RemoteFile,
 ) -> Result<Row, ggrun::hub::Error> {
     let there = hub.cache().repo(repo).find(&listing.commit, &file.name).is_some();
-    let to_fetch = if there { 0 } else { hub.to_fetch(repo, file)? };
+    let to_fetch = if there { 0 } else { hub.missing_bytes(repo, file)? };
     Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch })
 }

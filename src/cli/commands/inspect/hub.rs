@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ggrun::hub::{Afterwards, Arriving, Event, Hub, Listing, RemoteFile, RepoName, Settings};
+use ggrun::hub::pick::Selection;
+use ggrun::hub::{Event, Hub, Listing, ModelName, RemoteFile, RepoName, Retention, Settings, ShardStream};
 use ggrun::inspect::{Description, any_type, checkpoint, gguf};
 use gguf_export::Plan;
 
 use crate::cli::interrupt::Interrupt;
-use crate::cli::options::hub::{HubModel, JOBS};
+use crate::cli::options::hub::JOBS;
 use crate::cli::shared::source;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::when::When;
 
 /// Describes the checkpoint of a repository, or its GGUF if it has none or one was asked for.
-pub(super) fn inspect(model: &HubModel) -> anyhow::Result<Description> {
+pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
     let repo = &model.repo;
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
@@ -23,8 +24,8 @@ pub(super) fn inspect(model: &HubModel) -> anyhow::Result<Description> {
     let heard = |event: Event<'_>| bar.fetch(event);
     let look = || -> anyhow::Result<Description> {
         let listing = hub.listing(repo, stop, &heard)?;
-        let mut found = if model.quant.is_some() || !source::has_shards(&listing) {
-            let names = source::parts(&hub, repo, &listing, model.wish())?;
+        let mut found = if model.selection() != Selection::Default || !source::has_shards(&listing) {
+            let names = source::parts(&hub, repo, &listing, model.selection())?;
             let first = names.first().map_or("", String::as_str);
             gguf(hub.gguf_headers(repo, &listing, first, stop, &heard)?)
         } else {
@@ -32,7 +33,7 @@ pub(super) fn inspect(model: &HubModel) -> anyhow::Result<Description> {
             let (shards, small): (Vec<&RemoteFile>, Vec<_>) =
                 files.into_iter().partition(|file| file.name.ends_with(".safetensors"));
             let folder = hub.fetch(repo, &listing, &small, JOBS.into(), stop, &heard)?;
-            let arriving = Arriving::new(&hub, (repo, &listing), &shards, Afterwards::Keep, stop, &heard)?;
+            let arriving = ShardStream::new(&hub, (repo, &listing), &shards, Retention::Keep, stop, &heard)?;
             let headers = arriving.checkpoint(&folder, Vec::new())?;
             checkpoint(&headers, &Plan::foresee(&headers, &any_type())?)
         };

@@ -11,7 +11,7 @@ use gguf_export::gguf::{Array, Value};
 use serde_json::json;
 
 use crate::cli::exit::Outcome;
-use crate::cli::options::hub::HubModel;
+use crate::cli::options::hub::model;
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 
@@ -38,7 +38,7 @@ pub(crate) struct Inspect {
 const WIDTH: usize = 72;
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Outcome> {
-    let found = match HubModel::of(&args.path) {
+    let found = match model(&args.path)? {
         Some(model) => hub::inspect(&model)?,
         None => inspect(&args.path).with_context(|| format!("cannot inspect `{}`", args.path.display()))?,
     };

@@ -1,4 +1,4 @@
-//! Where things lie, and that no name and no link leads out of a repository's folder.
+//! The layout of the cache, and that no name and no link leads out of a repository's folder.
 
 use std::path::Component;
 use std::sync::atomic::AtomicBool;
@@ -23,21 +23,21 @@ fn with_blob(folder: &Folder, hash: &str, bytes: &str) {
 }
 
 #[test]
-fn things_lie_where_the_hubs_own_library_puts_them() {
+fn paths_are_those_of_huggingface_hub() {
     let (root, folder) = cache();
     let own = root.path().join("models--Org--Name.x");
     assert_eq!(folder.path(), own);
     assert_eq!(folder.blob(COMMIT).unwrap(), own.join("blobs").join(COMMIT));
     assert_eq!(folder.partial(COMMIT).unwrap(), own.join(format!("blobs/{COMMIT}.incomplete")));
     assert_eq!(folder.snapshot(COMMIT).unwrap(), own.join("snapshots").join(COMMIT));
-    assert!(!own.exists(), "asking makes nothing");
+    assert!(!own.exists(), "asking for paths creates nothing");
     drop(folder.lock(OTHER, &AtomicBool::new(false)).unwrap());
     assert!(root.path().join(format!(".locks/models--Org--Name.x/{OTHER}.lock")).is_file());
 }
 
 #[cfg(unix)]
 #[test]
-fn a_file_of_a_commit_is_a_relative_link_however_deep() {
+fn a_file_of_a_commit_is_a_relative_link_at_any_depth() {
     let (_root, folder) = cache();
     with_blob(&folder, OTHER, "bytes");
     for (file, target) in [("a.txt", "../../blobs/"), ("x/y/a.txt", "../../../../blobs/")] {
@@ -46,7 +46,7 @@ fn a_file_of_a_commit_is_a_relative_link_however_deep() {
         assert_eq!(fs::read_link(&at).unwrap(), PathBuf::from(format!("{target}{OTHER}")));
         assert_eq!(fs::read_to_string(&at).unwrap(), "bytes");
         assert_eq!(folder.find(COMMIT, file), Some(at.clone()));
-        // Again, and in place of something else.
+        // Linked again, and in place of another file.
         folder.link(COMMIT, file, OTHER).unwrap();
         fs::remove_file(&at).unwrap();
         fs::write(&at, "old").unwrap();
@@ -54,11 +54,11 @@ fn a_file_of_a_commit_is_a_relative_link_however_deep() {
         assert_eq!(fs::read_to_string(&at).unwrap(), "bytes");
     }
     let left = fs::read_dir(folder.locks().unwrap()).unwrap().count();
-    assert_eq!(left, 0, "nothing is left of the links' making");
+    assert_eq!(left, 0, "no temporary file is left");
 }
 
 #[test]
-fn a_revision_leads_to_the_commit_that_was_noted() {
+fn a_revision_leads_to_the_recorded_commit() {
     let (_root, folder) = cache();
     for revision in ["main", "refs/pr/1"] {
         assert_eq!(folder.commit_of(revision), None);
@@ -66,21 +66,21 @@ fn a_revision_leads_to_the_commit_that_was_noted() {
         assert_eq!(folder.commit_of(revision).as_deref(), Some(COMMIT));
         folder.set_ref(revision, OTHER).unwrap();
         let file = folder.path().join("refs").join(revision);
-        assert_eq!(fs::read_to_string(&file).unwrap(), OTHER, "no newline, like the hub's own library");
+        assert_eq!(fs::read_to_string(&file).unwrap(), OTHER, "no newline, as in huggingface_hub");
     }
-    assert_eq!(folder.commit_of(COMMIT).as_deref(), Some(COMMIT), "a commit is its own");
+    assert_eq!(folder.commit_of(COMMIT).as_deref(), Some(COMMIT), "a commit stands for itself");
     folder.set_ref(COMMIT, COMMIT).unwrap();
     assert!(!folder.path().join("refs").join(COMMIT).exists());
-    for torn in ["", "01234", "main", &COMMIT.to_uppercase()] {
-        fs::write(folder.path().join("refs/main"), torn).unwrap();
-        assert_eq!(folder.commit_of("main"), None, "{torn}");
+    for damaged in ["", "01234", "main", &COMMIT.to_uppercase()] {
+        fs::write(folder.path().join("refs/main"), damaged).unwrap();
+        assert_eq!(folder.commit_of("main"), None, "{damaged}");
     }
     fs::write(folder.path().join("refs/main"), format!("{COMMIT}\n")).unwrap();
     assert_eq!(folder.commit_of("main").as_deref(), Some(COMMIT));
 }
 
 #[test]
-fn what_is_no_name_is_refused() {
+fn invalid_names_are_refused() {
     let (root, folder) = cache();
     with_blob(&folder, OTHER, "bytes");
     let wrong =
@@ -100,14 +100,15 @@ fn what_is_no_name_is_refused() {
         assert!(matches!(folder.link(hash, "a", OTHER), Err(Error::Name { .. })), "{hash:?}");
         assert!(matches!(folder.set_ref("main", hash), Err(Error::Name { .. })), "{hash:?}");
     }
-    let there: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(there, ["models--Org--Name.x"], "a refusal makes nothing");
+    let created: Vec<_> =
+        fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(created, ["models--Org--Name.x"], "a refusal creates nothing");
 }
 
-/// What is planted in the cache, and leads to a folder outside of it.
+/// `planted` is a symbolic link in the cache to a folder outside of it.
 #[cfg(unix)]
 #[test]
-fn no_link_that_was_planted_leads_out() {
+fn no_planted_link_leads_out() {
     for planted in [
         "",
         "blobs",
@@ -128,14 +129,14 @@ fn no_link_that_was_planted_leads_out() {
         fs::create_dir_all(at.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(outside.path(), &at).unwrap();
         let linked = folder.link(COMMIT, "x/y", OTHER);
-        let noted = folder.set_ref("x/y", COMMIT);
-        assert!(linked.is_err() || noted.is_err(), "{planted}");
+        let recorded = folder.set_ref("x/y", COMMIT);
+        assert!(linked.is_err() || recorded.is_err(), "{planted}");
         assert_eq!(folder.find(COMMIT, "x/y"), None, "{planted}");
         if planted.is_empty() || planted.starts_with("refs") {
-            assert!(matches!(noted, Err(Error::NoFolder { .. })), "{planted}: {noted:?}");
+            assert!(matches!(recorded, Err(Error::NotFolder { .. })), "{planted}: {recorded:?}");
             assert_eq!(folder.commit_of("x/y"), None, "{planted}");
         } else {
-            assert!(matches!(linked, Err(Error::NoFolder { .. })), "{planted}: {linked:?}");
+            assert!(matches!(linked, Err(Error::NotFolder { .. })), "{planted}: {linked:?}");
         }
         if ["", "blobs"].contains(&planted) {
             assert!(folder.blob(OTHER).is_err() && folder.make_blobs().is_err(), "{planted}");
@@ -147,7 +148,7 @@ fn no_link_that_was_planted_leads_out() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_leads_out_is_not_found_and_replaced_without_touching_what_it_leads_to() {
+fn a_link_that_leads_out_is_not_found_and_is_replaced_without_touching_its_target() {
     let (root, folder) = cache();
     with_blob(&folder, OTHER, "bytes");
     let secret = root.path().join("secret");
@@ -179,14 +180,14 @@ fn locks_that_lead_out_are_refused() {
         let at = root.path().join(planted);
         fs::create_dir_all(at.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(outside.path(), at).unwrap();
-        assert!(matches!(folder.try_lock(OTHER), Err(Error::NoFolder { .. })), "{planted}");
+        assert!(matches!(folder.try_lock(OTHER), Err(Error::NotFolder { .. })), "{planted}");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{planted}");
     }
 }
 
 proptest! {
     #[test]
-    fn no_name_makes_a_path_outside(name in r"(\.\.|\.|/|\\|[a-z0-9 ~:%\x00-\x1f]|é){0,12}") {
+    fn no_name_leads_to_a_path_outside(name in r"(\.\.|\.|/|\\|[a-z0-9 ~:%\x00-\x1f]|é){0,12}") {
         let (_root, folder) = cache();
         let own = folder.path();
         let inside = |path: &Path| {

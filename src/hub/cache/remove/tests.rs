@@ -1,4 +1,4 @@
-//! What goes and what stays, and that a removal that is cut off leaves no name without its file.
+//! What is removed and what is kept, and that an interrupted removal leaves no name without its file.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn left(folder: &Folder) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn a_commit_goes_without_what_another_needs() {
+fn a_commit_is_removed_without_files_that_another_needs() {
     let (_root, folder) = filled();
     let removal = Removal::commit(&look(&folder), NEW);
     assert_eq!((removal.bytes(), removal.refs.as_slice()), (200, &["main".to_owned()][..]));
@@ -49,7 +49,7 @@ fn a_commit_goes_without_what_another_needs() {
 }
 
 #[test]
-fn what_nothing_names_goes_and_what_is_named_stays() {
+fn unreferenced_files_are_removed_and_referenced_ones_kept() {
     let (_root, folder) = filled();
     let removal = Removal::unneeded(&look(&folder));
     assert_eq!(removal.carry_out().unwrap(), 34);
@@ -60,7 +60,7 @@ fn what_nothing_names_goes_and_what_is_named_stays() {
 }
 
 #[test]
-fn a_repository_goes_as_a_whole() {
+fn a_whole_repository_is_removed() {
     let (root, folder) = filled();
     fs::create_dir_all(folder.path().join(".no_exist").join(NEW)).unwrap();
     fs::write(folder.path().join(".no_exist").join(NEW).join("missing"), "").unwrap();
@@ -69,11 +69,11 @@ fn a_repository_goes_as_a_whole() {
     assert_eq!(removal.carry_out().unwrap(), 1234);
     assert!(!folder.path().exists());
     assert!(root.path().exists());
-    assert_eq!(removal.carry_out().unwrap(), 0, "somebody else was quicker");
+    assert_eq!(removal.carry_out().unwrap(), 0, "everything was removed already");
 }
 
 #[test]
-fn what_differs_goes_with_all_its_names() {
+fn a_blob_is_removed_with_all_its_names() {
     let (_root, folder) = filled();
     let removal = Removal::blobs(&look(&folder), &BTreeSet::from([SHARED.to_owned()]));
     assert_eq!((removal.links.len(), removal.carry_out().unwrap()), (2, 1000));
@@ -82,7 +82,7 @@ fn what_differs_goes_with_all_its_names() {
 }
 
 #[test]
-fn nothing_goes_while_another_process_downloads() {
+fn nothing_is_removed_while_another_process_downloads() {
     let (_root, folder) = filled();
     let held = folder.try_lock(UNFINISHED).unwrap().unwrap();
     for removal in [Removal::whole(&look(&folder)), Removal::unneeded(&look(&folder))] {
@@ -95,7 +95,7 @@ fn nothing_goes_while_another_process_downloads() {
 }
 
 #[test]
-fn a_file_that_is_needed_since_it_was_asked_for_stays() {
+fn a_file_that_became_needed_after_planning_is_kept() {
     let (_root, folder) = filled();
     let removal = Removal::unneeded(&look(&folder));
     folder.link(NEW, "late", LEFT).unwrap();
@@ -105,7 +105,7 @@ fn a_file_that_is_needed_since_it_was_asked_for_stays() {
 
 #[cfg(unix)]
 #[test]
-fn nothing_outside_goes_whatever_was_planted() {
+fn nothing_outside_is_removed_through_planted_links() {
     for planted in ["blobs", "snapshots", "refs", "snapshots/x/y"] {
         let (_root, folder) = filled();
         let outside = tempfile::tempdir().unwrap();
@@ -132,10 +132,10 @@ fn nothing_outside_goes_whatever_was_planted() {
 }
 
 #[test]
-fn a_removal_that_was_cut_off_is_finished_by_the_next() {
+fn an_interrupted_removal_is_finished_by_the_next() {
     let (_root, folder) = filled();
     let snapshot = folder.snapshot(OLD).unwrap();
-    fs::rename(&snapshot, snapshot.with_extension(GOING)).unwrap();
+    fs::rename(&snapshot, snapshot.with_extension(REMOVED)).unwrap();
     assert!(folder.find(OLD, "x/shared").is_none());
     let removal = Removal::unneeded(&look(&folder));
     assert_eq!(removal.snapshots.len(), 1);

@@ -1,4 +1,4 @@
-//! What a scan says of caches as the hub's own library leaves them, of torn ones and of hostile ones.
+//! Scans of caches that `huggingface_hub` left, of damaged ones and of hostile ones.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn write(path: PathBuf, bytes: usize) {
     fs::write(path, vec![0; bytes]).unwrap();
 }
 
-/// Two commits that share a file, a file that nothing needs, and one that is not whole.
+/// Two commits that share a file, an unreferenced file, and a partial one.
 fn fill(folder: &Folder) {
     for (hash, bytes) in [(SHARED, 1000), (ALONE, 200), (LEFT, 30)] {
         write(folder.blob(hash).unwrap(), bytes);
@@ -31,7 +31,7 @@ fn fill(folder: &Folder) {
 }
 
 #[test]
-fn every_byte_is_counted_once_and_everything_has_its_place() {
+fn every_byte_is_counted_once_and_every_file_is_classified() {
     let root = tempfile::tempdir().unwrap();
     fill(&folder(root.path()));
     fs::create_dir_all(root.path().join("datasets--c--d--e/blobs")).unwrap();
@@ -54,7 +54,7 @@ fn every_byte_is_counted_once_and_everything_has_its_place() {
 }
 
 #[test]
-fn a_file_under_its_own_name_counts_and_no_blob_twice() {
+fn a_file_that_is_not_a_link_counts_and_a_hard_link_does_not_count_twice() {
     let root = tempfile::tempdir().unwrap();
     let folder = folder(root.path());
     write(folder.blob(SHARED).unwrap(), 1000);
@@ -92,7 +92,7 @@ fn links_are_compared_by_name_and_not_followed() {
     for name in ["out", "folder-out", "loop", "far"] {
         assert!(matches!(target(name), Target::Elsewhere(_)), "{name}");
     }
-    // A repository, and folders of one, that lead elsewhere.
+    // A repository, and folders of one, that are links to the outside.
     std::os::unix::fs::symlink(outside.path(), root.path().join("models--c--d")).unwrap();
     assert_eq!(Cache::at(root.path()).scan(MOST_ENTRIES).repositories.len(), 1);
     for part in ["blobs", "snapshots", "refs"] {
@@ -106,7 +106,7 @@ fn links_are_compared_by_name_and_not_followed() {
 }
 
 #[test]
-fn a_walk_ends_and_says_that_it_was_cut_short() {
+fn a_limited_scan_is_marked_incomplete() {
     let root = tempfile::tempdir().unwrap();
     let folder = folder(root.path());
     fill(&folder);
@@ -117,15 +117,15 @@ fn a_walk_ends_and_says_that_it_was_cut_short() {
     write(deep.join("file"), 1);
     let all = folder.scan(MOST_ENTRIES).unwrap();
     assert!(all.complete && all.snapshots[1].files.len() == 3);
-    for most in [0, 1, 10, 100] {
-        assert!(!folder.scan(most).unwrap().complete, "{most}");
-        assert!(!Cache::at(root.path()).scan(most).complete, "{most}");
+    for limit in [0, 1, 10, 100] {
+        assert!(!folder.scan(limit).unwrap().complete, "{limit}");
+        assert!(!Cache::at(root.path()).scan(limit).complete, "{limit}");
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_no_text_are_counted() {
+fn names_that_are_not_utf8_are_counted() {
     use std::os::unix::ffi::OsStrExt;
     let root = tempfile::tempdir().unwrap();
     let folder = folder(root.path());

@@ -1,5 +1,5 @@
-//! Some tensors of a repository by ranges, as a safetensors file of their own: a prediction layer that another checkpoint
-//! lacks. What comes by ranges has no hash that the hub could be held to.
+//! The MTP layer of a repository, fetched by range requests into a safetensors file of its own, for a checkpoint that
+//! lacks one. The hub lists no hash for a part of a file, so the tensors cannot be checked.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -13,9 +13,9 @@ use gguf_export::checkpoint::{Identity, Shard, TensorInfo, read_header};
 use gguf_export::io::{Head, LateFile};
 use serde_json::{Map, Value, json};
 
-use super::{Error, Event, Failed, Hub, Listing, Observer, RemoteFile, RepoName, hash, select};
+use super::{CheckpointError, Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, hash, select};
 
-/// Bytes that are asked for at once.
+/// Bytes per request.
 const PIECE: u64 = 32 << 20;
 
 /// A tensor and the file that holds it.
@@ -24,19 +24,19 @@ struct Found<'l> {
     info: TensorInfo,
 }
 
-/// Fetches the tensors of the prediction layer into a file of a folder, going on where an earlier run stopped, and gives
-/// it as a shard. `None` if the repository has no such tensors.
+/// Fetches the tensors of the MTP layer into a file in `folder`, resuming an interrupted run, and returns it as a shard.
+/// `None` if the repository has no MTP layer.
 ///
 /// # Errors
 ///
-/// When they do not come, or the file cannot be written.
-pub fn prediction_layer(
+/// When the tensors cannot be fetched, or the file cannot be written.
+pub fn mtp_layer(
     hub: &Hub,
     (repo, listing): (&RepoName, &Listing),
     folder: &Path,
     stop: &AtomicBool,
     observer: Observer<'_>,
-) -> Result<Option<Shard>, Failed> {
+) -> Result<Option<Shard>, CheckpointError> {
     let mut found = Vec::new();
     for (number, file) in (0..).zip(holders(hub, (repo, listing), stop, observer)?) {
         let head = hub.read_head(repo, listing, file, stop, observer)?;
@@ -45,7 +45,7 @@ pub fn prediction_layer(
         let of_mtp = |info: &TensorInfo| MTP_PREFIXES.iter().any(|prefix| info.name.starts_with(prefix));
         found.extend(tensors.into_iter().filter(of_mtp).map(|info| Found { file, info }));
     }
-    // As they lie, so that neighbours come in one piece.
+    // In file order, so that adjacent tensors are fetched together.
     found.sort_by_key(|found| (found.info.shard, found.info.start));
     let Some(first) = found.first() else { return Ok(None) };
     let prefix = first.info.name.split_inclusive("mtp.").next().unwrap_or_default().to_owned();
@@ -68,7 +68,7 @@ pub fn prediction_layer(
     }))
 }
 
-/// The shards that hold such tensors, by the index.
+/// The shards that contain tensors of the MTP layer, by the index.
 fn holders<'l>(
     hub: &Hub,
     (repo, listing): (&RepoName, &'l Listing),
@@ -81,14 +81,14 @@ fn holders<'l>(
     let path = hub.fetch_one(repo, listing, index, stop, observer)?;
     let is_wanted = |name: &str| MTP_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let names: BTreeSet<String> = select::shards(repo, &path, &is_wanted)?;
-    let lacking = |file: &String| Error::Missing {
+    let missing = |file: &String| Error::Missing {
         what: format!("{}/{}", repo.id(), select::INDEX),
         file: file.clone(),
     };
-    names.iter().map(|name| listing.find(name).ok_or_else(|| lacking(name))).collect()
+    names.iter().map(|name| listing.find(name).ok_or_else(|| missing(name))).collect()
 }
 
-/// Length and text of a safetensors header for these tensors, one after the other.
+/// A safetensors header for these tensors in this order, with its length before it.
 fn header(found: &[Found<'_>]) -> Vec<u8> {
     let (mut entries, mut at) = (Map::new(), 0);
     for Found { info, .. } in found {
@@ -120,18 +120,18 @@ fn fetch(
         .truncate(false)
         .open(&part)
         .map_err(Error::io("open", &part))?;
-    let mut have = Vec::new();
-    (&mut out).take(header.len() as u64).read_to_end(&mut have).map_err(Error::io("read", &part))?;
-    // A torn write may end anywhere; what is there of the data is whole up to its end.
-    let mut done = if have == header {
+    let mut start = Vec::new();
+    (&mut out).take(header.len() as u64).read_to_end(&mut start).map_err(Error::io("read", &part))?;
+    // A write may have been cut off anywhere, but the data is valid up to the file's end.
+    let mut done = if start == header {
         out.metadata().map_err(Error::io("examine", &part))?.len() - header.len() as u64
     } else {
         0
     };
     let all: u64 = found.iter().map(|found| found.info.bytes).sum();
-    if have != header || done > all {
+    if start != header || done > all {
         done = 0;
-        out.set_len(0).map_err(Error::io("shorten", &part))?;
+        out.set_len(0).map_err(Error::io("truncate", &part))?;
         drop(out);
         fs::write(&part, header).map_err(Error::io("write", &part))?;
     }

@@ -1,0 +1,165 @@
+//! Computes the memory that a placement needs. The arithmetic is that of llama.cpp b11434; compute buffers are estimated.
+
+use gguf_export::ggml::GgmlType;
+
+use super::Machine;
+use super::bill::{Bill, Line};
+use super::choice::Choice;
+use super::weights::{Home, Rule, Weight};
+use crate::llama::{CacheType, Flash, LoadMode};
+use crate::model::{HParams, LoadOptions};
+
+/// llama.cpp rounds the length of a KV cache up to a multiple of this.
+const CELLS: u64 = 256;
+/// Memory of the program, its threads and system libraries.
+const PROGRAM: u64 = 24 << 20;
+/// Memory for one token of the vocabulary: its text, merges and tables.
+const TOKEN: u64 = 350;
+
+/// What is the same for all choices for one model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Model<'a> {
+    pub(super) weights: &'a [Weight],
+    pub(super) hparams: &'a HParams,
+    pub(super) machine: &'a Machine,
+    pub(super) options: &'a LoadOptions,
+}
+
+impl Model<'_> {
+    /// The memory that a choice needs. `rules` are the caller's overrides and those of the choice, in order.
+    pub(super) fn bill(&self, choice: &Choice, rules: &[Rule]) -> Bill {
+        let mut lines = self.empty_lines();
+        let home = |home| choice.device(home, self.hparams.layers);
+        let repacks = choice.repack && !self.machine.gpus.iter().any(|gpu| gpu.host_buffer);
+        for weight in self.weights {
+            let by_rule = rules.iter().find(|rule| rule.matches(&weight.name)).map(|rule| rule.device);
+            let device = by_rule.unwrap_or_else(|| home(weight.home));
+            let line = &mut lines[device];
+            if weight.experts {
+                line.experts += weight.bytes;
+            } else {
+                line.dense += weight.bytes;
+            }
+            if device == 0 && choice.load.maps() {
+                line.mapped += weight.bytes;
+                if repacks && weight.repackable {
+                    line.second_copy += weight.bytes;
+                }
+            }
+        }
+        lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
+        for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
+            let device = if self.options.kv_offload { home(Home::Layer(layer)) } else { 0 };
+            let (kv, recurrent) = self.memory(layer, choice.context);
+            let line = &mut lines[device];
+            line.kv = line.kv.saturating_add(kv);
+            line.recurrent = line.recurrent.saturating_add(recurrent);
+        }
+        lines[0].state_cache = self.options.state_cache;
+        lines[0].program = PROGRAM + self.hparams.vocab * TOKEN;
+        self.compute(choice, &mut lines);
+        Bill { lines }
+    }
+
+    /// KV cache and recurrent state of a layer, for all sequences.
+    fn memory(&self, layer: u32, context: u32) -> (u64, u64) {
+        let layer = layer as usize;
+        let sequences = u64::from(self.options.parallel.max(1));
+        if self.hparams.recurrent_layers[layer] {
+            let values = self.hparams.recurrent.map_or(0, |r| r.values());
+            return (0, values.saturating_mul(4 * sequences));
+        }
+        let cells = u64::from(context).next_multiple_of(CELLS) * sequences;
+        let heads = u64::from(self.hparams.kv_heads[layer]);
+        let row = |ty: CacheType, length: u64| {
+            let ty = ggml(ty);
+            (heads * length).div_ceil(ty.block_len()) * ty.block_bytes()
+        };
+        let keys = row(self.options.cache_k, self.hparams.key_length);
+        let values = row(self.options.cache_v, self.hparams.value_length);
+        (cells.saturating_mul(keys + values), 0)
+    }
+
+    /// Estimates the compute buffers of every device that has layers.
+    fn compute(&self, choice: &Choice, lines: &mut [Line]) {
+        let ubatch = u64::from(self.options.ubatch.min(self.options.batch).min(choice.context)).max(1);
+        let logits = self.hparams.vocab * 4;
+        let sequences = u64::from(self.options.parallel.max(1));
+        let layers = self.hparams.layers;
+        let device = |layer| choice.device(Home::Layer(layer), layers);
+        let used: std::collections::BTreeSet<usize> =
+            (0..layers).map(device).chain([choice.device(Home::Output, layers), 0]).collect();
+        for index in used {
+            let line = &mut lines[index];
+            line.compute += ubatch * self.token_bytes() + self.mask_bytes(ubatch, choice.context);
+            if index == choice.device(Home::Output, layers) {
+                // Logits are reserved for every token of a batch, but main memory is used only as far as they are written.
+                line.compute += logits * if index == 0 { sequences } else { ubatch };
+            }
+        }
+        lines[0].compute += logits * sequences;
+    }
+
+    /// Bytes of intermediate results for one token of a batch: the widest part of a layer.
+    fn token_bytes(&self) -> u64 {
+        let h = self.hparams;
+        let experts = u64::from(h.experts_used) * h.embedding * 2;
+        let heads = h.heads.iter().copied().max().unwrap_or(0);
+        let attention = u64::from(heads) * (2 * h.key_length + h.value_length) * 2;
+        let recurrent = h.recurrent.map_or(0, |r| 5 * (r.inner + 2 * r.groups * r.state));
+        4 * (2 * h.embedding + experts.max(attention).max(recurrent))
+    }
+
+    /// Bytes of the attention mask, and of the products of attention if it is not fused.
+    fn mask_bytes(&self, ubatch: u64, context: u32) -> u64 {
+        let context = u64::from(context).next_multiple_of(CELLS);
+        let heads = u64::from(self.hparams.heads.iter().copied().max().unwrap_or(0));
+        let products = if self.options.flash == Flash::Off { 4 * heads } else { 2 };
+        ubatch * context * (4 + products)
+    }
+
+    fn empty_lines(&self) -> Vec<Line> {
+        let Self { machine, options, .. } = self;
+        let limit = |budget: Option<u64>, by_memory: u64| match (budget, options.fit) {
+            (Some(budget), true) => budget.min(by_memory),
+            (Some(budget), false) => budget,
+            (None, true) => by_memory,
+            (None, false) => u64::MAX,
+        };
+        let spare = (machine.ram_available / 10).min(1 << 30);
+        let ram = Line {
+            device: "CPU".to_owned(),
+            budget: limit(options.cpu_memory, machine.ram_available - spare),
+            budget_mapped: limit(options.cpu_memory, machine.ram_available),
+            free: machine.ram_available,
+            total: machine.ram_total,
+            ..Line::default()
+        };
+        let gpus = machine.gpus.iter().enumerate().map(|(index, gpu)| {
+            let margin = options.margins.get(index).or(options.margins.last()).copied().unwrap_or(0);
+            Line {
+                device: gpu.name.clone(),
+                budget: limit(options.gpu_memory, gpu.free.saturating_sub(margin)),
+                free: gpu.free,
+                total: gpu.total,
+                ..Line::default()
+            }
+        });
+        std::iter::once(ram).chain(gpus).collect()
+    }
+}
+
+/// The tensor type of a KV cache.
+fn ggml(ty: CacheType) -> GgmlType {
+    match ty {
+        CacheType::F32 => GgmlType::F32,
+        CacheType::F16 => GgmlType::F16,
+        CacheType::BF16 => GgmlType::BF16,
+        CacheType::Q8_0 => GgmlType::Q8_0,
+        CacheType::Q4_0 => GgmlType::Q4_0,
+        CacheType::Q4_1 => GgmlType::Q4_1,
+        CacheType::IQ4_NL => GgmlType::IQ4_NL,
+        CacheType::Q5_0 => GgmlType::Q5_0,
+        CacheType::Q5_1 => GgmlType::Q5_1,
+    }
+}

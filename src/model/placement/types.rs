@@ -1,0 +1,35 @@
+//! The decision about where a model goes.
+
+use super::bill::Bill;
+use crate::llama::{LoadMode, Override, SplitMode};
+
+/// Where weights, caches and states go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placement {
+    /// The names of the GPUs in use.
+    pub devices: Vec<String>,
+    /// The number of offloaded layers, counted from the last; the head counts as one.
+    pub gpu_layers: u32,
+    /// The number of layers, counted from the first, whose experts stay in main memory.
+    pub cpu_experts: u32,
+    /// Tensors that are placed apart from their layer: the caller's overrides, then those of `cpu_experts`.
+    pub overrides: Vec<Override>,
+    /// How layers are split between GPUs.
+    pub split_mode: SplitMode,
+    /// The share of each GPU; empty for a single GPU.
+    pub tensor_split: Vec<f32>,
+    /// The GPU to use if nothing is split.
+    pub main_gpu: u32,
+    /// Tokens per sequence.
+    pub context: u32,
+    /// How the file is read.
+    pub load: LoadMode,
+    /// Whether weights are repacked for the CPU.
+    pub repack: bool,
+    /// The memory that is needed.
+    pub bill: Bill,
+    /// What was chosen and why, on one line.
+    pub reason: String,
+    /// Bytes read per token, by device.
+    pub traffic: Vec<u64>,
+}

@@ -1,0 +1,41 @@
+//! The size of main memory.
+
+use std::path::Path;
+
+use super::files::{field, smaller, text};
+use super::group::Limits;
+
+/// Main memory in bytes, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MainMemory {
+    /// Total memory.
+    pub total: Option<u64>,
+    /// Memory that is available to programs without swapping, within the limits.
+    pub available: Option<u64>,
+    /// The limit, if it is below the total.
+    pub limit: Option<u64>,
+    /// Swap.
+    pub swap: Option<u64>,
+}
+
+impl MainMemory {
+    /// Reads the sizes.
+    #[must_use]
+    pub fn read(root: &Path, limits: Limits) -> Self {
+        let info = text(root, "proc/meminfo").unwrap_or_default();
+        let kib = |key| field(&info, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024);
+        let total = kib("MemTotal");
+        Self {
+            total,
+            available: smaller(kib("MemAvailable"), limits.left),
+            limit: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
+            swap: kib("SwapTotal"),
+        }
+    }
+
+    /// The most memory that a program can use.
+    #[must_use]
+    pub fn usable(&self) -> Option<u64> {
+        smaller(self.total, self.limit)
+    }
+}
