@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod bench;
 pub mod chat;
+pub mod convert;
 pub mod doctor;
 pub mod engine;
 pub mod hub;

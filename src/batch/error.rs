@@ -27,6 +27,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The reader of standard output, where the answers went, is gone.
+    #[error("standard output is closed")]
+    OutputClosed,
     /// Another process writes there.
     #[error("`{path}` is being written by another process")]
     Locked {

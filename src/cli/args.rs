@@ -8,6 +8,10 @@ use super::options::placement::PlacementArgs;
 use super::commands::{
     batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify, worker,
 };
+use super::options::common::OUTPUT;
+use super::options::log::LogArgs;
+use super::options::values::truth;
+use super::ui::when::When;
 
 /// Converts AutoRound checkpoints to GGUF without changing a weight, verifies them, and runs them with llama.cpp.
 #[derive(Debug, Parser)]
@@ -31,6 +35,8 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
     #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
     pub(crate) everywhere: Everywhere,
 }
 
@@ -46,9 +52,23 @@ pub(crate) struct Everywhere {
     /// Read no configuration file
     #[arg(long, global = true, conflicts_with = "config", hide_short_help = true)]
     pub(crate) no_config: bool,
+    /// Use colour: auto (on a terminal), always or never (also -co)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_parser = colour,
+        help_heading = OUTPUT, hide_short_help = true)]
+    pub(crate) color: When,
     /// Print every option of this command with its value and where that comes from; do nothing else
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) print_config: bool,
+}
+
+/// llama.cpp's words, and ours.
+fn colour(text: &str) -> Result<When, String> {
+    match (text, truth(text)) {
+        ("auto", _) => Ok(When::Auto),
+        ("always", _) | (_, Ok(true)) => Ok(When::Always),
+        ("never", _) | (_, Ok(false)) => Ok(When::Never),
+        _ => Err("expected auto, always or never".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

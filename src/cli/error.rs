@@ -1,6 +1,5 @@
 //! Typed errors of the command line itself: what `report` finds a hint or an exit code for.
 
-use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 
 /// The user stopped it; the exit code is that of `interrupt::exit_code`.
@@ -35,7 +34,9 @@ pub(crate) struct Remote {
 pub(crate) const DANGER: &str = "llama.cpp's RPC has neither password nor encryption, and whoever connects can read and write \
                       the worker's memory";
 
-/// Whether nobody reads any more what is written, which is nobody's fault.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
+/// A filter of the log that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("`RUST_LOG` is `{filter}`, expected levels and targets such as `info` or `warn,ggrun=debug`")]
+pub(crate) struct WrongFilter {
+    pub(crate) filter: String,
 }

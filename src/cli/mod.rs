@@ -1,5 +1,4 @@
 //! The command line: the composition root, and the only part that prints.
-#![expect(clippy::print_stderr, reason = "the only part that prints")]
 
 mod args;
 mod commands;
@@ -23,8 +22,11 @@ use commands::{
     batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify, worker,
 };
 use exit::Outcome;
-use parse::{Stop, parse};
-use ui::out::print;
+use options::log::LogArgs;
+use parse::{Parsed, Stop, parse};
+use ui::out::{print, stdout};
+use ui::style::Style;
+use ui::{err, log, style};
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
@@ -32,23 +34,38 @@ pub(crate) fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(stop) => return stopped(stop),
     };
+    style::colour(parsed.args.everywhere.color);
+    let done = start(&parsed).and_then(|()| run(&parsed.args.command));
+    match done {
+        Ok(outcome) => outcome.into(),
+        Err(error) => report::report(&error),
+    }
+}
+
+/// Does what concerns every command.
+fn start(parsed: &Parsed) -> anyhow::Result<()> {
+    start_log(&parsed.args.log)?;
     for note in &parsed.notes {
-        eprintln!("note: {note}");
+        err::note(&format!("note: {note}"));
     }
-    let args = parsed.args;
-    if let Some(Err(error)) = args.command.placement().map(|placement| placement.threads.settle()) {
-        return report::report(&error);
+    parsed.args.command.placement().map_or(Ok(()), |placement| placement.threads.settle())
+}
+
+fn start_log(args: &LogArgs) -> anyhow::Result<()> {
+    if args.is_quiet() {
+        err::be_quiet();
     }
-    let done = match &args.command {
+    log::start(args.filter()?, args.file()?);
+    Ok(())
+}
+
+fn run(command: &Command) -> anyhow::Result<Outcome> {
+    match command {
         Command::Convert(args) => convert::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
-        Command::Run(args) => {
-            run::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
-        }
-        Command::Chat(args) => {
-            chat::run(args, &mut std::io::stdout(), &mut std::io::stderr()).map(|()| Outcome::Success)
-        }
+        Command::Run(args) => run::run(args, &mut stdout(), &mut err::Notes).map(|()| Outcome::Success),
+        Command::Chat(args) => chat::run(args, &mut stdout(), &mut err::Stderr).map(|()| Outcome::Success),
         Command::Batch(args) => batch::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Bench(args) => bench::run(args),
@@ -59,24 +76,31 @@ pub(crate) fn main() -> ExitCode {
         Command::Download(args) => download::run(args),
         Command::Completions(args) => completions::run(args, Args::command()),
         Command::Man(args) => man::run(args, Args::command()),
+    }
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let text = |style| {
+        let text = error.render();
+        if style == Style::Rich { text.ansi().to_string() } else { text.to_string() }
     };
-    match done {
-        Ok(outcome) => outcome.into(),
-        Err(error) => report::report(&error),
+    if error.use_stderr() {
+        err::line(text(Style::of_stderr()).trim_end_matches('\n'));
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let version = error.kind() == clap::error::ErrorKind::DisplayVersion;
+    let engine = if version { engine_line() } else { String::new() };
+    match print(&(text(Style::of_stdout()) + &engine)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::report(&error.into()),
     }
 }
 
 /// Ends before a command is run.
 fn stopped(stop: Stop) -> ExitCode {
     match stop {
-        Stop::Clap(error) => {
-            // Help goes to standard output, usage errors to standard error; a closed pipe is nobody's fault.
-            drop(error.print());
-            if error.kind() == clap::error::ErrorKind::DisplayVersion {
-                drop(print(&engine_line()));
-            }
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-        }
+        Stop::Clap(error) => unparsed(&error),
         Stop::Print(text) => match print(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => report::report(&error.into()),

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use ggrun::batch;
+use ggrun::convert;
 use ggrun::engine::DecodeError;
 use ggrun::hub;
 use ggrun::hub::cache;
@@ -13,26 +14,29 @@ use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
 use super::config::entry::WrongConfig;
-use super::error::{Interrupted, Remote, Unasked, WrongModel, is_broken_pipe};
+use super::error::{Interrupted, Remote, Unasked, WrongFilter, WrongModel};
 use super::interrupt;
+use super::ui::err;
+use super::ui::out::is_closed;
 use super::ui::style::Style;
+use super::ui::text::printable;
 
 /// Prints an error with its causes and hints, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
+    if is_closed(error) || output_closed(error) {
         return ExitCode::SUCCESS;
     }
     if let Some(stopped) = stopped(error) {
-        eprintln!("{stopped}");
+        err::line(&printable(&stopped));
         return interrupt::exit_code();
     }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
         let style = Style::of_stderr();
-        eprintln!("{}error:{} {first}", style.error(), style.reset());
+        err::line(&format!("{}error:{} {}", style.error(), style.reset(), printable(&first.to_string())));
     }
     for cause in chain {
-        eprintln!("  caused by: {cause}");
+        err::line(&format!("  caused by: {}", printable(&cause.to_string())));
     }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
@@ -50,11 +54,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
         .or_else(|| error.downcast_ref().and_then(config_hint))
+        .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
-        eprintln!("\nhint: {hint}");
+        err::line(&format!("\nhint: {}", printable(&hint)));
     }
-    if error.is::<WrongConfig>() || error.is::<Remote>() || error.is::<Unasked>() || error.is::<WrongModel>() {
+    let usage = error.is::<WrongConfig>() || error.is::<WrongModel>() || error.is::<WrongFilter>();
+    if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
     }
     let full = rows.is_some_and(|error| match error {
@@ -62,6 +68,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         _ => false,
     }) || asked.is_some_and(hub::Error::is_full);
     ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
+}
+
+/// Whether a batch ended because the reader of its answers is gone.
+fn output_closed(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(batch::Error::OutputClosed)))
 }
 
 /// What there is to say after an end that the user asked for.
@@ -83,9 +94,9 @@ fn config_hint(error: &WrongConfig) -> Option<String> {
 /// Prints an error of the command line.
 pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
     let style = Style::of_stderr();
-    eprintln!("{}error:{} {message}", style.error(), style.reset());
+    err::line(&format!("{}error:{} {}", style.error(), style.reset(), printable(message)));
     if let Some(hint) = hint {
-        eprintln!("\nhint: {hint}");
+        err::line(&format!("\nhint: {}", printable(hint)));
     }
     ExitCode::from(2)
 }
@@ -111,6 +122,16 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
         cache::Error::Busy { .. } => Some("wait for the other process, or end it"),
         cache::Error::NotFolder { .. } => {
             Some("nothing outside the cache is touched; remove the link by hand")
+        }
+        _ => None,
+    }
+}
+
+fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
+    match error.chain().find_map(|cause| cause.downcast_ref())? {
+        convert::Error::HasMtp { .. } => Some("leave `--mtp-from` out"),
+        convert::Error::NoMtp { .. } => {
+            Some("`--mtp-from` takes the original checkpoint, before it was quantised")
         }
         _ => None,
     }

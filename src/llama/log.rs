@@ -16,19 +16,27 @@ const KEPT: usize = 12;
 
 /// Does something and returns the warnings and errors llama.cpp logged on this thread meanwhile.
 ///
-/// The subscriber in force sees them as well.
-pub(super) fn capture<T>(action: impl FnOnce() -> T) -> (T, Vec<String>) {
+/// The subscriber in force sees them afterwards: as they were if the action succeeded, else at the debug level, because
+/// they are part of the error then.
+pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T, E>, Vec<String>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let inner = dispatcher::get_default(Clone::clone);
     let tap = Dispatch::new(Tap { lines: Arc::clone(&lines), inner });
     let result = dispatcher::with_default(&tap, action);
     let mut lines = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+    for (level, line) in &lines {
+        match *level {
+            _ if result.is_err() => tracing::debug!(target: TARGET, "{line}"),
+            Level::ERROR => tracing::error!(target: TARGET, "{line}"),
+            _ => tracing::warn!(target: TARGET, "{line}"),
+        }
+    }
     lines.drain(..lines.len().saturating_sub(KEPT));
-    (result, lines)
+    (result, lines.into_iter().map(|(_, line)| line).collect())
 }
 
 struct Tap {
-    lines: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<(Level, String)>>>,
     inner: Dispatch,
 }
 
@@ -47,9 +55,9 @@ impl Subscriber for Tap {
         if Self::wants(event.metadata()) {
             let mut line = Line(String::new());
             event.record(&mut line);
-            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.0.trim().to_owned());
-        }
-        if self.inner.enabled(event.metadata()) {
+            let line = (*event.metadata().level(), line.0.trim().to_owned());
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        } else if self.inner.enabled(event.metadata()) {
             self.inner.event(event);
         }
     }

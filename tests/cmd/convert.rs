@@ -18,7 +18,7 @@ fn stdout_lists_the_files_and_stderr_has_the_rest() {
     let ran = sandbox.run(&["convert", &data("tiny-thinker"), "-o", "out.gguf"]);
     ran.said(0, "out.gguf\n");
     let lines: Vec<&str> = ran.err.lines().collect();
-    assert_eq!(lines[0], "93 tensors: 93 exact by construction; has its prediction layer");
+    assert_eq!(lines[0], "93 tensors: 93 exact by construction; has its MTP layer");
     assert!(lines[1].starts_with("3.41 MiB in ") && lines[1].ends_with(" s"), "{}", lines[1]);
     assert_eq!(lines.len(), 2, "{}", ran.err);
     assert_eq!(sandbox.files(), ["out.gguf"]);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod choices;
+mod closed;
 mod convert;
 mod doctor;
 mod inspect;

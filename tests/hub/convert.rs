@@ -442,7 +442,7 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
         drop(fs::remove_file(&out));
         let output = site.run(&[&source[..], &lent, &["--mtp-type", ty]].concat());
         assert!(output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("has its prediction layer"), "{}", said(&output));
+        assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
         assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
         let shown = site.run(&["inspect", out.to_str().unwrap(), "--tensors"]);
         let shown = String::from_utf8(shown.stdout).unwrap();
@@ -464,5 +464,5 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
         );
     }
     let output = site.run(&[&local[..], &["--mtp-from", "org/name", "--force"]].concat());
-    assert!(said(&output).contains("`org/name` has no prediction layer"), "{}", said(&output));
+    assert!(said(&output).contains("`org/name` has no MTP layer"), "{}", said(&output));
 }

@@ -73,6 +73,10 @@ impl Sink {
                 // A torn row would be dropped by the next run anyway.
                 drop(self.file.set_len(self.length));
             }
+            // Only standard output has this name: a pipe with a name of its own that breaks is a failure.
+            if source.kind() == io::ErrorKind::BrokenPipe && self.path.as_os_str() == "-" {
+                return Err(Error::OutputClosed);
+            }
             return Err(wrong("write", &self.path)(source));
         }
         let begin = self.length;

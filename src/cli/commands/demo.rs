@@ -19,7 +19,7 @@ use crate::cli::options::common::cores;
 use crate::cli::shared::answer::{Piece, answer};
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{conversion, open};
-use crate::cli::ui::out::print;
+use crate::cli::ui::out::{print, stdout};
 use crate::cli::ui::style::Style;
 use crate::cli::ui::text;
 
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
             if args.json {
                 return Ok(());
             }
-            let mut out = std::io::stdout().lock();
+            let mut out = stdout();
             match piece {
                 Piece::Reasoning(text) => {
                     thinking = true;

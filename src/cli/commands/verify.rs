@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use ggrun::convert::{Origin, mtp};
+use ggrun::hub::{Event, Hub, Settings};
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::verify::{Report, VerifyOptions, receipt, verify};
 use serde_json::json;
@@ -12,9 +14,9 @@ use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::{Common, OUTPUT};
 use crate::cli::options::hub::{self, Source};
-use crate::cli::shared::conversion::sentence;
-use crate::cli::shared::{lent, source};
-use crate::cli::ui::out::print;
+use crate::cli::shared::conversion::{sentence, unwrapped};
+use crate::cli::shared::source;
+use crate::cli::ui::out::print_result;
 use crate::cli::ui::progress::Bar;
 
 /// Verifies that a GGUF holds exactly what its checkpoint holds
@@ -72,13 +74,16 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
             // Beside a GGUF of one's own, as a conversion keeps it; the hub's cache is no place for it.
             let folder = if gguf == args.gguf { gguf.parent() } else { None };
             let folder = folder.unwrap_or(Path::new(""));
-            let shard = lent::take(repo, &checkpoint, folder, &bar, interrupt.flag())?;
+            let client = Hub::new(Settings::read()?)?;
+            let (origin, arrives) = (Origin { hub: &client, repo }, |event: Event<'_>| bar.fetch(event));
+            let shard =
+                mtp::borrow(origin, &checkpoint, folder, interrupt.flag(), &arrives).map_err(unwrapped)?;
             borrowed = Some(shard.path.clone());
-            checkpoint = lent::with(&checkpoint, shard)?;
+            checkpoint = mtp::beside(&checkpoint, shard)?;
         }
         let report = verify(&checkpoint, &gguf, options, interrupt.flag(), &|p| bar.observe(p))?;
         let receipt = args.receipt.as_ref().map(|_| receipt(&checkpoint, &gguf, &report)).transpose()?;
-        borrowed.as_deref().map(lent::give_back).transpose()?;
+        borrowed.as_deref().map(mtp::remove).transpose()?;
         Ok((report, receipt))
     };
     let done = compare().with_context(failed);
@@ -89,12 +94,10 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
         std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if args.common.json {
-        print(&format!("{:#}\n", describe(&report)))?;
+        print_result(&format!("{:#}\n", describe(&report)))?;
     } else {
-        print(&(sentence(&report) + "\n"))?;
-        for difference in &report.differences {
-            print(&format!("  {difference}\n"))?;
-        }
+        let differences = report.differences.iter().map(|difference| format!("  {difference}\n"));
+        print_result(&(sentence(&report) + "\n" + &differences.collect::<String>()))?;
     }
     Ok(if report.equal() { Outcome::Success } else { Outcome::Differs })
 }

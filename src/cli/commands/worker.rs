@@ -16,6 +16,8 @@ use serde_json::json;
 use crate::cli::error::{DANGER, Interrupted, Remote};
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::ui::err::{self, note};
+use crate::cli::ui::out;
 use crate::cli::ui::text;
 
 /// Serves the devices of this machine to other machines over llama.cpp's RPC
@@ -60,10 +62,10 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
     let devices = rpc::lendable(args.device.as_deref().unwrap_or_default())?;
     let address = rpc::listenable(SocketAddr::from((host, port)))?;
     if !host.is_loopback() {
-        eprintln!("warning: listening on `{address}`: {DANGER}");
+        note(&format!("warning: listening on `{address}`: {DANGER}"));
     }
     let endpoint = Endpoint { host: host.to_string(), port: address.port() };
-    let (mut out, engine) = take_stdout().context("cannot keep llama.cpp from standard output")?;
+    let (out, engine) = take_stdout().context("cannot keep llama.cpp from standard output")?;
     thread::spawn(move || tell_clients(engine));
 
     let (ended, end) = channel();
@@ -74,9 +76,9 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
 
     wait_for(&endpoint, &end, &interrupt)?;
     for Lent { name, description, free, .. } in &devices {
-        eprintln!("lending {name}, {description}, {} free", text::bytes(*free));
+        note(&format!("lending {name}, {description}, {} free", text::bytes(*free)));
     }
-    out.write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
+    out::of(out).write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
     loop {
         match end.recv_timeout(Duration::from_millis(50)) {
             Err(RecvTimeoutError::Timeout) => leave_if(&interrupt),
@@ -121,7 +123,7 @@ fn tell_clients(engine: PipeReader) {
         };
         *count += 1;
         if *count > 1 {
-            eprintln!("{what}");
+            note(what);
         }
     }
 }
@@ -144,7 +146,7 @@ fn wait_for(endpoint: &Endpoint, end: &Receiver<WorkerError>, interrupt: &Interr
 /// Ends the process when the user asked for it, at once: llama.cpp's server has no other end.
 fn leave_if(interrupt: &Interrupt) {
     if interrupt.is_raised() {
-        eprintln!("{}", Interrupted);
+        err::line(&Interrupted.to_string());
         signal_hook::low_level::exit(interrupt::code().into());
     }
 }

@@ -48,14 +48,6 @@ pub(crate) fn rewrite(root: &Command, arguments: Vec<OsString>) -> Result<Rewrit
             Some(Meaning::Long(long)) if matches!(item, Item::Option { .. }) => {
                 rewritten[index] = replaced(argument, name, long);
             }
-            Some(Meaning::Level) => {
-                let value = lexer::value(&arguments, index, (values(1) > 0).then_some(index + 1));
-                match level(name, value.as_deref())? {
-                    Some(ours) => rewritten[index] = ours.into(),
-                    None => gone[index] = true,
-                }
-                gone.iter_mut().skip(index + 1).take(values(1)).for_each(|gone| *gone = true);
-            }
             Some(Meaning::Nothing { values: count, why }) => {
                 notes.push(format!("`{name}` has no effect: {why}"));
                 gone.iter_mut().skip(index).take(1 + values(*count)).for_each(|gone| *gone = true);
@@ -82,7 +74,6 @@ pub(crate) fn rewrite(root: &Command, arguments: Vec<OsString>) -> Result<Rewrit
 pub(crate) fn lex<'c>(root: &'c Command, arguments: &[OsString]) -> Line<'c> {
     cut(root, arguments, |name, path| match meaning(name, path) {
         Some(Meaning::Long(long)) => Foreign::Long(long),
-        Some(Meaning::Level) => Foreign::Values(1),
         Some(Meaning::Nothing { values, .. }) => Foreign::Values(*values),
         Some(Meaning::Refused { .. }) | None => Foreign::Values(0),
     })
@@ -108,26 +99,12 @@ fn replaced(argument: &OsStr, name: &str, long: &str) -> OsString {
     text
 }
 
-/// llama.cpp's numbers for how much is logged, as ours are typed: 2 is warnings, which are shown anyway.
-fn level(name: &str, value: Option<&OsStr>) -> Result<Option<&'static str>, Refused> {
-    match value.and_then(OsStr::to_str).map(str::parse::<u8>) {
-        Some(Ok(0 | 1)) => Ok(Some("--quiet")),
-        Some(Ok(2)) => Ok(None),
-        Some(Ok(3)) => Ok(Some("--verbose")),
-        Some(Ok(4..=5)) => Ok(Some("-vv")),
-        _ => {
-            let hint = "llama.cpp's levels are 1 errors, 2 warnings, 3 information, 4 and 5 more";
-            Err(Refused { message: format!("`{name}` expects a number from 0 to 5"), hint: Some(hint.to_owned()) })
-        }
-    }
-}
-
 /// The spelling that is most like a name, of those that the command has.
 fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     let has = |long: &str| command.get_arguments().any(|arg| arg.get_long() == long.strip_prefix("--"));
     let spellings = TABLE.iter().filter(|spelling| match spelling.meaning {
         Meaning::Long(long) => has(long),
-        Meaning::Nothing { .. } | Meaning::Level => meaning(spelling.names[0], path) == Some(&spelling.meaning),
+        Meaning::Nothing { .. } => meaning(spelling.names[0], path) == Some(&spelling.meaning),
         Meaning::Refused { .. } => false,
     });
     let short = spellings.flat_map(|spelling| spelling.names.iter().map(|name| (*name).to_owned()));

@@ -14,15 +14,13 @@ pub(super) struct Spelling {
 pub(super) enum Meaning {
     /// It is this option, where the command has it.
     Long(&'static str),
-    /// It is a level of the log.
-    Level,
     /// It changes nothing here, and neither do its values.
     Nothing { values: usize, why: &'static str },
     /// It asks for something that is not done.
     Refused { hint: &'static str },
 }
 
-use Meaning::{Level, Long, Nothing, Refused};
+use Meaning::{Long, Nothing, Refused};
 
 const fn long(names: &'static [&'static str], long: &'static str) -> Spelling {
     Spelling { names, commands: &[], meaning: Long(long) }
@@ -84,7 +82,12 @@ pub(super) const TABLE: &[Spelling] = &[
     long(&["-co"], "--color"),
     long(&["-Cr"], "--cpu-range"),
     long(&["-no-cnv"], "--no-conversation"),
-    Spelling { names: &["-lv", "--verbosity", "--log-verbosity"], commands: LOAD, meaning: Level },
+    long(&["-lv"], "--verbosity"),
+    Spelling {
+        names: &["--poll"],
+        commands: LOAD,
+        meaning: Nothing { values: 1, why: "threads wait for work as ggml does by default" },
+    },
     nothing(
         &["-st", "--single-turn"],
         &["run"],

@@ -69,20 +69,11 @@ fn other_options_stay_as_they_are() {
 }
 
 #[test]
-fn levels_of_the_log_are_ours() {
-    check("ggrun run -lv 3 -n 1", "ggrun run --verbose -n 1");
-    check("ggrun run -lv 2 -n 1", "ggrun run -n 1");
-    check("ggrun run --verbosity=5", "ggrun run -vv");
-    check("ggrun chat -lv 0", "ggrun chat --quiet");
-    refused("ggrun run -lv loud", "`-lv` expects a number", "2 warnings");
-    refused("ggrun run -lv", "`-lv` expects a number", "2 warnings");
-}
-
-#[test]
 fn options_without_effect_go_with_a_note() {
     note("ggrun run --jinja -n 1", "ggrun run -n 1", "`--jinja` has no effect: ");
     note("ggrun run -cnv -n 1", "ggrun run -n 1", "`ggrun chat` holds a conversation");
     note("ggrun chat -cnv", "ggrun chat", "is a conversation");
+    note("ggrun run --poll 50 -n 1", "ggrun run -n 1", "`--poll` has no effect: ");
     note("ggrun run -st -n 1", "ggrun run -n 1", "one prompt");
 }
 
@@ -97,7 +88,7 @@ fn an_unknown_spelling_is_refused_with_the_closest() {
     refused("ggrun run -nlg 99", "unknown option `-nlg` of `ggrun run`", "did you mean `-ngl`?");
     refused("ggrun run -systems", "unknown option `-systems`", "did you mean `-");
     refused("ggrun run -mlock", "unknown option `-mlock`", "");
-    refused("ggrun run -lmn 3", "unknown option `-lmn`", "");
+    refused("ggrun run -xmn 3", "unknown option `-xmn`", "");
 }
 
 #[test]

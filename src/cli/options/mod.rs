@@ -3,6 +3,7 @@
 pub(crate) mod checks;
 pub(crate) mod common;
 pub(crate) mod hub;
+pub(crate) mod log;
 mod metadata;
 pub(crate) mod model;
 pub(crate) mod placement;

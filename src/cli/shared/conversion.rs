@@ -1,5 +1,6 @@
-//! Plans and verifications in a few lines.
+//! Plans, verifications and failed conversions in a few lines.
 
+use ggrun::convert;
 use gguf_export::plan::{Fidelity, Plan};
 use gguf_export::verify::Report;
 
@@ -15,7 +16,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
     if of(Fidelity::Rounded) > 0 {
         parts.push(format!("{} rounded", text::count(of(Fidelity::Rounded))));
     }
-    let mtp = if plan.mtp_layers > 0 { "; has its prediction layer" } else { "" };
+    let mtp = if plan.mtp_layers > 0 { "; has its MTP layer" } else { "" };
     format!("{}: {}{mtp}", text::plural(plan.tensors.len() as u64, "tensor"), parts.join(", "))
 }
 
@@ -48,4 +49,13 @@ pub(crate) fn sentence(report: &Report) -> String {
         n => format!("; {} rounded, as the file says", text::plural(n as u64, "tensor")),
     };
     format!("equal: {tensors}, {values}, {keys}{rounded}")
+}
+
+/// The error of a conversion without its frame, so that it is found by its own type.
+pub(crate) fn unwrapped(error: convert::Error) -> anyhow::Error {
+    match error {
+        convert::Error::Hub(error) | convert::Error::Shard(error) => error.into(),
+        convert::Error::Export(error) => error.into(),
+        error => error.into(),
+    }
 }

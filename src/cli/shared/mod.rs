@@ -4,7 +4,6 @@ pub(crate) mod answer;
 pub(crate) mod conversion;
 pub(crate) mod devices;
 pub(crate) mod json;
-pub(crate) mod lent;
 pub(crate) mod open;
 pub(crate) mod source;
 pub(crate) mod summary;

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use super::err::Stderr;
+use super::text::printable;
 use crate::cli::error::Unasked;
 
 /// Asks on the terminal; only `y` and `yes` mean it.
@@ -13,8 +15,8 @@ pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Unasked.into());
     }
-    let mut to = std::io::stderr().lock();
-    write!(to, "{question} [y/N] ")?;
+    let mut to = Stderr;
+    write!(to, "{} [y/N] ", printable(question))?;
     to.flush()?;
     let mut answer = String::new();
     if std::io::stdin().lock().read_line(&mut answer)? == 0 {

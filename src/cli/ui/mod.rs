@@ -1,6 +1,8 @@
 //! Terminal output and questions.
 
 pub(crate) mod ask;
+pub(crate) mod err;
+pub(crate) mod log;
 pub(crate) mod out;
 pub(crate) mod progress;
 pub(crate) mod style;

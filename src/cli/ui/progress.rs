@@ -10,6 +10,7 @@ use ggrun::hub::Event;
 use gguf_export::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::err;
 use super::text;
 use super::when::When;
 
@@ -35,6 +36,7 @@ impl Bar {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let shown = match (when, std::io::stderr().is_terminal() && !dumb) {
             (When::Never, _) | (When::Auto, false) => Shown::Nothing,
+            _ if err::is_quiet() => Shown::Nothing,
             (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),
             (When::Always, false) => Shown::Lines(Lines::default()),
         };
@@ -51,6 +53,7 @@ impl Bar {
                     drawn.bar.set_message("waiting for the disk");
                 }
             }
+            Progress::Warning { text } => Self::say(&format!("warning: {text}")),
             Progress::Finished => self.clear(),
             _ => {}
         }
@@ -68,7 +71,7 @@ impl Bar {
             },
             Event::Retrying { what, reason, pause, retry, retries } => {
                 let pause = pause.as_secs_f64();
-                self.say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));
+                Self::say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));
             }
             _ => {}
         }
@@ -88,11 +91,8 @@ impl Bar {
     }
 
     /// Says something beside the bar.
-    pub(crate) fn say(&self, line: &str) {
-        match &self.shown {
-            Shown::Drawn(drawn) => drawn.bar.suspend(|| eprintln!("{line}")),
-            _ => eprintln!("{line}"),
-        }
+    pub(crate) fn say(line: &str) {
+        err::note(line);
     }
 
     pub(crate) fn clear(&self) {
@@ -142,6 +142,7 @@ impl Drawn {
         self.bar.reset_eta();
         if self.bar.is_hidden() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            err::clear_for_lines(&self.bar);
         }
         self.bar.enable_steady_tick(Duration::from_millis(200));
     }
@@ -194,7 +195,7 @@ impl Lines {
         work.done += bytes;
         if work.tenths() > before {
             let (done, total) = (text::bytes(work.done), text::bytes(work.total));
-            eprintln!("{}: {}%, {done} of {total}", work.verb, work.tenths() * 10);
+            err::note(&format!("{}: {}%, {done} of {total}", work.verb, work.tenths() * 10));
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn check_rules(rules: &Rules) -> Result<(), SamplingError> {
             // SAFETY: it was made above, and nothing else has it.
             unsafe { sys::llama_sampler_free(made) };
         }
-        !made.is_null()
+        if made.is_null() { Err(()) } else { Ok(()) }
     });
-    if made || text.contains('<') { Ok(()) } else { Err(refused(log.join("; "))) }
+    if made.is_ok() || text.contains('<') { Ok(()) } else { Err(refused(log.join("; "))) }
 }

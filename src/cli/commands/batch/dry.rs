@@ -16,7 +16,7 @@ use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::open;
-use crate::cli::ui::out::print;
+use crate::cli::ui::out::print_result;
 use crate::cli::ui::text;
 
 /// Tokens that are read, and written in each slot, to know how long all will take.
@@ -45,7 +45,7 @@ pub(super) fn run(
         return Err(Interrupted.into());
     }
     let pace = if survey.prompt_tokens > 0 { Some(Pace::measure(&model, slots, interrupt)?) } else { None };
-    print(&if args.json {
+    print_result(&if args.json {
         format!("{:#}\n", object(&survey, slots, context, pace))
     } else {
         show(&survey, slots, context, pace)

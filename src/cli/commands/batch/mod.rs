@@ -8,7 +8,6 @@ mod slots;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
 use ggrun::model::{caps, weights_digest};
 use serde_json::json;
@@ -23,7 +22,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
-use crate::cli::ui::out::print;
+use crate::cli::ui::out::{print, print_result};
 use crate::cli::ui::text;
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
@@ -133,7 +132,7 @@ fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> 
             "prompt_tokens": progress.prompt_tokens, "completion_tokens": progress.completion_tokens,
             "seconds": elapsed.as_secs_f64(), "tokens_per_second": rate,
         });
-        print(&format!("{object:#}\n")).context("cannot print the result")?;
+        print_result(&format!("{object:#}\n"))?;
     }
     Ok(())
 }

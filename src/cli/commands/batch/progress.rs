@@ -9,6 +9,7 @@ use ggrun::batch::{Progress, time_left};
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use crate::cli::ui::err;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
@@ -51,6 +52,7 @@ impl Show {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let terminal = std::io::stderr().is_terminal() && !dumb;
         let kind = match kind {
+            Kind::Auto | Kind::Bar | Kind::Plain if err::is_quiet() => Kind::None,
             Kind::Auto if terminal => Kind::Bar,
             Kind::Auto => Kind::Plain,
             other => other,
@@ -61,14 +63,17 @@ impl Show {
         let template = if rows.is_some() { "{bar:20} {wide_msg}" } else { "{spinner} {wide_msg}" };
         let style = ProgressStyle::with_template(template).expect("a template of ours is one");
         bar.set_style(style.progress_chars("=> "));
+        if kind == Kind::Bar {
+            err::clear_for_lines(&bar);
+        }
         Self { kind, rows, bar, last: Cell::new(Duration::ZERO) }
     }
 
     /// Says something beside the progress; nothing where only data is wanted.
     pub(super) fn say(&self, line: &str) {
         match self.kind {
-            Kind::Json => eprintln!("{}", json!({ "message": line })),
-            _ => self.bar.suspend(|| eprintln!("{line}")),
+            Kind::Json => err::line(&json!({ "message": line }).to_string()),
+            _ => err::note(line),
         }
     }
 
@@ -87,8 +92,8 @@ impl Show {
                 self.bar.set_position(over(progress));
                 self.bar.set_message(line(progress, self.rows, elapsed));
             }
-            Kind::Json => eprintln!("{}", object(progress, self.rows, elapsed)),
-            _ => eprintln!("{}", line(progress, self.rows, elapsed)),
+            Kind::Json => err::line(&object(progress, self.rows, elapsed).to_string()),
+            _ => err::note(&line(progress, self.rows, elapsed)),
         }
     }
 

@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use ggrun::bench::{Peak, QualityError, peak_memory};
 use ggrun::engine::DecodeError;
 use ggrun::model::{LoadOptions, Model, devices};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Bench;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::{open, source};
+use crate::cli::ui::err::{self, note};
 use crate::cli::ui::when::When;
 
 /// What is measured, and what its load took.
@@ -61,7 +62,7 @@ pub(super) fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::
     let model = open::load(options.clone(), interrupt)?;
     let load = begin.elapsed();
     let placement = model.placement();
-    eprintln!("loaded in {:.2} s: {}", load.as_secs_f64(), placement.reason);
+    note(&format!("loaded in {:.2} s: {}", load.as_secs_f64(), placement.reason));
     let mut backends: Vec<&str> = placement
         .devices
         .iter()
@@ -112,7 +113,9 @@ pub(super) fn ended(error: impl Into<QualityError>) -> anyhow::Error {
 
 /// Shows how many of some rounds are done, on a terminal.
 pub(super) fn bar(what: &str, rounds: u32) -> ProgressBar {
-    let bar = ProgressBar::new(rounds.into()).with_message(what.to_owned());
+    let target = if err::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(rounds.into()), target).with_message(what.to_owned());
+    err::clear_for_lines(&bar);
     if let Ok(style) = ProgressStyle::with_template("{msg}  {pos} of {len}  {eta} left") {
         bar.set_style(style);
     }

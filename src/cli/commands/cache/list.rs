@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::args::Ls;
 use super::find::{repository, short};
 use crate::cli::exit::Outcome;
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Ls) -> anyhow::Result<Outcome> {
         n => format!("{} repositories", text::count(n as u64)),
     };
     let least = if scan.complete { "" } else { "at least " };
-    eprintln!("{count}, {least}{} in {}", text::bytes(total(&scan)), cache.root().display());
+    note(&format!("{count}, {least}{} in {}", text::bytes(total(&scan)), cache.root().display()));
     Ok(Outcome::Success)
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::{Consent, Place, Prune, Rm};
 use super::find::{commit, repository, short};
 use crate::cli::exit::Outcome;
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::{ask, text};
 
@@ -60,9 +61,9 @@ pub(super) fn prune(args: &Prune) -> anyhow::Result<Outcome> {
             continue;
         }
         if !found.complete {
-            eprintln!("note: `{}` holds what ggrun does not know, and is left alone", found.name);
+            note(&format!("note: `{}` holds what ggrun does not know, and is left alone", found.name));
         } else if found.folder.is_busy()? {
-            eprintln!("note: `{}` is being downloaded, and is left alone", found.name);
+            note(&format!("note: `{}` is being downloaded, and is left alone", found.name));
         } else {
             going.push(Going { name: found.name, removal });
         }
@@ -101,10 +102,10 @@ fn settle(cache: &Cache, going: &[Going], consent: &Consent, place: &Place) -> a
     }
     match failed {
         Some(error) => return Err(error.into()),
-        None if going.is_empty() => eprintln!("nothing to remove"),
-        None if consent.dry_run => eprintln!("would free {}", text::bytes(bytes)),
-        None if agreed => eprintln!("freed {}", text::bytes(freed)),
-        None => eprintln!("nothing was removed"),
+        None if going.is_empty() => note("nothing to remove"),
+        None if consent.dry_run => note(&format!("would free {}", text::bytes(bytes))),
+        None if agreed => note(&format!("freed {}", text::bytes(freed))),
+        None => note("nothing was removed"),
     }
     Ok(Outcome::Success)
 }

@@ -13,7 +13,8 @@ use super::find::{commit, repository};
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::ui::out::print;
+use crate::cli::ui::err::note;
+use crate::cli::ui::out::print_result;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::{ask, text};
 
@@ -55,29 +56,28 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
     bar.clear();
     if args.place.json {
         let findings: Vec<Value> = findings.iter().map(object).collect();
-        print(&format!(
+        print_result(&format!(
             "{:#}\n",
             json!({ "schema_version": 1, "files": files, "bytes": bytes, "wrong": findings })
         ))?;
     } else {
-        for finding in &findings {
-            print(&format!("{}: {}: {}\n", finding.repository, finding.what, finding.why))?;
-        }
+        let line = |finding: &Finding| format!("{}: {}: {}\n", finding.repository, finding.what, finding.why);
+        print_result(&findings.iter().map(line).collect::<String>())?;
     }
     if findings.is_empty() {
-        eprintln!("{}, {}: all as the hub gave them", text::plural(files, "file"), text::bytes(bytes));
+        note(&format!("{}, {}: all as the hub gave them", text::plural(files, "file"), text::bytes(bytes)));
         return Ok(Outcome::Success);
     }
-    eprintln!("{} of {}", text::plural(findings.len() as u64, "problem"), text::plural(files, "file"));
+    note(&format!("{} of {}", text::plural(findings.len() as u64, "problem"), text::plural(files, "file")));
     if removals.is_empty() {
         // What is missing is fetched by whoever asks for it.
     } else if !args.delete {
-        eprintln!("`--delete` removes files that differ, so that they are downloaded anew");
+        note("`--delete` removes files that differ, so that they are downloaded anew");
     } else if args.yes || ask::may(&format!("Remove {}?", text::plural(count(&removals), "file")))? {
         for removal in &removals {
             removal.carry_out()?;
         }
-        eprintln!("removed {}", text::plural(count(&removals), "file"));
+        note(&format!("removed {}", text::plural(count(&removals), "file")));
     }
     Ok(Outcome::Differs)
 }

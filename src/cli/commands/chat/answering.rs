@@ -5,10 +5,12 @@ use ggrun::engine::FinishReason;
 
 use super::conversation::Chat;
 use super::show::Show;
-use crate::cli::error::{Interrupted, is_broken_pipe};
+use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::{Answer, answer};
 use crate::cli::shared::json;
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::err::is_quiet;
+use crate::cli::ui::out::is_failed;
 
 impl Chat<'_> {
     /// One answer, or calls that wait for their results. What goes wrong with it takes the question back and ends
@@ -17,7 +19,7 @@ impl Chat<'_> {
         let asked = self.generate();
         let answer = match asked {
             Ok(answer) => answer,
-            Err(error) if is_broken_pipe(&error) => return Err(error),
+            Err(error) if is_failed(&error) => return Err(error),
             Err(error) => {
                 self.talk.undo();
                 self.say(&format!("error: {error:#}"));
@@ -39,7 +41,7 @@ impl Chat<'_> {
         }
         self.talk.answered(answer.reasoning.clone(), answer.content.clone(), calls.clone());
         self.unsaved = true;
-        if !self.args.json {
+        if !self.args.json && !is_quiet() {
             self.say(&summary(&answer));
             self.aside("\n");
         }

@@ -28,7 +28,7 @@ use settings::SetLine;
 use show::Thinking;
 use store::Store;
 
-use crate::cli::error::{Interrupted, is_broken_pipe};
+use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open;
@@ -41,7 +41,7 @@ use crate::cli::ui::when::When;
 /// # Errors
 ///
 /// When the model cannot be loaded, or standard output cannot be written to; [`Interrupted`] when the user left
-/// with Ctrl-C. A closed pipe is no error.
+/// with Ctrl-C.
 pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     if args.placement.list_devices {
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
@@ -87,10 +87,7 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
     if !chat.interrupt.is_final() {
         chat.leave();
     }
-    match result {
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        result => result,
-    }
+    result
 }
 
 impl Chat<'_> {

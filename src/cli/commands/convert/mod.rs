@@ -1,28 +1,25 @@
 //! `ggrun convert`.
 
 mod args;
-mod hub;
-mod job;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use gguf_export::checkpoint::Checkpoint;
+use ggrun::convert::{self, Converted, Options, Origin, Step};
+use ggrun::hub::{Hub, Settings};
+use gguf_export::ExportOptions;
 use gguf_export::export::OutputFile;
-use gguf_export::plan::{Fidelity, Plan};
-use gguf_export::supply::Present;
-use gguf_export::survey;
+use gguf_export::plan::{Fidelity, Plan, PlanOptions};
 use serde_json::json;
 
 pub(crate) use args::Convert;
-use job::{Converted, Job, observer, plan_options};
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::Source;
-use crate::cli::shared::conversion::{sentence, summary};
-use crate::cli::shared::lent;
+use crate::cli::shared::conversion::{sentence, summary, unwrapped};
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::text;
@@ -33,16 +30,11 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
     let bar = Bar::new("Converting", args.common.progress);
-    let done = match Source::of(&args.source)? {
-        Source::Repo(repo) => hub::convert(args, &repo, &bar, stop),
-        Source::Path(_) => {
-            local(args, &bar, stop).with_context(|| format!("cannot convert `{}`", args.source.display()))
-        }
-    };
+    let done = convert(args, &bar, stop);
     bar.clear();
-    let Converted { plan, files, resumed, report } = done?;
-    for note in &plan.notes {
-        eprintln!("note: {note}");
+    let Converted { plan, files, resumed, report, .. } = done?;
+    for text in &plan.notes {
+        note(&format!("note: {text}"));
     }
     if args.common.json {
         let mut object = describe(&plan, &files, resumed, args.dry_run);
@@ -53,15 +45,15 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     } else {
         let size: u64 = files.iter().map(|f| f.bytes).sum();
         let seconds = started.elapsed().as_secs_f64();
-        eprintln!("{}", summary(&plan));
+        note(&summary(&plan));
         if let Some(report) = &report {
-            eprintln!("proven while it was written: {}", sentence(report));
+            note(&format!("proven while it was written: {}", sentence(report)));
         }
         let before = match resumed {
             0 => String::new(),
             n => format!(", {} of it by an interrupted run", text::bytes(n)),
         };
-        eprintln!("{} in {seconds:.1} s{before}", text::bytes(size));
+        note(&format!("{} in {seconds:.1} s{before}", text::bytes(size)));
         for file in &files {
             print(&format!("{}\n", file.path.display()))?;
         }
@@ -69,22 +61,63 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-fn local(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Converted> {
-    anyhow::ensure!(
-        !args.delete_source_as_you_go,
-        "`--delete-source-as-you-go` is for repositories of the hub"
-    );
-    let mut checkpoint = Checkpoint::open(&args.source)?;
-    let lent = hub::lent(args, &checkpoint, bar, stop)?;
-    let borrowed = lent.as_ref().map(|shard| shard.path.clone());
-    if let Some(shard) = lent {
-        checkpoint = lent::with(&checkpoint, shard)?;
+fn convert(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Converted> {
+    let source = Source::of(&args.source)?;
+    if let Source::Path(path) = &source {
+        anyhow::ensure!(
+            !args.delete_source_as_you_go,
+            "cannot convert `{}`: `--delete-source-as-you-go` is for repositories of the hub",
+            path.display()
+        );
     }
-    let plan = survey(&checkpoint, &plan_options(args), args.common.threads(), stop, &observer(bar))?;
-    let prove = args.prove || borrowed.is_some();
-    let done = Job::new(args, &checkpoint, plan)?.run(&Present, prove, bar, stop)?;
-    hub::drop_borrowed(args, borrowed.as_deref())?;
-    Ok(done)
+    let hub = match (&source, &args.mtp_from) {
+        (Source::Path(_), None) => None,
+        _ => Some(Hub::new(Settings::read()?)?),
+    };
+    let origin = args.mtp_from.as_ref().zip(hub.as_ref()).map(|(repo, hub)| Origin { hub, repo });
+    let observer = |step: Step<'_>| match step {
+        Step::Source(event) => bar.arrive(event),
+        Step::Mtp(event) => bar.fetch(event),
+        Step::Export(progress) => bar.observe(progress),
+        _ => {}
+    };
+    let options = options(args);
+    let done = match (&source, &hub) {
+        (Source::Repo(repo), Some(hub)) => convert::repository(hub, repo, origin, &options, stop, &observer),
+        _ => convert::folder(&args.source, origin, &options, stop, &observer),
+    };
+    done.map_err(|error| {
+        let early = matches!((&source, &error), (Source::Repo(_), convert::Error::Hub(_)));
+        let error = unwrapped(error);
+        // A repository that cannot be read is named by its own error.
+        if early { error } else { error.context(format!("cannot convert `{}`", args.source.display())) }
+    })
+}
+
+fn options(args: &Convert) -> Options {
+    Options {
+        plan: PlanOptions {
+            outtype: args.outtype.into(),
+            fp8: args.fp8.map(Into::into),
+            lm_head: args.lm_head.map(Into::into),
+            token_embd: args.token_embd.map(Into::into),
+            mtp: args.mtp_type.map(Into::into),
+            allow_rounding: args.allow_rounding,
+            name: args.name.clone(),
+            ..PlanOptions::default()
+        },
+        export: ExportOptions {
+            threads: args.common.threads(),
+            overwrite: args.force,
+            resume: !args.no_resume,
+            split_max_bytes: args.split_max_size,
+            prove: args.prove,
+        },
+        output: args.output.clone(),
+        dry_run: args.dry_run,
+        jobs: args.jobs.into(),
+        delete_shards: args.delete_source_as_you_go,
+    }
 }
 
 /// Refuses before the work of hours what would be refused after it. Files whose names the plan makes are looked at later.

@@ -12,6 +12,7 @@ use wanted::wanted;
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::text;
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
             .collect();
         print(&text::table(&table, &[1]))?;
         let to_come: u64 = rows.iter().map(|row| row.to_fetch).sum();
-        eprintln!("{} to fetch, commit {commit}", text::bytes(to_come));
+        note(&format!("{} to fetch, commit {commit}", text::bytes(to_come)));
     }
     Ok(Outcome::Success)
 }

@@ -15,7 +15,7 @@ use ggrun::session::ChatRequest;
 pub(crate) use args::RunArgs;
 use screen::Screen;
 
-use crate::cli::error::{Interrupted, is_broken_pipe};
+use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::devices::list_devices;
@@ -29,15 +29,8 @@ use crate::cli::ui::when::When;
 /// # Errors
 ///
 /// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user
-/// stopped it. A closed pipe is no error.
+/// stopped it, and [`is_closed`](crate::cli::ui::out::is_closed) when the reader of `out` is gone.
 pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    match ask(args, out, err) {
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        result => result,
-    }
-}
-
-fn ask(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     if args.placement.list_devices {
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
         return Ok(());

@@ -151,10 +151,3 @@ fn negative_numbers_are_values() {
     let args = parse(&["-n", "-1", "-s", "-1", "-p", "-5 + 3 = ?"]);
     assert_eq!((args.predict, args.reasoning_budget, args.prompt.as_deref()), (-1, -1, Some("-5 + 3 = ?")));
 }
-
-#[test]
-fn a_closed_pipe_is_told_from_other_errors() {
-    let closed = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
-    assert!(is_broken_pipe(&closed));
-    assert!(!is_broken_pipe(&io::Error::from(io::ErrorKind::NotFound).into()));
-}

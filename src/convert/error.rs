@@ -1,0 +1,70 @@
+//! Why there is no GGUF.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::hub::{self, RepoName};
+
+/// Why a conversion failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Hub(hub::Error),
+    /// A shard did not arrive while others were converted.
+    #[error(transparent)]
+    Shard(hub::Error),
+    /// The checkpoint is wrong, or the GGUF cannot be written.
+    #[error(transparent)]
+    Export(#[from] gguf_export::Error),
+    /// The repository is not a checkpoint.
+    #[error("`{repo}` has no safetensors files")]
+    NoShards {
+        /// The repository.
+        repo: RepoName,
+    },
+    /// An MTP layer was to be taken from another repository.
+    #[error("the checkpoint has an MTP layer of its own, expected none beside that of `{repo}`")]
+    HasMtp {
+        /// The other repository.
+        repo: RepoName,
+    },
+    /// The other repository has no MTP layer.
+    #[error("`{repo}` has no MTP layer (`mtp.*`)")]
+    NoMtp {
+        /// The other repository.
+        repo: RepoName,
+    },
+    /// The MTP layer of the other repository cannot be read.
+    #[error("cannot take the MTP layer of `{repo}`")]
+    Mtp {
+        /// The other repository.
+        repo: Box<RepoName>,
+        /// Why.
+        source: hub::CheckpointError,
+    },
+    /// The file of a borrowed MTP layer cannot be removed.
+    #[error("cannot remove `{path}`")]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<hub::Error> for Error {
+    fn from(error: hub::Error) -> Self {
+        Self::Hub(error)
+    }
+}
+
+impl From<hub::CheckpointError> for Error {
+    fn from(error: hub::CheckpointError) -> Self {
+        match error {
+            hub::CheckpointError::Hub(error) => Self::Hub(error),
+            hub::CheckpointError::Checkpoint(error) => Self::Export(error),
+        }
+    }
+}

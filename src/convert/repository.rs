@@ -1,0 +1,109 @@
+//! A conversion whose source is a repository of the hub: shards are converted as they arrive, and deleted when everything
+//! made from them is proven if that is asked for.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::supply::Supply as _;
+use gguf_export::{Findings, Plan, Progress, io, survey_supplied};
+
+use super::error::Error;
+use super::job::Job;
+use super::mtp;
+use super::types::{Converted, Observer, Options, Origin, Step};
+use crate::hub::{self, Event, Hub, RemoteFile, RepoName, Retention, ShardStream};
+
+/// Converts a repository. `origin` lends the MTP layer that the checkpoint lacks.
+///
+/// # Errors
+///
+/// When a file does not arrive, the checkpoint is wrong, the disk is too small, or the GGUF cannot be written.
+pub fn repository(
+    hub: &Hub,
+    repo: &RepoName,
+    origin: Option<Origin<'_>>,
+    options: &Options,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Converted, Error> {
+    let arrives = |event: Event<'_>| observer(Step::Source(event));
+    let listing = hub.listing(repo, stop, &arrives)?;
+    let files = hub.checkpoint_files(repo, &listing, stop, &arrives)?;
+    let (shards, small): (Vec<&RemoteFile>, Vec<_>) =
+        files.into_iter().partition(|file| file.name.ends_with(".safetensors"));
+    if shards.is_empty() {
+        return Err(Error::NoShards { repo: repo.clone() });
+    }
+    let folder = hub.fetch(repo, &listing, &small, options.jobs, stop, &arrives)?;
+    let retention = if options.delete_shards { Retention::Delete } else { Retention::Keep };
+    let mut stream = ShardStream::new(hub, (repo, &listing), &shards, retention, stop, &arrives)?;
+    let mut checkpoint = stream.checkpoint(&folder, Vec::new())?;
+    let mut borrowed = None;
+    if let Some(origin) = origin {
+        let arrives = |event: Event<'_>| observer(Step::Mtp(event));
+        let shard = mtp::borrow(origin, &checkpoint, &options.output_folder(), stop, &arrives)?;
+        borrowed = Some(shard.path.clone());
+        checkpoint = stream.checkpoint(&folder, vec![shard])?;
+    }
+    let foreseen = Plan::foresee(&checkpoint, &options.plan)?;
+    stream.keep_in_survey(foreseen.bytes().min(spare(&stream, hub)?));
+    let mut findings = findings(options, repo, &listing.commit, &checkpoint)?;
+    let prove = options.delete_shards || borrowed.is_some();
+    let done = stream.fetch_while(options.jobs, || {
+        let (supply, threads) = (stream.survey(), options.export.threads);
+        let advance = |progress: Progress<'_>| observer(Step::Export(progress));
+        let plan =
+            survey_supplied(&checkpoint, &options.plan, threads, &mut findings, &supply, stop, &advance)?;
+        let job = Job::new(options, &checkpoint, plan)?;
+        if !options.dry_run {
+            check_room(&stream, hub, &job)?;
+        }
+        Ok(job.run(&stream, prove, stop, observer)?)
+    });
+    let done = done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))?;
+    if !options.dry_run {
+        findings.forget()?;
+        if let Some(file) = borrowed {
+            mtp::remove(&file)?;
+        }
+    }
+    Ok(done)
+}
+
+/// What an interrupted run found among the values.
+fn findings(
+    options: &Options,
+    repo: &RepoName,
+    commit: &str,
+    checkpoint: &Checkpoint,
+) -> gguf_export::Result<Findings> {
+    let name = format!("{}-{}.survey", repo.id().replace('/', "--"), commit.get(..12).unwrap_or_default());
+    let findings = Findings::at(&options.output_folder().join(name), checkpoint)?;
+    Ok(if options.dry_run { findings.unkept() } else { findings })
+}
+
+/// Bytes that the disk of the cache has beside the shards at work.
+fn spare(stream: &ShardStream<'_>, hub: &Hub) -> Result<u64, hub::Error> {
+    let available = io::available_space(&existing(hub.cache().root())).unwrap_or(u64::MAX);
+    Ok(available.saturating_sub(stream.peak_bytes()?))
+}
+
+/// Refuses what has no room: the GGUF, and beside it the shards that are on the disk at once.
+fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
+    let (cache, shards) = (existing(hub.cache().root()), stream.peak_bytes()?);
+    let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
+    let needed = shards + own.saturating_sub(stream.gives_back(&job.out));
+    match io::available_space(&cache) {
+        Ok(available) if available < needed => {
+            Err(Error::Shard(hub::Error::NoSpace { path: cache, needed, available }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The nearest folder that exists.
+fn existing(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned()
+}
