@@ -36,7 +36,7 @@ pub(crate) struct Verify {
     /// Checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
     pub(crate) source: PathBuf,
     /// Compare the MTP layer (mtp.*) with this repository, as `convert --mtp-from` took it
-    #[arg(long, value_name = "REPO")]
+    #[arg(long, value_name = "REPO", hide_short_help = true)]
     pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
     /// Accept tensors that the file declares rounded, within the rounding of their type
     #[arg(long)]

@@ -62,7 +62,7 @@ pub(crate) enum Foreign {
 pub(crate) fn cut<'c>(
     root: &'c Command,
     arguments: &[OsString],
-    foreign: impl Fn(&str, &[&str]) -> Foreign,
+    foreign: impl Fn(&Command, &str, &[&str]) -> Foreign,
 ) -> Line<'c> {
     let mut line = Line { command: root, path: vec![root.get_name()], items: Vec::new() };
     let (mut index, mut over) = (1, false);
@@ -90,7 +90,7 @@ pub(crate) fn cut<'c>(
             _ => {
                 let (name, inline) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
                 let own = find(line.command, name);
-                let meant = if own.is_none() { foreign(name, &line.path) } else { Foreign::Values(0) };
+                let meant = if own.is_none() { foreign(line.command, name, &line.path) } else { Foreign::Values(0) };
                 let theirs = match meant {
                     Foreign::Long(long) => find(line.command, long),
                     Foreign::Values(_) => None,
@@ -184,7 +184,7 @@ mod tests {
     fn check(typed: &str, expected: &str) {
         let root = command();
         let arguments: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
-        let line = cut(&root, &arguments, |name, _| match name {
+        let line = cut(&root, &arguments, |_, name, _| match name {
             "-lv" => Foreign::Values(1),
             "-num" => Foreign::Long("--number"),
             _ => Foreign::Values(0),

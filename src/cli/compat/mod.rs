@@ -44,7 +44,7 @@ pub(crate) fn rewrite(root: &Command, arguments: Vec<OsString>) -> Result<Rewrit
             _ => continue,
         };
         let values = |count: usize| if has_value(argument) { 0 } else { count };
-        match meaning(name, &line.path) {
+        match meaning(line.command, name, &line.path) {
             Some(Meaning::Long(long)) if matches!(item, Item::Option { .. }) => {
                 rewritten[index] = replaced(argument, name, long);
             }
@@ -72,19 +72,29 @@ pub(crate) fn rewrite(root: &Command, arguments: Vec<OsString>) -> Result<Rewrit
 
 /// Cuts up a command line with llama.cpp's names.
 pub(crate) fn lex<'c>(root: &'c Command, arguments: &[OsString]) -> Line<'c> {
-    cut(root, arguments, |name, path| match meaning(name, path) {
+    cut(root, arguments, |command, name, path| match meaning(command, name, path) {
         Some(Meaning::Long(long)) => Foreign::Long(long),
         Some(Meaning::Nothing { values, .. }) => Foreign::Values(*values),
         Some(Meaning::Refused { .. }) | None => Foreign::Values(0),
     })
 }
 
-fn meaning(name: &str, path: &[&str]) -> Option<&'static Meaning> {
+/// The first meaning that fits a command: a long option only where it has that.
+fn meaning(command: &Command, name: &str, path: &[&str]) -> Option<&'static Meaning> {
     let fits = |spelling: &&Spelling| {
         let of = spelling.commands;
-        spelling.names.contains(&name) && (of.is_empty() || path.get(1).is_some_and(|name| of.contains(name)))
+        let here = of.is_empty() || path.get(1).is_some_and(|name| of.contains(name));
+        let there = match spelling.meaning {
+            Meaning::Long(long) => has(command, long),
+            Meaning::Nothing { .. } | Meaning::Refused { .. } => true,
+        };
+        spelling.names.contains(&name) && here && there
     };
     TABLE.iter().find(fits).map(|spelling| &spelling.meaning)
+}
+
+fn has(command: &Command, long: &str) -> bool {
+    command.get_arguments().any(|arg| arg.get_long() == long.strip_prefix("--"))
 }
 
 fn has_value(argument: &OsStr) -> bool {
@@ -101,11 +111,9 @@ fn replaced(argument: &OsStr, name: &str, long: &str) -> OsString {
 
 /// The spelling that is most like a name, of those that the command has.
 fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
-    let has = |long: &str| command.get_arguments().any(|arg| arg.get_long() == long.strip_prefix("--"));
-    let spellings = TABLE.iter().filter(|spelling| match spelling.meaning {
-        Meaning::Long(long) => has(long),
-        Meaning::Nothing { .. } => meaning(spelling.names[0], path) == Some(&spelling.meaning),
-        Meaning::Refused { .. } => false,
+    let spellings = TABLE.iter().filter(|spelling| {
+        let meant = meaning(command, spelling.names[0], path);
+        meant == Some(&spelling.meaning) && !matches!(spelling.meaning, Meaning::Refused { .. })
     });
     let short = spellings.flat_map(|spelling| spelling.names.iter().map(|name| (*name).to_owned()));
     let long = command.get_arguments().filter_map(|arg| arg.get_long().map(|long| format!("--{long}")));

@@ -34,8 +34,11 @@ pub(crate) fn rows(
         let name = arg.get_long()?.to_owned();
         let set = settings.iter().find(|setting| setting.id == id);
         let (values, origin) = match (typed(id), set) {
-            (Some(values), _) if arg.get_action().takes_values() => (text(&values), Origin::Flag),
-            (Some(_), _) => (vec!["true".to_owned()], Origin::Flag),
+            (Some(values), _) if matches!(arg.get_action(), ArgAction::Append) => (text(&values), Origin::Flag),
+            (Some(values), _) => match values.last() {
+                Some(last) => (text(std::slice::from_ref(last)), Origin::Flag),
+                None => (vec!["true".to_owned()], Origin::Flag),
+            },
             (None, Some(setting)) => (text(&setting.values), setting.origin.clone()),
             (None, None) => {
                 let values = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());

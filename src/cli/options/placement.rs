@@ -75,7 +75,7 @@ pub(crate) struct PlacementArgs {
         help_heading = PLACEMENT, hide_short_help = true)]
     device: Option<Vec<String>>,
     /// Use the CPU alone, as --device none does
-    #[arg(long, conflicts_with = "device", help_heading = PLACEMENT)]
+    #[arg(long, conflicts_with = "device", help_heading = PLACEMENT, hide_short_help = true)]
     cpu: bool,
     /// Print the devices of this machine and exit
     #[arg(long, help_heading = PLACEMENT)]
@@ -84,7 +84,7 @@ pub(crate) struct PlacementArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = PLACEMENT)]
     gpu_memory: Option<u64>,
     /// Use at most this much main memory: 48G, 800M
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = PLACEMENT)]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = PLACEMENT, hide_short_help = true)]
     cpu_memory: Option<u64>,
     /// Place tensors whose name matches a regular expression in a buffer type (also -ot)
     ///

@@ -71,7 +71,7 @@ impl TemplateArgs {
 
 fn variables(text: &str) -> Result<Map<String, Value>, String> {
     let variables: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| format!("expected a JSON object ({error})"))?;
+        serde_json::from_str(text).map_err(|_| "expected a JSON object".to_owned())?;
     let taken = ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "strftime_now"];
     match taken.iter().find(|name| variables.contains_key(**name)) {
         Some(name) => Err(format!("`{name}` is not for the user to set")),

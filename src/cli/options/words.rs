@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// MODEL.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ModelWord {
-    /// Load this GGUF: a path, an alias of the configuration file, or ORG/NAME[:QUANT] of the hub
+    /// GGUF to load: a path, an alias, or ORG/NAME[:QUANT] of the hub
     #[arg(id = "model_word", value_name = "MODEL")]
     _model: Option<PathBuf>,
 }
@@ -14,7 +14,7 @@ pub(crate) struct ModelWord {
 /// PROMPT.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct PromptWord {
-    /// Answer this prompt, as -p does
+    /// Prompt to answer
     ///
     /// With -m or -hf the first word is the prompt. Without, it is the model, and the second word the prompt; a single
     /// word that names no model is the prompt where LLAMA_ARG_MODEL, LLAMA_ARG_HF_REPO or the configuration file names

@@ -106,11 +106,18 @@ pub(crate) fn parse(
 
 /// Parses what needs neither variables nor the file.
 fn plain(arguments: Vec<OsString>) -> Result<Args, Stop> {
-    let found = Args::command().try_get_matches_from(arguments);
+    let short = arguments.iter().any(|argument| argument == "-h");
+    let found = with_variables(Args::command(), !short).try_get_matches_from(arguments);
     found.and_then(|mut found| Args::from_arg_matches_mut(&mut found)).map_err(|error| match error.kind() {
         ErrorKind::InvalidSubcommand => usage::worded(error, &[]),
         _ => Stop::Clap(error),
     })
+}
+
+/// The definition whose help names variables, or leaves them to the long help. Their values are never shown.
+fn with_variables(command: Command, shown: bool) -> Command {
+    let command = command.mut_args(|arg| arg.hide_env(!shown).hide_env_values(true));
+    command.mut_subcommands(|below| with_variables(below, shown))
 }
 
 /// Whether no command is run whatever else is typed: help, a version, or nothing.

@@ -253,7 +253,7 @@ fn an_error_from_the_file_names_file_line_and_key() {
     assert!(error.contains("config.toml`, line 3): expected a whole number"), "{error}");
     for (config, says) in [
         ("top_k = 1", "line 1: unknown key `top_k`\ndid you mean `top-k`?"),
-        ("[run]\nx = 1\ntop-kk = 1", "line 2: unknown key `x` in `[run]`"),
+        ("[run]\nxyz = 1", "line 2: unknown key `xyz` in `[run]`"),
         ("[rum]\n", "line 1: unknown table `[rum]`\ndid you mean `run`?"),
         ("top-k = [1]", "line 1: `top-k` expects one value, found array"),
         ("cpu-moe = 'yes'", "line 1: `cpu-moe` expects true or false, found string"),

@@ -21,6 +21,11 @@ use crate::cli::options::words::ModelWord;
 Examples:
   ggrun bench model.gguf                         pp512 and tg128, five times, as llama-bench does
   ggrun bench model.gguf -p 512,2048 -n 0 -r 3
+  ggrun bench model.gguf --quality wiki.txt      perplexity")]
+#[command(after_long_help = "\
+Examples:
+  ggrun bench model.gguf                         pp512 and tg128, five times, as llama-bench does
+  ggrun bench model.gguf -p 512,2048 -n 0 -r 3
   ggrun bench model.gguf -p 0 -n 128 -d 0,4096,16384 -o csv
   ggrun bench model.gguf --quality wiki.txt      perplexity
   ggrun bench f32.gguf --quality wiki.txt --chunks 8 --save-logits f32.logits
@@ -30,14 +35,16 @@ pub(crate) struct Bench {
     _model: ModelWord,
     #[command(flatten)]
     pub(super) model: ModelArgs,
-    /// Read N tokens: 512,1024 or ranges 1024-4096+1024, 512-4096*2; 0 for no such test; repeatable
+    /// Read N tokens; repeatable
+    ///
+    /// Numbers and ranges, separated by commas: 512,1024-4096+1024 or 512-4096*2. 0 leaves the test out.
     #[arg(short = 'p', long, value_name = "N,...", default_value = "512", help_heading = TESTS)]
     pub(super) n_prompt: Vec<Counts>,
     /// Generate N tokens; repeatable
     #[arg(short = 'n', long, value_name = "N,...", default_value = "128", help_heading = TESTS)]
     pub(super) n_gen: Vec<Counts>,
     /// Read P tokens and generate N in one test; repeatable (also -pg)
-    #[arg(long = "pg", value_name = "P,N", help_heading = TESTS)]
+    #[arg(long = "pg", value_name = "P,N", help_heading = TESTS, hide_short_help = true)]
     pub(super) prompt_gen: Vec<Counts>,
     /// Begin behind N tokens that are not counted; repeatable
     #[arg(short = 'd', long, value_name = "N,...", default_value = "0", help_heading = TESTS)]

@@ -15,6 +15,11 @@ use crate::cli::options::size::some_size;
 #[command(after_help = "\
 Examples:
   ggrun convert ./checkpoint -o model.gguf
+  ggrun convert ORG/NAME --delete-source-as-you-go
+  ggrun convert ./checkpoint --dry-run              print the type and size of every tensor")]
+#[command(after_long_help = "\
+Examples:
+  ggrun convert ./checkpoint -o model.gguf
   ggrun convert Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound --delete-source-as-you-go
   ggrun convert ./checkpoint --dry-run              print the type and size of every tensor
   ggrun convert ./checkpoint --split-max-size 8G
@@ -33,10 +38,10 @@ pub(crate) struct Convert {
     #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES)]
     pub(crate) fp8: Option<FloatType>,
     /// Set the type of the language-model head
-    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES)]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) lm_head: Option<FloatType>,
     /// Set the type of the token embedding
-    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES)]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) token_embd: Option<FloatType>,
     /// Set the type of the MTP layer [default: the smallest exact one]
     #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
