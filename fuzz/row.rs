@@ -1,18 +1,17 @@
-//! What `batch_row` does with its bytes; `tests/batch/corpus.rs` does the same with the seeds.
+//! The body of the fuzz target `batch_row`; `tests/batch/corpus.rs` runs it on the seeds.
 
 use super::batch::{Line, Settings, read_row};
-use super::engine::SamplingParams;
-use super::openai::{Defaults, write_sampling};
+use super::openai::write_sampling;
+use super::session::GenerationOptions;
 
-/// Any bytes as a line: there is a name, and the sampling of a request can be written. Tells whether it is a request.
+/// Reads any bytes as a line: the row has an id, and its sampling can be written. True if the row is a request.
 pub(crate) fn batch_row(data: &[u8]) -> bool {
-    let neutral = SamplingParams::neutral(0);
-    let defaults = Defaults::new(neutral.clone());
-    let row = read_row(1, &Line::Whole(data.to_vec()), &defaults, &Settings::of(&defaults, None));
+    let defaults = GenerationOptions::default();
+    let row = read_row(1, &Line::Whole(data.to_vec()), &defaults, &Settings::of(&defaults));
     assert!(!row.id.is_empty());
     if let Ok(asked) = &row.asked {
-        assert!((1..=128).contains(&asked.copies));
-        serde_json::to_string(&write_sampling(asked.sampling(), &neutral)).expect("numbers are finite");
+        assert!((1..=128).contains(&asked.choices));
+        serde_json::to_string(&write_sampling(&asked.options.sampling)).expect("numbers are finite");
     }
     row.asked.is_ok()
 }

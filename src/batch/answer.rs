@@ -1,78 +1,63 @@
-//! One answer: asked for, and gathered from the events of a session.
+//! One answer of a row: submitted, and collected from the events of a session.
 
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use crate::engine::{self, TokenLogprob};
-use crate::openai::{Asked, Choice, Endpoint, Kind, logprobs};
-use crate::session::{self, Chat, ChatEvent, Session};
+use serde_json::Value;
+
+use crate::engine;
+use crate::openai::{Asked, Choice, Endpoint, Prompt, logprobs};
+use crate::session::{self, ChatEvent, Logprobs, Session};
 
 /// An answer on its way.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Choice, engine::Error>>>>;
+pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Choice, engine::Error>>>>;
 
-/// Hands one copy of a request to the engine. `written` counts its tokens while they come, about one a piece, and in the
-/// end exactly.
+/// Submits one answer of a request. `written` counts its tokens: about one an event while they come, the exact number
+/// at the end.
 ///
 /// # Errors
 ///
-/// When there is no prompt, or the engine takes no request.
-pub(super) fn ask(
+/// When the conversation makes no prompt, or the engine takes no requests.
+pub(super) fn submit(
     session: &Session,
     asked: &Asked,
     seed: u32,
     written: &Rc<Cell<u64>>,
-) -> Result<Answer, session::Error> {
-    let (endpoint, chat) = match &asked.kind {
-        Kind::Chat(request) => {
-            let mut request = request.clone();
+) -> Result<Pending, session::Error> {
+    let (endpoint, chat) = match &asked.prompt {
+        Prompt::Chat(messages) => {
+            let mut request = asked.options.chat_request(messages.clone(), seed);
             request.sampling.seed = seed;
+            request.continue_final = asked.continue_final;
             (Endpoint::Chat, session.chat(request)?)
         }
-        Kind::Text(request) => {
-            let mut request = request.clone();
+        Prompt::Text(text) => {
+            let mut request = asked.options.text_request(text.clone(), seed);
             request.sampling.seed = seed;
             (Endpoint::Text, session.complete(request)?)
         }
     };
-    let wanted = asked.sampling().logprobs.is_some();
+    let with_logprobs = matches!(asked.options.logprobs, Some(Logprobs::Top(_)));
     let (session, written) = (session.clone(), Rc::clone(written));
     Ok(Box::pin(async move {
-        let (mut choice, tokens) = gather(chat, seed, written).await?;
-        if wanted {
-            choice.logprobs = logprobs(endpoint, &tokens, &|token| session.piece(token));
-        }
-        Ok(choice)
+        let mut events = 0;
+        let count = |event: &ChatEvent| {
+            let known = match event {
+                ChatEvent::Finished { usage, .. } => u64::from(usage.total.completion_tokens),
+                ChatEvent::Failed(_) => 0,
+                _ => events + 1,
+            };
+            written.set(written.get().saturating_sub(events) + known);
+            events = known;
+            Ok::<(), engine::Error>(())
+        };
+        let answer = chat.collect_async(count).await?;
+        let logprobs = if with_logprobs {
+            logprobs(endpoint, &answer.logprobs, 0, &|token| session.piece(token))
+        } else {
+            Value::Null
+        };
+        Ok(Choice { answer, seed, logprobs })
     }))
-}
-
-async fn gather(
-    mut chat: Chat,
-    seed: u32,
-    written: Rc<Cell<u64>>,
-) -> Result<(Choice, Vec<TokenLogprob>), engine::Error> {
-    let (mut reasoning, mut content, mut tool_calls) = (String::new(), String::new(), Vec::new());
-    let mut pieces = 0;
-    while let Some(event) = chat.recv().await {
-        pieces += 1;
-        written.set(written.get() + 1);
-        match event {
-            ChatEvent::Reasoning(text) => reasoning += &text,
-            ChatEvent::Content(text) => content += &text,
-            ChatEvent::ToolCall(call) => tool_calls.push(call),
-            ChatEvent::Finished { reason, usage, timings } => {
-                let exactly = u64::from(usage.total.completion_tokens);
-                written.set(written.get().saturating_sub(pieces) + exactly);
-                let logprobs = serde_json::Value::Null;
-                let choice =
-                    Choice { reasoning, content, tool_calls, reason, usage, timings, seed, logprobs };
-                return Ok((choice, chat.take_logprobs()));
-            }
-            ChatEvent::Failed(error) => {
-                written.set(written.get().saturating_sub(pieces));
-                return Err(error);
-            }
-        }
-    }
-    Err(engine::Error::Gone)
 }

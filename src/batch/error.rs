@@ -1,75 +1,75 @@
-//! Why a batch ends before its rows do.
+//! Errors that end a batch.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::engine;
 
-/// Why a batch could not begin or go on. Whatever is wrong with one row is that row's [`super::Failure`].
+/// An error that ends a batch. An error in one row is that row's [`Failure`](super::Failure).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The rows cannot be read.
+    /// The input cannot be read.
     #[error("cannot read rows from `{path}`")]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The answers cannot be kept.
+    /// A file of answers cannot be written.
     #[error("cannot {action} `{path}`")]
     Write {
-        /// What was tried.
+        /// The step that failed.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The reader of standard output, where the answers went, is gone.
     #[error("standard output is closed")]
     OutputClosed,
-    /// Another process writes there.
+    /// Another process writes to the file.
     #[error("`{path}` is being written by another process")]
     Locked {
         /// The file.
         path: PathBuf,
     },
-    /// Two of the files are one.
+    /// Two of the files are the same.
     #[error("`{path}` cannot be both {one} and {other}")]
     Same {
         /// The file.
         path: PathBuf,
-        /// What it was given as.
+        /// Its first role.
         one: &'static str,
-        /// What else.
+        /// Its second role.
         other: &'static str,
     },
-    /// The file of answers holds something else.
-    #[error("line {line} of `{path}` is no row of a batch")]
+    /// The output holds something other than answers.
+    #[error("line {line} of `{path}` is not a row of a batch")]
     Foreign {
         /// The file.
         path: PathBuf,
         /// The line, from one.
         line: u64,
     },
-    /// The answers so far are another model's.
-    #[error("`{path}` has answers of model {found}, this one is {expected}")]
+    /// The output holds answers of another model.
+    #[error("`{path}` has answers of model {found}, expected {expected}")]
     OtherModel {
         /// The file.
         path: PathBuf,
         /// The model of its rows.
         found: String,
-        /// The model that was given.
+        /// The model of this run.
         expected: String,
     },
-    /// The engine is gone, and with it the rows that it worked on.
+    /// The engine ended.
     #[error("the engine ended; `{path}` has every row that was finished")]
     Engine {
         /// The file of answers.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: engine::Error,
     },
 }

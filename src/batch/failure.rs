@@ -1,40 +1,30 @@
-//! Why one row has no answer.
+//! Errors of one row.
 
 use serde_json::{Value, json};
 
-use crate::engine::{self, SamplingError};
-use crate::openai::Refusal;
-use crate::session;
+use crate::openai::{ApiError, ErrorCode, Refusal, UnknownField};
+use crate::session::ToolChoiceError;
+use crate::{engine, session};
 
 /// Kinds of failures, as rows and summaries name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// The line is longer than any is allowed to be.
+    /// The line is longer than [`LIMIT`](super::LIMIT).
     LineTooLong,
-    /// The line is not text.
+    /// The line is not UTF-8.
     NotUtf8,
     /// The line is not a JSON object.
     BadJson,
-    /// The line has no `custom_id`, or something else in its place.
+    /// The line has no `custom_id`, or one that is not a string.
     MissingId,
-    /// An earlier line has this id.
+    /// An earlier line has the same id.
     DuplicateId,
-    /// The request is for something else than an answer.
+    /// The method or the URL is not one that generates.
     BadEndpoint,
-    /// The request has a field that nobody knows, and was to be strict.
+    /// The request has an unknown field, which a strict run refuses.
     UnknownField,
-    /// A field of the request is missing or has a value it cannot have.
-    BadRequest,
-    /// The template makes no prompt of the conversation.
-    BadPrompt,
-    /// The prompt does not fit into the context.
-    PromptTooLong,
-    /// Tokens cannot be chosen as asked.
-    BadSampling,
-    /// The grammar or schema is none.
-    BadGrammar,
-    /// The engine failed, more than once.
-    Engine,
+    /// The request itself failed.
+    Request(ErrorCode),
 }
 
 impl Cause {
@@ -49,85 +39,94 @@ impl Cause {
             Self::DuplicateId => "duplicate_custom_id",
             Self::BadEndpoint => "invalid_endpoint",
             Self::UnknownField => "unknown_field",
-            Self::BadRequest => "invalid_request",
-            Self::BadPrompt => "invalid_prompt",
-            Self::PromptTooLong => "context_length_exceeded",
-            Self::BadSampling => "invalid_sampling",
-            Self::BadGrammar => "invalid_grammar",
-            Self::Engine => "engine_error",
+            Self::Request(code) => code.name(),
         }
     }
 
-    /// As a server would answer.
+    /// Its HTTP status.
     #[must_use]
     pub fn status(self) -> u16 {
-        if self == Self::Engine { 500 } else { 400 }
+        match self {
+            Self::Request(code) => code.status(),
+            _ => 400,
+        }
     }
 }
 
-/// Why one row failed.
+/// The error of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Of what kind.
+    /// The kind of failure.
     pub cause: Cause,
-    /// In words.
-    pub message: String,
-    /// The field that is to blame, if one is.
-    pub field: Option<String>,
+    error: ApiError,
 }
 
 impl Failure {
-    /// A failure without a field.
+    /// A failure that is not in a field.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), field: None }
+        let code = match cause {
+            Cause::Request(code) => code,
+            _ => ErrorCode::InvalidRequest,
+        };
+        Self { cause, error: ApiError::new(code, message) }
     }
 
-    /// The body that a server would answer with.
+    /// An earlier line has the same id.
+    pub(super) fn duplicate(id: &str) -> Self {
+        Self::new(Cause::DuplicateId, format!("an earlier line has the id `{id}`"))
+    }
+
+    /// A strict run found an unknown field.
+    pub(super) fn unknown(field: &UnknownField) -> Self {
+        Self::new(Cause::UnknownField, field.to_string()).in_field(&field.name)
+    }
+
+    /// The same failure in this field.
+    #[must_use]
+    pub fn in_field(self, name: impl Into<String>) -> Self {
+        Self { error: self.error.with_param(name), ..self }
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.error.message
+    }
+
+    /// The body of the response.
     pub(super) fn body(&self) -> Value {
-        let kind = if self.cause.status() == 500 { "server_error" } else { "invalid_request_error" };
-        json!({ "error": {
-            "message": self.message, "type": kind, "param": self.field, "code": self.cause.code(),
-        } })
+        let mut body = self.error.body();
+        body["error"]["code"] = json!(self.cause.code());
+        body
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self { cause: Cause::Request(error.code), error }
     }
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let field = Some(refusal.field().to_owned());
-        Self { cause: Cause::BadRequest, message: refusal.to_string(), field }
+        ApiError::from(&refusal).into()
+    }
+}
+
+impl From<ToolChoiceError> for Failure {
+    fn from(error: ToolChoiceError) -> Self {
+        ApiError::from(&error).into()
     }
 }
 
 impl From<&engine::Error> for Failure {
     fn from(error: &engine::Error) -> Self {
-        use engine::Error as E;
-        let cause = match error {
-            E::PromptTooLong { .. } => Cause::PromptTooLong,
-            E::PromptEmpty | E::TokenUnknown { .. } => Cause::BadPrompt,
-            E::Sampling(SamplingError::Grammar { .. } | SamplingError::Schema { .. }) => Cause::BadGrammar,
-            E::Sampling(_) => Cause::BadSampling,
-            _ => Cause::Engine,
-        };
-        Self::new(cause, chain(error))
+        ApiError::from(error).into()
     }
 }
 
 impl From<&session::Error> for Failure {
     fn from(error: &session::Error) -> Self {
-        match error {
-            session::Error::Engine(error) => error.into(),
-            other => Self::new(Cause::BadPrompt, chain(other)),
-        }
+        ApiError::from(error).into()
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

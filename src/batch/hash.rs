@@ -1,34 +1,99 @@
-//! Names of requests that are the same on every machine: what a row is known by when a run goes on.
+//! Hashes of requests, equal on every machine: how a run recognises rows that an earlier run answered.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Rules, SamplingParams};
-use crate::openai::{Defaults, Endpoint, IGNORED, write_sampling};
+use crate::engine::{Dry, Mirostat, MirostatVersion, Rules, SamplingParams, Xtc};
+use crate::openai::{Endpoint, WITHOUT_EFFECT, write_sampling};
+use crate::session::{GenerationOptions, Limit, Logprobs, SamplingOptions, Seed, ToolChoice};
 
-/// Marks what is hashed; another number makes every row a changed one.
+/// Begins the hashed bytes. Another version changes the hash of every row.
 const VERSION: &[u8] = b"ggrun batch 1";
 
-/// What holds for all rows and changes their answers, as a hash. Two runs with the same are one batch.
+/// The hash of the options that hold for all rows. Two runs with the same are one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings([u8; 32]);
 
 impl Settings {
-    /// Of defaults, and of the seed that rows without one get, if there is one for all.
+    /// Hashes the defaults of a batch.
     #[must_use]
-    pub fn of(defaults: &Defaults, seed: Option<u32>) -> Self {
-        let grammar = defaults.sampling.grammar.as_ref().map(|grammar| match &grammar.rules {
-            Rules::Gbnf(text) => json!({ "grammar": text }),
-            Rules::JsonSchema(text) => json!({ "json_schema": text }),
-        });
-        let all = json!({
-            "sampling": write_sampling(&defaults.sampling, &SamplingParams::neutral(0)),
-            "rules": grammar, "seed": seed, "max_tokens": defaults.max_tokens, "stop": defaults.stop,
-            "tools": defaults.tools, "variables": defaults.variables,
-            "thinking_budget": defaults.reasoning_budget, "last_thought": defaults.reasoning_budget_message,
-        });
-        Self(digest(&[VERSION, all.to_string().as_bytes()]))
+    pub fn of(defaults: &GenerationOptions) -> Self {
+        Self(digest(&[VERSION, Value::Object(fields(defaults)).to_string().as_bytes()]))
     }
+}
+
+/// The hashed fields. What had no option when the first version was written is only among them if it is set, so that
+/// the hashes of other batches stay.
+fn fields(defaults: &GenerationOptions) -> Map<String, Value> {
+    let GenerationOptions {
+        sampling,
+        seed,
+        max_tokens,
+        stop,
+        rules,
+        tools,
+        tool_choice,
+        // Both are variables of the template in the end.
+        reasoning: _,
+        template_variables: _,
+        reasoning_budget,
+        reasoning_budget_message: _,
+        logprobs,
+    } = defaults;
+    let rules = rules.as_ref().map(|rules| match rules {
+        Rules::Gbnf(text) => json!({ "grammar": text }),
+        Rules::JsonSchema(text) => json!({ "json_schema": text }),
+    });
+    let seed = match seed {
+        Some(Seed::Fixed(seed)) => Some(seed),
+        Some(Seed::Random) | None => None,
+    };
+    let mut fields = Map::new();
+    for (name, value) in [
+        ("sampling", Value::Object(sampling_fields(sampling))),
+        ("rules", json!(rules)),
+        ("seed", json!(seed)),
+        ("max_tokens", json!(max_tokens.and_then(Limit::tokens))),
+        ("stop", json!(stop.as_deref().unwrap_or_default())),
+        ("tools", json!(tools.as_deref().unwrap_or_default())),
+        ("variables", Value::Object(defaults.variables())),
+        ("thinking_budget", json!(reasoning_budget.and_then(Limit::tokens))),
+        ("last_thought", json!(defaults.budget_message())),
+    ] {
+        fields.insert(name.to_owned(), value);
+    }
+    match tool_choice {
+        None | Some(ToolChoice::Auto) => None,
+        Some(ToolChoice::None) => Some(json!("none")),
+        Some(ToolChoice::Required) => Some(json!("required")),
+        Some(ToolChoice::Function(name)) => Some(json!({ "function": name })),
+    }
+    .map(|choice| fields.insert("tool_choice".to_owned(), choice));
+    if let Some(Logprobs::Top(count)) = logprobs {
+        fields.insert("logprobs".to_owned(), json!(count));
+    }
+    fields
+}
+
+/// The sampling that differs from none at all, then values of samplers that are off, which a row may turn on.
+fn sampling_fields(options: &SamplingOptions) -> Map<String, Value> {
+    let neutral = SamplingParams::neutral(0);
+    let base = write_sampling(&SamplingOptions::of(&neutral));
+    let idle = write_sampling(&SamplingOptions::of(&SamplingParams {
+        dry: Some(Dry::with_multiplier(0.0)),
+        xtc: Some(Xtc::with_probability(0.0)),
+        mirostat: Some(Mirostat::new(MirostatVersion::V1)),
+        ..neutral
+    }));
+    let mut fields = write_sampling(&SamplingOptions::of(&options.params(0)));
+    fields.retain(|name, value| base.get(name) != Some(value));
+    for (name, value) in write_sampling(options) {
+        let off = name == "mirostat" && value == json!(0);
+        if !off && idle.get(&name) != Some(&value) && !fields.contains_key(&name) {
+            fields.insert(name, value);
+        }
+    }
+    fields
 }
 
 /// The hash of a request.
@@ -36,9 +101,9 @@ impl Settings {
 pub(super) struct RequestHash(pub(super) [u8; 16]);
 
 impl RequestHash {
-    /// Of a body under these settings. Fields that change nothing do not count.
+    /// Hashes a body under these settings. Fields without effect are left out.
     pub(super) fn of(settings: &Settings, endpoint: Endpoint, mut body: Map<String, Value>) -> Self {
-        for name in IGNORED {
+        for name in WITHOUT_EFFECT {
             body.shift_remove(name);
         }
         let place: &[u8] = match endpoint {
@@ -48,45 +113,45 @@ impl RequestHash {
         Self(half(digest(&[&settings.0, place, Value::Object(body).to_string().as_bytes()])))
     }
 
-    /// Of a line that is no request.
+    /// Hashes a line that is not a request.
     pub(super) fn of_line(bytes: &[u8]) -> Self {
         Self(half(digest(&[b"line", bytes])))
     }
 
-    /// As rows hold it.
+    /// Its text in a row.
     pub(super) fn text(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
-    /// What is kept of it in memory.
+    /// The part that is held in memory.
     pub(super) fn short(self) -> u64 {
         u64::from_le_bytes(self.0.as_chunks::<8>().0[0])
     }
 
-    /// From the text of a row.
+    /// Reads the text in a row.
     pub(super) fn parse(text: &str) -> Option<Self> {
         u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(|n| Self(n.to_be_bytes()))
     }
 
-    /// A seed for a row that chose none: the same whenever the same request is answered.
+    /// The seed of a row without one: the same whenever the same request is answered.
     pub(super) fn seed(self, id: &str) -> u32 {
         let digest = digest(&[b"seed", &self.0, id.as_bytes()]);
         u32::from_le_bytes(digest.as_chunks::<4>().0[0])
     }
 
-    /// A name for the answer.
+    /// The name of the answer.
     pub(super) fn name(self, id: &str) -> String {
         let digest = half(digest(&[b"name", &self.0, id.as_bytes()]));
         format!("{:024x}", u128::from_be_bytes(digest) >> 32)
     }
 }
 
-/// What is kept of a `custom_id` in memory.
+/// The hash of a `custom_id`, which is held in memory instead of it.
 pub(super) fn key(id: &str) -> u128 {
     u128::from_le_bytes(half(digest(&[b"id", id.as_bytes()])))
 }
 
-/// Parts are told apart by their lengths.
+/// Hashes parts, each after its length.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -101,43 +166,4 @@ fn half(digest: [u8; 32]) -> [u8; 16] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hash(settings: &Settings, body: &str) -> RequestHash {
-        RequestHash::of(settings, Endpoint::Chat, serde_json::from_str(body).unwrap())
-    }
-
-    #[test]
-    fn what_changes_an_answer_changes_the_hash_and_nothing_else_does() {
-        let defaults = Defaults::new(SamplingParams::neutral(7));
-        let settings = Settings::of(&defaults, None);
-        let plain = hash(&settings, r#"{"messages": [], "temperature": 1}"#);
-        assert_eq!(plain, hash(&settings, r#"{ "model":"x","messages":[],"user":"y","temperature":1 }"#));
-        assert_ne!(plain, hash(&settings, r#"{"messages": [], "temperature": 2}"#));
-        assert_ne!(plain, RequestHash::of(&settings, Endpoint::Text, serde_json::from_str("{}").unwrap()));
-        let other_seed = Defaults::new(SamplingParams::neutral(8));
-        assert_eq!(settings, Settings::of(&other_seed, None), "each row has a seed of its own");
-        for change in [
-            |d: &mut Defaults| d.sampling.temperature = 0.5,
-            |d: &mut Defaults| d.max_tokens = Some(5),
-            |d: &mut Defaults| d.stop.push("x".to_owned()),
-            |d: &mut Defaults| d.reasoning_budget = Some(5),
-            |d: &mut Defaults| drop(d.variables.insert("a".to_owned(), json!(1))),
-        ] {
-            let mut changed = defaults.clone();
-            change(&mut changed);
-            assert_ne!(settings, Settings::of(&changed, None));
-        }
-        assert_ne!(settings, Settings::of(&defaults, Some(1)));
-    }
-
-    #[test]
-    fn the_text_of_a_hash_is_read_again() {
-        let hash = RequestHash::of_line(b"x");
-        assert_eq!(RequestHash::parse(&hash.text()), Some(hash));
-        assert_eq!(RequestHash::parse("00"), None);
-        assert_eq!(hash.seed("a"), hash.seed("a"));
-        assert_ne!(hash.seed("a"), hash.seed("b"));
-    }
-}
+mod tests;

@@ -1,37 +1,39 @@
-//! One line becomes one request, or one failure that says what is wrong with it.
+//! A line of the input as a request, or as a failure.
 
 use serde_json::{Map, Value};
 
+use super::failure::{Cause, Failure};
 use super::hash::{RequestHash, Settings};
-use super::{Cause, Failure, Line};
-use crate::openai::{self, Asked, Defaults, Endpoint};
+use super::lines::{LIMIT, Line};
+use crate::openai::{self, Asked, Endpoint, ErrorCode, UnknownField};
+use crate::session::GenerationOptions;
 
-/// A line that was read.
+/// A row of the input.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Its number in the file, from one.
+    /// The number of its line, from one.
     pub line: u64,
-    /// The name of its answer: its own, or `line-` and its number.
+    /// Its id: its own, or `line-` and the number.
     pub id: String,
-    /// What it is known by.
+    /// The hash of its request.
     pub(super) hash: RequestHash,
-    /// Where its request goes.
+    /// The endpoint of its request.
     pub endpoint: Endpoint,
-    /// Its request, or why there is none.
+    /// Its request over the defaults, or why there is none.
     pub asked: Result<Box<Asked>, Failure>,
-    /// Fields beside the request that nobody knows.
-    pub unknown: Vec<String>,
+    /// Unknown fields beside the request.
+    pub unknown: Vec<UnknownField>,
 }
 
 /// Fields of a line in `OpenAI`'s form.
-const FORM: [&str; 3] = ["custom_id", "method", "url"];
+const FORM: [&str; 4] = ["custom_id", "method", "url", "body"];
 
-/// Reads a line. Whatever is in it, there is a row.
+/// Reads a line. Every line is a row.
 #[must_use]
-pub fn read_row(line: u64, text: &Line, defaults: &Defaults, settings: &Settings) -> Row {
+pub fn read_row(line: u64, text: &Line, defaults: &GenerationOptions, settings: &Settings) -> Row {
     let (bytes, read) = match text {
         Line::TooLong(length) => {
-            let message = format!("the line has {length} bytes, at most {} are read", super::lines::LIMIT);
+            let message = format!("the line has {length} bytes, expected at most {LIMIT}");
             (&length.to_le_bytes()[..], Err(Failure::new(Cause::LineTooLong, message)))
         }
         Line::Whole(bytes) => (bytes.as_slice(), object(bytes)),
@@ -57,11 +59,25 @@ pub fn read_row(line: u64, text: &Line, defaults: &Defaults, settings: &Settings
         (_, Err(failure)) | (Err(failure), _) => return failed(own, failure),
     };
     let hash = RequestHash::of(settings, endpoint, body.clone());
-    let asked = openai::read(endpoint, body, defaults).map(Box::new).map_err(Into::into);
+    let asked = ask(endpoint, body, defaults).map(Box::new);
     Row { line, id: own, hash, endpoint, asked, unknown }
 }
 
-/// The name of a row that has none.
+/// Reads a request and puts it over the defaults. A batch does not stream.
+fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOptions) -> Result<Asked, Failure> {
+    let mut asked = openai::read(endpoint, body)?;
+    if asked.stream.is_some() {
+        let cause = Cause::Request(ErrorCode::InvalidRequest);
+        return Err(Failure::new(cause, "`stream: true` is not supported in a batch").in_field("stream"));
+    }
+    asked.options = asked.options.over(defaults);
+    if endpoint == Endpoint::Chat {
+        asked.options.check_tool_choice()?;
+    }
+    Ok(asked)
+}
+
+/// The id of a row without one.
 pub(super) fn unnamed(line: u64) -> String {
     format!("line-{line}")
 }
@@ -79,7 +95,7 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-/// `custom_id`, or `id` in a bare line.
+/// The id: `custom_id`, or `id` in a bare line.
 fn id(object: &Map<String, Value>) -> Result<Option<String>, Failure> {
     let name =
         if object.contains_key("custom_id") || object.contains_key("body") { "custom_id" } else { "id" };
@@ -87,22 +103,22 @@ fn id(object: &Map<String, Value>) -> Result<Option<String>, Failure> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(id)) if !id.is_empty() => Ok(Some(id.clone())),
         Some(Value::Number(id)) if name == "id" => Ok(Some(id.to_string())),
-        Some(_) => Err(Failure::new(Cause::MissingId, format!("`{name}` is not a text"))),
+        Some(_) => Err(Failure::new(Cause::MissingId, format!("`{name}` is not a string"))),
     }
 }
 
-/// What a line asks for.
+/// The request in a line.
 struct Request {
     endpoint: Endpoint,
     body: Map<String, Value>,
-    /// Whether it is in `OpenAI`'s form, in which rows have names.
+    /// Whether the line has `OpenAI`'s form, which requires an id.
     form: bool,
-    /// Fields beside the body that nobody knows.
-    unknown: Vec<String>,
+    /// Unknown fields beside the body.
+    unknown: Vec<UnknownField>,
 }
 
 fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
-    let bad = |message: &str| Failure::new(Cause::BadRequest, message);
+    let bad = |message: &str| Failure::new(Cause::Request(ErrorCode::InvalidRequest), message);
     let text = |name: &str| object.get(name).map(|value| value.as_str().unwrap_or_default().to_owned());
     if let Some(method) = text("method").filter(|method| method != "POST") {
         return Err(Failure::new(Cause::BadEndpoint, format!("`method` is `{method}`, expected POST")));
@@ -119,15 +135,16 @@ fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
     if let Some(body) = object.remove("body") {
         let Value::Object(body) = body else { return Err(bad("`body` is not an object")) };
         let endpoint = url.ok_or_else(|| Failure::new(Cause::BadEndpoint, "the line has no `url`"))?;
-        let unknown = object.into_iter().map(|(name, _)| name).filter(|name| !FORM.contains(&name.as_str()));
-        return Ok(Request { endpoint, body, form: true, unknown: unknown.collect() });
+        let others = object.into_iter().map(|(name, _)| name).filter(|name| !FORM.contains(&name.as_str()));
+        let unknown = others.map(|name| UnknownField::new(name, &FORM)).collect();
+        return Ok(Request { endpoint, body, form: true, unknown });
     }
     let endpoint = match (object.contains_key("messages"), object.contains_key("prompt")) {
         _ if url.is_some() => return Err(bad("the line has no `body`")),
         (true, false) => Endpoint::Chat,
         (false, true) => Endpoint::Text,
         (true, true) => return Err(bad("the line has both `messages` and `prompt`")),
-        (false, false) => return Err(bad("the line has none of `body`, `messages` and `prompt`")),
+        (false, false) => return Err(bad("the line has no `body`, `messages` or `prompt`")),
     };
     object.retain(|name, _| !["custom_id", "id", "method"].contains(&name.as_str()));
     Ok(Request { endpoint, body: object, form: false, unknown: Vec::new() })
@@ -136,12 +153,13 @@ fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::SamplingParams;
     use proptest::prelude::*;
 
+    const BAD_REQUEST: Cause = Cause::Request(ErrorCode::InvalidRequest);
+
     fn read(text: &[u8]) -> Row {
-        let defaults = Defaults::new(SamplingParams::neutral(0));
-        read_row(5, &Line::Whole(text.to_vec()), &defaults, &Settings::of(&defaults, None))
+        let defaults = GenerationOptions::default();
+        read_row(5, &Line::Whole(text.to_vec()), &defaults, &Settings::of(&defaults))
     }
 
     #[test]
@@ -155,14 +173,14 @@ mod tests {
         assert!(row.asked.is_ok());
         assert_eq!(
             (row.id.as_str(), row.endpoint, row.unknown),
-            ("c", Endpoint::Text, vec!["more".to_owned()])
+            ("c", Endpoint::Text, vec![UnknownField { name: "more".to_owned(), closest: None }])
         );
-        // The same request, named or bare, is the same.
+        // The same request, named or bare, has the same hash.
         assert_eq!(row.hash, read(br#"{"prompt": "x"}"#).hash);
     }
 
     #[test]
-    fn what_is_wrong_has_a_name_of_its_own() {
+    fn each_mistake_has_a_cause_of_its_own() {
         for (text, cause) in [
             (&b"\xff"[..], Cause::NotUtf8),
             (b"{", Cause::BadJson),
@@ -173,13 +191,23 @@ mod tests {
             (br#"{"custom_id": "a", "body": {"prompt": "x"}}"#, Cause::BadEndpoint),
             (br#"{"custom_id": "a", "url": 7, "body": {}}"#, Cause::BadEndpoint),
             (br#"{"method": "GET", "prompt": "x"}"#, Cause::BadEndpoint),
-            (br#"{"custom_id": "a", "url": "/v1/completions", "body": 7}"#, Cause::BadRequest),
-            (br#"{"prompt": "x", "messages": []}"#, Cause::BadRequest),
-            (b"{}", Cause::BadRequest),
+            (br#"{"custom_id": "a", "url": "/v1/completions", "body": 7}"#, BAD_REQUEST),
+            (br#"{"prompt": "x", "messages": []}"#, BAD_REQUEST),
+            (b"{}", BAD_REQUEST),
+            (br#"{"prompt": "x", "stream": true}"#, BAD_REQUEST),
+            (br#"{"messages": [{"role": "user", "content": "x"}], "tool_choice": "required"}"#, BAD_REQUEST),
         ] {
-            let failure = read(text).asked.expect_err("it is wrong");
-            assert_eq!(failure.cause, cause, "{}: {}", String::from_utf8_lossy(text), failure.message);
+            let failure = read(text).asked.expect_err("it is a mistake");
+            assert_eq!(failure.cause, cause, "{}: {}", String::from_utf8_lossy(text), failure.message());
         }
+    }
+
+    #[test]
+    fn a_batch_does_not_stream() {
+        let failure = read(br#"{"prompt": "x", "stream": true}"#).asked.unwrap_err();
+        assert_eq!(failure.message(), "`stream: true` is not supported in a batch");
+        assert_eq!(failure.body()["error"]["param"], "stream");
+        assert!(read(br#"{"prompt": "x", "stream": false}"#).asked.is_ok());
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Keeps the slots busy: lines in, requests to the engine, rows to the journal.
 //!
-//! One thread does it all but reading: answers are futures that are polled when the engine says something. A failure
-//! of the engine hits every row at work; these are asked again one at a time, so that the one to blame fails alone.
+//! One thread does everything but reading: answers are futures, polled when the engine sends events. Rows that a failure
+//! of the engine ended are retried one at a time, so that the row that causes it fails alone.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,24 +14,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, ask};
+use super::answer::{Pending, submit};
+use super::error::Error;
+use super::failure::Failure;
 use super::feed::{Unpark, read_ahead};
-use super::hash::{RequestHash, key};
-use super::journal::{Claim, Finished};
-use super::row::unnamed;
-use super::{
-    Cause, Error, Failure, Journal, Line, Options, Progress, Report, Row, Settings, Source, Stop, read_row,
-};
+use super::hash::{RequestHash, Settings, key};
+use super::journal::{Claim, Finished, Journal};
+use super::lines::Line;
+use super::row::{Row, read_row, unnamed};
+use super::source::Source;
+use super::types::{Options, Progress, Report, Stop};
 use crate::engine::{self, DecodeError};
-use crate::openai::{Asked, Choice, Endpoint, Head, body};
-use crate::session::{self, Session};
+use crate::openai::{Asked, Choice, Endpoint, Head, UnknownField, body};
+use crate::session::{self, Seed, Session};
 
-/// How long nothing may happen before the caller is asked whether to go on.
+/// The longest time between two calls of `stop`.
 const TICK: Duration = Duration::from_millis(100);
-/// Requests that wait in the engine so that a slot that comes free has work at once, at most.
+/// The most requests that wait in the engine, so that a free slot has work at once.
 const QUEUED: usize = 8;
 
-/// Answers the rows of a source. `stop` is asked and `observe` told at least ten times a second.
+/// Answers the rows of a source. Calls `stop` and `observe` at least ten times a second.
 ///
 /// # Errors
 ///
@@ -45,7 +47,7 @@ pub fn run(
     stop: &dyn Fn() -> Stop,
     observe: &mut dyn FnMut(&mut Progress),
 ) -> Result<Report, Error> {
-    let settings = Settings::of(&options.defaults, options.seed);
+    let settings = Settings::of(&options.defaults);
     let lines = read_ahead(source);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut batch = Batch {
@@ -55,7 +57,7 @@ pub fn run(
         settings,
         tasks: VecDeque::new(),
         finished: Vec::new(),
-        known: BTreeSet::new(),
+        reported: BTreeSet::new(),
         report: Report::default(),
         written: Rc::new(Cell::new(0)),
     };
@@ -66,7 +68,7 @@ pub fn run(
             Stop::Drain => reading = false,
             Stop::Now => return Ok(batch.report),
         }
-        batch.submit_copies()?;
+        batch.submit()?;
         let mut idle = true;
         while reading && batch.has_room() {
             match lines.try_recv() {
@@ -98,7 +100,7 @@ pub fn run(
     Ok(batch.report)
 }
 
-/// A row at work.
+/// A row being answered.
 struct Task {
     line: u64,
     id: String,
@@ -106,19 +108,19 @@ struct Task {
     endpoint: Endpoint,
     asked: Box<Asked>,
     seed: u32,
-    /// Copies that were handed to the engine.
+    /// Answers that were submitted.
     submitted: u32,
-    answers: Vec<(u32, Answer)>,
+    answers: Vec<(u32, Pending)>,
     choices: BTreeMap<u32, Choice>,
     tries: u32,
-    /// What went wrong with one of its copies.
+    /// The error of one of its answers.
     error: Option<engine::Error>,
 }
 
 impl Task {
     fn is_over(&self) -> bool {
         self.error.is_some() && self.answers.is_empty()
-            || self.choices.len() as u64 == u64::from(self.asked.copies)
+            || self.choices.len() as u64 == u64::from(self.asked.choices)
     }
 }
 
@@ -130,8 +132,8 @@ struct Batch<'a> {
     tasks: VecDeque<Task>,
     /// Rows to be written.
     finished: Vec<Finished>,
-    /// Unknown fields that were told.
-    known: BTreeSet<String>,
+    /// Names of unknown fields that were reported.
+    reported: BTreeSet<String>,
     report: Report,
     written: Rc<Cell<u64>>,
 }
@@ -146,14 +148,14 @@ impl Batch<'_> {
         slots + slots.min(QUEUED)
     }
 
-    /// Whether another row can begin: none that began waits for a place, and none has to be alone.
+    /// Whether another row can begin: all answers of those that began are submitted, and none of them has to be alone.
     fn has_room(&self) -> bool {
         let waits =
-            |task: &Task| task.error.is_none() && task.submitted < task.asked.copies || task.tries > 0;
+            |task: &Task| task.error.is_none() && task.submitted < task.asked.choices || task.tries > 0;
         self.in_flight() < self.limit() && !self.tasks.iter().any(waits)
     }
 
-    /// Takes a line in hand.
+    /// Begins the row of a line, unless it is answered already.
     fn admit(&mut self, number: u64, line: &Line) -> Result<(), Error> {
         let mut row = read_row(number, line, &self.options.defaults, &self.settings);
         let own = unnamed(number);
@@ -162,8 +164,7 @@ impl Batch<'_> {
         }
         let mut claim = self.claim(&row);
         if claim == Claim::Duplicate {
-            let message = format!("an earlier line has the id `{}` already", row.id);
-            row.asked = Err(Failure::new(Cause::DuplicateId, message));
+            row.asked = Err(Failure::duplicate(&row.id));
             row.id = if row.id == own { format!("{own}-again") } else { own };
             claim = self.claim(&row);
         }
@@ -177,10 +178,13 @@ impl Batch<'_> {
         if matches!(claim, Claim::Done | Claim::Refused | Claim::Duplicate) {
             return self.journal.flush();
         }
-        self.look_for_unknown(&mut row);
+        self.report_unknown(&mut row);
         match row.asked {
             Ok(asked) => {
-                let seed = asked.seed.or(self.options.seed).unwrap_or_else(|| row.hash.seed(&row.id));
+                let seed = match asked.options.seed {
+                    Some(Seed::Fixed(seed)) => seed,
+                    Some(Seed::Random) | None => row.hash.seed(&row.id),
+                };
                 let Row { line, id, hash, endpoint, .. } = row;
                 self.tasks.push_back(Task {
                     line,
@@ -195,7 +199,7 @@ impl Batch<'_> {
                     tries: 0,
                     error: None,
                 });
-                self.submit_copies()
+                self.submit()
             }
             Err(failure) => {
                 self.fail(row.line, &row.id, row.hash, &failure);
@@ -208,28 +212,23 @@ impl Batch<'_> {
         self.journal.claim(&row.id, row.hash, row.line, self.options.retry_failed)
     }
 
-    /// Tells of fields that nobody knows, or refuses the row.
-    fn look_for_unknown(&mut self, row: &mut Row) {
+    /// Reports unknown fields, or refuses the row because of them.
+    fn report_unknown(&mut self, row: &mut Row) {
         let inside = row.asked.as_ref().map(|asked| asked.unknown.as_slice()).unwrap_or_default();
-        let all: Vec<String> = row.unknown.iter().chain(inside).cloned().collect();
+        let all: Vec<UnknownField> = row.unknown.iter().chain(inside).cloned().collect();
         if self.options.strict && row.asked.is_ok() {
-            if let Some(name) = all.first() {
-                row.asked = Err(Failure {
-                    field: Some(name.clone()),
-                    ..Failure::new(Cause::UnknownField, format!("nobody knows the field `{name}`"))
-                });
+            if let Some(field) = all.first() {
+                row.asked = Err(Failure::unknown(field));
             }
         } else {
-            for name in all {
-                if self.known.insert(name.clone()) {
-                    self.report.progress.unknown.push(name);
-                }
-            }
+            let reported = &mut self.reported;
+            let new = all.into_iter().filter(|field| reported.insert(field.name.clone()));
+            self.report.progress.unknown.extend(new);
         }
     }
 
-    /// Hands to the engine what it has room for.
-    fn submit_copies(&mut self) -> Result<(), Error> {
+    /// Submits answers as far as the engine has room.
+    fn submit(&mut self) -> Result<(), Error> {
         let mut room = self.limit().saturating_sub(self.in_flight());
         let mut at_work = self.in_flight();
         for index in 0..self.tasks.len() {
@@ -237,11 +236,11 @@ impl Batch<'_> {
             let alone = task.tries > 0;
             while room > 0
                 && task.error.is_none()
-                && task.submitted < task.asked.copies
+                && task.submitted < task.asked.choices
                 && !(alone && at_work > task.answers.len())
             {
                 let seed = task.seed.wrapping_add(task.submitted);
-                match ask(self.session, &task.asked, seed, &self.written) {
+                match submit(self.session, &task.asked, seed, &self.written) {
                     Ok(answer) => {
                         task.answers.push((task.submitted, answer));
                         task.submitted += 1;
@@ -253,19 +252,19 @@ impl Batch<'_> {
                         let (line, id, hash) = (task.line, task.id.clone(), task.hash);
                         self.tasks.remove(index);
                         self.fail(line, &id, hash, &(&error).into());
-                        return self.submit_copies();
+                        return self.submit();
                     }
                 }
             }
             if alone {
-                // Whatever comes after waits for it.
+                // Later rows wait for it.
                 break;
             }
         }
         Ok(())
     }
 
-    /// Asks every answer at work how it is doing.
+    /// Polls every unfinished answer.
     fn poll(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
         for task in &mut self.tasks {
             let Task { answers, choices, error, .. } = task;
@@ -293,7 +292,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Writes a row, or puts it back to be asked again.
+    /// Writes a row, or retries it.
     fn end(&mut self, mut task: Task) -> Result<(), Error> {
         use engine::Error as E;
         match task.error.take() {
@@ -325,10 +324,10 @@ impl Batch<'_> {
         let choices: Vec<Choice> = task.choices.values().cloned().collect();
         let progress = &mut self.report.progress;
         progress.done += 1;
-        let prompt = choices.first().map_or(0, |choice| choice.usage.total.prompt_tokens);
+        let prompt = choices.first().map_or(0, |choice| choice.answer.usage.total.prompt_tokens);
         progress.prompt_tokens += u64::from(prompt);
         progress.completion_tokens +=
-            choices.iter().map(|choice| u64::from(choice.usage.total.completion_tokens)).sum::<u64>();
+            choices.iter().map(|choice| u64::from(choice.answer.usage.total.completion_tokens)).sum::<u64>();
         let name = task.hash.name(&task.id);
         let head = Head {
             endpoint: task.endpoint,
@@ -343,7 +342,7 @@ impl Batch<'_> {
     fn fail(&mut self, line: u64, id: &str, hash: RequestHash, failure: &Failure) {
         self.report.progress.failed += 1;
         *self.report.causes.entry(failure.cause).or_default() += 1;
-        let error = json!({ "code": failure.cause.code(), "message": failure.message });
+        let error = json!({ "code": failure.cause.code(), "message": failure.message() });
         self.push(line, id, hash, failure.cause.status(), &failure.body(), &error);
     }
 
@@ -360,7 +359,7 @@ impl Batch<'_> {
         self.finished.push(Finished { line, key: key(id), status, text });
     }
 
-    /// Puts what is finished on the disk.
+    /// Writes the finished rows to the disk.
     fn record(&mut self) -> Result<(), Error> {
         if self.finished.is_empty() {
             return Ok(());

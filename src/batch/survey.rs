@@ -1,44 +1,46 @@
-//! Reads all rows before the first is answered: how many there are, how long, and what is wrong with them.
+//! Reads all rows without answering any: counts them, estimates their lengths, finds their errors.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use super::hash::key;
-use super::{Cause, Error, Failure, Settings, Source, read_row};
-use crate::engine::SamplingError;
-use crate::engine::SamplingParams;
-use crate::openai::{Asked, Defaults, Kind};
-use crate::session::Session;
+use super::error::Error;
+use super::failure::{Cause, Failure};
+use super::hash::{Settings, key};
+use super::row::read_row;
+use super::source::Source;
+use crate::engine::{self, SamplingError, SamplingParams};
+use crate::openai::{Asked, Prompt, UnknownField};
+use crate::session::{GenerationOptions, Limit, Session};
 
-/// What a first look at the rows shows.
+/// Counts of the rows of an input.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
-    /// Rows, those with a mistake too.
+    /// All rows, those that fail included.
     pub rows: u64,
-    /// An upper guess at the tokens of the longest row, its answer included as far as it has a limit.
+    /// An upper estimate of the tokens of the longest row, with its answer if that has a limit.
     pub longest: u64,
     /// Failures by cause; only a dry run finds those that need the model.
     pub causes: BTreeMap<Cause, u64>,
     /// The first failures, with line and id.
     pub failures: Vec<(u64, String, Failure)>,
-    /// Fields that nobody knows.
-    pub unknown: Vec<String>,
+    /// Unknown fields.
+    pub unknown: Vec<UnknownField>,
     /// Tokens of all prompts, which only a dry run counts.
     pub prompt_tokens: u64,
-    /// The most tokens that all answers with a limit may have.
+    /// The sum of the limits of all answers that have one.
     pub limited_tokens: u64,
     /// Answers without a limit.
     pub unlimited: u64,
 }
 
-/// Failures that are remembered.
+/// The most failures in [`Survey::failures`].
 const SHOWN: usize = 20;
-/// Bytes of text for a token, fewer than in most languages.
+/// Bytes of text in a token, fewer than in most languages.
 const BYTES_PER_TOKEN: u64 = 3;
-/// Tokens that a template puts around messages.
+/// Tokens that a template writes around messages.
 const AROUND: u64 = 64;
 
-/// Counts rows and guesses their lengths, without a model. `go_on` is asked before every row.
+/// Counts rows and estimates their lengths, without a model, until `go_on` is false.
 ///
 /// # Errors
 ///
@@ -46,38 +48,38 @@ const AROUND: u64 = 64;
 pub fn survey(
     mut source: Source,
     path: &Path,
-    defaults: &Defaults,
+    defaults: &GenerationOptions,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Survey, Error> {
-    let settings = Settings::of(defaults, None);
+    let settings = Settings::of(defaults);
     let mut survey = Survey::default();
     while go_on() {
         let line = source.read().map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let Some((number, line)) = line else { break };
         survey.rows += 1;
         if let Ok(asked) = read_row(number, &line, defaults, &settings).asked {
-            let text = match &asked.kind {
-                Kind::Chat(request) => {
-                    serde_json::to_string(&(&request.messages, &request.tools)).map_or(0, |text| text.len())
+            let text = match &asked.prompt {
+                Prompt::Chat(messages) => {
+                    serde_json::to_string(&(messages, &asked.options.tools)).map_or(0, |text| text.len())
                 }
-                Kind::Text(request) => request.prompt.len(),
+                Prompt::Text(text) => text.len(),
             };
-            let answer = u64::from(asked.max_tokens().unwrap_or(0));
+            let answer = u64::from(most_tokens(&asked).unwrap_or(0));
             survey.longest = survey.longest.max(text as u64 / BYTES_PER_TOKEN + AROUND + answer);
         }
     }
     Ok(survey)
 }
 
-/// What a dry run looks with.
+/// Checks requests against a model.
 pub struct Judge<'a> {
     /// Counts tokens.
     pub session: &'a Session,
-    /// Tokens that a sequence can hold.
+    /// Tokens of the context.
     pub context: u32,
-    /// Whether tokens can be chosen so.
+    /// Checks sampling values and grammars.
     pub check: &'a dyn Fn(&SamplingParams) -> Result<(), SamplingError>,
-    /// Whether a field that nobody knows is a failure.
+    /// Whether an unknown field fails its row.
     pub strict: bool,
 }
 
@@ -87,7 +89,7 @@ impl std::fmt::Debug for Judge<'_> {
     }
 }
 
-/// Finds every failure that can be found without an answer, and counts tokens.
+/// Counts tokens, and finds every failure that does not need an answer.
 ///
 /// # Errors
 ///
@@ -95,11 +97,11 @@ impl std::fmt::Debug for Judge<'_> {
 pub fn dry_run(
     mut source: Source,
     path: &Path,
-    defaults: &Defaults,
+    defaults: &GenerationOptions,
     judge: &Judge<'_>,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Survey, Error> {
-    let settings = Settings::of(defaults, None);
+    let settings = Settings::of(defaults);
     let mut survey = Survey::default();
     let mut ids = HashSet::new();
     while go_on() {
@@ -108,25 +110,25 @@ pub fn dry_run(
         survey.rows += 1;
         let row = read_row(number, &line, defaults, &settings);
         let unknown = row.asked.as_ref().map_or(&[][..], |asked| &asked.unknown).iter().chain(&row.unknown);
-        let unknown: Vec<String> = unknown.cloned().collect();
+        let unknown: Vec<UnknownField> = unknown.cloned().collect();
         let judged = row.asked.and_then(|asked| {
             if !ids.insert(key(&row.id)) {
-                let message = format!("an earlier line has the id `{}` already", row.id);
-                return Err(Failure::new(Cause::DuplicateId, message));
+                return Err(Failure::duplicate(&row.id));
             }
-            if let Some(name) = unknown.first().filter(|_| judge.strict) {
-                return Err(Failure::new(Cause::UnknownField, format!("nobody knows the field `{name}`")));
+            if let Some(field) = unknown.first().filter(|_| judge.strict) {
+                return Err(Failure::unknown(field));
             }
             judge.judge(&asked).map(|tokens| (tokens, asked))
         });
         match judged {
             Ok((tokens, asked)) => {
                 survey.prompt_tokens += tokens as u64;
-                match asked.max_tokens() {
-                    Some(most) => survey.limited_tokens += u64::from(most) * u64::from(asked.copies),
-                    None => survey.unlimited += u64::from(asked.copies),
+                let (limit, choices) = (most_tokens(&asked), u64::from(asked.choices));
+                match limit {
+                    Some(most) => survey.limited_tokens += u64::from(most) * choices,
+                    None => survey.unlimited += choices,
                 }
-                let most = u64::from(asked.max_tokens().unwrap_or(0));
+                let most = u64::from(limit.unwrap_or(0));
                 survey.longest = survey.longest.max(tokens as u64 + most);
             }
             Err(failure) => {
@@ -136,9 +138,9 @@ pub fn dry_run(
                 }
             }
         }
-        for name in unknown {
-            if !survey.unknown.contains(&name) {
-                survey.unknown.push(name);
+        for field in unknown {
+            if !survey.unknown.contains(&field) {
+                survey.unknown.push(field);
             }
         }
     }
@@ -148,18 +150,27 @@ pub fn dry_run(
 impl Judge<'_> {
     /// The tokens of a prompt, if it can be answered.
     fn judge(&self, asked: &Asked) -> Result<usize, Failure> {
-        let tokens = match &asked.kind {
-            Kind::Chat(request) => self.session.count(request).map_err(|error| Failure::from(&error))?,
-            Kind::Text(request) => self.session.count_text(&request.prompt),
+        let tokens = match &asked.prompt {
+            Prompt::Chat(messages) => {
+                let mut request = asked.options.chat_request(messages.clone(), 0);
+                request.continue_final = asked.continue_final;
+                self.session.count(&request).map_err(|error| Failure::from(&error))?
+            }
+            Prompt::Text(text) => self.session.count_text(text),
         };
-        let wrong = |error: crate::engine::Error| Failure::from(&error);
+        let failure = |error: engine::Error| Failure::from(&error);
         if tokens == 0 {
-            return Err(wrong(crate::engine::Error::PromptEmpty));
+            return Err(failure(engine::Error::PromptEmpty));
         }
         if tokens >= self.context as usize {
-            return Err(wrong(crate::engine::Error::PromptTooLong { tokens, context: self.context }));
+            return Err(failure(engine::Error::PromptTooLong { tokens, context: self.context }));
         }
-        (self.check)(asked.sampling()).map_err(|error| wrong(error.into()))?;
+        (self.check)(&asked.options.params(0)).map_err(|error| failure(error.into()))?;
         Ok(tokens)
     }
+}
+
+/// The limit of one answer.
+fn most_tokens(asked: &Asked) -> Option<u32> {
+    asked.options.max_tokens.and_then(Limit::tokens)
 }

@@ -1,46 +1,45 @@
-//! What a run is told, and what it tells.
+//! Options, progress and result of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Cause;
-use crate::openai::Defaults;
+use super::failure::Cause;
+use crate::openai::UnknownField;
+use crate::session::GenerationOptions;
 
 /// How rows are answered.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What holds where a row says nothing.
-    pub defaults: Defaults,
-    /// The seed of rows that choose none; where it is absent too, each has one that follows from its request.
-    pub seed: Option<u32>,
+    /// The options of every answer, which rows may override. A row without a seed has one from its hash.
+    pub defaults: GenerationOptions,
     /// Requests that the engine answers at once.
     pub slots: u32,
-    /// How often a row is asked again when the engine failed.
+    /// How often a row is retried when the engine fails.
     pub retries: u32,
-    /// Whether rows that an earlier run refused are asked again.
+    /// Whether rows that an earlier run refused are retried.
     pub retry_failed: bool,
-    /// Whether a field that nobody knows is a failure of its row.
+    /// Whether an unknown field fails its row.
     pub strict: bool,
     /// The name of the model in answers.
     pub model_name: String,
-    /// What tells one model from another; see [`crate::session`] for what answers depend on besides.
+    /// Tells models apart: rows of another one are refused.
     pub model: String,
-    /// The program and its engine.
+    /// The versions of program and engine.
     pub fingerprint: String,
 }
 
-/// What the user wants.
+/// Whether a run continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// To go on.
+    /// It continues.
     No,
-    /// To begin nothing more.
+    /// It begins no more rows.
     Drain,
-    /// To end at once.
+    /// It ends at once.
     Now,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Rows answered by this run.
@@ -51,32 +50,32 @@ pub struct Progress {
     pub done_before: u64,
     /// Rows that an earlier run refused.
     pub failed_before: u64,
-    /// Rows answered before, to another request.
+    /// Rows whose request changed since an earlier run.
     pub changed: u64,
-    /// Rows at work.
+    /// Rows being answered.
     pub running: u64,
-    /// Tokens read for rows that this run answered.
+    /// Prompt tokens of the rows answered by this run.
     pub prompt_tokens: u64,
-    /// Tokens written for them.
+    /// Completion tokens of the rows answered by this run.
     pub completion_tokens: u64,
-    /// Tokens written by this run so far, those of rows at work too.
+    /// Tokens written by this run, those of unfinished answers included.
     pub written_tokens: u64,
-    /// Fields that nobody knows, since the last time.
-    pub unknown: Vec<String>,
+    /// Unknown fields found since the last report, each once.
+    pub unknown: Vec<UnknownField>,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// How far it came.
+    /// Its progress at the end.
     pub progress: Progress,
     /// Failed rows by cause.
     pub causes: BTreeMap<Cause, u64>,
-    /// Whether every row of the input was seen.
+    /// Whether it read all of the input.
     pub complete: bool,
 }
 
-/// How long a run may still take, by tokens; `None` before anything is known.
+/// Estimates the time left by tokens; `None` before the first row is answered.
 #[must_use]
 pub fn time_left(progress: &Progress, rows: Option<u64>, elapsed: Duration) -> Option<Duration> {
     let over = progress.done + progress.failed + progress.done_before + progress.failed_before;
@@ -92,7 +91,7 @@ pub fn time_left(progress: &Progress, rows: Option<u64>, elapsed: Duration) -> O
         left as f64,
     );
     let (each, rate) = (ended / done, written / elapsed.as_secs_f64());
-    // Rows at work have written a part of theirs.
+    // A part of the unfinished answers is written already.
     let tokens = (left * each - (written - ended).max(0.0)).max(0.0);
     (rate > 0.0).then(|| Duration::from_secs_f64((tokens / rate).min(1e9)))
 }

@@ -197,6 +197,14 @@ pub struct Xtc {
     pub threshold: f32,
 }
 
+impl Xtc {
+    /// llama.cpp's threshold, with this probability.
+    #[must_use]
+    pub fn with_probability(probability: f32) -> Self {
+        Self { probability, threshold: 0.1 }
+    }
+}
+
 /// Which of the two published algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MirostatVersion {
@@ -215,6 +223,14 @@ pub struct Mirostat {
     pub tau: f32,
     /// How fast it corrects itself.
     pub eta: f32,
+}
+
+impl Mirostat {
+    /// llama.cpp's values, with this algorithm.
+    #[must_use]
+    pub fn new(version: MirostatVersion) -> Self {
+        Self { version, tau: 5.0, eta: 0.1 }
+    }
 }
 
 /// What a text must conform to, and from where on.

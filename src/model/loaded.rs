@@ -137,6 +137,12 @@ impl Model {
         self.weights.metadata(key)
     }
 
+    /// llama.cpp's default sampling parameters, without a file's recommendations.
+    #[must_use]
+    pub fn default_sampling(seed: u32) -> SamplingParams {
+        sampling::recommended(|_| None, seed)
+    }
+
     /// The sampling parameters that its file recommends, otherwise llama.cpp's defaults.
     #[must_use]
     pub fn sampling(&self, seed: u32) -> SamplingParams {

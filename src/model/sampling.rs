@@ -23,17 +23,22 @@ pub(super) fn recommended(metadata: impl Fn(&str) -> Option<String>, seed: u32) 
     }
     let probability = real("xtc_probability").unwrap_or(0.0);
     if probability > 0.0 {
-        params.xtc = Some(Xtc { probability, threshold: real("xtc_threshold").unwrap_or(0.1) });
+        let mut xtc = Xtc::with_probability(probability);
+        xtc.threshold = real("xtc_threshold").unwrap_or(xtc.threshold);
+        params.xtc = Some(xtc);
     }
     let version = match count("mirostat") {
         Some(1) => Some(MirostatVersion::V1),
         Some(2) => Some(MirostatVersion::V2),
         _ => None,
     };
-    params.mirostat = version.map(|version| Mirostat {
-        version,
-        tau: real("mirostat_tau").unwrap_or(5.0),
-        eta: real("mirostat_eta").unwrap_or(0.1),
+    params.mirostat = version.map(|version| {
+        let Mirostat { tau, eta, .. } = Mirostat::new(version);
+        Mirostat {
+            version,
+            tau: real("mirostat_tau").unwrap_or(tau),
+            eta: real("mirostat_eta").unwrap_or(eta),
+        }
     });
     let sequence = metadata("general.sampling.sequence");
     let steps =

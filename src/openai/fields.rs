@@ -1,70 +1,115 @@
-//! Fields taken out of an object one by one, each of the kind it must be; those that are left are unknown.
+//! Takes fields out of an object one by one, checking their types. The fields that are left are unknown.
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::Refusal;
+use super::refusal::Refusal;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN: usize = 60;
+/// Names less alike than this are not suggested.
+const ALIKE: f64 = 0.7;
 
-/// An object that is being taken apart.
+/// A field that no reader takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownField {
+    /// Its name.
+    pub name: String,
+    /// The known field with the closest name, if one is close.
+    pub closest: Option<&'static str>,
+}
+
+impl UnknownField {
+    /// A field that is not among those known.
+    #[must_use]
+    pub fn new(name: String, known: &[&'static str]) -> Self {
+        let alike = known.iter().map(|known| (strsim::normalized_damerau_levenshtein(&name, known), *known));
+        let best = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+        Self { closest: best.map(|(_, known)| known), name }
+    }
+
+    /// The note where the field is ignored.
+    #[must_use]
+    pub fn ignored(&self) -> String {
+        self.text(" ignored")
+    }
+
+    fn text(&self, fate: &str) -> String {
+        let hint = self.closest.map(|closest| format!("; did you mean `{closest}`?")).unwrap_or_default();
+        format!("unknown field `{}`{fate}{hint}", self.name)
+    }
+}
+
+/// The error where the field is refused.
+impl fmt::Display for UnknownField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(""))
+    }
+}
+
+/// The fields of an object that are not taken yet.
 #[derive(Debug)]
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct Fields {
+    left: Map<String, Value>,
+    /// Names that were asked for.
+    known: Vec<&'static str>,
+}
 
 impl Fields {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self(object)
+        Self { left: object, known: Vec::new() }
     }
 
-    /// A field of any kind. Null is as good as absent.
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.shift_remove(name).filter(|value| !value.is_null())
+    /// A field of any type. Null counts as absent.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.left.shift_remove(name).filter(|value| !value.is_null())
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Refusal> {
-        self.of(name, "text", |value| value.as_str().map(str::to_owned))
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Refusal> {
+        self.of(name, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Refusal> {
+    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Refusal> {
         self.of(name, "true or false", Value::as_bool)
     }
 
-    /// A number that `f32` can hold.
-    pub(super) fn number(&mut self, name: &str) -> Result<Option<f32>, Refusal> {
+    /// A number that fits in `f32`.
+    pub(super) fn number(&mut self, name: &'static str) -> Result<Option<f32>, Refusal> {
         self.of(name, "a number", number)
     }
 
-    pub(super) fn count(&mut self, name: &str) -> Result<Option<u32>, Refusal> {
+    pub(super) fn count(&mut self, name: &'static str) -> Result<Option<u32>, Refusal> {
         self.of(name, "a whole number from 0 to 4294967295", |value| u32::try_from(whole(value)?).ok())
     }
 
-    /// A whole number that may be negative, for those where that has a meaning.
-    pub(super) fn whole(&mut self, name: &str, least: i64) -> Result<Option<i64>, Refusal> {
-        let expected = "a whole number, not below -1, and below 4294967296";
-        self.of(name, expected, |value| whole(value).filter(|n| (least..=i64::from(u32::MAX)).contains(n)))
+    /// A whole number where -1 has a meaning of its own.
+    pub(super) fn minus_one<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<Option<T>, Refusal> {
+        self.of(name, "a whole number from -1 to 4294967295", |value| whole(value)?.try_into().ok())
     }
 
-    pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Refusal> {
+    pub(super) fn object(&mut self, name: &'static str) -> Result<Option<Map<String, Value>>, Refusal> {
         self.of(name, "an object", |value| value.as_object().cloned())
     }
 
-    pub(super) fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, Refusal> {
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<Value>>, Refusal> {
         self.of(name, "a list", |value| value.as_array().cloned())
     }
 
-    /// Texts; one alone may stand without its list.
-    pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
-        self.of(name, "text or a list of texts", |value| match value {
+    /// A list of strings, or one string.
+    pub(super) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Refusal> {
+        self.of(name, "a string or a list of strings", |value| match value {
             Value::String(text) => Some(vec![text.clone()]),
             Value::Array(list) => list.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
             _ => None,
         })
     }
 
-    /// A field that `read` makes something of, or refuses by giving nothing.
+    /// A field that `read` converts, or refuses with `None`.
     pub(super) fn of<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         expected: &'static str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
@@ -72,9 +117,10 @@ impl Fields {
         read(&value).map(Some).ok_or_else(|| wrong(name, &value, expected))
     }
 
-    /// The names of what nobody took.
-    pub(super) fn left(self) -> Vec<String> {
-        self.0.into_iter().map(|(name, _)| name).collect()
+    /// The fields that were not taken.
+    pub(super) fn unknown(self) -> Vec<UnknownField> {
+        let Self { left, known } = self;
+        left.into_iter().map(|(name, _)| UnknownField::new(name, &known)).collect()
     }
 }
 
@@ -91,7 +137,7 @@ pub(super) fn wrong(field: &str, value: &Value, expected: &'static str) -> Refus
     Refusal::Value { field: field.to_owned(), found, expected }
 }
 
-/// A number as `f32`; none that it cannot hold.
+/// A number as `f32`, if it fits.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a number that is too large becomes infinite and is refused"
@@ -105,4 +151,21 @@ pub(super) fn number(value: &Value) -> Option<f32> {
 fn whole(value: &Value) -> Option<i64> {
     let exact = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
     value.as_i64().or_else(|| value.as_f64().filter(exact).map(|number| number as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_field_is_named_with_the_closest_known_one() {
+        let known = ["temperature", "top_p", "top_k", "stop", "seed"];
+        let unknown = |name: &str| UnknownField::new(name.to_owned(), &known);
+        assert_eq!(
+            unknown("temperatur").ignored(),
+            "unknown field `temperatur` ignored; did you mean `temperature`?"
+        );
+        assert_eq!(unknown("topp").to_string(), "unknown field `topp`; did you mean `top_p`?");
+        assert_eq!(unknown("wishes").ignored(), "unknown field `wishes` ignored");
+    }
 }

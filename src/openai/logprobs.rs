@@ -1,17 +1,22 @@
-//! How likely tokens were, in the forms of both endpoints. Of a model that thinks, all tokens are there, those of the
-//! thinking first.
+//! Logprobs in the forms of both endpoints. They are of all tokens, those of the reasoning first.
 
 use serde_json::{Map, Value, json};
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use crate::engine::{Token, TokenLogprob};
 
-/// What `OpenAI` has for a probability of zero, which JSON cannot say.
+/// `OpenAI`'s logprob of an impossible token: JSON has no infinity.
 const NEVER: f32 = -9999.0;
 
-/// The object beside an answer. `piece` gives the bytes of a token.
+/// The `logprobs` of a choice, or of a chunk whose text begins at the character `offset` of the choice. `piece` gives
+/// the bytes of a token.
 #[must_use]
-pub fn logprobs(endpoint: Endpoint, tokens: &[TokenLogprob], piece: &dyn Fn(Token) -> Vec<u8>) -> Value {
+pub fn logprobs(
+    endpoint: Endpoint,
+    tokens: &[TokenLogprob],
+    offset: usize,
+    piece: &dyn Fn(Token) -> Vec<u8>,
+) -> Value {
     match endpoint {
         Endpoint::Chat => {
             let one = |token: Token, logprob: f32| {
@@ -27,12 +32,12 @@ pub fn logprobs(endpoint: Endpoint, tokens: &[TokenLogprob], piece: &dyn Fn(Toke
             json!({ "content": all.collect::<Vec<_>>(), "refusal": null })
         }
         Endpoint::Text => {
-            let mut offset = 0;
+            let mut offset = offset;
             let offsets: Vec<usize> = tokens
                 .iter()
                 .map(|chosen| {
                     let begin = offset;
-                    offset += text(&piece(chosen.token)).chars().count();
+                    offset += text_length(std::slice::from_ref(chosen), piece);
                     begin
                 })
                 .collect();
@@ -48,6 +53,11 @@ pub fn logprobs(endpoint: Endpoint, tokens: &[TokenLogprob], piece: &dyn Fn(Toke
             })
         }
     }
+}
+
+/// Characters of the text of these tokens.
+pub(super) fn text_length(tokens: &[TokenLogprob], piece: &dyn Fn(Token) -> Vec<u8>) -> usize {
+    tokens.iter().map(|chosen| text(&piece(chosen.token)).chars().count()).sum()
 }
 
 fn text(bytes: &[u8]) -> String {

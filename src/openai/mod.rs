@@ -1,19 +1,29 @@
-//! `OpenAI`'s requests and answers, to and from ours: what a batch reads and writes, and a server will.
+//! `OpenAI`'s requests, answers, chunks and errors, to and from ours: one mapping for every front end.
 //!
-//! Pure: a JSON body and defaults in, a request out, and the other way. The names of sampling fields are those of
-//! llama-server. Not here: lines, files, connections.
+//! Pure: JSON in, JSON out. Sampling fields have the names of llama-server. Not here: lines, files, connections, and
+//! the refusal of what a front end does not support.
 
+mod chunk;
+mod endpoint;
 mod error;
 mod fields;
 mod logprobs;
+mod options;
+mod parts;
+mod refusal;
 mod request;
 mod response;
 mod sampling;
 #[cfg(test)]
 mod tests;
 
-pub use error::Refusal;
+pub use chunk::Chunks;
+pub use endpoint::Endpoint;
+pub use error::{ApiError, ErrorCode};
+pub use fields::UnknownField;
 pub use logprobs::logprobs;
-pub use request::{Asked, Defaults, Endpoint, IGNORED, Kind, read};
-pub use response::{Choice, Head, body, call, finish_reason};
+pub use parts::{call, finish_reason};
+pub use refusal::Refusal;
+pub use request::{Asked, Prompt, Stream, WITHOUT_EFFECT, read};
+pub use response::{Choice, Head, body};
 pub use sampling::write as write_sampling;

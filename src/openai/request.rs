@@ -1,15 +1,16 @@
-//! A JSON body becomes a request.
+//! A request body as data.
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, wrong};
-use super::{Refusal, sampling};
-use crate::chat::Message;
-use crate::engine::{Grammar, Rules, SamplingParams};
-use crate::session::{ChatRequest, TextRequest};
+use super::endpoint::Endpoint;
+use super::fields::{Fields, UnknownField, wrong};
+use super::options;
+use super::refusal::Refusal;
+use crate::chat::{Message, Role};
+use crate::session::GenerationOptions;
 
-/// Fields that are understood and change nothing here.
-pub const IGNORED: [&str; 14] = [
+/// Fields that are known and change no answer.
+pub const WITHOUT_EFFECT: [&str; 14] = [
     "model",
     "user",
     "metadata",
@@ -25,159 +26,90 @@ pub const IGNORED: [&str; 14] = [
     "verbosity",
     "modalities",
 ];
-/// Copies of an answer that one request may ask for.
-const MOST_COPIES: u32 = 128;
-/// Likely tokens that a request may ask for beside each chosen one.
-const MOST_ALTERNATIVES: u32 = 20;
+/// The largest `n`.
+const MOST_CHOICES: u32 = 128;
 
-/// Where a request is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `/v1/chat/completions`: messages.
-    Chat,
-    /// `/v1/completions`: a text to go on from, as it is.
-    Text,
-}
-
-/// What holds where a body says nothing.
-#[derive(Debug, Clone)]
-pub struct Defaults {
-    /// How tokens are chosen.
-    pub sampling: SamplingParams,
-    /// Ends an answer after this many tokens.
-    pub max_tokens: Option<u32>,
-    /// Texts that end an answer.
-    pub stop: Vec<String>,
-    /// Functions the model may call.
-    pub tools: Vec<Value>,
-    /// Variables for the template; a body's own count more.
-    pub variables: Map<String, Value>,
-    /// Ends the thinking after this many tokens.
-    pub reasoning_budget: Option<u32>,
-    /// What the model is made to think last then.
-    pub reasoning_budget_message: String,
-}
-
-impl Defaults {
-    /// These parameters, and nothing special.
-    #[must_use]
-    pub fn new(sampling: SamplingParams) -> Self {
-        Self {
-            sampling,
-            max_tokens: None,
-            stop: Vec::new(),
-            tools: Vec::new(),
-            variables: Map::new(),
-            reasoning_budget: None,
-            reasoning_budget_message: crate::session::REASONING_BUDGET_MESSAGE.to_owned(),
-        }
-    }
-}
-
-/// A body that was understood.
-#[derive(Debug, Clone)]
+/// A request body that was understood. What it does not say is the front end's to decide.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
-    /// The request itself.
-    pub kind: Kind,
-    /// How many answers, with seeds that count up.
-    pub copies: u32,
-    /// The start of the random numbers, if the body chose one.
-    pub seed: Option<u32>,
-    /// Fields that nobody knows.
-    pub unknown: Vec<String>,
+    /// The conversation or text.
+    pub prompt: Prompt,
+    /// The options of its answer.
+    pub options: GenerationOptions,
+    /// `n`: the number of answers, with seeds that count up.
+    pub choices: u32,
+    /// How to stream the answer, if at all.
+    pub stream: Option<Stream>,
+    /// `continue_final_message`: continues the last message instead of answering it.
+    pub continue_final: bool,
+    /// `parallel_tool_calls`: allows more than one call.
+    pub parallel_tool_calls: bool,
+    /// `model`: the name of the model.
+    pub model: Option<String>,
+    /// `user`: the client's name for its user.
+    pub user: Option<String>,
+    /// Unknown fields.
+    pub unknown: Vec<UnknownField>,
 }
 
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub enum Kind {
-    /// The next turn of a conversation.
-    Chat(ChatRequest),
-    /// The rest of a text.
-    Text(TextRequest),
+/// The conversation or text of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prompt {
+    /// A conversation to answer.
+    Chat(Vec<Message>),
+    /// A text to continue.
+    Text(String),
 }
 
-impl Asked {
-    /// The parameters of sampling.
-    #[must_use]
-    pub fn sampling(&self) -> &SamplingParams {
-        match &self.kind {
-            Kind::Chat(request) => &request.sampling,
-            Kind::Text(request) => &request.sampling,
-        }
-    }
-
-    /// The most tokens of an answer.
-    #[must_use]
-    pub fn max_tokens(&self) -> Option<u32> {
-        match &self.kind {
-            Kind::Chat(request) => request.max_tokens,
-            Kind::Text(request) => request.max_tokens,
-        }
-    }
+/// How an answer is streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stream {
+    /// `stream_options.include_usage`: ends the stream with a chunk for the usage.
+    pub include_usage: bool,
 }
 
 /// Reads a body.
 ///
 /// # Errors
 ///
-/// When a field is missing or has a value that it cannot have. Whether the values make sense together is for the
-/// engine to say.
-pub fn read(endpoint: Endpoint, body: Map<String, Value>, defaults: &Defaults) -> Result<Asked, Refusal> {
+/// When a field is missing or its value has the wrong type or range. Sampling values, grammars and schemas are
+/// checked by the engine.
+pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refusal> {
     let mut fields = Fields::new(body);
-    if fields.truth("stream")? == Some(true) {
-        return Err(wrong("stream", &Value::Bool(true), "false: nobody reads along"));
-    }
-    for name in IGNORED {
+    let stream = stream(&mut fields)?;
+    let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
+    let [model, user] = ["model", "user"].map(|name| Some(fields.take(name)?.as_str()?.to_owned()));
+    for name in WITHOUT_EFFECT {
         fields.take(name);
     }
-    let mut sampling = defaults.sampling.clone();
-    sampling::read(&mut fields, &mut sampling)?;
-    if let Some(rules) = rules(&mut fields)? {
-        sampling.grammar = Some(Grammar { rules, after: None });
+    let options = options::read(endpoint, &mut fields)?;
+    let choices = fields.count("n")?.unwrap_or(1);
+    if !(1..=MOST_CHOICES).contains(&choices) {
+        return Err(wrong("n", &json!(choices), "a number from 1 to 128"));
     }
-    let seed = fields.whole("seed", -1)?.and_then(|seed| u32::try_from(seed).ok());
-    let copies = fields.count("n")?.unwrap_or(1);
-    if !(1..=MOST_COPIES).contains(&copies) {
-        return Err(wrong("n", &json!(copies), "a number from 1 to 128"));
-    }
-    let max_tokens = max_tokens(&mut fields)?.unwrap_or(defaults.max_tokens);
-    let mut stop = fields.texts("stop")?.unwrap_or_else(|| defaults.stop.clone());
-    stop.retain(|text| !text.is_empty());
-    sampling.logprobs = match endpoint {
-        Endpoint::Chat => chat_logprobs(&mut fields)?,
-        Endpoint::Text => alternatives("logprobs", &mut fields)?,
-    };
-    let kind = match endpoint {
+    let (prompt, continue_final) = match endpoint {
         Endpoint::Chat => {
             let messages = messages(&mut fields)?;
-            let mut request = ChatRequest::new(messages, sampling);
-            (request.max_tokens, request.stop) = (max_tokens, stop);
-            template(&mut fields, defaults, &mut request)?;
-            Kind::Chat(request)
+            let continue_final = continue_final(&mut fields, &messages)?;
+            (Prompt::Chat(messages), continue_final)
         }
         Endpoint::Text => {
             let prompt = prompt(&mut fields)?;
-            for (name, plain) in [("echo", json!(false)), ("best_of", json!(1)), ("suffix", json!(""))] {
-                match fields.take(name) {
-                    Some(value) if value != plain => return Err(wrong(name, &value, "no such field")),
-                    _ => {}
-                }
-            }
-            Kind::Text(TextRequest { prompt, sampling, max_tokens, stop })
+            refuse_unless(&mut fields, "echo", &json!(false), "false")?;
+            refuse_unless(&mut fields, "best_of", &json!(1), "1")?;
+            refuse_unless(&mut fields, "suffix", &json!(""), "an empty string")?;
+            (Prompt::Text(prompt), false)
         }
     };
-    Ok(Asked { kind, copies, seed, unknown: fields.left() })
+    let unknown = fields.unknown();
+    Ok(Asked { prompt, options, choices, stream, continue_final, parallel_tool_calls, model, user, unknown })
 }
 
-/// The limit, under one of its names; `-1` is none.
-#[expect(clippy::option_option, reason = "a limit that is lifted is not one that is not mentioned")]
-fn max_tokens(fields: &mut Fields) -> Result<Option<Option<u32>>, Refusal> {
-    let mut found = None;
-    for name in ["n_predict", "max_tokens", "max_completion_tokens"] {
-        let limit = fields.whole(name, -1)?;
-        found = limit.map(|limit| u32::try_from(limit).ok()).or(found);
-    }
-    Ok(found)
+fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
+    let wanted = fields.truth("stream")?.unwrap_or(false);
+    let mut options = Fields::new(fields.object("stream_options")?.unwrap_or_default());
+    let include_usage = options.truth("include_usage")?.unwrap_or(false);
+    Ok(wanted.then_some(Stream { include_usage }))
 }
 
 fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
@@ -193,7 +125,27 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
     list.into_iter().enumerate().map(read).collect()
 }
 
-/// One text; a list of one is as good.
+/// Whether the last message is continued, as vLLM's two fields say it.
+fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<bool, Refusal> {
+    let continued = fields.truth("continue_final_message")?.unwrap_or(false);
+    let prompted = fields.truth("add_generation_prompt")?;
+    match (continued, prompted) {
+        (true, Some(true)) => {
+            Err(Refusal::Conflict { field: "continue_final_message", other: "add_generation_prompt" })
+        }
+        (false, Some(false)) => {
+            let expected = "true, or `continue_final_message` with it";
+            Err(wrong("add_generation_prompt", &Value::Bool(false), expected))
+        }
+        (true, _) if messages.last().is_none_or(|last| last.role != Role::Assistant) => {
+            let expected = "false, as the last message is not the assistant's";
+            Err(wrong("continue_final_message", &Value::Bool(true), expected))
+        }
+        _ => Ok(continued),
+    }
+}
+
+/// One text, or a list of one.
 fn prompt(fields: &mut Fields) -> Result<String, Refusal> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
@@ -203,115 +155,18 @@ fn prompt(fields: &mut Fields) -> Result<String, Refusal> {
         },
         _ => None,
     };
-    fields.of("prompt", "one text", text)?.ok_or(Refusal::Missing { field: "prompt" })
+    fields.of("prompt", "one string", text)?.ok_or(Refusal::Missing { field: "prompt" })
 }
 
-/// What the template is told besides the messages, and how long the model thinks.
-fn template(fields: &mut Fields, defaults: &Defaults, request: &mut ChatRequest) -> Result<(), Refusal> {
-    let tools = match fields.list("tools")? {
-        Some(tools) => tools.into_iter().enumerate().map(tool).collect::<Result<_, _>>()?,
-        None => defaults.tools.clone(),
-    };
-    let choice = fields.take("tool_choice");
-    request.tools = match choice.as_ref().map(|choice| (choice, choice.as_str())) {
-        None | Some((_, Some("auto"))) => tools,
-        Some((_, Some("none"))) => Vec::new(),
-        Some((other, _)) => return Err(wrong("tool_choice", other, "none or auto")),
-    };
-    request.variables.clone_from(&defaults.variables);
-    for (name, value) in fields.object("chat_template_kwargs")?.unwrap_or_default() {
-        if TAKEN.contains(&name.as_str()) {
-            return Err(wrong(
-                "chat_template_kwargs",
-                &json!(name),
-                "names that the template does not have already",
-            ));
-        }
-        request.variables.insert(name, value);
+/// Refuses every value of a field but its default.
+fn refuse_unless(
+    fields: &mut Fields,
+    name: &'static str,
+    default: &Value,
+    expected: &'static str,
+) -> Result<(), Refusal> {
+    match fields.take(name) {
+        Some(value) if value != *default => Err(wrong(name, &value, expected)),
+        _ => Ok(()),
     }
-    if let Some(effort) = fields.text("reasoning_effort")? {
-        request.variables.insert("reasoning_effort".to_owned(), Value::String(effort));
-    }
-    let mut budget = None;
-    for name in ["reasoning_budget", "thinking_budget_tokens"] {
-        budget = fields.whole(name, -1)?.or(budget);
-    }
-    request.reasoning_budget = budget.map_or(defaults.reasoning_budget, |budget| u32::try_from(budget).ok());
-    let words = fields.text("reasoning_budget_message")?;
-    request.reasoning_budget_message = words.unwrap_or_else(|| defaults.reasoning_budget_message.clone());
-    Ok(())
-}
-
-/// What the template is told by those who render it.
-const TAKEN: [&str; 6] =
-    ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "strftime_now"];
-
-/// A bare function gets the shell that templates expect around it.
-fn tool((index, tool): (usize, Value)) -> Result<Value, Refusal> {
-    let tool =
-        if tool.get("function").is_some() { tool } else { json!({"type": "function", "function": tool}) };
-    match tool["function"]["name"].as_str() {
-        Some(name) if !name.is_empty() => Ok(tool),
-        _ => {
-            let reason = format!("tool {} has no function with a name", index + 1);
-            Err(Refusal::Shape { field: "tools", reason })
-        }
-    }
-}
-
-/// What the answer must conform to. One field may say it.
-fn rules(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
-    let mut found: Option<(&'static str, Rules)> = None;
-    let grammar = fields.text("grammar")?.filter(|text| !text.is_empty());
-    let schema = fields.of("json_schema", "a JSON schema", schema)?;
-    for (field, rules) in [
-        ("grammar", grammar.map(Rules::Gbnf)),
-        ("json_schema", schema),
-        ("response_format", response_format(fields)?),
-    ] {
-        let Some(rules) = rules else { continue };
-        if let Some((other, _)) = found {
-            return Err(Refusal::Conflict { field: other, other: field });
-        }
-        found = Some((field, rules));
-    }
-    Ok(found.map(|(_, rules)| rules))
-}
-
-fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
-    let Some(format) = fields.object("response_format")? else { return Ok(None) };
-    let given = |found: &Value| {
-        schema(found).map(Some).ok_or_else(|| wrong("response_format", found, "a JSON schema"))
-    };
-    let bare = format.get("schema").filter(|schema| !schema.is_null());
-    match format.get("type").and_then(Value::as_str) {
-        Some("text") => Ok(None),
-        Some("json_object") => given(bare.unwrap_or(&json!({"type": "object"}))),
-        Some("json_schema") => {
-            let named = format.get("json_schema").and_then(|named| named.get("schema"));
-            let found = named.filter(|schema| !schema.is_null()).or(bare);
-            found.map_or(Err(Refusal::Missing { field: "response_format.json_schema.schema" }), given)
-        }
-        _ => Err(wrong("response_format", &Value::Object(format), "type text, json_object or json_schema")),
-    }
-}
-
-/// A schema is an object, or true.
-fn schema(value: &Value) -> Option<Rules> {
-    matches!(value, Value::Object(_) | Value::Bool(true)).then(|| Rules::JsonSchema(value.to_string()))
-}
-
-fn chat_logprobs(fields: &mut Fields) -> Result<Option<u32>, Refusal> {
-    let wanted = fields.truth("logprobs")?.unwrap_or(false);
-    match alternatives("top_logprobs", fields)? {
-        Some(0) | None => Ok(wanted.then_some(0)),
-        Some(top) if wanted => Ok(Some(top)),
-        Some(top) => Err(wrong("top_logprobs", &json!(top), "`logprobs` to be true beside it")),
-    }
-}
-
-fn alternatives(name: &'static str, fields: &mut Fields) -> Result<Option<u32>, Refusal> {
-    fields.of(name, "a number from 0 to 20", |value| {
-        u32::try_from(value.as_u64()?).ok().filter(|top| *top <= MOST_ALTERNATIVES)
-    })
 }

@@ -1,129 +1,102 @@
-//! Sampling fields, by llama-server's names, to parameters and back.
+//! Sampling fields, by llama-server's names, to options and back.
 
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
 use super::fields::{Fields, number, wrong};
-use crate::engine::{Dry, Mirostat, MirostatVersion, SamplerKind, SamplingParams, Token, Xtc};
+use super::refusal::Refusal;
+use crate::engine::{SamplerKind, Token};
+use crate::session::{Limit, MirostatMode, SamplingOptions};
 
-/// Puts what a body says on top of `params`. The seed is not among it: see [`super::Asked::seed`].
-pub(super) fn read(fields: &mut Fields, params: &mut SamplingParams) -> Result<(), Refusal> {
-    fn set<T>(value: &mut T, given: Option<T>) {
-        if let Some(given) = given {
-            *value = given;
-        }
-    }
-    set(&mut params.temperature, fields.number("temperature")?);
-    set(&mut params.temperature_range, fields.number("dynatemp_range")?);
-    set(&mut params.temperature_exponent, fields.number("dynatemp_exponent")?);
-    set(&mut params.top_k, fields.whole("top_k", -1)?.map(|k| u32::try_from(k).unwrap_or(0)));
-    set(&mut params.top_p, fields.number("top_p")?);
-    set(&mut params.min_p, fields.number("min_p")?);
-    set(&mut params.typical_p, fields.number("typical_p")?);
-    set(&mut params.top_n_sigma, fields.number("top_n_sigma")?);
-    set(&mut params.penalties.last, fields.whole("repeat_last_n", -1)?.map(|n| u32::try_from(n).ok()));
-    set(&mut params.penalties.repeat, fields.number("repeat_penalty")?);
-    set(&mut params.penalties.presence, fields.number("presence_penalty")?);
-    set(&mut params.penalties.frequency, fields.number("frequency_penalty")?);
-    set(&mut params.ignore_end, fields.truth("ignore_eos")?);
-    set(&mut params.order, fields.of("samplers", "a list of names of sampling steps", order)?);
-    params.xtc = xtc(fields, params.xtc)?;
-    params.dry = dry(fields, params.dry.take())?;
-    params.mirostat = mirostat(fields, params.mirostat)?;
-    if let Some(value) = fields.take("logit_bias") {
-        let expected = "an object of biases by token number";
-        params.logit_bias.extend(biases(&value).ok_or_else(|| wrong("logit_bias", &value, expected))?);
-    }
-    Ok(())
+/// Takes the sampling fields.
+pub(super) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
+    Ok(SamplingOptions {
+        temperature: fields.number("temperature")?,
+        temperature_range: fields.number("dynatemp_range")?,
+        temperature_exponent: fields.number("dynatemp_exponent")?,
+        top_k: fields.minus_one::<Limit>("top_k")?.map(|k| k.tokens().unwrap_or(0)),
+        top_p: fields.number("top_p")?,
+        min_p: fields.number("min_p")?,
+        typical_p: fields.number("typical_p")?,
+        top_n_sigma: fields.number("top_n_sigma")?,
+        repeat_last_n: fields.minus_one("repeat_last_n")?,
+        repeat_penalty: fields.number("repeat_penalty")?,
+        presence_penalty: fields.number("presence_penalty")?,
+        frequency_penalty: fields.number("frequency_penalty")?,
+        ignore_end: fields.truth("ignore_eos")?,
+        order: fields.of("samplers", "a list of sampler names", order)?,
+        logit_bias: logit_bias(fields)?,
+        xtc_probability: fields.number("xtc_probability")?,
+        xtc_threshold: fields.number("xtc_threshold")?,
+        dry_multiplier: fields.number("dry_multiplier")?,
+        dry_base: fields.number("dry_base")?,
+        dry_allowed_length: fields.count("dry_allowed_length")?,
+        dry_last_n: fields.minus_one("dry_penalty_last_n")?,
+        dry_breakers: fields.texts("dry_sequence_breakers")?,
+        mirostat: fields.of("mirostat", "0, 1 or 2", |value| MirostatMode::from_number(value.as_u64()?))?,
+        mirostat_tau: fields.number("mirostat_tau")?,
+        mirostat_eta: fields.number("mirostat_eta")?,
+    })
 }
 
-/// The fields that make `base` into these parameters. Seed, grammar and logprobs are not among them.
+/// The fields of the options that are set. Reading them gives the same options.
 #[must_use]
-pub fn write(params: &SamplingParams, base: &SamplingParams) -> Map<String, Value> {
-    let mut fields = Map::new();
-    let looked_back = |last: Option<u32>| last.map_or(json!(-1), |n| json!(n));
-    let (ours, theirs) = (&params.penalties, &base.penalties);
-    for (name, value, base) in [
-        ("temperature", json!(params.temperature), json!(base.temperature)),
-        ("dynatemp_range", json!(params.temperature_range), json!(base.temperature_range)),
-        ("dynatemp_exponent", json!(params.temperature_exponent), json!(base.temperature_exponent)),
-        ("top_k", json!(params.top_k), json!(base.top_k)),
-        ("top_p", json!(params.top_p), json!(base.top_p)),
-        ("min_p", json!(params.min_p), json!(base.min_p)),
-        ("typical_p", json!(params.typical_p), json!(base.typical_p)),
-        ("top_n_sigma", json!(params.top_n_sigma), json!(base.top_n_sigma)),
-        ("repeat_last_n", looked_back(ours.last), looked_back(theirs.last)),
-        ("repeat_penalty", json!(ours.repeat), json!(theirs.repeat)),
-        ("presence_penalty", json!(ours.presence), json!(theirs.presence)),
-        ("frequency_penalty", json!(ours.frequency), json!(theirs.frequency)),
-        ("ignore_eos", json!(params.ignore_end), json!(base.ignore_end)),
-        ("samplers", names(&params.order), names(&base.order)),
-        ("logit_bias", pairs(&params.logit_bias), pairs(&base.logit_bias)),
-    ] {
-        if value != base {
-            fields.insert(name.to_owned(), value);
-        }
-    }
-    if params.xtc != base.xtc {
-        let Xtc { probability, threshold } = params.xtc.unwrap_or(Xtc { probability: 0.0, threshold: 0.1 });
-        fields.extend(named([("xtc_probability", json!(probability)), ("xtc_threshold", json!(threshold))]));
-    }
-    if params.dry != base.dry {
-        let dry = params.dry.clone().unwrap_or_else(|| Dry::with_multiplier(0.0));
-        fields.extend(named([
-            ("dry_multiplier", json!(dry.multiplier)),
-            ("dry_base", json!(dry.base)),
-            ("dry_allowed_length", json!(dry.allowed_length)),
-            ("dry_penalty_last_n", looked_back(dry.last)),
-            ("dry_sequence_breakers", json!(dry.breakers)),
-        ]));
-    }
-    if params.mirostat != base.mirostat {
-        let version = params.mirostat.map_or(0, |mirostat| match mirostat.version {
-            MirostatVersion::V1 => 1,
-            MirostatVersion::V2 => 2,
-        });
-        fields.extend(named([("mirostat", json!(version))]));
-        if let Some(Mirostat { tau, eta, .. }) = params.mirostat {
-            fields.extend(named([("mirostat_tau", json!(tau)), ("mirostat_eta", json!(eta))]));
-        }
-    }
-    fields
-}
-
-fn named<const N: usize>(fields: [(&str, Value); N]) -> impl Iterator<Item = (String, Value)> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value))
-}
-
-fn xtc(fields: &mut Fields, base: Option<Xtc>) -> Result<Option<Xtc>, Refusal> {
-    let base = base.unwrap_or(Xtc { probability: 0.0, threshold: 0.1 });
-    let probability = fields.number("xtc_probability")?.unwrap_or(base.probability);
-    let threshold = fields.number("xtc_threshold")?.unwrap_or(base.threshold);
-    Ok((probability != 0.0).then_some(Xtc { probability, threshold }))
-}
-
-fn dry(fields: &mut Fields, base: Option<Dry>) -> Result<Option<Dry>, Refusal> {
-    let mut dry = base.unwrap_or_else(|| Dry::with_multiplier(0.0));
-    dry.multiplier = fields.number("dry_multiplier")?.unwrap_or(dry.multiplier);
-    dry.base = fields.number("dry_base")?.unwrap_or(dry.base);
-    dry.allowed_length = fields.count("dry_allowed_length")?.unwrap_or(dry.allowed_length);
-    dry.last = fields.whole("dry_penalty_last_n", -1)?.map_or(dry.last, |n| u32::try_from(n).ok());
-    dry.breakers = fields.texts("dry_sequence_breakers")?.unwrap_or(dry.breakers);
-    Ok((dry.multiplier != 0.0).then_some(dry))
-}
-
-fn mirostat(fields: &mut Fields, base: Option<Mirostat>) -> Result<Option<Mirostat>, Refusal> {
-    let version = fields.of("mirostat", "0, 1 or 2", |value| match value.as_u64()? {
-        0 => Some(None),
-        1 => Some(Some(MirostatVersion::V1)),
-        2 => Some(Some(MirostatVersion::V2)),
-        _ => None,
-    })?;
-    let (tau, eta) = base.map_or((5.0, 0.1), |mirostat| (mirostat.tau, mirostat.eta));
-    let tau = fields.number("mirostat_tau")?.unwrap_or(tau);
-    let eta = fields.number("mirostat_eta")?.unwrap_or(eta);
-    let version = version.unwrap_or(base.map(|mirostat| mirostat.version));
-    Ok(version.map(|version| Mirostat { version, tau, eta }))
+pub fn write(options: &SamplingOptions) -> Map<String, Value> {
+    let SamplingOptions {
+        temperature,
+        temperature_range,
+        temperature_exponent,
+        top_k,
+        top_p,
+        min_p,
+        typical_p,
+        top_n_sigma,
+        repeat_last_n,
+        repeat_penalty,
+        presence_penalty,
+        frequency_penalty,
+        ignore_end,
+        order,
+        logit_bias,
+        xtc_probability,
+        xtc_threshold,
+        dry_multiplier,
+        dry_base,
+        dry_allowed_length,
+        dry_last_n,
+        dry_breakers,
+        mirostat,
+        mirostat_tau,
+        mirostat_eta,
+    } = options;
+    let limit = |limit: &Option<Limit>| limit.map(|limit| limit.tokens().map_or(json!(-1), |n| json!(n)));
+    let all = [
+        ("temperature", temperature.map(|x| json!(x))),
+        ("dynatemp_range", temperature_range.map(|x| json!(x))),
+        ("dynatemp_exponent", temperature_exponent.map(|x| json!(x))),
+        ("top_k", top_k.map(|n| json!(n))),
+        ("top_p", top_p.map(|x| json!(x))),
+        ("min_p", min_p.map(|x| json!(x))),
+        ("typical_p", typical_p.map(|x| json!(x))),
+        ("top_n_sigma", top_n_sigma.map(|x| json!(x))),
+        ("repeat_last_n", limit(repeat_last_n)),
+        ("repeat_penalty", repeat_penalty.map(|x| json!(x))),
+        ("presence_penalty", presence_penalty.map(|x| json!(x))),
+        ("frequency_penalty", frequency_penalty.map(|x| json!(x))),
+        ("ignore_eos", ignore_end.map(|x| json!(x))),
+        ("samplers", order.as_deref().map(names)),
+        ("logit_bias", (!logit_bias.is_empty()).then(|| pairs(logit_bias))),
+        ("xtc_probability", xtc_probability.map(|x| json!(x))),
+        ("xtc_threshold", xtc_threshold.map(|x| json!(x))),
+        ("dry_multiplier", dry_multiplier.map(|x| json!(x))),
+        ("dry_base", dry_base.map(|x| json!(x))),
+        ("dry_allowed_length", dry_allowed_length.map(|n| json!(n))),
+        ("dry_penalty_last_n", limit(dry_last_n)),
+        ("dry_sequence_breakers", dry_breakers.as_ref().map(|texts| json!(texts))),
+        ("mirostat", mirostat.map(|mode| json!(mode.number()))),
+        ("mirostat_tau", mirostat_tau.map(|x| json!(x))),
+        ("mirostat_eta", mirostat_eta.map(|x| json!(x))),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn order(value: &Value) -> Option<Vec<SamplerKind>> {
@@ -132,6 +105,11 @@ fn order(value: &Value) -> Option<Vec<SamplerKind>> {
 
 fn names(order: &[SamplerKind]) -> Value {
     order.iter().map(|kind| kind.name()).collect()
+}
+
+fn logit_bias(fields: &mut Fields) -> Result<Vec<(Token, f32)>, Refusal> {
+    let Some(value) = fields.take("logit_bias") else { return Ok(Vec::new()) };
+    biases(&value).ok_or_else(|| wrong("logit_bias", &value, "an object of biases by token number"))
 }
 
 /// `{"15": -1.5}` as `OpenAI` has it, or `[[15, -1.5]]` as llama-server does; `false` forbids a token.

@@ -1,17 +1,22 @@
-//! Bodies and what is made of them.
+//! Bodies to requests, and events to chunks.
+
+use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::chat::{FunctionCall, ToolCall, ToolKind};
 use crate::engine::{
-    Dry, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingParams, Token, Xtc,
+    self, FinishReason, MirostatVersion, Rules, SamplerKind, Timings, Token, TokenLogprob, Usage,
+};
+use crate::session::{
+    Answer, ChatEvent, ChatUsage, Limit, Logprobs, MirostatMode, SamplingOptions, Seed, ToolChoice,
 };
 
 fn ask(body: Value) -> Result<Asked, Refusal> {
     let Value::Object(body) = body else { panic!("a body is an object") };
-    let endpoint = if body.contains_key("prompt") { Endpoint::Text } else { Endpoint::Chat };
-    read(endpoint, body, &Defaults::new(SamplingParams::neutral(0)))
+    read(if body.contains_key("prompt") { Endpoint::Text } else { Endpoint::Chat }, body)
 }
 
 /// A chat with one more field.
@@ -25,51 +30,84 @@ fn with(name: &str, value: Value) -> Result<Asked, Refusal> {
 fn every_field_has_its_effect() {
     let asked = ask(json!({
         "messages": [{"role": "system", "content": "x"}, {"role": "user", "content": [{"type": "text", "text": "y"}]}],
-        "model": "m", "user": null, "max_completion_tokens": 7, "stop": "end", "n": 2, "seed": 3, "logprobs": true,
-        "top_logprobs": 4, "tools": [{"name": "f"}], "tool_choice": "auto", "reasoning_budget": 9,
+        "model": "m", "user": "u", "max_completion_tokens": 7, "stop": "end", "n": 2, "seed": 3, "logprobs": true,
+        "top_logprobs": 4, "tools": [{"name": "f"}], "tool_choice": "required", "reasoning_budget": 9,
+        "reasoning_budget_message": "Stop.", "parallel_tool_calls": false,
         "chat_template_kwargs": {"enable_thinking": false}, "reasoning_effort": "low",
         "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}},
-        "wish": 1,
+        "stream": true, "stream_options": {"include_usage": true}, "wish": 1,
     }))
     .unwrap();
-    assert_eq!((asked.copies, asked.seed, &asked.unknown), (2, Some(3), &vec!["wish".to_owned()]));
-    let Kind::Chat(request) = asked.kind else { panic!("it is a chat") };
+    assert_eq!((asked.choices, asked.stream), (2, Some(Stream { include_usage: true })));
+    assert_eq!((asked.model.as_deref(), asked.user.as_deref()), (Some("m"), Some("u")));
+    assert_eq!((asked.parallel_tool_calls, asked.continue_final), (false, false));
+    assert_eq!(asked.unknown, [UnknownField { name: "wish".to_owned(), closest: None }]);
+    let Prompt::Chat(messages) = asked.prompt else { panic!("it is a chat") };
+    assert_eq!(messages.len(), 2);
+    let options = asked.options;
+    assert_eq!((options.seed, options.max_tokens), (Some(Seed::Fixed(3)), Some(Limit::Tokens(7))));
+    assert_eq!(options.stop, Some(vec!["end".to_owned()]));
     assert_eq!(
-        (request.messages.len(), request.max_tokens, request.stop),
-        (2, Some(7), vec!["end".to_owned()])
+        (options.logprobs, options.reasoning_budget),
+        (Some(Logprobs::Top(4)), Some(Limit::Tokens(9)))
     );
-    assert_eq!((request.sampling.logprobs, request.reasoning_budget), (Some(4), Some(9)));
+    assert_eq!(options.reasoning_budget_message.as_deref(), Some("Stop."));
     assert_eq!(
-        Value::Object(request.variables),
+        Value::Object(options.template_variables),
         json!({"enable_thinking": false, "reasoning_effort": "low"})
     );
-    assert_eq!(request.tools, [json!({"type": "function", "function": {"name": "f"}})]);
-    let rules = request.sampling.grammar.unwrap().rules;
-    assert_eq!(rules, Rules::JsonSchema(json!({"type": "object"}).to_string()));
+    assert_eq!(options.tools, Some(vec![json!({"type": "function", "function": {"name": "f"}})]));
+    assert_eq!(options.tool_choice, Some(ToolChoice::Required));
+    assert_eq!(options.rules, Some(Rules::JsonSchema(json!({"type": "object"}).to_string())));
 }
 
 #[test]
-fn what_lifts_a_default_lifts_it() {
-    let mut defaults = Defaults::new(SamplingParams::neutral(0));
-    (defaults.max_tokens, defaults.reasoning_budget) = (Some(5), Some(6));
-    defaults.tools = vec![json!({"function": {"name": "f"}})];
-    let ask = |more: Value| {
-        let mut body = json!({"messages": [{"role": "user", "content": "hi"}]});
+fn an_absent_field_and_null_set_nothing() {
+    let plain = ask(json!({"messages": [{"role": "user", "content": "hi"}]})).unwrap();
+    assert_eq!(plain.options, crate::session::GenerationOptions::default());
+    assert_eq!((plain.choices, plain.stream, plain.parallel_tool_calls), (1, None, true));
+    for name in
+        ["max_tokens", "temperature", "stop", "tools", "stream", "stream_options", "n", "seed", "logprobs"]
+    {
+        assert_eq!(with(name, Value::Null).unwrap(), plain, "{name}");
+    }
+}
+
+#[test]
+fn limits_and_choices_of_the_defaults_can_be_lifted() {
+    let options = |name: &str, value: Value| with(name, value).unwrap().options;
+    assert_eq!(options("max_tokens", json!(-1)).max_tokens, Some(Limit::Unlimited));
+    assert_eq!(options("reasoning_budget", json!(-1)).reasoning_budget, Some(Limit::Unlimited));
+    assert_eq!(options("seed", json!(-1)).seed, Some(Seed::Random));
+    assert_eq!(options("logprobs", json!(false)).logprobs, Some(Logprobs::Off));
+    assert_eq!(options("tool_choice", json!("none")).tool_choice, Some(ToolChoice::None));
+    assert_eq!(options("top_k", json!(-1)).sampling.top_k, Some(0));
+    let named = json!({"type": "function", "function": {"name": "f"}});
+    assert_eq!(options("tool_choice", named).tool_choice, Some(ToolChoice::Function("f".to_owned())));
+}
+
+#[test]
+fn the_last_message_of_the_assistant_can_be_continued() {
+    let ask = |role: &str, more: Value| {
+        let mut body =
+            json!({"messages": [{"role": "user", "content": "hi"}, {"role": role, "content": "yes"}]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let Value::Object(body) = body else { panic!() };
-        let Kind::Chat(request) = read(Endpoint::Chat, body, &defaults).unwrap().kind else { panic!() };
-        (request.max_tokens, request.reasoning_budget, request.tools.len())
+        ask(body).map(|asked| asked.continue_final)
     };
-    assert_eq!(ask(json!({})), (Some(5), Some(6), 1));
-    assert_eq!(ask(json!({"max_tokens": null})), (Some(5), Some(6), 1));
-    assert_eq!(
-        ask(json!({"max_tokens": -1, "reasoning_budget": -1, "tool_choice": "none"})),
-        (None, None, 0)
-    );
+    assert_eq!(ask("assistant", json!({})), Ok(false));
+    assert_eq!(ask("assistant", json!({"add_generation_prompt": true})), Ok(false));
+    assert_eq!(ask("assistant", json!({"continue_final_message": true})), Ok(true));
+    let both = json!({"continue_final_message": true, "add_generation_prompt": false});
+    assert_eq!(ask("assistant", both.clone()), Ok(true));
+    assert_eq!(ask("user", both).unwrap_err().field(), "continue_final_message");
+    let neither = json!({"add_generation_prompt": false});
+    assert_eq!(ask("assistant", neither).unwrap_err().field(), "add_generation_prompt");
+    let contradiction = json!({"continue_final_message": true, "add_generation_prompt": true});
+    assert!(matches!(ask("assistant", contradiction), Err(Refusal::Conflict { .. })));
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_name() {
+fn wrong_values_are_refused_by_name() {
     for (name, value) in [
         ("temperature", json!("hot")),
         ("temperature", json!(1e300)),
@@ -78,14 +116,18 @@ fn what_cannot_be_is_refused_by_name() {
         ("n", json!(0)),
         ("n", json!(129)),
         ("seed", json!(-2)),
-        ("stream", json!(true)),
+        ("stream", json!("yes")),
+        ("stream_options", json!(7)),
+        ("parallel_tool_calls", json!("no")),
         ("max_tokens", json!("many")),
         ("stop", json!([1])),
         ("messages", json!([])),
         ("messages", json!("hi")),
         ("messages", json!([{"role": "nobody", "content": "x"}])),
         ("tools", json!([{}])),
-        ("tool_choice", json!({"type": "function", "function": {"name": "f"}})),
+        ("tool_choice", json!("any")),
+        ("tool_choice", json!({"type": "function"})),
+        ("tool_choice", json!({"type": "custom", "custom": {"name": "f"}})),
         ("response_format", json!({"type": "xml"})),
         ("response_format", json!({"type": "json_object", "schema": 7})),
         ("chat_template_kwargs", json!({"messages": []})),
@@ -101,51 +143,266 @@ fn what_cannot_be_is_refused_by_name() {
     assert_eq!(bare.field(), "response_format.json_schema.schema");
     assert!(matches!(ask(json!({})), Err(Refusal::Missing { field: "messages" })));
     let both = ask(json!({"prompt": "x", "grammar": "root ::= \"x\"", "json_schema": {}})).unwrap_err();
-    assert_eq!(both.to_string(), "`grammar` and `json_schema` exclude each other");
+    assert_eq!(both.to_string(), "`grammar` and `json_schema` cannot be used together");
     assert!(ask(json!({"prompt": ["a", "b"]})).is_err());
     assert!(ask(json!({"prompt": ["a"], "echo": false, "best_of": 1})).is_ok());
-    assert_eq!(ask(json!({"prompt": "x", "echo": true})).unwrap_err().field(), "echo");
+    assert_eq!(
+        ask(json!({"prompt": "x", "echo": true})).unwrap_err().to_string(),
+        "`echo` is `true`, expected false"
+    );
+}
+
+#[test]
+fn an_unknown_field_has_the_closest_known_name() {
+    let asked = with("max_complettion_tokens", json!(1)).unwrap();
+    assert_eq!(asked.unknown[0].closest, Some("max_completion_tokens"));
 }
 
 prop_compose! {
-    fn params()(
-        numbers in prop::array::uniform9(-2f32..2.0),
-        top_k in any::<u32>(),
-        last in any::<Option<u32>>(),
-        ignore_end in any::<bool>(),
+    fn options()(
+        numbers in prop::array::uniform16(prop::option::of(-2f32..2.0)),
+        counts in prop::array::uniform2(prop::option::of(any::<u32>())),
+        limits in prop::array::uniform2(prop::option::of(prop::option::of(any::<u32>()))),
+        ignore_end in any::<Option<bool>>(),
         biases in prop::collection::vec((any::<i32>(), prop::option::of(-9f32..9.0)), 0..4),
-        order in prop::collection::vec(prop::sample::select(SamplerKind::DEFAULT_ORDER.to_vec()), 0..9),
-        dry in prop::option::of((
-            0.1f32..2.0, 1f32..3.0, any::<u32>(), any::<Option<u32>>(), prop::collection::vec(".*", 0..3),
-        )),
-        xtc in prop::option::of((0.1f32..1.0, 0f32..1.0)),
-        mirostat in prop::option::of((any::<bool>(), 0f32..9.0, 0f32..1.0)),
-    ) -> SamplingParams {
-        let mut params = SamplingParams { top_k, ignore_end, order, ..SamplingParams::neutral(0) };
-        [params.temperature, params.temperature_range, params.temperature_exponent, ..] = numbers;
-        [.., params.top_p, params.min_p, params.typical_p, params.top_n_sigma, _, _] = numbers;
-        params.penalties = Penalties { last, repeat: numbers[7], presence: numbers[8], frequency: numbers[0] };
+        order in prop::option::of(
+            prop::collection::vec(prop::sample::select(SamplerKind::DEFAULT_ORDER.to_vec()), 0..9)
+        ),
+        dry_breakers in prop::option::of(prop::collection::vec(".*", 0..3)),
+        mirostat in prop::option::of(0u64..3),
+    ) -> SamplingOptions {
+        let mut options = SamplingOptions { ignore_end, order, dry_breakers, ..SamplingOptions::default() };
+        [options.temperature, options.temperature_range, options.temperature_exponent, options.top_p, ..] = numbers;
+        [.., options.min_p, options.typical_p, options.top_n_sigma, options.repeat_penalty] = numbers;
+        let [_, _, _, _, presence, frequency, xtc, threshold, multiplier, base, tau, eta, ..] = numbers;
+        (options.presence_penalty, options.frequency_penalty) = (presence, frequency);
+        (options.xtc_probability, options.xtc_threshold) = (xtc, threshold);
+        (options.dry_multiplier, options.dry_base) = (multiplier, base);
+        (options.mirostat_tau, options.mirostat_eta) = (tau, eta);
+        [options.top_k, options.dry_allowed_length] = counts;
+        [options.repeat_last_n, options.dry_last_n] = limits.map(|limit| limit.map(Limit::from));
         let bias = |(token, bias): (i32, Option<f32>)| (Token(token), bias.unwrap_or(f32::NEG_INFINITY));
-        params.logit_bias = biases.into_iter().map(bias).collect();
-        params.dry = dry.map(|(multiplier, base, allowed_length, last, breakers)| {
-            Dry { multiplier, base, allowed_length, last, breakers }
-        });
-        params.xtc = xtc.map(|(probability, threshold)| Xtc { probability, threshold });
-        params.mirostat = mirostat.map(|(first, tau, eta)| {
-            Mirostat { version: if first { MirostatVersion::V1 } else { MirostatVersion::V2 }, tau, eta }
-        });
-        params
+        options.logit_bias = biases.into_iter().map(bias).collect();
+        options.mirostat = mirostat.and_then(MirostatMode::from_number);
+        options
     }
+}
+
+/// Events of one answer, and the logprobs that come with each; the terminal one is added.
+fn events() -> impl Strategy<Value = Vec<(ChatEvent, Vec<TokenLogprob>)>> {
+    let event = prop_oneof![
+        "[a-zé]{1,4}".prop_map(ChatEvent::Reasoning),
+        "[a-zé]{1,4}".prop_map(ChatEvent::Content),
+        "[a-z]{1,4}".prop_map(|name| {
+            let function = FunctionCall { name, arguments: json!({"a": 1}) };
+            ChatEvent::ToolCall(ToolCall {
+                id: Some("call_0".to_owned()),
+                kind: ToolKind::Function,
+                function,
+            })
+        }),
+    ];
+    let token = (97i32..110, -9f32..0.0).prop_map(|(token, logprob)| TokenLogprob {
+        token: Token(token),
+        logprob,
+        top: vec![(Token(token), logprob)],
+    });
+    prop::collection::vec((event, prop::collection::vec(token, 0..3)), 0..6)
+}
+
+fn end(written: u32) -> ChatEvent {
+    let total = Usage { prompt_tokens: 7, reused_tokens: 2, completion_tokens: written };
+    let timings = Timings {
+        queued: Duration::ZERO,
+        prefill: Duration::from_millis(100),
+        decode: Duration::from_millis(500),
+    };
+    ChatEvent::Finished {
+        reason: FinishReason::Stop,
+        usage: ChatUsage { total, reasoning_tokens: 1 },
+        timings,
+    }
+}
+
+fn head(endpoint: Endpoint) -> Head<'static> {
+    Head { endpoint, id: "x", created: 5, model: "m", fingerprint: "f" }
+}
+
+fn piece(token: Token) -> Vec<u8> {
+    vec![u8::try_from(token.0).unwrap()]
+}
+
+/// The whole answer, folded from events as a session does it.
+fn answer(events: &[(ChatEvent, Vec<TokenLogprob>)], written: u32) -> Answer {
+    let ChatEvent::Finished { reason, usage, timings } = end(written) else { unreachable!() };
+    let mut answer = Answer {
+        reasoning: String::new(),
+        content: String::new(),
+        tool_calls: Vec::new(),
+        reason,
+        usage,
+        timings,
+        logprobs: Vec::new(),
+    };
+    for (event, logprobs) in events {
+        answer.logprobs.extend(logprobs.iter().cloned());
+        match event {
+            ChatEvent::Reasoning(text) => answer.reasoning += text,
+            ChatEvent::Content(text) => answer.content += text,
+            ChatEvent::ToolCall(call) => answer.tool_calls.push(call.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+    answer
+}
+
+/// The choice that a client puts together from chunks.
+fn joined(chunks: &[Value], index: usize, endpoint: Endpoint) -> Value {
+    let add = |whole: &mut Value, key: &str, more: &Value| {
+        let text = whole[key].as_str().unwrap_or_default().to_owned() + more.as_str().unwrap();
+        whole[key] = json!(text);
+    };
+    let (mut message, mut choice, mut logprobs) = (json!({}), json!({ "index": index }), Map::new());
+    for part in chunks.iter().flat_map(|chunk| chunk["choices"].as_array().unwrap()) {
+        if part["index"] != json!(index) {
+            continue;
+        }
+        choice["finish_reason"] = part["finish_reason"].clone();
+        for (name, list) in part["logprobs"].as_object().into_iter().flatten() {
+            let all = logprobs.entry(name).or_insert(Value::Null);
+            match (all, list) {
+                (Value::Array(all), Value::Array(list)) => all.extend(list.clone()),
+                (all, list) => *all = list.clone(),
+            }
+        }
+        if endpoint == Endpoint::Text {
+            add(&mut choice, "text", &part["text"]);
+            continue;
+        }
+        for (name, value) in part["delta"].as_object().unwrap() {
+            match (name.as_str(), value) {
+                ("content" | "reasoning_content", Value::String(text)) => {
+                    assert!(!text.is_empty() && part["delta"].get("role").is_none());
+                    add(&mut message, name, value);
+                }
+                ("tool_calls", Value::Array(calls)) => {
+                    let all = message["tool_calls"].as_array().cloned().unwrap_or_default();
+                    let mut call = calls[0].clone();
+                    assert_eq!(call.as_object_mut().unwrap().remove("index"), Some(json!(all.len())));
+                    message["tool_calls"] = all.into_iter().chain([call]).collect();
+                }
+                _ => message[name] = value.clone(),
+            }
+        }
+    }
+    if endpoint == Endpoint::Chat {
+        if message["content"].is_null() && message.get("tool_calls").is_none() {
+            message["content"] = json!("");
+        }
+        choice["message"] = message;
+    }
+    choice["logprobs"] = if logprobs.is_empty() { Value::Null } else { Value::Object(logprobs) };
+    choice
 }
 
 proptest! {
     #[test]
-    fn sampling_that_was_written_is_read_again(params in params()) {
-        let mut body = write_sampling(&params, &SamplingParams::neutral(0));
+    fn sampling_that_was_written_is_read_again(options in options()) {
+        let mut body = write_sampling(&options);
         body.insert("prompt".to_owned(), json!("x"));
         let text = Value::Object(body).to_string();
         let asked = ask(serde_json::from_str(&text).unwrap()).unwrap();
-        prop_assert_eq!(asked.sampling(), &params);
+        prop_assert_eq!(asked.options.sampling, options);
         prop_assert!(asked.unknown.is_empty());
     }
+
+    #[test]
+    fn chunks_joined_are_the_whole_body(
+        answers in prop::collection::vec(events(), 1..3),
+        include_usage in any::<bool>(),
+        wanted in any::<bool>(),
+        text in any::<bool>(),
+    ) {
+        let endpoint = if text { Endpoint::Text } else { Endpoint::Chat };
+        let mut answers = answers;
+        if text {
+            // A continuation is all content.
+            answers.iter_mut().for_each(|events| events.retain(|(event, _)| matches!(event, ChatEvent::Content(_))));
+        }
+        let count = u32::try_from(answers.len()).unwrap();
+        let stream = Stream { include_usage };
+        let mut chunks = Chunks::new(head(endpoint), stream, count, wanted.then_some(&piece as &dyn Fn(Token) -> Vec<u8>));
+        let mut all = chunks.begin();
+        let longest = answers.iter().map(Vec::len).max().unwrap();
+        for at in 0..=longest {
+            for (index, events) in answers.iter().enumerate() {
+                match events.get(at) {
+                    Some((event, logprobs)) => all.extend(chunks.event(index, event, logprobs)),
+                    None if at == events.len() => all.extend(chunks.event(index, &end(9), &[])),
+                    None => {}
+                }
+            }
+        }
+        let choices: Vec<Choice> = answers.iter().map(|events| {
+            let answer = answer(events, 9);
+            let tokens = &answer.logprobs;
+            let logprobs = if wanted && !tokens.is_empty() { logprobs(endpoint, tokens, 0, &piece) } else { Value::Null };
+            Choice { answer, seed: 0, logprobs }
+        }).collect();
+        let whole = body(&head(endpoint), &choices);
+        for (index, choice) in whole["choices"].as_array().unwrap().iter().enumerate() {
+            prop_assert_eq!(&joined(&all, index, endpoint), choice);
+        }
+        let last = all.last().unwrap();
+        for chunk in &all {
+            prop_assert_eq!([&chunk["id"], &chunk["created"], &chunk["model"]], [&whole["id"], &whole["created"], &whole["model"]]);
+            prop_assert_eq!(chunk.get("usage").is_some(), include_usage);
+            prop_assert_eq!(chunk["choices"].as_array().unwrap().is_empty(), include_usage && chunk == last);
+        }
+        if include_usage {
+            prop_assert_eq!([&last["usage"], &last["timings"]], [&whole["usage"], &whole["timings"]]);
+        } else {
+            prop_assert!(last["timings"]["predicted_ms"].is_number());
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_a_chat_begins_with_the_role_and_ends_with_the_reason() {
+    let mut chunks = Chunks::new(head(Endpoint::Chat), Stream::default(), 1, None);
+    let begin = chunks.begin();
+    assert_eq!(
+        begin,
+        [json!({
+            "id": "chatcmpl-x", "object": "chat.completion.chunk", "created": 5, "model": "m", "system_fingerprint": "f",
+            "choices": [{"index": 0, "delta": {"role": "assistant", "content": null}, "logprobs": null,
+                "finish_reason": null}],
+        })]
+    );
+    let function = FunctionCall { name: "f".to_owned(), arguments: json!({}) };
+    let call = ToolCall { id: Some("call_7".to_owned()), kind: ToolKind::Function, function };
+    let found = chunks.event(0, &ChatEvent::ToolCall(call), &[]);
+    assert_eq!(
+        found[0]["choices"][0]["delta"]["tool_calls"],
+        json!([{"id": "call_7", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}])
+    );
+    let end = chunks.event(0, &end(3), &[]);
+    assert_eq!(end[0]["choices"][0]["finish_reason"], "tool_calls");
+    assert_eq!(end[0]["choices"][0]["delta"], json!({}));
+}
+
+#[test]
+fn a_failure_in_a_stream_is_an_error() {
+    let mut chunks = Chunks::new(head(Endpoint::Text), Stream::default(), 1, None);
+    let failed = chunks.event(0, &ChatEvent::Failed(engine::Error::Gone), &[]);
+    assert_eq!(failed[0]["error"]["code"], "engine_error");
+}
+
+#[test]
+fn mirostat_is_written_as_a_number() {
+    let options = SamplingOptions {
+        mirostat: Some(MirostatMode::On(MirostatVersion::V1)),
+        ..SamplingOptions::default()
+    };
+    assert_eq!(Value::Object(write_sampling(&options)), json!({"mirostat": 1}));
 }

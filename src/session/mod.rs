@@ -1,9 +1,17 @@
 //! From a conversation to an answer, for every front end: render, tokenise, submit, parse.
 
+mod answer;
 mod chat;
 mod event;
+mod functions;
+mod limit;
+mod options;
 mod prompt;
 mod request;
+mod sampling;
+mod seed;
+
+mod variables;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,9 +19,17 @@ use std::time::SystemTime;
 use crate::chat::{self as text, AnswerParser, Message, RenderOptions, Role, Start, Template};
 use crate::engine::{self, Markup, Request, Saved, Submitter, Token, Vocab};
 
+pub use answer::Answer;
 pub use chat::Chat;
 pub use event::{ChatEvent, ChatUsage};
+pub use functions::{NotAFunction, functions};
+pub use limit::{Limit, NotALimit};
+pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode, ToolChoiceError};
 pub use request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallIds, ToolChoice};
+pub use sampling::{MirostatMode, SamplingOptions};
+pub use seed::{NotASeed, Seed};
+
+pub use variables::{Reserved, variables};
 
 /// Everything it takes to answer; clones share the engine.
 #[derive(Clone)]

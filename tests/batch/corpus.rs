@@ -6,7 +6,7 @@ mod row;
 use std::fs;
 use std::path::Path;
 
-use ggrun::{batch, engine, openai};
+use ggrun::{batch, openai, session};
 use testkit::rng::Rng;
 
 #[test]

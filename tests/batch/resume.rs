@@ -12,14 +12,14 @@ use crate::deadline::{Watchdog, wait_for};
 #[test]
 fn a_torn_last_row_is_dropped_and_answered_again() {
     let work = Work::new(&short(6));
-    work.run(&[]).ended(0, "6 rows answered");
+    work.run(&[]).ended(0, "6 answered");
     let text = fs::read_to_string(work.path("out.jsonl")).unwrap();
     fs::write(work.path("out.jsonl"), &text[..text.len() - 40]).unwrap();
-    work.run(&[]).ended(0, "1 row answered, 5 before");
+    work.run(&[]).ended(0, "1 answered, 5 kept from an earlier run");
     assert_eq!(work.by_id("out.jsonl").len(), 6);
     // A system crash may leave zeros.
     fs::write(work.path("out.jsonl"), text + "\0\0\0\0").unwrap();
-    work.run(&[]).ended(0, "0 rows answered, 6 before");
+    work.run(&[]).ended(0, "0 answered, 6 kept from an earlier run");
     assert_eq!(work.by_id("out.jsonl").len(), 6);
 }
 
@@ -27,27 +27,27 @@ fn a_torn_last_row_is_dropped_and_answered_again() {
 fn a_changed_request_runs_again_and_replaces_its_answer() {
     let row = |a| sum("x", a, 25, json!({}));
     let work = Work::new(&[row(17), sum("y", 30, 12, json!({}))]);
-    work.run(&["--order", "input"]).ended(0, "2 rows answered");
+    work.run(&["--order", "input"]).ended(0, "2 answered");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "17 + 25 = 42");
-    work.input(&[row(42), sum("y", 30, 12, json!({"user": "another"}))]);
-    work.run(&["--order", "input"]).ended(0, "1 row answered, 1 before, 1 of them changed since");
+    work.input(&[row(42), sum("y", 30, 12, json!({"user": "somebody else"}))]);
+    work.run(&["--order", "input"]).ended(0, "1 answered, 1 kept from an earlier run, 1 request changed");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "42 + 25 = 67");
     assert_eq!(work.rows("out.jsonl").iter().map(id).collect::<Vec<_>>(), ["x", "y"]);
-    // An option that affects answers changes every row.
-    work.run(&["--stop", "zebra"]).ended(0, "2 rows answered, 2 of them changed since");
+    // A setting that changes answers changes every row.
+    work.run(&["--stop", "zebra"]).ended(0, "2 answered, 2 requests changed");
     assert_eq!(work.by_id("out.jsonl").len(), 2);
 }
 
 #[test]
 fn another_model_is_refused_without_allow_model_change() {
     let work = Work::new(&short(2));
-    work.run(&[]).ended(0, "2 rows answered");
+    work.run(&[]).ended(0, "2 answered");
     let text = fs::read_to_string(work.path("out.jsonl")).unwrap();
     let row: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     let model = row["ggrun"]["model"].as_str().unwrap();
     fs::write(work.path("out.jsonl"), text.replace(model, "0123456789abcdef")).unwrap();
     work.run(&[]).ended(1, "has answers of model 0123456789abcdef");
-    work.run(&["--allow-model-change"]).ended(0, "0 rows answered, 2 before");
+    work.run(&["--allow-model-change"]).ended(0, "0 answered, 2 kept from an earlier run");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn an_output_that_is_not_a_batch_is_left_unchanged() {
     let work = Work::new(&short(1));
     for text in ["my notes", "my notes\n", "{\"id\": 1}\n{\"id\":\"batch_req_"] {
         fs::write(work.path("out.jsonl"), text).unwrap();
-        work.run(&[]).ended(1, "line 1 of `out.jsonl` is no row of a batch");
+        work.run(&[]).ended(1, "line 1 of `out.jsonl` is not a row of a batch");
         assert_eq!(fs::read_to_string(work.path("out.jsonl")).unwrap(), text);
     }
     Ran::of(&mut work.command(&["in.jsonl", "-o", "./in.jsonl"])).ended(1, "cannot be both");
@@ -69,9 +69,9 @@ fn failed_rows_stay_failed_until_retry_failed() {
     let errors = ["--errors", "failed.jsonl", "-np", "1", "-c", "256"];
     work.run(&errors).ended(5, "1 failed (1 context_length_exceeded)");
     assert_eq!(id(&work.rows("failed.jsonl")[0]), "long");
-    work.run(&errors).ended(5, "0 rows answered, 2 before, 1 failed before");
+    work.run(&errors).ended(5, "0 answered, 2 kept from an earlier run, 1 failed in an earlier run");
     let more = ["--errors", "failed.jsonl", "-np", "1", "-c", "2048", "--retry-failed"];
-    work.run(&more).ended(0, "1 row answered, 2 before");
+    work.run(&more).ended(0, "1 answered, 2 kept from an earlier run");
     assert_eq!((work.by_id("out.jsonl").len(), work.lines("failed.jsonl").len()), (3, 0));
 }
 
@@ -84,7 +84,7 @@ fn a_corrected_line_replaces_its_failure() {
     assert!(work.by_id("out.jsonl").contains_key("line-2"));
     lines[1] = good;
     work.input(&lines);
-    work.run(&[]).ended(0, "1 row answered, 1 before");
+    work.run(&[]).ended(0, "1 answered, 1 kept from an earlier run");
     assert_eq!(work.by_id("out.jsonl").keys().collect::<Vec<_>>(), ["r0", "r1"]);
 }
 
@@ -133,7 +133,7 @@ fn an_interrupt_finishes_the_active_rows_and_a_second_one_stops_at_once() {
         said.push(text);
         work.by_id("out.jsonl");
     }
-    assert!(said[0].contains("finishing") && said[0].contains("goes on from `out.jsonl`"), "{}", said[0]);
+    assert!(said[0].contains("finishing") && said[0].contains("to resume `out.jsonl`"), "{}", said[0]);
     let left = 60 - work.lines("out.jsonl").len();
     assert!(left > 0);
 }

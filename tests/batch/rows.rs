@@ -39,7 +39,7 @@ fn an_invalid_row_fails_alone() {
     text.extend_from_slice(sum("last", 3, 4, json!({"max_tokens": 3})).as_bytes());
     fs::write(work.path("in.jsonl"), text).unwrap();
     let ran = work.run(&["-c", "1024", "-np", "1"]);
-    ran.ended(5, "3 rows answered, 16 failed");
+    ran.ended(5, "3 answered, 16 failed");
     let rows = work.by_id("out.jsonl");
     assert_eq!(content(&rows["good"]), "17 + 25 = 42");
     for (id, expected) in [
@@ -95,8 +95,8 @@ fn an_answer_has_openais_fields_and_the_reasoning() {
         json!({"id": "bare", "prompt": "x", "max_tokens": 2, "wishes": 1}).to_string(),
     ]);
     let ran = work.run(&[]);
-    ran.ended(0, "6 rows answered");
-    assert_eq!(ran.err.matches("nobody knows the field `wishes`").count(), 1, "{ran:?}");
+    ran.ended(0, "6 answered");
+    assert_eq!(ran.err.matches("unknown field `wishes` ignored").count(), 1, "{ran:?}");
     let rows = work.by_id("out.jsonl");
     let body = |id: &str| &rows[id]["response"]["body"];
     let plain = body("plain");
@@ -128,7 +128,7 @@ fn an_answer_has_openais_fields_and_the_reasoning() {
     assert!(!text["text"].as_str().unwrap().is_empty());
     assert_eq!(body("bare")["usage"]["completion_tokens"], 2);
 
-    work.run(&["--strict"]).ended(0, "6 before");
+    work.run(&["--strict"]).ended(0, "6 kept from an earlier run");
     fs::remove_file(work.path("out.jsonl")).unwrap();
     work.run(&["--strict"]).ended(5, "1 failed (1 unknown_field)");
 }
@@ -138,11 +138,11 @@ fn a_deterministic_answer_depends_only_on_its_row() {
     let hot = json!({"temperature": 1.2, "seed": 9, "max_tokens": 40});
     let row = |n: u32| sum(&format!("r{n}"), n, 25, hot.clone());
     let work = Work::new(&(0..5).map(row).collect::<Vec<_>>());
-    work.run(&["--deterministic"]).ended(0, "5 rows answered");
+    work.run(&["--deterministic"]).ended(0, "5 answered");
     let all = work.by_id("out.jsonl");
     fs::remove_file(work.path("out.jsonl")).unwrap();
     work.input(&[row(3), row(1)]);
-    work.run(&["--deterministic"]).ended(0, "2 rows answered");
+    work.run(&["--deterministic"]).ended(0, "2 answered");
     for (id, row) in work.by_id("out.jsonl") {
         let choices = |row: &Value| row["response"]["body"]["choices"].clone();
         assert_eq!(choices(&row), choices(&all[&id]));
@@ -155,7 +155,7 @@ fn batched_sums_are_right_as_often_as_sequential_ones() {
         fs::read_to_string(data("arithmetic.jsonl")).unwrap().lines().map(str::to_owned).collect();
     let work = Work::new(&lines);
     let right = |arguments: &[&str]| {
-        work.run(arguments).ended(0, "300 rows answered");
+        work.run(arguments).ended(0, "300 answered");
         let rows = work.by_id("out.jsonl");
         fs::remove_file(work.path("out.jsonl")).unwrap();
         let asked = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -20,7 +20,7 @@ fn gzip_zstd_and_pipes_are_read() {
     fs::write(work.path("in.jsonl.zst"), packed).unwrap();
     for name in ["in.jsonl.gz", "in.jsonl.zst"] {
         let out = format!("{name}.out");
-        Ran::of(&mut work.command(&[name, "-o", &out])).ended(0, "3 rows answered");
+        Ran::of(&mut work.command(&[name, "-o", &out])).ended(0, "3 answered");
         assert_eq!(work.by_id(&out).len(), 3);
     }
     let mut child = work.command(&["-", "-o", "-", "--order", "input"]);

@@ -46,7 +46,7 @@ fn through_a_pipe_stdout_has_only_the_answers() {
     assert_eq!(answers.len(), 3);
     assert!(stderr.contains("carry 1") && stderr.contains("reused"), "{stderr}");
     assert!(
-        stderr.contains("taken back: 842 - 83 = ?") && stderr.contains("no command /nonsense"),
+        stderr.contains("removed: 842 - 83 = ?") && stderr.contains("unknown command /nonsense"),
         "{stderr}"
     );
     assert!(!stderr.contains('\x1b'), "no escape sequences without a terminal");
@@ -64,20 +64,63 @@ fn with_json_every_answer_is_one_object() {
 }
 
 #[test]
-fn options_can_be_set_and_unknown_ones_are_refused() {
+fn options_are_set_and_others_are_refused() {
     let state = tempfile::tempdir().unwrap();
     let lines = "/set predict 3\nWhat is 17 + 25?\n/set temp hot\n/set nothing 1\n/set\n/think sideways\n/think hide\n\
                  /set -1\n/system Be brief.\n/system\n";
     let Output { status, stdout, stderr } = typed(state.path(), &[], lines);
     let stderr = text(&stderr);
-    assert!(status.success() && stdout.is_empty(), "the three tokens are all reasoning: {stderr}");
-    for words in ["token limit", "'hot'", "--nothing", "predict 3\n", "expected show", "Be brief."] {
+    assert!(status.success() && stdout.is_empty(), "three tokens are all thinking: {stderr}");
+    for words in ["token limit", "'hot'", "--nothing", "predict: 3 (set)\n", "expected show", "Be brief."] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
 }
 
 #[test]
-fn a_conversation_is_saved_listed_loaded_and_exported() {
+fn options_are_listed_checked_at_once_and_unset() {
+    let state = tempfile::tempdir().unwrap();
+    let lines = "/set\n/set top-k 5\n/set top_k\n/set grammar root ::= (\n/set top-p 7\n/set tempp 1\n/think off\n\
+                 /set tool-choice required\n/set ignore-eos on\n/unset ignore-eos\n/unset n\n/unset predict\n\
+                 What is 17 + 25?\n";
+    let Output { status, stdout, stderr } = typed(state.path(), &["-n", "3", "--top-k", "9"], lines);
+    let stderr = text(&stderr);
+    assert!(status.success(), "{stderr}");
+    let rows: Vec<Vec<&str>> = stderr.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in
+        [["predict", "3", "set"], ["top-k", "9", "set"], ["temp", "0", "set"], ["seed", "-1", "default"]]
+    {
+        assert!(rows.iter().any(|found| found[..] == row), "{row:?}: {stderr}");
+    }
+    for words in [
+        "top-k: 5 (set)\n",
+        "error: the grammar does not parse",
+        "error: top-p is `7`",
+        "unknown option `--tempp`; did you mean `temp`?",
+        "error: this model cannot turn thinking off",
+        "error: the tool choice requires a call, but there are no tools",
+        "ignore-eos: on (set)\n",
+        "ignore-eos: off (default)\n",
+        "predict: -1 (default)\n",
+    ] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+    // The limit of the command line is gone, and nothing that was refused holds.
+    assert_eq!(text(&stdout), "17 + 25 = 42\n");
+}
+
+#[test]
+fn chat_takes_every_option_that_run_takes() {
+    let state = tempfile::tempdir().unwrap();
+    let arguments = ["--stop", "=", "--reasoning-budget-message", "Enough.", "--reasoning-budget", "0"];
+    let Output { status, stdout, stderr } = typed(state.path(), &arguments, "What is 17 + 25?\n/set stop\n");
+    let stderr = text(&stderr);
+    assert!(status.success(), "{stderr}");
+    assert!(!text(&stdout).contains('='), "{stdout:?}");
+    assert!(stderr.contains("reverse-prompt: = (set)"), "{stderr}");
+}
+
+#[test]
+fn a_conversation_is_kept_listed_loaded_and_exported() {
     let state = tempfile::tempdir().unwrap();
     let export = state.path().join("talk.md");
     let lines = format!("What is 17 + 25?\n/save sums\n/export {}\n", export.display());
@@ -99,9 +142,7 @@ fn a_conversation_is_saved_listed_loaded_and_exported() {
         typed(state.path(), &[], "/load\n/load sums\n/regen\n/load ../sums\n/save a b\n");
     let stderr = text(&stderr);
     assert_eq!(text(&stdout), "17 + 25 = 42\n");
-    for words in
-        ["sums\n", "1 questions so far", "error: cannot read `../sums`", "no name for a conversation"]
-    {
+    for words in ["sums\n", "1 questions so far", "error: cannot read `../sums`", "not a conversation name"] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
     // A session of that name is resumed at once and saved after every answer.
@@ -124,7 +165,7 @@ fn tool_calls_are_printed_and_their_results_are_typed() {
     let stderr = text(&stderr);
     assert!(status.success(), "{stderr}");
     assert_eq!(text(&stdout), "{\"name\":\"add\",\"arguments\":{\"a\":17}}\n".repeat(2));
-    assert!(stderr.contains("a result is missing; the question is taken back"), "{stderr}");
+    assert!(stderr.contains("a result is missing; the question is removed"), "{stderr}");
     assert_eq!(std::fs::read_to_string(export).unwrap(), "");
 }
 
@@ -168,7 +209,7 @@ mod terminal {
         session.exp_string("\n").unwrap();
         session.exp_string("> ").unwrap();
         session.send_line("842 - 83 = ?").unwrap();
-        session.exp_string("thought for").unwrap();
+        session.exp_string(" words in ").unwrap();
         session.exp_string("842 - 83 = 759").unwrap();
         session.exp_string("first token after").unwrap();
         session.exp_string("> ").unwrap();
@@ -192,7 +233,7 @@ mod terminal {
         let state = tempfile::tempdir().unwrap();
         let mut session = open(state.path(), &[]);
         session.send_line("/system Always the same.").unwrap();
-        session.exp_string("hold from the next answer").unwrap();
+        session.exp_string("set for the next answers").unwrap();
         session.exp_string("> ").unwrap();
         session.send_line("/exit").unwrap();
         session.exp_eof().unwrap();

@@ -1,4 +1,4 @@
-//! Tools and template variables of `ggrun run`, as a process.
+//! The input of the chat template from `ggrun run`, as a process.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -35,12 +35,12 @@ fn an_answer_has_its_reasoning_and_its_tool_calls() {
 }
 
 #[test]
-fn invalid_tools_and_variables_are_errors() {
+fn values_that_the_template_cannot_take_are_errors() {
     for (arguments, code, reason) in [
-        (&["-rea", "off"][..], 1, "no switch for thinking"),
+        (&["-rea", "off"][..], 1, "this model cannot turn thinking off"),
         (&["--tools", "no/such.json"], 1, "cannot read tools from `no/such.json`"),
         (&["--chat-template-kwargs", "[1]"], 2, "expected a JSON object"),
-        (&["--chat-template-kwargs", r#"{"messages": []}"#], 2, "`messages` is not for the user to set"),
+        (&["--chat-template-kwargs", r#"{"messages": []}"#], 2, "template variable `messages` is reserved"),
     ] {
         let output = run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);

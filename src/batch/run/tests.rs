@@ -1,4 +1,4 @@
-//! What becomes of rows when the engine fails.
+//! Rows while the engine fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::thread;
 
 use super::*;
-use crate::batch::{Order, Targets, open};
+use crate::batch::{Cause, Order, Targets, open};
 use crate::chat::Template;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{
     Caps, Decoder, Limits, Outcome, SamplingError, SamplingParams, Saved, SeqId, SeqOp, Step, Token, channel,
 };
-use crate::openai::Defaults;
+use crate::openai::ErrorCode;
+use crate::session::GenerationOptions;
 
 /// When steps fail.
 enum Fails {
-    /// Whenever a sequence of a prompt with this letter is at work.
+    /// Whenever a step has tokens of a prompt with this letter.
     With(u8),
-    /// So many times, then no more.
+    /// This many times, then no more.
     Times(u32),
 }
 
@@ -83,8 +84,7 @@ fn answer(folder: &Path, fails: Fails, retries: u32) -> (Report, BTreeMap<String
     let targets = Targets { out: out.clone(), errors: None, order: Order::Completion };
     let mut journal = Journal::open(&targets, &input, "model", false).unwrap();
     let options = Options {
-        defaults: Defaults::new(SamplingParams::greedy()),
-        seed: None,
+        defaults: GenerationOptions::advised(&SamplingParams::greedy()),
         slots: 3,
         retries,
         retry_failed: false,
@@ -112,20 +112,20 @@ fn a_row_that_breaks_the_engine_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (report, rows) = answer(folder.path(), Fails::With(b'b'), 2);
     assert_eq!((rows.len(), refused(&rows), rows["b"]), (6, vec!["b"], 500));
-    assert_eq!(report.causes, BTreeMap::from([(Cause::Engine, 1)]));
-    // A failure of the engine says nothing about the row, so the next run asks again.
+    assert_eq!(report.causes, BTreeMap::from([(Cause::Request(ErrorCode::Engine), 1)]));
+    // The next run retries a row that failed because of the engine.
     let (report, rows) = answer(folder.path(), Fails::Times(0), 0);
     assert_eq!((rows.len(), refused(&rows)), (6, vec![]));
     assert_eq!((report.progress.done, report.progress.done_before), (1, 5));
 }
 
 #[test]
-fn rows_are_asked_again_as_often_as_was_said() {
+fn rows_are_retried_as_often_as_the_options_allow() {
     let folder = || tempfile::tempdir().unwrap();
     let (report, rows) = answer(folder().path(), Fails::Times(2), 2);
     assert_eq!((rows.len(), refused(&rows), report.progress.failed), (6, vec![], 0));
     let (report, rows) = answer(folder().path(), Fails::Times(1), 0);
     assert_eq!(rows.len(), 6);
     assert_eq!(refused(&rows).len() as u64, report.progress.failed);
-    assert!((1..=3).contains(&report.progress.failed), "only those at work: {rows:?}");
+    assert!((1..=3).contains(&report.progress.failed), "only those in the step: {rows:?}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use ggrun::chat::{Message, Role};
 use ggrun::model::LoadOptions;
-use ggrun::session::ChatRequest;
+use ggrun::session::{ChatEvent, GenerationOptions, Limit, SamplingOptions};
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::verify::{VerifyOptions, verify};
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
@@ -16,7 +16,7 @@ use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::cores;
-use crate::cli::shared::answer::{Piece, answer};
+use crate::cli::shared::answer::answer;
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{conversion, open};
 use crate::cli::ui::out::{print, stdout};
@@ -74,29 +74,32 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     let mut answers = Vec::new();
     for question in QUESTIONS {
         say(&format!("\n> {question}"))?;
-        let mut sampling = opened.model.sampling(0);
-        sampling.temperature = 0.0;
-        let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], sampling);
-        request.max_tokens = Some(MAX_TOKENS);
+        let options = GenerationOptions {
+            sampling: SamplingOptions { temperature: Some(0.0), ..SamplingOptions::default() },
+            max_tokens: Some(Limit::Tokens(MAX_TOKENS)),
+            ..GenerationOptions::default()
+        };
+        let options = options.over(&GenerationOptions::advised(&opened.model.sampling(0)));
+        let request = options.chat_request(vec![Message::new(Role::User, question)], 0);
         let mut thinking = false;
-        let reply = answer(&opened.session, request, &interrupt, &mut |piece| {
+        let reply = answer(&opened.session, request, &interrupt, |event| {
             if args.json {
                 return Ok(());
             }
             let mut out = stdout();
-            match piece {
-                Piece::Reasoning(text) => {
+            match event {
+                ChatEvent::Reasoning(text) => {
                     thinking = true;
                     write!(out, "{}{text}{}", style.dim(), style.reset())?;
                 }
-                // The demo gives no tools.
-                Piece::ToolCall(_) => {}
-                Piece::Content(text) => {
+                ChatEvent::Content(text) => {
                     let gap = if std::mem::take(&mut thinking) { "\n" } else { "" };
                     write!(out, "{gap}{text}")?;
                 }
+                // The demo has no tools.
+                ChatEvent::ToolCall(_) | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => {}
             }
-            out.flush()
+            Ok(out.flush()?)
         })?;
         if interrupt.is_raised() {
             return Err(Interrupted.into());

@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod common;
+pub(crate) mod generation;
 pub(crate) mod hub;
 pub(crate) mod log;
 mod metadata;
@@ -10,7 +11,6 @@ pub(crate) mod placement;
 mod rope;
 pub(crate) mod sampling;
 pub(crate) mod size;
-pub(crate) mod template;
 pub(crate) mod threads;
 pub(crate) mod types;
 pub(crate) mod values;

@@ -1,19 +1,16 @@
-//! How tokens are chosen, as it is typed: llama.cpp's options, for every command that generates.
+//! Options of sampling, with llama.cpp's names.
 
-use std::fs;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use ggrun::engine::{
-    Dry, Grammar, Mirostat, MirostatVersion, Rules, SamplerKind, SamplingParams, Token, Xtc,
-};
-use ggrun::model::Model;
+use ggrun::engine::{SamplerKind, Token};
+use ggrun::session::{Limit, MirostatMode, SamplingOptions};
 
-/// How tokens are chosen; what is not said is as the file advises.
+/// Options of sampling; the model advises the defaults
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Sampling")]
-pub(crate) struct Sampling {
-    /// Temperature; 0 takes the likeliest token [default: what the file advises].
+pub(crate) struct SamplingArgs {
+    /// Set the temperature; 0 is greedy
     #[arg(
         long,
         value_name = "X",
@@ -22,198 +19,129 @@ pub(crate) struct Sampling {
         env = "LLAMA_ARG_TEMP"
     )]
     temp: Option<f32>,
-    /// Let the temperature follow the entropy, up to this far from it; 0 does not.
+    /// Set the range of the dynamic temperature; 0 turns it off
     #[arg(long, value_name = "X")]
     dynatemp_range: Option<f32>,
-    /// The exponent of that.
+    /// Set the exponent of the dynamic temperature
     #[arg(long, value_name = "X")]
     dynatemp_exp: Option<f32>,
-    /// Choose among this many of the likeliest tokens; 0 is all.
+    /// Keep the N most likely tokens; 0 turns it off
     #[arg(long, value_name = "N", env = "LLAMA_ARG_TOP_K")]
     top_k: Option<u32>,
-    /// Choose among the likeliest tokens up to this probability; 1 is all.
+    /// Keep the most likely tokens up to this cumulative probability; 1 turns it off
     #[arg(long, value_name = "X", env = "LLAMA_ARG_TOP_P")]
     top_p: Option<f32>,
-    /// Leave out tokens less likely than this share of the likeliest; 0 is none.
+    /// Remove tokens less likely than this fraction of the most likely one; 0 turns it off
     #[arg(long, value_name = "X", env = "LLAMA_ARG_MIN_P")]
     min_p: Option<f32>,
-    /// Choose among tokens of typical surprise up to this probability; 1 is all.
+    /// Keep tokens of typical surprise up to this cumulative probability; 1 turns it off
     #[arg(long, value_name = "X", alias = "typical-p")]
     typical: Option<f32>,
-    /// Choose among logits within so many standard deviations of the largest; -1 is all.
+    /// Keep logits within this many standard deviations of the largest; -1 turns it off
     #[arg(long, value_name = "X", alias = "top-n-sigma", allow_negative_numbers = true)]
     top_nsigma: Option<f32>,
-    /// How often the likeliest tokens are left out (XTC); 0 is never.
+    /// XTC: set the probability of a removal of the most likely tokens; 0 turns it off
     #[arg(long, value_name = "X")]
     xtc_probability: Option<f32>,
-    /// Above which probability they are.
+    /// XTC: set the minimum probability of a removable token
     #[arg(long, value_name = "X")]
     xtc_threshold: Option<f32>,
-    /// Tokens that the penalties look back on; -1 is all, 0 none.
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    repeat_last_n: Option<i64>,
-    /// Divides the logits of tokens that were used; 1 does nothing.
+    /// Look for repeated tokens in the last N; -1 is all, 0 turns the penalties off
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    repeat_last_n: Option<Limit>,
+    /// Divide the logits of repeated tokens; 1 turns it off
     #[arg(long, value_name = "X")]
     repeat_penalty: Option<f32>,
-    /// Taken off the logits of tokens that were used.
+    /// Subtract from the logits of repeated tokens once; 0 turns it off
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     presence_penalty: Option<f32>,
-    /// Taken off for each use.
+    /// Subtract from the logits of repeated tokens for each use; 0 turns it off
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     frequency_penalty: Option<f32>,
-    /// Strength of the penalty on repeated sequences (DRY); 0 is none.
+    /// DRY: set the multiplier of the penalty on repeated sequences; 0 turns it off
     #[arg(long, value_name = "X")]
     dry_multiplier: Option<f32>,
-    /// Its growth for each further token.
+    /// DRY: set the base of the penalty
     #[arg(long, value_name = "X")]
     dry_base: Option<f32>,
-    /// Tokens that may be repeated freely.
+    /// DRY: set the longest sequence that may be repeated without a penalty
     #[arg(long, value_name = "N")]
     dry_allowed_length: Option<u32>,
-    /// Tokens that DRY looks back on; -1 is all, 0 none.
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    dry_penalty_last_n: Option<i64>,
-    /// A text that no repetition goes across, instead of the usual ones; may be given more than once; none is no
-    /// such text.
+    /// DRY: look for repeated sequences in the last N tokens; -1 is all, 0 turns it off
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    dry_penalty_last_n: Option<Limit>,
+    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` is no text
     #[arg(long, value_name = "TEXT")]
     dry_sequence_breaker: Vec<String>,
-    /// Hold the surprise at a level: 1 or 2 are the versions of mirostat, 0 does not.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=2))]
-    mirostat: Option<u8>,
-    /// How fast mirostat corrects itself.
+    /// Use mirostat, version 1 or 2; 0 turns it off
+    #[arg(long, value_name = "N", value_parser = mirostat)]
+    mirostat: Option<MirostatMode>,
+    /// Mirostat: set the learning rate
     #[arg(long, value_name = "X")]
     mirostat_lr: Option<f32>,
-    /// The surprise mirostat aims at.
+    /// Mirostat: set the target surprise
     #[arg(long, value_name = "X")]
     mirostat_ent: Option<f32>,
-    /// Add to the logit of a token: 15043+1, or 15043-inf to forbid it; may be given more than once.
+    /// Add to the logit of a token, such as 15043+1, or 15043-inf to forbid it; may be repeated
     #[arg(short, long, value_name = "TOKEN(+/-)BIAS", value_parser = bias)]
-    logit_bias: Vec<(i32, f32)>,
-    /// Forbid the tokens that end an answer.
+    logit_bias: Vec<(Token, f32)>,
+    /// Forbid the tokens that end an answer
     #[arg(long)]
     ignore_eos: bool,
-    /// The steps and their order, parted by `;`.
+    /// Set the samplers and their order, separated by `;`
     #[arg(long, value_name = "NAMES", value_parser = order)]
     samplers: Option<Order>,
-    /// Start of the random numbers; -1 chooses one [default: -1].
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    seed: Option<i64>,
-    /// Rules that the answer keeps to (GBNF).
-    #[arg(long, value_name = "RULES", group = "rules")]
-    grammar: Option<String>,
-    /// The same from a file.
-    #[arg(long, value_name = "FILE", group = "rules")]
-    grammar_file: Option<PathBuf>,
-    /// A JSON schema that the answer keeps to.
-    #[arg(short, long, value_name = "SCHEMA", group = "rules")]
-    json_schema: Option<String>,
-    /// The same from a file (also -jf).
-    #[arg(long, value_name = "FILE", group = "rules")]
-    json_schema_file: Option<PathBuf>,
 }
 
-/// The steps of choosing in order; a type of its own, or clap would take it for a list of options.
-type Order = std::sync::Arc<[SamplerKind]>;
+/// Samplers in order; a type of its own, or clap takes it for a repeated option.
+type Order = Arc<[SamplerKind]>;
 
-impl Sampling {
-    /// What was typed on top of what the model's file advises.
-    pub(crate) fn params(&self, model: &Model) -> anyhow::Result<SamplingParams> {
-        self.over(model.sampling(self.seed().unwrap_or_else(chance)))
-    }
-
-    /// The seed, if one was typed.
-    pub(crate) fn seed(&self) -> Option<u32> {
-        self.seed.and_then(|seed| u32::try_from(seed).ok())
-    }
-
-    /// What was typed on top of other parameters.
-    pub(crate) fn over(&self, mut params: SamplingParams) -> anyhow::Result<SamplingParams> {
-        fn set<T: Copy>(value: &mut T, typed: Option<T>) {
-            *value = typed.unwrap_or(*value);
+impl SamplingArgs {
+    /// The options of sampling.
+    pub(crate) fn options(&self) -> SamplingOptions {
+        let breakers = self.dry_sequence_breaker.iter().filter(|text| *text != "none").cloned();
+        SamplingOptions {
+            temperature: self.temp,
+            temperature_range: self.dynatemp_range,
+            temperature_exponent: self.dynatemp_exp,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            typical_p: self.typical,
+            top_n_sigma: self.top_nsigma,
+            repeat_last_n: self.repeat_last_n,
+            repeat_penalty: self.repeat_penalty,
+            presence_penalty: self.presence_penalty,
+            frequency_penalty: self.frequency_penalty,
+            dry_multiplier: self.dry_multiplier,
+            dry_base: self.dry_base,
+            dry_allowed_length: self.dry_allowed_length,
+            dry_last_n: self.dry_penalty_last_n,
+            dry_breakers: (!self.dry_sequence_breaker.is_empty()).then(|| breakers.collect()),
+            xtc_probability: self.xtc_probability,
+            xtc_threshold: self.xtc_threshold,
+            mirostat: self.mirostat,
+            mirostat_tau: self.mirostat_ent,
+            mirostat_eta: self.mirostat_lr,
+            logit_bias: self.logit_bias.clone(),
+            ignore_end: self.ignore_eos.then_some(true),
+            order: self.samplers.as_deref().map(<[SamplerKind]>::to_vec),
         }
-        set(&mut params.temperature, self.temp);
-        set(&mut params.temperature_range, self.dynatemp_range);
-        set(&mut params.temperature_exponent, self.dynatemp_exp);
-        set(&mut params.top_k, self.top_k);
-        set(&mut params.top_p, self.top_p);
-        set(&mut params.min_p, self.min_p);
-        set(&mut params.typical_p, self.typical);
-        set(&mut params.top_n_sigma, self.top_nsigma);
-        set(&mut params.penalties.last, self.repeat_last_n.map(|n| u32::try_from(n).ok()));
-        set(&mut params.penalties.repeat, self.repeat_penalty);
-        set(&mut params.penalties.presence, self.presence_penalty);
-        set(&mut params.penalties.frequency, self.frequency_penalty);
-        params.ignore_end |= self.ignore_eos;
-        params.logit_bias.extend(self.logit_bias.iter().map(|&(token, bias)| (Token(token), bias)));
-        if let Some(order) = &self.samplers {
-            params.order = order.to_vec();
-        }
-        params.xtc = self.xtc(params.xtc);
-        params.dry = self.dry(params.dry);
-        params.mirostat = self.mirostat(params.mirostat);
-        if let Some(rules) = self.rules()? {
-            params.grammar = Some(Grammar { rules, after: None });
-        }
-        Ok(params)
-    }
-
-    fn xtc(&self, advised: Option<Xtc>) -> Option<Xtc> {
-        let base = advised.unwrap_or(Xtc { probability: 0.0, threshold: 0.1 });
-        let probability = self.xtc_probability.unwrap_or(base.probability);
-        let threshold = self.xtc_threshold.unwrap_or(base.threshold);
-        (probability != 0.0).then_some(Xtc { probability, threshold })
-    }
-
-    fn dry(&self, advised: Option<Dry>) -> Option<Dry> {
-        let mut dry = advised.unwrap_or_else(|| Dry::with_multiplier(0.0));
-        dry.multiplier = self.dry_multiplier.unwrap_or(dry.multiplier);
-        dry.base = self.dry_base.unwrap_or(dry.base);
-        dry.allowed_length = self.dry_allowed_length.unwrap_or(dry.allowed_length);
-        dry.last = self.dry_penalty_last_n.map_or(dry.last, |n| u32::try_from(n).ok());
-        if !self.dry_sequence_breaker.is_empty() {
-            let texts = self.dry_sequence_breaker.iter().filter(|text| *text != "none");
-            dry.breakers = texts.cloned().collect();
-        }
-        (dry.multiplier != 0.0).then_some(dry)
-    }
-
-    fn mirostat(&self, advised: Option<Mirostat>) -> Option<Mirostat> {
-        let version = match self.mirostat {
-            None => advised?.version,
-            Some(1) => MirostatVersion::V1,
-            Some(2) => MirostatVersion::V2,
-            Some(_) => return None,
-        };
-        let (tau, eta) = advised.map_or((5.0, 0.1), |mirostat| (mirostat.tau, mirostat.eta));
-        let (tau, eta) = (self.mirostat_ent.unwrap_or(tau), self.mirostat_lr.unwrap_or(eta));
-        Some(Mirostat { version, tau, eta })
-    }
-
-    fn rules(&self) -> anyhow::Result<Option<Rules>> {
-        let read = |path: &PathBuf| {
-            fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
-        };
-        Ok(match self {
-            Self { grammar: Some(text), .. } => Some(Rules::Gbnf(text.clone())),
-            Self { grammar_file: Some(path), .. } => Some(Rules::Gbnf(read(path)?)),
-            Self { json_schema: Some(text), .. } => Some(Rules::JsonSchema(text.clone())),
-            Self { json_schema_file: Some(path), .. } => Some(Rules::JsonSchema(read(path)?)),
-            _ => None,
-        })
     }
 }
 
-fn bias(typed: &str) -> anyhow::Result<(i32, f32)> {
-    let at = typed.find(['+', '-']).context("expected a token's number, `+` or `-`, and a bias")?;
+fn mirostat(typed: &str) -> anyhow::Result<MirostatMode> {
+    typed.parse().ok().and_then(MirostatMode::from_number).context("expected 0, 1 or 2")
+}
+
+fn bias(typed: &str) -> anyhow::Result<(Token, f32)> {
+    let at = typed.find(['+', '-']).context("expected a token number, `+` or `-`, and a bias")?;
     let (token, bias) = typed.split_at(at);
-    let bias: f32 = bias.parse().with_context(|| format!("`{bias}` is not a number"))?;
+    let bias: f32 = bias.parse().ok().with_context(|| format!("`{bias}` is not a number"))?;
     if bias.is_nan() || bias == f32::INFINITY {
-        bail!("`{bias}` is no bias, expected a number or -inf");
+        bail!("bias `{bias}` is out of range, expected a number or -inf");
     }
-    Ok((token.parse().with_context(|| format!("`{token}` is not the number of a token"))?, bias))
+    Ok((Token(token.parse().ok().with_context(|| format!("`{token}` is not a token number"))?), bias))
 }
 
 fn order(typed: &str) -> anyhow::Result<Order> {
@@ -221,93 +149,87 @@ fn order(typed: &str) -> anyhow::Result<Order> {
     let kinds = names.map(|name| {
         SamplerKind::named(name).with_context(|| {
             let known = SamplerKind::DEFAULT_ORDER.map(SamplerKind::name).join(";");
-            format!("there is no step `{name}`, expected some of {known}")
+            format!("unknown sampler `{name}`, expected some of {known}")
         })
     });
     kinds.collect()
-}
-
-/// A number nobody chose: the keys of a hash map are random for every process.
-fn chance() -> u32 {
-    use std::hash::{BuildHasher, RandomState};
-    let number = RandomState::new().hash_one(std::process::id());
-    u32::try_from(number >> 32).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
+    use ggrun::engine::MirostatVersion;
 
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        sampling: Sampling,
+        sampling: SamplingArgs,
     }
 
-    fn parse(line: &str) -> SamplingParams {
-        let line = Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace())).unwrap();
-        line.sampling.over(SamplingParams { temperature: 0.6, ..SamplingParams::neutral(7) }).unwrap()
+    fn parse(line: &str) -> Result<SamplingOptions, String> {
+        let line = Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace()));
+        line.map(|line| line.sampling.options()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn what_is_not_typed_stays_as_advised() {
-        assert_eq!(parse(""), SamplingParams { temperature: 0.6, ..SamplingParams::neutral(7) });
+    fn nothing_typed_sets_nothing() {
+        assert_eq!(parse(""), Ok(SamplingOptions::default()));
     }
 
     #[test]
     fn every_option_has_its_effect() {
-        let params = parse(
+        let options = parse(
             "--temp 0 --dynatemp-range 0.5 --dynatemp-exp 2 --top-k 5 --top-p 0.5 --min-p 0.1 --typical 0.9 \
              --top-nsigma -1 --xtc-probability 0.5 --xtc-threshold 0.2 --repeat-last-n -1 --repeat-penalty 1.1 \
              --presence-penalty -1 --frequency-penalty 0.5 --dry-multiplier 0.8 --dry-base 2 \
              --dry-allowed-length 3 --dry-penalty-last-n 64 --dry-sequence-breaker a --dry-sequence-breaker b \
              --mirostat 2 --mirostat-lr 0.2 --mirostat-ent 4 -l 15+1.5 --logit-bias 16-inf --ignore-eos \
-             --samplers top_k;temperature --json-schema {}",
+             --samplers top_k;temperature",
         );
-        let expected = SamplingParams {
-            temperature: 0.0,
-            temperature_range: 0.5,
-            temperature_exponent: 2.0,
-            top_k: 5,
-            top_p: 0.5,
-            min_p: 0.1,
-            typical_p: 0.9,
-            top_n_sigma: -1.0,
-            penalties: ggrun::engine::Penalties { last: None, repeat: 1.1, frequency: 0.5, presence: -1.0 },
-            dry: Some(Dry {
-                base: 2.0,
-                allowed_length: 3,
-                last: Some(64),
-                breakers: vec!["a".into(), "b".into()],
-                ..Dry::with_multiplier(0.8)
-            }),
-            xtc: Some(Xtc { probability: 0.5, threshold: 0.2 }),
-            mirostat: Some(Mirostat { version: MirostatVersion::V2, tau: 4.0, eta: 0.2 }),
+        let expected = SamplingOptions {
+            temperature: Some(0.0),
+            temperature_range: Some(0.5),
+            temperature_exponent: Some(2.0),
+            top_k: Some(5),
+            top_p: Some(0.5),
+            min_p: Some(0.1),
+            typical_p: Some(0.9),
+            top_n_sigma: Some(-1.0),
+            repeat_last_n: Some(Limit::Unlimited),
+            repeat_penalty: Some(1.1),
+            presence_penalty: Some(-1.0),
+            frequency_penalty: Some(0.5),
+            dry_multiplier: Some(0.8),
+            dry_base: Some(2.0),
+            dry_allowed_length: Some(3),
+            dry_last_n: Some(Limit::Tokens(64)),
+            dry_breakers: Some(vec!["a".to_owned(), "b".to_owned()]),
+            xtc_probability: Some(0.5),
+            xtc_threshold: Some(0.2),
+            mirostat: Some(MirostatMode::On(MirostatVersion::V2)),
+            mirostat_tau: Some(4.0),
+            mirostat_eta: Some(0.2),
             logit_bias: vec![(Token(15), 1.5), (Token(16), f32::NEG_INFINITY)],
-            ignore_end: true,
-            grammar: Some(Grammar { rules: Rules::JsonSchema("{}".into()), after: None }),
-            order: vec![SamplerKind::TopK, SamplerKind::Temperature],
-            seed: 7,
-            logprobs: None,
+            ignore_end: Some(true),
+            order: Some(vec![SamplerKind::TopK, SamplerKind::Temperature]),
         };
-        assert_eq!(params, expected);
+        assert_eq!(options, Ok(expected));
+        assert_eq!(parse("--dry-sequence-breaker none").unwrap().dry_breakers, Some(Vec::new()));
     }
 
     #[test]
-    fn nonsense_is_refused_with_what_is_expected() {
+    fn wrong_values_are_refused_with_what_is_expected() {
         for (line, words) in [
-            ("-l 15", "expected a token's number"),
-            ("-l a+1", "not the number of a token"),
+            ("-l 15", "expected a token number"),
+            ("-l a+1", "not a token number"),
             ("-l 1+x", "not a number"),
-            ("-l 1+inf", "no bias"),
-            ("--samplers top_k;best", "there is no step `best`"),
-            ("--mirostat 3", "3"),
+            ("-l 1+inf", "out of range"),
+            ("--samplers top_k;best", "unknown sampler `best`"),
+            ("--mirostat 3", "expected 0, 1 or 2"),
             ("--repeat-last-n -2", "-2"),
-            ("--grammar a --json-schema b", "cannot be used with"),
         ] {
-            let error =
-                Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).unwrap_err().to_string();
+            let error = parse(line).unwrap_err();
             assert!(error.contains(words), "{line}: {error}");
         }
     }

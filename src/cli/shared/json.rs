@@ -1,15 +1,13 @@
-//! The object `--json` prints. Its field names are kept.
+//! The object that `--json` prints. Its field names are stable.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use ggrun::chat::{ToolCall, ToolKind};
-use ggrun::engine::FinishReason;
+use ggrun::openai;
+use ggrun::session::Answer;
 use serde::Serialize;
 
-use super::answer::Answer;
-
-/// Raised when a field changes its meaning or goes away.
+/// Incremented when a field changes its meaning or is removed.
 const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -18,26 +16,11 @@ struct Report<'a> {
     prompt: &'a str,
     reasoning_content: &'a str,
     content: &'a str,
-    tool_calls: Vec<Call<'a>>,
+    tool_calls: Vec<serde_json::Value>,
     finish_reason: &'static str,
     seed: u32,
     usage: Usage,
     timings: Timings,
-}
-
-/// A call as `OpenAI`'s interface has it: the arguments are a text.
-#[derive(Serialize)]
-struct Call<'a> {
-    id: Option<&'a str>,
-    #[serde(rename = "type")]
-    kind: ToolKind,
-    function: Function<'a>,
-}
-
-#[derive(Serialize)]
-struct Function<'a> {
-    name: &'a str,
-    arguments: String,
 }
 
 #[derive(Serialize)]
@@ -63,15 +46,15 @@ struct Timings {
 
 /// Writes one object and a newline.
 pub(crate) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u32) -> io::Result<()> {
-    let Answer { reasoning, content, tool_calls, reason, usage, timings } = answer;
+    let Answer { reasoning, content, tool_calls, reason, usage, timings, .. } = answer;
     let (read, written) = (usage.total.prompt_tokens, usage.total.completion_tokens);
     let report = Report {
         schema_version: SCHEMA_VERSION,
         prompt,
         reasoning_content: reasoning,
         content,
-        tool_calls: tool_calls.iter().map(call).collect(),
-        finish_reason: name(*reason, !tool_calls.is_empty()),
+        tool_calls: tool_calls.iter().map(openai::call).collect(),
+        finish_reason: openai::finish_reason(*reason, !tool_calls.is_empty()),
         seed,
         usage: Usage {
             prompt_tokens: read,
@@ -92,21 +75,6 @@ pub(crate) fn write(out: &mut dyn Write, prompt: &str, answer: &Answer, seed: u3
     };
     serde_json::to_writer(&mut *out, &report)?;
     out.write_all(b"\n")
-}
-
-fn call(call: &ToolCall) -> Call<'_> {
-    let function = Function { name: &call.function.name, arguments: call.function.arguments_text() };
-    Call { id: call.id.as_deref(), kind: call.kind, function }
-}
-
-/// The names `OpenAI`'s interface has for them, and one more.
-fn name(reason: FinishReason, calls: bool) -> &'static str {
-    match reason {
-        FinishReason::Stop if calls => "tool_calls",
-        FinishReason::Stop | FinishReason::StopString(_) => "stop",
-        FinishReason::Length | FinishReason::Context => "length",
-        FinishReason::Cancelled => "cancelled",
-    }
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -5,5 +5,6 @@ pub(crate) mod conversion;
 pub(crate) mod devices;
 pub(crate) mod json;
 pub(crate) mod open;
+pub(crate) mod seed;
 pub(crate) mod source;
 pub(crate) mod summary;

@@ -1,10 +1,9 @@
-//! An answer in one line of tokens and times.
+//! The tokens and times of an answer in one line.
 
 use ggrun::engine::FinishReason;
+use ggrun::session::Answer;
 
-use super::answer::Answer;
-
-/// One line about tokens and times.
+/// The tokens and times of an answer in one line.
 pub(crate) fn summary(answer: &Answer) -> String {
     let Answer { usage, timings, reason, .. } = answer;
     if usage.total.completion_tokens == 0 {

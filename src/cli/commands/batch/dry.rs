@@ -1,4 +1,4 @@
-//! `ggrun batch --dry-run`: what is wrong with the rows, their tokens, and how long they may take.
+//! `ggrun batch --dry-run`: errors of the rows, their tokens, and an estimate of the time.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use ggrun::batch::{self, Judge, Survey};
 use ggrun::bench::{self, Test};
 use ggrun::engine::{DecodeError, Vocab as _, channel};
 use ggrun::model::{Abort, Model};
+use ggrun::session::GenerationOptions;
 use serde_json::json;
 
 use super::args::BatchArgs;
@@ -19,24 +20,25 @@ use crate::cli::shared::open;
 use crate::cli::ui::out::print_result;
 use crate::cli::ui::text;
 
-/// Tokens that are read, and written in each slot, to know how long all will take.
+/// Tokens that are read, and written in each slot, to measure the speed.
 const READ: u32 = 128;
 const WRITTEN: u32 = 8;
 
 pub(super) fn run(
     args: &BatchArgs,
+    generation: GenerationOptions,
     input: &Path,
     model: &Path,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Outcome> {
-    let look = first_look(args, input, interrupt)?;
+    let look = first_look(&generation, input, interrupt)?;
     let options = slots::choose(args, model, look.as_ref())?;
     let slots = options.parallel;
     let model = open::load(options, interrupt)?;
-    // Nobody answers: the rows are only looked at.
+    // Without an engine behind it: no row is answered.
     let (submitter, _inbox) = channel();
     let session = open::session(&model, submitter)?;
-    let defaults = defaults(args, &model, session.template())?;
+    let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);
     let judge = Judge { session: &session, context, check: &check, strict: args.strict };
@@ -53,7 +55,7 @@ pub(super) fn run(
     Ok(if survey.causes.is_empty() { Outcome::Success } else { Outcome::RowsFailed })
 }
 
-/// Tokens a second, as measured on this machine with this model.
+/// Tokens per second of this model on this machine, as measured.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     reading: f64,
@@ -77,7 +79,7 @@ impl Pace {
         if interrupt.is_raised() { Err(Interrupted.into()) } else { Ok(Self { reading, writing }) }
     }
 
-    /// Seconds to read all prompts, and to write the longest answers that are allowed.
+    /// Seconds to read all prompts, and to write all answers up to their limits.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn seconds(self, survey: &Survey) -> (f64, f64) {
         let time = |tokens: u64, rate: f64| if rate > 0.0 { tokens as f64 / rate } else { 0.0 };
@@ -93,19 +95,20 @@ fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String
             survey.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
         lines.push(format!("failed    {}: {}", text::count(failed), causes.join(", ")));
         for (line, id, failure) in &survey.failures {
-            lines.push(format!("          line {line}, `{id}`: {}", failure.message));
+            lines.push(format!("          line {line}, `{id}`: {}", failure.message()));
         }
     }
     if !survey.unknown.is_empty() {
-        lines.push(format!("unknown   fields that change nothing: {}", survey.unknown.join(", ")));
+        let fields: Vec<String> = survey.unknown.iter().map(|field| field.name.clone()).collect();
+        lines.push(format!("ignored   unknown fields: {}", fields.join(", ")));
     }
     lines.push(format!("prompts   {} tokens", text::count(survey.prompt_tokens)));
     let limited = text::count(survey.limited_tokens);
     let unlimited = match survey.unlimited {
         0 => String::new(),
-        n => format!(", and {} without a limit", text::plural(n, "answer")),
+        n => format!(", {} without a limit", text::plural(n, "answer")),
     };
-    lines.push(format!("answers   at most {limited} tokens{unlimited}"));
+    lines.push(format!("answers   up to {limited} tokens{unlimited}"));
     lines.push(format!(
         "longest   {} tokens with its answer; {} of {context}",
         text::count(survey.longest),
@@ -114,12 +117,18 @@ fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String
     if let Some(pace) = pace {
         let clock = |seconds: f64| progress::clock(Duration::from_secs_f64(seconds.min(1e9)));
         let (reading, writing) = pace.seconds(survey);
-        lines
-            .push(format!("time      {} for the prompts, less where they share a beginning", clock(reading)));
-        lines
-            .push(format!("          {} for the answers, if all are as long as they may be", clock(writing)));
+        lines.push(format!("time      prompts: {}, less where they share a prefix", clock(reading)));
+        lines.push(match (survey.limited_tokens, survey.unlimited) {
+            (0, 1..) => "          answers: unknown length (set `-n` for an estimate)".to_owned(),
+            (_, 0) => format!("          answers: up to {}", clock(writing)),
+            (_, n) => format!(
+                "          answers: up to {}, and {} of unknown length (set `-n` for an estimate)",
+                clock(writing),
+                text::plural(n, "answer")
+            ),
+        });
         lines.push(format!(
-            "          measured just now: {:.1} t/s read, {:.1} t/s written in {}",
+            "          measured: {:.1} t/s read, {:.1} t/s written in {}",
             pace.reading,
             pace.writing,
             text::plural(slots.into(), "slot")
@@ -135,13 +144,13 @@ fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serd
         .failures
         .iter()
         .map(|(line, id, failure)| {
-            json!({ "line": line, "custom_id": id, "code": failure.cause.code(), "message": failure.message })
+            json!({ "line": line, "custom_id": id, "code": failure.cause.code(), "message": failure.message() })
         })
         .collect();
     let time = pace.map(|pace| pace.seconds(survey));
     json!({
         "schema_version": 1, "rows": survey.rows, "causes": causes, "first_failures": failures,
-        "unknown_fields": survey.unknown, "prompt_tokens": survey.prompt_tokens,
+        "unknown_fields": survey.unknown.iter().map(|field| &field.name).collect::<Vec<_>>(), "prompt_tokens": survey.prompt_tokens,
         "limited_completion_tokens": survey.limited_tokens, "answers_without_limit": survey.unlimited,
         "longest_tokens": survey.longest, "slots": slots, "context": context,
         "seconds": time.map(|(prompts, answers)| json!({ "prompts": prompts, "answers": answers })),

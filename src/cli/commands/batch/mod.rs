@@ -30,10 +30,11 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         print(&list_devices(&args.placement)?)?;
         return Ok(Outcome::Success);
     };
+    let generation = args.generation.options()?;
     let interrupt = Interrupt::listen();
     let path = &source::model(&args.model, args.progress.of_download())?;
     if args.dry_run {
-        return dry::run(args, input, path, &interrupt);
+        return dry::run(args, generation, input, path, &interrupt);
     }
     let output = args.output.clone().unwrap_or_default();
     let on_stdout = output.as_os_str() == "-";
@@ -41,13 +42,12 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     let model_id = format!("{:016x}", u64::from_be_bytes(weights_digest(path)?.as_chunks::<8>().0[0]));
     let targets = Targets { out: output.clone(), errors: args.errors.clone(), order: args.order.into() };
     let mut journal = Journal::open(&targets, input, &model_id, args.allow_model_change)?;
-    let survey = first_look(args, input, &interrupt)?;
+    let survey = first_look(&generation, input, &interrupt)?;
     let chosen = slots::choose(args, path, survey.as_ref())?;
     let slots = chosen.parallel;
     let Opened { session, model, .. } = &open::open(chosen, &interrupt)?;
     let options = Options {
-        defaults: defaults(args, model, session.template())?,
-        seed: args.sampling.seed(),
+        defaults: defaults(generation, model, session.template())?,
         slots,
         retries: args.retry,
         retry_failed: args.retry_failed,
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         model.placement().reason
     ));
     if journal.rows_before() > 0 {
-        show.say(&format!("going on after {}", text::plural(journal.rows_before() as u64, "row")));
+        show.say(&format!("resuming after {}", text::plural(journal.rows_before() as u64, "row")));
     }
     let begun = Instant::now();
     let rows = batch::open(input)?;
@@ -73,14 +73,14 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         (true, false) => Stop::Drain,
         (true, true) => Stop::Now,
     };
-    let mut told = false;
+    let mut announced = false;
     let report = batch::run(session, rows, input, &mut journal, &options, &stop, &mut |progress| {
-        for name in progress.unknown.drain(..) {
-            show.say(&format!("warning: nobody knows the field `{name}`, it changes nothing"));
+        for field in progress.unknown.drain(..) {
+            show.say(&format!("warning: {}", field.ignored()));
         }
-        if interrupt.is_raised() && !std::mem::replace(&mut told, true) && progress.running > 0 {
+        if interrupt.is_raised() && !std::mem::replace(&mut announced, true) && progress.running > 0 {
             let rows = text::plural(progress.running, "row");
-            show.say(&format!("finishing {rows} at work; Ctrl-C again stops at once"));
+            show.say(&format!("finishing {rows}; press Ctrl-C again to stop at once"));
         }
         show.observe(progress, begun.elapsed());
     });
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     finish(args, &report, &show, begun.elapsed())?;
     if !report.complete {
         if !journal.is_stream() {
-            show.say(&format!("the same command goes on from `{}`", output.display()));
+            show.say(&format!("stopped; run the same command to resume `{}`", output.display()));
         }
         return Err(Interrupted.into());
     }
@@ -97,24 +97,24 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     Ok(if failed > 0 { Outcome::RowsFailed } else { Outcome::Success })
 }
 
-/// Says how it went.
+/// Writes the result.
 fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> anyhow::Result<()> {
     let progress = &report.progress;
     let rate = progress::rate(progress.written_tokens, elapsed);
     let causes: Vec<String> =
         report.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
-    let mut parts = vec![format!("{} answered", text::plural(progress.done, "row"))];
+    let mut parts = vec![format!("{} answered", text::count(progress.done))];
     if progress.done_before > 0 {
-        parts.push(format!("{} before", text::count(progress.done_before)));
+        parts.push(format!("{} kept from an earlier run", text::count(progress.done_before)));
     }
     if progress.changed > 0 {
-        parts.push(format!("{} of them changed since", text::count(progress.changed)));
+        parts.push(format!("{} changed", text::plural(progress.changed, "request")));
     }
     if progress.failed > 0 {
         parts.push(format!("{} failed ({})", text::count(progress.failed), causes.join(", ")));
     }
     if progress.failed_before > 0 {
-        parts.push(format!("{} failed before", text::count(progress.failed_before)));
+        parts.push(format!("{} failed in an earlier run", text::count(progress.failed_before)));
     }
     show.say(&parts.join(", "));
     show.say(&format!(

@@ -1,4 +1,4 @@
-//! Shows how far a batch is: rows, tokens, rate, time left.
+//! The progress of a batch: rows, tokens, rate, time left.
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
@@ -21,13 +21,13 @@ pub(crate) enum Kind {
     Bar,
     /// A line every ten seconds
     Plain,
-    /// An object every second, one a line
+    /// A line with a JSON object every second
     Json,
     None,
 }
 
 impl Kind {
-    /// When a download before it is shown.
+    /// When the download before the batch is shown.
     pub(super) fn of_download(self) -> When {
         match self {
             Self::Auto | Self::Bar => When::Auto,
@@ -37,17 +37,17 @@ impl Kind {
     }
 }
 
-/// Where it is shown.
+/// The progress on standard error.
 pub(super) struct Show {
     kind: Kind,
     rows: Option<u64>,
     bar: ProgressBar,
-    /// When something was shown last.
+    /// The time of the last report.
     last: Cell<Duration>,
 }
 
 impl Show {
-    /// Shows nothing yet. `rows` is how many there are, if that is known.
+    /// Shows nothing yet. `rows` is their number, if it is known.
     pub(super) fn new(kind: Kind, rows: Option<u64>) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let terminal = std::io::stderr().is_terminal() && !dumb;
@@ -61,7 +61,7 @@ impl Show {
             if kind == Kind::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(rows, target);
         let template = if rows.is_some() { "{bar:20} {wide_msg}" } else { "{spinner} {wide_msg}" };
-        let style = ProgressStyle::with_template(template).expect("a template of ours is one");
+        let style = ProgressStyle::with_template(template).expect("the template is valid");
         bar.set_style(style.progress_chars("=> "));
         if kind == Kind::Bar {
             err::clear_for_lines(&bar);
@@ -69,7 +69,7 @@ impl Show {
         Self { kind, rows, bar, last: Cell::new(Duration::ZERO) }
     }
 
-    /// Says something beside the progress; nothing where only data is wanted.
+    /// Writes a message beside the progress.
     pub(super) fn say(&self, line: &str) {
         match self.kind {
             Kind::Json => err::line(&json!({ "message": line }).to_string()),
@@ -102,7 +102,7 @@ impl Show {
     }
 }
 
-/// Tokens a second.
+/// Tokens per second.
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
 pub(super) fn rate(tokens: u64, elapsed: Duration) -> f64 {
     if elapsed.is_zero() { 0.0 } else { tokens as f64 / elapsed.as_secs_f64() }
@@ -113,7 +113,7 @@ pub(super) fn clock(time: Duration) -> String {
     FormattedDuration(time).to_string()
 }
 
-/// Rows that need nothing more.
+/// Rows that are done, failed ones included.
 fn over(progress: &Progress) -> u64 {
     progress.done + progress.failed + progress.done_before + progress.failed_before
 }

@@ -1,4 +1,4 @@
-//! How many requests are answered at once where nobody says: as many as fit with a context for the longest row.
+//! The number of slots where none is set: as many as fit with a context for the longest row.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check_with, place
 
 use super::args::BatchArgs;
 
-/// Slots on a CPU, whose cores are busy with a few.
+/// The most slots on a CPU: a few keep its cores busy.
 const ON_CPU: u32 = 4;
-/// Slots where every layer is on a GPU.
+/// The most slots where every layer is on a GPU.
 const ON_GPU: u32 = 8;
 
-/// The options to load with. A row that the first look found to be longer than the usual context gets a larger one.
+/// The options to load with. The context grows for a row that is longer than the default.
 ///
 /// # Errors
 ///
-/// When the file is no model, or a wish cannot be.
+/// When the file is not a model, or an option cannot be met.
 pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) -> anyhow::Result<LoadOptions> {
     let placement = &args.placement;
     let longest = survey.map_or(0, |survey| u32::try_from(survey.longest).unwrap_or(u32::MAX));

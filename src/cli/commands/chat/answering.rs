@@ -2,19 +2,19 @@
 
 use ggrun::chat::ToolCall;
 use ggrun::engine::FinishReason;
+use ggrun::session::Answer;
 
 use super::conversation::Chat;
 use super::show::Show;
 use crate::cli::error::Interrupted;
-use crate::cli::shared::answer::{Answer, answer};
-use crate::cli::shared::json;
+use crate::cli::shared::answer::answer;
 use crate::cli::shared::summary::summary;
+use crate::cli::shared::{json, seed};
 use crate::cli::ui::err::is_quiet;
 use crate::cli::ui::out::is_failed;
 
 impl Chat<'_> {
-    /// One answer, or calls that wait for their results. What goes wrong with it takes the question back and ends
-    /// nothing else.
+    /// One answer, or calls that wait for their results. An error removes the question; the conversation stays.
     pub(super) fn turn(&mut self) -> anyhow::Result<Option<Vec<ToolCall>>> {
         let asked = self.generate();
         let answer = match asked {
@@ -30,13 +30,13 @@ impl Chat<'_> {
             if !self.source.is_terminal() || self.interrupt.is_final() {
                 return Err(Interrupted.into());
             }
-            self.struck = true;
+            self.interrupted = true;
             self.interrupt.clear();
         }
         let calls = answer.tool_calls.clone();
         if answer.reasoning.is_empty() && answer.content.is_empty() && calls.is_empty() {
             self.talk.undo();
-            self.say("there was no answer; the question is taken back");
+            self.say("no answer; the question is removed");
             return Ok(None);
         }
         self.talk.answered(answer.reasoning.clone(), answer.content.clone(), calls.clone());
@@ -59,18 +59,17 @@ impl Chat<'_> {
     }
 
     fn generate(&mut self) -> anyhow::Result<Answer> {
-        let sampling = self.line.settings.sampling.params(&self.opened.model)?;
-        let seed = sampling.seed;
-        let request = self.request(sampling);
+        let request = self.request(seed::random());
+        let seed = request.sampling.seed;
         let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
         if self.args.json {
-            let answer = answer(&self.opened.session, request, &self.interrupt, &mut |_| Ok(()))?;
+            let answer = answer(&self.opened.session, request, &self.interrupt, |_| Ok(()))?;
             json::write(self.out, &question, &answer, seed)?;
             self.out.flush()?;
             return Ok(answer);
         }
         let mut show = Show::new(self.out, self.err, self.thinking);
-        let answer = answer(&self.opened.session, request, &self.interrupt, &mut |piece| show.piece(piece));
+        let answer = answer(&self.opened.session, request, &self.interrupt, |event| Ok(show.event(event)?));
         show.finish()?;
         answer
     }

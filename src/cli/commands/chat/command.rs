@@ -1,15 +1,15 @@
-//! What is typed at the prompt: something to say, or a command that begins with `/`.
+//! An entry at the prompt: a message, or a command that begins with `/`.
 
 use std::path::PathBuf;
 
 /// One entry at the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// Something for the model.
+    /// A message to the model.
     Say(String),
-    /// Something for us.
+    /// A command.
     Do(Command),
-    /// Neither; why.
+    /// An unknown or wrong command, and why.
     Unknown(String),
 }
 
@@ -19,52 +19,59 @@ pub(super) enum Command {
     Help,
     Regen,
     Undo,
-    /// The last question anew; without a text it is put on the prompt to be changed.
+    /// Replaces the last question; without a text the question is put on the prompt.
     Edit(Option<String>),
     Clear,
-    /// New instructions; without a text it shows them, `-` takes them away.
+    /// Sets the system prompt; without a text it is shown, `-` removes it.
     System(Option<String>),
-    /// An option of the command line and its value; without, it shows what was set.
+    /// Sets an option; without a value it is shown, without a name all are.
     Set(Vec<String>),
-    /// What becomes of the thinking.
+    /// Removes the value of an option.
+    Unset(String),
+    /// Sets how thinking is shown, or turns it on or off.
     Think(Option<String>),
     Save(Option<String>),
-    /// Without a name it lists what there is.
+    /// Loads a conversation; without a name they are listed.
     Load(Option<String>),
     Export(PathBuf),
     Stats,
     Exit,
 }
 
-/// Every command, with what it does.
+/// All commands.
 pub(super) const HELP: &str = "\
-  /help              this list
-  /regen             answer the last question again
-  /undo              take the last question and its answer back
-  /edit [TEXT]       change the last question and ask it again
-  /clear             begin a new conversation
-  /system [TEXT|-]   show, change or remove the instructions
-  /set [NAME VALUE]  sampling: temp 0.7, top-k 20, seed 1, grammar ..., predict 500, reasoning-budget 200
-  /think [HOW]       thinking: show, dim, fold or hide; on or off where the model can
-  /save [NAME]       keep the conversation, and the model's state so that going on is quick
-  /load [NAME]       go on with one that was kept, or list them
-  /export FILE       write the conversation as Markdown
-  /stats             tokens and times of the last answer
-  /exit              leave (also Ctrl-D)
+  /help                 list the commands
+  /regen                answer the last question again
+  /undo                 remove the last question and its answer
+  /edit [TEXT]          change the last question and answer it again
+  /clear                begin a new conversation
+  /system [TEXT|-]      show, set or remove the system prompt
+  /set [NAME [VALUE]]   list the options, show or set one: any option of generation by its long name
+  /unset NAME           set an option back to its default
+  /think [HOW]          show thinking: show, dim, fold or hide; turn it on or off, if the model can
+  /save [NAME]          save the conversation, with the state of the model
+  /load [NAME]          load a saved conversation, or list them
+  /export FILE          write the conversation as Markdown
+  /stats                show tokens and times of the last answer
+  /exit                 leave (also Ctrl-D)
 
-A line that ends with \\ goes on in the next one, and \"\"\" begins and ends a text of many lines.
-Ctrl-C stops an answer and keeps what there is of it; a second Ctrl-C leaves.
+End a line with \\ to continue it on the next one; begin and end a text of many lines with \"\"\".
+Ctrl-C stops an answer and keeps its text; a second Ctrl-C leaves.
 ";
 
 impl Entry {
-    /// Reads what was typed.
+    /// Reads an entry.
     pub(super) fn parse(text: &str) -> Self {
         let Some(line) = text.trim_end().strip_prefix('/') else { return Self::Say(text.to_owned()) };
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         let text = || (!rest.is_empty()).then(|| rest.to_owned());
         let alone = |command| {
-            if rest.is_empty() { Self::Do(command) } else { Self::Unknown(format!("/{name} takes nothing")) }
+            if rest.is_empty() {
+                Self::Do(command)
+            } else {
+                Self::Unknown(format!("/{name} takes no argument"))
+            }
         };
         match name {
             "help" | "?" => alone(Command::Help),
@@ -83,14 +90,16 @@ impl Entry {
                 None => Self::Do(Command::Set(vec![rest.to_owned()])),
                 Some((name, value)) => Self::Do(Command::Set(vec![name.to_owned(), value.trim().to_owned()])),
             },
+            "unset" if rest.is_empty() => Self::Unknown("/unset needs the name of an option".to_owned()),
+            "unset" => Self::Do(Command::Unset(rest.to_owned())),
             "export" if rest.is_empty() => Self::Unknown("/export needs the name of a file".to_owned()),
             "export" => Self::Do(Command::Export(rest.into())),
-            _ => Self::Unknown(format!("there is no command /{name}; /help lists them")),
+            _ => Self::Unknown(format!("unknown command /{name}; /help lists the commands")),
         }
     }
 }
 
-/// Puts lines together to one entry.
+/// Joins lines to an entry.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     text: String,
@@ -100,7 +109,7 @@ pub(super) struct Lines {
 const QUOTE: &str = "\"\"\"";
 
 impl Lines {
-    /// Takes a line; gives the whole entry when no more belong to it.
+    /// Takes a line. Gives the entry once it is complete.
     pub(super) fn push(&mut self, line: &str) -> Option<String> {
         let line = line.trim_end_matches(['\r', '\n']);
         if self.quoted {
@@ -138,7 +147,7 @@ impl Lines {
         self.quoted || !self.text.is_empty()
     }
 
-    /// What there is when no more lines come.
+    /// The incomplete entry at the end of the input.
     pub(super) fn finish(self) -> Option<String> {
         self.has_begun().then(|| self.text.trim_end().to_owned())
     }
@@ -149,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_said_and_commands_are_done() {
+    fn messages_are_told_from_commands() {
         let done = |text: &str| match Entry::parse(text) {
             Entry::Do(command) => command,
             other => panic!("{text}: {other:?}"),
@@ -162,18 +171,20 @@ mod tests {
         assert_eq!(done("/set temp 0.5"), Command::Set(vec!["temp".into(), "0.5".into()]));
         assert_eq!(done("/set"), Command::Set(vec![]));
         assert_eq!(done("/export a b.md"), Command::Export("a b.md".into()));
-        for text in ["/nothing", "/undo twice", "/export", "/"] {
+        assert_eq!(done("/unset temp"), Command::Unset("temp".into()));
+        for text in ["/nothing", "/undo twice", "/export", "/unset", "/"] {
             assert!(matches!(Entry::parse(text), Entry::Unknown(_)), "{text}");
         }
         for line in HELP.lines().filter(|line| line.starts_with("  /")) {
             let name = line.split_whitespace().next().unwrap();
-            let text = if name == "/export" { "/export x" } else { name };
-            assert!(matches!(Entry::parse(text), Entry::Do(_)), "{name}");
+            let text =
+                if ["/export", "/unset"].contains(&name) { format!("{name} x") } else { name.to_owned() };
+            assert!(matches!(Entry::parse(&text), Entry::Do(_)), "{name}");
         }
     }
 
     #[test]
-    fn lines_are_put_together() {
+    fn lines_are_joined() {
         let read = |lines: &[&str]| {
             let mut reader = Lines::default();
             let found: Vec<String> = lines.iter().filter_map(|line| reader.push(line)).collect();

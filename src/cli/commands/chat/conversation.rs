@@ -1,23 +1,21 @@
-//! A conversation at work: its parts, and how it speaks to the user.
+//! A running conversation: its parts, and its messages to the user.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use ggrun::engine::SamplingParams;
-use ggrun::session::ChatRequest;
+use ggrun::session::{Answer, ChatRequest};
 
 use super::args::ChatArgs;
 use super::input::Source;
-use super::settings::{SetLine, Settings};
+use super::settings::Settings;
 use super::show::Thinking;
 use super::store::Store;
 use super::talk::Talk;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::shared::answer::Answer;
 use crate::cli::shared::open::Opened;
 use crate::cli::ui::style::Style;
 
-/// A conversation at work.
+/// A running conversation.
 pub(super) struct Chat<'a> {
     pub(super) args: &'a ChatArgs,
     pub(super) model: PathBuf,
@@ -26,36 +24,24 @@ pub(super) struct Chat<'a> {
     pub(super) source: Source,
     pub(super) store: Option<Store>,
     pub(super) talk: Talk,
-    pub(super) line: SetLine,
-    /// What was set, to be shown.
-    pub(super) typed: Vec<(String, String)>,
-    /// Functions the model may call.
-    pub(super) tools: Vec<serde_json::Value>,
-    /// Variables of the template.
-    pub(super) variables: serde_json::Map<String, serde_json::Value>,
+    pub(super) settings: Settings,
     pub(super) thinking: Thinking,
-    /// Whether the model's state changed since it was kept.
+    /// Whether the state of the model changed since it was saved.
     pub(super) unsaved: bool,
     pub(super) last: Option<Answer>,
-    /// Whether the last thing the user did was Ctrl-C.
-    pub(super) struck: bool,
+    /// Whether the last entry was Ctrl-C.
+    pub(super) interrupted: bool,
     pub(super) out: &'a mut dyn Write,
     pub(super) err: &'a mut dyn Write,
 }
 
 impl Chat<'_> {
-    /// The conversation as the model is asked to go on with it.
-    pub(super) fn request(&self, sampling: SamplingParams) -> ChatRequest {
-        let Settings { predict, reasoning_budget, .. } = &self.line.settings;
-        let mut request = ChatRequest::new(self.talk.messages(), sampling);
-        request.max_tokens = predict.and_then(|n| u32::try_from(n).ok());
-        request.reasoning_budget = reasoning_budget.and_then(|n| u32::try_from(n).ok());
-        request.tools.clone_from(&self.tools);
-        request.variables.clone_from(&self.variables);
-        request
+    /// The request for the next answer. `seed` is used unless one is set.
+    pub(super) fn request(&self, seed: u32) -> ChatRequest {
+        self.settings.current().chat_request(self.talk.messages(), seed)
     }
 
-    /// Says something to the user, set off from answers.
+    /// Writes a message to the user, set off from answers.
     pub(super) fn say(&mut self, text: &str) {
         let style = Style::of_stderr();
         self.aside(&format!("{}{text}{}\n", style.dim(), style.reset()));

@@ -8,13 +8,13 @@ use rustyline::{Behavior, Config, DefaultEditor};
 use super::command::Lines;
 use super::store::Store;
 
-/// What came.
+/// An input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
     Entry(String),
-    /// Ctrl-C was typed.
+    /// Ctrl-C at the prompt.
     Interrupt,
-    /// A signal came, now or since the last entry.
+    /// A signal, since the last entry.
     Signal,
     /// Ctrl-D, or the end of the pipe.
     End,
@@ -30,7 +30,7 @@ pub(super) const PROMPT: &str = "> ";
 const CONTINUED: &str = ". ";
 
 impl Source {
-    /// A terminal where there is one. History lasts where there is a place for it.
+    /// The terminal with its history, or the pipe.
     pub(super) fn open(store: Option<&Store>) -> anyhow::Result<Self> {
         if !io::stdin().is_terminal() {
             return Ok(Self::Pipe);
@@ -43,13 +43,13 @@ impl Source {
         let mut editor = DefaultEditor::with_config(config)?;
         let history = store.and_then(|store| store.history().ok());
         if let Some(path) = &history {
-            // There is none the first time, and a broken one is no reason not to talk.
+            // It is missing the first time, and a damaged one does not matter.
             drop(editor.load_history(path));
         }
         Ok(Self::Terminal { editor: Box::new(editor), history })
     }
 
-    /// Whether somebody sits there.
+    /// Whether it is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal { .. })
     }
@@ -99,7 +99,7 @@ impl Source {
         if entry.trim().is_empty() {
             return;
         }
-        // History is a convenience: what cannot be kept is not.
+        // A history that cannot be written does not matter.
         drop(editor.add_history_entry(entry.replace('\n', " ")));
         if let Some(path) = history {
             drop(editor.append_history(path));

@@ -4,8 +4,10 @@ mod answering;
 mod args;
 mod command;
 mod conversation;
+mod fields;
 mod input;
 mod saving;
+mod set;
 mod settings;
 mod show;
 mod store;
@@ -15,17 +17,14 @@ mod tools;
 use std::io::Write;
 
 use anyhow::Context as _;
-use clap::{Parser as _, ValueEnum as _};
-use ggrun::engine::SamplingParams;
-use ggrun::session::ChatRequest;
+use ggrun::model::Model;
 
 pub(crate) use args::ChatArgs;
 use command::{Command, Entry, HELP};
 use conversation::Chat;
 use input::{Input, PROMPT, Source};
 use saving::{begin, session_path};
-use settings::SetLine;
-use show::Thinking;
+use settings::Settings;
 use store::Store;
 
 use crate::cli::error::Interrupted;
@@ -36,7 +35,7 @@ use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
 use crate::cli::ui::when::When;
 
-/// Talks until the user leaves.
+/// Chats until the user leaves.
 ///
 /// # Errors
 ///
@@ -49,15 +48,15 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
     }
     let store = Store::of_user();
     let talk = begin(args, store.as_ref())?;
-    let tools = args.template.read_tools()?;
-    // The line editor takes SIGINT for itself; who listens after it hears it too.
+    let options = args.generation.options()?;
+    options.check_tool_choice()?;
+    // The line editor replaces the handler of SIGINT; listeners after it are called too.
     let source = Source::open(store.as_ref())?;
     let interrupt = Interrupt::listen();
     let model = source::model(&args.model, When::Auto)?;
     let opened = open::open(args.placement.options(&model), &interrupt)?;
-    let mut told = ChatRequest::new(Vec::new(), SamplingParams::greedy());
-    args.template.apply(opened.session.template(), &mut told)?;
-    let variables = told.variables;
+    options.check_reasoning(opened.session.template())?;
+    let settings = Settings::new(options, &opened.model.sampling(0), &Model::default_sampling(0));
     let mut chat = Chat {
         args,
         model,
@@ -66,14 +65,11 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
         source,
         store,
         talk,
-        line: SetLine { settings: args.settings.clone() },
-        typed: Vec::new(),
-        tools,
-        variables,
+        settings,
         thinking: args.thinking,
         unsaved: false,
         last: None,
-        struck: false,
+        interrupted: false,
         out,
         err,
     };
@@ -92,12 +88,12 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
 
 impl Chat<'_> {
     fn greet(&mut self) {
-        let kept = match self.talk.questions() {
+        let questions = match self.talk.questions() {
             0 => String::new(),
             count => format!(" · {count} questions so far"),
         };
         let model = self.model.file_name().unwrap_or_default().display();
-        self.say(&format!("{model}{kept} · /help lists the commands"));
+        self.say(&format!("{model}{questions} · /help lists the commands"));
     }
 
     fn talk(&mut self) -> anyhow::Result<()> {
@@ -105,27 +101,27 @@ impl Chat<'_> {
         loop {
             match self.source.read(PROMPT, &std::mem::take(&mut initial))? {
                 Input::End => return Ok(()),
-                // Of a signal that was heard while an answer was written.
+                // A signal that came while an answer was written.
                 Input::Signal if !self.interrupt.is_raised() => {}
                 Input::Signal if self.interrupt.is_final() => return Err(Interrupted.into()),
-                Input::Signal | Input::Interrupt if self.struck => return Err(Interrupted.into()),
+                Input::Signal | Input::Interrupt if self.interrupted => return Err(Interrupted.into()),
                 Input::Signal | Input::Interrupt => {
                     self.interrupt.clear();
-                    self.struck = true;
-                    self.say("Ctrl-C again leaves");
+                    self.interrupted = true;
+                    self.say("press Ctrl-C again to leave");
                 }
                 Input::Entry(_) if self.interrupt.is_raised() => return Err(Interrupted.into()),
                 Input::Entry(text) => {
-                    self.struck = false;
+                    self.interrupted = false;
                     match Entry::parse(&text) {
                         Entry::Say(text) if text.trim().is_empty() => {}
                         Entry::Say(text) => self.ask(&text)?,
                         Entry::Do(Command::Exit) => return Ok(()),
                         Entry::Do(Command::Edit(None)) => match self.talk.undo() {
                             Some(question) if self.source.is_terminal() => initial = question,
-                            _ => self.say("there is no question to change"),
+                            _ => self.say("no question to change"),
                         },
-                        Entry::Do(command) => self.obey(command)?,
+                        Entry::Do(command) => self.execute(command)?,
                         Entry::Unknown(why) => self.say(&why),
                     }
                 }
@@ -133,14 +129,14 @@ impl Chat<'_> {
         }
     }
 
-    fn obey(&mut self, command: Command) -> anyhow::Result<()> {
+    fn execute(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Help => self.aside(HELP),
             Command::Regen if self.talk.regen() => return self.answer(),
-            Command::Regen => self.say("there is no question to answer again"),
+            Command::Regen => self.say("no question to answer again"),
             Command::Undo => match self.talk.undo() {
-                Some(question) => self.say(&format!("taken back: {question}")),
-                None => self.say("there is nothing to take back"),
+                Some(question) => self.say(&format!("removed: {question}")),
+                None => self.say("nothing to undo"),
             },
             Command::Edit(text) => {
                 self.talk.undo();
@@ -148,21 +144,22 @@ impl Chat<'_> {
             }
             Command::Clear => {
                 self.talk.clear();
-                self.say("a new conversation");
+                self.say("new conversation");
             }
             Command::System(text) => self.system(text),
-            Command::Set(words) => self.set(&words),
-            Command::Think(how) => self.think(how.as_deref()),
+            Command::Set(words) => self.report(|chat| chat.set(&words)),
+            Command::Unset(name) => self.report(|chat| chat.unset(&name)),
+            Command::Think(how) => self.report(|chat| chat.think(how.as_deref())),
             Command::Save(name) => self.report(|chat| chat.save(name.as_deref())),
             Command::Load(name) => self.report(|chat| chat.load(name.as_deref())),
             Command::Export(path) => self.report(|chat| {
                 std::fs::write(&path, chat.talk.markdown())
                     .with_context(|| format!("cannot write `{}`", path.display()))?;
-                Ok(format!("written to `{}`", path.display()))
+                Ok(format!("wrote `{}`", path.display()))
             }),
             Command::Stats => match &self.last {
                 Some(answer) => self.say(&summary(answer)),
-                None => self.say("there was no answer yet"),
+                None => self.say("no answer yet"),
             },
             Command::Exit => {}
         }
@@ -174,12 +171,12 @@ impl Chat<'_> {
         self.answer()
     }
 
-    /// Answers the last question, with the results of the functions that the model calls on the way.
+    /// Answers the last question, with the results of the functions that the model calls.
     fn answer(&mut self) -> anyhow::Result<()> {
         while let Some(calls) = self.turn()? {
             if !self.results(&calls)? {
                 self.talk.undo();
-                self.say("a result is missing; the question is taken back");
+                self.say("a result is missing; the question is removed");
                 break;
             }
         }
@@ -189,57 +186,16 @@ impl Chat<'_> {
     fn system(&mut self, text: Option<String>) {
         match text.as_deref() {
             None => {
-                let shown = self.talk.system.clone().unwrap_or_else(|| "no instructions".to_owned());
+                let shown = self.talk.system.clone().unwrap_or_else(|| "no system prompt".to_owned());
                 return self.say(&shown);
             }
             Some("-") => self.talk.system = None,
             Some(_) => self.talk.system = text,
         }
-        self.say("the instructions hold from the next answer on");
+        self.say("system prompt set for the next answers");
     }
 
-    fn set(&mut self, words: &[String]) {
-        let [name, value @ ..] = words else {
-            let lines =
-                self.typed.iter().map(|(name, value)| format!("{name} {value}").trim_end().to_owned());
-            let lines: Vec<String> = lines.collect();
-            let shown = if lines.is_empty() { "nothing was set".to_owned() } else { lines.join("\n") };
-            return self.say(&shown);
-        };
-        let option = format!("--{}", name.trim_start_matches('-').replace('_', "-"));
-        let mut line = SetLine { settings: self.line.settings.clone() };
-        let typed = std::iter::once(option.clone()).chain(value.iter().cloned());
-        match line.try_update_from(typed) {
-            Ok(()) => {
-                self.line = line;
-                self.typed.retain(|(known, _)| *known != option[2..]);
-                self.typed.push((option[2..].to_owned(), value.join(" ")));
-            }
-            Err(error) => {
-                let text = error.to_string();
-                self.say(text.lines().next().unwrap_or("error: this cannot be set"));
-            }
-        }
-    }
-
-    fn think(&mut self, how: Option<&str>) {
-        match how {
-            None => {
-                let name = self.thinking.to_possible_value();
-                self.say(&format!("thinking: {}", name.as_ref().map_or("", |value| value.get_name())));
-            }
-            Some(switch @ ("on" | "off")) => {
-                self.variables.insert("enable_thinking".to_owned(), (switch == "on").into());
-                self.say("holds from the next answer on, if the model's template has such a switch");
-            }
-            Some(how) => match Thinking::from_str(how, true) {
-                Ok(thinking) => self.thinking = thinking,
-                Err(_) => self.say("expected show, dim, fold, hide, on or off"),
-            },
-        }
-    }
-
-    /// Does something that may fail and says how it went.
+    /// Writes the result of an action, or its error.
     fn report(&mut self, action: impl FnOnce(&mut Self) -> anyhow::Result<String>) {
         match action(self) {
             Ok(text) => self.say(&text),

@@ -1,6 +1,6 @@
-//! Conversations that are kept: the text, and beside it the model's state, so that a long one need not be read again.
+//! Saved conversations: the text, and beside it the state of the model, so that a long one need not be read again.
 //!
-//! The state is a help and never more: where it is missing, foreign or broken, the text is read as if there were none.
+//! The state is optional: where it is missing, damaged or of another model, the text is read again.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -35,10 +35,10 @@ pub(super) fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Ta
 
 /// The file of a conversation's text.
 pub(super) fn session_path(store: Option<&Store>, name: &str) -> anyhow::Result<PathBuf> {
-    store.context("there is no folder for conversations: set XDG_STATE_HOME or HOME")?.path(name)
+    store.context("no folder for conversations; set XDG_STATE_HOME or HOME")?.path(name)
 }
 
-/// Bytes that are left free where a state is kept.
+/// Bytes that stay free on the disk of a state.
 const RESERVE: u64 = 512 << 20;
 
 impl Chat<'_> {
@@ -50,7 +50,7 @@ impl Chat<'_> {
         Ok(format!("saved {}, {state}: `{}`", self.size(), path.display()))
     }
 
-    /// Keeps the text.
+    /// Saves the text.
     pub(super) fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = session_path(self.store.as_ref(), name)?;
         store::write(&path, &self.model.display().to_string(), &self.talk.messages())?;
@@ -60,7 +60,7 @@ impl Chat<'_> {
     pub(super) fn load(&mut self, name: Option<&str>) -> anyhow::Result<String> {
         let Some(name) = name else {
             let names = self.store.as_ref().map_or_else(|| Ok(Vec::new()), Store::names)?;
-            let none = || "no conversation was kept yet".to_owned();
+            let none = || "no saved conversations".to_owned();
             return Ok(if names.is_empty() { none() } else { names.join("\n") });
         };
         let path = session_path(self.store.as_ref(), name)?;
@@ -69,10 +69,10 @@ impl Chat<'_> {
         Ok(format!("{} questions so far", self.talk.questions()))
     }
 
-    /// Keeps the state beside the conversation in `path`; says how large it is, or why there is none.
+    /// Saves the state beside the conversation in `path`. Gives its size, or why there is none.
     pub(super) fn keep_state(&self, path: &Path) -> String {
         if self.args.no_state {
-            return "without a state".to_owned();
+            return "without state".to_owned();
         }
         match self.write_state(&path.with_extension(SUFFIX)) {
             Ok(bytes) => format!("{} state", text::bytes(bytes)),
@@ -81,10 +81,10 @@ impl Chat<'_> {
     }
 
     fn write_state(&self, path: &Path) -> anyhow::Result<u64> {
-        let request = self.request(engine::SamplingParams::greedy());
+        let request = self.request(0);
         let saved = match self.opened.session.save(&request) {
             Err(session::Error::Engine(error @ engine::Error::NothingToSave)) => {
-                // What is there is of another conversation.
+                // The file has the state of another conversation.
                 drop(std::fs::remove_file(path));
                 return Err(error.into());
             }
@@ -100,7 +100,7 @@ impl Chat<'_> {
         Ok(bytes)
     }
 
-    /// Takes up the state beside the conversation in `path`, if there is one that fits; else says why not.
+    /// Restores the state beside the conversation in `path`, or writes why not.
     pub(super) fn take_state(&mut self, path: &Path) {
         let path = path.with_extension(SUFFIX);
         if self.args.no_state {
@@ -114,12 +114,12 @@ impl Chat<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
-            let what = format!("`{}` is not used and the conversation is read again", path.display());
+            let what = format!("cannot use `{}`, reading the conversation again", path.display());
             self.say(&format!("{what}: {error:#}"));
         }
     }
 
-    /// Keeps the state of a conversation that has a name, for good.
+    /// Saves the state of a conversation with a name, at the end.
     pub(super) fn leave(&mut self) {
         let Some(name) = self.args.session.as_ref().filter(|_| self.unsaved && !self.args.no_state) else {
             return;
@@ -130,17 +130,17 @@ impl Chat<'_> {
         }
     }
 
-    /// How long the conversation is.
+    /// The length of the conversation.
     pub(super) fn size(&self) -> String {
         text::plural(self.talk.messages().len() as u64, "message")
     }
 }
 
-/// Why a file of so many bytes is not written where so many are free.
+/// The lack of space for a file of `bytes` where `free` are free.
 fn lack(bytes: u64, free: u64) -> Option<String> {
     let short = free < bytes.saturating_add(RESERVE);
     let [bytes, free, reserve] = [bytes, free, RESERVE].map(text::bytes);
-    short.then(|| format!("it takes {bytes} beside {reserve} of reserve, and {free} are free"))
+    short.then(|| format!("it needs {bytes} and a reserve of {reserve}, {free} are free"))
 }
 
 #[cfg(test)]
@@ -148,9 +148,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_leaves_some_room() {
+    fn a_state_leaves_a_reserve_free() {
         assert_eq!(lack(1 << 30, (1 << 30) + RESERVE), None);
         let lack = lack(1 << 30, 1 << 30).unwrap();
-        assert_eq!(lack, "it takes 1.00 GiB beside 512.00 MiB of reserve, and 1.00 GiB are free");
+        assert_eq!(lack, "it needs 1.00 GiB and a reserve of 512.00 MiB, 1.00 GiB are free");
     }
 }

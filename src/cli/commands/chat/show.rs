@@ -1,27 +1,27 @@
-//! An answer on the screen while it is written: the text on stdout, thinking and everything else on stderr.
+//! An answer on the screen while it is written: the text on stdout, thinking on stderr.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use ggrun::session::ChatEvent;
 
-use crate::cli::shared::answer::Piece;
 use crate::cli::ui::style::Style;
 
-/// What becomes of the model's thinking.
+/// How thinking is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Thinking {
-    /// Written like any text.
+    /// Like other text
     Show,
-    /// Written dim where the terminal can.
+    /// Dimmed, on a terminal
     Dim,
-    /// One line that says how much there was.
+    /// One line with its length
     Fold,
-    /// Not written.
+    /// Not at all
     Hide,
 }
 
-/// What was written last.
+/// The last part that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrote {
     Nothing,
@@ -29,17 +29,24 @@ enum Wrote {
     Content,
 }
 
-/// One answer's way to the screen.
+/// An answer on the screen.
 pub(super) struct Show<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     thinking: Thinking,
     style: Style,
-    /// Whether a line on stderr can be written over.
+    /// Whether a line on stderr can be overwritten.
     live: bool,
     wrote: Wrote,
     begun: Instant,
     words: usize,
+}
+
+impl Thinking {
+    /// Its name on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 impl<'a> Show<'a> {
@@ -49,10 +56,10 @@ impl<'a> Show<'a> {
         Self { out, err, thinking, style, live, wrote: Wrote::Nothing, begun: Instant::now(), words: 0 }
     }
 
-    /// Shows a piece as it comes.
-    pub(super) fn piece(&mut self, piece: Piece<'_>) -> io::Result<()> {
-        match piece {
-            Piece::Reasoning(text) => {
+    /// Shows an event as it comes.
+    pub(super) fn event(&mut self, event: &ChatEvent) -> io::Result<()> {
+        match event {
+            ChatEvent::Reasoning(text) => {
                 if self.wrote == Wrote::Nothing {
                     self.begun = Instant::now();
                 }
@@ -60,11 +67,12 @@ impl<'a> Show<'a> {
                 self.think(text);
                 Ok(())
             }
-            Piece::ToolCall(call) => {
+            ChatEvent::ToolCall(call) => {
                 let line = if self.wrote == Wrote::Content { "\n" } else { "" };
                 self.write(&format!("{line}{}", serde_json::to_string(&call.function)?))
             }
-            Piece::Content(text) => self.write(text),
+            ChatEvent::Content(text) => self.write(text),
+            ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
         }
     }
 
@@ -77,7 +85,7 @@ impl<'a> Show<'a> {
         self.out.flush()
     }
 
-    /// Ends what was begun.
+    /// Ends the last part.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         match self.wrote {
             Wrote::Nothing => Ok(()),
@@ -106,7 +114,7 @@ impl<'a> Show<'a> {
             Thinking::Fold => {
                 let over = if self.live { "\r\x1b[K" } else { "" };
                 let time = self.begun.elapsed().as_secs_f64();
-                self.dim(&format!("{over}thought for {time:.1} s, {} words", self.words));
+                self.dim(&format!("{over}thinking: {} words in {time:.1} s", self.words));
                 self.aside("\n\n");
             }
         }
@@ -116,7 +124,7 @@ impl<'a> Show<'a> {
         self.aside(&format!("{}{text}{}", self.style.dim(), self.style.reset()));
     }
 
-    /// Writes to stderr. That nobody can read it there is no reason to end the answer.
+    /// Writes to stderr. An answer does not end because stderr is closed.
     fn aside(&mut self, text: &str) {
         drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
     }
@@ -130,15 +138,15 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut show = Show::new(&mut out, &mut err, thinking);
         (show.live, show.style) = (live, Style::Plain);
-        show.piece(Piece::Reasoning("so many ")).unwrap();
-        show.piece(Piece::Reasoning("words")).unwrap();
-        show.piece(Piece::Content("42")).unwrap();
+        show.event(&ChatEvent::Reasoning("so many ".into())).unwrap();
+        show.event(&ChatEvent::Reasoning("words".into())).unwrap();
+        show.event(&ChatEvent::Content("42".into())).unwrap();
         show.finish().unwrap();
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
     #[test]
-    fn the_answer_is_on_stdout_whatever_becomes_of_the_thinking() {
+    fn the_answer_is_on_stdout_however_thinking_is_shown() {
         for thinking in [Thinking::Show, Thinking::Dim, Thinking::Fold, Thinking::Hide] {
             assert_eq!(shown(thinking, true).0, "42\n");
         }
@@ -149,7 +157,7 @@ mod tests {
         assert_eq!(shown(Thinking::Show, true).1, "so many words\n\n");
         assert_eq!(shown(Thinking::Hide, true).1, "");
         let folded = shown(Thinking::Fold, false).1;
-        assert!(folded.starts_with("thought for 0.0 s, 3 words\n"), "{folded:?}");
+        assert!(folded.starts_with("thinking: 3 words in 0.0 s\n"), "{folded:?}");
         assert!(shown(Thinking::Fold, true).1.contains("\r\x1b[Kthinking: 2 words"));
     }
 }

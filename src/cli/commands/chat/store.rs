@@ -1,4 +1,4 @@
-//! Conversations on disk: one JSON object a line, the first about the file, each other a message.
+//! Conversations on disk as JSON lines: the first is about the file, each other is a message.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use ggrun::chat::Message;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a conversation; a longer one is no conversation.
+/// The most bytes of a conversation.
 const LONGEST: u64 = 1 << 28;
 const VERSION: u32 = 1;
 const SUFFIX: &str = "jsonl";
@@ -16,24 +16,24 @@ const SUFFIX: &str = "jsonl";
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
     ggrun_session: u32,
-    /// The file that answered, for whoever reads this.
+    /// The model file, for readers of this one.
     model: String,
 }
 
-/// Where conversations and the history of what was typed are kept.
+/// The folder of conversations and of the history of entries.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     folder: PathBuf,
 }
 
 impl Store {
-    /// The one of this user: `ggrun` in the state folder of the XDG conventions, or what stands for it.
+    /// The folder of this user: `ggrun` in the state folder of the XDG conventions, or of the system.
     pub(super) fn of_user() -> Option<Self> {
         let state = dirs::state_dir().or_else(dirs::data_local_dir)?;
         Some(Self { folder: state.join("ggrun") })
     }
 
-    /// Where the history of what was typed is kept; its folder is there after this.
+    /// The file of the history, in a folder that exists then.
     pub(super) fn history(&self) -> std::io::Result<PathBuf> {
         fs::create_dir_all(&self.folder)?;
         Ok(self.folder.join("history"))
@@ -43,7 +43,7 @@ impl Store {
         self.folder.join("sessions")
     }
 
-    /// The names of what was kept, in order.
+    /// The names of all conversations, sorted.
     pub(super) fn names(&self) -> anyhow::Result<Vec<String>> {
         let entries = match fs::read_dir(self.sessions()) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -57,7 +57,7 @@ impl Store {
         Ok(names)
     }
 
-    /// The file of a name; a name with a `/` or the suffix is a file itself.
+    /// The file of a conversation. A name with a `/` or the suffix is a path.
     pub(super) fn path(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = Path::new(name);
         if name.contains(['/', '\\']) || path.extension().is_some_and(|suffix| suffix == SUFFIX) {
@@ -65,13 +65,13 @@ impl Store {
         }
         let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-            bail!("`{name}` is no name for a conversation, expected letters, digits, `-`, `_` and `.`");
+            bail!("`{name}` is not a conversation name, expected letters, digits, `-`, `_` and `.`");
         }
         Ok(self.sessions().join(format!("{name}.{SUFFIX}")))
     }
 }
 
-/// Writes a conversation; what was there before is replaced only by the whole of it.
+/// Writes a conversation. An older file is replaced once the new one is complete.
 pub(super) fn write(path: &Path, model: &str, messages: &[Message]) -> anyhow::Result<()> {
     let failed = || format!("cannot write `{}`", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -97,19 +97,19 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Message>> {
     if text.len() as u64 > LONGEST {
         bail!("`{}` is larger than {LONGEST} bytes", path.display());
     }
-    parse(&text).with_context(|| format!("`{}` is no conversation of ggrun", path.display()))
+    parse(&text).with_context(|| format!("`{}` is not a conversation of ggrun", path.display()))
 }
 
 fn parse(text: &str) -> anyhow::Result<Vec<Message>> {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let (_, first) = lines.next().context("it is empty")?;
-    let head: Head = serde_json::from_str(first).context("line 1 does not say `ggrun_session`")?;
+    let (_, first) = lines.next().context("the file is empty")?;
+    let head: Head = serde_json::from_str(first).context("line 1 has no `ggrun_session`")?;
     if head.ggrun_session != VERSION {
-        bail!("it has version {}, expected {VERSION}", head.ggrun_session);
+        bail!("version {} is not supported, expected {VERSION}", head.ggrun_session);
     }
     lines
         .map(|(at, line)| {
-            serde_json::from_str(line).with_context(|| format!("line {} is no message", at + 1))
+            serde_json::from_str(line).with_context(|| format!("line {} is not a message", at + 1))
         })
         .collect()
 }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_conversation_is_refused_with_the_line() {
+    fn other_files_are_refused_with_the_line() {
         for (text, words) in [
             ("", "empty"),
             ("{}", "line 1"),

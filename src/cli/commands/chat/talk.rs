@@ -1,18 +1,18 @@
-//! A conversation and what can be done to it. Pure: nothing is asked or written here.
+//! A conversation and its changes. Pure: no model, no files.
 
 use ggrun::chat::{Message, Role, ToolCall};
 
 /// A conversation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Talk {
-    /// Instructions for the model.
+    /// The system prompt.
     pub(super) system: Option<String>,
-    /// Questions and answers in turn.
+    /// Questions and answers, in turn.
     turns: Vec<Message>,
 }
 
 impl Talk {
-    /// Makes a conversation of messages; instructions count only where they come first.
+    /// A conversation of these messages. A system prompt is one only where it comes first.
     pub(super) fn from_messages(messages: Vec<Message>) -> Self {
         let mut turns = messages;
         let system = match turns.first() {
@@ -22,7 +22,7 @@ impl Talk {
         Self { system, turns }
     }
 
-    /// Everything, for the model or a file.
+    /// All messages.
     pub(super) fn messages(&self) -> Vec<Message> {
         let system = self.system.iter().map(|text| Message::new(Role::System, text));
         system.chain(self.turns.iter().cloned()).collect()
@@ -39,7 +39,7 @@ impl Talk {
         self.turns.push(message);
     }
 
-    /// What a function gave that the last answer called.
+    /// Adds the result of a call of the last answer.
     pub(super) fn result(&mut self, call: &ToolCall, text: &str) {
         let mut message = Message::new(Role::Tool, text);
         message.tool_call_id.clone_from(&call.id);
@@ -47,13 +47,13 @@ impl Talk {
         self.turns.push(message);
     }
 
-    /// Takes the last question and its answer back; gives the question.
+    /// Removes the last question and its answer. Gives the question.
     pub(super) fn undo(&mut self) -> Option<String> {
         let question = self.turns.iter().rposition(|message| message.role == Role::User)?;
         self.turns.drain(question..).next().map(|message| message.content.text())
     }
 
-    /// Takes the last answer back; whether there is a question to answer again.
+    /// Removes the last answer. False if there is no question to answer again.
     pub(super) fn regen(&mut self) -> bool {
         let Some(question) = self.turns.iter().rposition(|message| message.role == Role::User) else {
             return false;
@@ -71,7 +71,7 @@ impl Talk {
         self.turns.iter().filter(|message| message.role == Role::User).count()
     }
 
-    /// As a text to be read.
+    /// The conversation as Markdown.
     pub(super) fn markdown(&self) -> String {
         let mut text = String::new();
         for message in self.messages() {
@@ -82,9 +82,9 @@ impl Talk {
                 Role::Tool => "Tool",
             };
             text.extend(["## ", who, "\n\n"]);
-            if let Some(thought) = &message.reasoning_content {
+            if let Some(reasoning) = &message.reasoning_content {
                 let quoted: Vec<String> =
-                    thought.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect();
+                    reasoning.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect();
                 text.extend([quoted.join("\n").as_str(), "\n\n"]);
             }
             text.extend([message.content.text().trim_end(), "\n\n"]);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_taken_back_with_their_answers() {
+    fn questions_are_removed_with_their_answers() {
         let mut talk = talk();
         assert_eq!(talk.questions(), 2);
         assert_eq!(talk.undo().as_deref(), Some("two?"));
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(talk.undo().as_deref(), Some("one?"));
         assert_eq!(talk.undo(), None);
         assert!(!talk.regen());
-        assert_eq!(talk.messages().len(), 1, "the instructions stay");
+        assert_eq!(talk.messages().len(), 1, "the system prompt stays");
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn results_belong_to_their_calls_and_are_taken_back_with_them() {
+    fn results_belong_to_their_calls_and_are_removed_with_them() {
         let call: ToolCall = serde_json::from_value(serde_json::json!({
             "id": "call_0", "type": "function", "function": {"name": "add", "arguments": {"a": 17}}
         }))

@@ -1,4 +1,4 @@
-//! Functions that the model calls and the user plays: what each gives back is typed.
+//! Results of function calls, which the user types.
 
 use ggrun::chat::ToolCall;
 
@@ -6,7 +6,7 @@ use super::conversation::Chat;
 use super::input::Input;
 
 impl Chat<'_> {
-    /// Asks for the result of every call; tells whether all were given.
+    /// Reads the result of every call. False if one is missing.
     pub(super) fn results(&mut self, calls: &[ToolCall]) -> anyhow::Result<bool> {
         for call in calls {
             let prompt = format!("result of {}> ", call.function.name);

@@ -1,4 +1,4 @@
-//! `ggrun run`: one question, one answer. The answer alone is on stdout; thinking and timings are on stderr.
+//! `ggrun run`: one question, one answer. Only the answer is on stdout; thinking and timings are on stderr.
 
 mod args;
 mod screen;
@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::{Message, Role};
-use ggrun::engine::{FinishReason, SamplingParams};
-use ggrun::session::ChatRequest;
+use ggrun::engine::FinishReason;
+use ggrun::session::GenerationOptions;
 
 pub(crate) use args::RunArgs;
 use screen::Screen;
@@ -20,7 +20,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
-use crate::cli::shared::source;
+use crate::cli::shared::{seed, source};
 use crate::cli::ui::style::Style;
 use crate::cli::ui::when::When;
 
@@ -35,7 +35,8 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
         return Ok(());
     }
-    let (prompt, tools) = (prompt(args)?, args.template.read_tools()?);
+    let (prompt, options) = (prompt(args)?, args.generation.options()?);
+    options.check_tool_choice()?;
     let interrupt = Interrupt::listen();
     let path = source::model(&args.model, When::Auto)?;
     let begun = Instant::now();
@@ -44,16 +45,15 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         let style = Style::of_stderr();
         let loaded =
             format!("loaded in {:.2} s: {}", begun.elapsed().as_secs_f64(), model.placement().reason);
-        // That nobody can read it there is no reason to end.
+        // A closed stderr does not end the run.
         drop(writeln!(err, "{}{loaded}{}", style.dim(), style.reset()));
     }
-    let sampling = args.sampling.params(model)?;
-    let seed = sampling.seed;
-    let mut request = request(args, &prompt, sampling);
-    request.tools = tools;
-    args.template.apply(session.template(), &mut request)?;
+    options.check_reasoning(session.template())?;
+    let options = options.over(&GenerationOptions::advised(&model.sampling(0)));
+    let request = options.chat_request(messages(args, &prompt), seed::random());
+    let seed = request.sampling.seed;
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
-    let answer = answer(session, request, &interrupt, &mut |piece| screen.piece(piece))?;
+    let answer = answer(session, request, &interrupt, |event| Ok(screen.event(event)?))?;
     screen.finish(&prompt, &answer, seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
         return Err(Interrupted.into());
@@ -73,7 +73,7 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
             text
         }
     };
-    // The newline that ends the last line of a file is not part of the question.
+    // The newline at the end of a file is not part of the question.
     if text.ends_with('\n') {
         text.pop();
     }
@@ -86,17 +86,6 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
 fn messages(args: &RunArgs, prompt: &str) -> Vec<Message> {
     let system = args.system_prompt.iter().map(|text| Message::new(Role::System, text));
     system.chain([Message::new(Role::User, prompt)]).collect()
-}
-
-fn request(args: &RunArgs, prompt: &str, sampling: SamplingParams) -> ChatRequest {
-    let mut request = ChatRequest::new(messages(args, prompt), sampling);
-    request.max_tokens = u32::try_from(args.predict).ok();
-    request.stop.clone_from(&args.reverse_prompt);
-    request.reasoning_budget = u32::try_from(args.reasoning_budget).ok();
-    if let Some(words) = &args.reasoning_budget_message {
-        request.reasoning_budget_message.clone_from(words);
-    }
-    request
 }
 
 #[cfg(test)]

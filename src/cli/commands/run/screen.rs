@@ -1,14 +1,15 @@
-//! What goes to which stream, and how.
+//! The answer on stdout, thinking and summary on stderr.
 
 use std::io::{self, Write};
 
+use ggrun::session::{Answer, ChatEvent};
+
 use super::args::{RunArgs, Thinking};
-use crate::cli::shared::answer::{Answer, Piece};
 use crate::cli::shared::json;
 use crate::cli::shared::summary::summary;
 use crate::cli::ui::style::Style;
 
-/// What was written last, to part thinking and answer on a terminal that shows both.
+/// The last part that was written, to separate thinking and answer on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrote {
     Nothing,
@@ -35,22 +36,23 @@ impl<'a> Screen<'a> {
         Self { out, err, args, style, wrote: Wrote::Nothing }
     }
 
-    /// Shows a piece as it comes.
-    pub(super) fn piece(&mut self, piece: Piece<'_>) -> io::Result<()> {
-        match piece {
+    /// Shows an event as it comes.
+    pub(super) fn event(&mut self, event: &ChatEvent) -> io::Result<()> {
+        match event {
             _ if self.args.json => Ok(()),
-            Piece::Reasoning(_) if self.args.thinking == Thinking::Hide => Ok(()),
-            Piece::Reasoning(text) => {
+            ChatEvent::Reasoning(_) if self.args.thinking == Thinking::Hide => Ok(()),
+            ChatEvent::Reasoning(text) => {
                 let style = if self.args.thinking == Thinking::Dim { self.style } else { Style::Plain };
                 self.wrote = Wrote::Reasoning;
                 self.aside(&format!("{}{text}{}", style.dim(), style.reset()));
                 Ok(())
             }
-            Piece::Content(text) => self.say(text),
-            Piece::ToolCall(call) => {
+            ChatEvent::Content(text) => self.say(text),
+            ChatEvent::ToolCall(call) => {
                 let line = if self.wrote == Wrote::Content { "\n" } else { "" };
                 self.say(&format!("{line}{}", serde_json::to_string(&call.function)?))
             }
+            ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
         }
     }
 
@@ -63,7 +65,7 @@ impl<'a> Screen<'a> {
         self.out.flush()
     }
 
-    /// Shows what is known only at the end.
+    /// Shows the end of the answer.
     pub(super) fn finish(&mut self, prompt: &str, answer: &Answer, seed: u32) -> anyhow::Result<()> {
         if self.args.json {
             json::write(self.out, prompt, answer, seed)?;
@@ -80,7 +82,7 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    /// Writes to stderr. That nobody can read it there is no reason to end the answer.
+    /// Writes to stderr. An answer does not end because stderr is closed.
     fn aside(&mut self, text: &str) {
         drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
     }

@@ -1,14 +1,13 @@
-//! What goes to which stream.
+//! Both streams, and the options that reach the model.
 
 use super::*;
-use crate::cli::shared::answer::{Answer, Piece};
 use crate::cli::shared::json;
 use crate::cli::shared::summary::summary;
 use clap::Parser;
 use ggrun::chat::Template;
 use ggrun::engine::scripted::{ByteVocab, ScriptedDecoder};
 use ggrun::engine::{Caps, Limits, Timings, Usage, channel, run as run_engine};
-use ggrun::session::{ChatUsage, Session};
+use ggrun::session::{Answer, ChatEvent, ChatUsage, Limit, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +36,7 @@ fn example() -> Answer {
             prefill: Duration::from_millis(100),
             decode: Duration::from_millis(500),
         },
+        logprobs: Vec::new(),
     }
 }
 
@@ -44,8 +44,8 @@ fn shown(line: &[&str]) -> (String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = parse(line);
     let mut screen = Screen::new(&mut out, &mut err, &args, Style::Rich);
-    screen.piece(Piece::Reasoning("7 + 5 = 12")).unwrap();
-    screen.piece(Piece::Content("42")).unwrap();
+    screen.event(&ChatEvent::Reasoning("7 + 5 = 12".into())).unwrap();
+    screen.event(&ChatEvent::Content("42".into())).unwrap();
     screen.finish("q", &example(), 7).unwrap();
     (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
@@ -65,7 +65,7 @@ fn thinking_is_dim_plain_or_absent() {
 }
 
 #[test]
-fn the_summary_tells_thinking_from_answer() {
+fn the_summary_counts_thinking_apart() {
     assert_eq!(
         summary(&example()),
         "prompt 10 tokens in 0.10 s, 100.0/s · first token after 0.10 s · 15 thinking + 6 answer tokens in 0.50 s, 40.0/s"
@@ -85,7 +85,7 @@ fn json_is_one_object_and_leaves_stderr_empty() {
     assert_eq!(value["timings"]["predicted_per_second"], 40.0);
 }
 
-/// The answer of a model that says this to a template that tells it all.
+/// The answer of a model that writes `says`, after a template that shows everything.
 fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
     let caps =
         Caps { sequences: 1, context: 1024, batch: 64, can_trim: true, can_keep: true, can_copy: true };
@@ -96,10 +96,11 @@ fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
     let template = Template::parse(template, "", "").unwrap();
     let session = Session::new(submitter, Arc::new(ByteVocab), template);
     let args = parse(line);
-    let mut request = ChatRequest::new(messages(&args, "hi"), SamplingParams::greedy());
-    request.tools = tools.to_vec();
-    args.template.apply(session.template(), &mut request).unwrap();
-    answer(&session, request, &Interrupt::listen(), &mut |_| Ok(())).unwrap()
+    let mut options = args.generation.options().unwrap();
+    options.tools = Some(tools.to_vec());
+    options.check_reasoning(session.template()).unwrap();
+    let request = options.chat_request(messages(&args, "hi"), 0);
+    answer(&session, request, &Interrupt::listen(), |_| Ok(())).unwrap()
 }
 
 #[test]
@@ -129,8 +130,8 @@ fn calls_are_lines_of_stdout_and_a_list_in_json() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = parse(&[]);
     let mut screen = Screen::new(&mut out, &mut err, &args, Style::Plain);
-    screen.piece(Piece::Content(&answer.content)).unwrap();
-    screen.piece(Piece::ToolCall(&answer.tool_calls[0])).unwrap();
+    screen.event(&ChatEvent::Content(answer.content.clone())).unwrap();
+    screen.event(&ChatEvent::ToolCall(answer.tool_calls[0].clone())).unwrap();
     screen.finish("q", &answer, 7).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), "Look.\n{\"name\":\"f\",\"arguments\":{\"a\":[1,\"é\"]}}\n");
 
@@ -149,5 +150,7 @@ fn calls_are_lines_of_stdout_and_a_list_in_json() {
 #[test]
 fn negative_numbers_are_values() {
     let args = parse(&["-n", "-1", "-s", "-1", "-p", "-5 + 3 = ?"]);
-    assert_eq!((args.predict, args.reasoning_budget, args.prompt.as_deref()), (-1, -1, Some("-5 + 3 = ?")));
+    let options = args.generation.options().unwrap();
+    assert_eq!((options.max_tokens, options.reasoning_budget), (Some(Limit::Unlimited), None));
+    assert_eq!(args.prompt.as_deref(), Some("-5 + 3 = ?"));
 }

@@ -1,0 +1,57 @@
+//! `/set`, `/unset` and `/think`: options while a conversation is running.
+
+use clap::ValueEnum as _;
+use ggrun::session::ReasoningMode;
+
+use super::conversation::Chat;
+use super::settings::Settings;
+use super::show::Thinking;
+
+impl Chat<'_> {
+    /// Lists options, shows one, or sets one.
+    pub(super) fn set(&mut self, words: &[String]) -> anyhow::Result<String> {
+        match words {
+            [] => Ok(self.settings.list()),
+            [name] => self.settings.show(name),
+            [name, value, ..] => {
+                let settings = self.settings.with(name, value)?;
+                self.adopt(settings)?;
+                self.settings.show(name)
+            }
+        }
+    }
+
+    /// Removes the value of an option.
+    pub(super) fn unset(&mut self, name: &str) -> anyhow::Result<String> {
+        let settings = self.settings.without(name)?;
+        self.adopt(settings)?;
+        self.settings.show(name)
+    }
+
+    /// Shows how thinking is shown, changes that, or turns thinking on or off.
+    pub(super) fn think(&mut self, how: Option<&str>) -> anyhow::Result<String> {
+        let mode = match how {
+            None => return Ok(format!("thinking: {}", self.thinking.name())),
+            Some("on") => ReasoningMode::On,
+            Some("off") => ReasoningMode::Off,
+            Some(how) => {
+                let expected = || anyhow::anyhow!("`{how}`: expected show, dim, fold, hide, on or off");
+                self.thinking = Thinking::from_str(how, true).map_err(|_| expected())?;
+                return Ok(format!("thinking: {}", self.thinking.name()));
+            }
+        };
+        let settings = self.settings.with_reasoning(mode);
+        self.adopt(settings)?;
+        self.settings.show("reasoning")
+    }
+
+    /// Takes over settings that the model can be sampled with.
+    fn adopt(&mut self, settings: Settings) -> anyhow::Result<()> {
+        let options = settings.current();
+        options.check_reasoning(self.opened.session.template())?;
+        options.check_tool_choice()?;
+        self.opened.model.check_sampling(&options.params(0))?;
+        self.settings = settings;
+        Ok(())
+    }
+}

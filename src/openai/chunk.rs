@@ -1,0 +1,144 @@
+//! The events of an answer as chunks of a stream.
+
+use serde_json::{Value, json};
+
+use super::endpoint::Endpoint;
+use super::error::ApiError;
+use super::logprobs::{logprobs, text_length};
+use super::parts::{call, finish_reason, timings, usage};
+use super::request::Stream;
+use super::response::Head;
+use crate::engine::{Timings, Token, TokenLogprob};
+use crate::session::{ChatEvent, ChatUsage};
+
+/// Makes chunks of the events of all answers to a request. Not here: frames, and `[DONE]`.
+pub struct Chunks<'a> {
+    head: Head<'a>,
+    stream: Stream,
+    piece: Option<&'a dyn Fn(Token) -> Vec<u8>>,
+    choices: Vec<Choice>,
+}
+
+impl std::fmt::Debug for Chunks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chunks")
+            .field("head", &self.head)
+            .field("choices", &self.choices)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of one answer.
+#[derive(Debug, Clone, Default)]
+struct Choice {
+    calls: u32,
+    /// Characters of the text whose logprobs were sent.
+    offset: usize,
+    end: Option<(ChatUsage, Timings)>,
+}
+
+impl<'a> Chunks<'a> {
+    /// For this number of answers. `piece` gives the bytes of a token, if the request asked for logprobs.
+    #[must_use]
+    pub fn new(
+        head: Head<'a>,
+        stream: Stream,
+        choices: u32,
+        piece: Option<&'a dyn Fn(Token) -> Vec<u8>>,
+    ) -> Self {
+        Self { head, stream, piece, choices: vec![Choice::default(); choices as usize] }
+    }
+
+    /// The chunks before the first event: the role in each choice of a chat.
+    #[must_use]
+    pub fn begin(&self) -> Vec<Value> {
+        if self.head.endpoint == Endpoint::Text {
+            return Vec::new();
+        }
+        let role = json!({ "role": "assistant", "content": null });
+        (0..self.choices.len())
+            .map(|index| self.chunk(index, role.clone(), Value::Null, Value::Null))
+            .collect()
+    }
+
+    /// The chunks of an event of the answer `index`; `tokens` are the logprobs since its last event. The last event of
+    /// the last answer adds the usage, if it is asked for. A failure is an error instead.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such answer.
+    pub fn event(&mut self, index: usize, event: &ChatEvent, tokens: &[TokenLogprob]) -> Vec<Value> {
+        let logprobs = self.logprobs(index, tokens);
+        let delta = match event {
+            ChatEvent::Reasoning(text) if self.head.endpoint == Endpoint::Chat => {
+                json!({ "reasoning_content": text })
+            }
+            ChatEvent::Reasoning(text) | ChatEvent::Content(text) => json!({ "content": text }),
+            ChatEvent::ToolCall(called) => {
+                let choice = &mut self.choices[index];
+                let mut called = call(called);
+                called["index"] = json!(choice.calls);
+                choice.calls += 1;
+                json!({ "tool_calls": [called] })
+            }
+            &ChatEvent::Finished { reason, usage, timings: took } => {
+                let choice = &mut self.choices[index];
+                choice.end = Some((usage, took));
+                let finish = json!(finish_reason(reason, choice.calls > 0));
+                let mut chunks = vec![self.chunk(index, json!({}), logprobs, finish)];
+                if !self.stream.include_usage {
+                    chunks[0]["timings"] = timings(&[(usage, took)]);
+                }
+                chunks.extend(self.usage());
+                return chunks;
+            }
+            ChatEvent::Failed(error) => return vec![ApiError::from(error).body()],
+        };
+        vec![self.chunk(index, delta, logprobs, Value::Null)]
+    }
+
+    fn logprobs(&mut self, index: usize, tokens: &[TokenLogprob]) -> Value {
+        let Some(piece) = self.piece.filter(|_| !tokens.is_empty()) else { return Value::Null };
+        let offset = &mut self.choices[index].offset;
+        let value = logprobs(self.head.endpoint, tokens, *offset, piece);
+        *offset += text_length(tokens, piece);
+        value
+    }
+
+    fn chunk(&self, index: usize, delta: Value, logprobs: Value, finish_reason: Value) -> Value {
+        let mut choice = json!({ "index": index });
+        let kind = match self.head.endpoint {
+            Endpoint::Chat => {
+                choice["delta"] = delta;
+                "chat.completion.chunk"
+            }
+            Endpoint::Text => {
+                choice["text"] = delta.get("content").cloned().unwrap_or_else(|| json!(""));
+                "text_completion"
+            }
+        };
+        (choice["logprobs"], choice["finish_reason"]) = (logprobs, finish_reason);
+        let mut chunk = self.head.object(kind, vec![choice]);
+        if self.stream.include_usage {
+            chunk["usage"] = Value::Null;
+        }
+        chunk
+    }
+
+    /// The chunk for the usage, once every answer ended.
+    fn usage(&self) -> Option<Value> {
+        if !self.stream.include_usage {
+            return None;
+        }
+        let ends: Vec<(ChatUsage, Timings)> =
+            self.choices.iter().map(|choice| choice.end).collect::<Option<_>>()?;
+        let kind = match self.head.endpoint {
+            Endpoint::Chat => "chat.completion.chunk",
+            Endpoint::Text => "text_completion",
+        };
+        let mut chunk = self.head.object(kind, Vec::new());
+        chunk["usage"] = usage(&ends.iter().map(|(usage, _)| *usage).collect::<Vec<_>>());
+        chunk["timings"] = timings(&ends);
+        Some(chunk)
+    }
+}

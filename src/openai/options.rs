@@ -1,0 +1,140 @@
+//! The fields of a body that shape its answer.
+
+use serde_json::{Value, json};
+
+use super::endpoint::Endpoint;
+use super::fields::{Fields, wrong};
+use super::refusal::Refusal;
+use super::sampling;
+use crate::engine::Rules;
+use crate::session::{GenerationOptions, Limit, Logprobs, ToolChoice, functions, variables};
+
+/// The most alternatives beside each chosen token.
+const MOST_ALTERNATIVES: u32 = 20;
+
+/// Takes the options of an answer. Those of the chat template are only taken from a chat.
+pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<GenerationOptions, Refusal> {
+    let mut options = GenerationOptions {
+        sampling: sampling::read(fields)?,
+        seed: fields.minus_one("seed")?,
+        max_tokens: limit(fields, &["n_predict", "max_tokens", "max_completion_tokens"])?,
+        stop: fields.texts("stop")?,
+        rules: rules(fields)?,
+        ..GenerationOptions::default()
+    };
+    match endpoint {
+        Endpoint::Text => {
+            options.logprobs = alternatives("logprobs", fields)?.map(Logprobs::Top);
+        }
+        Endpoint::Chat => {
+            options.logprobs = logprobs(fields)?;
+            template(fields, &mut options)?;
+        }
+    }
+    Ok(options)
+}
+
+/// A limit under one of its names, the last of which wins.
+fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Option<Limit>, Refusal> {
+    let mut found = None;
+    for name in names {
+        found = fields.minus_one(name)?.or(found);
+    }
+    Ok(found)
+}
+
+/// Tools, variables and reasoning.
+fn template(fields: &mut Fields, options: &mut GenerationOptions) -> Result<(), Refusal> {
+    if let Some(tools) = fields.list("tools")? {
+        let shape = |error: crate::session::NotAFunction| Refusal::Shape {
+            field: "tools",
+            reason: error.to_string(),
+        };
+        options.tools = Some(functions(tools).map_err(shape)?);
+    }
+    let choices = "none, auto, required or a named function";
+    options.tool_choice = fields.of("tool_choice", choices, tool_choice)?;
+    let given = fields.object("chat_template_kwargs")?.unwrap_or_default();
+    options.template_variables = variables(given).map_err(|reserved| {
+        wrong("chat_template_kwargs", &json!(reserved.name), "variables that are not reserved")
+    })?;
+    if let Some(effort) = fields.text("reasoning_effort")? {
+        options.template_variables.insert("reasoning_effort".to_owned(), Value::String(effort));
+    }
+    options.reasoning_budget = limit(fields, &["reasoning_budget", "thinking_budget_tokens"])?;
+    options.reasoning_budget_message = fields.text("reasoning_budget_message")?;
+    Ok(())
+}
+
+fn tool_choice(value: &Value) -> Option<ToolChoice> {
+    match value {
+        Value::String(choice) => match choice.as_str() {
+            "auto" => Some(ToolChoice::Auto),
+            "none" => Some(ToolChoice::None),
+            "required" => Some(ToolChoice::Required),
+            _ => None,
+        },
+        Value::Object(choice) if choice.get("type").is_none_or(|kind| kind == "function") => {
+            let name = choice.get("function")?.get("name")?.as_str()?;
+            Some(ToolChoice::Function(name.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The grammar or schema, from one of its fields.
+fn rules(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
+    let mut found: Option<(&'static str, Rules)> = None;
+    let grammar = fields.text("grammar")?.filter(|text| !text.is_empty());
+    let schema = fields.of("json_schema", "a JSON schema", schema)?;
+    for (field, rules) in [
+        ("grammar", grammar.map(Rules::Gbnf)),
+        ("json_schema", schema),
+        ("response_format", response_format(fields)?),
+    ] {
+        let Some(rules) = rules else { continue };
+        if let Some((other, _)) = found {
+            return Err(Refusal::Conflict { field: other, other: field });
+        }
+        found = Some((field, rules));
+    }
+    Ok(found.map(|(_, rules)| rules))
+}
+
+fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
+    let Some(format) = fields.object("response_format")? else { return Ok(None) };
+    let given = |found: &Value| {
+        schema(found).map(Some).ok_or_else(|| wrong("response_format", found, "a JSON schema"))
+    };
+    let bare = format.get("schema").filter(|schema| !schema.is_null());
+    match format.get("type").and_then(Value::as_str) {
+        Some("text") => Ok(None),
+        Some("json_object") => given(bare.unwrap_or(&json!({"type": "object"}))),
+        Some("json_schema") => {
+            let named = format.get("json_schema").and_then(|named| named.get("schema"));
+            let found = named.filter(|schema| !schema.is_null()).or(bare);
+            found.map_or(Err(Refusal::Missing { field: "response_format.json_schema.schema" }), given)
+        }
+        _ => Err(wrong("response_format", &Value::Object(format), "type text, json_object or json_schema")),
+    }
+}
+
+/// A schema is an object, or true.
+fn schema(value: &Value) -> Option<Rules> {
+    matches!(value, Value::Object(_) | Value::Bool(true)).then(|| Rules::JsonSchema(value.to_string()))
+}
+
+fn logprobs(fields: &mut Fields) -> Result<Option<Logprobs>, Refusal> {
+    let wanted = fields.truth("logprobs")?;
+    match (wanted, alternatives("top_logprobs", fields)?) {
+        (Some(true), top) => Ok(Some(Logprobs::Top(top.unwrap_or(0)))),
+        (_, Some(top)) if top > 0 => Err(wrong("top_logprobs", &json!(top), "`logprobs: true` with it")),
+        (wanted, _) => Ok(wanted.map(|_| Logprobs::Off)),
+    }
+}
+
+fn alternatives(name: &'static str, fields: &mut Fields) -> Result<Option<u32>, Refusal> {
+    fields.of(name, "a number from 0 to 20", |value| {
+        u32::try_from(value.as_u64()?).ok().filter(|top| *top <= MOST_ALTERNATIVES)
+    })
+}

@@ -1,0 +1,167 @@
+//! A whole answer: the only place where its events are folded.
+
+use super::chat::Chat;
+use super::event::{ChatEvent, ChatUsage};
+use crate::chat::ToolCall;
+use crate::engine::{self, FinishReason, Timings, TokenLogprob};
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The reasoning.
+    pub reasoning: String,
+    /// The content.
+    pub content: String,
+    /// The function calls, in order.
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it ended.
+    pub reason: FinishReason,
+    /// The tokens it took.
+    pub usage: ChatUsage,
+    /// The time it took.
+    pub timings: Timings,
+    /// The logprobs of all its tokens, if the request asked for them.
+    pub logprobs: Vec<TokenLogprob>,
+}
+
+impl Chat {
+    /// Waits for the whole answer. `on` sees every event first, and cancels the answer by failing.
+    ///
+    /// # Errors
+    ///
+    /// When the engine or `on` fails. A cancelled answer is not an error: its reason is
+    /// [`FinishReason::Cancelled`].
+    pub fn collect<E: From<engine::Error>>(
+        mut self,
+        mut on: impl FnMut(&ChatEvent) -> Result<(), E>,
+    ) -> Result<Answer, E> {
+        let mut parts = Parts::default();
+        while let Some(event) = self.next() {
+            on(&event)?;
+            if let Some(end) = parts.push(event) {
+                return Ok(parts.finish(end?, self.take_logprobs()));
+            }
+        }
+        Err(engine::Error::Gone.into())
+    }
+
+    /// [`Chat::collect`] as a future.
+    ///
+    /// # Errors
+    ///
+    /// When the engine or `on` fails.
+    pub async fn collect_async<E: From<engine::Error>>(
+        mut self,
+        mut on: impl FnMut(&ChatEvent) -> Result<(), E>,
+    ) -> Result<Answer, E> {
+        let mut parts = Parts::default();
+        while let Some(event) = self.recv().await {
+            on(&event)?;
+            if let Some(end) = parts.push(event) {
+                return Ok(parts.finish(end?, self.take_logprobs()));
+            }
+        }
+        Err(engine::Error::Gone.into())
+    }
+}
+
+/// The parts so far.
+#[derive(Debug, Default)]
+struct Parts {
+    reasoning: String,
+    content: String,
+    tool_calls: Vec<ToolCall>,
+}
+
+/// The terminal event of an answer that succeeded.
+type End = (FinishReason, ChatUsage, Timings);
+
+impl Parts {
+    /// Takes an event; gives the end if it is the terminal one.
+    fn push(&mut self, event: ChatEvent) -> Option<Result<End, engine::Error>> {
+        match event {
+            ChatEvent::Reasoning(text) => self.reasoning += &text,
+            ChatEvent::Content(text) => self.content += &text,
+            ChatEvent::ToolCall(call) => self.tool_calls.push(call),
+            ChatEvent::Finished { reason, usage, timings } => return Some(Ok((reason, usage, timings))),
+            ChatEvent::Failed(error) => return Some(Err(error)),
+        }
+        None
+    }
+
+    fn finish(self, (reason, usage, timings): End, logprobs: Vec<TokenLogprob>) -> Answer {
+        let Self { reasoning, content, tool_calls } = self;
+        Answer { reasoning, content, tool_calls, reason, usage, timings, logprobs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Message, Role, Template};
+    use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
+    use crate::engine::{Caps, Limits, SamplingParams, channel, run};
+    use crate::session::{ChatRequest, Session};
+    use std::cell::Cell;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
+    use std::thread;
+
+    const SAYS: &str = "hm</think>Look.<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
+
+    fn chat(prompt: &str) -> Chat {
+        let caps =
+            Caps { sequences: 1, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
+        let decoder = ScriptedDecoder::saying(caps, SAYS);
+        let (submitter, inbox) = channel();
+        thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
+        let template = "{{ messages[0].content }}{# <tool_call> arguments #}<think>";
+        let template = Template::parse(template, "", "").unwrap();
+        let session = Session::new(submitter, Arc::new(ByteVocab), template);
+        let mut request = ChatRequest::new(vec![Message::new(Role::User, prompt)], SamplingParams::greedy());
+        request.tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
+        session.chat(request).unwrap()
+    }
+
+    fn expect(answer: &Answer, events: usize) {
+        assert_eq!((answer.reasoning.as_str(), answer.content.as_str()), ("hm", "Look."));
+        assert_eq!(answer.tool_calls[0].function.name, "f");
+        assert_eq!(answer.reason, FinishReason::Stop);
+        assert_eq!(answer.usage.total.completion_tokens as usize, SAYS.len() + 1);
+        assert!(events > 3, "{events}");
+    }
+
+    #[test]
+    fn an_answer_has_every_part_and_each_event_is_seen_first() {
+        let mut events = 0;
+        let answer = chat("hi").collect(|_| {
+            events += 1;
+            Ok::<(), engine::Error>(())
+        });
+        expect(&answer.unwrap(), events);
+    }
+
+    #[test]
+    fn a_future_gives_the_same_answer() {
+        let events = Cell::new(0);
+        let mut answer = Box::pin(chat("hi").collect_async(|_| {
+            events.set(events.get() + 1);
+            Ok::<(), engine::Error>(())
+        }));
+        let answer = loop {
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => break answer.unwrap(),
+                Poll::Pending => thread::yield_now(),
+            }
+        };
+        expect(&answer, events.get());
+    }
+
+    #[test]
+    fn a_failure_of_the_engine_or_of_the_callback_is_the_error() {
+        let failed = chat(&"x".repeat(300)).collect(|_| Ok::<(), engine::Error>(()));
+        assert!(matches!(failed, Err(engine::Error::PromptTooLong { .. })), "{failed:?}");
+        let stopped = chat("hi").collect(|_| Err(engine::Error::Busy));
+        assert_eq!(stopped, Err(engine::Error::Busy));
+    }
+}

@@ -1,0 +1,54 @@
+//! Lists of functions as people write them, in the form that templates expect.
+
+use serde_json::{Value, json};
+
+/// A tool of a list is not a function with a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("tool {number} is not a function with a name")]
+pub struct NotAFunction {
+    /// Its place in the list, from one.
+    pub number: usize,
+}
+
+/// Wraps bare functions, `{"name": …}`, as `{"type": "function", "function": {"name": …}}`.
+///
+/// # Errors
+///
+/// When a function has no name.
+pub fn functions(tools: Vec<Value>) -> Result<Vec<Value>, NotAFunction> {
+    let whole = |tool: Value| {
+        if tool.get("function").is_some() { tool } else { json!({"type": "function", "function": tool}) }
+    };
+    let named = |(index, tool): (usize, Value)| match function_name(&tool) {
+        Some(_) => Ok(tool),
+        None => Err(NotAFunction { number: index + 1 }),
+    };
+    tools.into_iter().map(whole).enumerate().map(named).collect()
+}
+
+/// The name of a wrapped function.
+pub(super) fn function_name(tool: &Value) -> Option<&str> {
+    tool["function"]["name"].as_str().filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_wrapped_once() {
+        let whole = json!({"type": "function", "function": {"name": "f"}});
+        assert_eq!(functions(vec![json!({"name": "f"}), whole.clone()]), Ok(vec![whole.clone(), whole]));
+    }
+
+    #[test]
+    fn a_tool_without_a_name_is_refused_by_its_number() {
+        for (tools, number) in [
+            (vec![json!({})], 1),
+            (vec![json!({"name": "f"}), json!(7)], 2),
+            (vec![json!({"function": {"name": ""}})], 1),
+        ] {
+            assert_eq!(functions(tools), Err(NotAFunction { number }));
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What shapes an answer besides the conversation: one set of options for the command line and for request bodies.
+//!
+//! Options come in layers: a request over the command line over the model's advice. [`GenerationOptions::over`]
+//! joins two layers; the result becomes a request. Not here: the conversation and its system prompt.
+
+use serde_json::{Map, Value};
+
+use super::functions::function_name;
+use super::limit::Limit;
+use super::request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolChoice};
+use super::sampling::SamplingOptions;
+use super::seed::Seed;
+use crate::chat::{Message, SWITCHES, Tags, Template};
+use crate::engine::{Grammar, Rules, SamplingParams};
+
+/// Options that shape an answer. Those that are not set are the defaults'.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GenerationOptions {
+    /// How tokens are chosen.
+    pub sampling: SamplingOptions,
+    /// The seed.
+    pub seed: Option<Seed>,
+    /// Ends the answer after this many tokens, reasoning included.
+    pub max_tokens: Option<Limit>,
+    /// Texts that end the answer. Empty ones are left out.
+    pub stop: Option<Vec<String>>,
+    /// A grammar or JSON schema for the answer.
+    pub rules: Option<Rules>,
+    /// Functions the model may call, as JSON schemas; see [`functions`](super::functions).
+    pub tools: Option<Vec<Value>>,
+    /// Which of them it may or must call.
+    pub tool_choice: Option<ToolChoice>,
+    /// Turns the reasoning on or off.
+    pub reasoning: Option<ReasoningMode>,
+    /// More variables for the template, over those of the defaults; see [`variables`](super::variables).
+    pub template_variables: Map<String, Value>,
+    /// Ends the reasoning after this many tokens.
+    pub reasoning_budget: Option<Limit>,
+    /// Forced at the end of the reasoning when its budget is used up.
+    pub reasoning_budget_message: Option<String>,
+    /// Gives the logprobs of tokens.
+    pub logprobs: Option<Logprobs>,
+}
+
+/// Reasoning on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningMode {
+    /// Turned on by the template's switch.
+    On,
+    /// Turned off by the template's switch.
+    Off,
+    /// As the template has it.
+    Auto,
+}
+
+/// Whether logprobs are given, and how many alternatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logprobs {
+    /// None.
+    Off,
+    /// Of every token and this many of the likeliest in its place.
+    Top(u32),
+}
+
+/// The template cannot turn the reasoning on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReasoningFixed {
+    /// It has no switch.
+    #[error("this model cannot turn thinking off: its chat template has no switch for it")]
+    AlwaysOn,
+    /// It has no reasoning.
+    #[error("this model cannot turn thinking on: its chat template has none")]
+    AlwaysOff,
+}
+
+/// The choice of tools contradicts the tools.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolChoiceError {
+    /// A call is required without tools.
+    #[error("the tool choice requires a call, but there are no tools")]
+    NoTools,
+    /// The function is not among the tools.
+    #[error("the tool choice is function `{name}`, which is not among the tools")]
+    UnknownFunction {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl GenerationOptions {
+    /// The sampling that a model advises.
+    #[must_use]
+    pub fn advised(params: &SamplingParams) -> Self {
+        Self { sampling: SamplingOptions::of(params), ..Self::default() }
+    }
+
+    /// Takes what is not set from `defaults`.
+    #[must_use]
+    pub fn over(self, defaults: &Self) -> Self {
+        let mut template_variables = defaults.template_variables.clone();
+        if self.reasoning.is_some() {
+            template_variables.retain(|name, _| !SWITCHES.contains(&name.as_str()));
+        }
+        template_variables.extend(self.template_variables);
+        Self {
+            sampling: self.sampling.over(&defaults.sampling),
+            seed: self.seed.or(defaults.seed),
+            max_tokens: self.max_tokens.or(defaults.max_tokens),
+            stop: self.stop.or_else(|| defaults.stop.clone()),
+            rules: self.rules.or_else(|| defaults.rules.clone()),
+            tools: self.tools.or_else(|| defaults.tools.clone()),
+            tool_choice: self.tool_choice.or_else(|| defaults.tool_choice.clone()),
+            reasoning: self.reasoning.or(defaults.reasoning),
+            template_variables,
+            reasoning_budget: self.reasoning_budget.or(defaults.reasoning_budget),
+            reasoning_budget_message: self
+                .reasoning_budget_message
+                .or_else(|| defaults.reasoning_budget_message.clone()),
+            logprobs: self.logprobs.or(defaults.logprobs),
+        }
+    }
+
+    /// Checks that the template can do what is asked of the reasoning.
+    ///
+    /// # Errors
+    ///
+    /// When it has no switch, or no reasoning.
+    pub fn check_reasoning(&self, template: &Template) -> Result<(), ReasoningFixed> {
+        match self.reasoning {
+            Some(ReasoningMode::Off) if !template.switches_thinking() => Err(ReasoningFixed::AlwaysOn),
+            Some(ReasoningMode::On) if Tags::of(template).is_none() => Err(ReasoningFixed::AlwaysOff),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that there are the tools that the choice asks for.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or not the named one.
+    pub fn check_tool_choice(&self) -> Result<(), ToolChoiceError> {
+        let tools = self.tools.as_deref().unwrap_or_default();
+        match &self.tool_choice {
+            Some(ToolChoice::Required) if tools.is_empty() => Err(ToolChoiceError::NoTools),
+            Some(ToolChoice::Function(name))
+                if !tools.iter().any(|tool| function_name(tool) == Some(name)) =>
+            {
+                Err(ToolChoiceError::UnknownFunction { name: name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A request to answer a conversation. `seed` is used unless one is set.
+    #[must_use]
+    pub fn chat_request(&self, messages: Vec<Message>, seed: u32) -> ChatRequest {
+        let tool_choice = self.tool_choice.clone().unwrap_or_default();
+        // Without a choice the model need not see the tools.
+        let tools = self.tools.clone().filter(|_| tool_choice != ToolChoice::None).unwrap_or_default();
+        ChatRequest {
+            max_tokens: self.max_tokens.and_then(Limit::tokens),
+            stop: self.stop(),
+            tools,
+            tool_choice,
+            variables: self.variables(),
+            reasoning_budget: self.reasoning_budget.and_then(Limit::tokens),
+            reasoning_budget_message: self.budget_message().to_owned(),
+            ..ChatRequest::new(messages, self.params(seed))
+        }
+    }
+
+    /// A request to continue a text. `seed` is used unless one is set.
+    #[must_use]
+    pub fn text_request(&self, prompt: String, seed: u32) -> TextRequest {
+        let max_tokens = self.max_tokens.and_then(Limit::tokens);
+        TextRequest { prompt, sampling: self.params(seed), max_tokens, stop: self.stop() }
+    }
+
+    /// The sampling parameters. `seed` is used unless one is set.
+    #[must_use]
+    pub fn params(&self, seed: u32) -> SamplingParams {
+        let seed = match self.seed {
+            Some(Seed::Fixed(seed)) => seed,
+            Some(Seed::Random) | None => seed,
+        };
+        let logprobs = match self.logprobs {
+            Some(Logprobs::Top(count)) => Some(count),
+            Some(Logprobs::Off) | None => None,
+        };
+        let grammar = self.rules.clone().map(|rules| Grammar { rules, after: None });
+        SamplingParams { grammar, logprobs, ..self.sampling.params(seed) }
+    }
+
+    /// The template's variables, those of the reasoning's switch included.
+    #[must_use]
+    pub fn variables(&self) -> Map<String, Value> {
+        let on = match self.reasoning {
+            Some(ReasoningMode::On) => Some(true),
+            Some(ReasoningMode::Off) => Some(false),
+            Some(ReasoningMode::Auto) | None => None,
+        };
+        let switches = SWITCHES.iter().filter_map(|name| Some(((*name).to_owned(), Value::Bool(on?))));
+        let mut variables: Map<String, Value> = switches.collect();
+        variables.extend(self.template_variables.clone());
+        variables
+    }
+
+    /// The text that is forced at the end of the reasoning.
+    #[must_use]
+    pub fn budget_message(&self) -> &str {
+        self.reasoning_budget_message.as_deref().unwrap_or(REASONING_BUDGET_MESSAGE)
+    }
+
+    fn stop(&self) -> Vec<String> {
+        self.stop.iter().flatten().filter(|text| !text.is_empty()).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Role;
+    use serde_json::json;
+
+    fn object(value: Value) -> Map<String, Value> {
+        let Value::Object(object) = value else { panic!("{value}") };
+        object
+    }
+
+    fn all() -> GenerationOptions {
+        GenerationOptions {
+            sampling: SamplingOptions { temperature: Some(0.5), ..SamplingOptions::default() },
+            seed: Some(Seed::Fixed(3)),
+            max_tokens: Some(Limit::Tokens(5)),
+            stop: Some(vec!["end".to_owned(), String::new()]),
+            rules: Some(Rules::Gbnf("root ::= \"a\"".to_owned())),
+            tools: Some(vec![json!({"function": {"name": "f"}})]),
+            tool_choice: Some(ToolChoice::Required),
+            reasoning: Some(ReasoningMode::Off),
+            template_variables: object(json!({"effort": "low"})),
+            reasoning_budget: Some(Limit::Tokens(6)),
+            reasoning_budget_message: Some("Stop.".to_owned()),
+            logprobs: Some(Logprobs::Top(2)),
+        }
+    }
+
+    fn request(options: &GenerationOptions) -> ChatRequest {
+        options.chat_request(vec![Message::new(Role::User, "hi")], 9)
+    }
+
+    #[test]
+    fn what_is_not_set_is_the_defaults() {
+        assert_eq!(GenerationOptions::default().over(&all()), all());
+        assert_eq!(all().over(&GenerationOptions::default()), all());
+    }
+
+    #[test]
+    fn every_option_reaches_the_request() {
+        let request = request(&all());
+        let SamplingParams { temperature, seed, logprobs, grammar, .. } = request.sampling;
+        assert_eq!((temperature, seed, logprobs), (0.5, 3, Some(2)));
+        assert_eq!(grammar.map(|grammar| grammar.rules), all().rules);
+        assert_eq!((request.max_tokens, request.reasoning_budget), (Some(5), Some(6)));
+        assert_eq!((request.stop, request.tools.len()), (vec!["end".to_owned()], 1));
+        assert_eq!(
+            (request.tool_choice, request.reasoning_budget_message.as_str()),
+            (ToolChoice::Required, "Stop.")
+        );
+        assert_eq!(
+            Value::Object(request.variables),
+            json!({"enable_thinking": false, "thinking": false, "effort": "low"})
+        );
+        let text = all().text_request("x".to_owned(), 9);
+        assert_eq!((text.max_tokens, text.stop, text.sampling.seed), (Some(5), vec!["end".to_owned()], 3));
+    }
+
+    #[test]
+    fn limits_and_lists_of_the_defaults_can_be_lifted() {
+        let lifting = GenerationOptions {
+            seed: Some(Seed::Random),
+            max_tokens: Some(Limit::Unlimited),
+            stop: Some(Vec::new()),
+            tool_choice: Some(ToolChoice::None),
+            reasoning_budget: Some(Limit::Unlimited),
+            logprobs: Some(Logprobs::Off),
+            ..GenerationOptions::default()
+        };
+        let request = request(&lifting.over(&all()));
+        assert_eq!((request.max_tokens, request.reasoning_budget), (None, None));
+        assert_eq!((request.sampling.seed, request.sampling.logprobs), (9, None));
+        assert_eq!((request.stop, request.tools), (Vec::<String>::new(), Vec::new()));
+    }
+
+    #[test]
+    fn the_newer_layer_decides_the_switch_and_variables_have_the_last_word() {
+        let variables = |layers: [GenerationOptions; 2]| {
+            let [new, old] = layers;
+            Value::Object(new.over(&old).variables())
+        };
+        let mode = |mode| GenerationOptions { reasoning: Some(mode), ..GenerationOptions::default() };
+        let named = |value: Value| GenerationOptions {
+            template_variables: object(value),
+            ..GenerationOptions::default()
+        };
+        let off = json!({"enable_thinking": false, "thinking": false});
+        assert_eq!(variables([mode(ReasoningMode::Off), named(json!({"enable_thinking": true}))]), off);
+        assert_eq!(variables([mode(ReasoningMode::Auto), mode(ReasoningMode::Off)]), json!({}));
+        assert_eq!(
+            variables([named(json!({"thinking": "hard"})), mode(ReasoningMode::On)]),
+            json!({"enable_thinking": true, "thinking": "hard"})
+        );
+    }
+
+    #[test]
+    fn a_choice_of_tools_that_are_missing_is_refused() {
+        let check = |choice, tools| {
+            let (tool_choice, tools) = (Some(choice), Some(tools));
+            GenerationOptions { tool_choice, tools, ..GenerationOptions::default() }.check_tool_choice()
+        };
+        let tools = vec![json!({"type": "function", "function": {"name": "f"}})];
+        let named = |name: &str| ToolChoice::Function(name.to_owned());
+        assert_eq!(check(ToolChoice::Required, tools.clone()), Ok(()));
+        assert_eq!(check(named("f"), tools.clone()), Ok(()));
+        assert_eq!(check(ToolChoice::None, Vec::new()), Ok(()));
+        assert_eq!(check(ToolChoice::Required, Vec::new()), Err(ToolChoiceError::NoTools));
+        let unknown = ToolChoiceError::UnknownFunction { name: "g".to_owned() };
+        assert_eq!(check(named("g"), tools), Err(unknown));
+    }
+
+    #[test]
+    fn a_switch_that_the_template_lacks_is_refused() {
+        let check = |template: &str, mode| {
+            let options = GenerationOptions { reasoning: Some(mode), ..GenerationOptions::default() };
+            options.check_reasoning(&Template::parse(template, "", "").unwrap())
+        };
+        let switch = "{% if enable_thinking %}<think>{% else %}</think>{% endif %}";
+        let always = "<think></think>";
+        assert_eq!(check(switch, ReasoningMode::Off), Ok(()));
+        assert_eq!(check(always, ReasoningMode::Off), Err(ReasoningFixed::AlwaysOn));
+        assert_eq!(check(always, ReasoningMode::On), Ok(()));
+        assert_eq!(check("x", ReasoningMode::On), Err(ReasoningFixed::AlwaysOff));
+        assert_eq!(check("x", ReasoningMode::Auto), Ok(()));
+    }
+}
