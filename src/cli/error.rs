@@ -23,6 +23,18 @@ pub(crate) enum WrongModel {
     None,
 }
 
+/// An option that a command cannot do without.
+#[derive(Debug, thiserror::Error)]
+#[error("no output, expected `-o`")]
+pub(crate) struct NoOutput;
+
+/// A checkpoint where a GGUF is expected.
+#[derive(Debug, thiserror::Error)]
+#[error("`{place}` is a checkpoint, expected a GGUF")]
+pub(crate) struct IsCheckpoint {
+    pub(crate) place: String,
+}
+
 /// An address for others was asked for without saying so.
 #[derive(Debug, thiserror::Error)]
 #[error("will not listen on `{host}`, which other machines may reach: {DANGER}")]

@@ -14,7 +14,7 @@ use ggrun::model::{LoadError, PlaceError};
 use gguf_export::Error;
 
 use super::config::entry::WrongConfig;
-use super::error::{Interrupted, Remote, Unasked, WrongFilter, WrongModel};
+use super::error::{Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel};
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
@@ -54,12 +54,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
         .or_else(|| error.downcast_ref().and_then(config_hint))
+        .or_else(|| error.chain().find_map(|error| error.downcast_ref()).map(checkpoint_hint))
         .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         err::line(&format!("\nhint: {}", printable(&hint)));
     }
-    let usage = error.is::<WrongConfig>() || error.is::<WrongModel>() || error.is::<WrongFilter>();
+    let usage = error.is::<WrongConfig>() || error.is::<NoOutput>() || error.is::<WrongModel>() || error.is::<WrongFilter>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
     }
@@ -82,6 +83,10 @@ fn stopped(error: &anyhow::Error) -> Option<String> {
         _ if hub_error(e).is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
         _ => e.is::<Interrupted>().then(|| e.to_string()),
     })
+}
+
+fn checkpoint_hint(error: &IsCheckpoint) -> String {
+    format!("convert it first: `ggrun convert {}`", error.place)
 }
 
 fn config_hint(error: &WrongConfig) -> Option<String> {

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     ensure!(report.equal(), "the GGUF differs from the checkpoint");
 
     say("\nAsking it three questions")?;
-    let opened = open::open(LoadOptions::new(&gguf), &interrupt)?;
+    let opened = open::open(LoadOptions::new(&gguf), None, &interrupt)?;
     let style = Style::of_stdout();
     let mut answers = Vec::new();
     for question in QUESTIONS {

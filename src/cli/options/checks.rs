@@ -4,15 +4,17 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use ggrun::engine::SamplingParams;
-use ggrun::model::{check_rules, check_values};
+use ggrun::model::{Model, check_rules, check_values};
+use ggrun::session::GenerationOptions;
 
-/// Refuses values that no model samples with, and rules that no model can be held to.
-pub(crate) fn sampling(params: &SamplingParams) -> anyhow::Result<()> {
-    check_values(params)?;
-    if let Some(grammar) = &params.grammar {
-        check_rules(&grammar.rules)?;
-    }
+/// Refuses values that no model samples with, rules that no model can be held to, and a choice of tools that is not
+/// there.
+pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
+    options.check_tool_choice()?;
+    let defaults = GenerationOptions::advised(&Model::default_sampling(0));
+    let sampling = options.clone().over(&defaults).chat_request(Vec::new(), 0).sampling;
+    check_values(&sampling)?;
+    options.rules.as_ref().map_or(Ok(()), check_rules)?;
     Ok(())
 }
 

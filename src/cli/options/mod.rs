@@ -8,6 +8,7 @@ pub(crate) mod log;
 mod metadata;
 pub(crate) mod model;
 pub(crate) mod placement;
+pub(crate) mod prompt;
 mod rope;
 pub(crate) mod sampling;
 pub(crate) mod size;

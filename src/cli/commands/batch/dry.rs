@@ -37,7 +37,7 @@ pub(super) fn run(
     let model = open::load(options, interrupt)?;
     // Without an engine behind it: no row is answered.
     let (submitter, _inbox) = channel();
-    let session = open::session(&model, submitter)?;
+    let session = open::session(&model, args.template.source()?, submitter)?;
     let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);
