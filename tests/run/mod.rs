@@ -8,6 +8,7 @@ mod chat;
 mod command;
 mod loading;
 mod logits;
+mod options;
 mod placing;
 mod sampling;
 mod saved;

@@ -78,7 +78,7 @@ pub(crate) struct PlacementArgs {
     #[arg(long, conflicts_with = "device", help_heading = PLACEMENT, hide_short_help = true)]
     cpu: bool,
     /// Print the devices of this machine and exit
-    #[arg(long, help_heading = PLACEMENT)]
+    #[arg(long, help_heading = PLACEMENT, hide_short_help = true)]
     pub(crate) list_devices: bool,
     /// Use at most this much memory of each GPU: 7.5G, 800M
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = PLACEMENT)]

@@ -107,17 +107,21 @@ pub(crate) fn parse(
 /// Parses what needs neither variables nor the file.
 fn plain(arguments: Vec<OsString>) -> Result<Args, Stop> {
     let short = arguments.iter().any(|argument| argument == "-h");
-    let found = with_variables(Args::command(), !short).try_get_matches_from(arguments);
+    let found = for_help(Args::command(), short).try_get_matches_from(arguments);
     found.and_then(|mut found| Args::from_arg_matches_mut(&mut found)).map_err(|error| match error.kind() {
         ErrorKind::InvalidSubcommand => usage::worded(error, &[]),
         _ => Stop::Clap(error),
     })
 }
 
-/// The definition whose help names variables, or leaves them to the long help. Their values are never shown.
-fn with_variables(command: Command, shown: bool) -> Command {
-    let command = command.mut_args(|arg| arg.hide_env(!shown).hide_env_values(true));
-    command.mut_subcommands(|below| with_variables(below, shown))
+/// The definition as help shows it. The short help has one list, without headings and variables; values of variables are
+/// never shown.
+fn for_help(command: Command, short: bool) -> Command {
+    let command = command.mut_args(|arg| match (short, arg.is_positional()) {
+        (true, false) => arg.hide_env(true).help_heading(None::<&'static str>),
+        _ => arg.hide_env_values(true),
+    });
+    command.mut_subcommands(|below| for_help(below, short))
 }
 
 /// Whether no command is run whatever else is typed: help, a version, or nothing.

@@ -22,7 +22,7 @@ use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
 #[command(after_help = "\
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
-  ggrun batch -m model.gguf questions.jsonl --dry-run          print errors, tokens and an estimate of the time
+  ggrun batch -m model.gguf questions.jsonl --dry-run       print errors, tokens and expected time
 
 Exits with 5 if requests failed.")]
 #[command(after_long_help = "\
@@ -38,7 +38,9 @@ pub(crate) struct BatchArgs {
     /// Requests to answer: a file, compressed if its name ends in .gz or .zst; - is standard input
     #[arg(value_name = "IN.jsonl", required_unless_present = "list_devices")]
     pub(super) input: Option<PathBuf>,
-    /// Append answers to this file; - is standard output, which cannot be resumed
+    /// Append answers to this file; - is standard output
+    ///
+    /// A batch to standard output cannot be resumed.
     #[arg(short, long, value_name = "OUT.jsonl", help_heading = OUTPUT)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -58,7 +60,7 @@ pub(crate) struct BatchArgs {
     #[arg(long, value_name = "N", default_value_t = 2, help_heading = RUN, hide_short_help = true)]
     pub(super) retry: u32,
     /// Retry rows that an earlier run refused
-    #[arg(long, help_heading = RUN)]
+    #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) retry_failed: bool,
     /// Resume with another model, and keep the answers of the first
     #[arg(long, help_heading = RUN, hide_short_help = true)]
