@@ -22,7 +22,7 @@ pub use check::{check, check_with};
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
-pub use identity::weights_digest;
+pub use identity::{model_digest, weights_digest};
 pub use loaded::Model;
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{

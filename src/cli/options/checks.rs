@@ -57,7 +57,7 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
 pub(crate) fn apart(one: (&str, &Path), other: (&str, &Path)) -> anyhow::Result<()> {
     let same = one.1 == other.1 || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));
     if same && one.1.as_os_str() != "-" {
-        bail!("{} and {} are the same file `{}`", one.0, other.0, one.1.display());
+        bail!("`{}` cannot be both {} and {}", one.1.display(), one.0, other.0);
     }
     Ok(())
 }

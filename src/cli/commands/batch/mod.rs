@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
-use ggrun::model::{caps, weights_digest};
+use ggrun::model::{caps, model_digest};
 use serde_json::json;
 
 pub(crate) use args::BatchArgs;
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         return dry::run(args, generation, input, path, &interrupt);
     }
     let output = args.output.clone().unwrap_or_default();
-    let model_id = format!("{:016x}", u64::from_be_bytes(weights_digest(path)?.as_chunks::<8>().0[0]));
+    let digest = model_digest(&args.placement.options(path), template.as_deref())?;
+    let model_id = format!("{:016x}", u64::from_be_bytes(digest.as_chunks::<8>().0[0]));
     let targets = Targets { out: output.clone(), errors: args.errors.clone(), order: args.order.into() };
     let mut journal = Journal::open(&targets, input, &model_id, args.allow_model_change)?;
     let survey = first_look(&generation, input, &interrupt)?;

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     args.model.named()?;
     let source = read(path)?;
     if let Some(path) = &asked.kl {
-        checks::input(path)?;
+        checks::input(path).with_context(|| format!("cannot use the reference `{}`", path.display()))?;
     }
     if let Some(path) = &asked.save_logits {
         checks::output(path)?;
