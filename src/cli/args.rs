@@ -4,19 +4,25 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::options::placement::PlacementArgs;
 use super::commands::{
-    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify, worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify,
+    worker,
 };
 use super::options::common::OUTPUT;
 use super::options::log::LogArgs;
+use super::options::placement::PlacementArgs;
 use super::options::values::truth;
 use super::ui::when::When;
 
 /// Converts AutoRound checkpoints to GGUF without changing a weight, verifies them, and runs them with llama.cpp.
 #[derive(Debug, Parser)]
-#[command(name = "ggrun", version, propagate_version = true, arg_required_else_help = true,
-    args_override_self = true)]
+#[command(
+    name = "ggrun",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    args_override_self = true
+)]
 #[command(after_help = "\
 Examples:
   ggrun demo                                  convert, verify and run the bundled model

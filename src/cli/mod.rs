@@ -19,7 +19,8 @@ use clap::CommandFactory as _;
 
 use args::{Args, Command};
 use commands::{
-    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify, worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify,
+    worker,
 };
 use exit::Outcome;
 use options::log::LogArgs;

@@ -60,7 +60,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(hint) = hint {
         err::line(&format!("\nhint: {}", printable(&hint)));
     }
-    let usage = error.is::<WrongConfig>() || error.is::<NoOutput>() || error.is::<WrongModel>() || error.is::<WrongFilter>();
+    let usage = error.is::<WrongConfig>()
+        || error.is::<NoOutput>()
+        || error.is::<WrongModel>()
+        || error.is::<WrongFilter>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
     }

@@ -46,15 +46,18 @@ pub(super) fn raw(overrides: &[MetadataOverride]) -> Option<Vec<sys::llama_model
     for MetadataOverride { key, value } in overrides {
         let key = text(key).filter(|key| key[0] != 0)?;
         let (tag, value) = match value {
-            MetadataValue::Int(number) => {
-                (sys::LLAMA_KV_OVERRIDE_TYPE_INT, sys::llama_model_kv_override__bindgen_ty_1 { val_i64: *number })
-            }
-            MetadataValue::Float(number) => {
-                (sys::LLAMA_KV_OVERRIDE_TYPE_FLOAT, sys::llama_model_kv_override__bindgen_ty_1 { val_f64: *number })
-            }
-            MetadataValue::Bool(truth) => {
-                (sys::LLAMA_KV_OVERRIDE_TYPE_BOOL, sys::llama_model_kv_override__bindgen_ty_1 { val_bool: *truth })
-            }
+            MetadataValue::Int(number) => (
+                sys::LLAMA_KV_OVERRIDE_TYPE_INT,
+                sys::llama_model_kv_override__bindgen_ty_1 { val_i64: *number },
+            ),
+            MetadataValue::Float(number) => (
+                sys::LLAMA_KV_OVERRIDE_TYPE_FLOAT,
+                sys::llama_model_kv_override__bindgen_ty_1 { val_f64: *number },
+            ),
+            MetadataValue::Bool(truth) => (
+                sys::LLAMA_KV_OVERRIDE_TYPE_BOOL,
+                sys::llama_model_kv_override__bindgen_ty_1 { val_bool: *truth },
+            ),
             MetadataValue::Str(value) => (
                 sys::LLAMA_KV_OVERRIDE_TYPE_STR,
                 sys::llama_model_kv_override__bindgen_ty_1 { val_str: text(value)? },

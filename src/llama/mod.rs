@@ -23,7 +23,7 @@ pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use metadata::{LONGEST as LONGEST_OVERRIDE, MetadataOverride, MetadataValue};
 pub use params::{Abort, CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Override, SplitMode};
-pub use sampler::{check_rules, check_values};
 pub use rope::{Rope, RopeScaling};
+pub use sampler::{check_rules, check_values};
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::placement::{Machine, Placement, place};
-use super::{Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check_with, running, sampling};
+use super::{
+    Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check_with, running, sampling,
+};
 use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 

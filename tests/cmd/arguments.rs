@@ -44,8 +44,7 @@ fn a_wrong_generation_option_is_reported_before_the_model() {
         (&["--chat-template-file", "bad.jinja"], "chat template"),
         (&["--chat-template", "chatml"], "`chatml` is not a Jinja template"),
     ];
-    let commands: [&[&str]; 3] =
-        [&["run", "-p", "x"], &["chat"], &["batch", "in.jsonl", "-o", "out.jsonl"]];
+    let commands: [&[&str]; 3] = [&["run", "-p", "x"], &["chat"], &["batch", "in.jsonl", "-o", "out.jsonl"]];
     for command in commands {
         for (options, says) in cases {
             refused(&sandbox, &[command, &["-m", MODEL], options].concat(), says);
@@ -89,8 +88,11 @@ fn a_command_without_a_model_says_how_to_name_one() {
 #[test]
 fn a_folder_with_a_checkpoint_gets_the_command_that_converts_it() {
     let sandbox = Sandbox::with(&testkit::Model::tiny());
-    for command in [&["run", "source", "x"][..], &["chat", "source"], &["plan", "source"], &["bench", "source"]] {
-        let says = ["`source` is a checkpoint, expected a GGUF", "hint: convert it first: `ggrun convert source`"];
+    for command in
+        [&["run", "source", "x"][..], &["chat", "source"], &["plan", "source"], &["bench", "source"]]
+    {
+        let says =
+            ["`source` is a checkpoint, expected a GGUF", "hint: convert it first: `ggrun convert source`"];
         sandbox.run(command).refused(1, &says);
     }
     std::fs::create_dir(sandbox.path("folder")).unwrap();
@@ -102,7 +104,9 @@ fn a_folder_with_a_checkpoint_gets_the_command_that_converts_it() {
 #[test]
 fn threads_are_put_on_cores_that_exist() {
     let sandbox = sandbox();
-    sandbox.run(&["plan", MODEL, "-C", "0x80000000000000000000000000000000"]).refused(1, &["cannot run on cores 127"]);
+    sandbox
+        .run(&["plan", MODEL, "-C", "0x80000000000000000000000000000000"])
+        .refused(1, &["cannot run on cores 127"]);
     // What the system takes is not refused; the model is looked for.
     sandbox.run(&["plan", MODEL, "--prio", "-1"]).refused(1, &[MODEL]);
     sandbox.run(&["plan", MODEL, "-Cr", "0-0"]).refused(1, &[MODEL]);
@@ -119,9 +123,19 @@ fn options_without_effect_are_noted_and_unknown_spellings_refused() {
     run(&["-nlg", "99"]).refused(2, &["unknown option `-nlg` of `ggrun run`", "did you mean `-ngl`?"]);
     run(&["--no-jinja"]).refused(2, &["`--no-jinja` is not supported by `ggrun run`"]);
     let honoured: [&[&str]; 14] = [
-        &["-no-cnv"], &["-lv", "3"], &["--color", "never"], &["-e"], &["--check-tensors"],
-        &["--rope-scaling", "yarn"], &["--rope-scale", "4"], &["--yarn-orig-ctx", "100"], &["--yarn-ext-factor", "1"],
-        &["--override-kv", "a=int:1"], &["--chat-template", "{{ messages }}"], &["-sys", "x"], &["-Cr", "0-0"],
+        &["-no-cnv"],
+        &["-lv", "3"],
+        &["--color", "never"],
+        &["-e"],
+        &["--check-tensors"],
+        &["--rope-scaling", "yarn"],
+        &["--rope-scale", "4"],
+        &["--yarn-orig-ctx", "100"],
+        &["--yarn-ext-factor", "1"],
+        &["--override-kv", "a=int:1"],
+        &["--chat-template", "{{ messages }}"],
+        &["-sys", "x"],
+        &["-Cr", "0-0"],
         &["--prio", "0"],
     ];
     for options in honoured {

@@ -7,7 +7,11 @@ fn options_of_the_users_file_count_and_are_shown_with_their_origin() {
     let sandbox = Sandbox::new();
     let folder = sandbox.path("xdg/ggrun");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("config.toml"), "model = 'q'\n[aliases]\nq = 'missing.gguf'\n[run]\ntop-k = 7\n").unwrap();
+    std::fs::write(
+        folder.join("config.toml"),
+        "model = 'q'\n[aliases]\nq = 'missing.gguf'\n[run]\ntop-k = 7\n",
+    )
+    .unwrap();
     let run = |arguments: &[&str]| {
         super::sandbox::Ran::of(sandbox.command(arguments).env("XDG_CONFIG_HOME", sandbox.path("xdg")))
     };
@@ -51,10 +55,26 @@ fn every_command_has_a_manual_page() {
     let ran = sandbox.run(&["man", "man"]);
     assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{ran:?}");
     for name in [
-        "ggrun", "ggrun-convert", "ggrun-verify", "ggrun-inspect", "ggrun-run", "ggrun-chat", "ggrun-batch",
-        "ggrun-plan", "ggrun-bench", "ggrun-worker", "ggrun-download", "ggrun-cache", "ggrun-cache-ls",
-        "ggrun-cache-rm", "ggrun-cache-verify", "ggrun-cache-prune", "ggrun-doctor", "ggrun-demo",
-        "ggrun-completions", "ggrun-man",
+        "ggrun",
+        "ggrun-convert",
+        "ggrun-verify",
+        "ggrun-inspect",
+        "ggrun-run",
+        "ggrun-chat",
+        "ggrun-batch",
+        "ggrun-plan",
+        "ggrun-bench",
+        "ggrun-worker",
+        "ggrun-download",
+        "ggrun-cache",
+        "ggrun-cache-ls",
+        "ggrun-cache-rm",
+        "ggrun-cache-verify",
+        "ggrun-cache-prune",
+        "ggrun-doctor",
+        "ggrun-demo",
+        "ggrun-completions",
+        "ggrun-man",
     ] {
         let page = String::from_utf8(sandbox.read(&format!("man/{name}.1"))).unwrap();
         assert!(page.contains(".TH") && page.contains("SYNOPSIS"), "{name}: {page}");

@@ -15,7 +15,8 @@ use crate::deadline::{finish, output};
 /// The answer to a sum, as `--json` has it.
 #[track_caller]
 fn answer(arguments: &[&str]) -> Value {
-    let found = output(&mut ggrun(&tiny_gguf(), &[&["--temp", "0", "-n", "120", "--json"], arguments].concat()));
+    let found =
+        output(&mut ggrun(&tiny_gguf(), &[&["--temp", "0", "-n", "120", "--json"], arguments].concat()));
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     serde_json::from_slice(&found.stdout).unwrap()
 }
@@ -37,26 +38,36 @@ fn a_prompt_is_continued_as_it_is_without_a_conversation() {
 
 #[test]
 fn a_chat_template_takes_the_place_of_the_models() {
-    let template = "{{ '<|im_start|>user\nWhat is the capital of Kenya?<|im_end|>\n<|im_start|>assistant\n<think>\n' }}";
-    assert_eq!(answer(&["-p", SUM, "--chat-template", template])["content"], "The capital of Kenya is Nairobi.");
+    let template =
+        "{{ '<|im_start|>user\nWhat is the capital of Kenya?<|im_end|>\n<|im_start|>assistant\n<think>\n' }}";
+    assert_eq!(
+        answer(&["-p", SUM, "--chat-template", template])["content"],
+        "The capital of Kenya is Nairobi."
+    );
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), template).unwrap();
     let path = file.path().to_str().unwrap();
-    assert_eq!(answer(&["-p", SUM, "--chat-template-file", path])["content"], "The capital of Kenya is Nairobi.");
+    assert_eq!(
+        answer(&["-p", SUM, "--chat-template-file", path])["content"],
+        "The capital of Kenya is Nairobi."
+    );
 }
 
 #[test]
 fn rope_scaling_and_overrides_reach_llama_cpp() {
     let text = |arguments: &[&str]| {
         let found = answer(&[&["-p", SUM, "-n", "40"], arguments].concat());
-        [&found["reasoning_content"], &found["content"]].map(|part| part.as_str().unwrap().to_owned()).concat()
+        [&found["reasoning_content"], &found["content"]]
+            .map(|part| part.as_str().unwrap().to_owned())
+            .concat()
     };
     let plain = text(&[]);
     let scaled = text(&["--rope-freq-base", "3"]);
     assert_ne!(scaled, plain);
     assert_eq!(text(&["--override-kv", "qwen3next.rope.freq_base=float:3"]), scaled);
     assert_ne!(text(&["--rope-scaling", "linear", "--rope-scale", "64"]), plain);
-    let found = output(&mut ggrun(&tiny_gguf(), &["-p", SUM, "--override-kv", "qwen3next.rope.freq_base=int:3"]));
+    let found =
+        output(&mut ggrun(&tiny_gguf(), &["-p", SUM, "--override-kv", "qwen3next.rope.freq_base=int:3"]));
     let stderr = String::from_utf8(found.stderr).unwrap();
     assert!(!found.status.success() && stderr.contains("qwen3next.rope.freq_base"), "{stderr}");
 }
@@ -100,7 +111,8 @@ fn piped_text_is_appended_to_the_prompt() {
 fn single_turn_ends_a_conversation_after_one_answer() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ggrun"));
     command.arg("chat").arg(tiny_gguf()).args(["-t", "1", "--temp", "0", "--thinking", "hide", "-st"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     // The second question may find the pipe closed.
     drop(child.stdin.take().unwrap().write_all(b"What is 17 + 25?\nWhat is the capital of Kenya?\n"));
     assert_eq!(String::from_utf8(finish(child).stdout).unwrap(), "17 + 25 = 42\n");

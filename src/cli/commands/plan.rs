@@ -1,4 +1,4 @@
-//! `ggrun plan`: where a model would go on this machine, or another, and how fast it may answer. Loads nothing.
+//! `ggrun plan`: the placement of a model on this machine, or another, and its expected speed. Loads nothing.
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ impl Line<'_> {
     }
 }
 
-/// What a name means that the command does not have.
+/// The meaning of a name that the command does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Foreign {
     /// The long option of this name.
@@ -58,7 +58,7 @@ pub(crate) enum Foreign {
     Values(usize),
 }
 
-/// Cuts up `arguments`, of which the first is the program. `root` must be built. `foreign` knows other programs' names.
+/// Cuts up `arguments`, of which the first is the program. `root` must be built. `foreign` gives the meaning of other programs' names.
 pub(crate) fn cut<'c>(
     root: &'c Command,
     arguments: &[OsString],
@@ -90,7 +90,8 @@ pub(crate) fn cut<'c>(
             _ => {
                 let (name, inline) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
                 let own = find(line.command, name);
-                let meant = if own.is_none() { foreign(line.command, name, &line.path) } else { Foreign::Values(0) };
+                let meant =
+                    if own.is_none() { foreign(line.command, name, &line.path) } else { Foreign::Values(0) };
                 let theirs = match meant {
                     Foreign::Long(long) => find(line.command, long),
                     Foreign::Values(_) => None,
@@ -127,7 +128,8 @@ fn find<'c, 't>(command: &'c Command, name: &'t str) -> Option<(&'c Arg, &'t str
     let short = name.chars().nth(1)?;
     let rest = &name[1 + short.len_utf8()..];
     let named = |arg: &&Arg| {
-        arg.get_short() == Some(short) || arg.get_all_short_aliases().is_some_and(|names| names.contains(&short))
+        arg.get_short() == Some(short)
+            || arg.get_all_short_aliases().is_some_and(|names| names.contains(&short))
     };
     let arg = command.get_arguments().find(named)?;
     let repeats = !arg.get_action().takes_values() && rest.chars().all(|c| c == short);
@@ -138,7 +140,8 @@ fn find<'c, 't>(command: &'c Command, name: &'t str) -> Option<(&'c Arg, &'t str
 
 /// Whether an argument is the value of the option before it, as clap sees it.
 fn follows(arg: &Arg, next: Option<&OsString>) -> bool {
-    let takes = arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.max_values() > 0);
+    let takes =
+        arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.max_values() > 0);
     let Some(next) = next.map(|next| next.to_str().unwrap_or("text")).filter(|_| takes) else { return false };
     let number = next.strip_prefix('-').is_some_and(|text| text.parse::<f64>().is_ok());
     let negative = number && arg.is_allow_negative_numbers_set();

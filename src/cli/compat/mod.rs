@@ -1,4 +1,4 @@
-//! llama.cpp's spellings: one dash and several letters, which clap cannot express, and options that change nothing here.
+//! llama.cpp's spellings: one dash and several letters, which clap cannot express, and options that have no effect here.
 //!
 //! Every spelling is honoured, accepted with a note that says why it has no effect, or refused by name.
 
@@ -120,7 +120,8 @@ fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     let bare = |name: &str| name.trim_start_matches('-').to_lowercase();
     // Two letters that changed places are one slip, which Jaro does not see in short names.
     let slip = |other: &String| strsim::damerau_levenshtein(&bare(other), &bare(name)) == 1;
-    let likeness = |other: &String| if slip(other) { 0.95 } else { strsim::jaro_winkler(&bare(other), &bare(name)) };
+    let likeness =
+        |other: &String| if slip(other) { 0.95 } else { strsim::jaro_winkler(&bare(other), &bare(name)) };
     let alike = short.chain(long).map(|other| (likeness(&other), other)).filter(|(like, _)| *like >= ALIKE);
     alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, other)| other)
 }

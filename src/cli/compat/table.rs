@@ -1,6 +1,6 @@
-//! What llama.cpp's spellings mean here. Source: `common/arg.cpp` of b11434.
+//! Meanings of llama.cpp's spellings. Source: `common/arg.cpp` of b11434.
 
-/// A spelling that clap does not know.
+/// A spelling that is not in the definition for clap.
 #[derive(Debug)]
 pub(super) struct Spelling {
     pub(super) names: &'static [&'static str],
@@ -9,12 +9,12 @@ pub(super) struct Spelling {
     pub(super) meaning: Meaning,
 }
 
-/// What is done with it.
+/// The meaning of a spelling.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It is this option, where the command has it.
     Long(&'static str),
-    /// It changes nothing here, and neither do its values.
+    /// It has no effect, and neither have its values.
     Nothing { values: usize, why: &'static str },
     /// It asks for something that is not done.
     Refused { hint: &'static str },
@@ -88,11 +88,7 @@ pub(super) const TABLE: &[Spelling] = &[
         commands: LOAD,
         meaning: Nothing { values: 1, why: "threads wait for work as ggml does by default" },
     },
-    nothing(
-        &["-st", "--single-turn"],
-        &["run"],
-        "`ggrun run` answers one prompt and ends",
-    ),
+    nothing(&["-st", "--single-turn"], &["run"], "`ggrun run` answers one prompt and ends"),
     nothing(
         &["-cnv", "--conversation"],
         &["run"],

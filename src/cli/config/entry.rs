@@ -1,12 +1,12 @@
-//! What a configuration file says, and where values come from.
+//! The contents of a configuration file, and the origins of values.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a file; no larger one was written by a person.
+/// The largest file, in bytes.
 pub(super) const LONGEST: u64 = 1 << 20;
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Config {
     pub(crate) path: Option<PathBuf>,

@@ -43,9 +43,11 @@ fn read(
         match value.get_ref() {
             DeValue::Table(inner) if path.is_empty() && key == ALIASES => aliases(lines, inner, config)?,
             DeValue::Table(inner) => {
-                let Some(below) = command.find_subcommand(key).filter(|below| below.get_name() != "help") else {
+                let Some(below) = command.find_subcommand(key).filter(|below| below.get_name() != "help")
+                else {
                     let names = command.get_subcommands().map(Command::get_name).chain([ALIASES]);
-                    let what = format!("unknown table `[{}]`", [&path[..], &[key.to_owned()]].concat().join("."));
+                    let what =
+                        format!("unknown table `[{}]`", [&path[..], &[key.to_owned()]].concat().join("."));
                     return Err(lines.wrong(at, what, like(key, names)));
                 };
                 path.push(below.get_name().to_owned());
@@ -56,12 +58,18 @@ fn read(
                 let Some(arg) = option(command, key) else {
                     let mut names = Vec::new();
                     collect(command, &mut names);
-                    let place = if path.is_empty() { String::new() } else { format!(" in `[{}]`", path.join(".")) };
+                    let place =
+                        if path.is_empty() { String::new() } else { format!(" in `[{}]`", path.join(".")) };
                     let hint = like(key, names.iter().map(String::as_str));
                     return Err(lines.wrong(at, format!("unknown key `{key}`{place}"), hint));
                 };
                 let value = lines.value(key, value.span().start, found, arg)?;
-                config.entries.push(Entry { path: path.clone(), key: key.to_owned(), value, line: lines.of(at) });
+                config.entries.push(Entry {
+                    path: path.clone(),
+                    key: key.to_owned(),
+                    value,
+                    line: lines.of(at),
+                });
             }
         }
     }
@@ -128,7 +136,8 @@ impl Lines<'_> {
     }
 
     fn value(&self, key: &str, at: usize, found: &DeValue<'_>, arg: &Arg) -> Result<Value, WrongConfig> {
-        let expected = |what: &str| self.wrong(at, format!("`{key}` expects {what}, found {}", found.type_str()), None);
+        let expected =
+            |what: &str| self.wrong(at, format!("`{key}` expects {what}, found {}", found.type_str()), None);
         let flag = !arg.get_action().takes_values();
         let counts = matches!(arg.get_action(), clap::ArgAction::Count);
         let many = matches!(arg.get_action(), clap::ArgAction::Append) || arg.get_value_delimiter().is_some();

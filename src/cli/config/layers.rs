@@ -1,7 +1,7 @@
 //! Variables and the configuration file as values of the command that is called.
 //!
-//! clap knows variables, too, but reports a wrong one as a flag that was not typed, and takes one that contradicts a flag
-//! for an error of the user.
+//! clap reads variables, too, but reports an invalid one as a flag that was not typed, and one that contradicts a flag as
+//! an error.
 
 use std::ffi::OsString;
 
@@ -37,8 +37,8 @@ pub(crate) fn place(setting: &Setting) -> String {
     }
 }
 
-/// What variables and the file give `command`, which is built and has this path of names. What is typed wins, and so
-/// does what it contradicts go.
+/// What variables and the file give `command`, which is built and has this path of names. A typed option wins, also
+/// over options that it contradicts.
 ///
 /// # Errors
 ///
@@ -76,7 +76,8 @@ pub(crate) fn layers(
     let mut settings: Vec<(usize, &Arg, Setting)> = Vec::new();
     for (level, arg, setting) in candidates {
         let against = |other: &Arg| contradict(command, arg, other) && !off(arg, &setting);
-        let beaten = typed(&setting.id) || command.get_arguments().any(|other| typed(other.get_id().as_str()) && against(other));
+        let beaten = typed(&setting.id)
+            || command.get_arguments().any(|other| typed(other.get_id().as_str()) && against(other));
         let same = settings.iter().find(|(_, other, _)| other.get_id() == arg.get_id());
         let other = settings.iter().find(|(_, other, setting)| against(other) && !off(other, setting));
         match (same, other) {
@@ -102,7 +103,8 @@ fn setting(arg: &Arg, key: &str, origin: Origin, values: Vec<OsString>) -> Setti
 
 /// A flag that is set to no contradicts nothing.
 fn off(arg: &Arg, setting: &Setting) -> bool {
-    let flag = !arg.get_action().takes_values() || arg.get_num_args().is_some_and(|count| count.max_values() == 0);
+    let flag =
+        !arg.get_action().takes_values() || arg.get_num_args().is_some_and(|count| count.max_values() == 0);
     flag && setting.values.iter().all(|value| value.to_str().is_some_and(|text| OFF.contains(&text)))
 }
 
@@ -114,7 +116,8 @@ fn contradict(command: &Command, one: &Arg, other: &Arg) -> bool {
     if one.get_id() == other.get_id() {
         return false;
     }
-    let against = |a: &Arg, b: &Arg| command.get_arg_conflicts_with(a).iter().any(|arg| arg.get_id() == b.get_id());
+    let against =
+        |a: &Arg, b: &Arg| command.get_arg_conflicts_with(a).iter().any(|arg| arg.get_id() == b.get_id());
     let grouped = command.get_groups().any(|group| {
         let has = |arg: &Arg| group.get_args().any(|id| id == arg.get_id());
         !group.clone().is_multiple() && has(one) && has(other)

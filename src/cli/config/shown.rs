@@ -24,24 +24,30 @@ pub(crate) fn rows(
     typed: &dyn Fn(&str) -> Option<Vec<OsString>>,
     settings: &[Setting],
 ) -> Vec<Row> {
-    let text = |values: &[OsString]| values.iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    let text =
+        |values: &[OsString]| values.iter().map(|value| value.to_string_lossy().into_owned()).collect();
     let shown = |arg: &&Arg| {
-        !matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version)
-            && !["config", "no_config", "print_config"].contains(&arg.get_id().as_str())
+        !matches!(
+            arg.get_action(),
+            ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
+        ) && !["config", "no_config", "print_config"].contains(&arg.get_id().as_str())
     };
     let row = |arg: &Arg| {
         let id = arg.get_id().as_str();
         let name = arg.get_long()?.to_owned();
         let set = settings.iter().find(|setting| setting.id == id);
         let (values, origin) = match (typed(id), set) {
-            (Some(values), _) if matches!(arg.get_action(), ArgAction::Append) => (text(&values), Origin::Flag),
+            (Some(values), _) if matches!(arg.get_action(), ArgAction::Append) => {
+                (text(&values), Origin::Flag)
+            }
             (Some(values), _) => match values.last() {
                 Some(last) => (text(std::slice::from_ref(last)), Origin::Flag),
                 None => (vec!["true".to_owned()], Origin::Flag),
             },
             (None, Some(setting)) => (text(&setting.values), setting.origin.clone()),
             (None, None) => {
-                let values = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
+                let values =
+                    arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
                 (values.collect(), Origin::Default)
             }
         };
@@ -55,7 +61,8 @@ pub(crate) fn show(rows: &[Row], config: &Config, as_json: bool) -> String {
     if as_json {
         let options: Vec<Value> = rows.iter().map(object).collect();
         let file = config.path.as_ref().map(|path| path.display().to_string());
-        let object = json!({ "schema_version": 1, "file": file, "options": options, "aliases": aliases(config) });
+        let object =
+            json!({ "schema_version": 1, "file": file, "options": options, "aliases": aliases(config) });
         return format!("{object:#}\n");
     }
     let mut cells = vec![["option", "value", "origin"].map(str::to_owned).to_vec()];

@@ -7,8 +7,7 @@ use anyhow::{Context as _, bail};
 use ggrun::model::{Model, check_rules, check_values};
 use ggrun::session::GenerationOptions;
 
-/// Refuses values that no model samples with, rules that no model can be held to, and a choice of tools that is not
-/// there.
+/// Refuses sampling values out of range, invalid grammars and schemas, and a choice of tools that are not given.
 pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
     options.check_tool_choice()?;
     let defaults = GenerationOptions::advised(&Model::default_sampling(0));
@@ -55,7 +54,8 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
 
 /// Refuses two names of one file, of which at least one is written.
 pub(crate) fn apart(one: (&str, &Path), other: (&str, &Path)) -> anyhow::Result<()> {
-    let same = one.1 == other.1 || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));
+    let same = one.1 == other.1
+        || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));
     if same && one.1.as_os_str() != "-" {
         bail!("`{}` cannot be both {} and {}", one.1.display(), one.0, other.0);
     }

@@ -17,7 +17,7 @@ use super::sampling::SamplingArgs;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Generation")]
 pub(crate) struct GenerationArgs {
-    /// Limit the answer to N tokens, thinking included; -1 is no limit [default: -1]
+    /// Limit the answer to N tokens, thinking included; -1 for no limit [default: -1]
     #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true, value_parser = predict,
         visible_alias = "n-predict", alias = "max-tokens", env = "LLAMA_ARG_N_PREDICT")]
     predict: Option<Limit>,
@@ -36,8 +36,14 @@ pub(crate) struct GenerationArgs {
     /// Turn thinking on or off by the switch of the chat template (also -rea) [default: auto]
     #[arg(long, value_enum, env = "LLAMA_ARG_REASONING")]
     reasoning: Option<Reasoning>,
-    /// Limit thinking to N tokens; 0 is none, -1 is no limit [default: -1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, env = "LLAMA_ARG_THINK_BUDGET", hide_short_help = true)]
+    /// Limit thinking to N tokens; 0 for none, -1 for no limit [default: -1]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        env = "LLAMA_ARG_THINK_BUDGET",
+        hide_short_help = true
+    )]
     reasoning_budget: Option<Limit>,
     /// Set the text that ends the thinking when the budget is used up
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, hide_short_help = true)]

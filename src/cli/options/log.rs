@@ -23,7 +23,14 @@ pub(crate) struct LogArgs {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true, alias = "log-verbose")]
     verbose: u8,
     /// Print only errors on standard error: no warnings, progress or summary
-    #[arg(short, long, global = true, conflicts_with = "verbose", alias = "log-disable", hide_short_help = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        alias = "log-disable",
+        hide_short_help = true
+    )]
     quiet: bool,
     /// Append the log to a file, every detail with its time
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]

@@ -384,7 +384,10 @@ mod tests {
         assert_eq!((o.context, o.parallel), (ContextSize::Tokens(1024), 4));
         assert_eq!((o.batch, o.ubatch, o.threads, o.threads_batch), (64, 32, 3, Some(5)));
         assert_eq!((o.flash, o.cache_k, o.cache_v), (Flash::Off, CacheType::Q8_0, CacheType::IQ4_NL));
-        assert_eq!((o.load, o.repack, o.numa), (Some(LoadMode::MapLock), Some(false), Some(ggrun::model::Numa::Isolate)));
+        assert_eq!(
+            (o.load, o.repack, o.numa),
+            (Some(LoadMode::MapLock), Some(false), Some(ggrun::model::Numa::Isolate))
+        );
         assert_eq!((o.fit, o.margins, o.least_context), (false, vec![512 << 20, 256 << 20], 1000));
         assert_eq!((o.gpu_memory, o.cpu_memory), (Some(15 << 29), Some(800 << 20)));
         assert_eq!(o.rpc, [Endpoint { host: "host".into(), port: 50052 }]);

@@ -46,8 +46,13 @@ pub(crate) struct TemplateArgs {
     /// Use this Jinja chat template instead of the model's
     ///
     /// llama.cpp's names of built-in templates are not supported.
-    #[arg(long, value_name = "JINJA", env = "LLAMA_ARG_CHAT_TEMPLATE", conflicts_with = "chat_template_file",
-        hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "JINJA",
+        env = "LLAMA_ARG_CHAT_TEMPLATE",
+        conflicts_with = "chat_template_file",
+        hide_short_help = true
+    )]
     chat_template: Option<String>,
     /// Use the Jinja chat template in this file instead of the model's
     #[arg(long, value_name = "FILE", env = "LLAMA_ARG_CHAT_TEMPLATE_FILE", hide_short_help = true)]
@@ -63,7 +68,9 @@ impl TemplateArgs {
     pub(crate) fn source(&self) -> anyhow::Result<Option<String>> {
         let source = match (&self.chat_template, &self.chat_template_file) {
             (Some(source), _) if !source.contains("{{") && !source.contains("{%") => {
-                bail!("`{source}` is not a Jinja template; pass its text, or its file with `--chat-template-file`")
+                bail!(
+                    "`{source}` is not a Jinja template; pass its text, or its file with `--chat-template-file`"
+                )
             }
             (Some(source), _) => source.clone(),
             (None, Some(path)) => text(path, "the chat template")?,
@@ -146,7 +153,8 @@ mod tests {
         let ask = EscapeArgs { escape: true, no_escape: false };
         assert_eq!(ask.text(r"a\n".to_owned()), "a\n");
         assert_eq!(EscapeArgs::default().text(r"a\n".to_owned()), r"a\n");
-        let mut options = GenerationOptions { stop: Some(vec![r"\n".to_owned()]), ..GenerationOptions::default() };
+        let mut options =
+            GenerationOptions { stop: Some(vec![r"\n".to_owned()]), ..GenerationOptions::default() };
         options.sampling.dry_breakers = Some(vec![r"\t".to_owned()]);
         ask.apply(&mut options);
         assert_eq!(options.stop, Some(vec!["\n".to_owned()]));

@@ -8,7 +8,13 @@ use ggrun::model::{Rope, RopeScaling};
 #[command(next_help_heading = "Context scaling")]
 pub(crate) struct RopeArgs {
     /// Scale rotary positions by this method, instead of the model's
-    #[arg(long, value_enum, value_name = "METHOD", env = "LLAMA_ARG_ROPE_SCALING_TYPE", hide_short_help = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "METHOD",
+        env = "LLAMA_ARG_ROPE_SCALING_TYPE",
+        hide_short_help = true
+    )]
     rope_scaling: Option<Method>,
     /// Stretch the context to N times its length: --rope-freq-scale 1/N
     #[arg(long, value_name = "N", value_parser = positive, env = "LLAMA_ARG_ROPE_SCALE",
@@ -119,7 +125,13 @@ mod tests {
 
     #[test]
     fn what_divides_by_zero_is_refused() {
-        for line in ["--rope-scale 0", "--rope-scale -1", "--rope-freq-scale 0", "--rope-freq-base nan", "--yarn-orig-ctx 0"] {
+        for line in [
+            "--rope-scale 0",
+            "--rope-scale -1",
+            "--rope-freq-scale 0",
+            "--rope-freq-base nan",
+            "--yarn-orig-ctx 0",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

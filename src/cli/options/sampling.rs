@@ -38,7 +38,13 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "X", alias = "typical-p", hide_short_help = true)]
     typical: Option<f32>,
     /// Keep logits within this many standard deviations of the largest; -1 turns it off
-    #[arg(long, value_name = "X", alias = "top-n-sigma", allow_negative_numbers = true, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        alias = "top-n-sigma",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
     top_nsigma: Option<f32>,
     /// XTC: set the probability of a removal of the most likely tokens; 0 turns it off
     #[arg(long, value_name = "X", hide_short_help = true)]
@@ -70,7 +76,7 @@ pub(crate) struct SamplingArgs {
     /// DRY: look for repeated sequences in the last N tokens; -1 is all, 0 turns it off
     #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     dry_penalty_last_n: Option<Limit>,
-    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` is no text
+    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` for no text
     #[arg(long, value_name = "TEXT", hide_short_help = true)]
     dry_sequence_breaker: Vec<String>,
     /// Use mirostat, version 1 or 2; 0 turns it off

@@ -1,6 +1,6 @@
 //! Sizes in bytes, as they are typed: `8G`, `7.5GiB`, `800M`. The one parser for all options; units are binary.
 
-/// What to do with a number that has no unit.
+/// The meaning of a number without a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bare {
     /// Refuse it, unless it is 0.
@@ -47,7 +47,10 @@ fn parse(text: &str, bare: Bare) -> Result<u64, String> {
     let scale = 10u128.pow(u32::try_from(fraction.len()).unwrap_or(0));
     // Below 2^64 * 2^40 + 10^12 * 2^40, which a u128 holds.
     let bytes = (u128::from(whole) << shift) + (u128::from(part) << shift) / scale;
-    u64::try_from(bytes).ok().filter(|bytes| *bytes <= MOST).ok_or_else(|| "expected at most 1048576T".to_owned())
+    u64::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= MOST)
+        .ok_or_else(|| "expected at most 1048576T".to_owned())
 }
 
 /// Digits behind the point.
@@ -84,16 +87,32 @@ mod tests {
     #[test]
     fn a_bare_number_is_refused_or_counts_mebibytes() {
         assert_eq!(size("8").unwrap_err(), "expected a unit, such as 8G or 8M");
-        assert_eq!((mebibytes("512"), mebibytes("512M"), mebibytes("1G")), (Ok(512 << 20), Ok(512 << 20), Ok(1 << 30)));
+        assert_eq!(
+            (mebibytes("512"), mebibytes("512M"), mebibytes("1G")),
+            (Ok(512 << 20), Ok(512 << 20), Ok(1 << 30))
+        );
         assert!(some_size("0").is_err());
         assert!(some_size("0G").is_err());
     }
 
     #[test]
     fn other_text_is_refused() {
-        for wrong in
-            ["", "G", ".5G", "5.G", "-1G", "1e3G", "1 G", "8X", "8GiBs", "8iB", "8B", "1..2G", "1.2.3G", "99999999T"]
-        {
+        for wrong in [
+            "",
+            "G",
+            ".5G",
+            "5.G",
+            "-1G",
+            "1e3G",
+            "1 G",
+            "8X",
+            "8GiBs",
+            "8iB",
+            "8B",
+            "1..2G",
+            "1.2.3G",
+            "99999999T",
+        ] {
             assert!(parse(wrong, Bare::Refuse).is_err(), "{wrong}");
             assert!(parse(wrong, Bare::Mebibytes).is_err(), "{wrong}");
         }

@@ -14,12 +14,23 @@ const MOST_CORES: usize = 512;
 #[command(next_help_heading = "Threads")]
 pub(crate) struct ThreadArgs {
     /// Compute with N threads [default: one for each physical core]
-    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_THREADS", allow_negative_numbers = true,
-        hide_short_help = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        env = "LLAMA_ARG_THREADS",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
     threads: Option<i32>,
     /// Read prompts with N threads [default: as --threads] (also -tb)
-    #[arg(long, value_name = "N", env = "LLAMA_ARG_THREADS_BATCH", allow_negative_numbers = true,
-        hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LLAMA_ARG_THREADS_BATCH",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
     threads_batch: Option<i32>,
     /// Run on these cores only, named by a hexadecimal mask: 0xff is the first eight
     #[arg(short = 'C', long, value_name = "MASK", value_parser = mask, conflicts_with = "cpu_range",

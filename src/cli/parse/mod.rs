@@ -92,10 +92,15 @@ pub(crate) fn parse(
             let found: Vec<_> = line.options(id).map(|(index, at)| value(&arguments, index, at)).collect();
             (!found.is_empty()).then(|| found.into_iter().flatten().collect())
         };
-        return Err(Stop::Print(shown::show(&shown::rows(line.command, &values, &settings), &config, typed("json"))));
+        return Err(Stop::Print(shown::show(
+            &shown::rows(line.command, &values, &settings),
+            &config,
+            typed("json"),
+        )));
     }
     let root = apply(Args::command(), &line.path, &settings);
-    let args = root.try_get_matches_from(&arguments).and_then(|mut found| Args::from_arg_matches_mut(&mut found));
+    let args =
+        root.try_get_matches_from(&arguments).and_then(|mut found| Args::from_arg_matches_mut(&mut found));
     match args {
         Ok(args) => Ok(Parsed { args, notes }),
         // Shown with the variables.
@@ -127,7 +132,8 @@ fn for_help(command: Command, short: bool) -> Command {
 /// Whether no command is run whatever else is typed: help, a version, or nothing.
 fn only_help(line: &Line<'_>) -> bool {
     let help = ["help", "version"].iter().any(|id| line.options(id).next().is_some());
-    help || line.path.len() < 2 && line.options("print_config").next().is_none() || line.path.get(1) == Some(&"help")
+    help || line.path.len() < 2 && line.options("print_config").next().is_none()
+        || line.path.get(1) == Some(&"help")
 }
 
 fn config(

@@ -93,10 +93,57 @@ fn needed(path: &[String]) -> Vec<String> {
 /// Two values of an option that it takes.
 fn samples(line: &[String], long: &str) -> [String; 2] {
     let tried = [
-        "1", "2", "on", "off", "none", "auto", "0.5", "8G", "9G", "a.gguf", "b.gguf", "o/n", "p/n", "f16", "f32", "md",
-        "json", "a=CPU", "b=CPU", "h:1", "h:2", "{}", r#"{"a":1}"#, "15+1", "16+1", "127.0.0.1", "127.0.0.2", "top_k",
-        "top_p", "layer", "row", "linear", "yarn", "distribute", "isolate", "input", "completion", "always", "never",
-        "hide", "show", "plain", "bar", "0-1", "0-2", "k=int:1", "k=int:2", "q8_0", "bf16", "*.a", "*.b",
+        "1",
+        "2",
+        "on",
+        "off",
+        "none",
+        "auto",
+        "0.5",
+        "8G",
+        "9G",
+        "a.gguf",
+        "b.gguf",
+        "o/n",
+        "p/n",
+        "f16",
+        "f32",
+        "md",
+        "json",
+        "a=CPU",
+        "b=CPU",
+        "h:1",
+        "h:2",
+        "{}",
+        r#"{"a":1}"#,
+        "15+1",
+        "16+1",
+        "127.0.0.1",
+        "127.0.0.2",
+        "top_k",
+        "top_p",
+        "layer",
+        "row",
+        "linear",
+        "yarn",
+        "distribute",
+        "isolate",
+        "input",
+        "completion",
+        "always",
+        "never",
+        "hide",
+        "show",
+        "plain",
+        "bar",
+        "0-1",
+        "0-2",
+        "k=int:1",
+        "k=int:2",
+        "q8_0",
+        "bf16",
+        "*.a",
+        "*.b",
     ];
     let takes = |value: &&str| {
         let mut line: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -113,8 +160,22 @@ fn samples(line: &[String], long: &str) -> [String; 2] {
 
 /// Options of which every value counts.
 const LISTS: [&str; 16] = [
-    "reverse-prompt", "stop", "logit-bias", "dry-sequence-breaker", "override-tensor", "override-kv", "rpc", "include",
-    "exclude", "pg", "n-prompt", "n-gen", "n-depth", "verbose", "quiet", "print-config",
+    "reverse-prompt",
+    "stop",
+    "logit-bias",
+    "dry-sequence-breaker",
+    "override-tensor",
+    "override-kv",
+    "rpc",
+    "include",
+    "exclude",
+    "pg",
+    "n-prompt",
+    "n-gen",
+    "n-depth",
+    "verbose",
+    "quiet",
+    "print-config",
 ];
 
 #[test]
@@ -131,7 +192,12 @@ fn a_repeated_option_takes_its_last_value() {
             if !path.ends_with(&["run".to_owned()]) && arg.is_global_set() {
                 continue;
             }
-            if LISTS.contains(&long) || matches!(arg.get_action(), ArgAction::Help | ArgAction::Version | ArgAction::HelpShort | ArgAction::HelpLong) {
+            if LISTS.contains(&long)
+                || matches!(
+                    arg.get_action(),
+                    ArgAction::Help | ArgAction::Version | ArgAction::HelpShort | ArgAction::HelpLong
+                )
+            {
                 continue;
             }
             assert!(!matches!(arg.get_action(), ArgAction::Append), "--{long} of {path:?} keeps every value");
@@ -143,15 +209,23 @@ fn a_repeated_option_takes_its_last_value() {
                 ("cache verify", "yes") => &["--delete"],
                 _ => &[],
             };
-            let line: Vec<String> = line.iter().cloned().chain(with.iter().map(|&text| text.to_owned())).collect();
-            let takes = arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.max_values() > 0);
+            let line: Vec<String> =
+                line.iter().cloned().chain(with.iter().map(|&text| text.to_owned())).collect();
+            let takes = arg.get_action().takes_values()
+                && arg.get_num_args().is_none_or(|count| count.max_values() > 0);
             let options = if takes {
-                let [one, other] = known.entry(arg.to_string()).or_insert_with(|| samples(&line, long)).clone();
+                let [one, other] =
+                    known.entry(arg.to_string()).or_insert_with(|| samples(&line, long)).clone();
                 vec![format!("--{long}={one}"), format!("--{long}={other}")]
             } else {
                 vec![format!("--{long}"), format!("--{long}")]
             };
-            let typed: Vec<&str> = line.iter().chain(&options).map(String::as_str).chain(["--print-config", "--no-config"]).collect();
+            let typed: Vec<&str> = line
+                .iter()
+                .chain(&options)
+                .map(String::as_str)
+                .chain(["--print-config", "--no-config"])
+                .collect();
             let Err(Stop::Print(text)) = parsed(&typed, &[], None) else { panic!("{typed:?}") };
             if takes {
                 let shown = options[1].split_once('=').unwrap().1;
@@ -170,7 +244,11 @@ fn a_repeated_option_takes_its_last_value() {
 
 #[test]
 fn a_list_keeps_all_its_values() {
-    let rows = printed("run -m m.gguf -p x --print-config -ot a=CPU -ot b=CPU -l 1+1 -l 2+2 --rpc h:1 --rpc h:2", &[], None);
+    let rows = printed(
+        "run -m m.gguf -p x --print-config -ot a=CPU -ot b=CPU -l 1+1 -l 2+2 --rpc h:1 --rpc h:2",
+        &[],
+        None,
+    );
     assert_eq!(row(&rows, "override-tensor")[1], "a=CPU,b=CPU");
     assert_eq!(row(&rows, "logit-bias")[1], "1+1,2+2");
     assert_eq!(row(&rows, "rpc")[1], "h:1,h:2");
@@ -185,14 +263,23 @@ fn an_error_from_a_variable_names_the_variable_and_no_flag() {
         for arg in command.get_arguments() {
             let Some(name) = arg.get_env().and_then(|name| name.to_str()) else { continue };
             // Any text is a path or a name of these.
-            if ["LLAMA_ARG_MODEL", "LLAMA_ARG_HF_FILE", "LLAMA_ARG_DEVICE", "LLAMA_ARG_CHAT_TEMPLATE",
-                "LLAMA_ARG_CHAT_TEMPLATE_FILE"].contains(&name)
+            if [
+                "LLAMA_ARG_MODEL",
+                "LLAMA_ARG_HF_FILE",
+                "LLAMA_ARG_DEVICE",
+                "LLAMA_ARG_CHAT_TEMPLATE",
+                "LLAMA_ARG_CHAT_TEMPLATE_FILE",
+            ]
+            .contains(&name)
             {
                 continue;
             }
             let error = refused(&line, &[(name, "%wrong")], None);
             let long = arg.get_long().unwrap();
-            assert!(error.starts_with(&format!("invalid value `%wrong` in the environment variable {name}: ")), "{error}");
+            assert!(
+                error.starts_with(&format!("invalid value `%wrong` in the environment variable {name}: ")),
+                "{error}"
+            );
             assert!(!error.contains(&format!("--{long}")), "{error}");
             for words in ["invalid digit", "invalid float", "found in string", "at line 1"] {
                 assert!(!error.contains(words), "{error}");
@@ -205,7 +292,8 @@ fn an_error_from_a_variable_names_the_variable_and_no_flag() {
 
 #[test]
 fn two_variables_that_contradict_each_other_are_both_named() {
-    let error = refused(&["run", "-p", "x"], &[("LLAMA_ARG_MODEL", "a.gguf"), ("LLAMA_ARG_HF_REPO", "o/n")], None);
+    let error =
+        refused(&["run", "-p", "x"], &[("LLAMA_ARG_MODEL", "a.gguf"), ("LLAMA_ARG_HF_REPO", "o/n")], None);
     assert!(error.starts_with("LLAMA_ARG_MODEL and LLAMA_ARG_HF_REPO cannot be used together"), "{error}");
 }
 
@@ -219,7 +307,10 @@ fn a_flag_wins_over_a_variable_a_variable_over_the_file_and_the_file_over_the_de
     assert_eq!(row(&rows, "min-p"), ["min-p", "1", "flag"]);
     assert_eq!(row(&rows, "ctx-size"), ["ctx-size", "100", "config.toml:5"]);
     assert_eq!(row(&rows, "batch-size"), ["batch-size", "512", "default"]);
-    assert_eq!(row(&printed("chat -m m.gguf --print-config", &[], config), "ctx-size"), ["ctx-size", "default"]);
+    assert_eq!(
+        row(&printed("chat -m m.gguf --print-config", &[], config), "ctx-size"),
+        ["ctx-size", "default"]
+    );
 }
 
 #[test]
@@ -238,7 +329,9 @@ fn a_flag_replaces_what_it_contradicts_in_a_variable_or_the_file() {
 #[test]
 fn the_last_of_an_option_and_its_opposite_counts() {
     for (line, off) in [("--repack -nr", true), ("-nr --repack", false)] {
-        let Ok(Parsed { args, .. }) = parsed(&words(&format!("run -m m.gguf -p x {line}")), &[], None) else { panic!() };
+        let Ok(Parsed { args, .. }) = parsed(&words(&format!("run -m m.gguf -p x {line}")), &[], None) else {
+            panic!()
+        };
         let Named::Run(args) = args.command else { panic!() };
         assert_eq!(args.placement.options("m.gguf".as_ref()).repack, Some(!off), "{line}");
     }
@@ -246,7 +339,9 @@ fn the_last_of_an_option_and_its_opposite_counts() {
 
 #[test]
 fn values_of_the_file_are_those_of_the_options() {
-    let config = Some("[plan]\ncpu-moe = true\noverride-tensor = ['a=CPU', 'b=CPU']\ntensor-split = [3, 1]\nfit = false\n");
+    let config = Some(
+        "[plan]\ncpu-moe = true\noverride-tensor = ['a=CPU', 'b=CPU']\ntensor-split = [3, 1]\nfit = false\n",
+    );
     let Ok(Parsed { args, .. }) = parsed(&["plan", "m.gguf"], &[], config) else { panic!() };
     let Named::Plan(args) = args.command else { panic!() };
     let options = args.placement.options("m.gguf".as_ref());
@@ -349,7 +444,10 @@ fn commands_of_other_programs_are_met_with_their_equals() {
 #[test]
 fn help_needs_neither_a_model_nor_a_valid_file() {
     for line in ["run --help", "--help", "help run", "run -h", "--version"] {
-        assert!(matches!(parsed(&words(line), &[], Some("wrong")), Err(Stop::Clap(error)) if !error.use_stderr()), "{line}");
+        assert!(
+            matches!(parsed(&words(line), &[], Some("wrong")), Err(Stop::Clap(error)) if !error.use_stderr()),
+            "{line}"
+        );
     }
 }
 
@@ -384,7 +482,11 @@ fn every_option_and_command_has_help_in_one_mood() {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let first = help.split([' ', ':']).next().unwrap_or_default();
             assert!(!help.is_empty() && !help.ends_with('.'), "{path:?} {}: {help}", arg.get_id());
-            assert!(!["Whether", "What", "How", "The", "A"].contains(&first), "{path:?} {}: {help}", arg.get_id());
+            assert!(
+                !["Whether", "What", "How", "The", "A"].contains(&first),
+                "{path:?} {}: {help}",
+                arg.get_id()
+            );
             let verb = ["Shows", "Prints", "Writes", "Takes", "Reads", "Sets", "Uses", "Removes", "Lists"];
             assert!(!verb.contains(&first), "{path:?} {}: {help}", arg.get_id());
         }

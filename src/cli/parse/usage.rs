@@ -15,7 +15,10 @@ const OTHERS: [(&[&str], &str); 9] = [
     (&["rm", "remove", "delete"], "`ggrun cache rm ORG/NAME` removes a downloaded repository"),
     (&["show", "info"], "`ggrun inspect MODEL` describes a model"),
     (&["quantize", "create", "import"], "`ggrun convert CHECKPOINT` makes a GGUF"),
-    (&["serve", "server", "start"], "there is no server yet; `ggrun plan` prints the command of llama-server"),
+    (
+        &["serve", "server", "start"],
+        "there is no server yet; `ggrun plan` prints the command of llama-server",
+    ),
     (&["ps", "stop"], "there is no server, so no model stays loaded when a command ends"),
     (&["push", "cp"], "there is no upload; `hf upload` is the hub's own"),
     (&["perplexity"], "`ggrun bench --quality TEXT` measures perplexity"),
@@ -31,14 +34,16 @@ pub(super) fn worded(error: clap::Error, settings: &[Setting]) -> Stop {
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             match OTHERS.iter().find(|(names, _)| names.contains(&name.as_str())) {
-                Some((_, hint)) => {
-                    Stop::Usage { message: format!("unknown command `{name}`"), hint: Some((*hint).to_owned()) }
-                }
+                Some((_, hint)) => Stop::Usage {
+                    message: format!("unknown command `{name}`"),
+                    hint: Some((*hint).to_owned()),
+                },
                 None => Stop::Clap(error),
             }
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::NoEquals => {
-            let (Some(arg), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else {
+            let (Some(arg), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+            else {
                 return Stop::Clap(error);
             };
             let setting = settings.iter().find(|setting| setting.shown == arg);

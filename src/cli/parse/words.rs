@@ -38,7 +38,8 @@ pub(super) fn settle(
     let given = MODELS.into_iter().find(|id| line.options(id).next().is_some());
     let show = |index: usize| arguments[index].to_string_lossy().into_owned();
     let refused = |message: String, hint: &str| Err(Refused { message, hint: Some(hint.to_owned()) });
-    let is_model = given.is_none() && (words.len() > 1 || named(&arguments[first], config) || !(prompts && set));
+    let is_model =
+        given.is_none() && (words.len() > 1 || named(&arguments[first], config) || !(prompts && set));
     if is_model && prompts && words.len() == 1 && !named(&arguments[first], config) {
         return refused(
             format!("`{}` does not name a model, expected a path, an alias or ORG/NAME", show(first)),
@@ -88,15 +89,21 @@ fn named(word: &OsStr, config: &Config) -> bool {
     word.to_str().is_none_or(alias) || names_model(Path::new(word))
 }
 
-/// Replaces aliases by what they stand for. A path that exists is no alias.
-pub(super) fn expand(line: &Line<'_>, mut arguments: Vec<OsString>, config: &Config, home: Option<&Path>) -> Vec<OsString> {
+/// Replaces aliases by what they stand for. A path that exists wins over an alias.
+pub(super) fn expand(
+    line: &Line<'_>,
+    mut arguments: Vec<OsString>,
+    config: &Config,
+    home: Option<&Path>,
+) -> Vec<OsString> {
     let target = |text: &OsStr| target(text, config, home);
     for (index, at) in MODELS.into_iter().flat_map(|id| line.options(id)) {
         let Some(target) = value(&arguments, index, at).and_then(|text| target(&text)) else { continue };
         match at {
             Some(at) => arguments[at] = target,
             None => {
-                let mut text = OsString::from(arguments[index].to_string_lossy().split('=').next().unwrap_or_default());
+                let mut text =
+                    OsString::from(arguments[index].to_string_lossy().split('=').next().unwrap_or_default());
                 text.push("=");
                 text.push(target);
                 arguments[index] = text;

@@ -82,7 +82,7 @@ pub(crate) fn fetch(
         let Some(wish) = wish else {
             anyhow::ensure!(
                 has_shards(&listing),
-                "`{repo}` has no safetensors files, so it is no checkpoint"
+                "`{repo}` is not a checkpoint: it has no safetensors files"
             );
             let files = hub.checkpoint_files(repo, &listing, stop, &observer)?;
             return Ok(hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?);
@@ -103,7 +103,9 @@ fn refuse_folder(path: &Path) -> anyhow::Result<()> {
     let names: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     let with = |ending: &str| names.iter().find(|name| name.extension().is_some_and(|found| found == ending));
     match (with("gguf"), with("safetensors")) {
-        (Some(file), _) => anyhow::bail!("`{}` is a folder, expected a file such as `{}`", path.display(), file.display()),
+        (Some(file), _) => {
+            anyhow::bail!("`{}` is a folder, expected a file such as `{}`", path.display(), file.display())
+        }
         (None, Some(_)) => Err(IsCheckpoint { place: path.display().to_string() }.into()),
         (None, None) => anyhow::bail!("`{}` is a folder, expected a GGUF file", path.display()),
     }

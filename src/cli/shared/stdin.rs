@@ -11,15 +11,15 @@ use rustix::fs::FileType;
 
 use crate::cli::ui::err;
 
-/// Bytes of a text; no context holds more.
+/// The largest text, in bytes.
 const LONGEST: u64 = 1 << 28;
-/// How long nothing has to come before that is said.
+/// Time without an end of the input before a note.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The text, if standard input is a pipe or a file, without the newline at its end.
 ///
-/// A pipe is read until it is closed: `< /dev/null` leaves it alone. After two seconds without an end a note says what
-/// is waited for.
+/// A pipe is read until it is closed: `< /dev/null` leaves it alone. After two seconds without an end a note is
+/// printed.
 ///
 /// # Errors
 ///

@@ -31,9 +31,7 @@ pub fn check_values(params: &SamplingParams) -> Result<(), SamplingError> {
         within("a logit bias", bias, bias < f32::INFINITY, "a number or minus infinity")?;
     }
     match params.logprobs {
-        Some(asked) if asked > MOST_LOGPROBS => {
-            Err(SamplingError::Logprobs { asked, most: MOST_LOGPROBS })
-        }
+        Some(asked) if asked > MOST_LOGPROBS => Err(SamplingError::Logprobs { asked, most: MOST_LOGPROBS }),
         _ => Ok(()),
     }
 }

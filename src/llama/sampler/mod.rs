@@ -15,8 +15,8 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use crate::engine::{SamplingError, SamplingParams, Token, TokenLogprob};
 pub(super) use check::check;
 pub use check::check_values;
-pub use rules::check_rules;
 use grammar::Guide;
+pub use rules::check_rules;
 
 /// How one request chooses.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Grammars and schemas without a model: what can be said of them before one is loaded.
+//! Checks of grammars and schemas that need no model.
 #![expect(unsafe_code, reason = "the binding compiles grammars only with a model")]
 
 use std::ffi::CString;

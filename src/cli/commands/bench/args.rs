@@ -91,7 +91,7 @@ impl std::str::FromStr for Counts {
             let (first, rest) =
                 part.split_once('-').map_or((part, None), |(first, rest)| (first, Some(rest)));
             let number =
-                |text: &str| text.trim().parse::<u32>().map_err(|_| format!("`{text}` is no number"));
+                |text: &str| text.trim().parse::<u32>().map_err(|_| format!("`{text}` is not a number"));
             let first = number(first)?;
             let Some(rest) = rest else {
                 counts.push(first);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::options::common::{Common, OUTPUT};
-use crate::cli::options::types::{FloatType, OutType};
 use crate::cli::options::size::some_size;
+use crate::cli::options::types::{FloatType, OutType};
 
 /// Converts a checkpoint to GGUF, lossless by default
 ///

@@ -72,7 +72,7 @@ pub(crate) struct RunArgs {
     pub(crate) placement: PlacementArgs,
 }
 
-/// How thinking is shown.
+/// Ways to show thinking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Thinking {
     /// Like other text

@@ -105,7 +105,9 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
             // The newline at the end of a file is not part of the prompt.
             args.escape.text(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
         }
-        (None, None) => stdin::text()?.context("no prompt, expected PROMPT, `-p`, `-f` or text on standard input")?,
+        (None, None) => {
+            stdin::text()?.context("no prompt, expected PROMPT, `-p`, `-f` or text on standard input")?
+        }
     };
     if text.trim().is_empty() {
         bail!("the prompt is empty");
