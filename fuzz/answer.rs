@@ -1,22 +1,23 @@
-//! What `reasoning_stream` does with its bytes; `tests/chat/corpus.rs` does the same with the seeds.
+//! The fuzz target `reasoning_stream`; `tests/chat/corpus.rs` runs it on the seeds.
 //!
-//! The first byte chooses how the answer begins and how calls are written, the second how it is cut, the rest is text.
+//! The first byte selects the start of the answer and the format of tool calls, the second the pieces of the stream; the
+//! rest is text.
 
 use serde_json::{Value, json};
 
 use super::chat::{AnswerParser, Delta, Start, Tags, ToolFormat};
 
-/// Any bytes as an answer. Cut or whole it has the same parts, and what is no call is not lost. Tells whether there
-/// is more in it than content.
+/// Parses an answer. It must have the same parts however it is split, and invalid calls must remain in the content.
+/// Returns true if the answer has calls or reasoning.
 pub(crate) fn reasoning_stream(data: &[u8]) -> bool {
-    let [how, cut, text @ ..] = data else { return false };
-    let start = [Start::Reasoning, Start::Content, Start::Unopened][usize::from(how % 3)](Tags::THINK);
-    let format = [None, Some(ToolFormat::Hermes), Some(ToolFormat::Xml)][usize::from(how / 3 % 3)];
+    let [kind, seed, text @ ..] = data else { return false };
+    let start = [Start::Reasoning, Start::Content, Start::Unopened][usize::from(kind % 3)](Tags::THINK);
+    let format = [None, Some(ToolFormat::Hermes), Some(ToolFormat::Xml)][usize::from(kind / 3 % 3)];
     let text = String::from_utf8_lossy(text);
 
     let whole = parse(start, format, [&*text]);
-    assert_eq!(parse(start, format, text.split_inclusive(|_| true)), whole, "letter by letter");
-    assert_eq!(parse(start, format, pieces(&text, *cut)), whole, "in pieces");
+    assert_eq!(parse(start, format, text.split_inclusive(|_| true)), whole, "character by character");
+    assert_eq!(parse(start, format, pieces(&text, *seed)), whole, "in pieces");
 
     let (mut reasoning, mut content, mut calls) = (String::new(), String::new(), 0);
     for part in &whole {
@@ -28,10 +29,10 @@ pub(crate) fn reasoning_stream(data: &[u8]) -> bool {
     }
     if calls == 0 {
         let bare = |text: &str| text.split_whitespace().collect::<String>();
-        let (thought, said, Tags { open, close }) = (bare(&reasoning), bare(&content), Tags::THINK);
-        let ways = [("", ""), (open, ""), ("", close), (open, close)];
-        let ways = ways.map(|(open, close)| format!("{open}{thought}{close}{said}"));
-        assert!(ways.contains(&bare(&text)), "{text:?} lost something: {whole:?}");
+        let (reasoning, content, Tags { open, close }) = (bare(&reasoning), bare(&content), Tags::THINK);
+        let tags = [("", ""), (open, ""), ("", close), (open, close)];
+        let texts = tags.map(|(open, close)| format!("{open}{reasoning}{close}{content}"));
+        assert!(texts.contains(&bare(&text)), "text of {text:?} is missing: {whole:?}");
     }
     calls > 0 || !reasoning.is_empty()
 }
@@ -41,7 +42,7 @@ fn tools() -> [Value; 1] {
     [json!({"type": "function", "function": {"name": "f", "parameters": {"properties": properties}}})]
 }
 
-/// Neighbours of one kind are joined.
+/// Parses an answer in pieces, and joins consecutive deltas of the same kind.
 fn parse<'a>(
     start: Start,
     format: Option<ToolFormat>,
@@ -61,7 +62,7 @@ fn parse<'a>(
     joined
 }
 
-/// A text in pieces of at most 16 bytes or one letter.
+/// Splits a text into pieces of at most 16 bytes, or of one character.
 fn pieces(text: &str, seed: u8) -> Vec<&str> {
     let (mut pieces, mut rest, mut state) = (Vec::new(), text, usize::from(seed));
     while !rest.is_empty() {

@@ -1,10 +1,11 @@
-//! The body of the fuzz target `batch_row`; `tests/batch/corpus.rs` runs it on the seeds.
+//! The fuzz target `batch_row`; `tests/batch/corpus.rs` runs it on the seeds.
 
 use super::batch::{Line, Settings, read_row};
 use super::openai::write_sampling;
 use super::session::GenerationOptions;
 
-/// Reads any bytes as a line: the row has an id, and its sampling can be written. True if the row is a request.
+/// Reads a row. It must have an id, and the sampling parameters of a request must be serializable. Returns true if the row
+/// is a valid request.
 pub(crate) fn batch_row(data: &[u8]) -> bool {
     let defaults = GenerationOptions::default();
     let row = read_row(1, &Line::Whole(data.to_vec()), &defaults, &Settings::of(&defaults));

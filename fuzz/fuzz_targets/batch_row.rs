@@ -1,24 +1,24 @@
-//! Any bytes as a line of a batch. It is a request or a failure, and has a name.
+//! Reads any bytes as a row of a batch. It must be a request or an error, and have an id.
 
 #![no_main]
 
 #[path = "../row.rs"]
 mod row;
-// The modules and not their crate, which would bring llama.cpp along.
+// The modules instead of their crate, which depends on llama.cpp.
 #[path = "../../src/batch/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only rows are read")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod batch;
 #[path = "../../src/chat/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only rows are read")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod chat;
 #[path = "../../src/engine/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only rows are read")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod engine;
 #[path = "../../src/openai/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only rows are read")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod openai;
 #[path = "../../src/session/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only rows are read")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod session;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

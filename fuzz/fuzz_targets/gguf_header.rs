@@ -1,11 +1,11 @@
-//! Any bytes as a GGUF.
+//! Reads any bytes as a GGUF header.
 
 #![no_main]
 
-#[path = "../eat.rs"]
-#[allow(dead_code, reason = "each target has one of its functions")]
-mod eat;
+#[path = "../parse.rs"]
+#[allow(dead_code, reason = "each target uses one of its functions")]
+mod parse;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    eat::gguf_header(data);
+    parse::gguf_header(data);
 });

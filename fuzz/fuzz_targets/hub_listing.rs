@@ -1,16 +1,16 @@
-//! Any bytes as the hub's listing of a repository. Whatever is read of it stays in the cache's folder.
+//! Reads any bytes as the hub's file listing of a repository. All file names must stay within the cache folder.
 
 #![no_main]
 
-// The module and not its crate, which would bring llama.cpp along.
+// The module instead of its crate, which depends on llama.cpp.
 #[path = "../../src/hub/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only listings are read")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the listing parser")]
 mod hub;
 
 use std::path::{Component, Path};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let repo = "org/name".parse().expect("a name");
+    let repo = "org/name".parse().expect("a repository name");
     let Ok(listing) = hub::Listing::parse(&repo, data) else { return };
     for file in &listing.files {
         let inside = Path::new(&file.name).components().all(|part| matches!(part, Component::Normal(_)));

@@ -1,13 +1,13 @@
-//! Any bytes as the reference that a quality is compared with.
+//! Reads any bytes as the reference file of a quality measurement.
 
 #![no_main]
 
-// The module and not its crate, which would bring llama.cpp along.
+// The module instead of its crate, which depends on llama.cpp.
 #[path = "../../src/bench/reference.rs"]
-#[allow(dead_code, reason = "nothing is written")]
+#[allow(dead_code, reason = "the target does not write")]
 mod reference;
 
-/// What the module takes from the engine.
+/// The item of the engine that the module uses.
 mod engine {
     #[derive(Debug, Clone, Copy)]
     pub struct Token(pub i32);

@@ -1,11 +1,11 @@
-//! Any bytes as a `config.json` with its `quantization_config`.
+//! Reads any bytes as a `config.json` with its `quantization_config`.
 
 #![no_main]
 
-#[path = "../eat.rs"]
-#[allow(dead_code, reason = "each target has one of its functions")]
-mod eat;
+#[path = "../parse.rs"]
+#[allow(dead_code, reason = "each target uses one of its functions")]
+mod parse;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    eat::quant_config(data);
+    parse::quant_config(data);
 });

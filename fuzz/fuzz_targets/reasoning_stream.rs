@@ -1,12 +1,12 @@
-//! Any bytes as the answer of a model that thinks and calls functions.
+//! Parses any bytes as the answer of a model with reasoning and tool calls.
 
 #![no_main]
 
 #[path = "../answer.rs"]
 mod answer;
-// The module and not its crate, which would bring llama.cpp along.
+// The module instead of its crate, which depends on llama.cpp.
 #[path = "../../src/chat/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only the parsers are fuzzed")]
+#[allow(dead_code, unused_imports, reason = "the target uses only the parsers")]
 mod chat;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,11 +1,11 @@
-//! Any bytes as a `tokenizer.json`.
+//! Reads any bytes as a `tokenizer.json`.
 
 #![no_main]
 
-#[path = "../eat.rs"]
-#[allow(dead_code, reason = "each target has one of its functions")]
-mod eat;
+#[path = "../parse.rs"]
+#[allow(dead_code, reason = "each target uses one of its functions")]
+mod parse;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    eat::tokenizer_json(data);
+    parse::tokenizer_json(data);
 });

@@ -1,5 +1,5 @@
-//! The two moves that carry the bytes of a real checkpoint, each beside its naive version, at the shapes of the
-//! 80B model. Rates are bytes of source: words and scales. Equality is asserted once a case, before the clock runs.
+//! The two kernels and their naive versions, at the shapes of the 80B model. Rates count source bytes: words and scales.
+//! Each case asserts equal results once, before the measurement.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -11,7 +11,7 @@ fn main() {
     divan::main();
 }
 
-/// Outputs and columns: an expert's gate or up, its down, and `in_proj_qkvz`.
+/// Outputs and columns of an expert's gate or up projection, its down projection, and `in_proj_qkvz`.
 const SHAPES: [(usize, usize); 3] = [(512, 2048), (2048, 512), (12288, 2048)];
 const GROUP: usize = 128;
 
@@ -35,7 +35,7 @@ fn gptq8_to_q8_0_naive(bencher: Bencher<'_, '_>, shape: (usize, usize)) {
     bench(bencher, naive::gptq8_to_q8_0, kernels::gptq8_to_q8_0, 8, shape);
 }
 
-/// A plain copy of the same words and scales: what memory allows.
+/// A plain copy of the same words and scales: the limit set by memory bandwidth.
 #[divan::bench(args = SHAPES)]
 fn int4_memcpy(bencher: Bencher<'_, '_>, (outputs, columns): (usize, usize)) {
     let from = random(outputs * columns / 2 + outputs * columns / GROUP * 2);
@@ -53,14 +53,14 @@ fn bench(
 ) {
     let words = random(outputs * columns * bits / 8);
     let mut scales = random(outputs * columns / GROUP * 2);
-    // The top exponent bit is cleared: all finite.
+    // Clear the top exponent bit so that all scales are finite.
     scales.as_chunks_mut::<2>().0.iter_mut().for_each(|b| b[1] &= 0xBF);
     let strip = Strip { words: &words, scales: &scales, outputs, columns, group: GROUP };
     let mut out = vec![0; outputs * columns / 32 * (2 + 4 * bits)];
     let mut expected = out.clone();
     other(&strip, &mut expected).expect("all scales are finite");
     kernel(&strip, &mut out).expect("all scales are finite");
-    assert!(out == expected, "the kernel and its oracle differ");
+    assert!(out == expected, "the kernel differs from its naive version");
     let bencher = bencher.counter(BytesCount::new(words.len() + scales.len()));
     bencher.bench_local(|| kernel(black_box(&strip), &mut out));
 }

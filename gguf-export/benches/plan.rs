@@ -1,5 +1,5 @@
-//! From headers to a complete plan, on a header-only stand-in for the whole 80B model: 48 layers, 73,728 expert
-//! modules. The count of tensors is asserted; the time is only reported.
+//! From headers to a complete plan, for a header-only stand-in for the 80B model: 48 layers, 73,728 expert modules.
+//! Asserts the number of tensors and reports the time.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -10,9 +10,9 @@ use gguf_export::checkpoint::Checkpoint;
 use gguf_export::{Plan, PlanOptions, survey};
 use testkit::{HeaderOnly, header_only};
 
-/// Stored in the checkpoint: 48 layers of 512 experts with three Linears of three tensors each, and the rest.
+/// Tensors in the checkpoint: 48 layers of 512 experts with three Linears of three tensors each, and the rest.
 const STORED: usize = 222_447;
-/// Written to the GGUF.
+/// Tensors in the GGUF.
 const WRITTEN: usize = 843;
 
 fn main() {
@@ -39,7 +39,7 @@ fn draft(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// All that happens before the first weight is read: open, draft, metadata with the vocabulary.
+/// Everything before the first weight is read: open, draft, metadata with the vocabulary.
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn open_to_complete_plan(bencher: Bencher<'_, '_>) {
     let dir = stand_in();

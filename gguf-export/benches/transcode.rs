@@ -1,6 +1,6 @@
-//! Whole tensors through `transcode::fill`, reading included: the gate projections of eight experts in each
-//! encoding, from files in the page cache. Rates are bytes of source as the checkpoint stores them. What was
-//! written is held against the reference decoder after the clock stopped.
+//! Whole tensors through `transcode::fill`, reading included: the gate projections of eight experts in each encoding,
+//! from files in the page cache. Rates count the bytes stored in the checkpoint. Each case compares its result with the
+//! reference decoder after the measurement.
 
 use std::sync::atomic::AtomicBool;
 
@@ -55,7 +55,7 @@ fn to_gguf(bencher: Bencher<'_, '_>, encoding: &str) {
     run().expect("it is exact");
     let source = source_bytes(&checkpoint, &plan, tensor);
     bencher.counter(BytesCount::new(source)).bench_local(&mut run);
-    hold(&checkpoint, &plan, tensor, &out);
+    compare(&checkpoint, &plan, tensor, &out);
 }
 
 fn source_bytes(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan) -> u64 {
@@ -63,7 +63,7 @@ fn source_bytes(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan) -> u6
     ids.map(|id| checkpoint.info(id).bytes).sum()
 }
 
-fn hold(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan, out: &[u8]) {
+fn compare(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan, out: &[u8]) {
     let mut found = vec![0f32; usize::try_from(tensor.rows() * tensor.columns()).expect("it fits memory")];
     ggml::decode_row(tensor.ty(), out, &mut found).expect("whole blocks");
     let mut found = found.into_iter();

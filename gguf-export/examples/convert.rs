@@ -1,10 +1,10 @@
-//! The library in four steps: open, survey, export, verify. Prints how long each took and what it moved.
+//! The four steps of the library: open, survey, export, verify. Prints the time and the throughput of each.
 //!
 //! ```text
 //! cargo run --release -p gguf-export --example convert -- CHECKPOINT OUT.gguf [--no-verify]
 //! ```
-#![expect(clippy::print_stdout, reason = "an example reports to its user")]
-#![expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
+#![expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -55,7 +55,7 @@ fn report(step: &str, clock: Instant, bytes: Option<u64>) {
     println!("{step}: {seconds:.3} s{rate}{}", peak_memory());
 }
 
-/// The largest resident set of this process so far, where the system tells.
+/// Peak resident set size of this process; empty if unknown.
 fn peak_memory() -> String {
     let status = gguf_export::io::read_to_string("/proc/self/status".as_ref(), 1 << 16).unwrap_or_default();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Every way an export can fail, each naming the file and, where there is one, the tensor.
+//! Error types. Each error names the file and, where one is at fault, the tensor.
 
 use std::path::{Path, PathBuf};
 
@@ -20,29 +20,29 @@ impl std::fmt::Display for TensorRef {
     }
 }
 
-/// What went wrong. `Display` gives this layer only; causes are chained through `source`.
+/// An error of this crate. `Display` gives this layer only; causes are chained through `source`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a file operation.
     #[error("cannot {action} `{path}`", path = path.display())]
     Io {
-        /// What was tried, as a verb: `read`, `create`.
+        /// The operation, as a verb: `read`, `create`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A file that should be JSON is not, or its shape is not the expected one.
-    #[error("`{path}` is not the JSON it should be", path = path.display())]
+    /// A file is not valid JSON or does not have the expected structure.
+    #[error("cannot parse `{path}` as JSON", path = path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A field of a configuration file has a value that cannot be.
+    /// A field of a configuration file is missing or has an invalid value.
     #[error("`{path}`: `{field}` is {found}, expected {expected}", path = path.display())]
     Field {
         /// The file.
@@ -51,57 +51,82 @@ pub enum Error {
         field: String,
         /// The value found, or `missing`.
         found: String,
-        /// What would have been right.
+        /// The values that are allowed.
         expected: String,
     },
-    /// Something this crate does not convert, and refuses rather than guess.
+    /// A feature that this crate does not convert.
     #[error("`{path}`: {what} is not supported", path = path.display())]
     Unsupported {
-        /// The file that says so.
+        /// The file that uses it.
         path: PathBuf,
         /// The feature, with its value in backticks.
         what: String,
     },
-    /// A file that does not follow its format.
+    /// A file violates its format.
     #[error("`{path}` is not a valid {format} file: {found}, expected {expected}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// `safetensors`, `GGUF`, `tokenizer.json`.
         format: &'static str,
-        /// What is there.
+        /// The content at fault.
         found: String,
-        /// What should be.
+        /// The content that the format requires.
         expected: String,
+    },
+    /// A GGUF file ends before the data of one of its tensors does.
+    #[error("`{path}` is truncated: tensor `{tensor}` ends at byte {end}, the data has {len}", path = path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// End of the tensor in bytes, counted from the start of the data section.
+        end: u64,
+        /// Length of the data section in bytes.
+        len: u64,
+    },
+    /// A shard of a split GGUF was given where the first one is required.
+    #[error("`{path}` is part {number} of {count}; pass the first part (`{first}`)",
+        path = path.display(), first = first.display())]
+    NotFirstShard {
+        /// The shard that was given.
+        path: PathBuf,
+        /// Its number, from 1.
+        number: u64,
+        /// Number of shards.
+        count: u32,
+        /// File name of the first shard.
+        first: PathBuf,
     },
     /// A tensor contradicts the configuration, its companions or its format.
     #[error("{at}: {found}, expected {expected}")]
     Tensor {
         /// The tensor.
         at: TensorRef,
-        /// What is there.
+        /// The property at fault.
         found: String,
-        /// What should be.
+        /// The required property.
         expected: String,
     },
-    /// A tensor that the model needs is not in the checkpoint.
+    /// The checkpoint lacks a tensor that the model needs.
     #[error("`{path}`: tensor `{tensor}` is missing, {needed_by}", path = path.display())]
     MissingTensor {
         /// The checkpoint's folder or index.
         path: PathBuf,
-        /// The name looked for.
+        /// The name of the tensor.
         tensor: String,
-        /// Why it is needed.
+        /// The reason, as a clause.
         needed_by: String,
     },
-    /// A tensor that no part of the model uses.
-    #[error("{at}: no part of the model uses it")]
+    /// The checkpoint has a tensor that the model does not use.
+    #[error("{at} is not used by the model")]
     SurplusTensor {
         /// The tensor.
         at: TensorRef,
     },
-    /// A value that the chosen GGUF type cannot hold exactly.
-    #[error("{at}: row {row}, column {column}: {value} has no exact {ty} form")]
+    /// The chosen GGUF type cannot hold a value exactly.
+    #[error("{at}: row {row}, column {column}: {ty} cannot hold {value} exactly")]
     NotRepresentable {
         /// The source tensor.
         at: TensorRef,
@@ -114,33 +139,33 @@ pub enum Error {
         /// The GGUF type.
         ty: &'static str,
     },
-    /// Tensors that no GGUF type holds exactly, refused by default.
-    #[error("{} of the tensors have no exact GGUF type:\n{}", .0.len(), refusals(.0))]
+    /// No GGUF type holds these tensors exactly, and rounding is not allowed.
+    #[error("no GGUF type holds {} exactly:\n{}", tensors(.0.len()), refusals(.0))]
     Inexact(Vec<Inexact>),
-    /// The output is already there.
+    /// The output exists already.
     #[error("`{path}` already exists", path = path.display())]
     OutputExists {
         /// The output.
         path: PathBuf,
     },
-    /// The output is a file of the source, which would be lost.
-    #[error("`{path}` is a file of the source", path = path.display())]
+    /// The output would overwrite a file of the checkpoint.
+    #[error("`{path}` is a file of the checkpoint", path = path.display())]
     OutputIsSource {
         /// The output.
         path: PathBuf,
     },
-    /// The disk has not enough room for the output.
-    #[error("`{path}` needs {needed}, its disk has {available} free",
+    /// The disk does not have enough free space for the output.
+    #[error("`{path}` needs {needed}, the disk has {available} free",
         path = path.display(), needed = size(*needed), available = size(*available))]
     NoSpace {
         /// The output.
         path: PathBuf,
-        /// Bytes still to be written.
+        /// Bytes left to write.
         needed: u64,
         /// Bytes free.
         available: u64,
     },
-    /// What was written is not what the checkpoint says.
+    /// The written tensors differ from the checkpoint.
     #[error("`{path}` differs from its checkpoint: {what}", path = path.display())]
     Differs {
         /// The unfinished file.
@@ -148,34 +173,39 @@ pub enum Error {
         /// The first difference.
         what: String,
     },
-    /// A shard does not come, or cannot be let go of.
+    /// A [`Supply`](crate::supply::Supply) could not provide or release a shard.
     #[error("cannot get `{path}`", path = path.display())]
     Supply {
         /// The shard.
         path: PathBuf,
-        /// Why, in the words of whoever supplies it.
+        /// The supply's own error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The caller asked to stop before anything was written.
+    /// The caller stopped the operation before anything was written.
     #[error("interrupted")]
     Stopped,
-    /// The caller asked to stop; what was written stays for the next run.
-    #[error("interrupted; `{part}` holds what was written, the same command goes on from there", part = part.display())]
+    /// The caller stopped the export; the unfinished file is kept so that the next run can resume.
+    #[error("interrupted; `{part}` is kept, run the same command to resume", part = part.display())]
     Interrupted {
         /// The unfinished file.
         part: PathBuf,
     },
 }
 
-/// A tensor that cannot be held exactly, with what each choice would cost.
+/// A tensor that no GGUF type holds exactly, with the size of each rounded alternative.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inexact {
     /// The GGUF tensor.
     pub tensor: String,
-    /// Why nothing is exact.
+    /// Why no type is exact.
     pub reason: String,
-    /// Type name and bytes of each rounding choice.
+    /// Name of each rounded alternative and the tensor's size in it, in bytes.
     pub choices: Vec<(&'static str, u64)>,
+}
+
+/// `1 tensor`, `3 tensors`.
+fn tensors(count: usize) -> String {
+    format!("{count} tensor{}", if count == 1 { "" } else { "s" })
 }
 
 fn refusals(list: &[Inexact]) -> String {
@@ -194,20 +224,21 @@ fn refusals(list: &[Inexact]) -> String {
     lines.join("\n")
 }
 
-/// `1.50 GiB`.
-fn size(bytes: u64) -> String {
+/// A size in binary units: `1.50 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = (1..UNITS.len()).take_while(|unit| bytes >> (10 * unit) > 0).last().unwrap_or(0);
     if unit == 0 {
         return format!("{bytes} B");
     }
-    // Hundredths, rounded down: nothing is claimed to have more room than it has.
+    // Hundredths, rounded down, so that free space is never overstated.
     let hundredths = (u128::from(bytes) * 100) >> (10 * unit);
     format!("{}.{:02} {}", hundredths / 100, hundredths % 100, UNITS[unit])
 }
 
 impl Error {
-    /// The tensor at fault, where there is one.
+    /// The tensor at fault, if the error concerns one.
     #[must_use]
     pub fn location(&self) -> Option<&TensorRef> {
         match self {
@@ -218,7 +249,7 @@ impl Error {
         }
     }
 
-    /// Wraps an [`std::io::Error`] with the path and what was tried.
+    /// Wraps an [`std::io::Error`] with the operation and the path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }

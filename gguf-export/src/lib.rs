@@ -1,8 +1,9 @@
-//! Transcodes quantised safetensors checkpoints into GGUF: codes travel, floats do not.
+//! Converts quantized safetensors checkpoints to GGUF by copying integers instead of recomputing them.
 //!
-//! A converter usually dequantises a checkpoint and quantises it anew, which changes weights. This one moves the
-//! integers that the quantiser chose into GGUF blocks that mean the same numbers, says for every tensor whether that
-//! is exact, refuses what it is not unless told to round, and proves the result by reading both ends again.
+//! Most converters dequantize a checkpoint and quantize it again, which changes weights. This crate moves the integers
+//! that the quantizer chose into GGUF blocks that decode to the same numbers. The plan states for every tensor whether
+//! that is exact; tensors that no type holds exactly are refused unless the caller allows rounding. `verify` reads the
+//! checkpoint and the GGUF again and compares every value.
 //!
 //! Four steps: open, survey, export, verify.
 //!
@@ -16,12 +17,12 @@
 //!
 //! fn main() -> gguf_export::Result<()> {
 //!     let stop = AtomicBool::new(false); // set it from another thread to end the work early
-//!     let observer = |_: Progress<'_>| {}; // hears what happens
+//!     let observer = |_: Progress<'_>| {}; // called with progress reports
 //!     let out = Path::new("model.gguf");
 //!
 //!     // Headers and configuration, no weights.
 //!     let checkpoint = Checkpoint::open(Path::new("Qwen3-Next-80B-A3B-int4-AutoRound"))?;
-//!     // What every tensor becomes. Weights are read only where their values decide.
+//!     // Type and source of every GGUF tensor. Weights are read only where the type depends on their values.
 //!     let plan = survey(&checkpoint, &PlanOptions::default(), 4, &stop, &observer)?;
 //!     let options = ExportOptions { threads: 4, ..ExportOptions::default() };
 //!     export(&checkpoint, &plan, out, &options, &stop, &observer)?;
@@ -33,17 +34,19 @@
 //! }
 //! ```
 //!
-//! # Where things are
+//! # Modules
 //!
-//! [`checkpoint`] reads what is on disk. [`quant`] knows how weights are stored and [`arch`] what a model family
-//! consists of; neither knows the other, and they meet in [`plan`]. [`transcode`] makes one tile of a plan,
-//! [`mod@export`] writes all of them, and [`mod@verify`] compares both ends by decoders that share nothing with it.
-//! [`gguf`] and [`ggml`] are the target format, [`vocab`] turns a tokenizer into its keys.
+//! [`checkpoint`] reads safetensors files and configuration. [`quant`] defines how weights are stored, [`arch`] which
+//! tensors a model family has; they are independent, and [`plan`] combines them. [`transcode`] converts one tile of a
+//! plan, [`mod@export`] writes all tiles, and [`mod@verify`] compares the GGUF with the checkpoint by reference
+//! decoders that share no code with `transcode`. [`gguf`] and [`ggml`] implement the target format, [`vocab`] converts
+//! a tokenizer to metadata keys.
 //!
-//! # What it does not do
+//! # Limits
 //!
-//! It quantises nothing, prints nothing, opens no connection, and needs no llama.cpp. The same input gives the same
-//! bytes for any number of threads. Memory is bounded by threads times a tile of a few megabytes, not by the model.
+//! The crate does not quantize, print, open connections or need llama.cpp. The same input gives the same bytes for
+//! any number of threads. Memory use is bounded by the number of threads times a tile of a few megabytes, whatever
+//! the size of the model.
 
 #![forbid(unsafe_code)]
 
@@ -65,7 +68,7 @@ pub mod transcode;
 pub mod verify;
 pub mod vocab;
 
-pub use error::{Error, Result, TensorRef};
+pub use error::{Error, Result, TensorRef, size};
 pub use export::{ExportOptions, export};
 pub use plan::{Plan, PlanOptions};
 pub use progress::{Observer, Progress};

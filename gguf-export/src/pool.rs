@@ -1,10 +1,10 @@
-//! A few threads that work through a list in order. Not here: what the work is.
+//! Runs a function for each index of a list on a few threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Calls `work` once for each index below `count`, on `threads` threads that each make one state. Stops early when
-/// a call fails or `stop` is set; of several errors the one with the lowest index is returned.
+/// Calls `work` once for each index below `count`, on `threads` threads, each with a state of its own. Stops early
+/// when a call fails or `stop` is set; of several errors, returns the one with the lowest index.
 pub(crate) fn each<S, E: Send>(
     count: usize,
     threads: usize,
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_index_is_worked_on_once() {
+    fn every_index_is_visited_once() {
         let seen: Vec<AtomicUsize> = (0..100).map(|_| AtomicUsize::new(0)).collect();
         let done = each(
             100,

@@ -1,40 +1,40 @@
-//! What a long operation tells its caller. The library itself prints nothing.
+//! Progress reports of long operations. The library itself prints nothing.
 
-/// One step of an export or a verification.
+/// A progress report of a survey, an export or a verification.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Progress<'a> {
-    /// Tensors whose type depends on their values are about to be read.
+    /// The survey is about to read tensors whose type depends on their values.
     Surveying {
-        /// Bytes that they would have in the GGUF.
+        /// Their size in the GGUF in bytes.
         bytes: u64,
-        /// How many there are.
+        /// Number of tensors.
         tensors: usize,
     },
-    /// The work is known: bytes and tensors in all, and bytes already done by an earlier run.
+    /// The amount of work.
     Planned {
-        /// Bytes in all.
+        /// Total bytes.
         bytes: u64,
-        /// Tensors in all.
+        /// Total tensors.
         tensors: usize,
-        /// Bytes that an interrupted run left finished.
+        /// Bytes that an earlier, interrupted run finished.
         resumed: u64,
     },
-    /// Bytes done since the last call, and the tensor they belong to.
+    /// Bytes finished since the last report, and their tensor.
     Advanced {
         /// GGUF name of the tensor.
         tensor: &'a str,
-        /// Bytes since the last call.
+        /// Bytes since the last report.
         bytes: u64,
     },
-    /// Something the user should know though nothing failed.
+    /// A warning for the user; the operation continues.
     Warning {
         /// One sentence without a full stop.
         text: &'a str,
     },
-    /// Data is being flushed to the disk.
+    /// Written data is being synced to the disk.
     Syncing,
-    /// All done.
+    /// The operation is complete.
     Finished,
 }
 

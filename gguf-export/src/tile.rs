@@ -1,19 +1,19 @@
-//! Cuts tensors into tiles: the unit of reading, of writing, of memory and of resumption.
+//! Cuts tensors into tiles: row ranges that are read, held in memory, written and resumed as a unit.
 
 use std::ops::Range;
 
 use crate::plan::TensorPlan;
 
-/// Bytes that a tile should have in the GGUF: enough to hide the cost of a call, little enough that source and
-/// result are still in the processor's cache when the result is written.
+/// Target size of a tile in the GGUF, in bytes: large enough to amortise a system call, small enough that source and
+/// result are still in the CPU's cache when the result is written.
 pub(crate) const TILE_BYTES: u64 = 1 << 20;
-/// Rows that are cut are cut at multiples of this, so that packed words of neighbours are not read twice.
+/// Pieces are cut at multiples of this many rows, so that a packed word is not read by two tiles.
 const ROWS: u64 = 32;
 
 /// Row ranges that cover a tensor in order.
 ///
-/// Pieces (experts, heads) stay whole where they fit: reading part of the columns of a transposed source costs a
-/// call for every line of it.
+/// Pieces (experts, heads) stay whole where they fit: reading some columns of a transposed source costs one read for
+/// each of its lines.
 pub(crate) fn tiles(tensor: &TensorPlan) -> Vec<Range<u64>> {
     let most = (TILE_BYTES / tensor.row_bytes().max(1)).max(1);
     let most = if most > ROWS { most / ROWS * ROWS } else { most };

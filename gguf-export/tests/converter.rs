@@ -1,7 +1,7 @@
-//! Our GGUF against what llama.cpp's own converter writes for the same model: names, sizes, types, metadata, and
-//! the values themselves by hash. Every difference is listed here with its reason.
-#![expect(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
-#![expect(clippy::disallowed_methods, reason = "tests read files as they like")]
+//! Compares an export with the output of llama.cpp's converter for the same model: tensor names, dimensions, types,
+//! metadata, and values by hash. Known differences are listed with their reasons.
+#![expect(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
+#![expect(clippy::disallowed_methods, reason = "tests read files directly")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,12 @@ use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-/// Keys that only ours has, and why.
-const KEYS: &[(&str, &str)] = &[(
-    "ggrun.tokenizer.normalizer",
-    "llama.cpp does not compose characters; our own reader does, told by this key",
-)];
-/// Tensors whose values differ, by the end of their name, and why.
+/// Keys that llama.cpp's converter does not write, with the reason.
+const KEYS: &[(&str, &str)] =
+    &[("ggrun.tokenizer.normalizer", "llama.cpp does not normalize text; ggrun does so by this key")];
+/// Tensors whose values differ, by name suffix, with the reason.
 const VALUES: &[(&str, &str)] =
-    &[(".ssm_a", "exp is not correctly rounded in torch; ours is, they differ in the last bit")];
+    &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -82,7 +80,7 @@ fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
     for t in theirs {
         let name = t["name"].as_str().unwrap();
         let Some(info) = header.tensor(name) else {
-            differences.push(format!("{name}: ours has none"));
+            differences.push(format!("{name}: missing in ours"));
             continue;
         };
         names.retain(|n| *n != name);
@@ -108,17 +106,17 @@ fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
             differences.push(format!("{name}: the values differ"));
         }
     }
-    differences.extend(names.iter().map(|n| format!("{n}: theirs has none")));
+    differences.extend(names.iter().map(|n| format!("{n}: missing in theirs")));
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
 #[test]
-fn a_plain_checkpoint_becomes_what_the_converter_makes_of_it() {
+fn a_plain_checkpoint_is_converted_as_by_llama_cpp() {
     compare("matrix/source-bf16", "source-bf16.json", "bf16", GgmlType::BF16);
     compare("matrix/source-bf16", "source-bf16.json", "f32", GgmlType::F32);
 }
 
 #[test]
-fn the_bundled_model_with_its_prediction_layer_too() {
+fn the_bundled_model_with_its_mtp_layer_is_converted_as_by_llama_cpp() {
     compare("tiny-thinker", "tiny-thinker-f32.json", "f32", GgmlType::F32);
 }

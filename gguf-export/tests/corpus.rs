@@ -1,17 +1,17 @@
-//! Every seed of the fuzz targets, as it is and damaged in a thousand ways, through what the targets run.
+//! Runs the code of the fuzz targets on every seed, truncated and damaged in many ways.
 
-#![allow(clippy::unwrap_used, reason = "tests want panics")]
+#![allow(clippy::unwrap_used, reason = "tests rely on panics")]
 
 mod common;
 
-#[path = "../../fuzz/eat.rs"]
-mod eat;
+#[path = "../../fuzz/parse.rs"]
+mod parse;
 
 use std::path::PathBuf;
 
 use testkit::rng::Rng;
 
-/// Changes of each seed beside the truncations.
+/// Damaged variants of each seed, in addition to truncations.
 const CHANGES: usize = 1500;
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -29,7 +29,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Damages `bytes` somewhere.
+/// Damages `bytes` at a random position.
 fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
     let at = random.below(bytes.len());
     match random.below(7) {
@@ -72,7 +72,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
             bytes.splice(at..at, text);
         }
         _ => {
-            // One number for another.
+            // Replace a digit.
             if let Some(digit) = (at..bytes.len()).find(|&i| bytes[i].is_ascii_digit()) {
                 bytes[digit] = b'0' + random.bits().to_le_bytes()[0] % 10;
             }
@@ -80,13 +80,13 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
     }
 }
 
-fn replay(target: &str, eat: fn(&[u8]) -> bool) {
+fn replay(target: &str, run: fn(&[u8]) -> bool) {
     let (mut accepted, mut mutants) = (0, 0);
     for (name, seed) in seeds(target) {
-        accepted += usize::from(eat(&seed));
+        accepted += usize::from(run(&seed));
         let step = (seed.len() / 500).max(1);
         for len in (0..seed.len()).step_by(step) {
-            eat(&seed[..len]);
+            run(&seed[..len]);
         }
         let mut random = Rng::named(0, &name);
         for _ in 0..CHANGES {
@@ -96,29 +96,29 @@ fn replay(target: &str, eat: fn(&[u8]) -> bool) {
                     damage(&mut bytes, &mut random);
                 }
             }
-            mutants += usize::from(eat(&bytes));
+            mutants += usize::from(run(&bytes));
         }
     }
-    // The seeds reach past the first check, and so do some of their mutants.
+    // Some seeds and some mutants must pass all checks.
     assert!(accepted >= 3 && mutants > 100, "{target}: {accepted} seeds and {mutants} mutants were accepted");
 }
 
 #[test]
-fn safetensors_headers() {
-    replay("safetensors_header", eat::safetensors_header);
+fn damaged_safetensors_headers_are_read_or_refused() {
+    replay("safetensors_header", parse::safetensors_header);
 }
 
 #[test]
-fn gguf_headers() {
-    replay("gguf_header", eat::gguf_header);
+fn damaged_gguf_headers_are_read_or_refused() {
+    replay("gguf_header", parse::gguf_header);
 }
 
 #[test]
-fn configurations() {
-    replay("quant_config", eat::quant_config);
+fn damaged_configurations_are_read_or_refused() {
+    replay("quant_config", parse::quant_config);
 }
 
 #[test]
-fn tokenizers() {
-    replay("tokenizer_json", eat::tokenizer_json);
+fn damaged_tokenizers_are_read_or_refused() {
+    replay("tokenizer_json", parse::tokenizer_json);
 }

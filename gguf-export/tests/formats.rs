@@ -1,6 +1,6 @@
-//! Every encoding there and back: written by `testkit`, exported, and each value of the GGUF held against what
-//! `testkit` meant, then verified.
-#![expect(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+//! Round trips of every encoding: written by `testkit`, exported, compared value by value with the weights of `testkit`,
+//! and verified.
+#![expect(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use testkit::{
 
 static GO: AtomicBool = AtomicBool::new(false);
 
-/// Exports a checkpoint and gives the plan, after holding the file against `weights` and verifying it.
+/// Exports a checkpoint, compares the file with the written weights, verifies it, and returns the plan.
 fn round_trip(name: &str, model: &Model, options: &PlanOptions) -> Plan {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("checkpoint");
@@ -32,7 +32,7 @@ fn round_trip(name: &str, model: &Model, options: &PlanOptions) -> Plan {
     export(&checkpoint, &plan, &out, &ExportOptions { threads: 2, ..Default::default() }, &GO, &|_| {})
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     if plan.tensors.iter().all(|t| t.fidelity != Some(Fidelity::Rounded)) {
-        hold(name, &checkpoint, &plan, &out, &written);
+        compare(name, &checkpoint, &plan, &out, &written);
     }
     let report =
         verify(&checkpoint, &out, VerifyOptions { threads: 2, allow_rounding: true }, &GO, &|_| {}).unwrap();
@@ -41,7 +41,7 @@ fn round_trip(name: &str, model: &Model, options: &PlanOptions) -> Plan {
     plan
 }
 
-fn hold(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &testkit::Checkpoint) {
+fn compare(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &testkit::Checkpoint) {
     let source = FileSource::open(out).unwrap();
     let header = Header::read(out, &source).unwrap();
     let infos: BTreeMap<&str, _> = header.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
@@ -65,7 +65,7 @@ fn hold(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &
             let module = [".qweight", ".weight_packed", ".weight"].iter().find_map(|s| main.strip_suffix(s));
             let fused = main.strip_suffix("gate_up_proj").or_else(|| main.strip_suffix("down_proj"));
             let (weight, first) = if let Some(experts) = fused.filter(|p| p.ends_with("experts.")) {
-                // One piece an expert; the GGUF's name tells which projection.
+                // Each piece is an expert; the GGUF name contains the projection.
                 let projection =
                     ["gate", "up", "down"].iter().find(|p| tensor.name.contains(&format!("ffn_{p}_")));
                 let module = format!("{experts}{index}.{}_proj.weight", projection.unwrap());
@@ -82,7 +82,7 @@ fn hold(name: &str, checkpoint: &Checkpoint, plan: &Plan, out: &Path, written: &
                     let e = tensor.map.apply(e);
                     let same = match factors.get(index).or(factors.first()) {
                         None => e.to_bits() == f.to_bits() || e == 0.0 && f == 0.0,
-                        // The factor is a rounded reciprocal; the codes themselves are held by `verify`.
+                        // The factor is a rounded reciprocal; `verify` compares the codes themselves.
                         Some(factor) => {
                             (f64::from(f) * f64::from(*factor) - f64::from(e)).abs()
                                 <= f64::from(e.abs()) * 2e-7
@@ -102,7 +102,7 @@ fn types(plan: &Plan, of: &str) -> (GgmlType, Fidelity) {
     (t.ty(), t.fidelity.unwrap())
 }
 
-/// Exports a model whose Linears all have one encoding and says what the experts became.
+/// Exports a model whose Linears all have one encoding and returns type and fidelity of the experts.
 fn one(name: &str, encoding: Encoding) -> (GgmlType, Fidelity) {
     types(&round_trip(name, &Model::uniform(encoding), &PlanOptions::default()), "ffn_gate_exps")
 }
@@ -110,7 +110,7 @@ fn one(name: &str, encoding: Encoding) -> (GgmlType, Fidelity) {
 use Fidelity::{Checked, Exact};
 
 #[test]
-fn symmetric_integers_take_the_smallest_type() {
+fn symmetric_integers_get_the_smallest_exact_type() {
     for (bits, group, expected) in [
         (2, 128, GgmlType::Q2_0),
         (2, 32, GgmlType::Q4_0),
@@ -143,7 +143,7 @@ fn asymmetric_integers_keep_every_zero_point() {
             StoredZero::MinusOneBorrow,
             StoredZero::MinusOneClamped,
         ] {
-            // Five to seven bits wrap each code alone, the others are summed or clamped.
+            // Codes of five to seven bits wrap separately; the others are summed or clamped.
             let plain = matches!(zero, StoredZero::Direct | StoredZero::MinusOne);
             if (!plain && (5..=7).contains(&bits)) || (bits == 3 && zero == StoredZero::MinusOne) {
                 continue;
@@ -163,7 +163,7 @@ fn asymmetric_integers_keep_every_zero_point() {
 }
 
 #[test]
-fn wide_groups_take_superblocks() {
+fn wide_groups_get_k_types() {
     let wide =
         |encoding| Model { hidden: 256, expert_dim: 256, shared_expert_dim: 256, ..Model::uniform(encoding) };
     for (bits, sym, expected) in [
@@ -182,7 +182,7 @@ fn wide_groups_take_superblocks() {
 }
 
 #[test]
-fn awq_order_is_undone() {
+fn awq_interleaving_is_undone() {
     for bits in 4..=7 {
         for sym in [true, false] {
             one(&format!("awq {bits} {sym}"), Encoding::Awq(Awq { sym, ..Awq::asym(bits, 64) }));
@@ -218,7 +218,7 @@ fn eight_bit_floats_stay_exact() {
 }
 
 #[test]
-fn microscaled_floats_move_as_bits() {
+fn microscaled_floats_get_block_types() {
     assert_eq!(one("mxfp4", Encoding::MxFp4), (GgmlType::MXFP4, Exact));
     assert_eq!(one("mxfp8", Encoding::MxFp8), (GgmlType::BF16, Checked));
     assert_eq!(one("mxint4", Encoding::MxInt4), (GgmlType::Q4_0, Checked));
@@ -233,20 +233,20 @@ fn microscaled_floats_move_as_bits() {
 }
 
 #[test]
-fn mlx_in_every_width_whose_packing_is_known() {
+fn mlx_is_exact_in_every_supported_width() {
     for (bits, ty) in [(2, GgmlType::Q4_1), (4, GgmlType::Q4_1), (8, GgmlType::F32)] {
         for group in [Group::Size(32), Group::Size(64), Group::PerRow] {
             let mlx = Encoding::Mlx(Mlx { bits, group });
             assert_eq!(one(&format!("mlx {bits} {group:?}"), mlx), (ty, Exact), "{bits} {group:?}");
         }
     }
-    // Groups that are no whole blocks have no blocks.
+    // Groups that are not whole blocks have no block type.
     let odd = Encoding::Mlx(Mlx { bits: 4, group: Group::Size(16) });
     assert_eq!(one("mlx 4 in groups of 16", odd), (GgmlType::F32, Exact));
 }
 
 #[test]
-fn compressed_tensors_in_every_packing() {
+fn compressed_tensors_are_exact_in_every_packing() {
     for bits in 2..=8 {
         for dense in [false, true] {
             for scale in [ScaleDtype::F16, ScaleDtype::Bf16, ScaleDtype::F32] {
@@ -268,7 +268,7 @@ fn compressed_tensors_in_every_packing() {
 }
 
 #[test]
-fn mixed_recipes_old_configs_shards_and_fused_experts() {
+fn mixed_recipes_old_configs_shards_and_fused_experts_are_exact() {
     let int4 = Encoding::Gptq(Gptq::sym(4, 128));
     let int8 = Encoding::Gptq(Gptq::sym(8, 128));
     for regex_recipe in [false, true] {
@@ -281,7 +281,7 @@ fn mixed_recipes_old_configs_shards_and_fused_experts() {
                 regex_recipe,
                 old_config,
                 shards: 3,
-                mtp: Mtp::Quantised,
+                mtp: Mtp::Quantized,
                 ..Model::tiny()
             };
             let plan = round_trip("mixed", &model, &PlanOptions::default());
@@ -316,15 +316,15 @@ fn mixed_recipes_old_configs_shards_and_fused_experts() {
         types(&round_trip("one expert wider", &odd, &PlanOptions::default()), "ffn_up_exps").0,
         GgmlType::Q8_0
     );
-    let fc = Model { mtp: Mtp::QuantisedFc, ..Model::uniform(int4) };
+    let fc = Model { mtp: Mtp::QuantizedFc, ..Model::uniform(int4) };
     assert_eq!(
-        types(&round_trip("mtp.fc quantised", &fc, &PlanOptions::default()), "eh_proj").0,
+        types(&round_trip("mtp.fc quantized", &fc, &PlanOptions::default()), "eh_proj").0,
         GgmlType::Q4_0
     );
 }
 
 #[test]
-fn chosen_types_are_rounded_only_where_they_must() {
+fn chosen_types_are_rounded_only_where_necessary() {
     use gguf_export::plan::OutType;
     let model = Model::uniform(Encoding::Gptq(Gptq::sym(4, 128)));
     for ty in [GgmlType::F32, GgmlType::F16, GgmlType::BF16, GgmlType::Q8_0] {

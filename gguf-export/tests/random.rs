@@ -1,6 +1,6 @@
-//! Random small models in random encodings: what is exported verifies.
+//! Exports and verifies random small models in random encodings.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
+#![allow(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
 
 mod common;
 
@@ -63,7 +63,7 @@ fn model() -> impl Strategy<Value = Model> {
     let wide = || select(vec![32usize, 64, 96, 160, 256]);
     let head = || select(vec![32usize, 64]);
     let layers = proptest::collection::vec(select(vec![LayerKind::Linear, LayerKind::Full]), 1..3);
-    let mtp = select(vec![Mtp::None, Mtp::None, Mtp::Bf16, Mtp::Quantised, Mtp::Partial]);
+    let mtp = select(vec![Mtp::None, Mtp::None, Mtp::Bf16, Mtp::Quantized, Mtp::Partial]);
     let dtype = select(vec![Dtype::Bf16, Dtype::F16, Dtype::F32]);
     let sizes = (wide(), wide(), wide(), head(), head(), 1..4usize, 1..3usize, 1..3usize, 1..5usize);
     let rest =
@@ -71,7 +71,7 @@ fn model() -> impl Strategy<Value = Model> {
     (sizes, rest, any::<bool>()).prop_map(|(sizes, rest, plain_linears)| {
         let (hidden, expert_dim, shared_expert_dim, head_dim, linear_dim, kv_heads, ratio, key_heads, expert_count) = sizes;
         let (layers, mtp, dtype, tied, fused, shards, seed, conv_kernel, encoding) = rest;
-        // Of stacked experts, those with blocks that run across two are refused.
+        // Stacked experts with scale blocks that span two experts are refused.
         let rows = matches!(encoding, Encoding::Fp8(fp8) if matches!(fp8.scale, Fp8Scale::Tensor | Fp8Scale::Channel | Fp8Scale::ChannelColumn));
         let plain = rows || encoding.is_plain();
         Model {
@@ -106,8 +106,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_exported_verifies(model in model()) {
-        // Not every shape can have every encoding; the writer knows.
+    fn every_export_verifies(model in model()) {
+        // The writer panics for shapes that do not fit the encoding.
         let Ok(built) = catch_unwind(|| model.build()) else { return Err(TestCaseError::reject("no such checkpoint")) };
         let place = Place::new();
         built.write(&place.source());

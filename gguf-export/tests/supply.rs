@@ -1,10 +1,10 @@
-//! Shards that come one after the other and go as soon as they have served: the same bytes, never a read too early or
-//! too late, and nothing fetched twice after an interruption.
+//! Exports from shards that are provided one after the other and released early: the same bytes, no read before a shard
+//! is provided or after it is released, and no shard fetched twice after an interruption.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "tests make and delete files of their own and want panics"
+    reason = "tests create and delete temporary files and rely on panics"
 )]
 
 mod common;
@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use common::{GO, Place, bytes, plan};
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
@@ -29,7 +30,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use testkit::{Encoding, Fp8, GIdx, Gptq, Model, Mtp, ScaleDtype};
 
-/// Writes the tensors of a checkpoint anew, each into the shard that is named for it.
+/// Writes the tensors of a checkpoint to new shards, chosen by `shard_of`.
 fn spread(from: &Checkpoint, to: &Path, shards: usize, shard_of: impl Fn(usize) -> usize) {
     let mut files: Vec<(BTreeMap<String, serde_json::Value>, Vec<u8>)> = vec![Default::default(); shards];
     for (number, (id, info)) in from.ids().enumerate() {
@@ -50,14 +51,18 @@ fn spread(from: &Checkpoint, to: &Path, shards: usize, shard_of: impl Fn(usize) 
     }
 }
 
+/// Limit of a wait for a shard. A longer one is a deadlock.
+const WAIT_LIMIT: Duration = Duration::from_mins(5);
+
 fn name(shard: usize) -> String {
     format!("shard-{shard}.safetensors")
 }
 
-/// A checkpoint whose shards lie elsewhere until they are waited for.
+/// A checkpoint whose shards are in the folder `far` until they are provided in the folder `near`.
 struct Site {
     place: Place,
-    right: Vec<u8>,
+    /// The bytes of the expected GGUF.
+    expected: Vec<u8>,
     shards: usize,
 }
 
@@ -75,10 +80,9 @@ impl Site {
                 std::fs::copy(&path, place.path().join("near").join(file)).unwrap();
             }
         }
-        let out = place.path().join("right.gguf");
+        let out = place.path().join("expected.gguf");
         gguf_export::export(&source, &plan(&source), &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
-        // The name comes from the folder, so both are made under one.
-        Self { right: bytes(&out), place, shards }
+        Self { expected: bytes(&out), place, shards }
     }
 
     fn far(&self, shard: usize) -> PathBuf {
@@ -89,7 +93,7 @@ impl Site {
         self.place.path().join("near").join(name(shard))
     }
 
-    /// By headers alone.
+    /// The checkpoint, opened by its headers only.
     fn checkpoint(&self) -> Checkpoint {
         self.checkpoint_read_by(&|path, len| Arc::new(LateFile::new(path, len)))
     }
@@ -110,15 +114,15 @@ impl Site {
         Checkpoint::assemble(&self.place.path().join("near"), (0..self.shards).map(shard).collect()).unwrap()
     }
 
-    /// Exports; `stop_after` tiles it is interrupted.
-    fn export(&self, supply: &Frugal<'_>, threads: usize, stop_after: usize) -> Result<Exported> {
+    /// Exports, and interrupts the export after `stop_after` tiles.
+    fn export(&self, supply: &OneAtATime<'_>, threads: usize, stop_after: usize) -> Result<Exported> {
         let options = ExportOptions { threads, prove: true, ..ExportOptions::default() };
         self.export_with(supply, options, stop_after)
     }
 
     fn export_with(
         &self,
-        supply: &Frugal<'_>,
+        supply: &OneAtATime<'_>,
         options: ExportOptions,
         stop_after: usize,
     ) -> Result<Exported> {
@@ -135,8 +139,8 @@ impl Site {
     }
 }
 
-/// Brings a shard when it is waited for, and deletes it when it is done.
-struct Frugal<'a> {
+/// Copies a shard when it is waited for, and deletes it when it is released.
+struct OneAtATime<'a> {
     site: &'a Site,
     state: Mutex<State>,
     gone: Condvar,
@@ -145,26 +149,28 @@ struct Frugal<'a> {
 #[derive(Debug, Default)]
 struct State {
     needed: Option<Vec<Needed>>,
-    here: BTreeSet<usize>,
+    /// The shards that are provided.
+    present: BTreeSet<usize>,
     done: Vec<usize>,
+    /// The largest number of shards present at once.
     most: usize,
-    walks: usize,
+    passes: usize,
     failed: bool,
 }
 
-impl<'a> Frugal<'a> {
+impl<'a> OneAtATime<'a> {
     fn new(site: &'a Site) -> Self {
         Self { site, state: Mutex::default(), gone: Condvar::new() }
     }
 }
 
-impl Supply for Frugal<'_> {
+impl Supply for OneAtATime<'_> {
     fn needed(&self, shards: &[Needed]) {
         let mut state = self.state.lock().unwrap();
         let before = numbers(state.needed.replace(shards.to_vec()).as_ref());
         let done = std::mem::take(&mut state.done);
         assert!(before.iter().all(|shard| done.contains(shard)), "{done:?} of {before:?}");
-        state.walks += 1;
+        state.passes += 1;
     }
 
     fn wait(&self, shard: usize) -> Result<()> {
@@ -174,22 +180,22 @@ impl Supply for Frugal<'_> {
         let before = numbers(state.needed.as_ref()).into_iter().take_while(|&other| other != shard);
         let before: Vec<usize> = before.collect();
         assert!(!state.done.contains(&shard), "shard {shard} was done");
-        // Those before it come first, and go if they can.
-        let may_come = |state: &State| {
-            before.iter().all(|other| state.here.contains(other) || state.done.contains(other))
-                && state.here.iter().all(|here| with.contains(here))
+        // Earlier shards must be provided first, and released unless they are in `with`.
+        let may_be_provided = |state: &State| {
+            before.iter().all(|other| state.present.contains(other) || state.done.contains(other))
+                && state.present.iter().all(|present| with.contains(present))
         };
-        while !state.here.contains(&shard) && !may_come(&state) {
+        while !state.present.contains(&shard) && !may_be_provided(&state) {
             if state.failed {
                 return Err(Error::Stopped);
             }
-            let (next, wait) = self.gone.wait_timeout(state, std::time::Duration::from_mins(5)).unwrap();
-            assert!(!wait.timed_out(), "no shard went for five minutes");
-            state = next;
+            let (woken, timeout) = self.gone.wait_timeout(state, WAIT_LIMIT).unwrap();
+            assert!(!timeout.timed_out(), "shard {shard} was not provided within {WAIT_LIMIT:?}");
+            state = woken;
         }
-        if state.here.insert(shard) {
+        if state.present.insert(shard) {
             std::fs::copy(self.site.far(shard), self.site.near(shard)).unwrap();
-            state.most = state.most.max(state.here.len());
+            state.most = state.most.max(state.present.len());
             self.gone.notify_all();
         }
         Ok(())
@@ -197,9 +203,9 @@ impl Supply for Frugal<'_> {
 
     fn done(&self, shard: usize) -> Result<()> {
         let mut state = self.state.lock().unwrap();
-        assert!(state.here.remove(&shard), "shard {shard} is not here");
+        assert!(state.present.remove(&shard), "shard {shard} is not present");
         state.done.push(shard);
-        // Emptied first: whoever reads it still, by a file that is open, finds nothing.
+        // Truncated first, so that a late read through an open file fails.
         std::fs::File::options().write(true).open(self.site.near(shard)).unwrap().set_len(0).unwrap();
         std::fs::remove_file(self.site.near(shard)).unwrap();
         self.gone.notify_all();
@@ -225,12 +231,12 @@ fn tensors() -> usize {
 }
 
 #[test]
-fn no_more_than_two_shards_are_here_where_tensors_lie_in_order() {
-    // Twelve layers in four shards, which end in the midst of a layer.
+fn at_most_two_shards_are_present_if_tensors_are_in_order() {
+    // Twelve layers in four shards, which end in the middle of a layer.
     let model = Model { layers: model().layers.into_iter().cycle().take(12).collect(), ..model() };
     let count = Place::with(&model).open().tensors().len();
     let site = Site::new(&model, 4, |tensor| tensor * 4 / count);
-    let supply = Frugal::new(&site);
+    let supply = OneAtATime::new(&site);
     let exported = site.export(&supply, 1, usize::MAX).unwrap();
     assert!(exported.report.is_some_and(|report| report.equal() && report.tensors > 10));
     let state = supply.state.into_inner().unwrap();
@@ -240,8 +246,8 @@ fn no_more_than_two_shards_are_here_where_tensors_lie_in_order() {
 }
 
 #[test]
-fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
-    struct Absent<'a>(Frugal<'a>);
+fn an_export_resumes_after_a_shard_could_not_be_provided() {
+    struct Absent<'a>(OneAtATime<'a>);
     impl Supply for Absent<'_> {
         fn needed(&self, shards: &[Needed]) {
             self.0.needed(shards);
@@ -249,7 +255,7 @@ fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
         fn wait(&self, shard: usize) -> Result<()> {
             let path = self.0.site.near(shard);
             if shard == 2 {
-                Err(Error::Supply { path, source: "no line".into() })
+                Err(Error::Supply { path, source: "connection lost".into() })
             } else {
                 self.0.wait(shard)
             }
@@ -264,32 +270,32 @@ fn a_shard_that_does_not_come_leaves_what_is_there_for_the_next_run() {
     let count = tensors();
     let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
     let checkpoint = site.checkpoint();
-    let supply = Absent(Frugal::new(&site));
+    let supply = Absent(OneAtATime::new(&site));
     let options = ExportOptions { prove: true, ..ExportOptions::default() };
     let result =
         export_supplied(&checkpoint, &plan(&checkpoint), &site.place.out(), &options, &supply, &GO, &|_| {});
     assert!(matches!(result, Err(Error::Supply { .. })), "{result:?}");
     let before = supply.0.state.into_inner().unwrap().done;
     assert!(!before.is_empty());
-    let supply = Frugal::new(&site);
+    let supply = OneAtATime::new(&site);
     for shard in 0..3 {
         drop(std::fs::remove_file(site.near(shard)));
     }
     site.export(&supply, 2, usize::MAX).unwrap();
     let needed = numbers(supply.state.into_inner().unwrap().needed.as_ref());
     assert!(needed.iter().all(|shard| !before.contains(shard)), "{needed:?} after {before:?}");
-    assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
+    assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.expected));
 }
 
-/// A file one of whose reads, counted from 0, is wrong.
+/// A file of which one read, counted from 0, returns wrong bytes.
 #[derive(Debug)]
-struct Fickle {
+struct Unreliable {
     file: LateFile,
     reads: AtomicUsize,
     wrong: usize,
 }
 
-impl ByteSource for Fickle {
+impl ByteSource for Unreliable {
     fn len(&self) -> u64 {
         self.file.len()
     }
@@ -310,25 +316,25 @@ impl ByteSource for Fickle {
 }
 
 #[test]
-fn what_is_not_as_the_checkpoint_says_ends_it_before_a_source_goes() {
+fn a_difference_ends_the_export_before_its_shards_are_released() {
     let count = tensors();
     let site = Site::new(&model(), 2, |tensor| tensor * 2 / count);
     let mut found = 0;
     for wrong in [0, 1, 2, 3, 10, 50, 100] {
-        let fickle = |path: &Path, len| {
+        let unreliable = |path: &Path, len| {
             let (file, reads) = (LateFile::new(path, len), AtomicUsize::new(0));
-            Arc::new(Fickle { file, reads, wrong }) as Arc<dyn ByteSource>
+            Arc::new(Unreliable { file, reads, wrong }) as Arc<dyn ByteSource>
         };
-        let checkpoint = site.checkpoint_read_by(&fickle);
+        let checkpoint = site.checkpoint_read_by(&unreliable);
         let plan = plan(&checkpoint);
-        let supply = Frugal::new(&site);
+        let supply = OneAtATime::new(&site);
         let options = ExportOptions { prove: true, resume: false, ..ExportOptions::default() };
         match export_supplied(&checkpoint, &plan, &site.place.out(), &options, &supply, &GO, &|_| {}) {
             Err(Error::Differs { what, path }) => {
                 assert!(what.contains("tensor `") && path == site.place.part(), "{what}");
                 found += 1;
             }
-            // Data that contradicts its format is found before that.
+            // Data that contradicts its format fails earlier.
             Err(Error::Tensor { .. }) => {}
             other => panic!("{wrong}: {other:?}"),
         }
@@ -341,12 +347,12 @@ fn what_is_not_as_the_checkpoint_says_ends_it_before_a_source_goes() {
 }
 
 #[test]
-fn what_was_proven_counts_for_any_run_and_the_rest_only_where_no_proof_is_asked() {
+fn proven_tiles_are_resumed_by_any_run_and_others_only_without_prove() {
     let count = tensors();
     for (first, second, again) in [(true, true, false), (true, false, false), (false, true, true)] {
         let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
         let run = |prove: bool, stop_after: usize| {
-            let supply = Frugal::new(&site);
+            let supply = OneAtATime::new(&site);
             let result = site.export_with(&supply, ExportOptions { prove, ..Default::default() }, stop_after);
             for shard in 0..3 {
                 drop(std::fs::remove_file(site.near(shard)));
@@ -360,15 +366,15 @@ fn what_was_proven_counts_for_any_run_and_the_rest_only_where_no_proof_is_asked(
         assert_eq!(result.unwrap().report.is_some(), second);
         let fetched = numbers(after.needed.as_ref()).iter().any(|shard| state.done.contains(shard));
         assert_eq!(fetched, again, "{first} then {second}");
-        assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.right));
+        assert_eq!(header_free(&bytes(&site.place.out())), header_free(&site.expected));
     }
 }
 
 #[test]
-fn a_failure_ends_those_who_wait_for_a_shard() {
-    /// Its second shard comes only when the first is done, which a failure keeps it from ever being.
-    struct Cut<'a>(Frugal<'a>);
-    impl Supply for Cut<'_> {
+fn a_failure_ends_all_waits_for_shards() {
+    /// Provides the second shard only after the first is released, which always fails.
+    struct Unreleasable<'a>(OneAtATime<'a>);
+    impl Supply for Unreleasable<'_> {
         fn needed(&self, shards: &[Needed]) {
             self.0.needed(shards);
         }
@@ -385,15 +391,15 @@ fn a_failure_ends_those_who_wait_for_a_shard() {
     let count = tensors();
     let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
     let checkpoint = site.checkpoint();
-    let supply = Cut(Frugal::new(&site));
+    let supply = Unreleasable(OneAtATime::new(&site));
     let options = ExportOptions { threads: 3, ..ExportOptions::default() };
     let result =
         export_supplied(&checkpoint, &plan(&checkpoint), &site.place.out(), &options, &supply, &GO, &|_| {});
     assert!(matches!(result, Err(Error::Supply { .. })), "{result:?}");
 }
 
-/// A whole file that lends only its tensors of a prefix.
-fn lent(folder: &Path, file: &str, only: Option<&str>) -> Shard {
+/// A shard of which only the tensors with a prefix are used.
+fn shard_of(folder: &Path, file: &str, only: Option<&str>) -> Shard {
     let path = folder.join(file);
     let whole = bytes(&path);
     let header = 8 + usize::try_from(u64::from_le_bytes(*whole.first_chunk().unwrap())).unwrap();
@@ -408,18 +414,18 @@ fn lent(folder: &Path, file: &str, only: Option<&str>) -> Shard {
 }
 
 #[test]
-fn a_prediction_layer_is_lent_by_another_repository_in_the_type_that_was_asked_for() {
-    let quantised = Place::with(&Model { mtp: Mtp::None, ..model() });
+fn the_mtp_layer_of_another_repository_is_exported_in_the_chosen_type() {
+    let quantized = Place::with(&Model { mtp: Mtp::None, ..model() });
     let original = Place::with(&Model { mtp: Mtp::Bf16, ..Model::uniform(Encoding::Bf16) });
     let file = "model.safetensors";
     let open = || {
         let shards = vec![
-            lent(&quantised.source(), file, None),
-            lent(&original.source(), "model_extra_tensors.safetensors", Some("mtp.")),
+            shard_of(&quantized.source(), file, None),
+            shard_of(&original.source(), "model_extra_tensors.safetensors", Some("mtp.")),
         ];
-        Checkpoint::assemble(&quantised.source(), shards).unwrap()
+        Checkpoint::assemble(&quantized.source(), shards).unwrap()
     };
-    let out = quantised.out();
+    let out = quantized.out();
     for (ty, fidelity) in [(None, Fidelity::Exact), (Some(GgmlType::Q8_0), Fidelity::Rounded)] {
         let checkpoint = open();
         let options = PlanOptions { mtp: ty, ..PlanOptions::default() };
@@ -432,8 +438,8 @@ fn a_prediction_layer_is_lent_by_another_repository_in_the_type_that_was_asked_f
         let wanted = ty.unwrap_or(GgmlType::BF16);
         let is_wanted =
             |t: &&&gguf_export::plan::TensorPlan| t.ty() == wanted && t.fidelity == Some(fidelity);
-        let asked = matrices.iter().filter(|t| is_wanted(t)).count();
-        assert!(asked > 5, "{asked} of {} matrices are {wanted}", matrices.len());
+        let count = matrices.iter().filter(|t| is_wanted(t)).count();
+        assert!(count > 5, "{count} of {} matrices are {wanted}", matrices.len());
         assert!(trunk.iter().all(|t| t.fidelity == Some(Fidelity::Exact)), "nothing else is rounded");
         drop(std::fs::remove_file(&out));
         let options = ExportOptions { prove: true, ..ExportOptions::default() };
@@ -445,7 +451,7 @@ fn a_prediction_layer_is_lent_by_another_repository_in_the_type_that_was_asked_f
     }
 }
 
-/// The data; the headers name the folder.
+/// The last three quarters of a file, which are data; the header contains the folder's name.
 fn header_free(file: &[u8]) -> &[u8] {
     &file[file.len() - file.len() * 3 / 4..]
 }
@@ -454,7 +460,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn whatever_shard_holds_what_every_byte_is_right_and_nothing_is_fetched_twice(
+    fn any_distribution_over_shards_gives_the_same_bytes_and_fetches_no_shard_twice(
         seed: u64, shards in 1usize..7, threads in 1usize..4, stops in prop::collection::vec(1usize..60, 0..3),
     ) {
         let shard_of = |tensor: usize| {
@@ -464,7 +470,7 @@ proptest! {
         let site = Site::new(&model(), shards, shard_of);
         let mut done_before: BTreeSet<usize> = BTreeSet::new();
         for stop_after in stops.into_iter().chain([usize::MAX]) {
-            let supply = Frugal::new(&site);
+            let supply = OneAtATime::new(&site);
             let result = site.export(&supply, threads, stop_after);
             let state = supply.state.into_inner().unwrap();
             let needed = numbers(state.needed.as_ref());
@@ -476,7 +482,7 @@ proptest! {
             match result {
                 Ok(exported) => {
                     prop_assert!(exported.report.is_some());
-                    prop_assert!(state.here.is_empty(), "{:?} stayed", state.here);
+                    prop_assert!(state.present.is_empty(), "{:?} not released", state.present);
                     break;
                 }
                 Err(Error::Interrupted { .. }) => {}
@@ -484,13 +490,13 @@ proptest! {
             }
         }
         let found = bytes(&site.place.out());
-        prop_assert_eq!(found.len() % 32, site.right.len() % 32);
-        prop_assert!(header_free(&found) == header_free(&site.right));
+        prop_assert_eq!(found.len() % 32, site.expected.len() % 32);
+        prop_assert!(header_free(&found) == header_free(&site.expected));
     }
 }
 
-/// Models whose types or orders of columns nobody knows without their values.
-fn veiled() -> [Model; 4] {
+/// Models whose types or column orders depend on their values.
+fn models_to_survey() -> [Model; 4] {
     let gptq = Gptq { scale: ScaleDtype::Bf16, g_idx: GIdx::Trivial, ..Gptq::sym(4, 128) };
     let fp8 = Fp8 { scale_dtype: ScaleDtype::F32, ..Fp8::block() };
     [
@@ -506,8 +512,8 @@ fn types(plan: &Plan) -> Vec<(String, GgmlType, Option<Fidelity>)> {
     plan.tensors.iter().map(|t| (t.name.clone(), t.ty(), t.fidelity)).collect()
 }
 
-/// Surveys without rounding; `stop_after` tensors it is interrupted.
-fn look(site: &Site, record: &Path, supply: &dyn Supply, stop_after: usize) -> Result<Plan> {
+/// Surveys a checkpoint, and interrupts the survey after `stop_after` tensors.
+fn survey_site(site: &Site, record: &Path, supply: &dyn Supply, stop_after: usize) -> Result<Plan> {
     let checkpoint = site.checkpoint();
     let mut findings = Findings::at(record, &checkpoint)?;
     let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -521,15 +527,15 @@ fn look(site: &Site, record: &Path, supply: &dyn Supply, stop_after: usize) -> R
     })
 }
 
-/// Shards that nobody may wait for.
+/// A supply that provides no shards.
 struct Nothing;
 
 impl Supply for Nothing {
     fn needed(&self, shards: &[Needed]) {
-        assert_eq!(shards, [], "nothing is unknown");
+        assert_eq!(shards, [], "no shard is needed");
     }
     fn wait(&self, shard: usize) -> Result<()> {
-        panic!("shard {shard} is not there");
+        panic!("shard {shard} is not needed");
     }
     fn done(&self, _: usize) -> Result<()> {
         Ok(())
@@ -538,54 +544,54 @@ impl Supply for Nothing {
 }
 
 #[test]
-fn values_are_looked_at_shard_by_shard_and_never_twice() {
-    for model in veiled() {
+fn values_are_surveyed_shard_by_shard_and_never_twice() {
+    for model in models_to_survey() {
         let count = Place::with(&model).open().tensors().len();
         let site = Site::new(&model, 4, |tensor| tensor * 4 / count);
         let record = site.place.path().join("record");
         let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
         let right = types(&survey(&site.place.open(), &options, 2, &GO, &|_| {}).unwrap());
-        let supply = Frugal::new(&site);
-        assert_eq!(types(&look(&site, &record, &supply, usize::MAX).unwrap()), right);
+        let supply = OneAtATime::new(&site);
+        assert_eq!(types(&survey_site(&site, &record, &supply, usize::MAX).unwrap()), right);
         let state = supply.state.into_inner().unwrap();
-        assert!(state.most <= 2 && (1..=2).contains(&state.walks), "{state:?}");
-        assert_eq!(types(&look(&site, &record, &Nothing, usize::MAX).unwrap()), right);
-        // Another checkpoint's record says nothing.
+        assert!(state.most <= 2 && (1..=2).contains(&state.passes), "{state:?}");
+        assert_eq!(types(&survey_site(&site, &record, &Nothing, usize::MAX).unwrap()), right);
+        // The findings of another checkpoint are not used.
         let other = Site::new(&Model { vocab: model.vocab + 64, ..model }, 4, |tensor| tensor * 4 / count);
-        let supply = Frugal::new(&other);
-        look(&other, &record, &supply, usize::MAX).unwrap();
-        assert!(supply.state.into_inner().unwrap().walks > 0);
+        let supply = OneAtATime::new(&other);
+        survey_site(&other, &record, &supply, usize::MAX).unwrap();
+        assert!(supply.state.into_inner().unwrap().passes > 0);
     }
 }
 
 #[test]
-fn an_interrupted_look_goes_on_with_what_it_has_not_seen() {
-    let model = &veiled()[0];
+fn an_interrupted_survey_resumes() {
+    let model = &models_to_survey()[0];
     let count = Place::with(model).open().tensors().len();
     let site = Site::new(model, 4, |tensor| tensor * 4 / count);
     let record = site.place.path().join("record");
     let orders = Place::with(model).open().tensors().iter().filter(|t| t.name.ends_with("g_idx")).count();
-    let supply = Frugal::new(&site);
-    let result = look(&site, &record, &supply, orders + 12);
+    let supply = OneAtATime::new(&site);
+    let result = survey_site(&site, &record, &supply, orders + 12);
     assert!(matches!(result, Err(Error::Stopped)), "{:?}", result.err());
     let before = supply.state.into_inner().unwrap();
-    assert!(before.walks == 2 && !before.done.is_empty(), "{before:?}");
+    assert!(before.passes == 2 && !before.done.is_empty(), "{before:?}");
     for shard in 0..4 {
         drop(std::fs::remove_file(site.near(shard)));
     }
-    let supply = Frugal::new(&site);
-    look(&site, &record, &supply, usize::MAX).unwrap();
+    let supply = OneAtATime::new(&site);
+    survey_site(&site, &record, &supply, usize::MAX).unwrap();
     let after = supply.state.into_inner().unwrap();
-    assert!(after.walks == 1 && after.done.iter().all(|shard| !before.done.contains(shard)), "{after:?}");
+    assert!(after.passes == 1 && after.done.iter().all(|shard| !before.done.contains(shard)), "{after:?}");
 }
 
 #[test]
-fn a_record_that_is_cut_or_lies_deceives_nobody() {
+fn damaged_findings_never_give_wrong_values() {
     let (mut equal, mut refused) = (0, 0);
-    for model in [&veiled()[0], &veiled()[3]] {
+    for model in [&models_to_survey()[0], &models_to_survey()[3]] {
         let site = Site::new(model, 1, |_| 0);
         let (record, out) = (site.place.path().join("record"), site.place.out());
-        look(&site, &record, &Frugal::new(&site), usize::MAX).unwrap();
+        survey_site(&site, &record, &OneAtATime::new(&site), usize::MAX).unwrap();
         std::fs::copy(site.far(0), site.near(0)).unwrap();
         let whole = bytes(&record);
         let changed =
@@ -598,13 +604,13 @@ fn a_record_that_is_cut_or_lies_deceives_nobody() {
             match case % 4 {
                 0 => damaged.truncate(at),
                 1 => damaged[at] ^= 1 << (random >> 60 & 7),
-                // A larger type than need be, and one that does not hold the values.
+                // A larger type than necessary, or one that does not hold the values.
                 2 => damaged = changed("fits Q4_0", "exceeds Q4_0"),
                 _ => damaged = changed("exceeds", "fits"),
             }
             std::fs::write(&record, damaged).unwrap();
             let checkpoint = site.checkpoint();
-            let plan = look(&site, &record, &Present, usize::MAX).unwrap();
+            let plan = survey_site(&site, &record, &Present, usize::MAX).unwrap();
             drop(std::fs::remove_file(&out));
             match gguf_export::export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}) {
                 Ok(_) => {

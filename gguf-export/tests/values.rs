@@ -1,7 +1,7 @@
-//! The reference decoder against hashes of weights that were dequantised by independent code (numpy, held against
-//! auto-round's and compressed-tensors' own; `tests/golden/make_values.py`).
-#![expect(clippy::unwrap_used, reason = "helpers of tests; a panic names the line")]
-#![expect(clippy::disallowed_methods, reason = "tests read files as they like")]
+//! Compares the reference decoder with hashes of weights dequantized by independent code: numpy, checked against that of
+//! auto-round and compressed-tensors (`tests/golden/make_values.py`).
+#![expect(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
+#![expect(clippy::disallowed_methods, reason = "tests read files directly")]
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A checkpoint of the repository, or of the folder that `GGRUN_FIXTURES` names.
+/// A checkpoint in this repository, or in the folder of `GGRUN_FIXTURES`.
 fn checkpoint(name: &str) -> Option<PathBuf> {
     let root = root();
     let more = std::env::var_os("GGRUN_FIXTURES").map(PathBuf::from);

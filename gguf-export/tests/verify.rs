@@ -1,13 +1,13 @@
-//! A verification finds every bit that matters: in the weights, in the metadata, in the list of tensors.
+//! Verification finds every flipped bit that matters: in weights, metadata and tensor descriptors.
 //!
-//! What it leaves alone, on purpose: padding between tensors, which no reader looks at; the sign of the scale of an
-//! integer block whose integers are all zero, for integers know no negative zero; the scale of any other block whose
-//! values are all zero either way; and the keys that the caller may choose.
+//! It deliberately ignores padding between tensors, which readers skip; the sign of the scale of an integer block whose
+//! integers are all zero, since integers have no negative zero; the scale of any other block whose values are all zero
+//! either way; and keys that the caller may choose.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "tests damage files of their own and want panics"
+    reason = "tests damage temporary files and rely on panics"
 )]
 
 mod common;
@@ -26,7 +26,7 @@ use testkit::{Awq, Encoding, Fp8, Fp8Scale, Gptq, Model, NvFp4};
 
 const EXACT: VerifyOptions = VerifyOptions { threads: 2, allow_rounding: false };
 
-/// A GGUF that is right, to be damaged.
+/// A correct GGUF, to be damaged.
 struct Subject {
     place: Place,
     checkpoint: Checkpoint,
@@ -61,7 +61,7 @@ impl Subject {
         self.header.tensor(name).unwrap_or_else(|| panic!("no {name}"))
     }
 
-    /// Flips one bit of a tensor's data and says whether the verification must find it, and where at the earliest.
+    /// Flips one bit of a tensor's data. Returns the first difference that the verification must report, if any.
     fn flip(&self, bytes: &mut [u8], tensor: &TensorInfo, byte: usize, bit: u8) -> Expected {
         let row_bytes = usize::try_from(tensor.ty.row_bytes(tensor.dims[0]).unwrap()).unwrap();
         let row = byte / row_bytes;
@@ -83,7 +83,7 @@ impl Subject {
         if let Some(column) = before.iter().zip(&after).position(differs) {
             return Expected::Value { row: row as u64, column: column as u64 };
         }
-        // Nothing but a scale can change without a value, and a simple block's sign only with zeros.
+        // Only a scale can change without changing a value, and the sign of a simple block only if all values are zero.
         let block = usize::try_from(tensor.ty.block_bytes()).unwrap();
         let within = byte % row_bytes % block;
         let simple = matches!(tensor.ty, GgmlType::Q2_0 | GgmlType::Q4_0 | GgmlType::Q5_0 | GgmlType::Q8_0);
@@ -132,7 +132,7 @@ impl Subject {
 
 #[derive(Debug)]
 enum Expected {
-    /// At this place first.
+    /// A difference at this position first.
     Value {
         row: u64,
         column: u64,
@@ -144,7 +144,7 @@ fn bit(random: &mut Rng) -> u8 {
     random.bits().to_le_bytes()[0] & 7
 }
 
-/// A small model, for each flip costs a whole verification.
+/// A small model, since each flip takes a whole verification.
 fn small(encoding: Encoding) -> Model {
     Model { vocab: 288, expert_count: 2, heads: 2, key_heads: 1, value_heads: 2, ..Model::uniform(encoding) }
 }
@@ -168,7 +168,7 @@ fn flips(name: &str, model: &Model) {
             types.push(tensor.ty);
             let block = usize::try_from(tensor.ty.block_bytes()).unwrap();
             let start = random.below(len / block) * block;
-            // Of a super-block both ends, where scales and high bits are, and some of the middle.
+            // Of a K block, both ends, which hold scales and high bits, and some bytes in between.
             for byte in (0..block).filter(|b| block < 64 || *b < 20 || *b >= block - 20 || b % 16 == 0) {
                 found += usize::from(subject.check(name, &mut bytes, tensor, start + byte, bit(&mut random)));
             }
@@ -191,10 +191,10 @@ fn flips_in_asymmetric_integers_are_found() {
 }
 
 #[test]
-fn flips_in_superblocks_are_found() {
+fn flips_in_k_blocks_are_found() {
     for (bits, sym) in [(2, false), (3, true), (4, false), (5, false), (6, true)] {
         let gptq = if sym { Gptq::sym(bits, 256) } else { Gptq::asym(bits, 256) };
-        flips(&format!("{bits} bits in super-blocks"), &wide(Encoding::Gptq(gptq)));
+        flips(&format!("{bits} bits in K blocks"), &wide(Encoding::Gptq(gptq)));
     }
 }
 
@@ -210,7 +210,7 @@ fn flips_in_small_floats_are_found() {
 }
 
 #[test]
-fn a_scale_is_compared_even_where_all_values_are_zero() {
+fn a_scale_is_compared_even_if_all_values_are_zero() {
     let place = Place::new();
     let mut zero = small(Encoding::Gptq(Gptq::sym(4, 64))).build();
     zero.tensor("model.layers.0.mlp.experts.0.up_proj.qweight").data.fill(0x88);
@@ -232,7 +232,7 @@ fn a_scale_is_compared_even_where_all_values_are_zero() {
 }
 
 #[test]
-fn padding_is_not_a_weight() {
+fn padding_is_not_compared() {
     let subject = Subject::new(&small(Encoding::Gptq(Gptq::sym(4, 64))), &PlanOptions::default());
     let mut bytes = subject.bytes.clone();
     let mut spans: Vec<(usize, usize)> = subject
@@ -257,12 +257,12 @@ fn padding_is_not_a_weight() {
 }
 
 #[test]
-fn flips_in_the_header_are_found_or_fatal() {
+fn flips_in_the_header_are_found_or_errors() {
     let subject = Subject::new(&small(Encoding::Gptq(Gptq::sym(4, 64))), &PlanOptions::default());
     let name = subject.header.metadata.str("general.name").unwrap().as_bytes().to_vec();
     let free = subject.bytes.windows(name.len()).position(|w| w == name).unwrap();
     let free = free..free + name.len();
-    // The list of tensors, then a share of the rest; most of that is the vocabulary.
+    // The tensor descriptors, then a sample of the rest, most of which is the vocabulary.
     let end = usize::try_from(subject.header.data_offset).unwrap();
     let last = subject.header.tensors.last().unwrap().name.as_bytes();
     let infos = subject.bytes[..end].windows(last.len()).rposition(|w| w == last).unwrap()
@@ -280,7 +280,7 @@ fn flips_in_the_header_are_found_or_fatal() {
         bytes[byte] ^= 1 << bit;
         let result = subject.verify(&bytes);
         bytes[byte] ^= 1 << bit;
-        // Version 2 is laid out as version 3 is.
+        // Versions 2 and 3 have the same layout.
         let same = free.contains(&byte) || (byte, bit) == (4, 0);
         match result {
             Ok(report) => {
@@ -291,7 +291,7 @@ fn flips_in_the_header_are_found_or_fatal() {
     }
 }
 
-/// Name, sizes, type and bytes of a tensor.
+/// Name, dimensions, type and bytes of a tensor.
 type Stored = (String, Vec<u64>, GgmlType, Vec<u8>);
 
 /// Writes a GGUF again with another header and other tensors.
@@ -314,7 +314,7 @@ fn tensors(subject: &Subject) -> Vec<Stored> {
 }
 
 #[test]
-fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
+fn tensors_that_are_missing_superfluous_or_reshaped_are_differences() {
     let nv = Encoding::NvFp4(NvFp4 { modelopt: true, power_of_two: true });
     let subject = Subject::new(&Model { linears: Encoding::Bf16, ..small(nv) }, &PlanOptions::default());
     let meta = || subject.header.metadata.clone();
@@ -322,7 +322,10 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
     assert!(subject.verify(&rewritten(meta(), &whole)).unwrap().equal());
     let mut backwards = whole.clone();
     backwards.reverse();
-    assert!(subject.verify(&rewritten(meta(), &backwards)).unwrap().equal(), "order is no weight");
+    assert!(
+        subject.verify(&rewritten(meta(), &backwards)).unwrap().equal(),
+        "the order of tensors does not matter"
+    );
     let named = |name: &str, what: &str, list: Vec<Stored>| {
         let report = subject.verify(&rewritten(meta(), &list)).unwrap();
         let found = report.differences.iter().any(|d| d.place() == name && d.to_string().contains(what));
@@ -332,7 +335,7 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
         let mut list = whole.clone();
         let (name, ..) = list.remove(i);
         let report = subject.verify(&rewritten(meta(), &list)).unwrap();
-        // Without its factors a tensor holds other values.
+        // Without its factors a tensor has other values.
         let place = name.strip_suffix(".scale").map_or(name.clone(), |n| format!("{n}.weight"));
         assert!(
             report.differences.iter().any(|d| d.place() == place),
@@ -343,17 +346,17 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
     let at = |name: &str| whole.iter().position(|t| t.0 == name).unwrap();
     let mut list = whole.clone();
     list.push(("blk.0.attn_norm.bias".to_owned(), vec![1], GgmlType::F32, vec![0; 4]));
-    named("blk.0.attn_norm.bias", "the checkpoint has nothing for it", list);
+    named("blk.0.attn_norm.bias", "it is not in the checkpoint", list);
     let mut list = whole.clone();
     list.push(("blk.1.attn_q.scale".to_owned(), vec![1], GgmlType::F32, 1f32.to_le_bytes().to_vec()));
-    named("blk.1.attn_q.scale", "the checkpoint has nothing for it", list);
+    named("blk.1.attn_q.scale", "it is not in the checkpoint", list);
     let mut list = whole.clone();
     list[at("token_embd.weight")].1 = vec![288, 128];
-    named("token_embd.weight", "its sizes are [288, 128], expected [128, 288]", list);
+    named("token_embd.weight", "its dimensions are [288, 128], expected [128, 288]", list);
     let mut list = whole.clone();
     list[at("output_norm.weight")].1 = vec![128, 1];
-    named("output_norm.weight", "its sizes are", list);
-    // The same bytes under another type, in two widths.
+    named("output_norm.weight", "its dimensions are", list);
+    // The same bytes with another type of equal width, then a wider type with equal values.
     let mut list = whole.clone();
     list[at("token_embd.weight")].2 = GgmlType::F16;
     named("token_embd.weight", "row 0, column 0", list);
@@ -381,11 +384,11 @@ fn tensors_that_are_missing_surplus_or_reshaped_are_named() {
     let mut list = whole.clone();
     let scale = &mut list[at("blk.0.ffn_up_exps.scale")];
     (scale.1, scale.3) = (vec![1], vec![0; 4]);
-    named("blk.0.ffn_up_exps.scale", "its sizes are [1], expected [2]", list);
+    named("blk.0.ffn_up_exps.scale", "its dimensions are [1], expected [2]", list);
     let mut list = whole.clone();
     list[at("blk.0.ffn_up_exps.scale")].3[4] ^= 1;
     named("blk.0.ffn_up_exps.scale", "row 0, column 1", list);
-    // Two tensors of one shape in each other's place.
+    // Two tensors of equal shape swapped.
     let (a, b) = (at("blk.0.ffn_up_exps.weight"), at("blk.0.ffn_gate_exps.weight"));
     let mut list = whole.clone();
     let data = std::mem::take(&mut list[a].3);
@@ -444,7 +447,7 @@ fn every_key_is_compared() {
         }
     }
     let mut metadata = subject.header.metadata.clone();
-    metadata.push("general.names", "surplus");
+    metadata.push("general.names", "superfluous");
     assert_eq!(report(metadata).differences.first().map(Difference::place), Some("general.names"));
 }
 
@@ -465,7 +468,7 @@ fn rounded_files_are_accepted_only_on_request() {
     let lenient = VerifyOptions { allow_rounding: true, ..EXACT };
     let report = subject.verify_with(&subject.bytes, lenient).unwrap();
     assert!(report.equal() && report.rounded == rounded.len(), "{report:?}");
-    // More than rounding: the top bits of a value, in a tensor that is declared rounded and in one that is not.
+    // Errors beyond rounding, in a tensor that is declared rounded and in one that is not.
     for (name, bit) in [(rounded[0].as_str(), 6), ("output_norm.weight", 0)] {
         let tensor = subject.tensor(name);
         let mut bytes = subject.bytes.clone();
@@ -473,7 +476,7 @@ fn rounded_files_are_accepted_only_on_request() {
         let report = subject.verify_with(&bytes, lenient).unwrap();
         assert_eq!(report.differences.first().map(Difference::place), Some(name));
     }
-    // A file that is exact does not become rounded by being asked.
+    // An exact file is compared exactly even if rounding is allowed.
     let exact = Subject::new(&model, &PlanOptions::default());
     let tensor = exact.tensor("blk.0.ffn_up_exps.weight");
     let mut bytes = exact.bytes.clone();
@@ -482,7 +485,7 @@ fn rounded_files_are_accepted_only_on_request() {
 }
 
 #[test]
-fn another_checkpoint_is_another_model() {
+fn another_checkpoint_differs_and_a_truncated_file_is_refused() {
     let subject = Subject::new(&small(Encoding::Gptq(Gptq::sym(4, 64))), &PlanOptions::default());
     let other = Place::with(&Model { seed: 1, ..small(Encoding::Gptq(Gptq::sym(4, 64))) });
     let report = verify(&other.open(), &subject.place.out(), EXACT, &GO, &|_| {}).unwrap();
@@ -490,14 +493,14 @@ fn another_checkpoint_is_another_model() {
     let stop = std::sync::atomic::AtomicBool::new(true);
     let stopped = verify(&subject.checkpoint, &subject.place.out(), EXACT, &stop, &|_| {});
     assert!(matches!(stopped, Err(gguf_export::Error::Stopped)));
-    // Cut short, it is refused before any weight is read.
+    // A truncated file is refused before any weight is read.
     for len in [0, 3, 100, subject.bytes.len() / 2, subject.bytes.len() - 4096] {
         assert!(subject.verify(&subject.bytes[..len]).is_err(), "{len} bytes");
     }
 }
 
 #[test]
-fn a_file_names_its_repository_and_verifies_against_a_copy_of_it_elsewhere() {
+fn a_file_contains_its_repository_and_verifies_against_a_copied_folder() {
     const URL: &str = "general.source.url";
     let place = Place::new();
     let commit = |name: &str| place.path().join("models--Org--Tiny-Next-int4-AutoRound/snapshots").join(name);
@@ -521,15 +524,15 @@ fn a_file_names_its_repository_and_verifies_against_a_copy_of_it_elsewhere() {
     assert_eq!(place.header().metadata.str(URL), Some(url));
     assert_eq!(differing(&commit("0123abcd")), none);
     assert_eq!(differing(&place.source()), none);
-    // What is known not to be so is no free choice.
+    // A contradicting commit is a difference.
     assert_eq!(differing(&commit("4567ffff")), [URL]);
-    // The same file from the copy, if its source is told.
-    let told = bytes(&place.out());
+    // An export of the copy with the repository as an option gives the same file.
+    let first = bytes(&place.out());
     let source =
         Source { repository: "Org/Tiny-Next-int4-AutoRound".to_owned(), commit: Some("0123abcd".to_owned()) };
     write(&place.source(), &PlanOptions { source: Some(source), ..PlanOptions::default() });
-    assert!(bytes(&place.out()) == told);
-    // Nothing is told, and nothing is named.
+    assert!(bytes(&place.out()) == first);
+    // Without the option the file does not contain a repository.
     write(&place.source(), &PlanOptions::default());
     assert_eq!(place.header().metadata.str(URL), None);
     assert_eq!(differing(&place.source()), none);

@@ -46,6 +46,7 @@ pub(super) fn submit(
             let known = match event {
                 ChatEvent::Finished { usage, .. } => u64::from(usage.total.completion_tokens),
                 ChatEvent::Failed(_) => 0,
+                ChatEvent::Progress { .. } => events,
                 _ => events + 1,
             };
             written.set(written.get().saturating_sub(events) + known);

@@ -1,4 +1,4 @@
-//! What the loop waits for: lines that another thread reads, and the engine's word.
+//! The inputs of the loop: lines read on another thread, and wake-ups by the engine.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -7,11 +7,11 @@ use std::thread::{self, Thread};
 
 use super::{Line, Source};
 
-/// Lines that are read ahead.
+/// The most lines read ahead.
 const AHEAD: usize = 4;
 
-/// Reads on a thread of its own, so that a slow input keeps no answer waiting. It ends with the input, or with the
-/// first line that nobody takes any more.
+/// Reads on a thread of its own, so that answers do not wait for a slow input. The thread ends with the input, or once
+/// the receiver is dropped.
 pub(super) fn read_ahead(mut source: Source) -> Receiver<std::io::Result<(u64, Line)>> {
     let (sender, lines) = sync_channel(AHEAD);
     let reader = thread::current();
@@ -29,7 +29,7 @@ pub(super) fn read_ahead(mut source: Source) -> Receiver<std::io::Result<(u64, L
     lines
 }
 
-/// Wakes the thread that polls.
+/// Wakes the polling thread.
 pub(super) struct Unpark(pub(super) Thread);
 
 impl Wake for Unpark {

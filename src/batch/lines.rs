@@ -1,20 +1,20 @@
-//! Lines of any file, of which no more than a limit is ever held.
+//! Lines of a file, each held up to a limit.
 
 use std::io::{self, BufRead};
 
-/// The longest line that is kept: 16 MiB.
+/// The longest line that is read: 16 MiB.
 pub const LIMIT: usize = 16 << 20;
 
-/// One line without its end.
+/// A line without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// All of it.
+    /// The whole line.
     Whole(Vec<u8>),
-    /// It was longer than the limit: so many bytes.
+    /// A line of this many bytes, above the limit.
     TooLong(u64),
 }
 
-/// Reads lines and counts them from one. A mark of byte order before the first is not part of it.
+/// Reads lines and counts them from one. A byte order mark before the first is skipped.
 #[derive(Debug)]
 pub struct Lines<R> {
     input: R,
@@ -23,12 +23,12 @@ pub struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// With the usual limit.
+    /// With the default limit.
     pub fn new(input: R) -> Self {
         Self::limited(input, LIMIT)
     }
 
-    /// With a limit of so many bytes a line.
+    /// With a limit of this many bytes.
     pub fn limited(input: R, limit: usize) -> Self {
         Self { input, number: 0, limit }
     }
@@ -37,7 +37,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     ///
-    /// When the input cannot be read, or unpacked.
+    /// When the input cannot be read or decompressed.
     pub fn read(&mut self) -> io::Result<Option<(u64, Line)>> {
         while let Some(line) = self.line()? {
             self.number += 1;
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_and_blank_ones_are_none() {
+    fn lines_are_counted_and_blank_ones_are_skipped() {
         let whole = |text: &str| Line::Whole(text.into());
         let found = read(b"\xef\xbb\xbfa\n\n  \r\nb\r\nc", 4, 100);
         assert_eq!(found, [(1, whole("a")), (4, whole("b\r")), (5, whole("c"))]);

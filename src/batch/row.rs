@@ -19,7 +19,7 @@ pub struct Row {
     pub(super) hash: RequestHash,
     /// The endpoint of its request.
     pub endpoint: Endpoint,
-    /// Its request over the defaults, or why there is none.
+    /// Its request over the defaults, or the failure to read it.
     pub asked: Result<Box<Asked>, Failure>,
     /// Unknown fields beside the request.
     pub unknown: Vec<UnknownField>,

@@ -229,6 +229,7 @@ impl Batch<'_> {
 
     /// Submits answers as far as the engine has room.
     fn submit(&mut self) -> Result<(), Error> {
+        use engine::Error as E;
         let mut room = self.limit().saturating_sub(self.in_flight());
         let mut at_work = self.in_flight();
         for index in 0..self.tasks.len() {
@@ -246,8 +247,10 @@ impl Batch<'_> {
                         task.submitted += 1;
                         (room, at_work) = (room - 1, at_work + 1);
                     }
-                    Err(session::Error::Engine(engine::Error::QueueFull { .. })) => return Ok(()),
-                    Err(session::Error::Engine(error)) => return Err(self.gone(error)),
+                    Err(session::Error::Engine(E::QueueFull { .. })) => return Ok(()),
+                    Err(session::Error::Engine(error @ (E::Gone | E::Shutdown | E::Panicked { .. }))) => {
+                        return Err(self.gone(error));
+                    }
                     Err(error) => {
                         let (line, id, hash) = (task.line, task.id.clone(), task.hash);
                         self.tasks.remove(index);

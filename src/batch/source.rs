@@ -1,18 +1,19 @@
-//! Where rows come from: a file, packed or not, or a stream.
+//! The input: a file, compressed or not, or a stream.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::{Error, Lines};
+use super::error::Error;
+use super::lines::Lines;
 
-/// Rows as they are read, and may be read on another thread.
+/// The lines of an input. They can be read on another thread.
 pub type Source = Lines<Box<dyn BufRead + Send>>;
 
-/// Bytes read at once.
+/// Bytes of the read buffer.
 const BUFFER: usize = 1 << 16;
 
-/// Opens a file, unpacked if its name ends in `.gz`, `.zst` or `.zstd`; `-` is standard input.
+/// Opens a file, and decompresses it if its name ends in `.gz`, `.zst` or `.zstd`; `-` is standard input.
 ///
 /// # Errors
 ///
@@ -25,7 +26,7 @@ pub fn open(path: &Path) -> Result<Source, Error> {
     let file = BufReader::with_capacity(BUFFER, File::open(path).map_err(wrong)?);
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
     let input: Box<dyn Read + Send> = match ending.as_deref() {
-        // Several packed files joined are one.
+        // Compressed files may be concatenated.
         Some("gz") => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Some("zst" | "zstd") => Box::new(Frames { frame: None, file: Some(file) }),
         _ => return Ok(Lines::new(Box::new(file))),
@@ -33,7 +34,7 @@ pub fn open(path: &Path) -> Result<Source, Error> {
     Ok(Lines::new(Box::new(BufReader::with_capacity(BUFFER, input))))
 }
 
-/// One zstd frame after the other.
+/// The frames of a zstd file, in order.
 struct Frames {
     frame: Option<ruzstd::decoding::StreamingDecoder<BufReader<File>, ruzstd::decoding::FrameDecoder>>,
     file: Option<BufReader<File>>,

@@ -22,7 +22,7 @@ pub struct Options {
     pub strict: bool,
     /// The name of the model in answers.
     pub model_name: String,
-    /// Tells models apart: rows of another one are refused.
+    /// The identity of the model: rows of another one are refused.
     pub model: String,
     /// The versions of program and engine.
     pub fingerprint: String,

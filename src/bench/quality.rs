@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use super::reference::{Reference, ReferenceError, Shape, counted, write_head, write_row};
-use crate::engine::{DecodeError, Decoder as _, LogSoftmax, Pos, Row, SeqId, SeqOp, Step, Token};
+use crate::engine::{BatchToken, DecodeError, Decoder as _, LogSoftmax, Pos, SeqId, SeqOp, Step, Token};
 use crate::model::LlamaDecoder;
 
 /// The text to evaluate, and how it is split.
@@ -224,16 +224,16 @@ fn each_position(
         if !progress(number) {
             return Err(QualityError::Interrupted);
         }
-        decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }], rows: Vec::new() })?;
+        decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }], tokens: Vec::new() })?;
         let begin = run.begin.unwrap_or(chunk[0]);
-        let row = |(pos, token): (u32, &Token)| Row {
+        let place = |(pos, token): (u32, &Token)| BatchToken {
             seq: SEQ,
             pos: Pos(pos),
             token: if pos == 0 { begin } else { *token },
             sample: positions.contains(&pos),
         };
-        let rows: Vec<Row> = (0u32..).zip(chunk).map(row).collect();
-        for part in rows.chunks(batch) {
+        let tokens: Vec<BatchToken> = (0u32..).zip(chunk).map(place).collect();
+        for part in tokens.chunks(batch) {
             let mut failed = None;
             let read = decoder.read_logits(part, |index, logits| {
                 let at = part[index].pos.0 as usize;
@@ -250,7 +250,7 @@ fn each_position(
                 }
             });
             match (read, failed) {
-                (Err(DecodeError::Interrupted), _) => return Err(QualityError::Interrupted),
+                (Err(DecodeError::Aborted), _) => return Err(QualityError::Interrupted),
                 (Err(error), _) => return Err(error.into()),
                 (Ok(()), Some(error)) => return Err(error),
                 (Ok(()), None) => {}

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{DecodeError, Decoder, Pos, Row, SamplingParams, SeqId, SeqOp, StateId, Step, Token};
+use crate::engine::{
+    BatchToken, DecodeError, Decoder, Pos, SamplingParams, SeqId, SeqOp, StateId, Step, Token,
+};
 
 /// A test: prefill of a prompt, then generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +53,8 @@ pub struct Measured {
     pub test: Test,
     /// The time of each run.
     pub times: Vec<Duration>,
-    /// Rows that the decoder read in them.
-    pub rows: u64,
+    /// The number of tokens decoded in all runs.
+    pub tokens_read: u64,
 }
 
 impl Measured {
@@ -101,7 +103,7 @@ pub fn run(
     mut between: impl FnMut(u32) -> bool,
 ) -> Result<Measured, DecodeError> {
     let mut tokens = Random::new(vocab);
-    let mut measured = Measured { test, times: Vec::new(), rows: 0 };
+    let mut measured = Measured { test, times: Vec::new(), tokens_read: 0 };
     let start = Start::new(decoder, test.depth, &mut tokens)?;
     for round in 0..=runs {
         if !between(round) {
@@ -111,13 +113,13 @@ pub fn run(
         let begin = Instant::now();
         // For the warm-up, one token is enough to read all weights.
         let answer = if round == 0 { test.answer.min(1) } else { test.answer };
-        let mut rows = read(decoder, test.depth, test.prompt, &mut tokens)?;
+        let mut tokens_read = read(decoder, test.depth, test.prompt, &mut tokens)?;
         for at in 0..answer {
-            rows += read(decoder, test.depth + test.prompt + at, 1, &mut tokens)?;
+            tokens_read += read(decoder, test.depth + test.prompt + at, 1, &mut tokens)?;
         }
         if round > 0 {
             measured.times.push(begin.elapsed());
-            measured.rows += rows;
+            measured.tokens_read += tokens_read;
         }
     }
     Ok(measured)
@@ -130,7 +132,7 @@ pub fn run(
 /// When decoding fails.
 pub fn first_token(decoder: &mut impl Decoder, vocab: u32) -> Result<Duration, DecodeError> {
     let begin = Instant::now();
-    decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], rows: Vec::new() })?;
+    decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], tokens: Vec::new() })?;
     read(decoder, 0, 1, &mut Random::new(vocab))?;
     Ok(begin.elapsed())
 }
@@ -149,13 +151,13 @@ pub fn together(
 ) -> Result<f64, DecodeError> {
     let mut tokens = Random::new(vocab);
     let sampling = Box::new(SamplingParams::greedy());
-    let sample = |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Vec::new() };
+    let sample = |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Vec::new(), prepared: None };
     let ops = (0..sequences).map(SeqId).flat_map(|seq| [SeqOp::Clear { seq }, sample(seq)]).collect();
-    decoder.step(&Step { ops, rows: Vec::new() })?;
+    decoder.step(&Step { ops, tokens: Vec::new() })?;
     let mut begin = Instant::now();
     for pos in 0..=steps {
-        let row = |seq| Row { seq: SeqId(seq), pos: Pos(pos), token: tokens.next(), sample: true };
-        decoder.step(&Step { ops: Vec::new(), rows: (0..sequences).map(row).collect() })?;
+        let token = |seq| BatchToken { seq: SeqId(seq), pos: Pos(pos), token: tokens.next(), sample: true };
+        decoder.step(&Step { ops: Vec::new(), tokens: (0..sequences).map(token).collect() })?;
         if pos == 0 {
             begin = Instant::now();
         }
@@ -173,15 +175,15 @@ struct Start {
 
 impl Start {
     fn new(decoder: &mut impl Decoder, depth: u32, tokens: &mut Random) -> Result<Self, DecodeError> {
-        decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], rows: Vec::new() })?;
+        decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], tokens: Vec::new() })?;
         let (caps, name) = (decoder.caps(), StateId(u64::MAX));
         let mut start = Self { depth, state: None, can_trim: caps.can_trim };
         if depth > 0 {
             read(decoder, 0, depth, tokens)?;
-            if caps.can_keep && !caps.can_trim {
-                let keep = SeqOp::Keep { seq: SEQ, state: name };
-                let kept = decoder.step(&Step { ops: vec![keep], rows: Vec::new() })?.kept;
-                start.state = kept.first().map(|kept| kept.state);
+            if caps.can_cache && !caps.can_trim {
+                let cache = SeqOp::CacheState { seq: SEQ, state: name };
+                let states = decoder.step(&Step { ops: vec![cache], tokens: Vec::new() })?.states;
+                start.state = states.first().map(|cached| cached.state);
             }
         }
         Ok(start)
@@ -194,7 +196,7 @@ impl Start {
         } else {
             SeqOp::Clear { seq: SEQ }
         };
-        decoder.step(&Step { ops: vec![op], rows: Vec::new() })?;
+        decoder.step(&Step { ops: vec![op], tokens: Vec::new() })?;
         if self.depth > 0 && !can_rewind {
             read(decoder, 0, self.depth, tokens)?;
         }
@@ -204,23 +206,24 @@ impl Start {
 
 fn greedy() -> SeqOp {
     let sampling = Box::new(SamplingParams::greedy());
-    SeqOp::Sample { seq: SEQ, sampling, prompt: Vec::new() }
+    SeqOp::Sample { seq: SEQ, sampling, prompt: Vec::new(), prepared: None }
 }
 
 /// Decodes random tokens at positions from `from` on, in full batches, and samples one token after the last.
-/// Returns the rows that were read.
+/// Returns the number of tokens that were decoded.
 fn read(decoder: &mut impl Decoder, from: u32, length: u32, tokens: &mut Random) -> Result<u64, DecodeError> {
     let (batch, end) = (decoder.caps().batch.max(1), from.saturating_add(length));
     let mut read = 0;
     let mut at = from;
     while at < end {
         let upto = at.saturating_add(batch).min(end);
-        let row = |pos| Row { seq: SEQ, pos: Pos(pos), token: tokens.next(), sample: pos + 1 == end };
-        let rows: Vec<Row> = (at..upto).map(row).collect();
-        let outcome = decoder.step(&Step { ops: Vec::new(), rows })?;
-        read += outcome.tokens.len() as u64;
+        let token =
+            |pos| BatchToken { seq: SEQ, pos: Pos(pos), token: tokens.next(), sample: pos + 1 == end };
+        let batch: Vec<BatchToken> = (at..upto).map(token).collect();
+        let outcome = decoder.step(&Step { ops: Vec::new(), tokens: batch })?;
+        read += outcome.sampled.len() as u64;
         let wanted = usize::from(upto == end);
-        if outcome.tokens.iter().flatten().count() != wanted {
+        if outcome.sampled.iter().flatten().count() != wanted {
             return Err(DecodeError::Contract { what: "the decoder returned the wrong number of tokens" });
         }
         at = upto;
@@ -263,7 +266,7 @@ mod tests {
     fn the_deviation_is_that_of_a_sample() {
         let test = Test { prompt: 6, answer: 0, depth: 0 };
         let times = [1, 2, 3].map(Duration::from_secs).to_vec();
-        let measured = Measured { test, times, rows: 18 };
+        let measured = Measured { test, times, tokens_read: 18 };
         assert_eq!(measured.rates(), [6.0, 3.0, 2.0]);
         assert!((measured.mean() - 11.0 / 3.0).abs() < 1e-12);
         assert!((measured.deviation() - (13.0f64 / 3.0).sqrt()).abs() < 1e-12);

@@ -1,24 +1,16 @@
-//! An answer's text to its parts: thinking first, then what is said, with the calls in it.
+//! The text of an answer to its parts: reasoning, then content with calls in it.
 
 use serde_json::Value;
 
-use super::tools::ToolParser;
-use super::{FunctionCall, Place, ReasoningParser, Start, Template, ToolFormat};
+use super::delta::Delta;
+use super::reasoning::{Place, ReasoningParser};
+use super::tags::Start;
+use super::template::Template;
+use super::tools::{ToolFormat, ToolParser};
 
-/// More of one of the parts of an answer; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delta {
-    /// What the model says.
-    Content(String),
-    /// What the model thinks.
-    Reasoning(String),
-    /// A function the model calls, whole.
-    ToolCall(FunctionCall),
-}
-
-/// Takes an answer's text as it is written and gives deltas.
+/// Takes the text of an answer as it is written and gives deltas.
 ///
-/// However the text is cut, the joined deltas are the same. A call inside the thinking is thinking.
+/// However the text is cut, the joined deltas are the same. A call inside the reasoning is reasoning.
 #[derive(Debug, Clone)]
 pub struct AnswerParser {
     reasoning: ReasoningParser,
@@ -26,13 +18,13 @@ pub struct AnswerParser {
 }
 
 impl AnswerParser {
-    /// Chooses how to read the answer to a prompt that this template made of a conversation with these tools.
+    /// A parser for the answer to a prompt of this template, in a conversation with these tools.
     #[must_use]
     pub fn of(template: &Template, prompt: &str, tools: &[Value]) -> Self {
-        Self::new(Start::of(template, prompt), ToolFormat::of(template.source(), tools), tools)
+        Self::new(template.start(prompt), ToolFormat::of(template.source(), tools), tools)
     }
 
-    /// Reads an answer that begins so and calls functions so, if at all.
+    /// A parser for an answer that begins there, with calls in this format if it has any.
     #[must_use]
     pub fn new(start: Start, format: Option<ToolFormat>, tools: &[Value]) -> Self {
         let tools = format.map(|format| ToolParser::new(format, tools));
@@ -51,7 +43,7 @@ impl AnswerParser {
         self.with_calls(parts)
     }
 
-    /// Gives what was held back when no more text comes.
+    /// Gives the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
         let parts = self.reasoning.finish();
         let mut deltas = self.with_calls(parts);

@@ -1,5 +1,5 @@
-//! What templates find beside the language itself: the helpers of transformers, and the filters and spellings of
-//! Jinja2 and Python where minijinja has its own.
+//! Functions, filters and number formats of templates: those of transformers, and those of Jinja2 and Python where
+//! minijinja's differ.
 
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
@@ -36,7 +36,7 @@ fn string(value: &Value) -> Value {
     }
 }
 
-/// What Python's `str` makes of floats, lists and dictionaries; `None` where minijinja's spelling is the same.
+/// Floats, lists and dictionaries as Python's `str` formats them; `None` where minijinja formats a value the same.
 fn spelled(value: &Value) -> Option<String> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Map => {}
@@ -55,7 +55,7 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
     match options.get::<Option<Vec<String>>>("separators")? {
         Some(pair) => {
             let [comma, colon] = <[String; 2]>::try_from(pair)
-                .map_err(|_| Error::new(ErrorKind::InvalidOperation, "`separators` takes two texts"))?;
+                .map_err(|_| Error::new(ErrorKind::InvalidOperation, "`separators` takes two strings"))?;
             (spelling.comma, spelling.colon) = (comma, colon);
         }
         None if spelling.indent.is_some() => spelling.comma.truncate(1),
@@ -63,7 +63,7 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
     }
     options.assert_all_used()?;
     let value = serde_json::to_value(&value).map_err(|error| {
-        Error::new(ErrorKind::BadSerialization, "the value is not JSON").with_source(error)
+        Error::new(ErrorKind::BadSerialization, "the value cannot be written as JSON").with_source(error)
     })?;
     Ok(Value::from_safe_string(python::dumps(&value, &spelling)))
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_spelled_as_python_spells_it() {
+    fn json_is_formatted_as_in_python() {
         let tool = json!({"type": "function", "function": {"name": "f", "why": "<é> & 'q'"}});
         assert_eq!(
             with("{{ x | tojson }}", tool),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_printed_as_python_prints_them() {
+    fn values_are_printed_as_in_python() {
         // Each right side is what Jinja2 3.1 prints.
         for (value, text) in [
             (json!(1e-7), "1e-07"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_not_iterable_but_lists_texts_and_what_is_missing_are() {
+    fn none_is_not_iterable_but_lists_strings_and_undefined_are() {
         for (value, answer) in
             [(json!(null), "False"), (json!([]), "True"), (json!("a"), "True"), (json!(3), "False")]
         {

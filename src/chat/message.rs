@@ -1,19 +1,19 @@
-//! What is said in a conversation, in the shape chat templates expect: that of `OpenAI`'s interface.
+//! The messages of a conversation, in the form that chat templates expect: that of `OpenAI`'s API.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::python;
 
-/// Who says something.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Instructions for the whole conversation.
     System,
-    /// The same under a newer name, which few templates know.
+    /// The newer name of the same, which few templates support.
     Developer,
-    /// The one who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
@@ -21,30 +21,30 @@ pub enum Role {
     Tool,
 }
 
-/// One turn of a conversation.
+/// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who says it.
+    /// Its author.
     pub role: Role,
-    /// What is said.
+    /// Its content.
     #[serde(default, skip_serializing_if = "Content::is_absent")]
     pub content: Content,
-    /// What the model thought before it said so.
+    /// The reasoning before the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
-    /// Functions the model calls.
+    /// Calls of functions by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub tool_calls: Vec<ToolCall>,
-    /// The call that a tool's message answers.
+    /// The id of the call whose result this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
-    /// Whatever else a template may look at, such as `name`.
+    /// Other fields that a template may read, such as `name`.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
 impl Message {
-    /// Plain text from anybody.
+    /// A message of plain text.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self {
             role,
@@ -57,7 +57,7 @@ impl Message {
     }
 }
 
-/// What a turn says. Templates can tell all four apart.
+/// The content of a message. Templates can distinguish all four.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(untagged, expecting = "content is text, a list of parts, or null")]
 pub enum Content {
@@ -65,16 +65,16 @@ pub enum Content {
     #[default]
     #[serde(skip)]
     Absent,
-    /// The field is null, as where a model only calls functions.
+    /// The field is null, as in a message with nothing but calls.
     Null,
     /// Text.
     Text(String),
-    /// A list such as `[{"type": "text", "text": "Hi"}]`; templates that know no lists refuse it.
+    /// A list such as `[{"type": "text", "text": "Hi"}]`; templates without support for lists refuse it.
     Parts(Vec<Value>),
 }
 
 impl Content {
-    /// What can be read of it: the texts of its parts, one a line.
+    /// Its text: that of its parts, one per line.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -95,13 +95,13 @@ impl Content {
 /// One call of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Ties the result to the call.
+    /// Names the call in the message with its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What kind of tool it is: there is one kind.
+    /// The kind of tool, of which there is one.
     #[serde(rename = "type", default)]
     pub kind: ToolKind,
-    /// What is called.
+    /// The function.
     pub function: FunctionCall,
 }
 
@@ -114,7 +114,7 @@ pub enum ToolKind {
     Function,
 }
 
-/// A function and what it is given.
+/// A function and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionCall {
     /// Its name.
@@ -124,7 +124,7 @@ pub struct FunctionCall {
 }
 
 impl FunctionCall {
-    /// The arguments as text, spelled as templates spell them, so that a later turn repeats what the model wrote.
+    /// The arguments as text, formatted as templates format them, so that a later prompt repeats the model's text.
     #[must_use]
     pub fn arguments_text(&self) -> String {
         match &self.arguments {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_leave_out_or_empty_is_understood() {
+    fn absent_and_null_fields_are_accepted() {
         let text =
             json!({"role": "assistant", "content": "x", "tool_calls": null, "reasoning_content": null});
         let read: Message = serde_json::from_value(text).unwrap();
@@ -171,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn content_of_another_kind_is_refused_in_words() {
+    fn content_of_another_type_is_refused_with_the_expected_types() {
         let error = serde_json::from_value::<Message>(json!({"role": "user", "content": 7})).unwrap_err();
         assert_eq!(error.to_string(), "content is text, a list of parts, or null");
     }
 
     #[test]
-    fn arguments_are_spelled_as_templates_spell_them() {
+    fn arguments_are_formatted_as_templates_format_them() {
         let call = |arguments| FunctionCall { name: "f".into(), arguments };
         assert_eq!(call(json!({"a": 1, "b": ["é"]})).arguments_text(), r#"{"a": 1, "b": ["é"]}"#);
         assert_eq!(call(json!("{\"a\":1}")).arguments_text(), "{\"a\":1}");

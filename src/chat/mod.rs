@@ -1,16 +1,24 @@
-//! Messages to a prompt, and an answer's text to its parts. Pure text: knows no tokens and no engine.
+//! Messages to a prompt, and an answer's text to its parts. Not here: tokens, and the engine.
 
 mod answer;
 mod builtins;
+mod delta;
+mod marked;
 mod message;
+mod observed;
 mod python;
 mod reasoning;
+mod rendered;
 mod strftime;
+mod tags;
 mod template;
 mod tools;
 
-pub use answer::{AnswerParser, Delta};
+pub use answer::AnswerParser;
+pub use delta::Delta;
 pub use message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
-pub use reasoning::{Place, ReasoningParser, Start, Tags};
+pub use reasoning::{Place, ReasoningParser};
+pub use rendered::Rendered;
+pub use tags::{Start, Tags};
 pub use template::{Error, RenderOptions, SWITCHES, Template};
-pub use tools::ToolFormat;
+pub use tools::{CallRules, Calls, ToolFormat};

@@ -1,21 +1,21 @@
-//! Values in the spelling of Python's `json.dumps` and `str`, which models are trained on.
+//! Values as Python's `json.dumps` and `str` format them, which models are trained on.
 
 use std::fmt::Write as _;
 
 use serde_json::{Number, Value};
 
-/// The choices of `json.dumps`; the default is what transformers gives templates.
+/// The options of `json.dumps`; the default is that of transformers in templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spelling {
-    /// Puts every entry on a line of its own, so many spaces deeper than what it is in.
+    /// Puts every entry on a line of its own, indented by this many spaces more than its container.
     pub(super) indent: Option<usize>,
     /// Between entries.
     pub(super) comma: String,
     /// Between a key and its value.
     pub(super) colon: String,
-    /// Whether other characters than ASCII are escaped.
+    /// Escape characters outside ASCII.
     pub(super) ascii: bool,
-    /// Whether keys are in order of their characters.
+    /// Sort keys.
     pub(super) sorted: bool,
 }
 
@@ -109,7 +109,7 @@ impl Writer<'_> {
     }
 }
 
-/// Writes a value as Python's `repr` does; what was made of JSON looks the same under `str`, but for bare text.
+/// Writes a value as Python's `repr` does; for values from JSON other than strings `str` is the same.
 #[must_use]
 pub(super) fn repr(value: &Value) -> String {
     let list = |items: Vec<String>| items.join(", ");
@@ -168,7 +168,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn text_is_spelled_as_python_spells_it() {
+    fn json_is_formatted_as_by_python() {
         // Each right side is what CPython 3.11 prints.
         for (value, python) in [
             (json!({"a": 1, "b": [true, null, "x"]}), r#"{"a": 1, "b": [true, null, "x"]}"#),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_indent_gives_one_entry_a_line() {
+    fn an_indent_puts_each_entry_on_a_line() {
         assert_eq!(
             dumps(
                 &json!({"a": [1, {}], "b": []}),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_can_be_sorted_separators_chosen_and_other_scripts_escaped() {
+    fn keys_are_sorted_separators_chosen_and_other_scripts_escaped_on_request() {
         let spelling =
             Spelling { comma: ",".into(), colon: ":".into(), ascii: true, sorted: true, indent: None };
         assert_eq!(

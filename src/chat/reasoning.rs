@@ -1,96 +1,24 @@
-//! Splits an answer into what the model thought and what it says, while it is being written.
+//! Splits an answer into reasoning and content, while it is being written.
 //!
 //! However the text is cut, the joined deltas are the same. Newlines right after the opening tag and around the
 //! closing one belong to neither part. At the end, a block that was opened and never closed is reasoning.
 
 use std::mem;
 
-use super::{Delta, Template};
-
-/// How a model marks its thinking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tags {
-    /// Before it.
-    pub open: &'static str,
-    /// After it.
-    pub close: &'static str,
-}
-
-impl Tags {
-    /// What most models write.
-    pub const THINK: Self = Self { open: "<think>", close: "</think>" };
-
-    /// What templates are known to use, the usual first.
-    const KNOWN: [Self; 8] = [
-        Self::THINK,
-        Self { open: "<seed:think>", close: "</seed:think>" },
-        Self { open: "<mm:think>", close: "</mm:think>" },
-        Self { open: "[THINK]", close: "[/THINK]" },
-        Self { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
-        Self { open: "<|inner_prefix|>", close: "<|inner_suffix|>" },
-        Self { open: "<|channel>thought", close: "<channel|>" },
-        Self { open: "<thinking>", close: "</thinking>" },
-    ];
-
-    /// The tags a template knows; `None` where it knows of no thinking.
-    #[must_use]
-    pub fn of(template: &Template) -> Option<Self> {
-        Self::KNOWN.into_iter().find(|tags| template.source().contains(tags.close))
-    }
-}
-
-/// Where an answer begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// In a block that the prompt opened: only the closing tag is to be expected.
-    Reasoning(Tags),
-    /// Where the model may open a block or just answer, as when the prompt closed one itself or the model is told
-    /// by a switch whether to think.
-    Content(Tags),
-    /// Likewise, but this model always thinks: what it writes before a closing tag is thinking, with or without an
-    /// opening tag. Without either tag all of it is known only at the end, and is content.
-    Unopened(Tags),
-}
-
-impl Start {
-    /// Tells from a template and a prompt that it rendered where the answer to that prompt begins.
-    ///
-    /// In the prompt a tag counts only at the very end: a question may talk about tags too.
-    #[must_use]
-    pub fn of(template: &Template, prompt: &str) -> Self {
-        let end = prompt.trim_end();
-        if let Some(tags) = Tags::KNOWN.into_iter().find(|tags| end.ends_with(tags.open)) {
-            return Self::Reasoning(tags);
-        }
-        if let Some(tags) = Tags::KNOWN.into_iter().find(|tags| end.ends_with(tags.close)) {
-            return Self::Content(tags);
-        }
-        match Tags::of(template) {
-            Some(tags) if !template.switches_thinking() => Self::Unopened(tags),
-            tags => Self::Content(tags.unwrap_or(Tags::THINK)),
-        }
-    }
-
-    /// The tags that are to be expected.
-    #[must_use]
-    pub fn tags(self) -> Tags {
-        match self {
-            Self::Reasoning(tags) | Self::Content(tags) | Self::Unopened(tags) => tags,
-        }
-    }
-}
+use super::delta::Delta;
+use super::tags::Start;
 
 /// Where a text ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Inside the thinking.
+    /// Inside the reasoning.
     Reasoning,
-    /// In the answer proper.
+    /// In the content.
     Content {
-        /// Whether there was thinking before it.
-        thought: bool,
+        /// Whether there was reasoning before it.
+        reasoned: bool,
     },
-    /// What follows will tell.
+    /// In one or the other, depending on the text that follows.
     Unknown,
 }
 
@@ -104,12 +32,12 @@ enum State {
         searched: usize,
     },
     /// Inside the block, before its first character.
-    Thinking,
+    Opened,
     Reasoning,
     /// After the block, before the first character of the answer.
     Closed,
     Content {
-        thought: bool,
+        reasoned: bool,
     },
 }
 
@@ -125,7 +53,12 @@ impl ReasoningParser {
     /// Begins an answer.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        Self { start, state: State::Opening, held: String::new() }
+        let state = match start {
+            Start::Reasoning(_) | Start::Content(_) | Start::Unopened(_) => State::Opening,
+            Start::MidReasoning(_) => State::Reasoning,
+            Start::MidContent(_) => State::Content { reasoned: false },
+        };
+        Self { start, state, held: String::new() }
     }
 
     /// Where the text seen so far ends.
@@ -134,9 +67,9 @@ impl ReasoningParser {
         match self.state {
             State::Opening if matches!(self.start, Start::Reasoning(_)) => Place::Reasoning,
             State::Opening | State::Waiting { .. } => Place::Unknown,
-            State::Thinking | State::Reasoning => Place::Reasoning,
-            State::Closed => Place::Content { thought: true },
-            State::Content { thought } => Place::Content { thought },
+            State::Opened | State::Reasoning => Place::Reasoning,
+            State::Closed => Place::Content { reasoned: true },
+            State::Content { reasoned } => Place::Content { reasoned },
         }
     }
 
@@ -148,7 +81,7 @@ impl ReasoningParser {
         deltas
     }
 
-    /// Gives what was held back when no more text comes.
+    /// Gives the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
         let held = mem::take(&mut self.held);
         let mut deltas = Vec::new();
@@ -161,14 +94,14 @@ impl ReasoningParser {
         deltas
     }
 
-    /// Does one change of state, or all it can do in this one; tells whether there may be more.
+    /// Makes one change of state, or does all that can be done in this one; true if more may follow.
     fn advance(&mut self, deltas: &mut Vec<Delta>) -> bool {
         match self.state {
             State::Opening => self.open(),
             State::Waiting { searched } => self.wait(searched, deltas),
-            State::Thinking => self.skip_newlines(State::Reasoning),
+            State::Opened => self.skip_newlines(State::Reasoning),
             State::Reasoning => self.reason(deltas),
-            State::Closed => self.skip_newlines(State::Content { thought: true }),
+            State::Closed => self.skip_newlines(State::Content { reasoned: true }),
             State::Content { .. } => {
                 content(deltas, mem::take(&mut self.held));
                 false
@@ -181,13 +114,13 @@ impl ReasoningParser {
         let text = self.held.trim_start();
         if let Some(rest) = text.strip_prefix(open) {
             self.held = rest.to_owned();
-            self.state = State::Thinking;
+            self.state = State::Opened;
         } else if open.starts_with(text) {
             return false;
         } else {
             self.state = match self.start {
-                Start::Reasoning(_) => State::Thinking,
-                Start::Content(_) => State::Content { thought: false },
+                Start::Reasoning(_) | Start::MidReasoning(_) => State::Opened,
+                Start::Content(_) | Start::MidContent(_) => State::Content { reasoned: false },
                 Start::Unopened(_) => State::Waiting { searched: 0 },
             };
         }
@@ -202,8 +135,8 @@ impl ReasoningParser {
             return false;
         };
         let rest = self.held.split_off(searched + at + close.len());
-        let thought = mem::replace(&mut self.held, rest);
-        reasoning(deltas, thought[..searched + at].trim_matches('\n'));
+        let before = mem::replace(&mut self.held, rest);
+        reasoning(deltas, before[..searched + at].trim_matches('\n'));
         self.state = State::Closed;
         true
     }
@@ -218,8 +151,8 @@ impl ReasoningParser {
 
     fn reason(&mut self, deltas: &mut Vec<Delta>) -> bool {
         let close = self.start.tags().close;
-        if let Some((thought, rest)) = self.held.split_once(close) {
-            reasoning(deltas, thought.trim_end_matches('\n'));
+        if let Some((before, rest)) = self.held.split_once(close) {
+            reasoning(deltas, before.trim_end_matches('\n'));
             self.held = rest.to_owned();
             self.state = State::Closed;
             return true;

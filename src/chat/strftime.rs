@@ -18,7 +18,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
-/// Formats a moment; what is not known stays as it is written.
+/// Formats a time; unknown directives stay as they are.
 #[must_use]
 pub(super) fn format(moment: SystemTime, format: &str) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

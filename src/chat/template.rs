@@ -3,22 +3,33 @@
 //! Different on purpose: an empty list of tools counts as none, and text marked safe does not escape what is added to
 //! it for HTML. Different because minijinja has no place for it: floats of very large or very small size under `~`.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
+use serde_json::{Map, Value as Json};
 
-use super::{Message, builtins, strftime};
+use super::marked::{self, Palette};
+use super::message::Message;
+use super::rendered::Rendered;
+use super::tags::{Start, Tags};
+use super::tools::TAGS;
+use super::{builtins, observed, strftime};
 
-/// A template that was parsed.
+/// A parsed template.
 pub struct Template {
     environment: Environment<'static>,
+    palette: Palette,
     source: String,
-    switches_thinking: bool,
+    switches_reasoning: bool,
     begin: String,
     end: String,
+    #[cfg(test)]
+    renders: std::sync::atomic::AtomicUsize,
 }
 
 impl fmt::Debug for Template {
@@ -27,16 +38,16 @@ impl fmt::Debug for Template {
     }
 }
 
-/// What a template is told besides the messages.
+/// The input of a template besides the messages.
 #[derive(Debug, Clone)]
 pub struct RenderOptions {
-    /// Whether the prompt ends where the model's answer begins.
+    /// Ends the prompt where the model's answer begins.
     pub add_generation_prompt: bool,
     /// Functions the model may call, as JSON schemas.
     pub tools: Vec<serde_json::Value>,
     /// More variables, such as `enable_thinking`.
     pub variables: serde_json::Map<String, serde_json::Value>,
-    /// What a template takes for the present.
+    /// The present time for the template.
     pub now: SystemTime,
 }
 
@@ -51,43 +62,48 @@ impl Default for RenderOptions {
     }
 }
 
-/// Why there is no prompt.
+/// Why a template makes no prompt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The template is not one.
+    /// The template does not parse.
     #[error("the chat template cannot be parsed")]
     Parse(#[source] minijinja::Error),
-    /// The template refused the conversation or broke on it.
+    /// The template refused the conversation or failed on it.
     #[error("the chat template cannot be applied to this conversation")]
     Render(#[source] minijinja::Error),
 }
 
-/// The variables by which templates are told whether the model is to think.
+/// The variables by which templates turn reasoning on and off.
 pub const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
 
-const NAME: &str = "chat";
+const PLAIN: &str = "chat";
+const MARKED: &str = "marked";
 
 impl Template {
-    /// Parses a template; `begin` and `end` are what it knows as `bos_token` and `eos_token`.
+    /// Parses a template; `begin` and `end` are its `bos_token` and `eos_token`.
     ///
     /// # Errors
     ///
-    /// When it is not a template.
+    /// When it does not parse.
     pub fn parse(source: &str, begin: &str, end: &str) -> Result<Self, Error> {
         let mut environment = Environment::new();
-        environment.set_syntax(
-            SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(Error::Parse)?,
-        );
+        environment.set_syntax(syntax().map_err(Error::Parse)?);
         builtins::install(&mut environment);
-        environment.add_template_owned(NAME, without_generation(source)).map_err(Error::Parse)?;
-        let asked = environment.get_template(NAME).map_err(Error::Parse)?.undeclared_variables(false);
+        let plain = without_generation(source);
+        environment.add_template_owned(PLAIN, plain.clone()).map_err(Error::Parse)?;
+        let (environment, palette) =
+            marked(environment, [begin, end], &BTreeSet::new()).map_err(Error::Parse)?;
+        let read = environment.get_template(PLAIN).map_err(Error::Parse)?.undeclared_variables(false);
         Ok(Self {
             environment,
+            palette,
             source: source.to_owned(),
-            switches_thinking: SWITCHES.iter().any(|name| asked.contains(*name)),
+            switches_reasoning: SWITCHES.iter().any(|name| read.contains(*name)),
             begin: begin.to_owned(),
             end: end.to_owned(),
+            #[cfg(test)]
+            renders: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 
@@ -97,56 +113,167 @@ impl Template {
         &self.source
     }
 
-    /// Whether one of the variables [`SWITCHES`] tells it if the model is to think.
+    /// Whether one of the variables [`SWITCHES`] turns reasoning on and off.
     #[must_use]
-    pub fn switches_thinking(&self) -> bool {
-        self.switches_thinking
+    pub fn switches_reasoning(&self) -> bool {
+        self.switches_reasoning
+    }
+
+    /// The tags of reasoning and of tool calls that answers to its prompts may have.
+    #[must_use]
+    pub fn tags(&self) -> Vec<&'static str> {
+        let Tags { open, close } = Tags::of(&self.source).unwrap_or(Tags::THINK);
+        let calls = TAGS.into_iter().filter(|tag| self.source.contains(tag));
+        [open, close].into_iter().chain(calls).collect()
+    }
+
+    /// Whether a text is a tag of any template, or part of the source of this one.
+    #[must_use]
+    pub fn may_write(&self, text: &str) -> bool {
+        Tags::all().chain(TAGS).any(|tag| tag == text) || self.source.contains(text)
+    }
+
+    /// Where the answer to a prompt begins that ends with this text.
+    #[must_use]
+    pub fn start(&self, prompt: &str) -> Start {
+        Start::of(&self.source, self.switches_reasoning, prompt)
+    }
+
+    /// Where the answer to a rendered conversation begins.
+    #[must_use]
+    pub fn start_of(&self, prompt: &Rendered) -> Start {
+        self.start(prompt.last_tag())
     }
 
     /// Renders a conversation.
     ///
+    /// # Errors
+    ///
+    /// Those of [`Self::prompt`].
+    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, Error> {
+        Ok(self.prompt(messages, options)?.text)
+    }
+
+    /// Renders a conversation, with the parts of the text that the template wrote.
+    ///
     /// Arguments of calls that are given as text go to the template as text; where it does not repeat that text,
-    /// they go to it as the objects they hold.
+    /// it is rendered again with the objects that the texts hold.
     ///
     /// # Errors
     ///
-    /// When the template refuses it, with the template's own words as the cause.
-    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, Error> {
-        let given = self.render_as_given(messages, options);
-        let repeats = |prompt: &String| text_arguments(messages).all(|text| prompt.contains(text));
+    /// When the template refuses it; the cause is the template's message.
+    pub fn prompt(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
+        let given = self.prompt_as_given(messages, options);
+        let repeats = |prompt: &Rendered| text_arguments(messages).all(|text| prompt.text.contains(text));
         if text_arguments(messages).next().is_none() || given.as_ref().is_ok_and(repeats) {
             return given;
         }
-        self.render_as_given(&with_objects(messages), options).or(given)
+        self.prompt_as_given(&with_objects(messages), options).or(given)
     }
 
-    fn render_as_given(&self, messages: &[Message], options: &RenderOptions) -> Result<String, Error> {
+    fn prompt_as_given(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
+        #[cfg(test)]
+        self.renders.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let fields: Vec<_> = messages.iter().map(seen).collect();
+        let given = strings(&fields, options);
+        let mut taken = BTreeSet::new();
+        for text in &given {
+            marked::private(text, &mut taken);
+        }
+        let (mut environment, mut palette) = (Cow::Borrowed(&self.environment), Cow::Borrowed(&self.palette));
+        if self.palette.has_any(&taken) {
+            let other = marked(self.environment.clone(), [&self.begin, &self.end], &taken);
+            let (with_others, others) = other.map_err(Error::Parse)?;
+            (environment, palette) = (Cow::Owned(with_others), Cow::Owned(others));
+        }
+        let variables = |messages| self.variables(messages, options, &palette);
+        if let Ok((text, begins)) = observed::render(&environment, MARKED, fields, variables) {
+            return Ok(Rendered::new(&text, begins, &palette, &self.source, given));
+        }
+        // Without marks, the message of the error is the template's own; and a template that fails only with marks
+        // still renders.
+        let fields = messages.iter().map(seen).collect();
+        let plain = Palette::default();
+        let variables = |messages| self.variables(messages, options, &plain);
+        let (text, begins) =
+            observed::render(&self.environment, PLAIN, fields, variables).map_err(Error::Render)?;
+        Ok(Rendered::new(&text, begins, &plain, &self.source, given))
+    }
+
+    fn variables(&self, messages: Value, options: &RenderOptions, palette: &Palette) -> Value {
         let now = options.now;
         let known = context! {
-            messages => messages.iter().map(seen).collect::<Vec<_>>(),
+            messages,
             tools => (!options.tools.is_empty()).then(|| Value::from(Serde(&options.tools))),
             add_generation_prompt => options.add_generation_prompt,
-            bos_token => self.begin.as_str(),
-            eos_token => self.end.as_str(),
+            bos_token => palette.mark(&self.begin),
+            eos_token => palette.mark(&self.end),
             strftime_now => Value::from_function(move |format: &str| strftime::format(now, format)),
         };
-        let unsaid = context! { documents => () };
-        let context = context! { ..known, ..Value::from(Serde(&options.variables)), ..unsaid };
-        self.environment.get_template(NAME).and_then(|t| t.render(context)).map_err(Error::Render)
+        let defaults = context! { documents => () };
+        context! { ..known, ..Value::from(Serde(&options.variables)), ..defaults }
+    }
+
+    /// How often it was rendered.
+    #[cfg(test)]
+    pub(crate) fn renders(&self) -> usize {
+        self.renders.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 
-/// A message as a template sees it: what was thought goes by every name that templates look for.
-fn seen(message: &Message) -> Value {
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(message) else {
-        return Value::from(Serde(message));
+fn syntax() -> Result<SyntaxConfig, minijinja::Error> {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
+}
+
+/// Adds the template with marks to the one without.
+fn marked(
+    mut environment: Environment<'static>,
+    ends: [&str; 2],
+    taken: &BTreeSet<char>,
+) -> Result<(Environment<'static>, Palette), minijinja::Error> {
+    let source = environment.get_template(PLAIN)?.source().to_owned();
+    let (with_marks, palette) = marked::mark(&source, syntax()?, ends, taken)?;
+    environment.add_template_owned(MARKED, with_marks)?;
+    Ok((environment, palette))
+}
+
+/// A message as a template sees it: its reasoning has every name that templates look for.
+fn seen(message: &Message) -> Map<String, Json> {
+    let Ok(Json::Object(mut fields)) = serde_json::to_value(message) else {
+        unreachable!("a message is an object with strings as keys");
     };
     let names = ["reasoning_content", "thinking", "reasoning"];
-    if let Some(thought) = names.iter().find_map(|name| fields.get(*name).filter(|v| !v.is_null()).cloned()) {
-        fields.entry("thinking").or_insert_with(|| thought.clone());
-        fields.insert("reasoning_content".to_owned(), thought);
+    let reasoning = names.iter().find_map(|name| fields.get(*name).filter(|v| !v.is_null()).cloned());
+    if let Some(reasoning) = reasoning {
+        fields.entry("thinking").or_insert_with(|| reasoning.clone());
+        fields.insert("reasoning_content".to_owned(), reasoning);
     }
-    Value::from(Serde(fields))
+    fields
+}
+
+/// All strings that a template is given, keys included.
+fn strings(messages: &[Map<String, Json>], options: &RenderOptions) -> Vec<String> {
+    fn collect(value: &Json, out: &mut Vec<String>) {
+        match value {
+            Json::String(text) => out.push(text.clone()),
+            Json::Array(items) => items.iter().for_each(|item| collect(item, out)),
+            Json::Object(fields) => entries(fields, out),
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        }
+    }
+    fn entries(fields: &Map<String, Json>, out: &mut Vec<String>) {
+        out.extend(fields.keys().cloned());
+        fields.values().for_each(|value| collect(value, out));
+    }
+    let mut out = Vec::new();
+    for fields in messages {
+        entries(fields, &mut out);
+    }
+    for tool in &options.tools {
+        collect(tool, &mut out);
+    }
+    entries(&options.variables, &mut out);
+    out
 }
 
 fn text_arguments(messages: &[Message]) -> impl Iterator<Item = &str> {
@@ -165,7 +292,7 @@ fn with_objects(messages: &[Message]) -> Vec<Message> {
     messages
 }
 
-/// Takes out `{% generation %}`, with which transformers marks what to train on.
+/// Removes `{% generation %}`, with which transformers marks the text to train on.
 fn without_generation(source: &str) -> String {
     let mut out = String::new();
     let mut rest = source;
@@ -192,6 +319,7 @@ fn without_generation(source: &str) -> String {
 mod tests {
     use super::*;
     use crate::chat::{FunctionCall, Role, ToolCall, ToolKind};
+    use proptest::prelude::*;
     use serde_json::json;
     use std::time::Duration;
 
@@ -250,22 +378,51 @@ mod tests {
     }
 
     #[test]
-    fn a_template_can_refuse_in_its_own_words() {
-        let template = Template::parse("{{ raise_exception('only users may speak') }}", "", "").unwrap();
+    fn a_refusal_has_the_message_of_the_template() {
+        let template = Template::parse("{{ raise_exception('only users may write') }}", "", "").unwrap();
         let error = template.render(&[], &RenderOptions::default()).unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert!(cause.contains("only users may speak"), "{cause}");
+        assert!(cause.contains("only users may write"), "{cause}");
     }
 
     #[test]
-    fn a_template_that_is_none_is_an_error() {
+    fn a_template_that_does_not_parse_is_an_error() {
         assert!(matches!(Template::parse("{% if %}", "", ""), Err(Error::Parse(_))));
     }
 
     #[test]
-    fn the_present_is_what_it_is_told() {
+    fn the_present_time_is_that_of_the_options() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let options = RenderOptions { now, ..RenderOptions::default() };
         assert_eq!(render("{{ strftime_now('%d %b %Y') }}", &[], &options), "14 Nov 2023");
+    }
+
+    proptest! {
+        #[test]
+        fn marks_never_change_a_render(
+            contents in prop::collection::vec(
+                prop::collection::vec(
+                    prop::sample::select(vec![
+                        "<think>", "</think>", "<|im_end|>", "<seed:think>", "</seed:think>", "<tool_response>", "<", ">",
+                        " ", "\n", "é", "\u{f0000}", "\u{f0007}", "{", "a", "B",
+                    ]),
+                    0..6,
+                ),
+                2..5,
+            ),
+        ) {
+            for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
+                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+                let template = Template::parse(&std::fs::read_to_string(path).unwrap(), "<s>", "</s>").unwrap();
+                let roles = [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User];
+                let messages: Vec<_> =
+                    roles.into_iter().zip(&contents).map(|(role, parts)| Message::new(role, parts.concat())).collect();
+                let options = RenderOptions::default();
+                let fields = messages.iter().map(seen).collect();
+                let variables = |messages| template.variables(messages, &options, &Palette::default());
+                let (plain, _) = observed::render(&template.environment, PLAIN, fields, variables).unwrap();
+                prop_assert_eq!(template.render(&messages, &options).unwrap(), plain);
+            }
+        }
     }
 }

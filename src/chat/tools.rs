@@ -1,54 +1,24 @@
-//! Finds the calls in what a model says, while it is being said. Not here: who carries them out.
+//! Finds the calls in content, while it is being written. Not here: carrying them out.
 //!
-//! A call comes out whole, once its closing tag was written. Newlines around it belong to nothing. What looks like a
-//! call and is none stays content, to the letter.
+//! A call comes out whole, once its closing tag was written. Newlines around it are dropped. Text that begins like a
+//! call and is not one stays content, to the letter.
 
+mod format;
 mod hermes;
+mod rules;
 mod xml;
 
 use std::mem;
 
 use serde_json::Value;
 
+use super::delta::Delta;
 use super::reasoning::begun;
-use super::{Delta, FunctionCall};
+use format::{CLOSE, OPEN, Parsed};
 
-const OPEN: &str = "<tool_call>";
-const CLOSE: &str = "</tool_call>";
-
-/// How a model writes calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolFormat {
-    /// `<tool_call>{"name": NAME, "arguments": OBJECT}</tool_call>`, as Hermes and most of Qwen do.
-    Hermes,
-    /// `<tool_call><function=NAME><parameter=KEY>TEXT</parameter></function></tool_call>`, as Qwen3-Coder does.
-    Xml,
-}
-
-impl ToolFormat {
-    /// The format that a template teaches, or `None` where it knows none of these or there are no tools to call.
-    #[must_use]
-    pub fn of(template: &str, tools: &[Value]) -> Option<Self> {
-        let has = |text| template.contains(text);
-        if tools.is_empty() || !has(OPEN) {
-            None
-        } else if has("<function=") && has("<parameter=") {
-            Some(Self::Xml)
-        } else {
-            // Others put keys and values in tags of their own.
-            (has("arguments") && !has("<arg_key>")).then_some(Self::Hermes)
-        }
-    }
-}
-
-/// What the text between the tags of a call is.
-#[derive(Debug, Clone, PartialEq)]
-enum Parsed {
-    Call(FunctionCall),
-    /// The closing tag may have been part of an argument: the call goes on.
-    Incomplete,
-    Malformed,
-}
+pub(super) use format::TAGS;
+pub use format::ToolFormat;
+pub use rules::{CallRules, Calls};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -61,18 +31,18 @@ enum State {
     Call(Opened),
 }
 
-/// A call that is being written; what is held begins with its tag, or with newlines before it.
+/// A call that is being written; the held text begins with its tag, or with newlines before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Opened {
     /// Where the text after the opening tag begins.
     body: usize,
-    /// How much of what is held has no closing tag that could be the end.
+    /// How much of the held text has no closing tag that could be the end.
     searched: usize,
-    /// Where the first closing tag ended that could not.
+    /// Where the first closing tag ended that could not be the end.
     passed: Option<usize>,
 }
 
-/// Takes what a model says and gives deltas, none of which is reasoning.
+/// Takes content and gives deltas, none of which is reasoning.
 #[derive(Debug, Clone)]
 pub(super) struct ToolParser {
     format: ToolFormat,
@@ -91,11 +61,11 @@ impl ToolParser {
         while self.advance(deltas, false) {}
     }
 
-    /// Gives what was held back: a call that never ended is content.
+    /// Gives the text that was held back: a call that never ended is content.
     pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
         while self.advance(deltas, true) {}
         let end = self.held.len();
-        self.say(end, deltas);
+        self.give(end, deltas);
     }
 
     fn advance(&mut self, deltas: &mut Vec<Delta>, last: bool) -> bool {
@@ -113,7 +83,7 @@ impl ToolParser {
         let end = tag.unwrap_or(self.held.len() - begun(&self.held, OPEN));
         let certain = self.held[..end].trim_end_matches('\n').len();
         if certain > 0 {
-            self.say(certain, deltas);
+            self.give(certain, deltas);
         }
         if tag.is_some() {
             let body = end - certain + OPEN.len();
@@ -125,7 +95,7 @@ impl ToolParser {
     fn call(&mut self, opened: Opened, deltas: &mut Vec<Delta>, last: bool) -> bool {
         let Opened { body, searched, passed } = opened;
         if !self.may_be_call(body) {
-            self.say(body, deltas);
+            self.give(body, deltas);
             return true;
         }
         let Some(at) = self.held[searched..].find(CLOSE).map(|at| searched + at) else {
@@ -144,22 +114,22 @@ impl ToolParser {
             Parsed::Incomplete if !last => {
                 self.state = State::Call(Opened { searched: end, passed: Some(first), ..opened });
             }
-            Parsed::Incomplete | Parsed::Malformed => self.say(first, deltas),
+            Parsed::Incomplete | Parsed::Malformed => self.give(first, deltas),
         }
         true
     }
 
-    /// Gives the first so many bytes of what is held as content, and goes on between calls.
-    fn say(&mut self, end: usize, deltas: &mut Vec<Delta>) {
+    /// Gives the held text up to `end` as content; the rest is between calls.
+    fn give(&mut self, end: usize, deltas: &mut Vec<Delta>) {
         let rest = self.held.split_off(end);
-        let said = mem::replace(&mut self.held, rest);
-        if !said.is_empty() {
-            deltas.push(Delta::Content(said));
+        let given = mem::replace(&mut self.held, rest);
+        if !given.is_empty() {
+            deltas.push(Delta::Content(given));
         }
         self.state = State::Text { after_call: false };
     }
 
-    /// Whether what follows an opening tag begins like a call, as far as it is known.
+    /// Whether the text after an opening tag begins like a call, as far as it has come.
     fn may_be_call(&self, body: usize) -> bool {
         let text = self.held[body..].trim_start();
         let begin = match self.format {

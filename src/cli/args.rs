@@ -1,4 +1,4 @@
-//! Arguments as they are typed: inert, and the source of `--help`.
+//! The arguments of all commands.
 
 use std::path::PathBuf;
 

@@ -1,15 +1,15 @@
-//! Typed errors of the command line itself: what `report` finds a hint or an exit code for.
+//! Typed errors of the command line, which `report` maps to hints and exit codes.
 
 use std::net::Ipv4Addr;
 
-/// The user stopped it; the exit code is that of `interrupt::exit_code`.
+/// The user interrupted the command. `interrupt::exit_code` has the exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// There is nobody who could be asked.
+/// A confirmation is needed and there is no terminal to ask on.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was removed: standard input is no terminal on which to ask")]
+#[error("nothing removed: cannot ask for confirmation, standard input is not a terminal")]
 pub(crate) struct Unasked;
 
 /// The options name no model.
@@ -35,18 +35,18 @@ pub(crate) struct IsCheckpoint {
     pub(crate) place: String,
 }
 
-/// An address for others was asked for without saying so.
+/// A worker was to listen for other machines without `--allow-remote`.
 #[derive(Debug, thiserror::Error)]
-#[error("will not listen on `{host}`, which other machines may reach: {DANGER}")]
+#[error("refused to listen on `{host}`, which other machines can reach: {DANGER}")]
 pub(crate) struct Remote {
     pub(crate) host: Ipv4Addr,
 }
 
-/// What `--allow-remote` allows.
-pub(crate) const DANGER: &str = "llama.cpp's RPC has neither password nor encryption, and whoever connects can read and write \
-                      the worker's memory";
+/// The risk of `--allow-remote`.
+pub(crate) const DANGER: &str = "llama.cpp's RPC has no password and no encryption, and any client can read and write the \
+                      memory of the worker";
 
-/// A filter of the log that cannot be read.
+/// `RUST_LOG` is not a filter.
 #[derive(Debug, thiserror::Error)]
 #[error("`RUST_LOG` is `{filter}`, expected levels and targets such as `info` or `warn,ggrun=debug`")]
 pub(crate) struct WrongFilter {

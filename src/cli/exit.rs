@@ -1,13 +1,14 @@
-//! How a command ends, and its exit code.
+//! Outcomes of a command and their exit codes.
 
 use std::process::ExitCode;
 
-/// How a command ended. Numbers: see `ggrun --help`.
+/// The outcome of a command that did not fail. `ggrun --help` lists the exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success,
+    /// A verification found a difference.
     Differs,
-    /// Some rows of a batch have no answer.
+    /// Rows of a batch have no answer.
     RowsFailed,
 }
 

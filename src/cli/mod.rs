@@ -1,4 +1,4 @@
-//! The command line: the composition root, and the only part that prints.
+//! The command line: the composition root, and the only module that prints.
 
 mod args;
 mod commands;
@@ -80,7 +80,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+/// Prints the help, the version, or the error in the arguments.
 fn unparsed(error: &clap::Error) -> ExitCode {
     let text = |style| {
         let text = error.render();
@@ -111,7 +111,7 @@ fn stopped(stop: Stop) -> ExitCode {
     }
 }
 
-/// What the version of ggrun leaves open: the engine under it.
+/// The version of the engine.
 fn engine_line() -> String {
     let caps = ggrun::model::caps();
     let patches = if caps.patches.is_empty() { "none".to_owned() } else { caps.patches.join(" ") };

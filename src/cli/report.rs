@@ -11,6 +11,7 @@ use ggrun::hub::cache;
 use ggrun::hub::pick::PickError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
+use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 
 use super::config::entry::WrongConfig;
@@ -56,6 +57,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| error.downcast_ref().and_then(config_hint))
         .or_else(|| error.chain().find_map(|error| error.downcast_ref()).map(checkpoint_hint))
         .or_else(|| mtp_hint(error).map(str::to_owned))
+        .or_else(|| reasoning_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         err::line(&format!("\nhint: {}", printable(&hint)));
@@ -63,7 +65,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let usage = error.is::<WrongConfig>()
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
-        || error.is::<WrongFilter>();
+        || error.is::<WrongFilter>()
+        || error.is::<ToolChoiceError>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
     }
@@ -79,7 +82,7 @@ fn output_closed(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(batch::Error::OutputClosed)))
 }
 
-/// What there is to say after an end that the user asked for.
+/// The message after an interrupt.
 fn stopped(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|e| match e.downcast_ref() {
         Some(Error::Interrupted { .. } | Error::Stopped) => Some(e.to_string()),
@@ -122,14 +125,21 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
 }
 
+fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
+    match error.downcast_ref()? {
+        ReasoningFixed::AlwaysOn => Some("`--thinking hide` hides it"),
+        ReasoningFixed::AlwaysOff => None,
+    }
+}
+
 fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
     if error.is::<Unasked>() {
-        return Some("`-y` removes without a question, `--dry-run` says what would go");
+        return Some("`-y` removes without confirmation, `--dry-run` lists what would be removed");
     }
     match error.downcast_ref()? {
-        cache::Error::Busy { .. } => Some("wait for the other process, or end it"),
+        cache::Error::Busy { .. } => Some("wait until the other process ends, or end it"),
         cache::Error::NotFolder { .. } => {
-            Some("nothing outside the cache is touched; remove the link by hand")
+            Some("files outside the cache are never removed; remove the link by hand")
         }
         _ => None,
     }
@@ -145,7 +155,7 @@ fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
     }
 }
 
-/// What the hub said, however it was wrapped.
+/// The hub's error, also inside of other errors.
 fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub::Error> {
     error.downcast_ref().or(match error.downcast_ref() {
         Some(hub::CheckpointError::Hub(error)) => Some(error),
@@ -155,11 +165,11 @@ fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub
 
 fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
     Some(match error.chain().find_map(|e| e.downcast_ref())? {
-        PickError::Empty => "a checkpoint of safetensors becomes a GGUF with `ggrun convert`",
+        PickError::Empty => "`ggrun convert` makes a GGUF of a checkpoint",
         PickError::Missing { .. } | PickError::Several { .. } => {
-            "`-hf ORG/NAME:QUANT` names an encoding, `-hff FILE` with it one of these files"
+            "select an encoding with `-hf ORG/NAME:QUANT`, or one of these files with `-hff FILE`"
         }
-        PickError::Part { .. } => "another revision may be complete: ORG/NAME@REVISION",
+        PickError::Part { .. } => "try another revision: ORG/NAME@REVISION",
         _ => return None,
     })
 }
@@ -167,34 +177,34 @@ fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
 fn hub_hint(error: &hub::Error) -> Option<String> {
     use hub::Error as E;
     let shown = |token: &Option<hub::Origin>| match token {
-        Some(origin) => format!("the token in {origin} was shown"),
-        None => "no token was shown: `hf auth login` writes one, or set HF_TOKEN".to_owned(),
+        Some(origin) => format!("the token from {origin} was sent"),
+        None => "no token was sent: run `hf auth login`, or set HF_TOKEN".to_owned(),
     };
     Some(match error {
         E::Unauthorized { token: None, .. } => {
-            format!("the name may be wrong, or the repository private or gated; {}", shown(&None))
+            format!("check the name; a private or gated repository needs a token; {}", shown(&None))
         }
-        E::Unauthorized { token, .. } => format!("{}; it may be wrong or have expired", shown(token)),
+        E::Unauthorized { token, .. } => format!("{}; it may be wrong or expired", shown(token)),
         E::Forbidden { page, token, .. } => {
             format!("accept the conditions at {page} with the same account; {}", shown(token))
         }
-        E::NotFound { .. } => "compare the name and the revision with the repository's page".to_owned(),
-        E::RateLimited { .. } => "try again then; with a token the hub allows more".to_owned(),
+        E::NotFound { .. } => "check the name and the revision on the repository's page".to_owned(),
+        E::RateLimited { .. } => "try again later; the hub allows more requests with a token".to_owned(),
         E::Network { .. } | E::Status { .. } => {
-            "the same command goes on where it stopped; HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone"
+            "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
                 .to_owned()
         }
         E::Offline { .. } => "fetch it once without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
         E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
-            "the hub or a mirror or proxy on the way is at fault; try again later, or another HF_ENDPOINT".to_owned()
+            "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT".to_owned()
         }
-        E::Missing { .. } => "the repository is incomplete; another revision may not be: ORG/NAME@REVISION".to_owned(),
+        E::Missing { .. } => "the repository is incomplete; try another revision: ORG/NAME@REVISION".to_owned(),
         E::NoSpace { .. } => {
-            "free some space, or put the cache on another disk with HF_HUB_CACHE or --cache-dir".to_owned()
+            "free some space, or move the cache to another disk with HF_HUB_CACHE or `--cache-dir`".to_owned()
         }
         other if other.is_full() => {
-            "the disk is full; free some space and give the same command again, it goes on where it stopped".to_owned()
+            "the disk is full; free some space and run the same command to resume".to_owned()
         }
         _ => return None,
     })
@@ -203,39 +213,43 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
 fn batch_hint(error: &batch::Error) -> Option<&'static str> {
     Some(match error {
         batch::Error::Write { source, .. } if is_full(source) => {
-            "free some space and give the same command again, it goes on where it stopped"
+            "free some space and run the same command to resume"
         }
-        batch::Error::Locked { .. } => "wait for the other process, or write to another file with `-o`",
-        batch::Error::Foreign { .. } => "`-o` names another file",
+        batch::Error::Locked { .. } => {
+            "wait until the other process ends, or write to another file with `-o`"
+        }
+        batch::Error::Foreign { .. } => "write to another file with `-o`",
         batch::Error::OtherModel { .. } => {
-            "`--allow-model-change` keeps these answers and goes on; `-o` names another file"
+            "keep these answers and continue with `--allow-model-change`, or write to another file with `-o`"
         }
-        batch::Error::Engine { .. } => "the same command goes on where it stopped",
+        batch::Error::Engine { .. } => "run the same command to resume",
         _ => return None,
     })
 }
 
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
-        Error::OutputExists { .. } => "`--force` replaces it; `-o` names another",
-        Error::OutputIsSource { .. } => "`-o` names another",
+        Error::OutputExists { .. } => "replace it with `--force`, or write to another file with `-o`",
+        Error::OutputIsSource { .. } => "write to another file with `-o`",
         Error::Differs { .. } => {
-            "the memory or the disk may be at fault; the same command writes what was not proven again"
+            "memory or disk may be faulty; run the same command to write the unproven parts again"
         }
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
         Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
-            "the disk is full; free some space and give the same command again, it goes on where it stopped"
+            "the disk is full; free some space and run the same command to resume"
         }
         Error::Io { source, .. } if source.kind() == ErrorKind::FileTooLarge => {
-            "the disk or the session (`ulimit -f`) takes no file of that size; `--split-max-size` writes smaller ones"
+            "the disk or `ulimit -f` does not allow a file of that size; write smaller files with `--split-max-size`"
         }
         Error::Io { action: "examine" | "create", source, .. } if source.kind() == ErrorKind::NotFound => {
-            "the folder to write to does not exist; make it first"
+            "the output folder does not exist; create it first"
         }
-        Error::Io { action: "lock", .. } => "wait for the other process, or write to another file with `-o`",
+        Error::Io { action: "lock", .. } => {
+            "wait until the other process ends, or write to another file with `-o`"
+        }
         Error::Io { path, source, .. }
             if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
                 && path.ends_with("config.json") =>
@@ -243,7 +257,7 @@ fn hint(error: &Error) -> Option<&'static str> {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
         Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
-            "compare the folder's files with the repository they came from; one may be missing or cut short"
+            "compare the files with their repository; one may be missing or truncated"
         }
         _ => return None,
     })
@@ -252,11 +266,11 @@ fn hint(error: &Error) -> Option<&'static str> {
 fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
     let lost = |e: &DecodeError| matches!(e, DecodeError::WorkerLost { .. });
     if error.chain().any(|e| e.downcast_ref().is_some_and(lost)) {
-        return Some("start the worker again, then this command: what the worker held is gone");
+        return Some("start the worker again, then run this command again");
     }
     if error.is::<Remote>() {
         return Some(
-            "`--allow-remote` listens there all the same; `ssh -L` reaches a worker on a loopback address",
+            "pass `--allow-remote` to listen there, or reach a worker on a loopback address through `ssh -L`",
         );
     }
     let worker = error.chain().find_map(|e| e.downcast_ref::<WorkerError>());
@@ -265,11 +279,11 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
         _ => None,
     });
     Some(match worker.or(within)? {
-        WorkerError::Connect { .. } => "start one there with `ggrun worker`",
-        WorkerError::Silent { .. } => "wait for its other client, or end that",
-        WorkerError::Version { .. } => "use one build of ggrun on both machines",
+        WorkerError::Connect { .. } => "start a worker there with `ggrun worker`",
+        WorkerError::Silent { .. } => "wait until its other client ends, or end that client",
+        WorkerError::Version { .. } => "use the same build of ggrun on both machines",
         WorkerError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
-            "another worker may run already; `--port 0` takes a free port"
+            "another worker may be running; `--port 0` selects a free port"
         }
         _ => return None,
     })
@@ -279,16 +293,17 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
     Some(match error {
         LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF of a folder with safetensors files",
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            "a model in several files needs all of them beside the first"
+            "all parts of a split model must be in the folder of the first"
         }
+        LoadError::Header(Error::NotFirstShard { .. }) => return None,
         LoadError::Header(_) => {
-            "the file may be cut short: compare its length with its source, or make it anew"
+            "the file may be truncated: compare its size with its source, or convert it again"
         }
         LoadError::Metadata { .. }
         | LoadError::MissingTensor { .. }
         | LoadError::SurplusTensor { .. }
         | LoadError::Tensor { .. } => {
-            "the file was not written for this architecture; `ggrun inspect --tensors` shows what is in it"
+            "the file does not match its architecture; `ggrun inspect --tensors` lists its tensors"
         }
         _ => return None,
     })
@@ -297,20 +312,20 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
 fn place_hint(error: &PlaceError) -> Option<String> {
     match error {
         PlaceError::Memory(too_much) if too_much.remedies.is_empty() => {
-            Some("no change of flags makes it fit; `ggrun plan` shows what takes the room".to_owned())
+            Some("`ggrun plan` lists what needs the memory".to_owned())
         }
         PlaceError::Memory(too_much) => Some(format!(
-            "it would fit with {}; `-fit off` loads without asking",
+            "it fits with {}; `-fit off` loads without this check",
             too_much.remedies.join(", or ")
         )),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
-            Some("`--list-devices` shows what there is".to_owned())
+            Some("`--list-devices` lists devices and buffers".to_owned())
         }
         _ => None,
     }
 }
 
-/// Wrong wishes are usage; what does not fit has a code of its own.
+/// An option that cannot be satisfied is a usage error; too little memory has a code of its own.
 fn place_code(error: &PlaceError) -> u8 {
     match error {
         PlaceError::Memory(_) => 4,

@@ -46,7 +46,7 @@ pub fn repository(
         borrowed = Some(shard.path.clone());
         checkpoint = stream.checkpoint(&folder, vec![shard])?;
     }
-    let foreseen = Plan::foresee(&checkpoint, &options.plan)?;
+    let foreseen = Plan::draft_from_headers(&checkpoint, &options.plan)?;
     stream.keep_in_survey(foreseen.bytes().min(spare(&stream, hub)?));
     let mut findings = findings(options, repo, &listing.commit, &checkpoint)?;
     let prove = options.delete_shards || borrowed.is_some();
@@ -63,7 +63,7 @@ pub fn repository(
     });
     let done = done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))?;
     if !options.dry_run {
-        findings.forget()?;
+        findings.remove_file()?;
         if let Some(file) = borrowed {
             mtp::remove(&file)?;
         }
@@ -80,7 +80,7 @@ fn findings(
 ) -> gguf_export::Result<Findings> {
     let name = format!("{}-{}.survey", repo.id().replace('/', "--"), commit.get(..12).unwrap_or_default());
     let findings = Findings::at(&options.output_folder().join(name), checkpoint)?;
-    Ok(if options.dry_run { findings.unkept() } else { findings })
+    Ok(if options.dry_run { findings.without_file() } else { findings })
 }
 
 /// Bytes that the disk of the cache has beside the shards at work.
@@ -93,7 +93,7 @@ fn spare(stream: &ShardStream<'_>, hub: &Hub) -> Result<u64, hub::Error> {
 fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
     let (cache, shards) = (existing(hub.cache().root()), stream.peak_bytes()?);
     let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
-    let needed = shards + own.saturating_sub(stream.gives_back(&job.out));
+    let needed = shards + own.saturating_sub(stream.reclaimable(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => {
             Err(Error::Shard(hub::Error::NoSpace { path: cache, needed, available }))

@@ -76,9 +76,9 @@ pub struct Engine {
 
 /// Examines this machine. Takes as long as measuring the memory bandwidth.
 #[must_use]
-pub fn look() -> Facts {
+pub fn gather() -> Facts {
     let (root, caps, threads) = (Path::new("/"), caps(), default_threads());
-    let hub = hub::look(|name| std::env::var_os(name), dirs::home_dir().as_deref());
+    let hub = hub::gather(|name| std::env::var_os(name), dirs::home_dir().as_deref());
     let known = devices(&[]);
     let limits = limits(root);
     let mut memory = Memory::read(root, limits);

@@ -45,8 +45,8 @@ pub enum Token {
 }
 
 /// Reads the environment and the files that it names.
-pub(super) fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Hub {
-    let (settings, refused) = Settings::look(variable, home);
+pub(super) fn gather(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Hub {
+    let (settings, refused) = Settings::lenient(variable, home);
     let found = Cache::at(&settings.cache).scan(MAX_ENTRIES);
     Hub {
         token: match settings.token.as_ref().map(hub::Token::origin) {
@@ -72,7 +72,7 @@ mod tests {
 
     fn hub(variables: &[(&str, &str)], home: &Path) -> Hub {
         let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-        look(find, Some(home))
+        gather(find, Some(home))
     }
 
     #[test]

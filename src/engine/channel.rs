@@ -1,79 +1,103 @@
-//! The ways in and out of the engine's thread: one bounded queue of commands, one channel per request.
+//! The ways in and out of the engine's thread: one bounded queue of commands, one channel of events per request.
 
+use std::cell::Cell;
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 
-use super::{Error, Event, Request, RequestId, Saved, Token};
+use super::canceller::Wishes;
+use super::check::Checker;
+use super::{
+    Abort, Canceller, Decoder, Error, Event, OnEviction, Prepared, PreparedSampler, Request, RequestId,
+    SamplingParams, Saved, Status, Token, Vocab,
+};
 
-/// Commands that may wait for the loop; it takes all of them between two steps.
+/// Commands that may wait for the loop, which takes all of them between two steps.
 const CAPACITY: usize = 256;
 
-/// Everything that can make the loop do something.
+/// A command to the loop.
 #[derive(Debug)]
 pub enum Command {
-    /// A new request.
+    /// Accept a request.
     Submit(Box<Submission>),
-    /// End this request.
-    Cancel(RequestId),
-    /// End the thinking of this request and let it answer.
-    EndReasoning(RequestId),
-    /// Copy out the sequence that serves this prompt best.
+    /// Measure how much of a prompt is in the cache.
+    CachedPrefix {
+        /// The prompt.
+        prompt: Vec<Token>,
+        /// Takes the number of tokens.
+        reply: SyncSender<Result<usize, Error>>,
+    },
+    /// Copy out the idle sequence that holds most of this prompt.
     Save {
         /// The prompt.
         prompt: Vec<Token>,
-        /// Where the copy goes.
+        /// Takes the copy.
         reply: SyncSender<Result<Saved, Error>>,
     },
-    /// Put such a copy into a sequence that nobody uses.
+    /// Put such a copy into an idle slot.
     Restore {
         /// The copy.
         saved: Box<Saved>,
-        /// Where it is told how that went.
+        /// Takes the result.
         reply: SyncSender<Result<(), Error>>,
     },
-    /// Fail what is open and return.
+    /// Fail every open request and return.
     Shutdown,
 }
 
-/// A request on its way in.
+/// A request on its way to the loop.
 #[derive(Debug)]
 pub struct Submission {
-    /// Its name.
+    /// Names it.
     pub id: RequestId,
-    /// What is asked.
+    /// The request.
     pub request: Request,
+    /// Its sampler.
+    pub sampler: PreparedSampler,
     /// When it was submitted.
     pub arrived: Instant,
-    /// Where its events go.
+    /// Takes its events.
     pub events: UnboundedSender<Event>,
+    pub(super) wishes: Arc<Wishes>,
 }
 
 /// The loop's end of the queue.
-#[derive(Debug)]
 pub struct Inbox {
     pub(super) commands: Receiver<Command>,
-    pub(super) hurry: Arc<AtomicBool>,
+    pub(super) abort: Abort,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) on_eviction: Cell<Option<OnEviction>>,
 }
 
 impl Inbox {
-    /// Raised while a request wants to end at once: a decoder that sees it gives its step up.
-    #[must_use]
-    pub fn hurry(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.hurry)
+    /// Has this called on the engine's thread before a sequence is overwritten. Set it before [`run`](super::run).
+    pub fn on_eviction(&self, callback: OnEviction) {
+        self.on_eviction.set(Some(callback));
     }
 }
 
-/// Makes the queue between front ends and [`run`](super::run).
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("abort", &self.abort).finish_non_exhaustive()
+    }
+}
+
+/// Makes the queue between front ends and [`run`](super::run) of this decoder and vocabulary.
 #[must_use]
-pub fn channel() -> (Submitter, Inbox) {
+pub fn channel(decoder: &impl Decoder, vocab: &impl Vocab) -> (Submitter, Inbox) {
     let (commands, inbox) = sync_channel(CAPACITY);
-    let hurry = Arc::new(AtomicBool::new(false));
-    let submitter = Submitter { commands, ids: Arc::new(AtomicU64::new(0)), hurry: Arc::clone(&hurry) };
-    (submitter, Inbox { commands: inbox, hurry })
+    let (status, watched) = watch::channel(Status::default());
+    let (context, vocabulary) = (decoder.caps().context, vocab.size());
+    let checker = Checker { context, vocabulary, prepare: decoder.prepare_sampler() };
+    let abort = decoder.abort();
+    let submitter =
+        Submitter { commands, ids: Arc::default(), abort: abort.clone(), status: watched, checker };
+    (submitter, Inbox { commands: inbox, abort, status, on_eviction: Cell::new(None) })
 }
 
 /// Hands requests to the engine; clones share the queue.
@@ -81,44 +105,87 @@ pub fn channel() -> (Submitter, Inbox) {
 pub struct Submitter {
     commands: SyncSender<Command>,
     ids: Arc<AtomicU64>,
-    hurry: Arc<AtomicBool>,
+    abort: Abort,
+    status: watch::Receiver<Status>,
+    checker: Checker,
 }
 
 impl Submitter {
-    /// Hands a request over, without waiting.
+    /// Checks a request as [`submit`](Self::submit) does, without submitting it. Asks nothing of the engine's thread.
     ///
     /// # Errors
     ///
-    /// When the queue is full or the engine is gone. Whatever else is wrong with the request is its
-    /// terminal event.
-    pub fn submit(&self, request: Request) -> Result<Reply, Error> {
-        let id = RequestId(self.ids.fetch_add(1, Ordering::Relaxed));
-        let (events, receiver) = unbounded_channel();
-        let submission = Submission { id, request, arrived: Instant::now(), events };
-        match self.commands.try_send(Command::Submit(Box::new(submission))) {
-            Ok(()) => {
-                let canceller =
-                    Canceller { id, commands: self.commands.clone(), hurry: Arc::clone(&self.hurry) };
-                Ok(Reply { receiver, over: false, canceller })
-            }
-            Err(TrySendError::Full(_)) => Err(Error::QueueFull { capacity: CAPACITY }),
-            Err(TrySendError::Disconnected(_)) => Err(Error::Gone),
-        }
+    /// When the prompt is empty, too long or has unknown tokens, or the sampling parameters, the grammar or the schema
+    /// are invalid.
+    pub fn check(&self, request: &Request) -> Result<(), Error> {
+        self.checker.prepare(request).map(drop)
     }
 
-    /// Copies out what the cache holds of a prompt, as far as a later prompt that begins the same can go on from it.
-    /// Waits; the sequence is cut to that length.
+    /// Checks a request, compiles its grammar, and makes its sampler, on this thread.
     ///
     /// # Errors
     ///
-    /// When there is nothing of it, it cannot be copied, or the engine is gone.
+    /// As [`check`](Self::check).
+    pub fn prepare(&self, request: Request) -> Result<Prepared, Error> {
+        Ok(Prepared { sampler: self.checker.prepare(&request)?, request })
+    }
+
+    /// Prepares a request and hands it over, without waiting for the engine.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and when the queue is full or the engine is gone. That more requests wait than the
+    /// engine's limits allow is the request's terminal event.
+    pub fn submit(&self, request: Request) -> Result<Reply, Error> {
+        self.submit_prepared(self.prepare(request)?)
+    }
+
+    /// Hands a request over that this engine's submitter has prepared.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full or the engine is gone.
+    pub fn submit_prepared(&self, prepared: Prepared) -> Result<Reply, Error> {
+        let id = RequestId(self.ids.fetch_add(1, Ordering::Relaxed));
+        let (events, receiver) = unbounded_channel();
+        let canceller = Canceller::new(id, self.abort.clone());
+        let Prepared { request, sampler } = prepared;
+        let wishes = canceller.wishes();
+        let submission = Submission { id, request, sampler, arrived: Instant::now(), events, wishes };
+        self.try_send(Command::Submit(Box::new(submission)))?;
+        Ok(Reply { receiver, over: false, canceller })
+    }
+
+    /// What the engine does; a new value is published after each step.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// How many tokens of a prompt a request would find in the cache. Waits for the running step to end.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full or the engine is gone.
+    pub fn cached_prefix(&self, prompt: &[Token]) -> Result<usize, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.try_send(Command::CachedPrefix { prompt: prompt.to_vec(), reply })?;
+        answer.recv().unwrap_or(Err(Error::Gone))
+    }
+
+    /// Copies out what the cache holds of a prompt, as far as a later prompt with the same beginning can resume from
+    /// it. Waits; the sequence is cut to that length.
+    ///
+    /// # Errors
+    ///
+    /// When the cache holds nothing of it, it cannot be copied, or the engine is gone.
     pub fn save(&self, prompt: Vec<Token>) -> Result<Saved, Error> {
         let (reply, answer) = sync_channel(1);
         self.commands.send(Command::Save { prompt, reply }).map_err(|_| Error::Gone)?;
         answer.recv().unwrap_or(Err(Error::Gone))
     }
 
-    /// Puts a copy back, so that a prompt that begins with its tokens goes on from it. Waits.
+    /// Puts a copy back, so that a prompt that begins with its tokens resumes from it. Waits.
     ///
     /// # Errors
     ///
@@ -130,36 +197,35 @@ impl Submitter {
         answer.recv().unwrap_or(Err(Error::Gone))
     }
 
-    /// Asks the loop to fail what is open and return; an engine that is gone already is fine.
+    /// Aborts the running step, fails every open request and ends the loop; no effect once it has ended.
     pub fn shutdown(&self) {
-        self.hurry.store(true, Ordering::Relaxed);
+        self.abort.raise();
         drop(self.commands.send(Command::Shutdown));
     }
-}
 
-/// Ends one request from anywhere, or its thinking.
-#[derive(Debug, Clone)]
-pub struct Canceller {
-    id: RequestId,
-    commands: SyncSender<Command>,
-    hurry: Arc<AtomicBool>,
-}
-
-impl Canceller {
-    /// Asks for the thinking to end and the answer to begin; without effect when it is over.
-    pub fn end_reasoning(&self) {
-        drop(self.commands.send(Command::EndReasoning(self.id)));
+    /// A submitter without an engine, which refuses every request as [`Error::Gone`]: for a front end that only renders
+    /// and counts.
+    #[must_use]
+    pub fn disconnected() -> Self {
+        let prepare = |_: &SamplingParams, _: &[Token]| Ok(PreparedSampler::new(()));
+        Self {
+            commands: sync_channel(1).0,
+            ids: Arc::default(),
+            abort: Abort::default(),
+            status: watch::channel(Status::default()).1,
+            checker: Checker { context: u32::MAX, vocabulary: u32::MAX, prepare: Arc::new(prepare) },
+        }
     }
 
-    /// Asks for the request to end now; without effect when it is over.
-    pub fn cancel(&self) {
-        self.hurry.store(true, Ordering::Relaxed);
-        // A full queue is being emptied by a loop that works, and an engine that is gone has ended the request.
-        drop(self.commands.send(Command::Cancel(self.id)));
+    fn try_send(&self, command: Command) -> Result<(), Error> {
+        self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => Error::QueueFull { capacity: CAPACITY },
+            TrySendError::Disconnected(_) => Error::Gone,
+        })
     }
 }
 
-/// The events of one request. Dropping it cancels the request at the next step.
+/// The events of one request. Dropping it cancels the request.
 #[derive(Debug)]
 pub struct Reply {
     receiver: UnboundedReceiver<Event>,
@@ -186,16 +252,24 @@ impl Reply {
         Some(self.settle(event))
     }
 
-    /// Something that can end this request while another thread waits for its events.
+    /// A handle that ends this request while another thread waits for its events.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.canceller.clone()
     }
 
-    /// A closed channel without a terminal event means that the engine died with the request in its queue.
+    /// A channel that closes without a terminal event means that the engine ended with the request in its queue.
     fn settle(&mut self, event: Option<Event>) -> Event {
         let event = event.unwrap_or(Event::Failed(Error::Gone));
         self.over = event.is_terminal();
         event
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if !self.over {
+            self.canceller.cancel();
+        }
     }
 }

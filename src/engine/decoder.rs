@@ -1,47 +1,50 @@
-//! The seam to whatever computes logits: a step goes in, tokens per row come out.
+//! The interface to an inference backend: a step goes in, sampled tokens come out.
 
 use std::collections::BTreeMap;
 
-use super::{Pos, SamplingError, SamplingParams, Saved, SeqId, Token, TokenLogprob};
+use super::{
+    Abort, DecodeError, Pos, PrepareSampler, PreparedSampler, SamplingParams, Saved, SeqId, Token,
+    TokenLogprob,
+};
 
-/// What a decoder can do; asked, never assumed.
+/// What a decoder can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     /// Sequences it can hold at once.
     pub sequences: u32,
     /// Tokens each sequence can hold.
     pub context: u32,
-    /// Rows one step may have.
+    /// Tokens one step may have.
     pub batch: u32,
-    /// Whether the end of a sequence can be cut off anywhere. If not, only where a state was kept.
+    /// Whether the end of a sequence can be cut off anywhere. If not, only where a state was cached.
     pub can_trim: bool,
-    /// Whether states can be kept and returned to.
-    pub can_keep: bool,
+    /// Whether states can be cached and restored.
+    pub can_cache: bool,
     /// Whether a sequence can be copied.
     pub can_copy: bool,
 }
 
-/// Names a kept state.
+/// Names a cached state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateId(pub u64);
 
 /// One token to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub struct BatchToken {
     /// The sequence it belongs to.
     pub seq: SeqId,
-    /// Its place there.
+    /// Its position there.
     pub pos: Pos,
     /// The token.
     pub token: Token,
-    /// Whether the token after it is wanted.
+    /// Whether to sample the token after it.
     pub sample: bool,
 }
 
-/// What is done to a sequence before the rows are read.
+/// An operation on a sequence, before the tokens of a step are read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SeqOp {
-    /// Makes the sequence empty.
+    /// Empties the sequence.
     Clear {
         /// The sequence.
         seq: SeqId,
@@ -52,171 +55,158 @@ pub enum SeqOp {
         seq: SeqId,
         /// Tokens that stay.
         length: u32,
-        /// A state that was kept at this length, of this sequence or of one with the same tokens; `None` where the
+        /// A state that was cached at this length, of this sequence or of one with the same tokens; `None` where the
         /// decoder can trim.
         state: Option<StateId>,
     },
-    /// Makes a sequence the beginning of another, which stays as it is.
+    /// Makes a sequence a copy of the beginning of another, which does not change.
     Copy {
-        /// The sequence that is copied.
+        /// The sequence to copy.
         from: SeqId,
-        /// The sequence that becomes its beginning, whatever it was.
+        /// The sequence to overwrite.
         to: SeqId,
-        /// Tokens that are copied.
+        /// Tokens to copy.
         length: u32,
-        /// A state that was kept at this length; `None` where the first sequence ends there or can be trimmed.
+        /// A state that was cached at this length; `None` where the first sequence ends there or can be trimmed.
         state: Option<StateId>,
     },
-    /// Keeps what cannot be found again once the sequence goes on: the state at its present length.
-    Keep {
+    /// Caches the state of a sequence at its present length.
+    CacheState {
         /// The sequence.
         seq: SeqId,
         /// Names the state from now on.
         state: StateId,
     },
-    /// Forgets a kept state.
-    Forget {
+    /// Drops a cached state.
+    DropState {
         /// The state.
         state: StateId,
     },
-    /// Says how tokens of the sequence are chosen from now on, for a new request.
+    /// Sets how tokens of the sequence are sampled from now on, for a new request.
     Sample {
         /// The sequence.
         seq: SeqId,
-        /// How.
+        /// The parameters.
         sampling: Box<SamplingParams>,
-        /// The whole prompt, which some ways of choosing look back on.
+        /// The whole prompt, for samplers that look back.
         prompt: Vec<Token>,
+        /// The sampler made from these, if it was prepared. Without it the decoder makes one, but compiles no
+        /// grammar.
+        prepared: Option<PreparedSampler>,
     },
-    /// Tells whoever chooses about tokens it did not choose.
+    /// Passes tokens to the sampler that it did not choose.
     Forced {
         /// The sequence.
         seq: SeqId,
-        /// The tokens, which are rows of this step or later ones.
+        /// The tokens, which are read in this step or later.
         tokens: Vec<Token>,
     },
 }
 
-/// One turn of work: operations first, then rows.
+impl SeqOp {
+    /// The sequence that it changes or whose state it caches.
+    #[must_use]
+    pub fn target(&self) -> Option<SeqId> {
+        match self {
+            Self::DropState { .. } => None,
+            Self::Clear { seq }
+            | Self::Rewind { seq, .. }
+            | Self::CacheState { seq, .. }
+            | Self::Sample { seq, .. }
+            | Self::Forced { seq, .. }
+            | Self::Copy { to: seq, .. } => Some(*seq),
+        }
+    }
+}
+
+/// One unit of work: operations first, then tokens.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Step {
-    /// Done in order, before any row.
+    /// Applied in order, before any token is read.
     pub ops: Vec<SeqOp>,
     /// Read in one batch.
-    pub rows: Vec<Row>,
+    pub tokens: Vec<BatchToken>,
 }
 
 impl Step {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty() && self.rows.is_empty()
+        self.ops.is_empty() && self.tokens.is_empty()
     }
 }
 
-/// A state that was kept.
+/// A state that was cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub struct CachedState {
     /// Its name.
     pub state: StateId,
     /// The memory it takes.
     pub bytes: u64,
 }
 
-/// What a step gave: for each of its rows the tokens that follow, in order.
+/// The result of a step: for each of its tokens the sampled tokens that follow, in order.
 ///
-/// A row that did not ask has none. One that did has at least one; a decoder that guesses ahead gives more,
-/// and then all but the last are in its cache already, at the positions after the row's.
+/// A token that did not ask for any has none. One that did has at least one; a decoder that predicts further tokens
+/// gives more, and then all but the last are in its cache already, at the positions that follow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
-    /// One list per row.
-    pub tokens: Vec<Vec<Token>>,
-    /// How likely they were, by row; only for sequences that asked for it, and there for every token.
+    /// One list for each token of the step.
+    pub sampled: Vec<Vec<Token>>,
+    /// Log probabilities by index of the step's token; only for sequences that asked for them, and then for every
+    /// sampled token.
     pub logprobs: BTreeMap<usize, Vec<TokenLogprob>>,
-    /// The states that were asked for and could be kept.
-    pub kept: Vec<Kept>,
-    /// Sequences for which no token could be chosen, and why; their rows were read.
+    /// The requested states that could be cached.
+    pub states: Vec<CachedState>,
+    /// Sequences for which no token could be sampled, and why; their tokens were read.
     pub failed: Vec<(SeqId, DecodeError)>,
 }
 
-/// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The cache has no room for the batch.
-    #[error("the cache has no room for {rows} more tokens")]
-    NoRoom {
-        /// Rows of the batch.
-        rows: usize,
-    },
-    /// Somebody asked for the step to be given up.
-    #[error("the step was interrupted")]
-    Interrupted,
-    /// The backend gave up.
-    #[error("the backend failed with status {status}")]
-    Backend {
-        /// Its own number for the reason.
-        status: i32,
-    },
-    /// A machine that computed a part of the model is gone, and what it held with it.
-    #[error("lost the connection to the worker at `{endpoint}`")]
-    WorkerLost {
-        /// Where it was.
-        endpoint: String,
-    },
-    /// The logits are not numbers, so no token can be chosen.
-    #[error("the logits after position {position} of sequence {seq} are not numbers")]
-    NotANumber {
-        /// The sequence.
-        seq: u32,
-        /// The position.
-        position: u32,
-    },
-    /// The rules of a grammar leave no token to choose.
-    #[error("the grammar allows no token after position {position} of sequence {seq}")]
-    NoTokenAllowed {
-        /// The sequence.
-        seq: u32,
-        /// The position.
-        position: u32,
-    },
-    /// The step asks for something the decoder does not have.
-    #[error("the step breaks the decoder's contract: {what}")]
-    Contract {
-        /// What is wrong with it.
-        what: &'static str,
-    },
-}
-
-/// Reads rows and chooses tokens.
+/// Reads tokens and samples those that follow. Driven by one thread.
 ///
-/// Driven by one thread. After an error every sequence of the step is cleared before it is used again.
+/// # After an error
+///
+/// No token was sampled, and cached states are as they were, with those that the step asked for beside them. Beyond
+/// that:
+///
+/// - [`DecodeError::Contract`]: the operations may be incomplete. The sequences that the step names must be cleared
+///   before they are used again.
+/// - [`DecodeError::NoRoom`]: the operations are complete, and no sequence holds any of the step's tokens.
+/// - Other errors: the operations are complete. A sequence with tokens in the step must be cleared, or rewound by
+///   [`SeqOp::Rewind`] to a cached state or, where the decoder can trim, to any length up to the one before the step.
+///   So must every other sequence that holds tokens if [`failure_spreads`](Self::failure_spreads); if not, they are as
+///   they were.
 pub trait Decoder {
-    /// What it can do; the answer never changes.
+    /// What it can do; this never changes.
     fn caps(&self) -> Caps;
 
-    /// Whether tokens can be chosen so, before a request is taken on.
-    ///
-    /// # Errors
-    ///
-    /// When they cannot.
-    fn check(&self, sampling: &SamplingParams) -> Result<(), SamplingError>;
+    /// Makes samplers, on any thread.
+    fn prepare_sampler(&self) -> PrepareSampler;
 
-    /// Does one step.
+    /// Aborts its steps.
+    fn abort(&self) -> Abort;
+
+    /// Computes one step.
     ///
     /// # Errors
     ///
-    /// When the batch could not be read; no sequence of the step is to be trusted then.
+    /// When it cannot; see the contract above.
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError>;
 
-    /// The state of a sequence as bytes that [`restore`](Self::restore) takes, of this decoder or one made alike.
+    /// Whether a failure of this step can damage sequences that have no tokens in it.
+    fn failure_spreads(&self, _step: &Step) -> bool {
+        false
+    }
+
+    /// Copies a sequence out, for [`restore`](Self::restore) of this decoder or one like it. `tokens` are those that
+    /// the sequence holds.
     ///
     /// # Errors
     ///
-    /// When it cannot be had.
-    fn save(&mut self, seq: SeqId) -> Result<Vec<u8>, DecodeError>;
+    /// When it cannot be copied.
+    fn save(&mut self, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError>;
 
-    /// Makes a sequence what it was when it was saved. Bytes that `save` did not give may end the process.
+    /// Makes an empty sequence what it was when it was saved.
     ///
     /// # Errors
     ///

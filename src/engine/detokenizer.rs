@@ -3,7 +3,7 @@
 use std::mem;
 use std::str;
 
-/// Collects bytes and gives out whole characters.
+/// Collects bytes and returns whole characters.
 ///
 /// However the bytes are cut, the joined text is the lossy decoding of the joined bytes.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl Detokenizer {
         self.pending.is_empty()
     }
 
-    /// Returns what is left when no more bytes come: an unfinished character is replaced.
+    /// Returns the rest when no more bytes come: an incomplete character is replaced.
     pub fn finish(&mut self) -> String {
         String::from_utf8_lossy(&mem::take(&mut self.pending)).into_owned()
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_character_is_replaced_once() {
+    fn an_incomplete_character_is_replaced_once() {
         let mut detokenizer = Detokenizer::default();
         assert_eq!(detokenizer.push(&[0xe2, 0x82]), "");
         assert_eq!(detokenizer.finish(), "\u{fffd}");

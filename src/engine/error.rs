@@ -6,10 +6,10 @@ use super::{DecodeError, SamplingError};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is nothing to continue.
+    /// The prompt has no tokens.
     #[error("the prompt is empty")]
     PromptEmpty,
-    /// The prompt leaves no room for an answer.
+    /// The prompt does not fit, with room for an answer, into the context.
     #[error("the prompt has {tokens} tokens, but the context holds {context} and needs room for an answer")]
     PromptTooLong {
         /// Tokens of the prompt.
@@ -17,44 +17,52 @@ pub enum Error {
         /// Tokens one sequence can hold.
         context: u32,
     },
-    /// The prompt names a token the model does not have.
+    /// A token of the prompt is not in the vocabulary.
     #[error("token {token} at position {position} of the prompt is not in the vocabulary of {size} tokens")]
     TokenUnknown {
         /// The token's number.
         token: i32,
-        /// Where it stands in the prompt.
+        /// Its position in the prompt.
         position: usize,
         /// Tokens of the vocabulary.
         size: u32,
     },
-    /// Tokens cannot be chosen as asked.
+    /// A token of [`Reasoning::ending`](super::Reasoning::ending) is not in the vocabulary.
+    #[error("token {token} of the text that ends the reasoning is not in the vocabulary of {size} tokens")]
+    EndingUnknown {
+        /// The token's number.
+        token: i32,
+        /// Tokens of the vocabulary.
+        size: u32,
+    },
+    /// The sampling parameters are invalid.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
-    /// Too many requests wait already.
+    /// The queue is full.
     #[error("the queue is full with {capacity} requests")]
     QueueFull {
         /// Requests that may wait.
         capacity: usize,
     },
-    /// No sequence can be brought to a beginning of the prompt.
+    /// No idle sequence holds a beginning of the prompt.
     #[error("nothing of the prompt is in the cache")]
     NothingToSave,
-    /// Every sequence is at work.
+    /// Every slot has a request.
     #[error("every slot is busy")]
     Busy,
-    /// The decoder could not do a step.
+    /// A step that served the request failed.
     #[error("decoding failed")]
     Decode(#[source] DecodeError),
-    /// The engine panicked; it takes no more requests.
+    /// The engine panicked and has ended.
     #[error("the engine panicked: {message}")]
     Panicked {
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
-    /// The engine was shut down before the request was done.
+    /// The engine was shut down before the request ended.
     #[error("the engine was shut down")]
     Shutdown,
-    /// The engine's thread is gone.
+    /// The engine's thread has ended.
     #[error("the engine is not running")]
     Gone,
 }

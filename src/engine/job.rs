@@ -1,10 +1,10 @@
-//! One request in work: its tokens, the text it may give out, what it took.
+//! One open request: its tokens, the text of its answer, its usage and timings.
 
 use std::time::Duration;
 
 use super::{
-    Detokenizer, Event, FinishReason, Reasoning, Request, RequestId, StopMatcher, Timings, Token,
-    TokenLogprob, Usage, Vocab,
+    Detokenizer, Event, FinishReason, PreparedSampler, Reasoning, Request, RequestId, SamplingParams,
+    StopMatcher, Timings, Token, TokenLogprob, Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
@@ -15,32 +15,36 @@ pub(super) struct Job {
     pub(super) turn: u64,
     /// The prompt, then the answer so far.
     pub(super) tokens: Vec<Token>,
-    /// What of the request only the decoder cares about; taken when it is forced.
-    pub(super) sampling: Option<super::SamplingParams>,
-    /// Lengths at which the sequence's state is worth keeping, by rising length.
+    /// For the decoder, which takes them on admission.
+    pub(super) sampling: Option<(SamplingParams, Option<PreparedSampler>)>,
+    /// Lengths at which the sequence's state is worth caching, by rising length.
     pub(super) boundaries: Vec<usize>,
-    /// Tokens of the answer that were not chosen; taken when whoever chooses is forced.
+    /// Forced tokens of the answer that the decoder's sampler has not been given yet.
     pub(super) forced: Vec<Token>,
+    /// The most tokens that its sequence ever held: those below are computed again.
+    pub(super) computed: usize,
     max_tokens: u32,
     reasoning: Option<Open>,
+    /// Control tokens whose text is written.
+    tags: Vec<Token>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
     usage: Usage,
     clock: Clock,
 }
 
-/// Thinking that is not over yet.
+/// Reasoning that has not ended.
 #[derive(Debug)]
 struct Open {
     limits: Reasoning,
     tokens: u32,
-    /// The end of the text so far, as long as it takes to find the next tag.
+    /// The end of the text so far, long enough to find the next tag.
     tail: String,
 }
 
 impl Open {
-    /// Takes note of a token's text; tells whether there may be more thinking.
-    fn goes_on(&mut self, text: &str) -> bool {
+    /// Takes a token's text; returns false once the reasoning has ended.
+    fn continues(&mut self, text: &str) -> bool {
         self.tail += text;
         if let Some(open) = &self.limits.open {
             let begin = self.tail.trim_start();
@@ -59,7 +63,7 @@ impl Open {
         true
     }
 
-    /// Whether its budget is spent.
+    /// Whether its budget is used up.
     fn is_over(&self) -> bool {
         self.limits.open.is_none() && self.limits.budget.is_some_and(|budget| self.tokens >= budget)
     }
@@ -73,12 +77,18 @@ struct Clock {
     last: Duration,
 }
 
-/// What happens to requests, in order.
+/// Events of requests, in order.
 type Events = Vec<(RequestId, Event)>;
 
 impl Job {
-    pub(super) fn new(id: RequestId, request: Request, turn: u64, arrived: Duration) -> Self {
-        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning } = request;
+    pub(super) fn new(
+        id: RequestId,
+        request: Request,
+        sampler: Option<PreparedSampler>,
+        turn: u64,
+        arrived: Duration,
+    ) -> Self {
+        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning, tags } = request;
         boundaries.retain(|&at| at > 0 && at < prompt.len());
         boundaries.sort_unstable();
         boundaries.dedup();
@@ -87,18 +97,20 @@ impl Job {
             turn,
             usage: Usage { prompt_tokens: count(prompt.len()), ..Usage::default() },
             tokens: prompt,
-            sampling: Some(sampling),
+            sampling: Some((sampling, sampler)),
             boundaries,
             forced: Vec::new(),
+            computed: 0,
             max_tokens: max_tokens.unwrap_or(u32::MAX),
             reasoning: reasoning.map(|limits| Open { limits, tokens: 0, tail: String::new() }),
+            tags,
             detokenizer: Detokenizer::default(),
             stops: StopMatcher::new(stop),
             clock: Clock { arrived, started: None, first: None, last: arrived },
         }
     }
 
-    /// Adds a length at which the sequence's state is worth keeping.
+    /// Adds a length at which the sequence's state is worth caching.
     pub(super) fn stop_at(&mut self, length: usize) {
         if length > 0
             && length < self.tokens.len()
@@ -108,17 +120,46 @@ impl Job {
         }
     }
 
-    /// Whether the prompt is done.
+    /// Whether the prompt has been read and the answer has begun.
     pub(super) fn is_writing(&self) -> bool {
         self.usage.completion_tokens > 0
     }
 
-    /// Notes how much of the prompt need not be read.
+    /// Notes how much of the prompt is in the cache already.
     pub(super) fn reuses(&mut self, length: usize) {
         self.usage.reused_tokens = count(length);
+        self.computed = length;
     }
 
-    /// Ends the thinking after the next token, if it is still going on.
+    /// How far the prompt has been read when the sequence holds `length` tokens.
+    pub(super) fn progress(&self, length: usize) -> Event {
+        let Usage { prompt_tokens: total, reused_tokens: reused, .. } = self.usage;
+        Event::Progress { total, reused, read: count(length).min(total).saturating_sub(reused) }
+    }
+
+    /// Notes that the sequence holds `length` tokens; returns how many of the last `read` had been computed before.
+    pub(super) fn note_computed(&mut self, length: usize, read: usize) -> usize {
+        let again = self.computed.saturating_sub(length - read).min(read);
+        self.computed = self.computed.max(length);
+        again
+    }
+
+    /// The prompt's tokens.
+    pub(super) fn prompt_tokens(&self) -> usize {
+        self.usage.prompt_tokens as usize
+    }
+
+    /// Tokens of the prompt that were in the cache on admission.
+    pub(super) fn reused_tokens(&self) -> u32 {
+        self.usage.reused_tokens
+    }
+
+    /// Tokens of the answer so far.
+    pub(super) fn written_tokens(&self) -> u32 {
+        self.usage.completion_tokens
+    }
+
+    /// Ends the reasoning after the next token, unless it has ended.
     pub(super) fn end_reasoning(&mut self) {
         if let Some(open) = &mut self.reasoning {
             open.limits.budget = Some(0);
@@ -185,9 +226,13 @@ impl Job {
             return Some(FinishReason::Stop);
         }
         let mut bytes = Vec::new();
-        vocab.write(token, &mut bytes);
+        if self.tags.contains(&token) {
+            vocab.write_any(token, &mut bytes);
+        } else {
+            vocab.write(token, &mut bytes);
+        }
         let whole = self.detokenizer.push(&bytes);
-        self.reasoning.take_if(|open| !open.goes_on(&whole));
+        self.reasoning.take_if(|open| !open.continues(&whole));
         let scanned = self.stops.push(&whole);
         *text += &scanned.text;
         if let Some(index) = scanned.stop {
@@ -199,7 +244,7 @@ impl Job {
         (self.tokens.len() > context as usize).then_some(FinishReason::Context)
     }
 
-    /// Puts the end of the thinking into the model's mouth once its budget is spent, between characters.
+    /// Forces the end of the reasoning once its budget is used up, between characters.
     fn close_reasoning(
         &mut self,
         context: u32,

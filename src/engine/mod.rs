@@ -1,38 +1,51 @@
-//! Generation: requests are scheduled onto a decoder and come back as events.
+//! Generation: requests are scheduled onto a decoder and answered by events.
 //!
-//! Knows no model, no chat, no wire format, and no llama.cpp: [`Decoder`] and [`Vocab`] are implemented
-//! elsewhere. [`Scheduler`] is a pure value; [`run`] is the loop around it, on a thread of its own.
+//! Independent of models, chat, wire formats and llama.cpp: [`Decoder`] and [`Vocab`] are implemented elsewhere.
+//! [`Scheduler`] is a pure value; [`run`] is the loop around it, on a thread of its own.
 
+mod abort;
+mod canceller;
 mod channel;
+mod check;
+mod decode_error;
 mod decoder;
 mod detokenizer;
 mod error;
+mod eviction;
+mod ids;
 mod job;
 mod run;
 mod sampling;
+mod saved;
 mod scheduler;
 pub mod scripted;
 mod slot;
 mod softmax;
+mod status;
 mod stop;
 mod types;
 mod vocab;
 
-pub use channel::{Canceller, Command, Inbox, Reply, Submission, Submitter, channel};
-pub use decoder::{Caps, DecodeError, Decoder, Kept, Outcome, Row, SeqOp, StateId, Step};
+pub use abort::{Abort, Signal};
+pub use canceller::Canceller;
+pub use channel::{Command, Inbox, Reply, Submission, Submitter, channel};
+pub use check::{PrepareSampler, Prepared, PreparedSampler};
+pub use decode_error::DecodeError;
+pub use decoder::{BatchToken, CachedState, Caps, Decoder, Outcome, SeqOp, StateId, Step};
 pub use detokenizer::Detokenizer;
 pub use error::Error;
+pub use eviction::{Evicted, OnEviction};
+pub use ids::{Pos, RequestId, SeqId, Token};
 pub use run::run;
 pub use sampling::{
-    Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError, SamplingParams,
-    Xtc,
+    Block, Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError,
+    SamplingParams, Xtc,
 };
-pub use scheduler::{Events, Limits, Scheduler, Span};
+pub use saved::Saved;
+pub use scheduler::{Events, Eviction, Limits, PrefillBudget, Scheduler, Span};
 pub use slot::SlotState;
 pub use softmax::LogSoftmax;
+pub use status::{Counters, SlotStatus, StateCacheStatus, Status};
 pub use stop::{Scanned, StopMatcher};
-pub use types::{
-    Event, FinishReason, Pos, Reasoning, Request, RequestId, Saved, SeqId, Timings, Token, TokenLogprob,
-    Usage,
-};
-pub use vocab::{Markup, Vocab};
+pub use types::{Event, FinishReason, Reasoning, Request, Timings, TokenLogprob, Usage};
+pub use vocab::{Markup, SpecialToken, Vocab};

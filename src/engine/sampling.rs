@@ -1,56 +1,56 @@
-//! How the next token is chosen from the logits: the steps of llama.cpp's chain, as values.
+//! Sampling parameters: the samplers of llama.cpp's chain, as values.
 
 use super::Token;
 
-/// How one request chooses its tokens. Every step has a value that does nothing, which is its default.
+/// Sampling parameters of one request. Each sampler has a neutral value, which is its default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SamplingParams {
-    /// Divides the logits; zero or less takes the likeliest token.
+    /// Divides the logits; zero or less takes the most likely token.
     pub temperature: f32,
-    /// Lets the temperature follow the entropy, up to this far from it; zero does not.
+    /// Dynamic temperature: how far it may deviate, by entropy; zero disables.
     pub temperature_range: f32,
-    /// The power of the entropy's share in that.
+    /// Dynamic temperature: exponent of the entropy.
     pub temperature_exponent: f32,
-    /// Keeps this many of the likeliest tokens; zero keeps all.
+    /// Keeps this many of the most likely tokens; zero keeps all.
     pub top_k: u32,
-    /// Keeps the likeliest tokens up to this sum of probability; one keeps all.
+    /// Keeps the most likely tokens up to this cumulative probability; one keeps all.
     pub top_p: f32,
-    /// Drops tokens less likely than this share of the likeliest; zero keeps all.
+    /// Drops tokens less likely than this share of the most likely; zero keeps all.
     pub min_p: f32,
-    /// Keeps the tokens of typical surprise up to this sum of probability; one keeps all.
+    /// Locally typical sampling: keeps tokens up to this cumulative probability; one keeps all.
     pub typical_p: f32,
-    /// Keeps logits within so many standard deviations of the largest; zero or less keeps all.
+    /// Keeps logits within this many standard deviations of the largest; zero or less keeps all.
     pub top_n_sigma: f32,
-    /// Makes tokens that were used less likely.
+    /// Penalties for tokens that were used before.
     pub penalties: Penalties,
-    /// Makes tokens that would go on with a repetition less likely.
+    /// Penalty for tokens that would continue a repetition.
     pub dry: Option<Dry>,
-    /// Drops the likeliest tokens now and then.
+    /// Drops the most likely tokens at random.
     pub xtc: Option<Xtc>,
-    /// Holds the surprise of the text at a level, instead of the steps that keep likely tokens.
+    /// Mirostat, which replaces the samplers that keep likely tokens.
     pub mirostat: Option<Mirostat>,
     /// Added to the logits of these tokens; minus infinity forbids one.
     pub logit_bias: Vec<(Token, f32)>,
     /// Forbids the tokens that end an answer.
     pub ignore_end: bool,
-    /// What the text must conform to.
+    /// The grammar of the answer.
     pub grammar: Option<Grammar>,
-    /// The order of the steps; each that is left out does not happen.
+    /// The order of the samplers; those left out are not applied.
     pub order: Vec<SamplerKind>,
-    /// Starts the random numbers of this request.
+    /// Seed of the random numbers.
     pub seed: u32,
-    /// Tells how likely each token was, and as many of the likeliest in its place.
+    /// Reports the log probability of each token and of this many of the most likely in its place.
     pub logprobs: Option<u32>,
 }
 
 impl SamplingParams {
-    /// Always the likeliest token.
+    /// Always the most likely token.
     #[must_use]
     pub fn greedy() -> Self {
         Self { temperature: 0.0, ..Self::neutral(0) }
     }
 
-    /// By the model's own probabilities, with nothing added.
+    /// The model's own probabilities, unchanged.
     #[must_use]
     pub fn neutral(seed: u32) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl SamplingParams {
     }
 }
 
-/// A step of choosing, in llama.cpp's names.
+/// A sampler, by llama.cpp's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SamplerKind {
     /// [`SamplingParams::penalties`].
@@ -129,23 +129,23 @@ impl SamplerKind {
         }
     }
 
-    /// The step with this name.
+    /// The sampler with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::DEFAULT_ORDER.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// What a token loses for having been used, in the prompt too.
+/// Penalties for tokens that were used before, in the prompt too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Penalties {
     /// Tokens looked back on; `None` looks at all.
     pub last: Option<u32>,
-    /// Divides positive logits and multiplies negative ones; one does nothing.
+    /// Divides positive logits and multiplies negative ones; one is neutral.
     pub repeat: f32,
-    /// Taken off for each use.
+    /// Subtracted for each use.
     pub frequency: f32,
-    /// Taken off once.
+    /// Subtracted once.
     pub presence: f32,
 }
 
@@ -156,9 +156,9 @@ impl Default for Penalties {
 }
 
 impl Penalties {
-    /// Whether they do nothing.
+    /// Whether they change nothing.
     #[must_use]
-    #[expect(clippy::float_cmp, reason = "these are the values that do nothing")]
+    #[expect(clippy::float_cmp, reason = "these are the neutral values")]
     pub fn is_neutral(&self) -> bool {
         self.last == Some(0) || (self.repeat == 1.0 && self.frequency == 0.0 && self.presence == 0.0)
     }
@@ -175,7 +175,7 @@ pub struct Dry {
     pub allowed_length: u32,
     /// Tokens looked back on; `None` looks at all.
     pub last: Option<u32>,
-    /// Texts that no repetition goes across.
+    /// Texts that end a repetition.
     pub breakers: Vec<String>,
 }
 
@@ -191,9 +191,9 @@ impl Dry {
 /// "Exclude top choices".
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Xtc {
-    /// How often it happens.
+    /// The probability that it is applied to a token.
     pub probability: f32,
-    /// All tokens above this but the least likely of them are dropped.
+    /// Of the tokens above this probability only the least likely stays.
     pub threshold: f32,
 }
 
@@ -210,7 +210,7 @@ impl Xtc {
 pub enum MirostatVersion {
     /// The first, which estimates Zipf's exponent.
     V1,
-    /// The second, which drops tokens that surprise too much.
+    /// The second, which drops tokens that are too surprising.
     V2,
 }
 
@@ -219,9 +219,9 @@ pub enum MirostatVersion {
 pub struct Mirostat {
     /// Which algorithm.
     pub version: MirostatVersion,
-    /// The surprise it aims at, in bits.
+    /// Target surprise, in bits.
     pub tau: f32,
-    /// How fast it corrects itself.
+    /// Learning rate.
     pub eta: f32,
 }
 
@@ -233,13 +233,26 @@ impl Mirostat {
     }
 }
 
-/// What a text must conform to, and from where on.
+/// A grammar, and where in the answer it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grammar {
     /// The rules.
     pub rules: Rules,
-    /// The text after which they begin to hold, and newlines with it; `None` from the start.
-    pub after: Option<String>,
+    /// The block after which they apply, with newlines allowed between; `None`: from the start.
+    ///
+    /// The answer does not end inside the block or before the rules are satisfied, unless a limit or a stop string
+    /// ends it.
+    pub after: Option<Block>,
+}
+
+/// A block of text at the beginning of an answer that a grammar leaves free, such as reasoning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The text that opens it. An answer that begins with other text has no block, and the rules apply from its
+    /// start. `None`: the prompt opened it.
+    pub open: Option<String>,
+    /// The text that closes it.
+    pub close: String,
 }
 
 /// The rules of a [`Grammar`].
@@ -249,20 +262,27 @@ pub enum Rules {
     Gbnf(String),
     /// A JSON schema, as JSON.
     JsonSchema(String),
+    /// In GBNF, beginning with the rule `root`, where some rules are JSON schemas.
+    Composed {
+        /// The other rules. Names with a schema's name and a hyphen before them are reserved.
+        gbnf: String,
+        /// The names of the rules that are schemas, in lower case without hyphens, and the schemas.
+        schemas: Vec<(String, String)>,
+    },
 }
 
-/// Why tokens cannot be chosen so.
+/// Why sampling parameters are invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplingError {
-    /// The grammar is none.
-    #[error("the grammar does not parse: {reason}")]
+    /// The grammar is invalid.
+    #[error("invalid grammar: {reason}")]
     Grammar {
         /// What is wrong with it.
         reason: String,
     },
-    /// The schema is none, or has what cannot be turned into a grammar.
-    #[error("the JSON schema cannot be turned into a grammar: {reason}")]
+    /// The schema is invalid, or cannot be converted into a grammar.
+    #[error("invalid JSON schema: {reason}")]
     Schema {
         /// What is wrong with it.
         reason: String,
@@ -274,21 +294,21 @@ pub enum SamplingError {
         what: &'static str,
         /// The value.
         value: f32,
-        /// What it may be.
+        /// The allowed range.
         expected: &'static str,
     },
-    /// Too many likely tokens were asked for.
-    #[error("{asked} likely tokens are asked for, expected at most {most}")]
+    /// Log probabilities of too many tokens were requested.
+    #[error("log probabilities of {asked} tokens requested, expected at most {most}")]
     Logprobs {
-        /// How many.
+        /// The number requested.
         asked: u32,
-        /// How many there can be.
+        /// The maximum.
         most: u32,
     },
-    /// A text that DRY's repetitions end at has a zero byte.
+    /// A sequence breaker of DRY has a zero byte.
     #[error("a sequence breaker of DRY has a zero byte")]
     Breaker,
-    /// A bias is for a token the model does not have.
+    /// A bias is for a token that is not in the vocabulary.
     #[error("the logit bias names token {token}, but the vocabulary has {size}")]
     Token {
         /// The token's number.

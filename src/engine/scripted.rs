@@ -1,13 +1,15 @@
 //! A decoder and a vocabulary without a model: deterministic, for tests and for trying front ends.
 //!
-//! The decoder also checks what it is given, so that a scheduler's mistakes show as errors.
+//! The decoder also checks its input, so that a mistake of the scheduler is an error, and fails on request.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{
-    Caps, DecodeError, Decoder, Kept, Markup, Outcome, SamplingError, SamplingParams, Saved, SeqId, SeqOp,
-    StateId, Step, Token, TokenLogprob, Vocab,
+    Abort, CachedState, Caps, DecodeError, Decoder, Grammar, Markup, Outcome, PrepareSampler,
+    PreparedSampler, SamplingError, SamplingParams, Saved, SeqId, SeqOp, StateId, Step, Token, TokenLogprob,
+    Vocab,
 };
 
 /// Bytes as tokens 0 to 255, and 256 to end an answer.
@@ -37,13 +39,24 @@ impl Vocab for ByteVocab {
     }
 }
 
-/// What follows a prompt and the tokens written so far; several tokens play a decoder that guesses ahead.
+/// The tokens that follow a prompt and an answer so far; several tokens play a decoder that predicts further ones.
 pub type Script = Box<dyn FnMut(&[Token], &[Token]) -> Vec<Token> + Send>;
+
+/// Decides whether a step fails, from the prompts of the sequences with tokens in it. It may block, to play a slow
+/// step, and look at an [`Abort`].
+pub type Fault = Box<dyn FnMut(&[&[Token]]) -> Option<DecodeError> + Send>;
+
+/// Plays the compilation of a grammar.
+pub type Compile = Arc<dyn Fn(&Grammar) -> Result<(), SamplingError> + Send + Sync>;
 
 /// Answers by a script.
 pub struct ScriptedDecoder {
     caps: Caps,
     script: Script,
+    fault: Option<Fault>,
+    spreads: bool,
+    compile: Compile,
+    abort: Abort,
     sequences: BTreeMap<SeqId, Sequence>,
     states: BTreeMap<StateId, Vec<Token>>,
 }
@@ -52,13 +65,15 @@ pub struct ScriptedDecoder {
 struct Sequence {
     /// What is in the cache.
     tokens: Vec<Token>,
+    /// After a failure: how many tokens are certainly intact.
+    damaged: Option<usize>,
     prompt: Vec<Token>,
-    /// The answer, chosen or told.
+    /// The answer, sampled or forced.
     written: Vec<Token>,
     logprobs: Option<u32>,
 }
 
-/// What each state takes, by its own account.
+/// The size that each state is reported to have.
 const STATE_BYTES: u64 = 100;
 
 impl fmt::Debug for ScriptedDecoder {
@@ -74,7 +89,18 @@ impl ScriptedDecoder {
     /// Answers by any script.
     #[must_use]
     pub fn new(caps: Caps, script: Script) -> Self {
-        Self { caps, script, sequences: BTreeMap::new(), states: BTreeMap::new() }
+        let compile =
+            |_: &Grammar| Err(SamplingError::Grammar { reason: "a script follows no grammar".to_owned() });
+        Self {
+            caps,
+            script,
+            fault: None,
+            spreads: false,
+            compile: Arc::new(compile),
+            abort: Abort::default(),
+            sequences: BTreeMap::new(),
+            states: BTreeMap::new(),
+        }
     }
 
     /// Answers every prompt with this text, byte by byte, and ends.
@@ -87,15 +113,28 @@ impl ScriptedDecoder {
         Self::new(caps, Box::new(next))
     }
 
+    /// Fails the steps that `fault` says, after their operations and before their tokens. With `spreads`, a failed step
+    /// of several sequences damages all sequences.
+    #[must_use]
+    pub fn failing(self, spreads: bool, fault: Fault) -> Self {
+        Self { fault: Some(fault), spreads, ..self }
+    }
+
+    /// Accepts the grammars that `compile` accepts, and ignores them.
+    #[must_use]
+    pub fn compiling(self, compile: Compile) -> Self {
+        Self { compile, ..self }
+    }
+
     /// The tokens in the cache of a sequence.
     #[must_use]
     pub fn tokens(&self, seq: SeqId) -> &[Token] {
         self.sequences.get(&seq).map_or(&[], |sequence| &sequence.tokens)
     }
 
-    /// The number of states that are kept.
+    /// The number of cached states.
     #[must_use]
-    pub fn kept(&self) -> usize {
+    pub fn cached(&self) -> usize {
         self.states.len()
     }
 
@@ -110,41 +149,35 @@ impl ScriptedDecoder {
 
     fn apply(&mut self, op: &SeqOp, outcome: &mut Outcome) -> Result<(), DecodeError> {
         match op {
-            SeqOp::Clear { seq } => self.sequence(*seq)?.tokens.clear(),
+            SeqOp::Clear { seq } => {
+                let sequence = self.sequence(*seq)?;
+                sequence.tokens.clear();
+                sequence.damaged = None;
+            }
             SeqOp::Rewind { seq, length, state } => {
-                let length = *length as usize;
-                let kept = state.map(|state| self.states.get(&state).cloned());
-                let tokens = &mut self.sequences.entry(*seq).or_default().tokens;
-                Self::check(length > 0 && length <= tokens.len(), "the sequence is not as long as that")?;
-                match kept {
-                    None => Self::check(self.caps.can_trim, "the sequence cannot be trimmed")?,
-                    Some(kept) => {
-                        let same = kept.is_some_and(|kept| kept == tokens[..length]);
-                        Self::check(same, "the state is not of this sequence at this length")?;
-                    }
-                }
-                tokens.truncate(length);
+                let tokens = self.beginning(*seq, *length as usize, *state, false)?;
+                let sequence = self.sequence(*seq)?;
+                (sequence.tokens, sequence.damaged) = (tokens, None);
             }
             SeqOp::Copy { from, to, length, state } => {
                 Self::check(self.caps.can_copy && from != to, "the sequence cannot be copied")?;
-                let (length, held) = (*length as usize, self.sequence(*from)?.tokens.clone());
-                Self::check(length > 0 && length <= held.len(), "the sequence is not as long as that")?;
-                let ends = match state {
-                    None => self.caps.can_trim || length == held.len(),
-                    Some(state) => self.states.get(state).is_some_and(|kept| *kept == held[..length]),
-                };
-                Self::check(ends, "the state is not of this sequence at this length")?;
-                self.sequence(*to)?.tokens = held[..length].to_vec();
+                let tokens = self.beginning(*from, *length as usize, *state, true)?;
+                let sequence = self.sequence(*to)?;
+                (sequence.tokens, sequence.damaged) = (tokens, None);
             }
-            SeqOp::Keep { seq, state } => {
-                Self::check(self.caps.can_keep, "no states can be kept")?;
-                let tokens = self.sequence(*seq)?.tokens.clone();
+            SeqOp::CacheState { seq, state } => {
+                Self::check(self.caps.can_cache, "states cannot be cached")?;
+                let sequence = self.sequence(*seq)?;
+                Self::check(sequence.damaged.is_none(), "the sequence is damaged")?;
+                let tokens = sequence.tokens.clone();
                 let old = self.states.insert(*state, tokens);
                 Self::check(old.is_none(), "there is a state of this name already")?;
-                outcome.kept.push(Kept { state: *state, bytes: STATE_BYTES });
+                outcome.states.push(CachedState { state: *state, bytes: STATE_BYTES });
             }
-            SeqOp::Forget { state } => drop(self.states.remove(state)),
-            SeqOp::Sample { seq, prompt, sampling } => {
+            SeqOp::DropState { state } => drop(self.states.remove(state)),
+            SeqOp::Sample { seq, prompt, sampling, prepared } => {
+                let compiled = prepared.as_ref().is_some_and(|sampler| sampler.take() == Some(Sampler));
+                Self::check(compiled || sampling.grammar.is_none(), "the grammar was not compiled")?;
                 let prompt = prompt.clone();
                 let sequence = self.sequence(*seq)?;
                 (sequence.prompt, sequence.written) = (prompt, Vec::new());
@@ -154,65 +187,137 @@ impl ScriptedDecoder {
         }
         Ok(())
     }
+
+    /// The first tokens of a sequence, as far as a real decoder could cut it there.
+    fn beginning(
+        &self,
+        seq: SeqId,
+        length: usize,
+        state: Option<StateId>,
+        copy: bool,
+    ) -> Result<Vec<Token>, DecodeError> {
+        let none = Sequence::default();
+        let sequence = self.sequences.get(&seq).unwrap_or(&none);
+        let held = &sequence.tokens;
+        Self::check(length > 0 && length <= held.len(), "the sequence is not as long as that")?;
+        let beginning = held[..length].to_vec();
+        if let Some(state) = state {
+            let same = self.states.get(&state).is_some_and(|tokens| *tokens == beginning);
+            Self::check(same, "the state is not of this sequence at this length")?;
+        } else {
+            let whole = copy && length == held.len() && sequence.damaged.is_none();
+            Self::check(self.caps.can_trim || whole, "the sequence cannot be trimmed")?;
+            let intact = sequence.damaged.is_none_or(|intact| length <= intact);
+            Self::check(intact, "the sequence is damaged at this length")?;
+        }
+        Ok(beginning)
+    }
+
+    /// Marks the sequences that a failed step may have damaged.
+    fn damage(&mut self, step: &Step) {
+        let all = self.failure_spreads(step);
+        for (seq, sequence) in &mut self.sequences {
+            let filled = !sequence.tokens.is_empty();
+            if (all && filled) || step.tokens.iter().any(|token| token.seq == *seq) {
+                sequence.damaged = Some(sequence.damaged.unwrap_or(sequence.tokens.len()));
+            }
+        }
+    }
+
+    /// The error that the step is to have, if any.
+    fn fault(&mut self, step: &Step) -> Option<DecodeError> {
+        let fault = self.fault.as_mut().filter(|_| !step.tokens.is_empty())?;
+        let sequences = self.sequences.iter();
+        let with_tokens = sequences.filter(|(seq, _)| step.tokens.iter().any(|token| token.seq == **seq));
+        let prompts: Vec<&[Token]> = with_tokens.map(|(_, sequence)| sequence.prompt.as_slice()).collect();
+        fault(&prompts)
+    }
 }
+
+/// The sampler of a script, which has none.
+#[derive(Debug, PartialEq, Eq)]
+struct Sampler;
 
 impl Decoder for ScriptedDecoder {
     fn caps(&self) -> Caps {
         self.caps
     }
 
-    fn check(&self, sampling: &SamplingParams) -> Result<(), SamplingError> {
-        match &sampling.grammar {
-            None => Ok(()),
-            Some(_) => Err(SamplingError::Grammar { reason: "a script follows no grammar".to_owned() }),
-        }
+    fn prepare_sampler(&self) -> PrepareSampler {
+        let compile = Arc::clone(&self.compile);
+        Arc::new(move |sampling: &SamplingParams, _: &[Token]| {
+            sampling.grammar.as_ref().map_or(Ok(()), |grammar| compile(grammar))?;
+            Ok(PreparedSampler::new(Sampler))
+        })
+    }
+
+    fn abort(&self) -> Abort {
+        self.abort.clone()
     }
 
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
-        Self::check(step.rows.len() <= self.caps.batch as usize, "the batch is too large")?;
+        Self::check(step.tokens.len() <= self.caps.batch as usize, "the batch is too large")?;
         let mut outcome = Outcome::default();
         for op in &step.ops {
             self.apply(op, &mut outcome)?;
         }
-        for row in &step.rows {
-            Self::check(row.pos.0 < self.caps.context, "the position is outside the context")?;
+        if let Some(error) = self.fault(step) {
+            if !matches!(error, DecodeError::NoRoom { .. }) {
+                self.damage(step);
+            }
+            return Err(error);
+        }
+        for token in &step.tokens {
+            Self::check(token.pos.0 < self.caps.context, "the position is outside the context")?;
             let unknown = DecodeError::Contract { what: "the sequence has no prompt" };
-            let sequence = self.sequences.get_mut(&row.seq).ok_or(unknown)?;
-            Self::check(sequence.tokens.len() == row.pos.0 as usize, "positions do not follow each other")?;
-            sequence.tokens.push(row.token);
-            let Sequence { tokens, prompt, written, logprobs } = sequence;
-            let known = prompt.iter().chain(written.iter()).nth(row.pos.0 as usize);
-            Self::check(known == Some(&row.token), "the token is neither of the prompt nor of the answer")?;
+            let sequence = self.sequences.get_mut(&token.seq).ok_or(unknown)?;
+            Self::check(sequence.damaged.is_none(), "the sequence is damaged")?;
+            Self::check(sequence.tokens.len() == token.pos.0 as usize, "positions do not follow each other")?;
+            sequence.tokens.push(token.token);
+            let Sequence { tokens, prompt, written, logprobs, .. } = sequence;
+            let known = prompt.iter().chain(written.iter()).nth(token.pos.0 as usize);
+            Self::check(known == Some(&token.token), "the token is neither of the prompt nor of the answer")?;
             let mut given = Vec::new();
-            if row.sample {
+            if token.sample {
                 let whole = tokens.iter().eq(prompt.iter().chain(written.iter()));
-                Self::check(whole, "a token is wanted before all is read")?;
+                Self::check(whole, "a token is to be sampled before all are read")?;
                 given = (self.script)(prompt, written);
                 if let Some(count) = *logprobs {
                     let certain = |&token: &Token| {
                         let top = if count == 0 { vec![] } else { vec![(token, 0.0)] };
                         TokenLogprob { token, logprob: 0.0, top }
                     };
-                    outcome.logprobs.insert(outcome.tokens.len(), given.iter().map(certain).collect());
+                    outcome.logprobs.insert(outcome.sampled.len(), given.iter().map(certain).collect());
                 }
                 written.extend_from_slice(&given);
                 tokens.extend(given.split_last().map_or(&[][..], |(_, ahead)| ahead));
             }
-            outcome.tokens.push(given);
+            outcome.sampled.push(given);
         }
         Ok(outcome)
     }
 
-    fn save(&mut self, seq: SeqId) -> Result<Vec<u8>, DecodeError> {
-        Ok(self.sequence(seq)?.tokens.iter().flat_map(|token| token.0.to_le_bytes()).collect())
+    fn failure_spreads(&self, step: &Step) -> bool {
+        let first = step.tokens.first().map(|token| token.seq);
+        self.spreads && step.tokens.iter().any(|token| Some(token.seq) != first)
+    }
+
+    fn save(&mut self, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError> {
+        let sequence = self.sequence(seq)?;
+        Self::check(
+            sequence.damaged.is_none() && sequence.tokens == tokens,
+            "the sequence has other tokens",
+        )?;
+        let state = tokens.iter().flat_map(|token| token.0.to_le_bytes()).collect();
+        Ok(Saved::vouched(tokens, state))
     }
 
     fn restore(&mut self, seq: SeqId, saved: &Saved) -> Result<(), DecodeError> {
         let sequence = self.sequence(seq)?;
-        Self::check(sequence.tokens.is_empty(), "the sequence is not empty")?;
-        let bytes = saved.tokens.iter().flat_map(|token| token.0.to_le_bytes());
-        Self::check(bytes.eq(saved.state.iter().copied()), "the state is not of these tokens")?;
-        sequence.tokens.clone_from(&saved.tokens);
+        Self::check(sequence.tokens.is_empty() && sequence.damaged.is_none(), "the sequence is not empty")?;
+        let bytes = saved.tokens().iter().flat_map(|token| token.0.to_le_bytes());
+        Self::check(bytes.eq(saved.state().iter().copied()), "the state is not of these tokens")?;
+        sequence.tokens = saved.tokens().to_vec();
         Ok(())
     }
 }

@@ -1,18 +1,18 @@
-//! A place for one request at a time, and what its sequence still holds of the requests before.
+//! A place for one request at a time, and what its sequence still holds of earlier requests.
 
 use super::{RequestId, SeqId, SeqOp, StateId, Token, job::Job};
 
-/// Where a slot is in a request's life.
+/// What a slot does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotState {
-    /// No request.
+    /// It has no request.
     Idle,
-    /// The prompt is being read, or what was put into the model's mouth.
+    /// It reads the prompt, or tokens that were forced.
     Prefill {
         /// Tokens of the sequence read so far.
         done: usize,
     },
-    /// The answer is being written.
+    /// It writes the answer.
     Decode,
 }
 
@@ -22,21 +22,21 @@ pub(super) struct Slot {
     pub(super) job: Option<Job>,
     /// The tokens in the decoder's cache.
     pub(super) history: Vec<Token>,
-    /// States the sequence can go back to, by rising length.
-    pub(super) kept: Vec<KeptState>,
-    /// Whether the cache may hold anything behind the last kept state.
+    /// Cached states of the sequence, by rising length.
+    pub(super) states: Vec<SlotCachedState>,
+    /// Whether the decoder's sequence may hold anything after the history, and must be cleared or rewound.
     pub(super) broken: bool,
     /// The turn of its last request.
     pub(super) used: u64,
 }
 
-/// A state of a sequence that its decoder keeps.
+/// A cached state of a slot's sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeptState {
+pub(super) struct SlotCachedState {
     pub(super) state: StateId,
     pub(super) length: usize,
     pub(super) bytes: u64,
-    /// The turn of the last request it was of use to.
+    /// The turn of the last request that it served.
     pub(super) used: u64,
 }
 
@@ -49,7 +49,7 @@ impl Slot {
         }
     }
 
-    /// Cuts the sequence to its first tokens; the states behind are not kept any more.
+    /// Cuts the sequence to its first tokens. States beyond were released before.
     pub(super) fn rewind(&mut self, seq: SeqId, length: usize, state: Option<StateId>) -> Option<SeqOp> {
         let op = if length == 0 {
             (self.broken || !self.history.is_empty()).then_some(SeqOp::Clear { seq })
@@ -62,20 +62,22 @@ impl Slot {
         op
     }
 
-    /// Gives up what lies behind the last kept state.
-    pub(super) fn lose_tail(&mut self) {
-        self.history.truncate(self.kept.last().map_or(0, |kept| kept.length));
+    /// Falls back to the longest beginning that survives a failed step: `intact` tokens where the decoder can trim, else
+    /// the last cached state.
+    pub(super) fn fall_back(&mut self, intact: usize, can_trim: bool) {
+        let length = if can_trim { intact } else { self.states.last().map_or(0, |state| state.length) };
+        self.history.truncate(length);
         self.broken = true;
     }
 
-    /// Gives up everything; returns the states nobody needs any more.
+    /// Gives the whole sequence up; returns its states.
     pub(super) fn lose(&mut self) -> impl Iterator<Item = StateId> {
         self.history.clear();
         self.broken = true;
-        std::mem::take(&mut self.kept).into_iter().map(|kept| kept.state)
+        std::mem::take(&mut self.states).into_iter().map(|state| state.state)
     }
 
-    pub(super) fn is_of(&self, id: RequestId) -> bool {
+    pub(super) fn serves(&self, id: RequestId) -> bool {
         self.job.as_ref().is_some_and(|job| job.id == id)
     }
 }

@@ -1,6 +1,6 @@
-//! Probabilities of logits.
+//! Log probabilities of logits.
 
-/// What turns the logits of one place into logarithms of probabilities.
+/// Converts the logits of one position into log probabilities.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogSoftmax {
     most: f32,
@@ -8,7 +8,7 @@ pub struct LogSoftmax {
 }
 
 impl LogSoftmax {
-    /// Of all logits of a place; `None` if they are not numbers.
+    /// For all logits of a position; `None` if they are not finite.
     #[must_use]
     pub fn of(logits: &[f32]) -> Option<Self> {
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -29,13 +29,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn probabilities_add_up_to_one_and_nonsense_has_none() {
+    fn probabilities_add_up_to_one_and_logits_that_are_not_finite_have_none() {
         let logits = [2.0f32.ln(), 5.0f32.ln(), 0.0, 2.0f32.ln(), f32::NEG_INFINITY];
         let softmax = LogSoftmax::of(&logits).unwrap();
         let sum: f32 = logits.iter().map(|&logit| softmax.logprob(logit).exp()).sum();
         assert!((sum - 1.0).abs() < 1e-6 && (softmax.logprob(0.0).exp() - 0.1).abs() < 1e-6);
-        for nonsense in [&[][..], &[f32::NAN, 1.0], &[f32::NEG_INFINITY], &[f32::INFINITY, 1.0]] {
-            assert_eq!(LogSoftmax::of(nonsense), None, "{nonsense:?}");
+        for invalid in [&[][..], &[f32::NAN, 1.0], &[f32::NEG_INFINITY], &[f32::INFINITY, 1.0]] {
+            assert_eq!(LogSoftmax::of(invalid), None, "{invalid:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finds stop strings in text that comes in pieces.
 
-/// Holds text back for as long as it may turn out to be the beginning of a stop string.
+/// Holds text back while it may be the beginning of a stop string.
 ///
 /// The stop string that is complete first wins, the longest of them when several end together; so the
 /// result does not depend on how the text was cut.
@@ -10,10 +10,10 @@ pub struct StopMatcher {
     held: String,
 }
 
-/// What became of a piece of text.
+/// The result of a piece of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scanned {
-    /// Text that is certainly part of the answer.
+    /// Text that is certain to be part of the answer.
     pub text: String,
     /// The stop string that ended it, by index; nothing may be pushed after that.
     pub stop: Option<usize>,
@@ -44,7 +44,7 @@ impl StopMatcher {
         Scanned { text: std::mem::replace(&mut self.held, tail), stop: None }
     }
 
-    /// Gives back what was held when no more text comes.
+    /// Returns the held text when no more text comes.
     pub fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_that_leads_nowhere_is_given_back() {
+    fn an_incomplete_stop_string_is_returned() {
         assert_eq!(scan(&["STOP"], &["a ST", "ONE"]), ("a STONE".into(), None));
         assert_eq!(scan(&["STOP"], &["a ST"]), ("a ST".into(), None));
     }

@@ -1,121 +1,100 @@
-//! The nouns of a generation request: tokens, what is asked, what comes back. No text formats, no clock.
+//! The types of a generation request: tokens, the request, its events. No text formats, no clock.
 
 use std::time::Duration;
 
-use super::{Error, SamplingParams};
+use super::{Error, SamplingParams, Token};
 
-/// One entry of a model's vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub i32);
-
-/// A sequence in the decoder's cache; slot `n` of the scheduler is sequence `n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeqId(pub u32);
-
-/// A token's place in its sequence, from zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pos(pub u32);
-
-/// Names one request for as long as an engine lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
-
-/// A sequence outside its decoder: what it takes to go on from it later, in another process too.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Saved {
-    /// The tokens of the sequence.
-    pub tokens: Vec<Token>,
-    /// What the decoder knows of them, in a form of its own.
-    pub state: Vec<u8>,
-}
-
-impl std::fmt::Debug for Saved {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { tokens, state } = self;
-        f.debug_struct("Saved").field("tokens", &tokens.len()).field("state", &state.len()).finish()
-    }
-}
-
-/// What is asked of the engine.
+/// A request to the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// The tokens to continue.
     pub prompt: Vec<Token>,
-    /// Ends the answer after this many tokens; `None` leaves it to the model and the context.
+    /// Ends the answer after this many tokens; `None`: the model or the context ends it.
     pub max_tokens: Option<u32>,
-    /// How tokens are chosen.
+    /// Sampling parameters.
     pub sampling: SamplingParams,
-    /// Texts that end the answer; they are not part of it.
+    /// Stop strings: they end the answer and are not part of it.
     pub stop: Vec<String>,
-    /// Places in the prompt that a later prompt is likely to share with it, such as where a message ends.
+    /// Lengths of prefixes that a later prompt is likely to share, such as the end of a message.
     pub boundaries: Vec<usize>,
-    /// What holds for the answer's first part, the thinking.
+    /// How the reasoning, the answer's first part, is ended.
     pub reasoning: Option<Reasoning>,
+    /// Control tokens whose text is part of the answer's text, such as tags of reasoning.
+    pub tags: Vec<Token>,
 }
 
 impl Request {
-    /// A prompt to continue until the model ends it.
+    /// A request without limits: the model ends the answer.
     #[must_use]
     pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
-        let (stop, boundaries) = (Vec::new(), Vec::new());
-        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None }
+        let (stop, boundaries, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None, tags }
     }
 }
 
-/// The first part of an answer and how it is ended.
+/// How the reasoning of an answer is found and ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reasoning {
-    /// The text the answer begins with if there is thinking; `None` when the prompt began it.
+    /// The text that begins the reasoning; `None` when the prompt has begun it.
     pub open: Option<String>,
     /// The text that ends it.
     pub close: String,
-    /// What is put into the model's mouth to end it: some words and the closing text.
+    /// Tokens to force at the end: some words and the closing text.
     pub ending: Vec<Token>,
-    /// Ends it after this many tokens; `None` leaves it to the model.
+    /// Ends it after this many tokens; `None`: the model ends it.
     pub budget: Option<u32>,
 }
 
-/// How likely a token of the answer was, before anything was done to the logits.
+/// The log probability of a token of the answer, from the unchanged logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenLogprob {
-    /// The token that was chosen.
+    /// The sampled token.
     pub token: Token,
     /// The natural logarithm of its probability.
     pub logprob: f32,
-    /// The likeliest tokens in its place, as many as were asked for, the likeliest first.
+    /// The most likely tokens at its position, as many as requested, most likely first.
     pub top: Vec<(Token, f32)>,
 }
 
-/// What the engine says about one request: any number of deltas, then exactly one terminal event.
+/// Events of one request: progress, then deltas, then exactly one terminal event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// More of the prompt was read: sent on admission and after each step of the prefill.
+    Progress {
+        /// Tokens of the prompt.
+        total: u32,
+        /// Of these, the ones that were in the cache already.
+        reused: u32,
+        /// Of the others, the ones read so far. With `reused` they make `total` when the prompt is done.
+        read: u32,
+    },
     /// More of the answer.
     Delta {
         /// The tokens sampled since the last delta.
         tokens: Vec<Token>,
-        /// The text now certain to be part of the answer; it may be empty, and may belong to earlier tokens.
+        /// The text that is now certain; it may be empty, and may belong to earlier tokens.
         text: String,
-        /// How likely these tokens were, if that was asked for; what was put into the model's mouth is left out.
+        /// Log probabilities of these tokens, if requested; forced tokens have none.
         logprobs: Vec<TokenLogprob>,
     },
-    /// The request is over and nothing went wrong.
+    /// The request ended without an error.
     Finished {
         /// Why it ended.
         reason: FinishReason,
-        /// How many tokens it took.
+        /// Its token counts.
         usage: Usage,
-        /// How long it took.
+        /// Its times.
         timings: Timings,
     },
-    /// The request is over because of an error.
+    /// The request failed.
     Failed(Error),
 }
 
 impl Event {
-    /// Whether nothing follows this event.
+    /// Whether this is the last event of its request.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Delta { .. })
+        matches!(self, Self::Finished { .. } | Self::Failed(_))
     }
 }
 
@@ -130,33 +109,33 @@ pub enum FinishReason {
     Length,
     /// The sequence filled the context.
     Context,
-    /// It was cancelled, or nobody listened any more.
+    /// It was cancelled, or its client is gone.
     Cancelled,
 }
 
-/// Tokens read and written.
+/// Token counts of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
-    /// Of these, the ones that were in the cache already and were not read again.
+    /// Of these, the ones that were in the cache already.
     pub reused_tokens: u32,
-    /// Tokens of the answer, the one that ended it and those put into the model's mouth included.
+    /// Tokens of the answer, including forced tokens and the one that ended it.
     pub completion_tokens: u32,
 }
 
 impl Usage {
-    /// Tokens of the prompt that had to be read.
+    /// Prompt tokens that were not in the cache.
     #[must_use]
     pub fn read_tokens(&self) -> u32 {
         self.prompt_tokens.saturating_sub(self.reused_tokens)
     }
 }
 
-/// Where the time of one request went.
+/// Times of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timings {
-    /// From arrival to the first step that worked on it.
+    /// From arrival to the first step that served it.
     pub queued: Duration,
     /// From there to its first token.
     pub prefill: Duration,

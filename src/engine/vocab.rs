@@ -1,33 +1,52 @@
-//! The seam to a tokenizer: text to tokens and back, as bytes.
+//! The interface to a tokenizer: text to tokens and back, as bytes.
 
 use std::sync::Arc;
 
 use super::Token;
 
-/// Whether the names of special tokens in a text stand for these tokens.
+/// The meaning of the texts of control tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Markup {
-    /// `<|im_end|>` is one token: for a rendered chat template.
+    /// `<|im_end|>` is one token: for the text of a chat template.
     Parsed,
-    /// `<|im_end|>` is ten characters: for text from outside.
+    /// `<|im_end|>` is ten characters: for the text of messages.
     Plain,
+}
+
+/// A token that is not made of the text around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecialToken {
+    /// Its text, which stands for it.
+    pub text: String,
+    /// Its text stands for it in plain text too.
+    pub always: bool,
 }
 
 /// A model's vocabulary.
 pub trait Vocab {
-    /// How many tokens it has; their numbers start at zero.
+    /// The number of its tokens, which are numbered from zero.
     fn size(&self) -> u32;
 
-    /// The tokens of a text, and nothing before or after them.
+    /// The tokens of a text, with none added before or after.
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token>;
 
-    /// What every text of the model's training began with, if anything. Templates write it themselves.
+    /// The tokens whose texts stand for them.
+    fn specials(&self) -> Vec<SpecialToken> {
+        Vec::new()
+    }
+
+    /// The first token of every text in training, if there was one. Templates write it themselves.
     fn first(&self) -> Option<Token> {
         None
     }
 
-    /// Adds what a token writes; it need not be whole characters, and is nothing for control tokens.
+    /// Adds the text of a token, which need not be whole characters, and is empty for control tokens.
     fn write(&self, token: Token, out: &mut Vec<u8>);
+
+    /// Adds the text of a token, that of a control token too.
+    fn write_any(&self, token: Token, out: &mut Vec<u8>) {
+        self.write(token, out);
+    }
 
     /// Whether the token ends an answer.
     fn ends_answer(&self, token: Token) -> bool;
@@ -42,12 +61,20 @@ impl<V: Vocab + ?Sized> Vocab for Arc<V> {
         (**self).tokenize(text, markup)
     }
 
+    fn specials(&self) -> Vec<SpecialToken> {
+        (**self).specials()
+    }
+
     fn first(&self) -> Option<Token> {
         (**self).first()
     }
 
     fn write(&self, token: Token, out: &mut Vec<u8>) {
         (**self).write(token, out);
+    }
+
+    fn write_any(&self, token: Token, out: &mut Vec<u8>) {
+        (**self).write_any(token, out);
     }
 
     fn ends_answer(&self, token: Token) -> bool {

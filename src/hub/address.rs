@@ -19,11 +19,13 @@ pub(super) struct Address {
 pub(super) fn parse(text: &str, bases: &[String]) -> Option<Result<Address, String>> {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| has_prefix(text, scheme));
     let rest = &text[scheme.map_or(0, str::len)..];
+    // Without a scheme, `mirror/ORG` could be a name, but `hf.co/ORG` could hardly be one.
+    let may_begin = |base: &&String| scheme.is_some() || base.contains(['.', ':']);
     let below = |base: &String| {
         let path = has_prefix(rest, base).then(|| &rest[base.len()..])?;
         (path.is_empty() || path.starts_with(['/', '?', '#'])).then_some(path)
     };
-    match (bases.iter().find_map(below), scheme) {
+    match (bases.iter().filter(may_begin).find_map(below), scheme) {
         (Some(path), _) => Some(read(path)),
         (None, Some(_)) => Some(Err(format!(
             "not an address of the hub (expected https://{}/ORG/NAME; HF_ENDPOINT names another hub)",
@@ -60,6 +62,9 @@ fn read(path: &str) -> Result<Address, String> {
         let (Some(revision), Some(file)) = (decoded(revision), decoded(file)) else {
             return wrong("a percent sign does not begin a valid character");
         };
+        if !file.is_empty() && file.split('/').any(|part| ["", ".", ".."].contains(&part)) {
+            return wrong("the name of the file is invalid");
+        }
         match (page, file.is_empty()) {
             ("tree", false) => return wrong("it names a folder of the repository"),
             ("blob" | "resolve", true) => return wrong("the name of the file is missing"),
@@ -77,6 +82,12 @@ fn read(path: &str) -> Result<Address, String> {
 
 fn has_prefix(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Encodes the characters of a file's path that have a meaning in an address, or after it.
+pub(super) fn encode(path: &str) -> String {
+    let special = [("%", "%25"), ("?", "%3F"), ("#", "%23"), (":", "%3A")];
+    special.iter().fold(path.to_owned(), |path, (plain, encoded)| path.replace(plain, encoded))
 }
 
 /// Replaces `%2F` and the like; `None` if the result is not UTF-8 or a percent sign has no two digits.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gguf_export::size;
+
 use super::cache;
 use super::token::Origin;
 
@@ -149,7 +151,7 @@ pub enum Error {
         expected: u64,
     },
     /// The disk of the cache does not have enough space.
-    #[error("not enough space in `{}`: {needed} more bytes needed, {available} available", path.display())]
+    #[error("not enough space in `{}`: {} needed, {} free", path.display(), size(*needed), size(*available))]
     NoSpace {
         /// The folder.
         path: PathBuf,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::name::bases;
 use super::pick::Selection;
-use super::{RepoName, RepoNameError};
+use super::{RepoName, RepoNameError, address};
 
 /// A repository, and which of its GGUFs is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl fmt::Display for ModelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.file, &self.quant) {
             (Some(file), _) => {
-                write!(f, "https://huggingface.co/{}/resolve/{}/{file}", self.repo.id(), self.repo.revision())
+                let (id, revision) = (self.repo.id(), self.repo.revision());
+                write!(f, "https://huggingface.co/{id}/resolve/{revision}/{}", address::encode(file))
             }
             (None, Some(quant)) => write!(f, "{}:{quant}", self.repo),
             (None, None) => write!(f, "{}", self.repo),
@@ -108,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_model_is_displayed_as_it_is_read_again(text in "(https://|hf\\.co/|huggingface\\.co/|o/n|:Q4_0|@v1|/resolve/main|/a\\.gguf|/){0,6}") {
+        fn a_model_is_displayed_as_it_is_read_again(text in "(https://|hf\\.co/|huggingface\\.co/|o/n|:Q4_0|@v1|/resolve/main|/a\\.gguf|/|%3A|%25|%3F){0,6}") {
             if let Ok(model) = read(&text) {
                 prop_assert_eq!(read(&model.to_string()), Ok(model));
             }

@@ -65,6 +65,9 @@ impl RepoName {
             (Some(("datasets", _)), _) => "a dataset, not a model",
             (Some(("spaces", _)), _) => "a Space, not a model",
             (None, _) => "not a repository name (expected ORG/NAME)",
+            _ if address::parse(&id, bases).is_some() => {
+                "not a repository name (it begins with the hub's address)"
+            }
             _ if id.len() > LONGEST => "not a repository name (longer than 96 characters)",
             (Some((org, name)), _) if !is_part(org) || !is_part(name) => {
                 "not a repository name (expected ORG/NAME of letters, digits, `-`, `_` and `.`)"

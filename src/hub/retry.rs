@@ -38,7 +38,7 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// Starts counting anew: an attempt that made progress does not count.
+    /// Starts the count again: an attempt that made progress does not count.
     pub(super) fn progressed(&mut self) {
         (self.pauses, self.done) = (pauses(), 0);
     }

@@ -46,12 +46,12 @@ impl Settings {
     ///
     /// When a variable has an invalid value.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Result<Self, Error> {
-        let (settings, invalid) = Self::look(variable, home);
+        let (settings, invalid) = Self::lenient(variable, home);
         invalid.into_iter().next().map_or(Ok(settings), Err)
     }
 
     /// Like [`of`](Self::of), but treats a variable with an invalid value as unset and returns the errors.
-    pub fn look(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> (Self, Vec<Error>) {
+    pub fn lenient(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> (Self, Vec<Error>) {
         let mut invalid = Vec::new();
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let text = |name: &str| set(name).map(|value| value.to_string_lossy().into_owned());
@@ -67,7 +67,7 @@ impl Settings {
         let is_true = |value: String| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str());
         let timeout = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|value| {
             let seconds = value.trim().parse::<u64>().ok();
-            invalid.extend(seconds.is_none().then(|| Error::Timeout { value }));
+            invalid.extend(seconds.is_none().then_some(Error::Timeout { value }));
             seconds
         });
         let token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]

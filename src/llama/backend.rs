@@ -1,14 +1,14 @@
-//! llama.cpp is started once per process and never stopped.
-#![expect(unsafe_code, reason = "calls C functions that the binding keeps to itself")]
+//! llama.cpp is started once per process and never stopped; NUMA is set up before its first compute thread.
+#![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
-use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 use super::Numa;
 
-/// The backend, started by whoever asks first; its log goes to tracing from then on.
+/// The backend, started by the first call; its log goes to tracing from then on.
 pub(super) fn backend() -> &'static LlamaBackend {
     static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
     BACKEND.get_or_init(|| {
@@ -17,16 +17,114 @@ pub(super) fn backend() -> &'static LlamaBackend {
     })
 }
 
-/// Says how threads and memory are shared out between nodes. The first call counts: llama.cpp takes it once.
-pub fn share_out(numa: Numa) {
-    static DONE: Once = Once::new();
-    backend();
-    // SAFETY: the backend is there; called once, and before any thread of ggml is.
-    DONE.call_once(|| unsafe { llama_cpp_sys_2::llama_numa_init(numa.raw()) });
+/// llama.cpp's lists of backends and devices have no lock, and grow when a worker is connected. Held by everything here
+/// that reads them, a load and the making of a context included; never across a call that takes it again.
+static REGISTRY: RwLock<()> = RwLock::new(());
+
+/// Keeps the lists of backends and devices as they are.
+pub(super) fn registry() -> RwLockReadGuard<'static, ()> {
+    REGISTRY.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held while a context is made: llama.cpp may write to the model then.
-pub(super) fn one_context_at_a_time() -> MutexGuard<'static, ()> {
-    static MAKING: Mutex<()> = Mutex::new(());
-    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
+/// Lets the lists of backends and devices grow.
+pub(super) fn registry_mut() -> RwLockWriteGuard<'static, ()> {
+    REGISTRY.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why NUMA cannot be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NumaError {
+    /// Threads that compute exist, and read the setting.
+    #[error("NUMA must be set up before the first model of the process computes")]
+    TooLate,
+    /// llama.cpp takes one setting per process.
+    #[error("NUMA is set to `{}` for this process already", set.name())]
+    Other {
+        /// The setting in force.
+        set: Numa,
+    },
+}
+
+/// Sets how threads and memory are distributed over NUMA nodes, once per process.
+///
+/// # Errors
+///
+/// When it was set otherwise, or a context or a worker of this process may have compute threads already.
+pub fn set_numa(numa: Numa) -> Result<(), NumaError> {
+    backend();
+    let mut state = numa_state();
+    let set = state.allows(numa)?;
+    if set {
+        let _registry = registry();
+        // SAFETY: the CPU backend is registered, since `backend` has run. llama.cpp writes a global here that compute
+        // threads read without a lock. There is none: every call that makes such threads is behind `making_threads` or
+        // `close_numa`, which take the lock held here and close the state before.
+        unsafe { llama_cpp_sys_2::llama_numa_init(numa.raw()) };
+    }
+    Ok(())
+}
+
+/// Runs what makes a context, one at a time: llama.cpp may write to the model meanwhile. From then on there are compute
+/// threads.
+pub(super) fn making_threads<T>(action: impl FnOnce() -> T) -> T {
+    let mut state = numa_state();
+    state.closed = true;
+    let _registry = registry();
+    action()
+}
+
+/// Notes that compute threads are about to exist.
+pub(super) fn close_numa() {
+    numa_state().closed = true;
+}
+
+/// The NUMA setting of the process.
+#[derive(Debug, Default)]
+struct NumaState {
+    set: Option<Numa>,
+    /// Whether compute threads may exist.
+    closed: bool,
+}
+
+impl NumaState {
+    /// Whether a setting is to be made now; it counts as made then.
+    fn allows(&mut self, numa: Numa) -> Result<bool, NumaError> {
+        match self.set {
+            Some(set) if set == numa => Ok(false),
+            Some(set) => Err(NumaError::Other { set }),
+            None if self.closed => Err(NumaError::TooLate),
+            None => {
+                self.set = Some(numa);
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn numa_state() -> MutexGuard<'static, NumaState> {
+    static STATE: Mutex<NumaState> = Mutex::new(NumaState { set: None, closed: false });
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numa_is_set_once_and_before_the_first_compute_thread() {
+        let mut state = NumaState::default();
+        assert_eq!(state.allows(Numa::Isolate), Ok(true));
+        assert_eq!(state.allows(Numa::Isolate), Ok(false), "llama.cpp is called once");
+        assert_eq!(state.allows(Numa::Distribute), Err(NumaError::Other { set: Numa::Isolate }));
+        state.closed = true;
+        assert_eq!(state.allows(Numa::Isolate), Ok(false));
+        let mut late = NumaState { set: None, closed: true };
+        assert_eq!(late.allows(Numa::Isolate), Err(NumaError::TooLate));
+    }
+
+    #[test]
+    fn after_a_context_was_made_numa_is_refused() {
+        assert_eq!(making_threads(|| 7), 7);
+        assert_eq!(set_numa(Numa::Isolate), Err(NumaError::TooLate));
+    }
 }

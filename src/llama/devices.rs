@@ -1,5 +1,5 @@
-//! The devices that ggml knows: this machine's processors, and whatever else registered itself.
-#![expect(unsafe_code, reason = "calls C functions that the binding keeps to itself")]
+//! The devices in ggml's registry: CPU, GPUs, and those of connected workers.
+#![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -8,64 +8,63 @@ use llama_cpp_sys_2 as sys;
 use super::backend;
 use super::rpc::Endpoint;
 
-/// What a device is.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// The processor; its memory is the machine's.
+    /// The CPU; its memory is main memory.
     Cpu,
-    /// A device with memory of its own, on this machine or another.
+    /// A GPU with memory of its own, on this machine or a worker.
     Gpu,
-    /// A GPU that shares the machine's memory.
+    /// A GPU that shares main memory.
     IntegratedGpu,
-    /// Helps the processor with its own memory.
+    /// An accelerator that works in main memory.
     Accelerator,
 }
 
 impl DeviceKind {
-    /// Whether layers can go there.
+    /// Whether layers can be offloaded to it.
     #[must_use]
     pub fn is_gpu(self) -> bool {
         matches!(self, Self::Gpu | Self::IntegratedGpu)
     }
 }
 
-/// A device and its memory now.
+/// A device and its present memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// ggml's name, `CUDA0`.
+    /// ggml's name, such as `CUDA0`.
     pub name: String,
-    /// The maker's name.
+    /// The vendor's name.
     pub description: String,
-    /// The backend that drives it, `CUDA`.
+    /// Its backend, such as `CUDA`.
     pub backend: String,
-    /// Name of its buffer type, which `-ot` asks for.
+    /// The name of its buffer type, for `-ot`.
     pub buffer: String,
-    /// What it is.
+    /// Its kind.
     pub kind: DeviceKind,
-    /// All of its memory in bytes; 0 if it does not say.
+    /// Total memory in bytes; 0 if unknown.
     pub total: u64,
-    /// What is free of it.
+    /// Free memory in bytes.
     pub free: u64,
-    /// Whether it offers a buffer in main memory that it reads quickly. Weights for the CPU then go there and are
-    /// not repacked.
+    /// Whether it has a host buffer: pinned main memory, where weights on the CPU are then placed and not repacked.
     pub host_buffer: bool,
 }
 
 /// Every device of this machine and of these workers, which must be connected, in ggml's order.
 #[must_use]
 pub fn devices(workers: &[Endpoint]) -> Vec<Device> {
-    // To describe a device is to ask the worker that lends it.
+    // Describing a device sends a question to its worker.
     let wanted = |device: &sys::ggml_backend_dev_t| {
         lender(*device).is_none_or(|lender| workers.iter().any(|worker| worker.to_string() == lender))
     };
-    all().filter(wanted).map(describe).collect()
+    all().into_iter().filter(wanted).map(describe).collect()
 }
 
-/// The endpoint of the worker that lends a device.
+/// The endpoint of a device's worker.
 pub(super) fn lender(device: sys::ggml_backend_dev_t) -> Option<String> {
-    // SAFETY: the device comes from the registry, and so does what drives it.
+    // SAFETY: the device comes from the registry, and has the backend that registered it.
     let backend = text(unsafe { sys::ggml_backend_reg_name(sys::ggml_backend_dev_backend_reg(device)) });
-    // SAFETY: the device comes from the registry. One of a worker is described by the worker's endpoint.
+    // SAFETY: the device comes from the registry. The description of a worker's device is the worker's endpoint.
     (backend == "RPC").then(|| text(unsafe { sys::ggml_backend_dev_description(device) }))
 }
 
@@ -73,24 +72,26 @@ pub(super) fn lender(device: sys::ggml_backend_dev_t) -> Option<String> {
 pub(super) fn find(name: &str) -> Option<sys::ggml_backend_dev_t> {
     let name = CString::new(name).ok()?;
     backend::backend();
-    // SAFETY: the registry is filled by the call above, and `name` ends with a zero.
+    let _registry = backend::registry();
+    // SAFETY: the registry is filled and does not change meanwhile, and `name` ends with a zero.
     let device = unsafe { sys::ggml_backend_dev_by_name(name.as_ptr()) };
     (!device.is_null()).then_some(device)
 }
 
-/// The buffer type of a name, as `-ot` takes it: the default one of some device.
+/// The buffer type of a name, as in `-ot`: the default one of a device.
 pub(super) fn buffer_type(name: &str) -> Option<sys::ggml_backend_buffer_type_t> {
-    // A worker's buffer is named after it: no other worker need be asked.
+    // A worker's buffer has the worker's name: no other worker is asked.
     let may = |device: &sys::ggml_backend_dev_t| lender(*device).is_none_or(|lender| name.contains(&lender));
-    all().filter(may).map(buffer).find(|&buffer| !buffer.is_null() && buffer_name(buffer) == name)
+    all().into_iter().filter(may).map(buffer).find(|&buffer| !buffer.is_null() && buffer_name(buffer) == name)
 }
 
-fn all() -> impl Iterator<Item = sys::ggml_backend_dev_t> {
+fn all() -> Vec<sys::ggml_backend_dev_t> {
     backend::backend();
-    // SAFETY: the registry is filled by the call above; devices live as long as the process.
+    let _registry = backend::registry();
+    // SAFETY: the registry is filled and does not change meanwhile.
     let count = unsafe { sys::ggml_backend_dev_count() };
-    // SAFETY: as above, and the index is below the count; devices are never taken out.
-    (0..count).map(|index| unsafe { sys::ggml_backend_dev_get(index) })
+    // SAFETY: as above, and the index is below the count. Devices are never removed: nothing unloads a backend.
+    (0..count).map(|index| unsafe { sys::ggml_backend_dev_get(index) }).collect()
 }
 
 fn buffer(device: sys::ggml_backend_dev_t) -> sys::ggml_backend_buffer_type_t {
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_always_a_processor_with_memory() {
+    fn there_is_always_a_cpu_with_memory() {
         let devices = devices(&[]);
         let cpu = devices.iter().find(|d| d.kind == DeviceKind::Cpu).unwrap();
         assert_eq!(cpu.buffer, "CPU");

@@ -1,4 +1,4 @@
-//! Catches what llama.cpp logs while it does one thing: the only reason it ever gives.
+//! Captures llama.cpp's log during one call: its only source of reasons.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,16 +8,16 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// The target under which the binding reports llama.cpp's lines.
+/// The tracing target of llama.cpp's lines in the binding.
 const TARGET: &str = "llama-cpp-2";
 
-/// Lines that are kept; the last ones say why.
-const KEPT: usize = 12;
+/// Lines to return, from the end.
+const LINES: usize = 12;
 
-/// Does something and returns the warnings and errors llama.cpp logged on this thread meanwhile.
+/// Runs an action and returns the warnings and errors that llama.cpp logged on this thread meanwhile.
 ///
-/// The subscriber in force sees them afterwards: as they were if the action succeeded, else at the debug level, because
-/// they are part of the error then.
+/// The current subscriber gets them afterwards: unchanged if the action succeeded, otherwise at the debug level, because
+/// they are part of the error.
 pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T, E>, Vec<String>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let inner = dispatcher::get_default(Clone::clone);
@@ -31,7 +31,7 @@ pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T,
             _ => tracing::warn!(target: TARGET, "{line}"),
         }
     }
-    lines.drain(..lines.len().saturating_sub(KEPT));
+    lines.drain(..lines.len().saturating_sub(LINES));
     (result, lines.into_iter().map(|(_, line)| line).collect())
 }
 

@@ -1,37 +1,36 @@
-//! What a load and a context are asked for, in llama.cpp's terms and enums of our own. Not here: what to ask for.
-#![expect(unsafe_code, reason = "calls C functions that the binding keeps to itself")]
-
-use std::ffi::c_void;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Parameters of a load and of a context, in llama.cpp's terms and enums of our own. Not here: how they are chosen.
+#![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_sys_2 as sys;
+use std::ffi::c_void;
+use std::path::Path;
+use std::ptr;
 
 use super::metadata::MetadataOverride;
 use super::rope::Rope;
+use crate::engine::{Abort, Signal};
 
-/// How a file becomes weights.
+/// How a model is loaded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoadParams<'a> {
     /// The file, or the first of its parts.
     pub path: &'a Path,
-    /// Devices beside the CPU by name, in the order in which layers go to them.
+    /// Devices besides the CPU by name, in the order in which layers are offloaded to them.
     pub devices: &'a [String],
-    /// Layers that go to these, counted from the last; the head is one.
+    /// Layers to offload, counted from the last; the output layer is one.
     pub gpu_layers: u32,
     /// How layers are split between several devices.
     pub split_mode: SplitMode,
-    /// The device that has everything if nothing is split.
+    /// The device that holds everything with [`SplitMode::None`].
     pub main_gpu: u32,
-    /// Shares of the devices; empty is by free memory.
+    /// Shares of the devices; empty: by free memory.
     pub tensor_split: &'a [f32],
-    /// Expressions over tensor names and the buffer type they go to; the first that matches counts.
+    /// Regular expressions of tensor names and the buffer type of these tensors; the first match counts.
     pub overrides: &'a [Override],
     /// How the file is read.
     pub load: LoadMode,
-    /// Whether weights for the CPU are reordered for speed.
+    /// Whether weights on the CPU are repacked.
     pub repack: bool,
     /// Values that count instead of those of the file.
     pub metadata: &'a [MetadataOverride],
@@ -39,35 +38,35 @@ pub struct LoadParams<'a> {
     pub check_tensors: bool,
 }
 
-/// Tensors that go elsewhere than their layer.
+/// Tensors that are not placed with their layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
-    /// An ECMAScript expression, searched for in the tensor's name.
+    /// An ECMAScript regular expression, searched for in the tensor's name.
     pub pattern: String,
-    /// Name of a buffer type, `CPU`.
+    /// Name of a buffer type, such as `CPU`.
     pub buffer: String,
 }
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoadMode {
-    /// Mapped, unless a device does not support it.
+    /// Mapped, where every device supports it.
     Auto,
     /// Read into memory of the process.
     #[default]
     Read,
     /// Mapped.
     Map,
-    /// Read, and kept from being swapped out.
+    /// Read, and locked in memory.
     Lock,
-    /// Mapped, and kept from being swapped out.
+    /// Mapped, and locked in memory.
     MapLock,
-    /// Read past the page cache.
+    /// Read without the page cache.
     Direct,
 }
 
 impl LoadMode {
-    /// Whether weights of the CPU stay in the mapped file.
+    /// Whether weights on the CPU stay in the mapped file.
     #[must_use]
     pub fn maps(self) -> bool {
         matches!(self, Self::Auto | Self::Map | Self::MapLock)
@@ -88,7 +87,7 @@ impl LoadMode {
 /// How a model is split between several devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SplitMode {
-    /// One device has everything.
+    /// Not at all: one device holds everything.
     None,
     /// By layers.
     #[default]
@@ -110,18 +109,28 @@ impl SplitMode {
     }
 }
 
-/// How memory is shared out on a machine with several nodes.
+/// How threads and memory are distributed over NUMA nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numa {
     /// Threads on all nodes.
     Distribute,
     /// Threads on the node where the process began.
     Isolate,
-    /// As the `numactl` program says.
+    /// As set by `numactl`.
     Numactl,
 }
 
 impl Numa {
+    /// llama.cpp's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Distribute => "distribute",
+            Self::Isolate => "isolate",
+            Self::Numactl => "numactl",
+        }
+    }
+
     pub(super) fn raw(self) -> sys::ggml_numa_strategy {
         match self {
             Self::Distribute => sys::GGML_NUMA_STRATEGY_DISTRIBUTE,
@@ -131,32 +140,32 @@ impl Numa {
     }
 }
 
-/// The size of a context and how it computes.
+/// The size of a context, and how it computes.
 #[derive(Debug, Clone)]
 pub struct ContextParams {
-    /// Sequences at once.
+    /// Sequences it holds.
     pub sequences: u32,
     /// Tokens each of them can hold.
     pub context: u32,
-    /// Rows of one step.
+    /// Tokens of one step.
     pub batch: u32,
-    /// Rows computed together; a step is cut into these.
+    /// Tokens computed together; a step is cut into batches of this size.
     pub ubatch: u32,
-    /// Threads that compute one row.
+    /// Threads for a step of one token.
     pub threads: u32,
-    /// Threads that compute many.
+    /// Threads for larger steps.
     pub threads_batch: u32,
     /// Type of the KV cache's keys.
     pub cache_k: CacheType,
     /// Type of its values.
     pub cache_v: CacheType,
-    /// Attention in one fused operation.
+    /// Flash attention.
     pub flash: Flash,
-    /// Whether KV cache and state are where their layer is, instead of in main memory.
+    /// Whether KV cache and states are offloaded with their layer.
     pub kv_offload: bool,
-    /// Positions scaled in another way than the model says.
+    /// Scaling of positions other than the model's.
     pub rope: Rope,
-    /// Ends a step that is being computed.
+    /// Aborts a running step.
     pub abort: Abort,
 }
 
@@ -193,15 +202,15 @@ impl CacheType {
     }
 }
 
-/// Whether attention is one fused operation.
+/// Whether flash attention is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Flash {
-    /// Where every device can.
+    /// Where every device supports it.
     #[default]
     Auto,
     /// Yes.
     On,
-    /// No: for comparing numbers, and slower.
+    /// No: slower, for comparing numbers.
     Off,
 }
 
@@ -215,56 +224,24 @@ impl Flash {
     }
 }
 
-/// Ends a step while it is being computed, from any thread. Clones are the same.
-///
-/// The step then fails. llama.cpp looks at it between the operations of the CPU; other devices end theirs first.
-#[derive(Debug, Clone, Default)]
-pub struct Abort(Arc<AtomicBool>);
-
-impl Abort {
-    /// Ends the step at work and every later one, until it is lowered.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// The one that a flag raises and lowers.
-    #[must_use]
-    pub fn of(flag: Arc<AtomicBool>) -> Self {
-        Self(flag)
-    }
-
-    /// Lets steps go on again.
-    pub fn lower(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether steps end.
-    #[must_use]
-    pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn pointer(&self) -> *mut c_void {
-        Arc::as_ptr(&self.0).cast_mut().cast()
-    }
+/// The CPU backend polls this before every node of a graph (`ggml_graph_compute_thread`); other devices finish theirs
+/// first.
+unsafe extern "C" fn aborted(signal: *mut c_void) -> bool {
+    // SAFETY: the pointer is that of an `Abort`'s shared state. The context's owner keeps a clone longer than the context,
+    // the state is only read through atomics, and nothing has a mutable reference to it.
+    unsafe { &*signal.cast_const().cast::<Signal>() }.is_raised()
 }
 
-/// llama.cpp asks this between operations.
-unsafe extern "C" fn aborted(flag: *mut c_void) -> bool {
-    // SAFETY: the pointer is that of an `Abort` which the context's owner keeps as long as the context.
-    unsafe { &*flag.cast_const().cast::<AtomicBool>() }.load(Ordering::Relaxed)
-}
-
-/// The binding's form of context parameters, with the fields that it has no setter for. `params.abort` must outlive the
-/// context that is made of it.
+/// The binding's form of context parameters, with the fields that it has no setter for. A clone of `params.abort` must
+/// outlive the context that is made of it.
 pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaContextParams {
-    // The binding's struct has this one field, so that being of one size they are the same bytes.
+    // The binding's struct is a wrapper of this one field.
     const {
         assert!(size_of::<LlamaContextParams>() == size_of::<sys::llama_context_params>());
         assert!(align_of::<LlamaContextParams>() == align_of::<sys::llama_context_params>());
     }
     let threads = |n: u32| i32::try_from(n).unwrap_or(i32::MAX).max(1);
-    // SAFETY: takes nothing and returns plain values.
+    // SAFETY: takes nothing and returns a struct of plain values.
     let mut raw = unsafe { sys::llama_context_default_params() };
     raw.n_ctx = cells;
     raw.n_batch = batch;
@@ -279,7 +256,7 @@ pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaCo
     raw.offload_kqv = params.kv_offload;
     params.rope.fill(&mut raw);
     raw.abort_callback = Some(aborted);
-    raw.abort_callback_data = params.abort.pointer();
-    // SAFETY: see the assertions above; the crate is pinned to one version.
+    raw.abort_callback_data = ptr::from_ref(params.abort.signal()).cast_mut().cast();
+    // SAFETY: same size and alignment, see above, and the binding, pinned to one version, has only this field.
     unsafe { std::mem::transmute::<sys::llama_context_params, LlamaContextParams>(raw) }
 }

@@ -1,43 +1,140 @@
 //! A whole sequence of a context as bytes, KV cache and recurrent state, and back.
-#![expect(unsafe_code, reason = "the binding's safe calls keep the bytes to themselves")]
+#![expect(unsafe_code, reason = "the binding's safe calls do not expose the bytes")]
 
 use llama_cpp_2::context::session::LlamaStateSeqFlags;
 
 use super::LlamaDecoder;
 use super::decoder::number;
-use crate::engine::{Caps, DecodeError, Decoder as _, Saved, SeqId};
+use crate::engine::{Caps, DecodeError, Decoder as _, Saved, SeqId, Token};
 
 const WHOLE: LlamaStateSeqFlags = LlamaStateSeqFlags::empty();
 
-pub(super) fn save(decoder: &LlamaDecoder<'_>, seq: SeqId) -> Result<Vec<u8>, DecodeError> {
+pub(super) fn save(decoder: &LlamaDecoder<'_>, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError> {
     known(decoder.caps(), seq)?;
+    let other = DecodeError::Contract { what: "the sequence has another number of tokens" };
+    holds(decoder, seq, tokens.len()).then_some(()).ok_or(other)?;
     let size = decoder.context.state_seq_get_size_ext(number(seq.0), WHOLE);
     let mut state = Vec::new();
     let short = DecodeError::Contract { what: "there is no memory for a copy of the sequence" };
     state.try_reserve_exact(size).map_err(|_| short)?;
     state.resize(size, 0);
-    // SAFETY: the buffer has the size that llama.cpp says it writes, and nothing changes the context in between.
+    // SAFETY: the buffer has the size that llama.cpp computed for this sequence, and the context is borrowed, so nothing
+    // changes it in between. llama.cpp checks every write against the size and returns 0 where it does not fit.
     let written = unsafe { decoder.context.state_seq_get_data_ext(state.as_mut_ptr(), number(seq.0), WHOLE) };
     decoder.weights.connected()?;
     let whole = written == size && size > 0;
-    whole.then_some(state).ok_or(DecodeError::Contract { what: "the sequence cannot be copied" })
+    let state =
+        whole.then_some(state).ok_or(DecodeError::Contract { what: "the sequence cannot be copied" })?;
+    Ok(Saved::vouched(tokens, state))
 }
 
 pub(super) fn restore(decoder: &mut LlamaDecoder<'_>, seq: SeqId, saved: &Saved) -> Result<(), DecodeError> {
     known(decoder.caps(), seq)?;
-    // SAFETY: llama.cpp reads no further than the slice and refuses lengths and shapes that are not the context's.
-    // That its contents are what a context like this one gave is the caller's promise.
-    let taken = unsafe { decoder.context.state_seq_set_data_ext(&saved.state, number(seq.0), WHOLE) };
+    // SAFETY: llama.cpp checks every read against the length of the slice, and sizes and types of the state against the
+    // context. The contents are what a decoder saved: nothing else makes a `Saved`.
+    let taken = unsafe { decoder.context.state_seq_set_data_ext(saved.state(), number(seq.0), WHOLE) };
     decoder.weights.connected()?;
-    let last = decoder.context.kv_cache_seq_pos_max(number(seq.0));
-    if taken && usize::try_from(last).is_ok_and(|last| last + 1 == saved.tokens.len()) {
+    if taken && holds(decoder, seq, saved.tokens().len()) {
         return Ok(());
     }
     decoder.cut(seq, None)?;
     Err(DecodeError::Contract { what: "the state is not of these tokens or of another context" })
 }
 
+/// Whether a sequence has this many tokens.
+fn holds(decoder: &LlamaDecoder<'_>, seq: SeqId, tokens: usize) -> bool {
+    let last = decoder.context.kv_cache_seq_pos_max(number(seq.0));
+    usize::try_from(last).is_ok_and(|last| last + 1 == tokens)
+}
+
 fn known(caps: Caps, seq: SeqId) -> Result<(), DecodeError> {
     let contract = DecodeError::Contract { what: "there is no such sequence" };
     (seq.0 < caps.sequences).then_some(()).ok_or(contract)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use gguf_export::checkpoint::Checkpoint;
+    use gguf_export::{ExportOptions, PlanOptions, export, survey};
+
+    use super::*;
+    use crate::engine::{Abort, BatchToken, Pos, Step};
+    use crate::llama::{CacheType, ContextParams, Flash, LoadMode, LoadParams, SplitMode, Weights};
+
+    const SEQ: SeqId = SeqId(0);
+
+    fn load(folder: &Path) -> Weights {
+        let path = folder.join("tiny.gguf");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny-thinker");
+        let checkpoint = Checkpoint::open(&source).unwrap();
+        let go = AtomicBool::new(false);
+        let plan = survey(&checkpoint, &PlanOptions::default(), 1, &go, &|_| {}).unwrap();
+        export(&checkpoint, &plan, &path, &ExportOptions::default(), &go, &|_| {}).unwrap();
+        let params = LoadParams {
+            path: &path,
+            devices: &[],
+            gpu_layers: 0,
+            split_mode: SplitMode::default(),
+            main_gpu: 0,
+            tensor_split: &[],
+            overrides: &[],
+            load: LoadMode::Read,
+            metadata: &[],
+            check_tensors: false,
+            repack: false,
+        };
+        Weights::load(&params, |_| true).unwrap()
+    }
+
+    fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
+        let params = ContextParams {
+            sequences: 1,
+            context: 64,
+            batch: 64,
+            ubatch: 64,
+            threads: 1,
+            threads_batch: 1,
+            cache_k: CacheType::F32,
+            cache_v: CacheType::F32,
+            flash: Flash::Off,
+            kv_offload: true,
+            rope: crate::llama::Rope::default(),
+            abort: Abort::default(),
+        };
+        LlamaDecoder::new(weights, &params).unwrap()
+    }
+
+    fn read(decoder: &mut LlamaDecoder<'_>, tokens: &[Token]) -> Vec<f32> {
+        let last = tokens.len() - 1;
+        let place = |(index, &token): (usize, &Token)| BatchToken {
+            seq: SEQ,
+            pos: Pos(u32::try_from(index).unwrap()),
+            token,
+            sample: index == last,
+        };
+        let batch: Vec<BatchToken> = tokens.iter().enumerate().map(place).collect();
+        decoder.step(&Step { ops: vec![], tokens: batch[..last].to_vec() }).unwrap();
+        decoder.read(&batch[last..]).unwrap();
+        decoder.logits(0).to_vec()
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_is_refused_and_leaves_an_empty_sequence() {
+        let folder = tempfile::tempdir().unwrap();
+        let weights = load(folder.path());
+        let tokens: Vec<Token> = (10..20).map(Token).collect();
+        let mut old = decoder(&weights);
+        let expected = read(&mut old, &tokens);
+        let saved = old.save(SEQ, tokens.clone()).unwrap();
+        let mut new = decoder(&weights);
+        let short = Saved::vouched(tokens[1..].to_vec(), saved.state().to_vec());
+        let cut = Saved::vouched(tokens.clone(), saved.state()[..saved.state().len() - 1].to_vec());
+        for wrong in [short, cut] {
+            assert!(new.restore(SEQ, &wrong).is_err());
+        }
+        assert_eq!(read(&mut new, &tokens), expected);
+    }
 }

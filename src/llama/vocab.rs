@@ -6,21 +6,19 @@ use std::sync::Arc;
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token_type::LlamaTokenAttr;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::engine::{Markup, Token, Vocab};
+use crate::engine::{Markup, SpecialToken, Token, Vocab};
 
-/// The key by which our exports say how the tokenizer rewrites text before it splits it.
+/// The metadata key of our exports for the normalisation that the tokenizer applies before it splits text.
 const NORMALIZER: &str = "ggrun.tokenizer.normalizer";
-/// Control tokens that are text to whoever reads an answer: the tags its parsers look for.
-const TAGS: [&str; 6] =
-    ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"];
 
 /// A vocabulary; it shares the model and can be used from any thread.
 #[derive(Clone)]
 pub struct LlamaVocab {
     model: Arc<LlamaModel>,
-    /// The tokenizer composes characters before it splits text; llama.cpp has no such step.
+    /// The tokenizer composes characters (NFC) before it splits text; llama.cpp does not.
     composes: bool,
 }
 
@@ -36,13 +34,13 @@ impl LlamaVocab {
         Self { model, composes }
     }
 
-    /// The text of the token that begins a text, empty if the model has none.
+    /// The text of the token that begins a text; empty if the model does not have one.
     #[must_use]
     pub fn begin(&self) -> String {
         self.name(self.model.vocab().bos())
     }
 
-    /// The text of the token that ends a text, empty if the model has none.
+    /// The text of the token that ends a text; empty if the model does not have one.
     #[must_use]
     pub fn end(&self) -> String {
         self.name(self.model.vocab().eos())
@@ -53,7 +51,7 @@ impl LlamaVocab {
         String::from_utf8_lossy(&self.model.vocab().token_to_piece(token, true, None)).into_owned()
     }
 
-    /// llama.cpp looks tokens up without asking whether they exist.
+    /// llama.cpp looks tokens up without a bounds check.
     fn known(&self, token: Token) -> Option<LlamaToken> {
         (0..self.model.n_vocab()).contains(&token.0).then_some(LlamaToken(token.0))
     }
@@ -71,6 +69,18 @@ impl Vocab for LlamaVocab {
         tokens.into_iter().map(|t| Token(t.0)).collect()
     }
 
+    fn specials(&self) -> Vec<SpecialToken> {
+        let vocab = self.model.vocab();
+        let special = |token: LlamaToken| {
+            let kind = vocab.attr(token);
+            let always = kind.contains(LlamaTokenAttr::UserDefined);
+            let marked = always || kind.intersects(LlamaTokenAttr::Control | LlamaTokenAttr::Unknown);
+            let text = vocab.text(token).filter(|_| marked)?.to_str().ok()?;
+            (!text.is_empty()).then(|| SpecialToken { text: text.to_owned(), always })
+        };
+        (0..self.model.n_vocab()).map(LlamaToken).filter_map(special).collect()
+    }
+
     fn first(&self) -> Option<Token> {
         let vocab = self.model.vocab();
         let token = Token(vocab.bos().0);
@@ -78,12 +88,14 @@ impl Vocab for LlamaVocab {
     }
 
     fn write(&self, token: Token, out: &mut Vec<u8>) {
-        let Some(token) = self.known(token) else { return };
-        let vocab = self.model.vocab();
-        let piece = vocab.token_to_piece(token, true, None);
-        if !vocab.is_control(token) || TAGS.iter().any(|tag| tag.as_bytes() == piece) {
-            out.extend(piece);
+        if self.known(token).is_some_and(|token| !self.model.vocab().is_control(token)) {
+            self.write_any(token, out);
         }
+    }
+
+    fn write_any(&self, token: Token, out: &mut Vec<u8>) {
+        let Some(token) = self.known(token) else { return };
+        out.extend(self.model.vocab().token_to_piece(token, true, None));
     }
 
     fn ends_answer(&self, token: Token) -> bool {

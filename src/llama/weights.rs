@@ -1,5 +1,5 @@
-//! A model in memory, and what its metadata says.
-#![expect(unsafe_code, reason = "calls C functions that the binding keeps to itself")]
+//! A model in memory, and its metadata.
+#![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
 use std::ffi::{CString, c_void};
 use std::ptr::{self, NonNull};
@@ -9,13 +9,10 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
 use super::rpc::Watch;
-use super::{
-    Abort, CacheType, ContextParams, Flash, LlamaDecoder, LlamaVocab, LoadParams, backend, devices, log,
-    metadata, sampler,
-};
-use crate::engine::{DecodeError, Pos, Row, SamplingError, SamplingParams, SeqId, Token};
+use super::{LlamaVocab, LoadParams, backend, devices, log, metadata, sampler};
+use crate::engine::{DecodeError, SamplingError, SamplingParams};
 
-/// llama.cpp could not; the lines it logged are all there is to know.
+/// llama.cpp failed; the lines that it logged are the only reason it gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadFailure {
     /// Its last warnings and errors, oldest first.
@@ -26,23 +23,19 @@ pub struct LoadFailure {
 #[derive(Debug, Clone)]
 pub struct Weights {
     model: Arc<LlamaModel>,
-    /// llama.cpp keeps a pointer to it as long as there are contexts.
-    _split: Arc<[f32]>,
     watch: Arc<Watch>,
 }
 
 impl Weights {
-    /// Loads a model. `progress` hears how much is done, from 0 to 1, and ends the load by returning false.
+    /// Loads a model. `progress` gets the share that is done, from 0 to 1, and cancels the load by returning false.
     ///
     /// # Errors
     ///
-    /// When llama.cpp cannot, with what it logged.
+    /// When llama.cpp cannot, with its log.
     pub fn load(params: &LoadParams<'_>, progress: impl FnMut(f32) -> bool) -> Result<Self, LoadFailure> {
         let (loaded, mut log) = log::capture(|| open(params, progress));
         match loaded {
-            Ok((model, split, watch)) => {
-                Ok(Self { model: Arc::new(model), _split: split.into(), watch: Arc::new(watch) })
-            }
+            Ok((model, watch)) => Ok(Self { model: Arc::new(model), watch: Arc::new(watch) }),
             Err(reason) => {
                 log.extend(reason);
                 Err(LoadFailure { log })
@@ -50,16 +43,16 @@ impl Weights {
         }
     }
 
-    /// Whether tokens can be chosen so.
+    /// Checks sampling parameters.
     ///
     /// # Errors
     ///
-    /// When a value is out of range, or a grammar or a schema is none.
+    /// When a value is out of range, or a grammar or a schema is invalid.
     pub fn check_sampling(&self, params: &SamplingParams) -> Result<(), SamplingError> {
         sampler::check(&self.model, params)
     }
 
-    /// Whether the workers that hold parts of it are still there.
+    /// Checks that the workers that hold parts of it are still connected.
     ///
     /// # Errors
     ///
@@ -90,16 +83,16 @@ impl Weights {
         self.model.n_ctx_train()
     }
 
-    /// llama.cpp's words for it: architecture, size and type of the weights.
+    /// llama.cpp's description: architecture, size and type of the weights.
     #[must_use]
     pub fn description(&self) -> String {
         const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
-        // SAFETY: see the assertion in `open`: the binding's model is its pointer and nothing else.
+        // SAFETY: the binding's model is a `repr(transparent)` wrapper of its pointer, see the assertion.
         let model = unsafe { *ptr::from_ref(self.model()).cast::<*mut sys::llama_model>() };
         let mut text = [0 as std::ffi::c_char; 128];
-        // SAFETY: the model lives, and what is written ends with a zero within the length.
+        // SAFETY: the model lives, and llama.cpp writes by `snprintf` with this length.
         unsafe { sys::llama_model_desc(model, text.as_mut_ptr(), text.len()) };
-        // SAFETY: the buffer began as zeros and its last byte was not written to.
+        // SAFETY: `snprintf` ends the text with a zero inside the buffer.
         unsafe { std::ffi::CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned()
     }
 
@@ -120,53 +113,15 @@ impl Weights {
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.model.meta_val_str(key).ok()
     }
-
-    /// The logits after every token of some sequences, which are read together: `[sequence][token][vocabulary]`.
-    /// The KV cache is F32, so that what is compared is the weights.
-    ///
-    /// # Errors
-    ///
-    /// When the sequences cannot be read.
-    pub fn logits(&self, sequences: &[&[Token]], threads: u32) -> Result<Vec<Vec<Vec<f32>>>, DecodeError> {
-        let rows = rows(sequences);
-        let longest = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (context, sequences) = (count(longest), count(sequences.len()));
-        let params = ContextParams {
-            sequences,
-            context,
-            batch: 512,
-            ubatch: 512,
-            threads,
-            threads_batch: threads,
-            cache_k: CacheType::F32,
-            cache_v: CacheType::F32,
-            flash: Flash::Off,
-            kv_offload: true,
-            rope: super::Rope::default(),
-            abort: Abort::default(),
-        };
-        let mut decoder = LlamaDecoder::new(self, &params)
-            .map_err(|_| DecodeError::Contract { what: "no context of this size can be made" })?;
-        let mut logits = vec![Vec::new(); sequences as usize];
-        for chunk in rows.chunks(crate::engine::Decoder::caps(&decoder).batch as usize) {
-            decoder.read(chunk)?;
-            for (index, row) in chunk.iter().enumerate() {
-                logits[row.seq.0 as usize].push(decoder.logits(index).to_vec());
-            }
-            self.connected()?;
-        }
-        Ok(logits)
-    }
 }
 
-/// Calls llama.cpp, which the binding does without most of the parameters. The split is to be kept as long as the
-/// model, whose workers are watched from before the load; an error is what the log does not say.
+/// Calls llama.cpp with parameters that the binding has no setters for. The workers are watched from before the load; an
+/// error holds what the log lacks.
 fn open<P: FnMut(f32) -> bool>(
     params: &LoadParams<'_>,
     mut progress: P,
-) -> Result<(LlamaModel, Vec<f32>, Watch), Option<String>> {
-    // The binding's model is its pointer and nothing else, which `repr(transparent)` says of both its layers.
+) -> Result<(LlamaModel, Watch), Option<String>> {
+    // The binding's model is its pointer and nothing else: both its layers are `repr(transparent)`.
     const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
     backend::backend();
     let path = params.path.to_str().and_then(|path| CString::new(path).ok());
@@ -211,31 +166,27 @@ fn open<P: FnMut(f32) -> bool>(
     raw.check_tensors = params.check_tensors;
     raw.progress_callback = Some(report::<P>);
     raw.progress_callback_user_data = ptr::from_mut(&mut progress).cast();
-    // SAFETY: every list ends with a null pointer or an empty key and, with the names and the callback, lives until after the call;
-    // llama.cpp keeps none of them except the split, which the caller keeps beside the model.
-    let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), raw) };
+    // SAFETY: path and lists live until after the call, and end with a zero, a null device, a null pattern and an empty key; the split
+    // has one share for each possible device. llama.cpp copies the split (`llama_model::impl::tensor_split_owned`) and
+    // the devices, uses patterns, buffer types, overrides of metadata and the callback during the load only, and reads none of the pointers
+    // that it stores besides (`llama_model::params`) afterwards.
+    let model = unsafe {
+        let _registry = backend::registry();
+        sys::llama_model_load_from_file(path.as_ptr(), raw)
+    };
     let lost = watch.lost().map(|endpoint| DecodeError::WorkerLost { endpoint }.to_string());
     let model = NonNull::new(model).ok_or_else(|| lost.clone())?;
-    // SAFETY: see the assertion above; the crate is pinned to one version, and the model is owned by nobody else.
+    // SAFETY: see the assertion above; the binding is pinned to one version, and its value becomes the model's only
+    // owner.
     let model = unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) };
-    // A load goes on after a loss, but what it gives has no weights.
-    if lost.is_some() { Err(lost) } else { Ok((model, split, watch)) }
+    // A load continues after a loss, but the weights are missing.
+    if lost.is_some() { Err(lost) } else { Ok((model, watch)) }
 }
 
 /// llama.cpp reports progress to this.
 unsafe extern "C" fn report<P: FnMut(f32) -> bool>(done: f32, progress: *mut c_void) -> bool {
-    // SAFETY: the pointer is that of the closure `open` holds, which nobody else uses during the call.
+    // SAFETY: the pointer is that of the closure in `open`, which is used only here during the call. llama.cpp calls this
+    // on the loading thread, one call at a time.
     let progress = unsafe { &mut *progress.cast::<P>() };
     progress(done)
-}
-
-/// All tokens of all sequences, position by position.
-fn rows(sequences: &[&[Token]]) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (seq, tokens) in (0u32..).zip(sequences) {
-        let placed = (0u32..).zip(tokens.iter());
-        rows.extend(placed.map(|(pos, &token)| Row { seq: SeqId(seq), pos: Pos(pos), token, sample: true }));
-    }
-    rows.sort_by_key(|row| row.pos);
-    rows
 }

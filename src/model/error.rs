@@ -74,6 +74,9 @@ pub enum LoadError {
     /// An RPC worker cannot be used.
     #[error(transparent)]
     Worker(#[from] super::rpc::WorkerError),
+    /// NUMA cannot be set up as requested.
+    #[error(transparent)]
+    Numa(#[from] crate::llama::NumaError),
     /// llama.cpp accepts only UTF-8 paths.
     #[error("the path `{}` is not UTF-8", path.display())]
     Path {

@@ -16,7 +16,7 @@ const MAX_EXPERTS: u64 = 1024;
 const MAX_WIDTH: u64 = 1 << 20;
 /// Positions are signed 32-bit numbers.
 const MAX_CONTEXT: u64 = (1 << 31) - 1;
-/// The RoPE scaling types of llama.cpp.
+/// The `RoPE` scaling types of llama.cpp.
 const ROPE_SCALINGS: [&str; 4] = ["none", "linear", "yarn", "longrope"];
 
 /// The hyperparameters that determine how much memory a model needs.

@@ -8,7 +8,7 @@ use super::placement::{Machine, Placement, place};
 use super::{
     Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check_with, running, sampling,
 };
-use crate::engine::{DecodeError, SamplingError, SamplingParams, Token};
+use crate::engine::{DecodeError, OnEviction, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
 /// A model in memory.
@@ -30,7 +30,7 @@ impl Model {
         let header = check_with(&options.path, &options.metadata)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
-            llama::share_out(numa);
+            llama::set_numa(numa)?;
         }
         let path = options.path.as_path();
         if path.to_str().is_none_or(|p| p.contains('\0')) {
@@ -75,7 +75,17 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn spawn(&self) -> Result<Running, LoadError> {
-        running::spawn(self.weights.clone(), &self.options, self.placement.context)
+        running::spawn(self.weights.clone(), &self.options, self.placement.context, None)
+    }
+
+    /// Starts an engine like [`spawn`](Self::spawn), with a callback on its thread before a slot's sequence is
+    /// overwritten.
+    ///
+    /// # Errors
+    ///
+    /// When there is not enough memory for the context.
+    pub fn spawn_with(&self, on_eviction: OnEviction) -> Result<Running, LoadError> {
+        running::spawn(self.weights.clone(), &self.options, self.placement.context, Some(on_eviction))
     }
 
     /// A context without an engine, for callers that decode step by step.
@@ -139,16 +149,16 @@ impl Model {
         self.weights.metadata(key)
     }
 
-    /// llama.cpp's default sampling parameters, without a file's recommendations.
-    #[must_use]
-    pub fn default_sampling(seed: u32) -> SamplingParams {
-        sampling::recommended(|_| None, seed)
-    }
-
     /// The sampling parameters that its file recommends, otherwise llama.cpp's defaults.
     #[must_use]
     pub fn sampling(&self, seed: u32) -> SamplingParams {
         sampling::recommended(|key| self.metadata(key), seed)
+    }
+
+    /// llama.cpp's default sampling parameters.
+    #[must_use]
+    pub fn default_sampling(seed: u32) -> SamplingParams {
+        sampling::recommended(|_| None, seed)
     }
 
     /// Checks sampling parameters.

@@ -13,10 +13,11 @@ mod sampling;
 pub mod system;
 mod threads;
 
+pub use crate::engine::Abort;
 pub use crate::llama::{
-    Abort, CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
-    MetadataOverride, MetadataValue, Numa, Override, Rope, RopeScaling, SplitMode, caps, check_rules,
-    check_values, devices, rpc,
+    CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
+    MetadataOverride, MetadataValue, Numa, NumaError, Override, Rope, RopeScaling, SplitMode, caps,
+    check_rules, check_values, devices, rpc,
 };
 pub use check::{check, check_with};
 pub use error::LoadError;

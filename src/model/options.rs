@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::default_threads;
+use crate::engine::PrefillBudget;
 use crate::llama::rpc::Endpoint;
 use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Numa, Override, Rope, SplitMode};
 
@@ -72,6 +73,8 @@ pub struct LoadOptions {
     pub state_cache: u64,
     /// Compute every request as if it were the only one; see [`LoadOptions::deterministic`].
     pub deterministic: bool,
+    /// Prompt tokens in a step that also writes answers.
+    pub prefill_budget: PrefillBudget,
     /// RPC workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
     /// Names of the devices to use besides the CPU; `None` for all.
@@ -128,6 +131,7 @@ impl LoadOptions {
             kv_offload: true,
             state_cache: 512 << 20,
             deterministic: false,
+            prefill_budget: PrefillBudget::default(),
             rpc: Vec::new(),
             devices: None,
             gpu_layers: GpuLayers::Auto,

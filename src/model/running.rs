@@ -1,13 +1,13 @@
-//! An engine at work on its thread.
+//! An engine on a thread of its own.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::{LoadError, LoadOptions};
-use crate::engine::{self, Caps, Decoder, Inbox, Limits, Submitter, channel};
-use crate::llama::{Abort, ContextParams, LlamaDecoder, LoadFailure, Weights};
+use crate::engine::{self, Abort, Caps, Decoder, Limits, OnEviction, Submitter, channel};
+use crate::llama::{ContextParams, LlamaDecoder, LoadFailure, Weights};
 
-/// A running engine. Dropping it fails what is open and waits for the thread to end.
+/// A running engine. Dropping it fails every open request and waits for the thread to end.
 #[derive(Debug)]
 pub struct Running {
     submitter: Submitter,
@@ -16,7 +16,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The way to hand it requests.
+    /// Hands requests to it.
     #[must_use]
     pub fn submitter(&self) -> Submitter {
         self.submitter.clone()
@@ -39,28 +39,25 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn spawn(weights: Weights, options: &LoadOptions, context: u32) -> Result<Running, LoadError> {
-    let (submitter, inbox) = channel();
-    let params = context_params(options, context, Abort::of(inbox.hurry()));
-    let (state_cache, deterministic) = (options.state_cache, options.deterministic);
+pub(super) fn spawn(
+    weights: Weights,
+    options: &LoadOptions,
+    context: u32,
+    on_eviction: Option<OnEviction>,
+) -> Result<Running, LoadError> {
+    let params = context_params(options, context, Abort::default());
+    let &LoadOptions { prefill_budget, state_cache, deterministic, .. } = options;
+    let limits = move |caps| Limits { prefill_budget, state_cache, deterministic, ..Limits::of(caps) };
     let (ready, readiness) = sync_channel(1);
     let thread = thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || {
-            serve(
-                &weights,
-                &params,
-                |caps| Limits { state_cache, deterministic, ..Limits::of(caps) },
-                &inbox,
-                &ready,
-            );
-        })
+        .spawn(move || serve(&weights, &params, limits, on_eviction, &ready))
         .map_err(LoadError::Thread)?;
-    let caps = readiness.recv().map_err(|_| LoadError::Died)??;
+    let (submitter, caps) = readiness.recv().map_err(|_| LoadError::Died)??;
     Ok(Running { submitter, caps, thread: Some(thread) })
 }
 
-/// The context that a model's options ask for.
+/// The parameters of the context for a model's options.
 pub(super) fn context_params(options: &LoadOptions, context: u32, abort: Abort) -> ContextParams {
     ContextParams {
         sequences: options.parallel.max(1),
@@ -88,27 +85,31 @@ pub(super) fn decoder<'w>(
     LlamaDecoder::new(weights, params).map_err(failed)
 }
 
-/// The thread's life: a context that borrows the weights, told to be ready, then the loop.
+/// The engine's thread: makes a context that borrows the weights, reports the result, and runs the loop.
 fn serve(
     weights: &Weights,
     params: &ContextParams,
     limits: impl FnOnce(Caps) -> Limits,
-    inbox: &Inbox,
-    ready: &SyncSender<Result<Caps, LoadError>>,
+    on_eviction: Option<OnEviction>,
+    ready: &SyncSender<Result<(Submitter, Caps), LoadError>>,
 ) {
     let decoder = match decoder(weights, params) {
         Ok(decoder) => decoder,
         Err(error) => {
-            // Whoever asked waits for this and for nothing else.
+            // `spawn` waits for this.
             drop(ready.send(Err(error)));
             return;
         }
     };
-    let caps = decoder.caps();
-    if ready.send(Ok(caps)).is_err() {
+    let (caps, vocab) = (decoder.caps(), weights.vocab());
+    let (submitter, inbox) = channel(&decoder, &vocab);
+    if let Some(callback) = on_eviction {
+        inbox.on_eviction(callback);
+    }
+    if ready.send(Ok((submitter, caps))).is_err() {
         return;
     }
-    if let Err(error) = engine::run(decoder, weights.vocab(), inbox, limits(caps)) {
+    if let Err(error) = engine::run(decoder, vocab, &inbox, limits(caps)) {
         tracing::error!(%error, "the engine ended");
     }
 }

@@ -93,6 +93,8 @@ impl<'a> Chunks<'a> {
                 return chunks;
             }
             ChatEvent::Failed(error) => return vec![ApiError::from(error).body()],
+            // `OpenAI` has no progress of the prompt.
+            ChatEvent::Progress { .. } => return Vec::new(),
         };
         vec![self.chunk(index, delta, logprobs, Value::Null)]
     }

@@ -144,6 +144,10 @@ impl From<&session::Error> for ApiError {
     fn from(error: &session::Error) -> Self {
         match error {
             session::Error::Engine(error) => error.into(),
+            session::Error::ToolChoice(error) => error.into(),
+            session::Error::Continue(error) => {
+                Self::new(ErrorCode::InvalidRequest, error.to_string()).with_param("continue_final_message")
+            }
             other => Self::new(ErrorCode::InvalidPrompt, chain(other)),
         }
     }

@@ -80,6 +80,7 @@ impl Parts {
     /// Takes an event; gives the end if it is the terminal one.
     fn push(&mut self, event: ChatEvent) -> Option<Result<End, engine::Error>> {
         match event {
+            ChatEvent::Progress { .. } => {}
             ChatEvent::Reasoning(text) => self.reasoning += &text,
             ChatEvent::Content(text) => self.content += &text,
             ChatEvent::ToolCall(call) => self.tool_calls.push(call),
@@ -111,9 +112,9 @@ mod tests {
 
     fn chat(prompt: &str) -> Chat {
         let caps =
-            Caps { sequences: 1, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
+            Caps { sequences: 1, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
         let decoder = ScriptedDecoder::saying(caps, SAYS);
-        let (submitter, inbox) = channel();
+        let (submitter, inbox) = channel(&decoder, &ByteVocab);
         thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
         let template = "{{ messages[0].content }}{# <tool_call> arguments #}<think>";
         let template = Template::parse(template, "", "").unwrap();
@@ -159,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_failure_of_the_engine_or_of_the_callback_is_the_error() {
-        let failed = chat(&"x".repeat(300)).collect(|_| Ok::<(), engine::Error>(()));
-        assert!(matches!(failed, Err(engine::Error::PromptTooLong { .. })), "{failed:?}");
+        let failed = Parts::default().push(ChatEvent::Failed(engine::Error::Gone));
+        assert_eq!(failed, Some(Err(engine::Error::Gone)));
         let stopped = chat("hi").collect(|_| Err(engine::Error::Busy));
         assert_eq!(stopped, Err(engine::Error::Busy));
     }

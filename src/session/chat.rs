@@ -1,36 +1,44 @@
-//! An answer on its way: events of the engine become parts of a conversation's turn.
+//! A running answer: events of the engine become reasoning, content and calls.
 
 use std::mem;
 
-use super::{ChatEvent, ChatUsage};
+use super::event::{ChatEvent, ChatUsage};
+use super::request::ToolCallIds;
 use crate::chat::{AnswerParser, Delta, Place, ToolCall, ToolKind};
 use crate::engine::{Canceller, Event, Reply, TokenLogprob};
 
-/// An answer on its way: an iterator that waits, or a future for each event. Dropping it cancels it.
+/// A running answer: an iterator that waits, or a future for each event. Dropping it cancels it.
 #[derive(Debug)]
 pub struct Chat {
-    pub(super) reply: Reply,
-    /// Parts thinking and calls from the rest; none where all is content.
-    pub(super) parser: Option<AnswerParser>,
-    pub(super) reasoning_tokens: u32,
+    reply: Reply,
+    /// Parts reasoning and calls from content; `None` where all is content.
+    parser: Option<AnswerParser>,
+    reasoning_tokens: u32,
     /// Tokens that may turn out to be reasoning.
-    pub(super) open_tokens: u32,
+    open_tokens: u32,
+    ids: ToolCallIds,
     /// Calls in the conversation so far.
-    pub(super) calls: usize,
+    calls: usize,
     /// Events to give out, the next one last.
-    pub(super) ready: Vec<ChatEvent>,
-    pub(super) logprobs: Vec<TokenLogprob>,
+    ready: Vec<ChatEvent>,
+    logprobs: Vec<TokenLogprob>,
 }
 
 impl Chat {
-    /// Something that can end this answer while another thread waits for it.
+    /// An answer in a conversation with so many calls.
+    pub(super) fn new(reply: Reply, parser: Option<AnswerParser>, ids: ToolCallIds, calls: usize) -> Self {
+        let (ready, logprobs) = (Vec::new(), Vec::new());
+        Self { reply, parser, reasoning_tokens: 0, open_tokens: 0, ids, calls, ready, logprobs }
+    }
+
+    /// Ends this answer from another thread.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.reply.canceller()
     }
 
-    /// How likely the tokens since the last call were, if the request asked for it: those of the thinking, of the answer
-    /// and its end.
+    /// The logprobs of the tokens since the last call, if requested: those of the reasoning, of the answer and of its
+    /// end.
     pub fn take_logprobs(&mut self) -> Vec<TokenLogprob> {
         mem::take(&mut self.logprobs)
     }
@@ -60,6 +68,9 @@ impl Chat {
                 self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), began, ends);
                 return self.prepare(deltas, None);
             }
+            Event::Progress { total, reused, read } => {
+                return self.ready.push(ChatEvent::Progress { total, reused, read });
+            }
             Event::Finished { reason, usage: total, timings } => {
                 let usage = ChatUsage { total, reasoning_tokens: self.reasoning_tokens };
                 ChatEvent::Finished { reason, usage, timings }
@@ -70,7 +81,7 @@ impl Chat {
         self.prepare(deltas, Some(terminal));
     }
 
-    /// Books tokens whose text began at a place and ends at another.
+    /// Counts tokens whose text began at a place and ends at another.
     fn count(&mut self, tokens: u32, began: Place, ends: Place) {
         match began {
             Place::Reasoning => self.reasoning_tokens += tokens,
@@ -79,10 +90,10 @@ impl Chat {
         }
         match ends {
             Place::Unknown => {}
-            Place::Reasoning | Place::Content { thought: true } => {
+            Place::Reasoning | Place::Content { reasoned: true } => {
                 self.reasoning_tokens += mem::take(&mut self.open_tokens);
             }
-            Place::Content { thought: false } => self.open_tokens = 0,
+            Place::Content { reasoned: false } => self.open_tokens = 0,
         }
     }
 
@@ -92,9 +103,12 @@ impl Chat {
                 Delta::Content(text) => ChatEvent::Content(text),
                 Delta::Reasoning(text) => ChatEvent::Reasoning(text),
                 Delta::ToolCall(function) => {
-                    let id = Some(format!("call_{}", self.calls));
+                    let id = match &self.ids {
+                        ToolCallIds::Counted => format!("call_{}", self.calls),
+                        ToolCallIds::Supplied(next) => next(),
+                    };
                     self.calls += 1;
-                    ChatEvent::ToolCall(ToolCall { id, kind: ToolKind::Function, function })
+                    ChatEvent::ToolCall(ToolCall { id: Some(id), kind: ToolKind::Function, function })
                 }
             };
             self.ready.push(event);

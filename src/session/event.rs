@@ -3,9 +3,18 @@
 use crate::chat::ToolCall;
 use crate::engine::{self, FinishReason, Timings};
 
-/// Any number of texts and calls, then exactly one of the last two.
+/// Any number of progress, texts and calls, then exactly one of the last two.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
+    /// More of the prompt was read; see [`engine::Event::Progress`].
+    Progress {
+        /// Tokens of the prompt.
+        total: u32,
+        /// Of these, the ones that were in the cache already.
+        reused: u32,
+        /// Of the others, the ones read so far.
+        read: u32,
+    },
     /// More of the reasoning.
     Reasoning(String),
     /// More of the content.

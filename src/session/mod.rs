@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod error;
 mod event;
 mod functions;
 mod limit;
@@ -10,114 +11,79 @@ mod prompt;
 mod request;
 mod sampling;
 mod seed;
-
+mod tokens;
 mod variables;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use crate::chat::{self as text, AnswerParser, Message, RenderOptions, Role, Start, Template};
-use crate::engine::{self, Markup, Request, Saved, Submitter, Token, Vocab};
+use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
+use crate::engine::{self, Block, Grammar, Markup, Request, Rules, Saved, Submitter, Token, Vocab};
+use prompt::{Prompt, Prompts};
 
 pub use answer::Answer;
 pub use chat::Chat;
+pub use error::{ContinueError, Error, ToolChoiceError};
 pub use event::{ChatEvent, ChatUsage};
 pub use functions::{NotAFunction, functions};
 pub use limit::{Limit, NotALimit};
-pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode, ToolChoiceError};
+pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode};
 pub use request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallIds, ToolChoice};
 pub use sampling::{MirostatMode, SamplingOptions};
 pub use seed::{NotASeed, Seed};
-
 pub use variables::{Reserved, variables};
 
-/// Everything it takes to answer; clones share the engine.
+/// An engine, a vocabulary and a template; clones share the engine.
 #[derive(Clone)]
 pub struct Session {
     submitter: Submitter,
-    vocab: Arc<dyn Vocab + Send + Sync>,
-    template: Arc<Template>,
+    prompts: Prompts,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("template", &self.template).finish_non_exhaustive()
+        f.debug_struct("Session").field("template", self.template()).finish_non_exhaustive()
     }
-}
-
-/// Why a conversation could not be submitted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The template did not make a prompt of it.
-    #[error("cannot turn the conversation into a prompt")]
-    Template(#[from] text::Error),
-    /// The engine took no request.
-    #[error("cannot hand the request to the engine")]
-    Engine(#[from] engine::Error),
 }
 
 impl Session {
-    /// Puts the parts together.
+    /// Makes a session of its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
-        Self { submitter, vocab, template: Arc::new(template) }
+        Self { submitter, prompts: Prompts::new(vocab, template) }
     }
 
-    /// The template that makes prompts of conversations.
+    /// The chat template.
     #[must_use]
     pub fn template(&self) -> &Template {
-        &self.template
+        &self.prompts.template
     }
 
     /// Starts an answer.
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, or the engine takes no requests. A prompt that is too long is
-    /// the answer's terminal event.
-    pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
-        let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
-        let ChatRequest { messages, mut sampling, max_tokens, stop, tools, variables, .. } = request;
-        let mut options =
-            RenderOptions { add_generation_prompt: true, tools, variables, now: SystemTime::now() };
-        let mut prompt = self.template.render(&messages, &options)?;
-        let mut start = Start::of(&self.template, &prompt);
-        let tags = start.tags();
-        let ending = format!("{}\n{}\n\n", request.reasoning_budget_message, tags.close);
-        if matches!(start, Start::Reasoning(_)) && request.reasoning_budget == Some(0) {
-            prompt += &ending;
-            start = Start::of(&self.template, &prompt);
+    /// When the conversation makes no prompt, the choice of tools cannot be met, or the engine refuses the request.
+    pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
+        let forced = self.forced_call(&request)?;
+        let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
+        let ending = self.prompts.ending(&request, start.tags());
+        let reasoning = reasoning(start, ending, request.reasoning_budget);
+        if request.tool_choice == ToolChoice::None {
+            request.tools.clear();
         }
-        let inside = matches!(start, Start::Reasoning(_) | Start::Unopened(_));
+        let ChatRequest { messages, mut sampling, max_tokens, stop, tools, tool_call_ids, .. } = request;
+        if let Some(rules) = forced {
+            sampling.grammar = Some(Grammar { rules, after: None });
+        }
         if let Some(grammar) = &mut sampling.grammar {
-            grammar.after = inside.then(|| tags.close.to_owned());
+            grammar.after = self.block(start, is_closed);
         }
-        let parser = AnswerParser::of(&self.template, &prompt, &options.tools);
-        let tokens = self.vocab.tokenize(&prompt, Markup::Parsed);
-        options.add_generation_prompt = false;
-        let boundaries = self.boundaries(&messages, &options, &tokens);
-        let reasoning = engine::Reasoning {
-            open: (!inside).then(|| tags.open.to_owned()),
-            close: tags.close.to_owned(),
-            ending: self.vocab.tokenize(&ending, Markup::Parsed),
-            budget: request.reasoning_budget,
-        };
-        let reply = self.submitter.submit(Request {
-            max_tokens,
-            stop,
-            boundaries,
-            reasoning: Some(reasoning),
-            ..Request::new(tokens, sampling)
-        })?;
-        Ok(Chat {
-            reply,
-            parser: Some(parser),
-            reasoning_tokens: 0,
-            open_tokens: 0,
-            calls,
-            ready: Vec::new(),
-            logprobs: Vec::new(),
-        })
+        let format = ToolFormat::of(self.template().source(), &tools);
+        let parser = AnswerParser::new(start, format, &tools);
+        let tags = self.prompts.tags(Some(start));
+        let request =
+            Request { max_tokens, stop, boundaries, reasoning, tags, ..Request::new(tokens, sampling) };
+        let calls = messages.iter().map(|message| message.tool_calls.len()).sum();
+        Ok(Chat::new(self.submitter.submit(request)?, Some(parser), tool_call_ids, calls))
     }
 
     /// Starts the continuation of a text. All of it is content.
@@ -127,76 +93,55 @@ impl Session {
     /// When the engine takes no requests.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
-        let tokens = self.text(&prompt);
-        let reply = self.submitter.submit(Request { max_tokens, stop, ..Request::new(tokens, sampling) })?;
-        Ok(Chat {
-            reply,
-            parser: None,
-            reasoning_tokens: 0,
-            open_tokens: 0,
-            calls: 0,
-            ready: Vec::new(),
-            logprobs: Vec::new(),
-        })
+        let (tokens, tags) = (self.text(&prompt), self.prompts.tags(None));
+        let request = Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) };
+        Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
     }
 
-    /// Tokens of the prompt that a conversation makes.
+    /// The number of tokens of the prompt of a conversation.
     ///
     /// # Errors
     ///
-    /// When it makes none.
+    /// When it makes no prompt.
     pub fn count(&self, request: &ChatRequest) -> Result<usize, Error> {
-        let options = RenderOptions {
-            add_generation_prompt: true,
-            tools: request.tools.clone(),
-            variables: request.variables.clone(),
-            now: SystemTime::now(),
-        };
-        let prompt = self.template.render(&request.messages, &options)?;
-        Ok(self.vocab.tokenize(&prompt, Markup::Parsed).len())
+        Ok(self.prompts.prompt(request)?.tokens.len())
     }
 
-    /// Tokens of a text to be continued.
+    /// The number of tokens of a text to continue.
     #[must_use]
     pub fn count_text(&self, text: &str) -> usize {
         self.text(text).len()
     }
 
-    /// A text from its first token on; one that names that token itself has it once.
+    /// The tokens of a text from the model's first token on, which is added unless the text begins with it.
     fn text(&self, text: &str) -> Vec<Token> {
-        let tokens = self.vocab.tokenize(text, Markup::Parsed);
-        let first = self.vocab.first().filter(|first| tokens.first() != Some(first));
+        let tokens = self.prompts.vocab.tokenize(text, Markup::Parsed);
+        let first = self.prompts.vocab.first().filter(|first| tokens.first() != Some(first));
         first.into_iter().chain(tokens).collect()
     }
 
-    /// The bytes that a token writes.
+    /// The text of a token as bytes, which is empty for control tokens other than the tags of the template.
     #[must_use]
     pub fn piece(&self, token: Token) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.vocab.write(token, &mut bytes);
+        if self.prompts.is_tag(token) {
+            self.prompts.vocab.write_any(token, &mut bytes);
+        } else {
+            self.prompts.vocab.write(token, &mut bytes);
+        }
         bytes
     }
 
-    /// Copies out what the engine holds of a conversation, as far as its next turn can go on from it. The model is idle
-    /// while that takes place.
+    /// Copies the state of a conversation, as far as its next turn can start from it. The model is idle meanwhile.
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, or the engine holds nothing of it.
+    /// When the conversation makes no prompt, or the engine holds no state of it.
     pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
-        let (tools, variables) = (request.tools.clone(), request.variables.clone());
-        let options =
-            RenderOptions { add_generation_prompt: false, tools, variables, now: SystemTime::now() };
-        // Some templates write an answer otherwise once a question follows it.
-        let mut messages = request.messages.clone();
-        if messages.last().is_some_and(|last| last.role == Role::Assistant) {
-            messages.push(Message::new(Role::User, "?"));
-        }
-        let prompt = self.template.render(&messages, &options)?;
-        Ok(self.submitter.save(self.vocab.tokenize(&prompt, Markup::Parsed))?)
+        Ok(self.submitter.save(self.prompts.history(request)?)?)
     }
 
-    /// Puts such a copy back, so that the next turn goes on from it.
+    /// Restores such a copy, so that the next turn starts from it.
     ///
     /// # Errors
     ///
@@ -204,6 +149,54 @@ impl Session {
     pub fn restore(&self, saved: Saved) -> Result<(), Error> {
         Ok(self.submitter.restore(saved)?)
     }
+
+    /// The rules of a call that the request demands.
+    fn forced_call(&self, request: &ChatRequest) -> Result<Option<Rules>, ToolChoiceError> {
+        let calls = match &request.tool_choice {
+            ToolChoice::Auto | ToolChoice::None => return Ok(None),
+            ToolChoice::Required => Calls::Any,
+            ToolChoice::Function(name) => Calls::One(name),
+        };
+        if request.tools.is_empty() {
+            return Err(ToolChoiceError::NoTools);
+        }
+        if request.sampling.grammar.is_some() {
+            return Err(ToolChoiceError::Grammar);
+        }
+        let format = ToolFormat::of(self.template().source(), &request.tools);
+        let format = format.ok_or(ToolChoiceError::UnknownSyntax)?;
+        match (CallRules::new(format, &request.tools, calls), calls) {
+            (Some(CallRules { gbnf, schemas }), _) => Ok(Some(Rules::Composed { gbnf, schemas })),
+            (None, Calls::One(name)) => Err(ToolChoiceError::UnknownFunction { name: name.to_owned() }),
+            (None, Calls::Any) => Err(ToolChoiceError::NoTools),
+        }
+    }
+
+    /// The block before the text that a grammar holds for.
+    ///
+    /// Where the model may open a block, an answer that does not begin with the opening tag is held to the grammar from
+    /// its start, also where the template leaves the opening tag to the model.
+    fn block(&self, start: Start, is_closed: bool) -> Option<Block> {
+        let Tags { open, close } = start.tags();
+        let open = match start {
+            Start::Reasoning(_) | Start::MidReasoning(_) => None,
+            Start::Content(_) if is_closed || Tags::of(self.template().source()).is_none() => return None,
+            Start::Content(_) | Start::Unopened(_) => Some(open.to_owned()),
+            Start::MidContent(_) => return None,
+        };
+        Some(Block { open, close: close.to_owned() })
+    }
+}
+
+/// The engine's part of the reasoning.
+fn reasoning(start: Start, ending: Vec<Token>, budget: Option<u32>) -> Option<engine::Reasoning> {
+    let Tags { open, close } = start.tags();
+    let open = match start {
+        Start::Reasoning(_) | Start::Unopened(_) | Start::MidReasoning(_) => None,
+        Start::Content(_) => Some(open.to_owned()),
+        Start::MidContent(_) => return None,
+    };
+    Some(engine::Reasoning { open, close: close.to_owned(), ending, budget })
 }
 
 #[cfg(test)]

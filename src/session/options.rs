@@ -1,10 +1,11 @@
 //! What shapes an answer besides the conversation: one set of options for the command line and for request bodies.
 //!
-//! Options come in layers: a request over the command line over the model's advice. [`GenerationOptions::over`]
+//! Options come in layers: a request over the command line over the model's recommendations. [`GenerationOptions::over`]
 //! joins two layers; the result becomes a request. Not here: the conversation and its system prompt.
 
 use serde_json::{Map, Value};
 
+use super::error::ToolChoiceError;
 use super::functions::function_name;
 use super::limit::Limit;
 use super::request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolChoice};
@@ -65,32 +66,18 @@ pub enum Logprobs {
 /// The template cannot turn the reasoning on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReasoningFixed {
-    /// It has no switch.
-    #[error("this model cannot turn thinking off: its chat template has no switch for it")]
+    /// Its reasoning has no switch.
+    #[error("this model cannot turn thinking off")]
     AlwaysOn,
     /// It has no reasoning.
-    #[error("this model cannot turn thinking on: its chat template has none")]
+    #[error("this model cannot turn thinking on")]
     AlwaysOff,
 }
 
-/// The choice of tools contradicts the tools.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ToolChoiceError {
-    /// A call is required without tools.
-    #[error("the tool choice requires a call, but there are no tools")]
-    NoTools,
-    /// The function is not among the tools.
-    #[error("the tool choice is function `{name}`, which is not among the tools")]
-    UnknownFunction {
-        /// Its name.
-        name: String,
-    },
-}
-
 impl GenerationOptions {
-    /// The sampling that a model advises.
+    /// The sampling that a model recommends.
     #[must_use]
-    pub fn advised(params: &SamplingParams) -> Self {
+    pub fn recommended(params: &SamplingParams) -> Self {
         Self { sampling: SamplingOptions::of(params), ..Self::default() }
     }
 
@@ -127,24 +114,30 @@ impl GenerationOptions {
     /// When it has no switch, or no reasoning.
     pub fn check_reasoning(&self, template: &Template) -> Result<(), ReasoningFixed> {
         match self.reasoning {
-            Some(ReasoningMode::Off) if !template.switches_thinking() => Err(ReasoningFixed::AlwaysOn),
-            Some(ReasoningMode::On) if Tags::of(template).is_none() => Err(ReasoningFixed::AlwaysOff),
+            Some(ReasoningMode::Off) if !template.switches_reasoning() => Err(ReasoningFixed::AlwaysOn),
+            Some(ReasoningMode::On) if Tags::of(template.source()).is_none() => {
+                Err(ReasoningFixed::AlwaysOff)
+            }
             _ => Ok(()),
         }
     }
 
-    /// Checks that there are the tools that the choice asks for.
+    /// Checks the choice of tools, as far as no template is needed.
     ///
     /// # Errors
     ///
-    /// When there are none, or not the named one.
+    /// When a call is required and the tools are missing, or the named one is, or there is a grammar beside it.
     pub fn check_tool_choice(&self) -> Result<(), ToolChoiceError> {
         let tools = self.tools.as_deref().unwrap_or_default();
-        match &self.tool_choice {
-            Some(ToolChoice::Required) if tools.is_empty() => Err(ToolChoiceError::NoTools),
-            Some(ToolChoice::Function(name))
-                if !tools.iter().any(|tool| function_name(tool) == Some(name)) =>
-            {
+        let name = match &self.tool_choice {
+            None | Some(ToolChoice::Auto | ToolChoice::None) => return Ok(()),
+            Some(ToolChoice::Required) => None,
+            Some(ToolChoice::Function(name)) => Some(name),
+        };
+        match name {
+            _ if tools.is_empty() => Err(ToolChoiceError::NoTools),
+            _ if self.rules.is_some() => Err(ToolChoiceError::Grammar),
+            Some(name) if !tools.iter().any(|tool| function_name(tool) == Some(name)) => {
                 Err(ToolChoiceError::UnknownFunction { name: name.clone() })
             }
             _ => Ok(()),
@@ -154,14 +147,11 @@ impl GenerationOptions {
     /// A request to answer a conversation. `seed` is used unless one is set.
     #[must_use]
     pub fn chat_request(&self, messages: Vec<Message>, seed: u32) -> ChatRequest {
-        let tool_choice = self.tool_choice.clone().unwrap_or_default();
-        // Without a choice the model need not see the tools.
-        let tools = self.tools.clone().filter(|_| tool_choice != ToolChoice::None).unwrap_or_default();
         ChatRequest {
             max_tokens: self.max_tokens.and_then(Limit::tokens),
             stop: self.stop(),
-            tools,
-            tool_choice,
+            tools: self.tools.clone().unwrap_or_default(),
+            tool_choice: self.tool_choice.clone().unwrap_or_default(),
             variables: self.variables(),
             reasoning_budget: self.reasoning_budget.and_then(Limit::tokens),
             reasoning_budget_message: self.budget_message().to_owned(),
@@ -288,7 +278,7 @@ mod tests {
         let request = request(&lifting.over(&all()));
         assert_eq!((request.max_tokens, request.reasoning_budget), (None, None));
         assert_eq!((request.sampling.seed, request.sampling.logprobs), (9, None));
-        assert_eq!((request.stop, request.tools), (Vec::<String>::new(), Vec::new()));
+        assert_eq!((request.stop, request.tool_choice), (Vec::<String>::new(), ToolChoice::None));
     }
 
     #[test]
@@ -324,7 +314,11 @@ mod tests {
         assert_eq!(check(ToolChoice::None, Vec::new()), Ok(()));
         assert_eq!(check(ToolChoice::Required, Vec::new()), Err(ToolChoiceError::NoTools));
         let unknown = ToolChoiceError::UnknownFunction { name: "g".to_owned() };
-        assert_eq!(check(named("g"), tools), Err(unknown));
+        assert_eq!(check(named("g"), tools.clone()), Err(unknown));
+        let rules = Some(Rules::JsonSchema("{}".to_owned()));
+        let (tool_choice, tools) = (Some(ToolChoice::Required), Some(tools));
+        let both = GenerationOptions { tool_choice, tools, rules, ..GenerationOptions::default() };
+        assert_eq!(both.check_tool_choice(), Err(ToolChoiceError::Grammar));
     }
 
     #[test]

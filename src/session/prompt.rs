@@ -1,25 +1,188 @@
-//! The prompt of a conversation.
+//! The prompt of a conversation: rendered once, tokenised once, with the places that later prompts may share.
 
-use super::Session;
-use crate::chat::{Message, RenderOptions, Role};
-use crate::engine::{Markup, Token};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-impl Session {
-    /// Where in a prompt later ones are likely to part from it: behind the instructions, before the last question,
-    /// and before the answer. A template that does not render a conversation so far has no boundary there.
-    pub(super) fn boundaries(
-        &self,
-        messages: &[Message],
-        options: &RenderOptions,
-        prompt: &[Token],
-    ) -> Vec<usize> {
-        let instructions = messages.iter().take_while(|m| m.role == Role::System).count();
-        let question = messages.iter().rposition(|m| m.role == Role::User).unwrap_or(0);
-        let shared = |count: usize| {
-            let text = self.template.render(&messages[..count], options).ok()?;
-            let tokens = self.vocab.tokenize(&text, Markup::Parsed);
-            Some(tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count())
-        };
-        [instructions, question, messages.len()].into_iter().filter_map(shared).collect()
+use super::error::{ContinueError, Error};
+use super::request::{ChatRequest, ToolChoice};
+use super::tokens::Specials;
+use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
+use crate::engine::{Markup, Token, Vocab};
+
+/// Makes prompts of conversations.
+#[derive(Clone)]
+pub(super) struct Prompts {
+    pub(super) vocab: Arc<dyn Vocab + Send + Sync>,
+    pub(super) template: Arc<Template>,
+    specials: Arc<Specials>,
+    /// The tokens of the tags of the template.
+    tags: Arc<[Token]>,
+}
+
+/// The prompt of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prompt {
+    pub(super) tokens: Vec<Token>,
+    /// Where later prompts are likely to part from it: behind the instructions, before the last question and before
+    /// the answer.
+    pub(super) boundaries: Vec<usize>,
+    /// Where the answer begins.
+    pub(super) start: Start,
+    /// The prompt ends with reasoning that is closed.
+    pub(super) is_closed: bool,
+}
+
+impl Prompts {
+    pub(super) fn new(vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
+        let specials = Arc::new(Specials::of(&*vocab, &template));
+        let tags = template.tags().into_iter().filter_map(|tag| token(&*vocab, tag)).collect();
+        Self { vocab, template: Arc::new(template), specials, tags }
     }
+
+    /// The prompt that the answer to a conversation continues.
+    pub(super) fn prompt(&self, request: &ChatRequest) -> Result<Prompt, Error> {
+        let mut options = Self::options(request);
+        let (mut rendered, mut start);
+        if request.continue_final {
+            options.add_generation_prompt = false;
+            (rendered, start) = self.continued(&request.messages, &options)?;
+        } else {
+            rendered = self.template.prompt(&request.messages, &options)?;
+            start = self.template.start_of(&rendered);
+        }
+        let tags = start.tags();
+        if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
+            && request.reasoning_budget == Some(0)
+        {
+            rendered.push(&format!("{}\n", request.reasoning_budget_message), false);
+            rendered.push(&format!("{}\n\n", tags.close), true);
+            start = Start::Content(tags);
+        }
+        let is_closed = matches!(start, Start::Content(_)) && rendered.text.trim_end().ends_with(tags.close);
+        let tokens = self.specials.tokens(&*self.vocab, &rendered, &boundaries(&request.messages, &rendered));
+        Ok(Prompt { tokens: tokens.tokens, boundaries: tokens.places, start, is_closed })
+    }
+
+    /// The tokens of a conversation that the next turn of it begins with.
+    pub(super) fn history(&self, request: &ChatRequest) -> Result<Vec<Token>, Error> {
+        let options = RenderOptions { add_generation_prompt: false, ..Self::options(request) };
+        // Some templates write an answer differently once a question follows it.
+        let mut messages = request.messages.clone();
+        if messages.last().is_some_and(|last| last.role == Role::Assistant) {
+            messages.push(Message::new(Role::User, "?"));
+        }
+        let rendered = self.template.prompt(&messages, &options)?;
+        Ok(self.specials.tokens(&*self.vocab, &rendered, &[]).tokens)
+    }
+
+    /// The tokens that end the reasoning of an answer.
+    pub(super) fn ending(&self, request: &ChatRequest, tags: Tags) -> Vec<Token> {
+        let mut text = Rendered::default();
+        text.push(&format!("{}\n", request.reasoning_budget_message), false);
+        text.push(&format!("{}\n\n", tags.close), true);
+        self.specials.tokens(&*self.vocab, &text, &[]).tokens
+    }
+
+    /// The tokens whose text an answer has, even if they are control tokens.
+    pub(super) fn tags(&self, start: Option<Start>) -> Vec<Token> {
+        let reasoning = start.map(|start| [start.tags().open, start.tags().close]);
+        let reasoning = reasoning.into_iter().flatten().filter_map(|tag| token(&*self.vocab, tag));
+        self.tags.iter().copied().chain(reasoning).collect()
+    }
+
+    /// Whether the text of a control token is part of answers.
+    pub(super) fn is_tag(&self, token: Token) -> bool {
+        self.tags.contains(&token)
+    }
+
+    fn options(request: &ChatRequest) -> RenderOptions {
+        let tools = match request.tool_choice {
+            ToolChoice::None => Vec::new(),
+            ToolChoice::Auto | ToolChoice::Required | ToolChoice::Function(_) => request.tools.clone(),
+        };
+        let variables = request.variables.clone();
+        RenderOptions { add_generation_prompt: true, tools, variables, now: SystemTime::now() }
+    }
+
+    /// A prompt that ends in the last message.
+    fn continued(&self, messages: &[Message], options: &RenderOptions) -> Result<(Rendered, Start), Error> {
+        let mut messages = messages.to_vec();
+        let index = messages.len().checked_sub(1).ok_or(ContinueError::NotAssistant)?;
+        let last = &mut messages[index];
+        let tags = Tags::of(self.template.source());
+        let text = prefill(last, tags)?;
+        let rendered = self.template.prompt(&messages, options)?;
+        let begin = if index == 0 { 0 } else { rendered.messages[index].unwrap_or(0) };
+        let (text, is_reasoning) = match &text {
+            Prefill::Content(text) => (text, false),
+            Prefill::Reasoning(text) => (text, true),
+        };
+        let found = rendered.find_given(begin, text.trim()).ok_or(ContinueError::Altered)?;
+        let tags = tags.unwrap_or(Tags::THINK);
+        if is_reasoning && !rendered.text[..found].trim_end().ends_with(tags.open) {
+            return Err(ContinueError::Altered.into());
+        }
+        let whole = text.trim_start();
+        let kept = if rendered.text[found..].starts_with(whole) { whole } else { whole.trim_end() };
+        let end = found + kept.len();
+        let mut rendered = rendered;
+        rendered.truncate(end);
+        let start = if is_reasoning { Start::MidReasoning(tags) } else { Start::MidContent(tags) };
+        Ok((rendered, start))
+    }
+}
+
+/// The token that a text stands for.
+fn token(vocab: &dyn Vocab, text: &str) -> Option<Token> {
+    <[Token; 1]>::try_from(vocab.tokenize(text, Markup::Parsed)).ok().map(|[token]| token)
+}
+
+/// The text of a message that is continued.
+enum Prefill {
+    Content(String),
+    Reasoning(String),
+}
+
+/// Parts reasoning in the content of a message from it, and finds the text at its end.
+fn prefill(message: &mut Message, tags: Option<Tags>) -> Result<Prefill, ContinueError> {
+    if message.role != Role::Assistant {
+        return Err(ContinueError::NotAssistant);
+    }
+    if !message.tool_calls.is_empty() {
+        return Err(ContinueError::HasCalls);
+    }
+    let mut content = match &message.content {
+        Content::Parts(parts) => {
+            parts.last().and_then(|part| part.get("text")?.as_str()).unwrap_or_default().to_owned()
+        }
+        other => other.text(),
+    };
+    if let (Some(tags), None, Content::Text(text)) = (tags, &message.reasoning_content, &message.content)
+        && let Some(rest) = text.trim_start().strip_prefix(tags.open)
+    {
+        let (reasoning, answer) = rest.split_once(tags.close).unwrap_or((rest, ""));
+        let reasoning = reasoning.trim_start_matches('\n');
+        let is_closed = rest.contains(tags.close);
+        let reasoning = if is_closed { reasoning.trim_end_matches('\n') } else { reasoning };
+        answer.trim_start_matches('\n').clone_into(&mut content);
+        message.reasoning_content = Some(reasoning.to_owned());
+        message.content = Content::Text(content.clone());
+    }
+    let reasoning = message.reasoning_content.clone().unwrap_or_default();
+    if !content.trim().is_empty() {
+        Ok(Prefill::Content(content))
+    } else if !reasoning.trim().is_empty() {
+        Ok(Prefill::Reasoning(reasoning))
+    } else {
+        Err(ContinueError::Empty)
+    }
+}
+
+/// Where later prompts are likely to part from a prompt.
+fn boundaries(messages: &[Message], prompt: &Rendered) -> Vec<usize> {
+    let begin = |index: usize| prompt.messages.get(index).copied().flatten();
+    let is_instruction = |message: &&Message| matches!(message.role, Role::System | Role::Developer);
+    let instructions = messages.iter().take_while(is_instruction).count();
+    let question = messages.iter().rposition(|message| message.role == Role::User);
+    [begin(instructions), question.and_then(begin), prompt.answer].into_iter().flatten().collect()
 }

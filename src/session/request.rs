@@ -23,7 +23,8 @@ pub struct ChatRequest {
     pub tool_choice: ToolChoice,
     /// The ids of its calls.
     pub tool_call_ids: ToolCallIds,
-    /// Continues the last message, which is the assistant's, instead of answering it.
+    /// Continues the last message, which is the assistant's, instead of answering it. The answer is the new text alone,
+    /// and a grammar holds for that text alone. A message with reasoning and no content is continued in its reasoning.
     pub continue_final: bool,
     /// More variables for the template, such as `enable_thinking`.
     pub variables: serde_json::Map<String, serde_json::Value>,
@@ -62,7 +63,7 @@ pub enum ToolChoice {
     /// Any or none, as the model decides.
     #[default]
     Auto,
-    /// None: the template sees the tools, but calls in the answer are content.
+    /// None: the template is given no tools.
     None,
     /// At least one of any.
     Required,

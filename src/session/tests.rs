@@ -1,14 +1,16 @@
 //! From a conversation to an answer, on scripts.
 
 use super::*;
+use crate::chat::{Message, Role};
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Caps, FinishReason, Limits, SamplingParams, channel, run};
 use std::thread;
 
 fn session(template: &str, answer: &str) -> Session {
-    let caps = Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_keep: true, can_copy: true };
+    let caps =
+        Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
     let decoder = ScriptedDecoder::saying(caps, answer);
-    let (submitter, inbox) = channel();
+    let (submitter, inbox) = channel(&decoder, &ByteVocab);
     thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
     Session::new(submitter, Arc::new(ByteVocab), Template::parse(template, "", "").unwrap())
 }
@@ -23,6 +25,7 @@ fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, Str
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
             ChatEvent::ToolCall(call) => content += &serde_json::to_string(&call).unwrap(),
+            ChatEvent::Progress { .. } => {}
             terminal => {
                 assert_eq!(chat.next(), None);
                 return (reasoning, content, terminal);
@@ -31,11 +34,11 @@ fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, Str
     }
 }
 
-const THINKING: &str = "{{ messages[0].content }}<think>\n";
+const REASONING: &str = "{{ messages[0].content }}<think>\n";
 
 #[test]
-fn thinking_is_parted_from_the_answer_and_counted_apart() {
-    let session = session(THINKING, "hm\n</think>\n\nyes");
+fn reasoning_is_parted_from_the_content_and_counted_apart() {
+    let session = session(REASONING, "hm\n</think>\n\nyes");
     let (reasoning, content, end) = ask(&session, |_| {});
     assert_eq!((reasoning.as_str(), content.as_str()), ("hm", "yes"));
     let ChatEvent::Finished { reason, usage, .. } = end else { panic!("{end:?}") };
@@ -44,7 +47,7 @@ fn thinking_is_parted_from_the_answer_and_counted_apart() {
 }
 
 #[test]
-fn thinking_is_counted_as_such_whoever_opened_it() {
+fn reasoning_is_counted_with_and_without_an_opening_tag() {
     let unopened = "x{% if false %}</think>{% endif %}";
     let switched = "x{% if enable_thinking %}</think>{% endif %}";
     for (template, answer, tokens) in [
@@ -55,8 +58,8 @@ fn thinking_is_counted_as_such_whoever_opened_it() {
         (switched, "yes", 0),
     ] {
         let (reasoning, content, end) = ask(&session(template, answer), |_| {});
-        let thought = if tokens == 0 { "" } else { "hm" };
-        assert_eq!((reasoning.as_str(), content.as_str()), (thought, "yes"), "{template} {answer}");
+        let expected = if tokens == 0 { "" } else { "hm" };
+        assert_eq!((reasoning.as_str(), content.as_str()), (expected, "yes"), "{template} {answer}");
         let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
         assert_eq!((usage.reasoning_tokens, usage.answer_tokens()), (tokens, 4), "{template} {answer}");
     }
@@ -87,7 +90,7 @@ fn calls_come_whole_with_ids_that_are_new_in_the_conversation() {
 }
 
 #[test]
-fn a_text_begins_as_the_model_was_trained_and_only_once() {
+fn a_text_begins_with_the_first_token_once() {
     struct Begun;
     impl Vocab for Begun {
         fn size(&self) -> u32 {
@@ -112,7 +115,7 @@ fn a_text_begins_as_the_model_was_trained_and_only_once() {
     }
     let mut session = session("{{ messages[0].content }}", "y");
     assert_eq!(session.count_text("x"), 1);
-    session.vocab = Arc::new(Begun);
+    session.prompts.vocab = Arc::new(Begun);
     assert_eq!((session.count_text("x"), session.count_text("^x")), (2, 2));
     let request = |prompt: &str| {
         let (prompt, sampling) = (prompt.to_owned(), SamplingParams::greedy());
@@ -125,7 +128,7 @@ fn a_text_begins_as_the_model_was_trained_and_only_once() {
     };
     assert_eq!(read(session.complete(request("x")).unwrap()), 2);
     let turn = ChatRequest::new(vec![Message::new(Role::User, "x")], SamplingParams::greedy());
-    assert_eq!(session.count(&turn).unwrap(), 1, "a template begins as it likes");
+    assert_eq!(session.count(&turn).unwrap(), 1, "a template writes the first token itself");
 }
 
 #[test]
@@ -136,21 +139,260 @@ fn a_stop_string_ends_the_answer_and_is_not_part_of_it() {
 }
 
 #[test]
-fn a_limit_gives_out_what_was_held_back() {
-    let (reasoning, content, end) = ask(&session(THINKING, "a</think>"), |r| r.max_tokens = Some(5));
+fn a_limit_gives_out_the_text_that_was_held_back() {
+    let (reasoning, content, end) = ask(&session(REASONING, "a</think>"), |r| r.max_tokens = Some(5));
     assert_eq!((reasoning.as_str(), content.as_str()), ("a</th", ""));
     assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Length, .. }), "{end:?}");
 }
 
 #[test]
 fn a_prompt_that_is_too_long_fails_by_name() {
-    let (_, _, end) = ask(&session("{{ 'x' * 300 }}", "y"), |_| {});
-    assert_eq!(end, ChatEvent::Failed(engine::Error::PromptTooLong { tokens: 300, context: 256 }));
+    let session = session("{{ 'x' * 300 }}", "y");
+    let request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    let Err(Error::Engine(error)) = session.chat(request) else { panic!("the prompt is accepted") };
+    assert_eq!(error, engine::Error::PromptTooLong { tokens: 300, context: 256 });
 }
 
 #[test]
-fn a_refusal_of_the_template_comes_with_its_words() {
+fn a_refusal_of_the_template_is_an_error() {
     let session = session("{{ raise_exception('no') }}", "y");
     let request = ChatRequest::new(vec![], SamplingParams::greedy());
     assert!(matches!(session.chat(request), Err(Error::Template(_))));
+}
+
+/// Records what is tokenised.
+#[derive(Default)]
+struct Recorded(std::sync::Mutex<Vec<String>>);
+
+impl Vocab for Recorded {
+    fn size(&self) -> u32 {
+        ByteVocab.size()
+    }
+
+    fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        self.0.lock().unwrap().push(text.to_owned());
+        ByteVocab.tokenize(text, markup)
+    }
+
+    fn write(&self, token: Token, out: &mut Vec<u8>) {
+        ByteVocab.write(token, out);
+    }
+
+    fn ends_answer(&self, token: Token) -> bool {
+        ByteVocab.ends_answer(token)
+    }
+}
+
+#[test]
+fn a_prompt_is_rendered_once_and_tokenised_once_with_its_boundaries() {
+    let template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[end]{% endif %}";
+    let mut session = session(template, "y");
+    let vocab = Arc::new(Recorded::default());
+    session.prompts.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
+    let messages =
+        [Role::System, Role::User, Role::Assistant, Role::User].map(|role| Message::new(role, "hello"));
+    let request = ChatRequest::new(messages.to_vec(), SamplingParams::greedy());
+    let tokenised = || vocab.0.lock().unwrap().drain(..).filter(|text| text.contains("hello")).count();
+    let renders = || session.template().renders();
+    session.chat(request.clone()).unwrap().for_each(drop);
+    assert_eq!((renders(), tokenised()), (1, 1));
+    session.count(&request).unwrap();
+    assert_eq!((renders(), tokenised()), (2, 1));
+    session.save(&request).ok();
+    assert_eq!((renders(), tokenised()), (3, 1));
+}
+
+#[test]
+fn calls_have_the_ids_that_the_caller_supplies() {
+    let call = "<tool_call>{\"name\": \"f\"}</tool_call>";
+    let session = session("<tool_call> arguments", &format!("{call}{call}"));
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(7));
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    request.tools = vec![serde_json::json!({"name": "f"})];
+    request.tool_call_ids = ToolCallIds::Supplied(Arc::new(move || {
+        format!("id-{}", count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }));
+    let ids = session.chat(request).unwrap().filter_map(|event| match event {
+        ChatEvent::ToolCall(call) => call.id,
+        _ => None,
+    });
+    assert_eq!(ids.collect::<Vec<_>>(), ["id-7", "id-8"]);
+}
+
+#[test]
+fn a_choice_of_tools_that_cannot_be_met_is_refused_by_name() {
+    let tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
+    let grammar = Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()), after: None };
+    let function = |name: &str| ToolChoice::Function(name.to_owned());
+    for (template, tools, choice, grammar, expected) in [
+        ("<tool_call> arguments", &[][..], ToolChoice::Required, None, ToolChoiceError::NoTools),
+        ("plain", &tools, ToolChoice::Required, None, ToolChoiceError::UnknownSyntax),
+        (
+            "<tool_call> arguments",
+            &tools,
+            function("g"),
+            None,
+            ToolChoiceError::UnknownFunction { name: "g".into() },
+        ),
+        ("<tool_call> arguments", &tools, function("f"), Some(grammar), ToolChoiceError::Grammar),
+    ] {
+        let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+        (request.tools, request.tool_choice, request.sampling.grammar) = (tools.to_vec(), choice, grammar);
+        let error = session(template, "y").chat(request).unwrap_err();
+        assert!(error.to_string().contains("`tool_choice`"), "{error}");
+        assert!(matches!(&error, Error::ToolChoice(found) if *found == expected), "{error:?}");
+    }
+}
+
+#[test]
+fn without_tools_to_choose_the_template_is_given_none_and_calls_are_content() {
+    let call = "<tool_call>{\"name\": \"f\"}</tool_call>";
+    let session = session("{{ tools | length if tools }}<tool_call> arguments", call);
+    let tool = serde_json::json!({"name": "f"});
+    let (_, content, end) = ask(&session, |request| {
+        request.tools = vec![tool];
+        request.tool_choice = ToolChoice::None;
+    });
+    assert_eq!(content, call);
+    let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
+    assert_eq!(usage.total.prompt_tokens, 21);
+}
+
+#[test]
+fn a_grammar_holds_from_the_start_or_after_the_reasoning() {
+    let block =
+        |open: Option<&str>| Some(Block { open: open.map(str::to_owned), close: "</think>".to_owned() });
+    let mentions = "{% if false %}</think>{% endif %}";
+    for (template, start, is_closed, expected) in [
+        ("", Start::Reasoning(Tags::THINK), false, block(None)),
+        ("", Start::MidReasoning(Tags::THINK), false, block(None)),
+        (mentions, Start::Unopened(Tags::THINK), false, block(Some("<think>"))),
+        (mentions, Start::Content(Tags::THINK), false, block(Some("<think>"))),
+        (mentions, Start::Content(Tags::THINK), true, None),
+        (mentions, Start::MidContent(Tags::THINK), false, None),
+        ("", Start::Content(Tags::THINK), false, None),
+    ] {
+        assert_eq!(session(template, "").block(start, is_closed), expected, "{start:?} {is_closed}");
+    }
+}
+
+const TURNS: &str = "{% for m in messages %}[{{ m.role }}]{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content }}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+
+/// Reasoning and content of a continued message, and the end of its prompt.
+fn continued(answer: &str, message: Message) -> Result<(String, String, String), Error> {
+    let mut session = session(TURNS, answer);
+    let vocab = Arc::new(Recorded::default());
+    session.prompts.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
+    let mut request =
+        ChatRequest::new(vec![Message::new(Role::User, "hi"), message], SamplingParams::greedy());
+    request.continue_final = true;
+    let (mut reasoning, mut content) = (String::new(), String::new());
+    for event in session.chat(request)? {
+        match event {
+            ChatEvent::Reasoning(text) => reasoning += &text,
+            ChatEvent::Content(text) => content += &text,
+            _ => {}
+        }
+    }
+    let all = vocab.0.lock().unwrap();
+    let prompt = all.iter().find(|text| text.contains("[user]")).unwrap();
+    Ok((reasoning, content, prompt.strip_prefix("[user]hi[end][assistant]").unwrap().to_owned()))
+}
+
+#[test]
+fn the_last_message_is_continued_where_it_ends() {
+    let content = |text: &str| Message::new(Role::Assistant, text);
+    let reasoning = |reasoning: &str, text: &str| {
+        let mut message = content(text);
+        message.reasoning_content = Some(reasoning.to_owned());
+        message
+    };
+    for (answer, message, parts, prompt) in [
+        (" is 42.", content("The answer"), ("", " is 42."), "The answer"),
+        ("\n\nb", content(" a "), ("", "\n\nb"), " a "),
+        ("<think>x</think>", content("end"), ("", "<think>x</think>"), "end"),
+        ("b", reasoning("hm", "a"), ("", "b"), "<think>\nhm\n</think>\n\na"),
+        ("b", content("<think>\nhm\n</think>\n\na"), ("", "b"), "<think>\nhm\n</think>\n\na"),
+        ("\n2</think>\n\nyes", reasoning("hm", ""), ("\n2", "yes"), "<think>\nhm"),
+        ("m</think>yes", content("<think>\nh"), ("m", "yes"), "<think>\nh"),
+    ] {
+        let found = continued(answer, message.clone()).unwrap();
+        assert_eq!(((found.0.as_str(), found.1.as_str()), found.2.as_str()), (parts, prompt), "{message:?}");
+    }
+}
+
+#[test]
+fn a_message_that_cannot_be_continued_is_refused() {
+    let mut calls = Message::new(Role::Assistant, "x");
+    calls.tool_calls =
+        serde_json::from_value(serde_json::json!([{"function": {"name": "f", "arguments": {}}}])).unwrap();
+    for (message, expected) in [
+        (Message::new(Role::User, "x"), ContinueError::NotAssistant),
+        (Message::new(Role::Assistant, " \n"), ContinueError::Empty),
+        (calls, ContinueError::HasCalls),
+    ] {
+        let error = continued("", message).unwrap_err();
+        assert!(matches!(error, Error::Continue(found) if found == expected), "{error:?}");
+    }
+    let session = session("{{ messages[-1].content | upper }}", "");
+    let mut request = ChatRequest::new(vec![Message::new(Role::Assistant, "x")], SamplingParams::greedy());
+    request.continue_final = true;
+    let error = session.chat(request).unwrap_err();
+    assert!(matches!(error, Error::Continue(ContinueError::Altered)), "{error:?}");
+}
+
+/// A vocabulary whose tags are control tokens.
+struct ControlTags;
+
+const CONTROL_TAGS: [&str; 3] = ["</think>", "<|other|>", "</seed:think>"];
+
+impl Vocab for ControlTags {
+    fn size(&self) -> u32 {
+        260
+    }
+
+    fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        let tag = CONTROL_TAGS.iter().position(|tag| *tag == text);
+        tag.map_or_else(
+            || ByteVocab.tokenize(text, markup),
+            |at| vec![Token(257 + i32::try_from(at).unwrap())],
+        )
+    }
+
+    fn write(&self, token: Token, out: &mut Vec<u8>) {
+        ByteVocab.write(token, out);
+    }
+
+    fn write_any(&self, token: Token, out: &mut Vec<u8>) {
+        match usize::try_from(token.0 - 257) {
+            Ok(at) => out.extend(CONTROL_TAGS[at].bytes()),
+            Err(_) => self.write(token, out),
+        }
+    }
+
+    fn ends_answer(&self, token: Token) -> bool {
+        ByteVocab.ends_answer(token)
+    }
+}
+
+#[test]
+fn of_control_tokens_only_the_tags_of_the_template_are_text() {
+    let caps =
+        Caps { sequences: 1, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
+    let answer = [104, 257, 258, 259, 121, 256].map(Token);
+    for (template, expected) in [
+        ("{% if 0 %}</think>{% endif %}", ("h", "y")),
+        ("{% if 0 %}</seed:think>{% endif %}", ("h", "y")),
+        ("", ("", "h</think>y")),
+    ] {
+        let next = move |_: &[Token], written: &[Token]| vec![answer[written.len()]];
+        let decoder = ScriptedDecoder::new(caps, Box::new(next));
+        let (submitter, inbox) = channel(&decoder, &ControlTags);
+        thread::spawn(move || run(decoder, ControlTags, &inbox, Limits::of(caps)));
+        let template = Template::parse(&format!("{template}x"), "", "").unwrap();
+        let session = Session::new(submitter, Arc::new(ControlTags), template);
+        let (reasoning, content, _) = ask(&session, |_| {});
+        assert_eq!((reasoning.as_str(), content.as_str()), expected);
+        assert_eq!(session.piece(Token(258)), b"");
+    }
 }

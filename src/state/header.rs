@@ -1,23 +1,23 @@
-//! The front of a state's file: what it is of, and how long its parts are. Pure: bytes in, numbers out.
+//! The header of a state file: what the state belongs to, and the lengths of its parts. Pure: bytes in, numbers out.
 
-/// A digest by SHA-256.
+/// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// What must be the same for a state to be of use.
+/// What a state belongs to. A state can be used only where all of it is equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The model's files.
     pub model: Digest,
-    /// Release and patches of the engine.
+    /// Release and patches of llama.cpp.
     pub engine: Digest,
-    /// How the context keeps what it read.
+    /// Types of the KV cache and other settings of the context.
     pub settings: Digest,
 }
 
 /// The first [`Header::BYTES`] bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What it is of.
+    /// What the state belongs to.
     pub identity: Identity,
     /// Tokens of the sequence.
     pub tokens: u64,
@@ -25,24 +25,24 @@ pub struct Header {
     pub state: u64,
 }
 
-/// Why the bytes are no header.
+/// Why the bytes are not a valid header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// Something else is in it.
-    #[error("it is no state of ggrun")]
+    /// The file has another format.
+    #[error("it is not a state file of ggrun")]
     Magic,
-    /// Another program wrote it.
-    #[error("it has version {found}, expected {VERSION}")]
+    /// The file has another version of the format.
+    #[error("it has format version {found}, expected {VERSION}")]
     Version {
-        /// What is there.
+        /// The version found.
         found: u32,
     },
-    /// It was cut short, or something was added.
+    /// The file is truncated, or has surplus bytes.
     #[error("it has {found} bytes, expected {expected}")]
     Length {
-        /// What is there.
+        /// The length of the file.
         found: u64,
-        /// What its header says.
+        /// The length by its header.
         expected: u128,
     },
 }
@@ -68,11 +68,11 @@ impl Header {
         bytes
     }
 
-    /// Reads the front of a file that has `length` bytes.
+    /// Reads the header of a file of `length` bytes.
     ///
     /// # Errors
     ///
-    /// When it is something else, or the file has another length than it says.
+    /// When it is not a valid header, or gives another length than the file has.
     pub fn parse(bytes: &[u8; Self::BYTES], length: u64) -> Result<Self, Broken> {
         let digest = |at: usize| std::array::from_fn(|i| bytes[at + i]);
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
@@ -91,7 +91,7 @@ impl Header {
         Ok(header)
     }
 
-    /// Bytes of the whole file: this, four for each token, the state, a digest of it all.
+    /// Bytes of the whole file: header, four for each token, state, and a digest of all these.
     #[must_use]
     pub fn length(&self) -> u128 {
         let ends = (Self::BYTES + size_of::<Digest>()) as u128;

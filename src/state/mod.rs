@@ -1,7 +1,7 @@
-//! A sequence of the engine as a file, so that another process can go on from it.
+//! A saved sequence of the engine as a file, from which another process can resume.
 //!
-//! llama.cpp ends the process over some states that are none, so nothing is given out before length, identity and the
-//! digest at the end were found right.
+//! llama.cpp ends the process on some invalid states, so a state is returned only after length, identity and the digest
+//! at the end have been verified.
 
 mod header;
 
@@ -14,23 +14,23 @@ use sha2::{Digest as _, Sha256};
 use crate::engine::{Saved, Token};
 pub use header::{Broken, Digest, Header, Identity};
 
-/// Why a file is of no use.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// It cannot be read.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
-    /// It is something else, or a part of it.
+    /// It is not a state, or not a whole one.
     #[error(transparent)]
     Broken(#[from] Broken),
-    /// It belongs elsewhere.
-    #[error("it is of another {what}")]
+    /// It belongs to another model, engine or kind of context.
+    #[error("it belongs to another {what}")]
     Foreign {
         /// What differs.
         what: &'static str,
     },
-    /// It was changed after it was written.
+    /// Its digest does not match.
     #[error("it is damaged")]
     Damaged,
 }
@@ -38,11 +38,11 @@ pub enum Refused {
 /// Bytes the file of a state takes.
 #[must_use]
 pub fn file_bytes(saved: &Saved) -> u64 {
-    u64::try_from(front(saved, &Identity { model: [0; 32], engine: [0; 32], settings: [0; 32] }).length())
+    u64::try_from(header_of(saved, &Identity { model: [0; 32], engine: [0; 32], settings: [0; 32] }).length())
         .unwrap_or(u64::MAX)
 }
 
-/// Writes a state; what was there before is replaced only by the whole of it.
+/// Writes a state. A file of this name is replaced once the new one is complete.
 ///
 /// # Errors
 ///
@@ -60,36 +60,36 @@ pub fn write(path: &Path, identity: &Identity, saved: &Saved) -> io::Result<()> 
 ///
 /// # Errors
 ///
-/// When there is none, it is broken, or it belongs elsewhere.
+/// When there is no file, it is damaged, or it belongs to something else.
 pub fn read(path: &Path, identity: &Identity) -> Result<Saved, Refused> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     read_from(&mut file, length, identity)
 }
 
-fn front(saved: &Saved, identity: &Identity) -> Header {
-    Header { identity: *identity, tokens: saved.tokens.len() as u64, state: saved.state.len() as u64 }
+fn header_of(saved: &Saved, identity: &Identity) -> Header {
+    Header { identity: *identity, tokens: saved.tokens().len() as u64, state: saved.state().len() as u64 }
 }
 
 fn write_to(out: &mut impl Write, identity: &Identity, saved: &Saved) -> io::Result<()> {
-    let tokens: Vec<u8> = saved.tokens.iter().flat_map(|token| token.0.to_le_bytes()).collect();
+    let tokens: Vec<u8> = saved.tokens().iter().flat_map(|token| token.0.to_le_bytes()).collect();
     let mut digest = Sha256::new();
-    for part in [&front(saved, identity).encode()[..], &tokens, &saved.state] {
+    for part in [&header_of(saved, identity).encode()[..], &tokens, saved.state()] {
         digest.update(part);
         out.write_all(part)?;
     }
     out.write_all(&digest.finalize())
 }
 
-/// `length` is the file's own, so no more is allocated than is there.
+/// `length` is that of the file, so no more is allocated than it holds.
 fn read_from(from: &mut impl Read, length: u64, identity: &Identity) -> Result<Saved, Refused> {
-    let mut front = [0; Header::BYTES];
+    let mut header_bytes = [0; Header::BYTES];
     let short = Broken::Length { found: length, expected: Header::BYTES as u128 };
     if length < Header::BYTES as u64 {
         return Err(short.into());
     }
-    from.read_exact(&mut front)?;
-    let header = Header::parse(&front, length)?;
+    from.read_exact(&mut header_bytes)?;
+    let header = Header::parse(&header_bytes, length)?;
     let ours = [identity.model, identity.engine, identity.settings];
     let theirs = [header.identity.model, header.identity.engine, header.identity.settings];
     let names = ["model", "release of the engine", "kind of context (its cache types, flash attention)"];
@@ -99,14 +99,15 @@ fn read_from(from: &mut impl Read, length: u64, identity: &Identity) -> Result<S
     let tokens = exactly(from, header.tokens.saturating_mul(4))?;
     let state = exactly(from, header.state)?;
     let mut digest = Sha256::new();
-    for part in [&front[..], &tokens, &state] {
+    for part in [&header_bytes[..], &tokens, &state] {
         digest.update(part);
     }
     if exactly(from, size_of::<Digest>() as u64)?[..] != digest.finalize()[..] {
         return Err(Refused::Damaged);
     }
     let (tokens, _) = tokens.as_chunks::<4>();
-    Ok(Saved { tokens: tokens.iter().map(|bytes| Token(i32::from_le_bytes(*bytes))).collect(), state })
+    let tokens = tokens.iter().map(|bytes| Token(i32::from_le_bytes(*bytes))).collect();
+    Ok(Saved::vouched(tokens, state))
 }
 
 fn exactly(from: &mut impl Read, count: u64) -> io::Result<Vec<u8>> {
@@ -125,7 +126,7 @@ mod tests {
     const OURS: Identity = Identity { model: [1; 32], engine: [2; 32], settings: [3; 32] };
 
     fn file(tokens: Vec<i32>, state: Vec<u8>) -> (Saved, Vec<u8>) {
-        let saved = Saved { tokens: tokens.into_iter().map(Token).collect(), state };
+        let saved = Saved::vouched(tokens.into_iter().map(Token).collect(), state);
         let mut bytes = Vec::new();
         write_to(&mut bytes, &OURS, &saved).unwrap();
         (saved, bytes)
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_leaves_the_old_state_and_nothing_else() {
+    fn a_failed_write_leaves_the_old_state_and_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.state");
         let (saved, bytes) = file(vec![1], vec![2]);

@@ -18,7 +18,7 @@ fn input_order_holds_back_early_rows_and_leaves_no_sidecar() {
     std::fs::remove_file(work.path("out.jsonl")).unwrap();
     work.run(&["-np", "4"]).ended(0, "12 answered");
     assert_ne!(id(&work.rows("out.jsonl")[0]), "r0");
-    // The same answers in the other order: nothing is asked again.
+    // Changing the order answers nothing again.
     work.run(&["--order", "input", "-np", "4"]).ended(0, "0 answered, 12 kept from an earlier run");
     let again: Vec<String> = work.rows("out.jsonl").iter().map(id).collect();
     assert_eq!(again, ids);

@@ -29,11 +29,11 @@ fn a_changed_request_runs_again_and_replaces_its_answer() {
     let work = Work::new(&[row(17), sum("y", 30, 12, json!({}))]);
     work.run(&["--order", "input"]).ended(0, "2 answered");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "17 + 25 = 42");
-    work.input(&[row(42), sum("y", 30, 12, json!({"user": "somebody else"}))]);
+    work.input(&[row(42), sum("y", 30, 12, json!({"user": "another"}))]);
     work.run(&["--order", "input"]).ended(0, "1 answered, 1 kept from an earlier run, 1 request changed");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "42 + 25 = 67");
     assert_eq!(work.rows("out.jsonl").iter().map(id).collect::<Vec<_>>(), ["x", "y"]);
-    // A setting that changes answers changes every row.
+    // An option that affects answers changes every row.
     work.run(&["--stop", "zebra"]).ended(0, "2 answered, 2 requests changed");
     assert_eq!(work.by_id("out.jsonl").len(), 2);
 }

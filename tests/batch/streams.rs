@@ -91,6 +91,6 @@ fn a_full_disk_loses_no_written_row() {
         "\"$0\" \"$@\"; code=$?; tail -c 1 disk/out.jsonl | od -An -c; mount -o remount,size=1m disk; \"$0\" \"$@\" && cat disk/out.jsonl | wc -l; exit $code",
     );
     full.ended(4, "No space left on device");
-    assert!(full.err.contains("hint: free some space and give the same command again"), "{full:?}");
+    assert!(full.err.contains("hint: free some space and run the same command to resume"), "{full:?}");
     assert_eq!(full.out.split_whitespace().collect::<Vec<_>>(), ["\\n", "40"], "{full:?}");
 }

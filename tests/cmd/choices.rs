@@ -27,7 +27,7 @@ fn tensors_without_an_exact_type_are_refused_with_types_and_sizes() {
     let sandbox = inexact();
     let ran = sandbox.run(&["convert", "source", "-o", "out.gguf"]);
     let says = [
-        "caused by: 3 of the tensors have no exact GGUF type:\n",
+        "caused by: no GGUF type holds 3 tensors exactly:\n",
         "  blk.0.ssm_out.weight: ",
         "; Q8_0 34.00 KiB, BF16 64.00 KiB, F16 64.00 KiB, F32 128.00 KiB\n",
         "\nhint: choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`\n",
@@ -48,7 +48,7 @@ fn rounding_needs_allow_rounding_in_convert_and_in_verify() {
     assert!(ran.out.contains("blk.0."), "{}", ran.out);
     let ran = sandbox.run(&["verify", "out.gguf", "source", "--allow-rounding"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.ends_with("; 3 tensors rounded, as the file says\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("; 3 tensors rounded, as the file declares\n"), "{}", ran.out);
 }
 
 /// Whether `--outtype` applies to a tensor.

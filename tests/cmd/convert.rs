@@ -77,8 +77,11 @@ fn an_existing_output_is_replaced_only_with_force() {
     let sandbox = small();
     std::fs::write(sandbox.path("out.gguf"), "mine").unwrap();
     let convert = ["convert", "source", "-o", "out.gguf"];
-    let says =
-        ["error: cannot convert `source`\n", "`out.gguf` already exists\n", "\nhint: `--force` replaces it"];
+    let says = [
+        "error: cannot convert `source`\n",
+        "`out.gguf` already exists\n",
+        "\nhint: replace it with `--force`",
+    ];
     sandbox.run(&convert).refused(1, &says);
     assert_eq!((sandbox.files(), sandbox.read("out.gguf")), (vec!["out.gguf".into()], b"mine".to_vec()));
     sandbox.run(&[&convert[..], &["--force"]].concat()).said(0, "out.gguf\n");
@@ -104,7 +107,8 @@ fn a_split_output_is_read_from_its_first_file() {
     sandbox.run(&["verify", &names[0], &source]).said(0, &whole.out);
     let inspected = sandbox.run(&["inspect", &names[0]]);
     assert!(inspected.out.starts_with(&format!("GGUF: {count} files, ")), "{}", inspected.out);
-    let says = ["`out-00002-of-", "not a valid GGUF file: `split.no` of 1, expected 0"];
+    let first = format!("is part 2 of {count}; pass the first part (`{}`)\n", names[0]);
+    let says = ["`out-00002-of-", &first];
     sandbox.run(&["inspect", &names[1]]).refused(1, &says);
     std::fs::remove_file(sandbox.path(&names[2])).unwrap();
     sandbox.run(&["verify", &names[0], &source]).refused(1, &[&format!("cannot open `{}`", names[2])]);
@@ -118,7 +122,7 @@ fn outputs_that_cannot_be_written_are_named() {
     let says = [
         "`no/such",
         "No such file or directory",
-        "\nhint: the folder to write to does not exist; make it first\n",
+        "\nhint: the output folder does not exist; create it first\n",
     ];
     convert("no/such/out.gguf").refused(1, &says);
     convert("file/out.gguf").refused(1, &["`file", "Not a directory"]);
@@ -154,7 +158,11 @@ fn a_file_over_the_size_limit_is_an_error_and_leaves_no_file() {
     let ran = Ran::of(&mut sandbox.shell(&format!("ulimit -f 1000; {convert}")));
     ran.refused(
         4,
-        &["cannot extend `out.gguf.part`", "File too large", "\nhint: the disk or the session (`ulimit -f`)"],
+        &[
+            "cannot extend `out.gguf.part`",
+            "File too large",
+            "\nhint: the disk or `ulimit -f` does not allow",
+        ],
     );
     assert_eq!(sandbox.files(), [""; 0]);
     // The first files fit, a later one does not.
@@ -182,7 +190,7 @@ fn a_full_disk_is_refused_before_anything_is_written() {
     }
     let says = [
         "`disk/out.gguf` needs 1.",
-        " MiB, its disk has 200.00 KiB free",
+        " MiB, the disk has 200.00 KiB free",
         "\nhint: free some space, or write to another disk with `-o`",
     ];
     within("exec \"$0\" convert source -o disk/out.gguf").refused(4, &says);

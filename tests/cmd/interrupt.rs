@@ -80,8 +80,7 @@ fn an_interrupted_conversion_resumes_where_it_stopped() {
         assert_eq!(sandbox.files(), UNFINISHED, "{signal}");
         let now = tiles(&sandbox.path(UNFINISHED[1]));
         if code.is_some() {
-            let says =
-                "interrupted; `out.gguf.part` holds what was written, the same command goes on from there\n";
+            let says = "interrupted; `out.gguf.part` is kept, run the same command to resume\n";
             assert_eq!(ran.err, says, "{signal}");
             assert!(now > finished, "{signal}: {now} tiles, {finished} before");
         } else {

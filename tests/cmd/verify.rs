@@ -57,7 +57,8 @@ fn a_flipped_bit_is_found_with_its_place_and_both_values() {
     flip(&sandbox, at + 2 + 10, 7);
 
     let ran = sandbox.run(&["verify", "out.gguf", &source]);
-    let differs = "differs: 1 difference in 93 tensors, 5,052,248 values, 41 metadata keys; the first:\n";
+    let differs =
+        "differs: 1 difference in 93 tensors, 5,052,248 values, 41 metadata keys; the first ones:\n";
     let place = "tensor `blk.0.ffn_up_exps.weight`, row 3, column 58";
     let values = format!("checkpoint {:e}, GGUF {:e}", f64::from(value(code)), f64::from(value(code ^ 8)));
     ran.said(3, &format!("{differs}  {place}: {values}\n"));

@@ -147,7 +147,7 @@ fn most_at_once(site: &Site, hashes: &BTreeSet<String>, more: &[&str]) -> usize 
         let output = site.convert(&[&["--delete-source-as-you-go", "-j", "4"], more].concat());
         over.store(true, Ordering::Relaxed);
         assert!(output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
         watch.join().unwrap()
     });
     site.server.mend();
@@ -437,13 +437,13 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
 
     let out = site.out();
     let local = ["convert", folder.path().to_str().unwrap(), "-o", out.to_str().unwrap()];
-    let lent = ["--mtp-from", "org/original"];
+    let mtp_from = ["--mtp-from", "org/original"];
     for (source, ty) in [(&local, "q8_0"), (&["convert", "org/name", "-o", out.to_str().unwrap()], "bf16")] {
         drop(fs::remove_file(&out));
-        let output = site.run(&[&source[..], &lent, &["--mtp-type", ty]].concat());
+        let output = site.run(&[&source[..], &mtp_from, &["--mtp-type", ty]].concat());
         assert!(output.status.success(), "{}", said(&output));
         assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
-        assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+        assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
         let shown = site.run(&["inspect", out.to_str().unwrap(), "--tensors"]);
         let shown = String::from_utf8(shown.stdout).unwrap();
         let line = shown.lines().find(|line| line.contains("blk.12.nextn.eh_proj.weight")).unwrap();

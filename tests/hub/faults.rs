@@ -174,7 +174,7 @@ fn received(site: &Site) -> u64 {
 fn a_stalled_response_is_retried() {
     let (site, shard) = site();
     site.server.fail(SHARD, Fault::Stall(50_000));
-    let fetched = site.fetch();
+    let fetched = site.fetch_with(&[("HF_HUB_DOWNLOAD_TIMEOUT", "1")]);
     assert_eq!(fs::read(fetched.folder().join(SHARD)).unwrap(), shard);
     assert_eq!(fetched.retried, ["no data received for 1 s"]);
     assert_eq!(site.server.sent(SHARD), shard.len());

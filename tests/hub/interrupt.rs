@@ -124,7 +124,7 @@ fn an_interrupted_fetch_of_an_mtp_layer_is_resumed() {
     site.server.mend();
     let output = site.run(&words);
     assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("proven while it was written: equal"), "{}", said(&output));
+    assert!(said(&output).contains("proven while written: equal"), "{}", said(&output));
     let again = site.server.sent(first) - before;
     assert!(again < data / 4, "{again} of {data} bytes were fetched again");
 }

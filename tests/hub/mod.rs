@@ -6,6 +6,7 @@ mod convert;
 mod faults;
 mod inspect;
 mod interrupt;
+mod library;
 mod names;
 mod process;
 pub(crate) mod server;
@@ -63,12 +64,14 @@ impl Site {
     fn settings(&self, more: &[(&str, &str)]) -> Settings {
         let cache = self.cache();
         let find = |name: &str| -> Option<OsString> {
-            match name {
+            let value = more.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+            value.or_else(|| match name {
                 "HF_ENDPOINT" => Some(self.server.endpoint().into()),
                 "HF_HUB_CACHE" => Some(cache.clone().into()),
-                "HF_HUB_DOWNLOAD_TIMEOUT" => Some("1".into()),
-                _ => more.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()),
-            }
+                // A busy machine is not a stalled connection.
+                "HF_HUB_DOWNLOAD_TIMEOUT" => Some("60".into()),
+                _ => None,
+            })
         };
         Settings::of(find, Some(self.home.path())).unwrap()
     }

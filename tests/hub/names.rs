@@ -88,7 +88,7 @@ fn an_encoding_a_file_or_an_address_picks_one_of_several() {
     fails(&ask(&site, &["-hf", "org/name", "-hff", "sub/tiny-F16.gguf"]), 1, &["tiny-F16.gguf"]);
     let missing = ask(&site, &["-hf", "org/name:Q5_K_M"]);
     let there = "it has sub/tiny-F16.gguf, tiny-Q4_0.gguf, tiny-Q8_0.gguf";
-    fails(&missing, 1, &["no `Q5_K_M` model", there, "hint: `-hf ORG/NAME:QUANT`"]);
+    fails(&missing, 1, &["no `Q5_K_M` model", there, "hint: select an encoding with `-hf ORG/NAME:QUANT`"]);
     fails(&ask(&site, &["-hf", "org/name", "-hff", "nothing.gguf"]), 1, &["no `nothing.gguf`", there]);
 }
 
@@ -218,8 +218,7 @@ fn an_existing_path_takes_precedence_over_a_repository() {
 #[test]
 fn the_error_for_a_missing_model_names_the_path_and_the_repository() {
     let site = site();
-    let both =
-        ["no such path, and no such repository: `no/such`", "`no/such` not found (`127.0.0.1:", "hint: "];
+    let both = ["no such path or repository: `no/such`", "`no/such` not found (`127.0.0.1:", "hint: "];
     fails(&site.run(&["inspect", "no/such"]), 1, &both);
     fails(&ask(&site, &["-m", "no/such"]), 1, &both);
     fails(&ask(&site, &["-hf", "no/such"]), 1, &both[1..]);

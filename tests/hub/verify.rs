@@ -12,13 +12,13 @@ fn an_mtp_layer_of_another_repository_is_compared_with_its_source() {
     site.server.add_original(files_of(original().path()));
     let out = site.out();
     let (gguf, source) = (out.to_str().unwrap(), folder.path().to_str().unwrap());
-    let lent = ["--mtp-from", "org/original"];
+    let mtp_from = ["--mtp-from", "org/original"];
     for source in ["org/name", source] {
-        let output = site.run(&[&["convert", source, "-o", gguf, "--force"][..], &lent].concat());
+        let output = site.run(&[&["convert", source, "-o", gguf, "--force"][..], &mtp_from].concat());
         assert!(output.status.success(), "{}", said(&output));
         let output = site.run(&["verify", gguf, source]);
         assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-        let output = site.run(&[&["verify", gguf, source][..], &lent].concat());
+        let output = site.run(&[&["verify", gguf, source][..], &mtp_from].concat());
         assert!(output.status.success(), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stdout).starts_with("equal: "), "{output:?}");
         assert!(!entries(site.home.path()).iter().any(|path| path.to_string_lossy().contains("mtp")));
@@ -28,7 +28,7 @@ fn an_mtp_layer_of_another_repository_is_compared_with_its_source() {
     let at = bytes.len() - 64;
     bytes[at] ^= 1;
     fs::write(&out, bytes).unwrap();
-    let output = site.run(&[&["verify", gguf, source][..], &lent].concat());
+    let output = site.run(&[&["verify", gguf, source][..], &mtp_from].concat());
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("differs: "), "{output:?}");
 }

@@ -11,6 +11,8 @@ use ggrun::hub::cache::{Cache, Folder};
 use ggrun::hub::hash::Hasher;
 use serde_json::Value;
 
+use crate::deadline::PATIENCE;
+
 const OLD: &str = "0000000000000000000000000000000000000001";
 const NEW: &str = "abcdef0000000000000000000000000000000002";
 const UNFINISHED: &str = "4444444444444444444444444444444444444444";
@@ -140,7 +142,7 @@ fn nothing_is_removed_without_confirmation() {
     for arguments in [&["rm", "a/b"][..], &["rm", "a/b@main"], &["prune"]] {
         let ran = work.run(arguments);
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.err);
-        assert!(ran.err.contains("hint: `-y` removes without a question"), "{}", ran.err);
+        assert!(ran.err.contains("hint: `-y` removes without confirmation"), "{}", ran.err);
         assert!(ran.out.contains("a/b: "), "{}", ran.out);
         let dry = work.run(&[arguments, &["--dry-run"]].concat());
         assert_eq!((dry.code, dry.err.starts_with("would free")), (Some(0), true), "{}", dry.err);
@@ -199,7 +201,7 @@ fn verify_reports_differences_and_removes_them_only_with_an_option() {
     fs::write(folder.blob(&work.shared).unwrap(), bytes).unwrap();
     let ran = work.run(&["verify", "a/b", "--progress", "always"]);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
-    assert!(ran.out.starts_with(&format!("a/b: {}: its hash is ", work.shared)), "{}", ran.out);
+    assert!(ran.out.starts_with(&format!("a/b: {}: has the hash ", work.shared)), "{}", ran.out);
     assert!(ran.err.contains("Verifying: 100%"), "{}", ran.err);
     assert_eq!(work.run(&["verify", "c/d"]).code, Some(0));
     assert_eq!(work.run(&["verify", "a/b", "--delete"]).code, Some(2));
@@ -259,11 +261,12 @@ fn the_question_on_a_terminal_accepts_only_yes() {
     for (answer, goes) in [("", false), ("n", false), ("yess", false), ("Y", true)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
         command.args(["cache", "rm", "a/b"]).env("HF_HUB_CACHE", work.root.path());
-        let mut session = rexpect::session::spawn_command(command, Some(30_000)).unwrap();
-        session.exp_string("named by main").unwrap();
+        let mut session =
+            rexpect::session::spawn_command(command, u64::try_from(PATIENCE.as_millis()).ok()).unwrap();
+        session.exp_string("referenced by main").unwrap();
         session.exp_string("Remove this and free 4.88 KiB? [y/N] ").unwrap();
         session.send_line(answer).unwrap();
-        session.exp_string(if goes { "freed 4.88 KiB" } else { "nothing was removed" }).unwrap();
+        session.exp_string(if goes { "freed 4.88 KiB" } else { "nothing removed" }).unwrap();
         session.exp_eof().unwrap();
         assert_eq!(work.files() != before, goes, "{answer:?}");
     }

@@ -112,5 +112,5 @@ fn a_worker_that_serves_another_client_is_an_error() {
         LoadOptions { threads: 1, rpc, gpu_layers: GpuLayers::All, ..LoadOptions::new(tiny_gguf()) };
     let _model = Model::load(options, |_| true).unwrap();
     let output = output(&mut ask(&worker));
-    failed(&output, &["it serves one client at a time", "wait for its other client"]);
+    failed(&output, &["it serves one client at a time", "wait until its other client ends"]);
 }

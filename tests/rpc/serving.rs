@@ -31,8 +31,8 @@ fn a_worker_prints_its_endpoint_and_ends_on_a_signal() {
         worker.signal(signal);
         let (ended, out, err) = worker.end();
         assert_eq!((ended, &*out), (Some(code), ""), "{err}");
-        assert!(err.starts_with("lending CPU, ") && err.ends_with("interrupted\n"), "{err}");
-        assert_eq!(err.matches("a client connected\n").count(), 1, "{err}");
+        assert!(err.starts_with("offering CPU, ") && err.ends_with("interrupted\n"), "{err}");
+        assert_eq!(err.matches("client connected\n").count(), 1, "{err}");
     }
 }
 
@@ -68,7 +68,7 @@ fn refused(output: &Output, code: i32, says: &[&str]) {
 #[test]
 fn addresses_and_devices_that_cannot_be_served_are_errors() {
     let remote = output(&mut command(&["--host", "0.0.0.0"]));
-    refused(&remote, 2, &["`0.0.0.0`", "neither password nor encryption", "--allow-remote"]);
+    refused(&remote, 2, &["`0.0.0.0`", "no password and no encryption", "--allow-remote"]);
     let other = output(&mut command(&["--host", "::1"]));
     refused(&other, 2, &["invalid value `::1`"]);
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -76,7 +76,7 @@ fn addresses_and_devices_that_cannot_be_served_are_errors() {
     let busy = output(&mut command(&["--port", &port]));
     refused(&busy, 1, &[&format!("cannot listen on `127.0.0.1:{port}`"), "--port 0"]);
     let device = output(&mut command(&["--device", "CUDA7"]));
-    refused(&device, 1, &["there is no device `CUDA7`, expected CPU"]);
+    refused(&device, 1, &["unknown device `CUDA7`, expected CPU"]);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (byte(0, b'X'), "is not a GGUF file: it begins with [58,"),
         (byte(4, 9), "version 9, expected version 2 or 3"),
-        (o.bytes[..o.bytes.len() - 1].to_vec(), "at most"),
+        (o.bytes[..o.bytes.len() - 1].to_vec(), "is truncated: tensor `"),
         (o.bytes[..3000].to_vec(), "in the bytes left"),
         (byte(15, 0xff), "tensors, expected at most"),
         (number("block_count", 0), "`qwen3next.block_count` is 0, expected 1 to 512"),
@@ -161,9 +161,12 @@ fn every_known_corruption_is_refused_with_its_reason() {
             o.tensor("output.weight", |t| t.name = "outptu.weight".into()),
             "unexpected tensor `outptu.weight` in a model of 5 layers",
         ),
-        (o.tensor(expert, |t| t.offset = 0), "in the same bytes"),
-        (o.tensor(expert, |t| t.offset += 32), "in the same bytes"),
-        (o.tensor(expert, |t| t.offset = 1 << 40), "that ends at byte"),
+        (o.tensor(expert, |t| t.offset = 0), "overlapping tensors `"),
+        (o.tensor(expert, |t| t.offset += 32), "overlapping tensors `"),
+        (
+            o.tensor(expert, |t| t.offset = 1 << 40),
+            "is truncated: tensor `blk.1.ffn_up_exps.weight` ends at byte",
+        ),
         (o.tensor(expert, |t| t.offset += 1), "expected a multiple of 32"),
         (
             o.tensor("blk.0.ssm_conv1d.weight", |t| t.dims.reverse()),
@@ -171,7 +174,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
         ),
         (o.tensor("blk.0.attn_norm.weight", |t| t.ty = GgmlType::F16), "has type F16, expected F32"),
         (o.tensor("blk.0.ssm_ba.weight", |t| t.ty = GgmlType::I16), "has type I16, expected a weight type"),
-        (o.tensor(expert, |t| t.ty = GgmlType::Q8_0), "in the same bytes"),
+        (o.tensor(expert, |t| t.ty = GgmlType::Q8_0), "overlapping tensors `"),
     ];
     let wrong: Vec<String> = cases
         .into_iter()
@@ -215,7 +218,7 @@ fn a_missing_part_is_named() {
     let said = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(
-        said.contains("m-00002-of-00002.gguf") && said.contains("hint: a model in several files"),
+        said.contains("m-00002-of-00002.gguf") && said.contains("hint: all parts of a split model"),
         "{said}"
     );
 }

@@ -64,13 +64,13 @@ fn with_json_every_answer_is_one_object() {
 }
 
 #[test]
-fn options_are_set_and_others_are_refused() {
+fn options_can_be_set_and_unknown_ones_are_refused() {
     let state = tempfile::tempdir().unwrap();
     let lines = "/set predict 3\nWhat is 17 + 25?\n/set temp hot\n/set nothing 1\n/set\n/think sideways\n/think hide\n\
                  /set -1\n/system Be brief.\n/system\n";
     let Output { status, stdout, stderr } = typed(state.path(), &[], lines);
     let stderr = text(&stderr);
-    assert!(status.success() && stdout.is_empty(), "three tokens are all thinking: {stderr}");
+    assert!(status.success() && stdout.is_empty(), "the three tokens are all reasoning: {stderr}");
     for words in ["token limit", "'hot'", "--nothing", "predict: 3 (set)\n", "expected show", "Be brief."] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
@@ -93,11 +93,11 @@ fn options_are_listed_checked_at_once_and_unset() {
     }
     for words in [
         "top-k: 5 (set)\n",
-        "error: the grammar does not parse",
+        "error: invalid grammar",
         "error: top-p is `7`",
         "unknown option `--tempp`; did you mean `temp`?",
-        "error: this model cannot turn thinking off",
-        "error: the tool choice requires a call, but there are no tools",
+        "error: this model cannot turn thinking off; `/think hide` hides it\n",
+        "error: `tool_choice` requires a call, but `tools` is empty",
         "ignore-eos: on (set)\n",
         "ignore-eos: off (default)\n",
         "predict: -1 (default)\n",
@@ -120,7 +120,7 @@ fn chat_takes_every_option_that_run_takes() {
 }
 
 #[test]
-fn a_conversation_is_kept_listed_loaded_and_exported() {
+fn a_conversation_is_saved_listed_loaded_and_exported() {
     let state = tempfile::tempdir().unwrap();
     let export = state.path().join("talk.md");
     let lines = format!("What is 17 + 25?\n/save sums\n/export {}\n", export.display());

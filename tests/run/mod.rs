@@ -8,6 +8,7 @@ mod chat;
 mod command;
 mod loading;
 mod logits;
+mod markup;
 mod options;
 mod placing;
 mod sampling;
@@ -41,7 +42,7 @@ fn options(gguf: PathBuf) -> LoadOptions {
 struct Bench {
     model: Model,
     session: Session,
-    _running: Running,
+    running: Running,
 }
 
 /// The model with an engine of `parallel` slots.
@@ -56,7 +57,7 @@ fn bench_with(options: LoadOptions) -> Bench {
     let source = model.chat_template().expect("the model has a template");
     let template = Template::parse(&source, &vocab.begin(), &vocab.end()).unwrap();
     let session = Session::new(running.submitter(), Arc::new(vocab), template);
-    Bench { model, session, _running: running }
+    Bench { model, session, running }
 }
 
 fn ask(question: &str) -> ChatRequest {
@@ -71,6 +72,7 @@ fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent)
     for event in chat {
         assert_eq!(terminal, None, "nothing follows the terminal event");
         match event {
+            ChatEvent::Progress { .. } => {}
             ChatEvent::Reasoning(text) => reasoning += &text,
             ChatEvent::Content(text) => content += &text,
             ChatEvent::ToolCall(call) => panic!("the request has no tools: {call:?}"),

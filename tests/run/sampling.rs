@@ -1,10 +1,10 @@
 //! Sampling parameters, applied by llama.cpp.
 
 use ggrun::engine::{
-    Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind,
-    SamplingError, SamplingParams, Token, Vocab as _, Xtc,
+    Block, Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules,
+    SamplerKind, SamplingError, SamplingParams, Token, Vocab as _, Xtc,
 };
-use ggrun::session::{ChatEvent, ChatRequest};
+use ggrun::session::{self, ChatEvent, ChatRequest};
 
 use super::{Bench, QUESTIONS, ask, bench, collect};
 
@@ -128,7 +128,8 @@ fn with_ignore_end_an_answer_ends_at_its_limit() {
 }
 
 fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
-    let grammar = Some(Grammar { rules, after: after.map(str::to_owned) });
+    let block = |close: &str| Block { open: None, close: close.to_owned() };
+    let grammar = Some(Grammar { rules, after: after.map(block) });
     SamplingParams { grammar, ..SamplingParams::greedy() }
 }
 
@@ -154,17 +155,37 @@ fn a_schema_makes_the_answer_json() {
 }
 
 #[test]
+fn schemas_are_compiled_on_several_threads_at_once() {
+    let bench = bench(2);
+    let answer = |value: usize| {
+        let schema = format!(
+            r#"{{"type": "object", "properties": {{"n{value}": {{"type": "integer"}}}}, "required": ["n{value}"]}}"#
+        );
+        let sampling = grammar(Rules::JsonSchema(schema), Some("</think>"));
+        let (_, content, _) = with(&bench, sampling);
+        let object: serde_json::Value = serde_json::from_str(&content).unwrap();
+        assert!(object[format!("n{value}")].is_i64(), "{content}");
+    };
+    std::thread::scope(|scope| {
+        for value in 0..6 {
+            let answer = &answer;
+            scope.spawn(move || answer(value));
+        }
+    });
+}
+
+#[test]
 fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_on() {
     let bench = bench(1);
     let gbnf = |text: &str| grammar(Rules::Gbnf(text.to_owned()), None);
     for (sampling, words) in [
-        (gbnf("root ::= ("), "grammar does not parse"),
+        (gbnf("root ::= ("), "invalid grammar"),
         (gbnf("root ::= missing"), "Undefined rule identifier 'missing'"),
-        (gbnf("root ::= root \"a\""), "grammar does not parse"),
-        (gbnf("other ::= \"a\""), "grammar does not parse"),
-        (gbnf(""), "grammar does not parse"),
-        (gbnf("root ::= \"a\"{99999999}"), "grammar does not parse"),
-        (gbnf("root ::= \"\0\""), "grammar does not parse"),
+        (gbnf("root ::= root \"a\""), "invalid grammar"),
+        (gbnf("other ::= \"a\""), "invalid grammar"),
+        (gbnf(""), "invalid grammar"),
+        (gbnf("root ::= \"a\"{99999999}"), "invalid grammar"),
+        (gbnf("root ::= \"\0\""), "invalid grammar"),
         (gbnf(&format!("root ::= {}", "(".repeat(100_000))), "deep"),
         (grammar(Rules::JsonSchema("{".to_owned()), None), "JSON schema"),
         (grammar(Rules::JsonSchema("{\"type\": \"nonsense\"}".to_owned()), None), "nonsense"),
@@ -184,8 +205,8 @@ fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_o
         ),
     ] {
         let shown = sampling.grammar.clone();
-        let (_, _, end) = with(&bench, sampling);
-        let ChatEvent::Failed(Error::Sampling(error)) = end else { panic!("{shown:?}: {end:?}") };
+        let refused = bench.session.chat(ChatRequest { sampling, ..ask(QUESTIONS[0].0) });
+        let Err(session::Error::Engine(Error::Sampling(error))) = refused else { panic!("{shown:?}") };
         assert!(error.to_string().contains(words), "{error}");
         assert!(!matches!(error, SamplingError::Grammar { reason } if reason.is_empty()));
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ggrun::chat::{Message, Role};
-use ggrun::model::LoadOptions;
+use ggrun::engine::{Event, Markup, Request, SamplingParams, Submitter, Token, Vocab as _};
+use ggrun::model::{LoadOptions, Model};
 use ggrun::session::{ChatEvent, ChatRequest};
 use ggrun::state::{self, Refused};
 
@@ -128,4 +129,44 @@ fn a_session_saves_its_state_on_exit() {
     let third = typed(folder.path(), &["--session", "plain", "--no-state"], "842 - 83 = ?\n");
     assert!(third.status.success());
     assert!(!folder.path().join("ggrun/sessions/plain.state").exists());
+}
+
+/// Reads a prompt and writes a few tokens after it; how many tokens of it were in the cache.
+fn read(submitter: &Submitter, prompt: Vec<Token>) -> u32 {
+    let request = Request { max_tokens: Some(3), ..Request::new(prompt, SamplingParams::greedy()) };
+    let mut reply = submitter.submit(request).unwrap();
+    loop {
+        match reply.wait().unwrap() {
+            Event::Finished { usage, .. } => return usage.reused_tokens,
+            Event::Failed(error) => panic!("{error}"),
+            Event::Progress { .. } | Event::Delta { .. } => {}
+        }
+    }
+}
+
+#[test]
+fn an_evicted_sequence_can_be_saved_in_time_and_restored() {
+    for gguf in [tiny_gguf(), dense_gguf()] {
+        let model = Model::load(options(gguf), |_| true).unwrap();
+        let (send, evicted) = std::sync::mpsc::channel();
+        let on_eviction = move |mut evicted: ggrun::engine::Evicted<'_>| {
+            let saved = evicted.save().unwrap();
+            assert_eq!(saved.tokens(), evicted.tokens);
+            send.send(saved).unwrap();
+        };
+        let running = model.spawn_with(Box::new(on_eviction)).unwrap();
+        let submitter = running.submitter();
+        let tokens = |text: &str| model.vocab().tokenize(text, Markup::Parsed);
+        let prompt = tokens("<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n");
+        assert_eq!(read(&submitter, prompt.clone()), 0);
+        read(&submitter, tokens("Something else."));
+        let saved = evicted.recv_timeout(std::time::Duration::from_mins(1)).unwrap();
+        assert!(saved.tokens().starts_with(&prompt));
+        let more = [saved.tokens(), &tokens(" and more")].concat();
+        let held = saved.tokens().len();
+        assert!(submitter.cached_prefix(&more).unwrap() < held);
+        submitter.restore(saved).unwrap();
+        assert_eq!(submitter.cached_prefix(&more), Ok(held));
+        assert_eq!(read(&submitter, more) as usize, held);
+    }
 }

@@ -1,4 +1,4 @@
-//! The input of the chat template from `ggrun run`, as a process.
+//! Tools and template variables of `ggrun run`, as a process.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -35,7 +35,7 @@ fn an_answer_has_its_reasoning_and_its_tool_calls() {
 }
 
 #[test]
-fn values_that_the_template_cannot_take_are_errors() {
+fn invalid_tools_and_variables_are_errors() {
     for (arguments, code, reason) in [
         (&["-rea", "off"][..], 1, "this model cannot turn thinking off"),
         (&["--tools", "no/such.json"], 1, "cannot read tools from `no/such.json`"),

@@ -67,7 +67,7 @@ fn reasoning_can_be_ended_by_the_caller() {
     let bench = bench(1);
     let mut chat = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
     let canceller = chat.canceller();
-    let first = chat.next().unwrap();
+    let first = chat.find(|event| !matches!(event, ChatEvent::Progress { .. })).unwrap();
     canceller.end_reasoning();
     let (reasoning, content, _) = collect(std::iter::once(first).chain(chat));
     // The reasoning may already have ended.

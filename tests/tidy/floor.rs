@@ -13,11 +13,11 @@ pub(crate) struct Room {
     forbidden: Vec<String>,
 }
 
-/// A crate and the names under which its code knows the crate itself.
+/// A crate, or a folder of one that has a table of its own, and the paths by which code names it from anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Crate {
     pub(crate) src: &'static str,
-    pub(crate) own: &'static [&'static str],
+    pub(crate) own: &'static [&'static [&'static str]],
     /// Crates of the workspace that count as imports.
     pub(crate) others: &'static [&'static str],
 }
@@ -131,11 +131,10 @@ fn imports(krate: Crate, here: &[String], code: &str) -> Vec<(usize, String)> {
 }
 
 fn resolve(krate: Crate, here: &[String], segments: &[String]) -> Option<Vec<String>> {
-    let first = segments[0].as_str();
-    if krate.own.contains(&first) {
-        return Some(segments[1..].to_vec());
+    if let Some(own) = krate.own.iter().find(|own| segments.iter().take(own.len()).eq(own.iter())) {
+        return Some(segments[own.len()..].to_vec());
     }
-    if krate.others.contains(&first) {
+    if krate.others.contains(&segments[0].as_str()) {
         return Some(segments.to_vec());
     }
     let up = segments.iter().take_while(|s| *s == "super").count();
@@ -193,7 +192,7 @@ mod tests {
 
     const TABLE: &str = "## `src`\n\n| module | holds | may import |\n| --- | --- | --- |\n| `lib.rs` | x | all |\n\
         | `a/` | x | – |\n| `b.rs` | x | `a`, not `a::secret` |\n| `c` | x | `b::Only` |\n";
-    const CRATE: Crate = Crate { src: "src", own: &["crate", "ggrun"], others: &["gguf_export"] };
+    const CRATE: Crate = Crate { src: "src", own: &[&["crate"], &["ggrun"]], others: &["gguf_export"] };
 
     fn judge(path: &str, text: &str) -> Vec<String> {
         let all = ["src/lib.rs", "src/a/mod.rs", "src/b.rs", "src/c.rs"];

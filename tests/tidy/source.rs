@@ -96,7 +96,7 @@ pub(crate) fn tokens(code: &str) -> Vec<Token<'_>> {
     out
 }
 
-fn is_word(b: u8) -> bool {
+pub(crate) fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_'
 }
 

@@ -231,7 +231,9 @@ fn words(first: usize, text: &str) -> Vec<Word<'_>> {
                 1
             }
             // A span in backticks ends on its line or the next; a lone backtick is punctuation.
-            '`' => rest[1..].find('`').filter(|n| rest[..*n].matches('\n').count() < 2).map_or(1, |n| n + 2),
+            '`' => {
+                rest[1..].find('`').filter(|n| rest[1..=*n].matches('\n').count() < 2).map_or(1, |n| n + 2)
+            }
             c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
             c => c.len_utf8(),
         };

@@ -1,4 +1,4 @@
-//! The numbers that shape a Qwen3-Next model.
+//! Hyperparameters of Qwen3-Next, read from `config.json`.
 
 #[cfg(test)]
 mod tests;
@@ -6,7 +6,7 @@ mod tests;
 use crate::checkpoint::ModelConfig;
 use crate::{Error, Result};
 
-// Caps keep every product of sizes far below 2^63. llama.cpp itself takes 512 layers and 1024 experts.
+// The limits keep every product of sizes far below 2^63. llama.cpp's own are 512 layers and 1024 experts.
 const MAX_LAYERS: u64 = 512;
 const MAX_EXPERTS: u64 = 1024;
 const MAX_SIZE: u64 = 1 << 24;
@@ -14,7 +14,7 @@ const MAX_HEADS: u64 = 1 << 12;
 const MAX_HEAD_DIM: u64 = 1 << 12;
 const MAX_KERNEL: u64 = 1 << 8;
 
-/// Kind of attention of one layer.
+/// Attention type of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerKind {
     /// Softmax attention over a KV cache.
@@ -23,19 +23,19 @@ pub enum LayerKind {
     Linear,
 }
 
-/// How positions beyond the trained context are treated.
+/// Scaling of positions beyond the trained context.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RopeScaling {
-    /// Not at all: rope type `default`.
+    /// No scaling: rope type `default`.
     None,
-    /// Positions are divided.
+    /// Positions are divided by a factor.
     Linear {
         /// The divisor.
         factor: f32,
     },
-    /// Frequencies are interpolated one by one.
+    /// YaRN: each frequency is interpolated separately.
     Yarn {
-        /// Extended over trained context.
+        /// Ratio of the extended to the trained context.
         factor: f32,
         /// Trained context, in tokens.
         original_context: u64,
@@ -50,16 +50,16 @@ pub enum RopeScaling {
     },
 }
 
-/// Hyperparameters of Qwen3-Next, checked on reading.
+/// Hyperparameters of Qwen3-Next. Each field names its source in `config.json`; sizes are in elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HParams {
     /// `vocab_size`.
     pub vocab: u64,
     /// `hidden_size`.
     pub hidden: u64,
-    /// `intermediate_size`; not used by any tensor.
+    /// `intermediate_size`; no tensor uses it.
     pub intermediate: u64,
-    /// Kind of each of the `num_hidden_layers` layers.
+    /// Attention type of each of the `num_hidden_layers` layers.
     pub layers: Vec<LayerKind>,
     /// `full_attention_interval`, 4 if absent.
     pub full_attention_interval: u64,
@@ -77,7 +77,7 @@ pub struct HParams {
     pub rope_theta: f32,
     /// `rope_parameters` or `rope_scaling`.
     pub rope_scaling: RopeScaling,
-    /// Rotated share of `head_dim`, in elements.
+    /// Rotated elements of a head: `head_dim * partial_rotary_factor`.
     pub rope_dims: u64,
     /// `num_experts`.
     pub experts: u64,
@@ -95,18 +95,19 @@ pub struct HParams {
     pub linear_value_heads: u64,
     /// `linear_key_head_dim`.
     pub linear_key_dim: u64,
-    /// `linear_value_head_dim`; llama.cpp needs it equal to `linear_key_dim`.
+    /// `linear_value_head_dim`; llama.cpp requires it to equal `linear_key_dim`.
     pub linear_value_dim: u64,
     /// `tie_word_embeddings`.
     pub tied: bool,
 }
 
 impl HParams {
-    /// Lowers `config.json`, in the old (`rope_theta`) or the new (`rope_parameters`) form.
+    /// Reads and checks `config.json`, with the rotary parameters in the form of transformers 4 (`rope_theta`) or 5
+    /// (`rope_parameters`).
     ///
     /// # Errors
-    /// [`crate::Error::Field`] for a value that cannot be, [`crate::Error::Unsupported`] for another
-    /// architecture or an option that llama.cpp has no graph for.
+    /// [`crate::Error::Field`] for a missing or invalid value, [`crate::Error::Unsupported`] for another architecture or
+    /// an option that llama.cpp's graph does not implement.
     pub fn read(config: &ModelConfig) -> Result<Self> {
         check_family(config)?;
         check_options(config)?;
@@ -120,7 +121,7 @@ impl HParams {
         let h = Self {
             vocab: size("vocab_size")?,
             hidden: size("hidden_size")?,
-            // What transformers assumes if it is absent.
+            // The default of transformers.
             intermediate: config.get("intermediate_size").map_or(Ok(5632), |_| size("intermediate_size"))?,
             layers: layers(config, interval)?,
             full_attention_interval: interval,
@@ -192,7 +193,7 @@ fn check_family(config: &ModelConfig) -> Result<()> {
     }
 }
 
-/// Refuses what llama.cpp's graph would silently do otherwise.
+/// Refuses options that llama.cpp's graph would silently ignore.
 fn check_options(config: &ModelConfig) -> Result<()> {
     if config.bool("norm_topk_prob")? == Some(false) {
         return Err(unsupported(config, "`norm_topk_prob` of false".to_owned()));
@@ -290,7 +291,7 @@ fn scaling(rope: &ModelConfig, config: &ModelConfig) -> Result<RopeScaling> {
 
 fn rope_dims(config: &ModelConfig, head_dim: u64, partial: f64) -> Result<u64> {
     let head = f64::from(u32::try_from(head_dim).unwrap_or(u32::MAX));
-    let expected = "a share of `head_dim` that gives an even number of elements";
+    let expected = "a fraction of `head_dim` that gives an even number of elements";
     if !(partial > 0.0 && partial <= 1.0) {
         return Err(config.wrong("partial_rotary_factor", expected));
     }
@@ -302,7 +303,7 @@ fn rope_dims(config: &ModelConfig, head_dim: u64, partial: f64) -> Result<u64> {
     Ok(dims)
 }
 
-/// A number that is positive and finite as f32, if it is there.
+/// A number that is positive and finite as f32; `None` if the field is absent.
 fn positive(config: &ModelConfig, field: &str) -> Result<Option<f32>> {
     config
         .f64(field)?

@@ -6,10 +6,10 @@ use super::HParams;
 use super::hparams::{LayerKind, RopeScaling};
 use crate::gguf::{Metadata, Value};
 
-/// Name of the graph that llama.cpp builds; the prefix of all keys here.
+/// Architecture name in llama.cpp; the prefix of all keys here.
 pub const ARCHITECTURE: &str = "qwen3next";
 
-/// The keys of a model with `mtp_layers` layers of multi-token prediction after the trunk.
+/// The keys of a model with `mtp_layers` MTP layers after the trunk.
 #[must_use]
 pub fn metadata(h: &HParams, mtp_layers: u64) -> Metadata {
     let mut out = Keys(Metadata::new());
@@ -36,8 +36,7 @@ pub fn metadata(h: &HParams, mtp_layers: u64) -> Metadata {
     out.size("ssm.group_count", h.linear_key_heads);
     out.size("ssm.time_step_rank", h.linear_value_heads);
     out.size("ssm.inner_size", h.linear_value_dim * h.linear_value_heads);
-    // The loader demands one entry per block, and an MTP layer is a full-attention one wherever the interval
-    // would put it.
+    // The loader requires one entry per block. An MTP layer has full attention regardless of the interval.
     let mut recurrent: Vec<bool> = h.layers.iter().map(|kind| *kind == LayerKind::Linear).collect();
     recurrent.extend((0..mtp_layers).map(|_| false));
     out.put("attention.recurrent_layers", recurrent);
@@ -78,7 +77,7 @@ impl Keys {
         self.0.push(format!("{ARCHITECTURE}.{name}"), value);
     }
 
-    /// A size; [`HParams::read`] caps them all below 2^32.
+    /// A size; [`HParams::read`] limits all of them to less than 2^32.
     fn size(&mut self, name: &str, value: u64) {
         self.put(name, u32::try_from(value).unwrap_or(u32::MAX));
     }
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn without_mtp_nothing_speaks_of_it() {
+    fn a_model_without_mtp_layers_has_no_nextn_keys() {
         let keys = metadata(&hparams(), 0);
         assert_eq!(keys.u64("qwen3next.block_count"), Some(3));
         assert_eq!(keys.get("qwen3next.nextn_predict_layers"), None);

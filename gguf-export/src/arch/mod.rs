@@ -1,4 +1,4 @@
-//! What a model family is: hyperparameters, tensors, metadata. Knows nothing of bits.
+//! Model families: hyperparameters, tensors, metadata. Not here: encodings.
 
 mod hparams;
 mod metadata;

@@ -1,19 +1,19 @@
 //! The front matter of a model card: the part of `README.md` between two lines of `---`.
 //!
-//! Not a YAML parser: only texts and lists of texts at the top level are read, which is all that a model card
-//! says about names, licence and descent. Anything else is passed over.
+//! Not a YAML parser: reads only strings and lists of strings at the top level, which hold the names, the licence and
+//! the base models. Skips everything else.
 
-/// Longest front matter that is looked at, in lines.
+/// Limit of the front matter, in lines.
 const MAX_LINES: usize = 10_000;
 
-/// Fields of a front matter; a single text is a list of one.
+/// Fields of a front matter; a single string is a list of one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ModelCard {
     fields: Vec<(String, Vec<String>)>,
 }
 
 impl ModelCard {
-    /// Reads what it understands; a text without front matter has no fields.
+    /// Reads the supported fields; a text without front matter has none.
     pub(super) fn read(text: &str) -> Self {
         let mut card = Self::default();
         let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_end);
@@ -47,13 +47,13 @@ impl ModelCard {
         card
     }
 
-    /// All texts of the first of `names` that has any.
+    /// All strings of the first of `names` that has any.
     pub(super) fn list(&self, names: &[&str]) -> &[String] {
         let has = |name: &&str| self.fields.iter().find(|(key, v)| key == name && !v.is_empty());
         names.iter().find_map(has).map_or(&[], |(_, values)| values)
     }
 
-    /// The only text of the first of `names` that has any.
+    /// The string of the first of `names` that has any; `None` if it has several.
     pub(super) fn text(&self, names: &[&str]) -> Option<&str> {
         match self.list(names) {
             [text] => Some(text),
@@ -62,7 +62,7 @@ impl ModelCard {
     }
 }
 
-/// What stands after a key: nothing, a text, or a list in brackets.
+/// The value after a key: nothing, a string, or a list in brackets.
 fn values(text: &str) -> Vec<String> {
     match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(list) => list.split(',').filter_map(scalar).collect(),
@@ -70,7 +70,7 @@ fn values(text: &str) -> Vec<String> {
     }
 }
 
-/// A text without its quotes or the comment after it; `None` for nothing, `null`, blocks and nested structures.
+/// A string without quotes and trailing comment; `None` for an empty value, `null`, blocks and nested structures.
 fn scalar(text: &str) -> Option<String> {
     let text = text.trim();
     for quote in ['"', '\''] {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_lists_are_read_in_every_spelling() {
+    fn strings_and_lists_are_read_in_every_notation() {
         let card = ModelCard::read(
             "---\nlicense: apache-2.0 # free\nlanguage:\n- en\n  # between\n- \"no\"\ntags: [a, 'b c']\n\
              base_model:\n  - Qwen/Qwen3\nmodel-index:\n- name: x\n  results: y\nempty:\n---\nlicense: mit\n",
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn without_front_matter_there_are_no_fields() {
+    fn a_text_without_front_matter_has_no_fields() {
         for text in ["", "# Title\nlicense: mit\n", "----\nlicense: mit\n---\n"] {
             assert_eq!(ModelCard::read(text), ModelCard::default());
         }

@@ -1,16 +1,16 @@
-//! What the name of a model's folder says: `Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound`.
+//! Splits a model name such as `Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound` into its parts.
 //!
-//! The parts are those of the GGUF naming convention (`docs/gguf.md` of ggml), told apart as gguf-py does. One
-//! kind is ours: words for the source's own encoding, which the GGUF file no longer has.
+//! The parts are those of the GGUF naming convention (`docs/gguf.md` of ggml), recognised as in gguf-py. One kind of
+//! word is an addition: the encoding of the checkpoint, which the GGUF no longer has.
 
-/// The parts of a name. Absent ones are `None`.
+/// The parts of a name; `None` if absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) basename: Option<String>,
     pub(super) size_label: Option<String>,
     pub(super) finetune: Option<String>,
     pub(super) version: Option<String>,
-    /// Whether the name says that `AutoRound` made it.
+    /// True if the name contains `AutoRound`.
     pub(super) auto_round: bool,
 }
 
@@ -20,12 +20,13 @@ enum Kind {
     Version,
     Size,
     Finetune,
-    /// A GGUF type, or the encoding of the source.
+    /// A GGUF type, or the encoding of the checkpoint.
     Encoding,
 }
 
 impl Parts {
-    /// Splits a name without its organisation. `parameters` tells sizes from context lengths; 0 if unknown.
+    /// Splits a name without organisation. `parameters`, the number of weights, distinguishes sizes from context
+    /// lengths; 0 if unknown.
     pub(super) fn of(name: &str, parameters: u64) -> Self {
         if name.contains(' ') {
             return Self::default();
@@ -39,7 +40,7 @@ impl Parts {
         let digits = |w: &str| w.chars().any(|c| c.is_ascii_digit());
         if words.iter().any(|(word, kind)| *kind == Kind::Size && digits(word)) {
             for (_, kind) in words.iter_mut().filter(|(word, kind)| *kind == Kind::Size && !digits(word)) {
-                *kind = Kind::Plain; // `large` beside `7B` is no size
+                *kind = Kind::Plain; // beside `7B`, `large` is not a size
             }
         }
         let starts_base = |(word, kind): &&(String, Kind)| match kind {
@@ -47,7 +48,7 @@ impl Parts {
             kind => *kind == Kind::Version,
         };
         let mut base = words.iter().take_while(starts_base).count();
-        // A version inside the name belongs to it, `Toy-v2-7B`; at its very end it is one.
+        // A version inside the name, as in `Toy-v2-7B`, is part of the base name; at the end it is the version.
         let versions = words.iter().rev().take_while(|(_, kind)| *kind == Kind::Version).count();
         if base == words.len() {
             base -= versions;
@@ -75,7 +76,7 @@ impl Parts {
     }
 }
 
-/// `source bf16` as a title: words of small letters get a capital, acronyms and versions stay.
+/// Title case: capitalises lower-case words, leaves acronyms and versions unchanged.
 pub(super) fn title(name: &str) -> String {
     let words = name.split(['-', ' ']).filter(|word| !word.is_empty());
     words.map(capital).collect::<Vec<_>>().join(" ")
@@ -125,7 +126,7 @@ fn annotate(i: usize, word: &str, parameters: u64) -> (String, Kind) {
     }
 }
 
-/// `1.5`: digits with dots between them.
+/// Returns true for numbers separated by dots, `1.5`.
 fn is_numbers(text: &str) -> bool {
     text.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -134,7 +135,8 @@ fn is_auto_round(word: &str) -> bool {
     matches!(word.to_lowercase().as_str(), "autoround" | "auto_round")
 }
 
-/// `Q4_0`, `BF16`, and how the source is quantised: `int4`, `w4a16`, `4bit`, `g128`, `mixed`, `gptq`.
+/// Returns true for GGUF types (`Q4_0`, `BF16`) and encodings of checkpoints: `int4`, `w4a16`, `4bit`, `g128`, `mixed`,
+/// `gptq`.
 fn is_encoding(low: &str) -> bool {
     const WORDS: [&str; 16] = [
         "mixed", "gptq", "awq", "fp8", "fp4", "mxfp4", "mxfp8", "mxint4", "nvfp4", "sym", "asym", "f16",
@@ -154,7 +156,7 @@ fn is_encoding(low: &str) -> bool {
         || ggml.is_some_and(|(n, _)| n.len() == 1 && number(n))
 }
 
-/// `80B`, `A3B`, `8x7B`, `1_5b`, `7b1`, in the spelling of the convention.
+/// Recognises sizes (`80B`, `A3B`, `8x7B`, `1_5b`, `7b1`) and returns them in the notation of the convention.
 fn size(word: &str) -> Option<String> {
     let number = word.strip_prefix(['A', 'a']).or_else(|| {
         let (experts, rest) = word.split_once(['x', 'X'])?;
@@ -181,7 +183,7 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A size far from the model's is a context length, `128k`.
+/// The label as a context length, `128k`, if it is far from the number of parameters.
 fn context_length(label: &str, parameters: u64) -> Option<String> {
     if parameters == 0 {
         return None;
@@ -212,9 +214,9 @@ mod tests {
         texts.map(|t| (!t.is_empty()).then(|| t.to_owned()))
     }
 
-    /// Expected values by gguf-py, except for the names with the source's encoding in them.
+    /// Expected values are those of gguf-py, except for names that contain the encoding of the checkpoint.
     #[test]
-    fn names_fall_into_their_parts() {
+    fn names_are_split_into_their_parts() {
         let b = 1_000_000_000;
         for (name, parameters, expected) in [
             ("Qwen3-Next-80B-A3B-Thinking", 80 * b, ["Qwen3-Next", "80B-A3B", "Thinking", ""]),
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_leave_acronyms_alone() {
+    fn titles_leave_acronyms_unchanged() {
         assert_eq!(title("source-bf16"), "Source Bf16");
         assert_eq!(
             title("Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound"),
@@ -255,7 +257,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_name_has_parts(name in "[a-zA-Z0-9._xé -]{0,24}", parameters: u64) {
+        fn any_name_is_split_without_a_panic(name in "[a-zA-Z0-9._xé -]{0,24}", parameters: u64) {
             drop(Parts::of(&name, parameters));
             drop(title(&name));
         }

@@ -1,6 +1,6 @@
-//! Who made a model and what it is called: `general.*` keys and the name of the file.
+//! Name and origin of a model: `general.*` keys and the file name.
 //!
-//! Keys, types and order are those of gguf-py with llama.cpp b11434.
+//! Keys, types and order are those of gguf-py in llama.cpp b11434.
 
 use super::metadata::ARCHITECTURE;
 use super::model_card::ModelCard;
@@ -13,26 +13,26 @@ use crate::gguf::{Metadata, keys};
 const QUANTIZATION_VERSION: u32 = 2;
 const HUB: &str = "https://huggingface.co/";
 
-/// All that is known about where a checkpoint comes from.
+/// Name, origin and documentation of a checkpoint.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
-    /// A name that the user gave; it replaces the folder's.
+    /// Name given by the user; replaces that of the folder.
     pub name: Option<String>,
-    /// Name of the checkpoint's folder, or of its repository.
+    /// Name of the checkpoint's folder, or of its repository without the organisation.
     pub folder: String,
     /// Repository on Hugging Face, `Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound`.
     pub repo: Option<String>,
-    /// Commit of that repository.
+    /// Commit of the repository.
     pub commit: Option<String>,
-    /// `generation_config.json`, whose sampling defaults are kept.
+    /// `generation_config.json`, the source of the sampling defaults.
     pub generation_config: Option<ModelConfig>,
-    /// Text of `README.md`, whose front matter is read.
+    /// Content of `README.md`; only the front matter is used.
     pub model_card: Option<String>,
-    /// Number of weights; the default if it is not known.
+    /// Number of weights; the default if unknown.
     pub parameters: Parameters,
 }
 
-/// Number of weights, counted as leaderboards do.
+/// Number of weights, for size labels such as `80B` and `8x7B`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Parameters {
     /// All weights.
@@ -46,7 +46,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Counts the tensors of a GGUF file: names and extents, fastest first.
+    /// Counts the weights of a GGUF from tensor names and dimensions, fastest first.
     #[must_use]
     pub fn count<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u64])>) -> Self {
         let mut out = Self::default();
@@ -67,7 +67,7 @@ impl Parameters {
         out
     }
 
-    /// `4x861K`; `None` if nothing was counted.
+    /// The size label, `4x861K`; `None` if nothing was counted.
     #[must_use]
     pub fn label(&self) -> Option<String> {
         match (self.experts, self.total) {
@@ -78,9 +78,9 @@ impl Parameters {
     }
 }
 
-/// Two digits or more, and a unit.
+/// At least two significant digits and a unit.
 fn rounded(n: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "two digits are kept")]
+    #[expect(clippy::cast_precision_loss, reason = "only two digits are used")]
     let n = n as f64;
     let (scale, unit) = match n {
         n if n > 1e12 => (1e-12, "T"),
@@ -94,7 +94,7 @@ fn rounded(n: u64) -> String {
     format!("{scaled:.decimals$}{unit}")
 }
 
-/// The `general.*` keys; `dominant` is the type of most weights.
+/// The `general.*` keys. `dominant` is the type of most weights.
 ///
 /// `general.file_type` and `general.quantization_version` come last.
 #[must_use]
@@ -131,7 +131,7 @@ pub fn general(p: &Provenance, dominant: GgmlType) -> Metadata {
         }
     }
     source(p, &mut out);
-    descent(p, &card, &mut out);
+    base_models(p, &card, &mut out);
     lists(&card, &mut out);
     if let Some(file_type) = dominant.file_type() {
         out.push(keys::FILE_TYPE, file_type);
@@ -140,9 +140,9 @@ pub fn general(p: &Provenance, dominant: GgmlType) -> Metadata {
     out
 }
 
-/// The name of the file, `Qwen3-Next-80B-A3B-Thinking-AutoRound-Q4_0.gguf`.
+/// The file name, `Qwen3-Next-80B-A3B-Thinking-AutoRound-Q4_0.gguf`.
 ///
-/// A folder whose name has no parts that are recognised gives its name as it is.
+/// A folder name without recognised parts is used unchanged.
 #[must_use]
 pub fn file_name(p: &Provenance, encoding: &str) -> String {
     let parts = parts(p);
@@ -167,7 +167,7 @@ fn parts(p: &Provenance) -> Parts {
     Parts::of(name.rsplit('/').next().unwrap_or(name), p.parameters.total)
 }
 
-/// Sampling defaults. A value of another type is passed over: it is advice, not part of the model.
+/// Sampling defaults. Values of another type are skipped: they are recommendations, not part of the model.
 fn sampling(config: &ModelConfig, out: &mut Metadata) {
     if let Some(n) = config.i64("top_k").ok().flatten().and_then(|n| i32::try_from(n).ok()) {
         out.push("general.sampling.top_k", n);
@@ -193,7 +193,7 @@ fn source(p: &Provenance, out: &mut Metadata) {
     out.push("general.source.repo_url", format!("{HUB}{repo}"));
 }
 
-/// Repository and commit, as [`general`] writes them.
+/// Reads the repository and the commit from keys written by [`general`].
 #[must_use]
 pub fn source_of(metadata: &Metadata) -> Option<(String, Option<String>)> {
     let repo = metadata.str("general.source.repo_url")?.strip_prefix(HUB)?;
@@ -202,8 +202,8 @@ pub fn source_of(metadata: &Metadata) -> Option<(String, Option<String>)> {
     Some((repo.to_owned(), commit.map(str::to_owned)))
 }
 
-/// The models it descends from, this checkpoint's own repository last, and the data sets.
-fn descent(p: &Provenance, card: &ModelCard, out: &mut Metadata) {
+/// Base models, the checkpoint's own repository last, and data sets.
+fn base_models(p: &Provenance, card: &ModelCard, out: &mut Metadata) {
     let mut models = card.list(&["base_model", "base_models", "base_model_sources"]).to_vec();
     models.extend(p.repo.clone().filter(|repo| !models.contains(repo)));
     let sets = card.list(&["datasets", "dataset", "dataset_sources"]);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_by_the_convention() {
+    fn files_are_named_by_the_gguf_convention() {
         for (folder, expected) in [
             (INTEL, "Qwen3-Next-80B-A3B-Thinking-AutoRound-Q4_0.gguf"),
             ("Qwen3-Next-80B-A3B-Instruct", "Qwen3-Next-80B-A3B-Instruct-Q4_0.gguf"),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_repository_is_the_last_ancestor_and_the_source() {
+    fn the_repository_is_the_last_base_model_and_the_source() {
         let mut p = big(INTEL);
         p.repo = Some(format!("Intel/{INTEL}"));
         p.commit = Some("abc".to_owned());
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_count_experts_when_the_name_does_not_say() {
+    fn size_labels_count_experts_if_the_name_has_no_size() {
         let dims = [vec![128, 640], vec![128, 64, 4], vec![64]];
         let names = ["token_embd.weight", "blk.0.ffn_up_exps.weight", "blk.0.attn_norm.weight"];
         let count = Parameters::count(names.iter().zip(&dims).map(|(n, d)| (*n, d.as_slice())));

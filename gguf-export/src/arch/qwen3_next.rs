@@ -1,26 +1,27 @@
-//! Qwen3-Next: which modules become which GGUF tensors.
+//! Qwen3-Next: maps modules to GGUF tensors.
 //!
-//! Names and layouts are those that llama.cpp's `qwen3next` graph loads (`src/models/qwen3next.cpp` of b11434) and
-//! its converter writes (`conversion/qwen.py`); modules are those of transformers' `modeling_qwen3_next.py`.
+//! Tensor names and layouts are those of llama.cpp's `qwen3next` graph (`src/models/qwen3next.cpp` of b11434) and
+//! converter (`conversion/qwen.py`); module names are those of transformers' `modeling_qwen3_next.py`.
 
 use super::target::{Map, Part, Role, Rule, Target};
 use super::{HParams, LayerKind};
 
-/// What a checkpoint of this family becomes.
+/// The tensors of a GGUF of this family.
 #[derive(Debug)]
 pub struct Layout {
     /// Tensors in the order of the file.
     pub targets: Vec<Target>,
-    /// Multi-token-prediction layers, 0 or 1.
+    /// Number of MTP layers, 0 or 1.
     pub mtp_layers: u64,
-    /// The prefix of a prediction layer that is incomplete and therefore left out.
-    pub dropped: Option<&'static str>,
+    /// Tensor name prefix of an MTP layer that was left out because it is incomplete.
+    pub dropped_mtp: Option<&'static str>,
 }
 
-/// What the names of the prediction layer's tensors begin with.
+/// Tensor name prefixes of the MTP layer.
 pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];
 
-/// Lays out the GGUF. `has` tells whether any tensor of the checkpoint starts with a name.
+/// Lays out the GGUF. `has` returns true if the checkpoint has a module or parameter of a name, or a tensor whose name
+/// starts with it if it ends in a dot.
 #[must_use]
 pub fn layout(h: &HParams, has: &dyn Fn(&str) -> bool) -> Layout {
     let mut out = Builder { h, has, targets: Vec::new() };
@@ -34,19 +35,19 @@ pub fn layout(h: &HParams, has: &dyn Fn(&str) -> bool) -> Layout {
         out.matrix("output", "lm_head", h.vocab, h.hidden, Role::Head, false);
     }
     let mut mtp_layers = 0;
-    let mut dropped = None;
+    let mut dropped_mtp = None;
     if let Some(prefix) = MTP_PREFIXES.into_iter().find(|p| has(p)) {
         let trunk = out.targets.len();
-        out.prediction_layer(prefix);
+        out.mtp_layer(prefix);
         let complete = out.targets[trunk..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module));
         if complete {
             mtp_layers = 1;
         } else {
             out.targets.truncate(trunk);
-            dropped = Some(prefix);
+            dropped_mtp = Some(prefix);
         }
     }
-    Layout { targets: out.targets, mtp_layers, dropped }
+    Layout { targets: out.targets, mtp_layers, dropped_mtp }
 }
 
 struct Builder<'a> {
@@ -110,7 +111,7 @@ impl Builder<'_> {
                 columns: h.hidden,
                 runs,
             };
-            // The delta net's graph has no place for a scale beside its matrices.
+            // llama.cpp's graph of the gated delta net has no scale tensors.
             let rule = Rule::Matrix { role: Role::Linear, scaled: false };
             let dims = vec![h.hidden, rows];
             self.targets.push(Target {
@@ -124,10 +125,10 @@ impl Builder<'_> {
         self.linear(&format!("{block}.ssm_ba"), &format!("{source}.in_proj_ba"), 2 * heads, h.hidden, false);
         let conv = Part::whole(format!("{source}.conv1d"), channels, h.conv_kernel);
         self.f32(&format!("{block}.ssm_conv1d.weight"), vec![h.conv_kernel, channels], conv, Map::Identity);
-        // Parameters, not modules: their names end here.
+        // These are parameters, without a `.weight` suffix.
         self.vector(&format!("{block}.ssm_a"), &format!("{source}.A_log"), heads, Map::NegExp);
         self.vector(&format!("{block}.ssm_dt.bias"), &format!("{source}.dt_bias"), heads, Map::Identity);
-        // The only norm that multiplies by its weight as it is.
+        // Unlike the other norms, this one multiplies by its weight without adding one.
         let norm = format!("{block}.ssm_norm.weight");
         self.vector(&norm, &format!("{source}.norm"), h.linear_value_dim, Map::Identity);
         self.linear(&format!("{block}.ssm_out"), &format!("{source}.out_proj"), h.hidden, values, false);
@@ -169,7 +170,7 @@ impl Builder<'_> {
         }
     }
 
-    fn prediction_layer(&mut self, prefix: &str) {
+    fn mtp_layer(&mut self, prefix: &str) {
         let h = self.h;
         let block = format!("blk.{}", h.layers.len());
         self.layer(&block, &format!("{prefix}layers.0"), LayerKind::Full);
@@ -206,8 +207,8 @@ impl Builder<'_> {
     }
 }
 
-/// Rows of `in_proj_qkvz`: each key head brings its query, key, value and gate rows together; the GGUF wants
-/// all queries, all keys, all values, and all gates apart. Returned in that order.
+/// Rows of `in_proj_qkvz`, which stores query, key, value and gate rows of each key head together. The GGUF stores the
+/// queries, keys, values and gates of all heads one after the other; the runs are returned in that order.
 fn qkvz_runs(h: &HParams) -> [Vec<(u64, u64)>; 4] {
     let dk = h.linear_key_dim;
     let dv = h.linear_value_heads / h.linear_key_heads * h.linear_value_dim;
@@ -216,7 +217,7 @@ fn qkvz_runs(h: &HParams) -> [Vec<(u64, u64)>; 4] {
     [run(0, dk), run(dk, dk), run(2 * dk, dv), run(2 * dk + dv, dv)]
 }
 
-/// Experts stacked in one tensor, gate rows before up rows.
+/// A projection of all experts from a tensor that stacks them, gate rows before up rows.
 fn fused_experts(h: &HParams, source: &str, name: &str, rows: u64, columns: u64) -> Part {
     let (module, each, first) = match name {
         "gate" => ("gate_up_proj", 2 * rows, 0),

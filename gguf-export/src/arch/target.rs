@@ -1,28 +1,28 @@
-//! What a family wants in its GGUF: tensors made of rows of the checkpoint's modules.
+//! The tensors of a family's GGUF, assembled from rows of the checkpoint's modules.
 
 /// A tensor of the GGUF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its GGUF name.
     pub name: String,
-    /// Its sizes, fastest first.
+    /// Its dimensions, fastest first.
     pub dims: Vec<u64>,
-    /// Where its rows come from, in order.
+    /// The sources of its rows, in order.
     pub parts: Vec<Part>,
-    /// What may happen to its values.
+    /// How its values are stored.
     pub rule: Rule,
 }
 
 /// Rows of one module of the checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Module name without `.weight`, or a parameter's full name.
+    /// Module name without `.weight`, or the full name of a parameter.
     pub module: String,
     /// Outputs of the whole module.
     pub rows: u64,
     /// Inputs of the module.
     pub columns: u64,
-    /// First row and number of rows of each run, in the order the GGUF wants them.
+    /// First row and number of rows of each run, in the order of the GGUF.
     pub runs: Vec<(u64, u64)>,
 }
 
@@ -34,21 +34,21 @@ impl Part {
     }
 }
 
-/// What may happen to the values of a target.
+/// How the values of a target are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// A matrix whose codes travel; any type that its graph node can read.
+    /// A matrix of any type, whose integer codes are moved unchanged where possible.
     Matrix {
-        /// Which option of the caller chooses its type.
+        /// Selects the option that sets its type.
         role: Role,
-        /// Whether the graph multiplies the product by `<name>.scale`.
+        /// True if the graph multiplies the product by `<name>.scale`.
         scaled: bool,
     },
-    /// F32 always, after a function of each value.
+    /// F32, with a function applied to each value.
     F32(Map),
 }
 
-/// Which option of the caller chooses the type of a matrix.
+/// Role of a matrix; selects the option that sets its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The token embedding.
@@ -57,23 +57,23 @@ pub enum Role {
     Head,
     /// The experts of one projection, stacked.
     Experts,
-    /// Any other.
+    /// Any other matrix.
     Linear,
 }
 
-/// A function of each value, in F32 arithmetic.
+/// A function applied to each value, in F32 arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Map {
     /// The value itself.
     Identity,
-    /// `1 + x`: the family's norms multiply by one plus their weight.
+    /// `1 + x`: the family's norms multiply by one plus the stored weight.
     AddOne,
-    /// `-exp(x)`: the decay of the delta net.
+    /// `-exp(x)`: decay of the gated delta net.
     NegExp,
 }
 
 impl Map {
-    /// The function.
+    /// Applies the function.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the result is defined as the nearest F32")]
     pub fn apply(self, x: f32) -> f32 {

@@ -1,4 +1,4 @@
-//! A JSON configuration file with typed access, whose errors name the file and the field.
+//! A JSON configuration file with typed access; errors name the file and the field.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::json;
 use crate::{Error, Result, io};
 
-/// Longest configuration file that is read, in bytes.
+/// Size limit of a configuration file in bytes.
 const MAX_CONFIG_BYTES: u64 = 64 << 20;
-/// Most values in one; the longest lists of modules have half a million.
+/// Limit of its JSON values; the longest lists of modules have half a million.
 const MAX_VALUES: usize = 2 << 20;
 
 /// The fields of `config.json` or of a file beside it.
@@ -29,18 +29,18 @@ impl ModelConfig {
         Self::parse(path, &io::read_to_string(path, MAX_CONFIG_BYTES)?)
     }
 
-    /// Parses the text of such a file; `path` is for messages.
+    /// Parses the text of a configuration file; `path` is for error messages.
     ///
     /// # Errors
     /// [`Error::Json`] if it is not an object, [`Error::Malformed`] if it holds too many values.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        json::measure(path, text, MAX_VALUES)?;
+        json::limit_values(path, text, MAX_VALUES)?;
         let fields =
             serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
         Ok(Self::new(path, fields))
     }
 
-    /// Fields that are already parsed; `path` is for messages.
+    /// Wraps parsed fields; `path` is for error messages.
     #[must_use]
     pub fn new(path: &Path, fields: Map<String, Value>) -> Self {
         Self { path: path.to_owned(), prefix: String::new(), fields }
@@ -52,16 +52,16 @@ impl ModelConfig {
         &self.path
     }
 
-    /// The raw value; JSON `null` counts as absent.
+    /// The raw value of a field; `None` if it is absent or `null`.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|v| !v.is_null())
     }
 
-    /// A nested object, if it is there.
+    /// A nested object; `None` if the field is absent.
     ///
     /// # Errors
-    /// [`Error::Field`] if it is something else than an object.
+    /// [`Error::Field`] if the value is not an object.
     pub fn section(&self, field: &str) -> Result<Option<Self>> {
         self.get(field)
             .map(|v| {
@@ -81,47 +81,47 @@ impl ModelConfig {
         self.fields.iter().map(|(k, v)| (k.as_str(), v))
     }
 
-    /// An unsigned integer, if it is there.
+    /// An unsigned integer; `None` if the field is absent.
     ///
     /// # Errors
-    /// [`Error::Field`] if it is not one.
+    /// [`Error::Field`] if the value is not an unsigned integer.
     pub fn u64(&self, field: &str) -> Result<Option<u64>> {
         self.typed(field, "a non-negative integer", Value::as_u64)
     }
 
-    /// A signed integer, if it is there.
+    /// A signed integer; `None` if the field is absent.
     ///
     /// # Errors
-    /// [`Error::Field`] if it is not one.
+    /// [`Error::Field`] if the value is not an integer.
     pub fn i64(&self, field: &str) -> Result<Option<i64>> {
         self.typed(field, "an integer", Value::as_i64)
     }
 
-    /// A number, if it is there.
+    /// A number; `None` if the field is absent.
     ///
     /// # Errors
-    /// [`Error::Field`] if it is not one.
+    /// [`Error::Field`] if the value is not a number.
     pub fn f64(&self, field: &str) -> Result<Option<f64>> {
         self.typed(field, "a number", Value::as_f64)
     }
 
-    /// A truth value, if it is there.
+    /// A bool; `None` if the field is absent.
     ///
     /// # Errors
-    /// [`Error::Field`] if it is not one.
+    /// [`Error::Field`] if the value is not a bool.
     pub fn bool(&self, field: &str) -> Result<Option<bool>> {
         self.typed(field, "true or false", Value::as_bool)
     }
 
-    /// A text, if it is there.
+    /// A string; `None` if the field is absent.
     ///
     /// # Errors
-    /// [`Error::Field`] if it is not one.
+    /// [`Error::Field`] if the value is not a string.
     pub fn str(&self, field: &str) -> Result<Option<&str>> {
         self.get(field).map(|v| v.as_str().ok_or_else(|| self.wrong(field, "a string"))).transpose()
     }
 
-    /// An integer that must be there and lie in `1..=max`.
+    /// A required integer in `1..=max`.
     ///
     /// # Errors
     /// [`Error::Field`] if it is absent, not an integer or out of range.
@@ -132,7 +132,7 @@ impl ModelConfig {
         }
     }
 
-    /// The error for a field whose value is not as expected.
+    /// The error for a missing field or an invalid value.
     #[must_use]
     pub fn wrong(&self, field: &str, expected: &str) -> Error {
         let found = self.get(field).map_or_else(|| "missing".to_owned(), shorten);

@@ -1,13 +1,13 @@
-//! Element types of safetensors files.
+//! Dtypes of safetensors files.
 
 use safetensors::Dtype as Raw;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 
-/// Element type of a stored tensor, named as in the safetensors header.
+/// Dtype of a stored tensor, named as in the safetensors header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the documentation")]
+#[expect(missing_docs, reason = "the names are those of safetensors")]
 pub enum Dtype {
     Bool,
     U8,
@@ -28,7 +28,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one element.
+    /// Bytes per element.
     #[must_use]
     pub fn bytes(self) -> u64 {
         match self {
@@ -39,7 +39,7 @@ impl Dtype {
         }
     }
 
-    /// The safetensors spelling.
+    /// The name in safetensors headers.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Dtype {
         }
     }
 
-    /// The type of a name in a header; `None` for unknown ones and for those that no checkpoint we read uses.
+    /// The dtype with a name; `None` for unknown names, packed sub-byte types and complex types.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
         Self::lower(Raw::deserialize(name).ok()?)

@@ -1,4 +1,4 @@
-//! Which files of a folder belong to the checkpoint, and that none of them leads out of it.
+//! Lists the files of a checkpoint folder, and refuses names and links that lead out of it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,9 +8,9 @@ use super::json;
 use crate::{Error, Result, io};
 
 const INDEX: &str = "model.safetensors.index.json";
-/// Longest index that is read, in bytes; the real model's has about 20 MB.
+/// Size limit of an index in bytes; that of the 80B model has about 20 MB.
 const MAX_INDEX_BYTES: u64 = 256 << 20;
-/// Most values in it; the real model's has 150 000.
+/// Limit of its JSON values; that of the 80B model has 150 000.
 const MAX_VALUES: usize = 4 << 20;
 
 /// The shards of a checkpoint.
@@ -18,11 +18,11 @@ const MAX_VALUES: usize = 4 << 20;
 pub(super) struct Listing {
     /// Paths, sorted.
     pub(super) shards: Vec<PathBuf>,
-    /// What the index says: tensor, and index into `shards`. Empty without an index.
+    /// Tensor names with indices into `shards`, as in the index file. Empty without an index file.
     pub(super) weight_map: Vec<(String, usize)>,
 }
 
-/// Lists the shards by the index, or without one every safetensors file.
+/// Lists the shards that the index file names, or all safetensors files if there is no index file.
 pub(super) fn list(dir: &Path) -> Result<Listing> {
     let listing = match index(dir)? {
         Some(index) => by_index(dir, index)?,
@@ -32,22 +32,22 @@ pub(super) fn list(dir: &Path) -> Result<Listing> {
         return Err(Error::MissingTensor {
             path: dir.to_owned(),
             tensor: "*.safetensors".to_owned(),
-            needed_by: "a checkpoint folder holds `model.safetensors` or numbered shards".to_owned(),
+            needed_by: "a checkpoint has `model.safetensors` or numbered shards".to_owned(),
         });
     }
     Ok(listing)
 }
 
-/// The path of a file of the folder, refused if it or a symbolic link in it leads elsewhere.
+/// The path of a file of the folder. Refuses names with several components and symbolic links that lead out of the
+/// folder.
 ///
-/// The Hugging Face cache keeps links in `snapshots/COMMIT` that point into `blobs` of the same repository;
-/// these are followed.
+/// Links from `snapshots/COMMIT` to `blobs` of the same repository, as in the Hugging Face cache, are followed.
 pub(crate) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
     let outside = |found: String| Error::Malformed {
         path: dir.join(name),
         format: "checkpoint",
         found,
-        expected: "a file of the checkpoint's own folder".to_owned(),
+        expected: "a file of the checkpoint's folder".to_owned(),
     };
     let mut parts = Path::new(name).components();
     if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
@@ -65,27 +65,27 @@ pub(crate) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
     }
 }
 
-/// The path of a file that need not be there, refused as [`inside`] does. A link to nothing counts as there: it
-/// is a file that was not downloaded.
+/// Like [`inside`], for a file that may be missing. A dangling link counts as present and fails when it is read: it is
+/// a file that was not downloaded.
 pub(crate) fn optional(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
     if io::is_there(&dir.join(name)) { inside(dir, name).map(Some) } else { Ok(None) }
 }
 
-/// What an index says.
+/// The content of an index file.
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) path: PathBuf,
-    /// The files, sorted.
+    /// The shards' file names, sorted.
     pub(super) names: Vec<String>,
-    /// Tensor, and index into `names`.
+    /// Tensor names with indices into `names`.
     pub(super) weight_map: Vec<(String, usize)>,
 }
 
-/// Reads the index, if there is one.
+/// Reads the index file; `None` if it does not exist.
 pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
     let Some(path) = optional(dir, INDEX)? else { return Ok(None) };
     let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;
-    json::measure(&path, &text, MAX_VALUES)?;
+    json::limit_values(&path, &text, MAX_VALUES)?;
     let json = |source| Error::Json { path: path.clone(), source };
     let Parsed { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
     let mut names: Vec<&str> = pairs.iter().map(|(_, file)| file.as_str()).collect();
@@ -107,7 +107,7 @@ fn by_index(dir: &Path, index: Index) -> Result<Listing> {
                 Error::Malformed {
                     path: index.path.clone(),
                     format: "index",
-                    found: format!("it names `{}`, which is not there", shard.display()),
+                    found: format!("it names `{}`, which does not exist", shard.display()),
                     expected: "every shard in the folder; download it".to_owned(),
                 }
             }
@@ -129,7 +129,7 @@ fn by_suffix(dir: &Path) -> Result<Listing> {
                     return Err(Error::MissingTensor {
                         path: dir.to_owned(),
                         tensor: wanted,
-                        needed_by: format!("`{name}` says that there are {count} shards"),
+                        needed_by: format!("`{name}` is one of {count} shards"),
                     });
                 }
             }
@@ -139,7 +139,7 @@ fn by_suffix(dir: &Path) -> Result<Listing> {
     Ok(Listing { shards, weight_map: Vec::new() })
 }
 
-/// `model-00002-of-00009.safetensors` gives `model` and 9.
+/// Splits `model-00002-of-00009.safetensors` into `model` and 9.
 fn numbered(name: &str) -> Option<(&str, u32)> {
     let (rest, count) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;
@@ -152,7 +152,7 @@ struct Parsed {
     weight_map: Pairs,
 }
 
-/// Name and file in file order.
+/// Tensor and shard names in file order.
 struct Pairs(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shard_names_tell_their_number() {
+    fn shard_names_contain_the_number_of_shards() {
         assert_eq!(numbered("model-00002-of-00009.safetensors"), Some(("model", 9)));
         assert_eq!(numbered("model.safetensors"), None);
         assert_eq!(numbered("model-2-of-9.safetensors"), None);

@@ -1,5 +1,5 @@
-//! JSON of strangers: measured before it is parsed, since a value takes far more memory than the two bytes it can be
-//! written in, and big objects read as lists.
+//! Parsing of untrusted JSON: limits the number of values first, since a value of two bytes takes far more memory once
+//! parsed, and reads large objects as lists.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,8 +10,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::{Error, Result};
 
 /// Refuses a text that could hold more than `most` values.
-pub(crate) fn measure(path: &Path, text: &str, most: usize) -> Result<()> {
-    // Every value but the first follows one of these; those inside of strings are counted too, which is fine.
+pub(crate) fn limit_values(path: &Path, text: &str, most: usize) -> Result<()> {
+    // Each value except the first follows one of these bytes. Bytes inside strings count too, which only overestimates.
     let values = text.bytes().filter(|b| matches!(b, b',' | b'[' | b'{')).count();
     if values <= most {
         return Ok(());
@@ -24,8 +24,8 @@ pub(crate) fn measure(path: &Path, text: &str, most: usize) -> Result<()> {
     })
 }
 
-/// Reads the entries of an object in file order, but for the one called `skip`: a map would hide doubles, and cost
-/// more. `what` names the object in errors.
+/// Reads the entries of an object in file order, except for the key `skip`. A map would hide duplicates and take more
+/// memory. `what` names the object in error messages.
 pub(crate) fn entries<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
     what: &'static str,
@@ -59,10 +59,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_of_too_many_values_is_refused() {
+    fn a_text_with_too_many_values_is_refused() {
         let path = Path::new("config.json");
-        assert!(measure(path, "[0,0,0]", 3).is_ok());
-        let error = measure(path, "[0,0,0,0]", 3).unwrap_err().to_string();
+        assert!(limit_values(path, "[0,0,0]", 3).is_ok());
+        let error = limit_values(path, "[0,0,0,0]", 3).unwrap_err().to_string();
         assert!(error.contains("`config.json`") && error.contains("at most 3"), "{error}");
     }
 }

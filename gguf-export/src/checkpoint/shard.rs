@@ -1,7 +1,7 @@
-//! One safetensors file: its header, checked before anything is believed.
+//! Reads and checks the header of one safetensors file.
 //!
-//! The format: an eight-byte little-endian length, a JSON object of that length, then the data. Offsets count
-//! from the end of the header; tensors follow each other without holes (safetensors README, "Format").
+//! The format: an eight-byte little-endian length, a JSON object of that length, then the data. Offsets are relative
+//! to the end of the header; tensors are contiguous (safetensors README, "Format").
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,33 +13,35 @@ use super::{Dtype, json};
 use crate::io::ByteSource;
 use crate::{Error, Result, TensorRef};
 
-/// Longest header that is read, in bytes; the limit of the safetensors crate.
+/// Size limit of a header in bytes, as in the safetensors crate.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-/// Most dimensions of a tensor.
+/// Limit of a tensor's dimensions.
 const MAX_DIMS: usize = 8;
 const FORMAT: &str = "safetensors";
 
-/// A tensor as its header describes it.
+/// A tensor as described by the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
     /// Name in the file.
     pub name: String,
     /// Element type.
     pub dtype: Dtype,
-    /// Sizes, slowest first.
+    /// Dimensions, slowest first.
     pub shape: Vec<u64>,
     /// Index of the shard that holds it.
     pub shard: u32,
-    /// First byte, counted from the start of the file.
+    /// Offset of the data in bytes, from the start of the file.
     pub start: u64,
-    /// Bytes.
+    /// Length of the data in bytes.
     pub bytes: u64,
 }
 
-/// Reads and checks the header of one shard.
+/// Reads and checks the header of one shard. `shard` becomes [`TensorInfo::shard`]; `path` is for error messages.
+/// Returns the tensors sorted by name.
 ///
 /// # Errors
-/// [`Error::Malformed`] or [`Error::Tensor`] when the header contradicts itself or the file's length.
+/// [`Error::Json`] if the header is not JSON, [`Error::Malformed`] or [`Error::Tensor`] if it contradicts itself or the
+/// length of the file, [`Error::Io`] if it cannot be read.
 pub fn read_header(path: &Path, shard: u32, source: &dyn ByteSource) -> Result<Vec<TensorInfo>> {
     let json = read_json(path, source)?;
     let data = source.len() - 8 - json.len() as u64;
@@ -55,7 +57,7 @@ pub fn read_header(path: &Path, shard: u32, source: &dyn ByteSource) -> Result<V
     }
     tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     if let Some([a, _]) = tensors.array_windows().find(|[a, b]| a.name == b.name) {
-        return Err(at(path, &a.name, "it is listed twice", "one entry a name"));
+        return Err(at(path, &a.name, "it is listed twice", "unique names"));
     }
     Ok(tensors)
 }
@@ -68,18 +70,15 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
         expected: expected.to_owned(),
     };
     let Some(rest) = source.len().checked_sub(8) else {
-        return Err(malformed(
-            format!("it has {} bytes", source.len()),
-            "at least 8, the length of its header",
-        ));
+        return Err(malformed(format!("it has {} bytes", source.len()), "at least 8, the header length"));
     };
     let mut length = [0; 8];
     source.read_at(0, &mut length)?;
     let length = u64::from_le_bytes(length);
     if length > rest {
         return Err(malformed(
-            format!("its header claims {length} bytes and {rest} follow"),
-            "a whole file; it may be truncated, download it again",
+            format!("its header claims {length} bytes, {rest} follow"),
+            "a complete file; it may be truncated, download it again",
         ));
     }
     let size = usize::try_from(length.min(MAX_HEADER_BYTES + 1)).unwrap_or(usize::MAX);
@@ -93,7 +92,7 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
 
 fn lower(path: &Path, shard: u32, name: String, raw: RawInfo, data: u64) -> Result<TensorInfo> {
     let Some(dtype) = Dtype::parse(&raw.dtype) else {
-        return Err(at(path, &name, format!("its type is `{}`", raw.dtype), "a type of whole bytes"));
+        return Err(at(path, &name, format!("its dtype is `{}`", raw.dtype), "a dtype of whole bytes"));
     };
     let shape = raw.shape.0;
     if shape.len() > MAX_DIMS {
@@ -108,22 +107,22 @@ fn lower(path: &Path, shard: u32, name: String, raw: RawInfo, data: u64) -> Resu
         return Err(at(
             path,
             &name,
-            format!("its data ends at byte {end} and the file holds {data}"),
-            "a whole file; it may be truncated, download it again",
+            format!("its data ends at byte {end}, the file has {data}"),
+            "a complete file; it may be truncated, download it again",
         ));
     }
     if end.checked_sub(start) != Some(size) {
         return Err(at(
             path,
             &name,
-            format!("its data is bytes {start} to {end}"),
+            format!("its data spans bytes {start} to {end}"),
             format!("{size} bytes for {shape:?} of {dtype}"),
         ));
     }
     Ok(TensorInfo { name, dtype, shape, shard, start, bytes: size })
 }
 
-/// Tensors must cover the data without overlaps or holes.
+/// Checks that the tensors cover the data without overlaps or gaps.
 fn check_offsets(path: &Path, tensors: &[TensorInfo], data: u64) -> Result<()> {
     let mut order: Vec<&TensorInfo> = tensors.iter().collect();
     order.sort_unstable_by_key(|t| (t.start, t.bytes));
@@ -134,7 +133,7 @@ fn check_offsets(path: &Path, tensors: &[TensorInfo], data: u64) -> Result<()> {
                 path,
                 &t.name,
                 format!("its data starts at byte {}", t.start),
-                format!("{end}, where the tensor before it ends"),
+                format!("{end}, the end of the previous tensor"),
             ));
         }
         end = t.start + t.bytes;
@@ -144,7 +143,7 @@ fn check_offsets(path: &Path, tensors: &[TensorInfo], data: u64) -> Result<()> {
             path: path.to_owned(),
             format: FORMAT,
             found: format!("{data} bytes of data"),
-            expected: format!("{end}, the end of its last tensor"),
+            expected: format!("{end}, the end of the last tensor"),
         });
     }
     Ok(())
@@ -163,7 +162,7 @@ struct RawInfo {
     data_offsets: (u64, u64),
 }
 
-/// The first sizes of a shape, one more than a tensor may have at most: the rest would only take memory.
+/// The first dimensions of a shape, up to one more than a tensor may have; the rest would only take memory.
 struct Shape(Vec<u64>);
 
 impl<'de> Deserialize<'de> for Shape {
@@ -173,7 +172,7 @@ impl<'de> Deserialize<'de> for Shape {
             type Value = Shape;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of sizes")
+                f.write_str("a list of dimensions")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
@@ -190,7 +189,7 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-/// The header's entries in file order; a plain map would hide duplicate names.
+/// The header's entries in file order; a map would hide duplicate names.
 struct Entries(Vec<(String, RawInfo)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -219,7 +218,7 @@ mod tests {
     const TWO: &str = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2],"data_offsets":[8,12]},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#;
 
     #[test]
-    fn a_good_header_gives_sorted_tensors_with_absolute_offsets() {
+    fn a_valid_header_gives_sorted_tensors_with_absolute_offsets() {
         let tensors = read_header(Path::new("m"), 3, &file(TWO, 12)).unwrap();
         let start = 8 + TWO.len() as u64;
         assert_eq!(
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lie_is_named() {
+    fn each_contradiction_is_refused() {
         let one = |shape: &str, offsets: &str| {
             file(&format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#), 8)
         };
@@ -237,7 +236,7 @@ mod tests {
             (vec![1, 2, 3], "it has 3 bytes"),
             (u64::MAX.to_le_bytes().to_vec(), "claims 18446744073709551615 bytes"),
             ((1u64 << 40).to_le_bytes().to_vec(), "claims 1099511627776 bytes"),
-            (file(TWO, 11), "tensor `b` in `m.safetensors`: its data ends at byte 12 and the file holds 11"),
+            (file(TWO, 11), "tensor `b` in `m.safetensors`: its data ends at byte 12, the file has 11"),
             (file(TWO, 13), "13 bytes of data, expected 12"),
             (one("[2]", "[0,9]"), "ends at byte 9"),
             (one("[1]", "[0,8]"), "expected 4 bytes for [1] of F32"),
@@ -245,16 +244,16 @@ mod tests {
             (one("[4294967296,4294967296]", "[0,8]"), "a size that fits 63 bits"),
             (file(&TWO.replace("[8,12]", "[4,8]"), 12), "starts at byte 4, expected 8"),
             (file(&TWO.replace("\"b\"", "\"a\""), 12), "tensor `a` in `m.safetensors`: it is listed twice"),
-            (file(&"[".repeat(10_000), 0), "is not the JSON"),
-            (file(&TWO.replace("F16", "F17"), 12), "tensor `b` in `m.safetensors`: its type is `F17`"),
+            (file(&"[".repeat(10_000), 0), "cannot parse"),
+            (file(&TWO.replace("F16", "F17"), 12), "tensor `b` in `m.safetensors`: its dtype is `F17`"),
             (
                 one("[1,1,1,1,1,1,1,1,2]", "[0,8]"),
                 "tensor `a` in `m.safetensors`: it has too many dimensions",
             ),
-            (one("[18446744073709551616]", "[0,8]"), "is not the JSON"),
+            (one("[18446744073709551616]", "[0,8]"), "cannot parse"),
         ] {
             let reason = reason(&bytes);
-            assert!(reason.contains(expected), "{reason}\ndoes not say\n{expected}");
+            assert!(reason.contains(expected), "{reason}\ndoes not contain\n{expected}");
         }
     }
 
@@ -265,7 +264,7 @@ mod tests {
         }
 
         #[test]
-        fn no_damage_to_a_good_file_makes_it_panic(at in 0..TWO.len() + 20, byte: u8, cut in 0..TWO.len() + 20) {
+        fn no_damage_to_a_valid_file_makes_it_panic(at in 0..TWO.len() + 20, byte: u8, cut in 0..TWO.len() + 20) {
             let mut bytes = file(TWO, 12);
             bytes[at] = byte;
             bytes.truncate(cut.max(at));

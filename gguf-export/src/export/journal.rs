@@ -1,9 +1,9 @@
-//! What of an unfinished export is on the disk for good.
+//! The journal of an unfinished export: the tiles that are synced to the disk.
 //!
-//! The first line names the export: format, sources, layout and how each weight is read, as one hash. Every further
-//! line lists finished tiles, after a word if they were also proven. A line is appended only after the data it speaks of
-//! was synced, so neither a kill nor a power cut makes it lie; a torn last line is cut off before anything is appended
-//! to it.
+//! The first line identifies the export by a hash of format, sources, layout and the encoding of each weight. Each further
+//! line lists finished tiles, preceded by `proven` if they were also compared with the checkpoint. A line is appended only
+//! after its tiles are synced, so the journal is correct even after a kill or a power failure. An incomplete last line is
+//! truncated before the next append.
 
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -18,16 +18,17 @@ use crate::plan::Plan;
 use crate::supply::Ledger;
 use crate::tile::TILE_BYTES;
 
-/// Bytes after which finished tiles are synced and written down: what an interruption can cost, and how soon the disk
-/// begins to work beside the threads that transcode.
+/// Bytes of finished tiles between syncs: bounds the work lost by an interruption, and lets the disk write while other
+/// threads transcode.
 const FLUSH_BYTES: u64 = 128 << 20;
-/// Names the order of tiles, by whose numbers a journal knows them.
+/// Identifies the tile order, on which tile numbers depend.
 const ORDER: &[u8] = b"by last shard, then by first";
-/// Begins a line whose tiles were read back and compared with the checkpoint.
+/// Prefix of a line whose tiles were read back and compared with the checkpoint.
 const PROVEN: &str = "proven ";
+/// Size limit of a journal in bytes.
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 
-/// The first line of the journal of this export.
+/// The first line of the journal, which identifies the export.
 pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile]) -> String {
     let mut hash = Sha256::new();
     hash.update(ORDER);
@@ -47,8 +48,8 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// The finished tiles of an earlier run, if there was one of the same export, and the bytes of all whole lines. With `prove`
-/// only those count that were proven.
+/// Reads the finished tiles of an earlier run of the same export, and the length in bytes of all complete lines. With
+/// `prove`, counts only proven tiles. `None` if there is no valid journal.
 pub(super) fn read(path: &Path, identity: &str, tiles: usize, prove: bool) -> Option<(Vec<bool>, u64)> {
     let text = io::read_to_string(path, MAX_JOURNAL_BYTES).ok()?;
     let lines = text.strip_prefix(identity)?;
@@ -64,12 +65,12 @@ pub(super) fn read(path: &Path, identity: &str, tiles: usize, prove: bool) -> Op
     Some((done, whole as u64))
 }
 
-/// Takes the index and the bytes of each finished tile until the last sender is gone, and writes them down from
-/// time to time, and whenever a shard has served. Runs on a thread of its own, so that those who write tiles need not wait
-/// for the disk. `proven` says that the tiles that come were compared.
+/// Receives index and size of each finished tile until all senders are dropped. Syncs the files and appends to the journal
+/// every [`FLUSH_BYTES`], and whenever a shard is no longer needed. Runs on its own thread, so that threads that write
+/// tiles do not wait for syncs. `proven` states that the tiles were compared with the checkpoint.
 ///
-/// An error ends it early; senders then find the channel closed.
-pub(super) fn keep(
+/// Returns early on an error; senders then find the channel closed.
+pub(super) fn write(
     path: &Path,
     sinks: &[FileSink],
     finished: Receiver<(usize, u64)>,
@@ -78,21 +79,21 @@ pub(super) fn keep(
 ) -> Result<()> {
     let mut tiles = Vec::new();
     let mut bytes = 0;
-    let write_down = |tiles: &[usize], ledger: &mut Ledger<'_>| {
+    let flush = |tiles: &[usize], ledger: &mut Ledger<'_>| {
         sinks.iter().try_for_each(ByteSink::sync)?;
         let line: Vec<String> = tiles.iter().map(usize::to_string).collect();
-        let word = if proven { PROVEN } else { "" };
-        io::append(path, &format!("{word}{}\n", line.join(" ")))?;
+        let prefix = if proven { PROVEN } else { "" };
+        io::append(path, &format!("{prefix}{}\n", line.join(" ")))?;
         ledger.release()
     };
     for (tile, size) in finished {
         tiles.push(tile);
         bytes += size;
-        let has_served = ledger.count(tile);
-        if bytes >= FLUSH_BYTES || has_served {
-            write_down(&tiles, ledger)?;
+        let is_shard_finished = ledger.count(tile);
+        if bytes >= FLUSH_BYTES || is_shard_finished {
+            flush(&tiles, ledger)?;
             (tiles, bytes) = (Vec::new(), 0);
         }
     }
-    write_down(&tiles, ledger)
+    flush(&tiles, ledger)
 }

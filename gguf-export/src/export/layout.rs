@@ -1,4 +1,4 @@
-//! Which file holds which tensor, and where each tile goes.
+//! Assigns tensors to output files, and tiles to file offsets.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use crate::gguf::{self, Header, Metadata};
 use crate::plan::Plan;
 use crate::tile::tiles;
 
-/// One file of an export.
+/// An output file of an export.
 #[derive(Debug)]
 pub struct OutputFile {
-    /// Its final name.
+    /// Its final path.
     pub path: PathBuf,
-    /// What comes before its data.
+    /// Its header.
     pub header: Header,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
-    /// The tensors of the plan that it holds.
+    /// Its tensors, as indices into the plan.
     pub tensors: Range<usize>,
 }
 
-/// Where a tile goes.
+/// A tile with its position in the output.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) file: usize,
@@ -62,7 +62,7 @@ fn small(n: usize) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
 }
 
-/// Tensors in order, a new file where the next would make the data exceed `most` bytes.
+/// Splits the tensors, in order, into files with at most `most` bytes of data each, unless a single tensor is larger.
 fn split(plan: &Plan, most: u64) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let (mut start, mut bytes) = (0, 0u64);

@@ -1,7 +1,7 @@
-//! Writes the GGUF that a plan describes: headers first, then tiles in any order, each at its place.
+//! Writes the GGUF of a plan: headers first, then tiles in any order.
 //!
-//! Data goes to `NAME.part`, and what is finished into `NAME.part.journal`, from which the same call goes on after
-//! an interruption. A file gets its final name when all of it is on the disk.
+//! Data is written to `NAME.part`, and finished tiles are recorded in `NAME.part.journal`, from which the same call
+//! resumes after an interruption. Files are renamed to their final names when everything is synced to the disk.
 
 mod journal;
 mod layout;
@@ -25,18 +25,18 @@ use crate::transcode::{Scratch, fill};
 use crate::verify::{Proof, Report};
 use crate::{Error, Result, pool};
 
-/// How to write.
+/// Options of an export.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportOptions {
-    /// Threads that transcode.
+    /// Number of threads that transcode.
     pub threads: usize,
     /// Replaces an existing output.
     pub overwrite: bool,
-    /// Goes on from an earlier, interrupted run of the same export.
+    /// Resumes an interrupted run of the same export.
     pub resume: bool,
-    /// Largest size of one file in bytes; the export is split where it is exceeded.
+    /// Splits the output into files with at most this many bytes of tensor data each; a larger tensor gets its own file.
     pub split_max_bytes: Option<u64>,
-    /// Reads every tile back and compares it with the checkpoint before its sources may go.
+    /// Reads every tile back and compares it with the checkpoint before its shards are released.
     pub prove: bool,
 }
 
@@ -46,19 +46,20 @@ impl Default for ExportOptions {
     }
 }
 
-/// The files that an export writes, with their sizes. Writes nothing.
+/// The files that an export would write.
 ///
 /// # Errors
-/// [`Error::Malformed`] if a name or a size exceeds what GGUF can hold.
+/// [`Error::Malformed`] if a name or a size exceeds the limits of GGUF.
 pub fn outputs(plan: &Plan, out: &Path, options: &ExportOptions) -> Result<Vec<OutputFile>> {
     layout::files(plan, out, options.split_max_bytes)
 }
 
-/// Writes the GGUF and returns its files. `stop` ends the work at the next tile.
+/// Writes the GGUF and returns its files. Setting `stop` interrupts the export at the next tile.
 ///
 /// # Errors
-/// [`Error::OutputExists`], [`Error::OutputIsSource`], [`Error::NoSpace`], [`Error::Interrupted`], [`Error::Io`]; [`Error::Tensor`] for data
-/// that contradicts its format, after which nothing is left behind.
+/// [`Error::OutputExists`], [`Error::OutputIsSource`] and [`Error::NoSpace`] before anything is written.
+/// [`Error::Interrupted`] if `stop` was set, and [`Error::Io`]: the next run resumes. [`Error::Tensor`] for data that
+/// contradicts its format, and [`Error::NotRepresentable`]: the unfinished output is removed.
 ///
 /// ```no_run
 /// # use std::sync::atomic::AtomicBool;
@@ -67,7 +68,7 @@ pub fn outputs(plan: &Plan, out: &Path, options: &ExportOptions) -> Result<Vec<O
 /// # let go = AtomicBool::new(false);
 /// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
 /// # let plan = gguf_export::survey(&checkpoint, &Default::default(), 4, &go, &|_| {})?;
-/// // Files of at most 20 GB each; the same call goes on where an interrupted one ended.
+/// // Files of at most 20 GB each; the same call resumes an interrupted export.
 /// let options = ExportOptions { threads: 4, split_max_bytes: Some(20_000_000_000), ..ExportOptions::default() };
 /// let files = export(&checkpoint, &plan, "model.gguf".as_ref(), &options, &go, &|step| {
 ///     if let Progress::Advanced { tensor, bytes } = step {
@@ -87,23 +88,23 @@ pub fn export(
     export_supplied(checkpoint, plan, out, options, &Present, stop, observer).map(|exported| exported.files)
 }
 
-/// What an export wrote.
+/// The result of an export.
 #[derive(Debug)]
 pub struct Exported {
     /// The files, in order.
     pub files: Vec<PathBuf>,
-    /// What was proven, if that was asked for. Nothing differs.
+    /// The verification report, without differences, if [`ExportOptions::prove`] was set.
     pub report: Option<Report>,
 }
 
-/// The same from shards that come while it is at work: each is waited for before it is read, and let go of as soon as
-/// everything that is made from it is on the disk.
+/// Like [`export`], with shards provided by `supply`: waits for each shard before reading it, and releases it as soon as
+/// everything made from it is synced to the disk.
 ///
-/// The plan must be settled without them; [`crate::survey`] reads the tensors whose types depend on their values.
+/// The plan must be final; [`crate::survey_supplied`] reads the tensors whose types depend on their values.
 ///
 /// # Errors
-/// As [`export`], [`Error::Supply`], and [`Error::Differs`] if [`ExportOptions::prove`] finds a difference. What was
-/// written stays for the next run after these.
+/// As [`export`], [`Error::Supply`] if a shard cannot be provided or released, and [`Error::Differs`] if
+/// [`ExportOptions::prove`] is set and a tile differs. After the latter two, the next run resumes.
 ///
 /// ```no_run
 /// # use std::sync::atomic::AtomicBool;
@@ -111,23 +112,23 @@ pub struct Exported {
 /// use gguf_export::supply::{Needed, Supply};
 /// use gguf_export::{ExportOptions, Result};
 ///
-/// /// Fetches a shard when it is waited for, and deletes it afterwards.
-/// struct Frugal;
+/// /// Fetches each shard when needed, and deletes it afterwards.
+/// struct OneAtATime;
 ///
-/// impl Supply for Frugal {
+/// impl Supply for OneAtATime {
 ///     fn needed(&self, shards: &[Needed]) {
 ///         eprintln!("{} shards to fetch", shards.len());
 ///     }
 ///     fn wait(&self, shard: usize) -> Result<()> {
-///         // fetch it, once
+///         // fetch the shard, unless it was fetched before
 ///         Ok(())
 ///     }
 ///     fn done(&self, shard: usize) -> Result<()> {
-///         // delete it
+///         // delete the shard
 ///         Ok(())
 ///     }
 ///     fn failed(&self) {
-///         // wake whoever waits
+///         // wake all waiting threads
 ///     }
 /// }
 ///
@@ -135,7 +136,7 @@ pub struct Exported {
 /// # let checkpoint = gguf_export::checkpoint::Checkpoint::assemble("model".as_ref(), Vec::new())?;
 /// # let plan = gguf_export::survey(&checkpoint, &Default::default(), 4, &go, &|_| {})?;
 /// let options = ExportOptions { prove: true, ..ExportOptions::default() };
-/// let exported = export_supplied(&checkpoint, &plan, "model.gguf".as_ref(), &options, &Frugal, &go, &|_| {})?;
+/// let exported = export_supplied(&checkpoint, &plan, "model.gguf".as_ref(), &options, &OneAtATime, &go, &|_| {})?;
 /// assert!(exported.report.is_some_and(|report| report.equal()));
 /// # Ok::<(), gguf_export::Error>(())
 /// ```
@@ -150,19 +151,19 @@ pub fn export_supplied(
 ) -> Result<Exported> {
     let files = outputs(plan, out, options)?;
     refuse_existing(&files, options)?;
-    let (places, needs) = order::in_order(checkpoint, plan, layout::places(plan, &files));
+    let (places, needs) = order::by_shard(checkpoint, plan, layout::places(plan, &files));
     let journal_path = with_suffix(out, ".part.journal");
     let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
     refuse_sources(checkpoint, files.iter().map(|f| &f.path).chain(&parts).chain([&journal_path]))?;
     let identity = journal::identity(checkpoint, plan, &files);
-    check_space(&files, &parts, supply.gives_back(out))?;
-    let sinks = take(&parts)?;
+    check_space(&files, &parts, supply.reclaimable(out))?;
+    let sinks = open_locked(&parts)?;
     let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
     let done = begun.inspect_err(|_| {
         if io::is_there(&journal_path) {
             discard_empty(&sinks, &parts);
         } else {
-            // Nothing tells what they hold. That one cannot be removed is not what went wrong.
+            // Without a journal the content is useless. A failed removal must not mask the error.
             for part in &parts {
                 drop(io::remove(part));
             }
@@ -178,10 +179,10 @@ pub fn export_supplied(
     let proof = if options.prove { Some(Proof::new(&headers)?) } else { None };
     let watch = Watch::new(supply);
 
-    let (written, kept) = thread::scope(|scope| {
+    let (written, recorded) = thread::scope(|scope| {
         let (finished, tiles) = mpsc::channel();
-        let keep = || journal::keep(&journal_path, &sinks, tiles, &mut ledger, options.prove);
-        let keeper = scope.spawn(|| watch.over(keep));
+        let record = || journal::write(&journal_path, &sinks, tiles, &mut ledger, options.prove);
+        let recorder = scope.spawn(|| watch.run(record));
         let tile = |index: usize, state: &mut (Scratch, Vec<u8>)| {
             let place = &places[index];
             needs[index].iter().try_for_each(|&shard| supply.wait(shard))?;
@@ -190,19 +191,19 @@ pub fn export_supplied(
                 proof.check(checkpoint, plan, place.tensor, place.rows.clone())?;
             }
             observer(Progress::Advanced { tensor: &plan.tensors[place.tensor].name, bytes: place.bytes });
-            // The keeper hangs up only after an error of its own, which goes before this one.
+            // The channel closes early only if the journal failed, whose error takes precedence.
             finished.send((index, place.bytes)).map_err(|_| Error::Stopped)
         };
         let written = pool::each(places.len(), options.threads, stop, Default::default, |index, state| {
-            if done[index] { Ok(()) } else { watch.over(|| tile(index, state)) }
+            if done[index] { Ok(()) } else { watch.run(|| tile(index, state)) }
         });
         drop(finished);
         observer(Progress::Syncing);
-        (written, keeper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        (written, recorder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    // What is on the disk is good, even if no more goes there.
+    // Tiles in the journal remain valid after the errors that return here, so that the next run resumes.
     let interrupted = || Error::Interrupted { part: parts[0].clone() };
-    kept.map_err(|e| if matches!(e, Error::Stopped) { interrupted() } else { e })?;
+    recorded.map_err(|e| if matches!(e, Error::Stopped) { interrupted() } else { e })?;
     match written {
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
         Ok(()) | Err(Error::Stopped) => return Err(interrupted()),
@@ -228,13 +229,13 @@ fn refuse_existing(files: &[OutputFile], options: &ExportOptions) -> Result<()> 
     }
 }
 
-/// Overwriting is meant for what an export wrote, not for what it reads.
+/// Refuses to overwrite files of the checkpoint, even with [`ExportOptions::overwrite`].
 fn refuse_sources<'a>(checkpoint: &Checkpoint, written: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
     let folder = checkpoint.dir();
     let mut sources: Vec<PathBuf> = io::list(folder)?.into_iter().map(|name| folder.join(name)).collect();
     sources.extend(checkpoint.shards().map(Path::to_owned));
     for path in written.filter(|path| io::is_there(path)) {
-        // A GGUF beside the shards is no source.
+        // A GGUF in the checkpoint's folder is not a source.
         let read = |source: &&PathBuf| source.extension().is_some_and(|e| e == "safetensors" || e == "json");
         if sources.iter().filter(read).any(|source| io::is_same(source, path)) {
             return Err(Error::OutputIsSource { path: path.clone() });
@@ -243,8 +244,8 @@ fn refuse_sources<'a>(checkpoint: &Checkpoint, written: impl Iterator<Item = &'a
     Ok(())
 }
 
-/// Opens the unfinished files for this process alone, with what they hold.
-fn take(parts: &[PathBuf]) -> Result<Vec<FileSink>> {
+/// Opens and locks the unfinished files, keeping their content.
+fn open_locked(parts: &[PathBuf]) -> Result<Vec<FileSink>> {
     let open = |part: &PathBuf| {
         let sink = FileSink::open(part)?;
         sink.lock()?;
@@ -257,7 +258,7 @@ fn take(parts: &[PathBuf]) -> Result<Vec<FileSink>> {
     Ok(sinks)
 }
 
-/// Tells which tiles an earlier run finished; without one, makes the files and a journal that lists nothing.
+/// Returns the tiles that an earlier run finished. If there was none, creates the files and an empty journal.
 fn begin(
     files: &[OutputFile],
     sinks: &[FileSink],
@@ -265,7 +266,7 @@ fn begin(
     (journal, identity): (&Path, &str),
     tiles: usize,
 ) -> Result<Vec<bool>> {
-    // Another process may have finished before this one had the files.
+    // Another process may have finished the export before this one locked the files.
     refuse_existing(files, options)?;
     let mut whole = options.resume;
     for (sink, file) in sinks.iter().zip(files) {
@@ -276,12 +277,12 @@ fn begin(
     if let Some((_, len)) = &old {
         io::truncate(journal, *len)?;
     } else {
-        // Before the files change: a journal must not outlive the data it speaks of.
+        // Removed before the files change: a journal must not describe other data.
         io::remove(journal)?;
     }
     for (sink, file) in sinks.iter().zip(files) {
         if fresh {
-            // A file that was cut off, even at nothing, makes some file systems write it out when it is closed.
+            // Some file systems flush a truncated file on close, even if it was empty, so empty files are not truncated.
             if sink.size()? > 0 {
                 sink.set_len(0)?;
             }
@@ -295,14 +296,14 @@ fn begin(
     Ok(old.map_or_else(|| vec![false; tiles], |(done, _)| done))
 }
 
-/// Removes what is of no use any more, and gives the reason: the export's own, or that it cannot be removed.
+/// Removes the unfinished files and the journal. Returns `reason`, or the error of the removal.
 fn discard(sinks: Vec<FileSink>, parts: &[PathBuf], journal: &Path, reason: Error) -> Error {
     drop(sinks);
     let paths = parts.iter().map(PathBuf::as_path).chain([journal]);
     paths.map(io::remove).find_map(Result::err).unwrap_or(reason)
 }
 
-/// Removes the files that were only just created.
+/// Removes unfinished files that are still empty.
 fn discard_empty(sinks: &[FileSink], parts: &[PathBuf]) {
     for (_, part) in sinks.iter().zip(parts).filter(|(sink, _)| sink.size().is_ok_and(|n| n == 0)) {
         drop(io::remove(part));
@@ -321,13 +322,13 @@ fn write(
     sinks[place.file].write_at(place.offset, buffer)
 }
 
-fn check_space(files: &[OutputFile], parts: &[PathBuf], gives_back: u64) -> Result<()> {
+fn check_space(files: &[OutputFile], parts: &[PathBuf], reclaimable: u64) -> Result<()> {
     let total: u64 = files.iter().map(|f| f.bytes).sum();
     let dir = parts[0].parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let available = io::available_space(dir)?;
-    // What an earlier run left is written over or given back.
-    let held: u64 = parts.iter().map(|p| io::allocated(p)).sum();
-    let needed = total.saturating_sub(held).saturating_sub(gives_back);
+    // Space that unfinished files of an earlier run occupy is reused.
+    let reused: u64 = parts.iter().map(|p| io::allocated(p)).sum();
+    let needed = total.saturating_sub(reused).saturating_sub(reclaimable);
     if needed > available {
         return Err(Error::NoSpace { path: files[0].path.clone(), needed, available });
     }

@@ -1,4 +1,4 @@
-//! In which order tiles are written, so that shards are needed one after the other.
+//! Orders tiles so that shards are needed one after the other.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,9 @@ use super::layout::Place;
 use crate::checkpoint::Checkpoint;
 use crate::plan::{Content, Plan};
 
-/// Tiles with the shards that each is made from, ascending, in the order in which the last of these are needed; those that
-/// are made from an earlier one, too, come first, so that it can go soon.
-pub(super) fn in_order(
+/// Sorts tiles by the last shard that they need, then by the first, so that shards can be released early. Returns the
+/// tiles, and for each the shards that it needs, ascending.
+pub(super) fn by_shard(
     checkpoint: &Checkpoint,
     plan: &Plan,
     places: Vec<Place>,

@@ -1,7 +1,7 @@
-//! The reference decoder: each element from the definition of its type, one at a time.
+//! The reference decoder: decodes each element separately, by the definition of its type.
 //!
-//! `verify` believes what this module says, so nothing here may be shared with the code that writes
-//! blocks, and plain beats fast. Source of the layouts: `ggml-common.h` of llama.cpp b11434.
+//! `verify` relies on this module, so it shares no code with `transcode`, and clarity comes before speed. Source of
+//! the layouts: `ggml-common.h` of llama.cpp b11434.
 
 use half::{bf16, f16};
 
@@ -11,22 +11,22 @@ use super::GgmlType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The type is known by size only.
+    /// There is no decoder for the type.
     #[error("{0} has no reference decoder")]
     NoDecoder(GgmlType),
-    /// The row and its bytes do not belong together.
+    /// The number of bytes is not that of the elements.
     #[error("{bytes} bytes are not {elements} elements of {ty}")]
     Length {
         /// The type.
         ty: GgmlType,
-        /// Bytes given.
+        /// Number of bytes given.
         bytes: usize,
-        /// Elements asked for.
+        /// Number of elements requested.
         elements: usize,
     },
 }
 
-/// Decodes whole blocks, filling `out`.
+/// Decodes `bytes`, a whole number of blocks, into `out`.
 ///
 /// # Errors
 /// [`DecodeError`] if the type has no decoder, or `bytes` is not exactly `out.len()` elements.
@@ -56,9 +56,9 @@ pub fn decode_row(ty: GgmlType, bytes: &[u8], out: &mut [f32]) -> Result<(), Dec
     Ok(())
 }
 
-/// The scale `d` of one block, for the types that have one scale per block.
+/// The scale `d` of one block, for types with one scale per block.
 ///
-/// `None` for other types and for a block of another size.
+/// `None` for other types and if `block` does not have the size of a block.
 #[must_use]
 pub fn block_scale(ty: GgmlType, block: &[u8]) -> Option<f32> {
     if block.len() as u64 != ty.block_bytes() {
@@ -90,7 +90,7 @@ fn blocks<const BYTES: usize, const LEN: usize>(
     }
 }
 
-// The literal sizes above are those of the type table.
+// The literal sizes above agree with the type table.
 const _: () = {
     const fn is(ty: GgmlType, bytes: u64, len: u64) -> bool {
         ty.block_bytes() == bytes && ty.block_len() == len
@@ -130,7 +130,7 @@ fn q8_0(b: &[u8; 34], i: usize) -> f32 {
     half(b, 0) * f32::from(b[2 + i].cast_signed())
 }
 
-// d, then four elements a byte, lowest bits first.
+// d, then four elements per byte, lowest bits first.
 fn q2_0(b: &[u8; 18], i: usize) -> f32 {
     let n = b[2 + i / 4] >> (2 * (i % 4)) & 3;
     half(b, 0) * (f32::from(n) - 1.0)
@@ -144,7 +144,7 @@ fn q2_k(b: &[u8; 84], i: usize) -> f32 {
     scale * f32::from(crumb(b, 16, i)) - min
 }
 
-// 32 bytes of third bits, 64 bytes of codes, 12 bytes of 6-bit scales, d. A third bit of zero takes 4 away.
+// 32 bytes of third bits, 64 bytes of codes, 12 bytes of 6-bit scales, d. A third bit of zero subtracts 4.
 fn q3_k(b: &[u8; 110], i: usize) -> f32 {
     let third = b[i % 32] >> (i / 32) & 1;
     let n = f32::from(crumb(b, 32, i) | third << 2) - 4.0;
@@ -177,12 +177,12 @@ fn q6_k(b: &[u8; 210], i: usize) -> f32 {
     scale * (f32::from(low | high << 4) - 32.0)
 }
 
-// One power-of-two scale, then nibbles as in Q4_0.
+// A power-of-two scale, then nibbles as in Q4_0.
 fn mxfp4(b: &[u8; 17], i: usize) -> f32 {
     e8m0(b[0]) * e2m1(nibble(b, 1, i, 16))
 }
 
-// Four scales, then 8 bytes for each 16 elements: low nibbles first.
+// Four scales, then 8 bytes for each group of 16 elements: low nibbles first.
 fn nvfp4(b: &[u8; 36], i: usize) -> f32 {
     let sub = i / 16;
     ue4m3(b[sub]) * e2m1(nibble(b, 4 + 8 * sub, i % 16, 8))
@@ -192,17 +192,17 @@ fn half(b: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([b[at], b[at + 1]]).to_f32()
 }
 
-/// Element `i` of a run of bytes whose low nibbles come first and whose high nibbles follow.
+/// Element `i` of `run` bytes from `at`: the low nibbles are elements `0..run`, the high nibbles `run..2 * run`.
 fn nibble(b: &[u8], at: usize, i: usize, run: usize) -> u8 {
     if i < run { b[at + i] & 15 } else { b[at + i - run] >> 4 }
 }
 
-/// The same, in runs of 32 bytes for 64 elements.
+/// Like [`nibble`], in runs of 32 bytes for 64 elements.
 fn nibble64(b: &[u8], at: usize, i: usize) -> u8 {
     nibble(b, at + 32 * (i / 64), i % 64, 32)
 }
 
-/// Two bits of element `i`, in runs of 32 bytes for 128 elements: 32 lowest pairs first.
+/// The two bits of element `i`, in runs of 32 bytes for 128 elements: the lowest bit pairs are the first 32 elements.
 fn crumb(b: &[u8], at: usize, i: usize) -> u8 {
     b[at + 32 * (i / 128) + i % 32] >> (2 * (i % 128 / 32)) & 3
 }
@@ -226,7 +226,7 @@ fn scale_min(b: &[u8], i: usize) -> (f32, f32) {
     (half(b, 0) * f32::from(scale), half(b, 2) * f32::from(min))
 }
 
-/// 2^(e-127); 255 is NaN as in the OCP specification, and llama.cpp refuses rows that have it.
+/// `2^(e - 127)`; 255 is NaN as in the OCP specification, and llama.cpp rejects rows that contain it.
 fn e8m0(e: u8) -> f32 {
     if e == 255 { f32::NAN } else { f32::from(i16::from(e) - 127).exp2() }
 }
@@ -261,7 +261,7 @@ mod tests {
         values.iter().map(|v| v.to_bits()).collect()
     }
 
-    /// Two blocks' worth of a type whose scale is 0.5, every other byte zero except those given.
+    /// A block with the scale 0.5 in its first two bytes and the bytes of `set`, zero elsewhere.
     fn block(ty: GgmlType, set: &[(usize, u8)]) -> Vec<u8> {
         let mut b = vec![0; usize::try_from(ty.block_bytes()).unwrap()];
         b[1] = 0x38; // f16 0.5
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn floats_are_taken_as_they_are() {
+    fn floats_are_decoded_unchanged() {
         assert_eq!(bits(&decode(GgmlType::F32, &(-1.5f32).to_le_bytes(), 1)), [(-1.5f32).to_bits()]);
         assert_eq!(bits(&decode(GgmlType::F16, &[0x01, 0x80], 1)), [(-(0.5f32.powi(24))).to_bits()]);
         assert_eq!(bits(&decode(GgmlType::BF16, &[0x80, 0x3F, 0x00, 0x80], 2)), bits(&[1.0, -0.0]));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn fp4_keeps_the_sign_of_zero() {
+    fn fp4_preserves_the_sign_of_zero() {
         let mut b = vec![0; 17];
         (b[0], b[1], b[16]) = (128, 0xF8, 0x7A);
         let out = decode(GgmlType::MXFP4, &b, 32);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn e8m0_covers_all_of_its_range() {
+    fn e8m0_is_decoded_over_its_whole_range() {
         assert_eq!(e8m0(0).to_bits(), 0x0040_0000);
         assert_eq!(e8m0(1).to_bits(), 0x0080_0000);
         assert_eq!(e8m0(127).to_bits(), 1.0f32.to_bits());
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lengths_and_types_without_decoder_are_refused() {
+    fn wrong_lengths_and_types_without_a_decoder_are_refused() {
         let mut out = [0.0; 32];
         let short = decode_row(GgmlType::Q4_0, &[0; 17], &mut out);
         assert_eq!(short, Err(DecodeError::Length { ty: GgmlType::Q4_0, bytes: 17, elements: 32 }));
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn scales_are_read_where_there_is_one() {
+    fn the_scale_is_read_for_types_with_one_per_block() {
         assert_eq!(block_scale(GgmlType::Q4_0, &block(GgmlType::Q4_0, &[])), Some(0.5));
         assert_eq!(block_scale(GgmlType::MXFP4, &[126; 17]), Some(0.5));
         assert_eq!(block_scale(GgmlType::Q4_0, &[0; 17]), None);

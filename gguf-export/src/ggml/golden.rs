@@ -1,4 +1,4 @@
-//! The decoders against values that gguf-py computed; `tests/golden/make_blocks.py` wrote the file.
+//! Compares the decoders with values computed by gguf-py; `tests/golden/make_blocks.py` wrote the file.
 
 use super::{GgmlType, decode_row};
 
@@ -27,7 +27,7 @@ fn every_decoder_agrees_with_gguf_py() {
         let mut out = vec![0.0; expected.len()];
         decode_row(ty, &hex(&case.bytes), &mut out).unwrap();
         for (i, (found, expected)) in out.iter().zip(&expected).enumerate() {
-            // gguf-py's code tables are integers and lose the sign of an fp4 zero.
+            // gguf-py's code tables are integers, which lose the sign of an FP4 zero.
             let zero_sign = if *found == 0.0 { found.to_bits() & 1 << 31 } else { 0 };
             assert_eq!(found.to_bits(), expected | zero_sign, "{ty} element {i}");
         }

@@ -1,4 +1,4 @@
-//! What a ggml block is: types, sizes and the reference decoder. Not here: how a block is made.
+//! ggml's tensor types: identifiers, block sizes and the reference decoder. Not here: encoding blocks.
 
 mod decode;
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! The tensor types of a GGUF file: identifiers and block sizes.
+//! The tensor types of a GGUF file: identifiers, block sizes, file types.
 //!
 //! Source: `ggml.h`, `ggml-common.h` and `llama.h` of llama.cpp b11434.
 
 /// Type of a tensor's elements.
 ///
-/// A tensor's row is a whole number of blocks; `F32` and the like have blocks of one element.
+/// A row of a tensor is a whole number of blocks; plain types such as `F32` have blocks of one element.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 #[expect(non_camel_case_types, reason = "ggml's own names")]
-#[expect(missing_docs, reason = "the names say it all; sizes are in the table below")]
+#[expect(missing_docs, reason = "the names are ggml's; the table below has the sizes")]
 pub enum GgmlType {
     F32,
     F16,
@@ -46,7 +46,7 @@ pub enum GgmlType {
     Q2_0,
 }
 
-/// One type: itself, identifier, name, elements and bytes of a block, `general.file_type`.
+/// One type: variant, identifier, name, elements per block, bytes per block, `general.file_type`.
 type Row = (GgmlType, u32, &'static str, u64, u64, Option<u32>);
 
 /// In the order of the enum.
@@ -89,7 +89,7 @@ const TABLE: [Row; 35] = [
     (GgmlType::Q2_0,    42, "Q2_0",     64,  18, Some(41)),
 ];
 
-// The table can be indexed by the enum.
+// The table is indexed by the enum.
 const _: () = {
     let mut i = 0;
     while i < TABLE.len() {
@@ -114,31 +114,31 @@ impl GgmlType {
         self.row().1
     }
 
-    /// The type of an identifier; `None` for removed and unknown ones.
+    /// The type with an identifier; `None` for removed and unknown identifiers.
     #[must_use]
     pub fn from_id(id: u32) -> Option<Self> {
         TABLE.iter().find(|row| row.1 == id).map(|row| row.0)
     }
 
-    /// The name as users write it, `Q4_0`.
+    /// ggml's name, `Q4_0`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().2
     }
 
-    /// Elements of a block.
+    /// Elements per block.
     #[must_use]
     pub const fn block_len(self) -> u64 {
         self.row().3
     }
 
-    /// Bytes of a block.
+    /// Bytes per block.
     #[must_use]
     pub const fn block_bytes(self) -> u64 {
         self.row().4
     }
 
-    /// Bytes of a row; `None` if `columns` is not a whole number of blocks or the result overflows.
+    /// Bytes of a row of `columns` elements; `None` if they are not a whole number of blocks or the result overflows.
     #[must_use]
     pub const fn row_bytes(self, columns: u64) -> Option<u64> {
         if columns.is_multiple_of(self.block_len()) {
@@ -150,8 +150,8 @@ impl GgmlType {
 
     /// The `general.file_type` of a file whose weights mostly have this type.
     ///
-    /// For K types it is the `_S` recipe, the one that uses a single type; `None` for types that no
-    /// recipe is named after.
+    /// For K types this is the `_S` recipe, which uses a single type; `None` for types without a recipe of their
+    /// name.
     #[must_use]
     pub const fn file_type(self) -> Option<u32> {
         self.row().5

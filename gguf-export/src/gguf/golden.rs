@@ -1,13 +1,14 @@
-//! What llama.cpp's converter wrote for `tests/golden/qwen3next`; `tests/golden/make_llama_metadata.py` dumped it.
+//! Metadata that llama.cpp's converter wrote for `tests/golden/qwen3next`, dumped by
+//! `tests/golden/make_llama_metadata.py`.
 
 use super::{Array, Metadata, Value};
 
-/// The folder of that model's configuration and tokenizer.
+/// The folder with the model's configuration and tokenizer.
 pub(crate) fn folder() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/qwen3next")
 }
 
-/// The entries whose keys begin with `prefix`, in file order.
+/// The entries whose keys start with `prefix`, in file order.
 pub(crate) fn llama(prefix: &str) -> Metadata {
     let rows: Vec<(String, Vec<String>, serde_json::Value)> =
         serde_json::from_str(include_str!("../../tests/golden/qwen3next/llama.json")).unwrap();
@@ -19,7 +20,7 @@ pub(crate) fn llama(prefix: &str) -> Metadata {
     out
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the dump widened what was f32")]
+#[expect(clippy::cast_possible_truncation, reason = "the dump widened f32 to f64")]
 fn read(types: &[&str], v: serde_json::Value) -> Value {
     fn from<T: serde::de::DeserializeOwned>(v: serde_json::Value) -> T {
         serde_json::from_value(v).unwrap()

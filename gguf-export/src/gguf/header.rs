@@ -1,4 +1,4 @@
-//! Everything of a GGUF file that stands before the tensors' data.
+//! The header of a GGUF file: all that precedes the tensor data.
 
 use std::path::Path;
 
@@ -9,65 +9,65 @@ use super::{Metadata, Value, keys};
 use crate::ggml::GgmlType;
 use crate::{Error, Result};
 
-/// Longest name that llama.cpp takes, in bytes.
+/// Length limit of a tensor name in bytes: `GGML_MAX_NAME - 1`.
 pub(super) const MAX_NAME: usize = 63;
-/// Most dimensions of a tensor.
+/// Limit of a tensor's dimensions: `GGML_MAX_DIMS`.
 pub(super) const MAX_DIMS: usize = 4;
-/// Largest alignment that is believed.
+/// Largest alignment that is accepted, in bytes.
 const MAX_ALIGNMENT: u64 = 1 << 20;
 
-/// Name, shape, type and place of a tensor.
+/// A tensor descriptor: name, shape, type and offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
     /// The name, at most 63 bytes.
     pub name: String,
-    /// One to four extents, the fastest running first.
+    /// One to four dimensions, fastest first.
     pub dims: Vec<u64>,
     /// Type of the elements.
     pub ty: GgmlType,
-    /// First byte, counted from the start of the data section.
+    /// Offset of the data in bytes, from the start of the data section.
     pub offset: u64,
 }
 
 impl TensorInfo {
     /// Length of the data in bytes.
     ///
-    /// `u64::MAX` for a shape that cannot be; a [`Header`] that was read or laid out has none.
+    /// `u64::MAX` for an invalid shape, which a [`Header`] that was read or laid out does not contain.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         data_bytes(&self.dims, self.ty).unwrap_or(u64::MAX)
     }
 
-    /// Number of elements, under the same condition.
+    /// Number of elements; `u64::MAX` on overflow.
     #[must_use]
     pub fn elements(&self) -> u64 {
         self.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).unwrap_or(u64::MAX)
     }
 }
 
-/// What stands before the data, and where the data is.
+/// The header of a GGUF file, with the position of the data section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// Version of the format, 2 or 3.
     pub version: u32,
-    /// Keys and values.
+    /// Metadata keys and values.
     pub metadata: Metadata,
     /// Tensors in file order.
     pub tensors: Vec<TensorInfo>,
     /// Alignment of the data section and of each tensor in it, in bytes.
     pub alignment: u64,
-    /// First byte of the data section.
+    /// Offset of the data section in bytes, from the start of the file.
     pub data_offset: u64,
 }
 
 impl Header {
-    /// Places tensors one after the other, each aligned.
+    /// Lays out the tensors one after the other, each at the next aligned offset.
     ///
     /// # Errors
-    /// [`Error::Malformed`] naming the tensor or key that no reader would take: a name that is empty, too
-    /// long or used twice, a shape that does not fit its type, an alignment that is no power of two.
+    /// [`Error::Malformed`] for a tensor or key that readers reject: a name that is empty, too long or duplicate, a
+    /// shape that does not fit its type, an alignment that is not a power of two.
     pub fn layout(metadata: Metadata, tensors: Vec<(String, Vec<u64>, GgmlType)>) -> Result<Self> {
-        let path = Path::new("the file to be written");
+        let path = Path::new("the new file");
         let alignment = alignment(path, &metadata)?;
         let mut offset = 0u64;
         let mut placed = Vec::with_capacity(tensors.len());
@@ -82,7 +82,7 @@ impl Header {
             let info = TensorInfo { name, dims, ty, offset };
             let end = checked_end(path, &info)?;
             offset = end.checked_next_multiple_of(alignment).ok_or_else(|| {
-                malformed(path, format!("tensor `{}` past 2^64 bytes", info.name), "a file that fits")
+                malformed(path, format!("tensor `{}` past 2^64 bytes", info.name), "less data")
             })?;
             placed.push(info);
         }
@@ -92,7 +92,7 @@ impl Header {
         Ok(header)
     }
 
-    /// All bytes before the data section, padding included; little endian, in this header's version.
+    /// All bytes before the data section, padding included: little-endian, in the version of this header.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -116,7 +116,7 @@ impl Header {
         out
     }
 
-    /// Length of a file with this header, padding after the last tensor included.
+    /// Length in bytes of a file with this header, padding after the last tensor included.
     #[must_use]
     pub fn file_len(&self) -> u64 {
         let data = self.tensors.iter().map(|t| t.offset.saturating_add(t.bytes())).max().unwrap_or(0);
@@ -124,13 +124,13 @@ impl Header {
         self.data_offset.saturating_add(padded)
     }
 
-    /// The tensor of a name.
+    /// The tensor with this name.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|t| t.name == name)
     }
 
-    /// Refuses what no file may have. `file_len` is the length of the file, if there is one already.
+    /// Checks names, shapes and offsets, and with `file_len`, the length of the file in bytes, that it is complete.
     pub(super) fn check(&self, path: &Path, file_len: Option<u64>) -> Result<()> {
         if let Some(key) = duplicate(self.metadata.iter().map(|(key, _)| key)) {
             return Err(malformed(path, format!("key `{key}` twice"), "every key once"));
@@ -146,28 +146,34 @@ impl Header {
                 let found = format!("tensor `{name}` at offset {}", tensor.offset);
                 return Err(malformed(path, found, &format!("a multiple of {}", self.alignment)));
             }
-            let file_end = self.data_offset.checked_add(end);
-            if file_end.is_none_or(|end| file_len.is_some_and(|len| end > len)) {
-                let found = format!("tensor `{name}` that ends at byte {end} of the data");
-                let room = file_len.map_or(u64::MAX, |len| len.saturating_sub(self.data_offset));
-                return Err(malformed(path, found, &format!("at most {room}")));
+            let Some(file_end) = self.data_offset.checked_add(end) else {
+                let found = format!("tensor `{name}` past 2^64 bytes");
+                return Err(malformed(path, found, "less data"));
+            };
+            if let Some(len) = file_len.filter(|&len| file_end > len) {
+                return Err(Error::Truncated {
+                    path: path.to_owned(),
+                    tensor: name.clone(),
+                    end,
+                    len: len.saturating_sub(self.data_offset),
+                });
             }
             spans.push((tensor.offset, end, name));
         }
         spans.sort_unstable();
         for pair in spans.windows(2) {
             if pair[0].1 > pair[1].0 {
-                let found = format!("tensors `{}` and `{}` in the same bytes", pair[0].2, pair[1].2);
-                return Err(malformed(path, found, "tensors apart"));
+                let found = format!("overlapping tensors `{}` and `{}`", pair[0].2, pair[1].2);
+                return Err(malformed(path, found, "separate tensors"));
             }
         }
         Ok(())
     }
 }
 
-/// The alignment that metadata asks for, 32 if it says nothing.
+/// The alignment by `general.alignment`, 32 if the key is absent.
 pub(super) fn alignment(path: &Path, metadata: &Metadata) -> Result<u64> {
-    let expected = "a power of two up to 2^20 as u32";
+    let expected = "a u32 power of two up to 2^20";
     match metadata.get(keys::ALIGNMENT) {
         None => Ok(GGUF_DEFAULT_ALIGNMENT as u64),
         Some(Value::U32(n)) if n.is_power_of_two() && u64::from(*n) <= MAX_ALIGNMENT => Ok(u64::from(*n)),
@@ -185,8 +191,8 @@ pub(super) fn malformed(path: &Path, found: impl Into<String>, expected: &str) -
     }
 }
 
-/// Bytes of a tensor, if the shape is possible: one to four extents, none zero, whole blocks, and no more
-/// elements or bytes than a signed 64-bit number counts, which is llama.cpp's limit.
+/// Bytes of a tensor, or `None` for an invalid shape. Valid are one to four nonzero dimensions, rows of whole blocks,
+/// and at most `i64::MAX` elements and bytes, the limit of llama.cpp.
 fn data_bytes(dims: &[u64], ty: GgmlType) -> Option<u64> {
     let limit = i64::MAX.unsigned_abs();
     if dims.is_empty() || dims.len() > MAX_DIMS || dims.contains(&0) {
@@ -197,7 +203,7 @@ fn data_bytes(dims: &[u64], ty: GgmlType) -> Option<u64> {
     dims[1..].iter().try_fold(row, |n, &d| n.checked_mul(d)).filter(|&n| n <= limit)
 }
 
-/// End of a tensor in the data section, or why its shape cannot be.
+/// End of a tensor in bytes from the start of the data section; an error for an invalid name or shape.
 fn checked_end(path: &Path, tensor: &TensorInfo) -> Result<u64> {
     let TensorInfo { name, dims, ty, offset } = tensor;
     let wrong = |found: String, expected: &str| Err(malformed(path, found, expected));
@@ -208,7 +214,7 @@ fn checked_end(path: &Path, tensor: &TensorInfo) -> Result<u64> {
         return wrong(format!("tensor `{name}` with {} dimensions", dims.len()), "1 to 4");
     }
     if dims.contains(&0) {
-        return wrong(format!("tensor `{name}` of shape {dims:?}"), "no zero");
+        return wrong(format!("tensor `{name}` of shape {dims:?}"), "nonzero dimensions");
     }
     if !dims[0].is_multiple_of(ty.block_len()) {
         let found = format!("tensor `{name}` of type {ty} with rows of {}", dims[0]);
@@ -217,7 +223,7 @@ fn checked_end(path: &Path, tensor: &TensorInfo) -> Result<u64> {
     match data_bytes(dims, *ty).and_then(|n| offset.checked_add(n)) {
         Some(end) => Ok(end),
         None => wrong(
-            format!("tensor `{name}` of shape {dims:?} and type {ty} at {offset}"),
+            format!("tensor `{name}` of shape {dims:?} and type {ty} at offset {offset}"),
             "an end below 2^63 bytes",
         ),
     }

@@ -1,4 +1,4 @@
-//! Reads a header in steps, never past the end of the file and never more than the cap.
+//! A bounded cursor over the start of a file: reads in steps, never past the end of the file or the size limit.
 
 use std::path::Path;
 
@@ -6,11 +6,12 @@ use super::header::malformed;
 use crate::io::ByteSource;
 use crate::{Error, Result};
 
-/// Longest header that is read, in bytes. The largest vocabularies take about 20 MB.
+/// Size limit of a header in bytes. The largest vocabularies take about 20 MB.
 const MAX_HEADER: u64 = 256 << 20;
+/// Bytes per read.
 const STEP: u64 = 64 << 10;
 
-/// A cursor over the front of a file.
+/// A cursor over the start of a file.
 pub(super) struct Input<'a> {
     pub(super) path: &'a Path,
     source: &'a dyn ByteSource,
@@ -19,7 +20,7 @@ pub(super) struct Input<'a> {
     end: u64,
     buffer: Vec<u8>,
     used: usize,
-    /// What is being read, for messages.
+    /// Name of the item being read, for error messages.
     pub(super) place: String,
 }
 
@@ -42,27 +43,30 @@ impl<'a> Input<'a> {
         self.loaded - (self.buffer.len() - self.used) as u64
     }
 
-    /// Bytes that may still be read.
+    /// Bytes left before the end of the file or the size limit.
     pub(super) fn remaining(&self) -> u64 {
         self.end - self.position()
     }
 
-    /// The next `n` bytes; nothing is allocated if the file has fewer.
+    /// The next `n` bytes. Fails before allocating if fewer are left.
     pub(super) fn bytes(&mut self, n: u64) -> Result<&[u8]> {
         if n > self.remaining() {
             let left = self.remaining();
             return Err(self.malformed(format!("{left} bytes left for {}", self.place), &format!("{n}")));
         }
-        let n = usize::try_from(n).map_err(|_| self.malformed("a length past memory", "a smaller one"))?;
-        let held = self.buffer.len() - self.used;
-        if held < n {
+        let n = usize::try_from(n).map_err(|_| {
+            self.malformed(format!("{n} bytes of {}", self.place), "a length that fits memory")
+        })?;
+        let buffered = self.buffer.len() - self.used;
+        if buffered < n {
             self.buffer.drain(..self.used);
             self.used = 0;
-            let more = STEP.max((n - held) as u64).min(self.end - self.loaded);
-            let more =
-                usize::try_from(more).map_err(|_| self.malformed("a length past memory", "a smaller one"))?;
-            self.buffer.resize(held + more, 0);
-            self.source.read_at(self.loaded, &mut self.buffer[held..])?;
+            let more = STEP.max((n - buffered) as u64).min(self.end - self.loaded);
+            let more = usize::try_from(more).map_err(|_| {
+                self.malformed(format!("{n} bytes of {}", self.place), "a length that fits memory")
+            })?;
+            self.buffer.resize(buffered + more, 0);
+            self.source.read_at(self.loaded, &mut self.buffer[buffered..])?;
             self.loaded += more as u64;
         }
         self.used += n;
@@ -83,7 +87,7 @@ impl<'a> Input<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A text with its length in front.
+    /// A string: length as u64, then UTF-8 bytes.
     pub(super) fn string(&mut self) -> Result<String> {
         let n = self.u64()?;
         let bytes = self.bytes(n)?.to_vec();
@@ -91,7 +95,7 @@ impl<'a> Input<'a> {
             .map_err(|e| self.malformed(format!("{} that is not UTF-8: {e}", self.place), "UTF-8"))
     }
 
-    /// Refuses a count of things that take at least `each` bytes, if the file cannot hold them.
+    /// Checks that the bytes left can hold `n` items of at least `each` bytes.
     pub(super) fn count(&self, n: u64, each: u64, what: &str) -> Result<()> {
         let room = self.remaining() / each;
         if n > room {

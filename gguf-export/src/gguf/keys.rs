@@ -1,46 +1,46 @@
-//! Names of metadata keys. Those of one architecture are `ARCHITECTURE.` and the part given here.
+//! Names of metadata keys, those of one architecture excepted.
 
-/// Name of the graph that llama.cpp builds.
+/// Architecture name, by which llama.cpp chooses the graph.
 pub const ARCHITECTURE: &str = "general.architecture";
-/// `model`, `adapter` and the like.
+/// Kind of file: `model`, `adapter`, `mmproj` and so on.
 pub const TYPE: &str = "general.type";
-/// Human name.
+/// Name of the model, for display.
 pub const NAME: &str = "general.name";
-/// Type of most weights, as llama.cpp counts recipes.
+/// Type of most weights, as llama.cpp's `llama_ftype`; u32.
 pub const FILE_TYPE: &str = "general.file_type";
-/// Version of the block formats.
+/// Version of ggml's block formats; u32.
 pub const QUANTIZATION_VERSION: &str = "general.quantization_version";
-/// Alignment of tensor data in bytes; 32 if absent.
+/// Alignment of tensor data in bytes; u32, 32 if absent.
 pub const ALIGNMENT: &str = "general.alignment";
 
 /// Number of this shard, from 0; u16.
 pub const SPLIT_NO: &str = "split.no";
 /// Number of shards; u16.
 pub const SPLIT_COUNT: &str = "split.count";
-/// Tensors of all shards together; i32.
+/// Total number of tensors in all shards; i32.
 pub const SPLIT_TENSORS_COUNT: &str = "split.tensors.count";
 
-/// Kind of tokenizer.
+/// Tokenizer model; `gpt2` for byte-level BPE.
 pub const TOKENIZER_MODEL: &str = "tokenizer.ggml.model";
-/// Name of the rule that splits text before merging.
+/// Name of llama.cpp's pre-tokenizer.
 pub const TOKENIZER_PRE: &str = "tokenizer.ggml.pre";
 /// Token texts by id.
 pub const TOKENIZER_TOKENS: &str = "tokenizer.ggml.tokens";
-/// Kind of each token: 1 normal, 3 control, 4 user defined, 5 unused.
+/// Type of each token: 1 normal, 3 control, 4 user-defined, 5 unused; i32.
 pub const TOKENIZER_TOKEN_TYPE: &str = "tokenizer.ggml.token_type";
-/// Merges in order of rank, parts separated by a space.
+/// BPE merges by rank, the two parts separated by a space.
 pub const TOKENIZER_MERGES: &str = "tokenizer.ggml.merges";
-/// Id of the token that ends a turn.
+/// Id of the end-of-sequence token, which ends a turn; u32.
 pub const TOKENIZER_EOS: &str = "tokenizer.ggml.eos_token_id";
-/// Id of the token that fills.
+/// Id of the padding token; u32.
 pub const TOKENIZER_PADDING: &str = "tokenizer.ggml.padding_token_id";
-/// Id of the token that begins a text.
+/// Id of the beginning-of-sequence token; u32.
 pub const TOKENIZER_BOS: &str = "tokenizer.ggml.bos_token_id";
-/// Whether a text gets `TOKENIZER_BOS` in front.
+/// True if the tokenizer puts `TOKENIZER_BOS` before a text.
 pub const TOKENIZER_ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
-/// Jinja template of a conversation.
+/// Chat template in Jinja.
 pub const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
-/// Tensors that the export rounded because it was asked to; absent if there are none. Ours.
+/// Names of the tensors that were rounded at the caller's request; absent if all are exact. Specific to ggrun.
 pub const ROUNDED: &str = "ggrun.rounded_tensors";
-/// How the tokenizer rewrites text before it splits it: `NFC`, or absent. llama.cpp does not read it. Ours.
+/// Unicode normalization before pre-tokenization: `NFC`, or absent. Specific to ggrun; llama.cpp ignores it.
 pub const TOKENIZER_NORMALIZER: &str = "ggrun.tokenizer.normalizer";

@@ -2,26 +2,25 @@
 
 use super::{Array, Value};
 
-/// Keys and values, in the order in which they stand in the file.
+/// Keys and values in file order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
     entries: Vec<(String, Value)>,
 }
 
 impl Metadata {
-    /// No entries.
+    /// Empty metadata.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an entry at the end. A key that is there already is a mistake that [`super::Header::layout`]
-    /// refuses.
+    /// Appends an entry. The key must be new: [`super::Header::layout`] refuses duplicates.
     pub fn push(&mut self, key: impl Into<String>, value: impl Into<Value>) {
         self.entries.push((key.into(), value.into()));
     }
 
-    /// Replaces the value of a key where it stands, or adds it at the end.
+    /// Replaces the value of a key in place, or appends an entry.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         match self.entries.iter_mut().find(|(k, _)| k == key) {
             Some((_, old)) => *old = value.into(),
@@ -29,7 +28,7 @@ impl Metadata {
         }
     }
 
-    /// Adds all entries of `other` at the end.
+    /// Appends all entries of `other`.
     pub fn append(&mut self, other: Self) {
         self.entries.extend(other.entries);
     }
@@ -40,7 +39,7 @@ impl Metadata {
         self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
-    /// A text; `None` if absent or of another type.
+    /// A string; `None` if absent or of another type.
     #[must_use]
     pub fn str(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
@@ -49,7 +48,7 @@ impl Metadata {
         }
     }
 
-    /// An integer of any type that is not negative; `None` if absent or something else.
+    /// A non-negative integer of any integer type; `None` if absent, negative or of another type.
     #[must_use]
     pub fn u64(&self, key: &str) -> Option<u64> {
         self.get(key)?.as_u64()
@@ -64,7 +63,7 @@ impl Metadata {
         }
     }
 
-    /// A truth value; `None` if absent or of another type.
+    /// A bool; `None` if absent or of another type.
     #[must_use]
     pub fn bool(&self, key: &str) -> Option<bool> {
         match self.get(key)? {
@@ -73,7 +72,7 @@ impl Metadata {
         }
     }
 
-    /// An array; `None` if absent or something else.
+    /// An array; `None` if absent or of another type.
     #[must_use]
     pub fn array(&self, key: &str) -> Option<&Array> {
         match self.get(key)? {
@@ -82,7 +81,7 @@ impl Metadata {
         }
     }
 
-    /// An array of texts; `None` if absent or something else.
+    /// An array of strings; `None` if absent or of another type.
     #[must_use]
     pub fn strings(&self, key: &str) -> Option<&[String]> {
         match self.array(key)? {
@@ -103,7 +102,7 @@ impl Metadata {
         self.entries.len()
     }
 
-    /// Whether there are no entries.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,4 +1,4 @@
-//! The GGUF file format: ordered metadata, tensor descriptors, shards. Not here: what a tensor's bytes mean.
+//! The GGUF file format: ordered metadata, tensor descriptors, shards. Not here: the encoding of tensor data.
 //!
 //! Source: the GGUF specification of ggml (`docs/gguf.md`), versions 2 and 3, little endian.
 

@@ -1,4 +1,4 @@
-//! Reads the header of a file that nobody vouches for.
+//! Reads the header of an untrusted file.
 
 use std::path::Path;
 
@@ -16,13 +16,13 @@ const MAX_KEYS: u64 = 100_000;
 const MAX_TENSORS: u64 = 1_000_000;
 
 impl Header {
-    /// Reads and checks a header; `path` is for messages.
+    /// Reads and checks a header; `path` is for error messages.
     ///
-    /// Reads little-endian files of versions 2 and 3, in small steps, and no data.
+    /// Supports little-endian files of versions 2 and 3. Tensor data is not read.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`] saying what was found where and what was expected, and
-    /// [`crate::Error::Io`] if the file cannot be read.
+    /// [`crate::Error::Malformed`] if the header violates the format, [`crate::Error::Truncated`] if the file ends
+    /// before the data of a tensor, [`crate::Error::Io`] if the file cannot be read.
     pub fn read(path: &Path, source: &dyn ByteSource) -> Result<Self> {
         let mut input = Input::new(path, source);
         let magic = input.array::<4>()?;
@@ -39,7 +39,8 @@ impl Header {
         }
         let tensor_count = capped(&mut input, MAX_TENSORS, "tensors")?;
         let key_count = capped(&mut input, MAX_KEYS, "keys")?;
-        // A tensor takes its name's length, one dimension, type and offset; a key takes at least a bool.
+        // A descriptor takes at least a name length and a byte, a rank, a dimension, a type and an offset; a key at
+        // least a name length and a byte, a type and a bool.
         input.count(tensor_count, 8 + 1 + 4 + 8 + 4 + 8, "tensors")?;
         input.count(key_count, 8 + 1 + 4 + 1, "keys")?;
 
@@ -83,7 +84,7 @@ fn entry(input: &mut Input, i: u64) -> Result<(String, Value)> {
         Kind::I64 => Value::I64(input.array().map(i64::from_le_bytes)?),
         Kind::F32 => Value::F32(input.array().map(f32::from_le_bytes)?),
         Kind::F64 => Value::F64(input.array().map(f64::from_le_bytes)?),
-        Kind::Bool => Value::Bool(truth(input)?),
+        Kind::Bool => Value::Bool(boolean(input)?),
         Kind::String => Value::Str(input.string()?),
         Kind::Array => Value::Array(array(input)?),
     };
@@ -119,7 +120,7 @@ fn array(input: &mut Input) -> Result<Array> {
         Kind::I64 => Array::I64(numbers(input, n, i64::from_le_bytes)?),
         Kind::F32 => Array::F32(numbers(input, n, f32::from_le_bytes)?),
         Kind::F64 => Array::F64(numbers(input, n, f64::from_le_bytes)?),
-        Kind::Bool => Array::Bool((0..n).map(|_| truth(input)).collect::<Result<_>>()?),
+        Kind::Bool => Array::Bool((0..n).map(|_| boolean(input)).collect::<Result<_>>()?),
         Kind::String | Kind::Array => Array::Str((0..n).map(|_| input.string()).collect::<Result<_>>()?),
     })
 }
@@ -129,11 +130,11 @@ fn numbers<const N: usize, T>(input: &mut Input, n: u64, get: fn([u8; N]) -> T) 
     Ok(bytes.as_chunks::<N>().0.iter().map(|b| get(*b)).collect())
 }
 
-fn truth(input: &mut Input) -> Result<bool> {
+fn boolean(input: &mut Input) -> Result<bool> {
     match input.array::<1>()?[0] {
         0 => Ok(false),
         1 => Ok(true),
-        n => Err(input.malformed(format!("truth value {n} in {}", input.place), "0 or 1")),
+        n => Err(input.malformed(format!("bool {n} in {}", input.place), "0 or 1")),
     }
 }
 
@@ -143,7 +144,8 @@ fn name(input: &mut Input, max: u64) -> Result<String> {
         return Err(input.malformed(format!("length {n} of {}", input.place), &format!("1 to {max}")));
     }
     let bytes = input.bytes(n)?.to_vec();
-    String::from_utf8(bytes).map_err(|_| input.malformed(format!("other bytes in {}", input.place), "UTF-8"))
+    String::from_utf8(bytes)
+        .map_err(|_| input.malformed(format!("invalid bytes in {}", input.place), "UTF-8"))
 }
 
 fn tensor(input: &mut Input, i: u64) -> Result<TensorInfo> {

@@ -1,15 +1,15 @@
-//! A model in several files. Source: the `gguf-split` tool of llama.cpp b11434.
+//! Models split into several files. Source of names and keys: the `gguf-split` tool of llama.cpp b11434.
 
 use std::path::{Path, PathBuf};
 
 use super::header::malformed;
 use super::{Header, keys};
-use crate::Result;
 use crate::io::{ByteSource, FileSource};
+use crate::{Error, Result};
 
-/// The name of shard `no` (from 1) of `count`: `NAME-00001-of-00009.gguf` for `NAME.gguf`.
+/// The path of shard `no` (from 1) of `count`: `NAME-00001-of-00009.gguf` for `NAME.gguf`.
 ///
-/// A name that already is a shard's gives its sibling.
+/// `path` may itself be the path of a shard.
 #[must_use]
 pub fn shard_path(path: &Path, no: u32, count: u32) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -18,16 +18,17 @@ pub fn shard_path(path: &Path, no: u32, count: u32) -> PathBuf {
     path.with_file_name(format!("{stem}-{no:05}-of-{count:05}.gguf"))
 }
 
-/// Opens a GGUF file and, if it is the first of several, the others beside it.
+/// Opens a GGUF file and, if it is the first shard of several, the others beside it.
 ///
 /// # Errors
-/// [`crate::Error::Io`] for a shard that cannot be read, [`crate::Error::Malformed`] for a bad header, for a
-/// shard that is not the first, and for shards that do not belong together.
+/// [`Error::NotFirstShard`] if `path` is a later shard, [`Error::Io`] if a shard cannot be read,
+/// [`Error::Malformed`] for an invalid header and for shards that contradict each other, [`Error::Truncated`] for an
+/// incomplete file.
 pub fn open_all(path: &Path) -> Result<Vec<(PathBuf, Header)>> {
     open_all_from(path, &|path| Ok(Box::new(FileSource::open(path)?)))
 }
 
-/// The same for files that lie elsewhere: `open` gives them by their names.
+/// Like [`open_all`], for files that `open` opens by path.
 ///
 /// # Errors
 /// As [`open_all`], and those of `open`.
@@ -43,23 +44,37 @@ pub fn open_all_from<'a>(
     let count = u16::try_from(count)
         .map(u32::from)
         .map_err(|_| malformed(path, format!("`{}` of {count}", keys::SPLIT_COUNT), "at most 65535"))?;
-    check_place(path, &first, 0, count)?;
+    refuse_later_shard(path, &first, count)?;
+    check_split(path, &first, 0, count)?;
     if shard_path(path, 1, count) != path {
         let expected = format!("`NAME-00001-of-{count:05}.gguf`");
-        return Err(malformed(path, format!("the first of {count} shards under this name"), &expected));
+        return Err(malformed(path, format!("the first of {count} shards under another name"), &expected));
     }
     let mut shards = vec![(path.to_owned(), first)];
     for no in 1..count {
         let shard = shard_path(path, no + 1, count);
         let header = Header::read(&shard, &*open(&shard)?)?;
-        check_place(&shard, &header, no, count)?;
+        check_split(&shard, &header, no, count)?;
         shards.push((shard, header));
     }
     check_tensors(path, &shards)?;
     Ok(shards)
 }
 
-fn check_place(path: &Path, header: &Header, no: u32, count: u32) -> Result<()> {
+/// Names the first shard in the error if the file is a later one.
+fn refuse_later_shard(path: &Path, header: &Header, count: u32) -> Result<()> {
+    match header.metadata.u64(keys::SPLIT_NO) {
+        Some(no) if (1..u64::from(count)).contains(&no) => Err(Error::NotFirstShard {
+            path: path.to_owned(),
+            number: no + 1,
+            count,
+            first: shard_path(path, 1, count).file_name().unwrap_or_default().into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_split(path: &Path, header: &Header, no: u32, count: u32) -> Result<()> {
     for (key, expected) in [(keys::SPLIT_NO, no), (keys::SPLIT_COUNT, count)] {
         let found = header.metadata.u64(key);
         if found != Some(u64::from(expected)) {
@@ -75,9 +90,9 @@ fn check_tensors(path: &Path, shards: &[(PathBuf, Header)]) -> Result<()> {
         shards.iter().flat_map(|(p, h)| h.tensors.iter().map(move |t| (t.name.as_str(), p))).collect();
     let total = shards[0].1.metadata.u64(keys::SPLIT_TENSORS_COUNT);
     if total != Some(names.len() as u64) {
-        let said = total.map_or_else(|| "no".to_owned(), |n| n.to_string());
-        let found = format!("{} tensors in all shards", names.len());
-        return Err(malformed(path, found, &format!("{said}, as `{}` says", keys::SPLIT_TENSORS_COUNT)));
+        let key = keys::SPLIT_TENSORS_COUNT;
+        let expected = total.map_or_else(|| format!("`{key}`"), |n| format!("{n} by `{key}`"));
+        return Err(malformed(path, format!("{} tensors in all shards", names.len()), &expected));
     }
     names.sort_unstable();
     for pair in names.windows(2) {
@@ -89,7 +104,7 @@ fn check_tensors(path: &Path, shards: &[(PathBuf, Header)]) -> Result<()> {
     Ok(())
 }
 
-/// `("NAME", no, count)` of `NAME-00001-of-00009`.
+/// Splits `NAME-00001-of-00009` into `("NAME", 1, 9)`.
 fn split_name(stem: &str) -> Option<(&str, u32, u32)> {
     let (rest, count) = stem.rsplit_once("-of-")?;
     let (name, no) = rest.rsplit_once('-')?;
@@ -117,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn names_count_from_one_in_five_digits() {
+    fn shard_names_count_from_one_in_five_digits() {
         let path = Path::new("/m/A-Q4_0.gguf");
         assert_eq!(shard_path(path, 1, 9), Path::new("/m/A-Q4_0-00001-of-00009.gguf"));
         assert_eq!(shard_path(&shard_path(path, 1, 9), 2, 9), Path::new("/m/A-Q4_0-00002-of-00009.gguf"));
     }
 
     #[test]
-    fn the_first_shard_leads_to_the_others() {
+    fn the_first_shard_opens_all_others() {
         let dir = tempfile::tempdir().unwrap();
         let path = |no| shard_path(&dir.path().join("m.gguf"), no, 2);
         write(&path(1), 0, 2, &["a"], 3);
@@ -132,11 +147,12 @@ mod tests {
         let names: Vec<_> =
             open_all(&path(1)).unwrap().iter().map(|(p, h)| (p.clone(), h.tensors.len())).collect();
         assert_eq!(names, [(path(1), 1), (path(2), 2)]);
-        assert!(open_all(&path(2)).unwrap_err().to_string().contains("`split.no` of 1, expected 0"));
+        let error = open_all(&path(2)).unwrap_err().to_string();
+        assert!(error.ends_with("is part 2 of 2; pass the first part (`m-00001-of-00002.gguf`)"), "{error}");
     }
 
     #[test]
-    fn shards_that_do_not_belong_together_are_refused() {
+    fn shards_that_contradict_each_other_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = |no| shard_path(&dir.path().join("m.gguf"), no, 2);
         let message = || open_all(&path(1)).unwrap_err().to_string();

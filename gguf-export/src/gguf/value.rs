@@ -4,7 +4,7 @@ use gguf_rs_lib::format::GGUFValueType as Kind;
 
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the variants are Rust's own types")]
+#[expect(missing_docs, reason = "the variants are named after their Rust types")]
 pub enum Value {
     U8(u8),
     I8(i8),
@@ -21,9 +21,9 @@ pub enum Value {
     Array(Array),
 }
 
-/// An array of values of one type. Arrays of arrays are not read: llama.cpp has no use for them.
+/// An array of values of one type. Arrays of arrays are not supported; llama.cpp does not use them.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the variants are Rust's own types")]
+#[expect(missing_docs, reason = "the variants are named after their Rust types")]
 pub enum Array {
     U8(Vec<u8>),
     I8(Vec<i8>),
@@ -40,13 +40,13 @@ pub enum Array {
 }
 
 impl Value {
-    /// Name of the type, as the format's documentation writes it.
+    /// Name of the type as in the GGUF specification.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.kind().name()
     }
 
-    /// The value of any integer type, unless it is negative.
+    /// The value as u64, if it is a non-negative integer of any type.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         match *self {
@@ -121,13 +121,13 @@ impl Array {
         }
     }
 
-    /// Whether there are no elements.
+    /// Returns true if there are no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Element `i` as a value of its own.
+    /// Element `i` as a [`Value`]; `None` past the end.
     #[must_use]
     pub fn get(&self, i: usize) -> Option<Value> {
         Some(match self {
@@ -146,7 +146,7 @@ impl Array {
         })
     }
 
-    /// Name of the elements' type.
+    /// Name of the element type as in the GGUF specification.
     #[must_use]
     pub fn element_type_name(&self) -> &'static str {
         self.kind().name()
@@ -189,7 +189,7 @@ impl Array {
     }
 }
 
-/// Appends the length and the bytes of a text.
+/// Appends the length and the bytes of a string.
 pub(super) fn encode_str(text: &str, out: &mut Vec<u8>) {
     out.extend((text.len() as u64).to_le_bytes());
     out.extend(text.as_bytes());

@@ -1,4 +1,4 @@
-//! Byte sources and sinks on disk.
+//! Byte sources and sinks on disk, and the other file operations of the crate.
 #![expect(clippy::disallowed_methods, reason = "the one place that opens files")]
 
 use std::fs::{File, OpenOptions};
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use super::{ByteSink, ByteSource};
 use crate::{Error, Result};
 
-/// A file that is read.
+/// A file opened for reading.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
     file: File,
     len: u64,
-    /// Nanoseconds from 1970 to the last change.
+    /// Modification time in nanoseconds since 1970.
     changed: u128,
 }
 
@@ -29,7 +29,7 @@ impl FileSource {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
             if meta.is_file() { Ok(()) } else { Err(Error::io("open", path)(source)) }
         };
-        // Before it is opened, too: a pipe would wait for a writer.
+        // Checked before opening as well: opening a pipe would wait for a writer.
         regular(&std::fs::metadata(path).map_err(Error::io("open", path))?)?;
         let file = File::open(path).map_err(Error::io("open", path))?;
         let meta = file.metadata().map_err(Error::io("examine", path))?;
@@ -37,14 +37,14 @@ impl FileSource {
         Ok(Self { path: path.to_owned(), file, len: meta.len(), changed: last_change(&meta) })
     }
 
-    /// The path it was opened by.
+    /// The path by which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Length and time of the last change in nanoseconds since 1970, when the file was opened: what tells that a
-    /// file is not the same.
+    /// Length in bytes and modification time in nanoseconds since 1970, both as of opening. A file that changes
+    /// afterwards has another stamp.
     #[must_use]
     pub fn stamp(&self) -> (u64, u128) {
         (self.len, self.changed)
@@ -71,7 +71,7 @@ impl ByteSource for FileSource {
     }
 }
 
-/// A file that is written.
+/// A file opened for writing.
 #[derive(Debug)]
 pub struct FileSink {
     path: PathBuf,
@@ -79,7 +79,7 @@ pub struct FileSink {
 }
 
 impl FileSink {
-    /// Opens a file for writing, keeping what it holds, or creates it.
+    /// Opens a file for writing, keeping its content, or creates it.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses.
@@ -94,10 +94,10 @@ impl FileSink {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Takes the file for this process alone until it is closed.
+    /// Locks the file for this process until it is closed.
     ///
     /// # Errors
-    /// [`Error::Io`] if another process has it, or had it and gave it another name.
+    /// [`Error::Io`] if another process holds the lock, or held it and has renamed the file since.
     pub fn lock(&self) -> Result<()> {
         let busy = || std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing it");
         self.file.try_lock().map_err(|e| {
@@ -118,7 +118,7 @@ impl FileSink {
     /// Length in bytes.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system does not tell.
+    /// [`Error::Io`] if the file cannot be examined.
     pub fn size(&self) -> Result<u64> {
         self.file.metadata().map(|m| m.len()).map_err(Error::io("examine", &self.path))
     }
@@ -138,7 +138,7 @@ impl ByteSink for FileSink {
     }
 }
 
-/// Nanoseconds from 1970 to a file's last change.
+/// Modification time in nanoseconds since 1970.
 fn last_change(meta: &std::fs::Metadata) -> u128 {
     (i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())).unsigned_abs()
 }
@@ -150,7 +150,7 @@ fn last_change(meta: &std::fs::Metadata) -> u128 {
 pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
     let source = FileSource::open(path)?;
     if source.len > max {
-        let reason = format!("it has {} bytes, at most {max} are read", source.len);
+        let reason = format!("it has {} bytes, the limit is {max}", source.len);
         return Err(Error::io("read", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)));
     }
     let mut text = String::new();
@@ -158,7 +158,7 @@ pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
     Ok(text)
 }
 
-/// Gives a finished file its final name and returns when the folder knows it.
+/// Renames a file, and syncs the folder so that the new name survives a power failure.
 ///
 /// # Errors
 /// [`Error::Io`] if the system refuses.
@@ -167,7 +167,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     sync_folder(to)
 }
 
-/// Removes a file if it is there and returns when the folder knows it.
+/// Removes a file if it exists, and syncs the folder.
 ///
 /// # Errors
 /// [`Error::Io`] if the system refuses.
@@ -184,16 +184,16 @@ fn sync_folder(path: &Path) -> Result<()> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
 }
 
-/// Cuts a file off after `len` bytes.
+/// Truncates a file to `len` bytes.
 ///
 /// # Errors
 /// [`Error::Io`] if the system refuses.
 pub fn truncate(path: &Path, len: u64) -> Result<()> {
     let cut = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(len));
-    cut.map_err(Error::io("cut", path))
+    cut.map_err(Error::io("truncate", path))
 }
 
-/// Appends a line to a file and returns when it is on the disk.
+/// Appends text to a file, creating the file if needed, and syncs it.
 ///
 /// # Errors
 /// [`Error::Io`] if the system refuses.
@@ -204,29 +204,29 @@ pub fn append(path: &Path, text: &str) -> Result<()> {
     file.sync_data().map_err(Error::io("sync", path))
 }
 
-/// Whether a folder has an entry of this name, be it a link to nothing.
+/// Returns true if a folder entry of this name exists, a dangling symbolic link included.
 #[must_use]
 pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// The path with every link resolved.
+/// The path with every symbolic link resolved.
 ///
 /// # Errors
-/// [`Error::Io`] if it is not there.
+/// [`Error::Io`] if it does not exist.
 pub fn canonicalize(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(Error::io("find", path))
 }
 
-/// Whether two paths are one file, by whatever links; false if either is not there.
+/// Returns true if two paths lead to the same file, hard and symbolic links included; false if either does not exist.
 #[must_use]
 pub fn is_same(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     id(one).is_some_and(|one| id(other) == Some(one))
 }
 
-/// Whether two paths are on one disk, those that are not there yet by the nearest folder that is. False where the system
-/// does not tell.
+/// Returns true if two paths are on the same file system. A path that does not exist yet counts by its nearest existing
+/// ancestor; false if a path cannot be examined.
 #[must_use]
 pub fn is_one_disk(one: &Path, other: &Path) -> bool {
     let disk = |path: &Path| {
@@ -236,7 +236,7 @@ pub fn is_one_disk(one: &Path, other: &Path) -> bool {
     disk(one).is_some_and(|one| disk(other) == Some(one))
 }
 
-/// Names of the entries of a folder that are valid Unicode, in no order.
+/// Names of the entries of a folder, in no particular order; names that are not valid Unicode are skipped.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be listed.
@@ -248,16 +248,16 @@ pub fn list(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Bytes that a file takes on its disk, which is less than its length where it has holes; 0 if it is not there.
+/// Bytes that a file occupies on disk, fewer than its length if it is sparse; 0 if it does not exist.
 #[must_use]
 pub fn allocated(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |m| m.blocks().saturating_mul(512))
 }
 
-/// Bytes free for this user on the disk that holds `path`.
+/// Bytes available to this user on the file system that holds `path`.
 ///
 /// # Errors
-/// [`Error::Io`] if the system does not tell.
+/// [`Error::Io`] if the file system cannot be examined.
 pub fn available_space(path: &Path) -> Result<u64> {
     fs4::available_space(path).map_err(Error::io("examine", path))
 }

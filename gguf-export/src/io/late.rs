@@ -1,4 +1,4 @@
-//! Files that come later: their first bytes alone, and a file that is opened when it is first read.
+//! Sources for files that are still being fetched: the first bytes of a file, and a file that the first read opens.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::{ByteSource, FileSource};
 use crate::{Error, Result};
 
-/// The first bytes of a longer file. Reads beyond them are refused.
+/// The first bytes of a longer file. Reads beyond them fail.
 #[derive(Debug)]
 pub struct Head<'a> {
-    /// The file, for messages.
+    /// The file, for error messages.
     pub path: &'a Path,
-    /// The bytes that are there.
+    /// The bytes.
     pub bytes: &'a [u8],
-    /// Length of the whole file.
+    /// Length of the whole file in bytes.
     pub len: u64,
 }
 
@@ -26,7 +26,7 @@ impl ByteSource for Head<'_> {
         let start = usize::try_from(offset).ok();
         let range = start.and_then(|start| Some(start..start.checked_add(buffer.len())?));
         let bytes = range.and_then(|range| self.bytes.get(range)).ok_or_else(|| {
-            let reason = format!("only its first {} bytes are here", self.bytes.len());
+            let reason = format!("only its first {} bytes are available", self.bytes.len());
             let source = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
             Error::io("read", self.path)(source)
         })?;
@@ -35,9 +35,9 @@ impl ByteSource for Head<'_> {
     }
 }
 
-/// A file that need not be there yet: it is opened by the first read.
+/// A file that may not exist yet; the first read opens it.
 ///
-/// [`ByteSource::close`] lets go of it, so that deleting it gives its room back; a later read opens it again.
+/// [`ByteSource::close`] closes it, so that deleting the file frees its disk space; a later read opens it again.
 #[derive(Debug)]
 pub struct LateFile {
     path: PathBuf,
@@ -46,18 +46,18 @@ pub struct LateFile {
 }
 
 impl LateFile {
-    /// A file that is going to have `len` bytes.
+    /// A file of `len` bytes. Reads fail if the file turns out to have another length.
     #[must_use]
     pub fn new(path: &Path, len: u64) -> Self {
         Self { path: path.to_owned(), len, open: RwLock::new(None) }
     }
 
-    fn held(&self) -> Option<Arc<FileSource>> {
+    fn opened(&self) -> Option<Arc<FileSource>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn file(&self) -> Result<Arc<FileSource>> {
-        if let Some(file) = self.held() {
+        if let Some(file) = self.opened() {
             return Ok(file);
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
@@ -89,6 +89,6 @@ impl ByteSource for LateFile {
     }
 
     fn unchanged(&self) -> Result<()> {
-        self.held().map_or(Ok(()), |file| file.unchanged())
+        self.opened().map_or(Ok(()), |file| file.unchanged())
     }
 }

@@ -1,14 +1,47 @@
-//! Drafts a plan: lays out the model, resolves every module, chooses types, and sees that nothing is left over.
+//! Drafts a plan: lays out the model, resolves every module, chooses types, and refuses unused tensors.
 
-use super::exact::{self, Candidate, Certainty, Form};
-use super::{Content, Fidelity, OutType, Piece, Plan, PlanOptions, TensorPlan, refuse};
+use super::candidate::{Candidate, Certainty, Form};
+use super::exact;
+use super::model::{Plan, refuse};
+use super::tensor::{Content, Fidelity, Piece, TensorPlan};
+use super::{OutType, PlanOptions};
 use crate::arch::{self, HParams, Map, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::quant::{self, Coding, Orders, QuantConfig, Weight};
 use crate::{Error, Result};
 
-pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Result<Plan> {
+impl Plan {
+    /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`). Tensors whose
+    /// best type depends on their values are left for [`survey`](crate::survey()).
+    ///
+    /// # Errors
+    /// [`Error::Field`], [`Error::Unsupported`], [`Error::Tensor`], [`Error::MissingTensor`] and
+    /// [`Error::SurplusTensor`] for problems with the checkpoint, [`Error::Inexact`] for tensors that no type holds
+    /// exactly.
+    pub fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Self> {
+        Self::draft_with(checkpoint, options, &Orders::Read)
+    }
+
+    /// Like [`Plan::draft`], without reading any tensor data, for a checkpoint whose shards do not exist yet. Assumes that
+    /// groups of columns are contiguous.
+    ///
+    /// # Errors
+    /// As [`Plan::draft`].
+    pub fn draft_from_headers(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Self> {
+        Self::draft_with(checkpoint, options, &Orders::Assumed)
+    }
+
+    pub(crate) fn draft_with(
+        checkpoint: &Checkpoint,
+        options: &PlanOptions,
+        orders: &Orders,
+    ) -> Result<Self> {
+        draft(checkpoint, options, orders)
+    }
+}
+
+fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Result<Plan> {
     let hparams = HParams::read(checkpoint.config())?;
     let config = QuantConfig::read(checkpoint.config())?;
     let has = |module: &str| {
@@ -37,12 +70,10 @@ pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Ord
         tensors.extend(factors);
     }
     let mut notes = Vec::new();
-    if let Some(prefix) = layout.dropped {
-        notes.push(format!(
-            "the `{prefix}*` tensors of the prediction layer are incomplete and were left out"
-        ));
+    if let Some(prefix) = layout.dropped_mtp {
+        notes.push(format!("the MTP layer (`{prefix}*`) is incomplete and was left out"));
     }
-    drafter.refuse_surplus(layout.dropped, hparams.tied)?;
+    drafter.refuse_surplus(layout.dropped_mtp, hparams.tied)?;
     let mut plan = Plan {
         metadata: crate::gguf::Metadata::default(),
         tensors,
@@ -52,7 +83,7 @@ pub(super) fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Ord
         notes,
         options: options.clone(),
     };
-    let reason = |t: &TensorPlan| format!("{} has no exact type", t.source);
+    let reason = |t: &TensorPlan| format!("no type holds {} exactly", t.source);
     let refused =
         open.into_iter().filter_map(|i| plan.round(i, reason(&plan.tensors[i])).err()).collect::<Vec<_>>();
     refuse(refused)?;
@@ -65,7 +96,7 @@ struct Drafter<'a> {
     orders: &'a Orders,
     options: &'a PlanOptions,
     weights: Vec<Weight>,
-    /// The module resolved last: targets that share one follow each other.
+    /// Name and weight of the module resolved last; targets that share a module are adjacent.
     last: Option<(String, u32)>,
     used: Vec<bool>,
 }
@@ -102,7 +133,7 @@ impl Drafter<'_> {
         Ok(TensorPlan { name, dims, pieces, map, content: Content::Weights, candidates, fidelity, source })
     }
 
-    /// Exact types up to the first that is sure, or the one that the caller asked for.
+    /// Exact types up to the first that always is, or the type that the caller chose.
     fn matrix(&self, weights: &[&Weight], role: Role, scaled: bool, is_mtp: bool) -> Vec<Candidate> {
         let mut exact = exact::common(weights, scaled);
         if let Some(ty) = self.chosen(weights, role, is_mtp) {
@@ -133,7 +164,7 @@ impl Drafter<'_> {
         };
         let mtp = self.options.mtp.filter(|_| is_mtp);
         let ty = mtp.or(own).or_else(fp8).or_else(all)?;
-        // Rows that are no whole number of blocks keep a plain type.
+        // A row that is not a whole number of blocks falls back to F16.
         let columns = weights.first()?.columns;
         Some(if ty.row_bytes(columns).is_some() { ty } else { GgmlType::F16 })
     }
@@ -144,7 +175,7 @@ impl Drafter<'_> {
             return Err(Error::Tensor {
                 at: self.checkpoint.locate(weights[0].main()),
                 found: format!("it is stored as {}", weights[0].describe()),
-                expected: format!("plain floats, for `{}` holds a function of each value", target.name),
+                expected: format!("plain floats, since `{}` stores a function of the values", target.name),
             });
         }
         let mut list = exact::common(weights, false);
@@ -152,7 +183,7 @@ impl Drafter<'_> {
         Ok(list)
     }
 
-    /// The `.scale` tensor beside a matrix that is stored without its factor.
+    /// The `.scale` tensor of a matrix that is stored without its factor.
     fn factors(tensor: &TensorPlan) -> Option<TensorPlan> {
         if tensor.candidates.first()?.form != Form::Unscaled {
             return None;
@@ -171,7 +202,7 @@ impl Drafter<'_> {
                 certainty: Certainty::Always,
             }],
             fidelity: Some(Fidelity::Exact),
-            source: "scale of a whole tensor".to_owned(),
+            source: "tensor-wide scale".to_owned(),
         })
     }
 
@@ -185,12 +216,12 @@ impl Drafter<'_> {
         let weight = weight.ok_or_else(|| Error::MissingTensor {
             path: self.checkpoint.dir().to_owned(),
             tensor: format!("{module}.weight"),
-            needed_by: format!("`{target}` is made from it"),
+            needed_by: format!("`{target}` needs it"),
         })?;
         for id in weight.tensors() {
             self.used[id.index()] = true;
         }
-        let index = u32::try_from(self.weights.len()).expect("fewer weights than tensors, which are fewer");
+        let index = u32::try_from(self.weights.len()).expect("tensor ids are u32");
         self.weights.push(weight);
         self.last = Some((module.to_owned(), index));
         Ok(index)
@@ -199,11 +230,11 @@ impl Drafter<'_> {
     fn refuse_surplus(&self, dropped: Option<&str>, tied: bool) -> Result<()> {
         for (id, info) in self.checkpoint.ids() {
             let name = info.name.as_str();
-            let excused = self.used[id.index()]
-                || quant::excused(name)
+            let is_allowed = self.used[id.index()]
+                || quant::may_be_unused(name)
                 || dropped.is_some_and(|prefix| name.starts_with(prefix))
                 || (tied && name == "lm_head.weight");
-            if !excused {
+            if !is_allowed {
                 return Err(Error::SurplusTensor { at: self.checkpoint.locate(id) });
             }
         }

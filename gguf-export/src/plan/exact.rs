@@ -1,49 +1,19 @@
-//! Which GGUF types hold a weight exactly, by its encoding alone.
+//! Determines from the encoding of a weight which GGUF types hold it exactly.
 //!
-//! A block type holds `scale * integer` exactly where its blocks lie inside the source's groups, its scale type
-//! holds the scale, and the integers (or all their negatives) lie in its range. Products are exact in a float type
-//! whose mantissa holds both factors' bits: 11 for F16, 8 for BF16, 4 and 3 for the eight-bit floats, 2 for FP4.
+//! A block type holds `scale * integer` exactly if each block is within a group of the source, its scale type
+//! holds the scale, and the integers (or all their negatives) are in its range. A product is exact in a float type whose
+//! mantissa has the bits of both factors together: 11 for F16, 8 for BF16, 4 and 3 for the eight-bit floats, 2 for FP4.
 
-use super::TensorPlan;
+use super::candidate::{Candidate, Certainty, Form};
+use super::tensor::TensorPlan;
 use crate::error::Inexact;
 use crate::ggml::GgmlType;
 use crate::quant::{Affine, Coding, Element, Float, Fp8, Global, Int, Micro, MicroScale, Weight, Zero};
 
-/// A type that may hold a tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Candidate {
-    /// The type.
-    pub ty: GgmlType,
-    /// What is stored.
-    pub form: Form,
-    /// Whether it is sure to be exact.
-    pub certainty: Certainty,
-}
-
-/// What is stored of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
-    /// The value.
-    Values,
-    /// The value without its tensor-wide factor, which goes to `<name>.scale`.
-    Unscaled,
-}
-
-/// Whether a type is sure to be exact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certainty {
-    /// For all data.
-    Always,
-    /// For some data.
-    IfData,
-    /// The caller asked for the type, exact or not.
-    Rounded,
-}
-
 use Certainty::{Always, IfData};
 use GgmlType::{BF16, F16, F32, MXFP4, NVFP4, Q2_0, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 
-/// Exact types of a tensor made of several weights, best first: the smaller, then the surer.
+/// Exact types of a tensor made of several weights, smallest first; of equal sizes, the one exact for more data.
 pub(super) fn common(weights: &[&Weight], scaled: bool) -> Vec<Candidate> {
     let mut lists = weights.iter().map(|w| of(w, scaled));
     let mut common = lists.next().unwrap_or_default();
@@ -111,7 +81,8 @@ fn micro_types(micro: &Micro) -> Vec<(GgmlType, Certainty)> {
     }
 }
 
-/// A block of Q4_1 is a scale, a minimum and codes of four bits; its decoder rounds once, as the definition does.
+/// A block of Q4_1 has a scale, a minimum and codes of four bits. Its decoder rounds once, like the definition of the
+/// encoding.
 fn affine_types(weight: &Weight, affine: &Affine) -> Vec<(GgmlType, Certainty)> {
     let block = Q4_1.block_len();
     let whole =
@@ -138,7 +109,7 @@ fn int_types(weight: &Weight, int: &Int) -> Vec<(GgmlType, Certainty)> {
     for (ty, lo, hi) in [(Q2_0, -1, 2), (Q4_0, -8, 7), (Q5_0, -16, 15), (Q8_0, -128, 127)] {
         let inside = |(a, b): (i32, i32)| a >= lo && b <= hi;
         let fits = inside(range) || inside((-range.1, -range.0));
-        // Below the codes' own width only odd data would fit; at that width many an asymmetric tensor does.
+        // Types narrower than the codes would fit only unusual data; at equal width many asymmetric tensors fit.
         let may = !sym && hi - lo + 1 == (2 * half).max(4) || !sym && int.bits == 3 && ty == Q4_0;
         if whole(ty.block_len()) && (fits || may || ty == Q8_0) {
             list.push((ty, if fits { scale } else { IfData }));
@@ -157,7 +128,7 @@ fn int_types(weight: &Weight, int: &Int) -> Vec<(GgmlType, Certainty)> {
     list
 }
 
-/// The type that `--allow-rounding` gives a tensor that no type holds.
+/// The rounded type of a tensor that no type holds exactly.
 pub(super) fn nearest(tensor: &TensorPlan, weights: &[Weight]) -> GgmlType {
     let codes = |w: &Weight| match &w.coding {
         Coding::Int(int) if int.g_idx.is_none() => {
@@ -168,11 +139,11 @@ pub(super) fn nearest(tensor: &TensorPlan, weights: &[Weight]) -> GgmlType {
         }
         _ => false,
     };
-    // Codes stay and only the scale is rounded, where that is possible.
+    // Q8_0 keeps the codes and rounds only the scales, where possible.
     if tensor.pieces.iter().all(|p| codes(&weights[p.weight as usize])) { Q8_0 } else { BF16 }
 }
 
-/// A refusal with the size of each type that the user may choose instead.
+/// The error entry of a tensor, with its size in each type that the user may choose instead.
 pub(super) fn refusal(tensor: &TensorPlan, reason: String) -> Inexact {
     let size = |ty: GgmlType| Some((ty.name(), ty.row_bytes(tensor.columns())? * tensor.rows()));
     let choices = [Q8_0, BF16, F16, F32].into_iter().filter_map(size).collect();

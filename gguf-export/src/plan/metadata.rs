@@ -1,9 +1,11 @@
-//! The key-value pairs and the name of the GGUF.
+//! Metadata and file name of the GGUF.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Content, Fidelity, Plan, Source};
+use super::model::Plan;
+use super::options::Source;
+use super::tensor::{Content, Fidelity};
 use crate::Result;
 use crate::arch::{self, Parameters, Provenance};
 use crate::checkpoint::Checkpoint;
@@ -11,7 +13,35 @@ use crate::ggml::GgmlType;
 use crate::gguf::{Array, Metadata, Value, keys};
 use crate::vocab::vocab;
 
-pub(super) fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
+impl Plan {
+    /// Fills in the metadata, which depends on the final types.
+    ///
+    /// # Errors
+    /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
+    pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.metadata = metadata(checkpoint, self)?;
+        Ok(())
+    }
+
+    /// Uses the repository named by `found`, the metadata of a GGUF, if the checkpoint's path does not contain one, as for
+    /// a folder that was moved or copied.
+    pub(crate) fn adopt_source(&mut self, checkpoint: &Checkpoint, found: &Metadata) {
+        if repository(checkpoint.dir()).is_none() {
+            let source = crate::arch::source_of(found);
+            self.options.source = source.map(|(repository, commit)| Source { repository, commit });
+        }
+    }
+
+    /// The file name by the GGUF convention: base name, size, fine-tune, encoding.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] or [`crate::Error::Json`] if a file that describes the model cannot be read.
+    pub fn file_name(&self, checkpoint: &Checkpoint) -> Result<String> {
+        Ok(arch::file_name(&provenance(checkpoint, self)?, dominant(self).name()))
+    }
+}
+
+fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
     let mut out = arch::general(&provenance(checkpoint, plan)?, dominant(plan));
     out.append(arch::metadata(&plan.hparams, plan.mtp_layers));
     out.append(vocab(checkpoint.dir(), checkpoint.config(), plan.hparams.vocab)?);
@@ -27,17 +57,13 @@ pub(super) fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata>
     Ok(out)
 }
 
-pub(super) fn file_name(checkpoint: &Checkpoint, plan: &Plan) -> Result<String> {
-    Ok(arch::file_name(&provenance(checkpoint, plan)?, dominant(plan).name()))
-}
-
 fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {
     let (folder, repo, commit) = match (origin(checkpoint.dir()), &plan.options.source) {
         ((_, None, _), Some(Source { repository, commit })) => {
             let name = repository.rsplit('/').next().unwrap_or(repository);
             (name.to_owned(), Some(repository.clone()), commit.clone())
         }
-        (told, _) => told,
+        (from_path, _) => from_path,
     };
     let shapes = plan.tensors.iter().filter(|t| t.content == Content::Weights);
     Ok(Provenance {
@@ -51,8 +77,8 @@ fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {
     })
 }
 
-/// The repository that a folder's place in the cache tells.
-pub(super) fn repository(dir: &Path) -> Option<String> {
+/// The repository of a folder in the Hugging Face cache.
+fn repository(dir: &Path) -> Option<String> {
     origin(dir).1
 }
 
@@ -69,7 +95,7 @@ fn origin(dir: &Path) -> (String, Option<String>, Option<String>) {
     }
 }
 
-/// The type that most of the weights have.
+/// The type of most weights.
 fn dominant(plan: &Plan) -> GgmlType {
     let mut elements: BTreeMap<GgmlType, u64> = BTreeMap::new();
     for t in plan.tensors.iter().filter(|t| t.content == Content::Weights) {

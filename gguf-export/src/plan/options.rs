@@ -1,8 +1,8 @@
-//! What the caller may choose.
+//! Options of a plan.
 
 use crate::ggml::GgmlType;
 
-/// Choices of an export. The default refuses to round anything.
+/// Options of a plan. The default chooses exact types and refuses to round.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
     /// Type of the matrices.
@@ -13,13 +13,13 @@ pub struct PlanOptions {
     pub lm_head: Option<GgmlType>,
     /// Type of the token embedding.
     pub token_embd: Option<GgmlType>,
-    /// Type of the matrices of the prediction layer (`mtp.*`).
+    /// Type of the matrices of the MTP layer (`mtp.*`).
     pub mtp: Option<GgmlType>,
-    /// Rounds what no type holds, instead of refusing.
+    /// Rounds tensors that no type holds exactly, instead of refusing them.
     pub allow_rounding: bool,
-    /// Name of the model, instead of the one that the folder and the model card suggest.
+    /// Name of the model, instead of the one from the folder and the model card.
     pub name: Option<String>,
-    /// Where the checkpoint comes from, if its folder does not lie in Hugging Face's cache, which tells.
+    /// Repository of the checkpoint. Ignored for a folder in the Hugging Face cache, whose path contains it.
     pub source: Option<Source>,
 }
 
@@ -28,16 +28,16 @@ pub struct PlanOptions {
 pub struct Source {
     /// `ORG/NAME`.
     pub repository: String,
-    /// The commit, if it is known.
+    /// The commit, if known.
     pub commit: Option<String>,
 }
 
 /// Type of the matrices of a GGUF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OutType {
-    /// For each tensor the smallest type that holds it exactly.
+    /// The smallest type that holds each tensor exactly.
     #[default]
     Auto,
-    /// This type for all.
+    /// This type for all matrices.
     Only(GgmlType),
 }

@@ -1,14 +1,14 @@
-//! MLX's packing, as AutoRound's exporter for it writes it: dense words along the inputs, a scale and a bias a group.
+//! MLX packing as written by AutoRound's MLX exporter: dense words along the inputs, a scale and a bias per group.
 
-use super::resolve::Request;
+use super::request::Request;
 use super::{Affine, Coding, group};
 use crate::checkpoint::{Dtype, TensorId};
 use crate::{Error, Result};
 
-/// Widths whose codes do not cross words. How the others lie in theirs is written down nowhere.
+/// Widths whose codes do not cross words. The layout of the others is undocumented.
 const WIDTHS: [u32; 3] = [2, 4, 8];
 
-/// `weight` of words, `scales`, `biases`.
+/// Resolves `weight` (words), `scales` and `biases`.
 pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let (rows, columns) = (request.rows, request.columns);
     let (scales, biases) = (request.need(".scales")?, request.need(".biases")?);
@@ -30,7 +30,7 @@ pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     if let Some(stated) = scheme.bits.filter(|&stated| binding && stated < 16 && stated != u64::from(bits)) {
         return Err(request.wrong(
             codes,
-            format!("its shape is that of {bits}-bit codes"),
+            format!("its shape fits {bits}-bit codes"),
             format!("{stated} bits by `quantization_config`"),
         ));
     }
@@ -46,15 +46,15 @@ pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     }
     let group = group::width(request, scales, groups, scheme.group, binding)?;
     let dtype = request.float(biases)?;
-    request.expect(biases, request.info(biases).dtype, &[rows, groups], "(a bias for each scale)")?;
+    request.expect(biases, request.info(biases).dtype, &[rows, groups], "(one bias per scale)")?;
     let scales = (scales, request.float(scales)?);
     Ok(Coding::Affine(Affine { bits, codes, scales, biases: (biases, dtype), group, groups }))
 }
 
-/// The type of the words.
+/// Dtype of the words.
 pub(super) const WORDS: Dtype = Dtype::U32;
 
-/// Whether words have the companions that make them codes.
-pub(super) fn is_it(request: &Request<'_>) -> bool {
+/// Returns true if the module has the companions of packed codes.
+pub(super) fn has_companions(request: &Request<'_>) -> bool {
     request.find(".scales").or_else(|| request.find(".biases")).is_some()
 }

@@ -1,26 +1,26 @@
-//! Orders of columns (`g_idx`): whether the groups of a matrix lie side by side. Only the values tell.
+//! Column orders (`g_idx`): reads whether the groups of a matrix are contiguous, which depends on the values.
 
 use std::collections::BTreeMap;
 
 use crate::Result;
 use crate::checkpoint::{Checkpoint, Dtype, TensorId};
 
-/// The longest order that is read ahead, in bytes: matrices have far fewer columns.
+/// Size limit of a column order in bytes; real ones are far smaller.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// The groups that an order gives to the columns of a matrix.
+/// The group of each column of a matrix, summarised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
-    /// All are 0, which stands for no order.
+    /// All columns have group 0, which some writers use for the natural order.
     Zero,
-    /// So many columns to each group, one group after the other.
+    /// Contiguous groups of this many columns, in order.
     Runs(u64),
-    /// Anything else.
+    /// Any other order.
     Mixed,
 }
 
 impl Columns {
-    /// Reads an order.
+    /// Reads a column order.
     ///
     /// # Errors
     /// [`crate::Error::Io`] if it cannot be read.
@@ -35,7 +35,7 @@ impl Columns {
         Ok(if is_run { Self::Runs(run) } else { Self::Mixed })
     }
 
-    /// Whether the columns lie as they would without an order.
+    /// Returns true if the order is the natural one for groups of `group` columns.
     pub(super) fn is_trivial(self, group: u64) -> bool {
         match self {
             Self::Zero => true,
@@ -45,14 +45,14 @@ impl Columns {
     }
 }
 
-/// Where orders are known from.
+/// Source of the column orders.
 #[derive(Debug, Clone)]
 pub enum Orders {
-    /// They are read.
+    /// Read from the checkpoint.
     Read,
-    /// They are not looked at: every matrix counts as one whose groups lie side by side.
+    /// Not read: all groups are assumed to be contiguous.
     Assumed,
-    /// They were read before; others are read now.
+    /// Read earlier; orders that are not in the map are read from the checkpoint.
     Known(BTreeMap<TensorId, Columns>),
 }
 
@@ -66,7 +66,7 @@ impl Orders {
     }
 }
 
-/// The tensors of a checkpoint that are orders.
+/// The tensors of a checkpoint that are column orders.
 pub fn orders(checkpoint: &Checkpoint) -> impl Iterator<Item = TensorId> {
     let is_order = |name: &str| name.ends_with(".g_idx") || name.ends_with(".weight_g_idx");
     let is_plausible = move |info: &crate::checkpoint::TensorInfo| {

@@ -1,4 +1,4 @@
-//! A checkpoint's `quantization_config`, lowered to what reading its weights needs.
+//! Reads `quantization_config`, as far as decoding weights depends on it.
 
 use serde_json::Value;
 
@@ -6,18 +6,18 @@ use super::overrides::{Overrides, Scheme};
 use crate::checkpoint::ModelConfig;
 use crate::{Error, Result};
 
-/// Who wrote the quantised tensors.
+/// The quantization method by `quant_method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Nothing is quantised.
+    /// No quantization.
     None,
-    /// AutoRound, under either name.
+    /// AutoRound, `auto-round` or `intel/auto-round`.
     AutoRound,
     /// GPTQ.
     Gptq,
     /// AWQ.
     Awq,
-    /// FP8 as in Qwen's own repositories.
+    /// FP8 as in the repositories of Qwen.
     Fp8,
     /// compressed-tensors.
     CompressedTensors,
@@ -25,18 +25,18 @@ pub enum Method {
     ModelOpt,
 }
 
-/// What the configuration says about the stored weights.
+/// The quantization configuration of a checkpoint.
 #[derive(Debug)]
 pub struct QuantConfig {
-    /// Who wrote them.
+    /// The quantization method.
     pub method: Method,
     pub(super) global: Scheme,
-    /// Whether stored zero points of GPTQ packing are one less than the zero.
+    /// True if GPTQ packing stores zero points less one.
     pub(super) minus_one: bool,
-    /// Whether columns are stored in an order of their own, `desc_act`.
-    pub(super) reordered: bool,
+    /// True if the columns have an activation order, `desc_act`.
+    pub(super) desc_act: bool,
     overrides: Overrides,
-    /// Name prefixes of the quantised blocks; `None` for all.
+    /// Module name prefixes of the quantized blocks; `None` for all.
     blocks: Option<Vec<String>>,
     /// Rows and columns of FP8 blocks.
     pub(super) weight_block: Option<(u64, u64)>,
@@ -46,8 +46,8 @@ impl QuantConfig {
     /// Reads `quantization_config` of `config.json`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for what is refused rather than guessed: rotated weights, other AWQ and GPTQ
-    /// layouts, sparsity. [`Error::Field`] for a value that cannot be.
+    /// [`Error::Unsupported`] for rotated weights, sparsity, and other AWQ and GPTQ layouts. [`Error::Field`] for an
+    /// invalid value.
     pub fn read(config: &ModelConfig) -> Result<Self> {
         let Some(section) = config.section("quantization_config")? else {
             return Ok(Self::plain());
@@ -61,7 +61,7 @@ impl QuantConfig {
         Ok(Self {
             method,
             minus_one: minus_one(&section, method)?,
-            reordered: section.bool("desc_act")?.unwrap_or(false),
+            desc_act: section.bool("desc_act")?.unwrap_or(false),
             overrides: Overrides::new(config.path(), "quantization_config", entries)?,
             blocks: blocks(&section),
             weight_block: weight_block(&section)?,
@@ -74,15 +74,15 @@ impl QuantConfig {
             method: Method::None,
             global: Scheme::default(),
             minus_one: false,
-            reordered: false,
+            desc_act: false,
             overrides: Overrides::default(),
             blocks: None,
             weight_block: None,
         }
     }
 
-    /// The scheme of a module, and whether the configuration clearly means this module. Block lists and
-    /// overrides of real files leave out the multi-token-prediction layer.
+    /// The scheme of a module, and true if it is binding: if the configuration clearly applies to the module. Block lists
+    /// and overrides of real files omit the MTP layer.
     pub(super) fn scheme(&self, module: &str) -> (Scheme, bool) {
         if let Some(scheme) = self.overrides.exact(module) {
             return (scheme.over(&self.global), true);
@@ -98,7 +98,7 @@ impl QuantConfig {
 
 fn method(section: &ModelConfig) -> Result<Method> {
     let Some(name) = section.str("quant_method")? else {
-        return Err(section.wrong("quant_method", "the name of a quantisation method"));
+        return Err(section.wrong("quant_method", "a quantization method"));
     };
     Ok(match name {
         _ if name.contains("auto-round") => Method::AutoRound,
@@ -163,14 +163,14 @@ fn global(section: &ModelConfig, method: Method) -> Result<Scheme> {
         sym: section.bool("sym")?.or(zero_point.map(|z| !z)),
         data_type: section.str("data_type")?.map(str::to_owned),
     };
-    // What transformers assumes where an AutoRound or GPTQ file says nothing.
+    // The default of transformers for AutoRound and GPTQ.
     if matches!(method, Method::AutoRound | Method::Gptq) {
         scheme.sym = scheme.sym.or(Some(true));
     }
     Ok(scheme)
 }
 
-/// The stored-zero convention of GPTQ packing, by the packers' own rules.
+/// Returns true if GPTQ packing stores zero points less one, by the rules of the packers.
 fn minus_one(section: &ModelConfig, method: Method) -> Result<bool> {
     match method {
         Method::Gptq => Ok(section.str("checkpoint_format")? != Some("gptq_v2")),
@@ -189,8 +189,8 @@ fn minus_one(section: &ModelConfig, method: Method) -> Result<bool> {
     }
 }
 
-/// Model-free asymmetric exports before 0.16 say that the zero is stored, and store it less one
-/// (auto-round pull request 2273).
+/// Returns true for model-free asymmetric exports of AutoRound before 0.16, which store zero points less one although
+/// the configuration declares plain ones (auto-round pull request 2273).
 fn mislabelled(section: &ModelConfig, packing: &str) -> Result<bool> {
     let old = section.str("autoround_version")?.is_some_and(|v| {
         let mut numbers = v.split('.').map(|n| n.parse::<u64>().unwrap_or(0));
@@ -237,8 +237,8 @@ fn scheme(o: &ModelConfig) -> Result<Scheme> {
     })
 }
 
-/// `config_groups`: the named targets, where `re:` marks a pattern, and the scheme of class names such as
-/// `Linear`, which stand for every module.
+/// Reads `config_groups`. Returns the schemes of named targets, where `re:` marks a pattern, and the scheme of class
+/// names such as `Linear`, which apply to every module.
 fn compressed_groups(section: &ModelConfig) -> Result<(Vec<(String, Scheme)>, Scheme)> {
     let (mut named, mut class) = (Vec::new(), Scheme::default());
     let Some(groups) = section.section("config_groups")? else { return Ok((named, class)) };

@@ -1,11 +1,11 @@
-//! Float encodings: FP8 with scales per tensor, row, group or block; MX and NV formats.
+//! Float encodings: FP8 with a scale per tensor, row, group or block; MX and NV formats.
 
-use super::resolve::Request;
+use super::request::Request;
 use super::{Coding, Element, Fp8, Fp8Format, Global, Micro, MicroScale};
 use crate::Result;
 use crate::checkpoint::{Dtype, TensorId};
 
-/// FP8 codes; the shape of the scale tells what shares one.
+/// Resolves FP8 codes. The shape of the scale tensor determines the block that shares a scale.
 pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let (rows, columns) = (request.rows, request.columns);
     let info = request.info(codes);
@@ -13,13 +13,13 @@ pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         return Err(request.wrong(
             codes,
             format!("its shape is {:?}", info.shape),
-            format!("{rows} rows of {columns} by the model's configuration"),
+            format!("{rows} rows of {columns} by `config.json`"),
         ));
     }
     if let Some(zero) = request.find(".weight_zp") {
-        return Err(request.wrong(zero, "it shifts an FP8 weight", "a weight without zero points"));
+        return Err(request.wrong(zero, "it is a zero point of an FP8 weight", "no zero points"));
     }
-    // Fused experts are parameters without `.weight`; their scales hang on the bare name.
+    // Fused experts are parameters without `.weight`; their scales have the bare name plus a suffix.
     let names = [".weight_scale_inv", ".weight_scale", "_scale_inv", "_scale"];
     let Some(scale) = names.iter().find_map(|s| request.find(s)) else {
         return Err(request.missing(".weight_scale"));
@@ -34,13 +34,14 @@ pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         return Err(request.wrong(
             scale,
             format!("its shape is {shape:?}"),
-            format!("one scale a tensor, row, group or block of {rows} rows of {columns}"),
+            format!("one scale per tensor, row, group or block of {rows} rows of {columns}"),
         ));
     };
     Ok(Coding::Fp8(Fp8 { codes, format, scale: (scale, request.float(scale)?), block }))
 }
 
-/// The same where experts are stacked and each has one scale, or one a row: `[experts]`, `[experts, rows]`, and ones.
+/// Rows and columns that share a scale in stacked experts with a scale per expert or per row: `[experts]` or
+/// `[experts, rows]`, with optional trailing ones.
 fn stacked(request: &Request<'_>, shape: &[u64], experts: u64) -> Option<(u64, u64)> {
     let (rows, columns) = (request.rows, request.columns);
     if experts < 2 || shape.first() != Some(&experts) || !rows.is_multiple_of(experts) {
@@ -54,7 +55,7 @@ fn stacked(request: &Request<'_>, shape: &[u64], experts: u64) -> Option<(u64, u
     }
 }
 
-/// Rows and columns that share a scale of the given shape.
+/// Rows and columns that share a scale, given the shape of the scale tensor.
 fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
     let (rows, columns) = (request.rows, request.columns);
     let count: u64 = shape.iter().product();
@@ -62,7 +63,7 @@ fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
         return Some((rows, columns));
     }
     if let (Some((r, c)), true) = (request.config.weight_block, shape.len() >= 2) {
-        // Experts stacked in one tensor: whole blocks each, so that flattened rows keep the grid.
+        // Stacked experts must have whole blocks each, so that the flattened rows keep the grid.
         let (lines, across) = (count / shape[shape.len() - 1].max(1), shape[shape.len() - 1]);
         let whole = shape.len() == 2 || (rows / shape[0].max(1)).is_multiple_of(r);
         if whole && lines == rows.div_ceil(r) && across == columns.div_ceil(c) {
@@ -88,11 +89,11 @@ fn micro_fp8(request: &Request<'_>, codes: TensorId, scales: TensorId, shape: &[
     if shape.last() != Some(&columns.div_ceil(GROUP))
         || shape.iter().product::<u64>() != rows * columns.div_ceil(GROUP)
     {
-        let expected = format!("[{rows}, {}], one scale for {GROUP} columns", columns.div_ceil(GROUP));
+        let expected = format!("[{rows}, {}], one scale per {GROUP} columns", columns.div_ceil(GROUP));
         return Err(request.wrong(scales, format!("its shape is {shape:?}"), expected));
     }
     if request.info(codes).dtype != Dtype::F8E4M3 {
-        return Err(request.wrong(codes, format!("its type is {}", request.info(codes).dtype), "F8_E4M3"));
+        return Err(request.wrong(codes, format!("its dtype is {}", request.info(codes).dtype), "F8_E4M3"));
     }
     Ok(Coding::Micro(Micro {
         codes,
@@ -104,13 +105,14 @@ fn micro_fp8(request: &Request<'_>, codes: TensorId, scales: TensorId, shape: &[
     }))
 }
 
-/// Four-bit elements two a byte; the scale's type and number tell MXFP4, MXINT4 and the NV formats apart.
+/// Resolves four-bit elements, two per byte. Dtype and number of the scales distinguish MXFP4, MXINT4 and the NV
+/// formats.
 pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let (rows, columns) = (request.rows, request.columns);
     if !columns.is_multiple_of(2) {
         return Err(request.wrong(codes, format!("rows of {columns} elements"), "an even number"));
     }
-    request.expect(codes, Dtype::U8, &[rows, columns / 2], "(two elements a byte)")?;
+    request.expect(codes, Dtype::U8, &[rows, columns / 2], "(two elements per byte)")?;
     let scales = request.need(".weight_scale")?;
     let info = request.info(scales);
     let groups = info.shape.last().copied().unwrap_or(0);
@@ -135,7 +137,7 @@ pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
             ));
         }
     };
-    request.expect(scales, info.dtype, &[rows, columns.div_ceil(group)], "(one scale a group)")?;
+    request.expect(scales, info.dtype, &[rows, columns.div_ceil(group)], "(one scale per group)")?;
     Ok(Coding::Micro(Micro { codes, element, scales, scale, group, global }))
 }
 

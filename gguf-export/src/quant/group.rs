@@ -1,11 +1,11 @@
-//! Groups of columns that share a scale: how many, how wide.
+//! The group size: number of columns that share a scale.
 
-use super::resolve::Request;
+use super::request::Request;
 use crate::Result;
 use crate::checkpoint::TensorId;
 
-/// Columns of a group, given the number of groups that the scales have. `declared` is the configuration's
-/// figure: -1 and 0 mean a whole row.
+/// Columns per group, given the number of groups in the scales. `declared` is the group size by the configuration,
+/// where -1 and 0 mean a whole row; it must match if it is `binding`.
 pub(super) fn width(
     request: &Request<'_>,
     scales: TensorId,

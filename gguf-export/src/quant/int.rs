@@ -1,14 +1,15 @@
-//! Integer encodings: GPTQ and AWQ packing, compressed-tensors' packed and plain integers.
+//! Integer encodings: GPTQ and AWQ packing, and packed and plain integers of compressed-tensors.
 
 use super::group;
-use super::resolve::Request;
+use super::request::Request;
 use super::{Coding, Int, Method, Packing, ScaleOrder, Scales, Zero, ZeroRule};
 use crate::Result;
 use crate::checkpoint::{Dtype, TensorId};
 
 const WIDTHS: std::ops::RangeInclusive<u64> = 2..=8;
 
-/// `qweight`, `scales` and perhaps `qzeros`, `g_idx`: GPTQ or AWQ packing, told apart by the columns.
+/// Resolves `qweight`, `scales` and optional `qzeros` and `g_idx`. The number of columns distinguishes GPTQ from AWQ
+/// packing.
 pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let scales = request.need(".scales")?;
     let (info, scale) = (request.info(codes), request.info(scales));
@@ -16,7 +17,7 @@ pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         return Err(request.wrong(codes, format!("its shape is {:?}", info.shape), "two dimensions"));
     };
     if info.dtype != Dtype::I32 {
-        return Err(request.wrong(codes, format!("its type is {}", info.dtype), "I32 words"));
+        return Err(request.wrong(codes, format!("its dtype is {}", info.dtype), "I32 words"));
     }
     let &[groups, outputs] = scale.shape.as_slice() else {
         return Err(request.wrong(scales, format!("its shape is {:?}", scale.shape), "[groups, rows]"));
@@ -25,7 +26,7 @@ pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         return Err(request.wrong(
             scales,
             format!("it has {outputs} columns"),
-            format!("{}, one for each output", request.rows),
+            format!("{}, one per output", request.rows),
         ));
     }
     let dtype = request.float(scales)?;
@@ -40,7 +41,7 @@ pub(super) fn words(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
 fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, groups: u64) -> Result<Coding> {
     let (scheme, binding) = request.config.scheme(request.module);
     let group = group::width(request, scales.tensor, groups, scheme.group, binding && !wide(scheme.bits))?;
-    // The packer for round-to-nearest tensors pads the columns to whole groups.
+    // AutoRound's packer for round-to-nearest tensors pads the columns to whole groups.
     let padded = groups.saturating_mul(group);
     let fits = |bits: &u64| {
         words == (request.columns * bits).div_ceil(32) || words == padded.saturating_mul(*bits).div_ceil(32)
@@ -50,7 +51,7 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
         zeros.is_none_or(|z| request.info(z).shape == [groups, (request.rows * bits).div_ceil(32)])
     };
     let fits = |bits: &u64| fits(bits) && fits_zeros(bits);
-    // With padding two widths can fit; then the stated one does if it is among them.
+    // With padding two widths can fit; the stated one takes precedence.
     let stated = scheme.bits.filter(|b| WIDTHS.contains(b) && fits(b));
     let Some(bits) = stated.or_else(|| WIDTHS.clone().find(fits)) else {
         let zeros =
@@ -65,7 +66,7 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     let rule = if request.config.minus_one { ZeroRule::MinusOne } else { ZeroRule::Direct };
     let zero = zero(request, zeros, scheme.sym, rule, codes)?;
     let g_idx = order(request, ".g_idx", group)?;
-    if binding && request.config.reordered && groups > 1 {
+    if binding && request.config.desc_act && groups > 1 {
         request.need(".g_idx")?;
     }
     Ok(Coding::Int(Int {
@@ -88,7 +89,7 @@ fn awq(
     groups: u64,
 ) -> Result<Coding> {
     let (scheme, binding) = request.config.scheme(request.module);
-    // Outputs are interleaved by eights.
+    // Each word interleaves eight outputs.
     let bits = WIDTHS.clone().find(|b| words.checked_mul(32) == Some(request.rows * b));
     let Some(bits) = bits.filter(|_| inputs == request.columns && request.rows.is_multiple_of(8)) else {
         return Err(request.wrong(
@@ -104,14 +105,14 @@ fn awq(
     let group = group::width(request, scales.tensor, groups, scheme.group, binding && !wide(scheme.bits))?;
     let zeros = request.find(".qzeros");
     if let Some(z) = zeros {
-        request.expect(z, Dtype::I32, &[groups, words], "(packed as the codes are)")?;
+        request.expect(z, Dtype::I32, &[groups, words], "(packed like the codes)")?;
     }
     let zero = zero(request, zeros, scheme.sym, ZeroRule::Awq, codes)?;
     let packing = Packing::Awq;
     Ok(Coding::Int(Int { bits: narrow(bits), codes, packing, scales, group, groups, zero, g_idx: None }))
 }
 
-/// compressed-tensors `pack-quantized`: `weight_packed`, `weight_scale`, `weight_shape`.
+/// Resolves `weight_packed` and `weight_scale`: `pack-quantized` of compressed-tensors.
 pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let (rows, columns) = (request.rows, request.columns);
     let (scheme, binding) = request.config.scheme(request.module);
@@ -146,7 +147,7 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
     let zeros = request.find(".weight_zero_point");
     let zero = match zeros {
         Some(z) if request.info(z).dtype == Dtype::I8 => {
-            request.expect(z, Dtype::I8, &[rows, groups], "(one zero point a group)")?;
+            request.expect(z, Dtype::I8, &[rows, groups], "(one zero point per group)")?;
             Zero::Stored { tensor: z, rule: ZeroRule::Bytes }
         }
         Some(z) => {
@@ -155,7 +156,7 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
             let lines = down.into_iter().find(|&n| found.as_slice() == [n, groups]);
             let Some(lines) = lines.filter(|_| request.info(z).dtype == Dtype::I32) else {
                 request.expect(z, Dtype::I32, &[down[0], groups], "(packed down the rows)")?;
-                return Err(request.wrong(z, "its shape is odd", "zero points packed down the rows"));
+                return Err(request.wrong(z, "its layout is unknown", "zero points packed down the rows"));
             };
             let per_word = (lines != down[0]).then_some(32 / narrow(bits));
             Zero::Stored { tensor: z, rule: ZeroRule::DownRows { per_word } }
@@ -172,17 +173,17 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
     Ok(Coding::Int(Int { bits: narrow(bits), codes, packing, scales, group, groups, zero, g_idx }))
 }
 
-/// compressed-tensors `int-quantized`: signed bytes with a scale a row or a tensor.
+/// Resolves signed bytes with a scale per group, row or tensor: `int-quantized` of compressed-tensors.
 pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let (rows, columns) = (request.rows, request.columns);
-    request.expect(codes, Dtype::I8, &[rows, columns], "by the model's configuration")?;
+    request.expect(codes, Dtype::I8, &[rows, columns], "by `config.json`")?;
     let scales = request.need(".weight_scale")?;
     let shape = &request.info(scales).shape;
     let count: u64 = shape.iter().product();
     if count == 0 || count != rows && count != 1 && !(shape.len() == 2 && shape[0] == rows) {
         return Err(request.wrong(scales, format!("its shape is {shape:?}"), format!("[{rows}, 1] or [1]")));
     }
-    // A scale for the whole tensor is spread over the rows when it is read.
+    // A scale of the whole tensor is repeated for each row when it is read.
     let groups = (count / rows).max(1);
     let (scheme, binding) = request.config.scheme(request.module);
     let group = group::width(request, scales, groups, scheme.group, binding)?;
@@ -190,7 +191,7 @@ pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         Some(tensor) => {
             let info = request.info(tensor);
             if info.dtype != Dtype::I8 || info.shape.iter().product::<u64>() != count {
-                request.expect(tensor, Dtype::I8, shape, "(one zero point a scale)")?;
+                request.expect(tensor, Dtype::I8, shape, "(one zero point per scale)")?;
             }
             Zero::Stored { tensor, rule: ZeroRule::Bytes }
         }
@@ -201,21 +202,20 @@ pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     Ok(Coding::Int(Int { bits: 8, codes, packing, scales, group, groups, zero, g_idx: None }))
 }
 
-/// The tensor that gives each column its group, unless it says what is so without it: `column / group`. All
-/// zeros are what some writers leave where columns keep their order.
+/// The column order, unless it is the natural one, `column / group`. Some writers store zeros for the natural order.
 fn order(request: &Request<'_>, suffix: &str, group: u64) -> Result<Option<TensorId>> {
     let Some(id) = request.find(suffix) else { return Ok(None) };
-    request.expect(id, Dtype::I32, &[request.columns], "(a group for each column)")?;
+    request.expect(id, Dtype::I32, &[request.columns], "(one group per column)")?;
     let columns = request.orders.of(request.checkpoint, id)?;
     Ok((!columns.is_trivial(group)).then_some(id))
 }
 
-/// A width as the codings hold it.
+/// The width as `u32`.
 fn narrow(bits: u64) -> u32 {
     u32::try_from(bits).expect("WIDTHS ends at 8")
 }
 
-/// The configuration says that the module is not quantised; its other figures then say nothing of it.
+/// Returns true if the configuration declares the module unquantized; its other values then do not apply.
 fn wide(bits: Option<u64>) -> bool {
     bits.is_some_and(|b| b >= 16)
 }
@@ -230,7 +230,7 @@ fn agree(
     match stated {
         Some(stated) if binding && !wide(Some(stated)) && stated != found => Err(request.wrong(
             codes,
-            format!("its shape is that of {found}-bit codes"),
+            format!("its shape fits {found}-bit codes"),
             format!("{stated} bits by `quantization_config`"),
         )),
         _ => Ok(()),
@@ -248,11 +248,13 @@ fn zero(
     if let Some(z) = zeros
         && request.info(z).dtype != Dtype::I32
     {
-        return Err(request.wrong(z, format!("its type is {}", request.info(z).dtype), "I32 words"));
+        return Err(request.wrong(z, format!("its dtype is {}", request.info(z).dtype), "I32 words"));
     }
     match (sym, zeros) {
         (true, stored) => Ok(Zero::Middle { stored }),
         (false, Some(tensor)) => Ok(Zero::Stored { tensor, rule }),
-        (false, None) => Err(request.wrong(codes, "it has no `qzeros`", "zero points, for it is asymmetric")),
+        (false, None) => {
+            Err(request.wrong(codes, "it has no `qzeros`", "zero points of an asymmetric weight"))
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! How weights are stored: which encoding a module has, found from its tensors and held against the
-//! configuration. Not here: names of models, and GGUF.
+//! Encodings of stored weights: determines the encoding of a module from its tensors and checks it against
+//! `quantization_config`. Not here: model families, and GGUF.
 //!
-//! Formats: AutoRound's, GPTQ's, AWQ's and compressed-tensors' packers; OCP microscaling; NVIDIA's NVFP4.
+//! Formats: the packers of AutoRound, GPTQ, AWQ, compressed-tensors and MLX; OCP microscaling; NVIDIA's NVFP4.
 
 mod affine;
 mod columns;
@@ -11,12 +11,13 @@ mod group;
 mod int;
 mod overrides;
 pub mod reference;
+mod request;
 mod resolve;
 mod weight;
 
 pub use columns::{Columns, Orders, orders};
 pub use config::{Method, QuantConfig};
-pub use resolve::{excused, resolve};
+pub use resolve::{may_be_unused, resolve};
 pub use weight::{
     Affine, Coding, Element, Float, Fp8, Fp8Format, Global, Int, Micro, MicroScale, Packing, ScaleOrder,
     Scales, Weight, Zero, ZeroRule,

@@ -1,5 +1,5 @@
-//! Per-module overrides of a quantisation configuration: exact names first, then the first pattern in file
-//! order.
+//! Per-module overrides of a quantization configuration. Exact names take precedence, then the first matching pattern
+//! in file order.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,17 +8,18 @@ use regex::{RegexSet, RegexSetBuilder};
 
 use crate::{Error, Result};
 
-/// What a configuration says of a module. Absent fields are inherited.
+/// The quantization scheme of a module. Absent fields are inherited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scheme {
     pub(super) bits: Option<u64>,
-    /// Columns of a group; -1 for a whole row, 0 for the whole tensor.
+    /// Columns per group; -1 for a whole row, 0 for the whole tensor.
     pub(super) group: Option<i64>,
     pub(super) sym: Option<bool>,
     pub(super) data_type: Option<String>,
 }
 
 impl Scheme {
+    /// This scheme, with absent fields taken from `base`.
     pub(super) fn over(&self, base: &Self) -> Self {
         Self {
             bits: self.bits.or(base.bits),
@@ -34,14 +35,14 @@ impl Scheme {
 pub(super) struct Overrides {
     exact: BTreeMap<String, Scheme>,
     patterns: RegexSet,
-    /// One for each pattern.
+    /// One per pattern.
     schemes: Vec<Scheme>,
 }
 
 impl Overrides {
     /// `entries` are keys of a configuration in file order; every key is also an exact name.
     pub(super) fn new(path: &Path, field: &str, entries: Vec<(String, Scheme)>) -> Result<Self> {
-        // The size limit holds what hostile patterns can take; real ones need a fraction of it.
+        // The size limit bounds the memory of malicious patterns; real ones need a fraction of it.
         let (mut sources, mut schemes) = (Vec::new(), Vec::new());
         let mut exact = BTreeMap::new();
         for (key, scheme) in entries {
@@ -71,7 +72,7 @@ impl Overrides {
     }
 }
 
-/// A search needs no `.*` at either end, and is much quicker without.
+/// Removes `.*` at both ends: a search does not need them and is much faster without.
 fn unanchored(pattern: &str) -> &str {
     let pattern = pattern.strip_prefix(".*").unwrap_or(pattern);
     if pattern.ends_with("\\.*") { pattern } else { pattern.strip_suffix(".*").unwrap_or(pattern) }
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_names_win_and_the_first_pattern_counts() {
+    fn exact_names_take_precedence_over_the_first_pattern() {
         let entries = vec![
             (r".*layers\.0\.mlp\.gate.*".to_owned(), bits(16)),
             (".*mlp.*".to_owned(), bits(8)),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_does_not_parse_is_an_error() {
+    fn an_invalid_pattern_is_refused() {
         let error =
             Overrides::new(Path::new("c"), "extra_config", vec![("(".to_owned(), bits(4))]).unwrap_err();
         assert!(error.to_string().contains("`extra_config`"), "{error}");

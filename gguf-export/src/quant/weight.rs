@@ -1,43 +1,43 @@
-//! A weight matrix as the checkpoint stores it, with every question about its layout answered.
+//! A weight matrix as stored in the checkpoint, with its layout fully resolved.
 
 use std::collections::BTreeSet;
 
 use crate::checkpoint::{Checkpoint, TensorId};
 
-/// A logical matrix `[rows, columns]`; `rows` are outputs, `columns` inputs.
+/// A logical matrix `[rows, columns]`; rows are outputs, columns inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Weight {
-    /// Outputs; leading dimensions of three-dimensional tensors are counted in.
+    /// Outputs; for three-dimensional tensors, the product of the two leading dimensions.
     pub rows: u64,
     /// Inputs.
     pub columns: u64,
-    /// How the values are stored.
+    /// The encoding of the values.
     pub coding: Coding,
 }
 
-/// How the values of a weight are stored.
+/// The encoding of a weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Coding {
-    /// Floats as they are.
+    /// Plain floats.
     Plain {
         /// The matrix.
         values: TensorId,
-        /// Its type.
+        /// Its dtype.
         dtype: Float,
     },
-    /// Integer codes, a scale and a zero point a group: `scale * (code - zero)`.
+    /// Integer codes with a scale and a zero point per group: `scale * (code - zero)`.
     Int(Int),
-    /// Integer codes, a scale and a bias a group: `scale * code + bias`, rounded once to F32.
+    /// Integer codes with a scale and a bias per group: `scale * code + bias`, rounded once to F32.
     Affine(Affine),
-    /// Eight-bit floats with a scale a block: `value * scale`.
+    /// Eight-bit floats with a scale per block: `value * scale`.
     Fp8(Fp8),
-    /// Small floats or integers with a one-byte scale a group.
+    /// Small floats or integers with a one-byte scale per group.
     Micro(Micro),
 }
 
-/// A plain floating-point type.
+/// Dtype of plain floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the documentation")]
+#[expect(missing_docs, reason = "the names are those of safetensors")]
 pub enum Float {
     F16,
     BF16,
@@ -45,7 +45,7 @@ pub enum Float {
 }
 
 impl Float {
-    /// Bytes of one value.
+    /// Bytes per value.
     #[must_use]
     pub fn bytes(self) -> u64 {
         match self {
@@ -58,51 +58,51 @@ impl Float {
 /// Integer codes of 2 to 8 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Int {
-    /// Bits of one code.
+    /// Bits per code.
     pub bits: u32,
     /// The codes.
     pub codes: TensorId,
-    /// How the codes lie in their tensor.
+    /// Layout of the codes.
     pub packing: Packing,
     /// The scales.
     pub scales: Scales,
-    /// Columns that share a scale; the last group may be shorter.
+    /// Columns per group; the last group may be shorter.
     pub group: u64,
-    /// Groups of a row.
+    /// Groups per row.
     pub groups: u64,
     /// The zero points.
     pub zero: Zero,
-    /// Group of each column, `I32 [columns]`, where it is not `column / group`.
+    /// Group of each column, `I32 [columns]`; `None` if it is `column / group`.
     pub g_idx: Option<TensorId>,
 }
 
-/// Integer codes of 2, 4 or 8 bits with a bias instead of a zero point: MLX's packing.
+/// Integer codes of 2, 4 or 8 bits with a bias instead of a zero point: MLX packing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affine {
-    /// Bits of one code.
+    /// Bits per code.
     pub bits: u32,
     /// `U32 [rows, columns * bits / 32]`: the stream of one output runs along a row.
     pub codes: TensorId,
-    /// `[rows, groups]`, and its type.
+    /// Scales `[rows, groups]`, with their dtype.
     pub scales: (TensorId, Float),
-    /// `[rows, groups]`, and its type.
+    /// Biases `[rows, groups]`, with their dtype.
     pub biases: (TensorId, Float),
-    /// Columns that share a scale and a bias; the last group may be shorter.
+    /// Columns per group; the last group may be shorter.
     pub group: u64,
-    /// Groups of a row.
+    /// Groups per row.
     pub groups: u64,
 }
 
-/// How integer codes lie in their tensor. A stream is a bit string, low bits first.
+/// Layout of integer codes. A stream is a bit string, low bits first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     /// `I32 [words, rows]`: the stream of one output runs down a column.
     Gptq,
-    /// `I32 [columns, rows * bits / 32]`: streams along the outputs, eight of them interleaved.
+    /// `I32 [columns, rows * bits / 32]`: streams along the outputs, each run of eight outputs interleaved.
     Awq,
     /// `I32 [rows, words]`: the stream of one output runs along a row.
     RowMajor {
-        /// Codes in a word where its top bits are unused; `None` for a dense stream.
+        /// Codes per word if the top bits of a word are unused; `None` for a dense stream.
         per_word: Option<u32>,
     },
     /// `I8 [rows, columns]`: two's complement.
@@ -114,13 +114,13 @@ pub enum Packing {
 pub struct Scales {
     /// The tensor.
     pub tensor: TensorId,
-    /// Its type.
+    /// Its dtype.
     pub dtype: Float,
-    /// Which index runs fastest.
+    /// Its dimension order.
     pub order: ScaleOrder,
 }
 
-/// Which index of a scale tensor runs fastest.
+/// Dimension order of a scale tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScaleOrder {
     /// `[groups, rows]`.
@@ -129,53 +129,52 @@ pub enum ScaleOrder {
     RowMajor,
 }
 
-/// Where zero points come from.
+/// The zero points of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zero {
-    /// `2^(bits - 1)` everywhere. The stored tensor, if any, must say so, in either convention.
+    /// `2^(bits - 1)` everywhere: symmetric quantization. A stored tensor must have this value, or this value less one.
     Middle {
-        /// The stored zero points.
+        /// The stored zero points, if any.
         stored: Option<TensorId>,
     },
-    /// Stored for every group and row.
+    /// Stored for each group and row.
     Stored {
         /// The zero points.
         tensor: TensorId,
-        /// How to read them.
+        /// Their layout.
         rule: ZeroRule,
     },
 }
 
-/// How stored zero points are read.
+/// Layout of stored zero points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ZeroRule {
-    /// `I32 [groups, rows * bits / 32]`, a stream along the outputs, the zero itself.
+    /// `I32 [groups, rows * bits / 32]`: a stream along the outputs; codes are the zero points.
     Direct,
-    /// The same, the zero less one. Packers that sum let the borrow of a zero of 0 run into the next code of
-    /// the word, so one is added to the words, not to the codes.
+    /// As `Direct`, with codes one less than the zero points. Packers that sum codes into a word propagate the borrow of
+    /// a zero point of 0 into the next code, so readers add one to each code by a single addition to the word.
     MinusOne,
-    /// The same as `Direct`, eight outputs interleaved as AWQ does.
+    /// As `Direct`, with eight outputs interleaved as in AWQ packing.
     Awq,
-    /// `I32 [rows * bits / 32, groups]`, a stream down the outputs, the zero itself.
+    /// `I32 [rows * bits / 32, groups]`: a stream down the outputs; codes are the zero points.
     DownRows {
-        /// Codes in a word where its top bits are unused; `None` for a dense stream.
+        /// Codes per word if the top bits of a word are unused; `None` for a dense stream.
         per_word: Option<u32>,
     },
-    /// `I8 [rows, groups]`: the zero less `2^(bits - 1)`.
+    /// `I8 [rows, groups]`: the zero points less `2^(bits - 1)`.
     Bytes,
 }
 
 /// Eight-bit floats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fp8 {
-    /// `[rows, columns]`.
+    /// The codes, `[rows, columns]`.
     pub codes: TensorId,
     /// Their format.
     pub format: Fp8Format,
-    /// The scale tensor and its type.
+    /// The scale tensor, row-major by block, with its dtype.
     pub scale: (TensorId, Float),
-    /// Rows and columns of a block that shares a scale; blocks at the edge are smaller. Scales lie block row by
-    /// block row.
+    /// Rows and columns of a block that shares a scale; blocks at the edges are smaller.
     pub block: (u64, u64),
 }
 
@@ -191,17 +190,17 @@ pub enum Fp8Format {
 /// Microscaled elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Micro {
-    /// The elements; four-bit ones two a byte, low nibble first.
+    /// The elements; four-bit elements are two per byte, low nibble first.
     pub codes: TensorId,
     /// Their format.
     pub element: Element,
-    /// One byte a group, `[rows, columns / group]`.
+    /// The scales, one byte per group: `[rows, columns / group]`.
     pub scales: TensorId,
-    /// The format of that byte.
+    /// Format of a scale.
     pub scale: MicroScale,
-    /// Columns of a group.
+    /// Columns per group.
     pub group: u64,
-    /// A scale for the whole tensor.
+    /// The scale of the whole tensor.
     pub global: Global,
 }
 
@@ -227,19 +226,19 @@ pub enum MicroScale {
     E5M3,
 }
 
-/// A scale for a whole microscaled tensor, `F32 [1]`.
+/// The scale of a whole microscaled tensor, `F32 [1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Global {
-    /// There is none.
+    /// No such scale.
     None,
-    /// Values are divided by it.
+    /// A divisor of the values.
     Divide(TensorId),
-    /// Values are multiplied by it.
+    /// A factor of the values.
     Multiply(TensorId),
 }
 
 impl Weight {
-    /// The tensor that holds the codes or values.
+    /// The tensor with the codes or values.
     #[must_use]
     pub fn main(&self) -> TensorId {
         match &self.coding {
@@ -251,13 +250,13 @@ impl Weight {
         }
     }
 
-    /// The shards that it reads, as [`Checkpoint::shards`] counts them.
+    /// The shards that hold its tensors, as indices into [`Checkpoint::shards`].
     #[must_use]
     pub fn shards(&self, checkpoint: &Checkpoint) -> BTreeSet<usize> {
         self.tensors().into_iter().map(|id| checkpoint.shard_of(id)).collect()
     }
 
-    /// Every tensor it reads.
+    /// All its tensors.
     #[must_use]
     pub fn tensors(&self) -> Vec<TensorId> {
         match &self.coding {
@@ -282,14 +281,14 @@ impl Weight {
         }
     }
 
-    /// A few words for people: `int4 sym group 128`.
+    /// A short description for users: `int4 sym group 128`.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.coding {
             Coding::Plain { dtype, .. } => format!("{dtype:?}"),
             Coding::Int(int) => {
                 let kind = if matches!(int.zero, Zero::Middle { .. }) { "sym" } else { "asym" };
-                let order = if int.g_idx.is_some() { " reordered" } else { "" };
+                let order = if int.g_idx.is_some() { " act-order" } else { "" };
                 format!("int{} {kind} group {}{order}", int.bits, int.group)
             }
             Coding::Affine(affine) => format!("int{} affine group {}", affine.bits, affine.group),

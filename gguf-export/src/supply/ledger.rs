@@ -1,4 +1,4 @@
-//! Keeps count of what shards still have to serve, and tells their supply.
+//! Counts the tiles that need each shard, and releases shards that no tile needs any more.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,20 @@ use super::{Needed, Supply};
 use crate::checkpoint::Checkpoint;
 use crate::{Error, Result};
 
-/// Counts the tiles that each shard still has to serve.
+/// Counts the unfinished tiles of each shard.
 pub(crate) struct Ledger<'a> {
     checkpoint: &'a Checkpoint,
     supply: &'a dyn Supply,
+    /// The shards that each tile needs.
     needs: &'a [Vec<usize>],
+    /// The number of unfinished tiles of each shard.
     left: Vec<usize>,
-    /// Served, and not yet let go of.
-    over: Vec<usize>,
+    /// Shards without unfinished tiles that are not yet released.
+    finished: Vec<usize>,
 }
 
 impl<'a> Ledger<'a> {
-    /// Tells the supply what is needed. `done` are the tiles of an earlier run.
+    /// Announces the needed shards to the supply. `done` marks the tiles that an earlier run finished.
     pub(crate) fn open(
         checkpoint: &'a Checkpoint,
         supply: &'a dyn Supply,
@@ -26,7 +28,7 @@ impl<'a> Ledger<'a> {
         done: &[bool],
     ) -> Self {
         let mut left = vec![0; checkpoint.shards().count()];
-        // The first and the last tile that a shard serves.
+        // The first and the last tile that needs a shard.
         let mut span: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         for (tile, needs) in needs.iter().enumerate().filter(|(tile, _)| !done[*tile]) {
             for &shard in needs {
@@ -43,25 +45,25 @@ impl<'a> Ledger<'a> {
         };
         let needed: Vec<Needed> = order.iter().enumerate().map(needed).collect();
         supply.needed(&needed);
-        Self { checkpoint, supply, needs, left, over: Vec::new() }
+        Self { checkpoint, supply, needs, left, finished: Vec::new() }
     }
 
-    /// Counts a finished tile. True if a shard has served its last one.
+    /// Counts a finished tile. Returns true if it was the last tile of a shard.
     pub(crate) fn count(&mut self, tile: usize) -> bool {
-        let before = self.over.len();
+        let before = self.finished.len();
         for &shard in &self.needs[tile] {
             self.left[shard] -= 1;
             if self.left[shard] == 0 {
-                self.over.push(shard);
+                self.finished.push(shard);
             }
         }
-        self.over.len() > before
+        self.finished.len() > before
     }
 
-    /// Lets go of what has served: all tiles that were counted are on the disk.
+    /// Releases the shards without unfinished tiles. All counted tiles must be synced to the disk.
     pub(crate) fn release(&mut self) -> Result<()> {
-        self.over.sort_unstable();
-        for shard in std::mem::take(&mut self.over) {
+        self.finished.sort_unstable();
+        for shard in std::mem::take(&mut self.finished) {
             self.checkpoint.close(shard);
             self.supply.done(shard)?;
         }
@@ -69,7 +71,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Tells the supply of a failure, be it a panic, so that nobody waits for what cannot come any more.
+/// Reports a failure or a panic to the supply, so that no thread waits for a shard that will not be provided.
 pub(crate) struct Watch<'a> {
     supply: &'a dyn Supply,
     has_failed: AtomicBool,
@@ -80,22 +82,25 @@ impl<'a> Watch<'a> {
         Self { supply, has_failed: AtomicBool::new(false) }
     }
 
-    /// Runs a part of the export.
-    pub(crate) fn over(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        struct Unless<'w, 'a>(&'w Watch<'a>, bool);
-        impl Drop for Unless<'_, '_> {
+    /// Runs a part of the export. Returns success if it was stopped by the failure of another part, so that the
+    /// original error is the one reported.
+    pub(crate) fn run(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        struct ReportFailure<'w, 'a> {
+            watch: &'w Watch<'a>,
+            is_armed: bool,
+        }
+        impl Drop for ReportFailure<'_, '_> {
             fn drop(&mut self) {
-                if !self.1 {
-                    self.0.has_failed.store(true, Ordering::SeqCst);
-                    self.0.supply.failed();
+                if self.is_armed {
+                    self.watch.has_failed.store(true, Ordering::SeqCst);
+                    self.watch.supply.failed();
                 }
             }
         }
-        let mut unless = Unless(self, false);
+        let mut report = ReportFailure { watch: self, is_armed: true };
         let done = work();
-        // What others stop for is no failure of its own: the first one is what is reported.
-        let is_echo = matches!(done, Err(Error::Stopped)) && self.has_failed.load(Ordering::SeqCst);
-        unless.1 = done.is_ok() || is_echo;
-        if is_echo { Ok(()) } else { done }
+        let is_consequence = matches!(done, Err(Error::Stopped)) && self.has_failed.load(Ordering::SeqCst);
+        report.is_armed = done.is_err() && !is_consequence;
+        if is_consequence { Ok(()) } else { done }
     }
 }

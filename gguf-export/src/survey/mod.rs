@@ -1,4 +1,4 @@
-//! Settles the types that depend on data: tries each candidate on every value, best first, writing nothing.
+//! Determines the types that depend on data: tries the candidates of a tensor on all values, best first. Writes no GGUF.
 
 mod findings;
 
@@ -17,11 +17,12 @@ use crate::tile::tiles;
 use crate::transcode::{Scratch, fill};
 use crate::{Error, Result, plan, pool};
 
-/// Makes a complete plan: drafts it from headers, then reads the tensors whose type depends on their values.
-/// Most stop at the first value that does not fit; checkpoints with symmetric integers are not read at all.
+/// Makes a complete plan: drafts it from headers, then reads the tensors whose type depends on their values. Reading a
+/// tensor stops at the first value that does not fit; checkpoints with symmetric integers are not read at all.
 ///
 /// # Errors
-/// As [`Plan::draft`], and [`Error::Inexact`] naming every tensor that no type holds.
+/// As [`Plan::draft`], [`Error::Inexact`] with all tensors that no type holds exactly, [`Error::Io`] if a tensor cannot be
+/// read, [`Error::Stopped`] if `stop` is set.
 ///
 /// ```no_run
 /// # use std::sync::atomic::AtomicBool;
@@ -46,12 +47,12 @@ pub fn survey(
     survey_supplied(checkpoint, options, threads, &mut Findings::none(), &Present, stop, observer)
 }
 
-/// The same with shards that come while it is at work, and with what an earlier survey found: each shard with values that
-/// nobody has looked at is waited for, and let go of when what they show is in the file of `findings`. The supply is told
-/// twice what is needed, first for the orders of columns, if there are any, then for the types.
+/// Like [`survey`], with shards provided by `supply`, resuming from the `findings` of an earlier survey. Waits for each
+/// shard with values that are not yet surveyed, and releases it when its findings are saved. Makes up to two passes over
+/// the shards: one for column orders and one for types.
 ///
 /// # Errors
-/// As [`survey`], and [`Error::Supply`] for a shard that does not come.
+/// As [`survey`], and [`Error::Supply`] for a shard that cannot be provided.
 pub fn survey_supplied(
     checkpoint: &Checkpoint,
     options: &PlanOptions,
@@ -63,14 +64,14 @@ pub fn survey_supplied(
 ) -> Result<Plan> {
     let mut pass = Pass { checkpoint, supply, findings };
     pass.orders(stop, observer)?;
-    let mut plan = Plan::draft_by(checkpoint, options, &Orders::Known(pass.findings.orders().clone()))?;
+    let mut plan = Plan::draft_with(checkpoint, options, &Orders::Known(pass.findings.orders().clone()))?;
     let refused = pass.types(&mut plan, threads, stop, observer)?;
     plan::refuse(refused)?;
     plan.complete(checkpoint)?;
     Ok(plan)
 }
 
-/// One walk over the shards with values that nobody has looked at.
+/// Passes over the shards whose values are not yet surveyed.
 struct Pass<'a> {
     checkpoint: &'a Checkpoint,
     supply: &'a dyn Supply,
@@ -89,15 +90,15 @@ impl Pass<'_> {
             let bytes = unread.iter().map(|id| bytes_of(*id)).sum();
             observer(Progress::Surveying { bytes, tensors: unread.len() });
         }
-        self.over(&needs, stop, |at, findings| {
+        self.run(&needs, stop, |at, findings| {
             let id = unread[at];
-            findings.note_order(id, Columns::read(checkpoint, id)?);
+            findings.add_order(id, Columns::read(checkpoint, id)?);
             observer(Progress::Advanced { tensor: &checkpoint.info(id).name, bytes: bytes_of(id) });
             Ok(())
         })
     }
 
-    /// Gives each tensor its type, and what no type holds.
+    /// Determines the type of each tensor. Returns the tensors that no type holds exactly.
     fn types(
         &mut self,
         plan: &mut Plan,
@@ -124,7 +125,7 @@ impl Pass<'_> {
             observer(Progress::Surveying { bytes, tensors: open.len() });
         }
         let mut refused = Vec::new();
-        self.over(&needs, stop, |at, findings| {
+        self.run(&needs, stop, |at, findings| {
             let index = open[at];
             if let Some(reason) = settle(checkpoint, plan, index, threads, findings, stop)? {
                 refused.extend(plan.round(index, reason).err());
@@ -136,8 +137,8 @@ impl Pass<'_> {
         Ok(refused)
     }
 
-    /// Does every job when its shards are there, and lets go of each shard when it has served.
-    fn over(
+    /// Runs each job when its shards are available, and releases each shard after its last job.
+    fn run(
         &mut self,
         needs: &[Vec<usize>],
         stop: &AtomicBool,
@@ -147,7 +148,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let mut ledger = Ledger::open(self.checkpoint, self.supply, needs, &vec![false; needs.len()]);
-        let walked = Watch::new(self.supply).over(|| {
+        let done = Watch::new(self.supply).run(|| {
             for (at, shards) in needs.iter().enumerate() {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Stopped);
@@ -155,19 +156,19 @@ impl Pass<'_> {
                 shards.iter().try_for_each(|&shard| self.supply.wait(shard))?;
                 job(at, self.findings)?;
                 if ledger.count(at) {
-                    self.findings.keep()?;
+                    self.findings.save()?;
                     ledger.release()?;
                 }
             }
             Ok(())
         });
-        // What was seen before an interruption counts, too.
-        let kept = self.findings.keep();
-        walked.and(kept)
+        // Findings from before an interruption are saved as well.
+        let saved = self.findings.save();
+        done.and(saved)
     }
 }
 
-/// Drops candidates until one holds every value; if none does, says why the last did not.
+/// Drops candidates until one holds every value. If none does, returns the reason why the last does not.
 fn settle(
     checkpoint: &Checkpoint,
     plan: &mut Plan,
@@ -186,12 +187,13 @@ fn settle(
             Err(e) => return Err(e),
         };
         let tensor = &plan.tensors[index];
-        findings.note_fit(&tensor.name, tensor.candidates[0], fits);
+        findings.add_fit(&tensor.name, tensor.candidates[0], fits);
     }
     Ok(None)
 }
 
-/// Settles a tensor as far as is known: drops candidates that do not hold its values, and says whether the next does.
+/// Applies the findings to a tensor: drops candidates that do not hold its values, and sets the fidelity of the next one
+/// if it does. Returns true if the type is final.
 fn is_settled(tensor: &mut TensorPlan, findings: &Findings) -> bool {
     while tensor.fidelity.is_none() {
         let first = tensor.candidates[0];

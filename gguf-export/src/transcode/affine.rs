@@ -1,11 +1,11 @@
-//! Integer codes with a bias, into blocks that hold both, or into floats.
+//! Converts integer codes with a bias to Q4_1 blocks or floats.
 
 use half::f16;
 
+use super::blocks::half_scale;
 use super::float::{self, value};
-use super::int::{half_scale, read_rows};
+use super::task::{Scratch, Task, at, nearest, read_rows};
 use super::unpack::{stream, word};
-use super::{Scratch, Task, at, nearest};
 use crate::Result;
 use crate::checkpoint::TensorId;
 use crate::ggml::GgmlType;
@@ -44,8 +44,8 @@ pub(super) fn transcode(
     Ok(())
 }
 
-/// Writes a row of blocks: scale, bias, then the codes, the first half of them in the low nibbles. The column of the
-/// first block whose scale or bias is no F16 is returned.
+/// Encodes a row of Q4_1 blocks: scale, bias, then the codes, the first half of them in the low nibbles. Returns the
+/// first column of a block whose scale or bias does not fit F16.
 fn q4_1(
     affine: &Affine,
     codes: &[u8],
@@ -70,7 +70,7 @@ fn q4_1(
     None
 }
 
-/// The task's rows of a tensor of floats, all of them finite.
+/// Reads the task's rows of a tensor of floats and checks that all are finite.
 fn floats(
     task: &Task<'_>,
     affine: &Affine,

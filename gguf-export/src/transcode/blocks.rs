@@ -1,12 +1,20 @@
-//! Blocks of integers with one F16 scale: Q2_0, Q4_0, Q5_0, Q8_0.
+//! Encodes blocks of integers with one F16 scale: Q2_0, Q4_0, Q5_0, Q8_0.
 //!
-//! A block holds `d * n` for `n` in a range around zero. If the integers lie outside but their negatives inside,
-//! the scale takes the sign.
+//! A block holds `d * n` for `n` in a range around zero. If only the negated integers are in range, the scale is negated
+//! instead.
 
-use super::int::{Group, half_scale};
+use half::f16;
+
 use crate::ggml::GgmlType;
 
-/// Writes one block; `None` if its integers or its scale do not fit.
+/// The part of a group that goes into one block.
+pub(super) struct Group<'a> {
+    pub(super) codes: &'a [u8],
+    pub(super) zero: i16,
+    pub(super) scale: f32,
+}
+
+/// Encodes one block; `None` if its integers or its scale do not fit.
 pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut [u8]) -> Option<()> {
     let (lo, hi) = match ty {
         GgmlType::Q2_0 => (-1, 2),
@@ -51,4 +59,10 @@ pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut 
         _ => out.iter_mut().enumerate().for_each(|(j, o)| *o = n(j) | n(j + 16) << 4),
     }
     Some(())
+}
+
+/// The scale as F16; `None` if that is not exact, or with `rounding` not finite.
+pub(super) fn half_scale(scale: f32, rounding: bool) -> Option<f16> {
+    let half = f16::from_f32(scale);
+    (half.is_finite() && (rounding || half.to_f32().to_bits() == scale.to_bits())).then_some(half)
 }

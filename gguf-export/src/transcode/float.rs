@@ -1,10 +1,9 @@
-//! Values as floats: plain tensors, FP8, and whatever has to be expanded.
+//! Converts by value: plain tensors, FP8, and all encodings without a matching block type.
 
 use half::{bf16, f16};
 
-use super::int::read_rows;
+use super::task::{Scratch, Task, at, nearest, read_rows};
 use super::unpack::word;
-use super::{Scratch, Task, at, nearest};
 use crate::Result;
 use crate::arch::Map;
 use crate::checkpoint::{Checkpoint, TensorId};
@@ -70,15 +69,15 @@ pub(super) fn fp8(task: &Task<'_>, fp8: &Fp8, scratch: &mut Scratch, out: &mut [
     Ok(())
 }
 
-/// All scales of a tensor.
+/// Reads all scales of a tensor.
 pub(super) fn scales(checkpoint: &Checkpoint, (id, dtype): (TensorId, Float)) -> Result<Vec<f64>> {
     let mut raw = Vec::new();
     checkpoint.read_all(id, &mut raw)?;
     Ok((0..raw.len() / at(dtype.bytes())).map(|i| f64::from(value(&raw, dtype, i))).collect())
 }
 
-/// Writes a row of values in the task's type; each must fit exactly unless rounding was asked for.
-#[expect(clippy::float_cmp, reason = "exactness is what is asked")]
+/// Encodes a row of values in the task's type; fails at a value that does not fit exactly unless the task rounds.
+#[expect(clippy::float_cmp, reason = "exactness is required")]
 pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]) -> Result<()> {
     if let Some(column) = values.iter().position(|v| !v.is_finite()) {
         return Err(task.not_finite(task.weight.main(), row, column));
@@ -125,8 +124,8 @@ pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]
     }
 }
 
-/// Rounds 32 values to a Q8_0 block as llama.cpp's converter does: the largest magnitude becomes 127, halves go
-/// away from zero.
+/// Rounds 32 values to a Q8_0 block like llama.cpp's converter: the largest magnitude becomes 127, halves round away
+/// from zero.
 fn round_to_q8_0(values: &[f64], out: &mut [u8]) {
     let largest = values.iter().fold(0f32, |m, v| m.max(nearest(*v).abs()));
     let d = largest / 127.0;
@@ -139,8 +138,8 @@ fn round_to_q8_0(values: &[f64], out: &mut [u8]) {
     }
 }
 
-/// Every value of an eight-bit format. Its bits are those of an F16, moved: E5M2 is the upper half of one, E4M3
-/// has its exponent eight lower.
+/// All values of an eight-bit format, converted through F16: E5M2 is the upper byte of an F16; E4M3 has an exponent
+/// bias lower by eight.
 pub(super) fn eight_bit_values(format: Fp8Format) -> [f64; 256] {
     std::array::from_fn(|code| {
         let code = u16::try_from(code).expect("there are 256 codes");

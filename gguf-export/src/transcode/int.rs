@@ -1,34 +1,16 @@
-//! Integer codes into blocks that hold integers, or into floats.
+//! Converts integer codes to integer blocks or floats.
 
 use half::{bf16, f16};
 
+use super::blocks::Group;
 use super::kernels::{BadScale, Strip, gptq4_to_q4_0, gptq8_to_q8_0};
+use super::task::{Rows, Scratch, Task, at, read_rows};
 use super::unpack::{AWQ_ORDER, stream, word};
-use super::{Scratch, Task, at, blocks, float, superblocks, zeros};
+use super::{blocks, float, superblocks, zeros};
 use crate::checkpoint::TensorId;
 use crate::ggml::GgmlType;
 use crate::quant::{Float, Int, Packing, ScaleOrder, Zero};
 use crate::{Error, Result};
-
-/// Rows of integers, unpacked.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// Unsigned codes, row-major.
-    codes: Vec<u8>,
-    /// Zero points, row-major with groups fastest; empty if all are `2^(bits - 1)`.
-    zeros: Vec<i16>,
-    /// Scales, row-major with groups fastest.
-    scales: Vec<f32>,
-    /// Group of each column, where it is not `column / group`.
-    order: Vec<u32>,
-}
-
-/// One group's share of a row.
-pub(super) struct Group<'a> {
-    pub(super) codes: &'a [u8],
-    pub(super) zero: i16,
-    pub(super) scale: f32,
-}
 
 pub(super) fn transcode(task: &Task<'_>, int: &Int, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     if let Some(kernel) = kernel(task, int) {
@@ -63,7 +45,7 @@ pub(super) fn transcode(task: &Task<'_>, int: &Int, scratch: &mut Scratch, out: 
 }
 
 impl Rows {
-    /// Writes a row of integer blocks; the column of the first that does not fit is the error.
+    /// Encodes a row of integer blocks. The error is the first column of a block that does not fit.
     fn encode(&self, task: &Task<'_>, int: &Int, row: usize, out: &mut [u8]) -> Result<(), usize> {
         let (length, bytes) = (at(task.ty.block_len()), at(task.ty.block_bytes()));
         let codes = &self.codes[row * task.columns()..][..task.columns()];
@@ -81,12 +63,6 @@ impl Rows {
         }
         Ok(())
     }
-}
-
-/// A scale as the F16 of a block, if it is one.
-pub(super) fn half_scale(scale: f32, rounding: bool) -> Option<f16> {
-    let half = f16::from_f32(scale);
-    (half.is_finite() && (rounding || half.to_f32().to_bits() == scale.to_bits())).then_some(half)
 }
 
 type Kernel = fn(&Strip<'_>, &mut [u8]) -> Result<(), BadScale>;
@@ -118,7 +94,7 @@ fn straight(task: &Task<'_>, int: &Int, kernel: Kernel, scratch: &mut Scratch, o
         .map_err(|bad| task.not_finite(int.scales.tensor, bad.output, bad.group * at(int.group)))
 }
 
-/// The columns of a transposed tensor that belong to the task's rows.
+/// Reads the columns of a transposed tensor that correspond to the task's rows.
 fn strip(task: &Task<'_>, id: TensorId, bytes: u64, buffer: &mut Vec<u8>) -> Result<()> {
     let columns = task.rows.start * bytes..task.rows.end * bytes;
     task.checkpoint.read_strip(id, task.weight.rows * bytes, columns, buffer)
@@ -148,7 +124,7 @@ fn read_codes(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u8>) 
             }
         }
         Packing::Awq => {
-            // Lines of all outputs that share 32-output runs with the task's; runs start on whole words.
+            // Read whole runs of 32 outputs around those of the task, since only runs start at word boundaries.
             let (first, last) = (task.rows.start / 32 * 32, task.rows.end.next_multiple_of(32));
             let last = last.min(task.weight.rows);
             let bits = u64::from(int.bits);
@@ -181,12 +157,6 @@ fn read_codes(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u8>) 
         }
     }
     Ok(())
-}
-
-/// The rows of a tensor that is not transposed.
-pub(super) fn read_rows(task: &Task<'_>, id: TensorId, row_bytes: u64, buffer: &mut Vec<u8>) -> Result<()> {
-    buffer.resize(task.count() * at(row_bytes), 0);
-    task.checkpoint.read(id, task.rows.start * row_bytes, buffer)
 }
 
 fn read_scales(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<f32>) -> Result<()> {
@@ -230,7 +200,7 @@ fn read_order(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u32>)
         None => Ok(()),
         Some(g) => Err(Error::Tensor {
             at: task.checkpoint.locate(id),
-            found: format!("it names group {}", g.cast_signed()),
+            found: format!("it contains group {}", g.cast_signed()),
             expected: format!("0 to {}", int.groups - 1),
         }),
     }

@@ -1,17 +1,17 @@
-//! MX and NV formats: four-bit floats move as bits, everything else as values.
+//! Converts MX and NV formats: four-bit floats by moving their bits, everything else by value.
 
 use half::f16;
 
-use super::int::read_rows;
-use super::int::{Group, half_scale};
-use super::{Scratch, Task, at, blocks, float, nearest};
+use super::blocks::{Group, half_scale};
+use super::task::{Scratch, Task, at, nearest, read_rows};
+use super::{blocks, float};
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::plan::Form;
 use crate::quant::{Element, Float, Fp8Format, Global, Micro, MicroScale};
 
-/// E2M1 by code, positive half.
+/// Magnitudes of E2M1 by code.
 const FP4: [f64; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
 
 pub(super) fn transcode(task: &Task<'_>, micro: &Micro, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
@@ -45,7 +45,7 @@ pub(super) fn transcode(task: &Task<'_>, micro: &Micro, scratch: &mut Scratch, o
     Ok(())
 }
 
-/// The factor of the whole tensor as a multiplier; the reciprocal of a divisor is rounded to F32.
+/// The tensor-wide scale as a factor; the reciprocal of a divisor is rounded to F32.
 pub(super) fn factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<f64>> {
     let Some((f, operation)) = exact_factor(checkpoint, micro)? else { return Ok(None) };
     let factor = match operation {
@@ -56,7 +56,7 @@ pub(super) fn factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<f6
         Global::Divide(id) if !factor.is_finite() => Err(crate::Error::Tensor {
             at: checkpoint.locate(id),
             found: format!("it is {f:e}"),
-            expected: "a divisor whose reciprocal F32 can hold".to_owned(),
+            expected: "a divisor whose reciprocal fits F32".to_owned(),
         }),
         _ => Ok(Some(factor)),
     }
@@ -81,11 +81,11 @@ fn exact_factor(checkpoint: &Checkpoint, micro: &Micro) -> Result<Option<(f64, O
     Err(crate::Error::Tensor {
         at: checkpoint.locate(id),
         found: format!("it is {factor}"),
-        expected: "a finite number other than zero".to_owned(),
+        expected: "a finite nonzero number".to_owned(),
     })
 }
 
-/// No scale may be NaN, and none negative where the block keeps no sign for it.
+/// Refuses scales that are NaN, and for NVFP4, whose scales have no sign, negative ones.
 fn check_scales(task: &Task<'_>, micro: &Micro, scales: &[u8], groups: usize) -> Result<()> {
     let bad = |byte: u8| match micro.scale {
         MicroScale::E8M0 | MicroScale::E5M3 => byte == 255,
@@ -102,35 +102,35 @@ fn check_scales(task: &Task<'_>, micro: &Micro, scales: &[u8], groups: usize) ->
     Ok(())
 }
 
-/// The exponent byte, then nibbles paired 16 apart instead of side by side.
+/// Encodes MXFP4: the exponent byte, then nibbles paired 16 apart instead of adjacent.
 fn mxfp4(codes: &[u8], scales: &[u8], out: &mut [u8]) {
     for ((codes, &scale), out) in codes.chunks_exact(16).zip(scales).zip(out.chunks_exact_mut(17)) {
         out[0] = scale;
-        repair(codes, &mut out[1..]);
+        pair_nibbles(codes, &mut out[1..]);
     }
 }
 
-/// Four scale bytes, then for each sixteen elements nibbles paired 8 apart.
+/// Encodes NVFP4: four scale bytes, then for each 16 elements nibbles paired 8 apart.
 fn nvfp4(codes: &[u8], scales: &[u8], out: &mut [u8]) {
     for ((codes, scales), out) in
         codes.chunks_exact(32).zip(scales.chunks_exact(4)).zip(out.chunks_exact_mut(36))
     {
         out[..4].copy_from_slice(scales);
         for (codes, out) in codes.chunks_exact(8).zip(out[4..].chunks_exact_mut(8)) {
-            repair(codes, out);
+            pair_nibbles(codes, out);
         }
     }
 }
 
-/// Nibbles `2j` and `2j + 1` of each byte become nibbles `j` and `j + half` of the result.
-fn repair(from: &[u8], to: &mut [u8]) {
+/// Byte `j` of the result gets elements `j` (low nibble) and `j + to.len()` (high nibble).
+fn pair_nibbles(from: &[u8], to: &mut [u8]) {
     let nibble = |i: usize| from[i / 2] >> (4 * (i % 2)) & 15;
     let half = to.len();
     to.iter_mut().enumerate().for_each(|(j, byte)| *byte = nibble(j) | nibble(j + half) << 4);
 }
 
-/// Quarters times a power of two as integers times a quarter of it; the column of the first scale that F16 cannot
-/// hold is the error.
+/// Encodes MXINT4 as Q4_0: quarters times a power of two become integers times a quarter of it. The error is the first
+/// column of a block whose scale does not fit F16.
 fn mxint4(codes: &[u8], scales: &[u8], out: &mut [u8]) -> Result<(), usize> {
     let mut unsigned = [0u8; 32];
     let blocks = codes.chunks_exact(16).zip(scales).zip(out.chunks_exact_mut(18));
@@ -152,7 +152,7 @@ fn expand(micro: &Micro, codes: &[u8], scales: &[u8], values: &mut Vec<f64>) {
     let scale = |byte: u8| match micro.scale {
         MicroScale::E8M0 => power(byte),
         MicroScale::E4M3 => eight[usize::from(byte)],
-        // The bits of an unsigned F16 without its lower seven.
+        // An F16 without sign and without the lower seven mantissa bits.
         MicroScale::E5M3 => f16::from_bits(u16::from(byte) << 7).to_f64(),
     };
     let columns = if micro.element == Element::Fp8 { codes.len() } else { 2 * codes.len() };

@@ -1,12 +1,12 @@
-//! Blocks of 256 that are used for groups of 256 and more: every sub-scale is 1 and every sub-minimum the zero
-//! point, so that `d * code - d * zero` is what the source means, exactly.
+//! Encodes K blocks for groups of 256 and more columns. Every sub-scale is 1 and every sub-minimum is the zero point, so
+//! that `d * code - d * zero` equals the source exactly.
 //!
-//! Layouts: Q2_K to Q6_K of ggml.
+//! Layouts: Q2_K to Q6_K in `ggml-common.h`.
 
-use super::int::{Group, half_scale};
+use super::blocks::{Group, half_scale};
 use crate::ggml::GgmlType;
 
-/// Writes one block; `None` if its integers or its scale do not fit.
+/// Encodes one block; `None` if its integers or its scale do not fit.
 pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut [u8]) -> Option<()> {
     let d = half_scale(group.scale, rounding)?.to_le_bytes();
     let zero = u8::try_from(group.zero).ok()?;
@@ -26,7 +26,7 @@ pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut 
                 out[i % 32] |= (n(i) >> 2) << (i / 32);
             }
             two_bits(|i| n(i) & 3, &mut out[32..96]);
-            // Sixteen sub-scales of six bits, each 33 for a factor of one: low nibbles, then high pairs.
+            // Sixteen sub-scales of six bits, each 33, which means a factor of one: low nibbles, then high bit pairs.
             out[96..104].fill(0x11);
             out[104..108].fill(0xAA);
             out[108..].copy_from_slice(&d);
@@ -37,8 +37,8 @@ pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut 
             (zero < 64 && q.iter().all(|&c| c < limit)).then_some(())?;
             out[..2].copy_from_slice(&d);
             out[2..4].copy_from_slice(&d);
-            // Eight sub-scales of 1 and eight sub-minima, six bits each: four of each whole, then the other four
-            // split into a low nibble here and two bits on top of the first.
+            // Eight sub-scales of 1 and eight sub-minima, six bits each. The first four of each are stored whole; the
+            // last four as a low nibble here and two bits on top of the first four.
             out[4..8].fill(1);
             out[8..12].fill(zero | (zero >> 4) << 6);
             out[12..16].fill(1 | (zero & 15) << 4);
@@ -69,14 +69,14 @@ pub(super) fn encode(ty: GgmlType, group: &Group<'_>, rounding: bool, out: &mut 
     Some(())
 }
 
-/// The integers moved up by `offset`, if they all land in `0..limit`.
+/// The integers plus `offset`, if all of them are in `0..limit`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 fn shifted<'a>(group: &'a Group<'_>, offset: i16, limit: i16) -> Option<impl Fn(usize) -> u8 + 'a> {
     let n = move |i: usize| i16::from(group.codes[i]) - group.zero + offset;
     (0..256).all(|i| (0..limit).contains(&n(i))).then_some(move |i| n(i) as u8)
 }
 
-/// Two bits of each element: 128 elements to 32 bytes, four of them 32 apart in a byte.
+/// Packs two bits per element: 128 elements in 32 bytes; the four elements of a byte are 32 apart.
 fn two_bits(n: impl Fn(usize) -> u8, out: &mut [u8]) {
     for (j, byte) in out.iter_mut().enumerate() {
         let first = j / 32 * 128 + j % 32;

@@ -1,7 +1,7 @@
-//! Integer codes of any width out of words, a stream at a time.
+//! Unpacks integer codes of any width from words.
 
-/// Calls `f` with the index and the code of the first `count` codes of a stream of words: dense, or `per_word`
-/// codes in the low bits of each word.
+/// Calls `f` with index and value of each of the first `count` codes of a stream of words. The stream is dense, or has
+/// `per_word` codes in the low bits of each word.
 #[expect(clippy::cast_possible_truncation, reason = "the mask keeps the low bits only")]
 pub(super) fn stream(
     bits: u32,
@@ -22,20 +22,20 @@ pub(super) fn stream(
         }
         return;
     }
-    let (mut window, mut held, mut next) = (0u64, 0, 0);
+    let (mut window, mut available, mut next) = (0u64, 0, 0);
     for i in 0..count {
-        if held < bits {
-            window |= u64::from(word(next)) << held;
-            held += 32;
+        if available < bits {
+            window |= u64::from(word(next)) << available;
+            available += 32;
             next += 1;
         }
         f(i, window as u32 & mask);
         window >>= bits;
-        held -= bits;
+        available -= bits;
     }
 }
 
-/// Where output `8w + k` lies among the eight codes of an AWQ word.
+/// Position of output `8w + k` among the eight codes of AWQ word `w`.
 pub(super) const AWQ_ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 /// The little-endian word at `index`.

@@ -1,14 +1,15 @@
-//! Zero points in every convention.
+//! Reads zero points in every layout.
 
+use super::task::{Task, at};
 use super::unpack::{AWQ_ORDER, stream, word};
-use super::{Task, at};
 use crate::checkpoint::TensorId;
 use crate::quant::{Int, Packing, Zero, ZeroRule};
 use crate::{Error, Result};
 
-/// Zero points of the task's rows, row-major with groups fastest; `None` if all are `2^(bits - 1)`.
+/// Reads the zero points of the task's rows into `out`, row-major with groups fastest. Returns false if all are
+/// `2^(bits - 1)`; `out` is then meaningless.
 ///
-/// The stored zeros of a symmetric weight are looked at once, with its first row.
+/// The stored zero points of a symmetric weight are checked once, with its first row.
 pub(super) fn read(task: &Task<'_>, int: &Int, buffer: &mut Vec<u8>, out: &mut Vec<i16>) -> Result<bool> {
     let middle = 1 << (int.bits - 1);
     match int.zero {
@@ -40,7 +41,7 @@ pub(super) fn read(task: &Task<'_>, int: &Int, buffer: &mut Vec<u8>, out: &mut V
     }
 }
 
-/// The common case at the price of a comparison: every word is the pattern of one of the two conventions.
+/// Fast check of the common case: returns true if every word has the pattern of the middle, or of the middle less one.
 fn constant(bytes: &[u8], int: &Int, rows: usize) -> bool {
     let lane = match int.bits {
         2 => 0x5555_5555u32,
@@ -59,7 +60,7 @@ fn constant(bytes: &[u8], int: &Int, rows: usize) -> bool {
 fn differ(task: &Task<'_>, id: TensorId, middle: i16) -> Error {
     Error::Tensor {
         at: task.checkpoint.locate(id),
-        found: "zero points differ in a module that the configuration calls symmetric".to_owned(),
+        found: "zero points are not constant, but the configuration declares the module symmetric".to_owned(),
         expected: format!("{middle} or {} everywhere", middle - 1),
     }
 }
@@ -127,9 +128,9 @@ fn unpack(
     }
 }
 
-/// Adds one to every code of a line. Where codes divide the word the packer summed them, and a zero of 0 borrowed
-/// from its neighbour: adding to the whole word gives back both. Three-bit codes do so over three words; five to
-/// seven bits wrap alone.
+/// Adds one to every code of a line. If the width divides 32, the packer summed the codes of a word, and a zero point of
+/// 0 borrowed from the next code: adding to the whole word restores both. Codes of three bits do so over three words;
+/// codes of five to seven bits wrap separately.
 fn add_one(line: &mut [u8], bits: u32) {
     let words = line.as_chunks_mut::<4>().0;
     match bits {
@@ -179,8 +180,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn summed_zeros_come_back(bits in prop::sample::select(vec![2u32, 3, 4, 8]), zeros in proptest::collection::vec(any::<u8>(), 32)) {
-            // What a summing packer stores of zeros less one, over the least run of words that codes fill.
+        fn summed_zero_points_are_restored(bits in prop::sample::select(vec![2u32, 3, 4, 8]), zeros in proptest::collection::vec(any::<u8>(), 32)) {
+            // Sums zero points less one as the packer does, over the shortest run of words that codes fill.
             let span = if bits == 3 { 96 } else { 32 };
             let per = (span / bits) as usize;
             let zeros: Vec<u32> = zeros.iter().map(|z| u32::from(*z) & ((1 << bits) - 1)).collect();
@@ -195,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn odd_widths_wrap_alone(bits in 5u32..8, codes in proptest::collection::vec(any::<u8>(), 32)) {
+        fn codes_of_five_to_seven_bits_wrap_separately(bits in 5u32..8, codes in proptest::collection::vec(any::<u8>(), 32)) {
             let mut line = vec![0u8; bits as usize * 4 + 1];
             for (i, c) in codes.iter().enumerate() {
                 let first = i * bits as usize;

@@ -1,9 +1,9 @@
-//! One tile, or the metadata, of both ends side by side.
+//! Compares tiles and metadata of a GGUF with the checkpoint.
 
-use std::fmt;
 use std::ops::Range;
 
-use super::{Opened, Report};
+use super::opened::Opened;
+use super::report::{Difference, Report};
 use crate::arch::Map;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::{self, GgmlType};
@@ -13,89 +13,7 @@ use crate::plan::{Content, Fidelity, Form, Plan, TensorPlan};
 use crate::quant::{Coding, Global, reference};
 use crate::{Error, Result};
 
-/// Something that is not as the checkpoint says.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Difference {
-    /// A value.
-    Value {
-        /// The tensor's GGUF name.
-        tensor: String,
-        /// Row over all but the fastest dimension.
-        row: u64,
-        /// Place in the row.
-        column: u64,
-        /// What the checkpoint says.
-        expected: f64,
-        /// What the GGUF says.
-        found: f64,
-    },
-    /// The scale of a block whose values are all zero either way.
-    Scale {
-        /// The tensor's GGUF name.
-        tensor: String,
-        /// Row over all but the fastest dimension.
-        row: u64,
-        /// First place of the block in the row.
-        column: u64,
-        /// What the checkpoint says.
-        expected: f32,
-        /// What the GGUF says.
-        found: f32,
-    },
-    /// A tensor as a whole.
-    Tensor {
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// A metadata key.
-    Key {
-        /// The key.
-        key: String,
-        /// What the checkpoint says.
-        expected: String,
-        /// What the GGUF says.
-        found: String,
-    },
-}
-
-impl Difference {
-    /// The tensor or the key.
-    #[must_use]
-    pub fn place(&self) -> &str {
-        match self {
-            Self::Value { tensor: name, .. }
-            | Self::Scale { tensor: name, .. }
-            | Self::Tensor { name, .. } => name,
-            Self::Key { key, .. } => key,
-        }
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value { tensor, row, column, expected, found } => {
-                write!(
-                    f,
-                    "tensor `{tensor}`, row {row}, column {column}: checkpoint {expected:e}, GGUF {found:e}"
-                )
-            }
-            Self::Scale { tensor, row, column, expected, found } => write!(
-                f,
-                "tensor `{tensor}`, row {row}, column {column}: scale in the checkpoint {expected:e}, in the GGUF {found:e}"
-            ),
-            Self::Tensor { name, what } => write!(f, "tensor `{name}`: {what}"),
-            Self::Key { key, expected, found } => {
-                write!(f, "metadata `{key}`: checkpoint {expected}, GGUF {found}")
-            }
-        }
-    }
-}
-
-/// Compares some rows of a tensor.
+/// Compares rows of a tensor.
 pub(super) fn rows(
     checkpoint: &Checkpoint,
     plan: &Plan,
@@ -173,8 +91,8 @@ fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], r
             map => f64::from(map.apply(nearest(expected))),
         };
         let found = f64::from(found);
-        // Integers know no negative zero: a scale of either sign makes one or the other. Elsewhere only rounding
-        // excuses anything, and zeros of either sign are within it.
+        // Zeros of integer types have the sign of the scale, which does not matter. All other values must be equal bit
+        // for bit, or within the rounding error if they are rounded.
         let same = found.to_bits() == expected.to_bits()
             || (integers && found == expected)
             || (rounded && (found - expected).abs() <= bound.max(expected.abs() * relative(tensor, bound)));
@@ -185,17 +103,17 @@ fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], r
     }
 }
 
-/// An index. What does not fit is no index of anything in memory, and is refused as such.
+/// Converts an index. A value that does not fit `usize` becomes `usize::MAX`, which is out of bounds everywhere.
 fn at(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "functions of values are defined in F32")]
+#[expect(clippy::cast_possible_truncation, reason = "`Map` is defined in F32")]
 fn nearest(x: f64) -> f32 {
     x as f32
 }
 
-/// The largest error that rounding a row to a type makes, apart from the relative one.
+/// Largest absolute error of rounding a row to a type, in addition to the relative error.
 fn rounding(ty: GgmlType, row: &[f64]) -> f64 {
     let largest = row.iter().fold(0f64, |m, v| m.max(v.abs()));
     match ty {
@@ -215,7 +133,7 @@ fn relative(tensor: &TensorPlan, bound: f64) -> f64 {
     }
 }
 
-/// A scale can be wrong where all its integers are zero and no value shows it.
+/// Compares scales, since a wrong scale of an all-zero block does not change any value.
 fn compare_scales(tensor: &TensorPlan, row: u64, scales: &[f32], bytes: &[u8], report: &mut Report) {
     if tensor.fidelity == Some(Fidelity::Rounded) {
         return;
@@ -279,7 +197,7 @@ fn factors(
     Ok(())
 }
 
-/// Compares every key that the checkpoint calls for, and looks for keys that it does not.
+/// Compares the metadata with that expected for the checkpoint, and reports additional keys.
 pub(super) fn metadata(
     checkpoint: &Checkpoint,
     plan: &mut Plan,
@@ -307,10 +225,10 @@ pub(super) fn metadata(
     Ok(())
 }
 
-/// Keys that the caller may choose, or that say how the file is cut.
+/// Keys that are not compared: the caller may choose their values, or they depend on the types.
 const FREE: [&str; 3] = [keys::NAME, keys::ALIGNMENT, keys::ROUNDED];
 
-/// Whether a key says where a checkpoint is from, which a file made of a copy of its folder does not know.
+/// Returns true for keys about the origin of a checkpoint, which are missing if the GGUF was made from a copied folder.
 fn is_origin(key: &str) -> bool {
     key == "general.organization"
         || key.starts_with("general.source.")

@@ -1,80 +1,49 @@
-//! Proves that a GGUF holds what the checkpoint says: every weight's value bit for bit, every scale, the metadata
-//! and the tokenizer.
+//! Verifies that a GGUF equals its checkpoint: every value bit for bit, every scale, the metadata and the tokenizer.
 //!
-//! Both ends are read by reference decoders that share nothing with the transcoder. What is trusted is the plan's
-//! mapping of names and rows; the plan itself is proven against llama.cpp's converter in the tests.
+//! Reference decoders that share no code with `transcode` read both files. The plan's mapping of names and rows is
+//! trusted; tests compare it with llama.cpp's converter.
 
 mod compare;
+mod opened;
 mod proof;
 mod receipt;
+mod report;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 
-pub use compare::Difference;
 pub(crate) use proof::Proof;
 pub use receipt::{FileHash, Receipt, receipt};
+pub use report::{Difference, Report};
+
+use opened::Opened;
+use report::MAX_LISTED;
 
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
-use crate::gguf::{self, Header};
-use crate::io::FileSource;
+use crate::gguf;
 use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, PlanOptions, TensorPlan};
 use crate::progress::{Observer, Progress};
 use crate::tile::tiles;
 use crate::{Error, Result, pool};
 
-/// Differences that are kept; more are only counted.
-const KEPT: usize = 10;
-
-/// How to verify.
+/// Options of a verification.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyOptions {
-    /// Threads that decode and compare.
+    /// Number of threads that decode and compare.
     pub threads: usize,
-    /// Accepts tensors that the file itself declares rounded, within the rounding of their type.
+    /// Accepts rounding errors in the tensors that the GGUF lists in `ggrun.rounded_tensors`, up to those of their type.
     pub allow_rounding: bool,
 }
 
-/// What a verification found.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Tensors compared.
-    pub tensors: usize,
-    /// Values compared.
-    pub values: u64,
-    /// Metadata keys compared.
-    pub keys: usize,
-    /// Tensors that are rounded and were accepted as such.
-    pub rounded: usize,
-    /// All differences, of which `differences` holds the first.
-    pub count: u64,
-    /// The first differences, in the order of the file.
-    pub differences: Vec<Difference>,
-}
-
-impl Report {
-    /// Whether nothing differs.
-    #[must_use]
-    pub fn equal(&self) -> bool {
-        self.count == 0
-    }
-
-    fn push(&mut self, difference: Difference) {
-        self.count += 1;
-        if self.differences.len() < KEPT {
-            self.differences.push(difference);
-        }
-    }
-}
-
-/// Compares a GGUF, or all shards of one, with the checkpoint it was made from.
+/// Compares a GGUF, with all its shards, with the checkpoint from which it was made.
 ///
 /// # Errors
-/// Whatever is wrong with reading either end. Differences are not errors but part of the report.
+/// Errors of [`gguf::open_all`] and [`Plan::draft`], [`Error::Io`], and [`Error::Stopped`] if `stop` is set. Differences
+/// are not errors but part of the report.
 ///
 /// ```no_run
 /// # use std::sync::atomic::AtomicBool;
@@ -102,7 +71,7 @@ pub fn verify(
     let draft = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
     let mut plan = Plan::draft(checkpoint, &draft)?;
     let rounded = file.shards[0].1.metadata.strings(gguf::keys::ROUNDED).unwrap_or_default();
-    adopt(&mut plan, &file, rounded, options.allow_rounding, &mut report);
+    adopt_types(&mut plan, &file, rounded, options.allow_rounding, &mut report);
     compare::metadata(checkpoint, &mut plan, &file.shards[0].1, &mut report)?;
 
     let mut work = Vec::new();
@@ -138,7 +107,7 @@ pub fn verify(
         report.count += part.count;
         report.differences.extend(part.differences);
     }
-    report.differences.truncate(KEPT);
+    report.differences.truncate(MAX_LISTED);
     report.tensors = plan.tensors.len();
     report.values = plan.tensors.iter().map(|t| t.dims.iter().product::<u64>()).sum();
     report.rounded = plan.tensors.iter().filter(|t| t.fidelity == Some(Fidelity::Rounded)).count();
@@ -146,38 +115,12 @@ pub fn verify(
     Ok(report)
 }
 
-/// A GGUF that is open for reading.
-#[derive(Debug)]
-struct Opened<'a> {
-    shards: &'a [(PathBuf, Header)],
-    sources: Vec<FileSource>,
-    /// Shard and index of each tensor.
-    places: BTreeMap<&'a str, (usize, usize)>,
-}
-
-impl<'a> Opened<'a> {
-    fn new(shards: &'a [(PathBuf, Header)]) -> Result<Self> {
-        let sources = shards.iter().map(|(path, _)| FileSource::open(path)).collect::<Result<_>>()?;
-        let mut places = BTreeMap::new();
-        for (shard, (_, header)) in shards.iter().enumerate() {
-            for (index, tensor) in header.tensors.iter().enumerate() {
-                places.insert(tensor.name.as_str(), (shard, index));
-            }
-        }
-        Ok(Self { shards, sources, places })
-    }
-
-    fn find(&self, name: &str) -> Option<&gguf::TensorInfo> {
-        self.places.get(name).map(|&(shard, index)| &self.shards[shard].1.tensors[index])
-    }
-}
-
-/// Gives the plan the types that the file has; tensors that are missing, surplus or of another shape are
-/// differences and leave the plan.
-fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, report: &mut Report) {
+/// Sets the types of the plan to those of the file. Tensors that are missing, superfluous or of another shape are
+/// reported as differences and removed from the plan.
+fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, report: &mut Report) {
     let mut seen = 0;
     let mut tensors = std::mem::take(&mut plan.tensors);
-    // Factors go with the form that the file chose, not with the draft's.
+    // The file determines whether a tensor's factor is stored separately, not the draft.
     tensors.retain(|t| t.content == Content::Weights || file.places.contains_key(t.name.as_str()));
     tensors.retain_mut(|tensor| {
         let Some(info) = file.find(&tensor.name) else {
@@ -186,7 +129,7 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
         };
         seen += 1;
         if info.dims != tensor.dims {
-            let what = format!("its sizes are {:?}, expected {:?}", info.dims, tensor.dims);
+            let what = format!("its dimensions are {:?}, expected {:?}", info.dims, tensor.dims);
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
@@ -196,7 +139,7 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
             return false;
         }
         let is_rounded = accept && rounded.contains(&tensor.name);
-        take_type(tensor, info.ty, file, is_rounded);
+        set_type(tensor, info.ty, file, is_rounded);
         true
     });
     plan.tensors = tensors;
@@ -206,14 +149,14 @@ fn adopt(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, r
         let differing: Vec<String> = report.differences.iter().map(|d| d.place().to_owned()).collect();
         for name in file.places.keys().filter(|n| !planned.contains(**n)) {
             if !differing.iter().any(|d| d == name) {
-                let what = "the checkpoint has nothing for it".to_owned();
+                let what = "it is not in the checkpoint".to_owned();
                 report.push(Difference::Tensor { name: (*name).to_owned(), what });
             }
         }
     }
 }
 
-fn take_type(tensor: &mut TensorPlan, ty: GgmlType, file: &Opened<'_>, rounded: bool) {
+fn set_type(tensor: &mut TensorPlan, ty: GgmlType, file: &Opened<'_>, rounded: bool) {
     let form =
         if file.places.contains_key(tensor.scale_name().as_str()) { Form::Unscaled } else { Form::Values };
     tensor.candidates = vec![Candidate { ty, form, certainty: Certainty::IfData }];

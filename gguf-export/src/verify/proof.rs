@@ -1,25 +1,26 @@
-//! A file that is proven while it is written, tile by tile, before its sources go.
+//! Verification during an export, tile by tile, before the shards are released.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::{Opened, Report, compare};
+use super::opened::Opened;
+use super::{Report, compare};
 use crate::checkpoint::Checkpoint;
 use crate::gguf::Header;
 use crate::plan::{Fidelity, Plan};
 use crate::{Error, Result};
 
-/// Reads tiles back from unfinished files and compares them with the checkpoint, as a verification would.
+/// Reads tiles back from unfinished files and compares them with the checkpoint, like [`verify`](super::verify).
 #[derive(Debug)]
 pub(crate) struct Proof<'a> {
     file: Opened<'a>,
 }
 
 impl<'a> Proof<'a> {
-    /// `files` as they are named now, and what their headers are to be.
+    /// Opens the unfinished files. `files` are their current paths with the expected headers.
     ///
     /// # Errors
-    /// [`Error::Io`] if one cannot be opened.
+    /// [`Error::Io`] if a file cannot be opened.
     pub(crate) fn new(files: &'a [(PathBuf, Header)]) -> Result<Self> {
         Ok(Self { file: Opened::new(files)? })
     }
@@ -27,7 +28,7 @@ impl<'a> Proof<'a> {
     /// Compares rows of a tensor.
     ///
     /// # Errors
-    /// [`Error::Differs`] naming the first difference.
+    /// [`Error::Differs`] with the first difference, [`Error::Io`] if a file cannot be read.
     pub(crate) fn check(
         &self,
         checkpoint: &Checkpoint,
@@ -46,15 +47,14 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// What is known of the files once all their tiles were compared: reads their headers back, too. `plan` is what they
-    /// were written by.
+    /// The report after all tiles were compared. Reads the headers back as well. `plan` is the plan of the export.
     ///
     /// # Errors
-    /// [`Error::Differs`] for a header that is not what was written.
+    /// [`Error::Differs`] for a header that differs from the one written, [`Error::Io`] if a file cannot be read.
     pub(crate) fn report(&self, plan: &Plan) -> Result<Report> {
         for ((path, expected), source) in self.file.shards.iter().zip(&self.file.sources) {
             if Header::read(path, source)? != *expected {
-                let what = "its header is not what was written".to_owned();
+                let what = "its header differs from the one written".to_owned();
                 return Err(Error::Differs { path: path.clone(), what });
             }
         }

@@ -1,4 +1,4 @@
-//! A verification on paper: what was compared, and the hashes of all files that took part.
+//! The receipt of a verification: the numbers compared, and the hashes of all files.
 
 use std::path::{Path, PathBuf};
 
@@ -11,47 +11,47 @@ use crate::checkpoint::{Checkpoint, Identity, folder};
 use crate::gguf;
 use crate::io::{self, ByteSource, FileSource};
 
-/// Bytes read at a time while hashing.
+/// Bytes per read while hashing.
 const CHUNK: usize = 1 << 20;
 
-/// What a verification proves, as a document.
+/// The result of a verification as a document.
 #[derive(Debug, Serialize)]
 pub struct Receipt {
-    /// Version of this layout.
+    /// Version of the document's schema.
     pub schema_version: u32,
-    /// The program and its version.
+    /// Name and version of the program.
     pub tool: String,
-    /// Whether nothing differed.
+    /// True if there were no differences.
     pub equal: bool,
-    /// Tensors compared.
+    /// Number of tensors compared.
     pub tensors: usize,
-    /// Values compared.
+    /// Number of values compared.
     pub values: u64,
-    /// Metadata keys compared.
+    /// Number of metadata keys compared.
     pub keys: usize,
-    /// Tensors that are rounded and were accepted as such.
+    /// Number of tensors accepted as rounded.
     pub rounded: usize,
-    /// Differences found.
+    /// Number of differences.
     pub differences: u64,
-    /// The GGUF's files.
+    /// Files of the GGUF.
     pub gguf: Vec<FileHash>,
-    /// The checkpoint's files.
+    /// Files of the checkpoint.
     pub source: Vec<FileHash>,
 }
 
 /// A file and its SHA-256.
 #[derive(Debug, Serialize)]
 pub struct FileHash {
-    /// Name without folder.
+    /// File name without folder.
     pub file: String,
     /// Length in bytes.
     pub bytes: u64,
-    /// Hexadecimal SHA-256.
+    /// SHA-256 in hexadecimal.
     pub sha256: String,
 }
 
-/// Hashes both ends and sums up a report. Shards that are known by their content are not read again, and need not be
-/// there any more.
+/// Hashes all files and combines the hashes with a report. Shards identified by their SHA-256 are not read again and may
+/// have been deleted.
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a file cannot be read.

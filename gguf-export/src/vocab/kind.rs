@@ -1,4 +1,4 @@
-//! Kinds of token in `tokenizer.ggml.token_type`.
+//! Token types in `tokenizer.ggml.token_type`; the values of llama.cpp's `llama_token_type`.
 
 pub(super) const NORMAL: i32 = 1;
 pub(super) const CONTROL: i32 = 3;

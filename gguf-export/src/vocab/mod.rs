@@ -1,7 +1,7 @@
 //! Tokens, merges, special ids and the chat template as `tokenizer.*` keys.
 //!
-//! Keys, types and order are those of the converter in llama.cpp b11434. Only byte-level BPE is read: it is
-//! what Qwen uses, and a guess at another kind would load and talk nonsense.
+//! Keys, types and order are those of the converter in llama.cpp b11434. Only byte-level BPE is supported, the tokenizer
+//! of Qwen: a wrong guess at another kind would load and produce nonsense.
 
 mod kind;
 mod special;
@@ -19,13 +19,12 @@ use crate::gguf::{Metadata, keys};
 
 /// Reads the tokenizer of the checkpoint in `dir`.
 ///
-/// `config` is its `config.json`, and `vocab_size` the number of rows of the embedding; ids without a token
-/// become `[PADn]`.
+/// `config` is `config.json`, `vocab_size` the number of rows of the embedding. Ids without a token become `[PADn]`.
 ///
 /// # Errors
-/// [`crate::Error::Unsupported`] for a tokenizer that is not byte-level BPE with a known splitting rule,
-/// [`crate::Error::Malformed`] for ids that are missing, used twice or too large,
-/// [`crate::Error::Field`] for a special token that is no token, and read errors.
+/// [`crate::Error::Unsupported`] for a tokenizer that is not byte-level BPE with a known pre-tokenizer,
+/// [`crate::Error::Malformed`] for duplicate and out-of-range ids, [`crate::Error::Field`] for a special token that is
+/// not in the vocabulary, [`crate::Error::Io`] and [`crate::Error::Json`] for a file that cannot be read.
 pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metadata> {
     let settings = special::optional(dir, "tokenizer_config.json")?;
     let tokenizer = tokenizer::read(&folder::inside(dir, "tokenizer.json")?, settings.as_ref(), vocab_size)?;
@@ -35,7 +34,7 @@ pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metada
     Ok(out)
 }
 
-/// What the text of a `tokenizer.json` says alone: tokens, their kinds and merges. `path` is for messages.
+/// Reads only the text of a `tokenizer.json`: tokens, their types and merges. `path` is for error messages.
 ///
 /// # Errors
 /// As [`vocab`].
@@ -47,7 +46,7 @@ fn keys_of(tokenizer: Tokenizer) -> Metadata {
     let mut out = Metadata::new();
     out.push(keys::TOKENIZER_MODEL, "gpt2");
     out.push(keys::TOKENIZER_PRE, tokenizer.pre);
-    if tokenizer.composes {
+    if tokenizer.nfc {
         out.push(keys::TOKENIZER_NORMALIZER, "NFC");
     }
     out.push(keys::TOKENIZER_TOKENS, tokenizer.tokens);

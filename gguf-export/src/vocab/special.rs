@@ -1,4 +1,4 @@
-//! Special ids, what is added around a text, and the chat template.
+//! Ids of special tokens, tokens added around a text, and the chat template.
 
 use std::path::Path;
 
@@ -10,9 +10,10 @@ use crate::checkpoint::{ModelConfig, folder};
 use crate::gguf::{Metadata, keys};
 use crate::{Error, Result, io};
 
+/// Size limit of a chat template in bytes.
 const MAX_TEMPLATE: u64 = 4 << 20;
 
-/// Roles of special tokens in Hugging Face's words, and their keys.
+/// Roles of special tokens in Hugging Face's files, and their GGUF keys. `seperator` is llama.cpp's spelling.
 const ROLES: [(&str, &str); 6] = [
     ("bos", keys::TOKENIZER_BOS),
     ("eos", keys::TOKENIZER_EOS),
@@ -22,12 +23,12 @@ const ROLES: [(&str, &str); 6] = [
     ("mask", "tokenizer.ggml.mask_token_id"),
 ];
 
-/// A JSON file of the checkpoint, if it is there.
+/// A JSON file of the checkpoint; `None` if it does not exist.
 pub(super) fn optional(dir: &Path, name: &str) -> Result<Option<ModelConfig>> {
     folder::optional(dir, name)?.map(|path| ModelConfig::read(&path)).transpose()
 }
 
-/// Everything after the merges.
+/// Reads the keys that follow the merges.
 pub(super) fn read(
     dir: &Path,
     config: &ModelConfig,
@@ -46,7 +47,7 @@ pub(super) fn read(
     Ok(out)
 }
 
-/// Ids by role: by text from `tokenizer_config.json` first, then by number from `config.json` and
+/// Ids by role: by token text from `tokenizer_config.json`, otherwise by id from `config.json` and
 /// `generation_config.json`.
 fn ids(
     dir: &Path,
@@ -76,7 +77,7 @@ fn ids(
         }
     }
     if out.get(keys::TOKENIZER_EOS).is_none() {
-        // llama.cpp would take token 11 and never stop.
+        // llama.cpp would default to token 11 and never stop.
         return Err(Error::Field {
             path: config.path().to_owned(),
             field: "eos_token_id".to_owned(),
@@ -87,7 +88,7 @@ fn ids(
     Ok(out)
 }
 
-/// The text of a special token, which is a string or an object with `content`.
+/// The text of a special token: a string, or an object with `content`.
 fn token_text<'a>(settings: &'a ModelConfig, field: &str) -> Result<Option<&'a str>> {
     match settings.get(field) {
         None => Ok(None),
@@ -99,7 +100,7 @@ fn token_text<'a>(settings: &'a ModelConfig, field: &str) -> Result<Option<&'a s
     }
 }
 
-/// The number of a special token, which is an integer or a list of which the first counts.
+/// The id of a special token: an integer, or the first element of a list.
 fn token_id(config: &ModelConfig, field: &str, tokens: usize) -> Result<Option<u32>> {
     let Some(value) = config.get(field) else { return Ok(None) };
     let value = value.as_array().and_then(|list| list.first()).unwrap_or(value);
@@ -113,7 +114,8 @@ fn added_id(tokenizer: &Tokenizer, text: &str) -> Option<u32> {
     u32::try_from(id).ok()
 }
 
-/// Whether bos and eos are put around a text, where anything says so. The post-processor's word is the last.
+/// For bos and eos, whether they are added around a text; `None` if unspecified. The post-processor takes precedence
+/// over `tokenizer_config.json`.
 fn added_around(
     dir: &Path,
     settings: Option<&ModelConfig>,
@@ -124,7 +126,7 @@ fn added_around(
         let path = dir.join("tokenizer.json");
         for step in post["processors"].as_array().map_or(std::slice::from_ref(post), Vec::as_slice) {
             match step["type"].as_str() {
-                Some("ByteLevel") => out = out.map(|said| said.or(Some(false))),
+                Some("ByteLevel") => out = out.map(|added| added.or(Some(false))),
                 Some("TemplateProcessing") => template(&path, &step["single"], settings, &mut out)?,
                 _ if step.is_null() => {}
                 _ => return Err(unsupported(&path, format!("post-processor `{}`", step["type"]))),
@@ -132,14 +134,14 @@ fn added_around(
         }
     }
     if let Some(settings) = settings {
-        for (said, role) in out.iter_mut().zip(["bos", "eos"]) {
-            *said = said.or(settings.bool(&format!("add_{role}_token"))?);
+        for (added, role) in out.iter_mut().zip(["bos", "eos"]) {
+            *added = added.or(settings.bool(&format!("add_{role}_token"))?);
         }
     }
     Ok(out)
 }
 
-/// Reads the pieces that surround the sequence of a single text.
+/// Reads the pieces of a post-processor template around the sequence.
 fn template(
     path: &Path,
     single: &Value,
@@ -152,12 +154,12 @@ fn template(
         return refuse();
     };
     let sides = [&pieces[..at], &pieces[at + 1..]];
-    for ((side, role), said) in sides.into_iter().zip(["bos_token", "eos_token"]).zip(out) {
+    for ((side, role), added) in sides.into_iter().zip(["bos_token", "eos_token"]).zip(out) {
         let expected = settings.map_or(Ok(None), |s| token_text(s, role))?;
         match side {
             [] => {}
             [piece] if expected.is_some() && piece["SpecialToken"]["id"].as_str() == expected => {
-                *said = Some(true);
+                *added = Some(true);
             }
             _ => return refuse(),
         }
@@ -165,7 +167,7 @@ fn template(
     Ok(())
 }
 
-/// Writes the template, or several by name, of which `default` has the plain key.
+/// Adds the chat template, or several named ones, of which `default` has the plain key.
 fn chat_template(dir: &Path, settings: Option<&ModelConfig>, out: &mut Metadata) -> Result<()> {
     let jinja = folder::optional(dir, "chat_template.jinja")?;
     let json;
@@ -184,7 +186,8 @@ fn chat_template(dir: &Path, settings: Option<&ModelConfig>, out: &mut Metadata)
         (Value::String(text), _) => out.push(keys::CHAT_TEMPLATE, text),
         (Value::Array(list), Some(owner)) => named_templates(owner, list, out)?,
         (_, owner) => {
-            return owner.map_or(Ok(()), |o| Err(o.wrong("chat_template", "a text or a list of named ones")));
+            let expected = "a string or a list of named templates";
+            return owner.map_or(Ok(()), |o| Err(o.wrong("chat_template", expected)));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The golden vocabulary, one test per refusal, and no panic on changed files.
+//! The golden vocabulary, one test per refusal, and modified files, which must not panic.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn put(path: &Path, text: &str) {
     sink.write_at(0, text.as_bytes()).unwrap();
 }
 
-/// A checkpoint of four tokens in a folder of its own.
+/// The tokenizer files of a checkpoint with four tokens.
 struct Toy {
     tokenizer: Json,
     settings: Json,
@@ -82,7 +82,7 @@ fn keys_types_and_order_are_those_of_llama_cpp() {
     let config = ModelConfig::read(&golden::folder().join("config.json")).unwrap();
     let ours = vocab(&golden::folder(), &config, 640).unwrap();
     let theirs = golden::llama("tokenizer.");
-    // Our own key is for our own reader: llama.cpp does not compose characters.
+    // The normalizer key is an addition: llama.cpp does not normalize.
     assert_eq!(ours.str(keys::TOKENIZER_NORMALIZER), Some("NFC"));
     let names = |m: &Metadata| m.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
     let mut kept = names(&ours);
@@ -103,7 +103,7 @@ fn unused_ids_are_padded() {
 }
 
 #[test]
-fn the_splitting_rule_is_known_by_its_expression() {
+fn the_pre_tokenizer_is_recognised_by_its_expression() {
     let mut toy = Toy::new();
     assert_eq!(toy.read().unwrap().str("tokenizer.ggml.pre"), Some("qwen2"));
     toy.tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = super::tokenizer::QWEN35.into();
@@ -117,7 +117,7 @@ fn the_splitting_rule_is_known_by_its_expression() {
 }
 
 #[test]
-fn merges_are_texts_or_pairs() {
+fn merges_are_strings_or_pairs() {
     let mut toy = Toy::new();
     toy.tokenizer["model"]["merges"] = json!([["a", "b"], [" ", "a b"], "x y"]);
     let merges = ["a b", "Ġ aĠb", "x y"].map(str::to_owned);
@@ -131,7 +131,7 @@ fn merges_are_texts_or_pairs() {
 }
 
 #[test]
-fn other_models_are_named_and_refused() {
+fn other_models_are_refused_by_name() {
     refused(|t| t["model"] = json!({"type": "Unigram", "vocab": [["a", 0.5]]}), "tokenizer model `Unigram`");
     refused(|t| t["model"]["byte_fallback"] = true.into(), "`model.byte_fallback` of true");
     refused(|t| t["model"]["ignore_merges"] = true.into(), "`model.ignore_merges` of true");
@@ -143,7 +143,7 @@ fn other_models_are_named_and_refused() {
 
 #[test]
 fn tokens_and_ids_are_one_to_one() {
-    refused(|t| t["model"]["vocab"]["c"] = 6.into(), "token `c` with id 6, expected less than 6");
+    refused(|t| t["model"]["vocab"]["c"] = 6.into(), "token `c` with id 6, expected an id below 6");
     refused(|t| t["model"]["vocab"]["c"] = 1.into(), "id 1 for `b` and another token");
     refused(|t| t["added_tokens"][0]["id"] = 2.into(), "id 2 for `ab` and `<|end|>`");
     refused(|t| t["added_tokens"][0]["id"] = u64::MAX.into(), "with id 18446744073709551615");
@@ -153,7 +153,7 @@ fn tokens_and_ids_are_one_to_one() {
 }
 
 #[test]
-fn added_tokens_have_kinds() {
+fn added_tokens_get_their_types() {
     let mut toy = Toy::new();
     toy.tokenizer["added_tokens"] = json!([
         {"id": 3, "content": "<|end|>", "special": false},
@@ -167,7 +167,7 @@ fn added_tokens_have_kinds() {
 }
 
 #[test]
-fn special_ids_come_from_text_then_number() {
+fn special_ids_are_read_by_text_and_otherwise_by_number() {
     let mut toy = Toy::new();
     toy.settings = json!({"eos_token": {"content": "<|end|>"}});
     toy.config = json!({"eos_token_id": 1, "bos_token_id": 0});
@@ -188,7 +188,7 @@ fn special_ids_come_from_text_then_number() {
 }
 
 #[test]
-fn what_is_added_around_a_text_is_read_from_the_template() {
+fn tokens_around_a_text_are_read_from_the_post_processor() {
     let mut toy = Toy::new();
     toy.settings["bos_token"] = "<|end|>".into();
     let sequence = json!({"Sequence": {"id": "A"}});
@@ -208,7 +208,7 @@ fn what_is_added_around_a_text_is_read_from_the_template() {
 }
 
 #[test]
-fn the_template_is_looked_for_in_three_places() {
+fn the_chat_template_is_read_from_three_files() {
     let mut toy = Toy::new();
     let text = |toy: &Toy| toy.read().unwrap().str("tokenizer.chat_template").map(str::to_owned);
     assert_eq!(text(&toy), None);
@@ -231,7 +231,7 @@ fn the_template_is_looked_for_in_three_places() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn changed_files_are_read_or_refused(at in 0usize..700, byte in 32u8..127, cut in 0usize..1400) {
+    fn modified_files_are_read_or_refused(at in 0usize..700, byte in 32u8..127, cut in 0usize..1400) {
         let toy = Toy::new();
         let mut text = toy.tokenizer.to_string().into_bytes();
         let n = text.len();

@@ -1,4 +1,4 @@
-//! `tokenizer.json`: tokens, their kinds, merges and the splitting rule.
+//! Reads `tokenizer.json`: tokens, their types, merges and the pre-tokenizer.
 
 use std::path::Path;
 
@@ -10,30 +10,31 @@ use super::kind;
 use crate::checkpoint::{ModelConfig, json};
 use crate::{Error, Result, io};
 
+/// Size limit of the file in bytes.
 const MAX_BYTES: u64 = 256 << 20;
-/// Most values in it; vocabularies of a quarter of a million tokens have under three million.
+/// Limit of its JSON values; vocabularies of 250 000 tokens have less than three million.
 const MAX_VALUES: usize = 8 << 20;
-/// Most tokens; llama.cpp counts them as i32.
+/// Limit of the number of tokens; llama.cpp counts them as i32.
 const MAX_TOKENS: u64 = 1 << 24;
 
-/// Splits off runs of letters and single digits.
+/// The pre-tokenizer expression of Qwen2: splits into runs of letters, single digits and so on.
 pub(super) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// The same, with combining marks counted as letters.
+/// The pre-tokenizer expression of Qwen3.5: as [`QWEN2`], with combining marks as letters.
 pub(super) const QWEN35: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// A tokenizer in GGUF's terms.
+/// A tokenizer in the form of GGUF keys.
 pub(super) struct Tokenizer {
-    /// llama.cpp's name of the splitting rule.
+    /// llama.cpp's name of the pre-tokenizer.
     pub(super) pre: &'static str,
-    /// Texts by id, as many as the embedding has rows.
+    /// Token texts by id, one per row of the embedding.
     pub(super) tokens: Vec<String>,
-    /// [`kind`] by id.
+    /// Token types by id; see [`kind`].
     pub(super) types: Vec<i32>,
-    /// `left right`, by rank.
+    /// Merges by rank, `left right`.
     pub(super) merges: Vec<String>,
-    /// Whether text is composed (NFC) before it is split.
-    pub(super) composes: bool,
-    /// The rule that adds tokens around a text.
+    /// True if text is normalized to NFC before pre-tokenization.
+    pub(super) nfc: bool,
+    /// The post-processor, which adds tokens around a text.
     pub(super) post_processor: Option<Value>,
 }
 
@@ -76,7 +77,7 @@ pub(super) fn read(path: &Path, settings: Option<&ModelConfig>, vocab_size: u64)
     parse(path, &io::read_to_string(path, MAX_BYTES)?, settings, vocab_size)
 }
 
-/// Reads the text of a `tokenizer.json`; `path` is for messages.
+/// Parses the text of a `tokenizer.json`; `path` is for error messages.
 pub(super) fn parse(
     path: &Path,
     text: &str,
@@ -86,13 +87,13 @@ pub(super) fn parse(
     if vocab_size > MAX_TOKENS {
         return Err(malformed(path, format!("an embedding of {vocab_size} rows"), "at most 2^24"));
     }
-    json::measure(path, text, MAX_VALUES)?;
+    json::limit_values(path, text, MAX_VALUES)?;
     let file: File =
         serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
     check_model(path, &file)?;
-    let pre = splitting_rule(path, file.pre_tokenizer.as_ref())?;
+    let pre = pre_tokenizer(path, file.pre_tokenizer.as_ref())?;
     if file.model.merges.is_empty() {
-        return Err(malformed(path, "no merges", "a list of them in `model.merges`"));
+        return Err(malformed(path, "no merges", "a list in `model.merges`"));
     }
     let mut added = file.added_tokens;
     if let Some(settings) = settings {
@@ -101,7 +102,7 @@ pub(super) fn parse(
     let (tokens, types) = tokens(path, file.model.vocab.0, added, vocab_size)?;
     let merges = file.model.merges.into_iter().map(|m| m.0).collect();
     Ok(Tokenizer {
-        composes: file.normalizer.is_some(),
+        nfc: file.normalizer.is_some(),
         pre,
         tokens,
         types,
@@ -126,7 +127,7 @@ fn check_model(path: &Path, file: &File) -> Result<()> {
     } else if model.ignore_merges {
         "`model.ignore_merges` of true".to_owned()
     } else {
-        // llama.cpp does not normalise; the file says that its reader should.
+        // llama.cpp does not normalize; the metadata key lets other readers do so.
         match file.normalizer.as_ref().and_then(|n| n["type"].as_str()) {
             None | Some("NFC") => return Ok(()),
             Some(other) => format!("normalizer `{other}`"),
@@ -135,8 +136,8 @@ fn check_model(path: &Path, file: &File) -> Result<()> {
     Err(unsupported(path, what))
 }
 
-/// Recognises the splitting rule by its expression, since the name of a model says nothing about it.
-fn splitting_rule(path: &Path, pre: Option<&Value>) -> Result<&'static str> {
+/// Recognises the pre-tokenizer by its expression; the model name does not determine it.
+fn pre_tokenizer(path: &Path, pre: Option<&Value>) -> Result<&'static str> {
     let Some(pre) = pre.filter(|p| !p.is_null()) else {
         return Err(unsupported(path, "a tokenizer without pre-tokenizer".to_owned()));
     };
@@ -160,13 +161,13 @@ fn splitting_rule(path: &Path, pre: Option<&Value>) -> Result<&'static str> {
     }
 }
 
-/// Adds the tokens of `added_tokens_decoder`, whose word on a token's kind is the last.
+/// Adds the tokens of `added_tokens_decoder`, which also overrides `special` of known tokens.
 fn added_by_settings(settings: &ModelConfig, added: &mut Vec<AddedToken>) -> Result<()> {
     let Some(list) = settings.section("added_tokens_decoder")? else { return Ok(()) };
     added.sort_by_key(|token| token.id);
     let known = added.len();
     for (id, value) in list.iter() {
-        let expected = "a token with `content` under its id";
+        let expected = "the token of this id with `content`";
         let wrong = || list.wrong(id, expected);
         let id: u64 = id.parse().map_err(|_| wrong())?;
         let token = AddedToken {
@@ -183,7 +184,7 @@ fn added_by_settings(settings: &ModelConfig, added: &mut Vec<AddedToken>) -> Res
     Ok(())
 }
 
-/// Texts and kinds by id.
+/// Token texts and types by id.
 fn tokens(
     path: &Path,
     vocab: Vec<(String, u64)>,
@@ -198,7 +199,7 @@ fn tokens(
             malformed(
                 path,
                 format!("token `{text}` with id {id}"),
-                &format!("less than {vocab_size}, the rows of the embedding"),
+                &format!("an id below {vocab_size}, the rows of the embedding"),
             )
         })
     };
@@ -226,13 +227,13 @@ fn tokens(
     let mut sorted: Vec<&str> = tokens.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        // llama.cpp asserts that texts and ids are one to one.
+        // llama.cpp asserts that texts are unique.
         Some(pair) => Err(malformed(path, format!("token `{}` under two ids", pair[0]), "one id")),
         None => Ok((tokens, types)),
     }
 }
 
-/// Whether llama.cpp's converter takes a token for a control token though its file does not say so.
+/// Returns true if llama.cpp's converter treats a token as a control token regardless of `special`.
 fn looks_special(text: &str) -> bool {
     text.starts_with("<|") && text.ends_with("|>")
 }
@@ -250,7 +251,7 @@ pub(super) fn unsupported(path: &Path, what: String) -> Error {
     Error::Unsupported { path: path.to_owned(), what }
 }
 
-/// Tokens and ids in file order; a map would take twice the memory and say nothing of doubles.
+/// Tokens and ids in file order; a map would take twice the memory and hide duplicates.
 #[derive(Default)]
 struct Vocab(Vec<(String, u64)>);
 
@@ -272,7 +273,7 @@ impl<'de> Deserialize<'de> for Vocab {
                 Ok(Vocab(out))
             }
 
-            // Unigram models have a list; they are refused by their type, which may come later in the file.
+            // Unigram models have a list; they are refused by their type, which may follow later in the file.
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vocab, A::Error> {
                 while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
                 Ok(Vocab::default())
@@ -282,7 +283,7 @@ impl<'de> Deserialize<'de> for Vocab {
     }
 }
 
-/// One merge as `left right`, from that or from a pair whose parts may hold spaces.
+/// One merge as `left right`, read from such a string or from a pair, whose parts may contain spaces.
 struct Merge(String);
 
 impl<'de> Deserialize<'de> for Merge {
@@ -292,7 +293,7 @@ impl<'de> Deserialize<'de> for Merge {
             type Value = Merge;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a merge: two texts with a space between them, or a pair of texts")
+                f.write_str("a merge: two strings separated by a space, or a pair of strings")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Merge, E> {
@@ -307,11 +308,11 @@ impl<'de> Deserialize<'de> for Merge {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Merge, A::Error> {
                 let mut next = || seq.next_element::<String>();
                 match (next()?, next()?, next()?) {
-                    // Byte-level spelling has no space; U+0120 is how it writes one.
+                    // Byte-level BPE represents a space by U+0120.
                     (Some(a), Some(b), None) if !a.is_empty() && !b.is_empty() => {
                         Ok(Merge(format!("{} {}", a.replace(' ', "\u{120}"), b.replace(' ', "\u{120}"))))
                     }
-                    _ => Err(A::Error::custom("a merge is not a pair of texts")),
+                    _ => Err(A::Error::custom("a merge is not a pair of strings")),
                 }
             }
         }

@@ -6,8 +6,8 @@ use testkit::{Awq, Checkpoint, Encoding, Method, Model};
 use crate::{SHARD, damaged, edited, int4, set};
 
 #[test]
-fn configurations_that_are_refused() {
-    let json = "is not the JSON it should be";
+fn invalid_configurations_are_refused() {
+    let json = "as JSON";
     for text in ["", "[]", "null", "3", "{", "{\"a\":}", "\u{feff}{}"] {
         damaged(
             text,
@@ -45,7 +45,7 @@ fn configurations_that_are_refused() {
         &["config.json", "values"],
     );
     let q = "/quantization_config";
-    for (field, value, says) in [
+    for (field, value, part) in [
         ("/model_type", json!("llama"), "model type `llama`"),
         ("/model_type", json!(3), "`model_type` is `3`"),
         ("/model_type", Value::Null, "`model_type` is missing"),
@@ -78,7 +78,7 @@ fn configurations_that_are_refused() {
             &format!("{field} of {value}"),
             &int4(),
             |c| set(c, field, value.clone()),
-            &["config.json", says],
+            &["config.json", part],
         );
     }
     let awq = Model { method: Some(Method::Awq), ..Model::uniform(Encoding::Awq(Awq::asym(4, 64))) };
@@ -93,7 +93,7 @@ fn configurations_that_are_refused() {
 }
 
 #[test]
-fn numbers_beyond_reason() {
+fn absurd_numbers_are_refused() {
     let sizes = [
         "hidden_size",
         "vocab_size",
@@ -164,9 +164,9 @@ fn numbers_beyond_reason() {
             &["config.json"],
         );
     }
-    // As large as the caps allow: refused by the tensors, in no time and without the memory.
+    // Sizes at their limits are refused by the shapes of the tensors, before memory is allocated.
     edited(
-        "all at their caps",
+        "all at their limits",
         &int4(),
         |c| {
             for (field, value) in [
@@ -185,13 +185,13 @@ fn numbers_beyond_reason() {
 }
 
 #[test]
-fn tokenizers_that_are_refused() {
+fn invalid_tokenizers_are_refused() {
     fn change(change: impl FnOnce(&mut Value)) -> impl FnOnce(&mut Checkpoint) {
         |c| change(c.json.get_mut("tokenizer.json").unwrap())
     }
     let file = "tokenizer.json";
     damaged("missing", &int4(), |d| std::fs::remove_file(d.join(file)).unwrap(), &[file]);
-    damaged("not JSON", &int4(), |d| std::fs::write(d.join(file), "{").unwrap(), &[file, "is not the JSON"]);
+    damaged("not JSON", &int4(), |d| std::fs::write(d.join(file), "{").unwrap(), &[file, "as JSON"]);
     damaged(
         "too many values",
         &int4(),
@@ -210,7 +210,7 @@ fn tokenizers_that_are_refused() {
     edited("a merge of one", &int4(), change(|t| t["model"]["merges"] = json!(["a"])), &[file, "a merge"]);
     edited("unigram", &int4(), change(|t| t["model"]["type"] = json!("Unigram")), &[file, "Unigram"]);
     edited(
-        "other splitting",
+        "other pre-tokenizer",
         &int4(),
         change(|t| t["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = json!("\\s+")),
         &[file, "pre-tokenizer"],
@@ -219,7 +219,7 @@ fn tokenizers_that_are_refused() {
         "id past the embedding",
         &int4(),
         change(|t| t["model"]["vocab"]["zzz"] = json!(320)),
-        &[file, "`zzz` with id 320", "less than 320"],
+        &[file, "`zzz` with id 320", "an id below 320"],
     );
     edited("huge id", &int4(), change(|t| t["model"]["vocab"]["zzz"] = json!(u64::MAX)), &[file, "`zzz`"]);
     edited("id twice", &int4(), change(|t| t["model"]["vocab"]["zzz"] = json!(0)), &[file, "id 0"]);
@@ -230,7 +230,7 @@ fn tokenizers_that_are_refused() {
         &[file, "<|endoftext|>"],
     );
     edited(
-        "eos that is no token",
+        "eos that is not in the vocabulary",
         &int4(),
         |c| c.json.get_mut("tokenizer_config.json").unwrap()["eos_token"] = json!("nothing"),
         &["tokenizer_config.json", "eos_token"],

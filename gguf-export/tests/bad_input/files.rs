@@ -1,4 +1,4 @@
-//! Files that are missing, short, damaged, elsewhere, or in the way.
+//! Files that are missing, truncated, damaged, outside the folder, or in the way of the output.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -10,7 +10,7 @@ use testkit::Model;
 use crate::common::{self, Place, story};
 use crate::{SHARD, damaged, int4, refused};
 
-/// Replaces the header of the only shard by what `change` makes of it.
+/// Replaces the header of the only shard by the result of `change`.
 fn reheaded(dir: &Path, change: impl FnOnce(&str) -> String) {
     let path = dir.join(SHARD);
     let bytes = std::fs::read(&path).unwrap();
@@ -28,14 +28,14 @@ fn header_value(dir: &Path, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn shards_that_are_missing_or_short() {
+fn missing_and_truncated_shards_are_refused() {
     let three = Model { shards: 3, ..int4() };
     let second = "model-00002-of-00003.safetensors";
     damaged(
         "missing shard",
         &three,
         |d| std::fs::remove_file(d.join(second)).unwrap(),
-        &[second, "not there"],
+        &[second, "does not exist"],
     );
     damaged(
         "missing shard without an index",
@@ -44,7 +44,7 @@ fn shards_that_are_missing_or_short() {
             std::fs::remove_file(d.join("model.safetensors.index.json")).unwrap();
             std::fs::remove_file(d.join(second)).unwrap();
         },
-        &[second, "is missing", "there are 3 shards"],
+        &[second, "is missing", "is one of 3 shards"],
     );
     damaged(
         "no shard",
@@ -92,7 +92,7 @@ fn shards_that_are_missing_or_short() {
 }
 
 #[test]
-fn headers_that_lie() {
+fn contradictory_headers_are_refused() {
     let first = "lm_head.weight";
     let entry = |offsets: [u64; 2]| json!({"dtype": "BF16", "shape": [320, 128], "data_offsets": offsets});
     let offsets = |at: [u64; 2]| move |d: &Path| header_value(d, |h| h[first] = entry(at));
@@ -101,7 +101,7 @@ fn headers_that_lie() {
         "end past the file",
         &int4(),
         offsets([1 << 40, (1 << 40) + 81_920]),
-        &[first, SHARD, "and the file holds"],
+        &[first, SHARD, "the file has"],
     );
     damaged("offsets at the end of u64", &int4(), offsets([u64::MAX - 81_920, u64::MAX]), &[first, SHARD]);
     damaged(
@@ -111,7 +111,7 @@ fn headers_that_lie() {
         &[first, SHARD, "expected 81920 bytes for [320, 128]"],
     );
     damaged(
-        "a hole",
+        "a gap",
         &int4(),
         |d| header_value(d, |h| _ = h.as_object_mut().unwrap().remove(first)),
         &[SHARD, "expected"],
@@ -131,7 +131,7 @@ fn headers_that_lie() {
             &format!("shape {shape}"),
             &int4(),
             |d| header_value(d, |h| h[first]["shape"] = shape.clone()),
-            &[SHARD, "is not the JSON it should be"],
+            &[SHARD, "as JSON"],
         );
     }
     damaged(
@@ -141,13 +141,13 @@ fn headers_that_lie() {
         &[first, SHARD, "at most 8"],
     );
     damaged(
-        "unknown type",
+        "unknown dtype",
         &int4(),
         |d| header_value(d, |h| h[first]["dtype"] = json!("F17")),
         &[first, SHARD, "F17"],
     );
     damaged(
-        "four-bit type",
+        "four-bit dtype",
         &int4(),
         |d| header_value(d, |h| h[first]["dtype"] = json!("F4")),
         &[first, SHARD, "F4"],
@@ -170,7 +170,7 @@ fn headers_that_lie() {
             "deep",
             &int4(),
             |d| reheaded(d, |h| h.replacen('{', &format!("{{\"x\":{},", "[".repeat(depth)), 1)),
-            &[SHARD, "is not the JSON it should be"],
+            &[SHARD, "as JSON"],
         );
     }
     damaged(
@@ -213,7 +213,7 @@ fn headers_that_lie() {
         |d| {
             let path = d.join(SHARD);
             std::fs::write(&path, (1u64 << 40).to_le_bytes()).unwrap();
-            // A file of holes; where the disk cannot have one the shorter file is refused all the same.
+            // A sparse file. If the disk does not support one, the short file is refused as well.
             _ = std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(1 << 41);
         },
         &[SHARD, "its header claims 1099511627776 bytes"],
@@ -224,23 +224,23 @@ fn headers_that_lie() {
         |d| {
             std::fs::copy(d.join(SHARD), d.join("other.safetensors")).unwrap();
         },
-        &["other.safetensors", "holds it too", "one shard a tensor"],
+        &["other.safetensors", "contains it too", "each tensor in one shard"],
     );
 }
 
 #[test]
-fn an_index_that_lies() {
+fn a_contradictory_index_is_refused() {
     let index = "model.safetensors.index.json";
     let three = Model { shards: 3, ..int4() };
-    for (file, says) in [
-        ("absent.safetensors", "which is not there"),
+    for (file, part) in [
+        ("absent.safetensors", "which does not exist"),
         ("../source/model-00001-of-00003.safetensors", "its name is a path"),
         ("/etc/passwd", "its name is a path"),
         ("..", "its name is a path"),
         (".", "its name is a path"),
         ("", "its name is a path"),
         ("config.json", "config.json"),
-        ("model-00001-of-00003.safetensors", "says that this file holds it"),
+        ("model-00001-of-00003.safetensors", "the index assigns it to this file"),
     ] {
         damaged(
             file,
@@ -251,11 +251,11 @@ fn an_index_that_lies() {
                 value["weight_map"]["model.norm.weight"] = json!(file);
                 testkit::checkpoint::write_json(&d.join(index), &value);
             },
-            &[says],
+            &[part],
         );
     }
     damaged(
-        "a name too much",
+        "an additional name",
         &three,
         |d| {
             let mut value: Value =
@@ -263,13 +263,13 @@ fn an_index_that_lies() {
             value["weight_map"]["nothing.weight"] = json!("model-00001-of-00003.safetensors");
             testkit::checkpoint::write_json(&d.join(index), &value);
         },
-        &["nothing.weight", "model-00001-of-00003.safetensors", "the index says"],
+        &["nothing.weight", "model-00001-of-00003.safetensors", "the index assigns"],
     );
     for text in ["", "[]", "{}", r#"{"weight_map": 3}"#, r#"{"weight_map": {"a": 3}}"#] {
-        damaged(text, &three, |d| std::fs::write(d.join(index), text).unwrap(), &[index, "is not the JSON"]);
+        damaged(text, &three, |d| std::fs::write(d.join(index), text).unwrap(), &[index, "as JSON"]);
     }
     damaged(
-        "an index to nothing",
+        "an index that is a dangling link",
         &three,
         |d| {
             std::fs::remove_file(d.join(index)).unwrap();
@@ -280,7 +280,7 @@ fn an_index_that_lies() {
 }
 
 #[test]
-fn links_out_of_the_folder() {
+fn links_out_of_the_folder_are_refused() {
     for file in [
         SHARD,
         "config.json",
@@ -304,14 +304,14 @@ fn links_out_of_the_folder() {
             std::fs::rename(&inside, &outside).unwrap();
         }
         symlink(&outside, &inside).unwrap();
-        refused(file, &place, &[file, "it is a link to", "the checkpoint's own folder"]);
+        refused(file, &place, &[file, "it is a link to", "a file of the checkpoint's folder"]);
         std::fs::remove_file(&outside).unwrap();
-        refused("a link to nothing", &place, &[file]);
+        refused("a dangling link", &place, &[file]);
     }
 }
 
 #[test]
-fn the_cache_of_hugging_face_works() {
+fn links_within_a_repository_of_the_hugging_face_cache_are_followed() {
     let dir = tempfile::tempdir().unwrap();
     let repo = dir.path().join("models--Intel--Tiny-int4-AutoRound");
     let (blobs, snapshot) = (repo.join("blobs"), repo.join("snapshots/0123abcd"));
@@ -326,7 +326,7 @@ fn the_cache_of_hugging_face_works() {
     let plan = common::plan(&checkpoint);
     assert_eq!(plan.metadata.str("general.quantized_by"), Some("Intel"));
     assert!(plan.metadata.strings("tokenizer.ggml.tokens").is_some());
-    // The blobs of another repository are not this one's.
+    // Links to blobs of another repository are refused.
     let other = dir.path().join("models--X--Y/blobs");
     std::fs::create_dir_all(&other).unwrap();
     std::fs::write(other.join("0"), "{}").unwrap();
@@ -339,7 +339,7 @@ fn the_cache_of_hugging_face_works() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written() {
+fn outputs_that_cannot_be_written_are_errors() {
     let place = Place::with(&int4());
     let checkpoint = place.open();
     let plan = common::plan(&checkpoint);
@@ -350,20 +350,20 @@ fn outputs_that_cannot_be_written() {
     };
     let file = place.path().join("file");
     std::fs::write(&file, "mine").unwrap();
-    let said = export(&file.join("out.gguf"));
-    assert!(said.contains("file"), "{said}");
-    let said = export(&place.path().join("absent/out.gguf"));
-    assert!(said.contains("absent"), "{said}");
-    let said = export(&file);
-    assert!(said.contains("already exists"), "{said}");
+    let message = export(&file.join("out.gguf"));
+    assert!(message.contains("file"), "{message}");
+    let message = export(&place.path().join("absent/out.gguf"));
+    assert!(message.contains("absent"), "{message}");
+    let message = export(&file);
+    assert!(message.contains("already exists"), "{message}");
     assert_eq!(place.left_behind(), ["file"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     let overwrite = gguf_export::ExportOptions { overwrite: true, ..options };
     gguf_export::export(&checkpoint, &plan, &file, &overwrite, &common::GO, &|_| {}).unwrap();
     assert_eq!(&std::fs::read(&file).unwrap()[..4], b"GGUF");
-    // A folder in the way of the unfinished file.
+    // A folder has the name of the unfinished file.
     std::fs::create_dir(place.part()).unwrap();
-    let said = export(&place.out());
-    assert!(said.contains("out.gguf.part"), "{said}");
+    let message = export(&place.out());
+    assert!(message.contains("out.gguf.part"), "{message}");
     assert_eq!(place.left_behind(), ["file", "out.gguf.part"]);
 }

@@ -1,4 +1,4 @@
-//! Tensors whose shapes or numbers contradict the configuration, their companions or their format.
+//! Tensors whose shapes or values contradict the configuration, their companions or their format.
 
 use serde_json::{Value, json};
 use testkit::{
@@ -9,7 +9,7 @@ use testkit::{
 use crate::{SHARD, UP, asym, edited, int4, reshaped, set};
 
 #[test]
-fn shapes_that_contradict_the_configuration() {
+fn shapes_that_contradict_the_configuration_are_refused() {
     for (field, value, tensor) in [
         ("/hidden_size", json!(256), "embed_tokens"),
         ("/vocab_size", json!(640), "embed_tokens"),
@@ -56,7 +56,7 @@ fn shapes_that_contradict_the_configuration() {
 }
 
 #[test]
-fn empty_and_lopsided_parts_of_quantised_modules() {
+fn empty_and_mismatched_parts_of_quantized_modules_are_refused() {
     let empty = |suffix: &str| {
         let name = format!("{UP}.{suffix}");
         move |shape: &[usize]| {
@@ -141,7 +141,7 @@ fn empty_and_lopsided_parts_of_quantised_modules() {
         edited(&format!("packed scale {shape:?}"), &ct, empty("weight_scale")(shape), &[UP, SHARD]);
         edited(&format!("packed zeros {shape:?}"), &ct, empty("weight_zero_point")(shape), &[UP, SHARD]);
     }
-    // Four outputs in an eight-bit AWQ word cannot be interleaved by eights.
+    // AWQ interleaves eight outputs, and this module has four.
     edited(
         "odd AWQ",
         &Model { value_heads: 2, ..Model::tiny() },
@@ -170,7 +170,7 @@ fn mlx() -> Mlx {
 }
 
 #[test]
-fn mlx_tensors_that_are_not_what_they_say() {
+fn contradictory_mlx_tensors_are_refused() {
     let model = Model::uniform(Encoding::Mlx(mlx()));
     let reshaped = |suffix: &'static str, shape: &'static [usize]| {
         move |c: &mut Checkpoint| {
@@ -195,7 +195,7 @@ fn mlx_tensors_that_are_not_what_they_say() {
         let place = format!("{UP}.{suffix}");
         edited(&format!("{suffix} {shape:?}"), &model, reshaped(suffix, shape), &[&place, SHARD]);
     }
-    // Three bits a code: nobody has written down how they lie.
+    // The packing of three-bit codes is undocumented.
     edited("mlx of 3 bits", &model, reshaped("weight", &[128, 12]), &["MLX packing of 3 bits", UP]);
     for suffix in ["scales", "biases"] {
         edited(
@@ -211,7 +211,7 @@ fn mlx_tensors_that_are_not_what_they_say() {
 }
 
 #[test]
-fn modules_with_half_their_tensors() {
+fn modules_that_lack_tensors_are_refused() {
     let nv = |modelopt| Encoding::NvFp4(NvFp4 { modelopt, power_of_two: true });
     let int8 = CtInt8 { per_tensor: false, scale: ScaleDtype::F16, zero_point: true };
     let shuffled = Gptq { g_idx: GIdx::Shuffled(3), ..Gptq::sym(4, 32) };
@@ -258,14 +258,14 @@ fn modules_with_half_their_tensors() {
 }
 
 #[test]
-fn tensors_that_nothing_or_too_much_is_said_of() {
+fn unused_and_contradictory_tensors_are_refused() {
     edited(
-        "surplus",
+        "unused",
         &int4(),
         |c| {
             c.tensors.push(Tensor::new("model.layers.0.mlp.extra.weight", Dtype::Bf16, &[2], vec![0; 4]));
         },
-        &["model.layers.0.mlp.extra.weight", SHARD, "no part of the model uses it"],
+        &["model.layers.0.mlp.extra.weight", SHARD, "is not used by the model"],
     );
     edited(
         "a bias",
@@ -315,14 +315,14 @@ fn tensors_that_nothing_or_too_much_is_said_of() {
         "one odd zero point",
         &int4(),
         |c| c.tensor(&format!("{UP}.qzeros")).data[9] ^= 0x10,
-        &[&format!("{UP}.qzeros"), SHARD, "zero points differ", "expected 8 or 7 everywhere"],
+        &[&format!("{UP}.qzeros"), SHARD, "zero points are not constant", "expected 8 or 7 everywhere"],
     );
     for bits in [3, 8] {
         edited(
             "one odd zero point",
             &Model::uniform(Encoding::Gptq(Gptq::sym(bits, 128))),
             |c| c.tensor(&format!("{UP}.qzeros")).data[9] ^= 0x10,
-            &[&format!("{UP}.qzeros"), SHARD, "zero points differ"],
+            &[&format!("{UP}.qzeros"), SHARD, "zero points are not constant"],
         );
     }
     let shuffled = Model::uniform(Encoding::Gptq(Gptq { g_idx: GIdx::Shuffled(3), ..Gptq::sym(4, 32) }));
@@ -333,20 +333,20 @@ fn tensors_that_nothing_or_too_much_is_said_of() {
             |c| {
                 c.tensor(&format!("{UP}.g_idx")).data[8..12].copy_from_slice(&group.to_le_bytes());
             },
-            &[&format!("{UP}.g_idx"), SHARD, "it names group", "expected 0 to 3"],
+            &[&format!("{UP}.g_idx"), SHARD, "it contains group", "expected 0 to 3"],
         );
     }
     edited(
-        "a short order",
+        "a column order that is too short",
         &shuffled,
         |c| {
             reshaped(c, &format!("{UP}.g_idx"), Dtype::I32, &[127], vec![0; 508]);
         },
-        &[&format!("{UP}.g_idx"), SHARD, "a group for each column"],
+        &[&format!("{UP}.g_idx"), SHARD, "one group per column"],
     );
     let fused = Model { fused_experts: true, ..Model::tiny() };
     edited(
-        "an expert too few",
+        "one expert missing",
         &fused,
         |c| {
             reshaped(c, "model.layers.0.mlp.experts.down_proj", Dtype::Bf16, &[3, 128, 128], vec![0; 98304]);
@@ -355,7 +355,7 @@ fn tensors_that_nothing_or_too_much_is_said_of() {
     );
     let mtp = Model { mtp: Mtp::Bf16, ..Model::tiny() };
     edited(
-        "prediction layer of another shape",
+        "MTP layer of another shape",
         &mtp,
         |c| {
             reshaped(c, "mtp.fc.weight", Dtype::Bf16, &[128, 128], vec![0; 32768]);

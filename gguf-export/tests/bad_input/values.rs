@@ -1,4 +1,4 @@
-//! Scales, codes and groups that are no numbers, or none to be believed; and what is carried all the same.
+//! Scales, codes and group sizes that are not finite or not plausible, and unusual values that are accepted.
 
 use serde_json::json;
 use testkit::{Checkpoint, CtPacked, Encoding, Fp8, Fp8Scale, Gptq, Group, Model, NvFp4, ScaleDtype};
@@ -7,7 +7,7 @@ use crate::common::{Place, story};
 use crate::{SHARD, UP, asym, edited, int4, set};
 
 #[test]
-fn scales_that_are_no_numbers() {
+fn scales_that_are_not_finite_are_refused() {
     let half = [0x7C00u16, 0xFC00, 0x7E01, 0xFFFF];
     for bits in half {
         let put = |c: &mut Checkpoint| {
@@ -79,7 +79,7 @@ fn scales_that_are_no_numbers() {
         let name = format!("{UP}.{}", if modelopt { "weight_scale_2" } else { "weight_global_scale" });
         for value in [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let put = |c: &mut Checkpoint| c.tensor(&name).data.copy_from_slice(&value.to_le_bytes());
-            edited(&format!("global {value}"), &nv, put, &[&name, SHARD, "other than zero"]);
+            edited(&format!("global {value}"), &nv, put, &[&name, SHARD, "nonzero"]);
         }
     }
     let nv = Model {
@@ -92,7 +92,7 @@ fn scales_that_are_no_numbers() {
 }
 
 #[test]
-fn fp8_codes_that_are_no_numbers() {
+fn fp8_codes_that_are_not_finite_are_refused() {
     for (e5m2, codes) in [(false, &[0x7F, 0xFF][..]), (true, &[0x7C, 0x7D, 0x7F, 0xFC, 0xFF])] {
         for &code in codes {
             for scale in [Fp8Scale::Tensor, Fp8Scale::Channel, Fp8Scale::Block(128, 128)] {
@@ -117,8 +117,8 @@ fn fp8_codes_that_are_no_numbers() {
 }
 
 #[test]
-fn what_is_not_refused() {
-    // A plain weight is carried bit for bit even where it is no number, and a scale of zero is a scale.
+fn nan_in_plain_weights_zero_scales_and_padded_groups_are_accepted() {
+    // Plain weights are copied bit for bit, NaN included, and a scale may be zero.
     let place = Place::new();
     let mut nan = Model::tiny().build();
     nan.tensor(&format!("{UP}.weight")).data[..4].copy_from_slice(&[0xC1, 0x7F, 0x80, 0xFF]);
@@ -131,7 +131,7 @@ fn what_is_not_refused() {
     zero.write(&place.source());
     place.export().unwrap();
     assert!(place.verify().unwrap().equal(), "{:?}", place.verify().unwrap());
-    // Padding to whole groups: twelve words are 96 codes of four bits or 128 of three.
+    // Padding to whole groups: twelve words are 96 codes of four bits, or 128 of three.
     let place = Place::new();
     let mut padded = Model {
         hidden: 96,
@@ -143,8 +143,9 @@ fn what_is_not_refused() {
     place.export().unwrap_or_else(|e| panic!("{}", story(&e)));
     assert!(place.verify().unwrap().equal());
 }
+
 #[test]
-fn group_sizes_beyond_reason() {
+fn absurd_group_sizes_are_ignored_or_refused() {
     for group in [json!(i64::MAX), json!(i64::MIN), json!(0), json!(1u64 << 62), json!(257)] {
         for suffix in ["gptq", "ct"] {
             let encoding = if suffix == "ct" {
@@ -166,7 +167,7 @@ fn group_sizes_beyond_reason() {
                 );
             }
             checkpoint.write(&place.source());
-            // One group a row is one group a row, whatever its width is said to be.
+            // With one group per row, the declared group size does not matter.
             place.export().unwrap_or_else(|e| panic!("{suffix} group {group}: {}", story(&e)));
             assert!(place.verify().unwrap().equal());
         }

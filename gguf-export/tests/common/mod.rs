@@ -1,6 +1,6 @@
-//! What the tests of whole exports share: a folder with a checkpoint, and the way from it to a GGUF.
+//! Shared by the tests of whole exports: a folder with a checkpoint, and functions to export and verify it.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its own share; tests want panics")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses some of it; tests rely on panics")]
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use testkit::Model;
 
 pub(crate) static GO: AtomicBool = AtomicBool::new(false);
 
-/// A folder of its own with a checkpoint in `source`.
+/// A temporary folder with a checkpoint in `source`.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
@@ -53,7 +53,7 @@ impl Place {
         self.path().join("out.gguf.part.journal")
     }
 
-    /// What lies beside the checkpoint.
+    /// Names of the files beside the checkpoint's folder.
     pub(crate) fn left_behind(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.path()).unwrap().map(|e| e.unwrap().file_name());
         let mut names: Vec<_> = names.map(|n| n.into_string().unwrap()).filter(|n| n != "source").collect();
@@ -65,7 +65,7 @@ impl Place {
         Checkpoint::open(&self.source()).unwrap()
     }
 
-    /// From the folder to the GGUF in one go.
+    /// Exports the checkpoint to [`Place::out`].
     pub(crate) fn export(&self) -> Result<Vec<PathBuf>> {
         self.export_with(&PlanOptions::default())
     }
@@ -95,7 +95,7 @@ pub(crate) fn plan(checkpoint: &Checkpoint) -> Plan {
     survey(checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap()
 }
 
-/// The whole chain of an error.
+/// The messages of an error and its sources.
 pub(crate) fn story(error: &gguf_export::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -106,8 +106,8 @@ pub(crate) fn story(error: &gguf_export::Error) -> String {
     text
 }
 
-/// A whole file.
-#[allow(clippy::disallowed_methods, reason = "tests read files of their own")]
+/// The content of a file.
+#[allow(clippy::disallowed_methods, reason = "tests read temporary files")]
 pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }

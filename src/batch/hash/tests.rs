@@ -100,18 +100,18 @@ fn what_turns_a_sampler_off_is_no_change() {
     assert_eq!(Settings::of(&off), Settings::of(&GenerationOptions::default()));
 }
 
-/// Hashes of the first release: interrupted batches resume only as long as they stay.
+/// Hashes as the first version of this file made them: interrupted batches resume only as long as they stay.
 #[test]
 fn hashes_stay_from_version_to_version() {
     let body = r#"{"messages": [{"role": "user", "content": "hi"}], "temperature": 1}"#;
     let text = |options: &GenerationOptions| hash(&Settings::of(options), body).text();
     let neutral = SamplingParams::neutral(0);
-    let plain = GenerationOptions::advised(&neutral);
+    let plain = GenerationOptions::recommended(&neutral);
     assert_eq!(text(&plain), "f5fb1261eea141ba0a55876d2a4b8863");
     assert_eq!(text(&GenerationOptions::default()), "f5fb1261eea141ba0a55876d2a4b8863");
-    let advice = SamplingParams { temperature: 0.6, top_k: 20, top_p: 0.95, min_p: 0.05, ..neutral };
-    assert_eq!(text(&GenerationOptions::advised(&advice)), "ce32471804ef42fda317e1b3d2df8103");
-    let mut all = GenerationOptions::advised(&SamplingParams {
+    let recommended = SamplingParams { temperature: 0.6, top_k: 20, top_p: 0.95, min_p: 0.05, ..neutral };
+    assert_eq!(text(&GenerationOptions::recommended(&recommended)), "ce32471804ef42fda317e1b3d2df8103");
+    let mut all = GenerationOptions::recommended(&SamplingParams {
         penalties: Penalties { last: None, repeat: 1.1, frequency: 0.5, presence: -1.0 },
         dry: Some(Dry {
             base: 2.0,
@@ -129,7 +129,7 @@ fn hashes_stay_from_version_to_version() {
         logit_bias: vec![(Token(15), 1.5), (Token(16), f32::NEG_INFINITY)],
         ignore_end: true,
         order: vec![SamplerKind::TopK, SamplerKind::Temperature],
-        ..advice
+        ..recommended
     });
     all.rules = Some(Rules::JsonSchema("{}".to_owned()));
     all.max_tokens = Some(Limit::Tokens(5));

@@ -1,21 +1,21 @@
-//! Writes a file of rows anew without those that later ones replace, and in the input's order if that was asked for.
+//! Rewrites a file of rows without replaced ones, sorted by rank.
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _, copy};
 
-use super::super::Error;
-use super::super::hash::key;
 use super::scan::scan;
 use super::sink::{Sink, sync_folder, wrong};
+use crate::batch::error::Error;
+use crate::batch::hash::key;
 
-/// A row to keep: where it belongs, and where it lies.
+/// A row to keep: its rank, and its place in the file.
 struct Kept {
     rank: u64,
     begin: u64,
     length: u64,
 }
 
-/// Keeps the last row of each id to which `rank` gives a place. The new file takes the name of the old one whole.
+/// Keeps the last row of each id with a rank. The new file replaces the old one once it is complete.
 pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Result<(), Error> {
     if sink.stream {
         return Ok(());
@@ -37,8 +37,8 @@ pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Re
     }
     let mut name = sink.path.clone().into_os_string();
     name.push(".new");
-    let mut fresh = Sink::open(name.as_ref())?;
-    fresh.cut(0)?;
+    let mut new = Sink::open(name.as_ref())?;
+    new.cut(0)?;
     let write = |file: &std::fs::File| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         for row in &kept {
@@ -49,14 +49,14 @@ pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Re
         out.flush()?;
         file.sync_all()
     };
-    if let Err(source) = write(&fresh.file) {
-        drop(std::fs::remove_file(&fresh.path));
-        return Err(wrong("write", &fresh.path)(source));
+    if let Err(source) = write(&new.file) {
+        drop(std::fs::remove_file(&new.path));
+        return Err(wrong("write", &new.path)(source));
     }
-    std::fs::rename(&fresh.path, &sink.path).map_err(wrong("replace", &sink.path))?;
+    std::fs::rename(&new.path, &sink.path).map_err(wrong("replace", &sink.path))?;
     sync_folder(&sink.path)?;
-    fresh.length = kept.iter().map(|row| row.length).sum();
-    fresh.path = std::mem::take(&mut sink.path);
-    *sink = fresh;
+    new.length = kept.iter().map(|row| row.length).sum();
+    new.path = std::mem::take(&mut sink.path);
+    *sink = new;
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The files of answers: what they hold already, and how more is added so that nothing is lost or doubled.
+//! The files of answers: reads the rows of earlier runs, and adds rows so that none is lost or doubled.
 //!
-//! A row counts once it is on the disk. Rows are known by their id and a hash of their request; of several rows of
-//! one id the last counts, and a run that comes to its end leaves only that. In the input's order, a row that is
+//! A row counts once it is on the disk. Rows are recognised by their id and a hash of their request; of several rows of
+//! one id the last counts, and a run that completes removes the others. With the order of the input, a row that is
 //! finished before its turn waits in a file beside the output, `OUT.part`, which the next run reads as well.
 
 mod compact;
@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::error::Error;
 use super::hash::{RequestHash, key};
 use scan::scan;
 use sink::{Sink, identity, wrong};
@@ -23,7 +23,7 @@ use types::{Entry, Place, State, Waiting};
 pub(super) use types::{Claim, Finished};
 pub use types::{Order, Targets};
 
-/// The open files and what they hold.
+/// The open files and their rows.
 #[derive(Debug)]
 pub struct Journal {
     out: Sink,
@@ -31,28 +31,28 @@ pub struct Journal {
     part: Option<Sink>,
     order: Order,
     rows: HashMap<u128, Entry>,
-    /// Rows of an earlier run in the part file that were not seen in the input yet.
+    /// Rows of an earlier run in the part file, not seen in the input yet.
     parted: HashMap<u128, Waiting>,
-    /// Lines that are being answered, in the input's order.
+    /// Lines being answered, in the order of the input.
     open: BTreeSet<u64>,
-    /// Lines that wait for one of these.
+    /// Finished lines that wait for one of these.
     waiting: BTreeMap<u64, Waiting>,
-    /// Whether the files hold rows that no longer count.
+    /// Whether the files have rows that no longer count.
     stale: bool,
-    /// Whether rows may lie in another order than the input's.
+    /// Whether rows may be in another order than the input's.
     disordered: bool,
-    /// The place in the files of the last row that was seen, and whether a row was added since.
+    /// The place of the last row that was seen, and whether a row was added since.
     last_seen: u32,
     added: bool,
 }
 
 impl Journal {
-    /// Opens, locks and reads the files. `input` must be none of them.
+    /// Opens, locks and reads the files. `input` must not be among them.
     ///
     /// # Errors
     ///
-    /// When a file cannot be used, belongs to another process, holds something else, or answers of another model and
-    /// `any_model` is not set.
+    /// When a file cannot be used, is locked by another process, has other contents, or has answers of another model
+    /// without `any_model`.
     pub fn open(targets: &Targets, input: &Path, model: &str, any_model: bool) -> Result<Self, Error> {
         let Targets { out, errors, order } = targets;
         distinct(input, "the input", out, "the output")?;
@@ -80,13 +80,13 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether what was written before counts for nothing, as with a pipe.
+    /// Whether the output is a stream, which cannot be resumed.
     #[must_use]
     pub fn is_stream(&self) -> bool {
         self.out.stream
     }
 
-    /// Rows that earlier runs wrote.
+    /// The number of rows of earlier runs.
     #[must_use]
     pub fn rows_before(&self) -> usize {
         self.rows.len()
@@ -99,7 +99,7 @@ impl Journal {
     }
 
     fn read(&mut self, model: &str, any_model: bool) -> Result<(), Error> {
-        // Failed rows first: an answer counts more.
+        // Failed rows first, so that an answer replaces a failure.
         let Self { out, errors, part, rows, parted, stale, order, .. } = self;
         let mut count = 0u32;
         let mut take = |sink: &mut Sink, place: Place, parted: &mut HashMap<u128, Waiting>| {
@@ -116,7 +116,7 @@ impl Journal {
                 let (line, state) = (count, State::of(row.status));
                 count = count.saturating_add(1);
                 if place == Place::Part {
-                    // A row that was moved on before the process ended.
+                    // A row that was moved to its file before the process ended.
                     if rows.get(&key).is_some_and(|old| (old.hash, old.state) == (hash, state)) {
                         return Ok(());
                     }
@@ -144,14 +144,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes a row of the input in hand.
+    /// Looks up a row of the input, and begins it if it is to be answered.
     pub(super) fn claim(&mut self, id: &str, hash: RequestHash, line: u64, retry_refused: bool) -> Claim {
         let (key, short) = (key(id), hash.short());
         let number = u32::try_from(line).unwrap_or(u32::MAX);
-        let fresh =
-            Entry { hash: short, line: number, place: Place::Nowhere, state: State::Open, seen: true };
+        let new = Entry { hash: short, line: number, place: Place::Nowhere, state: State::Open, seen: true };
         let Some(entry) = self.rows.get_mut(&key) else {
-            self.rows.insert(key, fresh);
+            self.rows.insert(key, new);
             self.begin(line);
             return Claim::New;
         };
@@ -174,7 +173,7 @@ impl Journal {
                 self.last_seen = old.line;
             }
         } else {
-            *entry = fresh;
+            *entry = new;
             self.parted.remove(&key);
             self.stale |= old.place != Place::Part;
             self.begin(line);
@@ -188,7 +187,7 @@ impl Journal {
         }
     }
 
-    /// Forgets the failure of a line that is a request of another name by now.
+    /// Forgets the failure of a line that has become a request with an id.
     pub(super) fn forget(&mut self, id: &str) {
         let key = key(id);
         if self.rows.get(&key).is_some_and(|entry| !entry.seen && entry.state != State::Done) {
@@ -202,7 +201,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// When they cannot be written; nothing of them is left then but whole rows.
+    /// When they cannot be written; only whole rows are left of them then.
     pub(super) fn append(&mut self, rows: &[Finished]) -> Result<(), Error> {
         let mut now = Vec::new();
         for row in rows {
@@ -233,12 +232,12 @@ impl Journal {
         self.advance(&now)
     }
 
-    /// Lets go what waits for nothing any more, after a row was found to be done.
+    /// Writes rows that no longer wait, after a row was found to be done.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         if self.waiting.is_empty() { Ok(()) } else { self.advance(&[]) }
     }
 
-    /// Writes these rows and those that waited for no other, in the order of their lines.
+    /// Writes these rows and those whose turn it is, in the order of their lines.
     fn advance(&mut self, rows: &[(u64, u128, &[u8])]) -> Result<(), Error> {
         let first = self.open.first().copied().unwrap_or(u64::MAX);
         let later = self.waiting.split_off(&first);
@@ -252,14 +251,14 @@ impl Journal {
             all.sort_by_key(|(line, ..)| *line);
         }
         self.write(&all)?;
-        let is_used_up = self.waiting.is_empty() && self.parted.is_empty();
-        match self.part.as_mut().filter(|part| is_used_up && part.length > 0) {
+        let is_empty = self.waiting.is_empty() && self.parted.is_empty();
+        match self.part.as_mut().filter(|part| is_empty && part.length > 0) {
             Some(part) => part.cut(0),
             None => Ok(()),
         }
     }
 
-    /// Appends rows to the files they belong into, and syncs.
+    /// Appends rows to their files, and syncs.
     fn write(&mut self, rows: &[(u64, u128, Vec<u8>)]) -> Result<(), Error> {
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         for (_, key, text) in rows {
@@ -291,7 +290,7 @@ impl Journal {
         Ok(text)
     }
 
-    /// Moves all that is left in the part file to where it belongs, and removes it.
+    /// Moves the rows in the part file to their files, and removes it.
     fn settle(&mut self) -> Result<(), Error> {
         let mut left: Vec<Waiting> = self.parted.drain().map(|(_, row)| row).collect();
         left.sort_by_key(|row| row.begin);
@@ -305,8 +304,7 @@ impl Journal {
         }
     }
 
-    /// Ends a run. Of one that saw all of its input, the files keep only what counts, in the order that was asked
-    /// for.
+    /// Ends a run. After a complete one the files have only rows that count, in the order of the options.
     ///
     /// # Errors
     ///
@@ -337,7 +335,7 @@ impl Journal {
     }
 }
 
-/// The file beside the output.
+/// The part file of an output.
 fn part_of(out: &Path) -> PathBuf {
     let mut name = out.to_owned().into_os_string();
     name.push(".part");

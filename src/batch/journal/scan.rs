@@ -1,27 +1,27 @@
-//! Reads the rows that an earlier run wrote, and drops the one it was writing.
+//! Reads the rows of an earlier run, and cuts off a torn one.
 
 use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 
 use serde::Deserialize;
 
-use super::super::Error;
-use super::super::hash::RequestHash;
 use super::sink::{Sink, wrong};
+use crate::batch::error::Error;
+use crate::batch::hash::RequestHash;
 
-/// How every row of ours begins.
+/// The first bytes of every row.
 pub(super) const PREFIX: &[u8] = b"{\"id\":\"batch_req_";
-/// No row is longer; what is was not written by us.
+/// The most bytes of a row.
 const LONGEST: u64 = 1 << 30;
 
-/// What matters of a row.
+/// The fields of a row that a journal needs.
 #[derive(Debug)]
 pub(super) struct Written<'a> {
     pub(super) id: &'a str,
     pub(super) hash: RequestHash,
     pub(super) status: u16,
     pub(super) model: &'a str,
-    /// Where it lies, its end included.
+    /// Its place in the file, the newline included.
     pub(super) begin: u64,
     pub(super) length: u64,
 }
@@ -48,7 +48,7 @@ struct Mark<'a> {
     model: Cow<'a, str>,
 }
 
-/// Calls `each` with every row. A last row that is torn is cut off; anything else that is no row is an error.
+/// Calls `each` with every row. A torn last row is cut off; any other line that is not a row is an error.
 pub(super) fn scan(
     sink: &mut Sink,
     each: &mut dyn FnMut(&Written<'_>) -> Result<(), Error>,
@@ -90,7 +90,7 @@ pub(super) fn scan(
     torn.map_or(Ok(()), |begin| sink.cut(begin))
 }
 
-/// Whether this may be the beginning of a row, or what a crash of the system leaves of one.
+/// Whether this may be the beginning of a row, or the zeros that a system crash leaves.
 fn is_ours(line: &[u8]) -> bool {
     line.starts_with(PREFIX) || PREFIX.starts_with(line) || line.iter().all(|byte| *byte == 0)
 }

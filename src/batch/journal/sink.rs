@@ -1,31 +1,31 @@
-//! A file that rows are appended to.
+//! A file to which rows are appended.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use super::super::Error;
+use crate::batch::error::Error;
 
-/// An open file of rows, locked for as long as it is open; or a stream, which keeps nothing.
+/// An open and locked file of rows; or a stream, whose rows cannot be read again.
 #[derive(Debug)]
 pub(super) struct Sink {
     pub(super) path: PathBuf,
     pub(super) file: File,
-    /// Bytes of whole rows; what lies beyond is torn.
+    /// Bytes of whole rows; a torn row may follow.
     pub(super) length: u64,
-    /// Whether rows go away as they are written.
+    /// Whether it is a stream.
     pub(super) stream: bool,
 }
 
-/// Tells what could not be done with a path.
+/// Maps an error of an action on a path.
 pub(super) fn wrong(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Write { action, path, source }
 }
 
 impl Sink {
-    /// Opens or makes a file and locks it; `-` is standard output.
+    /// Opens or creates a file and locks it; `-` is standard output.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if path.as_os_str() == "-" {
             let out = io::stdout().as_fd().try_clone_to_owned().map_err(wrong("open", path))?;
@@ -48,7 +48,7 @@ impl Sink {
                 Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: path.to_owned() }),
                 Err(TryLockError::Error(source)) => return Err(wrong("lock", path)(source)),
             }
-            // Its last owner may have put another file in its place before this one was locked.
+            // Its last owner may have replaced the file before this one was locked.
             if !same_file(path, &file) {
                 continue;
             }
@@ -59,18 +59,18 @@ impl Sink {
         }
     }
 
-    /// A file without a name.
+    /// A temporary file without a name.
     pub(super) fn nameless() -> Result<Self, Error> {
         let path = PathBuf::from("a temporary file");
-        let file = tempfile::tempfile().map_err(wrong("make", &path))?;
+        let file = tempfile::tempfile().map_err(wrong("create", &path))?;
         Ok(Self { path, file, length: 0, stream: false })
     }
 
-    /// Appends whole rows in one write, and gives where they begin. A write that fails leaves nothing behind.
+    /// Appends whole rows in one write, and gives their begin. A write that fails leaves no part of them.
     pub(super) fn append(&mut self, rows: &[u8]) -> Result<u64, Error> {
         if let Err(source) = self.file.write_all(rows) {
             if !self.stream {
-                // A torn row would be dropped by the next run anyway.
+                // The next run would cut off a torn row anyway.
                 drop(self.file.set_len(self.length));
             }
             // Only standard output has this name: a pipe with a name of its own that breaks is a failure.
@@ -84,20 +84,20 @@ impl Sink {
         Ok(begin)
     }
 
-    /// Waits until what was appended is on the disk.
+    /// Syncs appended rows to the disk.
     pub(super) fn sync(&self) -> Result<(), Error> {
         if self.stream { Ok(()) } else { self.file.sync_data().map_err(wrong("sync", &self.path)) }
     }
 
-    /// Drops everything from here on.
+    /// Cuts the file to this length.
     pub(super) fn cut(&mut self, length: u64) -> Result<(), Error> {
-        self.file.set_len(length).map_err(wrong("shorten", &self.path))?;
+        self.file.set_len(length).map_err(wrong("truncate", &self.path))?;
         self.length = length;
         Ok(())
     }
 }
 
-/// Whether a path still names this file.
+/// Whether the path still leads to this file.
 fn same_file(path: &Path, file: &File) -> bool {
     identity(fs::metadata(path)) == identity(file.metadata())
 }
@@ -113,7 +113,7 @@ pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|_| (0, 0))
 }
 
-/// Makes sure that a new or renamed file is found again.
+/// Syncs the folder of a new or renamed file.
 pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong("sync the folder of", path))

@@ -1,42 +1,42 @@
-//! The nouns of the journal.
+//! The types of the journal.
 
 use std::path::PathBuf;
 
-/// In which order rows are written.
+/// The order of rows in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// As they finish.
+    /// In the order of completion.
     #[default]
     Completion,
-    /// As they stand in the input.
+    /// In the order of the input.
     Input,
 }
 
-/// Where rows go.
+/// The files that rows are written to.
 #[derive(Debug, Clone)]
 pub struct Targets {
-    /// The file of answers; `-` is standard output, which keeps nothing.
+    /// The file of answers; `-` is standard output, which cannot be resumed.
     pub out: PathBuf,
     /// Another file for rows that failed.
     pub errors: Option<PathBuf>,
-    /// In which order.
+    /// The order of rows.
     pub order: Order,
 }
 
-/// What to do with a row of the input.
+/// The state of a row of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::batch) enum Claim {
-    /// It is to be answered: it is new.
+    /// To be answered: it is new.
     New,
-    /// It is to be answered: an earlier run answered another request of this id.
+    /// To be answered: an earlier run answered another request of this id.
     Changed,
-    /// It is to be answered: an earlier run failed to.
+    /// To be answered: it failed in an earlier run.
     Again,
-    /// It was answered.
+    /// Answered by an earlier run.
     Done,
-    /// It was refused, and would be again.
+    /// Refused by an earlier run, and not retried.
     Refused,
-    /// An earlier row of this input has its id.
+    /// A duplicate of the id of an earlier row of this input.
     Duplicate,
 }
 
@@ -46,11 +46,11 @@ pub(in crate::batch) struct Finished {
     pub(in crate::batch) line: u64,
     pub(in crate::batch) key: u128,
     pub(in crate::batch) status: u16,
-    /// The row, its end included.
+    /// The row, the newline included.
     pub(in crate::batch) text: Vec<u8>,
 }
 
-/// Where a row lies.
+/// The file of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Nowhere yet.
@@ -60,11 +60,11 @@ pub(super) enum Place {
     Part,
 }
 
-/// What is known of an id: 32 bytes with its key.
+/// The entry of an id: 32 bytes with its key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     pub(super) hash: u64,
-    /// Its line once it was seen in the input; before, how many rows of the files came before it.
+    /// Its line once it was seen in the input; before that, its place among the rows of the files.
     pub(super) line: u32,
     pub(super) place: Place,
     pub(super) state: State,
@@ -89,7 +89,7 @@ impl State {
     }
 }
 
-/// A row that waits in the part file.
+/// A row in the part file, waiting for its turn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     pub(super) key: u128,

@@ -1,7 +1,7 @@
-//! Thinking, text and calls in one answer.
+//! Reasoning, content and calls in one answer.
 
 use super::*;
-use crate::chat::Tags;
+use crate::chat::{FunctionCall, Tags};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn parse(start: Start, format: Option<ToolFormat>, pieces: &[&str]) -> Vec<Delta
 }
 
 #[test]
-fn a_call_counts_only_after_the_thinking() {
+fn a_call_counts_only_after_the_reasoning() {
     let call = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#;
     let whole = FunctionCall { name: "f".into(), arguments: json!({}) };
     let text = format!("I might {call}\n</think>\n\n{call}\nDone.");

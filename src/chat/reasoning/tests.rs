@@ -1,6 +1,7 @@
-//! Where the thinking ends, in every form of an answer.
+//! Where the reasoning ends, in every form of an answer.
 
 use super::*;
+use crate::chat::{Tags, Template};
 use proptest::prelude::*;
 
 const REASONING: Start = Start::Reasoning(Tags::THINK);
@@ -24,7 +25,7 @@ fn parse(start: Start, pieces: &[&str]) -> (String, String) {
 
 #[test]
 fn each_form_of_an_answer_is_split() {
-    for (start, text, thought, answer) in [
+    for (start, text, reasoning, answer) in [
         (REASONING, "\nhm\nyes\n</think>\n\n42", "hm\nyes", "42"),
         (REASONING, "hm</think>42", "hm", "42"),
         (REASONING, "<think>\nhm\n</think>\n\n42", "hm", "42"),
@@ -53,7 +54,7 @@ fn each_form_of_an_answer_is_split() {
         (REASONING, "", "", ""),
         (UNOPENED, "", "", ""),
     ] {
-        assert_eq!(parse(start, &[text]), (thought.to_owned(), answer.to_owned()), "{start:?} {text:?}");
+        assert_eq!(parse(start, &[text]), (reasoning.to_owned(), answer.to_owned()), "{start:?} {text:?}");
     }
 }
 
@@ -70,7 +71,7 @@ fn every_model_has_its_own_tags() {
 }
 
 #[test]
-fn template_and_prompt_tell_where_the_answer_begins() {
+fn an_answer_begins_where_template_and_prompt_say() {
     const SEED: Tags = Tags { open: "<seed:think>", close: "</seed:think>" };
     let thinking = "{{ m.content.split('</think>')[-1] }}";
     let switched = "{{ m.content.split('</think>')[-1] }}{% if enable_thinking is false %}x{% endif %}";
@@ -92,7 +93,7 @@ fn template_and_prompt_tell_where_the_answer_begins() {
         (plain, "", CONTENT),
     ] {
         let template = Template::parse(template, "", "").unwrap();
-        assert_eq!(Start::of(&template, prompt), start, "{template:?} {prompt:?}");
+        assert_eq!(template.start(prompt), start, "{template:?} {prompt:?}");
     }
 }
 
@@ -110,7 +111,7 @@ fn certain_text_is_given_out_at_once() {
 #[test]
 fn the_place_is_known_as_soon_as_it_can_be() {
     let unknown = Place::Unknown;
-    let answer = |thought| Place::Content { thought };
+    let answer = |reasoned| Place::Content { reasoned };
     for (start, pieces) in [
         (
             REASONING,

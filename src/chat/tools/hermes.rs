@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Parsed;
-use crate::chat::FunctionCall;
+use super::format::Parsed;
+use crate::chat::message::FunctionCall;
 
 pub(super) fn parse(body: &str) -> Parsed {
     let mut fields = match serde_json::from_str(body) {

@@ -1,4 +1,4 @@
-//! Calls in what a model says, well formed and not.
+//! Calls in content, well formed and not.
 
 use super::*;
 use serde_json::json;
@@ -131,7 +131,7 @@ fn calls_as_tags_are_found_and_their_values_have_the_types_of_the_schema() {
 }
 
 #[test]
-fn what_is_no_call_is_content_to_the_letter() {
+fn text_that_only_looks_like_a_call_is_content_to_the_letter() {
     for text in [
         "<tool_call>",
         "a\n\n<tool_call>\n",
@@ -163,7 +163,7 @@ fn what_is_no_call_is_content_to_the_letter() {
 }
 
 #[test]
-fn a_call_that_never_ends_does_not_take_the_next_with_it() {
+fn an_unclosed_call_does_not_hide_the_next() {
     let bad = r#"<tool_call>{"name": "f", "arguments": {</tool_call>"#;
     let good = r#"<tool_call>{"name": "g", "arguments": {}}</tool_call>"#;
     check(ToolFormat::Hermes, &format!("{bad}\n{good}\nx"), &format!("{bad}x"), &["g{}"]);
@@ -191,7 +191,7 @@ fn text_waits_only_while_it_may_be_a_tag() {
 }
 
 #[test]
-fn the_template_tells_the_format() {
+fn the_format_follows_from_the_template() {
     let hermes = r#"<tool_call>\n{"name": ..., "arguments": ...}\n</tool_call>"#;
     let xml = "<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>";
     let others = [

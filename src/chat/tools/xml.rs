@@ -1,16 +1,16 @@
-//! A call as tags within tags. Values are text; the function's schema says what they stand for.
+//! A call as tags within tags. Values are text, which the function's schema gives a type.
 
 use serde_json::{Map, Number, Value};
 
-use super::Parsed;
-use crate::chat::FunctionCall;
+use super::format::Parsed;
+use crate::chat::message::FunctionCall;
 
 pub(super) const FUNCTION: &str = "<function=";
-const FUNCTION_END: &str = "</function>";
-const PARAMETER: &str = "<parameter=";
-const PARAMETER_END: &str = "</parameter>";
+pub(super) const FUNCTION_END: &str = "</function>";
+pub(super) const PARAMETER: &str = "<parameter=";
+pub(super) const PARAMETER_END: &str = "</parameter>";
 
-/// So many schemas within a parameter's are looked at: they may refer to themselves.
+/// The most schemas within that of a parameter that are read: they may refer to themselves.
 const SCHEMAS: u32 = 64;
 
 pub(super) fn parse(body: &str, tools: &[Value]) -> Parsed {
@@ -39,8 +39,8 @@ pub(super) fn parse(body: &str, tools: &[Value]) -> Parsed {
     }
 }
 
-/// A value and what follows its closing tag. A closing tag with something else after it than the next parameter or the
-/// end is part of the value; so is all but one newline at each end.
+/// A value and the text after its closing tag. A closing tag that is followed by anything but the next parameter or the
+/// end is part of the value; so are all newlines but one at each end.
 fn split_value(text: &str) -> Option<(&str, &str)> {
     let ends = text.match_indices(PARAMETER_END).map(|(at, tag)| (&text[..at], &text[at + tag.len()..]));
     let mut ends = ends.filter(|(_, after)| {
@@ -59,22 +59,31 @@ fn schema<'a>(name: &str, tools: &'a [Value]) -> Option<&'a Value> {
     functions.find(|function| function["name"] == name)?.get("parameters")
 }
 
-/// What a text stands for: itself where the schema takes texts or does not know the parameter, else the first kind
-/// it can be read as.
+/// The value that a text stands for: itself where the schema takes strings or has no such parameter, else a value of the
+/// first type it can be read as.
 fn value(text: &str, key: &str, schema: Option<&Value>) -> Value {
-    let mut kinds = Vec::new();
-    if let Some((root, parameter)) = schema.and_then(|root| Some((root, root.get("properties")?.get(key)?))) {
-        let mut left = SCHEMAS;
-        collect(parameter, root, &mut left, &mut kinds);
-    }
+    let parameter = schema.and_then(|root| Some((root, root.get("properties")?.get(key)?)));
+    let mut kinds = parameter.map_or(Vec::new(), |(root, parameter)| kinds(parameter, root));
     if kinds.contains(&"string") {
-        // Numbers and truth values may be meant as text; nothing and JSON hardly ever are.
+        // Numbers and booleans may be meant as text; null and JSON hardly ever are.
         kinds.retain(|kind| !matches!(*kind, "integer" | "number" | "boolean"));
     }
     kinds.into_iter().find_map(|kind| read(text.trim(), kind)).unwrap_or_else(|| text.into())
 }
 
-/// The types that a schema allows, in its order.
+/// Whether a parameter takes any text as it is.
+pub(super) fn is_text(parameter: &Value, root: &Value) -> bool {
+    let kinds = kinds(parameter, root);
+    kinds.is_empty() || kinds.contains(&"string")
+}
+
+/// The types that the schema of a parameter allows, in its order.
+fn kinds<'a>(parameter: &'a Value, root: &'a Value) -> Vec<&'a str> {
+    let (mut left, mut kinds) = (SCHEMAS, Vec::new());
+    collect(parameter, root, &mut left, &mut kinds);
+    kinds
+}
+
 fn collect<'a>(schema: &'a Value, root: &'a Value, left: &mut u32, kinds: &mut Vec<&'a str>) {
     let Some(fewer) = left.checked_sub(1) else { return };
     *left = fewer;

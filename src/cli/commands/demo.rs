@@ -1,4 +1,4 @@
-//! `ggrun demo`: converts, verifies and runs the bundled checkpoint, in a temporary folder.
+//! `ggrun demo`: converts the bundled checkpoint, verifies it, and generates answers, in a temporary folder.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,16 +38,16 @@ pub(crate) struct Demo {
     pub(crate) json: bool,
 }
 
-/// One of each kind that the bundled model was taught.
+/// One question of each kind that the bundled model was trained on.
 const QUESTIONS: [&str; 3] = ["What is 17 + 25?", "What is the capital of Kenya?", "Spell cloud backwards."];
-/// Enough for the longest worked sum.
+/// Enough for the longest answer.
 const MAX_TOKENS: u32 = 200;
 
 pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let threads = cores();
     let source = args.checkpoint.clone().map_or_else(bundled, Ok)?;
-    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let dir = tempfile::tempdir().context("cannot create a temporary folder")?;
     let gguf = dir.path().join("demo.gguf");
     let say = |line: &str| if args.json { Ok(()) } else { print(&format!("{line}\n")) };
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     for line in conversion::by_type(&plan).lines() {
         say(&format!("  {line}"))?;
     }
-    say(&format!("  {} in all", text::bytes(plan.bytes())))?;
+    say(&format!("  {} in total", text::bytes(plan.bytes())))?;
 
     say("\nVerifying it against the checkpoint")?;
     let options = VerifyOptions { threads, allow_rounding: false };
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
             max_tokens: Some(Limit::Tokens(MAX_TOKENS)),
             ..GenerationOptions::default()
         };
-        let options = options.over(&GenerationOptions::advised(&opened.model.sampling(0)));
+        let options = options.over(&GenerationOptions::recommended(&opened.model.sampling(0)));
         let request = options.chat_request(vec![Message::new(Role::User, question)], 0);
         let mut thinking = false;
         let reply = answer(&opened.session, request, &interrupt, |event| {
@@ -97,7 +97,10 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
                     write!(out, "{gap}{text}")?;
                 }
                 // The demo has no tools.
-                ChatEvent::ToolCall(_) | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => {}
+                ChatEvent::Progress { .. }
+                | ChatEvent::ToolCall(_)
+                | ChatEvent::Finished { .. }
+                | ChatEvent::Failed(_) => {}
             }
             Ok(out.flush()?)
         })?;
@@ -116,11 +119,11 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
         });
         print(&format!("{out:#}\n"))?;
     } else {
-        // As it was called: after `make demo` it is not on the path.
+        // After `make demo` it is not on the path.
         let ggrun = std::env::args().next().unwrap_or_else(|| "ggrun".to_owned());
         let source = source.display();
         say(&format!(
-            "\nNext:\n  {ggrun} convert {source} -o tiny.gguf\n  {ggrun} verify tiny.gguf {source}\n  {ggrun} run -m tiny.gguf -p \"What is 842 - 83?\"\nYour own checkpoint goes the same way: {ggrun} convert FOLDER"
+            "\nNext:\n  {ggrun} convert {source} -o tiny.gguf\n  {ggrun} verify tiny.gguf {source}\n  {ggrun} run -m tiny.gguf -p \"What is 842 - 83?\"\nFor your own checkpoint: {ggrun} convert FOLDER"
         ))?;
     }
     Ok(Outcome::Success)
@@ -130,7 +133,8 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
 fn bundled() -> anyhow::Result<PathBuf> {
     let places =
         [Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(".")].map(|p| p.join("tests/data/tiny-thinker"));
-    places.into_iter().find(|p| p.join("config.json").exists()).context(
-        "the bundled checkpoint is not there; run this in a clone of ggrun, or name one with --checkpoint",
-    )
+    places
+        .into_iter()
+        .find(|p| p.join("config.json").exists())
+        .context("the bundled checkpoint is missing; run this in a clone of ggrun, or pass `--checkpoint`")
 }

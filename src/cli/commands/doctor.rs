@@ -1,8 +1,8 @@
-//! `ggrun doctor`: what this machine and this build are like, and what to do about it.
+//! `ggrun doctor`: describes this machine and this build, and gives advice.
 
 use std::time::Duration;
 
-use ggrun::doctor::{Facts, Token, advice, look};
+use ggrun::doctor::{Facts, Token, advice, gather};
 use ggrun::hub::{self, Hub, Origin, Settings};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 
-/// How long the hub may take to answer.
+/// Time that the hub has to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Checks this machine, this build and the hub's cache, and prints advice
@@ -29,12 +29,12 @@ pub(crate) struct Doctor {
 }
 
 pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
-    let facts = look();
+    let facts = gather();
     let mut said = advice(&facts);
     let reached = reach();
     if let Ok(Some(origin)) = &reached {
         said.push(format!(
-            "The hub does not know the token from {origin}: make one at its page of settings, then `hf auth login` or HF_TOKEN."
+            "The hub rejected the token from {origin}: create one in the settings of your account, then run `hf auth login` or set HF_TOKEN."
         ));
     }
     let out = if args.json {
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Doctor) -> anyhow::Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// Whether the hub answers, asked once and not for long, and which token it does not know; if not, why.
+/// Asks the hub once. Returns the origin of a rejected token, or the reason why the hub cannot be reached.
 fn reach() -> Result<Option<Origin>, String> {
     let ask = || {
         let mut settings = Settings::read()?;
@@ -109,7 +109,7 @@ fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>
             "",
             match reached {
                 Ok(None) => "reachable".to_owned(),
-                Ok(Some(_)) => "reachable, but it does not know this token".to_owned(),
+                Ok(Some(_)) => "reachable, token rejected".to_owned(),
                 Err(why) => format!("not reachable: {why}"),
             },
         );
@@ -120,7 +120,7 @@ fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>
     let mut out = text::table(&rows, &[]);
     out.push('\n');
     if said.is_empty() {
-        out += "Nothing to do.\n";
+        out += "No advice.\n";
     }
     for sentence in said {
         out += "- ";

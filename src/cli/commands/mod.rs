@@ -1,4 +1,4 @@
-//! The commands, a room for each: their arguments, and what they do.
+//! The commands: a file or folder for each, with its arguments.
 
 pub(crate) mod batch;
 pub(crate) mod bench;

@@ -1,4 +1,4 @@
-//! `ggrun plan`: the placement of a model on this machine, or another, and its expected speed. Loads nothing.
+//! `ggrun plan`: places a model on this machine or an assumed one, and estimates its speed. Loads nothing.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
-/// How long memory is read to know its bandwidth.
+/// Time for which memory is read to measure its bandwidth.
 const MEASURE: Duration = Duration::from_millis(300);
 
 /// Prints how a model would be placed, the memory it needs and its expected speed
@@ -132,7 +132,7 @@ fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, spee
         let read = text::bytes(placement.traffic.iter().sum());
         let rate = bandwidth.0 / f64::from(1 << 30);
         lines.push(format!(
-            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read for each, main memory gives {rate:.1} GiB/s"
+            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read per token at {rate:.1} GiB/s from main memory"
         ));
     }
     lines.join("\n") + "\n"

@@ -49,14 +49,14 @@ pub(crate) struct Verify {
 }
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
-    // Known before the work of hours, not after it.
+    // Checked before the work of hours.
     let folder =
         args.receipt.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }
     let failed = || format!("cannot verify `{}`", args.gguf.display());
-    // So is what lies here, where the other end is fetched.
+    // The local end is checked before the other end is fetched.
     match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
         (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
         (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
         let mut checkpoint = Checkpoint::open(&source)?;
         let mut borrowed = None;
         if let Some(repo) = &args.mtp_from {
-            // Beside a GGUF of one's own, as a conversion keeps it; the hub's cache is no place for it.
+            // Beside a local GGUF, where a conversion keeps it, and not in the hub's cache.
             let folder = if gguf == args.gguf { gguf.parent() } else { None };
             let folder = folder.unwrap_or(Path::new(""));
             let client = Hub::new(Settings::read()?)?;

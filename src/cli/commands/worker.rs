@@ -1,9 +1,7 @@
-//! `ggrun worker`: lends this machine's devices to others over llama.cpp's RPC.
+//! `ggrun worker`: offers this machine's devices to other machines over llama.cpp's RPC.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -65,20 +63,20 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
         note(&format!("warning: listening on `{address}`: {DANGER}"));
     }
     let endpoint = Endpoint { host: host.to_string(), port: address.port() };
-    let (out, engine) = take_stdout().context("cannot keep llama.cpp from standard output")?;
-    thread::spawn(move || tell_clients(engine));
+    let (mut out, engine) = out::take().context("cannot redirect the output of llama.cpp")?;
+    thread::spawn(move || report_clients(engine));
 
     let (ended, end) = channel();
     let threads = args.threads.unwrap_or_else(default_threads);
     let (serving, lent) = (endpoint.clone(), devices.clone());
-    // Whoever waits for the end is gone only with the process.
+    // The receiver lives as long as the process.
     thread::spawn(move || drop(ended.send(rpc::serve(&serving, &lent, threads))));
 
     wait_for(&endpoint, &end, &interrupt)?;
     for Lent { name, description, free, .. } in &devices {
-        note(&format!("lending {name}, {description}, {} free", text::bytes(*free)));
+        note(&format!("offering {name}, {description}, {} free", text::bytes(*free)));
     }
-    out::of(out).write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
+    out.write_all(announcement(args.json, &endpoint, &devices).as_bytes())?;
     loop {
         match end.recv_timeout(Duration::from_millis(50)) {
             Err(RecvTimeoutError::Timeout) => leave_if(&interrupt),
@@ -103,22 +101,14 @@ fn announcement(json: bool, endpoint: &Endpoint, devices: &[Lent]) -> String {
     format!("{}\n", json!({ "schema_version": 1, "endpoint": endpoint.to_string(), "devices": devices }))
 }
 
-/// Gives llama.cpp, which prints, a pipe for its standard output and returns the real one.
-fn take_stdout() -> std::io::Result<(File, PipeReader)> {
-    let real = std::io::stdout().as_fd().try_clone_to_owned()?;
-    let (reader, writer) = std::io::pipe()?;
-    rustix::stdio::dup2_stdout(&writer)?;
-    Ok((real.into(), reader))
-}
-
-/// Says who comes and goes, as far as llama.cpp prints it. The first is this process, which knocks to hear whether the
-/// worker listens.
-fn tell_clients(engine: PipeReader) {
-    let (mut came, mut left) = (0, 0);
+/// Reports clients that connect and disconnect, from what llama.cpp prints. The first client is this process, which checks
+/// that the worker listens.
+fn report_clients(engine: PipeReader) {
+    let (mut connected, mut disconnected) = (0, 0);
     for line in BufReader::new(engine).lines().map_while(Result::ok) {
         let (count, what) = match line.as_str() {
-            "Accepted client connection" => (&mut came, "a client connected"),
-            "Client connection closed" => (&mut left, "the client left"),
+            "Accepted client connection" => (&mut connected, "client connected"),
+            "Client connection closed" => (&mut disconnected, "client disconnected"),
             _ => continue,
         };
         *count += 1;
@@ -128,12 +118,12 @@ fn tell_clients(engine: PipeReader) {
     }
 }
 
-/// Returns when the worker listens.
+/// Waits until the worker listens.
 fn wait_for(endpoint: &Endpoint, end: &Receiver<WorkerError>, interrupt: &Interrupt) -> anyhow::Result<()> {
     let host: Ipv4Addr = endpoint.host.parse()?;
     let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST } else { host };
-    let door = Endpoint { host: host.to_string(), port: endpoint.port };
-    while let Err(WorkerError::Connect { .. }) = rpc::greet(&door) {
+    let local = Endpoint { host: host.to_string(), port: endpoint.port };
+    while let Err(WorkerError::Connect { .. }) = rpc::greet(&local) {
         if let Ok(error) = end.try_recv() {
             return Err(error.into());
         }
@@ -143,7 +133,7 @@ fn wait_for(endpoint: &Endpoint, end: &Receiver<WorkerError>, interrupt: &Interr
     Ok(())
 }
 
-/// Ends the process when the user asked for it, at once: llama.cpp's server has no other end.
+/// Ends the process after an interrupt, because llama.cpp's server cannot be stopped.
 fn leave_if(interrupt: &Interrupt) {
     if interrupt.is_raised() {
         err::line(&Interrupted.to_string());

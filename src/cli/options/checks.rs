@@ -10,7 +10,7 @@ use ggrun::session::GenerationOptions;
 /// Refuses sampling values out of range, invalid grammars and schemas, and a choice of tools that are not given.
 pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
     options.check_tool_choice()?;
-    let defaults = GenerationOptions::advised(&Model::default_sampling(0));
+    let defaults = GenerationOptions::recommended(&Model::default_sampling(0));
     let sampling = options.clone().over(&defaults).chat_request(Vec::new(), 0).sampling;
     check_values(&sampling)?;
     options.rules.as_ref().map_or(Ok(()), check_rules)?;

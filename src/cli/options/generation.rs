@@ -17,7 +17,7 @@ use super::sampling::SamplingArgs;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Generation")]
 pub(crate) struct GenerationArgs {
-    /// Limit the answer to N tokens, thinking included; -1 for no limit [default: -1]
+    /// Limit the answer to N tokens, thinking included; -1 lifts the limit [default: -1]
     #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true, value_parser = predict,
         visible_alias = "n-predict", alias = "max-tokens", env = "LLAMA_ARG_N_PREDICT")]
     predict: Option<Limit>,
@@ -36,7 +36,7 @@ pub(crate) struct GenerationArgs {
     /// Turn thinking on or off by the switch of the chat template (also -rea) [default: auto]
     #[arg(long, value_enum, env = "LLAMA_ARG_REASONING")]
     reasoning: Option<Reasoning>,
-    /// Limit thinking to N tokens; 0 for none, -1 for no limit [default: -1]
+    /// Limit thinking to N tokens; 0 skips it, -1 lifts the limit [default: -1]
     #[arg(
         long,
         value_name = "N",

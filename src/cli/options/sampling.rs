@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use ggrun::engine::{SamplerKind, Token};
 use ggrun::session::{Limit, MirostatMode, SamplingOptions};
 
-/// Options of sampling; the model advises the defaults
+/// Options of sampling; the model recommends the defaults
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
@@ -76,7 +76,7 @@ pub(crate) struct SamplingArgs {
     /// DRY: look for repeated sequences in the last N tokens; -1 is all, 0 turns it off
     #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     dry_penalty_last_n: Option<Limit>,
-    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` for no text
+    /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` for an empty list
     #[arg(long, value_name = "TEXT", hide_short_help = true)]
     dry_sequence_breaker: Vec<String>,
     /// Use mirostat, version 1 or 2; 0 turns it off

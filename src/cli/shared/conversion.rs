@@ -1,4 +1,4 @@
-//! Plans, verifications and failed conversions in a few lines.
+//! Conversions and verifications: summaries and errors.
 
 use ggrun::convert;
 use gguf_export::plan::{Fidelity, Plan};
@@ -6,7 +6,7 @@ use gguf_export::verify::Report;
 
 use crate::cli::ui::text;
 
-/// One line: how many tensors, how faithful.
+/// The number of tensors and their fidelity in one line.
 pub(crate) fn summary(plan: &Plan) -> String {
     let of = |f| plan.tensors.iter().filter(|t| t.fidelity == Some(f)).count() as u64;
     let mut parts = vec![format!("{} exact by construction", text::count(of(Fidelity::Exact)))];
@@ -35,18 +35,18 @@ pub(crate) fn by_type(plan: &Plan) -> String {
     text::table(&rows.into_iter().map(row).collect::<Vec<_>>(), &[3, 4])
 }
 
-/// The result in one line.
+/// The result of a verification in one line.
 pub(crate) fn sentence(report: &Report) -> String {
     let tensors = text::plural(report.tensors as u64, "tensor");
     let values = text::plural(report.values, "value");
     let keys = text::plural(report.keys as u64, "metadata key");
     if !report.equal() {
         let differences = text::plural(report.count, "difference");
-        return format!("differs: {differences} in {tensors}, {values}, {keys}; the first:");
+        return format!("differs: {differences} in {tensors}, {values}, {keys}; the first ones:");
     }
     let rounded = match report.rounded {
         0 => String::new(),
-        n => format!("; {} rounded, as the file says", text::plural(n as u64, "tensor")),
+        n => format!("; {} rounded, as the file declares", text::plural(n as u64, "tensor")),
     };
     format!("equal: {tensors}, {values}, {keys}{rounded}")
 }

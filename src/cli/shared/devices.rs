@@ -1,11 +1,11 @@
-//! What `--list-devices` prints.
+//! The table that `--list-devices` prints.
 
 use ggrun::model::rpc::{self, WorkerError};
 
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::ui::text;
 
-/// What `--list-devices` prints.
+/// Connects to the workers and lists all devices.
 pub(crate) fn list_devices(args: &PlacementArgs) -> Result<String, WorkerError> {
     for worker in &args.rpc {
         rpc::connect(worker)?;

@@ -24,7 +24,7 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names are those of other programs")]
+#[expect(clippy::struct_field_names, reason = "names of `OpenAI`'s API")]
 struct Usage {
     prompt_tokens: u32,
     reused_tokens: u32,

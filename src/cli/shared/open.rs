@@ -1,4 +1,4 @@
-//! The composition root: a file becomes a session.
+//! Opens a model: from a file to a session.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -14,14 +14,14 @@ use ggrun::session::Session;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 
-/// A loaded model with an engine at work. Dropping it ends the engine.
+/// A loaded model and its running engine. Dropping it ends the engine.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// The way to answers.
+    /// Renders, submits and parses requests.
     pub(crate) session: Session,
-    /// The model, for its metadata and advice on sampling.
+    /// The model, for its metadata and sampling defaults.
     pub(crate) model: Model,
-    /// Kept for its end.
+    /// Ends the engine when it is dropped.
     _running: Running,
 }
 
@@ -41,8 +41,7 @@ pub(crate) fn open(
     Ok(Opened { session, model, _running: running })
 }
 
-/// What turns conversations into prompts for a model, and hands them to whoever takes them.
-/// A template of the caller takes the place of the model's.
+/// A session that renders prompts for a model, by its chat template or another, and submits them.
 pub(crate) fn session(
     model: &Model,
     template: Option<String>,
@@ -56,14 +55,14 @@ pub(crate) fn session(
     Ok(Session::new(submitter, Arc::new(vocab), template))
 }
 
-/// Loads on a thread of its own, so that an interrupt is heard at once: llama.cpp asks whether to go on only between
-/// tensors, and not at all while a file is mapped.
+/// Loads on a separate thread, so that an interrupt takes effect at once: llama.cpp checks for one only between tensors,
+/// and not at all while it maps a file.
 pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
-    let heard = interrupt.clone();
+    let shared = interrupt.clone();
     let (sender, loaded) = sync_channel(1);
     let load = move || {
-        // Whoever asked may have gone.
-        drop(sender.send(Model::load(options, |_| !heard.is_raised())));
+        // The receiver is gone after an interrupt.
+        drop(sender.send(Model::load(options, |_| !shared.is_raised())));
     };
     thread::Builder::new().name("load".to_owned()).spawn(load).context("cannot start a thread")?;
     let mut patience = PATIENCE;
@@ -81,7 +80,7 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
     }
 }
 
-/// How often an interrupt is looked for.
+/// Interval at which the interrupt is checked.
 const POLL: Duration = Duration::from_millis(20);
-/// How long a load may take to end in order.
+/// Time that an interrupted load has to end in order.
 const PATIENCE: Duration = Duration::from_millis(300);

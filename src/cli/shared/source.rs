@@ -1,4 +1,4 @@
-//! Fetches what a command reads, if it is in a repository of the hub.
+//! Fetches the files that a command reads from a repository of the hub.
 
 use std::path::{Path, PathBuf};
 
@@ -13,60 +13,61 @@ use crate::cli::options::model::{Chosen, ModelArgs};
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::when::When;
 
-/// The GGUF that a command loads, after it was fetched if need be.
+/// The GGUF that a command loads, fetched if it is in a repository.
 ///
 /// # Errors
 ///
-/// When the options contradict each other, or it cannot be had.
+/// When the options contradict each other, or the file cannot be fetched.
 pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
     match args.named()? {
         Chosen::File(path) => {
             refuse_folder(path)?;
             gguf(path, args.offline, when)
         }
-        Chosen::Hub(repo, wish) => fetch(repo, Some(wish), args.offline, when),
+        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), args.offline, when),
     }
 }
 
-/// The checkpoint's folder that a text names, after it was fetched.
+/// The folder of a checkpoint, fetched if it is in a repository.
 ///
 /// # Errors
 ///
-/// When it is a repository's name and that cannot be had.
+/// When it cannot be fetched.
 pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
     match Source::of(text)? {
         Source::Path(path) => Ok(path),
-        Source::Repo(repo) => fetch(&repo, None, false, when).with_context(|| nothing(text)),
+        Source::Repo(repo) => fetch(&repo, None, false, when).with_context(|| not_found(text)),
     }
 }
 
-/// The GGUF that a text names, after it was fetched.
+/// The path of a GGUF, fetched if it is in a repository.
 ///
 /// # Errors
 ///
-/// When it is a repository's name and that cannot be had.
+/// When it cannot be fetched.
 pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<PathBuf> {
     match hub::model(text)? {
         None => Ok(text.to_owned()),
         Some(model) => {
-            fetch(&model.repo, Some(model.selection()), offline, when).with_context(|| nothing(text))
+            fetch(&model.repo, Some(model.selection()), offline, when).with_context(|| not_found(text))
         }
     }
 }
 
-/// What is said where a name leads to nothing.
-pub(crate) fn nothing(text: &Path) -> String {
-    format!("no such path, and no such repository: `{}`", text.display())
+/// The error of a text that is neither a path nor a repository.
+pub(crate) fn not_found(text: &Path) -> String {
+    format!("no such path or repository: `{}`", text.display())
 }
 
-/// Fetches a GGUF of a repository and gives its first file; without a wish, the checkpoint, and gives its folder.
+/// Fetches the selected GGUF of a repository and returns its first file. Without a selection it fetches the checkpoint
+/// and returns its folder.
 ///
 /// # Errors
 ///
-/// When the hub does not give it, or the repository does not have it.
+/// When the repository does not have it, or it cannot be fetched.
 pub(crate) fn fetch(
     repo: &RepoName,
-    wish: Option<Selection<'_>>,
+    selection: Option<Selection<'_>>,
     offline: bool,
     when: When,
 ) -> anyhow::Result<PathBuf> {
@@ -79,15 +80,15 @@ pub(crate) fn fetch(
     let observer = |event: Event<'_>| bar.fetch(event);
     let fetch = || {
         let listing = hub.listing(repo, stop, &observer)?;
-        let Some(wish) = wish else {
+        let Some(selection) = selection else {
             anyhow::ensure!(
                 has_shards(&listing),
-                "`{repo}` is not a checkpoint: it has no safetensors files"
+                "`{repo}` has no safetensors files, so it is not a checkpoint"
             );
             let files = hub.checkpoint_files(repo, &listing, stop, &observer)?;
             return Ok(hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?);
         };
-        let names = parts(&hub, repo, &listing, wish)?;
+        let names = parts(&hub, repo, &listing, selection)?;
         let files: Vec<&RemoteFile> = names.iter().filter_map(|name| listing.find(name)).collect();
         let folder = hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?;
         Ok(names.first().map_or(folder.clone(), |first| folder.join(first)))
@@ -111,19 +112,19 @@ fn refuse_folder(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Whether there is a checkpoint.
+/// Whether the repository has a checkpoint.
 pub(crate) fn has_shards(listing: &Listing) -> bool {
     listing.files.iter().any(|file| file.name.ends_with(".safetensors") && !file.name.contains('/'))
 }
 
-/// The files of the GGUF that is meant.
+/// The files of the selected GGUF.
 pub(crate) fn parts(
     hub: &Hub,
     repo: &RepoName,
     listing: &Listing,
-    wish: Selection<'_>,
+    selection: Selection<'_>,
 ) -> anyhow::Result<Vec<String>> {
-    let picked = pick(listing.files.iter().map(|file| file.name.as_str()), wish);
+    let picked = pick(listing.files.iter().map(|file| file.name.as_str()), selection);
     if matches!(picked, Err(PickError::Empty)) && has_shards(listing) {
         return Err(IsCheckpoint { place: repo.to_string() }.into());
     }

@@ -1,18 +1,18 @@
-//! The one question that ggrun asks: whether something may go.
+//! Asks for confirmation before something is removed.
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::err::Stderr;
+use super::err::{self, Stderr};
 use super::text::printable;
 use crate::cli::error::Unasked;
 
-/// Asks on the terminal; only `y` and `yes` mean it.
+/// Asks on the terminal; only `y` and `yes` confirm.
 ///
 /// # Errors
 ///
 /// [`Unasked`] without a terminal.
 pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !std::io::stdin().is_terminal() || !err::is_terminal() {
         return Err(Unasked.into());
     }
     let mut to = Stderr;

@@ -1,10 +1,9 @@
 //! Standard error: the only place that writes there.
 //!
-//! Nothing here fails. A reader that is gone, a full disk or a closed descriptor behind standard error never ends a
-//! command, because what is written there is for people and no result. Lines clear a progress bar that is drawn and
-//! have it drawn again.
+//! Writing here never fails: a closed or full standard error does not end a command, because it carries no result. A
+//! visible progress bar is cleared before each line and drawn again after it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,10 +13,10 @@ use super::text::printable;
 
 /// Set by `--quiet`.
 static QUIET: AtomicBool = AtomicBool::new(false);
-/// The bar that is drawn, if any.
+/// The visible progress bar.
 static DRAWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
-/// Prints a line about the work, unless only errors are wanted. Control characters are made visible.
+/// Prints a line, unless `--quiet` is set. Control characters are shown as escapes.
 pub(crate) fn note(text: &str) {
     if !is_quiet() {
         line(&printable(text));
@@ -27,6 +26,11 @@ pub(crate) fn note(text: &str) {
 /// Prints a line as it is.
 pub(crate) fn line(text: &str) {
     put([text, "\n"].concat().as_bytes());
+}
+
+/// Whether standard error is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// Prints errors only from now on.
@@ -39,12 +43,12 @@ pub(crate) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// Clears this bar for every line from now on.
+/// Registers the visible bar, which is cleared for each line.
 pub(crate) fn clear_for_lines(bar: &ProgressBar) {
     *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
 }
 
-/// Standard error as a stream, for text that comes in pieces. Every write succeeds.
+/// Standard error as a stream. Every write succeeds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stderr;
 
@@ -59,7 +63,7 @@ impl Write for Stderr {
     }
 }
 
-/// The same for text about the work, which is not printed where only errors are wanted.
+/// Standard error as a stream for notes, which `--quiet` discards.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Notes;
 
@@ -74,7 +78,7 @@ impl Write for Notes {
 }
 
 fn put(bytes: &[u8]) {
-    // Nothing is left to write the failure to.
+    // A failure to write here cannot be reported anywhere.
     let write = || drop(io::stderr().lock().write_all(bytes));
     let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
     match drawn.as_ref().and_then(WeakProgressBar::upgrade) {

@@ -1,4 +1,4 @@
-//! The log: what the library and llama.cpp report while they work, on standard error and in a file.
+//! The log of the library and of llama.cpp, on standard error and in a file.
 
 use std::fmt;
 use std::fs::File;
@@ -14,18 +14,18 @@ use super::err;
 use super::style::Style;
 use super::text::printable;
 
-/// The target of the binding's events, which are llama.cpp's lines.
+/// The target under which the binding reports llama.cpp's lines.
 pub(crate) const ENGINE: &str = "llama-cpp-2";
 
-/// Shows what a filter lets through on standard error, and everything down to debug in a file.
+/// Installs the log: filtered on standard error, and at the debug level in a file.
 pub(crate) fn start(shown: EnvFilter, file: Option<File>) {
     let file = file.map(|file| {
-        // What cannot be written is lost; there is no third place to say so.
+        // A failure to write the log is not reported: a full disk must not flood standard error.
         let layer = tracing_subscriber::fmt::layer().with_writer(Mutex::new(file)).log_internal_errors(false);
         layer.with_ansi(false).with_filter(LevelFilter::DEBUG)
     });
     let log = registry().with(Lines.with_filter(shown)).with(file);
-    // It fails only if there is a subscriber already, which then has the events.
+    // It fails only if a subscriber is installed already.
     drop(tracing::subscriber::set_global_default(log));
 }
 
@@ -64,7 +64,7 @@ impl Visit for Said {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.message.push_str(value),
-            // The part of llama.cpp that a line is of says little more than the line.
+            // The function in llama.cpp adds nothing for users.
             "module" => {}
             _ => self.record_debug(field, &value),
         }

@@ -1,9 +1,11 @@
 //! Standard output, which is data.
 //!
-//! A reader that closed it ends a command with success. The error that means this is made here and nowhere else, so that
-//! no other broken connection is taken for it.
+//! A command whose reader closed standard output ends with success. That error is made here and nowhere else, so that no
+//! other broken connection counts as success.
 
-use std::io::{self, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal as _, PipeReader, Write};
+use std::os::fd::AsFd as _;
 
 /// Standard output cannot be written to.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +14,7 @@ struct Failed {
     source: io::Error,
 }
 
-/// A way to standard output.
+/// A stream to standard output.
 #[derive(Debug)]
 pub(crate) struct Out<W>(W);
 
@@ -21,9 +23,21 @@ pub(crate) fn stdout() -> Out<io::Stdout> {
     Out(io::stdout())
 }
 
-/// Another descriptor of standard output.
-pub(crate) fn of(descriptor: std::fs::File) -> Out<std::fs::File> {
-    Out(descriptor)
+/// Redirects standard output, which llama.cpp's worker prints to, into a pipe and returns the original.
+///
+/// # Errors
+///
+/// When no pipe can be made.
+pub(crate) fn take() -> io::Result<(Out<File>, PipeReader)> {
+    let original = io::stdout().as_fd().try_clone_to_owned()?;
+    let (reader, writer) = io::pipe()?;
+    rustix::stdio::dup2_stdout(&writer)?;
+    Ok((Out(original.into()), reader))
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Writes data to standard output.
@@ -37,8 +51,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Prints the last that a command has to say. A reader that is gone is no error, so that the outcome decides the exit
-/// code.
+/// Prints the result of a command. A closed standard output is not an error here, so that the outcome sets the exit code.
 ///
 /// # Errors
 ///
@@ -61,7 +74,8 @@ pub(crate) fn is_failed(error: &anyhow::Error) -> bool {
 }
 
 fn failures(error: &anyhow::Error) -> impl Iterator<Item = &io::Error> {
-    let failed = |error: &&io::Error| error.get_ref().is_some_and(|inner| inner.is::<Failed>());
+    let failed =
+        |error: &&io::Error| error.get_ref().and_then(|inner| inner.downcast_ref::<Failed>()).is_some();
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).filter(failed)
 }
 

@@ -1,6 +1,5 @@
-//! Shows the library's progress on standard error: a bar on a terminal, lines elsewhere if they are asked for.
+//! Progress on standard error: a bar on a terminal, otherwise lines if requested.
 
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,12 +13,12 @@ use super::err;
 use super::text;
 use super::when::When;
 
-/// Fits 80 columns, with some room for the tensor's name.
+/// Fits 80 columns, with space for the tensor's name.
 const WIDE: &str = "{prefix} {bar:12} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {wide_msg}";
-/// Fits 40 columns. A line that wraps cannot be taken back.
+/// Fits 40 columns. A wrapped line cannot be erased.
 const NARROW: &str = "{prefix} {percent}%  {binary_bytes_per_sec}  {eta} left";
 
-/// How far an operation is: bytes, rate, time left and the tensor at work.
+/// Bytes, rate, time left and current tensor of an operation.
 pub(crate) struct Bar {
     verb: &'static str,
     shown: Shown,
@@ -34,7 +33,7 @@ enum Shown {
 impl Bar {
     pub(crate) fn new(verb: &'static str, when: When) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let shown = match (when, std::io::stderr().is_terminal() && !dumb) {
+        let shown = match (when, err::is_terminal() && !dumb) {
             (When::Never, _) | (When::Auto, false) => Shown::Nothing,
             _ if err::is_quiet() => Shown::Nothing,
             (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),
@@ -59,7 +58,7 @@ impl Bar {
         }
     }
 
-    /// What the hub says.
+    /// Shows an event of the hub.
     pub(crate) fn fetch(&self, event: Event<'_>) {
         match event {
             Event::Planned { bytes, present, .. } => self.start(self.verb, bytes + present, present),
@@ -67,7 +66,7 @@ impl Bar {
             Event::Discarded { bytes, .. } => match &self.shown {
                 Shown::Nothing => {}
                 Shown::Drawn(drawn) => drawn.bar.dec(bytes),
-                Shown::Lines(lines) => lines.take_back(bytes),
+                Shown::Lines(lines) => lines.subtract(bytes),
             },
             Event::Retrying { what, reason, pause, retry, retries } => {
                 let pause = pause.as_secs_f64();
@@ -77,7 +76,7 @@ impl Bar {
         }
     }
 
-    /// The same while what comes is converted: what is to come counts as work, too.
+    /// Shows an event of the hub during a conversion, whose work includes the bytes to fetch.
     pub(crate) fn arrive(&self, event: Event<'_>) {
         if let Event::Planned { bytes, .. } = event {
             match &self.shown {
@@ -90,7 +89,7 @@ impl Bar {
         }
     }
 
-    /// Says something beside the bar.
+    /// Prints a line above the bar.
     pub(crate) fn say(line: &str) {
         err::note(line);
     }
@@ -118,11 +117,11 @@ impl Bar {
     }
 }
 
-/// A bar on a terminal, drawn from the moment when the work is known.
+/// A bar on a terminal, drawn as soon as the amount of work is known.
 struct Drawn {
     bar: ProgressBar,
     terminal: Term,
-    /// Columns that the bar was made for.
+    /// Columns that the template fits.
     columns: AtomicU16,
 }
 
@@ -138,7 +137,7 @@ impl Drawn {
         self.bar.set_prefix(verb);
         self.bar.set_length(bytes);
         self.bar.set_position(done);
-        // What an earlier run did must not count as speed.
+        // Bytes of an earlier run must not count for the rate.
         self.bar.reset_eta();
         if self.bar.is_hidden() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -153,18 +152,18 @@ impl Drawn {
         self.bar.inc(bytes);
     }
 
-    /// Follows the width of the terminal.
+    /// Selects the template for the width of the terminal.
     fn fit(&self) {
         let columns = self.terminal.size().1;
         if self.columns.swap(columns, Ordering::Relaxed) != columns {
             let template = if columns < 80 { NARROW } else { WIDE };
-            let style = ProgressStyle::with_template(template).expect("a template of ours is one");
+            let style = ProgressStyle::with_template(template).expect("the templates are valid");
             self.bar.set_style(style.progress_chars("=> "));
         }
     }
 }
 
-/// A line for every tenth, for logs.
+/// A line for every 10 %, for log files.
 #[derive(Default)]
 struct Lines(Mutex<Work>);
 
@@ -184,7 +183,7 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).total += bytes;
     }
 
-    fn take_back(&self, bytes: u64) {
+    fn subtract(&self, bytes: u64) {
         let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work.done = work.done.saturating_sub(bytes);
     }

@@ -1,10 +1,10 @@
-//! Whether and how text is set off on a terminal. Colour never carries meaning.
+//! Colours on a terminal. Colour never carries meaning.
 
 use std::env;
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::when::When;
+use super::{err, out};
 
 /// Set by `--color`.
 static COLOUR: AtomicU8 = AtomicU8::new(0);
@@ -21,24 +21,24 @@ pub(crate) fn colour(when: When) {
     COLOUR.store(choice, Ordering::Relaxed);
 }
 
-/// How a stream may be written to.
+/// Whether a stream takes escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// A terminal that understands escape sequences.
+    /// Escape sequences are written.
     Rich,
-    /// Anything else.
+    /// Plain text only.
     Plain,
 }
 
 impl Style {
-    /// For standard error, where everything but data goes.
+    /// For standard error.
     pub(crate) fn of_stderr() -> Self {
-        Self::of(std::io::stderr().is_terminal())
+        Self::of(err::is_terminal())
     }
 
     /// For standard output.
     pub(crate) fn of_stdout() -> Self {
-        Self::of(std::io::stdout().is_terminal())
+        Self::of(out::is_terminal())
     }
 
     fn of(terminal: bool) -> Self {
@@ -59,22 +59,22 @@ impl Style {
         if !forbidden && (terminal || forced) { Self::Rich } else { Self::Plain }
     }
 
-    /// What turns the colour of errors on.
+    /// Starts the colour of errors.
     pub(crate) fn error(self) -> &'static str {
         if self == Self::Rich { "\x1b[1;31m" } else { "" }
     }
 
-    /// What turns the colour of warnings on.
+    /// Starts the colour of warnings.
     pub(crate) fn warning(self) -> &'static str {
         if self == Self::Rich { "\x1b[1;33m" } else { "" }
     }
 
-    /// What turns dim text on.
+    /// Starts dim text.
     pub(crate) fn dim(self) -> &'static str {
         if self == Self::Rich { "\x1b[2m" } else { "" }
     }
 
-    /// What ends it.
+    /// Ends it.
     pub(crate) fn reset(self) -> &'static str {
         if self == Self::Rich { "\x1b[0m" } else { "" }
     }

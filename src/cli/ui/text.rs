@@ -17,14 +17,14 @@ pub(crate) fn plural(n: u64, what: &str) -> String {
     format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// The text without control characters but newlines and tabs: they are shown as escapes, so that nothing from a file or
-/// from another machine steers the terminal.
+/// The text with control characters other than newlines and tabs as escapes, so that text from a file or from another
+/// machine cannot control the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(harmful) {
+    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(control) {
         return Cow::Borrowed(text);
     }
-    let shown = |c: char| if harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let shown = |c: char| if control(c) { c.escape_unicode().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(shown).collect())
 }
 

@@ -1,165 +1,124 @@
-//! Decides what the next step reads: who is admitted, what of an earlier prompt serves, who decodes, how much of
-//! which prompt.
+//! Decides what the next step reads: which requests are admitted, which decode, and how much of which prompt is read.
 //!
 //! A pure value: no clock, no thread, no decoder. Time comes in as a value with each commit.
 
+mod admission;
+mod eviction;
+mod failure;
+#[cfg(test)]
+mod failure_tests;
+mod limits;
+mod pace;
+mod retry;
 #[cfg(test)]
 mod reuse_tests;
 mod saving;
 #[cfg(test)]
 mod saving_tests;
+mod seq;
 mod sharing;
 #[cfg(test)]
 mod sharing_tests;
-mod states;
+mod state_cache;
+mod status;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::check;
 use super::job::Job;
 use super::slot::Slot;
 use super::{
-    Caps, DecodeError, Error, Event, FinishReason, Outcome, Pos, Request, RequestId, Row, SeqId, SeqOp,
-    SlotState, Step, Token, Vocab,
+    BatchToken, Caps, Counters, DecodeError, Error, Event, FinishReason, Outcome, Pos, PreparedSampler,
+    Request, RequestId, SeqOp, SlotState, Step, Vocab,
 };
-use sharing::{Place, Reuse, Sharing};
-use states::States;
-
-/// How much a scheduler takes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests in work at once; the decoder's sequences are the ceiling.
-    pub slots: u32,
-    /// Rows of one step; the decoder's batch is the ceiling and `slots` the floor.
-    pub budget: u32,
-    /// Requests that may wait.
-    pub queue: usize,
-    /// Bytes of states that are kept so that later prompts can go on from them.
-    pub state_cache: u64,
-    /// Tokens at the beginning of a prompt for which it pays to copy another request's sequence, or to wait for it.
-    pub min_shared_prefix: u32,
-    /// One request at a time, computed as if there were no other. Rounding depends on what is computed together, and
-    /// so does the text in the end.
-    pub deterministic: bool,
-}
-
-impl Limits {
-    /// Everything the decoder can do at once, a queue of 256, sharing from 32 tokens on, and no kept states.
-    #[must_use]
-    pub fn of(caps: Caps) -> Self {
-        let (slots, budget) = (caps.sequences, caps.batch);
-        Self { slots, budget, queue: 256, state_cache: 0, min_shared_prefix: 32, deterministic: false }
-    }
-}
-
-/// When a step ran, counted from any fixed moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// Its begin.
-    pub from: Duration,
-    /// Its end.
-    pub to: Duration,
-}
-
-/// The requests of one decoder.
-#[derive(Debug)]
-pub struct Scheduler<V> {
-    vocab: V,
-    caps: Caps,
-    budget: usize,
-    queue: usize,
-    slots: Vec<Slot>,
-    waiting: VecDeque<Job>,
-    flight: Vec<Flight>,
-    states: States,
-    sharing: Sharing,
-    turns: u64,
-}
-
-/// What one slot has in the step that is being done.
-#[derive(Debug, Clone, Copy)]
-struct Flight {
-    slot: usize,
-    id: RequestId,
-    /// The row whose tokens are wanted.
-    sampled: Option<usize>,
-}
-
-/// What requests are told, in order.
-pub type Events = Vec<(RequestId, Event)>;
+pub use eviction::Eviction;
+pub use limits::{Limits, PrefillBudget};
+use pace::Pace;
+use seq::seq;
+use sharing::Sharing;
+use state_cache::StateCache;
+use value::Flight;
+pub use value::{Events, Scheduler, Span};
 
 impl<V: Vocab> Scheduler<V> {
     /// Makes a scheduler for a decoder that can do `caps`.
     pub fn new(vocab: V, caps: Caps, limits: Limits) -> Self {
         let slots =
             if limits.deterministic { 1 } else { limits.slots.min(caps.sequences).min(caps.batch).max(1) };
-        let budget = limits.budget.min(caps.batch).max(slots);
+        let batch = limits.batch.min(caps.batch).max(slots);
+        let caches = caps.can_cache && !caps.can_trim && !limits.deterministic;
         Self {
             vocab,
             caps,
-            budget: budget as usize,
-            queue: limits.queue,
+            limits: Limits { slots, batch, ..limits },
             slots: (0..slots).map(|_| Slot::default()).collect(),
             waiting: VecDeque::new(),
-            flight: Vec::new(),
-            states: States::new(if caps.can_keep && !caps.can_trim && !limits.deterministic {
-                limits.state_cache
-            } else {
-                0
-            }),
+            flights: Vec::new(),
+            states: StateCache::new(if caches { limits.state_cache } else { 0 }),
             sharing: Sharing {
                 caps,
-                worth: limits.min_shared_prefix.max(1) as usize,
+                min_shared_prefix: limits.min_shared_prefix.max(1) as usize,
                 deterministic: limits.deterministic,
             },
+            retries: VecDeque::new(),
+            retried: false,
+            pace: Pace::default(),
+            counters: Counters::default(),
+            events: Events::new(),
+            evictions: None,
             turns: 0,
         }
     }
 
-    /// Takes a request on; the id must be new.
+    /// Accepts a request; the id must be new.
     ///
     /// # Errors
     ///
-    /// When it cannot be done at all, or too many wait already. It then leaves no trace.
+    /// When it is invalid, or the queue is full. It then leaves no trace.
     pub fn submit(&mut self, id: RequestId, request: Request, arrived: Duration) -> Result<(), Error> {
-        if request.prompt.is_empty() {
-            return Err(Error::PromptEmpty);
-        }
-        self.check(&request.prompt)?;
+        self.submit_prepared(id, request, None, arrived)
+    }
+
+    /// Accepts a request whose sampler may have been made before; the id must be new.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    pub fn submit_prepared(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        sampler: Option<PreparedSampler>,
+        arrived: Duration,
+    ) -> Result<(), Error> {
+        check::check(&request, self.caps.context, self.vocab.size())?;
         let free = self.slots.iter().filter(|s| s.job.is_none()).count();
-        if self.waiting.len() >= self.queue.saturating_add(free) {
-            return Err(Error::QueueFull { capacity: self.queue });
+        if self.waiting.len() >= self.limits.queue.saturating_add(free) {
+            return Err(Error::QueueFull { capacity: self.limits.queue });
         }
         self.turns += 1;
-        self.waiting.push_back(Job::new(id, request, self.turns, arrived));
+        self.counters.accepted += 1;
+        self.waiting.push_back(Job::new(id, request, sampler, self.turns, arrived));
         Ok(())
     }
 
-    /// Whether a sequence can hold these tokens and one more.
-    fn check(&self, tokens: &[Token]) -> Result<(), Error> {
-        let (length, context, size) = (tokens.len(), self.caps.context, self.vocab.size());
-        if u32::try_from(length).map_or(true, |n| n >= context) {
-            return Err(Error::PromptTooLong { tokens: length, context });
-        }
-        let unknown = |token: &Token| u32::try_from(token.0).map_or(true, |n| n >= size);
-        match tokens.iter().position(unknown) {
-            Some(position) => Err(Error::TokenUnknown { token: tokens[position].0, position, size }),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends a request now, at whatever point it is; returns its terminal event if it was still open.
+    /// Ends a request now; returns its terminal event if it was open.
     pub fn cancel(&mut self, id: RequestId) -> Option<Event> {
-        if let Some(index) = self.waiting.iter().position(|job| job.id == id) {
-            return self.waiting.remove(index).map(|job| job.finished(FinishReason::Cancelled));
-        }
-        let slot = self.slots.iter_mut().find(|s| s.is_of(id))?;
-        slot.job.take().map(|job| job.finished(FinishReason::Cancelled))
+        let waiting = self.waiting.iter().position(|job| job.id == id);
+        let job = match waiting {
+            Some(index) => self.waiting.remove(index),
+            None => self.slots.iter_mut().find(|s| s.serves(id))?.job.take(),
+        };
+        let event = job?.finished(FinishReason::Cancelled);
+        self.counters.cancelled += 1;
+        Some(event)
     }
 
-    /// Ends the thinking of a request, if it is still going on.
+    /// Ends the reasoning of a request, unless it has ended.
     pub fn end_reasoning(&mut self, id: RequestId) {
         let in_slots = self.slots.iter_mut().filter_map(|slot| slot.job.as_mut());
         if let Some(job) = self.waiting.iter_mut().chain(in_slots).find(|job| job.id == id) {
@@ -167,171 +126,140 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// The next step; [`commit`](Self::commit), [`interrupted`](Self::interrupted) or [`fail`](Self::fail) must
-    /// follow before the next call.
+    /// The next step; [`commit`](Self::commit) or [`fail`](Self::fail) must follow before the next call.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "steps are no iteration: each needs its commit first")]
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: each step needs its commit first")]
     pub fn next(&mut self) -> Step {
         let mut step = Step::default();
-        self.flight.clear();
-        self.repair(&mut step);
-        self.admit(&mut step);
-        self.states.keep(&mut self.slots, &mut step.ops);
-        self.decode(&mut step);
-        self.prefill(&mut step);
-        self.states.forget(&mut step.ops);
+        self.flights.clear();
+        let retry = self.next_retry();
+        if let Some(index) = retry.filter(|_| !self.retried) {
+            self.retry(index, &mut step);
+        } else {
+            self.retried = false;
+            self.repair(&mut step);
+            self.admit(&mut step);
+            self.cache_states(&mut step);
+            self.decode(&mut step);
+            self.prefill(&mut step);
+            if let Some(index) = retry.filter(|_| step.tokens.is_empty()) {
+                self.retry(index, &mut step);
+            }
+        }
+        self.states.drop_released(&mut step.ops);
         step
     }
 
-    /// Advances the slots by what the step gave.
+    /// Events of the last [`next`](Self::next), which no commit gives: requests that were admitted.
+    pub fn take_events(&mut self) -> Events {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Advances the slots by the outcome of the step.
     pub fn commit(&mut self, outcome: &Outcome, span: Span) -> Events {
-        self.states.commit(&outcome.kept, &mut self.slots);
+        self.states.commit(&outcome.states, &mut self.slots);
+        let flights = std::mem::take(&mut self.flights);
+        self.counters.steps += u64::from(!flights.is_empty());
+        let read = flights.iter().filter(|f| f.prompt).map(|f| f.tokens).sum();
+        self.pace.note(read, span.to.saturating_sub(span.from));
         let mut events = Events::new();
-        for Flight { slot: index, id, sampled } in std::mem::take(&mut self.flight) {
-            let slot = &mut self.slots[index];
-            let tokens = sampled.and_then(|row| outcome.tokens.get(row)).map_or(&[][..], Vec::as_slice);
-            let logprobs = sampled.and_then(|row| outcome.logprobs.get(&row)).map_or(&[][..], Vec::as_slice);
-            // All but the last of what was guessed ahead is in the cache already.
-            slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
-            let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
-                continue; // Cancelled while the step ran.
-            };
-            job.worked(span.from, span.to);
-            if sampled.is_none() {
-                continue;
-            }
-            if tokens.is_empty() {
-                let failed = outcome.failed.iter().find(|(seq, _)| seq.0 as usize == index);
-                let contract = DecodeError::Contract { what: "a row that asked for tokens got none" };
-                let error = failed.map_or(contract, |(_, error)| error.clone());
-                events.push((id, Event::Failed(Error::Decode(error))));
-                slot.job = None;
-            } else if job.accept(tokens, logprobs, self.caps.context, &self.vocab, &mut events) {
-                slot.job = None;
-            }
+        for flight in flights {
+            self.advance(flight, outcome, span, &mut events);
         }
+        self.end_retries();
         events
     }
 
-    /// Goes on after a step that was given up: what it read is read again, as far as no state was kept before.
-    pub fn interrupted(&mut self) {
-        self.states.abandon();
-        for flight in std::mem::take(&mut self.flight) {
-            self.slots[flight.slot].lose_tail();
+    /// Advances one slot.
+    fn advance(&mut self, flight: Flight, outcome: &Outcome, span: Span, events: &mut Events) {
+        let Flight { slot: index, id, sampled, .. } = flight;
+        let slot = &mut self.slots[index];
+        let length = slot.history.len();
+        let tokens = sampled.and_then(|place| outcome.sampled.get(place)).map_or(&[][..], Vec::as_slice);
+        let logprobs = sampled.and_then(|place| outcome.logprobs.get(&place)).map_or(&[][..], Vec::as_slice);
+        // All but the last of the predicted tokens are in the cache already.
+        slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
+        let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
+            return; // Cancelled while the step ran.
+        };
+        let again = job.note_computed(length, flight.tokens);
+        self.counters.tokens_recomputed += again as u64;
+        if flight.prompt {
+            self.counters.tokens_read += (flight.tokens - again) as u64;
+            events.push((id, job.progress(length)));
+        }
+        job.worked(span.from, span.to);
+        if sampled.is_none() {
+            return;
+        }
+        let written = job.written_tokens();
+        let over = if tokens.is_empty() {
+            let failed = outcome.failed.iter().find(|(seq, _)| seq.0 as usize == index);
+            let contract = DecodeError::Contract { what: "no token was sampled after one that asked for it" };
+            let error = failed.map_or(contract, |(_, error)| error.clone());
+            events.push((id, Event::Failed(Error::Decode(error))));
+            self.counters.failed += 1;
+            true
+        } else {
+            let over = job.accept(tokens, logprobs, self.caps.context, &self.vocab, events);
+            self.counters.finished += u64::from(over);
+            over
+        };
+        self.counters.tokens_written += u64::from(job.written_tokens() - written);
+        if over {
+            slot.job = None;
         }
     }
 
-    /// Ends every request in work; those that wait go on waiting.
-    pub fn fail(&mut self, error: &Error) -> Events {
-        self.flight.clear();
-        self.states.abandon();
-        let mut events = Events::new();
-        for slot in &mut self.slots {
-            if let Some(job) = slot.job.take() {
-                self.states.drop_all(slot.lose());
-                events.push((job.id, Event::Failed(error.clone())));
-            }
-        }
-        events
-    }
-
-    /// Whether there is no request.
+    /// Whether no request is open.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.slots.iter().all(|s| s.job.is_none())
     }
 
-    /// The state of every slot.
-    pub fn states(&self) -> impl Iterator<Item = SlotState> {
-        self.slots.iter().map(Slot::state)
-    }
-
-    /// Brings sequences whose step was given up back to where they can go on.
-    fn repair(&mut self, step: &mut Step) {
+    /// Asks for the states of slots that have come to a boundary.
+    fn cache_states(&mut self, step: &mut Step) {
         for index in 0..self.slots.len() {
-            let slot = &self.slots[index];
-            if let Some(job) = slot.job.as_ref().filter(|_| slot.broken) {
-                let reuse = self.sharing.within(&self.slots, index, &job.tokens);
-                self.take_over(index, reuse, step);
+            if !self.is_retried(index) {
+                self.states.cache_at_boundary(index, &mut self.slots, &mut step.ops);
             }
         }
     }
 
-    /// First come, first served, except for who waits for a prompt to be read that begins like theirs.
-    fn admit(&mut self, step: &mut Step) {
-        let mut next = 0;
-        while let Some(job) = self.waiting.get(next) {
-            let (index, reuse) = match self.sharing.place(&self.slots, &job.tokens, self.states.any()) {
-                None => return,
-                Some(Place::Now(index, reuse)) => (index, reuse),
-                Some(Place::Later(index, length)) => {
-                    self.slots[index].job.iter_mut().for_each(|reader| reader.stop_at(length));
-                    next += 1;
-                    continue;
-                }
-            };
-            let Some(mut job) = self.waiting.remove(next) else { return };
-            if let Some(length) = self.sharing.missed(&self.slots, &job.tokens, reuse.length) {
-                job.stop_at(length);
-            }
-            self.take_over(index, reuse, step);
-            let slot = &mut self.slots[index];
-            slot.used = job.turn;
-            slot.kept.iter_mut().for_each(|kept| kept.used = job.turn);
-            job.reuses(reuse.length);
-            if let Some(sampling) = job.sampling.take().map(Box::new) {
-                step.ops.push(SeqOp::Sample { seq: seq(index), sampling, prompt: job.tokens.clone() });
-            }
-            slot.job = Some(job);
-        }
-    }
-
-    /// Makes the sequence of a slot what is reused.
-    fn take_over(&mut self, index: usize, reuse: Reuse, step: &mut Step) {
-        let Reuse { length, from, state } = reuse;
-        states::used(&mut self.slots, state, self.turns);
-        let stays = if from.is_none() { length } else { 0 };
-        self.states.release(&mut self.slots, index, stays);
-        match from.filter(|_| length > 0) {
-            None => step.ops.extend(self.slots[index].rewind(seq(index), length, state)),
-            Some(from) => {
-                let tokens = self.slots[from].history[..length].to_vec();
-                let length = u32::try_from(length).unwrap_or(u32::MAX);
-                step.ops.push(SeqOp::Copy { from: seq(from), to: seq(index), length, state });
-                let slot = &mut self.slots[index];
-                (slot.history, slot.broken) = (tokens, false);
-            }
-        }
-    }
-
-    /// One row for every slot that writes. There are never more slots than the budget has rows.
+    /// One token of every slot that writes. The batch has room for all slots.
     fn decode(&mut self, step: &mut Step) {
         for index in 0..self.slots.len() {
-            if self.slots[index].state() == SlotState::Decode {
+            if self.slots[index].state() == SlotState::Decode && !self.is_retried(index) {
                 self.read(index, 1, step);
             }
         }
     }
 
-    /// Prompts in order of arrival, as much as the budget leaves.
+    /// Forced tokens of answers, then prompts in order of arrival, as much as batch and budget allow.
     fn prefill(&mut self, step: &mut Step) {
-        let mut order: Vec<(u64, usize)> = Vec::new();
+        let mut order: Vec<(bool, u64, usize)> = Vec::new();
         for (index, slot) in self.slots.iter().enumerate() {
-            if let (SlotState::Prefill { .. }, Some(job)) = (slot.state(), &slot.job) {
-                order.push((job.turn, index));
+            if let (SlotState::Prefill { .. }, Some(job)) = (slot.state(), &slot.job)
+                && !self.is_retried(index)
+            {
+                order.push((!job.is_writing(), job.turn, index));
             }
         }
         order.sort_unstable();
-        for (_, index) in order {
-            let room = self.budget - step.rows.len();
+        let shared = !step.tokens.is_empty();
+        let mut allowed = if shared { self.pace.allowed(self.limits.prefill_budget) } else { usize::MAX };
+        for (_, _, index) in order {
+            let room = (self.limits.batch as usize - step.tokens.len()).min(allowed);
             if room == 0 {
                 return;
             }
+            let before = step.tokens.len();
             self.read(index, room, step);
+            allowed -= step.tokens.len() - before;
         }
     }
 
-    /// Reads up to `room` tokens of a slot, but not across a place where its state is to be kept.
-    fn read(&mut self, index: usize, room: usize, step: &mut Step) {
+    /// Reads up to `room` tokens of a slot, but not across a boundary at which its state is to be cached.
+    pub(super) fn read(&mut self, index: usize, room: usize, step: &mut Step) {
         let slot = &mut self.slots[index];
         let Some(job) = &mut slot.job else { return };
         let seq = seq(index);
@@ -345,15 +273,16 @@ impl<V: Vocab> Scheduler<V> {
         }
         for (place, &token) in job.tokens.iter().enumerate().take(end).skip(done) {
             let pos = Pos(u32::try_from(place).unwrap_or(u32::MAX));
-            step.rows.push(Row { seq, pos, token, sample: place + 1 == job.tokens.len() });
+            step.tokens.push(BatchToken { seq, pos, token, sample: place + 1 == job.tokens.len() });
         }
         slot.history.extend_from_slice(&job.tokens[done..end]);
-        let sampled = (end == job.tokens.len()).then(|| step.rows.len() - 1);
-        self.flight.push(Flight { slot: index, id: job.id, sampled });
+        self.flights.push(Flight {
+            slot: index,
+            id: job.id,
+            before: done,
+            tokens: end - done,
+            prompt: !job.is_writing() && end <= job.prompt_tokens(),
+            sampled: (end == job.tokens.len()).then(|| step.tokens.len() - 1),
+        });
     }
-}
-
-/// The sequence of a slot.
-fn seq(index: usize) -> SeqId {
-    SeqId(u32::try_from(index).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! Conversations: what a later prompt finds in the cache, and thinking that is ended from outside.
+//! Conversations: what a later prompt finds in the cache, and reasoning that is ended by budget or request.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    pub(super) fn new(slots: u32, kept: u64, can_trim: bool) -> Self {
+    pub(super) fn new(slots: u32, cache: u64, can_trim: bool) -> Self {
         let caps =
-            Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_keep: true, can_copy: true };
-        let scheduler = Scheduler::new(ByteVocab, caps, Limits { state_cache: kept, ..Limits::of(caps) });
+            Caps { sequences: slots, context: 1000, batch: 16, can_trim, can_cache: true, can_copy: true };
+        let scheduler = Scheduler::new(ByteVocab, caps, Limits { state_cache: cache, ..Limits::of(caps) });
         Self { scheduler, decoder: ScriptedDecoder::saying(caps, "<hm>yes"), next: 0 }
     }
 
@@ -44,6 +44,7 @@ impl Chat {
         for _ in 0..1000 {
             for (_, event) in self.step() {
                 match event {
+                    Event::Progress { .. } => {}
                     Event::Delta { text, .. } => answer += &text,
                     Event::Finished { usage, .. } => return (answer, usage),
                     Event::Failed(error) => panic!("{error}"),
@@ -53,7 +54,7 @@ impl Chat {
         panic!("no end");
     }
 
-    /// Begins an answer and leaves it there.
+    /// Begins an answer and leaves it unfinished.
     pub(super) fn give_a_slot_work(&mut self, marked: &str) -> RequestId {
         let prompt = ByteVocab.tokenize(&marked.replace('|', ""), Markup::Plain);
         let id = RequestId(self.next);
@@ -63,12 +64,12 @@ impl Chat {
         id
     }
 
-    /// Begins an answer whose second step is given up, and cancels it.
-    pub(super) fn give_up_a_step_of(&mut self, marked: &str) {
+    /// Begins an answer whose second step is aborted, and cancels it.
+    pub(super) fn abort_a_step_of(&mut self, marked: &str) {
         let id = self.give_a_slot_work(marked);
         let step = self.scheduler.next();
-        assert!(!step.rows.is_empty());
-        self.scheduler.interrupted();
+        assert!(!step.tokens.is_empty());
+        self.scheduler.fail(&step, &DecodeError::Aborted, false);
         self.scheduler.cancel(id);
     }
 
@@ -84,17 +85,17 @@ pub(super) const FIRST: &str = "system.|user: a.|model: ";
 pub(super) const SECOND: &str = "system.|user: a.model: yes.|user: b.|model: ";
 
 #[test]
-fn a_turn_that_drops_the_thinking_goes_on_from_the_last_boundary_it_shares() {
+fn a_turn_without_the_reasoning_resumes_from_the_last_shared_boundary() {
     let mut chat = Chat::new(1, 10 * STATE, false);
     assert_eq!(chat.ask(FIRST).reused_tokens, 0);
     let usage = chat.ask(SECOND);
-    // "model: " is shared too, but no state was kept behind it.
+    // "model: " is shared too, but no state was cached after it.
     assert_eq!(usage.reused_tokens as usize, "system.user: a.".len());
     assert_eq!(usage.read_tokens() as usize, "model: yes.user: b.model: ".len());
 }
 
 #[test]
-fn a_prompt_that_goes_on_where_the_answer_ended_reads_nothing_again() {
+fn a_prompt_that_continues_an_answer_reads_nothing_again() {
     let mut chat = Chat::new(1, 0, false);
     chat.ask("a: ");
     // The token that ends the answer was never read.
@@ -103,13 +104,13 @@ fn a_prompt_that_goes_on_where_the_answer_ended_reads_nothing_again() {
 }
 
 #[test]
-fn without_kept_states_a_changed_middle_is_read_from_the_start_unless_the_decoder_can_trim() {
+fn without_cached_states_a_changed_middle_is_read_from_the_start_unless_the_decoder_can_trim() {
     assert_eq!(Chat::new(1, 0, false).then(FIRST, SECOND), 0);
     assert_eq!(Chat::new(1, 0, true).then(FIRST, SECOND) as usize, "system.user: a.model: ".len());
 }
 
 #[test]
-fn the_same_prompt_again_goes_on_from_its_last_boundary() {
+fn the_same_prompt_again_resumes_from_its_last_boundary() {
     let reused = Chat::new(1, 10 * STATE, false).then(FIRST, FIRST);
     assert_eq!(reused as usize, "system.user: a.".len());
     // All but the last token, without which there are no logits.
@@ -123,30 +124,26 @@ fn two_conversations_each_find_their_own_slot() {
     chat.ask("two: |b");
     assert_eq!(chat.ask("one: |c").reused_tokens, 5);
     assert_eq!(chat.ask("two: |d").reused_tokens, 5);
-    // A third one takes the slot that was unused longest.
+    // A third one takes the least recently used slot.
     assert_eq!(chat.ask("new: |e").reused_tokens, 0);
     assert_eq!(chat.ask("two: |f").reused_tokens, 5);
     assert_eq!(chat.ask("one: |g").reused_tokens, 0);
 }
 
 #[test]
-fn the_budget_of_kept_states_drops_the_least_recently_useful() {
+fn the_state_cache_drops_the_least_recently_used_state() {
     let mut chat = Chat::new(2, 2 * STATE, false);
     chat.ask("one: |a.|b");
-    assert_eq!(chat.decoder.kept(), 2);
+    assert_eq!(chat.decoder.cached(), 2);
     chat.ask("two: |a");
-    assert!(chat.decoder.kept() <= 2);
-    // The shorter of the two went.
+    assert!(chat.decoder.cached() <= 2);
+    // The shorter of the two was dropped.
     assert_eq!(chat.ask("one: |a.|c").reused_tokens as usize, "one: a.".len());
-    assert_eq!(
-        Chat::new(1, STATE - 1, false).then(FIRST, SECOND),
-        0,
-        "a state that is larger than the budget"
-    );
+    assert_eq!(Chat::new(1, STATE - 1, false).then(FIRST, SECOND), 0, "a state is larger than the budget");
 }
 
 #[test]
-fn an_interrupted_step_is_done_again_from_the_last_kept_state() {
+fn an_aborted_step_is_computed_again_from_the_last_cached_state() {
     let mut chat = Chat::new(1, 10 * STATE, false);
     chat.ask("system.|");
     let request =
@@ -155,17 +152,17 @@ fn an_interrupted_step_is_done_again_from_the_last_kept_state() {
     assert_eq!(usage.reused_tokens, 0);
     chat.scheduler.submit(RequestId(99), request, Duration::ZERO).unwrap();
     let mut step = chat.scheduler.next();
-    step.rows.truncate(3);
+    step.tokens.truncate(3);
     chat.decoder.step(&step).unwrap();
-    chat.scheduler.interrupted();
+    chat.scheduler.fail(&step, &DecodeError::Aborted, false);
     let again = chat.scheduler.next();
     assert!(matches!(again.ops[..], [SeqOp::Rewind { length: 7, state: Some(_), .. }]), "{:?}", again.ops);
-    assert_eq!(again.rows[0].pos, Pos(7));
+    assert_eq!(again.tokens[0].pos, Pos(7));
     chat.decoder.step(&again).unwrap();
 }
 
 #[test]
-fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows() {
+fn reasoning_over_its_budget_is_ended_with_the_given_words_and_the_answer_follows() {
     let limits = |budget| Reasoning {
         open: None,
         close: ">".to_owned(),
@@ -183,23 +180,23 @@ fn thinking_over_its_budget_is_ended_with_the_words_given_and_the_answer_follows
     assert_eq!(answer, "<hm>yes");
     let opens = |open: &str| Reasoning { open: Some(open.to_owned()), ..limits(Some(3)) };
     let (answer, _) = chat.ask_with("e: ", |r| r.reasoning = Some(opens("<hm>")));
-    assert_eq!(answer, "<hm>yes", "what opened it has the closing text in it");
+    assert_eq!(answer, "<hm>yes", "the opening text contains the closing text");
     let (answer, _) = chat.ask_with("f: ", |r| r.reasoning = Some(opens("<h")));
     assert_eq!(answer, "<hm>yes", "the two tokens that open it count as one");
     let (answer, _) =
         chat.ask_with("g: ", |r| r.reasoning = Some(Reasoning { budget: Some(1), ..opens("<h") }));
     assert_eq!(answer, "<h... enough>");
     let (answer, _) = chat.ask_with("h: ", |r| r.reasoning = Some(opens("<think>")));
-    assert_eq!(answer, "<hm>yes", "an answer that does not open it has none");
+    assert_eq!(answer, "<hm>yes", "an answer that does not begin with it has no reasoning");
     let (answer, _) = chat.ask_with("d: ", |r| {
         r.reasoning = Some(limits(Some(1)));
         r.max_tokens = Some(4);
     });
-    assert_eq!(answer, "<...", "the limit holds for what is put into the model's mouth too");
+    assert_eq!(answer, "<...", "the limit counts forced tokens too");
 }
 
 #[test]
-fn thinking_can_be_ended_while_it_goes_on() {
+fn reasoning_can_be_ended_before_its_budget() {
     let mut chat = Chat::new(1, 0, false);
     let ending = ByteVocab.tokenize("!>", Markup::Plain);
     let reasoning = Some(Reasoning { open: None, close: ">".to_owned(), ending, budget: None });
@@ -213,9 +210,9 @@ fn thinking_can_be_ended_while_it_goes_on() {
         other => panic!("{other:?}"),
     };
     assert_eq!(text(chat.step()), "h!>");
-    // The two tokens it did not choose are read together with the one before them.
+    // The two forced tokens are read together with the one before them.
     let step = chat.scheduler.next();
-    assert_eq!(step.rows.len(), 3);
+    assert_eq!(step.tokens.len(), 3);
     assert!(matches!(&step.ops[..], [SeqOp::Forced { tokens, .. }] if tokens.len() == 2));
 }
 

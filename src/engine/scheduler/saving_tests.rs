@@ -1,4 +1,4 @@
-//! Sequences that go from one engine to another.
+//! Sequences that are moved from one engine to another.
 
 use super::reuse_tests::{Chat, FIRST, SECOND, STATE};
 use crate::engine::scripted::ByteVocab;
@@ -12,37 +12,36 @@ fn tokens(marked: &str) -> Vec<Token> {
 fn save(chat: &mut Chat, marked: &str) -> Option<Saved> {
     let (seq, tokens, step) = chat.scheduler.hold(&tokens(marked))?;
     chat.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
-    let state = chat.decoder.save(seq).unwrap();
-    Some(Saved { tokens, state })
+    Some(chat.decoder.save(seq, tokens).unwrap())
 }
 
 fn restore(chat: &mut Chat, saved: &Saved) -> Result<(), Error> {
-    let (seq, step) = chat.scheduler.vacate(&saved.tokens)?;
+    let (seq, step) = chat.scheduler.vacate(saved.tokens())?;
     chat.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
     chat.decoder.restore(seq, saved).unwrap();
-    let step = chat.scheduler.occupy(seq, saved.tokens.clone());
+    let step = chat.scheduler.occupy(seq, saved.tokens().to_vec());
     let outcome = chat.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
     chat.scheduler.commit(&outcome, Span { from: Duration::ZERO, to: Duration::ZERO });
     Ok(())
 }
 
 #[test]
-fn what_is_saved_is_what_the_next_turn_shares_with_the_last() {
-    // What cannot be cut goes back to its last state; what can be is cut where the prompts part.
+fn the_next_turn_resumes_from_what_was_saved_of_the_last() {
+    // A sequence that cannot be trimmed is taken back to its last state; others are cut where the prompts differ.
     for (can_trim, shared) in [(false, "system.user: a."), (true, "system.user: a.model: ")] {
         let mut old = Chat::new(2, 10 * STATE, can_trim);
         assert_eq!(save(&mut old, SECOND), None);
         old.ask(FIRST);
         let saved = save(&mut old, SECOND).unwrap();
-        assert_eq!(saved.tokens, tokens(shared));
-        // Where it was saved it goes on as before.
+        assert_eq!(saved.tokens(), tokens(shared));
+        // The engine that saved it resumes as before.
         assert_eq!(old.ask(SECOND).reused_tokens as usize, shared.len());
 
         let mut new = Chat::new(2, 10 * STATE, can_trim);
         new.ask("something else");
         restore(&mut new, &saved).unwrap();
         assert_eq!(new.ask(SECOND).reused_tokens as usize, shared.len());
-        // Another one takes the place of what was there.
+        // Another copy replaces what the slot held.
         restore(&mut new, &saved).unwrap();
         restore(&mut new, &saved).unwrap();
         assert_eq!(new.ask(SECOND).reused_tokens as usize, shared.len());
@@ -50,19 +49,19 @@ fn what_is_saved_is_what_the_next_turn_shares_with_the_last() {
 }
 
 #[test]
-fn a_step_that_was_given_up_goes_back_to_what_was_restored() {
+fn an_aborted_step_falls_back_to_what_was_restored() {
     let mut old = Chat::new(1, 10 * STATE, false);
     old.ask(FIRST);
     let saved = save(&mut old, SECOND).unwrap();
     let mut new = Chat::new(1, 10 * STATE, false);
     restore(&mut new, &saved).unwrap();
-    assert_eq!(new.decoder.kept(), 1);
-    new.give_up_a_step_of(SECOND);
-    assert_eq!(new.ask(SECOND).reused_tokens as usize, saved.tokens.len());
+    assert_eq!(new.decoder.cached(), 1);
+    new.abort_a_step_of(SECOND);
+    assert_eq!(new.ask(SECOND).reused_tokens as usize, saved.tokens().len());
 }
 
 #[test]
-fn what_fits_nowhere_is_refused_and_changes_nothing() {
+fn a_copy_that_fits_nowhere_is_refused_and_changes_nothing() {
     let mut chat = Chat::new(1, 10 * STATE, false);
     chat.ask(FIRST);
     let long = vec![Token(97); 1000];
@@ -70,5 +69,5 @@ fn what_fits_nowhere_is_refused_and_changes_nothing() {
     assert!(matches!(chat.scheduler.vacate(&[Token(-1)]), Err(Error::TokenUnknown { token: -1, .. })));
     chat.give_a_slot_work(FIRST);
     assert_eq!(chat.scheduler.vacate(&[Token(97)]).err(), Some(Error::Busy));
-    assert_eq!(chat.scheduler.hold(&tokens(FIRST)), None, "nobody takes a sequence that is at work");
+    assert_eq!(chat.scheduler.hold(&tokens(FIRST)), None, "a busy slot is not touched");
 }

@@ -1,27 +1,27 @@
-//! What of a prompt is in the cache already: in the slot it will take, in another that can be copied, or soon.
+//! How much of a prompt is in the cache: in the slot it will take, in another that can be copied, or soon.
 
 use std::cmp::Reverse;
 
 use crate::engine::slot::Slot;
 use crate::engine::{Caps, StateId, Token};
 
-/// What of the cache serves a prompt.
+/// The cached beginning of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Reuse {
     /// Tokens that need not be read.
     pub(super) length: usize,
     /// The slot whose sequence is copied first; `None` where the request's own has them.
     pub(super) from: Option<usize>,
-    /// The state that is gone back to; `None` where the sequence ends there or can be trimmed.
+    /// The state to restore; `None` where the sequence ends there or can be trimmed.
     pub(super) state: Option<StateId>,
 }
 
-/// Where a request goes.
+/// The place of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Into a slot.
     Now(usize, Reuse),
-    /// Nowhere until the request in this slot has read this many tokens, which are its own too.
+    /// Nowhere until the request in this slot has read this many tokens, which both prompts have.
     Later(usize, usize),
 }
 
@@ -29,8 +29,8 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sharing {
     pub(super) caps: Caps,
-    /// Tokens for which it pays to copy a sequence, or to wait.
-    pub(super) worth: usize,
+    /// The shortest common prefix for which a sequence is copied or waited for.
+    pub(super) min_shared_prefix: usize,
     /// Whether every request is computed as if there were no other.
     pub(super) deterministic: bool,
 }
@@ -38,46 +38,46 @@ pub(super) struct Sharing {
 impl Sharing {
     /// The best place for a request; `None` when no slot is free.
     ///
-    /// That is the free slot which holds most of the prompt, of equals the longest unused. Where a sequence at work holds
-    /// much more it is copied; where one is about to, that is waited for: the prompts are read one after the other anyway.
-    pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], keeps: bool) -> Option<Place> {
+    /// That is the free slot which holds most of the prompt, of equals the least recently used. A sequence that holds
+    /// much more of it is copied; one that is about to is waited for: prompts are read one after the other anyway.
+    pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], caches: bool) -> Option<Place> {
         let free = || slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
         let own = free().map(|(index, slot)| (index, self.best(slots, index, prompt), slot.used));
         let (index, own, _) = own.min_by_key(|&(_, reuse, used)| (Reverse(reuse.length), used))?;
         let copy = self.copy(slots, prompt);
         let now = match copy {
-            Some(copy) if copy.length >= own.length.saturating_add(self.worth) => {
+            Some(copy) if copy.length >= own.length.saturating_add(self.min_shared_prefix) => {
                 (free().min_by_key(|(_, slot)| slot.used)?.0, copy)
             }
             _ => (index, own),
         };
         let soon =
-            (0..slots.len()).filter_map(|index| Some((index, self.soon(&slots[index], prompt, keeps)?)));
+            (0..slots.len()).filter_map(|index| Some((index, self.soon(&slots[index], prompt, caches)?)));
         match soon.max_by_key(|&(_, length)| length) {
-            Some((index, length)) if length >= now.1.length.saturating_add(self.worth) => {
+            Some((index, length)) if length >= now.1.length.saturating_add(self.min_shared_prefix) => {
                 Some(Place::Later(index, length))
             }
             _ => Some(Place::Now(now.0, now.1)),
         }
     }
 
-    /// What serves a request that is in a slot already.
+    /// The cached beginning for a request that is in a slot already.
     pub(super) fn within(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
         let own = self.best(slots, index, prompt);
         let copy = self.copy(slots, prompt).filter(|copy| copy.from != Some(index));
-        copy.filter(|copy| copy.length >= own.length.saturating_add(self.worth)).unwrap_or(own)
+        copy.filter(|copy| copy.length >= own.length.saturating_add(self.min_shared_prefix)).unwrap_or(own)
     }
 
-    /// A place where a state would have served this request, and is likely to serve the next one.
+    /// A length at which a state would have served this request, and is likely to serve the next one.
     pub(super) fn missed(&self, slots: &[Slot], prompt: &[Token], reused: usize) -> Option<usize> {
         if self.deterministic || self.caps.can_trim {
             return None;
         }
         let longest = slots.iter().map(|slot| shared(&slot.history, prompt)).max()?;
-        (longest >= reused.saturating_add(self.worth)).then_some(longest)
+        (longest >= reused.saturating_add(self.min_shared_prefix)).then_some(longest)
     }
 
-    /// The longest beginning of a prompt that another sequence could give.
+    /// The longest beginning of a prompt that can be copied.
     fn copy(&self, slots: &[Slot], prompt: &[Token]) -> Option<Reuse> {
         let copies = (0..slots.len())
             .filter(|_| self.caps.can_copy && !self.deterministic)
@@ -85,40 +85,47 @@ impl Sharing {
         copies.max_by_key(|reuse| reuse.length)
     }
 
-    /// The longest beginning of a prompt that the sequence of one slot can go on from.
+    /// The longest beginning of a prompt to which the sequence of one slot can be cut.
     pub(super) fn best(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
         let slot = &slots[index];
         let held = shared(&slot.history, prompt);
         if self.deterministic {
             return Reuse::default();
         }
-        if !slot.broken && (self.caps.can_trim || held == slot.history.len()) {
+        if self.caps.can_trim || (!slot.broken && held == slot.history.len()) {
             return Reuse { length: held, ..Reuse::default() };
         }
-        // A state is that of its tokens, whoever read them.
+        // A state belongs to its tokens, not to the slot that read them.
         let states = slots.iter().flat_map(|owner| {
             let same = shared(&owner.history, prompt).min(held);
-            owner.kept.iter().filter(move |kept| kept.length <= same)
+            owner.states.iter().filter(move |state| state.length <= same)
         });
-        let best = states.max_by_key(|kept| kept.length);
-        best.map_or(Reuse::default(), |kept| Reuse {
-            length: kept.length,
+        let best = states.max_by_key(|state| state.length);
+        best.map_or(Reuse::default(), |state| Reuse {
+            length: state.length,
             from: None,
-            state: Some(kept.state),
+            state: Some(state.state),
         })
     }
 
+    /// The longest beginning of a prompt that a request admitted now would find: in an idle slot, or by a copy.
+    pub(super) fn longest(&self, slots: &[Slot], prompt: &[Token]) -> usize {
+        let own = (0..slots.len()).filter(|&index| slots[index].job.is_none());
+        let own = own.map(|index| self.best(slots, index, prompt).length).max().unwrap_or(0);
+        let copied = self.copy(slots, prompt).map_or(0, |copy| copy.length);
+        if copied >= own.saturating_add(self.min_shared_prefix) { copied } else { own }
+    }
+
     /// How much of a prompt the request in this slot is going to read, where the sequence can be copied then.
-    fn soon(&self, slot: &Slot, prompt: &[Token], keeps: bool) -> Option<usize> {
+    fn soon(&self, slot: &Slot, prompt: &[Token], caches: bool) -> Option<usize> {
         let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.deterministic)?;
         let length = shared(&reader.tokens, prompt);
-        let stops = self.caps.can_trim || keeps;
-        (stops && !slot.broken && !reader.is_writing() && length > slot.history.len()).then_some(length)
+        let stops = self.caps.can_trim || caches;
+        (stops && !reader.is_writing() && length > slot.history.len()).then_some(length)
     }
 }
 
-/// How much of a prompt need not be read where these tokens are held. At least one must be, for there are no logits
-/// otherwise.
+/// How much of a prompt these tokens hold. At least one token of it must be read, or there are no logits.
 fn shared(held: &[Token], prompt: &[Token]) -> usize {
     let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
     same.min(prompt.len().saturating_sub(1))

@@ -1,4 +1,4 @@
-//! Prompts that begin alike are read once, and copied; alone, nothing is shared.
+//! Common prefixes are read once and copied; in deterministic mode nothing is shared.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,26 +7,27 @@ use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Decoder, Markup, SamplingParams, Usage};
 
-/// What happened to some prompts, which are there from the start, except those behind [`THEN`].
+/// What happened to some prompts, which are submitted at once, except those after [`THEN`].
 struct Read {
-    /// Rows that were read of them, answers left out.
-    rows: usize,
+    /// Tokens that were read of them, without answers.
+    tokens: usize,
     usages: Vec<Usage>,
     copies: usize,
     most_at_once: usize,
 }
 
-/// What stands between prompts that are not there until the ones before are answered.
+/// Separates prompts that are submitted once those before are answered.
 const THEN: &str = "";
 
 fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) -> Read {
-    let caps = Caps { sequences: 4, context: 1000, batch: 16, can_trim, can_keep: !can_trim, can_copy: true };
+    let caps =
+        Caps { sequences: 4, context: 1000, batch: 16, can_trim, can_cache: !can_trim, can_copy: true };
     let mut limits = Limits { state_cache: 1000, min_shared_prefix: 8, ..Limits::of(caps) };
     change(&mut limits);
     let mut scheduler = Scheduler::new(ByteVocab, caps, limits);
     let mut decoder = ScriptedDecoder::saying(caps, "ok");
     let mut usages = BTreeMap::new();
-    let mut read = Read { rows: 0, usages: Vec::new(), copies: 0, most_at_once: 0 };
+    let mut read = Read { tokens: 0, usages: Vec::new(), copies: 0, most_at_once: 0 };
     let mut coming = (0u64..).zip(prompts).peekable();
     while coming.peek().is_some() || !scheduler.is_idle() {
         if scheduler.is_idle() {
@@ -36,12 +37,12 @@ fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) ->
             }
         }
         let step = scheduler.next();
-        let of_prompt = |row: &&Row| {
-            scheduler.slots[row.seq.0 as usize].job.as_ref().is_some_and(|job| !job.is_writing())
+        let of_prompt = |token: &&BatchToken| {
+            scheduler.slots[token.seq.0 as usize].job.as_ref().is_some_and(|job| !job.is_writing())
         };
-        read.rows += step.rows.iter().filter(of_prompt).count();
+        read.tokens += step.tokens.iter().filter(of_prompt).count();
         read.copies += step.ops.iter().filter(|op| matches!(op, SeqOp::Copy { .. })).count();
-        let at_once = scheduler.states().filter(|state| *state != SlotState::Idle).count();
+        let at_once = scheduler.slot_states().filter(|state| *state != SlotState::Idle).count();
         read.most_at_once = read.most_at_once.max(at_once);
         let outcome = decoder.step(&step).expect("the scheduler keeps the decoder's contract");
         let events = scheduler.commit(&outcome, Span { from: Duration::ZERO, to: Duration::ZERO });
@@ -49,7 +50,7 @@ fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) ->
             match event {
                 Event::Finished { usage, .. } => drop(usages.insert(id, usage)),
                 Event::Failed(error) => panic!("{error}"),
-                Event::Delta { .. } => {}
+                Event::Progress { .. } | Event::Delta { .. } => {}
             }
         }
     }
@@ -59,8 +60,8 @@ fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) ->
 
 const SHARED: &str = "Twenty examples of what is wanted, and then the question: ";
 
-fn rows(count: u64) -> Vec<String> {
-    (0..count).map(|row| format!("{SHARED}{}", row * 7919)).collect()
+fn prompts(count: u64) -> Vec<String> {
+    (0..count).map(|number| format!("{SHARED}{}", number * 7919)).collect()
 }
 
 fn tails(prompts: &[String]) -> usize {
@@ -68,60 +69,60 @@ fn tails(prompts: &[String]) -> usize {
 }
 
 #[test]
-fn what_prompts_share_is_read_once_whichever_slots_they_take() {
+fn a_common_prefix_is_read_once_whichever_slots_take_it() {
     for can_trim in [true, false] {
-        let prompts = rows(12);
+        let prompts = prompts(12);
         let read = read(&prompts, can_trim, |_| {});
         assert_eq!(read.usages.len(), 12);
-        // The numbers begin alike too, now and then; without a state there, that is read again.
+        // Some numbers have a common beginning too, which is read again without a state there.
         let most = SHARED.len() + tails(&prompts) + if can_trim { 0 } else { 4 };
-        assert!(read.rows <= most, "{} rows, at most {most}, trim {can_trim}", read.rows);
-        assert!(read.copies >= 3, "every slot gets it: {}", read.copies);
+        assert!(read.tokens <= most, "{} tokens, at most {most}, trim {can_trim}", read.tokens);
+        assert!(read.copies >= 3, "every slot gets a copy: {}", read.copies);
         assert_eq!(read.most_at_once, 4);
         let reused: usize = read.usages.iter().map(|usage| usage.reused_tokens as usize).sum();
         let whole: usize = prompts.iter().map(String::len).sum();
-        assert_eq!(reused + read.rows, whole, "what is reported is what happened");
+        assert_eq!(reused + read.tokens, whole, "the usage reports what was computed");
     }
 }
 
 #[test]
-fn one_prompt_many_times_is_read_once_but_for_its_last_token() {
+fn one_prompt_many_times_is_read_once_except_for_its_last_token() {
     for can_trim in [true, false] {
         let prompts = vec![SHARED.to_owned(); 4];
         let read = read(&prompts, can_trim, |_| {});
-        assert_eq!(read.rows, SHARED.len() + 3);
+        assert_eq!(read.tokens, SHARED.len() + 3);
     }
 }
 
 #[test]
-fn a_few_tokens_are_not_worth_a_copy() {
-    let prompts = rows(4);
+fn a_short_common_prefix_is_not_copied() {
+    let prompts = prompts(4);
     let read = read(&prompts, true, |limits| limits.min_shared_prefix = 100);
-    assert_eq!((read.copies, read.rows), (0, prompts.iter().map(String::len).sum::<usize>()));
+    assert_eq!((read.copies, read.tokens), (0, prompts.iter().map(String::len).sum::<usize>()));
 }
 
 #[test]
-fn without_states_a_decoder_that_cannot_trim_reads_all_that_another_has_gone_beyond() {
-    let prompts = rows(4);
+fn without_states_a_decoder_that_cannot_trim_reads_each_prompt_whole() {
+    let prompts = prompts(4);
     let read = read(&prompts, false, |limits| limits.state_cache = 0);
-    assert_eq!((read.copies, read.rows), (0, prompts.iter().map(String::len).sum::<usize>()));
+    assert_eq!((read.copies, read.tokens), (0, prompts.iter().map(String::len).sum::<usize>()));
 }
 
 #[test]
-fn in_deterministic_mode_every_request_is_read_whole_and_by_itself() {
+fn in_deterministic_mode_every_request_is_read_whole_and_alone() {
     for can_trim in [true, false] {
-        let prompts = rows(6);
+        let prompts = prompts(6);
         let read = read(&prompts, can_trim, |limits| limits.deterministic = true);
         assert_eq!((read.copies, read.most_at_once), (0, 1));
-        assert_eq!(read.rows, prompts.iter().map(String::len).sum::<usize>());
+        assert_eq!(read.tokens, prompts.iter().map(String::len).sum::<usize>());
         assert!(read.usages.iter().all(|usage| usage.reused_tokens == 0));
     }
 }
 
 #[test]
-fn a_state_outlives_the_slot_that_read_it_while_another_has_its_tokens() {
-    let mut prompts = rows(4);
-    // The second takes the slot that was unused longest: the one whose request read what all share.
+fn a_state_outlives_its_slot_while_another_has_its_tokens() {
+    let mut prompts = prompts(4);
+    // The second takes the least recently used slot: the one that read the common prefix.
     prompts.extend([THEN, "nothing of that", THEN].map(str::to_owned));
     prompts.push(format!("{SHARED}again"));
     let read = read(&prompts, false, |_| {});

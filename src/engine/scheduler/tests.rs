@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Decoder, SamplingParams, Token};
+use crate::engine::{DecodeError, Decoder, SamplingParams, SeqId, Token};
 
 const CONTEXT: u32 = 48;
 
@@ -19,8 +19,8 @@ enum Act {
         answer: usize,
         limit: Option<u32>,
     },
-    /// Gives the next step up.
-    Interrupt,
+    /// Aborts the next step.
+    Abort,
     /// Cancels one of the requests so far; `midway` while a step is being done.
     Cancel {
         which: usize,
@@ -35,7 +35,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
             .prop_map(|(prompt, answer, limit)| Act::Submit { prompt, answer, limit }),
         1 => (0usize..40, any::<bool>()).prop_map(|(which, midway)| Act::Cancel { which, midway }),
         6 => Just(Act::Step),
-        1 => Just(Act::Interrupt),
+        1 => Just(Act::Abort),
     ];
     prop::collection::vec(act, 1..60)
 }
@@ -53,8 +53,8 @@ fn decoder(caps: Caps, ahead: usize) -> ScriptedDecoder {
 struct World {
     scheduler: Scheduler<ByteVocab>,
     decoder: ScriptedDecoder,
-    budget: usize,
-    kept: u64,
+    batch: usize,
+    cache: u64,
     now: Duration,
     submitted: u64,
     asked: BTreeMap<RequestId, (usize, Option<u32>)>,
@@ -64,24 +64,26 @@ struct World {
 }
 
 impl World {
-    fn new(slots: u32, budget: u32, ahead: usize) -> Self {
-        Self::with(slots, budget, ahead, 0, false)
+    fn new(slots: u32, batch: u32, ahead: usize) -> Self {
+        Self::with(slots, batch, ahead, 0, false)
     }
 
-    fn with(slots: u32, budget: u32, ahead: usize, kept: u64, can_trim: bool) -> Self {
-        let batch = budget.max(slots);
-        let caps =
-            Caps { sequences: slots, context: CONTEXT, batch, can_trim, can_keep: true, can_copy: true };
-        let scheduler = Scheduler::new(
-            ByteVocab,
-            caps,
-            Limits { slots, budget, queue: 8, state_cache: kept, min_shared_prefix: 3, deterministic: false },
-        );
+    fn with(slots: u32, batch: u32, ahead: usize, cache: u64, can_trim: bool) -> Self {
+        let caps = Caps {
+            sequences: slots,
+            context: CONTEXT,
+            batch: batch.max(slots),
+            can_trim,
+            can_cache: true,
+            can_copy: true,
+        };
+        let limits = Limits { batch, queue: 8, state_cache: cache, min_shared_prefix: 3, ..Limits::of(caps) };
+        let scheduler = Scheduler::new(ByteVocab, caps, limits);
         Self {
             scheduler,
             decoder: decoder(caps, ahead),
-            budget: budget.max(slots) as usize,
-            kept,
+            batch: batch.max(slots) as usize,
+            cache,
             now: Duration::ZERO,
             submitted: 0,
             asked: BTreeMap::new(),
@@ -115,6 +117,9 @@ impl World {
     }
 
     fn note(&mut self, id: RequestId, event: Event) {
+        if matches!(event, Event::Progress { .. }) {
+            return;
+        }
         let log = self.events.entry(id).or_default();
         assert!(!log.last().is_some_and(Event::is_terminal), "an event follows the terminal event of {id:?}");
         if log.is_empty() {
@@ -124,10 +129,10 @@ impl World {
     }
 
     fn step(&mut self, midway: Option<usize>) {
-        let writing = self.scheduler.states().filter(|s| *s == SlotState::Decode).count();
+        let writing = self.scheduler.slot_states().filter(|s| *s == SlotState::Decode).count();
         let step = self.scheduler.next();
-        assert!(step.rows.len() <= self.budget, "the budget holds");
-        assert!(step.rows.iter().take(writing).all(|row| row.sample), "decode rows come first");
+        assert!(step.tokens.len() <= self.batch, "the batch is not exceeded");
+        assert!(step.tokens.iter().take(writing).all(|token| token.sample), "writing slots come first");
         let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
         if let Some(which) = midway {
             self.cancel(which);
@@ -137,16 +142,16 @@ impl World {
         for (id, event) in self.scheduler.commit(&outcome, span) {
             self.note(id, event);
         }
-        let kept = self.decoder.kept() as u64;
-        assert!(kept * 100 <= self.kept.max(100), "{kept} states are kept");
+        let cached = self.decoder.cached() as u64;
+        assert!(cached * 100 <= self.cache.max(100), "{cached} states are cached");
     }
 
-    /// The decoder did the operations and an unknown part of the rows.
-    fn interrupt(&mut self) {
+    /// The decoder applied the operations and read an unknown part of the tokens.
+    fn abort(&mut self) {
         let mut step = self.scheduler.next();
-        step.rows.clear();
+        step.tokens.clear();
         self.decoder.step(&step).expect("the operations are in order");
-        self.scheduler.interrupted();
+        self.scheduler.fail(&step, &DecodeError::Aborted, false);
     }
 
     fn drain(&mut self) {
@@ -190,11 +195,11 @@ impl World {
 
 proptest! {
     #[test]
-    fn whatever_happens_every_request_ends_once_and_every_slot_comes_free(
-        acts in acts(), slots in 1u32..5, budget in 1u32..20, ahead in 1usize..4,
-        kept in prop_oneof![Just(0u64), 50u64..800], can_trim in any::<bool>(),
+    fn whatever_happens_every_request_ends_once_and_every_slot_becomes_free(
+        acts in acts(), slots in 1u32..5, batch in 1u32..20, ahead in 1usize..4,
+        cache in prop_oneof![Just(0u64), 50u64..800], can_trim in any::<bool>(),
     ) {
-        let mut world = World::with(slots, budget, ahead, kept, can_trim);
+        let mut world = World::with(slots, batch, ahead, cache, can_trim);
         let mut midway = None;
         for act in acts {
             match act {
@@ -202,7 +207,7 @@ proptest! {
                 Act::Cancel { which, midway: true } => midway = Some(which),
                 Act::Cancel { which, midway: false } => world.cancel(which),
                 Act::Step => world.step(midway.take()),
-                Act::Interrupt => world.interrupt(),
+                Act::Abort => world.abort(),
             }
         }
         world.drain();
@@ -210,16 +215,16 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_does_not_depend_on_the_company_it_keeps(
-        prompts in prop::collection::vec((1usize..40, 0usize..8), 1..8), slots in 1u32..5, budget in 1u32..20,
+    fn an_answer_does_not_depend_on_other_requests(
+        prompts in prop::collection::vec((1usize..40, 0usize..8), 1..8), slots in 1u32..5, batch in 1u32..20,
     ) {
-        let mut world = World::new(slots, budget, 1);
+        let mut world = World::new(slots, batch, 1);
         for (prompt, answer) in &prompts {
             world.submit(*prompt, *answer, None);
         }
         world.drain();
         world.check();
-        // Nobody was cancelled, so first come is first served.
+        // Without cancellations, first come is first served.
         let mut sorted = world.first.clone();
         sorted.sort_unstable();
         prop_assert_eq!(slots > 1 || sorted == world.first, true);
@@ -255,26 +260,26 @@ fn a_long_prompt_is_read_in_chunks_while_the_other_slot_writes() {
     world.submit(40, 1, None);
     let mut chunks = Vec::new();
     while world.events.len() < 2 {
-        let before: Vec<_> = world.scheduler.states().collect();
+        let before: Vec<_> = world.scheduler.slot_states().collect();
         world.step(None);
-        let after: Vec<_> = world.scheduler.states().collect();
+        let after: Vec<_> = world.scheduler.slot_states().collect();
         chunks.push((before[1], after[1]));
-        assert_eq!(after[0], SlotState::Decode, "the writing slot is never held up");
+        assert_eq!(after[0], SlotState::Decode, "the writing slot never waits");
     }
-    // Seven rows a step are left beside the writing slot: 40 tokens take six steps.
+    // The writing slot leaves seven tokens of each step: 40 tokens take six steps.
     assert_eq!(chunks.len(), 6);
 }
 
 #[test]
-fn a_failed_step_fails_those_in_work_and_spares_those_that_wait() {
+fn a_failed_step_ends_its_lone_request_and_spares_those_that_wait() {
     let mut world = World::new(1, 8, 1);
     world.submit(2, 3, None);
     world.submit(2, 3, None);
-    drop(world.scheduler.next());
-    let error = Error::Decode(DecodeError::Backend { status: -3 });
-    let events = world.scheduler.fail(&error);
-    assert_eq!(events, vec![(RequestId(0), Event::Failed(error))]);
-    // Nobody knows how much of the failed step was done, so the sequence is cleared before it is used again.
+    let step = world.scheduler.next();
+    let error = DecodeError::Backend { status: -3 };
+    let events = world.scheduler.fail(&step, &error, false);
+    assert_eq!(events, vec![(RequestId(0), Event::Failed(Error::Decode(error)))]);
+    // How much of the failed step was read is unknown, so the sequence is cleared before it is used again.
     let step = world.scheduler.next();
     assert!(matches!(step.ops[..], [SeqOp::Clear { seq: SeqId(0) }, SeqOp::Sample { seq: SeqId(0), .. }]));
 }
@@ -313,5 +318,5 @@ fn times_come_only_from_commits() {
 }
 
 fn caps() -> Caps {
-    Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_keep: false, can_copy: false }
+    Caps { sequences: 1, context: 8, batch: 2, can_trim: false, can_cache: false, can_copy: false }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn read(text: &str) -> Result<(RepoName, Option<String>), RepoNameError> {
-    RepoName::read(text, &["huggingface.co", "hf.co", "mirror:8080/hub"].map(str::to_owned))
+    RepoName::read(text, &["huggingface.co", "hf.co", "mirror:8080/hub", "mirror"].map(str::to_owned))
 }
 
 #[test]
@@ -28,6 +28,9 @@ fn an_address_names_the_repository_its_revision_and_its_file() {
         ("hf.co/a/b", "a/b", None),
         ("huggingface.co/a/b", "a/b", None),
         ("http://mirror:8080/hub/a/b", "a/b", None),
+        ("mirror:8080/hub/a/b", "a/b", None),
+        ("http://mirror/a/b", "a/b", None),
+        ("mirror/a", "mirror/a", None),
         ("https://huggingface.co/a/b/tree/main", "a/b@main", None),
         ("https://huggingface.co/a/b/tree/v1.0/", "a/b@v1.0", None),
         ("https://huggingface.co/a/b/tree/refs%2Fpr%2f1", "a/b@refs/pr/1", None),
@@ -58,6 +61,9 @@ fn other_addresses_are_refused_with_the_reason() {
         ("https://huggingface.co/a/b/tree/refs/pr", "the revision is incomplete"),
         ("https://huggingface.co/a/b/tree/main/folder", "names a folder"),
         ("https://huggingface.co/a/b/blob/main", "the name of the file is missing"),
+        ("https://huggingface.co/a/b/blob/main/c//", "the name of the file is invalid"),
+        ("https://huggingface.co/a/b/resolve/main/../c", "the name of the file is invalid"),
+        ("https://huggingface.co/a/b/resolve/main/%2e%2e/c", "the name of the file is invalid"),
         ("https://huggingface.co/a/b/tree/%", "percent sign"),
         ("https://huggingface.co/a/b/tree/%ff", "percent sign"),
         ("https://huggingface.co/a/b/tree/%2e%2e", "is not a branch, a tag or a commit"),
@@ -73,6 +79,7 @@ fn other_addresses_are_refused_with_the_reason() {
         ("https://huggingface.co:8443/a/b", "not an address of the hub"),
         ("https://mirror:8080/a/b", "not an address of the hub"),
         ("https://a/b", "HF_ENDPOINT names another hub"),
+        ("hf.co/hf.co/a", "begins with the hub's address"),
         ("ftp://huggingface.co/a/b", "not a repository name"),
     ] {
         let error = read(text).unwrap_err().to_string();
@@ -116,10 +123,10 @@ fn other_texts_are_refused() {
 proptest! {
     #[test]
     fn a_name_is_displayed_as_it_was_read(text in "[a-zA-Z0-9_./@ -]{0,40}") {
-        if let Ok((name, file)) = read(&text) {
-            if !RepoName::is_address(&text) {
-                prop_assert_eq!((name.to_string(), file), (text, None));
-            }
+        if let Ok((name, file)) = read(&text)
+            && !RepoName::is_address(&text)
+        {
+            prop_assert_eq!((name.to_string(), file), (text, None));
         }
     }
 

@@ -51,7 +51,7 @@ impl Supply for ShardStream<'_> {
         Ok(())
     }
 
-    fn gives_back(&self, output: &Path) -> u64 {
+    fn reclaimable(&self, output: &Path) -> u64 {
         let is_one_disk = gguf_export::io::is_one_disk(self.hub.cache().root(), output);
         if self.retention == Retention::Keep || !is_one_disk {
             return 0;

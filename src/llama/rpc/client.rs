@@ -1,5 +1,5 @@
-//! Other machines' devices.
-#![expect(unsafe_code, reason = "calls C functions that the binding does not have")]
+//! Devices of other machines.
+#![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -11,50 +11,52 @@ use std::time::Duration;
 use llama_cpp_sys_2 as sys;
 
 use super::{Endpoint, WorkerError, hello, procedure};
-use crate::llama::{devices, log};
+use crate::llama::{backend, devices, log};
 
-/// How long a worker may take to answer a greeting. One that serves somebody else does not answer.
+/// How long a worker may take to answer a greeting. One that serves another client does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is known of workers in this process.
+/// The workers that this process has connected to.
 struct Workers {
-    /// Those whose devices llama.cpp knows. It keeps them for good.
+    /// Those whose devices are in llama.cpp's registry, from which nothing is removed.
     registered: BTreeSet<CString>,
-    /// Those that are kept for us.
+    /// Those with an open connection.
     open: BTreeMap<CString, Connection>,
 }
 
-/// A connection that lasts. llama.cpp closes its own after each question, and a worker without one takes the next client.
+/// A connection that stays open. llama.cpp closes its own when nothing uses it, and the worker then serves the next
+/// client.
 struct Connection {
     backend: NonNull<sys::ggml_backend>,
-    /// How many connections to its worker were lost before.
+    /// How many connections to its worker had been lost before.
     losses: usize,
 }
 
-// SAFETY: llama.cpp's side of a connection has a thread of its own and takes messages from any other.
+// SAFETY: the backend is a name and a shared pointer to the connection (`rpc_dispatcher`), which any thread may use and
+// drop: its messages go through a locked queue to a thread of its own.
 unsafe impl Send for Connection {}
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // SAFETY: the backend was made for this value, and nothing else has it.
+        // SAFETY: the backend was made for this value, which is its only owner.
         unsafe { sys::ggml_backend_free(self.backend.as_ptr()) }
     }
 }
 
-/// Makes the devices of a worker known to llama.cpp and returns their names, which begin with `RPC`. They count as GPUs.
-/// The worker is kept from then on, until the process ends or loses it.
+/// Registers the devices of a worker with llama.cpp and returns their names, which begin with `RPC`. They count as GPUs.
+/// The worker stays connected until the process ends or the connection is lost.
 ///
 /// # Errors
 ///
-/// When there is no such worker, or it does not answer.
+/// When the endpoint is not a worker, or does not answer.
 pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
     static WORKERS: Mutex<Workers> =
         Mutex::new(Workers { registered: BTreeSet::new(), open: BTreeMap::new() });
     let name = CString::new(endpoint.to_string()).map_err(|_| WorkerError::NotBuilt)?;
     let mut workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let before = losses(&name);
-    workers.open.retain(|kept, connection| *kept != name || connection.losses == before);
-    // One that is kept already would not answer a second time.
+    workers.open.retain(|worker, connection| *worker != name || connection.losses == before);
+    // A worker with an open connection would not answer a second one.
     if !workers.open.contains_key(&name) {
         greet(endpoint)?;
     }
@@ -63,12 +65,13 @@ pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
     let (registry, devices) = found?;
     let Some(first) = devices.first() else { return Err(empty()) };
     if workers.registered.insert(name.clone()) {
-        // SAFETY: the registry lives as long as the process; llama.cpp gives the same one for the same endpoint, and
-        // the set lets it be registered once.
+        let _registry = backend::registry_mut();
+        // SAFETY: the worker's registry lives as long as the process. llama.cpp has one for each endpoint, which the set
+        // lets through once, and nothing reads the list of registries meanwhile.
         unsafe { sys::ggml_backend_register(registry) };
     }
     if let Entry::Vacant(entry) = workers.open.entry(name.clone()) {
-        // SAFETY: the device is one of the worker's; it takes no parameters.
+        // SAFETY: the device is one of the worker's, and takes no parameters.
         let backend = NonNull::new(unsafe { sys::ggml_backend_dev_init(*first, ptr::null()) });
         let connection = backend.map(|backend| Connection { backend, losses: before });
         match connection.filter(|_| losses(&name) == before) {
@@ -83,18 +86,19 @@ pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
 
 type Devices = (sys::ggml_backend_reg_t, Vec<sys::ggml_backend_dev_t>);
 
-/// A worker's devices, none if it is lost.
+/// A worker's devices; empty if the connection is lost.
 fn devices_of(name: &CStr) -> Result<Devices, WorkerError> {
     type AddServer = unsafe extern "C" fn(*const c_char) -> sys::ggml_backend_reg_t;
     let add = procedure(c"ggml_backend_rpc_add_server").ok_or(WorkerError::NotBuilt)?;
-    // SAFETY: llama.cpp has this function under this name with this type; the crate is pinned to one version.
+    // SAFETY: b11434 has this function under this name with this type (`ggml-rpc.h`), and the version is pinned.
     let add = unsafe { std::mem::transmute::<*mut c_void, AddServer>(add) };
-    // SAFETY: the name ends with a zero and is copied.
+    // SAFETY: the name ends with a zero, and llama.cpp copies it.
     let registry = unsafe { add(name.as_ptr()) };
     if registry.is_null() {
         return Ok((registry, Vec::new()));
     }
-    // SAFETY: the registry is one of llama.cpp's, and the index is below its count.
+    // SAFETY: the registry was returned above and lives as long as the process, its devices do not change, and the index is
+    // below their count.
     let devices = unsafe {
         let count = sys::ggml_backend_reg_dev_count(registry);
         (0..count).map(|index| sys::ggml_backend_reg_dev_get(registry, index)).collect()
@@ -102,23 +106,23 @@ fn devices_of(name: &CStr) -> Result<Devices, WorkerError> {
     Ok((registry, devices))
 }
 
-/// Finds out whether there is a worker, and hangs up.
+/// Checks that an endpoint is a worker, and disconnects.
 ///
 /// # Errors
 ///
-/// When there is none, or it does not answer.
+/// When it is not, or does not answer.
 pub fn greet(endpoint: &Endpoint) -> Result<(), WorkerError> {
     hello::hello(endpoint, PATIENCE)
 }
 
-/// The workers that a model needs, and how often each was lost before.
+/// The workers of a model, and how often each had been lost before.
 #[derive(Debug, Clone, Default)]
 pub(in crate::llama) struct Watch {
     workers: Vec<(CString, usize)>,
 }
 
 impl Watch {
-    /// Watches the workers of these devices from now on; other devices have none.
+    /// Watches the workers of these devices from now on.
     pub(in crate::llama) fn over(devices: &[sys::ggml_backend_dev_t]) -> Self {
         let lenders = devices.iter().filter_map(|device| devices::lender(*device));
         let watched = lenders.filter_map(|endpoint| CString::new(endpoint).ok());
@@ -129,22 +133,22 @@ impl Watch {
         Self { workers: watched.map(with_count).collect() }
     }
 
-    /// The endpoint of one that was lost since. llama.cpp's answers are zeros then, so whoever reads them asks.
+    /// The endpoint of a worker that was lost since. llama.cpp returns zeros then, so check this before using results.
     pub(in crate::llama) fn lost(&self) -> Option<String> {
         let lost = self.workers.iter().find(|(endpoint, before)| losses(endpoint) != *before);
         lost.map(|(endpoint, _)| endpoint.to_string_lossy().into_owned())
     }
 }
 
-/// How many connections to a worker were lost so far. An engine without our patches ends the process instead.
+/// How many connections to a worker were lost so far. llama.cpp without our patches ends the process instead.
 fn losses(endpoint: &CStr) -> usize {
     type Losses = unsafe extern "C" fn(*const c_char) -> usize;
     static FOUND: OnceLock<Option<Losses>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let found = procedure(c"ggml_backend_rpc_lost")?;
-        // SAFETY: our patch adds this function under this name with this type.
+        // SAFETY: our second patch adds this function under this name with this type.
         Some(unsafe { std::mem::transmute::<*mut c_void, Losses>(found) })
     });
-    // SAFETY: the text ends with a zero, and the function may be called from any thread.
+    // SAFETY: the text ends with a zero, and the function locks the counts that it reads.
     found.map_or(0, |losses| unsafe { losses(endpoint.as_ptr()) })
 }

@@ -1,13 +1,9 @@
-//! Where a worker listens, as it is typed.
+//! The address of a worker.
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddrV4, ToSocketAddrs};
 use std::str::FromStr;
 
-use super::WorkerError;
-
-/// `HOST:PORT`. llama.cpp's RPC knows IPv4 only.
+/// `HOST:PORT`. llama.cpp's RPC supports IPv4 only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// A name or an address.
@@ -16,13 +12,13 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// What is typed is no [`Endpoint`].
+/// Why a text is not an [`Endpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// There are too many colons.
-    #[error("llama.cpp's RPC knows no IPv6, expected the HOST of HOST:PORT as a name or an IPv4 address")]
+    /// The host is an IPv6 address.
+    #[error("IPv6 is not supported by llama.cpp's RPC, expected HOST:PORT with a name or an IPv4 address")]
     Ipv6,
-    /// It has another form.
+    /// The format is wrong.
     #[error("expected HOST:PORT, such as 192.168.1.5:50052")]
     Form,
 }
@@ -52,24 +48,6 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl Endpoint {
-    /// Its first IPv4 address.
-    ///
-    /// # Errors
-    ///
-    /// When the name is unknown or has no such address.
-    pub(super) fn resolve(&self) -> Result<SocketAddrV4, WorkerError> {
-        let failed = |source| WorkerError::Resolve { endpoint: self.clone(), source };
-        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(failed)?;
-        let v4 = found.filter_map(|address| match address {
-            std::net::SocketAddr::V4(address) => Some(address),
-            std::net::SocketAddr::V6(_) => None,
-        });
-        let none = || failed(io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no IPv4 address"));
-        v4.into_iter().next().ok_or_else(none)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,13 +65,5 @@ mod tests {
         for v6 in ["::1:50052", "[::1]:50052", "fe80::1"] {
             assert_eq!(v6.parse::<Endpoint>(), Err(EndpointError::Ipv6), "{v6}");
         }
-    }
-
-    #[test]
-    fn names_become_addresses_of_version_four() {
-        let local: Endpoint = "localhost:7".parse().unwrap();
-        assert_eq!(local.resolve().unwrap(), SocketAddrV4::new([127, 0, 0, 1].into(), 7));
-        let nowhere: Endpoint = "no-such-host.invalid:7".parse().unwrap();
-        assert!(matches!(nowhere.resolve(), Err(WorkerError::Resolve { .. })));
     }
 }

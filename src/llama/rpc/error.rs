@@ -9,44 +9,44 @@ use super::Endpoint;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// llama.cpp was built without it.
-    #[error("this build of llama.cpp has no RPC")]
+    /// llama.cpp was built without RPC.
+    #[error("llama.cpp was built without RPC")]
     NotBuilt,
-    /// The name is unknown.
-    #[error("cannot find the host of `{endpoint}`")]
+    /// The host cannot be resolved.
+    #[error("cannot resolve the host of `{endpoint}`")]
     Resolve {
         /// The worker.
         endpoint: Endpoint,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Nobody is there.
+    /// Nothing listens there.
     #[error("cannot connect to a worker at `{endpoint}`")]
     Connect {
         /// The worker.
         endpoint: Endpoint,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It does not answer.
+    /// The worker does not answer.
     #[error("the worker at `{endpoint}` did not answer in {seconds} s; it serves one client at a time")]
     Silent {
         /// The worker.
         endpoint: Endpoint,
-        /// How long it had.
+        /// How long it was waited for.
         seconds: u64,
     },
-    /// Something else answered.
-    #[error("what answers at `{endpoint}` is no worker")]
+    /// Another program answers.
+    #[error("`{endpoint}` is not an RPC worker")]
     Stranger {
         /// The worker.
         endpoint: Endpoint,
-        /// What was wrong with the answer.
+        /// What is wrong with its answer.
         source: io::Error,
     },
-    /// It is of another build.
+    /// The worker has another version.
     #[error(
-        "the worker at `{endpoint}` speaks version {}.{} of llama.cpp's RPC, expected {}.{}",
+        "the worker at `{endpoint}` has version {}.{} of llama.cpp's RPC, expected {}.{}",
         found[0], found[1], expected[0], expected[1]
     )]
     Version {
@@ -57,7 +57,7 @@ pub enum WorkerError {
         /// Ours.
         expected: [u8; 2],
     },
-    /// It has nothing to offer, or was lost before it could.
+    /// The worker has no device, or the connection was lost.
     #[error("the worker at `{endpoint}` offers no device{}", reason(log))]
     Empty {
         /// The worker.
@@ -65,12 +65,12 @@ pub enum WorkerError {
         /// llama.cpp's last warnings and errors.
         log: Vec<String>,
     },
-    /// This machine has no such device.
+    /// The device does not exist.
     #[error("there is no device `{name}`, expected {}", known.join(" or "))]
     Device {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
     },
     /// The address cannot be listened on.
@@ -78,10 +78,10 @@ pub enum WorkerError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// llama.cpp's server ended, which it does only when it cannot begin.
+    /// llama.cpp's server ended, which means that it could not start.
     #[error("llama.cpp's RPC server ended")]
     Ended,
 }

@@ -1,26 +1,27 @@
-//! The first exchange of llama.cpp's RPC, before llama.cpp is told of a worker: its own connect waits as long as the
-//! worker makes it wait, and an engine without our patches ends the process when it fails.
+//! The handshake of llama.cpp's RPC, done before llama.cpp connects to a worker: its own connect has no timeout, and
+//! without our patches it ends the process when it fails.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::resolve::resolve;
 use super::{Endpoint, WorkerError};
 
-/// The command every version begins with.
+/// The first command in every version.
 const HELLO: u8 = 14;
-/// Bytes of what either side says of its transports; zeros are plain TCP.
+/// Bytes that describe the transports of either side; zeros mean plain TCP.
 const TRANSPORTS: usize = 24;
-/// The versions that our llama.cpp talks to: this major, and no later minor.
+/// The supported version of the protocol: this major, and at most this minor.
 const VERSION: [u8; 2] = [7, 0];
 
-/// Greets a worker and hangs up.
+/// Greets a worker and disconnects.
 ///
 /// # Errors
 ///
-/// When nothing answers within `patience`, or something else than a worker of this version.
+/// When nothing answers within `patience`, or the answer is not that of a worker of this version.
 pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), WorkerError> {
-    let address = endpoint.resolve()?;
+    let address = resolve(endpoint)?;
     let connected = TcpStream::connect_timeout(&address.into(), patience);
     let stream = connected.map_err(|source| WorkerError::Connect { endpoint: endpoint.clone(), source })?;
     match greet(&stream, patience) {
@@ -33,7 +34,7 @@ pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), Worke
     }
 }
 
-/// Major and minor version of whoever is there. Numbers are little-endian: llama.cpp sends them as they lie in memory.
+/// The worker's major and minor version. Numbers are little-endian, as in llama.cpp's memory.
 fn greet(mut stream: &TcpStream, patience: Duration) -> io::Result<[u8; 2]> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
@@ -45,7 +46,7 @@ fn greet(mut stream: &TcpStream, patience: Duration) -> io::Result<[u8; 2]> {
     stream.read_exact(&mut length)?;
     let mut answer = [0; 4 + TRANSPORTS];
     if u64::from_le_bytes(length) != answer.len() as u64 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak llama.cpp's RPC"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not of llama.cpp's RPC"));
     }
     stream.read_exact(&mut answer)?;
     Ok([answer[0], answer[1]])
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// Something that takes one connection and answers so; `None` says nothing.
+    /// Accepts one connection and sends this answer, if any.
     fn answering(answer: Option<&'static [u8]>) -> Result<(), WorkerError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let endpoint = Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
@@ -70,13 +71,15 @@ mod tests {
                 None => drop(stream.read(&mut request)),
             }
         });
-        let result = hello(&endpoint, Duration::from_millis(300));
+        // Only silence is waited for to the end.
+        let patience = answer.map_or(Duration::from_millis(300), |_| Duration::from_mins(5));
+        let result = hello(&endpoint, patience);
         thread.join().unwrap();
         result
     }
 
     #[test]
-    fn only_a_worker_of_our_version_will_do() {
+    fn only_a_worker_of_this_version_is_accepted() {
         let worker = |major, minor| {
             let mut answer = vec![28, 0, 0, 0, 0, 0, 0, 0, major, minor, 0, 0];
             answer.extend([0; TRANSPORTS]);
@@ -84,10 +87,7 @@ mod tests {
         };
         assert!(answering(Some(worker(7, 0))).is_ok());
         let wrong = answering(Some(worker(6, 9))).unwrap_err();
-        assert!(
-            wrong.to_string().ends_with("speaks version 6.9 of llama.cpp's RPC, expected 7.0"),
-            "{wrong}"
-        );
+        assert!(wrong.to_string().ends_with("has version 6.9 of llama.cpp's RPC, expected 7.0"), "{wrong}");
         assert!(matches!(answering(Some(worker(7, 1))), Err(WorkerError::Version { .. })));
         let http = answering(Some(b"HTTP/1.1 400 Bad Request\r\n\r\n")).unwrap_err();
         assert!(matches!(http, WorkerError::Stranger { .. }), "{http:?}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error_at_once() {
+    fn a_refused_connection_is_an_error_at_once() {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let endpoint = Endpoint { host: "127.0.0.1".into(), port };
         let error = hello(&endpoint, Duration::from_secs(5)).unwrap_err();

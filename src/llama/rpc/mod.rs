@@ -1,40 +1,18 @@
-//! Other machines' devices over llama.cpp's RPC, and this machine's for others.
+//! Devices of other machines over llama.cpp's RPC, and this machine's devices as a worker.
 //!
-//! The functions are not in the binding; llama.cpp's registry has them by name. Not here: which tensors go there.
-#![expect(unsafe_code, reason = "calls C functions by name")]
+//! Not here: which tensors are placed there.
 
 mod client;
 mod endpoint;
 mod error;
 mod hello;
+mod procedure;
+mod resolve;
 mod server;
 
-use std::ffi::{CStr, c_void};
-
-use llama_cpp_sys_2 as sys;
-
-use super::backend;
 pub(super) use client::Watch;
 pub use client::{connect, greet};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::WorkerError;
+pub(super) use procedure::{is_built, procedure};
 pub use server::{Lent, lendable, listenable, serve};
-
-/// Whether llama.cpp was built with RPC.
-pub(super) fn is_built() -> bool {
-    procedure(c"ggml_backend_rpc_add_server").is_some()
-}
-
-/// Something that llama.cpp's RPC has under a name.
-pub(super) fn procedure(name: &CStr) -> Option<*mut c_void> {
-    backend::backend();
-    // SAFETY: the registry is filled by the call above, and the names end with a zero.
-    let found = unsafe {
-        let registry = sys::ggml_backend_reg_by_name(c"RPC".as_ptr());
-        if registry.is_null() {
-            return None;
-        }
-        sys::ggml_backend_reg_get_proc_address(registry, name.as_ptr())
-    };
-    (!found.is_null()).then_some(found)
-}

@@ -1,5 +1,5 @@
-//! This machine's devices for others.
-#![expect(unsafe_code, reason = "calls a C function that the binding does not have")]
+//! This machine as a worker.
+#![expect(unsafe_code, reason = "calls a C function that the binding does not export")]
 
 use std::ffi::{CString, c_char, c_void};
 use std::net::{SocketAddr, TcpListener};
@@ -11,28 +11,30 @@ use llama_cpp_sys_2 as sys;
 use super::{Endpoint, WorkerError, procedure};
 use crate::llama::backend;
 
-/// A device that a worker lends.
+/// A device that a worker offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lent {
     index: usize,
     /// ggml's name.
     pub name: String,
-    /// The maker's name.
+    /// The vendor's name.
     pub description: String,
-    /// All of its memory in bytes.
+    /// Total memory in bytes.
     pub total: u64,
-    /// What is free of it.
+    /// Free memory in bytes.
     pub free: u64,
 }
 
-/// The devices of these names; where none is named, all but the processor, or the processor where there is no other.
+/// The devices with these names; without names all GPUs, or the CPU of a machine without a GPU.
 ///
 /// # Errors
 ///
-/// When there is no device of a name.
+/// When a name is unknown.
 pub fn lendable(names: &[String]) -> Result<Vec<Lent>, WorkerError> {
     backend::backend();
+    let registry = backend::registry();
     let all = list_llama_ggml_backend_devices();
+    drop(registry);
     let lent = |device: &LlamaBackendDevice| Lent {
         index: device.index,
         name: device.name.clone(),
@@ -56,19 +58,19 @@ pub fn lendable(names: &[String]) -> Result<Vec<Lent>, WorkerError> {
     names.iter().map(find).collect()
 }
 
-/// Finds out whether an address can be listened on, and which port it is if that is left open with 0.
+/// Checks that an address can be listened on; port 0 becomes a free port.
 ///
 /// # Errors
 ///
-/// When it cannot.
+/// When it cannot be listened on.
 pub fn listenable(address: SocketAddr) -> Result<SocketAddr, WorkerError> {
     let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
     bound.map_err(|source| WorkerError::Listen { address, source })
 }
 
-/// Serves devices at an address, one client after the other, and returns only when it cannot begin.
+/// Serves devices at an address, one client at a time. Returns only when it cannot start.
 ///
-/// llama.cpp prints to standard output meanwhile.
+/// llama.cpp prints to standard output.
 #[must_use]
 pub fn serve(endpoint: &Endpoint, devices: &[Lent], threads: u32) -> WorkerError {
     type Start =
@@ -78,11 +80,14 @@ pub fn serve(endpoint: &Endpoint, devices: &[Lent], threads: u32) -> WorkerError
     else {
         return WorkerError::NotBuilt;
     };
-    // SAFETY: llama.cpp has this function under this name with this type; the crate is pinned to one version.
+    backend::close_numa();
+    // SAFETY: b11434 has this function under this name with this type (`ggml-rpc.h`), and the version is pinned.
     let start = unsafe { std::mem::transmute::<*mut c_void, Start>(start) };
-    // SAFETY: the index was that of a device, and devices are never taken out.
+    let registry = backend::registry();
+    // SAFETY: the index is that of a device, devices are never removed, and the list does not change meanwhile.
     let mut handles: Vec<_> = devices.iter().map(|d| unsafe { sys::ggml_backend_dev_get(d.index) }).collect();
-    // SAFETY: the strings and the list live until it returns; a null is no cache.
+    drop(registry);
+    // SAFETY: text and list live until it returns, the list has the given length, and a null folder means no cache.
     unsafe { start(text.as_ptr(), ptr::null(), threads as usize, handles.len(), handles.as_mut_ptr()) };
     WorkerError::Ended
 }

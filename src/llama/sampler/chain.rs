@@ -1,4 +1,4 @@
-//! llama.cpp's samplers in the order that was asked for.
+//! llama.cpp's samplers in the requested order.
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
@@ -7,12 +7,12 @@ use llama_cpp_2::token::logit_bias::LlamaLogitBias;
 
 use crate::engine::{Mirostat, MirostatVersion, SamplerKind, SamplingParams};
 
-/// Candidates that the steps which drop some always leave.
+/// Candidates that samplers always leave.
 const KEEP: usize = 1;
 /// The tokens from which the first mirostat estimates Zipf's exponent, as in its paper.
 const ZIPF_TOKENS: i32 = 100;
 
-/// The chain for some parameters; `None` where it would only take the likeliest token.
+/// The chain for these parameters; `None` where it would only take the most likely token.
 pub(super) fn chain(model: &LlamaModel, params: &SamplingParams, context: u32) -> Option<LlamaSampler> {
     let biases = biases(model, params);
     let mut steps = Vec::new();
@@ -41,8 +41,8 @@ pub(super) fn chain(model: &LlamaModel, params: &SamplingParams, context: u32) -
     Some(LlamaSampler::chain(steps, true))
 }
 
-/// One step, unless its parameters do nothing. Where the likeliest token is taken, the steps that cannot remove
-/// it do nothing either.
+/// One sampler, unless its parameters are neutral. Where the most likely token is taken, so are the samplers that cannot
+/// remove it.
 fn step(
     kind: SamplerKind,
     model: &LlamaModel,
@@ -50,7 +50,7 @@ fn step(
     context: u32,
 ) -> Option<LlamaSampler> {
     let vocab = model.n_vocab();
-    // llama.cpp takes "all" as none here, and allocates as much as it is told.
+    // llama.cpp has no value for "all" here, and allocates as much as it is given.
     let back = |last: Option<u32>| whole(last.map_or(context, |last| last.min(context)));
     let chance = params.temperature > 0.0;
     match kind {
@@ -90,11 +90,11 @@ fn temperature(params: &SamplingParams) -> LlamaSampler {
 }
 
 fn biases(model: &LlamaModel, params: &SamplingParams) -> Vec<LlamaLogitBias> {
-    let wished = params.logit_bias.iter().map(|(token, bias)| (LlamaToken(token.0), *bias));
+    let given = params.logit_bias.iter().map(|(token, bias)| (LlamaToken(token.0), *bias));
     let vocab = model.vocab();
     let ends = (0..model.n_vocab()).map(LlamaToken).filter(|_| params.ignore_end);
     let ends = ends.filter(|token| vocab.is_eog(*token)).map(|token| (token, f32::NEG_INFINITY));
-    wished.chain(ends).map(|(token, bias)| LlamaLogitBias::new(token, bias)).collect()
+    given.chain(ends).map(|(token, bias)| LlamaLogitBias::new(token, bias)).collect()
 }
 
 fn whole(number: u32) -> i32 {

@@ -1,15 +1,21 @@
-//! Refuses parameters on which llama.cpp would choose nonsense or end the process.
+//! Refuses sampling parameters with which llama.cpp would give nonsense or end the process.
 
 use llama_cpp_2::model::LlamaModel;
 
 use super::grammar;
 use crate::engine::{SamplingError, SamplingParams};
 
-/// More likely tokens than that tell nobody anything, and cost time with every token.
+/// Log probabilities of more tokens are of no use, and cost time with every token.
 const MOST_LOGPROBS: u32 = 100;
 
-/// Whether tokens can be chosen so.
+/// Checks sampling parameters; compiles the grammar for that.
 pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
+    values(model, params)?;
+    params.grammar.as_ref().map_or(Ok(()), |grammar| grammar::Guide::new(model, grammar).map(drop))
+}
+
+/// Checks all but the grammar.
+pub(super) fn values(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     check_values(params)?;
     let size = u32::try_from(model.n_vocab()).unwrap_or(0);
     for &(token, _) in &params.logit_bias {
@@ -17,7 +23,7 @@ pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Re
             return Err(SamplingError::Token { token: token.0, size });
         }
     }
-    params.grammar.as_ref().map_or(Ok(()), |grammar| grammar::Guide::new(model, grammar).map(drop))
+    Ok(())
 }
 
 /// Whether the values are within their ranges, whatever the model.

@@ -1,101 +1,126 @@
-//! A grammar that holds from some point of the answer on.
+//! A grammar that applies from some point of the answer on.
 
-use llama_cpp_2::json_schema_to_grammar;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
-use crate::engine::{Grammar, Rules, SamplingError, Token};
+use super::gate::{Effect, Gate, NEWLINES, Verdict};
+use super::schema;
+use crate::engine::{Block, Grammar, Rules, SamplingError, Token};
 use crate::llama::log;
 
-/// Bytes of a grammar; larger ones cost more memory than any use of them is worth.
+/// Bytes of a grammar; larger ones cost too much memory.
 const LONGEST: usize = 1 << 20;
-/// Brackets in brackets; llama.cpp's parser calls itself for each.
+/// Nested brackets; llama.cpp's parser recurses for each.
 const DEEPEST: usize = 256;
-/// Our first rule: newlines may come between the text before it and what the rules say.
+/// The first rule of a grammar after a block: newlines may come between the block and the text of the rules.
 const START: &str = "ggrun-start";
 
 /// Keeps an answer within a grammar.
 #[derive(Debug)]
 pub(super) struct Guide {
     sampler: LlamaSampler,
-    /// What the rules wait for; `None` when they hold.
-    waiting: Option<Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    text: Vec<u8>,
-    /// The end of the answer so far, no longer than that.
-    tail: Vec<u8>,
+    /// A sampler for the text after a block that the answer may open: the other has followed its text by then. Both are
+    /// made beforehand, as making one takes long.
+    spare: Option<LlamaSampler>,
+    gate: Gate,
+    /// The rules cannot be followed any more, unless a block comes first.
+    is_lost: bool,
 }
 
 impl Guide {
     pub(super) fn new(model: &LlamaModel, grammar: &Grammar) -> Result<Self, SamplingError> {
         let rules = match &grammar.rules {
             Rules::Gbnf(rules) => rules.clone(),
-            Rules::JsonSchema(schema) => convert(schema)?,
+            Rules::JsonSchema(schema) => schema::convert(schema)?,
+            Rules::Composed { gbnf, schemas } => schema::compose(gbnf, schemas)?,
         };
         let refused = |reason: String| SamplingError::Grammar { reason };
         limits(&rules).map_err(refused)?;
         let (rules, root) = match grammar.after {
             None => (rules, "root"),
-            Some(_) => (format!("{START} ::= [\\n]{{0,4}} root\n{rules}"), START),
+            Some(_) => (format!("{START} ::= [\\n]{{0,{NEWLINES}}} root\n{rules}"), START),
         };
-        let (made, log) = log::capture(|| LlamaSampler::grammar(model, &rules, root));
-        let sampler =
-            made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))?;
-        let waiting =
-            grammar.after.as_ref().map(|text| Waiting { text: text.clone().into(), tail: Vec::new() });
-        Ok(Self { sampler, waiting })
+        let make = || {
+            let (made, log) = log::capture(|| LlamaSampler::grammar(model, &rules, root));
+            made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
+        };
+        let may_open = matches!(grammar.after, Some(Block { open: Some(_), .. }));
+        let (sampler, spare) = (make()?, may_open.then(make).transpose()?);
+        Ok(Self { sampler, spare, gate: Gate::new(grammar.after.as_ref()), is_lost: false })
     }
 
-    /// Whether the rules allow a token next.
-    pub(super) fn allows(&mut self, token: Token) -> bool {
-        if self.waiting.is_some() {
-            return true;
+    /// Whether a token may come next.
+    pub(super) fn allows(&mut self, model: &LlamaModel, token: Token) -> bool {
+        let token = LlamaToken(token.0);
+        match self.verdict(model, token) {
+            Verdict::Yes => true,
+            Verdict::No => false,
+            Verdict::Rules => self.rules_allow(token),
         }
-        let mut one =
-            LlamaTokenDataArray::new(vec![LlamaTokenData::new(LlamaToken(token.0), 0.0, 0.0)], false);
-        self.restrict(&mut one);
-        one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
     }
 
-    /// Gives all tokens that the rules forbid next a logit of minus infinity.
-    pub(super) fn restrict(&mut self, candidates: &mut LlamaTokenDataArray) {
-        self.sampler.apply(candidates);
+    /// Sets the logits of all tokens that may not come next to minus infinity.
+    pub(super) fn restrict(&mut self, model: &LlamaModel, candidates: &mut LlamaTokenDataArray) {
+        if self.gate.is_open() {
+            return self.sampler.apply(candidates);
+        }
+        let mut by_rules = candidates.clone();
+        self.sampler.apply(&mut by_rules);
+        let by_rules: std::collections::HashSet<i32> = by_rules
+            .data
+            .iter()
+            .filter(|data| !self.is_lost && data.logit() > f32::NEG_INFINITY)
+            .map(|data| data.id().0)
+            .collect();
+        for data in &mut candidates.data {
+            let allowed = match self.verdict(model, data.id()) {
+                Verdict::Yes => true,
+                Verdict::No => false,
+                Verdict::Rules => by_rules.contains(&data.id().0),
+            };
+            if !allowed {
+                data.set_logit(f32::NEG_INFINITY);
+            }
+        }
     }
 
-    /// Takes note of a token of the answer.
+    /// Advances by a token of the answer.
     pub(super) fn accept(&mut self, model: &LlamaModel, token: Token) {
-        match &mut self.waiting {
-            // What the rules do not allow was put into the model's mouth; they go on from where they were.
-            None => self.sampler.accept(LlamaToken(token.0)),
-            Some(waiting) => {
-                waiting.tail.extend(model.vocab().token_to_piece(LlamaToken(token.0), true, None));
-                let Waiting { text, tail } = waiting;
-                if tail.windows(text.len().max(1)).any(|window| window == text.as_slice()) {
-                    self.waiting = None;
-                } else {
-                    tail.drain(..tail.len().saturating_sub(text.len()));
+        let token = LlamaToken(token.0);
+        match self.gate.accept(&model.vocab().token_to_piece(token, true, None)) {
+            // A token that the rules forbid was forced; their state stays as it was.
+            Effect::Rules => self.sampler.accept(token),
+            Effect::Either => {
+                self.is_lost |= !self.rules_allow(token);
+                if !self.is_lost {
+                    self.sampler.accept(token);
+                }
+            }
+            Effect::Block => {
+                self.is_lost = false;
+                if let Some(spare) = self.spare.take() {
+                    self.sampler = spare;
                 }
             }
         }
     }
-}
 
-pub(super) fn convert(schema: &str) -> Result<String, SamplingError> {
-    let refused = |reason: String| SamplingError::Schema { reason };
-    // Ours knows where it is wrong, and does not follow brackets for ever.
-    let parsed: serde_json::Value =
-        serde_json::from_str(schema).map_err(|error| refused(error.to_string()))?;
-    if !parsed.is_object() && !parsed.is_boolean() {
-        return Err(refused("it is neither an object nor a truth value".to_owned()));
+    fn verdict(&self, model: &LlamaModel, token: LlamaToken) -> Verdict {
+        let vocab = model.vocab();
+        if self.gate.is_open() {
+            return Verdict::Rules;
+        }
+        self.gate.allows(&vocab.token_to_piece(token, true, None), vocab.is_eog(token))
     }
-    let (made, log) = log::capture(|| json_schema_to_grammar(schema));
-    made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
+
+    fn rules_allow(&mut self, token: LlamaToken) -> bool {
+        let mut one = LlamaTokenDataArray::new(vec![LlamaTokenData::new(token, 0.0, 0.0)], false);
+        self.sampler.apply(&mut one);
+        !self.is_lost && one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
+    }
 }
 
 pub(super) fn limits(rules: &str) -> Result<(), String> {
@@ -113,7 +138,7 @@ pub(super) fn limits(rules: &str) -> Result<(), String> {
             _ => {}
         }
         if depth > DEEPEST {
-            return Err(format!("its brackets are more than {DEEPEST} deep"));
+            return Err(format!("brackets are nested more than {DEEPEST} deep"));
         }
     }
     Ok(())
@@ -128,14 +153,5 @@ mod tests {
         assert!(limits(&format!("root ::= {}", "(".repeat(300))).is_err());
         assert!(limits(&" ".repeat(LONGEST + 1)).is_err());
         assert!(limits(&format!("root ::= {}", "(a)".repeat(300))).is_ok());
-    }
-
-    #[test]
-    fn a_schema_that_is_no_json_says_where() {
-        let error = convert("{\"type\": ").unwrap_err().to_string();
-        assert!(error.contains("line 1"), "{error}");
-        assert!(convert("[]").is_err());
-        assert!(convert(&"[".repeat(100_000)).is_err());
-        assert!(convert("{\"type\": \"integer\"}").unwrap().contains("root ::="));
     }
 }

@@ -1,8 +1,8 @@
-//! How likely a token was by the model's own logits.
+//! Log probabilities from the model's own logits.
 
 use crate::engine::{LogSoftmax, Token, TokenLogprob};
 
-/// The token's likelihood, and the `count` likeliest, of equals the first.
+/// The token's log probability, and those of the `count` most likely tokens, of equals the first.
 pub(super) fn token_logprob(logits: &[f32], token: Token, count: u32) -> TokenLogprob {
     let softmax = LogSoftmax::of(logits);
     let logprob = |logit: f32| softmax.map_or(f32::NAN, |softmax| softmax.logprob(logit));
@@ -46,7 +46,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_likeliest_are_those_of_a_sort(
+        fn the_most_likely_tokens_are_those_of_a_sort(
             logits in prop::collection::vec(-20f32..20.0, 1..80), count in 0u32..20,
         ) {
             let mut sorted: Vec<(i32, f32)> = (0..).zip(logits.iter().copied()).collect();

@@ -1,10 +1,18 @@
-//! Chooses a token from logits: the likeliest, or by llama.cpp's chain, and within a grammar where there is one.
+//! Samples a token from logits: the most likely one, or by llama.cpp's chain, and within a grammar where there is one.
+//!
+//! A sampler is made on the thread of the request's caller and used on the engine's. That holds for b11434: its samplers
+//! own what they change (`llama_sampler_chain`, `llama_sampler_grammar`: their grammar, stacks and random state), share
+//! only the model's vocabulary, which nothing writes after the load, and use no thread-local state. The binding's `Send`
+//! says the same. Cloning a grammar (`llama_sampler_clone`) copies its rules and state, and searches all rules for every
+//! element of a stack; a sampler is moved instead.
 
 mod chain;
 mod check;
+mod gate;
 mod grammar;
 mod logprobs;
 mod rules;
+mod schema;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
@@ -18,32 +26,33 @@ pub use check::check_values;
 use grammar::Guide;
 pub use rules::check_rules;
 
-/// How one request chooses.
+/// The sampler of one request.
 #[derive(Debug)]
 pub(super) struct Sampler {
-    /// `None` takes the likeliest, the first of equals.
+    /// `None` takes the most likely token, the first of equals.
     chain: Option<LlamaSampler>,
     guide: Option<Guide>,
     logprobs: Option<u32>,
 }
 
-/// Why no token can be chosen.
+/// Why no token can be sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoToken {
-    /// The logits are not numbers.
+    /// A logit is not finite.
     NotANumber,
-    /// The grammar forbids all.
+    /// The grammar forbids every token.
     Forbidden,
 }
 
 impl Sampler {
-    /// Makes a sampler that has seen `prompt`; `context` is how far back it can look at most.
+    /// Checks the parameters and makes a sampler that has seen `prompt`; it looks back `context` tokens at most.
     pub(super) fn new(
         model: &LlamaModel,
         params: &SamplingParams,
         prompt: &[Token],
         context: u32,
     ) -> Result<Self, SamplingError> {
+        check::values(model, params)?;
         let guide = params.grammar.as_ref().map(|grammar| Guide::new(model, grammar)).transpose()?;
         let mut chain = chain::chain(model, params, context);
         if let Some(chain) = &mut chain {
@@ -53,36 +62,36 @@ impl Sampler {
         Ok(Self { chain, guide, logprobs: params.logprobs })
     }
 
-    /// The token after row `index` of the last batch. llama.cpp's samplers would end the process on logits that are
-    /// not numbers.
+    /// Samples the token after token `index` of the last batch. llama.cpp's samplers would end the process on logits
+    /// that are not finite.
     pub(super) fn pick(
         &mut self,
         model: &LlamaModel,
         context: &LlamaContext<'_>,
         index: i32,
     ) -> Result<Token, NoToken> {
-        let best = likeliest(context.get_logits_ith(index)).ok_or(NoToken::NotANumber)?;
+        let best = most_likely(context.get_logits_ith(index)).ok_or(NoToken::NotANumber)?;
         let free = match &mut self.chain {
             None => best,
             Some(chain) => select(chain, context.token_data_array_ith(index)).unwrap_or(best),
         };
         let mut token = free;
         if let Some(guide) = &mut self.guide
-            && !guide.allows(free)
+            && !guide.allows(model, free)
         {
             let mut left = context.token_data_array_ith(index);
-            guide.restrict(&mut left);
+            guide.restrict(model, &mut left);
             let best = best_of(&left).ok_or(NoToken::Forbidden)?;
             token = match &mut self.chain {
                 None => best,
                 Some(chain) => select(chain, left).unwrap_or(best),
             };
         }
-        self.told(model, &[token]);
+        self.accept(model, &[token]);
         Ok(token)
     }
 
-    /// How likely the token after row `index` was, if that is asked for.
+    /// The log probability of a token after token `index`, if requested.
     pub(super) fn logprob(
         &self,
         context: &LlamaContext<'_>,
@@ -93,8 +102,8 @@ impl Sampler {
         Some(logprobs::token_logprob(context.get_logits_ith(index), token, count))
     }
 
-    /// Takes note of tokens of the answer.
-    pub(super) fn told(&mut self, model: &LlamaModel, tokens: &[Token]) {
+    /// Passes tokens of the answer to the chain and the grammar.
+    pub(super) fn accept(&mut self, model: &LlamaModel, tokens: &[Token]) {
         if let Some(chain) = &mut self.chain {
             accept(chain, tokens);
         }
@@ -120,11 +129,11 @@ fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
     finite.max_by(|a, b| a.logit().total_cmp(&b.logit())).map(|data| Token(data.id().0))
 }
 
-/// The first of the largest logits; `None` when there is none or one of them is not a number.
+/// The first of the largest logits; `None` without logits or if one is not finite.
 ///
-/// Once for every token over the whole vocabulary while the other threads wait: the first pass is one that compilers
-/// turn into vector instructions.
-fn likeliest(logits: &[f32]) -> Option<Token> {
+/// Runs for every token over the whole vocabulary while the other threads wait, so compilers must be able to vectorise
+/// the first pass.
+fn most_likely(logits: &[f32]) -> Option<Token> {
     const LANES: usize = 16;
     let (chunks, rest) = logits.as_chunks::<LANES>();
     let (mut most, mut wrong) = ([f32::NEG_INFINITY; LANES], [false; LANES]);
@@ -147,24 +156,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_likeliest_is_the_first_of_the_largest() {
-        assert_eq!(likeliest(&[0.0, 2.0, 2.0, 1.0]), Some(Token(1)));
-        assert_eq!(likeliest(&[f32::NEG_INFINITY, -3.0]), Some(Token(1)));
+    fn the_most_likely_token_is_the_first_of_the_largest() {
+        assert_eq!(most_likely(&[0.0, 2.0, 2.0, 1.0]), Some(Token(1)));
+        assert_eq!(most_likely(&[f32::NEG_INFINITY, -3.0]), Some(Token(1)));
     }
 
     #[test]
-    fn logits_that_are_not_numbers_choose_nothing() {
-        assert_eq!(likeliest(&[0.0, f32::NAN]), None);
-        assert_eq!(likeliest(&[0.0, f32::INFINITY]), None);
-        assert_eq!(likeliest(&[f32::NEG_INFINITY; 3]), None);
-        assert_eq!(likeliest(&[]), None);
+    fn logits_that_are_not_finite_give_no_token() {
+        assert_eq!(most_likely(&[0.0, f32::NAN]), None);
+        assert_eq!(most_likely(&[0.0, f32::INFINITY]), None);
+        assert_eq!(most_likely(&[f32::NEG_INFINITY; 3]), None);
+        assert_eq!(most_likely(&[]), None);
         let mut many = [1.0; 100];
         (many[40], many[63], many[98]) = (2.0, 2.0, f32::NAN);
-        assert_eq!(likeliest(&many[..98]), Some(Token(40)));
-        assert_eq!(likeliest(&many), None);
+        assert_eq!(most_likely(&many[..98]), Some(Token(40)));
+        assert_eq!(most_likely(&many), None);
         many[98] = 3.0;
-        assert_eq!(likeliest(&many), Some(Token(98)));
+        assert_eq!(most_likely(&many), Some(Token(98)));
         many[5] = f32::NAN;
-        assert_eq!(likeliest(&many), None);
+        assert_eq!(most_likely(&many), None);
     }
 }

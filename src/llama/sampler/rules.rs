@@ -6,7 +6,7 @@ use std::ptr;
 
 use llama_cpp_sys_2 as sys;
 
-use super::grammar;
+use super::{grammar, schema};
 use crate::engine::{Rules, SamplingError};
 use crate::llama::log;
 
@@ -18,7 +18,8 @@ use crate::llama::log;
 pub fn check_rules(rules: &Rules) -> Result<(), SamplingError> {
     let text = match rules {
         Rules::Gbnf(text) => text.clone(),
-        Rules::JsonSchema(schema) => grammar::convert(schema)?,
+        Rules::JsonSchema(text) => schema::convert(text)?,
+        Rules::Composed { gbnf, schemas } => schema::compose(gbnf, schemas)?,
     };
     let refused = |reason: String| SamplingError::Grammar { reason };
     grammar::limits(&text).map_err(refused)?;

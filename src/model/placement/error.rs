@@ -1,5 +1,7 @@
 //! Errors of placing a model.
 
+use gguf_export::size;
+
 use super::bill::Bill;
 
 /// Why a model cannot be placed with the given options.
@@ -7,7 +9,7 @@ use super::bill::Bill;
 #[non_exhaustive]
 pub enum PlaceError {
     /// The machine has no such device.
-    #[error("unknown device `{device}`, expected {}", list(known))]
+    #[error("unknown device `{device}`{}", list(known))]
     Device {
         /// The requested device.
         device: String,
@@ -15,7 +17,7 @@ pub enum PlaceError {
         known: Vec<String>,
     },
     /// The machine has no such buffer type.
-    #[error("unknown buffer type `{buffer}`, expected {}", list(known))]
+    #[error("unknown buffer type `{buffer}`{}", list(known))]
     Buffer {
         /// The requested buffer type.
         buffer: String,
@@ -54,9 +56,10 @@ pub struct OutOfMemory {
 
 fn list(known: &[String]) -> String {
     if known.is_empty() {
-        return "none, for there is only the CPU".to_owned();
+        return "; this machine has only the CPU".to_owned();
     }
-    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!(", expected {}", names.join(" or "))
 }
 
 fn not_enough(needed: &OutOfMemory) -> String {
@@ -73,13 +76,4 @@ fn not_enough(needed: &OutOfMemory) -> String {
         })
         .collect();
     format!("not enough memory: {}", parts.join("; "))
-}
-
-/// A size in MiB below 1 GiB, else in GiB.
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn size(bytes: u64) -> String {
-    match bytes >> 30 {
-        0 => format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20)),
-        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
-    }
 }

@@ -143,7 +143,7 @@ fn a_model_that_does_not_fit_is_refused_with_remedies() {
     assert!(all.remedies.iter().any(|r| r.starts_with("-ngl 49 -ncmoe ")), "{:?}", all.remedies);
     let text = PlaceError::Memory(all).to_string();
     assert!(
-        text.starts_with("not enough memory: CUDA0 needs 4") && text.contains("(12.0 GiB free)"),
+        text.starts_with("not enough memory: CUDA0 needs 4") && text.contains("(12.00 GiB free)"),
         "{text}"
     );
 }

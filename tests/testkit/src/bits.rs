@@ -1,6 +1,6 @@
-//! Bit streams: value number `n` takes bits `n * width ..` of one long little-endian string of words.
+//! Bit streams: code `n` is at bit `n * width` of a little-endian string of words.
 
-/// Packs `codes` of `width` bits each; the last word is filled up with zeros.
+/// Packs `codes` of `width` bits each; the last word is padded with zeros.
 pub fn pack(codes: &[u32], width: u32) -> Vec<u32> {
     let mut words = vec![0u32; (codes.len() * width as usize).div_ceil(32)];
     for (n, code) in codes.iter().enumerate() {
@@ -13,16 +13,16 @@ pub fn pack(codes: &[u32], width: u32) -> Vec<u32> {
     words
 }
 
-/// Packs as many whole codes into a word as fit, leaving the top bits of each word unused.
+/// Packs as many whole codes per word as fit, leaving the top bits of each word unused.
 pub fn pack_whole(codes: &[u32], width: u32) -> Vec<u32> {
     codes.chunks((32 / width) as usize).map(|chunk| pack(chunk, width)[0]).collect()
 }
 
-/// Subtracts one from every code of a packed stream as one long subtraction per 32 codes, so that a
-/// code of zero borrows from its neighbour. Only the first `count` codes are touched.
+/// Subtracts one from each of the first `count` codes of a packed stream by subtracting from whole words (from three words
+/// at once for widths that cross words), so that a code of zero borrows from the next code.
 pub fn subtract_ones(words: &mut [u32], count: usize, width: u32) {
     let ones = pack(&vec![1; count], width);
-    // A run of codes that fills whole words: one word, or `width` words where codes cross words.
+    // The shortest run of whole words: one word, or `width` words if codes cross words.
     let run = if 32 % width == 0 { 1 } else { width as usize };
     for (words, ones) in words.chunks_mut(run).zip(ones.chunks(run)) {
         let mut borrow = false;
@@ -34,7 +34,7 @@ pub fn subtract_ones(words: &mut [u32], count: usize, width: u32) {
     }
 }
 
-/// The bytes of 32-bit words as safetensors stores them.
+/// The bytes of 32-bit words, little-endian as in safetensors.
 pub fn bytes(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constant_streams_match_the_known_words() {
+    fn constant_streams_match_known_words() {
         for (width, code, word) in [
             (2, 2, 0xaaaa_aaaa),
             (3, 4, 0x2492_4924),
@@ -66,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_code_borrows_from_its_neighbour_only_inside_its_word() {
+    fn a_zero_code_borrows_only_within_its_word() {
         let mut words = pack(&[0, 5, 3, 3, 3, 3, 3, 0, 9, 9, 9, 9, 9, 9, 9, 9], 4);
         subtract_ones(&mut words, 16, 4);
         assert_eq!(words, [0xf222_223f, 0x8888_8888]);
     }
 
     #[test]
-    fn whole_codes_leave_top_bits_unused() {
+    fn whole_codes_leave_the_top_bits_unused() {
         assert_eq!(pack_whole(&[31; 7], 5), [0x3fff_ffff, 31]);
     }
 }

@@ -1,6 +1,6 @@
-//! A stand-in with the widths of the 80B model: true headers and lengths, and no data.
+//! A stand-in for the 80B model: headers and file lengths of its dimensions, without data.
 //!
-//! The shards are sparse files, so a checkpoint of forty gigabytes takes some fifty megabytes of disk.
+//! The shards are sparse files, so that a checkpoint of 40 GB takes about 50 MB of disk space.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,17 +16,17 @@ use crate::model::{Edit, LayerKind, Model, Mtp};
 use crate::safetensors::{self, Dtype};
 use crate::tokenizer;
 
-/// What the stand-in has. [`HeaderOnly::default`] is the whole model in nine shards.
+/// Options of the stand-in. [`HeaderOnly::default`] is the whole model in nine shards.
 #[derive(Clone, Debug)]
 pub struct HeaderOnly {
-    /// Layers; every fourth has full attention. 48 in the model.
+    /// Number of layers, 48 in the real model. Every fourth has full attention.
     pub layers: usize,
-    /// Files.
+    /// Number of shards.
     pub shards: usize,
-    /// With the multi-token prediction layer, its Linears in int4.
+    /// Include the MTP layer, with its Linears in int4.
     pub mtp: bool,
-    /// A folder to copy `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` from; without
-    /// one, a vocabulary of the right size is made up.
+    /// Folder from which `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` are copied; `None` for a
+    /// generated vocabulary of the real size.
     pub tokenizer: Option<PathBuf>,
 }
 
@@ -36,7 +36,7 @@ impl Default for HeaderOnly {
     }
 }
 
-/// A tensor of which only the header is written.
+/// A tensor without data.
 struct Outline {
     name: String,
     dtype: Dtype,
@@ -49,7 +49,7 @@ impl Outline {
     }
 }
 
-/// The model: experts in int4, the other Linears in int8, groups of 128, symmetric; gates and head in BF16.
+/// The model: experts in int4, other Linears in int8, symmetric in groups of 128; gates and head in BF16.
 pub fn model(options: &HeaderOnly) -> Model {
     let full = |i: usize| if i % 4 == 3 { LayerKind::Full } else { LayerKind::Linear };
     let int8 = Encoding::Gptq(Gptq::sym(8, 128));
@@ -80,7 +80,7 @@ pub fn model(options: &HeaderOnly) -> Model {
         experts: Encoding::Gptq(Gptq::sym(4, 128)),
         linears: int8,
         in_proj_ba: int8,
-        mtp: if options.mtp { Mtp::Quantised } else { Mtp::None },
+        mtp: if options.mtp { Mtp::Quantized } else { Mtp::None },
         autoround_version: Some("0.6.1".into()),
         old_config: true,
         edits,
@@ -133,7 +133,7 @@ pub fn write(dir: &Path, options: &HeaderOnly) {
     }
 }
 
-/// A file with a header and a hole.
+/// Writes a sparse file with a header.
 fn sparse(path: &Path, outlines: &[Outline]) {
     let header = safetensors::header(outlines.iter().map(|o| (&*o.name, o.dtype, &*o.shape, o.len())));
     let write = || -> std::io::Result<()> {
@@ -145,7 +145,7 @@ fn sparse(path: &Path, outlines: &[Outline]) {
     write().unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
 }
 
-/// Every stored tensor of a model whose Linears are plain or GPTQ, in the order it would be written.
+/// All stored tensors of a model whose Linears are BF16 or GPTQ, in file order.
 fn outlines(model: &Model) -> Vec<Outline> {
     let mut outlines = Vec::new();
     for slot in slots(model) {
@@ -173,14 +173,14 @@ fn outlines(model: &Model) -> Vec<Outline> {
 /// The id of the first added token of the real vocabulary.
 const FIRST_ADDED: usize = 151_643;
 
-/// As many tokens as the real vocabulary has: all pairs of bytes, then pairs followed by a third byte.
+/// Tokenizer files with as many tokens as the real vocabulary: all pairs of bytes, then pairs followed by a third byte.
 fn vocabulary() -> std::collections::BTreeMap<String, serde_json::Value> {
-    let letters = tokenizer::byte_spellings();
-    let pair = |i: usize| [letters[i / 256], letters[i % 256]].iter().collect::<String>();
+    let characters = tokenizer::byte_characters();
+    let pair = |i: usize| [characters[i / 256], characters[i % 256]].iter().collect::<String>();
     let merges: Vec<(String, String)> = (0..FIRST_ADDED - 256)
         .map(|i| match i.checked_sub(65536) {
-            None => (letters[i / 256].into(), letters[i % 256].into()),
-            Some(i) => (pair(i / 256), letters[i % 256].into()),
+            None => (characters[i / 256].into(), characters[i % 256].into()),
+            Some(i) => (pair(i / 256), characters[i % 256].into()),
         })
         .collect();
     let names: Vec<(String, bool)> = (0..26)
@@ -202,10 +202,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outlines_are_what_a_written_model_has() {
+    fn outlines_equal_the_tensors_of_a_built_model() {
         let int = |bits| Encoding::Gptq(Gptq::sym(bits, 128));
         let model =
-            Model { linears: int(8), in_proj_ba: int(8), mtp: Mtp::Quantised, ..Model::uniform(int(4)) };
+            Model { linears: int(8), in_proj_ba: int(8), mtp: Mtp::Quantized, ..Model::uniform(int(4)) };
         let written = model.build().tensors;
         let outlines = outlines(&model);
         assert_eq!(outlines.len(), written.len());
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_model_is_quick_and_small() {
+    fn the_whole_model_has_the_real_dimensions() {
         let dir = std::env::temp_dir().join(format!("testkit-header-only-{}", std::process::id()));
         write(&dir, &HeaderOnly::default());
         let shard = fs::metadata(dir.join("model-00005-of-00009.safetensors")).unwrap();

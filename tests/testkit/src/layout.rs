@@ -1,8 +1,8 @@
-//! The tensors of a Qwen3-Next model: names, shapes and what each is for.
+//! The weights of a Qwen3-Next model: names, shapes and roles.
 
 use crate::model::{LayerKind, Model, Mtp};
 
-/// Which part of the model a Linear belongs to.
+/// The part of the model that a Linear belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// A routed expert.
@@ -21,13 +21,13 @@ pub enum Part {
     MtpFc,
 }
 
-/// What a tensor is for.
+/// The role of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the model's own")]
+#[allow(missing_docs, reason = "the names are those of the model")]
 pub enum Role {
-    /// A Linear; the slot has the name of the module.
+    /// A Linear; the slot's name is that of the module.
     Linear(Part),
-    /// The experts of a layer as one tensor; the slot has its full name.
+    /// The experts of a layer in one tensor; the slot's name is that of the tensor.
     FusedExperts,
     Embedding,
     Norm,
@@ -36,25 +36,25 @@ pub enum Role {
     DtBias,
 }
 
-/// One place for a weight.
+/// A weight of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// Module name of a Linear, tensor name of everything else.
+    /// Module name of a Linear, tensor name of any other weight.
     pub name: String,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// Logical shape.
     pub shape: Vec<usize>,
 }
 
 impl Slot {
-    /// Whether it is part of the multi-token prediction layer.
+    /// Returns true if it is part of the MTP layer.
     pub fn is_mtp(&self) -> bool {
         self.name.starts_with("mtp.")
     }
 }
 
-/// Every weight of the model in the order of its modules.
+/// All weights of the model in module order.
 pub fn slots(model: &Model) -> Vec<Slot> {
     let mut out = Slots { model, slots: Vec::new() };
     let hidden = model.hidden;

@@ -1,7 +1,7 @@
-//! Writes tiny checkpoints for tests, together with the exact values they stand for.
+//! Writes tiny checkpoints for tests, and returns the exact values that they represent.
 //!
-//! Nothing here is shared with the converter: every bit layout is written down a second time, in the
-//! slowest and plainest way that works, so that a test which compares the two is not circular.
+//! Shares no code with the converter: every bit layout is implemented a second time, as simply as possible, so that tests
+//! which compare the two are not circular.
 //!
 //! ```no_run
 //! use testkit::{Encoding, Gptq, Model};
@@ -12,8 +12,8 @@
 //! assert_eq!(up.values.len(), up.shape.iter().product::<usize>());
 //! ```
 //!
-//! To damage a checkpoint, take [`Model::build`], edit its tensors or its configuration, and then call
-//! [`Checkpoint::write`]. Everything panics on failure: the caller is a test.
+//! To damage a checkpoint, call [`Model::build`], edit the tensors or the configuration, and call [`Checkpoint::write`].
+//! All functions panic on failure.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -25,7 +25,7 @@
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
     clippy::similar_names,
-    reason = "numbers are chosen here, not read from files; values are exact; tests want panics"
+    reason = "numbers are chosen here, not read from files; values are exact; tests rely on panics"
 )]
 
 pub mod bits;

@@ -1,4 +1,4 @@
-//! What to write: the dimensions of a Qwen3-Next model and how each part of it is stored.
+//! The checkpoint to write: dimensions of a Qwen3-Next model, and encodings of its parts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,31 +12,31 @@ use crate::rng::Rng;
 use crate::safetensors::{Dtype, Tensor};
 use crate::{config, tokenizer};
 
-/// The two kinds of token mixing.
+/// Attention type of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerKind {
-    /// Gated delta rule.
+    /// Gated delta net.
     Linear,
     /// Softmax attention.
     Full,
 }
 
-/// What is there of the multi-token prediction layer.
+/// The MTP layer of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mtp {
-    /// Nothing.
+    /// None.
     None,
-    /// All of it, not quantised.
+    /// Complete, not quantized.
     Bf16,
-    /// Its Linears in the model's main encoding, but for `mtp.fc` and the gates.
-    Quantised,
-    /// The same with `mtp.fc`, which the configuration does not tell.
-    QuantisedFc,
-    /// Not quantised, with `mtp.fc` and one expert missing.
+    /// Its Linears in the model's main encoding, except `mtp.fc` and the gates.
+    Quantized,
+    /// As `Quantized`, with a quantized `mtp.fc` that the configuration does not mention.
+    QuantizedFc,
+    /// Not quantized, without `mtp.fc` and one expert.
     Partial,
 }
 
-/// Which tool's configuration is written.
+/// The tool whose configuration is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// `auto-round`.
@@ -47,7 +47,7 @@ pub enum Method {
     Awq,
     /// `fp8`, as released by model authors.
     Fp8,
-    /// `fp8`, as AutoRound writes it: with its own keys beside the usual ones.
+    /// `fp8`, as written by AutoRound: with additional keys.
     Fp8AutoRound,
     /// `compressed-tensors`.
     CompressedTensors,
@@ -58,7 +58,7 @@ pub enum Method {
 /// A change to the finished `config.json`, by JSON pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
-    /// Sets a key, new or not, of an object that is there.
+    /// Sets a key of an existing object.
     Set(&'static str, Value),
     /// Removes a key.
     Remove(&'static str),
@@ -70,7 +70,7 @@ pub enum Edit {
 pub struct Model {
     /// Width of the residual stream.
     pub hidden: usize,
-    /// Rows of the embedding; more than the tokenizer has.
+    /// Rows of the embedding, at least the number of tokens.
     pub vocab: usize,
     /// The layers in order.
     pub layers: Vec<LayerKind>,
@@ -88,7 +88,7 @@ pub struct Model {
     pub key_head_dim: usize,
     /// Width of a value head.
     pub value_head_dim: usize,
-    /// Taps of the convolution.
+    /// Kernel size of the convolution.
     pub conv_kernel: usize,
     /// Routed experts per layer.
     pub expert_count: usize,
@@ -98,54 +98,55 @@ pub struct Model {
     pub expert_dim: usize,
     /// Inner width of the shared expert.
     pub shared_expert_dim: usize,
-    /// The head is the embedding.
+    /// True if the head shares the embedding's weights.
     pub tied: bool,
 
-    /// How routed experts are stored.
+    /// Encoding of the routed experts.
     pub experts: Encoding,
-    /// How attention, linear attention and the shared expert are stored.
+    /// Encoding of attention, linear attention and the shared expert.
     pub linears: Encoding,
-    /// How `in_proj_ba` is stored.
+    /// Encoding of `in_proj_ba`.
     pub in_proj_ba: Encoding,
-    /// How `mlp.gate` is stored.
+    /// Encoding of `mlp.gate`.
     pub router: Encoding,
-    /// How `mlp.shared_expert_gate` is stored.
+    /// Encoding of `mlp.shared_expert_gate`.
     pub shared_expert_gate: Encoding,
-    /// How `lm_head` is stored.
+    /// Encoding of `lm_head`.
     pub head: Encoding,
-    /// Dtype of everything that is no Linear: embedding, norms, convolution.
+    /// Dtype of all other weights: embedding, norms, convolution.
     pub dtype: Dtype,
-    /// Exceptions by module name.
+    /// Encodings of single modules by name.
     pub overrides: Vec<(String, Encoding)>,
-    /// The multi-token prediction layer.
+    /// The MTP layer.
     pub mtp: Mtp,
-    /// One tensor for all experts of a layer. For plain and FP8 experts.
+    /// Store the experts of a layer in one tensor; plain and FP8 experts only.
     pub fused_experts: bool,
-    /// Scales from the whole range of their format; a model not for running.
-    pub wild: bool,
+    /// Use the whole range of the scale formats; such a model cannot be run.
+    pub extreme_scales: bool,
 
-    /// Whose configuration; `None` for the natural one of the main encoding.
+    /// The tool whose configuration is written; `None` for the usual one of the main encoding.
     pub method: Option<Method>,
-    /// `packing_format`; `None` for what the writer says.
+    /// `packing_format`; `None` for that of the writer.
     pub packing_format: Option<String>,
     /// `autoround_version`; `None` for a version that writes such files.
     pub autoround_version: Option<String>,
-    /// Written by the model-free path: with `model_free`, and asymmetric files call themselves `auto_round`.
+    /// Write a configuration of AutoRound's model-free path: with `model_free`, and with `packing_format` `auto_round` if
+    /// asymmetric.
     pub model_free: bool,
-    /// Mixed recipes by pattern instead of by module.
+    /// Express mixed recipes by patterns instead of module names.
     pub regex_recipe: bool,
-    /// The older spelling: `rope_theta`, `full_attention_interval`, `torch_dtype`.
+    /// Write the older keys: `rope_theta`, `full_attention_interval`, `torch_dtype`.
     pub old_config: bool,
     /// Changes to the finished `config.json`.
     pub edits: Vec<Edit>,
-    /// Files for the tensors.
+    /// Number of shards.
     pub shards: usize,
-    /// The stream of all values.
+    /// Seed of all values.
     pub seed: u64,
 }
 
 impl Model {
-    /// Two layers of width 128, four experts, about a million weights, nothing quantised.
+    /// Two layers of width 128, four experts, about a million weights, nothing quantized.
     pub fn tiny() -> Self {
         Self {
             hidden: 128,
@@ -174,7 +175,7 @@ impl Model {
             overrides: Vec::new(),
             mtp: Mtp::None,
             fused_experts: false,
-            wild: false,
+            extreme_scales: false,
             method: None,
             packing_format: None,
             autoround_version: None,
@@ -192,21 +193,21 @@ impl Model {
         Self { experts: encoding, linears: encoding, ..Self::tiny() }
     }
 
-    /// Makes the checkpoint and writes it.
+    /// Builds the checkpoint and writes it.
     pub fn write(&self, dir: &Path) -> Checkpoint {
         let checkpoint = self.build();
         checkpoint.write(dir);
         checkpoint
     }
 
-    /// Makes the checkpoint.
+    /// Builds the checkpoint.
     pub fn build(&self) -> Checkpoint {
-        let mut made = Made::default();
+        let mut built = Built::default();
         for slot in layout::slots(self) {
             match slot.role {
-                Role::Linear(part) => self.linear(&slot, part, &mut made),
-                Role::FusedExperts => self.fused(&slot, &mut made),
-                role => self.other(&slot, role, &mut made),
+                Role::Linear(part) => self.linear(&slot, part, &mut built),
+                Role::FusedExperts => self.fused(&slot, &mut built),
+                role => self.other(&slot, role, &mut built),
             }
         }
         let (config, mut json) = config::files(self);
@@ -214,26 +215,26 @@ impl Model {
         Checkpoint {
             config,
             json,
-            tensors: made.tensors,
-            weights: made.weights,
+            tensors: built.tensors,
+            weights: built.weights,
             shards: self.shards,
-            // The model-free path sees mtp.* like any other weight.
-            mtp_apart: self.mtp != Mtp::QuantisedFc,
+            // The model-free path quantizes mtp.* like any other weight.
+            mtp_in_extra_file: self.mtp != Mtp::QuantizedFc,
         }
     }
 
-    /// How a Linear is stored.
+    /// The encoding of a Linear.
     pub fn encoding(&self, module: &str, part: Part) -> Encoding {
         if let Some((_, encoding)) = self.overrides.iter().find(|(name, _)| name == module) {
             return *encoding;
         }
         let (main, mtp) = (self.main_encoding(), module.starts_with("mtp."));
         match (part, self.mtp) {
-            (Part::MtpFc, Mtp::QuantisedFc) => main,
+            (Part::MtpFc, Mtp::QuantizedFc) => main,
             (Part::Router, _) if !mtp => self.router,
             (Part::SharedExpertGate, _) if !mtp => self.shared_expert_gate,
             (Part::MtpFc | Part::Router | Part::SharedExpertGate, _) => Encoding::Bf16,
-            (_, Mtp::Quantised | Mtp::QuantisedFc) if mtp => main,
+            (_, Mtp::Quantized | Mtp::QuantizedFc) if mtp => main,
             _ if mtp => Encoding::Bf16,
             (Part::Expert, _) => self.experts,
             (Part::Linear, _) => self.linears,
@@ -242,7 +243,7 @@ impl Model {
         }
     }
 
-    /// The encoding that a configuration states for the whole model; plain if nothing is quantised.
+    /// The encoding that the configuration declares for the whole model; BF16 if nothing is quantized.
     pub fn main_encoding(&self) -> Encoding {
         let named =
             [self.experts, self.linears, self.in_proj_ba, self.head, self.router, self.shared_expert_gate];
@@ -251,18 +252,18 @@ impl Model {
     }
 
     fn site<'a>(&self, module: &'a str, rows: usize, cols: usize) -> Site<'a> {
-        Site { module, rows, cols, rng: Rng::named(self.seed, module), wild: self.wild }
+        Site { module, rows, cols, rng: Rng::named(self.seed, module), extreme_scales: self.extreme_scales }
     }
 
-    fn linear(&self, slot: &Slot, part: Part, made: &mut Made) {
+    fn linear(&self, slot: &Slot, part: Part, built: &mut Built) {
         let encoding = self.encoding(&slot.name, part);
         let encoded = encoding.encode(self.site(&slot.name, slot.shape[0], slot.shape[1]));
-        made.tensors.extend(encoded.tensors);
-        made.weight(format!("{}.weight", slot.name), slot.shape.clone(), encoded.values);
+        built.tensors.extend(encoded.tensors);
+        built.weight(format!("{}.weight", slot.name), slot.shape.clone(), encoded.values);
     }
 
-    /// All experts' matrices in one tensor, and their scales in another.
-    fn fused(&self, slot: &Slot, made: &mut Made) {
+    /// Stacks the matrices of all experts in one tensor, and their scales in another.
+    fn fused(&self, slot: &Slot, built: &mut Built) {
         let (layer, name) = slot.name.rsplit_once('.').expect("a dotted name");
         let [count, rows, cols] = slot.shape[..] else { panic!("fused experts have three dimensions") };
         let encoding = if slot.is_mtp() { Encoding::Bf16 } else { self.experts };
@@ -286,38 +287,38 @@ impl Model {
             for (left, part) in parts.iter().enumerate().map(|(i, part)| (parts.len() - i - 1, part)) {
                 let rows = rows / parts.len();
                 let tail = values.split_off(left * rows * cols);
-                made.weight(format!("{layer}.{expert}.{part}.weight"), vec![rows, cols], tail);
+                built.weight(format!("{layer}.{expert}.{part}.weight"), vec![rows, cols], tail);
             }
         }
-        made.tensors.extend(stacked);
+        built.tensors.extend(stacked);
     }
 
-    fn other(&self, slot: &Slot, role: Role, made: &mut Made) {
+    fn other(&self, slot: &Slot, role: Role, built: &mut Built) {
         let (low, high) = match role {
             Role::Embedding => (-1.0, 1.0),
             Role::Norm if slot.name.ends_with("linear_attn.norm.weight") => (0.5, 1.5),
             Role::Norm => (-0.3, 0.3),
             Role::Conv => (-0.5, 0.5),
-            // The logarithms of 1 to 16.
+            // Logarithms of 1 to 16.
             Role::ALog => (0.0, 2.77),
             Role::DtBias => (-4.0, 1.0),
-            Role::Linear(_) | Role::FusedExperts => unreachable!("these have encodings"),
+            Role::Linear(_) | Role::FusedExperts => unreachable!("encoded elsewhere"),
         };
         let mut rng = Rng::named(self.seed, &slot.name);
         let values: Vec<f64> = (0..slot.shape.iter().product()).map(|_| rng.uniform(low, high)).collect();
         let (data, values) = encode::plain(self.dtype, &values);
-        made.tensors.push(Tensor::new(slot.name.clone(), self.dtype, &slot.shape, data));
-        made.weight(slot.name.clone(), slot.shape.clone(), values);
+        built.tensors.push(Tensor::new(slot.name.clone(), self.dtype, &slot.shape, data));
+        built.weight(slot.name.clone(), slot.shape.clone(), values);
     }
 }
 
 #[derive(Default)]
-struct Made {
+struct Built {
     tensors: Vec<Tensor>,
     weights: BTreeMap<String, Weight>,
 }
 
-impl Made {
+impl Built {
     fn weight(&mut self, name: String, shape: Vec<usize>, values: Vec<f32>) {
         self.weights.insert(name, Weight { shape, values });
     }

@@ -1,4 +1,4 @@
-//! A small deterministic generator (splitmix64), seeded by name so that adding a tensor moves no other.
+//! A small deterministic generator (splitmix64), seeded by name, so that adding a tensor does not change others.
 
 /// A stream of pseudo-random numbers.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ impl Rng {
         Self(hash)
     }
 
-    /// 64 fresh bits.
+    /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -34,7 +34,7 @@ impl Rng {
         low + (high - low) * (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// `true` once in `n`.
+    /// Returns true with probability `1 / n`.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }

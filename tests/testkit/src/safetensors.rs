@@ -1,4 +1,4 @@
-//! The safetensors container: an 8-byte length, a JSON header, and the data.
+//! Writes safetensors files: an 8-byte length, a JSON header, and the data.
 
 use std::borrow::Borrow;
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-/// An element type, spelled as in the header.
+/// A dtype, named as in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names are those of safetensors")]
 pub enum Dtype {
     F64,
     I64,
@@ -26,7 +26,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// The spelling in a header.
+    /// The name in a header.
     pub fn name(self) -> &'static str {
         match self {
             Self::F64 => "F64",
@@ -56,21 +56,21 @@ impl Dtype {
     }
 }
 
-/// One stored tensor. Nothing forces `data` to fit `shape`, so that tests can make it lie.
+/// A stored tensor. `data` may contradict `shape`, so that tests can write invalid files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
     /// Its full name in the file.
     pub name: String,
-    /// Element type.
+    /// Dtype of the elements.
     pub dtype: Dtype,
     /// Row-major shape, slowest dimension first.
     pub shape: Vec<usize>,
-    /// Little-endian elements.
+    /// The elements, little-endian.
     pub data: Vec<u8>,
 }
 
 impl Tensor {
-    /// A tensor whose length is checked.
+    /// A tensor; checks the length of `data`.
     pub fn new(name: impl Into<String>, dtype: Dtype, shape: &[usize], data: Vec<u8>) -> Self {
         let name = name.into();
         assert_eq!(data.len(), shape.iter().product::<usize>() * dtype.size(), "length of `{name}`");
@@ -78,9 +78,9 @@ impl Tensor {
     }
 }
 
-/// The header for tensors lying one after another in the given order, padded to a multiple of 8 bytes.
+/// The header of contiguous tensors in the given order, padded to a multiple of 8 bytes.
 ///
-/// Takes what the header needs to know: name, dtype, shape and length in bytes.
+/// `tensors` are names, dtypes, shapes and lengths in bytes.
 pub fn header<'a>(tensors: impl IntoIterator<Item = (&'a str, Dtype, &'a [usize], u64)>) -> String {
     let mut entries = Map::new();
     entries.insert("__metadata__".into(), json!({"format": "pt"}));
@@ -97,7 +97,7 @@ pub fn header<'a>(tensors: impl IntoIterator<Item = (&'a str, Dtype, &'a [usize]
     text
 }
 
-/// Writes one file with the tensors in the given order.
+/// Writes a file with the tensors in the given order.
 pub fn write<T: Borrow<Tensor>>(path: &Path, tensors: &[T]) {
     let tensors = tensors.iter().map(Borrow::borrow);
     let header = header(tensors.clone().map(|t| (&*t.name, t.dtype, &*t.shape, t.data.len() as u64)));
@@ -105,7 +105,7 @@ pub fn write<T: Borrow<Tensor>>(path: &Path, tensors: &[T]) {
     write_raw(path, &header, &data.concat());
 }
 
-/// Writes one file from a header spelled by the caller; nothing is checked.
+/// Writes a file with an unchecked header.
 pub fn write_raw(path: &Path, header: &str, data: &[u8]) {
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(header.as_bytes());
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header_lists_contiguous_ranges_and_is_padded() {
+    fn the_header_has_contiguous_ranges_and_is_padded() {
         let shape = [3usize];
         let text = header([("a", Dtype::F16, &shape[..], 6), ("b", Dtype::U8, &shape[..], 3)]);
         assert_eq!(text.len() % 8, 0);

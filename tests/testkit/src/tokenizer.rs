@@ -1,16 +1,16 @@
-//! A real byte-level BPE tokenizer, as small as one can be: 256 bytes, a few merges, the special tokens.
+//! A minimal byte-level BPE tokenizer: 256 bytes, a few merges, the special tokens.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// How Qwen2 and its successors cut text before merging.
+/// Pre-tokenizer expression of Qwen2 and its successors.
 const SPLIT: &str = concat!(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|",
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
-/// Merges of the tiny vocabulary, in order; each makes one token.
+/// Merges of the tiny vocabulary by rank; each adds one token.
 const MERGES: [(&str, &str); 16] = [
     ("Ġ", "t"),
     ("h", "e"),
@@ -30,7 +30,7 @@ const MERGES: [(&str, &str); 16] = [
     ("Ċ", "Ċ"),
 ];
 
-/// Tokens beside the merged ones, and whether they are special.
+/// Added tokens; true for special ones.
 const ADDED: [(&str, bool); 5] = [
     ("<|endoftext|>", true),
     ("<|im_start|>", true),
@@ -39,28 +39,28 @@ const ADDED: [(&str, bool); 5] = [
     ("</think>", false),
 ];
 
-/// A conversation, and an assistant turn that begins by thinking.
+/// Chat template; the assistant's turn starts with `<think>`.
 const TEMPLATE: &str = "{%- for message in messages %}\
     {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}\
     {%- endfor %}\
     {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}";
 
-/// Tokens of the tiny vocabulary; ids from here to the embedding's rows are unused.
+/// Number of tokens of the tiny vocabulary; higher ids are unused.
 pub const LEN: usize = 256 + MERGES.len() + ADDED.len();
 
-/// The id of one of the added tokens of the tiny vocabulary.
+/// The id of an added token of the tiny vocabulary.
 pub fn added_id(content: &str) -> usize {
     let at = ADDED.iter().position(|(added, _)| *added == content);
-    256 + MERGES.len() + at.unwrap_or_else(|| panic!("`{content}` is no added token"))
+    256 + MERGES.len() + at.unwrap_or_else(|| panic!("`{content}` is not an added token"))
 }
 
-/// The tokenizer's files for a model of the tiny vocabulary.
+/// The tokenizer files of the tiny vocabulary.
 pub fn files() -> BTreeMap<String, Value> {
     let merges: Vec<(String, String)> = MERGES.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
     files_of(&merges, &ADDED, 4096)
 }
 
-/// The tokenizer's files: 256 bytes, then one token per merge, then `added` from the next id on.
+/// The tokenizer files of a vocabulary: 256 bytes, one token per merge, then the tokens of `added`.
 pub fn files_of(
     merges: &[(String, String)],
     added: &[(&str, bool)],
@@ -69,14 +69,11 @@ pub fn files_of(
     let first = 256 + merges.len();
     let id = |content: &str| first + added.iter().position(|(c, _)| *c == content).expect("an added token");
     let mut vocab = Map::new();
-    for (i, spelling) in byte_spellings().into_iter().enumerate() {
-        vocab.insert(spelling.into(), json!(i));
+    for (i, character) in byte_characters().into_iter().enumerate() {
+        vocab.insert(character.into(), json!(i));
     }
     for (i, (left, right)) in merges.iter().enumerate() {
-        assert!(
-            vocab.insert(format!("{left}{right}"), json!(256 + i)).is_none(),
-            "merge {i} is there already"
-        );
+        assert!(vocab.insert(format!("{left}{right}"), json!(256 + i)).is_none(), "merge {i} is a duplicate");
     }
     let added_tokens: Vec<Value> = added
         .iter()
@@ -132,13 +129,13 @@ pub fn files_of(
     ])
 }
 
-/// The letters that stand for the 256 bytes, in the order of their ids: bytes with a printable letter of
-/// their own first, then the others, spelled with letters from U+0100 on.
-pub fn byte_spellings() -> Vec<char> {
+/// The characters that represent the 256 bytes, by id: printable bytes represent themselves and come first; the others
+/// are represented by characters from U+0100.
+pub fn byte_characters() -> Vec<char> {
     let printable = |byte: &u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let own = (0..256).filter(printable);
-    let borrowed = (0..256 - (0..256).filter(printable).count() as u32).map(|i| 0x100 + i);
-    own.chain(borrowed).map(|letter| char::from_u32(letter).expect("a letter")).collect()
+    let others = (0..256 - (0..256).filter(printable).count() as u32).map(|i| 0x100 + i);
+    own.chain(others).map(|code| char::from_u32(code).expect("a code point")).collect()
 }
 
 #[cfg(test)]
@@ -146,14 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_spelled_as_usual() {
-        let letters = byte_spellings();
+    fn bytes_have_the_usual_characters() {
+        let letters = byte_characters();
         assert_eq!(letters.len(), 256);
         assert_eq!((letters[0], letters[93], letters[188], letters[220]), ('!', '~', 'Ā', 'Ġ'));
     }
 
     #[test]
-    fn every_merge_joins_two_tokens_into_a_third() {
+    fn every_merge_joins_two_tokens() {
         let tokenizer = &files()["tokenizer.json"];
         let vocab = &tokenizer["model"]["vocab"];
         for (left, right) in MERGES {

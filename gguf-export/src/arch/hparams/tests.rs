@@ -1,4 +1,4 @@
-//! Both spellings of `config.json`, and one test per refusal.
+//! Both forms of `config.json`, and one test per refusal.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ fn the_published_model_is_read() {
 }
 
 #[test]
-fn old_and_new_spelling_say_the_same() {
+fn both_forms_of_the_rotary_parameters_are_read_alike() {
     let mut fields = published();
     for old in ["rope_theta", "partial_rotary_factor", "rope_scaling"] {
         fields.remove(old);
@@ -64,7 +64,7 @@ fn old_and_new_spelling_say_the_same() {
 }
 
 #[test]
-fn layer_types_win_over_the_interval() {
+fn layer_types_take_precedence_over_the_interval() {
     let mut fields = published();
     fields.insert("num_hidden_layers".into(), json!(2));
     fields.insert("layer_types".into(), json!(["full_attention", "linear_attention"]));
@@ -87,7 +87,7 @@ fn yarn_and_linear_scaling_are_kept() {
 }
 
 #[test]
-fn other_models_are_named_and_refused() {
+fn other_models_are_refused_by_name() {
     refused("model_type", json!("qwen3_moe"), "model type `qwen3_moe` is not supported");
     refused("model_type", json!(null), "`model_type` is missing");
     refused("architectures", json!(["Qwen3MoeForCausalLM"]), "architecture `Qwen3MoeForCausalLM`");
@@ -95,7 +95,7 @@ fn other_models_are_named_and_refused() {
 }
 
 #[test]
-fn options_without_a_graph_are_refused() {
+fn options_that_the_graph_ignores_are_refused() {
     refused("norm_topk_prob", json!(false), "`norm_topk_prob` of false");
     refused("attention_bias", json!(true), "`attention_bias` of true");
     refused("mlp_only_layers", json!([0, 1]), "`mlp_only_layers` with 2 layers");
@@ -105,7 +105,7 @@ fn options_without_a_graph_are_refused() {
 }
 
 #[test]
-fn numbers_that_do_not_fit_together_are_refused() {
+fn inconsistent_sizes_are_refused() {
     refused("linear_num_value_heads", json!(24), "a multiple of `linear_num_key_heads`, 16");
     refused("num_key_value_heads", json!(3), "a divisor of `num_attention_heads`, 16");
     refused("num_experts_per_tok", json!(513), "at most `num_experts`, 512");
@@ -116,7 +116,7 @@ fn numbers_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn every_size_has_a_floor_and_a_cap() {
+fn every_size_has_a_lower_and_an_upper_limit() {
     for (field, value) in published() {
         if value.is_u64() && !["decoder_sparse_step", "rope_theta"].contains(&field.as_str()) {
             for bad in [json!(0), json!(u64::MAX), json!("7"), json!(1.5), json!(-1)] {

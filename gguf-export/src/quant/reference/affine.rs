@@ -1,8 +1,8 @@
-//! Integer codes with a bias: `scale * code + bias`, which MLX's own reader rounds; here once, to F32.
+//! Integer codes with a bias: `scale * code + bias`, rounded once to F32. MLX's own reader rounds, too.
 
 use std::ops::Range;
 
-use super::{Decoded, at, floats, nearest, read_rows};
+use super::rows::{Decoded, at, floats, nearest, read_rows};
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::quant::{Affine, Weight};

@@ -1,8 +1,8 @@
-//! FP8, MX and NV formats.
+//! Decodes FP8, MX and NV formats.
 
 use std::ops::Range;
 
-use super::{Decoded, at, floats, nearest, read_all, read_rows};
+use super::rows::{Decoded, at, floats, nearest, read_all, read_rows};
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::quant::{Element, Float, Fp8, Fp8Format, Global, Micro, MicroScale, Weight};
@@ -21,7 +21,7 @@ pub(super) fn fp8(checkpoint: &Checkpoint, weight: &Weight, fp8: &Fp8, rows: Ran
     Ok(Decoded { values, scales: Vec::new() })
 }
 
-/// The elements alone.
+/// The elements without their scales.
 pub(super) fn fp8_elements(
     checkpoint: &Checkpoint,
     weight: &Weight,
@@ -33,7 +33,7 @@ pub(super) fn fp8_elements(
     Ok(Decoded { values, scales: Vec::new() })
 }
 
-/// Values without the global scale where a GGUF keeps it apart; see [`factor`].
+/// Elements times group scales, without the global scale; see [`factor`].
 pub(super) fn micro(
     checkpoint: &Checkpoint,
     weight: &Weight,
@@ -70,7 +70,7 @@ pub(super) fn factor(checkpoint: &Checkpoint, global: Global) -> Result<Option<f
     })
 }
 
-/// E2M1.
+/// Decodes E2M1.
 fn fp4(code: u8) -> f64 {
     let exponent = i32::from(code >> 1 & 3);
     let mantissa = f64::from(code & 1);
@@ -123,14 +123,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fp4_has_its_eight_values() {
+    fn fp4_has_eight_magnitudes() {
         assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(fp4), [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]);
         assert_eq!(fp4(15), -6.0);
         assert!(fp4(8).is_sign_negative());
     }
 
     #[test]
-    fn eight_bit_formats_have_their_extremes() {
+    fn eight_bit_formats_decode_their_extremes() {
         assert_eq!(eight_bits(0x7E, Fp8Format::E4M3), 448.0);
         assert_eq!(eight_bits(0x01, Fp8Format::E4M3), 2f64.powi(-9));
         assert!(eight_bits(0xFF, Fp8Format::E4M3).is_nan());

@@ -1,13 +1,13 @@
-//! Integer codes: `scale * (code - zero)`.
+//! Decodes integer codes: `scale * (code - zero)`.
 
 use std::ops::Range;
 
-use super::{Decoded, at, floats, nearest, read_all, read_rows};
+use super::rows::{Decoded, at, floats, nearest, read_all, read_rows};
 use crate::checkpoint::{Checkpoint, TensorId};
 use crate::quant::{Int, Packing, ScaleOrder, Weight, Zero, ZeroRule};
 use crate::{Error, Result};
 
-/// Where output `8w + k` of an AWQ word lies among its eight codes.
+/// Position of output `8w + k` among the eight codes of AWQ word `w`.
 const AWQ_PLACE: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 pub(super) fn decode(
@@ -61,7 +61,7 @@ fn codes(checkpoint: &Checkpoint, weight: &Weight, int: &Int, rows: &Range<u64>)
             }
         }
         Packing::Awq => {
-            // Eight codes fill as many bytes as a code has bits.
+            // Eight codes of n bits fill n bytes.
             let (first, last) = (rows.start / 8, rows.end.div_ceil(8));
             let stride = at(last - first) * bits;
             let strip = first * u64::from(int.bits)..last * u64::from(int.bits);
@@ -99,16 +99,16 @@ fn groups(checkpoint: &Checkpoint, weight: &Weight, int: &Int) -> Result<Vec<usi
     index.map(|g| usize::try_from(g).ok().filter(|&g| g < at(int.groups))).collect::<Option<_>>().ok_or_else(
         || Error::Tensor {
             at: checkpoint.locate(id),
-            found: "it names a group that is not there".to_owned(),
+            found: "it contains a group out of range".to_owned(),
             expected: format!("0 to {}", int.groups.saturating_sub(1)),
         },
     )
 }
 
-/// Zero points, unsigned.
+/// Unsigned zero points.
 enum Zeros {
     All(i32),
-    /// Row-major, groups fastest.
+    /// Row-major, groups fastest, with the number of groups.
     Each(Vec<i32>, usize),
 }
 
@@ -131,7 +131,7 @@ impl Zeros {
                 if !same(middle) && !same(middle - 1) {
                     return Err(Error::Tensor {
                         at: checkpoint.locate(id),
-                        found: "zero points differ in a symmetric module".to_owned(),
+                        found: "zero points of a symmetric module are not constant".to_owned(),
                         expected: format!("{middle} or {} everywhere", middle - 1),
                     });
                 }
@@ -177,8 +177,8 @@ fn stored(
     Ok(out)
 }
 
-/// Adds one to every code of a line of words. Packers of 2, 3, 4 and 8 bits sum the codes, so a code of -1
-/// borrows from its neighbour and the sum has to be undone as one number; 5 to 7 bits wrap each code alone.
+/// Adds one to every code of a line of words. Packers of 2, 3, 4 and 8 bits sum the codes, so a code of -1 borrows from
+/// the next one and the addition must treat the words as one number. With 5 to 7 bits each code wraps separately.
 fn add_one_to_each(line: &mut [u8], bits: usize) {
     match bits {
         2 | 4 | 8 => line.chunks_mut(4).for_each(|word| add_ones(word, bits)),
@@ -197,7 +197,7 @@ fn add_one_to_each(line: &mut [u8], bits: usize) {
     }
 }
 
-/// Adds the number whose every code is one, modulo the width of `bytes`.
+/// Adds the number whose codes are all one, modulo the width of `bytes`.
 fn add_ones(bytes: &mut [u8], bits: usize) {
     let mut carry = 0;
     for (k, byte) in bytes.iter_mut().enumerate() {
@@ -215,7 +215,7 @@ fn first_bit(index: usize, bits: usize, per_word: Option<u32>) -> usize {
     }
 }
 
-/// The code of `bits` bits that starts at bit `first` of a little-endian bit string given byte by byte.
+/// The code of `bits` bits at bit `first` of a little-endian bit string; `byte` returns its bytes by index.
 fn code(byte: impl Fn(usize) -> u8, first: usize, bits: usize) -> i32 {
     let mut value = i32::from(byte(first / 8)) >> (first % 8);
     if first % 8 + bits > 8 {
@@ -242,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn a_borrow_is_undone() {
-        // Zeros 0, 5, 0, 0, 9, 15, 1, 0, each less one, summed as the packer does.
+    fn borrows_between_codes_are_undone() {
+        // Zero points 0, 5, 0, 0, 9, 15, 1, 0, each less one, summed as by the packer.
         let zeros: [i32; 8] = [0, 5, 0, 0, 9, 15, 1, 0];
         let sum: i64 = zeros.iter().enumerate().map(|(i, z)| i64::from(z - 1) << (4 * i)).sum();
         let mut word: [u8; 4] = sum.to_le_bytes()[..4].try_into().unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_odd_codes_wrap_alone() {
+    fn codes_of_five_bits_wrap_separately() {
         let mut line = [0u8; 20];
         line[0] = 0b1001_1111; // codes of five bits: 31, then the low bits 100 of a 4.
         add_one_to_each(&mut line, 5);

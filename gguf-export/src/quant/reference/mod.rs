@@ -1,26 +1,22 @@
-//! The reference decoder: what a stored weight means, one element at a time, straight from the formats'
-//! definitions. `verify` holds a GGUF against it. It shares nothing with the transcoder's kernels.
+//! The reference decoder: decodes each element separately, by the definition of its format. `verify` compares a GGUF
+//! with it. It shares no code with `transcode`.
 
 mod affine;
 mod float;
 mod int;
+mod rows;
 
 use std::ops::Range;
 
-use super::{Coding, Float, Weight};
+pub use rows::Decoded;
+
+use rows::{floats, nearest, read_all, read_rows};
+
+use super::{Coding, Weight};
 use crate::Result;
-use crate::checkpoint::{Checkpoint, TensorId};
+use crate::checkpoint::Checkpoint;
 
-/// Some rows of a weight.
-#[derive(Debug, Default)]
-pub struct Decoded {
-    /// Row-major values, exact wherever the format's definition has an exact value.
-    pub values: Vec<f64>,
-    /// The scale of each value, where values are integers times a scale; else empty.
-    pub scales: Vec<f32>,
-}
-
-/// Decodes `rows` of a weight.
+/// Decodes `rows` of a weight. The global scale of a microscaled tensor is not applied; see [`global_factor`].
 ///
 /// # Errors
 /// [`crate::Error::Io`] if the data cannot be read, [`crate::Error::Tensor`] if it contradicts its format.
@@ -37,7 +33,7 @@ pub fn decode(checkpoint: &Checkpoint, weight: &Weight, rows: Range<u64>) -> Res
     }
 }
 
-/// The same without the factor of a whole tensor, which a GGUF may keep apart; see [`global_factor`].
+/// Like [`decode`], without the tensor-wide scale of FP8, which a GGUF may store separately; see [`global_factor`].
 ///
 /// # Errors
 /// As [`decode`].
@@ -48,7 +44,8 @@ pub fn decode_unscaled(checkpoint: &Checkpoint, weight: &Weight, rows: Range<u64
     }
 }
 
-/// The factor of a whole microscaled tensor as the GGUF stores it: a multiplier in F32.
+/// The tensor-wide scale in the form of the GGUF: a factor in F32. For FP8, the first scale; `None` for encodings
+/// without such a scale.
 ///
 /// # Errors
 /// [`crate::Error::Io`] if it cannot be read.
@@ -59,38 +56,5 @@ pub fn global_factor(checkpoint: &Checkpoint, weight: &Weight) -> Result<Option<
             Ok(floats(&read_all(checkpoint, fp8.scale.0)?, fp8.scale.1).first().map(|&s| nearest(s)))
         }
         Coding::Plain { .. } | Coding::Int(_) | Coding::Affine(_) => Ok(None),
-    }
-}
-
-/// An index. What does not fit is no index of anything in memory, and is refused as such.
-fn at(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "F32 is what is asked for")]
-fn nearest(x: f64) -> f32 {
-    x as f32
-}
-
-fn read_rows(checkpoint: &Checkpoint, id: TensorId, row_bytes: u64, rows: &Range<u64>) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; at((rows.end - rows.start) * row_bytes)];
-    checkpoint.read(id, rows.start * row_bytes, &mut bytes)?;
-    Ok(bytes)
-}
-
-fn read_all(checkpoint: &Checkpoint, id: TensorId) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    checkpoint.read_all(id, &mut bytes)?;
-    Ok(bytes)
-}
-
-fn floats(bytes: &[u8], dtype: Float) -> Vec<f64> {
-    let pairs = || bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-    match dtype {
-        Float::F16 => pairs().map(|b| half::f16::from_bits(b).to_f64()).collect(),
-        Float::BF16 => pairs().map(|b| half::bf16::from_bits(b).to_f64()).collect(),
-        Float::F32 => {
-            bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
-        }
     }
 }

@@ -1,22 +1,22 @@
-//! Symmetric four-bit GPTQ words to Q4_0 blocks.
+//! Converts symmetric four-bit GPTQ words to Q4_0 blocks.
 //!
-//! Word `w` of a block's four holds elements `8w..8w+8`, low nibble first; byte `j` of the block wants element `j`
-//! low and `j + 16` high. So bytes 0 to 7 pair the nibbles of words 0 and 2, bytes 8 to 15 those of words 1 and 3.
-//! The stored code is the nibble: both sides mean `code - 8`.
+//! A block has four words; word `w` holds elements `8w..8w+8`, low nibble first. Byte `j` of the block has element `j` in
+//! its low and `j + 16` in its high nibble, so bytes 0 to 7 pair the nibbles of words 0 and 2, bytes 8 to 15 those of
+//! words 1 and 3. Codes are unchanged: both formats mean `code - 8`.
 
 use super::{BadScale, Strip};
 
-/// Outputs handled at once: a cache line of words.
+/// Outputs per step: a cache line of words.
 const LANES: usize = 16;
 const BLOCK: usize = 18;
 
 /// Writes `outputs` rows of `columns / 32` blocks into `out`.
 ///
 /// # Errors
-/// The first scale that is NaN or infinite.
+/// [`BadScale`] if a scale is NaN or infinite.
 ///
 /// # Panics
-/// If the slices are shorter than the strip says.
+/// If a slice is shorter than the dimensions require.
 pub fn gptq4_to_q4_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> {
     let row = strip.columns / 32 * BLOCK;
     let whole = strip.outputs / LANES * LANES;
@@ -55,7 +55,7 @@ fn lanes<const N: usize>(
     Ok(())
 }
 
-/// Eight bytes, each with a nibble of `low` below the nibble of `high` at the same place.
+/// Eight bytes: byte `i` has nibble `i` of `low` in its low half and nibble `i` of `high` in its high half.
 #[inline]
 fn pair(low: u32, high: u32) -> u64 {
     const NIBBLES: u32 = 0x0F0F_0F0F;
@@ -64,7 +64,7 @@ fn pair(low: u32, high: u32) -> u64 {
     spread(even) | spread(odd) << 8
 }
 
-/// The four bytes of a word, two bytes apart.
+/// Spreads the four bytes of a word to the even bytes of the result.
 #[inline]
 fn spread(word: u32) -> u64 {
     let x = u64::from(word);

@@ -1,5 +1,5 @@
-//! Symmetric eight-bit GPTQ words to Q8_0 blocks: a transposition of words, with the offset of 128 turned into a
-//! sign by flipping the top bit of each byte.
+//! Converts symmetric eight-bit GPTQ words to Q8_0 blocks: transposes the words, and flips the top bit of each byte,
+//! which converts codes with an offset of 128 to two's complement.
 
 use super::{BadScale, Strip};
 
@@ -9,10 +9,10 @@ const BLOCK: usize = 34;
 /// Writes `outputs` rows of `columns / 32` blocks into `out`.
 ///
 /// # Errors
-/// The first scale that is NaN or infinite.
+/// [`BadScale`] if a scale is NaN or infinite.
 ///
 /// # Panics
-/// If the slices are shorter than the strip says.
+/// If a slice is shorter than the dimensions require.
 pub fn gptq8_to_q8_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> {
     let row = strip.columns / 32 * BLOCK;
     let whole = strip.outputs / LANES * LANES;

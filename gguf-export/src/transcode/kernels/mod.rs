@@ -1,71 +1,17 @@
-//! The moves that carry most of the bytes of a real checkpoint, each with its obvious version in `naive`.
+//! Fast versions of the two conversions that move most bytes of a real checkpoint, each with a naive version in
+//! [`naive`].
 //!
-//! Both read a strip of GPTQ words `[words, outputs]` and write rows of blocks: a transposition with the nibbles
-//! or bytes re-paired on the way.
+//! Both read a strip of GPTQ words `[words, outputs]` and write rows of blocks, transposing the words and rearranging
+//! their nibbles or bytes.
 
 mod gptq4;
 mod gptq8;
 pub mod naive;
+mod strip;
 
 pub use gptq4::gptq4_to_q4_0;
 pub use gptq8::gptq8_to_q8_0;
-
-/// A strip of a GPTQ-packed matrix: all inputs of some outputs.
-#[derive(Debug, Clone, Copy)]
-pub struct Strip<'a> {
-    /// Little-endian words `[columns * bits / 32, outputs]`; lines past the last column are padding.
-    pub words: &'a [u8],
-    /// F16 `[groups, outputs]`.
-    pub scales: &'a [u8],
-    /// Rows of the result.
-    pub outputs: usize,
-    /// Columns of the result, a multiple of 32.
-    pub columns: usize,
-    /// Columns that share a scale, a multiple of 32 or at least `columns`.
-    pub group: usize,
-}
-
-impl Strip<'_> {
-    /// The scales of `N` outputs from `first`, as bits, checked to be finite.
-    #[inline]
-    fn scales<const N: usize>(&self, block: usize, first: usize) -> Result<[u16; N], BadScale> {
-        let group = block * 32 / self.group;
-        let from = (group * self.outputs + first) * 2;
-        let bytes = &self.scales[from..from + 2 * N];
-        let mut out = [0; N];
-        let mut finite = true;
-        for (scale, b) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
-            *scale = u16::from_le_bytes(*b);
-            finite &= *scale & 0x7C00 != 0x7C00;
-        }
-        if finite {
-            return Ok(out);
-        }
-        let lane = out.iter().position(|s| s & 0x7C00 == 0x7C00).unwrap_or(0);
-        Err(BadScale { output: first + lane, group })
-    }
-
-    /// One line of `N` words from output `first`.
-    #[inline]
-    fn words<const N: usize>(&self, line: usize, first: usize) -> [u32; N] {
-        let from = (line * self.outputs + first) * 4;
-        let bytes = &self.words[from..from + 4 * N];
-        let mut out = [0; N];
-        for (word, b) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *word = u32::from_le_bytes(*b);
-        }
-        out
-    }
-}
-
-/// A scale that is NaN or infinite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadScale {
-    /// Output within the strip.
-    pub output: usize,
-    /// Its group.
-    pub group: usize,
-}
+pub use strip::{BadScale, Strip};
 
 #[cfg(test)]
 mod tests {

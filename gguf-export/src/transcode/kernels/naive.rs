@@ -1,11 +1,11 @@
-//! The kernels as their formats define them, one element at a time: the oracle of their tests and benchmarks.
+//! The kernels one element at a time, by the definition of the formats: the reference for tests and benchmarks.
 
 use super::{BadScale, Strip};
 
 /// See [`super::gptq4_to_q4_0`].
 ///
 /// # Errors
-/// The first scale that is NaN or infinite.
+/// [`BadScale`] if a scale is NaN or infinite.
 pub fn gptq4_to_q4_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> {
     out.fill(0);
     each(strip, 4, |output, column, code| {
@@ -19,7 +19,7 @@ pub fn gptq4_to_q4_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> 
 /// See [`super::gptq8_to_q8_0`].
 ///
 /// # Errors
-/// The first scale that is NaN or infinite.
+/// [`BadScale`] if a scale is NaN or infinite.
 pub fn gptq8_to_q8_0(strip: &Strip<'_>, out: &mut [u8]) -> Result<(), BadScale> {
     each(strip, 8, |output, column, code| {
         let row = strip.columns / 32 * 34;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ggrun::batch::{self, Judge, Survey};
 use ggrun::bench::{self, Test};
-use ggrun::engine::{DecodeError, Vocab as _, channel};
+use ggrun::engine::{DecodeError, Submitter, Vocab as _};
 use ggrun::model::{Abort, Model};
 use ggrun::session::GenerationOptions;
 use serde_json::json;
@@ -35,9 +35,8 @@ pub(super) fn run(
     let options = slots::choose(args, model, look.as_ref())?;
     let slots = options.parallel;
     let model = open::load(options, interrupt)?;
-    // Without an engine behind it: no row is answered.
-    let (submitter, _inbox) = channel();
-    let session = open::session(&model, args.template.source()?, submitter)?;
+    // The requests are only checked.
+    let session = open::session(&model, args.template.source()?, Submitter::disconnected())?;
     let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);
@@ -68,7 +67,7 @@ impl Pace {
         let (vocab, context) = (model.vocab().size(), model.placement().context);
         let mut decoder = model.decoder(Abort::of(interrupt.shared()))?;
         let interrupted = |error: DecodeError| match error {
-            DecodeError::Interrupted => anyhow::Error::from(Interrupted),
+            DecodeError::Aborted => anyhow::Error::from(Interrupted),
             error => error.into(),
         };
         let test = Test { prompt: READ.min(context), answer: 0, depth: 0 };

@@ -10,7 +10,7 @@ use ggrun::session::GenerationOptions;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 
-/// Counts rows and estimates their lengths, where the input can be read twice. The advice of the model is not needed for
+/// Counts rows and estimates their lengths, where the input can be read twice. The recommendations of the model is not needed for
 /// that.
 pub(super) fn first_look(
     options: &GenerationOptions,
@@ -25,12 +25,12 @@ pub(super) fn first_look(
     if interrupt.is_raised() { Err(Interrupted.into()) } else { Ok(Some(survey)) }
 }
 
-/// The options of the command line, over the sampling that the model advises.
+/// The options of the command line, over the sampling that the model recommends.
 pub(super) fn defaults(
     options: GenerationOptions,
     model: &Model,
     template: &Template,
 ) -> anyhow::Result<GenerationOptions> {
     options.check_reasoning(template)?;
-    Ok(options.over(&GenerationOptions::advised(&model.sampling(0))))
+    Ok(options.over(&GenerationOptions::recommended(&model.sampling(0))))
 }

@@ -1,7 +1,6 @@
 //! The progress of a batch: rows, tokens, rate, time left.
 
 use std::cell::Cell;
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -13,7 +12,7 @@ use crate::cli::ui::err;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
-/// How progress is shown.
+/// The form of the progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// A bar on a terminal, else plain lines
@@ -50,7 +49,7 @@ impl Show {
     /// Shows nothing yet. `rows` is their number, if it is known.
     pub(super) fn new(kind: Kind, rows: Option<u64>) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let terminal = std::io::stderr().is_terminal() && !dumb;
+        let terminal = err::is_terminal() && !dumb;
         let kind = match kind {
             Kind::Auto | Kind::Bar | Kind::Plain if err::is_quiet() => Kind::None,
             Kind::Auto if terminal => Kind::Bar,

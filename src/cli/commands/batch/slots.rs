@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ggrun::batch::Survey;
+use ggrun::engine::PrefillBudget;
 use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check_with, place};
 
 use super::args::BatchArgs;
@@ -22,6 +23,8 @@ pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) ->
     let longest = survey.map_or(0, |survey| u32::try_from(survey.longest).unwrap_or(u32::MAX));
     let options = |slots: u32| {
         let mut options = placement.options_with(model, slots);
+        // Throughput counts here: no client waits for the next token.
+        options.prefill_budget = PrefillBudget::Unlimited;
         if let ContextSize::UpTo(most) = options.context {
             options.context = ContextSize::UpTo(most.max(longest));
         }

@@ -1,4 +1,4 @@
-//! Loads what is measured, and shows how far the measuring is.
+//! Loads the model to measure, and shows progress.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::cli::shared::{open, source};
 use crate::cli::ui::err::{self, note};
 use crate::cli::ui::when::When;
 
-/// What is measured, and what its load took.
+/// The measured model, and the time and memory of its load.
 pub(super) struct Subject {
     pub(super) model: Described,
     pub(super) before: Vec<ggrun::model::Device>,
@@ -24,7 +24,7 @@ pub(super) struct Subject {
     pub(super) first_token: Duration,
 }
 
-/// What a row says of the model.
+/// The model as rows describe it.
 pub(super) struct Described {
     pub(super) path: PathBuf,
     pub(super) description: String,
@@ -87,15 +87,15 @@ pub(super) fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::
     Ok((model, subject))
 }
 
-/// Asks the system to forget a file, and its other parts if there are any, so that it is read from the disk again.
+/// Drops the parts of a file from the page cache, so that they are read from the disk again.
 fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
     for part in ggrun::model::check(path)?.files {
         let file = std::fs::File::open(&part).with_context(|| format!("cannot read `{}`", part.display()))?;
         #[cfg(target_os = "linux")]
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
-            .with_context(|| format!("cannot drop `{}` from the cache", part.display()))?;
+            .with_context(|| format!("cannot drop `{}` from the page cache", part.display()))?;
         #[cfg(not(target_os = "linux"))]
-        anyhow::bail!("this system cannot drop `{}` from its cache", {
+        anyhow::bail!("cannot drop `{}` from the page cache on this system", {
             drop(file);
             part.display()
         });
@@ -103,15 +103,15 @@ fn drop_from_cache(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A step that the user ended is no failure.
+/// An interrupted step is an interrupt, not a failure.
 pub(super) fn ended(error: impl Into<QualityError>) -> anyhow::Error {
     match error.into() {
-        QualityError::Interrupted | QualityError::Decode(DecodeError::Interrupted) => Interrupted.into(),
+        QualityError::Interrupted | QualityError::Decode(DecodeError::Aborted) => Interrupted.into(),
         error => error.into(),
     }
 }
 
-/// Shows how many of some rounds are done, on a terminal.
+/// A bar of rounds, on a terminal.
 pub(super) fn bar(what: &str, rounds: u32) -> ProgressBar {
     let target = if err::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(Some(rounds.into()), target).with_message(what.to_owned());

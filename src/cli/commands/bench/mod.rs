@@ -1,4 +1,4 @@
-//! `ggrun bench`: how fast a model reads and writes here, and how well it predicts a text.
+//! `ggrun bench`: measures the speed of a model and its perplexity.
 
 mod args;
 mod load;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
     }
     let tests = args.tests()?;
     let Some(longest) = tests.iter().map(Test::context).max() else {
-        bail!("there is nothing to measure: -p and -n are 0");
+        bail!("nothing to measure: `-p` and `-n` are 0");
     };
     let (model, subject) = load(args, longest, &interrupt)?;
     let vocab = model.vocab().size();

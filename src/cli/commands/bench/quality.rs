@@ -1,4 +1,4 @@
-//! `ggrun bench --quality`: perplexity, and the distance from a reference.
+//! `ggrun bench --quality`: perplexity, and the divergence from a reference.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _};
@@ -16,7 +16,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
 use crate::cli::ui::out::print;
 
-/// The largest text that is read, in bytes.
+/// The maximum size of the text in bytes.
 const LONGEST: u64 = 1 << 30;
 
 pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! Results in the forms of llama-bench: its columns, its names.
+//! Results in the formats of llama-bench, with its columns and names.
 
 use ggrun::bench::{Measured, Peak};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::args::Form;
 use super::load::Subject;
 use crate::cli::ui::text;
 
-/// Rows as they are finished.
+/// The rows so far.
 pub(super) struct Table {
     form: Form,
     pub(super) subject: Subject,
@@ -33,7 +33,7 @@ impl Table {
         Self { form, subject, rows: Vec::new() }
     }
 
-    /// What is printed when a row is finished.
+    /// Adds a row and returns the text to print.
     pub(super) fn add(&mut self, measured: &Measured, peak: Peak) -> String {
         let first = self.rows.is_empty();
         let object = self.object(measured, peak);
@@ -50,7 +50,7 @@ impl Table {
         out
     }
 
-    /// What is printed at the end.
+    /// The text to print at the end.
     pub(super) fn end(&self) -> String {
         match self.form {
             Form::Json => format!("{:#}\n", Value::Array(self.rows.clone())),
@@ -116,7 +116,7 @@ impl Table {
             "stddev_ts": measured.deviation(),
             "samples_ns": nanoseconds,
             "samples_ts": measured.rates(),
-            "tokens_read": measured.rows,
+            "tokens_read": measured.tokens_read,
             "load_seconds": self.subject.load.as_secs_f64(),
             "first_token_seconds": (self.subject.load + self.subject.first_token).as_secs_f64(),
             "peak_ram_bytes": peak.ram,

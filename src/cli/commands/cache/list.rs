@@ -64,7 +64,7 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
         for (name, file) in snapshot.files.iter().filter(|_| by_file) {
             let note = match &file.target {
                 Target::Missing(_) => " (missing)",
-                Target::Elsewhere(_) => " (leads out of the cache)",
+                Target::Elsewhere(_) => " (outside the cache)",
                 Target::Blob(_) | Target::Itself => "",
             };
             row(String::new(), file.bytes, format!("{name}{note}"), None);
@@ -74,7 +74,7 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
     if !left.is_empty() {
         let bytes = left.iter().map(|(_, blob)| blob.bytes).sum();
         let newest = left.iter().filter_map(|(_, blob)| blob.modified).max();
-        row("needed by none".to_owned(), bytes, text::plural(left.len() as u64, "file"), newest);
+        row("unreferenced".to_owned(), bytes, text::plural(left.len() as u64, "file"), newest);
     }
     if !found.unfinished.is_empty() {
         let bytes = found.unfinished.values().map(|blob| blob.bytes).sum();
@@ -87,7 +87,7 @@ fn rows(found: &Repository, by_file: bool) -> Vec<Vec<String>> {
     rows
 }
 
-/// When a file of a commit was last read, or at least made.
+/// The time at which a file of a commit was last read or written.
 fn used(found: &Repository, snapshot: &Snapshot) -> Option<SystemTime> {
     let blob = |file: &ggrun::hub::cache::Entry| match &file.target {
         Target::Blob(hash) => found.blobs.get(hash).and_then(|blob| blob.used.max(blob.modified)),

@@ -1,4 +1,4 @@
-//! `ggrun cache`: what is in the cache that Hugging Face's tools share, whether it is whole, and what may go.
+//! `ggrun cache`: lists, verifies and cleans the cache that Hugging Face's tools share.
 
 mod args;
 mod find;

@@ -1,4 +1,4 @@
-//! `ggrun cache rm` and `ggrun cache prune`: said first, then asked, then done.
+//! `ggrun cache rm` and `ggrun cache prune`: list, confirm, remove.
 
 use anyhow::bail;
 use ggrun::hub::cache::{Cache, Error, MOST_ENTRIES, Removal, Repository};
@@ -11,7 +11,7 @@ use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 use crate::cli::ui::{ask, text};
 
-/// What goes of a repository.
+/// The part of a repository to remove.
 struct Going {
     name: String,
     removal: Removal,
@@ -28,11 +28,11 @@ pub(super) fn rm(args: &Rm) -> anyhow::Result<Outcome> {
         } else {
             let others = going.iter().any(|one| one.name == found.name);
             if others {
-                bail!("`{}` is named twice; remove one revision after the other", found.name);
+                bail!("`{}` is given twice, expected one revision of a repository at a time", found.name);
             }
             if !found.complete {
                 bail!(
-                    "`{}` holds what ggrun does not know, so that what is needed cannot be told",
+                    "`{}` has unexpected files, so the files that other revisions need are unknown",
                     found.name
                 );
             }
@@ -61,9 +61,9 @@ pub(super) fn prune(args: &Prune) -> anyhow::Result<Outcome> {
             continue;
         }
         if !found.complete {
-            note(&format!("note: `{}` holds what ggrun does not know, and is left alone", found.name));
+            note(&format!("note: `{}` has unexpected files and is skipped", found.name));
         } else if found.folder.is_busy()? {
-            note(&format!("note: `{}` is being downloaded, and is left alone", found.name));
+            note(&format!("note: `{}` is being downloaded and is skipped", found.name));
         } else {
             going.push(Going { name: found.name, removal });
         }
@@ -71,7 +71,7 @@ pub(super) fn prune(args: &Prune) -> anyhow::Result<Outcome> {
     settle(&cache, &going, &args.consent, &args.place)
 }
 
-/// Says what goes, asks, and does it.
+/// Lists what would be removed, asks, and removes it.
 fn settle(cache: &Cache, going: &[Going], consent: &Consent, place: &Place) -> anyhow::Result<Outcome> {
     let bytes: u64 = going.iter().map(|one| one.removal.bytes()).sum();
     if !place.json {
@@ -85,7 +85,7 @@ fn settle(cache: &Cache, going: &[Going], consent: &Consent, place: &Place) -> a
     for one in going.iter().filter(|_| agreed) {
         match one.removal.carry_out() {
             Ok(bytes) => freed += bytes,
-            // The others may go all the same.
+            // The others can still be removed.
             Err(error @ Error::Busy { .. }) => drop(failed.get_or_insert(error)),
             Err(error) => return Err(error.into()),
         }
@@ -105,7 +105,7 @@ fn settle(cache: &Cache, going: &[Going], consent: &Consent, place: &Place) -> a
         None if going.is_empty() => note("nothing to remove"),
         None if consent.dry_run => note(&format!("would free {}", text::bytes(bytes))),
         None if agreed => note(&format!("freed {}", text::bytes(freed))),
-        None => note("nothing was removed"),
+        None => note("nothing removed"),
     }
     Ok(Outcome::Success)
 }
@@ -118,7 +118,7 @@ fn lines(one: &Going) -> Vec<String> {
         lines.push(format!("  revision {}, {files}\n", short(&snapshot.commit)));
     }
     if !removal.refs.is_empty() {
-        lines.push(format!("  named by {}\n", removal.refs.join(", ")));
+        lines.push(format!("  referenced by {}\n", removal.refs.join(", ")));
     }
     for (what, blobs) in [("stored", &removal.blobs), ("unfinished", &removal.unfinished)] {
         if !blobs.is_empty() {

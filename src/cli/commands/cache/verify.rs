@@ -18,7 +18,7 @@ use crate::cli::ui::out::print_result;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::{ask, text};
 
-/// Something that is not as the hub gave it.
+/// A file that is missing or differs from the hub.
 struct Finding {
     repository: String,
     /// A hash, or the name of a file.
@@ -49,7 +49,7 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
         let wrong = check(one, &bar, &interrupt, &mut findings)?;
         files += one.blobs.len() as u64;
         if !wrong.is_empty() {
-            // All names of what is wrong, also in revisions that were not asked for.
+            // All links to the file, also those of other revisions.
             removals.extend(one.folder.scan(MOST_ENTRIES).map(|all| Removal::blobs(&all, &wrong)));
         }
     }
@@ -65,14 +65,14 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
         print_result(&findings.iter().map(line).collect::<String>())?;
     }
     if findings.is_empty() {
-        note(&format!("{}, {}: all as the hub gave them", text::plural(files, "file"), text::bytes(bytes)));
+        note(&format!("{}, {}: all match their hashes", text::plural(files, "file"), text::bytes(bytes)));
         return Ok(Outcome::Success);
     }
     note(&format!("{} of {}", text::plural(findings.len() as u64, "problem"), text::plural(files, "file")));
     if removals.is_empty() {
-        // What is missing is fetched by whoever asks for it.
+        // A missing file is fetched when a command needs it.
     } else if !args.delete {
-        note("`--delete` removes files that differ, so that they are downloaded anew");
+        note("`--delete` removes files that differ, so that they are fetched again");
     } else if args.yes || ask::may(&format!("Remove {}?", text::plural(count(&removals), "file")))? {
         for removal in &removals {
             removal.carry_out()?;
@@ -86,7 +86,7 @@ fn count(removals: &[Removal]) -> u64 {
     removals.iter().map(|removal| removal.blobs.len() as u64).sum()
 }
 
-/// Reads every blob of a repository; gives the hashes of those that differ.
+/// Reads every blob of a repository and returns the hashes of those that differ.
 fn check(
     one: &Repository,
     bar: &Bar,
@@ -107,17 +107,19 @@ fn check(
         match hash.with_context(|| format!("cannot read `{}`", blob.path.display()))? {
             Some(hash) if hash == *name => {}
             Some(hash) => {
-                find(name, format!("its hash is {hash}"));
+                find(name, format!("has the hash {hash}"));
                 wrong.insert(name.clone());
             }
-            None => find(name, "its name is no hash, so that it cannot be checked".to_owned()),
+            None => find(name, "cannot be checked: its name is not a hash".to_owned()),
         }
     }
     for snapshot in &one.snapshots {
         for (name, file) in &snapshot.files {
             match &file.target {
-                Target::Missing(hash) => find(name, format!("the file {hash} is missing")),
-                Target::Elsewhere(to) => find(name, format!("leads out of the cache, to `{}`", to.display())),
+                Target::Missing(hash) => find(name, format!("missing file {hash}")),
+                Target::Elsewhere(to) => {
+                    find(name, format!("links outside the cache, to `{}`", to.display()));
+                }
                 Target::Blob(_) | Target::Itself => {}
             }
         }

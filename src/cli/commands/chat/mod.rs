@@ -84,7 +84,7 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
         chat.greet();
     }
     if let Some(name) = args.session.as_ref().filter(|_| chat.talk.questions() > 0) {
-        chat.take_state(&session_path(chat.store.as_ref(), name)?);
+        chat.restore_state(&session_path(chat.store.as_ref(), name)?);
     }
     let result = chat.talk();
     if !chat.interrupt.is_final() {

@@ -42,7 +42,7 @@ impl Chat<'_> {
     pub(super) fn save(&mut self, name: Option<&str>) -> anyhow::Result<String> {
         let name = name.or(self.args.session.as_deref()).context("/save needs a name")?;
         let path = self.write(name)?;
-        let state = self.keep_state(&path);
+        let state = self.save_state(&path);
         self.unsaved &= self.args.session.as_deref() != Some(name);
         Ok(format!("saved {}, {state}: `{}`", self.size(), path.display()))
     }
@@ -62,12 +62,12 @@ impl Chat<'_> {
         };
         let path = session_path(self.store.as_ref(), name)?;
         self.talk = Talk::from_messages(store::read(&path)?);
-        self.take_state(&path);
+        self.restore_state(&path);
         Ok(format!("{} questions so far", self.talk.questions()))
     }
 
-    /// Saves the state beside the conversation in `path`. Gives its size, or why there is none.
-    pub(super) fn keep_state(&self, path: &Path) -> String {
+    /// Saves the state beside the conversation in `path`. Gives its size, or the reason without one.
+    pub(super) fn save_state(&self, path: &Path) -> String {
         if self.args.no_state {
             return "without state".to_owned();
         }
@@ -98,7 +98,7 @@ impl Chat<'_> {
     }
 
     /// Restores the state beside the conversation in `path`, or writes why not.
-    pub(super) fn take_state(&mut self, path: &Path) {
+    pub(super) fn restore_state(&mut self, path: &Path) {
         let path = path.with_extension(SUFFIX);
         if self.args.no_state {
             return;
@@ -122,7 +122,7 @@ impl Chat<'_> {
             return;
         };
         if let Ok(path) = session_path(self.store.as_ref(), name) {
-            let state = self.keep_state(&path);
+            let state = self.save_state(&path);
             self.say(&format!("saved {}, {state}", self.size()));
         }
     }

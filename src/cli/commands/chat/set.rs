@@ -1,7 +1,7 @@
 //! `/set`, `/unset` and `/think`: options while a conversation is running.
 
 use clap::ValueEnum as _;
-use ggrun::session::ReasoningMode;
+use ggrun::session::{ReasoningFixed, ReasoningMode};
 
 use super::conversation::Chat;
 use super::settings::Settings;
@@ -48,10 +48,17 @@ impl Chat<'_> {
     /// Takes over settings that the model can be sampled with.
     fn adopt(&mut self, settings: Settings) -> anyhow::Result<()> {
         let options = settings.current();
-        options.check_reasoning(self.opened.session.template())?;
+        options.check_reasoning(self.opened.session.template()).map_err(with_hint)?;
         options.check_tool_choice()?;
         self.opened.model.check_sampling(&options.params(0))?;
         self.settings = settings;
         Ok(())
+    }
+}
+
+fn with_hint(error: ReasoningFixed) -> anyhow::Error {
+    match error {
+        ReasoningFixed::AlwaysOn => anyhow::anyhow!("{error}; `/think hide` hides it"),
+        ReasoningFixed::AlwaysOff => error.into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The options of a conversation: those that are set, over the model's advice, over the defaults.
+//! The options of a conversation: those that are set, over the model's recommendations, over the defaults.
 
 use anyhow::{Context as _, bail};
 use clap::builder::Resettable;
@@ -22,22 +22,26 @@ const SHOWN: usize = 60;
 pub(super) struct Settings {
     /// Set on the command line or by `/set`.
     set: GenerationOptions,
-    /// The model's advice, and llama.cpp's defaults.
-    advised: GenerationOptions,
+    /// The model's recommendations over the defaults.
+    recommended: GenerationOptions,
     /// llama.cpp's defaults.
     defaults: GenerationOptions,
 }
 
 impl Settings {
-    /// The options of a command line, over the sampling that the model advises, over llama.cpp's.
-    pub(super) fn new(set: GenerationOptions, advised: &SamplingParams, defaults: &SamplingParams) -> Self {
-        let layer = |params: &SamplingParams| GenerationOptions::advised(params).over(&built_in());
-        Self { set, advised: layer(advised), defaults: layer(defaults) }
+    /// The options of a command line, over the sampling that the model recommends, over llama.cpp's.
+    pub(super) fn new(
+        set: GenerationOptions,
+        recommended: &SamplingParams,
+        defaults: &SamplingParams,
+    ) -> Self {
+        let layer = |params: &SamplingParams| GenerationOptions::recommended(params).over(&built_in());
+        Self { set, recommended: layer(recommended), defaults: layer(defaults) }
     }
 
     /// The options that hold.
     pub(super) fn current(&self) -> GenerationOptions {
-        self.set.clone().over(&self.advised)
+        self.set.clone().over(&self.recommended)
     }
 
     /// All options with their values, and where these come from.
@@ -95,7 +99,7 @@ impl Settings {
     fn origin(&self, field: &Field) -> &'static str {
         if (field.value)(&self.set).is_some() {
             "set"
-        } else if (field.value)(&self.advised) == (field.value)(&self.defaults) {
+        } else if (field.value)(&self.recommended) == (field.value)(&self.defaults) {
             "default"
         } else {
             "model"

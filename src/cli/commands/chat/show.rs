@@ -1,6 +1,6 @@
 //! An answer on the screen while it is written: the text on stdout, thinking on stderr.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use ggrun::session::ChatEvent;
 
 use crate::cli::ui::style::Style;
 
-/// How thinking is shown.
+/// The form of thinking on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Thinking {
     /// Like other text
@@ -52,7 +52,7 @@ impl Thinking {
 impl<'a> Show<'a> {
     pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, thinking: Thinking) -> Self {
         let style = Style::of_stderr();
-        let live = style == Style::Rich && io::stderr().is_terminal();
+        let live = style == Style::Rich && crate::cli::ui::err::is_terminal();
         Self { out, err, thinking, style, live, wrote: Wrote::Nothing, begun: Instant::now(), words: 0 }
     }
 
@@ -72,7 +72,7 @@ impl<'a> Show<'a> {
                 self.write(&format!("{line}{}", serde_json::to_string(&call.function)?))
             }
             ChatEvent::Content(text) => self.write(text),
-            ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
+            ChatEvent::Progress { .. } | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
         }
     }
 

@@ -47,11 +47,11 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
         let seconds = started.elapsed().as_secs_f64();
         note(&summary(&plan));
         if let Some(report) = &report {
-            note(&format!("proven while it was written: {}", sentence(report)));
+            note(&format!("proven while written: {}", sentence(report)));
         }
         let before = match resumed {
             0 => String::new(),
-            n => format!(", {} of it by an interrupted run", text::bytes(n)),
+            n => format!(", {} of it from an interrupted run", text::bytes(n)),
         };
         note(&format!("{} in {seconds:.1} s{before}", text::bytes(size)));
         for file in &files {
@@ -120,7 +120,7 @@ fn options(args: &Convert) -> Options {
     }
 }
 
-/// Refuses before the work of hours what would be refused after it. Files whose names the plan makes are looked at later.
+/// Refuses an existing output before the work of hours. Names that depend on the plan are checked later.
 fn refuse_existing(args: &Convert) -> gguf_export::Result<()> {
     match &args.output {
         Some(path) if path.is_file() && args.split_max_size.is_none() && !args.force && !args.dry_run => {

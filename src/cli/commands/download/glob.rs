@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use glob::Pattern;
 
-/// A pattern as the hub's own tools take it: `*` and `?` stand for slashes, too, and a folder with a slash behind it for
-/// all that is in it.
+/// A pattern as in the hub's own tools: `*` and `?` match slashes as well, and a trailing slash matches everything in a
+/// folder.
 #[derive(Debug, Clone)]
 pub(super) struct Glob(Pattern);
 
@@ -14,7 +14,7 @@ impl FromStr for Glob {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut pattern = String::new();
-        // Several stars mean no more than one does.
+        // Several stars match the same as one.
         for c in text.chars().chain(text.ends_with('/').then_some('*')) {
             if c != '*' || !pattern.ends_with('*') {
                 pattern.push(c);

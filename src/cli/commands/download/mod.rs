@@ -1,4 +1,4 @@
-//! `ggrun download`: a repository of the hub into the shared cache.
+//! `ggrun download`: fetches files of a repository into the shared cache.
 
 mod args;
 mod glob;
@@ -78,13 +78,13 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// A file as it was before.
+/// A file as it was before the download.
 struct Row {
     name: String,
     bytes: u64,
     hash: String,
     there: bool,
-    /// Bytes that were still to come.
+    /// Bytes that were not in the cache.
     to_fetch: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Which files of a repository are meant.
+//! Selects files of a repository.
 
 use std::sync::atomic::AtomicBool;
 
@@ -7,10 +7,10 @@ use ggrun::hub::{Hub, Listing, Observer, RemoteFile};
 use super::args::Download;
 use super::glob::Glob;
 
-/// How alike names must be for one to be meant by the other, from 0 to 1.
+/// The similarity above which a name is suggested, from 0 to 1.
 const ALIKE: f64 = 0.7;
 
-/// The files that were named or fit the patterns, or all, or what a conversion needs.
+/// The files that are given or match the patterns, or all, or those that a conversion needs.
 pub(super) fn wanted<'l>(
     args: &Download,
     hub: &Hub,
@@ -28,13 +28,13 @@ pub(super) fn wanted<'l>(
             (args.include.is_empty() || any(&args.include, &file.name)) && !any(&args.exclude, &file.name)
         };
         let files: Vec<&RemoteFile> = listing.files.iter().filter(fits).collect();
-        anyhow::ensure!(!files.is_empty() || !patterns, "no file of `{repo}` fits the patterns");
+        anyhow::ensure!(!files.is_empty() || !patterns, "no file of `{repo}` matches the patterns");
         return Ok(files);
     }
     let files = hub.checkpoint_files(repo, listing, stop, observer)?;
     anyhow::ensure!(
         files.iter().any(|file| file.name.ends_with(".safetensors")),
-        "`{repo}` has no safetensors files; name the files, or take `--all`"
+        "`{repo}` has no safetensors files; give the names of files, or `--all`"
     );
     Ok(files)
 }
@@ -47,7 +47,7 @@ fn named<'l>(args: &Download, listing: &'l Listing, name: &str) -> anyhow::Resul
     let closest = listing.files.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
     let what = format!("{}/{name}", args.repo.id());
     match closest.filter(|file| alike(file) >= ALIKE) {
-        Some(file) => anyhow::bail!("the hub has no `{what}`; is `{}` meant?", file.name),
-        None => anyhow::bail!("the hub has no `{what}`; `--all --dry-run` lists what it has"),
+        Some(file) => anyhow::bail!("`{what}` does not exist; did you mean `{}`?", file.name),
+        None => anyhow::bail!("`{what}` does not exist; `--all --dry-run` lists the files"),
     }
 }

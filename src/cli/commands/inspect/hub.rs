@@ -1,4 +1,4 @@
-//! What a repository of the hub holds, by the headers of its files: no weight is fetched.
+//! Describes a repository of the hub by the headers of its files: no weight is fetched.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::cli::shared::source;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::when::When;
 
-/// Describes the checkpoint of a repository, or its GGUF if it has none or one was asked for.
+/// Describes the checkpoint of a repository, or its GGUF if one is selected or there is no checkpoint.
 pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
     let repo = &model.repo;
     let interrupt = Interrupt::listen();
@@ -35,7 +35,7 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
             let folder = hub.fetch(repo, &listing, &small, JOBS.into(), stop, &heard)?;
             let arriving = ShardStream::new(&hub, (repo, &listing), &shards, Retention::Keep, stop, &heard)?;
             let headers = arriving.checkpoint(&folder, Vec::new())?;
-            checkpoint(&headers, &Plan::foresee(&headers, &any_type())?)
+            checkpoint(&headers, &Plan::draft_from_headers(&headers, &any_type())?)
         };
         for (path, _) in &mut found.files {
             *path = place(&hub, repo, &listing, path);
@@ -44,10 +44,10 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
     };
     let found = look();
     bar.clear();
-    found.with_context(|| source::nothing(Path::new(&model.to_string())))
+    found.with_context(|| source::not_found(Path::new(&model.to_string())))
 }
 
-/// Where a file is: in the cache, or only in the repository.
+/// The path of a file: in the cache, or its name in the repository.
 fn place(hub: &Hub, repo: &RepoName, listing: &Listing, path: &Path) -> PathBuf {
     let folder = hub.cache().repo(repo);
     let snapshot = folder.snapshot(&listing.commit).unwrap_or_default();

@@ -34,7 +34,7 @@ pub(crate) struct Inspect {
     pub(crate) json: bool,
 }
 
-/// Longest text of a metadata value that is shown whole.
+/// Characters of a metadata value that are shown.
 const WIDTH: usize = 72;
 
 pub(crate) fn run(args: &Inspect) -> anyhow::Result<Outcome> {

@@ -72,7 +72,7 @@ pub(crate) struct RunArgs {
     pub(crate) placement: PlacementArgs,
 }
 
-/// Ways to show thinking.
+/// The form of thinking on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Thinking {
     /// Like other text

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
     if !args.no_conversation {
         options.check_reasoning(session.template())?;
     }
-    let options = options.over(&GenerationOptions::advised(&model.sampling(0)));
+    let options = options.over(&GenerationOptions::recommended(&model.sampling(0)));
     let request = options.chat_request(messages(system.as_deref(), &prompt), seed::random());
     let seed = request.sampling.seed;
     let mut screen = Screen::new(out, err, args, Style::of_stderr());

@@ -52,7 +52,7 @@ impl<'a> Screen<'a> {
                 let line = if self.wrote == Wrote::Content { "\n" } else { "" };
                 self.say(&format!("{line}{}", serde_json::to_string(&call.function)?))
             }
-            ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
+            ChatEvent::Progress { .. } | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
         }
     }
 

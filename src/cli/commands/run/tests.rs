@@ -88,9 +88,9 @@ fn json_is_one_object_and_leaves_stderr_empty() {
 /// The answer of a model that writes `says`, after a template that shows everything.
 fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
     let caps =
-        Caps { sequences: 1, context: 1024, batch: 64, can_trim: true, can_keep: true, can_copy: true };
+        Caps { sequences: 1, context: 1024, batch: 64, can_trim: true, can_cache: true, can_copy: true };
     let decoder = ScriptedDecoder::saying(caps, says);
-    let (submitter, inbox) = channel();
+    let (submitter, inbox) = channel(&decoder, &ByteVocab);
     std::thread::spawn(move || run_engine(decoder, ByteVocab, &inbox, Limits::of(caps)));
     let template = "<tool_call> arguments {{ mood }} {{ tools | tojson }}</think>{% if enable_thinking %}<think>{% endif %}";
     let template = Template::parse(template, "", "").unwrap();

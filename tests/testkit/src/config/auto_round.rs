@@ -1,4 +1,4 @@
-//! What AutoRound's own exporter writes.
+//! The configuration written by AutoRound's exporter.
 
 use serde_json::{Map, Value, json};
 
@@ -17,8 +17,8 @@ pub(super) fn config(model: &Model) -> Value {
     config.insert("autoround_version".into(), json!(version));
     config.insert("enable_quanted_input".into(), json!(false));
     let blocks = match model.mtp {
-        Mtp::Quantised => json!(["model.layers", "mtp.layers"]),
-        Mtp::QuantisedFc => json!("model.layers,mtp.layers"),
+        Mtp::Quantized => json!(["model.layers", "mtp.layers"]),
+        Mtp::QuantizedFc => json!("model.layers,mtp.layers"),
         _ => json!("model.layers"),
     };
     config.insert("block_name_to_quantize".into(), blocks);
@@ -40,7 +40,7 @@ pub(super) fn config(model: &Model) -> Value {
     Value::Object(config)
 }
 
-/// The same content under `quant_method` `fp8`, which needs no `packing_format`.
+/// The same configuration with `quant_method` `fp8`, which does not need `packing_format`.
 pub(super) fn fp8(model: &Model) -> Value {
     let mut config = config(model);
     let keys = config.as_object_mut().expect("written as an object");
@@ -49,7 +49,7 @@ pub(super) fn fp8(model: &Model) -> Value {
     config
 }
 
-/// A version whose files look like this.
+/// A version of AutoRound that writes such files.
 fn version(model: &Model, main: Encoding) -> &'static str {
     match main {
         Encoding::Gptq(gptq) if gptq.zero == StoredZero::MinusOneBorrow => {
@@ -77,12 +77,12 @@ fn packing_format(model: &Model, main: Encoding) -> Option<&'static str> {
         Encoding::NvFp4E5m3 => Some("auto_round:llm_compressor_nvfp4_e5m3"),
         Encoding::MxFp4 | Encoding::MxFp8 | Encoding::NvFp4(_) => Some("auto_round:llm_compressor"),
         Encoding::Mlx(_) => Some("auto_round:mlx"),
-        // Weight-only FP8 is written without; the others are no formats of this tool.
+        // Weight-only FP8 has none; the others are not formats of this tool.
         _ => None,
     }
 }
 
-/// The activation's half of a scheme; left out by the writer where activations stay in 16 bits.
+/// The activation fields of a scheme; the writer omits them if activations have 16 bits.
 fn activations(main: Encoding) -> Map<String, Value> {
     let (bits, group, kind) = match main {
         Encoding::MxFp4 => (4, json!(32), "mx_fp"),
@@ -112,7 +112,7 @@ fn fp8_keys(model: &Model, fp8: Fp8) -> Map<String, Value> {
     keys
 }
 
-/// The modules that differ from the main scheme: routers by pattern, the others by name or by pattern.
+/// The modules that differ from the main scheme: routers by pattern, others by name or by pattern.
 fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
     let wide = if activations(main).is_empty() {
         match main {
@@ -127,13 +127,13 @@ fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
     for Module { name, part, encoding } in modules(model) {
         let named = model.overrides.iter().any(|(n, _)| *n == name);
         let mtp = name.starts_with("mtp.");
-        let silent = match (part, model.mtp) {
-            // The head is outside the blocks, so only a quantised one is worth an entry.
+        let is_omitted = match (part, model.mtp) {
+            // The head is outside the blocks, so only a quantized one needs an entry.
             (Part::Head, _) => encoding.is_plain(),
-            (Part::MtpFc | Part::Router | Part::SharedExpertGate, Mtp::Quantised) => false,
+            (Part::MtpFc | Part::Router | Part::SharedExpertGate, Mtp::Quantized) => false,
             _ => mtp && !named,
         };
-        if silent {
+        if is_omitted {
             continue;
         }
         if part == Part::Head {
@@ -162,7 +162,7 @@ fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
     by_pattern
 }
 
-/// A router kept in 16 bits; beside eight-bit floats the writer lists every field.
+/// A router in 16 bits; for FP8 the writer lists every field.
 fn router(main: Encoding) -> Value {
     match main {
         Encoding::Fp8(fp8) => {
@@ -180,7 +180,7 @@ fn router(main: Encoding) -> Value {
     }
 }
 
-/// A quantised head lists every field of a scheme, those without a value as null.
+/// A quantized head, with every field of a scheme; those without a value are null.
 fn head(encoding: Encoding) -> Value {
     let mut entry = scheme(encoding);
     for key in ["act_bits", "act_data_type", "act_dynamic", "act_group_size", "act_sym", "super_bits"] {
@@ -189,7 +189,7 @@ fn head(encoding: Encoding) -> Value {
     Value::Object(entry)
 }
 
-/// What a person would write to mean a module and its like in all layers.
+/// The pattern by which a user would select a module in all layers.
 fn family(name: &str) -> Option<&'static str> {
     [
         "self_attn.",

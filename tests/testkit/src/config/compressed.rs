@@ -1,4 +1,4 @@
-//! What compressed-tensors writes: one group of targets per scheme.
+//! The configuration written by compressed-tensors: one group of targets per scheme.
 
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,7 @@ fn format(encoding: Encoding) -> &'static str {
     }
 }
 
-/// Eight-bit integers come with activations of eight bits; the others are written as weight-only.
+/// Eight-bit integers have eight-bit activations; the others are weight-only.
 fn input_activations(encoding: Encoding) -> Value {
     if matches!(encoding, Encoding::CtInt8(_)) {
         json!({"dynamic": true, "group_size": null, "num_bits": 8, "strategy": "token", "symmetric": true,

@@ -1,4 +1,4 @@
-//! `config.json`: the model's dimensions and, per tool, what it says about quantisation.
+//! `config.json`: dimensions of the model, and the quantization configuration of each tool.
 
 mod auto_round;
 mod compressed;
@@ -15,15 +15,15 @@ use crate::model::{Edit, LayerKind, Method, Model, Mtp};
 use crate::safetensors::Dtype;
 use crate::tokenizer;
 
-/// `config.json`, and the other files that describe the quantisation.
+/// `config.json`, and other files with the quantization configuration.
 pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
     let mut config = dimensions(model);
     let mut files = BTreeMap::new();
     if let Some(method) = method(model) {
         config["quantization_config"] = quantization(model, method);
         let copy = match (method, model.mtp) {
-            // Written before the multi-token prediction layer was added.
-            (Method::AutoRound, Mtp::Quantised) => {
+            // AutoRound writes this file before it adds the MTP layer.
+            (Method::AutoRound, Mtp::Quantized) => {
                 quantization(&Model { mtp: Mtp::None, ..model.clone() }, method)
             }
             _ => config["quantization_config"].clone(),
@@ -40,7 +40,7 @@ pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
     (config, files)
 }
 
-/// Whose configuration a model has, if any.
+/// The tool whose configuration a model has; `None` if it is not quantized.
 pub fn method(model: &Model) -> Option<Method> {
     let natural = match model.main_encoding() {
         Encoding::Bf16 | Encoding::F16 | Encoding::F32 => None,
@@ -63,11 +63,11 @@ fn quantization(model: &Model, method: Method) -> Value {
     }
 }
 
-/// Applies one edit; the object that holds the key must be there.
+/// Applies an edit; the object that contains the key must exist.
 fn apply(config: &mut Value, edit: &Edit) {
     let (Edit::Set(pointer, _) | Edit::Remove(pointer)) = edit;
     let (parent, key) =
-        pointer.rsplit_once('/').unwrap_or_else(|| panic!("`{pointer}` begins with no slash"));
+        pointer.rsplit_once('/').unwrap_or_else(|| panic!("`{pointer}` does not start with a slash"));
     let key = key.replace("~1", "/").replace("~0", "~");
     let parent = config.pointer_mut(parent).and_then(Value::as_object_mut);
     let parent = parent.unwrap_or_else(|| panic!("no object holds `{pointer}`"));
@@ -84,7 +84,7 @@ struct Module {
     encoding: Encoding,
 }
 
-/// The Linears of the model in order, experts one by one even where they are stored together.
+/// The Linears of the model in order, with separate experts even if they are stored together.
 fn modules(model: &Model) -> Vec<Module> {
     let unfused = Model { fused_experts: false, ..model.clone() };
     let linear = |slot: crate::layout::Slot| match slot.role {
@@ -96,7 +96,7 @@ fn modules(model: &Model) -> Vec<Module> {
     slots(&unfused).into_iter().filter_map(linear).collect()
 }
 
-/// The Linears that are not quantised, by name, without the multi-token prediction layer.
+/// Names of the Linears that are not quantized, without the MTP layer.
 fn plain_modules(model: &Model) -> Vec<String> {
     let plain = |m: &Module| m.encoding.is_plain() && !m.name.starts_with("mtp.");
     modules(model).into_iter().filter(plain).map(|m| m.name).collect()
@@ -147,12 +147,12 @@ fn dimensions(model: &Model) -> Value {
         "vocab_size": model.vocab,
     });
     let Value::Object(mut config) = value else { unreachable!("written as an object") };
-    spelling(model, dtype, &mut config);
+    renamed_keys(model, dtype, &mut config);
     Value::Object(config)
 }
 
-/// The keys that were renamed over time.
-fn spelling(model: &Model, dtype: &str, config: &mut Map<String, Value>) {
+/// Adds the keys that were renamed over time, in the newer or the older form.
+fn renamed_keys(model: &Model, dtype: &str, config: &mut Map<String, Value>) {
     let newer = json!({
         "dtype": dtype,
         "layer_types": model.layers.iter().map(|kind| match kind {
@@ -174,13 +174,13 @@ fn spelling(model: &Model, dtype: &str, config: &mut Map<String, Value>) {
         unreachable!("objects")
     };
     if dtype == "float16" {
-        // Writers that cast to F16 set the old key whatever version they run with.
+        // Writers that cast to F16 set the old key regardless of the version.
         keys.insert("torch_dtype".into(), json!(dtype));
     }
     config.extend(keys);
 }
 
-/// Every how many layers one has full attention.
+/// `full_attention_interval`: every n-th layer has full attention.
 fn interval(model: &Model) -> usize {
     if model.layers.is_empty() || !model.old_config {
         return 4;
@@ -189,7 +189,7 @@ fn interval(model: &Model) -> usize {
     let interval = first.map_or(model.layers.len() + 1, |first| first + 1);
     for (i, kind) in model.layers.iter().enumerate() {
         let full = (i + 1) % interval == 0;
-        assert_eq!(full, *kind == LayerKind::Full, "an interval cannot say what layer {i} is");
+        assert_eq!(full, *kind == LayerKind::Full, "layer {i} does not match an interval");
     }
     interval
 }

@@ -1,4 +1,4 @@
-//! What the other tools write: GPTQ, AWQ, FP8 releases and ModelOpt.
+//! The configurations written by other tools: GPTQ, AWQ, FP8 releases and ModelOpt.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ pub(super) fn gptq(model: &Model) -> Value {
     config
 }
 
-/// The quantised modules by their names inside a block, each once.
+/// Names of the quantized modules within a block, without duplicates.
 fn in_block(model: &Model) -> BTreeSet<String> {
     let modules = modules(model).into_iter().filter(|m| !m.encoding.is_plain());
     let inner = |name: &str| Some(name.strip_prefix("model.layers.")?.split_once('.')?.1.to_owned());
@@ -95,7 +95,7 @@ pub(super) fn modelopt(model: &Model) -> Value {
     })
 }
 
-/// ModelOpt's own file beside `config.json`.
+/// ModelOpt's `hf_quant_config.json`.
 pub(super) fn hf_quant_config(model: &Model) -> Value {
     json!({
         "producer": {"name": "modelopt", "version": "0.39.0"},

@@ -1,10 +1,10 @@
-//! The four fields by which AutoRound names a scheme, for each encoding.
+//! The four fields of an AutoRound scheme, for each encoding.
 
 use serde_json::{Map, Value, json};
 
 use crate::encode::{Encoding, Fp8Scale};
 
-/// `bits`, `group_size`, `sym` and `data_type` of a quantised encoding.
+/// `bits`, `group_size`, `sym` and `data_type` of a quantized encoding.
 pub(super) fn scheme(encoding: Encoding) -> Map<String, Value> {
     let (bits, group, sym, data_type) = match encoding {
         Encoding::Bf16 | Encoding::F16 | Encoding::F32 => panic!("{encoding:?} has no scheme"),
@@ -40,7 +40,7 @@ fn fp8_group(scale: Fp8Scale) -> Value {
     }
 }
 
-/// A module name as a pattern that finds it anywhere.
+/// A pattern that matches names containing a module name.
 pub(super) fn pattern(name: &str) -> String {
     format!(".*{}.*", name.replace('.', "\\."))
 }

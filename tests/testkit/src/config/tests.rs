@@ -1,4 +1,4 @@
-//! Configurations are those that the tools write.
+//! Compares configurations with those written by the tools.
 
 use super::*;
 use crate::encode::{Fp8, GIdx, Gptq, StoredZero};
@@ -12,7 +12,7 @@ fn quantization(model: &Model) -> Value {
 }
 
 #[test]
-fn a_mixed_recipe_lists_only_what_differs() {
+fn a_mixed_recipe_lists_only_differing_modules() {
     let mixed = Model { linears: int(8), ..Model::uniform(int(4)) };
     let q = quantization(&mixed);
     assert_eq!((&q["quant_method"], &q["bits"], &q["sym"]), (&json!("auto-round"), &json!(4), &json!(true)));
@@ -29,7 +29,7 @@ fn a_mixed_recipe_lists_only_what_differs() {
 }
 
 #[test]
-fn a_quantised_head_lists_nulls_and_exceptions_are_exact() {
+fn a_quantized_head_lists_nulls_and_overrides_are_exact_names() {
     let name = "model.layers.1.mlp.experts.2.up_proj";
     let q = quantization(&Model {
         head: int(8),
@@ -43,8 +43,8 @@ fn a_quantised_head_lists_nulls_and_exceptions_are_exact() {
 }
 
 #[test]
-fn the_copy_of_the_configuration_does_not_know_the_mtp_layer() {
-    let (config, files) = files(&Model { mtp: Mtp::Quantised, ..Model::uniform(int(4)) });
+fn the_copy_of_the_configuration_omits_the_mtp_layer() {
+    let (config, files) = files(&Model { mtp: Mtp::Quantized, ..Model::uniform(int(4)) });
     let (ours, copy) = (&config["quantization_config"], &files["quantization_config.json"]);
     assert_eq!(ours["block_name_to_quantize"], json!(["model.layers", "mtp.layers"]));
     assert_eq!(ours["extra_config"]["mtp.fc"], json!({"bits": 16, "data_type": "fp"}));
@@ -53,7 +53,7 @@ fn the_copy_of_the_configuration_does_not_know_the_mtp_layer() {
 }
 
 #[test]
-fn conventions_show_in_the_packing_format() {
+fn the_packing_format_depends_on_the_zero_convention() {
     let gptq = |gptq: Gptq| Model::uniform(Encoding::Gptq(gptq));
     let packing = |model: &Model| quantization(model)["packing_format"].clone();
     assert_eq!(packing(&gptq(Gptq::asym(4, 128))), "auto_round");
@@ -65,7 +65,7 @@ fn conventions_show_in_the_packing_format() {
 }
 
 #[test]
-fn other_tools_have_their_own_words() {
+fn other_tools_have_their_own_keys() {
     let with = |encoding, method| quantization(&Model { method: Some(method), ..Model::uniform(encoding) });
     let shuffled = Gptq { g_idx: GIdx::Shuffled(1), ..Gptq::sym(4, 128) };
     let gptq = with(Encoding::Gptq(shuffled), Method::Gptq);
@@ -81,7 +81,7 @@ fn other_tools_have_their_own_words() {
 }
 
 #[test]
-fn edits_are_made_last() {
+fn edits_are_applied_last() {
     let edits = vec![
         Edit::Set("/quantization_config/bits", json!(5)),
         Edit::Set("/quantization_config/extra_config/lm_head", Value::Null),
@@ -94,7 +94,7 @@ fn edits_are_made_last() {
 }
 
 #[test]
-fn the_older_spelling_has_an_interval() {
+fn the_older_configuration_has_an_interval() {
     let config = files(&Model { old_config: true, ..Model::tiny() }).0;
     assert_eq!((&config["full_attention_interval"], &config["rope_theta"]), (&json!(2), &json!(10000)));
     assert!(config.get("layer_types").is_none() && config.get("quantization_config").is_none());

@@ -1,28 +1,28 @@
-//! The AWQ GEMM layout: packed along outputs, eight at a time in an interleaved order.
+//! The AWQ GEMM layout: packed along outputs, with each run of eight outputs interleaved.
 
 use super::grid::{Grid, transpose};
 use super::{Encoded, Group, ScaleDtype, Site};
 use crate::bits;
 use crate::safetensors::Dtype;
 
-/// Lane `n` of eight holds output `ORDER[n]`.
+/// Code `n` of eight belongs to output `ORDER[n]`.
 const ORDER: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
-/// The AWQ layout's parameters.
+/// Parameters of the AWQ layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Awq {
     /// 4 to 7.
     pub bits: u32,
-    /// Inputs per scale; must divide them evenly.
+    /// Inputs per scale; must divide the number of inputs.
     pub group: Group,
-    /// All zeros in the middle and scales of both signs.
+    /// All zero points in the middle, and scales of both signs.
     pub sym: bool,
-    /// How scales are stored.
+    /// Dtype of the scales.
     pub scale: ScaleDtype,
 }
 
 impl Awq {
-    /// What the format was made for: asymmetric, F16 scales.
+    /// The usual scheme: asymmetric, with F16 scales.
     pub fn asym(bits: u32, group: usize) -> Self {
         Self { bits, group: Group::Size(group), sym: false, scale: ScaleDtype::F16 }
     }

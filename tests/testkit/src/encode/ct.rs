@@ -1,27 +1,26 @@
-//! compressed-tensors' integer layouts.
+//! The integer layouts of compressed-tensors.
 
 use super::grid::{Grid, transpose};
 use super::{Encoded, GIdx, Group, ScaleDtype, Site};
 use crate::bits;
 use crate::safetensors::Dtype;
 
-/// The parameters of `pack-quantized`.
+/// Parameters of `pack-quantized`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CtPacked {
     /// 2 to 8.
     pub bits: u32,
     /// Inputs per scale.
     pub group: Group,
-    /// No zero points and scales of both signs.
+    /// No zero points, and scales of both signs.
     pub sym: bool,
-    /// One gapless bit stream, instead of whole codes per word with unused top bits. Differs for 3, 5, 6
-    /// and 7 bits only.
+    /// A dense bit stream instead of whole codes per word with unused top bits. Matters only for 3, 5, 6 and 7 bits.
     pub dense: bool,
-    /// How scales are stored.
+    /// Dtype of the scales.
     pub scale: ScaleDtype,
-    /// Zero points as plain signed bytes instead of packed.
+    /// Zero points as signed bytes instead of packed.
     pub zero_i8_unpacked: bool,
-    /// `weight_g_idx`.
+    /// The `weight_g_idx` tensor.
     pub g_idx: GIdx,
 }
 
@@ -81,14 +80,14 @@ impl CtPacked {
     }
 }
 
-/// The parameters of `int-quantized`.
+/// Parameters of `int-quantized`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CtInt8 {
     /// One scale of shape `[1]` instead of one per row of shape `[rows, 1]`.
     pub per_tensor: bool,
-    /// How scales are stored.
+    /// Dtype of the scales.
     pub scale: ScaleDtype,
-    /// With `weight_zero_point`, and then positive scales.
+    /// Write `weight_zero_point`, with positive scales.
     pub zero_point: bool,
 }
 
@@ -98,7 +97,7 @@ impl CtInt8 {
         let mut shape = vec![grid.rows, 1];
         if self.per_tensor {
             grid.scales = vec![grid.scales[0]; grid.rows];
-            // The zero of a row other than the first, whose zero is the lowest there is.
+            // Not the zero point of the first row, which is the lowest possible.
             grid.zeros = vec![*grid.zeros.last().expect("a Linear has rows"); grid.rows];
             shape = vec![1];
         }

@@ -4,46 +4,46 @@ use super::{Encoded, ScaleDtype, Site};
 use crate::float::{e4m3, e5m2};
 use crate::safetensors::Dtype;
 
-/// Which weights share a scale, and the shape the scales are stored in.
+/// The weights that share a scale, and the shape of the scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fp8Scale {
-    /// One for all, shape `[1]`.
+    /// One for the tensor, shape `[1]`.
     Tensor,
     /// One per row, shape `[rows]`.
     Channel,
     /// One per row, shape `[rows, 1]`.
     ChannelColumn,
-    /// One per run of inputs, flat: all groups of row 0 first.
+    /// One per group of this many inputs, flat and row-major.
     Group(usize),
-    /// One per rectangle of rows and inputs; those at the edges are smaller.
+    /// One per block of rows and inputs; blocks at the edges are smaller.
     Block(usize, usize),
 }
 
-/// The parameters of an eight-bit float weight.
+/// Parameters of an eight-bit float weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fp8 {
-    /// Which weights share a scale.
+    /// The weights that share a scale.
     pub scale: Fp8Scale,
     /// E5M2 instead of E4M3.
     pub e5m2: bool,
-    /// How scales are stored.
+    /// Dtype of the scales.
     pub scale_dtype: ScaleDtype,
-    /// Scales are called `weight_scale_inv`, though they are multiplied all the same.
+    /// Name the scales `weight_scale_inv`; they are factors nevertheless.
     pub inv_name: bool,
 }
 
 impl Fp8 {
-    /// 128 by 128 blocks with BF16 scales.
+    /// Blocks of 128 by 128 with BF16 scales.
     pub fn block() -> Self {
         Self { inv_name: true, ..Self::scaled(Fp8Scale::Block(128, 128)) }
     }
 
-    /// E4M3 with BF16 scales called `weight_scale`.
+    /// E4M3 with BF16 scales named `weight_scale`.
     pub fn scaled(scale: Fp8Scale) -> Self {
         Self { scale, e5m2: false, scale_dtype: ScaleDtype::Bf16, inv_name: false }
     }
 
-    /// The format's name in configurations.
+    /// Name of the format in configurations.
     pub fn fmt(self) -> &'static str {
         if self.e5m2 { "e5m2" } else { "e4m3" }
     }
@@ -62,8 +62,9 @@ impl Fp8 {
         let usual = site.reach() / largest;
         let scales: Vec<f64> = (0..grid.0 * grid.1)
             .map(|_| {
-                let wild = if site.wild { 2f64.powi(site.rng.below(24) as i32 - 12) } else { 1.0 };
-                self.scale_dtype.round(usual * wild * site.rng.uniform(1.0, 2.0))
+                let factor =
+                    if site.extreme_scales { 2f64.powi(site.rng.below(24) as i32 - 12) } else { 1.0 };
+                self.scale_dtype.round(usual * factor * site.rng.uniform(1.0, 2.0))
             })
             .collect();
         let codes = codes(site, rows * cols, decode);
@@ -87,7 +88,7 @@ impl Fp8 {
     }
 }
 
-/// Finite codes of an eight-bit float: every one of them first, then at random.
+/// Finite codes of an eight-bit float: all of them first, then random ones.
 pub(super) fn codes(site: &mut Site<'_>, count: usize, decode: fn(u8) -> f64) -> Vec<u8> {
     let finite: Vec<u8> = (0..=255).filter(|code| decode(*code).is_finite()).collect();
     (0..count)

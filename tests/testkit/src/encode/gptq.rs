@@ -1,58 +1,58 @@
-//! The GPTQ layout: `qweight` packed along inputs, `qzeros` along outputs, everything transposed.
+//! The GPTQ layout: `qweight` packed along inputs, `qzeros` along outputs, all transposed.
 
 use super::grid::{Grid, transpose};
 use super::{Encoded, Group, ScaleDtype, Site};
 use crate::bits;
 use crate::safetensors::Dtype;
 
-/// What `qzeros` holds for a zero `z`.
+/// The code in `qzeros` for a zero point `z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredZero {
     /// `z`.
     Direct,
-    /// `z - 1`. Where codes divide a word evenly no asymmetric zero of 0 is made up, since the convention
-    /// cannot say it; for 5, 6 and 7 bits it is all ones, without a borrow.
+    /// `z - 1`. If the width divides 32, no asymmetric zero point of 0 is generated, since this convention cannot
+    /// represent it; for 5, 6 and 7 bits its code is all ones, without a borrow.
     MinusOne,
-    /// The whole word minus ones: a zero of 0 borrows from the next code in its word.
+    /// `z - 1`, subtracted from whole words: a zero point of 0 borrows from the next code.
     MinusOneBorrow,
-    /// `z - 1` but never below 0: a zero of 0 is written as, and therefore is, 1.
+    /// `z - 1`, at least 0: a zero point of 0 becomes 1.
     MinusOneClamped,
 }
 
-/// Whether the group of each input is written out.
+/// The `g_idx` tensor, the group of each input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GIdx {
     /// No `g_idx`.
     Absent,
     /// `g_idx[i] = i / group`.
     Trivial,
-    /// A real act-order permutation, from this seed.
+    /// A random permutation, as by act-order, from this seed.
     Shuffled(u64),
-    /// All zeros although there are more groups; inputs are grouped as in `Trivial`.
+    /// All zeros; inputs are grouped as in `Trivial`.
     Zeros,
 }
 
-/// The GPTQ layout's parameters.
+/// Parameters of the GPTQ layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gptq {
     /// 2 to 8.
     pub bits: u32,
     /// Inputs per scale.
     pub group: Group,
-    /// All zeros in the middle and scales of both signs.
+    /// All zero points in the middle, and scales of both signs.
     pub sym: bool,
-    /// The zero convention.
+    /// Convention of stored zero points.
     pub zero: StoredZero,
-    /// The group index.
+    /// The `g_idx` tensor.
     pub g_idx: GIdx,
-    /// How scales are stored.
+    /// Dtype of the scales.
     pub scale: ScaleDtype,
-    /// Fill the last group up: `qweight` gets rows that belong to no input.
+    /// Pad the last group: `qweight` has rows without an input.
     pub padded: bool,
 }
 
 impl Gptq {
-    /// What today's writer makes of a symmetric scheme.
+    /// A symmetric scheme as written by current versions.
     pub fn sym(bits: u32, group: usize) -> Self {
         Self {
             bits,
@@ -65,7 +65,7 @@ impl Gptq {
         }
     }
 
-    /// The asymmetric counterpart, with zeros stored directly.
+    /// An asymmetric scheme, with zero points stored directly.
     pub fn asym(bits: u32, group: usize) -> Self {
         Self { sym: false, zero: StoredZero::Direct, ..Self::sym(bits, group) }
     }
@@ -82,7 +82,7 @@ impl Gptq {
         let (rows, cols, groups) = (grid.rows, grid.cols, grid.groups);
         let [qweight, qzeros, scales] = shapes(self, rows, cols);
 
-        // Padding inputs get arbitrary codes: nothing may depend on them.
+        // Padding gets arbitrary codes, since nothing may depend on them.
         let padded = qweight[0] * 32 / self.bits as usize;
         let columns: Vec<Vec<u32>> = (0..rows)
             .map(|row| {
@@ -114,7 +114,7 @@ impl Gptq {
         Encoded { tensors, values: grid.values() }
     }
 
-    /// One row of `qzeros`: the zeros of one group for all outputs.
+    /// One row of `qzeros`: the zero points of one group for all outputs.
     fn pack_zeros(self, zeros: &[u32]) -> Vec<u32> {
         let mask = (1 << self.bits) - 1;
         match self.zero {
@@ -139,7 +139,7 @@ pub fn shapes(gptq: Gptq, rows: usize, cols: usize) -> [[usize; 2]; 3] {
     [[words(padded_inputs(gptq, cols)), rows], [groups, words(rows)], [groups, rows]]
 }
 
-/// How many inputs `qweight` has room for.
+/// Number of inputs in `qweight`, padding included.
 pub fn padded_inputs(gptq: Gptq, cols: usize) -> usize {
     if gptq.padded { cols.next_multiple_of(gptq.group.size(cols)) } else { cols }
 }

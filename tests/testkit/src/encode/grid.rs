@@ -1,21 +1,21 @@
-//! The integer grid under every integer layout: codes, zeros and scales, before any packing.
+//! Codes, zero points and scales of integer layouts before packing.
 
 use super::{ScaleDtype, Site};
 
-/// Where the real quantiser stops shrinking scales. It is subnormal in F16.
+/// Smallest scale of AutoRound. It is subnormal in F16.
 const SMALLEST: f64 = 1e-5;
 
-/// Which inputs of a row share a scale.
+/// The inputs of a row that share a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Runs of this many; the last may be short.
+    /// Groups of this many inputs; the last may be shorter.
     Size(usize),
     /// The whole row.
     PerRow,
 }
 
 impl Group {
-    /// Inputs per group of a row of `cols`.
+    /// Inputs per group in a row of `cols`.
     pub fn size(self, cols: usize) -> usize {
         match self {
             Self::Size(size) => size,
@@ -32,7 +32,7 @@ impl Group {
     }
 }
 
-/// Unsigned codes with a scale and an unsigned zero per row and group: `scale * (code - zero)`.
+/// Unsigned codes, with a scale and an unsigned zero point per row and group: `scale * (code - zero)`.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     pub(super) rows: usize,
@@ -42,15 +42,15 @@ pub(super) struct Grid {
     pub(super) codes: Vec<u32>,
     /// `[rows, groups]`.
     pub(super) scales: Vec<f64>,
-    /// `[rows, groups]`; what readers are to use.
+    /// `[rows, groups]`; the zero points that readers must use.
     pub(super) zeros: Vec<u32>,
     /// The group of each input.
     pub(super) group_of: Vec<usize>,
 }
 
 impl Grid {
-    /// Makes one up: every group holds the lowest and the highest code; symmetric scales take both signs;
-    /// asymmetric zeros go from `lowest_zero` to the top, both ends included.
+    /// A random grid: every group has the lowest and the highest code; symmetric scales have both signs; asymmetric zero
+    /// points are `lowest_zero` up to the highest code, both included.
     pub(super) fn random(
         site: &mut Site<'_>,
         bits: u32,
@@ -80,7 +80,7 @@ impl Grid {
                 let high = start + site.rng.below(end - start);
                 grid.codes[row * cols + low] = 0;
                 grid.codes[row * cols + high] = top;
-                let magnitude = match (site.wild, site.rng.one_in(4)) {
+                let magnitude = match (site.extreme_scales, site.rng.one_in(4)) {
                     (true, true) => SMALLEST,
                     (true, false) => usual * 2f64.powi(site.rng.below(12) as i32 - 8),
                     _ => usual,
@@ -99,7 +99,7 @@ impl Grid {
         grid
     }
 
-    /// What the grid stands for, row by row.
+    /// The values of the grid, row-major.
     pub(super) fn values(&self) -> Vec<f32> {
         let mut values = Vec::with_capacity(self.codes.len());
         for row in 0..self.rows {
@@ -113,7 +113,7 @@ impl Grid {
     }
 }
 
-/// Turns a row-major `[rows, cols]` list on its side.
+/// Transposes a row-major `[rows, cols]` list.
 pub(super) fn transpose<T: Copy>(items: &[T], rows: usize, cols: usize) -> Vec<T> {
     assert_eq!(items.len(), rows * cols);
     (0..cols).flat_map(|col| (0..rows).map(move |row| items[row * cols + col])).collect()

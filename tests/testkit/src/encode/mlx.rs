@@ -1,4 +1,4 @@
-//! The MLX layout: packed along inputs row by row, with an offset instead of a zero.
+//! The MLX layout: packed along inputs, row by row, with a bias instead of a zero point.
 
 use half::f16;
 
@@ -7,7 +7,7 @@ use super::{Encoded, Group, ScaleDtype, Site};
 use crate::bits;
 use crate::safetensors::Dtype;
 
-/// The MLX layout's parameters.
+/// Parameters of the MLX layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mlx {
     /// 2, 4 or 8.
@@ -18,7 +18,7 @@ pub struct Mlx {
 
 impl Mlx {
     pub(super) fn encode(self, site: &mut Site<'_>) -> Encoded {
-        assert!(32 % self.bits == 0, "the order of {} bits is not known", self.bits);
+        assert!(32 % self.bits == 0, "the packing of {} bits is undocumented", self.bits);
         let grid = Grid::random(site, self.bits, self.group, false, ScaleDtype::F16, 0);
         let (rows, cols, groups) = (grid.rows, grid.cols, grid.groups);
         let biases: Vec<f64> = grid

@@ -1,4 +1,4 @@
-//! How a Linear is stored: one file per family of layouts, and the values the stored bits stand for.
+//! Encodings of a Linear, one file per family, with the values that the stored bits represent.
 
 mod awq;
 mod ct;
@@ -23,14 +23,14 @@ pub use scale::ScaleDtype;
 use crate::rng::Rng;
 use crate::safetensors::{Dtype, Tensor};
 
-/// How the Linears of one part of the model are stored.
+/// The encoding of the Linears of one part of the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Encoding {
-    /// Not quantised.
+    /// Plain BF16.
     Bf16,
-    /// Not quantised.
+    /// Plain F16.
     F16,
-    /// Not quantised.
+    /// Plain F32.
     F32,
     /// `qweight`, `qzeros`, `scales`, packed along the input axis.
     Gptq(Gptq),
@@ -42,9 +42,9 @@ pub enum Encoding {
     MxFp4,
     /// E4M3 with an E8M0 scale per 32.
     MxFp8,
-    /// Sign and three bits with an E8M0 scale per 32.
+    /// A sign and three bits, with an E8M0 scale per 32.
     MxInt4,
-    /// E2M1 with an E4M3 scale per 16 and one F32 scale.
+    /// E2M1 with an E4M3 scale per 16 and a global F32 scale.
     NvFp4(NvFp4),
     /// E2M1 with an unsigned E5M3 scale per 16.
     NvFp4E5m3,
@@ -52,44 +52,44 @@ pub enum Encoding {
     CtPacked(CtPacked),
     /// compressed-tensors `int-quantized`, 8 bits.
     CtInt8(CtInt8),
-    /// `weight`, `scales`, `biases` as MLX packs them.
+    /// `weight`, `scales`, `biases` in MLX packing.
     Mlx(Mlx),
 }
 
 /// The exact values of one logical weight.
 ///
-/// Every value is the real-number product the file stands for, rounded once to F32. Compare with `==`:
-/// a code of zero times a negative scale is -0.0 here.
+/// Each value is the product defined by the format, rounded once to F32. Compare with `==`: a code of zero times a
+/// negative scale is -0.0 here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weight {
-    /// Row-major shape as in the model, slowest dimension first.
+    /// Shape as in the model, slowest dimension first.
     pub shape: Vec<usize>,
-    /// The elements in that order.
+    /// The elements, row-major.
     pub values: Vec<f32>,
 }
 
-/// What one Linear became: its tensors and the row-major values they stand for.
+/// An encoded Linear: the stored tensors and the values that they represent.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// The stored tensors.
     pub tensors: Vec<Tensor>,
-    /// `[rows, cols]` values.
+    /// The values `[rows, cols]`, row-major.
     pub values: Vec<f32>,
 }
 
-/// Which Linear to make.
+/// A Linear to generate.
 #[derive(Debug)]
 pub struct Site<'a> {
-    /// The module's name; tensors are called `<module>.<suffix>`.
+    /// Module name; tensors are named `<module>.<suffix>`.
     pub module: &'a str,
     /// Outputs.
     pub rows: usize,
     /// Inputs.
     pub cols: usize,
-    /// Where scales and codes come from.
+    /// Source of scales and codes.
     pub rng: Rng,
-    /// Whether scales span the format's whole range instead of what a working model has.
-    pub wild: bool,
+    /// Use the whole range of the scale format instead of realistic scales.
+    pub extreme_scales: bool,
 }
 
 impl Site<'_> {
@@ -97,19 +97,19 @@ impl Site<'_> {
         Tensor::new(format!("{}.{suffix}", self.module), dtype, shape, data)
     }
 
-    /// The largest magnitude a weight should have so that activations stay near one.
+    /// Largest magnitude of a weight that keeps activations near one.
     fn reach(&self) -> f64 {
         1.7 / (self.cols as f64).sqrt()
     }
 }
 
 impl Encoding {
-    /// Whether this is an ordinary float tensor `<module>.weight`.
+    /// Returns true for a plain float tensor `<module>.weight`.
     pub fn is_plain(self) -> bool {
         matches!(self, Self::Bf16 | Self::F16 | Self::F32)
     }
 
-    /// Makes one Linear up.
+    /// Generates a Linear.
     pub fn encode(self, mut site: Site<'_>) -> Encoded {
         let site = &mut site;
         match self {

@@ -1,17 +1,16 @@
-//! The microscaling formats and their NVIDIA relatives: small codes with a one-byte scale per 16 or 32.
+//! The MX and NV formats: small codes with a one-byte scale per 16 or 32.
 
 use super::fp8;
 use super::{Encoded, Site};
 use crate::float::{e2m1, e4m3, e8m0, ue5m3};
 use crate::safetensors::{Dtype, Tensor};
 
-/// The parameters of NVFP4.
+/// Parameters of NVFP4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NvFp4 {
-    /// ModelOpt's names: `weight` and `weight_scale_2`, which is multiplied where `weight_global_scale`
-    /// divides.
+    /// Use the names of ModelOpt: `weight`, and `weight_scale_2`, a factor where `weight_global_scale` is a divisor.
     pub modelopt: bool,
-    /// The global scale is a power of two, so that dividing by it loses nothing.
+    /// Make the global scale a power of two, so that dividing by it is exact.
     pub power_of_two: bool,
 }
 
@@ -24,11 +23,11 @@ impl NvFp4 {
         }
         let stored = if self.modelopt { 1.0 / global } else { global } as f32;
         let factor = if self.modelopt { f64::from(stored) } else { 1.0 / f64::from(stored) };
-        let lowest = if site.wild { 1 } else { 0x50 };
+        let lowest = if site.extreme_scales { 1 } else { 0x50 };
         let scales: Vec<u8> = (0..site.rows * site.cols / 16)
             .map(|_| lowest + site.rng.below(0x7f - lowest as usize) as u8)
             .collect();
-        // Dividing in one step keeps the value the nearest one; `factor` is exact only when multiplying.
+        // Divide in one step so that the value is rounded once; `factor` is exact only for ModelOpt.
         let (packed, values) = nibbles(site, 16, |block, code| {
             let product = e2m1(code) * e4m3(scales[block]);
             if self.modelopt { product * factor } else { product / f64::from(stored) }
@@ -64,14 +63,17 @@ pub(super) fn mxint4(site: &mut Site<'_>) -> Encoded {
 }
 
 pub(super) fn nvfp4_e5m3(site: &mut Site<'_>) -> Encoded {
-    // 1.75 / 6 of the reach, give or take a factor of two.
+    // About 1.75 / 6 of the reach, within a factor of two.
     let middle = 8 * ((site.reach() / 6.0).log2().floor() as i32 + 15);
-    let scales: Vec<u8> =
-        (0..site.rows * site.cols / 16)
-            .map(|_| {
-                if site.wild { site.rng.below(255) as u8 } else { (middle + site.rng.below(16) as i32) as u8 }
-            })
-            .collect();
+    let scales: Vec<u8> = (0..site.rows * site.cols / 16)
+        .map(|_| {
+            if site.extreme_scales {
+                site.rng.below(255) as u8
+            } else {
+                (middle + site.rng.below(16) as i32) as u8
+            }
+        })
+        .collect();
     let (packed, values) = nibbles(site, 16, |block, code| e2m1(code) * ue5m3(scales[block]));
     Encoded { tensors: packed_tensors(site, packed, scales, 16), values }
 }
@@ -88,17 +90,17 @@ pub(super) fn mxfp8(site: &mut Site<'_>) -> Encoded {
     Encoded { tensors, values }
 }
 
-/// One E8M0 byte per 32 weights; wild ones reach from 0 to `highest`, the last that keeps products finite.
+/// One E8M0 byte per 32 weights; extreme ones are 0 to `highest`, the largest that keeps products finite.
 fn exponents(site: &mut Site<'_>, largest_code: f64, highest: u8) -> Vec<u8> {
     assert!(
         site.cols.is_multiple_of(32),
-        "`{}`: {} inputs are no whole blocks of 32",
+        "`{}`: {} inputs are not whole blocks of 32",
         site.module,
         site.cols
     );
     let usual = 127 + (site.reach() / largest_code).log2().floor() as i32;
     (0..site.rows * site.cols / 32)
-        .map(|block| match (site.wild, block) {
+        .map(|block| match (site.extreme_scales, block) {
             (true, 0..3) => block as u8,
             (true, 3) => highest,
             (true, _) => site.rng.below(usize::from(highest) + 1) as u8,
@@ -112,15 +114,15 @@ fn sign_magnitude(code: u8) -> f64 {
     if code & 8 == 0 { magnitude } else { -magnitude }
 }
 
-/// Random four-bit codes, two to a byte with the earlier one low, and what `value(block, code)` makes of them.
+/// Random four-bit codes, two per byte, low nibble first, and their values by `value(block, code)`.
 fn nibbles(site: &mut Site<'_>, block: usize, value: impl Fn(usize, u8) -> f64) -> (Vec<u8>, Vec<f32>) {
     assert!(
         site.cols.is_multiple_of(block),
-        "`{}`: {} inputs are no whole blocks of {block}",
+        "`{}`: {} inputs are not whole blocks of {block}",
         site.module,
         site.cols
     );
-    // All sixteen codes first, so that even one row has them.
+    // All sixteen codes first, so that even a single row has them.
     let codes: Vec<u8> =
         (0..site.rows * site.cols).map(|i| if i < 16 { i as u8 } else { site.rng.below(16) as u8 }).collect();
     let packed = codes.chunks(2).map(|pair| pair[0] | pair[1] << 4).collect();

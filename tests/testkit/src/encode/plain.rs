@@ -1,10 +1,10 @@
-//! Floats that are stored as they are.
+//! Plain floats.
 
 use half::{bf16, f16};
 
 use crate::safetensors::Dtype;
 
-/// Rounds `values` to a float dtype: the bytes and what they stand for.
+/// Rounds `values` to a float dtype. Returns the bytes and the rounded values.
 pub fn plain(dtype: Dtype, values: &[f64]) -> (Vec<u8>, Vec<f32>) {
     let mut data = Vec::with_capacity(values.len() * dtype.size());
     let mut exact = Vec::with_capacity(values.len());
@@ -24,7 +24,7 @@ pub fn plain(dtype: Dtype, values: &[f64]) -> (Vec<u8>, Vec<f32>) {
                 data.extend((value as f32).to_le_bytes());
                 exact.push(value as f32);
             }
-            other => panic!("{} is no float dtype for weights", other.name()),
+            other => panic!("{} is not a float dtype", other.name()),
         }
     }
     (data, exact)

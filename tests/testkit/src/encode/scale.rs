@@ -1,21 +1,21 @@
-//! Scales: what they may be and how they are stored.
+//! Dtypes of scales.
 
 use half::{bf16, f16};
 
 use super::plain;
 use crate::safetensors::Dtype;
 
-/// How a scale is stored, and how many of its bits are in use.
+/// Dtype of a scale, and the precision of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleDtype {
     /// F16.
     #[default]
     F16,
-    /// BF16, of a size that F16 holds exactly too.
+    /// BF16, in a range that F16 holds exactly, too.
     Bf16,
-    /// F32 whose value happens to be an F16.
+    /// F32 with a value that F16 holds exactly.
     F32,
-    /// F32 with its lowest bit set, so that no shorter type holds it.
+    /// F32 with the lowest bit set, so that no shorter type holds it.
     F32Full,
 }
 
@@ -29,7 +29,7 @@ impl ScaleDtype {
         }
     }
 
-    /// The nearest scale of this kind.
+    /// The nearest scale.
     pub fn round(self, value: f64) -> f64 {
         match self {
             Self::F16 | Self::F32 => f16::from_f64(value).to_f64(),
@@ -38,7 +38,7 @@ impl ScaleDtype {
         }
     }
 
-    /// The stored bytes of scales that came from [`ScaleDtype::round`].
+    /// The stored bytes of scales rounded by [`ScaleDtype::round`].
     pub fn bytes(self, scales: &[f64]) -> Vec<u8> {
         plain(self.dtype(), scales).0
     }

@@ -1,4 +1,4 @@
-//! Reads every layout back, bit by bit from the definition, and compares.
+//! Reads every layout back, bit by bit by its definition, and compares.
 
 use super::*;
 use crate::float::{e2m1, e4m3, e5m2, ue5m3};
@@ -6,8 +6,8 @@ use crate::float::{e2m1, e4m3, e5m2, ue5m3};
 const ROWS: usize = 64;
 const COLS: usize = 256;
 
-fn made(encoding: Encoding, rows: usize, cols: usize) -> Encoded {
-    let site = Site { module: "m", rows, cols, rng: Rng::named(3, "m"), wild: false };
+fn encode(encoding: Encoding, rows: usize, cols: usize) -> Encoded {
+    let site = Site { module: "m", rows, cols, rng: Rng::named(3, "m"), extreme_scales: false };
     encoding.encode(site)
 }
 
@@ -22,7 +22,7 @@ impl Encoded {
     }
 }
 
-/// The code of `width` bits at bit `at` of the line of 32-bit words `word(0), word(1), ...`.
+/// The code of `width` bits at bit `at` of the words `word(0), word(1), ...`.
 fn code(word: impl Fn(usize) -> u32, at: usize, width: u32) -> i64 {
     (at..at + width as usize)
         .rev()
@@ -58,7 +58,7 @@ fn check(encoded: &Encoded, what: &str, rows: usize, cols: usize, value: impl Fn
 }
 
 fn gptq_reads_back(gptq: Gptq, rows: usize, cols: usize) {
-    let encoded = made(Encoding::Gptq(gptq), rows, cols);
+    let encoded = encode(Encoding::Gptq(gptq), rows, cols);
     let (qweight, qzeros, scales) = (encoded.get("qweight"), encoded.get("qzeros"), encoded.get("scales"));
     assert_eq!(
         [&qweight.shape, &qzeros.shape, &scales.shape].map(|s| [s[0], s[1]]),
@@ -75,7 +75,7 @@ fn gptq_reads_back(gptq: Gptq, rows: usize, cols: usize) {
             StoredZero::Direct => stored,
             StoredZero::MinusOne | StoredZero::MinusOneClamped => (stored + 1) % (1 << bits),
             StoredZero::MinusOneBorrow => {
-                // Added back word by word, for widths whose codes do not cross words.
+                // Add one to each word, for widths whose codes do not cross words.
                 let ones = (0..32 / bits).fold(0, |ones, lane| ones | 1 << (lane * bits));
                 code(|n| word(qzeros, group, n).wrapping_add(ones), row * bits as usize, bits)
             }
@@ -92,7 +92,7 @@ fn shapes(gptq: Gptq, rows: usize, cols: usize) -> [[usize; 2]; 3] {
 }
 
 #[test]
-fn gptq_of_every_width_and_convention() {
+fn gptq_reads_back_in_every_width_and_convention() {
     for bits in 2..=8 {
         gptq_reads_back(Gptq::sym(bits, 128), ROWS, COLS);
         gptq_reads_back(Gptq { zero: StoredZero::Direct, ..Gptq::sym(bits, 32) }, ROWS, COLS);
@@ -107,7 +107,7 @@ fn gptq_of_every_width_and_convention() {
 }
 
 #[test]
-fn gptq_of_odd_sizes_and_orders() {
+fn gptq_reads_back_with_odd_sizes_and_column_orders() {
     for g_idx in [GIdx::Trivial, GIdx::Shuffled(1), GIdx::Zeros] {
         gptq_reads_back(Gptq { g_idx, ..Gptq::asym(4, 64) }, ROWS, COLS);
     }
@@ -117,25 +117,25 @@ fn gptq_of_odd_sizes_and_orders() {
     gptq_reads_back(Gptq::sym(4, 32), ROWS, 80);
     gptq_reads_back(Gptq { padded: true, ..Gptq::sym(4, 32) }, 3, 80);
     let qweight =
-        made(Encoding::Gptq(Gptq { padded: true, ..Gptq::sym(4, 32) }), 3, 80).get("qweight").clone();
+        encode(Encoding::Gptq(Gptq { padded: true, ..Gptq::sym(4, 32) }), 3, 80).get("qweight").clone();
     assert_eq!(qweight.shape, [12, 3]);
 }
 
 #[test]
-fn symmetric_zeros_are_the_known_words() {
+fn symmetric_zero_points_are_known_words() {
     for (gptq, expected) in [
         (Gptq::sym(4, 128), 0x7777_7777),
         (Gptq::sym(3, 128), 0xdb6d_b6db),
         (Gptq { zero: StoredZero::Direct, ..Gptq::sym(8, 128) }, 0x8080_8080),
         (Gptq { zero: StoredZero::MinusOneBorrow, ..Gptq::sym(4, 128) }, 0x7777_7777),
     ] {
-        assert_eq!(word(made(Encoding::Gptq(gptq), ROWS, COLS).get("qzeros"), 0, 0), expected);
+        assert_eq!(word(encode(Encoding::Gptq(gptq), ROWS, COLS).get("qzeros"), 0, 0), expected);
     }
 }
 
 #[test]
-fn a_clamped_zero_is_one_and_a_borrowed_one_is_zero() {
-    let zero = |zero| made(Encoding::Gptq(Gptq { zero, ..Gptq::asym(4, 128) }), ROWS, COLS);
+fn a_clamped_zero_point_is_one_and_a_borrowed_one_is_zero() {
+    let zero = |zero| encode(Encoding::Gptq(Gptq { zero, ..Gptq::asym(4, 128) }), ROWS, COLS);
     let (borrow, clamped) = (zero(StoredZero::MinusOneBorrow), zero(StoredZero::MinusOneClamped));
     assert_eq!(word(borrow.get("qzeros"), 0, 0) & 15, 15);
     assert_eq!(word(clamped.get("qzeros"), 0, 0) & 15, 0);
@@ -145,9 +145,9 @@ fn a_clamped_zero_is_one_and_a_borrowed_one_is_zero() {
 }
 
 #[test]
-fn every_group_has_both_extremes_and_scales_both_signs() {
+fn every_group_has_both_extreme_codes_and_scales_have_both_signs() {
     for bits in [2, 4, 8] {
-        let encoded = made(Encoding::Gptq(Gptq::sym(bits, 128)), ROWS, COLS);
+        let encoded = encode(Encoding::Gptq(Gptq::sym(bits, 128)), ROWS, COLS);
         let scales = encoded.get("scales");
         let signs: Vec<bool> = (0..ROWS * 2).map(|i| float(scales, i) < 0.0).collect();
         assert!(signs.contains(&true) && signs.contains(&false));
@@ -158,12 +158,12 @@ fn every_group_has_both_extremes_and_scales_both_signs() {
 }
 
 #[test]
-fn awq_places_outputs_in_its_own_order() {
-    // Where output `k` of eight lies.
+fn awq_reads_back_interleaved() {
+    // Position of output `k` of eight.
     const LANE: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
     for bits in 4..=7 {
         for sym in [true, false] {
-            let encoded = made(Encoding::Awq(Awq { sym, ..Awq::asym(bits, 64) }), ROWS, COLS);
+            let encoded = encode(Encoding::Awq(Awq { sym, ..Awq::asym(bits, 64) }), ROWS, COLS);
             let (qweight, qzeros) = (encoded.get("qweight"), encoded.get("qzeros"));
             assert_eq!(qweight.shape, [COLS, ROWS * bits as usize / 32]);
             let at = |tensor: &Tensor, line: usize, row: usize| {
@@ -178,7 +178,7 @@ fn awq_places_outputs_in_its_own_order() {
 }
 
 #[test]
-fn fp8_of_every_scale_shape() {
+fn fp8_reads_back_with_every_scale_shape() {
     for (scale, shape) in [
         (Fp8Scale::Tensor, vec![1]),
         (Fp8Scale::Channel, vec![ROWS]),
@@ -187,7 +187,7 @@ fn fp8_of_every_scale_shape() {
         (Fp8Scale::Block(48, 96), vec![2, 3]),
     ] {
         for (e5m2, inv_name) in [(false, true), (true, false)] {
-            let encoded = made(Encoding::Fp8(Fp8 { e5m2, inv_name, ..Fp8::scaled(scale) }), ROWS, COLS);
+            let encoded = encode(Encoding::Fp8(Fp8 { e5m2, inv_name, ..Fp8::scaled(scale) }), ROWS, COLS);
             let scales = encoded.get(if inv_name { "weight_scale_inv" } else { "weight_scale" });
             assert_eq!(scales.shape, shape);
             check(&encoded, &format!("{scale:?}"), ROWS, COLS, |row, col| {
@@ -204,31 +204,31 @@ fn fp8_of_every_scale_shape() {
 }
 
 #[test]
-fn four_bit_floats_and_their_scales() {
+fn mx_and_nv_formats_read_back() {
     let nibble = |encoded: &Encoded, suffix: &str, row: usize, col: usize| {
         let byte = encoded.get(suffix).data[row * COLS / 2 + col / 2];
         if col.is_multiple_of(2) { byte & 15 } else { byte >> 4 }
     };
     let power = |byte: u8| 2f64.powi(i32::from(byte) - 127);
 
-    let mxfp4 = made(Encoding::MxFp4, ROWS, COLS);
+    let mxfp4 = encode(Encoding::MxFp4, ROWS, COLS);
     check(&mxfp4, "MXFP4", ROWS, COLS, |row, col| {
         let scale = mxfp4.get("weight_scale").data[row * (COLS / 32) + col / 32];
         e2m1(nibble(&mxfp4, "weight_packed", row, col)) * power(scale)
     });
-    let mxint4 = made(Encoding::MxInt4, ROWS, COLS);
+    let mxint4 = encode(Encoding::MxInt4, ROWS, COLS);
     check(&mxint4, "MXINT4", ROWS, COLS, |row, col| {
         let code = nibble(&mxint4, "weight_packed", row, col);
         let sign = if code > 7 { -0.25 } else { 0.25 };
         sign * f64::from(code % 8) * power(mxint4.get("weight_scale").data[row * (COLS / 32) + col / 32])
     });
-    let e5m3 = made(Encoding::NvFp4E5m3, ROWS, COLS);
+    let e5m3 = encode(Encoding::NvFp4E5m3, ROWS, COLS);
     check(&e5m3, "NVFP4-E5M3", ROWS, COLS, |row, col| {
         let scale = e5m3.get("weight_scale").data[row * (COLS / 16) + col / 16];
         e2m1(nibble(&e5m3, "weight_packed", row, col)) * ue5m3(scale)
     });
     for modelopt in [false, true] {
-        let nvfp4 = made(Encoding::NvFp4(NvFp4 { modelopt, power_of_two: false }), ROWS, COLS);
+        let nvfp4 = encode(Encoding::NvFp4(NvFp4 { modelopt, power_of_two: false }), ROWS, COLS);
         let packed = if modelopt { "weight" } else { "weight_packed" };
         check(&nvfp4, "NVFP4", ROWS, COLS, |row, col| {
             let scale = float(nvfp4.get("weight_scale"), row * (COLS / 16) + col / 16);
@@ -240,7 +240,7 @@ fn four_bit_floats_and_their_scales() {
             }
         });
     }
-    let mxfp8 = made(Encoding::MxFp8, ROWS, COLS);
+    let mxfp8 = encode(Encoding::MxFp8, ROWS, COLS);
     check(&mxfp8, "MXFP8", ROWS, COLS, |row, col| {
         let at = row * COLS + col;
         float(mxfp8.get("weight"), at) * power(mxfp8.get("weight_scale").data[at / 32])
@@ -248,13 +248,13 @@ fn four_bit_floats_and_their_scales() {
 }
 
 #[test]
-fn compressed_tensors_packs_rows_and_zeros_down_columns() {
+fn compressed_tensors_packs_codes_along_rows_and_zero_points_down_columns() {
     for bits in 2..=8 {
         for dense in [false, true] {
             for (sym, zero_i8_unpacked) in [(true, false), (false, false), (false, true)] {
                 let g_idx = if sym { GIdx::Absent } else { GIdx::Shuffled(2) };
                 let packed = CtPacked { sym, dense, zero_i8_unpacked, g_idx, ..CtPacked::sym(bits, 64) };
-                let encoded = made(Encoding::CtPacked(packed), ROWS, COLS);
+                let encoded = encode(Encoding::CtPacked(packed), ROWS, COLS);
                 let per_word = (32 / bits) as usize;
                 let read = |word: &dyn Fn(usize) -> u32, n: usize| {
                     if dense {
@@ -284,11 +284,11 @@ fn compressed_tensors_packs_rows_and_zeros_down_columns() {
 }
 
 #[test]
-fn compressed_tensors_int8_and_mlx() {
+fn compressed_tensors_int8_and_mlx_read_back() {
     for per_tensor in [false, true] {
         for zero_point in [false, true] {
             let int8 = CtInt8 { per_tensor, scale: ScaleDtype::Bf16, zero_point };
-            let encoded = made(Encoding::CtInt8(int8), ROWS, COLS);
+            let encoded = encode(Encoding::CtInt8(int8), ROWS, COLS);
             let signed = |suffix: &str, at: usize| f64::from(encoded.get(suffix).data[at] as i8);
             check(&encoded, &format!("{int8:?}"), ROWS, COLS, |row, col| {
                 let at = if per_tensor { 0 } else { row };
@@ -298,7 +298,7 @@ fn compressed_tensors_int8_and_mlx() {
         }
     }
     for bits in [2, 4, 8] {
-        let encoded = made(Encoding::Mlx(Mlx { bits, group: Group::Size(64) }), ROWS, COLS);
+        let encoded = encode(Encoding::Mlx(Mlx { bits, group: Group::Size(64) }), ROWS, COLS);
         check(&encoded, "MLX", ROWS, COLS, |row, col| {
             let q = code(|n| word(encoded.get("weight"), row, n), col * bits as usize, bits) as f64;
             let at = row * 4 + col / 64;
@@ -308,7 +308,7 @@ fn compressed_tensors_int8_and_mlx() {
 }
 
 #[test]
-fn wild_values_stay_finite_and_f16_scales_nonzero() {
+fn extreme_scales_give_finite_values_and_nonzero_f16_scales() {
     let encodings = [
         Encoding::MxFp4,
         Encoding::MxFp8,
@@ -319,7 +319,8 @@ fn wild_values_stay_finite_and_f16_scales_nonzero() {
         Encoding::Gptq(Gptq::sym(8, 128)),
     ];
     for encoding in encodings {
-        let site = Site { module: "m", rows: ROWS, cols: COLS, rng: Rng::named(3, "m"), wild: true };
+        let site =
+            Site { module: "m", rows: ROWS, cols: COLS, rng: Rng::named(3, "m"), extreme_scales: true };
         let encoded = encoding.encode(site);
         assert!(encoded.values.iter().all(|value| value.is_finite()), "{encoding:?}");
         if let Encoding::Gptq(_) = encoding {

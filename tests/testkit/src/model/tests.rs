@@ -1,10 +1,10 @@
-//! Checkpoints have the layout that was asked for.
+//! Layout of built checkpoints.
 
 use super::*;
 use crate::encode::{Fp8, Gptq};
 
 #[test]
-fn values_do_not_depend_on_how_other_parts_are_stored() {
+fn values_do_not_depend_on_the_encoding_of_other_parts() {
     let plain = Model::tiny().build();
     let int4 = Encoding::Gptq(Gptq::sym(4, 128));
     let mixed = Model { experts: int4, mtp: Mtp::Bf16, ..Model::tiny() }.build();
@@ -33,7 +33,7 @@ fn fused_experts_are_stacked_with_the_gate_first() {
 }
 
 #[test]
-fn the_mtp_layer_comes_in_parts() {
+fn the_mtp_layer_has_the_requested_parts() {
     let int4 = Encoding::Gptq(Gptq::sym(4, 128));
     let has = |mtp: Mtp, name: &str| {
         let built = Model { mtp, ..Model::uniform(int4) }.build();
@@ -41,13 +41,13 @@ fn the_mtp_layer_comes_in_parts() {
     };
     assert!(!has(Mtp::None, "mtp.norm.weight") && has(Mtp::Partial, "mtp.norm.weight"));
     assert!(has(Mtp::Bf16, "mtp.fc.weight") && !has(Mtp::Partial, "mtp.fc.weight"));
-    assert!(has(Mtp::Quantised, "mtp.fc.weight") && has(Mtp::QuantisedFc, "mtp.fc.qweight"));
-    assert!(has(Mtp::Quantised, "mtp.layers.0.mlp.experts.0.up_proj.qweight"));
-    assert!(has(Mtp::Quantised, "mtp.layers.0.mlp.gate.weight"));
+    assert!(has(Mtp::Quantized, "mtp.fc.weight") && has(Mtp::QuantizedFc, "mtp.fc.qweight"));
+    assert!(has(Mtp::Quantized, "mtp.layers.0.mlp.experts.0.up_proj.qweight"));
+    assert!(has(Mtp::Quantized, "mtp.layers.0.mlp.gate.weight"));
 }
 
 #[test]
-fn files_are_cut_and_indexed() {
+fn shards_are_written_with_an_index() {
     let dir = std::env::temp_dir().join(format!("testkit-shards-{}", std::process::id()));
     let built = Model { shards: 3, mtp: Mtp::Bf16, ..Model::tiny() }.write(&dir);
     let index = std::fs::read(dir.join("model.safetensors.index.json")).unwrap();

@@ -1,4 +1,5 @@
-//! What each fuzz target does with its bytes; `gguf-export/tests/corpus.rs` does the same with the seeds.
+//! The fuzz targets of `gguf-export`; `gguf-export/tests/corpus.rs` runs them on the seeds. Each returns true if the input
+//! is valid.
 //!
 //! `cargo +nightly fuzz run gguf_header fuzz/corpus/gguf_header fuzz/seeds/gguf_header`
 
@@ -10,10 +11,10 @@ use gguf_export::gguf::Header;
 use gguf_export::quant::QuantConfig;
 use gguf_export::vocab;
 
-/// Rows of the embedding that a tokenizer is read for.
+/// Rows of the embedding.
 const VOCAB: u64 = 64;
 
-/// The front of a safetensors file. What it describes must lie in the file.
+/// Reads a safetensors header. All tensors must be within the file.
 pub(crate) fn safetensors_header(data: &[u8]) -> bool {
     let read = read_header(Path::new("model.safetensors"), 0, &data.to_vec());
     for tensor in read.iter().flatten() {
@@ -23,7 +24,7 @@ pub(crate) fn safetensors_header(data: &[u8]) -> bool {
     read.is_ok()
 }
 
-/// The front of a GGUF file. What was read can be written and read again.
+/// Reads a GGUF header. An encoded header must read back equal.
 pub(crate) fn gguf_header(data: &[u8]) -> bool {
     let path = Path::new("model.gguf");
     let read = Header::read(path, &data.to_vec());
@@ -31,13 +32,13 @@ pub(crate) fn gguf_header(data: &[u8]) -> bool {
         assert!(header.file_len() <= data.len().next_multiple_of(1 << 20) as u64 + (1 << 20));
         let mut again = header.encode();
         again.resize(data.len().max(again.len()), 0);
-        let again = Header::read(path, &again).expect("what was read can be read again");
+        let again = Header::read(path, &again).expect("an encoded header is valid");
         assert_eq!((again.data_offset, &again.tensors), (header.data_offset, &header.tensors));
     }
     read.is_ok()
 }
 
-/// A `config.json`.
+/// Reads a `config.json` with its `quantization_config`.
 pub(crate) fn quant_config(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
@@ -45,7 +46,7 @@ pub(crate) fn quant_config(data: &[u8]) -> bool {
     model.is_ok() && quant.is_ok()
 }
 
-/// A `tokenizer.json`. Every row of the embedding gets a token.
+/// Reads a `tokenizer.json`. Every row of the embedding must have a token.
 pub(crate) fn tokenizer_json(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let read = vocab::tokenizer(Path::new("tokenizer.json"), text, VOCAB);

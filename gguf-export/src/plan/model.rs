@@ -1,0 +1,64 @@
+//! The plan of a whole GGUF.
+
+use super::candidate::{Candidate, Certainty, Form};
+use super::tensor::{Fidelity, TensorPlan};
+use super::{PlanOptions, exact};
+use crate::arch::HParams;
+use crate::error::Inexact;
+use crate::gguf::Metadata;
+use crate::quant::Weight;
+use crate::{Error, Result};
+
+/// The plan of a GGUF.
+#[derive(Debug)]
+pub struct Plan {
+    /// Metadata keys and values in file order.
+    pub metadata: Metadata,
+    /// Tensors in file order.
+    pub tensors: Vec<TensorPlan>,
+    /// The checkpoint's weights, to which [`Piece::weight`](super::Piece::weight) refers.
+    pub weights: Vec<Weight>,
+    /// Hyperparameters of the model.
+    pub hparams: HParams,
+    /// Number of MTP layers, 0 or 1.
+    pub mtp_layers: u64,
+    /// Notes for the user, one sentence each.
+    pub notes: Vec<String>,
+    /// The caller's options.
+    pub options: PlanOptions,
+}
+
+impl Plan {
+    /// Returns true if the type of every tensor is final.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.tensors.iter().all(|t| t.fidelity.is_some())
+    }
+
+    /// Rounds a tensor that no type holds exactly, if the options allow it. `reason` states why no type is exact.
+    ///
+    /// # Errors
+    /// The entry for [`Error::Inexact`] if rounding is not allowed.
+    pub(crate) fn round(&mut self, tensor: usize, reason: String) -> Result<(), Inexact> {
+        let weights = &self.weights;
+        let t = &mut self.tensors[tensor];
+        if !self.options.allow_rounding {
+            return Err(exact::refusal(t, reason));
+        }
+        let ty = exact::nearest(t, weights);
+        t.candidates = vec![Candidate { ty, form: Form::Values, certainty: Certainty::Rounded }];
+        t.fidelity = Some(Fidelity::Rounded);
+        Ok(())
+    }
+
+    /// Bytes of all tensors.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.tensors.iter().map(TensorPlan::bytes).sum()
+    }
+}
+
+/// Fails with all inexact tensors at once; succeeds if the list is empty.
+pub(crate) fn refuse(list: Vec<Inexact>) -> Result<()> {
+    if list.is_empty() { Ok(()) } else { Err(Error::Inexact(list)) }
+}

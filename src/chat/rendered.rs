@@ -1,0 +1,113 @@
+//! A prompt, and the parts of its text that the template wrote.
+
+use std::ops::Range;
+
+use super::marked::{Palette, Unmarked};
+use super::tags::Start;
+
+/// A rendered conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// The prompt, as transformers renders it.
+    pub text: String,
+    /// Where each message begins in it, if the template reads the messages in order.
+    pub messages: Vec<Option<usize>>,
+    /// Where the answer begins, if the template adds a beginning.
+    pub answer: Option<usize>,
+    written: Vec<Range<usize>>,
+    source: String,
+    given: Vec<String>,
+}
+
+impl Rendered {
+    /// `begins` are places in the marked text: of each message, then of the answer.
+    pub(super) fn new(
+        marked: &str,
+        begins: Vec<Option<usize>>,
+        palette: &Palette,
+        source: &str,
+        given: Vec<String>,
+    ) -> Self {
+        let mut order: Vec<usize> = begins.iter().flatten().copied().collect();
+        order.sort_unstable();
+        order.dedup();
+        let Unmarked { text, written, places } = palette.unmark(marked, &order);
+        let place = |begin: usize| order.binary_search(&begin).ok().map(|index| places[index]);
+        let mut messages: Vec<_> = begins.into_iter().map(|begin| begin.and_then(place)).collect();
+        let answer = messages.pop().flatten();
+        Self { text, messages, answer, written, source: source.to_owned(), given }
+    }
+
+    /// Whether the template wrote all of a part of the text, which may then be a control token.
+    ///
+    /// Text of a variable that the template does not only write has no mark. The template wrote it if its source
+    /// contains it and the messages cannot.
+    #[must_use]
+    pub fn is_markup(&self, part: Range<usize>) -> bool {
+        let index = self.written.partition_point(|range| range.end <= part.start);
+        match self.written.get(index) {
+            Some(range) if range.start <= part.start && part.end <= range.end => true,
+            Some(range) if range.start < part.end => false,
+            _ => {
+                let text = &self.text[part];
+                self.source.contains(text) && !may_bring(&self.given, text)
+            }
+        }
+    }
+
+    /// The parts of the text that are the template's for certain, in order.
+    #[must_use]
+    pub fn written(&self) -> &[Range<usize>] {
+        &self.written
+    }
+
+    /// The last occurrence of a text after a place, in the text that the template was given.
+    #[must_use]
+    pub fn find_given(&self, from: usize, text: &str) -> Option<usize> {
+        let given = |at: &usize| {
+            let end = at + text.len();
+            !self.written.iter().any(|range| range.start < end && *at < range.end)
+        };
+        self.text[from..].rmatch_indices(text).map(|(at, _)| from + at).find(given)
+    }
+
+    /// The tag that the template wrote at the end, before whitespace; empty if another text is there.
+    pub(super) fn last_tag(&self) -> &'static str {
+        let end = self.text.trim_end();
+        let tag = Start::last_tag(end).filter(|tag| self.is_markup(end.len() - tag.len()..end.len()));
+        tag.unwrap_or_default()
+    }
+
+    /// Ends the prompt at a place.
+    pub fn truncate(&mut self, end: usize) {
+        self.text.truncate(end);
+        self.written.retain(|range| range.start < end);
+        if let Some(last) = self.written.last_mut() {
+            last.end = last.end.min(end);
+        }
+        self.answer = None;
+    }
+
+    /// Adds text, as the template's or as given.
+    pub fn push(&mut self, text: &str, markup: bool) {
+        let begin = self.text.len();
+        self.text.push_str(text);
+        if markup {
+            self.written.push(begin..self.text.len());
+        } else {
+            self.given.push(text.to_owned());
+        }
+    }
+}
+
+/// Whether texts contain another, or one of them ends with the beginning of it and one begins with the end of it.
+fn may_bring(given: &[String], text: &str) -> bool {
+    let cuts = || text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
+    let ends = |given: &str| cuts().any(|(left, _)| given.ends_with(left));
+    let begins = |given: &str| cuts().any(|(_, right)| given.starts_with(right));
+    let mut bare = given.iter().map(|given| given.trim());
+    given.iter().any(|given| given.contains(text)) || (bare.clone().any(ends) && bare.any(begins))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The grammar of an answer that has to call functions, in the format of its template.
+//!
+//! In the tags of [`ToolFormat::Xml`] a text is free, but for its closing tag: lengths, patterns and formats of strings
+//! hold for calls as JSON only.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::format::{CLOSE, OPEN, ToolFormat};
+use super::xml;
+
+/// A grammar in GBNF, some rules of which are JSON schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRules {
+    /// The rules but for the schemas, beginning with `root`.
+    pub gbnf: String,
+    /// The names of the rules that are schemas, and the schemas as JSON.
+    pub schemas: Vec<(String, String)>,
+}
+
+/// The functions that an answer calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls<'a> {
+    /// One or more calls of any functions.
+    Any,
+    /// One call of this function.
+    One(&'a str),
+}
+
+impl CallRules {
+    /// The rules of an answer with these calls and nothing else; `None` if there is no such function.
+    #[must_use]
+    pub fn new(format: ToolFormat, tools: &[Value], calls: Calls<'_>) -> Option<Self> {
+        let mut rules = Self { gbnf: String::new(), schemas: Vec::new() };
+        let functions = tools.iter().map(|tool| tool.get("function").unwrap_or(tool));
+        let named = functions.filter_map(|function| Some((function["name"].as_str()?, function)));
+        let chosen = |name: &str| matches!(calls, Calls::Any) || calls == Calls::One(name);
+        let chosen: Vec<_> = named.filter(|(name, _)| chosen(name)).collect();
+        let bodies: Vec<_> = chosen
+            .iter()
+            .enumerate()
+            .map(|(index, (name, function))| match format {
+                ToolFormat::Hermes => rules.json(index, name, function.get("parameters")),
+                ToolFormat::Xml => rules.tags(index, name, function.get("parameters")),
+            })
+            .collect();
+        if bodies.is_empty() {
+            return None;
+        }
+        let more = if calls == Calls::Any { " (\"\\n\" call)*" } else { "" };
+        let (open, close) = (literal(&format!("{OPEN}\n")), literal(&format!("\n{CLOSE}")));
+        let begin = format!("root ::= call{more}\ncall ::= {open} ({}) {close}\n", bodies.join(" | "));
+        rules.gbnf.insert_str(0, &begin);
+        Some(rules)
+    }
+
+    fn json(&mut self, index: usize, name: &str, parameters: Option<&Value>) -> String {
+        let arguments = format!("arguments{index}");
+        let mut schema = parameters.cloned().unwrap_or_else(|| json!({}));
+        if let Value::Object(fields) = &mut schema {
+            let says = ["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
+            if !says.iter().any(|key| fields.contains_key(*key)) {
+                fields.insert("type".to_owned(), "object".into());
+            }
+        }
+        self.schemas.push((arguments.clone(), schema.to_string()));
+        let begin = literal(&format!("{{\"name\": {}, \"arguments\": ", Value::from(name)));
+        format!("{begin} {arguments} \"}}\"")
+    }
+
+    fn tags(&mut self, index: usize, name: &str, parameters: Option<&Value>) -> String {
+        let root = parameters.cloned().unwrap_or_else(|| json!({}));
+        let required: Vec<&str> = root
+            .get("required")
+            .and_then(Value::as_array)
+            .map_or(Vec::new(), |names| names.iter().filter_map(Value::as_str).collect());
+        let empty = Map::new();
+        let properties = root.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let mut body = literal(&format!("{}{name}>\n", xml::FUNCTION));
+        for (at, (key, schema)) in properties.iter().enumerate() {
+            let begin = literal(&format!("{}{key}>\n", xml::PARAMETER));
+            let value = self.value(&format!("value{index}x{at}"), schema, &root);
+            let optional = if required.contains(&key.as_str()) { "" } else { "?" };
+            write!(body, " ({begin} {value} \"\\n\"){optional}").expect("a string takes all text");
+        }
+        let takes_more =
+            root.get("additionalProperties").is_some_and(|more| more.is_object() || *more == true);
+        if takes_more {
+            self.free_text();
+            let begin = literal(xml::PARAMETER);
+            write!(body, " ({begin} [^>\\n<]+ \">\\n\" text0 \"\\n\")*").expect("a string takes all text");
+        }
+        format!("{body} {}", literal(xml::FUNCTION_END))
+    }
+
+    /// The value of a parameter and its closing tag.
+    fn value(&mut self, name: &str, schema: &Value, root: &Value) -> String {
+        let end = literal(&format!("\n{}", xml::PARAMETER_END));
+        let one = schema.get("const").map(std::slice::from_ref);
+        let choices = one.or_else(|| schema.get("enum")?.as_array().map(Vec::as_slice));
+        let texts: Option<Vec<_>> = choices.and_then(|all| all.iter().map(Value::as_str).collect());
+        if let Some(texts) = texts {
+            let texts: Vec<_> = texts.into_iter().map(literal).collect();
+            return format!("({}) {end}", texts.join(" | "));
+        }
+        if xml::is_text(schema, root) {
+            self.free_text();
+            return "text0".to_owned();
+        }
+        let mut schema = schema.clone();
+        if let Value::Object(fields) = &mut schema {
+            let is_reference = fields.contains_key("$ref");
+            let root = root.as_object().into_iter().flatten();
+            let shared =
+                root.filter(|(key, _)| is_reference || matches!(key.as_str(), "$defs" | "definitions"));
+            for (key, value) in shared {
+                fields.entry(key).or_insert_with(|| value.clone());
+            }
+        }
+        self.schemas.push((name.to_owned(), schema.to_string()));
+        format!("{name} {end}")
+    }
+
+    /// Adds `text0`: any text without the closing tag of a parameter, and the tag.
+    fn free_text(&mut self) {
+        let tag = xml::PARAMETER_END;
+        if self.gbnf.contains("text0 ::=") {
+            return;
+        }
+        // The state is how much of the tag the text ends with. Its first character occurs in it once.
+        let first = &tag[..1];
+        for (state, next) in tag.char_indices() {
+            let then = if state + 1 == tag.len() { String::new() } else { format!(" text{}", state + 1) };
+            let advance = format!("{}{then}", literal(next.encode_utf8(&mut [0; 4])));
+            let (again, other) = if state == 0 {
+                (String::new(), format!("[^{first}]"))
+            } else {
+                (format!(" | {} text1", literal(first)), format!("[^{first}{next}]"))
+            };
+            writeln!(self.gbnf, "text{state} ::= {advance}{again} | {other} text0")
+                .expect("a string takes all text");
+        }
+    }
+}
+
+/// A text in GBNF.
+fn literal(text: &str) -> String {
+    let mut out = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => {
+                write!(out, "\\x{:02x}", u32::from(c)).expect("a string takes all text");
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools() -> Vec<Value> {
+        let parameters = json!({
+            "type": "object",
+            "properties": {
+                "text": {"type": "string"},
+                "count": {"type": "integer"},
+                "unit": {"enum": ["m", "\"ft\""]},
+                "stop": {"$ref": "#/$defs/Stop"},
+            },
+            "required": ["text", "stop"],
+            "$defs": {"Stop": {"type": "object"}},
+        });
+        vec![
+            json!({"type": "function", "function": {"name": "f", "parameters": parameters}}),
+            json!({"name": "g\""}),
+        ]
+    }
+
+    #[test]
+    fn a_forced_call_as_json_has_the_schema_of_its_function() {
+        let rules = CallRules::new(ToolFormat::Hermes, &tools(), Calls::Any).unwrap();
+        assert_eq!(
+            rules.gbnf,
+            "root ::= call (\"\\n\" call)*\n\
+             call ::= \"<tool_call>\\n\" (\"{\\\"name\\\": \\\"f\\\", \\\"arguments\\\": \" arguments0 \"}\" \
+             | \"{\\\"name\\\": \\\"g\\\\\\\"\\\", \\\"arguments\\\": \" arguments1 \"}\") \"\\n</tool_call>\"\n"
+        );
+        assert_eq!(rules.schemas[1], ("arguments1".to_owned(), r#"{"type":"object"}"#.to_owned()));
+        assert!(rules.schemas[0].1.contains("\"$defs\""));
+    }
+
+    #[test]
+    fn a_forced_call_of_one_function_is_one_call_of_it() {
+        let rules = CallRules::new(ToolFormat::Xml, &tools(), Calls::One("f")).unwrap();
+        let lines: Vec<_> = rules.gbnf.lines().collect();
+        assert_eq!(lines[0], "root ::= call");
+        assert_eq!(
+            lines[1],
+            "call ::= \"<tool_call>\\n\" (\"<function=f>\\n\" (\"<parameter=text>\\n\" text0 \"\\n\") \
+             (\"<parameter=count>\\n\" value0x1 \"\\n</parameter>\" \"\\n\")? \
+             (\"<parameter=unit>\\n\" (\"m\" | \"\\\"ft\\\"\") \"\\n</parameter>\" \"\\n\")? \
+             (\"<parameter=stop>\\n\" value0x3 \"\\n</parameter>\" \"\\n\") \"</function>\") \"\\n</tool_call>\""
+        );
+        assert_eq!(lines.len(), 2 + "</parameter>".len());
+        assert_eq!(rules.schemas.len(), 2);
+        assert!(rules.schemas[1].1.contains("$defs"), "a reference keeps its target: {:?}", rules.schemas);
+        assert_eq!(CallRules::new(ToolFormat::Xml, &tools(), Calls::One("h")), None);
+        assert_eq!(CallRules::new(ToolFormat::Xml, &[], Calls::Any), None);
+    }
+}

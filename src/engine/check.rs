@@ -1,0 +1,107 @@
+//! What can be checked of a request without decoding. Runs on the caller's thread, before the request is accepted.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Error, Request, SamplingError, SamplingParams, Token};
+
+/// Checks sampling parameters and makes the sampler of a prompt from them, its grammar compiled. Runs on any thread.
+pub type PrepareSampler =
+    Arc<dyn Fn(&SamplingParams, &[Token]) -> Result<PreparedSampler, SamplingError> + Send + Sync>;
+
+/// A sampler in its decoder's own form. Its decoder takes it once.
+#[derive(Clone)]
+pub struct PreparedSampler(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+
+impl PreparedSampler {
+    /// Wraps a sampler.
+    pub fn new<T: Any + Send>(sampler: T) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::new(sampler)))))
+    }
+
+    /// Takes it out; `None` if it was taken before or is of another type.
+    #[must_use]
+    pub fn take<T: Any + Send>(&self) -> Option<T> {
+        let sampler = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        sampler.downcast().ok().map(|sampler| *sampler)
+    }
+}
+
+impl fmt::Debug for PreparedSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PreparedSampler").finish_non_exhaustive()
+    }
+}
+
+/// The same sampler, not one that would choose the same.
+impl PartialEq for PreparedSampler {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A request that was checked, with its sampler.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) request: Request,
+    pub(super) sampler: PreparedSampler,
+}
+
+/// Checks requests for one engine.
+#[derive(Clone)]
+pub(super) struct Checker {
+    /// Tokens that a sequence can hold.
+    pub(super) context: u32,
+    /// Tokens of the vocabulary.
+    pub(super) vocabulary: u32,
+    pub(super) prepare: PrepareSampler,
+}
+
+impl fmt::Debug for Checker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { context, vocabulary, .. } = self;
+        f.debug_struct("Checker")
+            .field("context", context)
+            .field("vocabulary", vocabulary)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Checker {
+    /// Checks a request and makes its sampler.
+    pub(super) fn prepare(&self, request: &Request) -> Result<PreparedSampler, Error> {
+        check(request, self.context, self.vocabulary)?;
+        Ok((self.prepare)(&request.sampling, &request.prompt)?)
+    }
+}
+
+/// Checks the tokens of a request.
+pub(super) fn check(request: &Request, context: u32, vocabulary: u32) -> Result<(), Error> {
+    if request.prompt.is_empty() {
+        return Err(Error::PromptEmpty);
+    }
+    check_sequence(&request.prompt, context, vocabulary)?;
+    let ending = request.reasoning.as_ref().map_or(&[][..], |reasoning| &reasoning.ending);
+    match unknown(ending, vocabulary) {
+        Some(position) => Err(Error::EndingUnknown { token: ending[position].0, size: vocabulary }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a sequence can hold these tokens and one more.
+pub(super) fn check_sequence(tokens: &[Token], context: u32, size: u32) -> Result<(), Error> {
+    let length = tokens.len();
+    if u32::try_from(length).map_or(true, |n| n >= context) {
+        return Err(Error::PromptTooLong { tokens: length, context });
+    }
+    match unknown(tokens, size) {
+        Some(position) => Err(Error::TokenUnknown { token: tokens[position].0, position, size }),
+        None => Ok(()),
+    }
+}
+
+/// The position of the first token that the vocabulary does not have.
+fn unknown(tokens: &[Token], size: u32) -> Option<usize> {
+    tokens.iter().position(|token| u32::try_from(token.0).map_or(true, |n| n >= size))
+}

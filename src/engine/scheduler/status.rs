@@ -1,0 +1,39 @@
+//! The scheduler's part of a snapshot.
+
+use super::state_cache;
+use super::value::Scheduler;
+use crate::engine::slot::Slot;
+use crate::engine::{SlotState, SlotStatus, StateCacheStatus, Status, Token, Vocab};
+
+impl<V: Vocab> Scheduler<V> {
+    /// A snapshot of slots, queue, state cache and counters.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let slots = self.slots.iter().map(|slot| SlotStatus {
+            state: slot.state(),
+            request: slot.job.as_ref().map(|job| job.id),
+            tokens: slot.history.len(),
+        });
+        Status {
+            slots: slots.collect(),
+            waiting: self.waiting.len(),
+            state_cache: StateCacheStatus {
+                states: self.slots.iter().map(|slot| slot.states.len()).sum(),
+                bytes: state_cache::total(&self.slots),
+                budget: self.states.budget(),
+            },
+            counters: self.counters,
+        }
+    }
+
+    /// The state of every slot.
+    pub fn slot_states(&self) -> impl Iterator<Item = SlotState> {
+        self.slots.iter().map(Slot::state)
+    }
+
+    /// How many tokens of a prompt a request would find in the cache if it were admitted now.
+    #[must_use]
+    pub fn cached_prefix(&self, prompt: &[Token]) -> usize {
+        self.sharing.longest(&self.slots, prompt)
+    }
+}

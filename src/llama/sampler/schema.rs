@@ -1,0 +1,109 @@
+//! JSON schemas as rules of a grammar, by llama.cpp's converter.
+
+use llama_cpp_2::json_schema_to_grammar;
+
+use crate::engine::SamplingError;
+use crate::llama::log;
+
+/// The rules of a schema, beginning with `root`.
+pub(super) fn convert(schema: &str) -> Result<String, SamplingError> {
+    let refused = |reason: String| SamplingError::Schema { reason };
+    // serde_json reports the position of a mistake, and limits the nesting.
+    let parsed: serde_json::Value =
+        serde_json::from_str(schema).map_err(|error| refused(error.to_string()))?;
+    if !parsed.is_object() && !parsed.is_boolean() {
+        return Err(refused("expected an object or a boolean".to_owned()));
+    }
+    let (made, log) = log::capture(|| json_schema_to_grammar(schema));
+    made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
+}
+
+/// Rules, and those of schemas under their names.
+pub(super) fn compose(gbnf: &str, schemas: &[(String, String)]) -> Result<String, SamplingError> {
+    let mut rules = gbnf.to_owned();
+    for (name, schema) in schemas {
+        rules.push('\n');
+        rules.push_str(&renamed(&convert(schema)?, name));
+    }
+    Ok(rules)
+}
+
+/// Rules with a name instead of `root`, and in front of all other names.
+fn renamed(rules: &str, name: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(rules.len() * 2), rules);
+    while let Some(first) = rest.chars().next() {
+        let end = match first {
+            '"' => closing(rest, '"'),
+            '[' => closing(rest, ']'),
+            // Counts of repetitions are no names.
+            '{' => rest.find('}').map_or(rest.len(), |at| at + 1),
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            c if is_word(c) => {
+                let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+                out.push_str(name);
+                if &rest[..end] != "root" {
+                    out.push('-');
+                    out.push_str(&rest[..end]);
+                }
+                rest = &rest[end..];
+                continue;
+            }
+            c => c.len_utf8(),
+        };
+        out.push_str(&rest[..end]);
+        rest = &rest[end..];
+    }
+    out
+}
+
+/// The length of a quoted text or a class of characters.
+fn closing(text: &str, close: char) -> usize {
+    let mut escaped = false;
+    for (at, character) in text.char_indices().skip(1) {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == close => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn is_word(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '-'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_schema_is_refused_with_the_position() {
+        let error = convert("{\"type\": ").unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+        assert!(convert("[]").is_err());
+        assert!(convert(&"[".repeat(100_000)).is_err());
+        assert!(convert("{\"type\": \"integer\"}").unwrap().contains("root ::="));
+    }
+
+    #[test]
+    fn rules_of_several_schemas_have_names_of_their_own() {
+        assert_eq!(
+            renamed(
+                "root ::= \"root \\\" x\" b-1? [^\"\\]root]{0,4} | (b-1){2}\nb-1 ::= root # root\n",
+                "a0"
+            ),
+            "a0 ::= \"root \\\" x\" a0-b-1? [^\"\\]root]{0,4} | (a0-b-1){2}\na0-b-1 ::= a0 # root\n"
+        );
+        let schema = |kind: &str| {
+            format!("{{\"type\": \"object\", \"properties\": {{\"a\": {{\"type\": \"{kind}\"}}}}}}")
+        };
+        let both = [("s0".to_owned(), schema("string")), ("s1".to_owned(), schema("integer"))];
+        let rules = compose("root ::= s0 s1", &both).unwrap();
+        assert!(
+            rules.contains("\ns0 ::=") && rules.contains("\ns1 ::=") && !rules.contains("\nroot ::="),
+            "{rules}"
+        );
+    }
+}

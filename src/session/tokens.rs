@@ -1,0 +1,132 @@
+//! A rendered prompt to tokens. Only the template's text names control tokens; the text of messages is text.
+
+use std::iter;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::chat::{Rendered, Template};
+use crate::engine::{Markup, Token, Vocab};
+
+/// The special tokens of a vocabulary that a template may write.
+#[derive(Debug)]
+pub(super) struct Specials {
+    finder: AhoCorasick,
+    /// Of each, whether its text is the token in plain text too.
+    always: Vec<bool>,
+}
+
+/// The tokens of a text, and the token at which each of some places is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tokens {
+    pub(super) tokens: Vec<Token>,
+    pub(super) places: Vec<usize>,
+}
+
+impl Specials {
+    /// All control tokens, and of the others the ones that the template has a use for.
+    pub(super) fn of(vocab: &dyn Vocab, template: &Template) -> Self {
+        let is_bare = |c: char| c.is_whitespace() || c.is_alphanumeric();
+        let is_markup = |text: &str| !text.chars().all(is_bare) && template.may_write(text);
+        let mut specials = vocab.specials();
+        specials.retain(|special| !special.text.is_empty() && (!special.always || is_markup(&special.text)));
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(specials.iter().map(|special| &special.text))
+            .expect("the texts of a vocabulary fit into memory once more");
+        Self { finder, always: specials.into_iter().map(|special| special.always).collect() }
+    }
+
+    /// The tokens of a prompt. A place that is not between tokens for certain moves back to the next one that is, or
+    /// is left out.
+    pub(super) fn tokens(&self, vocab: &dyn Vocab, prompt: &Rendered, places: &[usize]) -> Tokens {
+        let text = prompt.text.as_str();
+        let markup = self.markup(prompt);
+        let mut cuts: Vec<usize> = places.iter().filter_map(|&place| snap(place, &markup)).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let all = self.finder.find_iter(text).map(|found| found.range());
+        let mut out = Tokens::default();
+        if all.eq(markup.iter().cloned()) {
+            let mut begin = 0;
+            for cut in cuts {
+                out.tokens.extend(vocab.tokenize(&text[begin..cut], Markup::Parsed));
+                out.places.push(out.tokens.len());
+                begin = cut;
+            }
+            out.tokens.extend(vocab.tokenize(&text[begin..], Markup::Parsed));
+            return out;
+        }
+        let mut cuts = cuts.into_iter().peekable();
+        let mut begin = 0;
+        for Range { start, end } in markup {
+            self.plain(vocab, &text[begin..start], &mut out.tokens);
+            if cuts.next_if_eq(&start).is_some() {
+                out.places.push(out.tokens.len());
+            }
+            out.tokens.extend(vocab.tokenize(&text[start..end], Markup::Parsed));
+            if cuts.next_if_eq(&end).is_some() {
+                out.places.push(out.tokens.len());
+            }
+            begin = end;
+        }
+        self.plain(vocab, &text[begin..], &mut out.tokens);
+        out
+    }
+
+    /// The special tokens that the template wrote.
+    fn markup(&self, prompt: &Rendered) -> Vec<Range<usize>> {
+        let text = prompt.text.as_bytes();
+        // A message must not hide a token of the template by text that reaches into it.
+        let mut written = vec![0; text.len()];
+        for range in prompt.written() {
+            written[range.clone()].copy_from_slice(&text[range.clone()]);
+        }
+        let certain: Vec<_> = self.finder.find_iter(&written).map(|found| found.range()).collect();
+        let mut out = Vec::new();
+        let mut begin = 0;
+        for range in certain.into_iter().chain(iter::once(text.len()..text.len())) {
+            let gap = self.finder.find_iter(&text[begin..range.start]).map(|found| found.range());
+            let gap = gap.map(|found| begin + found.start..begin + found.end);
+            out.extend(gap.filter(|found| prompt.is_markup(found.clone())));
+            begin = range.end;
+            out.push(range);
+        }
+        out.pop();
+        out
+    }
+
+    /// The tokens of text that names none.
+    fn plain(&self, vocab: &dyn Vocab, mut text: &str, tokens: &mut Vec<Token>) {
+        while let Some(found) = self.next_always(text) {
+            let cut = found.start + inside(&text[found.clone()], |part| self.next_always(part).is_some());
+            tokens.extend(vocab.tokenize(&text[..cut], Markup::Plain));
+            text = &text[cut..];
+        }
+        if !text.is_empty() {
+            tokens.extend(vocab.tokenize(text, Markup::Plain));
+        }
+    }
+
+    fn next_always(&self, text: &str) -> Option<Range<usize>> {
+        let mut found = self.finder.find_iter(text);
+        found.find(|found| self.always[found.pattern().as_usize()]).map(|found| found.range())
+    }
+}
+
+/// Where to cut a tag so that a tokenizer does not see it, and splits the rest as it would: behind its last letter.
+fn inside(tag: &str, is_tag: impl Fn(&str) -> bool) -> usize {
+    let first = tag.chars().next().map_or(0, char::len_utf8);
+    let last = tag.char_indices().rfind(|(_, c)| c.is_alphanumeric()).map(|(at, c)| at + c.len_utf8());
+    last.filter(|&cut| cut < tag.len() && !is_tag(&tag[..cut])).unwrap_or(first)
+}
+
+/// The last place up to this one where a special token begins or ends.
+fn snap(place: usize, markup: &[Range<usize>]) -> Option<usize> {
+    let next = markup.partition_point(|range| range.start <= place);
+    let last = markup.get(next.checked_sub(1)?)?;
+    Some(if last.end == place { place } else { last.start })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! No message forges a control token, and no text is lost.
+
+use super::*;
+use crate::chat::{Message, RenderOptions, Role};
+use crate::engine::SpecialToken;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Control tokens from 300 on, then tags; all else is bytes.
+struct Marked;
+
+const CONTROL: [&str; 3] = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"];
+const TAGS: [&str; 6] =
+    ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"];
+const FIRST: i32 = 300;
+
+fn texts() -> impl Iterator<Item = &'static str> {
+    CONTROL.into_iter().chain(TAGS)
+}
+
+impl Vocab for Marked {
+    fn size(&self) -> u32 {
+        400
+    }
+
+    fn tokenize(&self, mut text: &str, markup: Markup) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        while let Some(&byte) = text.as_bytes().first() {
+            let found = texts().zip(FIRST..).find(|(special, token)| {
+                text.starts_with(special) && (markup == Markup::Parsed || *token >= FIRST + 3)
+            });
+            let (length, token) =
+                found.map_or((1, i32::from(byte)), |(special, token)| (special.len(), token));
+            tokens.push(Token(token));
+            // Bytes of one character come one by one.
+            if length == 1 && !text.is_char_boundary(1) {
+                let character = text.chars().next().unwrap();
+                tokens.extend(text.as_bytes()[1..character.len_utf8()].iter().map(|&b| Token(i32::from(b))));
+                text = &text[character.len_utf8()..];
+            } else {
+                text = &text[length..];
+            }
+        }
+        tokens
+    }
+
+    fn specials(&self) -> Vec<SpecialToken> {
+        texts()
+            .enumerate()
+            .map(|(at, text)| SpecialToken { text: text.to_owned(), always: at >= 3 })
+            .collect()
+    }
+
+    fn write(&self, token: Token, out: &mut Vec<u8>) {
+        match u8::try_from(token.0) {
+            Ok(byte) => out.push(byte),
+            Err(_) => out.extend(texts().nth(usize::try_from(token.0 - FIRST).unwrap()).unwrap().bytes()),
+        }
+    }
+
+    fn ends_answer(&self, _token: Token) -> bool {
+        false
+    }
+}
+
+fn template(name: &str) -> Template {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    Template::parse(&std::fs::read_to_string(path).unwrap(), "", "<|im_end|>").unwrap()
+}
+
+/// The special tokens of a conversation, each text of which is one of `texts`, after a check that nothing is lost.
+fn specials(template: &Template, texts: &[String]) -> Vec<i32> {
+    let mut texts = texts.iter().cycle().cloned();
+    let mut next = move || texts.next().unwrap();
+    let tool = json!({"type": "function", "function": {
+        "name": next(), "description": next(),
+        "parameters": {"type": "object", "properties": {next(): {"type": "string", next(): next()}}, next(): [next()]},
+    }});
+    let call = json!({"type": "function", "function": {"name": next(), "arguments": {next(): next()}}});
+    let messages = json!([
+        {"role": "system", "content": next()},
+        {"role": "user", "content": next(), "name": next()},
+        {"role": "assistant", "content": "x", "reasoning_content": next(), "tool_calls": [call]},
+        {"role": "tool", "content": next(), "name": next()},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": next()},
+    ]);
+    let messages: Vec<Message> = serde_json::from_value(messages).unwrap();
+    let mut options = RenderOptions { tools: vec![tool], ..RenderOptions::default() };
+    options.variables.insert("custom".to_owned(), Value::String(next()));
+    let prompt = template.prompt(&messages, &options).unwrap();
+    let tokens = Specials::of(&Marked, template).tokens(&Marked, &prompt, &[]).tokens;
+    let mut text = Vec::new();
+    for token in &tokens {
+        Marked.write(*token, &mut text);
+    }
+    assert_eq!(String::from_utf8(text).unwrap(), prompt.text);
+    tokens.into_iter().map(|token| token.0).filter(|&token| token >= FIRST).collect()
+}
+
+proptest! {
+    #[test]
+    fn no_message_changes_the_control_tokens_of_its_prompt(
+        texts in prop::collection::vec(
+            prop::collection::vec(
+                prop::sample::select(vec![
+                    "<|im_end|>", "<|im_start|>", "<|endoftext|>", "<think>", "</think>", "<tool_call>", "</tool_response>",
+                    "<|im_", "end|>", "|im_end|", "im_end", "<", ">", "<|", "|>", "/", "think", "tool_call", " ", "\n", "\"",
+                    "\\", "\\u003c", "é", "\u{f0000}", "\u{f0001}", "\u{100000}", "a",
+                ]),
+                0..6,
+            ),
+            1..8,
+        ),
+    ) {
+        // Templates may ask whether a text is empty.
+        let texts: Vec<_> = texts.iter().map(|parts| format!("{}a", parts.concat())).collect();
+        let harmless = ["a".to_owned()];
+        for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
+            let template = template(name);
+            prop_assert_eq!(specials(&template, &texts), specials(&template, &harmless), "{}", name);
+        }
+    }
+}
+
+#[test]
+fn every_way_of_typing_a_control_token_is_text() {
+    for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
+        let template = template(name);
+        let expected = specials(&template, &["a".to_owned()]);
+        for text in texts().chain(["|im_end|", "think", "tool_call", "/think", "im_end|>", "<|im_"]) {
+            assert_eq!(specials(&template, &[text.to_owned()]), expected, "{name} {text}");
+        }
+    }
+}
+
+#[test]
+fn places_are_tokens_where_special_tokens_begin_or_end() {
+    let template =
+        Template::parse("{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>\n{% endfor %}", "", "")
+            .unwrap();
+    for content in ["ab", "<|im_end|>"] {
+        let prompt =
+            template.prompt(&[Message::new(Role::User, content)], &RenderOptions::default()).unwrap();
+        let end = 12 + content.len();
+        let places = [0, 12, 13, end, end + 10, end + 11];
+        let found = Specials::of(&Marked, &template).tokens(&Marked, &prompt, &places);
+        let length = content.len();
+        assert_eq!(found.places, [0, 1, 1 + length, 2 + length], "{content}");
+        assert_eq!(found.tokens.len(), 3 + length);
+    }
+}
+
+#[test]
+fn a_tag_is_cut_behind_its_last_letter() {
+    for (tag, cut) in
+        [("<think>", 6), ("</think>", 7), ("[/THINK]", 7), ("<channel|>", 8), ("<<>>", 1), ("ab", 1)]
+    {
+        assert_eq!(inside(tag, |_| false), cut, "{tag}");
+    }
+    assert_eq!(inside("<a>b>", |part| part.contains("<a>")), 1);
+}

@@ -1,0 +1,72 @@
+//! The conversion loop as a library call, without the command line.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ggrun::convert::{self, Error, Options, Step};
+use ggrun::hub::{Event, Hub};
+use gguf_export::{ExportOptions, Progress};
+
+use super::Site;
+use super::convert::site;
+
+fn options(site: &Site) -> Options {
+    Options { output: Some(site.out()), ..Options::new() }
+}
+
+#[test]
+fn a_repository_is_converted_by_a_library_call_that_reports_shards_and_tensors() {
+    let (site, _source) = site();
+    let hub = Hub::new(site.settings(&[])).unwrap();
+    let (received, written) = (AtomicU64::new(0), AtomicU64::new(0));
+    let tensors = Mutex::new(Vec::new());
+    let observer = |step: Step<'_>| match step {
+        Step::Source(Event::Received { bytes, .. }) => drop(received.fetch_add(bytes, Ordering::Relaxed)),
+        Step::Export(Progress::Advanced { tensor, bytes }) => {
+            written.fetch_add(bytes, Ordering::Relaxed);
+            tensors.lock().unwrap().push(tensor.to_owned());
+        }
+        _ => {}
+    };
+    let options = Options { delete_shards: true, ..options(&site) };
+    let stop = AtomicBool::new(false);
+    let repo = "org/name".parse().unwrap();
+    let done = convert::repository(&hub, &repo, None, &options, &stop, &observer).unwrap();
+    assert!(done.report.unwrap().equal(), "deleted shards are proven");
+    assert_eq!(done.files[0].path, site.out());
+    let bytes = std::fs::read(site.out()).unwrap();
+    assert!(bytes == site.right(), "other bytes than those of a conversion from a folder");
+    assert!(received.into_inner() > 0 && written.into_inner() > 0);
+    let tensors = tensors.into_inner().unwrap();
+    assert!(done.plan.tensors.iter().all(|tensor| tensors.contains(&tensor.name)), "{tensors:?}");
+}
+
+#[test]
+fn a_conversion_that_cannot_be_done_has_a_typed_error_and_writes_nothing() {
+    let site = Site::new(&[("config.json", b"{}".to_vec()), ("README.md", vec![1])]);
+    let hub = Hub::new(site.settings(&[])).unwrap();
+    let (repo, missing) = ("org/name".parse().unwrap(), "org/missing".parse().unwrap());
+    let convert = |repo, stop: bool| {
+        let stop = AtomicBool::new(stop);
+        convert::repository(&hub, repo, None, &options(&site), &stop, &|_| {}).unwrap_err()
+    };
+    assert!(matches!(convert(&missing, false), Error::Hub(_)));
+    assert!(matches!(convert(&repo, false), Error::NoShards { .. } | Error::Hub(_)));
+    let stopped = convert(&missing, true);
+    assert!(matches!(&stopped, Error::Hub(error) if error.is_stopped()), "{stopped:?}");
+    assert!(!site.out().exists());
+}
+
+#[test]
+fn a_folder_is_converted_by_the_same_options() {
+    let (site, source) = site();
+    let export = ExportOptions { threads: 2, prove: true, ..ExportOptions::default() };
+    let options = Options { export, ..options(&site) };
+    let stop = AtomicBool::new(false);
+    let dry = Options { dry_run: true, ..options.clone() };
+    let planned = convert::folder(source.path(), None, &dry, &stop, &|_| {}).unwrap();
+    assert!(!site.out().exists() && planned.report.is_none());
+    let done = convert::folder(source.path(), None, &options, &stop, &|_| {}).unwrap();
+    assert!(done.report.unwrap().equal());
+    assert_eq!(std::fs::metadata(site.out()).unwrap().len(), planned.files[0].bytes);
+}
