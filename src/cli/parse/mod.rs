@@ -1,5 +1,6 @@
 //! The command line to arguments: spellings, the configuration file, variables, then clap.
 
+mod stop;
 mod usage;
 pub(crate) mod words;
 
@@ -11,10 +12,11 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
 use super::args::Args;
 use super::compat::lexer::{Line, value};
-use super::compat::{self, Refused, Rewritten};
-use super::config::entry::{Config, Origin, WrongConfig};
-use super::config::layers::{self, Contradiction, apply};
+use super::compat::{self, Rewritten};
+use super::config::entry::{Config, Origin};
+use super::config::layers::{self, apply};
 use super::config::{read, shown};
+pub(crate) use stop::Stop;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -22,31 +24,6 @@ pub(crate) struct Parsed {
     pub(crate) args: Args,
     /// One line for each option that has no effect.
     pub(crate) notes: Vec<String>,
-}
-
-/// Why no command is run.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// Help, the version, or an error that clap words.
-    Clap(clap::Error),
-    /// A usage error: what is wrong, and what to type.
-    Usage { message: String, hint: Option<String> },
-    /// The configuration file cannot be used.
-    Config(WrongConfig),
-    /// Text for standard output is all that was asked for.
-    Print(String),
-}
-
-impl From<Refused> for Stop {
-    fn from(Refused { message, hint }: Refused) -> Self {
-        Self::Usage { message, hint }
-    }
-}
-
-impl From<Contradiction> for Stop {
-    fn from(error: Contradiction) -> Self {
-        Self::Usage { message: error.to_string(), hint: Some("unset one of them".to_owned()) }
-    }
 }
 
 /// Parses a command line. `variable` gives the value of an environment variable.

@@ -6,6 +6,7 @@ use clap::ArgAction;
 
 use super::*;
 use crate::cli::args::Command as Named;
+use crate::cli::config::entry::WrongConfig;
 
 /// Parses a line with these variables and this configuration file.
 fn parsed(line: &[&str], variables: &[(&str, &str)], config: Option<&str>) -> Result<Parsed, Stop> {

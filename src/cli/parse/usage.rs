@@ -5,7 +5,7 @@ use std::num::{ParseFloatError, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Stop;
+use super::stop::Stop;
 use crate::cli::config::layers::{Setting, place};
 
 /// Commands of other programs, and what does the same here.
