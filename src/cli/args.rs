@@ -49,6 +49,7 @@ pub(crate) struct Args {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Configuration")]
+#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct Everywhere {
     /// Read options from this file instead of the user's
     ///

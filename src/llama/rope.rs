@@ -11,15 +11,15 @@ pub struct Rope {
     pub freq_base: Option<f32>,
     /// Factor on frequencies: a quarter stretches the context to four times its length.
     pub freq_scale: Option<f32>,
-    /// Context that the model was trained on, for YaRN.
+    /// Context that the model was trained on, for `YaRN`.
     pub yarn_orig_ctx: Option<u32>,
-    /// Share of extrapolation, for YaRN; 0 interpolates only.
+    /// Share of extrapolation, for `YaRN`; 0 interpolates only.
     pub yarn_ext_factor: Option<f32>,
-    /// Factor on attention, for YaRN.
+    /// Factor on attention, for `YaRN`.
     pub yarn_attn_factor: Option<f32>,
-    /// Low correction dimension, for YaRN.
+    /// Low correction dimension, for `YaRN`.
     pub yarn_beta_fast: Option<f32>,
-    /// High correction dimension, for YaRN.
+    /// High correction dimension, for `YaRN`.
     pub yarn_beta_slow: Option<f32>,
 }
 
@@ -30,7 +30,7 @@ pub enum RopeScaling {
     None,
     /// All frequencies alike.
     Linear,
-    /// YaRN.
+    /// `YaRN`.
     Yarn,
 }
 

@@ -44,6 +44,7 @@ pub enum GpuLayers {
 
 /// How a model is loaded and run. [`super::place`] chooses the options that are unset.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct LoadOptions {
     /// The GGUF file, or the first of its parts.
     pub path: PathBuf,

@@ -32,17 +32,13 @@ pub(crate) struct Refused {
 /// # Errors
 ///
 /// When a spelling means nothing to the command, or something that it does not do.
-pub(crate) fn rewrite(root: &Command, arguments: Vec<OsString>) -> Result<Rewritten, Refused> {
-    let line = lex(root, &arguments);
-    let (mut rewritten, mut notes) = (arguments.clone(), Vec::new());
+pub(crate) fn rewrite(root: &Command, arguments: &[OsString]) -> Result<Rewritten, Refused> {
+    let line = lex(root, arguments);
+    let (mut rewritten, mut notes) = (arguments.to_vec(), Vec::new());
     let mut gone = vec![false; arguments.len()];
     for (index, item) in &line.items {
         let (index, argument) = (*index, &arguments[*index]);
-        let name = match item {
-            Item::Option { spelling: Some(name), .. } => name,
-            Item::Unknown { name } => name,
-            _ => continue,
-        };
+        let (Item::Option { spelling: Some(name), .. } | Item::Unknown { name }) = item else { continue };
         let values = |count: usize| if has_value(argument) { 0 } else { count };
         match meaning(line.command, name, &line.path) {
             Some(Meaning::Long(long)) if matches!(item, Item::Option { .. }) => {

@@ -25,7 +25,7 @@ fn root() -> Command {
 }
 
 fn rewritten(typed: &str) -> Result<Rewritten, Refused> {
-    rewrite(&root(), typed.split(' ').map(OsString::from).collect())
+    rewrite(&root(), &typed.split(' ').map(OsString::from).collect::<Vec<_>>())
 }
 
 #[track_caller]

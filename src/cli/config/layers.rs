@@ -80,17 +80,15 @@ pub(crate) fn layers(
             || command.get_arguments().any(|other| typed(other.get_id().as_str()) && against(other));
         let same = settings.iter().find(|(_, other, _)| other.get_id() == arg.get_id());
         let other = settings.iter().find(|(_, other, setting)| against(other) && !off(other, setting));
-        match (same, other) {
-            _ if beaten => {}
-            (Some((before, _, first)), _) if *before == level => {
+        if beaten {
+            continue;
+        }
+        match same.or(other) {
+            Some((before, _, first)) if *before == level => {
                 return Err(Contradiction(Box::new(first.clone()), Box::new(setting)));
             }
-            (Some(_), _) => {}
-            (None, Some((before, _, first))) if *before == level => {
-                return Err(Contradiction(Box::new(first.clone()), Box::new(setting)));
-            }
-            (None, Some(_)) => {}
-            (None, None) => settings.push((level, arg, setting)),
+            Some(_) => {}
+            None => settings.push((level, arg, setting)),
         }
     }
     Ok(settings.into_iter().map(|(.., setting)| setting).collect())

@@ -69,9 +69,9 @@ pub(crate) fn show(rows: &[Row], config: &Config, as_json: bool) -> String {
     cells.extend(rows.iter().map(|row| vec![row.name.clone(), row.values.join(","), row.origin.to_string()]));
     let mut out = text::table(&cells, &[]);
     let file = config.path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-    out += &format!("\nconfiguration file: {file}\n");
+    out.push_str(&["\nconfiguration file: ", &file, "\n"].concat());
     for (name, target, line) in &config.aliases {
-        out += &format!("alias {name} = {target} (line {line})\n");
+        out.push_str(&["alias ", name, " = ", target, " (line ", &line.to_string(), ")\n"].concat());
     }
     out
 }

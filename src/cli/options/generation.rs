@@ -16,6 +16,7 @@ use super::sampling::SamplingArgs;
 /// Options that shape an answer
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Generation")]
+#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct GenerationArgs {
     /// Limit the answer to N tokens, thinking included; -1 lifts the limit [default: -1]
     #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true, value_parser = predict,

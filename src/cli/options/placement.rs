@@ -360,7 +360,7 @@ mod tests {
     fn rewritten(typed: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
         let mut root = <Line as clap::CommandFactory>::command();
         root.build();
-        crate::cli::compat::rewrite(&root, typed.collect()).unwrap().arguments
+        crate::cli::compat::rewrite(&root, &typed.collect::<Vec<_>>()).unwrap().arguments
     }
 
     fn refused(line: &str) -> String {

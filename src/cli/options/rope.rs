@@ -6,6 +6,7 @@ use ggrun::model::{Rope, RopeScaling};
 /// Options of how positions are scaled; what is unset is as the model says.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Context scaling")]
+#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct RopeArgs {
     /// Scale rotary positions by this method, instead of the model's
     #[arg(
@@ -49,6 +50,7 @@ pub(crate) struct RopeArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 enum Method {
     /// No scaling
     None,

@@ -13,6 +13,7 @@ pub(crate) struct ModelWord {
 
 /// PROMPT.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct PromptWord {
     /// Prompt to answer
     ///

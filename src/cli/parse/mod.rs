@@ -37,7 +37,7 @@ pub(crate) fn parse(
 ) -> Result<Parsed, Stop> {
     let mut root = Args::command();
     root.build();
-    let Rewritten { arguments, notes } = compat::rewrite(&root, arguments.into_iter().collect())?;
+    let Rewritten { arguments, notes } = compat::rewrite(&root, &arguments.into_iter().collect::<Vec<_>>())?;
     let line = compat::lex(&root, &arguments);
     if only_help(&line) {
         return plain(arguments).map(|args| Parsed { args, notes });

@@ -99,15 +99,14 @@ pub(super) fn expand(
     let target = |text: &OsStr| target(text, config, home);
     for (index, at) in MODELS.into_iter().flat_map(|id| line.options(id)) {
         let Some(target) = value(&arguments, index, at).and_then(|text| target(&text)) else { continue };
-        match at {
-            Some(at) => arguments[at] = target,
-            None => {
-                let mut text =
-                    OsString::from(arguments[index].to_string_lossy().split('=').next().unwrap_or_default());
-                text.push("=");
-                text.push(target);
-                arguments[index] = text;
-            }
+        if let Some(at) = at {
+            arguments[at] = target;
+        } else {
+            let typed = arguments[index].to_string_lossy().into_owned();
+            let mut text = OsString::from(typed.split('=').next().unwrap_or_default());
+            text.push("=");
+            text.push(target);
+            arguments[index] = text;
         }
     }
     if line.path.get(1).is_some_and(|name| READERS.contains(name)) {
