@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_ends_the_work() {
+    fn an_error_stops_the_pool() {
         let done =
             each(1 << 40, 2, &AtomicBool::new(false), || (), |i, ()| if i < 5 { Ok(()) } else { Err(i) });
         assert!(done.unwrap_err() >= 5);

@@ -120,7 +120,7 @@ impl<'a> Chunks<'a> {
             }
         };
         (choice["logprobs"], choice["finish_reason"]) = (logprobs, finish_reason);
-        let mut chunk = self.head.object(kind, vec![choice]);
+        let mut chunk = self.head.object(kind, &[choice]);
         if self.stream.include_usage {
             chunk["usage"] = Value::Null;
         }
@@ -138,7 +138,7 @@ impl<'a> Chunks<'a> {
             Endpoint::Chat => "chat.completion.chunk",
             Endpoint::Text => "text_completion",
         };
-        let mut chunk = self.head.object(kind, Vec::new());
+        let mut chunk = self.head.object(kind, &[]);
         chunk["usage"] = usage(&ends.iter().map(|(usage, _)| *usage).collect::<Vec<_>>());
         chunk["timings"] = timings(&ends);
         Some(chunk)

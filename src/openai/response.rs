@@ -34,7 +34,7 @@ pub struct Head<'a> {
 
 impl Head<'_> {
     /// An object of this kind with these choices.
-    pub(super) fn object(&self, kind: &str, choices: Vec<Value>) -> Value {
+    pub(super) fn object(&self, kind: &str, choices: &[Value]) -> Value {
         let prefix = match self.endpoint {
             Endpoint::Chat => "chatcmpl",
             Endpoint::Text => "cmpl",
@@ -57,7 +57,8 @@ pub fn body(head: &Head<'_>, choices: &[Choice]) -> Value {
         Endpoint::Chat => ("chat.completion", chat_choice),
         Endpoint::Text => ("text_completion", text_choice),
     };
-    let mut body = head.object(kind, choices.iter().enumerate().map(|(n, c)| choice(n, c)).collect());
+    let shown: Vec<Value> = choices.iter().enumerate().map(|(n, c)| choice(n, c)).collect();
+    let mut body = head.object(kind, &shown);
     let took: Vec<_> = choices.iter().map(|choice| (choice.answer.usage, choice.answer.timings)).collect();
     body["usage"] = usage(&took.iter().map(|(usage, _)| *usage).collect::<Vec<_>>());
     body["timings"] = timings(&took);

@@ -171,7 +171,7 @@ prop_compose! {
         dry_breakers in prop::option::of(prop::collection::vec(".*", 0..3)),
         mirostat in prop::option::of(0u64..3),
     ) -> SamplingOptions {
-        let mut options = SamplingOptions { ignore_end, order, dry_breakers, ..SamplingOptions::default() };
+        let mut options = SamplingOptions { dry_breakers, ignore_end, order, ..SamplingOptions::default() };
         [options.temperature, options.temperature_range, options.temperature_exponent, options.top_p, ..] = numbers;
         [.., options.min_p, options.typical_p, options.top_n_sigma, options.repeat_penalty] = numbers;
         let [_, _, _, _, presence, frequency, xtc, threshold, multiplier, base, tau, eta, ..] = numbers;
@@ -327,7 +327,9 @@ proptest! {
         let mut answers = answers;
         if text {
             // A continuation is all content.
-            answers.iter_mut().for_each(|events| events.retain(|(event, _)| matches!(event, ChatEvent::Content(_))));
+            for events in &mut answers {
+                events.retain(|(event, _)| matches!(event, ChatEvent::Content(_)));
+            }
         }
         let count = u32::try_from(answers.len()).unwrap();
         let stream = Stream { include_usage };

@@ -305,7 +305,7 @@ mod tests {
     fn a_choice_of_tools_that_are_missing_is_refused() {
         let check = |choice, tools| {
             let (tool_choice, tools) = (Some(choice), Some(tools));
-            GenerationOptions { tool_choice, tools, ..GenerationOptions::default() }.check_tool_choice()
+            GenerationOptions { tools, tool_choice, ..GenerationOptions::default() }.check_tool_choice()
         };
         let tools = vec![json!({"type": "function", "function": {"name": "f"}})];
         let named = |name: &str| ToolChoice::Function(name.to_owned());
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(check(named("g"), tools.clone()), Err(unknown));
         let rules = Some(Rules::JsonSchema("{}".to_owned()));
         let (tool_choice, tools) = (Some(ToolChoice::Required), Some(tools));
-        let both = GenerationOptions { tool_choice, tools, rules, ..GenerationOptions::default() };
+        let both = GenerationOptions { rules, tools, tool_choice, ..GenerationOptions::default() };
         assert_eq!(both.check_tool_choice(), Err(ToolChoiceError::Grammar));
     }
 

@@ -41,7 +41,7 @@ fn written(sandbox: &Sandbox) -> usize {
 /// Starts a conversion, stops it once it has written more than the last one, and sends the signal before it continues.
 fn interrupted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: &str) -> Ran {
     let before = written(sandbox);
-    for _ in 0..20 {
+    for _ in 0..200 {
         let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for("the conversion to be midway", || {
             if child.try_wait().unwrap().is_some() {

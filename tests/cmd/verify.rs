@@ -122,7 +122,7 @@ fn another_checkpoint_is_a_difference() {
     let ran = sandbox.run(&["verify", "out.gguf", &other]);
     assert_eq!((ran.code, &*ran.err), (Some(3), ""));
     assert!(ran.out.starts_with("differs: ") && ran.out.lines().count() == 11, "{}", ran.out);
-    let says = "  tensor `blk.0.ffn_gate_inp.weight`: its sizes are [128, 16], expected [128, 4]\n";
+    let says = "  tensor `blk.0.ffn_gate_inp.weight`: its dimensions are [128, 16], expected [128, 4]\n";
     assert!(ran.out.contains(says), "{}", ran.out);
 }
 

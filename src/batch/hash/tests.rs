@@ -73,7 +73,9 @@ fn every_option_is_among_the_changes() {
     let text = |options: &GenerationOptions| format!("{options:#?}");
     let default = text(&GenerationOptions::default());
     let mut changed = GenerationOptions::default();
-    changes().into_iter().for_each(|change| change(&mut changed));
+    for change in changes() {
+        change(&mut changed);
+    }
     let all = text(&changed);
     let all: Vec<&str> = all.lines().collect();
     for line in default.lines().filter(|line| line.ends_with(": None,") || line.ends_with(": [],")) {

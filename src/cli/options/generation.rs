@@ -16,7 +16,6 @@ use super::sampling::SamplingArgs;
 /// Options that shape an answer
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Generation")]
-#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct GenerationArgs {
     /// Limit the answer to N tokens, thinking included; -1 lifts the limit [default: -1]
     #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true, value_parser = predict,
@@ -31,7 +30,7 @@ pub(crate) struct GenerationArgs {
     /// Set the functions to call: auto, none, required, or the name of one [default: auto]
     #[arg(long, value_name = "CHOICE", hide_short_help = true)]
     tool_choice: Option<String>,
-    /// Set variables of the chat template, such as '{"reasoning_effort": "low"}'
+    /// Set variables of the chat template, such as `{"reasoning_effort": "low"}`
     #[arg(long, value_name = "JSON", value_parser = template_variables, env = "LLAMA_ARG_CHAT_TEMPLATE_KWARGS", hide_short_help = true)]
     chat_template_kwargs: Option<Map<String, Value>>,
     /// Turn thinking on or off by the switch of the chat template (also -rea) [default: auto]

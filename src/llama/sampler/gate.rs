@@ -61,6 +61,11 @@ impl Gate {
         self.phase == Phase::Rules
     }
 
+    /// Whether the block has begun and not ended, where all but the end of the answer is allowed.
+    pub(super) fn is_inside(&self) -> bool {
+        matches!(self.phase, Phase::Inside(_))
+    }
+
     /// Whether a token with this text may come next; `ends` if it ends the answer.
     pub(super) fn allows(&self, text: &[u8], ends: bool) -> Verdict {
         match &self.phase {
@@ -164,6 +169,7 @@ mod tests {
         for open in [None, Some("<think>")] {
             let mut gate = gate(open);
             gate.accept(b"<think>hm");
+            assert!(gate.is_inside());
             assert_eq!((gate.allows(b"", true), gate.allows(b"x", false)), (Verdict::No, Verdict::Yes));
             gate.accept(b"</think>");
             assert!(gate.is_open());

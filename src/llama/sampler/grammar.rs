@@ -1,5 +1,7 @@
 //! A grammar that applies from some point of the answer on.
 
+use std::collections::HashSet;
+
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
@@ -67,19 +69,18 @@ impl Guide {
         if self.gate.is_open() {
             return self.sampler.apply(candidates);
         }
-        let mut by_rules = candidates.clone();
-        self.sampler.apply(&mut by_rules);
-        let by_rules: std::collections::HashSet<i32> = by_rules
-            .data
-            .iter()
-            .filter(|data| !self.is_lost && data.logit() > f32::NEG_INFINITY)
-            .map(|data| data.id().0)
-            .collect();
+        let mut by_rules = HashSet::new();
+        if !self.gate.is_inside() && !self.is_lost {
+            let mut left = candidates.clone();
+            self.sampler.apply(&mut left);
+            let allowed = left.data.iter().filter(|data| data.logit() > f32::NEG_INFINITY);
+            by_rules.extend(allowed.map(LlamaTokenData::id));
+        }
         for data in &mut candidates.data {
             let allowed = match self.verdict(model, data.id()) {
                 Verdict::Yes => true,
                 Verdict::No => false,
-                Verdict::Rules => by_rules.contains(&data.id().0),
+                Verdict::Rules => by_rules.contains(&data.id()),
             };
             if !allowed {
                 data.set_logit(f32::NEG_INFINITY);
@@ -112,6 +113,10 @@ impl Guide {
         let vocab = model.vocab();
         if self.gate.is_open() {
             return Verdict::Rules;
+        }
+        // Without the text, which takes long to get for every token of the vocabulary.
+        if self.gate.is_inside() {
+            return if vocab.is_eog(token) { Verdict::No } else { Verdict::Yes };
         }
         self.gate.allows(&vocab.token_to_piece(token, true, None), vocab.is_eog(token))
     }
