@@ -12,17 +12,27 @@ pub(crate) struct Interrupted;
 #[error("nothing removed: cannot ask for confirmation, standard input is not a terminal")]
 pub(crate) struct Unasked;
 
-/// Options that contradict each other: a usage error.
+/// The options name no model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WrongModel {
-    #[error("`--model` and `--hf-repo` both name a model, expected one of them")]
-    Two,
     #[error("`--hf-file` names a file of a repository, expected `--hf-repo` with it")]
     FileAlone,
     #[error("`--hf-file` and the address in `--hf-repo` both name a file, expected one of them")]
     TwoFiles,
-    #[error("no model, expected `--model` or `--hf-repo`")]
+    #[error("no model, expected MODEL, `-m` or `-hf`")]
     None,
+}
+
+/// An option that a command cannot do without.
+#[derive(Debug, thiserror::Error)]
+#[error("no output, expected `-o`")]
+pub(crate) struct NoOutput;
+
+/// A checkpoint where a GGUF is expected.
+#[derive(Debug, thiserror::Error)]
+#[error("`{place}` is a checkpoint, expected a GGUF")]
+pub(crate) struct IsCheckpoint {
+    pub(crate) place: String,
 }
 
 /// A worker was to listen for other machines without `--allow-remote`.

@@ -3,38 +3,53 @@
 mod args;
 mod commands;
 mod compat;
+mod config;
 mod error;
 mod exit;
 mod interrupt;
 mod options;
+mod parse;
 mod report;
 mod shared;
 mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::CommandFactory as _;
 
 use args::{Args, Command};
 use commands::{
-    batch, bench, cache, chat, convert, demo, doctor, download, inspect, plan, run, verify, worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify,
+    worker,
 };
 use exit::Outcome;
 use options::log::LogArgs;
+use parse::{Parsed, Stop, parse};
 use ui::out::{print, stdout};
 use ui::style::Style;
-use ui::{err, log};
+use ui::{err, log, style};
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let args = match Args::try_parse_from(compat::rewrite(std::env::args_os())) {
-        Ok(args) => args,
-        Err(error) => return unparsed(&error),
+    let parsed = match parse(std::env::args_os(), &|name| std::env::var_os(name)) {
+        Ok(parsed) => parsed,
+        Err(stop) => return stopped(stop),
     };
-    match start_log(&args.log).and_then(|()| run(&args.command)) {
+    style::colour(parsed.args.everywhere.color);
+    let done = start(&parsed).and_then(|()| run(&parsed.args.command));
+    match done {
         Ok(outcome) => outcome.into(),
         Err(error) => report::report(&error),
     }
+}
+
+/// Does what concerns every command.
+fn start(parsed: &Parsed) -> anyhow::Result<()> {
+    start_log(&parsed.args.log)?;
+    for note in &parsed.notes {
+        err::note(&format!("note: {note}"));
+    }
+    parsed.args.command.placement().map_or(Ok(()), |placement| placement.threads.settle())
 }
 
 fn start_log(args: &LogArgs) -> anyhow::Result<()> {
@@ -60,6 +75,8 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Download(args) => download::run(args),
+        Command::Completions(args) => completions::run(args, Args::command()),
+        Command::Man(args) => man::run(args, Args::command()),
     }
 }
 
@@ -78,6 +95,19 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     match print(&(text(Style::of_stdout()) + &engine)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report::report(&error.into()),
+    }
+}
+
+/// Ends before a command is run.
+fn stopped(stop: Stop) -> ExitCode {
+    match stop {
+        Stop::Clap(error) => unparsed(&error),
+        Stop::Print(text) => match print(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report::report(&error.into()),
+        },
+        Stop::Usage { message, hint } => report::usage(&message, hint.as_deref()),
+        Stop::Config(error) => report::report(&error.into()),
     }
 }
 

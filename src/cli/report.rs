@@ -14,7 +14,8 @@ use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 
-use super::error::{Interrupted, Remote, Unasked, WrongFilter, WrongModel};
+use super::config::entry::WrongConfig;
+use super::error::{Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel};
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
@@ -53,18 +54,20 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
+        .or_else(|| error.downcast_ref().and_then(config_hint))
+        .or_else(|| error.chain().find_map(|error| error.downcast_ref()).map(checkpoint_hint))
         .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| reasoning_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     if let Some(hint) = hint {
         err::line(&format!("\nhint: {}", printable(&hint)));
     }
-    if error.is::<Remote>()
-        || error.is::<Unasked>()
+    let usage = error.is::<WrongConfig>()
+        || error.is::<NoOutput>()
         || error.is::<WrongModel>()
         || error.is::<WrongFilter>()
-        || error.is::<ToolChoiceError>()
-    {
+        || error.is::<ToolChoiceError>();
+    if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
     }
     let full = rows.is_some_and(|error| match error {
@@ -86,6 +89,27 @@ fn stopped(error: &anyhow::Error) -> Option<String> {
         _ if hub_error(e).is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
         _ => e.is::<Interrupted>().then(|| e.to_string()),
     })
+}
+
+fn checkpoint_hint(error: &IsCheckpoint) -> String {
+    format!("convert it first: `ggrun convert {}`", error.place)
+}
+
+fn config_hint(error: &WrongConfig) -> Option<String> {
+    match error {
+        WrongConfig::Line { hint, .. } => hint.clone(),
+        _ => Some("`--no-config` reads no configuration file".to_owned()),
+    }
+}
+
+/// Prints an error of the command line.
+pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
+    let style = Style::of_stderr();
+    err::line(&format!("{}error:{} {}", style.error(), style.reset(), printable(message)));
+    if let Some(hint) = hint {
+        err::line(&format!("\nhint: {}", printable(hint)));
+    }
+    ExitCode::from(2)
 }
 
 fn code(error: &Error) -> u8 {

@@ -7,6 +7,8 @@ use std::ffi::c_void;
 use std::path::Path;
 use std::ptr;
 
+use super::metadata::MetadataOverride;
+use super::rope::Rope;
 use crate::engine::{Abort, Signal};
 
 /// How a model is loaded.
@@ -30,6 +32,10 @@ pub struct LoadParams<'a> {
     pub load: LoadMode,
     /// Whether weights on the CPU are repacked.
     pub repack: bool,
+    /// Values that count instead of those of the file.
+    pub metadata: &'a [MetadataOverride],
+    /// Refuse tensors whose data has values that are not numbers.
+    pub check_tensors: bool,
 }
 
 /// Tensors that are not placed with their layer.
@@ -157,6 +163,8 @@ pub struct ContextParams {
     pub flash: Flash,
     /// Whether KV cache and states are offloaded with their layer.
     pub kv_offload: bool,
+    /// Scaling of positions other than the model's.
+    pub rope: Rope,
     /// Aborts a running step.
     pub abort: Abort,
 }
@@ -246,6 +254,7 @@ pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaCo
     raw.type_v = params.cache_v.raw();
     raw.flash_attn_type = params.flash.raw();
     raw.offload_kqv = params.kv_offload;
+    params.rope.fill(&mut raw);
     raw.abort_callback = Some(aborted);
     raw.abort_callback_data = ptr::from_ref(params.abort.signal()).cast_mut().cast();
     // SAFETY: same size and alignment, see above, and the binding, pinned to one version, has only this field.

@@ -82,6 +82,8 @@ mod tests {
             tensor_split: &[],
             overrides: &[],
             load: LoadMode::Read,
+            metadata: &[],
+            check_tensors: false,
             repack: false,
         };
         Weights::load(&params, |_| true).unwrap()
@@ -99,6 +101,7 @@ mod tests {
             cache_v: CacheType::F32,
             flash: Flash::Off,
             kv_offload: true,
+            rope: crate::llama::Rope::default(),
             abort: Abort::default(),
         };
         LlamaDecoder::new(weights, &params).unwrap()

@@ -9,7 +9,7 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
 use super::rpc::Watch;
-use super::{LlamaVocab, LoadParams, backend, devices, log, sampler};
+use super::{LlamaVocab, LoadParams, backend, devices, log, metadata, sampler};
 use crate::engine::{DecodeError, SamplingError, SamplingParams};
 
 /// llama.cpp failed; the lines that it logged are the only reason it gives.
@@ -143,6 +143,8 @@ fn open<P: FnMut(f32) -> bool>(
         overrides.push(sys::llama_model_tensor_buft_override { pattern: pattern.as_ptr(), buft });
     }
     overrides.push(sys::llama_model_tensor_buft_override { pattern: ptr::null(), buft: ptr::null_mut() });
+    let metadata = metadata::raw(params.metadata)
+        .ok_or_else(|| Some("a metadata override is longer than 127 bytes".to_owned()))?;
     // SAFETY: takes nothing and returns a number.
     let mut split = vec![0.0f32; unsafe { sys::llama_max_devices() }];
     for (to, from) in split.iter_mut().zip(params.tensor_split) {
@@ -158,11 +160,15 @@ fn open<P: FnMut(f32) -> bool>(
     raw.tensor_split = split.as_ptr();
     raw.load_mode = params.load.raw();
     raw.use_extra_bufts = params.repack;
+    if !params.metadata.is_empty() {
+        raw.kv_overrides = metadata.as_ptr();
+    }
+    raw.check_tensors = params.check_tensors;
     raw.progress_callback = Some(report::<P>);
     raw.progress_callback_user_data = ptr::from_mut(&mut progress).cast();
-    // SAFETY: path and lists live until after the call, and end with a zero, a null device and a null pattern; the split
+    // SAFETY: path and lists live until after the call, and end with a zero, a null device, a null pattern and an empty key; the split
     // has one share for each possible device. llama.cpp copies the split (`llama_model::impl::tensor_split_owned`) and
-    // the devices, uses patterns, buffer types and the callback during the load only, and reads none of the pointers
+    // the devices, uses patterns, buffer types, overrides of metadata and the callback during the load only, and reads none of the pointers
     // that it stores besides (`llama_model::params`) afterwards.
     let model = unsafe {
         let _registry = backend::registry();

@@ -8,7 +8,7 @@ use std::path::Path;
 use gguf_export::gguf;
 use sha2::{Digest as _, Sha256};
 
-use super::{LoadError, Model, caps};
+use super::{LoadError, LoadOptions, Model, Rope, caps};
 use crate::state::{Digest, Identity};
 
 /// Bytes of each tensor that are hashed, for models may differ in their weights only.
@@ -24,13 +24,27 @@ impl Model {
     pub fn identity(&self) -> Result<Identity, LoadError> {
         let options = &self.options;
         let settings = (options.cache_k, options.cache_v, options.flash);
+        let (rope, metadata) = (options.rope, &options.metadata);
+        let as_in_file = rope == Rope::default() && metadata.is_empty();
         let engine = caps();
         Ok(Identity {
             model: weights_digest(self.path())?,
             engine: digest(&(engine.build, engine.patches)),
-            settings: digest(&settings),
+            settings: if as_in_file { digest(&settings) } else { digest(&(settings, rope, metadata)) },
         })
     }
+}
+
+/// A digest of a model as it is loaded: of its files, and of what replaces the file's metadata, positions or template.
+///
+/// # Errors
+///
+/// When a part cannot be read.
+pub fn model_digest(options: &LoadOptions, template: Option<&str>) -> Result<Digest, LoadError> {
+    let weights = weights_digest(&options.path)?;
+    let (rope, metadata) = (options.rope, &options.metadata);
+    let as_in_file = rope == Rope::default() && metadata.is_empty() && template.is_none();
+    Ok(if as_in_file { weights } else { digest(&(weights, rope, metadata, template)) })
 }
 
 /// A digest of a model's files that does not depend on their paths: of headers, sizes, and some bytes of each tensor.

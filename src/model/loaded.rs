@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::placement::{Machine, Placement, place};
-use super::{Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check, running, sampling};
+use super::{
+    Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check_with, running, sampling,
+};
 use crate::engine::{DecodeError, OnEviction, SamplingError, SamplingParams, Token};
 use crate::llama::{self, LlamaVocab, LoadParams, Weights};
 
@@ -25,7 +27,7 @@ impl Model {
     ///
     /// When the file is missing, invalid or not supported by llama.cpp, or when there is not enough memory.
     pub fn load(options: LoadOptions, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
-        let header = check(&options.path)?;
+        let header = check_with(&options.path, &options.metadata)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
             llama::set_numa(numa)?;
@@ -51,6 +53,8 @@ impl Model {
             overrides: &placement.overrides,
             load: placement.load,
             repack: placement.repack,
+            metadata: &options.metadata,
+            check_tensors: options.check_tensors,
         };
         match Weights::load(&params, progress) {
             Ok(weights) => Ok(Self { weights, options, placement }),
@@ -139,6 +143,9 @@ impl Model {
     /// A metadata value as text.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<String> {
+        if let Some(found) = self.options.metadata.iter().find(|found| found.key == key) {
+            return Some(found.value.to_string());
+        }
         self.weights.metadata(key)
     }
 

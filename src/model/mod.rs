@@ -15,14 +15,15 @@ mod threads;
 
 pub use crate::engine::Abort;
 pub use crate::llama::{
-    CacheType, Device, DeviceKind, EngineCaps, Flash, LlamaDecoder, LoadMode, Numa, NumaError, Override,
-    SplitMode, caps, devices, rpc,
+    CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
+    MetadataOverride, MetadataValue, Numa, NumaError, Override, Rope, RopeScaling, SplitMode, caps,
+    check_rules, check_values, devices, rpc,
 };
-pub use check::check;
+pub use check::{check, check_with};
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
-pub use identity::weights_digest;
+pub use identity::{model_digest, weights_digest};
 pub use loaded::Model;
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::default_threads;
 use crate::engine::PrefillBudget;
 use crate::llama::rpc::Endpoint;
-use crate::llama::{CacheType, Flash, LoadMode, Numa, Override, SplitMode};
+use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Numa, Override, Rope, SplitMode};
 
 /// Tokens per sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub enum GpuLayers {
 
 /// How a model is loaded and run. [`super::place`] chooses the options that are unset.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct LoadOptions {
     /// The GGUF file, or the first of its parts.
     pub path: PathBuf,
@@ -105,6 +106,12 @@ pub struct LoadOptions {
     pub gpu_memory: Option<u64>,
     /// The limit on main memory, in bytes.
     pub cpu_memory: Option<u64>,
+    /// Scaling of rotary positions, where it is not the model's.
+    pub rope: Rope,
+    /// Metadata values that count instead of those of the file.
+    pub metadata: Vec<MetadataOverride>,
+    /// Refuse tensors whose data has values that are not numbers.
+    pub check_tensors: bool,
 }
 
 impl LoadOptions {
@@ -141,6 +148,9 @@ impl LoadOptions {
             least_context: 4096,
             gpu_memory: None,
             cpu_memory: None,
+            rope: Rope::default(),
+            metadata: Vec::new(),
+            check_tensors: false,
         }
     }
 

@@ -70,6 +70,7 @@ pub(super) fn context_params(options: &LoadOptions, context: u32, abort: Abort) 
         cache_v: options.cache_v,
         flash: options.flash,
         kv_offload: options.kv_offload,
+        rope: options.rope,
         abort,
     }
 }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Commands as they are typed, in a folder with `source`, `out.gguf`, `tiny.gguf` and `in.jsonl`; each must give the same
 /// result when it is run again.
-const CASES: [&str; 27] = [
+const CASES: [&str; 29] = [
     "--help",
     "--version",
     "no-such-command",
@@ -45,6 +45,8 @@ const CASES: [&str; 27] = [
     "cache prune --cache-dir cache",
     "doctor",
     "demo",
+    "completions bash",
+    "man .",
 ];
 
 struct Place {

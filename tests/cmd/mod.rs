@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod arguments;
 mod choices;
 mod closed;
+mod config;
 mod convert;
 mod doctor;
 mod inspect;

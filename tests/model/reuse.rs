@@ -30,6 +30,7 @@ fn decoder_of(weights: &Weights, sequences: u32) -> LlamaDecoder<'_> {
         cache_v: CacheType::F32,
         flash: Flash::Off,
         kv_offload: true,
+        rope: ggrun::model::Rope::default(),
         abort: Abort::default(),
     };
     LlamaDecoder::new(weights, &params).unwrap()
@@ -74,6 +75,8 @@ fn load(path: &Path) -> Weights {
         overrides: &[],
         load: LoadMode::default(),
         repack: true,
+        metadata: &[],
+        check_tensors: false,
     };
     Weights::load(&params, |_| true).unwrap()
 }

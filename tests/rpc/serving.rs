@@ -70,7 +70,7 @@ fn addresses_and_devices_that_cannot_be_served_are_errors() {
     let remote = output(&mut command(&["--host", "0.0.0.0"]));
     refused(&remote, 2, &["`0.0.0.0`", "no password and no encryption", "--allow-remote"]);
     let other = output(&mut command(&["--host", "::1"]));
-    refused(&other, 2, &["invalid value '::1'"]);
+    refused(&other, 2, &["invalid value `::1`"]);
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let busy = output(&mut command(&["--port", &port]));

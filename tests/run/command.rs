@@ -78,7 +78,7 @@ fn errors_exit_with_1_and_a_reason() {
     for (path, question, context, reason) in [
         (PathBuf::from("no/such.gguf"), "x".to_owned(), "256", "cannot read `no/such.gguf`"),
         (gguf.clone(), "Why? ".repeat(300), "256", "but the context holds 256"),
-        (gguf, String::new(), "256", "no question"),
+        (gguf, String::new(), "256", "no prompt"),
     ] {
         let mut command = ggrun(&path, &["-c", context]);
         if !question.is_empty() {

@@ -9,6 +9,7 @@ mod command;
 mod loading;
 mod logits;
 mod markup;
+mod options;
 mod placing;
 mod sampling;
 mod saved;

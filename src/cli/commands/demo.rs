@@ -23,17 +23,17 @@ use crate::cli::ui::out::{print, stdout};
 use crate::cli::ui::style::Style;
 use crate::cli::ui::text;
 
-/// Converts the bundled checkpoint, proves it, and asks it three questions
+/// Converts, verifies and runs the bundled checkpoint
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun demo
   ggrun demo --checkpoint ./another-tiny-model --json")]
 pub(crate) struct Demo {
-    /// The checkpoint, instead of the bundled one
+    /// Use this checkpoint instead of the bundled one
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     ensure!(report.equal(), "the GGUF differs from the checkpoint");
 
     say("\nAsking it three questions")?;
-    let opened = open::open(LoadOptions::new(&gguf), &interrupt)?;
+    let opened = open::open(LoadOptions::new(&gguf), None, &interrupt)?;
     let style = Style::of_stdout();
     let mut answers = Vec::new();
     for question in QUESTIONS {

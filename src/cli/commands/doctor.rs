@@ -14,16 +14,16 @@ use crate::cli::ui::text;
 /// Time that the hub has to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Looks at this machine, this build and the hub's cache, and says what to do
+/// Checks this machine, this build and the hub's cache, and prints advice
 ///
-/// Measures how fast memory is read, asks the hub whether it is there, and changes nothing. A token is never shown.
+/// Measures the memory bandwidth and connects to the hub. Changes nothing and never prints a token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun doctor
-  ggrun doctor --json > machine.json      for a report of a problem")]
+  ggrun doctor --json > machine.json      to attach to a bug report")]
 pub(crate) struct Doctor {
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

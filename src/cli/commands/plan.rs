@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use ggrun::model::rpc::WorkerError;
-use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check, place};
+use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check_with, place};
 use serde_json::json;
 
 use crate::cli::exit::Outcome;
+use crate::cli::options::common::OUTPUT;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
-use crate::cli::options::values::memory;
+use crate::cli::options::size::size;
+use crate::cli::options::words::ModelWord;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::source;
 use crate::cli::ui::out::print;
@@ -19,31 +21,32 @@ use crate::cli::ui::when::When;
 /// Time for which memory is read to measure its bandwidth.
 const MEASURE: Duration = Duration::from_millis(300);
 
-/// Shows where a model would go and what it would take
+/// Prints how a model would be placed, the memory it needs and its expected speed
 ///
-/// Reads the file's header and this machine's memory, and loads nothing. Every command that loads a model places it as
-/// this says.
+/// Reads the header of the file and measures this machine; loads nothing. Commands that load a model place it in the same
+/// way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ggrun plan -m model.gguf
-  ggrun plan -m model.gguf -c 32768 --gpu-memory 8
-  ggrun plan -m model.gguf --assume-gpu 24G --assume-ram 64G    for another machine
-  ggrun plan -hf ORG/NAME-GGUF                      a GGUF of the hub, fetched first
-  ggrun plan -m model.gguf --json")]
+  ggrun plan model.gguf
+  ggrun plan model.gguf -c 32768 --gpu-memory 8G
+  ggrun plan model.gguf --assume-gpu 24G --assume-ram 64G    for another machine
+  ggrun plan ORG/NAME-GGUF:Q4_0 --json              a GGUF of the hub, downloaded first")]
 pub(crate) struct Plan {
+    #[command(flatten)]
+    _model: ModelWord,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    placement: PlacementArgs,
-    /// Plans for GPUs of these sizes instead of those there are
-    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', value_parser = memory)]
+    pub(crate) placement: PlacementArgs,
+    /// Plan for GPUs of these sizes instead of this machine's: 24G,24G
+    #[arg(long, help_heading = "Other machine", action = clap::ArgAction::Set, value_name = "SIZE,...", value_delimiter = ',', value_parser = size)]
     assume_gpu: Option<Vec<u64>>,
-    /// Plans for so much main memory, all of it free
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    /// Plan for this much free main memory: 64G
+    #[arg(long, help_heading = "Other machine", value_name = "SIZE", value_parser = size)]
     assume_ram: Option<u64>,
-    /// Prints one JSON object
-    #[arg(long)]
+    /// Print one JSON object
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let model = &source::model(&args.model, When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;
-    let header = check(model)?;
+    let header = check_with(model, &options.metadata)?;
     let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
     let bandwidth = Bandwidth::measure(options.threads, MEASURE);
     let speed = placement.speed(bandwidth);

@@ -12,17 +12,17 @@ use serde_json::json;
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::options::common::Common;
+use crate::cli::options::common::{Common, OUTPUT};
 use crate::cli::options::hub::{self, Source};
 use crate::cli::shared::conversion::{sentence, unwrapped};
 use crate::cli::shared::source;
 use crate::cli::ui::out::print_result;
 use crate::cli::ui::progress::Bar;
 
-/// Proves that a GGUF holds what its checkpoint says
+/// Verifies that a GGUF holds exactly what its checkpoint holds
 ///
-/// Reads both ends with decoders that share no code with the converter and compares every value, every scale, the
-/// metadata and the tokenizer. Exits with 3 and the first differences if there are any.
+/// Compares every value, every scale, the metadata and the tokenizer, with decoders that share no code with the
+/// converter. Prints the first differences and exits with 3 if there are any.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,18 +31,18 @@ Examples:
   ggrun verify ORG/NAME-GGUF:Q4_0 ./checkpoint      a GGUF of the hub
   ggrun verify model.gguf ORG/NAME --mtp-from ORG/ORIGINAL")]
 pub(crate) struct Verify {
-    /// The GGUF, or the first file of a split one, or ORG/NAME[@REVISION][:QUANT] of the hub
+    /// GGUF: a file, the first file of a split one, or ORG/NAME[@REVISION][:QUANT] of the hub
     pub(crate) gguf: PathBuf,
-    /// The checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
+    /// Checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
     pub(crate) source: PathBuf,
-    /// Takes the prediction layer (mtp.*) to compare with from another repository, as `convert --mtp-from` did
-    #[arg(long, value_name = "REPO")]
+    /// Compare the MTP layer (mtp.*) with this repository, as `convert --mtp-from` took it
+    #[arg(long, value_name = "REPO", hide_short_help = true)]
     pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
-    /// Accepts tensors that the file declares rounded, within the rounding of their type
+    /// Accept tensors that the file declares rounded, within the rounding of their type
     #[arg(long)]
     pub(crate) allow_rounding: bool,
-    /// Writes what was compared and the SHA-256 of every file
-    #[arg(long, value_name = "FILE")]
+    /// Write the result and the SHA-256 of every file to this file
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) receipt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -18,36 +18,35 @@ use crate::cli::ui::err::{self, note};
 use crate::cli::ui::out;
 use crate::cli::ui::text;
 
-/// Lends this machine's devices to others over llama.cpp's RPC
+/// Serves the devices of this machine to other machines over llama.cpp's RPC
 ///
-/// Another machine uses them with `--rpc ADDRESS:PORT`; they count as GPUs there. One client is served after the
-/// other. Whoever reaches the port can read and write the memory of the worker: the protocol has neither password
-/// nor encryption, and does not check all it is told.
+/// Another machine uses them with `--rpc ADDRESS:PORT`, as GPUs. One client is served at a time. The protocol has no
+/// authentication and no encryption: a client can read and write the memory of the worker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun worker                                        for this machine only
-  ggrun worker --host 192.168.1.5 --allow-remote      for a network that you trust
+  ggrun worker --host 192.168.1.5 --allow-remote      for a trusted network
   ssh -L 50052:localhost:50052 gpu-box ggrun worker   for one other machine, encrypted
 
-Prints the endpoint when it listens, then serves until it is interrupted.")]
+Prints the endpoint when it is ready, then serves until interrupted.")]
 pub(crate) struct Worker {
-    /// Address to listen on; any but a loopback address needs --allow-remote
+    /// Listen on this address; any but a loopback address needs --allow-remote
     #[arg(short = 'H', long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
     host: Ipv4Addr,
-    /// Port to listen on; 0 takes a free one
+    /// Listen on this port; 0 takes a free one
     #[arg(short, long, default_value_t = 50052)]
     port: u16,
-    /// Listens where other machines can connect, who are then trusted with this one
+    /// Allow an address that other machines can reach
     #[arg(long)]
     allow_remote: bool,
-    /// Devices to lend; by default the GPUs, or the processor where there is none
-    #[arg(short, long, value_name = "NAME,...", value_delimiter = ',')]
-    device: Vec<String>,
-    /// Threads that compute on the processor [default: physical cores]
+    /// Serve these devices [default: the GPUs, or the CPU without any]
+    #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', action = clap::ArgAction::Set)]
+    device: Option<Vec<String>>,
+    /// Compute with N threads on the CPU [default: one for each physical core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
-    /// Prints the endpoint and the devices as one JSON object
+    /// Print the endpoint and the devices as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
         return Err(Remote { host }.into());
     }
     let interrupt = Interrupt::listen();
-    let devices = rpc::lendable(&args.device)?;
+    let devices = rpc::lendable(args.device.as_deref().unwrap_or_default())?;
     let address = rpc::listenable(SocketAddr::from((host, port)))?;
     if !host.is_loopback() {
         note(&format!("warning: listening on `{address}`: {DANGER}"));

@@ -5,16 +5,20 @@ use crate::cli::ui::when::When;
 /// Options of commands that work on files of weights.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// Threads; by default one for each core
+    /// Use N threads [default: one for each core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Prints one JSON object
-    #[arg(long)]
+    /// Print one JSON object
+    #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// When to show progress on standard error: a bar on a terminal, else a line for every tenth
-    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    /// Show progress on standard error: a bar on a terminal, otherwise a line for every tenth
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN", help_heading = OUTPUT,
+        hide_short_help = true)]
     pub(crate) progress: When,
 }
+
+/// Where options of what is printed are listed.
+pub(crate) const OUTPUT: &str = "Output";
 
 impl Common {
     pub(crate) fn threads(&self) -> usize {

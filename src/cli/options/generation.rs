@@ -25,34 +25,40 @@ pub(crate) struct GenerationArgs {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, visible_alias = "stop")]
     reverse_prompt: Vec<String>,
     /// Read the functions that the model may call from a JSON list: name, description and parameters of each
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     tools: Option<PathBuf>,
     /// Set the functions to call: auto, none, required, or the name of one [default: auto]
-    #[arg(long, value_name = "CHOICE")]
+    #[arg(long, value_name = "CHOICE", hide_short_help = true)]
     tool_choice: Option<String>,
     /// Set variables of the chat template, such as `{"reasoning_effort": "low"}`
-    #[arg(long, value_name = "JSON", value_parser = template_variables, env = "LLAMA_ARG_CHAT_TEMPLATE_KWARGS")]
+    #[arg(long, value_name = "JSON", value_parser = template_variables, env = "LLAMA_ARG_CHAT_TEMPLATE_KWARGS", hide_short_help = true)]
     chat_template_kwargs: Option<Map<String, Value>>,
     /// Turn thinking on or off by the switch of the chat template (also -rea) [default: auto]
     #[arg(long, value_enum, env = "LLAMA_ARG_REASONING")]
     reasoning: Option<Reasoning>,
     /// Limit thinking to N tokens; 0 skips it, -1 lifts the limit [default: -1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, env = "LLAMA_ARG_THINK_BUDGET")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        env = "LLAMA_ARG_THINK_BUDGET",
+        hide_short_help = true
+    )]
     reasoning_budget: Option<Limit>,
     /// Set the text that ends the thinking when the budget is used up
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, hide_short_help = true)]
     reasoning_budget_message: Option<String>,
     /// Constrain the answer by a GBNF grammar
-    #[arg(long, value_name = "GRAMMAR", group = "rules")]
+    #[arg(long, value_name = "GRAMMAR", group = "rules", hide_short_help = true)]
     grammar: Option<String>,
     /// Constrain the answer by the GBNF grammar in a file
-    #[arg(long, value_name = "FILE", group = "rules")]
+    #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
     grammar_file: Option<PathBuf>,
     /// Constrain the answer by a JSON schema
     #[arg(short, long, value_name = "SCHEMA", group = "rules")]
     json_schema: Option<String>,
     /// Constrain the answer by the JSON schema in a file (also -jf)
-    #[arg(long, value_name = "FILE", group = "rules")]
+    #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
     json_schema_file: Option<PathBuf>,
     /// Set the seed; -1 is random [default: -1]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
@@ -135,7 +141,7 @@ fn tool_choice(text: &str) -> ToolChoice {
 }
 
 fn template_variables(text: &str) -> anyhow::Result<Map<String, Value>> {
-    let object = serde_json::from_str(text).map_err(|error| anyhow!("expected a JSON object ({error})"))?;
+    let object = serde_json::from_str(text).ok().context("expected a JSON object")?;
     Ok(variables(object)?)
 }
 

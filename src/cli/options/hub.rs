@@ -38,6 +38,12 @@ pub(crate) fn model(text: &Path) -> Result<Option<ModelName>, RepoNameError> {
     name(text)
 }
 
+/// Whether a text names a model or a checkpoint: a path, by what is there or by its looks, or a repository.
+pub(crate) fn names_model(text: &Path) -> bool {
+    let shown = text.to_str().unwrap_or("/");
+    text.exists() || is_path(shown) || !matches!(model(text), Ok(None))
+}
+
 fn name<T: FromStr<Err = RepoNameError>>(path: &Path) -> Result<Option<T>, RepoNameError> {
     let exists = match std::fs::symlink_metadata(path) {
         Ok(_) => true,

@@ -20,15 +20,22 @@ pub(crate) struct LogArgs {
     ///
     /// By default warnings and errors are reported, and llama.cpp's log is not; -v includes it. RUST_LOG replaces the
     /// default by its usual rules, such as `RUST_LOG=warn,llama.cpp=info`; -v and -q win over RUST_LOG.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, alias = "log-verbose")]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true, alias = "log-verbose")]
     verbose: u8,
     /// Print only errors on standard error: no warnings, progress or summary
-    #[arg(short, long, global = true, conflicts_with = "verbose", alias = "log-disable")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        alias = "log-disable",
+        hide_short_help = true
+    )]
     quiet: bool,
     /// Append the log to a file, every detail with its time
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     log_file: Option<PathBuf>,
-    /// llama.cpp's number for the same: 1 errors, 2 warnings, 3 information, 4 every detail (also -lv)
+    /// Set llama.cpp's number for the same: 1 errors, 2 warnings, 3 information, 4 every detail (also -lv)
     #[arg(long, global = true, value_name = "N", hide = true, alias = "log-verbosity",
         conflicts_with_all = ["verbose", "quiet"])]
     verbosity: Option<u8>,

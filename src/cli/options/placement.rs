@@ -1,144 +1,182 @@
-//! Flags of every command that loads a model: size, threads, placement. llama.cpp's names and meaning.
+//! Options of every command that loads a model: context, placement, loading. llama.cpp's names and meaning.
 
 use std::str::FromStr;
 
 use clap::ValueEnum;
 use ggrun::model::rpc::Endpoint;
 use ggrun::model::{
-    CacheType, ContextSize, Flash, GpuLayers, LoadMode, LoadOptions, Numa, Override, SplitMode,
+    CacheType, ContextSize, Flash, GpuLayers, LoadMode, LoadOptions, MetadataOverride, Override, SplitMode,
 };
 
-use super::values::{memory, truth};
+use super::metadata;
+use super::rope::RopeArgs;
+use super::size::{mebibytes, size};
+use super::threads::ThreadArgs;
+use super::values::truth;
 
-/// Flags of every command that loads a model.
+/// Options of every command that loads a model.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Size and placement")]
+#[command(next_help_heading = "Context")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct PlacementArgs {
-    /// Tokens the context holds, shared by all slots; 0 takes what the model was trained on [default: that, up to
-    /// 8192]
+    /// Hold N tokens in the context [default: as the model was trained, up to 8192]
+    ///
+    /// The slots share them. 0 takes the whole context that the model was trained on.
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_CTX_SIZE")]
     ctx_size: Option<u32>,
-    /// Rows of one step
-    #[arg(short, long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_BATCH",
-        value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    batch_size: u32,
-    /// Rows computed together (also -ub)
-    #[arg(long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_UBATCH",
-        value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    ubatch_size: u32,
-    /// Requests answered at once, each with its part of the context [default: 1; batch: what fits] (also -np)
-    #[arg(long, value_name = "N", env = "LLAMA_ARG_N_PARALLEL",
+    /// Answer N requests at once [default: 1; batch: as many as fit] (also -np)
+    ///
+    /// Each slot has an equal share of the context.
+    #[arg(long, value_name = "N", env = "LLAMA_ARG_N_PARALLEL", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) parallel: Option<u32>,
-    /// Threads that compute [default: physical cores]
-    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_THREADS", allow_negative_numbers = true)]
-    threads: Option<i32>,
-    /// Threads that read prompts [default: those of -t] (also -tb)
-    #[arg(long, value_name = "N", env = "LLAMA_ARG_THREADS_BATCH", allow_negative_numbers = true)]
-    threads_batch: Option<i32>,
-    /// Attention in one fused operation: on, off or auto (also -fa)
-    #[arg(long, value_name = "WHEN", default_value = "auto", env = "LLAMA_ARG_FLASH_ATTN", value_parser = flash)]
+    /// Decode at most N tokens in one step
+    #[arg(short, long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_BATCH", hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    batch_size: u32,
+    /// Compute at most N tokens of a step together (also -ub)
+    #[arg(long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_UBATCH", hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    ubatch_size: u32,
+    /// Use flash attention: on, off or auto (also -fa)
+    #[arg(long, value_name = "WHEN", default_value = "auto", env = "LLAMA_ARG_FLASH_ATTN", value_parser = flash,
+        hide_short_help = true)]
     flash_attn: Flash,
-    /// Type of the KV cache's keys: f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0, q5_1 (also -ctk)
-    #[arg(long, value_name = "TYPE", default_value = "f16", env = "LLAMA_ARG_CACHE_TYPE_K", value_parser = cache_type)]
+    /// Set the type of keys in the KV cache (also -ctk)
+    ///
+    /// f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1.
+    #[arg(long, value_name = "TYPE", default_value = "f16", env = "LLAMA_ARG_CACHE_TYPE_K", value_parser = cache_type,
+        hide_short_help = true)]
     cache_type_k: CacheType,
-    /// Type of its values (also -ctv)
-    #[arg(long, value_name = "TYPE", default_value = "f16", env = "LLAMA_ARG_CACHE_TYPE_V", value_parser = cache_type)]
+    /// Set the type of values in the KV cache (also -ctv)
+    #[arg(long, value_name = "TYPE", default_value = "f16", env = "LLAMA_ARG_CACHE_TYPE_V", value_parser = cache_type,
+        hide_short_help = true)]
     cache_type_v: CacheType,
-    /// MiB of main memory for states of a conversation that its next turn goes on from, where the model cannot go
-    /// back without; 0 keeps none (also -cram)
-    #[arg(long, value_name = "MiB", default_value_t = 512, env = "LLAMA_ARG_CACHE_RAM")]
-    cache_ram: u32,
-    /// Layers on GPUs, the head as one: a number, auto or all (also -ngl)
+    /// Set the size of the state cache, in MiB or with a unit: 512, 2G (also -cram)
+    ///
+    /// A model with a recurrent state cannot go back in a sequence; a later prompt starts from a state that is kept. 0
+    /// keeps none. A number without a unit is MiB, as in llama.cpp.
+    #[arg(long, value_name = "SIZE", default_value = "512", env = "LLAMA_ARG_CACHE_RAM", value_parser = mebibytes,
+        hide_short_help = true)]
+    cache_ram: u64,
+    #[command(flatten)]
+    rope: RopeArgs,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArgs,
+    /// Offload N layers to GPUs: a number, auto or all (also -ngl)
+    ///
+    /// The head counts as a layer. auto offloads what fits.
     #[arg(long, alias = "gpu-layers", value_name = "N", default_value = "auto", allow_negative_numbers = true,
-        env = "LLAMA_ARG_N_GPU_LAYERS", value_parser = gpu_layers)]
+        env = "LLAMA_ARG_N_GPU_LAYERS", value_parser = gpu_layers, help_heading = PLACEMENT)]
     n_gpu_layers: GpuLayers,
-    /// Tensors whose name an expression matches go to a buffer type: REGEX=BUFFER,... (also -ot)
-    #[arg(long, value_name = "REGEX=BUFFER", value_delimiter = ',', env = "LLAMA_ARG_OVERRIDE_TENSOR",
-        value_parser = override_tensor)]
-    override_tensor: Vec<Override>,
-    /// All experts stay in main memory (also -cmoe)
-    #[arg(long, env = "LLAMA_ARG_CPU_MOE", action = clap::ArgAction::SetTrue, value_parser = truth)]
-    cpu_moe: bool,
-    /// Experts of the first N layers stay in main memory (also -ncmoe)
-    #[arg(long, value_name = "N", env = "LLAMA_ARG_N_CPU_MOE", conflicts_with = "cpu_moe")]
-    n_cpu_moe: Option<u32>,
-    /// Devices to use, comma-separated; none is the CPU alone (also -dev)
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "LLAMA_ARG_DEVICE")]
+    /// Use these devices, separated by commas; none is the CPU alone (also -dev)
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "LLAMA_ARG_DEVICE", action = clap::ArgAction::Set,
+        help_heading = PLACEMENT, hide_short_help = true)]
     device: Option<Vec<String>>,
-    /// Print the devices there are and end
-    #[arg(long)]
-    pub(crate) list_devices: bool,
-    /// How several GPUs share a model (also -sm)
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = Split::Layer, env = "LLAMA_ARG_SPLIT_MODE")]
-    split_mode: Split,
-    /// Shares of the GPUs, such as 3,1 (also -ts)
-    #[arg(long, value_name = "N,...", value_delimiter = ',', env = "LLAMA_ARG_TENSOR_SPLIT")]
-    tensor_split: Vec<f32>,
-    /// The GPU that has everything with --split-mode none (also -mg)
-    #[arg(long, value_name = "INDEX", default_value_t = 0, env = "LLAMA_ARG_MAIN_GPU")]
-    main_gpu: u32,
-    /// The KV cache stays in main memory (also -nkvo)
-    #[arg(long, env = "LLAMA_ARG_NO_KV_OFFLOAD", action = clap::ArgAction::SetTrue, value_parser = truth)]
-    no_kv_offload: bool,
-    /// The KV cache is where its layer is, which is the default (also -kvo)
-    #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_KV_OFFLOAD", value_parser = truth,
-        conflicts_with = "no_kv_offload")]
-    kv_offload: Option<bool>,
-    /// How the file is read [default: what holds the weights once] (also -lm)
-    #[arg(long, value_enum, value_name = "MODE", env = "LLAMA_ARG_LOAD_MODE")]
-    load_mode: Option<Load>,
-    /// Weights are kept from being swapped out: --load-mode mmap+mlock
-    #[arg(long, conflicts_with = "load_mode")]
-    mlock: bool,
-    /// The file is read instead of mapped: --load-mode none
-    #[arg(long, conflicts_with = "load_mode")]
-    no_mmap: bool,
-    /// Weights for the CPU are not reordered for speed (also -nr)
-    #[arg(long, env = "LLAMA_ARG_NO_REPACK", action = clap::ArgAction::SetTrue, value_parser = truth)]
-    no_repack: bool,
-    /// Weights for the CPU are reordered for speed
-    #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_REPACK", value_parser = truth,
-        conflicts_with = "no_repack")]
-    repack: Option<bool>,
-    /// How threads and memory are shared out between nodes
-    #[arg(long, value_enum, value_name = "HOW", env = "LLAMA_ARG_NUMA")]
-    numa: Option<Nodes>,
-    /// Workers on other machines whose memory is used as a GPU's: HOST:PORT,... One that does not answer for 600
-    /// seconds is given up; GGRUN_RPC_TIMEOUT is another number, 0 waits for ever
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "LLAMA_ARG_RPC")]
-    pub(crate) rpc: Vec<Endpoint>,
-    /// Whether what is not given is made to fit, and what cannot fit is refused: on or off (also -fit)
-    #[arg(long, value_name = "WHETHER", default_value = "on", env = "LLAMA_ARG_FIT", action = clap::ArgAction::Set,
-        value_parser = truth)]
-    fit: bool,
-    /// MiB left free on each GPU (also -fitt)
-    #[arg(
-        long,
-        value_name = "MiB,...",
-        value_delimiter = ',',
-        default_value = "1024",
-        env = "LLAMA_ARG_FIT_TARGET"
-    )]
-    fit_target: Vec<u32>,
-    /// The smallest context that fitting may choose (also -fitc)
-    #[arg(long, value_name = "N", default_value_t = 4096, env = "LLAMA_ARG_FIT_CTX")]
-    fit_ctx: u32,
-    /// The most that is used of each GPU's memory, in GiB or with a unit
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    gpu_memory: Option<u64>,
-    /// The most that is used of main memory, in GiB or with a unit
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    cpu_memory: Option<u64>,
-    /// The CPU alone: --device none
-    #[arg(long, conflicts_with = "device")]
+    /// Use the CPU alone, as --device none does
+    #[arg(long, conflicts_with = "device", help_heading = PLACEMENT, hide_short_help = true)]
     cpu: bool,
+    /// Print the devices of this machine and exit
+    #[arg(long, help_heading = PLACEMENT, hide_short_help = true)]
+    pub(crate) list_devices: bool,
+    /// Use at most this much memory of each GPU: 7.5G, 800M
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = PLACEMENT)]
+    gpu_memory: Option<u64>,
+    /// Use at most this much main memory: 48G, 800M
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = PLACEMENT, hide_short_help = true)]
+    cpu_memory: Option<u64>,
+    /// Place tensors whose name matches a regular expression in a buffer type (also -ot)
+    ///
+    /// REGEX=BUFFER, several separated by commas, such as exps=CPU. The first that matches counts.
+    #[arg(long, value_name = "REGEX=BUFFER", value_delimiter = ',', env = "LLAMA_ARG_OVERRIDE_TENSOR",
+        value_parser = override_tensor, help_heading = PLACEMENT, hide_short_help = true)]
+    override_tensor: Vec<Override>,
+    /// Keep all experts in main memory (also -cmoe)
+    #[arg(long, env = "LLAMA_ARG_CPU_MOE", action = clap::ArgAction::SetTrue, value_parser = truth,
+        help_heading = PLACEMENT, hide_short_help = true)]
+    cpu_moe: bool,
+    /// Keep the experts of the first N layers in main memory (also -ncmoe)
+    #[arg(long, value_name = "N", env = "LLAMA_ARG_N_CPU_MOE", conflicts_with = "cpu_moe", help_heading = PLACEMENT,
+        hide_short_help = true)]
+    n_cpu_moe: Option<u32>,
+    /// Split a model between GPUs by this method (also -sm)
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Split::Layer, env = "LLAMA_ARG_SPLIT_MODE",
+        help_heading = PLACEMENT, hide_short_help = true)]
+    split_mode: Split,
+    /// Give GPUs these shares of the model, such as 3,1 (also -ts)
+    #[arg(long, value_name = "N,...", value_delimiter = ',', env = "LLAMA_ARG_TENSOR_SPLIT",
+        action = clap::ArgAction::Set, help_heading = PLACEMENT, hide_short_help = true)]
+    tensor_split: Option<Vec<f32>>,
+    /// Use this GPU only, with --split-mode none (also -mg)
+    #[arg(long, value_name = "INDEX", default_value_t = 0, env = "LLAMA_ARG_MAIN_GPU", help_heading = PLACEMENT,
+        hide_short_help = true)]
+    main_gpu: u32,
+    /// Keep the KV cache in main memory (also -nkvo)
+    #[arg(long, env = "LLAMA_ARG_NO_KV_OFFLOAD", action = clap::ArgAction::SetTrue, value_parser = truth,
+        overrides_with = "kv_offload", help_heading = PLACEMENT, hide_short_help = true)]
+    no_kv_offload: bool,
+    /// Keep the KV cache on the device of its layer, as by default (also -kvo)
+    #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_KV_OFFLOAD", value_parser = truth,
+        overrides_with = "no_kv_offload", conflicts_with = "no_kv_offload", help_heading = PLACEMENT,
+        hide_short_help = true)]
+    kv_offload: Option<bool>,
+    /// Use memory of workers on other machines, as HOST:PORT,... (see ggrun worker)
+    ///
+    /// A worker that does not respond for 600 seconds is given up; GGRUN_RPC_TIMEOUT sets another number of seconds, 0 for
+    /// no limit.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "LLAMA_ARG_RPC", help_heading = PLACEMENT,
+        hide_short_help = true)]
+    pub(crate) rpc: Vec<Endpoint>,
+    /// Choose unset options so that the model fits, and refuse one that cannot: on or off (also -fit)
+    #[arg(long, value_name = "on|off", default_value = "on", env = "LLAMA_ARG_FIT", action = clap::ArgAction::Set,
+        value_parser = truth, help_heading = PLACEMENT, hide_short_help = true)]
+    fit: bool,
+    /// Leave this much of each GPU's memory free, in MiB or with a unit (also -fitt)
+    ///
+    /// One size for each GPU, separated by commas; the last counts for the rest. A number without a unit is MiB, as in
+    /// llama.cpp.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_value = "1024", value_parser = mebibytes,
+        env = "LLAMA_ARG_FIT_TARGET", action = clap::ArgAction::Set, help_heading = PLACEMENT, hide_short_help = true)]
+    fit_target: Vec<u64>,
+    /// Let fitting shorten the context to N tokens at least (also -fitc)
+    #[arg(long, value_name = "N", default_value_t = 4096, env = "LLAMA_ARG_FIT_CTX", help_heading = PLACEMENT,
+        hide_short_help = true)]
+    fit_ctx: u32,
+    /// Read the file in this way [default: the one that holds the weights once] (also -lm)
+    #[arg(long, value_enum, value_name = "MODE", env = "LLAMA_ARG_LOAD_MODE", help_heading = LOADING,
+        hide_short_help = true)]
+    load_mode: Option<Load>,
+    /// Lock weights in memory, as --load-mode mmap+mlock does
+    #[arg(long, conflicts_with = "load_mode", help_heading = LOADING, hide_short_help = true)]
+    mlock: bool,
+    /// Read the file instead of mapping it, as --load-mode none does
+    #[arg(long, conflicts_with = "load_mode", help_heading = LOADING, hide_short_help = true)]
+    no_mmap: bool,
+    /// Do not repack weights for the CPU (also -nr)
+    #[arg(long, env = "LLAMA_ARG_NO_REPACK", action = clap::ArgAction::SetTrue, value_parser = truth,
+        overrides_with = "repack", help_heading = LOADING, hide_short_help = true)]
+    no_repack: bool,
+    /// Repack weights for the CPU, even where that takes a second copy
+    #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_REPACK", value_parser = truth,
+        overrides_with = "no_repack", conflicts_with = "no_repack", help_heading = LOADING, hide_short_help = true)]
+    repack: Option<bool>,
+    /// Refuse a file with tensors that hold values that are not numbers
+    #[arg(long, help_heading = LOADING, hide_short_help = true)]
+    check_tensors: bool,
+    /// Replace a metadata value: KEY=TYPE:VALUE, where TYPE is int, float, bool or str
+    ///
+    /// Several are separated by commas. A value must have the type of the file's.
+    #[arg(long, value_name = "KEY=TYPE:VALUE", value_delimiter = ',', value_parser = metadata::parse,
+        help_heading = LOADING, hide_short_help = true)]
+    override_kv: Vec<MetadataOverride>,
 }
 
+const PLACEMENT: &str = "Placement";
+const LOADING: &str = "Loading";
+
 impl PlacementArgs {
-    /// The tokens of a context, if somebody said.
+    /// The tokens of a context, if they are set.
     pub(crate) fn context_tokens(&self) -> Option<u32> {
         self.ctx_size.filter(|tokens| *tokens > 0)
     }
@@ -156,16 +194,15 @@ impl PlacementArgs {
             (Some(tokens), _) => ContextSize::Tokens((tokens / slots).max(1)),
             (None, context) => context,
         };
-        let positive = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-        options.threads = positive(self.threads).unwrap_or(options.threads);
-        options.threads_batch = positive(self.threads_batch);
+        options.threads = self.threads.threads().unwrap_or(options.threads);
+        options.threads_batch = self.threads.threads_batch();
         options.parallel = slots;
         options.batch = self.batch_size;
         options.ubatch = self.ubatch_size;
         options.flash = self.flash_attn;
         options.cache_k = self.cache_type_k;
         options.cache_v = self.cache_type_v;
-        options.state_cache = u64::from(self.cache_ram) << 20;
+        options.state_cache = self.cache_ram;
         options.kv_offload = !self.no_kv_offload && self.kv_offload.unwrap_or(true);
         options.devices = match &self.device {
             _ if self.cpu => Some(Vec::new()),
@@ -176,7 +213,7 @@ impl PlacementArgs {
         options.cpu_experts = if self.cpu_moe { Some(u32::MAX) } else { self.n_cpu_moe };
         options.overrides.clone_from(&self.override_tensor);
         options.split_mode = self.split_mode.into();
-        options.tensor_split.clone_from(&self.tensor_split);
+        options.tensor_split = self.tensor_split.clone().unwrap_or_default();
         options.main_gpu = self.main_gpu;
         options.load = match (self.load_mode, self.mlock, self.no_mmap) {
             (Some(Load::Auto), ..) | (None, false, false) => None,
@@ -186,26 +223,33 @@ impl PlacementArgs {
             (None, false, true) => Some(LoadMode::Read),
         };
         options.repack = if self.no_repack { Some(false) } else { self.repack };
-        options.numa = self.numa.map(Into::into);
+        options.numa = self.threads.numa();
         options.rpc.clone_from(&self.rpc);
         options.fit = self.fit;
-        options.margins = self.fit_target.iter().map(|mib| u64::from(*mib) << 20).collect();
+        options.margins.clone_from(&self.fit_target);
         options.least_context = self.fit_ctx.max(1);
         options.gpu_memory = self.gpu_memory;
         options.cpu_memory = self.cpu_memory;
+        options.rope = self.rope.rope();
+        options.check_tensors = self.check_tensors;
+        // The last of a key counts, as of any option; llama.cpp takes the first.
+        for given in &self.override_kv {
+            options.metadata.retain(|before| before.key != given.key);
+            options.metadata.push(given.clone());
+        }
         options
     }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Split {
-    /// One GPU has everything
+    /// Use one GPU
     None,
-    /// By layers
+    /// Give each GPU whole layers
     Layer,
-    /// By rows of matrices
+    /// Split matrices by rows
     Row,
-    /// By rows, the KV cache too; experimental
+    /// Split matrices and the KV cache by rows; experimental
     Tensor,
 }
 
@@ -222,18 +266,18 @@ impl From<Split> for SplitMode {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Load {
-    /// What holds the weights once
+    /// Hold the weights once
     Auto,
-    /// Read
+    /// Read into memory
     None,
-    /// Mapped
+    /// Map
     Mmap,
-    /// Read, and kept from being swapped out
+    /// Read, and lock in memory
     Mlock,
-    /// Mapped, and kept from being swapped out
+    /// Map, and lock in memory
     #[value(name = "mmap+mlock")]
     MmapMlock,
-    /// Read past the page cache
+    /// Read without the page cache
     Dio,
 }
 
@@ -246,26 +290,6 @@ impl From<Load> for LoadMode {
             Load::Mlock => Self::Lock,
             Load::MmapMlock => Self::MapLock,
             Load::Dio => Self::Direct,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Nodes {
-    /// Threads on all nodes
-    Distribute,
-    /// Threads on the node where the process began
-    Isolate,
-    /// As the numactl program says
-    Numactl,
-}
-
-impl From<Nodes> for Numa {
-    fn from(nodes: Nodes) -> Self {
-        match nodes {
-            Nodes::Distribute => Self::Distribute,
-            Nodes::Isolate => Self::Isolate,
-            Nodes::Numactl => Self::Numactl,
         }
     }
 }
@@ -329,13 +353,19 @@ mod tests {
 
     fn options(line: &str) -> LoadOptions {
         let typed = std::iter::once("x").chain(line.split_whitespace()).map(std::ffi::OsString::from);
-        let line = Line::try_parse_from(crate::cli::compat::rewrite(typed)).unwrap();
+        let line = Line::try_parse_from(rewritten(typed)).unwrap();
         line.placement.options("m.gguf".as_ref())
+    }
+
+    fn rewritten(typed: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+        let mut root = <Line as clap::CommandFactory>::command();
+        root.build();
+        crate::cli::compat::rewrite(&root, &typed.collect::<Vec<_>>()).unwrap().arguments
     }
 
     fn refused(line: &str) -> String {
         let typed = std::iter::once("x").chain(line.split_whitespace()).map(std::ffi::OsString::from);
-        Line::try_parse_from(crate::cli::compat::rewrite(typed)).err().unwrap().to_string()
+        Line::try_parse_from(rewritten(typed)).err().unwrap().to_string()
     }
 
     #[test]
@@ -343,7 +373,7 @@ mod tests {
         let o = options(
             "-ngl 7 -ot exps=CPU,attn=CUDA0 -ncmoe 3 -dev CUDA0,CUDA1 -ts 3,1 -sm row -mg 1 -nkvo -c 4096 -np 4 -b 64 \
              -ub 32 -t 3 -tb 5 -fa off -ctk q8_0 -ctv iq4_nl -lm mmap+mlock -nr --numa isolate -fit off -fitt 512,256 \
-             -fitc 1000 --gpu-memory 7.5 --cpu-memory 800M --rpc host:50052",
+             -fitc 1000 --gpu-memory 7.5G --cpu-memory 800M --rpc host:50052",
         );
         assert_eq!(o.gpu_layers, GpuLayers::Last(7));
         let over = |pattern: &str, buffer: &str| Override { pattern: pattern.into(), buffer: buffer.into() };
@@ -354,7 +384,10 @@ mod tests {
         assert_eq!((o.context, o.parallel), (ContextSize::Tokens(1024), 4));
         assert_eq!((o.batch, o.ubatch, o.threads, o.threads_batch), (64, 32, 3, Some(5)));
         assert_eq!((o.flash, o.cache_k, o.cache_v), (Flash::Off, CacheType::Q8_0, CacheType::IQ4_NL));
-        assert_eq!((o.load, o.repack, o.numa), (Some(LoadMode::MapLock), Some(false), Some(Numa::Isolate)));
+        assert_eq!(
+            (o.load, o.repack, o.numa),
+            (Some(LoadMode::MapLock), Some(false), Some(ggrun::model::Numa::Isolate))
+        );
         assert_eq!((o.fit, o.margins, o.least_context), (false, vec![512 << 20, 256 << 20], 1000));
         assert_eq!((o.gpu_memory, o.cpu_memory), (Some(15 << 29), Some(800 << 20)));
         assert_eq!(o.rpc, [Endpoint { host: "host".into(), port: 50052 }]);

@@ -20,10 +20,10 @@ pub(crate) struct SamplingArgs {
     )]
     temp: Option<f32>,
     /// Set the range of the dynamic temperature; 0 turns it off
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     dynatemp_range: Option<f32>,
     /// Set the exponent of the dynamic temperature
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     dynatemp_exp: Option<f32>,
     /// Keep the N most likely tokens; 0 turns it off
     #[arg(long, value_name = "N", env = "LLAMA_ARG_TOP_K")]
@@ -32,64 +32,70 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "X", env = "LLAMA_ARG_TOP_P")]
     top_p: Option<f32>,
     /// Remove tokens less likely than this fraction of the most likely one; 0 turns it off
-    #[arg(long, value_name = "X", env = "LLAMA_ARG_MIN_P")]
+    #[arg(long, value_name = "X", env = "LLAMA_ARG_MIN_P", hide_short_help = true)]
     min_p: Option<f32>,
     /// Keep tokens of typical surprise up to this cumulative probability; 1 turns it off
-    #[arg(long, value_name = "X", alias = "typical-p")]
+    #[arg(long, value_name = "X", alias = "typical-p", hide_short_help = true)]
     typical: Option<f32>,
     /// Keep logits within this many standard deviations of the largest; -1 turns it off
-    #[arg(long, value_name = "X", alias = "top-n-sigma", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        alias = "top-n-sigma",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
     top_nsigma: Option<f32>,
     /// XTC: set the probability of a removal of the most likely tokens; 0 turns it off
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     xtc_probability: Option<f32>,
     /// XTC: set the minimum probability of a removable token
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     xtc_threshold: Option<f32>,
     /// Look for repeated tokens in the last N; -1 is all, 0 turns the penalties off
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     repeat_last_n: Option<Limit>,
     /// Divide the logits of repeated tokens; 1 turns it off
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     repeat_penalty: Option<f32>,
     /// Subtract from the logits of repeated tokens once; 0 turns it off
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, hide_short_help = true)]
     presence_penalty: Option<f32>,
     /// Subtract from the logits of repeated tokens for each use; 0 turns it off
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, hide_short_help = true)]
     frequency_penalty: Option<f32>,
     /// DRY: set the multiplier of the penalty on repeated sequences; 0 turns it off
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     dry_multiplier: Option<f32>,
     /// DRY: set the base of the penalty
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     dry_base: Option<f32>,
     /// DRY: set the longest sequence that may be repeated without a penalty
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     dry_allowed_length: Option<u32>,
     /// DRY: look for repeated sequences in the last N tokens; -1 is all, 0 turns it off
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     dry_penalty_last_n: Option<Limit>,
     /// DRY: end a repetition at TEXT instead of the default texts; may be repeated, `none` for an empty list
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
     dry_sequence_breaker: Vec<String>,
     /// Use mirostat, version 1 or 2; 0 turns it off
-    #[arg(long, value_name = "N", value_parser = mirostat)]
+    #[arg(long, value_name = "N", value_parser = mirostat, hide_short_help = true)]
     mirostat: Option<MirostatMode>,
     /// Mirostat: set the learning rate
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     mirostat_lr: Option<f32>,
     /// Mirostat: set the target surprise
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", hide_short_help = true)]
     mirostat_ent: Option<f32>,
     /// Add to the logit of a token, such as 15043+1, or 15043-inf to forbid it; may be repeated
-    #[arg(short, long, value_name = "TOKEN(+/-)BIAS", value_parser = bias)]
+    #[arg(short, long, value_name = "TOKEN(+/-)BIAS", value_parser = bias, hide_short_help = true)]
     logit_bias: Vec<(Token, f32)>,
     /// Forbid the tokens that end an answer
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     ignore_eos: bool,
     /// Set the samplers and their order, separated by `;`
-    #[arg(long, value_name = "NAMES", value_parser = order)]
+    #[arg(long, value_name = "NAMES", value_parser = order, hide_short_help = true)]
     samplers: Option<Order>,
 }
 

@@ -5,7 +5,7 @@ use gguf_export::ggml::GgmlType;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum OutType {
-    /// For each tensor the smallest type that holds it exactly
+    /// The smallest type that holds each tensor exactly
     Auto,
     F32,
     F16,

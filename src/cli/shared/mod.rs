@@ -7,4 +7,5 @@ pub(crate) mod json;
 pub(crate) mod open;
 pub(crate) mod seed;
 pub(crate) mod source;
+pub(crate) mod stdin;
 pub(crate) mod summary;

@@ -30,17 +30,25 @@ pub(crate) struct Opened {
 /// # Errors
 ///
 /// When the model cannot be loaded or run, has no usable chat template, or the user interrupts.
-pub(crate) fn open(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Opened> {
+pub(crate) fn open(
+    options: LoadOptions,
+    template: Option<String>,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Opened> {
     let model = load(options, interrupt)?;
     let running = model.spawn()?;
-    let session = session(&model, running.submitter())?;
+    let session = session(&model, template, running.submitter())?;
     Ok(Opened { session, model, _running: running })
 }
 
-/// A session that renders prompts for a model and submits them.
-pub(crate) fn session(model: &Model, submitter: Submitter) -> anyhow::Result<Session> {
-    let source = model
-        .chat_template()
+/// A session that renders prompts for a model, by its chat template or another, and submits them.
+pub(crate) fn session(
+    model: &Model,
+    template: Option<String>,
+    submitter: Submitter,
+) -> anyhow::Result<Session> {
+    let source = template
+        .or_else(|| model.chat_template())
         .with_context(|| format!("`{}` has no chat template", model.path().display()))?;
     let vocab = model.vocab();
     let template = Template::parse(&source, &vocab.begin(), &vocab.end())?;

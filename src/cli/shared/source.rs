@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ggrun::hub::pick::{Selection, pick};
+use ggrun::hub::pick::{PickError, Selection, pick};
 use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
 
+use crate::cli::error::IsCheckpoint;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::{self, JOBS, Source};
 use crate::cli::options::model::{Chosen, ModelArgs};
@@ -19,7 +20,10 @@ use crate::cli::ui::when::When;
 /// When the options contradict each other, or the file cannot be fetched.
 pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
     match args.named()? {
-        Chosen::File(path) => gguf(path, args.offline, when),
+        Chosen::File(path) => {
+            refuse_folder(path)?;
+            gguf(path, args.offline, when)
+        }
         Chosen::Hub(repo, selection) => fetch(repo, Some(selection), args.offline, when),
     }
 }
@@ -94,6 +98,20 @@ pub(crate) fn fetch(
     fetched
 }
 
+/// Refuses a folder, which is a checkpoint or has several files.
+fn refuse_folder(path: &Path) -> anyhow::Result<()> {
+    let Ok(entries) = std::fs::read_dir(path) else { return Ok(()) };
+    let names: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    let with = |ending: &str| names.iter().find(|name| name.extension().is_some_and(|found| found == ending));
+    match (with("gguf"), with("safetensors")) {
+        (Some(file), _) => {
+            anyhow::bail!("`{}` is a folder, expected a file such as `{}`", path.display(), file.display())
+        }
+        (None, Some(_)) => Err(IsCheckpoint { place: path.display().to_string() }.into()),
+        (None, None) => anyhow::bail!("`{}` is a folder, expected a GGUF file", path.display()),
+    }
+}
+
 /// Whether the repository has a checkpoint.
 pub(crate) fn has_shards(listing: &Listing) -> bool {
     listing.files.iter().any(|file| file.name.ends_with(".safetensors") && !file.name.contains('/'))
@@ -106,7 +124,11 @@ pub(crate) fn parts(
     listing: &Listing,
     selection: Selection<'_>,
 ) -> anyhow::Result<Vec<String>> {
-    pick(listing.files.iter().map(|file| file.name.as_str()), selection).with_context(|| {
+    let picked = pick(listing.files.iter().map(|file| file.name.as_str()), selection);
+    if matches!(picked, Err(PickError::Empty)) && has_shards(listing) {
+        return Err(IsCheckpoint { place: repo.to_string() }.into());
+    }
+    picked.with_context(|| {
         let of = if hub.settings().offline { ", of those in the cache" } else { "" };
         format!("cannot choose a file of `{repo}`{of}")
     })

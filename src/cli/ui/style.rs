@@ -1,8 +1,25 @@
 //! Colours on a terminal. Colour never carries meaning.
 
 use std::env;
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::when::When;
 use super::{err, out};
+
+/// Set by `--color`.
+static COLOUR: AtomicU8 = AtomicU8::new(0);
+const ALWAYS: u8 = 1;
+const NEVER: u8 = 2;
+
+/// Uses colour always or never from now on, or where a terminal and the environment allow it.
+pub(crate) fn colour(when: When) {
+    let choice = match when {
+        When::Auto => 0,
+        When::Always => ALWAYS,
+        When::Never => NEVER,
+    };
+    COLOUR.store(choice, Ordering::Relaxed);
+}
 
 /// Whether a stream takes escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +42,11 @@ impl Style {
     }
 
     fn of(terminal: bool) -> Self {
+        match COLOUR.load(Ordering::Relaxed) {
+            ALWAYS => return Self::Rich,
+            NEVER => return Self::Plain,
+            _ => {}
+        }
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         Self::choose(
             terminal && env::var_os("TERM").is_none_or(|term| term != "dumb"),

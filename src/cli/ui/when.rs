@@ -1,11 +1,11 @@
-//! When progress is shown.
+//! When something is shown.
 
 use clap::ValueEnum;
 
-/// When progress is shown.
+/// When something is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// If standard error is a terminal
+    /// On a terminal
     Auto,
     Always,
     Never,

@@ -16,19 +16,30 @@ pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Re
 
 /// Checks all but the grammar.
 pub(super) fn values(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
-    numbers(params)?;
-    let logprobs = params.logprobs.unwrap_or(0);
-    if logprobs > MOST_LOGPROBS {
-        return Err(SamplingError::Logprobs { asked: logprobs, most: MOST_LOGPROBS });
-    }
+    check_values(params)?;
     let size = u32::try_from(model.n_vocab()).unwrap_or(0);
-    for &(token, bias) in &params.logit_bias {
+    for &(token, _) in &params.logit_bias {
         if u32::try_from(token.0).map_or(true, |n| n >= size) {
             return Err(SamplingError::Token { token: token.0, size });
         }
-        within("a logit bias", bias, bias < f32::INFINITY, "a number or minus infinity")?;
     }
     Ok(())
+}
+
+/// Whether the values are within their ranges, whatever the model.
+///
+/// # Errors
+///
+/// When one is not.
+pub fn check_values(params: &SamplingParams) -> Result<(), SamplingError> {
+    numbers(params)?;
+    for &(_, bias) in &params.logit_bias {
+        within("a logit bias", bias, bias < f32::INFINITY, "a number or minus infinity")?;
+    }
+    match params.logprobs {
+        Some(asked) if asked > MOST_LOGPROBS => Err(SamplingError::Logprobs { asked, most: MOST_LOGPROBS }),
+        _ => Ok(()),
+    }
 }
 
 fn numbers(params: &SamplingParams) -> Result<(), SamplingError> {

@@ -128,7 +128,7 @@ impl Guide {
     }
 }
 
-fn limits(rules: &str) -> Result<(), String> {
+pub(super) fn limits(rules: &str) -> Result<(), String> {
     if rules.trim().is_empty() {
         return Err("it is empty".to_owned());
     }

@@ -11,6 +11,7 @@ mod check;
 mod gate;
 mod grammar;
 mod logprobs;
+mod rules;
 mod schema;
 
 use llama_cpp_2::context::LlamaContext;
@@ -21,7 +22,9 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use crate::engine::{SamplingError, SamplingParams, Token, TokenLogprob};
 pub(super) use check::check;
+pub use check::check_values;
 use grammar::Guide;
+pub use rules::check_rules;
 
 /// The sampler of one request.
 #[derive(Debug)]

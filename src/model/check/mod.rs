@@ -4,6 +4,7 @@
 //! asserts, divides by zero or allocates without limit; `qwen3next` checks the tensors of that architecture against its
 //! hyperparameters. Tensors of other architectures are checked by llama.cpp, which names missing ones.
 
+mod overrides;
 mod qwen3next;
 mod types;
 mod vocab;
@@ -15,7 +16,7 @@ use std::path::Path;
 use gguf_export::gguf;
 
 use super::hparams::HParams;
-use super::{Header, LoadError};
+use super::{Header, LoadError, MetadataOverride};
 
 const MAGIC: &[u8] = b"GGUF";
 
@@ -26,9 +27,19 @@ const MAGIC: &[u8] = b"GGUF";
 /// When a part is missing, unreadable, truncated or not a GGUF; when a metadata value is invalid; when a tensor is
 /// missing or unexpected, or has the wrong shape or type.
 pub fn check(path: &Path) -> Result<Header, LoadError> {
+    check_with(path, &[])
+}
+
+/// The same, with other values than the file has.
+///
+/// # Errors
+///
+/// Also when a value is of another kind than the file's, so that llama.cpp would ignore it.
+pub fn check_with(path: &Path, overrides: &[MetadataOverride]) -> Result<Header, LoadError> {
     magic(path)?;
     let parts = gguf::open_all(path)?;
-    let header = Header::join(path, parts);
+    let mut header = Header::join(path, parts);
+    overrides::apply(&mut header, overrides)?;
     let hparams = HParams::read(&header)?;
     vocab::check(&header)?;
     types::check(&header)?;

@@ -1,7 +1,9 @@
 //! The llama.cpp command that is equivalent to a placement.
 
 use super::types::Placement;
-use crate::llama::{CacheType, Flash, LoadMode, SplitMode};
+use crate::llama::{
+    CacheType, Flash, LoadMode, MetadataOverride, MetadataValue, Rope, RopeScaling, SplitMode,
+};
 use crate::model::LoadOptions;
 
 /// llama-server's default for `--cache-ram`, in MiB. Source: `common/common.h` of llama.cpp b11434.
@@ -66,6 +68,21 @@ impl Placement {
                 add(format!("{flag} {}", format!("{ty:?}").to_lowercase()));
             }
         }
+        for (flag, value) in rope(&options.rope) {
+            add(format!("{flag} {value}"));
+        }
+        for MetadataOverride { key, value } in &options.metadata {
+            let kind = match value {
+                MetadataValue::Int(_) => "int",
+                MetadataValue::Float(_) => "float",
+                MetadataValue::Bool(_) => "bool",
+                MetadataValue::Str(_) => "str",
+            };
+            add(format!("--override-kv {}", quote(&format!("{key}={kind}:{value}"))));
+        }
+        if options.check_tensors {
+            add("--check-tensors".to_owned());
+        }
         // llama.cpp counts in MiB, and its default may not fit.
         let cache = options.state_cache >> 20;
         if cache != DEFAULT_CACHE_RAM {
@@ -114,4 +131,25 @@ fn quote(text: &str) -> String {
     }
     quoted.push('\'');
     quoted
+}
+
+/// The options of a scaling that is set.
+fn rope(rope: &Rope) -> Vec<(&'static str, String)> {
+    let scaling = rope.scaling.map(|scaling| match scaling {
+        RopeScaling::None => "none".to_owned(),
+        RopeScaling::Linear => "linear".to_owned(),
+        RopeScaling::Yarn => "yarn".to_owned(),
+    });
+    let text = |value: Option<f32>| value.map(|value| value.to_string());
+    let options = [
+        ("--rope-scaling", scaling),
+        ("--rope-freq-base", text(rope.freq_base)),
+        ("--rope-freq-scale", text(rope.freq_scale)),
+        ("--yarn-orig-ctx", rope.yarn_orig_ctx.map(|tokens| tokens.to_string())),
+        ("--yarn-ext-factor", text(rope.yarn_ext_factor)),
+        ("--yarn-attn-factor", text(rope.yarn_attn_factor)),
+        ("--yarn-beta-fast", text(rope.yarn_beta_fast)),
+        ("--yarn-beta-slow", text(rope.yarn_beta_slow)),
+    ];
+    options.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect()
 }

@@ -6,9 +6,11 @@ use clap::ValueEnum;
 use ggrun::batch::Order;
 
 use super::progress;
+use crate::cli::options::common::OUTPUT;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
+use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
 
 /// Answers every row of a JSONL file
 ///
@@ -20,56 +22,74 @@ use crate::cli::options::placement::PlacementArgs;
 #[command(after_help = "\
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
-  ggrun batch -m model.gguf questions.jsonl --dry-run          show errors, tokens and an estimate of the time
+  ggrun batch -m model.gguf questions.jsonl --dry-run       print errors, tokens and expected time
+
+Exits with 5 if requests failed.")]
+#[command(after_long_help = "\
+Examples:
+  ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
+  ggrun batch -m model.gguf questions.jsonl --dry-run          print errors, tokens and an estimate of the time
   ggrun batch -m model.gguf big.jsonl.zst -o answers.jsonl --errors failed.jsonl --order input -np 8
   jq -c '{messages: [{role: \"user\", content: .question}]}' data.json | ggrun batch -m model.gguf - -o answers.jsonl
 
 Exits with 5 if rows failed. Ctrl-C finishes the rows that have begun, a second one stops at once; both can be
 resumed.")]
 pub(crate) struct BatchArgs {
-    /// Read rows from this file, compressed if its name ends in .gz or .zst; - is standard input
+    /// Requests to answer: a file, compressed if its name ends in .gz or .zst; - is standard input
     #[arg(value_name = "IN.jsonl", required_unless_present = "list_devices")]
     pub(super) input: Option<PathBuf>,
-    /// Append answers to this file; - is standard output, which cannot be resumed
-    #[arg(short, long, value_name = "OUT.jsonl", required_unless_present_any = ["dry_run", "list_devices"])]
+    /// Append answers to this file; - is standard output
+    ///
+    /// A batch to standard output cannot be resumed.
+    #[arg(short, long, value_name = "OUT.jsonl", help_heading = OUTPUT)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) template: TemplateArgs,
+    #[command(flatten)]
+    pub(super) escape: EscapeArgs,
     /// Write rows that failed to another file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
     pub(super) errors: Option<PathBuf>,
-    /// Set the order of answers
-    #[arg(long, value_enum, default_value_t = OrderArg::Completion)]
+    /// Write answers in this order
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = OrderArg::Completion, help_heading = OUTPUT,
+        hide_short_help = true)]
     pub(super) order: OrderArg,
     /// Retry a row N times when the engine fails
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = RUN, hide_short_help = true)]
     pub(super) retry: u32,
     /// Retry rows that an earlier run refused
-    #[arg(long)]
+    #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) retry_failed: bool,
     /// Resume with another model, and keep the answers of the first
-    #[arg(long)]
+    #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) allow_model_change: bool,
     /// Refuse rows with unknown fields, instead of a warning
-    #[arg(long)]
+    #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) strict: bool,
-    /// Answer one row at a time and reuse nothing, so that a seed gives the same text whatever the other rows are
-    #[arg(long, conflicts_with = "parallel")]
+    /// Answer one row at a time and reuse nothing
+    ///
+    /// A seed then gives the same text whatever the other rows are.
+    #[arg(long, conflicts_with = "parallel", help_heading = RUN, hide_short_help = true)]
     pub(super) deterministic: bool,
     /// Check every row, count tokens and estimate the time, without answers
-    #[arg(long)]
+    #[arg(long, help_heading = RUN)]
     pub(super) dry_run: bool,
-    /// Set how progress is shown on standard error
-    #[arg(long, value_enum, default_value_t = progress::Kind::Auto)]
+    /// Show progress on standard error in this way
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = progress::Kind::Auto, help_heading = OUTPUT,
+        hide_short_help = true)]
     pub(super) progress: progress::Kind,
     /// Print one JSON object at the end
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) generation: GenerationArgs,
     #[command(flatten)]
     pub(crate) placement: PlacementArgs,
 }
+
+const RUN: &str = "Run";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OrderArg {

@@ -36,7 +36,7 @@ pub(super) fn run(
     let slots = options.parallel;
     let model = open::load(options, interrupt)?;
     // The requests are only checked.
-    let session = open::session(&model, Submitter::disconnected())?;
+    let session = open::session(&model, args.template.source()?, Submitter::disconnected())?;
     let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);

@@ -6,19 +6,21 @@ mod prepare;
 mod progress;
 mod slots;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
-use ggrun::model::{caps, weights_digest};
+use ggrun::model::{caps, model_digest};
 use serde_json::json;
 
 pub(crate) use args::BatchArgs;
 use prepare::{defaults, first_look};
 use progress::Show;
 
-use crate::cli::error::Interrupted;
+use crate::cli::error::{Interrupted, NoOutput};
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::options::checks;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
@@ -30,22 +32,26 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         print(&list_devices(&args.placement)?)?;
         return Ok(Outcome::Success);
     };
-    let generation = args.generation.options()?;
+    args.model.named()?;
+    let mut generation = args.generation.options()?;
+    args.escape.apply(&mut generation);
+    checks::generation(&generation)?;
+    let template = args.template.source()?;
+    check_files(args, input)?;
     let interrupt = Interrupt::listen();
     let path = &source::model(&args.model, args.progress.of_download())?;
     if args.dry_run {
         return dry::run(args, generation, input, path, &interrupt);
     }
     let output = args.output.clone().unwrap_or_default();
-    let on_stdout = output.as_os_str() == "-";
-    anyhow::ensure!(!(args.json && on_stdout), "`--json` and `-o -` would both write to standard output");
-    let model_id = format!("{:016x}", u64::from_be_bytes(weights_digest(path)?.as_chunks::<8>().0[0]));
+    let digest = model_digest(&args.placement.options(path), template.as_deref())?;
+    let model_id = format!("{:016x}", u64::from_be_bytes(digest.as_chunks::<8>().0[0]));
     let targets = Targets { out: output.clone(), errors: args.errors.clone(), order: args.order.into() };
     let mut journal = Journal::open(&targets, input, &model_id, args.allow_model_change)?;
     let survey = first_look(&generation, input, &interrupt)?;
     let chosen = slots::choose(args, path, survey.as_ref())?;
     let slots = chosen.parallel;
-    let Opened { session, model, .. } = &open::open(chosen, &interrupt)?;
+    let Opened { session, model, .. } = &open::open(chosen, template, &interrupt)?;
     let options = Options {
         defaults: defaults(generation, model, session.template())?,
         slots,
@@ -95,6 +101,23 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     }
     let failed = report.progress.failed + report.progress.failed_before;
     Ok(if failed > 0 { Outcome::RowsFailed } else { Outcome::Success })
+}
+
+/// Refuses files that cannot be read or written, before a model is loaded.
+fn check_files(args: &BatchArgs, input: &Path) -> anyhow::Result<()> {
+    checks::input(input)?;
+    if args.dry_run {
+        return Ok(());
+    }
+    let Some(output) = &args.output else { return Err(NoOutput.into()) };
+    let on_stdout = output.as_os_str() == "-";
+    anyhow::ensure!(!(args.json && on_stdout), "`--json` and `-o -` would both write to standard output");
+    for (name, path) in [("`-o`", Some(output)), ("`--errors`", args.errors.as_ref())] {
+        let Some(path) = path else { continue };
+        checks::output(path)?;
+        checks::apart(("the input", input), (name, path))?;
+    }
+    args.errors.as_ref().map_or(Ok(()), |errors| checks::apart(("`-o`", output), ("`--errors`", errors)))
 }
 
 /// Writes the result.

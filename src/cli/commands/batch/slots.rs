@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ggrun::batch::Survey;
 use ggrun::engine::PrefillBudget;
-use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check, place};
+use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check_with, place};
 
 use super::args::BatchArgs;
 
@@ -36,7 +36,7 @@ pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) ->
     if let Some(slots) = placement.parallel {
         return Ok(options(slots));
     }
-    let header = check(model)?;
+    let header = check_with(model, &options(1).metadata)?;
     let hparams = HParams::read(&header)?;
     let machine = Machine::with(&options(1).rpc)?;
     let needed = longest.min(hparams.trained_context);

@@ -7,57 +7,69 @@ use clap::ValueEnum;
 use ggrun::bench::Test;
 use ggrun::model::{ContextSize, LoadOptions};
 
+use crate::cli::options::common::OUTPUT;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
+use crate::cli::options::words::ModelWord;
 
-/// Measures how fast a model reads and writes, in llama-bench's terms
+/// Measures the speed of a model as llama-bench does, or its perplexity
 ///
-/// Every test runs once to warm up and then -r times; the rates are means with their standard deviation. A test reads
-/// -p random tokens (pp), or writes -n tokens one by one (tg), behind -d tokens that are not counted. The model goes
-/// where `ggrun plan` says.
+/// Every test runs once to warm up and then -r times; rates are means with their standard deviation. A test reads -p random
+/// tokens (pp), or generates -n tokens one by one (tg), behind -d tokens that are not counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ggrun bench -m model.gguf                          llama-bench's defaults: pp512 and tg128, five times
-  ggrun bench -hf ORG/NAME-GGUF:Q4_0                 a GGUF of the hub, fetched first
-  ggrun bench -m model.gguf -p 512,2048 -n 0 -r 3
-  ggrun bench -m model.gguf -p 0 -n 128 -d 0,4096,16384 -o csv
-  ggrun bench -m model.gguf --quality wiki.txt       perplexity
-  ggrun bench -m f32.gguf --quality wiki.txt --chunks 8 --save-logits f32.logits
-  ggrun bench -m q4.gguf --quality wiki.txt --chunks 8 --kl f32.logits")]
+  ggrun bench model.gguf                         pp512 and tg128, five times, as llama-bench does
+  ggrun bench model.gguf -p 512,2048 -n 0 -r 3
+  ggrun bench model.gguf --quality wiki.txt      perplexity")]
+#[command(after_long_help = "\
+Examples:
+  ggrun bench model.gguf                         pp512 and tg128, five times, as llama-bench does
+  ggrun bench model.gguf -p 512,2048 -n 0 -r 3
+  ggrun bench model.gguf -p 0 -n 128 -d 0,4096,16384 -o csv
+  ggrun bench model.gguf --quality wiki.txt      perplexity
+  ggrun bench f32.gguf --quality wiki.txt --chunks 8 --save-logits f32.logits
+  ggrun bench q4.gguf --quality wiki.txt --chunks 8 --kl f32.logits")]
 pub(crate) struct Bench {
     #[command(flatten)]
+    _model: ModelWord,
+    #[command(flatten)]
     pub(super) model: ModelArgs,
-    /// Tokens to read: numbers and ranges as in `512,1024-4096+1024` or `512-4096*2`; 0 for no such test
-    #[arg(short = 'p', long, value_name = "N,...", default_value = "512")]
-    pub(super) n_prompt: Counts,
-    /// Tokens to write
-    #[arg(short = 'n', long, value_name = "N,...", default_value = "128")]
-    pub(super) n_gen: Counts,
-    /// Reads P tokens and writes N in one test (also -pg)
-    #[arg(long = "pg", value_name = "P,N")]
+    /// Read N tokens; repeatable
+    ///
+    /// Numbers and ranges, separated by commas: 512,1024-4096+1024 or 512-4096*2. 0 leaves the test out.
+    #[arg(short = 'p', long, value_name = "N,...", default_value = "512", help_heading = TESTS)]
+    pub(super) n_prompt: Vec<Counts>,
+    /// Generate N tokens; repeatable
+    #[arg(short = 'n', long, value_name = "N,...", default_value = "128", help_heading = TESTS)]
+    pub(super) n_gen: Vec<Counts>,
+    /// Read P tokens and generate N in one test; repeatable (also -pg)
+    #[arg(long = "pg", value_name = "P,N", help_heading = TESTS, hide_short_help = true)]
     pub(super) prompt_gen: Vec<Counts>,
-    /// Tokens in the sequence before, not counted
-    #[arg(short = 'd', long, value_name = "N,...", default_value = "0")]
-    pub(super) n_depth: Counts,
-    /// Runs of each test
-    #[arg(short, long, value_name = "N", default_value_t = 5,
+    /// Begin behind N tokens that are not counted; repeatable
+    #[arg(short = 'd', long, value_name = "N,...", default_value = "0", help_heading = TESTS)]
+    pub(super) n_depth: Vec<Counts>,
+    /// Repeat each test N times
+    #[arg(short, long, value_name = "N", default_value_t = 5, help_heading = TESTS,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) repetitions: u32,
-    /// Form of the result
-    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Md)]
+    /// Print the result in this format
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Form::Md, help_heading = OUTPUT)]
     pub(super) output: Form,
-    /// The same as -o json
-    #[arg(long)]
+    /// Print JSON, as -o json does
+    #[arg(long, help_heading = OUTPUT)]
     pub(super) json: bool,
-    /// Drops the file from the system's cache before it is loaded
-    #[arg(long)]
+    /// Drop the file from the page cache before it is loaded
+    #[arg(long, help_heading = TESTS, hide_short_help = true)]
     pub(super) cold: bool,
     #[command(flatten)]
     pub(super) quality: QualityArgs,
     #[command(flatten)]
-    pub(super) placement: PlacementArgs,
+    pub(crate) placement: PlacementArgs,
 }
+
+const TESTS: &str = "Tests";
+const QUALITY: &str = "Quality";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Form {
@@ -110,19 +122,21 @@ impl std::str::FromStr for Counts {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct QualityArgs {
-    /// Measures how well the model predicts this text instead: its perplexity over the second half of every chunk of -c
-    /// tokens [default: 512], as llama-perplexity does
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["n_prompt", "n_gen", "prompt_gen", "n_depth"])]
+    /// Measure the perplexity of this text file instead
+    ///
+    /// The second half of every chunk of -c tokens [default: 512] counts, as in llama-perplexity.
+    #[arg(long, value_name = "FILE", help_heading = QUALITY, conflicts_with_all = ["n_prompt", "n_gen", "prompt_gen", "n_depth"])]
     pub(super) quality: Option<PathBuf>,
-    /// Chunks of the text that are read [default: all]
-    #[arg(long, value_name = "N", requires = "quality", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Read N chunks of the text [default: all]
+    #[arg(long, help_heading = QUALITY, hide_short_help = true, value_name = "N", requires = "quality", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) chunks: Option<u32>,
-    /// Writes the log-probabilities of every token, to compare others with: 4 bytes for each entry of the vocabulary at
-    /// every counted place
-    #[arg(long, value_name = "FILE", requires = "quality", conflicts_with = "kl")]
+    /// Write the logprobs of every token, for --kl of another model
+    ///
+    /// 4 bytes for each token of the vocabulary at every counted position.
+    #[arg(long, help_heading = QUALITY, hide_short_help = true, value_name = "FILE", requires = "quality", conflicts_with = "kl")]
     pub(super) save_logits: Option<PathBuf>,
-    /// Compares with what --save-logits wrote: Kullback-Leibler divergence in nats
-    #[arg(long, value_name = "FILE", requires = "quality")]
+    /// Compare with a file of --save-logits: Kullback-Leibler divergence in nats
+    #[arg(long, help_heading = QUALITY, hide_short_help = true, value_name = "FILE", requires = "quality")]
     pub(super) kl: Option<PathBuf>,
 }
 
@@ -135,10 +149,11 @@ impl QualityArgs {
 impl Bench {
     pub(super) fn tests(&self) -> anyhow::Result<Vec<Test>> {
         let mut tests = Vec::new();
-        for &depth in &self.n_depth.0 {
+        let all = |counts: &[Counts]| counts.iter().flat_map(|counts| counts.0.clone()).collect::<Vec<_>>();
+        for depth in all(&self.n_depth) {
             let alone = |prompt, answer| Test { prompt, answer, depth };
-            tests.extend(self.n_prompt.0.iter().map(|&prompt| alone(prompt, 0)));
-            tests.extend(self.n_gen.0.iter().map(|&answer| alone(0, answer)));
+            tests.extend(all(&self.n_prompt).into_iter().map(|prompt| alone(prompt, 0)));
+            tests.extend(all(&self.n_gen).into_iter().map(|answer| alone(0, answer)));
             for pair in &self.prompt_gen {
                 let [prompt, answer] = pair.0[..] else { bail!("-pg takes two numbers: P,N") };
                 tests.push(alone(prompt, answer));

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::args::{Bench, Form};
 use super::load::{bar, ended, load};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::options::checks;
 use crate::cli::ui::out::print;
 
 /// The maximum size of the text in bytes.
@@ -21,7 +22,14 @@ const LONGEST: u64 = 1 << 30;
 pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     let asked = &args.quality;
     let Some(path) = &asked.quality else { return Ok(()) };
+    args.model.named()?;
     let source = read(path)?;
+    if let Some(path) = &asked.kl {
+        checks::input(path).with_context(|| format!("cannot use the reference `{}`", path.display()))?;
+    }
+    if let Some(path) = &asked.save_logits {
+        checks::output(path)?;
+    }
     let context = args.placement.context_tokens().unwrap_or(512);
     let (model, _) = load(args, context, interrupt)?;
     let (vocab, size) = (model.vocab(), model.vocab().size());

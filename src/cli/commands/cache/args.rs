@@ -8,9 +8,9 @@ use ggrun::hub::cache::{Cache, root};
 
 use crate::cli::ui::when::When;
 
-/// Shows, checks and empties the cache of downloaded repositories
+/// Lists, verifies and removes downloaded repositories
 ///
-/// It is the cache that Hugging Face's own tools use: HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub.
+/// The cache is the one of Hugging Face's own tools: HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct CacheArgs {
@@ -26,29 +26,29 @@ pub(super) enum CacheCommand {
     Prune(Prune),
 }
 
-/// Lists repositories, their revisions, sizes, and what is unfinished
+/// Lists repositories with revisions, sizes and unfinished downloads
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun cache ls
-  ggrun cache ls Qwen/Qwen3-0.6B         file by file")]
+  ggrun cache ls Qwen/Qwen3-0.6B         list every file")]
 pub(super) struct Ls {
-    /// One repository, file by file
+    /// List every file of this repository
     pub(super) repo: Option<RepoName>,
     #[command(flatten)]
     pub(super) place: Place,
 }
 
-/// Removes repositories or single revisions, after a question
+/// Removes repositories or single revisions, after confirmation
 ///
-/// Files that another revision needs stay.
+/// Files that another revision needs are kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun cache rm Qwen/Qwen3-0.6B
   ggrun cache rm Qwen/Qwen3-0.6B@main --dry-run")]
 pub(super) struct Rm {
-    /// What goes; a revision is a branch, a tag, or a commit as `cache ls` shows it
+    /// Repository or revision to remove; a revision is a branch, a tag, or a commit as `cache ls` prints it
     #[arg(required = true, value_name = "REPO[@REVISION]")]
     pub(super) repos: Vec<RepoName>,
     #[command(flatten)]
@@ -57,35 +57,35 @@ pub(super) struct Rm {
     pub(super) place: Place,
 }
 
-/// Compares every file with the hash that the hub gave it
+/// Verifies every file against its hash
 ///
-/// Exits with 3 if one differs. What is wrong is fetched again once it is removed.
+/// Exits with 3 if one differs. A file that was removed is downloaded again when it is needed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun cache verify
   ggrun cache verify Qwen/Qwen3-0.6B --delete")]
 pub(super) struct VerifyCache {
-    /// One repository, or one revision of it
+    /// Verify only this repository or revision
     #[arg(value_name = "REPO[@REVISION]")]
     pub(super) repo: Option<RepoName>,
-    /// Removes files that differ, after a question
+    /// Remove files that differ, after confirmation
     #[arg(long)]
     pub(super) delete: bool,
-    /// Removes them without a question
+    /// Remove without confirmation
     #[arg(short, long, requires = "delete")]
     pub(super) yes: bool,
-    /// When to show progress on standard error: a bar on a terminal, else a line for every tenth
+    /// Show progress on standard error: a bar on a terminal, otherwise a line for every tenth
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub(super) progress: When,
     #[command(flatten)]
     pub(super) place: Place,
 }
 
-/// Removes what nothing names, after a question
+/// Removes unreferenced revisions and files, after confirmation
 ///
-/// Revisions that no branch or tag leads to, files that no revision needs, and unfinished downloads. What another
-/// process downloads is left alone.
+/// Revisions without a branch or a tag, files without a revision, and unfinished downloads. Downloads of a running process
+/// are kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -99,20 +99,20 @@ pub(super) struct Prune {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Consent {
-    /// Removes without a question
+    /// Remove without confirmation
     #[arg(short, long)]
     pub(super) yes: bool,
-    /// Says what would go, and removes nothing
+    /// Print what would be removed and remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// Another cache
+    /// Use this cache instead of the shared one
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,9 +1,12 @@
 //! Arguments of `ggrun chat`.
 
 use super::show::Thinking;
+use crate::cli::options::common::OUTPUT;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
+use crate::cli::options::prompt::{EscapeArgs, SystemArgs, TemplateArgs};
+use crate::cli::options::words::ModelWord;
 
 /// Chats with a model
 ///
@@ -11,30 +14,42 @@ use crate::cli::options::placement::PlacementArgs;
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ggrun chat -m model.gguf
-  ggrun chat -hf ORG/NAME-GGUF:Q4_0                  a GGUF of the Hub, downloaded once
-  ggrun chat -m model.gguf --session work            resume the conversation of that name
-  printf 'What is 17 + 25?\\nAnd 42 - 25?\\n' | ggrun chat -m model.gguf --thinking hide")]
+  ggrun chat model.gguf
+  ggrun chat ORG/NAME-GGUF:Q4_0                   a GGUF of the hub, downloaded once
+  ggrun chat model.gguf --session work            resume the conversation of that name
+  printf 'What is 17 + 25?\\nAnd 42 - 25?\\n' | ggrun chat model.gguf --thinking hide")]
 pub(crate) struct ChatArgs {
     #[command(flatten)]
+    pub(super) _model: ModelWord,
+    #[command(flatten)]
     pub(super) model: ModelArgs,
-    /// Set the system prompt (also -sys)
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(super) system_prompt: Option<String>,
+    #[command(flatten)]
+    pub(super) system: SystemArgs,
+    #[command(flatten)]
+    pub(super) template: TemplateArgs,
+    #[command(flatten)]
+    pub(super) escape: EscapeArgs,
+    /// Leave after the first answer (also -st)
+    #[arg(long, help_heading = CONVERSATION, hide_short_help = true)]
+    pub(super) single_turn: bool,
     /// Resume the conversation of this name, and save it after every answer
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = CONVERSATION)]
     pub(super) session: Option<String>,
-    /// Save the text of conversations without the state of the model, which a long one resumes from at once
-    #[arg(long)]
+    /// Save the text of conversations without the state of the model
+    ///
+    /// With its state a long conversation resumes without reading it again.
+    #[arg(long, help_heading = CONVERSATION, hide_short_help = true)]
     pub(super) no_state: bool,
-    /// Set how thinking is shown
-    #[arg(long, value_enum, default_value_t = Thinking::Dim)]
+    /// Show thinking in this way
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Thinking::Dim, help_heading = OUTPUT)]
     pub(super) thinking: Thinking,
     /// Print each answer as one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) generation: GenerationArgs,
     #[command(flatten)]
-    pub(super) placement: PlacementArgs,
+    pub(crate) placement: PlacementArgs,
 }
+
+const CONVERSATION: &str = "Conversation";

@@ -29,6 +29,7 @@ use store::Store;
 
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::options::checks;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
@@ -46,15 +47,21 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
         return Ok(());
     }
+    args.model.named()?;
     let store = Store::of_user();
-    let talk = begin(args, store.as_ref())?;
-    let options = args.generation.options()?;
-    options.check_tool_choice()?;
+    let mut talk = begin(args, store.as_ref())?;
+    if let Some(text) = args.system.text()? {
+        talk.system = Some(text);
+    }
+    let mut options = args.generation.options()?;
+    args.escape.apply(&mut options);
+    checks::generation(&options)?;
+    let template = args.template.source()?;
     // The line editor replaces the handler of SIGINT; listeners after it are called too.
     let source = Source::open(store.as_ref())?;
     let interrupt = Interrupt::listen();
     let model = source::model(&args.model, When::Auto)?;
-    let opened = open::open(args.placement.options(&model), &interrupt)?;
+    let opened = open::open(args.placement.options(&model), template, &interrupt)?;
     options.check_reasoning(opened.session.template())?;
     let settings = Settings::new(options, &opened.model.sampling(0), &Model::default_sampling(0));
     let mut chat = Chat {
@@ -115,7 +122,12 @@ impl Chat<'_> {
                     self.interrupted = false;
                     match Entry::parse(&text) {
                         Entry::Say(text) if text.trim().is_empty() => {}
-                        Entry::Say(text) => self.ask(&text)?,
+                        Entry::Say(text) => {
+                            self.ask(&text)?;
+                            if self.args.single_turn {
+                                return Ok(());
+                            }
+                        }
                         Entry::Do(Command::Exit) => return Ok(()),
                         Entry::Do(Command::Edit(None)) => match self.talk.undo() {
                             Some(question) if self.source.is_terminal() => initial = question,

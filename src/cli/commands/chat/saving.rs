@@ -27,9 +27,6 @@ pub(super) fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Ta
             talk = Talk::from_messages(store::read(&path)?);
         }
     }
-    if let Some(text) = &args.system_prompt {
-        talk.system = Some(text.clone());
-    }
     Ok(talk)
 }
 

@@ -2,77 +2,90 @@
 
 use std::path::PathBuf;
 
-use crate::cli::options::common::Common;
+use crate::cli::options::common::{Common, OUTPUT};
+use crate::cli::options::size::some_size;
 use crate::cli::options::types::{FloatType, OutType};
-use crate::cli::options::values::size;
 
 /// Converts a checkpoint to GGUF, lossless by default
 ///
-/// Codes travel, floats do not: each tensor takes the smallest GGUF type that holds it exactly. Where no type
-/// does, the conversion is refused and says what the choices are.
+/// Quantised weights keep the integers of the checkpoint: each tensor takes the smallest GGUF type that holds it exactly.
+/// A tensor that no type holds exactly is an error that lists the choices. An interrupted conversion resumes when the same
+/// command is run again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun convert ./checkpoint -o model.gguf
+  ggrun convert ORG/NAME --delete-source-as-you-go
+  ggrun convert ./checkpoint --dry-run              print the type and size of every tensor")]
+#[command(after_long_help = "\
+Examples:
+  ggrun convert ./checkpoint -o model.gguf
   ggrun convert Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound --delete-source-as-you-go
-  ggrun convert ./checkpoint --dry-run              what would be written, tensor by tensor
+  ggrun convert ./checkpoint --dry-run              print the type and size of every tensor
   ggrun convert ./checkpoint --split-max-size 8G
-  ggrun convert ./fp8-checkpoint --fp8 q8_0         FP8 has no small exact type: choose one
-
-An interrupted conversion goes on where it stopped when the same command is given again.")]
+  ggrun convert ./fp8-checkpoint --fp8 q8_0         choose a type for FP8")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Convert {
-    /// Folder with config.json and safetensors files, or a repository of the hub: ORG/NAME, ORG/NAME@REVISION
+    /// Checkpoint: a folder with config.json and safetensors files, or ORG/NAME[@REVISION] of the hub
     pub(crate) source: PathBuf,
-    /// The GGUF to write, or a folder for it; by default named after the model, in the current folder
-    #[arg(short, long, value_name = "FILE")]
+    /// Write the GGUF to this file or folder [default: named after the model, in the current folder]
+    #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) output: Option<PathBuf>,
-    /// Type of the matrices
-    #[arg(long, value_enum, default_value_t = OutType::Auto)]
+    /// Set the type of matrices
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = OutType::Auto, help_heading = TYPES)]
     pub(crate) outtype: OutType,
-    /// Type of FP8 matrices, instead of the smallest exact one
-    #[arg(long, value_enum, value_name = "TYPE")]
+    /// Set the type of FP8 matrices [default: the smallest exact one]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES)]
     pub(crate) fp8: Option<FloatType>,
-    /// Type of the language-model head
-    #[arg(long, value_enum, value_name = "TYPE")]
+    /// Set the type of the language-model head
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) lm_head: Option<FloatType>,
-    /// Type of the token embedding
-    #[arg(long, value_enum, value_name = "TYPE")]
+    /// Set the type of the token embedding
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) token_embd: Option<FloatType>,
-    /// Rounds what no type holds exactly, instead of refusing
-    #[arg(long)]
-    pub(crate) allow_rounding: bool,
-    /// Splits the output into files of at most this size (500M, 8G)
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(crate) split_max_size: Option<u64>,
-    /// Name of the model in the file, instead of the one the folder suggests
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Takes the prediction layer (mtp.*) from another repository, where the source has none; only that is fetched
-    #[arg(long, value_name = "REPO")]
-    pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
-    /// Type of the prediction layer, instead of the smallest exact one
-    #[arg(long, value_enum, value_name = "TYPE")]
+    /// Set the type of the MTP layer [default: the smallest exact one]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) mtp_type: Option<FloatType>,
-    /// Reads everything back and compares it with the source while it is written
+    /// Round tensors that no type holds exactly
+    #[arg(long, help_heading = TYPES)]
+    pub(crate) allow_rounding: bool,
+    /// Split the output into files of at most this size: 8G, 500M
+    ///
+    /// Units are binary: 8G is 8 GiB. llama-gguf-split counts powers of 1000.
+    #[arg(long, value_name = "SIZE", value_parser = some_size, help_heading = OUTPUT)]
+    pub(crate) split_max_size: Option<u64>,
+    /// Set the name of the model in the file [default: from the checkpoint]
+    #[arg(long, value_name = "NAME", help_heading = OUTPUT, hide_short_help = true)]
+    pub(crate) name: Option<String>,
+    /// Take the MTP layer (mtp.*) from this repository, where the checkpoint has none
+    ///
+    /// Only that layer is downloaded.
+    #[arg(long, value_name = "REPO", help_heading = SOURCE, hide_short_help = true)]
+    pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
+    /// Verify everything against the checkpoint while it is written
     #[arg(long)]
     pub(crate) prove: bool,
-    /// Deletes each shard of a repository when everything made from it is written and proven; where types depend on
-    /// values, all shards come first
-    #[arg(long)]
+    /// Delete each downloaded shard when everything made from it is written and verified
+    ///
+    /// Where types depend on values, all shards are downloaded first.
+    #[arg(long, help_heading = SOURCE)]
     pub(crate) delete_source_as_you_go: bool,
-    /// Shards of a repository that are fetched at once
-    #[arg(short, long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    /// Download N shards at once
+    #[arg(short, long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16),
+        help_heading = SOURCE, hide_short_help = true)]
     pub(crate) jobs: u8,
-    /// Prints the plan and writes nothing
+    /// Print the plan and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Replaces an existing output
-    #[arg(short, long)]
+    /// Replace an existing output
+    #[arg(short, long, help_heading = OUTPUT)]
     pub(crate) force: bool,
-    /// Starts anew instead of going on from an interrupted conversion
-    #[arg(long)]
+    /// Start over instead of resuming an interrupted conversion
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_resume: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
+
+const TYPES: &str = "Types";
+const SOURCE: &str = "Download";

@@ -15,22 +15,21 @@ use crate::cli::options::hub::model;
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 
-/// Describes a GGUF or a checkpoint
+/// Describes a GGUF or a checkpoint: metadata, tensors, sizes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ggrun inspect model.gguf
   ggrun inspect ./checkpoint --tensors
-  ggrun inspect ORG/NAME-GGUF:Q4_0            of the hub: no weight is fetched
+  ggrun inspect ORG/NAME-GGUF:Q4_0            reads headers only, downloads no weights
   ggrun inspect model.gguf --json | jq .metadata")]
 pub(crate) struct Inspect {
-    /// A GGUF, a checkpoint folder, or ORG/NAME[@REVISION][:QUANT] of the hub, of whose checkpoint or GGUF the headers are
-    /// read
+    /// GGUF file, checkpoint folder, or ORG/NAME[@REVISION][:QUANT] of the hub
     pub(crate) path: PathBuf,
-    /// Lists every tensor
+    /// List every tensor
     #[arg(long)]
     pub(crate) tensors: bool,
-    /// Prints one JSON object, metadata and tensors included
+    /// Print one JSON object with metadata and tensors
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -4,23 +4,24 @@ mod args;
 mod screen;
 
 use std::fs;
-use std::io::{self, IsTerminal, Read as _, Write};
+use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
-use ggrun::session::GenerationOptions;
+use ggrun::session::{Answer, ChatEvent, ChatRequest, GenerationOptions, Session, TextRequest};
 
 pub(crate) use args::RunArgs;
 use screen::Screen;
 
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::options::checks;
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
-use crate::cli::shared::{seed, source};
+use crate::cli::shared::{seed, source, stdin};
 use crate::cli::ui::style::Style;
 use crate::cli::ui::when::When;
 
@@ -35,12 +36,17 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
         return Ok(());
     }
-    let (prompt, options) = (prompt(args)?, args.generation.options()?);
-    options.check_tool_choice()?;
+    args.model.named()?;
+    let mut options = args.generation.options()?;
+    args.escape.apply(&mut options);
+    checks::generation(&options)?;
+    // Nothing is rendered without a conversation.
+    let template = if args.no_conversation { Some(String::new()) } else { args.template.source()? };
+    let (system, prompt) = (args.system.text()?, prompt(args)?);
     let interrupt = Interrupt::listen();
     let path = source::model(&args.model, When::Auto)?;
     let begun = Instant::now();
-    let Opened { session, model, .. } = &open::open(args.placement.options(&path), &interrupt)?;
+    let Opened { session, model, .. } = &open::open(args.placement.options(&path), template, &interrupt)?;
     if !args.json {
         let style = Style::of_stderr();
         let loaded =
@@ -48,12 +54,19 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         // A closed stderr does not end the run.
         drop(writeln!(err, "{}{loaded}{}", style.dim(), style.reset()));
     }
-    options.check_reasoning(session.template())?;
+    if !args.no_conversation {
+        options.check_reasoning(session.template())?;
+    }
     let options = options.over(&GenerationOptions::recommended(&model.sampling(0)));
-    let request = options.chat_request(messages(args, &prompt), seed::random());
+    let request = options.chat_request(messages(system.as_deref(), &prompt), seed::random());
     let seed = request.sampling.seed;
     let mut screen = Screen::new(out, err, args, Style::of_stderr());
-    let answer = answer(session, request, &interrupt, |event| Ok(screen.event(event)?))?;
+    let mut on = |event: &ChatEvent| Ok(screen.event(event)?);
+    let answer = if args.no_conversation {
+        continuation(session, &prompt, request, &interrupt, &mut on)?
+    } else {
+        answer(session, request, &interrupt, on)?
+    };
     screen.finish(&prompt, &answer, seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
         return Err(Interrupted.into());
@@ -61,30 +74,49 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
     Ok(())
 }
 
+/// Continues a text as it is.
+fn continuation(
+    session: &Session,
+    prompt: &str,
+    request: ChatRequest,
+    interrupt: &Interrupt,
+    on: &mut dyn FnMut(&ChatEvent) -> anyhow::Result<()>,
+) -> anyhow::Result<Answer> {
+    let ChatRequest { sampling, max_tokens, stop, .. } = request;
+    let chat = session.complete(TextRequest { prompt: prompt.to_owned(), sampling, max_tokens, stop })?;
+    interrupt.aim(chat.canceller());
+    chat.collect(on)
+}
+
+/// The prompt of the command line, with what standard input has.
 fn prompt(args: &RunArgs) -> anyhow::Result<String> {
-    let mut text = match (&args.prompt, &args.file) {
-        (Some(prompt), _) => return Ok(prompt.clone()),
-        (None, Some(file)) => fs::read_to_string(file)
-            .with_context(|| format!("cannot read the question from `{}`", file.display()))?,
-        (None, None) if io::stdin().is_terminal() => bail!("no question: give one with -p, -f or on stdin"),
+    let text = match (&args.prompt, &args.file) {
+        (Some(prompt), _) => {
+            let prompt = args.escape.text(prompt.clone());
+            match stdin::text()?.filter(|more| !more.is_empty()) {
+                Some(more) if prompt.is_empty() => more,
+                Some(more) => format!("{prompt}\n\n{more}"),
+                None => prompt,
+            }
+        }
+        (None, Some(file)) => {
+            let text = fs::read_to_string(file)
+                .with_context(|| format!("cannot read the prompt from `{}`", file.display()))?;
+            // The newline at the end of a file is not part of the prompt.
+            args.escape.text(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+        }
         (None, None) => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).context("cannot read the question from stdin")?;
-            text
+            stdin::text()?.context("no prompt, expected PROMPT, `-p`, `-f` or text on standard input")?
         }
     };
-    // The newline at the end of a file is not part of the question.
-    if text.ends_with('\n') {
-        text.pop();
-    }
     if text.trim().is_empty() {
-        bail!("no question: the input is empty");
+        bail!("the prompt is empty");
     }
     Ok(text)
 }
 
-fn messages(args: &RunArgs, prompt: &str) -> Vec<Message> {
-    let system = args.system_prompt.iter().map(|text| Message::new(Role::System, text));
+fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
+    let system = system.into_iter().map(|text| Message::new(Role::System, text));
     system.chain([Message::new(Role::User, prompt)]).collect()
 }
 

@@ -99,7 +99,7 @@ fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
     let mut options = args.generation.options().unwrap();
     options.tools = Some(tools.to_vec());
     options.check_reasoning(session.template()).unwrap();
-    let request = options.chat_request(messages(&args, "hi"), 0);
+    let request = options.chat_request(messages(None, "hi"), 0);
     answer(&session, request, &Interrupt::listen(), |_| Ok(())).unwrap()
 }
 

@@ -1,0 +1,12 @@
+//! The configuration file: options by their long names, and aliases of models.
+//!
+//! A flag wins over a variable, a variable over the file, and the file over defaults.
+
+pub(crate) mod entry;
+mod file;
+pub(crate) mod layers;
+pub(crate) mod read;
+pub(crate) mod shown;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Checks of arguments that need no model, made before one is loaded or downloaded.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use ggrun::model::{Model, check_rules, check_values};
+use ggrun::session::GenerationOptions;
+
+/// Refuses sampling values out of range, invalid grammars and schemas, and a choice of tools that are not given.
+pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
+    options.check_tool_choice()?;
+    let defaults = GenerationOptions::recommended(&Model::default_sampling(0));
+    let sampling = options.clone().over(&defaults).chat_request(Vec::new(), 0).sampling;
+    check_values(&sampling)?;
+    options.rules.as_ref().map_or(Ok(()), check_rules)?;
+    Ok(())
+}
+
+/// Refuses an input that is not there or cannot be read; `-` is standard input.
+pub(crate) fn input(path: &Path) -> anyhow::Result<()> {
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
+    let failed = || format!("cannot read `{}`", path.display());
+    let file = File::open(path).with_context(failed)?;
+    if file.metadata().with_context(failed)?.is_dir() {
+        bail!("cannot read `{}`: it is a folder", path.display());
+    }
+    Ok(())
+}
+
+/// Refuses an output whose folder is not there or takes no file; `-` is standard output.
+pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
+    if path.is_dir() {
+        bail!("cannot write `{}`: it is a folder", path.display());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = || format!("cannot write `{}`", path.display());
+    if !folder.is_dir() {
+        bail!("cannot write `{}`: `{}` is not a folder", path.display(), folder.display());
+    }
+    if path.exists() {
+        File::options().append(true).open(path).with_context(failed)?;
+    } else {
+        // Removed at once, whatever happens.
+        tempfile::tempfile_in(folder).with_context(failed)?;
+    }
+    Ok(())
+}
+
+/// Refuses two names of one file, of which at least one is written.
+pub(crate) fn apart(one: (&str, &Path), other: (&str, &Path)) -> anyhow::Result<()> {
+    let same = one.1 == other.1
+        || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));
+    if same && one.1.as_os_str() != "-" {
+        bail!("`{}` cannot be both {} and {}", one.1.display(), one.0, other.0);
+    }
+    Ok(())
+}

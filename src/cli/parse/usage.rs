@@ -1,0 +1,95 @@
+//! Usage errors in our own words where clap's name a flag that was not typed, or pass on the words of a library.
+
+use std::net::AddrParseError;
+use std::num::{ParseFloatError, ParseIntError};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::stop::Stop;
+use crate::cli::config::layers::{Setting, place};
+
+/// Commands of other programs, and what does the same here.
+const OTHERS: [(&[&str], &str); 9] = [
+    (&["ls", "list"], "`ggrun cache ls` lists downloaded repositories"),
+    (&["pull", "fetch", "get"], "`ggrun download ORG/NAME` downloads a model"),
+    (&["rm", "remove", "delete"], "`ggrun cache rm ORG/NAME` removes a downloaded repository"),
+    (&["show", "info"], "`ggrun inspect MODEL` describes a model"),
+    (&["quantize", "create", "import"], "`ggrun convert CHECKPOINT` makes a GGUF"),
+    (
+        &["serve", "server", "start"],
+        "there is no server yet; `ggrun plan` prints the command of llama-server",
+    ),
+    (&["ps", "stop"], "there is no server, so no model stays loaded when a command ends"),
+    (&["push", "cp"], "there is no upload; `hf upload` is the hub's own"),
+    (&["perplexity"], "`ggrun bench --quality TEXT` measures perplexity"),
+];
+
+/// What is said instead of clap's words, if anything.
+pub(super) fn worded(error: clap::Error, settings: &[Setting]) -> Stop {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            match OTHERS.iter().find(|(names, _)| names.contains(&name.as_str())) {
+                Some((_, hint)) => Stop::Usage {
+                    message: format!("unknown command `{name}`"),
+                    hint: Some((*hint).to_owned()),
+                },
+                None => Stop::Clap(error),
+            }
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::NoEquals => {
+            let (Some(arg), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+            else {
+                return Stop::Clap(error);
+            };
+            let setting = settings.iter().find(|setting| setting.shown == arg);
+            let reason = reason(&error);
+            match (setting, reason) {
+                (Some(setting), reason) => {
+                    let why = reason.unwrap_or_else(|| "not a value of this option".to_owned());
+                    let place = match &setting.origin {
+                        crate::cli::config::entry::Origin::Variable(name) => {
+                            format!("in the environment variable {name}")
+                        }
+                        _ => format!("for {}", place(setting)),
+                    };
+                    Stop::Usage { message: format!("invalid value `{value}` {place}: {why}"), hint: None }
+                }
+                (None, Some(why)) if !value.is_empty() && error.kind() == ErrorKind::ValueValidation => {
+                    let message = format!("invalid value `{value}` for `{arg}`: {why}");
+                    Stop::Usage { message, hint: None }
+                }
+                (None, _) => Stop::Clap(error),
+            }
+        }
+        _ => Stop::Clap(error),
+    }
+}
+
+/// Why a value is wrong, without the words of a library.
+fn reason(error: &clap::Error) -> Option<String> {
+    if let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue)
+        && !values.is_empty()
+    {
+        return Some(format!("expected one of {}", values.join(", ")));
+    }
+    let source = std::error::Error::source(error)?;
+    if source.is::<ParseIntError>() {
+        return Some("expected a whole number".to_owned());
+    }
+    if source.is::<ParseFloatError>() {
+        return Some("expected a number".to_owned());
+    }
+    if source.is::<AddrParseError>() {
+        return Some("expected an address, such as 127.0.0.1".to_owned());
+    }
+    let text = source.to_string();
+    match text.split_once(" is not in ").map(|(_, range)| range.split_once("..=")) {
+        Some(Some((least, most))) => Some(format!("expected a whole number from {least} to {most}")),
+        _ => Some(text),
+    }
+}
