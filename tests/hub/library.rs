@@ -46,14 +46,23 @@ fn a_conversion_that_cannot_be_done_has_a_typed_error_and_writes_nothing() {
     let site = Site::new(&[("config.json", b"{}".to_vec()), ("README.md", vec![1])]);
     let hub = Hub::new(site.settings(&[])).unwrap();
     let (repo, missing) = ("org/name".parse().unwrap(), "missing/name".parse().unwrap());
-    let convert = |repo, stop: bool| {
-        let stop = AtomicBool::new(stop);
+    let convert = |repo| {
+        let stop = AtomicBool::new(false);
         convert::repository(&hub, repo, None, &options(&site), &stop, &|_| {}).unwrap_err()
     };
-    let error = convert(&missing, false);
+    let error = convert(&missing);
     assert!(matches!(error, Error::Hub(_)), "{error:?}");
-    assert!(matches!(convert(&repo, false), Error::NoShards { .. }));
-    let stopped = convert(&missing, true);
+    assert!(matches!(convert(&repo), Error::NoShards { .. }));
+    assert!(!site.out().exists());
+}
+
+#[test]
+fn a_conversion_that_is_stopped_says_so_and_writes_nothing() {
+    let (site, _source) = site();
+    let hub = Hub::new(site.settings(&[])).unwrap();
+    let stop = AtomicBool::new(true);
+    let repo = "org/name".parse().unwrap();
+    let stopped = convert::repository(&hub, &repo, None, &options(&site), &stop, &|_| {}).unwrap_err();
     assert!(matches!(&stopped, Error::Hub(error) if error.is_stopped()), "{stopped:?}");
     assert!(!site.out().exists());
 }

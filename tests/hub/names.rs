@@ -95,8 +95,12 @@ fn an_encoding_a_file_or_an_address_picks_one_of_several() {
 #[test]
 fn two_models_or_none_are_refused_and_options_take_precedence_over_variables() {
     let site = site();
-    fails(&ask(&site, &["-m", "a.gguf", "-hf", "org/name"]), 2, &["`--model` and `--hf-repo`"]);
-    fails(&ask(&site, &["-m", "a.gguf", "-hff", "b.gguf"]), 2, &["`--hf-file`"]);
+    fails(
+        &ask(&site, &["-m", "a.gguf", "-hf", "org/name"]),
+        2,
+        &["--model", "cannot be used with", "--hf-repo"],
+    );
+    fails(&ask(&site, &["-m", "a.gguf", "-hff", "b.gguf"]), 2, &["cannot be used with '--hf-file"]);
     fails(&ask(&site, &[]), 2, &["--model <FILE>"]);
     fails(&ask(&site, &["-hf", "org/name:"]), 2, &["expected an encoding"]);
     fails(&ask(&site, &["-hf", "./here"]), 2, &["`./here` is not a repository name (expected ORG/NAME"]);

@@ -274,7 +274,7 @@ fn files_are_selected_by_patterns_and_a_wrong_name_gets_a_suggestion() {
     assert_eq!(there(&["--all", "--exclude", "a/*"]), "readme.md");
     for (words, code, why) in [
         (&["--include", "*.bin"][..], 1, "no file of `org/name` matches the patterns"),
-        (&["--include", "[a"], 2, "invalid value '[a'"),
+        (&["--include", "[a"], 2, "invalid value `[a`"),
         (&["--include", "*", "readme.md"], 2, "cannot be used with"),
         (&["README.md"], 1, "did you mean `readme.md`?"),
         (&["zzz"], 1, "--all --dry-run"),
