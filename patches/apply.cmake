@@ -1,11 +1,11 @@
-# Has llama.cpp built from a copy with the series in `llama.cpp/` applied. `CMAKE_PROJECT_INCLUDE` in
-# `.cargo/config.toml` names this file, so that CMake reads it at the end of every `project()`; the first is llama.cpp's.
+# Builds llama.cpp from a copy with the patches in `llama.cpp/` applied. `CMAKE_PROJECT_INCLUDE` in `.cargo/config.toml`
+# names this file, so CMake includes it at the end of every `project()`, of which the first is llama.cpp's.
 
 if(NOT PROJECT_NAME STREQUAL "llama.cpp" OR NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
     return()
 endif()
 
-# The series: its files, the digest that `GGML_PATCHES` must have, the names that the engine tells.
+# The patches: their files, the digest that `GGML_PATCHES` must have, and the names that the engine reports.
 file(GLOB ggrun_patches LIST_DIRECTORIES false "${CMAKE_CURRENT_LIST_DIR}/llama.cpp/*.patch")
 set(ggrun_digest "")
 set(ggrun_names "")
@@ -25,16 +25,16 @@ foreach(patch IN LISTS ggrun_patches)
 endforeach()
 string(REPLACE ";" "," ggrun_digest "${ggrun_digest}")
 string(REPLACE ";" " " ggrun_names "${ggrun_names}")
-# From the environment: the binding configures once, and CMake's cache would have the digest of that time.
+# From the environment: the binding configures only once, so CMake's cache would have the digest of that time.
 if(NOT "$ENV{GGML_PATCHES}" STREQUAL "${ggrun_digest}")
     message(FATAL_ERROR
-        "GGML_PATCHES in .cargo/config.toml is `$ENV{GGML_PATCHES}`, but the series is `${ggrun_digest}`")
+        "GGML_PATCHES in .cargo/config.toml is `$ENV{GGML_PATCHES}`, expected `${ggrun_digest}`")
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ggrun_patches}
     "${CMAKE_CURRENT_LIST_DIR}/llama.cpp" "${CMAKE_CURRENT_LIST_DIR}/../.cargo/config.toml")
 
-# The copy is made anew when the series or llama.cpp is another. Copies keep their times, so that only what differs is
-# compiled again.
+# The copy is made again when the patches or llama.cpp change. Copies keep their modification times, so that only changed
+# files are compiled again.
 set(ggrun_copy "${CMAKE_BINARY_DIR}/patched")
 set(ggrun_stamp "${CMAKE_BINARY_DIR}/patched.stamp")
 set(ggrun_touched "${CMAKE_BINARY_DIR}/patched.files")
@@ -50,13 +50,13 @@ if(NOT ggrun_found STREQUAL "${CMAKE_SOURCE_DIR} ${ggrun_names} ${ggrun_digest}"
     file(COPY "${CMAKE_SOURCE_DIR}/" DESTINATION "${ggrun_copy}")
     foreach(patch IN LISTS ggrun_patches)
         if(GGRUN_GIT)
-            # Git takes no fuzz. It must not take a repository around the build folder for that of the files.
+            # git applies without fuzz. It must not use a repository that contains the build folder.
             set(command "${CMAKE_COMMAND}" -E env "GIT_DIR=${ggrun_copy}/.none" "${GGRUN_GIT}" -c core.autocrlf=false
                 apply --whitespace=nowarn "${patch}")
         elseif(GGRUN_PATCH)
             set(command "${GGRUN_PATCH}" -p1 -F0 -f -i "${patch}")
         else()
-            message(FATAL_ERROR "patching llama.cpp needs `git` or `patch`, and neither was found")
+            message(FATAL_ERROR "patching llama.cpp requires `git` or `patch`, but neither was found")
         endif()
         execute_process(COMMAND ${command} WORKING_DIRECTORY "${ggrun_copy}" RESULT_VARIABLE status
             OUTPUT_VARIABLE said ERROR_VARIABLE said)
@@ -77,7 +77,7 @@ if(NOT ggrun_found STREQUAL "${CMAKE_SOURCE_DIR} ${ggrun_names} ${ggrun_digest}"
 endif()
 message(STATUS "llama.cpp with ${ggrun_names}")
 
-# llama.cpp's own directories are taken from the copy; theirs follow, because they are relative.
+# llama.cpp's directories are added from the copy. Their subdirectories follow, because they are relative.
 macro(add_subdirectory directory)
     if(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR AND EXISTS "${ggrun_copy}/${directory}")
         _add_subdirectory("${ggrun_copy}/${directory}" "${directory}" ${ARGN})

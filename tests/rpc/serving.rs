@@ -11,7 +11,7 @@ use super::{Worker, command};
 use crate::deadline::{PATIENCE, Watchdog, finish, output};
 
 #[test]
-fn the_engine_was_built_with_the_whole_series() {
+fn the_engine_has_all_patches() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/patches/llama.cpp");
     let mut series: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -125,7 +125,7 @@ fn tensor(ty: u32, op: u32, elements: u32, buffer: u64, data: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_worker_outlives_nonsense() {
+fn a_worker_survives_invalid_messages() {
     const ALLOC_BUFFER: u8 = 0;
     const SET_TENSOR: u8 = 6;
     const INIT_TENSOR: u8 = 12;

@@ -175,7 +175,7 @@ fn schemas_are_compiled_on_several_threads_at_once() {
 }
 
 #[test]
-fn ways_of_choosing_that_make_no_sense_are_refused_by_name_and_the_engine_goes_on() {
+fn invalid_sampling_is_refused_by_name_and_the_engine_keeps_running() {
     let bench = bench(1);
     let gbnf = |text: &str| grammar(Rules::Gbnf(text.to_owned()), None);
     for (sampling, words) in [
