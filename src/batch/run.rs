@@ -30,6 +30,8 @@ use crate::session::{self, Seed, Session};
 
 /// The longest time between two calls of `stop`.
 const TICK: Duration = Duration::from_millis(100);
+/// Rows that are read before progress is reported and interruptions are noticed.
+const ROWS_AT_ONCE: usize = 64;
 /// The most requests that wait in the engine, so that a free slot has work at once.
 const QUEUED: usize = 8;
 
@@ -69,8 +71,9 @@ pub fn run(
             Stop::Now => return Ok(batch.report),
         }
         batch.submit()?;
-        let mut idle = true;
-        while reading && batch.has_room() {
+        let (mut idle, mut taken) = (true, 0);
+        while reading && taken < ROWS_AT_ONCE && batch.has_room() {
+            taken += 1;
             match lines.try_recv() {
                 Ok(Ok((number, line))) => batch.admit(number, &line)?,
                 Ok(Err(source)) => {

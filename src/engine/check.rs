@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::error::{MOST_STOP_BYTES, MOST_STOPS};
 use super::{Error, Request, SamplingError, SamplingParams, Token};
 
 /// Checks sampling parameters and makes the sampler of a prompt from them, its grammar compiled. Runs on any thread.
@@ -76,10 +77,14 @@ impl Checker {
     }
 }
 
-/// Checks the tokens of a request.
+/// Checks the tokens and the stop texts of a request.
 pub(super) fn check(request: &Request, context: u32, vocabulary: u32) -> Result<(), Error> {
     if request.prompt.is_empty() {
         return Err(Error::PromptEmpty);
+    }
+    let (count, bytes) = (request.stop.len(), request.stop.iter().map(String::len).sum());
+    if count > MOST_STOPS || bytes > MOST_STOP_BYTES {
+        return Err(Error::TooManyStops { count, bytes });
     }
     check_sequence(&request.prompt, context, vocabulary)?;
     let ending = request.reasoning.as_ref().map_or(&[][..], |reasoning| &reasoning.ending);
@@ -104,4 +109,22 @@ pub(super) fn check_sequence(tokens: &[Token], context: u32, size: u32) -> Resul
 /// The position of the first token that the vocabulary does not have.
 fn unknown(tokens: &[Token], size: u32) -> Option<usize> {
     tokens.iter().position(|token| u32::try_from(token.0).map_or(true, |n| n >= size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_stop_texts_than_can_be_searched_for_are_refused() {
+        let with = |stop: Vec<String>| {
+            let request = Request::new(vec![Token(1)], SamplingParams::greedy());
+            check(&Request { stop, ..request }, 8, 8)
+        };
+        assert_eq!(with(vec!["x".to_owned(); MOST_STOPS]), Ok(()));
+        let count = MOST_STOPS + 1;
+        assert_eq!(with(vec!["x".to_owned(); count]), Err(Error::TooManyStops { count, bytes: count }));
+        let bytes = MOST_STOP_BYTES + 1;
+        assert_eq!(with(vec!["x".repeat(bytes)]), Err(Error::TooManyStops { count: 1, bytes }));
+    }
 }

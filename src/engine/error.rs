@@ -2,6 +2,11 @@
 
 use super::{DecodeError, SamplingError};
 
+/// Stop texts of a request. They are searched for after every token, on the thread that all requests share.
+pub(super) const MOST_STOPS: usize = 256;
+/// Bytes of all stop texts of a request.
+pub(super) const MOST_STOP_BYTES: usize = 16 << 10;
+
 /// Why the engine refused or failed a request.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +39,16 @@ pub enum Error {
         token: i32,
         /// Tokens of the vocabulary.
         size: u32,
+    },
+    /// There are more stop texts than can be searched for after every token.
+    #[error(
+        "{count} stop texts of {bytes} bytes in all, expected at most {MOST_STOPS} of {MOST_STOP_BYTES} bytes"
+    )]
+    TooManyStops {
+        /// Stop texts.
+        count: usize,
+        /// Their bytes.
+        bytes: usize,
     },
     /// The sampling parameters are invalid.
     #[error(transparent)]

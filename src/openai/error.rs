@@ -133,6 +133,7 @@ impl From<&engine::Error> for ApiError {
                 ErrorCode::InvalidGrammar
             }
             E::Sampling(_) => ErrorCode::InvalidSampling,
+            E::TooManyStops { .. } => ErrorCode::InvalidRequest,
             E::QueueFull { .. } => ErrorCode::Overloaded,
             _ => ErrorCode::Engine,
         };

@@ -160,7 +160,8 @@ impl<V: Vocab> Scheduler<V> {
         self.states.commit(&outcome.states, &mut self.slots);
         let flights = std::mem::take(&mut self.flights);
         self.counters.steps += u64::from(!flights.is_empty());
-        let read = flights.iter().filter(|f| f.prompt).map(|f| f.tokens).sum();
+        // Several tokens of an answer at once are read like a prompt: after a loss, or because they were forced.
+        let read = flights.iter().filter(|f| f.prompt || f.tokens > 1).map(|f| f.tokens).sum();
         self.pace.note(read, span.to.saturating_sub(span.from));
         let mut events = Events::new();
         for flight in flights {

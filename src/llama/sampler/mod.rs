@@ -10,6 +10,7 @@ mod chain;
 mod check;
 mod gate;
 mod grammar;
+mod limits;
 mod logprobs;
 mod rules;
 mod schema;

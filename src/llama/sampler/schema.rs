@@ -2,21 +2,27 @@
 
 use llama_cpp_2::json_schema_to_grammar;
 
+use super::limits;
 use crate::engine::SamplingError;
-use crate::json;
 use crate::llama::log;
+
+/// The stack of a conversion. llama.cpp's converter recurses along references, properties and patterns, all of which
+/// [`limits`] bounds; only the pages that are touched take memory.
+const STACK: usize = 256 << 20;
 
 /// The rules of a schema, beginning with `root`.
 pub(super) fn convert(schema: &str) -> Result<String, SamplingError> {
     let refused = |reason: String| SamplingError::Schema { reason };
-    // serde_json reports the position of a mistake, and limits the nesting.
-    let parsed: serde_json::Value =
-        serde_json::from_str(schema).map_err(|error| refused(json::problem(&error)))?;
-    if !parsed.is_object() && !parsed.is_boolean() {
-        return Err(refused("expected an object or a boolean".to_owned()));
-    }
-    let (made, log) = log::capture(|| json_schema_to_grammar(schema));
-    made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
+    limits::check(schema).map_err(refused)?;
+    let convert = || {
+        let (made, log) = log::capture(|| json_schema_to_grammar(schema));
+        made.map_err(|error| refused(if log.is_empty() { error.to_string() } else { log.join("; ") }))
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("schema".to_owned()).stack_size(STACK);
+        let converted = thread.spawn_scoped(scope, convert).map_err(|error| refused(error.to_string()))?;
+        converted.join().unwrap_or_else(|_| Err(refused("the converter panicked".to_owned())))
+    })
 }
 
 /// Rules, and those of schemas under their names.
@@ -86,6 +92,18 @@ mod tests {
         assert!(convert("[]").is_err());
         assert!(convert(&"[".repeat(100_000)).is_err());
         assert!(convert("{\"type\": \"integer\"}").unwrap().contains("root ::="));
+    }
+
+    #[test]
+    fn chains_of_references_and_nested_patterns_are_converted_or_refused() {
+        let each: Vec<String> = (0..3000)
+            .map(|n| format!("\"a{n}\": {{\"properties\": {{\"x\": {{\"$ref\": \"#/$defs/a{}\"}}}}}}", n + 1))
+            .collect();
+        let chain =
+            format!("{{\"$ref\": \"#/$defs/a0\", \"$defs\": {{{}, \"a3000\": {{}}}}}}", each.join(", "));
+        assert!(convert(&chain).unwrap().contains("root ::="));
+        let pattern = format!("^{}x{}$", "(".repeat(2000), ")".repeat(2000));
+        convert(&format!("{{\"type\": \"string\", \"pattern\": \"{pattern}\"}}")).unwrap();
     }
 
     #[test]
