@@ -1,4 +1,4 @@
-//! Distinguishes paths from repositories of the hub: the only place with these rules.
+//! Distinguishes paths from repositories on the hub: the only place with these rules.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;

@@ -14,9 +14,9 @@ use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
 
 /// Answers every row of a JSONL file
 ///
-/// Rows are requests in the form of OpenAI's batches, or bare objects with `messages` or `prompt`; answers have OpenAI's
-/// form too. Every answer is synced to the disk before it counts. Run the same command to resume: rows are recognised by
-/// their id and a hash of their request. A row with an error fails alone.
+/// Rows are requests in the form of OpenAI's batches, or bare objects with `messages` or `prompt`; answers have
+/// OpenAI's form too. Every answer is synced to the disk before it counts. Run the same command to resume: rows are
+/// recognized by their id and a hash of their request. A row with an error fails alone.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
@@ -65,7 +65,7 @@ pub(crate) struct BatchArgs {
     /// Resume with another model, and keep the answers of the first
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) allow_model_change: bool,
-    /// Refuse rows with unknown fields, instead of a warning
+    /// Refuse rows with unknown fields, instead of printing a warning
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) strict: bool,
     /// Answer one row at a time and reuse nothing
@@ -73,7 +73,7 @@ pub(crate) struct BatchArgs {
     /// A seed then gives the same text whatever the other rows are.
     #[arg(long, conflicts_with = "parallel", help_heading = RUN, hide_short_help = true)]
     pub(super) deterministic: bool,
-    /// Check every row, count tokens and estimate the time, without answers
+    /// Check every row, count tokens and estimate the time, without answering
     #[arg(long, help_heading = RUN)]
     pub(super) dry_run: bool,
     /// Show progress on standard error in this way
@@ -95,7 +95,7 @@ const RUN: &str = "Run";
 pub(super) enum OrderArg {
     /// As they finish
     Completion,
-    /// As the rows stand in the input
+    /// In the order of the input
     Input,
 }
 

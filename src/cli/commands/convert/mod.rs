@@ -66,7 +66,7 @@ fn convert(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Conve
     if let Source::Path(path) = &source {
         anyhow::ensure!(
             !args.delete_source_as_you_go,
-            "cannot convert `{}`: `--delete-source-as-you-go` is for repositories of the hub",
+            "cannot convert `{}`: `--delete-source-as-you-go` is for repositories on the hub",
             path.display()
         );
     }
