@@ -36,7 +36,7 @@ fn string(value: &Value) -> Value {
     }
 }
 
-/// Floats, lists and dictionaries as Python's `str` formats them; `None` where minijinja formats a value the same.
+/// Floats, lists and dictionaries as Python's `str` formats them; `None` if minijinja formats a value the same way.
 fn spelled(value: &Value) -> Option<String> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Map => {}
@@ -68,7 +68,7 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
     Ok(Value::from_safe_string(python::dumps(&value, &spelling)))
 }
 
-/// Jinja2's: unlike minijinja's it keeps a newline at the end.
+/// Jinja2's version: unlike minijinja's, it keeps a newline at the end.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
 fn indent(
     text: String,

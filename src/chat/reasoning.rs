@@ -1,6 +1,6 @@
 //! Splits an answer into reasoning and content, while it is being written.
 //!
-//! However the text is cut, the joined deltas are the same. Newlines right after the opening tag and around the
+//! However the text is split, the joined deltas are the same. Newlines right after the opening tag and around the
 //! closing one belong to neither part. At the end, a block that was opened and never closed is reasoning.
 
 use std::mem;
@@ -18,7 +18,7 @@ pub enum Place {
         /// Whether there was reasoning before it.
         reasoned: bool,
     },
-    /// In one or the other, depending on the text that follows.
+    /// In the reasoning or in the content, depending on the text that follows.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ enum State {
     },
 }
 
-/// Takes text and gives deltas, none of which is a call.
+/// Takes text and returns deltas, none of which is a call.
 #[derive(Debug, Clone)]
 pub struct ReasoningParser {
     start: Start,
@@ -81,7 +81,7 @@ impl ReasoningParser {
         deltas
     }
 
-    /// Gives the text that was held back, at the end of the answer.
+    /// Returns the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
         let held = mem::take(&mut self.held);
         let mut deltas = Vec::new();
@@ -94,7 +94,7 @@ impl ReasoningParser {
         deltas
     }
 
-    /// Makes one change of state, or does all that can be done in this one; true if more may follow.
+    /// Makes one change of state, or does everything possible in the current state; true if more may follow.
     fn advance(&mut self, deltas: &mut Vec<Delta>) -> bool {
         match self.state {
             State::Opening => self.open(),

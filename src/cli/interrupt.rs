@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM end a command in order: a load stops, an answer is cancelled. A second signal ends the process at
+//! Ctrl-C and SIGTERM end a command cleanly: a load stops, an answer is cancelled. A second signal ends the process at
 //! once.
 //!
 //! Not here: SIGHUP. By default it ends the process when the terminal closes, and `nohup` must be able to prevent that.

@@ -32,7 +32,7 @@ impl Canceller {
 
     /// Ends the request; no effect once it has ended.
     ///
-    /// A step that serves only this request is aborted. From a shared step the request leaves at its end.
+    /// A step that serves only this request is aborted. If the step is shared, the request leaves when it ends.
     pub fn cancel(&self) {
         self.wishes.cancel.store(true, Ordering::SeqCst);
         self.abort.abort(self.id);

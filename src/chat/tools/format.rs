@@ -19,7 +19,7 @@ pub enum ToolFormat {
 }
 
 impl ToolFormat {
-    /// The format in a template; `None` where it has neither of these, or there are no tools to call.
+    /// The format in a template; `None` if it has neither of these, or there are no tools to call.
     #[must_use]
     pub fn of(template: &str, tools: &[Value]) -> Option<Self> {
         let has = |text| template.contains(text);

@@ -1,7 +1,7 @@
 //! The grammar of an answer that has to call functions, in the format of its template.
 //!
-//! In the tags of [`ToolFormat::Xml`] a text is free, but for its closing tag: lengths, patterns and formats of strings
-//! hold for calls as JSON only.
+//! In the tags of [`ToolFormat::Xml`], a text is unconstrained except for its closing tag: lengths, patterns and
+//! formats of strings are enforced only for calls as JSON.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::xml;
 /// A grammar in GBNF, some rules of which are JSON schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRules {
-    /// The rules but for the schemas, beginning with `root`.
+    /// The rules except for the schemas, beginning with `root`.
     pub gbnf: String,
     /// The names of the rules that are schemas, and the schemas as JSON.
     pub schemas: Vec<(String, String)>,

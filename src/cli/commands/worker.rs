@@ -40,7 +40,7 @@ pub(crate) struct Worker {
     /// Allow an address that other machines can reach
     #[arg(long)]
     allow_remote: bool,
-    /// Serve these devices [default: the GPUs, or the CPU if there are none]
+    /// Serve these devices [default: the GPUs, or the CPU if no GPU exists]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', action = clap::ArgAction::Set)]
     device: Option<Vec<String>>,
     /// Compute with N threads on the CPU [default: one for each physical core]

@@ -17,7 +17,7 @@ pub(crate) struct Common {
     pub(crate) progress: When,
 }
 
-/// Where options of what is printed are listed.
+/// The help heading of options for output.
 pub(crate) const OUTPUT: &str = "Output";
 
 impl Common {

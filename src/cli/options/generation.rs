@@ -126,7 +126,7 @@ impl GenerationArgs {
     }
 }
 
-/// llama.cpp's -2 is a limit by the context, which always holds here.
+/// llama.cpp's -2 limits the answer by the context, which always applies here.
 fn predict(text: &str) -> Result<Limit, NotALimit> {
     if text == "-2" { Ok(Limit::Unlimited) } else { text.parse() }
 }

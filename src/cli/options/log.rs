@@ -51,7 +51,7 @@ impl LogArgs {
     ///
     /// # Errors
     ///
-    /// When `RUST_LOG` counts and is not a filter.
+    /// When `RUST_LOG` is used and is not a filter.
     pub(crate) fn filter(&self) -> Result<EnvFilter, WrongFilter> {
         let set = std::env::var(FILTER).unwrap_or_default();
         self.chosen(&set)

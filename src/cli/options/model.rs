@@ -46,7 +46,7 @@ impl ModelArgs {
     ///
     /// # Errors
     ///
-    /// When they name none, or a file without its repository.
+    /// When they name no model, or a file without its repository.
     pub(crate) fn named(&self) -> Result<Chosen<'_>, WrongModel> {
         match (&self.model, &self.hf_repo, &self.hf_file) {
             (Some(path), ..) => Ok(Chosen::File(path)),

@@ -186,7 +186,7 @@ impl PlacementArgs {
         self.options_with(model, self.parallel.unwrap_or(1))
     }
 
-    /// The options for a file, with so many slots.
+    /// The options for a file, with this many slots.
     pub(crate) fn options_with(&self, model: &std::path::Path, slots: u32) -> LoadOptions {
         let mut options = LoadOptions::new(model);
         options.context = match (self.ctx_size, options.context) {
@@ -336,7 +336,7 @@ fn override_tensor(text: &str) -> Result<Override, String> {
         Some((pattern, buffer)) if !pattern.is_empty() && !buffer.is_empty() => {
             Ok(Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() })
         }
-        _ => Err("expected an expression, = and a buffer type, such as exps=CPU".to_owned()),
+        _ => Err("expected REGEX=BUFFER, such as exps=CPU".to_owned()),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Options of how positions are scaled. llama.cpp's names and meaning.
+//! Options for scaling positions. llama.cpp's names and meaning.
 
 use clap::ValueEnum;
 use ggrun::model::{Rope, RopeScaling};
 
-/// Options of how positions are scaled; what is unset is as the model says.
+/// Options for scaling positions; unset ones keep the model's values.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Context scaling")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]

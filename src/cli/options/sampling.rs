@@ -99,7 +99,7 @@ pub(crate) struct SamplingArgs {
     samplers: Option<Order>,
 }
 
-/// Samplers in order; a type of its own, or clap takes it for a repeated option.
+/// Samplers in order; a separate type, because clap would treat a list as a repeated option.
 type Order = Arc<[SamplerKind]>;
 
 impl SamplingArgs {
@@ -155,7 +155,7 @@ fn order(typed: &str) -> anyhow::Result<Order> {
     let kinds = names.map(|name| {
         SamplerKind::named(name).with_context(|| {
             let known = SamplerKind::DEFAULT_ORDER.map(SamplerKind::name).join(";");
-            format!("unknown sampler `{name}`, expected some of {known}")
+            format!("unknown sampler `{name}`, expected any of {known}")
         })
     });
     kinds.collect()

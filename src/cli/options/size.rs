@@ -22,7 +22,7 @@ pub(crate) fn some_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Parses a size for which llama.cpp takes a number of MiB: without a unit it is that.
+/// Parses a size for which llama.cpp takes a number of MiB: a number without a unit is MiB.
 pub(crate) fn mebibytes(text: &str) -> Result<u64, String> {
     parse(text, Bare::Mebibytes)
 }
@@ -53,7 +53,7 @@ fn parse(text: &str, bare: Bare) -> Result<u64, String> {
         .ok_or_else(|| "expected at most 1048576T".to_owned())
 }
 
-/// Digits behind the point.
+/// Digits after the decimal point.
 const MOST_DIGITS: usize = 12;
 /// The largest size, which leaves room for sums: 1 EiB.
 const MOST: u64 = 1 << 60;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use ggrun::model::Numa;
 
-/// Cores that a mask can name.
+/// The number of cores that a mask can select.
 const MOST_CORES: usize = 512;
 
 /// Options of threads.
@@ -81,7 +81,7 @@ impl ThreadArgs {
         })
     }
 
-    /// Puts the process on its cores and at its priority, which threads that start later inherit.
+    /// Sets the cores and the priority of the process, which threads that start later inherit.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Colours on a terminal. Colour never carries meaning.
+//! Colors on a terminal. Color never carries meaning.
 
 use std::env;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,7 +11,7 @@ static COLOUR: AtomicU8 = AtomicU8::new(0);
 const ALWAYS: u8 = 1;
 const NEVER: u8 = 2;
 
-/// Uses colour always or never from now on, or where a terminal and the environment allow it.
+/// Uses color always or never from now on, or if a terminal and the environment allow it.
 pub(crate) fn colour(when: When) {
     let choice = match when {
         When::Auto => 0,
@@ -21,7 +21,7 @@ pub(crate) fn colour(when: When) {
     COLOUR.store(choice, Ordering::Relaxed);
 }
 
-/// Whether a stream takes escape sequences.
+/// Whether a stream supports escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Escape sequences are written.

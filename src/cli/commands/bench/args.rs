@@ -78,7 +78,7 @@ pub(super) enum Form {
     Csv,
 }
 
-/// Numbers as llama-bench takes them.
+/// Numbers in the form that llama-bench accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Counts(Vec<u32>);
 

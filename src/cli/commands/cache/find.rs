@@ -28,7 +28,7 @@ pub(super) fn commit(repository: &Repository, revision: &str) -> anyhow::Result<
     }
 }
 
-/// Digits of a commit that are shown, and the fewest that select one.
+/// The number of a commit's digits that are shown, and the minimum that selects one.
 const SHORT: usize = 8;
 
 pub(super) fn short(commit: &str) -> &str {

@@ -109,7 +109,7 @@ pub(super) struct Lines {
 const QUOTE: &str = "\"\"\"";
 
 impl Lines {
-    /// Takes a line. Gives the entry once it is complete.
+    /// Takes a line. Returns the entry once it is complete.
     pub(super) fn push(&mut self, line: &str) -> Option<String> {
         let line = line.trim_end_matches(['\r', '\n']);
         if self.quoted {
