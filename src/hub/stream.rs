@@ -1,5 +1,5 @@
 //! A checkpoint that is converted while it downloads: shards are fetched in the order in which they are needed, and
-//! deleted after use if the caller asks for that.
+//! deleted after use if requested.
 
 pub(super) mod supply;
 

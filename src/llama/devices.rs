@@ -78,7 +78,7 @@ pub(super) fn find(name: &str) -> Option<sys::ggml_backend_dev_t> {
     (!device.is_null()).then_some(device)
 }
 
-/// The buffer type of a name, as in `-ot`: the default one of a device.
+/// The buffer type with a name, as in `-ot`: the default one of a device.
 pub(super) fn buffer_type(name: &str) -> Option<sys::ggml_backend_buffer_type_t> {
     // A worker's buffer has the worker's name: no other worker is asked.
     let may = |device: &sys::ggml_backend_dev_t| lender(*device).is_none_or(|lender| name.contains(&lender));

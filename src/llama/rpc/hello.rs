@@ -19,7 +19,7 @@ const VERSION: [u8; 2] = [7, 0];
 ///
 /// # Errors
 ///
-/// When nothing answers within `patience`, or the answer is not that of a worker of this version.
+/// When nothing answers within `patience`, or the answer is not from a worker of this version.
 pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), WorkerError> {
     let address = resolve(endpoint)?;
     let connected = TcpStream::connect_timeout(&address.into(), patience);

@@ -1,20 +1,20 @@
-//! Refuses sampling parameters with which llama.cpp would give nonsense or end the process.
+//! Refuses sampling parameters with which llama.cpp would produce nonsense or end the process.
 
 use llama_cpp_2::model::LlamaModel;
 
 use super::grammar;
 use crate::engine::{SamplingError, SamplingParams};
 
-/// Log probabilities of more tokens are of no use, and cost time with every token.
+/// Log probabilities of more tokens are not useful, and cost time with every token.
 const MOST_LOGPROBS: u32 = 100;
 
-/// Checks sampling parameters; compiles the grammar for that.
+/// Checks sampling parameters, which includes compiling the grammar.
 pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     values(model, params)?;
     params.grammar.as_ref().map_or(Ok(()), |grammar| grammar::Guide::new(model, grammar).map(drop))
 }
 
-/// Checks all but the grammar.
+/// Checks everything except the grammar.
 pub(super) fn values(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     check_values(params)?;
     let size = u32::try_from(model.n_vocab()).unwrap_or(0);

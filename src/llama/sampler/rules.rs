@@ -1,4 +1,4 @@
-//! Checks of grammars and schemas that need no model.
+//! Checks of grammars and schemas that do not need a model.
 #![expect(unsafe_code, reason = "the binding compiles grammars only with a model")]
 
 use std::ffi::CString;
@@ -10,7 +10,7 @@ use super::{grammar, schema};
 use crate::engine::{Rules, SamplingError};
 use crate::llama::log;
 
-/// Refuses rules that no model can be held to. Rules that name tokens are left to the model's own check.
+/// Refuses rules that are invalid for every model. Rules that name tokens are left to the model's own check.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Checks what llama.cpp's `llama_vocab` assumes about the lists of tokens.
+//! Checks the assumptions of llama.cpp's `llama_vocab` about the lists of tokens.
 
 use std::collections::HashSet;
 

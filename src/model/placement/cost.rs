@@ -16,7 +16,7 @@ const PROGRAM: u64 = 24 << 20;
 /// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
-/// What is the same for all choices for one model.
+/// The values that all choices for one model share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Model<'a> {
     pub(super) weights: &'a [Weight],
