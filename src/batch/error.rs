@@ -65,7 +65,7 @@ pub enum Error {
         expected: String,
     },
     /// The engine ended.
-    #[error("the engine ended; `{path}` has every row that was finished")]
+    #[error("the engine ended; `{path}` has every finished row")]
     Engine {
         /// The file of answers.
         path: PathBuf,

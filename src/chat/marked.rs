@@ -205,7 +205,7 @@ impl<'a> Marker<'a> {
             (begin, rest) = (begin + next, after);
         }
         parts.push(begin..begin + rest.len());
-        // Neighbouring strings are one constant.
+        // Adjacent strings are one constant.
         let whole = |part: &Range<usize>| !self.source[part.clone()].contains(quote);
         if parts.iter().all(whole) {
             self.written.extend(parts);

@@ -25,7 +25,7 @@ pub enum Error {
         repo: RepoName,
     },
     /// The checkpoint has an MTP layer, and another one was requested from a repository.
-    #[error("the checkpoint has an MTP layer of its own, expected none beside that of `{repo}`")]
+    #[error("the checkpoint already has an MTP layer, expected none when taking that of `{repo}`")]
     HasMtp {
         /// The other repository.
         repo: RepoName,

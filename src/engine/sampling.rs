@@ -309,7 +309,7 @@ pub enum SamplingError {
     #[error("a sequence breaker of DRY has a zero byte")]
     Breaker,
     /// A bias is for a token that is not in the vocabulary.
-    #[error("the logit bias names token {token}, but the vocabulary has {size}")]
+    #[error("the logit bias names token {token}, but the vocabulary has {size} tokens")]
     Token {
         /// The token's number.
         token: i32,

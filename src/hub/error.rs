@@ -31,7 +31,7 @@ pub enum Error {
         origin: Origin,
     },
     /// No request is allowed, and the cache does not have it.
-    #[error("`{what}` is not in the cache, and the hub is not asked in offline mode")]
+    #[error("`{what}` is not in the cache, and nothing is downloaded in offline mode")]
     Offline {
         /// A repository or a file.
         what: String,

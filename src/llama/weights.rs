@@ -134,7 +134,7 @@ fn open<P: FnMut(f32) -> bool>(
     handles.push(ptr::null_mut());
     let patterns: Option<Vec<CString>> =
         params.overrides.iter().map(|o| CString::new(o.pattern.as_str()).ok()).collect();
-    let patterns = patterns.ok_or_else(|| Some("an override has a zero in it".to_owned()))?;
+    let patterns = patterns.ok_or_else(|| Some("an override contains a zero byte".to_owned()))?;
     let mut overrides = Vec::new();
     for (pattern, wanted) in patterns.iter().zip(params.overrides) {
         let buffer = &wanted.buffer;

@@ -120,7 +120,7 @@ impl From<&engine::Error> for ApiError {
         use engine::Error as E;
         let code = match error {
             &E::PromptTooLong { tokens, context } => {
-                // Clients recognise an overflow by one of these phrases.
+                // Clients recognize an overflow by one of these phrases.
                 let message = format!(
                     "prompt is too long: {tokens} tokens > {context} maximum; it exceeds the available context size \
                      (maximum context length {context})"

@@ -128,7 +128,7 @@ fn logprobs(fields: &mut Fields) -> Result<Option<Logprobs>, Refusal> {
     let wanted = fields.truth("logprobs")?;
     match (wanted, alternatives("top_logprobs", fields)?) {
         (Some(true), top) => Ok(Some(Logprobs::Top(top.unwrap_or(0)))),
-        (_, Some(top)) if top > 0 => Err(wrong("top_logprobs", &json!(top), "`logprobs: true` with it")),
+        (_, Some(top)) if top > 0 => Err(wrong("top_logprobs", &json!(top), "`logprobs: true` as well")),
         (wanted, _) => Ok(wanted.map(|_| Logprobs::Off)),
     }
 }

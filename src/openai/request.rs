@@ -134,7 +134,7 @@ fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<bool, Ref
             Err(Refusal::Conflict { field: "continue_final_message", other: "add_generation_prompt" })
         }
         (false, Some(false)) => {
-            let expected = "true, or `continue_final_message` with it";
+            let expected = "true, or `continue_final_message` as well";
             Err(wrong("add_generation_prompt", &Value::Bool(false), expected))
         }
         (true, _) if messages.last().is_none_or(|last| last.role != Role::Assistant) => {

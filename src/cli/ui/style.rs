@@ -59,12 +59,12 @@ impl Style {
         if !forbidden && (terminal || forced) { Self::Rich } else { Self::Plain }
     }
 
-    /// Starts the colour of errors.
+    /// Starts the color of errors.
     pub(crate) fn error(self) -> &'static str {
         if self == Self::Rich { "\x1b[1;31m" } else { "" }
     }
 
-    /// Starts the colour of warnings.
+    /// Starts the color of warnings.
     pub(crate) fn warning(self) -> &'static str {
         if self == Self::Rich { "\x1b[1;33m" } else { "" }
     }

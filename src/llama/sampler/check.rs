@@ -61,7 +61,12 @@ fn numbers(params: &SamplingParams) -> Result<(), SamplingError> {
     within("the repeat penalty", repeat, repeat.is_finite() && repeat > 0.0, "a number above 0")?;
     if let Some(dry) = &params.dry {
         within("the multiplier of DRY", dry.multiplier, dry.multiplier.is_finite(), "a number")?;
-        within("the base of DRY", dry.base, dry.base.is_finite() && dry.base >= 1.0, "a number from 1 on")?;
+        within(
+            "the base of DRY",
+            dry.base,
+            dry.base.is_finite() && dry.base >= 1.0,
+            "a number of at least 1",
+        )?;
         if dry.breakers.iter().any(|text| text.contains('\0')) {
             return Err(SamplingError::Breaker);
         }
@@ -75,7 +80,7 @@ fn numbers(params: &SamplingParams) -> Result<(), SamplingError> {
     }
     if let Some(mirostat) = &params.mirostat {
         for (what, value) in [("mirostat's tau", mirostat.tau), ("mirostat's eta", mirostat.eta)] {
-            within(what, value, value.is_finite() && value >= 0.0, "a number from 0 on")?;
+            within(what, value, value.is_finite() && value >= 0.0, "a number of at least 0")?;
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ pub fn check_rules(rules: &Rules) -> Result<(), SamplingError> {
     };
     let refused = |reason: String| SamplingError::Grammar { reason };
     grammar::limits(&text).map_err(refused)?;
-    let c_text = CString::new(text.as_str()).map_err(|_| refused("it has a zero in it".to_owned()))?;
+    let c_text = CString::new(text.as_str()).map_err(|_| refused("it contains a zero byte".to_owned()))?;
     let (made, log) = log::capture(|| {
         // SAFETY: both texts end with a zero and live until after the call, which copies them. The vocabulary is read
         // only for names of tokens, and b11434 checks it there (`parse_token` in llama-grammar.cpp).

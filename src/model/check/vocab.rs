@@ -17,9 +17,9 @@ pub(super) fn check(header: &Header) -> Result<(), LoadError> {
     let tokens = match header.metadata.get(keys::TOKENIZER_TOKENS) {
         Some(Value::Array(Array::Str(tokens))) if !tokens.is_empty() => tokens,
         Some(other) => {
-            return Err(header.wrong(keys::TOKENIZER_TOKENS, describe(other), "an array of texts"));
+            return Err(header.wrong(keys::TOKENIZER_TOKENS, describe(other), "an array of strings"));
         }
-        None => return Err(header.wrong(keys::TOKENIZER_TOKENS, "missing", "an array of texts")),
+        None => return Err(header.wrong(keys::TOKENIZER_TOKENS, "missing", "an array of strings")),
     };
     distinct(header, tokens)?;
     if header.metadata.str(keys::TOKENIZER_MODEL) == Some("llama") {

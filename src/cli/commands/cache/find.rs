@@ -23,7 +23,9 @@ pub(super) fn commit(repository: &Repository, revision: &str) -> anyhow::Result<
         repository.snapshots.iter().map(|snapshot| snapshot.commit.as_str()).filter(fits).collect();
     match fitting[..] {
         [one] => Ok(one.to_owned()),
-        [] => bail!("`{}@{revision}` is not in the cache; `ggrun cache ls` lists what is", repository.name),
+        [] => {
+            bail!("`{}@{revision}` is not in the cache; `ggrun cache ls` lists its contents", repository.name)
+        }
         _ => bail!("`{revision}` matches several commits of `{1}`: {0}", fitting.join(", "), repository.name),
     }
 }
