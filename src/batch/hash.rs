@@ -33,7 +33,7 @@ fn fields(defaults: &GenerationOptions) -> Map<String, Value> {
         rules,
         tools,
         tool_choice,
-        // Both are variables of the template in the end.
+        // Both become variables of the template.
         reasoning: _,
         template_variables: _,
         reasoning_budget,

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn values_are_printed_as_in_python() {
-        // Each right side is what Jinja2 3.1 prints.
+        // Each right-hand side is the output of Jinja2 3.1.
         for (value, text) in [
             (json!(1e-7), "1e-07"),
             (json!(1e16), "1e+16"),

@@ -149,7 +149,7 @@ impl<'a> Marker<'a> {
         for statement in statements {
             match statement {
                 Stmt::EmitRaw(raw) => {
-                    // It is a part of the source, but does not say which.
+                    // It is a part of the source, but it is unknown which part.
                     let begin = (raw.raw.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
                     if self.source.get(begin..begin.saturating_add(raw.raw.len())) == Some(raw.raw) {
                         self.written.push(begin..begin + raw.raw.len());
@@ -347,7 +347,7 @@ fn bodies<'s, 'a>(statement: &'s Stmt<'a>) -> Vec<&'s [Stmt<'a>]> {
         Stmt::Block(block) => vec![&block.body],
         Stmt::Macro(definition) => vec![&definition.body],
         Stmt::CallBlock(block) => vec![&block.macro_decl.body],
-        // A filter may look at what is in its block.
+        // A filter may inspect the contents of its block.
         _ => Vec::new(),
     }
 }

@@ -65,7 +65,7 @@ pub enum Content {
     #[default]
     #[serde(skip)]
     Absent,
-    /// The field is null, as in a message with nothing but calls.
+    /// The field is null, as in a message that has only calls.
     Null,
     /// Text.
     Text(String),

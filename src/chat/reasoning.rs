@@ -28,7 +28,7 @@ enum State {
     Opening,
     /// No opening tag came; a closing one may.
     Waiting {
-        /// How much of what is held has no closing tag.
+        /// The length of the held text that has no closing tag.
         searched: usize,
     },
     /// Inside the block, before its first character.
@@ -87,7 +87,7 @@ impl ReasoningParser {
         let mut deltas = Vec::new();
         match self.place() {
             Place::Reasoning => reasoning(&mut deltas, held.trim_end_matches('\n')),
-            // Nothing but newlines, which belong to neither part.
+            // Only newlines, which belong to neither part.
             Place::Content { .. } if self.state == State::Closed => {}
             Place::Content { .. } | Place::Unknown => content(&mut deltas, held),
         }
@@ -165,7 +165,7 @@ impl ReasoningParser {
     }
 }
 
-/// How many bytes at the end of a text may be the beginning of a tag.
+/// The number of bytes at the end of a text that may be the beginning of a tag.
 pub(super) fn begun(text: &str, tag: &str) -> usize {
     (1..tag.len()).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
 }

@@ -24,7 +24,7 @@ pub use rules::{CallRules, Calls};
 enum State {
     /// Between calls.
     Text {
-        /// Whether nothing but newlines came since a call.
+        /// Whether only newlines have followed the last call.
         after_call: bool,
     },
     /// After an opening tag.
@@ -36,7 +36,7 @@ enum State {
 struct Opened {
     /// Where the text after the opening tag begins.
     body: usize,
-    /// How much of the held text has no closing tag that could be the end.
+    /// The length of the held text that has no closing tag that could be the end.
     searched: usize,
     /// Where the first closing tag ended that could not be the end.
     passed: Option<usize>,

@@ -99,7 +99,7 @@ impl Interrupt {
             self.code.store(code, Ordering::Relaxed);
         }
         if self.hit.swap(true, Ordering::Relaxed) {
-            // The second signal skips the destructors of C++, because the engine may still be running.
+            // The second signal skips C++ destructors, because the engine may still be running.
             signal_hook::low_level::exit(code.into());
         }
         if let Some(canceller) = target.as_ref() {

@@ -74,7 +74,7 @@ pub enum Step<'a> {
 /// Receives every [`Step`]; called from several threads.
 pub type Observer<'a> = &'a (dyn Fn(Step<'_>) + Sync);
 
-/// What a conversion wrote, or would write in a dry run.
+/// The files that a conversion wrote, or would write in a dry run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Converted {

@@ -36,7 +36,7 @@ pub struct Facts {
 /// The file system of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Disk {
-    /// What the folder is for.
+    /// The purpose of the folder.
     pub purpose: &'static str,
     /// The folder, or its nearest ancestor that exists.
     pub folder: PathBuf,

@@ -13,7 +13,7 @@ pub struct Canceller {
     abort: Abort,
 }
 
-/// What the client of one request has asked for.
+/// The actions that the client of one request has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     cancel: AtomicBool,

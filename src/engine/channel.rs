@@ -29,21 +29,21 @@ pub enum Command {
     CachedPrefix {
         /// The prompt.
         prompt: Vec<Token>,
-        /// Takes the number of tokens.
+        /// Receives the number of tokens.
         reply: SyncSender<Result<usize, Error>>,
     },
     /// Copy out the idle sequence that holds most of this prompt.
     Save {
         /// The prompt.
         prompt: Vec<Token>,
-        /// Takes the copy.
+        /// Receives the copy.
         reply: SyncSender<Result<Saved, Error>>,
     },
     /// Put a copy back into an idle slot.
     Restore {
         /// The copy.
         saved: Box<Saved>,
-        /// Takes the result.
+        /// Receives the result.
         reply: SyncSender<Result<(), Error>>,
     },
     /// Fail every open request and return.
@@ -61,7 +61,7 @@ pub struct Submission {
     pub sampler: PreparedSampler,
     /// When it was submitted.
     pub arrived: Instant,
-    /// Takes its events.
+    /// Receives its events.
     pub events: UnboundedSender<Event>,
     pub(super) wishes: Arc<Wishes>,
 }
@@ -163,7 +163,7 @@ impl Submitter {
         self.status.clone()
     }
 
-    /// How many tokens of a prompt a request would find in the cache. Waits for the running step to end.
+    /// Returns how many tokens of a prompt a request would find in the cache. Waits for the running step to end.
     ///
     /// # Errors
     ///

@@ -63,7 +63,7 @@ pub struct ScriptedDecoder {
 
 #[derive(Debug, Default)]
 struct Sequence {
-    /// What is in the cache.
+    /// The contents of the cache.
     tokens: Vec<Token>,
     /// After a failure: how many tokens are certainly intact.
     damaged: Option<usize>,

@@ -1,6 +1,6 @@
 //! Web addresses of repositories: `https://huggingface.co/ORG/NAME`, with a revision and a file where there is one.
 
-/// What an address names.
+/// The parts of an address.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Address {
     /// `ORG/NAME`, unchecked.

@@ -22,7 +22,7 @@ pub(super) fn backend() -> &'static LlamaBackend {
 /// again.
 static REGISTRY: RwLock<()> = RwLock::new(());
 
-/// Keeps the lists of backends and devices as they are.
+/// Keeps the lists of backends and devices from changing.
 pub(super) fn registry() -> RwLockReadGuard<'static, ()> {
     REGISTRY.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -38,7 +38,7 @@ pub struct LlamaDecoder<'model> {
 }
 
 impl<'model> LlamaDecoder<'model> {
-    /// Makes a context.
+    /// Creates a context.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<'model> LlamaDecoder<'model> {
                 if from == to || from.0.max(to.0) >= self.caps.sequences {
                     return Err(refused);
                 }
-                // All of it: llama.cpp copies nothing less between the caches of two sequences.
+                // All of it: llama.cpp cannot copy a part between the caches of two sequences.
                 let copied = self.context.copy_kv_cache_seq(number(from.0), number(to.0), None, None);
                 copied.map_err(|_| refused)?;
                 self.rewind(*to, *length, *state)
@@ -134,7 +134,7 @@ impl<'model> LlamaDecoder<'model> {
             SeqOp::Sample { seq, sampling, prompt, prepared } => {
                 let sampler = match prepared {
                     Some(prepared) => prepared.take().map(|OwnedSampler { sampler, .. }| sampler),
-                    // A grammar takes time that the other sequences do not have.
+                    // Compiling a grammar here would stall the other sequences.
                     None if sampling.grammar.is_some() => None,
                     None => Sampler::new(self.model, sampling, prompt, self.caps.context).ok(),
                 };

@@ -35,7 +35,8 @@ impl Model {
     }
 }
 
-/// A digest of a model as it is loaded: of its files, and of what replaces the file's metadata, positions or template.
+/// A digest of a model as it is loaded: of its files, and of the options that replace the file's metadata, positions or
+/// template.
 ///
 /// # Errors
 ///

@@ -93,7 +93,7 @@ impl<'a> Chunks<'a> {
                 return chunks;
             }
             ChatEvent::Failed(error) => return vec![ApiError::from(error).body()],
-            // `OpenAI` has no progress of the prompt.
+            // `OpenAI`'s API has no event for the progress of the prompt.
             ChatEvent::Progress { .. } => return Vec::new(),
         };
         vec![self.chunk(index, delta, logprobs, Value::Null)]

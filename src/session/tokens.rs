@@ -78,7 +78,7 @@ impl Specials {
     /// The special tokens that the template wrote.
     fn markup(&self, prompt: &Rendered) -> Vec<Range<usize>> {
         let text = prompt.text.as_bytes();
-        // A message must not hide a token of the template by text that reaches into it.
+        // A message must not hide a token of the template with text that overlaps it.
         let mut written = vec![0; text.len()];
         for range in prompt.written() {
             written[range.clone()].copy_from_slice(&text[range.clone()]);

@@ -73,7 +73,7 @@ impl Sink {
                 // The next run would cut off a torn row anyway.
                 drop(self.file.set_len(self.length));
             }
-            // Only standard output has this name: a pipe with a name of its own that breaks is a failure.
+            // Only standard output has this name: a named pipe that breaks is a failure.
             if source.kind() == io::ErrorKind::BrokenPipe && self.path.as_os_str() == "-" {
                 return Err(Error::OutputClosed);
             }

@@ -28,7 +28,7 @@ impl ToolFormat {
         } else if has("<function=") && has("<parameter=") {
             Some(Self::Xml)
         } else {
-            // Others put keys and values in tags of their own.
+            // Others put keys and values in separate tags.
             (has("arguments") && !has("<arg_key>")).then_some(Self::Hermes)
         }
     }

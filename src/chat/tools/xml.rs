@@ -39,8 +39,8 @@ pub(super) fn parse(body: &str, tools: &[Value]) -> Parsed {
     }
 }
 
-/// A value and the text after its closing tag. A closing tag that is followed by anything but the next parameter or the
-/// end is part of the value; so are all newlines except one at each end.
+/// A value and the text after its closing tag. A closing tag that is followed by anything other than the next parameter
+/// or the end is part of the value; so are all newlines except one at each end.
 fn split_value(text: &str) -> Option<(&str, &str)> {
     let ends = text.match_indices(PARAMETER_END).map(|(at, tag)| (&text[..at], &text[at + tag.len()..]));
     let mut ends = ends.filter(|(_, after)| {
@@ -71,7 +71,7 @@ fn value(text: &str, key: &str, schema: Option<&Value>) -> Value {
     kinds.into_iter().find_map(|kind| read(text.trim(), kind)).unwrap_or_else(|| text.into())
 }
 
-/// Whether a parameter takes any text as it is.
+/// Whether a parameter accepts any text unchanged.
 pub(super) fn is_text(parameter: &Value, root: &Value) -> bool {
     let kinds = kinds(parameter, root);
     kinds.is_empty() || kinds.contains(&"string")

@@ -49,7 +49,7 @@ pub(crate) struct Verify {
 }
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
-    // Checked before the work of hours.
+    // Checked before hours of work.
     let folder =
         args.receipt.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {

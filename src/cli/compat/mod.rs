@@ -52,7 +52,7 @@ pub(crate) fn rewrite(root: &Command, arguments: &[OsString]) -> Result<Rewritte
                 let message = format!("`{name}` is not supported by `{}`", line.path.join(" "));
                 return Err(Refused { message, hint: Some((*hint).to_owned()) });
             }
-            // clap names a long option, and what is like it.
+            // clap names a long option and a similar one.
             _ if name.starts_with("--") => {}
             _ => {
                 let message = format!("unknown option `{name}` of `{}`", line.path.join(" "));
@@ -114,7 +114,7 @@ fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     let short = spellings.flat_map(|spelling| spelling.names.iter().map(|name| (*name).to_owned()));
     let long = command.get_arguments().filter_map(|arg| arg.get_long().map(|long| format!("--{long}")));
     let bare = |name: &str| name.trim_start_matches('-').to_lowercase();
-    // Two letters that changed places are one slip, which Jaro does not see in short names.
+    // Two transposed letters are one typo, which Jaro does not detect in short names.
     let slip = |other: &String| strsim::damerau_levenshtein(&bare(other), &bare(name)) == 1;
     let likeness =
         |other: &String| if slip(other) { 0.95 } else { strsim::jaro_winkler(&bare(other), &bare(name)) };

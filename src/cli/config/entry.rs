@@ -17,7 +17,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// What an alias stands for.
+    /// The target of an alias.
     pub(crate) fn alias(&self, name: &str, home: Option<&Path>) -> Option<OsString> {
         let (_, target, _) = self.aliases.iter().find(|(alias, ..)| alias == name)?;
         Some(self.resolve(target, home))

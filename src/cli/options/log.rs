@@ -47,7 +47,7 @@ impl LogArgs {
         self.quiet || self.verbosity.is_some_and(|level| level < 2)
     }
 
-    /// What is shown on standard error.
+    /// The filter for standard error.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl LogArgs {
     }
 
     fn chosen(&self, set: &str) -> Result<EnvFilter, WrongFilter> {
-        // llama.cpp warns of every tensor that it leaves out, and calls a step that was aborted an error.
+        // llama.cpp warns about every tensor that it skips, and logs an aborted step as an error.
         let without_engine = |level| EnvFilter::new(format!("{level},{ENGINE}=off"));
         Ok(match (self.verbosity, self.verbose) {
             _ if self.is_quiet() => without_engine("error"),

@@ -232,7 +232,7 @@ impl PlacementArgs {
         options.cpu_memory = self.cpu_memory;
         options.rope = self.rope.rope();
         options.check_tensors = self.check_tensors;
-        // The last of a key counts, as of any option; llama.cpp takes the first.
+        // The last value of a key counts, as for any option; llama.cpp takes the first.
         for given in &self.override_kv {
             options.metadata.retain(|before| before.key != given.key);
             options.metadata.push(given.clone());

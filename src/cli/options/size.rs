@@ -127,7 +127,7 @@ mod tests {
 
         #[test]
         fn a_size_shown_in_a_unit_is_read_again(bytes in 0u64..1 << 50) {
-            // Two digits behind the point are what is shown.
+            // Two digits after the decimal point are shown.
             let shown = indicatif::BinaryBytes(bytes).to_string().replace(' ', "");
             prop_assume!(!shown.ends_with('B') || shown.contains('i'));
             prop_assume!(!shown.contains('P'));

@@ -71,7 +71,7 @@ pub(super) fn settle(
             arguments[index] = text;
         }
     }
-    // What stood behind `--` is an option now.
+    // The words after `--` are options now.
     Ok(without_escape(line, arguments))
 }
 

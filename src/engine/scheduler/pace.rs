@@ -28,8 +28,8 @@ impl Pace {
         }
     }
 
-    /// Notes a step that read prompt tokens. A few tokens say nothing about a rate: such a step costs mostly what every
-    /// step costs.
+    /// Records a step that read prompt tokens. Steps with few tokens are ignored: their time is mostly the fixed cost
+    /// of a step.
     pub(super) fn note(&mut self, tokens: usize, took: Duration) {
         if tokens < FLOOR || took.is_zero() {
             return;

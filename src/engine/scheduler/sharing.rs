@@ -117,7 +117,7 @@ impl Sharing {
         if copied >= own.saturating_add(self.min_shared_prefix) { copied } else { own }
     }
 
-    /// How much of a prompt the request in this slot is going to read, where the sequence can be copied then.
+    /// How much of a prompt the request in this slot is going to read, if the sequence can then be copied.
     fn soon(&self, slot: &Slot, prompt: &[Token], caches: bool) -> Option<usize> {
         let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.deterministic)?;
         let length = shared(&reader.tokens, prompt);

@@ -30,7 +30,7 @@ pub struct Scheduler<V> {
     pub(super) limits: Limits,
     pub(super) slots: Vec<Slot>,
     pub(super) waiting: VecDeque<Job>,
-    /// What the running step reads, by slot.
+    /// The tokens that the running step reads, by slot.
     pub(super) flights: Vec<Flight>,
     pub(super) states: StateCache,
     pub(super) sharing: Sharing,

@@ -71,7 +71,7 @@ mod tests {
                 None => drop(stream.read(&mut request)),
             }
         });
-        // Only silence is waited for to the end.
+        // Only a silent worker takes the whole timeout.
         let patience = answer.map_or(Duration::from_millis(300), |_| Duration::from_mins(5));
         let result = hello(&endpoint, patience);
         thread.join().unwrap();

@@ -92,7 +92,7 @@ impl Guide {
     pub(super) fn accept(&mut self, model: &LlamaModel, token: Token) {
         let token = LlamaToken(token.0);
         match self.gate.accept(&model.vocab().token_to_piece(token, true, None)) {
-            // A token that the rules forbid was forced; their state stays as it was.
+            // A token that the rules forbid was forced; their state does not change.
             Effect::Rules => self.sampler.accept(token),
             Effect::Either => {
                 self.is_lost |= !self.rules_allow(token);

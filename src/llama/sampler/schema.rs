@@ -35,7 +35,7 @@ fn renamed(rules: &str, name: &str) -> String {
         let end = match first {
             '"' => closing(rest, '"'),
             '[' => closing(rest, ']'),
-            // Counts of repetitions are no names.
+            // Repetition counts are not names.
             '{' => rest.find('}').map_or(rest.len(), |at| at + 1),
             '#' => rest.find('\n').unwrap_or(rest.len()),
             c if is_word(c) => {
