@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod engine;
 pub mod hub;
 pub mod inspect;
+pub mod json;
 pub mod llama;
 pub mod model;
 pub mod openai;

@@ -14,6 +14,8 @@ mod chat;
 #[path = "../../src/engine/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod engine;
+#[path = "../../src/json.rs"]
+mod json;
 #[path = "../../src/openai/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod openai;

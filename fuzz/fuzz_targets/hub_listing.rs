@@ -6,6 +6,8 @@
 #[path = "../../src/hub/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the listing parser")]
 mod hub;
+#[path = "../../src/json.rs"]
+mod json;
 
 use std::path::{Component, Path};
 

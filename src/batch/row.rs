@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::failure::{Cause, Failure};
 use super::hash::{RequestHash, Settings};
 use super::lines::{LIMIT, Line};
+use crate::json;
 use crate::openai::{self, Asked, Endpoint, ErrorCode, UnknownField};
 use crate::session::GenerationOptions;
 
@@ -88,7 +89,7 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
         Failure::new(Cause::NotUtf8, message)
     })?;
     let value = serde_json::from_str(text)
-        .map_err(|error| Failure::new(Cause::BadJson, format!("the line is not JSON: {error}")))?;
+        .map_err(|error| Failure::new(Cause::BadJson, json::problem(&error)))?;
     match value {
         Value::Object(object) => Ok(object),
         _ => Err(Failure::new(Cause::BadJson, "the line is not a JSON object")),

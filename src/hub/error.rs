@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gguf_export::size;
 
 use super::cache;
+use crate::json;
 use super::token::Origin;
 
 /// Why a repository or a file could not be fetched.
@@ -186,12 +187,7 @@ impl Error {
 
     /// A syntax error or a wrong type in JSON, by its position.
     pub(super) fn json(what: String, error: &serde_json::Error) -> Self {
-        let problem = match error.classify() {
-            serde_json::error::Category::Data => "missing or wrong field",
-            _ => "invalid JSON",
-        };
-        let reason = format!("{problem} at line {}, column {}", error.line(), error.column());
-        Self::Response { what, reason }
+        Self::Response { what, reason: json::problem(error) }
     }
 
     /// The error of `gguf-export` for a shard that could not be supplied.

@@ -275,7 +275,7 @@ impl<'a> ShardStream<'a> {
         if self.retention == Retention::Delete && pass == Pass::Export {
             for shard in 0..self.shards.len() {
                 if !own.iter().any(|needed| needed.shard == shard) {
-                    // An earlier run was interrupted after the shard's last tile. A user may also have deleted the shard.
+                    // An earlier run was interrupted after the shard's last tile, or a user deleted the shard.
                     drop(self.delete(shard));
                 }
             }

@@ -128,7 +128,7 @@ impl CallRules {
         if self.gbnf.contains("text0 ::=") {
             return;
         }
-        // The state is the number of the tag's characters with which the text ends. The tag's first character occurs in it once.
+        // The state is the number of the tag's characters with which the text ends. Its first character occurs once.
         let first = &tag[..1];
         for (state, next) in tag.char_indices() {
             let then = if state + 1 == tag.len() { String::new() } else { format!(" text{}", state + 1) };

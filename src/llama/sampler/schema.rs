@@ -3,6 +3,7 @@
 use llama_cpp_2::json_schema_to_grammar;
 
 use crate::engine::SamplingError;
+use crate::json;
 use crate::llama::log;
 
 /// The rules of a schema, beginning with `root`.
@@ -10,7 +11,7 @@ pub(super) fn convert(schema: &str) -> Result<String, SamplingError> {
     let refused = |reason: String| SamplingError::Schema { reason };
     // serde_json reports the position of a mistake, and limits the nesting.
     let parsed: serde_json::Value =
-        serde_json::from_str(schema).map_err(|error| refused(error.to_string()))?;
+        serde_json::from_str(schema).map_err(|error| refused(json::problem(&error)))?;
     if !parsed.is_object() && !parsed.is_boolean() {
         return Err(refused("expected an object or a boolean".to_owned()));
     }
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn an_invalid_schema_is_refused_with_the_position() {
         let error = convert("{\"type\": ").unwrap_err().to_string();
-        assert!(error.contains("line 1"), "{error}");
+        assert!(error.contains("incomplete JSON, it ends at column "), "{error}");
         assert!(convert("[]").is_err());
         assert!(convert(&"[".repeat(100_000)).is_err());
         assert!(convert("{\"type\": \"integer\"}").unwrap().contains("root ::="));

@@ -93,7 +93,7 @@ impl Model<'_> {
             let line = &mut lines[index];
             line.compute += ubatch * self.token_bytes() + self.mask_bytes(ubatch, choice.context);
             if index == choice.device(Home::Output, layers) {
-                // Logits are reserved for every token of a batch, but main memory is used only for those that are written.
+                // Logits are reserved for every token of a batch, but memory is used only for those written.
                 line.compute += logits * if index == 0 { sequences } else { ubatch };
             }
         }
