@@ -88,8 +88,8 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
         let message = format!("the line is not UTF-8 after {} bytes", error.valid_up_to());
         Failure::new(Cause::NotUtf8, message)
     })?;
-    let value = serde_json::from_str(text)
-        .map_err(|error| Failure::new(Cause::BadJson, json::problem(&error)))?;
+    let value =
+        serde_json::from_str(text).map_err(|error| Failure::new(Cause::BadJson, json::problem(&error)))?;
     match value {
         Value::Object(object) => Ok(object),
         _ => Err(Failure::new(Cause::BadJson, "the line is not a JSON object")),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use gguf_export::size;
 
 use super::cache;
-use crate::json;
 use super::token::Origin;
+use crate::json;
 
 /// Why a repository or a file could not be fetched.
 #[derive(Debug, thiserror::Error)]

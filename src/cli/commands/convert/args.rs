@@ -51,7 +51,7 @@ pub(crate) struct Convert {
     pub(crate) allow_rounding: bool,
     /// Split the output into files of at most this size: 8G, 500M
     ///
-    /// Units are binary: 8G is 8 GiB. llama-gguf-split counts powers of 1000.
+    /// Units are binary: 8G is 8 GiB. llama-gguf-split uses powers of 1000.
     #[arg(long, value_name = "SIZE", value_parser = some_size, help_heading = OUTPUT)]
     pub(crate) split_max_size: Option<u64>,
     /// Set the name of the model in the file [default: from the checkpoint]

@@ -7,7 +7,7 @@ use crate::cli::options::common::OUTPUT;
 use crate::cli::options::hub::JOBS;
 use crate::cli::ui::when::When;
 
-/// Downloads a model of the Hugging Face Hub into the cache that its own tools use
+/// Downloads a model from the Hugging Face Hub into the cache that its own tools use
 ///
 /// By default, downloads the files of a checkpoint that a conversion needs. Every file is checked against its hash in
 /// the repository, and an interrupted download resumes when the same command is run again. Prints the folder of the
