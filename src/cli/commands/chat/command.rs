@@ -46,9 +46,9 @@ pub(super) const HELP: &str = "\
   /edit [TEXT]          change the last question and answer it again
   /clear                begin a new conversation
   /system [TEXT|-]      show, set or remove the system prompt
-  /set [NAME [VALUE]]   list the options, or show or set one: any generation option by its long name
+  /set [NAME [VALUE]]   list the generation options, or show or set one by its long name
   /unset NAME           reset an option to its default
-  /think [HOW]          set how thinking is shown: show, dim, fold or hide; or turn it on or off, if the model can
+  /think [HOW]          set how thinking is shown (show, dim, fold or hide), or turn it on or off
   /save [NAME]          save the conversation, with the state of the model
   /load [NAME]          load a saved conversation, or list them
   /export FILE          write the conversation as Markdown
