@@ -1,8 +1,9 @@
-//! Errors of JSON in words for people: what is wrong and where, without the parser's jargon.
+//! Describes JSON errors for people: the kind and the position, without the parser's jargon.
 
 use serde_json::error::Category;
 
-/// Describes an error by its place: `incomplete JSON, it ends at line 2, column 13`. Text of one line has columns only.
+/// Describes an error and its position: `incomplete JSON, it ends at line 2, column 13`. Text of one line has only
+/// columns.
 #[must_use]
 pub fn problem(error: &serde_json::Error) -> String {
     let place = match (error.line(), error.column()) {

@@ -29,7 +29,7 @@ pub enum Progress<'a> {
     },
     /// A warning for the user; the operation continues.
     Warning {
-        /// One sentence without a full stop.
+        /// One sentence without a period.
         text: &'a str,
     },
     /// Written data is being synced to the disk.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::plan::TensorPlan;
 
-/// Target size of a tile in the GGUF, in bytes: large enough to amortise a system call, small enough that source and
+/// Target size of a tile in the GGUF, in bytes: large enough to amortize a system call, small enough that source and
 /// result are still in the CPU's cache when the result is written.
 pub(crate) const TILE_BYTES: u64 = 1 << 20;
 /// Pieces are cut at multiples of this many rows, so that a packed word is not read by two tiles.

@@ -13,12 +13,12 @@ use crate::session::{self, ChatEvent, Logprobs, Session};
 /// An answer on its way.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Choice, engine::Error>>>>;
 
-/// Submits one answer of a request. `written` counts its tokens: about one an event while they come, the exact number
-/// at the end.
+/// Submits one answer of a request. `written` counts its tokens: about one per event while they arrive, the exact
+/// number at the end.
 ///
 /// # Errors
 ///
-/// When the conversation makes no prompt, or the engine takes no requests.
+/// When the conversation cannot be rendered, or the engine accepts no requests.
 pub(super) fn submit(
     session: &Session,
     asked: &Asked,

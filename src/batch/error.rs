@@ -27,7 +27,7 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// The reader of standard output, where the answers went, is gone.
+    /// The reader of standard output, which received the answers, has gone away.
     #[error("standard output is closed")]
     OutputClosed,
     /// Another process writes to the file.
@@ -65,7 +65,7 @@ pub enum Error {
         expected: String,
     },
     /// The engine ended.
-    #[error("the engine ended; `{path}` has every row that was finished")]
+    #[error("the engine ended; `{path}` has every finished row")]
     Engine {
         /// The file of answers.
         path: PathBuf,

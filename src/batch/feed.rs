@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 
 use super::{Line, Source};
 
-/// The most lines read ahead.
+/// The maximum number of lines to read ahead.
 const AHEAD: usize = 4;
 
 /// Reads on a thread of its own, so that answers do not wait for a slow input. The thread ends with the input, or once

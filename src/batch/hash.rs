@@ -1,4 +1,4 @@
-//! Hashes of requests, equal on every machine: how a run recognises rows that an earlier run answered.
+//! Hashes of requests, equal on every machine: how a run recognizes rows that an earlier run answered.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use crate::session::{GenerationOptions, Limit, Logprobs, SamplingOptions, Seed, 
 /// Begins the hashed bytes. Another version changes the hash of every row.
 const VERSION: &[u8] = b"ggrun batch 1";
 
-/// The hash of the options that hold for all rows. Two runs with the same are one batch.
+/// The hash of the options that apply to all rows. Two runs with the same hash are one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings([u8; 32]);
 
@@ -22,8 +22,8 @@ impl Settings {
     }
 }
 
-/// The hashed fields. What had no option when the first version was written is only among them if it is set, so that
-/// the hashes of other batches stay.
+/// The hashed fields. A field that the first version did not have is hashed only if it is set, so that the hashes of
+/// other batches stay the same.
 fn fields(defaults: &GenerationOptions) -> Map<String, Value> {
     let GenerationOptions {
         sampling,
@@ -33,7 +33,7 @@ fn fields(defaults: &GenerationOptions) -> Map<String, Value> {
         rules,
         tools,
         tool_choice,
-        // Both are variables of the template in the end.
+        // Both become variables of the template.
         reasoning: _,
         template_variables: _,
         reasoning_budget,
@@ -76,7 +76,7 @@ fn fields(defaults: &GenerationOptions) -> Map<String, Value> {
     fields
 }
 
-/// The sampling that differs from none at all, then values of samplers that are off, which a row may turn on.
+/// The sampling values that have an effect, then values of samplers that are off, which a row may turn on.
 fn sampling_fields(options: &SamplingOptions) -> Map<String, Value> {
     let neutral = SamplingParams::neutral(0);
     let base = write_sampling(&SamplingOptions::of(&neutral));
@@ -124,7 +124,7 @@ impl RequestHash {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
-    /// The part that is held in memory.
+    /// The part that is kept in memory.
     pub(super) fn short(self) -> u64 {
         u64::from_le_bytes(self.0.as_chunks::<8>().0[0])
     }
@@ -147,7 +147,7 @@ impl RequestHash {
     }
 }
 
-/// The hash of a `custom_id`, which is held in memory instead of it.
+/// The hash of a `custom_id`, which is kept in memory in its place.
 pub(super) fn key(id: &str) -> u128 {
     u128::from_le_bytes(half(digest(&[b"id", id.as_bytes()])))
 }

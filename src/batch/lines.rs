@@ -10,7 +10,7 @@ pub const LIMIT: usize = 16 << 20;
 pub enum Line {
     /// The whole line.
     Whole(Vec<u8>),
-    /// A line of this many bytes, above the limit.
+    /// A line of this many bytes, which is above the limit.
     TooLong(u64),
 }
 

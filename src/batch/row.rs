@@ -20,7 +20,7 @@ pub struct Row {
     pub(super) hash: RequestHash,
     /// The endpoint of its request.
     pub endpoint: Endpoint,
-    /// Its request over the defaults, or the failure to read it.
+    /// Its request applied over the defaults, or the failure to read it.
     pub asked: Result<Box<Asked>, Failure>,
     /// Unknown fields beside the request.
     pub unknown: Vec<UnknownField>,
@@ -64,7 +64,7 @@ pub fn read_row(line: u64, text: &Line, defaults: &GenerationOptions, settings: 
     Row { line, id: own, hash, endpoint, asked, unknown }
 }
 
-/// Reads a request and puts it over the defaults. A batch does not stream.
+/// Reads a request and applies it over the defaults. A batch does not stream.
 fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOptions) -> Result<Asked, Failure> {
     let mut asked = openai::read(endpoint, body)?;
     if asked.stream.is_some() {

@@ -1,7 +1,7 @@
 //! Keeps the slots busy: lines in, requests to the engine, rows to the journal.
 //!
-//! One thread does everything but reading: answers are futures, polled when the engine sends events. Rows that a failure
-//! of the engine ended are retried one at a time, so that the row that causes it fails alone.
+//! One thread does everything except reading: answers are futures, polled when the engine sends events. Rows that a
+//! failure of the engine ended are retried one at a time, so that the row that causes it fails alone.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,18 +28,18 @@ use crate::engine::{self, DecodeError};
 use crate::openai::{Asked, Choice, Endpoint, Head, UnknownField, body};
 use crate::session::{self, Seed, Session};
 
-/// The longest time between two calls of `stop`.
+/// The maximum time between two calls of `stop`.
 const TICK: Duration = Duration::from_millis(100);
 /// Rows that are read before progress is reported and interruptions are noticed.
 const ROWS_AT_ONCE: usize = 64;
-/// The most requests that wait in the engine, so that a free slot has work at once.
+/// The maximum number of requests that wait in the engine, so that a free slot has work at once.
 const QUEUED: usize = 8;
 
 /// Answers the rows of a source. Calls `stop` and `observe` at least ten times a second.
 ///
 /// # Errors
 ///
-/// When rows cannot be read or written, or the engine is gone.
+/// When rows cannot be read or written, or the engine has ended.
 pub fn run(
     session: &Session,
     source: Source,
@@ -151,7 +151,8 @@ impl Batch<'_> {
         slots + slots.min(QUEUED)
     }
 
-    /// Whether another row can begin: all answers of those that began are submitted, and none of them has to be alone.
+    /// Whether another row can begin: all answers of rows that have begun are submitted, and none of these rows must
+    /// run alone.
     fn has_room(&self) -> bool {
         let waits =
             |task: &Task| task.error.is_none() && task.submitted < task.asked.choices || task.tries > 0;
@@ -230,7 +231,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Submits answers as far as the engine has room.
+    /// Submits as many answers as the engine has room for.
     fn submit(&mut self) -> Result<(), Error> {
         use engine::Error as E;
         let mut room = self.limit().saturating_sub(self.in_flight());

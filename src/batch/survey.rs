@@ -33,7 +33,7 @@ pub struct Survey {
     pub unlimited: u64,
 }
 
-/// The most failures in [`Survey::failures`].
+/// The maximum number of failures in [`Survey::failures`].
 const SHOWN: usize = 20;
 /// Bytes of text in a token, fewer than in most languages.
 const BYTES_PER_TOKEN: u64 = 3;

@@ -10,7 +10,7 @@ use crate::session::GenerationOptions;
 /// How rows are answered.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The options of every answer, which rows may override. A row without a seed has one from its hash.
+    /// The options of every answer, which rows may override. A row without a seed gets one from its hash.
     pub defaults: GenerationOptions,
     /// Requests that the engine answers at once.
     pub slots: u32,
@@ -75,7 +75,7 @@ pub struct Report {
     pub complete: bool,
 }
 
-/// Estimates the time left by tokens; `None` before the first row is answered.
+/// Estimates the time left from the tokens; `None` before the first row is answered.
 #[must_use]
 pub fn time_left(progress: &Progress, rows: Option<u64>, elapsed: Duration) -> Option<Duration> {
     let over = progress.done + progress.failed + progress.done_before + progress.failed_before;

@@ -1,4 +1,4 @@
-//! The text of an answer to its parts: reasoning, then content with calls in it.
+//! Splits the text of an answer into its parts: reasoning, then content with calls in it.
 
 use serde_json::Value;
 
@@ -8,9 +8,9 @@ use super::tags::Start;
 use super::template::Template;
 use super::tools::{ToolFormat, ToolParser};
 
-/// Takes the text of an answer as it is written and gives deltas.
+/// Takes the text of an answer as it is written and returns deltas.
 ///
-/// However the text is cut, the joined deltas are the same. A call inside the reasoning is reasoning.
+/// However the text is split, the joined deltas are the same. A call inside the reasoning is reasoning.
 #[derive(Debug, Clone)]
 pub struct AnswerParser {
     reasoning: ReasoningParser,
@@ -43,7 +43,7 @@ impl AnswerParser {
         self.with_calls(parts)
     }
 
-    /// Gives the text that was held back, at the end of the answer.
+    /// Returns the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
         let parts = self.reasoning.finish();
         let mut deltas = self.with_calls(parts);

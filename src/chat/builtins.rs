@@ -36,7 +36,7 @@ fn string(value: &Value) -> Value {
     }
 }
 
-/// Floats, lists and dictionaries as Python's `str` formats them; `None` where minijinja formats a value the same.
+/// Floats, lists and dictionaries as Python's `str` formats them; `None` if minijinja formats a value the same way.
 fn spelled(value: &Value) -> Option<String> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Map => {}
@@ -68,7 +68,7 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
     Ok(Value::from_safe_string(python::dumps(&value, &spelling)))
 }
 
-/// Jinja2's: unlike minijinja's it keeps a newline at the end.
+/// Jinja2's version: unlike minijinja's, it keeps a newline at the end.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
 fn indent(
     text: String,
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn values_are_printed_as_in_python() {
-        // Each right side is what Jinja2 3.1 prints.
+        // Each right-hand side is the output of Jinja2 3.1.
         for (value, text) in [
             (json!(1e-7), "1e-07"),
             (json!(1e16), "1e+16"),

@@ -1,8 +1,8 @@
-//! The parts of an answer, as they come.
+//! The parts of an answer, as they arrive.
 
 use super::message::FunctionCall;
 
-/// More of one part of an answer; never empty.
+/// A further piece of one part of an answer; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
     /// Content.

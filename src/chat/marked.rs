@@ -1,4 +1,4 @@
-//! A template whose own text can be distinguished in a render from the text that it was given.
+//! A template whose own text can be distinguished, in its output, from the text that was passed to it.
 //!
 //! Each character that the template writes is replaced by a private-use character that does not occur in the messages,
 //! so the source of each character of a render is certain. Whitespace stays, so that trimming works. Texts that the
@@ -11,7 +11,7 @@ use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Stmt};
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 
-/// Planes 15 and 16 of Unicode, in which no character has a meaning.
+/// Planes 15 and 16 of Unicode, in which characters have no assigned meaning.
 const PRIVATE: [Range<u32>; 2] = [0xF_0000..0xF_FFFE, 0x10_0000..0x10_FFFE];
 /// The names of roles: a template may build a control token around one.
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
@@ -52,7 +52,7 @@ impl Palette {
         text.chars().map(|character| self.marks.get(&character).copied().unwrap_or(character)).collect()
     }
 
-    /// Takes the marks out again. `places` are byte offsets in the marked text, in rising order.
+    /// Removes the marks. `places` are byte offsets in the marked text, in ascending order.
     pub(super) fn unmark(&self, marked: &str, places: &[usize]) -> Unmarked {
         let mut out = Unmarked { text: String::with_capacity(marked.len()), ..Unmarked::default() };
         let mut places = places.iter().peekable();
@@ -74,8 +74,8 @@ impl Palette {
     }
 }
 
-/// Adds the last character of a text, which begins at `begin`, to what is written; whitespace and the name of a role
-/// between two written characters belong to it.
+/// Adds the last character of a text, which begins at `begin`, to the written parts; whitespace and the name of a role
+/// between two written characters belong to them.
 fn join(written: &mut Vec<Range<usize>>, text: &str, begin: usize) {
     let end = text.len();
     if let Some(last) = written.last_mut() {
@@ -149,7 +149,7 @@ impl<'a> Marker<'a> {
         for statement in statements {
             match statement {
                 Stmt::EmitRaw(raw) => {
-                    // It is a part of the source, but does not say which.
+                    // It is a part of the source, but it is unknown which part.
                     let begin = (raw.raw.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
                     if self.source.get(begin..begin.saturating_add(raw.raw.len())) == Some(raw.raw) {
                         self.written.push(begin..begin + raw.raw.len());
@@ -187,7 +187,7 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// Marks a string between its quotes, but for escapes.
+    /// Marks a string between its quotes, except for escapes.
     fn literal(&mut self, span: Range<usize>) {
         let Some(text) = self.source.get(span.clone()) else { return };
         let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return };
@@ -205,7 +205,7 @@ impl<'a> Marker<'a> {
             (begin, rest) = (begin + next, after);
         }
         parts.push(begin..begin + rest.len());
-        // Neighbouring strings are one constant.
+        // Adjacent strings are one constant.
         let whole = |part: &Range<usize>| !self.source[part.clone()].contains(quote);
         if parts.iter().all(whole) {
             self.written.extend(parts);
@@ -347,7 +347,7 @@ fn bodies<'s, 'a>(statement: &'s Stmt<'a>) -> Vec<&'s [Stmt<'a>]> {
         Stmt::Block(block) => vec![&block.body],
         Stmt::Macro(definition) => vec![&definition.body],
         Stmt::CallBlock(block) => vec![&block.macro_decl.body],
-        // A filter may look at what is in its block.
+        // A filter may inspect the contents of its block.
         _ => Vec::new(),
     }
 }

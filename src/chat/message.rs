@@ -11,7 +11,7 @@ use super::python;
 pub enum Role {
     /// Instructions for the whole conversation.
     System,
-    /// The newer name of the same, which few templates support.
+    /// The newer name of the system role, which few templates support.
     Developer,
     /// The user.
     User,
@@ -65,7 +65,7 @@ pub enum Content {
     #[default]
     #[serde(skip)]
     Absent,
-    /// The field is null, as in a message with nothing but calls.
+    /// The field is null, as in a message that has only calls.
     Null,
     /// Text.
     Text(String),
@@ -74,7 +74,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Its text: that of its parts, one per line.
+    /// Its text; the texts of parts are joined, one per line.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -98,7 +98,7 @@ pub struct ToolCall {
     /// Names the call in the message with its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The kind of tool, of which there is one.
+    /// The kind of tool; there is only one.
     #[serde(rename = "type", default)]
     pub kind: ToolKind,
     /// The function.

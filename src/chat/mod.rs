@@ -1,4 +1,4 @@
-//! Messages to a prompt, and an answer's text to its parts. Not here: tokens, and the engine.
+//! Turns messages into a prompt, and an answer's text into its parts. Not here: tokens, and the engine.
 
 mod answer;
 mod builtins;

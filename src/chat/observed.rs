@@ -36,7 +36,7 @@ impl Observer {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(Read { message, length });
     }
 
-    /// Where each of so many messages begins, then where the answer does.
+    /// Where each of this many messages begins, then where the answer does.
     ///
     /// A message begins where it was first read after the last read of an earlier one, and the first message where it was
     /// last read before the next: templates may look through all messages before they write any.
@@ -117,8 +117,8 @@ impl io::Write for Counted<'_> {
     }
 }
 
-/// Renders a template; `variables` makes the others from the messages. The second of what comes back is where each
-/// message begins, then where the answer does.
+/// Renders a template; `variables` makes the others from the messages. The second result is where each message begins,
+/// then where the answer does.
 pub(super) fn render(
     environment: &Environment<'_>,
     template: &str,

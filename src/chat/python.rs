@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 /// The options of `json.dumps`; the default is that of transformers in templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spelling {
-    /// Puts every entry on a line of its own, indented by this many spaces more than its container.
+    /// Puts every entry on its own line, indented by this many spaces more than its container.
     pub(super) indent: Option<usize>,
     /// Between entries.
     pub(super) comma: String,
@@ -150,7 +150,7 @@ fn quote(text: &str) -> String {
     out
 }
 
-/// Integers as they are; floats with Python's choice between plain and scientific notation.
+/// Formats integers in plain notation, and floats with Python's choice between plain and scientific notation.
 fn spell(number: &Number) -> String {
     let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
     let scientific = format!("{float:e}");
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn json_is_formatted_as_by_python() {
-        // Each right side is what CPython 3.11 prints.
+        // Each right-hand side is the output of CPython 3.11.
         for (value, python) in [
             (json!({"a": 1, "b": [true, null, "x"]}), r#"{"a": 1, "b": [true, null, "x"]}"#),
             (json!({}), "{}"),
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn repr_is_that_of_python() {
-        // Each right side is what CPython 3.11 prints.
+        // Each right-hand side is the output of CPython 3.11.
         for (value, python) in [
             (json!({"a": [1, 2.5, null], "b": {}}), "{'a': [1, 2.5, None], 'b': {}}"),
             (json!("it's"), "\"it's\""),

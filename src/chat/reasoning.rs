@@ -1,6 +1,6 @@
 //! Splits an answer into reasoning and content, while it is being written.
 //!
-//! However the text is cut, the joined deltas are the same. Newlines right after the opening tag and around the
+//! However the text is split, the joined deltas are the same. Newlines right after the opening tag and around the
 //! closing one belong to neither part. At the end, a block that was opened and never closed is reasoning.
 
 use std::mem;
@@ -18,7 +18,7 @@ pub enum Place {
         /// Whether there was reasoning before it.
         reasoned: bool,
     },
-    /// In one or the other, depending on the text that follows.
+    /// In the reasoning or in the content, depending on the text that follows.
     Unknown,
 }
 
@@ -28,7 +28,7 @@ enum State {
     Opening,
     /// No opening tag came; a closing one may.
     Waiting {
-        /// How much of what is held has no closing tag.
+        /// The length of the held text that has no closing tag.
         searched: usize,
     },
     /// Inside the block, before its first character.
@@ -41,7 +41,7 @@ enum State {
     },
 }
 
-/// Takes text and gives deltas, none of which is a call.
+/// Takes text and returns deltas, none of which is a call.
 #[derive(Debug, Clone)]
 pub struct ReasoningParser {
     start: Start,
@@ -81,20 +81,20 @@ impl ReasoningParser {
         deltas
     }
 
-    /// Gives the text that was held back, at the end of the answer.
+    /// Returns the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
         let held = mem::take(&mut self.held);
         let mut deltas = Vec::new();
         match self.place() {
             Place::Reasoning => reasoning(&mut deltas, held.trim_end_matches('\n')),
-            // Nothing but newlines, which belong to neither part.
+            // Only newlines, which belong to neither part.
             Place::Content { .. } if self.state == State::Closed => {}
             Place::Content { .. } | Place::Unknown => content(&mut deltas, held),
         }
         deltas
     }
 
-    /// Makes one change of state, or does all that can be done in this one; true if more may follow.
+    /// Makes one change of state, or does everything possible in the current state; true if more may follow.
     fn advance(&mut self, deltas: &mut Vec<Delta>) -> bool {
         match self.state {
             State::Opening => self.open(),
@@ -165,7 +165,7 @@ impl ReasoningParser {
     }
 }
 
-/// How many bytes at the end of a text may be the beginning of a tag.
+/// The number of bytes at the end of a text that may be the beginning of a tag.
 pub(super) fn begun(text: &str, tag: &str) -> usize {
     (1..tag.len()).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
 }

@@ -55,7 +55,7 @@ impl Rendered {
         }
     }
 
-    /// The parts of the text that are the template's for certain, in order.
+    /// The parts of the text that certainly come from the template, in order.
     #[must_use]
     pub fn written(&self) -> &[Range<usize>] {
         &self.written
@@ -88,7 +88,7 @@ impl Rendered {
         self.answer = None;
     }
 
-    /// Adds text, as the template's or as given.
+    /// Adds text, as the template's or as the caller's.
     pub fn push(&mut self, text: &str, markup: bool) {
         let begin = self.text.len();
         self.text.push_str(text);

@@ -1,4 +1,4 @@
-//! The few date formats that chat templates ask for, in universal time and English.
+//! The few date formats that chat templates use, in UTC and English.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
-/// Formats a time; unknown directives stay as they are.
+/// Formats a time; unknown directives are left unchanged.
 #[must_use]
 pub(super) fn format(moment: SystemTime, format: &str) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

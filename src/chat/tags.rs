@@ -30,7 +30,7 @@ impl Tags {
         Self::KNOWN.into_iter().flat_map(|Self { open, close }| [open, close])
     }
 
-    /// The tags in the source of a template; `None` where it has no reasoning.
+    /// The tags in the source of a template; `None` if it has no reasoning.
     #[must_use]
     pub fn of(source: &str) -> Option<Self> {
         Self::KNOWN.into_iter().find(|tags| source.contains(tags.close))
@@ -45,7 +45,7 @@ pub enum Start {
     /// Where the model may open a block or just answer, as when the prompt closed one itself or the template has a
     /// switch for reasoning.
     Content(Tags),
-    /// Likewise, but the template has no switch: text before a closing tag is reasoning, with or without an opening
+    /// The same, but the template has no switch: text before a closing tag is reasoning, with or without an opening
     /// tag. Without either tag all of it is content, which is certain only at the end.
     Unopened(Tags),
     /// In the middle of reasoning, the first part of which is in the prompt.

@@ -1,7 +1,8 @@
 //! Renders a Hugging Face chat template as transformers' `apply_chat_template` does.
 //!
-//! Different on purpose: an empty list of tools counts as none, and text marked safe does not escape what is added to
-//! it for HTML. Different because minijinja has no place for it: floats of very large or very small size under `~`.
+//! Intentional differences: an empty list of tools counts as no tools, and text marked safe does not escape what is
+//! added to it for HTML. A difference that minijinja does not allow to remove: very large and very small floats under
+//! `~`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
-//! Finds the calls in content, while it is being written. Not here: carrying them out.
+//! Finds the calls in content, while it is being written. Not here: executing them.
 //!
-//! A call comes out whole, once its closing tag was written. Newlines around it are dropped. Text that begins like a
-//! call and is not one stays content, to the letter.
+//! A call is returned whole, once its closing tag has been written. Newlines around it are dropped. Text that begins
+//! like a call but is not one stays content, unchanged.
 
 mod format;
 mod hermes;
@@ -24,7 +24,7 @@ pub use rules::{CallRules, Calls};
 enum State {
     /// Between calls.
     Text {
-        /// Whether nothing but newlines came since a call.
+        /// Whether only newlines have followed the last call.
         after_call: bool,
     },
     /// After an opening tag.
@@ -36,13 +36,13 @@ enum State {
 struct Opened {
     /// Where the text after the opening tag begins.
     body: usize,
-    /// How much of the held text has no closing tag that could be the end.
+    /// The length of the held text that has no closing tag that could be the end.
     searched: usize,
     /// Where the first closing tag ended that could not be the end.
     passed: Option<usize>,
 }
 
-/// Takes content and gives deltas, none of which is reasoning.
+/// Takes content and returns deltas, none of which is reasoning.
 #[derive(Debug, Clone)]
 pub(super) struct ToolParser {
     format: ToolFormat,
@@ -61,7 +61,7 @@ impl ToolParser {
         while self.advance(deltas, false) {}
     }
 
-    /// Gives the text that was held back: a call that never ended is content.
+    /// Returns the text that was held back: a call that never ended is content.
     pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
         while self.advance(deltas, true) {}
         let end = self.held.len();
@@ -119,7 +119,7 @@ impl ToolParser {
         true
     }
 
-    /// Gives the held text up to `end` as content; the rest is between calls.
+    /// Returns the held text up to `end` as content; the rest is between calls.
     fn give(&mut self, end: usize, deltas: &mut Vec<Delta>) {
         let rest = self.held.split_off(end);
         let given = mem::replace(&mut self.held, rest);
@@ -129,7 +129,7 @@ impl ToolParser {
         self.state = State::Text { after_call: false };
     }
 
-    /// Whether the text after an opening tag begins like a call, as far as it has come.
+    /// Whether the text after an opening tag begins like a call, as far as it has been written.
     fn may_be_call(&self, body: usize) -> bool {
         let text = self.held[body..].trim_start();
         let begin = match self.format {

@@ -30,7 +30,7 @@ Examples:
   ggrun verify model.gguf ./Qwen3-Next-80B-int4
   ggrun plan model.gguf                       memory, placement and expected speed
   ggrun run model.gguf \"What is 17 + 25?\"
-  ggrun chat ORG/NAME-GGUF:Q4_0               a GGUF of the hub, downloaded once
+  ggrun chat ORG/NAME-GGUF:Q4_0               a GGUF from the hub, downloaded once
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
 
 Options can be set in ~/.config/ggrun/config.toml; `ggrun COMMAND --print-config` prints each value and its origin.
@@ -51,19 +51,19 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Configuration")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct Everywhere {
-    /// Read options from this file instead of the user's
+    /// Read options from this file instead of the user's configuration file
     ///
-    /// By default $XDG_CONFIG_HOME/ggrun/config.toml, or ~/.config/ggrun/config.toml; GGRUN_CONFIG names another.
+    /// The default is $XDG_CONFIG_HOME/ggrun/config.toml, or ~/.config/ggrun/config.toml; GGRUN_CONFIG names another.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
     /// Read no configuration file
     #[arg(long, global = true, conflicts_with = "config", hide_short_help = true)]
     pub(crate) no_config: bool,
-    /// Use colour: auto (on a terminal), always or never (also -co)
+    /// Use color: auto (on a terminal), always or never (also -co)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_parser = colour,
         help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) color: When,
-    /// Print every option of this command with its value and where that comes from; do nothing else
+    /// Print every option of this command with its value and origin, and exit
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) print_config: bool,
 }

@@ -15,7 +15,7 @@ pub(crate) struct Unasked;
 /// The options name no model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WrongModel {
-    #[error("`--hf-file` names a file of a repository, expected `--hf-repo` with it")]
+    #[error("`--hf-file` names a file of a repository, expected `--hf-repo` as well")]
     FileAlone,
     #[error("`--hf-file` and the address in `--hf-repo` both name a file, expected one of them")]
     TwoFiles,
@@ -23,7 +23,7 @@ pub(crate) enum WrongModel {
     None,
 }
 
-/// An option that a command cannot do without.
+/// An option that a command requires.
 #[derive(Debug, thiserror::Error)]
 #[error("no output, expected `-o`")]
 pub(crate) struct NoOutput;

@@ -8,7 +8,7 @@ pub(crate) enum Outcome {
     Success,
     /// A verification found a difference.
     Differs,
-    /// Rows of a batch have no answer.
+    /// Some rows of a batch have no answer.
     RowsFailed,
 }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM end a command in order: a load stops, an answer is cancelled. A second signal ends the process at
+//! Ctrl-C and SIGTERM end a command cleanly: a load stops, an answer is cancelled. A second signal ends the process at
 //! once.
 //!
 //! Not here: SIGHUP. By default it ends the process when the terminal closes, and `nohup` must be able to prevent that.
@@ -99,7 +99,7 @@ impl Interrupt {
             self.code.store(code, Ordering::Relaxed);
         }
         if self.hit.swap(true, Ordering::Relaxed) {
-            // The second signal skips the destructors of C++, because the engine may still be running.
+            // The second signal skips C++ destructors, because the engine may still be running.
             signal_hook::low_level::exit(code.into());
         }
         if let Some(canceller) = target.as_ref() {

@@ -43,7 +43,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Does what concerns every command.
+/// Applies the options of every command.
 fn start(parsed: &Parsed) -> anyhow::Result<()> {
     start_log(&parsed.args.log)?;
     for note in &parsed.notes {

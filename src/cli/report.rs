@@ -22,7 +22,7 @@ use super::ui::out::is_closed;
 use super::ui::style::Style;
 use super::ui::text::printable;
 
-/// Prints an error with its causes and hints, and gives the exit code.
+/// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed(error) || output_closed(error) {
         return ExitCode::SUCCESS;
@@ -77,7 +77,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
 }
 
-/// Whether a batch ended because the reader of its answers is gone.
+/// Whether a batch ended because the reader of its answers has gone away.
 fn output_closed(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(batch::Error::OutputClosed)))
 }
@@ -134,7 +134,7 @@ fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
     if error.is::<Unasked>() {
-        return Some("`-y` removes without confirmation, `--dry-run` lists what would be removed");
+        return Some("`-y` removes without confirmation; `--dry-run` lists what would be removed");
     }
     match error.downcast_ref()? {
         cache::Error::Busy { .. } => Some("wait until the other process ends, or end it"),
@@ -147,15 +147,15 @@ fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.chain().find_map(|cause| cause.downcast_ref())? {
-        convert::Error::HasMtp { .. } => Some("leave `--mtp-from` out"),
+        convert::Error::HasMtp { .. } => Some("omit `--mtp-from`"),
         convert::Error::NoMtp { .. } => {
-            Some("`--mtp-from` takes the original checkpoint, before it was quantised")
+            Some("`--mtp-from` takes the original checkpoint, before it was quantized")
         }
         _ => None,
     }
 }
 
-/// The hub's error, also inside of other errors.
+/// The hub's error, also if it is inside another error.
 fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub::Error> {
     error.downcast_ref().or(match error.downcast_ref() {
         Some(hub::CheckpointError::Hub(error)) => Some(error),
@@ -165,7 +165,7 @@ fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub
 
 fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
     Some(match error.chain().find_map(|e| e.downcast_ref())? {
-        PickError::Empty => "`ggrun convert` makes a GGUF of a checkpoint",
+        PickError::Empty => "`ggrun convert` makes a GGUF from a checkpoint",
         PickError::Missing { .. } | PickError::Several { .. } => {
             "select an encoding with `-hf ORG/NAME:QUANT`, or one of these files with `-hff FILE`"
         }
@@ -291,7 +291,7 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     Some(match error {
-        LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF of a folder with safetensors files",
+        LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF from a folder with safetensors files",
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "all parts of a split model must be in the folder of the first"
         }

@@ -1,4 +1,4 @@
-//! Why there is no GGUF.
+//! Errors of a conversion.
 
 use std::io;
 use std::path::PathBuf;
@@ -24,8 +24,8 @@ pub enum Error {
         /// The repository.
         repo: RepoName,
     },
-    /// An MTP layer was to be taken from another repository.
-    #[error("the checkpoint has an MTP layer of its own, expected none beside that of `{repo}`")]
+    /// The checkpoint has an MTP layer, and another one was requested from a repository.
+    #[error("the checkpoint already has an MTP layer, expected none when taking that of `{repo}`")]
     HasMtp {
         /// The other repository.
         repo: RepoName,

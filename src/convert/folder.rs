@@ -12,7 +12,7 @@ use super::job::Job;
 use super::mtp;
 use super::types::{Converted, Observer, Options, Origin, Step};
 
-/// Converts the checkpoint of a folder, which is left as it is. `origin` lends the MTP layer that the checkpoint lacks.
+/// Converts the checkpoint in a folder, which is not changed. `origin` lends the MTP layer that the checkpoint lacks.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A conversion that is planned: its files, and the export.
+//! A planned conversion: its files, and the export.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use gguf_export::{ExportOptions, Plan, Progress};
 
 use super::types::{Converted, Observer, Options, Step};
 
-/// A conversion that is planned.
+/// A planned conversion.
 pub(super) struct Job<'a> {
     options: &'a Options,
     checkpoint: &'a Checkpoint,

@@ -1,5 +1,5 @@
-//! A conversion whose source is a repository of the hub: shards are converted as they arrive, and deleted when everything
-//! made from them is proven if that is asked for.
+//! A conversion whose source is a repository on the hub: shards are converted as they arrive and, if requested, deleted
+//! when everything made from them is proven.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -71,7 +71,7 @@ pub fn repository(
     Ok(done)
 }
 
-/// What an interrupted run found among the values.
+/// The file in which an interrupted run saved its findings about the values.
 fn findings(
     options: &Options,
     repo: &RepoName,
@@ -83,13 +83,13 @@ fn findings(
     Ok(if options.dry_run { findings.without_file() } else { findings })
 }
 
-/// Bytes that the disk of the cache has beside the shards at work.
+/// Bytes that remain free on the cache's disk besides the shards in use.
 fn spare(stream: &ShardStream<'_>, hub: &Hub) -> Result<u64, hub::Error> {
     let available = io::available_space(&existing(hub.cache().root())).unwrap_or(u64::MAX);
     Ok(available.saturating_sub(stream.peak_bytes()?))
 }
 
-/// Refuses what has no room: the GGUF, and beside it the shards that are on the disk at once.
+/// Refuses a conversion that does not fit on the disk: the GGUF, and the shards that are on the disk at once.
 fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
     let (cache, shards) = (existing(hub.cache().root()), stream.peak_bytes()?);
     let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };

@@ -1,4 +1,4 @@
-//! What a conversion is given, what it reports, and what it gives back.
+//! The options, the progress and the result of a conversion.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::hub::{Event, Hub, RepoName};
 pub struct Options {
     /// Types of the tensors.
     pub plan: PlanOptions,
-    /// How files are written. Where the source is deleted or borrowed from, everything is proven.
+    /// How files are written. If the source is deleted or its MTP layer is borrowed, everything is proven.
     pub export: ExportOptions,
     /// The GGUF to write, or a folder for it; without one it is named after the model, in the current folder.
     pub output: Option<PathBuf>,
@@ -50,7 +50,7 @@ impl Default for Options {
     }
 }
 
-/// The repository that the MTP layer is taken from, where the checkpoint has none.
+/// The repository from which the MTP layer is taken, if the checkpoint has none.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// Where it is fetched.
@@ -59,13 +59,13 @@ pub struct Origin<'a> {
     pub repo: &'a RepoName,
 }
 
-/// How far a conversion is.
+/// The progress of a conversion.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Step<'a> {
-    /// Files of the source arrive while others are converted: their bytes come on top of those to convert.
+    /// Files of the source arrive while others are converted: their bytes are added to those to convert.
     Source(Event<'a>),
-    /// The MTP layer of another repository arrives, and nothing else happens.
+    /// Only the MTP layer of another repository is being downloaded.
     Mtp(Event<'a>),
     /// Tensors are read, written and compared.
     Export(Progress<'a>),
@@ -74,7 +74,7 @@ pub enum Step<'a> {
 /// Receives every [`Step`]; called from several threads.
 pub type Observer<'a> = &'a (dyn Fn(Step<'_>) + Sync);
 
-/// What a conversion wrote, or would write in a dry run.
+/// The files that a conversion wrote, or would write in a dry run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Converted {
@@ -84,6 +84,6 @@ pub struct Converted {
     pub files: Vec<OutputFile>,
     /// Bytes that an interrupted run had written.
     pub resumed: u64,
-    /// The comparison with the source, where it was proven.
+    /// The comparison with the source, if it was proven.
     pub report: Option<Report>,
 }

@@ -9,10 +9,10 @@ const TRAFFIC: f64 = 3.47e9;
 /// Memory below which a smaller model is the better choice, in bytes.
 const SMALL: u64 = 50_000_000_000;
 
-/// Instruction sets without which the kernels for quantised weights are plain loops. Others gain less.
+/// Instruction sets without which the kernels for quantized weights are plain loops. Others matter less.
 const VITAL: [&str; 7] = ["SSSE3", "AVX", "F16C", "FMA", "AVX2", "NEON", "DOTPROD"];
 
-/// What to do, the most useful advice first. Empty if nothing is wrong.
+/// Recommended actions, the most useful first. Empty if nothing is wrong.
 #[must_use]
 pub fn advice(facts: &Facts) -> Vec<String> {
     [build(facts), graphics(facts), memory(facts), disks(facts), clock(facts), hub(facts)].concat()

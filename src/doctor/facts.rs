@@ -1,4 +1,4 @@
-//! Everything that is found out about this machine and this build.
+//! All facts about this machine and this build.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::system::{Memory, Processor, Video};
 /// How long memory is read to measure its bandwidth.
 const MEASURE: Duration = Duration::from_millis(300);
 
-/// Everything that was found out. Sizes are in bytes; an unknown value is `None`.
+/// All facts. Sizes are in bytes; an unknown value is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
     /// The processor, and which of its instruction sets the engine uses.
@@ -36,7 +36,7 @@ pub struct Facts {
 /// The file system of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Disk {
-    /// What the folder is for.
+    /// The purpose of the folder.
     pub purpose: &'static str,
     /// The folder, or its nearest ancestor that exists.
     pub folder: PathBuf,

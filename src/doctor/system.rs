@@ -106,7 +106,7 @@ impl Memory {
         }
     }
 
-    /// The most memory that a program can use.
+    /// The maximum memory that a program can use.
     #[must_use]
     pub fn usable(&self) -> Option<u64> {
         [self.total_bytes, self.limit_bytes].into_iter().flatten().min()

@@ -30,7 +30,7 @@ impl Signal {
     /// Whether the running step must end.
     ///
     /// The request that a step serves and the request to abort are compared here, at the moment of the decision: an
-    /// abort that comes too late for its own step never meets the next one.
+    /// abort that comes too late for its own step never affects the next one.
     #[must_use]
     pub fn is_raised(&self) -> bool {
         let running = self.running.load(Ordering::SeqCst);
@@ -40,7 +40,7 @@ impl Signal {
 }
 
 impl Abort {
-    /// An abort that is raised and lowered by a flag as well.
+    /// An abort that a flag can also raise and lower.
     #[must_use]
     pub fn of(flag: Arc<AtomicBool>) -> Self {
         Self(Arc::new(Signal { raised: flag, ..Signal::default() }))
@@ -68,12 +68,12 @@ impl Abort {
         &self.0
     }
 
-    /// Notes that a step begins; `lone` is the only request that it serves.
+    /// Records that a step begins; `lone` is the only request that it serves.
     pub(super) fn begin(&self, lone: Option<RequestId>) {
         self.0.running.store(lone.map_or(NONE, stored), Ordering::SeqCst);
     }
 
-    /// Notes that no step runs.
+    /// Records that no step runs.
     pub(super) fn end(&self) {
         self.0.running.store(NONE, Ordering::SeqCst);
     }

@@ -13,7 +13,7 @@ pub struct Canceller {
     abort: Abort,
 }
 
-/// What the client of one request has asked for.
+/// The actions that the client of one request has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     cancel: AtomicBool,
@@ -32,7 +32,7 @@ impl Canceller {
 
     /// Ends the request; no effect once it has ended.
     ///
-    /// A step that serves only this request is aborted. From a shared step the request leaves at its end.
+    /// A step that serves only this request is aborted. If the step is shared, the request leaves when it ends.
     pub fn cancel(&self) {
         self.wishes.cancel.store(true, Ordering::SeqCst);
         self.abort.abort(self.id);

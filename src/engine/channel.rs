@@ -1,4 +1,4 @@
-//! The ways in and out of the engine's thread: one bounded queue of commands, one channel of events per request.
+//! The channels in and out of the engine's thread: one bounded queue of commands, one channel of events per request.
 
 use std::cell::Cell;
 use std::fmt;
@@ -29,21 +29,21 @@ pub enum Command {
     CachedPrefix {
         /// The prompt.
         prompt: Vec<Token>,
-        /// Takes the number of tokens.
+        /// Receives the number of tokens.
         reply: SyncSender<Result<usize, Error>>,
     },
     /// Copy out the idle sequence that holds most of this prompt.
     Save {
         /// The prompt.
         prompt: Vec<Token>,
-        /// Takes the copy.
+        /// Receives the copy.
         reply: SyncSender<Result<Saved, Error>>,
     },
-    /// Put such a copy into an idle slot.
+    /// Put a copy back into an idle slot.
     Restore {
         /// The copy.
         saved: Box<Saved>,
-        /// Takes the result.
+        /// Receives the result.
         reply: SyncSender<Result<(), Error>>,
     },
     /// Fail every open request and return.
@@ -53,7 +53,7 @@ pub enum Command {
 /// A request on its way to the loop.
 #[derive(Debug)]
 pub struct Submission {
-    /// Names it.
+    /// Identifies it.
     pub id: RequestId,
     /// The request.
     pub request: Request,
@@ -61,7 +61,7 @@ pub struct Submission {
     pub sampler: PreparedSampler,
     /// When it was submitted.
     pub arrived: Instant,
-    /// Takes its events.
+    /// Receives its events.
     pub events: UnboundedSender<Event>,
     pub(super) wishes: Arc<Wishes>,
 }
@@ -75,7 +75,8 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Has this called on the engine's thread before a sequence is overwritten. Set it before [`run`](super::run).
+    /// Sets a callback that runs on the engine's thread before a sequence is overwritten. Set it before
+    /// [`run`](super::run).
     pub fn on_eviction(&self, callback: OnEviction) {
         self.on_eviction.set(Some(callback));
     }
@@ -87,7 +88,7 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// Makes the queue between front ends and [`run`](super::run) of this decoder and vocabulary.
+/// Creates the queue between front ends and [`run`](super::run), for this decoder and vocabulary.
 #[must_use]
 pub fn channel(decoder: &impl Decoder, vocab: &impl Vocab) -> (Submitter, Inbox) {
     let (commands, inbox) = sync_channel(CAPACITY);
@@ -111,7 +112,7 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    /// Checks a request as [`submit`](Self::submit) does, without submitting it. Asks nothing of the engine's thread.
+    /// Checks a request as [`submit`](Self::submit) does, without submitting it. Does not involve the engine's thread.
     ///
     /// # Errors
     ///
@@ -134,17 +135,17 @@ impl Submitter {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check), and when the queue is full or the engine is gone. That more requests wait than the
-    /// engine's limits allow is the request's terminal event.
+    /// As [`check`](Self::check), and when the queue is full or the engine has ended. If more requests wait than the
+    /// engine's limits allow, that error is the request's terminal event.
     pub fn submit(&self, request: Request) -> Result<Reply, Error> {
         self.submit_prepared(self.prepare(request)?)
     }
 
-    /// Hands a request over that this engine's submitter has prepared.
+    /// Hands over a request that this engine's submitter has prepared.
     ///
     /// # Errors
     ///
-    /// When the queue is full or the engine is gone.
+    /// When the queue is full or the engine has ended.
     pub fn submit_prepared(&self, prepared: Prepared) -> Result<Reply, Error> {
         let id = RequestId(self.ids.fetch_add(1, Ordering::Relaxed));
         let (events, receiver) = unbounded_channel();
@@ -156,40 +157,40 @@ impl Submitter {
         Ok(Reply { receiver, over: false, canceller })
     }
 
-    /// What the engine does; a new value is published after each step.
+    /// The engine's status; a new value is published after each step.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
-    /// How many tokens of a prompt a request would find in the cache. Waits for the running step to end.
+    /// Returns how many tokens of a prompt a request would find in the cache. Waits for the running step to end.
     ///
     /// # Errors
     ///
-    /// When the queue is full or the engine is gone.
+    /// When the queue is full or the engine has ended.
     pub fn cached_prefix(&self, prompt: &[Token]) -> Result<usize, Error> {
         let (reply, answer) = sync_channel(1);
         self.try_send(Command::CachedPrefix { prompt: prompt.to_vec(), reply })?;
         answer.recv().unwrap_or(Err(Error::Gone))
     }
 
-    /// Copies out what the cache holds of a prompt, as far as a later prompt with the same beginning can resume from
-    /// it. Waits; the sequence is cut to that length.
+    /// Copies out the part of a prompt that the cache holds and from which a later prompt with the same beginning can
+    /// resume. Blocks; the sequence is cut to that length.
     ///
     /// # Errors
     ///
-    /// When the cache holds nothing of it, it cannot be copied, or the engine is gone.
+    /// When the cache holds nothing of it, it cannot be copied, or the engine has ended.
     pub fn save(&self, prompt: Vec<Token>) -> Result<Saved, Error> {
         let (reply, answer) = sync_channel(1);
         self.commands.send(Command::Save { prompt, reply }).map_err(|_| Error::Gone)?;
         answer.recv().unwrap_or(Err(Error::Gone))
     }
 
-    /// Puts a copy back, so that a prompt that begins with its tokens resumes from it. Waits.
+    /// Puts a copy back, so that a prompt that begins with its tokens resumes from it. Blocks.
     ///
     /// # Errors
     ///
-    /// When it does not fit, is not of a decoder like this one, every slot is busy, or the engine is gone.
+    /// When it does not fit, is not of a decoder like this one, every slot is busy, or the engine has ended.
     pub fn restore(&self, saved: Saved) -> Result<(), Error> {
         let (reply, answer) = sync_channel(1);
         let command = Command::Restore { saved: Box::new(saved), reply };

@@ -1,4 +1,4 @@
-//! What can be checked of a request without decoding. Runs on the caller's thread, before the request is accepted.
+//! Checks of a request that need no decoding. They run on the caller's thread, before the request is accepted.
 
 use std::any::Any;
 use std::fmt;
@@ -35,7 +35,7 @@ impl fmt::Debug for PreparedSampler {
     }
 }
 
-/// The same sampler, not one that would choose the same.
+/// The same sampler object, not just one that would choose the same tokens.
 impl PartialEq for PreparedSampler {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The cache has no room for the batch. None of its tokens was read.
+    /// The cache has no room for the batch. None of its tokens were read.
     #[error("the cache has no room for {tokens} more tokens")]
     NoRoom {
         /// Tokens of the batch.

@@ -7,7 +7,7 @@ use super::{
     TokenLogprob,
 };
 
-/// What a decoder can do.
+/// A decoder's capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     /// Sequences it can hold at once.
@@ -16,7 +16,7 @@ pub struct Caps {
     pub context: u32,
     /// Tokens one step may have.
     pub batch: u32,
-    /// Whether the end of a sequence can be cut off anywhere. If not, only where a state was cached.
+    /// Whether a sequence can be cut at any length. If not, it can be cut only where a state was cached.
     pub can_trim: bool,
     /// Whether states can be cached and restored.
     pub can_cache: bool,
@@ -24,7 +24,7 @@ pub struct Caps {
     pub can_copy: bool,
 }
 
-/// Names a cached state.
+/// Identifies a cached state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateId(pub u64);
 
@@ -55,7 +55,7 @@ pub enum SeqOp {
         seq: SeqId,
         /// Tokens that stay.
         length: u32,
-        /// A state that was cached at this length, of this sequence or of one with the same tokens; `None` where the
+        /// A state that was cached at this length, of this sequence or of one with the same tokens; `None` if the
         /// decoder can trim.
         state: Option<StateId>,
     },
@@ -67,14 +67,14 @@ pub enum SeqOp {
         to: SeqId,
         /// Tokens to copy.
         length: u32,
-        /// A state that was cached at this length; `None` where the first sequence ends there or can be trimmed.
+        /// A state that was cached at this length; `None` if the first sequence ends there or can be trimmed.
         state: Option<StateId>,
     },
     /// Caches the state of a sequence at its present length.
     CacheState {
         /// The sequence.
         seq: SeqId,
-        /// Names the state from now on.
+        /// Identifies the state from now on.
         state: StateId,
     },
     /// Drops a cached state.
@@ -147,13 +147,13 @@ pub struct CachedState {
 
 /// The result of a step: for each of its tokens the sampled tokens that follow, in order.
 ///
-/// A token that did not ask for any has none. One that did has at least one; a decoder that predicts further tokens
-/// gives more, and then all but the last are in its cache already, at the positions that follow.
+/// A token that did not request sampling has none. One that did has at least one; a decoder that predicts further
+/// tokens returns more, and then all but the last are in its cache already, at the positions that follow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
     /// One list for each token of the step.
     pub sampled: Vec<Vec<Token>>,
-    /// Log probabilities by index of the step's token; only for sequences that asked for them, and then for every
+    /// Log probabilities by index of the step's token; only for sequences that requested them, and then for every
     /// sampled token.
     pub logprobs: BTreeMap<usize, Vec<TokenLogprob>>,
     /// The requested states that could be cached.
@@ -177,10 +177,10 @@ pub struct Outcome {
 ///   So must every other sequence that holds tokens if [`failure_spreads`](Self::failure_spreads); if not, they are as
 ///   they were.
 pub trait Decoder {
-    /// What it can do; this never changes.
+    /// Its capabilities, which never change.
     fn caps(&self) -> Caps;
 
-    /// Makes samplers, on any thread.
+    /// Creates samplers, on any thread.
     fn prepare_sampler(&self) -> PrepareSampler;
 
     /// Aborts its steps.
@@ -206,7 +206,7 @@ pub trait Decoder {
     /// When it cannot be copied.
     fn save(&mut self, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError>;
 
-    /// Makes an empty sequence what it was when it was saved.
+    /// Restores an empty sequence to the state in which it was saved.
     ///
     /// # Errors
     ///

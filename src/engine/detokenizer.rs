@@ -5,7 +5,7 @@ use std::str;
 
 /// Collects bytes and returns whole characters.
 ///
-/// However the bytes are cut, the joined text is the lossy decoding of the joined bytes.
+/// However the bytes are split, the joined text is the lossy decoding of the joined bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Detokenizer {
     pending: Vec<u8>,

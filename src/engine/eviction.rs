@@ -10,7 +10,7 @@ use super::{Error, Saved, Token};
 pub struct Evicted<'a> {
     /// The tokens of the sequence.
     pub tokens: &'a [Token],
-    /// How many of them, from the first on, the slot still holds afterwards.
+    /// How many of them, counted from the first, the slot still holds afterwards.
     pub stays: usize,
     pub(super) save: &'a mut dyn FnMut() -> Result<Saved, Error>,
 }

@@ -1,4 +1,4 @@
-//! Names of tokens, sequences, positions and requests.
+//! Identifiers of tokens, sequences, positions and requests.
 
 /// One entry of a model's vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +12,6 @@ pub struct SeqId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pos(pub u32);
 
-/// Names one request for the lifetime of an engine.
+/// Identifies one request for the lifetime of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);

@@ -17,11 +17,11 @@ pub(super) struct Job {
     pub(super) tokens: Vec<Token>,
     /// For the decoder, which takes them on admission.
     pub(super) sampling: Option<(SamplingParams, Option<PreparedSampler>)>,
-    /// Lengths at which the sequence's state is worth caching, by rising length.
+    /// Lengths at which the sequence's state is worth caching, in ascending order.
     pub(super) boundaries: Vec<usize>,
     /// Forced tokens of the answer that the decoder's sampler has not been given yet.
     pub(super) forced: Vec<Token>,
-    /// The most tokens that its sequence ever held: those below are computed again.
+    /// The maximum length that its sequence has had: tokens below it are computed again.
     pub(super) computed: usize,
     max_tokens: u32,
     reasoning: Option<Open>,
@@ -125,7 +125,7 @@ impl Job {
         self.usage.completion_tokens > 0
     }
 
-    /// Notes how much of the prompt is in the cache already.
+    /// Records how much of the prompt is in the cache already.
     pub(super) fn reuses(&mut self, length: usize) {
         self.usage.reused_tokens = count(length);
         self.computed = length;
@@ -137,7 +137,7 @@ impl Job {
         Event::Progress { total, reused, read: count(length).min(total).saturating_sub(reused) }
     }
 
-    /// Notes that the sequence holds `length` tokens; returns how many of the last `read` had been computed before.
+    /// Records that the sequence holds `length` tokens; returns how many of the last `read` had been computed before.
     pub(super) fn note_computed(&mut self, length: usize, read: usize) -> usize {
         let again = self.computed.saturating_sub(length - read).min(read);
         self.computed = self.computed.max(length);
@@ -166,7 +166,7 @@ impl Job {
         }
     }
 
-    /// Notes that a step worked on this request.
+    /// Records that a step worked on this request.
     pub(super) fn worked(&mut self, from: Duration, to: Duration) {
         self.clock.started.get_or_insert(from);
         self.clock.last = to;

@@ -186,7 +186,7 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
     fn compute(&mut self, step: &Step) -> Result<super::Outcome, super::DecodeError> {
         let lone = self.scheduler.lone_request(step);
         self.abort.begin(lone);
-        // A cancellation that came before this was not known to belong to the step.
+        // A cancellation before this point could not be attributed to the step.
         if let Some(id) = lone
             && self.open.get(&id).is_some_and(|open| open.wishes.cancel())
         {

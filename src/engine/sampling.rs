@@ -7,7 +7,7 @@ use super::Token;
 pub struct SamplingParams {
     /// Divides the logits; zero or less takes the most likely token.
     pub temperature: f32,
-    /// Dynamic temperature: how far it may deviate, by entropy; zero disables.
+    /// Dynamic temperature: how far it may deviate, depending on entropy; zero disables it.
     pub temperature_range: f32,
     /// Dynamic temperature: exponent of the entropy.
     pub temperature_exponent: f32,
@@ -15,7 +15,7 @@ pub struct SamplingParams {
     pub top_k: u32,
     /// Keeps the most likely tokens up to this cumulative probability; one keeps all.
     pub top_p: f32,
-    /// Drops tokens less likely than this share of the most likely; zero keeps all.
+    /// Drops tokens less likely than this fraction of the most likely one; zero keeps all.
     pub min_p: f32,
     /// Locally typical sampling: keeps tokens up to this cumulative probability; one keeps all.
     pub typical_p: f32,
@@ -39,12 +39,12 @@ pub struct SamplingParams {
     pub order: Vec<SamplerKind>,
     /// Seed of the random numbers.
     pub seed: u32,
-    /// Reports the log probability of each token and of this many of the most likely in its place.
+    /// Reports the log probability of each token and of this many of the most likely tokens at its position.
     pub logprobs: Option<u32>,
 }
 
 impl SamplingParams {
-    /// Always the most likely token.
+    /// Always chooses the most likely token.
     #[must_use]
     pub fn greedy() -> Self {
         Self { temperature: 0.0, ..Self::neutral(0) }
@@ -156,7 +156,7 @@ impl Default for Penalties {
 }
 
 impl Penalties {
-    /// Whether they change nothing.
+    /// Whether they have no effect.
     #[must_use]
     #[expect(clippy::float_cmp, reason = "these are the neutral values")]
     pub fn is_neutral(&self) -> bool {
@@ -191,9 +191,9 @@ impl Dry {
 /// "Exclude top choices".
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Xtc {
-    /// The probability that it is applied to a token.
+    /// The probability that it is applied when a token is sampled.
     pub probability: f32,
-    /// Of the tokens above this probability only the least likely stays.
+    /// Of the tokens above this probability, only the least likely is kept.
     pub threshold: f32,
 }
 
@@ -205,7 +205,7 @@ impl Xtc {
     }
 }
 
-/// Which of the two published algorithms.
+/// The two published algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MirostatVersion {
     /// The first, which estimates Zipf's exponent.
@@ -309,7 +309,7 @@ pub enum SamplingError {
     #[error("a sequence breaker of DRY has a zero byte")]
     Breaker,
     /// A bias is for a token that is not in the vocabulary.
-    #[error("the logit bias names token {token}, but the vocabulary has {size}")]
+    #[error("the logit bias names token {token}, but the vocabulary has {size} tokens")]
     Token {
         /// The token's number.
         token: i32,

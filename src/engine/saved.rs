@@ -2,10 +2,10 @@
 
 use super::Token;
 
-/// A sequence outside its decoder: what a decoder needs to resume it later, in another process too.
+/// A sequence outside its decoder: the data that a decoder needs to resume it later, possibly in another process.
 ///
-/// A decoder may end the process over a state that is damaged or of another model. So only a decoder that has just saved
-/// a sequence makes a value of this type, and `state`, after it has verified a file.
+/// A decoder may end the process when given a state that is damaged or of another model. So only a decoder that has
+/// just saved a sequence makes a value of this type, and `state`, after it has verified a file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Saved {
     tokens: Vec<Token>,
@@ -13,7 +13,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Vouches that a decoder gave this state for these tokens. `tests/tidy.rs` names the files that may.
+    /// Asserts that a decoder produced this state for these tokens. `tests/tidy.rs` lists the files that may call this.
     pub(crate) fn vouched(tokens: Vec<Token>, state: Vec<u8>) -> Self {
         Self { tokens, state }
     }
@@ -24,7 +24,7 @@ impl Saved {
         &self.tokens
     }
 
-    /// The decoder's state of them, in a form of its own.
+    /// The decoder's state for them, in the decoder's own format.
     #[must_use]
     pub fn state(&self) -> &[u8] {
         &self.state

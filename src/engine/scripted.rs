@@ -1,6 +1,6 @@
 //! A decoder and a vocabulary without a model: deterministic, for tests and for trying front ends.
 //!
-//! The decoder also checks its input, so that a mistake of the scheduler is an error, and fails on request.
+//! The decoder also checks its input, so that a mistake of the scheduler becomes an error, and can fail on request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,14 +39,14 @@ impl Vocab for ByteVocab {
     }
 }
 
-/// The tokens that follow a prompt and an answer so far; several tokens play a decoder that predicts further ones.
+/// The tokens that follow a prompt and an answer so far; several tokens simulate a decoder that predicts further ones.
 pub type Script = Box<dyn FnMut(&[Token], &[Token]) -> Vec<Token> + Send>;
 
-/// Decides whether a step fails, from the prompts of the sequences with tokens in it. It may block, to play a slow
-/// step, and look at an [`Abort`].
+/// Decides whether a step fails, from the prompts of the sequences with tokens in it. It may block, to simulate a slow
+/// step, and check an [`Abort`].
 pub type Fault = Box<dyn FnMut(&[&[Token]]) -> Option<DecodeError> + Send>;
 
-/// Plays the compilation of a grammar.
+/// Simulates the compilation of a grammar.
 pub type Compile = Arc<dyn Fn(&Grammar) -> Result<(), SamplingError> + Send + Sync>;
 
 /// Answers by a script.
@@ -63,7 +63,7 @@ pub struct ScriptedDecoder {
 
 #[derive(Debug, Default)]
 struct Sequence {
-    /// What is in the cache.
+    /// The contents of the cache.
     tokens: Vec<Token>,
     /// After a failure: how many tokens are certainly intact.
     damaged: Option<usize>,
@@ -113,8 +113,8 @@ impl ScriptedDecoder {
         Self::new(caps, Box::new(next))
     }
 
-    /// Fails the steps that `fault` says, after their operations and before their tokens. With `spreads`, a failed step
-    /// of several sequences damages all sequences.
+    /// Fails the steps that `fault` selects, after their operations and before their tokens. With `spreads`, a failed
+    /// step of several sequences damages all sequences.
     #[must_use]
     pub fn failing(self, spreads: bool, fault: Fault) -> Self {
         Self { fault: Some(fault), spreads, ..self }
@@ -224,7 +224,7 @@ impl ScriptedDecoder {
         }
     }
 
-    /// The error that the step is to have, if any.
+    /// The error with which the step fails, if any.
     fn fault(&mut self, step: &Step) -> Option<DecodeError> {
         let fault = self.fault.as_mut().filter(|_| !step.tokens.is_empty())?;
         let sequences = self.sequences.iter();
@@ -234,7 +234,7 @@ impl ScriptedDecoder {
     }
 }
 
-/// The sampler of a script, which has none.
+/// The sampler of a script: empty.
 #[derive(Debug, PartialEq, Eq)]
 struct Sampler;
 

@@ -2,7 +2,7 @@
 
 use super::{RequestId, SeqId, SeqOp, StateId, Token, job::Job};
 
-/// What a slot does.
+/// The activity of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotState {
     /// It has no request.
@@ -22,7 +22,7 @@ pub(super) struct Slot {
     pub(super) job: Option<Job>,
     /// The tokens in the decoder's cache.
     pub(super) history: Vec<Token>,
-    /// Cached states of the sequence, by rising length.
+    /// Cached states of the sequence, in ascending order of length.
     pub(super) states: Vec<SlotCachedState>,
     /// Whether the decoder's sequence may hold anything after the history, and must be cleared or rewound.
     pub(super) broken: bool,
@@ -49,7 +49,7 @@ impl Slot {
         }
     }
 
-    /// Cuts the sequence to its first tokens. States beyond were released before.
+    /// Cuts the sequence to its first tokens. States beyond them must have been released.
     pub(super) fn rewind(&mut self, seq: SeqId, length: usize, state: Option<StateId>) -> Option<SeqOp> {
         let op = if length == 0 {
             (self.broken || !self.history.is_empty()).then_some(SeqOp::Clear { seq })
@@ -62,15 +62,15 @@ impl Slot {
         op
     }
 
-    /// Falls back to the longest beginning that survives a failed step: `intact` tokens where the decoder can trim, else
-    /// the last cached state.
+    /// Falls back to the longest beginning that survives a failed step: `intact` tokens if the decoder can trim,
+    /// otherwise the last cached state.
     pub(super) fn fall_back(&mut self, intact: usize, can_trim: bool) {
         let length = if can_trim { intact } else { self.states.last().map_or(0, |state| state.length) };
         self.history.truncate(length);
         self.broken = true;
     }
 
-    /// Gives the whole sequence up; returns its states.
+    /// Discards the whole sequence and returns its states.
     pub(super) fn lose(&mut self) -> impl Iterator<Item = StateId> {
         self.history.clear();
         self.broken = true;

@@ -2,7 +2,7 @@
 
 use super::{RequestId, SlotState};
 
-/// What the engine does right now; a new one is published after each step.
+/// The current status of the engine; a new one is published after each step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
     /// Every slot, in order of its sequence.
@@ -18,7 +18,7 @@ pub struct Status {
 /// One slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotStatus {
-    /// What it does.
+    /// Its activity.
     pub state: SlotState,
     /// The request in it.
     pub request: Option<RequestId>,
@@ -31,9 +31,9 @@ pub struct SlotStatus {
 pub struct StateCacheStatus {
     /// Cached states.
     pub states: usize,
-    /// The memory they take.
+    /// The memory they use.
     pub bytes: u64,
-    /// The memory they may take.
+    /// The memory they may use.
     pub budget: u64,
 }
 
@@ -44,7 +44,7 @@ pub struct Counters {
     pub accepted: u64,
     /// Of these, the ones that finished.
     pub finished: u64,
-    /// Of these, the ones that were cancelled or whose client is gone.
+    /// Of these, the ones that were cancelled or whose client has gone away.
     pub cancelled: u64,
     /// Of these, the ones that failed.
     pub failed: u64,

@@ -1,9 +1,9 @@
-//! Finds stop strings in text that comes in pieces.
+//! Finds stop strings in text that arrives in pieces.
 
 /// Holds text back while it may be the beginning of a stop string.
 ///
-/// The stop string that is complete first wins, the longest of them when several end together; so the
-/// result does not depend on how the text was cut.
+/// The stop string that is complete first wins; if several end together, the longest wins. The result therefore does
+/// not depend on how the text was split.
 #[derive(Debug, Clone)]
 pub struct StopMatcher {
     stops: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Scanned {
 }
 
 impl StopMatcher {
-    /// Looks for these strings; empty ones are ignored.
+    /// Creates a finder of these strings; empty ones are ignored.
     #[must_use]
     pub fn new(stops: Vec<String>) -> Self {
         Self { stops, held: String::new() }

@@ -17,7 +17,7 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Lengths of prefixes that a later prompt is likely to share, such as the end of a message.
     pub boundaries: Vec<usize>,
-    /// How the reasoning, the answer's first part, is ended.
+    /// Ends the reasoning, which is the first part of the answer.
     pub reasoning: Option<Reasoning>,
     /// Control tokens whose text is part of the answer's text, such as tags of reasoning.
     pub tags: Vec<Token>,
@@ -63,7 +63,7 @@ pub enum Event {
     Progress {
         /// Tokens of the prompt.
         total: u32,
-        /// Of these, the ones that were in the cache already.
+        /// Of these, the ones that were already in the cache.
         reused: u32,
         /// Of the others, the ones read so far. With `reused` they make `total` when the prompt is done.
         read: u32,
@@ -109,7 +109,7 @@ pub enum FinishReason {
     Length,
     /// The sequence filled the context.
     Context,
-    /// It was cancelled, or its client is gone.
+    /// It was cancelled, or its client has gone away.
     Cancelled,
 }
 
@@ -118,7 +118,7 @@ pub enum FinishReason {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
-    /// Of these, the ones that were in the cache already.
+    /// Of these, the ones that were already in the cache.
     pub reused_tokens: u32,
     /// Tokens of the answer, including forced tokens and the one that ended it.
     pub completion_tokens: u32,
@@ -137,7 +137,7 @@ impl Usage {
 pub struct Timings {
     /// From arrival to the first step that served it.
     pub queued: Duration,
-    /// From there to its first token.
+    /// From that step to its first token.
     pub prefill: Duration,
     /// From the first token to the last.
     pub decode: Duration,

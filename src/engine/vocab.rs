@@ -24,7 +24,7 @@ pub struct SpecialToken {
 
 /// A model's vocabulary.
 pub trait Vocab {
-    /// The number of its tokens, which are numbered from zero.
+    /// The number of its tokens; token numbers start at zero.
     fn size(&self) -> u32;
 
     /// The tokens of a text, with none added before or after.
@@ -35,7 +35,7 @@ pub trait Vocab {
         Vec::new()
     }
 
-    /// The first token of every text in training, if there was one. Templates write it themselves.
+    /// The token that began every text in training, if there is one. Templates write it themselves.
     fn first(&self) -> Option<Token> {
         None
     }
@@ -43,7 +43,7 @@ pub trait Vocab {
     /// Adds the text of a token, which need not be whole characters, and is empty for control tokens.
     fn write(&self, token: Token, out: &mut Vec<u8>);
 
-    /// Adds the text of a token, that of a control token too.
+    /// Adds the text of a token, including that of a control token.
     fn write_any(&self, token: Token, out: &mut Vec<u8>) {
         self.write(token, out);
     }

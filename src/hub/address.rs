@@ -1,6 +1,6 @@
 //! Web addresses of repositories: `https://huggingface.co/ORG/NAME`, with a revision and a file where there is one.
 
-/// What an address names.
+/// The parts of an address.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Address {
     /// `ORG/NAME`, unchecked.
@@ -15,7 +15,7 @@ pub(super) struct Address {
 ///
 /// # Errors
 ///
-/// Why the address does not name a repository, to be put after the address and `is`.
+/// Why the address does not name a repository, in words that follow the address and `is`.
 pub(super) fn parse(text: &str, bases: &[String]) -> Option<Result<Address, String>> {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| has_prefix(text, scheme));
     let rest = &text[scheme.map_or(0, str::len)..];

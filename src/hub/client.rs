@@ -16,7 +16,7 @@ use super::{Error, Origin, RepoName, Settings, reason};
 const MAX_REDIRECTS: usize = 10;
 /// How often the stop flag is checked.
 const POLL: Duration = Duration::from_millis(100);
-/// The longest pause that is waited for when the hub asks for one.
+/// The longest pause that is accepted when the hub asks for one.
 const MAX_PAUSE: Duration = Duration::from_mins(10);
 
 /// A client of the hub.

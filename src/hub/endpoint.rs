@@ -36,7 +36,7 @@ pub(super) fn host(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// What the addresses of repositories begin with, without the scheme: `huggingface.co`, `localhost:8080/prefix`.
+/// The prefixes of addresses of repositories, without the scheme: `huggingface.co`, `localhost:8080/prefix`.
 pub(super) fn bases(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let known = ["huggingface.co", "hf.co"].map(str::to_owned);
     let set = VARIABLES.iter().filter_map(|name| parse(&variable(name)?));

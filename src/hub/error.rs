@@ -13,7 +13,7 @@ use crate::json;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A variable does not hold the address of a hub. The value is not shown, for it may contain a password.
+    /// A variable does not hold the address of a hub. The value is not shown, because it may contain a password.
     #[error("`{name}` is not the address of a hub, expected `http://` or `https://` and a host")]
     Endpoint {
         /// The variable.
@@ -32,7 +32,7 @@ pub enum Error {
         origin: Origin,
     },
     /// No request is allowed, and the cache does not have it.
-    #[error("`{what}` is not in the cache, and the hub is not asked in offline mode")]
+    #[error("`{what}` is not in the cache, and nothing is downloaded in offline mode")]
     Offline {
         /// A repository or a file.
         what: String,
@@ -69,7 +69,7 @@ pub enum Error {
         /// The HTTP status, 404 or 410.
         status: u16,
     },
-    /// The hub asks for a longer pause than we wait.
+    /// The hub asks for a longer pause than the client waits.
     #[error("rate limited by `{host}` (429), which asks to retry after {seconds} s")]
     RateLimited {
         /// The server.
@@ -141,7 +141,7 @@ pub enum Error {
         /// The hash that the repository lists.
         expected: String,
     },
-    /// A file has another size than the repository lists.
+    /// The size of a file differs from the one that the repository lists.
     #[error("`{file}` has {found} bytes, expected {expected} as listed by the repository")]
     Length {
         /// The file.

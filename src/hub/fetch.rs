@@ -197,7 +197,7 @@ impl Hub {
                 return Err(Error::Response { what: what.clone(), reason }.into());
             }
             if response.status() == StatusCode::PARTIAL_CONTENT {
-                // Without a hash, this header is all that identifies the part.
+                // Without a hash, only this header identifies the part.
                 download::check_range(&what, &response, range.start, file.bytes)?;
             }
             let bytes = self.client.all(&what, response, length, stop).await?;

@@ -11,7 +11,8 @@ const LONGEST: usize = 96;
 /// `ORG/NAME`, or `ORG/NAME@REVISION`: a branch, a tag or a commit.
 ///
 /// Read from these forms and from the address of a repository's page, `https://huggingface.co/ORG/NAME`, with
-/// `/tree/REVISION` after it for a revision. The hub of `HF_ENDPOINT` and the short form `hf.co/ORG/NAME` count, too.
+/// `/tree/REVISION` after it for a revision. The hub of `HF_ENDPOINT` and the short form `hf.co/ORG/NAME` are accepted
+/// too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepoName {
     id: String,

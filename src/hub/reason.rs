@@ -23,7 +23,7 @@ pub(super) fn of(error: &reqwest::Error) -> String {
     }
 }
 
-/// What the operating system reports.
+/// The reason that the operating system reports.
 pub(super) fn of_io(error: &io::Error) -> String {
     name(error.kind()).map_or_else(|| "system error".to_owned(), str::to_owned)
 }

@@ -1,5 +1,5 @@
 //! A checkpoint that is converted while it downloads: shards are fetched in the order in which they are needed, and
-//! deleted after use if the caller asks for that.
+//! deleted after use if requested.
 
 pub(super) mod supply;
 
@@ -275,7 +275,7 @@ impl<'a> ShardStream<'a> {
         if self.retention == Retention::Delete && pass == Pass::Export {
             for shard in 0..self.shards.len() {
                 if !own.iter().any(|needed| needed.shard == shard) {
-                    // An earlier run was interrupted after the shard's last tile. A user can delete the shard, too.
+                    // An earlier run was interrupted after the shard's last tile, or a user deleted the shard.
                     drop(self.delete(shard));
                 }
             }

@@ -17,11 +17,12 @@ pub(super) fn backend() -> &'static LlamaBackend {
     })
 }
 
-/// llama.cpp's lists of backends and devices have no lock, and grow when a worker is connected. Held by everything here
-/// that reads them, a load and the making of a context included; never across a call that takes it again.
+/// llama.cpp's lists of backends and devices have no lock, and grow when a worker is connected. This lock is held by
+/// everything here that reads them, including loading a model and creating a context; never across a call that takes it
+/// again.
 static REGISTRY: RwLock<()> = RwLock::new(());
 
-/// Keeps the lists of backends and devices as they are.
+/// Keeps the lists of backends and devices from changing.
 pub(super) fn registry() -> RwLockReadGuard<'static, ()> {
     REGISTRY.read().unwrap_or_else(PoisonError::into_inner)
 }
@@ -34,7 +35,7 @@ pub(super) fn registry_mut() -> RwLockWriteGuard<'static, ()> {
 /// Why NUMA cannot be set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumaError {
-    /// Threads that compute exist, and read the setting.
+    /// Compute threads exist, and read the setting.
     #[error("NUMA must be set up before the first model of the process computes")]
     TooLate,
     /// llama.cpp takes one setting per process.
@@ -49,7 +50,7 @@ pub enum NumaError {
 ///
 /// # Errors
 ///
-/// When it was set otherwise, or a context or a worker of this process may have compute threads already.
+/// When it was set to another value, or a context or a worker of this process may already have compute threads.
 pub fn set_numa(numa: Numa) -> Result<(), NumaError> {
     backend();
     let mut state = numa_state();
@@ -64,8 +65,8 @@ pub fn set_numa(numa: Numa) -> Result<(), NumaError> {
     Ok(())
 }
 
-/// Runs what makes a context, one at a time: llama.cpp may write to the model meanwhile. From then on there are compute
-/// threads.
+/// Runs a function that creates a context, one at a time: llama.cpp may write to the model meanwhile. From then on,
+/// compute threads exist.
 pub(super) fn making_threads<T>(action: impl FnOnce() -> T) -> T {
     let mut state = numa_state();
     state.closed = true;
@@ -73,7 +74,7 @@ pub(super) fn making_threads<T>(action: impl FnOnce() -> T) -> T {
     action()
 }
 
-/// Notes that compute threads are about to exist.
+/// Records that compute threads are about to exist.
 pub(super) fn close_numa() {
     numa_state().closed = true;
 }
@@ -87,7 +88,7 @@ struct NumaState {
 }
 
 impl NumaState {
-    /// Whether a setting is to be made now; it counts as made then.
+    /// Whether the setting must be made now; it counts as made from then on.
     fn allows(&mut self, numa: Numa) -> Result<bool, NumaError> {
         match self.set {
             Some(set) if set == numa => Ok(false),

@@ -22,7 +22,7 @@ pub struct EngineCaps {
     pub features: Vec<String>,
     /// Its backends: `CPU`, `CUDA`, `RPC`.
     pub backends: Vec<String>,
-    /// Whether it has RPC, to use workers or be one.
+    /// Whether it has RPC, to use workers or to be one.
     pub rpc: bool,
 }
 

@@ -33,12 +33,12 @@ pub struct LlamaDecoder<'model> {
     model: &'model LlamaModel,
     pub(super) caps: Caps,
     vocab: i32,
-    /// The context polls it while it computes; declared after the context, so that it is dropped last.
+    /// The context polls this while it computes; declared after the context, so that it is dropped last.
     pub(super) abort: Abort,
 }
 
 impl<'model> LlamaDecoder<'model> {
-    /// Makes a context.
+    /// Creates a context.
     ///
     /// # Errors
     ///
@@ -80,13 +80,13 @@ impl<'model> LlamaDecoder<'model> {
         })
     }
 
-    /// The logits after token `index` of the last batch, which must have asked for them.
+    /// The logits after token `index` of the last batch, which must have requested them.
     #[must_use]
     pub fn logits(&self, index: usize) -> &[f32] {
         self.context.get_logits_ith(i32::try_from(index).unwrap_or(i32::MAX))
     }
 
-    /// Reads tokens and passes on the logits after each that asks for them, by its index.
+    /// Reads tokens and passes on the logits after each token that requests them, with its index.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<'model> LlamaDecoder<'model> {
                 if from == to || from.0.max(to.0) >= self.caps.sequences {
                     return Err(refused);
                 }
-                // All of it: llama.cpp copies nothing less between the caches of two sequences.
+                // All of it: llama.cpp cannot copy a part between the caches of two sequences.
                 let copied = self.context.copy_kv_cache_seq(number(from.0), number(to.0), None, None);
                 copied.map_err(|_| refused)?;
                 self.rewind(*to, *length, *state)
@@ -134,7 +134,7 @@ impl<'model> LlamaDecoder<'model> {
             SeqOp::Sample { seq, sampling, prompt, prepared } => {
                 let sampler = match prepared {
                     Some(prepared) => prepared.take().map(|OwnedSampler { sampler, .. }| sampler),
-                    // A grammar takes time that the other sequences do not have.
+                    // Compiling a grammar here would stall the other sequences.
                     None if sampling.grammar.is_some() => None,
                     None => Sampler::new(self.model, sampling, prompt, self.caps.context).ok(),
                 };
@@ -175,7 +175,7 @@ impl<'model> LlamaDecoder<'model> {
         self.samplers.get_mut(seq.0 as usize).ok_or(contract)
     }
 
-    /// Reads tokens in one batch, after checking everything for which llama.cpp would end the process.
+    /// Reads tokens in one batch, after checking everything on which llama.cpp would end the process.
     pub(super) fn read(&mut self, tokens: &[BatchToken]) -> Result<(), DecodeError> {
         let contract = |what| Err(DecodeError::Contract { what });
         self.batch.clear();

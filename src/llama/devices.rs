@@ -53,7 +53,7 @@ pub struct Device {
 /// Every device of this machine and of these workers, which must be connected, in ggml's order.
 #[must_use]
 pub fn devices(workers: &[Endpoint]) -> Vec<Device> {
-    // Describing a device sends a question to its worker.
+    // Describing a device sends a request to its worker.
     let wanted = |device: &sys::ggml_backend_dev_t| {
         lender(*device).is_none_or(|lender| workers.iter().any(|worker| worker.to_string() == lender))
     };
@@ -78,9 +78,9 @@ pub(super) fn find(name: &str) -> Option<sys::ggml_backend_dev_t> {
     (!device.is_null()).then_some(device)
 }
 
-/// The buffer type of a name, as in `-ot`: the default one of a device.
+/// The buffer type with a name, as in `-ot`: the default one of a device.
 pub(super) fn buffer_type(name: &str) -> Option<sys::ggml_backend_buffer_type_t> {
-    // A worker's buffer has the worker's name: no other worker is asked.
+    // A worker's buffer has the worker's name: no other worker is queried.
     let may = |device: &sys::ggml_backend_dev_t| lender(*device).is_none_or(|lender| name.contains(&lender));
     all().into_iter().filter(may).map(buffer).find(|&buffer| !buffer.is_null() && buffer_name(buffer) == name)
 }

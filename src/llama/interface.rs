@@ -34,10 +34,10 @@ impl Decoder for LlamaDecoder<'_> {
         outcome
     }
 
-    /// A batch of several sequences moves the recurrent states of others, too: llama.cpp keeps the states of a batch side
-    /// by side (`llama_memory_recurrent::find_slot`), notes the move at once, and moves the data while it computes, layer
-    /// by layer (`build_rs`). When that stops half-way, a state that was moved has lost its later layers. A batch of one
-    /// sequence touches only that sequence's state, and a KV cache moves nothing.
+    /// A batch of several sequences also moves the recurrent states of others: llama.cpp keeps the states of a batch
+    /// side by side (`llama_memory_recurrent::find_slot`), notes the move at once, and moves the data while it
+    /// computes, layer by layer (`build_rs`). When that stops half-way, a state that was moved has lost its later
+    /// layers. A batch of one sequence touches only that sequence's state, and a KV cache moves nothing.
     fn failure_spreads(&self, step: &Step) -> bool {
         let first = step.tokens.first().map(|token| token.seq);
         !self.caps.can_trim && step.tokens.iter().any(|token| Some(token.seq) != first)

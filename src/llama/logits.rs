@@ -1,4 +1,4 @@
-//! Logits of whole sequences, to compare models by.
+//! Logits of whole sequences, for comparing models.
 
 use super::{Abort, CacheType, ContextParams, Flash, LlamaDecoder, Weights};
 use crate::engine::{BatchToken, DecodeError, Pos, SeqId, Token};

@@ -1,4 +1,4 @@
-//! Metadata values that count instead of those of the file.
+//! Metadata values that override those of the file.
 
 use std::ffi::c_char;
 
@@ -7,7 +7,7 @@ use llama_cpp_sys_2 as sys;
 /// Bytes of a key or of a text, without the zero at its end.
 pub const LONGEST: usize = 127;
 
-/// A metadata value that counts instead of the one of the file.
+/// A metadata value that overrides the one in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataOverride {
     /// The key, at most [`LONGEST`] bytes.
@@ -21,9 +21,9 @@ pub struct MetadataOverride {
 pub enum MetadataValue {
     /// A whole number.
     Int(i64),
-    /// Another number.
+    /// A floating-point number.
     Float(f64),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// A text, at most [`LONGEST`] bytes.
     Str(String),
@@ -40,7 +40,7 @@ impl std::fmt::Display for MetadataValue {
     }
 }
 
-/// llama.cpp's list, which ends with an empty key; `None` where a text does not fit.
+/// llama.cpp's list, which ends with an empty key; `None` if a text does not fit.
 pub(super) fn raw(overrides: &[MetadataOverride]) -> Option<Vec<sys::llama_model_kv_override>> {
     let mut list = Vec::new();
     for MetadataOverride { key, value } in overrides {

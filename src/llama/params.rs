@@ -32,9 +32,9 @@ pub struct LoadParams<'a> {
     pub load: LoadMode,
     /// Whether weights on the CPU are repacked.
     pub repack: bool,
-    /// Values that count instead of those of the file.
+    /// Values that override those of the file.
     pub metadata: &'a [MetadataOverride],
-    /// Refuse tensors whose data has values that are not numbers.
+    /// Refuse tensors whose data contains values that are not numbers.
     pub check_tensors: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct Override {
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoadMode {
-    /// Mapped, where every device supports it.
+    /// Mapped, if every device supports it.
     Auto,
     /// Read into memory of the process.
     #[default]
@@ -114,7 +114,7 @@ impl SplitMode {
 pub enum Numa {
     /// Threads on all nodes.
     Distribute,
-    /// Threads on the node where the process began.
+    /// Threads on the node where the process started.
     Isolate,
     /// As set by `numactl`.
     Numactl,
@@ -205,7 +205,7 @@ impl CacheType {
 /// Whether flash attention is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Flash {
-    /// Where every device supports it.
+    /// On, if every device supports it.
     #[default]
     Auto,
     /// Yes.
@@ -233,7 +233,7 @@ unsafe extern "C" fn aborted(signal: *mut c_void) -> bool {
 }
 
 /// The binding's form of context parameters, with the fields that it has no setter for. A clone of `params.abort` must
-/// outlive the context that is made of it.
+/// outlive the context created from it.
 pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaContextParams {
     // The binding's struct is a wrapper of this one field.
     const {

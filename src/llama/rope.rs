@@ -1,4 +1,4 @@
-//! Scaling of rotary positions, in llama.cpp's terms: what is unset is as the model says.
+//! Scaling of rotary positions, in llama.cpp's terms: unset values keep the model's.
 
 use llama_cpp_sys_2 as sys;
 
@@ -9,11 +9,11 @@ pub struct Rope {
     pub scaling: Option<RopeScaling>,
     /// Base frequency.
     pub freq_base: Option<f32>,
-    /// Factor on frequencies: a quarter stretches the context to four times its length.
+    /// Factor on frequencies: 0.25 stretches the context to four times its length.
     pub freq_scale: Option<f32>,
     /// Context that the model was trained on, for `YaRN`.
     pub yarn_orig_ctx: Option<u32>,
-    /// Share of extrapolation, for `YaRN`; 0 interpolates only.
+    /// Extrapolation mix factor, for `YaRN`; 0 only interpolates.
     pub yarn_ext_factor: Option<f32>,
     /// Factor on attention, for `YaRN`.
     pub yarn_attn_factor: Option<f32>,
@@ -28,7 +28,7 @@ pub struct Rope {
 pub enum RopeScaling {
     /// None.
     None,
-    /// All frequencies alike.
+    /// Scales all frequencies equally.
     Linear,
     /// `YaRN`.
     Yarn,
@@ -45,7 +45,7 @@ impl RopeScaling {
 }
 
 impl Rope {
-    /// Sets what is set; the rest keeps llama.cpp's defaults, which stand for the model's values.
+    /// Applies the values that are set; the others keep llama.cpp's defaults, which stand for the model's values.
     pub(super) fn fill(&self, raw: &mut sys::llama_context_params) {
         fn set<T>(to: &mut T, from: Option<T>) {
             if let Some(value) = from {

@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::engine::{Markup, SpecialToken, Token, Vocab};
 
-/// The metadata key of our exports for the normalisation that the tokenizer applies before it splits text.
+/// The metadata key of our exports for the normalization that the tokenizer applies before it splits text.
 const NORMALIZER: &str = "ggrun.tokenizer.normalizer";
 
 /// A vocabulary; it shares the model and can be used from any thread.
@@ -34,13 +34,13 @@ impl LlamaVocab {
         Self { model, composes }
     }
 
-    /// The text of the token that begins a text; empty if the model does not have one.
+    /// The text of the token that begins a text; empty if the model does not have such a token.
     #[must_use]
     pub fn begin(&self) -> String {
         self.name(self.model.vocab().bos())
     }
 
-    /// The text of the token that ends a text; empty if the model does not have one.
+    /// The text of the token that ends a text; empty if the model does not have such a token.
     #[must_use]
     pub fn end(&self) -> String {
         self.name(self.model.vocab().eos())

@@ -12,7 +12,7 @@ use super::rpc::Watch;
 use super::{LlamaVocab, LoadParams, backend, devices, log, metadata, sampler};
 use crate::engine::{DecodeError, SamplingError, SamplingParams};
 
-/// llama.cpp failed; the lines that it logged are the only reason it gives.
+/// llama.cpp failed; its log lines are the only reason that it gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadFailure {
     /// Its last warnings and errors, oldest first.
@@ -27,7 +27,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Loads a model. `progress` gets the share that is done, from 0 to 1, and cancels the load by returning false.
+    /// Loads a model. `progress` gets the completed fraction, from 0 to 1, and cancels the load by returning false.
     ///
     /// # Errors
     ///
@@ -115,8 +115,8 @@ impl Weights {
     }
 }
 
-/// Calls llama.cpp with parameters that the binding has no setters for. The workers are watched from before the load; an
-/// error holds what the log lacks.
+/// Calls llama.cpp with parameters that the binding has no setters for. The workers are watched from before the load;
+/// an error contains a reason that the log lacks.
 fn open<P: FnMut(f32) -> bool>(
     params: &LoadParams<'_>,
     mut progress: P,
@@ -134,7 +134,7 @@ fn open<P: FnMut(f32) -> bool>(
     handles.push(ptr::null_mut());
     let patterns: Option<Vec<CString>> =
         params.overrides.iter().map(|o| CString::new(o.pattern.as_str()).ok()).collect();
-    let patterns = patterns.ok_or_else(|| Some("an override has a zero in it".to_owned()))?;
+    let patterns = patterns.ok_or_else(|| Some("an override contains a zero byte".to_owned()))?;
     let mut overrides = Vec::new();
     for (pattern, wanted) in patterns.iter().zip(params.overrides) {
         let buffer = &wanted.buffer;
@@ -183,7 +183,7 @@ fn open<P: FnMut(f32) -> bool>(
     if lost.is_some() { Err(lost) } else { Ok((model, watch)) }
 }
 
-/// llama.cpp reports progress to this.
+/// llama.cpp reports progress to this function.
 unsafe extern "C" fn report<P: FnMut(f32) -> bool>(done: f32, progress: *mut c_void) -> bool {
     // SAFETY: the pointer is that of the closure in `open`, which is used only here during the call. llama.cpp calls this
     // on the loading thread, one call at a time.

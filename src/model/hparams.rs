@@ -253,7 +253,7 @@ impl Numbers<'_> {
         }))
     }
 
-    /// The recurrent layers: from an array, or all but every `full_attention_interval`th layer.
+    /// The recurrent layers: from an array, or all except every `full_attention_interval`th layer.
     fn recurrent_layers(&self, layers: u64, mtp: u64, any: bool) -> Result<Vec<bool>, LoadError> {
         let interval = self.within("full_attention_interval", 1..=u64::from(u32::MAX), Some(4))?;
         let name = "attention.recurrent_layers";

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{LoadError, LoadOptions, Model, Rope, caps};
 use crate::state::{Digest, Identity};
 
-/// Bytes of each tensor that are hashed, for models may differ in their weights only.
+/// Bytes of each tensor that are hashed, because models may differ in their weights only.
 const SAMPLE: u64 = 4096;
 
 impl Model {
@@ -35,7 +35,8 @@ impl Model {
     }
 }
 
-/// A digest of a model as it is loaded: of its files, and of what replaces the file's metadata, positions or template.
+/// A digest of a model as it is loaded: of its files, and of the options that replace the file's metadata, positions or
+/// template.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A model in memory: how it is loaded, and what can be asked of it.
+//! A model in memory: loading it, and its properties.
 
 use std::path::Path;
 use std::sync::Arc;

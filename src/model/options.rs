@@ -74,7 +74,7 @@ pub struct LoadOptions {
     pub state_cache: u64,
     /// Compute every request as if it were the only one; see [`LoadOptions::deterministic`].
     pub deterministic: bool,
-    /// Prompt tokens in a step that also writes answers.
+    /// Prompt tokens in a step that also generates answers.
     pub prefill_budget: PrefillBudget,
     /// RPC workers whose devices are used as well.
     pub rpc: Vec<Endpoint>,
@@ -106,11 +106,11 @@ pub struct LoadOptions {
     pub gpu_memory: Option<u64>,
     /// The limit on main memory, in bytes.
     pub cpu_memory: Option<u64>,
-    /// Scaling of rotary positions, where it is not the model's.
+    /// Scaling of rotary positions, if it is not the model's.
     pub rope: Rope,
-    /// Metadata values that count instead of those of the file.
+    /// Metadata values that override those of the file.
     pub metadata: Vec<MetadataOverride>,
-    /// Refuse tensors whose data has values that are not numbers.
+    /// Refuse tensors whose data contains values that are not numbers.
     pub check_tensors: bool,
 }
 

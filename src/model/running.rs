@@ -22,7 +22,7 @@ impl Running {
         self.submitter.clone()
     }
 
-    /// What its decoder can do.
+    /// The capabilities of its decoder.
     #[must_use]
     pub fn caps(&self) -> Caps {
         self.caps

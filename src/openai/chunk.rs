@@ -11,7 +11,7 @@ use super::response::Head;
 use crate::engine::{Timings, Token, TokenLogprob};
 use crate::session::{ChatEvent, ChatUsage};
 
-/// Makes chunks of the events of all answers to a request. Not here: frames, and `[DONE]`.
+/// Turns the events of all answers to a request into chunks. Not here: frames, and `[DONE]`.
 pub struct Chunks<'a> {
     head: Head<'a>,
     stream: Stream,
@@ -38,7 +38,7 @@ struct Choice {
 }
 
 impl<'a> Chunks<'a> {
-    /// For this number of answers. `piece` gives the bytes of a token, if the request asked for logprobs.
+    /// For this number of answers. `piece` returns the bytes of a token, if the request asked for logprobs.
     #[must_use]
     pub fn new(
         head: Head<'a>,
@@ -62,7 +62,7 @@ impl<'a> Chunks<'a> {
     }
 
     /// The chunks of an event of the answer `index`; `tokens` are the logprobs since its last event. The last event of
-    /// the last answer adds the usage, if it is asked for. A failure is an error instead.
+    /// the last answer adds the usage, if requested. A failure returns an error instead.
     ///
     /// # Panics
     ///
@@ -93,7 +93,7 @@ impl<'a> Chunks<'a> {
                 return chunks;
             }
             ChatEvent::Failed(error) => return vec![ApiError::from(error).body()],
-            // `OpenAI` has no progress of the prompt.
+            // `OpenAI`'s API has no event for the progress of the prompt.
             ChatEvent::Progress { .. } => return Vec::new(),
         };
         vec![self.chunk(index, delta, logprobs, Value::Null)]
@@ -127,7 +127,7 @@ impl<'a> Chunks<'a> {
         chunk
     }
 
-    /// The chunk for the usage, once every answer ended.
+    /// The chunk for the usage, once every answer has ended.
     fn usage(&self) -> Option<Value> {
         if !self.stream.include_usage {
             return None;

@@ -1,4 +1,4 @@
-//! Errors as a server answers them: status, type, code, field and message.
+//! Errors as a server returns them: status, type, code, field and message.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::session::{self, ToolChoiceError};
 pub enum ErrorCode {
     /// A field is missing or has a wrong value.
     InvalidRequest,
-    /// The conversation makes no prompt.
+    /// The conversation cannot be rendered.
     InvalidPrompt,
     /// The prompt does not fit in the context.
     ContextLengthExceeded,
@@ -65,14 +65,14 @@ impl ErrorCode {
     }
 }
 
-/// An error as a server answers it.
+/// An error as a server returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     /// The kind of error.
     pub code: ErrorCode,
     /// The message, in one line.
     pub message: String,
-    /// The field with the error, if it is in one.
+    /// The field with the error, if there is one.
     pub param: Option<String>,
     /// Tokens of the prompt and of the context, if the prompt is too long.
     pub overflow: Option<(usize, u32)>,
@@ -120,7 +120,7 @@ impl From<&engine::Error> for ApiError {
         use engine::Error as E;
         let code = match error {
             &E::PromptTooLong { tokens, context } => {
-                // Clients recognise an overflow by one of these phrases.
+                // Clients recognize an overflow by one of these phrases.
                 let message = format!(
                     "prompt is too long: {tokens} tokens > {context} maximum; it exceeds the available context size \
                      (maximum context length {context})"

@@ -8,10 +8,10 @@ use super::refusal::Refusal;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN: usize = 60;
-/// Names less alike than this are not suggested.
+/// Names less similar than this are not suggested.
 const ALIKE: f64 = 0.7;
 
-/// A field that no reader takes.
+/// A field that is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownField {
     /// Its name.
@@ -29,7 +29,7 @@ impl UnknownField {
         Self { closest: best.map(|(_, known)| known), name }
     }
 
-    /// The note where the field is ignored.
+    /// The note if the field is ignored.
     #[must_use]
     pub fn ignored(&self) -> String {
         self.text(" ignored")
@@ -41,7 +41,7 @@ impl UnknownField {
     }
 }
 
-/// The error where the field is refused.
+/// The error if the field is refused.
 impl fmt::Display for UnknownField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(""))
@@ -84,7 +84,7 @@ impl Fields {
         self.of(name, "a whole number from 0 to 4294967295", |value| u32::try_from(whole(value)?).ok())
     }
 
-    /// A whole number where -1 has a meaning of its own.
+    /// A whole number, where -1 has a special meaning.
     pub(super) fn minus_one<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<Option<T>, Refusal> {
         self.of(name, "a whole number from -1 to 4294967295", |value| whole(value)?.try_into().ok())
     }

@@ -1,4 +1,4 @@
-//! Logprobs in the forms of both endpoints. They are of all tokens, those of the reasoning first.
+//! Logprobs in the forms of both endpoints. They cover all tokens, those of the reasoning first.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::engine::{Token, TokenLogprob};
 /// `OpenAI`'s logprob of an impossible token: JSON has no infinity.
 const NEVER: f32 = -9999.0;
 
-/// The `logprobs` of a choice, or of a chunk whose text begins at the character `offset` of the choice. `piece` gives
+/// The `logprobs` of a choice, or of a chunk whose text begins at the character `offset` of the choice. `piece` returns
 /// the bytes of a token.
 #[must_use]
 pub fn logprobs(
@@ -55,7 +55,7 @@ pub fn logprobs(
     }
 }
 
-/// Characters of the text of these tokens.
+/// The number of characters in the text of these tokens.
 pub(super) fn text_length(tokens: &[TokenLogprob], piece: &dyn Fn(Token) -> Vec<u8>) -> usize {
     tokens.iter().map(|chosen| text(&piece(chosen.token)).chars().count()).sum()
 }

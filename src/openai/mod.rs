@@ -1,7 +1,7 @@
-//! `OpenAI`'s requests, answers, chunks and errors, to and from ours: one mapping for every front end.
+//! Translates `OpenAI`'s requests, answers, chunks and errors to and from ours: one mapping for every front end.
 //!
 //! Pure: JSON in, JSON out. Sampling fields have the names of llama-server. Not here: lines, files, connections, and
-//! the refusal of what a front end does not support.
+//! refusing what a front end does not support.
 
 mod chunk;
 mod endpoint;

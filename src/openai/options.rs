@@ -9,10 +9,10 @@ use super::sampling;
 use crate::engine::Rules;
 use crate::session::{GenerationOptions, Limit, Logprobs, ToolChoice, functions, variables};
 
-/// The most alternatives beside each chosen token.
+/// The maximum number of alternatives for each chosen token.
 const MOST_ALTERNATIVES: u32 = 20;
 
-/// Takes the options of an answer. Those of the chat template are only taken from a chat.
+/// Takes the options of an answer. Those of the chat template are taken only from a chat.
 pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<GenerationOptions, Refusal> {
     let mut options = GenerationOptions {
         sampling: sampling::read(fields)?,
@@ -34,7 +34,7 @@ pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<Generation
     Ok(options)
 }
 
-/// A limit under one of its names, the last of which wins.
+/// A limit under one of its names; the last one takes precedence.
 fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Option<Limit>, Refusal> {
     let mut found = None;
     for name in names {
@@ -128,7 +128,7 @@ fn logprobs(fields: &mut Fields) -> Result<Option<Logprobs>, Refusal> {
     let wanted = fields.truth("logprobs")?;
     match (wanted, alternatives("top_logprobs", fields)?) {
         (Some(true), top) => Ok(Some(Logprobs::Top(top.unwrap_or(0)))),
-        (_, Some(top)) if top > 0 => Err(wrong("top_logprobs", &json!(top), "`logprobs: true` with it")),
+        (_, Some(top)) if top > 0 => Err(wrong("top_logprobs", &json!(top), "`logprobs: true` as well")),
         (wanted, _) => Ok(wanted.map(|_| Logprobs::Off)),
     }
 }

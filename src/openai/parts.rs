@@ -15,7 +15,7 @@ pub fn call(call: &ToolCall) -> Value {
     json!({ "id": call.id, "type": call.kind, "function": function })
 }
 
-/// `OpenAI`'s name of a finish reason, and `cancelled`. `calls` says whether the answer has calls.
+/// `OpenAI`'s name of a finish reason, or `cancelled`. `calls` is true if the answer has calls.
 #[must_use]
 pub fn finish_reason(reason: FinishReason, calls: bool) -> &'static str {
     match reason {
@@ -40,7 +40,7 @@ pub(super) fn usage(choices: &[ChatUsage]) -> Value {
     })
 }
 
-/// Timings by llama-server's names. Of several choices, each phase is as long as the longest.
+/// Timings under llama-server's names. With several choices, each phase is as long as the longest.
 pub(super) fn timings(choices: &[(ChatUsage, Timings)]) -> Value {
     let longest = |phase: fn(&Timings) -> Duration| {
         choices.iter().map(|(_, timings)| phase(timings)).max().unwrap_or_default()

@@ -20,7 +20,7 @@ pub enum Refusal {
         /// The field.
         field: &'static str,
     },
-    /// Two fields contradict each other.
+    /// Two fields exclude each other.
     #[error("`{field}` and `{other}` cannot be used together")]
     Conflict {
         /// The first field.
@@ -28,7 +28,7 @@ pub enum Refusal {
         /// The second field.
         other: &'static str,
     },
-    /// A message or a tool has another form than templates expect.
+    /// A message or a tool does not have the form that templates expect.
     #[error("`{field}` cannot be read: {reason}")]
     Shape {
         /// The field.

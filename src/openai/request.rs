@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use crate::chat::{Message, Role};
 use crate::session::GenerationOptions;
 
-/// Fields that are known and change no answer.
+/// Known fields that do not change the answer.
 pub const WITHOUT_EFFECT: [&str; 14] = [
     "model",
     "user",
@@ -29,14 +29,14 @@ pub const WITHOUT_EFFECT: [&str; 14] = [
 /// The largest `n`.
 const MOST_CHOICES: u32 = 128;
 
-/// A request body that was understood. What it does not say is the front end's to decide.
+/// A parsed request body. The front end decides about everything that it leaves open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
     /// The conversation or text.
     pub prompt: Prompt,
     /// The options of its answer.
     pub options: GenerationOptions,
-    /// `n`: the number of answers, with seeds that count up.
+    /// `n`: the number of answers, with consecutive seeds.
     pub choices: u32,
     /// How to stream the answer, if at all.
     pub stream: Option<Stream>,
@@ -125,7 +125,7 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
     list.into_iter().enumerate().map(read).collect()
 }
 
-/// Whether the last message is continued, as vLLM's two fields say it.
+/// Whether the last message is continued, according to vLLM's two fields.
 fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<bool, Refusal> {
     let continued = fields.truth("continue_final_message")?.unwrap_or(false);
     let prompted = fields.truth("add_generation_prompt")?;
@@ -134,7 +134,7 @@ fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<bool, Ref
             Err(Refusal::Conflict { field: "continue_final_message", other: "add_generation_prompt" })
         }
         (false, Some(false)) => {
-            let expected = "true, or `continue_final_message` with it";
+            let expected = "true, or `continue_final_message` as well";
             Err(wrong("add_generation_prompt", &Value::Bool(false), expected))
         }
         (true, _) if messages.last().is_none_or(|last| last.role != Role::Assistant) => {
@@ -158,7 +158,7 @@ fn prompt(fields: &mut Fields) -> Result<String, Refusal> {
     fields.of("prompt", "one string", text)?.ok_or(Refusal::Missing { field: "prompt" })
 }
 
-/// Refuses every value of a field but its default.
+/// Refuses every value of a field except its default.
 fn refuse_unless(
     fields: &mut Fields,
     name: &'static str,

@@ -17,7 +17,7 @@ pub struct Choice {
     pub logprobs: Value,
 }
 
-/// The fields that body and chunks begin with.
+/// The fields with which the body and the chunks begin.
 #[derive(Debug, Clone)]
 pub struct Head<'a> {
     /// Where the request was sent.
@@ -33,7 +33,7 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// An object of this kind with these choices.
+    /// An object of this type with these choices.
     pub(super) fn object(&self, kind: &str, choices: &[Value]) -> Value {
         let prefix = match self.endpoint {
             Endpoint::Chat => "chatcmpl",

@@ -1,4 +1,4 @@
-//! Sampling fields, by llama-server's names, to options and back.
+//! Translates sampling fields, by llama-server's names, to options and back.
 
 use serde_json::{Map, Value, json};
 
@@ -38,7 +38,7 @@ pub(super) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
     })
 }
 
-/// The fields of the options that are set. Reading them gives the same options.
+/// The fields of the options that are set. Reading them back gives the same options.
 #[must_use]
 pub fn write(options: &SamplingOptions) -> Map<String, Value> {
     let SamplingOptions {
@@ -112,7 +112,7 @@ fn logit_bias(fields: &mut Fields) -> Result<Vec<(Token, f32)>, Refusal> {
     biases(&value).ok_or_else(|| wrong("logit_bias", &value, "an object of biases by token number"))
 }
 
-/// `{"15": -1.5}` as `OpenAI` has it, or `[[15, -1.5]]` as llama-server does; `false` forbids a token.
+/// `{"15": -1.5}`, as in `OpenAI`'s API, or `[[15, -1.5]]`, as in llama-server; `false` forbids a token.
 fn biases(value: &Value) -> Option<Vec<(Token, f32)>> {
     let bias =
         |value: &Value| if *value == Value::Bool(false) { Some(f32::NEG_INFINITY) } else { number(value) };

@@ -1,4 +1,4 @@
-//! A whole answer: the only place where its events are folded.
+//! A whole answer: the only place that accumulates its events.
 
 use super::chat::Chat;
 use super::event::{ChatEvent, ChatUsage};
@@ -25,7 +25,7 @@ pub struct Answer {
 }
 
 impl Chat {
-    /// Waits for the whole answer. `on` sees every event first, and cancels the answer by failing.
+    /// Waits for the whole answer. `on` gets every event first, and cancels the answer by failing.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ struct Parts {
 type End = (FinishReason, ChatUsage, Timings);
 
 impl Parts {
-    /// Takes an event; gives the end if it is the terminal one.
+    /// Takes an event; returns the end if it is the terminal one.
     fn push(&mut self, event: ChatEvent) -> Option<Result<End, engine::Error>> {
         match event {
             ChatEvent::Progress { .. } => {}

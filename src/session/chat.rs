@@ -11,7 +11,7 @@ use crate::engine::{Canceller, Event, Reply, TokenLogprob};
 #[derive(Debug)]
 pub struct Chat {
     reply: Reply,
-    /// Parts reasoning and calls from content; `None` where all is content.
+    /// Separates reasoning and calls from content; `None` if everything is content.
     parser: Option<AnswerParser>,
     reasoning_tokens: u32,
     /// Tokens that may turn out to be reasoning.
@@ -19,13 +19,13 @@ pub struct Chat {
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
-    /// Events to give out, the next one last.
+    /// Events to return, the next one last.
     ready: Vec<ChatEvent>,
     logprobs: Vec<TokenLogprob>,
 }
 
 impl Chat {
-    /// An answer in a conversation with so many calls.
+    /// An answer in a conversation with this many calls.
     pub(super) fn new(reply: Reply, parser: Option<AnswerParser>, ids: ToolCallIds, calls: usize) -> Self {
         let (ready, logprobs) = (Vec::new(), Vec::new());
         Self { reply, parser, reasoning_tokens: 0, open_tokens: 0, ids, calls, ready, logprobs }
@@ -81,7 +81,7 @@ impl Chat {
         self.prepare(deltas, Some(terminal));
     }
 
-    /// Counts tokens whose text began at a place and ends at another.
+    /// Counts tokens whose text begins at one place and ends at another.
     fn count(&mut self, tokens: u32, began: Place, ends: Place) {
         match began {
             Place::Reasoning => self.reasoning_tokens += tokens,

@@ -6,7 +6,7 @@ use crate::{chat, engine};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The template makes no prompt of the conversation.
+    /// The template cannot render the conversation.
     #[error("cannot render the conversation")]
     Template(#[from] chat::Error),
     /// The choice of tools cannot be met.

@@ -3,14 +3,14 @@
 use crate::chat::ToolCall;
 use crate::engine::{self, FinishReason, Timings};
 
-/// Any number of progress, texts and calls, then exactly one of the last two.
+/// Any number of progress, text and call events, then exactly one of the last two.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     /// More of the prompt was read; see [`engine::Event::Progress`].
     Progress {
         /// Tokens of the prompt.
         total: u32,
-        /// Of these, the ones that were in the cache already.
+        /// Of these, the ones that were already in the cache.
         reused: u32,
         /// Of the others, the ones read so far.
         read: u32,
@@ -19,7 +19,7 @@ pub enum ChatEvent {
     Reasoning(String),
     /// More of the content.
     Content(String),
-    /// A function call, whole. Its id is new in the conversation. An answer with calls that ended with
+    /// A function call, whole. Its id is unique in the conversation. An answer with calls that ended with
     /// [`FinishReason::Stop`] waits for their results.
     ToolCall(ToolCall),
     /// The answer ended.
@@ -35,7 +35,7 @@ pub enum ChatEvent {
     Failed(engine::Error),
 }
 
-/// Tokens of an answer, reasoning apart.
+/// Tokens of an answer, with those of the reasoning counted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChatUsage {
     /// All tokens read and written.

@@ -1,4 +1,4 @@
-//! Lists of functions as people write them, in the form that templates expect.
+//! Converts lists of functions as people write them to the form that templates expect.
 
 use serde_json::{Value, json};
 

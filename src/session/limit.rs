@@ -1,4 +1,4 @@
-//! Numbers of tokens where -1 means no limit.
+//! Numbers of tokens, where -1 means no limit.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! From a conversation to an answer, for every front end: render, tokenise, submit, parse.
+//! From a conversation to an answer, for every front end: render, tokenize, submit, parse.
 
 mod answer;
 mod chat;
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Makes a session of its parts.
+    /// Creates a session from its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
         Self { submitter, prompts: Prompts::new(vocab, template) }
     }
@@ -61,7 +61,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, the choice of tools cannot be met, or the engine refuses the request.
+    /// When the conversation cannot be rendered, the choice of tools cannot be met, or the engine refuses the request.
     pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
@@ -90,7 +90,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the engine takes no requests.
+    /// When the engine accepts no requests.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
         let (tokens, tags) = (self.text(&prompt), self.prompts.tags(None));
@@ -102,7 +102,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When it makes no prompt.
+    /// When it cannot be rendered.
     pub fn count(&self, request: &ChatRequest) -> Result<usize, Error> {
         Ok(self.prompts.prompt(request)?.tokens.len())
     }
@@ -136,16 +136,16 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the conversation makes no prompt, or the engine holds no state of it.
+    /// When the conversation cannot be rendered, or the engine holds no state of it.
     pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
         Ok(self.submitter.save(self.prompts.history(request)?)?)
     }
 
-    /// Restores such a copy, so that the next turn starts from it.
+    /// Restores a copy, so that the next turn starts from it.
     ///
     /// # Errors
     ///
-    /// When the engine does not take it.
+    /// When the engine does not accept it.
     pub fn restore(&self, saved: Saved) -> Result<(), Error> {
         Ok(self.submitter.restore(saved)?)
     }
@@ -172,10 +172,10 @@ impl Session {
         }
     }
 
-    /// The block before the text that a grammar holds for.
+    /// The block before the text to which a grammar applies.
     ///
-    /// Where the model may open a block, an answer that does not begin with the opening tag is held to the grammar from
-    /// its start, also where the template leaves the opening tag to the model.
+    /// If the model may open a block, the grammar applies from the start to an answer that does not begin with the
+    /// opening tag, also if the template leaves the opening tag to the model.
     fn block(&self, start: Start, is_closed: bool) -> Option<Block> {
         let Tags { open, close } = start.tags();
         let open = match start {

@@ -1,7 +1,8 @@
-//! What shapes an answer besides the conversation: one set of options for the command line and for request bodies.
+//! Options that shape an answer, besides the conversation: one set for the command line and for request bodies.
 //!
-//! Options come in layers: a request over the command line over the model's recommendations. [`GenerationOptions::over`]
-//! joins two layers; the result becomes a request. Not here: the conversation and its system prompt.
+//! Options have layers: a request takes precedence over the command line, which takes precedence over the model's
+//! recommendations. [`GenerationOptions::over`] joins two layers; the result becomes a request. Not here: the
+//! conversation and its system prompt.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use super::seed::Seed;
 use crate::chat::{Message, SWITCHES, Tags, Template};
 use crate::engine::{Grammar, Rules, SamplingParams};
 
-/// Options that shape an answer. Those that are not set are the defaults'.
+/// Options that shape an answer. Those that are not set have the defaults' values.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GenerationOptions {
     /// How tokens are chosen.
@@ -23,7 +24,7 @@ pub struct GenerationOptions {
     pub seed: Option<Seed>,
     /// Ends the answer after this many tokens, reasoning included.
     pub max_tokens: Option<Limit>,
-    /// Texts that end the answer. Empty ones are left out.
+    /// Texts that end the answer. Empty ones are ignored.
     pub stop: Option<Vec<String>>,
     /// A grammar or JSON schema for the answer.
     pub rules: Option<Rules>,
@@ -39,7 +40,7 @@ pub struct GenerationOptions {
     pub reasoning_budget: Option<Limit>,
     /// Forced at the end of the reasoning when its budget is used up.
     pub reasoning_budget_message: Option<String>,
-    /// Gives the logprobs of tokens.
+    /// Returns the logprobs of tokens.
     pub logprobs: Option<Logprobs>,
 }
 
@@ -50,16 +51,16 @@ pub enum ReasoningMode {
     On,
     /// Turned off by the template's switch.
     Off,
-    /// As the template has it.
+    /// As the template decides.
     Auto,
 }
 
-/// Whether logprobs are given, and how many alternatives.
+/// Whether logprobs are returned, and with how many alternatives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logprobs {
     /// None.
     Off,
-    /// Of every token and this many of the likeliest in its place.
+    /// Of every token and this many of the most likely tokens at its position.
     Top(u32),
 }
 
@@ -81,7 +82,7 @@ impl GenerationOptions {
         Self { sampling: SamplingOptions::of(params), ..Self::default() }
     }
 
-    /// Takes what is not set from `defaults`.
+    /// Takes unset values from `defaults`.
     #[must_use]
     pub fn over(self, defaults: &Self) -> Self {
         let mut template_variables = defaults.template_variables.clone();
@@ -107,7 +108,7 @@ impl GenerationOptions {
         }
     }
 
-    /// Checks that the template can do what is asked of the reasoning.
+    /// Checks that the template can turn the reasoning on or off as requested.
     ///
     /// # Errors
     ///
@@ -122,11 +123,11 @@ impl GenerationOptions {
         }
     }
 
-    /// Checks the choice of tools, as far as no template is needed.
+    /// Checks the choice of tools, as far as possible without a template.
     ///
     /// # Errors
     ///
-    /// When a call is required and the tools are missing, or the named one is, or there is a grammar beside it.
+    /// When a call is required but there are no tools, the named one is missing, or there is also a grammar.
     pub fn check_tool_choice(&self) -> Result<(), ToolChoiceError> {
         let tools = self.tools.as_deref().unwrap_or_default();
         let name = match &self.tool_choice {

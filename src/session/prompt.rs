@@ -1,4 +1,4 @@
-//! The prompt of a conversation: rendered once, tokenised once, with the places that later prompts may share.
+//! The prompt of a conversation: rendered once, tokenized once, with the places up to which later prompts may share it.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use super::tokens::Specials;
 use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
 use crate::engine::{Markup, Token, Vocab};
 
-/// Makes prompts of conversations.
+/// Creates prompts from conversations.
 #[derive(Clone)]
 pub(super) struct Prompts {
     pub(super) vocab: Arc<dyn Vocab + Send + Sync>,
@@ -23,7 +23,7 @@ pub(super) struct Prompts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prompt {
     pub(super) tokens: Vec<Token>,
-    /// Where later prompts are likely to part from it: behind the instructions, before the last question and before
+    /// Where later prompts are likely to diverge from it: after the instructions, before the last question and before
     /// the answer.
     pub(super) boundaries: Vec<usize>,
     /// Where the answer begins.
@@ -143,7 +143,7 @@ enum Prefill {
     Reasoning(String),
 }
 
-/// Parts reasoning in the content of a message from it, and finds the text at its end.
+/// Separates reasoning in the content of a message from it, and finds the text at its end.
 fn prefill(message: &mut Message, tags: Option<Tags>) -> Result<Prefill, ContinueError> {
     if message.role != Role::Assistant {
         return Err(ContinueError::NotAssistant);
@@ -178,7 +178,7 @@ fn prefill(message: &mut Message, tags: Option<Tags>) -> Result<Prefill, Continu
     }
 }
 
-/// Where later prompts are likely to part from a prompt.
+/// Where later prompts are likely to diverge from a prompt.
 fn boundaries(messages: &[Message], prompt: &Rendered) -> Vec<usize> {
     let begin = |index: usize| prompt.messages.get(index).copied().flatten();
     let is_instruction = |message: &&Message| matches!(message.role, Role::System | Role::Developer);

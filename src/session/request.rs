@@ -24,7 +24,7 @@ pub struct ChatRequest {
     /// The ids of its calls.
     pub tool_call_ids: ToolCallIds,
     /// Continues the last message, which is the assistant's, instead of answering it. The answer is the new text alone,
-    /// and a grammar holds for that text alone. A message with reasoning and no content is continued in its reasoning.
+    /// and a grammar applies to that text alone. A message with reasoning and no content is continued in its reasoning.
     pub continue_final: bool,
     /// More variables for the template, such as `enable_thinking`.
     pub variables: serde_json::Map<String, serde_json::Value>,

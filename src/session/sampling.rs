@@ -1,4 +1,4 @@
-//! Sampling values as they are asked for. What each does is said at [`SamplingParams`].
+//! Sampling values as they are requested. [`SamplingParams`] explains each of them.
 
 use super::limit::Limit;
 use crate::engine::{Dry, Mirostat, MirostatVersion, Penalties, SamplerKind, SamplingParams, Token, Xtc};
@@ -40,7 +40,7 @@ pub struct SamplingOptions {
     pub dry_last_n: Option<Limit>,
     /// DRY: texts that end a repetition.
     pub dry_breakers: Option<Vec<String>>,
-    /// XTC: probability that it happens; zero turns XTC off.
+    /// XTC: probability that it is applied; zero turns XTC off.
     pub xtc_probability: Option<f32>,
     /// XTC: minimum probability of a removable token.
     pub xtc_threshold: Option<f32>,
@@ -144,7 +144,7 @@ impl SamplingOptions {
         }
     }
 
-    /// Takes what is not set from `defaults`.
+    /// Takes unset values from `defaults`.
     #[must_use]
     pub fn over(self, defaults: &Self) -> Self {
         Self {
@@ -176,7 +176,7 @@ impl SamplingOptions {
         }
     }
 
-    /// The parameters for the engine. What is not set has no effect.
+    /// The parameters for the engine. Unset values have no effect.
     #[must_use]
     pub fn params(&self, seed: u32) -> SamplingParams {
         let neutral = SamplingParams::neutral(seed);

@@ -160,7 +160,7 @@ fn a_refusal_of_the_template_is_an_error() {
     assert!(matches!(session.chat(request), Err(Error::Template(_))));
 }
 
-/// Records what is tokenised.
+/// Records the tokenized texts.
 #[derive(Default)]
 struct Recorded(std::sync::Mutex<Vec<String>>);
 

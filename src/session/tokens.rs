@@ -1,4 +1,5 @@
-//! A rendered prompt to tokens. Only the template's text names control tokens; the text of messages is text.
+//! Turns a rendered prompt into tokens. Only the template's text can contain control tokens; the text of messages is
+//! plain text.
 
 use std::iter;
 use std::ops::Range;
@@ -12,11 +13,11 @@ use crate::engine::{Markup, Token, Vocab};
 #[derive(Debug)]
 pub(super) struct Specials {
     finder: AhoCorasick,
-    /// Of each, whether its text is the token in plain text too.
+    /// For each, whether its text also stands for the token in plain text.
     always: Vec<bool>,
 }
 
-/// The tokens of a text, and the token at which each of some places is.
+/// The tokens of a text, and the index of the token at each of some places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tokens {
     pub(super) tokens: Vec<Token>,
@@ -24,7 +25,7 @@ pub(super) struct Tokens {
 }
 
 impl Specials {
-    /// All control tokens, and of the others the ones that the template has a use for.
+    /// All control tokens, and the other special tokens that the template uses.
     pub(super) fn of(vocab: &dyn Vocab, template: &Template) -> Self {
         let is_bare = |c: char| c.is_whitespace() || c.is_alphanumeric();
         let is_markup = |text: &str| !text.chars().all(is_bare) && template.may_write(text);
@@ -77,7 +78,7 @@ impl Specials {
     /// The special tokens that the template wrote.
     fn markup(&self, prompt: &Rendered) -> Vec<Range<usize>> {
         let text = prompt.text.as_bytes();
-        // A message must not hide a token of the template by text that reaches into it.
+        // A message must not hide a token of the template with text that overlaps it.
         let mut written = vec![0; text.len()];
         for range in prompt.written() {
             written[range.clone()].copy_from_slice(&text[range.clone()]);
@@ -96,7 +97,7 @@ impl Specials {
         out
     }
 
-    /// The tokens of text that names none.
+    /// The tokens of text that contains no special tokens.
     fn plain(&self, vocab: &dyn Vocab, mut text: &str, tokens: &mut Vec<Token>) {
         while let Some(found) = self.next_always(text) {
             let cut = found.start + inside(&text[found.clone()], |part| self.next_always(part).is_some());
@@ -114,7 +115,8 @@ impl Specials {
     }
 }
 
-/// Where to cut a tag so that a tokenizer does not see it, and splits the rest as it would: behind its last letter.
+/// Where to cut a tag so that a tokenizer does not see it, and splits the rest as it would otherwise: after its last
+/// letter.
 fn inside(tag: &str, is_tag: impl Fn(&str) -> bool) -> usize {
     let first = tag.chars().next().map_or(0, char::len_utf8);
     let last = tag.char_indices().rfind(|(_, c)| c.is_alphanumeric()).map(|(at, c)| at + c.len_utf8());

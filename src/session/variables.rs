@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-/// Variables that every prompt has already.
+/// Variables that every prompt already has.
 const RESERVED: [&str; 6] =
     ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "strftime_now"];
 
-/// A variable would hide one that every prompt has.
+/// The variable would hide one that every prompt has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("template variable `{name}` is reserved")]
 pub struct Reserved {

@@ -1,9 +1,9 @@
-//! The header of a state file: what the state belongs to, and the lengths of its parts. Pure: bytes in, numbers out.
+//! The header of a state file: the identity of the state, and the lengths of its parts. Pure: bytes in, numbers out.
 
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// What a state belongs to. A state can be used only where all of it is equal.
+/// The identity of a state. A state can be used only if all of it is equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The model's files.
@@ -17,7 +17,7 @@ pub struct Identity {
 /// The first [`Header::BYTES`] bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What the state belongs to.
+    /// The identity of the state.
     pub identity: Identity,
     /// Tokens of the sequence.
     pub tokens: u64,
@@ -72,7 +72,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// When it is not a valid header, or gives another length than the file has.
+    /// When it is not a valid header, or its length differs from that of the file.
     pub fn parse(bytes: &[u8; Self::BYTES], length: u64) -> Result<Self, Broken> {
         let digest = |at: usize| std::array::from_fn(|i| bytes[at + i]);
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));

@@ -21,7 +21,7 @@ pub enum Refused {
     /// It cannot be read.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
-    /// It is not a state, or not a whole one.
+    /// It is not a state, or not a complete one.
     #[error(transparent)]
     Broken(#[from] Broken),
     /// It belongs to another model, engine or kind of context.

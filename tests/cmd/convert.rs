@@ -7,7 +7,7 @@ use testkit::{Encoding, Gptq, Model};
 use super::sandbox::Ran;
 use super::{Sandbox, data};
 
-/// A model with int4 experts and unquantised other weights.
+/// A model with int4 experts and unquantized other weights.
 fn small() -> Sandbox {
     Sandbox::with(&Model { experts: Encoding::Gptq(Gptq::sym(4, 128)), ..Model::tiny() })
 }

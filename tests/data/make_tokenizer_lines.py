@@ -1,4 +1,4 @@
-"""Writes strings that are hard to tokenise, one JSON string per line. Every run writes the same strings.
+"""Writes strings that are hard to tokenize, one JSON string per line. Every run writes the same strings.
 
     make_tokenizer_lines.py OUT.jsonl      (Python 3.11 with Unicode 14.0; other versions may write other letters)
 

@@ -1,9 +1,9 @@
-"""Compares the values of make_values.py with the dequantisers of the tools that wrote the checkpoints.
+"""Compares the values of make_values.py with the dequantizers of the tools that wrote the checkpoints.
 
     pip install torch==2.15.0 transformers==5.23.0 auto-round==0.16.1 compressed-tensors==0.20.0 numpy
     check_values.py CHECKPOINT_DIR...
 
-Prints, per checkpoint, how many quantised weights were compared and the largest absolute difference. Scales are
+Prints, per checkpoint, how many quantized weights were compared and the largest absolute difference. Scales are
 widened to float32 before the tools multiply. auto-round multiplies FP8 weights only in bfloat16, so there both sides are
 rounded to bfloat16 first. auto-round's GPTQ module is read by multiplying with the identity, which turns -0.0 into
 +0.0; for all others the signs of zero must agree as well.

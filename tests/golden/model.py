@@ -1,4 +1,4 @@
-"""Loads transformers' Qwen3-Next in float32 with the exactly dequantised weights of a checkpoint, for the other scripts."""
+"""Loads transformers' Qwen3-Next in float32 with the exactly dequantized weights of a checkpoint, for the other scripts."""
 
 import glob, os, re
 import numpy as np, torch

@@ -17,7 +17,7 @@ use crate::deadline::wait_for;
 
 pub(super) const SHARDS: usize = 5;
 
-/// A quantised model of twelve layers in five shards, and its folder.
+/// A quantized model of twelve layers in five shards, and its folder.
 pub(super) fn site() -> (Site, tempfile::TempDir) {
     site_of(Encoding::Gptq(Gptq::sym(4, 128)))
 }
@@ -40,7 +40,7 @@ fn site_in(folder: &Path) -> Site {
     Site::new(&files)
 }
 
-/// The same model unquantised, with an MTP layer.
+/// The same model unquantized, with an MTP layer.
 pub(super) fn original() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
     Model { mtp: Mtp::Bf16, shards: 2, ..model(Encoding::Bf16) }.write(place.path());

@@ -1,4 +1,4 @@
-//! `ggrun download` as a process: its output, and its behaviour after faults.
+//! `ggrun download` as a process: its output, and its behavior after faults.
 
 use std::fs;
 use std::process::{Command, Output, Stdio};

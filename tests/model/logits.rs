@@ -28,7 +28,7 @@ fn the_bundled_model_at_f32_has_the_logits_of_transformers() {
     same_at_f32("tiny-thinker", "tiny-thinker");
 }
 
-/// llama.cpp rounds activations to eight bits before it multiplies them with quantised weights, so not all of the
+/// llama.cpp rounds activations to eight bits before it multiplies them with quantized weights, so not all of the
 /// difference comes from the weights.
 #[test]
 fn the_quantised_model_stays_close_to_transformers() {

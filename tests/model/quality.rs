@@ -1,4 +1,4 @@
-//! Distance of logits from those of transformers in float32 on the exactly dequantised weights. Shared with
+//! Distance of logits from those of transformers in float32 on the exactly dequantized weights. Shared with
 //! `benches/quality.rs`.
 
 use std::path::PathBuf;

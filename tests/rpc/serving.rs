@@ -112,7 +112,7 @@ fn greeted(worker: &Worker) -> TcpStream {
     stream
 }
 
-/// A serialised tensor with this type, operation, number of elements, buffer and address.
+/// A serialized tensor with this type, operation, number of elements, buffer and address.
 fn tensor(ty: u32, op: u32, elements: u32, buffer: u64, data: u64) -> Vec<u8> {
     let mut bytes = 1u64.to_le_bytes().to_vec();
     bytes.extend(ty.to_le_bytes());

@@ -1,6 +1,6 @@
 //! The front matter of a model card: the part of `README.md` between two lines of `---`.
 //!
-//! Not a YAML parser: reads only strings and lists of strings at the top level, which hold the names, the licence and
+//! Not a YAML parser: reads only strings and lists of strings at the top level, which hold the names, the license and
 //! the base models. Skips everything else.
 
 /// Limit of the front matter, in lines.

@@ -1,6 +1,6 @@
 //! Splits a model name such as `Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound` into its parts.
 //!
-//! The parts are those of the GGUF naming convention (`docs/gguf.md` of ggml), recognised as in gguf-py. One kind of
+//! The parts are those of the GGUF naming convention (`docs/gguf.md` of ggml), recognized as in gguf-py. One kind of
 //! word is an addition: the encoding of the checkpoint, which the GGUF no longer has.
 
 /// The parts of a name; `None` if absent.
@@ -25,7 +25,7 @@ enum Kind {
 }
 
 impl Parts {
-    /// Splits a name without organisation. `parameters`, the number of weights, distinguishes sizes from context
+    /// Splits a name without organization. `parameters`, the number of weights, distinguishes sizes from context
     /// lengths; 0 if unknown.
     pub(super) fn of(name: &str, parameters: u64) -> Self {
         if name.contains(' ') {
@@ -76,7 +76,7 @@ impl Parts {
     }
 }
 
-/// Title case: capitalises lower-case words, leaves acronyms and versions unchanged.
+/// Title case: capitalizes lower-case words, leaves acronyms and versions unchanged.
 pub(super) fn title(name: &str) -> String {
     let words = name.split(['-', ' ']).filter(|word| !word.is_empty());
     words.map(capital).collect::<Vec<_>>().join(" ")
@@ -156,7 +156,7 @@ fn is_encoding(low: &str) -> bool {
         || ggml.is_some_and(|(n, _)| n.len() == 1 && number(n))
 }
 
-/// Recognises sizes (`80B`, `A3B`, `8x7B`, `1_5b`, `7b1`) and returns them in the notation of the convention.
+/// Recognizes sizes (`80B`, `A3B`, `8x7B`, `1_5b`, `7b1`) and returns them in the notation of the convention.
 fn size(word: &str) -> Option<String> {
     let number = word.strip_prefix(['A', 'a']).or_else(|| {
         let (experts, rest) = word.split_once(['x', 'X'])?;

@@ -18,7 +18,7 @@ const HUB: &str = "https://huggingface.co/";
 pub struct Provenance {
     /// Name given by the user; replaces that of the folder.
     pub name: Option<String>,
-    /// Name of the checkpoint's folder, or of its repository without the organisation.
+    /// Name of the checkpoint's folder, or of its repository without the organization.
     pub folder: String,
     /// Repository on Hugging Face, `Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound`.
     pub repo: Option<String>,
@@ -142,7 +142,7 @@ pub fn general(p: &Provenance, dominant: GgmlType) -> Metadata {
 
 /// The file name, `Qwen3-Next-80B-A3B-Thinking-AutoRound-Q4_0.gguf`.
 ///
-/// A folder name without recognised parts is used unchanged.
+/// A folder name without recognized parts is used unchanged.
 #[must_use]
 pub fn file_name(p: &Provenance, encoding: &str) -> String {
     let parts = parts(p);

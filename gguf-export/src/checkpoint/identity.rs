@@ -1,4 +1,4 @@
-//! Recognises a shard as the same file in a later run.
+//! Recognizes a shard as the same file in a later run.
 
 /// Identifies the content of a shard, so that an export resumes only from the same files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Orders tiles so that shards are needed one after the other.
+//! Orders tiles so that shards are needed one after another.
 
 use std::collections::BTreeSet;
 

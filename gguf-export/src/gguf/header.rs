@@ -1,4 +1,4 @@
-//! The header of a GGUF file: all that precedes the tensor data.
+//! The header of a GGUF file: everything before the tensor data.
 
 use std::path::Path;
 

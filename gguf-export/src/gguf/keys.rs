@@ -1,4 +1,4 @@
-//! Names of metadata keys, those of one architecture excepted.
+//! Names of metadata keys, except those of one architecture.
 
 /// Architecture name, by which llama.cpp chooses the graph.
 pub const ARCHITECTURE: &str = "general.architecture";

@@ -8,7 +8,7 @@ use crate::checkpoint::{Checkpoint, Dtype, TensorId};
 /// Size limit of a column order in bytes; real ones are far smaller.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// The group of each column of a matrix, summarised.
+/// The group of each column of a matrix, summarized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
     /// All columns have group 0, which some writers use for the natural order.

@@ -1,4 +1,4 @@
-//! Counts the tiles that need each shard, and releases shards that no tile needs any more.
+//! Counts the tiles that need each shard, and releases shards that no tile needs any longer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Checkpoints whose shards are provided one after the other and released as soon as nothing needs them any more.
+//! Checkpoints whose shards are provided one after another and released as soon as nothing needs them any longer.
 
 mod ledger;
 mod provider;

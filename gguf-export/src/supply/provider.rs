@@ -34,9 +34,9 @@ pub trait Supply: Sync {
         0
     }
 
-    /// Called when the operation has failed, possibly more than once, and after a panic, too. Every wait must return
-    /// [`crate::Error::Stopped`] soon, since shards that block it may never be released. Calls of [`done`](Self::done) for
-    /// finished shards may follow.
+    /// Called when the operation has failed, possibly more than once, and also after a panic. Every wait must return
+    /// [`crate::Error::Stopped`] soon, since shards that block it may never be released. Calls of [`done`](Self::done)
+    /// for finished shards may follow.
     fn failed(&self);
 }
 

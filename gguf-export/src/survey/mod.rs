@@ -17,8 +17,8 @@ use crate::tile::tiles;
 use crate::transcode::{Scratch, fill};
 use crate::{Error, Result, plan, pool};
 
-/// Makes a complete plan: drafts it from headers, then reads the tensors whose type depends on their values. Reading a
-/// tensor stops at the first value that does not fit; checkpoints with symmetric integers are not read at all.
+/// Creates a complete plan: drafts it from headers, then reads the tensors whose type depends on their values. Reading
+/// a tensor stops at the first value that does not fit; checkpoints with symmetric integers are not read at all.
 ///
 /// # Errors
 /// As [`Plan::draft`], [`Error::Inexact`] with all tensors that no type holds exactly, [`Error::Io`] if a tensor cannot be

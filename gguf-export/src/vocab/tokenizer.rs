@@ -136,7 +136,7 @@ fn check_model(path: &Path, file: &File) -> Result<()> {
     Err(unsupported(path, what))
 }
 
-/// Recognises the pre-tokenizer by its expression; the model name does not determine it.
+/// Recognizes the pre-tokenizer by its expression; the model name does not determine it.
 fn pre_tokenizer(path: &Path, pre: Option<&Value>) -> Result<&'static str> {
     let Some(pre) = pre.filter(|p| !p.is_null()) else {
         return Err(unsupported(path, "a tokenizer without pre-tokenizer".to_owned()));

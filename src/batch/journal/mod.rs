@@ -1,8 +1,8 @@
-//! The files of answers: reads the rows of earlier runs, and adds rows so that none is lost or doubled.
+//! The files of answers: reads the rows of earlier runs, and adds rows so that none is lost or duplicated.
 //!
-//! A row counts once it is on the disk. Rows are recognised by their id and a hash of their request; of several rows of
-//! one id the last counts, and a run that completes removes the others. With the order of the input, a row that is
-//! finished before its turn waits in a file beside the output, `OUT.part`, which the next run reads as well.
+//! A row counts once it is on the disk. Rows are recognized by their id and a hash of their request; of several rows
+//! with one id, the last counts, and a run that completes removes the others. With the order of the input, a row that
+//! is finished before its turn waits in a file beside the output, `OUT.part`, which the next run reads as well.
 
 mod compact;
 mod scan;
@@ -144,7 +144,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Looks up a row of the input, and begins it if it is to be answered.
+    /// Looks up a row of the input, and begins it if it needs an answer.
     pub(super) fn claim(&mut self, id: &str, hash: RequestHash, line: u64, retry_refused: bool) -> Claim {
         let (key, short) = (key(id), hash.short());
         let number = u32::try_from(line).unwrap_or(u32::MAX);
@@ -201,7 +201,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// When they cannot be written; only whole rows are left of them then.
+    /// When they cannot be written; only whole rows remain in the file.
     pub(super) fn append(&mut self, rows: &[Finished]) -> Result<(), Error> {
         let mut now = Vec::new();
         for row in rows {
@@ -232,7 +232,7 @@ impl Journal {
         self.advance(&now)
     }
 
-    /// Writes rows that no longer wait, after a row was found to be done.
+    /// Writes rows that no longer wait, after a row turned out to be done.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         if self.waiting.is_empty() { Ok(()) } else { self.advance(&[]) }
     }
@@ -304,7 +304,7 @@ impl Journal {
         }
     }
 
-    /// Ends a run. After a complete one the files have only rows that count, in the order of the options.
+    /// Ends a run. After a complete run, the files have only rows that count, in the order that the options set.
     ///
     /// # Errors
     ///
@@ -342,7 +342,7 @@ fn part_of(out: &Path) -> PathBuf {
     name.into()
 }
 
-/// Refuses one file under two names.
+/// Refuses two names of one file.
 fn distinct(a: &Path, one: &'static str, b: &Path, other: &'static str) -> Result<(), Error> {
     let is_same = a == b && a.as_os_str() != "-"
         || identity(fs::metadata(a)).is_some_and(|id| Some(id) == identity(fs::metadata(b)))

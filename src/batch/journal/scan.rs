@@ -11,7 +11,7 @@ use crate::batch::hash::RequestHash;
 
 /// The first bytes of every row.
 pub(super) const PREFIX: &[u8] = b"{\"id\":\"batch_req_";
-/// The most bytes of a row.
+/// The maximum size of a row in bytes.
 const LONGEST: u64 = 1 << 30;
 
 /// The fields of a row that a journal needs.

@@ -66,14 +66,14 @@ impl Sink {
         Ok(Self { path, file, length: 0, stream: false })
     }
 
-    /// Appends whole rows in one write, and gives their begin. A write that fails leaves no part of them.
+    /// Appends whole rows in one write, and returns where they begin. A failed write leaves no part of them.
     pub(super) fn append(&mut self, rows: &[u8]) -> Result<u64, Error> {
         if let Err(source) = self.file.write_all(rows) {
             if !self.stream {
                 // The next run would cut off a torn row anyway.
                 drop(self.file.set_len(self.length));
             }
-            // Only standard output has this name: a pipe with a name of its own that breaks is a failure.
+            // Only standard output has this name: a named pipe that breaks is a failure.
             if source.kind() == io::ErrorKind::BrokenPipe && self.path.as_os_str() == "-" {
                 return Err(Error::OutputClosed);
             }
@@ -97,7 +97,7 @@ impl Sink {
     }
 }
 
-/// Whether the path still leads to this file.
+/// Whether the path still refers to this file.
 fn same_file(path: &Path, file: &File) -> bool {
     identity(fs::metadata(path)) == identity(file.metadata())
 }

@@ -64,7 +64,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     pub(super) hash: u64,
-    /// Its line once it was seen in the input; before that, its place among the rows of the files.
+    /// Its line once it has been seen in the input; before that, its place among the rows of the files.
     pub(super) line: u32,
     pub(super) place: Place,
     pub(super) state: State,

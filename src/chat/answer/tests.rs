@@ -9,7 +9,7 @@ fn tools() -> Vec<Value> {
     vec![json!({"function": {"name": "f", "parameters": {"properties": {"a": {"type": "integer"}}}}})]
 }
 
-/// Neighbours of one kind are joined.
+/// Adjacent deltas of one kind are joined.
 fn parse(start: Start, format: Option<ToolFormat>, pieces: &[&str]) -> Vec<Delta> {
     let mut parser = AnswerParser::new(start, format, &tools());
     let mut all: Vec<Delta> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();

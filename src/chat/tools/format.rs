@@ -19,7 +19,7 @@ pub enum ToolFormat {
 }
 
 impl ToolFormat {
-    /// The format in a template; `None` where it has neither of these, or there are no tools to call.
+    /// The format in a template; `None` if it has neither of these, or there are no tools to call.
     #[must_use]
     pub fn of(template: &str, tools: &[Value]) -> Option<Self> {
         let has = |text| template.contains(text);
@@ -28,7 +28,7 @@ impl ToolFormat {
         } else if has("<function=") && has("<parameter=") {
             Some(Self::Xml)
         } else {
-            // Others put keys and values in tags of their own.
+            // Others put keys and values in separate tags.
             (has("arguments") && !has("<arg_key>")).then_some(Self::Hermes)
         }
     }

@@ -8,7 +8,7 @@ use crate::chat::message::FunctionCall;
 pub(super) fn parse(body: &str) -> Parsed {
     let mut fields = match serde_json::from_str(body) {
         Ok(Value::Object(fields)) => fields,
-        // A text that holds the closing tag breaks off there.
+        // A string that contains the closing tag is cut off there.
         Err(error) if error.is_eof() => return Parsed::Incomplete,
         _ => return Parsed::Malformed,
     };

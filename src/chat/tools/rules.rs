@@ -1,7 +1,7 @@
 //! The grammar of an answer that has to call functions, in the format of its template.
 //!
-//! In the tags of [`ToolFormat::Xml`] a text is free, but for its closing tag: lengths, patterns and formats of strings
-//! hold for calls as JSON only.
+//! In the tags of [`ToolFormat::Xml`], a text is unconstrained except for its closing tag: lengths, patterns and
+//! formats of strings are enforced only for calls as JSON.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::xml;
 /// A grammar in GBNF, some rules of which are JSON schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRules {
-    /// The rules but for the schemas, beginning with `root`.
+    /// The rules except for the schemas, beginning with `root`.
     pub gbnf: String,
     /// The names of the rules that are schemas, and the schemas as JSON.
     pub schemas: Vec<(String, String)>,
@@ -128,7 +128,7 @@ impl CallRules {
         if self.gbnf.contains("text0 ::=") {
             return;
         }
-        // The state is how much of the tag the text ends with. Its first character occurs in it once.
+        // The state is the number of the tag's characters with which the text ends. Its first character occurs once.
         let first = &tag[..1];
         for (state, next) in tag.char_indices() {
             let then = if state + 1 == tag.len() { String::new() } else { format!(" text{}", state + 1) };

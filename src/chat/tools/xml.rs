@@ -10,7 +10,7 @@ pub(super) const FUNCTION_END: &str = "</function>";
 pub(super) const PARAMETER: &str = "<parameter=";
 pub(super) const PARAMETER_END: &str = "</parameter>";
 
-/// The most schemas within that of a parameter that are read: they may refer to themselves.
+/// The maximum number of nested schemas of a parameter that are read: they may refer to themselves.
 const SCHEMAS: u32 = 64;
 
 pub(super) fn parse(body: &str, tools: &[Value]) -> Parsed {
@@ -39,8 +39,8 @@ pub(super) fn parse(body: &str, tools: &[Value]) -> Parsed {
     }
 }
 
-/// A value and the text after its closing tag. A closing tag that is followed by anything but the next parameter or the
-/// end is part of the value; so are all newlines but one at each end.
+/// A value and the text after its closing tag. A closing tag that is followed by anything other than the next parameter
+/// or the end is part of the value; so are all newlines except one at each end.
 fn split_value(text: &str) -> Option<(&str, &str)> {
     let ends = text.match_indices(PARAMETER_END).map(|(at, tag)| (&text[..at], &text[at + tag.len()..]));
     let mut ends = ends.filter(|(_, after)| {
@@ -59,8 +59,8 @@ fn schema<'a>(name: &str, tools: &'a [Value]) -> Option<&'a Value> {
     functions.find(|function| function["name"] == name)?.get("parameters")
 }
 
-/// The value that a text stands for: itself where the schema takes strings or has no such parameter, else a value of the
-/// first type it can be read as.
+/// The value that a text stands for: the text itself if the schema accepts strings or has no such parameter, otherwise
+/// a value of the first type that it can be read as.
 fn value(text: &str, key: &str, schema: Option<&Value>) -> Value {
     let parameter = schema.and_then(|root| Some((root, root.get("properties")?.get(key)?)));
     let mut kinds = parameter.map_or(Vec::new(), |(root, parameter)| kinds(parameter, root));
@@ -71,7 +71,7 @@ fn value(text: &str, key: &str, schema: Option<&Value>) -> Value {
     kinds.into_iter().find_map(|kind| read(text.trim(), kind)).unwrap_or_else(|| text.into())
 }
 
-/// Whether a parameter takes any text as it is.
+/// Whether a parameter accepts any text unchanged.
 pub(super) fn is_text(parameter: &Value, root: &Value) -> bool {
     let kinds = kinds(parameter, root);
     kinds.is_empty() || kinds.contains(&"string")
@@ -114,7 +114,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Reads a text as JSON of a kind, or in the spelling that Python has for it and templates print.
+/// Reads a text as JSON of a type, or in Python's spelling, which templates print.
 fn read(text: &str, kind: &str) -> Option<Value> {
     match kind {
         "null" => matches!(text, "null" | "None").then_some(Value::Null),

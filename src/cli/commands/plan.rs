@@ -31,7 +31,7 @@ Examples:
   ggrun plan model.gguf
   ggrun plan model.gguf -c 32768 --gpu-memory 8G
   ggrun plan model.gguf --assume-gpu 24G --assume-ram 64G    for another machine
-  ggrun plan ORG/NAME-GGUF:Q4_0 --json              a GGUF of the hub, downloaded first")]
+  ggrun plan ORG/NAME-GGUF:Q4_0 --json              a GGUF from the hub, downloaded first")]
 pub(crate) struct Plan {
     #[command(flatten)]
     _model: ModelWord,

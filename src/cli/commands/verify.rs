@@ -27,18 +27,18 @@ use crate::cli::ui::progress::Bar;
 #[command(after_help = "\
 Examples:
   ggrun verify model.gguf ./checkpoint --receipt model.receipt.json
-  ggrun verify model.gguf ORG/NAME                  a checkpoint of the hub
-  ggrun verify ORG/NAME-GGUF:Q4_0 ./checkpoint      a GGUF of the hub
+  ggrun verify model.gguf ORG/NAME                  a checkpoint on the hub
+  ggrun verify ORG/NAME-GGUF:Q4_0 ./checkpoint      a GGUF from the hub
   ggrun verify model.gguf ORG/NAME --mtp-from ORG/ORIGINAL")]
 pub(crate) struct Verify {
-    /// GGUF: a file, the first file of a split one, or ORG/NAME[@REVISION][:QUANT] of the hub
+    /// GGUF: a file, the first file of a split one, or ORG/NAME[@REVISION][:QUANT] on the hub
     pub(crate) gguf: PathBuf,
-    /// Checkpoint it was made from: a folder, or ORG/NAME[@REVISION] of the hub
+    /// Checkpoint it was made from: a folder, or ORG/NAME[@REVISION] on the hub
     pub(crate) source: PathBuf,
     /// Compare the MTP layer (mtp.*) with this repository, as `convert --mtp-from` took it
     #[arg(long, value_name = "REPO", hide_short_help = true)]
     pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
-    /// Accept tensors that the file declares rounded, within the rounding of their type
+    /// Accept tensors that the file declares as rounded, within the rounding of their type
     #[arg(long)]
     pub(crate) allow_rounding: bool,
     /// Write the result and the SHA-256 of every file to this file
@@ -49,7 +49,7 @@ pub(crate) struct Verify {
 }
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
-    // Checked before the work of hours.
+    // Checked before hours of work.
     let folder =
         args.receipt.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {

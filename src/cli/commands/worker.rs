@@ -20,7 +20,7 @@ use crate::cli::ui::text;
 
 /// Serves the devices of this machine to other machines over llama.cpp's RPC
 ///
-/// Another machine uses them with `--rpc ADDRESS:PORT`, as GPUs. One client is served at a time. The protocol has no
+/// Another machine uses them as GPUs, with `--rpc ADDRESS:PORT`. One client is served at a time. The protocol has no
 /// authentication and no encryption: a client can read and write the memory of the worker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -34,13 +34,13 @@ pub(crate) struct Worker {
     /// Listen on this address; any but a loopback address needs --allow-remote
     #[arg(short = 'H', long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
     host: Ipv4Addr,
-    /// Listen on this port; 0 takes a free one
+    /// Listen on this port; 0 picks a free one
     #[arg(short, long, default_value_t = 50052)]
     port: u16,
     /// Allow an address that other machines can reach
     #[arg(long)]
     allow_remote: bool,
-    /// Serve these devices [default: the GPUs, or the CPU without any]
+    /// Serve these devices [default: the GPUs, or the CPU if no GPU exists]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', action = clap::ArgAction::Set)]
     device: Option<Vec<String>>,
     /// Compute with N threads on the CPU [default: one for each physical core]

@@ -1,7 +1,7 @@
 //! Cuts a command line into options, their values and the rest, by the definition of the command that is called.
 //!
-//! clap reads `-ngl 99` as three short options. What is an option, and what is the value of the one before it, must be
-//! known before clap sees the line.
+//! clap reads `-ngl 99` as three short options. Options and their values must therefore be identified before clap sees
+//! the line.
 
 use std::ffi::{OsStr, OsString};
 
@@ -12,10 +12,10 @@ use clap::{Arg, Command};
 pub(crate) enum Item {
     /// The name of a subcommand.
     Command,
-    /// An option of the command; its value is in the same argument behind `=`, or in the one that `value` counts.
+    /// An option of the command; its value is in the same argument after `=`, or in the one with the index `value`.
     /// `spelling` is what is typed, where another program's name stands for it.
     Option { id: String, value: Option<usize>, spelling: Option<String> },
-    /// Spelled like an option that the command does not have.
+    /// Spelled like an option, but the command has no such option.
     Unknown { name: String },
     /// Anything else.
     Positional,
@@ -40,7 +40,7 @@ impl Line<'_> {
         self.items.iter().filter(|(_, item)| *item == Item::Positional).map(|(index, _)| *index)
     }
 
-    /// Where an option is typed, and where its value is.
+    /// The places of an option and its value on the command line.
     pub(crate) fn options(&self, id: &str) -> impl Iterator<Item = (usize, Option<usize>)> {
         self.items.iter().filter_map(move |(index, item)| match item {
             Item::Option { id: typed, value, .. } if typed == id => Some((*index, *value)),
@@ -54,7 +54,7 @@ impl Line<'_> {
 pub(crate) enum Foreign {
     /// The long option of this name.
     Long(&'static str),
-    /// Nothing that the command has; so many values follow.
+    /// Something that the command does not have; this many values follow it.
     Values(usize),
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn cut<'c>(
     line
 }
 
-/// The option of a command that is spelled so, and what is attached to a short one.
+/// The option of a command with this spelling, and the value attached to it if it is short.
 fn find<'c, 't>(command: &'c Command, name: &'t str) -> Option<(&'c Arg, &'t str)> {
     if let Some(long) = name.strip_prefix("--") {
         let named = |arg: &&Arg| {
@@ -157,7 +157,7 @@ pub(crate) fn value(arguments: &[OsString], index: usize, value: Option<usize>) 
     }
 }
 
-/// What stands behind the `=`.
+/// The text after the `=`.
 fn inline(argument: &OsStr) -> Option<OsString> {
     use std::os::unix::ffi::OsStrExt as _;
     let bytes = argument.as_bytes();

@@ -1,6 +1,6 @@
 //! llama.cpp's spellings: one dash and several letters, which clap cannot express, and options that have no effect here.
 //!
-//! Every spelling is honoured, accepted with a note that says why it has no effect, or refused by name.
+//! Every spelling is translated, accepted with a note that says why it has no effect, or refused by name.
 
 pub(crate) mod lexer;
 mod table;
@@ -31,7 +31,7 @@ pub(crate) struct Refused {
 ///
 /// # Errors
 ///
-/// When a spelling means nothing to the command, or something that it does not do.
+/// When the command does not have a spelling, or does not support what it stands for.
 pub(crate) fn rewrite(root: &Command, arguments: &[OsString]) -> Result<Rewritten, Refused> {
     let line = lex(root, arguments);
     let (mut rewritten, mut notes) = (arguments.to_vec(), Vec::new());
@@ -52,7 +52,7 @@ pub(crate) fn rewrite(root: &Command, arguments: &[OsString]) -> Result<Rewritte
                 let message = format!("`{name}` is not supported by `{}`", line.path.join(" "));
                 return Err(Refused { message, hint: Some((*hint).to_owned()) });
             }
-            // clap names a long option, and what is like it.
+            // clap names a long option and a similar one.
             _ if name.starts_with("--") => {}
             _ => {
                 let message = format!("unknown option `{name}` of `{}`", line.path.join(" "));
@@ -75,7 +75,7 @@ pub(crate) fn lex<'c>(root: &'c Command, arguments: &[OsString]) -> Line<'c> {
     })
 }
 
-/// The first meaning that fits a command: a long option only where it has that.
+/// The first meaning that fits a command: a long option only if the command has it.
 fn meaning(command: &Command, name: &str, path: &[&str]) -> Option<&'static Meaning> {
     let fits = |spelling: &&Spelling| {
         let of = spelling.commands;
@@ -105,7 +105,7 @@ fn replaced(argument: &OsStr, name: &str, long: &str) -> OsString {
     text
 }
 
-/// The spelling that is most like a name, of those that the command has.
+/// The command's spelling that is most similar to a name.
 fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     let spellings = TABLE.iter().filter(|spelling| {
         let meant = meaning(command, spelling.names[0], path);
@@ -114,7 +114,7 @@ fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     let short = spellings.flat_map(|spelling| spelling.names.iter().map(|name| (*name).to_owned()));
     let long = command.get_arguments().filter_map(|arg| arg.get_long().map(|long| format!("--{long}")));
     let bare = |name: &str| name.trim_start_matches('-').to_lowercase();
-    // Two letters that changed places are one slip, which Jaro does not see in short names.
+    // Two transposed letters are one typo, which Jaro does not detect in short names.
     let slip = |other: &String| strsim::damerau_levenshtein(&bare(other), &bare(name)) == 1;
     let likeness =
         |other: &String| if slip(other) { 0.95 } else { strsim::jaro_winkler(&bare(other), &bare(name)) };
@@ -122,7 +122,7 @@ fn closest(command: &Command, name: &str, path: &[&str]) -> Option<String> {
     alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, other)| other)
 }
 
-/// How alike names must be for one to be suggested for the other, from 0 to 1.
+/// The similarity above which a name is suggested, from 0 to 1.
 pub(crate) const ALIKE: f64 = 0.8;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 #[derive(Debug)]
 pub(super) struct Spelling {
     pub(super) names: &'static [&'static str],
-    /// Commands of which this is said; of all where empty.
+    /// Commands that this applies to; all if empty.
     pub(super) commands: &'static [&'static str],
     pub(super) meaning: Meaning,
 }
@@ -12,11 +12,11 @@ pub(super) struct Spelling {
 /// The meaning of a spelling.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It is this option, where the command has it.
+    /// It is this option, if the command has it.
     Long(&'static str),
-    /// It has no effect, and neither have its values.
+    /// It and its values have no effect.
     Nothing { values: usize, why: &'static str },
-    /// It asks for something that is not done.
+    /// It asks for something that is not supported.
     Refused { hint: &'static str },
 }
 
@@ -47,7 +47,7 @@ const ANSWER: &[&str] = &["run", "chat", "batch"];
 /// Commands that load a model, or plan to.
 const LOAD: &[&str] = &["run", "chat", "batch", "plan", "bench"];
 
-/// The first that fits counts.
+/// The first match counts.
 pub(super) const TABLE: &[Spelling] = &[
     long(&["-sys"], "--system-prompt"),
     long(&["-sysf"], "--system-prompt-file"),
@@ -105,13 +105,13 @@ pub(super) const TABLE: &[Spelling] = &[
     refused(
         &["--no-warmup"],
         &["bench"],
-        "every test runs once before it is measured, or the first one would count the load",
+        "every test runs once before it is measured, so that the first one does not include the load",
     ),
     nothing(&["--no-warmup"], LOAD, "there is no warm-up run"),
     nothing(&["--warmup"], &["bench"], "every test runs once before it is measured"),
     refused(&["--warmup"], LOAD, "there is no warm-up run; the first answer is the slowest"),
-    nothing(&["--no-context-shift"], LOAD, "the context is never shifted: an answer ends where it is full"),
-    refused(&["--context-shift"], LOAD, "an answer ends where the context is full; `-c` sets a larger one"),
+    nothing(&["--no-context-shift"], LOAD, "the context is never shifted: an answer ends when it is full"),
+    refused(&["--context-shift"], LOAD, "an answer ends when the context is full; `-c` sets a larger one"),
     nothing(
         &["--simple-io"],
         &["run", "chat"],

@@ -17,14 +17,14 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// What an alias stands for.
+    /// The target of an alias.
     pub(crate) fn alias(&self, name: &str, home: Option<&Path>) -> Option<OsString> {
         let (_, target, _) = self.aliases.iter().find(|(alias, ..)| alias == name)?;
         Some(self.resolve(target, home))
     }
 
-    /// A path of the file as one of the process: `~/` is the home folder, and a path that exists beside the file is
-    /// meant. Anything else may be a repository and stays.
+    /// Resolves a path in the file: `~/` is the home folder, and a path that exists relative to the file's folder is
+    /// that path. Anything else may be a repository and is left unchanged.
     pub(crate) fn resolve(&self, target: &str, home: Option<&Path>) -> OsString {
         if let (Some(rest), Some(home)) = (target.strip_prefix("~/"), home) {
             return home.join(rest).into();
@@ -51,7 +51,7 @@ pub(crate) enum WrongConfig {
 /// An option and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    /// Names of the commands whose table it is in: `["cache", "ls"]`, or empty for all that have the option.
+    /// The command whose table it is in: `["cache", "ls"]`, or empty for all commands that have the option.
     pub(crate) path: Vec<String>,
     /// The option as it is written.
     pub(crate) key: String,
@@ -67,7 +67,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The values as they would be typed one by one.
+    /// The values as they would be typed, one by one.
     pub(crate) fn texts(&self) -> &[String] {
         match self {
             Self::One(text) => std::slice::from_ref(text),

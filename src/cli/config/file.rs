@@ -1,4 +1,4 @@
-//! TOML to entries, held against what the commands have.
+//! Turns TOML into entries, checked against the options of the commands.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use super::entry::{Config, Entry, Value, WrongConfig};
 const ALIASES: &str = "aliases";
 /// Options that are about the file itself, or end the command.
 const UNSET: [&str; 5] = ["config", "no-config", "print-config", "help", "version"];
-/// How alike names must be for one to be suggested for the other, from 0 to 1.
+/// The similarity above which a name is suggested, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
 /// Reads the text of a file. `root` must be built.
 ///
 /// # Errors
 ///
-/// With the line: for what is not TOML, for a key that no command has, and for a value of another kind.
+/// When the text is not TOML, a key is not an option of any command, or a value has the wrong type. The error names the
+/// line.
 pub(super) fn parse(root: &Command, path: &Path, text: &str) -> Result<Config, WrongConfig> {
     let lines = Lines { path, text };
     let table = DeTable::parse(text).map_err(|error| {
@@ -112,7 +113,7 @@ fn collect(command: &Command, found: &mut Vec<String>) {
     below(command).for_each(|below| collect(below, found));
 }
 
-/// A hint with the name that is most like a key.
+/// A hint with the name that is most similar to a key.
 fn like<'n>(key: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let plain = key.to_lowercase().replace('_', "-");
     let alike = names.map(|name| (strsim::jaro_winkler(&plain, name), name));

@@ -1,7 +1,7 @@
 //! Variables and the configuration file as values of the command that is called.
 //!
-//! clap reads variables, too, but reports an invalid one as a flag that was not typed, and one that contradicts a flag as
-//! an error.
+//! clap also reads variables, but reports an invalid one as a flag that was not typed, and one that conflicts with a
+//! flag as an error.
 
 use std::ffi::OsString;
 
@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, Command};
 use super::entry::{Config, Entry, Origin};
 use super::file::names;
 
-/// An option that is not typed and has a value all the same.
+/// An option that is not typed but still has a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) id: String,
@@ -23,12 +23,12 @@ pub(crate) struct Setting {
     pub(crate) values: Vec<OsString>,
 }
 
-/// Two values that cannot be had together.
+/// Two values that exclude each other.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} and {} cannot be used together", place(.0), place(.1))]
 pub(crate) struct Contradiction(pub(crate) Box<Setting>, pub(crate) Box<Setting>);
 
-/// Names where a setting is made.
+/// Describes where a setting is made.
 pub(crate) fn place(setting: &Setting) -> String {
     match &setting.origin {
         Origin::Variable(name) => name.clone(),
@@ -37,12 +37,12 @@ pub(crate) fn place(setting: &Setting) -> String {
     }
 }
 
-/// What variables and the file give `command`, which is built and has this path of names. A typed option wins, also
-/// over options that it contradicts.
+/// The values that variables and the file set for `command`, which must be built and has this path of names. A typed
+/// option takes precedence, also over options that it conflicts with.
 ///
 /// # Errors
 ///
-/// When two of a kind contradict each other.
+/// When two values from the same kind of origin conflict.
 pub(crate) fn layers(
     command: &Command,
     path: &[&str],
@@ -99,14 +99,14 @@ fn setting(arg: &Arg, key: &str, origin: Origin, values: Vec<OsString>) -> Setti
     Setting { id, shown, key: key.to_owned(), origin, values }
 }
 
-/// A flag that is set to no contradicts nothing.
+/// A flag that is set to off conflicts with nothing.
 fn off(arg: &Arg, setting: &Setting) -> bool {
     let flag =
         !arg.get_action().takes_values() || arg.get_num_args().is_some_and(|count| count.max_values() == 0);
     flag && setting.values.iter().all(|value| value.to_str().is_some_and(|text| OFF.contains(&text)))
 }
 
-/// llama.cpp's words for no.
+/// llama.cpp's words for off.
 const OFF: [&str; 4] = ["off", "disabled", "false", "0"];
 
 /// Whether clap would refuse one beside the other.

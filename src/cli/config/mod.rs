@@ -1,6 +1,6 @@
 //! The configuration file: options by their long names, and aliases of models.
 //!
-//! A flag wins over a variable, a variable over the file, and the file over defaults.
+//! Flags take precedence over variables, variables over the file, and the file over defaults.
 
 pub(crate) mod entry;
 mod file;

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use super::entry::{Config, LONGEST, WrongConfig};
 use super::file::parse;
 
-/// The variable that names another file.
+/// The variable that selects another file.
 pub(crate) const VARIABLE: &str = "GGRUN_CONFIG";
 
-/// Reads the file that is asked for, or the user's if there is one.
+/// Reads the requested file, or the user's if there is one.
 ///
 /// # Errors
 ///
-/// When it cannot be read or says something that `root`, which must be built, does not have.
+/// When it cannot be read, or names something that `root`, which must be built, does not have.
 pub(crate) fn read(
     root: &clap::Command,
     asked: Option<PathBuf>,

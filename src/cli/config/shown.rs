@@ -1,4 +1,4 @@
-//! `--print-config`: every option of a command, its value, and where that comes from.
+//! `--print-config`: every option of a command, its value and its origin.
 
 use std::ffi::OsString;
 
@@ -9,16 +9,16 @@ use super::entry::{Config, Origin};
 use super::layers::Setting;
 use crate::cli::ui::text;
 
-/// An option and where its value comes from.
+/// An option and the origin of its value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Empty where nothing sets it and there is no fixed default.
+    /// Empty if nothing sets it and there is no fixed default.
     pub(crate) values: Vec<String>,
     pub(crate) origin: Origin,
 }
 
-/// The options of a command, which must be built. `typed` gives the values of an option that is typed.
+/// The options of a command, which must be built. `typed` returns the values of an option that is typed.
 pub(crate) fn rows(
     command: &Command,
     typed: &dyn Fn(&str) -> Option<Vec<OsString>>,

@@ -1,4 +1,4 @@
-//! Checks of arguments that need no model, made before one is loaded or downloaded.
+//! Checks of arguments that do not need a model, made before one is loaded or downloaded.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use ggrun::model::{Model, check_rules, check_values};
 use ggrun::session::GenerationOptions;
 
-/// Refuses sampling values out of range, invalid grammars and schemas, and a choice of tools that are not given.
+/// Refuses sampling values out of range, invalid grammars and schemas, and a choice of tools that were not passed.
 pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
     options.check_tool_choice()?;
     let defaults = GenerationOptions::recommended(&Model::default_sampling(0));
@@ -17,7 +17,7 @@ pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses an input that is not there or cannot be read; `-` is standard input.
+/// Refuses an input that does not exist or cannot be read; `-` is standard input.
 pub(crate) fn input(path: &Path) -> anyhow::Result<()> {
     if path.as_os_str() == "-" {
         return Ok(());
@@ -30,7 +30,7 @@ pub(crate) fn input(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses an output whose folder is not there or takes no file; `-` is standard output.
+/// Refuses an output whose folder does not exist or cannot hold it; `-` is standard output.
 pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
     if path.as_os_str() == "-" {
         return Ok(());
@@ -52,7 +52,7 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses two names of one file, of which at least one is written.
+/// Refuses two names of one file if at least one of them is written.
 pub(crate) fn apart(one: (&str, &Path), other: (&str, &Path)) -> anyhow::Result<()> {
     let same = one.1 == other.1
         || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));

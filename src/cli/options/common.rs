@@ -11,13 +11,13 @@ pub(crate) struct Common {
     /// Print one JSON object
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// Show progress on standard error: a bar on a terminal, otherwise a line for every tenth
+    /// Show progress on standard error: a bar on a terminal, otherwise a line for every 10 %
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN", help_heading = OUTPUT,
         hide_short_help = true)]
     pub(crate) progress: When,
 }
 
-/// Where options of what is printed are listed.
+/// The help heading of options for output.
 pub(crate) const OUTPUT: &str = "Output";
 
 impl Common {

@@ -27,13 +27,13 @@ pub(crate) struct GenerationArgs {
     /// Read the functions that the model may call from a JSON list: name, description and parameters of each
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     tools: Option<PathBuf>,
-    /// Set the functions to call: auto, none, required, or the name of one [default: auto]
+    /// Set which functions to call: auto, none, required, or the name of one [default: auto]
     #[arg(long, value_name = "CHOICE", hide_short_help = true)]
     tool_choice: Option<String>,
     /// Set variables of the chat template, such as `{"reasoning_effort": "low"}`
     #[arg(long, value_name = "JSON", value_parser = template_variables, env = "LLAMA_ARG_CHAT_TEMPLATE_KWARGS", hide_short_help = true)]
     chat_template_kwargs: Option<Map<String, Value>>,
-    /// Turn thinking on or off by the switch of the chat template (also -rea) [default: auto]
+    /// Turn thinking on or off with the chat template's switch (also -rea) [default: auto]
     #[arg(long, value_enum, env = "LLAMA_ARG_REASONING")]
     reasoning: Option<Reasoning>,
     /// Limit thinking to N tokens; 0 skips it, -1 lifts the limit [default: -1]
@@ -48,16 +48,16 @@ pub(crate) struct GenerationArgs {
     /// Set the text that ends the thinking when the budget is used up
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, hide_short_help = true)]
     reasoning_budget_message: Option<String>,
-    /// Constrain the answer by a GBNF grammar
+    /// Constrain the answer with a GBNF grammar
     #[arg(long, value_name = "GRAMMAR", group = "rules", hide_short_help = true)]
     grammar: Option<String>,
-    /// Constrain the answer by the GBNF grammar in a file
+    /// Constrain the answer with the GBNF grammar in a file
     #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
     grammar_file: Option<PathBuf>,
-    /// Constrain the answer by a JSON schema
+    /// Constrain the answer with a JSON schema
     #[arg(short, long, value_name = "SCHEMA", group = "rules")]
     json_schema: Option<String>,
-    /// Constrain the answer by the JSON schema in a file (also -jf)
+    /// Constrain the answer with the JSON schema in a file (also -jf)
     #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
     json_schema_file: Option<PathBuf>,
     /// Set the seed; -1 is random [default: -1]
@@ -126,7 +126,7 @@ impl GenerationArgs {
     }
 }
 
-/// llama.cpp's -2 is a limit by the context, which always holds here.
+/// llama.cpp's -2 limits the answer by the context, which always applies here.
 fn predict(text: &str) -> Result<Limit, NotALimit> {
     if text == "-2" { Ok(Limit::Unlimited) } else { text.parse() }
 }

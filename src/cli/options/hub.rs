@@ -1,4 +1,4 @@
-//! Distinguishes paths from repositories of the hub: the only place with these rules.
+//! Distinguishes paths from repositories on the hub: the only place with these rules.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -38,7 +38,7 @@ pub(crate) fn model(text: &Path) -> Result<Option<ModelName>, RepoNameError> {
     name(text)
 }
 
-/// Whether a text names a model or a checkpoint: a path, by what is there or by its looks, or a repository.
+/// Whether a text names a model or a checkpoint: a path that exists or looks like one, or a repository.
 pub(crate) fn names_model(text: &Path) -> bool {
     let shown = text.to_str().unwrap_or("/");
     text.exists() || is_path(shown) || !matches!(model(text), Ok(None))

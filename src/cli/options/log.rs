@@ -16,10 +16,10 @@ const FILTER: &str = "RUST_LOG";
 #[command(next_help_heading = "Log")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct LogArgs {
-    /// Report more on standard error: -v information, -vv every detail
+    /// Report more on standard error: -v for information, -vv for every detail
     ///
-    /// By default warnings and errors are reported, and llama.cpp's log is not; -v includes it. RUST_LOG replaces the
-    /// default by its usual rules, such as `RUST_LOG=warn,llama.cpp=info`; -v and -q win over RUST_LOG.
+    /// By default, warnings and errors are reported, and llama.cpp's log is not; -v includes it. RUST_LOG replaces the
+    /// default in its usual syntax, such as `RUST_LOG=warn,llama.cpp=info`; -v and -q take precedence over RUST_LOG.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true, alias = "log-verbose")]
     verbose: u8,
     /// Print only errors on standard error: no warnings, progress or summary
@@ -32,7 +32,7 @@ pub(crate) struct LogArgs {
         hide_short_help = true
     )]
     quiet: bool,
-    /// Append the log to a file, every detail with its time
+    /// Append the log to a file: every detail, with timestamps
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     log_file: Option<PathBuf>,
     /// Set llama.cpp's number for the same: 1 errors, 2 warnings, 3 information, 4 every detail (also -lv)
@@ -47,18 +47,18 @@ impl LogArgs {
         self.quiet || self.verbosity.is_some_and(|level| level < 2)
     }
 
-    /// What is shown on standard error.
+    /// The filter for standard error.
     ///
     /// # Errors
     ///
-    /// When `RUST_LOG` counts and is not a filter.
+    /// When `RUST_LOG` is used and is not a filter.
     pub(crate) fn filter(&self) -> Result<EnvFilter, WrongFilter> {
         let set = std::env::var(FILTER).unwrap_or_default();
         self.chosen(&set)
     }
 
     fn chosen(&self, set: &str) -> Result<EnvFilter, WrongFilter> {
-        // llama.cpp warns of every tensor that it leaves out, and calls a step that was aborted an error.
+        // llama.cpp warns about every tensor that it skips, and logs an aborted step as an error.
         let without_engine = |level| EnvFilter::new(format!("{level},{ENGINE}=off"));
         Ok(match (self.verbosity, self.verbose) {
             _ if self.is_quiet() => without_engine("error"),

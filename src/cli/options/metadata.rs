@@ -1,4 +1,4 @@
-//! `--override-kv`, as llama.cpp takes it.
+//! `--override-kv`, in the form that llama.cpp accepts.
 
 use ggrun::model::{LONGEST_OVERRIDE, MetadataOverride, MetadataValue};
 
@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str) -> Result<MetadataOverride, String> {
             MetadataValue::Float(number.ok_or_else(|| wrong("a number"))?)
         }
         "bool" => MetadataValue::Bool(value.parse().map_err(|_| wrong("true or false"))?),
-        "str" if long(value) => return Err(format!("expected a text of at most {LONGEST_OVERRIDE} bytes")),
+        "str" if long(value) => return Err(format!("expected text of at most {LONGEST_OVERRIDE} bytes")),
         "str" => MetadataValue::Str(value.to_owned()),
         _ => return Err(expected()),
     };

@@ -13,19 +13,19 @@ use crate::cli::error::WrongModel;
 #[command(next_help_heading = "Model")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct ModelArgs {
-    /// Load this GGUF file, or ORG/NAME[:QUANT] of the hub
+    /// Load this GGUF file, or ORG/NAME[:QUANT] on the hub
     ///
-    /// Pass the first file of a split GGUF. Names of the configuration file's `[aliases]` work, too. A path that exists is
-    /// never taken for a repository.
+    /// Pass the first file of a split GGUF. Aliases from the configuration file work too. A path that exists is never
+    /// treated as a repository.
     #[arg(short, long, value_name = "MODEL", env = "LLAMA_ARG_MODEL", conflicts_with_all = ["hf_repo", "hf_file"])]
     model: Option<PathBuf>,
-    /// Download and load a GGUF of the hub (also -hf)
+    /// Download and load a GGUF from the hub (also -hf)
     ///
     /// ORG/NAME, ORG/NAME:Q4_0 for an encoding, ORG/NAME@REVISION, or the address of the repository or of a file in it.
     /// Downloaded files are kept in the cache that Hugging Face's own tools use.
     #[arg(long, value_name = "REPO[:QUANT]", env = "LLAMA_ARG_HF_REPO")]
     hf_repo: Option<ModelName>,
-    /// Load this file of the repository, by its whole name (also -hff)
+    /// Load this file of the repository, given by its full name (also -hff)
     #[arg(long, value_name = "FILE", env = "LLAMA_ARG_HF_FILE", hide_short_help = true)]
     hf_file: Option<String>,
     /// Use downloaded files only, as HF_HUB_OFFLINE=1 does
@@ -46,7 +46,7 @@ impl ModelArgs {
     ///
     /// # Errors
     ///
-    /// When they name none, or a file without its repository.
+    /// When they name no model, or a file without its repository.
     pub(crate) fn named(&self) -> Result<Chosen<'_>, WrongModel> {
         match (&self.model, &self.hf_repo, &self.hf_file) {
             (Some(path), ..) => Ok(Chosen::File(path)),

@@ -20,9 +20,9 @@ use super::values::truth;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct PlacementArgs {
-    /// Hold N tokens in the context [default: as the model was trained, up to 8192]
+    /// Set the size of the context in tokens [default: as the model was trained, up to 8192]
     ///
-    /// The slots share them. 0 takes the whole context that the model was trained on.
+    /// The slots share it. 0 is the whole context that the model was trained on.
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_CTX_SIZE")]
     ctx_size: Option<u32>,
     /// Answer N requests at once [default: 1; batch: as many as fit] (also -np)
@@ -55,8 +55,8 @@ pub(crate) struct PlacementArgs {
     cache_type_v: CacheType,
     /// Set the size of the state cache, in MiB or with a unit: 512, 2G (also -cram)
     ///
-    /// A model with a recurrent state cannot go back in a sequence; a later prompt starts from a state that is kept. 0
-    /// keeps none. A number without a unit is MiB, as in llama.cpp.
+    /// A model with a recurrent state cannot rewind a sequence, so later prompts start from a saved state. 0 saves
+    /// none. A number without a unit is MiB, as in llama.cpp.
     #[arg(long, value_name = "SIZE", default_value = "512", env = "LLAMA_ARG_CACHE_RAM", value_parser = mebibytes,
         hide_short_help = true)]
     cache_ram: u64,
@@ -66,15 +66,15 @@ pub(crate) struct PlacementArgs {
     pub(crate) threads: ThreadArgs,
     /// Offload N layers to GPUs: a number, auto or all (also -ngl)
     ///
-    /// The head counts as a layer. auto offloads what fits.
+    /// The output head counts as a layer. auto offloads as many as fit.
     #[arg(long, alias = "gpu-layers", value_name = "N", default_value = "auto", allow_negative_numbers = true,
         env = "LLAMA_ARG_N_GPU_LAYERS", value_parser = gpu_layers, help_heading = PLACEMENT)]
     n_gpu_layers: GpuLayers,
-    /// Use these devices, separated by commas; none is the CPU alone (also -dev)
+    /// Use these devices, separated by commas; none uses only the CPU (also -dev)
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "LLAMA_ARG_DEVICE", action = clap::ArgAction::Set,
         help_heading = PLACEMENT, hide_short_help = true)]
     device: Option<Vec<String>>,
-    /// Use the CPU alone, as --device none does
+    /// Use only the CPU, as --device none does
     #[arg(long, conflicts_with = "device", help_heading = PLACEMENT, hide_short_help = true)]
     cpu: bool,
     /// Print the devices of this machine and exit
@@ -88,7 +88,7 @@ pub(crate) struct PlacementArgs {
     cpu_memory: Option<u64>,
     /// Place tensors whose name matches a regular expression in a buffer type (also -ot)
     ///
-    /// REGEX=BUFFER, several separated by commas, such as exps=CPU. The first that matches counts.
+    /// Separate several with commas. The first match counts. Example: exps=CPU.
     #[arg(long, value_name = "REGEX=BUFFER", value_delimiter = ',', env = "LLAMA_ARG_OVERRIDE_TENSOR",
         value_parser = override_tensor, help_heading = PLACEMENT, hide_short_help = true)]
     override_tensor: Vec<Override>,
@@ -100,7 +100,7 @@ pub(crate) struct PlacementArgs {
     #[arg(long, value_name = "N", env = "LLAMA_ARG_N_CPU_MOE", conflicts_with = "cpu_moe", help_heading = PLACEMENT,
         hide_short_help = true)]
     n_cpu_moe: Option<u32>,
-    /// Split a model between GPUs by this method (also -sm)
+    /// Split the model between GPUs with this method (also -sm)
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Split::Layer, env = "LLAMA_ARG_SPLIT_MODE",
         help_heading = PLACEMENT, hide_short_help = true)]
     split_mode: Split,
@@ -116,34 +116,34 @@ pub(crate) struct PlacementArgs {
     #[arg(long, env = "LLAMA_ARG_NO_KV_OFFLOAD", action = clap::ArgAction::SetTrue, value_parser = truth,
         overrides_with = "kv_offload", help_heading = PLACEMENT, hide_short_help = true)]
     no_kv_offload: bool,
-    /// Keep the KV cache on the device of its layer, as by default (also -kvo)
+    /// Keep the KV cache on the device of its layer, which is the default (also -kvo)
     #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_KV_OFFLOAD", value_parser = truth,
         overrides_with = "no_kv_offload", conflicts_with = "no_kv_offload", help_heading = PLACEMENT,
         hide_short_help = true)]
     kv_offload: Option<bool>,
-    /// Use memory of workers on other machines, as HOST:PORT,... (see ggrun worker)
+    /// Use the memory of workers on other machines, given as HOST:PORT,... (see ggrun worker)
     ///
-    /// A worker that does not respond for 600 seconds is given up; GGRUN_RPC_TIMEOUT sets another number of seconds, 0 for
-    /// no limit.
+    /// A worker that does not respond for 600 seconds is considered lost; GGRUN_RPC_TIMEOUT sets another number of
+    /// seconds, or 0 for no limit.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "LLAMA_ARG_RPC", help_heading = PLACEMENT,
         hide_short_help = true)]
     pub(crate) rpc: Vec<Endpoint>,
-    /// Choose unset options so that the model fits, and refuse one that cannot: on or off (also -fit)
+    /// Choose unset options so that the model fits, and refuse a model that cannot fit: on or off (also -fit)
     #[arg(long, value_name = "on|off", default_value = "on", env = "LLAMA_ARG_FIT", action = clap::ArgAction::Set,
         value_parser = truth, help_heading = PLACEMENT, hide_short_help = true)]
     fit: bool,
     /// Leave this much of each GPU's memory free, in MiB or with a unit (also -fitt)
     ///
-    /// One size for each GPU, separated by commas; the last counts for the rest. A number without a unit is MiB, as in
+    /// One size for each GPU, separated by commas; the last applies to the rest. A number without a unit is MiB, as in
     /// llama.cpp.
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_value = "1024", value_parser = mebibytes,
         env = "LLAMA_ARG_FIT_TARGET", action = clap::ArgAction::Set, help_heading = PLACEMENT, hide_short_help = true)]
     fit_target: Vec<u64>,
-    /// Let fitting shorten the context to N tokens at least (also -fitc)
+    /// Let fitting shorten the context to no fewer than N tokens (also -fitc)
     #[arg(long, value_name = "N", default_value_t = 4096, env = "LLAMA_ARG_FIT_CTX", help_heading = PLACEMENT,
         hide_short_help = true)]
     fit_ctx: u32,
-    /// Read the file in this way [default: the one that holds the weights once] (also -lm)
+    /// Load the file in this way [default: the way that holds the weights once] (also -lm)
     #[arg(long, value_enum, value_name = "MODE", env = "LLAMA_ARG_LOAD_MODE", help_heading = LOADING,
         hide_short_help = true)]
     load_mode: Option<Load>,
@@ -161,12 +161,12 @@ pub(crate) struct PlacementArgs {
     #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_REPACK", value_parser = truth,
         overrides_with = "no_repack", conflicts_with = "no_repack", help_heading = LOADING, hide_short_help = true)]
     repack: Option<bool>,
-    /// Refuse a file with tensors that hold values that are not numbers
+    /// Refuse a file whose tensors contain values that are not numbers
     #[arg(long, help_heading = LOADING, hide_short_help = true)]
     check_tensors: bool,
     /// Replace a metadata value: KEY=TYPE:VALUE, where TYPE is int, float, bool or str
     ///
-    /// Several are separated by commas. A value must have the type of the file's.
+    /// Separate several with commas. A value must have the same type as the one in the file.
     #[arg(long, value_name = "KEY=TYPE:VALUE", value_delimiter = ',', value_parser = metadata::parse,
         help_heading = LOADING, hide_short_help = true)]
     override_kv: Vec<MetadataOverride>,
@@ -186,7 +186,7 @@ impl PlacementArgs {
         self.options_with(model, self.parallel.unwrap_or(1))
     }
 
-    /// The options for a file, with so many slots.
+    /// The options for a file, with this many slots.
     pub(crate) fn options_with(&self, model: &std::path::Path, slots: u32) -> LoadOptions {
         let mut options = LoadOptions::new(model);
         options.context = match (self.ctx_size, options.context) {
@@ -232,7 +232,7 @@ impl PlacementArgs {
         options.cpu_memory = self.cpu_memory;
         options.rope = self.rope.rope();
         options.check_tensors = self.check_tensors;
-        // The last of a key counts, as of any option; llama.cpp takes the first.
+        // The last value of a key counts, as for any option; llama.cpp takes the first.
         for given in &self.override_kv {
             options.metadata.retain(|before| before.key != given.key);
             options.metadata.push(given.clone());
@@ -336,7 +336,7 @@ fn override_tensor(text: &str) -> Result<Override, String> {
         Some((pattern, buffer)) if !pattern.is_empty() && !buffer.is_empty() => {
             Ok(Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() })
         }
-        _ => Err("expected an expression, = and a buffer type, such as exps=CPU".to_owned()),
+        _ => Err("expected REGEX=BUFFER, such as exps=CPU".to_owned()),
     }
 }
 

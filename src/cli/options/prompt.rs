@@ -1,4 +1,4 @@
-//! Options of what the model reads: the system prompt, the chat template, escape sequences. llama.cpp's names.
+//! Options for the prompt: the system prompt, the chat template, escape sequences. llama.cpp's names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::session::GenerationOptions;
 
-/// Where options of the prompt are listed.
+/// The help heading of options for the prompt.
 pub(crate) const PROMPT: &str = "Prompt";
 
 /// Options of the system prompt.
@@ -96,7 +96,7 @@ pub(crate) struct EscapeArgs {
 }
 
 impl EscapeArgs {
-    /// A text with its escape sequences replaced, where that is asked for.
+    /// A text with its escape sequences replaced, if requested.
     pub(crate) fn text(&self, text: String) -> String {
         if self.escape && !self.no_escape { unescaped(&text) } else { text }
     }
@@ -110,7 +110,7 @@ impl EscapeArgs {
     }
 }
 
-/// As llama.cpp reads them: an unknown sequence stays as it is.
+/// Unescapes as llama.cpp does: an unknown sequence is left unchanged.
 fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

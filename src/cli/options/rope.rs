@@ -1,9 +1,9 @@
-//! Options of how positions are scaled. llama.cpp's names and meaning.
+//! Options for scaling positions. llama.cpp's names and meaning.
 
 use clap::ValueEnum;
 use ggrun::model::{Rope, RopeScaling};
 
-/// Options of how positions are scaled; what is unset is as the model says.
+/// Options for scaling positions; unset ones keep the model's values.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Context scaling")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
@@ -31,11 +31,11 @@ pub(crate) struct RopeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
         env = "LLAMA_ARG_YARN_ORIG_CTX", hide_short_help = true)]
     yarn_orig_ctx: Option<u32>,
-    /// YaRN: set the share of extrapolation; 0 interpolates only
+    /// YaRN: set the extrapolation mix factor; 0 only interpolates
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true,
         env = "LLAMA_ARG_YARN_EXT_FACTOR", hide_short_help = true)]
     yarn_ext_factor: Option<f32>,
-    /// YaRN: multiply attention by this
+    /// YaRN: multiply the attention magnitude by this
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true,
         env = "LLAMA_ARG_YARN_ATTN_FACTOR", hide_short_help = true)]
     yarn_attn_factor: Option<f32>,
@@ -54,7 +54,7 @@ pub(crate) struct RopeArgs {
 enum Method {
     /// No scaling
     None,
-    /// All frequencies alike
+    /// Scale all frequencies equally
     Linear,
     /// YaRN
     Yarn,

@@ -46,7 +46,7 @@ pub(crate) struct SamplingArgs {
         hide_short_help = true
     )]
     top_nsigma: Option<f32>,
-    /// XTC: set the probability of a removal of the most likely tokens; 0 turns it off
+    /// XTC: set the probability of removing the most likely tokens; 0 turns it off
     #[arg(long, value_name = "X", hide_short_help = true)]
     xtc_probability: Option<f32>,
     /// XTC: set the minimum probability of a removable token
@@ -55,13 +55,13 @@ pub(crate) struct SamplingArgs {
     /// Look for repeated tokens in the last N; -1 is all, 0 turns the penalties off
     #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     repeat_last_n: Option<Limit>,
-    /// Divide the logits of repeated tokens; 1 turns it off
+    /// Divide the logits of repeated tokens by this; 1 turns it off
     #[arg(long, value_name = "X", hide_short_help = true)]
     repeat_penalty: Option<f32>,
-    /// Subtract from the logits of repeated tokens once; 0 turns it off
+    /// Subtract this from the logits of repeated tokens once; 0 turns it off
     #[arg(long, value_name = "X", allow_negative_numbers = true, hide_short_help = true)]
     presence_penalty: Option<f32>,
-    /// Subtract from the logits of repeated tokens for each use; 0 turns it off
+    /// Subtract this from the logits of repeated tokens for each use; 0 turns it off
     #[arg(long, value_name = "X", allow_negative_numbers = true, hide_short_help = true)]
     frequency_penalty: Option<f32>,
     /// DRY: set the multiplier of the penalty on repeated sequences; 0 turns it off
@@ -99,7 +99,7 @@ pub(crate) struct SamplingArgs {
     samplers: Option<Order>,
 }
 
-/// Samplers in order; a type of its own, or clap takes it for a repeated option.
+/// Samplers in order; a separate type, because clap would treat a list as a repeated option.
 type Order = Arc<[SamplerKind]>;
 
 impl SamplingArgs {
@@ -155,7 +155,7 @@ fn order(typed: &str) -> anyhow::Result<Order> {
     let kinds = names.map(|name| {
         SamplerKind::named(name).with_context(|| {
             let known = SamplerKind::DEFAULT_ORDER.map(SamplerKind::name).join(";");
-            format!("unknown sampler `{name}`, expected some of {known}")
+            format!("unknown sampler `{name}`, expected any of {known}")
         })
     });
     kinds.collect()

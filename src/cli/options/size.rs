@@ -22,7 +22,7 @@ pub(crate) fn some_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Parses a size for which llama.cpp takes a number of MiB: without a unit it is that.
+/// Parses a size for which llama.cpp takes a number of MiB: a number without a unit is MiB.
 pub(crate) fn mebibytes(text: &str) -> Result<u64, String> {
     parse(text, Bare::Mebibytes)
 }
@@ -53,7 +53,7 @@ fn parse(text: &str, bare: Bare) -> Result<u64, String> {
         .ok_or_else(|| "expected at most 1048576T".to_owned())
 }
 
-/// Digits behind the point.
+/// Digits after the decimal point.
 const MOST_DIGITS: usize = 12;
 /// The largest size, which leaves room for sums: 1 EiB.
 const MOST: u64 = 1 << 60;
@@ -127,7 +127,7 @@ mod tests {
 
         #[test]
         fn a_size_shown_in_a_unit_is_read_again(bytes in 0u64..1 << 50) {
-            // Two digits behind the point are what is shown.
+            // Two digits after the decimal point are shown.
             let shown = indicatif::BinaryBytes(bytes).to_string().replace(' ', "");
             prop_assume!(!shown.ends_with('B') || shown.contains('i'));
             prop_assume!(!shown.contains('P'));

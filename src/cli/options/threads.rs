@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use ggrun::model::Numa;
 
-/// Cores that a mask can name.
+/// The number of cores that a mask can select.
 const MOST_CORES: usize = 512;
 
 /// Options of threads.
@@ -24,7 +24,7 @@ pub(crate) struct ThreadArgs {
         hide_short_help = true
     )]
     threads: Option<i32>,
-    /// Read prompts with N threads [default: as --threads] (also -tb)
+    /// Process prompts with N threads [default: same as --threads] (also -tb)
     #[arg(
         long,
         value_name = "N",
@@ -33,20 +33,20 @@ pub(crate) struct ThreadArgs {
         hide_short_help = true
     )]
     threads_batch: Option<i32>,
-    /// Run on these cores only, named by a hexadecimal mask: 0xff is the first eight
+    /// Run only on these cores, given as a hexadecimal mask: 0xff is the first eight
     #[arg(short = 'C', long, value_name = "MASK", value_parser = mask, conflicts_with = "cpu_range",
         hide_short_help = true)]
     cpu_mask: Option<Cores>,
-    /// Run on these cores only, named by their first and last: 0-7 (also -Cr)
+    /// Run only on these cores, given as the first and the last: 0-7 (also -Cr)
     #[arg(long, value_name = "LO-HI", value_parser = range, hide_short_help = true)]
     cpu_range: Option<Cores>,
     /// Set the priority of the process: -1 low, 0 normal, 1 medium, 2 high, 3 realtime
     ///
-    /// Anything above 0 needs the right to raise priorities (CAP_SYS_NICE).
+    /// Values above 0 need permission to raise priorities (CAP_SYS_NICE).
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-1..=3),
         hide_short_help = true)]
     prio: Option<i8>,
-    /// Spread threads and memory over NUMA nodes by this strategy
+    /// Spread threads and memory over NUMA nodes with this strategy
     #[arg(long, value_enum, value_name = "STRATEGY", env = "LLAMA_ARG_NUMA", hide_short_help = true)]
     numa: Option<Nodes>,
 }
@@ -55,9 +55,9 @@ pub(crate) struct ThreadArgs {
 enum Nodes {
     /// Run threads on all nodes
     Distribute,
-    /// Run threads on the node where the process began
+    /// Run threads on the node where the process started
     Isolate,
-    /// Use the nodes that numactl set
+    /// Use the nodes set by numactl
     Numactl,
 }
 
@@ -81,7 +81,7 @@ impl ThreadArgs {
         })
     }
 
-    /// Puts the process on its cores and at its priority, which threads that start later inherit.
+    /// Sets the cores and the priority of the process, which threads that start later inherit.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
-//! Values that are typed: yes or no.
+//! Values that are typed: on or off.
 
-/// llama.cpp's words for yes and no.
+/// llama.cpp's words for on and off.
 pub(crate) fn truth(text: &str) -> Result<bool, String> {
     match text {
         "on" | "enabled" | "true" | "1" => Ok(true),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// MODEL.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ModelWord {
-    /// GGUF to load: a path, an alias, or ORG/NAME[:QUANT] of the hub
+    /// GGUF to load: a path, an alias, or ORG/NAME[:QUANT] on the hub
     #[arg(id = "model_word", value_name = "MODEL")]
     _model: Option<PathBuf>,
 }
@@ -17,9 +17,9 @@ pub(crate) struct ModelWord {
 pub(crate) struct PromptWord {
     /// Prompt to answer
     ///
-    /// With -m or -hf the first word is the prompt. Without, it is the model, and the second word the prompt; a single
-    /// word that names no model is the prompt where LLAMA_ARG_MODEL, LLAMA_ARG_HF_REPO or the configuration file names
-    /// the model.
+    /// With -m or -hf, the first word is the prompt. Without them, the first word is the model and the second the
+    /// prompt; a single word that does not name a model is the prompt if LLAMA_ARG_MODEL, LLAMA_ARG_HF_REPO or the
+    /// configuration file names the model.
     #[arg(id = "prompt_word", value_name = "PROMPT")]
     _prompt: Option<String>,
 }

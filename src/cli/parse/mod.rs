@@ -1,4 +1,4 @@
-//! The command line to arguments: spellings, the configuration file, variables, then clap.
+//! Turns the command line into arguments: spellings, the configuration file, variables, then clap.
 
 mod stop;
 mod usage;
@@ -18,7 +18,7 @@ use super::config::layers::{self, apply};
 use super::config::{read, shown};
 pub(crate) use stop::Stop;
 
-/// What is to be done.
+/// A parsed command line.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) args: Args,
@@ -26,11 +26,11 @@ pub(crate) struct Parsed {
     pub(crate) notes: Vec<String>,
 }
 
-/// Parses a command line. `variable` gives the value of an environment variable.
+/// Parses a command line. `variable` returns the value of an environment variable.
 ///
 /// # Errors
 ///
-/// When no command is to be run; see [`Stop`].
+/// When there is no command to run; see [`Stop`].
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     variable: &dyn Fn(&str) -> Option<OsString>,
@@ -86,7 +86,7 @@ pub(crate) fn parse(
     }
 }
 
-/// Parses what needs neither variables nor the file.
+/// Parses the part that needs neither variables nor the file.
 fn plain(arguments: Vec<OsString>) -> Result<Args, Stop> {
     let short = arguments.iter().any(|argument| argument == "-h");
     let found = for_help(Args::command(), short).try_get_matches_from(arguments);
@@ -106,7 +106,7 @@ fn for_help(command: Command, short: bool) -> Command {
     command.mut_subcommands(|below| for_help(below, short))
 }
 
-/// Whether no command is run whatever else is typed: help, a version, or nothing.
+/// Whether no command is run, whatever else is typed: for help, the version, or an empty line.
 fn only_help(line: &Line<'_>) -> bool {
     let help = ["help", "version"].iter().any(|id| line.options(id).next().is_some());
     help || line.path.len() < 2 && line.options("print_config").next().is_none()

@@ -1,4 +1,4 @@
-//! The ends of a command line that runs no command.
+//! The outcomes of a command line that does not run a command.
 
 use crate::cli::compat::Refused;
 use crate::cli::config::entry::WrongConfig;
@@ -13,7 +13,7 @@ pub(crate) enum Stop {
     Usage { message: String, hint: Option<String> },
     /// The configuration file cannot be used.
     Config(WrongConfig),
-    /// Text for standard output is all that was asked for.
+    /// Only text for standard output was requested.
     Print(String),
 }
 

@@ -1,4 +1,4 @@
-//! Usage errors in our own words where clap's name a flag that was not typed, or pass on the words of a library.
+//! Usage errors in our own words where clap's would name a flag that was not typed, or repeat the words of a library.
 
 use std::net::AddrParseError;
 use std::num::{ParseFloatError, ParseIntError};
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::stop::Stop;
 use crate::cli::config::layers::{Setting, place};
 
-/// Commands of other programs, and what does the same here.
+/// Commands of other programs, and their equivalents here.
 const OTHERS: [(&[&str], &str); 9] = [
     (&["ls", "list"], "`ggrun cache ls` lists downloaded repositories"),
     (&["pull", "fetch", "get"], "`ggrun download ORG/NAME` downloads a model"),
@@ -20,11 +20,11 @@ const OTHERS: [(&[&str], &str); 9] = [
         "there is no server yet; `ggrun plan` prints the command of llama-server",
     ),
     (&["ps", "stop"], "there is no server, so no model stays loaded when a command ends"),
-    (&["push", "cp"], "there is no upload; `hf upload` is the hub's own"),
+    (&["push", "cp"], "there is no upload; use the hub's own `hf upload`"),
     (&["perplexity"], "`ggrun bench --quality TEXT` measures perplexity"),
 ];
 
-/// What is said instead of clap's words, if anything.
+/// The message that replaces clap's, if any.
 pub(super) fn worded(error: clap::Error, settings: &[Setting]) -> Stop {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

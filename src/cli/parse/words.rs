@@ -1,7 +1,7 @@
 //! MODEL and PROMPT without an option, and aliases of models.
 //!
-//! With `-m` or `-hf` the word is the prompt. Without, the first word is the model and the second the prompt; a single
-//! word that names no model is the prompt where a variable or the configuration file names the model.
+//! With `-m` or `-hf`, the word is the prompt. Without them, the first word is the model and the second the prompt; a
+//! single word that does not name a model is the prompt if a variable or the configuration file names the model.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const READERS: [&str; 3] = ["inspect", "verify", "convert"];
 ///
 /// # Errors
 ///
-/// When there are too many words, or an option says the same.
+/// When there are too many words, or an option has the same meaning.
 pub(super) fn settle(
     line: &Line<'_>,
     mut arguments: Vec<OsString>,
@@ -51,7 +51,7 @@ pub(super) fn settle(
         let hint = match (prompts, given) {
             (true, _) => "put the prompt in quotes",
             (false, Some(_)) => "the model is named twice; leave out one",
-            (false, None) => "one model is expected",
+            (false, None) => "pass one model",
         };
         return refused(format!("unexpected argument `{}`", show(more)), hint);
     }
@@ -71,7 +71,7 @@ pub(super) fn settle(
             arguments[index] = text;
         }
     }
-    // What stood behind `--` is an option now.
+    // The words after `--` are options now.
     Ok(without_escape(line, arguments))
 }
 
@@ -83,13 +83,13 @@ fn without_escape(line: &Line<'_>, mut arguments: Vec<OsString>) -> Vec<OsString
     arguments
 }
 
-/// Whether a word is a model by its looks, by what is there or as an alias.
+/// Whether a word looks like a model, is an existing file or is an alias.
 fn named(word: &OsStr, config: &Config) -> bool {
     let alias = |text: &str| config.aliases.iter().any(|(name, ..)| name == text);
     word.to_str().is_none_or(alias) || names_model(Path::new(word))
 }
 
-/// Replaces aliases by what they stand for. A path that exists wins over an alias.
+/// Replaces aliases by what they stand for. A path that exists takes precedence over an alias.
 pub(super) fn expand(
     line: &Line<'_>,
     mut arguments: Vec<OsString>,
@@ -119,7 +119,7 @@ pub(super) fn expand(
     arguments
 }
 
-/// What an alias stands for, where no file has its name.
+/// The target of an alias, unless a file has its name.
 pub(super) fn target(text: &OsStr, config: &Config, home: Option<&Path>) -> Option<OsString> {
     let target = config.alias(text.to_str()?, home)?;
     (!PathBuf::from(text).exists()).then_some(target)

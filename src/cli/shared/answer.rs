@@ -4,7 +4,7 @@ use ggrun::session::{Answer, ChatEvent, ChatRequest, Session};
 
 use crate::cli::interrupt::Interrupt;
 
-/// Submits a conversation and waits for the answer. `on` sees every event first, and cancels the answer by failing.
+/// Submits a conversation and waits for the answer. `on` gets every event first, and cancels the answer by failing.
 ///
 /// # Errors
 ///

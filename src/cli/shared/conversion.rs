@@ -51,7 +51,7 @@ pub(crate) fn sentence(report: &Report) -> String {
     format!("equal: {tensors}, {values}, {keys}{rounded}")
 }
 
-/// The error of a conversion without its frame, so that it is found by its own type.
+/// The error of a conversion without its wrapper, so that it is found by its own type.
 pub(crate) fn unwrapped(error: convert::Error) -> anyhow::Error {
     match error {
         convert::Error::Hub(error) | convert::Error::Shard(error) => error.into(),

@@ -41,7 +41,7 @@ pub(crate) fn open(
     Ok(Opened { session, model, _running: running })
 }
 
-/// A session that renders prompts for a model, by its chat template or another, and submits them.
+/// A session that renders prompts for a model, with its chat template or another, and submits them.
 pub(crate) fn session(
     model: &Model,
     template: Option<String>,
@@ -82,5 +82,5 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
 
 /// Interval at which the interrupt is checked.
 const POLL: Duration = Duration::from_millis(20);
-/// Time that an interrupted load has to end in order.
+/// Time that an interrupted load has to end cleanly.
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! Fetches the files that a command reads from a repository of the hub.
+//! Fetches the files that a command reads from a repository on the hub.
 
 use std::path::{Path, PathBuf};
 

@@ -13,13 +13,13 @@ use crate::cli::ui::err;
 
 /// The largest text, in bytes.
 const LONGEST: u64 = 1 << 28;
-/// Time without an end of the input before a note.
+/// Time after which a note says that the input has not ended.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The text, if standard input is a pipe or a file, without the newline at its end.
 ///
-/// A pipe is read until it is closed: `< /dev/null` leaves it alone. After two seconds without an end a note is
-/// printed.
+/// A pipe is read until it is closed; `< /dev/null` prevents that. A note is printed if it is still open after two
+/// seconds.
 ///
 /// # Errors
 ///
@@ -33,7 +33,7 @@ pub(crate) fn text() -> anyhow::Result<Option<String>> {
     let (done, waiting) = channel::<()>();
     thread::spawn(move || {
         if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            err::note("waiting for the end of standard input; `< /dev/null` leaves it alone");
+            err::note("waiting for the end of standard input; `< /dev/null` skips it");
         }
     });
     let mut bytes = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn text() -> anyhow::Result<Option<String>> {
     drop(done);
     read.context("cannot read standard input")?;
     if bytes.len() as u64 > LONGEST {
-        bail!("standard input has more than 256 MiB");
+        bail!("standard input is larger than 256 MiB");
     }
     let mut text = String::from_utf8(bytes).ok().context("standard input is not UTF-8")?;
     if text.ends_with('\n') {

@@ -1,7 +1,7 @@
 //! Standard output, which is data.
 //!
-//! A command whose reader closed standard output ends with success. That error is made here and nowhere else, so that no
-//! other broken connection counts as success.
+//! A command whose reader closed standard output ends with success. That error is created only here, so that no other
+//! broken connection counts as success.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal as _, PipeReader, Write};
@@ -27,7 +27,7 @@ pub(crate) fn stdout() -> Out<io::Stdout> {
 ///
 /// # Errors
 ///
-/// When no pipe can be made.
+/// When no pipe can be created.
 pub(crate) fn take() -> io::Result<(Out<File>, PipeReader)> {
     let original = io::stdout().as_fd().try_clone_to_owned()?;
     let (reader, writer) = io::pipe()?;

@@ -1,4 +1,4 @@
-//! Colours on a terminal. Colour never carries meaning.
+//! Colors on a terminal. Color never carries meaning.
 
 use std::env;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,7 +11,7 @@ static COLOUR: AtomicU8 = AtomicU8::new(0);
 const ALWAYS: u8 = 1;
 const NEVER: u8 = 2;
 
-/// Uses colour always or never from now on, or where a terminal and the environment allow it.
+/// Uses color always or never from now on, or if a terminal and the environment allow it.
 pub(crate) fn colour(when: When) {
     let choice = match when {
         When::Auto => 0,
@@ -21,7 +21,7 @@ pub(crate) fn colour(when: When) {
     COLOUR.store(choice, Ordering::Relaxed);
 }
 
-/// Whether a stream takes escape sequences.
+/// Whether a stream supports escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Escape sequences are written.
@@ -59,12 +59,12 @@ impl Style {
         if !forbidden && (terminal || forced) { Self::Rich } else { Self::Plain }
     }
 
-    /// Starts the colour of errors.
+    /// Starts the color of errors.
     pub(crate) fn error(self) -> &'static str {
         if self == Self::Rich { "\x1b[1;31m" } else { "" }
     }
 
-    /// Starts the colour of warnings.
+    /// Starts the color of warnings.
     pub(crate) fn warning(self) -> &'static str {
         if self == Self::Rich { "\x1b[1;33m" } else { "" }
     }

@@ -8,12 +8,12 @@ use super::value::Scheduler;
 use crate::engine::{SeqOp, Step, Token, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
-    /// Makes [`take_evictions`](Self::take_evictions) announce sequences; they are not noted otherwise.
+    /// Makes [`take_evictions`](Self::take_evictions) return sequences; otherwise they are not recorded.
     pub fn announce_evictions(&mut self) {
         self.evictions.get_or_insert_default();
     }
 
-    /// The sequences that the last step given out overwrites. Ask before the decoder gets that step.
+    /// The sequences that the most recent step overwrites. Call this before the decoder gets that step.
     pub fn take_evictions(&mut self) -> Vec<Eviction> {
         self.evictions.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -68,7 +68,7 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Notes that an idle slot's sequence is about to become these tokens.
+    /// Records that an idle slot's sequence is about to become these tokens.
     pub(super) fn note_eviction(&mut self, index: usize, becomes: &[Token]) {
         let slot = &self.slots[index];
         let Some(evictions) = self.evictions.as_mut().filter(|_| !slot.broken) else { return };
@@ -78,7 +78,7 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Makes the sequence of a slot the reused beginning.
+    /// Turns the sequence of a slot into the reused beginning.
     pub(super) fn take_over(&mut self, index: usize, reuse: Reuse, step: &mut Step) {
         let Reuse { length, from, state } = reuse;
         state_cache::mark_used(&mut self.slots, state, self.turns);

@@ -9,6 +9,6 @@ pub struct Eviction {
     pub seq: SeqId,
     /// Its tokens.
     pub tokens: Vec<Token>,
-    /// How many of them, from the first on, the slot still holds afterwards.
+    /// How many of them, counted from the first, the slot still holds afterwards.
     pub stays: usize,
 }

@@ -6,7 +6,7 @@ use super::value::{Events, Flight, Scheduler};
 use crate::engine::{DecodeError, Error, Event, RequestId, SeqId, Step, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
-    /// The request that a step serves, if it serves no other.
+    /// The request that a step serves, if it serves only one.
     #[must_use]
     pub fn lone_request(&self, step: &Step) -> Option<RequestId> {
         let [flight] = self.flights[..] else { return None };
@@ -14,12 +14,12 @@ impl<V: Vocab> Scheduler<V> {
         step.ops.iter().all(|op| op.target().is_none_or(|target| Some(target) == own)).then_some(flight.id)
     }
 
-    /// Continues after a step that failed or was aborted. `spreads` says that sequences without tokens in it may be
+    /// Continues after a step that failed or was aborted. `spreads` means that sequences without tokens in it may be
     /// damaged too.
     ///
     /// Only requests with tokens in the step are affected: one that was alone in it ends with the error; of several,
-    /// each is computed alone, once, and ends only if that fails. After an abort, none ends. A lost worker takes all
-    /// sequences along, so every request in a slot ends.
+    /// each is computed alone, once, and ends only if that fails. After an abort, none ends. All sequences are lost
+    /// with a worker, so every request in a slot ends.
     pub fn fail(&mut self, step: &Step, error: &DecodeError, spreads: bool) -> Events {
         let flights = std::mem::take(&mut self.flights);
         self.states.abandon();
@@ -55,7 +55,7 @@ impl<V: Vocab> Scheduler<V> {
         events
     }
 
-    /// Gives a slot's sequence up and ends its request, if it has one.
+    /// Discards a slot's sequence and ends its request, if it has one.
     fn end(&mut self, index: usize, error: &DecodeError, events: &mut Events) {
         let slot = &mut self.slots[index];
         self.states.release_all(slot.lose());
@@ -65,7 +65,7 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Cuts the sequences of a failed step, and where it spreads those of all slots, to what is left of them.
+    /// Cuts the sequences of a failed step, or those of all slots if the failure spreads, to their intact part.
     fn fall_back(&mut self, flights: &[Flight], spreads: bool) {
         let can_trim = self.caps.can_trim;
         for flight in flights {
@@ -108,7 +108,7 @@ impl<V: Vocab> Scheduler<V> {
         None
     }
 
-    /// Whether the request of a slot is to be computed alone.
+    /// Whether the request of a slot must be computed alone.
     pub(super) fn is_retried(&self, index: usize) -> bool {
         self.retries.iter().any(|retry| self.slots[index].serves(retry.id))
     }

@@ -1,8 +1,8 @@
-//! How much a scheduler takes on.
+//! The limits of a scheduler.
 
 use crate::engine::Caps;
 
-/// How much a scheduler takes on.
+/// The limits of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Requests served at once; at most the decoder's sequences.
@@ -15,15 +15,15 @@ pub struct Limits {
     pub queue: usize,
     /// Bytes of cached states, from which later prompts resume.
     pub state_cache: u64,
-    /// The shortest common prefix for which a sequence is copied, or another request's prefill waited for.
+    /// The shortest common prefix for which a sequence is copied or another request's prefill is awaited.
     pub min_shared_prefix: u32,
-    /// One request at a time, computed as if there were no other. Rounding, and so the text, depends on what is
-    /// computed together.
+    /// One request at a time, computed as if it were the only one. Rounding, and therefore the text, depends on which
+    /// tokens are computed together.
     pub deterministic: bool,
 }
 
 impl Limits {
-    /// All that the decoder can do at once, a queue of 256, prefixes shared from 32 tokens on, no cached states.
+    /// Everything that the decoder can do at once, a queue of 256, prefixes shared from 32 tokens on, no cached states.
     #[must_use]
     pub fn of(caps: Caps) -> Self {
         Self {
@@ -38,8 +38,8 @@ impl Limits {
     }
 }
 
-/// How many prompt tokens a step may read while other requests write: a long prompt stalls their answers for the time
-/// that its share of a step takes.
+/// The number of prompt tokens that a step may read while other requests generate: a long prompt stalls their answers
+/// for the time that its share of a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PrefillBudget {
     /// As many as are read in a quarter of a second, by the measured rate; at least 32.

@@ -45,7 +45,7 @@ use value::Flight;
 pub use value::{Events, Scheduler, Span};
 
 impl<V: Vocab> Scheduler<V> {
-    /// Makes a scheduler for a decoder that can do `caps`.
+    /// Creates a scheduler for a decoder with the capabilities `caps`.
     pub fn new(vocab: V, caps: Caps, limits: Limits) -> Self {
         let slots =
             if limits.deterministic { 1 } else { limits.slots.min(caps.sequences).min(caps.batch).max(1) };
@@ -178,7 +178,7 @@ impl<V: Vocab> Scheduler<V> {
         let length = slot.history.len();
         let tokens = sampled.and_then(|place| outcome.sampled.get(place)).map_or(&[][..], Vec::as_slice);
         let logprobs = sampled.and_then(|place| outcome.logprobs.get(&place)).map_or(&[][..], Vec::as_slice);
-        // All but the last of the predicted tokens are in the cache already.
+        // All of the predicted tokens except the last are already in the cache.
         slot.history.extend(tokens.split_last().map_or(&[][..], |(_, ahead)| ahead));
         let Some(job) = slot.job.as_mut().filter(|job| job.id == id) else {
             return; // Cancelled while the step ran.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::limits::PrefillBudget;
 
-/// What a step with writing slots may take.
+/// The time that a step with generating slots may take.
 const TARGET: Duration = Duration::from_millis(250);
 /// Tokens that are always allowed: fewer cost nearly as much, and a prefill must make progress.
 const FLOOR: usize = 32;
@@ -12,7 +12,7 @@ const FLOOR: usize = 32;
 /// The rate of the prefill so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
-    /// Prompt tokens per second, over whole steps: what the other slots take in them is part of it.
+    /// Prompt tokens per second, over whole steps: it includes the time that the other slots take in them.
     rate: Option<f64>,
 }
 
@@ -28,8 +28,8 @@ impl Pace {
         }
     }
 
-    /// Notes a step that read prompt tokens. A few tokens say nothing about a rate: such a step costs mostly what every
-    /// step costs.
+    /// Records a step that read prompt tokens. Steps with few tokens are ignored: their time is mostly the fixed cost
+    /// of a step.
     pub(super) fn note(&mut self, tokens: usize, took: Duration) {
         if tokens < FLOOR || took.is_zero() {
             return;

@@ -6,6 +6,6 @@ use crate::engine::RequestId;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retry {
     pub(super) id: RequestId,
-    /// The length of its sequence at which it is out of danger: all tokens of the failed step have been read.
+    /// The length of its sequence at which the retry is over: all tokens of the failed step have been read.
     pub(super) until: usize,
 }

@@ -24,7 +24,7 @@ impl<V: Vocab> Scheduler<V> {
     ///
     /// # Errors
     ///
-    /// When the tokens fit into no sequence, or no slot is idle. Nothing has changed then.
+    /// When the tokens do not fit into a sequence, or no slot is idle. Nothing has changed then.
     pub fn vacate(&mut self, tokens: &[Token]) -> Result<(SeqId, Step), Error> {
         check::check_sequence(tokens, self.caps.context, self.vocab.size())?;
         let idle = self.slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
@@ -38,7 +38,7 @@ impl<V: Vocab> Scheduler<V> {
         Ok((seq(index), step))
     }
 
-    /// Notes that the sequence of a vacated slot holds these tokens now; the step caches its state.
+    /// Records that the sequence of a vacated slot now holds these tokens; the step caches its state.
     pub fn occupy(&mut self, seq: SeqId, tokens: Vec<Token>) -> Step {
         let (index, mut step) = (seq.0 as usize, Step::default());
         self.turns += 1;
@@ -51,7 +51,7 @@ impl<V: Vocab> Scheduler<V> {
         step
     }
 
-    /// Gives up the sequence of an idle slot.
+    /// Discards the sequence of an idle slot.
     pub fn lose(&mut self, seq: SeqId) {
         if let Some(slot) = self.slots.get_mut(seq.0 as usize) {
             self.states.abandon();

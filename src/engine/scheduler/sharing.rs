@@ -10,9 +10,9 @@ use crate::engine::{Caps, StateId, Token};
 pub(super) struct Reuse {
     /// Tokens that need not be read.
     pub(super) length: usize,
-    /// The slot whose sequence is copied first; `None` where the request's own has them.
+    /// The slot whose sequence is copied first; `None` if the request's own slot has them.
     pub(super) from: Option<usize>,
-    /// The state to restore; `None` where the sequence ends there or can be trimmed.
+    /// The state to restore; `None` if the sequence ends there or can be trimmed.
     pub(super) state: Option<StateId>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Reuse {
 pub(super) enum Place {
     /// Into a slot.
     Now(usize, Reuse),
-    /// Nowhere until the request in this slot has read this many tokens, which both prompts have.
+    /// In no slot until the request in this slot has read this many tokens, which both prompts share.
     Later(usize, usize),
 }
 
@@ -31,15 +31,16 @@ pub(super) struct Sharing {
     pub(super) caps: Caps,
     /// The shortest common prefix for which a sequence is copied or waited for.
     pub(super) min_shared_prefix: usize,
-    /// Whether every request is computed as if there were no other.
+    /// Whether every request is computed as if it were the only one.
     pub(super) deterministic: bool,
 }
 
 impl Sharing {
     /// The best place for a request; `None` when no slot is free.
     ///
-    /// That is the free slot which holds most of the prompt, of equals the least recently used. A sequence that holds
-    /// much more of it is copied; one that is about to is waited for: prompts are read one after the other anyway.
+    /// That is the free slot that holds most of the prompt; among equals, the least recently used. A sequence in
+    /// another slot that holds much more of it is copied; if one is about to hold more, the request waits for it,
+    /// because prompts are read one after another anyway.
     pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], caches: bool) -> Option<Place> {
         let free = || slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
         let own = free().map(|(index, slot)| (index, self.best(slots, index, prompt), slot.used));
@@ -116,7 +117,7 @@ impl Sharing {
         if copied >= own.saturating_add(self.min_shared_prefix) { copied } else { own }
     }
 
-    /// How much of a prompt the request in this slot is going to read, where the sequence can be copied then.
+    /// How much of a prompt the request in this slot is going to read, if the sequence can then be copied.
     fn soon(&self, slot: &Slot, prompt: &[Token], caches: bool) -> Option<usize> {
         let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.deterministic)?;
         let length = shared(&reader.tokens, prompt);
@@ -125,7 +126,8 @@ impl Sharing {
     }
 }
 
-/// How much of a prompt these tokens hold. At least one token of it must be read, or there are no logits.
+/// How much of a prompt these tokens hold. At least one token of it must be read, because otherwise there are no
+/// logits.
 fn shared(held: &[Token], prompt: &[Token]) -> usize {
     let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
     same.min(prompt.len().saturating_sub(1))

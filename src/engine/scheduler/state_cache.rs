@@ -47,7 +47,8 @@ impl StateCache {
         job.boundaries.iter().copied().find(|&at| at > done).unwrap_or(usize::MAX)
     }
 
-    /// Requests the state of a slot that has come to a boundary; the least recently used states make room.
+    /// Requests the state of a slot that has reached a boundary; the least recently used states are released to make
+    /// room.
     pub(super) fn cache_at_boundary(&mut self, index: usize, slots: &mut [Slot], ops: &mut Vec<SeqOp>) {
         let Some(job) = &slots[index].job else { return };
         if job.boundaries.contains(&slots[index].history.len()) {
@@ -55,7 +56,7 @@ impl StateCache {
         }
     }
 
-    /// Requests the state of a slot as it is.
+    /// Requests the state of a slot at its current length.
     pub(super) fn cache(&mut self, index: usize, used: u64, slots: &mut [Slot], ops: &mut Vec<SeqOp>) {
         let length = slots[index].history.len();
         let cached = slots[index].states.iter().any(|state| state.length == length);
@@ -68,7 +69,7 @@ impl StateCache {
         self.requested.push(Requested { slot: index, state, length, used });
     }
 
-    /// Notes the states that were cached.
+    /// Records the states that were cached.
     pub(super) fn commit(&mut self, cached: &[CachedState], slots: &mut [Slot]) {
         for Requested { slot, state, length, used } in std::mem::take(&mut self.requested) {
             let Some(&CachedState { bytes, .. }) = cached.iter().find(|cached| cached.state == state) else {
@@ -81,7 +82,7 @@ impl StateCache {
         while total(slots) > self.budget && self.evict(slots) {}
     }
 
-    /// Gives up the states that a failed step was to cache.
+    /// Discards the states that a failed step should have cached.
     pub(super) fn abandon(&mut self) {
         self.released
             .extend(std::mem::take(&mut self.requested).into_iter().map(|requested| requested.state));
@@ -129,7 +130,7 @@ impl StateCache {
         true
     }
 
-    /// Releases the least recently used state, of equals the shortest.
+    /// Releases the least recently used state; among equals, the shortest.
     fn evict(&mut self, slots: &mut [Slot]) -> bool {
         let all =
             slots.iter().enumerate().flat_map(|(slot, s)| s.states.iter().map(move |state| (slot, *state)));
@@ -142,7 +143,7 @@ impl StateCache {
     }
 }
 
-/// Notes that a state served a request.
+/// Records that a state served a request.
 pub(super) fn mark_used(slots: &mut [Slot], state: Option<StateId>, turn: u64) {
     let all = slots.iter_mut().flat_map(|slot| &mut slot.states);
     all.filter(|cached| Some(cached.state) == state).for_each(|cached| cached.used = turn);

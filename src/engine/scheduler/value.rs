@@ -16,7 +16,7 @@ use crate::engine::{Caps, Counters, Event, RequestId};
 /// When a step ran, counted from any fixed moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Its begin.
+    /// Its start.
     pub from: Duration,
     /// Its end.
     pub to: Duration,
@@ -30,7 +30,7 @@ pub struct Scheduler<V> {
     pub(super) limits: Limits,
     pub(super) slots: Vec<Slot>,
     pub(super) waiting: VecDeque<Job>,
-    /// What the running step reads, by slot.
+    /// The tokens that the running step reads, by slot.
     pub(super) flights: Vec<Flight>,
     pub(super) states: StateCache,
     pub(super) sharing: Sharing,
@@ -40,7 +40,7 @@ pub struct Scheduler<V> {
     pub(super) retried: bool,
     pub(super) pace: Pace,
     pub(super) counters: Counters,
-    /// Events that no commit gave.
+    /// Events that no commit has returned.
     pub(super) events: Events,
     /// Sequences that the next step overwrites; `None` if they are not announced.
     pub(super) evictions: Option<Vec<Eviction>>,

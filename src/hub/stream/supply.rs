@@ -1,4 +1,4 @@
-//! Streamed shards as `gguf-export` asks for them: for an export, and for a survey before it.
+//! Streamed shards as `gguf-export` requests them: for an export, and for a survey before it.
 
 use std::path::Path;
 use std::sync::PoisonError;

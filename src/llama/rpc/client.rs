@@ -13,7 +13,7 @@ use llama_cpp_sys_2 as sys;
 use super::{Endpoint, WorkerError, hello, procedure};
 use crate::llama::{backend, devices, log};
 
-/// How long a worker may take to answer a greeting. One that serves another client does not answer.
+/// The time in which a worker must answer a greeting. A worker that serves another client does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The workers that this process has connected to.
@@ -24,11 +24,11 @@ struct Workers {
     open: BTreeMap<CString, Connection>,
 }
 
-/// A connection that stays open. llama.cpp closes its own when nothing uses it, and the worker then serves the next
-/// client.
+/// A connection that stays open. llama.cpp closes its own connection when nothing uses it, and the worker then serves
+/// the next client.
 struct Connection {
     backend: NonNull<sys::ggml_backend>,
-    /// How many connections to its worker had been lost before.
+    /// The number of connections to its worker that had been lost before.
     losses: usize,
 }
 
@@ -140,7 +140,7 @@ impl Watch {
     }
 }
 
-/// How many connections to a worker were lost so far. llama.cpp without our patches ends the process instead.
+/// The number of connections to a worker that were lost so far. llama.cpp without our patches ends the process instead.
 fn losses(endpoint: &CStr) -> usize {
     type Losses = unsafe extern "C" fn(*const c_char) -> usize;
     static FOUND: OnceLock<Option<Losses>> = OnceLock::new();

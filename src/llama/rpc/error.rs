@@ -33,7 +33,7 @@ pub enum WorkerError {
     Silent {
         /// The worker.
         endpoint: Endpoint,
-        /// How long it was waited for.
+        /// The time waited.
         seconds: u64,
     },
     /// Another program answers.
@@ -73,7 +73,7 @@ pub enum WorkerError {
         /// The existing names.
         known: Vec<String>,
     },
-    /// The address cannot be listened on.
+    /// It is not possible to listen on the address.
     #[error("cannot listen on `{address}`")]
     Listen {
         /// The address.

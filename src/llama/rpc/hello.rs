@@ -19,7 +19,7 @@ const VERSION: [u8; 2] = [7, 0];
 ///
 /// # Errors
 ///
-/// When nothing answers within `patience`, or the answer is not that of a worker of this version.
+/// When nothing answers within `patience`, or the answer is not from a worker of this version.
 pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), WorkerError> {
     let address = resolve(endpoint)?;
     let connected = TcpStream::connect_timeout(&address.into(), patience);
@@ -71,7 +71,7 @@ mod tests {
                 None => drop(stream.read(&mut request)),
             }
         });
-        // Only silence is waited for to the end.
+        // Only a silent worker takes the whole timeout.
         let patience = answer.map_or(Duration::from_millis(300), |_| Duration::from_mins(5));
         let result = hello(&endpoint, patience);
         thread.join().unwrap();

@@ -58,11 +58,11 @@ pub fn lendable(names: &[String]) -> Result<Vec<Lent>, WorkerError> {
     names.iter().map(find).collect()
 }
 
-/// Checks that an address can be listened on; port 0 becomes a free port.
+/// Checks that it is possible to listen on an address; port 0 becomes a free port.
 ///
 /// # Errors
 ///
-/// When it cannot be listened on.
+/// When it is not possible to listen on it.
 pub fn listenable(address: SocketAddr) -> Result<SocketAddr, WorkerError> {
     let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
     bound.map_err(|source| WorkerError::Listen { address, source })

@@ -7,12 +7,12 @@ use llama_cpp_2::token::logit_bias::LlamaLogitBias;
 
 use crate::engine::{Mirostat, MirostatVersion, SamplerKind, SamplingParams};
 
-/// Candidates that samplers always leave.
+/// Candidates that samplers always keep.
 const KEEP: usize = 1;
 /// The tokens from which the first mirostat estimates Zipf's exponent, as in its paper.
 const ZIPF_TOKENS: i32 = 100;
 
-/// The chain for these parameters; `None` where it would only take the most likely token.
+/// The chain for these parameters; `None` if it would always take the most likely token.
 pub(super) fn chain(model: &LlamaModel, params: &SamplingParams, context: u32) -> Option<LlamaSampler> {
     let biases = biases(model, params);
     let mut steps = Vec::new();
@@ -41,8 +41,8 @@ pub(super) fn chain(model: &LlamaModel, params: &SamplingParams, context: u32) -
     Some(LlamaSampler::chain(steps, true))
 }
 
-/// One sampler, unless its parameters are neutral. Where the most likely token is taken, so are the samplers that cannot
-/// remove it.
+/// One sampler, unless its parameters are neutral. If the most likely token is taken, samplers that cannot remove it
+/// are neutral too.
 fn step(
     kind: SamplerKind,
     model: &LlamaModel,

@@ -1,20 +1,20 @@
-//! Refuses sampling parameters with which llama.cpp would give nonsense or end the process.
+//! Refuses sampling parameters with which llama.cpp would produce nonsense or end the process.
 
 use llama_cpp_2::model::LlamaModel;
 
 use super::grammar;
 use crate::engine::{SamplingError, SamplingParams};
 
-/// Log probabilities of more tokens are of no use, and cost time with every token.
+/// Log probabilities of more tokens are not useful, and cost time with every token.
 const MOST_LOGPROBS: u32 = 100;
 
-/// Checks sampling parameters; compiles the grammar for that.
+/// Checks sampling parameters, which includes compiling the grammar.
 pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     values(model, params)?;
     params.grammar.as_ref().map_or(Ok(()), |grammar| grammar::Guide::new(model, grammar).map(drop))
 }
 
-/// Checks all but the grammar.
+/// Checks everything except the grammar.
 pub(super) fn values(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
     check_values(params)?;
     let size = u32::try_from(model.n_vocab()).unwrap_or(0);
@@ -61,7 +61,12 @@ fn numbers(params: &SamplingParams) -> Result<(), SamplingError> {
     within("the repeat penalty", repeat, repeat.is_finite() && repeat > 0.0, "a number above 0")?;
     if let Some(dry) = &params.dry {
         within("the multiplier of DRY", dry.multiplier, dry.multiplier.is_finite(), "a number")?;
-        within("the base of DRY", dry.base, dry.base.is_finite() && dry.base >= 1.0, "a number from 1 on")?;
+        within(
+            "the base of DRY",
+            dry.base,
+            dry.base.is_finite() && dry.base >= 1.0,
+            "a number of at least 1",
+        )?;
         if dry.breakers.iter().any(|text| text.contains('\0')) {
             return Err(SamplingError::Breaker);
         }
@@ -75,7 +80,7 @@ fn numbers(params: &SamplingParams) -> Result<(), SamplingError> {
     }
     if let Some(mirostat) = &params.mirostat {
         for (what, value) in [("mirostat's tau", mirostat.tau), ("mirostat's eta", mirostat.eta)] {
-            within(what, value, value.is_finite() && value >= 0.0, "a number from 0 on")?;
+            within(what, value, value.is_finite() && value >= 0.0, "a number of at least 0")?;
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Where in an answer the rules of a grammar begin to apply: at its start, or after a block. No tokens, only text.
+//! Finds where in an answer the rules of a grammar begin to apply: at its start, or after a block. No tokens, only
+//! text.
 
 use crate::engine::Block;
 
@@ -31,7 +32,7 @@ pub(super) enum Verdict {
     Rules,
 }
 
-/// The effect of a text that came.
+/// The effect of a text that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It is the rules' text.
@@ -56,12 +57,12 @@ impl Gate {
         }
     }
 
-    /// Whether the rules alone decide about all that follows.
+    /// Whether the rules alone decide everything that follows.
     pub(super) fn is_open(&self) -> bool {
         self.phase == Phase::Rules
     }
 
-    /// Whether the block has begun and not ended, where all but the end of the answer is allowed.
+    /// Whether the block has begun and not ended; inside it, everything except the end of the answer is allowed.
     pub(super) fn is_inside(&self) -> bool {
         matches!(self.phase, Phase::Inside(_))
     }

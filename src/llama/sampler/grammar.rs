@@ -24,11 +24,11 @@ const START: &str = "ggrun-start";
 #[derive(Debug)]
 pub(super) struct Guide {
     sampler: LlamaSampler,
-    /// A sampler for the text after a block that the answer may open: the other has followed its text by then. Both are
-    /// made beforehand, as making one takes long.
+    /// A sampler for the text after a block that the answer may open: by then, the other has advanced through the
+    /// block's text. Both are created beforehand, because creating one takes long.
     spare: Option<LlamaSampler>,
     gate: Gate,
-    /// The rules cannot be followed any more, unless a block comes first.
+    /// The rules can no longer be satisfied, unless a block comes first.
     is_lost: bool,
 }
 
@@ -92,7 +92,7 @@ impl Guide {
     pub(super) fn accept(&mut self, model: &LlamaModel, token: Token) {
         let token = LlamaToken(token.0);
         match self.gate.accept(&model.vocab().token_to_piece(token, true, None)) {
-            // A token that the rules forbid was forced; their state stays as it was.
+            // A token that the rules forbid was forced; their state does not change.
             Effect::Rules => self.sampler.accept(token),
             Effect::Either => {
                 self.is_lost |= !self.rules_allow(token);

@@ -2,7 +2,7 @@
 
 use crate::engine::{LogSoftmax, Token, TokenLogprob};
 
-/// The token's log probability, and those of the `count` most likely tokens, of equals the first.
+/// The token's log probability, and those of the `count` most likely tokens; among equals, the first.
 pub(super) fn token_logprob(logits: &[f32], token: Token, count: u32) -> TokenLogprob {
     let softmax = LogSoftmax::of(logits);
     let logprob = |logit: f32| softmax.map_or(f32::NAN, |softmax| softmax.logprob(logit));

@@ -1,10 +1,10 @@
-//! Samples a token from logits: the most likely one, or by llama.cpp's chain, and within a grammar where there is one.
+//! Samples a token from logits: the most likely one, or with llama.cpp's chain, and within a grammar if there is one.
 //!
-//! A sampler is made on the thread of the request's caller and used on the engine's. That holds for b11434: its samplers
-//! own what they change (`llama_sampler_chain`, `llama_sampler_grammar`: their grammar, stacks and random state), share
-//! only the model's vocabulary, which nothing writes after the load, and use no thread-local state. The binding's `Send`
-//! says the same. Cloning a grammar (`llama_sampler_clone`) copies its rules and state, and searches all rules for every
-//! element of a stack; a sampler is moved instead.
+//! A sampler is created on the thread of the request's caller and used on the engine's. This is safe in b11434: its
+//! samplers own the data that they change (`llama_sampler_chain`, `llama_sampler_grammar`: their grammar, stacks and
+//! random state), share only the model's vocabulary, which nothing writes after the load, and use no thread-local
+//! state. The binding's `Send` says the same. Cloning a grammar (`llama_sampler_clone`) copies its rules and state, and
+//! searches all rules for every element of a stack; a sampler is moved instead.
 
 mod chain;
 mod check;
@@ -30,7 +30,7 @@ pub use rules::check_rules;
 /// The sampler of one request.
 #[derive(Debug)]
 pub(super) struct Sampler {
-    /// `None` takes the most likely token, the first of equals.
+    /// `None` takes the most likely token; among equals, the first.
     chain: Option<LlamaSampler>,
     guide: Option<Guide>,
     logprobs: Option<u32>,
@@ -132,7 +132,7 @@ fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
 
 /// The first of the largest logits; `None` without logits or if one is not finite.
 ///
-/// Runs for every token over the whole vocabulary while the other threads wait, so compilers must be able to vectorise
+/// Runs for every token over the whole vocabulary while the other threads wait, so compilers must be able to vectorize
 /// the first pass.
 fn most_likely(logits: &[f32]) -> Option<Token> {
     const LANES: usize = 16;

@@ -1,4 +1,4 @@
-//! Checks of grammars and schemas that need no model.
+//! Checks of grammars and schemas that do not need a model.
 #![expect(unsafe_code, reason = "the binding compiles grammars only with a model")]
 
 use std::ffi::CString;
@@ -10,7 +10,7 @@ use super::{grammar, schema};
 use crate::engine::{Rules, SamplingError};
 use crate::llama::log;
 
-/// Refuses rules that no model can be held to. Rules that name tokens are left to the model's own check.
+/// Refuses rules that are invalid for every model. Rules that name tokens are left to the model's own check.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn check_rules(rules: &Rules) -> Result<(), SamplingError> {
     };
     let refused = |reason: String| SamplingError::Grammar { reason };
     grammar::limits(&text).map_err(refused)?;
-    let c_text = CString::new(text.as_str()).map_err(|_| refused("it has a zero in it".to_owned()))?;
+    let c_text = CString::new(text.as_str()).map_err(|_| refused("it contains a zero byte".to_owned()))?;
     let (made, log) = log::capture(|| {
         // SAFETY: both texts end with a zero and live until after the call, which copies them. The vocabulary is read
         // only for names of tokens, and b11434 checks it there (`parse_token` in llama-grammar.cpp).

@@ -30,11 +30,11 @@ pub fn check(path: &Path) -> Result<Header, LoadError> {
     check_with(path, &[])
 }
 
-/// The same, with other values than the file has.
+/// The same, with values that override those of the file.
 ///
 /// # Errors
 ///
-/// Also when a value is of another kind than the file's, so that llama.cpp would ignore it.
+/// Also when a value has another type than the file's, so that llama.cpp would ignore it.
 pub fn check_with(path: &Path, overrides: &[MetadataOverride]) -> Result<Header, LoadError> {
     magic(path)?;
     let parts = gguf::open_all(path)?;
@@ -49,7 +49,7 @@ pub fn check_with(path: &Path, overrides: &[MetadataOverride]) -> Result<Header,
     Ok(header)
 }
 
-/// Checks the magic bytes, for a file of another format gets its own error.
+/// Checks the magic bytes, because a file of another format gets its own error.
 fn magic(path: &Path) -> Result<(), LoadError> {
     let read = |source| LoadError::Read { path: path.to_owned(), source };
     let mut begins = Vec::new();

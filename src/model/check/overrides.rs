@@ -1,4 +1,4 @@
-//! Metadata values of the caller in the place of those of the file, as llama.cpp takes them.
+//! Metadata values of the caller that override those of the file, as in llama.cpp.
 
 use gguf_export::gguf::Value;
 
@@ -6,10 +6,10 @@ use crate::llama::{MetadataOverride, MetadataValue};
 use crate::model::error::LoadError;
 use crate::model::header::Header;
 
-/// Keys that llama.cpp reads without a look at overrides.
+/// Keys for which llama.cpp ignores overrides.
 const FIXED: [&str; 2] = ["general.architecture", "tokenizer.chat_template"];
 
-/// Puts values in the place of those of the file. The first of a key counts in llama.cpp.
+/// Overrides values of the file. As in llama.cpp, the first override of a key counts.
 pub(super) fn apply(header: &mut Header, overrides: &[MetadataOverride]) -> Result<(), LoadError> {
     for MetadataOverride { key, value } in overrides {
         if FIXED.contains(&key.as_str()) {
@@ -34,7 +34,7 @@ pub(super) fn apply(header: &mut Header, overrides: &[MetadataOverride]) -> Resu
     Ok(())
 }
 
-/// As llama.cpp keeps it.
+/// The value in the form that llama.cpp stores.
 #[expect(clippy::cast_possible_truncation, reason = "llama.cpp keeps f32")]
 fn float(number: f64) -> Value {
     Value::F32(number as f32)

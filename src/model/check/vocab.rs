@@ -1,4 +1,4 @@
-//! Checks what llama.cpp's `llama_vocab` assumes about the lists of tokens.
+//! Checks the assumptions of llama.cpp's `llama_vocab` about the lists of tokens.
 
 use std::collections::HashSet;
 
@@ -17,9 +17,9 @@ pub(super) fn check(header: &Header) -> Result<(), LoadError> {
     let tokens = match header.metadata.get(keys::TOKENIZER_TOKENS) {
         Some(Value::Array(Array::Str(tokens))) if !tokens.is_empty() => tokens,
         Some(other) => {
-            return Err(header.wrong(keys::TOKENIZER_TOKENS, describe(other), "an array of texts"));
+            return Err(header.wrong(keys::TOKENIZER_TOKENS, describe(other), "an array of strings"));
         }
-        None => return Err(header.wrong(keys::TOKENIZER_TOKENS, "missing", "an array of texts")),
+        None => return Err(header.wrong(keys::TOKENIZER_TOKENS, "missing", "an array of strings")),
     };
     distinct(header, tokens)?;
     if header.metadata.str(keys::TOKENIZER_MODEL) == Some("llama") {

@@ -42,7 +42,7 @@ pub struct Line {
     pub pages: bool,
     /// The limit.
     pub budget: u64,
-    /// The limit if the excess over `budget` is a mapped file: without a margin, for the system can drop its pages.
+    /// The limit if the excess over `budget` is a mapped file: without a margin, because the system can drop its pages.
     pub budget_mapped: u64,
     /// Free memory.
     pub free: u64,

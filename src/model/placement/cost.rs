@@ -16,7 +16,7 @@ const PROGRAM: u64 = 24 << 20;
 /// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
-/// What is the same for all choices for one model.
+/// The values that all choices for one model share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Model<'a> {
     pub(super) weights: &'a [Weight],
@@ -93,7 +93,7 @@ impl Model<'_> {
             let line = &mut lines[index];
             line.compute += ubatch * self.token_bytes() + self.mask_bytes(ubatch, choice.context);
             if index == choice.device(Home::Output, layers) {
-                // Logits are reserved for every token of a batch, but main memory is used only as far as they are written.
+                // Logits are reserved for every token of a batch, but memory is used only for those written.
                 line.compute += logits * if index == 0 { sequences } else { ubatch };
             }
         }

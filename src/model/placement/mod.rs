@@ -1,8 +1,9 @@
-//! Decides where weights, caches and states go before anything is loaded: from a header, a machine and options to a
-//! placement and the memory that it needs. Pure: llama.cpp is called only to list the machine's devices.
+//! Decides where weights, caches and states are placed before anything is loaded: turns a header, a machine and options
+//! into a placement and the memory that it needs. Pure: llama.cpp is called only to list the machine's devices.
 //!
-//! The rule: what every token needs (dense weights, KV cache, recurrent states) is offloaded to GPUs first, then the
-//! experts of as many whole layers as fit, from the last layer down. The rest stays in main memory, in one copy.
+//! The rule: everything that each token needs (dense weights, KV cache, recurrent states) is offloaded to GPUs first,
+//! then the experts of as many whole layers as fit, from the last layer down. The rest stays in main memory, in one
+//! copy.
 
 mod bill;
 mod choice;

@@ -13,7 +13,7 @@ use crate::model::{ContextSize, GpuLayers, HParams, Header, LoadOptions};
 /// The smallest context that is suggested.
 const SMALLEST_CONTEXT: u32 = 512;
 
-/// Decides where weights, caches and states go.
+/// Decides where weights, caches and states are placed.
 ///
 /// # Errors
 ///

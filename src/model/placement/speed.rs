@@ -9,7 +9,7 @@ use super::cost::Model;
 use super::types::Placement;
 use super::weights::{Home, Rule};
 
-/// The bandwidth of a GPU's memory, which is not measured: that of small and old ones.
+/// The assumed bandwidth of a GPU's memory, which is not measured: that of small and old GPUs.
 const GPU_BANDWIDTH: f64 = 300e9;
 /// The share of the bandwidth that published and own measurements reach, at worst and at best.
 const REACHED: (f64, f64) = (0.3, 0.9);

@@ -1,9 +1,9 @@
-//! The decision about where a model goes.
+//! The decision about where a model is placed.
 
 use super::bill::Bill;
 use crate::llama::{LoadMode, Override, SplitMode};
 
-/// Where weights, caches and states go.
+/// The placement of weights, caches and states.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
     /// The names of the GPUs in use.
@@ -28,7 +28,7 @@ pub struct Placement {
     pub repack: bool,
     /// The memory that is needed.
     pub bill: Bill,
-    /// What was chosen and why, on one line.
+    /// The choice and its reason, on one line.
     pub reason: String,
     /// Bytes read per token, by device.
     pub traffic: Vec<u64>,

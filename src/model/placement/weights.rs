@@ -31,7 +31,7 @@ pub(super) struct Weight {
     pub(super) repackable: bool,
 }
 
-/// The tensors that llama.cpp loads: all but those of MTP layers.
+/// The tensors that llama.cpp loads: all except those of MTP layers.
 pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
     let trunk = hparams.layers - hparams.mtp_layers;
     let mut weights: Vec<Weight> = header
@@ -95,7 +95,7 @@ impl Rule {
     }
 }
 
-/// What is wrong with a pattern.
+/// Describes the error in a pattern.
 fn reason(error: &fancy_regex::Error) -> String {
     match error {
         fancy_regex::Error::ParseError(at, _) => format!("syntax error at byte {at}"),
@@ -103,7 +103,7 @@ fn reason(error: &fancy_regex::Error) -> String {
     }
 }
 
-/// The overrides that keep the experts of the first layers in main memory, as by llama.cpp's `-ncmoe`.
+/// The overrides that keep the experts of the first layers in main memory, like llama.cpp's `-ncmoe`.
 pub(super) fn cpu_experts(layers: u32, all: u32) -> Vec<Override> {
     let on_cpu = |pattern: String| Override { pattern, buffer: "CPU".to_owned() };
     if layers >= all {

@@ -33,7 +33,7 @@ impl MainMemory {
         }
     }
 
-    /// The most memory that a program can use.
+    /// The maximum memory that a program can use.
     #[must_use]
     pub fn usable(&self) -> Option<u64> {
         smaller(self.total, self.limit)

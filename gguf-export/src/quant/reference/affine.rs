@@ -1,4 +1,4 @@
-//! Integer codes with a bias: `scale * code + bias`, rounded once to F32. MLX's own reader rounds, too.
+//! Integer codes with a bias: `scale * code + bias`, rounded once to F32. MLX's own reader also rounds.
 
 use std::ops::Range;
 

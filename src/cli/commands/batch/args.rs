@@ -14,9 +14,9 @@ use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
 
 /// Answers every row of a JSONL file
 ///
-/// Rows are requests in the form of OpenAI's batches, or bare objects with `messages` or `prompt`; answers have OpenAI's
-/// form too. Every answer is synced to the disk before it counts. Run the same command to resume: rows are recognised by
-/// their id and a hash of their request. A row with an error fails alone.
+/// Rows are OpenAI batch requests, or bare objects with `messages` or `prompt`; answers have OpenAI's format. Every
+/// answer is synced to the disk before it counts. Run the same command to resume: rows are recognized by their id and a
+/// hash of their request. A row with an error does not stop the others.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
@@ -40,7 +40,7 @@ pub(crate) struct BatchArgs {
     pub(super) input: Option<PathBuf>,
     /// Append answers to this file; - is standard output
     ///
-    /// A batch to standard output cannot be resumed.
+    /// A batch that writes to standard output cannot be resumed.
     #[arg(short, long, value_name = "OUT.jsonl", help_heading = OUTPUT)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) struct BatchArgs {
     pub(super) template: TemplateArgs,
     #[command(flatten)]
     pub(super) escape: EscapeArgs,
-    /// Write rows that failed to another file
+    /// Write failed rows to another file
     #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
     pub(super) errors: Option<PathBuf>,
     /// Write answers in this order
@@ -65,15 +65,15 @@ pub(crate) struct BatchArgs {
     /// Resume with another model, and keep the answers of the first
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) allow_model_change: bool,
-    /// Refuse rows with unknown fields, instead of a warning
+    /// Refuse rows with unknown fields, instead of printing a warning
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) strict: bool,
     /// Answer one row at a time and reuse nothing
     ///
-    /// A seed then gives the same text whatever the other rows are.
+    /// With a seed, the text of a row then does not depend on the other rows.
     #[arg(long, conflicts_with = "parallel", help_heading = RUN, hide_short_help = true)]
     pub(super) deterministic: bool,
-    /// Check every row, count tokens and estimate the time, without answers
+    /// Check every row, count tokens and estimate the time, without answering
     #[arg(long, help_heading = RUN)]
     pub(super) dry_run: bool,
     /// Show progress on standard error in this way
@@ -95,7 +95,7 @@ const RUN: &str = "Run";
 pub(super) enum OrderArg {
     /// As they finish
     Completion,
-    /// As the rows stand in the input
+    /// In the order of the input
     Input,
 }
 

@@ -20,7 +20,7 @@ use crate::cli::shared::open;
 use crate::cli::ui::out::print_result;
 use crate::cli::ui::text;
 
-/// Tokens that are read, and written in each slot, to measure the speed.
+/// Tokens that are read, and that are written in each slot, to measure the speed.
 const READ: u32 = 128;
 const WRITTEN: u32 = 8;
 

@@ -1,4 +1,4 @@
-//! `ggrun batch`: JSON lines in, JSON lines out. What is said of it goes to standard error.
+//! `ggrun batch`: JSON lines in, JSON lines out. Messages go to standard error.
 
 mod args;
 mod dry;

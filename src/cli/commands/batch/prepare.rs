@@ -10,8 +10,8 @@ use ggrun::session::GenerationOptions;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 
-/// Counts rows and estimates their lengths, where the input can be read twice. The recommendations of the model is not needed for
-/// that.
+/// Counts rows and estimates their lengths, if the input can be read twice. This does not need the model's
+/// recommendations.
 pub(super) fn first_look(
     options: &GenerationOptions,
     input: &Path,

@@ -1,4 +1,4 @@
-//! The number of slots where none is set: as many as fit with a context for the longest row.
+//! The number of slots if none is set: as many as fit with a context for the longest row.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use ggrun::model::{ContextSize, HParams, LoadOptions, Machine, check_with, place
 
 use super::args::BatchArgs;
 
-/// The most slots on a CPU: a few keep its cores busy.
+/// The maximum number of slots on a CPU: a few keep its cores busy.
 const ON_CPU: u32 = 4;
-/// The most slots where every layer is on a GPU.
+/// The maximum number of slots if every layer is on a GPU.
 const ON_GPU: u32 = 8;
 
 /// The options to load with. The context grows for a row that is longer than the default.

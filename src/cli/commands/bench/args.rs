@@ -14,8 +14,8 @@ use crate::cli::options::words::ModelWord;
 
 /// Measures the speed of a model as llama-bench does, or its perplexity
 ///
-/// Every test runs once to warm up and then -r times; rates are means with their standard deviation. A test reads -p random
-/// tokens (pp), or generates -n tokens one by one (tg), behind -d tokens that are not counted.
+/// Every test runs once to warm up and then -r times; rates are means with their standard deviation. A test processes
+/// -p random tokens (pp), or generates -n tokens one by one (tg), after -d tokens that are not counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,18 +35,18 @@ pub(crate) struct Bench {
     _model: ModelWord,
     #[command(flatten)]
     pub(super) model: ModelArgs,
-    /// Read N tokens; repeatable
+    /// Process a prompt of N tokens; repeatable
     ///
-    /// Numbers and ranges, separated by commas: 512,1024-4096+1024 or 512-4096*2. 0 leaves the test out.
+    /// Numbers and ranges, separated by commas: 512,1024-4096+1024 or 512-4096*2. 0 skips the test.
     #[arg(short = 'p', long, value_name = "N,...", default_value = "512", help_heading = TESTS)]
     pub(super) n_prompt: Vec<Counts>,
     /// Generate N tokens; repeatable
     #[arg(short = 'n', long, value_name = "N,...", default_value = "128", help_heading = TESTS)]
     pub(super) n_gen: Vec<Counts>,
-    /// Read P tokens and generate N in one test; repeatable (also -pg)
+    /// Process P tokens and generate N in one test; repeatable (also -pg)
     #[arg(long = "pg", value_name = "P,N", help_heading = TESTS, hide_short_help = true)]
     pub(super) prompt_gen: Vec<Counts>,
-    /// Begin behind N tokens that are not counted; repeatable
+    /// Start after N tokens that are not counted; repeatable
     #[arg(short = 'd', long, value_name = "N,...", default_value = "0", help_heading = TESTS)]
     pub(super) n_depth: Vec<Counts>,
     /// Repeat each test N times
@@ -78,7 +78,7 @@ pub(super) enum Form {
     Csv,
 }
 
-/// Numbers as llama-bench takes them.
+/// Numbers in the form that llama-bench accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Counts(Vec<u32>);
 
@@ -127,15 +127,15 @@ pub(super) struct QualityArgs {
     /// The second half of every chunk of -c tokens [default: 512] counts, as in llama-perplexity.
     #[arg(long, value_name = "FILE", help_heading = QUALITY, conflicts_with_all = ["n_prompt", "n_gen", "prompt_gen", "n_depth"])]
     pub(super) quality: Option<PathBuf>,
-    /// Read N chunks of the text [default: all]
+    /// Measure N chunks of the text [default: all]
     #[arg(long, help_heading = QUALITY, hide_short_help = true, value_name = "N", requires = "quality", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) chunks: Option<u32>,
-    /// Write the logprobs of every token, for --kl of another model
+    /// Write the logprobs of every token, for --kl with another model
     ///
     /// 4 bytes for each token of the vocabulary at every counted position.
     #[arg(long, help_heading = QUALITY, hide_short_help = true, value_name = "FILE", requires = "quality", conflicts_with = "kl")]
     pub(super) save_logits: Option<PathBuf>,
-    /// Compare with a file of --save-logits: Kullback-Leibler divergence in nats
+    /// Compare with a file written by --save-logits: Kullback-Leibler divergence in nats
     #[arg(long, help_heading = QUALITY, hide_short_help = true, value_name = "FILE", requires = "quality")]
     pub(super) kl: Option<PathBuf>,
 }

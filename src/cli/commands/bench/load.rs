@@ -16,7 +16,7 @@ use crate::cli::shared::{open, source};
 use crate::cli::ui::err::{self, note};
 use crate::cli::ui::when::When;
 
-/// The measured model, and the time and memory of its load.
+/// The measured model, and the time and memory that loading it took.
 pub(super) struct Subject {
     pub(super) model: Described,
     pub(super) before: Vec<ggrun::model::Device>,

@@ -10,7 +10,7 @@ use crate::cli::ui::when::When;
 
 /// Lists, verifies and removes downloaded repositories
 ///
-/// The cache is the one of Hugging Face's own tools: HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub.
+/// This is the cache of Hugging Face's own tools: HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct CacheArgs {
@@ -59,7 +59,7 @@ pub(super) struct Rm {
 
 /// Verifies every file against its hash
 ///
-/// Exits with 3 if one differs. A file that was removed is downloaded again when it is needed.
+/// Exits with 3 if any differs. A file that was removed is downloaded again when it is needed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,7 +75,7 @@ pub(super) struct VerifyCache {
     /// Remove without confirmation
     #[arg(short, long, requires = "delete")]
     pub(super) yes: bool,
-    /// Show progress on standard error: a bar on a terminal, otherwise a line for every tenth
+    /// Show progress on standard error: a bar on a terminal, otherwise a line for every 10 %
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub(super) progress: When,
     #[command(flatten)]

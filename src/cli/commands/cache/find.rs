@@ -23,12 +23,14 @@ pub(super) fn commit(repository: &Repository, revision: &str) -> anyhow::Result<
         repository.snapshots.iter().map(|snapshot| snapshot.commit.as_str()).filter(fits).collect();
     match fitting[..] {
         [one] => Ok(one.to_owned()),
-        [] => bail!("`{}@{revision}` is not in the cache; `ggrun cache ls` lists what is", repository.name),
+        [] => {
+            bail!("`{}@{revision}` is not in the cache; `ggrun cache ls` lists its contents", repository.name)
+        }
         _ => bail!("`{revision}` matches several commits of `{1}`: {0}", fitting.join(", "), repository.name),
     }
 }
 
-/// Digits of a commit that are shown, and the fewest that select one.
+/// The number of a commit's digits that are shown, and the minimum that selects one.
 const SHORT: usize = 8;
 
 pub(super) fn short(commit: &str) -> &str {

@@ -14,7 +14,8 @@ use crate::cli::ui::err::is_quiet;
 use crate::cli::ui::out::is_failed;
 
 impl Chat<'_> {
-    /// One answer, or calls that wait for their results. An error removes the question; the conversation stays.
+    /// Generates one answer, or calls that wait for their results. An error removes the question; the conversation
+    /// stays.
     pub(super) fn turn(&mut self) -> anyhow::Result<Option<Vec<ToolCall>>> {
         let asked = self.generate();
         let answer = match asked {

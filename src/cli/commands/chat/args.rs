@@ -15,7 +15,7 @@ use crate::cli::options::words::ModelWord;
 #[command(after_help = "\
 Examples:
   ggrun chat model.gguf
-  ggrun chat ORG/NAME-GGUF:Q4_0                   a GGUF of the hub, downloaded once
+  ggrun chat ORG/NAME-GGUF:Q4_0                   a GGUF from the hub, downloaded once
   ggrun chat model.gguf --session work            resume the conversation of that name
   printf 'What is 17 + 25?\\nAnd 42 - 25?\\n' | ggrun chat model.gguf --thinking hide")]
 pub(crate) struct ChatArgs {
@@ -29,15 +29,15 @@ pub(crate) struct ChatArgs {
     pub(super) template: TemplateArgs,
     #[command(flatten)]
     pub(super) escape: EscapeArgs,
-    /// Leave after the first answer (also -st)
+    /// Exit after the first answer (also -st)
     #[arg(long, help_heading = CONVERSATION, hide_short_help = true)]
     pub(super) single_turn: bool,
-    /// Resume the conversation of this name, and save it after every answer
+    /// Resume the conversation with this name, and save it after every answer
     #[arg(long, value_name = "NAME", help_heading = CONVERSATION)]
     pub(super) session: Option<String>,
     /// Save the text of conversations without the state of the model
     ///
-    /// With its state a long conversation resumes without reading it again.
+    /// With the state, a long conversation resumes without being read again.
     #[arg(long, help_heading = CONVERSATION, hide_short_help = true)]
     pub(super) no_state: bool,
     /// Show thinking in this way

@@ -46,16 +46,16 @@ pub(super) const HELP: &str = "\
   /edit [TEXT]          change the last question and answer it again
   /clear                begin a new conversation
   /system [TEXT|-]      show, set or remove the system prompt
-  /set [NAME [VALUE]]   list the options, show or set one: any option of generation by its long name
-  /unset NAME           set an option back to its default
-  /think [HOW]          show thinking: show, dim, fold or hide; turn it on or off, if the model can
+  /set [NAME [VALUE]]   list the generation options, or show or set one by its long name
+  /unset NAME           reset an option to its default
+  /think [HOW]          set how thinking is shown (show, dim, fold or hide), or turn it on or off
   /save [NAME]          save the conversation, with the state of the model
   /load [NAME]          load a saved conversation, or list them
   /export FILE          write the conversation as Markdown
   /stats                show tokens and times of the last answer
   /exit                 leave (also Ctrl-D)
 
-End a line with \\ to continue it on the next one; begin and end a text of many lines with \"\"\".
+End a line with \\ to continue it on the next one; begin and end text of several lines with \"\"\".
 Ctrl-C stops an answer and keeps its text; a second Ctrl-C leaves.
 ";
 
@@ -109,7 +109,7 @@ pub(super) struct Lines {
 const QUOTE: &str = "\"\"\"";
 
 impl Lines {
-    /// Takes a line. Gives the entry once it is complete.
+    /// Takes a line. Returns the entry once it is complete.
     pub(super) fn push(&mut self, line: &str) -> Option<String> {
         let line = line.trim_end_matches(['\r', '\n']);
         if self.quoted {

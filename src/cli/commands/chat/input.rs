@@ -54,7 +54,7 @@ impl Source {
         matches!(self, Self::Terminal { .. })
     }
 
-    /// The next entry; `initial` is put behind the prompt to be changed.
+    /// The next entry; `initial` is put after the prompt to be edited.
     pub(super) fn read(&mut self, prompt: &str, initial: &str) -> anyhow::Result<Input> {
         let mut lines = Lines::default();
         let mut initial = initial.replace('\n', " ");

@@ -35,7 +35,7 @@ pub(super) fn session_path(store: Option<&Store>, name: &str) -> anyhow::Result<
     store.context("no folder for conversations; set XDG_STATE_HOME or HOME")?.path(name)
 }
 
-/// Bytes that stay free on the disk of a state.
+/// Bytes to leave free on the disk of a state.
 const RESERVE: u64 = 512 << 20;
 
 impl Chat<'_> {
@@ -66,7 +66,7 @@ impl Chat<'_> {
         Ok(format!("{} questions so far", self.talk.questions()))
     }
 
-    /// Saves the state beside the conversation in `path`. Gives its size, or the reason without one.
+    /// Saves the state beside the conversation in `path`. Returns its size, or the reason why it was not saved.
     pub(super) fn save_state(&self, path: &Path) -> String {
         if self.args.no_state {
             return "without state".to_owned();
@@ -97,7 +97,7 @@ impl Chat<'_> {
         Ok(bytes)
     }
 
-    /// Restores the state beside the conversation in `path`, or writes why not.
+    /// Restores the state beside the conversation in `path`, or prints why it cannot.
     pub(super) fn restore_state(&mut self, path: &Path) {
         let path = path.with_extension(SUFFIX);
         if self.args.no_state {
@@ -133,11 +133,11 @@ impl Chat<'_> {
     }
 }
 
-/// The lack of space for a file of `bytes` where `free` are free.
+/// The shortage of space for a file of `bytes` if `free` bytes are free.
 fn lack(bytes: u64, free: u64) -> Option<String> {
     let short = free < bytes.saturating_add(RESERVE);
     let [bytes, free, reserve] = [bytes, free, RESERVE].map(text::bytes);
-    short.then(|| format!("it needs {bytes} and a reserve of {reserve}, {free} are free"))
+    short.then(|| format!("it needs {bytes} and a reserve of {reserve}, {free} is free"))
 }
 
 #[cfg(test)]
@@ -148,6 +148,6 @@ mod tests {
     fn a_state_leaves_a_reserve_free() {
         assert_eq!(lack(1 << 30, (1 << 30) + RESERVE), None);
         let lack = lack(1 << 30, 1 << 30).unwrap();
-        assert_eq!(lack, "it needs 1.00 GiB and a reserve of 512.00 MiB, 1.00 GiB are free");
+        assert_eq!(lack, "it needs 1.00 GiB and a reserve of 512.00 MiB, 1.00 GiB is free");
     }
 }

@@ -45,7 +45,7 @@ impl Chat<'_> {
         self.settings.show("reasoning")
     }
 
-    /// Takes over settings that the model can be sampled with.
+    /// Adopts settings with which the model can be sampled.
     fn adopt(&mut self, settings: Settings) -> anyhow::Result<()> {
         let options = settings.current();
         options.check_reasoning(self.opened.session.template()).map_err(with_hint)?;

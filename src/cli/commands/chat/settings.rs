@@ -39,7 +39,7 @@ impl Settings {
         Self { set, recommended: layer(recommended), defaults: layer(defaults) }
     }
 
-    /// The options that hold.
+    /// The options in effect.
     pub(super) fn current(&self) -> GenerationOptions {
         self.set.clone().over(&self.recommended)
     }
@@ -80,7 +80,7 @@ impl Settings {
         Ok(Self { set, ..self.clone() })
     }
 
-    /// The same settings without the value of this option, be it of the command line or of `/set`.
+    /// The same settings without the value of this option, whether it is from the command line or from `/set`.
     pub(super) fn without(&self, typed: &str) -> anyhow::Result<Self> {
         let (field, _) = find(typed)?;
         let mut set = self.set.clone();
@@ -107,7 +107,7 @@ impl Settings {
     }
 }
 
-/// The values that options have where nothing sets them.
+/// The values of options that nothing sets.
 fn built_in() -> GenerationOptions {
     let off = SamplingParams {
         dry: Some(Dry::with_multiplier(0.0)),
@@ -127,7 +127,7 @@ fn built_in() -> GenerationOptions {
     }
 }
 
-/// The options of the command line. Variables of the environment were read when it was.
+/// The options of the command line. Environment variables were read together with it.
 fn command() -> Command {
     let command = Command::new("set").no_binary_name(true).disable_help_flag(true);
     GenerationArgs::augment_args(command).mut_args(|arg| arg.env(Resettable::Reset))

@@ -33,7 +33,7 @@ impl Store {
         Some(Self { folder: state.join("ggrun") })
     }
 
-    /// The file of the history, in a folder that exists then.
+    /// The file of the history. Creates its folder.
     pub(super) fn history(&self) -> std::io::Result<PathBuf> {
         fs::create_dir_all(&self.folder)?;
         Ok(self.folder.join("history"))

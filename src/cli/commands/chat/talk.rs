@@ -12,7 +12,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    /// A conversation of these messages. A system prompt is one only where it comes first.
+    /// A conversation of these messages. A system message is the system prompt only if it comes first.
     pub(super) fn from_messages(messages: Vec<Message>) -> Self {
         let mut turns = messages;
         let system = match turns.first() {
@@ -47,7 +47,7 @@ impl Talk {
         self.turns.push(message);
     }
 
-    /// Removes the last question and its answer. Gives the question.
+    /// Removes the last question and its answer, and returns the question.
     pub(super) fn undo(&mut self) -> Option<String> {
         let question = self.turns.iter().rposition(|message| message.role == Role::User)?;
         self.turns.drain(question..).next().map(|message| message.content.text())

@@ -8,9 +8,9 @@ use crate::cli::options::types::{FloatType, OutType};
 
 /// Converts a checkpoint to GGUF, lossless by default
 ///
-/// Quantised weights keep the integers of the checkpoint: each tensor takes the smallest GGUF type that holds it exactly.
-/// A tensor that no type holds exactly is an error that lists the choices. An interrupted conversion resumes when the same
-/// command is run again.
+/// Quantized weights keep the integers of the checkpoint: each tensor takes the smallest GGUF type that holds it
+/// exactly. A tensor that no type holds exactly is an error that lists the choices. An interrupted conversion resumes
+/// when the same command is run again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +26,7 @@ Examples:
   ggrun convert ./fp8-checkpoint --fp8 q8_0         choose a type for FP8")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Convert {
-    /// Checkpoint: a folder with config.json and safetensors files, or ORG/NAME[@REVISION] of the hub
+    /// Checkpoint: a folder with config.json and safetensors files, or ORG/NAME[@REVISION] on the hub
     pub(crate) source: PathBuf,
     /// Write the GGUF to this file or folder [default: named after the model, in the current folder]
     #[arg(short, long, value_name = "FILE", help_heading = OUTPUT)]
@@ -51,13 +51,13 @@ pub(crate) struct Convert {
     pub(crate) allow_rounding: bool,
     /// Split the output into files of at most this size: 8G, 500M
     ///
-    /// Units are binary: 8G is 8 GiB. llama-gguf-split counts powers of 1000.
+    /// Units are binary: 8G is 8 GiB. llama-gguf-split uses powers of 1000.
     #[arg(long, value_name = "SIZE", value_parser = some_size, help_heading = OUTPUT)]
     pub(crate) split_max_size: Option<u64>,
     /// Set the name of the model in the file [default: from the checkpoint]
     #[arg(long, value_name = "NAME", help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) name: Option<String>,
-    /// Take the MTP layer (mtp.*) from this repository, where the checkpoint has none
+    /// Take the MTP layer (mtp.*) from this repository, if the checkpoint has none
     ///
     /// Only that layer is downloaded.
     #[arg(long, value_name = "REPO", help_heading = SOURCE, hide_short_help = true)]
@@ -67,7 +67,7 @@ pub(crate) struct Convert {
     pub(crate) prove: bool,
     /// Delete each downloaded shard when everything made from it is written and verified
     ///
-    /// Where types depend on values, all shards are downloaded first.
+    /// If types depend on values, all shards are downloaded first.
     #[arg(long, help_heading = SOURCE)]
     pub(crate) delete_source_as_you_go: bool,
     /// Download N shards at once

@@ -66,7 +66,7 @@ fn convert(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Conve
     if let Source::Path(path) = &source {
         anyhow::ensure!(
             !args.delete_source_as_you_go,
-            "cannot convert `{}`: `--delete-source-as-you-go` is for repositories of the hub",
+            "cannot convert `{}`: `--delete-source-as-you-go` is for repositories on the hub",
             path.display()
         );
     }
@@ -120,7 +120,7 @@ fn options(args: &Convert) -> Options {
     }
 }
 
-/// Refuses an existing output before the work of hours. Names that depend on the plan are checked later.
+/// Refuses an existing output before hours of work. Names that depend on the plan are checked later.
 fn refuse_existing(args: &Convert) -> gguf_export::Result<()> {
     match &args.output {
         Some(path) if path.is_file() && args.split_max_size.is_none() && !args.force && !args.dry_run => {

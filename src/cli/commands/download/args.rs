@@ -7,10 +7,11 @@ use crate::cli::options::common::OUTPUT;
 use crate::cli::options::hub::JOBS;
 use crate::cli::ui::when::When;
 
-/// Downloads a model of the Hugging Face Hub into the cache that its own tools use
+/// Downloads a model from the Hugging Face Hub into the cache that its own tools use
 ///
-/// By default the files of a checkpoint that a conversion needs. Every file is checked against its hash in the repository,
-/// and an interrupted download resumes when the same command is run again. Prints the folder of the files.
+/// By default, downloads the files of a checkpoint that a conversion needs. Every file is checked against its hash in
+/// the repository, and an interrupted download resumes when the same command is run again. Prints the folder of the
+/// files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +46,7 @@ pub(crate) struct Download {
     /// Use this folder instead of the shared cache
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<std::path::PathBuf>,
-    /// Show progress on standard error: a bar on a terminal, otherwise a line for every tenth
+    /// Show progress on standard error: a bar on a terminal, otherwise a line for every 10 %
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN", help_heading = OUTPUT)]
     pub(super) progress: When,
     /// Print one JSON object

@@ -1,4 +1,4 @@
-//! Describes a repository of the hub by the headers of its files: no weight is fetched.
+//! Describes a repository on the hub by the headers of its files: no weight is fetched.
 
 use std::path::{Path, PathBuf};
 

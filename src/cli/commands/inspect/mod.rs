@@ -24,7 +24,7 @@ Examples:
   ggrun inspect ORG/NAME-GGUF:Q4_0            reads headers only, downloads no weights
   ggrun inspect model.gguf --json | jq .metadata")]
 pub(crate) struct Inspect {
-    /// GGUF file, checkpoint folder, or ORG/NAME[@REVISION][:QUANT] of the hub
+    /// GGUF file, checkpoint folder, or ORG/NAME[@REVISION][:QUANT] on the hub
     pub(crate) path: PathBuf,
     /// List every tensor
     #[arg(long)]

@@ -19,14 +19,14 @@ use crate::cli::options::words::{ModelWord, PromptWord};
 #[command(after_help = "\
 Examples:
   ggrun run model.gguf \"What is 17 + 25?\"
-  ggrun run ORG/NAME-GGUF:Q4_0 \"Hello\"              a GGUF of the hub, downloaded once
-  ggrun run model.gguf \"Summarise this:\" < notes.txt")]
+  ggrun run ORG/NAME-GGUF:Q4_0 \"Hello\"              a GGUF from the hub, downloaded once
+  ggrun run model.gguf \"Summarize this:\" < notes.txt")]
 #[command(after_long_help = "\
 Examples:
   ggrun run model.gguf \"What is 17 + 25?\" --temp 0
   ggrun run model.gguf -f question.txt --thinking hide > answer.txt
-  ggrun run ORG/NAME-GGUF:Q4_0 \"Hello\"              a GGUF of the hub, downloaded once
-  ggrun run model.gguf \"Summarise this:\" < notes.txt
+  ggrun run ORG/NAME-GGUF:Q4_0 \"Hello\"              a GGUF from the hub, downloaded once
+  ggrun run model.gguf \"Summarize this:\" < notes.txt
   echo \"What is the capital of Kenya?\" | ggrun run model.gguf --json
   ggrun run model.gguf \"Weather in Oslo?\" --tools tools.json --json | jq .tool_calls
   ggrun run model.gguf -no-cnv \"Once upon a time\"   continue a text without the chat template")]
@@ -39,8 +39,8 @@ pub(crate) struct RunArgs {
     pub(crate) model: ModelArgs,
     /// Set the prompt; piped standard input is appended to it
     ///
-    /// Standard input is read to its end if it is a pipe or a file, and put behind the prompt and an empty line. Without
-    /// -p and -f it is the prompt. `< /dev/null` leaves it alone.
+    /// If standard input is a pipe or a file, it is read to its end and appended after an empty line. Without -p and
+    /// -f, it is the prompt. `< /dev/null` turns this off.
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "file",
         help_heading = PROMPT)]
     pub(crate) prompt: Option<String>,
@@ -53,7 +53,7 @@ pub(crate) struct RunArgs {
     pub(crate) template: TemplateArgs,
     /// Continue the prompt as it is, without the chat template (also -no-cnv)
     ///
-    /// Names of special tokens in the prompt are these tokens.
+    /// Names of special tokens in the prompt become those tokens.
     #[arg(long, help_heading = PROMPT, hide_short_help = true, conflicts_with_all = ["system_prompt",
         "system_prompt_file", "chat_template", "chat_template_file", "chat_template_kwargs", "tools", "tool_choice",
         "reasoning", "reasoning_budget", "reasoning_budget_message"])]

@@ -29,8 +29,8 @@ use crate::cli::ui::when::When;
 ///
 /// # Errors
 ///
-/// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user
-/// stopped it, and [`is_closed`](crate::cli::ui::out::is_closed) when the reader of `out` is gone.
+/// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user stopped
+/// it, and [`is_closed`](crate::cli::ui::out::is_closed) when the reader of `out` has gone away.
 pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     if args.placement.list_devices {
         out.write_all(list_devices(&args.placement)?.as_bytes())?;
@@ -88,7 +88,7 @@ fn continuation(
     chat.collect(on)
 }
 
-/// The prompt of the command line, with what standard input has.
+/// The prompt of the command line, with the text from standard input.
 fn prompt(args: &RunArgs) -> anyhow::Result<String> {
     let text = match (&args.prompt, &args.file) {
         (Some(prompt), _) => {
