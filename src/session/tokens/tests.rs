@@ -240,12 +240,12 @@ fn many_typed_control_tokens_do_not_each_look_through_all_text() {
     let template =
         Template::parse("{% for m in messages %}{{ m.content }}{% endfor %}<|im_end|>", "", "").unwrap();
     let messages =
-        ["a".repeat(1_000_000), "<|im_end|>".repeat(60_000)].map(|text| Message::new(Role::User, text));
+        ["a".repeat(3_000_000), "<|im_end|>".repeat(100_000)].map(|text| Message::new(Role::User, text));
     let prompt = template.prompt(&messages, &RenderOptions::default()).unwrap();
     let specials = Specials::of(&Marked, &template);
     let begin = Instant::now();
     assert_eq!(specials.markup(&prompt).len(), 1);
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
 #[test]
