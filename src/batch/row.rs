@@ -137,7 +137,7 @@ fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
         let Value::Object(body) = body else { return Err(bad("`body` is not an object")) };
         let endpoint = url.ok_or_else(|| Failure::new(Cause::BadEndpoint, "the line has no `url`"))?;
         let others = object.into_iter().map(|(name, _)| name).filter(|name| !FORM.contains(&name.as_str()));
-        let unknown = others.map(|name| UnknownField::new(name, &FORM)).collect();
+        let unknown = UnknownField::all(others, &FORM);
         return Ok(Request { endpoint, body, form: true, unknown });
     }
     let endpoint = match (object.contains_key("messages"), object.contains_key("prompt")) {

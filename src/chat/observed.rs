@@ -43,13 +43,19 @@ impl Observer {
     fn begins(&self, messages: usize) -> Vec<Option<usize>> {
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         let index = |read: &Read| read.message.unwrap_or(messages);
-        let first_read = |message: usize| {
-            let earlier = reads.iter().rposition(|read| index(read) < message).map_or(0, |at| at + 1);
-            let later = &reads[earlier..];
-            let read = later.iter().find(|read| index(read) == message);
-            read.or_else(|| reads.iter().rfind(|read| index(read) == message)).map(|read| read.length)
+        let mut places = vec![Vec::new(); messages + 1];
+        for (at, read) in reads.iter().enumerate() {
+            places[index(read)].push(at);
+        }
+        // Behind the last read of an earlier message.
+        let mut later = 0;
+        let first_read = |places: &Vec<usize>| {
+            let last = places.last()?;
+            let first = places.get(places.partition_point(|at| *at < later)).unwrap_or(last);
+            later = later.max(last + 1);
+            Some(reads[*first].length)
         };
-        let mut begins: Vec<_> = (0..=messages).map(first_read).collect();
+        let mut begins: Vec<_> = places.iter().map(first_read).collect();
         let next = begins.iter().skip(1).flatten().next().copied().unwrap_or(usize::MAX);
         if let Some(first) = reads.iter().rfind(|read| index(read) == 0 && read.length <= next) {
             begins[0] = Some(first.length);
@@ -138,4 +144,52 @@ pub(super) fn render(
     drop(environment.get_template(template)?.render_captured_to(context, written)?);
     let text = String::from_utf8(text).expect("a template writes whole strings");
     Ok((text, observer.begins(count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// [`Observer::begins`] with a search for each message.
+    fn naive(reads: &[Read], messages: usize) -> Vec<Option<usize>> {
+        let index = |read: &Read| read.message.unwrap_or(messages);
+        let first_read = |message: usize| {
+            let earlier = reads.iter().rposition(|read| index(read) < message).map_or(0, |at| at + 1);
+            let read = reads[earlier..].iter().find(|read| index(read) == message);
+            read.or_else(|| reads.iter().rfind(|read| index(read) == message)).map(|read| read.length)
+        };
+        let mut begins: Vec<_> = (0..=messages).map(first_read).collect();
+        let next = begins.iter().skip(1).flatten().next().copied().unwrap_or(usize::MAX);
+        if let Some(first) = reads.iter().rfind(|read| index(read) == 0 && read.length <= next) {
+            begins[0] = Some(first.length);
+        }
+        begins
+    }
+
+    fn observer(reads: Vec<Read>) -> Observer {
+        Observer { length: AtomicUsize::new(0), reads: Mutex::new(reads) }
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_finds_the_beginnings_that_a_search_for_each_message_finds(
+            order in prop::collection::vec((prop::option::of(0_usize..5), 0_usize..3), 0..20),
+        ) {
+            let mut length = 0;
+            let reads: Vec<_> = order.into_iter().map(|(message, more)| {
+                length += more;
+                Read { message, length }
+            }).collect();
+            prop_assert_eq!(observer(reads.clone()).begins(5), naive(&reads, 5));
+        }
+    }
+
+    #[test]
+    fn many_messages_take_no_search_each() {
+        let count = 200_000;
+        let reads = (0..count).rev().chain(0..count).map(|at| Read { message: Some(at), length: at });
+        let begins = observer(reads.collect()).begins(count);
+        assert!(begins[..count].iter().copied().eq((0..count).map(Some)));
+    }
 }

@@ -5,6 +5,10 @@ use std::ops::Range;
 use super::marked::{Palette, Unmarked};
 use super::tags::Start;
 
+/// Filters and methods with which a template may make other text of what it is given.
+const REWRITERS: [&str; 9] =
+    ["replace", "join", "lower", "upper", "title", "capitalize", "swapcase", "casefold", "format"];
+
 /// A rendered conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rendered {
@@ -15,6 +19,7 @@ pub struct Rendered {
     /// Where the answer begins, if the template adds a beginning.
     pub answer: Option<usize>,
     written: Vec<Range<usize>>,
+    /// Empty if the template rewrites text, which may make any text of what it is given.
     source: String,
     given: Vec<String>,
 }
@@ -35,24 +40,30 @@ impl Rendered {
         let place = |begin: usize| order.binary_search(&begin).ok().map(|index| places[index]);
         let mut messages: Vec<_> = begins.into_iter().map(|begin| begin.and_then(place)).collect();
         let answer = messages.pop().flatten();
+        let source = if rewrites(source) { "" } else { source };
         Self { text, messages, answer, written, source: source.to_owned(), given }
     }
 
     /// Whether the template wrote all of a part of the text, which may then be a control token.
-    ///
-    /// Text of a variable that the template does not only write has no mark. The template wrote it if its source
-    /// contains it and the messages cannot.
     #[must_use]
     pub fn is_markup(&self, part: Range<usize>) -> bool {
+        self.is_marked(part.clone()).unwrap_or_else(|| self.is_only_written(&self.text[part]))
+    }
+
+    /// Like [`Self::is_markup`], but `None` where no part is marked: text of a variable that the template does not
+    /// only write has no mark.
+    #[must_use]
+    pub fn is_marked(&self, part: Range<usize>) -> Option<bool> {
         let index = self.written.partition_point(|range| range.end <= part.start);
-        match self.written.get(index) {
-            Some(range) if range.start <= part.start && part.end <= range.end => true,
-            Some(range) if range.start < part.end => false,
-            _ => {
-                let text = &self.text[part];
-                self.source.contains(text) && !may_bring(&self.given, text)
-            }
-        }
+        let range = self.written.get(index).filter(|range| range.start < part.end)?;
+        Some(range.start <= part.start && part.end <= range.end)
+    }
+
+    /// Whether the template wrote this text wherever it has no mark: the source contains it, and what was given
+    /// cannot become it. This looks through everything that was given.
+    #[must_use]
+    pub fn is_only_written(&self, text: &str) -> bool {
+        self.source.contains(text) && !may_bring(&self.given, text)
     }
 
     /// The parts of the text that certainly come from the template, in order.
@@ -66,7 +77,7 @@ impl Rendered {
     pub fn find_given(&self, from: usize, text: &str) -> Option<usize> {
         let given = |at: &usize| {
             let end = at + text.len();
-            !self.written.iter().any(|range| range.start < end && *at < range.end)
+            self.is_marked(*at..end).is_none()
         };
         self.text[from..].rmatch_indices(text).map(|(at, _)| from + at).find(given)
     }
@@ -100,13 +111,36 @@ impl Rendered {
     }
 }
 
-/// Whether texts contain another, or one of them ends with the beginning of it and one begins with the end of it.
+/// Whether a template calls one of the [`REWRITERS`].
+fn rewrites(source: &str) -> bool {
+    let is_call = |at: usize, name: &str| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        source[..at].trim_end().ends_with(['.', '|']) && !source[at + name.len()..].starts_with(is_part)
+    };
+    REWRITERS.iter().any(|name| source.match_indices(name).any(|(at, _)| is_call(at, name)))
+}
+
+/// Whether a template that cuts texts up may make another of them: one of them has its characters in this order or
+/// the reverse, or one ends with the beginning of it and one begins with the end of it.
 fn may_bring(given: &[String], text: &str) -> bool {
     let cuts = || text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
     let ends = |given: &str| cuts().any(|(left, _)| given.ends_with(left));
     let begins = |given: &str| cuts().any(|(_, right)| given.starts_with(right));
     let mut bare = given.iter().map(|given| given.trim());
-    given.iter().any(|given| given.contains(text)) || (bare.clone().any(ends) && bare.any(begins))
+    given.iter().any(|given| has_in_order(given, text.chars()) || has_in_order(given, text.chars().rev()))
+        || (bare.clone().any(ends) && bare.any(begins))
+}
+
+/// Whether a text has characters in this order, with any others between them.
+fn has_in_order(text: &str, mut characters: impl Iterator<Item = char>) -> bool {
+    let mut rest = text;
+    characters.all(|character| match rest.split_once(character) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Template {
     /// When the template refuses it; the cause is the template's message.
     pub fn prompt(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         let given = self.prompt_as_given(messages, options);
-        let repeats = |prompt: &Rendered| text_arguments(messages).all(|text| prompt.text.contains(text));
+        let repeats = |prompt: &Rendered| has_all(&prompt.text, text_arguments(messages));
         if text_arguments(messages).next().is_none() || given.as_ref().is_ok_and(repeats) {
             return given;
         }
@@ -282,6 +282,15 @@ fn text_arguments(messages: &[Message]) -> impl Iterator<Item = &str> {
     calls.filter_map(|call| call.function.arguments.as_str())
 }
 
+/// Whether a text contains others, one after the other.
+fn has_all<'a>(mut rest: &str, mut texts: impl Iterator<Item = &'a str>) -> bool {
+    texts.all(|text| {
+        let after = rest.find(text).map(|at| &rest[at + text.len()..]);
+        rest = after.unwrap_or(rest);
+        after.is_some()
+    })
+}
+
 fn with_objects(messages: &[Message]) -> Vec<Message> {
     let mut messages = messages.to_vec();
     for call in messages.iter_mut().flat_map(|message| &mut message.tool_calls) {
@@ -376,6 +385,20 @@ mod tests {
         let source = "{% for m in messages %}{{ m.reasoning_content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
         assert_eq!(render(source, &[message], &RenderOptions::default()), r#"hmf{"a": 1}"#);
         assert_eq!(render(source, &[Message::new(Role::User, "x")], &RenderOptions::default()), "");
+    }
+
+    #[test]
+    fn texts_are_looked_for_behind_the_one_before() {
+        for (text, texts, expected) in [
+            ("a{}b{}", &["{}", "{}"][..], true),
+            ("a{}b", &["{}", "{}"], false),
+            ("a{1}b{2}", &["{1}", "{2}"], true),
+            ("a", &[], true),
+        ] {
+            assert_eq!(has_all(text, texts.iter().copied()), expected, "{text} {texts:?}");
+        }
+        let long = "{}".repeat(1_000_000);
+        assert!(has_all(&long, long.as_bytes().chunks(2).map(|text| std::str::from_utf8(text).unwrap())));
     }
 
     #[test]

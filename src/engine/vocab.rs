@@ -1,5 +1,6 @@
 //! The interface to a tokenizer: text to tokens and back, as bytes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Token;
@@ -30,6 +31,11 @@ pub trait Vocab {
     /// The tokens of a text, with none added before or after.
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token>;
 
+    /// A text without control tokens as the tokenizer changes it before it looks for other tokens.
+    fn normalize<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        text.into()
+    }
+
     /// The tokens whose texts stand for them.
     fn specials(&self) -> Vec<SpecialToken> {
         Vec::new()
@@ -59,6 +65,10 @@ impl<V: Vocab + ?Sized> Vocab for Arc<V> {
 
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
         (**self).tokenize(text, markup)
+    }
+
+    fn normalize<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        (**self).normalize(text)
     }
 
     fn specials(&self) -> Vec<SpecialToken> {

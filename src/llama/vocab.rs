@@ -7,7 +7,7 @@ use std::sync::Arc;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token_type::LlamaTokenAttr;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::engine::{Markup, SpecialToken, Token, Vocab};
 
@@ -63,10 +63,13 @@ impl Vocab for LlamaVocab {
     }
 
     fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
-        let text: Cow<'_, str> =
-            if self.composes { text.nfc().collect::<String>().into() } else { text.into() };
+        let text = self.normalize(text);
         let tokens = self.model.vocab().tokenize(text.as_bytes(), false, markup == Markup::Parsed);
         tokens.into_iter().map(|t| Token(t.0)).collect()
+    }
+
+    fn normalize<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.composes && !is_nfc(text) { text.nfc().collect::<String>().into() } else { text.into() }
     }
 
     fn specials(&self) -> Vec<SpecialToken> {

@@ -8,6 +8,10 @@ use super::refusal::Refusal;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN: usize = 60;
+/// Longer names, in bytes, are not compared with the known ones.
+const COMPARED_LENGTH: usize = 64;
+/// The number of unknown fields of an object that are compared with the known ones.
+const COMPARED: usize = 32;
 /// Names less similar than this are not suggested.
 const ALIKE: f64 = 0.7;
 
@@ -21,9 +25,17 @@ pub struct UnknownField {
 }
 
 impl UnknownField {
-    /// A field that is not among those known.
-    #[must_use]
-    pub fn new(name: String, known: &[&'static str]) -> Self {
+    /// Fields of an object that are not among those known.
+    pub fn all(names: impl IntoIterator<Item = String>, known: &[&'static str]) -> Vec<Self> {
+        let compared = |at: usize, name: &str| at < COMPARED && name.len() <= COMPARED_LENGTH;
+        let field = |(at, name): (usize, String)| {
+            let known = if compared(at, &name) { known } else { &[] };
+            Self::new(name, known)
+        };
+        names.into_iter().enumerate().map(field).collect()
+    }
+
+    fn new(name: String, known: &[&'static str]) -> Self {
         let alike = known.iter().map(|known| (strsim::normalized_damerau_levenshtein(&name, known), *known));
         let best = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
         Self { closest: best.map(|(_, known)| known), name }
@@ -120,7 +132,7 @@ impl Fields {
     /// The fields that were not taken.
     pub(super) fn unknown(self) -> Vec<UnknownField> {
         let Self { left, known } = self;
-        left.into_iter().map(|(name, _)| UnknownField::new(name, &known)).collect()
+        UnknownField::all(left.into_iter().map(|(name, _)| name), &known)
     }
 }
 
@@ -167,5 +179,18 @@ mod tests {
         );
         assert_eq!(unknown("topp").to_string(), "unknown field `topp`; did you mean `top_p`?");
         assert_eq!(unknown("wishes").ignored(), "unknown field `wishes` ignored");
+    }
+
+    #[test]
+    fn long_names_and_names_after_many_others_are_not_compared() {
+        let known: [&'static str; 1] = ["a_name_with_sixty_four_bytes_in_it______________________________"];
+        assert_eq!(known[0].len(), COMPARED_LENGTH);
+        let hints = |names: Vec<String>| -> Vec<bool> {
+            UnknownField::all(names, &known).iter().map(|field| field.closest.is_some()).collect()
+        };
+        assert_eq!(hints(vec![known[0].replace("a_", "A_"), format!("{}_", known[0])]), [true, false]);
+        let many = hints(vec![known[0].replace("a_", "A_"); COMPARED + 1]);
+        assert_eq!(many.iter().filter(|hint| **hint).count(), COMPARED);
+        assert!(!many[COMPARED]);
     }
 }

@@ -1,6 +1,7 @@
 //! Turns a rendered prompt into tokens. Only the template's text can contain control tokens; the text of messages is
 //! plain text.
 
+use std::borrow::Cow;
 use std::iter;
 use std::ops::Range;
 
@@ -48,7 +49,9 @@ impl Specials {
         cuts.dedup();
         let all = self.finder.find_iter(text).map(|found| found.range());
         let mut out = Tokens::default();
-        if all.eq(markup.iter().cloned()) {
+        // Text that the tokenizer changes may become a token, or reach into one.
+        let is_normal = || matches!(vocab.normalize(text), Cow::Borrowed(_));
+        if all.eq(markup.iter().cloned()) && is_normal() {
             let mut begin = 0;
             for cut in cuts {
                 out.tokens.extend(vocab.tokenize(&text[begin..cut], Markup::Parsed));
@@ -83,13 +86,22 @@ impl Specials {
         for range in prompt.written() {
             written[range.clone()].copy_from_slice(&text[range.clone()]);
         }
+        let mut only_written = vec![None; self.always.len()];
+        let mut is_markup = |pattern: usize, part: Range<usize>| {
+            prompt.is_marked(part.clone()).unwrap_or_else(|| {
+                *only_written[pattern].get_or_insert_with(|| prompt.is_only_written(&prompt.text[part]))
+            })
+        };
         let certain: Vec<_> = self.finder.find_iter(&written).map(|found| found.range()).collect();
         let mut out = Vec::new();
         let mut begin = 0;
         for range in certain.into_iter().chain(iter::once(text.len()..text.len())) {
-            let gap = self.finder.find_iter(&text[begin..range.start]).map(|found| found.range());
-            let gap = gap.map(|found| begin + found.start..begin + found.end);
-            out.extend(gap.filter(|found| prompt.is_markup(found.clone())));
+            for found in self.finder.find_iter(&text[begin..range.start]) {
+                let part = begin + found.start()..begin + found.end();
+                if is_markup(found.pattern().as_usize(), part.clone()) {
+                    out.push(part);
+                }
+            }
             begin = range.end;
             out.push(range);
         }
@@ -98,7 +110,9 @@ impl Specials {
     }
 
     /// The tokens of text that contains no special tokens.
-    fn plain(&self, vocab: &dyn Vocab, mut text: &str, tokens: &mut Vec<Token>) {
+    fn plain(&self, vocab: &dyn Vocab, text: &str, tokens: &mut Vec<Token>) {
+        let text = vocab.normalize(text);
+        let mut text = text.as_ref();
         while let Some(found) = self.next_always(text) {
             let cut = found.start + inside(&text[found.clone()], |part| self.next_always(part).is_some());
             tokens.extend(vocab.tokenize(&text[..cut], Markup::Plain));

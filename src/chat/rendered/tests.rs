@@ -60,6 +60,24 @@ fn content_and_template_together_make_no_markup() {
 }
 
 #[test]
+fn text_that_a_template_rewrites_makes_no_markup() {
+    for (source, content) in [
+        ("{{ messages[0].content.replace('/think', '') }}", "<|/thinka|>"),
+        ("{{ messages[0].content | replace('x', '|') }}", "<xax>"),
+        ("{{ messages[0].content.split('/think') | join }}", "<|/thinka|>"),
+        ("{% for part in messages[0].content.split('/think') %}{{ part }}{% endfor %}", "<|/thinka|>"),
+        ("{{ messages[0].content[:2] ~ messages[0].content[3:] }}", "<|xa|>"),
+        ("{{ messages[0].content[::-1] }}", ">|a|<"),
+        ("{{ messages[0].content | lower }}", "<|A|>"),
+        ("{{ messages[0].content. lower() }}", "<|A|>"),
+    ] {
+        let prompt = prompt(&format!("{source}{{# <|a|> #}}"), &[content]);
+        assert_eq!(markup(&prompt, "<|a|>"), [false], "{source} {prompt:?}");
+    }
+    assert!(["lower", "| lowered", "<|replaces|>", "x.formats"].iter().all(|source| !rewrites(source)));
+}
+
+#[test]
 fn a_token_around_a_role_or_at_the_ends_of_a_text_is_the_templates() {
     let source = "{{ bos_token }}{% for m in messages %}{{ '<|' + m['role'] + '|>' + m.content + eos_token }}{% endfor %}";
     let prompt = prompt(source, &["<|user|><s></s>"]);

@@ -1,5 +1,7 @@
 //! No message forges a control token, and no text is lost.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::chat::{Message, RenderOptions, Role};
 use crate::engine::SpecialToken;
@@ -63,6 +65,18 @@ impl Vocab for Marked {
     }
 }
 
+/// Deletes text from messages.
+const REPLACES: &str = "\
+    {% for m in messages %}{% set text = m.content.replace('/think', '') | replace('a', '') %}\
+    {{ '<|im_start|>' + m.role + '\\n' }}{{ text }}{{ text.split('<')[0] + text.split('<')[-1] }}<|im_end|>\n\
+    {% endfor %}{# </think> <tool_call> #}";
+
+fn templates() -> Vec<(&'static str, Template)> {
+    let files = ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"];
+    let replaces = Template::parse(REPLACES, "", "<|im_end|>").unwrap();
+    files.map(|name| (name, template(name))).into_iter().chain([("replace", replaces)]).collect()
+}
+
 fn template(name: &str) -> Template {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
     Template::parse(&std::fs::read_to_string(path).unwrap(), "", "<|im_end|>").unwrap()
@@ -116,19 +130,28 @@ proptest! {
         // Templates may ask whether a text is empty.
         let texts: Vec<_> = texts.iter().map(|parts| format!("{}a", parts.concat())).collect();
         let harmless = ["a".to_owned()];
-        for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
-            let template = template(name);
+        for (name, template) in templates() {
             prop_assert_eq!(specials(&template, &texts), specials(&template, &harmless), "{}", name);
         }
     }
 }
 
+const FORGERIES: [&str; 8] = [
+    "|im_end|",
+    "think",
+    "tool_call",
+    "/think",
+    "im_end|>",
+    "<|im_",
+    "<|im_/thinkend|>",
+    "<tool/think_call>",
+];
+
 #[test]
 fn every_way_of_typing_a_control_token_is_text() {
-    for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
-        let template = template(name);
+    for (name, template) in templates() {
         let expected = specials(&template, &["a".to_owned()]);
-        for text in texts().chain(["|im_end|", "think", "tool_call", "/think", "im_end|>", "<|im_"]) {
+        for text in texts().chain(FORGERIES) {
             assert_eq!(specials(&template, &[text.to_owned()]), expected, "{name} {text}");
         }
     }
@@ -149,6 +172,80 @@ fn places_are_tokens_where_special_tokens_begin_or_end() {
         assert_eq!(found.places, [0, 1, 1 + length, 2 + length], "{content}");
         assert_eq!(found.tokens.len(), 3 + length);
     }
+}
+
+/// Composes characters before it looks for tokens; its tokens are characters, a control token and a tag.
+struct Composing;
+
+const COMPOSED: [(&str, i32); 2] = [("<|TOKEN|>", -1), ("[THINK]", -2)];
+
+impl Vocab for Composing {
+    fn size(&self) -> u32 {
+        0
+    }
+
+    fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        let text = self.normalize(text);
+        let (mut rest, mut tokens) = (text.as_ref(), Vec::new());
+        while let Some(character) = rest.chars().next() {
+            let known = COMPOSED.iter().filter(|known| known.1 == -2 || markup == Markup::Parsed);
+            let found = known.into_iter().find(|known| rest.starts_with(known.0));
+            let (text, token) =
+                found.map_or((character.len_utf8(), character as i32), |known| (known.0.len(), known.1));
+            rest = &rest[text..];
+            tokens.push(Token(token));
+        }
+        tokens
+    }
+
+    fn normalize<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        use unicode_normalization::{UnicodeNormalization, is_nfc};
+        if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
+    }
+
+    fn specials(&self) -> Vec<SpecialToken> {
+        COMPOSED.map(|(text, token)| SpecialToken { text: text.to_owned(), always: token == -2 }).into()
+    }
+
+    fn write(&self, _token: Token, _out: &mut Vec<u8>) {}
+
+    fn ends_answer(&self, _token: Token) -> bool {
+        false
+    }
+}
+
+#[test]
+fn composed_characters_make_no_token_and_destroy_none() {
+    let source = "{% for m in messages %}<|TOKEN|>{{ m.content }}<|TOKEN|>{% endfor %}{# [THINK] #}";
+    let template = Template::parse(source, "", "").unwrap();
+    let specials = Specials::of(&Composing, &template);
+    for (content, composed) in [
+        ("<|TO\u{212a}EN|>", "<|TOKEN|>"),
+        ("[THIN\u{212a}]", "[THINK]"),
+        ("\u{338}a", "\u{338}a"),
+        ("e\u{301}", "é"),
+        ("é", "é"),
+    ] {
+        let prompt =
+            template.prompt(&[Message::new(Role::User, content)], &RenderOptions::default()).unwrap();
+        let found = specials.tokens(&Composing, &prompt, &[]).tokens;
+        let characters = composed.chars().map(|c| c as i32);
+        let expected: Vec<_> = [-1].into_iter().chain(characters).chain([-1]).map(Token).collect();
+        assert_eq!(found, expected, "{content:?}");
+    }
+}
+
+#[test]
+fn many_typed_control_tokens_do_not_each_look_through_all_text() {
+    let template =
+        Template::parse("{% for m in messages %}{{ m.content }}{% endfor %}<|im_end|>", "", "").unwrap();
+    let messages =
+        ["a".repeat(3_000_000), "<|im_end|>".repeat(100_000)].map(|text| Message::new(Role::User, text));
+    let prompt = template.prompt(&messages, &RenderOptions::default()).unwrap();
+    let specials = Specials::of(&Marked, &template);
+    let begin = Instant::now();
+    assert_eq!(specials.markup(&prompt).len(), 1);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
 #[test]
