@@ -72,6 +72,15 @@ impl Start {
         }
     }
 
+    /// Where an answer begins that a grammar holds for: text without an opening tag is the grammar's, also where the
+    /// template leaves that tag to the model.
+    pub(crate) fn held(self) -> Self {
+        match self {
+            Self::Unopened(tags) => Self::Content(tags),
+            start => start,
+        }
+    }
+
     /// The tag at the end of a text.
     pub(super) fn last_tag(text: &str) -> Option<&'static str> {
         Tags::all().filter(|tag| text.ends_with(tag)).max_by_key(|tag| tag.len())

@@ -149,6 +149,9 @@ impl From<&session::Error> for ApiError {
             session::Error::Continue(error) => {
                 Self::new(ErrorCode::InvalidRequest, error.to_string()).with_param("continue_final_message")
             }
+            session::Error::BudgetMessage { .. } => {
+                Self::new(ErrorCode::InvalidRequest, error.to_string()).with_param("reasoning_budget_message")
+            }
             other => Self::new(ErrorCode::InvalidPrompt, chain(other)),
         }
     }

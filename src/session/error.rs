@@ -15,6 +15,14 @@ pub enum Error {
     /// The last message cannot be continued.
     #[error(transparent)]
     Continue(#[from] ContinueError),
+    /// The message at the end of the reasoning would end it too early.
+    #[error(
+        "`reasoning_budget_message` has `{close}`, expected a text without the tag that ends the reasoning"
+    )]
+    BudgetMessage {
+        /// The closing tag.
+        close: &'static str,
+    },
     /// The engine refused the request.
     #[error("cannot submit the request")]
     Engine(#[from] engine::Error),

@@ -61,10 +61,17 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the conversation cannot be rendered, the choice of tools cannot be met, or the engine refuses the request.
+    /// When the conversation cannot be rendered, the choice of tools cannot be met, the reasoning budget message contains
+    /// the closing tag, or the engine refuses the request.
     pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
+        let is_held = forced.is_some() || request.sampling.grammar.is_some();
+        let start = if is_held { start.held() } else { start };
+        let close = start.tags().close;
+        if request.reasoning_budget_message.contains(close) {
+            return Err(Error::BudgetMessage { close });
+        }
         let ending = self.prompts.ending(&request, start.tags());
         let reasoning = reasoning(start, ending, request.reasoning_budget);
         if request.tool_choice == ToolChoice::None {

@@ -276,6 +276,15 @@ fn a_grammar_holds_from_the_start_or_after_the_reasoning() {
     }
 }
 
+#[test]
+fn a_budget_message_with_the_closing_tag_is_refused_by_name() {
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    request.reasoning_budget_message = "x</think>hello".to_owned();
+    let error = session(REASONING, "hm").chat(request).unwrap_err();
+    assert!(matches!(error, Error::BudgetMessage { close: "</think>" }), "{error:?}");
+    assert!(error.to_string().contains("`reasoning_budget_message`"), "{error}");
+}
+
 const TURNS: &str = "{% for m in messages %}[{{ m.role }}]{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content }}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
 
 /// Reasoning and content of a continued message, and the end of its prompt.

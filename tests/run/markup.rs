@@ -124,6 +124,20 @@ fn a_schema_holds_whether_or_not_the_answer_opens_reasoning() {
 }
 
 #[test]
+fn an_answer_with_a_grammar_that_opens_no_reasoning_is_content_without_a_budget() {
+    let bench = bench(1);
+    let source = "{{ messages[0].content.split('</think>')[-1] }}<|im_end|>\n<|im_start|>assistant\n";
+    let open = bench.model.vocab().tokenize("<think>", Markup::Parsed)[0];
+    let rules = Rules::Gbnf(r#"root ::= "[12345, \"x</think>y\", 67890]""#.to_owned());
+    let grammar = Some(Grammar { rules, after: None });
+    let sampling = SamplingParams { grammar, logit_bias: vec![(open, -100.0)], ..SamplingParams::greedy() };
+    let request = ChatRequest { sampling, reasoning_budget: Some(3), ..ask(QUESTIONS[0].0) };
+    let (reasoning, content, end) = collect(with_template(&bench, source).chat(request).unwrap());
+    assert_eq!((reasoning.as_str(), content.trim_start()), ("", "[12345, \"x</think>y\", 67890]"), "{end:?}");
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
+}
+
+#[test]
 fn an_answer_with_a_schema_does_not_end_inside_its_reasoning() {
     let bench = bench(1);
     let schema = r#"{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}"#;

@@ -1,8 +1,9 @@
 //! Sampling parameters, applied by llama.cpp.
 
 use ggrun::engine::{
-    Block, Dry, Error, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Penalties, Rules,
-    SamplerKind, SamplingError, SamplingParams, Token, Vocab as _, Xtc,
+    Block, DecodeError, Dry, Error, Event, FinishReason, Grammar, Markup, Mirostat, MirostatVersion,
+    Penalties, Reasoning, Reply, Request, Rules, SamplerKind, SamplingError, SamplingParams, Token,
+    Vocab as _, Xtc,
 };
 use ggrun::session::{self, ChatEvent, ChatRequest};
 
@@ -172,6 +173,61 @@ fn schemas_are_compiled_on_several_threads_at_once() {
             scope.spawn(move || answer(value));
         }
     });
+}
+
+#[test]
+fn a_grammar_that_leaves_no_token_fails_its_request_alone() {
+    let bench = bench(2);
+    let token = |text: &str| bench.model.vocab().tokenize(text, Markup::Plain)[0];
+    let only = |text: &str| {
+        let grammar = Grammar { rules: Rules::Gbnf(format!("root ::= \"{text}\"")), after: None };
+        SamplingParams { grammar: Some(grammar), ..SamplingParams::greedy() }
+    };
+    let less = |text: &str| vec![(token(text), f32::NEG_INFINITY)];
+    let submitter = bench.running.submitter();
+    for sampling in [
+        SamplingParams { ignore_end: true, ..only("a") },
+        SamplingParams { logit_bias: less("7"), ..only("7") },
+        SamplingParams { logit_bias: less("7"), temperature: 1.0, ..only("7") },
+        SamplingParams { logit_bias: less("7"), grammar: only("7").grammar, ..flat(1) },
+    ] {
+        let other = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
+        let request = Request { max_tokens: Some(20), ..Request::new(vec![token("7")], sampling.clone()) };
+        let end = last(submitter.submit(request).unwrap());
+        assert!(matches!(end, Event::Failed(Error::Decode(DecodeError::NoTokenAllowed { .. }))), "{end:?}");
+        assert_eq!(collect(other).1, QUESTIONS[0].1, "{sampling:?}");
+    }
+}
+
+#[test]
+fn forced_text_that_a_grammar_forbids_fails_its_request_alone() {
+    let bench = bench(2);
+    let tokens = |text: &str| bench.model.vocab().tokenize(text, Markup::Parsed);
+    let close = "</think>".to_owned();
+    for (block, ending) in [
+        (Some(Block { open: None, close: close.clone() }), "x</think>hello"),
+        (Some(Block { open: None, close: close.clone() }), "x</think>\n\n\n\n\n\n\n\n\n\n"),
+        (None, "hello</think>"),
+    ] {
+        let other = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
+        let rules = Rules::Gbnf("root ::= [0-9] [0-9] [0-9] [0-9]".to_owned());
+        let grammar = Some(Grammar { rules, after: block });
+        let sampling = SamplingParams { grammar, ..SamplingParams::greedy() };
+        let reasoning =
+            Reasoning { open: None, close: close.clone(), ending: tokens(ending), budget: Some(2) };
+        let request = Request { reasoning: Some(reasoning), ..Request::new(tokens("7"), sampling) };
+        let request = Request { max_tokens: Some(50), ..request };
+        let end = last(bench.running.submitter().submit(request).unwrap());
+        assert!(
+            matches!(end, Event::Failed(Error::Decode(DecodeError::NoTokenAllowed { .. }))),
+            "{ending:?} {end:?}"
+        );
+        assert_eq!(collect(other).1, QUESTIONS[0].1, "{ending:?}");
+    }
+}
+
+fn last(mut reply: Reply) -> Event {
+    std::iter::from_fn(|| reply.wait()).last().unwrap()
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(super) enum Effect {
     Either,
     /// It is part of the block, and so is all the text before it.
     Block,
+    /// It ends the block, and has text behind its closing tag that the rules were not asked about.
+    Spilled,
 }
 
 impl Gate {
@@ -67,16 +69,32 @@ impl Gate {
         matches!(self.phase, Phase::Inside(_))
     }
 
+    /// Whether the text inside the block ends with a beginning of the closing tag.
+    pub(super) fn is_closing(&self) -> bool {
+        let Phase::Inside(tail) = &self.phase else { return false };
+        (1..self.close.len()).any(|length| tail.ends_with(&self.close[..length]))
+    }
+
     /// Whether a token with this text may come next; `ends` if it ends the answer.
     pub(super) fn allows(&self, text: &[u8], ends: bool) -> Verdict {
         match &self.phase {
             Phase::Rules => Verdict::Rules,
             Phase::Inside(_) if ends => Verdict::No,
-            Phase::Inside(_) => Verdict::Yes,
+            Phase::Inside(tail) => {
+                if self.spills(&[tail, text].concat()) {
+                    Verdict::No
+                } else {
+                    Verdict::Yes
+                }
+            }
             Phase::Opening(_) if ends => Verdict::Rules,
             Phase::Opening(before) => {
                 let all = [before, text].concat();
-                if !text.is_empty() && self.may_open(&all) { Verdict::Yes } else { Verdict::Rules }
+                if text.is_empty() || !self.may_open(&all) {
+                    return Verdict::Rules;
+                }
+                let inside = bare(&all).strip_prefix(self.open.as_slice());
+                if inside.is_some_and(|inside| self.spills(inside)) { Verdict::No } else { Verdict::Yes }
             }
         }
     }
@@ -87,16 +105,14 @@ impl Gate {
             Phase::Rules => Effect::Rules,
             Phase::Inside(tail) => {
                 tail.extend(text);
-                self.close();
-                Effect::Block
+                self.close()
             }
             Phase::Opening(before) => {
                 before.extend(text);
                 let all = before.clone();
                 if let Some(inside) = bare(&all).strip_prefix(self.open.as_slice()) {
                     self.phase = Phase::Inside(inside.to_vec());
-                    self.close();
-                    Effect::Block
+                    self.close()
                 } else if self.may_open(&all) {
                     Effect::Either
                 } else {
@@ -114,14 +130,28 @@ impl Gate {
     }
 
     /// Ends the block if its closing tag came.
-    fn close(&mut self) {
-        let Phase::Inside(tail) = &mut self.phase else { return };
-        if tail.windows(self.close.len().max(1)).any(|window| window == self.close.as_slice()) {
+    fn close(&mut self) -> Effect {
+        let Phase::Inside(tail) = &self.phase else { return Effect::Block };
+        if behind(tail, &self.close).is_some() {
+            let spills = self.spills(tail);
             self.phase = Phase::Rules;
-        } else {
-            tail.drain(..tail.len().saturating_sub(self.close.len()));
+            return if spills { Effect::Spilled } else { Effect::Block };
         }
+        let surplus = tail.len().saturating_sub(self.close.len());
+        self.phase = Phase::Inside(tail[surplus..].to_vec());
+        Effect::Block
     }
+
+    /// Whether more than newlines come behind the closing tag in a text of the block.
+    fn spills(&self, text: &[u8]) -> bool {
+        behind(text, &self.close).is_some_and(|rest| !bare(rest).is_empty())
+    }
+}
+
+/// The text behind a tag.
+fn behind<'a>(text: &'a [u8], tag: &[u8]) -> Option<&'a [u8]> {
+    let at = text.windows(tag.len().max(1)).position(|window| window == tag)?;
+    Some(&text[at + tag.len()..])
 }
 
 fn bare(text: &[u8]) -> &[u8] {
@@ -143,6 +173,7 @@ mod tests {
             Effect::Rules => 'r',
             Effect::Either => 'e',
             Effect::Block => 'b',
+            Effect::Spilled => 's',
         };
         texts.iter().map(|text| letter(gate.accept(text.as_bytes()))).collect()
     }
@@ -160,6 +191,9 @@ mod tests {
             (gate(open), &["\n<th", "ink>\nhm</think>", "{"], "ebr"),
             (gate(open), &["<", "t", "ool_call>"], "eer"),
             (gate(open), &["\n\n\n\n\n", "{"], "rr"),
+            (gate(None), &["hm</think", ">{", "{"], "bsr"),
+            (gate(None), &["hm</think", ">\n\n", "{"], "bbr"),
+            (gate(open), &["<think></think>{", "{"], "sr"),
         ] {
             assert_eq!(follow(gate, texts), effects, "{texts:?}");
         }
@@ -176,6 +210,28 @@ mod tests {
             assert!(gate.is_open());
             assert_eq!(gate.allows(b"", true), Verdict::Rules);
         }
+    }
+
+    #[test]
+    fn no_text_of_the_rules_comes_in_the_token_that_ends_the_block() {
+        for open in [None, Some("<think>")] {
+            let mut gate = gate(open);
+            gate.accept(b"<think>hm");
+            assert!(!gate.is_closing());
+            gate.accept(b" </think");
+            assert!(gate.is_closing());
+            for (text, verdict) in [
+                (">{", Verdict::No),
+                (">\n{", Verdict::No),
+                ("></think>", Verdict::No),
+                (">", Verdict::Yes),
+                (">\n\n", Verdict::Yes),
+                ("{", Verdict::Yes),
+            ] {
+                assert_eq!(gate.allows(text.as_bytes(), false), verdict, "{text:?}");
+            }
+        }
+        assert_eq!(gate(Some("<think>")).allows(b"<think></think>{", false), Verdict::No);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) struct Guide {
     /// block's text. Both are created beforehand, because creating one takes long.
     spare: Option<LlamaSampler>,
     gate: Gate,
-    /// The rules can no longer be satisfied, unless a block comes first.
+    /// The answer broke the rules: no token is allowed unless a block comes first. llama.cpp aborts the process when a
+    /// grammar is used after a token that it forbids.
     is_lost: bool,
 }
 
@@ -66,7 +67,7 @@ impl Guide {
 
     /// Sets the logits of all tokens that may not come next to minus infinity.
     pub(super) fn restrict(&mut self, model: &LlamaModel, candidates: &mut LlamaTokenDataArray) {
-        if self.gate.is_open() {
+        if self.gate.is_open() && !self.is_lost {
             return self.sampler.apply(candidates);
         }
         let mut by_rules = HashSet::new();
@@ -92,14 +93,8 @@ impl Guide {
     pub(super) fn accept(&mut self, model: &LlamaModel, token: Token) {
         let token = LlamaToken(token.0);
         match self.gate.accept(&model.vocab().token_to_piece(token, true, None)) {
-            // A token that the rules forbid was forced; their state does not change.
-            Effect::Rules => self.sampler.accept(token),
-            Effect::Either => {
-                self.is_lost |= !self.rules_allow(token);
-                if !self.is_lost {
-                    self.sampler.accept(token);
-                }
-            }
+            Effect::Rules | Effect::Either => self.follow(token),
+            Effect::Spilled => self.is_lost = true,
             Effect::Block => {
                 self.is_lost = false;
                 if let Some(spare) = self.spare.take() {
@@ -109,22 +104,34 @@ impl Guide {
         }
     }
 
+    /// Advances the rules, which may forbid a token that was forced.
+    fn follow(&mut self, token: LlamaToken) {
+        self.is_lost |= !self.rules_allow(token);
+        if !self.is_lost {
+            self.sampler.accept(token);
+        }
+    }
+
     fn verdict(&self, model: &LlamaModel, token: LlamaToken) -> Verdict {
         let vocab = model.vocab();
         if self.gate.is_open() {
             return Verdict::Rules;
         }
-        // Without the text, which takes long to get for every token of the vocabulary.
-        if self.gate.is_inside() {
+        // Without the text, which takes long to get for every token of the vocabulary. A token that has the whole closing
+        // tag and text behind it ends the request.
+        if self.gate.is_inside() && !self.gate.is_closing() {
             return if vocab.is_eog(token) { Verdict::No } else { Verdict::Yes };
         }
         self.gate.allows(&vocab.token_to_piece(token, true, None), vocab.is_eog(token))
     }
 
     fn rules_allow(&mut self, token: LlamaToken) -> bool {
+        if self.is_lost {
+            return false;
+        }
         let mut one = LlamaTokenDataArray::new(vec![LlamaTokenData::new(token, 0.0, 0.0)], false);
         self.sampler.apply(&mut one);
-        !self.is_lost && one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
+        one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
     }
 }
 

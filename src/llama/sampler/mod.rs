@@ -87,6 +87,10 @@ impl Sampler {
                 None => best,
                 Some(chain) => select(chain, left).unwrap_or(best),
             };
+            // A bias may forbid all that the grammar allows; the chain chooses among equals then.
+            if !guide.allows(model, token) {
+                return Err(NoToken::Forbidden);
+            }
         }
         self.accept(model, &[token]);
         Ok(token)
