@@ -7,6 +7,8 @@ mod abort;
 mod canceller;
 mod channel;
 mod check;
+#[cfg(test)]
+pub(crate) mod deadline;
 mod decode_error;
 mod decoder;
 mod detokenizer;

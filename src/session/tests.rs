@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chat::{Message, Role};
+use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Caps, FinishReason, Limits, SamplingParams, channel, run};
 use std::thread;
@@ -18,6 +19,7 @@ fn session(template: &str, answer: &str) -> Session {
 fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, String, ChatEvent) {
     let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
     change(&mut request);
+    let _deadline = Deadline::start();
     let (mut reasoning, mut content) = (String::new(), String::new());
     let mut chat = session.chat(request).unwrap();
     loop {
@@ -121,6 +123,7 @@ fn a_text_begins_with_the_first_token_once() {
         let (prompt, sampling) = (prompt.to_owned(), SamplingParams::greedy());
         TextRequest { prompt, sampling, max_tokens: None, stop: Vec::new() }
     };
+    let _deadline = Deadline::start();
     let read = |mut chat: Chat| loop {
         if let Some(ChatEvent::Finished { usage, .. }) = chat.next() {
             return usage.total.prompt_tokens;

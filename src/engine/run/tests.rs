@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
+use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{
     Canceller, Caps, Counters, DecodeError, FinishReason, Grammar, Markup, Reply, Request, Rules,
@@ -33,6 +34,7 @@ fn tokens(text: &str) -> Vec<Token> {
 }
 
 fn read(reply: &mut Reply) -> (String, Event) {
+    let _deadline = Deadline::start();
     let mut text = String::new();
     loop {
         match reply.wait().expect("a terminal event comes before the end") {
@@ -120,6 +122,7 @@ fn a_panic_fails_every_open_request_once_and_ends_the_engine() {
 
 #[test]
 fn cancelling_and_dropping_end_an_endless_answer() {
+    let _deadline = Deadline::start();
     let caps = Caps { context: u32::MAX, ..CAPS };
     let (submitter, _thread) = start(ScriptedDecoder::new(caps, Box::new(|_, _| vec![Token(97)])));
     drop(submitter.submit(ask("one")).unwrap());
@@ -207,6 +210,7 @@ fn a_prepared_request_is_compiled_once_and_submitted_later() {
 
 #[test]
 fn a_cancelled_request_aborts_a_step_of_its_own() {
+    let _deadline = Deadline::start();
     for drop_it in [false, true] {
         let (decoder, gate) = Gate::new();
         let (submitter, thread) = start(decoder);
@@ -262,6 +266,7 @@ fn a_cancelled_request_leaves_a_shared_step_at_its_end() {
 
 #[test]
 fn a_canceller_does_not_wait_for_a_full_queue() {
+    let _deadline = Deadline::start();
     let (decoder, gate) = Gate::new();
     let (submitter, thread) = start(decoder);
     let mut one = submitter.submit(ask("one")).unwrap();
@@ -327,6 +332,7 @@ fn a_lost_worker_fails_every_request_in_a_slot() {
 
 #[test]
 fn progress_is_reported_on_admission_and_after_each_step_of_a_prefill() {
+    let _deadline = Deadline::start();
     let (submitter, _thread) = start(ScriptedDecoder::saying(CAPS, "ok"));
     let progress = |text: &str| {
         let mut reply = submitter.submit(ask(text)).unwrap();

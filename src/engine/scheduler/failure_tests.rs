@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Decoder, SamplingParams, SeqId, Token, Usage};
 
@@ -390,6 +391,7 @@ fn a_long_prompt_takes_a_quarter_of_a_second_of_a_step_while_another_request_wri
         step(&mut scheduler);
         scheduler.submit(RequestId(1), request(4000, 2), Duration::ZERO).unwrap();
         let mut sizes = Vec::new();
+        let _deadline = Deadline::start();
         while scheduler.slot_states().any(|state| matches!(state, SlotState::Prefill { .. }))
             || sizes.is_empty()
         {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Decoder, Markup, SamplingParams, Usage};
 
@@ -20,6 +21,7 @@ struct Read {
 const THEN: &str = "";
 
 fn read(prompts: &[String], can_trim: bool, change: impl FnOnce(&mut Limits)) -> Read {
+    let _deadline = Deadline::start();
     let caps =
         Caps { sequences: 4, context: 1000, batch: 16, can_trim, can_cache: !can_trim, can_copy: true };
     let mut limits = Limits { state_cache: 1000, min_shared_prefix: 8, ..Limits::of(caps) };

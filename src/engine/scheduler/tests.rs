@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{DecodeError, Decoder, SamplingParams, SeqId, Token};
 
@@ -241,6 +242,7 @@ fn a_thousand_seeded_requests_leave_nothing_behind() {
         seed ^= seed << 17;
         usize::try_from(seed % below).unwrap()
     };
+    let _deadline = Deadline::start();
     while world.submitted < 1000 {
         world.submit(1 + random(50), random(16), None);
         for _ in 0..random(4) {
@@ -259,6 +261,7 @@ fn a_long_prompt_is_read_in_chunks_while_the_other_slot_writes() {
     world.step(None);
     world.submit(40, 1, None);
     let mut chunks = Vec::new();
+    let _deadline = Deadline::start();
     while world.events.len() < 2 {
         let before: Vec<_> = world.scheduler.slot_states().collect();
         world.step(None);
