@@ -9,6 +9,7 @@ mod metadata;
 pub(crate) mod model;
 pub(crate) mod placement;
 pub(crate) mod prompt;
+pub(crate) mod reason;
 mod rope;
 pub(crate) mod sampling;
 pub(crate) mod size;

@@ -1,12 +1,10 @@
 //! Usage errors in our own words where clap's would name a flag that was not typed, or repeat the words of a library.
 
-use std::net::AddrParseError;
-use std::num::{ParseFloatError, ParseIntError};
-
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::stop::Stop;
 use crate::cli::config::layers::{Setting, place};
+use crate::cli::options::reason::reason;
 
 /// Commands of other programs, and their equivalents here.
 const OTHERS: [(&[&str], &str); 9] = [
@@ -67,29 +65,5 @@ pub(super) fn worded(error: clap::Error, settings: &[Setting]) -> Stop {
             }
         }
         _ => Stop::Clap(error),
-    }
-}
-
-/// Why a value is wrong, without the words of a library.
-fn reason(error: &clap::Error) -> Option<String> {
-    if let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue)
-        && !values.is_empty()
-    {
-        return Some(format!("expected one of {}", values.join(", ")));
-    }
-    let source = std::error::Error::source(error)?;
-    if source.is::<ParseIntError>() {
-        return Some("expected a whole number".to_owned());
-    }
-    if source.is::<ParseFloatError>() {
-        return Some("expected a number".to_owned());
-    }
-    if source.is::<AddrParseError>() {
-        return Some("expected an address, such as 127.0.0.1".to_owned());
-    }
-    let text = source.to_string();
-    match text.split_once(" is not in ").map(|(_, range)| range.split_once("..=")) {
-        Some(Some((least, most))) => Some(format!("expected a whole number from {least} to {most}")),
-        _ => Some(text),
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches as _};
 use ggrun::engine::{Dry, Mirostat, MirostatVersion, SamplingParams, Xtc};
 use ggrun::session::{
@@ -11,6 +12,7 @@ use ggrun::session::{
 
 use super::fields::{FIELDS, Field};
 use crate::cli::options::generation::GenerationArgs;
+use crate::cli::options::reason::reason;
 use crate::cli::options::values::truth;
 use crate::cli::ui::text;
 
@@ -156,6 +158,11 @@ fn find(typed: &str) -> anyhow::Result<(&'static Field, Arg)> {
 /// One option as on the command line.
 fn parse(option: &str) -> anyhow::Result<GenerationOptions> {
     let first = |error: clap::Error| {
+        if let (Some(ContextValue::String(value)), Some(why)) =
+            (error.get(ContextKind::InvalidValue), reason(&error))
+        {
+            return anyhow::anyhow!("invalid value `{value}`: {why}");
+        }
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
         anyhow::anyhow!("{}", line.trim_start_matches("error: "))
@@ -240,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_value_is_refused_with_what_was_expected() {
+        for (name, value, why) in [
+            ("temp", "3x", "invalid value `3x`: expected a number"),
+            ("top-k", "-2", "invalid value `-2`: expected a whole number from 0 to 4294967295"),
+            ("reasoning", "maybe", "invalid value `maybe`: expected one of on, off, auto"),
+        ] {
+            assert_eq!(fresh().with(name, value).unwrap_err().to_string(), why);
+        }
+    }
+
+    #[test]
     fn a_value_replaces_the_one_before() {
         let set = fresh().with("stop", "a").unwrap().with("reverse-prompt", "b").unwrap();
         assert_eq!(set.current().stop, Some(vec!["b".to_owned()]));
@@ -262,7 +280,7 @@ mod tests {
         let error = |name: &str, value: &str| fresh().with(name, value).unwrap_err().to_string();
         assert_eq!(error("tempp", "1"), "unknown option `--tempp`; did you mean `temp`?");
         assert_eq!(error("nothing", "1"), "unknown option `--nothing`; /set lists all");
-        assert!(error("temp", "hot").contains("'hot'"));
+        assert!(error("temp", "hot").contains("`hot`: expected a number"));
         assert_eq!(error("ignore-eos", "maybe"), "`ignore-eos` is `maybe`, expected on or off");
         assert_eq!(error("grammar-file", "no/such"), "cannot read `no/such`");
         assert!(fresh().show("nothing").is_err() && fresh().without("nothing").is_err());
