@@ -101,7 +101,7 @@ fn two_models_or_none_are_refused_and_options_take_precedence_over_variables() {
         &["--model", "cannot be used with", "--hf-repo"],
     );
     fails(&ask(&site, &["-m", "a.gguf", "-hff", "b.gguf"]), 2, &["cannot be used with '--hf-file"]);
-    fails(&ask(&site, &[]), 2, &["--model <FILE>"]);
+    fails(&ask(&site, &[]), 2, &["no model, expected MODEL, `-m` or `-hf`"]);
     fails(&ask(&site, &["-hf", "org/name:"]), 2, &["expected an encoding"]);
     fails(&ask(&site, &["-hf", "./here"]), 2, &["`./here` is not a repository name (expected ORG/NAME"]);
     let dataset = "https://huggingface.co/datasets/org/name";
@@ -120,7 +120,11 @@ fn two_models_or_none_are_refused_and_options_take_precedence_over_variables() {
     fails(&plan(&["-m", "nothing.gguf"], &[address]), 1, &["nothing.gguf"]);
     let file = ("LLAMA_ARG_HF_FILE", "tiny-Q4_0.gguf");
     assert!(plan(&["-hf", "org/name:Q8_0"], &[file, ("LLAMA_ARG_OFFLINE", "1")]).status.success());
-    fails(&plan(&[], &[nothing, ("LLAMA_ARG_HF_REPO", "org/name")]), 2, &["both name a model"]);
+    fails(
+        &plan(&[], &[nothing, ("LLAMA_ARG_HF_REPO", "org/name")]),
+        2,
+        &["LLAMA_ARG_MODEL and LLAMA_ARG_HF_REPO cannot be used together"],
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn options_can_be_set_and_unknown_ones_are_refused() {
     let Output { status, stdout, stderr } = typed(state.path(), &[], lines);
     let stderr = text(&stderr);
     assert!(status.success() && stdout.is_empty(), "the three tokens are all reasoning: {stderr}");
-    for words in ["token limit", "'hot'", "--nothing", "predict: 3 (set)\n", "expected show", "Be brief."] {
+    for words in ["token limit", "`hot`", "--nothing", "predict: 3 (set)\n", "expected show", "Be brief."] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
 }
