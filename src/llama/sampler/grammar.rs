@@ -35,13 +35,8 @@ pub(super) struct Guide {
 
 impl Guide {
     pub(super) fn new(model: &LlamaModel, grammar: &Grammar) -> Result<Self, SamplingError> {
-        let rules = match &grammar.rules {
-            Rules::Gbnf(rules) => rules.clone(),
-            Rules::JsonSchema(schema) => schema::convert(schema)?,
-            Rules::Composed { gbnf, schemas } => schema::compose(gbnf, schemas)?,
-        };
+        let rules = text(&grammar.rules)?;
         let refused = |reason: String| SamplingError::Grammar { reason };
-        limits(&rules).map_err(refused)?;
         let (rules, root) = match grammar.after {
             None => (rules, "root"),
             Some(_) => (format!("{START} ::= [\\n]{{0,{NEWLINES}}} root\n{rules}"), START),
@@ -135,7 +130,18 @@ impl Guide {
     }
 }
 
-pub(super) fn limits(rules: &str) -> Result<(), String> {
+/// The text of rules, schemas converted, within the limits.
+pub(super) fn text(rules: &Rules) -> Result<String, SamplingError> {
+    let text = match rules {
+        Rules::Gbnf(text) => text.clone(),
+        Rules::JsonSchema(schema) => schema::convert(schema)?,
+        Rules::Composed { gbnf, schemas } => schema::compose(gbnf, schemas)?,
+    };
+    limits(&text).map_err(|reason| SamplingError::Grammar { reason })?;
+    Ok(text)
+}
+
+fn limits(rules: &str) -> Result<(), String> {
     if rules.trim().is_empty() {
         return Err("it is empty".to_owned());
     }

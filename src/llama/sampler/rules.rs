@@ -6,7 +6,7 @@ use std::ptr;
 
 use llama_cpp_sys_2 as sys;
 
-use super::{grammar, schema};
+use super::grammar;
 use crate::engine::{Rules, SamplingError};
 use crate::llama::log;
 
@@ -16,13 +16,8 @@ use crate::llama::log;
 ///
 /// When a schema or a grammar is not valid.
 pub fn check_rules(rules: &Rules) -> Result<(), SamplingError> {
-    let text = match rules {
-        Rules::Gbnf(text) => text.clone(),
-        Rules::JsonSchema(text) => schema::convert(text)?,
-        Rules::Composed { gbnf, schemas } => schema::compose(gbnf, schemas)?,
-    };
+    let text = grammar::text(rules)?;
     let refused = |reason: String| SamplingError::Grammar { reason };
-    grammar::limits(&text).map_err(refused)?;
     let c_text = CString::new(text.as_str()).map_err(|_| refused("it contains a zero byte".to_owned()))?;
     let (made, log) = log::capture(|| {
         // SAFETY: both texts end with a zero and live until after the call, which copies them. The vocabulary is read
