@@ -32,12 +32,10 @@ impl Weights {
         let mut decoder = LlamaDecoder::new(self, &params)
             .map_err(|_| DecodeError::Contract { what: "no context of this size can be made" })?;
         let mut logits = vec![Vec::new(); sequences as usize];
-        for chunk in batch.chunks(crate::engine::Decoder::caps(&decoder).batch as usize) {
-            decoder.read(chunk)?;
-            for (index, token) in chunk.iter().enumerate() {
-                logits[token.seq.0 as usize].push(decoder.logits(index).to_vec());
-            }
-            self.connected()?;
+        for chunk in batch.chunks(decoder.caps.batch as usize) {
+            decoder.read_logits(chunk, |index, found| {
+                logits[chunk[index].seq.0 as usize].push(found.to_vec());
+            })?;
         }
         Ok(logits)
     }
