@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Detokenizer, Event, FinishReason, PreparedSampler, Reasoning, Request, RequestId, SamplingParams,
+    Detokenizer, Event, Events, FinishReason, PreparedSampler, Reasoning, Request, RequestId, SamplingParams,
     StopMatcher, Timings, Token, TokenLogprob, Usage, Vocab,
 };
 
@@ -76,9 +76,6 @@ struct Clock {
     first: Option<Duration>,
     last: Duration,
 }
-
-/// Events of requests, in order.
-type Events = Vec<(RequestId, Event)>;
 
 impl Job {
     pub(super) fn new(

@@ -44,10 +44,10 @@ pub use sampling::{
     SamplingParams, Xtc,
 };
 pub use saved::Saved;
-pub use scheduler::{Events, Eviction, Limits, PrefillBudget, Scheduler, Span};
+pub use scheduler::{Eviction, Limits, PrefillBudget, Scheduler, Span};
 pub use slot::SlotState;
 pub use softmax::LogSoftmax;
 pub use status::{Counters, SlotStatus, StateCacheStatus, Status};
 pub use stop::{Scanned, StopMatcher};
-pub use types::{Event, FinishReason, Reasoning, Request, Timings, TokenLogprob, Usage};
+pub use types::{Event, Events, FinishReason, Reasoning, Request, Timings, TokenLogprob, Usage};
 pub use vocab::{Markup, SpecialToken, Vocab};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, SamplingParams, Token};
+use super::{Error, RequestId, SamplingParams, Token};
 
 /// A request to the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +97,9 @@ impl Event {
         matches!(self, Self::Finished { .. } | Self::Failed(_))
     }
 }
+
+/// Events of requests, in order.
+pub type Events = Vec<(RequestId, Event)>;
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

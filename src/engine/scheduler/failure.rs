@@ -2,8 +2,8 @@
 
 use super::retry::Retry;
 use super::seq::seq;
-use super::value::{Events, Flight, Scheduler};
-use crate::engine::{DecodeError, Error, Event, RequestId, SeqId, Step, Vocab};
+use super::value::{Flight, Scheduler};
+use crate::engine::{DecodeError, Error, Event, Events, RequestId, SeqId, Step, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
     /// The request that a step serves, if it serves only one.

@@ -32,8 +32,8 @@ use super::check;
 use super::job::Job;
 use super::slot::Slot;
 use super::{
-    BatchToken, Caps, Counters, DecodeError, Error, Event, FinishReason, Outcome, Pos, PreparedSampler,
-    Request, RequestId, SeqOp, SlotState, Step, Vocab,
+    BatchToken, Caps, Counters, DecodeError, Error, Event, Events, FinishReason, Outcome, Pos,
+    PreparedSampler, Request, RequestId, SeqOp, SlotState, Step, Vocab,
 };
 pub use eviction::Eviction;
 pub use limits::{Limits, PrefillBudget};
@@ -42,7 +42,7 @@ use seq::seq;
 use sharing::Sharing;
 use state_cache::StateCache;
 use value::Flight;
-pub use value::{Events, Scheduler, Span};
+pub use value::{Scheduler, Span};
 
 impl<V: Vocab> Scheduler<V> {
     /// Creates a scheduler for a decoder with the capabilities `caps`.

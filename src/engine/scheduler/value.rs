@@ -11,7 +11,7 @@ use super::sharing::Sharing;
 use super::state_cache::StateCache;
 use crate::engine::job::Job;
 use crate::engine::slot::Slot;
-use crate::engine::{Caps, Counters, Event, RequestId};
+use crate::engine::{Caps, Counters, Events, RequestId};
 
 /// When a step ran, counted from any fixed moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,3 @@ pub(super) struct Flight {
     /// The index of the step's token after which a token is sampled.
     pub(super) sampled: Option<usize>,
 }
-
-/// Events of requests, in order.
-pub type Events = Vec<(RequestId, Event)>;
