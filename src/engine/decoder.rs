@@ -147,8 +147,9 @@ pub struct CachedState {
 
 /// The result of a step: for each of its tokens the sampled tokens that follow, in order.
 ///
-/// A token that did not request sampling has none. One that did has at least one; a decoder that predicts further
-/// tokens returns more, and then all but the last are in its cache already, at the positions that follow.
+/// A token that did not request sampling has none. One that did has at least one, unless its sequence is among the
+/// failed; a decoder that predicts further tokens returns more, and then all but the last are in its cache already, at
+/// the positions that follow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
     /// One list for each token of the step.
