@@ -10,7 +10,7 @@ pub struct Identity {
     pub model: Digest,
     /// Release and patches of llama.cpp.
     pub engine: Digest,
-    /// Types of the KV cache and other settings of the context.
+    /// Settings of the context, such as the types of the KV cache, and overridden metadata.
     pub settings: Digest,
 }
 

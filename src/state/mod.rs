@@ -92,7 +92,11 @@ fn read_from(from: &mut impl Read, length: u64, identity: &Identity) -> Result<S
     let header = Header::parse(&header_bytes, length)?;
     let ours = [identity.model, identity.engine, identity.settings];
     let theirs = [header.identity.model, header.identity.engine, header.identity.settings];
-    let names = ["model", "release of the engine", "kind of context (its cache types, flash attention)"];
+    let names = [
+        "model",
+        "release of the engine",
+        "kind of context (its cache types, flash attention, scaling of positions, metadata overrides)",
+    ];
     if let Some(index) = (0..3).find(|&index| ours[index] != theirs[index]) {
         return Err(Refused::Foreign { what: names[index] });
     }
