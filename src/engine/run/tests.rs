@@ -88,6 +88,16 @@ impl Gate {
     }
 }
 
+/// Two open requests; the step that they share has begun and waits.
+fn sharing_a_step(submitter: &Submitter, gate: &Gate) -> (Reply, Reply) {
+    let one = submitter.submit(ask("one")).unwrap();
+    gate.step();
+    let two = submitter.submit(ask("two")).unwrap();
+    gate.pass();
+    assert_eq!(gate.step().len(), 2, "the step is shared");
+    (one, two)
+}
+
 #[test]
 fn five_requests_share_two_slots_and_all_are_answered() {
     let (submitter, thread) = start(ScriptedDecoder::saying(CAPS, "grüße"));
@@ -241,11 +251,7 @@ fn a_cancelled_request_leaves_a_shared_step_at_its_end() {
     let (decoder, gate) = Gate::new();
     let abort = decoder.abort();
     let (submitter, thread) = start(decoder);
-    let mut one = submitter.submit(ask("one")).unwrap();
-    gate.step();
-    let mut two = submitter.submit(ask("two")).unwrap();
-    gate.pass();
-    assert_eq!(gate.step().len(), 2, "the step is shared");
+    let (mut one, mut two) = sharing_a_step(&submitter, &gate);
     one.canceller().cancel();
     assert!(!abort.is_raised());
     gate.pass();
@@ -269,11 +275,7 @@ fn a_canceller_does_not_wait_for_a_full_queue() {
     let _deadline = Deadline::start();
     let (decoder, gate) = Gate::new();
     let (submitter, thread) = start(decoder);
-    let mut one = submitter.submit(ask("one")).unwrap();
-    gate.step();
-    let mut two = submitter.submit(ask("two")).unwrap();
-    gate.pass();
-    assert_eq!(gate.step().len(), 2);
+    let (mut one, mut two) = sharing_a_step(&submitter, &gate);
     // The loop takes nothing while the step waits.
     let mut waiting = Vec::new();
     let full = loop {
@@ -305,11 +307,7 @@ fn a_canceller_does_not_wait_for_a_full_queue() {
 fn shutting_down_aborts_a_shared_step() {
     let (decoder, gate) = Gate::new();
     let (submitter, thread) = start(decoder);
-    let mut one = submitter.submit(ask("one")).unwrap();
-    gate.step();
-    let mut two = submitter.submit(ask("two")).unwrap();
-    gate.pass();
-    assert_eq!(gate.step().len(), 2);
+    let (mut one, mut two) = sharing_a_step(&submitter, &gate);
     submitter.shutdown();
     for reply in [&mut one, &mut two] {
         assert_eq!(read(reply).1, Event::Failed(Error::Shutdown));
