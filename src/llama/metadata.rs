@@ -29,6 +29,19 @@ pub enum MetadataValue {
     Str(String),
 }
 
+impl MetadataValue {
+    /// The name of its kind in `--override-kv`, in llama.cpp and here.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Bool(_) => "bool",
+            Self::Str(_) => "str",
+        }
+    }
+}
+
 impl std::fmt::Display for MetadataValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -23,7 +23,7 @@ pub(super) fn apply(header: &mut Header, overrides: &[MetadataOverride]) -> Resu
             (Some(found), MetadataValue::Int(number)) if is_int(found) => int(*number),
             (Some(found), _) => {
                 let expected = format!("a value of its kind, {}", found.type_name());
-                return Err(header.wrong(key, format!("an override by {}", kind(value)), expected));
+                return Err(header.wrong(key, format!("an override by {} {value}", value.kind()), expected));
             }
         };
         if header.metadata.get(key).is_none() {
@@ -46,16 +46,6 @@ fn int(number: i64) -> Value {
 
 fn is_int(value: &Value) -> bool {
     value.as_u64().is_some() || matches!(value, Value::I8(_) | Value::I16(_) | Value::I32(_) | Value::I64(_))
-}
-
-fn kind(value: &MetadataValue) -> String {
-    let name = match value {
-        MetadataValue::Int(_) => "int",
-        MetadataValue::Float(_) => "float",
-        MetadataValue::Bool(_) => "bool",
-        MetadataValue::Str(_) => "str",
-    };
-    format!("{name} {value}")
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! The llama.cpp command that is equivalent to a placement.
 
 use super::types::Placement;
-use crate::llama::{
-    CacheType, Flash, LoadMode, MetadataOverride, MetadataValue, Rope, RopeScaling, SplitMode,
-};
+use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Rope, RopeScaling, SplitMode};
 use crate::model::LoadOptions;
 
 /// llama-server's default for `--cache-ram`, in MiB. Source: `common/common.h` of llama.cpp b11434.
@@ -72,13 +70,7 @@ impl Placement {
             add(format!("{flag} {value}"));
         }
         for MetadataOverride { key, value } in &options.metadata {
-            let kind = match value {
-                MetadataValue::Int(_) => "int",
-                MetadataValue::Float(_) => "float",
-                MetadataValue::Bool(_) => "bool",
-                MetadataValue::Str(_) => "str",
-            };
-            add(format!("--override-kv {}", quote(&format!("{key}={kind}:{value}"))));
+            add(format!("--override-kv {}", quote(&format!("{key}={}:{value}", value.kind()))));
         }
         if options.check_tensors {
             add("--check-tensors".to_owned());
