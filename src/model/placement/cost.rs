@@ -118,7 +118,8 @@ impl Model<'_> {
         ubatch * context * (4 + products)
     }
 
-    fn empty_lines(&self) -> Vec<Line> {
+    /// A line for each device, with its limits and nothing placed.
+    pub(super) fn empty_lines(&self) -> Vec<Line> {
         let Self { machine, options, .. } = self;
         let limit = |budget: Option<u64>, by_memory: u64| match (budget, options.fit) {
             (Some(budget), true) => budget.min(by_memory),

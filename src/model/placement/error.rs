@@ -40,6 +40,14 @@ pub enum PlaceError {
         /// The number of devices in use.
         devices: usize,
     },
+    /// There is no GPU with the number of the main GPU.
+    #[error("there is no GPU {index} among the {devices} in use, which are numbered from 0")]
+    MainGpu {
+        /// The requested number.
+        index: u32,
+        /// The number of devices in use.
+        devices: usize,
+    },
     /// The model does not fit.
     #[error("{}", not_enough(.0))]
     Memory(Box<OutOfMemory>),

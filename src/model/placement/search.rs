@@ -175,7 +175,7 @@ fn split(
         (_, SplitMode::None) => {
             let main = options.main_gpu as usize;
             if main >= devices {
-                return Err(PlaceError::Split { given: main + 1, devices });
+                return Err(PlaceError::MainGpu { index: options.main_gpu, devices });
             }
             Some((0..devices).map(|index| if index == main { 1.0 } else { 0.0 }).collect())
         }
@@ -190,39 +190,27 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
     let Model { hparams, machine, .. } = model;
     let all = hparams.layers + 1;
     let first = all - gpu_layers.min(all);
+    let on_first = Choice {
+        gpu_layers: all,
+        cpu_experts: on_cpu,
+        split: vec![1.0],
+        context,
+        load: LoadMode::Read,
+        repack: true,
+    };
     // A layer's cost is that of the layer alone on the first GPU; compute buffers are needed once on each GPU.
-    let cost = |units: std::ops::Range<u32>| {
-        let mut shares = vec![0.0; machine.gpus.len()];
-        shares[0] = 1.0;
-        let choice = Choice {
-            gpu_layers: all,
-            cpu_experts: on_cpu,
-            split: shares,
-            context,
-            load: LoadMode::Read,
-            repack: true,
-        };
-        let rules = with_experts(rules, on_cpu, hparams);
+    let rules = with_experts(rules, on_cpu, hparams);
+    let cost = |unit: u32| {
         let inside = |home: Home| match home {
             Home::Input => false,
-            Home::Layer(layer) => units.contains(&layer),
-            Home::Output => units.contains(&hparams.layers),
+            Home::Layer(layer) => layer == unit,
+            Home::Output => hparams.layers == unit,
         };
         let some: Vec<Weight> = model.weights.iter().filter(|w| inside(w.home)).cloned().collect();
-        let line = Model { weights: &some, ..model }.bill(&choice, &rules).lines.swap_remove(1);
+        let line = Model { weights: &some, ..model }.bill(&on_first, &rules).lines.swap_remove(1);
         line.dense + line.experts
     };
-    let whole = model.bill(
-        &Choice {
-            gpu_layers: all,
-            cpu_experts: on_cpu,
-            split: vec![1.0],
-            context,
-            load: LoadMode::Read,
-            repack: true,
-        },
-        &[],
-    );
+    let whole = model.bill(&on_first, &[]);
     let Line { compute, kv, recurrent, .. } = whole.lines[1];
     let attention = hparams.recurrent_layers.iter().filter(|recurrent| !**recurrent).count().max(1) as u64;
     let states = (hparams.recurrent_layers.len() as u64 - attention).max(1);
@@ -231,22 +219,12 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
         Some(false) if model.options.kv_offload => kv.div_ceil(attention),
         _ => 0,
     };
-    let empty = model.bill(
-        &Choice {
-            gpu_layers: 0,
-            cpu_experts: 0,
-            split: Vec::new(),
-            context,
-            load: LoadMode::Read,
-            repack: true,
-        },
-        &[],
-    );
+    let empty = model.empty_lines();
     let mut counts = vec![0.0; machine.gpus.len()];
     let (mut device, mut used) = (0, compute);
     for unit in first..all {
-        let cost = cost(unit..unit + 1) + caches(unit);
-        while used + cost > empty.lines[device + 1].budget {
+        let cost = cost(unit) + caches(unit);
+        while used + cost > empty[device + 1].budget {
             device += 1;
             used = compute;
             if device == machine.gpus.len() {

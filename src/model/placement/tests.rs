@@ -178,6 +178,7 @@ fn explicit_options_take_precedence() {
 #[test]
 fn invalid_options_are_named() {
     let (header, hparams) = wide(4);
+    let two = machine(64 * GIB, &[24 * GIB, 24 * GIB]);
     let machine = machine(64 * GIB, &[24 * GIB]);
     let wrong = |options: LoadOptions| place(&header, &hparams, &machine, &options).unwrap_err().to_string();
     let over = |pattern: &str, buffer: &str| {
@@ -190,6 +191,9 @@ fn invalid_options_are_named() {
     assert!(wrong(over("(exps", "CPU")).starts_with("`(exps` is not a regular expression: "));
     let split = LoadOptions { tensor_split: vec![0.0], ..tokens(4096) };
     assert!(wrong(split).starts_with("the split has 1 shares for 1 devices"));
+    let main = LoadOptions { split_mode: SplitMode::None, main_gpu: 2, ..tokens(4096) };
+    let error = place(&header, &hparams, &two, &main).unwrap_err().to_string();
+    assert_eq!(error, "there is no GPU 2 among the 2 in use, which are numbered from 0");
 }
 
 #[test]
