@@ -22,7 +22,7 @@ pub use failure::{Cause, Failure};
 pub use hash::Settings;
 pub use journal::{Journal, Order, Targets};
 pub use lines::{LIMIT, Line, Lines};
-pub use row::{Row, read_row};
+pub use row::{Ignored, Row, read_row};
 pub use run::run;
 pub use source::{Source, open};
 pub use survey::{Judge, Survey, dry_run, survey};

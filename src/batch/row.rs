@@ -1,12 +1,14 @@
 //! A line of the input as a request, or as a failure.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::failure::{Cause, Failure};
 use super::hash::{RequestHash, Settings};
 use super::lines::{LIMIT, Line};
 use crate::json;
-use crate::openai::{self, Asked, Endpoint, ErrorCode, UnknownField};
+use crate::openai::{self, Asked, Endpoint, ErrorCode, Refusal, UnknownField};
 use crate::session::GenerationOptions;
 
 /// A row of the input.
@@ -24,6 +26,48 @@ pub struct Row {
     pub asked: Result<Box<Asked>, Failure>,
     /// Unknown fields beside the request.
     pub unknown: Vec<UnknownField>,
+}
+
+/// A part of a row that is read and has no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ignored {
+    /// An unknown field.
+    Unknown(UnknownField),
+    /// A known field with a value that is not supported.
+    Unsupported(Refusal),
+}
+
+impl Ignored {
+    /// The name of the field.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Unknown(field) => &field.name,
+            Self::Unsupported(refusal) => refusal.field(),
+        }
+    }
+}
+
+/// The warning about it.
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(field) => f.write_str(&field.ignored()),
+            Self::Unsupported(refusal) => write!(f, "{refusal}; ignored"),
+        }
+    }
+}
+
+impl Row {
+    /// What is ignored in it and beside it.
+    pub(super) fn ignored(&self) -> Vec<Ignored> {
+        let (unknown, unsupported) = match &self.asked {
+            Ok(asked) => (asked.unknown.as_slice(), asked.unsupported.as_slice()),
+            Err(_) => Default::default(),
+        };
+        let unknown = self.unknown.iter().chain(unknown).cloned().map(Ignored::Unknown);
+        unknown.chain(unsupported.iter().cloned().map(Ignored::Unsupported)).collect()
+    }
 }
 
 /// Fields of a line in `OpenAI`'s form.
@@ -66,12 +110,12 @@ pub fn read_row(line: u64, text: &Line, defaults: &GenerationOptions, settings: 
 
 /// Reads a request and applies it over the defaults. A batch does not stream.
 fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOptions) -> Result<Asked, Failure> {
-    let mut asked = openai::read(endpoint, body)?;
+    let asked = openai::read(endpoint, body)?;
     if asked.stream.is_some() {
         let cause = Cause::Request(ErrorCode::InvalidRequest);
         return Err(Failure::new(cause, "`stream: true` is not supported in a batch").in_field("stream"));
     }
-    asked.options = asked.options.over(defaults);
+    let asked = asked.over(defaults);
     if endpoint == Endpoint::Chat {
         asked.options.check_tool_choice()?;
     }
@@ -209,6 +253,16 @@ mod tests {
         assert_eq!(failure.message(), "`stream: true` is not supported in a batch");
         assert_eq!(failure.body()["error"]["param"], "stream");
         assert!(read(br#"{"prompt": "x", "stream": false}"#).asked.is_ok());
+    }
+
+    #[test]
+    fn ignored_fields_are_named_wherever_they_are() {
+        let text = r#"{"custom_id": "c", "url": "/v1/chat/completions", "more": 1, "body": {"wish": 2,
+            "modalities": ["audio"], "messages": [{"role": "user", "content": "x"}]}}"#;
+        let ignored = read(text.as_bytes()).ignored();
+        assert_eq!(ignored.iter().map(Ignored::name).collect::<Vec<_>>(), ["more", "wish", "modalities"]);
+        let causes = ignored.into_iter().map(|field| Failure::ignored(field).cause);
+        assert_eq!(causes.collect::<Vec<_>>(), [Cause::UnknownField, Cause::UnknownField, BAD_REQUEST]);
     }
 
     proptest! {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use super::answer::chat_request;
 use super::error::Error;
 use super::failure::{Cause, Failure};
 use super::hash::{Settings, key};
-use super::row::read_row;
+use super::row::{Ignored, read_row};
 use super::source::Source;
 use crate::engine::{self, SamplingError, SamplingParams};
-use crate::openai::{Asked, Prompt, UnknownField};
+use crate::openai::{Asked, Prompt};
 use crate::session::{GenerationOptions, Limit, Session};
 
 /// Counts of the rows of an input.
@@ -23,8 +24,8 @@ pub struct Survey {
     pub causes: BTreeMap<Cause, u64>,
     /// The first failures, with line and id.
     pub failures: Vec<(u64, String, Failure)>,
-    /// Unknown fields.
-    pub unknown: Vec<UnknownField>,
+    /// Ignored fields, each once.
+    pub ignored: Vec<Ignored>,
     /// Tokens of all prompts, which only a dry run counts.
     pub prompt_tokens: u64,
     /// The sum of the limits of all answers that have one.
@@ -79,7 +80,7 @@ pub struct Judge<'a> {
     pub context: u32,
     /// Checks sampling values and grammars.
     pub check: &'a dyn Fn(&SamplingParams) -> Result<(), SamplingError>,
-    /// Whether an unknown field fails its row.
+    /// Whether an ignored field fails its row.
     pub strict: bool,
 }
 
@@ -109,14 +110,13 @@ pub fn dry_run(
         let Some((number, line)) = line else { break };
         survey.rows += 1;
         let row = read_row(number, &line, defaults, &settings);
-        let unknown = row.asked.as_ref().map_or(&[][..], |asked| &asked.unknown).iter().chain(&row.unknown);
-        let unknown: Vec<UnknownField> = unknown.cloned().collect();
+        let ignored = row.ignored();
         let judged = row.asked.and_then(|asked| {
             if !ids.insert(key(&row.id)) {
                 return Err(Failure::duplicate(&row.id));
             }
-            if let Some(field) = unknown.first().filter(|_| judge.strict) {
-                return Err(Failure::unknown(field));
+            if let Some(field) = ignored.first().filter(|_| judge.strict) {
+                return Err(Failure::ignored(field.clone()));
             }
             judge.judge(&asked).map(|tokens| (tokens, asked))
         });
@@ -138,9 +138,9 @@ pub fn dry_run(
                 }
             }
         }
-        for field in unknown {
-            if !survey.unknown.contains(&field) {
-                survey.unknown.push(field);
+        for field in ignored {
+            if !survey.ignored.iter().any(|other| other.name() == field.name()) {
+                survey.ignored.push(field);
             }
         }
     }
@@ -152,8 +152,7 @@ impl Judge<'_> {
     fn judge(&self, asked: &Asked) -> Result<usize, Failure> {
         let tokens = match &asked.prompt {
             Prompt::Chat(messages) => {
-                let mut request = asked.options.chat_request(messages.clone(), 0);
-                request.continue_final = asked.continue_final;
+                let request = chat_request(asked, messages, 0);
                 self.session.count(&request).map_err(|error| Failure::from(&error))?
             }
             Prompt::Text(text) => self.session.count_text(text),

@@ -7,10 +7,10 @@ use super::fields::{Fields, UnknownField, wrong};
 use super::options;
 use super::refusal::Refusal;
 use crate::chat::{Message, Role};
-use crate::session::GenerationOptions;
+use crate::session::{GenerationOptions, ToolChoice};
 
 /// Known fields that do not change the answer.
-pub const WITHOUT_EFFECT: [&str; 14] = [
+pub const WITHOUT_EFFECT: [&str; 13] = [
     "model",
     "user",
     "metadata",
@@ -22,7 +22,6 @@ pub const WITHOUT_EFFECT: [&str; 14] = [
     "prompt_cache_key",
     "prompt_cache_retention",
     "cache_prompt",
-    "parallel_tool_calls",
     "verbosity",
     "modalities",
 ];
@@ -42,7 +41,7 @@ pub struct Asked {
     pub stream: Option<Stream>,
     /// `continue_final_message`: continues the last message instead of answering it.
     pub continue_final: bool,
-    /// `parallel_tool_calls`: allows more than one call.
+    /// `parallel_tool_calls`: allows more than one call where one is required.
     pub parallel_tool_calls: bool,
     /// `model`: the name of the model.
     pub model: Option<String>,
@@ -50,6 +49,23 @@ pub struct Asked {
     pub user: Option<String>,
     /// Unknown fields.
     pub unknown: Vec<UnknownField>,
+    /// Values that would change the answer and are not supported.
+    pub unsupported: Vec<Refusal>,
+}
+
+impl Asked {
+    /// Takes unset options from `defaults`, which may bring tools.
+    #[must_use]
+    pub fn over(mut self, defaults: &GenerationOptions) -> Self {
+        self.options = self.options.over(defaults);
+        let may_call = matches!(self.options.tool_choice, None | Some(ToolChoice::Auto))
+            && self.options.tools.as_ref().is_some_and(|tools| !tools.is_empty());
+        if !self.parallel_tool_calls && may_call && matches!(self.prompt, Prompt::Chat(_)) {
+            let expected = "true, or `tool_choice: required`";
+            self.unsupported.push(wrong("parallel_tool_calls", &json!(false), expected));
+        }
+        self
+    }
 }
 
 /// The conversation or text of a request.
@@ -79,6 +95,10 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
     let stream = stream(&mut fields)?;
     let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
     let [model, user] = ["model", "user"].map(|name| Some(fields.take(name)?.as_str()?.to_owned()));
+    let unsupported = [
+        unless(&mut fields, "verbosity", &json!("medium"), "medium"),
+        unless(&mut fields, "modalities", &json!(["text"]), "[\"text\"]"),
+    ];
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
@@ -101,8 +121,18 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
             (Prompt::Text(prompt), false)
         }
     };
-    let unknown = fields.unknown();
-    Ok(Asked { prompt, options, choices, stream, continue_final, parallel_tool_calls, model, user, unknown })
+    Ok(Asked {
+        prompt,
+        options,
+        choices,
+        stream,
+        continue_final,
+        parallel_tool_calls,
+        model,
+        user,
+        unknown: fields.unknown(),
+        unsupported: unsupported.into_iter().flatten().collect(),
+    })
 }
 
 fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
@@ -165,8 +195,15 @@ fn refuse_unless(
     default: &Value,
     expected: &'static str,
 ) -> Result<(), Refusal> {
-    match fields.take(name) {
-        Some(value) if value != *default => Err(wrong(name, &value, expected)),
-        _ => Ok(()),
-    }
+    unless(fields, name, default, expected).map_or(Ok(()), Err)
+}
+
+/// The refusal of a field that does not have its default.
+fn unless(
+    fields: &mut Fields,
+    name: &'static str,
+    default: &Value,
+    expected: &'static str,
+) -> Option<Refusal> {
+    fields.take(name).filter(|value| value != default).map(|value| wrong(name, &value, expected))
 }

@@ -161,7 +161,8 @@ impl Session {
     fn forced_call(&self, request: &ChatRequest) -> Result<Option<Rules>, ToolChoiceError> {
         let calls = match &request.tool_choice {
             ToolChoice::Auto | ToolChoice::None => return Ok(None),
-            ToolChoice::Required => Calls::Any,
+            ToolChoice::Required if request.parallel_tool_calls => Calls::Any,
+            ToolChoice::Required => Calls::AnyOnce,
             ToolChoice::Function(name) => Calls::One(name),
         };
         if request.tools.is_empty() {
@@ -175,7 +176,7 @@ impl Session {
         match (CallRules::new(format, &request.tools, calls), calls) {
             (Some(CallRules { gbnf, schemas }), _) => Ok(Some(Rules::Composed { gbnf, schemas })),
             (None, Calls::One(name)) => Err(ToolChoiceError::UnknownFunction { name: name.to_owned() }),
-            (None, Calls::Any) => Err(ToolChoiceError::NoTools),
+            (None, Calls::Any | Calls::AnyOnce) => Err(ToolChoiceError::NoTools),
         }
     }
 

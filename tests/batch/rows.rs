@@ -92,11 +92,13 @@ fn an_answer_has_openais_fields_and_the_reasoning() {
         json!({"custom_id": "text", "method": "POST", "url": "/v1/completions",
             "body": {"prompt": "What is", "max_tokens": 4, "temperature": 0, "logprobs": 1}})
         .to_string(),
-        json!({"id": "bare", "prompt": "x", "max_tokens": 2, "wishes": 1}).to_string(),
+        json!({"id": "bare", "prompt": "x", "max_tokens": 2, "wishes": 1, "verbosity": "low"}).to_string(),
     ]);
     let ran = work.run(&[]);
     ran.ended(0, "6 answered");
     assert_eq!(ran.err.matches("unknown field `wishes` ignored").count(), 1, "{ran:?}");
+    let note = "warning: `verbosity` is `low`, expected medium; ignored";
+    assert_eq!(ran.err.matches(note).count(), 1, "{ran:?}");
     let rows = work.by_id("out.jsonl");
     let body = |id: &str| &rows[id]["response"]["body"];
     let plain = body("plain");
