@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 use super::fields::{Fields, UnknownField, wrong};
 use super::options;
 use super::refusal::Refusal;
-use crate::chat::{Message, Role};
+use crate::chat::{Content, Message, Role};
 use crate::session::{GenerationOptions, ToolChoice};
 
 /// Known fields that do not change the answer.
@@ -25,6 +25,9 @@ pub const WITHOUT_EFFECT: [&str; 13] = [
     "verbosity",
     "modalities",
 ];
+/// Parts of a message that are not text.
+const MEDIA: [&str; 9] =
+    ["image", "image_url", "input_image", "audio", "audio_url", "input_audio", "video", "video_url", "file"];
 /// The largest `n`.
 const MOST_CHOICES: u32 = 128;
 
@@ -148,11 +151,27 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
         return Err(wrong("messages", &Value::Array(list), "at least one message"));
     }
     let read = |(index, message)| {
-        let reason = |error: serde_json::Error| format!("message {}: {error}", index + 1);
-        serde_json::from_value(message)
-            .map_err(|error| Refusal::Shape { field: "messages", reason: reason(error) })
+        let refusal = |reason: String| Refusal::Shape {
+            field: "messages",
+            reason: format!("message {}: {reason}", index + 1),
+        };
+        let message: Message = serde_json::from_value(message).map_err(|error| refusal(error.to_string()))?;
+        match media(&message.content) {
+            Some(kind) => Err(refusal(format!("a part is `{kind}`, expected text"))),
+            None => Ok(message),
+        }
     };
     list.into_iter().enumerate().map(read).collect()
+}
+
+/// A kind of media in a content, which a template would replace by tokens that stand for nothing.
+fn media(content: &Content) -> Option<&'static str> {
+    let Content::Parts(parts) = content else { return None };
+    let is = |part: &Value, kind: &str| {
+        part.get("type").is_some_and(|found| found == kind)
+            || part.get(kind).is_some_and(|data| !data.is_null())
+    };
+    MEDIA.into_iter().find(|kind| parts.iter().any(|part| is(part, kind)))
 }
 
 /// Whether the last message is continued, according to vLLM's two fields.

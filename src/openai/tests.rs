@@ -154,6 +154,30 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
+fn a_part_of_a_message_that_is_not_text_is_refused() {
+    let ask = |part: Value| {
+        with("messages", json!([{"role": "user", "content": [{"type": "text", "text": "x"}, part]}]))
+    };
+    for part in [
+        json!({"type": "image_url", "image_url": {"url": "data:"}}),
+        json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
+        json!({"type": "file", "file": {"file_id": "x"}}),
+        json!({"image": "x.png"}),
+    ] {
+        assert_eq!(ask(part.clone()).expect_err("it is not text").field(), "messages", "{part}");
+    }
+    assert_eq!(
+        ask(json!({"type": "video"})).unwrap_err().to_string(),
+        "`messages` cannot be read: message 1: a part is `video`, expected text"
+    );
+    for part in
+        [json!({"type": "text", "text": "y", "image": null}), json!({"type": "thinking", "thinking": "y"})]
+    {
+        assert!(ask(part.clone()).is_ok(), "{part}");
+    }
+}
+
+#[test]
 fn a_value_that_is_not_supported_is_named_unless_it_is_the_default() {
     let said = |name: &str, value: Value| -> Vec<String> {
         let asked = with(name, value).unwrap();
