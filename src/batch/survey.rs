@@ -74,10 +74,12 @@ pub fn survey(
 
 /// Checks requests against a model.
 pub struct Judge<'a> {
-    /// Counts tokens.
+    /// Makes the requests.
     pub session: &'a Session,
     /// Tokens of the context.
     pub context: u32,
+    /// Tokens of the vocabulary.
+    pub vocabulary: u32,
     /// Checks sampling values and grammars.
     pub check: &'a dyn Fn(&SamplingParams) -> Result<(), SamplingError>,
     /// Whether an ignored field fails its row.
@@ -150,22 +152,17 @@ pub fn dry_run(
 impl Judge<'_> {
     /// The tokens of a prompt, if it can be answered.
     fn judge(&self, asked: &Asked) -> Result<usize, Failure> {
-        let tokens = match &asked.prompt {
+        let request = match &asked.prompt {
             Prompt::Chat(messages) => {
-                let request = chat_request(asked, messages, 0);
-                self.session.count(&request).map_err(|error| Failure::from(&error))?
+                let request = self.session.chat_request(chat_request(asked, messages, 0));
+                request.map_err(|error| Failure::from(&error))?
             }
-            Prompt::Text(text) => self.session.count_text(text),
+            Prompt::Text(text) => self.session.text_request(asked.options.text_request(text.clone(), 0)),
         };
         let failure = |error: engine::Error| Failure::from(&error);
-        if tokens == 0 {
-            return Err(failure(engine::Error::PromptEmpty));
-        }
-        if tokens >= self.context as usize {
-            return Err(failure(engine::Error::PromptTooLong { tokens, context: self.context }));
-        }
-        (self.check)(&asked.options.params(0)).map_err(|error| failure(error.into()))?;
-        Ok(tokens)
+        engine::check_request(&request, self.context, self.vocabulary).map_err(failure)?;
+        (self.check)(&request.sampling).map_err(|error| failure(error.into()))?;
+        Ok(request.prompt.len())
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn run(
     let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);
-    let judge = Judge { session: &session, context, check: &check, strict: args.strict };
+    let vocabulary = model.vocab().size();
+    let judge = Judge { session: &session, context, vocabulary, check: &check, strict: args.strict };
     let survey = batch::dry_run(batch::open(input)?, input, &defaults, &judge, &|| !interrupt.is_raised())?;
     if interrupt.is_raised() {
         return Err(Interrupted.into());
