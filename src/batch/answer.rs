@@ -6,22 +6,12 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::chat::Message;
 use crate::engine;
 use crate::openai::{Asked, Choice, Endpoint, Prompt, logprobs};
-use crate::session::{self, ChatEvent, ChatRequest, Logprobs, Session};
+use crate::session::{self, ChatEvent, Logprobs, Session};
 
 /// An answer on its way.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Choice, engine::Error>>>>;
-
-/// The request to answer a conversation.
-pub(super) fn chat_request(asked: &Asked, messages: &[Message], seed: u32) -> ChatRequest {
-    ChatRequest {
-        continue_final: asked.continue_final,
-        parallel_tool_calls: asked.parallel_tool_calls,
-        ..asked.options.chat_request(messages.to_vec(), seed)
-    }
-}
 
 /// Submits one answer of a request. `written` counts its tokens: about one per event while they arrive, the exact
 /// number at the end.
@@ -37,7 +27,7 @@ pub(super) fn submit(
 ) -> Result<Pending, session::Error> {
     let (endpoint, chat) = match &asked.prompt {
         Prompt::Chat(messages) => {
-            let mut request = chat_request(asked, messages, seed);
+            let mut request = asked.chat_request(messages, seed);
             request.sampling.seed = seed;
             (Endpoint::Chat, session.chat(request)?)
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::row::Ignored;
+use super::ignored::Ignored;
 use crate::openai::{ApiError, ErrorCode, Refusal};
 use crate::session::ToolChoiceError;
 use crate::{engine, session};

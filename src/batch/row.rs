@@ -1,14 +1,13 @@
 //! A line of the input as a request, or as a failure.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
 use super::failure::{Cause, Failure};
 use super::hash::{RequestHash, Settings};
+use super::ignored::Ignored;
 use super::lines::{LIMIT, Line};
 use crate::json;
-use crate::openai::{self, Asked, Endpoint, ErrorCode, Refusal, UnknownField};
+use crate::openai::{self, Asked, Endpoint, ErrorCode, UnknownField};
 use crate::session::GenerationOptions;
 
 /// A row of the input.
@@ -26,36 +25,6 @@ pub struct Row {
     pub asked: Result<Box<Asked>, Failure>,
     /// Unknown fields beside the request.
     pub unknown: Vec<UnknownField>,
-}
-
-/// A part of a row that is read and has no effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ignored {
-    /// An unknown field.
-    Unknown(UnknownField),
-    /// A known field with a value that is not supported.
-    Unsupported(Refusal),
-}
-
-impl Ignored {
-    /// The name of the field.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Unknown(field) => &field.name,
-            Self::Unsupported(refusal) => refusal.field(),
-        }
-    }
-}
-
-/// The warning about it.
-impl fmt::Display for Ignored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(field) => f.write_str(&field.ignored()),
-            Self::Unsupported(refusal) => write!(f, "{refusal}; ignored"),
-        }
-    }
 }
 
 impl Row {

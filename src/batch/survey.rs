@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use super::answer::chat_request;
 use super::error::Error;
 use super::failure::{Cause, Failure};
 use super::hash::{Settings, key};
-use super::row::{Ignored, read_row};
+use super::ignored::Ignored;
+use super::row::read_row;
 use super::source::Source;
 use crate::engine::{self, SamplingError, SamplingParams};
 use crate::openai::{Asked, Prompt};
@@ -154,7 +154,7 @@ impl Judge<'_> {
     fn judge(&self, asked: &Asked) -> Result<usize, Failure> {
         let request = match &asked.prompt {
             Prompt::Chat(messages) => {
-                let request = self.session.chat_request(chat_request(asked, messages, 0));
+                let request = self.session.chat_request(asked.chat_request(messages, 0));
                 request.map_err(|error| Failure::from(&error))?
             }
             Prompt::Text(text) => self.session.text_request(asked.options.text_request(text.clone(), 0)),

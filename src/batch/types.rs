@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::failure::Cause;
-use super::row::Ignored;
+use super::ignored::Ignored;
 use crate::session::GenerationOptions;
 
 /// How rows are answered.

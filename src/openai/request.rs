@@ -7,7 +7,7 @@ use super::fields::{Fields, UnknownField, wrong};
 use super::options;
 use super::refusal::Refusal;
 use crate::chat::{Content, Message, Role};
-use crate::session::{GenerationOptions, ToolChoice};
+use crate::session::{ChatRequest, GenerationOptions, ToolChoice};
 
 /// Known fields that do not change the answer.
 pub const WITHOUT_EFFECT: [&str; 13] = [
@@ -68,6 +68,16 @@ impl Asked {
             self.unsupported.push(wrong("parallel_tool_calls", &json!(false), expected));
         }
         self
+    }
+
+    /// A request to answer its conversation. `seed` is used unless one is set.
+    #[must_use]
+    pub fn chat_request(&self, messages: &[Message], seed: u32) -> ChatRequest {
+        ChatRequest {
+            continue_final: self.continue_final,
+            parallel_tool_calls: self.parallel_tool_calls,
+            ..self.options.chat_request(messages.to_vec(), seed)
+        }
     }
 }
 
