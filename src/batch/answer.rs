@@ -27,9 +27,8 @@ pub(super) fn submit(
 ) -> Result<Pending, session::Error> {
     let (endpoint, chat) = match &asked.prompt {
         Prompt::Chat(messages) => {
-            let mut request = asked.options.chat_request(messages.clone(), seed);
+            let mut request = asked.chat_request(messages, seed);
             request.sampling.seed = seed;
-            request.continue_final = asked.continue_final;
             (Endpoint::Chat, session.chat(request)?)
         }
         Prompt::Text(text) => {

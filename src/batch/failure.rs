@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::openai::{ApiError, ErrorCode, Refusal, UnknownField};
+use super::ignored::Ignored;
+use crate::openai::{ApiError, ErrorCode, Refusal};
 use crate::session::ToolChoiceError;
 use crate::{engine, session};
 
@@ -76,9 +77,14 @@ impl Failure {
         Self::new(Cause::DuplicateId, format!("an earlier line has the id `{id}`"))
     }
 
-    /// A strict run found an unknown field.
-    pub(super) fn unknown(field: &UnknownField) -> Self {
-        Self::new(Cause::UnknownField, field.to_string()).in_field(&field.name)
+    /// A strict run found something that would be ignored.
+    pub(super) fn ignored(ignored: Ignored) -> Self {
+        match ignored {
+            Ignored::Unknown(field) => {
+                Self::new(Cause::UnknownField, field.to_string()).in_field(&field.name)
+            }
+            Ignored::Unsupported(refusal) => refusal.into(),
+        }
     }
 
     /// The same failure in this field.

@@ -102,10 +102,13 @@ fn sampling_fields(options: &SamplingOptions) -> Map<String, Value> {
 pub(super) struct RequestHash(pub(super) [u8; 16]);
 
 impl RequestHash {
-    /// Hashes a body under these settings. Fields without effect are left out.
+    /// Hashes a body under these settings. Fields and values without effect are left out.
     pub(super) fn of(settings: &Settings, endpoint: Endpoint, mut body: Map<String, Value>) -> Self {
         for name in WITHOUT_EFFECT {
             body.shift_remove(name);
+        }
+        if body.get("parallel_tool_calls") != Some(&Value::Bool(false)) {
+            body.shift_remove("parallel_tool_calls");
         }
         let place: &[u8] = match endpoint {
             Endpoint::Chat => b"chat",

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::failure::{Cause, Failure};
 use super::hash::{RequestHash, Settings};
+use super::ignored::Ignored;
 use super::lines::{LIMIT, Line};
 use crate::json;
 use crate::openai::{self, Asked, Endpoint, ErrorCode, UnknownField};
@@ -24,6 +25,18 @@ pub struct Row {
     pub asked: Result<Box<Asked>, Failure>,
     /// Unknown fields beside the request.
     pub unknown: Vec<UnknownField>,
+}
+
+impl Row {
+    /// What is ignored in it and beside it.
+    pub(super) fn ignored(&self) -> Vec<Ignored> {
+        let (unknown, unsupported) = match &self.asked {
+            Ok(asked) => (asked.unknown.as_slice(), asked.unsupported.as_slice()),
+            Err(_) => Default::default(),
+        };
+        let unknown = self.unknown.iter().chain(unknown).cloned().map(Ignored::Unknown);
+        unknown.chain(unsupported.iter().cloned().map(Ignored::Unsupported)).collect()
+    }
 }
 
 /// Fields of a line in `OpenAI`'s form.
@@ -66,12 +79,12 @@ pub fn read_row(line: u64, text: &Line, defaults: &GenerationOptions, settings: 
 
 /// Reads a request and applies it over the defaults. A batch does not stream.
 fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOptions) -> Result<Asked, Failure> {
-    let mut asked = openai::read(endpoint, body)?;
+    let asked = openai::read(endpoint, body)?;
     if asked.stream.is_some() {
         let cause = Cause::Request(ErrorCode::InvalidRequest);
         return Err(Failure::new(cause, "`stream: true` is not supported in a batch").in_field("stream"));
     }
-    asked.options = asked.options.over(defaults);
+    let asked = asked.over(defaults);
     if endpoint == Endpoint::Chat {
         asked.options.check_tool_choice()?;
     }
@@ -209,6 +222,16 @@ mod tests {
         assert_eq!(failure.message(), "`stream: true` is not supported in a batch");
         assert_eq!(failure.body()["error"]["param"], "stream");
         assert!(read(br#"{"prompt": "x", "stream": false}"#).asked.is_ok());
+    }
+
+    #[test]
+    fn ignored_fields_are_named_wherever_they_are() {
+        let text = r#"{"custom_id": "c", "url": "/v1/chat/completions", "more": 1, "body": {"wish": 2,
+            "modalities": ["audio"], "messages": [{"role": "user", "content": "x"}]}}"#;
+        let ignored = read(text.as_bytes()).ignored();
+        assert_eq!(ignored.iter().map(Ignored::name).collect::<Vec<_>>(), ["more", "wish", "modalities"]);
+        let causes = ignored.into_iter().map(|field| Failure::ignored(field).cause);
+        assert_eq!(causes.collect::<Vec<_>>(), [Cause::UnknownField, Cause::UnknownField, BAD_REQUEST]);
     }
 
     proptest! {

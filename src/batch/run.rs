@@ -25,7 +25,7 @@ use super::row::{Row, read_row, unnamed};
 use super::source::Source;
 use super::types::{Options, Progress, Report, Stop};
 use crate::engine::{self, DecodeError};
-use crate::openai::{Asked, Choice, Endpoint, Head, UnknownField, body};
+use crate::openai::{Asked, Choice, Endpoint, Head, body};
 use crate::session::{self, Seed, Session};
 
 /// The maximum time between two calls of `stop`.
@@ -135,7 +135,7 @@ struct Batch<'a> {
     tasks: VecDeque<Task>,
     /// Rows to be written.
     finished: Vec<Finished>,
-    /// Names of unknown fields that were reported.
+    /// Names of ignored fields that were reported.
     reported: BTreeSet<String>,
     report: Report,
     written: Rc<Cell<u64>>,
@@ -182,7 +182,7 @@ impl Batch<'_> {
         if matches!(claim, Claim::Done | Claim::Refused | Claim::Duplicate) {
             return self.journal.flush();
         }
-        self.report_unknown(&mut row);
+        self.report_ignored(&mut row);
         match row.asked {
             Ok(asked) => {
                 let seed = match asked.options.seed {
@@ -216,18 +216,17 @@ impl Batch<'_> {
         self.journal.claim(&row.id, row.hash, row.line, self.options.retry_failed)
     }
 
-    /// Reports unknown fields, or refuses the row because of them.
-    fn report_unknown(&mut self, row: &mut Row) {
-        let inside = row.asked.as_ref().map(|asked| asked.unknown.as_slice()).unwrap_or_default();
-        let all: Vec<UnknownField> = row.unknown.iter().chain(inside).cloned().collect();
+    /// Reports ignored fields, or refuses the row because of them.
+    fn report_ignored(&mut self, row: &mut Row) {
+        let mut ignored = row.ignored().into_iter();
         if self.options.strict && row.asked.is_ok() {
-            if let Some(field) = all.first() {
-                row.asked = Err(Failure::unknown(field));
+            if let Some(field) = ignored.next() {
+                row.asked = Err(Failure::ignored(field));
             }
         } else {
             let reported = &mut self.reported;
-            let new = all.into_iter().filter(|field| reported.insert(field.name.clone()));
-            self.report.progress.unknown.extend(new);
+            let new = ignored.filter(|field| reported.insert(field.name().to_owned()));
+            self.report.progress.ignored.extend(new);
         }
     }
 

@@ -6,10 +6,11 @@ use std::path::Path;
 use super::error::Error;
 use super::failure::{Cause, Failure};
 use super::hash::{Settings, key};
+use super::ignored::Ignored;
 use super::row::read_row;
 use super::source::Source;
 use crate::engine::{self, SamplingError, SamplingParams};
-use crate::openai::{Asked, Prompt, UnknownField};
+use crate::openai::{Asked, Prompt};
 use crate::session::{GenerationOptions, Limit, Session};
 
 /// Counts of the rows of an input.
@@ -23,8 +24,8 @@ pub struct Survey {
     pub causes: BTreeMap<Cause, u64>,
     /// The first failures, with line and id.
     pub failures: Vec<(u64, String, Failure)>,
-    /// Unknown fields.
-    pub unknown: Vec<UnknownField>,
+    /// Ignored fields, each once.
+    pub ignored: Vec<Ignored>,
     /// Tokens of all prompts, which only a dry run counts.
     pub prompt_tokens: u64,
     /// The sum of the limits of all answers that have one.
@@ -73,13 +74,15 @@ pub fn survey(
 
 /// Checks requests against a model.
 pub struct Judge<'a> {
-    /// Counts tokens.
+    /// Makes the requests.
     pub session: &'a Session,
     /// Tokens of the context.
     pub context: u32,
+    /// Tokens of the vocabulary.
+    pub vocabulary: u32,
     /// Checks sampling values and grammars.
     pub check: &'a dyn Fn(&SamplingParams) -> Result<(), SamplingError>,
-    /// Whether an unknown field fails its row.
+    /// Whether an ignored field fails its row.
     pub strict: bool,
 }
 
@@ -109,14 +112,13 @@ pub fn dry_run(
         let Some((number, line)) = line else { break };
         survey.rows += 1;
         let row = read_row(number, &line, defaults, &settings);
-        let unknown = row.asked.as_ref().map_or(&[][..], |asked| &asked.unknown).iter().chain(&row.unknown);
-        let unknown: Vec<UnknownField> = unknown.cloned().collect();
+        let ignored = row.ignored();
         let judged = row.asked.and_then(|asked| {
             if !ids.insert(key(&row.id)) {
                 return Err(Failure::duplicate(&row.id));
             }
-            if let Some(field) = unknown.first().filter(|_| judge.strict) {
-                return Err(Failure::unknown(field));
+            if let Some(field) = ignored.first().filter(|_| judge.strict) {
+                return Err(Failure::ignored(field.clone()));
             }
             judge.judge(&asked).map(|tokens| (tokens, asked))
         });
@@ -138,9 +140,9 @@ pub fn dry_run(
                 }
             }
         }
-        for field in unknown {
-            if !survey.unknown.contains(&field) {
-                survey.unknown.push(field);
+        for field in ignored {
+            if !survey.ignored.iter().any(|other| other.name() == field.name()) {
+                survey.ignored.push(field);
             }
         }
     }
@@ -150,23 +152,17 @@ pub fn dry_run(
 impl Judge<'_> {
     /// The tokens of a prompt, if it can be answered.
     fn judge(&self, asked: &Asked) -> Result<usize, Failure> {
-        let tokens = match &asked.prompt {
+        let request = match &asked.prompt {
             Prompt::Chat(messages) => {
-                let mut request = asked.options.chat_request(messages.clone(), 0);
-                request.continue_final = asked.continue_final;
-                self.session.count(&request).map_err(|error| Failure::from(&error))?
+                let request = self.session.chat_request(asked.chat_request(messages, 0));
+                request.map_err(|error| Failure::from(&error))?
             }
-            Prompt::Text(text) => self.session.count_text(text),
+            Prompt::Text(text) => self.session.text_request(asked.options.text_request(text.clone(), 0)),
         };
         let failure = |error: engine::Error| Failure::from(&error);
-        if tokens == 0 {
-            return Err(failure(engine::Error::PromptEmpty));
-        }
-        if tokens >= self.context as usize {
-            return Err(failure(engine::Error::PromptTooLong { tokens, context: self.context }));
-        }
-        (self.check)(&asked.options.params(0)).map_err(|error| failure(error.into()))?;
-        Ok(tokens)
+        engine::check_request(&request, self.context, self.vocabulary).map_err(failure)?;
+        (self.check)(&request.sampling).map_err(|error| failure(error.into()))?;
+        Ok(request.prompt.len())
     }
 }
 

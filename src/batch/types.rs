@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::failure::Cause;
-use crate::openai::UnknownField;
+use super::ignored::Ignored;
 use crate::session::GenerationOptions;
 
 /// How rows are answered.
@@ -18,7 +18,7 @@ pub struct Options {
     pub retries: u32,
     /// Whether rows that an earlier run refused are retried.
     pub retry_failed: bool,
-    /// Whether an unknown field fails its row.
+    /// Whether an ignored field fails its row.
     pub strict: bool,
     /// The name of the model in answers.
     pub model_name: String,
@@ -60,8 +60,8 @@ pub struct Progress {
     pub completion_tokens: u64,
     /// Tokens written by this run, those of unfinished answers included.
     pub written_tokens: u64,
-    /// Unknown fields found since the last report, each once.
-    pub unknown: Vec<UnknownField>,
+    /// Ignored fields found since the last report, each once.
+    pub ignored: Vec<Ignored>,
 }
 
 /// The result of a run.

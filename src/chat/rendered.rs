@@ -1,6 +1,7 @@
 //! A prompt, and the parts of its text that the template wrote.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::marked::{Palette, Unmarked};
 use super::tags::Start;
@@ -19,8 +20,8 @@ pub struct Rendered {
     /// Where the answer begins, if the template adds a beginning.
     pub answer: Option<usize>,
     written: Vec<Range<usize>>,
-    /// Empty if the template rewrites text, which may make any text of what it is given.
-    source: String,
+    /// See [`certain_source`].
+    source: Arc<str>,
     given: Vec<String>,
 }
 
@@ -30,7 +31,7 @@ impl Rendered {
         marked: &str,
         begins: Vec<Option<usize>>,
         palette: &Palette,
-        source: &str,
+        source: Arc<str>,
         given: Vec<String>,
     ) -> Self {
         let mut order: Vec<usize> = begins.iter().flatten().copied().collect();
@@ -40,8 +41,7 @@ impl Rendered {
         let place = |begin: usize| order.binary_search(&begin).ok().map(|index| places[index]);
         let mut messages: Vec<_> = begins.into_iter().map(|begin| begin.and_then(place)).collect();
         let answer = messages.pop().flatten();
-        let source = if rewrites(source) { "" } else { source };
-        Self { text, messages, answer, written, source: source.to_owned(), given }
+        Self { text, messages, answer, written, source, given }
     }
 
     /// Whether the template wrote all of a part of the text, which may then be a control token.
@@ -109,6 +109,11 @@ impl Rendered {
             self.given.push(text.to_owned());
         }
     }
+}
+
+/// The source of a template; empty if the template rewrites text, which may make any text of what it is given.
+pub(super) fn certain_source(source: &str) -> Arc<str> {
+    if rewrites(source) { Arc::default() } else { source.into() }
 }
 
 /// Whether a template calls one of the [`REWRITERS`].

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
@@ -16,7 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use super::marked::{self, Palette};
 use super::message::Message;
-use super::rendered::Rendered;
+use super::rendered::{Rendered, certain_source};
 use super::tags::{Start, Tags};
 use super::tools::TAGS;
 use super::{builtins, observed, strftime};
@@ -26,6 +27,7 @@ pub struct Template {
     environment: Environment<'static>,
     palette: Palette,
     source: String,
+    certain_source: Arc<str>,
     switches_reasoning: bool,
     begin: String,
     end: String,
@@ -100,6 +102,7 @@ impl Template {
             environment,
             palette,
             source: source.to_owned(),
+            certain_source: certain_source(source),
             switches_reasoning: SWITCHES.iter().any(|name| read.contains(*name)),
             begin: begin.to_owned(),
             end: end.to_owned(),
@@ -189,7 +192,7 @@ impl Template {
         }
         let variables = |messages| self.variables(messages, options, &palette);
         if let Ok((text, begins)) = observed::render(&environment, MARKED, fields, variables) {
-            return Ok(Rendered::new(&text, begins, &palette, &self.source, given));
+            return Ok(Rendered::new(&text, begins, &palette, Arc::clone(&self.certain_source), given));
         }
         // Without marks, the message of the error is the template's own; and a template that fails only with marks
         // still renders.
@@ -198,7 +201,7 @@ impl Template {
         let variables = |messages| self.variables(messages, options, &plain);
         let (text, begins) =
             observed::render(&self.environment, PLAIN, fields, variables).map_err(Error::Render)?;
-        Ok(Rendered::new(&text, begins, &plain, &self.source, given))
+        Ok(Rendered::new(&text, begins, &plain, Arc::clone(&self.certain_source), given))
     }
 
     fn variables(&self, messages: Value, options: &RenderOptions, palette: &Palette) -> Value {

@@ -77,8 +77,12 @@ impl Checker {
     }
 }
 
-/// Checks the tokens and the stop texts of a request.
-pub(super) fn check(request: &Request, context: u32, vocabulary: u32) -> Result<(), Error> {
+/// Checks the tokens and the stop texts of a request for an engine with this context and vocabulary.
+///
+/// # Errors
+///
+/// When the prompt is empty, too long or has an unknown token, or there are too many stop texts.
+pub fn check(request: &Request, context: u32, vocabulary: u32) -> Result<(), Error> {
     if request.prompt.is_empty() {
         return Err(Error::PromptEmpty);
     }

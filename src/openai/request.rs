@@ -6,11 +6,11 @@ use super::endpoint::Endpoint;
 use super::fields::{Fields, UnknownField, wrong};
 use super::options;
 use super::refusal::Refusal;
-use crate::chat::{Message, Role};
-use crate::session::GenerationOptions;
+use crate::chat::{Content, Message, Role};
+use crate::session::{ChatRequest, GenerationOptions, ToolChoice};
 
 /// Known fields that do not change the answer.
-pub const WITHOUT_EFFECT: [&str; 14] = [
+pub const WITHOUT_EFFECT: [&str; 13] = [
     "model",
     "user",
     "metadata",
@@ -22,10 +22,12 @@ pub const WITHOUT_EFFECT: [&str; 14] = [
     "prompt_cache_key",
     "prompt_cache_retention",
     "cache_prompt",
-    "parallel_tool_calls",
     "verbosity",
     "modalities",
 ];
+/// Parts of a message that are not text.
+const MEDIA: [&str; 9] =
+    ["image", "image_url", "input_image", "audio", "audio_url", "input_audio", "video", "video_url", "file"];
 /// The largest `n`.
 const MOST_CHOICES: u32 = 128;
 
@@ -42,7 +44,7 @@ pub struct Asked {
     pub stream: Option<Stream>,
     /// `continue_final_message`: continues the last message instead of answering it.
     pub continue_final: bool,
-    /// `parallel_tool_calls`: allows more than one call.
+    /// `parallel_tool_calls`: allows more than one call where one is required.
     pub parallel_tool_calls: bool,
     /// `model`: the name of the model.
     pub model: Option<String>,
@@ -50,6 +52,33 @@ pub struct Asked {
     pub user: Option<String>,
     /// Unknown fields.
     pub unknown: Vec<UnknownField>,
+    /// Values that would change the answer and are not supported.
+    pub unsupported: Vec<Refusal>,
+}
+
+impl Asked {
+    /// Takes unset options from `defaults`, which may bring tools.
+    #[must_use]
+    pub fn over(mut self, defaults: &GenerationOptions) -> Self {
+        self.options = self.options.over(defaults);
+        let may_call = matches!(self.options.tool_choice, None | Some(ToolChoice::Auto))
+            && self.options.tools.as_ref().is_some_and(|tools| !tools.is_empty());
+        if !self.parallel_tool_calls && may_call && matches!(self.prompt, Prompt::Chat(_)) {
+            let expected = "true, or `tool_choice: required`";
+            self.unsupported.push(wrong("parallel_tool_calls", &json!(false), expected));
+        }
+        self
+    }
+
+    /// A request to answer its conversation. `seed` is used unless one is set.
+    #[must_use]
+    pub fn chat_request(&self, messages: &[Message], seed: u32) -> ChatRequest {
+        ChatRequest {
+            continue_final: self.continue_final,
+            parallel_tool_calls: self.parallel_tool_calls,
+            ..self.options.chat_request(messages.to_vec(), seed)
+        }
+    }
 }
 
 /// The conversation or text of a request.
@@ -79,6 +108,10 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
     let stream = stream(&mut fields)?;
     let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
     let [model, user] = ["model", "user"].map(|name| Some(fields.take(name)?.as_str()?.to_owned()));
+    let unsupported = [
+        unless(&mut fields, "verbosity", &json!("medium"), "medium"),
+        unless(&mut fields, "modalities", &json!(["text"]), "[\"text\"]"),
+    ];
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
@@ -101,8 +134,18 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
             (Prompt::Text(prompt), false)
         }
     };
-    let unknown = fields.unknown();
-    Ok(Asked { prompt, options, choices, stream, continue_final, parallel_tool_calls, model, user, unknown })
+    Ok(Asked {
+        prompt,
+        options,
+        choices,
+        stream,
+        continue_final,
+        parallel_tool_calls,
+        model,
+        user,
+        unknown: fields.unknown(),
+        unsupported: unsupported.into_iter().flatten().collect(),
+    })
 }
 
 fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
@@ -118,11 +161,27 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
         return Err(wrong("messages", &Value::Array(list), "at least one message"));
     }
     let read = |(index, message)| {
-        let reason = |error: serde_json::Error| format!("message {}: {error}", index + 1);
-        serde_json::from_value(message)
-            .map_err(|error| Refusal::Shape { field: "messages", reason: reason(error) })
+        let refusal = |reason: String| Refusal::Shape {
+            field: "messages",
+            reason: format!("message {}: {reason}", index + 1),
+        };
+        let message: Message = serde_json::from_value(message).map_err(|error| refusal(error.to_string()))?;
+        match media(&message.content) {
+            Some(kind) => Err(refusal(format!("a part is `{kind}`, expected text"))),
+            None => Ok(message),
+        }
     };
     list.into_iter().enumerate().map(read).collect()
+}
+
+/// A kind of media in a content, which a template would replace by tokens that stand for nothing.
+fn media(content: &Content) -> Option<&'static str> {
+    let Content::Parts(parts) = content else { return None };
+    let is = |part: &Value, kind: &str| {
+        part.get("type").is_some_and(|found| found == kind)
+            || part.get(kind).is_some_and(|data| !data.is_null())
+    };
+    MEDIA.into_iter().find(|kind| parts.iter().any(|part| is(part, kind)))
 }
 
 /// Whether the last message is continued, according to vLLM's two fields.
@@ -165,8 +224,15 @@ fn refuse_unless(
     default: &Value,
     expected: &'static str,
 ) -> Result<(), Refusal> {
-    match fields.take(name) {
-        Some(value) if value != *default => Err(wrong(name, &value, expected)),
-        _ => Ok(()),
-    }
+    unless(fields, name, default, expected).map_or(Ok(()), Err)
+}
+
+/// The refusal of a field that does not have its default.
+fn unless(
+    fields: &mut Fields,
+    name: &'static str,
+    default: &Value,
+    expected: &'static str,
+) -> Option<Refusal> {
+    fields.take(name).filter(|value| value != default).map(|value| wrong(name, &value, expected))
 }

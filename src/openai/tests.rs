@@ -11,7 +11,8 @@ use crate::engine::{
     self, FinishReason, MirostatVersion, Rules, SamplerKind, Timings, Token, TokenLogprob, Usage,
 };
 use crate::session::{
-    Answer, ChatEvent, ChatUsage, Limit, Logprobs, MirostatMode, SamplingOptions, Seed, ToolChoice,
+    Answer, ChatEvent, ChatUsage, GenerationOptions, Limit, Logprobs, MirostatMode, SamplingOptions, Seed,
+    ToolChoice,
 };
 
 fn ask(body: Value) -> Result<Asked, Refusal> {
@@ -150,6 +151,67 @@ fn wrong_values_are_refused_by_name() {
         ask(json!({"prompt": "x", "echo": true})).unwrap_err().to_string(),
         "`echo` is `true`, expected false"
     );
+}
+
+#[test]
+fn a_part_of_a_message_that_is_not_text_is_refused() {
+    let ask = |part: Value| {
+        with("messages", json!([{"role": "user", "content": [{"type": "text", "text": "x"}, part]}]))
+    };
+    for part in [
+        json!({"type": "image_url", "image_url": {"url": "data:"}}),
+        json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
+        json!({"type": "file", "file": {"file_id": "x"}}),
+        json!({"image": "x.png"}),
+    ] {
+        assert_eq!(ask(part.clone()).expect_err("it is not text").field(), "messages", "{part}");
+    }
+    assert_eq!(
+        ask(json!({"type": "video"})).unwrap_err().to_string(),
+        "`messages` cannot be read: message 1: a part is `video`, expected text"
+    );
+    for part in
+        [json!({"type": "text", "text": "y", "image": null}), json!({"type": "thinking", "thinking": "y"})]
+    {
+        assert!(ask(part.clone()).is_ok(), "{part}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_supported_is_named_unless_it_is_the_default() {
+    let said = |name: &str, value: Value| -> Vec<String> {
+        let asked = with(name, value).unwrap();
+        assert_eq!(asked.unknown, []);
+        asked.unsupported.iter().map(ToString::to_string).collect()
+    };
+    for (name, default) in [("verbosity", json!("medium")), ("modalities", json!(["text"]))] {
+        assert!(said(name, default).is_empty() && said(name, Value::Null).is_empty(), "{name}");
+    }
+    assert_eq!(said("verbosity", json!("low")), ["`verbosity` is `low`, expected medium"]);
+    assert_eq!(
+        said("modalities", json!(["text", "audio"])),
+        ["`modalities` is `[\"text\",\"audio\"]`, expected [\"text\"]"]
+    );
+}
+
+#[test]
+fn parallel_calls_are_forbidden_only_where_a_call_is_required() {
+    let said = |choice: Value, parallel: bool, defaults: &GenerationOptions| {
+        let mut body = json!({"messages": [{"role": "user", "content": "hi"}], "tool_choice": choice});
+        body["parallel_tool_calls"] = json!(parallel);
+        ask(body).unwrap().over(defaults).unsupported.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let tools = Some(vec![json!({"type": "function", "function": {"name": "f"}})]);
+    let (tools, none) =
+        (GenerationOptions { tools, ..GenerationOptions::default() }, GenerationOptions::default());
+    let text = "`parallel_tool_calls` is `false`, expected true, or `tool_choice: required`";
+    assert_eq!(said(json!("auto"), false, &tools), [text]);
+    assert_eq!(said(Value::Null, false, &tools), [text]);
+    assert!(said(json!("auto"), true, &tools).is_empty() && said(json!("auto"), false, &none).is_empty());
+    let named = json!({"type": "function", "function": {"name": "f"}});
+    for choice in [json!("required"), json!("none"), named] {
+        assert!(said(choice.clone(), false, &tools).is_empty(), "{choice}");
+    }
 }
 
 #[test]

@@ -63,7 +63,23 @@ impl Session {
     ///
     /// When the conversation cannot be rendered, the choice of tools cannot be met, the reasoning budget message contains
     /// the closing tag, or the engine refuses the request.
-    pub fn chat(&self, mut request: ChatRequest) -> Result<Chat, Error> {
+    pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
+        let ids = request.tool_call_ids.clone();
+        let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
+        let (request, parser) = self.prepare(request)?;
+        Ok(Chat::new(self.submitter.submit(request)?, Some(parser), ids, calls))
+    }
+
+    /// The request that [`Self::chat`] submits to the engine.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::chat`], but for the engine's.
+    pub fn chat_request(&self, request: ChatRequest) -> Result<Request, Error> {
+        self.prepare(request).map(|(request, _)| request)
+    }
+
+    fn prepare(&self, mut request: ChatRequest) -> Result<(Request, AnswerParser), Error> {
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
         let is_held = forced.is_some() || request.sampling.grammar.is_some();
@@ -77,7 +93,7 @@ impl Session {
         if request.tool_choice == ToolChoice::None {
             request.tools.clear();
         }
-        let ChatRequest { messages, mut sampling, max_tokens, stop, tools, tool_call_ids, .. } = request;
+        let ChatRequest { mut sampling, max_tokens, stop, tools, .. } = request;
         if let Some(rules) = forced {
             sampling.grammar = Some(Grammar { rules, after: None });
         }
@@ -89,8 +105,7 @@ impl Session {
         let tags = self.prompts.tags(Some(start));
         let request =
             Request { max_tokens, stop, boundaries, reasoning, tags, ..Request::new(tokens, sampling) };
-        let calls = messages.iter().map(|message| message.tool_calls.len()).sum();
-        Ok(Chat::new(self.submitter.submit(request)?, Some(parser), tool_call_ids, calls))
+        Ok((request, parser))
     }
 
     /// Starts the continuation of a text. All of it is content.
@@ -99,10 +114,16 @@ impl Session {
     ///
     /// When the engine accepts no requests.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
+        let request = self.text_request(request);
+        Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
+    }
+
+    /// The request that [`Self::complete`] submits to the engine.
+    #[must_use]
+    pub fn text_request(&self, request: TextRequest) -> Request {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
         let (tokens, tags) = (self.text(&prompt), self.prompts.tags(None));
-        let request = Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) };
-        Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
+        Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) }
     }
 
     /// The number of tokens of the prompt of a conversation.
@@ -161,7 +182,8 @@ impl Session {
     fn forced_call(&self, request: &ChatRequest) -> Result<Option<Rules>, ToolChoiceError> {
         let calls = match &request.tool_choice {
             ToolChoice::Auto | ToolChoice::None => return Ok(None),
-            ToolChoice::Required => Calls::Any,
+            ToolChoice::Required if request.parallel_tool_calls => Calls::Any,
+            ToolChoice::Required => Calls::AnyOnce,
             ToolChoice::Function(name) => Calls::One(name),
         };
         if request.tools.is_empty() {
@@ -175,7 +197,7 @@ impl Session {
         match (CallRules::new(format, &request.tools, calls), calls) {
             (Some(CallRules { gbnf, schemas }), _) => Ok(Some(Rules::Composed { gbnf, schemas })),
             (None, Calls::One(name)) => Err(ToolChoiceError::UnknownFunction { name: name.to_owned() }),
-            (None, Calls::Any) => Err(ToolChoiceError::NoTools),
+            (None, Calls::Any | Calls::AnyOnce) => Err(ToolChoiceError::NoTools),
         }
     }
 

@@ -21,6 +21,8 @@ pub struct ChatRequest {
     pub tools: Vec<serde_json::Value>,
     /// Which of them it may or must call.
     pub tool_choice: ToolChoice,
+    /// Allows more than one call where one is required. Otherwise the model decides.
+    pub parallel_tool_calls: bool,
     /// The ids of its calls.
     pub tool_call_ids: ToolCallIds,
     /// Continues the last message, which is the assistant's, instead of answering it. The answer is the new text alone,
@@ -45,6 +47,7 @@ impl ChatRequest {
             stop: Vec::new(),
             tools: Vec::new(),
             tool_choice: ToolChoice::default(),
+            parallel_tool_calls: true,
             tool_call_ids: ToolCallIds::default(),
             continue_final: false,
             variables: serde_json::Map::new(),
@@ -65,7 +68,7 @@ pub enum ToolChoice {
     Auto,
     /// None: the template is given no tools.
     None,
-    /// At least one of any.
+    /// At least one of any; exactly one without [`ChatRequest::parallel_tool_calls`].
     Required,
     /// This one, once.
     Function(String),

@@ -248,6 +248,22 @@ fn a_choice_of_tools_that_cannot_be_met_is_refused_by_name() {
 }
 
 #[test]
+fn one_required_call_is_the_only_one_if_calls_are_not_parallel() {
+    let session = session("<tool_call> arguments", "");
+    let root = |parallel_tool_calls, tool_choice| {
+        let mut request = ChatRequest::new(Vec::new(), SamplingParams::greedy());
+        request.tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
+        (request.parallel_tool_calls, request.tool_choice) = (parallel_tool_calls, tool_choice);
+        let rules = session.forced_call(&request).unwrap();
+        let Some(Rules::Composed { gbnf, .. }) = rules else { panic!("{rules:?}") };
+        gbnf.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(root(true, ToolChoice::Required), "root ::= call (\"\\n\" call)*");
+    assert_eq!(root(false, ToolChoice::Required), "root ::= call");
+    assert_eq!(root(false, ToolChoice::Function("f".to_owned())), "root ::= call");
+}
+
+#[test]
 fn without_tools_to_choose_the_template_is_given_none_and_calls_are_content() {
     let call = "<tool_call>{\"name\": \"f\"}</tool_call>";
     let session = session("{{ tools | length if tools }}<tool_call> arguments", call);

@@ -82,6 +82,26 @@ fn an_invalid_row_fails_alone() {
 }
 
 #[test]
+fn a_dry_run_finds_what_only_the_template_or_the_engine_refuses() {
+    let tool = |parameters: Value| json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}]);
+    let work = Work::new(&[
+        sum("ending", 1, 2, json!({"reasoning_budget_message": "So </think>"})),
+        sum("stops", 1, 2, json!({"stop": vec!["x"; 100_000]})),
+        sum("call", 1, 2, json!({"tools": tool(json!({"type": 7})), "tool_choice": "required"})),
+    ]);
+    let dry = Ran::of(&mut work.command(&["in.jsonl", "--dry-run", "--json"]));
+    assert_eq!(dry.code, Some(5), "{dry:?}");
+    let dry: Value = serde_json::from_str(&dry.out).unwrap();
+    work.run(&[]).ended(5, "0 answered, 3 failed");
+    let rows = work.by_id("out.jsonl");
+    for (index, id) in ["ending", "stops", "call"].into_iter().enumerate() {
+        let found = &dry["first_failures"][index];
+        assert_eq!((&found["custom_id"], &found["code"]), (&json!(id), &rows[id]["error"]["code"]), "{dry}");
+        assert_eq!(found["message"], rows[id]["error"]["message"]);
+    }
+}
+
+#[test]
 fn an_answer_has_openais_fields_and_the_reasoning() {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}});
     let work = Work::new(&[
@@ -92,11 +112,13 @@ fn an_answer_has_openais_fields_and_the_reasoning() {
         json!({"custom_id": "text", "method": "POST", "url": "/v1/completions",
             "body": {"prompt": "What is", "max_tokens": 4, "temperature": 0, "logprobs": 1}})
         .to_string(),
-        json!({"id": "bare", "prompt": "x", "max_tokens": 2, "wishes": 1}).to_string(),
+        json!({"id": "bare", "prompt": "x", "max_tokens": 2, "wishes": 1, "verbosity": "low"}).to_string(),
     ]);
     let ran = work.run(&[]);
     ran.ended(0, "6 answered");
     assert_eq!(ran.err.matches("unknown field `wishes` ignored").count(), 1, "{ran:?}");
+    let note = "warning: `verbosity` is `low`, expected medium; ignored";
+    assert_eq!(ran.err.matches(note).count(), 1, "{ran:?}");
     let rows = work.by_id("out.jsonl");
     let body = |id: &str| &rows[id]["response"]["body"];
     let plain = body("plain");

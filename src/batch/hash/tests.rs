@@ -90,6 +90,11 @@ fn fields_without_effect_and_spelling_do_not_change_a_hash() {
     let plain = hash(&settings, r#"{"messages": [], "temperature": 1}"#);
     assert_eq!(plain, hash(&settings, r#"{ "model":"x","messages":[],"user":"y","temperature":1 }"#));
     assert_ne!(plain, hash(&settings, r#"{"messages": [], "temperature": 2}"#));
+    let calls = |value: &str| {
+        hash(&settings, &format!(r#"{{"messages": [], "parallel_tool_calls": {value}, "temperature": 1}}"#))
+    };
+    assert_eq!([calls("true"), calls("null")], [plain, plain]);
+    assert_ne!(calls("false"), plain);
     assert_ne!(plain, RequestHash::of(&settings, Endpoint::Text, serde_json::from_str("{}").unwrap()));
 }
 

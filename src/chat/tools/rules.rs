@@ -24,6 +24,8 @@ pub struct CallRules {
 pub enum Calls<'a> {
     /// One or more calls of any functions.
     Any,
+    /// One call of any function.
+    AnyOnce,
     /// One call of this function.
     One(&'a str),
 }
@@ -35,7 +37,10 @@ impl CallRules {
         let mut rules = Self { gbnf: String::new(), schemas: Vec::new() };
         let functions = tools.iter().map(|tool| tool.get("function").unwrap_or(tool));
         let named = functions.filter_map(|function| Some((function["name"].as_str()?, function)));
-        let chosen = |name: &str| matches!(calls, Calls::Any) || calls == Calls::One(name);
+        let chosen = |name: &str| match calls {
+            Calls::Any | Calls::AnyOnce => true,
+            Calls::One(only) => name == only,
+        };
         let chosen: Vec<_> = named.filter(|(name, _)| chosen(name)).collect();
         let bodies: Vec<_> = chosen
             .iter()
@@ -197,6 +202,8 @@ mod tests {
         );
         assert_eq!(rules.schemas[1], ("arguments1".to_owned(), r#"{"type":"object"}"#.to_owned()));
         assert!(rules.schemas[0].1.contains("\"$defs\""));
+        let once = CallRules::new(ToolFormat::Hermes, &tools(), Calls::AnyOnce).unwrap();
+        assert_eq!(once.gbnf, rules.gbnf.replace("root ::= call (\"\\n\" call)*", "root ::= call"));
     }
 
     #[test]

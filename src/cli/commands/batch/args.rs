@@ -65,7 +65,7 @@ pub(crate) struct BatchArgs {
     /// Resume with another model, and keep the answers of the first
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) allow_model_change: bool,
-    /// Refuse rows with unknown fields, instead of printing a warning
+    /// Refuse rows with unknown fields or unsupported values, instead of printing a warning
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) strict: bool,
     /// Answer one row at a time and reuse nothing

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ggrun::batch::{self, Judge, Survey};
+use ggrun::batch::{self, Ignored, Judge, Survey};
 use ggrun::bench::{self, Test};
 use ggrun::engine::{DecodeError, Submitter, Vocab as _};
 use ggrun::model::{Abort, Model};
@@ -40,7 +40,8 @@ pub(super) fn run(
     let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);
-    let judge = Judge { session: &session, context, check: &check, strict: args.strict };
+    let vocabulary = model.vocab().size();
+    let judge = Judge { session: &session, context, vocabulary, check: &check, strict: args.strict };
     let survey = batch::dry_run(batch::open(input)?, input, &defaults, &judge, &|| !interrupt.is_raised())?;
     if interrupt.is_raised() {
         return Err(Interrupted.into());
@@ -97,9 +98,10 @@ fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String
             lines.push(format!("          line {line}, `{id}`: {}", failure.message()));
         }
     }
-    if !survey.unknown.is_empty() {
-        let fields: Vec<String> = survey.unknown.iter().map(|field| field.name.clone()).collect();
-        lines.push(format!("ignored   unknown fields: {}", fields.join(", ")));
+    for (kind, names) in [("unknown", ignored(survey, true)), ("unsupported", ignored(survey, false))] {
+        if !names.is_empty() {
+            lines.push(format!("ignored   {kind} fields: {}", names.join(", ")));
+        }
     }
     lines.push(format!("prompts   {} tokens", text::count(survey.prompt_tokens)));
     let limited = text::count(survey.limited_tokens);
@@ -136,6 +138,12 @@ fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String
     lines.join("\n") + "\n"
 }
 
+/// The names of ignored fields: of those that are unknown, or of those with an unsupported value.
+fn ignored(survey: &Survey, unknown: bool) -> Vec<&str> {
+    let fields = survey.ignored.iter().filter(|field| matches!(field, Ignored::Unknown(_)) == unknown);
+    fields.map(Ignored::name).collect()
+}
+
 fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serde_json::Value {
     let causes: serde_json::Map<_, _> =
         survey.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
@@ -149,7 +157,8 @@ fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serd
     let time = pace.map(|pace| pace.seconds(survey));
     json!({
         "schema_version": 1, "rows": survey.rows, "causes": causes, "first_failures": failures,
-        "unknown_fields": survey.unknown.iter().map(|field| &field.name).collect::<Vec<_>>(), "prompt_tokens": survey.prompt_tokens,
+        "unknown_fields": ignored(survey, true), "unsupported_fields": ignored(survey, false),
+        "prompt_tokens": survey.prompt_tokens,
         "limited_completion_tokens": survey.limited_tokens, "answers_without_limit": survey.unlimited,
         "longest_tokens": survey.longest, "slots": slots, "context": context,
         "seconds": time.map(|(prompts, answers)| json!({ "prompts": prompts, "answers": answers })),

@@ -81,8 +81,8 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     };
     let mut announced = false;
     let report = batch::run(session, rows, input, &mut journal, &options, &stop, &mut |progress| {
-        for field in progress.unknown.drain(..) {
-            show.say(&format!("warning: {}", field.ignored()));
+        for ignored in progress.ignored.drain(..) {
+            show.say(&format!("warning: {ignored}"));
         }
         if interrupt.is_raised() && !std::mem::replace(&mut announced, true) && progress.running > 0 {
             let rows = text::plural(progress.running, "row");
