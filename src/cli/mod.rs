@@ -92,22 +92,24 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     }
     let version = error.kind() == clap::error::ErrorKind::DisplayVersion;
     let engine = if version { engine_line() } else { String::new() };
-    match print(&(text(Style::of_stdout()) + &engine)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report::report(&error.into()),
-    }
+    printed(&(text(Style::of_stdout()) + &engine))
 }
 
 /// Ends before a command is run.
 fn stopped(stop: Stop) -> ExitCode {
     match stop {
         Stop::Clap(error) => unparsed(&error),
-        Stop::Print(text) => match print(&text) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => report::report(&error.into()),
-        },
+        Stop::Print(text) => printed(&text),
         Stop::Usage { message, hint } => report::usage(&message, hint.as_deref()),
         Stop::Config(error) => report::report(&error.into()),
+    }
+}
+
+/// Prints text that no command makes.
+fn printed(text: &str) -> ExitCode {
+    match print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::report(&error.into()),
     }
 }
 
