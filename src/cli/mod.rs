@@ -13,6 +13,7 @@ mod report;
 mod shared;
 mod ui;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -27,13 +28,17 @@ use options::log::LogArgs;
 use parse::{Parsed, Stop, parse};
 use ui::out::{print, stdout};
 use ui::style::Style;
+use ui::when::When;
 use ui::{err, log, style};
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let parsed = match parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(parsed) => parsed,
-        Err(stop) => return stopped(stop),
+        Err(stop) => {
+            style::colour(typed_colour(&std::env::args_os().collect::<Vec<_>>()));
+            return stopped(stop);
+        }
     };
     style::colour(parsed.args.everywhere.color);
     let done = start(&parsed).and_then(|()| run(&parsed.args.command));
@@ -78,6 +83,14 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Completions(args) => completions::run(args, Args::command()),
         Command::Man(args) => man::run(args, Args::command()),
     }
+}
+
+/// The color that is typed on a command line that runs no command.
+fn typed_colour(arguments: &[OsString]) -> When {
+    let mut root = Args::command();
+    root.build();
+    let typed = compat::lex(&root, arguments).last("color", arguments);
+    typed.and_then(|text| args::colour(text.to_str()?).ok()).unwrap_or(When::Auto)
 }
 
 /// Prints the help, the version, or the error in the arguments.

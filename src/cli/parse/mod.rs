@@ -122,8 +122,8 @@ fn config(
     if line.options("no_config").next().is_some() {
         return Ok(Config::default());
     }
-    let asked = line.options("config").last().and_then(|(index, at)| value(arguments, index, at));
-    read::read(root, asked.map(PathBuf::from), variable).map_err(Stop::Config)
+    let asked = line.last("config", arguments).map(PathBuf::from);
+    read::read(root, asked, variable).map_err(Stop::Config)
 }
 
 #[cfg(test)]
