@@ -69,7 +69,7 @@ pub(crate) struct Everywhere {
 }
 
 /// llama.cpp's words, and ours.
-fn colour(text: &str) -> Result<When, String> {
+pub(crate) fn colour(text: &str) -> Result<When, String> {
     match (text, truth(text)) {
         ("auto", _) => Ok(When::Auto),
         ("always", _) | (_, Ok(true)) => Ok(When::Always),

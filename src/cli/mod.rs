@@ -13,6 +13,7 @@ mod report;
 mod shared;
 mod ui;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -27,13 +28,17 @@ use options::log::LogArgs;
 use parse::{Parsed, Stop, parse};
 use ui::out::{print, stdout};
 use ui::style::Style;
+use ui::when::When;
 use ui::{err, log, style};
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let parsed = match parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(parsed) => parsed,
-        Err(stop) => return stopped(stop),
+        Err(stop) => {
+            style::colour(typed_colour(&std::env::args_os().collect::<Vec<_>>()));
+            return stopped(stop);
+        }
     };
     style::colour(parsed.args.everywhere.color);
     let done = start(&parsed).and_then(|()| run(&parsed.args.command));
@@ -80,6 +85,14 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
     }
 }
 
+/// The color that is typed on a command line that runs no command.
+fn typed_colour(arguments: &[OsString]) -> When {
+    let mut root = Args::command();
+    root.build();
+    let typed = compat::lex(&root, arguments).last("color", arguments);
+    typed.and_then(|text| args::colour(text.to_str()?).ok()).unwrap_or(When::Auto)
+}
+
 /// Prints the help, the version, or the error in the arguments.
 fn unparsed(error: &clap::Error) -> ExitCode {
     let text = |style| {
@@ -92,22 +105,24 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     }
     let version = error.kind() == clap::error::ErrorKind::DisplayVersion;
     let engine = if version { engine_line() } else { String::new() };
-    match print(&(text(Style::of_stdout()) + &engine)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report::report(&error.into()),
-    }
+    printed(&(text(Style::of_stdout()) + &engine))
 }
 
 /// Ends before a command is run.
 fn stopped(stop: Stop) -> ExitCode {
     match stop {
         Stop::Clap(error) => unparsed(&error),
-        Stop::Print(text) => match print(&text) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => report::report(&error.into()),
-        },
+        Stop::Print(text) => printed(&text),
         Stop::Usage { message, hint } => report::usage(&message, hint.as_deref()),
         Stop::Config(error) => report::report(&error.into()),
+    }
+}
+
+/// Prints text that no command makes.
+fn printed(text: &str) -> ExitCode {
+    match print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::report(&error.into()),
     }
 }
 

@@ -33,8 +33,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
-        let style = Style::of_stderr();
-        err::line(&format!("{}error:{} {}", style.error(), style.reset(), printable(&first.to_string())));
+        say_error(&first.to_string());
     }
     for cause in chain {
         err::line(&format!("  caused by: {}", printable(&cause.to_string())));
@@ -59,9 +58,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| reasoning_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
-    if let Some(hint) = hint {
-        err::line(&format!("\nhint: {}", printable(&hint)));
-    }
+    say_hint(hint.as_deref());
     let usage = error.is::<WrongConfig>()
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
@@ -104,12 +101,20 @@ fn config_hint(error: &WrongConfig) -> Option<String> {
 
 /// Prints an error of the command line.
 pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
+    say_error(message);
+    say_hint(hint);
+    ExitCode::from(2)
+}
+
+fn say_error(message: &str) {
     let style = Style::of_stderr();
     err::line(&format!("{}error:{} {}", style.error(), style.reset(), printable(message)));
+}
+
+fn say_hint(hint: Option<&str>) {
     if let Some(hint) = hint {
         err::line(&format!("\nhint: {}", printable(hint)));
     }
-    ExitCode::from(2)
 }
 
 fn code(error: &Error) -> u8 {

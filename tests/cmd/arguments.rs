@@ -102,6 +102,21 @@ fn a_folder_with_a_checkpoint_gets_the_command_that_converts_it() {
 }
 
 #[test]
+fn color_reaches_help_and_usage_errors() {
+    let sandbox = sandbox();
+    let run = |arguments: &[&str]| sandbox.run(arguments);
+    for when in [&["--color", "always"][..], &["-co", "always"], &["--color=on"]] {
+        assert!(run(&[&["run", "--help"], when].concat()).out.contains("\x1b["), "{when:?}");
+        for wrong in ["--bogus", "-nlg"] {
+            assert!(run(&[&["run", wrong], when].concat()).err.starts_with("\x1b["), "{wrong} {when:?}");
+        }
+    }
+    for plain in [&["run", "--bogus", "-p", "--color=always"][..], &["run", "--bogus", "--color", "never"]] {
+        assert!(run(plain).err.starts_with("error:"), "{plain:?}");
+    }
+}
+
+#[test]
 fn threads_are_put_on_cores_that_exist() {
     let sandbox = sandbox();
     sandbox

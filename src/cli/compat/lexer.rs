@@ -47,6 +47,11 @@ impl Line<'_> {
             _ => None,
         })
     }
+
+    /// The last value of an option.
+    pub(crate) fn last(&self, id: &str, arguments: &[OsString]) -> Option<OsString> {
+        self.options(id).last().and_then(|(index, at)| value(arguments, index, at))
+    }
 }
 
 /// The meaning of a name that the command does not have.

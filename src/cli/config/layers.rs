@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::entry::{Config, Entry, Origin};
 use super::file::names;
+use crate::cli::options::values::truth;
 
 /// An option that is not typed but still has a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,11 +104,8 @@ fn setting(arg: &Arg, key: &str, origin: Origin, values: Vec<OsString>) -> Setti
 fn off(arg: &Arg, setting: &Setting) -> bool {
     let flag =
         !arg.get_action().takes_values() || arg.get_num_args().is_some_and(|count| count.max_values() == 0);
-    flag && setting.values.iter().all(|value| value.to_str().is_some_and(|text| OFF.contains(&text)))
+    flag && setting.values.iter().all(|value| value.to_str().is_some_and(|text| truth(text) == Ok(false)))
 }
-
-/// llama.cpp's words for off.
-const OFF: [&str; 4] = ["off", "disabled", "false", "0"];
 
 /// Whether clap would refuse one beside the other.
 fn contradict(command: &Command, one: &Arg, other: &Arg) -> bool {

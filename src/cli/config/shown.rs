@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command};
 use serde_json::{Value, json};
 
 use super::entry::{Config, Origin};
+use super::file::names;
 use super::layers::Setting;
 use crate::cli::ui::text;
 
@@ -26,15 +27,9 @@ pub(crate) fn rows(
 ) -> Vec<Row> {
     let text =
         |values: &[OsString]| values.iter().map(|value| value.to_string_lossy().into_owned()).collect();
-    let shown = |arg: &&Arg| {
-        !matches!(
-            arg.get_action(),
-            ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
-        ) && !["config", "no_config", "print_config"].contains(&arg.get_id().as_str())
-    };
     let row = |arg: &Arg| {
         let id = arg.get_id().as_str();
-        let name = arg.get_long()?.to_owned();
+        let name = names(arg).next()?.to_owned();
         let set = settings.iter().find(|setting| setting.id == id);
         let (values, origin) = match (typed(id), set) {
             (Some(values), _) if matches!(arg.get_action(), ArgAction::Append) => {
@@ -53,7 +48,7 @@ pub(crate) fn rows(
         };
         Some(Row { name, values, origin })
     };
-    command.get_arguments().filter(shown).filter_map(row).collect()
+    command.get_arguments().filter_map(row).collect()
 }
 
 /// The options as a table, or as one JSON object.

@@ -49,13 +49,13 @@ pub(crate) fn parse(
     let set = |line: &Line<'_>, typed: &dyn Fn(&str) -> bool| {
         layers::layers(line.command, &line.path, typed, variable, &config)
     };
-    let named = set(&line, &typed)?.iter().any(|setting| ["model", "hf_repo"].contains(&setting.id.as_str()));
-    let arguments = words::settle(&line, arguments.clone(), &config, named)?;
+    let named = set(&line, &typed)?.iter().any(words::is_model);
+    let arguments = words::settle(&line, arguments, &config, named)?;
     let line = compat::lex(&root, &arguments);
-    let arguments = words::expand(&line, arguments.clone(), &config, home);
+    let arguments = words::expand(&line, arguments, &config, home);
     let typed = |id: &str| line.options(id).next().is_some();
     let mut settings = set(&line, &typed)?;
-    for setting in settings.iter_mut().filter(|setting| ["model", "hf_repo"].contains(&setting.id.as_str())) {
+    for setting in settings.iter_mut().filter(|setting| words::is_model(setting)) {
         for value in &mut setting.values {
             if let Some(target) = words::target(value, &config, home) {
                 *value = target;
@@ -122,8 +122,8 @@ fn config(
     if line.options("no_config").next().is_some() {
         return Ok(Config::default());
     }
-    let asked = line.options("config").last().and_then(|(index, at)| value(arguments, index, at));
-    read::read(root, asked.map(PathBuf::from), variable).map_err(Stop::Config)
+    let asked = line.last("config", arguments).map(PathBuf::from);
+    read::read(root, asked, variable).map_err(Stop::Config)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::compat::Refused;
 use crate::cli::compat::lexer::{Line, value};
 use crate::cli::config::entry::Config;
+use crate::cli::config::layers::Setting;
 use crate::cli::options::hub::names_model;
 
 /// Positional arguments that stand for options; see [`settle`].
@@ -18,6 +19,11 @@ pub(crate) const PROMPT: &str = "prompt_word";
 const MODELS: [&str; 2] = ["model", "hf_repo"];
 /// Commands whose positional arguments are models or checkpoints.
 const READERS: [&str; 3] = ["inspect", "verify", "convert"];
+
+/// Whether a setting names a model.
+pub(super) fn is_model(setting: &Setting) -> bool {
+    MODELS.contains(&setting.id.as_str())
+}
 
 /// Puts `--model=` before the word that is the model, and `--prompt=` before the one that is the prompt. `set` says
 /// whether a model is named without being typed.
