@@ -1,19 +1,15 @@
 //! Every command with standard output or standard error closed, without a reader, or on a full disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
 
 use testkit::Model;
 
 use super::Sandbox;
 use super::sandbox::Ran;
+use crate::deadline::Watchdog;
 use crate::hub::server::Server;
 use crate::support::tiny_gguf;
-
-/// Longer than any command here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Commands as they are typed, in a folder with `source`, `out.gguf`, `tiny.gguf` and `in.jsonl`; each must give the same
 /// result when it is run again.
@@ -101,23 +97,16 @@ fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
 }
 
-fn ended(mut child: Child, what: &str) -> ExitStatus {
-    let begun = Instant::now();
-    loop {
-        match child.try_wait().unwrap() {
-            Some(status) => return status,
-            None if begun.elapsed() > PATIENCE => {
-                child.kill().unwrap();
-                panic!("{what}: it does not end");
-            }
-            None => thread::sleep(Duration::from_millis(5)),
-        }
-    }
+/// The exit code, which a panic would make 101. A signal, such as the watchdog's, is a failure.
+fn ended(mut child: Child, what: &str) -> Option<i32> {
+    let _watchdog = Watchdog::of(&child);
+    let status = child.wait().unwrap();
+    assert!(status.code().is_some(), "{what}: {status}");
+    status.code()
 }
 
-/// The exit code, which a panic would make 101 and a signal take away.
 fn code(command: &mut Command, what: &str) -> Option<i32> {
-    ended(command.spawn().unwrap(), what).code()
+    ended(command.spawn().unwrap(), what)
 }
 
 #[test]
@@ -183,12 +172,13 @@ fn a_worker_ends_without_its_reader_and_serves_without_standard_error() {
     assert_eq!(full, Some(1));
     for stderr in [broken as fn() -> Stdio, self::full] {
         let mut child = sandbox.command(&worker).stdout(Stdio::piped()).stderr(stderr()).spawn().unwrap();
+        let _watchdog = Watchdog::of(&child);
         let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
         let mut endpoint = String::new();
         std::io::BufRead::read_line(&mut out, &mut endpoint).unwrap();
         assert!(endpoint.starts_with("127.0.0.1:"), "{endpoint}");
         terminate(&child);
-        assert_eq!(ended(child, "worker").code(), Some(143));
+        assert_eq!(ended(child, "worker"), Some(143));
     }
 }
 

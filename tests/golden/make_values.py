@@ -4,9 +4,8 @@
     make_values.py OUT_DIR CHECKPOINT_DIR...
 
 OUT_DIR/NAME.json maps each weight (module name + ".weight"; other tensors by their own name) to its shape in the
-order of PyTorch, [out, in] for a Linear, and to two SHA-256 of its values as little-endian float32, row by row:
-"sha256" of the product as IEEE arithmetic gives it, "sha256_abs0" of the same with -0.0 replaced by +0.0. A product
-is taken in float64, where it is exact for every format here, and rounded to float32 once.
+order of PyTorch, [out, in] for a Linear, and to the SHA-256 of its values as little-endian float32, row by row. A
+product is taken in float64, where it is exact for every format here, and rounded to float32 once. Zeros keep their sign.
 
 Only numpy is used, so that the values do not depend on code of the exporting tools. `check_values.py` compares them with
 the dequantizers of auto-round 0.16.1 and compressed-tensors 0.20.0, run in float32. In all 19 quantized checkpoints,
@@ -177,11 +176,7 @@ def main():
         rows = []
         for name, value in sorted(weights(folder), key=lambda pair: pair[0]):
             single = value.astype("<f4")
-            entry = {
-                "shape": list(single.shape),
-                "sha256": sha256(single),
-                "sha256_abs0": sha256(single + np.float32(0)),
-            }
+            entry = {"shape": list(single.shape), "sha256": sha256(single)}
             rows.append(f"  {json.dumps(name)}: {json.dumps(entry)}")
         with open(os.path.join(out, os.path.basename(os.path.normpath(folder)) + ".json"), "w") as f:
             f.write("{\n" + ",\n".join(rows) + "\n}\n")

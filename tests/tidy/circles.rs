@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{File, Named, is_word, paths, tokens};
+use crate::source::{File, Named, is_word, module_path, paths, tokens};
 
 /// One file of a crate.
 struct Unit<'f> {
@@ -169,16 +169,6 @@ fn reachable(edges: &[BTreeMap<usize, (usize, String)>], from: usize) -> BTreeSe
         next.extend(edges[at].keys().copied().filter(|to| seen.insert(*to)));
     }
     seen
-}
-
-/// `a/b.rs` is `[a, b]`, `a/mod.rs` is `[a]`, the roots are empty.
-fn module_path(inside: &str) -> Vec<String> {
-    let mut path: Vec<String> = inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
-    let root = path.len() == 1 && matches!(path[0].as_str(), "lib" | "main");
-    if root || path.last().is_some_and(|last| last == "mod") {
-        path.pop();
-    }
-    path
 }
 
 /// Names of the items that code defines outside of any block.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::docs::rows;
-use crate::source::{File, Named, paths, tokens};
+use crate::source::{File, Named, module_path, paths, tokens};
 
 /// One line of a table.
 #[derive(Debug)]
@@ -96,16 +96,6 @@ impl Room {
         };
         !self.forbidden.iter().any(under) && self.allowed.iter().any(|p| p == "all" || under(p))
     }
-}
-
-/// `a/b.rs` is `[a, b]`, `a/mod.rs` is `[a]`, the roots are empty.
-fn module_path(inside: &str) -> Vec<String> {
-    let mut path: Vec<String> = inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
-    let root = path.len() == 1 && matches!(path[0].as_str(), "lib" | "main");
-    if root || path.last().is_some_and(|last| last == "mod") {
-        path.pop();
-    }
-    path
 }
 
 /// What a file names of its crate and of the workspace, from the root of the crate.

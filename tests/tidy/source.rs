@@ -44,6 +44,16 @@ pub(crate) fn has_ending(path: &str, ending: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, e)| e == ending)
 }
 
+/// The module of a file, from the root of its crate: `a/b.rs` is `[a, b]`, `a/mod.rs` is `[a]`, the roots are empty.
+pub(crate) fn module_path(inside: &str) -> Vec<String> {
+    let mut path: Vec<String> = inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    let root = path.len() == 1 && matches!(path[0].as_str(), "lib" | "main");
+    if root || path.last().is_some_and(|last| last == "mod") {
+        path.pop();
+    }
+    path
+}
+
 /// Marks the files that are declared under `#[cfg(test)]`.
 pub(crate) fn mark_tests(files: &mut [File]) {
     let mut stems = Vec::new();
