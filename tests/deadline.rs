@@ -25,7 +25,7 @@ pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T
     }
 }
 
-/// Kills a process that runs longer than [`PATIENCE`], so that a test that waits for it fails instead of hanging.
+/// Kills a process that runs longer than [`PATIENCE`], or another time, so that a test that waits for it fails instead of hanging.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     /// Dropping it calls the watchdog off.
@@ -33,13 +33,17 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    #[expect(clippy::print_stderr, reason = "the log says why the process died")]
     pub(crate) fn of(child: &Child) -> Self {
+        Self::after(PATIENCE, child)
+    }
+
+    #[expect(clippy::print_stderr, reason = "the log says why the process died")]
+    pub(crate) fn after(patience: Duration, child: &Child) -> Self {
         let (sender, off) = mpsc::channel();
         let id = child.id().to_string();
         thread::spawn(move || {
-            if off.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                eprintln!("process {id} still runs after {PATIENCE:?}; killing it");
+            if off.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("process {id} still runs after {patience:?}; killing it");
                 drop(Command::new("kill").args(["-KILL", &id]).status());
             }
         });

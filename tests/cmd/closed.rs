@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use testkit::Model;
 
@@ -10,6 +11,9 @@ use super::sandbox::Ran;
 use crate::deadline::Watchdog;
 use crate::hub::server::Server;
 use crate::support::tiny_gguf;
+
+/// Longer than any command here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Commands as they are typed, in a folder with `source`, `out.gguf`, `tiny.gguf` and `in.jsonl`; each must give the same
 /// result when it is run again.
@@ -99,7 +103,7 @@ fn full() -> Stdio {
 
 /// The exit code, which a panic would make 101. A signal, such as the watchdog's, is a failure.
 fn ended(mut child: Child, what: &str) -> Option<i32> {
-    let _watchdog = Watchdog::of(&child);
+    let _watchdog = Watchdog::after(PATIENCE, &child);
     let status = child.wait().unwrap();
     assert!(status.code().is_some(), "{what}: {status}");
     status.code()
@@ -172,7 +176,7 @@ fn a_worker_ends_without_its_reader_and_serves_without_standard_error() {
     assert_eq!(full, Some(1));
     for stderr in [broken as fn() -> Stdio, self::full] {
         let mut child = sandbox.command(&worker).stdout(Stdio::piped()).stderr(stderr()).spawn().unwrap();
-        let _watchdog = Watchdog::of(&child);
+        let _watchdog = Watchdog::after(PATIENCE, &child);
         let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
         let mut endpoint = String::new();
         std::io::BufRead::read_line(&mut out, &mut endpoint).unwrap();
