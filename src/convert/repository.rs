@@ -38,13 +38,17 @@ pub fn repository(
     let folder = hub.fetch(repo, &listing, &small, options.jobs, stop, &arrives)?;
     let retention = if options.delete_shards { Retention::Delete } else { Retention::Keep };
     let mut stream = ShardStream::new(hub, (repo, &listing), &shards, retention, stop, &arrives)?;
-    let mut checkpoint = stream.checkpoint(&folder, Vec::new())?;
+    let shards = stream.headers()?;
+    // Held only for a checkpoint with one more shard: they are not small.
+    let extended = origin.map(|origin| (origin, shards.clone()));
+    let mut checkpoint = Checkpoint::assemble(&folder, shards)?;
     let mut borrowed = None;
-    if let Some(origin) = origin {
+    if let Some((origin, mut shards)) = extended {
         let arrives = |event: Event<'_>| observer(Step::Mtp(event));
         let shard = mtp::borrow(origin, &checkpoint, &options.output_folder(), stop, &arrives)?;
         borrowed = Some(shard.path.clone());
-        checkpoint = stream.checkpoint(&folder, vec![shard])?;
+        shards.push(shard);
+        checkpoint = Checkpoint::assemble(&folder, shards)?;
     }
     let foreseen = Plan::draft_from_headers(&checkpoint, &options.plan)?;
     stream.keep_in_survey(foreseen.bytes().min(spare(&stream, hub)?));
