@@ -165,9 +165,7 @@ impl<'a> ShardStream<'a> {
         let folder = self.hub.cache().repo(self.repo);
         let mut missing = Vec::new();
         for shard in &self.shards {
-            if !download::is_complete(&folder, shard.file)? {
-                missing.push(shard.file.bytes - download::partial_bytes(&folder, shard.file)?);
-            }
+            missing.push(shard.file.bytes - download::cached_bytes(&folder, shard.file)?);
         }
         missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
         let at_once = if self.retention == Retention::Delete { AT_ONCE } else { missing.len() };
@@ -308,8 +306,5 @@ impl Drop for End<'_, '_> {
 
 /// The bytes of a file that are in the cache; 0 if that cannot be examined, which fails when the file is fetched.
 fn cached_bytes(folder: &Folder, file: &RemoteFile) -> u64 {
-    match download::is_complete(folder, file) {
-        Ok(true) => file.bytes,
-        _ => download::partial_bytes(folder, file).unwrap_or(0),
-    }
+    download::cached_bytes(folder, file).unwrap_or(0)
 }
