@@ -33,6 +33,7 @@ use crate::cli::options::checks;
 use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
+use crate::cli::ui::text;
 use crate::cli::shared::summary::summary;
 use crate::cli::ui::when::When;
 
@@ -97,7 +98,7 @@ impl Chat<'_> {
     fn greet(&mut self) {
         let questions = match self.talk.questions() {
             0 => String::new(),
-            count => format!(" · {count} questions so far"),
+            count => format!(" · {} so far", text::plural(count as u64, "question")),
         };
         let model = self.model.file_name().unwrap_or_default().display();
         self.say(&format!("{model}{questions} · /help lists the commands"));

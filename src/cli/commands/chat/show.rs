@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use ggrun::session::ChatEvent;
 
 use crate::cli::ui::style::Style;
+use crate::cli::ui::text;
 
 /// The form of thinking on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,7 +103,7 @@ impl<'a> Show<'a> {
         match self.thinking {
             Thinking::Show => self.aside(text),
             Thinking::Dim => self.dim(text),
-            Thinking::Fold if self.live => self.dim(&format!("\r\x1b[Kthinking: {} words", self.words)),
+            Thinking::Fold if self.live => self.dim(&format!("\r\x1b[Kthinking: {}", self.length())),
             Thinking::Fold | Thinking::Hide => {}
         }
     }
@@ -114,10 +115,14 @@ impl<'a> Show<'a> {
             Thinking::Fold => {
                 let over = if self.live { "\r\x1b[K" } else { "" };
                 let time = self.begun.elapsed().as_secs_f64();
-                self.dim(&format!("{over}thinking: {} words in {time:.1} s", self.words));
+                self.dim(&format!("{over}thinking: {} in {time:.1} s", self.length()));
                 self.aside("\n\n");
             }
         }
+    }
+
+    fn length(&self) -> String {
+        text::plural(self.words as u64, "word")
     }
 
     fn dim(&mut self, text: &str) {
