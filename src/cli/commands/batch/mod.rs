@@ -41,7 +41,7 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let path = &source::model(&args.model, args.progress.of_download())?;
     if args.dry_run {
-        return dry::run(args, generation, input, path, &interrupt);
+        return dry::run(args, generation, template, input, path, &interrupt);
     }
     let output = args.output.clone().unwrap_or_default();
     let digest = model_digest(&args.placement.options(path), template.as_deref())?;
@@ -124,8 +124,6 @@ fn check_files(args: &BatchArgs, input: &Path) -> anyhow::Result<()> {
 fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> anyhow::Result<()> {
     let progress = &report.progress;
     let rate = progress::rate(progress.written_tokens, elapsed);
-    let causes: Vec<String> =
-        report.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
     let mut parts = vec![format!("{} answered", text::count(progress.done))];
     if progress.done_before > 0 {
         parts.push(format!("{} kept from an earlier run", text::count(progress.done_before)));
@@ -134,7 +132,7 @@ fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> 
         parts.push(format!("{} changed", text::plural(progress.changed, "request")));
     }
     if progress.failed > 0 {
-        parts.push(format!("{} failed ({})", text::count(progress.failed), causes.join(", ")));
+        parts.push(format!("{} failed ({})", text::count(progress.failed), progress::causes(&report.causes)));
     }
     if progress.failed_before > 0 {
         parts.push(format!("{} failed in an earlier run", text::count(progress.failed_before)));
@@ -146,8 +144,7 @@ fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> 
         progress::clock(elapsed)
     ));
     if args.json {
-        let causes: serde_json::Map<_, _> =
-            report.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
+        let causes = progress::causes_object(&report.causes);
         let object = json!({
             "schema_version": 1, "complete": report.complete, "rows_done": progress.done,
             "rows_done_before": progress.done_before, "rows_changed": progress.changed,
