@@ -33,9 +33,7 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Success);
     };
     args.model.named()?;
-    let mut generation = args.generation.options()?;
-    args.escape.apply(&mut generation);
-    checks::generation(&generation)?;
+    let generation = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
     check_files(args, input)?;
     let interrupt = Interrupt::listen();

@@ -54,9 +54,7 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
     if let Some(text) = args.system.text()? {
         talk.system = Some(text);
     }
-    let mut options = args.generation.options()?;
-    args.escape.apply(&mut options);
-    checks::generation(&options)?;
+    let options = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
     // The line editor replaces the handler of SIGINT; listeners after it are called too.
     let source = Source::open(store.as_ref())?;

@@ -37,9 +37,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         return Ok(());
     }
     args.model.named()?;
-    let mut options = args.generation.options()?;
-    args.escape.apply(&mut options);
-    checks::generation(&options)?;
+    let options = checks::generation(&args.generation, &args.escape)?;
     // Nothing is rendered without a conversation.
     let template = if args.no_conversation { Some(String::new()) } else { args.template.source()? };
     let (system, prompt) = (args.system.text()?, prompt(args)?);
