@@ -63,14 +63,15 @@ impl Chat<'_> {
         let request = self.request(seed::random());
         let seed = request.sampling.seed;
         let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
+        let chat = self.opened.session.chat(request)?;
         if self.args.json {
-            let answer = answer(&self.opened.session, request, &self.interrupt, |_| Ok(()))?;
+            let answer = answer(chat, &self.interrupt, |_| Ok(()))?;
             json::write(self.out, &question, &answer, seed)?;
             self.out.flush()?;
             return Ok(answer);
         }
         let mut show = Show::new(self.out, self.err, self.thinking);
-        let answer = answer(&self.opened.session, request, &self.interrupt, |event| Ok(show.event(event)?));
+        let answer = answer(chat, &self.interrupt, |event| Ok(show.event(event)?));
         show.finish()?;
         answer
     }

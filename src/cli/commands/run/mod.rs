@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
-use ggrun::session::{Answer, ChatEvent, ChatRequest, GenerationOptions, Session, TextRequest};
+use ggrun::session::GenerationOptions;
 
 pub(crate) use args::RunArgs;
 use screen::Screen;
@@ -56,34 +56,19 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         options.check_reasoning(session.template())?;
     }
     let options = options.over(&GenerationOptions::recommended(&model.sampling(0)));
-    let request = options.chat_request(messages(system.as_deref(), &prompt), seed::random());
-    let seed = request.sampling.seed;
-    let mut screen = Screen::new(out, err, args, Style::of_stderr());
-    let mut on = |event: &ChatEvent| Ok(screen.event(event)?);
-    let answer = if args.no_conversation {
-        continuation(session, &prompt, request, &interrupt, &mut on)?
+    let random = seed::random();
+    let chat = if args.no_conversation {
+        session.complete(options.text_request(prompt.clone(), random))?
     } else {
-        answer(session, request, &interrupt, on)?
+        session.chat(options.chat_request(messages(system.as_deref(), &prompt), random))?
     };
-    screen.finish(&prompt, &answer, seed)?;
+    let mut screen = Screen::new(out, err, args, Style::of_stderr());
+    let answer = answer(chat, &interrupt, |event| Ok(screen.event(event)?))?;
+    screen.finish(&prompt, &answer, options.params(random).seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
         return Err(Interrupted.into());
     }
     Ok(())
-}
-
-/// Continues a text as it is.
-fn continuation(
-    session: &Session,
-    prompt: &str,
-    request: ChatRequest,
-    interrupt: &Interrupt,
-    on: &mut dyn FnMut(&ChatEvent) -> anyhow::Result<()>,
-) -> anyhow::Result<Answer> {
-    let ChatRequest { sampling, max_tokens, stop, .. } = request;
-    let chat = session.complete(TextRequest { prompt: prompt.to_owned(), sampling, max_tokens, stop })?;
-    interrupt.aim(chat.canceller());
-    chat.collect(on)
 }
 
 /// The prompt of the command line, with the text from standard input.
