@@ -9,6 +9,7 @@ mod slots;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
 use ggrun::model::{caps, model_digest};
 use serde_json::json;
@@ -21,17 +22,13 @@ use crate::cli::error::{Interrupted, NoOutput};
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
-use crate::cli::ui::out::{print, print_result};
+use crate::cli::ui::out::print_result;
 use crate::cli::ui::text;
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
-    let (Some(input), false) = (&args.input, args.placement.list_devices) else {
-        print(&list_devices(&args.placement)?)?;
-        return Ok(Outcome::Success);
-    };
+    let input = args.input.as_deref().context("no input, expected IN.jsonl")?;
     args.model.named()?;
     let generation = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;

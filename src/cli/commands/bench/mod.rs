@@ -17,14 +17,9 @@ use load::{bar, ended, load};
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::ui::out::print;
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
-    if args.placement.list_devices {
-        print(&list_devices(&args.placement)?)?;
-        return Ok(Outcome::Success);
-    }
     let interrupt = Interrupt::listen();
     if args.quality.is_asked() {
         return quality::run(args, &interrupt).map(|()| Outcome::Success);

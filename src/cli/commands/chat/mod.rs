@@ -30,11 +30,10 @@ use store::Store;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
-use crate::cli::ui::text;
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
 /// Chats until the user leaves.
@@ -44,10 +43,6 @@ use crate::cli::ui::when::When;
 /// When the model cannot be loaded, or standard output cannot be written to; [`Interrupted`] when the user left
 /// with Ctrl-C.
 pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    if args.placement.list_devices {
-        out.write_all(list_devices(&args.placement)?.as_bytes())?;
-        return Ok(());
-    }
     args.model.named()?;
     let store = Store::of_user();
     let mut talk = begin(args, store.as_ref())?;

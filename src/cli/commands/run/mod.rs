@@ -19,7 +19,6 @@ use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
 use crate::cli::shared::answer::answer;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::{seed, source, stdin};
 use crate::cli::ui::style::Style;
@@ -32,10 +31,6 @@ use crate::cli::ui::when::When;
 /// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user stopped
 /// it, and [`is_closed`](crate::cli::ui::out::is_closed) when the reader of `out` has gone away.
 pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    if args.placement.list_devices {
-        out.write_all(list_devices(&args.placement)?.as_bytes())?;
-        return Ok(());
-    }
     args.model.named()?;
     let options = checks::generation(&args.generation, &args.escape)?;
     // Nothing is rendered without a conversation.
