@@ -5,13 +5,14 @@ use ggrun::engine::FinishReason;
 use ggrun::session::Answer;
 
 use super::conversation::Chat;
-use super::show::Show;
 use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::answer;
+use crate::cli::shared::show::Show;
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{json, seed};
 use crate::cli::ui::err::is_quiet;
 use crate::cli::ui::out::is_failed;
+use crate::cli::ui::style::Style;
 
 impl Chat<'_> {
     /// Generates one answer, or calls that wait for their results. An error removes the question; the conversation
@@ -70,7 +71,7 @@ impl Chat<'_> {
             self.out.flush()?;
             return Ok(answer);
         }
-        let mut show = Show::new(self.out, self.err, self.thinking);
+        let mut show = Show::new(self.out, self.err, self.thinking, Style::of_stderr());
         let answer = answer(chat, &self.interrupt, |event| Ok(show.event(event)?));
         show.finish()?;
         answer

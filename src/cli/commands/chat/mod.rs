@@ -9,7 +9,6 @@ mod input;
 mod saving;
 mod set;
 mod settings;
-mod show;
 mod store;
 mod talk;
 mod tools;
