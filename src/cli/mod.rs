@@ -26,6 +26,7 @@ use commands::{
 use exit::Outcome;
 use options::log::LogArgs;
 use parse::{Parsed, Stop, parse};
+use shared::devices::list_devices;
 use ui::out::{print, stdout};
 use ui::style::Style;
 use ui::when::When;
@@ -66,6 +67,10 @@ fn start_log(args: &LogArgs) -> anyhow::Result<()> {
 }
 
 fn run(command: &Command) -> anyhow::Result<Outcome> {
+    if let Some(placement) = command.placement().filter(|placement| placement.list_devices) {
+        print(&list_devices(placement)?)?;
+        return Ok(Outcome::Success);
+    }
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Verify(args) => verify::run(args),

@@ -127,7 +127,7 @@ fn code(error: &Error) -> u8 {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded)
 }
 
 fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -243,7 +243,9 @@ fn hint(error: &Error) -> Option<&'static str> {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
-        Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
+        Error::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
             "the disk is full; free some space and run the same command to resume"
         }
         Error::Io { source, .. } if source.kind() == ErrorKind::FileTooLarge => {

@@ -1,7 +1,6 @@
 //! A conversion whose source is a repository on the hub: shards are converted as they arrive and, if requested, deleted
 //! when everything made from them is proven.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::checkpoint::Checkpoint;
@@ -38,13 +37,17 @@ pub fn repository(
     let folder = hub.fetch(repo, &listing, &small, options.jobs, stop, &arrives)?;
     let retention = if options.delete_shards { Retention::Delete } else { Retention::Keep };
     let mut stream = ShardStream::new(hub, (repo, &listing), &shards, retention, stop, &arrives)?;
-    let mut checkpoint = stream.checkpoint(&folder, Vec::new())?;
+    let shards = stream.headers()?;
+    // Held only for a checkpoint with one more shard: they are not small.
+    let extended = origin.map(|origin| (origin, shards.clone()));
+    let mut checkpoint = Checkpoint::assemble(&folder, shards)?;
     let mut borrowed = None;
-    if let Some(origin) = origin {
+    if let Some((origin, mut shards)) = extended {
         let arrives = |event: Event<'_>| observer(Step::Mtp(event));
         let shard = mtp::borrow(origin, &checkpoint, &options.output_folder(), stop, &arrives)?;
         borrowed = Some(shard.path.clone());
-        checkpoint = stream.checkpoint(&folder, vec![shard])?;
+        shards.push(shard);
+        checkpoint = Checkpoint::assemble(&folder, shards)?;
     }
     let foreseen = Plan::draft_from_headers(&checkpoint, &options.plan)?;
     stream.keep_in_survey(foreseen.bytes().min(spare(&stream, hub)?));
@@ -85,13 +88,13 @@ fn findings(
 
 /// Bytes that remain free on the cache's disk besides the shards in use.
 fn spare(stream: &ShardStream<'_>, hub: &Hub) -> Result<u64, hub::Error> {
-    let available = io::available_space(&existing(hub.cache().root())).unwrap_or(u64::MAX);
+    let available = io::available_space(&hub.cache().existing()).unwrap_or(u64::MAX);
     Ok(available.saturating_sub(stream.peak_bytes()?))
 }
 
 /// Refuses a conversion that does not fit on the disk: the GGUF, and the shards that are on the disk at once.
 fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
-    let (cache, shards) = (existing(hub.cache().root()), stream.peak_bytes()?);
+    let (cache, shards) = (hub.cache().existing(), stream.peak_bytes()?);
     let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
     let needed = shards + own.saturating_sub(stream.reclaimable(&job.out));
     match io::available_space(&cache) {
@@ -100,10 +103,4 @@ fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), 
         }
         _ => Ok(()),
     }
-}
-
-/// The nearest folder that exists.
-fn existing(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned()
 }

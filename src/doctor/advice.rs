@@ -9,6 +9,9 @@ const TRAFFIC: f64 = 3.47e9;
 /// Memory below which a smaller model is the better choice, in bytes.
 const SMALL: u64 = 50_000_000_000;
 
+/// Bytes in a GiB.
+const GIB: f64 = 1_073_741_824.0;
+
 /// Instruction sets without which the kernels for quantized weights are plain loops. Others matter less.
 const VITAL: [&str; 7] = ["SSSE3", "AVX", "F16C", "FMA", "AVX2", "NEON", "DOTPROD"];
 
@@ -93,10 +96,10 @@ fn memory(facts: &Facts) -> Vec<String> {
     let all = facts.memory.bandwidth_threads >= facts.processor.cores;
     if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| all && *bandwidth < 20e9) {
         said.push(format!(
-            "The memory bandwidth is {:.0} GB/s, and the 80B model reads {:.1} GB per token: expect at most {:.1} tokens \
+            "The memory bandwidth is {:.0} GiB/s, and the 80B model reads {:.1} GiB per token: expect at most {:.1} tokens \
              per second. More memory channels help, more cores do not.",
-            bandwidth / 1e9,
-            TRAFFIC / 1e9,
+            bandwidth / GIB,
+            TRAFFIC / GIB,
             bandwidth / TRAFFIC
         ));
     }
@@ -127,7 +130,7 @@ fn disks(facts: &Facts) -> Vec<String> {
 
 #[expect(clippy::cast_precision_loss, reason = "no fraction is shown")]
 fn gib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 30)
+    bytes as f64 / GIB
 }
 
 fn clock(facts: &Facts) -> Vec<String> {
@@ -241,7 +244,10 @@ mod tests {
         let limited = one(|facts| facts.memory.limit_bytes = Some(60 << 30));
         assert!(limited.contains("60 of 64 GiB"), "{limited}");
         let slow = one(|facts| facts.memory.bandwidth = Some(10e9));
-        assert!(slow.contains("10 GB/s") && slow.contains("2.9 tokens"), "{slow}");
+        assert!(
+            slow.contains("9 GiB/s") && slow.contains("3.2 GiB per token") && slow.contains("2.9 tokens"),
+            "{slow}"
+        );
         let full = one(|facts| facts.disks[0].free_bytes = Some(12_000_000_000));
         assert!(full.contains("11 GiB of free space"), "{full}");
         assert!(one(|facts| facts.processor.governor = Some("powersave".to_owned())).contains("cpupower"));

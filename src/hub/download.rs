@@ -29,8 +29,11 @@ pub(super) fn is_complete(folder: &Folder, file: &RemoteFile) -> Result<bool, Er
     Ok(fs::metadata(blob).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes))
 }
 
-/// The size of the partial file in the cache.
-pub(super) fn partial_bytes(folder: &Folder, file: &RemoteFile) -> Result<u64, Error> {
+/// The bytes of a file that are in the cache, complete or partial.
+pub(super) fn cached_bytes(folder: &Folder, file: &RemoteFile) -> Result<u64, Error> {
+    if is_complete(folder, file)? {
+        return Ok(file.bytes);
+    }
     let partial = folder.partial(&file.hash)?;
     Ok(fs::symlink_metadata(partial)
         .map_or(0, |meta| if meta.is_file() { meta.len().min(file.bytes) } else { 0 }))

@@ -1,7 +1,7 @@
 //! The operations on the hub: listing a repository, fetching files, reading a part of a file.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -282,31 +282,22 @@ impl Hub {
     /// When the cache has something else in place of the file's folder.
     pub fn missing_bytes(&self, repo: &RepoName, file: &RemoteFile) -> Result<u64, Error> {
         let folder = self.cache.repo(repo);
-        if download::is_complete(&folder, file)? {
-            return Ok(0);
-        }
-        Ok(file.bytes - download::partial_bytes(&folder, file)?)
+        Ok(file.bytes - download::cached_bytes(&folder, file)?)
     }
 
     /// Reports the bytes to fetch, and refuses if they do not fit on the disk.
     fn plan(&self, folder: &Folder, files: &[&RemoteFile], observer: Observer<'_>) -> Result<(), Error> {
         let (mut count, mut bytes, mut present) = (0, 0u64, 0u64);
         for file in files {
-            if download::is_complete(folder, file)? {
-                present += file.bytes;
-            } else {
-                let partial = download::partial_bytes(folder, file)?;
-                (count, present, bytes) =
-                    (count + 1, present + partial, bytes.saturating_add(file.bytes - partial));
-            }
+            let cached = download::cached_bytes(folder, file)?;
+            (present, bytes) = (present + cached, bytes.saturating_add(file.bytes - cached));
+            count += usize::from(cached < file.bytes);
         }
         observer(Event::Planned { files: count, bytes, present });
-        let root = self.cache.root();
-        let existing = root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
         // Not every file system reports its free space.
-        match gguf_export::io::available_space(existing) {
+        match gguf_export::io::available_space(&self.cache.existing()) {
             Ok(available) if available < bytes => {
-                Err(Error::NoSpace { path: root.to_owned(), needed: bytes, available })
+                Err(Error::NoSpace { path: self.cache.root().to_owned(), needed: bytes, available })
             }
             _ => Ok(()),
         }

@@ -67,16 +67,16 @@ pub fn pick<'a>(
     let models = models(files);
     let firsts = |of: &[&Model<'_>]| of.iter().map(|model| model.first()).collect::<Vec<_>>();
     let all: Vec<&Model<'_>> = models.iter().filter(|model| !model.is_companion()).collect();
+    let missing = |requested: String| match firsts(&all) {
+        none if none.is_empty() => PickError::Empty,
+        available => PickError::Missing { requested, available },
+    };
     let picked = match selection {
         Selection::File(name) => {
             let has = |model: &&Model<'_>| model.parts.values().any(|part| *part == name);
-            let missing = || PickError::Missing { requested: format!("`{name}`"), available: firsts(&all) };
-            models.iter().find(has).ok_or_else(missing)?
+            models.iter().find(has).ok_or_else(|| missing(format!("`{name}`")))?
         }
-        Selection::Quant(quant) => one(&all, quant)?.ok_or_else(|| PickError::Missing {
-            requested: format!("`{quant}` model"),
-            available: firsts(&all),
-        })?,
+        Selection::Quant(quant) => one(&all, quant)?.ok_or_else(|| missing(format!("`{quant}` model")))?,
         Selection::Default => {
             let mut default = None;
             for quant in DEFAULTS {
@@ -230,6 +230,13 @@ mod tests {
             pick(["a.txt", "mmproj-F16.gguf", "gguf", "é"], Selection::Default),
             Err(PickError::Empty)
         );
+    }
+
+    #[test]
+    fn without_any_model_nothing_is_said_about_encodings_and_names() {
+        for selection in [Selection::Quant("Q4_0"), Selection::File("M.gguf")] {
+            assert_eq!(pick(["model.safetensors", "mmproj-F16.gguf"], selection), Err(PickError::Empty));
+        }
     }
 
     #[test]

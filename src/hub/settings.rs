@@ -62,8 +62,6 @@ impl Settings {
             invalid.extend(url.is_none().then_some(Error::Endpoint { name }));
             url
         });
-        let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));
-        let folder = path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default();
         let is_true = |value: String| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str());
         let timeout = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|value| {
             let seconds = value.trim().parse::<u64>().ok();
@@ -75,7 +73,8 @@ impl Settings {
             .find_map(|name| Some((text(name)?, Origin::Variable(name))))
             .and_then(trimmed)
             .or_else(|| {
-                let file = path("HF_TOKEN_PATH").unwrap_or_else(|| folder.join("token"));
+                let usual = || cache::home(&variable, home.map(Path::to_owned)).join("token");
+                let file = path("HF_TOKEN_PATH").unwrap_or_else(usual);
                 read_token(&file).and_then(trimmed)
             });
         let token = token.and_then(|(secret, origin)| {

@@ -4,18 +4,18 @@
 pub(super) mod supply;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
+use gguf_export::checkpoint::{Identity, Shard};
 use gguf_export::io::LateFile;
 use gguf_export::supply::Needed;
 
 use super::cache::Folder;
-use super::{CheckpointError, Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, download, hash};
+use super::{Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, download, hash};
 
 /// How often the stop flag is checked.
 const POLL: Duration = Duration::from_millis(50);
@@ -125,19 +125,13 @@ impl<'a> ShardStream<'a> {
         self.kept = ends.take_while(|end| *end <= bytes).count();
     }
 
-    /// Reads the checkpoint's headers, by range requests where a shard is not in the cache. `folder` has its small
-    /// files. `more` are shards from other places.
+    /// Reads the headers of all shards, by range requests where a shard is not in the cache.
     ///
     /// # Errors
     ///
-    /// When a header cannot be fetched or is invalid.
-    pub fn checkpoint(&self, folder: &Path, more: Vec<Shard>) -> Result<Checkpoint, CheckpointError> {
-        let mut shards = Vec::new();
-        for shard in &self.shards {
-            shards.push(self.shard(shard)?);
-        }
-        shards.extend(more);
-        Ok(Checkpoint::assemble(folder, shards)?)
+    /// When a header cannot be fetched.
+    pub fn headers(&self) -> Result<Vec<Shard>, Error> {
+        self.shards.iter().map(|shard| self.shard(shard)).collect()
     }
 
     fn shard(&self, shard: &RemoteShard<'_>) -> Result<Shard, Error> {
@@ -171,9 +165,7 @@ impl<'a> ShardStream<'a> {
         let folder = self.hub.cache().repo(self.repo);
         let mut missing = Vec::new();
         for shard in &self.shards {
-            if !download::is_complete(&folder, shard.file)? {
-                missing.push(shard.file.bytes - download::partial_bytes(&folder, shard.file)?);
-            }
+            missing.push(shard.file.bytes - download::cached_bytes(&folder, shard.file)?);
         }
         missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
         let at_once = if self.retention == Retention::Delete { AT_ONCE } else { missing.len() };
@@ -314,8 +306,5 @@ impl Drop for End<'_, '_> {
 
 /// The bytes of a file that are in the cache; 0 if that cannot be examined, which fails when the file is fetched.
 fn cached_bytes(folder: &Folder, file: &RemoteFile) -> u64 {
-    match download::is_complete(folder, file) {
-        Ok(true) => file.bytes,
-        _ => download::partial_bytes(folder, file).unwrap_or(0),
-    }
+    download::cached_bytes(folder, file).unwrap_or(0)
 }

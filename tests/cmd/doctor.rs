@@ -19,7 +19,7 @@ fn the_machine_is_described_as_text_and_as_json_without_any_token() {
     };
     let text = run(&[]);
     for word in
-        ["processor", "compiled for", "memory", "GB/s", "disk", "b11434", "0001-", "token from HF_TOKEN"]
+        ["processor", "compiled for", "memory", "GiB/s", "disk", "b11434", "0001-", "token from HF_TOKEN"]
     {
         assert!(text.contains(word), "{word} in {text}");
     }

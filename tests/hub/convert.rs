@@ -11,7 +11,7 @@ use std::time::Duration;
 use testkit::{Encoding, GIdx, Gptq, LayerKind, Model, Mtp, ScaleDtype};
 
 use super::process::said;
-use super::server::{Fault, hash};
+use super::server::{Asked, Fault, hash};
 use super::{Site, entries};
 use crate::deadline::wait_for;
 
@@ -453,6 +453,10 @@ fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
     let sent: usize =
         site.server.asked().iter().filter(|a| a.path.contains("org/original")).map(|a| a.sent).sum();
     assert!(sent < all, "{sent} bytes of {all} in two conversions");
+    let is_length = |a: &Asked| a.sent == 8 && !a.path.contains("org/original");
+    let lengths: Vec<String> = site.server.asked().into_iter().filter(is_length).map(|a| a.path).collect();
+    let once: BTreeSet<&String> = lengths.iter().collect();
+    assert!(!once.is_empty() && once.len() == lengths.len(), "each header is fetched once: {lengths:?}");
     for name in trunk {
         assert_eq!(
             site.server

@@ -142,7 +142,7 @@ fn a_conversation_is_saved_listed_loaded_and_exported() {
         typed(state.path(), &[], "/load\n/load sums\n/regen\n/load ../sums\n/save a b\n");
     let stderr = text(&stderr);
     assert_eq!(text(&stdout), "17 + 25 = 42\n");
-    for words in ["sums\n", "1 questions so far", "error: cannot read `../sums`", "not a conversation name"] {
+    for words in ["sums\n", "1 question so far", "error: cannot read `../sums`", "not a conversation name"] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
     // A session of that name is resumed at once and saved after every answer.

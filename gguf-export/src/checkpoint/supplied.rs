@@ -10,7 +10,7 @@ use crate::io::{ByteSource, Head};
 use crate::{Error, Result};
 
 /// A safetensors file that the caller supplies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shard {
     /// Its path. Appears in error messages; the index refers to the file name.
     pub path: PathBuf,

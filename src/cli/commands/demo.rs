@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
         let options = options.over(&GenerationOptions::recommended(&opened.model.sampling(0)));
         let request = options.chat_request(vec![Message::new(Role::User, question)], 0);
         let mut thinking = false;
-        let reply = answer(&opened.session, request, &interrupt, |event| {
+        let reply = answer(opened.session.chat(request)?, &interrupt, |event| {
             if args.json {
                 return Ok(());
             }

@@ -58,7 +58,11 @@ fn reach() -> Result<Option<Origin>, String> {
         settings.timeout = settings.timeout.min(PATIENCE);
         Hub::new(settings)?.reach(Interrupt::listen().flag())
     };
-    ask().map_err(|error: hub::Error| error.to_string())
+    ask().map_err(|error: hub::Error| match error {
+        // Its words are about a file.
+        hub::Error::Offline { .. } => "offline mode, set by HF_HUB_OFFLINE".to_owned(),
+        error => error.to_string(),
+    })
 }
 
 fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>) -> String {
@@ -75,7 +79,9 @@ fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>
     parts
         .extend(memory.swap_bytes.filter(|swap| *swap > 0).map(|swap| format!("{} swap", text::bytes(swap))));
     let threads = text::plural(memory.bandwidth_threads.into(), "thread");
-    parts.extend(memory.bandwidth.map(|rate| format!("read at {:.1} GB/s by {threads}", rate / 1e9)));
+    parts.extend(
+        memory.bandwidth.map(|rate| format!("read at {:.1} GiB/s by {threads}", rate / f64::from(1 << 30))),
+    );
     add("memory", parts.join(", "));
     for disk in &facts.disks {
         let free = format!("{} free of {}", size(disk.free_bytes), size(disk.total_bytes));

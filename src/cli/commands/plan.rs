@@ -12,7 +12,6 @@ use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::size::size;
 use crate::cli::options::words::ModelWord;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::source;
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
@@ -51,10 +50,6 @@ pub(crate) struct Plan {
 }
 
 pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
-    if args.placement.list_devices {
-        print(&list_devices(&args.placement)?)?;
-        return Ok(Outcome::Success);
-    }
     let model = &source::model(&args.model, When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;

@@ -7,14 +7,19 @@ use anyhow::{Context as _, bail};
 use ggrun::model::{Model, check_rules, check_values};
 use ggrun::session::GenerationOptions;
 
-/// Refuses sampling values out of range, invalid grammars and schemas, and a choice of tools that were not passed.
-pub(crate) fn generation(options: &GenerationOptions) -> anyhow::Result<()> {
+use super::generation::GenerationArgs;
+use super::prompt::EscapeArgs;
+
+/// The options of a command line. Refuses sampling values out of range, invalid grammars and schemas, and a choice of
+/// tools that were not passed.
+pub(crate) fn generation(args: &GenerationArgs, escape: &EscapeArgs) -> anyhow::Result<GenerationOptions> {
+    let mut options = args.options()?;
+    escape.apply(&mut options);
     options.check_tool_choice()?;
     let defaults = GenerationOptions::recommended(&Model::default_sampling(0));
-    let sampling = options.clone().over(&defaults).chat_request(Vec::new(), 0).sampling;
-    check_values(&sampling)?;
+    check_values(&options.clone().over(&defaults).params(0))?;
     options.rules.as_ref().map_or(Ok(()), check_rules)?;
-    Ok(())
+    Ok(options)
 }
 
 /// Refuses an input that does not exist or cannot be read; `-` is standard input.

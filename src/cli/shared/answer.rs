@@ -1,22 +1,20 @@
-//! Submits a conversation and waits for the whole answer.
+//! Waits for a whole answer.
 
-use ggrun::session::{Answer, ChatEvent, ChatRequest, Session};
+use ggrun::session::{Answer, Chat, ChatEvent};
 
 use crate::cli::interrupt::Interrupt;
 
-/// Submits a conversation and waits for the answer. `on` gets every event first, and cancels the answer by failing.
+/// Waits for an answer. `on` gets every event first, and cancels the answer by failing.
 ///
 /// # Errors
 ///
-/// When the request is refused, or the engine or `on` fails. An interrupted answer is not an error: its reason is
+/// When the engine or `on` fails. An interrupted answer is not an error: its reason is
 /// [`Cancelled`](ggrun::engine::FinishReason::Cancelled).
 pub(crate) fn answer(
-    session: &Session,
-    request: ChatRequest,
+    chat: Chat,
     interrupt: &Interrupt,
     on: impl FnMut(&ChatEvent) -> anyhow::Result<()>,
 ) -> anyhow::Result<Answer> {
-    let chat = session.chat(request)?;
     interrupt.aim(chat.canceller());
     chat.collect(on)
 }

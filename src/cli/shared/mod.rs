@@ -6,6 +6,7 @@ pub(crate) mod devices;
 pub(crate) mod json;
 pub(crate) mod open;
 pub(crate) mod seed;
+pub(crate) mod show;
 pub(crate) mod source;
 pub(crate) mod stdin;
 pub(crate) mod summary;

@@ -44,6 +44,13 @@ impl Cache {
         &self.root
     }
 
+    /// The cache's folder, or the nearest folder above it that exists, on the same disk.
+    #[must_use]
+    pub fn existing(&self) -> PathBuf {
+        let path = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned()
+    }
+
     /// The folder with this name.
     pub(super) fn folder_of(&self, name: &str) -> Folder {
         Folder { root: self.root.clone(), name: name.to_owned() }

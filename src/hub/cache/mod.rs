@@ -15,5 +15,6 @@ pub use error::Error;
 pub use layout::{Cache, Folder};
 pub use lock::Lock;
 pub use remove::Removal;
+pub(super) use root::home;
 pub use root::root;
 pub use scan::{Blob, Entry, MOST_ENTRIES, Repository, Scan, Snapshot, Target};

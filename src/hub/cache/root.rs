@@ -6,9 +6,15 @@ use std::path::PathBuf;
 /// `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or `huggingface/hub` in the user's cache folder.
 pub fn root(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> PathBuf {
     let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE"));
+    cache.unwrap_or_else(|| self::home(&variable, home).join("hub"))
+}
+
+/// The folder of Hugging Face's tools: `HF_HOME`, or `huggingface` in the user's cache folder.
+pub(in crate::hub) fn home(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> PathBuf {
+    let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = || path("XDG_CACHE_HOME").or_else(|| Some(home?.join(".cache")));
-    let folder = || path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default();
-    path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE")).unwrap_or_else(|| folder().join("hub"))
+    path("HF_HOME").or_else(|| Some(caches()?.join("huggingface"))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ const WRITTEN: u32 = 8;
 pub(super) fn run(
     args: &BatchArgs,
     generation: GenerationOptions,
+    template: Option<String>,
     input: &Path,
     model: &Path,
     interrupt: &Interrupt,
@@ -36,7 +37,7 @@ pub(super) fn run(
     let slots = options.parallel;
     let model = open::load(options, interrupt)?;
     // The requests are only checked.
-    let session = open::session(&model, args.template.source()?, Submitter::disconnected())?;
+    let session = open::session(&model, template, Submitter::disconnected())?;
     let defaults = defaults(generation, &model, session.template())?;
     let context = model.placement().context;
     let check = |params: &_| model.check_sampling(params);
@@ -91,9 +92,7 @@ fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String
     let mut lines = vec![format!("rows      {}", text::count(survey.rows))];
     if !survey.causes.is_empty() {
         let failed: u64 = survey.causes.values().sum();
-        let causes: Vec<String> =
-            survey.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
-        lines.push(format!("failed    {}: {}", text::count(failed), causes.join(", ")));
+        lines.push(format!("failed    {}: {}", text::count(failed), progress::causes(&survey.causes)));
         for (line, id, failure) in &survey.failures {
             lines.push(format!("          line {line}, `{id}`: {}", failure.message()));
         }
@@ -111,7 +110,7 @@ fn show(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> String
     };
     lines.push(format!("answers   up to {limited} tokens{unlimited}"));
     lines.push(format!(
-        "longest   {} tokens with its answer; {} of {context}",
+        "longest   {} tokens with its answer; {} of {context} tokens",
         text::count(survey.longest),
         text::plural(slots.into(), "slot"),
     ));
@@ -145,8 +144,6 @@ fn ignored(survey: &Survey, unknown: bool) -> Vec<&str> {
 }
 
 fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serde_json::Value {
-    let causes: serde_json::Map<_, _> =
-        survey.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
     let failures: Vec<_> = survey
         .failures
         .iter()
@@ -156,7 +153,7 @@ fn object(survey: &Survey, slots: u32, context: u32, pace: Option<Pace>) -> serd
         .collect();
     let time = pace.map(|pace| pace.seconds(survey));
     json!({
-        "schema_version": 1, "rows": survey.rows, "causes": causes, "first_failures": failures,
+        "schema_version": 1, "rows": survey.rows, "causes": progress::causes_object(&survey.causes), "first_failures": failures,
         "unknown_fields": ignored(survey, true), "unsupported_fields": ignored(survey, false),
         "prompt_tokens": survey.prompt_tokens,
         "limited_completion_tokens": survey.limited_tokens, "answers_without_limit": survey.unlimited,

@@ -9,6 +9,7 @@ mod slots;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
 use ggrun::model::{caps, model_digest};
 use serde_json::json;
@@ -21,27 +22,21 @@ use crate::cli::error::{Interrupted, NoOutput};
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
-use crate::cli::ui::out::{print, print_result};
+use crate::cli::ui::out::print_result;
 use crate::cli::ui::text;
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
-    let (Some(input), false) = (&args.input, args.placement.list_devices) else {
-        print(&list_devices(&args.placement)?)?;
-        return Ok(Outcome::Success);
-    };
+    let input = args.input.as_deref().context("no input, expected IN.jsonl")?;
     args.model.named()?;
-    let mut generation = args.generation.options()?;
-    args.escape.apply(&mut generation);
-    checks::generation(&generation)?;
+    let generation = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
     check_files(args, input)?;
     let interrupt = Interrupt::listen();
     let path = &source::model(&args.model, args.progress.of_download())?;
     if args.dry_run {
-        return dry::run(args, generation, input, path, &interrupt);
+        return dry::run(args, generation, template, input, path, &interrupt);
     }
     let output = args.output.clone().unwrap_or_default();
     let digest = model_digest(&args.placement.options(path), template.as_deref())?;
@@ -124,8 +119,6 @@ fn check_files(args: &BatchArgs, input: &Path) -> anyhow::Result<()> {
 fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> anyhow::Result<()> {
     let progress = &report.progress;
     let rate = progress::rate(progress.written_tokens, elapsed);
-    let causes: Vec<String> =
-        report.causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code())).collect();
     let mut parts = vec![format!("{} answered", text::count(progress.done))];
     if progress.done_before > 0 {
         parts.push(format!("{} kept from an earlier run", text::count(progress.done_before)));
@@ -134,7 +127,7 @@ fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> 
         parts.push(format!("{} changed", text::plural(progress.changed, "request")));
     }
     if progress.failed > 0 {
-        parts.push(format!("{} failed ({})", text::count(progress.failed), causes.join(", ")));
+        parts.push(format!("{} failed ({})", text::count(progress.failed), progress::causes(&report.causes)));
     }
     if progress.failed_before > 0 {
         parts.push(format!("{} failed in an earlier run", text::count(progress.failed_before)));
@@ -146,8 +139,7 @@ fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> 
         progress::clock(elapsed)
     ));
     if args.json {
-        let causes: serde_json::Map<_, _> =
-            report.causes.iter().map(|(cause, n)| (cause.code().to_owned(), json!(n))).collect();
+        let causes = progress::causes_object(&report.causes);
         let object = json!({
             "schema_version": 1, "complete": report.complete, "rows_done": progress.done,
             "rows_done_before": progress.done_before, "rows_changed": progress.changed,

@@ -1,10 +1,11 @@
 //! The progress of a batch: rows, tokens, rate, time left.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use ggrun::batch::{Progress, time_left};
+use ggrun::batch::{Cause, Progress, time_left};
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -99,6 +100,17 @@ impl Show {
     pub(super) fn end(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// The number of failed rows by cause: `3 invalid_request, 1 context`.
+pub(super) fn causes(causes: &BTreeMap<Cause, u64>) -> String {
+    let counted = causes.iter().map(|(cause, n)| format!("{} {}", text::count(*n), cause.code()));
+    counted.collect::<Vec<_>>().join(", ")
+}
+
+/// The same as a JSON object.
+pub(super) fn causes_object(causes: &BTreeMap<Cause, u64>) -> serde_json::Value {
+    causes.iter().map(|(cause, n)| (cause.code(), *n)).collect()
 }
 
 /// Tokens per second.

@@ -17,17 +17,19 @@ use load::{bar, ended, load};
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::shared::devices::list_devices;
+use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
-    if args.placement.list_devices {
-        print(&list_devices(&args.placement)?)?;
-        return Ok(Outcome::Success);
+    if args.placement.parallel.is_some() {
+        note("note: `-np` is ignored: a benchmark has one slot");
     }
     let interrupt = Interrupt::listen();
     if args.quality.is_asked() {
         return quality::run(args, &interrupt).map(|()| Outcome::Success);
+    }
+    if args.placement.context_tokens().is_some() {
+        note("note: `-c` is ignored: the context has the size of the longest test");
     }
     let tests = args.tests()?;
     let Some(longest) = tests.iter().map(Test::context).max() else {

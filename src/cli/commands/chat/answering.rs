@@ -5,13 +5,14 @@ use ggrun::engine::FinishReason;
 use ggrun::session::Answer;
 
 use super::conversation::Chat;
-use super::show::Show;
 use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::answer;
+use crate::cli::shared::show::Show;
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{json, seed};
 use crate::cli::ui::err::is_quiet;
 use crate::cli::ui::out::is_failed;
+use crate::cli::ui::style::Style;
 
 impl Chat<'_> {
     /// Generates one answer, or calls that wait for their results. An error removes the question; the conversation
@@ -63,14 +64,15 @@ impl Chat<'_> {
         let request = self.request(seed::random());
         let seed = request.sampling.seed;
         let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
+        let chat = self.opened.session.chat(request)?;
         if self.args.json {
-            let answer = answer(&self.opened.session, request, &self.interrupt, |_| Ok(()))?;
+            let answer = answer(chat, &self.interrupt, |_| Ok(()))?;
             json::write(self.out, &question, &answer, seed)?;
             self.out.flush()?;
             return Ok(answer);
         }
-        let mut show = Show::new(self.out, self.err, self.thinking);
-        let answer = answer(&self.opened.session, request, &self.interrupt, |event| Ok(show.event(event)?));
+        let mut show = Show::new(self.out, self.err, self.thinking, Style::of_stderr());
+        let answer = answer(chat, &self.interrupt, |event| Ok(show.event(event)?));
         show.finish()?;
         answer
     }

@@ -1,12 +1,12 @@
 //! Arguments of `ggrun chat`.
 
-use super::show::Thinking;
 use crate::cli::options::common::OUTPUT;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::prompt::{EscapeArgs, SystemArgs, TemplateArgs};
 use crate::cli::options::words::ModelWord;
+use crate::cli::shared::show::Thinking;
 
 /// Chats with a model
 ///

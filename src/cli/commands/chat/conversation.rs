@@ -8,11 +8,11 @@ use ggrun::session::{Answer, ChatRequest};
 use super::args::ChatArgs;
 use super::input::Source;
 use super::settings::Settings;
-use super::show::Thinking;
 use super::store::Store;
 use super::talk::Talk;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::open::Opened;
+use crate::cli::shared::show::Thinking;
 use crate::cli::ui::style::Style;
 
 /// A running conversation.

@@ -9,7 +9,6 @@ mod input;
 mod saving;
 mod set;
 mod settings;
-mod show;
 mod store;
 mod talk;
 mod tools;
@@ -30,10 +29,10 @@ use store::Store;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
 /// Chats until the user leaves.
@@ -43,19 +42,13 @@ use crate::cli::ui::when::When;
 /// When the model cannot be loaded, or standard output cannot be written to; [`Interrupted`] when the user left
 /// with Ctrl-C.
 pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    if args.placement.list_devices {
-        out.write_all(list_devices(&args.placement)?.as_bytes())?;
-        return Ok(());
-    }
     args.model.named()?;
     let store = Store::of_user();
     let mut talk = begin(args, store.as_ref())?;
     if let Some(text) = args.system.text()? {
         talk.system = Some(text);
     }
-    let mut options = args.generation.options()?;
-    args.escape.apply(&mut options);
-    checks::generation(&options)?;
+    let options = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
     // The line editor replaces the handler of SIGINT; listeners after it are called too.
     let source = Source::open(store.as_ref())?;
@@ -97,7 +90,7 @@ impl Chat<'_> {
     fn greet(&mut self) {
         let questions = match self.talk.questions() {
             0 => String::new(),
-            count => format!(" · {count} questions so far"),
+            count => format!(" · {} so far", text::plural(count as u64, "question")),
         };
         let model = self.model.file_name().unwrap_or_default().display();
         self.say(&format!("{model}{questions} · /help lists the commands"));

@@ -63,7 +63,7 @@ impl Chat<'_> {
         let path = session_path(self.store.as_ref(), name)?;
         self.talk = Talk::from_messages(store::read(&path)?);
         self.restore_state(&path);
-        Ok(format!("{} questions so far", self.talk.questions()))
+        Ok(format!("{} so far", text::plural(self.talk.questions() as u64, "question")))
     }
 
     /// Saves the state beside the conversation in `path`. Returns its size, or the reason why it was not saved.

@@ -5,7 +5,7 @@ use ggrun::session::{ReasoningFixed, ReasoningMode};
 
 use super::conversation::Chat;
 use super::settings::Settings;
-use super::show::Thinking;
+use crate::cli::shared::show::Thinking;
 
 impl Chat<'_> {
     /// Lists options, shows one, or sets one.

@@ -7,6 +7,7 @@ use ggrun::hub::pick::Selection;
 use ggrun::hub::{Event, Hub, Listing, ModelName, RemoteFile, RepoName, Retention, Settings, ShardStream};
 use ggrun::inspect::{Description, any_type, checkpoint, gguf};
 use gguf_export::Plan;
+use gguf_export::checkpoint::Checkpoint;
 
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::JOBS;
@@ -34,7 +35,7 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
                 files.into_iter().partition(|file| file.name.ends_with(".safetensors"));
             let folder = hub.fetch(repo, &listing, &small, JOBS.into(), stop, &heard)?;
             let arriving = ShardStream::new(&hub, (repo, &listing), &shards, Retention::Keep, stop, &heard)?;
-            let headers = arriving.checkpoint(&folder, Vec::new())?;
+            let headers = Checkpoint::assemble(&folder, arriving.headers()?)?;
             checkpoint(&headers, &Plan::draft_from_headers(&headers, &any_type())?)
         };
         for (path, _) in &mut found.files {

@@ -10,6 +10,7 @@ use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::prompt::{EscapeArgs, PROMPT, SystemArgs, TemplateArgs};
 use crate::cli::options::words::{ModelWord, PromptWord};
+use crate::cli::shared::show;
 
 /// Answers one prompt
 ///
@@ -81,4 +82,14 @@ pub(crate) enum Thinking {
     Dim,
     /// Not at all
     Hide,
+}
+
+impl From<Thinking> for show::Thinking {
+    fn from(thinking: Thinking) -> Self {
+        match thinking {
+            Thinking::Show => Self::Show,
+            Thinking::Dim => Self::Dim,
+            Thinking::Hide => Self::Hide,
+        }
+    }
 }

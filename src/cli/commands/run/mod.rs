@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
-use ggrun::session::{Answer, ChatEvent, ChatRequest, GenerationOptions, Session, TextRequest};
+use ggrun::session::GenerationOptions;
 
 pub(crate) use args::RunArgs;
 use screen::Screen;
@@ -19,7 +19,6 @@ use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
 use crate::cli::shared::answer::answer;
-use crate::cli::shared::devices::list_devices;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::{seed, source, stdin};
 use crate::cli::ui::style::Style;
@@ -32,14 +31,8 @@ use crate::cli::ui::when::When;
 /// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user stopped
 /// it, and [`is_closed`](crate::cli::ui::out::is_closed) when the reader of `out` has gone away.
 pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    if args.placement.list_devices {
-        out.write_all(list_devices(&args.placement)?.as_bytes())?;
-        return Ok(());
-    }
     args.model.named()?;
-    let mut options = args.generation.options()?;
-    args.escape.apply(&mut options);
-    checks::generation(&options)?;
+    let options = checks::generation(&args.generation, &args.escape)?;
     // Nothing is rendered without a conversation.
     let template = if args.no_conversation { Some(String::new()) } else { args.template.source()? };
     let (system, prompt) = (args.system.text()?, prompt(args)?);
@@ -58,34 +51,19 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         options.check_reasoning(session.template())?;
     }
     let options = options.over(&GenerationOptions::recommended(&model.sampling(0)));
-    let request = options.chat_request(messages(system.as_deref(), &prompt), seed::random());
-    let seed = request.sampling.seed;
-    let mut screen = Screen::new(out, err, args, Style::of_stderr());
-    let mut on = |event: &ChatEvent| Ok(screen.event(event)?);
-    let answer = if args.no_conversation {
-        continuation(session, &prompt, request, &interrupt, &mut on)?
+    let random = seed::random();
+    let chat = if args.no_conversation {
+        session.complete(options.text_request(prompt.clone(), random))?
     } else {
-        answer(session, request, &interrupt, on)?
+        session.chat(options.chat_request(messages(system.as_deref(), &prompt), random))?
     };
-    screen.finish(&prompt, &answer, seed)?;
+    let mut screen = Screen::new(out, err, args, Style::of_stderr());
+    let answer = answer(chat, &interrupt, |event| Ok(screen.event(event)?))?;
+    screen.finish(&prompt, &answer, options.params(random).seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
         return Err(Interrupted.into());
     }
     Ok(())
-}
-
-/// Continues a text as it is.
-fn continuation(
-    session: &Session,
-    prompt: &str,
-    request: ChatRequest,
-    interrupt: &Interrupt,
-    on: &mut dyn FnMut(&ChatEvent) -> anyhow::Result<()>,
-) -> anyhow::Result<Answer> {
-    let ChatRequest { sampling, max_tokens, stop, .. } = request;
-    let chat = session.complete(TextRequest { prompt: prompt.to_owned(), sampling, max_tokens, stop })?;
-    interrupt.aim(chat.canceller());
-    chat.collect(on)
 }
 
 /// The prompt of the command line, with the text from standard input.

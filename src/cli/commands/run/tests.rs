@@ -100,7 +100,7 @@ fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
     options.tools = Some(tools.to_vec());
     options.check_reasoning(session.template()).unwrap();
     let request = options.chat_request(messages(None, "hi"), 0);
-    answer(&session, request, &Interrupt::listen(), |_| Ok(())).unwrap()
+    answer(session.chat(request).unwrap(), &Interrupt::listen(), |_| Ok(())).unwrap()
 }
 
 #[test]

@@ -7,10 +7,11 @@ use clap::ValueEnum;
 use ggrun::session::ChatEvent;
 
 use crate::cli::ui::style::Style;
+use crate::cli::ui::text;
 
 /// The form of thinking on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Thinking {
+pub(crate) enum Thinking {
     /// Like other text
     Show,
     /// Dimmed, on a terminal
@@ -30,11 +31,11 @@ enum Wrote {
 }
 
 /// An answer on the screen.
-pub(super) struct Show<'a> {
-    out: &'a mut dyn Write,
+pub(crate) struct Show<'a> {
+    pub(crate) out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     thinking: Thinking,
-    style: Style,
+    pub(crate) style: Style,
     /// Whether a line on stderr can be overwritten.
     live: bool,
     wrote: Wrote,
@@ -44,20 +45,24 @@ pub(super) struct Show<'a> {
 
 impl Thinking {
     /// Its name on the command line.
-    pub(super) fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
 impl<'a> Show<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, thinking: Thinking) -> Self {
-        let style = Style::of_stderr();
+    pub(crate) fn new(
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        thinking: Thinking,
+        style: Style,
+    ) -> Self {
         let live = style == Style::Rich && crate::cli::ui::err::is_terminal();
         Self { out, err, thinking, style, live, wrote: Wrote::Nothing, begun: Instant::now(), words: 0 }
     }
 
     /// Shows an event as it comes.
-    pub(super) fn event(&mut self, event: &ChatEvent) -> io::Result<()> {
+    pub(crate) fn event(&mut self, event: &ChatEvent) -> io::Result<()> {
         match event {
             ChatEvent::Reasoning(text) => {
                 if self.wrote == Wrote::Nothing {
@@ -85,16 +90,14 @@ impl<'a> Show<'a> {
         self.out.flush()
     }
 
-    /// Ends the last part.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    /// Ends the last part. True if an empty line is left after it.
+    pub(crate) fn finish(&mut self) -> io::Result<bool> {
         match self.wrote {
-            Wrote::Nothing => Ok(()),
-            Wrote::Reasoning => {
-                self.close_thinking();
-                Ok(())
-            }
-            Wrote::Content => self.out.write_all(b"\n").and_then(|()| self.out.flush()),
+            Wrote::Nothing => {}
+            Wrote::Reasoning => self.close_thinking(),
+            Wrote::Content => self.out.write_all(b"\n").and_then(|()| self.out.flush())?,
         }
+        Ok(self.wrote == Wrote::Reasoning && self.thinking != Thinking::Hide)
     }
 
     fn think(&mut self, text: &str) {
@@ -102,7 +105,7 @@ impl<'a> Show<'a> {
         match self.thinking {
             Thinking::Show => self.aside(text),
             Thinking::Dim => self.dim(text),
-            Thinking::Fold if self.live => self.dim(&format!("\r\x1b[Kthinking: {} words", self.words)),
+            Thinking::Fold if self.live => self.dim(&format!("\r\x1b[Kthinking: {}", self.length())),
             Thinking::Fold | Thinking::Hide => {}
         }
     }
@@ -114,10 +117,14 @@ impl<'a> Show<'a> {
             Thinking::Fold => {
                 let over = if self.live { "\r\x1b[K" } else { "" };
                 let time = self.begun.elapsed().as_secs_f64();
-                self.dim(&format!("{over}thinking: {} words in {time:.1} s", self.words));
+                self.dim(&format!("{over}thinking: {} in {time:.1} s", self.length()));
                 self.aside("\n\n");
             }
         }
+    }
+
+    fn length(&self) -> String {
+        text::plural(self.words as u64, "word")
     }
 
     fn dim(&mut self, text: &str) {
@@ -125,7 +132,7 @@ impl<'a> Show<'a> {
     }
 
     /// Writes to stderr. An answer does not end because stderr is closed.
-    fn aside(&mut self, text: &str) {
+    pub(crate) fn aside(&mut self, text: &str) {
         drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
     }
 }
@@ -136,8 +143,8 @@ mod tests {
 
     fn shown(thinking: Thinking, live: bool) -> (String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut show = Show::new(&mut out, &mut err, thinking);
-        (show.live, show.style) = (live, Style::Plain);
+        let mut show = Show::new(&mut out, &mut err, thinking, Style::Plain);
+        show.live = live;
         show.event(&ChatEvent::Reasoning("so many ".into())).unwrap();
         show.event(&ChatEvent::Reasoning("words".into())).unwrap();
         show.event(&ChatEvent::Content("42".into())).unwrap();
