@@ -15,7 +15,8 @@ use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 
 use super::config::entry::WrongConfig;
-use super::error::{Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel};
+use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
+use super::exit::NO_RESOURCES;
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
@@ -71,7 +72,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         batch::Error::Write { source, .. } => is_full(source),
         _ => false,
     }) || asked.is_some_and(hub::Error::is_full);
-    ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
+    let short = full || is_short_of_memory(error);
+    ExitCode::from(place.map_or_else(|| if short { NO_RESOURCES } else { found.map_or(1, code) }, place_code))
+}
+
+/// Whether memory was short, or the system refused to start a thread.
+fn is_short_of_memory(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<NoThread>()
+            || cause.downcast_ref().is_some_and(LoadError::is_short_of_memory)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
+    })
 }
 
 /// Whether a batch ended because the reader of its answers has gone away.
@@ -120,8 +131,8 @@ fn say_hint(hint: Option<&str>) {
 fn code(error: &Error) -> u8 {
     match error {
         Error::Differs { .. } => 3,
-        Error::NoSpace { .. } => 4,
-        Error::Io { source, .. } if is_full(source) => 4,
+        Error::NoSpace { .. } => NO_RESOURCES,
+        Error::Io { source, .. } if is_full(source) => NO_RESOURCES,
         _ => 1,
     }
 }
@@ -306,6 +317,15 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::Header(_) => {
             "the file may be truncated: compare its size with its source, or convert it again"
         }
+        LoadError::Thread(_) | LoadError::Threads { .. } => {
+            "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
+        }
+        error if error.is_short_of_memory() => {
+            "reduce the context with `-c`, or raise the limit that `ulimit -v` shows"
+        }
+        LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
+            "`--unchecked` loads it without this check"
+        }
         LoadError::Metadata { .. }
         | LoadError::MissingTensor { .. }
         | LoadError::SurplusTensor { .. }
@@ -335,7 +355,7 @@ fn place_hint(error: &PlaceError) -> Option<String> {
 /// An option that cannot be satisfied is a usage error; too little memory has a code of its own.
 fn place_code(error: &PlaceError) -> u8 {
     match error {
-        PlaceError::Memory(_) => 4,
+        PlaceError::Memory(_) => NO_RESOURCES,
         _ => 2,
     }
 }

@@ -17,9 +17,9 @@ pub use crate::engine::Abort;
 pub use crate::llama::{
     CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
     MetadataOverride, MetadataValue, Numa, NumaError, Override, Rope, RopeScaling, SplitMode, caps,
-    check_rules, check_values, devices, rpc,
+    check_rules, check_values, devices, on_abort, rpc,
 };
-pub use check::{check, check_with};
+pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let model = &source::model(&args.model, When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;
-    let header = check_with(model, &options.metadata)?;
+    let header = check_with(model, &options.metadata, options.tensor_check)?;
     let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
     let bandwidth = Bandwidth::measure(options.threads, MEASURE);
     let speed = placement.speed(bandwidth);

@@ -11,7 +11,7 @@ use ggrun::engine::Submitter;
 use ggrun::model::{LoadOptions, Model, Running};
 use ggrun::session::Session;
 
-use crate::cli::error::Interrupted;
+use crate::cli::error::{Interrupted, NoThread};
 use crate::cli::interrupt::Interrupt;
 
 /// A loaded model and its running engine. Dropping it ends the engine.
@@ -64,7 +64,7 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
         // The receiver is gone after an interrupt.
         drop(sender.send(Model::load(options, |_| !shared.is_raised())));
     };
-    thread::Builder::new().name("load".to_owned()).spawn(load).context("cannot start a thread")?;
+    thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
     let mut patience = PATIENCE;
     loop {
         match loaded.recv_timeout(POLL) {

@@ -1,9 +1,11 @@
 //! Validates a file before llama.cpp loads it, because llama.cpp aborts the process on some invalid files.
 //!
 //! Every part is opened and its header parsed by our own reader. `hparams` and `vocab` refuse values on which llama.cpp
-//! asserts, divides by zero or allocates without limit; `qwen3next` checks the tensors of that architecture against its
-//! hyperparameters. Tensors of other architectures are checked by llama.cpp, which names missing ones.
+//! asserts, divides by zero or allocates without limit. `architectures` and `types` refuse architectures and tensors that
+//! are not known, and types on which llama.cpp's operators assert; `qwen3next` also checks the tensors of that architecture
+//! against its hyperparameters. In other architectures llama.cpp does so, and names tensors that are missing.
 
+mod architectures;
 mod overrides;
 mod qwen3next;
 mod types;
@@ -20,6 +22,16 @@ use super::{Header, LoadError, MetadataOverride};
 
 const MAGIC: &[u8] = b"GGUF";
 
+/// Whether the architecture and the tensors of a file are checked before llama.cpp loads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TensorCheck {
+    /// Refuse architectures and tensors that are not known, and types that llama.cpp's operators do not take.
+    #[default]
+    All,
+    /// Leave the check to llama.cpp, which ends the process on some invalid files.
+    Skip,
+}
+
 /// Reads the headers of all parts of a model, and refuses those that would crash llama.cpp.
 ///
 /// # Errors
@@ -27,26 +39,42 @@ const MAGIC: &[u8] = b"GGUF";
 /// When a part is missing, unreadable, truncated or not a GGUF; when a metadata value is invalid; when a tensor is
 /// missing or unexpected, or has the wrong shape or type.
 pub fn check(path: &Path) -> Result<Header, LoadError> {
-    check_with(path, &[])
+    check_with(path, &[], TensorCheck::All)
 }
 
-/// The same, with values that override those of the file.
+/// The same, with values that override those of the file, and with or without a check of the tensors.
 ///
 /// # Errors
 ///
 /// Also when a value has another type than the file's, so that llama.cpp would ignore it.
-pub fn check_with(path: &Path, overrides: &[MetadataOverride]) -> Result<Header, LoadError> {
+pub fn check_with(
+    path: &Path,
+    overrides: &[MetadataOverride],
+    tensors: TensorCheck,
+) -> Result<Header, LoadError> {
     magic(path)?;
     let parts = gguf::open_all(path)?;
     let mut header = Header::join(path, parts);
     overrides::apply(&mut header, overrides)?;
     let hparams = HParams::read(&header)?;
     vocab::check(&header)?;
-    types::check(&header)?;
-    if hparams.architecture == qwen3next::NAME {
-        qwen3next::check(&header, &hparams)?;
+    match tensors {
+        TensorCheck::All => check_tensors(&header, &hparams)?,
+        TensorCheck::Skip => {}
     }
     Ok(header)
+}
+
+fn check_tensors(header: &Header, hparams: &HParams) -> Result<(), LoadError> {
+    let architecture = &hparams.architecture;
+    if !architectures::is_checked(architecture) {
+        let (path, architecture) = (header.path.clone(), architecture.clone());
+        return Err(LoadError::UnknownArchitecture { path, architecture });
+    }
+    if architecture == qwen3next::NAME {
+        qwen3next::check(header, hparams)?;
+    }
+    types::check(header)
 }
 
 /// Checks the magic bytes, because a file of another format gets its own error.
