@@ -1,6 +1,7 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use ggrun::batch;
@@ -13,6 +14,7 @@ use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
+use gguf_export::format::Format;
 
 use super::config::entry::WrongConfig;
 use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
@@ -274,11 +276,41 @@ fn hint(error: &Error) -> Option<&'static str> {
         {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
-        Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
-            "compare the files with their repository; one may be missing or truncated"
+        Error::MissingTensor { .. } => "compare the files with their repository; one may be missing",
+        Error::OtherFormat { found, expected, .. } => return format_hint(found, expected),
+        Error::Joined { .. } => {
+            "pass the first of the separate files, or merge them with `llama-gguf-split --merge FIRST OUT`"
         }
+        Error::Truncated { path, .. } if is_piece(path) => "join all pieces of the file with `cat`",
+        Error::Truncated { .. } => "compare its size with its source, and download or convert it again",
         _ => return None,
     })
+}
+
+/// What to pass instead of a file of another format.
+fn format_hint(found: &Format, expected: &str) -> Option<&'static str> {
+    Some(match found {
+        Format::LfsPointer => {
+            "`git lfs pull` fetches the files of a clone; `ggrun download ORG/NAME` needs no git"
+        }
+        Format::Html | Format::Empty => "download it again; the address may need a login or another path",
+        Format::Text(_) | Format::Json if expected != "JSON" => {
+            "download it again; this may be an error message"
+        }
+        Format::Zip | Format::Gzip | Format::Archive => "unpack it first",
+        Format::Utf16 => "convert it to UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`",
+        Format::Safetensors => "`ggrun convert` makes a GGUF from the folder of a checkpoint",
+        Format::PyTorch => "only safetensors files are read; save the checkpoint in that format first",
+        Format::Ggml => "convert the original checkpoint to GGUF again",
+        Format::Gguf => "`ggrun run` and `ggrun inspect` take a GGUF",
+        _ => return None,
+    })
+}
+
+/// Whether the name is that of a piece of a file that was cut without regard to its format.
+fn is_piece(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(".gguf.part") || name.contains(".gguf-split-")
 }
 
 fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -309,14 +341,10 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     Some(match error {
-        LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF from a folder with safetensors files",
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "all parts of a split model must be in the folder of the first"
         }
-        LoadError::Header(Error::NotFirstShard { .. }) => return None,
-        LoadError::Header(_) => {
-            "the file may be truncated: compare its size with its source, or convert it again"
-        }
+        LoadError::Header(error) => return hint(error),
         LoadError::Thread(_) | LoadError::Threads { .. } => {
             "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
         }

@@ -15,14 +15,6 @@ pub enum LoadError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file has another format.
-    #[error("`{}` is not a GGUF file: it begins with {begins:02x?}, expected `GGUF`", path.display())]
-    NotGguf {
-        /// The file.
-        path: PathBuf,
-        /// Its first bytes, up to four.
-        begins: Vec<u8>,
-    },
     /// The header of the file, or of one of its parts, is invalid.
     #[error(transparent)]
     Header(#[from] gguf_export::Error),

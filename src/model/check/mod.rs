@@ -11,16 +11,12 @@ mod qwen3next;
 mod types;
 mod vocab;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use gguf_export::gguf;
+use gguf_export::{Error, gguf};
 
 use super::hparams::HParams;
 use super::{Header, LoadError, MetadataOverride};
-
-const MAGIC: &[u8] = b"GGUF";
 
 /// Whether the architecture and the tensors of a file are checked before llama.cpp loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,8 +48,10 @@ pub fn check_with(
     overrides: &[MetadataOverride],
     tensors: TensorCheck,
 ) -> Result<Header, LoadError> {
-    magic(path)?;
-    let parts = gguf::open_all(path)?;
+    let parts = gguf::open_all(path).map_err(|error| match error {
+        Error::Io { path: failed, source, .. } if failed == path => LoadError::Read { path: failed, source },
+        error => error.into(),
+    })?;
     let mut header = Header::join(path, parts);
     overrides::apply(&mut header, overrides)?;
     let hparams = HParams::read(&header)?;
@@ -77,14 +75,6 @@ fn check_tensors(header: &Header, hparams: &HParams) -> Result<(), LoadError> {
     types::check(header)
 }
 
-/// Checks the magic bytes, because a file of another format gets its own error.
-fn magic(path: &Path) -> Result<(), LoadError> {
-    let read = |source| LoadError::Read { path: path.to_owned(), source };
-    let mut begins = Vec::new();
-    File::open(path).and_then(|file| file.take(4).read_to_end(&mut begins)).map_err(read)?;
-    if begins == MAGIC { Ok(()) } else { Err(LoadError::NotGguf { path: path.to_owned(), begins }) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,13 +86,16 @@ mod tests {
         let path = folder.path().join("a.gguf");
         assert!(matches!(check(&path), Err(LoadError::Read { .. })));
         assert!(matches!(check(folder.path()), Err(LoadError::Read { .. })));
-        for bytes in [&b""[..], b"GG", b"PK\x03\x04 and more"] {
+        for (bytes, is) in [
+            (&b""[..], "is an empty file, expected a GGUF file"),
+            (b"PK\x03\x04 and more", "is a zip archive, expected a GGUF file"),
+            (b"<html>", "is an HTML page, expected a GGUF file"),
+            (b"\x01\x02\x03\x04\x05", "first bytes `\\x01\\x02\\x03\\x04`, expected `GGUF`"),
+        ] {
             fs::write(&path, bytes).unwrap();
             let error = check(&path).unwrap_err();
-            assert!(
-                matches!(&error, LoadError::NotGguf { begins, .. } if bytes.starts_with(begins)),
-                "{error}"
-            );
+            assert!(matches!(error, LoadError::Header(_)), "{error}");
+            assert!(error.to_string().contains(is), "{error}");
         }
         fs::write(&path, b"GGUF\x03\0\0\0").unwrap();
         assert!(matches!(check(&path), Err(LoadError::Header(_))));
