@@ -373,6 +373,8 @@ fn place_hint(error: &PlaceError) -> Option<String> {
             "it fits with {}; `-fit off` loads without this check",
             too_much.remedies.join(", or ")
         )),
+        PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
+        PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
             Some("`--list-devices` lists devices and buffers".to_owned())
         }

@@ -27,7 +27,8 @@ pub use identity::{model_digest, weights_digest};
 pub use loaded::Model;
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
-    Bandwidth, Bill, Gpu, Line, Machine, OutOfMemory, PlaceError, Placement, Speed, load_mode_name, place,
+    Bandwidth, Bill, Gpu, Line, Machine, Note, OutOfMemory, PlaceError, Placement, Speed, load_mode_name,
+    place,
 };
 pub use running::Running;
 pub use threads::default_threads;

@@ -10,6 +10,7 @@ mod loading;
 mod logits;
 mod markup;
 mod memory;
+mod notes;
 mod options;
 mod placing;
 mod sampling;

@@ -12,7 +12,7 @@ use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::size::size;
 use crate::cli::options::words::ModelWord;
-use crate::cli::shared::source;
+use crate::cli::shared::{open, source};
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
@@ -55,6 +55,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let machine = machine(args, &options)?;
     let header = check_with(model, &options.metadata, options.tensor_check)?;
     let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
+    open::warn(&placement);
     let bandwidth = Bandwidth::measure(options.threads, MEASURE);
     let speed = placement.speed(bandwidth);
     let out = if args.json {

@@ -8,6 +8,7 @@ pub(crate) mod hub;
 pub(crate) mod log;
 mod metadata;
 pub(crate) mod model;
+mod pairs;
 pub(crate) mod placement;
 pub(crate) mod prompt;
 pub(crate) mod reason;

@@ -9,11 +9,11 @@ use ggrun::model::{
     TensorCheck,
 };
 
-use super::metadata;
 use super::rope::RopeArgs;
 use super::size::{mebibytes, size};
 use super::threads::ThreadArgs;
 use super::values::truth;
+use super::{metadata, pairs};
 
 /// Options of every command that loads a model.
 #[derive(Debug, Clone, clap::Args)]
@@ -339,12 +339,8 @@ fn gpu_layers(text: &str) -> Result<GpuLayers, String> {
 }
 
 fn override_tensor(text: &str) -> Result<Override, String> {
-    match text.split_once('=') {
-        Some((pattern, buffer)) if !pattern.is_empty() && !buffer.is_empty() => {
-            Ok(Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() })
-        }
-        _ => Err("expected REGEX=BUFFER, such as exps=CPU".to_owned()),
-    }
+    let (pattern, buffer) = pairs::tensor_buffer(text)?;
+    Ok(Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() })
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
-use ggrun::model::{LoadOptions, Model, Running};
+use ggrun::model::{LoadOptions, Model, Placement, Running};
 use ggrun::session::Session;
 
 use crate::cli::error::{Interrupted, NoThread};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::err;
 
 /// A loaded model and its running engine. Dropping it ends the engine.
 #[derive(Debug)]
@@ -69,7 +70,11 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
     loop {
         match loaded.recv_timeout(POLL) {
             Ok(Err(_)) if interrupt.is_raised() => return Err(Interrupted.into()),
-            Ok(result) => return Ok(result?),
+            Ok(result) => {
+                let model = result?;
+                warn(model.placement());
+                return Ok(model);
+            }
             Err(RecvTimeoutError::Disconnected) => bail!("loading ended without a result"),
             Err(RecvTimeoutError::Timeout) if interrupt.is_raised() => match patience.checked_sub(POLL) {
                 Some(left) => patience = left,
@@ -77,6 +82,13 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
             },
             Err(RecvTimeoutError::Timeout) => {}
         }
+    }
+}
+
+/// Prints what the options of a placement do not do.
+pub(crate) fn warn(placement: &Placement) {
+    for note in &placement.notes {
+        err::note(&format!("warning: {note}"));
     }
 }
 

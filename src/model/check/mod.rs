@@ -11,7 +11,7 @@ mod qwen3next;
 mod types;
 mod vocab;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gguf_export::{Error, gguf};
 
@@ -52,6 +52,16 @@ pub fn check_with(
         Error::Io { path: failed, source, .. } if failed == path => LoadError::Read { path: failed, source },
         error => error.into(),
     })?;
+    check_parts(path, parts, overrides, tensors)
+}
+
+/// The same for headers that were read.
+pub(crate) fn check_parts(
+    path: &Path,
+    parts: Vec<(PathBuf, gguf::Header)>,
+    overrides: &[MetadataOverride],
+    tensors: TensorCheck,
+) -> Result<Header, LoadError> {
     let mut header = Header::join(path, parts);
     overrides::apply(&mut header, overrides)?;
     let hparams = HParams::read(&header)?;
@@ -76,9 +86,39 @@ fn check_tensors(header: &Header, hparams: &HParams) -> Result<(), LoadError> {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/check.rs"]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+
+    use testkit::rng::Rng;
+
+    #[test]
+    fn any_header_is_checked_or_refused() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/model_check");
+        let (mut seeds, mut valid, mut mutants) = (0, 0, 0);
+        let mut random = Rng::named(7, "headers");
+        for entry in fs::read_dir(folder).unwrap() {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            seeds += 1;
+            valid += u32::from(fuzz::model_check(&bytes));
+            for _ in 0..2000 {
+                let mut mutant = bytes.clone();
+                for _ in 0..=random.below(3) {
+                    let at = random.below(mutant.len());
+                    mutant[at] = random.bits().to_le_bytes()[0];
+                }
+                mutants += u32::from(fuzz::model_check(&mutant));
+            }
+        }
+        assert!(
+            seeds >= 5 && valid == 2 && mutants > 100,
+            "{seeds} seeds, {valid} and {mutants} mutants are valid"
+        );
+    }
 
     #[test]
     fn other_files_are_refused_with_the_reason() {

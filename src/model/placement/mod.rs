@@ -11,6 +11,8 @@ mod command;
 mod cost;
 mod error;
 mod machine;
+mod notes;
+mod pattern;
 mod search;
 mod speed;
 #[cfg(test)]
@@ -22,6 +24,7 @@ pub use bill::{Bill, Line};
 pub use command::load_mode_name;
 pub use error::{OutOfMemory, PlaceError};
 pub use machine::{Gpu, Machine};
+pub use notes::Note;
 pub use search::place;
 pub use speed::{Bandwidth, Speed};
 pub use types::Placement;

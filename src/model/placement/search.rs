@@ -2,12 +2,13 @@
 
 use super::bill::{Bill, Line};
 use super::choice::Choice;
-use super::cost::Model;
+use super::cost::{Model, ggml};
 use super::error::{OutOfMemory, PlaceError};
+use super::notes::notes;
 use super::types::Placement;
 use super::weights::{Home, Rule, Weight, cpu_experts, weights};
 use super::{Machine, speed};
-use crate::llama::{CacheType, LoadMode, Override, SplitMode};
+use crate::llama::{CacheType, Flash, LoadMode, Override, SplitMode};
 use crate::model::{ContextSize, GpuLayers, HParams, Header, LoadOptions};
 
 /// The smallest context that is suggested.
@@ -24,6 +25,7 @@ pub fn place(
     machine: &Machine,
     options: &LoadOptions,
 ) -> Result<Placement, PlaceError> {
+    refuse_caches(hparams, options)?;
     let machine = &with_devices(machine, options.devices.as_deref())?;
     let weights = &weights(header, hparams);
     let rules = rules(machine, options)?;
@@ -35,6 +37,25 @@ pub fn place(
             Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies })))
         }
     }
+}
+
+/// Refuses types of the KV cache that llama.cpp refuses once the model is loaded.
+fn refuse_caches(hparams: &HParams, options: &LoadOptions) -> Result<(), PlaceError> {
+    let (key, value) = (ggml(options.cache_k), ggml(options.cache_v));
+    if options.flash == Flash::Off {
+        // A type of whole blocks is quantized.
+        return if value.block_len() > 1 {
+            Err(PlaceError::CacheValues { ty: value.name() })
+        } else {
+            Ok(())
+        };
+    }
+    for (option, ty, length) in [("-ctk", key, hparams.key_length), ("-ctv", value, hparams.value_length)] {
+        if !length.is_multiple_of(ty.block_len()) {
+            return Err(PlaceError::CacheBlocks { option, ty: ty.name(), length, block: ty.block_len() });
+        }
+    }
+    Ok(())
 }
 
 /// The machine with only the requested devices, in that order.
@@ -259,6 +280,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         load: choice.load,
         repack: choice.repack,
         bill,
+        notes: notes(model.weights, rules, hparams, machine, options),
         traffic,
     }
 }

@@ -1,6 +1,7 @@
 //! The decision about where a model is placed.
 
 use super::bill::Bill;
+use super::notes::Note;
 use crate::llama::{LoadMode, Override, SplitMode};
 
 /// The placement of weights, caches and states.
@@ -30,6 +31,8 @@ pub struct Placement {
     pub bill: Bill,
     /// The choice and its reason, on one line.
     pub reason: String,
+    /// Options without effect, or with one that is hardly intended.
+    pub notes: Vec<Note>,
     /// Bytes read per token, by device.
     pub traffic: Vec<u64>,
 }
