@@ -354,10 +354,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
             "`--unchecked` loads it without this check"
         }
-        LoadError::Metadata { .. }
-        | LoadError::MissingTensor { .. }
-        | LoadError::SurplusTensor { .. }
-        | LoadError::Tensor { .. } => {
+        LoadError::MissingTensor { .. } | LoadError::SurplusTensor { .. } | LoadError::Tensor { .. } => {
             "the file does not match its architecture; `ggrun inspect --tensors` lists its tensors"
         }
         _ => return None,
