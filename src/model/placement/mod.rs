@@ -11,6 +11,8 @@ mod command;
 mod cost;
 mod error;
 mod machine;
+mod reason;
+mod remedies;
 mod search;
 mod speed;
 #[cfg(test)]
@@ -23,5 +25,5 @@ pub use command::load_mode_name;
 pub use error::{OutOfMemory, PlaceError};
 pub use machine::{Gpu, Machine};
 pub use search::place;
-pub use speed::{Bandwidth, Speed};
+pub use speed::{ASSUMED_GPU, Bandwidth, Speed, Work};
 pub use types::Placement;
