@@ -10,7 +10,7 @@ use gguf_export::ggml::GgmlType;
 use super::bill::Line;
 use super::choice::Choice;
 use super::cost::Model;
-use super::types::Placement;
+use super::types::{Placement, Work};
 use super::weights::{Home, Rule};
 use crate::llama::DeviceSpeed;
 
@@ -50,15 +50,6 @@ impl Bandwidth {
             (0..threads.max(1)).filter_map(|_| thread::Builder::new().spawn(reader).ok()).collect();
         Self(readers.into_iter().filter_map(|reader| reader.join().ok()).sum())
     }
-}
-
-/// The work of a device for one token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Bytes that it reads.
-    pub bytes: u64,
-    /// Layers that it computes.
-    pub layers: u32,
 }
 
 /// Tokens per second to expect.

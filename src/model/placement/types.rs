@@ -3,7 +3,6 @@
 use gguf_export::ggml::GgmlType;
 
 use super::bill::Bill;
-use super::speed::Work;
 use crate::llama::{LoadMode, Override, SplitMode};
 
 /// The placement of weights, caches and states.
@@ -37,4 +36,13 @@ pub struct Placement {
     pub work: Vec<Work>,
     /// The type of most of the bytes that are read for one token.
     pub main_type: Option<GgmlType>,
+}
+
+/// The work of a device for one token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Bytes that it reads.
+    pub bytes: u64,
+    /// Layers that it computes.
+    pub layers: u32,
 }
