@@ -3,6 +3,7 @@
 //! llama.cpp ends the process on invalid input, so its input is checked here first: token numbers, positions, batch
 //! sizes, logits that are not finite. Files are checked in `model`.
 
+mod abort;
 mod backend;
 mod caps;
 mod decoder;
@@ -21,6 +22,7 @@ mod vocab;
 mod weights;
 
 pub use crate::engine::Abort;
+pub use abort::on_abort;
 pub use backend::{NumaError, set_numa};
 pub use caps::{EngineCaps, caps};
 pub use decoder::LlamaDecoder;

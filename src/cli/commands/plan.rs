@@ -15,7 +15,7 @@ use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::size::size;
 use crate::cli::options::words::ModelWord;
-use crate::cli::shared::source;
+use crate::cli::shared::{open, source};
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let model = &source::model(&args.model, When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;
-    let header = check_with(model, &options.metadata)?;
+    let header = check_with(model, &options.metadata, options.tensor_check)?;
     let hparams = HParams::read(&header)?;
     let placement = match place(&header, &hparams, &machine, &options) {
         Err(PlaceError::Memory(refused)) => {
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
         }
         placement => placement?,
     };
+    open::warn(&placement);
     let speeds = speeds(args, &placement, &options);
     let out = if args.json {
         format!("{:#}\n", object(&placement, &options, &speeds))

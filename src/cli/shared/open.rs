@@ -10,10 +10,10 @@ use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
 use ggrun::model::system::load_average;
-use ggrun::model::{LoadOptions, Model, Running, default_threads};
+use ggrun::model::{LoadOptions, Model, Placement, Running, default_threads};
 use ggrun::session::Session;
 
-use crate::cli::error::Interrupted;
+use crate::cli::error::{Interrupted, NoThread};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::ui::{err, text};
 
@@ -70,12 +70,16 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
         // The receiver is gone after an interrupt.
         drop(sender.send(Model::load(options, |_| !shared.is_raised())));
     };
-    thread::Builder::new().name("load".to_owned()).spawn(load).context("cannot start a thread")?;
+    thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
     let mut patience = PATIENCE;
     loop {
         match loaded.recv_timeout(POLL) {
             Ok(Err(_)) if interrupt.is_raised() => return Err(Interrupted.into()),
-            Ok(result) => return Ok(result?),
+            Ok(result) => {
+                let model = result?;
+                warn(model.placement());
+                return Ok(model);
+            }
             Err(RecvTimeoutError::Disconnected) => bail!("loading ended without a result"),
             Err(RecvTimeoutError::Timeout) if interrupt.is_raised() => match patience.checked_sub(POLL) {
                 Some(left) => patience = left,
@@ -83,6 +87,13 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
             },
             Err(RecvTimeoutError::Timeout) => {}
         }
+    }
+}
+
+/// Prints what the options of a placement do not do.
+pub(crate) fn warn(placement: &Placement) {
+    for note in &placement.notes {
+        err::note(&format!("warning: {note}"));
     }
 }
 

@@ -156,7 +156,7 @@ impl Model<'_> {
 }
 
 /// The tensor type of a KV cache.
-fn ggml(ty: CacheType) -> GgmlType {
+pub(super) fn ggml(ty: CacheType) -> GgmlType {
     match ty {
         CacheType::F32 => GgmlType::F32,
         CacheType::F16 => GgmlType::F16,

@@ -1,12 +1,13 @@
 //! Places a model, or says what would make it fit.
 
 use super::Machine;
-use super::cost::Model;
+use super::cost::{Model, ggml};
 use super::error::{OutOfMemory, PlaceError};
 use super::remedies::remedies;
 use super::search::attempt;
 use super::types::Placement;
 use super::weights::{Rule, weights};
+use crate::llama::Flash;
 use crate::model::{HParams, Header, LoadOptions};
 
 /// Decides where weights, caches and states are placed.
@@ -20,6 +21,7 @@ pub fn place(
     machine: &Machine,
     options: &LoadOptions,
 ) -> Result<Placement, PlaceError> {
+    refuse_caches(hparams, options)?;
     let machine = &with_devices(machine, options.devices.as_deref())?;
     let weights = &weights(header, hparams);
     let rules = rules(machine, options)?;
@@ -31,6 +33,25 @@ pub fn place(
             Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies })))
         }
     }
+}
+
+/// Refuses types of the KV cache that llama.cpp refuses once the model is loaded.
+fn refuse_caches(hparams: &HParams, options: &LoadOptions) -> Result<(), PlaceError> {
+    let (key, value) = (ggml(options.cache_k), ggml(options.cache_v));
+    if options.flash == Flash::Off {
+        // A type of whole blocks is quantized.
+        return if value.block_len() > 1 {
+            Err(PlaceError::CacheValues { ty: value.name() })
+        } else {
+            Ok(())
+        };
+    }
+    for (option, ty, length) in [("-ctk", key, hparams.key_length), ("-ctv", value, hparams.value_length)] {
+        if !length.is_multiple_of(ty.block_len()) {
+            return Err(PlaceError::CacheBlocks { option, ty: ty.name(), length, block: ty.block_len() });
+        }
+    }
+    Ok(())
 }
 
 /// The machine with only the requested devices, in that order.

@@ -4,7 +4,7 @@ use super::cost::Model;
 use super::search::attempt;
 use super::types::Placement;
 use super::weights::Rule;
-use crate::llama::{CacheType, LoadMode};
+use crate::llama::{CacheType, Flash, LoadMode};
 use crate::model::{ContextSize, GpuLayers, LoadOptions};
 
 /// The smallest context that is suggested.
@@ -62,7 +62,7 @@ impl Change {
 /// Options that make the model fit, each as typed: every single change that is enough, or else the smallest sets of
 /// changes. Empty if nothing is enough.
 pub(super) fn remedies(model: Model<'_>, rules: &[Rule]) -> Vec<String> {
-    let (changes, contexts) = (changes(model.options), contexts(model));
+    let (changes, contexts) = (changes(model), contexts(model));
     let mut found = smallest(model, rules, &[], &changes, &contexts);
     if !model.options.load.is_some_and(LoadMode::maps) {
         // Reading from disk costs more than all other changes together.
@@ -105,12 +105,14 @@ fn smallest(
 }
 
 /// The changes that make a difference, other than of the context and of the way that the file is read.
-fn changes(options: &LoadOptions) -> Vec<Change> {
-    let f16 = (CacheType::F16, CacheType::F16);
+fn changes(model: Model<'_>) -> Vec<Change> {
+    let Model { hparams, options, .. } = model;
+    let f16 = (options.cache_k, options.cache_v) == (CacheType::F16, CacheType::F16);
+    let blocks = [hparams.key_length, hparams.value_length].iter().all(|length| length.is_multiple_of(32));
     [
         (Change::StateCache, options.state_cache > 0),
         (Change::Placement, options.gpu_layers != GpuLayers::Auto || options.cpu_experts.is_some()),
-        (Change::CacheTypes, (options.cache_k, options.cache_v) == f16),
+        (Change::CacheTypes, f16 && blocks && options.flash != Flash::Off),
         (Change::Slots, options.parallel > 1),
     ]
     .into_iter()

@@ -4,6 +4,7 @@ use super::bill::{Bill, Line};
 use super::choice::Choice;
 use super::cost::Model;
 use super::error::PlaceError;
+use super::notes::notes;
 use super::reason::reason;
 use super::speed;
 use super::types::Placement;
@@ -199,6 +200,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         let ours = cpu_experts(choice.cpu_experts, hparams.layers);
         options.overrides.iter().cloned().chain(ours).collect()
     };
+    let notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules);
     Placement {
@@ -214,6 +216,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         load: choice.load,
         repack: choice.repack,
         bill,
+        notes,
         work,
         main_type: speed::main_type(model),
     }

@@ -311,3 +311,56 @@ proptest! {
         prop_assert_eq!((placed.gpu_layers, placed.cpu_experts), (13, 0));
     }
 }
+
+#[test]
+fn options_without_effect_are_noted() {
+    let (header, hparams) = wide(4);
+    let over = |pattern: &str| Override { pattern: pattern.to_owned(), buffer: "CPU".to_owned() };
+    let notes = |gpus: &[u64], options: LoadOptions| {
+        let placed = place(&header, &hparams, &machine(64 * GIB, gpus), &options).unwrap();
+        placed.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let options = || LoadOptions { threads: 1, ..tokens(1024) };
+    let quiet = LoadOptions { overrides: vec![over("exps"), over("shexp")], ..options() };
+    assert!(notes(&[], quiet).is_empty());
+    let shadowed = LoadOptions { overrides: vec![over("ffn"), over("exps"), over("nothing")], ..options() };
+    let both = [
+        "`-ot exps=…` has no effect: earlier patterns match its tensors first",
+        "`-ot nothing=…` matches no tensor of the model",
+    ];
+    assert_eq!(notes(&[], shadowed), both);
+    let layers = LoadOptions { gpu_layers: GpuLayers::Last(99), ..options() };
+    assert_eq!(notes(&[], layers.clone()), ["`-ngl` has no effect: no GPU is in use"]);
+    assert!(notes(&[24 * GIB], layers).is_empty());
+    assert!(notes(&[], LoadOptions { gpu_layers: GpuLayers::Last(0), ..options() }).is_empty());
+    let experts = LoadOptions { cpu_experts: Some(u32::MAX), ..options() };
+    assert_eq!(notes(&[], experts), ["`-cmoe` has no effect: no GPU is in use"]);
+    let shares = LoadOptions { tensor_split: vec![1.0], ..options() };
+    assert_eq!(notes(&[24 * GIB], shares), ["`-ts` has no effect: only one GPU is in use"]);
+    let long = LoadOptions { context: ContextSize::Tokens(262_145), ..options() };
+    let says = notes(&[], long.clone());
+    assert!(
+        matches!(&says[..], [one] if one.contains("262145 tokens is longer than the 262144")),
+        "{says:?}"
+    );
+    let stretched = crate::llama::Rope { freq_scale: Some(0.5), ..crate::llama::Rope::default() };
+    assert!(notes(&[], LoadOptions { rope: stretched, ..long }).is_empty());
+    let threads = notes(&[], LoadOptions { threads: 5000, threads_batch: Some(6000), ..options() });
+    assert!(threads.len() == 2 && threads[1].starts_with("`-tb 6000` is more than the"), "{threads:?}");
+}
+
+#[test]
+fn a_cache_that_llama_cpp_refuses_is_refused_before_the_load() {
+    use crate::llama::Flash;
+    let (header, mut hparams) = wide(4);
+    let error =
+        |hparams: &HParams, options| place(&header, hparams, &machine(64 * GIB, &[]), &options).unwrap_err();
+    let values = LoadOptions { cache_v: CacheType::Q4_0, flash: Flash::Off, ..tokens(1024) };
+    let says = "`-ctv q4_0` needs flash attention, which `-fa off` turns off";
+    assert_eq!(error(&hparams, values.clone()).to_string(), says);
+    let keys = LoadOptions { cache_k: CacheType::Q4_0, flash: Flash::Off, ..tokens(1024) };
+    assert!(place(&header, &hparams, &machine(64 * GIB, &[]), &keys).is_ok());
+    hparams.key_length = 80;
+    let says = "`-ctk q4_0` has blocks of 32 values, which do not divide a head of 80";
+    assert_eq!(error(&hparams, LoadOptions { flash: Flash::Auto, ..keys }).to_string(), says);
+}

@@ -3,6 +3,7 @@
 use gguf_export::ggml::GgmlType;
 
 use super::bill::Bill;
+use super::notes::Note;
 use crate::llama::{LoadMode, Override, SplitMode};
 
 /// The placement of weights, caches and states.
@@ -32,6 +33,8 @@ pub struct Placement {
     pub bill: Bill,
     /// The choice and its reason, on one line.
     pub reason: String,
+    /// Options without effect, or with one that is hardly intended.
+    pub notes: Vec<Note>,
     /// The work for one token, by device, main memory first.
     pub work: Vec<Work>,
     /// The type of most of the bytes that are read for one token.
