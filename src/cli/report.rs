@@ -364,7 +364,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
 fn place_hint(error: &PlaceError) -> Option<String> {
     match error {
         PlaceError::Memory(too_much) if too_much.remedies.is_empty() => {
-            Some("`ggrun plan` lists what needs the memory".to_owned())
+            Some("no change of options is enough; `ggrun plan` lists what needs the memory".to_owned())
         }
         PlaceError::Memory(too_much) => Some(format!(
             "it fits with {}; `-fit off` loads without this check",

@@ -149,6 +149,62 @@ fn a_model_that_does_not_fit_is_refused_with_remedies() {
 }
 
 #[test]
+fn a_model_that_needs_several_changes_is_refused_with_the_cheapest_of_them() {
+    let (header, hparams) = wide(48);
+    let refused =
+        |ram: u64, options: &LoadOptions| match place(&header, &hparams, &machine(ram, &[]), options) {
+            Err(PlaceError::Memory(needed)) => needed.remedies,
+            other => panic!("{other:?}"),
+        };
+    let options = LoadOptions { state_cache: 4 * GIB, load: Some(LoadMode::Read), ..tokens(262_144) };
+    let enough = place(&header, &hparams, &machine(80 * GIB, &[]), &options).unwrap().bill.lines[0].sum();
+    let ram = |less: u64| (enough - less) + GIB;
+    assert_eq!(refused(ram(3 * GIB), &options)[0], "-cram 0 (frees 4096 MiB of state cache)");
+    let both = refused(ram(7 * GIB), &options);
+    assert_eq!(both[0], "-cram 0 (frees 4096 MiB of state cache) -c 131072", "{both:?}");
+    assert_eq!(refused(GIB / 16, &options), Vec::<String>::new());
+}
+
+#[test]
+fn the_reason_says_where_the_experts_are() {
+    let (header, hparams) = wide(8);
+    let reason = |options: LoadOptions| {
+        place(&header, &hparams, &machine(64 * GIB, &[24 * GIB]), &options).unwrap().reason
+    };
+    let over = |pattern: &str, buffer: &str| {
+        vec![Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() }]
+    };
+    for (options, begin) in [
+        (tokens(4096), "all on the GPU; "),
+        (
+            LoadOptions { overrides: over("exps", "CPU"), ..tokens(4096) },
+            "dense weights and the experts of 0 of 8 layers on the GPU; ",
+        ),
+        (
+            LoadOptions { overrides: over(r"blk\.[0-2]\.ffn_up_exps", "CPU"), ..tokens(4096) },
+            "dense weights and the experts of 5 of 8 layers on the GPU; ",
+        ),
+        (
+            LoadOptions { overrides: over("attn|ssm", "CPU"), ..tokens(4096) },
+            "all layers on the GPU, except for overridden tensors; ",
+        ),
+        (LoadOptions { overrides: over(".", "CPU"), ..tokens(4096) }, "all in main memory; "),
+        (LoadOptions { gpu_layers: GpuLayers::Last(0), ..tokens(4096) }, "all in main memory; "),
+        (
+            LoadOptions { gpu_layers: GpuLayers::Last(3), ..tokens(4096) },
+            "the last 3 of 9 layers on the GPU; ",
+        ),
+        (
+            LoadOptions { gpu_layers: GpuLayers::Last(3), cpu_experts: Some(7), ..tokens(4096) },
+            "the last 3 of 9 layers on the GPU, with the experts of 1; ",
+        ),
+    ] {
+        let text = reason(options);
+        assert!(text.starts_with(begin), "{begin}: {text}");
+    }
+}
+
+#[test]
 fn explicit_options_take_precedence() {
     let (header, hparams) = wide(8);
     let machine = machine(64 * GIB, &[24 * GIB, 24 * GIB]);

@@ -28,6 +28,7 @@ pub(super) struct Weight {
     pub(super) home: Home,
     pub(super) experts: bool,
     pub(super) bytes: u64,
+    pub(super) ty: GgmlType,
     /// Whether it can be repacked for the CPU.
     pub(super) repackable: bool,
 }
@@ -42,6 +43,7 @@ pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
             home: home(&tensor.name),
             experts: tensor.name.contains("_exps"),
             bytes: tensor.bytes(),
+            ty: tensor.ty,
             repackable: repackable(tensor.ty, &tensor.dims),
             name: tensor.name.clone(),
         })
