@@ -7,6 +7,7 @@ mod identity;
 pub(crate) mod json;
 mod open;
 mod shard;
+mod superseded;
 mod supplied;
 
 pub use config::ModelConfig;
@@ -14,4 +15,5 @@ pub use dtype::Dtype;
 pub use identity::Identity;
 pub use open::{Checkpoint, TensorId};
 pub use shard::{TensorInfo, read_header};
+pub use superseded::Superseded;
 pub use supplied::{Shard, head_bytes};

@@ -1,6 +1,7 @@
 //! The plan of a whole GGUF.
 
 use super::candidate::{Candidate, Certainty, Form};
+use super::left_out::LeftOut;
 use super::tensor::{Fidelity, TensorPlan};
 use super::{PlanOptions, exact};
 use crate::arch::HParams;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub hparams: HParams,
     /// Number of MTP layers, 0 or 1.
     pub mtp_layers: u64,
+    /// Tensors of the checkpoint that the GGUF leaves out.
+    pub left_out: Vec<LeftOut>,
     /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
     /// The caller's options.

@@ -1,8 +1,9 @@
 //! Results of a survey, saved to a file so that an interrupted survey can resume.
 //!
-//! The first line identifies the checkpoint. Each further line records a column order, by the index of its tensor, or
-//! whether a type holds a GGUF tensor exactly. An incomplete last line is discarded. A forged file can make an export
-//! fail, but not write wrong values: the export refuses values that the type does not hold.
+//! The first line identifies the checkpoint. Each further line records a column order, by the index of its tensor, whether
+//! a tied head equals the token embedding, or whether a type holds a GGUF tensor exactly. An incomplete last line is
+//! discarded. A wrong line about a type can make an export fail, but not write wrong values: the export refuses values that
+//! the type does not hold.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub struct Findings {
     /// The file, if any, and its first line.
     file: Option<(PathBuf, String)>,
     orders: BTreeMap<TensorId, Columns>,
+    /// Whether the head of a tied model equals the token embedding.
+    tied_head: Option<bool>,
     /// By tensor, type and form, whether the values fit.
     fits: BTreeMap<(String, GgmlType, Form), bool>,
     /// Lines not yet written to the file.
@@ -78,6 +81,10 @@ impl Findings {
         &self.orders
     }
 
+    pub(super) fn tied_head(&self) -> Option<bool> {
+        self.tied_head
+    }
+
     pub(super) fn fits(&self, tensor: &str, candidate: Candidate) -> Option<bool> {
         self.fits.get(&(tensor.to_owned(), candidate.ty, candidate.form)).copied()
     }
@@ -90,6 +97,11 @@ impl Findings {
         };
         self.unsaved.push(format!("order {} {word}\n", id.index()));
         self.orders.insert(id, columns);
+    }
+
+    pub(super) fn add_tied_head(&mut self, equal: bool) {
+        self.unsaved.push(format!("tied head {}\n", if equal { "equal" } else { "differs" }));
+        self.tied_head = Some(equal);
     }
 
     pub(super) fn add_fit(&mut self, tensor: &str, Candidate { ty, form, .. }: Candidate, fits: bool) {
@@ -122,6 +134,7 @@ impl Findings {
                 };
                 self.orders.insert(*ids.get(id.parse::<usize>().ok()?)?, columns);
             }
+            ["tied", "head", word @ ("equal" | "differs")] => self.tied_head = Some(word == "equal"),
             [word @ ("fits" | "exceeds"), ty, form, tensor] => {
                 let form = [Form::Values, Form::Unscaled].into_iter().find(|known| name(*known) == form)?;
                 let ty = GgmlType::all().find(|known| known.name() == ty)?;
