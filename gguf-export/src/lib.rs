@@ -54,6 +54,8 @@ pub mod arch;
 pub mod checkpoint;
 pub mod error;
 pub mod export;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ggml;
 pub mod gguf;
 pub mod io;

@@ -110,10 +110,7 @@ pub(super) struct Index {
 /// Reads the index file; `None` if it does not exist.
 pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
     let Some(path) = optional(dir, INDEX)? else { return Ok(None) };
-    let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;
-    json::limit_values(&path, &text, MAX_VALUES)?;
-    let json = |source| Error::Json { path: path.clone(), source };
-    let Parsed { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
+    let pairs = parse_index(&path, &io::read_to_string(&path, MAX_INDEX_BYTES)?)?;
     let mut names: Vec<&str> = pairs.iter().map(|(_, file)| file.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -123,6 +120,17 @@ pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
         .collect();
     let names = names.into_iter().map(str::to_owned).collect();
     Ok(Some(Index { path, names, weight_map }))
+}
+
+/// Parses the text of an index file: tensor and file names in its order. `path` is for error messages.
+///
+/// # Errors
+/// [`Error::Json`] if it is not an index, [`Error::Malformed`] if it holds too many values.
+pub fn parse_index(path: &Path, text: &str) -> Result<Vec<(String, String)>> {
+    json::limit_values(path, text, MAX_VALUES)?;
+    let json = |source| Error::Json { path: path.to_owned(), source };
+    let Parsed { weight_map: Pairs(pairs) } = serde_json::from_str(text).map_err(json)?;
+    Ok(pairs)
 }
 
 fn by_index(dir: &Path, index: Index) -> Result<Listing> {
@@ -199,6 +207,9 @@ impl<'de> Deserialize<'de> for Pairs {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -206,5 +217,22 @@ mod tests {
         assert_eq!(numbered("model-00002-of-00009.safetensors"), Some(("model", 9)));
         assert_eq!(numbered("model.safetensors"), None);
         assert_eq!(numbered("model-2-of-9.safetensors"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_entries_of_an_index_are_read_back(pairs in proptest::collection::vec((".{0,8}", ".{0,8}"), 0..6)) {
+            let entry = |(tensor, file): &(String, String)| {
+                format!("{}:{}", Value::from(tensor.as_str()), Value::from(file.as_str()))
+            };
+            let entries: Vec<String> = pairs.iter().map(entry).collect();
+            let text = format!(r#"{{"metadata":{{"total_size":0}},"weight_map":{{{}}}}}"#, entries.join(","));
+            prop_assert_eq!(parse_index(Path::new("index"), &text).unwrap(), pairs);
+        }
+
+        #[test]
+        fn any_text_is_an_index_or_refused(text in r#"(\{"weight_map":)?[\[\]{}":,a0 ]{0,30}"#) {
+            drop(parse_index(Path::new("index"), &text));
+        }
     }
 }

@@ -15,6 +15,11 @@ use crate::{Error, Result, TensorRef};
 pub struct TensorId(u32);
 
 impl TensorId {
+    /// The id of the tensor at an index.
+    pub(crate) fn new(index: u32) -> Self {
+        Self(index)
+    }
+
     /// The index as a number.
     #[must_use]
     pub fn index(self) -> usize {
@@ -69,7 +74,8 @@ impl Checkpoint {
             shards.push(Source { path: path.clone(), bytes, identity, data: Arc::new(source) });
         }
         tensors.sort_by(|a: &TensorInfo, b| a.name.cmp(&b.name));
-        let superseded = superseded::by_index(&mut tensors, &shards, &listing.weight_map);
+        let paths: Vec<&Path> = listing.shards.iter().map(PathBuf::as_path).collect();
+        let superseded = superseded::by_index(&mut tensors, &paths, &listing.weight_map);
         let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded };
         checkpoint.check_unique()?;
         checkpoint.check_index(&listing.weight_map)?;

@@ -1,10 +1,9 @@
 //! Tensors of which several files hold one of the same name, where the index or the caller decides which one counts.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::TensorInfo;
-use super::open::Source;
 use crate::TensorRef;
 
 /// A tensor that is not used, because another file holds the one of its name that counts.
@@ -20,7 +19,7 @@ pub struct Superseded {
 /// are names with indices into `shards`. Without an entry of the index nothing is removed.
 pub(super) fn by_index(
     tensors: &mut Vec<TensorInfo>,
-    shards: &[Source],
+    shards: &[&Path],
     listed: &[(String, usize)],
 ) -> Vec<Superseded> {
     let twice = tensors.array_windows().filter(|[a, b]| a.name == b.name).map(|[a, _]| a.name.clone());
@@ -36,13 +35,13 @@ pub(super) fn by_index(
     let by = |tensor: &TensorInfo| {
         let file = counts.get(&tensor.name).copied().flatten()?;
         let by = shards.get(file).filter(|_| file != tensor.shard as usize)?;
-        Some(by.path.clone())
+        Some((*by).to_owned())
     };
     let removed = tensors.extract_if(.., |tensor| by(tensor).is_some());
     let removed: Vec<TensorInfo> = removed.collect();
     let superseded = |tensor: TensorInfo| {
         let by = by(&tensor)?;
-        let file = shards[tensor.shard as usize].path.clone();
+        let file = shards[tensor.shard as usize].to_owned();
         Some(Superseded { at: TensorRef { file, tensor: tensor.name }, by })
     };
     removed.into_iter().filter_map(superseded).collect()

@@ -103,7 +103,8 @@ impl Checkpoint {
             data: source,
         });
         let shards: Vec<Source> = shards.collect();
-        superseded.append(&mut superseded::by_index(&mut tensors, &shards, &listed));
+        let paths: Vec<&Path> = shards.iter().map(|shard| shard.path.as_path()).collect();
+        superseded.append(&mut superseded::by_index(&mut tensors, &paths, &listed));
         let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded };
         checkpoint.check_unique()?;
         checkpoint.check_index(&listed)?;

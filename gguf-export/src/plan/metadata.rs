@@ -33,12 +33,17 @@ impl Plan {
         }
     }
 
-    /// The file name by the GGUF convention: base name, size, fine-tune, encoding.
+    /// The file name by the GGUF convention: base name, size, fine-tune, encoding, and `F32` if quantized
+    /// weights became F32.
     ///
     /// # Errors
     /// [`crate::Error::Io`] or [`crate::Error::Json`] if a file that describes the model cannot be read.
     pub fn file_name(&self, checkpoint: &Checkpoint) -> Result<String> {
-        Ok(arch::file_name(&provenance(checkpoint, self)?, dominant(self).name()))
+        let dominant = dominant(self).name();
+        // A file that grew is recognizable even if most of it did not.
+        let grew = self.expanded().filter(|_| dominant != GgmlType::F32.name());
+        let encoding = grew.map_or_else(|| dominant.to_owned(), |_| format!("{dominant}-{}", GgmlType::F32));
+        Ok(arch::file_name(&provenance(checkpoint, self)?, &encoding))
     }
 }
 

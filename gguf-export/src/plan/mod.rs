@@ -15,8 +15,8 @@ mod tied;
 
 pub use candidate::{Candidate, Certainty, Form};
 pub use left_out::{LeftOut, Reason};
-pub use model::Plan;
 pub(crate) use model::refuse;
+pub use model::{Expanded, Plan};
 pub use options::{OutType, PlanOptions, Source};
 pub use tensor::{Content, Fidelity, Piece, TensorPlan};
 pub(crate) use tied::{TiedHead, equal, pair};
