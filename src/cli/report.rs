@@ -255,6 +255,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
+        Error::OutOfRange { .. } => {
+            "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
+        }
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
         Error::Io { source, .. }
             if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
