@@ -2,10 +2,13 @@
 
 mod answer;
 mod builtins;
+mod conversation;
 mod delta;
 mod marked;
 mod message;
 mod observed;
+mod parts;
+mod probe;
 mod python;
 mod reasoning;
 mod rendered;
@@ -17,6 +20,7 @@ mod tools;
 pub use answer::AnswerParser;
 pub use delta::Delta;
 pub use message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
+pub use parts::NotText;
 pub use reasoning::{Place, ReasoningParser};
 pub use rendered::Rendered;
 pub use tags::{Start, Tags};

@@ -98,15 +98,22 @@ impl Writer<'_> {
                 '\u{8}' => self.out.push_str("\\b"),
                 '\u{c}' => self.out.push_str("\\f"),
                 c if u32::from(c) < 0x20 || (self.spelling.ascii && !c.is_ascii()) => {
-                    for unit in c.encode_utf16(&mut [0; 2]) {
-                        write!(self.out, "\\u{unit:04x}").expect("a string takes all text");
-                    }
+                    self.out.push_str(&escaped(c));
                 }
                 c => self.out.push(c),
             }
         }
         self.out.push('"');
     }
+}
+
+/// A character as an escape of JSON.
+pub(super) fn escaped(character: char) -> String {
+    let mut out = String::new();
+    for unit in character.encode_utf16(&mut [0; 2]) {
+        write!(out, "\\u{unit:04x}").expect("a string takes all text");
+    }
+    out
 }
 
 /// Writes a value as Python's `repr` does; for values from JSON other than strings `str` is the same.

@@ -10,13 +10,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde_json::{Map, Value as Json};
 
 use super::marked::{self, Palette};
-use super::message::Message;
+use super::message::{Message, Role};
+use super::parts::NotText;
+use super::probe::Probes;
 use super::rendered::{Rendered, certain_source};
 use super::tags::{Start, Tags};
 use super::tools::TAGS;
@@ -29,6 +32,9 @@ pub struct Template {
     source: String,
     certain_source: Arc<str>,
     switches_reasoning: bool,
+    /// The names in its expressions and statements.
+    names: BTreeSet<String>,
+    probes: Probes,
     begin: String,
     end: String,
     #[cfg(test)]
@@ -75,6 +81,23 @@ pub enum Error {
     /// The template refused the conversation or failed on it.
     #[error("the chat template cannot be applied to this conversation")]
     Render(#[source] minijinja::Error),
+    /// A part of a message is not text.
+    #[error("message {number} cannot be rendered")]
+    Part {
+        /// The message, from one.
+        number: usize,
+        /// The part.
+        #[source]
+        part: NotText,
+    },
+    /// The text of a message is not in the prompt.
+    #[error("the chat template leaves out message {number}, which has the role `{role}`")]
+    LeftOut {
+        /// The message, from one.
+        number: usize,
+        /// Its role.
+        role: Role,
+    },
 }
 
 /// The variables by which templates turn reasoning on and off.
@@ -103,6 +126,8 @@ impl Template {
             palette,
             source: source.to_owned(),
             certain_source: certain_source(source),
+            names: names(source),
+            probes: Probes::default(),
             switches_reasoning: SWITCHES.iter().any(|name| read.contains(*name)),
             begin: begin.to_owned(),
             end: end.to_owned(),
@@ -121,6 +146,21 @@ impl Template {
     #[must_use]
     pub fn switches_reasoning(&self) -> bool {
         self.switches_reasoning
+    }
+
+    /// Whether it may read a variable. Templates that do not are not influenced by it.
+    #[must_use]
+    pub fn reads(&self, variable: &str) -> bool {
+        self.names.contains(variable)
+    }
+
+    /// Whether it compares with a text, such as the name of a role.
+    pub(super) fn mentions(&self, text: &str) -> bool {
+        ['\'', '"'].iter().any(|quote| self.source.contains(&format!("{quote}{text}{quote}")))
+    }
+
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     /// The tags of reasoning and of tool calls that answers to its prompts may have.
@@ -223,6 +263,13 @@ impl Template {
     pub(crate) fn renders(&self) -> usize {
         self.renders.load(std::sync::atomic::Ordering::Relaxed)
     }
+}
+
+/// The names in the expressions and statements of a template.
+fn names(source: &str) -> BTreeSet<String> {
+    let tokens = syntax().map(|syntax| tokenize(source, false, syntax)).into_iter().flatten().flatten();
+    let name = |token| if let Token::Ident(name) = token { Some(name.to_owned()) } else { None };
+    tokens.filter_map(|(token, _)| name(token)).collect()
 }
 
 fn syntax() -> Result<SyntaxConfig, minijinja::Error> {

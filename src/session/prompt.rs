@@ -47,7 +47,7 @@ impl Prompts {
             options.add_generation_prompt = false;
             (rendered, start) = self.continued(&request.messages, &options)?;
         } else {
-            rendered = self.template.prompt(&request.messages, &options)?;
+            rendered = self.template.conversation(&request.messages, &options)?;
             start = self.template.start_of(&rendered);
         }
         let tags = start.tags();
@@ -71,7 +71,7 @@ impl Prompts {
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
             messages.push(Message::new(Role::User, "?"));
         }
-        let rendered = self.template.prompt(&messages, &options)?;
+        let rendered = self.template.conversation(&messages, &options)?;
         Ok(self.specials.tokens(&*self.vocab, &rendered, &[]).tokens)
     }
 
@@ -111,7 +111,7 @@ impl Prompts {
         let last = &mut messages[index];
         let tags = Tags::of(self.template.source());
         let text = prefill(last, tags)?;
-        let rendered = self.template.prompt(&messages, options)?;
+        let rendered = self.template.conversation(&messages, options)?;
         let begin = if index == 0 { 0 } else { rendered.messages[index].unwrap_or(0) };
         let (text, is_reasoning) = match &text {
             Prefill::Content(text) => (text, false),
