@@ -210,6 +210,23 @@ fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
 }
 
 #[test]
+fn no_effort_is_a_budget_of_zero_and_excludes_another() {
+    let options = |more: Value| {
+        let mut body = json!({"messages": [{"role": "user", "content": "x"}], "reasoning_effort": "none"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let Value::Object(body) = body else { unreachable!("it is an object") };
+        read(Endpoint::Chat, body).map(|asked| asked.options.reasoning_budget)
+    };
+    assert_eq!(options(json!({})), Ok(Some(Limit::Tokens(0))));
+    assert_eq!(options(json!({"reasoning_budget": 0})), Ok(Some(Limit::Tokens(0))));
+    let kwargs = json!({"reasoning_effort": null, "chat_template_kwargs": {"reasoning_effort": "none"}});
+    assert_eq!(options(kwargs), Ok(Some(Limit::Tokens(0))));
+    assert_eq!(options(json!({"reasoning_effort": "low"})), Ok(None));
+    let error = options(json!({"reasoning_budget": 9})).unwrap_err();
+    assert_eq!(error.to_string(), "`reasoning_effort` and `reasoning_budget` cannot be used together");
+}
+
+#[test]
 fn a_value_that_is_not_supported_is_named_unless_it_is_the_default() {
     let said = |name: &str, value: Value| -> Vec<String> {
         let asked = with(name, value).unwrap();

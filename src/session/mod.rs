@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
 use crate::engine::{self, Block, Grammar, Markup, Request, Rules, Saved, Submitter, Token, Vocab};
 use prompt::{Prompt, Prompts};
+use variables::Warned;
 
 pub use answer::Answer;
 pub use chat::Chat;
@@ -37,6 +38,7 @@ pub use variables::{Reserved, variables};
 pub struct Session {
     submitter: Submitter,
     prompts: Prompts,
+    warned: Arc<Warned>,
 }
 
 impl std::fmt::Debug for Session {
@@ -48,7 +50,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Creates a session from its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
-        Self { submitter, prompts: Prompts::new(vocab, template) }
+        Self { submitter, prompts: Prompts::new(vocab, template), warned: Arc::default() }
     }
 
     /// The chat template.
@@ -80,6 +82,7 @@ impl Session {
     }
 
     fn prepare(&self, mut request: ChatRequest) -> Result<(Request, AnswerParser), Error> {
+        self.warned.check(self.template(), &request);
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
         let is_held = forced.is_some() || request.sampling.grammar.is_some();
