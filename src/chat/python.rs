@@ -28,15 +28,22 @@ impl Default for Spelling {
 /// Writes a value as Python does.
 #[must_use]
 pub(super) fn dumps(value: &Value, spelling: &Spelling) -> String {
-    let mut writer = Writer { spelling, depth: 0, out: String::new() };
+    dumps_within(value, spelling, usize::MAX).expect("there is no limit")
+}
+
+/// Like [`dumps`]; `None` if the text has more than this many bytes.
+pub(super) fn dumps_within(value: &Value, spelling: &Spelling, limit: usize) -> Option<String> {
+    let mut writer = Writer { spelling, depth: 0, out: String::new(), limit };
     writer.value(value);
-    writer.out
+    Some(writer.out).filter(|out| out.len() <= limit)
 }
 
 struct Writer<'a> {
     spelling: &'a Spelling,
     depth: usize,
     out: String,
+    /// Bytes after which lists end.
+    limit: usize,
 }
 
 impl Writer<'_> {
@@ -71,6 +78,9 @@ impl Writer<'_> {
             }
             self.line();
             each(self, item);
+            if self.out.len() > self.limit {
+                break;
+            }
         }
         self.depth -= 1;
         if !items.is_empty() {
