@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::{Message, Role};
 use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Caps, FinishReason, Limits, SamplingParams, channel, run};
+use crate::engine::{Caps, FinishReason, Limits, Markup, SamplingParams, channel, run};
 use std::thread;
 
 fn session(template: &str, answer: &str) -> Session {
@@ -155,6 +155,24 @@ fn a_prompt_that_is_too_long_fails_by_name() {
     let request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     let Err(Error::Engine(error)) = session.chat(request) else { panic!("the prompt is accepted") };
     assert_eq!(error, engine::Error::PromptTooLong { tokens: 300, context: 256 });
+}
+
+#[test]
+fn a_prompt_far_beyond_the_context_is_not_tokenised() {
+    let mut session = session("{{ messages[0].content }}", "y");
+    let vocab = Arc::new(Recorded::default());
+    session.prompts.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
+    let text = "x".repeat(600);
+    let conversation = ChatRequest::new(vec![Message::new(Role::User, &text)], SamplingParams::greedy());
+    let sampling = SamplingParams::greedy();
+    let continued = TextRequest { prompt: text, sampling, max_tokens: None, stop: Vec::new() };
+    for refused in [session.chat(conversation.clone()), session.complete(continued)] {
+        let Err(Error::Engine(error)) = refused else { panic!("the prompt is accepted") };
+        assert_eq!(error, engine::Error::PromptTooLong { tokens: 600, context: 256 });
+        assert!(error.to_string().starts_with("the prompt has at least 600 tokens"), "{error}");
+    }
+    assert!(!vocab.0.lock().unwrap().iter().any(|text| text.contains("xx")));
+    assert_eq!(session.count(&conversation).unwrap(), 600);
 }
 
 #[test]
