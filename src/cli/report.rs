@@ -20,7 +20,7 @@ use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
 use super::ui::style::Style;
-use super::ui::text::printable;
+use super::ui::text::{self, printable};
 
 /// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -194,12 +194,18 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             format!("accept the conditions at {page} with the same account; {}", shown(token))
         }
         E::NotFound { .. } => "check the name and the revision on the repository's page".to_owned(),
-        E::RateLimited { .. } => "try again later; the hub allows more requests with a token".to_owned(),
+        E::RetryLater { status: 429, seconds, .. } => {
+            format!("run the same command in {} to resume; the hub allows more requests with a token", minutes(*seconds))
+        }
+        E::RetryLater { seconds, .. } => {
+            format!("run the same command in {} to resume, or set another HF_ENDPOINT", minutes(*seconds))
+        }
         E::Network { .. } | E::Status { .. } => {
             "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
                 .to_owned()
         }
-        E::Offline { .. } => "fetch it once without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
+        E::Offline { .. } => "fetch it once with a connection, without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
+        E::Undescribed { .. } => "use another hub: HF_ENDPOINT".to_owned(),
         E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
             "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT".to_owned()
@@ -213,6 +219,15 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// A time that a person waits: minutes up to an hour, then hours, at most a day.
+fn minutes(seconds: u64) -> String {
+    match seconds.div_ceil(60) {
+        minutes @ ..=60 => text::plural(minutes, "minute"),
+        minutes @ ..=1440 => text::plural(minutes.div_ceil(60), "hour"),
+        _ => "a day or more".to_owned(),
+    }
 }
 
 fn batch_hint(error: &batch::Error) -> Option<&'static str> {

@@ -42,7 +42,7 @@ pub(super) fn checkpoint<'l>(
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(at_top).filter(is_small).collect();
     if let Some(path) = index {
         for name in shards(repo, path, &|_| true)? {
-            let missing = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
+            let missing = || listing.missing(&format!("{}/{INDEX}", repo.id()), &name);
             files.push(listing.find(&name).ok_or_else(missing)?);
         }
     } else {

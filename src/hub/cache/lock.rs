@@ -19,7 +19,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    pub(super) fn wait(path: PathBuf, stop: &AtomicBool) -> Result<Self, Error> {
+    pub(in crate::hub) fn wait(path: PathBuf, stop: &AtomicBool) -> Result<Self, Error> {
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped { path });
