@@ -204,7 +204,9 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
                 .to_owned()
         }
-        E::Offline { .. } => "fetch it once with a connection, without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
+        E::Offline { .. } => {
+            "fetch it once without `--offline` and HF_HUB_OFFLINE=1, with a connection to the hub".to_owned()
+        }
         E::Undescribed { .. } => "use another hub: HF_ENDPOINT".to_owned(),
         E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
@@ -302,7 +304,9 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
     });
     Some(match worker.or(within)? {
         WorkerError::Connect { .. } => "start a worker there with `ggrun worker`",
-        WorkerError::Silent { .. } => "wait until its other client ends, or end that client",
+        WorkerError::Silent { .. } => {
+            "wait until another client ends, or start the worker with more `--clients`"
+        }
         WorkerError::Version { .. } => "use the same build of ggrun on both machines",
         WorkerError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
             "another worker may be running; `--port 0` selects a free port"

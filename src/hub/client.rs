@@ -133,7 +133,12 @@ impl Client {
 
     /// Sends a HEAD request for a file. The hub describes a file that is stored on another server in its own redirect
     /// there, which is not followed.
-    pub(super) async fn head(&self, what: &str, mut url: Url, stop: &AtomicBool) -> Result<Response, Failure> {
+    pub(super) async fn head(
+        &self,
+        what: &str,
+        mut url: Url,
+        stop: &AtomicBool,
+    ) -> Result<Response, Failure> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(Method::HEAD, &url, None, stop).await?;
             match next_url(&url, &response) {

@@ -15,7 +15,9 @@ use super::failure::Failure;
 use super::listing::Listed;
 use super::local::{self, LocalDir};
 use super::retry::Retries;
-use super::{Error, Event, Listing, Observer, Origin, RemoteFile, RepoName, Settings, head, select, snapshot};
+use super::{
+    Error, Event, Listing, Observer, Origin, RemoteFile, RepoName, Settings, head, select, snapshot,
+};
 
 /// The largest listing that is read into memory.
 const MAX_BYTES: usize = 256 << 20;

@@ -30,7 +30,8 @@ pub(super) fn complete(
 ) -> Result<Listing, Error> {
     let unknown: Vec<&ListedFile> = listed.files.iter().filter(|file| !file.is_described()).collect();
     if unknown.len() > MAX_FILES {
-        let reason = format!("sizes or hashes of {} files missing, expected at most {MAX_FILES}", unknown.len());
+        let reason =
+            format!("sizes or hashes of {} files missing, expected at most {MAX_FILES}", unknown.len());
         return Err(Error::Response { what: repo.to_string(), reason });
     }
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -109,9 +110,13 @@ mod tests {
         let (git, sha) = ("01".repeat(20), "ab".repeat(32));
         let tag = format!("W/\"{git}\"");
         assert_eq!(of(&[("etag", &tag), ("content-length", "5")]), (Some(5), Some(git.clone())));
-        let linked = [("x-linked-etag", &*sha), ("x-linked-size", "9"), ("etag", &*git), ("content-length", "0")];
+        let linked =
+            [("x-linked-etag", &*sha), ("x-linked-size", "9"), ("etag", &*git), ("content-length", "0")];
         assert_eq!(of(&linked), (Some(9), Some(sha.clone())));
         assert_eq!(of(&[("x-linked-etag", &sha), ("content-length", "0")]), (None, Some(sha)));
-        assert_eq!(of(&[("etag", "\"d41d8cd98f00b204e9800998ecf8427e\""), ("content-length", "-1")]), (None, None));
+        assert_eq!(
+            of(&[("etag", "\"d41d8cd98f00b204e9800998ecf8427e\""), ("content-length", "-1")]),
+            (None, None)
+        );
     }
 }

@@ -95,7 +95,9 @@ impl Place {
             let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             since <= record.written.saturating_add(TOLERANCE)
         });
-        self.has_size(file) && is_unchanged && (record.hash == file.hash || file.hash.is_empty() && record.commit == commit)
+        self.has_size(file)
+            && is_unchanged
+            && (record.hash == file.hash || file.hash.is_empty() && record.commit == commit)
     }
 
     fn has_size(&self, file: &RemoteFile) -> bool {
@@ -177,7 +179,8 @@ fn is_same(
     if !place.has_size(file) {
         return Ok(false);
     }
-    let found = hash::of_file(&place.path, &file.hash, stop, |_| {}).map_err(Error::io("read", &place.path))?;
+    let found =
+        hash::of_file(&place.path, &file.hash, stop, |_| {}).map_err(Error::io("read", &place.path))?;
     if found.is_none() && stop.load(std::sync::atomic::Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
@@ -216,7 +219,13 @@ mod tests {
     #[test]
     fn a_name_that_would_replace_a_record_is_refused() {
         let dir = LocalDir::at("dir");
-        for name in [".cache/huggingface/download/a.metadata", ".Cache/HuggingFace/x", ".cache/huggingface", "../a", "/a"] {
+        for name in [
+            ".cache/huggingface/download/a.metadata",
+            ".Cache/HuggingFace/x",
+            ".cache/huggingface",
+            "../a",
+            "/a",
+        ] {
             assert!(dir.place(&file(name)).is_err(), "{name}");
         }
         assert!(dir.place(&file(".cache/a")).is_ok());

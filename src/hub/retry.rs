@@ -103,7 +103,11 @@ fn allowed(failure: &Failure, next: Duration, done: usize, retries: usize, passe
         Failure::Unreachable { .. } => (next, CONNECTING),
         Failure::Broken { .. } | Failure::Final(_) => (next, PATIENCE),
     };
-    if done >= retries || passed.saturating_add(time) > patience { Verdict::GiveUp } else { Verdict::Wait(time) }
+    if done >= retries || passed.saturating_add(time) > patience {
+        Verdict::GiveUp
+    } else {
+        Verdict::Wait(time)
+    }
 }
 
 fn is_progress(bytes: u64, passed: Duration) -> bool {
@@ -173,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_transfer_that_broke_is_retried_longer_than_one_that_never_began() {
-        let (begun, never) = (waits(&broken(), true, Duration::ZERO), waits(&broken(), false, Duration::ZERO));
+        let (begun, never) =
+            (waits(&broken(), true, Duration::ZERO), waits(&broken(), false, Duration::ZERO));
         assert!(total(&begun) > Duration::from_mins(1), "{begun:?}");
         assert!(total(&never) < Duration::from_secs(25), "{never:?}");
     }

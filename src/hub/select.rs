@@ -81,7 +81,7 @@ mod tests {
         let file = |name: &&str| RemoteFile { name: (*name).to_owned(), bytes: 1, hash: "0".repeat(40) };
         let mut files: Vec<RemoteFile> = names.iter().map(file).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Listing { commit: "0".repeat(40), files }
+        Listing { commit: "0".repeat(40), files, only_cached: None }
     }
 
     fn names(files: Result<Vec<&RemoteFile>, Error>) -> Result<Vec<String>, String> {

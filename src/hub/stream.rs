@@ -165,7 +165,8 @@ impl<'a> ShardStream<'a> {
         let folder = self.hub.cache().repo(self.repo);
         let mut missing = Vec::new();
         for shard in &self.shards {
-            missing.push(shard.file.bytes - download::cached_bytes(&folder, &self.listing.commit, shard.file)?);
+            missing
+                .push(shard.file.bytes - download::cached_bytes(&folder, &self.listing.commit, shard.file)?);
         }
         missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
         let at_once = if self.retention == Retention::Delete { AT_ONCE } else { missing.len() };

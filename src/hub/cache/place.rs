@@ -100,9 +100,11 @@ mod tests {
 
     #[test]
     fn a_blob_gets_its_name_by_a_link_or_is_moved_where_links_cannot_be_made() {
-        for (ways, blob_stays) in
-            [(&[Way::Symbolic, Way::Hard, Way::Move][..], true), (&[Way::Hard, Way::Move], true), (&[Way::Move], false)]
-        {
+        for (ways, blob_stays) in [
+            (&[Way::Symbolic, Way::Hard, Way::Move][..], true),
+            (&[Way::Hard, Way::Move], true),
+            (&[Way::Move], false),
+        ] {
             let folder = tempfile::tempdir().unwrap();
             let (blob, at) = (folder.path().join("blob"), folder.path().join("name"));
             fs::write(&blob, "bytes").unwrap();

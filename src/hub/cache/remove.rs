@@ -185,7 +185,11 @@ impl Removal {
         }
         // Only if empty: another process may have started to download the repository again.
         let is_link = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink());
-        let real = if is_link { fs::canonicalize(&path).map_err(Error::io("resolve", &path))? } else { path.clone() };
+        let real = if is_link {
+            fs::canonicalize(&path).map_err(Error::io("resolve", &path))?
+        } else {
+            path.clone()
+        };
         for folder in [path.join("snapshots"), path.join("blobs"), real.clone()] {
             match fs::remove_dir(&folder) {
                 Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}

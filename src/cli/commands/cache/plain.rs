@@ -24,7 +24,8 @@ impl Plain {
     pub(super) fn of(cache: &Cache, repositories: &[Repository], stop: &AtomicBool) -> Self {
         let mut known = Self::default();
         let mut hub = None;
-        for (one, snapshot) in repositories.iter().flat_map(|one| one.snapshots.iter().map(move |s| (one, s))) {
+        for (one, snapshot) in repositories.iter().flat_map(|one| one.snapshots.iter().map(move |s| (one, s)))
+        {
             let files: Vec<_> = files(snapshot).collect();
             if files.is_empty() {
                 continue;
@@ -50,7 +51,11 @@ impl Plain {
 
 /// The files of a commit that are not links, by name.
 pub(super) fn files(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Entry)> {
-    snapshot.files.iter().filter(|(_, file)| file.target == Target::Itself).map(|(name, file)| (name.as_str(), file))
+    snapshot
+        .files
+        .iter()
+        .filter(|(_, file)| file.target == Target::Itself)
+        .map(|(name, file)| (name.as_str(), file))
 }
 
 fn connect(cache: &Cache) -> Result<Hub, String> {
@@ -58,7 +63,12 @@ fn connect(cache: &Cache) -> Result<Hub, String> {
     settings.and_then(Hub::new).map_err(|error| error.to_string())
 }
 
-fn listing_of(hub: &Hub, one: &Repository, snapshot: &Snapshot, stop: &AtomicBool) -> Result<Listing, String> {
+fn listing_of(
+    hub: &Hub,
+    one: &Repository,
+    snapshot: &Snapshot,
+    stop: &AtomicBool,
+) -> Result<Listing, String> {
     let name = format!("{}@{}", one.name, snapshot.commit);
     let repo = name.parse().map_err(|_| format!("`{name}` is not a revision of a model"))?;
     let listing = hub.listing(&repo, stop, &|_| {}).map_err(|error| error.to_string())?;
