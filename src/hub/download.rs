@@ -1,6 +1,7 @@
 //! Downloads one file into the cache, where it has its final name only when it is complete.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -79,5 +80,9 @@ fn has_blob(folder: &Folder, file: &RemoteFile) -> Result<bool, Error> {
 pub(super) fn keep(partial: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(partial, to).map_err(Error::io("rename", partial))?;
     let folder = to.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", folder))
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Not every network file system can sync a folder.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        done => done.map_err(Error::io("sync", folder)),
+    }
 }

@@ -11,7 +11,7 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 /// Why a request failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// No connection to a server that has not answered before.
+    /// The connection to a server that never answered failed.
     Unreachable { reason: String },
     /// A connection was lost, delivers nothing, or is too slow.
     Broken { reason: String },

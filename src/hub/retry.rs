@@ -51,8 +51,8 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// Starts the count again after an attempt that received bytes. Fewer than the least rate are no progress, so that
-    /// a server that sends a byte and closes the connection is given up.
+    /// Starts the count again after an attempt that received bytes at the least rate. A server that sends a byte and
+    /// closes the connection is given up.
     pub(super) fn received(&mut self, bytes: u64) {
         if is_progress(bytes, self.since.elapsed()) {
             (self.pauses, self.done, self.received, self.since) = (pauses(), 0, true, Instant::now());

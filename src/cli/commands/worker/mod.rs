@@ -1,7 +1,7 @@
 //! `ggrun worker`: offers this machine's devices to other machines over llama.cpp's RPC.
 //!
-//! The protocol's messages are checked only in part, so each client is served by a process of its own: whatever a client
-//! sends, the worker and its other clients go on.
+//! llama.cpp checks messages only in part, so each client is served by a process of its own: whatever a client sends, the
+//! worker continues to serve.
 
 mod accept;
 mod client;
