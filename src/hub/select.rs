@@ -48,7 +48,7 @@ pub(super) fn checkpoint<'l>(
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(is_wanted).collect();
     if let Some(path) = index {
         for name in shards(repo, path, &|_| true)? {
-            let missing = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
+            let missing = || listing.missing(&format!("{}/{INDEX}", repo.id()), &name);
             files.push(listing.find(&name).ok_or_else(missing)?);
         }
     }
@@ -91,7 +91,7 @@ mod tests {
         let file = |name: &&str| RemoteFile { name: (*name).to_owned(), bytes: 1, hash: "0".repeat(40) };
         let mut files: Vec<RemoteFile> = names.iter().map(file).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Listing { commit: "0".repeat(40), files }
+        Listing { commit: "0".repeat(40), files, only_cached: None }
     }
 
     fn names(files: Result<Vec<&RemoteFile>, Error>) -> Result<Vec<String>, String> {
