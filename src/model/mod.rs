@@ -30,4 +30,5 @@ pub use placement::{
     Bandwidth, Bill, Gpu, Line, Machine, OutOfMemory, PlaceError, Placement, Speed, load_mode_name, place,
 };
 pub use running::Running;
+pub use sampling::recommended_sampling;
 pub use threads::default_threads;

@@ -6,7 +6,7 @@ mod row;
 use std::fs;
 use std::path::Path;
 
-use ggrun::{batch, openai, session};
+use ggrun::{batch, openai};
 use testkit::rng::Rng;
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _, copy};
 
-use super::scan::scan;
-use super::sink::{Sink, sync_folder, wrong};
+use super::sink::{Sink, sync_folder};
+use super::wrong::wrong;
 use crate::batch::error::Error;
 use crate::batch::hash::key;
 
@@ -22,7 +22,7 @@ pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Re
     }
     let mut last: HashMap<u128, Kept> = HashMap::new();
     let mut rows = 0;
-    scan(sink, &mut |row| {
+    sink.scan(&mut |row| {
         rows += 1;
         let key = key(row.id);
         if let Some(rank) = rank(key) {

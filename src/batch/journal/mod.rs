@@ -5,22 +5,25 @@
 //! is finished before its turn waits in a file beside the output, `OUT.part`, which the next run reads as well.
 
 mod compact;
+mod earlier;
 mod scan;
 mod sink;
 mod types;
+mod wrong;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::Error;
 use super::hash::{RequestHash, key};
-use scan::scan;
-use sink::{Sink, identity, wrong};
-use types::{Entry, Place, State, Waiting};
+use sink::{Sink, identity};
+use types::{Entry, Place, State, Waiting, part_of};
+use wrong::wrong;
 
-pub(super) use types::{Claim, Finished};
+pub use earlier::Earlier;
+pub(super) use types::{Claim, Finished, Standing};
 pub use types::{Order, Targets};
 
 /// The open files and their rows.
@@ -104,7 +107,7 @@ impl Journal {
         let mut count = 0u32;
         let mut take = |sink: &mut Sink, place: Place, parted: &mut HashMap<u128, Waiting>| {
             let path = sink.path.clone();
-            scan(sink, &mut |row| {
+            sink.scan(&mut |row| {
                 if !any_model && row.model != model {
                     return Err(Error::OtherModel {
                         path: path.clone(),
@@ -152,20 +155,15 @@ impl Journal {
         let Some(entry) = self.rows.get_mut(&key) else {
             self.rows.insert(key, new);
             self.begin(line);
-            return Claim::New;
+            return Claim::First(Standing::New);
         };
         if entry.seen {
             return Claim::Duplicate;
         }
         let old = *entry;
-        *entry = Entry { line: number, seen: true, ..old };
-        let claim = match old.state {
-            _ if old.hash != short => Claim::Changed,
-            State::Done => Claim::Done,
-            State::Refused if !retry_refused => Claim::Refused,
-            _ => Claim::Again,
-        };
-        if matches!(claim, Claim::Done | Claim::Refused) {
+        let standing = old.standing(hash, retry_refused);
+        if matches!(standing, Standing::Done | Standing::Refused) {
+            *entry = Entry { line: number, seen: true, ..old };
             if old.place == Place::Part {
                 self.waiting.extend(self.parted.remove(&key).map(|row| (line, row)));
             } else {
@@ -178,7 +176,12 @@ impl Journal {
             self.stale |= old.place != Place::Part;
             self.begin(line);
         }
-        claim
+        Claim::First(standing)
+    }
+
+    /// The standing of a row of the input, which is not begun.
+    pub(super) fn standing(&self, id: &str, hash: RequestHash, retry_refused: bool) -> Standing {
+        self.rows.get(&key(id)).map_or(Standing::New, |entry| entry.standing(hash, retry_refused))
     }
 
     fn begin(&mut self, line: u64) {
@@ -333,13 +336,6 @@ impl Journal {
         }
         Ok(())
     }
-}
-
-/// The part file of an output.
-fn part_of(out: &Path) -> PathBuf {
-    let mut name = out.to_owned().into_os_string();
-    name.push(".part");
-    name.into()
 }
 
 /// Refuses two names of one file.

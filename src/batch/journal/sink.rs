@@ -1,10 +1,12 @@
 //! A file to which rows are appended.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use super::scan::{Written, scan};
+use super::wrong::wrong;
 use crate::batch::error::Error;
 
 /// An open and locked file of rows; or a stream, whose rows cannot be read again.
@@ -16,12 +18,6 @@ pub(super) struct Sink {
     pub(super) length: u64,
     /// Whether it is a stream.
     pub(super) stream: bool,
-}
-
-/// Maps an error of an action on a path.
-pub(super) fn wrong(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Write { action, path, source }
 }
 
 impl Sink {
@@ -64,6 +60,20 @@ impl Sink {
         let path = PathBuf::from("a temporary file");
         let file = tempfile::tempfile().map_err(wrong("create", &path))?;
         Ok(Self { path, file, length: 0, stream: false })
+    }
+
+    /// Calls `each` with every row, and cuts off a torn one.
+    pub(super) fn scan(
+        &mut self,
+        each: &mut dyn FnMut(&Written<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.stream {
+            return Ok(());
+        }
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(wrong("read", &self.path))?;
+        let torn = scan(file, self.length, &self.path, each)?;
+        torn.map_or(Ok(()), |begin| self.cut(begin))
     }
 
     /// Appends whole rows in one write, and returns where they begin. A failed write leaves no part of them.
