@@ -39,7 +39,7 @@ pub fn review(
         let row = read_row(number, &line, defaults, &settings);
         review.rows += 1;
         if ids.insert(key(&row.id)) {
-            match journal.standing(&row.id, row.hash, false) {
+            match journal.standing(&row.id, row.hash) {
                 Standing::Done => review.answered += 1,
                 Standing::Changed => review.changed += 1,
                 Standing::New | Standing::Again | Standing::Refused => {}

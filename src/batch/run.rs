@@ -165,14 +165,13 @@ impl Batch<'_> {
     fn admit(&mut self, number: u64, line: &Line) -> Result<(), Error> {
         let mut row = read_row(number, line, &self.options.defaults, &self.settings);
         let own = unnamed(number);
-        if row.id != own && self.journal.rows_before() > 0 {
-            self.journal.forget(&own);
-        }
         let mut claim = self.claim(&row)?;
         if claim == Claim::Duplicate {
             row.asked = Err(Failure::duplicate(&row.id));
             row.id = if row.id == own { format!("{own}-again") } else { own };
             claim = self.claim(&row)?;
+        } else if row.id != own && self.journal.rows_before() > 0 {
+            self.journal.forget(&own);
         }
         let progress = &mut self.report.progress;
         match claim {
@@ -218,12 +217,11 @@ impl Batch<'_> {
     }
 
     fn claim(&mut self, row: &Row) -> Result<Claim, Error> {
-        let (Row { id, hash, line, .. }, retry) = (row, self.options.retry_failed);
-        let changed = || self.journal.standing(id, *hash, retry) == Standing::Changed;
-        if !self.options.rerun_changed && changed() {
+        let Row { id, hash, line, .. } = row;
+        if !self.options.rerun_changed && self.journal.standing(id, *hash) == Standing::Changed {
             return Err(Error::Changed { line: *line, id: id.clone() });
         }
-        Ok(self.journal.claim(id, *hash, *line, retry))
+        Ok(self.journal.claim(id, *hash, *line, self.options.retry_failed))
     }
 
     /// Reports ignored fields, or refuses the row because of them.

@@ -1,6 +1,9 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
-use std::io::{self, ErrorKind};
+mod disk;
+mod rows;
+
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use ggrun::batch;
@@ -14,10 +17,10 @@ use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 
+use disk::is_full;
+
 use super::config::entry::WrongConfig;
-use super::error::{
-    ChangedRows, Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel, WrongTable,
-};
+use super::error::{Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel};
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
@@ -51,9 +54,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let hint = place
         .and_then(place_hint)
         .or_else(|| asked.and_then(hub_hint))
-        .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
-        .or_else(|| table_hint(error))
-        .or_else(|| error.is::<ChangedRows>().then(|| RERUN.to_owned()))
+        .or_else(|| rows::hint(error))
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
@@ -67,11 +68,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
         || error.is::<WrongFilter>()
-        || error.is::<WrongTable>()
-        || error.is::<ChangedRows>()
-        || matches!(rows, Some(batch::Error::Changed { .. }))
-        || error.is::<batch::WrongTemplate>()
-        || matches!(rows, Some(batch::Error::Table { fault: batch::Fault::NoColumn { .. }, .. }))
+        || rows::is_usage(error)
         || error.is::<ToolChoiceError>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
@@ -133,10 +130,6 @@ fn code(error: &Error) -> u8 {
         Error::Io { source, .. } if is_full(source) => 4,
         _ => 1,
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded)
 }
 
 fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -220,77 +213,6 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
         other if other.is_full() => {
             "the disk is full; free some space and run the same command to resume".to_owned()
         }
-        _ => return None,
-    })
-}
-
-/// What to do about answered rows whose request has changed.
-const RERUN: &str = "answer them again with `--rerun-changed`, or write to another file with `-o`";
-
-fn table_hint(error: &anyhow::Error) -> Option<String> {
-    if let Some(WrongTable::NoPrompt { columns, .. }) = error.downcast_ref() {
-        return (!columns.is_empty()).then(|| format!("its columns are {}", batch::listed(columns)));
-    }
-    if let Some(batch::WrongTemplate::Unclosed { .. } | batch::WrongTemplate::Unopened { .. }) =
-        error.downcast_ref()
-    {
-        return Some("write `{{` and `}}` for braces that are text".to_owned());
-    }
-    let fault = error.chain().find_map(|cause| match cause.downcast_ref() {
-        Some(batch::Error::Table { fault, .. }) => Some(fault),
-        _ => None,
-    })?;
-    Some(match fault {
-        batch::Fault::NoColumn { columns, .. } if columns.len() == 1 => {
-            let apart = [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")];
-            let (_, shown) = apart.into_iter().find(|(apart, _)| columns[0].contains(*apart))?;
-            format!("if fields are separated by `{shown}`, pass `--delimiter '{shown}'`")
-        }
-        batch::Fault::NoColumn { name, .. }
-            if !name.chars().all(|c| c.is_alphanumeric() || "_- ".contains(c)) =>
-        {
-            "write `{{` and `}}` for braces that are text".to_owned()
-        }
-        batch::Fault::Undoubled { .. } => "write a quote inside of quotes twice".to_owned(),
-        batch::Fault::Fields { .. } => {
-            "put fields that contain the delimiter or a newline in quotes".to_owned()
-        }
-        batch::Fault::Unclosed { .. } | batch::Fault::Endless { .. } => {
-            "check the quotes from that line on; a quote inside of quotes is written twice".to_owned()
-        }
-        batch::Fault::NotUtf8 { .. } => "convert it: `iconv -f WINDOWS-1252 -t UTF-8`".to_owned(),
-        _ => return None,
-    })
-}
-
-fn foreign_hint(found: batch::Foreign) -> &'static str {
-    use batch::Foreign as F;
-    match found {
-        F::Utf16 => "convert it: `iconv -f UTF-16 -t UTF-8`",
-        F::Gguf => "pass the model with `-m`, and a file of requests as IN",
-        F::Zip => "save the sheet as CSV in UTF-8",
-        F::Parquet => "write its rows as CSV or JSON lines",
-        F::Html => "the page may be an error of the site; download the file itself",
-        F::LfsPointer => "fetch the file: `git lfs pull`",
-        F::JsonArray => "write one object in each line: `jq -c '.[]'`",
-    }
-}
-
-fn batch_hint(error: &batch::Error) -> Option<&'static str> {
-    Some(match error {
-        batch::Error::Foreign { found, .. } => foreign_hint(*found),
-        batch::Error::Write { source, .. } if is_full(source) => {
-            "free some space and run the same command to resume"
-        }
-        batch::Error::Locked { .. } => {
-            "wait until the other process ends, or write to another file with `-o`"
-        }
-        batch::Error::NotAnswers { .. } => "write to another file with `-o`",
-        batch::Error::OtherModel { .. } => {
-            "keep these answers and continue with `--allow-model-change`, or write to another file with `-o`"
-        }
-        batch::Error::Changed { .. } => RERUN,
-        batch::Error::Engine { .. } => "run the same command to resume",
         _ => return None,
     })
 }

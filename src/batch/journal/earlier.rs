@@ -8,6 +8,7 @@ use std::path::Path;
 use super::scan::scan;
 use super::types::{Entry, Place, Standing, State, Targets, part_of};
 use super::wrong::wrong;
+use crate::atomic;
 use crate::batch::error::Error;
 use crate::batch::hash::{RequestHash, key};
 
@@ -26,7 +27,7 @@ impl Earlier {
     pub fn read(targets: &Targets, model: &str, any_model: bool) -> Result<Self, Error> {
         let mut earlier = Self::default();
         let model = (!any_model).then_some(model);
-        let part = part_of(&targets.out);
+        let part = part_of(&atomic::resolve(&targets.out).map_err(wrong("read", &targets.out))?);
         // Failed rows first, so that an answer replaces a failure.
         for path in targets.errors.iter().chain([&targets.out, &part]) {
             if path.is_file() {

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use super::error::Error;
 use super::hash::{RequestHash, key};
+use crate::atomic;
 use sink::{Sink, identity};
 use types::{Entry, Place, State, Waiting, part_of};
 use wrong::wrong;
@@ -59,9 +60,17 @@ impl Journal {
     pub fn open(targets: &Targets, input: &Path, model: &str, any_model: bool) -> Result<Self, Error> {
         let Targets { out, errors, order } = targets;
         distinct(input, "the input", out, "the output")?;
+        let waiting = "the file of rows that wait for their turn";
+        if out.as_os_str() != "-" {
+            let out = atomic::resolve(out).map_err(wrong("open", out))?;
+            distinct(input, "the input", &part_of(&out), waiting)?;
+        }
         if let Some(errors) = errors {
             distinct(input, "the input", errors, "the file of failed rows")?;
             distinct(out, "the output", errors, "the file of failed rows")?;
+            let errors = atomic::resolve(errors).map_err(wrong("open", errors))?;
+            let out = atomic::resolve(out).map_err(wrong("open", out))?;
+            distinct(&errors, "the file of failed rows", &part_of(&out), waiting)?;
         }
         let out = Sink::open(out)?;
         let errors = errors.as_deref().map(Sink::open).transpose()?;
@@ -179,9 +188,10 @@ impl Journal {
         Claim::First(standing)
     }
 
-    /// The standing of a row of the input, which is not begun.
-    pub(super) fn standing(&self, id: &str, hash: RequestHash, retry_refused: bool) -> Standing {
-        self.rows.get(&key(id)).map_or(Standing::New, |entry| entry.standing(hash, retry_refused))
+    /// The standing of a row that is not seen in the input yet, without beginning it.
+    pub(super) fn standing(&self, id: &str, hash: RequestHash) -> Standing {
+        let entry = self.rows.get(&key(id)).filter(|entry| !entry.seen);
+        entry.map_or(Standing::New, |entry| entry.standing(hash, false))
     }
 
     fn begin(&mut self, line: u64) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::scan::{Written, scan};
 use super::wrong::wrong;
+use crate::atomic;
 use crate::batch::error::Error;
 
 /// An open and locked file of rows; or a stream, whose rows cannot be read again.
@@ -21,12 +22,14 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Opens or creates a file and locks it; `-` is standard output.
+    /// Opens or creates a file and locks it; `-` is standard output. Links are followed, so that all files of a batch are
+    /// beside the real one.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if path.as_os_str() == "-" {
             let out = io::stdout().as_fd().try_clone_to_owned().map_err(wrong("open", path))?;
             return Ok(Self { path: path.to_owned(), file: out.into(), length: 0, stream: true });
         }
+        let path = &atomic::resolve(path).map_err(wrong("open", path))?;
         loop {
             let is_new = !path.exists();
             let file = OpenOptions::new()
@@ -49,8 +52,9 @@ impl Sink {
                 continue;
             }
             if is_new {
-                sync_folder(path)?;
+                atomic::sync_folder(path).map_err(wrong("sync the folder of", path))?;
             }
+            atomic::sweep(atomic::folder(path));
             return Ok(Self { path: path.to_owned(), file, length: found.len(), stream: false });
         }
     }
@@ -121,10 +125,4 @@ pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|_| (0, 0))
-}
-
-/// Syncs the folder of a new or renamed file.
-pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong("sync the folder of", path))
 }
