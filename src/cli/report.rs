@@ -1,5 +1,8 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
+mod disk;
+mod rows;
+
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,6 +18,8 @@ use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 use gguf_export::format::Format;
+
+use disk::is_full;
 
 use super::config::entry::WrongConfig;
 use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
@@ -52,7 +57,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let hint = place
         .and_then(place_hint)
         .or_else(|| asked.and_then(hub_hint))
-        .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
+        .or_else(|| rows::hint(error))
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
@@ -66,6 +71,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
         || error.is::<WrongFilter>()
+        || rows::is_usage(error)
         || error.is::<ToolChoiceError>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
@@ -137,10 +143,6 @@ fn code(error: &Error) -> u8 {
         Error::Io { source, .. } if is_full(source) => NO_RESOURCES,
         _ => 1,
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded)
 }
 
 fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -243,23 +245,6 @@ fn minutes(seconds: u64) -> String {
         minutes @ ..=1440 => text::plural(minutes.div_ceil(60), "hour"),
         _ => "a day or more".to_owned(),
     }
-}
-
-fn batch_hint(error: &batch::Error) -> Option<&'static str> {
-    Some(match error {
-        batch::Error::Write { source, .. } if is_full(source) => {
-            "free some space and run the same command to resume"
-        }
-        batch::Error::Locked { .. } => {
-            "wait until the other process ends, or write to another file with `-o`"
-        }
-        batch::Error::Foreign { .. } => "write to another file with `-o`",
-        batch::Error::OtherModel { .. } => {
-            "keep these answers and continue with `--allow-model-change`, or write to another file with `-o`"
-        }
-        batch::Error::Engine { .. } => "run the same command to resume",
-        _ => return None,
-    })
 }
 
 fn hint(error: &Error) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use ggrun::atomic::{self, Access};
 use ggrun::convert::{Origin, mtp};
 use ggrun::hub::{Event, Hub, Settings};
 use gguf_export::checkpoint::Checkpoint;
@@ -92,7 +93,8 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let (report, receipt) = done?;
     if let (Some(path), Some(receipt)) = (&args.receipt, receipt) {
         let text = serde_json::to_string_pretty(&receipt)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        atomic::write(path, text.as_bytes(), Access::Usual)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if args.common.json {
         print_result(&format!("{:#}\n", describe(&report)))?;
