@@ -24,7 +24,7 @@ pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
 pub use identity::{model_digest, weights_digest};
-pub use loaded::Model;
+pub use loaded::{Loading, Model};
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
     Bandwidth, Bill, Gpu, Line, Machine, OutOfMemory, PlaceError, Placement, Speed, load_mode_name, place,

@@ -7,6 +7,7 @@ pub(crate) mod hub;
 pub(crate) mod log;
 mod metadata;
 pub(crate) mod model;
+pub(crate) mod output;
 pub(crate) mod placement;
 pub(crate) mod prompt;
 pub(crate) mod reason;

@@ -1,18 +1,19 @@
 //! Opens a model: from a file to a session.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
-use ggrun::model::{LoadOptions, Model, Running};
+use ggrun::model::{LoadError, LoadOptions, Loading, Model, Running};
 use ggrun::session::Session;
 
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::wait::{Wait, Work};
 
 /// A loaded model and its running engine. Dropping it ends the engine.
 #[derive(Debug)]
@@ -59,12 +60,25 @@ pub(crate) fn session(
 /// and not at all while it maps a file.
 pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
     let shared = interrupt.clone();
+    let wait = Arc::new(Wait::new(Work::Load));
     let (sender, loaded) = sync_channel(1);
+    let bar = Arc::clone(&wait);
     let load = move || {
+        let progress = |Loading { done, total }| {
+            bar.set(done, total);
+            !shared.is_raised()
+        };
         // The receiver is gone after an interrupt.
-        drop(sender.send(Model::load(options, |_| !shared.is_raised())));
+        drop(sender.send(Model::load(options, progress)));
     };
     thread::Builder::new().name("load".to_owned()).spawn(load).context("cannot start a thread")?;
+    let result = result(&loaded, interrupt);
+    wait.end();
+    result
+}
+
+/// Waits for the result of loading.
+fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) -> anyhow::Result<Model> {
     let mut patience = PATIENCE;
     loop {
         match loaded.recv_timeout(POLL) {

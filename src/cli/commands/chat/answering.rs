@@ -7,7 +7,7 @@ use ggrun::session::Answer;
 use super::conversation::Chat;
 use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::answer;
-use crate::cli::shared::show::Show;
+use crate::cli::shared::show::{Form, Show};
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{json, seed};
 use crate::cli::ui::err::is_quiet;
@@ -24,7 +24,7 @@ impl Chat<'_> {
             Err(error) if is_failed(&error) => return Err(error),
             Err(error) => {
                 self.talk.undo();
-                self.say(&format!("error: {error:#}"));
+                self.complain(&error);
                 return Ok(None);
             }
         };
@@ -55,7 +55,7 @@ impl Chat<'_> {
         if let Some(name) = &self.args.session
             && let Err(error) = self.write(name)
         {
-            self.say(&format!("error: {error:#}"));
+            self.complain(&error);
         }
         Ok(None)
     }
@@ -65,13 +65,18 @@ impl Chat<'_> {
         let seed = request.sampling.seed;
         let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
         let chat = self.opened.session.chat(request)?;
+        let form = Form::of(self.args.answer.raw);
+        let mut show = Show::new(self.out, self.err, self.thinking, form, Style::of_stderr());
         if self.args.json {
-            let answer = answer(chat, &self.interrupt, |_| Ok(()))?;
+            let answer = answer(chat, &self.interrupt, |event| {
+                show.reading(event);
+                Ok(())
+            })?;
+            drop(show);
             json::write(self.out, &question, &answer, seed)?;
             self.out.flush()?;
             return Ok(answer);
         }
-        let mut show = Show::new(self.out, self.err, self.thinking, Style::of_stderr());
         let answer = answer(chat, &self.interrupt, |event| Ok(show.event(event)?));
         show.finish()?;
         answer

@@ -1,6 +1,5 @@
 //! A running conversation: its parts, and its messages to the user.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use ggrun::session::{Answer, ChatRequest};
@@ -13,6 +12,8 @@ use super::talk::Talk;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::open::Opened;
 use crate::cli::shared::show::Thinking;
+use crate::cli::ui::escape::{message, printable};
+use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::Style;
 
 /// A running conversation.
@@ -31,8 +32,8 @@ pub(super) struct Chat<'a> {
     pub(super) last: Option<Answer>,
     /// Whether the last entry was Ctrl-C.
     pub(super) interrupted: bool,
-    pub(super) out: &'a mut dyn Write,
-    pub(super) err: &'a mut dyn Write,
+    pub(super) out: &'a mut dyn Stream,
+    pub(super) err: &'a mut dyn Stream,
 }
 
 impl Chat<'_> {
@@ -43,8 +44,12 @@ impl Chat<'_> {
 
     /// Writes a message to the user, set off from answers.
     pub(super) fn say(&mut self, text: &str) {
-        let style = Style::of_stderr();
-        self.aside(&format!("{}{text}{}\n", style.dim(), style.reset()));
+        drop(self.err.dimmed(Style::of_stderr(), &format!("{}\n", printable(text))));
+    }
+
+    /// Writes an error.
+    pub(super) fn complain(&mut self, error: &anyhow::Error) {
+        self.say(&format!("error: {}", message(&format!("{error:#}"))));
     }
 
     pub(super) fn aside(&mut self, text: &str) {

@@ -13,8 +13,6 @@ mod store;
 mod talk;
 mod tools;
 
-use std::io::Write;
-
 use anyhow::Context as _;
 use ggrun::model::Model;
 
@@ -32,6 +30,7 @@ use crate::cli::options::checks;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::stream::Stream;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
@@ -41,7 +40,7 @@ use crate::cli::ui::when::When;
 ///
 /// When the model cannot be loaded, or standard output cannot be written to; [`Interrupted`] when the user left
 /// with Ctrl-C.
-pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ChatArgs, out: &mut dyn Stream, err: &mut dyn Stream) -> anyhow::Result<()> {
     args.model.named()?;
     let store = Store::of_user();
     let mut talk = begin(args, store.as_ref())?;
@@ -204,7 +203,7 @@ impl Chat<'_> {
     fn report(&mut self, action: impl FnOnce(&mut Self) -> anyhow::Result<String>) {
         match action(self) {
             Ok(text) => self.say(&text),
-            Err(error) => self.say(&format!("error: {error:#}")),
+            Err(error) => self.complain(&error),
         }
     }
 }
