@@ -23,7 +23,14 @@ pub(crate) struct Opened {
     /// The model, for its metadata and sampling defaults.
     pub(crate) model: Model,
     /// Ends the engine when it is dropped.
-    _running: Running,
+    running: Running,
+}
+
+impl Opened {
+    /// Tokens that a conversation can have.
+    pub(crate) fn context(&self) -> u32 {
+        self.running.caps().context
+    }
 }
 
 /// Loads a model and starts its engine.
@@ -39,7 +46,7 @@ pub(crate) fn open(
     let model = load(options, interrupt)?;
     let running = model.spawn()?;
     let session = session(&model, template, running.submitter())?;
-    Ok(Opened { session, model, _running: running })
+    Ok(Opened { session, model, running })
 }
 
 /// A session that renders prompts for a model, with its chat template or another, and submits them.

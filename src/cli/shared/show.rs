@@ -4,9 +4,12 @@ use std::io;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use ggrun::engine::Rules;
 use ggrun::session::ChatEvent;
 
 use crate::cli::ui::err;
+use crate::cli::ui::markdown::Markdown;
+use crate::cli::ui::out;
 use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::{ERASE_LINE, Face, Style, Verbatim};
 use crate::cli::ui::text;
@@ -41,12 +44,18 @@ pub(crate) enum Form {
     Raw,
     /// Written as it is, but for control characters on a terminal.
     Plain,
+    /// Rendered on a terminal.
+    Markdown,
 }
 
 impl Form {
-    /// By the option `--raw`.
-    pub(crate) fn of(raw: bool) -> Self {
-        if raw { Self::Raw } else { Self::Plain }
+    /// By the option `--raw`. An answer that follows a grammar or a schema is not Markdown.
+    pub(crate) fn of(raw: bool, rules: Option<&Rules>) -> Self {
+        match (raw, rules) {
+            (true, _) => Self::Raw,
+            (false, Some(_)) => Self::Plain,
+            (false, None) => Self::Markdown,
+        }
     }
 }
 
@@ -60,12 +69,14 @@ pub(crate) struct Show<'a> {
     /// Whether stderr is a terminal, where a line can be overwritten.
     live: bool,
     /// The bar while the prompt is read.
-    wait: Option<Wait>,
+    wait: Wait,
     wrote: Wrote,
     begun: Instant,
     words: Words,
     /// Breaks the lines of thinking.
     wrap: Wrap,
+    /// Renders the content.
+    markdown: Option<Markdown>,
 }
 
 impl Thinking {
@@ -77,7 +88,7 @@ impl Thinking {
 
 impl<'a> Show<'a> {
     pub(crate) fn new(
-        out: &'a mut dyn Stream,
+        to: &'a mut dyn Stream,
         err: &'a mut dyn Stream,
         thinking: Thinking,
         form: Form,
@@ -85,18 +96,20 @@ impl<'a> Show<'a> {
     ) -> Self {
         let live = style == Style::Rich && err::is_terminal();
         let width = if live { err::width() } else { 0 };
+        let renders = form == Form::Markdown && Style::of_stdout() == Style::Rich && out::is_terminal();
         Self {
-            out,
+            out: to,
             err,
             thinking,
             form,
             style,
             live,
-            wait: Some(Wait::new(Work::Prompt)),
+            wait: Wait::new(Work::Prompt),
             wrote: Wrote::Nothing,
             begun: Instant::now(),
             words: Words::default(),
             wrap: Wrap::new(width),
+            markdown: renders.then(|| Markdown::new(out::width())),
         }
     }
 
@@ -113,23 +126,20 @@ impl<'a> Show<'a> {
                 Ok(())
             }
             ChatEvent::ToolCall(call) => {
-                let line = if self.wrote == Wrote::Content { "\n" } else { "" };
-                self.write(&format!("{line}{}", serde_json::to_string(&call.function)?))
+                if self.wrote == Wrote::Content {
+                    self.write("\n")?;
+                }
+                self.end_markdown()?;
+                self.write(&serde_json::to_string(&call.function)?)
             }
             ChatEvent::Content(text) => self.write(text),
             ChatEvent::Progress { .. } | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => Ok(()),
         }
     }
 
-    /// Updates the bar of the prompt, and removes it once something else comes.
-    pub(crate) fn reading(&mut self, event: &ChatEvent) {
-        match (event, &self.wait) {
-            (ChatEvent::Progress { total, reused, read }, Some(wait)) => {
-                wait.set((*read).into(), total.saturating_sub(*reused).into());
-            }
-            (ChatEvent::Progress { .. }, None) => {}
-            _ => self.wait = None,
-        }
+    /// Shows how much of the prompt is read, and nothing of the answer.
+    pub(crate) fn reading(&self, event: &ChatEvent) {
+        self.wait.follow(event);
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -137,22 +147,35 @@ impl<'a> Show<'a> {
             self.close_thinking();
         }
         self.wrote = Wrote::Content;
-        match self.form {
-            Form::Raw => self.out.verbatim(Verbatim::raw(text))?,
-            Form::Plain => self.out.write_all(text.as_bytes())?,
+        match (&mut self.markdown, self.form) {
+            (Some(markdown), _) => markdown.push(text, self.out)?,
+            (None, Form::Raw) => self.out.verbatim(Verbatim::raw(text))?,
+            (None, Form::Plain | Form::Markdown) => self.out.write_all(text.as_bytes())?,
         }
         self.out.flush()
     }
 
     /// Ends the last part. True if an empty line is left after it.
     pub(crate) fn finish(&mut self) -> io::Result<bool> {
-        self.wait = None;
+        self.wait.end();
         match self.wrote {
             Wrote::Nothing => {}
             Wrote::Reasoning => self.close_thinking(),
-            Wrote::Content => self.out.write_all(b"\n").and_then(|()| self.out.flush())?,
+            Wrote::Content => {
+                self.end_markdown()?;
+                self.out.write_all(b"\n")?;
+                self.out.flush()?;
+            }
         }
         Ok(self.wrote == Wrote::Reasoning && self.thinking != Thinking::Hide)
+    }
+
+    /// Writes the rest of the Markdown. What follows is written as it is.
+    fn end_markdown(&mut self) -> io::Result<()> {
+        match self.markdown.take() {
+            Some(mut markdown) => markdown.finish(self.out),
+            None => Ok(()),
+        }
     }
 
     fn think(&mut self, text: &str) {
@@ -165,8 +188,8 @@ impl<'a> Show<'a> {
         };
         // An answer does not end because stderr is closed.
         drop(match self.form {
-            Form::Plain if self.live => self.wrap.push(face, text, self.err),
-            Form::Plain => self.err.faced(self.style, face, text),
+            Form::Plain | Form::Markdown if self.live => self.wrap.push(face, text, self.err),
+            Form::Plain | Form::Markdown => self.err.faced(self.style, face, text),
             Form::Raw => self.err.verbatim(Verbatim::raw(text)),
         });
     }

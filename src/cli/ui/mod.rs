@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod err;
 pub(crate) mod escape;
 pub(crate) mod log;
+pub(crate) mod markdown;
 pub(crate) mod out;
 pub(crate) mod progress;
 pub(crate) mod stream;

@@ -49,6 +49,11 @@ pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Columns of the terminal.
+pub(crate) fn width() -> usize {
+    console::Term::stdout().size().1.into()
+}
+
 /// Writes data to standard output.
 ///
 /// # Errors

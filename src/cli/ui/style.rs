@@ -3,6 +3,9 @@
 use std::env;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::when::When;
 use super::{err, out};
 
@@ -119,6 +122,11 @@ impl Face {
 
 /// Erases the current line.
 pub(crate) const ERASE_LINE: Verbatim<'static> = Verbatim("\r\x1b[K");
+
+/// The sequence that puts a text into the clipboard of a terminal: OSC 52.
+pub(crate) fn clipboard(text: &str) -> String {
+    format!("\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text))
+}
 
 /// Text that is written to a terminal as it is. A style is one; text from outside is one only by request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,14 @@
 //! A bar for work that may be short: it appears on a terminal after two seconds.
 
 use std::fmt::Write;
+use std::mem;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use console::Term;
+use ggrun::session::ChatEvent;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::err;
@@ -58,10 +60,22 @@ impl Wait {
         }
     }
 
+    /// Follows the prompt of an answer, until something of the answer comes.
+    pub(crate) fn follow(&self, event: &ChatEvent) {
+        match event {
+            ChatEvent::Progress { total, reused, read } => {
+                self.set((*read).into(), total.saturating_sub(*reused).into());
+            }
+            _ => self.end(),
+        }
+    }
+
     /// Removes the bar.
     pub(crate) fn end(&self) {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bar.finish_and_clear();
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if !mem::replace(&mut ended, true) {
+            self.bar.finish_and_clear();
+        }
     }
 }
 

@@ -62,13 +62,6 @@ impl Wrap {
         self.put(to)
     }
 
-    /// Writes the last word and ends its line, unless nothing is on it.
-    pub(crate) fn end_line(&mut self, to: &mut dyn Stream) -> io::Result<()> {
-        self.flush(to)?;
-        self.spaces.clear();
-        if self.column > 0 { self.push(Face::PLAIN, "\n", to) } else { Ok(()) }
-    }
-
     fn letters(&mut self, face: Face, letters: &str, to: &mut dyn Stream) -> io::Result<()> {
         let columns: usize = letters.chars().map(|c| c.width().unwrap_or(0)).sum();
         // A line may be broken before a wide character.

@@ -32,6 +32,10 @@ pub(super) struct Chat<'a> {
     pub(super) last: Option<Answer>,
     /// Whether the last entry was Ctrl-C.
     pub(super) interrupted: bool,
+    /// Texts that the next message begins with.
+    pub(super) attached: Vec<String>,
+    /// The last question, if it could not be answered.
+    pub(super) failed: Option<String>,
     pub(super) out: &'a mut dyn Stream,
     pub(super) err: &'a mut dyn Stream,
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Stream, err: &mut dyn Stream) ->
     } else {
         session.chat(options.chat_request(messages(system.as_deref(), &prompt), random))?
     };
-    let mut screen = Screen::new(out, err, args, Style::of_stderr());
+    let mut screen = Screen::new(out, err, args, options.rules.as_ref(), Style::of_stderr());
     let answer = answer(chat, &interrupt, |event| Ok(screen.event(event)?))?;
     screen.finish(&prompt, &answer, options.params(random).seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ggrun::engine::Rules;
 use ggrun::session::{Answer, ChatEvent};
 
 use super::args::RunArgs;
@@ -22,9 +23,14 @@ impl<'a> Screen<'a> {
         out: &'a mut dyn Stream,
         err: &'a mut dyn Stream,
         args: &RunArgs,
+        rules: Option<&Rules>,
         style: Style,
     ) -> Self {
-        let form = Form::of(args.answer.raw);
+        // A text to continue may be of any kind.
+        let form = match Form::of(args.answer.raw, rules) {
+            Form::Markdown if args.no_conversation => Form::Plain,
+            form => form,
+        };
         Self { json: args.json, show: Show::new(out, err, args.thinking.into(), form, style) }
     }
 
