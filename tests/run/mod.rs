@@ -6,6 +6,7 @@ mod answers;
 mod broken;
 mod chat;
 mod command;
+mod context;
 mod loading;
 mod logits;
 mod markup;
@@ -13,6 +14,8 @@ mod options;
 mod placing;
 mod sampling;
 mod saved;
+#[cfg(unix)]
+mod terminal;
 mod tools;
 mod turns;
 

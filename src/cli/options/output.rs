@@ -1,8 +1,8 @@
-//! How commands that generate write an answer.
+//! Options for the text of an answer.
 
 use super::common::OUTPUT;
 
-/// How an answer is written.
+/// Options for the text of an answer.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct AnswerArgs {
     /// Write the text of the model as it is, also on a terminal

@@ -1,13 +1,13 @@
 //! Colors on a terminal, and other text that is written to it as it is. Color never carries meaning.
 
 use std::env;
+use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::when::When;
-use super::{err, out};
 
 /// Set by `--color`.
 static COLOUR: AtomicU8 = AtomicU8::new(0);
@@ -36,12 +36,12 @@ pub(crate) enum Style {
 impl Style {
     /// For standard error.
     pub(crate) fn of_stderr() -> Self {
-        Self::of(err::is_terminal())
+        Self::of(io::stderr().is_terminal())
     }
 
     /// For standard output.
     pub(crate) fn of_stdout() -> Self {
-        Self::of(out::is_terminal())
+        Self::of(io::stdout().is_terminal())
     }
 
     fn of(terminal: bool) -> Self {

@@ -11,7 +11,7 @@ use console::Term;
 use ggrun::session::ChatEvent;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::err;
+use super::{err, text};
 
 /// Shorter work has no bar.
 const DELAY: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ pub(crate) struct Wait {
 impl Wait {
     /// Begins to wait.
     pub(crate) fn new(work: Work) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let ended = Arc::new(Mutex::new(false));
         let reveal = err::draws_bars().then(|| {
             let (reveal, dropped) = channel();
@@ -91,21 +91,27 @@ fn show(bar: &ProgressBar, work: Work, ended: &Mutex<bool>) {
         return;
     }
     let template = match (work, Term::stderr().size().1) {
-        (Work::Load, 80..) => {
-            "Loading the model {bar:12} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}{left}"
-        }
+        (Work::Load, 80..) => "Loading the model {bar:12}{amount}{left}",
         (Work::Load, _) => "Loading {percent}%{left}",
-        (Work::Prompt, 80..) => "Reading the prompt {bar:12} {human_pos} of {human_len} tokens{left}",
+        (Work::Prompt, 80..) => "Reading the prompt {bar:12}{amount}{left}",
         (Work::Prompt, _) => "Reading {percent}%{left}",
     };
     let style = ProgressStyle::with_template(template).expect("the templates are valid");
+    let amount = move |state: &ProgressState, to: &mut dyn Write| {
+        let Some(total) = state.len() else { return };
+        let amount = match work {
+            Work::Load => format!(" {} of {}", text::bytes(state.pos()), text::bytes(total)),
+            Work::Prompt => format!(" {} of {}", text::count(state.pos()), text::plural(total, "token")),
+        };
+        to.write_str(&amount).unwrap_or_default();
+    };
     let left = |state: &ProgressState, to: &mut dyn Write| {
         // Without any progress the time is unknown.
         if state.pos() > 0 {
             write!(to, "  {:#} left", HumanDuration(state.eta())).unwrap_or_default();
         }
     };
-    bar.set_style(style.progress_chars("=> ").with_key("left", left));
+    bar.set_style(style.progress_chars("=> ").with_key("amount", amount).with_key("left", left));
     bar.set_draw_target(ProgressDrawTarget::stderr());
     err::clear_for_lines(bar);
     bar.enable_steady_tick(Duration::from_millis(200));

@@ -21,7 +21,7 @@ const QUESTION: &str = "Summarize our conversation so far.";
 
 /// The most tokens of a summary in a context of this many.
 fn longest(context: u32) -> u32 {
-    (context / 8).clamp(16, 1024)
+    (context / 4).clamp(16, 2048)
 }
 
 impl Chat<'_> {
@@ -41,15 +41,22 @@ impl Chat<'_> {
             rest = &rest[fits..];
         }
         let text = summary.last().map(|message| message.content.text()).unwrap_or_default();
-        self.talk = self.talk.with_turns(summary.into_iter().chain(kept).collect());
-        self.unsaved = true;
-        let sizes = match (before, self.tokens()) {
-            (Some(before), Some(after)) => {
-                format!(": {} before, {} now", text::count(before), text::plural(after, "token"))
-            }
-            _ => String::new(),
+        let turns = summary.into_iter().chain(kept).collect();
+        let new = self.talk.with_turns(turns);
+        let old = std::mem::replace(&mut self.talk, new);
+        let after = self.tokens();
+        let (Some(before), Some(after)) =
+            (before, after.filter(|after| before.is_some_and(|before| *after < before)))
+        else {
+            self.talk = old;
+            bail!("the summary is not shorter than the earlier turns; the conversation is unchanged");
         };
-        Ok(format!("{text}\n\nearlier turns are replaced by this summary{sizes}"))
+        self.unsaved = true;
+        let after = text::plural(after, "token");
+        Ok(format!(
+            "{text}\n\nearlier turns are replaced by this summary: {} before, {after} now",
+            text::count(before)
+        ))
     }
 
     /// The request to summarize as many of the exchanges as fit after the summary so far, and their number.
@@ -82,6 +89,7 @@ impl Chat<'_> {
         let mut request = self.settings.current().chat_request(talk.messages(), seed::random());
         request.max_tokens = Some(longest);
         request.reasoning_budget = Some(0);
+        request.reasoning_budget_message = String::new();
         request.stop.clear();
         request.tool_choice = ToolChoice::None;
         request.sampling.grammar = None;

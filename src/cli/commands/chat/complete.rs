@@ -13,7 +13,7 @@ use rustyline::{Context, Helper};
 
 use super::command::names;
 use super::fields::FIELDS;
-use super::files::expanded;
+use super::path::expanded;
 use super::store::Store;
 use crate::cli::shared::show::Thinking;
 use crate::cli::ui::escape::printable;

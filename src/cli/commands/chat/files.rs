@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
 use super::conversation::Chat;
+use super::path::expanded;
 use crate::cli::ui::text;
 
 /// The most bytes of a file.
@@ -30,14 +31,6 @@ impl Chat<'_> {
         fs::write(expanded(path), self.talk.markdown())
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(format!("wrote `{}`", path.display()))
-    }
-}
-
-/// The path with the home folder for a `~` at its beginning, as shells have it.
-pub(super) fn expanded(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), dirs::home_dir()) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path.to_owned(),
     }
 }
 
@@ -84,12 +77,5 @@ mod tests {
         let large = File::create(&path).unwrap();
         large.set_len(LARGEST + 1).unwrap();
         assert!(super::read(&path).unwrap_err().to_string().ends_with("is larger than 16.00 MiB"));
-    }
-
-    #[test]
-    fn a_tilde_is_the_home_folder() {
-        let home = dirs::home_dir().unwrap();
-        assert_eq!(expanded(Path::new("~/a")), home.join("a"));
-        assert_eq!(expanded(Path::new("a/~")), Path::new("a/~"));
     }
 }

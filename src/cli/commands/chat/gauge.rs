@@ -37,7 +37,9 @@ impl Chat<'_> {
             return;
         }
         if let Some(tokens) = self.tokens().filter(|tokens| tokens * 100 >= context * NEARLY) {
-            self.say(&format!("the context is nearly full, {}: {REMEDIES}", gauge(tokens, context)));
+            let nearly = if tokens < context { "nearly " } else { "" };
+            let used = used(tokens, context);
+            self.say(&format!("the context is {nearly}full, {used}: {REMEDIES}"));
         }
     }
 
@@ -50,10 +52,9 @@ impl Chat<'_> {
 }
 
 fn gauge(tokens: u64, context: u64) -> String {
-    let percent = tokens * 100 / context.max(1);
-    format!(
-        "{percent} % of the context in use ({} of {})",
-        text::count(tokens),
-        text::plural(context, "token")
-    )
+    format!("{} % of the context in use, {}", tokens * 100 / context.max(1), used(tokens, context))
+}
+
+fn used(tokens: u64, context: u64) -> String {
+    format!("{} of {}", text::count(tokens), text::plural(context, "token"))
 }

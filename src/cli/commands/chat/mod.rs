@@ -10,6 +10,7 @@ mod fields;
 mod files;
 mod gauge;
 mod input;
+mod path;
 mod saving;
 mod set;
 mod settings;
