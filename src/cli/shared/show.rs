@@ -95,7 +95,6 @@ impl<'a> Show<'a> {
         style: Style,
     ) -> Self {
         let live = style == Style::Rich && err::is_terminal();
-        let width = if live { err::width() } else { 0 };
         let renders = form == Form::Markdown && Style::of_stdout() == Style::Rich && out::is_terminal();
         Self {
             out: to,
@@ -108,7 +107,7 @@ impl<'a> Show<'a> {
             wrote: Wrote::Nothing,
             begun: Instant::now(),
             words: Words::default(),
-            wrap: Wrap::new(width),
+            wrap: Wrap::new(err::columns(), style),
             markdown: renders.then(|| Markdown::new(out::width())),
         }
     }
@@ -188,7 +187,7 @@ impl<'a> Show<'a> {
         };
         // An answer does not end because stderr is closed.
         drop(match self.form {
-            Form::Plain | Form::Markdown if self.live => self.wrap.push(face, text, self.err),
+            Form::Plain | Form::Markdown if err::is_terminal() => self.wrap.push(face, text, self.err),
             Form::Plain | Form::Markdown => self.err.faced(self.style, face, text),
             Form::Raw => self.err.verbatim(Verbatim::raw(text)),
         });
@@ -217,8 +216,14 @@ impl<'a> Show<'a> {
         self.dim(line);
     }
 
-    pub(crate) fn dim(&mut self, text: &str) {
+    fn dim(&mut self, text: &str) {
         drop(self.err.dimmed(self.style, text).and_then(|()| self.err.flush()));
+    }
+
+    /// Writes a message to stderr, which does not end an answer if it is closed.
+    pub(crate) fn say(&mut self, text: &str) {
+        let mut wrap = Wrap::new(err::columns(), self.style);
+        drop(wrap.push(Face::DIM, text, self.err).and_then(|()| self.err.flush()));
     }
 
     /// Writes to stderr. An answer does not end because stderr is closed.

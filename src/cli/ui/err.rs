@@ -54,9 +54,9 @@ pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Columns of the terminal.
-pub(crate) fn width() -> usize {
-    console::Term::stderr().size().1.into()
+/// Columns of the terminal; 0 without one.
+pub(crate) fn columns() -> usize {
+    if is_terminal() { console::Term::stderr().size().1.into() } else { 0 }
 }
 
 /// Whether a bar can be drawn on standard error.

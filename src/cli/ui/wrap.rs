@@ -10,9 +10,10 @@ use super::stream::Stream;
 use super::style::{Face, Style};
 
 /// Text on a terminal. A word is written once it is complete, on the next line if this one has no room for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wrap {
     width: usize,
+    style: Style,
     /// Spaces before every further line.
     pub(crate) indent: usize,
     /// Columns of the current line.
@@ -28,8 +29,18 @@ pub(crate) struct Wrap {
 
 impl Wrap {
     /// For lines of this many columns; 0 breaks no lines.
-    pub(crate) fn new(width: usize) -> Self {
-        Self { width, ..Self::default() }
+    pub(crate) fn new(width: usize, style: Style) -> Self {
+        Self {
+            width,
+            style,
+            indent: 0,
+            column: 0,
+            spaces: String::new(),
+            word: Vec::new(),
+            columns: 0,
+            is_open: false,
+            returned: false,
+        }
     }
 
     /// Writes more text, but for its last word.
@@ -100,7 +111,7 @@ impl Wrap {
         }
         to.write_all(spaces.as_bytes())?;
         for (face, text) in word {
-            to.faced(Style::Rich, face, &text)?;
+            to.faced(self.style, face, &text)?;
         }
         Ok(())
     }
@@ -112,7 +123,8 @@ mod tests {
 
     fn wrapped(width: usize, indent: usize, pieces: &[&str]) -> String {
         let mut to = Vec::new();
-        let mut wrap = Wrap { width, indent, ..Wrap::default() };
+        let mut wrap = Wrap::new(width, Style::Plain);
+        wrap.indent = indent;
         for piece in pieces {
             wrap.push(Face::PLAIN, piece, &mut to).unwrap();
         }

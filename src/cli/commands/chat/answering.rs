@@ -120,7 +120,7 @@ impl Chat<'_> {
         if !self.args.json && !is_quiet() {
             self.say(&shown);
             self.warn_if_full();
-            self.aside("\n");
+            self.say("");
         }
         if waits {
             return Ok(Turn::Calls(calls));

@@ -46,8 +46,7 @@ pub(super) enum Command {
 }
 
 /// All commands.
-pub(super) const HELP: &str = "\
-  /help                 list the commands
+pub(super) const HELP: &str = "  /help                 list the commands
   /regen                answer the last question again, also one that failed (also /retry)
   /undo                 remove the last question and its answer
   /edit [TEXT]          change the last question and answer it again
@@ -66,8 +65,8 @@ pub(super) const HELP: &str = "\
   /exit                 leave (also Ctrl-D)
 
 End a line with \\ to continue it on the next one; begin and end text of several lines with \"\"\".
-Tab completes commands, options and files. Ctrl-C stops an answer and keeps its text, or discards what is typed; a
-second Ctrl-C leaves.
+Tab completes commands, options and files.
+Ctrl-C stops an answer and keeps its text, or discards what is typed; a second Ctrl-C leaves.
 ";
 
 impl Entry {
@@ -113,6 +112,9 @@ impl Entry {
         }
     }
 }
+
+/// The column of the descriptions.
+pub(super) const DESCRIPTIONS: usize = 24;
 
 /// The names of all commands, as they are typed.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -196,6 +198,9 @@ mod tests {
             assert!(matches!(Entry::parse(text), Entry::Unknown(_)), "{text}");
         }
         assert_eq!(done("/retry"), Command::Regen);
+        assert_eq!(names().next(), Some("/help"));
+        let commands = HELP.lines().filter(|line| line.starts_with("  /"));
+        assert!(commands.into_iter().all(|line| &line[DESCRIPTIONS - 1..DESCRIPTIONS] == " "), "{HELP}");
         for name in names() {
             let text = if ["/export", "/unset", "/read"].contains(&name) {
                 format!("{name} x")

@@ -12,9 +12,11 @@ use super::talk::Talk;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::open::Opened;
 use crate::cli::shared::show::Thinking;
+use crate::cli::ui::err::columns;
 use crate::cli::ui::escape::{message, printable};
 use crate::cli::ui::stream::Stream;
-use crate::cli::ui::style::Style;
+use crate::cli::ui::style::{Face, Style};
+use crate::cli::ui::wrap::Wrap;
 
 /// A running conversation.
 pub(super) struct Chat<'a> {
@@ -48,7 +50,7 @@ impl Chat<'_> {
 
     /// Writes a message to the user, set off from answers.
     pub(super) fn say(&mut self, text: &str) {
-        drop(self.err.dimmed(Style::of_stderr(), &format!("{}\n", printable(text))));
+        self.wrapped(Face::DIM, 0, &format!("{}\n", printable(text)));
     }
 
     /// Writes an error.
@@ -56,7 +58,10 @@ impl Chat<'_> {
         self.say(&format!("error: {}", message(&format!("{error:#}"))));
     }
 
-    pub(super) fn aside(&mut self, text: &str) {
-        drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
+    /// Writes text whose lines continue after this many spaces.
+    pub(super) fn wrapped(&mut self, face: Face, indent: usize, text: &str) {
+        let mut wrap = Wrap::new(columns(), Style::of_stderr());
+        wrap.indent = indent;
+        drop(wrap.push(face, text, self.err).and_then(|()| self.err.flush()));
     }
 }

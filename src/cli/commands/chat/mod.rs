@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use ggrun::model::Model;
 
 pub(crate) use args::ChatArgs;
-use command::{Command, Entry, HELP};
+use command::{Command, DESCRIPTIONS, Entry, HELP};
 use conversation::Chat;
 use input::{Input, PROMPT, Source};
 use saving::{begin, session_path};
@@ -36,7 +36,7 @@ use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
 use crate::cli::ui::stream::Stream;
-use crate::cli::ui::style::{Verbatim, clipboard};
+use crate::cli::ui::style::{Face, Verbatim, clipboard};
 use crate::cli::ui::when::When;
 use crate::cli::ui::{err, out, text};
 
@@ -151,7 +151,7 @@ impl Chat<'_> {
 
     fn execute(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Help => self.aside(HELP),
+            Command::Help => self.wrapped(Face::PLAIN, DESCRIPTIONS, HELP),
             Command::Regen => return self.regen(),
             Command::Undo => match self.talk.undo() {
                 Some(question) => self.say(&format!("removed: {question}")),

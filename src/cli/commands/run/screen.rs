@@ -52,7 +52,7 @@ impl<'a> Screen<'a> {
             return Ok(());
         }
         let gap = if show.finish()? { "" } else { "\n" };
-        show.dim(&format!("{gap}{}\n", summary(answer)));
+        show.say(&format!("{gap}{}\n", summary(answer)));
         Ok(())
     }
 }

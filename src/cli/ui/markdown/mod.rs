@@ -57,7 +57,7 @@ impl Markdown {
     pub(crate) fn new(width: usize) -> Self {
         Self {
             width,
-            wrap: Wrap::new(width),
+            wrap: Wrap::new(width, Style::Rich),
             line: String::new(),
             body: None,
             rows: Vec::new(),

@@ -128,3 +128,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn zz_look() {
+    let mut to = crate::cli::ui::out::stdout();
+    let mut markdown = Markdown::new(60);
+    let answer = format!(
+        "{ANSWER}\n\n## Heading two\n\n1. First **bold item** that goes over more than one line of this narrow terminal, see [the docs](https://example.com/a/very/long/path/that/is/longer/than/a/line/of/the/terminal)\n2. Second\n   - nested\n\n| Name | Description | Price |\n|:-----|:-----------:|------:|\n| `code` | some *long* description that has to be wrapped in its cell | 12.50 |\n| 日本語 | b | 3 |\n\nHostile \x1b]52;c;AAAA\x07 text"
+    );
+    for piece in answer.as_bytes().chunks(3).map(|c| String::from_utf8_lossy(c).into_owned()) {
+        markdown.push(&piece, &mut to).unwrap();
+    }
+    markdown.finish(&mut to).unwrap();
+}
