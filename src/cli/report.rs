@@ -28,7 +28,7 @@ use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
 use super::ui::style::Style;
-use super::ui::text::{self, printable};
+use super::ui::text;
 
 /// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -36,7 +36,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Some(stopped) = stopped(error) {
-        err::line(&printable(&stopped));
+        err::line(&stopped);
         return interrupt::exit_code();
     }
     let mut chain = error.chain();
@@ -44,7 +44,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         say_error(&first.to_string());
     }
     for cause in chain {
-        err::line(&format!("  caused by: {}", printable(&cause.to_string())));
+        err::line(&format!("  caused by: {cause}"));
     }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
@@ -126,13 +126,12 @@ pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
 }
 
 fn say_error(message: &str) {
-    let style = Style::of_stderr();
-    err::line(&format!("{}error:{} {}", style.error(), style.reset(), printable(message)));
+    err::titled(Style::of_stderr().error(), "error", message);
 }
 
 fn say_hint(hint: Option<&str>) {
     if let Some(hint) = hint {
-        err::line(&format!("\nhint: {}", printable(hint)));
+        err::line(&format!("\nhint: {hint}"));
     }
 }
 

@@ -151,9 +151,7 @@ fn listing(plan: &Plan, files: &[OutputFile]) -> String {
     }
     let remarks = remarks(plan);
     let (first, rest) = remarks.split_at(usize::from(plan.expanded().is_some()));
-    let lines = |list: &[String]| {
-        list.iter().map(|line| text::printable(line).into_owned() + "\n").collect::<String>()
-    };
+    let lines = |list: &[String]| list.iter().map(|line| [line, "\n"].concat()).collect::<String>();
     let mut out = lines(first) + &text::table(&rows, &[4]);
     for file in files {
         out += &[&file.path.display().to_string(), "  ", &text::bytes(file.bytes), "\n"].concat();
