@@ -43,7 +43,7 @@ impl Plan {
 
 fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Result<Plan> {
     let hparams = HParams::read(checkpoint.config())?;
-    let config = QuantConfig::read(checkpoint.config())?;
+    let config = QuantConfig::of(checkpoint, &options.config)?;
     let has = |module: &str| {
         let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };
         checkpoint.find(module).is_some() || checkpoint.any_with_prefix(&prefix)
@@ -69,7 +69,8 @@ fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Res
         tensors.push(tensor);
         tensors.extend(factors);
     }
-    let mut notes = Vec::new();
+    let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
+    let mut notes: Vec<String> = options.config.ignored_keys.iter().map(ignored).collect();
     if let Some(prefix) = layout.dropped_mtp {
         notes.push(format!("the MTP layer (`{prefix}*`) is incomplete and was left out"));
     }

@@ -54,6 +54,13 @@ fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
     if !rounded.is_empty() {
         out.push(keys::ROUNDED, Value::Array(Array::Str(rounded)));
     }
+    let choices = &plan.options.config;
+    if !choices.ignored_keys.is_empty() {
+        out.push(keys::IGNORED_KEYS, Value::Array(Array::Str(choices.ignored_keys.clone())));
+    }
+    if let Some(chosen) = choices.zero_points {
+        out.push(keys::ZERO_POINTS, Value::Str(chosen.name().to_owned()));
+    }
     Ok(out)
 }
 

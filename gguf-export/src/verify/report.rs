@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::quant::ZeroPoints;
+
 /// Number of differences in a report; more are only counted.
 pub(super) const MAX_LISTED: usize = 10;
 
@@ -16,6 +18,10 @@ pub struct Report {
     pub keys: usize,
     /// Number of tensors accepted as rounded.
     pub rounded: usize,
+    /// Keys of the quantization configuration that were ignored, as the GGUF declares.
+    pub ignored_keys: Vec<String>,
+    /// How zero points were taken, if the caller chose it.
+    pub zero_points: Option<ZeroPoints>,
     /// Number of differences.
     pub count: u64,
     /// The first ten differences, in file order.

@@ -48,7 +48,11 @@ pub(crate) fn sentence(report: &Report) -> String {
         0 => String::new(),
         n => format!("; {} rounded, as the file declares", text::plural(n as u64, "tensor")),
     };
-    format!("equal: {tensors}, {values}, {keys}{rounded}")
+    let ignored = match report.ignored_keys.as_slice() {
+        [] => String::new(),
+        names => format!("; not considered, as the file declares: `{}`", names.join("`, `")),
+    };
+    format!("equal: {tensors}, {values}, {keys}{rounded}{ignored}")
 }
 
 /// The error of a conversion without its wrapper, so that it is found by its own type.
