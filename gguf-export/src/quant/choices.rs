@@ -1,6 +1,6 @@
-//! What the caller decides about a quantization configuration.
+//! The caller's decisions about a quantization configuration.
 
-/// Decisions about a quantization configuration that does not tell everything, or tells what is not understood.
+/// Decisions about a quantization configuration that is incomplete, or that has unknown keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     /// Full names of keys that are ignored although they may change the weights.

@@ -139,7 +139,7 @@ fn agreed(found: &Found, beside: Beside<'_>) -> Result<Zeros> {
     Ok(zeros)
 }
 
-/// No quantization. A choice of zero points then also tells that weights are asymmetric.
+/// No quantization. With a choice of zero points, weights in GPTQ packing are asymmetric.
 fn plain(choices: &Choices) -> QuantConfig {
     let chosen = choices.zero_points;
     QuantConfig {

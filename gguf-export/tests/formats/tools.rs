@@ -90,7 +90,8 @@ fn scales_of_blocks_may_be_powers_of_two() {
             let model = Model { extreme_scales, ..by(Method::Fp8, Encoding::Fp8(fp8)) };
             let plan = round_trip(&format!("{scale:?}"), &model, &PlanOptions::default());
             // A product has the mantissa of its code.
-            let fidelity = if scale == Fp8Scale::Block(128, 128) { Fidelity::Exact } else { Fidelity::Checked };
+            let fidelity =
+                if scale == Fp8Scale::Block(128, 128) { Fidelity::Exact } else { Fidelity::Checked };
             assert_eq!(types(&plan, "ffn_gate_exps"), (GgmlType::BF16, fidelity), "{scale:?}");
         }
     }

@@ -23,7 +23,7 @@ pub(crate) enum FloatType {
     F32,
 }
 
-/// How zero points are stored.
+/// The two versions of GPTQ packing, by the zero points that they store.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum ZeroPoints {
     /// Less one, as in `gptq`

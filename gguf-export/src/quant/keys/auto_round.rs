@@ -1,6 +1,6 @@
 //! Keys of AutoRound's exporters.
 
-use super::{Rule, Table};
+use super::rule::{Rule, Table};
 
 use Rule::{Any, Each, Empty, Words};
 

@@ -1,6 +1,6 @@
 //! Keys of compressed-tensors, and those that AutoRound and transformers add.
 
-use super::{Rule, Table};
+use super::rule::{Rule, Table};
 
 use Rule::{Any, Each, Empty, Object, Words};
 

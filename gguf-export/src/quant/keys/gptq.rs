@@ -1,7 +1,7 @@
 //! Keys of GPTQ and AWQ by GPTQModel, AutoGPTQ, AutoAWQ, transformers and AutoRound, and of FP8 releases.
 
 use super::auto_round::{OVERRIDE, PROVENANCE, SCHEME};
-use super::{Rule, Table};
+use super::rule::{Rule, Table};
 
 use Rule::{Any, Each, Empty, Words};
 

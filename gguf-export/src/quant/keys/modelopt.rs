@@ -1,7 +1,7 @@
 //! Keys of NVIDIA's ModelOpt.
 
 use super::compressed::WEIGHTS;
-use super::{Rule, Table};
+use super::rule::{Rule, Table};
 
 use Rule::{Any, Each, Empty, Object, Words};
 

@@ -1,6 +1,6 @@
 //! Compares the encodings of a plan with what the verification reads in the configuration.
 
-use super::Reading;
+use super::read::Reading;
 use crate::checkpoint::Checkpoint;
 use crate::plan::Plan;
 use crate::quant::{Coding, Declared, Element, Int, MicroScale, Packing, Weight, Zero, ZeroRule};

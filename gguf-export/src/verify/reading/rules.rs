@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regex::{RegexSet, RegexSetBuilder};
 use serde_json::{Map, Value};
 
-use super::Tool;
+use super::tool::Tool;
 
 /// A field and its value that cannot be read.
 pub(super) type Wrong = (String, Value);
