@@ -255,7 +255,9 @@ fn refused_keys(list: &[RefusedKey]) -> String {
     const SHOWN: usize = 8;
     let clause = |RefusedKey { key, value }: &RefusedKey| match value {
         None => format!("`{key}` is unknown and may change the weights"),
-        Some((found, expected)) => format!("`{key}` is {found}, expected {expected}"),
+        Some((found, expected)) => {
+            format!("`{key}` is {found}, which may change the weights, expected {expected}")
+        }
     };
     let mut clauses: Vec<String> = list.iter().take(SHOWN).map(clause).collect();
     if list.len() > SHOWN {

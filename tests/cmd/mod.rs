@@ -10,6 +10,7 @@ mod convert;
 mod doctor;
 mod inspect;
 mod interrupt;
+mod keys;
 mod sandbox;
 mod transcripts;
 mod verify;

@@ -20,14 +20,18 @@ pub(super) fn read(config: &ModelConfig, method: Method) -> Result<Schemes> {
 
 fn global(config: &ModelConfig, method: Method) -> Result<Scheme> {
     let first = |names: &[&'static str]| names.iter().copied().find(|n| config.get(n).is_some());
-    let zero_point = config.bool("zero_point")?;
-    let sym = config.bool("sym")?;
-    if sym.is_some() && sym == zero_point {
-        return Err(config.wrong("zero_point", "the opposite of `sym`"));
-    }
+    let (sym, zero_point) = (config.bool("sym")?, config.bool("zero_point")?);
+    let sym = match (method, sym, zero_point) {
+        // In files of transformers, `sym` of AWQ is the default of a base class.
+        (Method::Awq, sym, zero_point) => zero_point.map(|z| !z).or(sym),
+        (_, Some(sym), Some(zero_point)) if sym == zero_point => {
+            return Err(config.wrong("zero_point", "the opposite of `sym`"));
+        }
+        (_, sym, zero_point) => sym.or(zero_point.map(|z| !z)),
+    };
     let mut scheme = Scheme {
         bits: first(&["bits", "w_bit", "wbits"]).map(|n| config.u64(n)).transpose()?.flatten(),
-        sym: sym.or(zero_point.map(|z| !z)),
+        sym,
         data_type: config.str("data_type")?.map(str::to_owned),
         ..Scheme::default()
     };
@@ -47,8 +51,11 @@ fn global(config: &ModelConfig, method: Method) -> Result<Scheme> {
     Ok(scheme)
 }
 
-/// A group size is the number of columns, or two numbers for a block.
-fn group(config: &ModelConfig, field: &str) -> Result<(Option<i64>, Option<(u64, u64)>)> {
+/// Columns of a group, or rows and columns of a block.
+type Size = (Option<i64>, Option<(u64, u64)>);
+
+/// Reads a group size: a number, or two numbers for a block.
+fn group(config: &ModelConfig, field: &str) -> Result<Size> {
     if config.get(field).is_some_and(Value::is_array) {
         return Ok((None, block(config, field)?));
     }

@@ -54,6 +54,13 @@ fn awq_by_gptq_model_is_awq_under_either_name() {
         keys["method"] = json!("gptq");
         keys["sym"] = json!(sym);
         round_trip_of("gptq", &renamed, &PlanOptions::default());
+        // transformers adds the defaults of a base class.
+        let mut saved = written.clone();
+        let keys = configuration(&mut saved);
+        keys["sym"] = json!(true);
+        keys["backend"] = json!("auto");
+        keys["cache_block_outputs"] = json!(true);
+        round_trip_of("saved by transformers", &saved, &PlanOptions::default());
         // Earlier versions write `checkpoint_format` alone.
         let mut earlier = written.clone();
         for key in ["format", "method", "version"] {

@@ -34,12 +34,11 @@ impl Rules {
     pub(super) fn read(fields: &Map<String, Value>, tool: Tool) -> Result<Self, Wrong> {
         let mut rules = Self::default();
         let mut patterns = Vec::new();
-        match tool {
-            Tool::Groups => rules.groups(fields, &mut patterns)?,
-            _ => {
-                rules.general = general(fields, tool)?;
-                rules.exceptions(fields, &mut patterns)?;
-            }
+        if tool == Tool::Groups {
+            rules.groups(fields, &mut patterns)?;
+        } else {
+            rules.general = general(fields, tool)?;
+            rules.exceptions(fields, &mut patterns)?;
         }
         let sources = patterns.iter().map(|(source, _)| source);
         // The plan has a lower limit.
@@ -183,13 +182,14 @@ fn general(fields: &Map<String, Value>, tool: Tool) -> Result<Terms, Wrong> {
         (terms.group, terms.block) = size(fields, key)?;
     }
     terms.block = pair(fields, "weight_block_size")?.or(terms.block);
-    let asymmetric = flag(fields, "zero_point")?;
+    let opposite = flag(fields, "zero_point")?.map(|asymmetric| !asymmetric);
     let default = match tool {
         Tool::AutoRound | Tool::Gptq => Some(true),
         Tool::Awq => Some(false),
         _ => None,
     };
-    terms.sym = terms.sym.or(asymmetric.map(|asymmetric| !asymmetric)).or(default);
+    // AWQ states zero points; others state symmetry.
+    terms.sym = if tool == Tool::Awq { opposite.or(terms.sym) } else { terms.sym.or(opposite) }.or(default);
     Ok(terms)
 }
 
@@ -206,7 +206,9 @@ fn own_terms(fields: &Map<String, Value>) -> Result<Terms, Wrong> {
 }
 
 /// A group size, or the two sizes of a block.
-fn size(fields: &Map<String, Value>, key: &str) -> Result<(Option<i64>, Option<(u64, u64)>), Wrong> {
+type Size = (Option<i64>, Option<(u64, u64)>);
+
+fn size(fields: &Map<String, Value>, key: &str) -> Result<Size, Wrong> {
     match fields.get(key) {
         Some(Value::Array(_)) => Ok((None, pair(fields, key)?)),
         _ => Ok((signed(fields, key)?, None)),
