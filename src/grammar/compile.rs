@@ -4,13 +4,13 @@ use llguidance::TokenParser;
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
 use serde_json::{Value, json};
 
-use super::schema;
+use super::schema::{self, Unlisted};
 use super::vocabulary::Vocabulary;
 
 /// The stack of a compilation: llguidance recurses along properties and references. Only touched pages take memory.
 const STACK: usize = 256 << 20;
 /// White space between the parts of a JSON text.
-const SPACE: &str = r"[ \t]{1,8}|\r?\n{1,2}[ \t]{0,40}";
+const SPACE: &str = r" |\n{1,2}[ \t]{0,40}";
 /// Escapes of JSON strings. Without `\u`, a name of a property has one spelling, and control characters have none.
 const ESCAPES: &str = "nrbtf\\\"";
 
@@ -19,6 +19,9 @@ const ESCAPES: &str = "nrbtf\\\"";
 pub(crate) enum Source<'a> {
     /// A JSON schema.
     Schema(&'a str),
+    /// A JSON schema, with properties that it does not list.
+    #[cfg(test)]
+    Open(&'a str),
     /// A grammar in Lark with the rule `start`, which names schemas as `@name` and tags as rules.
     Composed {
         lark: &'a str,
@@ -46,10 +49,17 @@ pub(super) fn compile(
 ) -> Result<TokenParser, Invalid> {
     let make = || {
         let (lark, schemas) = match source {
-            Source::Schema(text) => ("start: @schema".to_owned(), vec![("schema", strict(text)?)]),
+            Source::Schema(text) => {
+                ("start: @schema".to_owned(), vec![("schema", strict(text, Unlisted::LeftOut)?)])
+            }
+            #[cfg(test)]
+            Source::Open(text) => {
+                ("start: @schema".to_owned(), vec![("schema", strict(text, Unlisted::Written)?)])
+            }
             Source::Composed { lark, schemas, tags } => {
-                let each =
-                    schemas.iter().map(|(name, text)| strict(text).map(|schema| (name.as_str(), schema)));
+                let each = schemas.iter().map(|(name, text)| {
+                    strict(text, Unlisted::LeftOut).map(|schema| (name.as_str(), schema))
+                });
                 (format!("{lark}\n{}", rules(tags, vocabulary)), each.collect::<Result<_, _>>()?)
             }
         };
@@ -72,8 +82,8 @@ pub(super) fn compile(
     })
 }
 
-fn strict(text: &str) -> Result<Value, Invalid> {
-    let mut schema = schema::strict(text).map_err(Invalid::Schema)?;
+fn strict(text: &str, unlisted: Unlisted) -> Result<Value, Invalid> {
+    let mut schema = schema::strict(text, unlisted).map_err(Invalid::Schema)?;
     schema["x-guidance"] = json!({
         "whitespace_flexible": true,
         "whitespace_pattern": SPACE,
@@ -104,7 +114,7 @@ fn reason(error: &anyhow::Error) -> String {
         ("Unsatisfiable schema", "no value conforms to it"),
         (
             "oneOf constraints",
-            "the alternatives of a `oneOf` may overlap: exclude them by a type, a constant or a required property, or write `anyOf`",
+            "the alternatives of a `oneOf` may overlap: exclude them by a type, or by a constant text or boolean of a required property, or write `anyOf`",
         ),
         (
             "min/maxProperties only",

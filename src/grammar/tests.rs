@@ -1,6 +1,6 @@
 //! Schemas, matched byte by byte.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -13,6 +13,11 @@ const MOST_ORDERS: usize = 800;
 
 fn matcher(schema: &str) -> Result<Matcher, Invalid> {
     Matcher::new(Source::Schema(schema), 0, Vocabulary::bytes())
+}
+
+/// With properties that the schema does not list.
+fn open(schema: &str) -> Result<Matcher, Invalid> {
+    Matcher::new(Source::Open(schema), 0, Vocabulary::bytes())
 }
 
 fn accepts(matcher: &mut Matcher, text: &str) -> bool {
@@ -80,39 +85,53 @@ fn orders(object: &Map<String, Value>) -> Vec<Vec<String>> {
     all
 }
 
+/// Valid values of the suite that no answer has, by the file of their case: control characters, huge integers, and the
+/// texts that the table of formats excludes.
+const NARROWER: [(&str, usize); 9] = [
+    ("optional/bignum", 2),
+    ("optional/ecmascript-regex", 2),
+    ("optional/float-overflow", 1),
+    ("optional/format/date-time", 1),
+    ("optional/format/email", 5),
+    ("optional/format/hostname", 2),
+    ("optional/format/ipv6", 4),
+    ("optional/format/time", 4),
+    ("optional/format/uri", 1),
+];
+
 #[test]
 fn every_schema_of_the_suite_is_held_or_refused() {
-    let (mut held, mut refused) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
-    let mut narrower = BTreeSet::new();
-    let mut wrong = Vec::new();
+    let (mut held, mut refused) = (0, 0);
+    let mut narrower = BTreeMap::<String, usize>::new();
     for line in SUITE.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let (file, schema) = (case["file"].as_str().unwrap(), case["schema"].to_string());
-        let mut matcher = match matcher(&schema) {
-            Ok(matcher) => matcher,
-            Err(Invalid::Schema(reason)) => {
-                println!("refused {file}: {schema}\n    {reason}");
-                *refused.entry(file.to_owned()).or_default() += 1;
-                continue;
-            }
-            Err(other) => panic!("{other:?}"),
+        let made = [open(&schema), matcher(&schema)];
+        let [Ok(mut open), Ok(mut closed)] = made else {
+            let reasons = made.map(|made| match made {
+                Err(Invalid::Schema(reason)) => reason,
+                other => panic!("{file}: {schema}: {other:?}"),
+            });
+            assert_eq!(reasons[0], reasons[1], "{file}: {schema}");
+            assert!(reasons[0].contains('`') || reasons[0].contains("no value conforms"), "{reasons:?}");
+            refused += 1;
+            continue;
         };
-        *held.entry(file.to_owned()).or_default() += 1;
-        for value in case["invalid"].as_array().unwrap() {
-            for text in texts(value) {
-                if accepts(&mut matcher, &text) {
-                    wrong.push(format!("{file}: {schema} allows {text}"));
-                }
+        held += 1;
+        for text in case["invalid"].as_array().unwrap().iter().flat_map(texts) {
+            for matcher in [&mut open, &mut closed] {
+                assert!(!accepts(matcher, &text), "{file}: {schema} allows {text}");
             }
         }
-        for value in case["valid"].as_array().unwrap() {
-            if !texts(value).iter().any(|text| accepts(&mut matcher, text)) {
-                narrower.insert(format!("{file}: {schema} does not allow {value}"));
-            }
+        let valid = case["valid"].as_array().unwrap().iter();
+        let missing = valid.filter(|value| !texts(value).iter().any(|text| accepts(&mut open, text)));
+        for value in missing {
+            println!("{file}: {schema} does not allow {value}");
+            *narrower.entry(file.to_owned()).or_default() += 1;
         }
     }
-    println!("held {held:#?}\nrefused {refused:#?}\nnarrower {narrower:#?}");
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(narrower.iter().map(|(file, count)| (file.as_str(), *count)).collect::<Vec<_>>(), NARROWER);
+    assert_eq!((held, refused), (191, 226));
 }
 
 /// A grammar holds numbers in a subset of JSON's notation, so values are tried as they are written.
@@ -193,7 +212,9 @@ fn numbers_are_multiples() {
 
 #[test]
 fn a_name_has_one_spelling_so_a_property_cannot_escape_its_schema() {
-    let mut matcher = matcher(r#"{"type": "object", "properties": {"a": {"type": "integer"}}}"#).unwrap();
+    let schema =
+        r#"{"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": true}"#;
+    let mut matcher = matcher(schema).unwrap();
     assert!(accepts(&mut matcher, r#"{"a": 1, "b": "x"}"#));
     for text in [r#"{"a": "x"}"#, r#"{"\u0061": "x"}"#, r#"{"b": 1, "a": "x"}"#, r#"{"a": 1, "a": "x"}"#] {
         assert!(!accepts(&mut matcher, text), "{text}");
@@ -201,10 +222,47 @@ fn a_name_has_one_spelling_so_a_property_cannot_escape_its_schema() {
 }
 
 #[test]
+fn properties_that_are_not_listed_are_left_out_unless_the_schema_speaks_of_them() {
+    for (schema, yes, no) in [
+        (r#"{"properties": {"a": {}}}"#, r#"{"a": 1}"#, r#"{"b": 1}"#),
+        (r#"{"properties": {"a": {}}, "required": ["b"]}"#, r#"{"a": 1, "b": 2}"#, r#"{"b": 1, "c": 1}"#),
+        (
+            r#"{"properties": {"a": {}}, "additionalProperties": {"type": "null"}}"#,
+            r#"{"b": null}"#,
+            r#"{"b": 1}"#,
+        ),
+        (r#"{"properties": {"a": {}}, "patternProperties": {"^b": true}}"#, r#"{"b": 1, "c": 2}"#, "[1"),
+        (r#"{"type": "object"}"#, r#"{"b": 1}"#, "[]"),
+        (r#"{"type": "object", "required": ["a"]}"#, r#"{"a": 1, "b": 1}"#, "{}"),
+        (
+            r#"{"type": "object", "allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}, "required": ["b"]}]}"#,
+            r#"{"a": 1, "b": 2}"#,
+            r#"{"b": 1, "c": 1}"#,
+        ),
+        (
+            r##"{"$ref": "#/$defs/A", "properties": {"b": {}}, "$defs": {"A": {"type": "object", "properties": {"a": {}}}}}"##,
+            r#"{"b": 2, "a": 1}"#,
+            r#"{"c": 1}"#,
+        ),
+        (
+            r##"{"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}], "$defs": {"A": {"properties": {"a": {}}}}}"##,
+            r#"{"a": 1}"#,
+            r#"{"c": 1}"#,
+        ),
+        (r#"{"items": {"properties": {"a": {}}}}"#, r#"[{"a": 1}]"#, r#"[{"c": 1}]"#),
+    ] {
+        let mut matcher = matcher(schema).unwrap();
+        assert!(accepts(&mut matcher, yes), "{schema} {yes}");
+        assert!(!accepts(&mut matcher, no), "{schema} {no}");
+    }
+}
+
+#[test]
 fn white_space_is_bounded() {
     let mut matcher = matcher(r#"{"type": "object", "required": ["a"]}"#).unwrap();
     assert!(accepts(&mut matcher, "{\n    \"a\": [\n        1\n    ]\n}"));
-    assert!(!accepts(&mut matcher, &format!("{{\"a\":{}1}}", " ".repeat(9))));
+    assert!(accepts(&mut matcher, "{\"a\": [1, 2]}") && accepts(&mut matcher, "{\"a\":[1,2]}"));
+    assert!(!accepts(&mut matcher, "{\"a\":  1}"));
     assert!(!accepts(&mut matcher, "{\n\n\n\"a\":1}"));
     assert!(!accepts(&mut matcher, " {\"a\":1}"));
 }

@@ -233,9 +233,9 @@ fn an_ambiguous_grammar_takes_no_memory_without_limit() {
     let one = bench.model.vocab().tokenize("1", Markup::Plain)[0];
     let sampling =
         SamplingParams { logit_bias: vec![(one, 100.0)], ..grammar(Rules::Gbnf(rules.to_owned()), None) };
-    let request = ChatRequest { sampling, max_tokens: Some(60), ..ask(QUESTIONS[0].0) };
-    let (_, content, _) = collect(bench.session.chat(request).unwrap());
-    assert_eq!(content, "1".repeat(60));
+    let request = Request { max_tokens: Some(60), ..Request::new(vec![one], sampling) };
+    let end = last(bench.running.submitter().submit(request).unwrap());
+    assert!(matches!(end, Event::Finished { reason: FinishReason::Length, .. }), "{end:?}");
 }
 
 fn last(mut reply: Reply) -> Event {

@@ -35,20 +35,33 @@ struct Size {
     width: f64,
     properties: f64,
     counts_properties: bool,
+    /// It only leaves out properties that others do not list.
+    only_closes: bool,
     factor: f64,
 }
 
 impl Size {
-    const ONE: Self =
-        Self { values: 1.0, width: 1.0, properties: 0.0, counts_properties: false, factor: 1.0 };
+    const ONE: Self = Self {
+        values: 1.0,
+        width: 1.0,
+        properties: 0.0,
+        counts_properties: false,
+        only_closes: false,
+        factor: 1.0,
+    };
 
     /// Both for the same value.
     fn combined(self, other: Self) -> Self {
         Self {
             values: self.values * other.width + other.values * self.width,
             width: self.width * other.width,
-            properties: self.properties + other.properties,
+            properties: if self.only_closes == other.only_closes {
+                self.properties + other.properties
+            } else {
+                self.properties.max(other.properties)
+            },
             counts_properties: self.counts_properties || other.counts_properties,
+            only_closes: self.only_closes && other.only_closes,
             factor: self.factor * other.factor,
         }
     }
@@ -60,6 +73,7 @@ impl Size {
             width: self.width + other.width,
             properties: self.properties.max(other.properties),
             counts_properties: self.counts_properties || other.counts_properties,
+            only_closes: self.only_closes && other.only_closes,
             factor: self.factor.max(other.factor),
         }
     }
@@ -175,6 +189,8 @@ impl<'a> Estimate<'a> {
             let children: Vec<&Value> = match (key.as_str(), value) {
                 ("properties" | "patternProperties", Value::Object(all)) => {
                     size.properties += all.len() as f64;
+                    let is_open = object.get("additionalProperties") != Some(&Value::Bool(false));
+                    size.only_closes = !is_open && all.values().all(|value| *value == true);
                     all.values().collect()
                 }
                 ("prefixItems", Value::Array(all)) => all.iter().collect(),

@@ -43,7 +43,7 @@ pub(super) const KEYWORDS: &[(&str, Support)] = &[
     (
         "oneOf",
         Held(
-            "of alternatives that exclude each other by a type, a constant or a required property; others are refused",
+            "of alternatives that exclude each other by a type, or by a constant text or boolean of a required property; others are refused",
         ),
     ),
     ("not", Refused("a grammar lists what is allowed")),

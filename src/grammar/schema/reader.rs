@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
+use super::closing::{self, Parts, Unlisted};
 use super::keywords::{self, Support};
 use super::numbers::{self, Bounds};
 use super::references::{self, Document};
@@ -28,9 +29,10 @@ const DRAFTS: [&str; 5] = [
 ];
 
 /// The root as definition 0, and everything that references lead to as the others.
-pub(super) fn read(root: &Value) -> Result<Vec<Value>, String> {
+pub(super) fn read(root: &Value, unlisted: Unlisted) -> Result<Vec<Value>, String> {
     let mut reader = Reader {
         document: Document::new(root),
+        unlisted,
         numbers: HashMap::new(),
         waiting: VecDeque::new(),
         path: Vec::new(),
@@ -39,13 +41,13 @@ pub(super) fn read(root: &Value) -> Result<Vec<Value>, String> {
         name_patterns: 0,
     };
     let mut definitions = Vec::new();
-    reader.definition(root, "#".to_owned());
-    while let Some((schema, place)) = reader.waiting.pop_front() {
+    reader.definition(root, "#".to_owned(), unlisted == Unlisted::LeftOut);
+    while let Some((schema, place, closed)) = reader.waiting.pop_front() {
         if definitions.len() == MOST_DEFINITIONS {
             return Err(format!("its references lead to more than {MOST_DEFINITIONS} schemas"));
         }
         reader.path = vec![place];
-        definitions.push(reader.schema(schema)?);
+        definitions.push(reader.schema(schema, closed)?);
     }
     reader.bounds.check()?;
     Ok(definitions)
@@ -53,9 +55,10 @@ pub(super) fn read(root: &Value) -> Result<Vec<Value>, String> {
 
 struct Reader<'a> {
     document: Document<'a>,
-    /// The definitions' numbers, by the addresses of their schemas.
-    numbers: HashMap<*const Value, usize>,
-    waiting: VecDeque<(&'a Value, String)>,
+    unlisted: Unlisted,
+    /// The definitions' numbers, by the addresses of their schemas and whether they are closed.
+    numbers: HashMap<(*const Value, bool), usize>,
+    waiting: VecDeque<(&'a Value, String, bool)>,
     /// Where the schema that is read stands.
     path: Vec<String>,
     bounds: Bounds,
@@ -70,25 +73,30 @@ struct Written {
     own: Map<String, Value>,
     applied: Map<String, Value>,
     all: Vec<Value>,
+    /// The schemas that it applies to the same value are closed.
+    closes: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn definition(&mut self, schema: &'a Value, place: String) -> Value {
+    fn definition(&mut self, schema: &'a Value, place: String, closed: bool) -> Value {
         let next = self.numbers.len();
-        let number = *self.numbers.entry(std::ptr::from_ref(schema)).or_insert_with(|| {
-            self.waiting.push_back((schema, place));
+        let number = *self.numbers.entry((std::ptr::from_ref(schema), closed)).or_insert_with(|| {
+            self.waiting.push_back((schema, place, closed));
             next
         });
         json!({"$ref": references::name(number)})
     }
 
-    fn schema(&mut self, schema: &'a Value) -> Result<Value, String> {
+    /// A schema as llguidance reads it; `closed` if it is all that holds for a value, so that properties which it does not
+    /// list can be left out.
+    fn schema(&mut self, schema: &'a Value, closed: bool) -> Result<Value, String> {
         let object = match schema {
             Value::Bool(_) => return Ok(schema.clone()),
             Value::Object(object) => object,
             _ => return Err(self.at(None, "expected an object or a boolean")),
         };
-        let mut written = Written::default();
+        let parts = closed.then(|| Parts::of(object));
+        let mut written = Written { closes: parts == Some(Parts::Other), ..Written::default() };
         for (key, value) in object {
             let refused = |reason: &str| Err(self.at(Some(key), reason));
             match keywords::support(key) {
@@ -107,7 +115,14 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        let Written { mut own, applied, mut all } = written;
+        match parts {
+            Some(Parts::None) => closing::close(&mut written.own),
+            Some(Parts::Several) => {
+                written.all.extend(closing::together(&self.document, schema)?);
+            }
+            Some(Parts::Other) | None => {}
+        }
+        let Written { mut own, applied, mut all, .. } = written;
         own.extend(applied);
         if let Some(Value::Array(first)) = own.remove("allOf") {
             all.splice(0..0, first);
@@ -131,16 +146,16 @@ impl<'a> Reader<'a> {
     fn child(&mut self, schema: &'a Value, step: &[&str]) -> Result<Value, String> {
         if schema.get("oneOf").is_some() {
             let place = [&[self.path.join("/").as_str()], step].concat().join("/");
-            return Ok(self.definition(schema, place));
+            return Ok(self.definition(schema, place, self.unlisted == Unlisted::LeftOut));
         }
-        self.within(schema, step)
+        self.within(schema, step, self.unlisted == Unlisted::LeftOut)
     }
 
     /// A schema below this one.
-    fn within(&mut self, schema: &'a Value, step: &[&str]) -> Result<Value, String> {
+    fn within(&mut self, schema: &'a Value, step: &[&str], closed: bool) -> Result<Value, String> {
         let depth = self.path.len();
         self.path.extend(step.iter().map(|step| (*step).to_owned()));
-        let read = self.schema(schema);
+        let read = self.schema(schema, closed);
         self.path.truncate(depth);
         read
     }
@@ -175,12 +190,12 @@ impl<'a> Reader<'a> {
             "$ref" => {
                 let name = value.as_str().ok_or("expected a text")?;
                 let target = self.document.target(name).map_err(|reason| format!("`{name}`: {reason}"))?;
-                let reference = self.definition(target, name.to_owned());
+                let reference = self.definition(target, name.to_owned(), to.closes);
                 to.applied.insert(key.to_owned(), reference["$ref"].clone());
                 return Ok(());
             }
             "allOf" | "anyOf" | "oneOf" => {
-                let schemas = self.schemas(key, value)?;
+                let schemas = self.schemas(key, value, to.closes)?;
                 if key == "oneOf" && schemas.len() > MOST_COMPARED {
                     return Err(format!(
                         "it has {} alternatives, expected at most {MOST_COMPARED}",
@@ -230,14 +245,14 @@ impl<'a> Reader<'a> {
                     .ok_or_else(|| format!("`{name}` is not supported, expected one of `{}`", known()))?;
                 return self.pattern(pattern, to);
             }
-            "items" if value.is_array() => Value::Array(self.schemas(key, value)?),
+            "items" if value.is_array() => Value::Array(self.schemas(key, value, true)?),
             "items" | "additionalProperties" => self.child(value, &[key])?,
             "additionalItems" if object.get("items").is_some_and(Value::is_array) => {
                 self.child(value, &[key])?
             }
             // Without an array it has no effect.
             "additionalItems" => return Ok(()),
-            "prefixItems" => Value::Array(self.schemas(key, value)?),
+            "prefixItems" => Value::Array(self.schemas(key, value, true)?),
             "properties" => self.properties(key, value)?,
             "patternProperties" => {
                 self.name_patterns += value.as_object().map_or(0, Map::len);
@@ -264,7 +279,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn schemas(&mut self, key: &'a str, value: &'a Value) -> Result<Vec<Value>, String> {
+    fn schemas(&mut self, key: &'a str, value: &'a Value, closed: bool) -> Result<Vec<Value>, String> {
         let all = value.as_array().ok_or("expected a list of schemas")?;
         if all.is_empty() && key.ends_with("Of") {
             return Err("expected a list that is not empty".to_owned());
@@ -272,7 +287,7 @@ impl<'a> Reader<'a> {
         let is_child = !key.ends_with("Of");
         let each = all.iter().enumerate().map(|(at, schema)| {
             let step = [key, &at.to_string()];
-            if is_child { self.child(schema, &step) } else { self.within(schema, &step) }
+            if is_child { self.child(schema, &step) } else { self.within(schema, &step, closed) }
         });
         each.collect()
     }
