@@ -257,10 +257,10 @@ fn hint(error: &Error) -> Option<&'static str> {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
         Error::ConfigKeys { .. } => {
-            "if they do not change the weights, convert without them: `--ignore-config-key NAME` for each"
+            "pass `--ignore-config-key NAME` for each that does not change the weights"
         }
         Error::ZeroPoints { .. } => {
-            "`--zero-points v1` takes them as stored less one (`gptq`), `--zero-points v2` as they are (`gptq_v2`)"
+            "pass `--zero-points v1` (`gptq`, less one) or `v2` (`gptq_v2`, as they are)"
         }
         Error::Readings { .. } => "one of the two readings is wrong; report it together with this file",
         Error::OutOfRange { .. } => {
