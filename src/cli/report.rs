@@ -256,12 +256,8 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
-        Error::ConfigKeys { .. } => {
-            "pass `--ignore-config-key NAME` for each that does not change the weights"
-        }
-        Error::ZeroPoints { .. } => {
-            "pass `--zero-points v1` (`gptq`, less one) or `v2` (`gptq_v2`, as they are)"
-        }
+        Error::ConfigKeys { .. } => "if it changes no weights, pass `--ignore-config-key NAME`",
+        Error::ZeroPoints { .. } => "pass `--zero-points v1` (`gptq`) or `--zero-points v2` (`gptq_v2`)",
         Error::Readings { .. } => "one of the two readings is wrong; report it together with this file",
         Error::OutOfRange { .. } => {
             "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"

@@ -19,7 +19,7 @@ fn transformed() -> Sandbox {
 fn an_unknown_key_is_refused_by_name_and_can_be_ignored_on_record() {
     let sandbox = transformed();
     let convert = ["convert", "source", "-o", "out.gguf"];
-    let says = [&format!("`{KEY}` is "), "hint: pass `--ignore-config-key NAME` for each"];
+    let says = [&format!("`{KEY}` is "), "hint: if it changes no weights, pass `--ignore-config-key NAME`"];
     sandbox.run(&convert).refused(1, &says);
     let wrong = sandbox.run(&[&convert[..], &["--ignore-config-key", "transform_config"]].concat());
     wrong.refused(1, &[&format!("`{KEY}` is ")]);
@@ -49,7 +49,7 @@ fn contradictory_zero_points_are_asked_for_in_convert_and_in_verify() {
     let convert = ["convert", "source", "-o", "out.gguf"];
     let says = [
         "`source/config.json` does not tell how zero points are stored",
-        "hint: pass `--zero-points v1` (`gptq`",
+        "hint: pass `--zero-points v1` (`gptq`)",
     ];
     sandbox.run(&convert).refused(1, &says);
     sandbox.run(&[&convert[..], &["--zero-points", "v2"]].concat()).said(0, "out.gguf\n");
