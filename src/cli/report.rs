@@ -169,16 +169,12 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
+        Error::ConfigKeys { .. } => "if it changes no weights, pass `--ignore-config-key NAME`",
+        Error::ZeroPoints { .. } => "pass `--zero-points v1` (`gptq`) or `--zero-points v2` (`gptq_v2`)",
+        Error::Readings { .. } => "one of the two readings is wrong; report it together with this file",
         Error::OutOfRange { .. } => {
             "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
         }
-        Error::ConfigKeys { .. } => {
-            "if they do not change the weights, convert without them: `--ignore-config-key NAME` for each"
-        }
-        Error::ZeroPoints { .. } => {
-            "`--zero-points v1` takes them as stored less one (`gptq`), `--zero-points v2` as they are (`gptq_v2`)"
-        }
-        Error::Readings { .. } => "one of the two readings is wrong; report it together with this file",
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
         Error::Io { source, .. }
             if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>

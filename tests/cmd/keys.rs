@@ -19,8 +19,7 @@ fn transformed() -> Sandbox {
 fn an_unknown_key_is_refused_by_name_and_can_be_ignored_on_record() {
     let sandbox = transformed();
     let convert = ["convert", "source", "-o", "out.gguf"];
-    let says =
-        [&format!("`{KEY}` is "), "hint: if they do not change the weights", "`--ignore-config-key NAME`"];
+    let says = [&format!("`{KEY}` is "), "hint: if it changes no weights, pass `--ignore-config-key NAME`"];
     sandbox.run(&convert).refused(1, &says);
     let wrong = sandbox.run(&[&convert[..], &["--ignore-config-key", "transform_config"]].concat());
     wrong.refused(1, &[&format!("`{KEY}` is ")]);
@@ -48,8 +47,10 @@ fn contradictory_zero_points_are_asked_for_in_convert_and_in_verify() {
         Model { experts: Encoding::Gptq(gptq), method: Some(Method::GptqModel), edits, ..Model::tiny() };
     let sandbox = Sandbox::with(&model);
     let convert = ["convert", "source", "-o", "out.gguf"];
-    let says =
-        ["`source/config.json` does not tell how zero points are stored", "hint: `--zero-points v1` takes"];
+    let says = [
+        "`source/config.json` does not tell how zero points are stored",
+        "hint: pass `--zero-points v1` (`gptq`)",
+    ];
     sandbox.run(&convert).refused(1, &says);
     sandbox.run(&[&convert[..], &["--zero-points", "v2"]].concat()).said(0, "out.gguf\n");
     sandbox.run(&["verify", "out.gguf", "source"]).refused(1, &says);

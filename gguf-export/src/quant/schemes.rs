@@ -45,9 +45,7 @@ fn global(config: &ModelConfig, method: Method) -> Result<Scheme> {
     if matches!(method, Method::AutoRound | Method::Gptq | Method::Awq) {
         scheme.sym = scheme.sym.or(Some(method != Method::Awq));
     }
-    if method == Method::Gptq {
-        scheme.ordered = config.bool("desc_act")?;
-    }
+    scheme.ordered = config.bool("desc_act")?;
     Ok(scheme)
 }
 

@@ -108,6 +108,11 @@ const PACKED: &[(&str, Rule)] = &[
     ("damp_auto_increment", Any),
     ("act_group_aware", Any),
     ("hyb_act", Any),
+    ("parallel_packing", Any),
+    ("buffered_fwd", Any),
+    // The algorithm GPTAQ under an earlier name, not the version of the format.
+    ("v2", Any),
+    ("v2_alpha", Any),
     ("mse", Any),
     ("gptaq", Any),
     ("foem", Any),
