@@ -79,6 +79,10 @@ fn fp8_that_grows_to_f32_is_in_the_first_line_and_in_the_file_name() {
     let wide =
         Model { vocab: 8192, experts: Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64))), ..Model::tiny() };
     Sandbox::with(&wide).run(&["convert", "source"]).said(0, "source-BF16-F32.gguf\n");
+    for chosen in [["--fp8", "f32"], ["--outtype", "f32"]] {
+        let ran = sandbox.run(&[&["convert", "source", "--force"], &chosen[..]].concat());
+        assert!(!ran.err.contains("become F32") && ran.out == "source-F32.gguf\n", "{ran:?}");
+    }
     let rounded = sandbox.run(&["convert", "source", "--fp8", "q8_0"]);
     assert!(!rounded.err.contains("become F32") && rounded.out.ends_with("-Q8_0.gguf\n"), "{rounded:?}");
 }

@@ -31,6 +31,10 @@ pub struct Receipt {
     pub keys: usize,
     /// Number of tensors accepted as rounded.
     pub rounded: usize,
+    /// Number of values that differ within the rounding of a declared tensor.
+    pub rounded_values: u64,
+    /// Number of tensors of the checkpoint that the GGUF lists as left out.
+    pub left_out: usize,
     /// Number of differences.
     pub differences: u64,
     /// Files of the GGUF.
@@ -90,6 +94,8 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         values: report.values,
         keys: report.keys,
         rounded: report.rounded,
+        rounded_values: report.inexact,
+        left_out: report.left_out,
         differences: report.count,
         gguf: files.iter().map(|p| hash(p)).collect::<Result<_>>()?,
         source,
