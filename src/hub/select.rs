@@ -14,8 +14,11 @@ pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// The largest index that is read; that of an 80B model has about 20 MB.
 const INDEX_BYTES: u64 = 256 << 20;
 /// Small files that a conversion uses, or that document the model.
-const NAMED: [&str; 10] = [
+const NAMED: [&str; 13] = [
     "config.json",
+    "quantize_config.json",
+    "quant_config.json",
+    "hf_quant_config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer.model",
@@ -48,7 +51,7 @@ pub(super) fn checkpoint<'l>(
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(is_wanted).collect();
     if let Some(path) = index {
         for name in shards(repo, path, &|_| true)? {
-            let missing = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
+            let missing = || listing.missing(&format!("{}/{INDEX}", repo.id()), &name);
             files.push(listing.find(&name).ok_or_else(missing)?);
         }
     }
@@ -91,7 +94,7 @@ mod tests {
         let file = |name: &&str| RemoteFile { name: (*name).to_owned(), bytes: 1, hash: "0".repeat(40) };
         let mut files: Vec<RemoteFile> = names.iter().map(file).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Listing { commit: "0".repeat(40), files }
+        Listing { commit: "0".repeat(40), files, only_cached: None }
     }
 
     fn names(files: Result<Vec<&RemoteFile>, Error>) -> Result<Vec<String>, String> {
