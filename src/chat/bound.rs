@@ -39,7 +39,7 @@ pub enum Bound {
         /// The line, from one.
         line: usize,
     },
-    /// It goes on for too long.
+    /// It takes too long.
     #[error("it takes more than {steps} steps, the limit for this conversation")]
     Steps {
         /// The number of steps that it may take.

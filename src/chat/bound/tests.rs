@@ -187,7 +187,7 @@ fn the_deepest_values_fit_the_stack() {
                 deeper.replace('x', "y"),
             );
             let mut ends = 0;
-            for calls in [1, 10, 40, 60, 120, 240] {
+            for calls in [1, 60, 240] {
                 ends += usize::from(render(&format!("{source}{{{{ m([1], [1], {calls}) }}}}")).is_err());
             }
             assert!(ends > 0, "{last}");
