@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ggrun::batch;
+use ggrun::chat;
 use ggrun::convert;
 use ggrun::engine::DecodeError;
 use ggrun::model::rpc::WorkerError;
@@ -63,6 +64,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| error.chain().find_map(|error| error.downcast_ref()).map(checkpoint_hint))
         .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| reasoning_hint(error).map(str::to_owned))
+        .or_else(|| template_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     say_hint(hint.as_deref());
     let usage = error.is::<WrongConfig>()
@@ -146,6 +148,15 @@ fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.downcast_ref()? {
         ReasoningFixed::AlwaysOn => Some("`--thinking hide` hides it"),
         ReasoningFixed::AlwaysOff => None,
+    }
+}
+
+fn template_hint(error: &anyhow::Error) -> Option<&'static str> {
+    match error.chain().find_map(|cause| cause.downcast_ref())? {
+        chat::Error::LeftOut { .. } => {
+            Some("use a template that has a place for this message, with `--chat-template-file FILE`")
+        }
+        _ => None,
     }
 }
 
