@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use gguf_export::arch::HParams;
-use gguf_export::checkpoint::{ModelConfig, read_header};
-use gguf_export::gguf::Header;
-use gguf_export::quant::QuantConfig;
+use gguf_export::arch::{self, HParams};
+use gguf_export::checkpoint::{ModelConfig, parse_index, read_header};
+use gguf_export::gguf::{Header, limits};
+use gguf_export::quant::{Choices, QuantConfig, ZeroPoints};
+use gguf_export::verify::Reading;
 use gguf_export::vocab;
 
 /// Rows of the embedding.
@@ -38,13 +39,38 @@ pub(crate) fn gguf_header(data: &[u8]) -> bool {
     read.is_ok()
 }
 
-/// Reads a `config.json` with its `quantization_config`.
+/// Reads a `config.json` with its `quantization_config`, as the plan does and as the verification does. They must agree
+/// about every module.
 pub(crate) fn quant_config(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
-    let (model, quant) = (HParams::read(&config), QuantConfig::read(&config));
-    model.is_ok() && quant.is_ok()
+    let model = HParams::read(&config);
+    for zero_points in [None, Some(ZeroPoints::V1), Some(ZeroPoints::V2)] {
+        let choices = Choices { zero_points, ..Choices::default() };
+        let (quant, reading) = (QuantConfig::read(&config, &choices), Reading::read(&config, &choices));
+        if let (Ok(quant), Ok(reading)) = (&quant, &reading) {
+            for module in MODULES {
+                assert_eq!(quant.declared(module), reading.declared(module), "{module}: {text}");
+            }
+        }
+        if zero_points.is_none() && (model.is_err() || quant.is_err()) {
+            return false;
+        }
+    }
+    true
 }
+
+/// Modules of every kind: within and outside the blocks, of the MTP layer, and with the names of the seeds.
+const MODULES: [&str; 8] = [
+    "lm_head",
+    "model.layers.0.mlp.gate",
+    "model.layers.1.self_attn.q_proj",
+    "model.layers.0.mlp.experts.3.down_proj",
+    "model.layers.0.mlp.shared_expert.up_proj",
+    "model.layers.1.linear_attn.in_proj_ba",
+    "mtp.layers.0.mlp.experts.1.up_proj",
+    "aaaa",
+];
 
 /// Reads a `tokenizer.json`. Every row of the embedding must have a token.
 pub(crate) fn tokenizer_json(data: &[u8]) -> bool {
@@ -54,4 +80,42 @@ pub(crate) fn tokenizer_json(data: &[u8]) -> bool {
         assert_eq!(keys.strings("tokenizer.ggml.tokens").map(|t| t.len() as u64), Some(VOCAB));
     }
     read.is_ok()
+}
+
+/// Reads the index of a checkpoint.
+pub(crate) fn index_json(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let read = parse_index(Path::new("model.safetensors.index.json"), text);
+    for (tensor, file) in read.iter().flatten() {
+        assert!(tensor.len() <= data.len() && file.len() <= data.len());
+    }
+    read.is_ok()
+}
+
+/// Reads the hyperparameters of a `config.json`. The keys of a GGUF must have the values that were read.
+pub(crate) fn hyperparameters(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
+    let Ok(read) = HParams::read(&config) else { return false };
+    assert!((1..=limits::CONTEXT).contains(&read.context) && read.hidden <= limits::WIDTH);
+    assert!(read.layers.len() as u64 <= limits::LAYERS && read.experts_used <= read.experts);
+    let keys = arch::metadata(&read, 0);
+    assert_eq!(keys.u64("qwen3next.context_length"), Some(read.context));
+    let inner = read.linear_value_dim * read.linear_value_heads;
+    assert_eq!(keys.u64("qwen3next.ssm.inner_size"), Some(inner));
+    assert!(inner <= limits::WIDTH);
+    true
+}
+
+/// The first line of the journals among the seeds.
+const IDENTITY: &str = "gguf-export 1 0123456789abcdef\n";
+
+/// Reads the journal of an export with 64 tiles.
+pub(crate) fn export_journal(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(|text| gguf_export::fuzz::journal(text, IDENTITY, 64))
+}
+
+/// Reads the findings of a survey of 64 tensors.
+pub(crate) fn survey_findings(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(|text| gguf_export::fuzz::findings(text, 64))
 }

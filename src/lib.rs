@@ -1,5 +1,6 @@
 //! Runs GGUF models with llama.cpp, and converts `AutoRound` checkpoints to GGUF.
 
+pub mod atomic;
 pub mod batch;
 pub mod bench;
 pub mod chat;

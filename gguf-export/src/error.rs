@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::format::Format;
+
 /// A result whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -54,6 +56,45 @@ pub enum Error {
         /// The values that are allowed.
         expected: String,
     },
+    /// Keys of a quantization configuration that may change the weights.
+    #[error("`{path}`: {}", refused_keys(keys), path = path.display())]
+    ConfigKeys {
+        /// The file.
+        path: PathBuf,
+        /// The keys, in file order.
+        keys: Vec<RefusedKey>,
+    },
+    /// A key to ignore that the quantization configuration does not have, or that is understood.
+    #[error("`{path}`: `{key}` cannot be ignored: no key of this name is refused", path = path.display())]
+    NotIgnored {
+        /// The file.
+        path: PathBuf,
+        /// The name that was given.
+        key: String,
+    },
+    /// The configuration does not tell how the zero points of GPTQ packing are stored.
+    #[error("`{path}` does not tell how zero points are stored: {reason}", path = path.display())]
+    ZeroPoints {
+        /// The file.
+        path: PathBuf,
+        /// What it says instead, as a clause.
+        reason: String,
+    },
+    /// The plan and the verification read the configuration differently.
+    #[error("`{path}`: `{field}` of `{module}` is read as {planned} by the plan, and as {read} by the verification",
+        path = path.display())]
+    Readings {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// The module.
+        module: String,
+        /// The value in the plan.
+        planned: String,
+        /// The value by the verification's own reading.
+        read: String,
+    },
     /// A feature that this crate does not convert.
     #[error("`{path}`: {what} is not supported", path = path.display())]
     Unsupported {
@@ -61,6 +102,24 @@ pub enum Error {
         path: PathBuf,
         /// The feature, with its value in backticks.
         what: String,
+    },
+    /// A file has another format.
+    #[error("`{path}` is {found}, expected {expected}", path = path.display())]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: Format,
+        /// The format that was expected: `a GGUF file`.
+        expected: &'static str,
+    },
+    /// One file holds several GGUF files, one after the other.
+    #[error("`{path}` holds several GGUF files, the second from byte {at} on; expected one", path = path.display())]
+    Joined {
+        /// The file.
+        path: PathBuf,
+        /// Start of the second file in bytes.
+        at: u64,
     },
     /// A file violates its format.
     #[error("`{path}` is not a valid {format} file: {found}, expected {expected}", path = path.display())]
@@ -139,6 +198,20 @@ pub enum Error {
         /// The GGUF type.
         ty: &'static str,
     },
+    /// A value is too large for the type to which it is rounded.
+    #[error("{at}: row {row}, column {column}: {value} is out of the range of {ty}")]
+    OutOfRange {
+        /// The source tensor.
+        at: TensorRef,
+        /// Row of the source weight.
+        row: u64,
+        /// Column of the source weight.
+        column: u64,
+        /// The value.
+        value: String,
+        /// The GGUF type.
+        ty: &'static str,
+    },
     /// No GGUF type holds these tensors exactly, and rounding is not allowed.
     #[error("no GGUF type holds {} exactly:\n{}", tensors(.0.len()), refusals(.0))]
     Inexact(Vec<Inexact>),
@@ -203,6 +276,30 @@ pub struct Inexact {
     pub choices: Vec<(&'static str, u64)>,
 }
 
+/// A key of a quantization configuration that may change the weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The key, with dots for nesting.
+    pub key: String,
+    /// The value found and those that are harmless; `None` if the key is unknown.
+    pub value: Option<(String, String)>,
+}
+
+fn refused_keys(list: &[RefusedKey]) -> String {
+    const SHOWN: usize = 8;
+    let clause = |RefusedKey { key, value }: &RefusedKey| match value {
+        None => format!("`{key}` is unknown and may change the weights"),
+        Some((found, expected)) => {
+            format!("`{key}` is {found}, which may change the weights, expected {expected}")
+        }
+    };
+    let mut clauses: Vec<String> = list.iter().take(SHOWN).map(clause).collect();
+    if list.len() > SHOWN {
+        clauses.push(format!("and {} more", list.len() - SHOWN));
+    }
+    clauses.join("; ")
+}
+
 /// `1 tensor`, `3 tensors`.
 fn tensors(count: usize) -> String {
     format!("{count} tensor{}", if count == 1 { "" } else { "s" })
@@ -242,9 +339,10 @@ impl Error {
     #[must_use]
     pub fn location(&self) -> Option<&TensorRef> {
         match self {
-            Self::Tensor { at, .. } | Self::SurplusTensor { at } | Self::NotRepresentable { at, .. } => {
-                Some(at)
-            }
+            Self::Tensor { at, .. }
+            | Self::SurplusTensor { at }
+            | Self::NotRepresentable { at, .. }
+            | Self::OutOfRange { at, .. } => Some(at),
             _ => None,
         }
     }

@@ -116,7 +116,7 @@ fn split_files_hold_the_same_tensors() {
         assert!(files.len() >= least, "{} files of {most} bytes", files.len());
         assert_eq!(std::fs::read_dir(split.path()).unwrap().count(), files.len());
         assert!(contents(&files[0]) == whole);
-        let options = VerifyOptions { threads: 2, allow_rounding: false };
+        let options = VerifyOptions { threads: 2, ..VerifyOptions::default() };
         let report = verify(&checkpoint, &files[0], options, &GO, &|_| {}).unwrap();
         assert!(report.equal(), "{:?}", report.differences);
     }

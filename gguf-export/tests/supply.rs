@@ -444,7 +444,7 @@ fn the_mtp_layer_of_another_repository_is_exported_in_the_chosen_type() {
         drop(std::fs::remove_file(&out));
         let options = ExportOptions { prove: true, ..ExportOptions::default() };
         export_supplied(&checkpoint, &plan, &out, &options, &Present, &GO, &|_| {}).unwrap();
-        let options = VerifyOptions { threads: 2, allow_rounding: ty.is_some() };
+        let options = VerifyOptions { threads: 2, allow_rounding: ty.is_some(), ..VerifyOptions::default() };
         let report = verify(&open(), &out, options, &GO, &|_| {}).unwrap();
         assert!(report.equal(), "{:?}", report.differences);
         assert_eq!(report.rounded > 0, ty.is_some());
@@ -614,7 +614,7 @@ fn damaged_findings_never_give_wrong_values() {
             drop(std::fs::remove_file(&out));
             match gguf_export::export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}) {
                 Ok(_) => {
-                    let options = VerifyOptions { threads: 2, allow_rounding: false };
+                    let options = VerifyOptions { threads: 2, ..VerifyOptions::default() };
                     let report = verify(&site.place.open(), &out, options, &GO, &|_| {}).unwrap();
                     assert!(report.equal(), "{report:?}");
                     equal += 1;

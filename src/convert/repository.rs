@@ -63,16 +63,10 @@ pub fn repository(
         if !options.dry_run {
             check_room(&stream, &job)?;
         }
-        Ok(job.run(&stream, prove, stop, observer)?)
+        let leftovers = findings.file().map(ToOwned::to_owned).into_iter().chain(borrowed);
+        Ok(job.run(&stream, prove, leftovers.collect(), stop, observer)?)
     });
-    let done = done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))?;
-    if !options.dry_run {
-        findings.remove_file()?;
-        if let Some(file) = borrowed {
-            mtp::remove(&file)?;
-        }
-    }
-    Ok(done)
+    done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))
 }
 
 /// The file in which an interrupted run saved its findings about the values.
@@ -95,8 +89,9 @@ fn spare(stream: &ShardStream<'_>) -> Result<u64, hub::Error> {
 
 /// Refuses a conversion that does not fit on the disk: the GGUF, and the shards that are on the disk at once.
 fn check_room(stream: &ShardStream<'_>, job: &Job<'_>) -> Result<(), Error> {
+    let Some(missing) = job.missing()? else { return Ok(()) };
     let (cache, shards) = (stream.disk(), stream.peak_bytes()?);
-    let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
+    let own = if io::is_one_disk(&cache, &job.out) { missing } else { 0 };
     let needed = shards + own.saturating_sub(stream.reclaimable(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => {

@@ -179,7 +179,7 @@ impl Hub {
         download::fetch(&self.client, &target, stop, observer)
     }
 
-    /// The files that a conversion needs: configuration, tokenizer, model card, and the shards that the index names.
+    /// The files that a conversion needs: configuration, tokenizer, chat templates, model card, and all shards.
     ///
     /// # Errors
     ///

@@ -6,15 +6,21 @@ mod answers;
 mod broken;
 mod chat;
 mod command;
+mod context;
 mod loading;
 mod logits;
 mod markup;
+mod memory;
+mod notes;
 mod options;
 mod placing;
 mod sampling;
 mod saved;
+#[cfg(unix)]
+mod terminal;
 mod tools;
 mod turns;
+mod types;
 
 use std::path::PathBuf;
 use std::sync::Arc;

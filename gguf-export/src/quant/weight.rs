@@ -35,13 +35,17 @@ pub enum Coding {
     Micro(Micro),
 }
 
-/// Dtype of plain floats.
+/// Dtype of plain floats and of scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of safetensors")]
 pub enum Float {
+    /// Half precision.
     F16,
+    /// The upper half of an F32.
     BF16,
+    /// Single precision.
     F32,
+    /// Powers of two, `2^(byte - 127)`: scales only.
+    E8M0,
 }
 
 impl Float {
@@ -51,6 +55,7 @@ impl Float {
         match self {
             Self::F16 | Self::BF16 => 2,
             Self::F32 => 4,
+            Self::E8M0 => 1,
         }
     }
 }
@@ -235,6 +240,20 @@ pub enum Global {
     Divide(TensorId),
     /// A factor of the values.
     Multiply(TensorId),
+}
+
+impl Coding {
+    /// Bits per value, without scales; `None` if it is not quantized.
+    #[must_use]
+    pub fn bits(&self) -> Option<u64> {
+        match self {
+            Self::Plain { .. } => None,
+            Self::Int(int) => Some(int.bits.into()),
+            Self::Affine(affine) => Some(affine.bits.into()),
+            Self::Fp8(_) => Some(8),
+            Self::Micro(micro) => Some(if micro.element == Element::Fp8 { 8 } else { 4 }),
+        }
+    }
 }
 
 impl Weight {

@@ -1,11 +1,13 @@
 //! Verifies that a GGUF equals its checkpoint: every value bit for bit, every scale, the metadata and the tokenizer.
 //!
-//! Reference decoders that share no code with `transcode` read both files. The plan's mapping of names and rows is
-//! trusted; tests compare it with llama.cpp's converter.
+//! Reference decoders that share no code with `transcode` read both files, and [`Reading`] reads the quantization
+//! configuration once more. The plan's mapping of names and rows is trusted; tests compare it with llama.cpp's converter.
 
 mod compare;
+mod coverage;
 mod opened;
 mod proof;
+mod reading;
 mod receipt;
 mod report;
 
@@ -16,6 +18,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 
 pub(crate) use proof::Proof;
+pub use reading::Reading;
 pub use receipt::{FileHash, Receipt, receipt};
 pub use report::{Difference, Report};
 
@@ -25,8 +28,9 @@ use report::MAX_LISTED;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf;
-use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, PlanOptions, TensorPlan};
+use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, TensorPlan};
 use crate::progress::{Observer, Progress};
+use crate::quant::{Choices, OtherKeys, ZeroPoints};
 use crate::tile::tiles;
 use crate::{Error, Result, pool};
 
@@ -35,14 +39,24 @@ use crate::{Error, Result, pool};
 pub struct VerifyOptions {
     /// Number of threads that decode and compare.
     pub threads: usize,
-    /// Accepts rounding errors in the tensors that the GGUF lists in `ggrun.rounded_tensors`, up to those of their type.
+    /// How the zero points of GPTQ packing are stored, instead of the rule that the configuration states.
+    pub zero_points: Option<ZeroPoints>,
+    /// Accepts the rounding of tensors that the GGUF lists in `ggrun.rounded_tensors`. Otherwise each of them that is not
+    /// exact is a difference.
     pub allow_rounding: bool,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { threads: 1, zero_points: None, allow_rounding: false }
+    }
 }
 
 /// Compares a GGUF, with all its shards, with the checkpoint from which it was made.
 ///
 /// # Errors
-/// Errors of [`gguf::open_all`] and [`Plan::draft`], [`Error::Io`], and [`Error::Stopped`] if `stop` is set. Differences
+/// Errors of [`gguf::open_all`] and [`Plan::draft`], [`Error::Readings`] for a field of the configuration that the plan
+/// reads otherwise, [`Error::Io`], and [`Error::Stopped`] if `stop` is set. Differences
 /// are not errors but part of the report.
 ///
 /// ```no_run
@@ -50,7 +64,7 @@ pub struct VerifyOptions {
 /// use gguf_export::verify::{VerifyOptions, verify};
 ///
 /// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
-/// let options = VerifyOptions { threads: 4, allow_rounding: false };
+/// let options = VerifyOptions { threads: 4, ..VerifyOptions::default() };
 /// let report = verify(&checkpoint, "model.gguf".as_ref(), options, &AtomicBool::new(false), &|_| {})?;
 /// match report.differences.first() {
 ///     None => println!("{} values are equal", report.values),
@@ -68,10 +82,15 @@ pub fn verify(
     let shards = gguf::open_all(gguf)?;
     let file = Opened::new(&shards)?;
     let mut report = Report::default();
-    let draft = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
-    let mut plan = Plan::draft(checkpoint, &draft)?;
-    let rounded = file.shards[0].1.metadata.strings(gguf::keys::ROUNDED).unwrap_or_default();
-    adopt_types(&mut plan, &file, rounded, options.allow_rounding, &mut report);
+    let names = |key| file.shards[0].1.metadata.strings(key).unwrap_or_default();
+    let ignored_keys = names(gguf::keys::IGNORED_KEYS).to_vec();
+    report.ignored_keys.clone_from(&ignored_keys);
+    report.zero_points = options.zero_points;
+    let config = Choices { ignored_keys, others: OtherKeys::RefusedNow, zero_points: options.zero_points };
+    let mut plan = Plan::draft_to_compare(checkpoint, config)?;
+    reading::check(checkpoint, &plan)?;
+    adopt_types(&mut plan, &file, names(gguf::keys::ROUNDED), &mut report);
+    coverage::check(checkpoint, &plan, names(gguf::keys::LEFT_OUT), &mut report)?;
     compare::metadata(checkpoint, &mut plan, &file.shards[0].1, &mut report)?;
 
     let mut work = Vec::new();
@@ -94,7 +113,7 @@ pub fn verify(
                 tensor: &tensor.name,
                 bytes: (rows.end - rows.start) * tensor.row_bytes(),
             });
-            if part.count > 0 {
+            if part.count > 0 || part.inexact > 0 {
                 found.lock().unwrap_or_else(PoisonError::into_inner).insert(i, part);
             }
             Ok::<_, Error>(())
@@ -103,11 +122,21 @@ pub fn verify(
     if stop.load(std::sync::atomic::Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
-    for (_, part) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    let mut inexact: BTreeMap<usize, u64> = BTreeMap::new();
+    for (i, part) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
         report.count += part.count;
         report.differences.extend(part.differences);
+        *inexact.entry(work[i].0).or_default() += part.inexact;
     }
     report.differences.truncate(MAX_LISTED);
+    for (index, values) in inexact.into_iter().filter(|(_, values)| *values > 0) {
+        report.inexact += values;
+        if !options.allow_rounding {
+            let tensor = &plan.tensors[index];
+            report.not_accepted += 1;
+            report.push(Difference::Rounded { tensor: tensor.name.clone(), ty: tensor.ty(), values });
+        }
+    }
     report.tensors = plan.tensors.len();
     report.values = plan.tensors.iter().map(|t| t.dims.iter().product::<u64>()).sum();
     report.rounded = plan.tensors.iter().filter(|t| t.fidelity == Some(Fidelity::Rounded)).count();
@@ -117,7 +146,7 @@ pub fn verify(
 
 /// Sets the types of the plan to those of the file. Tensors that are missing, superfluous or of another shape are
 /// reported as differences and removed from the plan.
-fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, report: &mut Report) {
+fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &mut Report) {
     let mut seen = 0;
     let mut tensors = std::mem::take(&mut plan.tensors);
     // The file determines whether a tensor's factor is stored separately, not the draft.
@@ -138,8 +167,7 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: b
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
-        let is_rounded = accept && rounded.contains(&tensor.name);
-        set_type(tensor, info.ty, file, is_rounded);
+        set_type(tensor, info.ty, file, rounded.contains(&tensor.name));
         true
     });
     plan.tensors = tensors;

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::opened::Opened;
-use super::{Report, compare};
+use super::{Report, compare, reading};
 use crate::checkpoint::Checkpoint;
 use crate::gguf::Header;
+use crate::io::ByteSource as _;
 use crate::plan::{Fidelity, Plan};
 use crate::{Error, Result};
 
@@ -20,8 +21,9 @@ impl<'a> Proof<'a> {
     /// Opens the unfinished files. `files` are their current paths with the expected headers.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be opened.
-    pub(crate) fn new(files: &'a [(PathBuf, Header)]) -> Result<Self> {
+    /// [`Error::Readings`] if the plan reads the configuration otherwise, [`Error::Io`] if a file cannot be opened.
+    pub(crate) fn new(checkpoint: &Checkpoint, plan: &Plan, files: &'a [(PathBuf, Header)]) -> Result<Self> {
+        reading::check(checkpoint, plan)?;
         Ok(Self { file: Opened::new(files)? })
     }
 
@@ -53,7 +55,9 @@ impl<'a> Proof<'a> {
     /// [`Error::Differs`] for a header that differs from the one written, [`Error::Io`] if a file cannot be read.
     pub(crate) fn report(&self, plan: &Plan) -> Result<Report> {
         for ((path, expected), source) in self.file.shards.iter().zip(&self.file.sources) {
-            if Header::read(path, source)? != *expected {
+            let mut bytes = vec![0; usize::try_from(expected.data_offset).unwrap_or(usize::MAX)];
+            source.read_at(0, &mut bytes)?;
+            if bytes != expected.encode() {
                 let what = "its header differs from the one written".to_owned();
                 return Err(Error::Differs { path: path.clone(), what });
             }
@@ -63,6 +67,8 @@ impl<'a> Proof<'a> {
             values: plan.tensors.iter().map(|t| t.dims.iter().product::<u64>()).sum(),
             keys: plan.metadata.iter().count(),
             rounded: plan.tensors.iter().filter(|t| t.fidelity == Some(Fidelity::Rounded)).count(),
+            ignored_keys: plan.options.config.ignored_keys.clone(),
+            zero_points: plan.options.config.zero_points,
             ..Report::default()
         })
     }

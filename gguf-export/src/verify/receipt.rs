@@ -10,6 +10,7 @@ use crate::Result;
 use crate::checkpoint::{Checkpoint, Identity, folder};
 use crate::gguf;
 use crate::io::{self, ByteSource, FileSource};
+use crate::quant::ZeroPoints;
 
 /// Bytes per read while hashing.
 const CHUNK: usize = 1 << 20;
@@ -31,6 +32,10 @@ pub struct Receipt {
     pub keys: usize,
     /// Number of tensors accepted as rounded.
     pub rounded: usize,
+    /// Keys of the quantization configuration that were ignored when the GGUF was made.
+    pub ignored_config_keys: Vec<String>,
+    /// How zero points were taken, if the caller chose it: `v1` or `v2`.
+    pub zero_points: Option<&'static str>,
     /// Number of differences.
     pub differences: u64,
     /// Files of the GGUF.
@@ -59,9 +64,14 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
     let files: Vec<PathBuf> = gguf::open_all(gguf)?.into_iter().map(|(path, _)| path).collect();
     let named = [
         "config.json",
+        "quantization_config.json",
+        "quantize_config.json",
+        "quant_config.json",
+        "hf_quant_config.json",
         "tokenizer.json",
         "tokenizer_config.json",
         "chat_template.jinja",
+        "chat_template.json",
         "generation_config.json",
     ];
     let mut source = Vec::new();
@@ -78,6 +88,9 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
             source.push(hash(&path)?);
         }
     }
+    for (_, path) in folder::inside_folder(checkpoint.dir(), "additional_chat_templates", ".jinja")? {
+        source.push(hash(&path)?);
+    }
     Ok(Receipt {
         schema_version: 1,
         tool: format!("gguf-export {}", env!("CARGO_PKG_VERSION")),
@@ -86,6 +99,8 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         values: report.values,
         keys: report.keys,
         rounded: report.rounded,
+        ignored_config_keys: report.ignored_keys.clone(),
+        zero_points: report.zero_points.map(ZeroPoints::name),
         differences: report.count,
         gguf: files.iter().map(|p| hash(p)).collect::<Result<_>>()?,
         source,

@@ -1,9 +1,9 @@
 //! `ggrun verify`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use ggrun::atomic::{self, Access};
 use ggrun::convert::{Origin, mtp};
 use ggrun::hub::{Event, Hub, Settings};
 use gguf_export::checkpoint::Checkpoint;
@@ -13,7 +13,9 @@ use serde_json::json;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::{Common, OUTPUT};
+use crate::cli::options::file;
 use crate::cli::options::hub::{self, Source};
+use crate::cli::options::types::ZeroPoints;
 use crate::cli::shared::conversion::{sentence, unwrapped};
 use crate::cli::shared::source;
 use crate::cli::ui::out::print_result;
@@ -41,6 +43,9 @@ pub(crate) struct Verify {
     /// Accept tensors that the file declares as rounded, within the rounding of their type
     #[arg(long)]
     pub(crate) allow_rounding: bool,
+    /// Set how GPTQ zero points are stored, as for `convert` [default: from the configuration]
+    #[arg(long, value_enum, value_name = "VERSION", hide_short_help = true)]
+    pub(crate) zero_points: Option<ZeroPoints>,
     /// Write the result and the SHA-256 of every file to this file
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) receipt: Option<PathBuf>,
@@ -55,10 +60,11 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }
+    refuse_swapped(&args.gguf, &args.source)?;
     let failed = || format!("cannot verify `{}`", args.gguf.display());
     // The local end is checked before the other end is fetched.
     match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
-        (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
+        (Source::Repo(_), None) => file::regular(&args.gguf).with_context(failed)?,
         (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
         _ => {}
     }
@@ -66,7 +72,11 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let source = source::checkpoint(&args.source, args.common.progress)?;
     let bar = Bar::new("Verifying", args.common.progress);
     let interrupt = Interrupt::listen();
-    let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };
+    let options = VerifyOptions {
+        threads: args.common.threads(),
+        zero_points: args.zero_points.map(Into::into),
+        allow_rounding: args.allow_rounding,
+    };
     let compare = || -> anyhow::Result<_> {
         let mut checkpoint = Checkpoint::open(&source)?;
         let mut borrowed = None;
@@ -91,7 +101,8 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let (report, receipt) = done?;
     if let (Some(path), Some(receipt)) = (&args.receipt, receipt) {
         let text = serde_json::to_string_pretty(&receipt)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        atomic::write(path, text.as_bytes(), Access::Usual)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if args.common.json {
         print_result(&format!("{:#}\n", describe(&report)))?;
@@ -102,11 +113,31 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     Ok(if report.equal() { Outcome::Success } else { Outcome::Differs })
 }
 
+/// Refuses a checkpoint in place of the GGUF, and a GGUF in place of the checkpoint.
+fn refuse_swapped(gguf: &Path, source: &Path) -> anyhow::Result<()> {
+    let (one, other) = (gguf.display(), source.display());
+    if source.is_file() && !gguf.is_file() {
+        bail!(
+            "`{other}` is a file, expected a checkpoint; pass the GGUF first: `ggrun verify {other} {one}`"
+        );
+    }
+    if gguf.is_dir() {
+        bail!("`{one}` is a folder, expected a GGUF; pass the GGUF first, then the folder of its checkpoint");
+    }
+    if source.is_file() {
+        bail!(
+            "`{other}` is a file, expected a checkpoint: a folder with `config.json` and safetensors files"
+        );
+    }
+    Ok(())
+}
+
 fn describe(report: &Report) -> serde_json::Value {
     let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
     json!({
         "schema_version": 1, "equal": report.equal(), "tensors": report.tensors, "values": report.values,
-        "keys": report.keys, "rounded": report.rounded, "differences": report.count,
-        "first_differences": differences,
+        "keys": report.keys, "rounded": report.rounded, "rounded_values": report.inexact,
+        "left_out": report.left_out, "ignored_config_keys": report.ignored_keys,
+        "differences": report.count, "first_differences": differences,
     })
 }

@@ -1,18 +1,22 @@
 //! Opens a model: from a file to a session.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
-use ggrun::model::{LoadOptions, Model, Running};
+use ggrun::model::system::load_average;
+use ggrun::model::{LoadError, LoadOptions, Loading, Model, Placement, Running, default_threads};
 use ggrun::session::Session;
 
-use crate::cli::error::Interrupted;
+use crate::cli::error::{Interrupted, NoThread};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::wait::{Wait, Work};
+use crate::cli::ui::{err, text};
 
 /// A loaded model and its running engine. Dropping it ends the engine.
 #[derive(Debug)]
@@ -22,7 +26,14 @@ pub(crate) struct Opened {
     /// The model, for its metadata and sampling defaults.
     pub(crate) model: Model,
     /// Ends the engine when it is dropped.
-    _running: Running,
+    running: Running,
+}
+
+impl Opened {
+    /// Tokens that a conversation can have.
+    pub(crate) fn context(&self) -> u32 {
+        self.running.caps().context
+    }
 }
 
 /// Loads a model and starts its engine.
@@ -38,7 +49,7 @@ pub(crate) fn open(
     let model = load(options, interrupt)?;
     let running = model.spawn()?;
     let session = session(&model, template, running.submitter())?;
-    Ok(Opened { session, model, _running: running })
+    Ok(Opened { session, model, running })
 }
 
 /// A session that renders prompts for a model, with its chat template or another, and submits them.
@@ -58,18 +69,38 @@ pub(crate) fn session(
 /// Loads on a separate thread, so that an interrupt takes effect at once: llama.cpp checks for one only between tensors,
 /// and not at all while it maps a file.
 pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
+    if let Some(load) = load_average(Path::new("/")) {
+        busy(load, default_threads(), options.threads).inspect(|text| err::note(text));
+    }
     let shared = interrupt.clone();
+    let wait = Arc::new(Wait::new(Work::Load));
     let (sender, loaded) = sync_channel(1);
+    let bar = Arc::clone(&wait);
     let load = move || {
+        let progress = |Loading { done, total }| {
+            bar.set(done, total);
+            !shared.is_raised()
+        };
         // The receiver is gone after an interrupt.
-        drop(sender.send(Model::load(options, |_| !shared.is_raised())));
+        drop(sender.send(Model::load(options, progress)));
     };
-    thread::Builder::new().name("load".to_owned()).spawn(load).context("cannot start a thread")?;
+    thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
+    let result = result(&loaded, interrupt);
+    wait.end();
+    result
+}
+
+/// Waits for the result of loading.
+fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) -> anyhow::Result<Model> {
     let mut patience = PATIENCE;
     loop {
         match loaded.recv_timeout(POLL) {
             Ok(Err(_)) if interrupt.is_raised() => return Err(Interrupted.into()),
-            Ok(result) => return Ok(result?),
+            Ok(result) => {
+                let model = result?;
+                warn(model.placement());
+                return Ok(model);
+            }
             Err(RecvTimeoutError::Disconnected) => bail!("loading ended without a result"),
             Err(RecvTimeoutError::Timeout) if interrupt.is_raised() => match patience.checked_sub(POLL) {
                 Some(left) => patience = left,
@@ -80,7 +111,40 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
     }
 }
 
+/// Prints what the options of a placement do not do.
+pub(crate) fn warn(placement: &Placement) {
+    for note in &placement.notes {
+        err::note(&format!("warning: {note}"));
+    }
+}
+
+/// The note for a machine on which more threads of other programs run than it has cores.
+fn busy(load: f64, cores: u32, threads: u32) -> Option<String> {
+    (load > f64::from(cores)).then(|| {
+        format!(
+            "note: the machine is busy (load {load:.1} on {}): {} for computing will be slow",
+            text::plural(cores.into(), "core"),
+            text::plural(threads.into(), "thread")
+        )
+    })
+}
+
 /// Interval at which the interrupt is checked.
 const POLL: Duration = Duration::from_millis(20);
 /// Time that an interrupted load has to end cleanly.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::busy;
+
+    #[test]
+    fn a_load_above_the_cores_is_noted() {
+        assert_eq!(busy(2.0, 2, 2), None);
+        let note = busy(6.25, 2, 1).unwrap();
+        assert_eq!(
+            note,
+            "note: the machine is busy (load 6.2 on 2 cores): 1 thread for computing will be slow"
+        );
+    }
+}

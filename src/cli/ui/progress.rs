@@ -10,6 +10,7 @@ use gguf_export::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::err;
+use super::escape::printable;
 use super::text;
 use super::when::When;
 
@@ -35,8 +36,7 @@ enum Shown {
 
 impl Bar {
     pub(crate) fn new(verb: &'static str, when: When) -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let shown = match (when, err::is_terminal() && !dumb) {
+        let shown = match (when, err::draws_bars()) {
             (When::Never, _) | (When::Auto, false) => Shown::Nothing,
             _ if err::is_quiet() => Shown::Nothing,
             (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),
@@ -160,7 +160,7 @@ impl Drawn {
 
     fn advance(&self, tensor: &str, bytes: u64) {
         self.fit();
-        self.bar.set_message(tensor.to_owned());
+        self.bar.set_message(printable(tensor).into_owned());
         self.bar.inc(bytes);
     }
 

@@ -25,8 +25,8 @@ pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) ->
         let mut options = placement.options_with(model, slots);
         // Throughput counts here: no client waits for the next token.
         options.prefill_budget = PrefillBudget::Unlimited;
-        if let ContextSize::UpTo(most) = options.context {
-            options.context = ContextSize::UpTo(most.max(longest));
+        if options.context == ContextSize::Fit {
+            options.context = ContextSize::UpTo(ContextSize::USUAL.max(longest));
         }
         options
     };
@@ -36,7 +36,8 @@ pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) ->
     if let Some(slots) = placement.parallel {
         return Ok(options(slots));
     }
-    let header = check_with(model, &options(1).metadata)?;
+    let checked = options(1);
+    let header = check_with(model, &checked.metadata, checked.tensor_check)?;
     let hparams = HParams::read(&header)?;
     let machine = Machine::with(&options(1).rpc)?;
     let needed = longest.min(hparams.trained_context);
