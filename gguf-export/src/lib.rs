@@ -54,6 +54,7 @@ pub mod arch;
 pub mod checkpoint;
 pub mod error;
 pub mod export;
+pub mod format;
 pub mod ggml;
 pub mod gguf;
 pub mod io;

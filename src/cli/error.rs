@@ -7,6 +7,11 @@ use std::net::Ipv4Addr;
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
+/// The system refused to start a thread.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread")]
+pub(crate) struct NoThread(#[source] pub(crate) std::io::Error);
+
 /// A confirmation is needed and there is no terminal to ask on.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing removed: cannot ask for confirmation, standard input is not a terminal")]

@@ -1,9 +1,11 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
 mod disk;
+mod format;
 mod rows;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use ggrun::batch;
@@ -18,9 +20,11 @@ use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
 
 use disk::is_full;
+use format::format_hint;
 
 use super::config::entry::WrongConfig;
-use super::error::{Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel};
+use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
+use super::exit::NO_RESOURCES;
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
@@ -77,7 +81,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         batch::Error::Write { source, .. } => is_full(source),
         _ => false,
     }) || asked.is_some_and(hub::Error::is_full);
-    ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
+    let short = full || is_short_of_memory(error);
+    ExitCode::from(place.map_or_else(|| if short { NO_RESOURCES } else { found.map_or(1, code) }, place_code))
+}
+
+/// Whether memory was short, or the system refused to start a thread.
+fn is_short_of_memory(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<NoThread>()
+            || cause.downcast_ref().is_some_and(LoadError::is_short_of_memory)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
+    })
 }
 
 /// Whether a batch ended because the reader of its answers has gone away.
@@ -126,8 +140,8 @@ fn say_hint(hint: Option<&str>) {
 fn code(error: &Error) -> u8 {
     match error {
         Error::Differs { .. } => 3,
-        Error::NoSpace { .. } => 4,
-        Error::Io { source, .. } if is_full(source) => 4,
+        Error::NoSpace { .. } => NO_RESOURCES,
+        Error::Io { source, .. } if is_full(source) => NO_RESOURCES,
         _ => 1,
     }
 }
@@ -248,11 +262,21 @@ fn hint(error: &Error) -> Option<&'static str> {
         {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
-        Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
-            "compare the files with their repository; one may be missing or truncated"
+        Error::MissingTensor { .. } => "compare the files with their repository; one may be missing",
+        Error::OtherFormat { found, expected, .. } => return format_hint(found, expected),
+        Error::Joined { .. } => {
+            "pass the first of the separate files, or merge them with `llama-gguf-split --merge FIRST OUT`"
         }
+        Error::Truncated { path, .. } if is_piece(path) => "join all pieces of the file with `cat`",
+        Error::Truncated { .. } => "compare its size with its source, and download or convert it again",
         _ => return None,
     })
+}
+
+/// Whether the name is that of a piece of a file that was cut without regard to its format.
+fn is_piece(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(".gguf.part") || name.contains(".gguf-split-")
 }
 
 fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -283,13 +307,18 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     Some(match error {
-        LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF from a folder with safetensors files",
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "all parts of a split model must be in the folder of the first"
         }
-        LoadError::Header(Error::NotFirstShard { .. }) => return None,
-        LoadError::Header(_) => {
-            "the file may be truncated: compare its size with its source, or convert it again"
+        LoadError::Header(error) => return hint(error),
+        LoadError::Thread(_) | LoadError::Threads { .. } => {
+            "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
+        }
+        error if error.is_short_of_memory() => {
+            "reduce the context with `-c`, or raise the limit that `ulimit -v` shows"
+        }
+        LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
+            "`--unchecked` loads it without this check"
         }
         LoadError::Metadata { .. }
         | LoadError::MissingTensor { .. }
@@ -304,12 +333,14 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
 fn place_hint(error: &PlaceError) -> Option<String> {
     match error {
         PlaceError::Memory(too_much) if too_much.remedies.is_empty() => {
-            Some("`ggrun plan` lists what needs the memory".to_owned())
+            Some("no change of options is enough; `ggrun plan` lists what needs the memory".to_owned())
         }
         PlaceError::Memory(too_much) => Some(format!(
             "it fits with {}; `-fit off` loads without this check",
             too_much.remedies.join(", or ")
         )),
+        PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
+        PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
             Some("`--list-devices` lists devices and buffers".to_owned())
         }
@@ -320,7 +351,7 @@ fn place_hint(error: &PlaceError) -> Option<String> {
 /// An option that cannot be satisfied is a usage error; too little memory has a code of its own.
 fn place_code(error: &PlaceError) -> u8 {
     match error {
-        PlaceError::Memory(_) => 4,
+        PlaceError::Memory(_) => NO_RESOURCES,
         _ => 2,
     }
 }

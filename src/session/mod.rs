@@ -17,7 +17,7 @@ mod variables;
 use std::sync::Arc;
 
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
-use crate::engine::{self, Block, Grammar, Markup, Request, Rules, Saved, Submitter, Token, Vocab};
+use crate::engine::{self, Block, Grammar, Markup, Opening, Request, Rules, Saved, Submitter, Token, Vocab};
 use prompt::{Prompt, Prompts};
 
 pub use answer::Answer;
@@ -221,8 +221,9 @@ impl Session {
 fn reasoning(start: Start, ending: Vec<Token>, budget: Option<u32>) -> Option<engine::Reasoning> {
     let Tags { open, close } = start.tags();
     let open = match start {
-        Start::Reasoning(_) | Start::Unopened(_) | Start::MidReasoning(_) => None,
-        Start::Content(_) => Some(open.to_owned()),
+        Start::Reasoning(_) | Start::MidReasoning(_) => Opening::Prompt,
+        Start::Unopened(_) => Opening::OptionalTag(open.to_owned()),
+        Start::Content(_) => Opening::Tag(open.to_owned()),
         Start::MidContent(_) => return None,
     };
     Some(engine::Reasoning { open, close: close.to_owned(), ending, budget })

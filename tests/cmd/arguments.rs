@@ -31,7 +31,7 @@ fn a_wrong_generation_option_is_reported_before_the_model() {
     let cases: [(&[&str], &str); 14] = [
         (&["--grammar", "root ::= ("], "grammar"),
         (&["--grammar-file", "bad.gbnf"], "grammar"),
-        (&["--grammar-file", "no/file"], "cannot read `no/file`"),
+        (&["--grammar-file", "no/file"], "cannot read the grammar from `no/file`"),
         (&["--json-schema", "{"], "schema"),
         (&["--json-schema", "[1]"], "schema"),
         (&["--json-schema-file", "bad.json"], "schema"),

@@ -83,7 +83,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
     };
     let expert = "blk.1.ffn_up_exps.weight";
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (byte(0, b'X'), "is not a GGUF file: it begins with [58,"),
+        (byte(0, b'X'), "first bytes `XGUF`, expected `GGUF`"),
         (byte(4, 9), "version 9, expected version 2 or 3"),
         (o.bytes[..o.bytes.len() - 1].to_vec(), "is truncated: tensor `"),
         (o.bytes[..3000].to_vec(), "in the bytes left"),

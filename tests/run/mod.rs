@@ -9,12 +9,15 @@ mod command;
 mod loading;
 mod logits;
 mod markup;
+mod memory;
+mod notes;
 mod options;
 mod placing;
 mod sampling;
 mod saved;
 mod tools;
 mod turns;
+mod types;
 
 use std::path::PathBuf;
 use std::sync::Arc;

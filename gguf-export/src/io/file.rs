@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::{ByteSink, ByteSource};
+use crate::format::{Format, HEAD};
 use crate::{Error, Result};
 
 /// A file opened for reading.
@@ -143,19 +144,32 @@ fn last_change(meta: &std::fs::Metadata) -> u128 {
     (i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())).unsigned_abs()
 }
 
-/// Reads a whole text file of at most `max` bytes.
+/// Reads a whole text file of at most `max` bytes, without a byte-order mark at its start.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read, is longer than `max` or is not UTF-8.
+/// [`Error::Io`] if it cannot be read, is longer than `max` or is not UTF-8; [`Error::OtherFormat`] for an HTML page, a git
+/// LFS pointer, an archive or text in UTF-16.
 pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
     let source = FileSource::open(path)?;
     if source.len > max {
         let reason = format!("it has {} bytes, the limit is {max}", source.len);
         return Err(Error::io("read", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)));
     }
-    let mut text = String::new();
-    source.file.take(max).read_to_string(&mut text).map_err(Error::io("read", path))?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    source.file.take(max).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if let Some(found) = Format::of(&bytes[..bytes.len().min(HEAD)]).filter(Format::is_wrong_text) {
+        let expected =
+            if path.extension().is_some_and(|ext| ext == "json") { "JSON" } else { "text in UTF-8" };
+        return Err(Error::OtherFormat { path: path.to_owned(), found, expected });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let reason = "its bytes are not UTF-8";
+        Error::io("read", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    })
 }
 
 /// Renames a file, and syncs the folder so that the new name survives a power failure.

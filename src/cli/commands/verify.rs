@@ -1,6 +1,5 @@
 //! `ggrun verify`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -14,6 +13,7 @@ use serde_json::json;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::{Common, OUTPUT};
+use crate::cli::options::file;
 use crate::cli::options::hub::{self, Source};
 use crate::cli::shared::conversion::{sentence, unwrapped};
 use crate::cli::shared::source;
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let failed = || format!("cannot verify `{}`", args.gguf.display());
     // The local end is checked before the other end is fetched.
     match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
-        (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
+        (Source::Repo(_), None) => file::regular(&args.gguf).with_context(failed)?,
         (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
         _ => {}
     }

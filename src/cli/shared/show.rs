@@ -41,6 +41,8 @@ pub(crate) struct Show<'a> {
     wrote: Wrote,
     begun: Instant,
     words: usize,
+    /// Whether the next letter of the reasoning begins a word.
+    between_words: bool,
 }
 
 impl Thinking {
@@ -58,7 +60,17 @@ impl<'a> Show<'a> {
         style: Style,
     ) -> Self {
         let live = style == Style::Rich && crate::cli::ui::err::is_terminal();
-        Self { out, err, thinking, style, live, wrote: Wrote::Nothing, begun: Instant::now(), words: 0 }
+        Self {
+            out,
+            err,
+            thinking,
+            style,
+            live,
+            wrote: Wrote::Nothing,
+            begun: Instant::now(),
+            words: 0,
+            between_words: true,
+        }
     }
 
     /// Shows an event as it comes.
@@ -101,7 +113,10 @@ impl<'a> Show<'a> {
     }
 
     fn think(&mut self, text: &str) {
-        self.words += text.split_whitespace().count();
+        for character in text.chars() {
+            self.words += usize::from(self.between_words && !character.is_whitespace());
+            self.between_words = character.is_whitespace();
+        }
         match self.thinking {
             Thinking::Show => self.aside(text),
             Thinking::Dim => self.dim(text),
@@ -145,8 +160,9 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut show = Show::new(&mut out, &mut err, thinking, Style::Plain);
         show.live = live;
-        show.event(&ChatEvent::Reasoning("so many ".into())).unwrap();
-        show.event(&ChatEvent::Reasoning("words".into())).unwrap();
+        for piece in ["so ma", "ny ", "wo", "rds"] {
+            show.event(&ChatEvent::Reasoning(piece.into())).unwrap();
+        }
         show.event(&ChatEvent::Content("42".into())).unwrap();
         show.finish().unwrap();
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())

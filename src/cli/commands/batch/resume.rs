@@ -21,8 +21,9 @@ pub(super) fn may_rerun(job: &Job<'_>, journal: &Journal) -> anyhow::Result<bool
     if journal.rows_before() == 0 || !job.input.is_file() {
         return Ok(false);
     }
-    let overrides = job.args.placement.options(job.path).metadata;
-    let recommended = recommended_sampling(&check_with(job.path, &overrides)?, &overrides, 0);
+    let load = job.args.placement.options(job.path);
+    let header = check_with(job.path, &load.metadata, load.tensor_check)?;
+    let recommended = recommended_sampling(&header, &load.metadata, 0);
     let options = job.defaults.options.clone().over(&GenerationOptions::recommended(&recommended));
     let defaults = Defaults { options, system: job.defaults.system.clone() };
     let rows = batch::open(job.input, &job.format)?;

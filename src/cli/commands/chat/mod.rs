@@ -12,6 +12,7 @@ mod settings;
 mod store;
 mod talk;
 mod tools;
+mod written;
 
 use std::io::Write;
 

@@ -3,7 +3,6 @@
 mod args;
 mod screen;
 
-use std::fs;
 use std::io::Write;
 use std::time::Instant;
 
@@ -18,6 +17,7 @@ use screen::Screen;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
+use crate::cli::options::file::{self, Text};
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::{seed, source, stdin};
@@ -77,9 +77,8 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
                 None => prompt,
             }
         }
-        (None, Some(file)) => {
-            let text = fs::read_to_string(file)
-                .with_context(|| format!("cannot read the prompt from `{}`", file.display()))?;
+        (None, Some(path)) => {
+            let text = file::read(path, Text::Prompt)?;
             // The newline at the end of a file is not part of the prompt.
             args.escape.text(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
         }
