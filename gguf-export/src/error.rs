@@ -159,6 +159,20 @@ pub enum Error {
         /// The GGUF type.
         ty: &'static str,
     },
+    /// A value is too large for the type to which it is rounded.
+    #[error("{at}: row {row}, column {column}: {value} is out of the range of {ty}")]
+    OutOfRange {
+        /// The source tensor.
+        at: TensorRef,
+        /// Row of the source weight.
+        row: u64,
+        /// Column of the source weight.
+        column: u64,
+        /// The value.
+        value: String,
+        /// The GGUF type.
+        ty: &'static str,
+    },
     /// No GGUF type holds these tensors exactly, and rounding is not allowed.
     #[error("no GGUF type holds {} exactly:\n{}", tensors(.0.len()), refusals(.0))]
     Inexact(Vec<Inexact>),
@@ -262,9 +276,10 @@ impl Error {
     #[must_use]
     pub fn location(&self) -> Option<&TensorRef> {
         match self {
-            Self::Tensor { at, .. } | Self::SurplusTensor { at } | Self::NotRepresentable { at, .. } => {
-                Some(at)
-            }
+            Self::Tensor { at, .. }
+            | Self::SurplusTensor { at }
+            | Self::NotRepresentable { at, .. }
+            | Self::OutOfRange { at, .. } => Some(at),
             _ => None,
         }
     }

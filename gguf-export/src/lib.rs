@@ -55,6 +55,8 @@ pub mod checkpoint;
 pub mod error;
 pub mod export;
 pub mod format;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ggml;
 pub mod gguf;
 pub mod io;

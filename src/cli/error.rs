@@ -70,7 +70,7 @@ pub(crate) struct Remote {
 
 /// The risk of `--allow-remote`.
 pub(crate) const DANGER: &str = "llama.cpp's RPC has no password and no encryption, and any client can read and write the \
-                      memory of the worker";
+                      memory of the process that serves it";
 
 /// `RUST_LOG` is not a filter.
 #[derive(Debug, thiserror::Error)]

@@ -29,7 +29,7 @@ use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
 use super::ui::style::Style;
-use super::ui::text::printable;
+use super::ui::text::{self, printable};
 
 /// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -210,12 +210,20 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             format!("accept the conditions at {page} with the same account; {}", shown(token))
         }
         E::NotFound { .. } => "check the name and the revision on the repository's page".to_owned(),
-        E::RateLimited { .. } => "try again later; the hub allows more requests with a token".to_owned(),
+        E::RetryLater { status: 429, seconds, .. } => {
+            format!("run the same command in {} to resume; the hub allows more requests with a token", minutes(*seconds))
+        }
+        E::RetryLater { seconds, .. } => {
+            format!("run the same command in {} to resume, or set another HF_ENDPOINT", minutes(*seconds))
+        }
         E::Network { .. } | E::Status { .. } => {
             "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
                 .to_owned()
         }
-        E::Offline { .. } => "fetch it once without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
+        E::Offline { .. } => {
+            "fetch it once without `--offline` and HF_HUB_OFFLINE=1, with a connection to the hub".to_owned()
+        }
+        E::Undescribed { .. } => "use another hub: HF_ENDPOINT".to_owned(),
         E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
             "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT".to_owned()
@@ -231,6 +239,15 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
     })
 }
 
+/// A time that a person waits: minutes up to an hour, then hours, at most a day.
+fn minutes(seconds: u64) -> String {
+    match seconds.div_ceil(60) {
+        minutes @ ..=60 => text::plural(minutes, "minute"),
+        minutes @ ..=1440 => text::plural(minutes.div_ceil(60), "hour"),
+        _ => "a day or more".to_owned(),
+    }
+}
+
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutputExists { .. } => "replace it with `--force`, or write to another file with `-o`",
@@ -240,6 +257,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
+        }
+        Error::OutOfRange { .. } => {
+            "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
         }
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
         Error::Io { source, .. }
@@ -296,7 +316,9 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
     });
     Some(match worker.or(within)? {
         WorkerError::Connect { .. } => "start a worker there with `ggrun worker`",
-        WorkerError::Silent { .. } => "wait until its other client ends, or end that client",
+        WorkerError::Silent { .. } => {
+            "wait until another client ends, or start the worker with more `--clients`"
+        }
         WorkerError::Version { .. } => "use the same build of ggrun on both machines",
         WorkerError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
             "another worker may be running; `--port 0` selects a free port"
@@ -320,10 +342,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
             "`--unchecked` loads it without this check"
         }
-        LoadError::Metadata { .. }
-        | LoadError::MissingTensor { .. }
-        | LoadError::SurplusTensor { .. }
-        | LoadError::Tensor { .. } => {
+        LoadError::MissingTensor { .. } | LoadError::SurplusTensor { .. } | LoadError::Tensor { .. } => {
             "the file does not match its architecture; `ggrun inspect --tensors` lists its tensors"
         }
         _ => return None,

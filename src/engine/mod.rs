@@ -36,7 +36,7 @@ pub use check::{PrepareSampler, Prepared, PreparedSampler, check as check_reques
 pub use decode_error::DecodeError;
 pub use decoder::{BatchToken, CachedState, Caps, Decoder, Outcome, SeqOp, StateId, Step};
 pub use detokenizer::Detokenizer;
-pub use error::Error;
+pub use error::{COUNTED, Error};
 pub use eviction::{Evicted, OnEviction};
 pub use ids::{Pos, RequestId, SeqId, Token};
 pub use run::run;

@@ -162,5 +162,8 @@ const ALLOCATION: [&str; 6] = [
 ];
 
 fn reason(log: &[String]) -> String {
-    if log.is_empty() { "no reason given".to_owned() } else { log.join("; ") }
+    if log.is_empty() {
+        return "no reason given".to_owned();
+    }
+    log.join("; ").replace("std::bad_alloc", "out of memory")
 }

@@ -65,7 +65,7 @@ fn a_wrong_file_is_reported_before_the_model() {
         (&["batch", "in.jsonl", "-o", "no/out"], "`no` is not a folder"),
         (&["batch", "in.jsonl", "-o", "in.jsonl"], "`in.jsonl` cannot be both the input and `-o`"),
         (&["batch", "in.jsonl", "-o", "out", "--errors", "out"], "`out` cannot be both `-o` and `--errors`"),
-        (&["bench", "--quality", "no/file"], "cannot read `no/file`"),
+        (&["bench", "--quality", "no/file"], "cannot read the text from `no/file`"),
         (&["bench", "--quality", "in.jsonl", "--kl", "no/file"], "cannot read `no/file`"),
         (&["bench", "--quality", "in.jsonl", "--save-logits", "no/out"], "`no` is not a folder"),
     ];

@@ -47,7 +47,7 @@ fn every_command_notes_the_same_options() {
         assert!(code == Some(0) && !said.contains("warning"), "{command:?}: {said}");
     }
     for command in &COMMANDS[..4] {
-        let (code, said) = ggrun(command, &["-t", "1", "-c", "4097"]);
+        let (code, said) = ggrun(command, &["-t", "1", "-c", "4097", "-np", "1"]);
         assert_eq!(code, Some(0), "{command:?}: {said}");
         assert!(said.contains("a context of 4097 tokens is longer than the 4096"), "{command:?}: {said}");
     }

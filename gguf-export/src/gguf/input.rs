@@ -77,7 +77,7 @@ impl<'a> Input<'a> {
         Ok(&self.buffer[self.used - n..self.used])
     }
 
-    /// The next `n` bytes, or fewer at the end, without going on.
+    /// The next `n` bytes, or fewer at the end; they are not consumed.
     pub(super) fn peek(&mut self, n: u64) -> Result<&[u8]> {
         let n = self.bytes(n.min(self.remaining()))?.len();
         self.used -= n;

@@ -56,6 +56,7 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }
+    refuse_swapped(&args.gguf, &args.source)?;
     let failed = || format!("cannot verify `{}`", args.gguf.display());
     // The local end is checked before the other end is fetched.
     match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
@@ -104,11 +105,30 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     Ok(if report.equal() { Outcome::Success } else { Outcome::Differs })
 }
 
+/// Refuses a checkpoint in place of the GGUF, and a GGUF in place of the checkpoint.
+fn refuse_swapped(gguf: &Path, source: &Path) -> anyhow::Result<()> {
+    let (one, other) = (gguf.display(), source.display());
+    if source.is_file() && !gguf.is_file() {
+        bail!(
+            "`{other}` is a file, expected a checkpoint; pass the GGUF first: `ggrun verify {other} {one}`"
+        );
+    }
+    if gguf.is_dir() {
+        bail!("`{one}` is a folder, expected a GGUF; pass the GGUF first, then the folder of its checkpoint");
+    }
+    if source.is_file() {
+        bail!(
+            "`{other}` is a file, expected a checkpoint: a folder with `config.json` and safetensors files"
+        );
+    }
+    Ok(())
+}
+
 fn describe(report: &Report) -> serde_json::Value {
     let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
     json!({
         "schema_version": 1, "equal": report.equal(), "tensors": report.tensors, "values": report.values,
-        "keys": report.keys, "rounded": report.rounded, "differences": report.count,
-        "first_differences": differences,
+        "keys": report.keys, "rounded": report.rounded, "rounded_values": report.inexact,
+        "left_out": report.left_out, "differences": report.count, "first_differences": differences,
     })
 }

@@ -18,7 +18,7 @@ pub enum Note {
         /// Whether an earlier override matches first.
         shadowed: bool,
     },
-    /// An option for GPUs, and there is none in use.
+    /// An option for GPUs, and no GPU is in use.
     NoGpu {
         /// The option, as typed.
         option: &'static str,
@@ -113,7 +113,7 @@ pub(super) fn notes(
     notes
 }
 
-/// The overrides that are no tensor's first match.
+/// The overrides that no tensor matches first.
 fn unmatched(weights: &[Weight], rules: &[Rule], options: &LoadOptions) -> Vec<Note> {
     let first = |weight: &Weight| rules.iter().position(|rule| rule.matches(&weight.name));
     let hit: Vec<Option<usize>> = weights.iter().map(first).collect();
