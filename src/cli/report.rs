@@ -1,6 +1,7 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
 mod disk;
+mod format;
 mod hub;
 mod rows;
 
@@ -16,9 +17,9 @@ use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
-use gguf_export::format::Format;
 
 use disk::is_full;
+use format::format_hint;
 use hub::{cache_hint, hub_error, hub_hint, pick_hint};
 
 use super::config::entry::WrongConfig;
@@ -214,26 +215,6 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Truncated { path, .. } if is_piece(path) => "join all pieces of the file with `cat`",
         Error::Truncated { .. } => "compare its size with its source, and download or convert it again",
-        _ => return None,
-    })
-}
-
-/// What to pass instead of a file of another format.
-fn format_hint(found: &Format, expected: &str) -> Option<&'static str> {
-    Some(match found {
-        Format::LfsPointer => {
-            "`git lfs pull` fetches the files of a clone; `ggrun download ORG/NAME` needs no git"
-        }
-        Format::Html | Format::Empty => "download it again; the address may need a login or another path",
-        Format::Text(_) | Format::Json if expected != "JSON" => {
-            "download it again; this may be an error message"
-        }
-        Format::Zip | Format::Gzip | Format::Archive => "unpack it first",
-        Format::Utf16 => "convert it to UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`",
-        Format::Safetensors => "`ggrun convert` makes a GGUF from the folder of a checkpoint",
-        Format::PyTorch => "only safetensors files are read; save the checkpoint in that format first",
-        Format::Ggml => "convert the original checkpoint to GGUF again",
-        Format::Gguf => "`ggrun run` and `ggrun inspect` take a GGUF",
         _ => return None,
     })
 }
