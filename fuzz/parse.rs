@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use gguf_export::arch::HParams;
-use gguf_export::checkpoint::{ModelConfig, read_header};
-use gguf_export::gguf::Header;
+use gguf_export::arch::{self, HParams};
+use gguf_export::checkpoint::{ModelConfig, parse_index, read_header};
+use gguf_export::gguf::{Header, limits};
 use gguf_export::quant::QuantConfig;
 use gguf_export::vocab;
 
@@ -54,4 +54,42 @@ pub(crate) fn tokenizer_json(data: &[u8]) -> bool {
         assert_eq!(keys.strings("tokenizer.ggml.tokens").map(|t| t.len() as u64), Some(VOCAB));
     }
     read.is_ok()
+}
+
+/// Reads the index of a checkpoint.
+pub(crate) fn index_json(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let read = parse_index(Path::new("model.safetensors.index.json"), text);
+    for (tensor, file) in read.iter().flatten() {
+        assert!(tensor.len() <= data.len() && file.len() <= data.len());
+    }
+    read.is_ok()
+}
+
+/// Reads the hyperparameters of a `config.json`. The keys of a GGUF must have the values that were read.
+pub(crate) fn hyperparameters(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
+    let Ok(read) = HParams::read(&config) else { return false };
+    assert!((1..=limits::CONTEXT).contains(&read.context) && read.hidden <= limits::WIDTH);
+    assert!(read.layers.len() as u64 <= limits::LAYERS && read.experts_used <= read.experts);
+    let keys = arch::metadata(&read, 0);
+    assert_eq!(keys.u64("qwen3next.context_length"), Some(read.context));
+    let inner = read.linear_value_dim * read.linear_value_heads;
+    assert_eq!(keys.u64("qwen3next.ssm.inner_size"), Some(inner));
+    assert!(inner <= limits::WIDTH);
+    true
+}
+
+/// The first line of the journals among the seeds.
+const IDENTITY: &str = "gguf-export 1 0123456789abcdef\n";
+
+/// Reads the journal of an export with 64 tiles.
+pub(crate) fn export_journal(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(|text| gguf_export::fuzz::journal(text, IDENTITY, 64))
+}
+
+/// Reads the findings of a survey of 64 tensors.
+pub(crate) fn survey_findings(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(|text| gguf_export::fuzz::findings(text, 64))
 }

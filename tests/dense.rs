@@ -15,45 +15,7 @@ pub(crate) fn dense_gguf() -> PathBuf {
 }
 
 fn make_dense() -> PathBuf {
-    let tiny = gguf::open_all(&tiny_gguf()).expect("the bundled model opens").remove(0).1.metadata;
-    let vocab =
-        tiny.strings("tokenizer.ggml.tokens").expect("the bundled model has a vocabulary").len() as u64;
-    let mut metadata = Metadata::new();
-    metadata.push("general.architecture", Value::Str("llama".to_owned()));
-    for (key, number) in [
-        ("block_count", 2),
-        ("context_length", 2048),
-        ("embedding_length", 64),
-        ("feed_forward_length", 128),
-        ("attention.head_count", 4),
-        ("attention.head_count_kv", 2),
-        ("rope.dimension_count", 16),
-    ] {
-        metadata.push(format!("llama.{key}"), Value::U32(number));
-    }
-    metadata.push("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-6));
-    for (key, value) in tiny.iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
-        metadata.push(key, value.clone());
-    }
-    let mut shapes =
-        vec![("token_embd.weight".to_owned(), vec![64, vocab]), ("output_norm.weight".to_owned(), vec![64])];
-    for layer in 0..2 {
-        for (name, shape) in [
-            ("attn_norm", vec![64]),
-            ("attn_q", vec![64, 64]),
-            ("attn_k", vec![64, 32]),
-            ("attn_v", vec![64, 32]),
-            ("attn_output", vec![64, 64]),
-            ("ffn_norm", vec![64]),
-            ("ffn_gate", vec![64, 128]),
-            ("ffn_up", vec![64, 128]),
-            ("ffn_down", vec![128, 64]),
-        ] {
-            shapes.push((format!("blk.{layer}.{name}.weight"), shape));
-        }
-    }
-    let tensors = shapes.into_iter().map(|(name, shape)| (name, shape, GgmlType::F32)).collect();
-    let header = Header::layout(metadata, tensors).expect("the tensors have a layout");
+    let header = dense_header(64, &[], &|_| GgmlType::F32);
     let mut bytes = header.encode();
     let mut noise = 1_u64;
     for tensor in &header.tensors {
@@ -69,4 +31,63 @@ fn make_dense() -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dense-{}.gguf", std::process::id()));
     std::fs::write(&out, bytes).expect("the folder is writable");
     out
+}
+
+/// A dense model whose weights are zero, with more tensors and other types.
+pub(crate) fn zeros(more: &[(&str, u64)], ty: &dyn Fn(&str) -> GgmlType) -> Vec<u8> {
+    // Rows of the K-quants' blocks.
+    let header = dense_header(256, more, ty);
+    let mut bytes = header.encode();
+    bytes.resize(usize::try_from(header.file_len()).expect("the file is small"), 0);
+    bytes
+}
+
+/// The header of a dense model of two layers, with some one-dimensional tensors besides.
+fn dense_header(width: u64, more: &[(&str, u64)], ty: &dyn Fn(&str) -> GgmlType) -> Header {
+    let tiny = gguf::open_all(&tiny_gguf()).expect("the bundled model opens").remove(0).1.metadata;
+    let vocab =
+        tiny.strings("tokenizer.ggml.tokens").expect("the bundled model has a vocabulary").len() as u64;
+    let mut metadata = Metadata::new();
+    metadata.push("general.architecture", Value::Str("llama".to_owned()));
+    let small = |number: u64| u32::try_from(number).expect("a small number");
+    for (key, number) in [
+        ("block_count", 2),
+        ("context_length", 2048),
+        ("embedding_length", small(width)),
+        ("feed_forward_length", small(2 * width)),
+        ("attention.head_count", 4),
+        ("attention.head_count_kv", 2),
+        ("rope.dimension_count", small(width / 4)),
+    ] {
+        metadata.push(format!("llama.{key}"), Value::U32(number));
+    }
+    metadata.push("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-6));
+    for (key, value) in tiny.iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
+        metadata.push(key, value.clone());
+    }
+    let mut shapes = vec![
+        ("token_embd.weight".to_owned(), vec![width, vocab]),
+        ("output_norm.weight".to_owned(), vec![width]),
+    ];
+    for layer in 0..2 {
+        for (name, shape) in [
+            ("attn_norm", vec![width]),
+            ("attn_q", vec![width, width]),
+            ("attn_k", vec![width, width / 2]),
+            ("attn_v", vec![width, width / 2]),
+            ("attn_output", vec![width, width]),
+            ("ffn_norm", vec![width]),
+            ("ffn_gate", vec![width, 2 * width]),
+            ("ffn_up", vec![width, 2 * width]),
+            ("ffn_down", vec![2 * width, width]),
+        ] {
+            shapes.push((format!("blk.{layer}.{name}.weight"), shape));
+        }
+    }
+    shapes.extend(more.iter().map(|(name, count)| ((*name).to_owned(), vec![*count])));
+    let tensors = shapes.into_iter().map(|(name, shape)| {
+        let ty = ty(&name);
+        (name, shape, ty)
+    });
+    Header::layout(metadata, tensors.collect()).expect("the tensors have a layout")
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::format::Format;
+
 /// A result whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -61,6 +63,24 @@ pub enum Error {
         path: PathBuf,
         /// The feature, with its value in backticks.
         what: String,
+    },
+    /// A file has another format.
+    #[error("`{path}` is {found}, expected {expected}", path = path.display())]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: Format,
+        /// The format that was expected: `a GGUF file`.
+        expected: &'static str,
+    },
+    /// One file holds several GGUF files, one after the other.
+    #[error("`{path}` holds several GGUF files, the second from byte {at} on; expected one", path = path.display())]
+    Joined {
+        /// The file.
+        path: PathBuf,
+        /// Start of the second file in bytes.
+        at: u64,
     },
     /// A file violates its format.
     #[error("`{path}` is not a valid {format} file: {found}, expected {expected}", path = path.display())]
@@ -135,6 +155,20 @@ pub enum Error {
         /// Column of the source weight.
         column: u64,
         /// The value or the scale at fault.
+        value: String,
+        /// The GGUF type.
+        ty: &'static str,
+    },
+    /// A value is too large for the type to which it is rounded.
+    #[error("{at}: row {row}, column {column}: {value} is out of the range of {ty}")]
+    OutOfRange {
+        /// The source tensor.
+        at: TensorRef,
+        /// Row of the source weight.
+        row: u64,
+        /// Column of the source weight.
+        column: u64,
+        /// The value.
         value: String,
         /// The GGUF type.
         ty: &'static str,
@@ -242,9 +276,10 @@ impl Error {
     #[must_use]
     pub fn location(&self) -> Option<&TensorRef> {
         match self {
-            Self::Tensor { at, .. } | Self::SurplusTensor { at } | Self::NotRepresentable { at, .. } => {
-                Some(at)
-            }
+            Self::Tensor { at, .. }
+            | Self::SurplusTensor { at }
+            | Self::NotRepresentable { at, .. }
+            | Self::OutOfRange { at, .. } => Some(at),
             _ => None,
         }
     }

@@ -54,6 +54,9 @@ pub mod arch;
 pub mod checkpoint;
 pub mod error;
 pub mod export;
+pub mod format;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ggml;
 pub mod gguf;
 pub mod io;

@@ -122,3 +122,23 @@ fn damaged_configurations_are_read_or_refused() {
 fn damaged_tokenizers_are_read_or_refused() {
     replay("tokenizer_json", parse::tokenizer_json);
 }
+
+#[test]
+fn damaged_indexes_are_read_or_refused() {
+    replay("index_json", parse::index_json);
+}
+
+#[test]
+fn damaged_hyperparameters_are_read_or_refused() {
+    replay("hyperparameters", parse::hyperparameters);
+}
+
+#[test]
+fn damaged_journals_of_exports_are_read_or_refused() {
+    replay("export_journal", parse::export_journal);
+}
+
+#[test]
+fn damaged_findings_of_surveys_are_read_or_refused() {
+    replay("survey_findings", parse::survey_findings);
+}

@@ -37,6 +37,12 @@ impl AnswerParser {
         self.reasoning.place()
     }
 
+    /// The number of texts so far that begin like a call, could not be read as one and stayed content.
+    #[must_use]
+    pub fn unread_calls(&self) -> usize {
+        self.tools.as_ref().map_or(0, ToolParser::unread)
+    }
+
     /// Takes more text.
     pub fn push(&mut self, text: &str) -> Vec<Delta> {
         let parts = self.reasoning.push(text);

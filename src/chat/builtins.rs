@@ -1,18 +1,22 @@
 //! Functions, filters and number formats of templates: those of transformers, and those of Jinja2 and Python where
 //! minijinja's differ.
 
-use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
+use minijinja::functions::Function;
+use minijinja::value::{FunctionArgs, FunctionResult, Kwargs, Rest, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter, filters};
 
-use super::python;
+use super::bound::{Bound, TEXT, WIDTH};
+use super::{methods, python, walk};
 
 pub(super) fn install(environment: &mut Environment<'_>) {
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(methods::call);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(print);
     environment.add_function("raise_exception", raise_exception);
     environment.add_filter("tojson", tojson);
     environment.add_filter("string", string);
+    environment.add_filter("join", measured(filters::join, methods::joined));
+    environment.add_filter("format", measured(filters::format, methods::formatted));
     environment.add_filter("indent", indent);
     environment.add_test("iterable", is_iterable);
 }
@@ -21,19 +25,38 @@ fn raise_exception(message: &str) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message.to_owned()))
 }
 
+/// A filter of minijinja, after a check of the size of its result.
+fn measured<F, R, A>(
+    filter: F,
+    check: fn(&State<'_, '_>, &[Value]) -> Result<(), Error>,
+) -> impl Fn(&mut State<'_, '_>, Rest<Value>) -> Result<Value, Error>
+where
+    F: Function<R, A>,
+    R: FunctionResult,
+    A: for<'a> FunctionArgs<'a>,
+{
+    let filter = Value::from_function(filter);
+    move |state, arguments| {
+        check(state, &arguments)?;
+        filter.call(state, &arguments)
+    }
+}
+
 fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    walk::measure(state, value)?;
     match spelled(value) {
         Some(text) => Ok(out.write_str(&text)?),
         None => escape_formatter(out, state, value),
     }
 }
 
-fn string(value: &Value) -> Value {
-    match spelled(value) {
+fn string(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    walk::measure(state, value)?;
+    Ok(match spelled(value) {
         Some(text) => text.into(),
         None if value.kind() == ValueKind::String => value.clone(),
         None => value.to_string().into(),
-    }
+    })
 }
 
 /// Floats, lists and dictionaries as Python's `str` formats them; `None` if minijinja formats a value the same way.
@@ -48,7 +71,8 @@ fn spelled(value: &Value) -> Option<String> {
 
 /// `json.dumps` with the arguments that transformers passes on.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
-fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
+fn tojson(state: &State<'_, '_>, value: Value, options: Kwargs) -> Result<Value, Error> {
+    walk::measure(state, &value)?;
     let mut spelling = python::Spelling { indent: options.get("indent")?, ..python::Spelling::default() };
     spelling.ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     spelling.sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
@@ -62,10 +86,13 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
         None => {}
     }
     options.assert_all_used()?;
+    if spelling.indent.is_some_and(|width| width > WIDTH) {
+        return Err(Bound::Width.into());
+    }
     let value = serde_json::to_value(&value).map_err(|error| {
         Error::new(ErrorKind::BadSerialization, "the value cannot be written as JSON").with_source(error)
     })?;
-    Ok(Value::from_safe_string(python::dumps(&value, &spelling)))
+    Ok(Value::from_safe_string(python::dumps_within(&value, &spelling, TEXT).ok_or(Bound::Text)?))
 }
 
 /// Jinja2's version: unlike minijinja's, it keeps a newline at the end.
@@ -83,6 +110,10 @@ fn indent(
     let first: bool = by_name("first", first.unwrap_or(false))?;
     let blank: bool = by_name("blank", blank.unwrap_or(false))?;
     options.assert_all_used()?;
+    if width > WIDTH {
+        return Err(Bound::Width.into());
+    }
+    Bound::text(text.len().saturating_add(text.matches('\n').count().saturating_mul(width)))?;
     let margin = " ".repeat(width);
     let lines = text.split('\n').enumerate().map(|(index, line)| {
         let bare = if index == 0 { !first } else { line.is_empty() && !blank };

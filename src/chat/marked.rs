@@ -36,7 +36,7 @@ pub(super) struct Unmarked {
 impl Palette {
     /// Marks for the characters of a text, other than the `taken` ones.
     fn new<'a>(text: impl Iterator<Item = &'a str>, taken: &BTreeSet<char>) -> Self {
-        let free = PRIVATE.into_iter().flatten().filter_map(char::from_u32).filter(|c| !taken.contains(c));
+        let free = all_private().filter(|c| !taken.contains(c));
         let characters: BTreeSet<char> = text.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
         let marks: BTreeMap<char, char> = characters.into_iter().zip(free).collect();
         let characters = marks.iter().map(|(&character, &mark)| (mark, character)).collect();
@@ -91,6 +91,15 @@ fn join(written: &mut Vec<Range<usize>>, text: &str, begin: usize) {
 /// The characters of a text that could be taken for marks.
 pub(super) fn private(text: &str, found: &mut BTreeSet<char>) {
     found.extend(text.chars().filter(|&c| is_private(c)));
+}
+
+/// Characters that are not `taken` and are seldom marks.
+pub(super) fn free(taken: &BTreeSet<char>) -> impl Iterator<Item = char> {
+    all_private().rev().filter(|c| !taken.contains(c))
+}
+
+fn all_private() -> impl DoubleEndedIterator<Item = char> {
+    PRIVATE.into_iter().flatten().filter_map(char::from_u32)
 }
 
 fn is_private(character: char) -> bool {

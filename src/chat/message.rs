@@ -1,8 +1,11 @@
 //! The messages of a conversation, in the form that chat templates expect: that of `OpenAI`'s API.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::parts::{self, NotText};
 use super::python;
 
 /// The author of a message.
@@ -19,6 +22,18 @@ pub enum Role {
     Assistant,
     /// The result of a tool call.
     Tool,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        })
+    }
 }
 
 /// One message of a conversation.
@@ -69,7 +84,7 @@ pub enum Content {
     Null,
     /// Text.
     Text(String),
-    /// A list such as `[{"type": "text", "text": "Hi"}]`; templates without support for lists refuse it.
+    /// A list such as `[{"type": "text", "text": "Hi"}]`.
     Parts(Vec<Value>),
 }
 
@@ -84,6 +99,19 @@ impl Content {
                 let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
                 texts.collect::<Vec<_>>().join("\n")
             }
+        }
+    }
+
+    /// Its texts: one, or those of its parts.
+    ///
+    /// # Errors
+    ///
+    /// When a part is not text.
+    pub fn texts(&self) -> Result<Vec<&str>, NotText> {
+        match self {
+            Self::Absent | Self::Null => Ok(Vec::new()),
+            Self::Text(text) => Ok(vec![text]),
+            Self::Parts(parts) => parts::texts(parts),
         }
     }
 

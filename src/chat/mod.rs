@@ -1,22 +1,32 @@
 //! Turns messages into a prompt, and an answer's text into its parts. Not here: tokens, and the engine.
 
 mod answer;
+mod bound;
 mod builtins;
+mod conversation;
 mod delta;
+mod guard;
 mod marked;
 mod message;
+mod methods;
 mod observed;
+mod parts;
+mod probe;
 mod python;
 mod reasoning;
 mod rendered;
 mod strftime;
 mod tags;
 mod template;
+mod thread;
 mod tools;
+mod walk;
 
 pub use answer::AnswerParser;
+pub use bound::Bound;
 pub use delta::Delta;
 pub use message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
+pub use parts::NotText;
 pub use reasoning::{Place, ReasoningParser};
 pub use rendered::Rendered;
 pub use tags::{Start, Tags};

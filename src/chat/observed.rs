@@ -11,6 +11,8 @@ use minijinja::value::{Enumerator, Object, Serde};
 use minijinja::{Environment, Error, Value};
 use serde_json::{Map, Value as Json};
 
+use super::bound::Bound;
+
 /// The variable that a template reads before it writes the beginning of an answer.
 const ANSWER: &str = "add_generation_prompt";
 /// The field of a message that a template also reads when it writes another.
@@ -72,6 +74,11 @@ struct Message {
     observer: Arc<Observer>,
 }
 
+/// Whether a value is a message, which no template made.
+pub(super) fn is_message(value: &Value) -> bool {
+    value.downcast_object_ref::<Message>().is_some()
+}
+
 impl Object for Message {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         if key.as_str() != Some(ROLE) {
@@ -113,6 +120,7 @@ struct Counted<'a> {
 
 impl io::Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Bound::text(self.text.len() + bytes.len()).map_err(io::Error::other)?;
         self.text.extend_from_slice(bytes);
         self.observer.length.store(self.text.len(), Ordering::Relaxed);
         Ok(bytes.len())

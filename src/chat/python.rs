@@ -28,15 +28,22 @@ impl Default for Spelling {
 /// Writes a value as Python does.
 #[must_use]
 pub(super) fn dumps(value: &Value, spelling: &Spelling) -> String {
-    let mut writer = Writer { spelling, depth: 0, out: String::new() };
+    dumps_within(value, spelling, usize::MAX).expect("there is no limit")
+}
+
+/// Like [`dumps`]; `None` if the text has more than this many bytes.
+pub(super) fn dumps_within(value: &Value, spelling: &Spelling, limit: usize) -> Option<String> {
+    let mut writer = Writer { spelling, depth: 0, out: String::new(), limit };
     writer.value(value);
-    writer.out
+    Some(writer.out).filter(|out| out.len() <= limit)
 }
 
 struct Writer<'a> {
     spelling: &'a Spelling,
     depth: usize,
     out: String,
+    /// Bytes after which lists end.
+    limit: usize,
 }
 
 impl Writer<'_> {
@@ -71,6 +78,9 @@ impl Writer<'_> {
             }
             self.line();
             each(self, item);
+            if self.out.len() > self.limit {
+                break;
+            }
         }
         self.depth -= 1;
         if !items.is_empty() {
@@ -98,15 +108,22 @@ impl Writer<'_> {
                 '\u{8}' => self.out.push_str("\\b"),
                 '\u{c}' => self.out.push_str("\\f"),
                 c if u32::from(c) < 0x20 || (self.spelling.ascii && !c.is_ascii()) => {
-                    for unit in c.encode_utf16(&mut [0; 2]) {
-                        write!(self.out, "\\u{unit:04x}").expect("a string takes all text");
-                    }
+                    self.out.push_str(&escaped(c));
                 }
                 c => self.out.push(c),
             }
         }
         self.out.push('"');
     }
+}
+
+/// A character as an escape of JSON.
+pub(super) fn escaped(character: char) -> String {
+    let mut out = String::new();
+    for unit in character.encode_utf16(&mut [0; 2]) {
+        write!(out, "\\u{unit:04x}").expect("a string takes all text");
+    }
+    out
 }
 
 /// Writes a value as Python's `repr` does; for values from JSON other than strings `str` is the same.

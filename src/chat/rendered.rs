@@ -75,11 +75,14 @@ impl Rendered {
     /// The last occurrence of a text after a place, in the text that the template was given.
     #[must_use]
     pub fn find_given(&self, from: usize, text: &str) -> Option<usize> {
-        let given = |at: &usize| {
-            let end = at + text.len();
-            self.is_marked(*at..end).is_none()
-        };
-        self.text[from..].rmatch_indices(text).map(|(at, _)| from + at).find(given)
+        let mut found = self.text[from..].rmatch_indices(text).map(|(at, _)| from + at);
+        found.find(|&at| self.is_marked(at..at + text.len()).is_none())
+    }
+
+    /// Whether a part of the text contains a text that the template was given.
+    pub(super) fn has_given(&self, part: Range<usize>, text: &str) -> bool {
+        let mut found = self.text[part.clone()].match_indices(text).map(|(at, _)| part.start + at);
+        found.any(|at| self.is_marked(at..at + text.len()).is_none())
     }
 
     /// The tag that the template wrote at the end, before whitespace; empty if another text is there.

@@ -30,6 +30,11 @@ impl Tags {
         Self::KNOWN.into_iter().flat_map(|Self { open, close }| [open, close])
     }
 
+    /// Every tag that ends reasoning.
+    pub(super) fn closing() -> impl Iterator<Item = &'static str> {
+        Self::KNOWN.into_iter().map(|tags| tags.close)
+    }
+
     /// The tags in the source of a template; `None` if it has no reasoning.
     #[must_use]
     pub fn of(source: &str) -> Option<Self> {

@@ -10,25 +10,35 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use minijinja::machinery::{Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde_json::{Map, Value as Json};
 
+use super::bound::{self, Bound, RECURSION};
+use super::guard::{guarded, guarded_of_any_length};
 use super::marked::{self, Palette};
-use super::message::Message;
+use super::message::{Message, Role};
+use super::parts::NotText;
+use super::probe::Probes;
 use super::rendered::{Rendered, certain_source};
 use super::tags::{Start, Tags};
 use super::tools::TAGS;
-use super::{builtins, observed, strftime};
+use super::{builtins, observed, strftime, thread, walk};
 
 /// A parsed template.
 pub struct Template {
     environment: Environment<'static>,
     palette: Palette,
     source: String,
+    /// The source that is rendered: without what other programs need.
+    plain: String,
     certain_source: Arc<str>,
     switches_reasoning: bool,
+    /// The names in its expressions and statements.
+    names: BTreeSet<String>,
+    probes: Probes,
     begin: String,
     end: String,
     #[cfg(test)]
@@ -75,6 +85,29 @@ pub enum Error {
     /// The template refused the conversation or failed on it.
     #[error("the chat template cannot be applied to this conversation")]
     Render(#[source] minijinja::Error),
+    /// The template is beyond a limit.
+    #[error("the chat template is too large, or makes something too large")]
+    Bound(#[from] Bound),
+    /// There is no thread to render it on.
+    #[error("cannot start a thread for the chat template")]
+    Thread(#[source] std::io::Error),
+    /// A part of a message is not text.
+    #[error("message {number} cannot be rendered")]
+    Part {
+        /// The message, from one.
+        number: usize,
+        /// The part.
+        #[source]
+        part: NotText,
+    },
+    /// The text of a message is not in the prompt.
+    #[error("the chat template leaves out message {number}, which has the role `{role}`")]
+    LeftOut {
+        /// The message, from one.
+        number: usize,
+        /// Its role.
+        role: Role,
+    },
 }
 
 /// The variables by which templates turn reasoning on and off.
@@ -90,20 +123,31 @@ impl Template {
     ///
     /// When it does not parse.
     pub fn parse(source: &str, begin: &str, end: &str) -> Result<Self, Error> {
+        thread::with_stack(|| Self::parse_here(source, begin, end))?
+    }
+
+    fn parse_here(source: &str, begin: &str, end: &str) -> Result<Self, Error> {
+        let plain = without_generation(source);
+        let guarded = guarded(&plain, syntax().map_err(Error::Parse)?)?;
+        // Errors are about the text without the filters.
+        parse(&plain, PLAIN, syntax().map_err(Error::Parse)?).map_err(Error::Parse)?;
         let mut environment = Environment::new();
         environment.set_syntax(syntax().map_err(Error::Parse)?);
+        environment.set_recursion_limit(RECURSION);
         builtins::install(&mut environment);
-        let plain = without_generation(source);
-        environment.add_template_owned(PLAIN, plain.clone()).map_err(Error::Parse)?;
-        let (environment, palette) =
-            marked(environment, [begin, end], &BTreeSet::new()).map_err(Error::Parse)?;
+        walk::install(&mut environment);
+        environment.add_template_owned(PLAIN, guarded).map_err(Error::Parse)?;
         let read = environment.get_template(PLAIN).map_err(Error::Parse)?.undeclared_variables(false);
+        let (environment, palette) = marked(environment, &plain, [begin, end], &BTreeSet::new())?;
         Ok(Self {
             environment,
             palette,
-            source: source.to_owned(),
+            names: names(&plain),
             certain_source: certain_source(source),
+            probes: Probes::default(),
             switches_reasoning: SWITCHES.iter().any(|name| read.contains(*name)),
+            source: source.to_owned(),
+            plain,
             begin: begin.to_owned(),
             end: end.to_owned(),
             #[cfg(test)]
@@ -121,6 +165,21 @@ impl Template {
     #[must_use]
     pub fn switches_reasoning(&self) -> bool {
         self.switches_reasoning
+    }
+
+    /// Whether it may read a variable. Templates that do not are not influenced by it.
+    #[must_use]
+    pub fn reads(&self, variable: &str) -> bool {
+        self.names.contains(variable)
+    }
+
+    /// Whether it compares with a text, such as the name of a role.
+    pub(super) fn mentions(&self, text: &str) -> bool {
+        ['\'', '"'].iter().any(|quote| self.source.contains(&format!("{quote}{text}{quote}")))
+    }
+
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     /// The tags of reasoning and of tool calls that answers to its prompts may have.
@@ -178,6 +237,10 @@ impl Template {
     fn prompt_as_given(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         #[cfg(test)]
         self.renders.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        thread::with_stack(|| self.prompt_here(messages, options))?
+    }
+
+    fn prompt_here(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         let fields: Vec<_> = messages.iter().map(seen).collect();
         let given = strings(&fields, options);
         let mut taken = BTreeSet::new();
@@ -186,21 +249,32 @@ impl Template {
         }
         let (mut environment, mut palette) = (Cow::Borrowed(&self.environment), Cow::Borrowed(&self.palette));
         if self.palette.has_any(&taken) {
-            let other = marked(self.environment.clone(), [&self.begin, &self.end], &taken);
-            let (with_others, others) = other.map_err(Error::Parse)?;
-            (environment, palette) = (Cow::Owned(with_others), Cow::Owned(others));
+            let other = marked(self.environment.clone(), &self.plain, [&self.begin, &self.end], &taken)?;
+            (environment, palette) = (Cow::Owned(other.0), Cow::Owned(other.1));
         }
+        let steps = bound::steps(messages.len(), given.iter().map(String::len).sum());
+        environment.to_mut().set_fuel(Some(steps));
         let variables = |messages| self.variables(messages, options, &palette);
-        if let Ok((text, begins)) = observed::render(&environment, MARKED, fields, variables) {
-            return Ok(Rendered::new(&text, begins, &palette, Arc::clone(&self.certain_source), given));
+        match observed::render(&environment, MARKED, fields, variables) {
+            Ok((text, begins)) => {
+                return Ok(Rendered::new(&text, begins, &palette, Arc::clone(&self.certain_source), given));
+            }
+            Err(error) => {
+                if let Some(bound) = Bound::of(&error, steps) {
+                    return Err(bound.into());
+                }
+            }
         }
         // Without marks, the message of the error is the template's own; and a template that fails only with marks
         // still renders.
         let fields = messages.iter().map(seen).collect();
         let plain = Palette::default();
         let variables = |messages| self.variables(messages, options, &plain);
-        let (text, begins) =
-            observed::render(&self.environment, PLAIN, fields, variables).map_err(Error::Render)?;
+        let rendered = observed::render(&environment, PLAIN, fields, variables);
+        let (text, begins) = rendered.map_err(|error| match Bound::of(&error, steps) {
+            Some(bound) => bound.into(),
+            None => Error::Render(error),
+        })?;
         Ok(Rendered::new(&text, begins, &plain, Arc::clone(&self.certain_source), given))
     }
 
@@ -225,19 +299,29 @@ impl Template {
     }
 }
 
+/// The names in the expressions and statements of a template.
+fn names(source: &str) -> BTreeSet<String> {
+    let tokens = syntax().map(|syntax| tokenize(source, false, syntax)).into_iter().flatten().flatten();
+    let name = |token| if let Token::Ident(name) = token { Some(name.to_owned()) } else { None };
+    tokens.filter_map(|(token, _)| name(token)).collect()
+}
+
 fn syntax() -> Result<SyntaxConfig, minijinja::Error> {
     SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
 }
 
-/// Adds the template with marks to the one without.
+/// Adds the template with marks to an environment.
 fn marked(
     mut environment: Environment<'static>,
+    plain: &str,
     ends: [&str; 2],
     taken: &BTreeSet<char>,
-) -> Result<(Environment<'static>, Palette), minijinja::Error> {
-    let source = environment.get_template(PLAIN)?.source().to_owned();
-    let (with_marks, palette) = marked::mark(&source, syntax()?, ends, taken)?;
-    environment.add_template_owned(MARKED, with_marks)?;
+) -> Result<(Environment<'static>, Palette), Error> {
+    let (with_marks, palette) =
+        syntax().and_then(|syntax| marked::mark(plain, syntax, ends, taken)).map_err(Error::Parse)?;
+    // Marks are longer than what they stand for.
+    let guarded = guarded_of_any_length(&with_marks, syntax().map_err(Error::Parse)?)?;
+    environment.add_template_owned(MARKED, guarded).map_err(Error::Parse)?;
     Ok((environment, palette))
 }
 

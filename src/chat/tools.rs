@@ -49,11 +49,19 @@ pub(super) struct ToolParser {
     tools: Vec<Value>,
     state: State,
     held: String,
+    /// Texts that begin like a call and are not one.
+    unread: usize,
 }
 
 impl ToolParser {
     pub(super) fn new(format: ToolFormat, tools: &[Value]) -> Self {
-        Self { format, tools: tools.to_vec(), state: State::Text { after_call: false }, held: String::new() }
+        let (state, held) = (State::Text { after_call: false }, String::new());
+        Self { format, tools: tools.to_vec(), state, held, unread: 0 }
+    }
+
+    /// The number of texts so far that begin like a call and stayed content.
+    pub(super) fn unread(&self) -> usize {
+        self.unread
     }
 
     pub(super) fn push(&mut self, text: &str, deltas: &mut Vec<Delta>) {
@@ -64,6 +72,7 @@ impl ToolParser {
     /// Returns the text that was held back: a call that never ended is content.
     pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
         while self.advance(deltas, true) {}
+        self.unread += usize::from(matches!(self.state, State::Call(_)));
         let end = self.held.len();
         self.give(end, deltas);
     }
@@ -114,7 +123,10 @@ impl ToolParser {
             Parsed::Incomplete if !last => {
                 self.state = State::Call(Opened { searched: end, passed: Some(first), ..opened });
             }
-            Parsed::Incomplete | Parsed::Malformed => self.give(first, deltas),
+            Parsed::Incomplete | Parsed::Malformed => {
+                self.unread += 1;
+                self.give(first, deltas);
+            }
         }
         true
     }

@@ -7,6 +7,11 @@ use std::net::Ipv4Addr;
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
+/// The system refused to start a thread.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread")]
+pub(crate) struct NoThread(#[source] pub(crate) std::io::Error);
+
 /// A confirmation is needed and there is no terminal to ask on.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing removed: cannot ask for confirmation, standard input is not a terminal")]
@@ -44,7 +49,7 @@ pub(crate) struct Remote {
 
 /// The risk of `--allow-remote`.
 pub(crate) const DANGER: &str = "llama.cpp's RPC has no password and no encryption, and any client can read and write the \
-                      memory of the worker";
+                      memory of the process that serves it";
 
 /// `RUST_LOG` is not a filter.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+/// The exit code if memory or disk space is short.
+pub(crate) const NO_RESOURCES: u8 = 4;
+
 /// The outcome of a command that did not fail. `ggrun --help` lists the exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {

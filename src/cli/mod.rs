@@ -1,5 +1,6 @@
 //! The command line: the composition root, and the only module that prints.
 
+mod abort;
 mod args;
 mod commands;
 mod compat;
@@ -34,6 +35,7 @@ use ui::{err, log, style};
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
+    abort::prepare();
     let parsed = match parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(parsed) => parsed,
         Err(stop) => {

@@ -1,6 +1,7 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use ggrun::batch;
@@ -13,13 +14,16 @@ use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
+use gguf_export::format::Format;
 
 use super::config::entry::WrongConfig;
-use super::error::{Interrupted, IsCheckpoint, NoOutput, Remote, Unasked, WrongFilter, WrongModel};
+use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
+use super::exit::NO_RESOURCES;
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
 use super::ui::style::Style;
+use super::ui::text;
 
 /// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -70,7 +74,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         batch::Error::Write { source, .. } => is_full(source),
         _ => false,
     }) || asked.is_some_and(hub::Error::is_full);
-    ExitCode::from(place.map_or_else(|| if full { 4 } else { found.map_or(1, code) }, place_code))
+    let short = full || is_short_of_memory(error);
+    ExitCode::from(place.map_or_else(|| if short { NO_RESOURCES } else { found.map_or(1, code) }, place_code))
+}
+
+/// Whether memory was short, or the system refused to start a thread.
+fn is_short_of_memory(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<NoThread>()
+            || cause.downcast_ref().is_some_and(LoadError::is_short_of_memory)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
+    })
 }
 
 /// Whether a batch ended because the reader of its answers has gone away.
@@ -118,8 +132,8 @@ fn say_hint(hint: Option<&str>) {
 fn code(error: &Error) -> u8 {
     match error {
         Error::Differs { .. } => 3,
-        Error::NoSpace { .. } => 4,
-        Error::Io { source, .. } if is_full(source) => 4,
+        Error::NoSpace { .. } => NO_RESOURCES,
+        Error::Io { source, .. } if is_full(source) => NO_RESOURCES,
         _ => 1,
     }
 }
@@ -192,12 +206,20 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
             format!("accept the conditions at {page} with the same account; {}", shown(token))
         }
         E::NotFound { .. } => "check the name and the revision on the repository's page".to_owned(),
-        E::RateLimited { .. } => "try again later; the hub allows more requests with a token".to_owned(),
+        E::RetryLater { status: 429, seconds, .. } => {
+            format!("run the same command in {} to resume; the hub allows more requests with a token", minutes(*seconds))
+        }
+        E::RetryLater { seconds, .. } => {
+            format!("run the same command in {} to resume, or set another HF_ENDPOINT", minutes(*seconds))
+        }
         E::Network { .. } | E::Status { .. } => {
             "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
                 .to_owned()
         }
-        E::Offline { .. } => "fetch it once without `--offline` and HF_HUB_OFFLINE=1".to_owned(),
+        E::Offline { .. } => {
+            "fetch it once without `--offline` and HF_HUB_OFFLINE=1, with a connection to the hub".to_owned()
+        }
+        E::Undescribed { .. } => "use another hub: HF_ENDPOINT".to_owned(),
         E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
             "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT".to_owned()
@@ -211,6 +233,15 @@ fn hub_hint(error: &hub::Error) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// A time that a person waits: minutes up to an hour, then hours, at most a day.
+fn minutes(seconds: u64) -> String {
+    match seconds.div_ceil(60) {
+        minutes @ ..=60 => text::plural(minutes, "minute"),
+        minutes @ ..=1440 => text::plural(minutes.div_ceil(60), "hour"),
+        _ => "a day or more".to_owned(),
+    }
 }
 
 fn batch_hint(error: &batch::Error) -> Option<&'static str> {
@@ -240,6 +271,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
+        Error::OutOfRange { .. } => {
+            "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
+        }
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
         Error::Io { source, .. }
             if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
@@ -261,11 +295,41 @@ fn hint(error: &Error) -> Option<&'static str> {
         {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
-        Error::Malformed { format: "safetensors", .. } | Error::MissingTensor { .. } => {
-            "compare the files with their repository; one may be missing or truncated"
+        Error::MissingTensor { .. } => "compare the files with their repository; one may be missing",
+        Error::OtherFormat { found, expected, .. } => return format_hint(found, expected),
+        Error::Joined { .. } => {
+            "pass the first of the separate files, or merge them with `llama-gguf-split --merge FIRST OUT`"
         }
+        Error::Truncated { path, .. } if is_piece(path) => "join all pieces of the file with `cat`",
+        Error::Truncated { .. } => "compare its size with its source, and download or convert it again",
         _ => return None,
     })
+}
+
+/// What to pass instead of a file of another format.
+fn format_hint(found: &Format, expected: &str) -> Option<&'static str> {
+    Some(match found {
+        Format::LfsPointer => {
+            "`git lfs pull` fetches the files of a clone; `ggrun download ORG/NAME` needs no git"
+        }
+        Format::Html | Format::Empty => "download it again; the address may need a login or another path",
+        Format::Text(_) | Format::Json if expected != "JSON" => {
+            "download it again; this may be an error message"
+        }
+        Format::Zip | Format::Gzip | Format::Archive => "unpack it first",
+        Format::Utf16 => "convert it to UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`",
+        Format::Safetensors => "`ggrun convert` makes a GGUF from the folder of a checkpoint",
+        Format::PyTorch => "only safetensors files are read; save the checkpoint in that format first",
+        Format::Ggml => "convert the original checkpoint to GGUF again",
+        Format::Gguf => "`ggrun run` and `ggrun inspect` take a GGUF",
+        _ => return None,
+    })
+}
+
+/// Whether the name is that of a piece of a file that was cut without regard to its format.
+fn is_piece(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(".gguf.part") || name.contains(".gguf-split-")
 }
 
 fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -285,7 +349,9 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
     });
     Some(match worker.or(within)? {
         WorkerError::Connect { .. } => "start a worker there with `ggrun worker`",
-        WorkerError::Silent { .. } => "wait until its other client ends, or end that client",
+        WorkerError::Silent { .. } => {
+            "wait until another client ends, or start the worker with more `--clients`"
+        }
         WorkerError::Version { .. } => "use the same build of ggrun on both machines",
         WorkerError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
             "another worker may be running; `--port 0` selects a free port"
@@ -296,18 +362,20 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     Some(match error {
-        LoadError::NotGguf { .. } => "`ggrun convert` makes a GGUF from a folder with safetensors files",
         LoadError::Header(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "all parts of a split model must be in the folder of the first"
         }
-        LoadError::Header(Error::NotFirstShard { .. }) => return None,
-        LoadError::Header(_) => {
-            "the file may be truncated: compare its size with its source, or convert it again"
+        LoadError::Header(error) => return hint(error),
+        LoadError::Thread(_) | LoadError::Threads { .. } => {
+            "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
         }
-        LoadError::Metadata { .. }
-        | LoadError::MissingTensor { .. }
-        | LoadError::SurplusTensor { .. }
-        | LoadError::Tensor { .. } => {
+        error if error.is_short_of_memory() => {
+            "reduce the context with `-c`, or raise the limit that `ulimit -v` shows"
+        }
+        LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
+            "`--unchecked` loads it without this check"
+        }
+        LoadError::MissingTensor { .. } | LoadError::SurplusTensor { .. } | LoadError::Tensor { .. } => {
             "the file does not match its architecture; `ggrun inspect --tensors` lists its tensors"
         }
         _ => return None,
@@ -317,12 +385,14 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
 fn place_hint(error: &PlaceError) -> Option<String> {
     match error {
         PlaceError::Memory(too_much) if too_much.remedies.is_empty() => {
-            Some("`ggrun plan` lists what needs the memory".to_owned())
+            Some("no change of options is enough; `ggrun plan` lists what needs the memory".to_owned())
         }
         PlaceError::Memory(too_much) => Some(format!(
             "it fits with {}; `-fit off` loads without this check",
             too_much.remedies.join(", or ")
         )),
+        PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
+        PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
             Some("`--list-devices` lists devices and buffers".to_owned())
         }
@@ -333,7 +403,7 @@ fn place_hint(error: &PlaceError) -> Option<String> {
 /// An option that cannot be satisfied is a usage error; too little memory has a code of its own.
 fn place_code(error: &PlaceError) -> u8 {
     match error {
-        PlaceError::Memory(_) => 4,
+        PlaceError::Memory(_) => NO_RESOURCES,
         _ => 2,
     }
 }

@@ -34,9 +34,6 @@ pub fn folder(
     }
     let advance = |progress: gguf_export::Progress<'_>| observer(Step::Export(progress));
     let plan = survey(&checkpoint, &options.plan, options.export.threads, stop, &advance)?;
-    let done = Job::new(options, &checkpoint, plan)?.run(&Present, borrowed.is_some(), stop, observer)?;
-    if let Some(file) = borrowed.filter(|_| !options.dry_run) {
-        mtp::remove(&file)?;
-    }
-    Ok(done)
+    let job = Job::new(options, &checkpoint, plan)?;
+    Ok(job.run(&Present, borrowed.is_some(), borrowed.into_iter().collect(), stop, observer)?)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::export::{OutputFile, export_supplied, outputs};
+use gguf_export::export::{OutputFile, export_supplied, missing_bytes, outputs};
 use gguf_export::supply::Supply;
 use gguf_export::{ExportOptions, Plan, Progress};
 
@@ -34,21 +34,17 @@ impl<'a> Job<'a> {
         Ok(Self { options, checkpoint, plan, files, out })
     }
 
-    /// Bytes of the files that are still to be written, at most.
-    pub(super) fn missing(&self) -> u64 {
-        let held = |file: &OutputFile| {
-            let mut part = file.path.clone().into_os_string();
-            part.push(".part");
-            gguf_export::io::allocated(part.as_ref())
-        };
-        self.files.iter().map(|file| file.bytes.saturating_sub(held(file))).sum()
+    /// Bytes of the files that are still to be written, at most; `None` if they only have to be renamed.
+    pub(super) fn missing(&self) -> gguf_export::Result<Option<u64>> {
+        missing_bytes(self.checkpoint, &self.plan, &self.out, &self.options.export)
     }
 
-    /// Writes the files; nothing in a dry run.
+    /// Writes the files, and removes those that only an interrupted run would need; nothing in a dry run.
     pub(super) fn run(
         self,
         supply: &dyn Supply,
         prove: bool,
+        remove_at_end: Vec<PathBuf>,
         stop: &AtomicBool,
         observer: Observer<'_>,
     ) -> gguf_export::Result<Converted> {
@@ -56,8 +52,10 @@ impl<'a> Job<'a> {
         if options.dry_run {
             return Ok(Converted { plan, files, resumed: 0, report: None });
         }
+        observer(Step::Planned(&plan));
         let from_before = AtomicU64::new(0);
-        let export = ExportOptions { prove: prove || options.export.prove, ..options.export };
+        let export =
+            ExportOptions { prove: prove || options.export.prove, remove_at_end, ..options.export.clone() };
         let exported = export_supplied(checkpoint, &plan, &out, &export, supply, stop, &|progress| {
             if let Progress::Planned { resumed, .. } = progress {
                 from_before.store(resumed, Ordering::Relaxed);

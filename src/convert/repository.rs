@@ -32,6 +32,7 @@ pub fn repository(
     let (shards, small): (Vec<&RemoteFile>, Vec<_>) =
         files.into_iter().partition(|file| file.name.ends_with(".safetensors"));
     if shards.is_empty() {
+        listing.needs(&repo.to_string())?;
         return Err(Error::NoShards { repo: repo.clone() });
     }
     let folder = hub.fetch(repo, &listing, &small, options.jobs, stop, &arrives)?;
@@ -50,7 +51,7 @@ pub fn repository(
         checkpoint = Checkpoint::assemble(&folder, shards)?;
     }
     let foreseen = Plan::draft_from_headers(&checkpoint, &options.plan)?;
-    stream.keep_in_survey(foreseen.bytes().min(spare(&stream, hub)?));
+    stream.keep_in_survey(foreseen.bytes().min(spare(&stream)?));
     let mut findings = findings(options, repo, &listing.commit, &checkpoint)?;
     let prove = options.delete_shards || borrowed.is_some();
     let done = stream.fetch_while(options.jobs, || {
@@ -60,18 +61,12 @@ pub fn repository(
             survey_supplied(&checkpoint, &options.plan, threads, &mut findings, &supply, stop, &advance)?;
         let job = Job::new(options, &checkpoint, plan)?;
         if !options.dry_run {
-            check_room(&stream, hub, &job)?;
+            check_room(&stream, &job)?;
         }
-        Ok(job.run(&stream, prove, stop, observer)?)
+        let leftovers = findings.file().map(ToOwned::to_owned).into_iter().chain(borrowed);
+        Ok(job.run(&stream, prove, leftovers.collect(), stop, observer)?)
     });
-    let done = done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))?;
-    if !options.dry_run {
-        findings.remove_file()?;
-        if let Some(file) = borrowed {
-            mtp::remove(&file)?;
-        }
-    }
-    Ok(done)
+    done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))
 }
 
 /// The file in which an interrupted run saved its findings about the values.
@@ -87,15 +82,16 @@ fn findings(
 }
 
 /// Bytes that remain free on the cache's disk besides the shards in use.
-fn spare(stream: &ShardStream<'_>, hub: &Hub) -> Result<u64, hub::Error> {
-    let available = io::available_space(&hub.cache().existing()).unwrap_or(u64::MAX);
+fn spare(stream: &ShardStream<'_>) -> Result<u64, hub::Error> {
+    let available = io::available_space(&stream.disk()).unwrap_or(u64::MAX);
     Ok(available.saturating_sub(stream.peak_bytes()?))
 }
 
 /// Refuses a conversion that does not fit on the disk: the GGUF, and the shards that are on the disk at once.
-fn check_room(stream: &ShardStream<'_>, hub: &Hub, job: &Job<'_>) -> Result<(), Error> {
-    let (cache, shards) = (hub.cache().existing(), stream.peak_bytes()?);
-    let own = if io::is_one_disk(&cache, &job.out) { job.missing() } else { 0 };
+fn check_room(stream: &ShardStream<'_>, job: &Job<'_>) -> Result<(), Error> {
+    let Some(missing) = job.missing()? else { return Ok(()) };
+    let (cache, shards) = (stream.disk(), stream.peak_bytes()?);
+    let own = if io::is_one_disk(&cache, &job.out) { missing } else { 0 };
     let needed = shards + own.saturating_sub(stream.reclaimable(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => {

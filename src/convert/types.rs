@@ -67,6 +67,8 @@ pub enum Step<'a> {
     Source(Event<'a>),
     /// Only the MTP layer of another repository is being downloaded.
     Mtp(Event<'a>),
+    /// Everything is planned; files are about to be written.
+    Planned(&'a Plan),
     /// Tensors are read, written and compared.
     Export(Progress<'a>),
 }

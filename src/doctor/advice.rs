@@ -94,7 +94,14 @@ fn memory(facts: &Facts) -> Vec<String> {
     }
     // Fewer threads than compute do not reach the full bandwidth.
     let all = facts.memory.bandwidth_threads >= facts.processor.cores;
-    if let Some(bandwidth) = facts.memory.bandwidth.filter(|bandwidth| all && *bandwidth < 20e9) {
+    let slow = facts.memory.bandwidth.filter(|bandwidth| all && *bandwidth < 20e9);
+    if let (Some(_), true, Some(load)) = (slow, facts.processor.is_busy(), facts.processor.load) {
+        said.push(format!(
+            "Other programs keep the processor busy (load {load:.1} on {} cores), so the memory bandwidth says little: run \
+             `ggrun doctor` again on an idle machine.",
+            facts.processor.cores
+        ));
+    } else if let Some(bandwidth) = slow {
         said.push(format!(
             "The memory bandwidth is {:.0} GiB/s, and the 80B model reads {:.1} GiB per token: expect at most {:.1} tokens \
              per second. More memory channels help, more cores do not.",
@@ -243,7 +250,15 @@ mod tests {
         assert!(laptop.contains("16 GiB") && laptop.contains("ggrun plan"), "{laptop}");
         let limited = one(|facts| facts.memory.limit_bytes = Some(60 << 30));
         assert!(limited.contains("60 of 64 GiB"), "{limited}");
-        let slow = one(|facts| facts.memory.bandwidth = Some(10e9));
+        let busy = one(|facts| {
+            facts.memory.bandwidth = Some(10e9);
+            facts.processor.load = Some(4.0);
+        });
+        assert!(busy.contains("load 4.0 on 8 cores") && !busy.contains("channels"), "{busy}");
+        let slow = one(|facts| {
+            facts.memory.bandwidth = Some(10e9);
+            facts.processor.load = Some(3.9);
+        });
         assert!(
             slow.contains("9 GiB/s") && slow.contains("3.2 GiB per token") && slow.contains("2.9 tokens"),
             "{slow}"

@@ -81,13 +81,15 @@ pub fn gather() -> Facts {
     let hub = hub::gather(|name| std::env::var_os(name), dirs::home_dir().as_deref());
     let known = devices(&[]);
     let limits = limits(root);
+    // Before anything is measured, which is load too.
+    let processor = Processor::read(root, threads, limits, &caps.features);
     let mut memory = Memory::read(root, limits);
     memory.bandwidth_threads = readers(threads, memory.available_bytes);
     memory.bandwidth =
         (memory.bandwidth_threads > 0).then(|| Bandwidth::measure(memory.bandwidth_threads, MEASURE).0);
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     Facts {
-        processor: Processor::read(root, threads, limits, &caps.features),
+        processor,
         memory,
         disks: vec![disk("this folder", &here), disk("hub cache", &hub.cache)],
         gpus: known

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::model::system::{Limits, MainMemory, field, text};
+use crate::model::system::{Limits, MainMemory, field, load_average, text};
 
 /// The processor.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Processor {
     /// The maker's name for it.
     pub name: Option<String>,
@@ -23,6 +23,8 @@ pub struct Processor {
     pub compiled: Vec<String>,
     /// The frequency governor.
     pub governor: Option<String>,
+    /// Threads of other programs that ran or waited for a processor in the last minute, on average.
+    pub load: Option<f64>,
 }
 
 /// Names of instruction sets in llama.cpp and in `/proc/cpuinfo`.
@@ -67,7 +69,14 @@ impl Processor {
             has: has.collect(),
             compiled: compiled.to_vec(),
             governor: text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            load: load_average(root),
         }
+    }
+
+    /// Whether other programs take half of the cores or more.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.load.is_some_and(|load| load * 2.0 >= f64::from(self.cores))
     }
 
     /// Instruction sets of the processor that the engine was not compiled for.

@@ -112,6 +112,12 @@ pub struct Submitter {
 }
 
 impl Submitter {
+    /// Tokens that a sequence can hold.
+    #[must_use]
+    pub fn context(&self) -> u32 {
+        self.checker.context
+    }
+
     /// Checks a request as [`submit`](Self::submit) does, without submitting it. Does not involve the engine's thread.
     ///
     /// # Errors

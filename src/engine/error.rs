@@ -2,6 +2,9 @@
 
 use super::{DecodeError, SamplingError};
 
+/// A prompt that is too long is counted up to this many contexts.
+pub const COUNTED: usize = 2;
+
 /// Stop texts of a request. They are searched for after every token, on the thread that all requests share.
 pub(super) const MOST_STOPS: usize = 256;
 /// Bytes of all stop texts of a request.
@@ -15,9 +18,12 @@ pub enum Error {
     #[error("the prompt is empty")]
     PromptEmpty,
     /// The prompt does not fit, with room for an answer, into the context.
-    #[error("the prompt has {tokens} tokens, but the context holds {context} and needs room for an answer")]
+    #[error(
+        "the prompt has {}{tokens} tokens, but the context holds {context} and needs room for an answer",
+        if *tokens > COUNTED * *context as usize { "at least " } else { "" }
+    )]
     PromptTooLong {
-        /// Tokens of the prompt.
+        /// Tokens of the prompt. Beyond [`COUNTED`] contexts there may be more.
         tokens: usize,
         /// Tokens one sequence can hold.
         context: u32,

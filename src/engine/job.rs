@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::reasoning::Follower;
 use super::{
-    Detokenizer, Event, Events, FinishReason, PreparedSampler, Reasoning, Request, RequestId, SamplingParams,
-    StopMatcher, Timings, Token, TokenLogprob, Usage, Vocab,
+    Detokenizer, Event, Events, FinishReason, PreparedSampler, Request, RequestId, SamplingParams, Timings,
+    Token, TokenLogprob, Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
@@ -24,49 +25,12 @@ pub(super) struct Job {
     /// The maximum length that its sequence has had: tokens below it are computed again.
     pub(super) computed: usize,
     max_tokens: u32,
-    reasoning: Option<Open>,
     /// Control tokens whose text is written.
     tags: Vec<Token>,
     detokenizer: Detokenizer,
-    stops: StopMatcher,
+    text: Follower,
     usage: Usage,
     clock: Clock,
-}
-
-/// Reasoning that has not ended.
-#[derive(Debug)]
-struct Open {
-    limits: Reasoning,
-    tokens: u32,
-    /// The end of the text so far, long enough to find the next tag.
-    tail: String,
-}
-
-impl Open {
-    /// Takes a token's text; returns false once the reasoning has ended.
-    fn continues(&mut self, text: &str) -> bool {
-        self.tail += text;
-        if let Some(open) = &self.limits.open {
-            let begin = self.tail.trim_start();
-            if !begin.starts_with(open.as_str()) {
-                return open.starts_with(begin);
-            }
-            self.limits.open = None;
-        }
-        self.tokens = self.tokens.saturating_add(1);
-        if self.tail.contains(&self.limits.close) {
-            return false;
-        }
-        let surplus = self.tail.len().saturating_sub(self.limits.close.len());
-        let cut = (surplus..=self.tail.len()).find(|&at| self.tail.is_char_boundary(at));
-        self.tail.drain(..cut.unwrap_or(0));
-        true
-    }
-
-    /// Whether its budget is used up.
-    fn is_over(&self) -> bool {
-        self.limits.open.is_none() && self.limits.budget.is_some_and(|budget| self.tokens >= budget)
-    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,10 +63,9 @@ impl Job {
             forced: Vec::new(),
             computed: 0,
             max_tokens: max_tokens.unwrap_or(u32::MAX),
-            reasoning: reasoning.map(|limits| Open { limits, tokens: 0, tail: String::new() }),
             tags,
             detokenizer: Detokenizer::default(),
-            stops: StopMatcher::new(stop),
+            text: Follower::new(reasoning, stop),
             clock: Clock { arrived, started: None, first: None, last: arrived },
         }
     }
@@ -158,9 +121,7 @@ impl Job {
 
     /// Ends the reasoning after the next token, unless it has ended.
     pub(super) fn end_reasoning(&mut self) {
-        if let Some(open) = &mut self.reasoning {
-            open.limits.budget = Some(0);
-        }
+        self.text.end_reasoning();
     }
 
     /// Records that a step worked on this request.
@@ -193,12 +154,13 @@ impl Job {
             reason = self.close_reasoning(context, vocab, &mut text);
         }
         if matches!(reason, Some(FinishReason::Stop | FinishReason::Length | FinishReason::Context)) {
-            let rest = self.stops.push(&self.detokenizer.finish());
+            let mut rest = self.text.push(&self.detokenizer.finish());
             text += &rest.text;
-            match rest.stop {
-                Some(index) => reason = Some(FinishReason::StopString(index)),
-                None => text += &self.stops.finish(),
+            if rest.stop.is_none() {
+                rest = self.text.finish();
+                text += &rest.text;
             }
+            reason = rest.stop.map(FinishReason::StopString).or(reason);
         }
         events.push((self.id, Event::Delta { tokens: self.tokens[begin..].to_vec(), text, logprobs }));
         if let Some(reason) = reason {
@@ -229,8 +191,7 @@ impl Job {
             vocab.write(token, &mut bytes);
         }
         let whole = self.detokenizer.push(&bytes);
-        self.reasoning.take_if(|open| !open.continues(&whole));
-        let scanned = self.stops.push(&whole);
+        let scanned = self.text.token(&whole);
         *text += &scanned.text;
         if let Some(index) = scanned.stop {
             return Some(FinishReason::StopString(index));
@@ -251,7 +212,7 @@ impl Job {
         if !self.detokenizer.is_whole() {
             return None;
         }
-        let ending = self.reasoning.take_if(|open| open.is_over())?.limits.ending;
+        let ending = self.text.ending()?;
         let begin = self.tokens.len();
         let reason = ending.into_iter().find_map(|token| self.take(token, context, vocab, text));
         self.forced.extend_from_slice(&self.tokens[begin..]);

@@ -13,7 +13,7 @@ pub struct Request {
     pub max_tokens: Option<u32>,
     /// Sampling parameters.
     pub sampling: SamplingParams,
-    /// Stop strings: they end the answer and are not part of it.
+    /// Stop strings: they end the content of the answer and are not part of it. In the reasoning they are text.
     pub stop: Vec<String>,
     /// Lengths of prefixes that a later prompt is likely to share, such as the end of a message.
     pub boundaries: Vec<usize>,
@@ -35,14 +35,26 @@ impl Request {
 /// How the reasoning of an answer is found and ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reasoning {
-    /// The text that begins the reasoning; `None` when the prompt has begun it.
-    pub open: Option<String>,
+    /// What begins it.
+    pub open: Opening,
     /// The text that ends it.
     pub close: String,
     /// Tokens to force at the end: some words and the closing text.
     pub ending: Vec<Token>,
     /// Ends it after this many tokens; `None`: the model ends it.
     pub budget: Option<u32>,
+}
+
+/// What begins the reasoning of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// The prompt.
+    Prompt,
+    /// This tag at the start of the answer. An answer without it has no reasoning.
+    Tag(String),
+    /// This tag, or nothing: text before the closing tag is reasoning either way. Stop strings apply to an answer that
+    /// does not begin with the tag.
+    OptionalTag(String),
 }
 
 /// The log probability of a token of the answer, from the unchanged logits.

@@ -1,46 +1,37 @@
 //! HTTP requests to the hub: redirects are followed by hand, responses have a size limit, and every wait can be stopped.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
 
 use super::endpoint::{host, redacted};
+use super::failure::Failure;
+use super::pace::{LEAST_RATE, Pace};
 use super::{Error, Origin, RepoName, Settings, reason};
 
 /// The number of redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
 /// How often the stop flag is checked.
 const POLL: Duration = Duration::from_millis(100);
-/// The longest pause that is accepted when the hub asks for one.
-const MAX_PAUSE: Duration = Duration::from_mins(10);
+/// The longest time for a connection, with its name lookup and TLS.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client of the hub.
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
     settings: Settings,
+    /// The servers that have answered.
+    reached: Mutex<BTreeSet<String>>,
     /// `Some` until it is dropped.
     runtime: Option<Runtime>,
-}
-
-/// Why a request failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// May succeed when retried, after this pause if the hub asked for one.
-    Transient { reason: String, pause: Option<Duration> },
-    /// Would fail again.
-    Final(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Final(error)
-    }
 }
 
 impl Client {
@@ -52,13 +43,13 @@ impl Client {
         let http = reqwest::Client::builder()
             .redirect(Policy::none())
             .user_agent(concat!("ggrun/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(CONNECT))
             .build()
             .map_err(|error| failed(reason::of(&error)))?;
         // One thread for all connections. Hashing and writing happen elsewhere, so that no connection seems stalled.
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| failed(reason::of_io(&error)))?;
-        Ok(Self { http, settings, runtime: Some(runtime) })
+        Ok(Self { http, settings, reached: Mutex::default(), runtime: Some(runtime) })
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -131,37 +122,85 @@ impl Client {
         stop: &AtomicBool,
     ) -> Result<Response, Failure> {
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.http.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-            if let Some((from, to)) = range {
-                let to = to.map(|to| to.to_string()).unwrap_or_default();
-                request = request.header(RANGE, format!("bytes={from}-{to}"));
+            let response = self.once(Method::GET, &url, range, stop).await?;
+            match next_url(&url, &response) {
+                None => return Ok(response),
+                Some(next) => url = next.ok_or_else(|| bad_redirect(what, &url))?,
             }
-            let token =
-                self.settings.token.as_ref().filter(|_| is_same_server(&url, &self.settings.endpoint));
-            if let Some(token) = token {
-                request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
-            }
-            let response = self.until(stop, request.send()).await?.map_err(|error| transient(&error))?;
-            if !response.status().is_redirection() {
-                return Ok(response);
-            }
-            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let next = to.and_then(|to| url.join(to).ok()).filter(|next| may_follow(&url, next));
-            let reason = || format!("`{}` redirects to a missing, invalid or insecure address", host(&url));
-            url = next.ok_or_else(|| Error::Response { what: what.to_owned(), reason: reason() })?;
         }
-        let reason = format!("more than {MAX_REDIRECTS} redirects");
-        Err(Error::Response { what: what.to_owned(), reason }.into())
+        Err(too_many_redirects(what).into())
+    }
+
+    /// Sends a HEAD request for a file. The hub describes a file that is stored on another server in its own redirect
+    /// there, which is not followed.
+    pub(super) async fn head(
+        &self,
+        what: &str,
+        mut url: Url,
+        stop: &AtomicBool,
+    ) -> Result<Response, Failure> {
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.once(Method::HEAD, &url, None, stop).await?;
+            match next_url(&url, &response) {
+                None => return self.check(what, response),
+                Some(Some(next)) if is_same_server(&next, &url) => url = next,
+                Some(Some(_)) => return Ok(response),
+                Some(None) => return Err(bad_redirect(what, &url).into()),
+            }
+        }
+        Err(too_many_redirects(what).into())
+    }
+
+    /// Sends one request.
+    async fn once(
+        &self,
+        method: Method,
+        url: &Url,
+        range: Option<(u64, Option<u64>)>,
+        stop: &AtomicBool,
+    ) -> Result<Response, Failure> {
+        let mut request = self.http.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
+        if let Some((from, to)) = range {
+            let to = to.map(|to| to.to_string()).unwrap_or_default();
+            request = request.header(RANGE, format!("bytes={from}-{to}"));
+        }
+        let token = self.settings.token.as_ref().filter(|_| is_same_server(url, &self.settings.endpoint));
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
+        }
+        let sent = self.until(stop, request.send()).await?;
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        match sent {
+            Ok(response) => {
+                reached.insert(host(url));
+                Ok(response)
+            }
+            Err(error) if error.is_connect() && !reached.contains(&host(url)) => {
+                Err(Failure::Unreachable { reason: reason::of(&error) })
+            }
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    /// Watches the rate of a response from now on.
+    pub(super) fn pace(&self) -> Pace {
+        Pace::new(self.settings.timeout * 2, Instant::now())
     }
 
     /// The next bytes of a response; `None` at its end.
     pub(super) async fn next(
         &self,
         response: &mut Response,
+        pace: &mut Pace,
         stop: &AtomicBool,
     ) -> Result<Option<Vec<u8>>, Failure> {
-        let piece = self.until(stop, response.chunk()).await?.map_err(|error| transient(&error))?;
-        Ok(piece.map(Into::into))
+        let piece = self.until(stop, response.chunk()).await?.map_err(|error| broken(&error))?;
+        let Some(piece) = piece else { return Ok(None) };
+        if !pace.holds(piece.len(), Instant::now()) {
+            let (rate, seconds) = (gguf_export::size(LEAST_RATE), self.settings.timeout.as_secs() * 2);
+            return Err(Failure::Broken { reason: format!("less than {rate}/s received for {seconds} s") });
+        }
+        Ok(Some(piece.into()))
     }
 
     /// The whole body of a response, if it has at most `limit` bytes.
@@ -172,8 +211,8 @@ impl Client {
         limit: usize,
         stop: &AtomicBool,
     ) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.next(&mut response, stop).await? {
+        let (mut bytes, mut pace) = (Vec::new(), self.pace());
+        while let Some(piece) = self.next(&mut response, &mut pace, stop).await? {
             if bytes.len() + piece.len() > limit {
                 let reason = format!("longer than {limit} bytes");
                 return Err(Error::Response { what: what.to_owned(), reason }.into());
@@ -192,7 +231,7 @@ impl Client {
                 Err(_) if stop.load(Ordering::Relaxed) => return Err(Error::Stopped.into()),
                 Err(_) if started.elapsed() >= self.settings.timeout => {
                     let reason = format!("no data received for {} s", self.settings.timeout.as_secs());
-                    return Err(Failure::Transient { reason, pause: None });
+                    return Err(Failure::Broken { reason });
                 }
                 Err(_) => {}
             }
@@ -216,17 +255,12 @@ impl Client {
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 Error::NotFound { what, host, status: status.as_u16() }
             }
-            StatusCode::TOO_MANY_REQUESTS => match retry_after(response.headers()) {
-                Some(pause) if pause > MAX_PAUSE => Error::RateLimited { host, seconds: pause.as_secs() },
-                pause => {
-                    let reason = "rate limited by the hub (429)".to_owned();
-                    return Err(Failure::Transient { reason, pause });
-                }
-            },
-            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                let reason = format!("`{host}` returned {status}");
-                let pause = retry_after(response.headers()).map(|pause| pause.min(MAX_PAUSE));
-                return Err(Failure::Transient { reason, pause });
+            status
+                if status.is_server_error()
+                    || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status) =>
+            {
+                let pause = retry_after(response.headers());
+                return Err(Failure::Busy { host, status: status.as_u16(), pause });
             }
             status => Error::Status { what, host, status: status.as_u16() },
         }))
@@ -276,8 +310,24 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(date(value)?.duration_since(now).unwrap_or_default())
 }
 
-fn transient(error: &reqwest::Error) -> Failure {
-    Failure::Transient { reason: reason::of(error), pause: None }
+fn broken(error: &reqwest::Error) -> Failure {
+    Failure::Broken { reason: reason::of(error) }
+}
+
+/// The address that a response redirects to: `None` if it does not redirect, `Some(None)` if it may not be followed.
+fn next_url(url: &Url, response: &Response) -> Option<Option<Url>> {
+    let to = || response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    let next = || to().and_then(|to| url.join(to).ok()).filter(|next| may_follow(url, next));
+    response.status().is_redirection().then(next)
+}
+
+fn bad_redirect(what: &str, url: &Url) -> Error {
+    let reason = format!("`{}` redirects to a missing, invalid or insecure address", host(url));
+    Error::Response { what: what.to_owned(), reason }
+}
+
+fn too_many_redirects(what: &str) -> Error {
+    Error::Response { what: what.to_owned(), reason: format!("more than {MAX_REDIRECTS} redirects") }
 }
 
 #[cfg(test)]

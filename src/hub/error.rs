@@ -31,11 +31,13 @@ pub enum Error {
         /// Where the token was found.
         origin: Origin,
     },
-    /// No request is allowed, and the cache does not have it.
-    #[error("`{what}` is not in the cache, and nothing is downloaded in offline mode")]
+    /// The cache does not have it, and the hub is not asked or not reachable.
+    #[error("`{what}` is not in the cache, and {reason}")]
     Offline {
         /// A repository or a file.
         what: String,
+        /// Why the hub is not asked.
+        reason: String,
     },
     /// The hub requires a valid token.
     #[error("authentication required for `{what}` (`{host}` returned 401)")]
@@ -70,10 +72,14 @@ pub enum Error {
         status: u16,
     },
     /// The hub asks for a longer pause than the client waits.
-    #[error("rate limited by `{host}` (429), which asks to retry after {seconds} s")]
-    RateLimited {
+    #[error("cannot fetch `{what}`: `{host}` returned {status} and asks to retry after {seconds} s")]
+    RetryLater {
+        /// A repository or a file.
+        what: String,
         /// The server.
         host: String,
+        /// The HTTP status: 429, 408 or 5xx.
+        status: u16,
         /// The pause that it asks for.
         seconds: u64,
     },
@@ -104,6 +110,14 @@ pub enum Error {
         what: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Neither the listing nor the file's own headers have its size and its hash.
+    #[error("`{what}` has no {lacks}, neither in the repository's listing nor in the response to HEAD")]
+    Undescribed {
+        /// The file.
+        what: String,
+        /// `size` or `hash`.
+        lacks: &'static str,
     },
     /// A file of a repository has a name that could lead out of the cache.
     #[error("`{repo}` lists a file `{name}`, which is not a safe file name")]

@@ -1,25 +1,30 @@
-//! The operations on the hub: listing a repository, fetching files, reading a part of a file.
+//! The operations on the hub: listing a repository, and fetching files.
 
-use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use gguf_export::checkpoint::head_bytes;
 use reqwest::StatusCode;
 
 use super::cache::{Cache, Folder};
-use super::client::{Client, Failure};
+use super::client::Client;
 use super::download::{self, Target};
+use super::failure::Failure;
+use super::listing::Listed;
+use super::local::{self, LocalDir};
 use super::retry::Retries;
-use super::{Error, Event, Listing, Observer, Origin, RemoteFile, RepoName, Settings, select, snapshot};
+use super::{
+    Error, Event, Listing, Observer, Origin, RemoteFile, RepoName, Settings, head, select, snapshot,
+};
 
-/// The largest listing, and the longest range, that is read into memory.
+/// The largest listing that is read into memory.
 const MAX_BYTES: usize = 256 << 20;
 /// How often the stop flag is checked and passed on to the downloads.
 const POLL: Duration = Duration::from_millis(50);
+/// Why the hub is not asked in offline mode.
+const OFFLINE: &str = "nothing is downloaded in offline mode";
 
 /// The hub, and the cache for its files.
 #[derive(Debug)]
@@ -51,11 +56,11 @@ impl Hub {
         self.client.settings()
     }
 
-    /// The files of a repository; in offline mode, those in the cache.
+    /// The files of a repository. In offline mode, or if the hub cannot be reached, those in the cache.
     ///
     /// # Errors
     ///
-    /// When the hub does not return a valid listing.
+    /// When the hub does not return a valid listing, and the cache has none of the files.
     pub fn listing(
         &self,
         repo: &RepoName,
@@ -63,15 +68,40 @@ impl Hub {
         observer: Observer<'_>,
     ) -> Result<Listing, Error> {
         if self.settings().offline {
-            return snapshot::listing(&self.cache.repo(repo), repo);
+            return snapshot::listing(&self.cache.repo(repo), repo, OFFLINE);
         }
         let what = repo.to_string();
-        let request = async || {
-            let response = self.client.get(&what, self.client.listing_url(repo), None, stop).await?;
-            self.client.all(&what, response, MAX_BYTES, stop).await
+        let error = match self.request_listing(repo, &what, stop, observer) {
+            Err(error @ (Error::Network { .. } | Error::RetryLater { .. })) => error,
+            listing => return listing.map_err(|error| self.with_page(error, repo)),
         };
-        let response = self.client.wait(Retries::new(&what).until(request, stop, observer));
-        Listing::parse(repo, &response.map_err(|error| self.with_page(error, repo))?)
+        let reason = match &error {
+            Error::Network { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        };
+        match snapshot::listing(&self.cache.repo(repo), repo, &format!("the hub cannot be asked: {reason}")) {
+            Ok(listing) => {
+                observer(Event::Unreachable { what: &what, reason: &reason });
+                Ok(listing)
+            }
+            // What fails is the request.
+            Err(_) => Err(error),
+        }
+    }
+
+    fn request_listing(
+        &self,
+        repo: &RepoName,
+        what: &str,
+        stop: &AtomicBool,
+        observer: Observer<'_>,
+    ) -> Result<Listing, Error> {
+        let request = async || {
+            let response = self.client.get(what, self.client.listing_url(repo), None, stop).await?;
+            self.client.all(what, response, MAX_BYTES, stop).await
+        };
+        let response = self.client.wait(Retries::new(what).until(request, stop, observer))?;
+        head::complete(&self.client, repo, Listed::parse(repo, &response)?, stop, observer)
     }
 
     /// Fetches files, `jobs` at once, and returns the snapshot's folder, in which they have their own names. Files in the
@@ -91,47 +121,38 @@ impl Hub {
     ) -> Result<PathBuf, Error> {
         let folder = self.cache.repo(repo);
         let snapshot = folder.snapshot(&listing.commit)?;
-        if self.settings().offline {
-            let missing = files.iter().find(|file| folder.find(&listing.commit, &file.name).is_none());
-            return match missing {
-                Some(file) => Err(Error::Offline { what: format!("{}/{}", repo.id(), file.name) }),
-                None => Ok(snapshot),
-            };
+        if listing.only_cached.is_none() {
+            let cached = |file: &RemoteFile| download::cached_bytes(&folder, &listing.commit, file);
+            self.plan(&self.disk(repo), files, cached, observer)?;
         }
-        self.plan(&folder, files, observer)?;
-        let (next, halt, first) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(None));
-        let work = || {
-            while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if halt.load(Ordering::Relaxed) {
-                    break;
-                }
-                if let Err(error) = self.fetch_one(repo, listing, file, &halt, observer) {
-                    let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                    // Downloads that were stopped because of the first error are not errors themselves.
-                    if !error.is_stopped() || stop.load(Ordering::Relaxed) {
-                        first.get_or_insert(error);
-                    }
-                    halt.store(true, Ordering::Relaxed);
-                }
-            }
-        };
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs.clamp(1, files.len().max(1))).map(|_| scope.spawn(work)).collect();
-            while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
-                if stop.load(Ordering::Relaxed) {
-                    halt.store(true, Ordering::Relaxed);
-                }
-                thread::sleep(POLL);
-            }
-        });
-        if let Some(error) = first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(self.with_page(error, repo));
+        each(files, jobs, stop, |file, halt| self.fetch_one(repo, listing, file, halt, observer).map(drop))
+            .map_err(|error| self.with_page(error, repo))?;
+        if listing.only_cached.is_none() {
+            record(&folder, repo, &listing.commit)?;
         }
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::Stopped);
-        }
-        folder.set_ref(repo.revision(), &listing.commit)?;
         Ok(snapshot)
+    }
+
+    /// Fetches files into a plain folder, `jobs` at once. Files that are there are not fetched again, files in the cache
+    /// are copied, and interrupted downloads are resumed.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a file.
+    pub fn fetch_to(
+        &self,
+        dir: &LocalDir,
+        (repo, listing): (&RepoName, &Listing),
+        files: &[&RemoteFile],
+        jobs: usize,
+        stop: &AtomicBool,
+        observer: Observer<'_>,
+    ) -> Result<(), Error> {
+        self.plan(dir.path(), files, |file| dir.bytes(&listing.commit, file), observer)?;
+        let fetch = |file: &RemoteFile, halt: &AtomicBool| {
+            local::fetch(&self.client, &self.cache.repo(repo), dir, (repo, listing), file, halt, observer)
+        };
+        each(files, jobs, stop, fetch).map_err(|error| self.with_page(error, repo))
     }
 
     /// Fetches one file and returns its path. Several threads may do this at once. The revision's ref is not updated.
@@ -148,90 +169,17 @@ impl Hub {
         observer: Observer<'_>,
     ) -> Result<PathBuf, Error> {
         let folder = &self.cache.repo(repo);
-        if self.settings().offline {
-            let found = folder.find(&listing.commit, &file.name);
-            return found.ok_or_else(|| Error::Offline { what: format!("{}/{}", repo.id(), file.name) });
+        if listing.only_cached.is_some()
+            && let Some(found) = folder.find(&listing.commit, &file.name)
+        {
+            return Ok(found);
         }
+        listing.needs(&format!("{}/{}", repo.id(), file.name))?;
         let target = Target { repo, commit: &listing.commit, folder, file };
         download::fetch(&self.client, &target, stop, observer)
     }
 
-    /// Reads a part of a file, from the cache if the file is there. The hub lists no hash for a part.
-    ///
-    /// # Errors
-    ///
-    /// When the range is outside of the file, or cannot be fetched.
-    pub fn read_range(
-        &self,
-        repo: &RepoName,
-        listing: &Listing,
-        file: &RemoteFile,
-        range: Range<u64>,
-        stop: &AtomicBool,
-        observer: Observer<'_>,
-    ) -> Result<Vec<u8>, Error> {
-        let what = format!("{}/{}", repo.id(), file.name);
-        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        if range.end > file.bytes || length > MAX_BYTES {
-            let reason =
-                format!("the file has {} bytes, requested {} to {}", file.bytes, range.start, range.end);
-            return Err(Error::Response { what, reason });
-        }
-        if length == 0 {
-            return Ok(Vec::new());
-        }
-        let folder = self.cache.repo(repo);
-        if let Some(path) = folder.find(&listing.commit, &file.name) {
-            return snapshot::read(&path, range);
-        }
-        if self.settings().offline {
-            return Err(Error::Offline { what });
-        }
-        let url = || self.client.file_url(repo, &listing.commit, &file.name);
-        let request = async || -> Result<Vec<u8>, Failure> {
-            let last = Some(range.end - 1);
-            let response = self.client.get(&what, url(), Some((range.start, last)), stop).await?;
-            let whole = range == (0..file.bytes);
-            if response.status() != StatusCode::PARTIAL_CONTENT && !whole {
-                let reason = format!("expected a part of the file (206), got {}", response.status());
-                return Err(Error::Response { what: what.clone(), reason }.into());
-            }
-            if response.status() == StatusCode::PARTIAL_CONTENT {
-                // Without a hash, only this header identifies the part.
-                download::check_range(&what, &response, range.start, file.bytes)?;
-            }
-            let bytes = self.client.all(&what, response, length, stop).await?;
-            if bytes.len() < length {
-                let reason = format!("connection lost after {} of {length} bytes", bytes.len());
-                return Err(Failure::Transient { reason, pause: None });
-            }
-            Ok(bytes)
-        };
-        self.client.wait(Retries::new(&what).until(request, stop, observer))
-    }
-
-    /// Reads a safetensors file up to the end of its header.
-    ///
-    /// # Errors
-    ///
-    /// When the header cannot be fetched.
-    pub(super) fn read_head(
-        &self,
-        repo: &RepoName,
-        listing: &Listing,
-        file: &RemoteFile,
-        stop: &AtomicBool,
-        observer: Observer<'_>,
-    ) -> Result<Vec<u8>, Error> {
-        let read = |range| self.read_range(repo, listing, file, range, stop, observer);
-        let first = read(0..file.bytes.min(8))?;
-        match first.first_chunk() {
-            Some(first) => read(0..head_bytes(*first).min(file.bytes)),
-            None => Ok(first),
-        }
-    }
-
-    /// The files that a conversion needs: configuration, tokenizer, model card, and the shards that the index names.
+    /// The files that a conversion needs: configuration, tokenizer, chat templates, model card, and all shards.
     ///
     /// # Errors
     ///
@@ -262,7 +210,7 @@ impl Hub {
     pub fn reach(&self, stop: &AtomicBool) -> Result<Option<Origin>, Error> {
         let what = self.client.home();
         if self.settings().offline {
-            return Err(Error::Offline { what });
+            return Err(Error::Offline { what, reason: OFFLINE.to_owned() });
         }
         match self.client.wait(self.client.send(&what, self.client.user_url(), None, stop)) {
             Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
@@ -270,8 +218,7 @@ impl Hub {
             }
             // A mirror may have no accounts, or redirect to an address that is not followed.
             Ok(_) | Err(Failure::Final(Error::Response { .. })) => Ok(None),
-            Err(Failure::Final(error)) => Err(error),
-            Err(Failure::Transient { reason, .. }) => Err(Error::Network { what, reason, attempts: None }),
+            Err(failure) => Err(failure.give_up(&what, 1)),
         }
     }
 
@@ -280,24 +227,42 @@ impl Hub {
     /// # Errors
     ///
     /// When the cache has something else in place of the file's folder.
-    pub fn missing_bytes(&self, repo: &RepoName, file: &RemoteFile) -> Result<u64, Error> {
+    pub fn missing_bytes(&self, repo: &RepoName, listing: &Listing, file: &RemoteFile) -> Result<u64, Error> {
         let folder = self.cache.repo(repo);
-        Ok(file.bytes - download::cached_bytes(&folder, file)?)
+        Ok(file.bytes - download::cached_bytes(&folder, &listing.commit, file)?)
     }
 
-    /// Reports the bytes to fetch, and refuses if they do not fit on the disk.
-    fn plan(&self, folder: &Folder, files: &[&RemoteFile], observer: Observer<'_>) -> Result<(), Error> {
+    /// An existing folder on the disk to which the files of a repository go.
+    #[must_use]
+    pub fn disk(&self, repo: &RepoName) -> PathBuf {
+        // It may be a link to another disk.
+        let own = self.cache.repo(repo).path();
+        if own.is_dir() { own } else { self.cache.existing() }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reports the bytes to fetch, and refuses if they do not fit on the disk of a folder.
+    fn plan(
+        &self,
+        disk: &Path,
+        files: &[&RemoteFile],
+        present_bytes: impl Fn(&RemoteFile) -> Result<u64, Error>,
+        observer: Observer<'_>,
+    ) -> Result<(), Error> {
         let (mut count, mut bytes, mut present) = (0, 0u64, 0u64);
         for file in files {
-            let cached = download::cached_bytes(folder, file)?;
-            (present, bytes) = (present + cached, bytes.saturating_add(file.bytes - cached));
-            count += usize::from(cached < file.bytes);
+            let there = present_bytes(file)?;
+            (present, bytes) = (present + there, bytes.saturating_add(file.bytes - there));
+            count += usize::from(there < file.bytes);
         }
         observer(Event::Planned { files: count, bytes, present });
         // Not every file system reports its free space.
-        match gguf_export::io::available_space(&self.cache.existing()) {
+        match gguf_export::io::available_space(disk) {
             Ok(available) if available < bytes => {
-                Err(Error::NoSpace { path: self.cache.root().to_owned(), needed: bytes, available })
+                Err(Error::NoSpace { path: disk.to_owned(), needed: bytes, available })
             }
             _ => Ok(()),
         }
@@ -311,5 +276,55 @@ impl Hub {
             }
             other => other,
         }
+    }
+}
+
+/// Calls `fetch` for every file, `jobs` at once, until one fails or `stop` is set. The flag that it is given stops it.
+fn each(
+    files: &[&RemoteFile],
+    jobs: usize,
+    stop: &AtomicBool,
+    fetch: impl Fn(&RemoteFile, &AtomicBool) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let (next, halt, first) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(None));
+    let work = || {
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if halt.load(Ordering::Relaxed) {
+                break;
+            }
+            if let Err(error) = fetch(file, &halt) {
+                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                // Downloads that were stopped because of the first error are not errors themselves.
+                if !error.is_stopped() || stop.load(Ordering::Relaxed) {
+                    first.get_or_insert(error);
+                }
+                halt.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.clamp(1, files.len().max(1))).map(|_| scope.spawn(work)).collect();
+        while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            if stop.load(Ordering::Relaxed) {
+                halt.store(true, Ordering::Relaxed);
+            }
+            thread::sleep(POLL);
+        }
+    });
+    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None if stop.load(Ordering::Relaxed) => Err(Error::Stopped),
+        None => Ok(()),
+    }
+}
+
+/// Records the commit of a branch or a tag for offline mode. A read-only cache keeps its record.
+fn record(folder: &Folder, repo: &RepoName, commit: &str) -> Result<(), Error> {
+    if folder.commit_of(repo.revision()).as_deref() == Some(commit) {
+        return Ok(());
+    }
+    match folder.set_ref(repo.revision(), commit) {
+        Err(error) if error.is_read_only() => Ok(()),
+        done => Ok(done?),
     }
 }

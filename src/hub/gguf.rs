@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use gguf_export::gguf::{Header, open_all_from};
 use gguf_export::io::ByteSource;
 
-use super::{Error, Hub, Listing, Observer, RemoteFile, RepoName};
+use super::{Hub, Listing, Observer, RemoteFile, RepoName};
 
 /// The smallest read-ahead. It doubles with every request, so that a vocabulary of 20 MB takes few requests.
 const MIN_AHEAD: u64 = 64 << 10;
@@ -30,7 +30,7 @@ impl Hub {
         observer: Observer<'_>,
     ) -> gguf_export::Result<Vec<(PathBuf, Header)>> {
         open_all_from(Path::new(first), &|name| {
-            let missing = || Error::Missing { what: first.to_owned(), file: name.display().to_string() };
+            let missing = || listing.missing(first, &name.display().to_string());
             let file = name.to_str().and_then(|name| listing.find(name));
             let file = file.ok_or_else(|| missing().supply(name))?;
             Ok(Box::new(RemoteHead {

@@ -14,6 +14,8 @@ pub struct Listing {
     pub commit: String,
     /// Sorted by name.
     pub files: Vec<RemoteFile>,
+    /// Set if these are the files of the cache, with the reason why the hub was not asked. Others are not fetched.
+    pub only_cached: Option<String>,
 }
 
 /// A file of a repository.
@@ -28,12 +30,61 @@ pub struct RemoteFile {
 }
 
 impl Listing {
-    /// Parses the hub's response to `api/models/ORG/NAME/revision/REVISION?blobs=true`.
+    /// Parses the hub's response to `api/models/ORG/NAME/revision/REVISION?blobs=true`, in which every file has a size and
+    /// a hash.
     ///
     /// # Errors
     ///
-    /// When the response is not a listing, or a file's name could lead out of a folder.
+    /// When the response is not such a listing, or a file's name could lead out of a folder.
     pub fn parse(repo: &RepoName, response: &[u8]) -> Result<Self, Error> {
+        Listed::parse(repo, response)?.complete(|file| {
+            let reason = format!("size or hash of `{}` missing", file.name);
+            Err(Error::Response { what: repo.to_string(), reason })
+        })
+    }
+
+    /// The file of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&RemoteFile> {
+        let at = self.files.binary_search_by(|file| file.name.as_str().cmp(name)).ok()?;
+        self.files.get(at)
+    }
+
+    /// Fails if these are only the files of the cache: what they lack may be on the hub.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Offline`] for `what`, a repository or a file.
+    pub fn needs(&self, what: &str) -> Result<(), Error> {
+        match &self.only_cached {
+            Some(reason) => Err(Error::Offline { what: what.to_owned(), reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The error of a file that `what` names and the listing lacks.
+    pub(super) fn missing(&self, what: &str, file: &str) -> Error {
+        let absent = || Error::Missing { what: what.to_owned(), file: file.to_owned() };
+        self.needs(file).err().unwrap_or_else(absent)
+    }
+}
+
+/// A listing as a hub or a mirror sends it: sizes and hashes may be missing.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) commit: String,
+    pub(super) files: Vec<ListedFile>,
+}
+
+#[derive(Debug)]
+pub(super) struct ListedFile {
+    pub(super) name: String,
+    pub(super) bytes: Option<u64>,
+    pub(super) hash: Option<String>,
+}
+
+impl Listed {
+    pub(super) fn parse(repo: &RepoName, response: &[u8]) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Response { what: repo.to_string(), reason };
         let Response { sha, siblings } =
             serde_json::from_slice(response).map_err(|error| Error::json(repo.to_string(), &error))?;
@@ -50,14 +101,15 @@ impl Listing {
                 return Err(Error::FileName { repo: repo.to_string(), name });
             }
             let (bytes, hash) = match lfs {
-                Some(Lfs { sha256, size }) => (Some(size), Some(sha256)),
+                Some(Lfs { sha256, size: stored }) => (stored.or(size), sha256),
                 None => (size, blob_id),
             };
-            let hash = hash.filter(|hash| [40, 64].contains(&hash.len()) && is_hex(hash));
-            let (Some(bytes), Some(hash)) = (bytes, hash) else {
-                return Err(wrong(format!("size or hash of `{name}` missing")));
+            let hash = match hash.as_deref().map(git_or_sha256) {
+                None => None,
+                Some(Some(hash)) => Some(hash),
+                Some(None) => return Err(wrong(format!("invalid hash of `{name}`"))),
             };
-            files.push(RemoteFile { name, bytes, hash: hash.to_ascii_lowercase() });
+            files.push(ListedFile { name, bytes, hash });
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some([one, _]) = files.array_windows().find(|[a, b]| a.name == b.name) {
@@ -66,12 +118,32 @@ impl Listing {
         Ok(Self { commit: sha.to_ascii_lowercase(), files })
     }
 
-    /// The file of this name.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<&RemoteFile> {
-        let at = self.files.binary_search_by(|file| file.name.as_str().cmp(name)).ok()?;
-        self.files.get(at)
+    /// The listing, with the size and the hash of `describe` for a file that lacks one of them.
+    pub(super) fn complete(
+        self,
+        mut describe: impl FnMut(&ListedFile) -> Result<(u64, String), Error>,
+    ) -> Result<Listing, Error> {
+        let whole = |file: ListedFile| {
+            let (bytes, hash) = match (file.bytes, &file.hash) {
+                (Some(bytes), Some(hash)) => (bytes, hash.clone()),
+                _ => describe(&file)?,
+            };
+            Ok(RemoteFile { name: file.name, bytes, hash })
+        };
+        let files = self.files.into_iter().map(whole).collect::<Result<Vec<_>, Error>>()?;
+        Ok(Listing { commit: self.commit, files, only_cached: None })
     }
+}
+
+impl ListedFile {
+    pub(super) fn is_described(&self) -> bool {
+        self.bytes.is_some() && self.hash.is_some()
+    }
+}
+
+/// A SHA-256 or git's SHA-1 in lower case; `None` if the text is neither.
+pub(super) fn git_or_sha256(text: &str) -> Option<String> {
+    ([40, 64].contains(&text.len()) && is_hex(text)).then(|| text.to_ascii_lowercase())
 }
 
 #[derive(Deserialize)]
@@ -93,8 +165,8 @@ struct Sibling {
 #[derive(Deserialize)]
 struct Lfs {
     #[serde(alias = "oid")]
-    sha256: String,
-    size: u64,
+    sha256: Option<String>,
+    size: Option<u64>,
 }
 
 fn is_hex(text: &str) -> bool {
@@ -179,6 +251,24 @@ mod tests {
         ] {
             assert!(matches!(read(response), Err(Error::Response { .. })), "{response}");
         }
+    }
+
+    #[test]
+    fn a_listing_without_sizes_or_hashes_is_completed_by_another_source() {
+        let response = format!(
+            r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "a"}}, {{"rfilename": "b", "size": 1}},
+                {{"rfilename": "c", "blobId": "{COMMIT}"}}, {{"rfilename": "d", "lfs": {{"size": 3}}}},
+                {{"rfilename": "e", "size": 2, "blobId": "{COMMIT}"}}]}}"#
+        );
+        assert!(read(&response).unwrap_err().to_string().contains("size or hash of `a` missing"));
+        let listed = Listed::parse(&"a/b".parse().unwrap(), response.as_bytes()).unwrap();
+        let mut asked = Vec::new();
+        let whole = listed.complete(|file| {
+            asked.push(file.name.clone());
+            Ok((7, "ab".repeat(32)))
+        });
+        let sizes: Vec<u64> = whole.unwrap().files.iter().map(|file| file.bytes).collect();
+        assert_eq!((asked.join(""), sizes), ("abcd".to_owned(), vec![7, 7, 7, 7, 2]));
     }
 
     #[test]

@@ -24,7 +24,8 @@ struct Found<'l> {
     info: TensorInfo,
 }
 
-/// Fetches the tensors of the MTP layer into a file in `folder`, resuming an interrupted run, and returns it as a shard.
+/// Fetches the tensors of the MTP layer into a file in `folder`, resuming an interrupted run, and returns it as a shard. The
+/// file has no ending of a checkpoint's, since `folder` may be one.
 /// `None` if the repository has no MTP layer.
 ///
 /// # Errors
@@ -37,13 +38,15 @@ pub fn mtp_layer(
     stop: &AtomicBool,
     observer: Observer<'_>,
 ) -> Result<Option<Shard>, CheckpointError> {
-    let mut found = Vec::new();
+    let (mut found, mut names) = (Vec::new(), BTreeSet::new());
     for (number, file) in (0..).zip(holders(hub, (repo, listing), stop, observer)?) {
         let head = hub.read_head(repo, listing, file, stop, observer)?;
         let path = Path::new(&file.name);
         let tensors = read_header(path, number, &Head { path, bytes: &head, len: file.bytes })?;
         let of_mtp = |info: &TensorInfo| MTP_PREFIXES.iter().any(|prefix| info.name.starts_with(prefix));
-        found.extend(tensors.into_iter().filter(of_mtp).map(|info| Found { file, info }));
+        // Of two tensors of one name, that of the index counts, whose files come first.
+        let is_new = |info: &TensorInfo| names.insert(info.name.clone());
+        found.extend(tensors.into_iter().filter(of_mtp).filter(is_new).map(|info| Found { file, info }));
     }
     // In file order, so that adjacent tensors are fetched together.
     found.sort_by_key(|found| (found.info.shard, found.info.start));
@@ -51,7 +54,7 @@ pub fn mtp_layer(
     let prefix = first.info.name.split_inclusive("mtp.").next().unwrap_or_default().to_owned();
     let header = header(&found);
     let commit = listing.commit.get(..12).unwrap_or_default();
-    let path = folder.join(format!("{}-{commit}.mtp.safetensors", repo.id().replace('/', "--")));
+    let path = folder.join(format!("{}-{commit}.mtp", repo.id().replace('/', "--")));
     let bytes = header.len() as u64 + found.iter().map(|found| found.info.bytes).sum::<u64>();
     if !fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes) {
         fetch(hub, (repo, listing), &found, &header, &path, stop, observer)?;
@@ -68,24 +71,25 @@ pub fn mtp_layer(
     }))
 }
 
-/// The shards that contain tensors of the MTP layer, by the index.
+/// The shards that contain tensors of the MTP layer by the index, and files that the index does not name.
 fn holders<'l>(
     hub: &Hub,
     (repo, listing): (&RepoName, &'l Listing),
     stop: &AtomicBool,
     observer: Observer<'_>,
 ) -> Result<Vec<&'l RemoteFile>, Error> {
-    let Some(index) = listing.find(select::INDEX) else {
-        return Ok(listing.files.iter().filter(|file| file.name.ends_with(".safetensors")).collect());
-    };
+    let is_shard = |file: &&RemoteFile| file.name.ends_with(".safetensors") && !file.name.contains('/');
+    let shards = listing.files.iter().filter(is_shard);
+    let Some(index) = listing.find(select::INDEX) else { return Ok(shards.collect()) };
     let path = hub.fetch_one(repo, listing, index, stop, observer)?;
     let is_wanted = |name: &str| MTP_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let names: BTreeSet<String> = select::shards(repo, &path, &is_wanted)?;
-    let missing = |file: &String| Error::Missing {
-        what: format!("{}/{}", repo.id(), select::INDEX),
-        file: file.clone(),
-    };
-    names.iter().map(|name| listing.find(name).ok_or_else(|| missing(name))).collect()
+    let missing = |file: &String| listing.missing(&format!("{}/{}", repo.id(), select::INDEX), file);
+    let named = names.iter().map(|name| listing.find(name).ok_or_else(|| missing(name)));
+    let mut files: Vec<&RemoteFile> = named.collect::<Result<_, _>>()?;
+    let all = select::shards(repo, &path, &|_| true)?;
+    files.extend(shards.filter(|file| !all.contains(&file.name)));
+    Ok(files)
 }
 
 /// A safetensors header for these tensors in this order, with its length before it.

@@ -34,6 +34,13 @@ pub enum Event<'a> {
         /// The file's name.
         file: &'a str,
     },
+    /// The hub cannot be reached, and the files in the cache are used.
+    Unreachable {
+        /// The repository.
+        what: &'a str,
+        /// Why the hub cannot be reached.
+        reason: &'a str,
+    },
     /// A request failed and will be retried.
     Retrying {
         /// The repository or file.

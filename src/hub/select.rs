@@ -27,8 +27,10 @@ const NAMED: [&str; 10] = [
     "README.md",
 ];
 const PREFIXES: [&str; 3] = ["quantization_config", "chat_template", "LICENSE"];
+/// The folder of further chat templates.
+const TEMPLATES: &str = "additional_chat_templates/";
 
-/// The files, small ones first. `index` is the index's path in the cache, if the repository has one.
+/// The files, small ones first, then shards: those that the index names, and all others. `index` is the index's path in the cache, if the repository has one.
 pub(super) fn checkpoint<'l>(
     repo: &RepoName,
     listing: &'l Listing,
@@ -39,15 +41,23 @@ pub(super) fn checkpoint<'l>(
         let name = file.name.as_str();
         name == INDEX || NAMED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
-    let mut files: Vec<&RemoteFile> = listing.files.iter().filter(at_top).filter(is_small).collect();
+    let is_template = |file: &RemoteFile| {
+        file.name.strip_prefix(TEMPLATES).is_some_and(|name| name.ends_with(".jinja") && !name.contains('/'))
+    };
+    let is_wanted = |file: &&RemoteFile| is_template(file) || (at_top(file) && is_small(file));
+    let mut files: Vec<&RemoteFile> = listing.files.iter().filter(is_wanted).collect();
     if let Some(path) = index {
         for name in shards(repo, path, &|_| true)? {
-            let missing = || Error::Missing { what: format!("{}/{INDEX}", repo.id()), file: name.clone() };
+            let missing = || listing.missing(&format!("{}/{INDEX}", repo.id()), &name);
             files.push(listing.find(&name).ok_or_else(missing)?);
         }
-    } else {
-        let is_shard = |file: &&RemoteFile| file.name.ends_with(".safetensors");
-        files.extend(listing.files.iter().filter(at_top).filter(is_shard));
+    }
+    // Writers add files with further tensors without naming them in the index.
+    let is_shard = |file: &&RemoteFile| file.name.ends_with(".safetensors") && !file.name.starts_with('.');
+    for file in listing.files.iter().filter(at_top).filter(is_shard) {
+        if !files.iter().any(|known| known.name == file.name) {
+            files.push(file);
+        }
     }
     Ok(files)
 }
@@ -81,7 +91,7 @@ mod tests {
         let file = |name: &&str| RemoteFile { name: (*name).to_owned(), bytes: 1, hash: "0".repeat(40) };
         let mut files: Vec<RemoteFile> = names.iter().map(file).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Listing { commit: "0".repeat(40), files }
+        Listing { commit: "0".repeat(40), files, only_cached: None }
     }
 
     fn names(files: Result<Vec<&RemoteFile>, Error>) -> Result<Vec<String>, String> {
@@ -90,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_decides_on_the_shards() {
+    fn shards_are_those_of_the_index_and_all_others() {
         let repo = "a/b".parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let index = folder.path().join("index");
@@ -102,14 +112,27 @@ mod tests {
         let all = [
             "config.json",
             "m-1.safetensors",
-            "old.safetensors",
+            "extra.safetensors",
             "a/config.json",
+            "a/m.safetensors",
+            "additional_chat_templates/rag.jinja",
+            "additional_chat_templates/a/b.jinja",
             "x.bin",
             INDEX,
             "LICENSE.txt",
         ];
         let found = names(checkpoint(&repo, &listing(&all), Some(&index)));
-        assert_eq!(found.unwrap(), ["LICENSE.txt", "config.json", INDEX, "m-1.safetensors"]);
+        assert_eq!(
+            found.unwrap(),
+            [
+                "LICENSE.txt",
+                "additional_chat_templates/rag.jinja",
+                "config.json",
+                INDEX,
+                "m-1.safetensors",
+                "extra.safetensors"
+            ]
+        );
         let found = names(checkpoint(&repo, &listing(&["config.json", INDEX]), Some(&index)));
         assert!(found.unwrap_err().contains("names `m-1.safetensors`, which the repository does not have"));
         let found =

@@ -1,4 +1,4 @@
-//! The files of a repository in the cache, for offline mode.
+//! The files of a repository in the cache, for offline mode and for a hub that cannot be reached.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -12,8 +12,9 @@ use super::{Error, Listing, RemoteFile, RepoName};
 const MAX_ENTRIES: usize = 100_000;
 
 /// The files of the commit that the revision last pointed to.
-pub(super) fn listing(folder: &Folder, repo: &RepoName) -> Result<Listing, Error> {
-    let offline = || Error::Offline { what: repo.to_string() };
+/// `reason` says why the hub is not asked.
+pub(super) fn listing(folder: &Folder, repo: &RepoName, reason: &str) -> Result<Listing, Error> {
+    let offline = || Error::Offline { what: repo.to_string(), reason: reason.to_owned() };
     let commit = folder.commit_of(repo.revision()).ok_or_else(offline)?;
     let root = folder.snapshot(&commit)?;
     let (mut files, mut open, mut seen) = (Vec::new(), vec![root.clone()], 0);
@@ -40,7 +41,7 @@ pub(super) fn listing(folder: &Folder, repo: &RepoName) -> Result<Listing, Error
         return Err(offline());
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Listing { commit, files })
+    Ok(Listing { commit, files, only_cached: Some(reason.to_owned()) })
 }
 
 /// Reads a part of a file.

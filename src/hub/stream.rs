@@ -165,11 +165,18 @@ impl<'a> ShardStream<'a> {
         let folder = self.hub.cache().repo(self.repo);
         let mut missing = Vec::new();
         for shard in &self.shards {
-            missing.push(shard.file.bytes - download::cached_bytes(&folder, shard.file)?);
+            missing
+                .push(shard.file.bytes - download::cached_bytes(&folder, &self.listing.commit, shard.file)?);
         }
         missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
         let at_once = if self.retention == Retention::Delete { AT_ONCE } else { missing.len() };
         Ok(missing.iter().take(at_once).sum())
+    }
+
+    /// An existing folder on the disk to which the shards go.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.hub.disk(self.repo)
     }
 
     /// Fetches shards on `jobs` threads while `work` runs.
@@ -215,7 +222,7 @@ impl<'a> ShardStream<'a> {
     fn fetch_checked(&self, file: &RemoteFile) -> Result<PathBuf, Error> {
         let fetch = || self.hub.fetch_one(self.repo, self.listing, file, self.stop, self.observer);
         let folder = self.hub.cache().repo(self.repo);
-        let was_cached = download::is_complete(&folder, file)?;
+        let was_cached = download::cached_bytes(&folder, &self.listing.commit, file)? == file.bytes;
         let path = fetch()?;
         if !was_cached || hash::Hasher::like(&file.hash, file.bytes).is_none() {
             return Ok(path);
@@ -225,11 +232,12 @@ impl<'a> ShardStream<'a> {
         if found == file.hash {
             return Ok(path);
         }
-        if self.hub.settings().offline {
+        if self.listing.only_cached.is_some() {
             return Err(Error::Changed { path, found, expected: file.hash.clone() });
         }
-        let blob = folder.blob(&file.hash)?;
-        std::fs::remove_file(&blob).map_err(Error::io("remove", &blob))?;
+        // Where links cannot be made, the file has no blob.
+        let bytes = std::fs::canonicalize(&path).map_err(Error::io("resolve", &path))?;
+        std::fs::remove_file(&bytes).map_err(Error::io("remove", &bytes))?;
         fetch()
     }
 
@@ -259,7 +267,7 @@ impl<'a> ShardStream<'a> {
         let folder = self.hub.cache().repo(self.repo);
         let (mut files, mut missing, mut present) = (0, 0u64, 0u64);
         for file in own.iter().map(|needed| self.shards[needed.shard].file) {
-            let cached = cached_bytes(&folder, file);
+            let cached = cached_bytes(&folder, &self.listing.commit, file);
             (present, missing) = (present + cached, missing + file.bytes - cached);
             files += usize::from(cached < file.bytes);
         }
@@ -305,6 +313,6 @@ impl Drop for End<'_, '_> {
 }
 
 /// The bytes of a file that are in the cache; 0 if that cannot be examined, which fails when the file is fetched.
-fn cached_bytes(folder: &Folder, file: &RemoteFile) -> u64 {
-    download::cached_bytes(folder, file).unwrap_or(0)
+fn cached_bytes(folder: &Folder, commit: &str, file: &RemoteFile) -> u64 {
+    download::cached_bytes(folder, commit, file).unwrap_or(0)
 }

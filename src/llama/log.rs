@@ -14,7 +14,8 @@ const TARGET: &str = "llama-cpp-2";
 /// Lines to return, from the end.
 const LINES: usize = 12;
 
-/// Runs an action and returns the warnings and errors that llama.cpp logged on this thread meanwhile.
+/// Runs an action and returns the errors that llama.cpp logged on this thread meanwhile, or its warnings if there is no
+/// error.
 ///
 /// The current subscriber gets them afterwards: unchanged if the action succeeded, otherwise at the debug level, because
 /// they are part of the error.
@@ -30,6 +31,9 @@ pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T,
             Level::ERROR => tracing::error!(target: TARGET, "{line}"),
             _ => tracing::warn!(target: TARGET, "{line}"),
         }
+    }
+    if lines.iter().any(|(level, _)| *level == Level::ERROR) {
+        lines.retain(|(level, _)| *level == Level::ERROR);
     }
     lines.drain(..lines.len().saturating_sub(LINES));
     (result, lines.into_iter().map(|(_, line)| line).collect())

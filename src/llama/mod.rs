@@ -3,6 +3,7 @@
 //! llama.cpp ends the process on invalid input, so its input is checked here first: token numbers, positions, batch
 //! sizes, logits that are not finite. Files are checked in `model`.
 
+mod abort;
 mod backend;
 mod caps;
 mod decoder;
@@ -12,6 +13,7 @@ mod log;
 mod logits;
 mod metadata;
 mod params;
+mod probe;
 mod rope;
 pub mod rpc;
 mod sampler;
@@ -20,12 +22,14 @@ mod vocab;
 mod weights;
 
 pub use crate::engine::Abort;
+pub use abort::on_abort;
 pub use backend::{NumaError, set_numa};
 pub use caps::{EngineCaps, caps};
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use metadata::{LONGEST as LONGEST_OVERRIDE, MetadataOverride, MetadataValue};
 pub use params::{CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Override, SplitMode};
+pub use probe::{DeviceSpeed, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
 pub use vocab::LlamaVocab;

@@ -15,14 +15,6 @@ pub enum LoadError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file has another format.
-    #[error("`{}` is not a GGUF file: it begins with {begins:02x?}, expected `GGUF`", path.display())]
-    NotGguf {
-        /// The file.
-        path: PathBuf,
-        /// Its first bytes, up to four.
-        begins: Vec<u8>,
-    },
     /// The header of the file, or of one of its parts, is invalid.
     #[error(transparent)]
     Header(#[from] gguf_export::Error),
@@ -55,6 +47,22 @@ pub enum LoadError {
         tensor: String,
         /// The number of layers by the metadata.
         layers: u32,
+    },
+    /// The architecture is not one whose tensors are checked.
+    #[error("`{}`: architecture `{architecture}` is not checked, llama.cpp may abort on its tensors", path.display())]
+    UnknownArchitecture {
+        /// The file.
+        path: PathBuf,
+        /// The architecture.
+        architecture: String,
+    },
+    /// The name of a tensor is not known.
+    #[error("`{}`: unknown tensor `{tensor}`", path.display())]
+    UnknownTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
     },
     /// A tensor contradicts the metadata.
     #[error("`{}`: tensor `{tensor}` has {found}, expected {expected}", path.display())]
@@ -113,11 +121,49 @@ pub enum LoadError {
     /// The system refused to create a thread.
     #[error("cannot start the engine's thread")]
     Thread(#[source] io::Error),
+    /// The system refused to create threads that compute.
+    #[error("cannot start {count} threads")]
+    Threads {
+        /// The number of threads.
+        count: u32,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The engine's thread ended before it was ready.
     #[error("the engine's thread ended before it was ready")]
     Died,
 }
 
+impl LoadError {
+    /// Whether memory was short, or the system refused to create a thread.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        match self {
+            Self::Thread(_) | Self::Threads { .. } => true,
+            Self::Refused { log, .. } | Self::Context { log, .. } => {
+                log.iter().any(|line| ALLOCATION.iter().any(|text| line.contains(text)))
+            }
+            Self::Read { source, .. } | Self::Header(gguf_export::Error::Io { source, .. }) => {
+                source.kind() == io::ErrorKind::OutOfMemory
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Texts of llama.cpp's log after an allocation failed.
+const ALLOCATION: [&str; 6] = [
+    "bad_alloc",
+    "failed to allocate",
+    "unable to allocate",
+    "insufficient memory",
+    "out of memory",
+    "Cannot allocate memory",
+];
+
 fn reason(log: &[String]) -> String {
-    if log.is_empty() { "no reason given".to_owned() } else { log.join("; ") }
+    if log.is_empty() {
+        return "no reason given".to_owned();
+    }
+    log.join("; ").replace("std::bad_alloc", "out of memory")
 }

@@ -3,19 +3,11 @@
 //! The limits are those at which llama.cpp b11434 (`llama_model::load_hparams`, `llama-hparams.h`, and the operators of
 //! its graphs) asserts, divides by zero or allocates without limit.
 
-use gguf_export::gguf::{Array, Value, keys};
+use gguf_export::gguf::{Array, Value, keys, limits};
 
 use super::header::describe;
 use super::{Header, LoadError};
 
-/// The largest number of layers in llama.cpp.
-const MAX_LAYERS: u64 = 512;
-/// The largest number of experts in llama.cpp.
-const MAX_EXPERTS: u64 = 1024;
-/// No model is wider than this.
-const MAX_WIDTH: u64 = 1 << 20;
-/// Positions are signed 32-bit numbers.
-const MAX_CONTEXT: u64 = (1 << 31) - 1;
 /// The `RoPE` scaling types of llama.cpp.
 const ROPE_SCALINGS: [&str; 4] = ["none", "linear", "yarn", "longrope"];
 
@@ -89,9 +81,9 @@ impl HParams {
             None => return Err(header.wrong(keys::ARCHITECTURE, "missing", "a name")),
         };
         let numbers = Numbers { header, prefix: &architecture };
-        let layers = numbers.within("block_count", 1..=MAX_LAYERS, None)?;
+        let layers = numbers.within("block_count", 1..=limits::LAYERS, None)?;
         let mtp_layers = numbers.within("nextn_predict_layers", 0..=layers - 1, Some(0))?;
-        let embedding = numbers.within("embedding_length", 1..=MAX_WIDTH, None)?;
+        let embedding = numbers.within("embedding_length", 1..=limits::WIDTH, None)?;
         let (experts, experts_used) = numbers.experts(layers)?;
         let heads = numbers.by_layer("attention.head_count", layers, 0)?;
         let kv_heads = match header.metadata.get(&numbers.key("attention.head_count_kv")) {
@@ -100,8 +92,8 @@ impl HParams {
         };
         numbers.heads_divide(&heads, &kv_heads)?;
         let by_default = embedding.checked_div(heads[0].into()).unwrap_or(0);
-        let key_length = numbers.within("attention.key_length", 1..=MAX_WIDTH, Some(by_default))?;
-        let value_length = numbers.within("attention.value_length", 1..=MAX_WIDTH, Some(by_default))?;
+        let key_length = numbers.within("attention.key_length", 1..=limits::WIDTH, Some(by_default))?;
+        let value_length = numbers.within("attention.value_length", 1..=limits::WIDTH, Some(by_default))?;
         numbers.positions(key_length)?;
         numbers.norms()?;
         let recurrent = numbers.recurrent()?;
@@ -111,7 +103,7 @@ impl HParams {
             mtp_layers: narrow(mtp_layers),
             embedding,
             vocab: numbers.vocab()?,
-            trained_context: narrow(numbers.within("context_length", 1..=MAX_CONTEXT, None)?),
+            trained_context: narrow(numbers.within("context_length", 1..=limits::CONTEXT, None)?),
             experts: narrow(experts),
             experts_used: narrow(experts_used),
             heads,
@@ -158,7 +150,7 @@ impl Numbers<'_> {
     fn by_layer(&self, name: &str, layers: u64, default: u32) -> Result<Vec<u32>, LoadError> {
         let count = usize::try_from(layers).unwrap_or(usize::MAX);
         let Some(Value::Array(array)) = self.header.metadata.get(&self.key(name)) else {
-            let one = self.within(name, 0..=MAX_WIDTH, Some(default.into()))?;
+            let one = self.within(name, 0..=limits::WIDTH, Some(default.into()))?;
             return Ok(vec![narrow(one); count]);
         };
         if array.len() != count {
@@ -170,12 +162,12 @@ impl Numbers<'_> {
         }
         (0..count)
             .map(|i| {
-                let number = array.get(i).and_then(|value| value.as_u64()).filter(|n| *n <= MAX_WIDTH);
+                let number = array.get(i).and_then(|value| value.as_u64()).filter(|n| *n <= limits::WIDTH);
                 number.map(narrow).ok_or_else(|| {
                     self.wrong(
                         name,
                         format!("value {i} of {}", array.element_type_name()),
-                        format!("0 to {MAX_WIDTH}"),
+                        format!("0 to {}", limits::WIDTH),
                     )
                 })
             })
@@ -183,7 +175,7 @@ impl Numbers<'_> {
     }
 
     fn experts(&self, layers: u64) -> Result<(u64, u64), LoadError> {
-        let experts = self.within("expert_count", 0..=MAX_EXPERTS, Some(0))?;
+        let experts = self.within("expert_count", 0..=limits::EXPERTS, Some(0))?;
         let used = self.by_layer("expert_used_count", layers, 0)?.into_iter().max().unwrap_or(0).into();
         let expected = if experts == 0 { "0 without experts".to_owned() } else { format!("1 to {experts}") };
         if used > experts || (experts > 0 && used == 0) {
@@ -243,7 +235,7 @@ impl Numbers<'_> {
         if self.header.whole(&self.key("ssm.state_size"))?.is_none() {
             return Ok(None);
         }
-        let size = |name: &str, least| self.within(name, least..=MAX_WIDTH, Some(least));
+        let size = |name: &str, least| self.within(name, least..=limits::WIDTH, Some(least));
         Ok(Some(Recurrent {
             kernel: size("ssm.conv_kernel", 0)?,
             inner: size("ssm.inner_size", 0)?,
@@ -277,10 +269,7 @@ impl Numbers<'_> {
     fn vocab(&self) -> Result<u64, LoadError> {
         match self.header.metadata.strings(keys::TOKENIZER_TOKENS) {
             Some(tokens) => Ok(tokens.len() as u64),
-            None => self.within("vocab_size", 0..=MAX_VOCAB, Some(0)),
+            None => self.within("vocab_size", 0..=limits::VOCAB, Some(0)),
         }
     }
 }
-
-/// No vocabulary is larger than this.
-const MAX_VOCAB: u64 = 1 << 24;

@@ -49,7 +49,7 @@ impl Model {
     ///
     /// When the file is missing, invalid or not supported by llama.cpp, or when there is not enough memory.
     pub fn load(options: LoadOptions, mut progress: impl FnMut(Loading) -> bool) -> Result<Self, LoadError> {
-        let header = check_with(&options.path, &options.metadata)?;
+        let header = check_with(&options.path, &options.metadata, options.tensor_check)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
             llama::set_numa(numa)?;

@@ -15,11 +15,11 @@ mod threads;
 
 pub use crate::engine::Abort;
 pub use crate::llama::{
-    CacheType, Device, DeviceKind, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
+    CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
     MetadataOverride, MetadataValue, Numa, NumaError, Override, Rope, RopeScaling, SplitMode, caps,
-    check_rules, check_values, devices, rpc,
+    check_rules, check_values, devices, measure, on_abort, rpc,
 };
-pub use check::{check, check_with};
+pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
@@ -27,7 +27,8 @@ pub use identity::{model_digest, weights_digest};
 pub use loaded::{Loading, Model};
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
-    Bandwidth, Bill, Gpu, Line, Machine, OutOfMemory, PlaceError, Placement, Speed, load_mode_name, place,
+    ASSUMED_GPU, Bandwidth, Bill, Gpu, Line, Machine, Note, OutOfMemory, PlaceError, Placement, Speed, Work,
+    load_mode_name, place,
 };
 pub use running::Running;
 pub use threads::default_threads;

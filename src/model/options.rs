@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::default_threads;
+use super::{TensorCheck, default_threads};
 use crate::engine::PrefillBudget;
 use crate::llama::rpc::Endpoint;
 use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Numa, Override, Rope, SplitMode};
@@ -118,6 +118,8 @@ pub struct LoadOptions {
     pub metadata: Vec<MetadataOverride>,
     /// Refuse tensors whose data contains values that are not numbers.
     pub check_tensors: bool,
+    /// Whether architecture and tensors are checked before llama.cpp loads the file.
+    pub tensor_check: TensorCheck,
 }
 
 impl LoadOptions {
@@ -157,6 +159,7 @@ impl LoadOptions {
             rope: Rope::default(),
             metadata: Vec::new(),
             check_tensors: false,
+            tensor_check: TensorCheck::default(),
         }
     }
 

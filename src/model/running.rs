@@ -3,6 +3,7 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use super::threads::try_start;
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Abort, Caps, Decoder, Limits, OnEviction, Submitter, channel};
 use crate::llama::{ContextParams, LlamaDecoder, LoadFailure, Weights};
@@ -82,7 +83,11 @@ pub(super) fn decoder<'w>(
 ) -> Result<LlamaDecoder<'w>, LoadError> {
     let &ContextParams { sequences, context, .. } = params;
     let failed = |failure: LoadFailure| LoadError::Context { sequences, context, log: failure.log };
-    LlamaDecoder::new(weights, params).map_err(failed)
+    let decoder = LlamaDecoder::new(weights, params).map_err(failed)?;
+    // After the context, which takes most of the memory that is left.
+    let count = params.threads.max(params.threads_batch);
+    try_start(count).map_err(|source| LoadError::Threads { count, source })?;
+    Ok(decoder)
 }
 
 /// The engine's thread: makes a context that borrows the weights, reports the result, and runs the loop.

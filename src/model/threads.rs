@@ -1,14 +1,40 @@
-//! The default number of threads.
+//! The default number of threads, and whether threads can be started.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::thread;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::{fs, io, thread};
 
 /// The number of physical cores that this process may use. Two threads on one core slow each other down.
 #[must_use]
 pub fn default_threads() -> u32 {
     let allowed = thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     physical_cores().map_or(allowed, |cores| cores.min(allowed)).max(1)
+}
+
+/// The stack of a thread of llama.cpp, by the default of most systems.
+const STACK: usize = 8 << 20;
+
+/// Starts this many threads at once and ends them. llama.cpp ends the process if it cannot start one.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub(super) fn try_start(count: u32) -> io::Result<()> {
+    let (done, all) = (Mutex::new(false), Condvar::new());
+    thread::scope(|scope| {
+        let start = || {
+            thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || {
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                while !*done {
+                    done = all.wait(done).unwrap_or_else(PoisonError::into_inner);
+                }
+            })
+        };
+        let started = (0..count).try_for_each(|_| start().map(drop));
+        *done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        all.notify_all();
+        started
+    })
 }
 
 /// Counts cores by the lists of threads that share a core, on Linux.
@@ -24,6 +50,11 @@ fn physical_cores() -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_start_and_end() {
+        assert!(try_start(0).is_ok() && try_start(5).is_ok());
+    }
 
     #[test]
     fn the_default_is_at_least_one_and_at_most_what_the_process_may_use() {

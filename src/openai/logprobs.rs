@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use crate::engine::{Token, TokenLogprob};
+use crate::json::number;
 
 /// `OpenAI`'s logprob of an impossible token: JSON has no infinity.
 const NEVER: f32 = -9999.0;
@@ -21,7 +22,7 @@ pub fn logprobs(
         Endpoint::Chat => {
             let one = |token: Token, logprob: f32| {
                 let bytes = piece(token);
-                json!({ "token": text(&bytes), "logprob": logprob.max(NEVER), "bytes": bytes })
+                json!({ "token": text(&bytes), "logprob": number(logprob.max(NEVER)), "bytes": bytes })
             };
             let all = tokens.iter().map(|chosen| {
                 let mut shown = one(chosen.token, chosen.logprob);
@@ -43,11 +44,11 @@ pub fn logprobs(
                 .collect();
             let top = |chosen: &TokenLogprob| -> Map<String, Value> {
                 let pairs = chosen.top.iter();
-                pairs.map(|&(token, logprob)| (text(&piece(token)), json!(logprob.max(NEVER)))).collect()
+                pairs.map(|&(token, logprob)| (text(&piece(token)), number(logprob.max(NEVER)))).collect()
             };
             json!({
                 "tokens": tokens.iter().map(|l| text(&piece(l.token))).collect::<Vec<_>>(),
-                "token_logprobs": tokens.iter().map(|l| l.logprob.max(NEVER)).collect::<Vec<_>>(),
+                "token_logprobs": tokens.iter().map(|l| number(l.logprob.max(NEVER))).collect::<Vec<_>>(),
                 "top_logprobs": tokens.iter().map(top).collect::<Vec<_>>(),
                 "text_offset": offsets,
             })

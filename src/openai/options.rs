@@ -62,6 +62,14 @@ fn template(fields: &mut Fields, options: &mut GenerationOptions) -> Result<(), 
         options.template_variables.insert("reasoning_effort".to_owned(), Value::String(effort));
     }
     options.reasoning_budget = limit(fields, &["reasoning_budget", "thinking_budget_tokens"])?;
+    if options.turns_reasoning_off() {
+        match options.reasoning_budget.replace(Limit::Tokens(0)) {
+            None | Some(Limit::Tokens(0)) => {}
+            Some(_) => {
+                return Err(Refusal::Conflict { field: "reasoning_effort", other: "reasoning_budget" });
+            }
+        }
+    }
     options.reasoning_budget_message = fields.text("reasoning_budget_message")?;
     Ok(())
 }

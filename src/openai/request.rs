@@ -25,9 +25,8 @@ pub const WITHOUT_EFFECT: [&str; 13] = [
     "verbosity",
     "modalities",
 ];
-/// Parts of a message that are not text.
-const MEDIA: [&str; 9] =
-    ["image", "image_url", "input_image", "audio", "audio_url", "input_audio", "video", "video_url", "file"];
+/// Fields of a message with content that no template reads.
+const UNREAD: [&str; 3] = ["function_call", "refusal", "audio"];
 /// The largest `n`.
 const MOST_CHOICES: u32 = 128;
 
@@ -166,22 +165,27 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
             reason: format!("message {}: {reason}", index + 1),
         };
         let message: Message = serde_json::from_value(message).map_err(|error| refusal(error.to_string()))?;
-        match media(&message.content) {
-            Some(kind) => Err(refusal(format!("a part is `{kind}`, expected text"))),
-            None => Ok(message),
-        }
+        check(&message).map_err(refusal)?;
+        Ok(message)
     };
     list.into_iter().enumerate().map(read).collect()
 }
 
-/// A kind of media in a content, which a template would replace by tokens that stand for nothing.
-fn media(content: &Content) -> Option<&'static str> {
-    let Content::Parts(parts) = content else { return None };
-    let is = |part: &Value, kind: &str| {
-        part.get("type").is_some_and(|found| found == kind)
-            || part.get(kind).is_some_and(|data| !data.is_null())
-    };
-    MEDIA.into_iter().find(|kind| parts.iter().any(|part| is(part, kind)))
+/// Checks that a message has content, and only such content as a template can write.
+fn check(message: &Message) -> Result<(), String> {
+    let texts = message.content.texts().map_err(|error| error.to_string())?;
+    if let Some(name) =
+        UNREAD.into_iter().find(|name| message.more.get(*name).is_some_and(|it| !it.is_null()))
+    {
+        return Err(format!("`{name}` is not supported"));
+    }
+    let instead = message.role == Role::Assistant
+        && (!message.tool_calls.is_empty() || message.reasoning_content.is_some());
+    match &message.content {
+        Content::Absent | Content::Null if !instead => Err("`content` is missing".to_owned()),
+        Content::Parts(_) if texts.is_empty() && !instead => Err("`content` has no parts".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the last message is continued, according to vLLM's two fields.

@@ -162,19 +162,68 @@ fn a_part_of_a_message_that_is_not_text_is_refused() {
         json!({"type": "image_url", "image_url": {"url": "data:"}}),
         json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
         json!({"type": "file", "file": {"file_id": "x"}}),
+        json!({"type": "refusal", "refusal": "no"}),
+        json!({"type": "thinking", "thinking": "y"}),
         json!({"image": "x.png"}),
     ] {
         assert_eq!(ask(part.clone()).expect_err("it is not text").field(), "messages", "{part}");
     }
     assert_eq!(
         ask(json!({"type": "video"})).unwrap_err().to_string(),
-        "`messages` cannot be read: message 1: a part is `video`, expected text"
+        "`messages` cannot be read: message 1: part 2 of `content` is `video`, expected `text`"
     );
     for part in
-        [json!({"type": "text", "text": "y", "image": null}), json!({"type": "thinking", "thinking": "y"})]
+        [json!({"type": "text", "text": "y", "image": null}), json!({"type": "input_text", "text": "y"})]
     {
         assert!(ask(part.clone()).is_ok(), "{part}");
     }
+}
+
+#[test]
+fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
+    let ask = |message: Value| with("messages", json!([{"role": "user", "content": "x"}, message]));
+    let call = json!([{"type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    for (message, reason) in [
+        (json!({"role": "user", "content": null}), "`content` is missing"),
+        (json!({"role": "user"}), "`content` is missing"),
+        (json!({"role": "system", "content": null}), "`content` is missing"),
+        (json!({"role": "tool", "content": null, "tool_call_id": "a"}), "`content` is missing"),
+        (json!({"role": "assistant", "content": null}), "`content` is missing"),
+        (json!({"role": "user", "content": []}), "`content` has no parts"),
+        (json!({"role": "assistant", "content": null, "refusal": "no"}), "`refusal` is not supported"),
+        (
+            json!({"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": ""}}),
+            "`function_call` is not supported",
+        ),
+    ] {
+        let expected = format!("`messages` cannot be read: message 2: {reason}");
+        assert_eq!(ask(message.clone()).unwrap_err().to_string(), expected, "{message}");
+    }
+    for message in [
+        json!({"role": "user", "content": ""}),
+        json!({"role": "assistant", "content": null, "tool_calls": call}),
+        json!({"role": "assistant", "content": null, "reasoning_content": "hm"}),
+        json!({"role": "assistant", "content": "x", "refusal": null, "audio": null, "function_call": null}),
+    ] {
+        assert!(ask(message.clone()).is_ok(), "{message}");
+    }
+}
+
+#[test]
+fn no_effort_is_a_budget_of_zero_and_excludes_another() {
+    let options = |more: Value| {
+        let mut body = json!({"messages": [{"role": "user", "content": "x"}], "reasoning_effort": "none"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let Value::Object(body) = body else { unreachable!("it is an object") };
+        read(Endpoint::Chat, body).map(|asked| asked.options.reasoning_budget)
+    };
+    assert_eq!(options(json!({})), Ok(Some(Limit::Tokens(0))));
+    assert_eq!(options(json!({"reasoning_budget": 0})), Ok(Some(Limit::Tokens(0))));
+    let kwargs = json!({"reasoning_effort": null, "chat_template_kwargs": {"reasoning_effort": "none"}});
+    assert_eq!(options(kwargs), Ok(Some(Limit::Tokens(0))));
+    assert_eq!(options(json!({"reasoning_effort": "low"})), Ok(None));
+    let error = options(json!({"reasoning_budget": 9})).unwrap_err();
+    assert_eq!(error.to_string(), "`reasoning_effort` and `reasoning_budget` cannot be used together");
 }
 
 #[test]

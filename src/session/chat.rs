@@ -78,6 +78,11 @@ impl Chat {
             Event::Failed(error) => ChatEvent::Failed(error),
         };
         let deltas = self.parser.as_mut().map(AnswerParser::finish).unwrap_or_default();
+        if self.parser.as_ref().is_some_and(|parser| parser.unread_calls() > 0) {
+            tracing::warn!(
+                "text in the form of a tool call could not be read as one and stays in the answer"
+            );
+        }
         self.prepare(deltas, Some(terminal));
     }
 

@@ -7,6 +7,7 @@ mod event;
 mod functions;
 mod limit;
 mod options;
+mod pieces;
 mod prompt;
 mod request;
 mod sampling;
@@ -17,8 +18,9 @@ mod variables;
 use std::sync::Arc;
 
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
-use crate::engine::{self, Block, Grammar, Markup, Request, Rules, Saved, Submitter, Token, Vocab};
+use crate::engine::{self, Block, Grammar, Opening, Request, Rules, Saved, Submitter, Token, Vocab};
 use prompt::{Prompt, Prompts};
+use variables::Warned;
 
 pub use answer::Answer;
 pub use chat::Chat;
@@ -37,6 +39,7 @@ pub use variables::{Reserved, variables};
 pub struct Session {
     submitter: Submitter,
     prompts: Prompts,
+    warned: Arc<Warned>,
 }
 
 impl std::fmt::Debug for Session {
@@ -48,7 +51,8 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Creates a session from its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
-        Self { submitter, prompts: Prompts::new(vocab, template) }
+        let prompts = Prompts::new(vocab, template, submitter.context());
+        Self { submitter, prompts, warned: Arc::default() }
     }
 
     /// The chat template.
@@ -80,6 +84,7 @@ impl Session {
     }
 
     fn prepare(&self, mut request: ChatRequest) -> Result<(Request, AnswerParser), Error> {
+        self.warned.check(self.template(), &request);
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
         let is_held = forced.is_some() || request.sampling.grammar.is_some();
@@ -112,8 +117,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the engine accepts no requests.
+    /// When the text is too long, or the engine refuses the request.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
+        self.prompts.check_length(&request.prompt)?;
         let request = self.text_request(request);
         Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
     }
@@ -122,7 +128,7 @@ impl Session {
     #[must_use]
     pub fn text_request(&self, request: TextRequest) -> Request {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
-        let (tokens, tags) = (self.text(&prompt), self.prompts.tags(None));
+        let (tokens, tags) = (self.text(&prompt, self.prompts.most()), self.prompts.tags(None));
         Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) }
     }
 
@@ -132,18 +138,18 @@ impl Session {
     ///
     /// When it cannot be rendered.
     pub fn count(&self, request: &ChatRequest) -> Result<usize, Error> {
-        Ok(self.prompts.prompt(request)?.tokens.len())
+        Ok(self.prompts.whole(request)?.tokens.len())
     }
 
     /// The number of tokens of a text to continue.
     #[must_use]
     pub fn count_text(&self, text: &str) -> usize {
-        self.text(text).len()
+        self.text(text, usize::MAX).len()
     }
 
     /// The tokens of a text from the model's first token on, which is added unless the text begins with it.
-    fn text(&self, text: &str) -> Vec<Token> {
-        let tokens = self.prompts.vocab.tokenize(text, Markup::Parsed);
+    fn text(&self, text: &str, most: usize) -> Vec<Token> {
+        let tokens = self.prompts.parsed(text, most);
         let first = self.prompts.vocab.first().filter(|first| tokens.first() != Some(first));
         first.into_iter().chain(tokens).collect()
     }
@@ -221,8 +227,9 @@ impl Session {
 fn reasoning(start: Start, ending: Vec<Token>, budget: Option<u32>) -> Option<engine::Reasoning> {
     let Tags { open, close } = start.tags();
     let open = match start {
-        Start::Reasoning(_) | Start::Unopened(_) | Start::MidReasoning(_) => None,
-        Start::Content(_) => Some(open.to_owned()),
+        Start::Reasoning(_) | Start::MidReasoning(_) => Opening::Prompt,
+        Start::Unopened(_) => Opening::OptionalTag(open.to_owned()),
+        Start::Content(_) => Opening::Tag(open.to_owned()),
         Start::MidContent(_) => return None,
     };
     Some(engine::Reasoning { open, close: close.to_owned(), ending, budget })

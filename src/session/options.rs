@@ -12,6 +12,7 @@ use super::limit::Limit;
 use super::request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolChoice};
 use super::sampling::SamplingOptions;
 use super::seed::Seed;
+use super::variables::{EFFORT, NO_EFFORT};
 use crate::chat::{Message, SWITCHES, Tags, Template};
 use crate::engine::{Grammar, Rules, SamplingParams};
 
@@ -154,7 +155,7 @@ impl GenerationOptions {
             tools: self.tools.clone().unwrap_or_default(),
             tool_choice: self.tool_choice.clone().unwrap_or_default(),
             variables: self.variables(),
-            reasoning_budget: self.reasoning_budget.and_then(Limit::tokens),
+            reasoning_budget: self.budget(),
             reasoning_budget_message: self.budget_message().to_owned(),
             ..ChatRequest::new(messages, self.params(seed))
         }
@@ -182,12 +183,26 @@ impl GenerationOptions {
         SamplingParams { grammar, logprobs, ..self.sampling.params(seed) }
     }
 
+    /// Whether `reasoning_effort` is `none`: no template has to read it for this.
+    #[must_use]
+    pub fn turns_reasoning_off(&self) -> bool {
+        self.template_variables.get(EFFORT).is_some_and(|effort| effort == NO_EFFORT)
+    }
+
+    fn budget(&self) -> Option<u32> {
+        match self.reasoning_budget {
+            None if self.turns_reasoning_off() => Some(0),
+            budget => budget.and_then(Limit::tokens),
+        }
+    }
+
     /// The template's variables, those of the reasoning's switch included.
     #[must_use]
     pub fn variables(&self) -> Map<String, Value> {
         let on = match self.reasoning {
             Some(ReasoningMode::On) => Some(true),
             Some(ReasoningMode::Off) => Some(false),
+            None if self.turns_reasoning_off() => Some(false),
             Some(ReasoningMode::Auto) | None => None,
         };
         let switches = SWITCHES.iter().filter_map(|name| Some(((*name).to_owned(), Value::Bool(on?))));
@@ -300,6 +315,25 @@ mod tests {
             variables([named(json!({"thinking": "hard"})), mode(ReasoningMode::On)]),
             json!({"enable_thinking": true, "thinking": "hard"})
         );
+    }
+
+    #[test]
+    fn no_effort_is_no_reasoning() {
+        let options = |budget| GenerationOptions {
+            template_variables: object(json!({"reasoning_effort": "none"})),
+            reasoning_budget: budget,
+            ..GenerationOptions::default()
+        };
+        let none = request(&options(None));
+        assert_eq!(none.reasoning_budget, Some(0));
+        let switches = json!({"enable_thinking": false, "thinking": false, "reasoning_effort": "none"});
+        assert_eq!(Value::Object(none.variables), switches);
+        assert_eq!(request(&options(Some(Limit::Tokens(7)))).reasoning_budget, Some(7));
+        let low = GenerationOptions {
+            template_variables: object(json!({"reasoning_effort": "low"})),
+            ..GenerationOptions::default()
+        };
+        assert_eq!(request(&low).reasoning_budget, None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::error::{ContinueError, Error};
 use super::request::{ChatRequest, ToolChoice};
 use super::tokens::Specials;
 use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
-use crate::engine::{Markup, Token, Vocab};
+use crate::engine::{self, COUNTED, Markup, Token, Vocab};
 
 /// Creates prompts from conversations.
 #[derive(Clone)]
@@ -17,6 +17,10 @@ pub(super) struct Prompts {
     specials: Arc<Specials>,
     /// The tokens of the tags of the template.
     tags: Arc<[Token]>,
+    /// Tokens that the engine has room for.
+    context: u32,
+    /// Bytes of the longest token.
+    longest: usize,
 }
 
 /// The prompt of an answer.
@@ -33,21 +37,51 @@ pub(super) struct Prompt {
 }
 
 impl Prompts {
-    pub(super) fn new(vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
+    /// Prompts for an engine with this context.
+    pub(super) fn new(vocab: Arc<dyn Vocab + Send + Sync>, template: Template, context: u32) -> Self {
         let specials = Arc::new(Specials::of(&*vocab, &template));
         let tags = template.tags().into_iter().filter_map(|tag| token(&*vocab, tag)).collect();
-        Self { vocab, template: Arc::new(template), specials, tags }
+        let longest = longest(&*vocab);
+        Self { vocab, template: Arc::new(template), specials, tags, context, longest }
     }
 
-    /// The prompt that the answer to a conversation continues.
+    /// The prompt that the answer to a conversation continues. It may end early if it is too long.
     pub(super) fn prompt(&self, request: &ChatRequest) -> Result<Prompt, Error> {
+        self.prompt_within(request, Some(self.most()))
+    }
+
+    /// The same, up to its end.
+    pub(super) fn whole(&self, request: &ChatRequest) -> Result<Prompt, Error> {
+        self.prompt_within(request, None)
+    }
+
+    /// Tokens after which the rest of a prompt that is too long is not counted.
+    pub(super) fn most(&self) -> usize {
+        (self.context as usize).saturating_mul(COUNTED)
+    }
+
+    /// Refuses a text that is too long in any case.
+    pub(super) fn check_length(&self, text: &str) -> Result<(), engine::Error> {
+        let tokens = text.len().checked_div(self.longest).unwrap_or(0);
+        if tokens > self.most() {
+            return Err(engine::Error::PromptTooLong { tokens, context: self.context });
+        }
+        Ok(())
+    }
+
+    /// The tokens of a text that is not a conversation, up to where there are more than `most`.
+    pub(super) fn parsed(&self, text: &str, most: usize) -> Vec<Token> {
+        self.specials.parsed(&*self.vocab, text, most)
+    }
+
+    fn prompt_within(&self, request: &ChatRequest, most: Option<usize>) -> Result<Prompt, Error> {
         let mut options = Self::options(request);
         let (mut rendered, mut start);
         if request.continue_final {
             options.add_generation_prompt = false;
             (rendered, start) = self.continued(&request.messages, &options)?;
         } else {
-            rendered = self.template.prompt(&request.messages, &options)?;
+            rendered = self.template.conversation(&request.messages, &options)?;
             start = self.template.start_of(&rendered);
         }
         let tags = start.tags();
@@ -59,7 +93,11 @@ impl Prompts {
             start = Start::Content(tags);
         }
         let is_closed = matches!(start, Start::Content(_)) && rendered.text.trim_end().ends_with(tags.close);
-        let tokens = self.specials.tokens(&*self.vocab, &rendered, &boundaries(&request.messages, &rendered));
+        if most.is_some() {
+            self.check_length(&rendered.text)?;
+        }
+        let (places, most) = (boundaries(&request.messages, &rendered), most.unwrap_or(usize::MAX));
+        let tokens = self.specials.tokens(&*self.vocab, &rendered, &places, most);
         Ok(Prompt { tokens: tokens.tokens, boundaries: tokens.places, start, is_closed })
     }
 
@@ -71,8 +109,8 @@ impl Prompts {
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
             messages.push(Message::new(Role::User, "?"));
         }
-        let rendered = self.template.prompt(&messages, &options)?;
-        Ok(self.specials.tokens(&*self.vocab, &rendered, &[]).tokens)
+        let rendered = self.template.conversation(&messages, &options)?;
+        Ok(self.specials.tokens(&*self.vocab, &rendered, &[], usize::MAX).tokens)
     }
 
     /// The tokens that end the reasoning of an answer.
@@ -80,7 +118,7 @@ impl Prompts {
         let mut text = Rendered::default();
         text.push(&format!("{}\n", request.reasoning_budget_message), false);
         text.push(&format!("{}\n\n", tags.close), true);
-        self.specials.tokens(&*self.vocab, &text, &[]).tokens
+        self.specials.tokens(&*self.vocab, &text, &[], usize::MAX).tokens
     }
 
     /// The tokens whose text an answer has, even if they are control tokens.
@@ -111,7 +149,7 @@ impl Prompts {
         let last = &mut messages[index];
         let tags = Tags::of(self.template.source());
         let text = prefill(last, tags)?;
-        let rendered = self.template.prompt(&messages, options)?;
+        let rendered = self.template.conversation(&messages, options)?;
         let begin = if index == 0 { 0 } else { rendered.messages[index].unwrap_or(0) };
         let (text, is_reasoning) = match &text {
             Prefill::Content(text) => (text, false),
@@ -130,6 +168,17 @@ impl Prompts {
         let start = if is_reasoning { Start::MidReasoning(tags) } else { Start::MidContent(tags) };
         Ok((rendered, start))
     }
+}
+
+/// The bytes of the longest token.
+fn longest(vocab: &dyn Vocab) -> usize {
+    let mut text = Vec::new();
+    let lengths = (0..vocab.size()).filter_map(|token| {
+        text.clear();
+        vocab.write_any(Token(i32::try_from(token).ok()?), &mut text);
+        Some(text.len())
+    });
+    lengths.max().unwrap_or(0)
 }
 
 /// The token that a text stands for.

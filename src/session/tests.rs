@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::{Message, Role};
 use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Caps, FinishReason, Limits, SamplingParams, channel, run};
+use crate::engine::{Caps, FinishReason, Limits, Markup, SamplingParams, channel, run};
 use std::thread;
 
 fn session(template: &str, answer: &str) -> Session {
@@ -17,7 +17,7 @@ fn session(template: &str, answer: &str) -> Session {
 }
 
 fn ask(session: &Session, change: impl FnOnce(&mut ChatRequest)) -> (String, String, ChatEvent) {
-    let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     change(&mut request);
     let _deadline = Deadline::start();
     let (mut reasoning, mut content) = (String::new(), String::new());
@@ -69,7 +69,8 @@ fn reasoning_is_counted_with_and_without_an_opening_tag() {
 
 #[test]
 fn calls_come_whole_with_ids_that_are_new_in_the_conversation() {
-    let template = "<tool_call> arguments";
+    let template =
+        "<tool_call> arguments{% for call in messages[0].tool_calls %}{{ call.function.name }}{% endfor %}";
     let call =
         |name: &str| format!("<tool_call>{{\"name\": \"{name}\", \"arguments\": {{\"a\": 1}}}}</tool_call>");
     let session = session(template, &format!("Look:\n{}\n{}", call("f"), call("g")));
@@ -151,9 +152,27 @@ fn a_limit_gives_out_the_text_that_was_held_back() {
 #[test]
 fn a_prompt_that_is_too_long_fails_by_name() {
     let session = session("{{ 'x' * 300 }}", "y");
-    let request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    let request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     let Err(Error::Engine(error)) = session.chat(request) else { panic!("the prompt is accepted") };
     assert_eq!(error, engine::Error::PromptTooLong { tokens: 300, context: 256 });
+}
+
+#[test]
+fn a_prompt_far_beyond_the_context_is_not_tokenised() {
+    let mut session = session("{{ messages[0].content }}", "y");
+    let vocab = Arc::new(Recorded::default());
+    session.prompts.vocab = Arc::clone(&vocab) as Arc<dyn Vocab + Send + Sync>;
+    let text = "x".repeat(600);
+    let conversation = ChatRequest::new(vec![Message::new(Role::User, &text)], SamplingParams::greedy());
+    let sampling = SamplingParams::greedy();
+    let continued = TextRequest { prompt: text, sampling, max_tokens: None, stop: Vec::new() };
+    for refused in [session.chat(conversation.clone()), session.complete(continued)] {
+        let Err(Error::Engine(error)) = refused else { panic!("the prompt is accepted") };
+        assert_eq!(error, engine::Error::PromptTooLong { tokens: 600, context: 256 });
+        assert!(error.to_string().starts_with("the prompt has at least 600 tokens"), "{error}");
+    }
+    assert!(!vocab.0.lock().unwrap().iter().any(|text| text.contains("xx")));
+    assert_eq!(session.count(&conversation).unwrap(), 600);
 }
 
 #[test]
@@ -210,7 +229,7 @@ fn calls_have_the_ids_that_the_caller_supplies() {
     let call = "<tool_call>{\"name\": \"f\"}</tool_call>";
     let session = session("<tool_call> arguments", &format!("{call}{call}"));
     let count = Arc::new(std::sync::atomic::AtomicUsize::new(7));
-    let mut request = ChatRequest::new(vec![Message::new(Role::User, "hi")], SamplingParams::greedy());
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     request.tools = vec![serde_json::json!({"name": "f"})];
     request.tool_call_ids = ToolCallIds::Supplied(Arc::new(move || {
         format!("id-{}", count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use super::pieces::Pieces;
 use crate::chat::{Rendered, Template};
 use crate::engine::{Markup, Token, Vocab};
 
@@ -16,6 +17,7 @@ pub(super) struct Specials {
     finder: AhoCorasick,
     /// For each, whether its text also stands for the token in plain text.
     always: Vec<bool>,
+    pieces: Pieces,
 }
 
 /// The tokens of a text, and the index of the token at each of some places.
@@ -31,17 +33,32 @@ impl Specials {
         let is_bare = |c: char| c.is_whitespace() || c.is_alphanumeric();
         let is_markup = |text: &str| !text.chars().all(is_bare) && template.may_write(text);
         let mut specials = vocab.specials();
+        let pieces = Pieces::of(&specials);
         specials.retain(|special| !special.text.is_empty() && (!special.always || is_markup(&special.text)));
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(specials.iter().map(|special| &special.text))
             .expect("the texts of a vocabulary fit into memory once more");
-        Self { finder, always: specials.into_iter().map(|special| special.always).collect() }
+        Self { finder, always: specials.into_iter().map(|special| special.always).collect(), pieces }
+    }
+
+    /// The tokens of a text in which the text of a special token is that token. They end where there are more than
+    /// `most`.
+    pub(super) fn parsed(&self, vocab: &dyn Vocab, text: &str, most: usize) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        self.pieces.tokenize(vocab, text, Markup::Parsed, most, &mut tokens);
+        tokens
     }
 
     /// The tokens of a prompt. A place that is not between tokens for certain moves back to the next one that is, or
-    /// is left out.
-    pub(super) fn tokens(&self, vocab: &dyn Vocab, prompt: &Rendered, places: &[usize]) -> Tokens {
+    /// is left out. The tokens end where there are more than `most`.
+    pub(super) fn tokens(
+        &self,
+        vocab: &dyn Vocab,
+        prompt: &Rendered,
+        places: &[usize],
+        most: usize,
+    ) -> Tokens {
         let text = prompt.text.as_str();
         let markup = self.markup(prompt);
         let mut cuts: Vec<usize> = places.iter().filter_map(|&place| snap(place, &markup)).collect();
@@ -54,17 +71,20 @@ impl Specials {
         if all.eq(markup.iter().cloned()) && is_normal() {
             let mut begin = 0;
             for cut in cuts {
-                out.tokens.extend(vocab.tokenize(&text[begin..cut], Markup::Parsed));
+                self.pieces.tokenize(vocab, &text[begin..cut], Markup::Parsed, most, &mut out.tokens);
                 out.places.push(out.tokens.len());
                 begin = cut;
             }
-            out.tokens.extend(vocab.tokenize(&text[begin..], Markup::Parsed));
+            self.pieces.tokenize(vocab, &text[begin..], Markup::Parsed, most, &mut out.tokens);
             return out;
         }
         let mut cuts = cuts.into_iter().peekable();
         let mut begin = 0;
         for Range { start, end } in markup {
-            self.plain(vocab, &text[begin..start], &mut out.tokens);
+            if out.tokens.len() > most {
+                return out;
+            }
+            self.plain(vocab, &text[begin..start], most, &mut out.tokens);
             if cuts.next_if_eq(&start).is_some() {
                 out.places.push(out.tokens.len());
             }
@@ -74,12 +94,17 @@ impl Specials {
             }
             begin = end;
         }
-        self.plain(vocab, &text[begin..], &mut out.tokens);
+        self.plain(vocab, &text[begin..], most, &mut out.tokens);
         out
     }
 
     /// The special tokens that the template wrote.
     fn markup(&self, prompt: &Rendered) -> Vec<Range<usize>> {
+        self.markup_with(prompt, |text| prompt.is_only_written(text))
+    }
+
+    /// The same, with a function that says whether the template wrote a text wherever it has no mark.
+    fn markup_with(&self, prompt: &Rendered, is_only_written: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
         let text = prompt.text.as_bytes();
         // A message must not hide a token of the template with text that overlaps it.
         let mut written = vec![0; text.len()];
@@ -89,7 +114,7 @@ impl Specials {
         let mut only_written = vec![None; self.always.len()];
         let mut is_markup = |pattern: usize, part: Range<usize>| {
             prompt.is_marked(part.clone()).unwrap_or_else(|| {
-                *only_written[pattern].get_or_insert_with(|| prompt.is_only_written(&prompt.text[part]))
+                *only_written[pattern].get_or_insert_with(|| is_only_written(&prompt.text[part]))
             })
         };
         let certain: Vec<_> = self.finder.find_iter(&written).map(|found| found.range()).collect();
@@ -110,17 +135,18 @@ impl Specials {
     }
 
     /// The tokens of text that contains no special tokens.
-    fn plain(&self, vocab: &dyn Vocab, text: &str, tokens: &mut Vec<Token>) {
+    fn plain(&self, vocab: &dyn Vocab, text: &str, most: usize, tokens: &mut Vec<Token>) {
         let text = vocab.normalize(text);
         let mut text = text.as_ref();
         while let Some(found) = self.next_always(text) {
             let cut = found.start + inside(&text[found.clone()], |part| self.next_always(part).is_some());
-            tokens.extend(vocab.tokenize(&text[..cut], Markup::Plain));
+            self.pieces.tokenize(vocab, &text[..cut], Markup::Plain, most, tokens);
             text = &text[cut..];
+            if tokens.len() > most {
+                return;
+            }
         }
-        if !text.is_empty() {
-            tokens.extend(vocab.tokenize(text, Markup::Plain));
-        }
+        self.pieces.tokenize(vocab, text, Markup::Plain, most, tokens);
     }
 
     fn next_always(&self, text: &str) -> Option<Range<usize>> {

@@ -31,7 +31,7 @@ fn a_wrong_generation_option_is_reported_before_the_model() {
     let cases: [(&[&str], &str); 14] = [
         (&["--grammar", "root ::= ("], "grammar"),
         (&["--grammar-file", "bad.gbnf"], "grammar"),
-        (&["--grammar-file", "no/file"], "cannot read `no/file`"),
+        (&["--grammar-file", "no/file"], "cannot read the grammar from `no/file`"),
         (&["--json-schema", "{"], "schema"),
         (&["--json-schema", "[1]"], "schema"),
         (&["--json-schema-file", "bad.json"], "schema"),
@@ -65,7 +65,7 @@ fn a_wrong_file_is_reported_before_the_model() {
         (&["batch", "in.jsonl", "-o", "no/out"], "`no` is not a folder"),
         (&["batch", "in.jsonl", "-o", "in.jsonl"], "`in.jsonl` cannot be both the input and `-o`"),
         (&["batch", "in.jsonl", "-o", "out", "--errors", "out"], "`out` cannot be both `-o` and `--errors`"),
-        (&["bench", "--quality", "no/file"], "cannot read `no/file`"),
+        (&["bench", "--quality", "no/file"], "cannot read the text from `no/file`"),
         (&["bench", "--quality", "in.jsonl", "--kl", "no/file"], "cannot read `no/file`"),
         (&["bench", "--quality", "in.jsonl", "--save-logits", "no/out"], "`no` is not a folder"),
     ];

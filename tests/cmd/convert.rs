@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use testkit::{Encoding, Gptq, Model};
+use testkit::{Dtype, Encoding, Fp8, Gptq, Model, Tensor};
 
 use super::sandbox::Ran;
 use super::{Sandbox, data};
@@ -58,6 +58,70 @@ fn a_dry_run_prints_what_a_run_writes() {
     let size = indicatif::BinaryBytes(sandbox.read("out.gguf").len() as u64).to_string();
     assert_eq!(line("out.gguf "), format!("out.gguf  {size}"));
     assert_eq!(words.out.lines().count(), done["tensors"].as_array().unwrap().len() + 2);
+}
+
+#[test]
+fn fp8_that_grows_to_f32_is_in_the_first_line_and_in_the_file_name() {
+    let sandbox = Sandbox::with(&Model { experts: Encoding::Fp8(Fp8::block()), ..Model::tiny() });
+    let says = "6 tensors of FP8 E4M3 block 128x128 become F32, 4.0 times the size (1.50 MiB from 384.00 KiB), \
+                because no smaller type holds them exactly; `--fp8 bf16` or `--fp8 q8_0` rounds them";
+    let planned = sandbox.run(&["convert", "source", "--dry-run"]);
+    assert_eq!(planned.out.lines().next(), Some(says), "{planned:?}");
+    let ran = sandbox.run(&["convert", "source"]);
+    assert_eq!(ran.err.lines().next(), Some(&*format!("note: {says}")), "{ran:?}");
+    assert_eq!(ran.out, "source-F32.gguf\n");
+    let json = sandbox.run(&["convert", "source", "--dry-run", "--json"]).json();
+    assert_eq!((&json["expanded"]["tensors"], &json["expanded"]["type"]), (&6.into(), &"F32".into()));
+    // Most of the weights are of another type.
+    let wide = Model { vocab: 8192, experts: Encoding::Fp8(Fp8::block()), ..Model::tiny() };
+    Sandbox::with(&wide).run(&["convert", "source"]).said(0, "source-BF16-F32.gguf\n");
+    let rounded = sandbox.run(&["convert", "source", "--fp8", "q8_0"]);
+    assert!(!rounded.err.contains("become F32") && rounded.out.ends_with("-Q8_0.gguf\n"), "{rounded:?}");
+}
+
+#[test]
+fn what_a_conversion_leaves_out_is_said_in_words_and_in_json() {
+    let mut built = Model::tiny().build();
+    for name in ["k_proj.k_scale", "v_proj.v_scale"] {
+        let name = format!("model.layers.1.self_attn.{name}");
+        built.tensors.push(Tensor::new(name, Dtype::F32, &[1], vec![0; 4]));
+    }
+    built.json.get_mut("tokenizer_config.json").unwrap().as_object_mut().unwrap().remove("chat_template");
+    let sandbox = Sandbox::new();
+    built.write(&sandbox.path("source"));
+    let notes = [
+        "left out 2 tensors, `model.layers.1.self_attn.k_proj.k_scale` and others: scales of a quantized KV cache, \
+         which llama.cpp does not use",
+        "the checkpoint has no chat template",
+    ];
+    let planned = sandbox.run(&["convert", "source", "-o", "out.gguf", "--dry-run"]);
+    let ran = sandbox.run(&["convert", "source", "-o", "out.gguf"]);
+    let json = sandbox.run(&["convert", "source", "-o", "out.gguf", "--dry-run", "--json"]).json();
+    for note in notes {
+        assert!(planned.out.lines().any(|line| line == note), "{}", planned.out);
+        assert!(ran.err.lines().any(|line| line == format!("note: {note}")), "{}", ran.err);
+        assert!(json["notes"].as_array().unwrap().iter().any(|found| found == note), "{json:#}");
+    }
+    let left_out = json["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 2);
+    assert_eq!(left_out[1]["name"], "model.layers.1.self_attn.v_proj.v_scale");
+    assert_eq!(left_out[1]["file"], "source/model.safetensors");
+}
+
+#[test]
+fn a_rounded_value_beyond_the_range_of_its_type_names_the_tensor_and_the_way_out() {
+    let mut built = Model::tiny().build();
+    let weight = built.tensor("model.layers.1.self_attn.o_proj.weight");
+    weight.data[..2].copy_from_slice(&half::bf16::from_f32(1e27).to_le_bytes());
+    let sandbox = Sandbox::new();
+    built.write(&sandbox.path("source"));
+    let says = [
+        "tensor `model.layers.1.self_attn.o_proj.weight` in `source/model.safetensors`: row 0, column 0: 1.00",
+        "e27 is out of the range of Q8_0\n",
+        "\nhint: choose BF16 or F32 for this tensor",
+    ];
+    sandbox.run(&["convert", "source", "-o", "out.gguf", "--outtype", "q8_0"]).refused(1, &says);
+    assert_eq!(sandbox.files(), [""; 0]);
 }
 
 #[test]

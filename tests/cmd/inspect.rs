@@ -79,7 +79,10 @@ fn a_path_that_is_neither_gguf_nor_checkpoint_is_an_error() {
     std::fs::create_dir(sandbox.path("empty")).unwrap();
     let inspect = |path: &str, flag: &[&str]| sandbox.run(&[&["inspect", path], flag].concat());
     for flag in [&[][..], &["--json"]] {
-        inspect("text", flag).refused(1, &["cannot inspect `text`", "first bytes `nons`, expected `GGUF`"]);
+        inspect("text", flag).refused(
+            1,
+            &["cannot inspect `text`", "is text that begins with `nonsense`, expected a GGUF file"],
+        );
         inspect("empty", flag)
             .refused(1, &["cannot find `empty/config.json`", "hint: a checkpoint is a folder"]);
         inspect("absent", flag).refused(1, &["cannot open `absent`", "No such file"]);

@@ -8,6 +8,7 @@ mod closed;
 mod config;
 mod convert;
 mod doctor;
+mod files;
 mod inspect;
 mod interrupt;
 mod sandbox;

@@ -138,3 +138,41 @@ fn missing_and_invalid_files_are_errors() {
     sandbox.run(&["verify", "out.gguf", "absent"]).refused(1, &says);
     sandbox.run(&["verify", "absent.gguf", &source, "--json"]).refused(1, &["cannot open `absent.gguf`"]);
 }
+
+#[test]
+fn swapped_arguments_are_recognized() {
+    let (sandbox, source) = converted();
+    let says = [&*format!(
+        "error: `out.gguf` is a file, expected a checkpoint; pass the GGUF first: `ggrun verify out.gguf {source}`\n"
+    )];
+    sandbox.run(&["verify", &source, "out.gguf"]).refused(1, &says);
+    let says = [
+        "error: `out.gguf` is a file, expected a checkpoint; pass the GGUF first: `ggrun verify out.gguf org/name`\n",
+    ];
+    sandbox.run(&["verify", "org/name", "out.gguf"]).refused(1, &says);
+    let says = ["is a folder, expected a GGUF; pass the GGUF first, then the folder of its checkpoint\n"];
+    sandbox.run(&["verify", &source, &source]).refused(1, &says);
+    let says = ["error: `out.gguf` is a file, expected a checkpoint: a folder with `config.json`"];
+    sandbox.run(&["verify", "out.gguf", "out.gguf"]).refused(1, &says);
+}
+
+#[test]
+fn declared_rounding_is_one_line_for_each_tensor() {
+    let sandbox = Sandbox::with(&testkit::Model::tiny());
+    sandbox.run(&["convert", "source", "-o", "out.gguf", "--outtype", "q8_0"]).said(0, "out.gguf\n");
+    let ran = sandbox.run(&["verify", "out.gguf", "source"]);
+    assert_eq!((ran.code, &*ran.err), (Some(3), ""));
+    let first = ran.out.lines().next().unwrap();
+    assert!(first.starts_with("differs by rounding: "), "{first}");
+    assert!(
+        first.ends_with(", as the file declares; `--allow-rounding` accepts them; the first ones:"),
+        "{first}"
+    );
+    let is_tensor = |line: &str| line.ends_with(" rounded to Q8_0, as the GGUF declares");
+    assert!(ran.out.lines().count() == 11 && ran.out.lines().skip(1).all(is_tensor), "{}", ran.out);
+    let json = sandbox.run(&["verify", "out.gguf", "source", "--json"]).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["rounded_values"].as_u64() > json["differences"].as_u64(), "{json:#}");
+    let ran = sandbox.run(&["verify", "out.gguf", "source", "--allow-rounding"]);
+    assert!(ran.code == Some(0) && ran.out.starts_with("equal: "), "{ran:?}");
+}

@@ -424,6 +424,33 @@ fn a_denied_access_gets_a_hint_and_the_conversion_resumes_later() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+/// Removes the file with the MTP layer from the index.
+fn unlist_mtp(folder: &Path) {
+    let path = folder.join("model.safetensors.index.json");
+    let mut index: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    index["weight_map"].as_object_mut().unwrap().retain(|name, _| !name.starts_with("mtp."));
+    fs::write(path, index.to_string()).unwrap();
+}
+
+#[test]
+fn files_that_the_index_does_not_name_are_converted_and_lend_their_mtp_layer() {
+    let place = original();
+    unlist_mtp(place.path());
+    let whole = site_in(place.path());
+    let output = whole.convert(&["--delete-source-as-you-go"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
+    let (out, source) = (whole.out(), place.path().to_str().unwrap());
+    let output = whole.run(&["verify", out.to_str().unwrap(), source]);
+    assert!(output.status.success(), "{}", said(&output));
+
+    let (site, _folder) = site();
+    site.server.add_original(files_of(place.path()));
+    let output = site.convert(&["--mtp-from", "org/original"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("has its MTP layer"), "{}", said(&output));
+}
+
 #[test]
 fn only_the_mtp_layer_is_fetched_from_the_other_repository() {
     let (site, folder) = site();

@@ -128,8 +128,34 @@ fn a_rate_limit_is_waited_for() {
     // A lower bound, which holds on a machine of any speed.
     assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
     assert_eq!(fetched.retried, ["rate limited by the hub (429)"]);
-    site.server.fail("/main", Fault::Status(429, "Retry-After: 86400\r\n"));
-    assert!(matches!(site.fetch().error(), Error::RateLimited { seconds: 86400, .. }));
+}
+
+#[test]
+fn a_pause_that_is_too_long_to_wait_for_ends_the_request_at_once() {
+    let (site, _) = site();
+    for status in [429, 503] {
+        site.server.fail_always("/main", Fault::Status(status, "Retry-After: 999999\r\n"));
+        let fetched = site.fetch();
+        let expected = (status, 999_999, 0);
+        let Error::RetryLater { status, seconds, .. } = *fetched.error() else {
+            panic!("{}", fetched.error())
+        };
+        assert_eq!((status, seconds, fetched.retried.len()), expected);
+        site.server.mend();
+    }
+}
+
+#[test]
+fn a_response_that_drips_is_a_broken_transfer() {
+    let (site, shard) = site();
+    site.server.fail(SHARD, Fault::Drip(50_000));
+    let fetched = site.fetch_with(&[("HF_HUB_DOWNLOAD_TIMEOUT", "1")]);
+    assert_eq!(fs::read(fetched.folder().join(SHARD)).unwrap(), shard);
+    assert!(
+        fetched.retried.iter().any(|reason| reason == "less than 1.00 KiB/s received for 2 s"),
+        "{:?}",
+        fetched.retried
+    );
 }
 
 #[test]

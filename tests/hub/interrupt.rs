@@ -114,11 +114,7 @@ fn an_interrupted_fetch_of_an_mtp_layer_is_resumed() {
     let words = ["convert", source, "-o", out.to_str().unwrap(), "--mtp-from", "org/original"];
     // The header and its length were fetched, then as many bytes of the data.
     interrupted(&site, started(&site, &words), |site| site.server.sent(second) >= 2 * head);
-    assert!(
-        entries(site.home.path())
-            .iter()
-            .any(|path| path.to_string_lossy().ends_with(".mtp.safetensors.part"))
-    );
+    assert!(entries(site.home.path()).iter().any(|path| path.to_string_lossy().ends_with(".mtp.part")));
     let before = site.server.sent(first);
     assert!(before >= data, "{before} of {data} bytes were fetched");
     site.server.mend();

@@ -7,6 +7,8 @@ mod faults;
 mod inspect;
 mod interrupt;
 mod library;
+mod local;
+mod machines;
 mod names;
 mod process;
 pub(crate) mod server;
@@ -33,6 +35,8 @@ struct Fetched {
     result: Result<PathBuf, Error>,
     /// The reasons of retries.
     retried: Vec<String>,
+    /// Why the cache was used instead of the hub.
+    unreachable: Option<String>,
 }
 
 impl Site {
@@ -82,11 +86,11 @@ impl Site {
     }
 
     fn fetch_with(&self, more: &[(&str, &str)]) -> Fetched {
-        let retried = Mutex::new(Vec::new());
-        let observer = |event: Event<'_>| {
-            if let Event::Retrying { reason, .. } = event {
-                retried.lock().unwrap().push(reason.to_owned());
-            }
+        let (retried, unreachable) = (Mutex::new(Vec::new()), Mutex::new(None));
+        let observer = |event: Event<'_>| match event {
+            Event::Retrying { reason, .. } => retried.lock().unwrap().push(reason.to_owned()),
+            Event::Unreachable { reason, .. } => *unreachable.lock().unwrap() = Some(reason.to_owned()),
+            _ => {}
         };
         let go = AtomicBool::new(false);
         let repo: RepoName = "org/name".parse().unwrap();
@@ -96,7 +100,8 @@ impl Site {
             hub.fetch(&repo, &listing, &files, 2, &go, &observer)
         });
         self.assert_consistent();
-        Fetched { result, retried: retried.into_inner().unwrap() }
+        let (retried, unreachable) = (retried.into_inner().unwrap(), unreachable.into_inner().unwrap());
+        Fetched { result, retried, unreachable }
     }
 
     /// Every file with a final name has its hash, and every link has a target.

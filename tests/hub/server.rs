@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Redirect(String),
     /// Send everything with this pause between small pieces.
     Slow(Duration),
+    /// Send this number of bytes, then one byte every 50 ms.
+    Drip(usize),
 }
 
 /// A request.
@@ -145,6 +147,7 @@ impl Server {
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
+            let is_head = line.starts_with("HEAD ");
             let path = line.split(' ').nth(1).unwrap_or("/").to_owned();
             let (mut token, mut range) = (None, None);
             loop {
@@ -166,6 +169,10 @@ impl Server {
                 state.asked.len() - 1
             };
             let mut out = stream;
+            if is_head {
+                self.describe(&mut out, &path)?;
+                continue;
+            }
             let keep = self.answer(&mut out, &path, elsewhere, range.is_some().then_some((from, to)), at)?;
             if !keep {
                 return stream.shutdown(std::net::Shutdown::Both);
@@ -233,6 +240,25 @@ impl Server {
         self.send(out, &file, range, fault.as_ref(), at)
     }
 
+    /// Responds to HEAD for a file.
+    fn describe(&self, out: &mut &TcpStream, path: &str) -> std::io::Result<()> {
+        let state = self.state.lock().unwrap();
+        let name = path.split_once(&format!("/resolve/{COMMIT}/")).map(|(_, name)| name.to_owned());
+        let Some(file) = name.and_then(|name| state.files.get(&name)) else {
+            return write!(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        };
+        let (hash, length) = (hash(file), file.len());
+        if length < LARGE {
+            return write!(out, "HTTP/1.1 200 OK\r\nETag: \"{hash}\"\r\nContent-Length: {length}\r\n\r\n");
+        }
+        write!(
+            out,
+            "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nX-Linked-ETag: \"{hash}\"\r\nX-Linked-Size: {length}\r\n\
+             Location: http://{}{path}\r\n\r\n",
+            state.store.unwrap()
+        )
+    }
+
     fn send(
         &self,
         out: &mut &TcpStream,
@@ -277,6 +303,7 @@ impl Server {
         }
         let upto = match fault {
             Some(&(Fault::Cut(upto) | Fault::Stall(upto))) => upto.min(body.len()),
+            Some(&Fault::Drip(upto)) => upto.min(body.len()),
             _ => body.len(),
         };
         let pause = if let Some(&Fault::Slow(pause)) = fault { pause } else { Duration::ZERO };
@@ -287,6 +314,13 @@ impl Server {
             thread::sleep(pause);
         }
         out.flush()?;
+        if matches!(fault, Some(Fault::Drip(_))) {
+            for byte in &body[upto..] {
+                out.write_all(&[*byte])?;
+                self.state.lock().unwrap().asked[at].sent += 1;
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
         match fault {
             Some(Fault::Cut(_) | Fault::NoLength(_)) => Ok(false),
             Some(Fault::Stall(_)) if upto < body.len() => {

@@ -2,18 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod client;
+mod clients;
+mod hostile;
 mod layouts;
 mod lost;
 mod serving;
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use ggrun::model::rpc::Endpoint;
 
 use crate::deadline::Watchdog;
 
-/// A worker process that is killed when dropped.
+/// A worker process that is killed when dropped, with the processes that serve its clients.
 struct Worker {
     process: Child,
     _watchdog: Watchdog,
@@ -24,7 +28,12 @@ struct Worker {
 impl Worker {
     /// One thread, because tests run in parallel and llama.cpp's threads spin while they wait.
     fn start() -> Self {
-        let mut command = command(&["--port", "0", "-t", "1"]);
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
+        let mut command = command(&[&["--port", "0", "-t", "1"], more].concat());
+        command.process_group(0);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let watchdog = Watchdog::of(&process);
         let mut out = BufReader::new(process.stdout.take().unwrap());
@@ -36,14 +45,22 @@ impl Worker {
 
     /// Kills it, like a power failure.
     fn kill(&mut self) {
-        self.process.kill().unwrap();
+        self.signal_all("KILL");
         self.process.wait().unwrap();
     }
 
     fn signal(&self, name: &str) {
-        let id = self.process.id();
-        let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {id}")]).status().unwrap();
-        assert!(sent.success());
+        self.send(name, &self.process.id().to_string());
+    }
+
+    /// Signals the processes of clients as well.
+    fn signal_all(&self, name: &str) {
+        self.send(name, &format!("-{}", self.process.id()));
+    }
+
+    fn send(&self, name: &str, to: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -s {name} -- {to}")]).status().unwrap();
+        assert!(sent.success(), "{} has ended", self.endpoint);
     }
 
     /// Waits for its end: exit code, rest of standard output, standard error.

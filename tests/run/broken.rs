@@ -10,8 +10,9 @@ use gguf_export::gguf::{self, Array, Header, Value};
 
 use super::tiny_gguf;
 use crate::deadline::output;
+use crate::dense::dense_gguf;
 
-/// The bundled model's file.
+/// A model's file.
 struct Original {
     header: Header,
     bytes: Vec<u8>,
@@ -19,7 +20,10 @@ struct Original {
 
 impl Original {
     fn read() -> Self {
-        let path = tiny_gguf();
+        Self::of(tiny_gguf())
+    }
+
+    fn of(path: PathBuf) -> Self {
         let header = gguf::open_all(&path).unwrap().remove(0).1;
         Self { header, bytes: fs::read(path).unwrap() }
     }
@@ -83,7 +87,7 @@ fn every_known_corruption_is_refused_with_its_reason() {
     };
     let expert = "blk.1.ffn_up_exps.weight";
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (byte(0, b'X'), "is not a GGUF file: it begins with [58,"),
+        (byte(0, b'X'), "first bytes `XGUF`, expected `GGUF`"),
         (byte(4, 9), "version 9, expected version 2 or 3"),
         (o.bytes[..o.bytes.len() - 1].to_vec(), "is truncated: tensor `"),
         (o.bytes[..3000].to_vec(), "in the bytes left"),
@@ -237,14 +241,14 @@ impl Dice {
 
 #[test]
 fn no_mutation_crashes_the_process() {
-    let o = Original::read();
+    let originals = [Original::read(), Original::of(dense_gguf())];
     let folder = tempfile::tempdir().unwrap();
     let set = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let rounds = if std::env::var_os("GGRUN_SLOW_TESTS").is_some() { 2000 } else { 40 };
     let seed = set("GGRUN_TEST_SEED").unwrap_or(1);
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     for round in 0..rounds {
-        let (bytes, what) = mutated(&o, &mut dice);
+        let (bytes, what) = mutated(&originals[round % originals.len()], &mut dice);
         let path = write(&folder, &bytes);
         let Output { status, stderr, .. } = run(&path);
         let code = status.code();

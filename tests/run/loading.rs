@@ -18,15 +18,12 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_file_that_is_not_a_gguf_is_named_with_its_first_bytes() {
+fn a_file_of_another_format_is_named_with_its_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, b"\x10\x00\x00\x00\x00\x00\x00\x00{}").unwrap();
     let error = load(path).to_string();
-    assert!(
-        error.ends_with("is not a GGUF file: it begins with [10, 00, 00, 00], expected `GGUF`"),
-        "{error}"
-    );
+    assert!(error.ends_with("model.safetensors` is a safetensors file, expected a GGUF file"), "{error}");
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod context;
 mod loading;
 mod logits;
 mod markup;
+mod memory;
+mod notes;
 mod options;
 mod placing;
 mod sampling;
@@ -18,6 +20,7 @@ mod saved;
 mod terminal;
 mod tools;
 mod turns;
+mod types;
 
 use std::path::PathBuf;
 use std::sync::Arc;

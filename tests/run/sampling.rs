@@ -1,7 +1,7 @@
 //! Sampling parameters, applied by llama.cpp.
 
 use ggrun::engine::{
-    Block, DecodeError, Dry, Error, Event, FinishReason, Grammar, Markup, Mirostat, MirostatVersion,
+    Block, DecodeError, Dry, Error, Event, FinishReason, Grammar, Markup, Mirostat, MirostatVersion, Opening,
     Penalties, Reasoning, Reply, Request, Rules, SamplerKind, SamplingError, SamplingParams, Token,
     Vocab as _, Xtc,
 };
@@ -213,8 +213,12 @@ fn forced_text_that_a_grammar_forbids_fails_its_request_alone() {
         let rules = Rules::Gbnf("root ::= [0-9] [0-9] [0-9] [0-9]".to_owned());
         let grammar = Some(Grammar { rules, after: block });
         let sampling = SamplingParams { grammar, ..SamplingParams::greedy() };
-        let reasoning =
-            Reasoning { open: None, close: close.clone(), ending: tokens(ending), budget: Some(2) };
+        let reasoning = Reasoning {
+            open: Opening::Prompt,
+            close: close.clone(),
+            ending: tokens(ending),
+            budget: Some(2),
+        };
         let request = Request { reasoning: Some(reasoning), ..Request::new(tokens("7"), sampling) };
         let request = Request { max_tokens: Some(50), ..request };
         let end = last(bench.running.submitter().submit(request).unwrap());

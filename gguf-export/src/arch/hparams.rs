@@ -4,12 +4,11 @@
 mod tests;
 
 use crate::checkpoint::ModelConfig;
+use crate::gguf::limits;
 use crate::{Error, Result};
 
-// The limits keep every product of sizes far below 2^63. llama.cpp's own are 512 layers and 1024 experts.
-const MAX_LAYERS: u64 = 512;
-const MAX_EXPERTS: u64 = 1024;
-const MAX_SIZE: u64 = 1 << 24;
+// With the limits of the GGUF, these keep every product of sizes far below 2^63.
+const MAX_INNER: u64 = 1 << 24;
 const MAX_HEADS: u64 = 1 << 12;
 const MAX_HEAD_DIM: u64 = 1 << 12;
 const MAX_KERNEL: u64 = 1 << 8;
@@ -111,21 +110,21 @@ impl HParams {
     pub fn read(config: &ModelConfig) -> Result<Self> {
         check_family(config)?;
         check_options(config)?;
-        let size = |field| config.size(field, MAX_SIZE);
+        let size = |field| config.size(field, MAX_INNER);
         let interval = match config.get("full_attention_interval") {
-            Some(_) => config.size("full_attention_interval", MAX_LAYERS)?,
+            Some(_) => config.size("full_attention_interval", limits::LAYERS)?,
             None => 4,
         };
         let head_dim = config.size("head_dim", MAX_HEAD_DIM)?;
         let rope = Rope::read(config)?;
         let h = Self {
-            vocab: size("vocab_size")?,
-            hidden: size("hidden_size")?,
+            vocab: config.size("vocab_size", limits::VOCAB)?,
+            hidden: config.size("hidden_size", limits::WIDTH)?,
             // The default of transformers.
             intermediate: config.get("intermediate_size").map_or(Ok(5632), |_| size("intermediate_size"))?,
             layers: layers(config, interval)?,
             full_attention_interval: interval,
-            context: config.size("max_position_embeddings", u64::from(u32::MAX))?,
+            context: config.size("max_position_embeddings", limits::CONTEXT)?,
             heads: config.size("num_attention_heads", MAX_HEADS)?,
             kv_heads: config.size("num_key_value_heads", MAX_HEADS)?,
             head_dim,
@@ -134,8 +133,8 @@ impl HParams {
             rope_theta: rope.theta,
             rope_scaling: rope.scaling,
             rope_dims: rope_dims(config, head_dim, rope.partial)?,
-            experts: config.size("num_experts", MAX_EXPERTS)?,
-            experts_used: config.size("num_experts_per_tok", MAX_EXPERTS)?,
+            experts: config.size("num_experts", limits::EXPERTS)?,
+            experts_used: config.size("num_experts_per_tok", limits::EXPERTS)?,
             expert_ff: size("moe_intermediate_size")?,
             shared_ff: size("shared_expert_intermediate_size")?,
             conv_kernel: config.size("linear_conv_kernel_dim", MAX_KERNEL)?,
@@ -160,6 +159,14 @@ impl HParams {
         }
         if !self.linear_value_heads.is_multiple_of(self.linear_key_heads) {
             let expected = format!("a multiple of `linear_num_key_heads`, {}", self.linear_key_heads);
+            return Err(config.wrong("linear_num_value_heads", &expected));
+        }
+        if self.linear_value_heads * self.linear_value_dim > limits::WIDTH {
+            let expected = format!(
+                "at most {} for heads of {}",
+                limits::WIDTH / self.linear_value_dim,
+                self.linear_value_dim
+            );
             return Err(config.wrong("linear_num_value_heads", &expected));
         }
         if self.linear_key_dim != self.linear_value_dim {
@@ -215,7 +222,7 @@ fn check_options(config: &ModelConfig) -> Result<()> {
 }
 
 fn layers(config: &ModelConfig, interval: u64) -> Result<Vec<LayerKind>> {
-    let count = config.size("num_hidden_layers", MAX_LAYERS)?;
+    let count = config.size("num_hidden_layers", limits::LAYERS)?;
     let Some(list) = config.get("layer_types") else {
         let full = |l: u64| (l + 1).is_multiple_of(interval);
         return Ok((0..count).map(|l| if full(l) { LayerKind::Full } else { LayerKind::Linear }).collect());
@@ -271,11 +278,10 @@ fn scaling(rope: &ModelConfig, config: &ModelConfig) -> Result<RopeScaling> {
         Some("linear") => Ok(RopeScaling::Linear { factor: factor()? }),
         Some("yarn") => {
             let field = "original_max_position_embeddings";
-            let max = u64::from(u32::MAX);
             let from = if rope.get(field).is_none() && config.get(field).is_some() { config } else { rope };
             Ok(RopeScaling::Yarn {
                 factor: factor()?,
-                original_context: from.size(field, max)?,
+                original_context: from.size(field, limits::CONTEXT)?,
                 ext_factor: positive(rope, "extrapolation_factor")?,
                 attn_factor: match positive(rope, "attention_factor")? {
                     Some(v) => Some(v),

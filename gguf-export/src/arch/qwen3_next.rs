@@ -20,10 +20,10 @@ pub struct Layout {
 /// Tensor name prefixes of the MTP layer.
 pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];
 
-/// Lays out the GGUF. `has` returns true if the checkpoint has a module or parameter of a name, or a tensor whose name
-/// starts with it if it ends in a dot.
+/// Lays out the GGUF, with a head of its own unless the token embedding takes its place. `has` returns true if the
+/// checkpoint has a module or parameter of a name, or a tensor whose name starts with it if it ends in a dot.
 #[must_use]
-pub fn layout(h: &HParams, has: &dyn Fn(&str) -> bool) -> Layout {
+pub fn layout(h: &HParams, own_head: bool, has: &dyn Fn(&str) -> bool) -> Layout {
     let mut out = Builder { h, has, targets: Vec::new() };
     out.matrix("token_embd", "model.embed_tokens", h.vocab, h.hidden, Role::TokenEmbedding, false);
     for (index, kind) in h.layers.iter().enumerate() {
@@ -31,7 +31,7 @@ pub fn layout(h: &HParams, has: &dyn Fn(&str) -> bool) -> Layout {
         out.layer(&block, &source, *kind);
     }
     out.vector("output_norm.weight", "model.norm", h.hidden, Map::AddOne);
-    if !h.tied {
+    if own_head {
         out.matrix("output", "lm_head", h.vocab, h.hidden, Role::Head, false);
     }
     let mut mtp_layers = 0;

@@ -16,13 +16,13 @@ const MAX_VALUES: usize = 4 << 20;
 /// The shards of a checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// Paths, sorted.
+    /// Paths: those that the index names, sorted, then all others, sorted.
     pub(super) shards: Vec<PathBuf>,
     /// Tensor names with indices into `shards`, as in the index file. Empty without an index file.
     pub(super) weight_map: Vec<(String, usize)>,
 }
 
-/// Lists the shards that the index file names, or all safetensors files if there is no index file.
+/// Lists all safetensors files, those that the index file names first.
 pub(super) fn list(dir: &Path) -> Result<Listing> {
     let listing = match index(dir)? {
         Some(index) => by_index(dir, index)?,
@@ -43,25 +43,51 @@ pub(super) fn list(dir: &Path) -> Result<Listing> {
 ///
 /// Links from `snapshots/COMMIT` to `blobs` of the same repository, as in the Hugging Face cache, are followed.
 pub(crate) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
-    let outside = |found: String| Error::Malformed {
-        path: dir.join(name),
-        format: "checkpoint",
-        found,
-        expected: "a file of the checkpoint's folder".to_owned(),
-    };
     let mut parts = Path::new(name).components();
     if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-        return Err(outside("its name is a path".to_owned()));
+        return Err(outside(&dir.join(name), "its name is a path".to_owned()));
     }
     let path = dir.join(name);
-    let real = io::canonicalize(&path)?;
+    check_target(dir, &path)?;
+    Ok(path)
+}
+
+/// Names without `ending` and paths of the files with this ending in a folder of the checkpoint, sorted; none if the folder
+/// does not exist.
+pub(crate) fn inside_folder(dir: &Path, folder: &str, ending: &str) -> Result<Vec<(String, PathBuf)>> {
+    let home = dir.join(folder);
+    if !io::is_there(&home) {
+        return Ok(Vec::new());
+    }
+    let mut names = io::list(&home)?;
+    names.sort_unstable();
+    let checked = |name: &String| {
+        let stem = name.strip_suffix(ending)?;
+        let path = home.join(name);
+        Some(check_target(dir, &path).map(|()| (stem.to_owned(), path)))
+    };
+    names.iter().filter_map(checked).collect()
+}
+
+/// Refuses a path that is or leads through a link out of the checkpoint.
+fn check_target(dir: &Path, path: &Path) -> Result<()> {
+    let real = io::canonicalize(path)?;
     let home = io::canonicalize(dir)?;
     let blobs =
         home.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent).map(|r| r.join("blobs"));
     if real.starts_with(&home) || blobs.is_some_and(|b| real.starts_with(b)) {
-        Ok(path)
+        Ok(())
     } else {
-        Err(outside(format!("it is a link to `{}`", real.display())))
+        Err(outside(path, format!("it is a link to `{}`", real.display())))
+    }
+}
+
+fn outside(path: &Path, found: String) -> Error {
+    Error::Malformed {
+        path: path.to_owned(),
+        format: "checkpoint",
+        found,
+        expected: "a file of the checkpoint's folder".to_owned(),
     }
 }
 
@@ -84,10 +110,7 @@ pub(super) struct Index {
 /// Reads the index file; `None` if it does not exist.
 pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
     let Some(path) = optional(dir, INDEX)? else { return Ok(None) };
-    let text = io::read_to_string(&path, MAX_INDEX_BYTES)?;
-    json::limit_values(&path, &text, MAX_VALUES)?;
-    let json = |source| Error::Json { path: path.clone(), source };
-    let Parsed { weight_map: Pairs(pairs) } = serde_json::from_str(&text).map_err(json)?;
+    let pairs = parse_index(&path, &io::read_to_string(&path, MAX_INDEX_BYTES)?)?;
     let mut names: Vec<&str> = pairs.iter().map(|(_, file)| file.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -97,6 +120,17 @@ pub(super) fn index(dir: &Path) -> Result<Option<Index>> {
         .collect();
     let names = names.into_iter().map(str::to_owned).collect();
     Ok(Some(Index { path, names, weight_map }))
+}
+
+/// Parses the text of an index file: tensor and file names in its order. `path` is for error messages.
+///
+/// # Errors
+/// [`Error::Json`] if it is not an index, [`Error::Malformed`] if it holds too many values.
+pub fn parse_index(path: &Path, text: &str) -> Result<Vec<(String, String)>> {
+    json::limit_values(path, text, MAX_VALUES)?;
+    let json = |source| Error::Json { path: path.to_owned(), source };
+    let Parsed { weight_map: Pairs(pairs) } = serde_json::from_str(text).map_err(json)?;
+    Ok(pairs)
 }
 
 fn by_index(dir: &Path, index: Index) -> Result<Listing> {
@@ -114,13 +148,23 @@ fn by_index(dir: &Path, index: Index) -> Result<Listing> {
             e => e,
         })?);
     }
+    // Loaders read only the files that the index names, but writers add files without naming them there.
+    for name in safetensors(dir)?.iter().filter(|name| index.names.binary_search(name).is_err()) {
+        shards.push(inside(dir, name)?);
+    }
     Ok(Listing { shards, weight_map: index.weight_map })
 }
 
-fn by_suffix(dir: &Path) -> Result<Listing> {
-    let mut names: Vec<String> =
-        io::list(dir)?.into_iter().filter(|n| n.ends_with(".safetensors") && !n.starts_with('.')).collect();
+/// Names of the safetensors files of a folder, sorted.
+fn safetensors(dir: &Path) -> Result<Vec<String>> {
+    let mut names = io::list(dir)?;
+    names.retain(|name| name.ends_with(".safetensors") && !name.starts_with('.'));
     names.sort_unstable();
+    Ok(names)
+}
+
+fn by_suffix(dir: &Path) -> Result<Listing> {
+    let names = safetensors(dir)?;
     for name in &names {
         if let Some((stem, count)) = numbered(name) {
             for n in 1..=count {
@@ -163,6 +207,9 @@ impl<'de> Deserialize<'de> for Pairs {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -170,5 +217,22 @@ mod tests {
         assert_eq!(numbered("model-00002-of-00009.safetensors"), Some(("model", 9)));
         assert_eq!(numbered("model.safetensors"), None);
         assert_eq!(numbered("model-2-of-9.safetensors"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_entries_of_an_index_are_read_back(pairs in proptest::collection::vec((".{0,8}", ".{0,8}"), 0..6)) {
+            let entry = |(tensor, file): &(String, String)| {
+                format!("{}:{}", Value::from(tensor.as_str()), Value::from(file.as_str()))
+            };
+            let entries: Vec<String> = pairs.iter().map(entry).collect();
+            let text = format!(r#"{{"metadata":{{"total_size":0}},"weight_map":{{{}}}}}"#, entries.join(","));
+            prop_assert_eq!(parse_index(Path::new("index"), &text).unwrap(), pairs);
+        }
+
+        #[test]
+        fn any_text_is_an_index_or_refused(text in r#"(\{"weight_map":)?[\[\]{}":,a0 ]{0,30}"#) {
+            drop(parse_index(Path::new("index"), &text));
+        }
     }
 }

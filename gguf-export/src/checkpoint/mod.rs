@@ -7,11 +7,14 @@ mod identity;
 pub(crate) mod json;
 mod open;
 mod shard;
+mod superseded;
 mod supplied;
 
 pub use config::ModelConfig;
 pub use dtype::Dtype;
+pub use folder::parse_index;
 pub use identity::Identity;
 pub use open::{Checkpoint, TensorId};
 pub use shard::{TensorInfo, read_header};
+pub use superseded::Superseded;
 pub use supplied::{Shard, head_bytes};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::superseded::{self, Superseded};
 use super::{Identity, ModelConfig, TensorInfo, folder, read_header};
 use crate::io::{ByteSource, FileSource};
 use crate::{Error, Result, TensorRef};
@@ -14,6 +15,11 @@ use crate::{Error, Result, TensorRef};
 pub struct TensorId(u32);
 
 impl TensorId {
+    /// The id of the tensor at an index.
+    pub(crate) fn new(index: u32) -> Self {
+        Self(index)
+    }
+
     /// The index as a number.
     #[must_use]
     pub fn index(self) -> usize {
@@ -28,6 +34,7 @@ pub struct Checkpoint {
     pub(super) config: ModelConfig,
     pub(super) shards: Vec<Source>,
     pub(super) tensors: Vec<TensorInfo>,
+    pub(super) superseded: Vec<Superseded>,
 }
 
 /// A shard whose header was read.
@@ -67,7 +74,9 @@ impl Checkpoint {
             shards.push(Source { path: path.clone(), bytes, identity, data: Arc::new(source) });
         }
         tensors.sort_by(|a: &TensorInfo, b| a.name.cmp(&b.name));
-        let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors };
+        let paths: Vec<&Path> = listing.shards.iter().map(PathBuf::as_path).collect();
+        let superseded = superseded::by_index(&mut tensors, &paths, &listing.weight_map);
+        let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded };
         checkpoint.check_unique()?;
         checkpoint.check_index(&listing.weight_map)?;
         Ok(checkpoint)
@@ -156,6 +165,13 @@ impl Checkpoint {
         &self.tensors
     }
 
+    /// Tensors that are not among [`tensors`](Self::tensors), because another file holds the one of their name that
+    /// counts.
+    #[must_use]
+    pub fn superseded(&self) -> &[Superseded] {
+        &self.superseded
+    }
+
     /// The tensor with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<TensorId> {
@@ -240,7 +256,8 @@ impl Checkpoint {
             Some((id, [_, second])) => Err(Error::Tensor {
                 at: self.locate(id),
                 found: format!("`{}` contains it too", self.shards[second.shard as usize].path.display()),
-                expected: "each tensor in one shard".to_owned(),
+                expected: "each tensor in one shard; remove the file that is not part of the checkpoint"
+                    .to_owned(),
             }),
         }
     }

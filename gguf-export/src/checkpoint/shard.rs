@@ -10,6 +10,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Dtype, json};
+use crate::format::{Format, HEAD};
 use crate::io::ByteSource;
 use crate::{Error, Result, TensorRef};
 
@@ -18,6 +19,8 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// Limit of a tensor's dimensions.
 const MAX_DIMS: usize = 8;
 const FORMAT: &str = "safetensors";
+/// What is expected of a file that is shorter than its header says.
+const COMPLETE: &str = "a complete file; download it again";
 
 /// A tensor as described by the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +72,11 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
         found,
         expected: expected.to_owned(),
     };
+    let begins = begins(source);
+    if let Some(found) = begins.clone().filter(|begins| *begins != Format::Safetensors) {
+        let (path, expected) = (path.to_owned(), "a safetensors file");
+        return Err(Error::OtherFormat { path, found, expected });
+    }
     let Some(rest) = source.len().checked_sub(8) else {
         return Err(malformed(format!("it has {} bytes", source.len()), "at least 8, the header length"));
     };
@@ -76,18 +84,30 @@ fn read_json(path: &Path, source: &dyn ByteSource) -> Result<Vec<u8>> {
     source.read_at(0, &mut length)?;
     let length = u64::from_le_bytes(length);
     if length > rest {
-        return Err(malformed(
-            format!("its header claims {length} bytes, {rest} follow"),
-            "a complete file; it may be truncated, download it again",
-        ));
+        let found = format!("its header claims {length} bytes, {rest} follow");
+        let expected =
+            if begins == Some(Format::Safetensors) { COMPLETE } else { "a header within the file" };
+        return Err(malformed(found, expected));
     }
     let size = usize::try_from(length.min(MAX_HEADER_BYTES + 1)).unwrap_or(usize::MAX);
     if length > MAX_HEADER_BYTES {
         return Err(malformed(format!("its header claims {length} bytes"), "at most 100000000"));
     }
-    let mut json = vec![0; size];
+    let mut json = Vec::new();
+    // A file decides how much: short memory is an error and must not end the process.
+    json.try_reserve_exact(size)
+        .map_err(|_| Error::io("read", path)(std::io::ErrorKind::OutOfMemory.into()))?;
+    json.resize(size, 0);
     source.read_at(8, &mut json)?;
     Ok(json)
+}
+
+/// The format by the first bytes.
+fn begins(source: &dyn ByteSource) -> Option<Format> {
+    let mut head = [0; HEAD];
+    let head = &mut head[..usize::try_from(source.len()).unwrap_or(HEAD).min(HEAD)];
+    // Of a file that is still being fetched, only the header can be read.
+    source.read_at(0, head).ok().and_then(|()| Format::of(head))
 }
 
 fn lower(path: &Path, shard: u32, name: String, raw: RawInfo, data: u64) -> Result<TensorInfo> {
@@ -104,12 +124,7 @@ fn lower(path: &Path, shard: u32, name: String, raw: RawInfo, data: u64) -> Resu
         return Err(at(path, &name, format!("its shape is {shape:?}"), "a size that fits 63 bits"));
     };
     if end > data {
-        return Err(at(
-            path,
-            &name,
-            format!("its data ends at byte {end}, the file has {data}"),
-            "a complete file; it may be truncated, download it again",
-        ));
+        return Err(at(path, &name, format!("its data ends at byte {end}, the file has {data}"), COMPLETE));
     }
     if end.checked_sub(start) != Some(size) {
         return Err(at(

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::folder::{self, Index};
 use super::open::Source;
+use super::superseded::{self, Superseded};
 use super::{Checkpoint, Identity, ModelConfig, TensorInfo, read_header};
 use crate::io::{ByteSource, Head};
-use crate::{Error, Result};
+use crate::{Error, Result, TensorRef};
 
 /// A safetensors file that the caller supplies.
 #[derive(Debug, Clone)]
@@ -67,19 +68,27 @@ impl Checkpoint {
         if let Some(index) = &index {
             refuse_missing(index, &supplied)?;
         }
-        let replaced: Vec<&str> = supplied.iter().filter_map(|shard| shard.only.as_deref()).collect();
-        let is_replaced = |name: &str| replaced.iter().any(|prefix| name.starts_with(prefix));
         let mut tensors: Vec<TensorInfo> = Vec::new();
+        let mut superseded = Vec::new();
         for (number, shard) in (0..).zip(&supplied) {
             let head = Head { path: &shard.path, bytes: &shard.head, len: shard.bytes };
-            let mut own = read_header(&shard.path, number, &head)?;
-            own.retain(|tensor| match &shard.only {
-                Some(prefix) => tensor.name.starts_with(prefix),
-                None => !is_replaced(&tensor.name),
-            });
-            tensors.append(&mut own);
+            for tensor in read_header(&shard.path, number, &head)? {
+                let by = match &shard.only {
+                    Some(prefix) if tensor.name.starts_with(prefix) => None,
+                    Some(_) => continue,
+                    None => supplied.iter().find(|s| replaces(s, &tensor.name)).map(|s| s.path.clone()),
+                };
+                match by {
+                    None => tensors.push(tensor),
+                    Some(by) => superseded.push(Superseded {
+                        at: TensorRef { file: shard.path.clone(), tensor: tensor.name },
+                        by,
+                    }),
+                }
+            }
         }
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let is_replaced = |name: &str| supplied.iter().any(|shard| replaces(shard, name));
         let listed = index.iter().flat_map(|index| {
             index.weight_map.iter().filter(|(name, _)| !is_replaced(name)).map(|(name, file)| {
                 let file = supplied.iter().position(|s| is_named(s, &index.names[*file]));
@@ -93,11 +102,19 @@ impl Checkpoint {
             identity,
             data: source,
         });
-        let checkpoint = Self { dir: dir.to_owned(), config, shards: shards.collect(), tensors };
+        let shards: Vec<Source> = shards.collect();
+        let paths: Vec<&Path> = shards.iter().map(|shard| shard.path.as_path()).collect();
+        superseded.append(&mut superseded::by_index(&mut tensors, &paths, &listed));
+        let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded };
         checkpoint.check_unique()?;
         checkpoint.check_index(&listed)?;
         Ok(checkpoint)
     }
+}
+
+/// Returns true if a shard replaces the tensor of this name in all others.
+fn replaces(shard: &Shard, name: &str) -> bool {
+    shard.only.as_deref().is_some_and(|prefix| name.starts_with(prefix))
 }
 
 fn is_named(shard: &Shard, name: &str) -> bool {

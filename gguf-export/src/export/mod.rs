@@ -1,10 +1,13 @@
 //! Writes the GGUF of a plan: headers first, then tiles in any order.
 //!
 //! Data is written to `NAME.part`, and finished tiles are recorded in `NAME.part.journal`, from which the same call
-//! resumes after an interruption. Files are renamed to their final names when everything is synced to the disk.
+//! resumes after an interruption. When everything is synced to the disk, that is recorded as well, and the files are renamed
+//! to their final names; an interruption between two of these renames loses nothing.
 
+mod disk;
 mod journal;
 mod layout;
+mod options;
 mod order;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+pub(crate) use journal::parse_journal;
 pub use layout::OutputFile;
+pub use options::ExportOptions;
 
+use disk::Disk;
 use layout::Place;
 
 use crate::checkpoint::Checkpoint;
@@ -24,27 +30,6 @@ use crate::supply::{Ledger, Present, Supply, Watch};
 use crate::transcode::{Scratch, fill};
 use crate::verify::{Proof, Report};
 use crate::{Error, Result, pool};
-
-/// Options of an export.
-#[derive(Debug, Clone, Copy)]
-pub struct ExportOptions {
-    /// Number of threads that transcode.
-    pub threads: usize,
-    /// Replaces an existing output.
-    pub overwrite: bool,
-    /// Resumes an interrupted run of the same export.
-    pub resume: bool,
-    /// Splits the output into files with at most this many bytes of tensor data each; a larger tensor gets its own file.
-    pub split_max_bytes: Option<u64>,
-    /// Reads every tile back and compares it with the checkpoint before its shards are released.
-    pub prove: bool,
-}
-
-impl Default for ExportOptions {
-    fn default() -> Self {
-        Self { threads: 1, overwrite: false, resume: true, split_max_bytes: None, prove: false }
-    }
-}
 
 /// The files that an export would write.
 ///
@@ -150,38 +135,25 @@ pub fn export_supplied(
     observer: Observer<'_>,
 ) -> Result<Exported> {
     let files = outputs(plan, out, options)?;
-    refuse_existing(&files, options)?;
     let (places, needs) = order::by_shard(checkpoint, plan, layout::places(plan, &files));
-    let journal_path = with_suffix(out, ".part.journal");
-    let parts: Vec<PathBuf> = files.iter().map(|f| with_suffix(&f.path, ".part")).collect();
-    refuse_sources(checkpoint, files.iter().map(|f| &f.path).chain(&parts).chain([&journal_path]))?;
     let identity = journal::identity(checkpoint, plan, &files);
-    check_space(&files, &parts, supply.reclaimable(out))?;
-    let sinks = open_locked(&parts)?;
-    let begun = begin(&files, &sinks, options, (&journal_path, &identity), places.len());
-    let done = begun.inspect_err(|_| {
-        if io::is_there(&journal_path) {
-            discard_empty(&sinks, &parts);
-        } else {
-            // Without a journal the content is useless. A failed removal must not mask the error.
-            for part in &parts {
-                drop(io::remove(part));
-            }
-        }
-    })?;
+    let disk = Disk::find(out, &files, identity, places.len(), options)?;
+    refuse_sources(checkpoint, disk.paths())?;
+    disk.check_space(supply.reclaimable(out))?;
+    let (disk, sinks, done) = disk.begin(options)?;
     let total: u64 = places.iter().map(|p| p.bytes).sum();
     let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
     observer(Progress::Planned { bytes: total, tensors: plan.tensors.len(), resumed });
 
     let mut ledger = Ledger::open(checkpoint, supply, &needs, &done);
-    let headers = parts.iter().zip(&files).map(|(part, file)| (part.clone(), file.header.clone()));
+    let headers = disk.at.iter().zip(&files).map(|(path, file)| (path.clone(), file.header.clone()));
     let headers: Vec<_> = headers.collect();
     let proof = if options.prove { Some(Proof::new(&headers)?) } else { None };
     let watch = Watch::new(supply);
 
     let (written, recorded) = thread::scope(|scope| {
         let (finished, tiles) = mpsc::channel();
-        let record = || journal::write(&journal_path, &sinks, tiles, &mut ledger, options.prove);
+        let record = || journal::write(&disk.journal, &sinks, tiles, &mut ledger, options.prove);
         let recorder = scope.spawn(|| watch.run(record));
         let tile = |index: usize, state: &mut (Scratch, Vec<u8>)| {
             let place = &places[index];
@@ -202,35 +174,48 @@ pub fn export_supplied(
         (written, recorder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     // Tiles in the journal remain valid after the errors that return here, so that the next run resumes.
-    let interrupted = || Error::Interrupted { part: parts[0].clone() };
+    let interrupted = || Error::Interrupted { part: disk.parts[0].clone() };
     recorded.map_err(|e| if matches!(e, Error::Stopped) { interrupted() } else { e })?;
     match written {
         Ok(()) if !stop.load(Ordering::Relaxed) => {}
         Ok(()) | Err(Error::Stopped) => return Err(interrupted()),
         Err(e @ (Error::Io { .. } | Error::Supply { .. } | Error::Differs { .. })) => return Err(e),
-        Err(e) => return Err(discard(sinks, &parts, &journal_path, e)),
+        Err(e) => return Err(disk.discard(sinks, e)),
     }
     if let Err(e) = checkpoint.unchanged() {
-        return Err(discard(sinks, &parts, &journal_path, e));
+        return Err(disk.discard(sinks, e));
     }
     let report = if let Some(proof) = &proof { Some(proof.report(plan)?) } else { None };
-    for (part, file) in parts.iter().zip(&files) {
-        io::rename(part, &file.path)?;
-    }
-    io::remove(&journal_path)?;
+    disk.finish(&options.remove_at_end)?;
     observer(Progress::Finished);
     Ok(Exported { files: files.into_iter().map(|f| f.path).collect(), report })
 }
 
-fn refuse_existing(files: &[OutputFile], options: &ExportOptions) -> Result<()> {
-    match files.iter().find(|f| f.path.exists()).filter(|_| !options.overwrite) {
-        Some(file) => Err(Error::OutputExists { path: file.path.clone() }),
-        None => Ok(()),
-    }
+/// Bytes that an export has yet to allocate on the disk, at most. `None` if an earlier run wrote everything and was
+/// interrupted while it renamed the files.
+///
+/// # Errors
+/// As [`outputs`].
+pub fn missing_bytes(
+    checkpoint: &Checkpoint,
+    plan: &Plan,
+    out: &Path,
+    options: &ExportOptions,
+) -> Result<Option<u64>> {
+    let files = outputs(plan, out, options)?;
+    let identity = journal::identity(checkpoint, plan, &files);
+    let tiles = layout::places(plan, &files).len();
+    Ok(Disk::locate(out, &files, identity, tiles, options).missing_bytes())
+}
+
+/// Returns true if an earlier run to this output was interrupted.
+#[must_use]
+pub fn is_unfinished(out: &Path) -> bool {
+    io::is_there(&disk::journal_of(out))
 }
 
 /// Refuses to overwrite files of the checkpoint, even with [`ExportOptions::overwrite`].
-fn refuse_sources<'a>(checkpoint: &Checkpoint, written: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+fn refuse_sources<'a>(checkpoint: &Checkpoint, written: impl Iterator<Item = &'a Path>) -> Result<()> {
     let folder = checkpoint.dir();
     let mut sources: Vec<PathBuf> = io::list(folder)?.into_iter().map(|name| folder.join(name)).collect();
     sources.extend(checkpoint.shards().map(Path::to_owned));
@@ -238,76 +223,10 @@ fn refuse_sources<'a>(checkpoint: &Checkpoint, written: impl Iterator<Item = &'a
         // A GGUF in the checkpoint's folder is not a source.
         let read = |source: &&PathBuf| source.extension().is_some_and(|e| e == "safetensors" || e == "json");
         if sources.iter().filter(read).any(|source| io::is_same(source, path)) {
-            return Err(Error::OutputIsSource { path: path.clone() });
+            return Err(Error::OutputIsSource { path: path.to_owned() });
         }
     }
     Ok(())
-}
-
-/// Opens and locks the unfinished files, keeping their content.
-fn open_locked(parts: &[PathBuf]) -> Result<Vec<FileSink>> {
-    let open = |part: &PathBuf| {
-        let sink = FileSink::open(part)?;
-        sink.lock()?;
-        Ok(sink)
-    };
-    let mut sinks = Vec::new();
-    for part in parts {
-        sinks.push(open(part).inspect_err(|_| discard_empty(&sinks, parts))?);
-    }
-    Ok(sinks)
-}
-
-/// Returns the tiles that an earlier run finished. If there was none, creates the files and an empty journal.
-fn begin(
-    files: &[OutputFile],
-    sinks: &[FileSink],
-    options: &ExportOptions,
-    (journal, identity): (&Path, &str),
-    tiles: usize,
-) -> Result<Vec<bool>> {
-    // Another process may have finished the export before this one locked the files.
-    refuse_existing(files, options)?;
-    let mut whole = options.resume;
-    for (sink, file) in sinks.iter().zip(files) {
-        whole &= sink.size()? == file.bytes;
-    }
-    let old = if whole { journal::read(journal, identity, tiles, options.prove) } else { None };
-    let fresh = old.is_none();
-    if let Some((_, len)) = &old {
-        io::truncate(journal, *len)?;
-    } else {
-        // Removed before the files change: a journal must not describe other data.
-        io::remove(journal)?;
-    }
-    for (sink, file) in sinks.iter().zip(files) {
-        if fresh {
-            // Some file systems flush a truncated file on close, even if it was empty, so empty files are not truncated.
-            if sink.size()? > 0 {
-                sink.set_len(0)?;
-            }
-            sink.set_len(file.bytes)?;
-        }
-        sink.write_at(0, &file.header.encode())?;
-    }
-    if fresh {
-        io::append(journal, identity)?;
-    }
-    Ok(old.map_or_else(|| vec![false; tiles], |(done, _)| done))
-}
-
-/// Removes the unfinished files and the journal. Returns `reason`, or the error of the removal.
-fn discard(sinks: Vec<FileSink>, parts: &[PathBuf], journal: &Path, reason: Error) -> Error {
-    drop(sinks);
-    let paths = parts.iter().map(PathBuf::as_path).chain([journal]);
-    paths.map(io::remove).find_map(Result::err).unwrap_or(reason)
-}
-
-/// Removes unfinished files that are still empty.
-fn discard_empty(sinks: &[FileSink], parts: &[PathBuf]) {
-    for (_, part) in sinks.iter().zip(parts).filter(|(sink, _)| sink.size().is_ok_and(|n| n == 0)) {
-        drop(io::remove(part));
-    }
 }
 
 fn write(
@@ -322,21 +241,5 @@ fn write(
     sinks[place.file].write_at(place.offset, buffer)
 }
 
-fn check_space(files: &[OutputFile], parts: &[PathBuf], reclaimable: u64) -> Result<()> {
-    let total: u64 = files.iter().map(|f| f.bytes).sum();
-    let dir = parts[0].parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let available = io::available_space(dir)?;
-    // Space that unfinished files of an earlier run occupy is reused.
-    let reused: u64 = parts.iter().map(|p| io::allocated(p)).sum();
-    let needed = total.saturating_sub(reused).saturating_sub(reclaimable);
-    if needed > available {
-        return Err(Error::NoSpace { path: files[0].path.clone(), needed, available });
-    }
-    Ok(())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
+#[cfg(test)]
+mod tests;

@@ -65,12 +65,23 @@ impl<'a> Input<'a> {
             let more = usize::try_from(more).map_err(|_| {
                 self.malformed(format!("{n} bytes of {}", self.place), "a length that fits memory")
             })?;
+            // A file decides how much: short memory is an error and must not end the process.
+            self.buffer
+                .try_reserve(more)
+                .map_err(|_| Error::io("read", self.path)(std::io::ErrorKind::OutOfMemory.into()))?;
             self.buffer.resize(buffered + more, 0);
             self.source.read_at(self.loaded, &mut self.buffer[buffered..])?;
             self.loaded += more as u64;
         }
         self.used += n;
         Ok(&self.buffer[self.used - n..self.used])
+    }
+
+    /// The next `n` bytes, or fewer at the end; they are not consumed.
+    pub(super) fn peek(&mut self, n: u64) -> Result<&[u8]> {
+        let n = self.bytes(n.min(self.remaining()))?.len();
+        self.used -= n;
+        Ok(&self.buffer[self.used..self.used + n])
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {

@@ -1,11 +1,13 @@
 //! Metadata in file order.
 
+use std::sync::Arc;
+
 use super::{Array, Value};
 
-/// Keys and values in file order.
+/// Keys and values in file order. Copies share the values, of which a tokenizer's take many megabytes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
-    entries: Vec<(String, Value)>,
+    entries: Vec<(String, Arc<Value>)>,
 }
 
 impl Metadata {
@@ -17,13 +19,13 @@ impl Metadata {
 
     /// Appends an entry. The key must be new: [`super::Header::layout`] refuses duplicates.
     pub fn push(&mut self, key: impl Into<String>, value: impl Into<Value>) {
-        self.entries.push((key.into(), value.into()));
+        self.entries.push((key.into(), Arc::new(value.into())));
     }
 
     /// Replaces the value of a key in place, or appends an entry.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         match self.entries.iter_mut().find(|(k, _)| k == key) {
-            Some((_, old)) => *old = value.into(),
+            Some((_, old)) => *old = Arc::new(value.into()),
             None => self.push(key, value),
         }
     }
@@ -36,7 +38,7 @@ impl Metadata {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| &**v)
     }
 
     /// A string; `None` if absent or of another type.
@@ -93,7 +95,7 @@ impl Metadata {
     /// Entries in file order.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.entries.iter().map(|(k, v)| (k.as_str(), v))
+        self.entries.iter().map(|(k, v)| (k.as_str(), &**v))
     }
 
     /// Number of entries.

@@ -7,6 +7,7 @@ pub(crate) mod golden;
 mod header;
 mod input;
 pub mod keys;
+pub mod limits;
 mod metadata;
 mod read;
 mod shards;

@@ -7,9 +7,10 @@ use gguf_rs_lib::format::GGUFValueType as Kind;
 use super::header::{MAX_DIMS, MAX_NAME, alignment};
 use super::input::Input;
 use super::{Array, Header, Metadata, TensorInfo, Value};
-use crate::Result;
+use crate::format::{Format, HEAD};
 use crate::ggml::GgmlType;
 use crate::io::ByteSource;
+use crate::{Error, Result};
 
 const MAX_KEY: u64 = 65_535;
 const MAX_KEYS: u64 = 100_000;
@@ -21,15 +22,12 @@ impl Header {
     /// Supports little-endian files of versions 2 and 3. Tensor data is not read.
     ///
     /// # Errors
+    /// [`crate::Error::OtherFormat`] and [`crate::Error::Joined`] if the file is something else,
     /// [`crate::Error::Malformed`] if the header violates the format, [`crate::Error::Truncated`] if the file ends
     /// before the data of a tensor, [`crate::Error::Io`] if the file cannot be read.
     pub fn read(path: &Path, source: &dyn ByteSource) -> Result<Self> {
         let mut input = Input::new(path, source);
-        let magic = input.array::<4>()?;
-        if magic != *b"GGUF" {
-            let found = format!("first bytes `{}`", magic.escape_ascii());
-            return Err(input.malformed(found, "`GGUF`"));
-        }
+        magic(&mut input)?;
         let version = input.u32()?;
         if !matches!(version, 2 | 3) {
             let swapped = matches!(version.swap_bytes(), 1..=3);
@@ -57,8 +55,39 @@ impl Header {
         let data_offset = input.position().next_multiple_of(alignment);
         let header = Self { version, metadata, tensors, alignment, data_offset };
         header.check(path, Some(source.len()))?;
+        alone(path, source, &header)?;
         Ok(header)
     }
+}
+
+/// Reads the first bytes. A file of another format is named.
+fn magic(input: &mut Input) -> Result<()> {
+    const MAGIC: &[u8] = b"GGUF";
+    let head = input.peek(HEAD as u64)?;
+    if head.starts_with(MAGIC) {
+        input.bytes(MAGIC.len() as u64)?;
+        return Ok(());
+    }
+    if let Some(found) = Format::of(head) {
+        return Err(Error::OtherFormat { path: input.path.to_owned(), found, expected: "a GGUF file" });
+    }
+    let found = format!("first bytes `{}`", head[..head.len().min(MAGIC.len())].escape_ascii());
+    Err(input.malformed(found, "`GGUF`"))
+}
+
+/// Refuses a file after whose data another GGUF begins, as after joining files with `cat`.
+fn alone(path: &Path, source: &dyn ByteSource, header: &Header) -> Result<()> {
+    let data =
+        header.tensors.iter().map(|tensor| tensor.offset.saturating_add(tensor.bytes())).max().unwrap_or(0);
+    for at in [header.file_len(), header.data_offset.saturating_add(data)] {
+        let mut next = [0; 4];
+        let inside = at.checked_add(4).is_some_and(|end| end <= source.len());
+        // Of a file that is still being fetched, only the start can be read.
+        if inside && source.read_at(at, &mut next).is_ok() && next == *b"GGUF" {
+            return Err(Error::Joined { path: path.to_owned(), at });
+        }
+    }
+    Ok(())
 }
 
 fn capped(input: &mut Input, max: u64, what: &str) -> Result<u64> {

@@ -48,7 +48,10 @@ fn patched(from: &[u8], to: &[u8]) -> Vec<u8> {
 #[track_caller]
 fn refused(bytes: &[u8], words: &str) {
     let error = read(bytes).unwrap_err();
-    let is_refusal = matches!(error, crate::Error::Malformed { .. } | crate::Error::Truncated { .. });
+    let is_refusal = matches!(
+        error,
+        crate::Error::Malformed { .. } | crate::Error::Truncated { .. } | crate::Error::OtherFormat { .. }
+    );
     assert!(is_refusal, "{error}");
     assert!(error.to_string().contains(words), "{error}");
 }
@@ -137,7 +140,7 @@ fn magic_and_version_are_checked() {
     refused(&patched(b"GGUF", b"GGML"), "first bytes `GGML`");
     refused(&patched(&[3, 0, 0, 0], &[1, 0, 0, 0]), "version 1");
     refused(&patched(&[3, 0, 0, 0], &[0, 0, 0, 3]), "big-endian");
-    refused(b"GG", "2 bytes left for the first bytes");
+    refused(b"GG", "is text that begins with `GG`, expected a GGUF file");
     assert_eq!(read(&patched(&[3, 0, 0, 0], &[2, 0, 0, 0])).unwrap().version, 2);
 }
 

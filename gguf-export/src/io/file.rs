@@ -6,7 +6,9 @@ use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::kill::step;
 use super::{ByteSink, ByteSource};
+use crate::format::{Format, HEAD};
 use crate::{Error, Result};
 
 /// A file opened for reading.
@@ -84,13 +86,8 @@ impl FileSink {
     /// # Errors
     /// [`Error::Io`] if the system refuses.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Error::io("create", path))?;
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = step().and_then(|()| open()).map_err(Error::io("create", path))?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -126,15 +123,15 @@ impl FileSink {
 
 impl ByteSink for FileSink {
     fn set_len(&self, len: u64) -> Result<()> {
-        self.file.set_len(len).map_err(Error::io("extend", &self.path))
+        step().and_then(|()| self.file.set_len(len)).map_err(Error::io("extend", &self.path))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
-        self.file.write_all_at(data, offset).map_err(Error::io("write", &self.path))
+        step().and_then(|()| self.file.write_all_at(data, offset)).map_err(Error::io("write", &self.path))
     }
 
     fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io("sync", &self.path))
+        step().and_then(|()| self.file.sync_data()).map_err(Error::io("sync", &self.path))
     }
 }
 
@@ -143,19 +140,32 @@ fn last_change(meta: &std::fs::Metadata) -> u128 {
     (i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())).unsigned_abs()
 }
 
-/// Reads a whole text file of at most `max` bytes.
+/// Reads a whole text file of at most `max` bytes, without a byte-order mark at its start.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read, is longer than `max` or is not UTF-8.
+/// [`Error::Io`] if it cannot be read, is longer than `max` or is not UTF-8; [`Error::OtherFormat`] for an HTML page, a git
+/// LFS pointer, an archive or text in UTF-16.
 pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
     let source = FileSource::open(path)?;
     if source.len > max {
         let reason = format!("it has {} bytes, the limit is {max}", source.len);
         return Err(Error::io("read", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)));
     }
-    let mut text = String::new();
-    source.file.take(max).read_to_string(&mut text).map_err(Error::io("read", path))?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    source.file.take(max).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if let Some(found) = Format::of(&bytes[..bytes.len().min(HEAD)]).filter(Format::is_wrong_text) {
+        let expected =
+            if path.extension().is_some_and(|ext| ext == "json") { "JSON" } else { "text in UTF-8" };
+        return Err(Error::OtherFormat { path: path.to_owned(), found, expected });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let reason = "its bytes are not UTF-8";
+        Error::io("read", path)(std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    })
 }
 
 /// Renames a file, and syncs the folder so that the new name survives a power failure.
@@ -163,7 +173,7 @@ pub fn read_to_string(path: &Path, max: u64) -> Result<String> {
 /// # Errors
 /// [`Error::Io`] if the system refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(Error::io("rename", from))?;
+    step().and_then(|()| std::fs::rename(from, to)).map_err(Error::io("rename", from))?;
     sync_folder(to)
 }
 
@@ -172,16 +182,20 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] if the system refuses.
 pub fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
+    match step().and_then(|()| std::fs::remove_file(path)) {
         Ok(()) => sync_folder(path),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::io("remove", path)(e)),
     }
 }
 
-fn sync_folder(path: &Path) -> Result<()> {
+/// Syncs the folder of a file, so that changes of names survive a power failure.
+///
+/// # Errors
+/// [`Error::Io`] if the system refuses.
+pub fn sync_folder(path: &Path) -> Result<()> {
     let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
+    step().and_then(|()| File::open(dir)).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
 }
 
 /// Truncates a file to `len` bytes.
@@ -189,7 +203,8 @@ fn sync_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] if the system refuses.
 pub fn truncate(path: &Path, len: u64) -> Result<()> {
-    let cut = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(len));
+    let open = step().and_then(|()| OpenOptions::new().write(true).open(path));
+    let cut = open.and_then(|file| file.set_len(len));
     cut.map_err(Error::io("truncate", path))
 }
 
@@ -198,10 +213,11 @@ pub fn truncate(path: &Path, len: u64) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] if the system refuses.
 pub fn append(path: &Path, text: &str) -> Result<()> {
-    let mut file =
-        OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("create", path))?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(Error::io("write", path))?;
-    file.sync_data().map_err(Error::io("sync", path))
+    let open = || OpenOptions::new().append(true).create(true).open(path);
+    let mut file = step().and_then(|()| open()).map_err(Error::io("create", path))?;
+    let mut write = || std::io::Write::write_all(&mut file, text.as_bytes());
+    step().and_then(|()| write()).map_err(Error::io("write", path))?;
+    step().and_then(|()| file.sync_data()).map_err(Error::io("sync", path))
 }
 
 /// Returns true if a folder entry of this name exists, a dangling symbolic link included.

@@ -2,14 +2,17 @@
 
 use super::candidate::{Candidate, Certainty, Form};
 use super::exact;
+use super::left_out::{LeftOut, Reason, notes};
 use super::model::{Plan, refuse};
 use super::tensor::{Content, Fidelity, Piece, TensorPlan};
+use super::tied::{HEAD, TiedHead};
 use super::{OutType, PlanOptions};
 use crate::arch::{self, HParams, Map, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
+use crate::gguf::limits;
 use crate::quant::{self, Coding, Orders, QuantConfig, Weight};
-use crate::{Error, Result};
+use crate::{Error, Result, TensorRef};
 
 impl Plan {
     /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`). Tensors whose
@@ -20,7 +23,7 @@ impl Plan {
     /// [`Error::SurplusTensor`] for problems with the checkpoint, [`Error::Inexact`] for tensors that no type holds
     /// exactly.
     pub fn draft(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Self> {
-        Self::draft_with(checkpoint, options, &Orders::Read)
+        Self::draft_with(checkpoint, options, &Orders::Read, TiedHead::Read)
     }
 
     /// Like [`Plan::draft`], without reading any tensor data, for a checkpoint whose shards do not exist yet. Assumes that
@@ -29,26 +32,47 @@ impl Plan {
     /// # Errors
     /// As [`Plan::draft`].
     pub fn draft_from_headers(checkpoint: &Checkpoint, options: &PlanOptions) -> Result<Self> {
-        Self::draft_with(checkpoint, options, &Orders::Assumed)
+        Self::draft_with(checkpoint, options, &Orders::Assumed, TiedHead::Assumed)
     }
 
     pub(crate) fn draft_with(
         checkpoint: &Checkpoint,
         options: &PlanOptions,
         orders: &Orders,
+        head: TiedHead,
     ) -> Result<Self> {
-        draft(checkpoint, options, orders)
+        let (plan, surplus) = draft(checkpoint, options, orders, head)?;
+        match surplus.into_iter().next() {
+            None => Ok(plan),
+            Some(at) => Err(Error::SurplusTensor { at }),
+        }
+    }
+
+    /// Like [`Plan::draft`], with any type allowed, and without refusing tensors that the model does not use.
+    pub(crate) fn draft_to_compare(checkpoint: &Checkpoint) -> Result<Self> {
+        let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+        draft(checkpoint, &options, &Orders::Read, TiedHead::Read).map(|(plan, _)| plan)
     }
 }
 
-fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Result<Plan> {
+fn draft(
+    checkpoint: &Checkpoint,
+    options: &PlanOptions,
+    orders: &Orders,
+    head: TiedHead,
+) -> Result<(Plan, Vec<TensorRef>)> {
     let hparams = HParams::read(checkpoint.config())?;
     let config = QuantConfig::read(checkpoint.config())?;
     let has = |module: &str| {
         let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };
         checkpoint.find(module).is_some() || checkpoint.any_with_prefix(&prefix)
     };
-    let layout = arch::layout(&hparams, &has);
+    let own_head = head.is_needed(checkpoint, &hparams)?;
+    let layout = arch::layout(&hparams, own_head, &has);
+    if hparams.layers.len() as u64 + layout.mtp_layers > limits::LAYERS {
+        let expected = format!("at most {} besides an MTP layer", limits::LAYERS - layout.mtp_layers);
+        return Err(checkpoint.config().wrong("num_hidden_layers", &expected));
+    }
     let mut drafter = Drafter {
         checkpoint,
         config: &config,
@@ -69,25 +93,22 @@ fn draft(checkpoint: &Checkpoint, options: &PlanOptions, orders: &Orders) -> Res
         tensors.push(tensor);
         tensors.extend(factors);
     }
-    let mut notes = Vec::new();
-    if let Some(prefix) = layout.dropped_mtp {
-        notes.push(format!("the MTP layer (`{prefix}*`) is incomplete and was left out"));
-    }
-    drafter.refuse_surplus(layout.dropped_mtp, hparams.tied)?;
+    let (left_out, surplus) = drafter.left_out(layout.dropped_mtp, own_head);
     let mut plan = Plan {
         metadata: crate::gguf::Metadata::default(),
         tensors,
         weights: drafter.weights,
         hparams,
         mtp_layers: layout.mtp_layers,
-        notes,
+        notes: notes(&left_out),
+        left_out,
         options: options.clone(),
     };
     let reason = |t: &TensorPlan| format!("no type holds {} exactly", t.source);
     let refused =
         open.into_iter().filter_map(|i| plan.round(i, reason(&plan.tensors[i])).err()).collect::<Vec<_>>();
     refuse(refused)?;
-    Ok(plan)
+    Ok((plan, surplus))
 }
 
 struct Drafter<'a> {
@@ -227,17 +248,32 @@ impl Drafter<'_> {
         Ok(index)
     }
 
-    fn refuse_surplus(&self, dropped: Option<&str>, tied: bool) -> Result<()> {
-        for (id, info) in self.checkpoint.ids() {
+    /// The tensors that are not used: those with a reason, and all others.
+    fn left_out(&self, incomplete: Option<&str>, own_head: bool) -> (Vec<LeftOut>, Vec<TensorRef>) {
+        let (mut list, mut surplus) = (Vec::new(), Vec::new());
+        for (id, info) in self.checkpoint.ids().filter(|(id, _)| !self.used[id.index()]) {
             let name = info.name.as_str();
-            let is_allowed = self.used[id.index()]
-                || quant::may_be_unused(name)
-                || dropped.is_some_and(|prefix| name.starts_with(prefix))
-                || (tied && name == "lm_head.weight");
-            if !is_allowed {
-                return Err(Error::SurplusTensor { at: self.checkpoint.locate(id) });
+            if quant::is_layout(name) {
+                continue;
+            }
+            let reason = match Reason::of_name(name) {
+                _ if incomplete.is_some_and(|prefix| name.starts_with(prefix)) => Some(Reason::IncompleteMtp),
+                _ if !own_head && name == HEAD => Some(Reason::TiedHead),
+                reason => reason,
+            };
+            let at = self.checkpoint.locate(id);
+            match reason {
+                Some(reason) => list.push(LeftOut { at, reason }),
+                None => surplus.push(at),
             }
         }
-        Ok(())
+        let superseded = self.checkpoint.superseded().iter();
+        list.extend(
+            superseded.map(|item| LeftOut {
+                at: item.at.clone(),
+                reason: Reason::Superseded { by: item.by.clone() },
+            }),
+        );
+        (list, surplus)
     }
 }

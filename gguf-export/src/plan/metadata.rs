@@ -11,15 +11,16 @@ use crate::arch::{self, Parameters, Provenance};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::{Array, Metadata, Value, keys};
-use crate::vocab::vocab;
+use crate::vocab::{template_notes, vocab};
 
 impl Plan {
-    /// Fills in the metadata, which depends on the final types.
+    /// Fills in the metadata, which depends on the final types, and notes about it.
     ///
     /// # Errors
     /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.metadata = metadata(checkpoint, self)?;
+        self.notes.append(&mut template_notes(checkpoint.dir())?);
         Ok(())
     }
 
@@ -32,12 +33,17 @@ impl Plan {
         }
     }
 
-    /// The file name by the GGUF convention: base name, size, fine-tune, encoding.
+    /// The file name by the GGUF convention: base name, size, fine-tune, encoding, and `F32` if quantized
+    /// weights became F32.
     ///
     /// # Errors
     /// [`crate::Error::Io`] or [`crate::Error::Json`] if a file that describes the model cannot be read.
     pub fn file_name(&self, checkpoint: &Checkpoint) -> Result<String> {
-        Ok(arch::file_name(&provenance(checkpoint, self)?, dominant(self).name()))
+        let dominant = dominant(self).name();
+        // A file that grew is recognizable even if most of it did not.
+        let grew = self.expanded().filter(|_| dominant != GgmlType::F32.name());
+        let encoding = grew.map_or_else(|| dominant.to_owned(), |_| format!("{dominant}-{}", GgmlType::F32));
+        Ok(arch::file_name(&provenance(checkpoint, self)?, &encoding))
     }
 }
 
@@ -53,6 +59,11 @@ fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
         .collect();
     if !rounded.is_empty() {
         out.push(keys::ROUNDED, Value::Array(Array::Str(rounded)));
+    }
+    let listed = plan.left_out.iter().filter(|item| item.reason.is_listed());
+    let left_out: Vec<String> = listed.map(|item| item.at.tensor.clone()).collect();
+    if !left_out.is_empty() {
+        out.push(keys::LEFT_OUT, Value::Array(Array::Str(left_out)));
     }
     Ok(out)
 }

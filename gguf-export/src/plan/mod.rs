@@ -6,13 +6,17 @@
 mod candidate;
 mod draft;
 mod exact;
+mod left_out;
 mod metadata;
 mod model;
 mod options;
 mod tensor;
+mod tied;
 
 pub use candidate::{Candidate, Certainty, Form};
-pub use model::Plan;
+pub use left_out::{LeftOut, Reason};
 pub(crate) use model::refuse;
+pub use model::{Expanded, Plan};
 pub use options::{OutType, PlanOptions, Source};
 pub use tensor::{Content, Fidelity, Piece, TensorPlan};
+pub(crate) use tied::{TiedHead, equal, pair};

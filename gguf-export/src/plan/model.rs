@@ -1,10 +1,12 @@
 //! The plan of a whole GGUF.
 
 use super::candidate::{Candidate, Certainty, Form};
-use super::tensor::{Fidelity, TensorPlan};
+use super::left_out::LeftOut;
+use super::tensor::{Content, Fidelity, Piece, TensorPlan};
 use super::{PlanOptions, exact};
 use crate::arch::HParams;
 use crate::error::Inexact;
+use crate::ggml::GgmlType;
 use crate::gguf::Metadata;
 use crate::quant::Weight;
 use crate::{Error, Result};
@@ -22,6 +24,8 @@ pub struct Plan {
     pub hparams: HParams,
     /// Number of MTP layers, 0 or 1.
     pub mtp_layers: u64,
+    /// Tensors of the checkpoint that the GGUF leaves out.
+    pub left_out: Vec<LeftOut>,
     /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
     /// The caller's options.
@@ -51,11 +55,43 @@ impl Plan {
         Ok(())
     }
 
+    /// The quantized weights that the plan stores as F32, because no smaller type holds them exactly.
+    #[must_use]
+    pub fn expanded(&self) -> Option<Expanded<'_>> {
+        let mut sum: Option<Expanded<'_>> = None;
+        for tensor in self.tensors.iter().filter(|t| t.content == Content::Weights && t.ty() == GgmlType::F32)
+        {
+            let bits = |piece: &Piece| {
+                let weight = &self.weights[piece.weight as usize];
+                Some(weight.coding.bits()? * piece.rows * weight.columns)
+            };
+            let Some(bits) = tensor.pieces.iter().map(bits).sum::<Option<u64>>() else { continue };
+            let sum = sum.get_or_insert(Expanded { source: &tensor.source, tensors: 0, from: 0, to: 0 });
+            sum.tensors += 1;
+            sum.from += bits / 8;
+            sum.to += tensor.bytes();
+        }
+        sum
+    }
+
     /// Bytes of all tensors.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.tensors.iter().map(TensorPlan::bytes).sum()
     }
+}
+
+/// Quantized weights that become F32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expanded<'a> {
+    /// Encoding of the first of them.
+    pub source: &'a str,
+    /// Number of tensors.
+    pub tensors: u64,
+    /// Bytes of the quantized values, without scales.
+    pub from: u64,
+    /// Bytes in the GGUF.
+    pub to: u64,
 }
 
 /// Fails with all inexact tensors at once; succeeds if the list is empty.

@@ -17,7 +17,7 @@ mod weight;
 
 pub use columns::{Columns, Orders, orders};
 pub use config::{Method, QuantConfig};
-pub use resolve::{may_be_unused, resolve};
+pub use resolve::{is_layout, resolve};
 pub use weight::{
     Affine, Coding, Element, Float, Fp8, Fp8Format, Global, Int, Micro, MicroScale, Packing, ScaleOrder,
     Scales, Weight, Zero, ZeroRule,

@@ -7,21 +7,9 @@ use crate::{Error, Result};
 
 /// Suffixes of the tensor with the codes or values; the first that exists is used.
 const MAIN: [&str; 4] = [".qweight", ".weight_packed", ".weight", ""];
-/// Suffixes of tensors that accompany a weight without changing its values: activation scales of static schemes,
-/// shapes, and column orders (`g_idx`), which [`resolve`] handles itself.
-const IGNORED: [&str; 11] = [
-    ".weight_shape",
-    ".g_idx",
-    ".weight_g_idx",
-    ".input_scale",
-    ".input_global_scale",
-    ".act_scales",
-    ".w_bf16_to_fp8_scale",
-    ".k_scale",
-    ".v_scale",
-    ".q_scale",
-    ".output_scale",
-];
+/// Suffixes of tensors that describe the layout of a weight: shapes, and column orders (`g_idx`), which [`resolve`]
+/// handles itself.
+const LAYOUT: [&str; 3] = [".weight_shape", ".g_idx", ".weight_g_idx"];
 
 /// Resolves `module` (`model.layers.0.mlp.gate`, or the full name of a parameter without `.weight`), a matrix
 /// of `rows` outputs and `columns` inputs. `None` if the checkpoint has none of its tensors.
@@ -54,10 +42,10 @@ pub fn resolve(
     Ok(Some(Weight { rows, columns, coding }))
 }
 
-/// Returns true if a tensor may remain unused: it accompanies a weight, or runtimes compute it themselves.
+/// Returns true if a tensor describes the layout of a weight and has no values of its own.
 #[must_use]
-pub fn may_be_unused(name: &str) -> bool {
-    IGNORED.iter().any(|s| name.ends_with(s)) || name.ends_with("rotary_emb.inv_freq")
+pub fn is_layout(name: &str) -> bool {
+    LAYOUT.iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// Fails if the module has companions of a weight without the weight.

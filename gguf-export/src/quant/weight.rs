@@ -237,6 +237,20 @@ pub enum Global {
     Multiply(TensorId),
 }
 
+impl Coding {
+    /// Bits per value, without scales; `None` if it is not quantized.
+    #[must_use]
+    pub fn bits(&self) -> Option<u64> {
+        match self {
+            Self::Plain { .. } => None,
+            Self::Int(int) => Some(int.bits.into()),
+            Self::Affine(affine) => Some(affine.bits.into()),
+            Self::Fp8(_) => Some(8),
+            Self::Micro(micro) => Some(if micro.element == Element::Fp8 { 8 } else { 4 }),
+        }
+    }
+}
+
 impl Weight {
     /// The tensor with the codes or values.
     #[must_use]

@@ -9,7 +9,7 @@ pub use findings::Findings;
 
 use crate::checkpoint::{Checkpoint, TensorId};
 use crate::error::Inexact;
-use crate::plan::{Certainty, Fidelity, Plan, PlanOptions, TensorPlan};
+use crate::plan::{Certainty, Fidelity, Plan, PlanOptions, TensorPlan, TiedHead};
 use crate::progress::{Observer, Progress};
 use crate::quant::{self, Columns, Orders};
 use crate::supply::{Ledger, Present, Supply, Watch};
@@ -64,7 +64,9 @@ pub fn survey_supplied(
 ) -> Result<Plan> {
     let mut pass = Pass { checkpoint, supply, findings };
     pass.orders(stop, observer)?;
-    let mut plan = Plan::draft_with(checkpoint, options, &Orders::Known(pass.findings.orders().clone()))?;
+    let head = pass.head(stop)?;
+    let orders = Orders::Known(pass.findings.orders().clone());
+    let mut plan = Plan::draft_with(checkpoint, options, &orders, head)?;
     let refused = pass.types(&mut plan, threads, stop, observer)?;
     plan::refuse(refused)?;
     plan.complete(checkpoint)?;
@@ -96,6 +98,22 @@ impl Pass<'_> {
             observer(Progress::Advanced { tensor: &checkpoint.info(id).name, bytes: bytes_of(id) });
             Ok(())
         })
+    }
+
+    /// Compares the head of a tied model with the token embedding.
+    fn head(&mut self, stop: &AtomicBool) -> Result<TiedHead> {
+        let checkpoint = self.checkpoint;
+        let Some(pair) = plan::pair(checkpoint)? else {
+            return Ok(TiedHead::Assumed);
+        };
+        if self.findings.tied_head().is_none() {
+            let shards: BTreeSet<usize> = [pair.0, pair.1].map(|id| checkpoint.shard_of(id)).into();
+            self.run(&[shards.into_iter().collect()], stop, |_, findings| {
+                findings.add_tied_head(plan::equal(checkpoint, pair, stop)?);
+                Ok(())
+            })?;
+        }
+        Ok(self.findings.tied_head().map_or(TiedHead::Read, TiedHead::Known))
     }
 
     /// Determines the type of each tensor. Returns the tensors that no type holds exactly.

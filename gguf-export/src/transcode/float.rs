@@ -112,8 +112,11 @@ pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]
             }
         }
         GgmlType::Q8_0 if task.rounding => {
-            for (values, out) in values.chunks_exact(32).zip(out.chunks_exact_mut(34)) {
-                round_to_q8_0(values, out);
+            let blocks = values.chunks_exact(32).zip(out.chunks_exact_mut(34));
+            for (block, (values, out)) in blocks.enumerate() {
+                if let Err(column) = round_to_q8_0(values, out) {
+                    misfit.get_or_insert(block * 32 + column);
+                }
             }
         }
         _ => misfit = Some(0),
@@ -125,17 +128,22 @@ pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]
 }
 
 /// Rounds 32 values to a Q8_0 block like llama.cpp's converter: the largest magnitude becomes 127, halves round away
-/// from zero.
-fn round_to_q8_0(values: &[f64], out: &mut [u8]) {
+/// from zero. The error is the column of the largest magnitude, if F16 does not hold its scale.
+fn round_to_q8_0(values: &[f64], out: &mut [u8]) -> Result<(), usize> {
     let largest = values.iter().fold(0f32, |m, v| m.max(nearest(*v).abs()));
     let d = largest / 127.0;
     let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
-    out[..2].copy_from_slice(&f16::from_f32(d).to_le_bytes());
+    let scale = f16::from_f32(d);
+    if !scale.is_finite() {
+        return Err(values.iter().position(|v| nearest(*v).abs() >= largest).unwrap_or_default());
+    }
+    out[..2].copy_from_slice(&scale.to_le_bytes());
     for (v, out) in values.iter().zip(&mut out[2..]) {
         #[expect(clippy::cast_possible_truncation, reason = "the largest magnitude is 127")]
         let n = (nearest(*v) * inverse).round() as i8;
         *out = n.cast_unsigned();
     }
+    Ok(())
 }
 
 /// All values of an eight-bit format, converted through F16: E5M2 is the upper byte of an F16; E4M3 has an exponent

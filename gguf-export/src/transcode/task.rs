@@ -32,14 +32,15 @@ impl Task<'_> {
         at(self.weight.columns)
     }
 
-    /// The error for a value that the type cannot hold; `row` is relative to the task.
+    /// The error for a value that the type cannot hold, or when rounding exceeds its range; `row` is relative to the task.
     pub(super) fn misfit(&self, row: usize, column: usize, value: f64) -> Error {
-        Error::NotRepresentable {
-            at: self.checkpoint.locate(self.weight.main()),
-            row: self.rows.start + row as u64,
-            column: column as u64,
-            value: value.to_string(),
-            ty: self.ty.name(),
+        let at = self.checkpoint.locate(self.weight.main());
+        let (row, column) = (self.rows.start + row as u64, column as u64);
+        let (value, ty) = (format!("{value:e}"), self.ty.name());
+        if self.rounding {
+            Error::OutOfRange { at, row, column, value, ty }
+        } else {
+            Error::NotRepresentable { at, row, column, value, ty }
         }
     }
 

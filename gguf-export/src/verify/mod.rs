@@ -4,6 +4,7 @@
 //! trusted; tests compare it with llama.cpp's converter.
 
 mod compare;
+mod coverage;
 mod opened;
 mod proof;
 mod receipt;
@@ -25,7 +26,7 @@ use report::MAX_LISTED;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf;
-use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, PlanOptions, TensorPlan};
+use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, TensorPlan};
 use crate::progress::{Observer, Progress};
 use crate::tile::tiles;
 use crate::{Error, Result, pool};
@@ -35,7 +36,8 @@ use crate::{Error, Result, pool};
 pub struct VerifyOptions {
     /// Number of threads that decode and compare.
     pub threads: usize,
-    /// Accepts rounding errors in the tensors that the GGUF lists in `ggrun.rounded_tensors`, up to those of their type.
+    /// Accepts the rounding of tensors that the GGUF lists in `ggrun.rounded_tensors`. Otherwise each of them that is not
+    /// exact is a difference.
     pub allow_rounding: bool,
 }
 
@@ -68,10 +70,10 @@ pub fn verify(
     let shards = gguf::open_all(gguf)?;
     let file = Opened::new(&shards)?;
     let mut report = Report::default();
-    let draft = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
-    let mut plan = Plan::draft(checkpoint, &draft)?;
-    let rounded = file.shards[0].1.metadata.strings(gguf::keys::ROUNDED).unwrap_or_default();
-    adopt_types(&mut plan, &file, rounded, options.allow_rounding, &mut report);
+    let mut plan = Plan::draft_to_compare(checkpoint)?;
+    let names = |key| file.shards[0].1.metadata.strings(key).unwrap_or_default();
+    adopt_types(&mut plan, &file, names(gguf::keys::ROUNDED), &mut report);
+    coverage::check(checkpoint, &plan, names(gguf::keys::LEFT_OUT), &mut report)?;
     compare::metadata(checkpoint, &mut plan, &file.shards[0].1, &mut report)?;
 
     let mut work = Vec::new();
@@ -94,7 +96,7 @@ pub fn verify(
                 tensor: &tensor.name,
                 bytes: (rows.end - rows.start) * tensor.row_bytes(),
             });
-            if part.count > 0 {
+            if part.count > 0 || part.inexact > 0 {
                 found.lock().unwrap_or_else(PoisonError::into_inner).insert(i, part);
             }
             Ok::<_, Error>(())
@@ -103,11 +105,21 @@ pub fn verify(
     if stop.load(std::sync::atomic::Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
-    for (_, part) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    let mut inexact: BTreeMap<usize, u64> = BTreeMap::new();
+    for (i, part) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
         report.count += part.count;
         report.differences.extend(part.differences);
+        *inexact.entry(work[i].0).or_default() += part.inexact;
     }
     report.differences.truncate(MAX_LISTED);
+    for (index, values) in inexact.into_iter().filter(|(_, values)| *values > 0) {
+        report.inexact += values;
+        if !options.allow_rounding {
+            let tensor = &plan.tensors[index];
+            report.not_accepted += 1;
+            report.push(Difference::Rounded { tensor: tensor.name.clone(), ty: tensor.ty(), values });
+        }
+    }
     report.tensors = plan.tensors.len();
     report.values = plan.tensors.iter().map(|t| t.dims.iter().product::<u64>()).sum();
     report.rounded = plan.tensors.iter().filter(|t| t.fidelity == Some(Fidelity::Rounded)).count();
@@ -117,7 +129,7 @@ pub fn verify(
 
 /// Sets the types of the plan to those of the file. Tensors that are missing, superfluous or of another shape are
 /// reported as differences and removed from the plan.
-fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: bool, report: &mut Report) {
+fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &mut Report) {
     let mut seen = 0;
     let mut tensors = std::mem::take(&mut plan.tensors);
     // The file determines whether a tensor's factor is stored separately, not the draft.
@@ -138,8 +150,7 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], accept: b
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
-        let is_rounded = accept && rounded.contains(&tensor.name);
-        set_type(tensor, info.ty, file, is_rounded);
+        set_type(tensor, info.ty, file, rounded.contains(&tensor.name));
         true
     });
     plan.tensors = tensors;

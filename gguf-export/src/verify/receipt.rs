@@ -62,6 +62,7 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         "tokenizer.json",
         "tokenizer_config.json",
         "chat_template.jinja",
+        "chat_template.json",
         "generation_config.json",
     ];
     let mut source = Vec::new();
@@ -77,6 +78,9 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         if let Some(path) = folder::optional(checkpoint.dir(), name)? {
             source.push(hash(&path)?);
         }
+    }
+    for (_, path) in folder::inside_folder(checkpoint.dir(), "additional_chat_templates", ".jinja")? {
+        source.push(hash(&path)?);
     }
     Ok(Receipt {
         schema_version: 1,

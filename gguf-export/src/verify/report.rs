@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ggml::GgmlType;
+
 /// Number of differences in a report; more are only counted.
 pub(super) const MAX_LISTED: usize = 10;
 
@@ -14,8 +16,14 @@ pub struct Report {
     pub values: u64,
     /// Number of metadata keys compared.
     pub keys: usize,
-    /// Number of tensors accepted as rounded.
+    /// Number of tensors that the GGUF declares as rounded.
     pub rounded: usize,
+    /// Number of values that differ within the rounding of a declared tensor.
+    pub inexact: u64,
+    /// Number of differences that are the rounding of a declared tensor; 0 if rounding is accepted.
+    pub not_accepted: u64,
+    /// Number of tensors of the checkpoint that the GGUF lists as left out.
+    pub left_out: usize,
     /// Number of differences.
     pub count: u64,
     /// The first ten differences, in file order.
@@ -67,6 +75,15 @@ pub enum Difference {
         /// The scale in the GGUF.
         found: f32,
     },
+    /// Values of a tensor are rounded, as the GGUF declares.
+    Rounded {
+        /// GGUF name of the tensor.
+        tensor: String,
+        /// Its type.
+        ty: GgmlType,
+        /// Number of values that differ within the rounding of the type.
+        values: u64,
+    },
     /// A tensor is missing or superfluous, or has another shape or type.
     Tensor {
         /// GGUF name of the tensor.
@@ -92,6 +109,7 @@ impl Difference {
         match self {
             Self::Value { tensor: name, .. }
             | Self::Scale { tensor: name, .. }
+            | Self::Rounded { tensor: name, .. }
             | Self::Tensor { name, .. } => name,
             Self::Key { key, .. } => key,
         }
@@ -111,6 +129,10 @@ impl fmt::Display for Difference {
                 f,
                 "tensor `{tensor}`, row {row}, column {column}: scale in the checkpoint {expected:e}, in the GGUF {found:e}"
             ),
+            Self::Rounded { tensor, ty, values } => {
+                let values = if *values == 1 { "1 value".to_owned() } else { format!("{values} values") };
+                write!(f, "tensor `{tensor}`: {values} rounded to {ty}, as the GGUF declares")
+            }
             Self::Tensor { name, what } => write!(f, "tensor `{name}`: {what}"),
             Self::Key { key, expected, found } => {
                 write!(f, "metadata `{key}`: checkpoint {expected}, GGUF {found}")

@@ -5,12 +5,14 @@
 
 mod kind;
 mod special;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 
 use std::path::Path;
 
+use templates::Templates;
 use tokenizer::Tokenizer;
 
 use crate::Result;
@@ -31,7 +33,17 @@ pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metada
     let special = special::read(dir, config, settings.as_ref(), &tokenizer)?;
     let mut out = keys_of(tokenizer);
     out.append(special);
+    Templates::read(dir, settings.as_ref())?.write(&mut out);
     Ok(out)
+}
+
+/// What is missing among the chat templates of the checkpoint in `dir`, and what [`vocab`] leaves out, one sentence each.
+///
+/// # Errors
+/// As [`vocab`].
+pub fn template_notes(dir: &Path) -> Result<Vec<String>> {
+    let settings = special::optional(dir, "tokenizer_config.json")?;
+    Ok(Templates::read(dir, settings.as_ref())?.notes)
 }
 
 /// Reads only the text of a `tokenizer.json`: tokens, their types and merges. `path` is for error messages.

@@ -1,4 +1,4 @@
-//! Ids of special tokens, tokens added around a text, and the chat template.
+//! Ids of special tokens, and tokens added around a text.
 
 use std::path::Path;
 
@@ -8,10 +8,7 @@ use super::kind;
 use super::tokenizer::{Tokenizer, unsupported};
 use crate::checkpoint::{ModelConfig, folder};
 use crate::gguf::{Metadata, keys};
-use crate::{Error, Result, io};
-
-/// Size limit of a chat template in bytes.
-const MAX_TEMPLATE: u64 = 4 << 20;
+use crate::{Error, Result};
 
 /// Roles of special tokens in Hugging Face's files, and their GGUF keys. `seperator` is llama.cpp's spelling.
 const ROLES: [(&str, &str); 6] = [
@@ -43,7 +40,6 @@ pub(super) fn read(
     if let Some(eos) = eos {
         out.push("tokenizer.ggml.add_eos_token", eos);
     }
-    chat_template(dir, settings, &mut out)?;
     Ok(out)
 }
 
@@ -163,56 +159,6 @@ fn template(
             }
             _ => return refuse(),
         }
-    }
-    Ok(())
-}
-
-/// Adds the chat template, or several named ones, of which `default` has the plain key.
-fn chat_template(dir: &Path, settings: Option<&ModelConfig>, out: &mut Metadata) -> Result<()> {
-    let jinja = folder::optional(dir, "chat_template.jinja")?;
-    let json;
-    let (owner, value) = if let Some(value) = settings.and_then(|s| s.get("chat_template")) {
-        (settings, value.clone())
-    } else if let Some(jinja) = jinja {
-        (None, Value::String(io::read_to_string(&jinja, MAX_TEMPLATE)?))
-    } else {
-        json = optional(dir, "chat_template.json")?;
-        match json.as_ref().and_then(|j| j.get("chat_template")) {
-            Some(value) => (json.as_ref(), value.clone()),
-            None => return Ok(()),
-        }
-    };
-    match (value, owner) {
-        (Value::String(text), _) => out.push(keys::CHAT_TEMPLATE, text),
-        (Value::Array(list), Some(owner)) => named_templates(owner, list, out)?,
-        (_, owner) => {
-            let expected = "a string or a list of named templates";
-            return owner.map_or(Ok(()), |o| Err(o.wrong("chat_template", expected)));
-        }
-    }
-    Ok(())
-}
-
-fn named_templates(owner: &ModelConfig, list: Vec<Value>, out: &mut Metadata) -> Result<()> {
-    let mut names = Vec::new();
-    let mut default = None;
-    for choice in list {
-        let (Some(name), Some(text)) = (choice["name"].as_str(), choice["template"].as_str()) else {
-            return Err(owner.wrong("chat_template", "`name` and `template` in each entry"));
-        };
-        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        if name == "default" {
-            default = Some(text.to_owned());
-        } else if !name.is_empty() && !names.contains(&name) {
-            out.push(format!("{}.{name}", keys::CHAT_TEMPLATE), text);
-            names.push(name);
-        }
-    }
-    if !names.is_empty() {
-        out.push("tokenizer.chat_templates", names);
-    }
-    if let Some(text) = default {
-        out.push(keys::CHAT_TEMPLATE, text);
     }
     Ok(())
 }

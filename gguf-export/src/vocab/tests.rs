@@ -49,14 +49,25 @@ impl Toy {
     }
 
     fn read_text(&self, tokenizer: &str) -> Result<Metadata> {
+        let dir = self.written(tokenizer);
+        let config = ModelConfig::new(Path::new("config.json"), self.config.as_object().unwrap().clone());
+        vocab(dir.path(), &config, 6)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a temporary folder")]
+    fn written(&self, tokenizer: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("additional_chat_templates")).unwrap();
         put(&dir.path().join("tokenizer.json"), tokenizer);
         put(&dir.path().join("tokenizer_config.json"), &self.settings.to_string());
         for (name, text) in &self.files {
             put(&dir.path().join(name), text);
         }
-        let config = ModelConfig::new(Path::new("config.json"), self.config.as_object().unwrap().clone());
-        vocab(dir.path(), &config, 6)
+        dir
+    }
+
+    fn notes(&self) -> Vec<String> {
+        super::template_notes(self.written("").path()).unwrap()
     }
 
     #[track_caller]
@@ -226,6 +237,48 @@ fn the_chat_template_is_read_from_three_files() {
     assert_eq!(out.str("tokenizer.chat_template"), Some("d"));
     toy.settings["chat_template"] = 7.into();
     toy.refused("`chat_template` is `7`");
+}
+
+#[test]
+fn additional_chat_templates_are_kept_beside_any_default() {
+    let mut toy = Toy::new();
+    toy.files.push(("additional_chat_templates/rag.jinja", "r".to_owned()));
+    toy.files.push(("additional_chat_templates/tool use.jinja", "t".to_owned()));
+    toy.files.push(("additional_chat_templates/notes.txt", "not a template".to_owned()));
+    let named = |toy: &Toy| {
+        let out = toy.read().unwrap();
+        assert_eq!(out.str("tokenizer.chat_template.rag"), Some("r"));
+        assert_eq!(out.str("tokenizer.chat_template.tool_use"), Some("t"));
+        out.strings("tokenizer.chat_templates").unwrap().to_vec()
+    };
+    assert_eq!(named(&toy), ["rag", "tool_use"]);
+    toy.files.push(("chat_template.jinja", "jinja".to_owned()));
+    assert_eq!(named(&toy), ["rag", "tool_use"]);
+    assert_eq!(toy.read().unwrap().str("tokenizer.chat_template"), Some("jinja"));
+    assert_eq!(toy.notes(), [""; 0]);
+    toy.settings["chat_template"] = json!([{"name": "x", "template": "x"}, {"name": "rag", "template": "r"}]);
+    assert_eq!(named(&toy), ["x", "rag", "tool_use"]);
+}
+
+#[test]
+fn a_missing_or_replaced_chat_template_is_noted() {
+    let mut toy = Toy::new();
+    assert_eq!(toy.notes(), ["the checkpoint has no chat template"]);
+    toy.settings["chat_template"] = "config".into();
+    assert_eq!(toy.notes(), [""; 0]);
+    toy.files.push(("chat_template.jinja", "jinja".to_owned()));
+    let note = "left out the chat template of `chat_template.jinja`: it differs from that of `tokenizer_config.json`";
+    assert_eq!(toy.notes(), [note]);
+    toy.settings["chat_template"] = "jinja".into();
+    assert_eq!(toy.notes(), [""; 0]);
+    toy.settings["chat_template"] = json!([
+        {"name": "default", "template": "jinja"}, {"name": "a b", "template": "1"},
+        {"name": "a_b", "template": "2"}, {"name": "", "template": "3"},
+    ]);
+    assert_eq!(
+        toy.notes(),
+        ["left out a second chat template named `a_b`", "left out a chat template without a name"]
+    );
 }
 
 proptest! {

@@ -74,7 +74,12 @@ struct Model {
 }
 
 pub(super) fn read(path: &Path, settings: Option<&ModelConfig>, vocab_size: u64) -> Result<Tokenizer> {
-    parse(path, &io::read_to_string(path, MAX_BYTES)?, settings, vocab_size)
+    check_size(path, vocab_size)?;
+    let text = io::read_to_string(path, MAX_BYTES)?;
+    let file = parse_file(path, &text)?;
+    // The text takes as much memory as what was read from it.
+    drop(text);
+    lower(path, file, settings, vocab_size)
 }
 
 /// Parses the text of a `tokenizer.json`; `path` is for error messages.
@@ -84,12 +89,23 @@ pub(super) fn parse(
     settings: Option<&ModelConfig>,
     vocab_size: u64,
 ) -> Result<Tokenizer> {
+    check_size(path, vocab_size)?;
+    lower(path, parse_file(path, text)?, settings, vocab_size)
+}
+
+fn check_size(path: &Path, vocab_size: u64) -> Result<()> {
     if vocab_size > MAX_TOKENS {
         return Err(malformed(path, format!("an embedding of {vocab_size} rows"), "at most 2^24"));
     }
+    Ok(())
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<File> {
     json::limit_values(path, text, MAX_VALUES)?;
-    let file: File =
-        serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
+    serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_owned(), source })
+}
+
+fn lower(path: &Path, file: File, settings: Option<&ModelConfig>, vocab_size: u64) -> Result<Tokenizer> {
     check_model(path, &file)?;
     let pre = pre_tokenizer(path, file.pre_tokenizer.as_ref())?;
     if file.model.merges.is_empty() {

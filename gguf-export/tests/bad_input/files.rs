@@ -358,7 +358,7 @@ fn outputs_that_cannot_be_written_are_errors() {
     assert!(message.contains("already exists"), "{message}");
     assert_eq!(place.left_behind(), ["file"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
-    let overwrite = gguf_export::ExportOptions { overwrite: true, ..options };
+    let overwrite = gguf_export::ExportOptions { overwrite: true, ..options.clone() };
     gguf_export::export(&checkpoint, &plan, &file, &overwrite, &common::GO, &|_| {}).unwrap();
     assert_eq!(&std::fs::read(&file).unwrap()[..4], b"GGUF");
     // A folder has the name of the unfinished file.

@@ -1,5 +1,9 @@
 //! Scales, codes and group sizes that are not finite or not plausible, and unusual values that are accepted.
 
+use gguf_export::PlanOptions;
+use gguf_export::ggml::GgmlType;
+use gguf_export::plan::OutType;
+use gguf_export::verify::VerifyOptions;
 use serde_json::json;
 use testkit::{Checkpoint, CtPacked, Encoding, Fp8, Fp8Scale, Gptq, Group, Model, NvFp4, ScaleDtype};
 
@@ -186,4 +190,60 @@ fn absurd_group_sizes_are_ignored_or_refused() {
         |c| set(c, "/quantization_config/group_size", json!(32)),
         &[".scales", SHARD, "expected 4 (128 columns, group size 32)"],
     );
+}
+
+/// The tiny model with `value` at row 3, column 40 of an expert.
+fn with_value(value: f32) -> Place {
+    let mut checkpoint = Model::tiny().build();
+    let at = 2 * (3 * 128 + 40);
+    let bytes = &mut checkpoint.tensor(&format!("{UP}.weight")).data[at..at + 2];
+    bytes.copy_from_slice(&half::bf16::from_f32(value).to_le_bytes());
+    let place = Place::new();
+    checkpoint.write(&place.source());
+    place
+}
+
+#[test]
+fn values_beyond_the_range_of_a_chosen_type_are_refused() {
+    for (ty, value, fits) in [
+        (GgmlType::Q8_0, 1e27, false),
+        (GgmlType::Q8_0, -9e6, false),
+        (GgmlType::Q8_0, 8e6, true),
+        (GgmlType::F16, 1e27, false),
+        (GgmlType::F16, 60000., true),
+        (GgmlType::F32, 1e27, true),
+    ] {
+        let place = with_value(value);
+        let options = PlanOptions { outtype: OutType::Only(ty), ..PlanOptions::default() };
+        let exported = place.export_with(&options);
+        if fits {
+            exported.unwrap();
+            let report = place.verify_with(VerifyOptions { threads: 2, allow_rounding: true }).unwrap();
+            assert!(report.equal(), "{ty} of {value}: {:?}", report.differences);
+            continue;
+        }
+        let error = story(&exported.unwrap_err());
+        let place_of = format!("tensor `{UP}.weight` in `");
+        let says = format!(
+            "row 3, column 40: {:e} is out of the range of {ty}",
+            half::bf16::from_f32(value).to_f64()
+        );
+        assert!(error.contains(&place_of) && error.contains(&says), "{error}");
+        assert_eq!(place.left_behind(), [""; 0]);
+    }
+}
+
+#[test]
+fn rounding_tiny_values_stays_within_the_rounding_of_the_type() {
+    // Scales of such blocks are subnormal or zero in F16.
+    let mut checkpoint = Model::tiny().build();
+    let values = (0u16..).map(|i| half::bf16::from_f32(f32::from(i % 200) * 1e-7));
+    let tensor = checkpoint.tensor(&format!("{UP}.weight"));
+    tensor.data = values.take(tensor.data.len() / 2).flat_map(half::bf16::to_le_bytes).collect();
+    let place = Place::new();
+    checkpoint.write(&place.source());
+    let options = PlanOptions { outtype: OutType::Only(GgmlType::Q8_0), ..PlanOptions::default() };
+    place.export_with(&options).unwrap();
+    let report = place.verify_with(VerifyOptions { threads: 2, allow_rounding: true }).unwrap();
+    assert!(report.equal(), "{:?}", report.differences);
 }

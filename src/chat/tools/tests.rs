@@ -70,6 +70,12 @@ fn calls_as_json_are_found() {
             &["f{}", "g{}"],
         ),
         (r#"<tool_call>{"name": "f", "arguments": "{\"a\": 1}"}</tool_call>"#, "", &[r#"f{"a":1}"#]),
+        (r#"<tool_call>{"name": "f", "parameters": {"a": 1}}</tool_call>"#, "", &[r#"f{"a":1}"#]),
+        (
+            r#"<tool_call>{"type": "function", "id": "x", "name": "f", "parameters": "{\"a\": 1}"}</tool_call>"#,
+            "",
+            &[r#"f{"a":1}"#],
+        ),
         (
             r#"<tool_call>{"name": "f", "arguments": {"a": "</tool_call><tool_call>"}}</tool_call>x"#,
             "x",
@@ -145,6 +151,10 @@ fn text_that_only_looks_like_a_call_is_content_to_the_letter() {
         "<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>",
         "<tool_call>{\"name\": \"f\", \"arguments\": \"[1]\"}</tool_call>",
         "<tool_call>[{\"name\": \"f\"}]</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"args\": {\"a\": 1}}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"arguments\": {}, \"parameters\": {\"a\": 1}}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"type\": \"custom\", \"arguments\": {}}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"arguments\": null}</tool_call>",
         "\n</tool_call>\n\n<tool_cal\n",
     ] {
         check(ToolFormat::Hermes, text, text, &[]);
@@ -159,6 +169,22 @@ fn text_that_only_looks_like_a_call_is_content_to_the_letter() {
         "<tool_call><func",
     ] {
         check(ToolFormat::Xml, text, text, &[]);
+    }
+}
+
+#[test]
+fn texts_that_begin_like_a_call_and_are_not_one_are_counted() {
+    for (text, unread) in [
+        ("no call", 0),
+        ("write <tool_call> and </tool_call>", 0),
+        (r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#, 0),
+        (r#"<tool_call>{"name": "f", "args": {}}</tool_call>"#, 1),
+        (r#"<tool_call>{"name": }</tool_call><tool_call>{"name": "f", "argum"#, 2),
+    ] {
+        let mut parser = ToolParser::new(ToolFormat::Hermes, &tools());
+        parser.push(text, &mut Vec::new());
+        parser.finish(&mut Vec::new());
+        assert_eq!(parser.unread(), unread, "{text}");
     }
 }
 

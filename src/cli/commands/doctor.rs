@@ -72,6 +72,9 @@ fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>
     let (processor, memory) = (&facts.processor, &facts.memory);
     let cores = text::plural(processor.cores.into(), "core");
     add("processor", format!("{}, {cores} for computing", processor.name.as_deref().unwrap_or("unknown")));
+    if let Some(load) = processor.load.filter(|_| processor.is_busy()) {
+        add("", format!("busy with other programs: load {load:.1}"));
+    }
     add("", format!("has {}", listed(&processor.has)));
     add("", format!("compiled for {}", listed(&processor.compiled)));
     let mut parts = vec![format!("{} free of {}", size(memory.available_bytes), size(memory.total_bytes))];

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use ggrun::model::rpc::WorkerError;
-use ggrun::model::{Bandwidth, Gpu, HParams, LoadOptions, Machine, Placement, Speed, check_with, place};
+use ggrun::model::{
+    ASSUMED_GPU, Bill, DeviceSpeed, Gpu, HParams, Line, LoadOptions, Machine, OutOfMemory, PlaceError,
+    Placement, Speed, Work, check_with, measure, place,
+};
 use serde_json::json;
 
 use crate::cli::exit::Outcome;
@@ -12,13 +15,15 @@ use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::size::size;
 use crate::cli::options::words::ModelWord;
-use crate::cli::shared::source;
+use crate::cli::shared::{open, source};
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
-/// Time for which memory is read to measure its bandwidth.
+/// Time for which a device is measured.
 const MEASURE: Duration = Duration::from_millis(300);
+/// The memory that measuring takes on a device: larger than most caches, unless too little is free.
+const ROOM: u64 = 512 << 20;
 
 /// Prints how a model would be placed, the memory it needs and its expected speed
 ///
@@ -53,17 +58,40 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let model = &source::model(&args.model, When::Auto)?;
     let options = args.placement.options(model);
     let machine = machine(args, &options)?;
-    let header = check_with(model, &options.metadata)?;
-    let placement = place(&header, &HParams::read(&header)?, &machine, &options)?;
-    let bandwidth = Bandwidth::measure(options.threads, MEASURE);
-    let speed = placement.speed(bandwidth);
+    let header = check_with(model, &options.metadata, options.tensor_check)?;
+    let hparams = HParams::read(&header)?;
+    let placement = match place(&header, &hparams, &machine, &options) {
+        Err(PlaceError::Memory(refused)) => {
+            let out = if args.json { format!("{:#}\n", too_large(&refused)) } else { memory(&refused.bill) };
+            print(&out)?;
+            return Err(PlaceError::Memory(refused).into());
+        }
+        placement => placement?,
+    };
+    open::warn(&placement);
+    let speeds = speeds(args, &placement, &options);
     let out = if args.json {
-        format!("{:#}\n", object(&placement, &options, bandwidth, speed))
+        format!("{:#}\n", object(&placement, &options, &speeds))
     } else {
-        show(&placement, &options, bandwidth, speed)
+        show(&placement, &options, &speeds)
     };
     print(&out)?;
     Ok(Outcome::Success)
+}
+
+/// The speed of each device that has work, main memory first.
+fn speeds(args: &Plan, placement: &Placement, options: &LoadOptions) -> Vec<Option<DeviceSpeed>> {
+    let threads = options.threads;
+    let measured = |(work, line): (&Work, &Line)| {
+        if work.bytes == 0 && work.layers == 0 {
+            None
+        } else if args.assume_gpu.is_some() && line.device != "CPU" {
+            Some(ASSUMED_GPU)
+        } else {
+            measure(&line.device, placement.main_type?.id(), threads, ROOM.min(line.free / 8), MEASURE)
+        }
+    };
+    placement.work.iter().zip(&placement.bill.lines).map(measured).collect()
 }
 
 fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {
@@ -85,7 +113,42 @@ fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {
     Ok(machine)
 }
 
-fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, speed: Option<Speed>) -> String {
+fn show(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpeed>]) -> String {
+    let mut lines = vec![
+        memory(&placement.bill),
+        format!(
+            "context    {} tokens for each of {}",
+            placement.context,
+            text::plural(options.parallel.into(), "slot")
+        ),
+        format!("chosen     {}", placement.reason),
+        format!("llama.cpp  {}", placement.command(options)),
+    ];
+    if let Some(Speed { least, most }) = placement.speed(speeds) {
+        let devices = placement.work.iter().zip(&placement.bill.lines).zip(speeds);
+        let reads: Vec<String> = devices
+            .filter_map(|((work, line), speed)| {
+                let rate = (*speed)?.bytes_per_second / f64::from(1 << 30);
+                Some(format!(
+                    "{} reads {} per token at {rate:.0} GiB/s",
+                    line.device,
+                    text::bytes(work.bytes)
+                ))
+            })
+            .collect();
+        let about = |rate: f64| if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+        lines.push(format!(
+            "speed      {} to {} tokens/s expected: {}",
+            about(least),
+            about(most),
+            reads.join(", ")
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The memory that is needed, as a table.
+fn memory(bill: &Bill) -> String {
     let head = [
         "",
         "dense",
@@ -99,7 +162,7 @@ fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, spee
         "may use",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for line in &placement.bill.lines {
+    for line in &bill.lines {
         let parts = [
             line.dense,
             line.experts + line.second_copy,
@@ -113,50 +176,18 @@ fn show(placement: &Placement, options: &LoadOptions, bandwidth: Bandwidth, spee
         row.push(if line.budget == u64::MAX { "all".to_owned() } else { text::bytes(line.budget) });
         rows.push(row);
     }
-    let mut lines = vec![
-        text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
-        format!(
-            "context    {} tokens for each of {}",
-            placement.context,
-            text::plural(options.parallel.into(), "slot")
-        ),
-        format!("chosen     {}", placement.reason),
-        format!("llama.cpp  {}", placement.command(options)),
-    ];
-    if let Some(Speed { least, most }) = speed {
-        let read = text::bytes(placement.traffic.iter().sum());
-        let rate = bandwidth.0 / f64::from(1 << 30);
-        lines.push(format!(
-            "speed      {least:.1} to {most:.1} tokens/s expected: {read} read per token at {rate:.1} GiB/s from main memory"
-        ));
-    }
-    lines.join("\n") + "\n"
+    text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9])
 }
 
-fn object(
-    placement: &Placement,
-    options: &LoadOptions,
-    bandwidth: Bandwidth,
-    speed: Option<Speed>,
-) -> serde_json::Value {
-    let devices: Vec<_> = placement
-        .bill
-        .lines
-        .iter()
-        .zip(&placement.traffic)
-        .map(|(line, traffic)| {
-            json!({
-                "name": line.device, "total_bytes": line.total, "free_bytes": line.free,
-                "budget_bytes": (line.budget != u64::MAX).then_some(line.budget),
-                "dense_bytes": line.dense, "expert_bytes": line.experts, "second_copy_bytes": line.second_copy,
-                "kv_bytes": line.kv, "recurrent_bytes": line.recurrent, "state_cache_bytes": line.state_cache,
-                "compute_bytes": line.compute, "program_bytes": line.program, "mapped_bytes": line.mapped,
-                "used_bytes": line.sum(), "read_per_token_bytes": traffic,
-            })
-        })
-        .collect();
+fn object(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpeed>]) -> serde_json::Value {
+    let mut devices = devices(&placement.bill);
+    for ((device, work), speed) in devices.iter_mut().zip(&placement.work).zip(speeds) {
+        device["read_per_token_bytes"] = json!(work.bytes);
+        device["read_bytes_per_second"] = json!(speed.map(|speed| speed.bytes_per_second));
+    }
     json!({
         "schema_version": 1,
+        "fits": true,
         "devices": devices,
         "gpu_layers": placement.gpu_layers,
         "cpu_expert_layers": placement.cpu_experts,
@@ -166,7 +197,30 @@ fn object(
         "repack": placement.repack,
         "reason": placement.reason,
         "llama_cpp": placement.command(options),
-        "memory_bytes_per_second": bandwidth.0,
-        "tokens_per_second": speed.map(|Speed { least, most }| json!({ "least": least, "most": most })),
+        "tokens_per_second": placement.speed(speeds).map(|Speed { least, most }| json!({ "least": least, "most": most })),
     })
+}
+
+/// The result for a model that does not fit.
+fn too_large(refused: &OutOfMemory) -> serde_json::Value {
+    json!({
+        "schema_version": 1,
+        "fits": false,
+        "devices": devices(&refused.bill),
+        "remedies": refused.remedies,
+    })
+}
+
+fn devices(bill: &Bill) -> Vec<serde_json::Value> {
+    let device = |line: &Line| {
+        json!({
+            "name": line.device, "total_bytes": line.total, "free_bytes": line.free,
+            "budget_bytes": (line.budget != u64::MAX).then_some(line.budget),
+            "dense_bytes": line.dense, "expert_bytes": line.experts, "second_copy_bytes": line.second_copy,
+            "kv_bytes": line.kv, "recurrent_bytes": line.recurrent, "state_cache_bytes": line.state_cache,
+            "compute_bytes": line.compute, "program_bytes": line.program, "mapped_bytes": line.mapped,
+            "used_bytes": line.sum(),
+        })
+    };
+    bill.lines.iter().map(device).collect()
 }

@@ -1,6 +1,5 @@
 //! `ggrun verify`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -13,6 +12,7 @@ use serde_json::json;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::{Common, OUTPUT};
+use crate::cli::options::file;
 use crate::cli::options::hub::{self, Source};
 use crate::cli::shared::conversion::{sentence, unwrapped};
 use crate::cli::shared::source;
@@ -55,10 +55,11 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }
+    refuse_swapped(&args.gguf, &args.source)?;
     let failed = || format!("cannot verify `{}`", args.gguf.display());
     // The local end is checked before the other end is fetched.
     match (Source::of(&args.source)?, hub::model(&args.gguf)?) {
-        (Source::Repo(_), None) => drop(File::open(&args.gguf).with_context(failed)?),
+        (Source::Repo(_), None) => file::regular(&args.gguf).with_context(failed)?,
         (Source::Path(path), Some(_)) => drop(Checkpoint::open(&path).with_context(failed)?),
         _ => {}
     }
@@ -102,11 +103,30 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     Ok(if report.equal() { Outcome::Success } else { Outcome::Differs })
 }
 
+/// Refuses a checkpoint in place of the GGUF, and a GGUF in place of the checkpoint.
+fn refuse_swapped(gguf: &Path, source: &Path) -> anyhow::Result<()> {
+    let (one, other) = (gguf.display(), source.display());
+    if source.is_file() && !gguf.is_file() {
+        bail!(
+            "`{other}` is a file, expected a checkpoint; pass the GGUF first: `ggrun verify {other} {one}`"
+        );
+    }
+    if gguf.is_dir() {
+        bail!("`{one}` is a folder, expected a GGUF; pass the GGUF first, then the folder of its checkpoint");
+    }
+    if source.is_file() {
+        bail!(
+            "`{other}` is a file, expected a checkpoint: a folder with `config.json` and safetensors files"
+        );
+    }
+    Ok(())
+}
+
 fn describe(report: &Report) -> serde_json::Value {
     let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
     json!({
         "schema_version": 1, "equal": report.equal(), "tensors": report.tensors, "values": report.values,
-        "keys": report.keys, "rounded": report.rounded, "differences": report.count,
-        "first_differences": differences,
+        "keys": report.keys, "rounded": report.rounded, "rounded_values": report.inexact,
+        "left_out": report.left_out, "differences": report.count, "first_differences": differences,
     })
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use ggrun::model::{Model, check_rules, check_values};
 use ggrun::session::GenerationOptions;
 
+use super::file;
 use super::generation::GenerationArgs;
 use super::prompt::EscapeArgs;
 
@@ -28,9 +29,11 @@ pub(crate) fn input(path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let failed = || format!("cannot read `{}`", path.display());
-    let file = File::open(path).with_context(failed)?;
-    if file.metadata().with_context(failed)?.is_dir() {
-        bail!("cannot read `{}`: it is a folder", path.display());
+    let meta = std::fs::metadata(path).with_context(failed)?;
+    file::refuse_device(&meta).with_context(failed)?;
+    // Opening a pipe would wait for its writer, and closing it would end the writer.
+    if meta.is_file() {
+        File::open(path).with_context(failed)?;
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! Options that shape an answer, with llama.cpp's names: one set for every command that generates.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum;
-use ggrun::engine::Rules;
 use ggrun::session::{
     GenerationOptions, Limit, NotALimit, ReasoningMode, Seed, ToolChoice, functions, variables,
 };
 use serde_json::{Map, Value};
 
+use super::file::{self, Text};
+use super::rules::RulesArgs;
 use super::sampling::SamplingArgs;
 
 /// Options that shape an answer
@@ -48,18 +48,8 @@ pub(crate) struct GenerationArgs {
     /// Set the text that ends the thinking when the budget is used up
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, hide_short_help = true)]
     reasoning_budget_message: Option<String>,
-    /// Constrain the answer with a GBNF grammar
-    #[arg(long, value_name = "GRAMMAR", group = "rules", hide_short_help = true)]
-    grammar: Option<String>,
-    /// Constrain the answer with the GBNF grammar in a file
-    #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
-    grammar_file: Option<PathBuf>,
-    /// Constrain the answer with a JSON schema
-    #[arg(short, long, value_name = "SCHEMA", group = "rules")]
-    json_schema: Option<String>,
-    /// Constrain the answer with the JSON schema in a file (also -jf)
-    #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
-    json_schema_file: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesArgs,
     /// Set the seed; -1 is random [default: -1]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<Seed>,
@@ -100,7 +90,7 @@ impl GenerationArgs {
             seed: self.seed,
             max_tokens: self.predict,
             stop: (!self.reverse_prompt.is_empty()).then(|| self.reverse_prompt.clone()),
-            rules: self.rules()?,
+            rules: self.rules.rules()?,
             tools: self.tools.as_deref().map(read_tools).transpose()?,
             tool_choice: self.tool_choice.as_deref().map(tool_choice),
             reasoning: self.reasoning.map(Into::into),
@@ -109,19 +99,6 @@ impl GenerationArgs {
             reasoning_budget_message: self.reasoning_budget_message.clone(),
             // Only request bodies ask for them.
             logprobs: None,
-        })
-    }
-
-    fn rules(&self) -> anyhow::Result<Option<Rules>> {
-        let read = |path: &PathBuf| {
-            fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
-        };
-        Ok(match self {
-            Self { grammar: Some(text), .. } => Some(Rules::Gbnf(text.clone())),
-            Self { grammar_file: Some(path), .. } => Some(Rules::Gbnf(read(path)?)),
-            Self { json_schema: Some(text), .. } => Some(Rules::JsonSchema(text.clone())),
-            Self { json_schema_file: Some(path), .. } => Some(Rules::JsonSchema(read(path)?)),
-            _ => None,
         })
     }
 }
@@ -147,7 +124,11 @@ fn template_variables(text: &str) -> anyhow::Result<Map<String, Value>> {
 
 fn read_tools(path: &Path) -> anyhow::Result<Vec<Value>> {
     let shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read tools from `{shown}`"))?;
+    let typed = path.to_string_lossy();
+    if typed.trim_start().starts_with(['[', '{']) && !path.exists() {
+        bail!("`--tools` takes the name of a file, found text; write it to a file first");
+    }
+    let text = file::read(path, Text::Tools)?;
     let tools =
         serde_json::from_str(&text).with_context(|| format!("`{shown}` is not a JSON list of functions"))?;
     functions(tools)
@@ -157,7 +138,10 @@ fn read_tools(path: &Path) -> anyhow::Result<Vec<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use clap::Parser;
+    use ggrun::engine::Rules;
     use ggrun::session::SamplingOptions;
     use serde_json::json;
 

@@ -6,13 +6,14 @@ use clap::ValueEnum;
 use ggrun::model::rpc::Endpoint;
 use ggrun::model::{
     CacheType, ContextSize, Flash, GpuLayers, LoadMode, LoadOptions, MetadataOverride, Override, SplitMode,
+    TensorCheck,
 };
 
-use super::metadata;
 use super::rope::RopeArgs;
 use super::size::{mebibytes, size};
 use super::threads::ThreadArgs;
 use super::values::truth;
+use super::{metadata, pairs};
 
 /// Options of every command that loads a model.
 #[derive(Debug, Clone, clap::Args)]
@@ -165,6 +166,11 @@ pub(crate) struct PlacementArgs {
     /// Refuse a file whose tensors contain values that are not numbers
     #[arg(long, help_heading = LOADING, hide_short_help = true)]
     check_tensors: bool,
+    /// Load architectures and tensors that are not known or not valid
+    ///
+    /// By default they are refused before loading, because llama.cpp aborts on some of them.
+    #[arg(long, help_heading = LOADING, hide_short_help = true)]
+    unchecked: bool,
     /// Replace a metadata value: KEY=TYPE:VALUE, where TYPE is int, float, bool or str
     ///
     /// Separate several with commas. A value must have the same type as the one in the file.
@@ -233,6 +239,7 @@ impl PlacementArgs {
         options.cpu_memory = self.cpu_memory;
         options.rope = self.rope.rope();
         options.check_tensors = self.check_tensors;
+        options.tensor_check = if self.unchecked { TensorCheck::Skip } else { TensorCheck::All };
         // The last value of a key counts, as for any option; llama.cpp takes the first.
         for given in &self.override_kv {
             options.metadata.retain(|before| before.key != given.key);
@@ -333,12 +340,8 @@ fn gpu_layers(text: &str) -> Result<GpuLayers, String> {
 }
 
 fn override_tensor(text: &str) -> Result<Override, String> {
-    match text.split_once('=') {
-        Some((pattern, buffer)) if !pattern.is_empty() && !buffer.is_empty() => {
-            Ok(Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() })
-        }
-        _ => Err("expected REGEX=BUFFER, such as exps=CPU".to_owned()),
-    }
+    let (pattern, buffer) = pairs::tensor_buffer(text)?;
+    Ok(Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() })
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Options for the prompt: the system prompt, the chat template, escape sequences. llama.cpp's names.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::session::GenerationOptions;
+
+use super::file::{self, Text};
 
 /// The help heading of options for the prompt.
 pub(crate) const PROMPT: &str = "Prompt";
@@ -32,7 +33,7 @@ impl SystemArgs {
         match &self.system_prompt_file {
             None => Ok(self.system_prompt.clone()),
             Some(path) => {
-                let text = text(path, "the system prompt")?;
+                let text = file::read(path, Text::SystemPrompt)?;
                 Ok(Some(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text)))
             }
         }
@@ -73,7 +74,7 @@ impl TemplateArgs {
                 )
             }
             (Some(source), _) => source.clone(),
-            (None, Some(path)) => text(path, "the chat template")?,
+            (None, Some(path)) => file::read(path, Text::Template)?,
             (None, None) => return Ok(None),
         };
         Template::parse(&source, "", "").context("the chat template is not valid")?;
@@ -133,13 +134,10 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn text(path: &Path, what: &str) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {what} from `{}`", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn escape_sequences_are_llama_cpps() {

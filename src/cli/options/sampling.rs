@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use ggrun::engine::{SamplerKind, Token};
 use ggrun::session::{Limit, MirostatMode, SamplingOptions};
+
+use super::pairs;
 
 /// Options of sampling; the model recommends the defaults
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -140,14 +142,8 @@ fn mirostat(typed: &str) -> anyhow::Result<MirostatMode> {
     typed.parse().ok().and_then(MirostatMode::from_number).context("expected 0, 1 or 2")
 }
 
-fn bias(typed: &str) -> anyhow::Result<(Token, f32)> {
-    let at = typed.find(['+', '-']).context("expected a token number, `+` or `-`, and a bias")?;
-    let (token, bias) = typed.split_at(at);
-    let bias: f32 = bias.parse().ok().with_context(|| format!("`{bias}` is not a number"))?;
-    if bias.is_nan() || bias == f32::INFINITY {
-        bail!("bias `{bias}` is out of range, expected a number or -inf");
-    }
-    Ok((Token(token.parse().ok().with_context(|| format!("`{token}` is not a token number"))?), bias))
+fn bias(typed: &str) -> Result<(Token, f32), String> {
+    pairs::token_bias(typed).map(|(token, bias)| (Token(token), bias))
 }
 
 fn order(typed: &str) -> anyhow::Result<Order> {

@@ -20,6 +20,24 @@ pub(crate) fn summary(plan: &Plan) -> String {
     format!("{}: {}{mtp}", text::plural(plan.tensors.len() as u64, "tensor"), parts.join(", "))
 }
 
+/// What a conversion changes besides the format: first weights that grow, then what the GGUF lacks.
+pub(crate) fn remarks(plan: &Plan) -> Vec<String> {
+    let grown = plan.expanded().map(|grown| {
+        let flag = if grown.source.starts_with("FP8") { "--fp8" } else { "--outtype" };
+        #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+        let times = grown.to as f64 / grown.from.max(1) as f64;
+        format!(
+            "{} of {} become F32, {times:.1} times the size ({} from {}), because no smaller type holds them exactly; \
+             `{flag} bf16` or `{flag} q8_0` rounds them",
+            text::plural(grown.tensors, "tensor"),
+            grown.source,
+            text::bytes(grown.to),
+            text::bytes(grown.from),
+        )
+    });
+    grown.into_iter().chain(plan.notes.iter().cloned()).collect()
+}
+
 /// Tensors and bytes of each type, the largest first.
 pub(crate) fn by_type(plan: &Plan) -> String {
     let mut groups: std::collections::BTreeMap<(&str, &str), (u64, u64)> = std::collections::BTreeMap::new();
@@ -40,6 +58,12 @@ pub(crate) fn sentence(report: &Report) -> String {
     let tensors = text::plural(report.tensors as u64, "tensor");
     let values = text::plural(report.values, "value");
     let keys = text::plural(report.keys as u64, "metadata key");
+    if !report.equal() && report.not_accepted == report.count {
+        let rounded = text::plural(report.not_accepted, "tensor");
+        return format!(
+            "differs by rounding: {rounded} of {tensors}, as the file declares; `--allow-rounding` accepts them; the first ones:"
+        );
+    }
     if !report.equal() {
         let differences = text::plural(report.count, "difference");
         return format!("differs: {differences} in {tensors}, {values}, {keys}; the first ones:");
@@ -48,7 +72,13 @@ pub(crate) fn sentence(report: &Report) -> String {
         0 => String::new(),
         n => format!("; {} rounded, as the file declares", text::plural(n as u64, "tensor")),
     };
-    format!("equal: {tensors}, {values}, {keys}{rounded}")
+    let left_out = match report.left_out {
+        0 => String::new(),
+        n => {
+            format!("; {} of the checkpoint left out, as the file declares", text::plural(n as u64, "tensor"))
+        }
+    };
+    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}")
 }
 
 /// The error of a conversion without its wrapper, so that it is found by its own type.

@@ -1,5 +1,6 @@
 //! Opens a model: from a file to a session.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -8,12 +9,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
-use ggrun::model::{LoadError, LoadOptions, Loading, Model, Running};
+use ggrun::model::system::load_average;
+use ggrun::model::{LoadError, LoadOptions, Loading, Model, Placement, Running, default_threads};
 use ggrun::session::Session;
 
-use crate::cli::error::Interrupted;
+use crate::cli::error::{Interrupted, NoThread};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::ui::wait::{Wait, Work};
+use crate::cli::ui::{err, text};
 
 /// A loaded model and its running engine. Dropping it ends the engine.
 #[derive(Debug)]
@@ -66,6 +69,9 @@ pub(crate) fn session(
 /// Loads on a separate thread, so that an interrupt takes effect at once: llama.cpp checks for one only between tensors,
 /// and not at all while it maps a file.
 pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
+    if let Some(load) = load_average(Path::new("/")) {
+        busy(load, default_threads(), options.threads).inspect(|text| err::note(text));
+    }
     let shared = interrupt.clone();
     let wait = Arc::new(Wait::new(Work::Load));
     let (sender, loaded) = sync_channel(1);
@@ -78,7 +84,7 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
         // The receiver is gone after an interrupt.
         drop(sender.send(Model::load(options, progress)));
     };
-    thread::Builder::new().name("load".to_owned()).spawn(load).context("cannot start a thread")?;
+    thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
     let result = result(&loaded, interrupt);
     wait.end();
     result
@@ -90,7 +96,11 @@ fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) ->
     loop {
         match loaded.recv_timeout(POLL) {
             Ok(Err(_)) if interrupt.is_raised() => return Err(Interrupted.into()),
-            Ok(result) => return Ok(result?),
+            Ok(result) => {
+                let model = result?;
+                warn(model.placement());
+                return Ok(model);
+            }
             Err(RecvTimeoutError::Disconnected) => bail!("loading ended without a result"),
             Err(RecvTimeoutError::Timeout) if interrupt.is_raised() => match patience.checked_sub(POLL) {
                 Some(left) => patience = left,
@@ -101,7 +111,40 @@ fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) ->
     }
 }
 
+/// Prints what the options of a placement do not do.
+pub(crate) fn warn(placement: &Placement) {
+    for note in &placement.notes {
+        err::note(&format!("warning: {note}"));
+    }
+}
+
+/// The note for a machine on which more threads of other programs run than it has cores.
+fn busy(load: f64, cores: u32, threads: u32) -> Option<String> {
+    (load > f64::from(cores)).then(|| {
+        format!(
+            "note: the machine is busy (load {load:.1} on {}): {} for computing will be slow",
+            text::plural(cores.into(), "core"),
+            text::plural(threads.into(), "thread")
+        )
+    })
+}
+
 /// Interval at which the interrupt is checked.
 const POLL: Duration = Duration::from_millis(20);
 /// Time that an interrupted load has to end cleanly.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::busy;
+
+    #[test]
+    fn a_load_above_the_cores_is_noted() {
+        assert_eq!(busy(2.0, 2, 2), None);
+        let note = busy(6.25, 2, 1).unwrap();
+        assert_eq!(
+            note,
+            "note: the machine is busy (load 6.2 on 2 cores): 1 thread for computing will be slow"
+        );
+    }
+}

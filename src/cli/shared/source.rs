@@ -81,14 +81,14 @@ pub(crate) fn fetch(
     let fetch = || {
         let listing = hub.listing(repo, stop, &observer)?;
         let Some(selection) = selection else {
-            anyhow::ensure!(
-                has_shards(&listing),
-                "`{repo}` has no safetensors files, so it is not a checkpoint"
-            );
+            if !has_shards(&listing) {
+                listing.needs(&repo.to_string())?;
+                anyhow::bail!("`{repo}` has no safetensors files, so it is not a checkpoint");
+            }
             let files = hub.checkpoint_files(repo, &listing, stop, &observer)?;
             return Ok(hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?);
         };
-        let names = parts(&hub, repo, &listing, selection)?;
+        let names = parts(repo, &listing, selection)?;
         let files: Vec<&RemoteFile> = names.iter().filter_map(|name| listing.find(name)).collect();
         let folder = hub.fetch(repo, &listing, &files, JOBS.into(), stop, &observer)?;
         Ok(names.first().map_or(folder.clone(), |first| folder.join(first)))
@@ -119,7 +119,6 @@ pub(crate) fn has_shards(listing: &Listing) -> bool {
 
 /// The files of the selected GGUF.
 pub(crate) fn parts(
-    hub: &Hub,
     repo: &RepoName,
     listing: &Listing,
     selection: Selection<'_>,
@@ -129,7 +128,7 @@ pub(crate) fn parts(
         return Err(IsCheckpoint { place: repo.to_string() }.into());
     }
     picked.with_context(|| {
-        let of = if hub.settings().offline { ", of those in the cache" } else { "" };
+        let of = if listing.only_cached.is_some() { ", of those in the cache" } else { "" };
         format!("cannot choose a file of `{repo}`{of}")
     })
 }

@@ -3,9 +3,7 @@
 //! A command whose reader closed standard output ends with success. That error is created only here, so that no other
 //! broken connection counts as success.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal as _, PipeReader, Write};
-use std::os::fd::AsFd as _;
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 
 use super::escape::{Escaper, except_colours};
 use super::stream::Stream;
@@ -29,19 +27,6 @@ pub(crate) struct Out<W: Write> {
 /// Standard output.
 pub(crate) fn stdout() -> Out<io::Stdout> {
     Out::new(io::stdout())
-}
-
-/// Redirects standard output, which llama.cpp's worker prints to, into a pipe and returns the original.
-///
-/// # Errors
-///
-/// When no pipe can be created.
-pub(crate) fn take() -> io::Result<(Out<File>, PipeReader)> {
-    let escaper = is_terminal().then(Escaper::default);
-    let original = io::stdout().as_fd().try_clone_to_owned()?;
-    let (reader, writer) = io::pipe()?;
-    rustix::stdio::dup2_stdout(&writer)?;
-    Ok((Out { to: original.into(), escaper }, reader))
 }
 
 /// Whether standard output is a terminal.

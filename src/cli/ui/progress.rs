@@ -68,6 +68,9 @@ impl Bar {
                 Shown::Drawn(drawn) => drawn.bar.dec(bytes),
                 Shown::Lines(lines) => lines.subtract(bytes),
             },
+            Event::Unreachable { what, reason } => {
+                Self::say(&format!("warning: {reason}; using the files of `{what}` in the cache"));
+            }
             Event::Retrying { what, reason, pause, retry, retries } => {
                 let pause = pause.as_secs_f64();
                 Self::say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));

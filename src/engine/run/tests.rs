@@ -159,8 +159,12 @@ fn an_impossible_request_is_refused_at_once_and_others_continue() {
     assert_eq!(refused(ask("")), Error::PromptEmpty);
     let unknown = Request { prompt: vec![Token(1), Token(257)], ..ask("x") };
     assert_eq!(refused(unknown), Error::TokenUnknown { token: 257, position: 1, size: 257 });
-    let ending =
-        crate::engine::Reasoning { open: None, close: ">".to_owned(), ending: vec![Token(-1)], budget: None };
+    let ending = crate::engine::Reasoning {
+        open: crate::engine::Opening::Prompt,
+        close: ">".to_owned(),
+        ending: vec![Token(-1)],
+        budget: None,
+    };
     let unknown = Request { reasoning: Some(ending), ..ask("x") };
     assert_eq!(refused(unknown), Error::EndingUnknown { token: -1, size: 257 });
     assert!(matches!(refused(with_schema("x")), Error::Sampling(SamplingError::Grammar { .. })));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Decoder, Markup, Reasoning, SamplingParams, Usage};
+use crate::engine::{Decoder, Markup, Opening, Reasoning, SamplingParams, Usage};
 
 pub(super) const STATE: u64 = 100;
 
@@ -164,7 +164,7 @@ fn an_aborted_step_is_computed_again_from_the_last_cached_state() {
 #[test]
 fn reasoning_over_its_budget_is_ended_with_the_given_words_and_the_answer_follows() {
     let limits = |budget| Reasoning {
-        open: None,
+        open: Opening::Prompt,
         close: ">".to_owned(),
         ending: ByteVocab.tokenize("... enough>", Markup::Plain),
         budget,
@@ -178,7 +178,7 @@ fn reasoning_over_its_budget_is_ended_with_the_given_words_and_the_answer_follow
     assert_eq!(answer, "<hm>yes", "it ended before its budget did");
     let (answer, _) = chat.ask_with("c: ", |r| r.reasoning = Some(limits(None)));
     assert_eq!(answer, "<hm>yes");
-    let opens = |open: &str| Reasoning { open: Some(open.to_owned()), ..limits(Some(3)) };
+    let opens = |open: &str| Reasoning { open: Opening::Tag(open.to_owned()), ..limits(Some(3)) };
     let (answer, _) = chat.ask_with("e: ", |r| r.reasoning = Some(opens("<hm>")));
     assert_eq!(answer, "<hm>yes", "the opening text contains the closing text");
     let (answer, _) = chat.ask_with("f: ", |r| r.reasoning = Some(opens("<h")));
@@ -199,7 +199,7 @@ fn reasoning_over_its_budget_is_ended_with_the_given_words_and_the_answer_follow
 fn reasoning_can_be_ended_before_its_budget() {
     let mut chat = Chat::new(1, 0, false);
     let ending = ByteVocab.tokenize("!>", Markup::Plain);
-    let reasoning = Some(Reasoning { open: None, close: ">".to_owned(), ending, budget: None });
+    let reasoning = Some(Reasoning { open: Opening::Prompt, close: ">".to_owned(), ending, budget: None });
     let prompt = ByteVocab.tokenize("a", Markup::Plain);
     let request = Request { reasoning, ..Request::new(prompt, SamplingParams::greedy()) };
     chat.scheduler.submit(RequestId(0), request, Duration::ZERO).unwrap();

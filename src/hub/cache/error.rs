@@ -23,6 +23,17 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// The cache or a repository's folder is a symbolic link that does not lead to a folder.
+    #[error(
+        "`{path}` is a symbolic link to `{to}`, expected an existing folder there",
+        path = path.display(), to = to.display()
+    )]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// Its target.
+        to: PathBuf,
+    },
     /// A folder or a symbolic link in place of a lock file.
     #[error("`{path}` is not a regular file, expected a lock file of the cache", path = path.display())]
     NotFile {
@@ -54,7 +65,14 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn name(what: &'static str, name: &str, expected: &'static str) -> Self {
+    /// Whether the system refused to change a file because the cache is read-only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+
+    pub(in crate::hub) fn name(what: &'static str, name: &str, expected: &'static str) -> Self {
         let name = name.chars().take(200).flat_map(char::escape_debug).collect();
         Self::Name { what, name, expected }
     }

@@ -2,7 +2,8 @@
 //!
 //! `CACHE/models--ORG--NAME` has `blobs/HASH` with the bytes, `snapshots/COMMIT/NAME` as links to them, and
 //! `refs/REVISION` with the commit that a branch or a tag last pointed to. Every name is checked before it becomes a
-//! path, and every folder on a path must be a real folder, so no name and no link leads out of a repository's folder.
+//! path, and every folder on a path must be a real folder, so no name and no link leads out of a repository's folder. Only
+//! the cache and a repository's folder may be links themselves, such as after a move to another disk.
 //! Not here: scanning a whole cache, removing anything.
 
 use std::fs::{self, File};
@@ -132,7 +133,7 @@ impl Folder {
         let target: PathBuf =
             ["..", ".."].into_iter().chain(folders.iter().map(|_| "..")).chain(["blobs", hash]).collect();
         let at = folder.join(name);
-        place::link(&target, &blob, &at, &self.locks()?)?;
+        place::link(&target, &blob, &at, &self.own(&[])?)?;
         Ok(at)
     }
 
@@ -151,7 +152,7 @@ impl Folder {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         // Checked again: another process may have created something else there meanwhile.
         let at = self.ref_file(revision)?;
-        place::text(commit, &at, &self.locks()?)
+        place::text(commit, &at, &self.own(&[])?)
     }
 
     /// The commit that a revision last pointed to; a full commit stands for itself. `None` if none is recorded, or the
@@ -213,7 +214,8 @@ impl Folder {
     /// The path of a folder inside this one. Fails if a part of it exists and is not a real folder.
     pub(super) fn own(&self, parts: &[&str]) -> Result<PathBuf, Error> {
         let mut path = self.path();
-        check_folder(&path)?;
+        check_link(&self.root)?;
+        check_link(&path)?;
         for part in parts {
             path.push(part);
             check_folder(&path)?;
@@ -262,6 +264,15 @@ fn check_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Checks the cache or a repository's folder, which a user may have replaced with a link to a folder.
+fn check_link(path: &Path) -> Result<(), Error> {
+    match fs::read_link(path) {
+        Ok(_) if path.is_dir() => Ok(()),
+        Ok(to) => Err(Error::Dangling { path: path.to_owned(), to }),
+        Err(_) => check_folder(path),
+    }
+}
+
 /// Whether a text is the full hash of a git commit.
 pub(super) fn is_commit(text: &str) -> bool {
     is_hex(text)
@@ -284,7 +295,7 @@ fn check_revision(revision: &str) -> Result<(), Error> {
     if is_inside(revision) { Ok(()) } else { Err(Error::name("revision", revision, INSIDE)) }
 }
 
-fn check_file(file: &str) -> Result<(), Error> {
+pub(in crate::hub) fn check_file(file: &str) -> Result<(), Error> {
     // On Windows these name devices or alternate streams, or are forbidden.
     if cfg!(windows) && file.contains([':', '*', '?', '"', '<', '>', '|']) {
         return Err(Error::name("file name", file, "a name that Windows allows"));

@@ -2,6 +2,7 @@
 //! ggrun wait for each other.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,7 +20,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    pub(super) fn wait(path: PathBuf, stop: &AtomicBool) -> Result<Self, Error> {
+    pub(in crate::hub) fn wait(path: PathBuf, stop: &AtomicBool) -> Result<Self, Error> {
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped { path });
@@ -42,6 +43,10 @@ impl Lock {
             // Some versions of `huggingface_hub` remove a lock file on release, and the next process creates a new one.
             Ok(()) if is_at(&file, &path) => Ok(Some(Self { _file: file })),
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            // A file system without locks: the file is as good as locked.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                Ok(Some(Self { _file: file }))
+            }
             Err(TryLockError::Error(source)) => Err(Error::Io { action: "lock", path, source }),
         }
     }

@@ -12,6 +12,7 @@ mod root;
 mod scan;
 
 pub use error::Error;
+pub(super) use layout::check_file;
 pub use layout::{Cache, Folder};
 pub use lock::Lock;
 pub use remove::Removal;

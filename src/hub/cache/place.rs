@@ -7,16 +7,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Error;
 
-/// Links `at` to a blob: by a symbolic link with the relative path `target`; by a hard link if the file system has no
-/// symbolic links; and if it has neither, by moving the blob. `aside` is a folder for temporary files.
+/// The ways to give a blob its name in a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A symbolic link with a relative path.
+    Symbolic,
+    /// A hard link, on a file system without symbolic links.
+    Hard,
+    /// The blob is moved, on a file system without any links.
+    Move,
+}
+
+/// Links `at` to a blob in the first way that the file system has. `target` is the relative path of the blob, and `aside`
+/// a folder for temporary files on the same disk.
 pub(super) fn link(target: &Path, blob: &Path, at: &Path, aside: &Path) -> Result<(), Error> {
+    link_by(&[Way::Symbolic, Way::Hard, Way::Move], target, blob, at, aside)
+}
+
+fn link_by(ways: &[Way], target: &Path, blob: &Path, at: &Path, aside: &Path) -> Result<(), Error> {
     if fs::read_link(at).is_ok_and(|now| now == target) {
         return Ok(());
     }
     let new = temporary(aside);
-    let mut created = symlink(target, &new);
-    if created.as_ref().is_err_and(is_unsupported) {
-        created = fs::hard_link(blob, &new);
+    let mut created = Err(io::ErrorKind::Unsupported.into());
+    for way in ways {
+        if created.as_ref().is_err_and(is_unsupported) {
+            created = match way {
+                Way::Symbolic => symlink(target, &new),
+                Way::Hard => fs::hard_link(blob, &new),
+                Way::Move => continue,
+            };
+        }
     }
     let done = match created {
         Ok(()) => fs::rename(&new, at),
@@ -43,11 +64,14 @@ pub(super) fn text(text: &str, at: &Path, aside: &Path) -> Result<(), Error> {
     })
 }
 
+/// The extension of temporary files.
+pub(super) const TEMPORARY: &str = "new";
+
 /// A path that no other process or thread uses.
 fn temporary(aside: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = aside.join(format!("{}-{n}.new", std::process::id()));
+    let path = aside.join(format!("{}-{n}.{TEMPORARY}", std::process::id()));
     drop(fs::remove_file(&path)); // A killed process with the same id may have left it.
     path
 }
@@ -68,4 +92,26 @@ fn is_unsupported(error: &io::Error) -> bool {
     const NOT_HELD: i32 = 1314;
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
         || (cfg!(windows) && error.raw_os_error() == Some(NOT_HELD))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_gets_its_name_by_a_link_or_is_moved_where_links_cannot_be_made() {
+        for (ways, blob_stays) in [
+            (&[Way::Symbolic, Way::Hard, Way::Move][..], true),
+            (&[Way::Hard, Way::Move], true),
+            (&[Way::Move], false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let (blob, at) = (folder.path().join("blob"), folder.path().join("name"));
+            fs::write(&blob, "bytes").unwrap();
+            link_by(ways, Path::new("blob"), &blob, &at, folder.path()).unwrap();
+            assert_eq!(fs::read_to_string(&at).unwrap(), "bytes", "{ways:?}");
+            assert_eq!((blob.exists(), at.is_symlink()), (blob_stays, ways[0] == Way::Symbolic), "{ways:?}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + usize::from(blob_stays), "{ways:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::place::TEMPORARY;
 use super::scan::{Blob, Entry, MOST_ENTRIES, Repository, Snapshot, Target};
 use super::{Error, Folder};
 
@@ -24,6 +25,8 @@ pub struct Removal {
     pub snapshots: Vec<Snapshot>,
     /// Single files of commits that are kept.
     pub links: Vec<PathBuf>,
+    /// Plain files of commits that are kept: they have no blob.
+    pub plain: Vec<PathBuf>,
     /// Complete files, by hash.
     pub blobs: Vec<(String, Blob)>,
     /// Partial files, by name.
@@ -41,6 +44,7 @@ impl Removal {
             refs: repository.refs.keys().cloned().collect(),
             snapshots: repository.snapshots.clone(),
             links: Vec::new(),
+            plain: Vec::new(),
             blobs: pairs(repository.blobs.iter()),
             unfinished: pairs(repository.unfinished.iter()),
             whole: true,
@@ -58,6 +62,7 @@ impl Removal {
             refs: repository.refs_of(commit).map(str::to_owned).collect(),
             snapshots: repository.snapshots.iter().filter(|snapshot| removed(snapshot)).cloned().collect(),
             links: Vec::new(),
+            plain: Vec::new(),
             blobs: pairs(blobs.filter(|(h, _)| only.contains(h.as_str()) && !others.contains(h.as_str()))),
             unfinished: Vec::new(),
             whole: false,
@@ -74,15 +79,16 @@ impl Removal {
             refs: Vec::new(),
             snapshots: repository.snapshots.iter().filter(|snapshot| !is_kept(snapshot)).cloned().collect(),
             links: Vec::new(),
+            plain: Vec::new(),
             blobs: pairs(repository.blobs.iter().filter(|(hash, _)| !needed.contains(hash.as_str()))),
             unfinished: pairs(repository.unfinished.iter()),
             whole: false,
         }
     }
 
-    /// Remove the files with these hashes, and their names in every commit.
+    /// Remove the files with these hashes and their names in every commit, and plain files with these paths.
     #[must_use]
-    pub fn blobs(repository: &Repository, hashes: &BTreeSet<String>) -> Self {
+    pub fn files(repository: &Repository, hashes: &BTreeSet<String>, plain: Vec<PathBuf>) -> Self {
         let refers = |entry: &&Entry| matches!(&entry.target, Target::Blob(hash) if hashes.contains(hash));
         let files = repository.snapshots.iter().flat_map(|snapshot| snapshot.files.values());
         Self {
@@ -90,6 +96,7 @@ impl Removal {
             refs: Vec::new(),
             snapshots: Vec::new(),
             links: files.filter(refers).map(|entry| entry.path.clone()).collect(),
+            plain,
             blobs: pairs(repository.blobs.iter().filter(|(hash, _)| hashes.contains(*hash))),
             unfinished: Vec::new(),
             whole: false,
@@ -124,7 +131,7 @@ impl Removal {
         for name in &self.refs {
             remove(&self.folder.ref_file(name)?)?;
         }
-        for link in &self.links {
+        for link in self.links.iter().chain(&self.plain) {
             remove(link)?;
         }
         let folder = self.folder.own(&["snapshots"])?;
@@ -170,12 +177,27 @@ impl Removal {
             let part = self.folder.own(&[part])?;
             or_missing(fs::remove_dir_all(&part)).map_err(Error::io("remove", &part))?;
         }
+        // A killed process may have left temporary files.
+        for entry in fs::read_dir(&path).into_iter().flatten().filter_map(Result::ok) {
+            if entry.path().extension().is_some_and(|extension| extension == TEMPORARY) {
+                remove(&entry.path())?;
+            }
+        }
         // Only if empty: another process may have started to download the repository again.
-        for folder in [path.join("snapshots"), path.join("blobs"), path] {
+        let is_link = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink());
+        let real = if is_link {
+            fs::canonicalize(&path).map_err(Error::io("resolve", &path))?
+        } else {
+            path.clone()
+        };
+        for folder in [path.join("snapshots"), path.join("blobs"), real.clone()] {
             match fs::remove_dir(&folder) {
                 Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
                 done => or_missing(done).map_err(Error::io("remove", &folder))?,
             }
+        }
+        if is_link && !real.exists() {
+            remove(&path)?;
         }
         Ok(())
     }

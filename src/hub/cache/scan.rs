@@ -1,6 +1,6 @@
 //! Scans a cache: repositories, their snapshots, the blobs that these refer to, and leftovers.
 //!
-//! The contents are not trusted: links are not followed, only their targets' names are compared. A scan ends after a
+//! The contents are not trusted: links in a repository's folder are not followed, only their targets' names are compared. A scan ends after a
 //! number of entries, and its result is marked incomplete then. Nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +71,7 @@ pub struct Entry {
 /// Where the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// In the blob with this hash.
+    /// In the blob with this hash, by a symbolic or a hard link.
     Blob(String),
     /// In the file itself, on a file system without links.
     Itself,
@@ -130,11 +130,12 @@ impl Cache {
     /// Scans the whole cache, up to `limit` entries.
     #[must_use]
     pub fn scan(&self, limit: usize) -> Scan {
-        let mut walk = Walk { left: limit, complete: true };
+        let mut walk = Walk::new(limit);
         let mut names: Vec<String> = walk
             .entries(self.root())
             .into_iter()
-            .filter(|(_, meta)| meta.is_dir())
+            // A repository's folder may be a link to another disk.
+            .filter(|(path, meta)| meta.is_dir() || meta.is_symlink() && path.join("blobs").is_dir())
             .filter_map(|(path, _)| Some(path.file_name()?.to_str()?.to_owned()))
             .filter(|name| shown(name).is_some())
             .collect();
@@ -153,9 +154,9 @@ impl Folder {
     /// Scans this repository, up to `limit` entries; `None` if it has no folder.
     #[must_use]
     pub fn scan(&self, limit: usize) -> Option<Repository> {
-        fs::symlink_metadata(self.path()).ok().filter(Metadata::is_dir)?;
+        fs::metadata(self.path()).ok().filter(Metadata::is_dir)?;
         let name = self.path().file_name()?.to_str().and_then(shown)?;
-        Some(Walk { left: limit, complete: true }.repository(self.clone(), name))
+        Some(Walk::new(limit).repository(self.clone(), name))
     }
 }
 
@@ -174,9 +175,15 @@ fn shown(name: &str) -> Option<String> {
 struct Walk {
     left: usize,
     complete: bool,
+    /// The hash of each blob of a repository, by the identity of the file.
+    blobs: BTreeMap<(u64, u64), String>,
 }
 
 impl Walk {
+    fn new(limit: usize) -> Self {
+        Self { left: limit, complete: true, blobs: BTreeMap::new() }
+    }
+
     fn repository(&mut self, folder: Folder, name: String) -> Repository {
         let before = std::mem::replace(&mut self.complete, true);
         let own = folder.path();
@@ -241,6 +248,9 @@ impl Walk {
             let (bytes, modified, used) = (meta.len(), meta.modified().ok(), meta.accessed().ok());
             let is_complete = path.extension().is_none_or(|extension| extension != "incomplete");
             let blob = Blob { path, bytes, modified, used };
+            if is_complete && let Some(id) = id(&meta) {
+                self.blobs.insert(id, name.clone());
+            }
             if is_complete { &mut found.blobs } else { &mut found.unfinished }.insert(name, blob);
         }
     }
@@ -255,7 +265,11 @@ impl Walk {
         let commit = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut snapshot = Snapshot { commit, files: BTreeMap::new(), modified: None, path };
         for (name, path, meta) in self.files(&snapshot.path) {
-            let target = if meta.is_symlink() { target(&path, own, &found.blobs) } else { Target::Itself };
+            let target = match id(&meta).and_then(|id| self.blobs.get(&id)) {
+                _ if meta.is_symlink() => target(&path, own, &found.blobs),
+                Some(hash) => Target::Blob(hash.clone()),
+                None => Target::Itself,
+            };
             let bytes = match &target {
                 Target::Blob(hash) => found.blobs.get(hash).map_or(0, |blob| blob.bytes),
                 Target::Itself => meta.len(),
@@ -317,16 +331,20 @@ fn once(meta: &Metadata, seen: &mut BTreeSet<(u64, u64)>) -> u64 {
     if !meta.is_file() {
         return 0;
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if meta.nlink() > 1 && !seen.insert((meta.dev(), meta.ino())) {
-            return 0;
-        }
-    }
-    #[cfg(not(unix))]
-    let _unused = seen;
-    meta.len()
+    if id(meta).is_some_and(|id| !seen.insert(id)) { 0 } else { meta.len() }
+}
+
+/// The identity of a file, where the system has one.
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
+fn id(meta: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn id(_: &Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 /// The target of a link, by its text only.

@@ -52,12 +52,12 @@ impl Supply for ShardStream<'_> {
     }
 
     fn reclaimable(&self, output: &Path) -> u64 {
-        let is_one_disk = gguf_export::io::is_one_disk(self.hub.cache().root(), output);
+        let is_one_disk = gguf_export::io::is_one_disk(&self.disk(), output);
         if self.retention == Retention::Keep || !is_one_disk {
             return 0;
         }
         let folder = self.hub.cache().repo(self.repo);
-        self.shards.iter().map(|shard| cached_bytes(&folder, shard.file)).sum()
+        self.shards.iter().map(|shard| cached_bytes(&folder, &self.listing.commit, shard.file)).sum()
     }
 
     fn failed(&self) {

@@ -13,7 +13,7 @@ use llama_cpp_sys_2 as sys;
 use super::{Endpoint, WorkerError, hello, procedure};
 use crate::llama::{backend, devices, log};
 
-/// The time in which a worker must answer a greeting. A worker that serves another client does not answer.
+/// The time in which a worker must answer a greeting. One that serves as many clients as it accepts does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The workers that this process has connected to.
@@ -24,8 +24,8 @@ struct Workers {
     open: BTreeMap<CString, Connection>,
 }
 
-/// A connection that stays open. llama.cpp closes its own connection when nothing uses it, and the worker then serves
-/// the next client.
+/// A connection that stays open. llama.cpp closes its own connection when nothing uses it, and the worker may then serve
+/// another client in its place.
 struct Connection {
     backend: NonNull<sys::ggml_backend>,
     /// The number of connections to its worker that had been lost before.
@@ -56,7 +56,7 @@ pub fn connect(endpoint: &Endpoint) -> Result<Vec<String>, WorkerError> {
     let mut workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let before = losses(&name);
     workers.open.retain(|worker, connection| *worker != name || connection.losses == before);
-    // A worker with an open connection would not answer a second one.
+    // A worker that accepts one client would not answer a second connection.
     if !workers.open.contains_key(&name) {
         greet(endpoint)?;
     }

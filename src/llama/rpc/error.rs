@@ -12,6 +12,9 @@ pub enum WorkerError {
     /// llama.cpp was built without RPC.
     #[error("llama.cpp was built without RPC")]
     NotBuilt,
+    /// llama.cpp was built without the patch for workers.
+    #[error("llama.cpp was built without the patch that lets it serve each client in a process of its own")]
+    NotPatched,
     /// The host cannot be resolved.
     #[error("cannot resolve the host of `{endpoint}`")]
     Resolve {
@@ -29,7 +32,9 @@ pub enum WorkerError {
         source: io::Error,
     },
     /// The worker does not answer.
-    #[error("the worker at `{endpoint}` did not answer in {seconds} s; it serves one client at a time")]
+    #[error(
+        "the worker at `{endpoint}` did not answer in {seconds} s; it may serve as many clients as it accepts"
+    )]
     Silent {
         /// The worker.
         endpoint: Endpoint,
@@ -81,9 +86,6 @@ pub enum WorkerError {
         /// The system's error.
         source: io::Error,
     },
-    /// llama.cpp's server ended, which means that it could not start.
-    #[error("llama.cpp's RPC server ended")]
-    Ended,
 }
 
 fn reason(log: &[String]) -> String {

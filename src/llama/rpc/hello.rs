@@ -5,13 +5,10 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::message::{self, ANSWER, ANSWER_HEAD};
 use super::resolve::resolve;
 use super::{Endpoint, WorkerError};
 
-/// The first command in every version.
-const HELLO: u8 = 14;
-/// Bytes that describe the transports of either side; zeros mean plain TCP.
-const TRANSPORTS: usize = 24;
 /// The supported version of the protocol: this major, and at most this minor.
 const VERSION: [u8; 2] = [7, 0];
 
@@ -34,22 +31,19 @@ pub(super) fn hello(endpoint: &Endpoint, patience: Duration) -> Result<(), Worke
     }
 }
 
-/// The worker's major and minor version. Numbers are little-endian, as in llama.cpp's memory.
+/// The worker's major and minor version.
 fn greet(mut stream: &TcpStream, patience: Duration) -> io::Result<[u8; 2]> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let mut request = vec![HELLO];
-    request.extend((TRANSPORTS as u64).to_le_bytes());
-    request.extend([0; TRANSPORTS]);
-    stream.write_all(&request)?;
-    let mut length = [0; 8];
-    stream.read_exact(&mut length)?;
-    let mut answer = [0; 4 + TRANSPORTS];
-    if u64::from_le_bytes(length) != answer.len() as u64 {
+    stream.write_all(&message::greeting())?;
+    let mut head = [0; ANSWER_HEAD];
+    stream.read_exact(&mut head)?;
+    let mut answer = [0; ANSWER];
+    if !message::is_answer(head) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not of llama.cpp's RPC"));
     }
     stream.read_exact(&mut answer)?;
-    Ok([answer[0], answer[1]])
+    Ok(message::version(&answer))
 }
 
 #[cfg(test)]
@@ -63,7 +57,7 @@ mod tests {
         let endpoint = Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
         let thread = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1 + 8 + TRANSPORTS];
+            let mut request = [0; message::GREETING];
             stream.read_exact(&mut request).unwrap();
             assert_eq!(request[..9], [14, 24, 0, 0, 0, 0, 0, 0, 0]);
             match answer {
@@ -82,7 +76,7 @@ mod tests {
     fn only_a_worker_of_this_version_is_accepted() {
         let worker = |major, minor| {
             let mut answer = vec![28, 0, 0, 0, 0, 0, 0, 0, major, minor, 0, 0];
-            answer.extend([0; TRANSPORTS]);
+            answer.extend([0; 24]);
             &*answer.leak()
         };
         assert!(answering(Some(worker(7, 0))).is_ok());

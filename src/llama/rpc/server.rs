@@ -1,14 +1,14 @@
 //! This machine as a worker.
-#![expect(unsafe_code, reason = "calls a C function that the binding does not export")]
+#![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::net::{SocketAddr, TcpListener};
-use std::ptr;
+use std::os::fd::{IntoRawFd as _, OwnedFd};
 
 use llama_cpp_2::{LlamaBackendDevice, LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 use llama_cpp_sys_2 as sys;
 
-use super::{Endpoint, WorkerError, procedure};
+use super::{WorkerError, is_built, procedure};
 use crate::llama::backend;
 
 /// A device that a worker offers.
@@ -58,36 +58,49 @@ pub fn lendable(names: &[String]) -> Result<Vec<Lent>, WorkerError> {
     names.iter().map(find).collect()
 }
 
-/// Checks that it is possible to listen on an address; port 0 becomes a free port.
+/// Listens on an address; port 0 becomes a free port.
 ///
 /// # Errors
 ///
 /// When it is not possible to listen on it.
-pub fn listenable(address: SocketAddr) -> Result<SocketAddr, WorkerError> {
-    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    bound.map_err(|source| WorkerError::Listen { address, source })
+pub fn listen(address: SocketAddr) -> Result<TcpListener, WorkerError> {
+    TcpListener::bind(address).map_err(|source| WorkerError::Listen { address, source })
 }
 
-/// Serves devices at an address, one client at a time. Returns only when it cannot start.
+/// The version with which a worker answers a greeting.
 ///
-/// llama.cpp prints to standard output.
-#[must_use]
-pub fn serve(endpoint: &Endpoint, devices: &[Lent], threads: u32) -> WorkerError {
-    type Start =
-        unsafe extern "C" fn(*const c_char, *const c_char, usize, usize, *mut sys::ggml_backend_dev_t);
-    let (Some(start), Ok(text)) =
-        (procedure(c"ggml_backend_rpc_start_server"), CString::new(endpoint.to_string()))
-    else {
-        return WorkerError::NotBuilt;
-    };
+/// # Errors
+///
+/// When llama.cpp was built without RPC or without our patch.
+pub fn version() -> Result<[u8; 3], WorkerError> {
+    let found = patched(c"ggrun_rpc_version")?;
+    // SAFETY: our third patch adds this name for three bytes that live as long as the process.
+    Ok(unsafe { *found.cast::<[u8; 3]>() })
+}
+
+/// Serves devices to the client of a connected socket, whose greeting was answered, until it disconnects. A message for
+/// which llama.cpp has no check may end the process.
+///
+/// # Errors
+///
+/// When llama.cpp was built without RPC or without our patch.
+pub fn serve_socket(socket: OwnedFd, devices: &[Lent], threads: u32) -> Result<(), WorkerError> {
+    type Serve = unsafe extern "C" fn(c_int, usize, usize, *mut sys::ggml_backend_dev_t);
+    let serve = patched(c"ggrun_rpc_serve_socket")?;
     backend::close_numa();
-    // SAFETY: b11434 has this function under this name with this type (`ggml-rpc.h`), and the version is pinned.
-    let start = unsafe { std::mem::transmute::<*mut c_void, Start>(start) };
+    // SAFETY: our third patch adds this function under this name with this type.
+    let serve = unsafe { std::mem::transmute::<*mut c_void, Serve>(serve) };
     let registry = backend::registry();
     // SAFETY: the index is that of a device, devices are never removed, and the list does not change meanwhile.
     let mut handles: Vec<_> = devices.iter().map(|d| unsafe { sys::ggml_backend_dev_get(d.index) }).collect();
     drop(registry);
-    // SAFETY: text and list live until it returns, the list has the given length, and a null folder means no cache.
-    unsafe { start(text.as_ptr(), ptr::null(), threads as usize, handles.len(), handles.as_mut_ptr()) };
-    WorkerError::Ended
+    // SAFETY: the list lives until it returns and has the given length, and llama.cpp owns and closes the socket.
+    unsafe { serve(socket.into_raw_fd(), threads as usize, handles.len(), handles.as_mut_ptr()) };
+    Ok(())
+}
+
+/// A name that our patch adds to llama.cpp's RPC.
+fn patched(name: &CStr) -> Result<*mut c_void, WorkerError> {
+    let missing = || if is_built() { WorkerError::NotPatched } else { WorkerError::NotBuilt };
+    procedure(name).ok_or_else(missing)
 }

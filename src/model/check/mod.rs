@@ -1,24 +1,32 @@
 //! Validates a file before llama.cpp loads it, because llama.cpp aborts the process on some invalid files.
 //!
 //! Every part is opened and its header parsed by our own reader. `hparams` and `vocab` refuse values on which llama.cpp
-//! asserts, divides by zero or allocates without limit; `qwen3next` checks the tensors of that architecture against its
-//! hyperparameters. Tensors of other architectures are checked by llama.cpp, which names missing ones.
+//! asserts, divides by zero or allocates without limit. `architectures` and `types` refuse architectures and tensors that
+//! are not known, and types on which llama.cpp's operators assert; `qwen3next` also checks the tensors of that architecture
+//! against its hyperparameters. In other architectures llama.cpp does so, and names tensors that are missing.
 
+mod architectures;
 mod overrides;
 mod qwen3next;
 mod types;
 mod vocab;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use gguf_export::gguf;
+use gguf_export::{Error, gguf};
 
 use super::hparams::HParams;
 use super::{Header, LoadError, MetadataOverride};
 
-const MAGIC: &[u8] = b"GGUF";
+/// Whether the architecture and the tensors of a file are checked before llama.cpp loads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TensorCheck {
+    /// Refuse architectures and tensors that are not known, and types that llama.cpp's operators do not take.
+    #[default]
+    All,
+    /// Leave the check to llama.cpp, which ends the process on some invalid files.
+    Skip,
+}
 
 /// Reads the headers of all parts of a model, and refuses those that would crash llama.cpp.
 ///
@@ -27,40 +35,90 @@ const MAGIC: &[u8] = b"GGUF";
 /// When a part is missing, unreadable, truncated or not a GGUF; when a metadata value is invalid; when a tensor is
 /// missing or unexpected, or has the wrong shape or type.
 pub fn check(path: &Path) -> Result<Header, LoadError> {
-    check_with(path, &[])
+    check_with(path, &[], TensorCheck::All)
 }
 
-/// The same, with values that override those of the file.
+/// The same, with values that override those of the file, and with or without a check of the tensors.
 ///
 /// # Errors
 ///
 /// Also when a value has another type than the file's, so that llama.cpp would ignore it.
-pub fn check_with(path: &Path, overrides: &[MetadataOverride]) -> Result<Header, LoadError> {
-    magic(path)?;
-    let parts = gguf::open_all(path)?;
+pub fn check_with(
+    path: &Path,
+    overrides: &[MetadataOverride],
+    tensors: TensorCheck,
+) -> Result<Header, LoadError> {
+    let parts = gguf::open_all(path).map_err(|error| match error {
+        Error::Io { path: failed, source, .. } if failed == path => LoadError::Read { path: failed, source },
+        error => error.into(),
+    })?;
+    check_parts(path, parts, overrides, tensors)
+}
+
+/// The same for headers that were read.
+pub(crate) fn check_parts(
+    path: &Path,
+    parts: Vec<(PathBuf, gguf::Header)>,
+    overrides: &[MetadataOverride],
+    tensors: TensorCheck,
+) -> Result<Header, LoadError> {
     let mut header = Header::join(path, parts);
     overrides::apply(&mut header, overrides)?;
     let hparams = HParams::read(&header)?;
     vocab::check(&header)?;
-    types::check(&header)?;
-    if hparams.architecture == qwen3next::NAME {
-        qwen3next::check(&header, &hparams)?;
+    match tensors {
+        TensorCheck::All => check_tensors(&header, &hparams)?,
+        TensorCheck::Skip => {}
     }
     Ok(header)
 }
 
-/// Checks the magic bytes, because a file of another format gets its own error.
-fn magic(path: &Path) -> Result<(), LoadError> {
-    let read = |source| LoadError::Read { path: path.to_owned(), source };
-    let mut begins = Vec::new();
-    File::open(path).and_then(|file| file.take(4).read_to_end(&mut begins)).map_err(read)?;
-    if begins == MAGIC { Ok(()) } else { Err(LoadError::NotGguf { path: path.to_owned(), begins }) }
+fn check_tensors(header: &Header, hparams: &HParams) -> Result<(), LoadError> {
+    let architecture = &hparams.architecture;
+    if !architectures::is_checked(architecture) {
+        let (path, architecture) = (header.path.clone(), architecture.clone());
+        return Err(LoadError::UnknownArchitecture { path, architecture });
+    }
+    if architecture == qwen3next::NAME {
+        qwen3next::check(header, hparams)?;
+    }
+    types::check(header)
 }
+
+#[cfg(test)]
+#[path = "../../../fuzz/check.rs"]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+
+    use testkit::rng::Rng;
+
+    #[test]
+    fn any_header_is_checked_or_refused() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/model_check");
+        let (mut seeds, mut valid, mut mutants) = (0, 0, 0);
+        let mut random = Rng::named(7, "headers");
+        for entry in fs::read_dir(folder).unwrap() {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            seeds += 1;
+            valid += u32::from(fuzz::model_check(&bytes));
+            for _ in 0..2000 {
+                let mut mutant = bytes.clone();
+                for _ in 0..=random.below(3) {
+                    let at = random.below(mutant.len());
+                    mutant[at] = random.bits().to_le_bytes()[0];
+                }
+                mutants += u32::from(fuzz::model_check(&mutant));
+            }
+        }
+        assert!(
+            seeds >= 5 && valid == 2 && mutants > 100,
+            "{seeds} seeds, {valid} and {mutants} mutants are valid"
+        );
+    }
 
     #[test]
     fn other_files_are_refused_with_the_reason() {
@@ -68,13 +126,16 @@ mod tests {
         let path = folder.path().join("a.gguf");
         assert!(matches!(check(&path), Err(LoadError::Read { .. })));
         assert!(matches!(check(folder.path()), Err(LoadError::Read { .. })));
-        for bytes in [&b""[..], b"GG", b"PK\x03\x04 and more"] {
+        for (bytes, is) in [
+            (&b""[..], "is an empty file, expected a GGUF file"),
+            (b"PK\x03\x04 and more", "is a zip archive, expected a GGUF file"),
+            (b"<html>", "is an HTML page, expected a GGUF file"),
+            (b"\x01\x02\x03\x04\x05", "first bytes `\\x01\\x02\\x03\\x04`, expected `GGUF`"),
+        ] {
             fs::write(&path, bytes).unwrap();
             let error = check(&path).unwrap_err();
-            assert!(
-                matches!(&error, LoadError::NotGguf { begins, .. } if bytes.starts_with(begins)),
-                "{error}"
-            );
+            assert!(matches!(error, LoadError::Header(_)), "{error}");
+            assert!(error.to_string().contains(is), "{error}");
         }
         fs::write(&path, b"GGUF\x03\0\0\0").unwrap();
         assert!(matches!(check(&path), Err(LoadError::Header(_))));

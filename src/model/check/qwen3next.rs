@@ -5,24 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{TensorInfo, keys};
 
+use super::types::Kind::{self, Matrix, Vector};
 use crate::model::hparams::{HParams, Recurrent};
 use crate::model::{Header, LoadError};
 
 pub(super) const NAME: &str = "qwen3next";
-
-/// The types that a tensor may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A matrix: any weight type.
-    Matrix,
-    /// An operand of additions, products or convolutions: F32 only.
-    Vector,
-}
-
-use Kind::{Matrix, Vector};
 
 pub(super) fn check(header: &Header, hparams: &HParams) -> Result<(), LoadError> {
     let tokenizer = header.metadata.str(keys::TOKENIZER_MODEL).unwrap_or_default();
@@ -47,9 +36,8 @@ pub(super) fn check(header: &Header, hparams: &HParams) -> Result<(), LoadError>
             tensors.mtp(layer, &sizes)?;
         }
     }
-    let scale =
-        |name: &str| name.rsplit('.').next().is_some_and(|last| matches!(last, "scale" | "input_scale"));
-    match left.keys().find(|name| !scale(name)) {
+    tensors.scales(&sizes)?;
+    match left.keys().next() {
         None => Ok(()),
         Some(name) => Err(LoadError::SurplusTensor {
             path: header.path.clone(),
@@ -212,6 +200,19 @@ impl Tensors<'_, '_> {
         Ok(())
     }
 
+    /// The optional factors of a matrix and of its input: one, or one for each expert.
+    fn scales(&mut self, sizes: &Sizes) -> Result<(), LoadError> {
+        let names: Vec<&str> = self.left.keys().copied().collect();
+        for name in names {
+            let stem = name.strip_suffix(".scale").or_else(|| name.strip_suffix(".input_scale"));
+            if let Some(stem) = stem.filter(|stem| Kind::of(stem) == Some(Matrix)) {
+                let count = if stem.ends_with("_exps") { sizes.experts } else { 1 };
+                self.optional(name, Vector, &[count])?;
+            }
+        }
+        Ok(())
+    }
+
     fn required(&mut self, name: &str, kind: Kind, dims: &[u64]) -> Result<(), LoadError> {
         if self.optional(name, kind, dims)? {
             return Ok(());
@@ -229,8 +230,8 @@ impl Tensors<'_, '_> {
         if trimmed(&tensor.dims) != trimmed(dims) {
             return wrong(format!("shape {:?}", tensor.dims), format!("{dims:?} by the metadata"));
         }
-        if kind == Vector && tensor.ty != GgmlType::F32 {
-            return wrong(format!("type {}", tensor.ty), "F32".to_owned());
+        if !kind.allows(tensor.ty) {
+            return wrong(format!("type {}", tensor.ty), kind.expected().to_owned());
         }
         Ok(true)
     }

@@ -35,11 +35,9 @@ impl Model<'_> {
     /// The memory that a choice needs. `rules` are the caller's overrides and those of the choice, in order.
     pub(super) fn bill(&self, choice: &Choice, rules: &[Rule]) -> Bill {
         let mut lines = self.empty_lines();
-        let home = |home| choice.device(home, self.hparams.layers);
         let repacks = choice.repack && !self.machine.gpus.iter().any(|gpu| gpu.host_buffer);
         for weight in self.weights {
-            let by_rule = rules.iter().find(|rule| rule.matches(&weight.name)).map(|rule| rule.device);
-            let device = by_rule.unwrap_or_else(|| home(weight.home));
+            let device = self.device(choice, rules, weight);
             let line = &mut lines[device];
             if weight.experts {
                 line.experts += weight.bytes;
@@ -55,7 +53,8 @@ impl Model<'_> {
         }
         lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
         for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
-            let device = if self.options.kv_offload { home(Home::Layer(layer)) } else { 0 };
+            let home = Home::Layer(layer);
+            let device = if self.options.kv_offload { choice.device(home, self.hparams.layers) } else { 0 };
             let (kv, recurrent) = self.memory(layer, choice.context);
             let line = &mut lines[device];
             line.kv = line.kv.saturating_add(kv);
@@ -65,6 +64,12 @@ impl Model<'_> {
         lines[0].program = PROGRAM + self.hparams.vocab * TOKEN;
         self.compute(choice, &mut lines);
         Bill { lines }
+    }
+
+    /// The device of a tensor: that of the first rule that matches its name, or that of its layer.
+    pub(super) fn device(&self, choice: &Choice, rules: &[Rule], weight: &Weight) -> usize {
+        let rule = rules.iter().find(|rule| rule.matches(&weight.name));
+        rule.map_or_else(|| choice.device(weight.home, self.hparams.layers), |rule| rule.device)
     }
 
     /// KV cache and recurrent state of a layer, for all sequences.
@@ -157,7 +162,7 @@ impl Model<'_> {
 }
 
 /// The tensor type of a KV cache.
-fn ggml(ty: CacheType) -> GgmlType {
+pub(super) fn ggml(ty: CacheType) -> GgmlType {
     match ty {
         CacheType::F32 => GgmlType::F32,
         CacheType::F16 => GgmlType::F16,

@@ -48,6 +48,24 @@ pub enum PlaceError {
         /// The number of devices in use.
         devices: usize,
     },
+    /// Values of the KV cache are quantized without flash attention.
+    #[error("`-ctv {}` needs flash attention, which `-fa off` turns off", ty.to_lowercase())]
+    CacheValues {
+        /// The type.
+        ty: &'static str,
+    },
+    /// The blocks of a type of the KV cache do not divide a head.
+    #[error("`{option} {}` has blocks of {block} values, which do not divide a head of {length}", ty.to_lowercase())]
+    CacheBlocks {
+        /// The option, as typed.
+        option: &'static str,
+        /// The type.
+        ty: &'static str,
+        /// The length of a head.
+        length: u64,
+        /// The length of a block.
+        block: u64,
+    },
     /// The model does not fit.
     #[error("{}", not_enough(.0))]
     Memory(Box<OutOfMemory>),

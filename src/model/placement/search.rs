@@ -3,64 +3,20 @@
 use super::bill::{Bill, Line};
 use super::choice::Choice;
 use super::cost::Model;
-use super::error::{OutOfMemory, PlaceError};
+use super::error::PlaceError;
+use super::notes::notes;
+use super::reason::reason;
+use super::speed;
 use super::types::Placement;
-use super::weights::{Home, Rule, Weight, cpu_experts, weights};
-use super::{Machine, speed};
-use crate::llama::{CacheType, LoadMode, Override, SplitMode};
-use crate::model::{ContextSize, GpuLayers, HParams, Header, LoadOptions};
+use super::weights::{Home, Rule, Weight, cpu_experts};
+use crate::llama::{LoadMode, Override, SplitMode};
+use crate::model::{ContextSize, GpuLayers, HParams, LoadOptions};
 
-/// The smallest context that is suggested.
-const SMALLEST_CONTEXT: u32 = 512;
 /// A KV cache grows by this many tokens.
 const STEP: u32 = 256;
 
-/// Decides where weights, caches and states are placed.
-///
-/// # Errors
-///
-/// When a device, a buffer type or a pattern is invalid, or when the model does not fit.
-pub fn place(
-    header: &Header,
-    hparams: &HParams,
-    machine: &Machine,
-    options: &LoadOptions,
-) -> Result<Placement, PlaceError> {
-    let machine = &with_devices(machine, options.devices.as_deref())?;
-    let weights = &weights(header, hparams);
-    let rules = rules(machine, options)?;
-    let model = Model { weights, hparams, machine, options };
-    match attempt(model, &rules)? {
-        Ok(placement) => Ok(placement),
-        Err(bill) => {
-            let remedies = remedies(model, &rules);
-            Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies })))
-        }
-    }
-}
-
-/// The machine with only the requested devices, in that order.
-fn with_devices(machine: &Machine, requested: Option<&[String]>) -> Result<Machine, PlaceError> {
-    let Some(requested) = requested else { return Ok(machine.clone()) };
-    let mut gpus = Vec::new();
-    for name in requested {
-        let gpu = machine.gpus.iter().find(|gpu| gpu.name == *name).ok_or_else(|| PlaceError::Device {
-            device: name.clone(),
-            known: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
-        })?;
-        gpus.push(gpu.clone());
-    }
-    Ok(Machine { gpus, ..machine.clone() })
-}
-
-fn rules(machine: &Machine, options: &LoadOptions) -> Result<Vec<Rule>, PlaceError> {
-    let buffers: Vec<String> =
-        std::iter::once("CPU".to_owned()).chain(machine.gpus.iter().map(|gpu| gpu.buffer.clone())).collect();
-    options.overrides.iter().map(|requested| Rule::parse(requested, &buffers)).collect()
-}
-
 /// The first choice that fits, or the bill of the one that exceeds the limits least.
-fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
+pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
     let mut least: Option<Bill> = None;
     let contexts = contexts(model);
     let most = contexts[0];
@@ -273,9 +229,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         let ours = cpu_experts(choice.cpu_experts, hparams.layers);
         options.overrides.iter().cloned().chain(ours).collect()
     };
-    let traffic = speed::traffic(model, &choice, &with_experts(rules, choice.cpu_experts, hparams));
+    let notes = notes(model.weights, rules, hparams, machine, options);
+    let rules = with_experts(rules, choice.cpu_experts, hparams);
+    let work = speed::work(model, &choice, &rules);
     Placement {
-        reason: reason(model, &choice),
+        reason: reason(model, &choice, &rules),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
         gpu_layers: choice.gpu_layers,
         cpu_experts: choice.cpu_experts,
@@ -287,87 +245,8 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         load: choice.load,
         repack: choice.repack,
         bill,
-        traffic,
+        notes,
+        work,
+        main_type: speed::main_type(model),
     }
-}
-
-/// Describes the choice and its reason.
-fn reason(model: Model<'_>, choice: &Choice) -> String {
-    let Model { hparams, machine, options, .. } = model;
-    let trunk = hparams.layers - hparams.mtp_layers;
-    let all = hparams.layers + 1;
-    let mut parts = Vec::new();
-    if machine.gpus.is_empty() {
-        parts.push("CPU only".to_owned());
-    } else if choice.gpu_layers == 0 {
-        parts.push("all in main memory".to_owned());
-    } else if choice.gpu_layers < all {
-        parts.push(format!("the last {} of {all} layers on the GPU", choice.gpu_layers));
-    } else if choice.cpu_experts == 0 && options.overrides.is_empty() {
-        parts.push("all on the GPU".to_owned());
-    } else if hparams.experts > 0 {
-        let there = trunk.saturating_sub(choice.cpu_experts);
-        parts.push(format!("dense weights and the experts of {there} of {trunk} layers on the GPU"));
-    } else {
-        parts.push("all layers on the GPU".to_owned());
-    }
-    // With a GPU, weights for the CPU are put into a buffer that the GPU reads fast, and not repacked.
-    let repacked = choice.repack && !machine.gpus.iter().any(|gpu| gpu.host_buffer);
-    parts.push(match (choice.load.maps(), repacked) {
-        (false, true) => "weights repacked for this CPU, one copy in memory".to_owned(),
-        (false, false) => "weights not repacked, one copy in memory".to_owned(),
-        (true, false) if options.load.is_none() => {
-            "file mapped and weights not repacked, because repacked weights do not fit".to_owned()
-        }
-        (true, false) => "file mapped, one copy of the weights in memory".to_owned(),
-        (true, true) => "file mapped and weights repacked, two copies in memory".to_owned(),
-    });
-    let requested = options.context.resolve(hparams.trained_context);
-    if choice.context < requested {
-        parts.push(format!("context reduced from {requested} to {} to fit", choice.context));
-    }
-    parts.join("; ")
-}
-
-/// Options that make the model fit, each tried alone.
-fn remedies(model: Model<'_>, rules: &[Rule]) -> Vec<String> {
-    let Model { hparams, options, .. } = model;
-    let fits =
-        |changed: LoadOptions| attempt(Model { options: &changed, ..model }, rules).ok().and_then(Result::ok);
-    let mut remedies = Vec::new();
-    let requested = options.context.resolve(hparams.trained_context);
-    let mut context =
-        if requested > hparams.trained_context { hparams.trained_context } else { requested / 2 };
-    while context >= SMALLEST_CONTEXT {
-        if fits(LoadOptions { context: ContextSize::Tokens(context), ..options.clone() }).is_some() {
-            remedies.push(format!("-c {}", u64::from(context) * u64::from(options.parallel.max(1))));
-            break;
-        }
-        context /= 2;
-    }
-    if options.state_cache > 0 && fits(LoadOptions { state_cache: 0, ..options.clone() }).is_some() {
-        remedies.push(format!("-cram 0 (frees {} MiB of state cache)", options.state_cache >> 20));
-    }
-    if (options.cache_k, options.cache_v) == (CacheType::F16, CacheType::F16)
-        && fits(LoadOptions { cache_k: CacheType::Q8_0, cache_v: CacheType::Q8_0, ..options.clone() })
-            .is_some()
-    {
-        remedies.push("-ctk q8_0 -ctv q8_0".to_owned());
-    }
-    if options.gpu_layers != GpuLayers::Auto || options.cpu_experts.is_some() {
-        let auto =
-            LoadOptions { gpu_layers: GpuLayers::Auto, cpu_experts: None, fit: true, ..options.clone() };
-        if let Some(found) = fits(auto) {
-            remedies.push(match found.cpu_experts {
-                0 => format!("-ngl {}", found.gpu_layers),
-                on_cpu => format!("-ngl {} -ncmoe {on_cpu}", found.gpu_layers),
-            });
-        }
-    }
-    if !options.load.is_some_and(LoadMode::maps)
-        && fits(LoadOptions { load: Some(LoadMode::Map), repack: Some(false), ..options.clone() }).is_some()
-    {
-        remedies.push("-lm mmap -nr (slow: weights are read from disk when needed)".to_owned());
-    }
-    remedies
 }

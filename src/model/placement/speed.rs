@@ -1,18 +1,26 @@
-//! The expected speed of a placement: bytes read per token, divided by the memory bandwidth.
+//! The expected speed of a placement: bytes read per token, divided by the measured speed of the device that reads them.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gguf_export::ggml::GgmlType;
+
+use super::bill::Line;
 use super::choice::Choice;
 use super::cost::Model;
-use super::types::Placement;
+use super::types::{Placement, Work};
 use super::weights::{Home, Rule};
+use crate::llama::DeviceSpeed;
 
-/// The assumed bandwidth of a GPU's memory, which is not measured: that of small and old GPUs.
-const GPU_BANDWIDTH: f64 = 300e9;
-/// The share of the bandwidth that published and own measurements reach, at worst and at best.
-const REACHED: (f64, f64) = (0.3, 0.9);
+/// The speed of a GPU that is not there to be measured: that of small and old ones.
+pub const ASSUMED_GPU: DeviceSpeed =
+    DeviceSpeed { bytes_per_second: 300e9, node: Duration::from_micros(3), start: Duration::from_micros(20) };
+/// Nodes of a layer in llama.cpp's graphs, about.
+const NODES: u32 = 60;
+/// The shares of the estimate that were measured with `ggrun bench`, at worst and at best.
+const REACHED: (f64, f64) = (0.7, 1.1);
 /// Size of each of the two blocks that a thread reads repeatedly: larger than any cache.
 const BLOCK: usize = 64 << 20;
 
@@ -54,36 +62,53 @@ pub struct Speed {
 }
 
 impl Placement {
-    /// The range for one sequence with a half-full context. `None` if nothing is read.
+    /// The range for one sequence with a half-full context, from the speed of each device, main memory first. `None` if
+    /// nothing is read, or a device that has work has no speed.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    pub fn speed(&self, ram: Bandwidth) -> Option<Speed> {
-        let seconds: f64 = self
-            .traffic
-            .iter()
-            .enumerate()
-            .map(|(device, bytes)| *bytes as f64 / if device == 0 { ram.0 } else { GPU_BANDWIDTH.max(ram.0) })
-            .sum();
+    pub fn speed(&self, devices: &[Option<DeviceSpeed>]) -> Option<Speed> {
+        let mut seconds = 0.0;
+        for (work, speed) in self.work.iter().zip(devices) {
+            if work.bytes == 0 && work.layers == 0 {
+                continue;
+            }
+            let DeviceSpeed { bytes_per_second, node, start } = (*speed)?;
+            let overhead = start + node * work.layers * NODES;
+            seconds += work.bytes as f64 / bytes_per_second + overhead.as_secs_f64();
+        }
         (seconds > 0.0).then(|| Speed { least: REACHED.0 / seconds, most: REACHED.1 / seconds })
     }
 }
 
-/// Bytes read per token, by device: all dense weights except the embedding, the experts of one token, half of one
-/// sequence's KV cache, and its recurrent state.
-pub(super) fn traffic(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<u64> {
+/// The work of each device for one token: it reads all dense weights except the embedding, the experts of one token, half
+/// of one sequence's KV cache, and its recurrent state.
+pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<Work> {
     let h = model.hparams;
     let (used, experts) = (u64::from(h.experts_used), u64::from(h.experts.max(1)));
     let lookup = model.weights.iter().filter(|w| w.name == "token_embd.weight" && w.home == Home::Input);
     let embedding: u64 = lookup.map(|w| w.bytes).sum();
     let sequences = u64::from(model.options.parallel.max(1));
-    let mut traffic: Vec<u64> = model
-        .bill(choice, rules)
-        .lines
-        .iter()
-        .map(|line| line.dense + line.experts / experts * used + (line.kv / 2 + line.recurrent) / sequences)
-        .collect();
-    traffic[0] -= embedding;
-    traffic
+    let bytes =
+        |line: &Line| line.dense + line.experts / experts * used + (line.kv / 2 + line.recurrent) / sequences;
+    let bill = model.bill(choice, rules);
+    let mut work: Vec<Work> = bill.lines.iter().map(|line| Work { bytes: bytes(line), layers: 0 }).collect();
+    work[0].bytes -= embedding;
+    for layer in 0..h.layers - h.mtp_layers {
+        work[choice.device(Home::Layer(layer), h.layers)].layers += 1;
+    }
+    work
+}
+
+/// The type of most of the bytes that are read for one token.
+pub(super) fn main_type(model: Model<'_>) -> Option<GgmlType> {
+    let h = model.hparams;
+    let mut bytes: BTreeMap<u32, (u64, GgmlType)> = BTreeMap::new();
+    for weight in model.weights.iter().filter(|weight| weight.home != Home::Input) {
+        let share = if weight.experts { u64::from(h.experts_used) } else { u64::from(h.experts.max(1)) };
+        bytes.entry(weight.ty.id()).or_insert((0, weight.ty)).0 +=
+            weight.bytes / u64::from(h.experts.max(1)) * share;
+    }
+    bytes.into_values().max_by_key(|(bytes, _)| *bytes).map(|(_, ty)| ty)
 }
 
 #[cfg(test)]

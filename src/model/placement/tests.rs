@@ -191,6 +191,62 @@ fn a_model_that_does_not_fit_is_refused_with_remedies() {
 }
 
 #[test]
+fn a_model_that_needs_several_changes_is_refused_with_the_cheapest_of_them() {
+    let (header, hparams) = wide(48);
+    let refused =
+        |ram: u64, options: &LoadOptions| match place(&header, &hparams, &machine(ram, &[]), options) {
+            Err(PlaceError::Memory(needed)) => needed.remedies,
+            other => panic!("{other:?}"),
+        };
+    let options = LoadOptions { state_cache: 4 * GIB, load: Some(LoadMode::Read), ..tokens(262_144) };
+    let enough = place(&header, &hparams, &machine(80 * GIB, &[]), &options).unwrap().bill.lines[0].sum();
+    let ram = |less: u64| (enough - less) + GIB;
+    assert_eq!(refused(ram(3 * GIB), &options)[0], "-cram 0 (frees 4096 MiB of state cache)");
+    let both = refused(ram(7 * GIB), &options);
+    assert_eq!(both[0], "-cram 0 (frees 4096 MiB of state cache) -c 131072", "{both:?}");
+    assert_eq!(refused(GIB / 16, &options), Vec::<String>::new());
+}
+
+#[test]
+fn the_reason_says_where_the_experts_are() {
+    let (header, hparams) = wide(8);
+    let reason = |options: LoadOptions| {
+        place(&header, &hparams, &machine(64 * GIB, &[24 * GIB]), &options).unwrap().reason
+    };
+    let over = |pattern: &str, buffer: &str| {
+        vec![Override { pattern: pattern.to_owned(), buffer: buffer.to_owned() }]
+    };
+    for (options, begin) in [
+        (tokens(4096), "all on the GPU; "),
+        (
+            LoadOptions { overrides: over("exps", "CPU"), ..tokens(4096) },
+            "dense weights and the experts of 0 of 8 layers on the GPU; ",
+        ),
+        (
+            LoadOptions { overrides: over(r"blk\.[0-2]\.ffn_up_exps", "CPU"), ..tokens(4096) },
+            "dense weights and the experts of 5 of 8 layers on the GPU; ",
+        ),
+        (
+            LoadOptions { overrides: over("attn|ssm", "CPU"), ..tokens(4096) },
+            "all layers on the GPU, except for overridden tensors; ",
+        ),
+        (LoadOptions { overrides: over(".", "CPU"), ..tokens(4096) }, "all in main memory; "),
+        (LoadOptions { gpu_layers: GpuLayers::Last(0), ..tokens(4096) }, "all in main memory; "),
+        (
+            LoadOptions { gpu_layers: GpuLayers::Last(3), ..tokens(4096) },
+            "the last 3 of 9 layers on the GPU; ",
+        ),
+        (
+            LoadOptions { gpu_layers: GpuLayers::Last(3), cpu_experts: Some(7), ..tokens(4096) },
+            "the last 3 of 9 layers on the GPU, with the experts of 1; ",
+        ),
+    ] {
+        let text = reason(options);
+        assert!(text.starts_with(begin), "{begin}: {text}");
+    }
+}
+
+#[test]
 fn explicit_options_take_precedence() {
     let (header, hparams) = wide(8);
     let machine = machine(64 * GIB, &[24 * GIB, 24 * GIB]);
@@ -296,4 +352,57 @@ proptest! {
         let placed = place(&header, &hparams, &machine(64 * GIB, &[gpu * GIB]), &tokens(context)).unwrap();
         prop_assert_eq!((placed.gpu_layers, placed.cpu_experts), (13, 0));
     }
+}
+
+#[test]
+fn options_without_effect_are_noted() {
+    let (header, hparams) = wide(4);
+    let over = |pattern: &str| Override { pattern: pattern.to_owned(), buffer: "CPU".to_owned() };
+    let notes = |gpus: &[u64], options: LoadOptions| {
+        let placed = place(&header, &hparams, &machine(64 * GIB, gpus), &options).unwrap();
+        placed.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let options = || LoadOptions { threads: 1, ..tokens(1024) };
+    let quiet = LoadOptions { overrides: vec![over("exps"), over("shexp")], ..options() };
+    assert!(notes(&[], quiet).is_empty());
+    let shadowed = LoadOptions { overrides: vec![over("ffn"), over("exps"), over("nothing")], ..options() };
+    let both = [
+        "`-ot exps=…` has no effect: earlier patterns match its tensors first",
+        "`-ot nothing=…` matches no tensor of the model",
+    ];
+    assert_eq!(notes(&[], shadowed), both);
+    let layers = LoadOptions { gpu_layers: GpuLayers::Last(99), ..options() };
+    assert_eq!(notes(&[], layers.clone()), ["`-ngl` has no effect: no GPU is in use"]);
+    assert!(notes(&[24 * GIB], layers).is_empty());
+    assert!(notes(&[], LoadOptions { gpu_layers: GpuLayers::Last(0), ..options() }).is_empty());
+    let experts = LoadOptions { cpu_experts: Some(u32::MAX), ..options() };
+    assert_eq!(notes(&[], experts), ["`-cmoe` has no effect: no GPU is in use"]);
+    let shares = LoadOptions { tensor_split: vec![1.0], ..options() };
+    assert_eq!(notes(&[24 * GIB], shares), ["`-ts` has no effect: only one GPU is in use"]);
+    let long = LoadOptions { context: ContextSize::Tokens(262_145), ..options() };
+    let says = notes(&[], long.clone());
+    assert!(
+        matches!(&says[..], [one] if one.contains("262145 tokens is longer than the 262144")),
+        "{says:?}"
+    );
+    let stretched = crate::llama::Rope { freq_scale: Some(0.5), ..crate::llama::Rope::default() };
+    assert!(notes(&[], LoadOptions { rope: stretched, ..long }).is_empty());
+    let threads = notes(&[], LoadOptions { threads: 5000, threads_batch: Some(6000), ..options() });
+    assert!(threads.len() == 2 && threads[1].starts_with("`-tb 6000` is more than the"), "{threads:?}");
+}
+
+#[test]
+fn a_cache_that_llama_cpp_refuses_is_refused_before_the_load() {
+    use crate::llama::Flash;
+    let (header, mut hparams) = wide(4);
+    let error =
+        |hparams: &HParams, options| place(&header, hparams, &machine(64 * GIB, &[]), &options).unwrap_err();
+    let values = LoadOptions { cache_v: CacheType::Q4_0, flash: Flash::Off, ..tokens(1024) };
+    let says = "`-ctv q4_0` needs flash attention, which `-fa off` turns off";
+    assert_eq!(error(&hparams, values.clone()).to_string(), says);
+    let keys = LoadOptions { cache_k: CacheType::Q4_0, flash: Flash::Off, ..tokens(1024) };
+    assert!(place(&header, &hparams, &machine(64 * GIB, &[]), &keys).is_ok());
+    hparams.key_length = 80;
+    let says = "`-ctk q4_0` has blocks of 32 values, which do not divide a head of 80";
+    assert_eq!(error(&hparams, LoadOptions { flash: Flash::Auto, ..keys }).to_string(), says);
 }

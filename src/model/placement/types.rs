@@ -1,6 +1,9 @@
 //! The decision about where a model is placed.
 
+use gguf_export::ggml::GgmlType;
+
 use super::bill::Bill;
+use super::notes::Note;
 use crate::llama::{LoadMode, Override, SplitMode};
 
 /// The placement of weights, caches and states.
@@ -30,6 +33,19 @@ pub struct Placement {
     pub bill: Bill,
     /// The choice and its reason, on one line.
     pub reason: String,
-    /// Bytes read per token, by device.
-    pub traffic: Vec<u64>,
+    /// Options without effect, or with one that is hardly intended.
+    pub notes: Vec<Note>,
+    /// The work for one token, by device, main memory first.
+    pub work: Vec<Work>,
+    /// The type of most of the bytes that are read for one token.
+    pub main_type: Option<GgmlType>,
+}
+
+/// The work of a device for one token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Bytes that it reads.
+    pub bytes: u64,
+    /// Layers that it computes.
+    pub layers: u32,
 }

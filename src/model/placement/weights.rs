@@ -3,6 +3,7 @@
 use gguf_export::ggml::GgmlType;
 
 use super::error::PlaceError;
+use super::pattern::Pattern;
 use crate::llama::Override;
 use crate::model::{HParams, Header};
 
@@ -27,6 +28,7 @@ pub(super) struct Weight {
     pub(super) home: Home,
     pub(super) experts: bool,
     pub(super) bytes: u64,
+    pub(super) ty: GgmlType,
     /// Whether it can be repacked for the CPU.
     pub(super) repackable: bool,
 }
@@ -41,6 +43,7 @@ pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
             home: home(&tensor.name),
             experts: tensor.name.contains("_exps"),
             bytes: tensor.bytes(),
+            ty: tensor.ty,
             repackable: repackable(tensor.ty, &tensor.dims),
             name: tensor.name.clone(),
         })
@@ -74,32 +77,24 @@ fn repackable(ty: GgmlType, dims: &[u64]) -> bool {
 /// A parsed override: the pattern, and the device of the buffer.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
-    pattern: fancy_regex::Regex,
+    pattern: Pattern,
     pub(super) device: usize,
 }
 
 impl Rule {
     /// Parses an override; `buffers` are the names of buffer types by device.
     pub(super) fn parse(over: &Override, buffers: &[String]) -> Result<Self, PlaceError> {
-        let pattern = fancy_regex::Regex::new(&over.pattern)
-            .map_err(|error| PlaceError::Pattern { pattern: over.pattern.clone(), reason: reason(&error) })?;
+        let pattern = Pattern::parse(&over.pattern)
+            .map_err(|reason| PlaceError::Pattern { pattern: over.pattern.clone(), reason })?;
         match buffers.iter().position(|buffer| *buffer == over.buffer) {
             Some(device) => Ok(Self { pattern, device }),
             None => Err(PlaceError::Buffer { buffer: over.buffer.clone(), known: buffers.to_vec() }),
         }
     }
 
-    /// Whether the pattern matches a tensor's name. A pattern that takes too long does not match.
+    /// Whether the pattern matches a tensor's name.
     pub(super) fn matches(&self, name: &str) -> bool {
-        self.pattern.is_match(name).unwrap_or(false)
-    }
-}
-
-/// Describes the error in a pattern.
-fn reason(error: &fancy_regex::Error) -> String {
-    match error {
-        fancy_regex::Error::ParseError(at, _) => format!("syntax error at byte {at}"),
-        _ => "it uses an unsupported feature or is too large".to_owned(),
+        self.pattern.matches(name)
     }
 }
 

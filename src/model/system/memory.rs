@@ -27,7 +27,7 @@ impl MainMemory {
         let total = kib("MemTotal");
         Self {
             total,
-            available: smaller(kib("MemAvailable"), limits.left),
+            available: smaller(smaller(kib("MemAvailable"), limits.left), address_space(root)),
             limit: limits.memory.filter(|limit| total.is_none_or(|total| *limit < total)),
             swap: kib("SwapTotal"),
         }
@@ -38,4 +38,17 @@ impl MainMemory {
     pub fn usable(&self) -> Option<u64> {
         smaller(self.total, self.limit)
     }
+}
+
+/// Address space kept for stacks, allocators and libraries, in bytes.
+const RESERVED: u64 = 128 << 20;
+
+/// The address space that is left below `ulimit -v`, in bytes; `None` without a limit.
+fn address_space(root: &Path) -> Option<u64> {
+    let limits = text(root, "proc/self/limits")?;
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    let limit: u64 = soft.split_whitespace().next()?.parse().ok()?;
+    let status = text(root, "proc/self/status").unwrap_or_default();
+    let used = field(&status, "VmSize").and_then(|size| size.strip_suffix("kB")?.trim().parse::<u64>().ok());
+    Some(limit.saturating_sub(used.unwrap_or(0).saturating_mul(1024)).saturating_sub(RESERVED))
 }

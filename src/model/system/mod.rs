@@ -1,12 +1,14 @@
-//! Main memory and the limits of this process, from the files in which Linux describes them. `root` is the folder above
+//! Main memory, the limits of this process and the load, from the files in which Linux describes them. `root` is the folder above
 //! `proc` and `sys`, so that tests can describe any machine.
 
 mod files;
 mod group;
+mod load;
 mod memory;
 
 pub use files::{field, text};
 pub use group::{Limits, limits};
+pub use load::load_average;
 pub use memory::MainMemory;
 
 #[cfg(test)]
@@ -48,11 +50,29 @@ pub(crate) mod tests {
         assert_eq!(MainMemory::read(root.path(), loose).limit, None);
     }
 
+    #[test]
+    fn memory_is_limited_by_the_address_space() {
+        let read = |limit: &str| {
+            let limits = format!(
+                "Limit  Soft Limit  Hard Limit  Units\nMax address space  {limit}  unlimited  bytes\n"
+            );
+            let root = machine(&[
+                ("proc/meminfo", "MemTotal: 65536000 kB\nMemAvailable: 32768000 kB\n"),
+                ("proc/self/limits", &limits),
+                ("proc/self/status", "VmSize:\t  1024 kB\n"),
+            ]);
+            MainMemory::read(root.path(), Limits::default()).available
+        };
+        assert_eq!(read("unlimited"), Some(32_768_000 << 10));
+        assert_eq!(read("1074790400"), Some((1 << 30) - (128 << 20)));
+        assert_eq!(read("100000"), Some(0));
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(garbage in "[ -~\t\n]{0,200}") {
             prop_assert!(field(&garbage, "a").is_none_or(|value| garbage.contains(value)));
-            let files = ["proc/meminfo", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.stat"];
+            let files = ["proc/meminfo", "proc/self/limits", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.stat"];
             let root = machine(&files.map(|file| (file, garbage.as_str())));
             let memory = MainMemory::read(root.path(), limits(root.path()));
             prop_assert!(memory.total.is_none_or(|total| memory.usable().is_some_and(|usable| usable <= total)));

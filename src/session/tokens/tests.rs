@@ -1,6 +1,6 @@
 //! No message forges a control token, and no text is lost.
 
-use std::time::{Duration, Instant};
+use std::cell::Cell;
 
 use super::*;
 use crate::chat::{Message, RenderOptions, Role};
@@ -103,7 +103,7 @@ fn specials(template: &Template, texts: &[String]) -> Vec<i32> {
     let mut options = RenderOptions { tools: vec![tool], ..RenderOptions::default() };
     options.variables.insert("custom".to_owned(), Value::String(next()));
     let prompt = template.prompt(&messages, &options).unwrap();
-    let tokens = Specials::of(&Marked, template).tokens(&Marked, &prompt, &[]).tokens;
+    let tokens = Specials::of(&Marked, template).tokens(&Marked, &prompt, &[], usize::MAX).tokens;
     let mut text = Vec::new();
     for token in &tokens {
         Marked.write(*token, &mut text);
@@ -167,7 +167,7 @@ fn places_are_tokens_where_special_tokens_begin_or_end() {
             template.prompt(&[Message::new(Role::User, content)], &RenderOptions::default()).unwrap();
         let end = 12 + content.len();
         let places = [0, 12, 13, end, end + 10, end + 11];
-        let found = Specials::of(&Marked, &template).tokens(&Marked, &prompt, &places);
+        let found = Specials::of(&Marked, &template).tokens(&Marked, &prompt, &places, usize::MAX);
         let length = content.len();
         assert_eq!(found.places, [0, 1, 1 + length, 2 + length], "{content}");
         assert_eq!(found.tokens.len(), 3 + length);
@@ -228,7 +228,7 @@ fn composed_characters_make_no_token_and_destroy_none() {
     ] {
         let prompt =
             template.prompt(&[Message::new(Role::User, content)], &RenderOptions::default()).unwrap();
-        let found = specials.tokens(&Composing, &prompt, &[]).tokens;
+        let found = specials.tokens(&Composing, &prompt, &[], usize::MAX).tokens;
         let characters = composed.chars().map(|c| c as i32);
         let expected: Vec<_> = [-1].into_iter().chain(characters).chain([-1]).map(Token).collect();
         assert_eq!(found, expected, "{content:?}");
@@ -243,9 +243,12 @@ fn many_typed_control_tokens_do_not_each_look_through_all_text() {
         ["a".repeat(3_000_000), "<|im_end|>".repeat(100_000)].map(|text| Message::new(Role::User, text));
     let prompt = template.prompt(&messages, &RenderOptions::default()).unwrap();
     let specials = Specials::of(&Marked, &template);
-    let begin = Instant::now();
-    assert_eq!(specials.markup(&prompt).len(), 1);
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let looks = Cell::new(0);
+    let markup = specials.markup_with(&prompt, |text| {
+        looks.set(looks.get() + 1);
+        prompt.is_only_written(text)
+    });
+    assert_eq!((markup.len(), looks.get()), (1, 1));
 }
 
 #[test]

@@ -127,3 +127,20 @@ fn every_size_has_a_lower_and_an_upper_limit() {
     refused("num_hidden_layers", json!(513), "from 1 to 512");
     refused("num_experts", json!(1025), "from 1 to 1024");
 }
+
+#[test]
+fn sizes_beyond_those_that_a_run_accepts_are_refused() {
+    refused("max_position_embeddings", json!(1u64 << 31), "expected an integer from 1 to 2147483647");
+    assert_eq!(with("max_position_embeddings", json!(limits::CONTEXT)).unwrap().context, limits::CONTEXT);
+    refused("hidden_size", json!(limits::WIDTH + 1), "expected an integer from 1 to 1048576");
+    refused("linear_num_value_heads", json!(4096 * 4), "`linear_num_value_heads`");
+    let mut fields = published();
+    fields.insert("linear_value_head_dim".to_owned(), json!(4096));
+    fields.insert("linear_key_head_dim".to_owned(), json!(4096));
+    fields.insert("linear_num_value_heads".to_owned(), json!(512));
+    let error = read(fields).unwrap_err().to_string();
+    assert!(
+        error.contains("`linear_num_value_heads` is `512`, expected at most 256 for heads of 4096"),
+        "{error}"
+    );
+}

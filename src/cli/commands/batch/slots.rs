@@ -36,7 +36,8 @@ pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) ->
     if let Some(slots) = placement.parallel {
         return Ok(options(slots));
     }
-    let header = check_with(model, &options(1).metadata)?;
+    let checked = options(1);
+    let header = check_with(model, &checked.metadata, checked.tensor_check)?;
     let hparams = HParams::read(&header)?;
     let machine = Machine::with(&options(1).rpc)?;
     let needed = longest.min(hparams.trained_context);

@@ -1,7 +1,7 @@
 //! `ggrun bench --quality`: perplexity, and the divergence from a reference.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read as _};
+use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -14,16 +14,14 @@ use super::args::{Bench, Form};
 use super::load::{bar, ended, load};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
+use crate::cli::options::file::{self, Text};
 use crate::cli::ui::out::print;
-
-/// The maximum size of the text in bytes.
-const LONGEST: u64 = 1 << 30;
 
 pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     let asked = &args.quality;
     let Some(path) = &asked.quality else { return Ok(()) };
     args.model.named()?;
-    let source = read(path)?;
+    let source = file::read(path, Text::Sample)?;
     if let Some(path) = &asked.kl {
         checks::input(path).with_context(|| format!("cannot use the reference `{}`", path.display()))?;
     }
@@ -55,6 +53,7 @@ pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
         }
         (None, Some(path)) => {
             let failed = || format!("cannot use the reference `{}`", path.display());
+            file::regular(path)?;
             let file = File::open(path).with_context(failed)?;
             let length = file.metadata().with_context(failed)?.len();
             let reference = Some((BufReader::new(file), length));
@@ -65,14 +64,6 @@ pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let form = if args.json { Form::Json } else { args.output };
     Ok(print(&shown(form, run, &found.0, found.1.as_ref()))?)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let failed = || format!("cannot read `{}`", path.display());
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)).with_context(failed)?;
-    anyhow::ensure!(bytes.len() as u64 <= LONGEST, "`{}` is larger than {LONGEST} bytes", path.display());
-    String::from_utf8(bytes).with_context(|| format!("`{}` is not UTF-8", path.display()))
 }
 
 fn shown(form: Form, run: Run<'_>, perplexity: &Perplexity, divergence: Option<&Divergence>) -> String {

@@ -3,6 +3,7 @@
 mod args;
 mod find;
 mod list;
+mod plain;
 mod remove;
 mod verify;
 

@@ -1,6 +1,7 @@
 //! `ggrun cache verify`.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ggrun::hub::cache::{MOST_ENTRIES, Removal, Repository, Target};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::args::VerifyCache;
 use super::find::{commit, repository};
+use super::plain::{self, Plain};
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
@@ -41,28 +43,38 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
         let needed: BTreeSet<String> = one.needed(|_| true).into_iter().map(str::to_owned).collect();
         one.blobs.retain(|hash, _| needed.contains(hash));
     }
-    let bytes = found.iter().flat_map(|one| one.blobs.values()).map(|blob| blob.bytes).sum();
+    let plain = Plain::of(&cache, &found, interrupt.flag());
+    let own = found.iter().flat_map(|one| &one.snapshots).flat_map(|snapshot| plain::files(snapshot));
+    let own = own.filter(|(_, file)| plain.hashes.contains_key(&file.path)).map(|(_, file)| file.bytes);
+    let bytes = own.chain(found.iter().flat_map(|one| one.blobs.values()).map(|blob| blob.bytes)).sum();
     let bar = Bar::new("Verifying", args.progress);
     bar.observe(Progress::Planned { tensors: 0, bytes, resumed: 0 });
     let (mut findings, mut removals, mut files) = (Vec::new(), Vec::new(), 0u64);
     for one in &found {
-        let wrong = check(one, &bar, &interrupt, &mut findings)?;
+        let (wrong, paths) = check(one, &plain, &bar, &interrupt, &mut findings)?;
         files += one.blobs.len() as u64;
-        if !wrong.is_empty() {
+        if !wrong.is_empty() || !paths.is_empty() {
             // All links to the file, also those of other revisions.
-            removals.extend(one.folder.scan(MOST_ENTRIES).map(|all| Removal::blobs(&all, &wrong)));
+            removals.extend(one.folder.scan(MOST_ENTRIES).map(|all| Removal::files(&all, &wrong, paths)));
         }
     }
+    files += plain.hashes.len() as u64;
     bar.clear();
     if args.place.json {
         let findings: Vec<Value> = findings.iter().map(object).collect();
         print_result(&format!(
             "{:#}\n",
-            json!({ "schema_version": 1, "files": files, "bytes": bytes, "wrong": findings })
+            json!({
+                "schema_version": 1, "files": files, "bytes": bytes, "wrong": findings, "unchecked": plain.unknown,
+            })
         ))?;
     } else {
         let line = |finding: &Finding| format!("{}: {}: {}\n", finding.repository, finding.what, finding.why);
         print_result(&findings.iter().map(line).collect::<String>())?;
+    }
+    if let Some(reason) = &plain.reason {
+        let files = text::plural(plain.unknown, "file");
+        note(&format!("warning: {files} not checked, because the cache has no hash: {reason}"));
     }
     if findings.is_empty() {
         note(&format!("{}, {}: all match their hashes", text::plural(files, "file"), text::bytes(bytes)));
@@ -83,28 +95,32 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
 }
 
 fn count(removals: &[Removal]) -> u64 {
-    removals.iter().map(|removal| removal.blobs.len() as u64).sum()
+    removals.iter().map(|removal| (removal.blobs.len() + removal.plain.len()) as u64).sum()
 }
 
-/// Reads every blob of a repository and returns the hashes of those that differ.
+/// Reads every file of a repository, and returns the hashes of the blobs and the paths of the plain files that differ.
 fn check(
     one: &Repository,
+    plain: &Plain,
     bar: &Bar,
     interrupt: &Interrupt,
     findings: &mut Vec<Finding>,
-) -> anyhow::Result<BTreeSet<String>> {
-    let mut wrong = BTreeSet::new();
+) -> anyhow::Result<(BTreeSet<String>, Vec<PathBuf>)> {
+    let (mut wrong, mut paths) = (BTreeSet::new(), Vec::new());
     let mut find = |what: &str, why: String| {
         findings.push(Finding { repository: one.name.clone(), what: what.to_owned(), why });
     };
-    for (name, blob) in &one.blobs {
+    let hash = |path: &Path, expected: &str| {
         let advance = |bytes| bar.observe(Progress::Advanced { tensor: &one.name, bytes });
-        let hash = hash::of_file(&blob.path, name, interrupt.flag(), advance);
+        let hash = hash::of_file(path, expected, interrupt.flag(), advance);
         if interrupt.is_raised() {
             bar.clear();
             return Err(Interrupted.into());
         }
-        match hash.with_context(|| format!("cannot read `{}`", blob.path.display()))? {
+        hash.with_context(|| format!("cannot read `{}`", path.display()))
+    };
+    for (name, blob) in &one.blobs {
+        match hash(&blob.path, name)? {
             Some(hash) if hash == *name => {}
             Some(hash) => {
                 find(name, format!("has the hash {hash}"));
@@ -120,11 +136,19 @@ fn check(
                 Target::Elsewhere(to) => {
                     find(name, format!("links outside the cache, to `{}`", to.display()));
                 }
-                Target::Blob(_) | Target::Itself => {}
+                Target::Itself => {
+                    let Some(expected) = plain.hashes.get(&file.path) else { continue };
+                    let found = hash(&file.path, expected)?.unwrap_or_default();
+                    if found != *expected {
+                        find(name, format!("has the hash {found}, expected {expected}"));
+                        paths.push(file.path.clone());
+                    }
+                }
+                Target::Blob(_) => {}
             }
         }
     }
-    Ok(wrong)
+    Ok((wrong, paths))
 }
 
 fn object(finding: &Finding) -> Value {

@@ -1,15 +1,15 @@
 //! Conversations on disk as JSON lines: the first is about the file, each other is a message.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use ggrun::chat::Message;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of a conversation.
-const LONGEST: u64 = 1 << 28;
+use crate::cli::options::file::{self, Text};
+
 const VERSION: u32 = 1;
 const SUFFIX: &str = "jsonl";
 
@@ -90,13 +90,7 @@ pub(super) fn write(path: &Path, model: &str, messages: &[Message]) -> anyhow::R
 
 /// Reads a conversation.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Message>> {
-    let failed = || format!("cannot read `{}`", path.display());
-    let mut text = String::new();
-    let file = fs::File::open(path).with_context(failed)?;
-    file.take(LONGEST + 1).read_to_string(&mut text).with_context(failed)?;
-    if text.len() as u64 > LONGEST {
-        bail!("`{}` is larger than {LONGEST} bytes", path.display());
-    }
+    let text = file::read(path, Text::Conversation)?;
     parse(&text).with_context(|| format!("`{}` is not a conversation of ggrun", path.display()))
 }
 

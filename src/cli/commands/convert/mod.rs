@@ -9,7 +9,7 @@ use anyhow::Context;
 use ggrun::convert::{self, Converted, Options, Origin, Step};
 use ggrun::hub::{Hub, Settings};
 use gguf_export::ExportOptions;
-use gguf_export::export::OutputFile;
+use gguf_export::export::{OutputFile, is_unfinished};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
 use serde_json::json;
 
@@ -18,8 +18,9 @@ pub(crate) use args::Convert;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::Source;
-use crate::cli::shared::conversion::{sentence, summary, unwrapped};
+use crate::cli::shared::conversion::{remarks, sentence, summary, unwrapped};
 use crate::cli::ui::err::note;
+use crate::cli::ui::escape::printable;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::text;
@@ -33,9 +34,6 @@ pub(crate) fn run(args: &Convert) -> anyhow::Result<Outcome> {
     let done = convert(args, &bar, stop);
     bar.clear();
     let Converted { plan, files, resumed, report, .. } = done?;
-    for text in &plan.notes {
-        note(&format!("note: {text}"));
-    }
     if args.common.json {
         let mut object = describe(&plan, &files, resumed, args.dry_run);
         object["proven"] = report.is_some().into();
@@ -78,6 +76,8 @@ fn convert(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Conve
     let observer = |step: Step<'_>| match step {
         Step::Source(event) => bar.arrive(event),
         Step::Mtp(event) => bar.fetch(event),
+        // Said before hours of work.
+        Step::Planned(plan) => remarks(plan).iter().for_each(|text| note(&format!("note: {text}"))),
         Step::Export(progress) => bar.observe(progress),
         _ => {}
     };
@@ -112,6 +112,7 @@ fn options(args: &Convert) -> Options {
             resume: !args.no_resume,
             split_max_bytes: args.split_max_size,
             prove: args.prove,
+            ..ExportOptions::default()
         },
         output: args.output.clone(),
         dry_run: args.dry_run,
@@ -123,13 +124,20 @@ fn options(args: &Convert) -> Options {
 /// Refuses an existing output before hours of work. Names that depend on the plan are checked later.
 fn refuse_existing(args: &Convert) -> gguf_export::Result<()> {
     match &args.output {
-        Some(path) if path.is_file() && args.split_max_size.is_none() && !args.force && !args.dry_run => {
+        Some(path)
+            if path.is_file()
+                && args.split_max_size.is_none()
+                && !args.force
+                && !args.dry_run
+                && !is_unfinished(path) =>
+        {
             Err(gguf_export::Error::OutputExists { path: path.clone() })
         }
         _ => Ok(()),
     }
 }
 
+/// The plan: what grows, then every tensor, the files, what the GGUF lacks, and a summary.
 fn listing(plan: &Plan, files: &[OutputFile]) -> String {
     let mut rows = Vec::new();
     for t in &plan.tensors {
@@ -142,11 +150,15 @@ fn listing(plan: &Plan, files: &[OutputFile]) -> String {
             t.source.clone(),
         ]);
     }
-    let mut out = text::table(&rows, &[4]);
+    let remarks = remarks(plan);
+    let (first, rest) = remarks.split_at(usize::from(plan.expanded().is_some()));
+    let lines =
+        |list: &[String]| list.iter().map(|line| printable(line).into_owned() + "\n").collect::<String>();
+    let mut out = lines(first) + &text::table(&rows, &[4]);
     for file in files {
         out += &[&file.path.display().to_string(), "  ", &text::bytes(file.bytes), "\n"].concat();
     }
-    out + &summary(plan) + "\n"
+    out + &lines(rest) + &summary(plan) + "\n"
 }
 
 fn describe(plan: &Plan, files: &[OutputFile], resumed: u64, dry_run: bool) -> serde_json::Value {
@@ -160,10 +172,19 @@ fn describe(plan: &Plan, files: &[OutputFile], resumed: u64, dry_run: bool) -> s
             })
         })
         .collect();
+    let expanded = plan.expanded().map(|grown| {
+        json!({ "type": "F32", "source": grown.source, "tensors": grown.tensors, "source_bytes": grown.from, "bytes": grown.to })
+    });
+    let left_out: Vec<_> = plan
+        .left_out
+        .iter()
+        .map(|item| json!({ "name": item.at.tensor, "file": path(&item.at.file), "reason": item.reason.clause() }))
+        .collect();
     let files: Vec<_> = files.iter().map(|f| json!({ "path": path(&f.path), "bytes": f.bytes })).collect();
     json!({
         "schema_version": 1, "dry_run": dry_run, "resumed_bytes": resumed, "files": files,
         "tensors": tensors, "mtp_layers": plan.mtp_layers, "notes": plan.notes,
+        "left_out": left_out, "expanded": expanded,
     })
 }
 

@@ -19,6 +19,7 @@ Examples:
   ggrun download ORG/NAME@v1.0 --dry-run           print files, sizes and what is cached
   ggrun download ORG/NAME-GGUF model-Q4_0.gguf
   ggrun download ORG/NAME-GGUF --include \"*Q4_0*\"
+  ggrun download ORG/NAME --local-dir model        plain files in a folder
 
 Environment: HF_TOKEN (or the file that `hf auth login` writes), HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE=1")]
 pub(crate) struct Download {
@@ -46,6 +47,9 @@ pub(crate) struct Download {
     /// Use this folder instead of the shared cache
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<std::path::PathBuf>,
+    /// Write plain files to this folder, which other commands accept as a checkpoint; files in the cache are copied
+    #[arg(long, value_name = "DIR")]
+    pub(super) local_dir: Option<std::path::PathBuf>,
     /// Show progress on standard error: a bar on a terminal, otherwise a line for every 10 %
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN", help_heading = OUTPUT)]
     pub(super) progress: When,

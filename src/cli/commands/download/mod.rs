@@ -1,10 +1,10 @@
-//! `ggrun download`: fetches files of a repository into the shared cache.
+//! `ggrun download`: fetches files of a repository into the shared cache, or into a plain folder.
 
 mod args;
 mod glob;
 mod wanted;
 
-use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
+use ggrun::hub::{Event, Hub, Listing, LocalDir, RemoteFile, Settings};
 use serde_json::json;
 
 pub(crate) use args::Download;
@@ -30,10 +30,17 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
     let fetch = || {
         let listing = hub.listing(&args.repo, stop, &observer)?;
         let files = wanted(args, &hub, &listing, interrupt.flag(), &observer)?;
-        let rows = files.iter().map(|file| describe(&hub, &args.repo, &listing, file));
+        let local = args.local_dir.as_ref().map(LocalDir::at);
+        let rows = files.iter().map(|file| describe(&hub, args, local.as_ref(), &listing, file));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let jobs = usize::from(args.jobs);
-        let fetch = || hub.fetch(&args.repo, &listing, &files, jobs, stop, &observer);
+        let fetch = || match &local {
+            None => hub.fetch(&args.repo, &listing, &files, jobs, stop, &observer),
+            Some(dir) => {
+                hub.fetch_to(dir, (&args.repo, &listing), &files, jobs, stop, &observer)?;
+                Ok(dir.path().to_owned())
+            }
+        };
         let folder = if args.dry_run { None } else { Some(fetch()?) };
         Ok::<_, anyhow::Error>((listing.commit.clone(), rows, folder))
     };
@@ -63,10 +70,11 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
         let table: Vec<Vec<String>> = rows
             .iter()
             .map(|row| {
+                let place = if args.local_dir.is_some() { "in the folder" } else { "in the cache" };
                 let there = match row.bytes - row.to_fetch {
-                    _ if row.to_fetch == 0 => "in the cache".to_owned(),
+                    _ if row.to_fetch == 0 => place.to_owned(),
                     0 => String::new(),
-                    part => format!("{} in the cache", text::bytes(part)),
+                    part => format!("{} {place}", text::bytes(part)),
                 };
                 vec![row.name.clone(), text::bytes(row.bytes), there]
             })
@@ -90,11 +98,15 @@ struct Row {
 
 fn describe(
     hub: &Hub,
-    repo: &RepoName,
+    args: &Download,
+    local: Option<&LocalDir>,
     listing: &Listing,
     file: &RemoteFile,
 ) -> Result<Row, ggrun::hub::Error> {
-    let there = hub.cache().repo(repo).find(&listing.commit, &file.name).is_some();
-    let to_fetch = if there { 0 } else { hub.missing_bytes(repo, file)? };
+    let to_fetch = match local {
+        None => hub.missing_bytes(&args.repo, listing, file)?,
+        Some(dir) => file.bytes - dir.bytes(&listing.commit, file)?,
+    };
+    let there = to_fetch == 0;
     Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch })
 }

@@ -28,14 +28,17 @@ pub(super) fn wanted<'l>(
             (args.include.is_empty() || any(&args.include, &file.name)) && !any(&args.exclude, &file.name)
         };
         let files: Vec<&RemoteFile> = listing.files.iter().filter(fits).collect();
-        anyhow::ensure!(!files.is_empty() || !patterns, "no file of `{repo}` matches the patterns");
+        if files.is_empty() && patterns {
+            let of = if listing.only_cached.is_some() { ", of those in the cache," } else { "" };
+            anyhow::bail!("no file of `{repo}`{of} matches the patterns");
+        }
         return Ok(files);
     }
     let files = hub.checkpoint_files(repo, listing, stop, observer)?;
-    anyhow::ensure!(
-        files.iter().any(|file| file.name.ends_with(".safetensors")),
-        "`{repo}` has no safetensors files; give the names of files, or `--all`"
-    );
+    if !files.iter().any(|file| file.name.ends_with(".safetensors")) {
+        listing.needs(&repo.to_string())?;
+        anyhow::bail!("`{repo}` has no safetensors files; give the names of files, or `--all`");
+    }
     Ok(files)
 }
 
@@ -46,6 +49,7 @@ fn named<'l>(args: &Download, listing: &'l Listing, name: &str) -> anyhow::Resul
     let alike = |file: &&RemoteFile| strsim::jaro_winkler(&file.name.to_lowercase(), &name.to_lowercase());
     let closest = listing.files.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
     let what = format!("{}/{name}", args.repo.id());
+    listing.needs(&what)?;
     match closest.filter(|file| alike(file) >= ALIKE) {
         Some(file) => anyhow::bail!("`{what}` does not exist; did you mean `{}`?", file.name),
         None => anyhow::bail!("`{what}` does not exist; `--all --dry-run` lists the files"),

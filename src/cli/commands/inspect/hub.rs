@@ -26,7 +26,7 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
     let look = || -> anyhow::Result<Description> {
         let listing = hub.listing(repo, stop, &heard)?;
         let mut found = if model.selection() != Selection::Default || !source::has_shards(&listing) {
-            let names = source::parts(&hub, repo, &listing, model.selection())?;
+            let names = source::parts(repo, &listing, model.selection())?;
             let first = names.first().map_or("", String::as_str);
             gguf(hub.gguf_headers(repo, &listing, first, stop, &heard)?)
         } else {

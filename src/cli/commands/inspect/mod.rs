@@ -137,7 +137,7 @@ fn json_value(value: &Value) -> serde_json::Value {
         Value::I32(n) => json!(n),
         Value::U64(n) => json!(n),
         Value::I64(n) => json!(n),
-        Value::F32(n) => json!(n),
+        Value::F32(n) => ggrun::json::number(*n),
         Value::F64(n) => json!(n),
         Value::Bool(b) => json!(b),
         Value::Str(s) => json!(s),

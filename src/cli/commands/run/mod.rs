@@ -3,7 +3,6 @@
 mod args;
 mod screen;
 
-use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -17,6 +16,7 @@ use screen::Screen;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
+use crate::cli::options::file::{self, Text};
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::{seed, source, stdin};
@@ -76,9 +76,8 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
                 None => prompt,
             }
         }
-        (None, Some(file)) => {
-            let text = fs::read_to_string(file)
-                .with_context(|| format!("cannot read the prompt from `{}`", file.display()))?;
+        (None, Some(path)) => {
+            let text = file::read(path, Text::Prompt)?;
             // The newline at the end of a file is not part of the prompt.
             args.escape.text(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
         }

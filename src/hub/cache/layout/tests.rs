@@ -110,7 +110,6 @@ fn invalid_names_are_refused() {
 #[test]
 fn no_planted_link_leads_out() {
     for planted in [
-        "",
         "blobs",
         "snapshots",
         "refs",
@@ -122,27 +121,52 @@ fn no_planted_link_leads_out() {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("y"), COMMIT).unwrap();
         fs::write(outside.path().join(OTHER), COMMIT).unwrap();
-        let mut at = folder.path();
-        if !planted.is_empty() {
-            at.push(planted);
-        }
+        let at = folder.path().join(planted);
         fs::create_dir_all(at.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(outside.path(), &at).unwrap();
         let linked = folder.link(COMMIT, "x/y", OTHER);
         let recorded = folder.set_ref("x/y", COMMIT);
         assert!(linked.is_err() || recorded.is_err(), "{planted}");
         assert_eq!(folder.find(COMMIT, "x/y"), None, "{planted}");
-        if planted.is_empty() || planted.starts_with("refs") {
+        if planted.starts_with("refs") {
             assert!(matches!(recorded, Err(Error::NotFolder { .. })), "{planted}: {recorded:?}");
             assert_eq!(folder.commit_of("x/y"), None, "{planted}");
         } else {
             assert!(matches!(linked, Err(Error::NotFolder { .. })), "{planted}: {linked:?}");
         }
-        if ["", "blobs"].contains(&planted) {
+        if planted == "blobs" {
             assert!(folder.blob(OTHER).is_err() && folder.make_blobs().is_err(), "{planted}");
         }
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "{planted}: nothing was written there");
         assert_eq!(fs::read_to_string(outside.path().join("y")).unwrap(), COMMIT);
+    }
+}
+
+/// A user has moved the folder to another disk.
+#[cfg(unix)]
+#[test]
+fn a_cache_and_a_repository_may_be_links_to_folders() {
+    use std::os::unix::fs::symlink;
+    for linked in ["", "models--Org--Name.x"] {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let cache = root.path().join("hub");
+        let folder = Cache::at(&cache).repo(&"Org/Name.x".parse().unwrap());
+        with_blob(&folder, OTHER, "bytes");
+        let at = folder.link(COMMIT, "x/y", OTHER).unwrap();
+        let from = if linked.is_empty() { cache.clone() } else { cache.join(linked) };
+        fs::rename(&from, elsewhere.path().join("moved")).unwrap();
+        symlink(elsewhere.path().join("moved"), &from).unwrap();
+        assert_eq!(folder.find(COMMIT, "x/y"), Some(at), "{linked:?}");
+        folder.link(COMMIT, "z", OTHER).unwrap();
+        folder.set_ref("main", COMMIT).unwrap();
+        assert_eq!(folder.commit_of("main").as_deref(), Some(COMMIT));
+        assert_eq!(fs::read_to_string(folder.find(COMMIT, "z").unwrap()).unwrap(), "bytes");
+        assert!(fs::symlink_metadata(&from).unwrap().is_symlink(), "{linked:?}");
+        // The disk is not mounted: nothing is created in its place.
+        fs::rename(elsewhere.path().join("moved"), elsewhere.path().join("unmounted")).unwrap();
+        assert!(matches!(folder.make_blobs(), Err(Error::Dangling { .. })), "{linked:?}");
+        assert!(matches!(folder.set_ref("main", COMMIT), Err(Error::Dangling { .. })));
+        assert_eq!(folder.find(COMMIT, "x/y"), None);
     }
 }
 

@@ -75,7 +75,7 @@ fn a_whole_repository_is_removed() {
 #[test]
 fn a_blob_is_removed_with_all_its_names() {
     let (_root, folder) = filled();
-    let removal = Removal::blobs(&scan(&folder), &BTreeSet::from([SHARED.to_owned()]));
+    let removal = Removal::files(&scan(&folder), &BTreeSet::from([SHARED.to_owned()]), Vec::new());
     assert_eq!((removal.links.len(), removal.carry_out().unwrap()), (2, 1000));
     assert!(folder.find(OLD, "x/shared").is_none() && folder.find(NEW, "alone").is_some());
     assert!(fs::symlink_metadata(folder.snapshot(OLD).unwrap().join("x/shared")).is_err());

@@ -1,0 +1,148 @@
+//! Finds tensors of the checkpoint that the GGUF lacks, by a walk of its own over the files of the folder.
+//!
+//! Reads the safetensors headers and the index without the code of `checkpoint`, so that a file or a tensor which that
+//! overlooks is found here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::report::{Difference, Report};
+use crate::checkpoint::Checkpoint;
+use crate::io::{self, ByteSource, FileSource};
+use crate::plan::Plan;
+use crate::{Error, Result};
+
+/// Size limit of a header or an index in bytes.
+const MAX_JSON: u64 = 256 << 20;
+/// Endings of tensors without values of a weight: layouts, scales of activations and KV caches, and frequencies that
+/// follow from the configuration.
+const WITHOUT_VALUES: [&str; 12] = [
+    "weight_shape",
+    "g_idx",
+    "input_scale",
+    "input_global_scale",
+    "act_scales",
+    "w_bf16_to_fp8_scale",
+    "output_scale",
+    "k_scale",
+    "v_scale",
+    "q_scale",
+    "weight_g_idx",
+    "inv_freq",
+];
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const HEAD: &str = "lm_head.weight";
+/// Bytes per read when two tensors are compared.
+const CHUNK: u64 = 1 << 20;
+
+/// Reports every tensor of the checkpoint's files that is not a source of the plan, unless it has no values, equals the
+/// embedding to which it is tied, is assigned to another file by the index, or is among `listed`, the names that the GGUF
+/// lists as left out, which are counted.
+pub(super) fn check(
+    checkpoint: &Checkpoint,
+    plan: &Plan,
+    listed: &[String],
+    report: &mut Report,
+) -> Result<()> {
+    let shards: Vec<&Path> = checkpoint.shards().collect();
+    let place = |id| (shards[checkpoint.shard_of(id)], checkpoint.info(id).name.as_str());
+    let sources: BTreeSet<(&Path, &str)> =
+        plan.weights.iter().flat_map(crate::quant::Weight::tensors).map(place).collect();
+    let listed: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
+    let assigned = assigned(checkpoint.dir())?;
+    for path in files(checkpoint)? {
+        let file = FileSource::open(&path)?;
+        let (tensors, data) = header(&path, &file)?;
+        for (name, info) in &tensors {
+            let has_no_values = WITHOUT_VALUES
+                .iter()
+                .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')));
+            let is_elsewhere = || {
+                let home = assigned.get(name.as_str());
+                home.is_some_and(|home| path.file_name().is_none_or(|own| own != home.as_str()))
+            };
+            let is_accounted_for = name == "__metadata__"
+                || sources.contains(&(path.as_path(), name.as_str()))
+                || has_no_values
+                || is_elsewhere()
+                || (name == HEAD && is_tied(checkpoint)? && equals_embedding(checkpoint, &file, info, data)?);
+            if is_accounted_for {
+                continue;
+            }
+            if listed.contains(name.as_str()) {
+                report.left_out += 1;
+            } else {
+                let what = format!("it is in `{}`, but not in the GGUF", path.display());
+                report.push(Difference::Tensor { name: name.clone(), what });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The safetensors files of the folder, and shards that are elsewhere.
+fn files(checkpoint: &Checkpoint) -> Result<BTreeSet<PathBuf>> {
+    let names = io::list(checkpoint.dir())?;
+    let is_shard = |name: &&String| name.to_lowercase().ends_with(".safetensors") && !name.starts_with('.');
+    let mut files: BTreeSet<PathBuf> =
+        names.iter().filter(is_shard).map(|name| checkpoint.dir().join(name)).collect();
+    files.extend(checkpoint.shards().map(Path::to_owned));
+    Ok(files)
+}
+
+/// The entries of a header, and the offset of the data.
+fn header(path: &Path, file: &FileSource) -> Result<(serde_json::Map<String, Value>, u64)> {
+    let mut length = [0; 8];
+    file.read_at(0, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    let mut text = vec![0; usize::try_from(length.min(MAX_JSON).min(file.len())).unwrap_or(usize::MAX)];
+    file.read_at(8, &mut text)?;
+    let json = |source| Error::Json { path: path.to_owned(), source };
+    Ok((serde_json::from_slice(&text).map_err(json)?, length.saturating_add(8)))
+}
+
+/// The file of each tensor that the index names.
+fn assigned(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let path = dir.join("model.safetensors.index.json");
+    if !io::is_there(&path) {
+        return Ok(BTreeMap::new());
+    }
+    let json = |source| Error::Json { path: path.clone(), source };
+    let mut index: Value = serde_json::from_str(&io::read_to_string(&path, MAX_JSON)?).map_err(json)?;
+    serde_json::from_value(index["weight_map"].take()).map_err(json)
+}
+
+fn is_tied(checkpoint: &Checkpoint) -> Result<bool> {
+    Ok(checkpoint.config().bool("tie_word_embeddings")?.unwrap_or(false))
+}
+
+/// Compares the bytes of a tensor in `file`, whose data begins at `data`, with those of the token embedding.
+fn equals_embedding(checkpoint: &Checkpoint, file: &FileSource, info: &Value, data: u64) -> Result<bool> {
+    let Some(embedding) = checkpoint.find(EMBEDDING) else { return Ok(false) };
+    let own = checkpoint.info(embedding);
+    let offsets = |at: usize| info["data_offsets"][at].as_u64().unwrap_or_default();
+    let (start, end) = (offsets(0), offsets(1));
+    let is_alike = info["dtype"].as_str() == Some(own.dtype.name())
+        && info["shape"].as_array().is_some_and(|shape| {
+            shape.iter().map(Value::as_u64).eq(own.shape.iter().map(|&size| Some(size)))
+        });
+    if !is_alike || end.checked_sub(start) != Some(own.bytes) {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let mut offset = 0;
+    while offset < own.bytes {
+        let length = usize::try_from(CHUNK.min(own.bytes - offset)).unwrap_or(usize::MAX);
+        left.resize(length, 0);
+        right.resize(length, 0);
+        file.read_at(data.saturating_add(start).saturating_add(offset), &mut left)?;
+        checkpoint.read(embedding, offset, &mut right)?;
+        if left != right {
+            return Ok(false);
+        }
+        offset += length as u64;
+    }
+    Ok(true)
+}

@@ -1,0 +1,86 @@
+//! What a template can render, found by rendering short conversations.
+
+use std::sync::OnceLock;
+
+use serde_json::json;
+
+use super::message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
+
+/// Texts that no template writes.
+const PROBES: [&str; 2] = ["qzfirstqz", "qzsecondqz"];
+
+/// What is known about a template so far.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    /// For each role, whether its content may be a text, and whether it may be a list.
+    texts: [OnceLock<bool>; 5],
+    lists: [OnceLock<bool>; 5],
+    null: OnceLock<bool>,
+}
+
+impl Probes {
+    /// Whether the content of a role may be a text.
+    pub(super) fn takes_text(&self, role: Role, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        let probe = || {
+            let text = render(&around(role, Content::Text(PROBES[0].to_owned())));
+            text.is_some_and(|text| has(&text, PROBES[0]))
+        };
+        *self.texts[role as usize].get_or_init(probe)
+    }
+
+    /// Whether the content of a role may be a list of parts, all of which are rendered as text.
+    pub(super) fn takes_list(&self, role: Role, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        let probe = || {
+            let parts = PROBES.map(|text| json!({"type": "text", "text": text}));
+            let text = render(&around(role, Content::Parts(parts.to_vec())));
+            text.is_some_and(|text| PROBES.iter().all(|probe| has(&text, probe)))
+        };
+        *self.lists[role as usize].get_or_init(probe)
+    }
+
+    /// Whether the content beside a call may be null: it fails on it, or writes it as Python does.
+    pub(super) fn takes_null(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        let probe = || {
+            let rendered = |content| render(&[question(), call(content), result()]);
+            let nones = |text: String| text.matches("None").count();
+            let empty = rendered(Content::Text(String::new())).map(nones);
+            empty.is_none() || rendered(Content::Null).map(nones) == empty
+        };
+        *self.null.get_or_init(probe)
+    }
+}
+
+/// Whether a text contains a probe, but not as a string of JSON or Python.
+fn has(text: &str, probe: &str) -> bool {
+    let text = text.to_lowercase();
+    let quoted = ['\'', '"'].iter().any(|quote| text.contains(&format!("{quote}{probe}{quote}")));
+    text.contains(probe) && !quoted
+}
+
+/// A conversation in which a role has a content.
+fn around(role: Role, content: Content) -> Vec<Message> {
+    let message = Message { content, ..Message::new(role, "") };
+    match role {
+        Role::System | Role::Developer => vec![message, question()],
+        Role::User => vec![message],
+        Role::Assistant => vec![question(), message, question()],
+        Role::Tool => {
+            let answered = Message { tool_call_id: result().tool_call_id, ..message };
+            vec![question(), call(Content::Text(String::new())), answered]
+        }
+    }
+}
+
+fn question() -> Message {
+    Message::new(Role::User, "x")
+}
+
+fn call(content: Content) -> Message {
+    let function = FunctionCall { name: "f".to_owned(), arguments: json!({}) };
+    let call = ToolCall { id: Some("call_0000".to_owned()), kind: ToolKind::Function, function };
+    Message { content, tool_calls: vec![call], ..Message::new(Role::Assistant, "") }
+}
+
+fn result() -> Message {
+    Message { tool_call_id: Some("call_0000".to_owned()), ..Message::new(Role::Tool, "x") }
+}

@@ -1,0 +1,144 @@
+//! Options that have no effect on a placement, or an effect that is hardly intended. Every command that places a model shows
+//! them.
+
+use std::fmt;
+
+use super::Machine;
+use super::weights::{Rule, Weight};
+use crate::model::{ContextSize, GpuLayers, HParams, LoadOptions, Rope};
+
+/// An option without effect, or with one that is hardly intended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// An override of tensors matches none, or only those that an earlier one matches.
+    Unmatched {
+        /// The pattern.
+        pattern: String,
+        /// Whether an earlier override matches first.
+        shadowed: bool,
+    },
+    /// An option for GPUs, and no GPU is in use.
+    NoGpu {
+        /// The option, as typed.
+        option: &'static str,
+    },
+    /// An option for several GPUs, and there is one in use.
+    OneGpu {
+        /// The option, as typed.
+        option: &'static str,
+    },
+    /// An option for experts, and the model has none.
+    NoExperts {
+        /// The option, as typed.
+        option: &'static str,
+    },
+    /// A context that is longer than the one that the model was trained with.
+    LongContext {
+        /// Tokens of a sequence.
+        context: u32,
+        /// The context of the training.
+        trained: u32,
+    },
+    /// More threads than processors.
+    Threads {
+        /// The option, as typed.
+        option: &'static str,
+        /// The number of threads.
+        threads: u32,
+        /// The number of processors that the process may use.
+        processors: u32,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unmatched { pattern, shadowed: false } => {
+                write!(f, "`-ot {pattern}=…` matches no tensor of the model")
+            }
+            Self::Unmatched { pattern, shadowed: true } => {
+                write!(f, "`-ot {pattern}=…` has no effect: earlier patterns match its tensors first")
+            }
+            Self::NoGpu { option } => write!(f, "`{option}` has no effect: no GPU is in use"),
+            Self::OneGpu { option } => write!(f, "`{option}` has no effect: only one GPU is in use"),
+            Self::NoExperts { option } => write!(f, "`{option}` has no effect: the model has no experts"),
+            Self::LongContext { context, trained } => write!(
+                f,
+                "a context of {context} tokens is longer than the {trained} that the model was trained with; \
+                 answers may degrade"
+            ),
+            Self::Threads { option, threads, processors } => write!(
+                f,
+                "`{option} {threads}` is more than the {processors} processors that this process may use; \
+                 more threads than processors are slower"
+            ),
+        }
+    }
+}
+
+/// The notes about some options.
+pub(super) fn notes(
+    weights: &[Weight],
+    rules: &[Rule],
+    hparams: &HParams,
+    machine: &Machine,
+    options: &LoadOptions,
+) -> Vec<Note> {
+    let mut notes = unmatched(weights, rules, options);
+    for option in for_gpus(options) {
+        match machine.gpus.len() {
+            0 => notes.push(Note::NoGpu { option }),
+            1 if matches!(option, "-ts" | "-mg") => notes.push(Note::OneGpu { option }),
+            _ => {}
+        }
+    }
+    let for_experts = if options.cpu_experts == Some(u32::MAX) { "-cmoe" } else { "-ncmoe" };
+    if options.cpu_experts.is_some() && hparams.experts == 0 {
+        notes.push(Note::NoExperts { option: for_experts });
+    }
+    if let ContextSize::Tokens(context) = options.context
+        && context > hparams.trained_context
+        && options.rope == Rope::default()
+    {
+        notes.push(Note::LongContext { context, trained: hparams.trained_context });
+    }
+    let processors =
+        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    for (option, threads) in [("-t", Some(options.threads)), ("-tb", options.threads_batch)] {
+        if let Some(threads) = threads.filter(|threads| *threads > processors) {
+            notes.push(Note::Threads { option, threads, processors });
+        }
+    }
+    notes
+}
+
+/// The overrides that no tensor matches first.
+fn unmatched(weights: &[Weight], rules: &[Rule], options: &LoadOptions) -> Vec<Note> {
+    let first = |weight: &Weight| rules.iter().position(|rule| rule.matches(&weight.name));
+    let hit: Vec<Option<usize>> = weights.iter().map(first).collect();
+    let useless = options.overrides.iter().zip(rules).enumerate();
+    useless
+        .filter(|(index, _)| !hit.contains(&Some(*index)))
+        .map(|(_, (given, rule))| Note::Unmatched {
+            pattern: given.pattern.clone(),
+            shadowed: weights.iter().any(|weight| rule.matches(&weight.name)),
+        })
+        .collect()
+}
+
+/// The given options that only GPUs have a use for.
+fn for_gpus(options: &LoadOptions) -> Vec<&'static str> {
+    [
+        ("-ngl", matches!(options.gpu_layers, GpuLayers::All | GpuLayers::Last(1..))),
+        ("-cmoe", options.cpu_experts == Some(u32::MAX)),
+        ("-ncmoe", options.cpu_experts.is_some_and(|layers| layers < u32::MAX)),
+        ("-ts", !options.tensor_split.is_empty()),
+        ("-mg", options.main_gpu > 0),
+        ("--gpu-memory", options.gpu_memory.is_some()),
+        ("-nkvo", !options.kv_offload),
+    ]
+    .into_iter()
+    .filter_map(|(option, given)| given.then_some(option))
+    .collect()
+}

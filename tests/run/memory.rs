@@ -1,0 +1,40 @@
+//! Too little memory ends a command with exit code 4 and a message, never with a signal.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::deadline::output;
+use crate::support::tiny_gguf;
+
+/// Runs with a limit of the address space in KiB.
+fn run(kib: u64, more: &str) -> (Option<i32>, String) {
+    let mut command = Command::new("sh");
+    let line = format!(
+        "ulimit -c 0; ulimit -v {kib}; exec \"$0\" run --no-config -p Hi -n 2 -c 128 -t 2 --temp 0 {more} -m \"$1\""
+    );
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_ggrun")]).arg(tiny_gguf()).stdin(Stdio::null());
+    let Output { status, stderr, .. } = output(&mut command);
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn any_limit_of_the_address_space_ends_with_an_answer_or_exit_code_4() {
+    let (mut answers, mut short) = (0, 0);
+    for more in ["", "-cram 0", "-cram 0 -fit off", "-cram 0 -fit off -lm mmap"] {
+        for kib in (50_000..1_250_000).step_by(75_000) {
+            let (code, said) = run(kib, more);
+            match code {
+                Some(0) => answers += 1,
+                Some(4) => short += 1,
+                _ => panic!("{kib} KiB, `{more}`: {code:?}\n{said}"),
+            }
+            if code == Some(4) {
+                assert!(
+                    said.contains("memory") || said.contains("cannot start"),
+                    "{kib} KiB, `{more}`: {said}"
+                );
+            }
+        }
+    }
+    assert!(answers > 4 && short > 8, "{answers} answers, {short} too small");
+}
