@@ -259,6 +259,9 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
             "all parts of a split model must be in the folder of the first"
         }
         LoadError::Header(error) => return hint(error),
+        LoadError::NotAModel { .. } => {
+            "pass the GGUF of the model that it belongs to; only text models are run"
+        }
         LoadError::Thread(_) | LoadError::Threads { .. } => {
             "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
         }
