@@ -13,8 +13,8 @@ pub(crate) fn chat_template(data: &[u8]) -> bool {
         "properties": {"a": {"type": "integer", "enum": [1, 2.5, null, true]}}}}});
     let options = RenderOptions { tools: vec![tool], ..RenderOptions::default() };
     let messages = messages();
-    drop(template.conversation(&messages, &options));
-    let Ok(prompt) = template.prompt(&messages, &options) else { return false };
+    let adapted = template.conversation(&messages, &options).is_ok();
+    let Ok(prompt) = template.prompt(&messages, &options) else { return adapted };
     let mut end = 0;
     for part in prompt.written() {
         assert!(end <= part.start && part.end <= prompt.text.len(), "{:?}", prompt.written());

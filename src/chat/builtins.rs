@@ -8,6 +8,9 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value,
 use super::bound::{Bound, TEXT, WIDTH};
 use super::{methods, python, walk};
 
+/// Characters of a template's message.
+const SHOWN: usize = 1000;
+
 pub(super) fn install(environment: &mut Environment<'_>) {
     environment.set_unknown_method_callback(methods::call);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -22,7 +25,9 @@ pub(super) fn install(environment: &mut Environment<'_>) {
 }
 
 fn raise_exception(message: &str) -> Result<Value, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message.to_owned()))
+    let shown: String = message.chars().take(SHOWN).collect();
+    let more = if shown.len() < message.len() { "..." } else { "" };
+    Err(Error::new(ErrorKind::InvalidOperation, shown + more))
 }
 
 /// A filter of minijinja, after a check of the size of its result.

@@ -62,7 +62,7 @@ impl Template {
                 message.content = Content::Text(joined);
             }
             Content::Parts(parts) => *parts = parts::typed(parts),
-            Content::Null if !message.tool_calls.is_empty() && !self.probes().takes_null(render) => {
+            Content::Null if !self.probes().takes_null(render) => {
                 message.content = Content::Text(String::new());
             }
             Content::Absent | Content::Null | Content::Text(_) => {}

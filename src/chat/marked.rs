@@ -11,10 +11,10 @@ use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Stmt};
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 
+use super::message::Role;
+
 /// Planes 15 and 16 of Unicode, in which characters have no assigned meaning.
 const PRIVATE: [Range<u32>; 2] = [0xF_0000..0xF_FFFE, 0x10_0000..0x10_FFFE];
-/// The names of roles: a template may build a control token around one.
-const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 
 /// The mark of each character that a template writes.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +80,8 @@ fn join(written: &mut Vec<Range<usize>>, text: &str, begin: usize) {
     let end = text.len();
     if let Some(last) = written.last_mut() {
         let between = &text[last.end..begin];
-        if between.chars().all(char::is_whitespace) || ROLES.contains(&between) {
+        // A template may build a control token around the name of a role.
+        if between.chars().all(char::is_whitespace) || Role::NAMES.contains(&between) {
             last.end = end;
             return;
         }

@@ -24,15 +24,14 @@ pub enum Role {
     Tool,
 }
 
+impl Role {
+    /// The names of all roles.
+    pub const NAMES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::System => "system",
-            Self::Developer => "developer",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        })
+        f.write_str(Self::NAMES[*self as usize])
     }
 }
 
@@ -184,6 +183,17 @@ mod tests {
         ] {
             let read: Message = serde_json::from_value(message.clone()).unwrap();
             assert_eq!(serde_json::to_value(&read).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn roles_have_the_names_that_they_are_written_with() {
+        let roles = [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Tool];
+        for (role, name) in roles.into_iter().zip(Role::NAMES) {
+            assert_eq!(
+                (role.to_string(), serde_json::to_value(role).unwrap()),
+                (name.to_owned(), json!(name))
+            );
         }
     }
 

@@ -164,11 +164,23 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
             field: "messages",
             reason: format!("message {}: {reason}", index + 1),
         };
+        role(&message).map_err(refusal)?;
         let message: Message = serde_json::from_value(message).map_err(|error| refusal(error.to_string()))?;
         check(&message).map_err(refusal)?;
         Ok(message)
     };
     list.into_iter().enumerate().map(read).collect()
+}
+
+/// Checks the role of a message.
+fn role(message: &Value) -> Result<(), String> {
+    let found = match message.get("role") {
+        Some(Value::String(name)) if Role::NAMES.contains(&name.as_str()) => return Ok(()),
+        None if message.is_object() => return Err("`role` is missing".to_owned()),
+        None => return Err("it is not an object".to_owned()),
+        Some(other) => other,
+    };
+    Err(wrong("role", found, "system, developer, user, assistant or tool").to_string())
 }
 
 /// Checks that a message has content, and only such content as a template can write.

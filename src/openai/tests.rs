@@ -180,6 +180,20 @@ fn a_part_of_a_message_that_is_not_text_is_refused() {
 }
 
 #[test]
+fn a_role_that_is_not_known_is_refused_by_name() {
+    let expected = "expected system, developer, user, assistant or tool";
+    for (message, reason) in [
+        (json!({"role": "critic", "content": "x"}), format!("`role` is `critic`, {expected}")),
+        (json!({"role": null, "content": "x"}), format!("`role` is `null`, {expected}")),
+        (json!({"content": "x"}), "`role` is missing".to_owned()),
+        (json!("x"), "it is not an object".to_owned()),
+    ] {
+        let error = with("messages", json!([message])).unwrap_err();
+        assert_eq!(error.to_string(), format!("`messages` cannot be read: message 1: {reason}"));
+    }
+}
+
+#[test]
 fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
     let ask = |message: Value| with("messages", json!([{"role": "user", "content": "x"}, message]));
     let call = json!([{"type": "function", "function": {"name": "f", "arguments": "{}"}}]);

@@ -38,17 +38,16 @@ fn a_prompt_is_continued_as_it_is_without_a_conversation() {
 
 #[test]
 fn a_chat_template_takes_the_place_of_the_models() {
-    let template =
-        "{{ '<|im_start|>user\nWhat is the capital of Kenya?<|im_end|>\n<|im_start|>assistant\n<think>\n' }}";
+    let template = "{{ '<|im_start|>user\nWhat is the capital of ' + messages[0].content + '?<|im_end|>\n<|im_start|>assistant\n<think>\n' }}";
     assert_eq!(
-        answer(&["-p", SUM, "--chat-template", template])["content"],
+        answer(&["-p", "Kenya", "--chat-template", template])["content"],
         "The capital of Kenya is Nairobi."
     );
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), template).unwrap();
     let path = file.path().to_str().unwrap();
     assert_eq!(
-        answer(&["-p", SUM, "--chat-template-file", path])["content"],
+        answer(&["-p", "Kenya", "--chat-template-file", path])["content"],
         "The capital of Kenya is Nairobi."
     );
 }

@@ -29,7 +29,10 @@ fn tools_become_part_of_the_prompt() {
 
 #[test]
 fn an_answer_has_its_reasoning_and_its_tool_calls() {
-    let answer = json(&run(&["--chat-template-kwargs", r#"{"unused": 1}"#]));
+    let output = run(&["--chat-template-kwargs", r#"{"unused": 1}"#]);
+    let warning = "warning: `unused` has no effect: the chat template does not read it";
+    assert!(String::from_utf8_lossy(&output.stderr).contains(warning), "{output:?}");
+    let answer = json(&output);
     assert!(answer["reasoning_content"].as_str().unwrap().contains("carry 1"), "{answer}");
     assert_eq!((&answer["content"], &answer["tool_calls"]), (&"17 + 25 = 42".into(), &serde_json::json!([])));
 }
