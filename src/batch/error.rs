@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::source::Foreign;
+use gguf_export::format::Format;
+
 use super::table::Fault;
 use crate::engine;
 
@@ -33,7 +34,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What it is.
-        found: Foreign,
+        found: Format,
+    },
+    /// All rows are in one JSON array.
+    #[error("`{path}` is one JSON array, expected an object in each line")]
+    JsonArray {
+        /// The file.
+        path: PathBuf,
     },
     /// The input is not a well-formed table.
     #[error("cannot read `{path}` as a table: {fault}")]

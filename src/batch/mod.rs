@@ -32,7 +32,7 @@ pub use lines::{LIMIT, Line, Lines};
 pub use review::{Review, review};
 pub use row::{Row, read_row};
 pub use run::run;
-pub use source::{Foreign, Format, Source, check, columns, open};
+pub use source::{Format, Source, check, columns, open};
 pub use survey::{Judge, Survey, dry_run, survey};
 pub use table::{Fault, Table, Template, WrongTemplate, listed};
 pub use types::{Example, Options, Progress, Report, Stop, time_left};

@@ -9,11 +9,11 @@ use super::{Ran, Work, short};
 fn an_input_without_rows_is_named_before_the_model_is_loaded() {
     let work = Work::new(&[]);
     for (bytes, says, hint) in [
-        (&b"\xff\xfe{\0}\0\n\0"[..], "is UTF-16 text, expected rows in UTF-8", "iconv -f UTF-16"),
-        (b"{\0\"\0", "is UTF-16 text", "iconv -f UTF-16"),
-        (b"GGUF\x03\0\0\0", "is a GGUF", "pass the model with `-m`"),
-        (b"<!doctype html><p>", "is an HTML page", "download the file itself"),
-        (b"version https://git-lfs.github.com/spec/v1\noid x", "is a Git LFS pointer", "git lfs pull"),
+        (&b"\xff\xfe{\0}\0\n\0"[..], "is text in UTF-16, expected rows in UTF-8", "iconv -f UTF-16"),
+        (b"{\0\"\0", "is text in UTF-16", "iconv -f UTF-16"),
+        (b"GGUF\x03\0\0\0", "is a GGUF file", "pass the model with `-m`"),
+        (b"<!doctype html><p>", "is an HTML page", "download it again"),
+        (b"version https://git-lfs.github.com/spec/v1\noid x", "is a git LFS pointer", "git lfs pull"),
         (b"[\n{\"prompt\": \"x\"}\n]\n", "is one JSON array", "jq -c '.[]'"),
     ] {
         fs::write(work.path("in.jsonl"), bytes).unwrap();

@@ -92,7 +92,7 @@ fn a_table_that_cannot_be_used_is_refused_before_the_model_is_loaded() {
     refused(b"id,text\na\n", &prompt, 1, &["line 2 has 1 fields, expected 2", "in quotes"]);
     refused(b"id,text\n1,\"b\n2,c\n", &prompt, 1, &["the quote that opens in line 2 is not closed"]);
     refused(b"id,text\n1,\xe9\n", &prompt, 1, &["line 2 is not UTF-8 in column `text`", "iconv"]);
-    refused(b"PK\x03\x04", &prompt, 1, &["`p.csv` is a zip archive or a spreadsheet", "CSV in UTF-8"]);
+    refused(b"PK\x03\x04", &prompt, 1, &["`p.csv` is a zip archive", "save a spreadsheet as CSV in UTF-8"]);
     Ran::of(&mut work.command(&["in.jsonl", "--prompt-column", "text"]))
         .ended(2, "`--prompt-column` is for tables, `in.jsonl` has JSON lines");
 }

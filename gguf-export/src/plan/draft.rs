@@ -15,8 +15,9 @@ use crate::quant::{self, Choices, Coding, Orders, QuantConfig, Weight};
 use crate::{Error, Result, TensorRef};
 
 impl Plan {
-    /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`). Tensors whose
-    /// best type depends on their values are left for [`survey`](crate::survey()).
+    /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`), and head and
+    /// embedding of a tied model that stores both. Tensors whose best type depends on their values are left for
+    /// [`survey`](crate::survey()).
     ///
     /// # Errors
     /// [`Error::Field`], [`Error::Unsupported`], [`Error::Tensor`], [`Error::MissingTensor`] and
@@ -27,7 +28,7 @@ impl Plan {
     }
 
     /// Like [`Plan::draft`], without reading any tensor data, for a checkpoint whose shards do not exist yet. Assumes that
-    /// groups of columns are contiguous.
+    /// groups of columns are contiguous, and that a tied head differs from the embedding.
     ///
     /// # Errors
     /// As [`Plan::draft`].

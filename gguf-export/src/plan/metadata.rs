@@ -60,17 +60,17 @@ fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
     if !rounded.is_empty() {
         out.push(keys::ROUNDED, Value::Array(Array::Str(rounded)));
     }
+    let listed = plan.left_out.iter().filter(|item| item.reason.is_listed());
+    let left_out: Vec<String> = listed.map(|item| item.at.tensor.clone()).collect();
+    if !left_out.is_empty() {
+        out.push(keys::LEFT_OUT, Value::Array(Array::Str(left_out)));
+    }
     let choices = &plan.options.config;
     if !choices.ignored_keys.is_empty() {
         out.push(keys::IGNORED_KEYS, Value::Array(Array::Str(choices.ignored_keys.clone())));
     }
     if let Some(chosen) = choices.zero_points {
         out.push(keys::ZERO_POINTS, Value::Str(chosen.name().to_owned()));
-    }
-    let listed = plan.left_out.iter().filter(|item| item.reason.is_listed());
-    let left_out: Vec<String> = listed.map(|item| item.at.tensor.clone()).collect();
-    if !left_out.is_empty() {
-        out.push(keys::LEFT_OUT, Value::Array(Array::Str(left_out)));
     }
     Ok(out)
 }

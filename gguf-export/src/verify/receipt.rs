@@ -32,6 +32,10 @@ pub struct Receipt {
     pub keys: usize,
     /// Number of tensors accepted as rounded.
     pub rounded: usize,
+    /// Number of values that differ within the rounding of a declared tensor.
+    pub rounded_values: u64,
+    /// Number of tensors of the checkpoint that the GGUF lists as left out.
+    pub left_out: usize,
     /// Keys of the quantization configuration that were ignored when the GGUF was made.
     pub ignored_config_keys: Vec<String>,
     /// How zero points were taken, if the caller chose it: `v1` or `v2`.
@@ -99,6 +103,8 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         values: report.values,
         keys: report.keys,
         rounded: report.rounded,
+        rounded_values: report.inexact,
+        left_out: report.left_out,
         ignored_config_keys: report.ignored_keys.clone(),
         zero_points: report.zero_points.map(ZeroPoints::name),
         differences: report.count,

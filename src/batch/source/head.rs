@@ -1,40 +1,8 @@
 //! The first bytes of an input: whether it is compressed, and files that are often passed by mistake.
 
-use std::fmt;
 use std::io::{self, BufRead, Cursor, Read};
 
-/// A file that has no rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Foreign {
-    /// Text in UTF-16 or UTF-32.
-    Utf16,
-    /// A model.
-    Gguf,
-    /// A zip archive, as which spreadsheets are stored.
-    Zip,
-    /// Columns in Parquet's format.
-    Parquet,
-    /// A page of a web site.
-    Html,
-    /// What Git LFS leaves in the place of a file.
-    LfsPointer,
-    /// One JSON array of all rows.
-    JsonArray,
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Utf16 => "UTF-16 text",
-            Self::Gguf => "a GGUF",
-            Self::Zip => "a zip archive or a spreadsheet",
-            Self::Parquet => "a Parquet file",
-            Self::Html => "an HTML page",
-            Self::LfsPointer => "a Git LFS pointer",
-            Self::JsonArray => "one JSON array",
-        })
-    }
-}
+use gguf_export::format::{Format, HEAD};
 
 /// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +21,17 @@ impl Compression {
     }
 }
 
-/// The maximum length of a head in bytes.
-const LONGEST: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Takes the first bytes, up to the end of the first line: a stream may have no more for a while.
 pub(super) fn take(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    while head.len() < LONGEST && !head.contains(&b'\n') {
+    while head.len() < HEAD && !head.contains(&b'\n') {
         let piece = match input.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             piece => piece?,
         };
-        let used = piece.len().min(LONGEST - head.len());
+        let used = piece.len().min(HEAD - head.len());
         head.extend_from_slice(&piece[..used]);
         input.consume(used);
         if used == 0 {
@@ -88,21 +54,14 @@ pub(super) fn without_mark(mut head: Vec<u8>) -> Vec<u8> {
     head
 }
 
-/// Recognizes a file without rows.
-pub(super) fn foreign(head: &[u8], is_table: bool) -> Option<Foreign> {
-    let text = head.trim_ascii_start();
-    let begins = |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-    Some(match head {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [1..=255, 0, ..] | [0, 1..=255, ..] => Foreign::Utf16,
-        [0, 0, 0xfe, 0xff, ..] => Foreign::Utf16,
-        [b'G', b'G', b'U', b'F', ..] => Foreign::Gguf,
-        [b'P', b'K', 3, 4, ..] => Foreign::Zip,
-        [b'P', b'A', b'R', b'1', ..] => Foreign::Parquet,
-        _ if begins(b"<!doctype") || begins(b"<html") => Foreign::Html,
-        _ if begins(b"version https://git-lfs") => Foreign::LfsPointer,
-        _ if !is_table && begins(b"[") => Foreign::JsonArray,
-        _ => return None,
-    })
+/// The format of a file that has no rows.
+pub(super) fn foreign(head: &[u8]) -> Option<Format> {
+    Format::of(head).filter(Format::is_wrong_text)
+}
+
+/// Whether all rows are in one JSON array.
+pub(super) fn is_array(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"[")
 }
 
 #[cfg(test)]
@@ -112,23 +71,18 @@ mod tests {
     #[test]
     fn files_passed_by_mistake_are_recognized() {
         for (head, expected) in [
-            (&b"\xff\xfe{\0"[..], Foreign::Utf16),
-            (b"{\0\"\0", Foreign::Utf16),
-            (b"\0{\0\"", Foreign::Utf16),
-            (b"\0\0\xfe\xff", Foreign::Utf16),
-            (b"GGUF\x03\0\0\0", Foreign::Gguf),
-            (b"PK\x03\x04\x14", Foreign::Zip),
-            (b"PAR1\x15", Foreign::Parquet),
-            (b"\n<!DOCTYPE html>", Foreign::Html),
-            (b"version https://git-lfs.github.com/spec/v1\n", Foreign::LfsPointer),
-            (b" [", Foreign::JsonArray),
+            (&b"\xff\xfe{\0"[..], Format::Utf16),
+            (b"GGUF\x03\0\0\0", Format::Gguf),
+            (b"PK\x03\x04\x14", Format::Zip),
+            (b"\n<!DOCTYPE html>", Format::Html),
         ] {
-            assert_eq!(foreign(head, false), Some(expected), "{head:?}");
+            assert_eq!(foreign(head), Some(expected), "{head:?}");
         }
-        for head in [&b""[..], b"{", b"\"a\"\n", b"id,[text]\n", "é".as_bytes()] {
-            assert_eq!(foreign(head, false), None, "{head:?}");
+        for head in [&b""[..], b"{", b"\"a\"\n", b"id,[text]\n", b"\xe9,\n", "é".as_bytes()] {
+            assert_eq!(foreign(head), None, "{head:?}");
+            assert!(!is_array(head));
         }
-        assert_eq!(foreign(b"[name],text\n", true), None);
+        assert!(is_array(b" \n[{"));
     }
 
     #[test]

@@ -13,8 +13,6 @@ use super::table::{Records, Table};
 use frames::Frames;
 use head::Compression;
 
-pub use head::Foreign;
-
 /// The format of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
@@ -123,10 +121,14 @@ impl Source {
     fn begin(&self, input: Input) -> Result<State, Error> {
         let failed = |source| Error::Read { path: self.path.clone(), source };
         let (head, input) = decompressed(input).map_err(failed)?;
-        if let Some(found) = head::foreign(&head, matches!(self.format, Format::Table(_))) {
+        if let Some(found) = head::foreign(&head) {
             return Err(Error::Foreign { path: self.path.clone(), found });
         }
-        let input: Input = Box::new(head::put_back(head::without_mark(head), input));
+        let head = head::without_mark(head);
+        if self.format == Format::Lines && head::is_array(&head) {
+            return Err(Error::JsonArray { path: self.path.clone() });
+        }
+        let input: Input = Box::new(head::put_back(head, input));
         Ok(match &self.format {
             Format::Lines => State::Lines(Lines::new(input)),
             Format::Table(table) => State::Table(Box::new(Records::open(input, table, &self.path)?)),

@@ -1,8 +1,10 @@
 //! Hints about the rows of a batch and their files.
 
-use ggrun::batch::{Error, Fault, Foreign, WrongTemplate, listed};
+use ggrun::batch::{Error, Fault, WrongTemplate, listed};
+use gguf_export::format::Format;
 
 use super::disk::is_full;
+use super::format::format_hint;
 use crate::cli::error::{ChangedRows, WrongTable};
 
 /// What to do about an error of a batch.
@@ -74,22 +76,19 @@ fn fault_hint(fault: &Fault) -> Option<String> {
     })
 }
 
-fn foreign_hint(found: Foreign) -> &'static str {
-    use Foreign as F;
+fn foreign_hint(found: &Format) -> Option<&'static str> {
     match found {
-        F::Utf16 => "convert it: `iconv -f UTF-16 -t UTF-8`",
-        F::Gguf => "pass the model with `-m`, and a file of requests as IN",
-        F::Zip => "save the sheet as CSV in UTF-8",
-        F::Parquet => "write its rows as CSV or JSON lines",
-        F::Html => "the page may be an error of the site; download the file itself",
-        F::LfsPointer => "fetch the file: `git lfs pull`",
-        F::JsonArray => "write one object in each line: `jq -c '.[]'`",
+        Format::Gguf => Some("pass the model with `-m`, and a file of requests as IN"),
+        Format::Zip => Some("save a spreadsheet as CSV in UTF-8; unpack an archive first"),
+        Format::Parquet => Some("write its rows as CSV or JSON lines"),
+        found => format_hint(found, "rows"),
     }
 }
 
 fn batch_hint(error: &Error) -> Option<&'static str> {
     Some(match error {
-        Error::Foreign { found, .. } => foreign_hint(*found),
+        Error::Foreign { found, .. } => return foreign_hint(found),
+        Error::JsonArray { .. } => "write one object in each line: `jq -c '.[]'`",
         Error::Write { source, .. } if is_full(source) => {
             "free some space and run the same command to resume"
         }

@@ -72,15 +72,15 @@ pub(crate) fn sentence(report: &Report) -> String {
         0 => String::new(),
         n => format!("; {} rounded, as the file declares", text::plural(n as u64, "tensor")),
     };
-    let ignored = match report.ignored_keys.as_slice() {
-        [] => String::new(),
-        names => format!("; not considered, as the file declares: `{}`", names.join("`, `")),
-    };
     let left_out = match report.left_out {
         0 => String::new(),
         n => {
             format!("; {} of the checkpoint left out, as the file declares", text::plural(n as u64, "tensor"))
         }
+    };
+    let ignored = match report.ignored_keys.as_slice() {
+        [] => String::new(),
+        names => format!("; not considered, as the file declares: `{}`", names.join("`, `")),
     };
     format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}{ignored}")
 }

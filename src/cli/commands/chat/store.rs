@@ -9,21 +9,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use ggrun::atomic::{self, Access};
 use ggrun::chat::Message;
-use serde::{Deserialize, Serialize};
 
+use super::written::{parse, text};
 use crate::cli::options::file::{self, Text};
 
-const VERSION: u32 = 1;
 const SUFFIX: &str = "jsonl";
 /// The age from which an unfinished file without a lock is not in use.
 const IN_USE: Duration = Duration::from_secs(24 * 60 * 60);
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    ggrun_session: u32,
-    /// The model file, for readers of this one.
-    model: String,
-}
 
 /// The folder of conversations and of the history of entries.
 #[derive(Debug, Clone)]
@@ -107,37 +99,10 @@ pub(super) fn write(path: &Path, model: &str, messages: &[Message]) -> anyhow::R
     atomic::write(path, text(model, messages)?.as_bytes(), Access::Owner).with_context(failed)
 }
 
-/// The text of a file.
-pub(super) fn text(model: &str, messages: &[Message]) -> serde_json::Result<String> {
-    let mut lines = serde_json::to_string(&Head { ggrun_session: VERSION, model: model.to_owned() })?;
-    for message in messages {
-        lines.push('\n');
-        lines += &serde_json::to_string(message)?;
-    }
-    lines.push('\n');
-    Ok(lines)
-}
-
 /// Reads a conversation.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Message>> {
     let text = file::read(path, Text::Conversation)?;
     parse(&text).with_context(|| format!("`{}` is not a conversation of ggrun", path.display()))
-}
-
-/// Reads the text of a file.
-pub(super) fn parse(text: &str) -> anyhow::Result<Vec<Message>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let (_, first) = lines.next().context("the file is empty")?;
-    let head: Head = serde_json::from_str(first).context("line 1 has no `ggrun_session`")?;
-    if head.ggrun_session != VERSION {
-        bail!("version {} is not supported, expected {VERSION}", head.ggrun_session);
-    }
-    lines
-        .map(|(at, line)| {
-            serde_json::from_str(line).with_context(|| format!("line {} is not a message", at + 1))
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -201,19 +166,6 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused_with_the_line() {
-        for (text, words) in [
-            ("", "empty"),
-            ("{}", "line 1"),
-            ("{\"ggrun_session\":2,\"model\":\"\"}", "version 2"),
-            ("{\"ggrun_session\":1,\"model\":\"\"}\n{\"role\":\"nobody\"}", "line 2"),
-        ] {
-            let error = format!("{:#}", parse(text).unwrap_err());
-            assert!(error.contains(words), "{error}");
-        }
-    }
-
-    #[test]
     fn a_conversation_that_cannot_be_written_leaves_the_old_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/a.jsonl");
@@ -222,29 +174,6 @@ mod tests {
         assert!(write(&folder.path().join("b.jsonl"), "m", &[]).is_err());
         assert_eq!(read(&path).unwrap().len(), 1);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left behind");
-    }
-
-    /// The fuzz target `chat_session`, on its seeds: whole, truncated and mutated.
-    #[test]
-    fn any_text_is_a_conversation_or_refused() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/chat_session");
-        let round = |bytes: &[u8]| {
-            let Ok(messages) = parse(&String::from_utf8_lossy(bytes)) else { return false };
-            assert_eq!(parse(&super::text("model", &messages).unwrap()).unwrap(), messages);
-            true
-        };
-        let (mut good, mut mutants) = (0, 0);
-        for entry in fs::read_dir(folder).unwrap() {
-            let bytes = fs::read(entry.unwrap().path()).unwrap();
-            good += u32::from(round(&bytes));
-            for at in 0..bytes.len() {
-                round(&bytes[..at]);
-                let mut mutant = bytes.clone();
-                mutant[at] ^= 1;
-                mutants += u32::from(round(&mutant));
-            }
-        }
-        assert!(good >= 4 && mutants > 100, "{good} seeds and {mutants} mutants are conversations");
     }
 
     proptest! {
@@ -262,11 +191,6 @@ mod tests {
                 .collect();
             write(&path, "model", &messages).unwrap();
             prop_assert_eq!(read(&path).unwrap(), messages);
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(text in "[\\PC\n{}\":,]{0,80}") {
-            drop(parse(&text));
         }
     }
 }

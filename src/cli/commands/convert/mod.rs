@@ -21,6 +21,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::Source;
 use crate::cli::shared::conversion::{remarks, sentence, summary, unwrapped};
 use crate::cli::ui::err::note;
+use crate::cli::ui::escape::printable;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::text;
@@ -157,7 +158,8 @@ fn listing(plan: &Plan, files: &[OutputFile]) -> String {
     }
     let remarks = remarks(plan);
     let (first, rest) = remarks.split_at(usize::from(plan.expanded().is_some()));
-    let lines = |list: &[String]| list.iter().map(|line| [line, "\n"].concat()).collect::<String>();
+    let lines =
+        |list: &[String]| list.iter().map(|line| printable(line).into_owned() + "\n").collect::<String>();
     let mut out = lines(first) + &text::table(&rows, &[4]);
     for file in files {
         out += &[&file.path.display().to_string(), "  ", &text::bytes(file.bytes), "\n"].concat();
