@@ -66,12 +66,12 @@ pub(crate) struct Convert {
     ///
     /// Keys that are unknown may change the weights, so they are refused by name. NAME is the name in that message. The
     /// GGUF and the receipt of `ggrun verify` list the ignored keys.
-    #[arg(long, value_name = "NAME", help_heading = CONFIGURATION, hide_short_help = true)]
+    #[arg(long, value_name = "NAME", help_heading = CHECKPOINT, hide_short_help = true)]
     pub(crate) ignore_config_key: Vec<String>,
     /// Set how GPTQ zero points are stored [default: from the configuration]
     ///
     /// Needed for asymmetric weights whose configuration does not tell it or contradicts itself.
-    #[arg(long, value_enum, value_name = "VERSION", help_heading = CONFIGURATION, hide_short_help = true)]
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = CHECKPOINT, hide_short_help = true)]
     pub(crate) zero_points: Option<ZeroPoints>,
     /// Verify everything against the checkpoint while it is written
     #[arg(long)]
@@ -100,4 +100,4 @@ pub(crate) struct Convert {
 
 const TYPES: &str = "Types";
 const SOURCE: &str = "Download";
-const CONFIGURATION: &str = "Configuration of the checkpoint";
+const CHECKPOINT: &str = "Checkpoint";
