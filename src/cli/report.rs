@@ -256,9 +256,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
-        Error::OutOfRange { .. } => {
-            "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
-        }
+        Error::OutOfRange { .. } => "choose BF16 or F32 for this tensor, with `--outtype` or `--fp8`",
         Error::ConfigKeys { .. } => {
             "if they do not change the weights, convert without them: `--ignore-config-key NAME` for each"
         }
