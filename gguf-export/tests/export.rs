@@ -321,11 +321,13 @@ fn an_export_of_a_changed_checkpoint_starts_again() {
         ..Gptq::asym(4, 32)
     })));
     interrupted(&place, 20, 1);
-    let path = place.source().join("config.json");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let other = text.replace("auto_round:auto_gptq", "auto_round:gptqmodel");
-    assert_ne!(text, other);
-    std::fs::write(&path, other).unwrap();
+    for name in ["config.json", "quantization_config.json"] {
+        let path = place.source().join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let other = text.replace("auto_round:auto_gptq", "auto_round:gptqmodel");
+        assert_ne!(text, other, "{name}");
+        std::fs::write(&path, other).unwrap();
+    }
     let right = expected(&place);
     let [resumed, ..] = finished(&place);
     assert!(std::fs::read(place.out()).unwrap() == right && resumed == 0);

@@ -11,12 +11,14 @@ mod common;
 use std::path::Path;
 
 use common::{Place, bytes, plan, story};
+use gguf_export::PlanOptions;
 use gguf_export::checkpoint::Checkpoint;
+use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{Header, keys};
-use gguf_export::plan::{Plan, Reason};
+use gguf_export::plan::{OutType, Plan, Reason};
 use serde_json::Value;
 use testkit::checkpoint::{EXTRA_FILE, write_json};
-use testkit::{Dtype, Encoding, Gptq, Model, Mtp, Tensor, safetensors};
+use testkit::{Dtype, Encoding, Fp8, Fp8Scale, Gptq, Model, Mtp, Tensor, safetensors};
 
 const INDEX: &str = "model.safetensors.index.json";
 const HEAD: &str = "lm_head.weight";
@@ -80,7 +82,7 @@ fn a_tied_head_that_equals_the_embedding_is_left_out_with_the_reason() {
     assert_eq!(left_out(&plan), [(HEAD, &Reason::TiedHead)]);
     assert!(plan.notes.iter().any(|note| note.contains(HEAD) && note.contains("tied")), "{:?}", plan.notes);
     // Without the weights the larger file is foreseen.
-    let foreseen = Plan::draft_from_headers(&checkpoint, &gguf_export::PlanOptions::default()).unwrap();
+    let foreseen = Plan::draft_from_headers(&checkpoint, &PlanOptions::default()).unwrap();
     assert_eq!(foreseen.tensors.len(), plan.tensors.len() + 1);
     place.export().unwrap();
     assert_eq!(tensor(&place, "output.weight"), None);
@@ -207,4 +209,30 @@ fn scales_of_caches_and_activations_are_named_with_their_reasons() {
     );
     place.export().unwrap();
     assert!(place.verify().unwrap().equal());
+}
+
+#[test]
+fn quantized_weights_that_become_f32_are_counted_and_in_the_file_name() {
+    let fp8 = Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64)));
+    let name_of = |model: &Model, options: &PlanOptions| {
+        let place = Place::with(model);
+        let checkpoint = place.open();
+        let plan = gguf_export::survey(&checkpoint, options, 2, &common::GO, &|_| {}).unwrap();
+        let grown =
+            plan.expanded().map(|grown| (grown.source.to_owned(), grown.tensors, grown.from, grown.to));
+        (grown, plan.file_name(&checkpoint).unwrap())
+    };
+    let values = 2 * 3 * 4 * 128 * 128 + 180_224 + 180_224;
+    let grown = Some(("FP8 E4M3 block 64x64".to_owned(), 19, values, 4 * values));
+    let free = PlanOptions::default();
+    assert_eq!(name_of(&Model::uniform(fp8), &free), (grown, "source-F32.gguf".to_owned()));
+    let wide = Model { vocab: 8192, experts: fp8, ..Model::tiny() };
+    assert_eq!(name_of(&wide, &free).1, "source-BF16-F32.gguf");
+    // Types that the caller chose are not named.
+    for options in [
+        PlanOptions { fp8: Some(GgmlType::F32), ..PlanOptions::default() },
+        PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() },
+    ] {
+        assert_eq!(name_of(&Model::uniform(fp8), &options), (None, "source-F32.gguf".to_owned()));
+    }
 }

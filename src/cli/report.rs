@@ -184,9 +184,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::ConfigKeys { .. } => "if it changes no weights, pass `--ignore-config-key NAME`",
         Error::ZeroPoints { .. } => "pass `--zero-points v1` (`gptq`) or `--zero-points v2` (`gptq_v2`)",
         Error::Readings { .. } => "one of the two readings is wrong; report it together with this file",
-        Error::OutOfRange { .. } => {
-            "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
-        }
+        Error::OutOfRange { .. } => "choose BF16 or F32 for this tensor, with `--outtype` or `--fp8`",
         Error::NoSpace { .. } => "free some space, or write to another disk with `-o`",
         Error::Io { source, .. }
             if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>

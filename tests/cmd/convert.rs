@@ -62,22 +62,24 @@ fn a_dry_run_prints_what_a_run_writes() {
 
 #[test]
 fn fp8_that_grows_to_f32_is_in_the_first_line_and_in_the_file_name() {
-    let sandbox = Sandbox::with(&Model {
-        experts: Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64))),
-        ..Model::tiny()
-    });
-    let says = "6 tensors of FP8 E4M3 block 64x64 become F32, 4.0 times the size (1.50 MiB from 384.00 KiB), \
-                because no smaller type holds them exactly; `--fp8 bf16` or `--fp8 q8_0` rounds them";
+    let fp8 = Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64)));
+    let sandbox = Sandbox::with(&Model::uniform(fp8));
+    let values = 2 * 3 * 4 * 128 * 128 + 180_224 + 180_224;
+    let says = format!(
+        "19 tensors of FP8 E4M3 block 64x64 become F32, 4.0 times the size ({} from {}), \
+         because no smaller type holds them exactly; `--fp8 bf16` or `--fp8 q8_0` rounds them",
+        indicatif::BinaryBytes(4 * values),
+        indicatif::BinaryBytes(values),
+    );
     let planned = sandbox.run(&["convert", "source", "--dry-run"]);
-    assert_eq!(planned.out.lines().next(), Some(says), "{planned:?}");
+    assert_eq!(planned.out.lines().next(), Some(&*says), "{planned:?}");
     let ran = sandbox.run(&["convert", "source"]);
     assert_eq!(ran.err.lines().next(), Some(&*format!("note: {says}")), "{ran:?}");
     assert_eq!(ran.out, "source-F32.gguf\n");
     let json = sandbox.run(&["convert", "source", "--dry-run", "--json"]).json();
-    assert_eq!((&json["expanded"]["tensors"], &json["expanded"]["type"]), (&6.into(), &"F32".into()));
+    assert_eq!((&json["expanded"]["tensors"], &json["expanded"]["type"]), (&19.into(), &"F32".into()));
     // Most of the weights are of another type.
-    let wide =
-        Model { vocab: 8192, experts: Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64))), ..Model::tiny() };
+    let wide = Model { vocab: 8192, experts: fp8, ..Model::tiny() };
     Sandbox::with(&wide).run(&["convert", "source"]).said(0, "source-BF16-F32.gguf\n");
     for chosen in [["--fp8", "f32"], ["--outtype", "f32"]] {
         let ran = sandbox.run(&[&["convert", "source", "--force"], &chosen[..]].concat());

@@ -13,6 +13,11 @@ use crate::plan::{Content, Fidelity, Form, Plan, TensorPlan};
 use crate::quant::{Coding, Global, reference};
 use crate::{Error, Result};
 
+/// Values that are decoded at once; each takes twelve bytes.
+const VALUES: u64 = 1 << 19;
+/// Decoded rows are a multiple of this, so that few packed words are read twice.
+const ROWS: u64 = 32;
+
 /// Compares rows of a tensor.
 pub(super) fn rows(
     checkpoint: &Checkpoint,
@@ -31,12 +36,14 @@ pub(super) fn rows(
     let mut line = 0;
     let mut first = 0;
     let mut values = vec![0f32; at(tensor.columns())];
+    let most = (VALUES / tensor.columns().max(1)).max(ROWS) / ROWS * ROWS;
     for piece in &tensor.pieces {
         let last = first + piece.rows;
-        let (from, to) = (rows.start.max(first), rows.end.min(last));
-        if from < to {
+        let (mut from, to) = (rows.start.max(first), rows.end.min(last));
+        while from < to {
+            let until = to.min(from + most);
             let weight = &plan.weights[piece.weight as usize];
-            let source = piece.start + from - first..piece.start + to - first;
+            let source = piece.start + from - first..piece.start + until - first;
             let decoded = if tensor.candidates[0].form == Form::Values {
                 let mut decoded = reference::decode(checkpoint, weight, source)?;
                 apply_global(checkpoint, &weight.coding, &mut decoded.values)?;
@@ -44,7 +51,7 @@ pub(super) fn rows(
             } else {
                 reference::decode_unscaled(checkpoint, weight, source)?
             };
-            for (row, expected) in (from..to).zip(decoded.values.chunks_exact(values.len())) {
+            for (row, expected) in (from..until).zip(decoded.values.chunks_exact(values.len())) {
                 let bytes = &stored[line * row_bytes..][..row_bytes];
                 ggml::decode_row(tensor.ty(), bytes, &mut values).map_err(|_| no_decoder(tensor, file))?;
                 compare_row(tensor, row, expected, &values, &mut report);
@@ -55,6 +62,7 @@ pub(super) fn rows(
                 }
                 line += 1;
             }
+            from = until;
         }
         first = last;
     }
