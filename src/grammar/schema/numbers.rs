@@ -28,7 +28,7 @@ pub(super) fn exact(value: &Value) -> Result<Number, String> {
     Ok(number.clone())
 }
 
-/// Bounds integers without bounds of their own: longer ones are no integers to most readers.
+/// Bounds integers without bounds of their own: most readers of JSON round longer ones.
 pub(super) fn bound_integers(own: &mut Map<String, Value>) {
     let has = |kind: &str| match own.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
