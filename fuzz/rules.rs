@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::grammar::{Gbnf, Matcher, Source, Vocabulary};
 
 /// Far more than a grammar or a schema of a few KiB takes; only work without a limit reaches it.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Bytes of a generated text.
 const MOST_BYTES: usize = 400;
 

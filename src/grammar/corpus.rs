@@ -32,25 +32,36 @@ const PIECES: [&str; 16] = [
     "\\",
 ];
 
-#[track_caller]
 fn run(target: fn(&[u8]) -> bool, name: &str) -> (usize, usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
     let (mut seeds, mut mutants) = (0, 0);
+    each(name, |text, is_seed| {
+        let valid = usize::from(target(text));
+        if is_seed {
+            seeds += valid;
+        } else {
+            mutants += valid;
+        }
+    });
+    (seeds, mutants)
+}
+
+/// Passes on the seeds of a target, their beginnings and mutants, and whether each is a seed.
+pub(crate) fn each(name: &str, mut target: impl FnMut(&[u8], bool)) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let seed = fs::read(entry.path()).unwrap();
-        seeds += usize::from(target(&seed));
+        target(&seed, true);
         for len in (0..seed.len()).step_by(7) {
-            target(&seed[..len]);
+            target(&seed[..len], false);
         }
         let mut random = Rng::named(0, &entry.file_name().to_string_lossy());
         for _ in 0..MUTANTS {
             let mut bytes = seed.clone();
             mutate(&mut bytes, &mut random);
-            mutants += usize::from(target(&bytes));
+            target(&bytes, false);
         }
     }
-    (seeds, mutants)
 }
 
 /// A schema with some values exchanged, or a text with some bytes exchanged.

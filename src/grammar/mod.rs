@@ -13,6 +13,6 @@ pub(crate) use matcher::Matcher;
 pub(crate) use vocabulary::{Vocabulary, Word};
 
 #[cfg(test)]
-mod corpus;
+pub(crate) mod corpus;
 #[cfg(test)]
 mod tests;

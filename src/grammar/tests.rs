@@ -312,14 +312,15 @@ fn what_is_not_held_is_refused_by_its_name_and_place() {
 #[test]
 fn a_schema_that_would_take_too_long_is_refused() {
     let properties = |count: usize| {
-        Value::from_iter((0..count).map(|n| (format!("p{n}"), serde_json::json!({"type": "integer"}))))
+        let each = (0..count).map(|n| (format!("p{n}"), serde_json::json!({"type": "integer"})));
+        each.collect::<Value>()
     };
     let doubled = |keyword: &str, last: &str| {
         let each = (0..30).map(|n| {
             let next = serde_json::json!({"$ref": format!("#/$defs/a{}", n + 1)});
             (format!("a{n}"), serde_json::json!({keyword: [next, next]}))
         });
-        let mut all = Map::from_iter(each);
+        let mut all: Map<String, Value> = each.collect();
         all.insert("a30".to_owned(), serde_json::from_str(last).unwrap());
         serde_json::json!({"$ref": "#/$defs/a0", "$defs": all})
     };

@@ -8,7 +8,7 @@ use super::{Work, code, content, sum};
 fn doubled() -> Value {
     let next = |n: usize| json!({"$ref": format!("#/$defs/a{}", n + 1)});
     let each = (0..30).map(|n| (format!("a{n}"), json!({"allOf": [next(n), next(n)]})));
-    let mut all = Map::from_iter(each);
+    let mut all: Map<String, Value> = each.collect();
     all.insert("a30".to_owned(), json!({"type": "string"}));
     json!({"$ref": "#/$defs/a0", "$defs": all})
 }

@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     fn sequence(&mut self, name: &str, nested: bool, depth: usize) -> Result<Sequence, String> {
         let mut sequence = Sequence::new();
         // What a repetition repeats: an element, and as how many llama.cpp counts it.
-        let mut last: Option<usize> = None;
+        let mut repeatable: Option<usize> = None;
         let mut quantifiers = 0;
         while let Some(next) = self.peek() {
             if !"*+?{".contains(next) {
@@ -136,13 +136,13 @@ impl<'a> Reader<'a> {
                     let alternatives = self.alternatives(name, true, depth + 1)?;
                     self.expect(")")?;
                     sequence.push(Element::Group(alternatives));
-                    last = Some(self.add(1)?);
+                    repeatable = Some(self.add(1)?);
                     self.space(nested);
                     continue;
                 }
                 '*' | '+' | '?' | '{' => {
                     let (least, most) = self.counts(nested)?;
-                    let (Some(size), Some(element)) = (last, sequence.pop()) else {
+                    let (Some(size), Some(element)) = (repeatable, sequence.pop()) else {
                         return Err(self.wrong("there is nothing to repeat"));
                     };
                     quantifiers += 1;
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
                         return Err(self.wrong(&format!("more than {MOST_QUANTIFIERS} quantifiers in a row")));
                     }
                     let optional = most.map_or(1, |most| most - least);
-                    last = Some(
+                    repeatable = Some(
                         self.add(size.saturating_mul(least) + optional.saturating_mul(size + 3))?.max(size),
                     );
                     sequence.push(Element::Repeated { element: Box::new(element), least, most });
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
                 c if c.is_ascii_alphanumeric() || c == '-' => {
                     let reference = self.name()?;
                     sequence.push(Element::Rule(self.rules.number(reference)));
-                    last = Some(self.add(1)?);
+                    repeatable = Some(self.add(1)?);
                     self.space(nested);
                     continue;
                 }
@@ -167,9 +167,9 @@ impl<'a> Reader<'a> {
             };
             if count > 0 {
                 sequence.push(Element::Text);
-                last = Some(self.add(count)?);
+                repeatable = Some(self.add(count)?);
             } else {
-                last = None;
+                repeatable = None;
             }
             self.space(nested);
         }

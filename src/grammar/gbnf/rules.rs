@@ -161,7 +161,7 @@ impl<'a> Beginnings<'a> {
             Element::Repeated { element, .. } => self.inside(element, depth),
             Element::Group(all) => {
                 // References in it are not at the beginning of this rule: that they lead back to it is no circle.
-                let ways = all.iter().map(|sequence| self.apart(sequence, depth)).sum::<usize>();
+                let ways = all.iter().map(|sequence| apart(sequence)).sum::<usize>();
                 if ways > MOST_WAYS {
                     return Err(format!("a group can begin in more than {MOST_WAYS} ways"));
                 }
@@ -169,12 +169,12 @@ impl<'a> Beginnings<'a> {
             }
         }
     }
+}
 
-    /// The ways in which a sequence begins, references counted as one.
-    fn apart(&self, sequence: &[Element], depth: usize) -> usize {
-        match sequence.first() {
-            Some(Element::Group(all)) => all.iter().map(|sequence| self.apart(sequence, depth)).sum(),
-            _ => 1,
-        }
+/// The ways in which a sequence begins, references counted as one.
+fn apart(sequence: &[Element]) -> usize {
+    match sequence.first() {
+        Some(Element::Group(all)) => all.iter().map(|sequence| apart(sequence)).sum(),
+        _ => 1,
     }
 }

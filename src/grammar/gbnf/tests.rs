@@ -50,9 +50,10 @@ fn invalid_grammars_are_refused_with_the_place() {
 #[test]
 fn a_grammar_that_would_exhaust_llama_cpp_is_refused() {
     let alternatives: Vec<_> = (0..50_000).map(|n| format!("\"{n}\"")).collect();
-    let doubled: String =
+    let doubled: Vec<_> =
         (0..40).map(|n| format!("a{n} ::= a{} \"x\" | a{} \"y\"\n", n + 1, n + 1)).collect();
-    let chain: String = (0..5000).map(|n| format!("a{n} ::= a{}\n", n + 1)).collect();
+    let chain: Vec<_> = (0..5000).map(|n| format!("a{n} ::= a{}\n", n + 1)).collect();
+    let (doubled, chain) = (doubled.concat(), chain.concat());
     for (text, reason) in [
         (format!("root ::= {}", alternatives.join(" | ")), "more than 200000 characters"),
         (format!("root ::= {}", alternatives[..2000].join(" | ")), "can begin in 2000 ways"),

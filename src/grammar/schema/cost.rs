@@ -13,6 +13,8 @@ const MOST_PROPERTIES: f64 = 1000.0;
 const MOST_COUNTED: f64 = 32.0;
 /// The multiple that several `multipleOf` have in common, in units of the last digit: each remainder is a state.
 const MOST_FACTOR: f64 = 10_000.0;
+/// What a bound of a number costs.
+const BOUND: f64 = 30.0;
 /// What a list or an object of a constant costs, compared with a text.
 const NESTED: f64 = 3.0;
 /// The types of a value without `type`.
@@ -197,6 +199,10 @@ impl<'a> Estimate<'a> {
                 ("items" | "additionalProperties", one) => vec![one],
                 ("pattern", Value::String(text)) => {
                     size.values += text.len() as f64 / 16.0;
+                    continue;
+                }
+                ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum", _) => {
+                    size.values += BOUND;
                     continue;
                 }
                 ("minProperties" | "maxProperties", _) => {

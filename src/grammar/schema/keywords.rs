@@ -108,7 +108,7 @@ pub(super) const KEYWORDS: &[(&str, Support)] = &[
     ("examples", Annotation),
 ];
 
-/// Annotations outside the standard that editors, generators and OpenAPI write. `x-…` is one too.
+/// Annotations outside the standard that editors, generators and `OpenAPI` write. `x-…` is one too.
 pub(super) const OTHER_ANNOTATIONS: &[&str] = &[
     "example",
     "discriminator",

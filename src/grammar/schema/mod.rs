@@ -11,6 +11,7 @@ mod numbers;
 mod pattern;
 mod reader;
 mod references;
+mod values;
 
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ pub(super) fn strict(schema: &str, unlisted: Unlisted) -> Result<Value, String> 
     }
     // serde_json reports the position of a mistake, and limits the nesting.
     let root: Value = serde_json::from_str(schema).map_err(|error| problem(&error))?;
-    let definitions = references::inlined(reader::read(&root, unlisted)?)?;
+    let definitions = references::inlined(&reader::read(&root, unlisted)?)?;
     cost::check(&definitions)?;
     let named = definitions.into_iter().enumerate().map(|(number, schema)| (number.to_string(), schema));
     Ok(json!({"$ref": references::name(0), "$defs": Value::Object(named.collect())}))

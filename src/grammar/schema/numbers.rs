@@ -1,7 +1,7 @@
 //! Numbers of a schema that llguidance takes exactly. It computes with 64-bit floats and with the decimal digits that
 //! they are written with.
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// Integers up to this are floats without rounding.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
@@ -26,6 +26,26 @@ pub(super) fn exact(value: &Value) -> Result<Number, String> {
         return Ok(Number::from(float as i64));
     }
     Ok(number.clone())
+}
+
+/// Bounds integers without bounds of their own: most readers of JSON round longer ones.
+pub(super) fn bound_integers(own: &mut Map<String, Value>) {
+    let has = |kind: &str| match own.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
+        Some(one) => one == kind,
+        None => false,
+    };
+    if !has("integer") || has("number") {
+        return;
+    }
+    for (keys, bound) in
+        [(["minimum", "exclusiveMinimum"], -LARGEST), (["maximum", "exclusiveMaximum"], LARGEST)]
+    {
+        if !keys.iter().any(|key| own.contains_key(*key)) {
+            #[expect(clippy::cast_possible_truncation, reason = "2^53")]
+            own.insert(keys[0].to_owned(), (bound as i64).into());
+        }
+    }
 }
 
 /// The number of digits after the point.

@@ -1,6 +1,7 @@
 //! Reads a schema keyword by keyword and writes it again with the keywords that are held.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
@@ -8,10 +9,8 @@ use super::closing::{self, Parts, Unlisted};
 use super::keywords::{self, Support};
 use super::numbers::{self, Bounds};
 use super::references::{self, Document};
-use super::{format, pattern};
+use super::{format, pattern, values};
 
-/// A length of a text or a list, and a number of properties.
-const MOST: u64 = 100_000;
 /// Alternatives that are compared with each other, and patterns of names, each with all others.
 const MOST_COMPARED: usize = 256;
 const MOST_NAME_PATTERNS: usize = 16;
@@ -19,14 +18,8 @@ const MOST_NAME_PATTERNS: usize = 16;
 const MOST_PATTERNS: usize = 256;
 /// Schemas that references lead to.
 const MOST_DEFINITIONS: usize = 1000;
-const TYPES: [&str; 7] = ["null", "boolean", "number", "integer", "string", "array", "object"];
-const DRAFTS: [&str; 5] = [
-    "json-schema.org/draft/2020-12/schema",
-    "json-schema.org/draft/2019-09/schema",
-    "json-schema.org/draft-07/schema",
-    "json-schema.org/draft-06/schema",
-    "json-schema.org/draft-04/schema",
-];
+/// The schema of most integers. Its bounds take llguidance a millisecond or two, so there is one definition of it.
+static INTEGER: LazyLock<Value> = LazyLock::new(|| json!({"type": "integer"}));
 
 /// The root as definition 0, and everything that references lead to as the others.
 pub(super) fn read(root: &Value, unlisted: Unlisted) -> Result<Vec<Value>, String> {
@@ -47,10 +40,38 @@ pub(super) fn read(root: &Value, unlisted: Unlisted) -> Result<Vec<Value>, Strin
             return Err(format!("its references lead to more than {MOST_DEFINITIONS} schemas"));
         }
         reader.path = vec![place];
-        definitions.push(reader.schema(schema, closed)?);
+        definitions.push(reader.schema(schema, closed).map_err(Problem::text)?);
     }
     reader.bounds.check()?;
     Ok(definitions)
+}
+
+/// Why a keyword is refused.
+enum Problem {
+    /// The reason alone.
+    Here(String),
+    /// With the keyword and its place.
+    Placed(String),
+}
+
+impl Problem {
+    fn text(self) -> String {
+        match self {
+            Self::Here(text) | Self::Placed(text) => text,
+        }
+    }
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Self::Here(reason)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(reason: &str) -> Self {
+        Self::Here(reason.to_owned())
+    }
 }
 
 struct Reader<'a> {
@@ -89,7 +110,7 @@ impl<'a> Reader<'a> {
 
     /// A schema as llguidance reads it; `closed` if it is all that holds for a value, so that properties which it does not
     /// list can be left out.
-    fn schema(&mut self, schema: &'a Value, closed: bool) -> Result<Value, String> {
+    fn schema(&mut self, schema: &'a Value, closed: bool) -> Result<Value, Problem> {
         let object = match schema {
             Value::Bool(_) => return Ok(schema.clone()),
             Value::Object(object) => object,
@@ -101,20 +122,19 @@ impl<'a> Reader<'a> {
             let refused = |reason: &str| Err(self.at(Some(key), reason));
             match keywords::support(key) {
                 None => return refused(&keywords::unknown(key)),
-                Some(Support::Refused(_)) if has_no_effect(key, value) => {}
+                Some(Support::Refused(_)) if values::has_no_effect(key, value) => {}
                 Some(Support::Refused(reason)) => return refused(&format!("it is not supported: {reason}")),
                 Some(Support::Annotation) => {}
                 Some(Support::Held(_)) => {
-                    self.keyword(key, value, object, &mut written).map_err(|reason| {
-                        if reason.starts_with('`') && reason.contains("` at `#") {
-                            reason
-                        } else {
-                            self.at(Some(key), &reason)
-                        }
-                    })?
+                    let read = self.keyword(key, value, object, &mut written);
+                    read.map_err(|problem| match problem {
+                        Problem::Here(reason) => self.at(Some(key), &reason),
+                        placed @ Problem::Placed(_) => placed,
+                    })?;
                 }
             }
         }
+        numbers::bound_integers(&mut written.own);
         match parts {
             Some(Parts::None) => closing::close(&mut written.own),
             Some(Parts::Several) => {
@@ -134,25 +154,28 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a keyword stands, and what is wrong with it.
-    fn at(&self, key: Option<&str>, reason: &str) -> String {
+    fn at(&self, key: Option<&str>, reason: &str) -> Problem {
         let place = self.path.join("/");
-        match key {
+        Problem::Placed(match key {
             Some(key) => format!("`{key}` at `{place}`: {reason}"),
             None => format!("the schema at `{place}`: {reason}"),
-        }
+        })
     }
 
     /// The schema of another value: a property or an item.
-    fn child(&mut self, schema: &'a Value, step: &[&str]) -> Result<Value, String> {
+    fn child(&mut self, schema: &'a Value, step: &[&str]) -> Result<Value, Problem> {
         if schema.get("oneOf").is_some() {
             let place = [&[self.path.join("/").as_str()], step].concat().join("/");
             return Ok(self.definition(schema, place, self.unlisted == Unlisted::LeftOut));
+        }
+        if values::is_plain_integer(schema) {
+            return Ok(self.definition(&INTEGER, "#".to_owned(), false));
         }
         self.within(schema, step, self.unlisted == Unlisted::LeftOut)
     }
 
     /// A schema below this one.
-    fn within(&mut self, schema: &'a Value, step: &[&str], closed: bool) -> Result<Value, String> {
+    fn within(&mut self, schema: &'a Value, step: &[&str], closed: bool) -> Result<Value, Problem> {
         let depth = self.path.len();
         self.path.extend(step.iter().map(|step| (*step).to_owned()));
         let read = self.schema(schema, closed);
@@ -166,123 +189,97 @@ impl<'a> Reader<'a> {
         value: &'a Value,
         object: &'a Map<String, Value>,
         to: &mut Written,
-    ) -> Result<(), String> {
-        let own = match key {
-            "$schema" => return known_draft(value),
+    ) -> Result<(), Problem> {
+        let (key, own) = match key {
+            "$schema" => return Ok(values::known_draft(value)?),
             "$id" if self.path.len() > 1 || self.path[0] != "#" => {
-                return Err("it is held at the root only".to_owned());
+                return Err("it is held at the root only".into());
             }
-            "$id" | "$anchor" | "$defs" | "definitions" => return Ok(()),
-            "type" => types(value)?,
-            "enum" => {
-                let all = value
-                    .as_array()
-                    .filter(|all| !all.is_empty())
-                    .ok_or("expected a list that is not empty")?;
-                let each = all.iter().map(|value| self.constant(value));
-                to.applied.insert(key.to_owned(), Value::Array(each.collect::<Result<_, _>>()?));
-                return Ok(());
-            }
-            "const" => {
-                to.applied.insert(key.to_owned(), self.constant(value)?);
-                return Ok(());
-            }
-            "$ref" => {
-                let name = value.as_str().ok_or("expected a text")?;
-                let target = self.document.target(name).map_err(|reason| format!("`{name}`: {reason}"))?;
-                let reference = self.definition(target, name.to_owned(), to.closes);
-                to.applied.insert(key.to_owned(), reference["$ref"].clone());
-                return Ok(());
-            }
-            "allOf" | "anyOf" | "oneOf" => {
-                let schemas = self.schemas(key, value, to.closes)?;
-                if key == "oneOf" && schemas.len() > MOST_COMPARED {
-                    return Err(format!(
-                        "it has {} alternatives, expected at most {MOST_COMPARED}",
-                        schemas.len()
-                    ));
-                }
-                to.applied.insert(key.to_owned(), Value::Array(schemas));
-                return Ok(());
-            }
-            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
-                let number = numbers::exact(value)?;
-                self.bounds.add(&number, key.starts_with("exclusive"));
-                number.into()
-            }
-            "multipleOf" => numbers::factor(value)?.into(),
-            "minLength" | "minItems" | "minProperties" => {
-                let least = numbers::count(value, MOST)?;
-                let other = key.replace("min", "max");
-                if let Some(most) = object.get(&other).and_then(Value::as_u64).filter(|most| *most < least) {
-                    return Err(format!("it is {least}, above `{other}`, which is {most}"));
-                }
-                if key == "minProperties" {
-                    let required = object.get("required").and_then(Value::as_array).map_or(0, Vec::len);
-                    if least > required as u64 + 1 {
-                        return Err(format!(
-                            "it is {least}, expected at most one more than the {required} names in `required`: \
-                             a name that is written twice counts once"
-                        ));
-                    }
-                }
-                least.into()
-            }
-            "maxLength" | "maxItems" | "maxProperties" => match numbers::count(value, u64::MAX)? {
-                // Longer than any answer.
-                most if most > MOST => return Ok(()),
-                most => most.into(),
-            },
+            "enum" | "const" | "$ref" | "allOf" | "anyOf" | "oneOf" => return self.applied(key, value, to),
             "pattern" => {
                 let text = value.as_str().ok_or("expected a text")?;
-                return self
-                    .pattern(pattern::translate(text).map_err(|reason| format!("`{text}`: {reason}"))?, to);
+                let pattern = pattern::translate(text).map_err(|reason| format!("`{text}`: {reason}"))?;
+                return Ok(self.pattern(pattern, to)?);
             }
             "format" => {
                 let name = value.as_str().ok_or("expected a text")?;
                 let known = || format::FORMATS.map(|(name, _)| name).join("`, `");
                 let pattern = format::pattern(name)
                     .ok_or_else(|| format!("`{name}` is not supported, expected one of `{}`", known()))?;
-                return self.pattern(pattern, to);
+                return Ok(self.pattern(pattern, to)?);
             }
-            "items" if value.is_array() => Value::Array(self.schemas(key, value, true)?),
-            "items" | "additionalProperties" => self.child(value, &[key])?,
+            "type" => (key, values::types(value)?),
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
+                let number = numbers::exact(value)?;
+                self.bounds.add(&number, key.starts_with("exclusive"));
+                (key, number.into())
+            }
+            "multipleOf" => (key, numbers::factor(value)?.into()),
+            "minLength" | "minItems" | "minProperties" => (key, values::least(key, value, object)?.into()),
+            "maxLength" | "maxItems" | "maxProperties" => match values::most(value)? {
+                Some(most) => (key, most.into()),
+                None => return Ok(()),
+            },
+            "items" if value.is_array() => ("prefixItems", Value::Array(self.schemas(key, value, true)?)),
+            "prefixItems" => (key, Value::Array(self.schemas(key, value, true)?)),
+            "items" | "additionalProperties" => (key, self.child(value, &[key])?),
             "additionalItems" if object.get("items").is_some_and(Value::is_array) => {
-                self.child(value, &[key])?
+                ("items", self.child(value, &[key])?)
             }
-            // Without an array it has no effect.
-            "additionalItems" => return Ok(()),
-            "prefixItems" => Value::Array(self.schemas(key, value, true)?),
-            "properties" => self.properties(key, value)?,
+            "properties" => (key, self.properties(key, value)?),
             "patternProperties" => {
                 self.name_patterns += value.as_object().map_or(0, Map::len);
                 if self.name_patterns > MOST_NAME_PATTERNS {
-                    return Err(format!("a schema has at most {MOST_NAME_PATTERNS} patterns of names"));
+                    return Err(format!("a schema has at most {MOST_NAME_PATTERNS} patterns of names").into());
                 }
-                self.properties(key, value)?
+                (key, self.properties(key, value)?)
             }
             "required" => {
-                let names = value.as_array().ok_or("expected a list of names")?;
-                if !names.iter().all(Value::is_string) {
-                    return Err("expected a list of names".to_owned());
-                }
-                value.clone()
+                let names = value.as_array().filter(|names| names.iter().all(Value::is_string));
+                names.ok_or("expected a list of names")?;
+                (key, value.clone())
             }
-            _ => return Err("it is not supported".to_owned()),
-        };
-        let key = match key {
-            "items" if own.is_array() => "prefixItems",
-            "additionalItems" => "items",
-            key => key,
+            // `additionalItems` has no effect without an array `items`.
+            "$id" | "$anchor" | "$defs" | "definitions" | "additionalItems" => return Ok(()),
+            _ => return Err("it is not supported".into()),
         };
         to.own.insert(key.to_owned(), own);
         Ok(())
     }
 
-    fn schemas(&mut self, key: &'a str, value: &'a Value, closed: bool) -> Result<Vec<Value>, String> {
+    /// A keyword that applies other schemas to the same value.
+    fn applied(&mut self, key: &'a str, value: &'a Value, to: &mut Written) -> Result<(), Problem> {
+        let made = match key {
+            "const" => values::constant(value)?,
+            "enum" => {
+                let all = value.as_array().filter(|all| !all.is_empty());
+                let each = all.ok_or("expected a list that is not empty")?.iter().map(values::constant);
+                Value::Array(each.collect::<Result<_, _>>()?)
+            }
+            "$ref" => {
+                let name = value.as_str().ok_or("expected a text")?;
+                let target = self.document.target(name).map_err(|reason| format!("`{name}`: {reason}"))?;
+                self.definition(target, name.to_owned(), to.closes)["$ref"].clone()
+            }
+            _ => {
+                let schemas = self.schemas(key, value, to.closes)?;
+                if key == "oneOf" && schemas.len() > MOST_COMPARED {
+                    let count = schemas.len();
+                    return Err(
+                        format!("it has {count} alternatives, expected at most {MOST_COMPARED}").into()
+                    );
+                }
+                Value::Array(schemas)
+            }
+        };
+        to.applied.insert(key.to_owned(), made);
+        Ok(())
+    }
+
+    fn schemas(&mut self, key: &'a str, value: &'a Value, closed: bool) -> Result<Vec<Value>, Problem> {
         let all = value.as_array().ok_or("expected a list of schemas")?;
         if all.is_empty() && key.ends_with("Of") {
-            return Err("expected a list that is not empty".to_owned());
+            return Err("expected a list that is not empty".into());
         }
         let is_child = !key.ends_with("Of");
         let each = all.iter().enumerate().map(|(at, schema)| {
@@ -292,7 +289,7 @@ impl<'a> Reader<'a> {
         each.collect()
     }
 
-    fn properties(&mut self, key: &'a str, value: &'a Value) -> Result<Value, String> {
+    fn properties(&mut self, key: &'a str, value: &'a Value) -> Result<Value, Problem> {
         let all = value.as_object().ok_or("expected an object of schemas")?;
         let mut out = Map::new();
         for (name, schema) in all {
@@ -304,7 +301,7 @@ impl<'a> Reader<'a> {
                 name.clone()
             };
             if out.insert(name, made).is_some() {
-                return Err("two patterns are the same".to_owned());
+                return Err("two patterns are the same".into());
             }
         }
         Ok(Value::Object(out))
@@ -327,59 +324,4 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-
-    /// A value that is written as it is.
-    fn constant(&mut self, value: &Value) -> Result<Value, String> {
-        Ok(match value {
-            Value::Number(_) => numbers::exact(value)?.into(),
-            Value::String(text) => {
-                let is_control = |c: char| c.is_ascii_control() && !"\n\r\t\u{8}\u{c}".contains(c);
-                if let Some(control) = text.chars().find(|c| is_control(*c)) {
-                    return Err(format!("a text has the control character U+{:04X}", u32::from(control)));
-                }
-                value.clone()
-            }
-            Value::Array(list) => {
-                Value::Array(list.iter().map(|value| self.constant(value)).collect::<Result<_, _>>()?)
-            }
-            Value::Object(object) => {
-                let each = object.iter().map(|(key, value)| Ok((key.clone(), self.constant(value)?)));
-                Value::Object(each.collect::<Result<_, String>>()?)
-            }
-            Value::Null | Value::Bool(_) => value.clone(),
-        })
-    }
-}
-
-/// Whether a keyword that is not held says nothing with this value.
-fn has_no_effect(key: &str, value: &Value) -> bool {
-    match key {
-        "uniqueItems" => *value == false,
-        "unevaluatedItems" | "unevaluatedProperties" => *value == true,
-        _ => false,
-    }
-}
-
-fn known_draft(value: &Value) -> Result<(), String> {
-    let name = value.as_str().ok_or("expected a text")?;
-    let bare = name.strip_prefix("https://").or_else(|| name.strip_prefix("http://")).unwrap_or(name);
-    if DRAFTS.contains(&bare.trim_end_matches('#')) {
-        Ok(())
-    } else {
-        Err(format!("`{name}` is not supported, expected `https://{}`", DRAFTS[0]))
-    }
-}
-
-fn types(value: &Value) -> Result<Value, String> {
-    let one = std::slice::from_ref(value);
-    let all = value.as_array().map_or(one, Vec::as_slice);
-    if all.is_empty() {
-        return Err("expected a list that is not empty".to_owned());
-    }
-    for kind in all {
-        if !kind.as_str().is_some_and(|kind| TYPES.contains(&kind)) {
-            return Err(format!("it is `{kind}`, expected one of `{}`", TYPES.join("`, `")));
-        }
-    }
-    Ok(value.clone())
 }

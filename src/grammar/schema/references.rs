@@ -86,9 +86,9 @@ fn decoded(text: &str) -> Option<String> {
 /// Definitions where the alternatives of a `oneOf` are no longer references: they are compared with each other.
 ///
 /// A `oneOf` below a property or an item is a definition of its own, so copies hold only references to it.
-pub(super) fn inlined(definitions: Vec<Value>) -> Result<Vec<Value>, String> {
+pub(super) fn inlined(definitions: &[Value]) -> Result<Vec<Value>, String> {
     let mut left = LARGEST;
-    definitions.iter().map(|definition| inline(definition, &definitions, &mut left, 0)).collect()
+    definitions.iter().map(|definition| inline(definition, definitions, &mut left, 0)).collect()
 }
 
 fn inline(value: &Value, definitions: &[Value], left: &mut usize, hops: usize) -> Result<Value, String> {

@@ -7,7 +7,7 @@ use super::keywords::{KEYWORDS, Support};
 const DOCUMENT: &str = include_str!("../../../docs/json-schema.md");
 
 fn tables() -> String {
-    let mut out = String::from("| keyword | what becomes of it |\n| --- | --- |\n");
+    let mut out = vec!["| keyword | what becomes of it |\n| --- | --- |\n".to_owned()];
     for (name, support) in KEYWORDS {
         let text = match support {
             Support::Held("") => "held".to_owned(),
@@ -15,13 +15,13 @@ fn tables() -> String {
             Support::Annotation => "describes only".to_owned(),
             Support::Refused(reason) => format!("refused: {reason}"),
         };
-        out += &format!("| `{name}` | {text} |\n");
+        out.push(format!("| `{name}` | {text} |\n"));
     }
-    out += "\n| format | valid texts that are not written |\n| --- | --- |\n";
+    out.push("\n| format | valid texts that are not written |\n| --- | --- |\n".to_owned());
     for (name, narrower) in FORMATS {
-        out += &format!("| `{name}` | {} |\n", if narrower.is_empty() { "–" } else { narrower });
+        out.push(format!("| `{name}` | {} |\n", if narrower.is_empty() { "–" } else { narrower }));
     }
-    out
+    out.concat()
 }
 
 #[test]

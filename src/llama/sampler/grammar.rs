@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use super::gate::{Effect, Gate, Verdict};
@@ -46,7 +47,7 @@ impl Guide {
             let mut left = candidates.clone();
             self.rules.restrict(model, &mut left);
             let allowed = left.data.iter().filter(|data| data.logit() > f32::NEG_INFINITY);
-            by_rules.extend(allowed.map(|data| data.id()));
+            by_rules.extend(allowed.map(LlamaTokenData::id));
         }
         for data in &mut candidates.data {
             let allowed = match self.verdict(model, data.id()) {

@@ -38,3 +38,50 @@ pub fn check_rules(rules: &Rules) -> Result<(), SamplingError> {
     });
     made.map_err(|()| refused(log::reason(&lines, "llama.cpp cannot compile it")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::corpus;
+
+    #[test]
+    fn any_text_is_compiled_or_refused_with_a_reason() {
+        let (mut compiled, mut refused) = (0, 0);
+        corpus::each("gbnf", |text, _| {
+            match check_rules(&Rules::Gbnf(String::from_utf8_lossy(text).into_owned())) {
+                Ok(()) => compiled += 1,
+                Err(SamplingError::Grammar { reason }) => {
+                    assert!(!reason.is_empty());
+                    refused += 1;
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        });
+        assert!(compiled > 50 && refused > 50, "{compiled} compiled, {refused} refused");
+    }
+
+    #[test]
+    fn what_is_read_here_is_compiled_by_llama_cpp() {
+        for text in [
+            "root ::= \"a\"",
+            "# c\nroot ::= a | b # <x>\na ::= [^<\\]\\n]* \"\\\"<\" .\nb ::= (\n \"x\" |\n \"y\"\n){2,3} a?\n",
+            "root ::= \"\" | a\r\na ::= \"b\"{2,5000}",
+            "root ::= [a-zA-Z-]+ \"\u{e9}\" \"\\x41\\u00e9\\U0001F600\"",
+            "root ::= a\na ::= \"x\"{0,} \"y\"{3} (\"z\"?){2}",
+        ] {
+            assert_eq!(check_rules(&Rules::Gbnf(text.to_owned())), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sign_in_a_literal_a_class_or_a_comment_is_no_token() {
+        for (text, is_valid) in [
+            ("root ::= \"<\" (", false),
+            ("root ::= [<] ( # <x>", false),
+            ("root ::= <think> x", false),
+            ("root ::= <think> \"x\"", true),
+        ] {
+            assert_eq!(check_rules(&Rules::Gbnf(text.to_owned())).is_ok(), is_valid, "{text}");
+        }
+    }
+}
