@@ -176,8 +176,9 @@ impl Client {
                 reached.insert(host(url));
                 Ok(response)
             }
-            Err(error) if error.is_connect() && !reached.contains(&host(url)) => {
-                Err(Failure::Unreachable { reason: reason::of(&error) })
+            Err(error) if error.is_connect() => {
+                let (reason, reached) = (reason::of(&error), reached.contains(&host(url)));
+                Err(if reached { Failure::Lost { reason } } else { Failure::Unreachable { reason } })
             }
             Err(error) => Err(broken(&error)),
         }

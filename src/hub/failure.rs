@@ -13,6 +13,8 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 pub(super) enum Failure {
     /// The connection to a server that never answered failed.
     Unreachable { reason: String },
+    /// The connection to a server that answered before failed.
+    Lost { reason: String },
     /// A connection was lost, delivers nothing, or is too slow.
     Broken { reason: String },
     /// The server asks to retry: 429, 408 or 5xx.
@@ -25,7 +27,7 @@ impl Failure {
     /// Why the request failed.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Unreachable { reason } | Self::Broken { reason } => reason.clone(),
+            Self::Unreachable { reason } | Self::Lost { reason } | Self::Broken { reason } => reason.clone(),
             Self::Busy { status: 429, .. } => "rate limited by the hub (429)".to_owned(),
             Self::Busy { host, status, .. } => format!("`{host}` returned {status}"),
             Self::Final(error) => error.to_string(),
@@ -40,7 +42,7 @@ impl Failure {
             Self::Busy { host, status, pause: Some(pause) } if pause > PATIENCE => {
                 Error::RetryLater { what, host, status, seconds: pause.as_secs() }
             }
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Busy { .. } => {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Broken { .. } | Self::Busy { .. } => {
                 Error::Network { what, reason, attempts: (attempts > 1).then_some(attempts) }
             }
         }

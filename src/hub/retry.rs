@@ -92,7 +92,7 @@ fn limit(failure: &Failure, received: bool) -> usize {
         Failure::Final(_) => 0,
         Failure::Unreachable { .. } => RETRIES_OF_CONNECTING,
         Failure::Broken { .. } if !received => RETRIES_OF_NOTHING,
-        Failure::Broken { .. } | Failure::Busy { .. } => RETRIES,
+        Failure::Lost { .. } | Failure::Broken { .. } | Failure::Busy { .. } => RETRIES,
     }
 }
 
@@ -101,7 +101,7 @@ fn allowed(failure: &Failure, next: Duration, done: usize, retries: usize, passe
     let (time, patience) = match failure {
         Failure::Busy { pause, .. } => (pause.map_or(next, |pause| pause.max(next)), PATIENCE),
         Failure::Unreachable { .. } => (next, CONNECTING),
-        Failure::Broken { .. } | Failure::Final(_) => (next, PATIENCE),
+        Failure::Lost { .. } | Failure::Broken { .. } | Failure::Final(_) => (next, PATIENCE),
     };
     if done >= retries || passed.saturating_add(time) > patience {
         Verdict::GiveUp
@@ -176,7 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_that_broke_is_retried_longer_than_one_that_never_began() {
+    fn a_server_that_answered_before_and_a_transfer_that_broke_are_retried_for_minutes() {
+        let lost = waits(&Failure::Lost { reason: "connection refused".to_owned() }, false, Duration::ZERO);
+        assert!(total(&lost) > Duration::from_mins(1), "{lost:?}");
         let (begun, never) =
             (waits(&broken(), true, Duration::ZERO), waits(&broken(), false, Duration::ZERO));
         assert!(total(&begun) > Duration::from_mins(1), "{begun:?}");
