@@ -7,6 +7,7 @@ pub mod chat;
 pub mod convert;
 pub mod doctor;
 pub mod engine;
+mod grammar;
 pub mod hub;
 pub mod inspect;
 pub mod json;

@@ -28,7 +28,7 @@ use exit::Outcome;
 use options::log::LogArgs;
 use parse::{Parsed, Stop, parse};
 use shared::devices::list_devices;
-use ui::out::{print, stdout};
+use ui::out::{print, print_coloured, stdout};
 use ui::style::Style;
 use ui::when::When;
 use ui::{err, log, style};
@@ -77,8 +77,8 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Convert(args) => convert::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
-        Command::Run(args) => run::run(args, &mut stdout(), &mut err::Notes).map(|()| Outcome::Success),
-        Command::Chat(args) => chat::run(args, &mut stdout(), &mut err::Stderr).map(|()| Outcome::Success),
+        Command::Run(args) => run::run(args, &mut stdout(), &mut err::notes()).map(|()| Outcome::Success),
+        Command::Chat(args) => chat::run(args, &mut stdout(), &mut err::stderr()).map(|()| Outcome::Success),
         Command::Batch(args) => batch::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Bench(args) => bench::run(args),
@@ -107,27 +107,27 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         if style == Style::Rich { text.ansi().to_string() } else { text.to_string() }
     };
     if error.use_stderr() {
-        err::line(text(Style::of_stderr()).trim_end_matches('\n'));
+        err::coloured(text(Style::of_stderr()).trim_end_matches('\n'));
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }
     let version = error.kind() == clap::error::ErrorKind::DisplayVersion;
     let engine = if version { engine_line() } else { String::new() };
-    printed(&(text(Style::of_stdout()) + &engine))
+    printed(print_coloured(&(text(Style::of_stdout()) + &engine)))
 }
 
 /// Ends before a command is run.
 fn stopped(stop: Stop) -> ExitCode {
     match stop {
         Stop::Clap(error) => unparsed(&error),
-        Stop::Print(text) => printed(&text),
+        Stop::Print(text) => printed(print(&text)),
         Stop::Usage { message, hint } => report::usage(&message, hint.as_deref()),
         Stop::Config(error) => report::report(&error.into()),
     }
 }
 
-/// Prints text that no command makes.
-fn printed(text: &str) -> ExitCode {
-    match print(text) {
+/// The exit code after text that no command makes.
+fn printed(result: std::io::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report::report(&error.into()),
     }

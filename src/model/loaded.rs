@@ -19,14 +19,36 @@ pub struct Model {
     placement: Placement,
 }
 
+/// The progress of loading a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loading {
+    /// Bytes that were read, as far as llama.cpp reports it.
+    pub done: u64,
+    /// Bytes of all its files.
+    pub total: u64,
+}
+
+impl Loading {
+    /// The progress for llama.cpp's fraction, from 0 to 1.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "shown to people, and within the total"
+    )]
+    fn of(fraction: f32, total: u64) -> Self {
+        let done = (total as f64 * f64::from(fraction.clamp(0.0, 1.0))) as u64;
+        Self { done: done.min(total), total }
+    }
+}
+
 impl Model {
-    /// Checks, places and loads a model. `progress` is called with the progress from 0 to 1, and cancels loading by
-    /// returning false.
+    /// Checks, places and loads a model. `progress` is called while it is read, and cancels loading by returning false.
     ///
     /// # Errors
     ///
     /// When the file is missing, invalid or not supported by llama.cpp, or when there is not enough memory.
-    pub fn load(options: LoadOptions, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
+    pub fn load(options: LoadOptions, mut progress: impl FnMut(Loading) -> bool) -> Result<Self, LoadError> {
         let header = check_with(&options.path, &options.metadata, options.tensor_check)?;
         let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
         if let Some(numa) = options.numa {
@@ -38,8 +60,9 @@ impl Model {
         }
         let stopped = Arc::new(AtomicBool::new(false));
         let cancelled = Arc::clone(&stopped);
+        let total = header.file_bytes;
         let progress = move |done| {
-            let proceed = progress(done);
+            let proceed = progress(Loading::of(done, total));
             cancelled.fetch_or(!proceed, Ordering::Relaxed);
             proceed
         };

@@ -24,7 +24,7 @@ pub use error::LoadError;
 pub use header::Header;
 pub use hparams::{HParams, Recurrent};
 pub use identity::{model_digest, weights_digest};
-pub use loaded::Model;
+pub use loaded::{Loading, Model};
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
     ASSUMED_GPU, Bandwidth, Bill, Gpu, Line, Machine, Note, OutOfMemory, PlaceError, Placement, Speed, Work,

@@ -10,6 +10,9 @@ use crate::llama::{CacheType, Flash, LoadMode, MetadataOverride, Numa, Override,
 /// Tokens per sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContextSize {
+    /// As many as the model was trained with, or as many as fit beside its weights, without moving weights away from
+    /// GPUs for more than [`ContextSize::USUAL`].
+    Fit,
     /// As many as the model was trained with, but no more than this, and fewer if memory is short.
     UpTo(u32),
     /// As many as the model was trained with.
@@ -19,12 +22,15 @@ pub enum ContextSize {
 }
 
 impl ContextSize {
+    /// Tokens that most conversations need.
+    pub const USUAL: u32 = 8192;
+
     /// The number for a model that was trained with `trained` tokens.
     #[must_use]
     pub fn resolve(self, trained: u32) -> u32 {
         match self {
             Self::UpTo(limit) => limit.min(trained),
-            Self::Trained => trained,
+            Self::Fit | Self::Trained => trained,
             Self::Tokens(tokens) => tokens,
         }
     }
@@ -117,11 +123,11 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The defaults for a file: one slot, up to 8192 tokens, all physical cores, placed so that it fits.
+    /// The defaults for a file: one slot, as many tokens as fit, all physical cores, placed so that it fits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            context: ContextSize::UpTo(8192),
+            context: ContextSize::Fit,
             parallel: 1,
             batch: 512,
             ubatch: 512,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod corpus;
+mod grammars;
 mod inputs;
 mod kill;
 mod order;

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::{Child, Command, Output, Stdio};
 
-use ggrun::model::{GpuLayers, LoadError, LoadOptions, Model};
+use ggrun::model::{GpuLayers, LoadError, LoadOptions, Loading, Model};
 
 use super::Worker;
 use crate::deadline::{Watchdog, finish, output};
@@ -72,8 +72,8 @@ fn a_worker_that_dies_while_it_receives_the_weights_is_an_error() {
     let options =
         LoadOptions { threads: 1, rpc, gpu_layers: GpuLayers::All, ..LoadOptions::new(tiny_gguf()) };
     let mut alive = true;
-    let kill_at_half = move |done: f32| {
-        if alive && done > 0.5 {
+    let kill_at_half = move |Loading { done, total }| {
+        if alive && done > total / 2 {
             worker.kill();
             alive = false;
         }

@@ -172,7 +172,7 @@ fn tool_calls_are_printed_and_their_results_are_typed() {
     let stderr = text(&stderr);
     assert!(status.success(), "{stderr}");
     assert_eq!(text(&stdout), "{\"name\":\"add\",\"arguments\":{\"a\":17}}\n".repeat(2));
-    assert!(stderr.contains("a result is missing; the question is removed"), "{stderr}");
+    assert!(stderr.contains("a result is missing\nthe question is removed"), "{stderr}");
     assert_eq!(std::fs::read_to_string(export).unwrap(), "");
 }
 
@@ -186,21 +186,23 @@ fn a_question_that_is_too_long_is_removed_and_the_next_one_is_answered() {
     assert!(text(&stderr).contains("the context holds"), "{}", text(&stderr));
 }
 
+/// A conversation on a terminal, at its prompt.
+#[cfg(unix)]
+pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySession {
+    let mut session = rexpect::session::spawn_command(
+        chat(state, arguments),
+        u64::try_from(crate::deadline::PATIENCE.as_millis()).ok(),
+    )
+    .unwrap();
+    session.exp_string("/help lists the commands").unwrap();
+    // Input before the prompt may be lost, as with any line editor.
+    session.exp_string("> ").unwrap();
+    session
+}
+
 #[cfg(unix)]
 mod terminal {
-    use rexpect::session::{PtySession, spawn_command};
-
     use super::*;
-    use crate::deadline::PATIENCE;
-
-    fn open(state: &Path, arguments: &[&str]) -> PtySession {
-        let mut session =
-            spawn_command(chat(state, arguments), u64::try_from(PATIENCE.as_millis()).ok()).unwrap();
-        session.exp_string("/help lists the commands").unwrap();
-        // Input before the prompt may be lost, as with any line editor.
-        session.exp_string("> ").unwrap();
-        session
-    }
 
     #[test]
     fn a_whole_conversation_on_a_terminal() {

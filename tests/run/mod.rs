@@ -6,6 +6,7 @@ mod answers;
 mod broken;
 mod chat;
 mod command;
+mod context;
 mod loading;
 mod logits;
 mod markup;
@@ -15,6 +16,8 @@ mod options;
 mod placing;
 mod sampling;
 mod saved;
+#[cfg(unix)]
+mod terminal;
 mod tools;
 mod turns;
 mod types;

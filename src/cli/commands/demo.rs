@@ -20,6 +20,7 @@ use crate::cli::shared::answer::answer;
 use crate::cli::shared::summary::summary;
 use crate::cli::shared::{conversion, open};
 use crate::cli::ui::out::{print, stdout};
+use crate::cli::ui::stream::Stream as _;
 use crate::cli::ui::style::Style;
 use crate::cli::ui::text;
 
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     say(&format!("  {} in total", text::bytes(plan.bytes())))?;
 
     say("\nVerifying it against the checkpoint")?;
-    let options = VerifyOptions { threads, allow_rounding: false };
+    let options = VerifyOptions { threads, ..VerifyOptions::default() };
     let report = verify(&checkpoint, &gguf, options, interrupt.flag(), &|_| {})?;
     say(&format!("  {}", conversion::sentence(&report)))?;
     ensure!(report.equal(), "the GGUF differs from the checkpoint");
@@ -90,7 +91,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
             match event {
                 ChatEvent::Reasoning(text) => {
                     thinking = true;
-                    write!(out, "{}{text}{}", style.dim(), style.reset())?;
+                    out.dimmed(style, text)?;
                 }
                 ChatEvent::Content(text) => {
                     let gap = if std::mem::take(&mut thinking) { "\n" } else { "" };
@@ -107,7 +108,9 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
         if interrupt.is_raised() {
             return Err(Interrupted.into());
         }
-        say(&format!("\n{}{}{}", style.dim(), summary(&reply), style.reset()))?;
+        if !args.json {
+            stdout().dimmed(style, &format!("\n{}\n", summary(&reply)))?;
+        }
         answers.push(
             json!({ "question": question, "reasoning_content": reply.reasoning, "content": reply.content }),
         );

@@ -8,6 +8,7 @@ pub(crate) mod hub;
 pub(crate) mod log;
 mod metadata;
 pub(crate) mod model;
+pub(crate) mod output;
 mod pairs;
 pub(crate) mod placement;
 pub(crate) mod prompt;

@@ -21,9 +21,10 @@ use super::{metadata, pairs};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct PlacementArgs {
-    /// Set the size of the context in tokens [default: as the model was trained, up to 8192]
+    /// Set the size of the context in tokens [default: as the model was trained, if memory allows]
     ///
-    /// The slots share it. 0 is the whole context that the model was trained on.
+    /// The slots share it. 0 is the whole context that the model was trained on. The default is as many tokens as fit
+    /// beside the weights; a batch takes what its rows need.
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_CTX_SIZE")]
     ctx_size: Option<u32>,
     /// Answer N requests at once [default: 1; batch: as many as fit] (also -np)

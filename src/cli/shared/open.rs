@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
 use ggrun::model::system::load_average;
-use ggrun::model::{LoadOptions, Model, Placement, Running, default_threads};
+use ggrun::model::{LoadError, LoadOptions, Loading, Model, Placement, Running, default_threads};
 use ggrun::session::Session;
 
 use crate::cli::error::{Interrupted, NoThread};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::ui::wait::{Wait, Work};
 use crate::cli::ui::{err, text};
 
 /// A loaded model and its running engine. Dropping it ends the engine.
@@ -25,7 +26,14 @@ pub(crate) struct Opened {
     /// The model, for its metadata and sampling defaults.
     pub(crate) model: Model,
     /// Ends the engine when it is dropped.
-    _running: Running,
+    running: Running,
+}
+
+impl Opened {
+    /// Tokens that a conversation can have.
+    pub(crate) fn context(&self) -> u32 {
+        self.running.caps().context
+    }
 }
 
 /// Loads a model and starts its engine.
@@ -41,7 +49,7 @@ pub(crate) fn open(
     let model = load(options, interrupt)?;
     let running = model.spawn()?;
     let session = session(&model, template, running.submitter())?;
-    Ok(Opened { session, model, _running: running })
+    Ok(Opened { session, model, running })
 }
 
 /// A session that renders prompts for a model, with its chat template or another, and submits them.
@@ -65,12 +73,25 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
         busy(load, default_threads(), options.threads).inspect(|text| err::note(text));
     }
     let shared = interrupt.clone();
+    let wait = Arc::new(Wait::new(Work::Load));
     let (sender, loaded) = sync_channel(1);
+    let bar = Arc::clone(&wait);
     let load = move || {
+        let progress = |Loading { done, total }| {
+            bar.set(done, total);
+            !shared.is_raised()
+        };
         // The receiver is gone after an interrupt.
-        drop(sender.send(Model::load(options, |_| !shared.is_raised())));
+        drop(sender.send(Model::load(options, progress)));
     };
     thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
+    let result = result(&loaded, interrupt);
+    wait.end();
+    result
+}
+
+/// Waits for the result of loading.
+fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) -> anyhow::Result<Model> {
     let mut patience = PATIENCE;
     loop {
         match loaded.recv_timeout(POLL) {

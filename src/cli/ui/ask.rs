@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::err::{self, Stderr};
-use super::text::printable;
+use super::err;
+use super::escape::printable;
 use crate::cli::error::Unasked;
 
 /// Asks on the terminal; only `y` and `yes` confirm.
@@ -15,7 +15,7 @@ pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
     if !is_possible() {
         return Err(Unasked.into());
     }
-    let mut to = Stderr;
+    let mut to = err::stderr();
     write!(to, "{} [y/N] ", printable(question))?;
     to.flush()?;
     let mut answer = String::new();

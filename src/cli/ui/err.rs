@@ -9,28 +9,59 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, WeakProgressBar};
 
-use super::text::printable;
+use super::escape::{self, Escaper};
+use super::stream::Stream;
+use super::style::{Style, Verbatim};
 
 /// Set by `--quiet`.
 static QUIET: AtomicBool = AtomicBool::new(false);
 /// The visible progress bar.
 static DRAWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
-/// Prints a line, unless `--quiet` is set. Control characters are shown as escapes.
+/// Prints a line, unless `--quiet` is set. See [`line`].
 pub(crate) fn note(text: &str) {
     if !is_quiet() {
-        line(&printable(text));
+        line(text);
     }
 }
 
-/// Prints a line as it is.
+/// Prints a line. Control characters are shown as escapes, and long values are cut.
 pub(crate) fn line(text: &str) {
-    put([text, "\n"].concat().as_bytes());
+    put((escape::message(text) + "\n").as_bytes());
+}
+
+/// Prints a [`line`] that begins with a word in a color.
+pub(crate) fn titled(colour: Verbatim<'_>, word: &str, text: &str) {
+    put(titled_line(colour, Style::of_stderr().reset(), word, text).as_bytes());
+}
+
+fn titled_line(colour: Verbatim<'_>, reset: Verbatim<'_>, word: &str, text: &str) -> String {
+    format!("{}{word}:{} {}\n", colour.as_str(), reset.as_str(), escape::message(text))
+}
+
+/// Prints a JSON object on a line.
+pub(crate) fn json(object: &serde_json::Value) {
+    put((escape::json(&object.to_string()) + "\n").as_bytes());
+}
+
+/// Prints clap's text, which has colors.
+pub(crate) fn coloured(text: &str) {
+    put((escape::except_colours(text) + "\n").as_bytes());
 }
 
 /// Whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+/// Columns of the terminal; 0 without one.
+pub(crate) fn columns() -> usize {
+    if is_terminal() { console::Term::stderr().size().1.into() } else { 0 }
+}
+
+/// Whether a bar can be drawn on standard error.
+pub(crate) fn draws_bars() -> bool {
+    is_terminal() && !is_quiet() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Prints errors only from now on.
@@ -49,12 +80,31 @@ pub(crate) fn clear_for_lines(bar: &ProgressBar) {
 }
 
 /// Standard error as a stream. Every write succeeds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stderr;
+#[derive(Debug)]
+pub(crate) struct Stderr {
+    /// On a terminal.
+    escaper: Option<Escaper>,
+    /// Whether `--quiet` discards what is written.
+    notes: bool,
+}
+
+/// Standard error as a stream.
+pub(crate) fn stderr() -> Stderr {
+    Stderr { escaper: is_terminal().then(Escaper::default), notes: false }
+}
+
+/// Standard error as a stream for notes, which `--quiet` discards.
+pub(crate) fn notes() -> Stderr {
+    Stderr { notes: true, ..stderr() }
+}
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        put(bytes);
+        match &mut self.escaper {
+            _ if self.notes && is_quiet() => {}
+            Some(escaper) => put(escaper.push(bytes).as_bytes()),
+            None => put(bytes),
+        }
         Ok(bytes.len())
     }
 
@@ -63,16 +113,12 @@ impl Write for Stderr {
     }
 }
 
-/// Standard error as a stream for notes, which `--quiet` discards.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Notes;
-
-impl Write for Notes {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if is_quiet() { Ok(bytes.len()) } else { Stderr.write(bytes) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+impl Stream for Stderr {
+    fn verbatim(&mut self, text: Verbatim<'_>) -> io::Result<()> {
+        if !(self.notes && is_quiet()) {
+            let held = self.escaper.as_mut().map(Escaper::finish).unwrap_or_default();
+            put((held + text.as_str()).as_bytes());
+        }
         Ok(())
     }
 }
@@ -84,5 +130,17 @@ fn put(bytes: &[u8]) {
     match drawn.as_ref().and_then(WeakProgressBar::upgrade) {
         Some(bar) => bar.suspend(write),
         None => write(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_word_of_a_line_has_a_color() {
+        let rich = Style::Rich;
+        let line = titled_line(rich.error(), rich.reset(), "error", "no `\x1b[2J`");
+        assert_eq!(line, "\x1b[1;31merror:\x1b[0m no `\\u{1b}[2J`\n");
     }
 }

@@ -11,8 +11,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry;
 
 use super::err;
-use super::style::Style;
-use super::text::printable;
+use super::style::{Style, Verbatim};
 
 /// The target under which the binding reports llama.cpp's lines.
 pub(crate) const ENGINE: &str = "llama-cpp-2";
@@ -37,20 +36,20 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut said = Said::default();
         event.record(&mut said);
         let origin = if event.metadata().target() == ENGINE { "llama.cpp: " } else { "" };
-        err::line(&shown(*event.metadata().level(), origin, &said, Style::of_stderr()));
+        let (word, colour) = title(*event.metadata().level(), Style::of_stderr());
+        err::titled(colour, word, &[origin, &said.text()].concat());
     }
 }
 
-fn shown(level: Level, origin: &str, said: &Said, style: Style) -> String {
-    let (word, on) = match level {
+/// The word for a level, and its color.
+fn title(level: Level, style: Style) -> (&'static str, Verbatim<'static>) {
+    match level {
         Level::ERROR => ("error", style.error()),
         Level::WARN => ("warning", style.warning()),
         Level::INFO => ("info", style.dim()),
         Level::DEBUG => ("debug", style.dim()),
         Level::TRACE => ("trace", style.dim()),
-    };
-    let text = [said.message.trim_end(), &said.fields].concat();
-    format!("{on}{word}:{} {origin}{}", style.reset(), printable(&text))
+    }
 }
 
 /// The message of an event, and its other fields as ` name=value`.
@@ -58,6 +57,12 @@ fn shown(level: Level, origin: &str, said: &Said, style: Style) -> String {
 struct Said {
     message: String,
     fields: String,
+}
+
+impl Said {
+    fn text(&self) -> String {
+        [self.message.trim_end(), &self.fields].concat()
+    }
 }
 
 impl Visit for Said {
@@ -83,12 +88,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_its_level_its_origin_and_its_fields_and_no_control_characters() {
-        let said = Said { message: "slow\x1b[2J \n".to_owned(), fields: " ms=7".to_owned() };
-        assert_eq!(
-            shown(Level::WARN, "llama.cpp: ", &said, Style::Plain),
-            "warning: llama.cpp: slow\\u{1b}[2J ms=7"
-        );
-        assert_eq!(shown(Level::INFO, "", &said, Style::Rich), "\x1b[2minfo:\x1b[0m slow\\u{1b}[2J ms=7");
+    fn a_line_has_its_level_and_its_fields() {
+        let said = Said { message: "slow \n".to_owned(), fields: " ms=7".to_owned() };
+        assert_eq!(said.text(), "slow ms=7");
+        assert_eq!(title(Level::WARN, Style::Rich), ("warning", Style::Rich.warning()));
+        assert_eq!(title(Level::INFO, Style::Plain), ("info", Style::Plain.dim()));
     }
 }

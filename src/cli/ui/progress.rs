@@ -10,6 +10,7 @@ use gguf_export::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::err;
+use super::escape::printable;
 use super::text;
 use super::when::When;
 
@@ -17,6 +18,9 @@ use super::when::When;
 const WIDE: &str = "{prefix} {bar:12} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {wide_msg}";
 /// Fits 40 columns. A wrapped line cannot be erased.
 const NARROW: &str = "{prefix} {percent}%  {binary_bytes_per_sec}  {eta} left";
+
+/// The shortest pause before a retry that is explained.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// Bytes, rate, time left and current tensor of an operation.
 pub(crate) struct Bar {
@@ -32,8 +36,7 @@ enum Shown {
 
 impl Bar {
     pub(crate) fn new(verb: &'static str, when: When) -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let shown = match (when, err::is_terminal() && !dumb) {
+        let shown = match (when, err::draws_bars()) {
             (When::Never, _) | (When::Auto, false) => Shown::Nothing,
             _ if err::is_quiet() => Shown::Nothing,
             (When::Auto | When::Always, true) => Shown::Drawn(Box::new(Drawn::new())),
@@ -72,8 +75,14 @@ impl Bar {
                 Self::say(&format!("warning: {reason}; using the files of `{what}` in the cache"));
             }
             Event::Retrying { what, reason, pause, retry, retries } => {
-                let pause = pause.as_secs_f64();
-                Self::say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));
+                let line = format!(
+                    "{what}: {reason}; retrying in {:.1} s ({retry} of {retries})",
+                    pause.as_secs_f64()
+                );
+                // Long enough to ask what to do.
+                let long =
+                    if pause >= LONG_PAUSE { "; Ctrl-C stops, and the same command resumes" } else { "" };
+                Self::say(&format!("{line}{long}"));
             }
             _ => {}
         }
@@ -151,7 +160,7 @@ impl Drawn {
 
     fn advance(&self, tensor: &str, bytes: u64) {
         self.fit();
-        self.bar.set_message(tensor.to_owned());
+        self.bar.set_message(printable(tensor).into_owned());
         self.bar.inc(bytes);
     }
 

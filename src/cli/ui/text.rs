@@ -1,6 +1,10 @@
 //! Numbers and tables for people.
 
-use std::borrow::Cow;
+use super::escape::{cut, printable};
+use super::out;
+
+/// Characters of a cell on a terminal.
+const CELL: usize = 200;
 
 /// `43.5 GiB`, in binary units.
 pub(crate) fn bytes(n: u64) -> String {
@@ -17,21 +21,11 @@ pub(crate) fn plural(n: u64, what: &str) -> String {
     format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// The text with control characters other than newlines and tabs as escapes, so that text from a file or from another
-/// machine cannot control the terminal.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(control) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |c: char| if control(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
 /// Columns padded to their widest cell; the last column is not padded, columns in `right` are aligned right.
 pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
-    let rows: Vec<Vec<Cow<'_, str>>> =
-        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let most = if out::is_terminal() { CELL } else { usize::MAX };
+    let shown = |cell: &String| printable(&cut(cell, most)).into_owned();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut widths = vec![0; columns];
     for row in &rows {
@@ -59,8 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_as_escapes() {
-        assert_eq!(printable("a\tb\n\u{1b}[31m\u{9b}\r"), "a\tb\n\\u{1b}[31m\\u{9b}\\u{d}");
+    fn cells_cannot_control_the_terminal() {
         assert_eq!(table(&[vec!["\u{1b}c".to_owned()]], &[]), "\\u{1b}c\n");
     }
 

@@ -26,6 +26,12 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
+    /// Whether any placement is accepted.
+    pub(super) fn is_unlimited(&self) -> bool {
+        let LoadOptions { fit, cpu_memory, gpu_memory, .. } = self.options;
+        !fit && cpu_memory.is_none() && gpu_memory.is_none()
+    }
+
     /// The memory that a choice needs. `rules` are the caller's overrides and those of the choice, in order.
     pub(super) fn bill(&self, choice: &Choice, rules: &[Rule]) -> Bill {
         let mut lines = self.empty_lines();

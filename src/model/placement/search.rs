@@ -12,20 +12,24 @@ use super::weights::{Home, Rule, Weight, cpu_experts};
 use crate::llama::{LoadMode, Override, SplitMode};
 use crate::model::{ContextSize, GpuLayers, HParams, LoadOptions};
 
+/// A KV cache grows by this many tokens.
+const STEP: u32 = 256;
+
 /// The first choice that fits, or the bill of the one that exceeds the limits least.
 pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
     let mut least: Option<Bill> = None;
-    for context in contexts(model) {
+    let contexts = contexts(model);
+    let most = contexts[0];
+    for context in contexts {
         for (load, repack) in load_modes(model.options) {
             for (gpu_layers, on_cpu) in layers(model) {
                 let Some(split) = split(model, rules, gpu_layers, on_cpu, context)? else { continue };
                 let choice = Choice { gpu_layers, cpu_experts: on_cpu, split, context, load, repack };
-                let bill = model.bill(&choice, &with_experts(rules, on_cpu, model.hparams));
-                if bill.fits()
-                    || !model.options.fit
-                        && model.options.cpu_memory.is_none()
-                        && model.options.gpu_memory.is_none()
-                {
+                let these = with_experts(rules, on_cpu, model.hparams);
+                let bill = model.bill(&choice, &these);
+                if bill.fits() || model.is_unlimited() {
+                    let choice = if context == most { grown(model, choice, &these) } else { choice };
+                    let bill = model.bill(&choice, &these);
                     return Ok(Ok(placement(model, rules, choice, bill)));
                 }
                 if least.as_ref().is_none_or(|least| excess(&bill) < excess(least)) {
@@ -44,9 +48,12 @@ fn excess(bill: &Bill) -> u64 {
 /// The contexts to try: the requested one, and smaller ones unless it was set explicitly.
 fn contexts(model: Model<'_>) -> Vec<u32> {
     let Model { hparams, options, .. } = model;
-    let first = options.context.resolve(hparams.trained_context);
+    let first = match options.context {
+        ContextSize::Fit => hparams.trained_context.min(ContextSize::USUAL),
+        other => other.resolve(hparams.trained_context),
+    };
     let mut contexts = vec![first];
-    if let ContextSize::UpTo(_) = options.context
+    if let ContextSize::Fit | ContextSize::UpTo(_) = options.context
         && options.fit
     {
         let least = options.least_context.min(first);
@@ -59,6 +66,28 @@ fn contexts(model: Model<'_>) -> Vec<u32> {
     }
     contexts.dedup();
     contexts
+}
+
+/// The choice with the largest context that fits, where the context is not set. Weights stay where they are, as with
+/// llama.cpp's `-fit`: a smaller context costs no speed.
+fn grown(model: Model<'_>, choice: Choice, rules: &[Rule]) -> Choice {
+    let Model { hparams, options, .. } = model;
+    let trained = hparams.trained_context;
+    if options.context != ContextSize::Fit || choice.context >= trained {
+        return choice;
+    }
+    let with = |context: u32| Choice { context, ..choice.clone() };
+    let fits = |context: u32| model.is_unlimited() || model.bill(&with(context), rules).fits();
+    if fits(trained) {
+        return with(trained);
+    }
+    // In steps of llama.cpp's: between `most` that fits and `too_many`.
+    let (mut most, mut too_many) = (choice.context / STEP, trained.div_ceil(STEP));
+    while too_many - most > 1 {
+        let middle = most.midpoint(too_many);
+        if fits(middle * STEP) { most = middle } else { too_many = middle }
+    }
+    with((most * STEP).max(choice.context))
 }
 
 /// The load modes to try, each with or without repacking: fast ones with one copy of the weights, then smaller ones.

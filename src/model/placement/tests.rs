@@ -125,6 +125,48 @@ fn on_the_cpu_there_is_one_copy_of_the_weights() {
 }
 
 #[test]
+fn the_default_context_is_what_memory_allows_beside_the_weights() {
+    let (header, hparams) = wide(48);
+    let placed = |ram, gpus: &[u64], options: &LoadOptions| {
+        place(&header, &hparams, &machine(ram, gpus), options).unwrap()
+    };
+    let default = LoadOptions { threads: 8, ..LoadOptions::new("model.gguf") };
+    assert_eq!(placed(64 * GIB, &[], &default).context, 262_144, "as it was trained");
+    assert_eq!(placed(64 * GIB, &[80 * GIB], &default).context, 262_144);
+    for (ram, gpus) in [(46 * GIB, &[][..]), (64 * GIB, &[24 * GIB]), (64 * GIB, &[12 * GIB, 24 * GIB])] {
+        let found = placed(ram, gpus, &default);
+        let usual = placed(ram, gpus, &tokens(ContextSize::USUAL));
+        assert!((8192..262_144).contains(&found.context) && found.bill.fits(), "{}", found.context);
+        // No weights make room for it.
+        let homes = |placed: &Placement| {
+            (placed.gpu_layers, placed.cpu_experts, placed.load, placed.tensor_split.clone())
+        };
+        assert_eq!(homes(&found), homes(&usual));
+        let more = LoadOptions {
+            gpu_layers: GpuLayers::Last(found.gpu_layers),
+            cpu_experts: Some(found.cpu_experts),
+            ..tokens(found.context + 256)
+        };
+        let more = LoadOptions {
+            load: Some(found.load),
+            repack: Some(found.repack),
+            tensor_split: found.tensor_split.clone(),
+            ..more
+        };
+        assert!(place(&header, &hparams, &machine(ram, gpus), &more).is_err(), "256 tokens more do not fit");
+        assert!(
+            found.reason.contains(&format!("context reduced from 262144 to {}", found.context)),
+            "{}",
+            found.reason
+        );
+    }
+    let unchecked = LoadOptions { fit: false, ..default.clone() };
+    assert_eq!(placed(8 * GIB, &[], &unchecked).context, 262_144, "as llama.cpp does");
+    let tight = placed(44 * GIB + 2 * GIB / 5, &[], &default);
+    assert_eq!((tight.context, tight.load), (4096, LoadMode::Map), "no fewer than `-fitc`");
+}
+
+#[test]
 fn a_model_that_does_not_fit_is_refused_with_remedies() {
     let (header, hparams) = wide(48);
     let refused =

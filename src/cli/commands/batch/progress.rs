@@ -72,7 +72,7 @@ impl Show {
     /// Writes a message beside the progress.
     pub(super) fn say(&self, line: &str) {
         match self.kind {
-            Kind::Json => err::line(&json!({ "message": line }).to_string()),
+            Kind::Json => err::json(&json!({ "message": line })),
             _ => err::note(line),
         }
     }
@@ -92,7 +92,7 @@ impl Show {
                 self.bar.set_position(over(progress));
                 self.bar.set_message(line(progress, self.rows, elapsed));
             }
-            Kind::Json => err::line(&object(progress, self.rows, elapsed).to_string()),
+            Kind::Json => err::json(&object(progress, self.rows, elapsed)),
             _ => err::note(&line(progress, self.rows, elapsed)),
         }
     }

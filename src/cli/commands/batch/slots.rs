@@ -25,8 +25,8 @@ pub(super) fn choose(args: &BatchArgs, model: &Path, survey: Option<&Survey>) ->
         let mut options = placement.options_with(model, slots);
         // Throughput counts here: no client waits for the next token.
         options.prefill_budget = PrefillBudget::Unlimited;
-        if let ContextSize::UpTo(most) = options.context {
-            options.context = ContextSize::UpTo(most.max(longest));
+        if options.context == ContextSize::Fit {
+            options.context = ContextSize::UpTo(ContextSize::USUAL.max(longest));
         }
         options
     };

@@ -3,6 +3,7 @@
 use crate::cli::options::common::OUTPUT;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
+use crate::cli::options::output::AnswerArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::prompt::{EscapeArgs, SystemArgs, TemplateArgs};
 use crate::cli::options::words::ModelWord;
@@ -46,6 +47,8 @@ pub(crate) struct ChatArgs {
     /// Print each answer as one JSON object
     #[arg(long, help_heading = OUTPUT)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) answer: AnswerArgs,
     #[command(flatten)]
     pub(super) generation: GenerationArgs,
     #[command(flatten)]

@@ -17,11 +17,18 @@ pub(super) enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Help,
+    /// Answers the last question again, also one that failed.
     Regen,
     Undo,
     /// Replaces the last question; without a text the question is put on the prompt.
     Edit(Option<String>),
     Clear,
+    /// Replaces earlier turns by a summary.
+    Compact,
+    /// Puts a file before the next message.
+    Read(PathBuf),
+    /// Copies the last answer.
+    Copy,
     /// Sets the system prompt; without a text it is shown, `-` removes it.
     System(Option<String>),
     /// Sets an option; without a value it is shown, without a name all are.
@@ -39,12 +46,14 @@ pub(super) enum Command {
 }
 
 /// All commands.
-pub(super) const HELP: &str = "\
-  /help                 list the commands
-  /regen                answer the last question again
+pub(super) const HELP: &str = "  /help                 list the commands
+  /regen                answer the last question again, also one that failed (also /retry)
   /undo                 remove the last question and its answer
   /edit [TEXT]          change the last question and answer it again
   /clear                begin a new conversation
+  /compact              replace earlier turns by a summary that the model writes
+  /read FILE            put the text of a file before the next message
+  /copy                 copy the last answer to the clipboard, as Markdown
   /system [TEXT|-]      show, set or remove the system prompt
   /set [NAME [VALUE]]   list the generation options, or show or set one by its long name
   /unset NAME           reset an option to its default
@@ -52,11 +61,12 @@ pub(super) const HELP: &str = "\
   /save [NAME]          save the conversation, with the state of the model
   /load [NAME]          load a saved conversation, or list them
   /export FILE          write the conversation as Markdown
-  /stats                show tokens and times of the last answer
+  /stats                show tokens and times of the last answer, and how full the context is
   /exit                 leave (also Ctrl-D)
 
 End a line with \\ to continue it on the next one; begin and end text of several lines with \"\"\".
-Ctrl-C stops an answer and keeps its text; a second Ctrl-C leaves.
+Tab completes commands, options and files.
+Ctrl-C stops an answer and keeps its text, or discards what is typed; a second Ctrl-C leaves.
 ";
 
 impl Entry {
@@ -75,9 +85,11 @@ impl Entry {
         };
         match name {
             "help" | "?" => alone(Command::Help),
-            "regen" => alone(Command::Regen),
+            "regen" | "retry" => alone(Command::Regen),
             "undo" => alone(Command::Undo),
             "clear" => alone(Command::Clear),
+            "compact" => alone(Command::Compact),
+            "copy" => alone(Command::Copy),
             "stats" => alone(Command::Stats),
             "exit" | "quit" | "bye" => alone(Command::Exit),
             "edit" => Self::Do(Command::Edit(text())),
@@ -92,11 +104,21 @@ impl Entry {
             },
             "unset" if rest.is_empty() => Self::Unknown("/unset needs the name of an option".to_owned()),
             "unset" => Self::Do(Command::Unset(rest.to_owned())),
+            "read" if rest.is_empty() => Self::Unknown("/read needs the name of a file".to_owned()),
+            "read" => Self::Do(Command::Read(rest.into())),
             "export" if rest.is_empty() => Self::Unknown("/export needs the name of a file".to_owned()),
             "export" => Self::Do(Command::Export(rest.into())),
             _ => Self::Unknown(format!("unknown command /{name}; /help lists the commands")),
         }
     }
+}
+
+/// The column of the descriptions.
+pub(super) const DESCRIPTIONS: usize = 24;
+
+/// The names of all commands, as they are typed.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    HELP.lines().filter(|line| line.starts_with("  /")).filter_map(|line| line.split_whitespace().next())
 }
 
 /// Joins lines to an entry.
@@ -172,13 +194,19 @@ mod tests {
         assert_eq!(done("/set"), Command::Set(vec![]));
         assert_eq!(done("/export a b.md"), Command::Export("a b.md".into()));
         assert_eq!(done("/unset temp"), Command::Unset("temp".into()));
-        for text in ["/nothing", "/undo twice", "/export", "/unset", "/"] {
+        for text in ["/nothing", "/undo twice", "/export", "/unset", "/read", "/"] {
             assert!(matches!(Entry::parse(text), Entry::Unknown(_)), "{text}");
         }
-        for line in HELP.lines().filter(|line| line.starts_with("  /")) {
-            let name = line.split_whitespace().next().unwrap();
-            let text =
-                if ["/export", "/unset"].contains(&name) { format!("{name} x") } else { name.to_owned() };
+        assert_eq!(done("/retry"), Command::Regen);
+        assert_eq!(names().next(), Some("/help"));
+        let commands = HELP.lines().filter(|line| line.starts_with("  /"));
+        assert!(commands.into_iter().all(|line| &line[DESCRIPTIONS - 1..DESCRIPTIONS] == " "), "{HELP}");
+        for name in names() {
+            let text = if ["/export", "/unset", "/read"].contains(&name) {
+                format!("{name} x")
+            } else {
+                name.to_owned()
+            };
             assert!(matches!(Entry::parse(&text), Entry::Do(_)), "{name}");
         }
     }

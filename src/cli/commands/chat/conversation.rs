@@ -1,6 +1,5 @@
 //! A running conversation: its parts, and its messages to the user.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use ggrun::session::{Answer, ChatRequest};
@@ -13,7 +12,11 @@ use super::talk::Talk;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::shared::open::Opened;
 use crate::cli::shared::show::Thinking;
-use crate::cli::ui::style::Style;
+use crate::cli::ui::err::columns;
+use crate::cli::ui::escape::{message, printable};
+use crate::cli::ui::stream::Stream;
+use crate::cli::ui::style::{Face, Style};
+use crate::cli::ui::wrap::Wrap;
 
 /// A running conversation.
 pub(super) struct Chat<'a> {
@@ -31,8 +34,12 @@ pub(super) struct Chat<'a> {
     pub(super) last: Option<Answer>,
     /// Whether the last entry was Ctrl-C.
     pub(super) interrupted: bool,
-    pub(super) out: &'a mut dyn Write,
-    pub(super) err: &'a mut dyn Write,
+    /// Texts that the next message begins with.
+    pub(super) attached: Vec<String>,
+    /// The last question, if it could not be answered.
+    pub(super) failed: Option<String>,
+    pub(super) out: &'a mut dyn Stream,
+    pub(super) err: &'a mut dyn Stream,
 }
 
 impl Chat<'_> {
@@ -43,11 +50,18 @@ impl Chat<'_> {
 
     /// Writes a message to the user, set off from answers.
     pub(super) fn say(&mut self, text: &str) {
-        let style = Style::of_stderr();
-        self.aside(&format!("{}{text}{}\n", style.dim(), style.reset()));
+        self.wrapped(Face::DIM, 0, &format!("{}\n", printable(text)));
     }
 
-    pub(super) fn aside(&mut self, text: &str) {
-        drop(self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()));
+    /// Writes an error.
+    pub(super) fn complain(&mut self, error: &anyhow::Error) {
+        self.say(&format!("error: {}", message(&format!("{error:#}"))));
+    }
+
+    /// Writes text whose lines continue after this many spaces.
+    pub(super) fn wrapped(&mut self, face: Face, indent: usize, text: &str) {
+        let mut wrap = Wrap::new(columns(), Style::of_stderr());
+        wrap.indent = indent;
+        drop(wrap.push(face, text, self.err).and_then(|()| self.err.flush()));
     }
 }

@@ -3,17 +3,23 @@
 use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _};
 
 use rustyline::error::{ReadlineError, Signal};
-use rustyline::{Behavior, Config, DefaultEditor};
+use rustyline::history::FileHistory;
+use rustyline::{Behavior, CompletionType, Config, Editor};
 
 use super::command::Lines;
+use super::complete::Assistant;
 use super::store::Store;
+use crate::cli::ui::escape::printable;
 
 /// An input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
     Entry(String),
     /// Ctrl-C at the prompt.
-    Interrupt,
+    Interrupt {
+        /// Whether something was typed, which is discarded.
+        typed: bool,
+    },
     /// A signal, since the last entry.
     Signal,
     /// Ctrl-D, or the end of the pipe.
@@ -22,7 +28,7 @@ pub(super) enum Input {
 
 /// A source of entries.
 pub(super) enum Source {
-    Terminal { editor: Box<DefaultEditor>, history: Option<std::path::PathBuf> },
+    Terminal { editor: Box<Editor<Assistant, FileHistory>>, history: Option<std::path::PathBuf> },
     Pipe,
 }
 
@@ -37,10 +43,12 @@ impl Source {
         }
         let config = Config::builder()
             .behavior(Behavior::PreferTerm)
+            .completion_type(CompletionType::List)
             .max_history_size(10_000)?
             .history_ignore_space(true)
             .build();
-        let mut editor = DefaultEditor::with_config(config)?;
+        let mut editor = Editor::with_config(config)?;
+        editor.set_helper(Some(Assistant::new(store.cloned())));
         let history = store.and_then(|store| store.history().ok());
         if let Some(path) = &history {
             // It is missing the first time, and a damaged one does not matter.
@@ -57,9 +65,10 @@ impl Source {
     /// The next entry; `initial` is put after the prompt to be edited.
     pub(super) fn read(&mut self, prompt: &str, initial: &str) -> anyhow::Result<Input> {
         let mut lines = Lines::default();
-        let mut initial = initial.replace('\n', " ");
+        // The editor would write control characters to the terminal.
+        let (prompt, mut initial) = (printable(prompt), printable(&initial.replace('\n', " ")).into_owned());
         loop {
-            let prompt = if lines.has_begun() { CONTINUED } else { prompt };
+            let prompt = if lines.has_begun() { CONTINUED } else { &prompt };
             match self.line(prompt, &std::mem::take(&mut initial))? {
                 Input::Entry(line) => {
                     if let Some(entry) = lines.push(&line) {
@@ -68,6 +77,9 @@ impl Source {
                     }
                 }
                 Input::End => return Ok(lines.finish().map_or(Input::End, Input::Entry)),
+                Input::Interrupt { typed } => {
+                    return Ok(Input::Interrupt { typed: typed || lines.has_begun() });
+                }
                 other => return Ok(other),
             }
         }
@@ -84,13 +96,17 @@ impl Source {
                     Err(error) => Err(error.into()),
                 }
             }
-            Self::Terminal { editor, .. } => match editor.readline_with_initial(prompt, (initial, "")) {
-                Ok(line) => Ok(Input::Entry(line)),
-                Err(ReadlineError::Interrupted) => Ok(Input::Interrupt),
-                Err(ReadlineError::Signal(Signal::Interrupt)) => Ok(Input::Signal),
-                Err(ReadlineError::Eof) => Ok(Input::End),
-                Err(error) => Err(error.into()),
-            },
+            Self::Terminal { editor, .. } => {
+                let read = editor.readline_with_initial(prompt, (initial, ""));
+                let typed = editor.helper().is_some_and(Assistant::take_typed);
+                match read {
+                    Ok(line) => Ok(Input::Entry(line)),
+                    Err(ReadlineError::Interrupted) => Ok(Input::Interrupt { typed }),
+                    Err(ReadlineError::Signal(Signal::Interrupt)) => Ok(Input::Signal),
+                    Err(ReadlineError::Eof) => Ok(Input::End),
+                    Err(error) => Err(error.into()),
+                }
+            }
         }
     }
 

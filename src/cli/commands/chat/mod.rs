@@ -3,9 +3,14 @@
 mod answering;
 mod args;
 mod command;
+mod compact;
+mod complete;
 mod conversation;
 mod fields;
+mod files;
+mod gauge;
 mod input;
+mod path;
 mod saving;
 mod set;
 mod settings;
@@ -14,13 +19,11 @@ mod talk;
 mod tools;
 mod written;
 
-use std::io::Write;
-
 use anyhow::Context as _;
 use ggrun::model::Model;
 
 pub(crate) use args::ChatArgs;
-use command::{Command, Entry, HELP};
+use command::{Command, DESCRIPTIONS, Entry, HELP};
 use conversation::Chat;
 use input::{Input, PROMPT, Source};
 use saving::{begin, session_path};
@@ -33,8 +36,10 @@ use crate::cli::options::checks;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
-use crate::cli::ui::text;
+use crate::cli::ui::stream::Stream;
+use crate::cli::ui::style::{Face, Verbatim, clipboard};
 use crate::cli::ui::when::When;
+use crate::cli::ui::{err, out, text};
 
 /// Chats until the user leaves.
 ///
@@ -42,7 +47,7 @@ use crate::cli::ui::when::When;
 ///
 /// When the model cannot be loaded, or standard output cannot be written to; [`Interrupted`] when the user left
 /// with Ctrl-C.
-pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ChatArgs, to: &mut dyn Stream, aside: &mut dyn Stream) -> anyhow::Result<()> {
     args.model.named()?;
     let store = Store::of_user();
     let mut talk = begin(args, store.as_ref())?;
@@ -71,8 +76,10 @@ pub(crate) fn run(args: &ChatArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
         unsaved: false,
         last: None,
         interrupted: false,
-        out,
-        err,
+        attached: Vec::new(),
+        failed: None,
+        out: to,
+        err: aside,
     };
     if chat.source.is_terminal() {
         chat.greet();
@@ -98,15 +105,21 @@ impl Chat<'_> {
     }
 
     fn talk(&mut self) -> anyhow::Result<()> {
-        let mut initial = String::new();
+        // The question on the prompt, while it is edited.
+        let mut edited: Option<String> = None;
         loop {
-            match self.source.read(PROMPT, &std::mem::take(&mut initial))? {
+            let initial = edited.take();
+            match self.source.read(PROMPT, initial.as_deref().unwrap_or_default())? {
                 Input::End => return Ok(()),
                 // A signal that came while an answer was written.
                 Input::Signal if !self.interrupt.is_raised() => {}
                 Input::Signal if self.interrupt.is_final() => return Err(Interrupted.into()),
-                Input::Signal | Input::Interrupt if self.interrupted => return Err(Interrupted.into()),
-                Input::Signal | Input::Interrupt => {
+                Input::Interrupt { typed: true } => {
+                    self.interrupt.clear();
+                    self.interrupted = false;
+                }
+                Input::Signal | Input::Interrupt { .. } if self.interrupted => return Err(Interrupted.into()),
+                Input::Signal | Input::Interrupt { .. } => {
                     self.interrupt.clear();
                     self.interrupted = true;
                     self.say("press Ctrl-C again to leave");
@@ -116,6 +129,7 @@ impl Chat<'_> {
                     self.interrupted = false;
                     match Entry::parse(&text) {
                         Entry::Say(text) if text.trim().is_empty() => {}
+                        Entry::Say(text) if initial.is_some() => self.edit(&text)?,
                         Entry::Say(text) => {
                             self.ask(&text)?;
                             if self.args.single_turn {
@@ -123,9 +137,10 @@ impl Chat<'_> {
                             }
                         }
                         Entry::Do(Command::Exit) => return Ok(()),
-                        Entry::Do(Command::Edit(None)) => match self.talk.undo() {
-                            Some(question) if self.source.is_terminal() => initial = question,
-                            _ => self.say("no question to change"),
+                        Entry::Do(Command::Edit(None)) => match self.talk.question() {
+                            None => self.say("no question to change"),
+                            Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
+                            question => edited = question,
                         },
                         Entry::Do(command) => self.execute(command)?,
                         Entry::Unknown(why) => self.say(&why),
@@ -137,56 +152,57 @@ impl Chat<'_> {
 
     fn execute(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Help => self.aside(HELP),
-            Command::Regen if self.talk.regen() => return self.answer(),
-            Command::Regen => self.say("no question to answer again"),
+            Command::Help => self.wrapped(Face::PLAIN, DESCRIPTIONS, HELP),
+            Command::Regen => return self.regen(),
             Command::Undo => match self.talk.undo() {
                 Some(question) => self.say(&format!("removed: {question}")),
                 None => self.say("nothing to undo"),
             },
-            Command::Edit(text) => {
-                self.talk.undo();
+            Command::Edit(text) if self.talk.question().is_none() => {
                 return self.ask(&text.unwrap_or_default());
             }
+            Command::Edit(text) => return self.edit(&text.unwrap_or_default()),
             Command::Clear => {
                 self.talk.clear();
+                self.attached.clear();
+                self.failed = None;
                 self.say("new conversation");
             }
+            Command::Compact => match self.compact() {
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                result => self.report(|_| result),
+            },
+            Command::Read(path) => self.report(|chat| chat.attach(&path)),
+            Command::Copy => self.report(Self::copy),
             Command::System(text) => self.system(text),
             Command::Set(words) => self.report(|chat| chat.set(&words)),
             Command::Unset(name) => self.report(|chat| chat.unset(&name)),
             Command::Think(how) => self.report(|chat| chat.think(how.as_deref())),
             Command::Save(name) => self.report(|chat| chat.save(name.as_deref())),
             Command::Load(name) => self.report(|chat| chat.load(name.as_deref())),
-            Command::Export(path) => self.report(|chat| {
-                std::fs::write(&path, chat.talk.markdown())
-                    .with_context(|| format!("cannot write `{}`", path.display()))?;
-                Ok(format!("wrote `{}`", path.display()))
-            }),
-            Command::Stats => match &self.last {
-                Some(answer) => self.say(&summary(answer)),
-                None => self.say("no answer yet"),
-            },
+            Command::Export(path) => self.report(|chat| chat.export(&path)),
+            Command::Stats => {
+                let last = self.last.as_ref().map_or_else(|| "no answer yet".to_owned(), summary);
+                let gauge = self.gauge().map(|gauge| format!("\n{gauge}"));
+                self.say(&(last + &gauge.unwrap_or_default()));
+            }
             Command::Exit => {}
         }
         Ok(())
     }
 
-    fn ask(&mut self, text: &str) -> anyhow::Result<()> {
-        self.talk.ask(text);
-        self.answer()
-    }
-
-    /// Answers the last question, with the results of the functions that the model calls.
-    fn answer(&mut self) -> anyhow::Result<()> {
-        while let Some(calls) = self.turn()? {
-            if !self.results(&calls)? {
-                self.talk.undo();
-                self.say("a result is missing; the question is removed");
-                break;
-            }
-        }
-        Ok(())
+    /// Copies the last answer to the clipboard of the terminal.
+    fn copy(&mut self) -> anyhow::Result<String> {
+        let text = self.talk.last_answer().filter(|text| !text.is_empty()).context("no answer to copy")?;
+        let to: &mut dyn Stream = match (err::is_terminal(), out::is_terminal()) {
+            (true, _) => self.err,
+            (false, true) => self.out,
+            (false, false) => anyhow::bail!("cannot copy: no terminal whose clipboard could be set"),
+        };
+        to.verbatim(Verbatim::raw(&clipboard(&text)))?;
+        to.flush()?;
+        let size = text::plural(text.chars().count() as u64, "character");
+        Ok(format!("{size} sent to the clipboard of the terminal, if it supports OSC 52"))
     }
 
     fn system(&mut self, text: Option<String>) {
@@ -205,7 +221,7 @@ impl Chat<'_> {
     fn report(&mut self, action: impl FnOnce(&mut Self) -> anyhow::Result<String>) {
         match action(self) {
             Ok(text) => self.say(&text),
-            Err(error) => self.say(&format!("error: {error:#}")),
+            Err(error) => self.complain(&error),
         }
     }
 }

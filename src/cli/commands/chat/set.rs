@@ -1,6 +1,7 @@
 //! `/set`, `/unset` and `/think`: options while a conversation is running.
 
 use clap::ValueEnum as _;
+use ggrun::engine::{self, Vocab as _, check_request};
 use ggrun::session::{ReasoningFixed, ReasoningMode};
 
 use super::conversation::Chat;
@@ -45,12 +46,20 @@ impl Chat<'_> {
         self.settings.show("reasoning")
     }
 
-    /// Adopts settings with which the model can be sampled.
+    /// Adopts settings with which the conversation can be continued.
     fn adopt(&mut self, settings: Settings) -> anyhow::Result<()> {
         let options = settings.current();
         options.check_reasoning(self.opened.session.template()).map_err(with_hint)?;
         options.check_tool_choice()?;
         self.opened.model.check_sampling(&options.params(0))?;
+        // The next question: what is wrong with it is an error now, and not then.
+        let mut next = self.talk.clone();
+        next.ask("?");
+        let request = self.opened.session.chat_request(options.chat_request(next.messages(), 0))?;
+        match check_request(&request, self.opened.context(), self.opened.model.vocab().size()) {
+            Ok(()) | Err(engine::Error::PromptTooLong { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         self.settings = settings;
         Ok(())
     }

@@ -53,13 +53,40 @@ impl Talk {
         self.turns.drain(question..).next().map(|message| message.content.text())
     }
 
-    /// Removes the last answer. False if there is no question to answer again.
-    pub(super) fn regen(&mut self) -> bool {
-        let Some(question) = self.turns.iter().rposition(|message| message.role == Role::User) else {
-            return false;
-        };
-        self.turns.truncate(question + 1);
-        true
+    /// The last question.
+    pub(super) fn question(&self) -> Option<String> {
+        let question = self.turns.iter().rev().find(|message| message.role == Role::User)?;
+        Some(question.content.text())
+    }
+
+    /// The last answer.
+    pub(super) fn last_answer(&self) -> Option<String> {
+        let answer = self.turns.iter().rev().find(|message| message.role == Role::Assistant)?;
+        Some(answer.content.text())
+    }
+
+    /// The questions, each with what follows it. What comes before the first question belongs to it.
+    pub(super) fn exchanges(&self) -> Vec<Vec<Message>> {
+        let mut exchanges: Vec<Vec<Message>> = Vec::new();
+        for message in &self.turns {
+            match exchanges.last_mut() {
+                Some(last) if message.role != Role::User => last.push(message.clone()),
+                _ => exchanges.push(vec![message.clone()]),
+            }
+        }
+        exchanges
+    }
+
+    /// The conversation with this system prompt, these turns, and nothing else.
+    pub(super) fn with_turns(&self, turns: Vec<Message>) -> Self {
+        Self { system: self.system.clone(), turns }
+    }
+
+    /// Removes the last answer.
+    pub(super) fn regen(&mut self) {
+        if let Some(question) = self.turns.iter().rposition(|message| message.role == Role::User) {
+            self.turns.truncate(question + 1);
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -116,12 +143,22 @@ mod tests {
         assert_eq!(talk.questions(), 2);
         assert_eq!(talk.undo().as_deref(), Some("two?"));
         assert_eq!(talk.messages().last().unwrap().content.text(), "1");
-        assert!(talk.regen());
+        talk.regen();
         assert_eq!(talk.messages().last().unwrap().content.text(), "one?");
         assert_eq!(talk.undo().as_deref(), Some("one?"));
         assert_eq!(talk.undo(), None);
-        assert!(!talk.regen());
+        talk.regen();
         assert_eq!(talk.messages().len(), 1, "the system prompt stays");
+    }
+
+    #[test]
+    fn exchanges_are_questions_with_what_follows_them() {
+        let talk = talk();
+        let exchanges = talk.exchanges();
+        assert_eq!(exchanges.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!((talk.question().as_deref(), talk.last_answer().as_deref()), (Some("two?"), Some("2\n")));
+        assert_eq!(talk.with_turns(exchanges.concat()), talk);
+        assert_eq!(Talk::default().question(), None);
     }
 
     #[test]

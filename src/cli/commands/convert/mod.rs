@@ -11,6 +11,7 @@ use ggrun::hub::{Hub, Settings};
 use gguf_export::ExportOptions;
 use gguf_export::export::{OutputFile, is_unfinished};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
+use gguf_export::quant::Choices;
 use serde_json::json;
 
 pub(crate) use args::Convert;
@@ -20,6 +21,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::Source;
 use crate::cli::shared::conversion::{remarks, sentence, summary, unwrapped};
 use crate::cli::ui::err::note;
+use crate::cli::ui::escape::printable;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::text;
@@ -102,6 +104,11 @@ fn options(args: &Convert) -> Options {
             token_embd: args.token_embd.map(Into::into),
             mtp: args.mtp_type.map(Into::into),
             allow_rounding: args.allow_rounding,
+            config: Choices {
+                ignored_keys: args.ignore_config_key.clone(),
+                zero_points: args.zero_points.map(Into::into),
+                ..Choices::default()
+            },
             name: args.name.clone(),
             ..PlanOptions::default()
         },
@@ -151,9 +158,8 @@ fn listing(plan: &Plan, files: &[OutputFile]) -> String {
     }
     let remarks = remarks(plan);
     let (first, rest) = remarks.split_at(usize::from(plan.expanded().is_some()));
-    let lines = |list: &[String]| {
-        list.iter().map(|line| text::printable(line).into_owned() + "\n").collect::<String>()
-    };
+    let lines =
+        |list: &[String]| list.iter().map(|line| printable(line).into_owned() + "\n").collect::<String>();
     let mut out = lines(first) + &text::table(&rows, &[4]);
     for file in files {
         out += &[&file.path.display().to_string(), "  ", &text::bytes(file.bytes), "\n"].concat();

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use crate::cli::options::common::OUTPUT;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
+use crate::cli::options::output::AnswerArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::prompt::{EscapeArgs, PROMPT, SystemArgs, TemplateArgs};
 use crate::cli::options::words::{ModelWord, PromptWord};
@@ -67,6 +68,8 @@ pub(crate) struct RunArgs {
     /// Print one JSON object at the end of the answer
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArgs,
     #[command(flatten)]
     pub(crate) generation: GenerationArgs,
     #[command(flatten)]

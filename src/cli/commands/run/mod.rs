@@ -3,7 +3,6 @@
 mod args;
 mod screen;
 
-use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -21,6 +20,7 @@ use crate::cli::options::file::{self, Text};
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::{seed, source, stdin};
+use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::Style;
 use crate::cli::ui::when::When;
 
@@ -30,7 +30,7 @@ use crate::cli::ui::when::When;
 ///
 /// When there is no question, the model cannot be loaded, or the engine fails; [`Interrupted`] when the user stopped
 /// it, and [`is_closed`](crate::cli::ui::out::is_closed) when the reader of `out` has gone away.
-pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+pub(crate) fn run(args: &RunArgs, out: &mut dyn Stream, err: &mut dyn Stream) -> anyhow::Result<()> {
     args.model.named()?;
     let options = checks::generation(&args.generation, &args.escape)?;
     // Nothing is rendered without a conversation.
@@ -41,11 +41,10 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
     let begun = Instant::now();
     let Opened { session, model, .. } = &open::open(args.placement.options(&path), template, &interrupt)?;
     if !args.json {
-        let style = Style::of_stderr();
         let loaded =
-            format!("loaded in {:.2} s: {}", begun.elapsed().as_secs_f64(), model.placement().reason);
+            format!("loaded in {:.2} s: {}\n", begun.elapsed().as_secs_f64(), model.placement().reason);
         // A closed stderr does not end the run.
-        drop(writeln!(err, "{}{loaded}{}", style.dim(), style.reset()));
+        drop(err.dimmed(Style::of_stderr(), &loaded));
     }
     if !args.no_conversation {
         options.check_reasoning(session.template())?;
@@ -57,7 +56,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
     } else {
         session.chat(options.chat_request(messages(system.as_deref(), &prompt), random))?
     };
-    let mut screen = Screen::new(out, err, args, Style::of_stderr());
+    let mut screen = Screen::new(out, err, args, options.rules.as_ref(), Style::of_stderr());
     let answer = answer(chat, &interrupt, |event| Ok(screen.event(event)?))?;
     screen.finish(&prompt, &answer, options.params(random).seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {

@@ -1,13 +1,15 @@
 //! The answer on stdout, thinking and summary on stderr; or one JSON object.
 
-use std::io::{self, Write};
+use std::io;
 
+use ggrun::engine::Rules;
 use ggrun::session::{Answer, ChatEvent};
 
 use super::args::RunArgs;
 use crate::cli::shared::json;
-use crate::cli::shared::show::Show;
+use crate::cli::shared::show::{Form, Show};
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::Style;
 
 /// The two streams of a run.
@@ -17,13 +19,28 @@ pub(super) struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, args: &RunArgs, style: Style) -> Self {
-        Self { json: args.json, show: Show::new(out, err, args.thinking.into(), style) }
+    pub(super) fn new(
+        out: &'a mut dyn Stream,
+        err: &'a mut dyn Stream,
+        args: &RunArgs,
+        rules: Option<&Rules>,
+        style: Style,
+    ) -> Self {
+        // A text to continue may be of any kind.
+        let form = match Form::of(args.answer.raw, rules) {
+            Form::Markdown if args.no_conversation => Form::Plain,
+            form => form,
+        };
+        Self { json: args.json, show: Show::new(out, err, args.thinking.into(), form, style) }
     }
 
     /// Shows an event as it comes.
     pub(super) fn event(&mut self, event: &ChatEvent) -> io::Result<()> {
-        if self.json { Ok(()) } else { self.show.event(event) }
+        if self.json {
+            self.show.reading(event);
+            return Ok(());
+        }
+        self.show.event(event)
     }
 
     /// Shows the end of the answer.
@@ -35,8 +52,7 @@ impl<'a> Screen<'a> {
             return Ok(());
         }
         let gap = if show.finish()? { "" } else { "\n" };
-        let style = show.style;
-        show.aside(&format!("{gap}{}{}{}\n", style.dim(), summary(answer), style.reset()));
+        show.say(&format!("{gap}{}\n", summary(answer)));
         Ok(())
     }
 }

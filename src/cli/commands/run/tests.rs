@@ -43,7 +43,7 @@ fn example() -> Answer {
 fn shown(line: &[&str]) -> (String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = parse(line);
-    let mut screen = Screen::new(&mut out, &mut err, &args, Style::Rich);
+    let mut screen = Screen::new(&mut out, &mut err, &args, None, Style::Rich);
     screen.event(&ChatEvent::Reasoning("7 + 5 = 12".into())).unwrap();
     screen.event(&ChatEvent::Content("42".into())).unwrap();
     screen.finish("q", &example(), 7).unwrap();
@@ -129,7 +129,7 @@ fn calls_are_lines_of_stdout_and_a_list_in_json() {
     let answer = scripted(says, &["--reasoning", "off"], &tools);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = parse(&[]);
-    let mut screen = Screen::new(&mut out, &mut err, &args, Style::Plain);
+    let mut screen = Screen::new(&mut out, &mut err, &args, None, Style::Plain);
     screen.event(&ChatEvent::Content(answer.content.clone())).unwrap();
     screen.event(&ChatEvent::ToolCall(answer.tool_calls[0].clone())).unwrap();
     screen.finish("q", &answer, 7).unwrap();

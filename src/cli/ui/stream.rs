@@ -1,0 +1,34 @@
+//! A stream that a command writes an answer or messages to.
+
+use std::io::{self, Write};
+
+use super::style::{Face, Style, Verbatim};
+
+/// A stream of the process. What is written to it is text, which cannot control a terminal: see [`super::escape`].
+pub(crate) trait Stream: Write {
+    /// Writes a text as it is.
+    fn verbatim(&mut self, text: Verbatim<'_>) -> io::Result<()>;
+
+    /// Writes dimmed text.
+    fn dimmed(&mut self, style: Style, text: &str) -> io::Result<()> {
+        self.faced(style, Face::DIM, text)
+    }
+
+    /// Writes text with a face.
+    fn faced(&mut self, style: Style, face: Face, text: &str) -> io::Result<()> {
+        if style == Style::Plain || face == Face::PLAIN {
+            return self.write_all(text.as_bytes());
+        }
+        self.verbatim(Verbatim::raw(&face.sequence()))?;
+        self.write_all(text.as_bytes())?;
+        self.verbatim(style.reset())
+    }
+}
+
+/// Like a pipe.
+#[cfg(test)]
+impl Stream for Vec<u8> {
+    fn verbatim(&mut self, text: Verbatim<'_>) -> io::Result<()> {
+        self.write_all(text.as_str().as_bytes())
+    }
+}
