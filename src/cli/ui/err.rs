@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, WeakProgressBar};
+use serde_json::json;
 
 use super::escape::{self, Escaper};
 use super::stream::Stream;
@@ -15,14 +16,23 @@ use super::style::{Style, Verbatim};
 
 /// Set by `--quiet`.
 static QUIET: AtomicBool = AtomicBool::new(false);
+/// Set by `--progress json`.
+static JSON: AtomicBool = AtomicBool::new(false);
 /// The visible progress bar.
 static DRAWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
 /// Prints a line, unless `--quiet` is set. See [`line`].
 pub(crate) fn note(text: &str) {
-    if !is_quiet() {
+    if JSON.load(Ordering::Relaxed) {
+        json(&json!({ "message": text }));
+    } else if !is_quiet() {
         line(text);
     }
+}
+
+/// Prints notes as JSON objects from now on, for a program that reads standard error.
+pub(crate) fn notes_as_json() {
+    JSON.store(true, Ordering::Relaxed);
 }
 
 /// Prints a line. Control characters are shown as escapes, and long values are cut.

@@ -27,9 +27,12 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
-use crate::cli::ui::text;
+use crate::cli::ui::{err, text};
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
+    if args.progress == progress::Kind::Json {
+        err::notes_as_json();
+    }
     let input = args.input.as_deref().context("no input, expected IN")?;
     args.model.named()?;
     let options = checks::generation(&args.generation, &args.escape)?;

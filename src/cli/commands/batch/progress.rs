@@ -70,11 +70,9 @@ impl Show {
     }
 
     /// Writes a message beside the progress.
+    #[expect(clippy::unused_self, reason = "messages belong to the progress, which a bar is cleared for")]
     pub(super) fn say(&self, line: &str) {
-        match self.kind {
-            Kind::Json => err::json(&json!({ "message": line })),
-            _ => err::note(line),
-        }
+        err::note(line);
     }
 
     pub(super) fn observe(&self, progress: &Progress, elapsed: Duration) {

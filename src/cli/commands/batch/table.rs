@@ -13,6 +13,8 @@ use crate::cli::options::prompt::EscapeArgs;
 #[command(next_help_heading = "Tables")]
 pub(super) struct TableArgs {
     /// Take prompts from this column of a CSV or TSV file, whose first line names the columns
+    ///
+    /// Columns that no option names are not used.
     #[arg(long, value_name = "NAME")]
     prompt_column: Option<String>,
     /// Take the ids of rows from this column [default: row-1, row-2, …]
