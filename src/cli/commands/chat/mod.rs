@@ -178,7 +178,10 @@ impl Chat<'_> {
             Command::Unset(name) => self.report(|chat| chat.unset(&name)),
             Command::Think(how) => self.report(|chat| chat.think(how.as_deref())),
             Command::Save(name) => self.report(|chat| chat.save(name.as_deref())),
-            Command::Load(name) => self.report(|chat| chat.load(name.as_deref())),
+            Command::Load(name) => {
+                self.failed = None;
+                self.report(|chat| chat.load(name.as_deref()));
+            }
             Command::Export(path) => self.report(|chat| chat.export(&path)),
             Command::Stats => {
                 let last = self.last.as_ref().map_or_else(|| "no answer yet".to_owned(), summary);
