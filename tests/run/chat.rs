@@ -142,7 +142,12 @@ fn a_conversation_is_saved_listed_loaded_and_exported() {
         typed(state.path(), &[], "/load\n/load sums\n/regen\n/load ../sums\n/save a b\n");
     let stderr = text(&stderr);
     assert_eq!(text(&stdout), "17 + 25 = 42\n");
-    for words in ["sums\n", "1 question so far", "error: cannot read `../sums`", "not a conversation name"] {
+    for words in [
+        "sums\n",
+        "1 question so far",
+        "error: cannot read the conversation from `../sums`",
+        "not a conversation name",
+    ] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
     // A session of that name is resumed at once and saved after every answer.
@@ -193,6 +198,12 @@ pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySes
     session
 }
 
+/// Waits for the end of an answer, whose last line may be broken between words.
+#[cfg(unix)]
+pub(super) fn answered(session: &mut rexpect::session::PtySession) {
+    session.exp_regex("first\\s+token\\s+after").unwrap();
+}
+
 #[cfg(unix)]
 mod terminal {
     use super::*;
@@ -205,7 +216,7 @@ mod terminal {
         // Thinking is dimmed.
         session.exp_string("\x1b[2m").unwrap();
         session.exp_string("17 + 25 = 42").unwrap();
-        session.exp_string("first token after").unwrap();
+        answered(&mut session);
         session.exp_string("> ").unwrap();
         session.send_line("/think fold").unwrap();
         session.exp_string("\n").unwrap();
@@ -213,7 +224,7 @@ mod terminal {
         session.send_line("842 - 83 = ?").unwrap();
         session.exp_string(" words in ").unwrap();
         session.exp_string("842 - 83 = 759").unwrap();
-        session.exp_string("first token after").unwrap();
+        answered(&mut session);
         session.exp_string("> ").unwrap();
         session.send_line("/edit").unwrap();
         session.exp_string("842 - 83 = ?").unwrap();
@@ -222,7 +233,7 @@ mod terminal {
         session.flush().unwrap();
         session.send_line("= ? ").unwrap();
         session.exp_string("759").unwrap();
-        session.exp_string("first token after").unwrap();
+        answered(&mut session);
         session.exp_string("> ").unwrap();
         session.send_line("/exit").unwrap();
         session.exp_eof().unwrap();

@@ -151,7 +151,11 @@ impl Chat<'_> {
 
     fn execute(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Help => self.wrapped(Face::PLAIN, DESCRIPTIONS, HELP),
+            Command::Help => {
+                let (commands, keys) = HELP.split_once("\n\n").unwrap_or((HELP, ""));
+                self.wrapped(Face::PLAIN, DESCRIPTIONS, &format!("{commands}\n\n"));
+                self.wrapped(Face::PLAIN, 0, keys);
+            }
             Command::Regen => return self.regen(),
             Command::Undo => match self.talk.undo() {
                 Some(question) => self.say(&format!("removed: {question}")),
