@@ -200,6 +200,12 @@ pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySes
     session
 }
 
+/// Waits for the end of an answer, whose last line may be broken between words.
+#[cfg(unix)]
+pub(super) fn answered(session: &mut rexpect::session::PtySession) {
+    session.exp_regex("first\\s+token\\s+after").unwrap();
+}
+
 #[cfg(unix)]
 mod terminal {
     use super::*;
@@ -212,7 +218,7 @@ mod terminal {
         // Thinking is dimmed.
         session.exp_string("\x1b[2m").unwrap();
         session.exp_string("17 + 25 = 42").unwrap();
-        session.exp_string("first token after").unwrap();
+        answered(&mut session);
         session.exp_string("> ").unwrap();
         session.send_line("/think fold").unwrap();
         session.exp_string("\n").unwrap();
@@ -220,7 +226,7 @@ mod terminal {
         session.send_line("842 - 83 = ?").unwrap();
         session.exp_string(" words in ").unwrap();
         session.exp_string("842 - 83 = 759").unwrap();
-        session.exp_string("first token after").unwrap();
+        answered(&mut session);
         session.exp_string("> ").unwrap();
         session.send_line("/edit").unwrap();
         session.exp_string("842 - 83 = ?").unwrap();
@@ -229,7 +235,7 @@ mod terminal {
         session.flush().unwrap();
         session.send_line("= ? ").unwrap();
         session.exp_string("759").unwrap();
-        session.exp_string("first token after").unwrap();
+        answered(&mut session);
         session.exp_string("> ").unwrap();
         session.send_line("/exit").unwrap();
         session.exp_eof().unwrap();

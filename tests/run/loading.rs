@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use ggrun::model::{ContextSize, LoadError, LoadOptions, Model, PlaceError};
+use ggrun::model::{ContextSize, LoadError, LoadOptions, Loading, Model, PlaceError};
 
 use super::{copy_of, tiny_gguf};
 
@@ -41,6 +41,24 @@ fn a_truncated_file_is_an_error_with_the_reason() {
 fn a_load_can_be_cancelled() {
     let gguf = tiny_gguf();
     let error = Model::load(LoadOptions::new(gguf), |_| false).unwrap_err();
+    assert!(matches!(error, LoadError::Cancelled { .. }), "{error}");
+}
+
+#[test]
+fn the_progress_of_a_load_grows_to_the_bytes_of_the_file_and_any_of_it_cancels() {
+    let gguf = tiny_gguf();
+    let mut seen = Vec::new();
+    Model::load(LoadOptions::new(&gguf), |loading| {
+        seen.push(loading);
+        true
+    })
+    .unwrap();
+    let bytes = std::fs::metadata(&gguf).unwrap().len();
+    assert!(seen.iter().all(|loading| loading.total == bytes), "{seen:?}");
+    assert!(seen.is_sorted_by_key(|loading| loading.done), "{seen:?}");
+    assert_eq!(seen.last().unwrap().done, bytes);
+    let half = |loading: Loading| loading.done < loading.total / 2;
+    let error = Model::load(LoadOptions::new(gguf), half).unwrap_err();
     assert!(matches!(error, LoadError::Cancelled { .. }), "{error}");
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use rexpect::session::{PtySession, spawn_command};
 
-use super::chat::{open, text, typed};
+use super::chat::{answered, open, text, typed};
 use super::command::ggrun;
 use super::tiny_gguf;
 use crate::deadline::{PATIENCE, output};
@@ -115,7 +115,7 @@ fn a_question_that_is_edited_stays_until_the_new_one_is_asked() {
     let export = state.path().join("talk.md");
     let mut session = open(state.path(), &[]);
     session.send_line("What is 17 + 25?").unwrap();
-    session.exp_string("first token after").unwrap();
+    answered(&mut session);
     session.exp_string("> ").unwrap();
     session.send_line("/edit").unwrap();
     session.exp_string("What is 17 + 25?").unwrap();
@@ -133,7 +133,7 @@ fn tab_completes_and_the_last_answer_is_copied() {
     let state = tempfile::tempdir().unwrap();
     let mut session = open(state.path(), &[]);
     session.send_line("What is 17 + 25?").unwrap();
-    session.exp_string("first token after").unwrap();
+    answered(&mut session);
     session.exp_string("> ").unwrap();
     session.send("/cop\t").unwrap();
     session.flush().unwrap();

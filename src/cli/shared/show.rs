@@ -198,6 +198,7 @@ impl<'a> Show<'a> {
             Thinking::Hide => {}
             Thinking::Show | Thinking::Dim => {
                 drop(self.wrap.flush(self.err));
+                self.wrap = Wrap::new(err::columns(), self.style);
                 self.aside("\n\n");
             }
             Thinking::Fold => {

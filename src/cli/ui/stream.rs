@@ -16,12 +16,20 @@ pub(crate) trait Stream: Write {
 
     /// Writes text with a face.
     fn faced(&mut self, style: Style, face: Face, text: &str) -> io::Result<()> {
-        if style == Style::Plain || face == Face::PLAIN {
-            return self.write_all(text.as_bytes());
-        }
-        self.verbatim(Verbatim::raw(&face.sequence()))?;
+        self.change(style, Face::PLAIN, face)?;
         self.write_all(text.as_bytes())?;
-        self.verbatim(style.reset())
+        self.change(style, face, Face::PLAIN)
+    }
+
+    /// Changes the face of what is written next.
+    fn change(&mut self, style: Style, from: Face, to: Face) -> io::Result<()> {
+        if style == Style::Plain || from == to {
+            return Ok(());
+        }
+        if from != Face::PLAIN {
+            self.verbatim(style.reset())?;
+        }
+        if to == Face::PLAIN { Ok(()) } else { self.verbatim(Verbatim::raw(&to.sequence())) }
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Wrap {
     style: Style,
     /// Spaces before every further line.
     pub(crate) indent: usize,
+    /// The face of what is written next.
+    face: Face,
     /// Columns of the current line.
     column: usize,
     spaces: String,
@@ -34,6 +36,7 @@ impl Wrap {
             width,
             style,
             indent: 0,
+            face: Face::PLAIN,
             column: 0,
             spaces: String::new(),
             word: Vec::new(),
@@ -52,25 +55,35 @@ impl Wrap {
             match c {
                 '\r' => self.returned = true,
                 '\n' => {
-                    self.flush(to)?;
+                    self.end_word(to)?;
                     self.spaces.clear();
                     self.column = 0;
                     to.write_all(b"\n")?;
                 }
                 ' ' | '\t' => {
-                    self.flush(to)?;
+                    self.end_word(to)?;
                     self.spaces.push_str(if c == '\t' { "    " } else { " " });
                 }
                 c => self.letters(face, &printable(c.encode_utf8(&mut [0; 4])), to)?,
             }
         }
-        Ok(())
+        // The process may end before the next text.
+        self.change(Face::PLAIN, to)
     }
 
     /// Writes the last word.
     pub(crate) fn flush(&mut self, to: &mut dyn Stream) -> io::Result<()> {
+        self.end_word(to)?;
+        self.change(Face::PLAIN, to)
+    }
+
+    fn end_word(&mut self, to: &mut dyn Stream) -> io::Result<()> {
         self.is_open = false;
         self.put(to)
+    }
+
+    fn change(&mut self, face: Face, to: &mut dyn Stream) -> io::Result<()> {
+        to.change(self.style, mem::replace(&mut self.face, face), face)
     }
 
     fn letters(&mut self, face: Face, letters: &str, to: &mut dyn Stream) -> io::Result<()> {
@@ -109,9 +122,13 @@ impl Wrap {
             // The terminal continues a long word on the next line.
             self.column = (self.column - 1) % self.width + 1;
         }
+        if !spaces.is_empty() && word[0].0 != self.face {
+            self.change(Face::PLAIN, to)?;
+        }
         to.write_all(spaces.as_bytes())?;
         for (face, text) in word {
-            to.faced(self.style, face, &text)?;
+            self.change(face, to)?;
+            to.write_all(text.as_bytes())?;
         }
         Ok(())
     }
@@ -147,6 +164,17 @@ mod tests {
     fn a_word_longer_than_a_line_is_never_broken() {
         assert_eq!(wrapped(5, 0, &["ab 0123", "456789", "ABCDEF cd"]), "ab\n0123456789ABCDEF cd");
         assert_eq!(wrapped(5, 0, &["0123456789AB abcd"]), "0123456789AB\nabcd");
+    }
+
+    #[test]
+    fn a_face_is_begun_and_ended_once() {
+        let mut to = Vec::new();
+        let mut wrap = Wrap::new(10, Style::Rich);
+        wrap.push(Face::DIM, "one two three\n", &mut to).unwrap();
+        wrap.push(Face::BOLD, "x", &mut to).unwrap();
+        wrap.push(Face::PLAIN, "y z", &mut to).unwrap();
+        wrap.flush(&mut to).unwrap();
+        assert_eq!(str::from_utf8(&to).unwrap(), "\x1b[2mone two\nthree\n\x1b[0m\x1b[1mx\x1b[0my z");
     }
 
     #[test]

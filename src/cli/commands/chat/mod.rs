@@ -152,7 +152,11 @@ impl Chat<'_> {
 
     fn execute(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Help => self.wrapped(Face::PLAIN, DESCRIPTIONS, HELP),
+            Command::Help => {
+                let (commands, keys) = HELP.split_once("\n\n").unwrap_or((HELP, ""));
+                self.wrapped(Face::PLAIN, DESCRIPTIONS, &format!("{commands}\n\n"));
+                self.wrapped(Face::PLAIN, 0, keys);
+            }
             Command::Regen => return self.regen(),
             Command::Undo => match self.talk.undo() {
                 Some(question) => self.say(&format!("removed: {question}")),
@@ -179,7 +183,10 @@ impl Chat<'_> {
             Command::Unset(name) => self.report(|chat| chat.unset(&name)),
             Command::Think(how) => self.report(|chat| chat.think(how.as_deref())),
             Command::Save(name) => self.report(|chat| chat.save(name.as_deref())),
-            Command::Load(name) => self.report(|chat| chat.load(name.as_deref())),
+            Command::Load(name) => {
+                self.failed = None;
+                self.report(|chat| chat.load(name.as_deref()));
+            }
             Command::Export(path) => self.report(|chat| chat.export(&path)),
             Command::Stats => {
                 let last = self.last.as_ref().map_or_else(|| "no answer yet".to_owned(), summary);

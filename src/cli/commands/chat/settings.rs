@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(error("nothing", "1"), "unknown option `--nothing`; /set lists all");
         assert!(error("temp", "hot").contains("`hot`: expected a number"));
         assert_eq!(error("ignore-eos", "maybe"), "`ignore-eos` is `maybe`, expected on or off");
-        assert_eq!(error("grammar-file", "no/such"), "cannot read `no/such`");
+        assert_eq!(error("grammar-file", "no/such"), "cannot read the grammar from `no/such`");
         assert!(fresh().show("nothing").is_err() && fresh().without("nothing").is_err());
     }
 }

@@ -92,7 +92,7 @@ fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
     let decoder = ScriptedDecoder::saying(caps, says);
     let (submitter, inbox) = channel(&decoder, &ByteVocab);
     std::thread::spawn(move || run_engine(decoder, ByteVocab, &inbox, Limits::of(caps)));
-    let template = "<tool_call> arguments {{ mood }} {{ tools | tojson }}</think>{% if enable_thinking %}<think>{% endif %}";
+    let template = "{{ messages[0].content }}<tool_call> arguments {{ mood }} {{ tools | tojson }}</think>{% if enable_thinking %}<think>{% endif %}";
     let template = Template::parse(template, "", "").unwrap();
     let session = Session::new(submitter, Arc::new(ByteVocab), template);
     let args = parse(line);

@@ -8,7 +8,7 @@ use crate::cli::ui::style::Face;
 pub(super) type Shown = (char, Face);
 
 /// Text that ends what a line may have opened.
-const CLOSERS: [&str; 10] = ["*", "**", "***", "_", "__", "`", "``", "~~", "](x)", ")"];
+const CLOSERS: [&str; 11] = ["*", "**", "***", "_", "__", "`", "``", "~", "~~", "](x)", ")"];
 
 /// A line, or the part of one after its marker. `base` is the face of all of it.
 pub(super) fn render(line: &str, base: Face) -> Vec<Shown> {

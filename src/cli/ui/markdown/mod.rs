@@ -232,10 +232,21 @@ impl Body {
     }
 }
 
-/// What is left to write.
+/// What is left to write. If the line looks otherwise than expected, this is what follows the words that were written.
 fn unwritten<'a>(shown: &'a [Shown], written: &[Shown]) -> &'a [Shown] {
-    let same = shown.iter().zip(written).take_while(|(a, b)| a == b).count();
-    &shown[same..]
+    if let Some(rest) = shown.strip_prefix(written) {
+        return rest;
+    }
+    let is_letter = |shown: &&Shown| shown.0.is_alphanumeric();
+    let mut letters = written.iter().filter(is_letter).count();
+    let mut rest = shown;
+    while let [first, after @ ..] = rest
+        && letters > 0
+    {
+        letters -= usize::from(is_letter(&first));
+        rest = after;
+    }
+    rest
 }
 
 fn put(wrap: &mut Wrap, shown: &[Shown], to: &mut dyn Stream) -> io::Result<()> {

@@ -112,6 +112,14 @@ fn very_long_lines_and_tables_are_shown_before_they_end() {
     assert!(to.len() > 3000, "{}", to.len());
 }
 
+#[test]
+fn words_are_neither_lost_nor_repeated_where_a_line_turns_out_otherwise() {
+    let written: Vec<Shown> = "~a b".chars().map(|c| (c, Face::PLAIN)).collect();
+    let shown: Vec<Shown> = "a b c".chars().map(|c| (c, Face::STRUCK)).collect();
+    assert_eq!(unwritten(&shown, &written), &shown[3..]);
+    assert_eq!(unwritten(&shown, &shown[..2]), &shown[2..]);
+}
+
 proptest! {
     #[test]
     fn no_word_is_lost_however_the_text_is_cut(
@@ -127,17 +135,4 @@ proptest! {
             prop_assert_eq!(letters(&plain(&cut)), letters(&text), "{:?}", cut);
         }
     }
-}
-
-#[test]
-fn zz_look() {
-    let mut to = crate::cli::ui::out::stdout();
-    let mut markdown = Markdown::new(60);
-    let answer = format!(
-        "{ANSWER}\n\n## Heading two\n\n1. First **bold item** that goes over more than one line of this narrow terminal, see [the docs](https://example.com/a/very/long/path/that/is/longer/than/a/line/of/the/terminal)\n2. Second\n   - nested\n\n| Name | Description | Price |\n|:-----|:-----------:|------:|\n| `code` | some *long* description that has to be wrapped in its cell | 12.50 |\n| 日本語 | b | 3 |\n\nHostile \x1b]52;c;AAAA\x07 text"
-    );
-    for piece in answer.as_bytes().chunks(3).map(|c| String::from_utf8_lossy(c).into_owned()) {
-        markdown.push(&piece, &mut to).unwrap();
-    }
-    markdown.finish(&mut to).unwrap();
 }
