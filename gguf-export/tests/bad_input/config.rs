@@ -8,7 +8,7 @@ use crate::{SHARD, damaged, edited, int4, set};
 #[test]
 fn invalid_configurations_are_refused() {
     let json = "as JSON";
-    for text in ["", "[]", "null", "3", "{", "{\"a\":}"] {
+    for text in ["", "[]", "null", "3", "{", "{\"a\":}", "\u{feff}{"] {
         damaged(
             text,
             &int4(),
