@@ -19,7 +19,7 @@ pub enum Format {
     Ggml,
     /// A safetensors file.
     Safetensors,
-    /// A file that PyTorch's `save` or `pickle` wrote.
+    /// A file that `PyTorch`'s `save` or `pickle` wrote.
     PyTorch,
     /// An HTML page.
     Html,
