@@ -15,7 +15,7 @@ use crate::cli::options::file::{self, Text};
 
 const SUFFIX: &str = "jsonl";
 /// The age from which an unfinished file without a lock is not in use.
-const IN_USE: Duration = Duration::from_secs(24 * 60 * 60);
+const IN_USE: Duration = Duration::from_hours(24);
 
 /// The folder of conversations and of the history of entries.
 #[derive(Debug, Clone)]
