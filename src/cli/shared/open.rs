@@ -69,9 +69,7 @@ pub(crate) fn session(
 /// Loads on a separate thread, so that an interrupt takes effect at once: llama.cpp checks for one only between tensors,
 /// and not at all while it maps a file.
 pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
-    if let Some(load) = load_average(Path::new("/")) {
-        busy(load, default_threads(), options.threads).inspect(|text| err::note(text));
-    }
+    let (load_before, threads) = (load_average(Path::new("/")), options.threads);
     let shared = interrupt.clone();
     let wait = Arc::new(Wait::new(Work::Load));
     let (sender, loaded) = sync_channel(1);
@@ -87,6 +85,9 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
     thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
     let result = result(&loaded, interrupt);
     wait.end();
+    if let (Ok(_), Some(load)) = (&result, load_before) {
+        busy(load, default_threads(), threads).inspect(|text| err::note(text));
+    }
     result
 }
 
