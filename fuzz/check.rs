@@ -20,7 +20,7 @@ pub(crate) fn model_check(data: &[u8]) -> bool {
             "{tensor:?}"
         );
         let vector =
-            tensor.name.contains("norm.") || tensor.name.ends_with(".bias") || tensor.name.ends_with("scale");
+            tensor.name.contains("norm.") || tensor.name.contains(".bias") || tensor.name.ends_with("scale");
         assert!(!vector || tensor.ty.name() == "F32", "{tensor:?}");
     }
     true

@@ -8,7 +8,8 @@ use std::path::Path;
 use gguf_export::arch::{self, HParams};
 use gguf_export::checkpoint::{ModelConfig, parse_index, read_header};
 use gguf_export::gguf::{Header, limits};
-use gguf_export::quant::QuantConfig;
+use gguf_export::quant::{Choices, QuantConfig, ZeroPoints};
+use gguf_export::verify::Reading;
 use gguf_export::vocab;
 
 /// Rows of the embedding.
@@ -38,13 +39,38 @@ pub(crate) fn gguf_header(data: &[u8]) -> bool {
     read.is_ok()
 }
 
-/// Reads a `config.json` with its `quantization_config`.
+/// Reads a `config.json` with its `quantization_config`, as the plan does and as the verification does. They must agree
+/// about every module.
 pub(crate) fn quant_config(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
-    let (model, quant) = (HParams::read(&config), QuantConfig::read(&config));
-    model.is_ok() && quant.is_ok()
+    let model = HParams::read(&config);
+    for zero_points in [None, Some(ZeroPoints::V1), Some(ZeroPoints::V2)] {
+        let choices = Choices { zero_points, ..Choices::default() };
+        let (quant, reading) = (QuantConfig::read(&config, &choices), Reading::read(&config, &choices));
+        if let (Ok(quant), Ok(reading)) = (&quant, &reading) {
+            for module in MODULES {
+                assert_eq!(quant.declared(module), reading.declared(module), "{module}: {text}");
+            }
+        }
+        if zero_points.is_none() && (model.is_err() || quant.is_err()) {
+            return false;
+        }
+    }
+    true
 }
+
+/// Modules of every kind: within and outside the blocks, of the MTP layer, and with the names of the seeds.
+const MODULES: [&str; 8] = [
+    "lm_head",
+    "model.layers.0.mlp.gate",
+    "model.layers.1.self_attn.q_proj",
+    "model.layers.0.mlp.experts.3.down_proj",
+    "model.layers.0.mlp.shared_expert.up_proj",
+    "model.layers.1.linear_attn.in_proj_ba",
+    "mtp.layers.0.mlp.experts.1.up_proj",
+    "aaaa",
+];
 
 /// Reads a `tokenizer.json`. Every row of the embedding must have a token.
 pub(crate) fn tokenizer_json(data: &[u8]) -> bool {

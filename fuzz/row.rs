@@ -1,14 +1,13 @@
 //! The fuzz target `batch_row`; `tests/batch/corpus.rs` runs it on the seeds.
 
-use super::batch::{Line, Settings, read_row};
+use super::batch::{Defaults, Line, Settings, read_row};
 use super::openai::write_sampling;
-use super::session::GenerationOptions;
 
 /// Reads a row. It must have an id, and the sampling parameters of a request must be serializable. Returns true if the row
 /// is a valid request.
 pub(crate) fn batch_row(data: &[u8]) -> bool {
-    let defaults = GenerationOptions::default();
-    let row = read_row(1, &Line::Whole(data.to_vec()), &defaults, &Settings::of(&defaults));
+    let defaults = Defaults::default();
+    let row = read_row(1, &Line::Whole(data.to_vec()), &defaults, &Settings::of(&defaults.options));
     assert!(!row.id.is_empty());
     if let Ok(asked) = &row.asked {
         assert!((1..=128).contains(&asked.choices));

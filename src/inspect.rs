@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::gguf::{self, Header, Metadata};
+use gguf_export::quant::{Choices, OtherKeys};
 use gguf_export::{Plan, PlanOptions, Result};
 
 /// The contents of a model.
@@ -145,7 +146,8 @@ pub fn gguf(shards: Vec<(PathBuf, Header)>) -> Description {
 /// The options for a plan that is only shown, which refuses nothing.
 #[must_use]
 pub fn any_type() -> PlanOptions {
-    PlanOptions { allow_rounding: true, ..PlanOptions::default() }
+    let config = Choices { others: OtherKeys::Accepted, ..Choices::default() };
+    PlanOptions { allow_rounding: true, config, ..PlanOptions::default() }
 }
 
 /// Describes a checkpoint by a draft of its plan.

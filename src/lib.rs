@@ -1,11 +1,13 @@
 //! Runs GGUF models with llama.cpp, and converts `AutoRound` checkpoints to GGUF.
 
+pub mod atomic;
 pub mod batch;
 pub mod bench;
 pub mod chat;
 pub mod convert;
 pub mod doctor;
 pub mod engine;
+mod grammar;
 pub mod hub;
 pub mod inspect;
 pub mod json;

@@ -5,6 +5,9 @@
 #[path = "../row.rs"]
 mod row;
 // The modules instead of their crate, which depends on llama.cpp.
+#[path = "../../src/atomic.rs"]
+#[allow(dead_code, reason = "the target writes nothing")]
+mod atomic;
 #[path = "../../src/batch/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the row parser")]
 mod batch;

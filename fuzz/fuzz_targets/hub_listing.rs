@@ -7,6 +7,7 @@
 #[allow(dead_code, unused_imports, reason = "the target uses only the listing parser")]
 mod hub;
 #[path = "../../src/json.rs"]
+#[allow(dead_code, reason = "the target uses only the listing parser")]
 mod json;
 
 use std::path::{Component, Path};

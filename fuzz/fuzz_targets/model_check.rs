@@ -14,7 +14,8 @@ mod model {
     pub mod header;
     pub mod hparams;
 
-    pub use check::{TensorCheck, check_parts};
+    pub use check::TensorCheck;
+    pub(crate) use check::check_parts;
     pub use error::LoadError;
     pub use header::Header;
 

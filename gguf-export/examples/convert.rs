@@ -40,7 +40,7 @@ fn main() -> Result<()> {
 
     if check {
         let clock = Instant::now();
-        let options = VerifyOptions { threads, allow_rounding: false };
+        let options = VerifyOptions { threads, ..VerifyOptions::default() };
         let found = verify(&checkpoint, &out, options, &stop, &|_| {})?;
         report("verify", clock, Some(read));
         println!("{} values, {} differences", found.values, found.count);

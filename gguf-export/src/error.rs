@@ -56,6 +56,45 @@ pub enum Error {
         /// The values that are allowed.
         expected: String,
     },
+    /// Keys of a quantization configuration that may change the weights.
+    #[error("`{path}`: {}", refused_keys(keys), path = path.display())]
+    ConfigKeys {
+        /// The file.
+        path: PathBuf,
+        /// The keys, in file order.
+        keys: Vec<RefusedKey>,
+    },
+    /// A key to ignore that the quantization configuration does not have, or that is understood.
+    #[error("`{path}`: `{key}` cannot be ignored: no key of this name is refused", path = path.display())]
+    NotIgnored {
+        /// The file.
+        path: PathBuf,
+        /// The name that was given.
+        key: String,
+    },
+    /// The configuration does not tell how the zero points of GPTQ packing are stored.
+    #[error("`{path}` does not tell how zero points are stored: {reason}", path = path.display())]
+    ZeroPoints {
+        /// The file.
+        path: PathBuf,
+        /// What it says instead, as a clause.
+        reason: String,
+    },
+    /// The plan and the verification read the configuration differently.
+    #[error("`{path}`: `{field}` of `{module}` is read as {planned} by the plan, and as {read} by the verification",
+        path = path.display())]
+    Readings {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// The module.
+        module: String,
+        /// The value in the plan.
+        planned: String,
+        /// The value by the verification's own reading.
+        read: String,
+    },
     /// A feature that this crate does not convert.
     #[error("`{path}`: {what} is not supported", path = path.display())]
     Unsupported {
@@ -235,6 +274,30 @@ pub struct Inexact {
     pub reason: String,
     /// Name of each rounded alternative and the tensor's size in it, in bytes.
     pub choices: Vec<(&'static str, u64)>,
+}
+
+/// A key of a quantization configuration that may change the weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The key, with dots for nesting.
+    pub key: String,
+    /// The value found and those that are harmless; `None` if the key is unknown.
+    pub value: Option<(String, String)>,
+}
+
+fn refused_keys(list: &[RefusedKey]) -> String {
+    const SHOWN: usize = 8;
+    let clause = |RefusedKey { key, value }: &RefusedKey| match value {
+        None => format!("`{key}` is unknown and may change the weights"),
+        Some((found, expected)) => {
+            format!("`{key}` is {found}, which may change the weights, expected {expected}")
+        }
+    };
+    let mut clauses: Vec<String> = list.iter().take(SHOWN).map(clause).collect();
+    if list.len() > SHOWN {
+        clauses.push(format!("and {} more", list.len() - SHOWN));
+    }
+    clauses.join("; ")
 }
 
 /// `1 tensor`, `3 tensors`.

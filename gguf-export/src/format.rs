@@ -19,7 +19,7 @@ pub enum Format {
     Ggml,
     /// A safetensors file.
     Safetensors,
-    /// A file that PyTorch's `save` or `pickle` wrote.
+    /// A file that `torch.save` or `pickle` wrote.
     PyTorch,
     /// An HTML page.
     Html,
@@ -31,7 +31,9 @@ pub enum Format {
     Gzip,
     /// Data compressed with zstd, xz or bzip2, or a tar or 7z archive.
     Archive,
-    /// Text in UTF-16.
+    /// Columns in Parquet's format.
+    Parquet,
+    /// Text in UTF-16, with or without a byte order mark.
     Utf16,
     /// JSON.
     Json,
@@ -65,6 +67,8 @@ impl Format {
             _ if starts(&[0x1f, 0x8b]) => Self::Gzip,
             _ if ARCHIVES.iter().any(|magic| starts(magic)) => Self::Archive,
             _ if head.get(257..262) == Some(b"ustar") => Self::Archive,
+            _ if starts(b"PAR1") => Self::Parquet,
+            [1..=0x7f, 0, 1..=0x7f, 0, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] => Self::Utf16,
             _ if starts(&[0xff, 0xfe]) || starts(&[0xfe, 0xff]) => Self::Utf16,
             _ => return Self::of_text(head),
         })
@@ -116,6 +120,7 @@ impl fmt::Display for Format {
             Self::Zip => "a zip archive",
             Self::Gzip => "a gzip archive",
             Self::Archive => "a compressed archive",
+            Self::Parquet => "a Parquet file",
             Self::Utf16 => "text in UTF-16",
             Self::Json => "a JSON file",
             Self::Text(begins) => return write!(f, "text that begins with `{}`", begins.escape_debug()),
@@ -148,7 +153,10 @@ mod tests {
             (b"\n  <!DOCTYPE html>\n<html>", Some(Format::Html)),
             (b"\xef\xbb\xbf<HTML>", Some(Format::Html)),
             (b"version https://git-lfs.github.com/spec/v1\noid", Some(Format::LfsPointer)),
+            (b"PAR1\x15\x04", Some(Format::Parquet)),
             (b"\xff\xfeA\0", Some(Format::Utf16)),
+            (b"{\0\"\0", Some(Format::Utf16)),
+            (b"\0{\0\"", Some(Format::Utf16)),
             (b"{\"error\":\"x\"}", Some(Format::Json)),
             (b"Entry not found", text("Entry not found")),
             (b"one\ntwo", text("one")),

@@ -27,7 +27,7 @@
 //!     let options = ExportOptions { threads: 4, ..ExportOptions::default() };
 //!     export(&checkpoint, &plan, out, &options, &stop, &observer)?;
 //!
-//!     let options = VerifyOptions { threads: 4, allow_rounding: false };
+//!     let options = VerifyOptions { threads: 4, ..VerifyOptions::default() };
 //!     let report = verify(&checkpoint, out, options, &stop, &observer)?;
 //!     assert!(report.equal(), "{:?}", report.differences);
 //!     Ok(())

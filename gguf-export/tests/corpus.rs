@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use testkit::rng::Rng;
 
-/// Damaged variants of each seed, in addition to truncations.
+/// Damaged variants of each seed, in addition to truncations; 50 times as many with `GGRUN_SLOW_TESTS`.
 const CHANGES: usize = 1500;
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -82,6 +82,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
 
 fn replay(target: &str, run: fn(&[u8]) -> bool) {
     let (mut accepted, mut mutants) = (0, 0);
+    let changes = if std::env::var_os("GGRUN_SLOW_TESTS").is_some() { 50 * CHANGES } else { CHANGES };
     for (name, seed) in seeds(target) {
         accepted += usize::from(run(&seed));
         let step = (seed.len() / 500).max(1);
@@ -89,7 +90,7 @@ fn replay(target: &str, run: fn(&[u8]) -> bool) {
             run(&seed[..len]);
         }
         let mut random = Rng::named(0, &name);
-        for _ in 0..CHANGES {
+        for _ in 0..changes {
             let mut bytes = seed.clone();
             for _ in 0..=random.below(3) {
                 if !bytes.is_empty() {

@@ -27,9 +27,9 @@ fn model() -> Model {
     Model { shards: 2, ..Model::uniform(Encoding::Gptq(Gptq::sym(4, 128))) }
 }
 
-fn write(place: &Place, options: ExportOptions) -> Result<Vec<PathBuf>> {
+fn write(place: &Place, options: &ExportOptions) -> Result<Vec<PathBuf>> {
     let checkpoint = place.open();
-    export(&checkpoint, &plan(&checkpoint), &place.out(), &options, &GO, &|_| {})
+    export(&checkpoint, &plan(&checkpoint), &place.out(), options, &GO, &|_| {})
 }
 
 /// The expected bytes, from an export of the same folder to another name.
@@ -81,7 +81,7 @@ fn every_number_of_threads_gives_the_same_bytes() {
     let place = Place::with(&model());
     let right = expected(&place);
     for threads in [0, 1, 2, 7, 1000] {
-        write(&place, ExportOptions { threads, overwrite: true, ..ExportOptions::default() }).unwrap();
+        write(&place, &ExportOptions { threads, overwrite: true, ..ExportOptions::default() }).unwrap();
         assert!(std::fs::read(place.out()).unwrap() == right, "{threads} threads");
         assert_eq!(place.left_behind(), ["out.gguf"]);
     }
@@ -104,7 +104,7 @@ fn contents(path: &Path) -> BTreeMap<String, (String, Vec<u64>, Vec<u8>)> {
 #[test]
 fn split_files_hold_the_same_tensors() {
     let place = Place::with(&model());
-    write(&place, ExportOptions::default()).unwrap();
+    write(&place, &ExportOptions::default()).unwrap();
     let whole = contents(&place.out());
     for (most, least) in [(1, 20), (100_000, 5), (300_000, 2), (u64::MAX, 1)] {
         let split = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ fn split_files_hold_the_same_tensors() {
         assert!(files.len() >= least, "{} files of {most} bytes", files.len());
         assert_eq!(std::fs::read_dir(split.path()).unwrap().count(), files.len());
         assert!(contents(&files[0]) == whole);
-        let options = VerifyOptions { threads: 2, allow_rounding: false };
+        let options = VerifyOptions { threads: 2, ..VerifyOptions::default() };
         let report = verify(&checkpoint, &files[0], options, &GO, &|_| {}).unwrap();
         assert!(report.equal(), "{:?}", report.differences);
     }
@@ -179,7 +179,7 @@ fn without_resume_everything_is_written_again() {
     let right = expected(&place);
     interrupted(&place, 10, 1);
     std::fs::write(place.part(), vec![0xAA; right.len()]).unwrap();
-    write(&place, ExportOptions { resume: false, ..ExportOptions::default() }).unwrap();
+    write(&place, &ExportOptions { resume: false, ..ExportOptions::default() }).unwrap();
     assert!(std::fs::read(place.out()).unwrap() == right);
 }
 

@@ -18,24 +18,32 @@ use testkit::{
     StoredZero,
 };
 
+#[path = "formats/tools.rs"]
+mod tools;
+
 static GO: AtomicBool = AtomicBool::new(false);
 
 /// Exports a checkpoint, compares the file with the written weights, verifies it, and returns the plan.
 fn round_trip(name: &str, model: &Model, options: &PlanOptions) -> Plan {
+    round_trip_of(name, &model.build(), options)
+}
+
+fn round_trip_of(name: &str, written: &testkit::Checkpoint, options: &PlanOptions) -> Plan {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("checkpoint");
     std::fs::create_dir(&source).unwrap();
-    let written = model.write(&source);
+    written.write(&source);
     let out = dir.path().join("out.gguf");
     let checkpoint = Checkpoint::open(&source).unwrap_or_else(|e| panic!("{name}: {e}"));
     let plan = survey(&checkpoint, options, 2, &GO, &|_| {}).unwrap_or_else(|e| panic!("{name}: {e}"));
     export(&checkpoint, &plan, &out, &ExportOptions { threads: 2, ..Default::default() }, &GO, &|_| {})
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     if plan.tensors.iter().all(|t| t.fidelity != Some(Fidelity::Rounded)) {
-        compare(name, &checkpoint, &plan, &out, &written);
+        compare(name, &checkpoint, &plan, &out, written);
     }
-    let report =
-        verify(&checkpoint, &out, VerifyOptions { threads: 2, allow_rounding: true }, &GO, &|_| {}).unwrap();
+    let zero_points = options.config.zero_points;
+    let verifying = VerifyOptions { threads: 2, zero_points, allow_rounding: true };
+    let report = verify(&checkpoint, &out, verifying, &GO, &|_| {}).unwrap();
     assert!(report.equal(), "{name}: {:#?}", report.differences);
     assert!(report.tensors > 20 && report.values > 300_000, "{name}: {report:?}");
     plan

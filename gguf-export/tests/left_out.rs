@@ -25,7 +25,7 @@ const HEAD: &str = "lm_head.weight";
 fn tied(place: &Place, edit: impl FnOnce(&mut Vec<u8>)) {
     let mut built = Model { tied: true, ..Model::tiny() }.build();
     let mut head = built.tensor("model.embed_tokens.weight").clone();
-    head.name = HEAD.to_owned();
+    HEAD.clone_into(&mut head.name);
     edit(&mut head.data);
     built.tensors.push(head);
     built.write(&place.source());

@@ -113,7 +113,7 @@ proptest! {
         built.write(&place.source());
         let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
         place.export_with(&options).map_err(|e| TestCaseError::fail(story(&e)))?;
-        let report = place.verify_with(VerifyOptions { threads: 2, allow_rounding: true }).map_err(|e| TestCaseError::fail(story(&e)))?;
+        let report = place.verify_with(VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() }).map_err(|e| TestCaseError::fail(story(&e)))?;
         prop_assert!(report.equal(), "{:#?}", report.differences);
     }
 }

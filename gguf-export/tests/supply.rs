@@ -117,19 +117,19 @@ impl Site {
     /// Exports, and interrupts the export after `stop_after` tiles.
     fn export(&self, supply: &OneAtATime<'_>, threads: usize, stop_after: usize) -> Result<Exported> {
         let options = ExportOptions { threads, prove: true, ..ExportOptions::default() };
-        self.export_with(supply, options, stop_after)
+        self.export_with(supply, &options, stop_after)
     }
 
     fn export_with(
         &self,
         supply: &OneAtATime<'_>,
-        options: ExportOptions,
+        options: &ExportOptions,
         stop_after: usize,
     ) -> Result<Exported> {
         let checkpoint = self.checkpoint();
         let plan = plan(&checkpoint);
         let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
-        export_supplied(&checkpoint, &plan, &self.place.out(), &options, supply, &stop, &|progress| {
+        export_supplied(&checkpoint, &plan, &self.place.out(), options, supply, &stop, &|progress| {
             if matches!(progress, Progress::Advanced { .. })
                 && seen.fetch_add(1, Ordering::Relaxed) + 1 == stop_after
             {
@@ -353,7 +353,8 @@ fn proven_tiles_are_resumed_by_any_run_and_others_only_without_prove() {
         let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
         let run = |prove: bool, stop_after: usize| {
             let supply = OneAtATime::new(&site);
-            let result = site.export_with(&supply, ExportOptions { prove, ..Default::default() }, stop_after);
+            let result =
+                site.export_with(&supply, &ExportOptions { prove, ..Default::default() }, stop_after);
             for shard in 0..3 {
                 drop(std::fs::remove_file(site.near(shard)));
             }
@@ -444,7 +445,7 @@ fn the_mtp_layer_of_another_repository_is_exported_in_the_chosen_type() {
         drop(std::fs::remove_file(&out));
         let options = ExportOptions { prove: true, ..ExportOptions::default() };
         export_supplied(&checkpoint, &plan, &out, &options, &Present, &GO, &|_| {}).unwrap();
-        let options = VerifyOptions { threads: 2, allow_rounding: ty.is_some() };
+        let options = VerifyOptions { threads: 2, allow_rounding: ty.is_some(), ..VerifyOptions::default() };
         let report = verify(&open(), &out, options, &GO, &|_| {}).unwrap();
         assert!(report.equal(), "{:?}", report.differences);
         assert_eq!(report.rounded > 0, ty.is_some());
@@ -614,7 +615,7 @@ fn damaged_findings_never_give_wrong_values() {
             drop(std::fs::remove_file(&out));
             match gguf_export::export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}) {
                 Ok(_) => {
-                    let options = VerifyOptions { threads: 2, allow_rounding: false };
+                    let options = VerifyOptions { threads: 2, ..VerifyOptions::default() };
                     let report = verify(&site.place.open(), &out, options, &GO, &|_| {}).unwrap();
                     assert!(report.equal(), "{report:?}");
                     equal += 1;

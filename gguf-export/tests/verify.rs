@@ -24,7 +24,7 @@ use gguf_export::{ExportOptions, PlanOptions, Result, export, survey};
 use testkit::rng::Rng;
 use testkit::{Awq, Encoding, Fp8, Fp8Scale, Gptq, Model, NvFp4};
 
-const EXACT: VerifyOptions = VerifyOptions { threads: 2, allow_rounding: false };
+const EXACT: VerifyOptions = VerifyOptions { threads: 2, zero_points: None, allow_rounding: false };
 
 /// A correct GGUF, to be damaged.
 struct Subject {

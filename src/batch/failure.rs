@@ -22,6 +22,8 @@ pub enum Cause {
     DuplicateId,
     /// The method or the URL is not one that generates.
     BadEndpoint,
+    /// The prompt that a table has for it is empty.
+    EmptyPrompt,
     /// The request has an unknown field, which a strict run refuses.
     UnknownField,
     /// The request itself failed.
@@ -39,6 +41,7 @@ impl Cause {
             Self::MissingId => "missing_custom_id",
             Self::DuplicateId => "duplicate_custom_id",
             Self::BadEndpoint => "invalid_endpoint",
+            Self::EmptyPrompt => "empty_prompt",
             Self::UnknownField => "unknown_field",
             Self::Request(code) => code.name(),
         }
@@ -84,6 +87,11 @@ impl Failure {
                 Self::new(Cause::UnknownField, field.to_string()).in_field(&field.name)
             }
             Ignored::Unsupported(refusal) => refusal.into(),
+            Ignored::SystemPrompt => Self::new(
+                Cause::Request(ErrorCode::InvalidRequest),
+                "a row with `prompt` takes no system prompt",
+            )
+            .in_field("prompt"),
         }
     }
 

@@ -5,14 +5,14 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::task::Wake;
 use std::thread::{self, Thread};
 
-use super::{Line, Source};
+use super::{Error, Line, Source};
 
 /// The maximum number of lines to read ahead.
 const AHEAD: usize = 4;
 
 /// Reads on a thread of its own, so that answers do not wait for a slow input. The thread ends with the input, or once
 /// the receiver is dropped.
-pub(super) fn read_ahead(mut source: Source) -> Receiver<std::io::Result<(u64, Line)>> {
+pub(super) fn read_ahead(mut source: Source) -> Receiver<Result<(u64, Line), Error>> {
     let (sender, lines) = sync_channel(AHEAD);
     let reader = thread::current();
     thread::spawn(move || {

@@ -43,7 +43,7 @@ fn fields(defaults: &GenerationOptions) -> Map<String, Value> {
     let rules = rules.as_ref().map(|rules| match rules {
         Rules::Gbnf(text) => json!({ "grammar": text }),
         Rules::JsonSchema(text) => json!({ "json_schema": text }),
-        Rules::Composed { gbnf, schemas } => json!({ "grammar": gbnf, "schemas": schemas }),
+        Rules::Composed { lark, schemas, tags } => json!({ "lark": lark, "schemas": schemas, "tags": tags }),
     });
     let seed = match seed {
         Some(Seed::Fixed(seed)) => Some(seed),

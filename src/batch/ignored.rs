@@ -1,25 +1,28 @@
-//! Fields that a row has and no answer depends on.
+//! What has no effect on the answer of a row.
 
 use std::fmt;
 
 use crate::openai::{Refusal, UnknownField};
 
-/// A field that is named in a warning, or refused in a strict run.
+/// What is named in a warning, or refused in a strict run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ignored {
     /// An unknown field.
     Unknown(UnknownField),
     /// A known field with a value that is not supported.
     Unsupported(Refusal),
+    /// The system prompt of the batch, by a row with a raw prompt.
+    SystemPrompt,
 }
 
 impl Ignored {
-    /// The name of the field.
+    /// The name of the field or option.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Unknown(field) => &field.name,
             Self::Unsupported(refusal) => refusal.field(),
+            Self::SystemPrompt => "system prompt",
         }
     }
 }
@@ -30,6 +33,7 @@ impl fmt::Display for Ignored {
         match self {
             Self::Unknown(field) => f.write_str(&field.ignored()),
             Self::Unsupported(refusal) => write!(f, "{refusal}; ignored"),
+            Self::SystemPrompt => f.write_str("a row with `prompt` takes no system prompt; ignored there"),
         }
     }
 }

@@ -2,8 +2,14 @@
 
 use std::io::{self, BufRead};
 
+use super::failure::Failure;
+
 /// The longest line that is read: 16 MiB.
 pub const LIMIT: usize = 16 << 20;
+
+/// The longest line that is skipped, in multiples of the longest that is read: a device may have no newline at all.
+const ENDLESS: u64 = 256;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A line without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,9 +18,16 @@ pub enum Line {
     Whole(Vec<u8>),
     /// A line of this many bytes, which is above the limit.
     TooLong(u64),
+    /// A row that fails before it is read.
+    Refused {
+        /// Its id.
+        id: String,
+        /// The reason.
+        failure: Box<Failure>,
+    },
 }
 
-/// Reads lines and counts them from one. A byte order mark before the first is skipped.
+/// Reads lines and counts them from one. A byte order mark before a line is skipped: files are joined with theirs.
 #[derive(Debug)]
 pub struct Lines<R> {
     input: R,
@@ -63,6 +76,10 @@ impl<R: BufRead> Lines<R> {
             let end = piece.iter().position(|byte| *byte == b'\n');
             let text = &piece[..end.unwrap_or(piece.len())];
             length += text.len() as u64;
+            if length > ENDLESS * self.limit as u64 {
+                let message = format!("line {} does not end within {length} bytes", self.number + 1);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
             if length <= self.limit as u64 {
                 kept.extend_from_slice(text);
             } else {
@@ -80,8 +97,8 @@ impl<R: BufRead> Lines<R> {
         if length > self.limit as u64 {
             return Ok(Some(Line::TooLong(length)));
         }
-        if self.number == 0 && kept.starts_with(b"\xef\xbb\xbf") {
-            kept.drain(..3);
+        if kept.starts_with(BYTE_ORDER_MARK) {
+            kept.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(Some(Line::Whole(kept)))
     }
@@ -101,7 +118,7 @@ mod tests {
     #[test]
     fn lines_are_counted_and_blank_ones_are_skipped() {
         let whole = |text: &str| Line::Whole(text.into());
-        let found = read(b"\xef\xbb\xbfa\n\n  \r\nb\r\nc", 4, 100);
+        let found = read(b"\xef\xbb\xbfa\n\n  \r\nb\r\n\xef\xbb\xbfc", 4, 100);
         assert_eq!(found, [(1, whole("a")), (4, whole("b\r")), (5, whole("c"))]);
         assert_eq!(read(b"", 4, 100), []);
     }
@@ -111,6 +128,13 @@ mod tests {
         let text = [vec![b'x'; 1000], b"\nnext\n".to_vec()].concat();
         assert_eq!(read(&text, 16, 999), [(1, Line::TooLong(1000)), (2, Line::Whole(b"next".into()))]);
         assert_eq!(read(&text, 16, 1000)[0], (1, Line::Whole(vec![b'x'; 1000])));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_an_error() {
+        let mut lines = Lines::limited(BufReader::new(io::repeat(b'x')), 100);
+        let error = lines.read().unwrap_err().to_string();
+        assert!(error.starts_with("line 1 does not end within"), "{error}");
     }
 
     proptest! {

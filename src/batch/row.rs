@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::defaults::Defaults;
 use super::failure::{Cause, Failure};
 use super::hash::{RequestHash, Settings};
 use super::ignored::Ignored;
@@ -25,6 +26,8 @@ pub struct Row {
     pub asked: Result<Box<Asked>, Failure>,
     /// Unknown fields beside the request.
     pub unknown: Vec<UnknownField>,
+    /// Whether it cannot take the system prompt of the batch.
+    pub(super) uninstructed: bool,
 }
 
 impl Row {
@@ -35,7 +38,9 @@ impl Row {
             Err(_) => Default::default(),
         };
         let unknown = self.unknown.iter().chain(unknown).cloned().map(Ignored::Unknown);
-        unknown.chain(unsupported.iter().cloned().map(Ignored::Unsupported)).collect()
+        let unsupported = unsupported.iter().cloned().map(Ignored::Unsupported);
+        let system = self.uninstructed.then_some(Ignored::SystemPrompt);
+        unknown.chain(unsupported).chain(system).collect()
     }
 }
 
@@ -44,13 +49,14 @@ const FORM: [&str; 4] = ["custom_id", "method", "url", "body"];
 
 /// Reads a line. Every line is a row.
 #[must_use]
-pub fn read_row(line: u64, text: &Line, defaults: &GenerationOptions, settings: &Settings) -> Row {
+pub fn read_row(line: u64, text: &Line, defaults: &Defaults, settings: &Settings) -> Row {
     let (bytes, read) = match text {
         Line::TooLong(length) => {
             let message = format!("the line has {length} bytes, expected at most {LIMIT}");
             (&length.to_le_bytes()[..], Err(Failure::new(Cause::LineTooLong, message)))
         }
         Line::Whole(bytes) => (bytes.as_slice(), object(bytes)),
+        Line::Refused { id, failure } => (id.as_bytes(), Err((**failure).clone())),
     };
     let failed = |id: String, failure: Failure| Row {
         line,
@@ -59,22 +65,27 @@ pub fn read_row(line: u64, text: &Line, defaults: &GenerationOptions, settings: 
         endpoint: Endpoint::Chat,
         asked: Err(failure),
         unknown: Vec::new(),
+        uninstructed: false,
     };
     let (id, read) = match read {
         Ok(object) => (id(&object), object),
-        Err(failure) => return failed(unnamed(line), failure),
+        Err(failure) => {
+            let own = if let Line::Refused { id, .. } = text { id.clone() } else { unnamed(line) };
+            return failed(own, failure);
+        }
     };
     let own = id.clone().ok().flatten().unwrap_or_else(|| unnamed(line));
-    let Request { endpoint, body, unknown, .. } = match (request(read), id) {
+    let Request { endpoint, mut body, unknown, .. } = match (request(read), id) {
         (Ok(Request { form: true, .. }), Ok(None)) => {
             return failed(own, Failure::new(Cause::MissingId, "the line has no `custom_id`"));
         }
         (Ok(request), Ok(_)) => request,
         (_, Err(failure)) | (Err(failure), _) => return failed(own, failure),
     };
+    let uninstructed = !defaults.instruct(endpoint, &mut body);
     let hash = RequestHash::of(settings, endpoint, body.clone());
-    let asked = ask(endpoint, body, defaults).map(Box::new);
-    Row { line, id: own, hash, endpoint, asked, unknown }
+    let asked = ask(endpoint, body, &defaults.options).map(Box::new);
+    Row { line, id: own, hash, endpoint, asked, unknown, uninstructed }
 }
 
 /// Reads a request and applies it over the defaults. A batch does not stream.
@@ -117,6 +128,7 @@ fn id(object: &Map<String, Value>) -> Result<Option<String>, Failure> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(id)) if !id.is_empty() => Ok(Some(id.clone())),
         Some(Value::Number(id)) if name == "id" => Ok(Some(id.to_string())),
+        Some(Value::String(_)) => Err(Failure::new(Cause::MissingId, format!("`{name}` is empty"))),
         Some(_) => Err(Failure::new(Cause::MissingId, format!("`{name}` is not a string"))),
     }
 }
@@ -148,20 +160,31 @@ fn request(mut object: Map<String, Value>) -> Result<Request, Failure> {
     };
     if let Some(body) = object.remove("body") {
         let Value::Object(body) = body else { return Err(bad("`body` is not an object")) };
-        let endpoint = url.ok_or_else(|| Failure::new(Cause::BadEndpoint, "the line has no `url`"))?;
+        let endpoint = match url {
+            Some(url) => url,
+            None => endpoint(&body, "`body`")?,
+        };
         let others = object.into_iter().map(|(name, _)| name).filter(|name| !FORM.contains(&name.as_str()));
         let unknown = UnknownField::all(others, &FORM);
         return Ok(Request { endpoint, body, form: true, unknown });
     }
-    let endpoint = match (object.contains_key("messages"), object.contains_key("prompt")) {
-        _ if url.is_some() => return Err(bad("the line has no `body`")),
-        (true, false) => Endpoint::Chat,
-        (false, true) => Endpoint::Text,
-        (true, true) => return Err(bad("the line has both `messages` and `prompt`")),
-        (false, false) => return Err(bad("the line has no `body`, `messages` or `prompt`")),
-    };
+    if url.is_some() {
+        return Err(bad("the line has no `body`"));
+    }
+    let endpoint = endpoint(&object, "the line")?;
     object.retain(|name, _| !["custom_id", "id", "method"].contains(&name.as_str()));
     Ok(Request { endpoint, body: object, form: false, unknown: Vec::new() })
+}
+
+/// The endpoint of a request without a URL. `place` is where its fields are.
+fn endpoint(request: &Map<String, Value>, place: &str) -> Result<Endpoint, Failure> {
+    let bad = |message| Err(Failure::new(Cause::Request(ErrorCode::InvalidRequest), message));
+    match (request.contains_key("messages"), request.contains_key("prompt")) {
+        (true, false) => Ok(Endpoint::Chat),
+        (false, true) => Ok(Endpoint::Text),
+        (true, true) => bad(format!("{place} has both `messages` and `prompt`")),
+        (false, false) => bad(format!("{place} has neither `messages` nor `prompt`")),
+    }
 }
 
 #[cfg(test)]
@@ -172,8 +195,12 @@ mod tests {
     const BAD_REQUEST: Cause = Cause::Request(ErrorCode::InvalidRequest);
 
     fn read(text: &[u8]) -> Row {
-        let defaults = GenerationOptions::default();
-        read_row(5, &Line::Whole(text.to_vec()), &defaults, &Settings::of(&defaults))
+        read_with(text, None)
+    }
+
+    fn read_with(text: &[u8], system: Option<&str>) -> Row {
+        let defaults = Defaults { system: system.map(str::to_owned), ..Defaults::default() };
+        read_row(5, &Line::Whole(text.to_vec()), &defaults, &Settings::of(&defaults.options))
     }
 
     #[test]
@@ -202,7 +229,8 @@ mod tests {
             (br#"{"custom_id": 7, "prompt": "x"}"#, Cause::MissingId),
             (br#"{"custom_id": "", "prompt": "x"}"#, Cause::MissingId),
             (br#"{"url": "/v1/completions", "body": {"prompt": "x"}}"#, Cause::MissingId),
-            (br#"{"custom_id": "a", "body": {"prompt": "x"}}"#, Cause::BadEndpoint),
+            (br#"{"custom_id": "a", "body": {}}"#, BAD_REQUEST),
+            (br#"{"custom_id": "a", "body": {"prompt": "x", "messages": []}}"#, BAD_REQUEST),
             (br#"{"custom_id": "a", "url": 7, "body": {}}"#, Cause::BadEndpoint),
             (br#"{"method": "GET", "prompt": "x"}"#, Cause::BadEndpoint),
             (br#"{"custom_id": "a", "url": "/v1/completions", "body": 7}"#, BAD_REQUEST),
@@ -214,6 +242,46 @@ mod tests {
             let failure = read(text).asked.expect_err("it is a mistake");
             assert_eq!(failure.cause, cause, "{}: {}", String::from_utf8_lossy(text), failure.message());
         }
+    }
+
+    #[test]
+    fn the_fields_of_a_body_without_a_url_decide_its_endpoint() {
+        for (body, url, endpoint) in [
+            (r#"{"prompt": "x"}"#, "/v1/completions", Endpoint::Text),
+            (r#"{"messages": [{"role": "user", "content": "x"}]}"#, "/v1/chat/completions", Endpoint::Chat),
+        ] {
+            let row = read(format!(r#"{{"custom_id": "a", "body": {body}}}"#).as_bytes());
+            assert!(row.asked.is_ok(), "{row:?}");
+            assert_eq!(row.endpoint, endpoint);
+            let named = format!(r#"{{"custom_id": "a", "method": "POST", "url": "{url}", "body": {body}}}"#);
+            assert_eq!(row.hash, read(named.as_bytes()).hash);
+        }
+    }
+
+    #[test]
+    fn the_system_prompt_applies_to_conversations_without_one() {
+        let messages = |row: Row| match row.asked.unwrap().prompt {
+            openai::Prompt::Chat(messages) => messages.iter().map(|m| m.content.text()).collect(),
+            openai::Prompt::Text(text) => vec![text],
+        };
+        let plain = br#"{"messages": [{"role": "user", "content": "x"}]}"#;
+        let written =
+            br#"{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "x"}]}"#;
+        let own = br#"{"messages": [{"role": "system", "content": "o"}, {"role": "user", "content": "x"}]}"#;
+        let developer =
+            br#"{"messages": [{"role": "developer", "content": "o"}, {"role": "user", "content": "x"}]}"#;
+        let text = br#"{"prompt": "x"}"#;
+        let with = |line: &[u8]| read_with(line, Some("s"));
+        assert_eq!(messages(with(plain)), ["s", "x"]);
+        assert_eq!(messages(with(own)), ["o", "x"]);
+        assert_eq!(messages(with(developer)), ["o", "x"]);
+        // Only a row that it changes has another hash: the one that it would have with the message.
+        assert_eq!(with(plain).hash, read(written).hash);
+        assert_eq!(with(own).hash, read(own).hash);
+        // A raw prompt cannot take it, which is not ignored in silence.
+        assert_eq!(with(text).hash, read(text).hash);
+        assert_eq!(with(text).ignored(), [Ignored::SystemPrompt]);
+        assert_eq!(with(plain).ignored(), []);
     }
 
     #[test]

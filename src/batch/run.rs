@@ -19,11 +19,11 @@ use super::error::Error;
 use super::failure::Failure;
 use super::feed::{Unpark, read_ahead};
 use super::hash::{RequestHash, Settings, key};
-use super::journal::{Claim, Finished, Journal};
+use super::journal::{Claim, Finished, Journal, Standing};
 use super::lines::Line;
 use super::row::{Row, read_row, unnamed};
 use super::source::Source;
-use super::types::{Options, Progress, Report, Stop};
+use super::types::{Example, Options, Progress, Report, Stop};
 use crate::engine::{self, DecodeError};
 use crate::openai::{Asked, Choice, Endpoint, Head, body};
 use crate::session::{self, Seed, Session};
@@ -43,13 +43,12 @@ const QUEUED: usize = 8;
 pub fn run(
     session: &Session,
     source: Source,
-    input: &std::path::Path,
     journal: &mut Journal,
     options: &Options,
     stop: &dyn Fn() -> Stop,
     observe: &mut dyn FnMut(&mut Progress),
 ) -> Result<Report, Error> {
-    let settings = Settings::of(&options.defaults);
+    let settings = Settings::of(&options.defaults.options);
     let lines = read_ahead(source);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut batch = Batch {
@@ -63,7 +62,7 @@ pub fn run(
         report: Report::default(),
         written: Rc::new(Cell::new(0)),
     };
-    let (mut reading, mut complete) = (true, false);
+    let (mut reading, mut complete, mut ended) = (true, false, None);
     loop {
         match stop() {
             Stop::No => {}
@@ -75,10 +74,10 @@ pub fn run(
         while reading && taken < ROWS_AT_ONCE && batch.has_room() {
             taken += 1;
             match lines.try_recv() {
-                Ok(Ok((number, line))) => batch.admit(number, &line)?,
-                Ok(Err(source)) => {
-                    batch.record()?;
-                    return Err(Error::Read { path: input.to_owned(), source });
+                Ok(row) => {
+                    if let Err(error) = row.and_then(|(number, line)| batch.admit(number, &line)) {
+                        (reading, ended) = (false, Some(error));
+                    }
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => (reading, complete) = (false, true),
@@ -97,6 +96,9 @@ pub fn run(
         if idle {
             thread::park_timeout(TICK);
         }
+    }
+    if let Some(error) = ended {
+        return Err(error);
     }
     batch.journal.finish(complete)?;
     batch.report.complete = complete;
@@ -163,24 +165,26 @@ impl Batch<'_> {
     fn admit(&mut self, number: u64, line: &Line) -> Result<(), Error> {
         let mut row = read_row(number, line, &self.options.defaults, &self.settings);
         let own = unnamed(number);
-        if row.id != own && self.journal.rows_before() > 0 {
-            self.journal.forget(&own);
-        }
-        let mut claim = self.claim(&row);
+        let mut claim = self.claim(&row)?;
         if claim == Claim::Duplicate {
             row.asked = Err(Failure::duplicate(&row.id));
             row.id = if row.id == own { format!("{own}-again") } else { own };
-            claim = self.claim(&row);
+            claim = self.claim(&row)?;
+        } else if row.id != own && self.journal.rows_before() > 0 {
+            self.journal.forget(&own);
         }
         let progress = &mut self.report.progress;
         match claim {
-            Claim::Done => progress.done_before += 1,
-            Claim::Refused | Claim::Duplicate => progress.failed_before += 1,
-            Claim::Changed => progress.changed += 1,
-            Claim::New | Claim::Again => {}
-        }
-        if matches!(claim, Claim::Done | Claim::Refused | Claim::Duplicate) {
-            return self.journal.flush();
+            Claim::First(Standing::Done) => {
+                progress.done_before += 1;
+                return self.journal.flush();
+            }
+            Claim::First(Standing::Refused) | Claim::Duplicate => {
+                progress.failed_before += 1;
+                return self.journal.flush();
+            }
+            Claim::First(Standing::Changed) => progress.changed += 1,
+            Claim::First(Standing::New | Standing::Again) => {}
         }
         self.report_ignored(&mut row);
         match row.asked {
@@ -212,8 +216,12 @@ impl Batch<'_> {
         }
     }
 
-    fn claim(&mut self, row: &Row) -> Claim {
-        self.journal.claim(&row.id, row.hash, row.line, self.options.retry_failed)
+    fn claim(&mut self, row: &Row) -> Result<Claim, Error> {
+        let Row { id, hash, line, .. } = row;
+        if !self.options.rerun_changed && self.journal.standing(id, *hash) == Standing::Changed {
+            return Err(Error::Changed { line: *line, id: id.clone() });
+        }
+        Ok(self.journal.claim(id, *hash, *line, self.options.retry_failed))
     }
 
     /// Reports ignored fields, or refuses the row because of them.
@@ -348,6 +356,8 @@ impl Batch<'_> {
     fn fail(&mut self, line: u64, id: &str, hash: RequestHash, failure: &Failure) {
         self.report.progress.failed += 1;
         *self.report.causes.entry(failure.cause).or_default() += 1;
+        let example = || Example { line, id: id.to_owned(), message: failure.message().to_owned() };
+        self.report.examples.entry(failure.cause).or_insert_with(example);
         let error = json!({ "code": failure.cause.code(), "message": failure.message() });
         self.push(line, id, hash, failure.cause.status(), &failure.body(), &error);
     }

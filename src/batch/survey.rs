@@ -1,17 +1,18 @@
 //! Reads all rows without answering any: counts them, estimates their lengths, finds their errors.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 
+use super::defaults::Defaults;
 use super::error::Error;
 use super::failure::{Cause, Failure};
 use super::hash::{Settings, key};
 use super::ignored::Ignored;
+use super::journal::{Earlier, Standing};
 use super::row::read_row;
 use super::source::Source;
 use crate::engine::{self, SamplingError, SamplingParams};
 use crate::openai::{Asked, Prompt};
-use crate::session::{GenerationOptions, Limit, Session};
+use crate::session::{Limit, Session};
 
 /// Counts of the rows of an input.
 #[derive(Debug, Clone, Default)]
@@ -28,10 +29,18 @@ pub struct Survey {
     pub ignored: Vec<Ignored>,
     /// Tokens of all prompts, which only a dry run counts.
     pub prompt_tokens: u64,
-    /// The sum of the limits of all answers that have one.
+    /// The sum of the limits of all answers that have one, which the context limits as well.
     pub limited_tokens: u64,
     /// Answers without a limit.
     pub unlimited: u64,
+    /// Tokens of answers without a limit, if each fills the context.
+    pub filling_tokens: u64,
+    /// Rows that an earlier run answered; they are not counted above.
+    pub answered: u64,
+    /// Rows that an earlier run refused, and that are not retried.
+    pub refused: u64,
+    /// Rows that an earlier run answered, and whose request has changed.
+    pub changed: u64,
 }
 
 /// The maximum number of failures in [`Survey::failures`].
@@ -46,17 +55,11 @@ const AROUND: u64 = 64;
 /// # Errors
 ///
 /// When rows cannot be read.
-pub fn survey(
-    mut source: Source,
-    path: &Path,
-    defaults: &GenerationOptions,
-    go_on: &dyn Fn() -> bool,
-) -> Result<Survey, Error> {
-    let settings = Settings::of(defaults);
+pub fn survey(mut source: Source, defaults: &Defaults, go_on: &dyn Fn() -> bool) -> Result<Survey, Error> {
+    let settings = Settings::of(&defaults.options);
     let mut survey = Survey::default();
     while go_on() {
-        let line = source.read().map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let Some((number, line)) = line else { break };
+        let Some((number, line)) = source.read()? else { break };
         survey.rows += 1;
         if let Ok(asked) = read_row(number, &line, defaults, &settings).asked {
             let text = match &asked.prompt {
@@ -84,6 +87,10 @@ pub struct Judge<'a> {
     pub check: &'a dyn Fn(&SamplingParams) -> Result<(), SamplingError>,
     /// Whether an ignored field fails its row.
     pub strict: bool,
+    /// The rows of earlier runs, which need no answer.
+    pub earlier: &'a Earlier,
+    /// Whether rows that an earlier run refused are retried.
+    pub retry_failed: bool,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -99,22 +106,35 @@ impl std::fmt::Debug for Judge<'_> {
 /// When rows cannot be read.
 pub fn dry_run(
     mut source: Source,
-    path: &Path,
-    defaults: &GenerationOptions,
+    defaults: &Defaults,
     judge: &Judge<'_>,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Survey, Error> {
-    let settings = Settings::of(defaults);
+    let settings = Settings::of(&defaults.options);
     let mut survey = Survey::default();
     let mut ids = HashSet::new();
     while go_on() {
-        let line = source.read().map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let Some((number, line)) = line else { break };
+        let Some((number, line)) = source.read()? else { break };
         survey.rows += 1;
         let row = read_row(number, &line, defaults, &settings);
+        let is_first = ids.insert(key(&row.id));
+        if is_first {
+            match judge.earlier.standing(&row.id, row.hash, judge.retry_failed) {
+                Standing::Done => {
+                    survey.answered += 1;
+                    continue;
+                }
+                Standing::Refused => {
+                    survey.refused += 1;
+                    continue;
+                }
+                Standing::Changed => survey.changed += 1,
+                Standing::New | Standing::Again => {}
+            }
+        }
         let ignored = row.ignored();
         let judged = row.asked.and_then(|asked| {
-            if !ids.insert(key(&row.id)) {
+            if !is_first {
                 return Err(Failure::duplicate(&row.id));
             }
             if let Some(field) = ignored.first().filter(|_| judge.strict) {
@@ -126,11 +146,14 @@ pub fn dry_run(
             Ok((tokens, asked)) => {
                 survey.prompt_tokens += tokens as u64;
                 let (limit, choices) = (most_tokens(&asked), u64::from(asked.choices));
-                match limit {
-                    Some(most) => survey.limited_tokens += u64::from(most) * choices,
-                    None => survey.unlimited += choices,
+                let room = u64::from(judge.context).saturating_sub(tokens as u64);
+                let most = limit.map_or(0, |limit| u64::from(limit).min(room));
+                if limit.is_some() {
+                    survey.limited_tokens += most * choices;
+                } else {
+                    survey.unlimited += choices;
+                    survey.filling_tokens += room * choices;
                 }
-                let most = u64::from(limit.unwrap_or(0));
                 survey.longest = survey.longest.max(tokens as u64 + most);
             }
             Err(failure) => {

@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::defaults::Defaults;
 use super::failure::Cause;
 use super::ignored::Ignored;
-use crate::session::GenerationOptions;
 
 /// How rows are answered.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The options of every answer, which rows may override. A row without a seed gets one from its hash.
-    pub defaults: GenerationOptions,
+    /// What applies to rows that do not say otherwise. A row without a seed gets one from its hash.
+    pub defaults: Defaults,
     /// Requests that the engine answers at once.
     pub slots: u32,
     /// How often a row is retried when the engine fails.
     pub retries: u32,
     /// Whether rows that an earlier run refused are retried.
     pub retry_failed: bool,
+    /// Whether rows whose request changed since it was answered are answered again. Otherwise the run ends at the first.
+    pub rerun_changed: bool,
     /// Whether an ignored field fails its row.
     pub strict: bool,
     /// The name of the model in answers.
@@ -71,8 +73,21 @@ pub struct Report {
     pub progress: Progress,
     /// Failed rows by cause.
     pub causes: BTreeMap<Cause, u64>,
+    /// The first failed row of each cause.
+    pub examples: BTreeMap<Cause, Example>,
     /// Whether it read all of the input.
     pub complete: bool,
+}
+
+/// A failed row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The number of its line.
+    pub line: u64,
+    /// Its id.
+    pub id: String,
+    /// Its error.
+    pub message: String,
 }
 
 /// Estimates the time left from the tokens; `None` before the first row is answered.

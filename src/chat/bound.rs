@@ -8,14 +8,14 @@ pub(super) const SOURCE: usize = 1 << 20;
 pub(super) const DEPTH: usize = 500;
 /// Calls of macros and loops within each other, as minijinja counts them.
 pub(super) const RECURSION: usize = 250;
-/// Steps of a short conversation. minijinja makes five to ten million of them in a second.
-const STEPS: u64 = 4_000_000;
+/// Steps of a short conversation. minijinja makes about twenty million of them in a second.
+const STEPS: u64 = 1_000_000;
 /// More steps for long conversations: templates may look through all messages for each of them.
 const MORE_STEPS: u64 = 40_000_000;
 /// Steps for each pair of messages.
 const PAIR: u64 = 16;
-/// Bytes of given text that a step more is allowed for.
-const BYTES: u64 = 4;
+/// Steps for each byte of the text that the template is given.
+const BYTE: u64 = 2;
 /// Bytes of the prompt, and of any other text of a template.
 pub(super) const TEXT: usize = 64 << 20;
 /// Lists and dictionaries within each other.
@@ -39,7 +39,7 @@ pub enum Bound {
         /// The line, from one.
         line: usize,
     },
-    /// It goes on for too long.
+    /// It takes too long.
     #[error("it takes more than {steps} steps, the limit for this conversation")]
     Steps {
         /// The number of steps that it may take.
@@ -94,7 +94,7 @@ impl Bound {
 pub(super) fn steps(messages: usize, bytes: usize) -> u64 {
     let (messages, bytes) = (messages as u64, bytes as u64);
     let pairs = messages.saturating_mul(messages).saturating_mul(PAIR).min(MORE_STEPS);
-    STEPS.saturating_add(pairs).saturating_add(bytes / BYTES)
+    STEPS.saturating_add(pairs).saturating_add(bytes.saturating_mul(BYTE))
 }
 
 #[cfg(test)]

@@ -31,4 +31,4 @@ pub use reasoning::{Place, ReasoningParser};
 pub use rendered::Rendered;
 pub use tags::{Start, Tags};
 pub use template::{Error, RenderOptions, SWITCHES, Template};
-pub use tools::{CallRules, Calls, ToolFormat};
+pub use tools::{CallRules, Calls, ToolFormat, Unheld};

@@ -86,7 +86,7 @@ pub enum Error {
     #[error("the chat template cannot be applied to this conversation")]
     Render(#[source] minijinja::Error),
     /// The template is beyond a limit.
-    #[error("the chat template is too large, or makes something too large")]
+    #[error("the chat template is beyond a limit")]
     Bound(#[from] Bound),
     /// There is no thread to render it on.
     #[error("cannot start a thread for the chat template")]
@@ -123,7 +123,7 @@ impl Template {
     ///
     /// When it does not parse.
     pub fn parse(source: &str, begin: &str, end: &str) -> Result<Self, Error> {
-        thread::with_stack(|| Self::parse_here(source, begin, end))?
+        thread::with_stack(|| Self::parse_here(source, begin, end)).map_err(Error::Thread)?
     }
 
     fn parse_here(source: &str, begin: &str, end: &str) -> Result<Self, Error> {
@@ -237,7 +237,7 @@ impl Template {
     fn prompt_as_given(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         #[cfg(test)]
         self.renders.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        thread::with_stack(|| self.prompt_here(messages, options))?
+        thread::with_stack(|| self.prompt_here(messages, options)).map_err(Error::Thread)?
     }
 
     fn prompt_here(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {

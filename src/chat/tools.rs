@@ -4,6 +4,7 @@
 //! like a call but is not one stays content, unchanged.
 
 mod format;
+mod held;
 mod hermes;
 mod rules;
 mod xml;
@@ -18,6 +19,7 @@ use format::{CLOSE, OPEN, Parsed};
 
 pub(super) use format::TAGS;
 pub use format::ToolFormat;
+pub use held::Unheld;
 pub use rules::{CallRules, Calls};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! The end of a process that llama.cpp or a failed allocation aborts: a message, and exit code 4 if memory was short.
+//! The end of a process that llama.cpp, a failed allocation or a thread that cannot start aborts: a message, and exit code 4
+//! if memory was short.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,6 +24,14 @@ const SHORT: [&str; 6] = [
 /// Sets up messages and exit codes. Must be called before any thread is started.
 pub(crate) fn prepare() {
     ggrun::model::on_abort(aborted);
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload().downcast_ref().is_some_and(|text: &String| text.starts_with(NO_THREAD)) {
+            report::usage("cannot start a thread", Some(RAISE));
+            low_level::exit(NO_RESOURCES.into());
+        }
+        default(info);
+    }));
     // Below a limit of the address space, nearly every abort is a failed allocation.
     if getrlimit(Resource::As).current.is_some() {
         let limited = Arc::new(AtomicBool::new(true));
@@ -31,6 +40,10 @@ pub(crate) fn prepare() {
         }
     }
 }
+
+/// The message of the panic of `std::thread::spawn` if the system refuses.
+const NO_THREAD: &str = "failed to spawn thread";
+const RAISE: &str = "raise the limits that `ulimit -v` and `ulimit -u` show, or use fewer threads with `-t`";
 
 /// Prints ggml's message and ends the process, without destructors: other threads are still running.
 fn aborted(message: &str) {

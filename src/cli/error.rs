@@ -33,6 +33,27 @@ pub(crate) enum WrongModel {
 #[error("no output, expected `-o`")]
 pub(crate) struct NoOutput;
 
+/// Rows of a batch that an earlier run answered, and whose request is another one now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{changed} of {answered} answered rows have changed: their requests, or options such as `-n` and `--temp`"
+)]
+pub(crate) struct ChangedRows {
+    pub(crate) changed: u64,
+    pub(crate) answered: u64,
+}
+
+/// Options of a table that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WrongTable {
+    #[error("`{option}` is for tables, `{input}` has JSON lines")]
+    Lines { option: &'static str, input: String },
+    #[error("`{input}` is a table, expected `--prompt-column` or `--template`")]
+    NoPrompt { input: String, columns: Vec<String> },
+    #[error("`--template` does not insert `{column}`, the column of `--prompt-column`")]
+    Unused { column: String },
+}
+
 /// A checkpoint where a GGUF is expected.
 #[derive(Debug, thiserror::Error)]
 #[error("`{place}` is a checkpoint, expected a GGUF")]

@@ -1,20 +1,26 @@
 //! Renders errors: what failed, why, and what to do. The only place that maps errors to hints and exit codes.
 
+mod disk;
+mod format;
+mod hub;
+mod rows;
+
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 
 use ggrun::batch;
+use ggrun::chat;
 use ggrun::convert;
 use ggrun::engine::DecodeError;
-use ggrun::hub;
-use ggrun::hub::cache;
-use ggrun::hub::pick::PickError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use gguf_export::Error;
-use gguf_export::format::Format;
+
+use disk::is_full;
+use format::format_hint;
+use hub::{cache_hint, hub_error, hub_hint, pick_hint};
 
 use super::config::entry::WrongConfig;
 use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
@@ -23,7 +29,6 @@ use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
 use super::ui::style::Style;
-use super::ui::text;
 
 /// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -52,7 +57,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let hint = place
         .and_then(place_hint)
         .or_else(|| asked.and_then(hub_hint))
-        .or_else(|| rows.and_then(batch_hint).map(str::to_owned))
+        .or_else(|| rows::hint(error))
         .or_else(|| worker_hint(error).map(str::to_owned))
         .or_else(|| pick_hint(error).map(str::to_owned))
         .or_else(|| cache_hint(error).map(str::to_owned))
@@ -60,12 +65,14 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| error.chain().find_map(|error| error.downcast_ref()).map(checkpoint_hint))
         .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| reasoning_hint(error).map(str::to_owned))
+        .or_else(|| template_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     say_hint(hint.as_deref());
     let usage = error.is::<WrongConfig>()
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
         || error.is::<WrongFilter>()
+        || rows::is_usage(error)
         || error.is::<ToolChoiceError>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
         return ExitCode::from(2);
@@ -73,7 +80,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let full = rows.is_some_and(|error| match error {
         batch::Error::Write { source, .. } => is_full(source),
         _ => false,
-    }) || asked.is_some_and(hub::Error::is_full);
+    }) || asked.is_some_and(ggrun::hub::Error::is_full);
     let short = full || is_short_of_memory(error);
     ExitCode::from(place.map_or_else(|| if short { NO_RESOURCES } else { found.map_or(1, code) }, place_code))
 }
@@ -96,7 +103,7 @@ fn output_closed(error: &anyhow::Error) -> bool {
 fn stopped(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|e| match e.downcast_ref() {
         Some(Error::Interrupted { .. } | Error::Stopped) => Some(e.to_string()),
-        _ if hub_error(e).is_some_and(hub::Error::is_stopped) => Some(e.to_string()),
+        _ if hub_error(e).is_some_and(ggrun::hub::Error::is_stopped) => Some(e.to_string()),
         _ => e.is::<Interrupted>().then(|| e.to_string()),
     })
 }
@@ -138,10 +145,6 @@ fn code(error: &Error) -> u8 {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded)
-}
-
 fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.downcast_ref()? {
         ReasoningFixed::AlwaysOn => Some("`--thinking hide` hides it"),
@@ -149,14 +152,10 @@ fn reasoning_hint(error: &anyhow::Error) -> Option<&'static str> {
     }
 }
 
-fn cache_hint(error: &anyhow::Error) -> Option<&'static str> {
-    if error.is::<Unasked>() {
-        return Some("`-y` removes without confirmation; `--dry-run` lists what would be removed");
-    }
-    match error.downcast_ref()? {
-        cache::Error::Busy { .. } => Some("wait until the other process ends, or end it"),
-        cache::Error::NotFolder { .. } => {
-            Some("files outside the cache are never removed; remove the link by hand")
+fn template_hint(error: &anyhow::Error) -> Option<&'static str> {
+    match error.chain().find_map(|cause| cause.downcast_ref())? {
+        chat::Error::LeftOut { .. } => {
+            Some("use a template that has a place for this message, with `--chat-template-file FILE`")
         }
         _ => None,
     }
@@ -172,95 +171,6 @@ fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
     }
 }
 
-/// The hub's error, also if it is inside another error.
-fn hub_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e hub::Error> {
-    error.downcast_ref().or(match error.downcast_ref() {
-        Some(hub::CheckpointError::Hub(error)) => Some(error),
-        _ => None,
-    })
-}
-
-fn pick_hint(error: &anyhow::Error) -> Option<&'static str> {
-    Some(match error.chain().find_map(|e| e.downcast_ref())? {
-        PickError::Empty => "`ggrun convert` makes a GGUF from a checkpoint",
-        PickError::Missing { .. } | PickError::Several { .. } => {
-            "select an encoding with `-hf ORG/NAME:QUANT`, or one of these files with `-hff FILE`"
-        }
-        PickError::Part { .. } => "try another revision: ORG/NAME@REVISION",
-        _ => return None,
-    })
-}
-
-fn hub_hint(error: &hub::Error) -> Option<String> {
-    use hub::Error as E;
-    let shown = |token: &Option<hub::Origin>| match token {
-        Some(origin) => format!("the token from {origin} was sent"),
-        None => "no token was sent: run `hf auth login`, or set HF_TOKEN".to_owned(),
-    };
-    Some(match error {
-        E::Unauthorized { token: None, .. } => {
-            format!("check the name; a private or gated repository needs a token; {}", shown(&None))
-        }
-        E::Unauthorized { token, .. } => format!("{}; it may be wrong or expired", shown(token)),
-        E::Forbidden { page, token, .. } => {
-            format!("accept the conditions at {page} with the same account; {}", shown(token))
-        }
-        E::NotFound { .. } => "check the name and the revision on the repository's page".to_owned(),
-        E::RetryLater { status: 429, seconds, .. } => {
-            format!("run the same command in {} to resume; the hub allows more requests with a token", minutes(*seconds))
-        }
-        E::RetryLater { seconds, .. } => {
-            format!("run the same command in {} to resume, or set another HF_ENDPOINT", minutes(*seconds))
-        }
-        E::Network { .. } | E::Status { .. } => {
-            "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
-                .to_owned()
-        }
-        E::Offline { .. } => {
-            "fetch it once without `--offline` and HF_HUB_OFFLINE=1, with a connection to the hub".to_owned()
-        }
-        E::Undescribed { .. } => "use another hub: HF_ENDPOINT".to_owned(),
-        E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
-        E::Hash { .. } | E::Length { .. } => {
-            "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT".to_owned()
-        }
-        E::Missing { .. } => "the repository is incomplete; try another revision: ORG/NAME@REVISION".to_owned(),
-        E::NoSpace { .. } => {
-            "free some space, or move the cache to another disk with HF_HUB_CACHE or `--cache-dir`".to_owned()
-        }
-        other if other.is_full() => {
-            "the disk is full; free some space and run the same command to resume".to_owned()
-        }
-        _ => return None,
-    })
-}
-
-/// A time that a person waits: minutes up to an hour, then hours, at most a day.
-fn minutes(seconds: u64) -> String {
-    match seconds.div_ceil(60) {
-        minutes @ ..=60 => text::plural(minutes, "minute"),
-        minutes @ ..=1440 => text::plural(minutes.div_ceil(60), "hour"),
-        _ => "a day or more".to_owned(),
-    }
-}
-
-fn batch_hint(error: &batch::Error) -> Option<&'static str> {
-    Some(match error {
-        batch::Error::Write { source, .. } if is_full(source) => {
-            "free some space and run the same command to resume"
-        }
-        batch::Error::Locked { .. } => {
-            "wait until the other process ends, or write to another file with `-o`"
-        }
-        batch::Error::Foreign { .. } => "write to another file with `-o`",
-        batch::Error::OtherModel { .. } => {
-            "keep these answers and continue with `--allow-model-change`, or write to another file with `-o`"
-        }
-        batch::Error::Engine { .. } => "run the same command to resume",
-        _ => return None,
-    })
-}
-
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutputExists { .. } => "replace it with `--force`, or write to another file with `-o`",
@@ -271,6 +181,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Inexact(_) => {
             "choose a type with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`, or pass `--allow-rounding`"
         }
+        Error::ConfigKeys { .. } => "if it changes no weights, pass `--ignore-config-key NAME`",
+        Error::ZeroPoints { .. } => "pass `--zero-points v1` (`gptq`) or `--zero-points v2` (`gptq_v2`)",
+        Error::Readings { .. } => "one of the two readings is wrong; report it together with this file",
         Error::OutOfRange { .. } => {
             "choose BF16 or F32 for this tensor, with `--outtype`, `--fp8`, `--lm-head` or `--token-embd`"
         }
@@ -302,26 +215,6 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Truncated { path, .. } if is_piece(path) => "join all pieces of the file with `cat`",
         Error::Truncated { .. } => "compare its size with its source, and download or convert it again",
-        _ => return None,
-    })
-}
-
-/// What to pass instead of a file of another format.
-fn format_hint(found: &Format, expected: &str) -> Option<&'static str> {
-    Some(match found {
-        Format::LfsPointer => {
-            "`git lfs pull` fetches the files of a clone; `ggrun download ORG/NAME` needs no git"
-        }
-        Format::Html | Format::Empty => "download it again; the address may need a login or another path",
-        Format::Text(_) | Format::Json if expected != "JSON" => {
-            "download it again; this may be an error message"
-        }
-        Format::Zip | Format::Gzip | Format::Archive => "unpack it first",
-        Format::Utf16 => "convert it to UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`",
-        Format::Safetensors => "`ggrun convert` makes a GGUF from the folder of a checkpoint",
-        Format::PyTorch => "only safetensors files are read; save the checkpoint in that format first",
-        Format::Ggml => "convert the original checkpoint to GGUF again",
-        Format::Gguf => "`ggrun run` and `ggrun inspect` take a GGUF",
         _ => return None,
     })
 }
@@ -366,6 +259,9 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
             "all parts of a split model must be in the folder of the first"
         }
         LoadError::Header(error) => return hint(error),
+        LoadError::NotAModel { .. } => {
+            "pass the GGUF of the model that it belongs to; only text models are run"
+        }
         LoadError::Thread(_) | LoadError::Threads { .. } => {
             "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
         }

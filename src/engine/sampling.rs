@@ -262,12 +262,15 @@ pub enum Rules {
     Gbnf(String),
     /// A JSON schema, as JSON.
     JsonSchema(String),
-    /// In GBNF, beginning with the rule `root`, where some rules are JSON schemas.
+    /// A grammar in which parts are JSON schemas.
     Composed {
-        /// The other rules. Names with a schema's name and a hyphen before them are reserved.
-        gbnf: String,
-        /// The names of the rules that are schemas, in lower case without hyphens, and the schemas.
+        /// In Lark as llguidance reads it, beginning with the rule `start`. It refers to schemas as `@name` and to tags as
+        /// rules.
+        lark: String,
+        /// The names and the schemas.
         schemas: Vec<(String, String)>,
+        /// The names and the texts of tags. A tag may be a control token of the model.
+        tags: Vec<(String, String)>,
     },
 }
 

@@ -123,9 +123,10 @@ impl Client {
     ) -> Result<Response, Failure> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(Method::GET, &url, range, stop).await?;
-            match next_url(&url, &response) {
-                None => return Ok(response),
-                Some(next) => url = next.ok_or_else(|| bad_redirect(what, &url))?,
+            match redirect(&url, &response) {
+                Redirect::Here => return Ok(response),
+                Redirect::To(next) => url = next,
+                Redirect::Refused => return Err(bad_redirect(what, &url).into()),
             }
         }
         Err(too_many_redirects(what).into())
@@ -141,11 +142,11 @@ impl Client {
     ) -> Result<Response, Failure> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(Method::HEAD, &url, None, stop).await?;
-            match next_url(&url, &response) {
-                None => return self.check(what, response),
-                Some(Some(next)) if is_same_server(&next, &url) => url = next,
-                Some(Some(_)) => return Ok(response),
-                Some(None) => return Err(bad_redirect(what, &url).into()),
+            match redirect(&url, &response) {
+                Redirect::Here => return self.check(what, response),
+                Redirect::To(next) if is_same_server(&next, &url) => url = next,
+                Redirect::To(_) => return Ok(response),
+                Redirect::Refused => return Err(bad_redirect(what, &url).into()),
             }
         }
         Err(too_many_redirects(what).into())
@@ -314,11 +315,21 @@ fn broken(error: &reqwest::Error) -> Failure {
     Failure::Broken { reason: reason::of(error) }
 }
 
-/// The address that a response redirects to: `None` if it does not redirect, `Some(None)` if it may not be followed.
-fn next_url(url: &Url, response: &Response) -> Option<Option<Url>> {
-    let to = || response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-    let next = || to().and_then(|to| url.join(to).ok()).filter(|next| may_follow(url, next));
-    response.status().is_redirection().then(next)
+/// Where a response leads.
+enum Redirect {
+    Here,
+    To(Url),
+    /// To an address that may not be followed.
+    Refused,
+}
+
+fn redirect(url: &Url, response: &Response) -> Redirect {
+    if !response.status().is_redirection() {
+        return Redirect::Here;
+    }
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    let next = to.and_then(|to| url.join(to).ok()).filter(|next| may_follow(url, next));
+    next.map_or(Redirect::Refused, Redirect::To)
 }
 
 fn bad_redirect(what: &str, url: &Url) -> Error {

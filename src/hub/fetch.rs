@@ -123,7 +123,7 @@ impl Hub {
         let snapshot = folder.snapshot(&listing.commit)?;
         if listing.only_cached.is_none() {
             let cached = |file: &RemoteFile| download::cached_bytes(&folder, &listing.commit, file);
-            self.plan(&self.disk(repo), files, cached, observer)?;
+            plan(&self.disk(repo), files, cached, observer)?;
         }
         each(files, jobs, stop, |file, halt| self.fetch_one(repo, listing, file, halt, observer).map(drop))
             .map_err(|error| self.with_page(error, repo))?;
@@ -148,7 +148,7 @@ impl Hub {
         stop: &AtomicBool,
         observer: Observer<'_>,
     ) -> Result<(), Error> {
-        self.plan(dir.path(), files, |file| dir.bytes(&listing.commit, file), observer)?;
+        plan(dir.path(), files, |file| dir.bytes(&listing.commit, file), observer)?;
         let fetch = |file: &RemoteFile, halt: &AtomicBool| {
             local::fetch(&self.client, &self.cache.repo(repo), dir, (repo, listing), file, halt, observer)
         };
@@ -244,30 +244,6 @@ impl Hub {
         &self.client
     }
 
-    /// Reports the bytes to fetch, and refuses if they do not fit on the disk of a folder.
-    fn plan(
-        &self,
-        disk: &Path,
-        files: &[&RemoteFile],
-        present_bytes: impl Fn(&RemoteFile) -> Result<u64, Error>,
-        observer: Observer<'_>,
-    ) -> Result<(), Error> {
-        let (mut count, mut bytes, mut present) = (0, 0u64, 0u64);
-        for file in files {
-            let there = present_bytes(file)?;
-            (present, bytes) = (present + there, bytes.saturating_add(file.bytes - there));
-            count += usize::from(there < file.bytes);
-        }
-        observer(Event::Planned { files: count, bytes, present });
-        // Not every file system reports its free space.
-        match gguf_export::io::available_space(disk) {
-            Ok(available) if available < bytes => {
-                Err(Error::NoSpace { path: disk.to_owned(), needed: bytes, available })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Sets the page of the repository, where a user can request access.
     fn with_page(&self, error: Error, repo: &RepoName) -> Error {
         match error {
@@ -276,6 +252,29 @@ impl Hub {
             }
             other => other,
         }
+    }
+}
+
+/// Reports the bytes to fetch, and refuses if they do not fit on the disk of a folder.
+fn plan(
+    disk: &Path,
+    files: &[&RemoteFile],
+    present_bytes: impl Fn(&RemoteFile) -> Result<u64, Error>,
+    observer: Observer<'_>,
+) -> Result<(), Error> {
+    let (mut count, mut bytes, mut present) = (0, 0u64, 0u64);
+    for file in files {
+        let there = present_bytes(file)?;
+        (present, bytes) = (present + there, bytes.saturating_add(file.bytes - there));
+        count += usize::from(there < file.bytes);
+    }
+    observer(Event::Planned { files: count, bytes, present });
+    // Not every file system reports its free space.
+    match gguf_export::io::available_space(disk) {
+        Ok(available) if available < bytes => {
+            Err(Error::NoSpace { path: disk.to_owned(), needed: bytes, available })
+        }
+        _ => Ok(()),
     }
 }
 

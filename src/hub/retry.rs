@@ -165,10 +165,10 @@ mod tests {
         for failure in [broken(), busy(None), busy(Some(0)), busy(Some(299)), busy(Some(999_999))] {
             for (received, attempt) in [(false, 0), (true, 0), (true, 30), (true, 60)] {
                 let attempt = Duration::from_secs(attempt);
-                let tries = waits(&failure, received, attempt);
-                let tried = attempt * u32::try_from(tries.len() + 1).unwrap();
-                assert!(total(&tries) + tried <= PATIENCE + attempt, "{failure:?}: {tries:?}");
-                assert!(tries.len() <= RETRIES);
+                let pauses = waits(&failure, received, attempt);
+                let attempts = attempt * u32::try_from(pauses.len() + 1).unwrap();
+                assert!(total(&pauses) + attempts <= PATIENCE + attempt, "{failure:?}: {pauses:?}");
+                assert!(pauses.len() <= RETRIES);
             }
         }
         assert_eq!(waits(&busy(Some(301)), true, Duration::ZERO), [], "a longer pause is not waited for");

@@ -14,8 +14,11 @@ pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// The largest index that is read; that of an 80B model has about 20 MB.
 const INDEX_BYTES: u64 = 256 << 20;
 /// Small files that a conversion uses, or that document the model.
-const NAMED: [&str; 10] = [
+const NAMED: [&str; 13] = [
     "config.json",
+    "quantize_config.json",
+    "quant_config.json",
+    "hf_quant_config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer.model",

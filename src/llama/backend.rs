@@ -4,15 +4,14 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
-use super::Numa;
+use super::{Numa, log};
 
 /// The backend, started by the first call; its log goes to tracing from then on.
 pub(super) fn backend() -> &'static LlamaBackend {
     static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
     BACKEND.get_or_init(|| {
-        send_logs_to_tracing(LogOptions::default());
+        log::send();
         LlamaBackend::init().expect("only this function starts the backend, and only once")
     })
 }

@@ -136,7 +136,10 @@ impl<'model> LlamaDecoder<'model> {
                     Some(prepared) => prepared.take().map(|OwnedSampler { sampler, .. }| sampler),
                     // Compiling a grammar here would stall the other sequences.
                     None if sampling.grammar.is_some() => None,
-                    None => Sampler::new(self.model, sampling, prompt, self.caps.context).ok(),
+                    None => {
+                        let words = self.weights.words();
+                        Sampler::new(self.model, words, sampling, prompt, self.caps.context).ok()
+                    }
                 };
                 let unprepared = DecodeError::Contract { what: "the sampler was not prepared" };
                 *self.sampler(*seq)? = Some(sampler.ok_or(unprepared)?);

@@ -18,7 +18,7 @@ impl Decoder for LlamaDecoder<'_> {
     fn prepare_sampler(&self) -> PrepareSampler {
         let (weights, context) = (self.weights.clone(), self.caps.context);
         Arc::new(move |sampling: &SamplingParams, prompt: &[Token]| {
-            let sampler = Sampler::new(weights.model(), sampling, prompt, context)?;
+            let sampler = Sampler::new(weights.model(), weights.words(), sampling, prompt, context)?;
             Ok(PreparedSampler::new(OwnedSampler { sampler, _weights: weights.clone() }))
         })
     }

@@ -1,7 +1,9 @@
 //! Captures llama.cpp's log during one call: its only source of reasons.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 use tracing::dispatcher::{self, Dispatch};
 use tracing::field::{Field, Visit};
@@ -20,6 +22,7 @@ const LINES: usize = 12;
 /// The current subscriber gets them afterwards: unchanged if the action succeeded, otherwise at the debug level, because
 /// they are part of the error.
 pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T, E>, Vec<String>) {
+    send();
     let lines = Arc::new(Mutex::new(Vec::new()));
     let inner = dispatcher::get_default(Clone::clone);
     let tap = Dispatch::new(Tap { lines: Arc::clone(&lines), inner });
@@ -39,24 +42,36 @@ pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T,
     (result, lines.into_iter().map(|(_, line)| line).collect())
 }
 
+/// Sends llama.cpp's log to tracing from now on; it prints on standard error otherwise.
+pub(super) fn send() {
+    static SENT: Once = Once::new();
+    SENT.call_once(|| send_logs_to_tracing(LogOptions::default()));
+}
+
+/// The lines of a failed call as its reason, or `fallback` without any.
+pub(super) fn reason(lines: &[String], fallback: impl fmt::Display) -> String {
+    let said: Vec<_> = lines.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+    if said.is_empty() { fallback.to_string() } else { said.join("; ") }
+}
+
 struct Tap {
     lines: Arc<Mutex<Vec<(Level, String)>>>,
     inner: Dispatch,
 }
 
 impl Tap {
-    fn wants(metadata: &Metadata<'_>) -> bool {
+    fn is_warning(metadata: &Metadata<'_>) -> bool {
         metadata.target() == TARGET && *metadata.level() <= Level::WARN
     }
 }
 
 impl Subscriber for Tap {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        Self::wants(metadata) || self.inner.enabled(metadata)
+        Self::is_warning(metadata) || self.inner.enabled(metadata)
     }
 
     fn event(&self, event: &Event<'_>) {
-        if Self::wants(event.metadata()) {
+        if Self::is_warning(event.metadata()) {
             let mut line = Line(String::new());
             event.record(&mut line);
             let line = (*event.metadata().level(), line.0.trim().to_owned());

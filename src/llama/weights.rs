@@ -24,6 +24,7 @@ pub struct LoadFailure {
 pub struct Weights {
     model: Arc<LlamaModel>,
     watch: Arc<Watch>,
+    words: Arc<sampler::Words>,
 }
 
 impl Weights {
@@ -35,7 +36,9 @@ impl Weights {
     pub fn load(params: &LoadParams<'_>, progress: impl FnMut(f32) -> bool) -> Result<Self, LoadFailure> {
         let (loaded, mut log) = log::capture(|| open(params, progress));
         match loaded {
-            Ok((model, watch)) => Ok(Self { model: Arc::new(model), watch: Arc::new(watch) }),
+            Ok((model, watch)) => {
+                Ok(Self { model: Arc::new(model), watch: Arc::new(watch), words: Arc::default() })
+            }
             Err(reason) => {
                 log.extend(reason);
                 Err(LoadFailure { log })
@@ -49,7 +52,7 @@ impl Weights {
     ///
     /// When a value is out of range, or a grammar or a schema is invalid.
     pub fn check_sampling(&self, params: &SamplingParams) -> Result<(), SamplingError> {
-        sampler::check(&self.model, params)
+        sampler::check(&self.model, &self.words, params)
     }
 
     /// Checks that the workers that hold parts of it are still connected.
@@ -63,6 +66,11 @@ impl Weights {
 
     pub(super) fn model(&self) -> &LlamaModel {
         &self.model
+    }
+
+    /// Its vocabulary for grammars.
+    pub(super) fn words(&self) -> &sampler::Words {
+        &self.words
     }
 
     /// Its vocabulary.

@@ -15,6 +15,14 @@ pub enum LoadError {
         /// The system's error.
         source: io::Error,
     },
+    /// The file is a GGUF that holds something else.
+    #[error("`{}` is {found}, expected a model", path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: &'static str,
+    },
     /// The header of the file, or of one of its parts, is invalid.
     #[error(transparent)]
     Header(#[from] gguf_export::Error),

@@ -31,4 +31,5 @@ pub use placement::{
     load_mode_name, place,
 };
 pub use running::Running;
+pub use sampling::recommended_sampling;
 pub use threads::default_threads;

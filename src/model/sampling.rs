@@ -2,7 +2,40 @@
 
 use std::str::FromStr;
 
+use gguf_export::gguf::Value;
+
+use super::Header;
 use crate::engine::{Mirostat, MirostatVersion, SamplerKind, SamplingParams, Xtc};
+use crate::llama::MetadataOverride;
+
+/// The parameters that a file recommends, before it is loaded: as [`Model::sampling`](super::Model::sampling).
+#[must_use]
+pub fn recommended_sampling(header: &Header, overrides: &[MetadataOverride], seed: u32) -> SamplingParams {
+    let text = |key: &str| {
+        let replaced = overrides.iter().find(|found| found.key == key).map(|found| found.value.to_string());
+        replaced.or_else(|| header.metadata.get(key).and_then(as_llama_cpp_prints))
+    };
+    recommended(text, seed)
+}
+
+/// A value as llama.cpp returns it: numbers with a fraction have six decimals.
+fn as_llama_cpp_prints(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::U8(number) => number.to_string(),
+        Value::I8(number) => number.to_string(),
+        Value::U16(number) => number.to_string(),
+        Value::I16(number) => number.to_string(),
+        Value::U32(number) => number.to_string(),
+        Value::I32(number) => number.to_string(),
+        Value::U64(number) => number.to_string(),
+        Value::I64(number) => number.to_string(),
+        Value::F32(number) => format!("{number:.6}"),
+        Value::F64(number) => format!("{number:.6}"),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Str(text) => text.clone(),
+        Value::Array(_) => return None,
+    })
+}
 
 /// The recommended parameters, and llama.cpp's defaults for the others. Invalid values are ignored.
 #[must_use]

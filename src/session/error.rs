@@ -44,6 +44,9 @@ pub enum ToolChoiceError {
     /// The template has no calls, or in a syntax that is not supported.
     #[error("`tool_choice` requires a call, but the chat template has no supported syntax for calls")]
     UnknownSyntax,
+    /// The schema of a function does not hold in the template's syntax.
+    #[error("`tool_choice` requires a call, but {0}")]
+    Unheld(#[from] chat::Unheld),
     /// The request has a grammar of its own.
     #[error("`tool_choice` requires a call, which excludes a grammar and a `response_format`")]
     Grammar,

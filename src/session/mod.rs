@@ -200,8 +200,8 @@ impl Session {
         }
         let format = ToolFormat::of(self.template().source(), &request.tools);
         let format = format.ok_or(ToolChoiceError::UnknownSyntax)?;
-        match (CallRules::new(format, &request.tools, calls), calls) {
-            (Some(CallRules { gbnf, schemas }), _) => Ok(Some(Rules::Composed { gbnf, schemas })),
+        match (CallRules::new(format, &request.tools, calls)?, calls) {
+            (Some(CallRules { lark, schemas, tags }), _) => Ok(Some(Rules::Composed { lark, schemas, tags })),
             (None, Calls::One(name)) => Err(ToolChoiceError::UnknownFunction { name: name.to_owned() }),
             (None, Calls::Any | Calls::AnyOnce) => Err(ToolChoiceError::NoTools),
         }

@@ -274,12 +274,12 @@ fn one_required_call_is_the_only_one_if_calls_are_not_parallel() {
         request.tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
         (request.parallel_tool_calls, request.tool_choice) = (parallel_tool_calls, tool_choice);
         let rules = session.forced_call(&request).unwrap();
-        let Some(Rules::Composed { gbnf, .. }) = rules else { panic!("{rules:?}") };
-        gbnf.lines().next().unwrap().to_owned()
+        let Some(Rules::Composed { lark, .. }) = rules else { panic!("{rules:?}") };
+        lark.lines().next().unwrap().to_owned()
     };
-    assert_eq!(root(true, ToolChoice::Required), "root ::= call (\"\\n\" call)*");
-    assert_eq!(root(false, ToolChoice::Required), "root ::= call");
-    assert_eq!(root(false, ToolChoice::Function("f".to_owned())), "root ::= call");
+    assert_eq!(root(true, ToolChoice::Required), "start: call (\"\\n\" call)*");
+    assert_eq!(root(false, ToolChoice::Required), "start: call");
+    assert_eq!(root(false, ToolChoice::Function("f".to_owned())), "start: call");
 }
 
 #[test]

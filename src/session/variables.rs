@@ -100,7 +100,7 @@ mod tests {
         }
         assert_eq!(
             (names("", json!({}), &tool), names(switch, json!({}), &tool)),
-            ("tools".into(), "".into())
+            ("tools".to_owned(), String::new())
         );
     }
 

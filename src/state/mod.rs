@@ -11,6 +11,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::atomic::{Access, NewFile};
 use crate::engine::{Saved, Token};
 pub use header::{Broken, Digest, Header, Identity};
 
@@ -48,12 +49,9 @@ pub fn file_bytes(saved: &Saved) -> u64 {
 ///
 /// When the folder or the file cannot be written.
 pub fn write(path: &Path, identity: &Identity, saved: &Saved) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    write_to(file.as_file_mut(), identity, saved)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    let mut file = NewFile::beside(path, Access::Owner)?;
+    write_to(&mut file, identity, saved)?;
+    file.commit().map(drop)
 }
 
 /// Reads a state that belongs to `identity`.

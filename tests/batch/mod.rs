@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod corpus;
+mod grammars;
+mod inputs;
 mod kill;
 mod order;
 mod resume;
 mod rows;
 mod streams;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
 //! Running the same command again.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
@@ -24,18 +24,107 @@ fn a_torn_last_row_is_dropped_and_answered_again() {
 }
 
 #[test]
-fn a_changed_request_runs_again_and_replaces_its_answer() {
+fn a_changed_request_runs_again_on_request_and_replaces_its_answer() {
     let row = |a| sum("x", a, 25, json!({}));
     let work = Work::new(&[row(17), sum("y", 30, 12, json!({}))]);
     work.run(&["--order", "input"]).ended(0, "2 answered");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "17 + 25 = 42");
     work.input(&[row(42), sum("y", 30, 12, json!({"user": "another"}))]);
-    work.run(&["--order", "input"]).ended(0, "1 answered, 1 kept from an earlier run, 1 request changed");
+    let before = fs::read_to_string(work.path("out.jsonl")).unwrap();
+    let ran = work.run(&["--order", "input"]);
+    ran.ended(2, "1 of 2 answered rows have changed: their requests, or options such as `-n` and `--temp`");
+    ran.ended(2, "hint: answer them again with `--rerun-changed`");
+    assert_eq!(fs::read_to_string(work.path("out.jsonl")).unwrap(), before);
+    let again = ["--order", "input", "--rerun-changed"];
+    work.run(&again).ended(0, "1 answered, 1 kept from an earlier run, 1 request changed");
     assert_eq!(content(&work.by_id("out.jsonl")["x"]), "42 + 25 = 67");
     assert_eq!(work.rows("out.jsonl").iter().map(id).collect::<Vec<_>>(), ["x", "y"]);
     // An option that affects answers changes every row.
-    work.run(&["--stop", "zebra"]).ended(0, "2 answered, 2 requests changed");
+    work.run(&["--stop", "zebra"]).ended(2, "2 of 2 answered rows have changed");
+    work.run(&["--stop", "zebra", "--rerun-changed"]).ended(0, "2 answered, 2 requests changed");
     assert_eq!(work.by_id("out.jsonl").len(), 2);
+}
+
+#[test]
+fn a_stream_ends_at_the_first_changed_row_and_keeps_what_was_answered() {
+    let work = Work::new(&[sum("a", 1, 2, json!({})), sum("b", 3, 4, json!({}))]);
+    work.run(&[]).ended(0, "2 answered");
+    let lines = [sum("new", 17, 25, json!({})), sum("a", 5, 6, json!({})), sum("b", 3, 4, json!({}))];
+    let piped = |arguments: &[&str]| {
+        let mut command = work.command(&[&["-", "-o", "out.jsonl"], arguments].concat());
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The batch may end before it has read everything.
+        drop(child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (exit_code, err) = piped(&[]);
+    assert_eq!(exit_code, Some(2), "{err}");
+    assert!(err.contains("line 2: row `a` has changed since it was answered"), "{err}");
+    assert_eq!(content(&work.by_id("out.jsonl")["new"]), "17 + 25 = 42");
+    let (exit_code, err) = piped(&["--rerun-changed"]);
+    assert_eq!(exit_code, Some(0), "{err}");
+    assert!(err.contains("1 answered, 2 kept from an earlier run, 1 request changed"), "{err}");
+}
+
+#[test]
+fn changed_rows_are_confirmed_on_a_terminal() {
+    let work = Work::new(&short(2));
+    work.run(&[]).ended(0, "2 answered");
+    let answer = |answer: &str| {
+        let mut command = work.command(&["in.jsonl", "-o", "out.jsonl", "--stop", "zebra"]);
+        command.stdin(Stdio::inherit());
+        let mut terminal = rexpect::session::spawn_command(command, Some(300_000)).unwrap();
+        terminal.exp_string("2 of 2 answered rows have changed").unwrap();
+        terminal.exp_string("Answer them again? [y/N]").unwrap();
+        terminal.send_line(answer).unwrap();
+        let text = terminal.exp_eof().unwrap();
+        (terminal.process().wait().unwrap(), text)
+    };
+    let (_, text) = answer("n");
+    assert!(text.contains("--rerun-changed") && !text.contains("resuming"), "{text}");
+    let (_, text) = answer("y");
+    assert!(text.contains("2 answered, 2 requests changed"), "{text}");
+}
+
+#[test]
+fn a_dry_run_counts_only_what_is_left() {
+    let work = Work::new(&short(3));
+    work.run(&[]).ended(0, "3 answered");
+    let mut lines = short(5);
+    lines[0] = sum("r0", 0, 26, json!({"max_tokens": 6}));
+    lines
+        .push(json!({"id": "open", "messages": [{"role": "user", "content": "What is 1 + 1?"}]}).to_string());
+    work.input(&lines);
+    let before = fs::read_to_string(work.path("out.jsonl")).unwrap();
+    let dry = |more: &[&str]| {
+        Ran::of(&mut work.command(&[&["in.jsonl", "--dry-run", "-c", "512", "-np", "1"], more].concat()))
+    };
+    let ran = dry(&["-o", "out.jsonl"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for says in [
+        "rows      6\n",
+        "found     in `out.jsonl`: 2 answered, 1 answered but changed since (`--rerun-changed` answers them again)\n",
+        "left      4 rows\n",
+        "answers   up to 18 tokens, and 1 answer without a limit: up to ",
+        " tokens if each fills the context\n",
+        "unknown length, up to ",
+        "if each fills the context (set `-n` for an estimate)",
+    ] {
+        assert!(ran.out.contains(says), "{says}: {ran:?}");
+    }
+    assert!(!ran.out.contains(" 0 tokens"), "{ran:?}");
+    let json: serde_json::Value = serde_json::from_str(&dry(&["-o", "out.jsonl", "--json"]).out).unwrap();
+    assert_eq!(
+        [&json["rows"], &json["rows_done_before"], &json["rows_changed"], &json["limited_completion_tokens"]],
+        [6, 2, 1, 18]
+    );
+    let filling = json["filling_completion_tokens"].as_u64().unwrap();
+    assert!((1..512).contains(&filling), "{json}");
+    // Without a file of answers, all rows are left; nothing is written.
+    assert!(!dry(&[]).out.contains("found"));
+    assert_eq!(fs::read_to_string(work.path("out.jsonl")).unwrap(), before);
+    assert!(!work.path("in.jsonl.answers.jsonl").exists());
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! Runs the fuzz target for answers on its seeds: whole, truncated and mutated.
+//! Runs the fuzz targets for answers and templates on their seeds: whole, truncated and mutated.
 
 #[path = "../../fuzz/answer.rs"]
 mod answer;
+#[path = "../../fuzz/template.rs"]
+mod template;
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +13,9 @@ use testkit::rng::Rng;
 
 /// Mutants of each seed, besides its truncations.
 const MUTANTS: usize = 300;
+
+/// Mutants of each template, some of which take many steps.
+const MUTATED: usize = 20;
 
 const PIECES: [&str; 12] = [
     "<think>",
@@ -69,5 +74,52 @@ fn any_answer_parses_the_same_however_it_is_split() {
     assert!(
         seeds >= 12 && split >= 9 && mutants > 1000,
         "{seeds} seeds, {split} and {mutants} mutants split"
+    );
+}
+
+const TAGS: [&str; 14] = [
+    "{% for m in messages %}",
+    "{% endfor %}",
+    "{% if m %}",
+    "{% endif %}",
+    "{% set x = ",
+    "{% set ns.x = [ns.x] %}",
+    "{{ ",
+    " }}",
+    " ~ x",
+    " * 1000000",
+    " | tojson",
+    " | join(x)",
+    ".replace('a', x)",
+    "[0:]",
+];
+
+#[test]
+fn any_text_is_a_template_or_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/chat_template");
+    let (mut seeds, mut whole, mut mutants) = (0, 0, 0);
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let seed = fs::read(entry.path()).unwrap();
+        seeds += 1;
+        whole += usize::from(template::chat_template(&seed));
+        let mut random = Rng::named(0, &entry.file_name().to_string_lossy());
+        for _ in 0..MUTATED {
+            let mut bytes = seed.clone();
+            for _ in 0..=random.below(3) {
+                if !bytes.is_empty() {
+                    let at = random.below(bytes.len());
+                    match random.below(3) {
+                        0 => drop(bytes.splice(at..at, TAGS[random.below(TAGS.len())].bytes())),
+                        _ => mutate(&mut bytes, &mut random),
+                    }
+                }
+            }
+            mutants += usize::from(template::chat_template(&bytes));
+        }
+    }
+    assert!(
+        seeds >= 11 && whole >= 4 && mutants > 20,
+        "{seeds} seeds, {whole} and {mutants} mutants rendered"
     );
 }

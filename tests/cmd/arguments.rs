@@ -53,6 +53,30 @@ fn a_wrong_generation_option_is_reported_before_the_model() {
 }
 
 #[test]
+fn an_invalid_grammar_or_schema_is_one_error_with_its_reason() {
+    let sandbox = sandbox();
+    for (options, says) in [
+        (["--grammar", "junk"], "error: invalid grammar: expected `::=` at line 1, column 5\n"),
+        (["--grammar", "root ::= \"<\" ("], "error: invalid grammar: expected `)` at line 1, column 15\n"),
+        (
+            ["--grammar", "root ::= \"a\"{5,1}"],
+            "error: invalid grammar: the counts of `{5,1}` are out of order",
+        ),
+        (
+            ["-j", "{\"type\":\"nope\"}"],
+            "error: invalid JSON schema: `type` at `#`: it is `\"nope\"`, expected one of `null`",
+        ),
+        (["-j", "{\"not\":{}}"], "error: invalid JSON schema: `not` at `#`: it is not supported"),
+    ] {
+        for quiet in [&[][..], &["-q"]] {
+            let ran = sandbox.run(&[quiet, &["run", MODEL, "hi"], &options].concat());
+            assert_eq!(ran.code, Some(1), "{options:?}: {ran:?}");
+            assert!(ran.err.starts_with(says), "{options:?}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_file_is_reported_before_the_model() {
     let sandbox = sandbox();
     let cases: [(&[&str], &str); 12] = [
@@ -60,8 +84,8 @@ fn a_wrong_file_is_reported_before_the_model() {
         (&["run", "-p", "x", "-sysf", "no/file"], "cannot read the system prompt from `no/file`"),
         (&["run"], "no prompt"),
         (&["run", "-p", ""], "the prompt is empty"),
-        (&["batch", "no/file", "-o", "out"], "cannot read `no/file`"),
-        (&["batch", "in.jsonl"], "no output, expected `-o`"),
+        (&["batch", "no/file", "-o", "out"], "cannot read rows from `no/file`"),
+        (&["batch", "-"], "no output, expected `-o`"),
         (&["batch", "in.jsonl", "-o", "no/out"], "`no` is not a folder"),
         (&["batch", "in.jsonl", "-o", "in.jsonl"], "`in.jsonl` cannot be both the input and `-o`"),
         (&["batch", "in.jsonl", "-o", "out", "--errors", "out"], "`out` cannot be both `-o` and `--errors`"),

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use testkit::{Dtype, Encoding, Fp8, Gptq, Model, Tensor};
+use testkit::{Dtype, Encoding, Fp8, Fp8Scale, Gptq, Model, Tensor};
 
 use super::sandbox::Ran;
 use super::{Sandbox, data};
@@ -62,8 +62,11 @@ fn a_dry_run_prints_what_a_run_writes() {
 
 #[test]
 fn fp8_that_grows_to_f32_is_in_the_first_line_and_in_the_file_name() {
-    let sandbox = Sandbox::with(&Model { experts: Encoding::Fp8(Fp8::block()), ..Model::tiny() });
-    let says = "6 tensors of FP8 E4M3 block 128x128 become F32, 4.0 times the size (1.50 MiB from 384.00 KiB), \
+    let sandbox = Sandbox::with(&Model {
+        experts: Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64))),
+        ..Model::tiny()
+    });
+    let says = "6 tensors of FP8 E4M3 block 64x64 become F32, 4.0 times the size (1.50 MiB from 384.00 KiB), \
                 because no smaller type holds them exactly; `--fp8 bf16` or `--fp8 q8_0` rounds them";
     let planned = sandbox.run(&["convert", "source", "--dry-run"]);
     assert_eq!(planned.out.lines().next(), Some(says), "{planned:?}");
@@ -73,8 +76,13 @@ fn fp8_that_grows_to_f32_is_in_the_first_line_and_in_the_file_name() {
     let json = sandbox.run(&["convert", "source", "--dry-run", "--json"]).json();
     assert_eq!((&json["expanded"]["tensors"], &json["expanded"]["type"]), (&6.into(), &"F32".into()));
     // Most of the weights are of another type.
-    let wide = Model { vocab: 8192, experts: Encoding::Fp8(Fp8::block()), ..Model::tiny() };
+    let wide =
+        Model { vocab: 8192, experts: Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(64, 64))), ..Model::tiny() };
     Sandbox::with(&wide).run(&["convert", "source"]).said(0, "source-BF16-F32.gguf\n");
+    for chosen in [["--fp8", "f32"], ["--outtype", "f32"]] {
+        let ran = sandbox.run(&[&["convert", "source", "--force"], &chosen[..]].concat());
+        assert!(!ran.err.contains("become F32") && ran.out == "source-F32.gguf\n", "{ran:?}");
+    }
     let rounded = sandbox.run(&["convert", "source", "--fp8", "q8_0"]);
     assert!(!rounded.err.contains("become F32") && rounded.out.ends_with("-Q8_0.gguf\n"), "{rounded:?}");
 }

@@ -11,6 +11,7 @@ mod doctor;
 mod files;
 mod inspect;
 mod interrupt;
+mod keys;
 mod sandbox;
 mod transcripts;
 mod verify;

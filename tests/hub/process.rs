@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::server::{COMMIT, Fault};
 use super::{Site, bytes, entries};
-use crate::deadline::{finish, output, wait_for};
+use crate::deadline::{Watchdog, finish, output, wait_for};
 
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -192,6 +192,32 @@ fn ctrl_c_ends_a_stalled_download() {
     let output = finish(child);
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     site.assert_consistent();
+}
+
+#[test]
+fn a_long_pause_is_explained_and_ctrl_c_ends_it() {
+    use std::io::BufRead as _;
+    let site = site();
+    site.server.fail_always("/main", Fault::Status(429, "Retry-After: 299\r\n"));
+    let mut command = site.command(&["download", "org/name"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let _watchdog = Watchdog::of(&child);
+    let mut line = String::new();
+    std::io::BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let said = "org/name: rate limited by the hub (429); retrying in 299.0 s (1 of 8); Ctrl-C stops, and";
+    assert!(line.starts_with(said), "{line}");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // A longer one is not waited for.
+    site.server.mend();
+    site.server.fail_always("/main", Fault::Status(429, "Retry-After: 7000\r\n"));
+    let output = site.run(&["download", "org/name"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = super::process::said(&output);
+    assert!(
+        said.contains("returned 429 and asks to retry after 7000 s") && said.contains("in 2 hours"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -302,8 +302,7 @@ impl Server {
             write!(out, "Content-Length: {}\r\n\r\n", body.len())?;
         }
         let upto = match fault {
-            Some(&(Fault::Cut(upto) | Fault::Stall(upto))) => upto.min(body.len()),
-            Some(&Fault::Drip(upto)) => upto.min(body.len()),
+            Some(&(Fault::Cut(upto) | Fault::Stall(upto) | Fault::Drip(upto))) => upto.min(body.len()),
             _ => body.len(),
         };
         let pause = if let Some(&Fault::Slow(pause)) = fault { pause } else { Duration::ZERO };

@@ -34,7 +34,7 @@ fn every_export_format_converts_verifies_and_loads() {
         let name = source.file_name().unwrap().to_string_lossy().into_owned();
         let gguf = exported(&source, &name, &PlanOptions::default());
         let checkpoint = Checkpoint::open(&source).unwrap();
-        let options = VerifyOptions { threads: 2, allow_rounding: false };
+        let options = VerifyOptions { threads: 2, ..VerifyOptions::default() };
         let report = verify(&checkpoint, &gguf, options, &AtomicBool::new(false), &|_| {}).unwrap();
         assert!(report.equal(), "{name}: {:?}", report.differences);
         let logits = load(&gguf).logits(&[&[Token(1), Token(2), Token(3)]]).unwrap();

@@ -78,7 +78,7 @@ impl Client {
 
     /// Waits until the worker closes the connection.
     #[track_caller]
-    pub(super) fn is_disconnected(mut self) {
+    pub(super) fn ends(mut self) {
         assert!(self.answer().is_none(), "the worker answers");
     }
 

@@ -25,7 +25,7 @@ fn a_silent_client_blocks_no_other() {
     rpc::greet(&worker.endpoint).unwrap();
     Client::of(&worker).is_served();
     // Whatever never became a client is closed.
-    others.into_iter().next().unwrap().is_disconnected();
+    others.into_iter().next().unwrap().ends();
 }
 
 #[test]
@@ -59,6 +59,6 @@ fn the_processes_of_clients_end_with_the_worker() {
     client.is_served();
     // Only the worker: it cannot end them itself.
     worker.process.kill().unwrap();
-    client.is_disconnected();
+    client.ends();
     worker.process.wait().unwrap();
 }

@@ -207,7 +207,7 @@ fn a_client_that_ends_its_process_ends_no_other() {
     let buffer = client.buffer(BYTES);
     // A product without factors, which llama.cpp does not check.
     client.send(&graph(&[1], &[Tensor { op: MUL_MAT, ..Tensor::at(buffer) }]));
-    client.is_disconnected();
+    client.ends();
     other.send(&message(BUFFER_GET_BASE, &kept.0.to_le_bytes()));
     assert_eq!(other.answer().unwrap(), kept.1.to_le_bytes());
     Client::of(&worker).is_served();

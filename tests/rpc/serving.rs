@@ -35,7 +35,7 @@ fn a_worker_prints_its_endpoint_and_ends_on_a_signal() {
         assert!(err.starts_with("offering CPU, ") && err.ends_with("interrupted\n"), "{err}");
         // A greeting alone is no client.
         assert_eq!(err.matches("client connected\n").count(), 1, "{err}");
-        client.is_disconnected();
+        client.ends();
     }
 }
 

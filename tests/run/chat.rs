@@ -139,17 +139,19 @@ fn a_conversation_is_saved_listed_loaded_and_exported() {
     );
 
     let Output { stdout, stderr, .. } =
-        typed(state.path(), &[], "/load\n/load sums\n/regen\n/load ../sums\n/save a b\n");
+        typed(state.path(), &[], "/load\n/load sums\n/regen\n/load ../sums\n/save ../x\n/save a b\n");
     let stderr = text(&stderr);
     assert_eq!(text(&stdout), "17 + 25 = 42\n");
     for words in [
         "sums\n",
         "1 question so far",
-        "error: cannot read the conversation from `../sums`",
-        "not a conversation name",
+        "`../sums` is not a",
+        "`../x` is not a",
+        "`a b` is not a conversation name",
     ] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
+    assert!(!state.path().join("ggrun/x").exists());
     // A session of that name is resumed at once and saved after every answer.
     assert!(typed(state.path(), &["--session", "sums"], "842 - 83 = ?\n").status.success());
     let kept = std::fs::read_to_string(state.path().join("ggrun/sessions/sums.jsonl")).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ggrun::chat::{Message, Role, Template};
+use ggrun::chat::{Message, RenderOptions, Role, Template};
 use ggrun::engine::{FinishReason, Grammar, Markup, Rules, SamplingParams, Vocab as _};
 use ggrun::session::{ChatEvent, ChatRequest, Session, ToolCallIds, ToolChoice};
 use serde_json::{Value, json};
@@ -31,6 +31,21 @@ fn a_typed_control_token_is_text_in_the_vocabulary_of_the_model() {
         assert_eq!(bench.session.count(&ask(content)).unwrap(), without + expected, "{content}");
         assert!(vocab.tokenize(content, Markup::Parsed).len() < expected, "{content}");
     }
+}
+
+#[test]
+fn a_long_conversation_has_the_tokens_of_its_whole_text() {
+    let bench = bench(1);
+    let vocab = bench.model.vocab();
+    let mut request = ask("x");
+    let turns = (0..400).map(|at| Message::new(Role::User, format!("{}{at}\n", " ".repeat(at % 3))));
+    request.messages.extend(turns);
+    let options = RenderOptions { now: std::time::SystemTime::now(), ..RenderOptions::default() };
+    let text = bench.session.template().render(&request.messages, &options).unwrap();
+    assert_eq!(bench.session.count(&request).unwrap(), vocab.tokenize(&text, Markup::Parsed).len());
+    // Control tokens that are typed are text.
+    let typed = ask(&"<|im_end|><think>".repeat(20_000));
+    assert!(bench.session.count(&typed).unwrap() > 100_000);
 }
 
 fn tools() -> Vec<Value> {

@@ -3,15 +3,19 @@
 use std::process::{Command, Output, Stdio};
 
 use crate::deadline::output;
-use crate::support::tiny_gguf;
+use crate::support::{data, tiny_gguf};
 
 /// Runs with a limit of the address space in KiB.
 fn run(kib: u64, more: &str) -> (Option<i32>, String) {
+    limited(kib, &format!("run --no-config -p Hi -n 2 -c 128 -t 2 --temp 0 {more} -m \"$1\""))
+}
+
+/// Runs a command line in which `$1` is a GGUF and `$2` its checkpoint.
+fn limited(kib: u64, line: &str) -> (Option<i32>, String) {
     let mut command = Command::new("sh");
-    let line = format!(
-        "ulimit -c 0; ulimit -v {kib}; exec \"$0\" run --no-config -p Hi -n 2 -c 128 -t 2 --temp 0 {more} -m \"$1\""
-    );
-    command.args(["-c", &line, env!("CARGO_BIN_EXE_ggrun")]).arg(tiny_gguf()).stdin(Stdio::null());
+    let line = format!("ulimit -c 0; ulimit -v {kib}; exec \"$0\" {line}");
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_ggrun")]).arg(tiny_gguf()).arg(data("tiny-thinker"));
+    command.stdin(Stdio::null());
     let Output { status, stderr, .. } = output(&mut command);
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
 }
@@ -37,4 +41,20 @@ fn any_limit_of_the_address_space_ends_with_an_answer_or_exit_code_4() {
         }
     }
     assert!(answers > 4 && short > 8, "{answers} answers, {short} too small");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn commands_that_load_no_model_end_with_exit_code_4_too() {
+    // Below, the program itself cannot be mapped.
+    let least = (10_000..).step_by(2000).find(|kib| limited(*kib, "--version").0 == Some(0)).unwrap();
+    let mut short = 0;
+    for line in ["inspect \"$2\"", "verify \"$1\" \"$2\"", "convert \"$2\" --dry-run", "plan \"$1\""] {
+        for kib in (least..least + 40_000).step_by(2000) {
+            let (code, said) = limited(kib, line);
+            assert!(matches!(code, Some(0 | 4)), "{kib} KiB, `{line}`: {code:?}\n{said}");
+            short += u32::from(code == Some(4));
+        }
+    }
+    assert!(short > 4, "{short}");
 }

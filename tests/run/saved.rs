@@ -81,7 +81,7 @@ fn reuse(stderr: &str) -> Vec<&str> {
 }
 
 fn state_of(state: &Path) -> PathBuf {
-    state.join("ggrun/sessions/sums.state")
+    state.join("ggrun/sessions/sums.jsonl.state")
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_session_saves_its_state_on_exit() {
     assert_eq!(names.len(), 2, "{names:?}");
     let third = typed(folder.path(), &["--session", "plain", "--no-state"], "842 - 83 = ?\n");
     assert!(third.status.success());
-    assert!(!folder.path().join("ggrun/sessions/plain.state").exists());
+    assert!(!folder.path().join("ggrun/sessions/plain.jsonl.state").exists());
 }
 
 /// Reads a prompt and writes a few tokens after it; how many tokens of it were in the cache.

@@ -159,3 +159,22 @@ fn an_abort_of_the_engine_is_one_message_and_no_debugger() {
     assert!(said.starts_with("error: llama.cpp aborted: ") && said.contains("unsupported types"), "{said}");
     assert_eq!(said.lines().count(), 3, "{said}");
 }
+
+#[test]
+fn a_gguf_that_belongs_to_a_model_is_not_run_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = zeros(&[], &|_| GgmlType::F32);
+    let header = gguf::Header::read(Path::new("m"), &bytes).unwrap();
+    for (key, value, is) in [
+        ("general.type", "adapter", "a LoRA adapter"),
+        ("general.type", "mmproj", "a multimodal projector"),
+        ("general.architecture", "clip", "a multimodal projector"),
+        ("general.type", "imatrix", "an importance matrix"),
+        ("general.architecture", "controlvector", "a control vector"),
+    ] {
+        let mut other = header.clone();
+        other.metadata.set(key, Value::Str(value.to_owned()));
+        let data = &bytes[usize::try_from(header.data_offset).unwrap()..];
+        refused(&write(&folder, &[&other.encode(), data].concat()), &format!("is {is}, expected a model"));
+    }
+}

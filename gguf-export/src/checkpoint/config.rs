@@ -68,7 +68,7 @@ impl ModelConfig {
                 v.as_object()
                     .map(|o| Self {
                         path: self.path.clone(),
-                        prefix: self.full(field) + ".",
+                        prefix: self.name(field) + ".",
                         fields: o.clone(),
                     })
                     .ok_or_else(|| self.wrong(field, "an object"))
@@ -138,13 +138,15 @@ impl ModelConfig {
         let found = self.get(field).map_or_else(|| "missing".to_owned(), shorten);
         Error::Field {
             path: self.path.clone(),
-            field: self.full(field),
+            field: self.name(field),
             found,
             expected: expected.to_owned(),
         }
     }
 
-    fn full(&self, field: &str) -> String {
+    /// The name of a field, with dots for nesting.
+    #[must_use]
+    pub fn name(&self, field: &str) -> String {
         format!("{}{field}", self.prefix)
     }
 
@@ -153,7 +155,8 @@ impl ModelConfig {
     }
 }
 
-fn shorten(value: &Value) -> String {
+/// A value in backticks, at most 60 characters of it.
+pub(crate) fn shorten(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("`{}…`", &text[..end]),

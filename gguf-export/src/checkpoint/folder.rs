@@ -41,7 +41,8 @@ pub(super) fn list(dir: &Path) -> Result<Listing> {
 /// The path of a file of the folder. Refuses names with several components and symbolic links that lead out of the
 /// folder.
 ///
-/// Links from `snapshots/COMMIT` to `blobs` of the same repository, as in the Hugging Face cache, are followed.
+/// Links from `snapshots/COMMIT` to `blobs` of the same repository, as in the Hugging Face cache, are followed, and links
+/// from other folders to files of such a cache.
 pub(crate) fn inside(dir: &Path, name: &str) -> Result<PathBuf> {
     let mut parts = Path::new(name).components();
     if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
@@ -73,9 +74,12 @@ pub(crate) fn inside_folder(dir: &Path, folder: &str, ending: &str) -> Result<Ve
 fn check_target(dir: &Path, path: &Path) -> Result<()> {
     let real = io::canonicalize(path)?;
     let home = io::canonicalize(dir)?;
-    let blobs =
-        home.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent).map(|r| r.join("blobs"));
-    if real.starts_with(&home) || blobs.is_some_and(|b| real.starts_with(b)) {
+    let repository = home.parent().filter(|p| p.ends_with("snapshots")).and_then(Path::parent);
+    let is_linked = match repository {
+        Some(own) => io::canonicalize(&own.join("blobs")).is_ok_and(|blobs| real.starts_with(blobs)),
+        None => is_cached(&real),
+    };
+    if real.starts_with(&home) || is_linked {
         Ok(())
     } else {
         Err(outside(path, format!("it is a link to `{}`", real.display())))
@@ -87,7 +91,21 @@ fn outside(path: &Path, found: String) -> Error {
         path: path.to_owned(),
         format: "checkpoint",
         found,
-        expected: "a file of the checkpoint's folder".to_owned(),
+        expected: "a file of the checkpoint's folder, or of the hub's cache".to_owned(),
+    }
+}
+
+/// Returns true for a file of the Hugging Face cache: in `models--ORG--NAME/blobs`, or in `snapshots/COMMIT` beside it
+/// where the file system has no links.
+fn is_cached(real: &Path) -> bool {
+    let name =
+        |path: &Path| path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default().to_owned();
+    let above: Vec<String> = real.ancestors().skip(1).take(3).map(name).collect();
+    let is_model = |folder: &String| folder.starts_with("models--");
+    match above.as_slice() {
+        [blobs, model, ..] if blobs == "blobs" => is_model(model),
+        [_, snapshots, model] if snapshots == "snapshots" => is_model(model),
+        _ => false,
     }
 }
 

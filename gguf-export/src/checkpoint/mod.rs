@@ -1,6 +1,6 @@
 //! Reads checkpoints: configuration, shards, tensors. Not here: the encoding of weights.
 
-mod config;
+pub(crate) mod config;
 mod dtype;
 pub(crate) mod folder;
 mod identity;

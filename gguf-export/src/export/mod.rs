@@ -148,7 +148,7 @@ pub fn export_supplied(
     let mut ledger = Ledger::open(checkpoint, supply, &needs, &done);
     let headers = disk.at.iter().zip(&files).map(|(path, file)| (path.clone(), file.header.clone()));
     let headers: Vec<_> = headers.collect();
-    let proof = if options.prove { Some(Proof::new(&headers)?) } else { None };
+    let proof = if options.prove { Some(Proof::new(checkpoint, plan, &headers)?) } else { None };
     let watch = Watch::new(supply);
 
     let (written, recorded) = thread::scope(|scope| {

@@ -45,5 +45,9 @@ pub const ROUNDED: &str = "ggrun.rounded_tensors";
 /// Names of tensors of the checkpoint that the file leaves out, such as those of an incomplete MTP layer; absent if it
 /// leaves out nothing. Specific to ggrun.
 pub const LEFT_OUT: &str = "ggrun.left_out_tensors";
+/// Names of the keys of the quantization configuration that were ignored at the caller's request. Specific to ggrun.
+pub const IGNORED_KEYS: &str = "ggrun.ignored_config_keys";
+/// How zero points were taken, if the caller chose it: `v1` or `v2`. Specific to ggrun.
+pub const ZERO_POINTS: &str = "ggrun.zero_points";
 /// Unicode normalization before pre-tokenization: `NFC`, or absent. Specific to ggrun; llama.cpp ignores it.
 pub const TOKENIZER_NORMALIZER: &str = "ggrun.tokenizer.normalizer";

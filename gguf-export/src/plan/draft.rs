@@ -11,12 +11,13 @@ use crate::arch::{self, HParams, Map, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::limits;
-use crate::quant::{self, Coding, Orders, QuantConfig, Weight};
+use crate::quant::{self, Choices, Coding, Orders, QuantConfig, Weight};
 use crate::{Error, Result, TensorRef};
 
 impl Plan {
-    /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`). Tensors whose
-    /// best type depends on their values are left for [`survey`](crate::survey()).
+    /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`), and head and
+    /// embedding of a tied model that stores both. Tensors whose best type depends on their values are left for
+    /// [`survey`](crate::survey()).
     ///
     /// # Errors
     /// [`Error::Field`], [`Error::Unsupported`], [`Error::Tensor`], [`Error::MissingTensor`] and
@@ -27,7 +28,7 @@ impl Plan {
     }
 
     /// Like [`Plan::draft`], without reading any tensor data, for a checkpoint whose shards do not exist yet. Assumes that
-    /// groups of columns are contiguous.
+    /// groups of columns are contiguous, and that a tied head differs from the embedding.
     ///
     /// # Errors
     /// As [`Plan::draft`].
@@ -49,8 +50,8 @@ impl Plan {
     }
 
     /// Like [`Plan::draft`], with any type allowed, and without refusing tensors that the model does not use.
-    pub(crate) fn draft_to_compare(checkpoint: &Checkpoint) -> Result<Self> {
-        let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+    pub(crate) fn draft_to_compare(checkpoint: &Checkpoint, config: Choices) -> Result<Self> {
+        let options = PlanOptions { allow_rounding: true, config, ..PlanOptions::default() };
         draft(checkpoint, &options, &Orders::Read, TiedHead::Read).map(|(plan, _)| plan)
     }
 }
@@ -62,7 +63,7 @@ fn draft(
     head: TiedHead,
 ) -> Result<(Plan, Vec<TensorRef>)> {
     let hparams = HParams::read(checkpoint.config())?;
-    let config = QuantConfig::read(checkpoint.config())?;
+    let config = QuantConfig::of(checkpoint, &options.config)?;
     let has = |module: &str| {
         let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };
         checkpoint.find(module).is_some() || checkpoint.any_with_prefix(&prefix)
@@ -94,13 +95,15 @@ fn draft(
         tensors.extend(factors);
     }
     let (left_out, surplus) = drafter.left_out(layout.dropped_mtp, own_head);
+    let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
+    let ignored = options.config.ignored_keys.iter().map(ignored);
     let mut plan = Plan {
         metadata: crate::gguf::Metadata::default(),
         tensors,
         weights: drafter.weights,
         hparams,
         mtp_layers: layout.mtp_layers,
-        notes: notes(&left_out),
+        notes: ignored.chain(notes(&left_out)).collect(),
         left_out,
         options: options.clone(),
     };

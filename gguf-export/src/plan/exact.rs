@@ -37,10 +37,12 @@ fn of(weight: &Weight, scaled: bool) -> Vec<Candidate> {
         Coding::Plain { dtype: Float::BF16, .. } => vec![(BF16, Always), (F32, Always)],
         Coding::Plain { dtype: Float::F16, .. } => vec![(F16, Always), (F32, Always)],
         Coding::Plain { dtype: Float::F32, .. } => vec![(BF16, IfData), (F16, IfData), (F32, Always)],
+        Coding::Plain { dtype: Float::E8M0, .. } => vec![(F32, IfData)],
         Coding::Int(int) => int_types(weight, int),
         Coding::Affine(affine) => affine_types(weight, affine),
         Coding::Fp8(fp8) => {
-            let mut list = vec![(BF16, IfData), (F32, sure(fp8.scale.1 != Float::F32))];
+            let mut list =
+                vec![(BF16, IfData), (F32, sure(!matches!(fp8.scale.1, Float::F32 | Float::E8M0)))];
             if scaled && per_tensor(weight, fp8) {
                 return unscaled(BF16, &mut list);
             }

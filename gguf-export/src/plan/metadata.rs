@@ -65,6 +65,13 @@ fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
     if !left_out.is_empty() {
         out.push(keys::LEFT_OUT, Value::Array(Array::Str(left_out)));
     }
+    let choices = &plan.options.config;
+    if !choices.ignored_keys.is_empty() {
+        out.push(keys::IGNORED_KEYS, Value::Array(Array::Str(choices.ignored_keys.clone())));
+    }
+    if let Some(chosen) = choices.zero_points {
+        out.push(keys::ZERO_POINTS, Value::Str(chosen.name().to_owned()));
+    }
     Ok(out)
 }
 

@@ -3,12 +3,12 @@
 use super::candidate::{Candidate, Certainty, Form};
 use super::left_out::LeftOut;
 use super::tensor::{Content, Fidelity, Piece, TensorPlan};
-use super::{PlanOptions, exact};
+use super::{OutType, PlanOptions, exact};
 use crate::arch::HParams;
 use crate::error::Inexact;
 use crate::ggml::GgmlType;
 use crate::gguf::Metadata;
-use crate::quant::Weight;
+use crate::quant::{Coding, Weight};
 use crate::{Error, Result};
 
 /// The plan of a GGUF.
@@ -59,8 +59,8 @@ impl Plan {
     #[must_use]
     pub fn expanded(&self) -> Option<Expanded<'_>> {
         let mut sum: Option<Expanded<'_>> = None;
-        for tensor in self.tensors.iter().filter(|t| t.content == Content::Weights && t.ty() == GgmlType::F32)
-        {
+        let is_f32 = |t: &&TensorPlan| t.content == Content::Weights && t.ty() == GgmlType::F32;
+        for tensor in self.tensors.iter().filter(is_f32).filter(|tensor| !self.is_chosen(tensor)) {
             let bits = |piece: &Piece| {
                 let weight = &self.weights[piece.weight as usize];
                 Some(weight.coding.bits()? * piece.rows * weight.columns)
@@ -72,6 +72,23 @@ impl Plan {
             sum.to += tensor.bytes();
         }
         sum
+    }
+
+    /// Returns true if the caller chose F32 for a tensor.
+    fn is_chosen(&self, tensor: &TensorPlan) -> bool {
+        let options = &self.options;
+        let chosen = |ty: Option<GgmlType>| ty == Some(GgmlType::F32);
+        let mtp = format!("blk.{}.", self.hparams.layers.len());
+        let own = match tensor.name.as_str() {
+            "output.weight" => options.lm_head,
+            "token_embd.weight" => options.token_embd,
+            name if name.starts_with(&mtp) => options.mtp,
+            _ => None,
+        };
+        let is_fp8 = |piece: &Piece| matches!(self.weights[piece.weight as usize].coding, Coding::Fp8(_));
+        options.outtype == OutType::Only(GgmlType::F32)
+            || chosen(own)
+            || (chosen(options.fp8) && tensor.pieces.iter().all(is_fp8))
     }
 
     /// Bytes of all tensors.

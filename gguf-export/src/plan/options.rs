@@ -1,6 +1,7 @@
 //! Options of a plan.
 
 use crate::ggml::GgmlType;
+use crate::quant::Choices;
 
 /// Options of a plan. The default chooses exact types and refuses to round.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct PlanOptions {
     pub mtp: Option<GgmlType>,
     /// Rounds tensors that no type holds exactly, instead of refusing them.
     pub allow_rounding: bool,
+    /// Decisions about the quantization configuration.
+    pub config: Choices,
     /// Name of the model, instead of the one from the folder and the model card.
     pub name: Option<String>,
     /// Repository of the checkpoint. Ignored for a folder in the Hugging Face cache, whose path contains it.

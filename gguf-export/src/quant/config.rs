@@ -1,83 +1,60 @@
-//! Reads `quantization_config`, as far as decoding weights depends on it.
+//! Reads a quantization configuration, as far as decoding weights depends on it. `verify` has a reading of its own.
 
-use serde_json::Value;
-
+use super::keys::{Ignored, refused};
 use super::overrides::{Overrides, Scheme};
-use crate::checkpoint::ModelConfig;
+use super::source::{self, Beside, Found};
+use super::zeros::{self, Zeros};
+use super::{Choices, Declared, Method, OtherKeys, ZeroRule, schemes};
+use crate::checkpoint::{Checkpoint, ModelConfig};
 use crate::{Error, Result};
-
-/// The quantization method by `quant_method`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// No quantization.
-    None,
-    /// AutoRound, `auto-round` or `intel/auto-round`.
-    AutoRound,
-    /// GPTQ.
-    Gptq,
-    /// AWQ.
-    Awq,
-    /// FP8 as in the repositories of Qwen.
-    Fp8,
-    /// compressed-tensors.
-    CompressedTensors,
-    /// NVIDIA's ModelOpt.
-    ModelOpt,
-}
 
 /// The quantization configuration of a checkpoint.
 #[derive(Debug)]
 pub struct QuantConfig {
     /// The quantization method.
     pub method: Method,
-    pub(super) global: Scheme,
-    /// True if GPTQ packing stores zero points less one.
-    pub(super) minus_one: bool,
-    /// True if the columns have an activation order, `desc_act`.
-    pub(super) desc_act: bool,
+    global: Scheme,
     overrides: Overrides,
+    zeros: Zeros,
     /// Module name prefixes of the quantized blocks; `None` for all.
     blocks: Option<Vec<String>>,
-    /// Rows and columns of FP8 blocks.
-    pub(super) weight_block: Option<(u64, u64)>,
 }
 
 impl QuantConfig {
-    /// Reads `quantization_config` of `config.json`.
+    /// Reads the section of `config.json`, or a file beside it if it has none.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for rotated weights, sparsity, and other AWQ and GPTQ layouts. [`Error::Field`] for an
+    /// [`Error::ConfigKeys`] for keys that may change the weights and are not among `choices.ignored_keys`,
+    /// [`Error::NotIgnored`] for names there that no such key has, [`Error::Unsupported`] for layouts of AWQ and GPTQ
+    /// that are not converted, [`Error::ZeroPoints`] for contradictions about zero points, [`Error::Field`] for an
     /// invalid value.
-    pub fn read(config: &ModelConfig) -> Result<Self> {
-        let Some(section) = config.section("quantization_config")? else {
-            return Ok(Self::plain());
-        };
-        refuse(&section)?;
-        let method = method(&section)?;
-        let (entries, global) = match method {
-            Method::CompressedTensors => compressed_groups(&section)?,
-            _ => (override_entries(&section)?, global(&section, method)?),
-        };
-        Ok(Self {
-            method,
-            minus_one: minus_one(&section, method)?,
-            desc_act: section.bool("desc_act")?.unwrap_or(false),
-            overrides: Overrides::new(config.path(), "quantization_config", entries)?,
-            blocks: blocks(&section),
-            weight_block: weight_block(&section)?,
-            global,
-        })
+    pub fn of(checkpoint: &Checkpoint, choices: &Choices) -> Result<Self> {
+        read(checkpoint.config(), &|name| checkpoint.companion(name), choices)
     }
 
-    fn plain() -> Self {
-        Self {
-            method: Method::None,
-            global: Scheme::default(),
-            minus_one: false,
-            desc_act: false,
-            overrides: Overrides::default(),
-            blocks: None,
-            weight_block: None,
+    /// Like [`QuantConfig::of`], for a `config.json` alone.
+    ///
+    /// # Errors
+    /// As [`QuantConfig::of`].
+    pub fn read(config: &ModelConfig, choices: &Choices) -> Result<Self> {
+        read(config, &|_| Ok(None), choices)
+    }
+
+    /// What the configuration declares about a module.
+    #[must_use]
+    pub fn declared(&self, module: &str) -> Declared {
+        let (scheme, binding) = self.scheme(module);
+        Declared {
+            bits: scheme.bits,
+            group: scheme.group,
+            block: scheme.block,
+            sym: scheme.sym,
+            zeros: match self.zeros {
+                Zeros::By(rule) => Some(rule),
+                Zeros::Untold(_) => None,
+            },
+            mx_int: scheme.is_mx_int(),
+            binding,
         }
     }
 
@@ -94,207 +71,196 @@ impl QuantConfig {
         let listed = self.blocks.as_ref().is_none_or(|b| b.iter().any(|p| module.starts_with(p.as_str())));
         (self.global.clone(), listed && trunk)
     }
+
+    /// How the zero points of GPTQ packing are stored.
+    ///
+    /// # Errors
+    /// [`Error::ZeroPoints`] if the configuration does not tell.
+    pub(super) fn zeros(&self, checkpoint: &Checkpoint) -> Result<ZeroRule> {
+        match &self.zeros {
+            Zeros::By(rule) => Ok(*rule),
+            Zeros::Untold(reason) => {
+                Err(Error::ZeroPoints { path: checkpoint.config().path().to_owned(), reason: reason.clone() })
+            }
+        }
+    }
 }
 
-fn method(section: &ModelConfig) -> Result<Method> {
-    let Some(name) = section.str("quant_method")? else {
-        return Err(section.wrong("quant_method", "a quantization method"));
+fn read(root: &ModelConfig, beside: Beside<'_>, choices: &Choices) -> Result<QuantConfig> {
+    let mut ignored = Ignored::new(choices);
+    let Some(found) = source::find(root, beside, &mut ignored)? else {
+        ignored.finish(root)?;
+        return Ok(plain(choices));
     };
-    Ok(match name {
-        _ if name.contains("auto-round") => Method::AutoRound,
-        "gptq" => Method::Gptq,
-        "awq" => Method::Awq,
-        "fp8" => Method::Fp8,
-        "compressed-tensors" => Method::CompressedTensors,
-        "modelopt" => Method::ModelOpt,
-        _ => {
-            return Err(
-                section.wrong("quant_method", "auto-round, gptq, awq, fp8, compressed-tensors or modelopt")
-            );
+    let Found { config, method, table } = &found;
+    ignored.refuse(config, refused(config, table))?;
+    ignored.finish(config)?;
+    source::refuse_layouts(config, *method)?;
+    let zeros = match choices.zero_points {
+        None => match agreed(&found, beside) {
+            Err(Error::ZeroPoints { reason, .. }) if choices.others == OtherKeys::Accepted => {
+                Zeros::Untold(reason)
+            }
+            zeros => zeros?,
+        },
+        Some(chosen) if matches!(method, Method::Gptq | Method::AutoRound) => chosen.into(),
+        Some(chosen) => {
+            let what =
+                format!("a choice of zero points ({}) for `quant_method` {}", chosen.name(), method.name());
+            return Err(Error::Unsupported { path: config.path().to_owned(), what });
         }
+    };
+    let zeros = if choices.others == OtherKeys::Accepted { zeros.told() } else { zeros };
+    let (entries, global) = schemes::read(config, *method)?;
+    Ok(QuantConfig {
+        method: *method,
+        zeros,
+        overrides: Overrides::new(config.path(), "quantization_config", entries)?,
+        blocks: schemes::blocks(config),
+        global,
     })
 }
 
-fn refuse(section: &ModelConfig) -> Result<()> {
-    let unsupported = |what: String| Err(Error::Unsupported { path: section.path().to_owned(), what });
-    let filled = |v: &Value| match v {
-        Value::Object(o) => !o.is_empty(),
-        Value::Array(a) => !a.is_empty(),
-        Value::Bool(b) => *b,
-        Value::String(s) => !s.is_empty(),
-        _ => true,
+/// The rule of the zero points, on which the copies of the configuration in other files must agree.
+fn agreed(found: &Found, beside: Beside<'_>) -> Result<Zeros> {
+    let zeros = zeros::read(&found.config, found.method)?;
+    if !matches!(found.method, Method::Gptq | Method::AutoRound) {
+        return Ok(zeros);
+    }
+    for copy in source::copies(beside)?.iter().filter(|copy| copy.method == found.method) {
+        let other = zeros::read(&copy.config, copy.method)?;
+        if let (Zeros::By(a), Zeros::By(b)) = (&zeros, &other)
+            && a != b
+        {
+            let reason = format!("`{}` contradicts it", copy.config.path().display());
+            return Err(Error::ZeroPoints { path: found.config.path().to_owned(), reason });
+        }
+    }
+    Ok(zeros)
+}
+
+/// No quantization. With a choice of zero points, weights in GPTQ packing are asymmetric.
+fn plain(choices: &Choices) -> QuantConfig {
+    let chosen = choices.zero_points;
+    QuantConfig {
+        method: Method::None,
+        global: Scheme { sym: chosen.map(|_| false), ..Scheme::default() },
+        zeros: chosen
+            .map_or_else(|| Zeros::Untold("it has no quantization configuration".to_owned()), Zeros::from),
+        overrides: Overrides::default(),
+        blocks: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+    use testkit::{
+        Awq, CtInt8, CtPacked, Encoding, Fp8, Gptq, Method as Tool, Mlx, Model, Mtp, NvFp4, ScaleDtype,
+        StoredZero,
     };
-    for (field, what) in [
-        ("rotation_config", "a checkpoint in a rotated basis (`rotation_config`)"),
-        ("spinquant_config", "a checkpoint in a rotated basis (`spinquant_config`)"),
-        ("sparsity_config", "a sparse checkpoint (`sparsity_config`)"),
-    ] {
-        let dense = section.get(field).and_then(|v| v.get("format")).is_some_and(|f| f == "dense");
-        if section.get(field).is_some_and(filled) && !dense {
-            return unsupported(what.to_owned());
+
+    use super::*;
+
+    /// A configuration of every tool.
+    fn configurations() -> Vec<Value> {
+        let gptq = Encoding::Gptq(Gptq::asym(4, 64));
+        let direct = Encoding::Gptq(Gptq { zero: StoredZero::Direct, ..Gptq::asym(4, 64) });
+        let awq = Encoding::Awq(Awq::asym(4, 64));
+        let packed = Encoding::CtPacked(CtPacked::sym(4, 64));
+        let int8 = Encoding::CtInt8(CtInt8 { per_tensor: false, scale: ScaleDtype::Bf16, zero_point: false });
+        let nv = Encoding::NvFp4(NvFp4 { modelopt: true, power_of_two: true });
+        let mlx = Encoding::Mlx(Mlx { bits: 4, group: testkit::Group::Size(64) });
+        let fp8 = Encoding::Fp8(Fp8::block());
+        let by = |method, encoding| Model { method: Some(method), ..Model::uniform(encoding) };
+        [
+            Model { mtp: Mtp::Quantized, linears: Encoding::Gptq(Gptq::asym(8, 64)), ..Model::uniform(gptq) },
+            Model { head: gptq, regex_recipe: true, ..Model::uniform(gptq) },
+            by(Tool::Gptq, gptq),
+            by(Tool::GptqModel, direct),
+            by(Tool::GptqModel, awq),
+            by(Tool::Awq, awq),
+            by(Tool::Fp8, fp8),
+            by(Tool::Fp8AutoRound, fp8),
+            by(Tool::CompressedTensors, fp8),
+            Model { linears: int8, ..Model::uniform(packed) },
+            Model::uniform(nv),
+            Model::uniform(mlx),
+            Model::uniform(Encoding::MxFp4),
+        ]
+        .map(|model| testkit::config::files(&model).0)
+        .into()
+    }
+
+    fn read(config: &Value, ignored: &[String]) -> Result<QuantConfig> {
+        let choices = Choices { ignored_keys: ignored.to_vec(), ..Choices::default() };
+        let Value::Object(fields) = config else { panic!("an object") };
+        QuantConfig::read(&ModelConfig::new(Path::new("config.json"), fields.clone()), &choices)
+    }
+
+    /// Objects whose keys are names of modules or groups, and objects that do not concern weights.
+    const NAMES: [&str; 3] = ["extra_config", "dynamic", "config_groups"];
+    const FREE: [&str; 4] = ["meta", "input_activations", "output_activations", "producer"];
+
+    /// The paths of all objects in which a key has a meaning.
+    fn objects(value: &Value, path: &[String], found: &mut Vec<Vec<String>>) {
+        let Value::Object(map) = value else { return };
+        let last = path.last().map(String::as_str).unwrap_or_default();
+        if !NAMES.contains(&last) {
+            found.push(path.to_vec());
+        }
+        for (key, value) in map.iter().filter(|(key, _)| !FREE.contains(&key.as_str())) {
+            let path = [path, std::slice::from_ref(key)].concat();
+            objects(value, &path, found);
         }
     }
-    for (field, allowed) in [
-        ("version", &["gemm", "GEMM"][..]),
-        ("checkpoint_format", &["gptq", "gptq_v2"][..]),
-        ("pack_dtype", &["int32", "torch.int32"][..]),
-        ("fp8_dtype_flavor", &["float8_e4m3fn"][..]),
-    ] {
-        if let Some(value) = section.get(field).and_then(Value::as_str) {
-            let checked = field != "version" || section.str("quant_method")? == Some("awq");
-            if checked && !allowed.contains(&value) {
-                return unsupported(format!("`{field}` = `{value}`"));
-            }
+
+    fn at<'v>(value: &'v mut Value, path: &[String]) -> &'v mut Map<String, Value> {
+        let inner = path.iter().fold(value, |value, key| &mut value[key.as_str()]);
+        inner.as_object_mut().expect("the path of an object")
+    }
+
+    #[test]
+    fn every_key_of_every_tool_is_known() {
+        for config in configurations() {
+            read(&config, &[]).unwrap_or_else(|error| panic!("{error}\n{config:#}"));
         }
     }
-    Ok(())
-}
 
-fn global(section: &ModelConfig, method: Method) -> Result<Scheme> {
-    let first = |names: [&'static str; 2]| names.into_iter().find(|n| section.get(n).is_some());
-    let zero_point = section.bool("zero_point")?;
-    let mut scheme = Scheme {
-        bits: first(["bits", "w_bit"]).map(|n| section.u64(n)).transpose()?.flatten(),
-        group: match first(["group_size", "q_group_size"]) {
-            Some(n) if section.get(n).is_some_and(Value::is_array) => None,
-            Some(n) => section.i64(n)?,
-            None => None,
-        },
-        sym: section.bool("sym")?.or(zero_point.map(|z| !z)),
-        data_type: section.str("data_type")?.map(str::to_owned),
-    };
-    // The default of transformers for AutoRound and GPTQ.
-    if matches!(method, Method::AutoRound | Method::Gptq) {
-        scheme.sym = scheme.sym.or(Some(true));
-    }
-    Ok(scheme)
-}
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-/// Returns true if GPTQ packing stores zero points less one, by the rules of the packers.
-fn minus_one(section: &ModelConfig, method: Method) -> Result<bool> {
-    match method {
-        Method::Gptq => Ok(section.str("checkpoint_format")? != Some("gptq_v2")),
-        Method::AutoRound => {
-            let packing = match section.str("packing_format")? {
-                Some(p) => Some(p),
-                None => section.str("backend")?,
-            };
-            let Some(packing) = packing else { return Ok(true) };
-            if packing.contains("gptqmodel") {
-                return Ok(false);
-            }
-            Ok(packing.contains("gptq") || mislabelled(section, packing)?)
-        }
-        _ => Ok(false),
-    }
-}
-
-/// Returns true for model-free asymmetric exports of AutoRound before 0.16, which store zero points less one although
-/// the configuration declares plain ones (auto-round pull request 2273).
-fn mislabelled(section: &ModelConfig, packing: &str) -> Result<bool> {
-    let old = section.str("autoround_version")?.is_some_and(|v| {
-        let mut numbers = v.split('.').map(|n| n.parse::<u64>().unwrap_or(0));
-        (numbers.next(), numbers.next()) < (Some(0), Some(16))
-    });
-    Ok(section.bool("model_free")? == Some(true)
-        && section.bool("sym")? == Some(false)
-        && packing == "auto_round"
-        && old)
-}
-
-fn override_entries(section: &ModelConfig) -> Result<Vec<(String, Scheme)>> {
-    let mut entries = Vec::new();
-    if let Some(extra) = section.section("extra_config")? {
-        for (name, _) in extra.iter() {
-            if let Some(o) = extra.section(name)? {
-                entries.push((name.to_owned(), scheme(&o)?));
-            }
-        }
-    }
-    if let Some(dynamic) = section.section("dynamic")? {
-        for (name, value) in dynamic.iter() {
-            let plain = Scheme { bits: Some(16), ..Scheme::default() };
-            match (name.strip_prefix("-:"), value) {
-                (Some(pattern), _) => entries.push((pattern.to_owned(), plain)),
-                (None, Value::Object(_)) => {
-                    if let Some(o) = dynamic.section(name)? {
-                        entries.push((name.strip_prefix("+:").unwrap_or(name).to_owned(), scheme(&o)?));
-                    }
+        #[test]
+        fn an_unknown_key_is_refused_by_name_at_any_depth(
+            which in any::<prop::sample::Index>(),
+            place in any::<prop::sample::Index>(),
+            name in "[a-z]{1,8}_unknown",
+            value in prop::sample::select(vec![
+                json!(0), json!(false), json!(""), json!({}), json!([1]), json!("x"), json!({"a": {"b": 1}}),
+            ]),
+        ) {
+            let all = configurations();
+            let mut config = which.get(&all).clone();
+            let before = read(&config, &[]).unwrap();
+            let mut paths = Vec::new();
+            objects(&config["quantization_config"], &[], &mut paths);
+            let path = [&["quantization_config".to_owned()], place.get(&paths).as_slice()].concat();
+            at(&mut config, &path).insert(name.clone(), value);
+            let full = [path.as_slice(), &[name]].concat().join(".");
+            match read(&config, &[]) {
+                Err(Error::ConfigKeys { keys, .. }) => {
+                    prop_assert_eq!(keys.iter().map(|refused| &refused.key).collect::<Vec<_>>(), [&full]);
                 }
-                _ => {}
+                other => prop_assert!(false, "{full}: {other:?}"),
+            }
+            // Without effect once it is ignored.
+            let after = read(&config, &[full]).unwrap();
+            for module in ["lm_head", "model.layers.0.mlp.gate", "model.layers.1.self_attn.q_proj", "mtp.fc"] {
+                prop_assert_eq!(before.declared(module), after.declared(module));
             }
         }
-    }
-    Ok(entries)
-}
-
-fn scheme(o: &ModelConfig) -> Result<Scheme> {
-    Ok(Scheme {
-        bits: o.u64("bits")?,
-        group: if o.get("group_size").is_some_and(Value::is_array) { None } else { o.i64("group_size")? },
-        sym: o.bool("sym")?,
-        data_type: o.str("data_type")?.map(str::to_owned),
-    })
-}
-
-/// Reads `config_groups`. Returns the schemes of named targets, where `re:` marks a pattern, and the scheme of class
-/// names such as `Linear`, which apply to every module.
-fn compressed_groups(section: &ModelConfig) -> Result<(Vec<(String, Scheme)>, Scheme)> {
-    let (mut named, mut class) = (Vec::new(), Scheme::default());
-    let Some(groups) = section.section("config_groups")? else { return Ok((named, class)) };
-    for (name, _) in groups.iter() {
-        let Some(group) = groups.section(name)? else { continue };
-        let Some(weights) = group.section("weights")? else { continue };
-        let scheme = Scheme {
-            bits: weights.u64("num_bits")?,
-            group: match weights.str("strategy")? {
-                Some("channel") => Some(-1),
-                Some("tensor") => Some(0),
-                _ => weights.i64("group_size")?,
-            },
-            sym: weights.bool("symmetric")?,
-            data_type: weights.str("type")?.map(str::to_owned),
-        };
-        let empty = Vec::new();
-        for target in group.get("targets").and_then(Value::as_array).unwrap_or(&empty) {
-            match target.as_str() {
-                Some(t) if t.starts_with("re:") => named.push((format!("^(?:{})", &t[3..]), scheme.clone())),
-                Some(t) if t.contains('.') => named.push((t.to_owned(), scheme.clone())),
-                _ => class = scheme.clone(),
-            }
-        }
-    }
-    Ok((named, class))
-}
-
-fn blocks(section: &ModelConfig) -> Option<Vec<String>> {
-    let names = ["block_name_to_quantize", "to_quant_block_names", "quant_block_list"];
-    let value = names.iter().find_map(|n| section.get(n))?;
-    let mut prefixes = Vec::new();
-    collect_strings(value, &mut prefixes);
-    Some(prefixes)
-}
-
-fn collect_strings(value: &Value, out: &mut Vec<String>) {
-    match value {
-        Value::String(s) => out.extend(s.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty())),
-        Value::Array(list) => list.iter().for_each(|v| collect_strings(v, out)),
-        _ => {}
-    }
-}
-
-fn weight_block(section: &ModelConfig) -> Result<Option<(u64, u64)>> {
-    let field = "weight_block_size";
-    let value = match section.get(field) {
-        Some(v) => v,
-        None => match section.get("group_size") {
-            Some(v) if v.is_array() => v,
-            _ => return Ok(None),
-        },
-    };
-    let sizes: Option<Vec<u64>> = value.as_array().and_then(|a| a.iter().map(Value::as_u64).collect());
-    match sizes.as_deref() {
-        Some(&[rows, columns]) if rows > 0 && columns > 0 => Ok(Some((rows, columns))),
-        _ => Err(section.wrong(field, "two positive integers")),
     }
 }

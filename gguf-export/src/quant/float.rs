@@ -1,9 +1,12 @@
 //! Float encodings: FP8 with a scale per tensor, row, group or block; MX and NV formats.
 
 use super::request::Request;
-use super::{Coding, Element, Fp8, Fp8Format, Global, Micro, MicroScale};
+use super::{Coding, Element, Float, Fp8, Fp8Format, Global, Micro, MicroScale};
 use crate::Result;
 use crate::checkpoint::{Dtype, TensorId};
+
+/// Columns per scale of MX formats.
+const MX_GROUP: u64 = 32;
 
 /// Resolves FP8 codes. The shape of the scale tensor determines the block that shares a scale.
 pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
@@ -25,7 +28,8 @@ pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
         return Err(request.missing(".weight_scale"));
     };
     let shape = request.info(scale).shape.clone();
-    if matches!(request.info(scale).dtype, Dtype::U8 | Dtype::F8E8M0) {
+    let kind = request.info(scale).dtype;
+    if kind == Dtype::U8 || kind == Dtype::F8E8M0 && is_micro(request, &shape) {
         return micro_fp8(request, codes, scale, &shape);
     }
     let format = if info.dtype == Dtype::F8E4M3 { Fp8Format::E4M3 } else { Fp8Format::E5M2 };
@@ -37,7 +41,14 @@ pub(super) fn fp8(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
             format!("one scale per tensor, row, group or block of {rows} rows of {columns}"),
         ));
     };
-    Ok(Coding::Fp8(Fp8 { codes, format, scale: (scale, request.float(scale)?), block }))
+    let dtype = if kind == Dtype::F8E8M0 { Float::E8M0 } else { request.float(scale)? };
+    Ok(Coding::Fp8(Fp8 { codes, format, scale: (scale, dtype), block }))
+}
+
+/// Returns true for the scales of MXFP8: one per [`MX_GROUP`] columns.
+fn is_micro(request: &Request<'_>, shape: &[u64]) -> bool {
+    let across = request.columns.div_ceil(MX_GROUP);
+    shape.last() == Some(&across) && shape.iter().product::<u64>() == request.rows * across
 }
 
 /// Rows and columns that share a scale in stacked experts with a scale per expert or per row: `[experts]` or
@@ -62,7 +73,8 @@ fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
     if count == 1 {
         return Some((rows, columns));
     }
-    if let (Some((r, c)), true) = (request.config.weight_block, shape.len() >= 2) {
+    let (scheme, _) = request.config.scheme(request.module);
+    if let (Some((r, c)), true) = (scheme.block, shape.len() >= 2) {
         // Stacked experts must have whole blocks each, so that the flattened rows keep the grid.
         let (lines, across) = (count / shape[shape.len() - 1].max(1), shape[shape.len() - 1]);
         let whole = shape.len() == 2 || (rows / shape[0].max(1)).is_multiple_of(r);
@@ -74,7 +86,6 @@ fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
         return Some((1, columns));
     }
     let groups = count / rows.max(1);
-    let (scheme, _) = request.config.scheme(request.module);
     let stated = scheme.group.and_then(|g| u64::try_from(g).ok()).filter(|&g| g > 0);
     let width = stated.filter(|g| columns.div_ceil(*g) == groups).or_else(|| columns.checked_div(groups))?;
     if width == 0 {
@@ -84,12 +95,9 @@ fn block(request: &Request<'_>, shape: &[u64]) -> Option<(u64, u64)> {
 }
 
 fn micro_fp8(request: &Request<'_>, codes: TensorId, scales: TensorId, shape: &[u64]) -> Result<Coding> {
-    const GROUP: u64 = 32;
     let (rows, columns) = (request.rows, request.columns);
-    if shape.last() != Some(&columns.div_ceil(GROUP))
-        || shape.iter().product::<u64>() != rows * columns.div_ceil(GROUP)
-    {
-        let expected = format!("[{rows}, {}], one scale per {GROUP} columns", columns.div_ceil(GROUP));
+    if !is_micro(request, shape) {
+        let expected = format!("[{rows}, {}], one scale per {MX_GROUP} columns", columns.div_ceil(MX_GROUP));
         return Err(request.wrong(scales, format!("its shape is {shape:?}"), expected));
     }
     if request.info(codes).dtype != Dtype::F8E4M3 {
@@ -100,7 +108,7 @@ fn micro_fp8(request: &Request<'_>, codes: TensorId, scales: TensorId, shape: &[
         element: Element::Fp8,
         scales,
         scale: MicroScale::E8M0,
-        group: GROUP,
+        group: MX_GROUP,
         global: Global::None,
     }))
 }
@@ -118,8 +126,7 @@ pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     let groups = info.shape.last().copied().unwrap_or(0);
     let group = columns.checked_div(groups).unwrap_or(0);
     let (scheme, _) = request.config.scheme(request.module);
-    let kind = scheme.data_type.as_deref().unwrap_or("");
-    let int = kind.contains("mx_int") || kind.contains("mxint");
+    let int = scheme.is_mx_int();
     let (element, scale, global) = match (info.dtype, group) {
         (Dtype::U8 | Dtype::F8E8M0, 32) if int => (Element::Int4, MicroScale::E8M0, Global::None),
         (Dtype::U8 | Dtype::F8E8M0, 32) => (Element::Fp4, MicroScale::E8M0, Global::None),

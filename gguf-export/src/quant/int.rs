@@ -2,7 +2,7 @@
 
 use super::group;
 use super::request::Request;
-use super::{Coding, Int, Method, Packing, ScaleOrder, Scales, Zero, ZeroRule};
+use super::{Coding, Int, Packing, ScaleOrder, Scales, Zero, ZeroRule};
 use crate::Result;
 use crate::checkpoint::{Dtype, TensorId};
 
@@ -63,10 +63,12 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
         ));
     };
     agree(request, codes, bits, scheme.bits, binding)?;
-    let rule = if request.config.minus_one { ZeroRule::MinusOne } else { ZeroRule::Direct };
-    let zero = zero(request, zeros, scheme.sym, rule, codes)?;
+    let zero = match scheme.sym {
+        Some(false) => zero(request, zeros, false, request.config.zeros(request.checkpoint)?, codes)?,
+        _ => Zero::Middle { stored: words_of(request, zeros)? },
+    };
     let g_idx = order(request, ".g_idx", group)?;
-    if binding && request.config.desc_act && groups > 1 {
+    if binding && scheme.ordered == Some(true) && groups > 1 {
         request.need(".g_idx")?;
     }
     Ok(Coding::Int(Int {
@@ -107,7 +109,7 @@ fn awq(
     if let Some(z) = zeros {
         request.expect(z, Dtype::I32, &[groups, words], "(packed like the codes)")?;
     }
-    let zero = zero(request, zeros, scheme.sym, ZeroRule::Awq, codes)?;
+    let zero = zero(request, zeros, scheme.sym.unwrap_or(true), ZeroRule::Awq, codes)?;
     let packing = Packing::Awq;
     Ok(Coding::Int(Int { bits: narrow(bits), codes, packing, scales, group, groups, zero, g_idx: None }))
 }
@@ -168,6 +170,9 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
         None => Zero::Middle { stored: None },
     };
     let g_idx = order(request, ".weight_g_idx", group)?;
+    if binding && scheme.ordered == Some(true) && groups > 1 {
+        request.need(".weight_g_idx")?;
+    }
     let scales = Scales { tensor: scales, dtype: request.float(scales)?, order: ScaleOrder::RowMajor };
     let packing = Packing::RowMajor { per_word };
     Ok(Coding::Int(Int { bits: narrow(bits), codes, packing, scales, group, groups, zero, g_idx }))
@@ -240,21 +245,25 @@ fn agree(
 fn zero(
     request: &Request<'_>,
     zeros: Option<TensorId>,
-    sym: Option<bool>,
+    sym: bool,
     rule: ZeroRule,
     codes: TensorId,
 ) -> Result<Zero> {
-    let sym = sym.unwrap_or(request.config.method != Method::Awq);
-    if let Some(z) = zeros
-        && request.info(z).dtype != Dtype::I32
-    {
-        return Err(request.wrong(z, format!("its dtype is {}", request.info(z).dtype), "I32 words"));
-    }
-    match (sym, zeros) {
+    match (sym, words_of(request, zeros)?) {
         (true, stored) => Ok(Zero::Middle { stored }),
         (false, Some(tensor)) => Ok(Zero::Stored { tensor, rule }),
         (false, None) => {
             Err(request.wrong(codes, "it has no `qzeros`", "zero points of an asymmetric weight"))
         }
+    }
+}
+
+/// Stored zero points, which must be words.
+fn words_of(request: &Request<'_>, zeros: Option<TensorId>) -> Result<Option<TensorId>> {
+    match zeros {
+        Some(z) if request.info(z).dtype != Dtype::I32 => {
+            Err(request.wrong(z, format!("its dtype is {}", request.info(z).dtype), "I32 words"))
+        }
+        zeros => Ok(zeros),
     }
 }

@@ -14,18 +14,29 @@ pub(super) struct Scheme {
     pub(super) bits: Option<u64>,
     /// Columns per group; -1 for a whole row, 0 for the whole tensor.
     pub(super) group: Option<i64>,
+    /// Rows and columns of a block that shares a scale.
+    pub(super) block: Option<(u64, u64)>,
     pub(super) sym: Option<bool>,
     pub(super) data_type: Option<String>,
+    /// True if the columns are permuted, so that each has a group of its own choice.
+    pub(super) ordered: Option<bool>,
 }
 
 impl Scheme {
+    /// Returns true if four-bit elements are a sign and a magnitude.
+    pub(super) fn is_mx_int(&self) -> bool {
+        self.data_type.as_deref().is_some_and(|kind| kind.contains("mx_int") || kind.contains("mxint"))
+    }
+
     /// This scheme, with absent fields taken from `base`.
     pub(super) fn over(&self, base: &Self) -> Self {
         Self {
             bits: self.bits.or(base.bits),
-            group: self.group.or(base.group),
+            group: self.group.or(if self.block.is_some() { None } else { base.group }),
+            block: self.block.or(if self.group.is_some() { None } else { base.block }),
             sym: self.sym.or(base.sym),
             data_type: self.data_type.clone().or_else(|| base.data_type.clone()),
+            ordered: self.ordered.or(base.ordered),
         }
     }
 }
@@ -39,18 +50,50 @@ pub(super) struct Overrides {
     schemes: Vec<Scheme>,
 }
 
+/// The modules of an override.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Modules {
+    /// The one with this name.
+    Named(String),
+    /// Those whose names a pattern matches, anywhere unless it is anchored.
+    Matching(String),
+}
+
+impl Modules {
+    /// A key that is a name, or a pattern if it has characters that names do not have.
+    pub(super) fn of_key(key: &str) -> Self {
+        if key.contains(|c: char| !c.is_alphanumeric() && !"._-".contains(c)) {
+            Self::Matching(key.to_owned())
+        } else {
+            Self::Named(key.to_owned())
+        }
+    }
+
+    /// Those whose names a pattern matches from their start. One that begins with `.*` needs no anchor, and is faster
+    /// without.
+    pub(super) fn from_start(pattern: &str) -> Self {
+        if pattern.starts_with(".*") && !pattern.contains('|') {
+            Self::Matching(pattern.to_owned())
+        } else {
+            Self::Matching(format!("^(?:{pattern})"))
+        }
+    }
+}
+
 impl Overrides {
-    /// `entries` are keys of a configuration in file order; every key is also an exact name.
-    pub(super) fn new(path: &Path, field: &str, entries: Vec<(String, Scheme)>) -> Result<Self> {
+    /// `entries` are in file order.
+    pub(super) fn new(path: &Path, field: &str, entries: Vec<(Modules, Scheme)>) -> Result<Self> {
         // The size limit bounds the memory of malicious patterns; real ones need a fraction of it.
         let (mut sources, mut schemes) = (Vec::new(), Vec::new());
         let mut exact = BTreeMap::new();
-        for (key, scheme) in entries {
-            if key.contains(|c: char| !c.is_alphanumeric() && !"._-".contains(c)) {
-                sources.push(unanchored(&key).to_owned());
-                schemes.push(scheme.clone());
+        for (modules, scheme) in entries {
+            match modules {
+                Modules::Named(name) => _ = exact.insert(name, scheme),
+                Modules::Matching(pattern) => {
+                    sources.push(unanchored(&pattern).to_owned());
+                    schemes.push(scheme);
+                }
             }
-            exact.insert(key, scheme);
         }
         let patterns =
             RegexSetBuilder::new(&sources).size_limit(8 << 20).build().map_err(|e| Error::Field {
@@ -74,7 +117,8 @@ impl Overrides {
 
 /// Removes `.*` at both ends: a search does not need them and is much faster without.
 fn unanchored(pattern: &str) -> &str {
-    let pattern = pattern.strip_prefix(".*").unwrap_or(pattern);
+    let rest = pattern.strip_prefix(".*").filter(|rest| !rest.starts_with(['?', '*', '+', '{', '|']));
+    let pattern = rest.unwrap_or(pattern);
     if pattern.ends_with("\\.*") { pattern } else { pattern.strip_suffix(".*").unwrap_or(pattern) }
 }
 
@@ -89,9 +133,9 @@ mod tests {
     #[test]
     fn exact_names_take_precedence_over_the_first_pattern() {
         let entries = vec![
-            (r".*layers\.0\.mlp\.gate.*".to_owned(), bits(16)),
-            (".*mlp.*".to_owned(), bits(8)),
-            ("layers.0.mlp.gate".to_owned(), bits(3)),
+            (Modules::of_key(r".*layers\.0\.mlp\.gate.*"), bits(16)),
+            (Modules::of_key(".*mlp.*"), bits(8)),
+            (Modules::of_key("layers.0.mlp.gate"), bits(3)),
         ];
         let overrides = Overrides::new(Path::new("c"), "extra_config", entries).unwrap();
         let find = |name: &str| overrides.exact(name).or_else(|| overrides.by_pattern(name));
@@ -103,9 +147,24 @@ mod tests {
     }
 
     #[test]
+    fn patterns_of_gptq_match_from_the_start_of_a_name() {
+        let entries = vec![
+            (Modules::from_start(r"layers\.0"), bits(2)),
+            (Modules::from_start(r".*\.up_proj"), bits(3)),
+            (Modules::from_start(r".*?\.mtp|gate"), bits(5)),
+        ];
+        let overrides = Overrides::new(Path::new("c"), "dynamic", entries).unwrap();
+        let found = |name: &str| overrides.by_pattern(name).and_then(|s| s.bits);
+        assert_eq!(found("layers.0.up_proj"), Some(2));
+        assert_eq!(found("model.layers.0.up_proj"), Some(3));
+        assert_eq!(found("model.layers.0.down_proj"), None);
+        assert_eq!([found("x.mtp"), found("gate"), found("x.gate")], [Some(5), Some(5), None]);
+    }
+
+    #[test]
     fn an_invalid_pattern_is_refused() {
-        let error =
-            Overrides::new(Path::new("c"), "extra_config", vec![("(".to_owned(), bits(4))]).unwrap_err();
+        let entries = vec![(Modules::of_key("("), bits(4))];
+        let error = Overrides::new(Path::new("c"), "extra_config", entries).unwrap_err();
         assert!(error.to_string().contains("`extra_config`"), "{error}");
     }
 }

@@ -35,13 +35,17 @@ pub enum Coding {
     Micro(Micro),
 }
 
-/// Dtype of plain floats.
+/// Dtype of plain floats and of scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of safetensors")]
 pub enum Float {
+    /// Half precision.
     F16,
+    /// The upper half of an F32.
     BF16,
+    /// Single precision.
     F32,
+    /// Powers of two, `2^(byte - 127)`: scales only.
+    E8M0,
 }
 
 impl Float {
@@ -51,6 +55,7 @@ impl Float {
         match self {
             Self::F16 | Self::BF16 => 2,
             Self::F32 => 4,
+            Self::E8M0 => 1,
         }
     }
 }

@@ -181,7 +181,9 @@ mod tests {
             for (id, columns) in orders {
                 written.add_order(TensorId::new(id), columns);
             }
-            tied.into_iter().for_each(|equal| written.add_tied_head(equal));
+            if let Some(equal) = tied {
+                written.add_tied_head(equal);
+            }
             let candidate = Candidate { ty: GgmlType::BF16, form: Form::Unscaled, certainty: Certainty::IfData };
             for (tensor, fits) in fits {
                 written.add_fit(&tensor, candidate, fits);

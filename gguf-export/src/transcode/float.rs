@@ -164,5 +164,15 @@ pub(super) fn value(raw: &[u8], dtype: Float, i: usize) -> f32 {
         Float::F16 => f16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
         Float::BF16 => bf16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
         Float::F32 => f32::from_bits(word(raw, i)),
+        Float::E8M0 => power_of_two(raw[i]),
+    }
+}
+
+/// `2^(byte - 127)` by the bits of an F32; 255 is not a number.
+fn power_of_two(byte: u8) -> f32 {
+    match byte {
+        0 => f32::from_bits(1 << 22),
+        u8::MAX => f32::NAN,
+        exponent => f32::from_bits(u32::from(exponent) << 23),
     }
 }

@@ -1,7 +1,5 @@
 //! Converts integer codes to integer blocks or floats.
 
-use half::{bf16, f16};
-
 use super::blocks::Group;
 use super::kernels::{BadScale, Strip, gptq4_to_q4_0, gptq8_to_q8_0};
 use super::task::{Rows, Scratch, Task, at, read_rows};
@@ -162,11 +160,7 @@ fn read_codes(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<u8>) 
 fn read_scales(task: &Task<'_>, int: &Int, raw: &mut Vec<u8>, out: &mut Vec<f32>) -> Result<()> {
     let (count, groups) = (task.count(), at(int.groups));
     let bytes = int.scales.dtype.bytes();
-    let value = |raw: &[u8], i: usize| match int.scales.dtype {
-        Float::F16 => f16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
-        Float::BF16 => bf16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32(),
-        Float::F32 => f32::from_bits(word(raw, i)),
-    };
+    let value = |raw: &[u8], i: usize| float::value(raw, int.scales.dtype, i);
     out.clear();
     let single = task.checkpoint.info(int.scales.tensor).bytes == bytes;
     match int.scales.order {

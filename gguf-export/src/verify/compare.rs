@@ -227,8 +227,8 @@ pub(super) fn metadata(
     Ok(())
 }
 
-/// Keys that are not compared: the caller may choose their values, or they depend on the types.
-const FREE: [&str; 4] = [keys::NAME, keys::ALIGNMENT, keys::ROUNDED, keys::LEFT_OUT];
+/// Keys that are not compared: the caller may choose their values, they depend on the types, or the report has them.
+const FREE: [&str; 5] = [keys::NAME, keys::ALIGNMENT, keys::ROUNDED, keys::LEFT_OUT, keys::IGNORED_KEYS];
 
 /// Returns true for keys about the origin of a checkpoint, which are missing if the GGUF was made from a copied folder.
 fn is_origin(key: &str) -> bool {

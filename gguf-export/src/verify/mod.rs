@@ -1,12 +1,13 @@
 //! Verifies that a GGUF equals its checkpoint: every value bit for bit, every scale, the metadata and the tokenizer.
 //!
-//! Reference decoders that share no code with `transcode` read both files. The plan's mapping of names and rows is
-//! trusted; tests compare it with llama.cpp's converter.
+//! Reference decoders that share no code with `transcode` read both files, and [`Reading`] reads the quantization
+//! configuration once more. The plan's mapping of names and rows is trusted; tests compare it with llama.cpp's converter.
 
 mod compare;
 mod coverage;
 mod opened;
 mod proof;
+mod reading;
 mod receipt;
 mod report;
 
@@ -17,6 +18,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 
 pub(crate) use proof::Proof;
+pub use reading::Reading;
 pub use receipt::{FileHash, Receipt, receipt};
 pub use report::{Difference, Report};
 
@@ -28,6 +30,7 @@ use crate::ggml::GgmlType;
 use crate::gguf;
 use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, TensorPlan};
 use crate::progress::{Observer, Progress};
+use crate::quant::{Choices, OtherKeys, ZeroPoints};
 use crate::tile::tiles;
 use crate::{Error, Result, pool};
 
@@ -36,15 +39,24 @@ use crate::{Error, Result, pool};
 pub struct VerifyOptions {
     /// Number of threads that decode and compare.
     pub threads: usize,
+    /// How the zero points of GPTQ packing are stored, instead of the rule that the configuration states.
+    pub zero_points: Option<ZeroPoints>,
     /// Accepts the rounding of tensors that the GGUF lists in `ggrun.rounded_tensors`. Otherwise each of them that is not
     /// exact is a difference.
     pub allow_rounding: bool,
 }
 
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { threads: 1, zero_points: None, allow_rounding: false }
+    }
+}
+
 /// Compares a GGUF, with all its shards, with the checkpoint from which it was made.
 ///
 /// # Errors
-/// Errors of [`gguf::open_all`] and [`Plan::draft`], [`Error::Io`], and [`Error::Stopped`] if `stop` is set. Differences
+/// Errors of [`gguf::open_all`] and [`Plan::draft`], [`Error::Readings`] for a field of the configuration that the plan
+/// reads otherwise, [`Error::Io`], and [`Error::Stopped`] if `stop` is set. Differences
 /// are not errors but part of the report.
 ///
 /// ```no_run
@@ -52,7 +64,7 @@ pub struct VerifyOptions {
 /// use gguf_export::verify::{VerifyOptions, verify};
 ///
 /// # let checkpoint = gguf_export::checkpoint::Checkpoint::open("model".as_ref())?;
-/// let options = VerifyOptions { threads: 4, allow_rounding: false };
+/// let options = VerifyOptions { threads: 4, ..VerifyOptions::default() };
 /// let report = verify(&checkpoint, "model.gguf".as_ref(), options, &AtomicBool::new(false), &|_| {})?;
 /// match report.differences.first() {
 ///     None => println!("{} values are equal", report.values),
@@ -70,8 +82,13 @@ pub fn verify(
     let shards = gguf::open_all(gguf)?;
     let file = Opened::new(&shards)?;
     let mut report = Report::default();
-    let mut plan = Plan::draft_to_compare(checkpoint)?;
     let names = |key| file.shards[0].1.metadata.strings(key).unwrap_or_default();
+    let ignored_keys = names(gguf::keys::IGNORED_KEYS).to_vec();
+    report.ignored_keys.clone_from(&ignored_keys);
+    report.zero_points = options.zero_points;
+    let config = Choices { ignored_keys, others: OtherKeys::RefusedNow, zero_points: options.zero_points };
+    let mut plan = Plan::draft_to_compare(checkpoint, config)?;
+    reading::check(checkpoint, &plan)?;
     adopt_types(&mut plan, &file, names(gguf::keys::ROUNDED), &mut report);
     coverage::check(checkpoint, &plan, names(gguf::keys::LEFT_OUT), &mut report)?;
     compare::metadata(checkpoint, &mut plan, &file.shards[0].1, &mut report)?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::opened::Opened;
-use super::{Report, compare};
+use super::{Report, compare, reading};
 use crate::checkpoint::Checkpoint;
 use crate::gguf::Header;
 use crate::io::ByteSource as _;
@@ -21,8 +21,9 @@ impl<'a> Proof<'a> {
     /// Opens the unfinished files. `files` are their current paths with the expected headers.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be opened.
-    pub(crate) fn new(files: &'a [(PathBuf, Header)]) -> Result<Self> {
+    /// [`Error::Readings`] if the plan reads the configuration otherwise, [`Error::Io`] if a file cannot be opened.
+    pub(crate) fn new(checkpoint: &Checkpoint, plan: &Plan, files: &'a [(PathBuf, Header)]) -> Result<Self> {
+        reading::check(checkpoint, plan)?;
         Ok(Self { file: Opened::new(files)? })
     }
 
@@ -66,6 +67,8 @@ impl<'a> Proof<'a> {
             values: plan.tensors.iter().map(|t| t.dims.iter().product::<u64>()).sum(),
             keys: plan.metadata.iter().count(),
             rounded: plan.tensors.iter().filter(|t| t.fidelity == Some(Fidelity::Rounded)).count(),
+            ignored_keys: plan.options.config.ignored_keys.clone(),
+            zero_points: plan.options.config.zero_points,
             ..Report::default()
         })
     }

@@ -10,6 +10,7 @@ use crate::Result;
 use crate::checkpoint::{Checkpoint, Identity, folder};
 use crate::gguf;
 use crate::io::{self, ByteSource, FileSource};
+use crate::quant::ZeroPoints;
 
 /// Bytes per read while hashing.
 const CHUNK: usize = 1 << 20;
@@ -31,6 +32,14 @@ pub struct Receipt {
     pub keys: usize,
     /// Number of tensors accepted as rounded.
     pub rounded: usize,
+    /// Number of values that differ within the rounding of a declared tensor.
+    pub rounded_values: u64,
+    /// Number of tensors of the checkpoint that the GGUF lists as left out.
+    pub left_out: usize,
+    /// Keys of the quantization configuration that were ignored when the GGUF was made.
+    pub ignored_config_keys: Vec<String>,
+    /// How zero points were taken, if the caller chose it: `v1` or `v2`.
+    pub zero_points: Option<&'static str>,
     /// Number of differences.
     pub differences: u64,
     /// Files of the GGUF.
@@ -59,6 +68,10 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
     let files: Vec<PathBuf> = gguf::open_all(gguf)?.into_iter().map(|(path, _)| path).collect();
     let named = [
         "config.json",
+        "quantization_config.json",
+        "quantize_config.json",
+        "quant_config.json",
+        "hf_quant_config.json",
         "tokenizer.json",
         "tokenizer_config.json",
         "chat_template.jinja",
@@ -90,6 +103,10 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         values: report.values,
         keys: report.keys,
         rounded: report.rounded,
+        rounded_values: report.inexact,
+        left_out: report.left_out,
+        ignored_config_keys: report.ignored_keys.clone(),
+        zero_points: report.zero_points.map(ZeroPoints::name),
         differences: report.count,
         gguf: files.iter().map(|p| hash(p)).collect::<Result<_>>()?,
         source,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ggml::GgmlType;
+use crate::quant::ZeroPoints;
 
 /// Number of differences in a report; more are only counted.
 pub(super) const MAX_LISTED: usize = 10;
@@ -24,6 +25,10 @@ pub struct Report {
     pub not_accepted: u64,
     /// Number of tensors of the checkpoint that the GGUF lists as left out.
     pub left_out: usize,
+    /// Keys of the quantization configuration that were ignored, as the GGUF declares.
+    pub ignored_keys: Vec<String>,
+    /// How zero points were taken, if the caller chose it.
+    pub zero_points: Option<ZeroPoints>,
     /// Number of differences.
     pub count: u64,
     /// The first ten differences, in file order.

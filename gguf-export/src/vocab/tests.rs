@@ -54,7 +54,6 @@ impl Toy {
         vocab(dir.path(), &config, 6)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a temporary folder")]
     fn written(&self, tokenizer: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("additional_chat_templates")).unwrap();

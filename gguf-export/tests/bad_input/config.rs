@@ -58,8 +58,7 @@ fn invalid_configurations_are_refused() {
         ("/quantization_config/rotation_config", json!({"a": 1}), "rotation_config"),
         ("/quantization_config/spinquant_config", json!({"r1": true}), "spinquant_config"),
         ("/quantization_config/sparsity_config", json!({"format": "sparse-24-bitmask"}), "sparsity_config"),
-        ("/quantization_config/checkpoint_format", json!("marlin"), "`checkpoint_format` = `marlin`"),
-        ("/quantization_config/pack_dtype", json!("int64"), "`pack_dtype` = `int64`"),
+        ("/quantization_config/checkpoint_format", json!("marlin"), "quantization_config.checkpoint_format"),
         ("/quantization_config/extra_config", json!({"(": {"bits": 8}}), "quantization_config"),
         (
             "/quantization_config/extra_config",
@@ -87,8 +86,19 @@ fn invalid_configurations_are_refused() {
             version,
             &awq,
             |c| set(c, "/quantization_config/version", json!(version)),
-            &["config.json", "`version`", version],
+            &["config.json", "quantization_config.version` = `", version],
         );
+    }
+    let gptq = Model { method: Some(Method::Gptq), ..int4() };
+    for (key, value) in [
+        ("checkpoint_format", "marlin"),
+        ("format", "gptq_p"),
+        ("pack_dtype", "int64"),
+        ("quant_method", "qqq"),
+        ("method", "awq"),
+    ] {
+        let pointer = format!("/quantization_config/{key}");
+        edited(value, &gptq, |c| set(c, &pointer, json!(value)), &["config.json", key, value]);
     }
 }
 

@@ -339,6 +339,36 @@ fn links_within_a_repository_of_the_hugging_face_cache_are_followed() {
 }
 
 #[test]
+fn links_from_a_folder_to_the_hugging_face_cache_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().join("models--Intel--Tiny-int4-AutoRound");
+    let written = dir.path().join("written");
+    std::fs::create_dir(&written).unwrap();
+    int4().write(&written);
+    // With links the cache has blobs, and without them plain files in its snapshots.
+    for folder in ["blobs", "snapshots/0123abcd"] {
+        let (cached, local) = (repo.join(folder), dir.path().join(folder.replace('/', "-")));
+        std::fs::create_dir_all(&cached).unwrap();
+        std::fs::create_dir(&local).unwrap();
+        for file in std::fs::read_dir(&written).unwrap().map(|e| e.unwrap()) {
+            std::fs::copy(file.path(), cached.join(file.file_name())).unwrap();
+            symlink(cached.join(file.file_name()), local.join(file.file_name())).unwrap();
+        }
+        let checkpoint = gguf_export::checkpoint::Checkpoint::open(&local).unwrap();
+        assert!(common::plan(&checkpoint).tensors.len() > 20, "{folder}");
+    }
+    // The blobs of a cache may be on another disk.
+    let (away, snapshot) = (dir.path().join("away"), repo.join("snapshots/1"));
+    std::fs::rename(repo.join("blobs"), &away).unwrap();
+    symlink(&away, repo.join("blobs")).unwrap();
+    std::fs::create_dir(&snapshot).unwrap();
+    for file in std::fs::read_dir(&away).unwrap().map(|e| e.unwrap().file_name()) {
+        symlink(std::path::Path::new("../../blobs").join(&file), snapshot.join(&file)).unwrap();
+    }
+    gguf_export::checkpoint::Checkpoint::open(&snapshot).unwrap();
+}
+
+#[test]
 fn outputs_that_cannot_be_written_are_errors() {
     let place = Place::with(&int4());
     let checkpoint = place.open();

@@ -12,6 +12,7 @@
 mod common;
 mod config;
 mod files;
+mod keys;
 mod modules;
 mod values;
 

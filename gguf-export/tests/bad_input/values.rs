@@ -218,7 +218,9 @@ fn values_beyond_the_range_of_a_chosen_type_are_refused() {
         let exported = place.export_with(&options);
         if fits {
             exported.unwrap();
-            let report = place.verify_with(VerifyOptions { threads: 2, allow_rounding: true }).unwrap();
+            let report = place
+                .verify_with(VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() })
+                .unwrap();
             assert!(report.equal(), "{ty} of {value}: {:?}", report.differences);
             continue;
         }
@@ -244,6 +246,8 @@ fn rounding_tiny_values_stays_within_the_rounding_of_the_type() {
     checkpoint.write(&place.source());
     let options = PlanOptions { outtype: OutType::Only(GgmlType::Q8_0), ..PlanOptions::default() };
     place.export_with(&options).unwrap();
-    let report = place.verify_with(VerifyOptions { threads: 2, allow_rounding: true }).unwrap();
+    let report = place
+        .verify_with(VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() })
+        .unwrap();
     assert!(report.equal(), "{:?}", report.differences);
 }

@@ -78,7 +78,7 @@ impl Place {
     }
 
     pub(crate) fn verify(&self) -> Result<Report> {
-        self.verify_with(VerifyOptions { threads: 2, allow_rounding: false })
+        self.verify_with(VerifyOptions { threads: 2, ..VerifyOptions::default() })
     }
 
     pub(crate) fn verify_with(&self, options: VerifyOptions) -> Result<Report> {

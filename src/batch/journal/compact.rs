@@ -1,10 +1,12 @@
 //! Rewrites a file of rows without replaced ones, sorted by rank.
 
 use std::collections::HashMap;
-use std::io::{BufWriter, Seek as _, SeekFrom, Write as _, copy};
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _, copy};
 
-use super::scan::scan;
-use super::sink::{Sink, sync_folder, wrong};
+use super::sink::Sink;
+use super::wrong::wrong;
+use crate::atomic::{Access, NewFile};
 use crate::batch::error::Error;
 use crate::batch::hash::key;
 
@@ -22,7 +24,7 @@ pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Re
     }
     let mut last: HashMap<u128, Kept> = HashMap::new();
     let mut rows = 0;
-    scan(sink, &mut |row| {
+    sink.scan(&mut |row| {
         rows += 1;
         let key = key(row.id);
         if let Some(rank) = rank(key) {
@@ -35,28 +37,20 @@ pub(super) fn compact(sink: &mut Sink, rank: &dyn Fn(u128) -> Option<u64>) -> Re
     if kept.len() == rows && kept.is_sorted_by_key(|row| row.begin) {
         return Ok(());
     }
-    let mut name = sink.path.clone().into_os_string();
-    name.push(".new");
-    let mut new = Sink::open(name.as_ref())?;
-    new.cut(0)?;
-    let write = |file: &std::fs::File| {
-        let mut out = BufWriter::with_capacity(1 << 16, file);
-        for row in &kept {
-            let mut old = &sink.file;
-            old.seek(SeekFrom::Start(row.begin))?;
-            copy(&mut std::io::Read::take(old, row.length), &mut out)?;
-        }
-        out.flush()?;
-        file.sync_all()
-    };
-    if let Err(source) = write(&new.file) {
-        drop(std::fs::remove_file(&new.path));
-        return Err(wrong("write", &new.path)(source));
-    }
-    std::fs::rename(&new.path, &sink.path).map_err(wrong("replace", &sink.path))?;
-    sync_folder(&sink.path)?;
-    new.length = kept.iter().map(|row| row.length).sum();
-    new.path = std::mem::take(&mut sink.path);
-    *sink = new;
+    let failed = |action| wrong(action, &sink.path);
+    let mut new = NewFile::beside(&sink.path, Access::Usual).map_err(failed("replace"))?;
+    write(&sink.file, &kept, &mut new).map_err(failed("write"))?;
+    sink.file = new.commit().map_err(failed("replace"))?;
+    sink.length = kept.iter().map(|row| row.length).sum();
     Ok(())
+}
+
+/// Copies these rows.
+fn write(mut old: &File, kept: &[Kept], new: &mut NewFile) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, new);
+    for row in kept {
+        old.seek(SeekFrom::Start(row.begin))?;
+        copy(&mut old.take(row.length), &mut out)?;
+    }
+    out.flush()
 }

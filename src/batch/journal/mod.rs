@@ -5,22 +5,26 @@
 //! is finished before its turn waits in a file beside the output, `OUT.part`, which the next run reads as well.
 
 mod compact;
+mod earlier;
 mod scan;
 mod sink;
 mod types;
+mod wrong;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::Error;
 use super::hash::{RequestHash, key};
-use scan::scan;
-use sink::{Sink, identity, wrong};
-use types::{Entry, Place, State, Waiting};
+use crate::atomic;
+use sink::{Sink, identity};
+use types::{Entry, Place, State, Waiting, part_of};
+use wrong::wrong;
 
-pub(super) use types::{Claim, Finished};
+pub use earlier::Earlier;
+pub(super) use types::{Claim, Finished, Standing};
 pub use types::{Order, Targets};
 
 /// The open files and their rows.
@@ -56,9 +60,17 @@ impl Journal {
     pub fn open(targets: &Targets, input: &Path, model: &str, any_model: bool) -> Result<Self, Error> {
         let Targets { out, errors, order } = targets;
         distinct(input, "the input", out, "the output")?;
+        let waiting = "the file of rows that wait for their turn";
+        if out.as_os_str() != "-" {
+            let out = atomic::resolve(out).map_err(wrong("open", out))?;
+            distinct(input, "the input", &part_of(&out), waiting)?;
+        }
         if let Some(errors) = errors {
             distinct(input, "the input", errors, "the file of failed rows")?;
             distinct(out, "the output", errors, "the file of failed rows")?;
+            let errors = atomic::resolve(errors).map_err(wrong("open", errors))?;
+            let out = atomic::resolve(out).map_err(wrong("open", out))?;
+            distinct(&errors, "the file of failed rows", &part_of(&out), waiting)?;
         }
         let out = Sink::open(out)?;
         let errors = errors.as_deref().map(Sink::open).transpose()?;
@@ -104,7 +116,7 @@ impl Journal {
         let mut count = 0u32;
         let mut take = |sink: &mut Sink, place: Place, parted: &mut HashMap<u128, Waiting>| {
             let path = sink.path.clone();
-            scan(sink, &mut |row| {
+            sink.scan(&mut |row| {
                 if !any_model && row.model != model {
                     return Err(Error::OtherModel {
                         path: path.clone(),
@@ -152,20 +164,15 @@ impl Journal {
         let Some(entry) = self.rows.get_mut(&key) else {
             self.rows.insert(key, new);
             self.begin(line);
-            return Claim::New;
+            return Claim::First(Standing::New);
         };
         if entry.seen {
             return Claim::Duplicate;
         }
         let old = *entry;
-        *entry = Entry { line: number, seen: true, ..old };
-        let claim = match old.state {
-            _ if old.hash != short => Claim::Changed,
-            State::Done => Claim::Done,
-            State::Refused if !retry_refused => Claim::Refused,
-            _ => Claim::Again,
-        };
-        if matches!(claim, Claim::Done | Claim::Refused) {
+        let standing = old.standing(hash, retry_refused);
+        if matches!(standing, Standing::Done | Standing::Refused) {
+            *entry = Entry { line: number, seen: true, ..old };
             if old.place == Place::Part {
                 self.waiting.extend(self.parted.remove(&key).map(|row| (line, row)));
             } else {
@@ -178,7 +185,13 @@ impl Journal {
             self.stale |= old.place != Place::Part;
             self.begin(line);
         }
-        claim
+        Claim::First(standing)
+    }
+
+    /// The standing of a row that is not seen in the input yet, without beginning it.
+    pub(super) fn standing(&self, id: &str, hash: RequestHash) -> Standing {
+        let entry = self.rows.get(&key(id)).filter(|entry| !entry.seen);
+        entry.map_or(Standing::New, |entry| entry.standing(hash, false))
     }
 
     fn begin(&mut self, line: u64) {
@@ -333,13 +346,6 @@ impl Journal {
         }
         Ok(())
     }
-}
-
-/// The part file of an output.
-fn part_of(out: &Path) -> PathBuf {
-    let mut name = out.to_owned().into_os_string();
-    name.push(".part");
-    name.into()
 }
 
 /// Refuses two names of one file.

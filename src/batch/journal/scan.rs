@@ -1,11 +1,12 @@
-//! Reads the rows of an earlier run, and cuts off a torn one.
+//! Reads the rows of an earlier run, and finds a torn one.
 
 use std::borrow::Cow;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::sink::{Sink, wrong};
+use super::wrong::wrong;
 use crate::batch::error::Error;
 use crate::batch::hash::RequestHash;
 
@@ -48,27 +49,24 @@ struct Mark<'a> {
     model: Cow<'a, str>,
 }
 
-/// Calls `each` with every row. A torn last row is cut off; any other line that is not a row is an error.
+/// Calls `each` with every row of `length` bytes. Returns where a torn last row begins; any other line that is not a row
+/// is an error.
 pub(super) fn scan(
-    sink: &mut Sink,
+    input: impl Read,
+    length: u64,
+    path: &Path,
     each: &mut dyn FnMut(&Written<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    if sink.stream {
-        return Ok(());
-    }
-    let path = sink.path.clone();
-    let mut file = &sink.file;
-    file.seek(SeekFrom::Start(0)).map_err(wrong("read", &path))?;
-    let mut input = BufReader::with_capacity(1 << 16, file);
+) -> Result<Option<u64>, Error> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
     let (mut line, mut begin, mut number) = (Vec::new(), 0, 0);
-    let torn = loop {
+    loop {
         line.clear();
         number += 1;
-        let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line).map_err(wrong("read", &path))?;
+        let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line).map_err(wrong("read", path))?;
         if read == 0 {
-            break None;
+            return Ok(None);
         }
-        let length = read as u64;
+        let bytes = read as u64;
         let whole = line.ends_with(b"\n");
         match serde_json::from_slice::<Wire<'_>>(&line).ok().filter(|_| whole).and_then(|wire| {
             let hash = RequestHash::parse(&wire.ggrun.request_hash)?;
@@ -80,14 +78,13 @@ pub(super) fn scan(
                 status: wire.response.status_code,
                 model: &wire.ggrun.model,
                 begin,
-                length,
+                length: bytes,
             })?,
-            None if begin + length == sink.length && is_ours(&line) => break Some(begin),
-            None => return Err(Error::Foreign { path, line: number }),
+            None if begin + bytes == length && is_ours(&line) => return Ok(Some(begin)),
+            None => return Err(Error::NotAnswers { path: path.to_owned(), line: number }),
         }
-        begin += length;
-    };
-    torn.map_or(Ok(()), |begin| sink.cut(begin))
+        begin += bytes;
+    }
 }
 
 /// Whether this may be the beginning of a row, or the zeros that a system crash leaves.

@@ -1,10 +1,13 @@
 //! A file to which rows are appended.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use super::scan::{Written, scan};
+use super::wrong::wrong;
+use crate::atomic;
 use crate::batch::error::Error;
 
 /// An open and locked file of rows; or a stream, whose rows cannot be read again.
@@ -18,19 +21,15 @@ pub(super) struct Sink {
     pub(super) stream: bool,
 }
 
-/// Maps an error of an action on a path.
-pub(super) fn wrong(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Write { action, path, source }
-}
-
 impl Sink {
-    /// Opens or creates a file and locks it; `-` is standard output.
+    /// Opens or creates a file and locks it; `-` is standard output. Links are followed, so that all files of a batch are
+    /// beside the real one.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if path.as_os_str() == "-" {
             let out = io::stdout().as_fd().try_clone_to_owned().map_err(wrong("open", path))?;
             return Ok(Self { path: path.to_owned(), file: out.into(), length: 0, stream: true });
         }
+        let path = &atomic::resolve(path).map_err(wrong("open", path))?;
         loop {
             let is_new = !path.exists();
             let file = OpenOptions::new()
@@ -53,8 +52,9 @@ impl Sink {
                 continue;
             }
             if is_new {
-                sync_folder(path)?;
+                atomic::sync_folder(path).map_err(wrong("sync the folder of", path))?;
             }
+            atomic::sweep(atomic::folder(path));
             return Ok(Self { path: path.to_owned(), file, length: found.len(), stream: false });
         }
     }
@@ -64,6 +64,20 @@ impl Sink {
         let path = PathBuf::from("a temporary file");
         let file = tempfile::tempfile().map_err(wrong("create", &path))?;
         Ok(Self { path, file, length: 0, stream: false })
+    }
+
+    /// Calls `each` with every row, and cuts off a torn one.
+    pub(super) fn scan(
+        &mut self,
+        each: &mut dyn FnMut(&Written<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.stream {
+            return Ok(());
+        }
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(wrong("read", &self.path))?;
+        let torn = scan(file, self.length, &self.path, each)?;
+        torn.map_or(Ok(()), |begin| self.cut(begin))
     }
 
     /// Appends whole rows in one write, and returns where they begin. A failed write leaves no part of them.
@@ -111,10 +125,4 @@ pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 pub(super) fn identity(found: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|_| (0, 0))
-}
-
-/// Syncs the folder of a new or renamed file.
-pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong("sync the folder of", path))
 }

@@ -1,6 +1,8 @@
 //! The types of the journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::batch::hash::RequestHash;
 
 /// The order of rows in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,12 +25,12 @@ pub struct Targets {
     pub order: Order,
 }
 
-/// The state of a row of the input.
+/// What earlier runs did with a row of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::batch) enum Claim {
+pub(in crate::batch) enum Standing {
     /// To be answered: it is new.
     New,
-    /// To be answered: an earlier run answered another request of this id.
+    /// To be answered again: an earlier run answered another request of this id.
     Changed,
     /// To be answered: it failed in an earlier run.
     Again,
@@ -36,6 +38,13 @@ pub(in crate::batch) enum Claim {
     Done,
     /// Refused by an earlier run, and not retried.
     Refused,
+}
+
+/// A row of the input, looked up and begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::batch) enum Claim {
+    /// It is not in this input yet.
+    First(Standing),
     /// A duplicate of the id of an earlier row of this input.
     Duplicate,
 }
@@ -71,6 +80,18 @@ pub(super) struct Entry {
     pub(super) seen: bool,
 }
 
+impl Entry {
+    /// The standing of a request with its id.
+    pub(super) fn standing(&self, hash: RequestHash, retry_refused: bool) -> Standing {
+        match (self.state, self.hash == hash.short()) {
+            (State::Done, true) => Standing::Done,
+            (State::Done, false) => Standing::Changed,
+            (State::Refused, true) if !retry_refused => Standing::Refused,
+            (State::Refused | State::Broken | State::Open, _) => Standing::Again,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Open,
@@ -95,4 +116,11 @@ pub(super) struct Waiting {
     pub(super) key: u128,
     pub(super) begin: u64,
     pub(super) length: u64,
+}
+
+/// The part file of an output.
+pub(super) fn part_of(out: &Path) -> PathBuf {
+    let mut name = out.to_owned().into_os_string();
+    name.push(".part");
+    name.into()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::*;
-use crate::batch::{Cause, Order, Targets, open};
+use crate::batch::{Cause, Format, Order, Targets, open};
 use crate::chat::Template;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{
@@ -93,17 +93,18 @@ fn answer(folder: &Path, fails: Fails, retries: u32) -> (Report, BTreeMap<String
     let targets = Targets { out: out.clone(), errors: None, order: Order::Completion };
     let mut journal = Journal::open(&targets, &input, "model", false).unwrap();
     let options = Options {
-        defaults: GenerationOptions::recommended(&SamplingParams::greedy()),
+        defaults: GenerationOptions::recommended(&SamplingParams::greedy()).into(),
         slots: 3,
         retries,
         retry_failed: false,
+        rerun_changed: false,
         strict: false,
         model_name: "m".to_owned(),
         model: "model".to_owned(),
         fingerprint: "test".to_owned(),
     };
-    let source = open(&input).unwrap();
-    let report = run(&session, source, &input, &mut journal, &options, &|| Stop::No, &mut |_| {}).unwrap();
+    let source = open(&input, &Format::Lines).unwrap();
+    let report = run(&session, source, &mut journal, &options, &|| Stop::No, &mut |_| {}).unwrap();
     let rows = std::fs::read_to_string(out).unwrap();
     let status = |line: &str| {
         let row: Value = serde_json::from_str(line).unwrap();

@@ -110,17 +110,28 @@ fn wide_and_long_texts_are_refused_before_they_are_made() {
         "{% set x = 'a' * 1000000 %}{{ x.replace('a', x) }}",
         "{{ range(99999) | tojson(indent=1000) }}",
         "{{ range(9999) | tojson(separators=['a' * 1000000, '']) }}",
-        "{% set x = 'a' * 1000000 %}{% for i in range(100) %}{{ x }}{% endfor %}",
     ] {
         assert_eq!(bound(source), Bound::Text, "{source}");
     }
     for source in [
         "{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         "{{ 'x' * 10000000000 }}",
+        "{% set x = 'a' * 1000000 %}{% for i in range(100) %}{{ x }}{% endfor %}",
         "{% set x = 'a' * 10000000 %}{{ x | replace('a', x) }}",
     ] {
         assert!(matches!(bound(source), Bound::Text | Bound::Steps { .. }), "{source}");
     }
+}
+
+#[test]
+fn a_prompt_is_not_longer_than_the_limit() {
+    let template = Template::parse("{{ messages[0].content }}{{ messages[0].content }}", "", "").unwrap();
+    let render = |bytes: usize| {
+        let message = Message::new(Role::User, "x".repeat(bytes));
+        template.render(&[message], &RenderOptions::default())
+    };
+    assert_eq!(render(9).unwrap().len(), 18);
+    assert!(matches!(render(TEXT / 2 + 1), Err(Error::Bound(Bound::Text))));
 }
 
 #[test]
@@ -176,7 +187,7 @@ fn the_deepest_values_fit_the_stack() {
                 deeper.replace('x', "y"),
             );
             let mut ends = 0;
-            for calls in [1, 10, 40, 60, 120, 240] {
+            for calls in [1, 60, 240] {
                 ends += usize::from(render(&format!("{source}{{{{ m([1], [1], {calls}) }}}}")).is_err());
             }
             assert!(ends > 0, "{last}");

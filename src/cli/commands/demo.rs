@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<Outcome> {
     say(&format!("  {} in total", text::bytes(plan.bytes())))?;
 
     say("\nVerifying it against the checkpoint")?;
-    let options = VerifyOptions { threads, allow_rounding: false };
+    let options = VerifyOptions { threads, ..VerifyOptions::default() };
     let report = verify(&checkpoint, &gguf, options, interrupt.flag(), &|_| {})?;
     say(&format!("  {}", conversion::sentence(&report)))?;
     ensure!(report.equal(), "the GGUF differs from the checkpoint");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::Command;
 use clap_mangen::Man;
+use ggrun::atomic::{Access, NewFile};
 
 use crate::cli::exit::Outcome;
 use crate::cli::ui::out::print;
@@ -37,9 +38,9 @@ fn write(command: &Command, name: &str, folder: &Path, written: &mut Vec<PathBuf
     let path = folder.join(format!("{name}.1"));
     let failed = || format!("cannot write `{}`", path.display());
     let page = Man::new(command.clone().name(name.to_owned()).bin_name(name.replace('-', " ")));
-    let file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-    page.render(&mut &file).with_context(failed)?;
-    file.persist(&path).map_err(|error| error.error).with_context(failed)?;
+    let mut file = NewFile::beside(&path, Access::Usual).with_context(failed)?;
+    page.render(&mut file).with_context(failed)?;
+    file.commit().with_context(failed)?;
     written.push(path);
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
         write(below, &format!("{name}-{}", below.get_name()), folder, written)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use ggrun::atomic::{self, Access};
 use ggrun::convert::{Origin, mtp};
 use ggrun::hub::{Event, Hub, Settings};
 use gguf_export::checkpoint::Checkpoint;
@@ -14,6 +15,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::options::common::{Common, OUTPUT};
 use crate::cli::options::file;
 use crate::cli::options::hub::{self, Source};
+use crate::cli::options::types::ZeroPoints;
 use crate::cli::shared::conversion::{sentence, unwrapped};
 use crate::cli::shared::source;
 use crate::cli::ui::out::print_result;
@@ -41,6 +43,9 @@ pub(crate) struct Verify {
     /// Accept tensors that the file declares as rounded, within the rounding of their type
     #[arg(long)]
     pub(crate) allow_rounding: bool,
+    /// Set how GPTQ zero points are stored, as for `convert` [default: from the configuration]
+    #[arg(long, value_enum, value_name = "VERSION", hide_short_help = true)]
+    pub(crate) zero_points: Option<ZeroPoints>,
     /// Write the result and the SHA-256 of every file to this file
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) receipt: Option<PathBuf>,
@@ -67,7 +72,11 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let source = source::checkpoint(&args.source, args.common.progress)?;
     let bar = Bar::new("Verifying", args.common.progress);
     let interrupt = Interrupt::listen();
-    let options = VerifyOptions { threads: args.common.threads(), allow_rounding: args.allow_rounding };
+    let options = VerifyOptions {
+        threads: args.common.threads(),
+        zero_points: args.zero_points.map(Into::into),
+        allow_rounding: args.allow_rounding,
+    };
     let compare = || -> anyhow::Result<_> {
         let mut checkpoint = Checkpoint::open(&source)?;
         let mut borrowed = None;
@@ -92,7 +101,8 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     let (report, receipt) = done?;
     if let (Some(path), Some(receipt)) = (&args.receipt, receipt) {
         let text = serde_json::to_string_pretty(&receipt)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        atomic::write(path, text.as_bytes(), Access::Usual)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if args.common.json {
         print_result(&format!("{:#}\n", describe(&report)))?;
@@ -127,6 +137,7 @@ fn describe(report: &Report) -> serde_json::Value {
     json!({
         "schema_version": 1, "equal": report.equal(), "tensors": report.tensors, "values": report.values,
         "keys": report.keys, "rounded": report.rounded, "rounded_values": report.inexact,
-        "left_out": report.left_out, "differences": report.count, "first_differences": differences,
+        "left_out": report.left_out, "ignored_config_keys": report.ignored_keys,
+        "differences": report.count, "first_differences": differences,
     })
 }

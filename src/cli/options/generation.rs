@@ -226,9 +226,10 @@ mod tests {
         let path = path.to_str().unwrap();
         let rules = |option| parse(&[option, path]).unwrap().options().unwrap().rules.unwrap();
         assert_eq!(rules("--grammar-file"), Rules::Gbnf("root ::= \"a\"".to_owned()));
-        assert_eq!(rules("--json-schema-file"), Rules::JsonSchema("root ::= \"a\"".to_owned()));
+        fs::write(path, "{}").unwrap();
+        assert_eq!(rules("--json-schema-file"), Rules::JsonSchema("{}".to_owned()));
         let missing = parse(&["--grammar-file", "no/such"]).unwrap().options().unwrap_err();
-        assert_eq!(missing.to_string(), "cannot read `no/such`");
+        assert_eq!(missing.to_string(), "cannot read the grammar from `no/such`");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) const PROMPT: &str = "Prompt";
 #[command(next_help_heading = PROMPT)]
 pub(crate) struct SystemArgs {
     /// Set the system prompt (also -sys)
+    ///
+    /// In a batch it applies to conversations without a system message.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "system_prompt_file")]
     system_prompt: Option<String>,
     /// Read the system prompt from a file (also -sysf)
@@ -85,7 +87,7 @@ impl TemplateArgs {
 /// Escape sequences in texts of the command line.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct EscapeArgs {
-    /// Replace \n, \r, \t, \', \", \\ and \xHH in -p, -f, -r and --dry-sequence-breaker
+    /// Replace \n, \r, \t, \', \", \\ and \xHH in -p, -f, -r, --template and --dry-sequence-breaker
     ///
     /// llama.cpp does so unless --no-escape is given.
     #[arg(short = 'e', long, overrides_with = "no_escape", conflicts_with = "no_escape", help_heading = PROMPT,

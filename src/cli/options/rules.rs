@@ -17,7 +17,7 @@ pub(crate) struct RulesArgs {
     /// Constrain the answer with the GBNF grammar in a file
     #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
     grammar_file: Option<PathBuf>,
-    /// Constrain the answer with a JSON schema
+    /// Constrain the answer with a JSON schema; keywords that cannot be held are refused
     #[arg(short, long, value_name = "SCHEMA", group = "rules")]
     json_schema: Option<String>,
     /// Constrain the answer with the JSON schema in a file (also -jf)
@@ -89,7 +89,7 @@ fn refuse_text(path: &Path, option: &str, other: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn rules(args: RulesArgs) -> Result<Option<Rules>, String> {
+    fn rules(args: &RulesArgs) -> Result<Option<Rules>, String> {
         args.rules().map_err(|error| format!("{error:#}"))
     }
 
@@ -120,10 +120,10 @@ mod tests {
             (RulesArgs { json_schema_file: Some(gbnf), ..RulesArgs::default() }, "--grammar-file"),
         ];
         for (args, says) in cases {
-            let error = rules(args.clone()).unwrap_err();
+            let error = rules(&args).unwrap_err();
             assert!(error.contains(says), "{args:?}: {error}");
         }
         let typed = RulesArgs { json_schema: Some("true".into()), ..RulesArgs::default() };
-        assert_eq!(rules(typed), Ok(Some(Rules::JsonSchema("true".into()))));
+        assert_eq!(rules(&typed), Ok(Some(Rules::JsonSchema("true".into()))));
     }
 }

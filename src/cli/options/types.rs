@@ -23,6 +23,24 @@ pub(crate) enum FloatType {
     F32,
 }
 
+/// The two versions of GPTQ packing, by the zero points that they store.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ZeroPoints {
+    /// Less one, as in `gptq`
+    V1,
+    /// As they are, as in `gptq_v2`
+    V2,
+}
+
+impl From<ZeroPoints> for gguf_export::quant::ZeroPoints {
+    fn from(zero_points: ZeroPoints) -> Self {
+        match zero_points {
+            ZeroPoints::V1 => Self::V1,
+            ZeroPoints::V2 => Self::V2,
+        }
+    }
+}
+
 impl From<FloatType> for GgmlType {
     fn from(ty: FloatType) -> Self {
         match ty {

@@ -78,7 +78,11 @@ pub(crate) fn sentence(report: &Report) -> String {
             format!("; {} of the checkpoint left out, as the file declares", text::plural(n as u64, "tensor"))
         }
     };
-    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}")
+    let ignored = match report.ignored_keys.as_slice() {
+        [] => String::new(),
+        names => format!("; not considered, as the file declares: `{}`", names.join("`, `")),
+    };
+    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}{ignored}")
 }
 
 /// The error of a conversion without its wrapper, so that it is found by its own type.

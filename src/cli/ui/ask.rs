@@ -1,4 +1,4 @@
-//! Asks for confirmation before something is removed.
+//! Asks for confirmation.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -12,7 +12,7 @@ use crate::cli::error::Unasked;
 ///
 /// [`Unasked`] without a terminal.
 pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() || !err::is_terminal() {
+    if !is_possible() {
         return Err(Unasked.into());
     }
     let mut to = err::stderr();
@@ -23,4 +23,9 @@ pub(crate) fn may(question: &str) -> anyhow::Result<bool> {
         writeln!(to)?;
     }
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+/// Whether there is a terminal to ask on.
+pub(crate) fn is_possible() -> bool {
+    std::io::stdin().is_terminal() && err::is_terminal()
 }

@@ -19,6 +19,9 @@ const WIDE: &str = "{prefix} {bar:12} {binary_bytes} of {binary_total_bytes}  {b
 /// Fits 40 columns. A wrapped line cannot be erased.
 const NARROW: &str = "{prefix} {percent}%  {binary_bytes_per_sec}  {eta} left";
 
+/// The shortest pause before a retry that is explained.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
+
 /// Bytes, rate, time left and current tensor of an operation.
 pub(crate) struct Bar {
     verb: &'static str,
@@ -72,8 +75,14 @@ impl Bar {
                 Self::say(&format!("warning: {reason}; using the files of `{what}` in the cache"));
             }
             Event::Retrying { what, reason, pause, retry, retries } => {
-                let pause = pause.as_secs_f64();
-                Self::say(&format!("{what}: {reason}; retrying in {pause:.1} s ({retry} of {retries})"));
+                let line = format!(
+                    "{what}: {reason}; retrying in {:.1} s ({retry} of {retries})",
+                    pause.as_secs_f64()
+                );
+                // Long enough to ask what to do.
+                let long =
+                    if pause >= LONG_PAUSE { "; Ctrl-C stops, and the same command resumes" } else { "" };
+                Self::say(&format!("{line}{long}"));
             }
             _ => {}
         }

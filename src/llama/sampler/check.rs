@@ -3,15 +3,20 @@
 use llama_cpp_2::model::LlamaModel;
 
 use super::grammar;
+use super::words::Words;
 use crate::engine::{SamplingError, SamplingParams};
 
 /// Log probabilities of more tokens are not useful, and cost time with every token.
 const MOST_LOGPROBS: u32 = 100;
 
 /// Checks sampling parameters, which includes compiling the grammar.
-pub(in crate::llama) fn check(model: &LlamaModel, params: &SamplingParams) -> Result<(), SamplingError> {
+pub(in crate::llama) fn check(
+    model: &LlamaModel,
+    words: &Words,
+    params: &SamplingParams,
+) -> Result<(), SamplingError> {
     values(model, params)?;
-    params.grammar.as_ref().map_or(Ok(()), |grammar| grammar::Guide::new(model, grammar).map(drop))
+    params.grammar.as_ref().map_or(Ok(()), |grammar| grammar::Guide::new(model, words, grammar).map(drop))
 }
 
 /// Checks everything except the grammar.

@@ -4,16 +4,17 @@
 //! samplers own the data that they change (`llama_sampler_chain`, `llama_sampler_grammar`: their grammar, stacks and
 //! random state), share only the model's vocabulary, which nothing writes after the load, and use no thread-local
 //! state. The binding's `Send` says the same. Cloning a grammar (`llama_sampler_clone`) copies its rules and state, and
-//! searches all rules for every element of a stack; a sampler is moved instead.
+//! searches all rules for every element of a stack; a sampler is moved instead. Schemas have llguidance's matchers, which
+//! share only the prepared vocabulary of the model.
 
 mod chain;
 mod check;
 mod gate;
 mod grammar;
-mod limits;
 mod logprobs;
+mod matching;
 mod rules;
-mod schema;
+mod words;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
@@ -26,6 +27,7 @@ pub(super) use check::check;
 pub use check::check_values;
 use grammar::Guide;
 pub use rules::check_rules;
+pub(super) use words::Words;
 
 /// The sampler of one request.
 #[derive(Debug)]
@@ -49,12 +51,13 @@ impl Sampler {
     /// Checks the parameters and makes a sampler that has seen `prompt`; it looks back `context` tokens at most.
     pub(super) fn new(
         model: &LlamaModel,
+        words: &Words,
         params: &SamplingParams,
         prompt: &[Token],
         context: u32,
     ) -> Result<Self, SamplingError> {
         check::values(model, params)?;
-        let guide = params.grammar.as_ref().map(|grammar| Guide::new(model, grammar)).transpose()?;
+        let guide = params.grammar.as_ref().map(|grammar| Guide::new(model, words, grammar)).transpose()?;
         let mut chain = chain::chain(model, params, context);
         if let Some(chain) = &mut chain {
             let seen = prompt.len().saturating_sub(context as usize);

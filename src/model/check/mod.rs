@@ -13,6 +13,7 @@ mod vocab;
 
 use std::path::{Path, PathBuf};
 
+use gguf_export::gguf::keys;
 use gguf_export::{Error, gguf};
 
 use super::hparams::HParams;
@@ -63,6 +64,7 @@ pub(crate) fn check_parts(
     tensors: TensorCheck,
 ) -> Result<Header, LoadError> {
     let mut header = Header::join(path, parts);
+    refuse_others(&header)?;
     overrides::apply(&mut header, overrides)?;
     let hparams = HParams::read(&header)?;
     vocab::check(&header)?;
@@ -71,6 +73,19 @@ pub(crate) fn check_parts(
         TensorCheck::Skip => {}
     }
     Ok(header)
+}
+
+/// Refuses GGUF files that belong to a model and are not one.
+fn refuse_others(header: &Header) -> Result<(), LoadError> {
+    let text = |key| header.metadata.str(key).unwrap_or_default();
+    let found = match (text("general.type"), text(keys::ARCHITECTURE)) {
+        ("adapter", _) => "a LoRA adapter",
+        ("mmproj", _) | (_, "clip") => "a multimodal projector",
+        ("imatrix", _) => "an importance matrix",
+        (_, "controlvector") => "a control vector",
+        _ => return Ok(()),
+    };
+    Err(LoadError::NotAModel { path: header.path.clone(), found })
 }
 
 fn check_tensors(header: &Header, hparams: &HParams) -> Result<(), LoadError> {

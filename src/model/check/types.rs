@@ -124,7 +124,7 @@ const VECTORS: [&str; 72] = [
     "time_mix_lerp_x", "time_mix_lerp_w", "time_mix_lerp_k", "time_mix_lerp_v", "time_mix_lerp_r", "time_mix_lerp_g",
     "time_mix_lerp_fused", "time_mix_first", "time_mix_decay", "time_mix_ln", "channel_mix_lerp_k",
     "channel_mix_lerp_r", "time_mix_w0", "time_mix_a0", "time_mix_v0", "time_mix_k_k", "time_mix_k_a", "time_mix_r_k",
-    "indexer.k_norm", "indexer.q_norm", "ffn.act",
+    "indexer.k_norm", "indexer.q_norm", "ffn.act.scales",
 ];
 
 #[cfg(test)]
@@ -147,6 +147,7 @@ mod tests {
             ("blk.0.nextn.eh_proj.weight", Some(Kind::Matrix)),
             ("blk.x.attn_q.weight", None),
             ("blk.0.attn_q.lora_a", None),
+            ("blk.0.ffn.act.scales", Some(Kind::Vector)),
             ("blk.0.ffn_gate.0.weight", None),
             ("attn_qq.weight", None),
             ("", None),

@@ -43,6 +43,8 @@ pub enum Method {
     AutoRound,
     /// `gptq`.
     Gptq,
+    /// `gptq` or `awq` as written by GPTQModel, which repeats the format under several keys.
+    GptqModel,
     /// `awq`.
     Awq,
     /// `fp8`, as released by model authors.

@@ -22,6 +22,7 @@ pub enum Dtype {
     I8,
     F8E4m3,
     F8E5m2,
+    F8E8m0,
     Bool,
 }
 
@@ -41,6 +42,7 @@ impl Dtype {
             Self::I8 => "I8",
             Self::F8E4m3 => "F8_E4M3",
             Self::F8E5m2 => "F8_E5M2",
+            Self::F8E8m0 => "F8_E8M0",
             Self::Bool => "BOOL",
         }
     }
@@ -51,7 +53,7 @@ impl Dtype {
             Self::F64 | Self::I64 => 8,
             Self::F32 | Self::I32 | Self::U32 => 4,
             Self::Bf16 | Self::F16 | Self::I16 => 2,
-            Self::U8 | Self::I8 | Self::F8E4m3 | Self::F8E5m2 | Self::Bool => 1,
+            Self::U8 | Self::I8 | Self::F8E4m3 | Self::F8E5m2 | Self::F8E8m0 | Self::Bool => 1,
         }
     }
 }

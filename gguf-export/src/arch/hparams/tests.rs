@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -143,4 +144,33 @@ fn sizes_beyond_those_that_a_run_accepts_are_refused() {
         error.contains("`linear_num_value_heads` is `512`, expected at most 256 for heads of 4096"),
         "{error}"
     );
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<u64>().prop_map(Value::from),
+        (0u32..64).prop_map(|power| json!(1u64 << power)),
+        any::<f64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        "[a-z_]{0,20}".prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!([])),
+        Just(json!({"rope_type": "yarn", "factor": 1e308, "original_max_position_embeddings": 1})),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_value_of_any_field_is_within_the_limits_or_refused(
+        index in 0..published().len(),
+        value in any_value(),
+    ) {
+        let field = published().keys().nth(index).unwrap().clone();
+        if let Ok(h) = with(&field, value) {
+            prop_assert!(h.context <= limits::CONTEXT && h.hidden <= limits::WIDTH && h.vocab <= limits::VOCAB);
+            prop_assert!(h.layers.len() as u64 <= limits::LAYERS && h.experts <= limits::EXPERTS);
+            prop_assert!(h.linear_value_heads * h.linear_value_dim <= limits::WIDTH);
+            prop_assert!(h.rope_dims <= h.head_dim && h.rope_dims.is_multiple_of(2));
+        }
+    }
 }

@@ -50,5 +50,9 @@ pub(super) fn floats(bytes: &[u8], dtype: Float) -> Vec<f64> {
         Float::F32 => {
             bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
         }
+        Float::E8M0 => bytes
+            .iter()
+            .map(|&b| if b == u8::MAX { f64::NAN } else { 2f64.powi(i32::from(b) - 127) })
+            .collect(),
     }
 }

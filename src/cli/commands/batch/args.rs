@@ -6,22 +6,24 @@ use clap::ValueEnum;
 use ggrun::batch::Order;
 
 use super::progress;
+use super::table::TableArgs;
 use crate::cli::options::common::OUTPUT;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
-use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
+use crate::cli::options::prompt::{EscapeArgs, SystemArgs, TemplateArgs};
 
-/// Answers every row of a JSONL file
+/// Answers every row of a JSONL or CSV file
 ///
-/// Rows are OpenAI batch requests, or bare objects with `messages` or `prompt`; answers have OpenAI's format. Every
-/// answer is synced to the disk before it counts. Run the same command to resume: rows are recognized by their id and a
-/// hash of their request. A row with an error does not stop the others.
+/// Rows are OpenAI batch requests, bare objects with `messages` or `prompt`, or records of a table; answers have
+/// OpenAI's format. Every answer is synced to the disk before it counts. Run the same command to resume: rows are
+/// recognized by their id and a hash of their request. A row with an error does not stop the others.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
+  ggrun batch -m model.gguf prompts.csv --prompt-column text --id-column id
   ggrun batch -m model.gguf questions.jsonl --dry-run       print errors, tokens and expected time
 
 Exits with 5 if requests failed.")]
@@ -29,22 +31,29 @@ Exits with 5 if requests failed.")]
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
   ggrun batch -m model.gguf questions.jsonl --dry-run          print errors, tokens and an estimate of the time
+  ggrun batch -m model.gguf prompts.csv --id-column id --template 'Translate into {lang}: {text}'
   ggrun batch -m model.gguf big.jsonl.zst -o answers.jsonl --errors failed.jsonl --order input -np 8
   jq -c '{messages: [{role: \"user\", content: .question}]}' data.json | ggrun batch -m model.gguf - -o answers.jsonl
 
 Exits with 5 if rows failed. Ctrl-C finishes the rows that have begun, a second one stops at once; both can be
 resumed.")]
 pub(crate) struct BatchArgs {
-    /// Requests to answer: a file, compressed if its name ends in .gz or .zst; - is standard input
-    #[arg(value_name = "IN.jsonl", required_unless_present = "list_devices")]
+    /// Requests to answer: JSON lines, or a table in .csv or .tsv; may be compressed; - is standard input
+    ///
+    /// gzip and zstd are recognized by their first bytes.
+    #[arg(value_name = "IN", required_unless_present = "list_devices")]
     pub(super) input: Option<PathBuf>,
-    /// Append answers to this file; - is standard output
+    /// Append answers to this file; - is standard output [default: IN.answers.jsonl]
     ///
     /// A batch that writes to standard output cannot be resumed.
     #[arg(short, long, value_name = "OUT.jsonl", help_heading = OUTPUT)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) table: TableArgs,
+    #[command(flatten)]
     pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) system: SystemArgs,
     #[command(flatten)]
     pub(super) template: TemplateArgs,
     #[command(flatten)]
@@ -62,6 +71,11 @@ pub(crate) struct BatchArgs {
     /// Retry rows that an earlier run refused
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) retry_failed: bool,
+    /// Answer rows again whose request or options changed since an earlier run answered them
+    ///
+    /// Without it, such rows are counted and confirmed on the terminal, or the run ends with an error.
+    #[arg(long, help_heading = RUN, hide_short_help = true)]
+    pub(super) rerun_changed: bool,
     /// Resume with another model, and keep the answers of the first
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) allow_model_change: bool,

@@ -1,81 +1,93 @@
-//! `ggrun batch`: JSON lines in, JSON lines out. Messages go to standard error.
+//! `ggrun batch`: JSON lines or a table in, JSON lines out. Messages go to standard error.
 
 mod args;
 mod dry;
+mod job;
 mod prepare;
 mod progress;
+mod resume;
 mod slots;
+mod summary;
+mod table;
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
-use ggrun::batch::{self, Journal, Options, Report, Stop, Targets};
-use ggrun::model::{caps, model_digest};
-use serde_json::json;
+use ggrun::batch::{self, Journal, Options, Stop};
+use ggrun::model::caps;
 
 pub(crate) use args::BatchArgs;
-use prepare::{defaults, first_look};
+use job::Job;
+use prepare::{check_files, default_output, first_look, over_recommended};
 use progress::Show;
 
-use crate::cli::error::{Interrupted, NoOutput};
+use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
-use crate::cli::ui::out::print_result;
 use crate::cli::ui::text;
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
-    let input = args.input.as_deref().context("no input, expected IN.jsonl")?;
+    let input = args.input.as_deref().context("no input, expected IN")?;
     args.model.named()?;
-    let generation = checks::generation(&args.generation, &args.escape)?;
+    let options = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
-    check_files(args, input)?;
+    let defaults = batch::Defaults { options, system: args.system.text()? };
+    batch::check(input)?;
+    let format = args.table.format(input, &args.escape)?;
+    let output = args.output.clone().or_else(|| default_output(input));
+    check_files(args, input, output.as_deref())?;
     let interrupt = Interrupt::listen();
-    let path = &source::model(&args.model, args.progress.of_download())?;
-    if args.dry_run {
-        return dry::run(args, generation, template, input, path, &interrupt);
-    }
-    let output = args.output.clone().unwrap_or_default();
-    let digest = model_digest(&args.placement.options(path), template.as_deref())?;
-    let model_id = format!("{:016x}", u64::from_be_bytes(digest.as_chunks::<8>().0[0]));
-    let targets = Targets { out: output.clone(), errors: args.errors.clone(), order: args.order.into() };
-    let mut journal = Journal::open(&targets, input, &model_id, args.allow_model_change)?;
-    let survey = first_look(&generation, input, &interrupt)?;
-    let chosen = slots::choose(args, path, survey.as_ref())?;
+    let survey = first_look(&defaults, input, &format, &interrupt)?;
+    let path = source::model(&args.model, args.progress.of_download())?;
+    let job = Job { args, input, format, output, defaults, template, path: &path, interrupt: &interrupt };
+    if args.dry_run { dry::run(job, survey.as_ref()) } else { answer(job, survey.as_ref()) }
+}
+
+fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcome> {
+    let targets = job.targets();
+    let model_id = job.model_id()?;
+    let mut journal = Journal::open(&targets, job.input, &model_id, job.args.allow_model_change)?;
+    let rerun_changed = resume::may_rerun(&job, &journal)?;
+    let Job { args, input, format, defaults, template, path, interrupt, .. } = job;
+    let chosen = slots::choose(args, path, survey)?;
     let slots = chosen.parallel;
-    let Opened { session, model, .. } = &open::open(chosen, template, &interrupt)?;
+    let Opened { session, model, .. } = &open::open(chosen, template, interrupt)?;
     let options = Options {
-        defaults: defaults(generation, model, session.template())?,
+        defaults: over_recommended(defaults, model, session.template())?,
         slots,
         retries: args.retry,
         retry_failed: args.retry_failed,
+        rerun_changed,
         strict: args.strict,
         model_name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         model: model_id,
         fingerprint: format!("ggrun-{}-{}", env!("CARGO_PKG_VERSION"), caps().build),
     };
-    let show = Show::new(args.progress, survey.as_ref().map(|survey| survey.rows));
+    let show = Show::new(args.progress, survey.map(|survey| survey.rows));
     show.say(&format!(
         "{} of {} tokens: {}",
         text::plural(slots.into(), "slot"),
         model.placement().context,
         model.placement().reason
     ));
+    if args.output.is_none() {
+        show.say(&format!("answers are written to `{}`", targets.out.display()));
+    }
     if journal.rows_before() > 0 {
         show.say(&format!("resuming after {}", text::plural(journal.rows_before() as u64, "row")));
     }
     let begun = Instant::now();
-    let rows = batch::open(input)?;
+    let rows = batch::open(input, &format)?;
     let stop = || match (interrupt.is_raised(), interrupt.is_final()) {
         (false, _) => Stop::No,
         (true, false) => Stop::Drain,
         (true, true) => Stop::Now,
     };
     let mut announced = false;
-    let report = batch::run(session, rows, input, &mut journal, &options, &stop, &mut |progress| {
+    let report = batch::run(session, rows, &mut journal, &options, &stop, &mut |progress| {
         for ignored in progress.ignored.drain(..) {
             show.say(&format!("warning: {ignored}"));
         }
@@ -87,67 +99,13 @@ pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     });
     show.end();
     let report = report?;
-    finish(args, &report, &show, begun.elapsed())?;
+    summary::finish(args, &targets, &report, &show, begun.elapsed())?;
     if !report.complete {
         if !journal.is_stream() {
-            show.say(&format!("stopped; run the same command to resume `{}`", output.display()));
+            show.say(&format!("stopped; run the same command to resume `{}`", targets.out.display()));
         }
         return Err(Interrupted.into());
     }
     let failed = report.progress.failed + report.progress.failed_before;
     Ok(if failed > 0 { Outcome::RowsFailed } else { Outcome::Success })
-}
-
-/// Refuses files that cannot be read or written, before a model is loaded.
-fn check_files(args: &BatchArgs, input: &Path) -> anyhow::Result<()> {
-    checks::input(input)?;
-    if args.dry_run {
-        return Ok(());
-    }
-    let Some(output) = &args.output else { return Err(NoOutput.into()) };
-    let on_stdout = output.as_os_str() == "-";
-    anyhow::ensure!(!(args.json && on_stdout), "`--json` and `-o -` would both write to standard output");
-    for (name, path) in [("`-o`", Some(output)), ("`--errors`", args.errors.as_ref())] {
-        let Some(path) = path else { continue };
-        checks::output(path)?;
-        checks::apart(("the input", input), (name, path))?;
-    }
-    args.errors.as_ref().map_or(Ok(()), |errors| checks::apart(("`-o`", output), ("`--errors`", errors)))
-}
-
-/// Writes the result.
-fn finish(args: &BatchArgs, report: &Report, show: &Show, elapsed: Duration) -> anyhow::Result<()> {
-    let progress = &report.progress;
-    let rate = progress::rate(progress.written_tokens, elapsed);
-    let mut parts = vec![format!("{} answered", text::count(progress.done))];
-    if progress.done_before > 0 {
-        parts.push(format!("{} kept from an earlier run", text::count(progress.done_before)));
-    }
-    if progress.changed > 0 {
-        parts.push(format!("{} changed", text::plural(progress.changed, "request")));
-    }
-    if progress.failed > 0 {
-        parts.push(format!("{} failed ({})", text::count(progress.failed), progress::causes(&report.causes)));
-    }
-    if progress.failed_before > 0 {
-        parts.push(format!("{} failed in an earlier run", text::count(progress.failed_before)));
-    }
-    show.say(&parts.join(", "));
-    show.say(&format!(
-        "{} written in {}, {rate:.1} t/s",
-        text::plural(progress.completion_tokens, "token"),
-        progress::clock(elapsed)
-    ));
-    if args.json {
-        let causes = progress::causes_object(&report.causes);
-        let object = json!({
-            "schema_version": 1, "complete": report.complete, "rows_done": progress.done,
-            "rows_done_before": progress.done_before, "rows_changed": progress.changed,
-            "rows_failed": progress.failed, "rows_failed_before": progress.failed_before, "causes": causes,
-            "prompt_tokens": progress.prompt_tokens, "completion_tokens": progress.completion_tokens,
-            "seconds": elapsed.as_secs_f64(), "tokens_per_second": rate,
-        });
-        print_result(&format!("{object:#}\n"))?;
-    }
-    Ok(())
 }

@@ -1,36 +1,67 @@
-//! Preparations of a batch: a first look at its rows, and their defaults.
+//! Preparations of a batch: its files, a first look at its rows, and their defaults.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ggrun::batch::{self, Survey};
+use ggrun::batch::{self, Defaults, Format, Survey};
 use ggrun::chat::Template;
 use ggrun::model::Model;
 use ggrun::session::GenerationOptions;
 
-use crate::cli::error::Interrupted;
+use super::args::BatchArgs;
+use crate::cli::error::{Interrupted, NoOutput};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::options::checks;
 
 /// Counts rows and estimates their lengths, if the input can be read twice. This does not need the model's
 /// recommendations.
 pub(super) fn first_look(
-    options: &GenerationOptions,
+    defaults: &Defaults,
     input: &Path,
+    format: &Format,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Option<Survey>> {
     let is_file = std::fs::metadata(input).is_ok_and(|found| found.is_file());
     if !is_file {
         return Ok(None);
     }
-    let survey = batch::survey(batch::open(input)?, input, options, &|| !interrupt.is_raised())?;
+    let survey = batch::survey(batch::open(input, format)?, defaults, &|| !interrupt.is_raised())?;
     if interrupt.is_raised() { Err(Interrupted.into()) } else { Ok(Some(survey)) }
 }
 
+/// The file of answers if none is set: beside the input. A stream has none.
+pub(super) fn default_output(input: &Path) -> Option<PathBuf> {
+    let mut name = input.to_owned().into_os_string();
+    name.push(".answers.jsonl");
+    input.is_file().then(|| name.into())
+}
+
+/// Refuses files that cannot be written, before a model is loaded.
+pub(super) fn check_files(args: &BatchArgs, input: &Path, output: Option<&Path>) -> anyhow::Result<()> {
+    let on_stdout = output.is_some_and(|output| output.as_os_str() == "-");
+    if !args.dry_run {
+        let Some(output) = output else { return Err(NoOutput.into()) };
+        anyhow::ensure!(!(args.json && on_stdout), "`--json` and `-o -` would both write to standard output");
+        checks::output(output)?;
+        args.errors.as_deref().map_or(Ok(()), checks::output)?;
+    }
+    let files = [("the input", Some(input)), ("`-o`", output), ("`--errors`", args.errors.as_deref())];
+    for (index, (one, path)) in files.into_iter().enumerate() {
+        for (other, second) in &files[index + 1..] {
+            if let (Some(path), Some(second)) = (path, second) {
+                checks::apart((one, path), (other, second))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The options of the command line, over the sampling that the model recommends.
-pub(super) fn defaults(
-    options: GenerationOptions,
+pub(super) fn over_recommended(
+    defaults: Defaults,
     model: &Model,
     template: &Template,
-) -> anyhow::Result<GenerationOptions> {
-    options.check_reasoning(template)?;
-    Ok(options.over(&GenerationOptions::recommended(&model.sampling(0))))
+) -> anyhow::Result<Defaults> {
+    defaults.options.check_reasoning(template)?;
+    let options = defaults.options.over(&GenerationOptions::recommended(&model.sampling(0)));
+    Ok(Defaults { options, ..defaults })
 }

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
-use std::path::Path;
 
 use anyhow::Context as _;
+use ggrun::atomic::{Access, NewFile};
 use ggrun::bench::{Divergence, Perplexity, Run, measure, save};
 use ggrun::engine::{Markup, Vocab as _};
 use ggrun::model::Abort;
@@ -42,13 +42,11 @@ pub(super) fn run(args: &Bench, interrupt: &Interrupt) -> anyhow::Result<()> {
     let found = match (&asked.save_logits, &asked.kl) {
         (Some(path), _) => {
             let failed = || format!("cannot write `{}`", path.display());
-            let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+            let file = NewFile::beside(path, Access::Usual).with_context(failed)?;
             let mut out = BufWriter::new(file);
             let perplexity = save(&mut decoder, size, run, &mut out, progress).map_err(ended)?;
             let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
-            file.as_file().sync_all().with_context(failed)?;
-            file.persist(path).map_err(|error| error.error).with_context(failed)?;
+            file.commit().with_context(failed)?;
             (perplexity, None)
         }
         (None, Some(path)) => {

@@ -44,7 +44,7 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
         one.blobs.retain(|hash, _| needed.contains(hash));
     }
     let plain = Plain::of(&cache, &found, interrupt.flag());
-    let own = found.iter().flat_map(|one| &one.snapshots).flat_map(|snapshot| plain::files(snapshot));
+    let own = found.iter().flat_map(|one| &one.snapshots).flat_map(plain::files);
     let own = own.filter(|(_, file)| plain.hashes.contains_key(&file.path)).map(|(_, file)| file.bytes);
     let bytes = own.chain(found.iter().flat_map(|one| one.blobs.values()).map(|blob| blob.bytes)).sum();
     let bar = Bar::new("Verifying", args.progress);

@@ -17,6 +17,7 @@ mod settings;
 mod store;
 mod talk;
 mod tools;
+mod written;
 
 use anyhow::Context as _;
 use ggrun::model::Model;

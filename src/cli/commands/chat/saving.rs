@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use ggrun::atomic;
 use ggrun::engine;
 use ggrun::session;
 use ggrun::state::{self, Refused};
@@ -16,11 +17,10 @@ use super::store::{self, Store};
 use super::talk::Talk;
 use crate::cli::ui::text;
 
-const SUFFIX: &str = "state";
-
 /// The conversation of the command line.
 pub(super) fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Talk> {
     let mut talk = Talk::default();
+    store.inspect(|store| store.sweep());
     if let Some(name) = &args.session {
         let path = session_path(store, name)?;
         if path.exists() {
@@ -71,7 +71,7 @@ impl Chat<'_> {
         if self.args.no_state {
             return "without state".to_owned();
         }
-        match self.write_state(&path.with_extension(SUFFIX)) {
+        match self.write_state(&store::state_path(path)) {
             Ok(bytes) => format!("{} state", text::bytes(bytes)),
             Err(error) => format!("no state: {error:#}"),
         }
@@ -88,7 +88,7 @@ impl Chat<'_> {
             saved => saved?,
         };
         let bytes = state::file_bytes(&saved);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = atomic::folder(path);
         if let Some(lack) = lack(bytes, fs4::available_space(folder)?) {
             anyhow::bail!("{lack} in `{}`", folder.display());
         }
@@ -99,7 +99,7 @@ impl Chat<'_> {
 
     /// Restores the state beside the conversation in `path`, or prints why it cannot.
     pub(super) fn restore_state(&mut self, path: &Path) {
-        let path = path.with_extension(SUFFIX);
+        let path = store::state_path(path);
         if self.args.no_state {
             return;
         }

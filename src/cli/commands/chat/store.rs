@@ -1,24 +1,21 @@
 //! Conversations on disk as JSON lines: the first is about the file, each other is a message.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use ggrun::atomic::{self, Access};
 use ggrun::chat::Message;
-use serde::{Deserialize, Serialize};
 
+use super::written::{parse, text};
 use crate::cli::options::file::{self, Text};
 
-const VERSION: u32 = 1;
 const SUFFIX: &str = "jsonl";
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    ggrun_session: u32,
-    /// The model file, for readers of this one.
-    model: String,
-}
+/// The age from which an unfinished file without a lock is not in use.
+const IN_USE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The folder of conversations and of the history of entries.
 #[derive(Debug, Clone)]
@@ -39,6 +36,19 @@ impl Store {
         Ok(self.folder.join("history"))
     }
 
+    /// Removes what a killed process left beside the conversations.
+    pub(super) fn sweep(&self) {
+        atomic::sweep(&self.sessions());
+        let Ok(entries) = fs::read_dir(self.sessions()) else { return };
+        for entry in entries.flatten().filter(|entry| is_older_leftover(&entry.file_name())) {
+            let age = entry.metadata().ok().and_then(|found| found.modified().ok()?.elapsed().ok());
+            if age.is_some_and(|age| age > IN_USE) {
+                // The next sweep tries again.
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+    }
+
     fn sessions(&self) -> PathBuf {
         self.folder.join("sessions")
     }
@@ -57,12 +67,10 @@ impl Store {
         Ok(names)
     }
 
-    /// The file of a conversation. A name with a `/` or the suffix is a path.
+    /// The file of a conversation, which is always in the folder of conversations. A name may have the suffix of its
+    /// file.
     pub(super) fn path(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let path = Path::new(name);
-        if name.contains(['/', '\\']) || path.extension().is_some_and(|suffix| suffix == SUFFIX) {
-            return Ok(path.to_owned());
-        }
+        let name = name.strip_suffix(SUFFIX).and_then(|name| name.strip_suffix('.')).unwrap_or(name);
         let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
             bail!("`{name}` is not a conversation name, expected letters, digits, `-`, `_` and `.`");
@@ -71,41 +79,30 @@ impl Store {
     }
 }
 
+/// The state of the model for the conversation in `path`, beside it.
+pub(super) fn state_path(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".state");
+    name.into()
+}
+
+/// Whether a file has the name that builds before this one gave to unfinished files: `.tmp` and six characters.
+fn is_older_leftover(name: &OsStr) -> bool {
+    let rest = name.to_str().and_then(|name| name.strip_prefix(".tmp"));
+    rest.is_some_and(|rest| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// Writes a conversation. An older file is replaced once the new one is complete.
 pub(super) fn write(path: &Path, model: &str, messages: &[Message]) -> anyhow::Result<()> {
     let failed = || format!("cannot write `{}`", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-    let mut lines = serde_json::to_string(&Head { ggrun_session: VERSION, model: model.to_owned() })?;
-    for message in messages {
-        lines.push('\n');
-        lines += &serde_json::to_string(message)?;
-    }
-    lines.push('\n');
-    file.write_all(lines.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
-    file.persist(path).map_err(|error| error.error).with_context(failed)?;
-    Ok(())
+    fs::create_dir_all(atomic::folder(path)).with_context(failed)?;
+    atomic::write(path, text(model, messages)?.as_bytes(), Access::Owner).with_context(failed)
 }
 
 /// Reads a conversation.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Message>> {
     let text = file::read(path, Text::Conversation)?;
     parse(&text).with_context(|| format!("`{}` is not a conversation of ggrun", path.display()))
-}
-
-fn parse(text: &str) -> anyhow::Result<Vec<Message>> {
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let (_, first) = lines.next().context("the file is empty")?;
-    let head: Head = serde_json::from_str(first).context("line 1 has no `ggrun_session`")?;
-    if head.ggrun_session != VERSION {
-        bail!("version {} is not supported, expected {VERSION}", head.ggrun_session);
-    }
-    lines
-        .map(|(at, line)| {
-            serde_json::from_str(line).with_context(|| format!("line {} is not a message", at + 1))
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -118,24 +115,54 @@ mod tests {
     fn names_stay_in_their_folder() {
         let store = Store { folder: "/state".into() };
         assert_eq!(store.path("a-b.2").unwrap(), Path::new("/state/sessions/a-b.2.jsonl"));
-        assert_eq!(store.path("./a").unwrap(), Path::new("./a"));
-        assert_eq!(store.path("a.jsonl").unwrap(), Path::new("a.jsonl"));
-        for name in ["", ".", "..", ".hidden", "a b", "a\0"] {
+        assert_eq!(store.path("a.jsonl").unwrap(), Path::new("/state/sessions/a.jsonl"));
+        assert_eq!(store.path("a.state").unwrap(), Path::new("/state/sessions/a.state.jsonl"));
+        for name in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a b",
+            "a\0",
+            "./a",
+            "../a",
+            "/a",
+            "a/b",
+            "a\\b",
+            "../a.jsonl",
+            ".jsonl",
+        ] {
             assert!(store.path(name).is_err(), "{name:?}");
         }
     }
 
     #[test]
-    fn other_files_are_refused_with_the_line() {
-        for (text, words) in [
-            ("", "empty"),
-            ("{}", "line 1"),
-            ("{\"ggrun_session\":2,\"model\":\"\"}", "version 2"),
-            ("{\"ggrun_session\":1,\"model\":\"\"}\n{\"role\":\"nobody\"}", "line 2"),
-        ] {
-            let error = format!("{:#}", parse(text).unwrap_err());
-            assert!(error.contains(words), "{error}");
+    fn no_conversation_has_the_file_of_another_ones_state() {
+        let store = Store { folder: "/state".into() };
+        let names = ["x", "x.state", "x.jsonl.state", "x.y", "x.z"];
+        let texts = names.map(|name| store.path(name).unwrap());
+        let states = texts.clone().map(|path| state_path(&path));
+        let all: std::collections::BTreeSet<PathBuf> = texts.into_iter().chain(states).collect();
+        assert_eq!(all.len(), 2 * names.len());
+    }
+
+    #[test]
+    fn leftovers_of_a_killed_process_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store { folder: folder.path().to_owned() };
+        store.sweep();
+        fs::create_dir(store.sessions()).unwrap();
+        let file = |name: &str| fs::File::create(store.sessions().join(name)).unwrap();
+        let day = std::time::SystemTime::now() - 2 * IN_USE;
+        for name in [".tmpAbc123", ".tmp-mine", "a.jsonl"] {
+            file(name).set_modified(day).unwrap();
         }
+        drop([".tmpYoung1", ".ggrun-abcDEF012345.tmp"].map(file));
+        store.sweep();
+        let mut left: Vec<_> =
+            fs::read_dir(store.sessions()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".tmp-mine", ".tmpYoung1", "a.jsonl"]);
     }
 
     #[test]
@@ -164,11 +191,6 @@ mod tests {
                 .collect();
             write(&path, "model", &messages).unwrap();
             prop_assert_eq!(read(&path).unwrap(), messages);
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(text in "[\\PC\n{}\":,]{0,80}") {
-            drop(parse(&text));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::options::common::{Common, OUTPUT};
 use crate::cli::options::size::some_size;
-use crate::cli::options::types::{FloatType, OutType};
+use crate::cli::options::types::{FloatType, OutType, ZeroPoints};
 
 /// Converts a checkpoint to GGUF, lossless by default
 ///
@@ -62,6 +62,17 @@ pub(crate) struct Convert {
     /// Only that layer is downloaded.
     #[arg(long, value_name = "REPO", help_heading = SOURCE, hide_short_help = true)]
     pub(crate) mtp_from: Option<ggrun::hub::RepoName>,
+    /// Ignore a key of the quantization configuration that is refused; may be repeated
+    ///
+    /// Keys that are unknown may change the weights, so they are refused by name. NAME is the name in that message. The
+    /// GGUF and the receipt of `ggrun verify` list the ignored keys.
+    #[arg(long, value_name = "NAME", help_heading = CONFIGURATION, hide_short_help = true)]
+    pub(crate) ignore_config_key: Vec<String>,
+    /// Set how GPTQ zero points are stored [default: from the configuration]
+    ///
+    /// Needed for asymmetric weights whose configuration does not tell it or contradicts itself.
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = CONFIGURATION, hide_short_help = true)]
+    pub(crate) zero_points: Option<ZeroPoints>,
     /// Verify everything against the checkpoint while it is written
     #[arg(long)]
     pub(crate) prove: bool,
@@ -89,3 +100,4 @@ pub(crate) struct Convert {
 
 const TYPES: &str = "Types";
 const SOURCE: &str = "Download";
+const CONFIGURATION: &str = "Configuration of the checkpoint";

@@ -11,6 +11,7 @@ use ggrun::hub::{Hub, Settings};
 use gguf_export::ExportOptions;
 use gguf_export::export::{OutputFile, is_unfinished};
 use gguf_export::plan::{Fidelity, Plan, PlanOptions};
+use gguf_export::quant::Choices;
 use serde_json::json;
 
 pub(crate) use args::Convert;
@@ -103,6 +104,11 @@ fn options(args: &Convert) -> Options {
             token_embd: args.token_embd.map(Into::into),
             mtp: args.mtp_type.map(Into::into),
             allow_rounding: args.allow_rounding,
+            config: Choices {
+                ignored_keys: args.ignore_config_key.clone(),
+                zero_points: args.zero_points.map(Into::into),
+                ..Choices::default()
+            },
             name: args.name.clone(),
             ..PlanOptions::default()
         },

@@ -73,7 +73,7 @@ fn serve(stream: TcpStream, child: &Child) {
     match child.serve(stream) {
         Ok(status) if status.success() => note("client disconnected"),
         Ok(status) => {
-            note(&format!("warning: client disconnected: the process that served it ended with {status}"))
+            note(&format!("warning: client disconnected: the process that served it ended with {status}"));
         }
         Err(error) => note(&format!("warning: client disconnected: cannot start a process for it: {error}")),
     }

@@ -2,6 +2,7 @@
 
 mod auto_round;
 mod compressed;
+mod gptq_model;
 mod others;
 mod scheme;
 
@@ -28,7 +29,9 @@ pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
             }
             _ => config["quantization_config"].clone(),
         };
-        if method == Method::ModelOpt {
+        if method == Method::GptqModel {
+            files.insert("quantize_config.json".into(), copy);
+        } else if method == Method::ModelOpt {
             files.insert("hf_quant_config.json".into(), others::hf_quant_config(model));
         } else {
             files.insert("quantization_config.json".into(), copy);
@@ -55,6 +58,7 @@ fn quantization(model: &Model, method: Method) -> Value {
     match method {
         Method::AutoRound => auto_round::config(model),
         Method::Gptq => others::gptq(model),
+        Method::GptqModel => gptq_model::config(model),
         Method::Awq => others::awq(model),
         Method::Fp8 => others::fp8(model),
         Method::Fp8AutoRound => auto_round::fp8(model),
@@ -103,7 +107,7 @@ fn plain_modules(model: &Model) -> Vec<String> {
 }
 
 fn dimensions(model: &Model) -> Value {
-    let float16 = matches!(method(model), Some(Method::Gptq | Method::Awq))
+    let float16 = matches!(method(model), Some(Method::Gptq | Method::GptqModel | Method::Awq))
         || matches!((method(model), model.main_encoding()), (Some(Method::AutoRound), Encoding::Awq(_)));
     let dtype = match (float16, model.dtype) {
         (true, _) | (_, Dtype::F16) => "float16",

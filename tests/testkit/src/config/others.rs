@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::scheme::{difference, pattern};
 use super::{modules, plain_modules};
-use crate::encode::{Encoding, Fp8Scale, GIdx, Gptq, StoredZero};
+use crate::encode::{Encoding, Fp8Scale, GIdx, Gptq, ScaleDtype, StoredZero};
 use crate::layout::Part;
 use crate::model::Model;
 
@@ -77,6 +77,9 @@ pub(super) fn fp8(model: &Model) -> Value {
         "activation_scheme": "dynamic",
         "modules_to_not_convert": plain_modules(model),
     });
+    if fp8.scale_dtype == ScaleDtype::E8m0 {
+        config["scale_fmt"] = json!("ue8m0");
+    }
     if let Fp8Scale::Block(rows, cols) = fp8.scale {
         config["weight_block_size"] = json!([rows, cols]);
     }

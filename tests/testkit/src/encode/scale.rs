@@ -17,6 +17,8 @@ pub enum ScaleDtype {
     F32,
     /// F32 with the lowest bit set, so that no shorter type holds it.
     F32Full,
+    /// Powers of two in a byte: the exponent plus 127. FP8 blocks only.
+    E8m0,
 }
 
 impl ScaleDtype {
@@ -26,6 +28,7 @@ impl ScaleDtype {
             Self::F16 => Dtype::F16,
             Self::Bf16 => Dtype::Bf16,
             Self::F32 | Self::F32Full => Dtype::F32,
+            Self::E8m0 => Dtype::F8E8m0,
         }
     }
 
@@ -35,11 +38,15 @@ impl ScaleDtype {
             Self::F16 | Self::F32 => f16::from_f64(value).to_f64(),
             Self::Bf16 => bf16::from_f64(value).to_f64(),
             Self::F32Full => f64::from(f32::from_bits((value as f32).to_bits() | 1)),
+            Self::E8m0 => 2f64.powi(value.log2().round() as i32),
         }
     }
 
     /// The stored bytes of scales rounded by [`ScaleDtype::round`].
     pub fn bytes(self, scales: &[f64]) -> Vec<u8> {
-        plain(self.dtype(), scales).0
+        match self {
+            Self::E8m0 => scales.iter().map(|scale| (scale.log2() as i32 + 127) as u8).collect(),
+            _ => plain(self.dtype(), scales).0,
+        }
     }
 }

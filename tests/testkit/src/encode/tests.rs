@@ -44,6 +44,7 @@ fn float(tensor: &Tensor, at: usize) -> f64 {
         Dtype::F32 => f64::from(f32::from_le_bytes(bytes[..4].try_into().unwrap())),
         Dtype::F8E4m3 => e4m3(bytes[0]),
         Dtype::F8E5m2 => e5m2(bytes[0]),
+        Dtype::F8E8m0 => 2f64.powi(i32::from(bytes[0]) - 127),
         other => panic!("{other:?}"),
     }
 }
@@ -186,8 +187,13 @@ fn fp8_reads_back_with_every_scale_shape() {
         (Fp8Scale::Group(128), vec![ROWS * 2]),
         (Fp8Scale::Block(48, 96), vec![2, 3]),
     ] {
-        for (e5m2, inv_name) in [(false, true), (true, false)] {
-            let encoded = encode(Encoding::Fp8(Fp8 { e5m2, inv_name, ..Fp8::scaled(scale) }), ROWS, COLS);
+        for (e5m2, inv_name, scale_dtype) in [
+            (false, true, ScaleDtype::Bf16),
+            (true, false, ScaleDtype::Bf16),
+            (false, true, ScaleDtype::E8m0),
+        ] {
+            let fp8 = Fp8 { e5m2, inv_name, scale_dtype, ..Fp8::scaled(scale) };
+            let encoded = encode(Encoding::Fp8(fp8), ROWS, COLS);
             let scales = encoded.get(if inv_name { "weight_scale_inv" } else { "weight_scale" });
             assert_eq!(scales.shape, shape);
             check(&encoded, &format!("{scale:?}"), ROWS, COLS, |row, col| {

@@ -1,0 +1,157 @@
+//! Which keywords of a function's schema hold for a call in tags, where a value is text that may be anything.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// The maximum number of nested schemas of a parameter that are read: they may refer to themselves.
+const SCHEMAS: u32 = 64;
+/// Keywords that describe a schema.
+const ANNOTATIONS: [&str; 15] = [
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$id",
+    "$schema",
+    "contentEncoding",
+    "contentMediaType",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "example",
+    "examples",
+    "readOnly",
+    "title",
+];
+
+/// A keyword that a call in the syntax of the template cannot be held to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheld {
+    /// The keyword.
+    pub keyword: String,
+    /// The parameter that has it; `None`: the parameters together.
+    pub parameter: Option<String>,
+    /// The name of the function.
+    pub function: String,
+}
+
+impl std::error::Error for Unheld {}
+
+impl fmt::Display for Unheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keyword, parameter, function } = self;
+        match parameter {
+            Some(parameter) => write!(f, "`{keyword}` of parameter `{parameter}` of function `{function}`")?,
+            None => write!(f, "`{keyword}` of the parameters of function `{function}`")?,
+        }
+        write!(f, " cannot be held in this chat template's syntax of calls")
+    }
+}
+
+/// Finds a keyword of all parameters together that does not hold.
+pub(super) fn parameters(function: &str, root: &Value) -> Result<(), Unheld> {
+    let unheld = |keyword: &str| Unheld {
+        keyword: keyword.to_owned(),
+        parameter: None,
+        function: function.to_owned(),
+    };
+    for (key, value) in root.as_object().into_iter().flatten() {
+        let holds = match key.as_str() {
+            "type" => *value == "object",
+            "properties" => true,
+            "required" => {
+                let names = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+                names.into_iter().all(|name| root["properties"].get(name).is_some())
+            }
+            "additionalProperties" => value.as_object().is_none_or(serde_json::Map::is_empty),
+            key => is_annotation(key),
+        };
+        if !holds {
+            return Err(unheld(key));
+        }
+    }
+    Ok(())
+}
+
+/// Finds a keyword of a text that does not hold.
+pub(super) fn text(function: &str, parameter: &str, schema: &Value, root: &Value) -> Result<(), Unheld> {
+    let mut left = SCHEMAS;
+    match unheld(schema, root, &mut left) {
+        None => Ok(()),
+        Some(keyword) => Err(Unheld {
+            keyword: keyword.to_owned(),
+            parameter: Some(parameter.to_owned()),
+            function: function.to_owned(),
+        }),
+    }
+}
+
+fn unheld<'a>(schema: &'a Value, root: &'a Value, left: &mut u32) -> Option<&'a str> {
+    *left = left.checked_sub(1)?;
+    schema.as_object()?.iter().find_map(|(key, value)| match key.as_str() {
+        "type" => None,
+        "minLength" if *value == 0 => None,
+        "$ref" => match value.as_str().and_then(|path| root.pointer(path.strip_prefix('#')?)) {
+            Some(target) => unheld(target, root, left),
+            None => Some(key),
+        },
+        "anyOf" | "oneOf" | "allOf" => {
+            value.as_array().into_iter().flatten().find_map(|one| unheld(one, root, left))
+        }
+        key if is_annotation(key) => None,
+        key => Some(key),
+    })
+}
+
+fn is_annotation(key: &str) -> bool {
+    ANNOTATIONS.contains(&key) || key.starts_with("x-")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_text_in_tags_cannot_be_held_to_is_named() {
+        let root = json!({"$defs": {"Name": {"type": "string", "maxLength": 5}}});
+        for (schema, keyword) in [
+            (json!({"type": "string", "title": "T", "x-y": 1, "minLength": 0}), None),
+            (json!({"anyOf": [{"type": "string"}, {"type": "null"}], "default": null}), None),
+            (json!({"type": "string", "pattern": "a"}), Some("pattern")),
+            (json!({"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}), Some("format")),
+            (json!({"$ref": "#/$defs/Name"}), Some("maxLength")),
+            (json!({"enum": ["a", null]}), Some("enum")),
+            (json!({"$ref": "#/nowhere"}), Some("$ref")),
+        ] {
+            let found = text("f", "p", &schema, &root).err();
+            assert_eq!(found.as_ref().map(|found| found.keyword.as_str()), keyword, "{schema}");
+        }
+        let found = text("f", "p", &json!({"pattern": "a"}), &root).unwrap_err();
+        assert_eq!(
+            found.to_string(),
+            "`pattern` of parameter `p` of function `f` cannot be held in this chat template's syntax of calls"
+        );
+    }
+
+    #[test]
+    fn what_parameters_in_tags_cannot_be_held_to_is_named() {
+        for (schema, keyword) in [
+            (
+                json!({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": false}),
+                None,
+            ),
+            (json!({"additionalProperties": true, "description": "d"}), None),
+            (json!({"additionalProperties": {"type": "integer"}}), Some("additionalProperties")),
+            (json!({"properties": {}, "required": ["a"]}), Some("required")),
+            (json!({"minProperties": 1}), Some("minProperties")),
+            (json!({"anyOf": [{"required": ["a"]}]}), Some("anyOf")),
+            (json!({"type": "array"}), Some("type")),
+        ] {
+            let found = parameters("f", &schema).err();
+            assert_eq!(found.map(|found| found.keyword).as_deref(), keyword, "{schema}");
+        }
+    }
+}

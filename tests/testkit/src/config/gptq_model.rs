@@ -1,0 +1,73 @@
+//! The configuration written by GPTQModel for its two layouts of packed integers.
+
+use serde_json::{Map, Value, json};
+
+use super::modules;
+use super::scheme::{difference, pattern};
+use crate::encode::{Encoding, GIdx, StoredZero};
+use crate::layout::Part;
+use crate::model::Model;
+
+/// `quantization_config`, and the content of `quantize_config.json`.
+pub(super) fn config(model: &Model) -> Value {
+    let main = model.main_encoding();
+    let (bits, group, method, format, ordered) = match main {
+        Encoding::Gptq(gptq) => {
+            let format = if gptq.zero == StoredZero::Direct { "gptq_v2" } else { "gptq" };
+            (gptq.bits, gptq.group.config(), "gptq", format, matches!(gptq.g_idx, GIdx::Shuffled(_)))
+        }
+        Encoding::Awq(awq) => (awq.bits, awq.group.config(), "awq", "gemm", false),
+        other => panic!("{other:?} is not a format of GPTQModel"),
+    };
+    let mut config = json!({
+        "bits": bits,
+        "dynamic": dynamic(model, main),
+        "group_size": group,
+        "desc_act": ordered,
+        "lm_head": !model.head.is_plain(),
+        "method": method,
+        "quant_method": method,
+        "format": format,
+        "checkpoint_format": format,
+        "pack_dtype": "int32",
+        "meta": {
+            "quantizer": ["gptqmodel:7.1.0"],
+            "uri": "https://github.com/modelcloud/gptqmodel",
+            "damp_percent": 0.05,
+            "damp_auto_increment": 0.01,
+            "static_groups": false,
+            "true_sequential": true,
+            "mse": 0.0,
+            "gptaq": null,
+            "fallback": {"strategy": "rtn", "threshold": "0.5%", "smooth": null},
+            "offload_to_disk": true,
+            "pack_impl": "cpu",
+            "act_group_aware": true,
+        },
+    });
+    match main {
+        Encoding::Awq(awq) => {
+            config["zero_point"] = json!(!awq.sym);
+            config["version"] = json!(format);
+        }
+        Encoding::Gptq(gptq) => config["sym"] = json!(gptq.sym),
+        _ => {}
+    }
+    config
+}
+
+/// Modules of another width, and those that are not quantized, by patterns that match from the start.
+fn dynamic(model: &Model, main: Encoding) -> Map<String, Value> {
+    let mut rules = Map::new();
+    for module in modules(model).iter().filter(|m| m.part != Part::Head && !m.name.starts_with("mtp.")) {
+        if module.encoding.is_plain() {
+            rules.insert(format!("-:{}", pattern(&module.name)), json!({}));
+        } else {
+            let other = difference(module.encoding, main);
+            if !other.is_empty() {
+                rules.insert(format!("+:{}", pattern(&module.name)), Value::Object(other));
+            }
+        }
+    }
+    rules
+}
