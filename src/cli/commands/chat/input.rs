@@ -80,7 +80,7 @@ impl Source {
                 Input::Interrupt { typed } => {
                     return Ok(Input::Interrupt { typed: typed || lines.has_begun() });
                 }
-                other => return Ok(other),
+                Input::Signal => return Ok(Input::Signal),
             }
         }
     }

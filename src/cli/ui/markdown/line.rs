@@ -74,10 +74,7 @@ impl<'a> Line<'a> {
 /// The kind of a line without its indent, and the length of its marker.
 fn kind(text: &str, is_whole: bool) -> Option<(Kind, usize)> {
     let unsure = |kind| if is_whole { Some((kind, 0)) } else { None };
-    let first = match text.chars().next() {
-        None => return unsure(Kind::Blank),
-        Some(first) => first,
-    };
+    let Some(first) = text.chars().next() else { return unsure(Kind::Blank) };
     match first {
         '#' => {
             let level = text.chars().take_while(|c| *c == '#').count();

@@ -128,7 +128,7 @@ proptest! {
         width in prop::sample::select(vec![0usize, 8, 80]),
     ) {
         let at = at.min(text.len());
-        let letters = |text: &str| text.chars().filter(|c| c.is_ascii_alphabetic()).collect::<String>();
+        let letters = |text: &str| text.chars().filter(char::is_ascii_alphabetic).collect::<String>();
         let cut = shown(width, &[&text[..at], &text[at..]]);
         // The language of a code block is not shown.
         if !text.contains("```") && !text.contains("~~~") && !text.contains("](") {
