@@ -130,7 +130,7 @@ impl<'a> Beginnings<'a> {
                 ways = ways.saturating_add(one.ways);
                 may_be_empty = one.may_be_empty;
             } else {
-                self.inside(element, depth)?;
+                inside(element)?;
             }
         }
         Ok(Beginning { ways: ways.saturating_add(usize::from(may_be_empty)), may_be_empty })
@@ -153,20 +153,20 @@ impl<'a> Beginnings<'a> {
             }
         }
     }
+}
 
-    /// Checks groups behind the beginning of a sequence, where they may begin in too many ways too.
-    fn inside(&mut self, element: &'a Element, depth: usize) -> Result<(), String> {
-        match element {
-            Element::Text | Element::Rule(_) => Ok(()),
-            Element::Repeated { element, .. } => self.inside(element, depth),
-            Element::Group(all) => {
-                // References in it are not at the beginning of this rule: that they lead back to it is no circle.
-                let ways = all.iter().map(|sequence| apart(sequence)).sum::<usize>();
-                if ways > MOST_WAYS {
-                    return Err(format!("a group can begin in more than {MOST_WAYS} ways"));
-                }
-                all.iter().flatten().try_for_each(|element| self.inside(element, depth))
+/// Checks groups behind the beginning of a sequence, where they may begin in too many ways too.
+fn inside(element: &Element) -> Result<(), String> {
+    match element {
+        Element::Text | Element::Rule(_) => Ok(()),
+        Element::Repeated { element, .. } => inside(element),
+        Element::Group(all) => {
+            // References in it are not at the beginning of this rule: that they lead back to it is no circle.
+            let ways = all.iter().map(|sequence| apart(sequence)).sum::<usize>();
+            if ways > MOST_WAYS {
+                return Err(format!("a group can begin in more than {MOST_WAYS} ways"));
             }
+            all.iter().flatten().try_for_each(inside)
         }
     }
 }

@@ -77,7 +77,7 @@ impl Matching {
         for data in &mut candidates.data {
             let at = usize::try_from(data.id().0).unwrap_or(usize::MAX);
             let is_allowed = allowed.get(at).is_some_and(|allowed| *allowed);
-            if !is_allowed && !(may_end && vocab.is_eog(data.id())) {
+            if !(is_allowed || may_end && vocab.is_eog(data.id())) {
                 data.set_logit(f32::NEG_INFINITY);
             }
         }
