@@ -90,7 +90,10 @@ fn is_short_of_memory(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<NoThread>()
             || cause.downcast_ref().is_some_and(LoadError::is_short_of_memory)
-            || cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| {
+                // A thread that cannot be started is `WouldBlock`.
+                matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::WouldBlock)
+            })
     })
 }
 

@@ -163,7 +163,7 @@ fn text_is_read_from_files_and_pipes_up_to_a_limit() {
     put(&sandbox, "large.gbnf", vec![b' '; (1 << 20) + 1]);
     run(&["-p", "x", "--grammar-file", "large.gbnf"]).refused(1, &["it has more than 1.00 MiB"]);
     let batch = ["batch", "/dev/zero", "-o", "out", "-m", "no/such.gguf"];
-    sandbox.run(&batch).refused(1, &["cannot read `/dev/zero`", "it is a device"]);
+    sandbox.run(&batch).refused(1, &["`/dev/zero` is a device, expected a file or a pipe"]);
 
     // Read and accepted, so that only the model is missing.
     put(&sandbox, "mark.gbnf", "\u{feff}root ::= \"a\"");

@@ -133,7 +133,9 @@ fn missing_and_invalid_files_are_errors() {
     sandbox
         .run(&["verify", "absent.gguf", &source])
         .refused(1, &["cannot open `absent.gguf`", "No such file"]);
-    sandbox.run(&["verify", "text.gguf", &source]).refused(1, &["`text.gguf` is not a valid GGUF file"]);
+    sandbox
+        .run(&["verify", "text.gguf", &source])
+        .refused(1, &["`text.gguf` is text that begins with `nonsense`, expected a GGUF file"]);
     let says = ["cannot find `absent/config.json`", "\nhint: a checkpoint is a folder with `config.json`"];
     sandbox.run(&["verify", "out.gguf", "absent"]).refused(1, &says);
     sandbox.run(&["verify", "absent.gguf", &source, "--json"]).refused(1, &["cannot open `absent.gguf`"]);

@@ -21,7 +21,7 @@ use super::{metadata, pairs};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where types have no quotes")]
 pub(crate) struct PlacementArgs {
-    /// Set the size of the context in tokens [default: as the model was trained, if memory allows]
+    /// Set the size of the context in tokens [default: what memory allows]
     ///
     /// The slots share it. 0 is the whole context that the model was trained on. The default is as many tokens as fit
     /// beside the weights; a batch takes what its rows need.

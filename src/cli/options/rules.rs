@@ -17,7 +17,9 @@ pub(crate) struct RulesArgs {
     /// Constrain the answer with the GBNF grammar in a file
     #[arg(long, value_name = "FILE", group = "rules", hide_short_help = true)]
     grammar_file: Option<PathBuf>,
-    /// Constrain the answer with a JSON schema; keywords that cannot be held are refused
+    /// Constrain the answer with a JSON schema
+    ///
+    /// Keywords that cannot be held are refused by name.
     #[arg(short, long, value_name = "SCHEMA", group = "rules")]
     json_schema: Option<String>,
     /// Constrain the answer with the JSON schema in a file (also -jf)

@@ -160,7 +160,8 @@ fn samples(line: &[String], long: &str) -> [String; 2] {
 }
 
 /// Options of which every value counts.
-const LISTS: [&str; 16] = [
+const LISTS: [&str; 17] = [
+    "ignore-config-key",
     "reverse-prompt",
     "stop",
     "logit-bias",

@@ -10,7 +10,7 @@ pub(super) fn format_hint(found: &Format, expected: &str) -> Option<&'static str
         }
         Format::Html | Format::Empty => "download it again; the address may need a login or another path",
         Format::Text(_) | Format::Json if expected != "JSON" => {
-            "download it again; this may be an error message"
+            "download it again; it may hold an error message of the server"
         }
         Format::Zip | Format::Gzip | Format::Archive => "unpack it first",
         Format::Utf16 => "convert it to UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`",

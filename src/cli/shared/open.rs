@@ -85,8 +85,11 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
     thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
     let result = result(&loaded, interrupt);
     wait.end();
-    if let (Ok(_), Some(load)) = (&result, load_before) {
-        busy(load, default_threads(), threads).inspect(|text| err::note(text));
+    if let (Ok(_), Some(text)) =
+        (&result, load_before.and_then(|load| busy(load, default_threads(), threads)))
+    {
+        // Scripts compare what is on standard error.
+        if err::is_terminal() { err::note(&text) } else { tracing::info!("{text}") }
     }
     result
 }
@@ -123,7 +126,7 @@ pub(crate) fn warn(placement: &Placement) {
 fn busy(load: f64, cores: u32, threads: u32) -> Option<String> {
     (load > f64::from(cores)).then(|| {
         format!(
-            "note: the machine is busy (load {load:.1} on {}): {} for computing will be slow",
+            "the machine is busy (load {load:.1} on {}): {} for computing will be slow",
             text::plural(cores.into(), "core"),
             text::plural(threads.into(), "thread")
         )
