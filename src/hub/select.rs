@@ -45,7 +45,8 @@ pub(super) fn checkpoint<'l>(
         name == INDEX || NAMED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
     let is_template = |file: &RemoteFile| {
-        file.name.strip_prefix(TEMPLATES).is_some_and(|name| name.ends_with(".jinja") && !name.contains('/'))
+        let stem = file.name.strip_prefix(TEMPLATES).and_then(|name| name.strip_suffix(".jinja"));
+        stem.is_some_and(|stem| !stem.contains('/'))
     };
     let is_wanted = |file: &&RemoteFile| is_template(file) || (at_top(file) && is_small(file));
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(is_wanted).collect();

@@ -21,6 +21,9 @@ use crate::cli::ui::err::{self, note};
 use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 
+/// The heading of options about connections.
+const NETWORK: &str = "Network";
+
 /// Serves the devices of this machine to other machines over llama.cpp's RPC
 ///
 /// Another machine uses them as GPUs, with `--rpc ADDRESS:PORT`. Each client is served by a process of its own; clients
@@ -36,13 +39,13 @@ Examples:
 Prints the endpoint when it is ready, then serves until interrupted.")]
 pub(crate) struct Worker {
     /// Listen on this address; any but a loopback address needs --allow-remote
-    #[arg(short = 'H', long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
+    #[arg(short = 'H', long, help_heading = NETWORK, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
     host: Ipv4Addr,
     /// Listen on this port; 0 picks a free one
-    #[arg(short, long, default_value_t = 50052)]
+    #[arg(short, long, help_heading = NETWORK, default_value_t = 50052)]
     port: u16,
     /// Allow an address that other machines can reach
-    #[arg(long)]
+    #[arg(long, help_heading = NETWORK)]
     allow_remote: bool,
     /// Serve these devices [default: the GPUs, or the CPU if no GPU exists]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', action = clap::ArgAction::Set)]
@@ -51,7 +54,7 @@ pub(crate) struct Worker {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
     /// Serve N clients at once; another is not answered until one of them ends
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, help_heading = NETWORK, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     clients: u16,
     /// Print the endpoint and the devices as one JSON object
     #[arg(long)]
