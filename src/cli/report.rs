@@ -281,13 +281,16 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
 
 fn place_hint(error: &PlaceError) -> Option<String> {
     match error {
-        PlaceError::Memory(too_much) if too_much.remedies.is_empty() => {
-            Some("no change of options is enough; `ggrun plan` lists what needs the memory".to_owned())
-        }
-        PlaceError::Memory(too_much) => Some(format!(
-            "it fits with {}; `-fit off` loads without this check",
-            too_much.remedies.join(", or ")
-        )),
+        PlaceError::Memory(too_much) => Some(match too_much.remedies.as_slice() {
+            [] => "no change of options is enough; the table of `ggrun plan` lists what needs the memory"
+                .to_owned(),
+            remedies if too_much.is_limited => {
+                format!("it fits with {}, or with a higher limit", remedies.join(", or "))
+            }
+            remedies => {
+                format!("it fits with {}; `-fit off` loads without this check", remedies.join(", or "))
+            }
+        }),
         PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
         PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {

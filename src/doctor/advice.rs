@@ -99,7 +99,7 @@ fn memory(facts: &Facts) -> Vec<String> {
         said.push(format!(
             "Other programs keep the processor busy (load {load:.1} on {} cores), so the memory bandwidth says little: run \
              `ggrun doctor` again on an idle machine.",
-            facts.processor.cores
+            facts.processor.machine_cores
         ));
     } else if let Some(bandwidth) = slow {
         said.push(format!(
@@ -179,6 +179,7 @@ mod tests {
         Facts {
             processor: Processor {
                 cores: 8,
+                machine_cores: 8,
                 has: names(&["AVX", "AVX2"]),
                 compiled: names(&["AVX", "AVX2", "FMA"]),
                 ..Processor::default()

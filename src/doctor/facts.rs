@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::system::limits;
-use crate::model::{Bandwidth, caps, default_threads, devices};
+use crate::model::{Bandwidth, caps, default_threads, devices, machine_cores};
 
 use super::hub::{self, Hub};
 use super::system::{Memory, Processor, Video};
@@ -82,7 +82,10 @@ pub fn gather() -> Facts {
     let known = devices(&[]);
     let limits = limits(root);
     // Before anything is measured, which is load too.
-    let processor = Processor::read(root, threads, limits, &caps.features);
+    let processor = Processor {
+        machine_cores: machine_cores(),
+        ..Processor::read(root, threads, limits, &caps.features)
+    };
     let mut memory = Memory::read(root, limits);
     memory.bandwidth_threads = readers(threads, memory.available_bytes);
     memory.bandwidth =

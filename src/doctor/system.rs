@@ -23,7 +23,9 @@ pub struct Processor {
     pub compiled: Vec<String>,
     /// The frequency governor.
     pub governor: Option<String>,
-    /// Threads of other programs that ran or waited for a processor in the last minute, on average.
+    /// Physical cores of the machine, of which this process may use only some. The load is that of all of them.
+    pub machine_cores: u32,
+    /// Threads of all programs that ran or waited for a processor in the last minute, on average.
     pub load: Option<f64>,
 }
 
@@ -65,6 +67,7 @@ impl Processor {
         Self {
             name: name.map(str::to_owned),
             cores,
+            machine_cores: cores,
             quota_percent: limits.quota_percent,
             has: has.collect(),
             compiled: compiled.to_vec(),
@@ -73,10 +76,10 @@ impl Processor {
         }
     }
 
-    /// Whether other programs take half of the cores or more.
+    /// Whether other programs take half of the machine's cores or more.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.load.is_some_and(|load| load * 2.0 >= f64::from(self.cores))
+        self.load.is_some_and(|load| load * 2.0 >= f64::from(self.machine_cores))
     }
 
     /// Instruction sets of the processor that the engine was not compiled for.
@@ -209,7 +212,7 @@ mod tests {
         let limits = limits(root.path());
         assert_eq!(Memory::read(root.path(), limits), Memory::default());
         let processor = Processor::read(root.path(), 1, limits, &[]);
-        assert_eq!(processor, Processor { cores: 1, ..Processor::default() });
+        assert_eq!(processor, Processor { cores: 1, machine_cores: 1, ..Processor::default() });
         assert!(Video::read(root.path()).is_empty());
     }
 

@@ -11,6 +11,13 @@ pub fn default_threads() -> u32 {
     physical_cores().map_or(allowed, |cores| cores.min(allowed)).max(1)
 }
 
+/// The number of physical cores of the machine, which the load of all its programs is compared with: a container may use
+/// only some of them.
+#[must_use]
+pub fn machine_cores() -> u32 {
+    physical_cores().unwrap_or_else(default_threads)
+}
+
 /// The stack of a thread of llama.cpp, by the default of most systems.
 const STACK: usize = 8 << 20;
 

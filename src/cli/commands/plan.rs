@@ -63,12 +63,13 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let placement = match place(&header, &hparams, &machine, &options) {
         Err(PlaceError::Memory(refused)) => {
             let out = if args.json { format!("{:#}\n", too_large(&refused)) } else { memory(&refused.bill) };
+            open::warn(&refused.notes);
             print(&out)?;
             return Err(PlaceError::Memory(refused).into());
         }
         placement => placement?,
     };
-    open::warn(&placement);
+    open::warn(&placement.notes);
     let speeds = speeds(args, &placement, &options);
     let out = if args.json {
         format!("{:#}\n", object(&placement, &options, &speeds))

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use ggrun::chat::Template;
 use ggrun::engine::Submitter;
 use ggrun::model::system::load_average;
-use ggrun::model::{LoadError, LoadOptions, Loading, Model, Placement, Running, default_threads};
+use ggrun::model::{LoadError, LoadOptions, Loading, Model, Note, PlaceError, Running, machine_cores};
 use ggrun::session::Session;
 
 use crate::cli::error::{Interrupted, NoThread};
@@ -85,8 +85,7 @@ pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Resul
     thread::Builder::new().name("load".to_owned()).spawn(load).map_err(NoThread)?;
     let result = result(&loaded, interrupt);
     wait.end();
-    if let (Ok(_), Some(text)) =
-        (&result, load_before.and_then(|load| busy(load, default_threads(), threads)))
+    if let (Ok(_), Some(text)) = (&result, load_before.and_then(|load| busy(load, machine_cores(), threads)))
     {
         // Scripts compare what is on standard error.
         if err::is_terminal() { err::note(&text) } else { tracing::info!("{text}") }
@@ -101,8 +100,12 @@ fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) ->
         match loaded.recv_timeout(POLL) {
             Ok(Err(_)) if interrupt.is_raised() => return Err(Interrupted.into()),
             Ok(result) => {
-                let model = result?;
-                warn(model.placement());
+                let model = result.inspect_err(|error| {
+                    if let LoadError::Place(PlaceError::Memory(refused)) = error {
+                        warn(&refused.notes);
+                    }
+                })?;
+                warn(&model.placement().notes);
                 return Ok(model);
             }
             Err(RecvTimeoutError::Disconnected) => bail!("loading ended without a result"),
@@ -115,9 +118,9 @@ fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) ->
     }
 }
 
-/// Prints what the options of a placement do not do.
-pub(crate) fn warn(placement: &Placement) {
-    for note in &placement.notes {
+/// Prints the notes about the options of a placement.
+pub(crate) fn warn(notes: &[Note]) {
+    for note in notes {
         err::note(&format!("warning: {note}"));
     }
 }

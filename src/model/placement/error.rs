@@ -3,6 +3,7 @@
 use gguf_export::size;
 
 use super::bill::Bill;
+use super::notes::Note;
 
 /// Why a model cannot be placed with the given options.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -78,6 +79,10 @@ pub struct OutOfMemory {
     pub bill: Bill,
     /// Options that would make the model fit, each as typed.
     pub remedies: Vec<String>,
+    /// Whether the caller limited the memory, and not only the machine.
+    pub is_limited: bool,
+    /// Options without effect, or with one that is hardly intended.
+    pub notes: Vec<Note>,
 }
 
 fn list(known: &[String]) -> String {

@@ -3,6 +3,7 @@
 use super::Machine;
 use super::cost::{Model, ggml};
 use super::error::{OutOfMemory, PlaceError};
+use super::notes::notes;
 use super::remedies::remedies;
 use super::search::attempt;
 use super::types::Placement;
@@ -29,8 +30,10 @@ pub fn place(
     match attempt(model, &rules)? {
         Ok(placement) => Ok(placement),
         Err(bill) => {
+            let is_limited = options.cpu_memory.is_some() || options.gpu_memory.is_some();
+            let notes = notes(weights, &rules, hparams, machine, options);
             let remedies = remedies(model, &rules);
-            Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies })))
+            Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies, is_limited, notes })))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Describes a choice and its reason, on one line.
 
+use std::collections::BTreeMap;
+
 use super::choice::Choice;
 use super::cost::Model;
 use super::weights::{Home, Rule};
@@ -32,30 +34,27 @@ fn devices(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     if machine.gpus.is_empty() {
         return "CPU only".to_owned();
     }
-    let layers = (hparams.layers - hparams.mtp_layers) as usize;
-    let mut experts = vec![true; layers];
+    // For each layer with experts, whether all of them are on a GPU.
+    let mut experts: BTreeMap<u32, bool> = BTreeMap::new();
     let (mut dense_on_cpu, mut any_on_gpu) = (false, false);
     for weight in model.weights {
         let on_gpu = model.device(choice, rules, weight) > 0;
         any_on_gpu |= on_gpu;
         match weight.home {
-            Home::Layer(layer) if weight.experts => experts[layer as usize] &= on_gpu,
+            Home::Layer(layer) if weight.experts => *experts.entry(layer).or_insert(true) &= on_gpu,
             Home::Input => {}
             Home::Layer(_) | Home::Output => dense_on_cpu |= !on_gpu,
         }
     }
-    let there = experts.iter().filter(|on_gpu| **on_gpu).count();
-    let all = hparams.layers + 1;
-    let has_experts = hparams.experts > 0;
+    let there = experts.values().filter(|on_gpu| **on_gpu).count();
+    let (all, layers) = (hparams.layers + 1, experts.len());
     if !any_on_gpu {
         "all in main memory".to_owned()
     } else if dense_on_cpu && choice.gpu_layers < all {
         let last = format!("the last {} of {all} layers on the GPU", choice.gpu_layers);
         let offloaded = choice.gpu_layers.saturating_sub(1) as usize;
-        match (has_experts, there) {
-            (true, there) if there < offloaded => format!("{last}, with the experts of {there}"),
-            _ => last,
-        }
+        // The last layers are the offloaded ones, and dense layers come first.
+        if there < offloaded.min(layers) { format!("{last}, with the experts of {there}") } else { last }
     } else if dense_on_cpu {
         "all layers on the GPU, except for overridden tensors".to_owned()
     } else if there == layers {

@@ -11,8 +11,9 @@ use super::bill::Line;
 use super::choice::Choice;
 use super::cost::Model;
 use super::types::{Placement, Work};
-use super::weights::{Home, Rule};
+use super::weights::{Home, Rule, Weight};
 use crate::llama::DeviceSpeed;
+use crate::model::ContextSize;
 
 /// The speed of a GPU that is not there to be measured: that of small and old ones.
 pub const ASSUMED_GPU: DeviceSpeed =
@@ -62,7 +63,7 @@ pub struct Speed {
 }
 
 impl Placement {
-    /// The range for one sequence with a half-full context, from the speed of each device, main memory first. `None` if
+    /// The range for one sequence in the middle of a usual context, from the speed of each device, main memory first. `None` if
     /// nothing is read, or a device that has work has no speed.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -81,18 +82,22 @@ impl Placement {
 }
 
 /// The work of each device for one token: it reads all dense weights except the embedding, the experts of one token, half
-/// of one sequence's KV cache, and its recurrent state.
+/// of a KV cache of at most [`ContextSize::USUAL`] tokens, and the recurrent state of one sequence.
 pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<Work> {
     let h = model.hparams;
     let (used, experts) = (u64::from(h.experts_used), u64::from(h.experts.max(1)));
-    let lookup = model.weights.iter().filter(|w| w.name == "token_embd.weight" && w.home == Home::Input);
-    let embedding: u64 = lookup.map(|w| w.bytes).sum();
     let sequences = u64::from(model.options.parallel.max(1));
-    let bytes =
-        |line: &Line| line.dense + line.experts / experts * used + (line.kv / 2 + line.recurrent) / sequences;
+    let (all, read) = (u64::from(choice.context.max(1)), u64::from(choice.context.min(ContextSize::USUAL)));
+    let bytes = |line: &Line| {
+        let kv = line.kv / all * read / 2;
+        line.dense + line.experts / experts * used + (kv + line.recurrent) / sequences
+    };
     let bill = model.bill(choice, rules);
     let mut work: Vec<Work> = bill.lines.iter().map(|line| Work { bytes: bytes(line), layers: 0 }).collect();
-    work[0].bytes -= embedding;
+    let is_lookup = |weight: &&Weight| weight.name == "token_embd.weight" && weight.home == Home::Input;
+    for lookup in model.weights.iter().filter(is_lookup) {
+        work[model.device(choice, rules, lookup)].bytes -= lookup.bytes;
+    }
     for layer in 0..h.layers - h.mtp_layers {
         work[choice.device(Home::Layer(layer), h.layers)].layers += 1;
     }

@@ -247,6 +247,38 @@ fn the_reason_says_where_the_experts_are() {
 }
 
 #[test]
+fn the_embedding_is_not_read_wherever_it_is_placed() {
+    let (header, hparams) = wide(4);
+    let place =
+        |options: &LoadOptions| place(&header, &hparams, &machine(64 * GIB, &[24 * GIB]), options).unwrap();
+    let over = Override { pattern: "token_embd".to_owned(), buffer: "CUDA0".to_owned() };
+    let moved = place(&LoadOptions { overrides: vec![over], ..tokens(4096) });
+    assert_eq!(moved.work, place(&tokens(4096)).work);
+}
+
+#[test]
+fn a_longer_context_than_most_use_does_not_slow_the_estimate() {
+    let (header, hparams) = wide(4);
+    let work = |context| place(&header, &hparams, &machine(64 * GIB, &[]), &tokens(context)).unwrap().work;
+    assert_eq!(work(ContextSize::USUAL), work(262_144));
+    assert!(work(1024)[0].bytes < work(ContextSize::USUAL)[0].bytes);
+}
+
+#[test]
+fn notes_and_limits_come_with_a_refusal() {
+    let (header, hparams) = wide(48);
+    let over = Override { pattern: "nomatch".to_owned(), buffer: "CPU".to_owned() };
+    let options = LoadOptions { overrides: vec![over], cpu_memory: Some(GIB / 16), ..tokens(4096) };
+    match place(&header, &hparams, &machine(64 * GIB, &[]), &options) {
+        Err(PlaceError::Memory(refused)) => {
+            assert!(refused.is_limited);
+            assert!(refused.notes[0].to_string().contains("nomatch"), "{:?}", refused.notes);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn explicit_options_take_precedence() {
     let (header, hparams) = wide(8);
     let machine = machine(64 * GIB, &[24 * GIB, 24 * GIB]);
