@@ -201,3 +201,14 @@ fn sizes_and_hashes_that_a_mirror_does_not_list_are_asked_for() {
     site.server.list_as(&absent.to_string());
     assert!(matches!(site.fetch().error(), Error::NotFound { what, .. } if what == "org/name/absent.json"));
 }
+
+#[test]
+fn the_length_of_a_redirect_is_not_the_size_of_its_file() {
+    let (site, shard) = site();
+    for sibling in [json!({ "rfilename": SHARD }), json!({ "rfilename": SHARD, "blobId": hash(&shard) })] {
+        site.server.list_as(&json!({ "sha": COMMIT, "siblings": [sibling] }).to_string());
+        site.server.redirect_bare();
+        assert_eq!(fs::read(site.fetch().folder().join(SHARD)).unwrap(), shard, "{sibling}");
+        site.empty();
+    }
+}
