@@ -4,8 +4,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use ggrun::hub::Error;
+use ggrun::hub::{Error, Hub};
 use serde_json::{Value, json};
 
 use super::process::said;
@@ -211,4 +212,20 @@ fn the_length_of_a_redirect_is_not_the_size_of_its_file() {
         assert_eq!(fs::read(site.fetch().folder().join(SHARD)).unwrap(), shard, "{sibling}");
         site.empty();
     }
+}
+
+#[test]
+fn a_part_of_a_truncated_file_is_requested_instead_of_read_from_the_cache() {
+    let (site, shard) = site();
+    let folder = site.fetch().folder().to_owned();
+    without_links(&site);
+    let hub = Hub::new(site.settings(&[])).unwrap();
+    let (repo, go) = ("org/name".parse().unwrap(), AtomicBool::new(false));
+    let listing = hub.listing(&repo, &go, &|_| {}).unwrap();
+    let file = listing.find(SHARD).unwrap();
+    let read = |range| hub.read_range(&repo, &listing, file, range, &go, &|_| {}).unwrap();
+    let before = site.server.asked().len();
+    assert_eq!((read(0..8), fetched_since(&site, before)), (shard[..8].to_vec(), 0));
+    fs::write(folder.join(SHARD), vec![9; 100]).unwrap();
+    assert_eq!((read(0..8), read(200..300)), (shard[..8].to_vec(), shard[200..300].to_vec()));
 }
