@@ -123,6 +123,27 @@ fn files_that_are_no_links_are_believed_and_verified() {
     assert_eq!(fs::read(folder.join(SHARD)).unwrap(), shard);
 }
 
+#[test]
+fn a_hub_that_does_not_answer_is_asked_once_about_all_files_that_are_no_links() {
+    let (site, _) = site();
+    let folder = site.fetch().folder().to_owned();
+    without_links(&site);
+    let other = folder.with_file_name("1".repeat(40));
+    fs::create_dir(&other).unwrap();
+    fs::copy(folder.join(SHARD), other.join(SHARD)).unwrap();
+    site.server.fail_always("", Fault::Status(503, "Retry-After: 999999\r\n"));
+    let before = site.server.asked().len();
+    let ran = site.run(&["cache", "verify"]);
+    assert!(said(&ran).contains("warning: 3 files not checked"), "{}", said(&ran));
+    assert!(said(&ran).contains("returned 503"), "{}", said(&ran));
+    assert_eq!(site.server.asked().len() - before, 1);
+    // An error of one commit says nothing about another.
+    site.server.mend();
+    site.server.fail_always(&"1".repeat(40), Fault::Status(404, ""));
+    let ran = site.run(&["cache", "verify"]);
+    assert!(said(&ran).contains("warning: 1 file not checked"), "{}", said(&ran));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_cache_that_was_moved_and_linked_is_used_and_removed() {
