@@ -34,6 +34,15 @@ pub(super) struct Client {
     runtime: Option<Runtime>,
 }
 
+/// The headers that describe a file.
+#[derive(Debug, Default)]
+pub(super) struct Headers {
+    /// Those of the redirects to other servers.
+    pub(super) redirect: HeaderMap,
+    /// Those of the file itself.
+    pub(super) file: HeaderMap,
+}
+
 impl Client {
     pub(super) fn new(settings: Settings) -> Result<Self, Error> {
         let failed =
@@ -133,19 +142,38 @@ impl Client {
     }
 
     /// Sends a HEAD request for a file. The hub describes a file that is stored on another server in its own redirect
-    /// there, which is not followed.
+    /// there, which is followed unless its headers are `enough`.
     pub(super) async fn head(
         &self,
         what: &str,
         mut url: Url,
+        enough: impl Fn(&Headers) -> bool,
         stop: &AtomicBool,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Headers, Failure> {
+        let mut found = Headers::default();
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(Method::HEAD, &url, None, stop).await?;
+            let headers = response.headers().clone();
             match redirect(&url, &response) {
-                Redirect::Here => return self.check(what, response),
-                Redirect::To(next) if is_same_server(&next, &url) => url = next,
-                Redirect::To(_) => return Ok(response),
+                Redirect::Here => match self.check(what, response) {
+                    Ok(_) => return Ok(Headers { file: headers, ..found }),
+                    // A signed address may be valid for GET only.
+                    Err(Failure::Final(
+                        Error::Forbidden { .. } | Error::Unauthorized { .. } | Error::Status { .. },
+                    )) if !found.redirect.is_empty() => {
+                        return Ok(found);
+                    }
+                    Err(failure) => return Err(failure),
+                },
+                Redirect::To(next) => {
+                    if !is_same_server(&next, &url) {
+                        found.redirect.extend(headers);
+                        if enough(&found) {
+                            return Ok(found);
+                        }
+                    }
+                    url = next;
+                }
                 Redirect::Refused => return Err(bad_redirect(what, &url).into()),
             }
         }

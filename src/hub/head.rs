@@ -6,8 +6,7 @@ use std::thread;
 
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap};
 
-use super::client::Client;
-use super::failure::Failure;
+use super::client::{Client, Headers};
 use super::listing::{Listed, ListedFile, git_or_sha256};
 use super::retry::Retries;
 use super::{Error, Listing, Observer, RepoName};
@@ -70,53 +69,57 @@ fn describe(
     observer: Observer<'_>,
 ) -> Result<(u64, String), Error> {
     let what = format!("{}/{}", repo.id(), file.name);
-    let request = async || -> Result<HeaderMap, Failure> {
-        let response = client.head(&what, client.file_url(repo, commit, &file.name), stop).await?;
-        Ok(response.headers().clone())
+    let look = |headers: &Headers| {
+        let (bytes, hash) = read(headers);
+        (file.bytes.or(bytes), file.hash.clone().or(hash))
     };
+    let enough = |headers: &Headers| matches!(look(headers), (Some(_), Some(_)));
+    let request = async || client.head(&what, client.file_url(repo, commit, &file.name), enough, stop).await;
     let headers = client.wait(Retries::new(&what).until(request, stop, observer))?;
-    let (bytes, hash) = read(&headers);
     let lacks = |lacks| Error::Undescribed { what: what.clone(), lacks };
-    let bytes = file.bytes.or(bytes).ok_or_else(|| lacks("size"))?;
-    let hash = file.hash.clone().or(hash).ok_or_else(|| lacks("hash"))?;
-    Ok((bytes, hash))
+    let (bytes, hash) = look(&headers);
+    Ok((bytes.ok_or_else(|| lacks("size"))?, hash.ok_or_else(|| lacks("hash"))?))
 }
 
-/// The size and the hash in the headers of a file. The body of a redirect has a length of its own, so the hub's headers
-/// come first.
-fn read(headers: &HeaderMap) -> (Option<u64>, Option<String>) {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let linked = text(LINKED_ETAG).or_else(|| text(LINKED_SIZE)).is_some();
-    let size = if linked { text(LINKED_SIZE) } else { text(CONTENT_LENGTH.as_str()) };
-    let tag = text(LINKED_ETAG).or_else(|| text(ETAG.as_str()));
-    let hash = tag.map(|tag| tag.trim_start_matches("W/").trim_matches('"')).and_then(git_or_sha256);
-    (size.and_then(|size| size.parse().ok()), hash)
+/// The size and the hash in the headers of a file. The hub's own headers come first. The length of a redirect is that of
+/// its body.
+fn read(headers: &Headers) -> (Option<u64>, Option<String>) {
+    let text = |of: &HeaderMap, name: &str| of.get(name)?.to_str().ok().map(|text| text.trim().to_owned());
+    let any = |name: &str| text(&headers.redirect, name).or_else(|| text(&headers.file, name));
+    let size = any(LINKED_SIZE).or_else(|| text(&headers.file, CONTENT_LENGTH.as_str()));
+    let tags = [any(LINKED_ETAG), text(&headers.file, ETAG.as_str()), text(&headers.redirect, ETAG.as_str())];
+    let hash = |tag: String| git_or_sha256(tag.trim_start_matches("W/").trim_matches('"'));
+    (size.and_then(|size| size.parse().ok()), tags.into_iter().flatten().find_map(hash))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(lines: &[(&'static str, &str)]) -> (Option<u64>, Option<String>) {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.insert(*name, value.parse().unwrap());
-        }
-        read(&headers)
+    fn map(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn sizes_and_hashes_are_those_of_the_file_and_not_of_a_redirect() {
+        let of = |redirect: &[(&'static str, &str)], file: &[(&'static str, &str)]| {
+            read(&Headers { redirect: map(redirect), file: map(file) })
+        };
         let (git, sha) = ("01".repeat(20), "ab".repeat(32));
         let tag = format!("W/\"{git}\"");
-        assert_eq!(of(&[("etag", &tag), ("content-length", "5")]), (Some(5), Some(git.clone())));
+        assert_eq!(of(&[], &[("etag", &tag), ("content-length", "5")]), (Some(5), Some(git.clone())));
         let linked =
             [("x-linked-etag", &*sha), ("x-linked-size", "9"), ("etag", &*git), ("content-length", "0")];
-        assert_eq!(of(&linked), (Some(9), Some(sha.clone())));
-        assert_eq!(of(&[("x-linked-etag", &sha), ("content-length", "0")]), (None, Some(sha)));
+        assert_eq!(of(&linked, &[]), (Some(9), Some(sha.clone())));
+        assert_eq!(of(&linked, &[("etag", &tag), ("content-length", "8")]), (Some(9), Some(sha.clone())));
+        let other = [("etag", &*git), ("content-length", "120")];
+        assert_eq!(of(&other, &[]), (None, Some(git.clone())));
+        assert_eq!(of(&other, &[("content-length", "8")]), (Some(8), Some(git)));
         assert_eq!(
-            of(&[("etag", "\"d41d8cd98f00b204e9800998ecf8427e\""), ("content-length", "-1")]),
-            (None, None)
+            of(&[("x-linked-etag", &sha), ("content-length", "0")], &[("content-length", "8")]),
+            (Some(8), Some(sha))
         );
+        let md5 = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+        assert_eq!(of(&[], &[("etag", md5), ("content-length", "-1")]), (None, None));
     }
 }

@@ -2,14 +2,15 @@
 //! `.cache/huggingface/download` in it records which version each file is, and has the partial files.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::cache::{Folder, Lock, check_file};
 use super::client::Client;
 use super::download::{keep, present};
+use super::hash::Hasher;
 use super::transfer::{Transfer, partial_bytes, receive};
 use super::{Error, Event, Listing, Observer, RemoteFile, RepoName, cache, hash};
 
@@ -153,10 +154,11 @@ pub(super) fn fetch(
     // Another process may have fetched it meanwhile.
     if !place.is_recorded(commit, file) {
         if !is_same(&place, file, stop, observer)? {
-            if let Some(path) = present(cached, commit, file) {
-                fs::copy(&path, &place.partial).map_err(Error::io("copy", &path))?;
-                observer(Event::Received { file: &file.name, bytes: file.bytes });
-            } else {
+            let copied = match present(cached, commit, file) {
+                Some(path) => copy(&path, &place.partial, (listing, file), stop, observer)?,
+                None => false,
+            };
+            if !copied {
                 listing.needs(&format!("{}/{}", repo.id(), file.name))?;
                 let partial = place.partial.clone();
                 receive(client, &Transfer { repo, commit, file, partial }, stop, observer)?;
@@ -167,6 +169,52 @@ pub(super) fn fetch(
     }
     finished();
     Ok(())
+}
+
+/// Copies a file of the cache, hashes its bytes, and returns whether they are those of the listing. In the listing of an
+/// offline cache a file may have no hash.
+fn copy(
+    from: &Path,
+    to: &Path,
+    (listing, file): (&Listing, &RemoteFile),
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<bool, Error> {
+    let mut source = fs::File::open(from).map_err(Error::io("open", from))?;
+    if let Err(error) = fs::remove_file(to)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(Error::io("remove", to)(error));
+    }
+    let mut target = fs::File::create_new(to).map_err(Error::io("create", to))?;
+    let (mut hasher, mut copied) = (Hasher::like(&file.hash, file.bytes), 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        let read = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io("read", from)(error)),
+        };
+        target.write_all(&buffer[..read]).map_err(Error::io("write", to))?;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&buffer[..read]);
+        }
+        copied += read as u64;
+        observer(Event::Received { file: &file.name, bytes: read as u64 });
+    }
+    target.sync_all().map_err(Error::io("sync", to))?;
+    let Some(found) = hasher.map(Hasher::finish).filter(|found| *found != file.hash) else { return Ok(true) };
+    observer(Event::Discarded { file: &file.name, bytes: copied });
+    drop(target);
+    fs::remove_file(to).map_err(Error::io("remove", to))?;
+    if listing.only_cached.is_some() {
+        return Err(Error::Changed { path: from.to_owned(), found, expected: file.hash.clone() });
+    }
+    Ok(false)
 }
 
 /// Whether a file of unknown origin has the listed hash. It counts as present until it is read.
@@ -181,7 +229,7 @@ fn is_same(
     }
     let found =
         hash::of_file(&place.path, &file.hash, stop, |_| {}).map_err(Error::io("read", &place.path))?;
-    if found.is_none() && stop.load(std::sync::atomic::Ordering::Relaxed) {
+    if found.is_none() && stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
     let is_same = found.as_deref() == Some(file.hash.as_str());

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use gguf_export::checkpoint::head_bytes;
 use reqwest::StatusCode;
 
+use super::download::present;
 use super::failure::Failure;
 use super::retry::Retries;
 use super::transfer::check_range;
@@ -15,7 +16,7 @@ use super::{Error, Hub, Listing, Observer, RemoteFile, RepoName, snapshot};
 const MAX_BYTES: usize = 256 << 20;
 
 impl Hub {
-    /// Reads a part of a file, from the cache if the file is there. The hub lists no hash for a part.
+    /// Reads a part of a file, from the cache if the file is there with the listed size. The hub lists no hash for a part.
     ///
     /// # Errors
     ///
@@ -40,7 +41,7 @@ impl Hub {
             return Ok(Vec::new());
         }
         let folder = self.cache().repo(repo);
-        if let Some(path) = folder.find(&listing.commit, &file.name) {
+        if let Some(path) = present(&folder, &listing.commit, file) {
             return snapshot::read(&path, range);
         }
         listing.needs(&what)?;

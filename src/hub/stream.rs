@@ -4,7 +4,7 @@
 pub(super) mod supply;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -227,18 +227,26 @@ impl<'a> ShardStream<'a> {
         if !was_cached || hash::Hasher::like(&file.hash, file.bytes).is_none() {
             return Ok(path);
         }
-        let found = hash::of_file(&path, &file.hash, self.stop, |_| {}).map_err(Error::io("read", &path))?;
-        let found = found.ok_or(Error::Stopped)?;
+        let found = self.hash(&path, file)?;
         if found == file.hash {
             return Ok(path);
         }
         if self.listing.only_cached.is_some() {
             return Err(Error::Changed { path, found, expected: file.hash.clone() });
         }
-        // Where links cannot be made, the file has no blob.
-        let bytes = std::fs::canonicalize(&path).map_err(Error::io("resolve", &path))?;
-        std::fs::remove_file(&bytes).map_err(Error::io("remove", &bytes))?;
+        let remove = |path: &Path| std::fs::remove_file(path).map_err(Error::io("remove", path));
+        remove(&std::fs::canonicalize(&path).map_err(Error::io("resolve", &path))?)?;
+        // Where links cannot be made, the blob is another name of the same bytes, a copy, or missing.
+        let blob = folder.blob(&file.hash)?;
+        if blob.is_file() && self.hash(&blob, file)? != file.hash {
+            remove(&blob)?;
+        }
         fetch()
+    }
+
+    fn hash(&self, path: &Path, file: &RemoteFile) -> Result<String, Error> {
+        let found = hash::of_file(path, &file.hash, self.stop, |_| {}).map_err(Error::io("read", path))?;
+        found.ok_or(Error::Stopped)
     }
 
     /// The next shard to fetch, if there is room for it.

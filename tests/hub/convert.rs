@@ -111,6 +111,33 @@ fn shards_are_converted_while_downloading_and_kept_in_the_cache() {
 }
 
 #[test]
+fn a_damaged_shard_with_a_hard_link_or_a_copy_for_a_blob_is_fetched_again() {
+    let (site, folder) = site();
+    let right = site.right();
+    let bytes = fs::read(folder.path().join(shard(2))).unwrap();
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for is_blob_damaged in [true, false] {
+        assert!(site.run(&["download", "org/name"]).status.success());
+        let name = site.repo().join("snapshots").join(super::server::COMMIT).join(shard(2));
+        fs::remove_file(&name).unwrap();
+        if is_blob_damaged {
+            fs::write(site.blob(&bytes), &damaged).unwrap();
+            fs::hard_link(site.blob(&bytes), &name).unwrap();
+        } else {
+            fs::write(&name, &damaged).unwrap();
+        }
+        let before = site.server.sent(&shard(2));
+        let output = site.convert(&["--force"]);
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(fs::read(site.out()).unwrap() == right, "damaged bytes were converted");
+        let again = site.server.sent(&shard(2)) - before;
+        assert_eq!(again, if is_blob_damaged { bytes.len() } else { 0 }, "a sound blob is used");
+        site.assert_consistent();
+    }
+}
+
+#[test]
 fn a_plan_needs_only_headers() {
     let (site, folder) = site();
     let output = site.convert(&["--dry-run"]);

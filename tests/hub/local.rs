@@ -76,6 +76,40 @@ fn files_of_the_cache_are_copied() {
     assert_eq!(fs::read(dir.join("m.safetensors")).unwrap(), shard);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_damaged_file_of_the_cache_is_fetched_again_instead_of_copied() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (site, shard) = small_site();
+    site.fetch().folder();
+    let blob = site.blob(&shard);
+    let mut damaged = shard.clone();
+    damaged[7] ^= 1;
+    fs::write(&blob, &damaged).unwrap();
+    fs::set_permissions(&blob, fs::Permissions::from_mode(0o444)).unwrap();
+    let dir = site.home.path().join("out");
+    let words = ["download", "org/name", "--all", "--local-dir", dir.to_str().unwrap()];
+    let offline = output(site.command(&words).env("HF_HUB_OFFLINE", "1"));
+    assert_eq!(offline.status.code(), Some(1), "{}", said(&offline));
+    let why = format!("has the hash {}, expected {}", hash(&damaged), hash(&shard));
+    assert!(said(&offline).contains(&why), "{}", said(&offline));
+    assert!(!dir.join(SHARD).exists());
+    let before = site.server.sent(SHARD);
+    let ran = site.run(&words);
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert_eq!(fs::read(dir.join(SHARD)).unwrap(), shard);
+    assert_eq!(site.server.sent(SHARD) - before, shard.len());
+    // A copy may be written to, whatever the mode of the cache's file is.
+    let mode = |path: std::path::PathBuf| fs::metadata(path).unwrap().permissions().mode();
+    fs::remove_dir_all(&dir).unwrap();
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, &shard).unwrap();
+    fs::set_permissions(&blob, fs::Permissions::from_mode(0o444)).unwrap();
+    let before = site.server.sent(SHARD);
+    assert!(site.run(&words).status.success());
+    assert_eq!((site.server.sent(SHARD), mode(dir.join(SHARD)) & 0o200), (before, 0o200));
+}
+
 #[test]
 fn a_folder_of_downloaded_files_is_converted() {
     let (site, _source) = site();

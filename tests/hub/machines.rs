@@ -4,8 +4,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use ggrun::hub::Error;
+use ggrun::hub::{Error, Hub};
 use serde_json::{Value, json};
 
 use super::process::said;
@@ -122,6 +123,27 @@ fn files_that_are_no_links_are_believed_and_verified() {
     assert_eq!(fs::read(folder.join(SHARD)).unwrap(), shard);
 }
 
+#[test]
+fn a_hub_that_does_not_answer_is_asked_once_about_all_files_that_are_no_links() {
+    let (site, _) = site();
+    let folder = site.fetch().folder().to_owned();
+    without_links(&site);
+    let other = folder.with_file_name("1".repeat(40));
+    fs::create_dir(&other).unwrap();
+    fs::copy(folder.join(SHARD), other.join(SHARD)).unwrap();
+    site.server.fail_always("", Fault::Status(503, "Retry-After: 999999\r\n"));
+    let before = site.server.asked().len();
+    let ran = site.run(&["cache", "verify"]);
+    assert!(said(&ran).contains("warning: 3 files not checked"), "{}", said(&ran));
+    assert!(said(&ran).contains("returned 503"), "{}", said(&ran));
+    assert_eq!(site.server.asked().len() - before, 1);
+    // An error of one commit says nothing about another.
+    site.server.mend();
+    site.server.fail_always(&"1".repeat(40), Fault::Status(404, ""));
+    let ran = site.run(&["cache", "verify"]);
+    assert!(said(&ran).contains("warning: 1 file not checked"), "{}", said(&ran));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_cache_that_was_moved_and_linked_is_used_and_removed() {
@@ -200,4 +222,31 @@ fn sizes_and_hashes_that_a_mirror_does_not_list_are_asked_for() {
     let absent = json!({ "sha": COMMIT, "siblings": [{ "rfilename": "absent.json" }] });
     site.server.list_as(&absent.to_string());
     assert!(matches!(site.fetch().error(), Error::NotFound { what, .. } if what == "org/name/absent.json"));
+}
+
+#[test]
+fn the_length_of_a_redirect_is_not_the_size_of_its_file() {
+    let (site, shard) = site();
+    for sibling in [json!({ "rfilename": SHARD }), json!({ "rfilename": SHARD, "blobId": hash(&shard) })] {
+        site.server.list_as(&json!({ "sha": COMMIT, "siblings": [sibling] }).to_string());
+        site.server.redirect_bare();
+        assert_eq!(fs::read(site.fetch().folder().join(SHARD)).unwrap(), shard, "{sibling}");
+        site.empty();
+    }
+}
+
+#[test]
+fn a_part_of_a_truncated_file_is_requested_instead_of_read_from_the_cache() {
+    let (site, shard) = site();
+    let folder = site.fetch().folder().to_owned();
+    without_links(&site);
+    let hub = Hub::new(site.settings(&[])).unwrap();
+    let (repo, go) = ("org/name".parse().unwrap(), AtomicBool::new(false));
+    let listing = hub.listing(&repo, &go, &|_| {}).unwrap();
+    let file = listing.find(SHARD).unwrap();
+    let read = |range| hub.read_range(&repo, &listing, file, range, &go, &|_| {}).unwrap();
+    let before = site.server.asked().len();
+    assert_eq!((read(0..8), fetched_since(&site, before)), (shard[..8].to_vec(), 0));
+    fs::write(folder.join(SHARD), vec![9; 100]).unwrap();
+    assert_eq!((read(0..8), read(200..300)), (shard[..8].to_vec(), shard[200..300].to_vec()));
 }

@@ -65,7 +65,15 @@ fn a_gguf_of_the_hub_is_fetched_once_and_then_works_offline() {
     assert!(set.unwrap().status.success());
     assert_eq!(site.server.asked().len(), asked, "offline mode sends no request");
     let lacking = ask(&site, &["-hf", "org/name:Q8_0", "--offline"]);
-    fails(&lacking, 1, &["of those in the cache", "it has tiny-Q4_0.gguf"]);
+    let words = [
+        "error: of `org/name` the cache has only tiny-Q4_0.gguf\n",
+        "`org/name:Q8_0` is not in the cache, and nothing is downloaded in offline mode",
+        "hint: fetch it once without `--offline`",
+    ];
+    fails(&lacking, 1, &words);
+    let typed = ask(&site, &["-m", "org/name:Q8_0", "--offline"]);
+    fails(&typed, 1, &words);
+    assert!(!said(&typed).contains("no such path"), "{}", said(&typed));
     answers(&ask(&site, &["-m", "org/name@main"]));
     assert_eq!(site.server.sent("tiny-Q4_0.gguf"), gguf().len(), "a file in the cache is not fetched again");
     let other = ask(&site, &["-hf", "org/other", "--offline"]);
@@ -151,6 +159,23 @@ fn all_parts_of_a_split_model_are_fetched() {
     for (name, bytes) in &files {
         assert_eq!(site.server.sent(name), bytes.len(), "{name}");
     }
+    // The repository has all parts, even where the cache lacks one.
+    for missing in [0, parts.len() - 1] {
+        fs::remove_file(site.repo().join("snapshots").join(COMMIT).join(files[missing].0)).unwrap();
+        let lacking = ask(&site, &["-m", "org/name", "--offline"]);
+        let what = format!("`org/name/{}` is not in the cache, and", files[missing].0);
+        fails(&lacking, 1, &["error: the cache has only some parts of a model of `org/name`\n", &what]);
+        answers(&ask(&site, &["-m", "org/name"]));
+    }
+    for (name, _) in &files {
+        fs::remove_file(site.repo().join("snapshots").join(COMMIT).join(name)).unwrap();
+    }
+    fs::write(site.repo().join("snapshots").join(COMMIT).join("README.md"), "").unwrap();
+    let none = ask(&site, &["-m", "org/name", "--offline"]);
+    let words = ["error: the cache has no GGUF model of `org/name`\n", "`org/name` is not in the cache, and"];
+    fails(&none, 1, &words);
+    // Here the repository itself lacks it.
+    fails(&ask(&site, &["-m", "org/name:Q8_0"]), 1, &["error: cannot choose a file of `org/name`\n"]);
 }
 
 /// The bundled checkpoint, with a GGUF.

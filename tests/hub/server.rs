@@ -62,6 +62,8 @@ struct State {
     original: BTreeMap<String, Vec<u8>>,
     /// The response in place of the listing.
     listing: Option<String>,
+    /// Whether redirects of HEAD to the other host describe only themselves, as those of some mirrors.
+    bare: bool,
     /// Faults by the end of a path, each for one request or for all.
     faults: Vec<(String, Fault, bool)>,
     asked: Vec<Asked>,
@@ -117,6 +119,11 @@ impl Server {
         self.state.lock().unwrap().listing = Some(listing.to_owned());
     }
 
+    /// Lets redirects of HEAD describe only themselves.
+    pub(crate) fn redirect_bare(&self) {
+        self.state.lock().unwrap().bare = true;
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.lock().unwrap().asked.clone()
     }
@@ -170,7 +177,7 @@ impl Server {
             };
             let mut out = stream;
             if is_head {
-                self.describe(&mut out, &path)?;
+                self.describe(&mut out, &path, elsewhere)?;
                 continue;
             }
             let keep = self.answer(&mut out, &path, elsewhere, range.is_some().then_some((from, to)), at)?;
@@ -241,22 +248,21 @@ impl Server {
     }
 
     /// Responds to HEAD for a file.
-    fn describe(&self, out: &mut &TcpStream, path: &str) -> std::io::Result<()> {
+    fn describe(&self, out: &mut &TcpStream, path: &str, elsewhere: bool) -> std::io::Result<()> {
         let state = self.state.lock().unwrap();
         let name = path.split_once(&format!("/resolve/{COMMIT}/")).map(|(_, name)| name.to_owned());
         let Some(file) = name.and_then(|name| state.files.get(&name)) else {
             return write!(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
         };
         let (hash, length) = (hash(file), file.len());
-        if length < LARGE {
+        if length < LARGE || elsewhere {
             return write!(out, "HTTP/1.1 200 OK\r\nETag: \"{hash}\"\r\nContent-Length: {length}\r\n\r\n");
         }
-        write!(
-            out,
-            "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nX-Linked-ETag: \"{hash}\"\r\nX-Linked-Size: {length}\r\n\
-             Location: http://{}{path}\r\n\r\n",
-            state.store.unwrap()
-        )
+        let linked = format!("Content-Length: 0\r\nX-Linked-ETag: \"{hash}\"\r\nX-Linked-Size: {length}\r\n");
+        let own = "Content-Length: 120\r\nETag: \"redirect\"\r\n".to_owned();
+        let headers = if state.bare { own } else { linked };
+        let store = state.store.unwrap();
+        write!(out, "HTTP/1.1 302 Found\r\n{headers}Location: http://{store}{path}\r\n\r\n")
     }
 
     fn send(

@@ -1,10 +1,11 @@
 //! Fetches the files that a command reads from a repository on the hub.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use ggrun::hub::pick::{PickError, Selection, pick};
-use ggrun::hub::{Event, Hub, Listing, RemoteFile, RepoName, Settings};
+use ggrun::hub::{Event, Hub, Listing, Observer, RemoteFile, RepoName, Settings};
 
 use crate::cli::error::IsCheckpoint;
 use crate::cli::interrupt::Interrupt;
@@ -24,7 +25,7 @@ pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
             refuse_folder(path)?;
             gguf(path, args.offline, when)
         }
-        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), args.offline, when),
+        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), None, args.offline, when),
     }
 }
 
@@ -36,7 +37,7 @@ pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
 pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
     match Source::of(text)? {
         Source::Path(path) => Ok(path),
-        Source::Repo(repo) => fetch(&repo, None, false, when).with_context(|| not_found(text)),
+        Source::Repo(repo) => fetch(&repo, None, Some(text), false, when),
     }
 }
 
@@ -48,15 +49,27 @@ pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
 pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<PathBuf> {
     match hub::model(text)? {
         None => Ok(text.to_owned()),
-        Some(model) => {
-            fetch(&model.repo, Some(model.selection()), offline, when).with_context(|| not_found(text))
-        }
+        Some(model) => fetch(&model.repo, Some(model.selection()), Some(text), offline, when),
     }
 }
 
-/// The error of a text that is neither a path nor a repository.
-pub(crate) fn not_found(text: &Path) -> String {
-    format!("no such path or repository: `{}`", text.display())
+/// The files of a repository. `text` is what may have been meant as a path.
+///
+/// # Errors
+///
+/// As [`Hub::listing`].
+pub(crate) fn listing(
+    hub: &Hub,
+    repo: &RepoName,
+    text: Option<&Path>,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> anyhow::Result<Listing> {
+    let listing = hub.listing(repo, stop, observer);
+    match text {
+        Some(text) => listing.with_context(|| format!("no such path or repository: `{}`", text.display())),
+        None => Ok(listing?),
+    }
 }
 
 /// Fetches the selected GGUF of a repository and returns its first file. Without a selection it fetches the checkpoint
@@ -65,9 +78,10 @@ pub(crate) fn not_found(text: &Path) -> String {
 /// # Errors
 ///
 /// When the repository does not have it, or it cannot be fetched.
-pub(crate) fn fetch(
+fn fetch(
     repo: &RepoName,
     selection: Option<Selection<'_>>,
+    text: Option<&Path>,
     offline: bool,
     when: When,
 ) -> anyhow::Result<PathBuf> {
@@ -79,7 +93,7 @@ pub(crate) fn fetch(
     let bar = Bar::new("Downloading", when);
     let observer = |event: Event<'_>| bar.fetch(event);
     let fetch = || {
-        let listing = hub.listing(repo, stop, &observer)?;
+        let listing = listing(&hub, repo, text, stop, &observer)?;
         let Some(selection) = selection else {
             if !has_shards(&listing) {
                 listing.needs(&repo.to_string())?;
@@ -127,8 +141,35 @@ pub(crate) fn parts(
     if matches!(picked, Err(PickError::Empty)) && has_shards(listing) {
         return Err(IsCheckpoint { place: repo.to_string() }.into());
     }
+    match &picked {
+        Err(PickError::Empty) => listing
+            .needs(&requested(repo, selection))
+            .with_context(|| format!("the cache has no GGUF model of `{repo}`"))?,
+        Err(PickError::Missing { available, .. }) => listing
+            .needs(&requested(repo, selection))
+            .with_context(|| format!("of `{repo}` the cache has only {}", available.join(", ")))?,
+        Err(PickError::Part { first, part, .. }) => listing
+            .needs(&format!("{}/{}", repo.id(), nth_part(first, *part).as_ref().unwrap_or(first)))
+            .with_context(|| format!("the cache has only some parts of a model of `{repo}`"))?,
+        _ => {}
+    }
     picked.with_context(|| {
         let of = if listing.only_cached.is_some() { ", of those in the cache" } else { "" };
         format!("cannot choose a file of `{repo}`{of}")
     })
+}
+
+/// A selection as it is given.
+fn requested(repo: &RepoName, selection: Selection<'_>) -> String {
+    match selection {
+        Selection::Default => repo.to_string(),
+        Selection::Quant(quant) => format!("{repo}:{quant}"),
+        Selection::File(file) => format!("{}/{file}", repo.id()),
+    }
+}
+
+/// The name of a part, from that of another: `M-00001-of-00003.gguf`.
+fn nth_part(other: &str, part: u32) -> Option<String> {
+    let end = other.rfind("-of-")?;
+    Some(format!("{}{part:05}{}", other.get(..end.checked_sub(5)?)?, &other[end..]))
 }

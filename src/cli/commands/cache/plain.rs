@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use ggrun::hub::cache::{Cache, Entry, Repository, Snapshot, Target};
-use ggrun::hub::{Hub, Listing, Settings};
+use ggrun::hub::{Error, Hub, Listing, Settings};
 
 /// What is known of plain files.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    /// Asks the hub for the hashes of all plain files.
+    /// Asks the hub for the hashes of all plain files, until it does not answer.
     pub(super) fn of(cache: &Cache, repositories: &[Repository], stop: &AtomicBool) -> Self {
         let mut known = Self::default();
         let mut hub = None;
@@ -30,14 +30,19 @@ impl Plain {
             if files.is_empty() {
                 continue;
             }
-            let listing = hub.get_or_insert_with(|| connect(cache)).as_ref().map_err(Clone::clone);
-            let listing = listing.and_then(|hub| listing_of(hub, one, snapshot, stop));
+            let connected = hub.get_or_insert_with(|| connect(cache)).as_ref();
+            let listing =
+                connected.map_err(Clone::clone).and_then(|hub| listing_of(hub, one, snapshot, stop));
             for (name, file) in files {
                 match listing.as_ref().map(|listing| listing.find(name)) {
                     Ok(Some(listed)) => drop(known.hashes.insert(file.path.clone(), listed.hash.clone())),
                     Ok(None) => known.miss("the repository does not list it"),
-                    Err(reason) => known.miss(reason),
+                    Err(Unlisted::Here(reason) | Unlisted::Everywhere(reason)) => known.miss(reason),
                 }
+            }
+            if let Err(unlisted @ Unlisted::Everywhere(_)) = listing {
+                // Each further request would end only after its own retries.
+                hub = Some(Err(unlisted));
             }
         }
         known
@@ -58,9 +63,18 @@ pub(super) fn files(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Entry)>
         .map(|(name, file)| (name.as_str(), file))
 }
 
-fn connect(cache: &Cache) -> Result<Hub, String> {
+/// Why a snapshot has no listing.
+#[derive(Debug, Clone)]
+enum Unlisted {
+    /// The hub answered, or was not asked about this one.
+    Here(String),
+    /// The hub does not answer, or is not asked.
+    Everywhere(String),
+}
+
+fn connect(cache: &Cache) -> Result<Hub, Unlisted> {
     let settings = Settings::read().map(|settings| Settings { cache: cache.root().to_owned(), ..settings });
-    settings.and_then(Hub::new).map_err(|error| error.to_string())
+    settings.and_then(Hub::new).map_err(|error| Unlisted::Everywhere(error.to_string()))
 }
 
 fn listing_of(
@@ -68,12 +82,15 @@ fn listing_of(
     one: &Repository,
     snapshot: &Snapshot,
     stop: &AtomicBool,
-) -> Result<Listing, String> {
+) -> Result<Listing, Unlisted> {
     let name = format!("{}@{}", one.name, snapshot.commit);
-    let repo = name.parse().map_err(|_| format!("`{name}` is not a revision of a model"))?;
-    let listing = hub.listing(&repo, stop, &|_| {}).map_err(|error| error.to_string())?;
-    match &listing.only_cached {
-        Some(reason) => Err(reason.clone()),
-        None => Ok(listing),
+    let repo = name.parse().map_err(|_| Unlisted::Here(format!("`{name}` is not a revision of a model")))?;
+    match hub.listing(&repo, stop, &|_| {}) {
+        Ok(Listing { only_cached: Some(reason), .. }) => Err(Unlisted::Everywhere(reason)),
+        Ok(listing) => Ok(listing),
+        Err(error @ (Error::Network { .. } | Error::RetryLater { .. })) => {
+            Err(Unlisted::Everywhere(error.to_string()))
+        }
+        Err(error) => Err(Unlisted::Here(error.to_string())),
     }
 }

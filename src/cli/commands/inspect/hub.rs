@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use ggrun::hub::pick::Selection;
 use ggrun::hub::{Event, Hub, Listing, ModelName, RemoteFile, RepoName, Retention, Settings, ShardStream};
 use ggrun::inspect::{Description, any_type, checkpoint, gguf};
@@ -24,7 +23,8 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
     let bar = Bar::new("Downloading", When::Auto);
     let heard = |event: Event<'_>| bar.fetch(event);
     let look = || -> anyhow::Result<Description> {
-        let listing = hub.listing(repo, stop, &heard)?;
+        let text = model.to_string();
+        let listing = source::listing(&hub, repo, Some(Path::new(&text)), stop, &heard)?;
         let mut found = if model.selection() != Selection::Default || !source::has_shards(&listing) {
             let names = source::parts(repo, &listing, model.selection())?;
             let first = names.first().map_or("", String::as_str);
@@ -45,7 +45,7 @@ pub(super) fn inspect(model: &ModelName) -> anyhow::Result<Description> {
     };
     let found = look();
     bar.clear();
-    found.with_context(|| source::not_found(Path::new(&model.to_string())))
+    found
 }
 
 /// The path of a file: in the cache, or its name in the repository.
