@@ -125,11 +125,7 @@ impl Chat<'_> {
         if waits {
             return Ok(Turn::Calls(calls));
         }
-        if let Some(name) = &self.args.session
-            && let Err(error) = self.write(name)
-        {
-            self.complain(&error);
-        }
+        self.changed();
         Ok(Turn::Answered)
     }
 

@@ -51,7 +51,7 @@ impl Chat<'_> {
             self.talk = old;
             bail!("the summary is not shorter than the earlier turns; the conversation is unchanged");
         };
-        self.unsaved = true;
+        self.changed();
         let after = text::plural(after, "token");
         Ok(format!(
             "{text}\n\nearlier turns are replaced by this summary: {} before, {after} now",

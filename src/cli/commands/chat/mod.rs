@@ -159,7 +159,10 @@ impl Chat<'_> {
             }
             Command::Regen => return self.regen(),
             Command::Undo => match self.talk.undo() {
-                Some(question) => self.say(&format!("removed: {question}")),
+                Some(question) => {
+                    self.changed();
+                    self.say(&format!("removed: {question}"));
+                }
                 None => self.say("nothing to undo"),
             },
             Command::Edit(text) if self.talk.question().is_none() => {
@@ -170,6 +173,7 @@ impl Chat<'_> {
                 self.talk.clear();
                 self.attached.clear();
                 self.failed = None;
+                self.changed();
                 self.say("new conversation");
             }
             Command::Compact => match self.compact() {
@@ -221,6 +225,7 @@ impl Chat<'_> {
             Some("-") => self.talk.system = None,
             Some(_) => self.talk.system = text,
         }
+        self.changed();
         self.say("system prompt set for the next answers");
     }
 
