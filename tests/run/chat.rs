@@ -186,6 +186,20 @@ fn a_question_that_is_too_long_is_removed_and_the_next_one_is_answered() {
     assert!(text(&stderr).contains("the context holds"), "{}", text(&stderr));
 }
 
+#[test]
+fn a_summary_that_is_cut_off_does_not_replace_the_conversation() {
+    let state = tempfile::tempdir().unwrap();
+    let export = state.path().join("talk.md");
+    let lines = format!("{}\n/compact\n/export {}\n", "word ".repeat(130), export.display());
+    let Output { stderr, .. } = typed(state.path(), &["-c", "512", "-n", "20", "--ignore-eos"], &lines);
+    let stderr = text(&stderr);
+    assert!(
+        stderr.contains("error: the summary was cut off after 128 tokens; the conversation is"),
+        "{stderr}"
+    );
+    assert!(std::fs::read_to_string(export).unwrap().starts_with("## User\n\nword word "));
+}
+
 /// A conversation on a terminal, at its prompt.
 #[cfg(unix)]
 pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySession {

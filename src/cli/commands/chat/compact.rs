@@ -112,6 +112,10 @@ impl Chat<'_> {
             self.interrupt.clear();
             bail!("stopped; the conversation is unchanged");
         }
+        if answer.reason == FinishReason::Length {
+            let tokens = text::plural(answer.usage.total.completion_tokens.into(), "token");
+            bail!("the summary was cut off after {tokens}; the conversation is unchanged");
+        }
         let text = answer.content.trim();
         if text.is_empty() {
             bail!("the model wrote no summary; the conversation is unchanged");
