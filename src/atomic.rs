@@ -114,13 +114,17 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     file.commit().map(drop)
 }
 
-/// The file behind a path: links are followed, to a file that may not exist yet.
+/// The file behind a path: links are followed, to a file that may not exist yet. A link to a pipe or a device stays: in
+/// `/dev/fd` it is the only path.
 ///
 /// # Errors
 ///
 /// When a link cannot be read, or links lead in a circle.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(path);
+    }
     for _ in 0..LINKS {
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_symlink() => path = folder(&path).join(fs::read_link(&path)?),
@@ -285,5 +289,15 @@ mod tests {
     fn a_device_is_written_and_not_replaced() {
         write(Path::new("/dev/null"), b"text", Access::Usual).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_pipe_is_written_by_the_number_of_its_descriptor() {
+        use std::os::fd::AsRawFd as _;
+        let (mut reader, writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", writer.as_raw_fd());
+        write(Path::new(&path), b"text", Access::Usual).unwrap();
+        drop(writer);
+        assert_eq!(io::read_to_string(&mut reader).unwrap(), "text");
     }
 }

@@ -51,11 +51,12 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
     if !folder.is_dir() {
         bail!("cannot write `{}`: `{}` is not a folder", path.display(), folder.display());
     }
-    if path.exists() {
-        File::options().append(true).open(path).with_context(failed)?;
-    } else {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => drop(File::options().append(true).open(path).with_context(failed)?),
+        // Opening a pipe would wait for its reader, and closing it would end the reader.
+        Ok(_) => {}
         // Removed at once, whatever happens.
-        tempfile::tempfile_in(folder).with_context(failed)?;
+        Err(_) => drop(tempfile::tempfile_in(folder).with_context(failed)?),
     }
     Ok(())
 }
