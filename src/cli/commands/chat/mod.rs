@@ -36,6 +36,7 @@ use crate::cli::options::checks;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::escape::printable;
 use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::{Face, Verbatim, clipboard};
 use crate::cli::ui::when::When;
@@ -127,7 +128,8 @@ impl Chat<'_> {
                 Input::Entry(_) if self.interrupt.is_raised() => return Err(Interrupted.into()),
                 Input::Entry(text) => {
                     self.interrupted = false;
-                    match Entry::parse(&text) {
+                    let is_same = initial.as_ref() == Some(&text);
+                    match if is_same { Entry::Say(text) } else { Entry::parse(&text) } {
                         Entry::Say(text) if text.trim().is_empty() => {}
                         Entry::Say(text) if initial.is_some() => self.edit(&text)?,
                         Entry::Say(text) => {
@@ -140,6 +142,9 @@ impl Chat<'_> {
                         Entry::Do(Command::Edit(None)) => match self.talk.question() {
                             None => self.say("no question to change"),
                             Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
+                            Some(question) if printable(&question) != question => {
+                                self.say("the question has control characters; `/edit TEXT` replaces it");
+                            }
                             question => edited = question,
                         },
                         Entry::Do(command) => self.execute(command)?,
