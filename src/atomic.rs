@@ -114,13 +114,17 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     file.commit().map(drop)
 }
 
-/// The file behind a path: links are followed, to a file that may not exist yet.
+/// The file behind a path: links are followed, to a file that may not exist yet. A link to a pipe or a device stays: in
+/// `/dev/fd` it is the only path.
 ///
 /// # Errors
 ///
 /// When a link cannot be read, or links lead in a circle.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(path);
+    }
     for _ in 0..LINKS {
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_symlink() => path = folder(&path).join(fs::read_link(&path)?),
@@ -132,13 +136,27 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(ErrorKind::InvalidInput, "too many links"))
 }
 
-/// Syncs the folder of a new or renamed file.
+/// Whether two paths are one file, which may not exist yet. Hard links are not recognized.
+#[must_use]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let path = resolve(path).ok()?;
+        Some(folder(&path).canonicalize().ok()?.join(path.file_name()?))
+    };
+    one == other || place(one).is_some_and(|path| place(other) == Some(path))
+}
+
+/// Syncs the folder of a new or renamed file, if its file system syncs folders.
 ///
 /// # Errors
 ///
 /// When it cannot be opened or synced.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path)).and_then(|folder| folder.sync_all())
+    match File::open(folder(path))?.sync_all() {
+        // The file is complete all the same: no other sync exists there.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The folder of a file.
@@ -240,6 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn two_names_of_a_file_that_does_not_exist_are_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("data")).unwrap();
+        symlink("data", at("link")).unwrap();
+        symlink("data/new", at("name")).unwrap();
+        for other in ["data/new", "./data/new", "data/../data/new", "link/new", "name"] {
+            assert!(is_same(&at("data/new"), &at(other)), "{other}");
+        }
+        for other in ["new", "data/other", "none/new"] {
+            assert!(!is_same(&at("data/new"), &at(other)), "{other}");
+        }
+    }
+
+    #[test]
     fn files_of_others_beside_the_target_stay() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
@@ -285,5 +318,24 @@ mod tests {
     fn a_device_is_written_and_not_replaced() {
         write(Path::new("/dev/null"), b"text", Access::Usual).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_cannot_be_synced_is_no_error() {
+        let folder = File::open("/proc/self").unwrap();
+        assert_eq!(folder.sync_all().unwrap_err().kind(), ErrorKind::InvalidInput);
+        sync_folder(Path::new("/proc/self/status")).unwrap();
+        assert!(sync_folder(Path::new("/no/such/file")).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_written_by_the_number_of_its_descriptor() {
+        use std::os::fd::AsRawFd as _;
+        let (mut reader, writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", writer.as_raw_fd());
+        write(Path::new(&path), b"text", Access::Usual).unwrap();
+        drop(writer);
+        assert_eq!(io::read_to_string(&mut reader).unwrap(), "text");
     }
 }

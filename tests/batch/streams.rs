@@ -57,6 +57,27 @@ fn a_closed_pipe_is_success() {
 }
 
 #[test]
+fn answers_are_read_from_a_named_pipe() {
+    let work = Work::new(&short(3));
+    let pipe = work.path("pipe");
+    if !Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()) {
+        println!("skipped: this machine has no mkfifo");
+        return;
+    }
+    let reader = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+    Ran::of(&mut work.command(&["in.jsonl", "-o", "pipe"])).ended(0, "3 answered");
+    assert_eq!(reader.join().unwrap().lines().count(), 3);
+    // The shell passes a pipe as `/dev/fd/N`.
+    let command = work.command(&["in.jsonl", "-o", "/dev/stdout"]);
+    let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "\"$0\" \"$@\" | cat"]).arg(command.get_program()).args(words);
+    let ran = Ran::of(shell.current_dir(work.folder.path()).stdin(Stdio::null()));
+    ran.ended(0, "3 answered");
+    assert_eq!(ran.out.lines().count(), 3, "{ran:?}");
+}
+
+#[test]
 fn json_progress_is_one_object_a_line_and_the_totals_are_an_object() {
     let work = Work::new(&short(3));
     let ran = work.run(&["--progress", "json", "--json"]);

@@ -26,7 +26,7 @@ fn a_table_is_answered_like_json_lines_and_resumed() {
         "answers are written to `prompts.csv.answers.jsonl`",
         "failed rows are in `prompts.csv.answers.jsonl`",
         "duplicate_custom_id, line 5, `line-5`: an earlier line has the id `first`",
-        "empty_prompt, line 6, `empty`: nothing in column `question`",
+        "empty_prompt, line 6, `empty`: column `question` is empty",
     ] {
         assert!(ran.err.contains(says), "{says}: {ran:?}");
     }
@@ -89,12 +89,24 @@ fn a_table_that_cannot_be_used_is_refused_before_the_model_is_loaded() {
     );
     refused(table, &["--template", "{text"], 2, &["`{` without `}`", "write `{{` and `}}`"]);
     refused(b"id;text\na;b\n", &prompt, 2, &["no column `text`", "pass `--delimiter ';'`"]);
+    for (table, delimiter) in [(&b"\"id\";\"text\"\na;b\n"[..], ";"), (b"\"id\"\t\"text\"\n", "\\t")] {
+        let hint = format!("pass `--delimiter '{delimiter}'`");
+        refused(table, &prompt, 1, &["text after the closing quote of a field in line 1", &hint]);
+    }
+    refused(b"id,text\n1,\"a \"b\" c\"\n", &prompt, 1, &["write a quote inside of quotes twice"]);
     refused(b"id,text\na\n", &prompt, 1, &["line 2 has 1 fields, expected 2", "in quotes"]);
     refused(b"id,text\n1,\"b\n2,c\n", &prompt, 1, &["the quote that opens in line 2 is not closed"]);
     refused(b"id,text\n1,\xe9\n", &prompt, 1, &["line 2 is not UTF-8 in column `text`", "iconv"]);
     refused(b"PK\x03\x04", &prompt, 1, &["`p.csv` is a zip archive", "save a spreadsheet as CSV in UTF-8"]);
     Ran::of(&mut work.command(&["in.jsonl", "--prompt-column", "text"]))
         .ended(2, "`--prompt-column` is for tables, `in.jsonl` has JSON lines");
+}
+
+#[test]
+fn two_names_of_one_new_file_are_refused() {
+    let work = Work::new(&[sum("a", 1, 2, json!({}))]);
+    let mut command = work.command(&["in.jsonl", "-o", "new.jsonl", "--errors", "./new.jsonl"]);
+    Ran::of(&mut command).ended(1, "`new.jsonl` cannot be both `-o` and `--errors`");
 }
 
 #[test]

@@ -186,6 +186,57 @@ fn a_question_that_is_too_long_is_removed_and_the_next_one_is_answered() {
     assert!(text(&stderr).contains("the context holds"), "{}", text(&stderr));
 }
 
+#[test]
+fn an_export_replaces_the_file_as_a_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let [export, old] = ["talk.md", "old.md"].map(|name| state.path().join(name));
+    std::fs::write(&export, "old").unwrap();
+    std::fs::hard_link(&export, &old).unwrap();
+    let lines = format!("What is 17 + 25?\n/export {}\n", export.display());
+    assert!(typed(state.path(), &["-n", "1"], &lines).status.success());
+    assert!(std::fs::read_to_string(export).unwrap().starts_with("## User\n\nWhat is 17 + 25?"));
+    assert_eq!(std::fs::read_to_string(old).unwrap(), "old", "the old file is not written to");
+}
+
+#[test]
+fn a_long_question_that_is_removed_is_shown_in_part() {
+    let state = tempfile::tempdir().unwrap();
+    let lines = format!("first {}last\n/undo\n", "word ".repeat(100));
+    let Output { stderr, .. } = typed(state.path(), &["-n", "1"], &lines);
+    let stderr = text(&stderr);
+    let removed = stderr.lines().find_map(|line| line.strip_prefix("removed: ")).unwrap();
+    assert!(removed.starts_with("first word") && removed.ends_with("word last"), "{removed}");
+    assert_eq!(removed.chars().count(), 200);
+}
+
+#[test]
+fn a_summary_that_is_cut_off_does_not_replace_the_conversation() {
+    let state = tempfile::tempdir().unwrap();
+    let export = state.path().join("talk.md");
+    let lines = format!("{}\n/compact\n/export {}\n", "word ".repeat(130), export.display());
+    let Output { stderr, .. } = typed(state.path(), &["-c", "512", "-n", "20", "--ignore-eos"], &lines);
+    let stderr = text(&stderr);
+    assert!(
+        stderr.contains("error: the summary was cut off after 128 tokens; the conversation is"),
+        "{stderr}"
+    );
+    assert!(std::fs::read_to_string(export).unwrap().starts_with("## User\n\nword word "));
+}
+
+#[test]
+fn a_question_that_failed_is_edited_and_not_the_one_before_it() {
+    let state = tempfile::tempdir().unwrap();
+    let export = state.path().join("talk.md");
+    let lines = format!(
+        "What is 17 + 25?\n{}\n/edit 842 - 83 = ?\n/export {}\n",
+        "word ".repeat(400),
+        export.display()
+    );
+    let Output { stdout, .. } = typed(state.path(), &["-c", "256"], &lines);
+    assert_eq!(text(&stdout), "17 + 25 = 42\n842 - 83 = 759\n");
+    assert_eq!(std::fs::read_to_string(export).unwrap().matches("## User").count(), 2);
+}
+
 /// A conversation on a terminal, at its prompt.
 #[cfg(unix)]
 pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySession {

@@ -131,6 +131,43 @@ fn a_session_saves_its_state_on_exit() {
     assert!(!folder.path().join("ggrun/sessions/plain.jsonl.state").exists());
 }
 
+#[test]
+fn a_session_saves_what_commands_change_after_the_last_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = || {
+        let text = std::fs::read_to_string(folder.path().join("ggrun/sessions/sums.jsonl")).unwrap();
+        let message = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["content"].clone();
+        text.lines().skip(1).map(message).collect::<Vec<_>>()
+    };
+    let run = |more: &[&str], lines: &str| {
+        let ran = typed(folder.path(), &[&["--session", "sums"], more].concat(), lines);
+        assert!(ran.status.success(), "{}", text(&ran.stderr));
+        text(&ran.stderr)
+    };
+    let lines = "What is 17 + 25?\nWhat is the capital of Kenya?\n842 - 83 = ?\n/compact\n/exit\n";
+    let stderr = run(&["-c", "1024"], lines);
+    assert!(stderr.contains("earlier turns are replaced"), "{stderr}");
+    let compacted = kept();
+    assert_eq!((compacted.len(), &compacted[2]), (4, &"842 - 83 = ?".into()), "{compacted:?}");
+    run(&["--no-state"], "/undo\n/system Be brief.\n/exit\n");
+    assert_eq!(kept(), [&["Be brief.".into()], &compacted[..2]].concat());
+    run(&[], "/clear\n/system -\n");
+    assert_eq!(kept().len(), 0);
+    assert!(!state_of(folder.path()).exists(), "the state of the old conversation is removed");
+}
+
+#[test]
+fn a_conversation_that_is_only_loaded_does_not_replace_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(typed(folder.path(), &[], "842 - 83 = ?\n/save other\n").status.success());
+    let lines = "What is 17 + 25?\n/load other\n/exit\n";
+    assert!(typed(folder.path(), &["--session", "sums"], lines).status.success());
+    let kept = std::fs::read_to_string(folder.path().join("ggrun/sessions/sums.jsonl")).unwrap();
+    assert!(kept.contains("17 + 25") && !kept.contains("842"), "{kept}");
+    let next = typed(folder.path(), &["--session", "sums"], "842 - 83 = ?\n");
+    assert_eq!(reuse(&text(&next.stderr)).len(), 1, "{}", text(&next.stderr));
+}
+
 /// Reads a prompt and writes a few tokens after it; how many tokens of it were in the cache.
 fn read(submitter: &Submitter, prompt: Vec<Token>) -> u32 {
     let request = Request { max_tokens: Some(3), ..Request::new(prompt, SamplingParams::greedy()) };

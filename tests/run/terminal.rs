@@ -129,6 +129,41 @@ fn a_question_that_is_edited_stays_until_the_new_one_is_asked() {
 }
 
 #[test]
+fn a_question_of_several_lines_keeps_them_when_it_is_edited() {
+    let state = tempfile::tempdir().unwrap();
+    let export = state.path().join("talk.md");
+    let mut session = open(state.path(), &[]);
+    session.send_line("\"\"\"one").unwrap();
+    session.exp_string(". ").unwrap();
+    session.send_line("two\"\"\"").unwrap();
+    answered(&mut session);
+    session.exp_string("> ").unwrap();
+    session.send_line("/edit").unwrap();
+    session.exp_string("one").unwrap();
+    session.exp_string("two").unwrap();
+    session.send_line("!").unwrap();
+    answered(&mut session);
+    session.exp_string("> ").unwrap();
+    session.send_line(&format!("/export {}", export.display())).unwrap();
+    session.exp_string("wrote").unwrap();
+    session.send_line("/exit").unwrap();
+    session.exp_eof().unwrap();
+    let markdown = std::fs::read_to_string(export).unwrap();
+    assert!(markdown.starts_with("## User\n\none\ntwo!\n"), "{markdown}");
+}
+
+#[test]
+fn a_question_with_control_characters_is_not_put_on_the_prompt() {
+    let state = tempfile::tempdir().unwrap();
+    assert!(typed(state.path(), &[], &format!("Hello {HOSTILE}\n/save a\n")).status.success());
+    let mut session = open(state.path(), &["--session", "a"]);
+    session.send_line("/edit").unwrap();
+    session.exp_string("the question has control characters; `/edit TEXT` replaces it").unwrap();
+    session.send_line("/exit").unwrap();
+    session.exp_eof().unwrap();
+}
+
+#[test]
 fn tab_completes_and_the_last_answer_is_copied() {
     let state = tempfile::tempdir().unwrap();
     let mut session = open(state.path(), &[]);

@@ -32,10 +32,12 @@ impl Sink {
         let path = &atomic::resolve(path).map_err(wrong("open", path))?;
         loop {
             let is_new = !path.exists();
+            // A pipe that is open for reading too has this process as a reader, and its rows go nowhere.
+            let is_file = is_new || path.is_file();
             let file = OpenOptions::new()
-                .read(true)
+                .read(is_file)
                 .append(true)
-                .create(true)
+                .create(is_file)
                 .open(path)
                 .map_err(wrong("open", path))?;
             let found = file.metadata().map_err(wrong("examine", path))?;

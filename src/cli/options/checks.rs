@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use ggrun::atomic;
 use ggrun::model::{Model, check_rules, check_values};
 use ggrun::session::GenerationOptions;
 
@@ -51,20 +52,19 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
     if !folder.is_dir() {
         bail!("cannot write `{}`: `{}` is not a folder", path.display(), folder.display());
     }
-    if path.exists() {
-        File::options().append(true).open(path).with_context(failed)?;
-    } else {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => drop(File::options().append(true).open(path).with_context(failed)?),
+        // Opening a pipe would wait for its reader, and closing it would end the reader.
+        Ok(_) => {}
         // Removed at once, whatever happens.
-        tempfile::tempfile_in(folder).with_context(failed)?;
+        Err(_) => drop(tempfile::tempfile_in(folder).with_context(failed)?),
     }
     Ok(())
 }
 
 /// Refuses two names of one file if at least one of them is written.
 pub(crate) fn apart(one: (&str, &Path), other: (&str, &Path)) -> anyhow::Result<()> {
-    let same = one.1 == other.1
-        || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));
-    if same && one.1.as_os_str() != "-" {
+    if atomic::is_same(one.1, other.1) && one.1.as_os_str() != "-" {
         bail!("`{}` cannot be both {} and {}", one.1.display(), one.0, other.0);
     }
     Ok(())

@@ -51,7 +51,7 @@ impl Chat<'_> {
             self.talk = old;
             bail!("the summary is not shorter than the earlier turns; the conversation is unchanged");
         };
-        self.unsaved = true;
+        self.changed();
         let after = text::plural(after, "token");
         Ok(format!(
             "{text}\n\nearlier turns are replaced by this summary: {} before, {after} now",
@@ -111,6 +111,10 @@ impl Chat<'_> {
             }
             self.interrupt.clear();
             bail!("stopped; the conversation is unchanged");
+        }
+        if answer.reason == FinishReason::Length {
+            let tokens = text::plural(answer.usage.total.completion_tokens.into(), "token");
+            bail!("the summary was cut off after {tokens}; the conversation is unchanged");
         }
         let text = answer.content.trim();
         if text.is_empty() {

@@ -62,14 +62,20 @@ impl Source {
         matches!(self, Self::Terminal { .. })
     }
 
-    /// The next entry; `initial` is put after the prompt to be edited.
+    /// The next entry; `initial` is put after the prompt to be edited. It has no control characters other than newlines
+    /// and tabs.
     pub(super) fn read(&mut self, prompt: &str, initial: &str) -> anyhow::Result<Input> {
         let mut lines = Lines::default();
         // The editor would write control characters to the terminal.
-        let (prompt, mut initial) = (printable(prompt), printable(&initial.replace('\n', " ")).into_owned());
+        let prompt = printable(prompt);
+        let mut shown = initial;
         loop {
             let prompt = if lines.has_begun() { CONTINUED } else { &prompt };
-            match self.line(prompt, &std::mem::take(&mut initial))? {
+            match self.line(prompt, std::mem::take(&mut shown))? {
+                // The end of its lines has no other meaning.
+                Input::Entry(line) if !initial.is_empty() && line == initial => {
+                    return Ok(Input::Entry(line));
+                }
                 Input::Entry(line) => {
                     if let Some(entry) = lines.push(&line) {
                         self.remember(&entry);

@@ -36,10 +36,14 @@ use crate::cli::options::checks;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
+use crate::cli::ui::escape::{cut, printable};
 use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::{Face, Verbatim, clipboard};
 use crate::cli::ui::when::When;
 use crate::cli::ui::{err, out, text};
+
+/// Characters of a removed question that are shown: it may begin with a file.
+const SHOWN: usize = 200;
 
 /// Chats until the user leaves.
 ///
@@ -127,7 +131,8 @@ impl Chat<'_> {
                 Input::Entry(_) if self.interrupt.is_raised() => return Err(Interrupted.into()),
                 Input::Entry(text) => {
                     self.interrupted = false;
-                    match Entry::parse(&text) {
+                    let is_same = initial.as_ref() == Some(&text);
+                    match if is_same { Entry::Say(text) } else { Entry::parse(&text) } {
                         Entry::Say(text) if text.trim().is_empty() => {}
                         Entry::Say(text) if initial.is_some() => self.edit(&text)?,
                         Entry::Say(text) => {
@@ -137,11 +142,16 @@ impl Chat<'_> {
                             }
                         }
                         Entry::Do(Command::Exit) => return Ok(()),
-                        Entry::Do(Command::Edit(None)) => match self.talk.question() {
-                            None => self.say("no question to change"),
-                            Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
-                            question => edited = question,
-                        },
+                        Entry::Do(Command::Edit(None)) => {
+                            match self.failed.clone().or_else(|| self.talk.question()) {
+                                None => self.say("no question to change"),
+                                Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
+                                Some(question) if printable(&question) != question => {
+                                    self.say("the question has control characters; `/edit TEXT` replaces it");
+                                }
+                                question => edited = question,
+                            }
+                        }
                         Entry::Do(command) => self.execute(command)?,
                         Entry::Unknown(why) => self.say(&why),
                     }
@@ -159,17 +169,18 @@ impl Chat<'_> {
             }
             Command::Regen => return self.regen(),
             Command::Undo => match self.talk.undo() {
-                Some(question) => self.say(&format!("removed: {question}")),
+                Some(question) => {
+                    self.changed();
+                    self.say(&format!("removed: {}", cut(&question, SHOWN)));
+                }
                 None => self.say("nothing to undo"),
             },
-            Command::Edit(text) if self.talk.question().is_none() => {
-                return self.ask(&text.unwrap_or_default());
-            }
             Command::Edit(text) => return self.edit(&text.unwrap_or_default()),
             Command::Clear => {
                 self.talk.clear();
                 self.attached.clear();
                 self.failed = None;
+                self.changed();
                 self.say("new conversation");
             }
             Command::Compact => match self.compact() {
@@ -221,6 +232,7 @@ impl Chat<'_> {
             Some("-") => self.talk.system = None,
             Some(_) => self.talk.system = text,
         }
+        self.changed();
         self.say("system prompt set for the next answers");
     }
 

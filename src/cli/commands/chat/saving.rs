@@ -61,7 +61,9 @@ impl Chat<'_> {
             return Ok(if names.is_empty() { none() } else { names.join("\n") });
         };
         let path = session_path(self.store.as_ref(), name)?;
-        self.talk = Talk::from_messages(store::read(&path)?);
+        let talk = Talk::from_messages(store::read(&path)?);
+        self.leave();
+        self.talk = talk;
         self.restore_state(&path);
         Ok(format!("{} so far", text::plural(self.talk.questions() as u64, "question")))
     }
@@ -116,14 +118,28 @@ impl Chat<'_> {
         }
     }
 
-    /// Saves the state of a conversation with a name, at the end.
+    /// Saves the text of a conversation with a name after a change. Its state is saved by [`leave`](Self::leave).
+    pub(super) fn changed(&mut self) {
+        self.unsaved = true;
+        if let Some(name) = &self.args.session
+            && let Err(error) = self.write(name)
+        {
+            self.complain(&error);
+        }
+    }
+
+    /// Saves a conversation with a name, at the end.
     pub(super) fn leave(&mut self) {
-        let Some(name) = self.args.session.as_ref().filter(|_| self.unsaved && !self.args.no_state) else {
+        let Some(name) = self.args.session.as_ref().filter(|_| std::mem::take(&mut self.unsaved)) else {
             return;
         };
-        if let Ok(path) = session_path(self.store.as_ref(), name) {
-            let state = self.save_state(&path);
-            self.say(&format!("saved {}, {state}", self.size()));
+        match self.write(name) {
+            Err(error) => self.complain(&error),
+            Ok(_) if self.args.no_state => {}
+            Ok(path) => {
+                let state = self.save_state(&path);
+                self.say(&format!("saved {}, {state}", self.size()));
+            }
         }
     }
 
