@@ -153,6 +153,16 @@ fn text_that_is_moved_merged_trimmed_or_changed_is_not_left_out() {
 }
 
 #[test]
+fn an_answer_without_its_reasoning_in_tags_of_the_template_is_not_left_out() {
+    let source =
+        "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</hm>')[-1].lstrip() }};{% endfor %}";
+    let answer = format!("<hm>\n{}</hm>\n\n42", "six times seven, ".repeat(40));
+    let list = json!([{"role": "user", "content": "6 * 7?"}, {"role": "assistant", "content": answer}]);
+    assert_eq!(prompt(source, list.clone()).unwrap(), "<user>6 * 7?;<assistant>42;");
+    assert_eq!(lost("{% for m in messages %}{{ m.content if m.role == 'user' }}{% endfor %}", list), 2);
+}
+
+#[test]
 fn a_refusal_of_the_template_is_its_own() {
     let source = "{{ raise_exception('roles must alternate') }}";
     let error = prompt(source, json!([{"role": "user", "content": "x"}])).unwrap_err();
