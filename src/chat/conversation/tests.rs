@@ -126,6 +126,17 @@ fn content_that_is_null_is_not_written_as_none() {
 }
 
 #[test]
+fn content_that_is_null_beside_reasoning_is_empty() {
+    let list = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": null, "reasoning_content": "hm"}]);
+    let calls =
+        "{% if m.tool_calls %}{{ m.content if m.content is not none }}{% else %}{{ m.content }}{% endif %}";
+    for content in ["{{ m.content }}", "{{ '' + m.content }}", calls] {
+        let source = format!("{{% for m in messages %}}<{{{{ m.role }}}}>{content};{{% endfor %}}");
+        assert_eq!(prompt(&source, list.clone()).unwrap(), "<user>hi;<assistant>;", "{content}");
+    }
+}
+
+#[test]
 fn text_that_is_moved_merged_trimmed_or_changed_is_not_left_out() {
     let list = json!([
         {"role": "system", "content": " Be \"brief\" and kind. "},
