@@ -17,8 +17,8 @@ use super::{marked, parts, python};
 impl Template {
     /// Renders a conversation, after it has put it into a form that the template supports: parts of text become one
     /// text, and a text a part, where the template does not render them as they are; `developer` becomes `system` where
-    /// the template does not mention it; a content that is null becomes empty without a call, and where the template
-    /// would write `None`.
+    /// the template does not mention it; an assistant's content that is null or omitted becomes empty without a call, and
+    /// where the template would fail or write `None`.
     ///
     /// # Errors
     ///
@@ -64,6 +64,12 @@ impl Template {
             }
             Content::Parts(parts) => *parts = parts::typed(parts),
             Content::Null if message.tool_calls.is_empty() || !self.probes().takes_null(render) => {
+                message.content = Content::Text(String::new());
+            }
+            Content::Absent
+                if message.role == Role::Assistant
+                    && (message.tool_calls.is_empty() || !self.probes().takes_absent(render)) =>
+            {
                 message.content = Content::Text(String::new());
             }
             Content::Absent | Content::Null | Content::Text(_) => {}

@@ -137,6 +137,27 @@ fn content_that_is_null_beside_reasoning_is_empty() {
 }
 
 #[test]
+fn content_that_is_omitted_is_rendered_as_if_it_was_empty() {
+    let call = json!({"type": "function", "function": {"name": "add", "arguments": {"a": 1}}});
+    let calls = "{% for c in m.tool_calls %}{{ c.function.name }}{% endfor %};{% endfor %}";
+    for content in [
+        "{{ m.content }}",
+        "{{ m.content if m.content is not none else '' }}",
+        "{{ '' + m.content }}",
+        "{{ '' if m.content is none else '' + m.content }}",
+        "{{ m.content.split('x')[0] }}",
+        "{{ '' + m['content'] }}",
+    ] {
+        let source = format!("{{% for m in messages %}}<{{{{ m.role }}}}>{content}{calls}");
+        let list = json!([{"role": "user", "content": "add"}, {"role": "assistant", "tool_calls": [call]}]);
+        assert_eq!(prompt(&source, list).unwrap(), "<user>add;<assistant>add;", "{content}");
+        let list =
+            json!([{"role": "user", "content": "add"}, {"role": "assistant", "reasoning_content": "hm"}]);
+        assert_eq!(prompt(&source, list).unwrap(), "<user>add;<assistant>;", "{content}");
+    }
+}
+
+#[test]
 fn text_that_is_moved_merged_trimmed_or_changed_is_not_left_out() {
     let list = json!([
         {"role": "system", "content": " Be \"brief\" and kind. "},
