@@ -17,7 +17,8 @@ use super::{marked, parts, python};
 impl Template {
     /// Renders a conversation, after it has put it into a form that the template supports: parts of text become one
     /// text, and a text a part, where the template does not render them as they are; `developer` becomes `system` where
-    /// the template does not mention it; a content that is null becomes empty where the template would write `None`.
+    /// the template does not mention it; an assistant's content that is null or omitted becomes empty without a call, and
+    /// where the template would fail or write `None`.
     ///
     /// # Errors
     ///
@@ -62,7 +63,13 @@ impl Template {
                 message.content = Content::Text(joined);
             }
             Content::Parts(parts) => *parts = parts::typed(parts),
-            Content::Null if !self.probes().takes_null(render) => {
+            Content::Null if message.tool_calls.is_empty() || !self.probes().takes_null(render) => {
+                message.content = Content::Text(String::new());
+            }
+            Content::Absent
+                if message.role == Role::Assistant
+                    && (message.tool_calls.is_empty() || !self.probes().takes_absent(render)) =>
+            {
                 message.content = Content::Text(String::new());
             }
             Content::Absent | Content::Null | Content::Text(_) => {}
@@ -98,13 +105,18 @@ impl Template {
         if doubtful.is_empty() {
             return None;
         }
-        // A text that was moved, changed or joined with another still has the sign in its middle.
+        // A text that was moved, changed or joined with another still has the sign in its middle, and one without the
+        // reasoning at its beginning still has the sign at its end.
         let mut taken = BTreeSet::new();
         messages.iter().flat_map(texts).for_each(|text| marked::private(text, &mut taken));
         let mut free = marked::free(&taken);
         let (mut signed, mut signs) = (messages.to_vec(), Vec::new());
         for &index in &doubtful {
-            sign(&mut signed[index], || free.next().inspect(|&sign| signs.push((index, sign))));
+            sign(&mut signed[index], || {
+                let pair = [free.next()?, free.next()?];
+                signs.push((index, pair));
+                Some(pair)
+            });
         }
         let Ok(rendered) = self.prompt(&signed, options) else {
             let is_lost = |index: &usize| !is_there(&messages[*index], &(0..prompt.text.len()));
@@ -112,10 +124,9 @@ impl Template {
         };
         let mut found = BTreeSet::new();
         marked::private(&rendered.text, &mut found);
-        let is_lost = |(_, sign): &(usize, char)| {
-            !found.contains(sign) && !rendered.text.contains(python::escaped(*sign).as_str())
-        };
-        signs.into_iter().find(is_lost).map(|(index, _)| index)
+        let is_there =
+            |sign: &char| found.contains(sign) || rendered.text.contains(python::escaped(*sign).as_str());
+        signs.into_iter().find(|(_, pair)| !pair.iter().any(is_there)).map(|(index, _)| index)
     }
 }
 
@@ -143,15 +154,17 @@ fn texts(message: &Message) -> Vec<&str> {
     texts
 }
 
-/// Puts a character into each of the [`texts`] of a message.
-fn sign(message: &mut Message, mut next: impl FnMut() -> Option<char>) {
+/// Puts two characters into each of the [`texts`] of a message: into its middle, and before its last character.
+fn sign(message: &mut Message, mut next: impl FnMut() -> Option<[char; 2]>) {
     let has_text = !message.content.texts().unwrap_or_default().iter().all(|text| visible(text).is_empty());
     let mut insert = |text: &mut String| {
         let Range { start, end } = visible(text);
         if start < end {
             let middle = text.floor_char_boundary(usize::midpoint(start, end));
-            if let Some(sign) = next() {
-                text.insert(middle, sign);
+            let last = text.floor_char_boundary(end - 1);
+            if let Some([first, second]) = next() {
+                text.insert(last, second);
+                text.insert(middle, first);
             }
         }
     };

@@ -85,6 +85,7 @@ struct Guard<'a> {
     /// The branches of each open block.
     blocks: Vec<usize>,
     is_after_operand: bool,
+    is_after_dot: bool,
     has_pipe: bool,
 }
 
@@ -116,6 +117,7 @@ impl Guard<'_> {
     fn token(&mut self, token: &Token<'_>, span: Span) {
         let begin = span.start_offset;
         let was_after_operand = std::mem::replace(&mut self.is_after_operand, false);
+        let is_attribute = std::mem::replace(&mut self.is_after_dot, matches!(token, Token::Dot));
         match token {
             Token::TemplateData(_) => {}
             Token::VariableStart | Token::BlockStart => {
@@ -142,6 +144,7 @@ impl Guard<'_> {
             Token::Dot | Token::Pipe => self.postfix(matches!(token, Token::Pipe)),
             Token::Tilde => self.operator(begin, was_after_operand, Some(JOINED)),
             Token::Mul => self.operator(begin, was_after_operand, Some(REPEATED)),
+            Token::Ident(_) if is_attribute => self.is_after_operand = true,
             Token::Ident(name) => self.name(name, begin, was_after_operand),
             Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {
                 self.is_after_operand = true;
@@ -152,15 +155,18 @@ impl Guard<'_> {
 
     /// A token between two operands, or before one.
     fn operator(&mut self, begin: u32, is_between: bool, filter: Option<&'static str>) {
-        self.end_operand(begin);
-        // As in `f(*list)`, it may be no operator.
-        let filter = filter.filter(|_| is_between);
-        if let Some(name) = filter {
-            self.filter(begin, name);
+        // As in `f(*list)` and `-a`, it may begin an operand.
+        if is_between {
+            self.end_operand(begin);
+            if let Some(name) = filter {
+                self.filter(begin, name);
+            }
         }
         if let Some(level) = self.levels.last_mut() {
             level.next_operand();
-            level.filter = filter;
+            if is_between {
+                level.filter = filter;
+            }
         }
     }
 
@@ -254,6 +260,14 @@ mod tests {
             (
                 "{{ 'x' * 3 if a ~ b is defined else c }}",
                 "{{ 'x' |ggrun.repeated * 3 |ggrun.repeated if a |ggrun.joined ~ b |ggrun.joined is defined else c }}",
+            ),
+            (
+                "{{ 2 * -a.b ~ -1 }}",
+                "{{ 2 |ggrun.repeated * -a.b |ggrun.repeated |ggrun.joined ~ -1 |ggrun.joined }}",
+            ),
+            (
+                "{{ a ~ b.not ~ c.in }}",
+                "{{ a |ggrun.joined ~ b.not |ggrun.joined |ggrun.joined ~ c.in |ggrun.joined }}",
             ),
         ] {
             assert_eq!(guard(source).unwrap(), expected);

@@ -16,6 +16,7 @@ pub(super) struct Probes {
     texts: [OnceLock<bool>; 5],
     lists: [OnceLock<bool>; 5],
     null: OnceLock<bool>,
+    absent: OnceLock<bool>,
 }
 
 impl Probes {
@@ -40,14 +41,21 @@ impl Probes {
 
     /// Whether the content beside a call may be null: it fails on it, or writes it as Python does.
     pub(super) fn takes_null(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
-        let probe = || {
-            let rendered = |content| render(&[question(), call(content), result()]);
-            let nones = |text: String| text.matches("None").count();
-            let empty = rendered(Content::Text(String::new())).map(nones);
-            empty.is_none() || rendered(Content::Null).map(nones) == empty
-        };
-        *self.null.get_or_init(probe)
+        *self.null.get_or_init(|| is_as_empty(Content::Null, render))
     }
+
+    /// Whether the content beside a call may be omitted.
+    pub(super) fn takes_absent(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        *self.absent.get_or_init(|| is_as_empty(Content::Absent, render))
+    }
+}
+
+/// Whether a template that renders an empty content beside a call renders this one too, without `None`.
+fn is_as_empty(content: Content, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+    let rendered = |content| render(&[question(), call(content), result()]);
+    let nones = |text: String| text.matches("None").count();
+    let empty = rendered(Content::Text(String::new())).map(nones);
+    empty.is_none() || rendered(content).map(nones) == empty
 }
 
 /// Whether a text contains a probe, but not as a string of JSON or Python.

@@ -77,8 +77,8 @@ impl Start {
         }
     }
 
-    /// Where an answer begins that a grammar holds for: text without an opening tag is the grammar's, also where the
-    /// template leaves that tag to the model.
+    /// Where an answer begins that a grammar holds for, or that has no reasoning: text without an opening tag is content,
+    /// also where the template leaves that tag to the model.
     pub(crate) fn held(self) -> Self {
         match self {
             Self::Unopened(tags) => Self::Content(tags),

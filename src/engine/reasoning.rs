@@ -103,10 +103,15 @@ impl Follower {
         self.budget = Some(0);
     }
 
-    /// The tokens that end the reasoning, if its budget is used up. They are returned once.
+    /// The tokens that end the reasoning, if its budget is used up. They are returned once. Text without an opening tag is
+    /// reasoning from then on: the tokens contain no stop string.
     pub(super) fn ending(&mut self) -> Option<Vec<Token>> {
         let is_over = self.is_reasoning() && self.budget.is_some_and(|budget| self.tokens >= budget);
-        if is_over { self.ending.take() } else { None }
+        let ending = if is_over { self.ending.take() } else { None }?;
+        if let Place::Unopened(tail) = &mut self.place {
+            self.place = Place::Inside(mem::take(tail));
+        }
+        Some(ending)
     }
 
     fn is_reasoning(&self) -> bool {
@@ -136,6 +141,8 @@ impl Follower {
             }
             Place::Inside(tail) => {
                 let (before, rest) = split_closed(tail, &text, &self.close);
+                // Held back before the text turned out to be reasoning.
+                *passed += &self.stops.finish();
                 *passed += before;
                 Ok(rest.map(|rest| self.closed(rest)))
             }
@@ -247,6 +254,25 @@ mod tests {
         for (text, ending) in [("<", false), ("t>", false), ("a", true), ("b", false)] {
             follower.token(text);
             assert_eq!(follower.ending().is_some(), ending, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_forced_end_of_the_reasoning_contains_no_stop_string() {
+        for (open, answer) in
+            [(optional(), "a"), (optional(), "<t>a"), (tag(), "<t>a"), (Opening::Prompt, "a")]
+        {
+            let mut follower = follower(open.clone(), &["\n", "ab"]);
+            let mut out = follower.token(answer).text;
+            follower.end_reasoning();
+            assert!(follower.ending().is_some(), "{open:?}");
+            out += &follower.token("b\n</t>\n\n").text;
+            let Scanned { text, stop } = follower.token("yes\n");
+            assert_eq!(
+                (out + &text, stop),
+                (format!("{answer}b\n</t>\n\nyes"), Some(0)),
+                "{open:?} {answer}"
+            );
         }
     }
 

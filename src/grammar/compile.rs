@@ -9,6 +9,8 @@ use super::vocabulary::Vocabulary;
 
 /// The stack of a compilation: llguidance recurses along properties and references. Only touched pages take memory.
 const STACK: usize = 256 << 20;
+/// The grammar of one schema.
+const ONE: &str = "start: @schema";
 /// White space between the parts of a JSON text.
 const SPACE: &str = r" |\n{1,2}[ \t]{0,40}";
 /// Escapes of JSON strings. Without `\u`, a name of a property has one spelling, and control characters have none.
@@ -49,30 +51,18 @@ pub(super) fn compile(
 ) -> Result<TokenParser, Invalid> {
     let make = || {
         let (lark, schemas) = match source {
-            Source::Schema(text) => {
-                ("start: @schema".to_owned(), vec![("schema", strict(text, Unlisted::LeftOut)?)])
-            }
+            Source::Schema(text) => (ONE.to_owned(), vec![("schema", held(text, vocabulary)?)]),
             #[cfg(test)]
-            Source::Open(text) => {
-                ("start: @schema".to_owned(), vec![("schema", strict(text, Unlisted::Written)?)])
-            }
+            Source::Open(text) => (ONE.to_owned(), vec![("schema", strict(text, Unlisted::Written)?)]),
             Source::Composed { lark, schemas, tags } => {
-                let each = schemas.iter().map(|(name, text)| {
-                    strict(text, Unlisted::LeftOut).map(|schema| (name.as_str(), schema))
-                });
+                let each = schemas
+                    .iter()
+                    .map(|(name, text)| held(text, vocabulary).map(|schema| (name.as_str(), schema)));
                 (format!("{lark}\n{}", rules(tags, vocabulary)), each.collect::<Result<_, _>>()?)
             }
         };
         let lark = if newlines == 0 { lark } else { after_newlines(&lark, newlines) };
-        let mut grammars = vec![GrammarWithLexer { lark_grammar: Some(lark), ..GrammarWithLexer::default() }];
-        grammars.extend(schemas.into_iter().map(|(name, schema)| GrammarWithLexer {
-            name: Some(name.to_owned()),
-            json_schema: Some(schema),
-            ..GrammarWithLexer::default()
-        }));
-        let made =
-            vocabulary.prepared().factory.create_parser(TopLevelGrammar { grammars, max_tokens: None });
-        made.map_err(|error| Invalid::Schema(reason(&error)))
+        parser(lark, schemas, vocabulary)
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("schema".to_owned()).stack_size(STACK);
@@ -80,6 +70,40 @@ pub(super) fn compile(
             thread.spawn_scoped(scope, make).map_err(|error| Invalid::Grammar(error.to_string()))?;
         compiled.join().unwrap_or_else(|_| Err(Invalid::Grammar("its compilation panicked".to_owned())))
     })
+}
+
+fn parser(
+    lark: String,
+    schemas: Vec<(&str, Value)>,
+    vocabulary: &Vocabulary,
+) -> Result<TokenParser, Invalid> {
+    let mut grammars = vec![GrammarWithLexer { lark_grammar: Some(lark), ..GrammarWithLexer::default() }];
+    grammars.extend(schemas.into_iter().map(|(name, schema)| GrammarWithLexer {
+        name: Some(name.to_owned()),
+        json_schema: Some(schema),
+        ..GrammarWithLexer::default()
+    }));
+    let made = vocabulary.prepared().factory.create_parser(TopLevelGrammar { grammars, max_tokens: None });
+    made.map_err(|error| Invalid::Schema(reason(&error)))
+}
+
+/// A schema without properties that it does not list. The alternatives of a `oneOf` must exclude each other with them too:
+/// a value that two alternatives allow is not valid, even if only one of them would be written like that.
+fn held(text: &str, vocabulary: &Vocabulary) -> Result<Value, Invalid> {
+    let schema = strict(text, Unlisted::LeftOut)?;
+    if has_one_of(&schema) {
+        let written = strict(text, Unlisted::Written)?;
+        parser(ONE.to_owned(), vec![("schema", written)], vocabulary)?;
+    }
+    Ok(schema)
+}
+
+fn has_one_of(schema: &Value) -> bool {
+    match schema {
+        Value::Object(object) => object.iter().any(|(key, value)| key == "oneOf" || has_one_of(value)),
+        Value::Array(list) => list.iter().any(has_one_of),
+        _ => false,
+    }
 }
 
 fn strict(text: &str, unlisted: Unlisted) -> Result<Value, Invalid> {

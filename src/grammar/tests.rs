@@ -345,6 +345,28 @@ fn a_schema_that_would_take_too_long_is_refused() {
 }
 
 #[test]
+fn alternatives_that_exclude_each_other_only_without_unlisted_properties_are_refused() {
+    let a = r#"{"type": "object", "properties": {"a": {"type": "integer"}}}"#;
+    let b = r#"{"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}"#;
+    let one_of = format!(r#"{{"oneOf": [{a}, {b}]}}"#);
+    let nested = format!(
+        r#"{{"oneOf": [{{"properties": {{"x": {a}}}, "required": ["x"]}}, {{"properties": {{"x": {b}}}, "required": ["x"]}}]}}"#
+    );
+    let referred = format!(r##"{{"items": {{"$ref": "#/$defs/u"}}, "$defs": {{"u": {one_of}}}}}"##);
+    for schema in [&one_of, &nested, &referred] {
+        let Err(Invalid::Schema(error)) = matcher(schema) else { panic!("{schema} is not refused") };
+        assert!(error.contains("`oneOf` may overlap"), "{schema}: {error}");
+        assert!(matcher(&schema.replace("oneOf", "anyOf")).is_ok(), "{schema}");
+    }
+    let schemas = [("value".to_owned(), one_of)];
+    let source = Source::Composed { lark: "start: @value", schemas: &schemas, tags: &[] };
+    assert!(matches!(Matcher::new(source, 0, Vocabulary::bytes()), Err(Invalid::Schema(_))));
+    let told_apart = r#"{"oneOf": [{"type": "object", "properties": {"a": {"type": "integer"}}},
+        {"type": "array", "items": {"type": "integer"}}]}"#;
+    assert!(accepts(&mut matcher(told_apart).unwrap(), r#"{"a": 1}"#));
+}
+
+#[test]
 fn a_union_by_a_constant_is_one_of_its_alternatives() {
     let schema = r##"{"oneOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}], "$defs": {
         "A": {"type": "object", "properties": {"kind": {"const": "a"}, "x": {"type": "integer"}}, "required": ["kind"]},

@@ -31,7 +31,7 @@ pub struct DeviceSpeed {
 }
 
 /// Measures a device, by its name, for about `time`. It allocates at most `room` bytes on it; `ty` is ggml's number of the
-/// weights' type. `None` if the device cannot compute with this type, or fails.
+/// weights' type. `None` if there is no such type of weights, or the device cannot compute with it, or fails.
 #[must_use]
 pub fn measure(device: &str, ty: u32, threads: u32, room: u64, time: Duration) -> Option<DeviceSpeed> {
     let device = devices::find(device)?;
@@ -48,6 +48,17 @@ pub fn measure(device: &str, ty: u32, threads: u32, room: u64, time: Duration) -
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let bytes = probe.bytes as f64;
     Some(DeviceSpeed { bytes_per_second: bytes / work.as_secs_f64(), node, start })
+}
+
+/// Whether a number is that of a type of weights, in whole blocks of which a matrix can be filled and multiplied.
+fn is_weights(ty: u32) -> bool {
+    if ty >= sys::GGML_TYPE_COUNT {
+        return false;
+    }
+    // SAFETY: `ty` is below the number of types, and both tables have an entry for each. An entry for a type that is gone
+    // is zero.
+    let (block, traits) = unsafe { (sys::ggml_blck_size(ty), sys::ggml_get_type_traits_cpu(ty).as_ref()) };
+    block > 0 && COLUMNS % block == 0 && traits.is_some_and(|traits| traits.vec_dot.is_some())
 }
 
 /// Tensors on a device.
@@ -72,7 +83,10 @@ struct Graph {
 
 impl Probe {
     fn new(device: sys::ggml_backend_dev_t, ty: u32, threads: u32, room: u64) -> Option<Self> {
-        // SAFETY: `ty` is the type of a tensor of a checked header, and COLUMNS is a multiple of its block.
+        if !is_weights(ty) {
+            return None;
+        }
+        // SAFETY: `ty` is a type of ggml, and COLUMNS is a multiple of its block.
         let row = unsafe { sys::ggml_row_size(ty, COLUMNS) } as u64;
         let rows = i64::try_from(room / row / (MATRICES as u64 + 1)).ok()?.min(1 << 20);
         if rows < FEW_ROWS {
@@ -211,5 +225,13 @@ mod tests {
         let time = Duration::from_millis(1);
         assert_eq!(measure("CPU", Q8_0, 1, 1000, time), None);
         assert_eq!(measure("CUDA99", Q8_0, 1, 1 << 20, time), None);
+    }
+
+    #[test]
+    fn only_types_of_weights_are_measured() {
+        // One that is gone, `I32`, the number of types, and others above it.
+        for ty in [4, 26, sys::GGML_TYPE_COUNT, 1000, u32::MAX] {
+            assert_eq!(measure("CPU", ty, 1, 1 << 20, Duration::from_millis(1)), None, "{ty}");
+        }
     }
 }

@@ -87,7 +87,9 @@ impl Session {
         self.warned.check(self.template(), &request);
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
-        let is_held = forced.is_some() || request.sampling.grammar.is_some();
+        // Without reasoning, too, text without an opening tag is content.
+        let is_held =
+            forced.is_some() || request.sampling.grammar.is_some() || request.reasoning_budget == Some(0);
         let start = if is_held { start.held() } else { start };
         let close = start.tags().close;
         if request.reasoning_budget_message.contains(close) {

@@ -12,14 +12,22 @@ const MANY: usize = 16 * FEW;
 
 /// Finds the ends of pieces.
 #[derive(Debug)]
-pub(super) struct Pieces(AhoCorasick);
+pub(super) struct Pieces {
+    all: AhoCorasick,
+    /// The special tokens of plain text. A cut at the text of another would change the tokens on both sides.
+    always: AhoCorasick,
+}
 
 impl Pieces {
     /// Pieces by all special tokens of a vocabulary.
     pub(super) fn of(specials: &[SpecialToken]) -> Self {
-        let texts = specials.iter().map(|special| &special.text).filter(|text| !text.is_empty());
-        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
-        Self(finder.expect("the texts of a vocabulary fit into memory once more"))
+        let finder = |is_found: fn(&SpecialToken) -> bool| {
+            let found = specials.iter().filter(|special| !special.text.is_empty() && is_found(special));
+            let texts = found.map(|special| &special.text);
+            let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
+            finder.expect("the texts of a vocabulary fit into memory once more")
+        };
+        Self { all: finder(|_| true), always: finder(|special| special.always) }
     }
 
     /// Adds the tokens of a text, up to the piece with which there are more than `most`.
@@ -35,7 +43,11 @@ impl Pieces {
             return;
         }
         let (mut begin, mut count) = (0, 0);
-        for found in self.0.find_iter(text) {
+        let finder = match markup {
+            Markup::Parsed => &self.all,
+            Markup::Plain => &self.always,
+        };
+        for found in finder.find_iter(text) {
             let at = found.start();
             // Some tokens take the whitespace before them.
             let is_end = count >= FEW && !text[..at].ends_with(char::is_whitespace) || count >= MANY;
@@ -87,11 +99,31 @@ mod tests {
     }
 
     fn tokenize(text: &str, most: usize) -> (Vec<Token>, Vec<String>) {
+        tokenize_as(text, Markup::Parsed, most)
+    }
+
+    /// With `<b>`, which is special except in plain text, as another token.
+    fn tokenize_as(text: &str, markup: Markup, most: usize) -> (Vec<Token>, Vec<String>) {
         let vocab = Recorded::default();
-        let pieces = Pieces::of(&[SpecialToken { text: "<a>".to_owned(), always: true }]);
+        let special = |text: &str, always| SpecialToken { text: text.to_owned(), always };
+        let pieces = Pieces::of(&[special("<a>", true), special("<b>", false)]);
         let mut tokens = Vec::new();
-        pieces.tokenize(&vocab, text, Markup::Parsed, most, &mut tokens);
+        pieces.tokenize(&vocab, text, markup, most, &mut tokens);
         (tokens, vocab.0.into_inner().unwrap())
+    }
+
+    #[test]
+    fn plain_text_is_cut_only_at_tokens_that_it_can_contain() {
+        for (text, parsed, plain) in [(".<b>", true, false), (".<a>", true, true), ("<b><a>", true, true)] {
+            let text = text.repeat(200);
+            for (markup, is_cut) in [(Markup::Parsed, parsed), (Markup::Plain, plain)] {
+                let (_, pieces) = tokenize_as(&text, markup, usize::MAX);
+                assert_eq!(pieces.len() > 1, is_cut, "{markup:?} {pieces:?}");
+                assert_eq!(pieces.concat(), text);
+                let is_begin = |piece: &String| markup == Markup::Parsed || piece.starts_with("<a>");
+                assert!(pieces.iter().skip(1).all(is_begin), "{pieces:?}");
+            }
+        }
     }
 
     #[test]

@@ -68,6 +68,22 @@ fn reasoning_is_counted_with_and_without_an_opening_tag() {
 }
 
 #[test]
+fn without_reasoning_a_plain_answer_is_content_whole() {
+    for template in
+        ["x{% if false %}</think>{% endif %}", "x{% if enable_thinking %}</think>{% endif %}", "x"]
+    {
+        let session = session(template, "one\ntwo");
+        let (reasoning, content, end) = ask(&session, |request| {
+            request.reasoning_budget = Some(0);
+            request.reasoning_budget_message = "Enough.".to_owned();
+        });
+        assert_eq!((reasoning.as_str(), content.as_str()), ("", "one\ntwo"), "{template}");
+        let ChatEvent::Finished { usage, .. } = end else { panic!("{end:?}") };
+        assert_eq!((usage.reasoning_tokens, usage.answer_tokens()), (0, 8), "{template}");
+    }
+}
+
+#[test]
 fn calls_come_whole_with_ids_that_are_new_in_the_conversation() {
     let template =
         "<tool_call> arguments{% for call in messages[0].tool_calls %}{{ call.function.name }}{% endfor %}";

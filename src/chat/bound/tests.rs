@@ -202,6 +202,18 @@ fn slices_of_slices_are_lists() {
 }
 
 #[test]
+fn operands_with_a_sign_and_attributes_with_the_name_of_a_keyword_are_rendered() {
+    for (source, expected) in [
+        ("{{ 2 * -1 }}{{ 'a' ~ -1 }}", "-2a-1"),
+        ("{{ 'a' ~ -b.c ~ 'd' if b.c * -1 < 0 }}", "a-3d"),
+        ("{{ 'a' ~ b.not ~ b.in }}{{ b.is * 2 }}", "a458"),
+    ] {
+        let source = format!("{{% set b = {{'c': 3, 'not': 4, 'in': 5, 'is': 4}} %}}{source}");
+        assert_eq!(render(&source).unwrap(), expected, "{source}");
+    }
+}
+
+#[test]
 fn templates_that_include_themselves_end() {
     for source in [
         "{% include 'chat' %}",

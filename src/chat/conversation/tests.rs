@@ -126,6 +126,38 @@ fn content_that_is_null_is_not_written_as_none() {
 }
 
 #[test]
+fn content_that_is_null_beside_reasoning_is_empty() {
+    let list = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": null, "reasoning_content": "hm"}]);
+    let calls =
+        "{% if m.tool_calls %}{{ m.content if m.content is not none }}{% else %}{{ m.content }}{% endif %}";
+    for content in ["{{ m.content }}", "{{ '' + m.content }}", calls] {
+        let source = format!("{{% for m in messages %}}<{{{{ m.role }}}}>{content};{{% endfor %}}");
+        assert_eq!(prompt(&source, list.clone()).unwrap(), "<user>hi;<assistant>;", "{content}");
+    }
+}
+
+#[test]
+fn content_that_is_omitted_is_rendered_as_if_it_was_empty() {
+    let call = json!({"type": "function", "function": {"name": "add", "arguments": {"a": 1}}});
+    let calls = "{% for c in m.tool_calls %}{{ c.function.name }}{% endfor %};{% endfor %}";
+    for content in [
+        "{{ m.content }}",
+        "{{ m.content if m.content is not none else '' }}",
+        "{{ '' + m.content }}",
+        "{{ '' if m.content is none else '' + m.content }}",
+        "{{ m.content.split('x')[0] }}",
+        "{{ '' + m['content'] }}",
+    ] {
+        let source = format!("{{% for m in messages %}}<{{{{ m.role }}}}>{content}{calls}");
+        let list = json!([{"role": "user", "content": "add"}, {"role": "assistant", "tool_calls": [call]}]);
+        assert_eq!(prompt(&source, list).unwrap(), "<user>add;<assistant>add;", "{content}");
+        let list =
+            json!([{"role": "user", "content": "add"}, {"role": "assistant", "reasoning_content": "hm"}]);
+        assert_eq!(prompt(&source, list).unwrap(), "<user>add;<assistant>;", "{content}");
+    }
+}
+
+#[test]
 fn text_that_is_moved_merged_trimmed_or_changed_is_not_left_out() {
     let list = json!([
         {"role": "system", "content": " Be \"brief\" and kind. "},
@@ -150,6 +182,16 @@ fn text_that_is_moved_merged_trimmed_or_changed_is_not_left_out() {
     ] {
         prompt(source, list.clone()).unwrap_or_else(|error| panic!("{error}: {source}"));
     }
+}
+
+#[test]
+fn an_answer_without_its_reasoning_in_tags_of_the_template_is_not_left_out() {
+    let source =
+        "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</hm>')[-1].lstrip() }};{% endfor %}";
+    let answer = format!("<hm>\n{}</hm>\n\n42", "six times seven, ".repeat(40));
+    let list = json!([{"role": "user", "content": "6 * 7?"}, {"role": "assistant", "content": answer}]);
+    assert_eq!(prompt(source, list.clone()).unwrap(), "<user>6 * 7?;<assistant>42;");
+    assert_eq!(lost("{% for m in messages %}{{ m.content if m.role == 'user' }}{% endfor %}", list), 2);
 }
 
 #[test]

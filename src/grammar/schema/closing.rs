@@ -15,7 +15,6 @@ pub(in crate::grammar) enum Unlisted {
     /// They are left out where a schema lists others and says nothing about more.
     LeftOut,
     /// They are written wherever they are valid.
-    #[cfg(test)]
     Written,
 }
 
