@@ -62,6 +62,8 @@ fn without_a_network_a_command_warns_and_names_what_the_cache_lacks() {
     let none = away(&words);
     assert_eq!(none.status.code(), Some(1), "{}", said(&none));
     assert!(said(&none).contains("(connection refused) (4 attempts)"), "{}", said(&none));
+    // Offline mode would not help: the cache has been tried.
+    assert!(said(&none).contains("hint: ") && !said(&none).contains("OFFLINE"), "{}", said(&none));
     assert!(site.run(&words).status.success());
     let used = away(&words);
     assert!(used.status.success(), "{}", said(&used));
