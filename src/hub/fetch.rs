@@ -79,7 +79,7 @@ impl Hub {
             Error::Network { reason, .. } => reason.clone(),
             other => other.to_string(),
         };
-        match snapshot::listing(&self.cache.repo(repo), repo, &format!("the hub cannot be asked: {reason}")) {
+        match snapshot::listing(&self.cache.repo(repo), repo, &format!("the hub is not available: {reason}")) {
             Ok(listing) => {
                 observer(Event::Unreachable { what: &what, reason: &reason });
                 Ok(listing)

@@ -75,7 +75,7 @@ fn without_a_network_a_command_warns_and_names_what_the_cache_lacks() {
     let torn = away(&words);
     assert_eq!(torn.status.code(), Some(1));
     let lacks =
-        "`m-2.safetensors` is not in the cache, and the hub cannot be asked: cannot reach `127.0.0.1:";
+        "`m-2.safetensors` is not in the cache, and the hub is not available: cannot reach `127.0.0.1:";
     assert!(said(&torn).contains(lacks), "{}", said(&torn));
     let other = away(&["download", "org/name", "m-3.safetensors"]);
     assert!(said(&other).contains("`org/name/m-3.safetensors` is not in the cache, and"), "{}", said(&other));
