@@ -46,7 +46,11 @@ fn without_a_network_a_complete_cache_is_used_and_anything_else_fails_soon() {
     assert!(fetched.unreachable.as_ref().unwrap().ends_with("(connection refused)"));
     let unresolvable = site.fetch_with(&[("HF_ENDPOINT", "http://nothing.invalid")]);
     assert_eq!(unresolvable.folder(), fetched.folder());
-    // A server that answers, but not with a listing, is as good as none.
+    // A server that answers, but not with a listing, is as good as none. One may be that of a network with a login page.
+    site.server.list_as("<html>");
+    let portal = site.fetch();
+    assert_eq!(portal.folder(), fetched.folder());
+    assert!(portal.unreachable.as_ref().unwrap().starts_with("invalid response for `org/name`"));
     site.server.fail_always("/main", Fault::Status(503, "Retry-After: 999999\r\n"));
     assert_eq!(site.fetch().folder(), fetched.folder());
 }
