@@ -62,9 +62,17 @@ pub(super) fn present(folder: &Folder, commit: &str, file: &RemoteFile) -> Optio
     (is_right && fs::metadata(&path).is_ok_and(|meta| meta.len() == file.bytes)).then_some(path)
 }
 
+/// The path of a complete file in the cache, possibly without its name in a commit.
+pub(super) fn complete(folder: &Folder, commit: &str, file: &RemoteFile) -> Result<Option<PathBuf>, Error> {
+    match present(folder, commit, file) {
+        None if has_blob(folder, file)? => Ok(Some(folder.blob(&file.hash)?)),
+        found => Ok(found),
+    }
+}
+
 /// The bytes of a file that are in the cache, complete or partial.
 pub(super) fn cached_bytes(folder: &Folder, commit: &str, file: &RemoteFile) -> Result<u64, Error> {
-    if present(folder, commit, file).is_some() || has_blob(folder, file)? {
+    if complete(folder, commit, file)?.is_some() {
         return Ok(file.bytes);
     }
     Ok(partial_bytes(&folder.partial(&file.hash)?, file))

@@ -56,7 +56,8 @@ impl Hub {
         self.client.settings()
     }
 
-    /// The files of a repository. In offline mode, or if the hub cannot be reached, those in the cache.
+    /// The files of a repository. In offline mode, or if the hub does not return a valid listing, those in the
+    /// cache.
     ///
     /// # Errors
     ///
@@ -72,14 +73,16 @@ impl Hub {
         }
         let what = repo.to_string();
         let error = match self.request_listing(repo, &what, stop, observer) {
-            Err(error @ (Error::Network { .. } | Error::RetryLater { .. })) => error,
+            // A network that asks for a login answers in place of the hub.
+            Err(error @ (Error::Network { .. } | Error::RetryLater { .. } | Error::Response { .. })) => error,
             listing => return listing.map_err(|error| self.with_page(error, repo)),
         };
         let reason = match &error {
             Error::Network { reason, .. } => reason.clone(),
             other => other.to_string(),
         };
-        match snapshot::listing(&self.cache.repo(repo), repo, &format!("the hub cannot be asked: {reason}")) {
+        match snapshot::listing(&self.cache.repo(repo), repo, &format!("the hub is not available: {reason}"))
+        {
             Ok(listing) => {
                 observer(Event::Unreachable { what: &what, reason: &reason });
                 Ok(listing)

@@ -104,7 +104,7 @@ impl Listed {
                 Some(Lfs { sha256, size: stored }) => (stored.or(size), sha256),
                 None => (size, blob_id),
             };
-            let hash = match hash.as_deref().map(git_or_sha256) {
+            let hash = match hash.as_deref().filter(|hash| !hash.is_empty()).map(git_or_sha256) {
                 None => None,
                 Some(Some(hash)) => Some(hash),
                 Some(None) => return Err(wrong(format!("invalid hash of `{name}`"))),
@@ -258,7 +258,8 @@ mod tests {
         let response = format!(
             r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "a"}}, {{"rfilename": "b", "size": 1}},
                 {{"rfilename": "c", "blobId": "{COMMIT}"}}, {{"rfilename": "d", "lfs": {{"size": 3}}}},
-                {{"rfilename": "e", "size": 2, "blobId": "{COMMIT}"}}]}}"#
+                {{"rfilename": "e", "size": 2, "blobId": "{COMMIT}"}}, {{"rfilename": "f", "size": 4, "blobId": ""}},
+                {{"rfilename": "g", "size": 4, "lfs": {{"sha256": "", "size": 4}}}}]}}"#
         );
         assert!(read(&response).unwrap_err().to_string().contains("size or hash of `a` missing"));
         let listed = Listed::parse(&"a/b".parse().unwrap(), response.as_bytes()).unwrap();
@@ -268,7 +269,7 @@ mod tests {
             Ok((7, "ab".repeat(32)))
         });
         let sizes: Vec<u64> = whole.unwrap().files.iter().map(|file| file.bytes).collect();
-        assert_eq!((asked.join(""), sizes), ("abcd".to_owned(), vec![7, 7, 7, 7, 2]));
+        assert_eq!((asked.join(""), sizes), ("abcdfg".to_owned(), vec![7, 7, 7, 7, 2, 7, 7]));
     }
 
     #[test]

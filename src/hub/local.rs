@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::cache::{Folder, Lock, check_file};
 use super::client::Client;
-use super::download::{keep, present};
+use super::download::{complete, keep};
 use super::hash::Hasher;
 use super::transfer::{Transfer, partial_bytes, receive};
 use super::{Error, Event, Listing, Observer, RemoteFile, RepoName, cache, hash};
@@ -154,7 +154,7 @@ pub(super) fn fetch(
     // Another process may have fetched it meanwhile.
     if !place.is_recorded(commit, file) {
         if !is_same(&place, file, stop, observer)? {
-            let copied = match present(cached, commit, file) {
+            let copied = match complete(cached, commit, file)? {
                 Some(path) => copy(&path, &place.partial, (listing, file), stop, observer)?,
                 None => false,
             };

@@ -69,9 +69,13 @@ fn files_of_the_cache_are_copied() {
     let site = Site::new(&[("config.json", b"{}".to_vec()), ("m.safetensors", shard.clone())]);
     site.fetch().folder();
     let dir = site.home.path().join("out");
-    assert!(
-        site.run(&["download", "org/name", "--all", "--local-dir", dir.to_str().unwrap()]).status.success()
-    );
+    let words = ["download", "org/name", "--all", "--local-dir", dir.to_str().unwrap()];
+    let dry = site.run(&[&words[..], &["--dry-run"]].concat());
+    assert!(said(&dry).contains("0 B to fetch"), "{}", said(&dry));
+    assert_eq!(String::from_utf8_lossy(&dry.stdout).matches("in the cache").count(), 2, "{dry:?}");
+    // A file has its blob, even if another commit named it.
+    fs::remove_dir_all(site.repo().join("snapshots")).unwrap();
+    assert!(site.run(&words).status.success());
     assert_eq!(site.server.sent("m.safetensors"), shard.len());
     assert_eq!(fs::read(dir.join("m.safetensors")).unwrap(), shard);
 }
@@ -81,7 +85,7 @@ fn files_of_the_cache_are_copied() {
 fn a_damaged_file_of_the_cache_is_fetched_again_instead_of_copied() {
     use std::os::unix::fs::PermissionsExt as _;
     let (site, shard) = small_site();
-    site.fetch().folder();
+    assert!(site.run(&["download", "org/name", "--all"]).status.success());
     let blob = site.blob(&shard);
     let mut damaged = shard.clone();
     damaged[7] ^= 1;

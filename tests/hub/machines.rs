@@ -46,7 +46,11 @@ fn without_a_network_a_complete_cache_is_used_and_anything_else_fails_soon() {
     assert!(fetched.unreachable.as_ref().unwrap().ends_with("(connection refused)"));
     let unresolvable = site.fetch_with(&[("HF_ENDPOINT", "http://nothing.invalid")]);
     assert_eq!(unresolvable.folder(), fetched.folder());
-    // A server that answers, but not with a listing, is as good as none.
+    // A server that answers, but not with a listing, is as good as none. One may be that of a network with a login page.
+    site.server.list_as("<html>");
+    let portal = site.fetch();
+    assert_eq!(portal.folder(), fetched.folder());
+    assert!(portal.unreachable.as_ref().unwrap().starts_with("invalid response for `org/name`"));
     site.server.fail_always("/main", Fault::Status(503, "Retry-After: 999999\r\n"));
     assert_eq!(site.fetch().folder(), fetched.folder());
 }
@@ -62,6 +66,8 @@ fn without_a_network_a_command_warns_and_names_what_the_cache_lacks() {
     let none = away(&words);
     assert_eq!(none.status.code(), Some(1), "{}", said(&none));
     assert!(said(&none).contains("(connection refused) (4 attempts)"), "{}", said(&none));
+    // Offline mode would not help: the cache has been tried.
+    assert!(said(&none).contains("hint: ") && !said(&none).contains("OFFLINE"), "{}", said(&none));
     assert!(site.run(&words).status.success());
     let used = away(&words);
     assert!(used.status.success(), "{}", said(&used));
@@ -73,7 +79,7 @@ fn without_a_network_a_command_warns_and_names_what_the_cache_lacks() {
     let torn = away(&words);
     assert_eq!(torn.status.code(), Some(1));
     let lacks =
-        "`m-2.safetensors` is not in the cache, and the hub cannot be asked: cannot reach `127.0.0.1:";
+        "`m-2.safetensors` is not in the cache, and the hub is not available: cannot reach `127.0.0.1:";
     assert!(said(&torn).contains(lacks), "{}", said(&torn));
     let other = away(&["download", "org/name", "m-3.safetensors"]);
     assert!(said(&other).contains("`org/name/m-3.safetensors` is not in the cache, and"), "{}", said(&other));

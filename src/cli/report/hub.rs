@@ -32,24 +32,29 @@ pub(super) fn hub_hint(error: &hub::Error) -> Option<String> {
         }
         E::NotFound { .. } => "check the name and the revision on the repository's page".to_owned(),
         E::RetryLater { status: 429, seconds, .. } => {
-            format!("run the same command in {} to resume; the hub allows more requests with a token", minutes(*seconds))
+            format!(
+                "run the same command in {} to resume; the hub allows more requests with a token",
+                minutes(*seconds)
+            )
         }
         E::RetryLater { seconds, .. } => {
             format!("run the same command in {} to resume, or set another HF_ENDPOINT", minutes(*seconds))
         }
         E::Network { .. } | E::Status { .. } => {
-            "run the same command to resume; HF_ENDPOINT selects a mirror, HF_HUB_OFFLINE=1 uses the cache only"
-                .to_owned()
+            "run the same command to resume, or set HF_ENDPOINT to a mirror".to_owned()
         }
         E::Offline { .. } => {
             "fetch it once without `--offline` and HF_HUB_OFFLINE=1, with a connection to the hub".to_owned()
         }
-        E::Undescribed { .. } => "use another hub: HF_ENDPOINT".to_owned(),
+        E::Undescribed { .. } => "set HF_ENDPOINT to a hub or mirror that sends it".to_owned(),
         E::Changed { .. } => "`ggrun cache verify --delete` removes it; fetch it again online".to_owned(),
         E::Hash { .. } | E::Length { .. } => {
-            "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT".to_owned()
+            "the hub, a mirror or a proxy sent wrong bytes; try again later, or set another HF_ENDPOINT"
+                .to_owned()
         }
-        E::Missing { .. } => "the repository is incomplete; try another revision: ORG/NAME@REVISION".to_owned(),
+        E::Missing { .. } => {
+            "the repository is incomplete; try another revision: ORG/NAME@REVISION".to_owned()
+        }
         E::NoSpace { .. } => {
             "free some space, or move the cache to another disk with HF_HUB_CACHE or `--cache-dir`".to_owned()
         }

@@ -70,11 +70,10 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
         let table: Vec<Vec<String>> = rows
             .iter()
             .map(|row| {
-                let place = if args.local_dir.is_some() { "in the folder" } else { "in the cache" };
                 let there = match row.bytes - row.to_fetch {
-                    _ if row.to_fetch == 0 => place.to_owned(),
+                    _ if row.to_fetch == 0 => row.place.to_owned(),
                     0 => String::new(),
-                    part => format!("{} {place}", text::bytes(part)),
+                    part => format!("{} {}", text::bytes(part), row.place),
                 };
                 vec![row.name.clone(), text::bytes(row.bytes), there]
             })
@@ -92,8 +91,10 @@ struct Row {
     bytes: u64,
     hash: String,
     there: bool,
-    /// Bytes that were not in the cache.
+    /// Bytes that were neither in the cache nor in the folder.
     to_fetch: u64,
+    /// Where the other bytes were.
+    place: &'static str,
 }
 
 fn describe(
@@ -103,10 +104,15 @@ fn describe(
     listing: &Listing,
     file: &RemoteFile,
 ) -> Result<Row, ggrun::hub::Error> {
-    let to_fetch = match local {
-        None => hub.missing_bytes(&args.repo, listing, file)?,
-        Some(dir) => file.bytes - dir.bytes(&listing.commit, file)?,
+    let uncached = hub.missing_bytes(&args.repo, listing, file)?;
+    let (to_fetch, place) = match local {
+        None => (uncached, "in the cache"),
+        Some(dir) => match file.bytes - dir.bytes(&listing.commit, file)? {
+            // It is copied.
+            1.. if uncached == 0 => (0, "in the cache"),
+            missing => (missing, "in the folder"),
+        },
     };
     let there = to_fetch == 0;
-    Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch })
+    Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch, place })
 }
