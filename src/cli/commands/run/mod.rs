@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
-use ggrun::session::GenerationOptions;
+use ggrun::session::{Answer, Chat, GenerationOptions};
 
 pub(crate) use args::RunArgs;
 use screen::Screen;
@@ -57,12 +57,21 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Stream, err: &mut dyn Stream) ->
         session.chat(options.chat_request(messages(system.as_deref(), &prompt), random))?
     };
     let mut screen = Screen::new(out, err, args, options.rules.as_ref(), Style::of_stderr());
-    let answer = answer(chat, &interrupt, |event| Ok(screen.event(event)?))?;
+    let answer = follow(chat, &interrupt, &mut screen)?;
     screen.finish(&prompt, &answer, options.params(random).seed)?;
     if answer.reason == FinishReason::Cancelled && interrupt.is_raised() {
         return Err(Interrupted.into());
     }
     Ok(())
+}
+
+/// Shows an answer while it is written. What came before an error stays.
+fn follow(chat: Chat, interrupt: &Interrupt, screen: &mut Screen<'_>) -> anyhow::Result<Answer> {
+    let answer = answer(chat, interrupt, |event| Ok(screen.event(event)?));
+    if answer.is_err() {
+        screen.break_off();
+    }
+    answer
 }
 
 /// The prompt of the command line, with the text from standard input.

@@ -43,6 +43,14 @@ impl<'a> Screen<'a> {
         self.show.event(event)
     }
 
+    /// Shows what there is of an answer that does not end.
+    pub(super) fn break_off(&mut self) {
+        if !self.json {
+            // The error that ended it is reported.
+            drop(self.show.finish());
+        }
+    }
+
     /// Shows the end of the answer.
     pub(super) fn finish(&mut self, prompt: &str, answer: &Answer, seed: u32) -> anyhow::Result<()> {
         let show = &mut self.show;

@@ -6,7 +6,7 @@ use crate::cli::shared::summary::summary;
 use clap::Parser;
 use ggrun::chat::Template;
 use ggrun::engine::scripted::{ByteVocab, ScriptedDecoder};
-use ggrun::engine::{Caps, Limits, Timings, Usage, channel, run as run_engine};
+use ggrun::engine::{Caps, DecodeError, Limits, Timings, Token, Usage, channel, run as run_engine};
 use ggrun::session::{Answer, ChatEvent, ChatUsage, Limit, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,16 +85,20 @@ fn json_is_one_object_and_leaves_stderr_empty() {
     assert_eq!(value["timings"]["predicted_per_second"], 40.0);
 }
 
+const CAPS: Caps =
+    Caps { sequences: 1, context: 1024, batch: 64, can_trim: true, can_cache: true, can_copy: true };
+
+fn session(decoder: ScriptedDecoder, template: Template) -> Session {
+    let (submitter, inbox) = channel(&decoder, &ByteVocab);
+    std::thread::spawn(move || run_engine(decoder, ByteVocab, &inbox, Limits::of(CAPS)));
+    Session::new(submitter, Arc::new(ByteVocab), template)
+}
+
 /// The answer of a model that writes `says`, after a template that shows everything.
 fn scripted(says: &str, line: &[&str], tools: &[serde_json::Value]) -> Answer {
-    let caps =
-        Caps { sequences: 1, context: 1024, batch: 64, can_trim: true, can_cache: true, can_copy: true };
-    let decoder = ScriptedDecoder::saying(caps, says);
-    let (submitter, inbox) = channel(&decoder, &ByteVocab);
-    std::thread::spawn(move || run_engine(decoder, ByteVocab, &inbox, Limits::of(caps)));
     let template = "{{ messages[0].content }}<tool_call> arguments {{ mood }} {{ tools | tojson }}</think>{% if enable_thinking %}<think>{% endif %}";
     let template = Template::parse(template, "", "").unwrap();
-    let session = Session::new(submitter, Arc::new(ByteVocab), template);
+    let session = session(ScriptedDecoder::saying(CAPS, says), template);
     let args = parse(line);
     let mut options = args.generation.options().unwrap();
     options.tools = Some(tools.to_vec());
@@ -120,6 +124,28 @@ fn tools_kwargs_and_reasoning_reach_the_template_and_change_how_the_answer_is_re
 fn tools_text(tools: &[serde_json::Value]) -> String {
     let spaced = serde_json::to_string(tools).unwrap();
     spaced.replace(':', ": ").replace(',', ", ")
+}
+
+#[test]
+fn what_came_before_an_error_of_the_engine_is_shown() {
+    let mut steps = 0;
+    let fault = move |_: &[&[Token]]| {
+        steps += 1;
+        (steps > 6).then(|| DecodeError::WorkerLost { endpoint: "host:1".to_owned() })
+    };
+    let decoder = ScriptedDecoder::saying(CAPS, "forty-two").failing(true, Box::new(fault));
+    let session = session(decoder, Template::parse("{{ messages[0].content }}", "", "").unwrap());
+    let args = parse(&["--reasoning", "off"]);
+    let options = args.generation.options().unwrap();
+    let chat = session.chat(options.chat_request(messages(None, "hi"), 0)).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut screen = Screen::new(&mut out, &mut err, &args, None, Style::Plain);
+    let error = follow(chat, &Interrupt::listen(), &mut screen).unwrap_err();
+    drop(screen);
+    assert!(format!("{error:#}").contains("host:1"), "{error:#}");
+    let out = String::from_utf8(out).unwrap();
+    let shown = out.strip_suffix('\n').unwrap();
+    assert!(!shown.is_empty() && "forty-two".starts_with(shown), "{out:?}");
 }
 
 #[test]
