@@ -41,6 +41,8 @@ pub enum Fault {
     Undoubled {
         /// Where it is.
         line: u64,
+        /// Its first byte.
+        next: u8,
     },
     /// A record is too long.
     #[error("the record before line {line} is longer than {limit} bytes")]

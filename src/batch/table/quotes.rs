@@ -83,7 +83,7 @@ impl<R> Watched<R> {
                 (Place::Quote, b'"') | (Place::Quoted, _) => Place::Quoted,
                 (Place::Start | Place::Plain | Place::Quote, _) if ends => Place::Start,
                 (Place::Start | Place::Plain, _) => Place::Plain,
-                (Place::Quote, _) => return Err(Fault::Undoubled { line: self.line }),
+                (Place::Quote, next) => return Err(Fault::Undoubled { line: self.line, next: *next }),
             };
             self.line += u64::from(newline && !(self.returned && *byte == b'\n'));
             self.returned = *byte == b'\r';

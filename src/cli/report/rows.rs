@@ -61,12 +61,11 @@ fn fault_hint(fault: &Fault) -> Option<String> {
     let plain = |name: &str| name.chars().all(|c| c.is_alphanumeric() || "_- ".contains(c));
     Some(match fault {
         Fault::NoColumn { columns, .. } if columns.len() == 1 => {
-            let apart = [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")];
-            let (_, shown) = apart.into_iter().find(|(apart, _)| columns[0].contains(*apart))?;
-            format!("if fields are separated by `{shown}`, pass `--delimiter '{shown}'`")
+            delimiter_hint(|delimiter| columns[0].contains(delimiter))?
         }
         Fault::NoColumn { name, .. } if !plain(name) => BRACES.to_owned(),
-        Fault::Undoubled { .. } => "write a quote inside of quotes twice".to_owned(),
+        Fault::Undoubled { next, .. } => delimiter_hint(|delimiter| delimiter == char::from(*next))
+            .unwrap_or_else(|| "write a quote inside of quotes twice".to_owned()),
         Fault::Fields { .. } => "put fields that contain the delimiter or a newline in quotes".to_owned(),
         Fault::Unclosed { .. } | Fault::Endless { .. } => {
             "check the quotes from that line on; a quote inside of quotes is written twice".to_owned()
@@ -74,6 +73,13 @@ fn fault_hint(fault: &Fault) -> Option<String> {
         Fault::NotUtf8 { .. } => "convert it: `iconv -f WINDOWS-1252 -t UTF-8`".to_owned(),
         _ => return None,
     })
+}
+
+/// For a table with another delimiter than the one that was passed: the first that `occurs`.
+fn delimiter_hint(occurs: impl Fn(char) -> bool) -> Option<String> {
+    let delimiters = [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")];
+    let (_, shown) = delimiters.into_iter().find(|(delimiter, _)| occurs(*delimiter))?;
+    Some(format!("if fields are separated by `{shown}`, pass `--delimiter '{shown}'`"))
 }
 
 fn foreign_hint(found: &Format) -> Option<&'static str> {
