@@ -118,7 +118,7 @@ impl Wrap {
             spaces = " ".repeat(self.indent);
         }
         self.column += spaces.len() + columns;
-        if self.width > 0 {
+        if self.width > 0 && self.column > 0 {
             // The terminal continues a long word on the next line.
             self.column = (self.column - 1) % self.width + 1;
         }
@@ -180,6 +180,13 @@ mod tests {
     #[test]
     fn wide_characters_are_words() {
         assert_eq!(wrapped(6, 0, &["日本語テキ", "スト"]), "日本語\nテキス\nト");
+    }
+
+    #[test]
+    fn a_word_without_columns_can_begin_a_line() {
+        for mark in ["\u{200b}", "\u{301}"] {
+            assert_eq!(wrapped(5, 0, &[mark, " 123 456"]), format!("{} 123\n456", printable(mark)));
+        }
     }
 
     #[test]
