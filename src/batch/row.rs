@@ -70,7 +70,10 @@ pub fn read_row(line: u64, text: &Line, defaults: &Defaults, settings: &Settings
     let (id, read) = match read {
         Ok(object) => (id(&object), object),
         Err(failure) => {
-            let own = if let Line::Refused { id, .. } = text { id.clone() } else { unnamed(line) };
+            let own = match text {
+                Line::Refused { id, .. } if !id.is_empty() => id.clone(),
+                _ => unnamed(line),
+            };
             return failed(own, failure);
         }
     };
@@ -242,6 +245,16 @@ mod tests {
             let failure = read(text).asked.expect_err("it is a mistake");
             assert_eq!(failure.cause, cause, "{}: {}", String::from_utf8_lossy(text), failure.message());
         }
+    }
+
+    #[test]
+    fn a_refused_row_with_an_empty_id_has_the_id_of_its_line() {
+        let refused = |id: &str| {
+            let failure = Box::new(Failure::new(Cause::EmptyPrompt, "empty"));
+            let line = Line::Refused { id: id.to_owned(), failure };
+            read_row(5, &line, &Defaults::default(), &Settings::of(&GenerationOptions::default())).id
+        };
+        assert_eq!((refused("a").as_str(), refused("").as_str()), ("a", "line-5"));
     }
 
     #[test]
