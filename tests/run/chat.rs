@@ -187,6 +187,17 @@ fn a_question_that_is_too_long_is_removed_and_the_next_one_is_answered() {
 }
 
 #[test]
+fn a_long_question_that_is_removed_is_shown_in_part() {
+    let state = tempfile::tempdir().unwrap();
+    let lines = format!("first {}last\n/undo\n", "word ".repeat(100));
+    let Output { stderr, .. } = typed(state.path(), &["-n", "1"], &lines);
+    let stderr = text(&stderr);
+    let removed = stderr.lines().find_map(|line| line.strip_prefix("removed: ")).unwrap();
+    assert!(removed.starts_with("first word") && removed.ends_with("word last"), "{removed}");
+    assert_eq!(removed.chars().count(), 200);
+}
+
+#[test]
 fn a_summary_that_is_cut_off_does_not_replace_the_conversation() {
     let state = tempfile::tempdir().unwrap();
     let export = state.path().join("talk.md");

@@ -36,11 +36,14 @@ use crate::cli::options::checks;
 use crate::cli::shared::open;
 use crate::cli::shared::source;
 use crate::cli::shared::summary::summary;
-use crate::cli::ui::escape::printable;
+use crate::cli::ui::escape::{cut, printable};
 use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::{Face, Verbatim, clipboard};
 use crate::cli::ui::when::When;
 use crate::cli::ui::{err, out, text};
+
+/// Characters of a removed question that are shown: it may begin with a file.
+const SHOWN: usize = 200;
 
 /// Chats until the user leaves.
 ///
@@ -166,7 +169,7 @@ impl Chat<'_> {
             Command::Undo => match self.talk.undo() {
                 Some(question) => {
                     self.changed();
-                    self.say(&format!("removed: {question}"));
+                    self.say(&format!("removed: {}", cut(&question, SHOWN)));
                 }
                 None => self.say("nothing to undo"),
             },
