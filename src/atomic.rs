@@ -136,13 +136,17 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(ErrorKind::InvalidInput, "too many links"))
 }
 
-/// Syncs the folder of a new or renamed file.
+/// Syncs the folder of a new or renamed file, if its file system syncs folders.
 ///
 /// # Errors
 ///
 /// When it cannot be opened or synced.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path)).and_then(|folder| folder.sync_all())
+    match File::open(folder(path))?.sync_all() {
+        // The file is complete all the same: no other sync exists there.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The folder of a file.
@@ -289,6 +293,15 @@ mod tests {
     fn a_device_is_written_and_not_replaced() {
         write(Path::new("/dev/null"), b"text", Access::Usual).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_cannot_be_synced_is_no_error() {
+        let folder = File::open("/proc/self").unwrap();
+        assert_eq!(folder.sync_all().unwrap_err().kind(), ErrorKind::InvalidInput);
+        sync_folder(Path::new("/proc/self/status")).unwrap();
+        assert!(sync_folder(Path::new("/no/such/file")).is_err());
     }
 
     #[test]
