@@ -136,6 +136,16 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(ErrorKind::InvalidInput, "too many links"))
 }
 
+/// Whether two paths are one file, which may not exist yet. Hard links are not recognized.
+#[must_use]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let path = resolve(path).ok()?;
+        Some(folder(&path).canonicalize().ok()?.join(path.file_name()?))
+    };
+    one == other || place(one).is_some_and(|path| place(other) == Some(path))
+}
+
 /// Syncs the folder of a new or renamed file, if its file system syncs folders.
 ///
 /// # Errors
@@ -245,6 +255,21 @@ mod tests {
         assert_eq!(fs::metadata(at("data/later")).unwrap().mode() & 0o777, 0o600);
         symlink("circle", at("circle")).unwrap();
         assert!(write(&at("circle"), b"new", Access::Usual).is_err());
+    }
+
+    #[test]
+    fn two_names_of_a_file_that_does_not_exist_are_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("data")).unwrap();
+        symlink("data", at("link")).unwrap();
+        symlink("data/new", at("name")).unwrap();
+        for other in ["data/new", "./data/new", "data/../data/new", "link/new", "name"] {
+            assert!(is_same(&at("data/new"), &at(other)), "{other}");
+        }
+        for other in ["new", "data/other", "none/new"] {
+            assert!(!is_same(&at("data/new"), &at(other)), "{other}");
+        }
     }
 
     #[test]

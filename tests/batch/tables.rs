@@ -103,6 +103,13 @@ fn a_table_that_cannot_be_used_is_refused_before_the_model_is_loaded() {
 }
 
 #[test]
+fn two_names_of_one_new_file_are_refused() {
+    let work = Work::new(&[sum("a", 1, 2, json!({}))]);
+    let mut command = work.command(&["in.jsonl", "-o", "new.jsonl", "--errors", "./new.jsonl"]);
+    Ran::of(&mut command).ended(1, "`new.jsonl` cannot be both `-o` and `--errors`");
+}
+
+#[test]
 fn the_system_prompt_changes_rows_without_one_and_only_them() {
     let own = json!({"messages": [
         {"role": "system", "content": "Add."}, {"role": "user", "content": "What is 1 + 2?"},

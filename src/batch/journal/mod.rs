@@ -350,7 +350,7 @@ impl Journal {
 
 /// Refuses two names of one file.
 fn distinct(a: &Path, one: &'static str, b: &Path, other: &'static str) -> Result<(), Error> {
-    let is_same = a == b && a.as_os_str() != "-"
+    let is_same = atomic::is_same(a, b) && a.as_os_str() != "-"
         || identity(fs::metadata(a)).is_some_and(|id| Some(id) == identity(fs::metadata(b)))
             && fs::metadata(a).is_ok_and(|found| found.is_file());
     if is_same { Err(Error::Same { path: b.to_owned(), one, other }) } else { Ok(()) }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use ggrun::atomic;
 use ggrun::model::{Model, check_rules, check_values};
 use ggrun::session::GenerationOptions;
 
@@ -63,9 +64,7 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
 
 /// Refuses two names of one file if at least one of them is written.
 pub(crate) fn apart(one: (&str, &Path), other: (&str, &Path)) -> anyhow::Result<()> {
-    let same = one.1 == other.1
-        || one.1.canonicalize().ok().is_some_and(|path| other.1.canonicalize().ok() == Some(path));
-    if same && one.1.as_os_str() != "-" {
+    if atomic::is_same(one.1, other.1) && one.1.as_os_str() != "-" {
         bail!("`{}` cannot be both {} and {}", one.1.display(), one.0, other.0);
     }
     Ok(())
