@@ -187,6 +187,18 @@ fn a_question_that_is_too_long_is_removed_and_the_next_one_is_answered() {
 }
 
 #[test]
+fn an_export_replaces_the_file_as_a_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let [export, old] = ["talk.md", "old.md"].map(|name| state.path().join(name));
+    std::fs::write(&export, "old").unwrap();
+    std::fs::hard_link(&export, &old).unwrap();
+    let lines = format!("What is 17 + 25?\n/export {}\n", export.display());
+    assert!(typed(state.path(), &["-n", "1"], &lines).status.success());
+    assert!(std::fs::read_to_string(export).unwrap().starts_with("## User\n\nWhat is 17 + 25?"));
+    assert_eq!(std::fs::read_to_string(old).unwrap(), "old", "the old file is not written to");
+}
+
+#[test]
 fn a_long_question_that_is_removed_is_shown_in_part() {
     let state = tempfile::tempdir().unwrap();
     let lines = format!("first {}last\n/undo\n", "word ".repeat(100));

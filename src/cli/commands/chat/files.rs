@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use ggrun::atomic::{self, Access};
 
 use super::conversation::Chat;
 use super::path::expanded;
@@ -28,7 +29,7 @@ impl Chat<'_> {
 
     /// Writes the conversation as Markdown.
     pub(super) fn export(&self, path: &Path) -> anyhow::Result<String> {
-        fs::write(expanded(path), self.talk.markdown())
+        atomic::write(&expanded(path), self.talk.markdown().as_bytes(), Access::Usual)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(format!("wrote `{}`", path.display()))
     }
