@@ -223,6 +223,20 @@ fn a_summary_that_is_cut_off_does_not_replace_the_conversation() {
     assert!(std::fs::read_to_string(export).unwrap().starts_with("## User\n\nword word "));
 }
 
+#[test]
+fn a_question_that_failed_is_edited_and_not_the_one_before_it() {
+    let state = tempfile::tempdir().unwrap();
+    let export = state.path().join("talk.md");
+    let lines = format!(
+        "What is 17 + 25?\n{}\n/edit 842 - 83 = ?\n/export {}\n",
+        "word ".repeat(400),
+        export.display()
+    );
+    let Output { stdout, .. } = typed(state.path(), &["-c", "256"], &lines);
+    assert_eq!(text(&stdout), "17 + 25 = 42\n842 - 83 = 759\n");
+    assert_eq!(std::fs::read_to_string(export).unwrap().matches("## User").count(), 2);
+}
+
 /// A conversation on a terminal, at its prompt.
 #[cfg(unix)]
 pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySession {

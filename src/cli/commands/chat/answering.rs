@@ -49,8 +49,11 @@ impl Chat<'_> {
         Ok(())
     }
 
-    /// Asks something else in place of the last question.
+    /// Asks something else in place of the last question, which one that failed is not part of.
     pub(super) fn edit(&mut self, text: &str) -> anyhow::Result<()> {
+        if self.failed.take().is_some() || self.talk.question().is_none() {
+            return self.ask(text);
+        }
         let replace = |talk: &mut Talk| {
             talk.undo();
             talk.ask(text);

@@ -142,14 +142,16 @@ impl Chat<'_> {
                             }
                         }
                         Entry::Do(Command::Exit) => return Ok(()),
-                        Entry::Do(Command::Edit(None)) => match self.talk.question() {
-                            None => self.say("no question to change"),
-                            Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
-                            Some(question) if printable(&question) != question => {
-                                self.say("the question has control characters; `/edit TEXT` replaces it");
+                        Entry::Do(Command::Edit(None)) => {
+                            match self.failed.clone().or_else(|| self.talk.question()) {
+                                None => self.say("no question to change"),
+                                Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
+                                Some(question) if printable(&question) != question => {
+                                    self.say("the question has control characters; `/edit TEXT` replaces it");
+                                }
+                                question => edited = question,
                             }
-                            question => edited = question,
-                        },
+                        }
                         Entry::Do(command) => self.execute(command)?,
                         Entry::Unknown(why) => self.say(&why),
                     }
@@ -173,9 +175,6 @@ impl Chat<'_> {
                 }
                 None => self.say("nothing to undo"),
             },
-            Command::Edit(text) if self.talk.question().is_none() => {
-                return self.ask(&text.unwrap_or_default());
-            }
             Command::Edit(text) => return self.edit(&text.unwrap_or_default()),
             Command::Clear => {
                 self.talk.clear();
