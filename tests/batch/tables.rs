@@ -26,7 +26,7 @@ fn a_table_is_answered_like_json_lines_and_resumed() {
         "answers are written to `prompts.csv.answers.jsonl`",
         "failed rows are in `prompts.csv.answers.jsonl`",
         "duplicate_custom_id, line 5, `line-5`: an earlier line has the id `first`",
-        "empty_prompt, line 6, `empty`: nothing in column `question`",
+        "empty_prompt, line 6, `empty`: column `question` is empty",
     ] {
         assert!(ran.err.contains(says), "{says}: {ran:?}");
     }

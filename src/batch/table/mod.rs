@@ -136,7 +136,8 @@ impl<R: Read> Records<R> {
             Part::Text(_) => None,
         });
         let names: Vec<String> = names.collect();
-        Failure::new(Cause::EmptyPrompt, format!("nothing in column {}", names.join(", ")))
+        let (noun, verb) = if names.len() == 1 { ("column", "is") } else { ("columns", "are") };
+        Failure::new(Cause::EmptyPrompt, format!("{noun} {} {verb} empty", names.join(", ")))
     }
 }
 

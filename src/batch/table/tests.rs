@@ -88,7 +88,7 @@ fn a_row_without_a_text_fails_alone() {
     let found = read(b"id,text,more\na, ,\nb,x,\n", &table(Some("id"), "Translate {text} {more}")).unwrap();
     let Line::Refused { id, failure } = &found[0].1 else { panic!("{found:?}") };
     assert_eq!((id.as_str(), failure.cause), ("a", Cause::EmptyPrompt));
-    assert_eq!(failure.message(), "nothing in column `text`, `more`");
+    assert_eq!(failure.message(), "columns `text`, `more` are empty");
     assert!(matches!(found[1].1, Line::Whole(_)));
 }
 
