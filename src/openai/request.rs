@@ -151,6 +151,9 @@ fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
     let wanted = fields.truth("stream")?.unwrap_or(false);
     let mut options = Fields::new(fields.object("stream_options")?.unwrap_or_default());
     let include_usage = options.truth("include_usage")?.unwrap_or(false);
+    // It pads chunks, and has no effect on the answer.
+    options.take("include_obfuscation");
+    fields.within("stream_options", options);
     Ok(wanted.then_some(Stream { include_usage }))
 }
 

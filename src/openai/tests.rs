@@ -283,6 +283,41 @@ fn an_unknown_field_has_the_closest_known_name() {
     assert_eq!(asked.unknown[0].closest, Some("max_completion_tokens"));
 }
 
+#[test]
+fn an_unknown_field_of_an_object_within_the_body_is_named_with_its_place() {
+    let unknown = |name: &str, value: Value| -> Vec<String> {
+        with(name, value).unwrap().unknown.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        unknown("stream_options", json!({"include_usge": true, "include_obfuscation": false})),
+        ["unknown field `stream_options.include_usge`; did you mean `include_usage`?"]
+    );
+    let schema = json!({"type": "object"});
+    for (format, expected) in [
+        (json!({"type": "text"}), vec![]),
+        (json!({"type": "text", "schema": schema}), vec!["schema"]),
+        (json!({"type": "json_object", "schema": null}), vec![]),
+        (json!({"type": "json_object", "json_schema": {"schema": schema}}), vec!["json_schema"]),
+        (
+            json!({"type": "json_schema", "json_schema": {"name": "s", "description": "d", "strict": true, "schema": schema}}),
+            vec![],
+        ),
+        (json!({"type": "json_schema", "name": "s", "strict": true, "schema": schema}), vec![]),
+        (
+            json!({"type": "json_schema", "schema": true, "json_schema": {"wish": 1, "schema": schema}, "more": 2}),
+            vec!["schema", "more", "json_schema.wish"],
+        ),
+    ] {
+        let expected: Vec<_> =
+            expected.iter().map(|name| format!("unknown field `response_format.{name}`")).collect();
+        let found = unknown("response_format", format.clone());
+        let bare: Vec<_> = found.iter().map(|text| text.split(';').next().unwrap()).collect();
+        assert_eq!(bare, expected, "{format}");
+    }
+    let error = with("response_format", json!({"type": "json_schema", "json_schema": 7})).unwrap_err();
+    assert_eq!(error.to_string(), "`response_format.json_schema` is `7`, expected an object");
+}
+
 prop_compose! {
     fn options()(
         numbers in prop::array::uniform16(prop::option::of(-2f32..2.0)),
