@@ -34,13 +34,19 @@ pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<Generation
     Ok(options)
 }
 
-/// A limit under one of its names; the last one takes precedence.
+/// A limit under its names, which must agree.
 fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Option<Limit>, Refusal> {
-    let mut found = None;
+    let mut found: Option<(&'static str, Limit)> = None;
     for name in names {
-        found = fields.minus_one(name)?.or(found);
+        let Some(limit) = fields.minus_one(name)? else { continue };
+        match found {
+            Some((other, before)) if before != limit => {
+                return Err(Refusal::Conflict { field: other, other: name });
+            }
+            _ => found = Some((name, limit)),
+        }
     }
-    Ok(found)
+    Ok(found.map(|(_, limit)| limit))
 }
 
 /// Tools, variables and reasoning.

@@ -278,6 +278,29 @@ fn parallel_calls_are_forbidden_only_where_a_call_is_required() {
 }
 
 #[test]
+fn names_of_one_limit_have_the_same_value_or_are_refused() {
+    let limits = |more: Value| {
+        let mut body = json!({"messages": [{"role": "user", "content": "x"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(body).map(|asked| (asked.options.max_tokens, asked.options.reasoning_budget))
+    };
+    let seven = Some(Limit::Tokens(7));
+    let same = json!({"n_predict": 7, "max_tokens": 7, "max_completion_tokens": 7});
+    assert_eq!(limits(same), Ok((seven, None)));
+    assert_eq!(limits(json!({"max_tokens": null, "max_completion_tokens": 7})), Ok((seven, None)));
+    assert_eq!(limits(json!({"reasoning_budget": 7, "thinking_budget_tokens": 7.0})), Ok((None, seven)));
+    for (names, first, second) in [
+        (["max_completion_tokens", "max_tokens"], 100, 7),
+        (["n_predict", "max_tokens"], -1, 7),
+        (["reasoning_budget", "thinking_budget_tokens"], 0, -1),
+    ] {
+        let error = limits(json!({names[0]: first, names[1]: second})).unwrap_err().to_string();
+        assert!(error.ends_with("cannot be used together"), "{error}");
+        assert!(names.iter().all(|name| error.contains(&format!("`{name}`"))), "{error}");
+    }
+}
+
+#[test]
 fn an_unknown_field_has_the_closest_known_name() {
     let asked = with("max_complettion_tokens", json!(1)).unwrap();
     assert_eq!(asked.unknown[0].closest, Some("max_completion_tokens"));
