@@ -194,8 +194,8 @@ fn check(message: &Message) -> Result<(), String> {
     {
         return Err(format!("`{name}` is not supported"));
     }
-    let instead = message.role == Role::Assistant
-        && (!message.tool_calls.is_empty() || message.reasoning_content.is_some());
+    let instead =
+        message.role == Role::Assistant && (!message.tool_calls.is_empty() || message.has_reasoning());
     match &message.content {
         Content::Absent | Content::Null if !instead => Err("`content` is missing".to_owned()),
         Content::Parts(_) if texts.is_empty() && !instead => Err("`content` has no parts".to_owned()),

@@ -203,6 +203,8 @@ fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
         (json!({"role": "system", "content": null}), "`content` is missing"),
         (json!({"role": "tool", "content": null, "tool_call_id": "a"}), "`content` is missing"),
         (json!({"role": "assistant", "content": null}), "`content` is missing"),
+        (json!({"role": "assistant", "content": null, "reasoning": null}), "`content` is missing"),
+        (json!({"role": "user", "content": null, "reasoning": "hm"}), "`content` is missing"),
         (json!({"role": "user", "content": []}), "`content` has no parts"),
         (json!({"role": "assistant", "content": null, "refusal": "no"}), "`refusal` is not supported"),
         (
@@ -217,6 +219,8 @@ fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
         json!({"role": "user", "content": ""}),
         json!({"role": "assistant", "content": null, "tool_calls": call}),
         json!({"role": "assistant", "content": null, "reasoning_content": "hm"}),
+        json!({"role": "assistant", "content": null, "reasoning": "hm"}),
+        json!({"role": "assistant", "thinking": "hm"}),
         json!({"role": "assistant", "content": "x", "refusal": null, "audio": null, "function_call": null}),
     ] {
         assert!(ask(message.clone()).is_ok(), "{message}");
