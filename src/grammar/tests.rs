@@ -367,6 +367,22 @@ fn alternatives_that_exclude_each_other_only_without_unlisted_properties_are_ref
 }
 
 #[test]
+fn a_format_of_a_value_that_is_not_a_text_has_no_effect() {
+    let schema = r#"{"properties": {"a": {"type": "integer", "format": "uint32", "minimum": 0},
+        "b": {"type": ["number", "null"], "format": "double"}}, "required": ["a", "b"]}"#;
+    let mut of_numbers = matcher(schema).unwrap();
+    assert!(
+        accepts(&mut of_numbers, r#"{"a": 5, "b": null}"#)
+            && accepts(&mut of_numbers, r#"{"a": 0, "b": 0.5}"#)
+    );
+    assert!(!accepts(&mut of_numbers, r#"{"a": -1, "b": null}"#));
+    for schema in [r#"{"type": ["integer", "string"], "format": "int64"}"#, r#"{"format": "int64"}"#] {
+        let Err(Invalid::Schema(error)) = matcher(schema) else { panic!("{schema} is not refused") };
+        assert!(error.contains("`format` at `#`: `int64` is not supported"), "{error}");
+    }
+}
+
+#[test]
 fn a_union_by_a_constant_is_one_of_its_alternatives() {
     let schema = r##"{"oneOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}], "$defs": {
         "A": {"type": "object", "properties": {"kind": {"const": "a"}, "x": {"type": "integer"}}, "required": ["kind"]},

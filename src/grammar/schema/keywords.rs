@@ -95,7 +95,7 @@ pub(super) const KEYWORDS: &[(&str, Support)] = &[
     ),
     ("minProperties", Held("as `maxProperties`, and at most one more than `required` has")),
     ("required", Held("")),
-    ("format", Held("of the names below, for strings; others are refused")),
+    ("format", Held("of the names below, for strings; others are refused unless `type` excludes strings")),
     ("contentEncoding", Annotation),
     ("contentMediaType", Annotation),
     ("contentSchema", Annotation),

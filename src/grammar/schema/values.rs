@@ -74,6 +74,15 @@ pub(super) fn is_plain_integer(schema: &Value) -> bool {
     schema["type"] == "integer" && object.keys().all(|key| key == "type" || describes(key))
 }
 
+/// Whether the type of a schema excludes strings, as in `{"type": "integer", "format": "int64"}`.
+pub(super) fn excludes_texts(object: &Map<String, Value>) -> bool {
+    match object.get("type") {
+        Some(Value::String(kind)) => kind != "string",
+        Some(Value::Array(kinds)) => kinds.iter().all(|kind| kind != "string"),
+        _ => false,
+    }
+}
+
 /// Refuses the name of a draft that is not known.
 pub(super) fn known_draft(value: &Value) -> Result<(), String> {
     let name = value.as_str().ok_or("expected a text")?;
