@@ -285,6 +285,9 @@ fn what_is_not_held_is_refused_by_its_name_and_place() {
         (r#"{"pattern": "(a)\\1"}"#, "references to groups"),
         (r#"{"pattern": "("}"#, "`(` without a `)`"),
         (r#"{"pattern": "a{3,1}"}"#, "out of order"),
+        (r#"{"pattern": "a{3}{2}"}"#, "`{` has nothing to repeat"),
+        (r#"{"pattern": "a+{2,}"}"#, "`{` has nothing to repeat"),
+        (r#"{"pattern": "(?:{2}b)"}"#, "`{` has nothing to repeat"),
         (r#"{"pattern": "((a{99}){99}){99}"}"#, "too large"),
         (r#"{"pattern": "a^b"}"#, "`pattern`"),
         (r##"{"$ref": "#/$defs/a"}"##, "`$ref` at `#`: `#/$defs/a`: there is no such place"),
@@ -392,6 +395,12 @@ fn a_union_by_a_constant_is_one_of_its_alternatives() {
     assert!(accepts(&mut matcher, r#"{"kind": "b", "y": "t", "inner": {"kind": "a", "x": 1}}"#));
     assert!(!accepts(&mut matcher, r#"{"kind": "a", "x": "t"}"#));
     assert!(!accepts(&mut matcher, r#"{"y": true}"#));
+}
+
+#[test]
+fn a_brace_that_is_not_a_quantifier_is_a_character() {
+    let mut matcher = matcher(r#"{"type": "string", "pattern": "^{a}{b{2}$"}"#).unwrap();
+    assert!(accepts(&mut matcher, r#""{a}{bb""#) && !accepts(&mut matcher, r#""{a}{b""#));
 }
 
 #[test]
