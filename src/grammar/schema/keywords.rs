@@ -127,6 +127,11 @@ pub(super) fn support(name: &str) -> Option<Support> {
     KEYWORDS.iter().find(|(keyword, _)| *keyword == name).map(|(_, support)| *support)
 }
 
+/// Whether a keyword describes, and does not restrict.
+pub(crate) fn describes(name: &str) -> bool {
+    support(name) == Some(Annotation)
+}
+
 /// The reason to refuse a keyword that is not in the list.
 pub(super) fn unknown(name: &str) -> String {
     let distance = |known: &str| strsim::damerau_levenshtein(name, known);
