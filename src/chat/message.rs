@@ -57,7 +57,17 @@ pub struct Message {
     pub more: Map<String, Value>,
 }
 
+/// The names of the reasoning before the content, that of most clients first.
+pub(super) const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
+
 impl Message {
+    /// Whether it has reasoning under one of its names.
+    #[must_use]
+    pub fn has_reasoning(&self) -> bool {
+        let is_given = |name: &&str| self.more.get(*name).is_some_and(|value| !value.is_null());
+        self.reasoning_content.is_some() || REASONING.iter().any(is_given)
+    }
+
     /// A message of plain text.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self {

@@ -19,7 +19,7 @@ use serde_json::{Map, Value as Json};
 use super::bound::{self, Bound, RECURSION};
 use super::guard::{guarded, guarded_of_any_length};
 use super::marked::{self, Palette};
-use super::message::{Message, Role};
+use super::message::{Message, REASONING, Role};
 use super::parts::NotText;
 use super::probe::Probes;
 use super::rendered::{Rendered, certain_source};
@@ -330,8 +330,7 @@ fn seen(message: &Message) -> Map<String, Json> {
     let Ok(Json::Object(mut fields)) = serde_json::to_value(message) else {
         unreachable!("a message is an object with strings as keys");
     };
-    let names = ["reasoning_content", "thinking", "reasoning"];
-    let reasoning = names.iter().find_map(|name| fields.get(*name).filter(|v| !v.is_null()).cloned());
+    let reasoning = REASONING.iter().find_map(|name| fields.get(*name).filter(|v| !v.is_null()).cloned());
     if let Some(reasoning) = reasoning {
         fields.entry("thinking").or_insert_with(|| reasoning.clone());
         fields.insert("reasoning_content".to_owned(), reasoning);

@@ -10,6 +10,7 @@ mod vocabulary;
 pub(crate) use compile::{Invalid, Source};
 pub(crate) use gbnf::Gbnf;
 pub(crate) use matcher::Matcher;
+pub(crate) use schema::describes;
 pub(crate) use vocabulary::{Vocabulary, Word};
 
 #[cfg(test)]

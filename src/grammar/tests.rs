@@ -285,6 +285,9 @@ fn what_is_not_held_is_refused_by_its_name_and_place() {
         (r#"{"pattern": "(a)\\1"}"#, "references to groups"),
         (r#"{"pattern": "("}"#, "`(` without a `)`"),
         (r#"{"pattern": "a{3,1}"}"#, "out of order"),
+        (r#"{"pattern": "a{3}{2}"}"#, "`{` has nothing to repeat"),
+        (r#"{"pattern": "a+{2,}"}"#, "`{` has nothing to repeat"),
+        (r#"{"pattern": "(?:{2}b)"}"#, "`{` has nothing to repeat"),
         (r#"{"pattern": "((a{99}){99}){99}"}"#, "too large"),
         (r#"{"pattern": "a^b"}"#, "`pattern`"),
         (r##"{"$ref": "#/$defs/a"}"##, "`$ref` at `#`: `#/$defs/a`: there is no such place"),
@@ -367,6 +370,22 @@ fn alternatives_that_exclude_each_other_only_without_unlisted_properties_are_ref
 }
 
 #[test]
+fn a_format_of_a_value_that_is_not_a_text_has_no_effect() {
+    let schema = r#"{"properties": {"a": {"type": "integer", "format": "uint32", "minimum": 0},
+        "b": {"type": ["number", "null"], "format": "double"}}, "required": ["a", "b"]}"#;
+    let mut of_numbers = matcher(schema).unwrap();
+    assert!(
+        accepts(&mut of_numbers, r#"{"a": 5, "b": null}"#)
+            && accepts(&mut of_numbers, r#"{"a": 0, "b": 0.5}"#)
+    );
+    assert!(!accepts(&mut of_numbers, r#"{"a": -1, "b": null}"#));
+    for schema in [r#"{"type": ["integer", "string"], "format": "int64"}"#, r#"{"format": "int64"}"#] {
+        let Err(Invalid::Schema(error)) = matcher(schema) else { panic!("{schema} is not refused") };
+        assert!(error.contains("`format` at `#`: `int64` is not supported"), "{error}");
+    }
+}
+
+#[test]
 fn a_union_by_a_constant_is_one_of_its_alternatives() {
     let schema = r##"{"oneOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}], "$defs": {
         "A": {"type": "object", "properties": {"kind": {"const": "a"}, "x": {"type": "integer"}}, "required": ["kind"]},
@@ -376,6 +395,12 @@ fn a_union_by_a_constant_is_one_of_its_alternatives() {
     assert!(accepts(&mut matcher, r#"{"kind": "b", "y": "t", "inner": {"kind": "a", "x": 1}}"#));
     assert!(!accepts(&mut matcher, r#"{"kind": "a", "x": "t"}"#));
     assert!(!accepts(&mut matcher, r#"{"y": true}"#));
+}
+
+#[test]
+fn a_brace_that_is_not_a_quantifier_is_a_character() {
+    let mut matcher = matcher(r#"{"type": "string", "pattern": "^{a}{b{2}$"}"#).unwrap();
+    assert!(accepts(&mut matcher, r#""{a}{bb""#) && !accepts(&mut matcher, r#""{a}{b""#));
 }
 
 #[test]

@@ -66,11 +66,19 @@ pub(super) struct Fields {
     left: Map<String, Value>,
     /// Names that were asked for.
     known: Vec<&'static str>,
+    /// Fields of objects within it that were not taken.
+    inner: Vec<UnknownField>,
 }
 
 impl Fields {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self { left: object, known: Vec::new() }
+        Self { left: object, known: Vec::new(), inner: Vec::new() }
+    }
+
+    /// Adds the fields of the object under this name that were not taken.
+    pub(super) fn within(&mut self, name: &str, inner: Self) {
+        let placed = |field: UnknownField| UnknownField { name: format!("{name}.{}", field.name), ..field };
+        self.inner.extend(inner.unknown().into_iter().map(placed));
     }
 
     /// A field of any type. Null counts as absent.
@@ -131,8 +139,9 @@ impl Fields {
 
     /// The fields that were not taken.
     pub(super) fn unknown(self) -> Vec<UnknownField> {
-        let Self { left, known } = self;
-        UnknownField::all(left.into_iter().map(|(name, _)| name), &known)
+        let Self { left, known, mut inner } = self;
+        inner.splice(0..0, UnknownField::all(left.into_iter().map(|(name, _)| name), &known));
+        inner
     }
 }
 

@@ -1,6 +1,6 @@
 //! The fields of a body that shape its answer.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use super::fields::{Fields, wrong};
@@ -34,13 +34,19 @@ pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<Generation
     Ok(options)
 }
 
-/// A limit under one of its names; the last one takes precedence.
+/// A limit under its names, which must agree.
 fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Option<Limit>, Refusal> {
-    let mut found = None;
+    let mut found: Option<(&'static str, Limit)> = None;
     for name in names {
-        found = fields.minus_one(name)?.or(found);
+        let Some(limit) = fields.minus_one(name)? else { continue };
+        match found {
+            Some((other, before)) if before != limit => {
+                return Err(Refusal::Conflict { field: other, other: name });
+            }
+            _ => found = Some((name, limit)),
+        }
     }
-    Ok(found)
+    Ok(found.map(|(_, limit)| limit))
 }
 
 /// Tools, variables and reasoning.
@@ -110,21 +116,41 @@ fn rules(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
 }
 
 fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
-    let Some(format) = fields.object("response_format")? else { return Ok(None) };
-    let given = |found: &Value| {
-        schema(found).map(Some).ok_or_else(|| wrong("response_format", found, "a JSON schema"))
-    };
-    let bare = format.get("schema").filter(|schema| !schema.is_null());
-    match format.get("type").and_then(Value::as_str) {
-        Some("text") => Ok(None),
-        Some("json_object") => given(bare.unwrap_or(&json!({"type": "object"}))),
-        Some("json_schema") => {
-            let named = format.get("json_schema").and_then(|named| named.get("schema"));
-            let found = named.filter(|schema| !schema.is_null()).or(bare);
-            found.map_or(Err(Refusal::Missing { field: "response_format.json_schema.schema" }), given)
+    let Some(whole) = fields.object("response_format")? else { return Ok(None) };
+    let kind = whole.get("type").and_then(Value::as_str).unwrap_or_default();
+    let mut format = Fields::new(whole.clone());
+    format.take("type");
+    let found = match kind {
+        "text" => None,
+        "json_object" => Some(format.take("schema").unwrap_or_else(|| json!({"type": "object"}))),
+        "json_schema" => {
+            let named = match format.take("json_schema") {
+                Some(Value::Object(named)) => named,
+                Some(other) => return Err(wrong("response_format.json_schema", &other, "an object")),
+                None => Map::new(),
+            };
+            let mut named = Fields::new(named);
+            let schema = named.take("schema").or_else(|| format.take("schema"));
+            // They describe the schema, and every schema is held strictly.
+            for name in ["name", "description", "strict"] {
+                named.take(name);
+                format.take(name);
+            }
+            format.within("json_schema", named);
+            let missing = Refusal::Missing { field: "response_format.json_schema.schema" };
+            Some(schema.ok_or(missing)?)
         }
-        _ => Err(wrong("response_format", &Value::Object(format), "type text, json_object or json_schema")),
-    }
+        _ => {
+            return Err(wrong(
+                "response_format",
+                &Value::Object(whole),
+                "type text, json_object or json_schema",
+            ));
+        }
+    };
+    fields.within("response_format", format);
+    let Some(found) = found else { return Ok(None) };
+    schema(&found).map(Some).ok_or_else(|| wrong("response_format", &found, "a JSON schema"))
 }
 
 /// A schema is an object, or true.

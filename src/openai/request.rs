@@ -151,6 +151,9 @@ fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
     let wanted = fields.truth("stream")?.unwrap_or(false);
     let mut options = Fields::new(fields.object("stream_options")?.unwrap_or_default());
     let include_usage = options.truth("include_usage")?.unwrap_or(false);
+    // It pads chunks, and has no effect on the answer.
+    options.take("include_obfuscation");
+    fields.within("stream_options", options);
     Ok(wanted.then_some(Stream { include_usage }))
 }
 
@@ -191,8 +194,8 @@ fn check(message: &Message) -> Result<(), String> {
     {
         return Err(format!("`{name}` is not supported"));
     }
-    let instead = message.role == Role::Assistant
-        && (!message.tool_calls.is_empty() || message.reasoning_content.is_some());
+    let instead =
+        message.role == Role::Assistant && (!message.tool_calls.is_empty() || message.has_reasoning());
     match &message.content {
         Content::Absent | Content::Null if !instead => Err("`content` is missing".to_owned()),
         Content::Parts(_) if texts.is_empty() && !instead => Err("`content` has no parts".to_owned()),

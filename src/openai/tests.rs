@@ -203,6 +203,8 @@ fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
         (json!({"role": "system", "content": null}), "`content` is missing"),
         (json!({"role": "tool", "content": null, "tool_call_id": "a"}), "`content` is missing"),
         (json!({"role": "assistant", "content": null}), "`content` is missing"),
+        (json!({"role": "assistant", "content": null, "reasoning": null}), "`content` is missing"),
+        (json!({"role": "user", "content": null, "reasoning": "hm"}), "`content` is missing"),
         (json!({"role": "user", "content": []}), "`content` has no parts"),
         (json!({"role": "assistant", "content": null, "refusal": "no"}), "`refusal` is not supported"),
         (
@@ -217,6 +219,8 @@ fn a_message_without_content_is_refused_unless_it_has_calls_or_reasoning() {
         json!({"role": "user", "content": ""}),
         json!({"role": "assistant", "content": null, "tool_calls": call}),
         json!({"role": "assistant", "content": null, "reasoning_content": "hm"}),
+        json!({"role": "assistant", "content": null, "reasoning": "hm"}),
+        json!({"role": "assistant", "thinking": "hm"}),
         json!({"role": "assistant", "content": "x", "refusal": null, "audio": null, "function_call": null}),
     ] {
         assert!(ask(message.clone()).is_ok(), "{message}");
@@ -278,9 +282,67 @@ fn parallel_calls_are_forbidden_only_where_a_call_is_required() {
 }
 
 #[test]
+fn names_of_one_limit_have_the_same_value_or_are_refused() {
+    let limits = |more: Value| {
+        let mut body = json!({"messages": [{"role": "user", "content": "x"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(body).map(|asked| (asked.options.max_tokens, asked.options.reasoning_budget))
+    };
+    let seven = Some(Limit::Tokens(7));
+    let same = json!({"n_predict": 7, "max_tokens": 7, "max_completion_tokens": 7});
+    assert_eq!(limits(same), Ok((seven, None)));
+    assert_eq!(limits(json!({"max_tokens": null, "max_completion_tokens": 7})), Ok((seven, None)));
+    assert_eq!(limits(json!({"reasoning_budget": 7, "thinking_budget_tokens": 7.0})), Ok((None, seven)));
+    for (names, first, second) in [
+        (["max_completion_tokens", "max_tokens"], 100, 7),
+        (["n_predict", "max_tokens"], -1, 7),
+        (["reasoning_budget", "thinking_budget_tokens"], 0, -1),
+    ] {
+        let error = limits(json!({names[0]: first, names[1]: second})).unwrap_err().to_string();
+        assert!(error.ends_with("cannot be used together"), "{error}");
+        assert!(names.iter().all(|name| error.contains(&format!("`{name}`"))), "{error}");
+    }
+}
+
+#[test]
 fn an_unknown_field_has_the_closest_known_name() {
     let asked = with("max_complettion_tokens", json!(1)).unwrap();
     assert_eq!(asked.unknown[0].closest, Some("max_completion_tokens"));
+}
+
+#[test]
+fn an_unknown_field_of_an_object_within_the_body_is_named_with_its_place() {
+    let unknown = |name: &str, value: Value| -> Vec<String> {
+        with(name, value).unwrap().unknown.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        unknown("stream_options", json!({"include_usge": true, "include_obfuscation": false})),
+        ["unknown field `stream_options.include_usge`; did you mean `include_usage`?"]
+    );
+    let schema = json!({"type": "object"});
+    for (format, expected) in [
+        (json!({"type": "text"}), vec![]),
+        (json!({"type": "text", "schema": schema}), vec!["schema"]),
+        (json!({"type": "json_object", "schema": null}), vec![]),
+        (json!({"type": "json_object", "json_schema": {"schema": schema}}), vec!["json_schema"]),
+        (
+            json!({"type": "json_schema", "json_schema": {"name": "s", "description": "d", "strict": true, "schema": schema}}),
+            vec![],
+        ),
+        (json!({"type": "json_schema", "name": "s", "strict": true, "schema": schema}), vec![]),
+        (
+            json!({"type": "json_schema", "schema": true, "json_schema": {"wish": 1, "schema": schema}, "more": 2}),
+            vec!["schema", "more", "json_schema.wish"],
+        ),
+    ] {
+        let expected: Vec<_> =
+            expected.iter().map(|name| format!("unknown field `response_format.{name}`")).collect();
+        let found = unknown("response_format", format.clone());
+        let bare: Vec<_> = found.iter().map(|text| text.split(';').next().unwrap()).collect();
+        assert_eq!(bare, expected, "{format}");
+    }
+    let error = with("response_format", json!({"type": "json_schema", "json_schema": 7})).unwrap_err();
+    assert_eq!(error.to_string(), "`response_format.json_schema` is `7`, expected an object");
 }
 
 prop_compose! {

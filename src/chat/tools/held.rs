@@ -4,26 +4,12 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::grammar;
+
 /// The maximum number of nested schemas of a parameter that are read: they may refer to themselves.
 const SCHEMAS: u32 = 64;
-/// Keywords that describe a schema.
-const ANNOTATIONS: [&str; 15] = [
-    "$anchor",
-    "$comment",
-    "$defs",
-    "$id",
-    "$schema",
-    "contentEncoding",
-    "contentMediaType",
-    "default",
-    "definitions",
-    "deprecated",
-    "description",
-    "example",
-    "examples",
-    "readOnly",
-    "title",
-];
+/// Keywords that name a schema or a place in it.
+const NAMES: [&str; 5] = ["$anchor", "$defs", "$id", "$schema", "definitions"];
 
 /// A keyword that a call in the syntax of the template cannot be held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +51,7 @@ pub(super) fn parameters(function: &str, root: &Value) -> Result<(), Unheld> {
                 names.into_iter().all(|name| root["properties"].get(name).is_some())
             }
             "additionalProperties" => value.as_object().is_none_or(serde_json::Map::is_empty),
-            key => is_annotation(key),
+            key => holds_nothing(key),
         };
         if !holds {
             return Err(unheld(key));
@@ -99,13 +85,13 @@ fn unheld<'a>(schema: &'a Value, root: &'a Value, left: &mut u32) -> Option<&'a 
         "anyOf" | "oneOf" | "allOf" => {
             value.as_array().into_iter().flatten().find_map(|one| unheld(one, root, left))
         }
-        key if is_annotation(key) => None,
+        key if holds_nothing(key) => None,
         key => Some(key),
     })
 }
 
-fn is_annotation(key: &str) -> bool {
-    ANNOTATIONS.contains(&key) || key.starts_with("x-")
+fn holds_nothing(key: &str) -> bool {
+    NAMES.contains(&key) || grammar::describes(key)
 }
 
 #[cfg(test)]
@@ -120,6 +106,9 @@ mod tests {
         for (schema, keyword) in [
             (json!({"type": "string", "title": "T", "x-y": 1, "minLength": 0}), None),
             (json!({"anyOf": [{"type": "string"}, {"type": "null"}], "default": null}), None),
+            (json!({"writeOnly": true, "contentSchema": {}, "discriminator": {}, "$comment": "c"}), None),
+            (json!({"$defs": {}, "markdownDescription": "m", "deprecated": true, "examples": []}), None),
+            (json!({"writeonly": true}), Some("writeonly")),
             (json!({"type": "string", "pattern": "a"}), Some("pattern")),
             (json!({"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}), Some("format")),
             (json!({"$ref": "#/$defs/Name"}), Some("maxLength")),

@@ -95,7 +95,7 @@ pub(super) const KEYWORDS: &[(&str, Support)] = &[
     ),
     ("minProperties", Held("as `maxProperties`, and at most one more than `required` has")),
     ("required", Held("")),
-    ("format", Held("of the names below, for strings; others are refused")),
+    ("format", Held("of the names below, for strings; others are refused unless `type` excludes strings")),
     ("contentEncoding", Annotation),
     ("contentMediaType", Annotation),
     ("contentSchema", Annotation),
@@ -125,6 +125,11 @@ pub(super) fn support(name: &str) -> Option<Support> {
         return Some(Annotation);
     }
     KEYWORDS.iter().find(|(keyword, _)| *keyword == name).map(|(_, support)| *support)
+}
+
+/// Whether a keyword describes, and does not restrict.
+pub(crate) fn describes(name: &str) -> bool {
+    support(name) == Some(Annotation)
 }
 
 /// The reason to refuse a keyword that is not in the list.

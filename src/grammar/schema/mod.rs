@@ -16,6 +16,7 @@ mod values;
 use serde_json::{Value, json};
 
 pub(super) use closing::Unlisted;
+pub(crate) use keywords::describes;
 
 use crate::json::problem;
 

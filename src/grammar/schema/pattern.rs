@@ -50,6 +50,9 @@ impl Reader<'_> {
             if next == ')' {
                 break;
             }
+            if next == '{' && self.counts()?.is_some() {
+                return Err("`{` has nothing to repeat".to_owned());
+            }
             self.rest.next();
             if matches!(next, '|' | '^' | '$') {
                 self.out.push(next);

@@ -201,6 +201,7 @@ impl<'a> Reader<'a> {
                 let pattern = pattern::translate(text).map_err(|reason| format!("`{text}`: {reason}"))?;
                 return Ok(self.pattern(pattern, to)?);
             }
+            "format" if values::excludes_texts(object) => return Ok(()),
             "format" => {
                 let name = value.as_str().ok_or("expected a text")?;
                 let known = || format::FORMATS.map(|(name, _)| name).join("`, `");

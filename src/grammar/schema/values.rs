@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::keywords::{self, Support};
+use super::keywords;
 use super::numbers;
 
 /// A length of a text or a list, and a number of properties.
@@ -70,8 +70,16 @@ pub(super) fn has_no_effect(key: &str, value: &Value) -> bool {
 /// Whether a schema says that a value is an integer, and nothing else.
 pub(super) fn is_plain_integer(schema: &Value) -> bool {
     let Value::Object(object) = schema else { return false };
-    let describes = |key: &str| keywords::support(key) == Some(Support::Annotation);
-    schema["type"] == "integer" && object.keys().all(|key| key == "type" || describes(key))
+    schema["type"] == "integer" && object.keys().all(|key| key == "type" || keywords::describes(key))
+}
+
+/// Whether the type of a schema excludes strings, as in `{"type": "integer", "format": "int64"}`.
+pub(super) fn excludes_texts(object: &Map<String, Value>) -> bool {
+    match object.get("type") {
+        Some(Value::String(kind)) => kind != "string",
+        Some(Value::Array(kinds)) => kinds.iter().all(|kind| kind != "string"),
+        _ => false,
+    }
 }
 
 /// Refuses the name of a draft that is not known.
