@@ -85,8 +85,8 @@ fn holders<'l>(
     let is_wanted = |name: &str| MTP_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let names: BTreeSet<String> = select::shards(repo, &path, &is_wanted)?;
     let missing = |file: &String| listing.missing(&format!("{}/{}", repo.id(), select::INDEX), file);
-    let named = names.iter().map(|name| listing.find(name).ok_or_else(|| missing(name)));
-    let mut files: Vec<&RemoteFile> = named.collect::<Result<_, _>>()?;
+    let listed = names.iter().map(|name| listing.find(name).ok_or_else(|| missing(name)));
+    let mut files: Vec<&RemoteFile> = listed.collect::<Result<_, _>>()?;
     let all = select::shards(repo, &path, &|_| true)?;
     files.extend(shards.filter(|file| !all.contains(&file.name)));
     Ok(files)

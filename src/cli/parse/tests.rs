@@ -145,6 +145,8 @@ fn samples(line: &[String], long: &str) -> [String; 2] {
         "bf16",
         "*.a",
         "*.b",
+        "v1",
+        "v2",
     ];
     let takes = |value: &&str| {
         let mut line: Vec<&str> = line.iter().map(String::as_str).collect();

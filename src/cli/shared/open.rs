@@ -146,9 +146,6 @@ mod tests {
     fn a_load_above_the_cores_is_noted() {
         assert_eq!(busy(2.0, 2, 2), None);
         let note = busy(6.25, 2, 1).unwrap();
-        assert_eq!(
-            note,
-            "note: the machine is busy (load 6.2 on 2 cores): 1 thread for computing will be slow"
-        );
+        assert_eq!(note, "the machine is busy (load 6.2 on 2 cores): 1 thread for computing will be slow");
     }
 }

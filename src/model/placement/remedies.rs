@@ -154,7 +154,9 @@ fn sets(changes: &[Change], contexts: &[u32], size: usize) -> Vec<Vec<Vec<Change
 /// The changes as typed, if the model fits with them.
 fn fits(model: Model<'_>, rules: &[Rule], set: &[Change]) -> Option<String> {
     let mut options = model.options.clone();
-    set.iter().for_each(|change| change.apply(&mut options));
+    for change in set {
+        change.apply(&mut options);
+    }
     let found = attempt(Model { options: &options, ..model }, rules).ok()?.ok()?;
     let typed: Vec<String> = set.iter().map(|change| change.typed(model.options, &options, &found)).collect();
     Some(typed.join(" "))

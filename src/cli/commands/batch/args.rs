@@ -24,9 +24,7 @@ use crate::cli::options::prompt::{EscapeArgs, SystemArgs, TemplateArgs};
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
   ggrun batch -m model.gguf prompts.csv --prompt-column text --id-column id
-  ggrun batch -m model.gguf questions.jsonl --dry-run       print errors, tokens and expected time
-
-Exits with 5 if requests failed.")]
+  ggrun batch -m model.gguf questions.jsonl --dry-run       print errors, tokens and expected time")]
 #[command(after_long_help = "\
 Examples:
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
@@ -38,14 +36,14 @@ Examples:
 Exits with 5 if rows failed. Ctrl-C finishes the rows that have begun, a second one stops at once; both can be
 resumed.")]
 pub(crate) struct BatchArgs {
-    /// Requests to answer: JSON lines, or a table in .csv or .tsv; may be compressed; - is standard input
+    /// Requests as JSON lines or as a table (.csv, .tsv); - is standard input
     ///
-    /// gzip and zstd are recognized by their first bytes.
+    /// The file may be compressed: gzip and zstd are recognized by their first bytes.
     #[arg(value_name = "IN", required_unless_present = "list_devices")]
     pub(super) input: Option<PathBuf>,
-    /// Append answers to this file; - is standard output [default: IN.answers.jsonl]
+    /// Append answers to this file [default: IN.answers.jsonl]
     ///
-    /// A batch that writes to standard output cannot be resumed.
+    /// - is standard output. A batch that writes there cannot be resumed.
     #[arg(short, long, value_name = "OUT.jsonl", help_heading = OUTPUT)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -87,7 +85,7 @@ pub(crate) struct BatchArgs {
     /// With a seed, the text of a row then does not depend on the other rows.
     #[arg(long, conflicts_with = "parallel", help_heading = RUN, hide_short_help = true)]
     pub(super) deterministic: bool,
-    /// Check every row, count tokens and estimate the time, without answering
+    /// Check every row and estimate tokens and time, without answering
     #[arg(long, help_heading = RUN)]
     pub(super) dry_run: bool,
     /// Show progress on standard error in this way

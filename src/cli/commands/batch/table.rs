@@ -12,15 +12,15 @@ use crate::cli::options::prompt::EscapeArgs;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Tables")]
 pub(super) struct TableArgs {
-    /// Take prompts from this column of a CSV or TSV file, whose first line names the columns
+    /// Take prompts from this column of a CSV or TSV file
     ///
-    /// Columns that no option names are not used.
+    /// The first line of the file names the columns. Columns that no option names are not used.
     #[arg(long, value_name = "NAME")]
     prompt_column: Option<String>,
     /// Take the ids of rows from this column [default: row-1, row-2, …]
     #[arg(long, value_name = "NAME")]
     id_column: Option<String>,
-    /// Make prompts from this text, in which {NAME} is replaced by that column
+    /// Make prompts from this text, with columns as {NAME}
     ///
     /// {{ and }} are braces.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
