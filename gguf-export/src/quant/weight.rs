@@ -300,6 +300,18 @@ impl Weight {
         }
     }
 
+    /// Columns that share a scale; `None` if it is not quantized.
+    #[must_use]
+    pub fn group(&self) -> Option<u64> {
+        match &self.coding {
+            Coding::Plain { .. } => None,
+            Coding::Int(int) => Some(int.group),
+            Coding::Affine(affine) => Some(affine.group),
+            Coding::Fp8(fp8) => Some(fp8.block.1),
+            Coding::Micro(micro) => Some(micro.group),
+        }
+    }
+
     /// A short description for users: `int4 sym group 128`.
     #[must_use]
     pub fn describe(&self) -> String {
