@@ -137,7 +137,8 @@ pub enum ScaleOrder {
 /// The zero points of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zero {
-    /// `2^(bits - 1)` everywhere: symmetric quantization. A stored tensor must have this value, or this value less one.
+    /// `2^(bits - 1)` everywhere: symmetric quantization. A stored tensor must have this value, or this value less one in
+    /// GPTQ packing.
     Middle {
         /// The stored zero points, if any.
         stored: Option<TensorId>,
