@@ -18,6 +18,8 @@ use testkit::{
     StoredZero,
 };
 
+#[path = "formats/bytes.rs"]
+mod bytes;
 #[path = "formats/tools.rs"]
 mod tools;
 

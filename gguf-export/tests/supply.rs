@@ -21,6 +21,7 @@ use gguf_export::export::{Exported, export_supplied};
 use gguf_export::ggml::GgmlType;
 use gguf_export::io::{ByteSource, LateFile};
 use gguf_export::plan::Fidelity;
+use gguf_export::quant::{Choices, ZeroPoints};
 use gguf_export::supply::{Needed, Present, Supply};
 use gguf_export::verify::{VerifyOptions, verify};
 use gguf_export::{
@@ -515,10 +516,20 @@ fn types(plan: &Plan) -> Vec<(String, GgmlType, Option<Fidelity>)> {
 
 /// Surveys a checkpoint, and interrupts the survey after `stop_after` tensors.
 fn survey_site(site: &Site, record: &Path, supply: &dyn Supply, stop_after: usize) -> Result<Plan> {
+    survey_chosen(site, record, supply, stop_after, Choices::default())
+}
+
+fn survey_chosen(
+    site: &Site,
+    record: &Path,
+    supply: &dyn Supply,
+    stop_after: usize,
+    config: Choices,
+) -> Result<Plan> {
     let checkpoint = site.checkpoint();
-    let mut findings = Findings::at(record, &checkpoint)?;
+    let mut findings = Findings::at(record, &checkpoint, &config)?;
     let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+    let options = PlanOptions { allow_rounding: true, config, ..PlanOptions::default() };
     survey_supplied(&checkpoint, &options, 2, &mut findings, supply, &stop, &|progress| {
         if matches!(progress, Progress::Advanced { .. })
             && seen.fetch_add(1, Ordering::Relaxed) + 1 == stop_after
@@ -563,6 +574,26 @@ fn values_are_surveyed_shard_by_shard_and_never_twice() {
         survey_site(&other, &record, &supply, usize::MAX).unwrap();
         assert!(supply.state.into_inner().unwrap().passes > 0);
     }
+}
+
+#[test]
+fn findings_of_other_choices_are_not_used() {
+    let model = Model { mtp: Mtp::None, ..Model::uniform(Encoding::Gptq(Gptq::asym(4, 64))) };
+    let site = Site::new(&model, 1, |_| 0);
+    let record = site.place.path().join("record");
+    let chosen = |zero_points| Choices { zero_points: Some(zero_points), ..Choices::default() };
+    for choices in [Choices::default(), chosen(ZeroPoints::V1), chosen(ZeroPoints::V2)] {
+        let supply = OneAtATime::new(&site);
+        let plan = survey_chosen(&site, &record, &supply, usize::MAX, choices.clone()).unwrap();
+        let right = PlanOptions { allow_rounding: true, config: choices.clone(), ..PlanOptions::default() };
+        assert_eq!(types(&plan), types(&survey(&site.place.open(), &right, 2, &GO, &|_| {}).unwrap()));
+        assert!(supply.state.into_inner().unwrap().passes > 0, "{choices:?}");
+        survey_chosen(&site, &record, &Nothing, usize::MAX, choices).unwrap();
+    }
+    // A checkpoint without unknown keys has none to ignore.
+    let ignoring = Choices { ignored_keys: vec!["x".to_owned()], ..Choices::default() };
+    let findings = Findings::at(&record, &site.checkpoint(), &ignoring).unwrap();
+    assert!(findings.file().is_some_and(|file| !file.exists()));
 }
 
 #[test]

@@ -487,6 +487,29 @@ fn rounded_files_are_accepted_only_on_request() {
 }
 
 #[test]
+fn the_largest_value_of_a_row_does_not_excuse_errors_in_other_blocks() {
+    let mut written = small(Encoding::Bf16).build();
+    let thousand = 0x447Au16.to_le_bytes();
+    written.tensor("model.layers.0.mlp.experts.0.up_proj.weight").data[..2].copy_from_slice(&thousand);
+    let place = Place::new();
+    written.write(&place.source());
+    let options = PlanOptions { outtype: OutType::Only(GgmlType::Q8_0), ..PlanOptions::default() };
+    place.export_with(&options).unwrap();
+    let lenient = VerifyOptions { allow_rounding: true, ..EXACT };
+    assert!(place.verify_with(lenient).unwrap().equal());
+    let header = place.header();
+    let tensor = header.tensor("blk.0.ffn_up_exps.weight").unwrap();
+    // The first code of the second block.
+    let byte = usize::try_from(header.data_offset + tensor.offset).unwrap() + 34 + 2;
+    let mut bytes = std::fs::read(place.out()).unwrap();
+    bytes[byte] ^= 1 << 5;
+    std::fs::write(place.out(), bytes).unwrap();
+    let report = place.verify_with(lenient).unwrap();
+    let is_found = |d: &Difference| matches!(d, Difference::Value { row: 0, column: 32, .. });
+    assert!(report.differences.iter().any(is_found), "{report:?}");
+}
+
+#[test]
 fn another_checkpoint_differs_and_a_truncated_file_is_refused() {
     let subject = Subject::new(&small(Encoding::Gptq(Gptq::sym(4, 64))), &PlanOptions::default());
     let other = Place::with(&Model { seed: 1, ..small(Encoding::Gptq(Gptq::sym(4, 64))) });

@@ -77,7 +77,7 @@ fn findings(
     checkpoint: &Checkpoint,
 ) -> gguf_export::Result<Findings> {
     let name = format!("{}-{}.survey", repo.id().replace('/', "--"), commit.get(..12).unwrap_or_default());
-    let findings = Findings::at(&options.output_folder().join(name), checkpoint)?;
+    let findings = Findings::at(&options.output_folder().join(name), checkpoint, &options.plan.config)?;
     Ok(if options.dry_run { findings.without_file() } else { findings })
 }
 

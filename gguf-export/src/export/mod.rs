@@ -42,7 +42,7 @@ pub fn outputs(plan: &Plan, out: &Path, options: &ExportOptions) -> Result<Vec<O
 /// Writes the GGUF and returns its files. Setting `stop` interrupts the export at the next tile.
 ///
 /// # Errors
-/// [`Error::OutputExists`], [`Error::OutputIsSource`] and [`Error::NoSpace`] before anything is written.
+/// [`Error::OutputExists`], [`Error::OutputIsSource`], [`Error::NoSpace`] and [`Error::Readings`] before anything is written.
 /// [`Error::Interrupted`] if `stop` was set, and [`Error::Io`]: the next run resumes. [`Error::Tensor`] for data that
 /// contradicts its format, and [`Error::NotRepresentable`]: the unfinished output is removed.
 ///
@@ -140,6 +140,9 @@ pub fn export_supplied(
     let disk = Disk::find(out, &files, identity, places.len(), options)?;
     refuse_sources(checkpoint, disk.paths())?;
     disk.check_space(supply.reclaimable(out))?;
+    if options.prove {
+        Proof::agree(checkpoint, plan)?;
+    }
     let (disk, sinks, done) = disk.begin(options)?;
     let total: u64 = places.iter().map(|p| p.bytes).sum();
     let resumed = places.iter().zip(&done).filter(|(_, d)| **d).map(|(p, _)| p.bytes).sum();
@@ -148,7 +151,7 @@ pub fn export_supplied(
     let mut ledger = Ledger::open(checkpoint, supply, &needs, &done);
     let headers = disk.at.iter().zip(&files).map(|(path, file)| (path.clone(), file.header.clone()));
     let headers: Vec<_> = headers.collect();
-    let proof = if options.prove { Some(Proof::new(checkpoint, plan, &headers)?) } else { None };
+    let proof = if options.prove { Some(Proof::new(&headers)?) } else { None };
     let watch = Watch::new(supply);
 
     let (written, recorded) = thread::scope(|scope| {

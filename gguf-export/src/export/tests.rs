@@ -233,3 +233,16 @@ fn a_file_that_was_changed_between_two_runs_is_not_accepted() {
     let error = site.export("out.gguf", false, &Present).unwrap_err();
     assert!(matches!(&error, Error::OutputExists { path: existing } if *existing == path), "{error}");
 }
+
+#[test]
+fn a_plan_that_reads_the_configuration_otherwise_leaves_no_files() {
+    let mut site = Site::new(None);
+    for weight in &mut site.plan.weights {
+        if let crate::quant::Coding::Int(int) = &mut weight.coding {
+            int.bits = 5;
+        }
+    }
+    let error = site.export("out.gguf", false, &Present).unwrap_err();
+    assert!(matches!(&error, Error::Readings { field: "bits", .. }), "{error}");
+    assert_eq!(site.files("out"), []);
+}

@@ -43,6 +43,11 @@ impl Columns {
             Self::Mixed => false,
         }
     }
+
+    /// Like [`is_trivial`](Self::is_trivial), for any group size if `group` is `None`.
+    pub(super) fn is_natural(self, group: Option<u64>) -> bool {
+        group.map_or(self != Self::Mixed, |group| self.is_trivial(group))
+    }
 }
 
 /// Source of the column orders.

@@ -163,10 +163,7 @@ pub(super) fn compressed(request: &Request<'_>, codes: TensorId) -> Result<Codin
             let per_word = (lines != down[0]).then_some(32 / narrow(bits));
             Zero::Stored { tensor: z, rule: ZeroRule::DownRows { per_word } }
         }
-        None if scheme.sym == Some(false) => {
-            request.need(".weight_zero_point")?;
-            Zero::Middle { stored: None }
-        }
+        None if scheme.sym == Some(false) => return Err(request.missing(".weight_zero_point")),
         None => Zero::Middle { stored: None },
     };
     let g_idx = order(request, ".weight_g_idx", group)?;
@@ -200,11 +197,16 @@ pub(super) fn bytes(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
             }
             Zero::Stored { tensor, rule: ZeroRule::Bytes }
         }
+        None if scheme.sym == Some(false) => return Err(request.missing(".weight_zero_point")),
         None => Zero::Middle { stored: None },
     };
+    let g_idx = order(request, ".weight_g_idx", group)?;
+    if binding && scheme.ordered == Some(true) && groups > 1 {
+        request.need(".weight_g_idx")?;
+    }
     let scales = Scales { tensor: scales, dtype: request.float(scales)?, order: ScaleOrder::RowMajor };
     let packing = Packing::Bytes;
-    Ok(Coding::Int(Int { bits: 8, codes, packing, scales, group, groups, zero, g_idx: None }))
+    Ok(Coding::Int(Int { bits: 8, codes, packing, scales, group, groups, zero, g_idx }))
 }
 
 /// The column order, unless it is the natural one, `column / group`. Some writers store zeros for the natural order.

@@ -7,9 +7,8 @@ use crate::{Error, Result};
 
 /// Suffixes of the tensor with the codes or values; the first that exists is used.
 const MAIN: [&str; 4] = [".qweight", ".weight_packed", ".weight", ""];
-/// Suffixes of tensors that describe the layout of a weight: shapes, and column orders (`g_idx`), which [`resolve`]
-/// handles itself.
-const LAYOUT: [&str; 3] = [".weight_shape", ".g_idx", ".weight_g_idx"];
+/// Suffixes of column orders, which [`resolve`] uses or refuses unless they are the natural one.
+const ORDERS: [&str; 2] = [".g_idx", ".weight_g_idx"];
 
 /// Resolves `module` (`model.layers.0.mlp.gate`, or the full name of a parameter without `.weight`), a matrix
 /// of `rows` outputs and `columns` inputs. `None` if the checkpoint has none of its tensors.
@@ -39,13 +38,37 @@ pub fn resolve(
         (_, Dtype::F8E4M3 | Dtype::F8E5M2) => float::fp8(&request, id)?,
         _ => plain(&request, id)?,
     };
-    Ok(Some(Weight { rows, columns, coding }))
+    let weight = Weight { rows, columns, coding };
+    refuse_unused_order(&request, &weight)?;
+    Ok(Some(weight))
 }
 
 /// Returns true if a tensor describes the layout of a weight and has no values of its own.
 #[must_use]
 pub fn is_layout(name: &str) -> bool {
-    LAYOUT.iter().any(|suffix| name.ends_with(suffix))
+    name.ends_with(".weight_shape") || ORDERS.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Fails if the columns of a weight have an order that its encoding does not use, or if floats lack one that the
+/// configuration declares.
+fn refuse_unused_order(request: &Request<'_>, weight: &Weight) -> Result<()> {
+    let used = weight.tensors();
+    let group = weight.group();
+    let unused = ORDERS.iter().filter_map(|suffix| request.find(suffix)).filter(|id| !used.contains(id));
+    for id in unused {
+        request.expect(id, Dtype::I32, &[request.columns], "(one group per column)")?;
+        if !request.orders.of(request.checkpoint, id)?.is_natural(group) {
+            let found = format!("it reorders the columns of a weight stored as {}", weight.describe());
+            return Err(request.wrong(id, found, "the natural order of this encoding, `column / group`"));
+        }
+    }
+    let (scheme, binding) = request.config.scheme(request.module);
+    let is_grouped_float = matches!(weight.coding, Coding::Fp8(_) | Coding::Micro(_))
+        && group.is_some_and(|group| group < weight.columns);
+    if binding && scheme.ordered == Some(true) && is_grouped_float {
+        request.need(".weight_g_idx")?;
+    }
+    Ok(())
 }
 
 /// Fails if the module has companions of a weight without the weight.

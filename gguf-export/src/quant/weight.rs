@@ -137,7 +137,8 @@ pub enum ScaleOrder {
 /// The zero points of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zero {
-    /// `2^(bits - 1)` everywhere: symmetric quantization. A stored tensor must have this value, or this value less one.
+    /// `2^(bits - 1)` everywhere: symmetric quantization. A stored tensor must have this value, or this value less one in
+    /// GPTQ packing.
     Middle {
         /// The stored zero points, if any.
         stored: Option<TensorId>,
@@ -297,6 +298,18 @@ impl Weight {
                 }
                 all
             }
+        }
+    }
+
+    /// Columns that share a scale; `None` if it is not quantized.
+    #[must_use]
+    pub fn group(&self) -> Option<u64> {
+        match &self.coding {
+            Coding::Plain { .. } => None,
+            Coding::Int(int) => Some(int.group),
+            Coding::Affine(affine) => Some(affine.group),
+            Coding::Fp8(fp8) => Some(fp8.block.1),
+            Coding::Micro(micro) => Some(micro.group),
         }
     }
 

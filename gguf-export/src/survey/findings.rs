@@ -1,6 +1,6 @@
 //! Results of a survey, saved to a file so that an interrupted survey can resume.
 //!
-//! The first line identifies the checkpoint. Each further line records a column order, by the index of its tensor, whether
+//! The first line identifies the checkpoint and the caller's choices about its configuration. Each further line records a column order, by the index of its tensor, whether
 //! a tied head equals the token embedding, or whether a type holds a GGUF tensor exactly. An incomplete last line is
 //! discarded. A wrong line about a type can make an export fail, but not write wrong values: the export refuses values that
 //! the type does not hold.
@@ -13,7 +13,7 @@ use crate::checkpoint::{Checkpoint, TensorId};
 use crate::ggml::GgmlType;
 use crate::io;
 use crate::plan::{Candidate, Form};
-use crate::quant::Columns;
+use crate::quant::{Choices, Columns, ZeroPoints};
 
 /// Size limit of the file in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -39,14 +39,21 @@ impl Findings {
         Self::default()
     }
 
-    /// Loads the findings of an earlier survey of the same checkpoint from `path`, and saves new ones there. A missing
-    /// file, or one of another checkpoint, counts as empty.
+    /// Loads the findings of an earlier survey of the same checkpoint with the same choices from `path`, and saves new ones
+    /// there. A missing file, or one of another checkpoint or of other choices, counts as empty.
     ///
     /// # Errors
     /// [`crate::Error::Io`] if the file exists and cannot be truncated or removed.
-    pub fn at(path: &Path, checkpoint: &Checkpoint) -> Result<Self> {
+    pub fn at(path: &Path, checkpoint: &Checkpoint, choices: &Choices) -> Result<Self> {
         let version = env!("CARGO_PKG_VERSION");
-        let first = format!("gguf-export {version} survey {}\n", io::hex(&checkpoint.fingerprint()));
+        let zero_points = choices.zero_points.map_or("stated", ZeroPoints::name);
+        // Values, and so the types that hold them, depend on the choices. Names of keys may contain anything.
+        let mut ignored: Vec<&String> = choices.ignored_keys.iter().collect();
+        ignored.sort();
+        let (fingerprint, ignored) = (io::hex(&checkpoint.fingerprint()), format!("{ignored:?}"));
+        let first = format!(
+            "gguf-export {version} survey {fingerprint} zero points {zero_points} ignored {ignored}\n"
+        );
         let mut findings = Self { file: Some((path.to_owned(), first.clone())), ..Self::default() };
         // An unreadable file counts as missing.
         let text = io::read_to_string(path, MAX_BYTES).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Reads zero points in every layout.
 
+use std::ops::RangeInclusive;
+
 use super::task::{Task, at};
 use super::unpack::{AWQ_ORDER, stream, word};
 use crate::checkpoint::TensorId;
@@ -14,17 +16,17 @@ pub(super) fn read(task: &Task<'_>, int: &Int, buffer: &mut Vec<u8>, out: &mut V
     let middle = 1 << (int.bits - 1);
     match int.zero {
         Zero::Middle { stored: Some(id) } if task.rows.start == 0 => {
-            let rule = if int.packing == Packing::Awq { ZeroRule::Awq } else { ZeroRule::Direct };
+            let is_awq = int.packing == Packing::Awq;
+            let rule = if is_awq { ZeroRule::Awq } else { ZeroRule::Direct };
+            // Writers of AWQ packing never subtract one.
+            let allowed = if is_awq { middle..=middle } else { middle - 1..=middle };
             task.checkpoint.read_all(id, buffer)?;
-            if !constant(buffer, int, at(task.weight.rows)) {
+            if !constant(buffer, int, at(task.weight.rows), allowed.clone()) {
                 let all = 0..at(task.weight.rows);
                 unpack(task, int, rule, buffer, all, out);
-                for stored in [middle, middle - 1] {
-                    if out.iter().all(|&z| z == stored) {
-                        return Ok(false);
-                    }
+                if !allowed.clone().any(|stored| out.iter().all(|&z| z == stored)) {
+                    return Err(differ(task, id, allowed));
                 }
-                return Err(differ(task, id, middle));
             }
             Ok(false)
         }
@@ -41,27 +43,26 @@ pub(super) fn read(task: &Task<'_>, int: &Int, buffer: &mut Vec<u8>, out: &mut V
     }
 }
 
-/// Fast check of the common case: returns true if every word has the pattern of the middle, or of the middle less one.
-fn constant(bytes: &[u8], int: &Int, rows: usize) -> bool {
+/// Fast check of the common case: returns true if every word has the pattern of one of the zero points in `allowed`.
+fn constant(bytes: &[u8], int: &Int, rows: usize, mut allowed: RangeInclusive<i16>) -> bool {
     let lane = match int.bits {
         2 => 0x5555_5555u32,
         4 => 0x1111_1111,
         8 => 0x0101_0101,
         _ => return false,
     };
-    let middle = lane.wrapping_mul(1 << (int.bits - 1));
     rows.is_multiple_of(32 / int.bits as usize)
-        && [middle, middle.wrapping_sub(lane)].iter().any(|p| {
-            let p = p.to_le_bytes();
+        && allowed.any(|zero| {
+            let p = lane.wrapping_mul(u32::from(zero.unsigned_abs())).to_le_bytes();
             bytes.as_chunks::<4>().0.iter().all(|w| *w == p)
         })
 }
 
-fn differ(task: &Task<'_>, id: TensorId, middle: i16) -> Error {
+fn differ(task: &Task<'_>, id: TensorId, allowed: RangeInclusive<i16>) -> Error {
     Error::Tensor {
         at: task.checkpoint.locate(id),
-        found: "zero points are not constant, but the configuration declares the module symmetric".to_owned(),
-        expected: format!("{middle} or {} everywhere", middle - 1),
+        found: "zero points are not constant or not in the middle, but the configuration declares the module symmetric".to_owned(),
+        expected: format!("{} everywhere", allowed.rev().map(|zero| zero.to_string()).collect::<Vec<_>>().join(" or ")),
     }
 }
 

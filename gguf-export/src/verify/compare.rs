@@ -92,13 +92,16 @@ fn compare_row(tensor: &TensorPlan, row: u64, expected: &[f64], found: &[f32], r
         GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::MXFP4 | GgmlType::NVFP4
     );
     let rounded = tensor.fidelity == Some(Fidelity::Rounded);
-    let bound = if rounded { rounding(tensor.ty(), expected) } else { 0.0 };
+    let length = at(tensor.ty().block_len()).max(1);
+    let bounds = |block: &[f64]| if rounded { rounding(tensor.ty(), block) } else { 0.0 };
+    let bounds: Vec<f64> = expected.chunks(length).map(bounds).collect();
     for (column, (&expected, &found)) in expected.iter().zip(found).enumerate() {
         let expected = match tensor.map {
             Map::Identity => expected,
             map => f64::from(map.apply(nearest(expected))),
         };
         let found = f64::from(found);
+        let bound = bounds[column / length];
         // Zeros of integer types have the sign of the scale, which does not matter. All other values must be equal bit
         // for bit, or within the rounding error if they are rounded.
         let same = found.to_bits() == expected.to_bits() || (integers && found == expected);
@@ -122,9 +125,9 @@ fn nearest(x: f64) -> f32 {
     x as f32
 }
 
-/// Largest absolute error of rounding a row to a type, in addition to the relative error.
-fn rounding(ty: GgmlType, row: &[f64]) -> f64 {
-    let largest = row.iter().fold(0f64, |m, v| m.max(v.abs()));
+/// Largest absolute error of rounding a block to a type, in addition to the relative error.
+fn rounding(ty: GgmlType, block: &[f64]) -> f64 {
+    let largest = block.iter().fold(0f64, |m, v| m.max(v.abs()));
     match ty {
         // Half a step, the rounding of the scale to F16, and for tiny scales half of F16's smallest number per step.
         GgmlType::Q8_0 => largest / 127.0 * 0.75 + 127.0 * 2f64.powi(-25),

@@ -12,15 +12,15 @@ use super::report::{Difference, Report};
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSource, FileSource};
 use crate::plan::Plan;
+use crate::quant::Weight;
 use crate::{Error, Result};
 
 /// Size limit of a header or an index in bytes.
 const MAX_JSON: u64 = 256 << 20;
 /// Endings of tensors without values of a weight: layouts, scales of activations and KV caches, and frequencies that
 /// follow from the configuration.
-const WITHOUT_VALUES: [&str; 12] = [
+const WITHOUT_VALUES: [&str; 10] = [
     "weight_shape",
-    "g_idx",
     "input_scale",
     "input_global_scale",
     "act_scales",
@@ -29,16 +29,19 @@ const WITHOUT_VALUES: [&str; 12] = [
     "k_scale",
     "v_scale",
     "q_scale",
-    "weight_g_idx",
     "inv_freq",
 ];
+/// Endings of column orders.
+const ORDERS: [&str; 2] = [".weight_g_idx", ".g_idx"];
+/// Endings of the tensors that a column order applies to.
+const ORDERED: [&str; 4] = [".qweight", ".weight_packed", ".weight", ""];
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
 /// Bytes per read when two tensors are compared.
 const CHUNK: u64 = 1 << 20;
 
-/// Reports every tensor of the checkpoint's files that is not a source of the plan, unless it has no values, equals the
-/// embedding to which it is tied, is assigned to another file by the index, or is among `listed`, the names that the GGUF
+/// Reports every tensor of the checkpoint's files that is not a source of the plan, unless it has no values, is the natural
+/// order of the columns of a weight or the order of one that is not in the plan either, equals the embedding to which it is tied, is assigned to another file by the index, or is among `listed`, the names that the GGUF
 /// lists as left out, which are counted.
 pub(super) fn check(
     checkpoint: &Checkpoint,
@@ -48,8 +51,9 @@ pub(super) fn check(
 ) -> Result<()> {
     let shards: Vec<&Path> = checkpoint.shards().collect();
     let place = |id| (shards[checkpoint.shard_of(id)], checkpoint.info(id).name.as_str());
-    let sources: BTreeSet<(&Path, &str)> =
-        plan.weights.iter().flat_map(crate::quant::Weight::tensors).map(place).collect();
+    let sources: BTreeSet<(&Path, &str)> = plan.weights.iter().flat_map(Weight::tensors).map(place).collect();
+    let weights: BTreeMap<&str, &Weight> =
+        plan.weights.iter().map(|weight| (checkpoint.info(weight.main()).name.as_str(), weight)).collect();
     let listed: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
     let assigned = assigned(checkpoint.dir())?;
     for path in files(checkpoint)? {
@@ -67,6 +71,7 @@ pub(super) fn check(
                 || sources.contains(&(path.as_path(), name.as_str()))
                 || has_no_values
                 || is_elsewhere()
+                || is_unused_order(name, info, data, &weights, &file)?
                 || (name == HEAD && is_tied(checkpoint)? && equals_embedding(checkpoint, &file, info, data)?);
             if is_accounted_for {
                 continue;
@@ -114,6 +119,32 @@ fn assigned(dir: &Path) -> Result<BTreeMap<String, String>> {
     serde_json::from_value(index["weight_map"].take()).map_err(json)
 }
 
+/// Returns true if a tensor is a column order without effect: each column is in the group `column / group`, all are zero,
+/// or there is no weight for it.
+fn is_unused_order(
+    name: &str,
+    info: &Value,
+    data: u64,
+    weights: &BTreeMap<&str, &Weight>,
+    file: &FileSource,
+) -> Result<bool> {
+    let Some(module) = ORDERS.iter().find_map(|end| name.strip_suffix(end)) else { return Ok(false) };
+    let found = ORDERED.iter().find_map(|end| weights.get(format!("{module}{end}").as_str()));
+    let Some(weight) = found else { return Ok(true) };
+    let offset = |at: usize| info["data_offsets"][at].as_u64().unwrap_or_default();
+    let length = offset(1).saturating_sub(offset(0));
+    if info["dtype"].as_str() != Some("I32") || length != weight.columns.saturating_mul(4) {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_at(data.saturating_add(offset(0)), &mut bytes)?;
+    let groups = || bytes.as_chunks::<4>().0.iter().map(|group| u64::from(u32::from_le_bytes(*group)));
+    let is_natural = |size: u64| groups().zip(0..).all(|(group, column)| group == column / size.max(1));
+    // Floats have no groups, and so any size will do.
+    let first = || groups().take_while(|group| *group == 0).count() as u64;
+    Ok(groups().all(|group| group == 0) || is_natural(weight.group().unwrap_or_else(first)))
+}
+
 fn is_tied(checkpoint: &Checkpoint) -> Result<bool> {
     Ok(checkpoint.config().bool("tie_word_embeddings")?.unwrap_or(false))
 }
@@ -145,4 +176,40 @@ fn equals_embedding(checkpoint: &Checkpoint, file: &FileSource, info: &Value, da
         offset += length as u64;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::{Encoding, GIdx, Gptq, Model};
+
+    use super::*;
+    use crate::PlanOptions;
+    use crate::quant::Coding;
+
+    /// The tensors that a plan lacks if it takes every column to be in the group `column / group`.
+    fn found(g_idx: GIdx) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        Model::uniform(Encoding::Gptq(Gptq { g_idx, ..Gptq::sym(4, 32) })).write(dir.path());
+        let checkpoint = Checkpoint::open(dir.path()).unwrap();
+        let mut plan = Plan::draft(&checkpoint, &PlanOptions::default()).unwrap();
+        let mut report = Report::default();
+        check(&checkpoint, &plan, &[], &mut report).unwrap();
+        assert_eq!(report.count, 0, "{g_idx:?}");
+        for weight in &mut plan.weights {
+            if let Coding::Int(int) = &mut weight.coding {
+                int.g_idx = None;
+            }
+        }
+        check(&checkpoint, &plan, &[], &mut report).unwrap();
+        report.differences.iter().map(|difference| difference.place().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_column_order_that_the_plan_ignores_is_a_difference_unless_it_is_the_natural_one() {
+        let orders = found(GIdx::Shuffled(5));
+        assert!(!orders.is_empty() && orders.iter().all(|name| name.ends_with(".g_idx")), "{orders:?}");
+        for natural in [GIdx::Absent, GIdx::Trivial, GIdx::Zeros] {
+            assert_eq!(found(natural), [""; 0], "{natural:?}");
+        }
+    }
 }

@@ -18,12 +18,19 @@ pub(crate) struct Proof<'a> {
 }
 
 impl<'a> Proof<'a> {
+    /// Compares the readings of the configuration, before any file exists.
+    ///
+    /// # Errors
+    /// [`Error::Readings`] if the plan reads the configuration otherwise.
+    pub(crate) fn agree(checkpoint: &Checkpoint, plan: &Plan) -> Result<()> {
+        reading::check(checkpoint, plan)
+    }
+
     /// Opens the unfinished files. `files` are their current paths with the expected headers.
     ///
     /// # Errors
-    /// [`Error::Readings`] if the plan reads the configuration otherwise, [`Error::Io`] if a file cannot be opened.
-    pub(crate) fn new(checkpoint: &Checkpoint, plan: &Plan, files: &'a [(PathBuf, Header)]) -> Result<Self> {
-        reading::check(checkpoint, plan)?;
+    /// [`Error::Io`] if a file cannot be opened.
+    pub(crate) fn new(files: &'a [(PathBuf, Header)]) -> Result<Self> {
         Ok(Self { file: Opened::new(files)? })
     }
 

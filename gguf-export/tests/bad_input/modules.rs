@@ -325,6 +325,12 @@ fn unused_and_contradictory_tensors_are_refused() {
             &[&format!("{UP}.qzeros"), SHARD, "zero points are not constant"],
         );
     }
+    edited(
+        "zero points of AWQ less one",
+        &Model::uniform(Encoding::Awq(Awq { sym: true, ..Awq::asym(4, 64) })),
+        |c| c.tensor(&format!("{UP}.qzeros")).data.fill(0x77),
+        &[&format!("{UP}.qzeros"), SHARD, "not in the middle", "expected 8 everywhere"],
+    );
     let shuffled = Model::uniform(Encoding::Gptq(Gptq { g_idx: GIdx::Shuffled(3), ..Gptq::sym(4, 32) }));
     for group in [4u32, u32::MAX, 1 << 31] {
         edited(

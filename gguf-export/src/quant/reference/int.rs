@@ -125,14 +125,17 @@ impl Zeros {
         let (tensor, rule) = match int.zero {
             Zero::Middle { stored: None } => return Ok(Self::All(middle)),
             Zero::Middle { stored: Some(id) } => {
-                let rule = if int.packing == Packing::Awq { ZeroRule::Awq } else { ZeroRule::Direct };
+                let is_awq = int.packing == Packing::Awq;
+                let rule = if is_awq { ZeroRule::Awq } else { ZeroRule::Direct };
                 let stored = stored(checkpoint, weight, int, id, rule)?;
                 let same = |z: i32| stored.iter().all(|&s| s == z);
-                if !same(middle) && !same(middle - 1) {
+                if !same(middle) && (is_awq || !same(middle - 1)) {
+                    let or_less = if is_awq { String::new() } else { format!(" or {}", middle - 1) };
                     return Err(Error::Tensor {
                         at: checkpoint.locate(id),
-                        found: "zero points of a symmetric module are not constant".to_owned(),
-                        expected: format!("{middle} or {} everywhere", middle - 1),
+                        found: "zero points of a symmetric module are not constant or not in the middle"
+                            .to_owned(),
+                        expected: format!("{middle}{or_less} everywhere"),
                     });
                 }
                 return Ok(Self::All(middle));

@@ -79,10 +79,12 @@ fn integers(weight: &Weight, int: &Int, declared: &Declared) -> Option<Differenc
         }
         _ => None,
     };
+    // Each code takes a byte, whatever its width.
+    let is_wider = int.packing == Packing::Bytes && declared.bits.is_some_and(|bits| bits <= 8);
     symmetry
         .flatten()
         .or(zeros)
-        .or_else(|| width(int.bits, declared))
+        .or_else(|| if is_wider { None } else { width(int.bits, declared) })
         .or_else(|| group(weight, int.group, declared))
 }
 
