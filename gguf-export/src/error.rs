@@ -221,6 +221,15 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
+    /// A file of an export that an earlier run finished, but was interrupted while it renamed the files.
+    #[error("`{path}` is {found}, but an earlier run finished it and was interrupted while it renamed the files; \
+        put it back, or overwrite the output", path = path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// `missing`, or its size.
+        found: String,
+    },
     /// The output would overwrite a file of the checkpoint.
     #[error("`{path}` is a file of the checkpoint", path = path.display())]
     OutputIsSource {

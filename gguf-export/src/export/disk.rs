@@ -31,29 +31,36 @@ pub(super) fn journal_of(out: &Path) -> PathBuf {
 
 impl<'a> Disk<'a> {
     /// Finds out where the files are.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] or [`Error::OutputExists`] if an earlier run finished the files and one of them is not there, or is
+    /// another one, and may not be written again.
     pub(super) fn locate(
         out: &Path,
         files: &'a [OutputFile],
         identity: String,
         tiles: usize,
         options: &ExportOptions,
-    ) -> Self {
+    ) -> Result<Self> {
         let parts: Vec<PathBuf> = files.iter().map(|file| with_suffix(&file.path, ".part")).collect();
         let journal = journal_of(out);
         let mut disk = Self { files, at: parts.clone(), parts, journal, identity, tiles, is_complete: false };
         if options.resume && disk.earlier(options).is_some_and(|earlier| earlier.complete) {
-            let renamed: Option<Vec<PathBuf>> =
+            let renamed: Result<Vec<PathBuf>> =
                 disk.parts.iter().zip(files).map(|(part, file)| present(part, file)).collect();
-            disk.is_complete = renamed.is_some();
-            disk.at = renamed.unwrap_or(disk.at);
+            match renamed {
+                Ok(at) => (disk.at, disk.is_complete) = (at, true),
+                Err(_) if options.overwrite => {}
+                Err(error) => return Err(error),
+            }
         }
-        disk
+        Ok(disk)
     }
 
     /// As [`locate`](Self::locate).
     ///
     /// # Errors
-    /// [`Error::OutputExists`] for a file that may not be replaced.
+    /// As [`locate`](Self::locate), and [`Error::OutputExists`] for a file that may not be replaced.
     pub(super) fn find(
         out: &Path,
         files: &'a [OutputFile],
@@ -61,7 +68,7 @@ impl<'a> Disk<'a> {
         tiles: usize,
         options: &ExportOptions,
     ) -> Result<Self> {
-        let disk = Self::locate(out, files, identity, tiles, options);
+        let disk = Self::locate(out, files, identity, tiles, options)?;
         disk.refuse_existing(options)?;
         Ok(disk)
     }
@@ -123,9 +130,13 @@ impl<'a> Disk<'a> {
         io::remove(&self.journal)
     }
 
-    /// Removes the unfinished files and the journal. Returns `reason`, or the error of the removal.
+    /// Removes the unfinished files and the journal, unless an earlier run finished the files and some are renamed. Returns
+    /// `reason`, or the error of the removal.
     pub(super) fn discard(&self, sinks: Vec<FileSink>, reason: Error) -> Error {
         drop(sinks);
+        if self.is_complete {
+            return reason;
+        }
         let paths = self.parts.iter().chain([&self.journal]);
         paths.map(|path| io::remove(path)).find_map(Result::err).unwrap_or(reason)
     }
@@ -201,14 +212,21 @@ impl<'a> Disk<'a> {
 }
 
 /// The path of a file of a complete export: its part if that has the right size, or the final path if the file there has
-/// the right size and header. `None` if it is neither.
-fn present(part: &Path, file: &OutputFile) -> Option<PathBuf> {
-    let is_there = io::is_there(part);
-    let path = if is_there { part } else { &file.path };
-    let source = FileSource::open(path).ok()?;
-    let has_size = source.stamp().0 == file.bytes;
-    let has_header = || Header::read(path, &source).is_ok_and(|header| header == file.header);
-    (has_size && (is_there || has_header())).then(|| path.to_owned())
+/// the right size and header.
+fn present(part: &Path, file: &OutputFile) -> Result<PathBuf> {
+    let lost = |found: String| Error::Lost { path: part.to_owned(), found };
+    if io::is_there(part) {
+        let bytes = FileSource::open(part)?.stamp().0;
+        let found = || lost(format!("{bytes} bytes long instead of {}", file.bytes));
+        return if bytes == file.bytes { Ok(part.to_owned()) } else { Err(found()) };
+    }
+    if !io::is_there(&file.path) {
+        return Err(lost("missing".to_owned()));
+    }
+    let source = FileSource::open(&file.path)?;
+    let is_own = source.stamp().0 == file.bytes
+        && Header::read(&file.path, &source).is_ok_and(|header| header == file.header);
+    if is_own { Ok(file.path.clone()) } else { Err(Error::OutputExists { path: file.path.clone() }) }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -208,7 +208,7 @@ pub fn missing_bytes(
     let files = outputs(plan, out, options)?;
     let identity = journal::identity(checkpoint, plan, &files);
     let tiles = layout::places(plan, &files).len();
-    Ok(Disk::locate(out, &files, identity, tiles, options).missing_bytes())
+    Disk::locate(out, &files, identity, tiles, options).map(|disk| disk.missing_bytes())
 }
 
 /// Returns true if an earlier run to this output was interrupted.

@@ -212,9 +212,8 @@ fn a_killed_process_leaves_what_the_next_run_needs() {
     }
 }
 
-#[test]
-fn a_file_that_was_changed_between_two_runs_is_not_accepted() {
-    let site = Site::new(Some(150_000));
+/// Exports to `right.gguf`, and to `out.gguf` until two of its files are renamed. Returns the former.
+fn half_renamed(site: &Site) -> Vec<(String, Vec<u8>)> {
     site.export("right.gguf", false, &Present).unwrap();
     let right = site.files("right");
     site.prepare(false, &right);
@@ -222,9 +221,55 @@ fn a_file_that_was_changed_between_two_runs_is_not_accepted() {
     done.unwrap();
     site.run_again(false, &right, 0);
     site.prepare(false, &right);
-    // Two files are renamed.
     let at = made.unwrap() - 4 - 2 * (u32::try_from(right.len()).unwrap() - 2);
     drop(after(at, Kind::Fail, || site.export("out.gguf", false, &Present)));
+    assert!(site.is_complete());
+    right
+}
+
+#[test]
+fn finished_files_are_kept_if_one_of_them_is_lost() {
+    let site = Site::new(Some(150_000));
+    let right = half_renamed(&site);
+    let last = right.last().unwrap().0.replace("right", "out");
+    let lost = site.dir.path().join(format!("{last}.part"));
+    let refused = |found: &str| {
+        let before = site.files("out");
+        let error = site.export("out.gguf", false, &Present).unwrap_err();
+        assert!(matches!(&error, Error::Lost { path, .. } if *path == lost), "{error}");
+        assert!(error.to_string().contains(found), "{error}");
+        assert!(site.files("out") == before);
+    };
+    let bytes = std::fs::read(&lost).unwrap();
+    std::fs::write(&lost, &bytes[1..]).unwrap();
+    refused("bytes long instead of");
+    std::fs::remove_file(&lost).unwrap();
+    refused("missing");
+    let exported = site.export("out.gguf", true, &Present).unwrap();
+    assert_eq!(exported.files.len(), right.len());
+    assert!(site.files("out").iter().zip(&right).all(|(found, expected)| found.1 == expected.1));
+}
+
+#[test]
+fn finished_files_are_kept_if_the_checkpoint_changes_before_they_are_renamed() {
+    let site = Site::new(Some(150_000));
+    half_renamed(&site);
+    // The journal gets one more line, which lists no tiles.
+    let data =
+        || site.files("out").into_iter().filter(|file| !file.0.ends_with(".journal")).collect::<Vec<_>>();
+    let before = data();
+    let shard = site.dir.path().join("source/model.safetensors");
+    let bytes = std::fs::read(&shard).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::fs::write(&shard, bytes).unwrap();
+    site.export("out.gguf", false, &Present).unwrap_err();
+    assert!(data() == before && super::is_unfinished(&site.dir.path().join("out.gguf")));
+}
+
+#[test]
+fn a_file_that_was_changed_between_two_runs_is_not_accepted() {
+    let site = Site::new(Some(150_000));
+    let right = half_renamed(&site);
     let path = site.dir.path().join(right[0].0.replace("right", "out"));
     assert!(path.exists() && site.is_complete());
     let mut bytes = std::fs::read(&path).unwrap();
