@@ -222,8 +222,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file of an export that an earlier run finished, but was interrupted while it renamed the files.
-    #[error("`{path}` is {found}, but an earlier run finished it and was interrupted while it renamed the files; \
-        put it back, or overwrite the output", path = path.display())]
+    #[error("`{path}` is {found}, but an earlier run finished it and was interrupted while it renamed the files",
+        path = path.display())]
     Lost {
         /// The file.
         path: PathBuf,

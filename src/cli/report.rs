@@ -177,6 +177,7 @@ fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutputExists { .. } => "replace it with `--force`, or write to another file with `-o`",
+        Error::Lost { .. } => "put the file back, or write everything again with `--force`",
         Error::OutputIsSource { .. } => "write to another file with `-o`",
         Error::Differs { .. } => {
             "memory or disk may be faulty; run the same command to write the unproven parts again"

@@ -15,6 +15,9 @@ pub enum Error {
     /// A shard did not arrive while others were converted.
     #[error(transparent)]
     Shard(hub::Error),
+    /// A quantized tensor cannot be borrowed.
+    #[error(transparent)]
+    Quantized(hub::CheckpointError),
     /// The checkpoint is wrong, or the GGUF cannot be written.
     #[error(transparent)]
     Export(#[from] gguf_export::Error),
@@ -65,6 +68,7 @@ impl From<hub::CheckpointError> for Error {
         match error {
             hub::CheckpointError::Hub(error) => Self::Hub(error),
             hub::CheckpointError::Checkpoint(error) => Self::Export(error),
+            error @ hub::CheckpointError::Quantized { .. } => Self::Quantized(error),
         }
     }
 }

@@ -29,7 +29,8 @@ pub fn borrow(
     }
     let fetch = || {
         let listing = hub.listing(repo, stop, observer)?;
-        mtp_layer(hub, (repo, &listing), folder, stop, observer)
+        let own = checkpoint.config().get("quantization_config");
+        mtp_layer(hub, (repo, &listing), own, folder, stop, observer)
     };
     let found = fetch().map_err(|source| Error::Mtp { repo: Box::new(repo.clone()), source })?;
     found.ok_or_else(|| Error::NoMtp { repo: repo.clone() })

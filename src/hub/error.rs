@@ -245,4 +245,14 @@ pub enum CheckpointError {
     /// A header is invalid.
     #[error(transparent)]
     Checkpoint(#[from] gguf_export::Error),
+    /// A tensor is quantized, and the checkpoint that borrows it describes its quantization otherwise or not at all.
+    #[error(
+        "`{tensor}` of `{file}` is quantized, and its repository has another `quantization_config` than the checkpoint"
+    )]
+    Quantized {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+    },
 }

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::arch::MTP_PREFIXES;
-use gguf_export::checkpoint::{Identity, Shard, TensorInfo, read_header};
+use gguf_export::checkpoint::{Dtype, Identity, Shard, TensorInfo, read_header};
 use gguf_export::io::{Head, LateFile};
 use serde_json::{Map, Value, json};
 
+use crate::json::problem;
+
 use super::{CheckpointError, Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, hash, select};
 
+/// The configuration of a checkpoint.
+const CONFIG: &str = "config.json";
 /// Bytes per request.
 const PIECE: u64 = 32 << 20;
 
@@ -26,7 +30,8 @@ struct Found<'l> {
 
 /// Fetches the tensors of the MTP layer into a file in `folder`, resuming an interrupted run, and returns it as a shard. The
 /// file has no ending of a checkpoint's, since `folder` may be one.
-/// `None` if the repository has no MTP layer.
+/// `None` if the repository has no MTP layer. Tensors that need a quantization configuration are fetched only if that of
+/// the repository equals `own`.
 ///
 /// # Errors
 ///
@@ -34,6 +39,7 @@ struct Found<'l> {
 pub fn mtp_layer(
     hub: &Hub,
     (repo, listing): (&RepoName, &Listing),
+    own: Option<&Value>,
     folder: &Path,
     stop: &AtomicBool,
     observer: Observer<'_>,
@@ -47,6 +53,11 @@ pub fn mtp_layer(
         // Of two tensors of one name, that of the index counts, whose files come first.
         let is_new = |info: &TensorInfo| names.insert(info.name.clone());
         found.extend(tensors.into_iter().filter(of_mtp).filter(is_new).map(|info| Found { file, info }));
+    }
+    if let Some(Found { file, info }) = found.iter().find(|found| is_quantized(&found.info))
+        && (own.is_none() || quantization(hub, (repo, listing), stop, observer)?.as_ref() != own)
+    {
+        return Err(CheckpointError::Quantized { file: file.name.clone(), tensor: info.name.clone() });
     }
     // In file order, so that adjacent tensors are fetched together.
     found.sort_by_key(|found| (found.info.shard, found.info.start));
@@ -69,6 +80,28 @@ pub fn mtp_layer(
         source,
         only: Some(prefix),
     }))
+}
+
+/// Whether a tensor has a value only together with others or with a configuration.
+fn is_quantized(info: &TensorInfo) -> bool {
+    !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32) || info.name.contains("scale")
+}
+
+/// The `quantization_config` of a repository.
+fn quantization(
+    hub: &Hub,
+    (repo, listing): (&RepoName, &Listing),
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Value>, Error> {
+    let Some(file) = listing.find(CONFIG) else { return Ok(None) };
+    let path = hub.fetch_one(repo, listing, file, stop, observer)?;
+    let text = fs::read(&path).map_err(Error::io("read", &path))?;
+    let mut config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| Error::Response {
+        what: format!("{}/{CONFIG}", repo.id()),
+        reason: problem(&error),
+    })?;
+    Ok(config.remove("quantization_config").filter(|section| !section.is_null()))
 }
 
 /// The shards that contain tensors of the MTP layer by the index, and files that the index does not name.

@@ -231,8 +231,8 @@ fn half_renamed(site: &Site) -> Vec<(String, Vec<u8>)> {
 fn finished_files_are_kept_if_one_of_them_is_lost() {
     let site = Site::new(Some(150_000));
     let right = half_renamed(&site);
-    let last = right.last().unwrap().0.replace("right", "out");
-    let lost = site.dir.path().join(format!("{last}.part"));
+    let name = right.last().unwrap().0.replace("right", "out");
+    let lost = site.dir.path().join(format!("{name}.part"));
     let refused = |found: &str| {
         let before = site.files("out");
         let error = site.export("out.gguf", false, &Present).unwrap_err();

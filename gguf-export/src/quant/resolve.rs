@@ -58,7 +58,7 @@ fn refuse_unused_order(request: &Request<'_>, weight: &Weight) -> Result<()> {
     for id in unused {
         request.expect(id, Dtype::I32, &[request.columns], "(one group per column)")?;
         if !request.orders.of(request.checkpoint, id)?.is_natural(group) {
-            let found = format!("it reorders the columns of a weight stored as {}", weight.describe());
+            let found = format!("it permutes the columns of a weight stored as {}", weight.describe());
             return Err(request.wrong(id, found, "the natural order of this encoding, `column / group`"));
         }
     }

@@ -49,14 +49,14 @@ fn shuffled() -> Vec<u8> {
 
 #[test]
 fn bytes_keep_the_order_of_their_columns() {
-    let plain = CtPacked::sym(8, 64);
+    let packed = CtPacked::sym(8, 64);
     for sym in [true, false] {
-        let ordered = CtPacked { sym, zero_i8_unpacked: true, g_idx: GIdx::Shuffled(11), ..plain };
+        let ordered = CtPacked { sym, zero_i8_unpacked: true, g_idx: GIdx::Shuffled(11), ..packed };
         let plan = round_trip_of("shuffled", &in_bytes(ordered), &PlanOptions::default());
         assert_eq!(types(&plan, "ffn_gate_exps"), (GgmlType::F32, Fidelity::Exact), "{sym}");
     }
     for g_idx in [GIdx::Absent, GIdx::Trivial, GIdx::Zeros] {
-        let plan = round_trip_of("natural", &in_bytes(CtPacked { g_idx, ..plain }), &PlanOptions::default());
+        let plan = round_trip_of("natural", &in_bytes(CtPacked { g_idx, ..packed }), &PlanOptions::default());
         assert_eq!(types(&plan, "ffn_gate_exps").0, GgmlType::Q8_0, "{g_idx:?}");
         assert!(plan.weights.iter().all(|weight| !weight.describe().contains("act-order")), "{g_idx:?}");
     }
@@ -91,7 +91,7 @@ fn an_order_that_an_encoding_does_not_use_is_refused_by_name() {
         written.tensors.push(Tensor::new(format!("{UP}.{name}"), Dtype::I32, &[128], shuffled()));
         let error = refusal(&written);
         let named = error.contains(&format!("{UP}.{name}")) && error.contains("model.safetensors");
-        assert!(named && error.contains("reorders the columns"), "{encoding:?}: {error}");
+        assert!(named && error.contains("permutes the columns"), "{encoding:?}: {error}");
     }
 }
 

@@ -3,7 +3,7 @@
 use gguf_export::size;
 
 use super::bill::Bill;
-use super::notes::Note;
+use super::note::Note;
 
 /// Why a model cannot be placed with the given options.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use gguf_export::ggml::GgmlType;
 
 use super::bill::Bill;
-use super::notes::Note;
+use super::note::Note;
 use crate::llama::{LoadMode, Override, SplitMode};
 
 /// The placement of weights, caches and states.

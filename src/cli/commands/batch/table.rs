@@ -117,17 +117,13 @@ mod tests {
         args.format(Path::new(input), &EscapeArgs::default()).map_err(|error| error.to_string())
     }
 
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn the_name_of_a_file_decides_its_format() {
         let none = TableArgs::default();
         for name in ["a.jsonl", "a.json", "a.NDJSON.gz", "a.txt", "-"] {
             assert_eq!(format(&none, name), Ok(Format::Lines), "{name}");
         }
-        let args = TableArgs { prompt_column: text("p"), ..none.clone() };
+        let args = TableArgs { prompt_column: Some("p".to_owned()), ..none.clone() };
         let table = |delimiter| Format::Table(Table { delimiter, id: None, prompt: Template::column("p") });
         for (name, delimiter) in [("a.csv", b','), ("a.TSV.zst", b'\t'), ("-", b','), ("a.txt", b',')] {
             assert_eq!(format(&args, name), Ok(table(delimiter)), "{name}");
@@ -138,13 +134,13 @@ mod tests {
 
     #[test]
     fn options_that_would_be_ignored_are_refused() {
-        let prompt = TableArgs { prompt_column: text("p"), ..TableArgs::default() };
+        let prompt = TableArgs { prompt_column: Some("p".to_owned()), ..TableArgs::default() };
         let error = format(&prompt, "a.jsonl").unwrap_err();
         assert_eq!(error, "`--prompt-column` is for tables, `a.jsonl` has JSON lines");
-        let error =
-            format(&TableArgs { id_column: text("i"), ..TableArgs::default() }, "no.csv").unwrap_err();
+        let error = format(&TableArgs { id_column: Some("i".to_owned()), ..TableArgs::default() }, "no.csv")
+            .unwrap_err();
         assert_eq!(error, "`no.csv` is a table, expected `--prompt-column` or `--template`");
-        let error = format(&TableArgs { template: text("{q}"), ..prompt }, "a.csv").unwrap_err();
+        let error = format(&TableArgs { template: Some("{q}".to_owned()), ..prompt }, "a.csv").unwrap_err();
         assert_eq!(error, "`--template` does not insert `p`, the column of `--prompt-column`");
     }
 

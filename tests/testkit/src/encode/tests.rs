@@ -192,7 +192,7 @@ fn fp8_reads_back_with_every_scale_shape() {
             (true, false, ScaleDtype::Bf16),
             (false, true, ScaleDtype::E8m0),
         ] {
-            let fp8 = Fp8 { e5m2, inv_name, scale_dtype, ..Fp8::scaled(scale) };
+            let fp8 = Fp8 { e5m2, scale_dtype, inv_name, ..Fp8::scaled(scale) };
             let encoded = encode(Encoding::Fp8(fp8), ROWS, COLS);
             let scales = encoded.get(if inv_name { "weight_scale_inv" } else { "weight_scale" });
             assert_eq!(scales.shape, shape);
