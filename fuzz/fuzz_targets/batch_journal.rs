@@ -17,7 +17,11 @@ mod chat;
 #[path = "../../src/engine/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the journal")]
 mod engine;
+#[path = "../../src/grammar/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "only the names of keywords are used")]
+mod grammar;
 #[path = "../../src/json.rs"]
+#[allow(dead_code, reason = "the target uses only a part")]
 mod json;
 #[path = "../../src/openai/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the journal")]

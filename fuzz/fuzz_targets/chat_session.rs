@@ -7,6 +7,12 @@ extern crate self as ggrun;
 #[path = "../../src/chat/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only messages")]
 mod chat;
+#[path = "../../src/grammar/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "only the names of keywords are used")]
+mod grammar;
+#[path = "../../src/json.rs"]
+#[allow(dead_code, reason = "the target uses only a part")]
+mod json;
 #[path = "../../src/cli/commands/chat/written.rs"]
 mod written;
 

@@ -7,6 +7,7 @@
 #[allow(dead_code, unused_imports, reason = "the target uses only a part")]
 mod grammar;
 #[path = "../../src/json.rs"]
+#[allow(dead_code, reason = "the target uses only a part")]
 mod json;
 #[path = "../rules.rs"]
 #[allow(dead_code, reason = "the other target is in it too")]

@@ -8,6 +8,12 @@ mod answer;
 #[path = "../../src/chat/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the parsers")]
 mod chat;
+#[path = "../../src/grammar/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "only the names of keywords are used")]
+mod grammar;
+#[path = "../../src/json.rs"]
+#[allow(dead_code, reason = "the target uses only a part")]
+mod json;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     answer::reasoning_stream(data);
