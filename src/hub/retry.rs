@@ -182,7 +182,8 @@ mod tests {
         let (begun, never) =
             (waits(&broken(), true, Duration::ZERO), waits(&broken(), false, Duration::ZERO));
         assert!(total(&begun) > Duration::from_mins(1), "{begun:?}");
-        assert!(total(&never) < Duration::from_secs(25), "{never:?}");
+        // 0.5 to 8 seconds, each up to doubled by chance.
+        assert!(never.len() == 5 && total(&never) <= Duration::from_secs(31), "{never:?}");
     }
 
     #[test]
