@@ -23,8 +23,8 @@ for round in $(seq "${ROUNDS:-3}"); do
         most=$(sed -n 's/.*"most": \([0-9.]*\).*/\1/p' <<< "$plan")
         measured=$("$ggrun" bench "$GGUF" -p 0 -n 24 -r 2 "${words[@]}" --json | sed -n 's/.*"avg_ts": \([0-9.]*\).*/\1/p')
         load=$(cut -d' ' -f1 /proc/loadavg)
-        awk -v p="$placement" -v r="$round" -v l="$least" -v m="$most" -v s="$measured" -v load="$load" 'BEGIN {
-            printf "%s,%d,%.2f,%.2f,%.2f,%d,%s\n", p, r, l, m, s, s >= l && s <= m, load
+        awk -v p="$placement" -v r="$round" -v l="$least" -v m="$most" -v s="$measured" -v busy="$load" 'BEGIN {
+            printf "%s,%d,%.2f,%.2f,%.2f,%d,%s\n", p, r, l, m, s, (s >= l && s <= m), busy
         }'
     done
 done

@@ -50,11 +50,17 @@ impl<'a> Disk<'a> {
                 disk.parts.iter().zip(files).map(|(part, file)| present(part, file)).collect();
             match renamed {
                 Ok(at) => (disk.at, disk.is_complete) = (at, true),
-                Err(_) if options.overwrite => {}
+                Err(_) if options.overwrite || disk.is_gone() => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(disk)
+    }
+
+    /// True if no file is left, finished or not: there is nothing to keep.
+    fn is_gone(&self) -> bool {
+        let names = self.parts.iter().zip(self.files).flat_map(|(part, file)| [part, &file.path]);
+        names.into_iter().all(|name| !io::is_there(name))
     }
 
     /// As [`locate`](Self::locate).
