@@ -43,7 +43,7 @@ pub(crate) fn json_schema(data: &[u8]) -> bool {
         // serde_json has a limit for the nesting, and none for the size of a number.
         let is_deep = text.iter().filter(|byte| b"[{".contains(byte)).count() > 100;
         let is_huge = read.as_ref().is_err_and(|error| error.to_string().contains("number out of range"));
-        assert!(read.is_ok() || is_deep || is_huge, "{:?} is no JSON", String::from_utf8_lossy(&text));
+        assert!(read.is_ok() || is_deep || is_huge, "{:?} is not JSON", String::from_utf8_lossy(&text));
     }
     true
 }

@@ -72,8 +72,8 @@ pub enum Error {
         /// The name that was given.
         key: String,
     },
-    /// The configuration does not tell how the zero points of GPTQ packing are stored.
-    #[error("`{path}` does not tell how zero points are stored: {reason}", path = path.display())]
+    /// The configuration does not state how the zero points of GPTQ packing are stored.
+    #[error("`{path}` does not state how zero points are stored: {reason}", path = path.display())]
     ZeroPoints {
         /// The file.
         path: PathBuf,

@@ -9,7 +9,7 @@ pub const LIMIT: usize = 16 << 20;
 
 /// The longest line that is skipped, in multiples of the longest that is read: a device may have no newline at all.
 const ENDLESS: u64 = 256;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A line without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

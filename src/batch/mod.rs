@@ -1,9 +1,9 @@
 //! Answers requests from a file of JSON lines or a table into a file of JSON lines, and survives being stopped at any
 //! moment.
 //!
-//! `source`, `lines`, `table` and `row` turn a file into requests, and a bad line into a failed row; [`run`] keeps the slots of an engine
-//! busy; [`Journal`] is the file of answers. A row is appended in one write and synced before it counts, so a run that
-//! was stopped can be resumed. Not here: models, arguments, output to a terminal.
+//! `source`, `lines`, `table` and `row` turn a file into requests, and a bad line into a failed row; [`run`] keeps the
+//! slots of an engine busy; [`Journal`] is the file of answers. A row is appended in one write and synced before it
+//! counts, so a run that was stopped can be resumed. Not here: models, arguments, output to a terminal.
 
 mod answer;
 mod defaults;

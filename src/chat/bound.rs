@@ -23,7 +23,7 @@ pub(super) const NESTING: usize = 150;
 /// Spaces of an indent, and characters of a number.
 pub(super) const WIDTH: usize = 1000;
 
-/// A limit that a template is beyond.
+/// A limit that a template exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Bound {

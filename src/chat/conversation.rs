@@ -52,15 +52,14 @@ impl Template {
     /// A message in a form that the template supports, as far as that is certain before it is rendered.
     fn adapted(&self, index: usize, message: &Message) -> Result<Message, Error> {
         let mut message = message.clone();
-        let texts = message.content.texts().map_err(|part| Error::Part { number: index + 1, part })?;
-        let joined = texts.join("\n");
+        message.content.texts().map_err(|part| Error::Part { number: index + 1, part })?;
         if message.role == Role::Developer && !self.mentions("developer") {
             message.role = Role::System;
         }
         let render = |messages: &[Message]| self.render(messages, &RenderOptions::default()).ok();
         match &mut message.content {
             Content::Parts(_) if !self.probes().takes_list(message.role, render) => {
-                message.content = Content::Text(joined);
+                message.content = Content::Text(message.content.text());
             }
             Content::Parts(parts) => *parts = parts::typed(parts),
             Content::Null if message.tool_calls.is_empty() || !self.probes().takes_null(render) => {

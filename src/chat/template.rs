@@ -85,8 +85,8 @@ pub enum Error {
     /// The template refused the conversation or failed on it.
     #[error("the chat template cannot be applied to this conversation")]
     Render(#[source] minijinja::Error),
-    /// The template is beyond a limit.
-    #[error("the chat template is beyond a limit")]
+    /// The template exceeds a limit.
+    #[error("the chat template exceeds a limit")]
     Bound(#[from] Bound),
     /// There is no thread to render it on.
     #[error("cannot start a thread for the chat template")]
@@ -247,13 +247,13 @@ impl Template {
         for text in &given {
             marked::private(text, &mut taken);
         }
-        let (mut environment, mut palette) = (Cow::Borrowed(&self.environment), Cow::Borrowed(&self.palette));
+        let (mut environment, mut palette) = (self.environment.clone(), Cow::Borrowed(&self.palette));
         if self.palette.has_any(&taken) {
-            let other = marked(self.environment.clone(), &self.plain, [&self.begin, &self.end], &taken)?;
-            (environment, palette) = (Cow::Owned(other.0), Cow::Owned(other.1));
+            let other = marked(environment, &self.plain, [&self.begin, &self.end], &taken)?;
+            (environment, palette) = (other.0, Cow::Owned(other.1));
         }
         let steps = bound::steps(messages.len(), given.iter().map(String::len).sum());
-        environment.to_mut().set_fuel(Some(steps));
+        environment.set_fuel(Some(steps));
         let variables = |messages| self.variables(messages, options, &palette);
         match observed::render(&environment, MARKED, fields, variables) {
             Ok((text, begins)) => {

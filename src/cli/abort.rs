@@ -58,7 +58,7 @@ fn aborted(message: &str) {
     }
     report::usage(
         &format!("llama.cpp aborted: {place}"),
-        Some("the file may be invalid; report it with this message if it is not"),
+        Some("the file may be invalid; if it is not, report this message"),
     );
     low_level::exit(ABORTED);
 }

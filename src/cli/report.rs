@@ -245,7 +245,7 @@ fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
     Some(match worker.or(within)? {
         WorkerError::Connect { .. } => "start a worker there with `ggrun worker`",
         WorkerError::Silent { .. } => {
-            "wait until another client ends, or start the worker with more `--clients`"
+            "wait until another client ends, or start the worker with a higher `--clients`"
         }
         WorkerError::Version { .. } => "use the same build of ggrun on both machines",
         WorkerError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {

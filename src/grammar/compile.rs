@@ -138,11 +138,11 @@ fn reason(error: &anyhow::Error) -> String {
         ("Unsatisfiable schema", "no value conforms to it"),
         (
             "oneOf constraints",
-            "the alternatives of a `oneOf` may overlap: exclude them by a type, or by a constant text or boolean of a required property, or write `anyOf`",
+            "the alternatives of a `oneOf` may overlap: distinguish them by type, or by a constant string or boolean of a required property, or write `anyOf`",
         ),
         (
             "min/maxProperties only",
-            "`minProperties` or `maxProperties` is held only where all `properties` are required",
+            "`minProperties` or `maxProperties` is supported only where all `properties` are required",
         ),
         ("circular references", "a `$ref` leads to itself while it is combined with other keywords"),
         ("patternProperty regexes", "two patterns of `patternProperties` may match one name"),
@@ -150,7 +150,7 @@ fn reason(error: &anyhow::Error) -> String {
         ("lookarounds not supported", "a `pattern` has `^` or `$` inside"),
         ("Unable to determine if regex is empty", "a `pattern` is too complex"),
         ("schema too large", "it is too large with its references and alternatives"),
-        ("Schema intersection stack level", "its references and alternatives are nested too deep"),
+        ("Schema intersection stack level", "its references and alternatives are nested too deeply"),
         ("panic", "its combinations are too large"),
     ];
     let ours = known.iter().find(|(theirs, _)| text.contains(theirs)).map(|(_, ours)| (*ours).to_owned());

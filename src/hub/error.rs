@@ -247,7 +247,7 @@ pub enum CheckpointError {
     Checkpoint(#[from] gguf_export::Error),
     /// A tensor is quantized, and the checkpoint that borrows it describes its quantization otherwise or not at all.
     #[error(
-        "`{tensor}` of `{file}` is quantized, and its repository has another `quantization_config` than the checkpoint"
+        "`{tensor}` of `{file}` is quantized, and its repository has a different `quantization_config` than the checkpoint"
     )]
     Quantized {
         /// The file.

@@ -13,8 +13,6 @@ use gguf_export::checkpoint::{Dtype, Identity, Shard, TensorInfo, read_header};
 use gguf_export::io::{Head, LateFile};
 use serde_json::{Map, Value, json};
 
-use crate::json::problem;
-
 use super::{CheckpointError, Error, Event, Hub, Listing, Observer, RemoteFile, RepoName, hash, select};
 
 /// The configuration of a checkpoint.
@@ -28,10 +26,9 @@ struct Found<'l> {
     info: TensorInfo,
 }
 
-/// Fetches the tensors of the MTP layer into a file in `folder`, resuming an interrupted run, and returns it as a shard. The
-/// file has no ending of a checkpoint's, since `folder` may be one.
-/// `None` if the repository has no MTP layer. Tensors that need a quantization configuration are fetched only if that of
-/// the repository equals `own`.
+/// Fetches the tensors of the MTP layer into a file in `folder`, resuming an interrupted run, and returns it as a shard.
+/// The file's name does not end in `.safetensors`, since `folder` may be a checkpoint. `None` if the repository has no
+/// MTP layer. Tensors that need a quantization configuration are fetched only if that of the repository equals `own`.
 ///
 /// # Errors
 ///
@@ -49,7 +46,7 @@ pub fn mtp_layer(
         let head = hub.read_head(repo, listing, file, stop, observer)?;
         let path = Path::new(&file.name);
         let tensors = read_header(path, number, &Head { path, bytes: &head, len: file.bytes })?;
-        let of_mtp = |info: &TensorInfo| MTP_PREFIXES.iter().any(|prefix| info.name.starts_with(prefix));
+        let of_mtp = |info: &TensorInfo| is_mtp(&info.name);
         // Of two tensors of one name, that of the index counts, whose files come first.
         let is_new = |info: &TensorInfo| names.insert(info.name.clone());
         found.extend(tensors.into_iter().filter(of_mtp).filter(is_new).map(|info| Found { file, info }));
@@ -82,6 +79,11 @@ pub fn mtp_layer(
     }))
 }
 
+/// Whether a tensor belongs to the MTP layer, by its name.
+fn is_mtp(name: &str) -> bool {
+    MTP_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Whether a tensor has a value only together with others or with a configuration.
 fn is_quantized(info: &TensorInfo) -> bool {
     !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32) || info.name.contains("scale")
@@ -97,10 +99,8 @@ fn quantization(
     let Some(file) = listing.find(CONFIG) else { return Ok(None) };
     let path = hub.fetch_one(repo, listing, file, stop, observer)?;
     let text = fs::read(&path).map_err(Error::io("read", &path))?;
-    let mut config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| Error::Response {
-        what: format!("{}/{CONFIG}", repo.id()),
-        reason: problem(&error),
-    })?;
+    let wrong = |error| Error::json(format!("{}/{CONFIG}", repo.id()), &error);
+    let mut config: Map<String, Value> = serde_json::from_slice(&text).map_err(wrong)?;
     Ok(config.remove("quantization_config").filter(|section| !section.is_null()))
 }
 
@@ -115,12 +115,13 @@ fn holders<'l>(
     let shards = listing.files.iter().filter(is_shard);
     let Some(index) = listing.find(select::INDEX) else { return Ok(shards.collect()) };
     let path = hub.fetch_one(repo, listing, index, stop, observer)?;
-    let is_wanted = |name: &str| MTP_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let names: BTreeSet<String> = select::shards(repo, &path, &is_wanted)?;
+    let map = select::weight_map(repo, &path)?;
+    let of_mtp = map.iter().filter(|(tensor, _)| is_mtp(tensor));
+    let names: BTreeSet<&String> = of_mtp.map(|(_, file)| file).collect();
     let missing = |file: &String| listing.missing(&format!("{}/{}", repo.id(), select::INDEX), file);
-    let listed = names.iter().map(|name| listing.find(name).ok_or_else(|| missing(name)));
+    let listed = names.into_iter().map(|name| listing.find(name).ok_or_else(|| missing(name)));
     let mut files: Vec<&RemoteFile> = listed.collect::<Result<_, _>>()?;
-    let all = select::shards(repo, &path, &|_| true)?;
+    let all: BTreeSet<&String> = map.values().collect();
     files.extend(shards.filter(|file| !all.contains(&file.name)));
     Ok(files)
 }

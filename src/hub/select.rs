@@ -33,7 +33,8 @@ const PREFIXES: [&str; 3] = ["quantization_config", "chat_template", "LICENSE"];
 /// The folder of further chat templates.
 const TEMPLATES: &str = "additional_chat_templates/";
 
-/// The files, small ones first, then shards: those that the index names, and all others. `index` is the index's path in the cache, if the repository has one.
+/// The files, small ones first, then shards: those that the index names, and all others. `index` is the index's path in
+/// the cache, if the repository has one.
 pub(super) fn checkpoint<'l>(
     repo: &RepoName,
     listing: &'l Listing,
@@ -51,7 +52,8 @@ pub(super) fn checkpoint<'l>(
     let is_wanted = |file: &&RemoteFile| is_template(file) || (at_top(file) && is_small(file));
     let mut files: Vec<&RemoteFile> = listing.files.iter().filter(is_wanted).collect();
     if let Some(path) = index {
-        for name in shards(repo, path, &|_| true)? {
+        let names: BTreeSet<String> = weight_map(repo, path)?.into_values().collect();
+        for name in names {
             let missing = || listing.missing(&format!("{}/{INDEX}", repo.id()), &name);
             files.push(listing.find(&name).ok_or_else(missing)?);
         }
@@ -66,19 +68,15 @@ pub(super) fn checkpoint<'l>(
     Ok(files)
 }
 
-/// The shards that contain tensors with certain names, by an index in the cache.
-pub(super) fn shards(
-    repo: &RepoName,
-    path: &Path,
-    is_wanted: &dyn Fn(&str) -> bool,
-) -> Result<BTreeSet<String>, Error> {
+/// The file of every tensor, by an index in the cache.
+pub(super) fn weight_map(repo: &RepoName, path: &Path) -> Result<BTreeMap<String, String>, Error> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(INDEX_BYTES).read_to_string(&mut text))
         .map_err(Error::io("read", path))?;
     let wrong = |error| Error::json(format!("{}/{INDEX}", repo.id()), &error);
     let Index { weight_map } = serde_json::from_str(&text).map_err(wrong)?;
-    Ok(weight_map.into_iter().filter(|(tensor, _)| is_wanted(tensor)).map(|(_, file)| file).collect())
+    Ok(weight_map)
 }
 
 #[derive(Deserialize)]

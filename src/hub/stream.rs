@@ -162,12 +162,8 @@ impl<'a> ShardStream<'a> {
     ///
     /// When the cache cannot be examined.
     pub fn peak_bytes(&self) -> Result<u64, Error> {
-        let folder = self.hub.cache().repo(self.repo);
-        let mut missing = Vec::new();
-        for shard in &self.shards {
-            missing
-                .push(shard.file.bytes - download::cached_bytes(&folder, &self.listing.commit, shard.file)?);
-        }
+        let bytes = |shard: &RemoteShard<'_>| self.hub.missing_bytes(self.repo, self.listing, shard.file);
+        let mut missing = self.shards.iter().map(bytes).collect::<Result<Vec<u64>, Error>>()?;
         missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
         let at_once = if self.retention == Retention::Delete { AT_ONCE } else { missing.len() };
         Ok(missing.iter().take(at_once).sum())
@@ -222,7 +218,7 @@ impl<'a> ShardStream<'a> {
     fn fetch_checked(&self, file: &RemoteFile) -> Result<PathBuf, Error> {
         let fetch = || self.hub.fetch_one(self.repo, self.listing, file, self.stop, self.observer);
         let folder = self.hub.cache().repo(self.repo);
-        let was_cached = download::cached_bytes(&folder, &self.listing.commit, file)? == file.bytes;
+        let was_cached = download::complete(&folder, &self.listing.commit, file)?.is_some();
         let path = fetch()?;
         if !was_cached || hash::Hasher::like(&file.hash, file.bytes).is_none() {
             return Ok(path);

@@ -57,7 +57,7 @@ pub enum LoadError {
         layers: u32,
     },
     /// The architecture is not one whose tensors are checked.
-    #[error("`{}`: architecture `{architecture}` is not checked, llama.cpp may abort on its tensors", path.display())]
+    #[error("`{}`: architecture `{architecture}` is not checked; llama.cpp may abort on its tensors", path.display())]
     UnknownArchitecture {
         /// The file.
         path: PathBuf,

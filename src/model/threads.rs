@@ -7,8 +7,13 @@ use std::{fs, io, thread};
 /// The number of physical cores that this process may use. Two threads on one core slow each other down.
 #[must_use]
 pub fn default_threads() -> u32 {
-    let allowed = thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let allowed = processors();
     physical_cores().map_or(allowed, |cores| cores.min(allowed)).max(1)
+}
+
+/// The number of processors that this process may use.
+pub(super) fn processors() -> u32 {
+    thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 
 /// The number of physical cores of the machine, which the load of all its programs is compared with: a container may use

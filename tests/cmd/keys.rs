@@ -48,7 +48,7 @@ fn contradictory_zero_points_are_asked_for_in_convert_and_in_verify() {
     let sandbox = Sandbox::with(&model);
     let convert = ["convert", "source", "-o", "out.gguf"];
     let says = [
-        "`source/config.json` does not tell how zero points are stored",
+        "`source/config.json` does not state how zero points are stored",
         "hint: pass `--zero-points v1` (`gptq`)",
     ];
     sandbox.run(&convert).refused(1, &says);

@@ -112,5 +112,8 @@ fn a_worker_that_serves_its_most_clients_is_an_error() {
         LoadOptions { threads: 1, rpc, gpu_layers: GpuLayers::All, ..LoadOptions::new(tiny_gguf()) };
     let _model = Model::load(options, |_| true).unwrap();
     let output = output(&mut ask(&worker));
-    failed(&output, &["it may serve as many clients as it accepts", "wait until another client ends"]);
+    failed(
+        &output,
+        &["it may already serve its maximum number of clients", "wait until another client ends"],
+    );
 }

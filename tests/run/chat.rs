@@ -251,10 +251,18 @@ pub(super) fn open(state: &Path, arguments: &[&str]) -> rexpect::session::PtySes
     session
 }
 
-/// Waits for the end of an answer, whose last line may be broken between words.
+/// Waits for the end of an answer, whose last line may be broken between words, and for the prompt.
 #[cfg(unix)]
 pub(super) fn answered(session: &mut rexpect::session::PtySession) {
     session.exp_regex("first\\s+token\\s+after").unwrap();
+    session.exp_string("> ").unwrap();
+}
+
+/// Leaves a conversation at its prompt.
+#[cfg(unix)]
+pub(super) fn leave(session: &mut rexpect::session::PtySession) {
+    session.send_line("/exit").unwrap();
+    session.exp_eof().unwrap();
 }
 
 #[cfg(unix)]

@@ -31,8 +31,8 @@ fn an_error_keeps_the_turn_that_was_to_be_changed() {
     let arguments = ["-c", "256", "--chat-template-file", template.to_str().unwrap()];
     let (out, err) = talk(state.path(), &arguments, &lines);
     assert_eq!(out, "17 + 25 = 42\n");
-    assert_eq!(err.matches("the question and the answer before are kept").count(), 2, "{err}");
-    assert_eq!(err.matches("the answer before is kept").count(), 1, "{err}");
+    assert_eq!(err.matches("the previous question and answer are kept").count(), 2, "{err}");
+    assert_eq!(err.matches("the previous answer is kept").count(), 1, "{err}");
     // What would fail with the next question fails at once.
     assert!(err.contains("error: `reasoning_budget_message` has `</think>`"), "{err}");
     let markdown = std::fs::read_to_string(export).unwrap();

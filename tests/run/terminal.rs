@@ -1,10 +1,11 @@
 //! `ggrun run` and `ggrun chat` on a terminal.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use rexpect::session::{PtySession, spawn_command};
 
-use super::chat::{answered, open, text, typed};
+use super::chat::{answered, leave, open, text, typed};
 use super::command::ggrun;
 use super::tiny_gguf;
 use crate::deadline::{PATIENCE, output};
@@ -21,6 +22,15 @@ fn spawn(mut command: Command) -> PtySession {
 /// The text as `rexpect` has it: a character for each byte.
 fn bytes(text: &str) -> String {
     text.bytes().map(char::from).collect()
+}
+
+/// Leaves a conversation, and returns it as Markdown.
+fn exported(session: &mut PtySession, folder: &Path) -> String {
+    let export = folder.join("talk.md");
+    session.send_line(&format!("/export {}", export.display())).unwrap();
+    session.exp_string("wrote").unwrap();
+    leave(session);
+    std::fs::read_to_string(export).unwrap()
 }
 
 /// An answer with control characters, and reasoning with them.
@@ -112,43 +122,30 @@ fn ctrl_c_discards_what_is_typed_and_does_not_count_then() {
 #[test]
 fn a_question_that_is_edited_stays_until_the_new_one_is_asked() {
     let state = tempfile::tempdir().unwrap();
-    let export = state.path().join("talk.md");
     let mut session = open(state.path(), &[]);
     session.send_line("What is 17 + 25?").unwrap();
     answered(&mut session);
-    session.exp_string("> ").unwrap();
     session.send_line("/edit").unwrap();
     session.exp_string("What is 17 + 25?").unwrap();
     session.send_control('c').unwrap();
     session.exp_string("> ").unwrap();
-    session.send_line(&format!("/export {}", export.display())).unwrap();
-    session.exp_string("wrote").unwrap();
-    session.send_line("/exit").unwrap();
-    session.exp_eof().unwrap();
-    assert!(std::fs::read_to_string(export).unwrap().contains("17 + 25 = 42"));
+    assert!(exported(&mut session, state.path()).contains("17 + 25 = 42"));
 }
 
 #[test]
 fn a_question_of_several_lines_keeps_them_when_it_is_edited() {
     let state = tempfile::tempdir().unwrap();
-    let export = state.path().join("talk.md");
     let mut session = open(state.path(), &[]);
     session.send_line("\"\"\"one").unwrap();
     session.exp_string(". ").unwrap();
     session.send_line("two\"\"\"").unwrap();
     answered(&mut session);
-    session.exp_string("> ").unwrap();
     session.send_line("/edit").unwrap();
     session.exp_string("one").unwrap();
     session.exp_string("two").unwrap();
     session.send_line("!").unwrap();
     answered(&mut session);
-    session.exp_string("> ").unwrap();
-    session.send_line(&format!("/export {}", export.display())).unwrap();
-    session.exp_string("wrote").unwrap();
-    session.send_line("/exit").unwrap();
-    session.exp_eof().unwrap();
-    let markdown = std::fs::read_to_string(export).unwrap();
+    let markdown = exported(&mut session, state.path());
     assert!(markdown.starts_with("## User\n\none\ntwo!\n"), "{markdown}");
 }
 
@@ -159,8 +156,7 @@ fn a_question_with_control_characters_is_not_put_on_the_prompt() {
     let mut session = open(state.path(), &["--session", "a"]);
     session.send_line("/edit").unwrap();
     session.exp_string("the question has control characters; `/edit TEXT` replaces it").unwrap();
-    session.send_line("/exit").unwrap();
-    session.exp_eof().unwrap();
+    leave(&mut session);
 }
 
 #[test]
@@ -169,7 +165,6 @@ fn tab_completes_and_the_last_answer_is_copied() {
     let mut session = open(state.path(), &[]);
     session.send_line("What is 17 + 25?").unwrap();
     answered(&mut session);
-    session.exp_string("> ").unwrap();
     session.send("/cop\t").unwrap();
     session.flush().unwrap();
     session.exp_string("y").unwrap();
@@ -177,8 +172,7 @@ fn tab_completes_and_the_last_answer_is_copied() {
     // "17 + 25 = 42" in Base64.
     session.exp_string("\x1b]52;c;MTcgKyAyNSA9IDQy\x07").unwrap();
     session.exp_string("12 characters").unwrap();
-    session.send_line("/exit").unwrap();
-    session.exp_eof().unwrap();
+    leave(&mut session);
 }
 
 #[test]
@@ -191,8 +185,7 @@ fn a_name_in_a_conversation_cannot_control_the_terminal() {
     let before = session.exp_string("removed: Hello").unwrap();
     let after = session.exp_string("2J").unwrap();
     assert!(!before.contains("\x1b]52") && after.contains("\\u{1b}]52"), "{before:?} {after:?}");
-    session.send_line("/exit").unwrap();
-    session.exp_eof().unwrap();
+    leave(&mut session);
 }
 
 /// A worker that does not respond is like a disk that does not.

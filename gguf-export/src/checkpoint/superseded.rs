@@ -37,12 +37,12 @@ pub(super) fn by_index(
         let by = shards.get(file).filter(|_| file != tensor.shard as usize)?;
         Some((*by).to_owned())
     };
-    let removed = tensors.extract_if(.., |tensor| by(tensor).is_some());
-    let removed: Vec<TensorInfo> = removed.collect();
-    let superseded = |tensor: TensorInfo| {
-        let by = by(&tensor)?;
+    let mut superseded = Vec::new();
+    tensors.retain(|tensor| {
+        let Some(by) = by(tensor) else { return true };
         let file = shards[tensor.shard as usize].to_owned();
-        Some(Superseded { at: TensorRef { file, tensor: tensor.name }, by })
-    };
-    removed.into_iter().filter_map(superseded).collect()
+        superseded.push(Superseded { at: TensorRef { file, tensor: tensor.name.clone() }, by });
+        false
+    });
+    superseded
 }

@@ -63,22 +63,6 @@ impl<'a> Disk<'a> {
         names.into_iter().all(|name| !io::is_there(name))
     }
 
-    /// As [`locate`](Self::locate).
-    ///
-    /// # Errors
-    /// As [`locate`](Self::locate), and [`Error::OutputExists`] for a file that may not be replaced.
-    pub(super) fn find(
-        out: &Path,
-        files: &'a [OutputFile],
-        identity: String,
-        tiles: usize,
-        options: &ExportOptions,
-    ) -> Result<Self> {
-        let disk = Self::locate(out, files, identity, tiles, options)?;
-        disk.refuse_existing(options)?;
-        Ok(disk)
-    }
-
     /// All paths that may be written or removed.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         let finals = self.files.iter().map(|file| file.path.as_path());
@@ -152,7 +136,7 @@ impl<'a> Disk<'a> {
     }
 
     /// Refuses to replace a file that is not one of this export.
-    fn refuse_existing(&self, options: &ExportOptions) -> Result<()> {
+    pub(super) fn refuse_existing(&self, options: &ExportOptions) -> Result<()> {
         let is_foreign = |(file, at): &(&OutputFile, &PathBuf)| **at != file.path && file.path.exists();
         match self.files.iter().zip(&self.at).find(is_foreign).filter(|_| !options.overwrite) {
             Some((file, _)) => Err(Error::OutputExists { path: file.path.clone() }),

@@ -137,7 +137,8 @@ pub fn export_supplied(
     let files = outputs(plan, out, options)?;
     let (places, needs) = order::by_shard(checkpoint, plan, layout::places(plan, &files));
     let identity = journal::identity(checkpoint, plan, &files);
-    let disk = Disk::find(out, &files, identity, places.len(), options)?;
+    let disk = Disk::locate(out, &files, identity, places.len(), options)?;
+    disk.refuse_existing(options)?;
     refuse_sources(checkpoint, disk.paths())?;
     disk.check_space(supply.reclaimable(out))?;
     if options.prove {

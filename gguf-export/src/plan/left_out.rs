@@ -58,7 +58,7 @@ impl Reason {
         match self {
             Self::IncompleteMtp => "the MTP layer is incomplete".to_owned(),
             Self::TiedHead => "equal to the token embedding, to which the head is tied".to_owned(),
-            Self::Superseded { by } => format!("`{}` has the tensor that counts", by.display()),
+            Self::Superseded { by } => format!("superseded by `{}`", by.display()),
             Self::CacheScale => "scales of a quantized KV cache, which llama.cpp does not use".to_owned(),
             Self::ActivationScale => {
                 "scales of quantized activations, which llama.cpp does not use".to_owned()

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::arch::{self, Parameters, Provenance};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
-use crate::gguf::{Array, Metadata, Value, keys};
+use crate::gguf::{Metadata, keys};
 use crate::vocab::{template_notes, vocab};
 
 impl Plan {
@@ -58,19 +58,19 @@ fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
         .map(|t| t.name.clone())
         .collect();
     if !rounded.is_empty() {
-        out.push(keys::ROUNDED, Value::Array(Array::Str(rounded)));
+        out.push(keys::ROUNDED, rounded);
     }
     let listed = plan.left_out.iter().filter(|item| item.reason.is_listed());
     let left_out: Vec<String> = listed.map(|item| item.at.tensor.clone()).collect();
     if !left_out.is_empty() {
-        out.push(keys::LEFT_OUT, Value::Array(Array::Str(left_out)));
+        out.push(keys::LEFT_OUT, left_out);
     }
     let choices = &plan.options.config;
     if !choices.ignored_keys.is_empty() {
-        out.push(keys::IGNORED_KEYS, Value::Array(Array::Str(choices.ignored_keys.clone())));
+        out.push(keys::IGNORED_KEYS, choices.ignored_keys.clone());
     }
     if let Some(chosen) = choices.zero_points {
-        out.push(keys::ZERO_POINTS, Value::Str(chosen.name().to_owned()));
+        out.push(keys::ZERO_POINTS, chosen.name());
     }
     Ok(out)
 }

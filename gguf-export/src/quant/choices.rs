@@ -19,7 +19,7 @@ pub enum OtherKeys {
     Refused,
     /// They are refused. A name to ignore may be understood meanwhile, as in a GGUF made by an older version.
     RefusedNow,
-    /// They are accepted, and so is a configuration that does not tell how zero points are stored: for a description
+    /// They are accepted, and so is a configuration that does not state how zero points are stored: for a description
     /// that no weight is read for.
     Accepted,
 }

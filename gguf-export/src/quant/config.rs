@@ -1,5 +1,7 @@
 //! Reads a quantization configuration, as far as decoding weights depends on it. `verify` has a reading of its own.
 
+use std::path::PathBuf;
+
 use super::keys::{Ignored, refused};
 use super::overrides::{Overrides, Scheme};
 use super::source::{self, Beside, Found};
@@ -11,6 +13,8 @@ use crate::{Error, Result};
 /// The quantization configuration of a checkpoint.
 #[derive(Debug)]
 pub struct QuantConfig {
+    /// The file that it is in.
+    path: PathBuf,
     /// The quantization method.
     pub method: Method,
     global: Scheme,
@@ -51,7 +55,7 @@ impl QuantConfig {
             sym: scheme.sym,
             zeros: match self.zeros {
                 Zeros::By(rule) => Some(rule),
-                Zeros::Untold(_) => None,
+                Zeros::Unstated(_) => None,
             },
             mx_int: scheme.is_mx_int(),
             binding,
@@ -75,12 +79,12 @@ impl QuantConfig {
     /// How the zero points of GPTQ packing are stored.
     ///
     /// # Errors
-    /// [`Error::ZeroPoints`] if the configuration does not tell.
-    pub(super) fn zeros(&self, checkpoint: &Checkpoint) -> Result<ZeroRule> {
+    /// [`Error::ZeroPoints`] if the configuration does not state it.
+    pub(super) fn zeros(&self) -> Result<ZeroRule> {
         match &self.zeros {
             Zeros::By(rule) => Ok(*rule),
-            Zeros::Untold(reason) => {
-                Err(Error::ZeroPoints { path: checkpoint.config().path().to_owned(), reason: reason.clone() })
+            Zeros::Unstated(reason) => {
+                Err(Error::ZeroPoints { path: self.path.clone(), reason: reason.clone() })
             }
         }
     }
@@ -90,7 +94,7 @@ fn read(root: &ModelConfig, beside: Beside<'_>, choices: &Choices) -> Result<Qua
     let mut ignored = Ignored::new(choices);
     let Some(found) = source::find(root, beside, &mut ignored)? else {
         ignored.finish(root)?;
-        return Ok(plain(choices));
+        return Ok(plain(root, choices));
     };
     let Found { config, method, table } = &found;
     ignored.refuse(config, refused(config, table))?;
@@ -99,7 +103,7 @@ fn read(root: &ModelConfig, beside: Beside<'_>, choices: &Choices) -> Result<Qua
     let zeros = match choices.zero_points {
         None => match agreed(&found, beside) {
             Err(Error::ZeroPoints { reason, .. }) if choices.others == OtherKeys::Accepted => {
-                Zeros::Untold(reason)
+                Zeros::Unstated(reason)
             }
             zeros => zeros?,
         },
@@ -110,9 +114,10 @@ fn read(root: &ModelConfig, beside: Beside<'_>, choices: &Choices) -> Result<Qua
             return Err(Error::Unsupported { path: config.path().to_owned(), what });
         }
     };
-    let zeros = if choices.others == OtherKeys::Accepted { zeros.told() } else { zeros };
+    let zeros = if choices.others == OtherKeys::Accepted { zeros.or_any() } else { zeros };
     let (entries, global) = schemes::read(config, *method)?;
     Ok(QuantConfig {
+        path: config.path().to_owned(),
         method: *method,
         zeros,
         overrides: Overrides::new(config.path(), "quantization_config", entries)?,
@@ -140,13 +145,14 @@ fn agreed(found: &Found, beside: Beside<'_>) -> Result<Zeros> {
 }
 
 /// No quantization. With a choice of zero points, weights in GPTQ packing are asymmetric.
-fn plain(choices: &Choices) -> QuantConfig {
+fn plain(root: &ModelConfig, choices: &Choices) -> QuantConfig {
     let chosen = choices.zero_points;
     QuantConfig {
+        path: root.path().to_owned(),
         method: Method::None,
         global: Scheme { sym: chosen.map(|_| false), ..Scheme::default() },
         zeros: chosen
-            .map_or_else(|| Zeros::Untold("it has no quantization configuration".to_owned()), Zeros::from),
+            .map_or_else(|| Zeros::Unstated("it has no quantization configuration".to_owned()), Zeros::from),
         overrides: Overrides::default(),
         blocks: None,
     }

@@ -64,7 +64,7 @@ fn gptq(request: &Request<'_>, codes: TensorId, words: u64, scales: Scales, grou
     };
     agree(request, codes, bits, scheme.bits, binding)?;
     let zero = match scheme.sym {
-        Some(false) => zero(request, zeros, false, request.config.zeros(request.checkpoint)?, codes)?,
+        Some(false) => zero(request, zeros, false, request.config.zeros()?, codes)?,
         _ => Zero::Middle { stored: words_of(request, zeros)? },
     };
     let g_idx = order(request, ".g_idx", group)?;

@@ -11,16 +11,16 @@ use ZeroRule::{Direct, MinusOne};
 pub(super) enum Zeros {
     /// By this rule.
     By(ZeroRule),
-    /// It does not tell; the reason is a clause.
-    Untold(String),
+    /// It does not state it; the reason is a clause.
+    Unstated(String),
 }
 
 impl Zeros {
-    /// The rule, or any if the configuration does not tell it.
-    pub(super) fn told(self) -> Self {
+    /// The rule, or any if the configuration does not state it.
+    pub(super) fn or_any(self) -> Self {
         match self {
             Self::By(rule) => Self::By(rule),
-            Self::Untold(_) => Self::By(Direct),
+            Self::Unstated(_) => Self::By(Direct),
         }
     }
 }
@@ -42,7 +42,7 @@ pub(super) fn read(config: &ModelConfig, method: Method) -> Result<Zeros> {
     match method {
         Method::Gptq => gptq(config),
         Method::AutoRound => auto_round(config),
-        _ => Ok(Zeros::Untold("its method has no packing of this kind".to_owned())),
+        _ => Ok(Zeros::Unstated("its method has no packing of this kind".to_owned())),
     }
 }
 
@@ -92,7 +92,7 @@ fn auto_round(config: &ModelConfig) -> Result<Zeros> {
     let is_plain = packing == "auto_round"
         || packing.strip_prefix("auto_round:").is_some_and(|kernel| kernels.contains(&kernel));
     if !is_plain {
-        return Ok(Zeros::Untold(format!("`{}` is `{packing}`", config.name(field))));
+        return Ok(Zeros::Unstated(format!("`{}` is `{packing}`", config.name(field))));
     }
     // Model-free asymmetric exports before 0.16 store them less one although the configuration declares plain ones
     // (auto-round pull request 2273).
@@ -104,7 +104,7 @@ fn auto_round(config: &ModelConfig) -> Result<Zeros> {
         (true, Some(version)) => Zeros::By(if is_old(version) { MinusOne } else { Direct }),
         (true, None) => {
             let (model_free, version) = (config.name("model_free"), config.name("autoround_version"));
-            Zeros::Untold(format!("`{model_free}` is `true` and `{version}` is missing"))
+            Zeros::Unstated(format!("`{model_free}` is `true` and `{version}` is missing"))
         }
     })
 }

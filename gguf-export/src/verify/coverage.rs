@@ -119,6 +119,12 @@ fn assigned(dir: &Path) -> Result<BTreeMap<String, String>> {
     serde_json::from_value(index["weight_map"].take()).map_err(json)
 }
 
+/// Start and end of a tensor's data, from the start of all data.
+fn offsets(info: &Value) -> (u64, u64) {
+    let offset = |at: usize| info["data_offsets"][at].as_u64().unwrap_or_default();
+    (offset(0), offset(1))
+}
+
 /// Returns true if a tensor is a column order without effect: each column is in the group `column / group`, all are zero,
 /// or there is no weight for it.
 fn is_unused_order(
@@ -131,13 +137,13 @@ fn is_unused_order(
     let Some(module) = ORDERS.iter().find_map(|end| name.strip_suffix(end)) else { return Ok(false) };
     let found = ORDERED.iter().find_map(|end| weights.get(format!("{module}{end}").as_str()));
     let Some(weight) = found else { return Ok(true) };
-    let offset = |at: usize| info["data_offsets"][at].as_u64().unwrap_or_default();
-    let length = offset(1).saturating_sub(offset(0));
+    let (start, end) = offsets(info);
+    let length = end.saturating_sub(start);
     if info["dtype"].as_str() != Some("I32") || length != weight.columns.saturating_mul(4) {
         return Ok(false);
     }
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-    file.read_at(data.saturating_add(offset(0)), &mut bytes)?;
+    file.read_at(data.saturating_add(start), &mut bytes)?;
     let groups = || bytes.as_chunks::<4>().0.iter().map(|group| u64::from(u32::from_le_bytes(*group)));
     let is_natural = |size: u64| groups().zip(0..).all(|(group, column)| group == column / size.max(1));
     // Floats have no groups, and so any size will do.
@@ -153,8 +159,7 @@ fn is_tied(checkpoint: &Checkpoint) -> Result<bool> {
 fn equals_embedding(checkpoint: &Checkpoint, file: &FileSource, info: &Value, data: u64) -> Result<bool> {
     let Some(embedding) = checkpoint.find(EMBEDDING) else { return Ok(false) };
     let own = checkpoint.info(embedding);
-    let offsets = |at: usize| info["data_offsets"][at].as_u64().unwrap_or_default();
-    let (start, end) = (offsets(0), offsets(1));
+    let (start, end) = offsets(info);
     let is_alike = info["dtype"].as_str() == Some(own.dtype.name())
         && info["shape"].as_array().is_some_and(|shape| {
             shape.iter().map(Value::as_u64).eq(own.shape.iter().map(|&size| Some(size)))

@@ -158,7 +158,7 @@ fn contradictions_about_zero_points_are_refused_and_a_choice_resolves_them() {
 
 #[test]
 fn a_configuration_that_does_not_tell_about_zero_points_asks() {
-    let asked = ["config.json", "does not tell how zero points are stored"];
+    let asked = ["config.json", "does not state how zero points are stored"];
     let packing = "/quantization_config/packing_format";
     edited("a new packing", &asym(), |c| set(c, packing, json!("auto_round:new")), &asked);
     let old = Model { model_free: true, ..asym() };

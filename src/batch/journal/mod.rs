@@ -61,16 +61,14 @@ impl Journal {
         let Targets { out, errors, order } = targets;
         distinct(input, "the input", out, "the output")?;
         let waiting = "the file of rows that wait for their turn";
+        let part = part_of(&atomic::resolve(out).map_err(wrong("open", out))?);
         if out.as_os_str() != "-" {
-            let out = atomic::resolve(out).map_err(wrong("open", out))?;
-            distinct(input, "the input", &part_of(&out), waiting)?;
+            distinct(input, "the input", &part, waiting)?;
         }
         if let Some(errors) = errors {
             distinct(input, "the input", errors, "the file of failed rows")?;
             distinct(out, "the output", errors, "the file of failed rows")?;
-            let errors = atomic::resolve(errors).map_err(wrong("open", errors))?;
-            let out = atomic::resolve(out).map_err(wrong("open", out))?;
-            distinct(&errors, "the file of failed rows", &part_of(&out), waiting)?;
+            distinct(errors, "the file of failed rows", &part, waiting)?;
         }
         let out = Sink::open(out)?;
         let errors = errors.as_deref().map(Sink::open).transpose()?;

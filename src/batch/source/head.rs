@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Cursor, Read};
 
 use gguf_export::format::{Format, HEAD};
 
+use crate::batch::lines::BYTE_ORDER_MARK;
+
 /// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
@@ -20,8 +22,6 @@ impl Compression {
         }
     }
 }
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Takes the first bytes, up to the end of the first line: a stream may have no more for a while.
 pub(super) fn take(input: &mut impl BufRead) -> io::Result<Vec<u8>> {

@@ -31,7 +31,7 @@ impl fmt::Display for Unheld {
             Some(parameter) => write!(f, "`{keyword}` of parameter `{parameter}` of function `{function}`")?,
             None => write!(f, "`{keyword}` of the parameters of function `{function}`")?,
         }
-        write!(f, " cannot be held in this chat template's syntax of calls")
+        write!(f, " cannot be enforced in this chat template's call syntax")
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         let found = text("f", "p", &json!({"pattern": "a"}), &root).unwrap_err();
         assert_eq!(
             found.to_string(),
-            "`pattern` of parameter `p` of function `f` cannot be held in this chat template's syntax of calls"
+            "`pattern` of parameter `p` of function `f` cannot be enforced in this chat template's call syntax"
         );
     }
 

@@ -55,8 +55,7 @@ pub(crate) struct Verify {
 
 pub(crate) fn run(args: &Verify) -> anyhow::Result<Outcome> {
     // Checked before hours of work.
-    let folder =
-        args.receipt.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    let folder = args.receipt.as_deref().map(atomic::folder);
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         bail!("cannot write the receipt: `{}` is not a folder", folder.display());
     }

@@ -47,7 +47,7 @@ pub(crate) fn output(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         bail!("cannot write `{}`: it is a folder", path.display());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = atomic::folder(path);
     let failed = || format!("cannot write `{}`", path.display());
     if !folder.is_dir() {
         bail!("cannot write `{}`: `{}` is not a folder", path.display(), folder.display());

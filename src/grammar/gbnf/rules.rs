@@ -95,7 +95,9 @@ impl<'a> Beginnings<'a> {
             Known::No => {}
         }
         if depth > DEEPEST {
-            return Err(format!("more than {DEEPEST} rules begin with each other, down to `{name}`"));
+            return Err(format!(
+                "more than {DEEPEST} rules in a row each begin with the next, down to `{name}`"
+            ));
         }
         self.known[number] = Known::Open;
         let body = self.rules.bodies[number].as_deref().unwrap_or_default();

@@ -78,10 +78,7 @@ pub(super) const KEYWORDS: &[(&str, Support)] = &[
     ("exclusiveMinimum", Held("as `maximum`")),
     ("maxLength", Held("in characters")),
     ("minLength", Held("in characters")),
-    (
-        "pattern",
-        Held("in ECMAScript's syntax, without looking around, word boundaries and references to groups"),
-    ),
+    ("pattern", Held("in ECMAScript's syntax, without lookaround, word boundaries or backreferences")),
     ("maxItems", Held("")),
     ("minItems", Held("")),
     ("uniqueItems", Refused(COUNTS)),

@@ -110,7 +110,7 @@ impl Reader<'_> {
                     None => Err("the name of a group does not end".to_owned()),
                 }
             }
-            Some('=' | '!' | '<') => Err("looking ahead or back is not supported".to_owned()),
+            Some('=' | '!' | '<') => Err("lookahead and lookbehind are not supported".to_owned()),
             _ => Err("`(?` is followed by neither `:` nor a name".to_owned()),
         }
     }
@@ -258,7 +258,7 @@ impl Reader<'_> {
             'x' => self.code(2)?,
             'u' => self.unicode()?,
             'b' | 'B' => return Err(format!("word boundaries (`\\{next}`) are not supported")),
-            'k' | '0'..='9' => return Err(format!("references to groups (`\\{next}`) are not supported")),
+            'k' | '0'..='9' => return Err(format!("backreferences (`\\{next}`) are not supported")),
             c if c.is_alphanumeric() => return Err(format!("`\\{c}` is not an escape of ECMAScript")),
             c => c,
         }))

@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
         let (key, own) = match key {
             "$schema" => return Ok(values::known_draft(value)?),
             "$id" if self.path.len() > 1 || self.path[0] != "#" => {
-                return Err("it is held at the root only".into());
+                return Err("it is supported only at the root".into());
             }
             "enum" | "const" | "$ref" | "allOf" | "anyOf" | "oneOf" => return self.applied(key, value, to),
             "pattern" => {

@@ -106,7 +106,12 @@ impl Removal {
     /// Whether there is nothing to remove.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.whole && self.snapshots.is_empty() && self.blobs.is_empty() && self.unfinished.is_empty()
+        !self.whole
+            && self.snapshots.is_empty()
+            && self.links.is_empty()
+            && self.plain.is_empty()
+            && self.blobs.is_empty()
+            && self.unfinished.is_empty()
     }
 
     /// The bytes that the removal frees.

@@ -33,7 +33,7 @@ pub enum WorkerError {
     },
     /// The worker does not answer.
     #[error(
-        "the worker at `{endpoint}` did not answer in {seconds} s; it may serve as many clients as it accepts"
+        "the worker at `{endpoint}` did not answer in {seconds} s; it may already serve its maximum number of clients"
     )]
     Silent {
         /// The worker.

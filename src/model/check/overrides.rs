@@ -13,7 +13,7 @@ const FIXED: [&str; 2] = ["general.architecture", "tokenizer.chat_template"];
 pub(super) fn apply(header: &mut Header, overrides: &[MetadataOverride]) -> Result<(), LoadError> {
     for MetadataOverride { key, value } in overrides {
         if FIXED.contains(&key.as_str()) {
-            return Err(header.wrong(key, "an override", "the value of the file"));
+            return Err(header.wrong(key, "overridden", "the value of the file"));
         }
         let put = match (header.metadata.get(key), value) {
             (None | Some(Value::F32(_) | Value::F64(_)), MetadataValue::Float(number)) => float(*number),
@@ -22,8 +22,8 @@ pub(super) fn apply(header: &mut Header, overrides: &[MetadataOverride]) -> Resu
             (None, MetadataValue::Int(number)) => int(*number),
             (Some(found), MetadataValue::Int(number)) if is_int(found) => int(*number),
             (Some(found), _) => {
-                let expected = format!("a value of its kind, {}", found.type_name());
-                return Err(header.wrong(key, format!("an override by {} {value}", value.kind()), expected));
+                let expected = format!("a value of the file's type, {}", found.type_name());
+                return Err(header.wrong(key, format!("overridden by {} {value}", value.kind()), expected));
             }
         };
         if header.metadata.get(key).is_none() {

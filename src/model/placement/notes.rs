@@ -4,6 +4,7 @@
 use super::Machine;
 use super::note::Note;
 use super::weights::{Rule, Weight};
+use crate::model::threads::processors;
 use crate::model::{ContextSize, GpuLayers, HParams, LoadOptions, Rope};
 
 /// The notes about some options.
@@ -32,8 +33,7 @@ pub(super) fn notes(
     {
         notes.push(Note::LongContext { context, trained: hparams.trained_context });
     }
-    let processors =
-        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let processors = processors();
     for (option, threads) in [("-t", Some(options.threads)), ("-tb", options.threads_batch)] {
         if let Some(threads) = threads.filter(|threads| *threads > processors) {
             notes.push(Note::Threads { option, threads, processors });

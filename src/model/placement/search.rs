@@ -231,7 +231,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     };
     let notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
-    let work = speed::work(model, &choice, &rules);
+    let work = speed::work(model, &choice, &rules, &bill);
     Placement {
         reason: reason(model, &choice, &rules),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),

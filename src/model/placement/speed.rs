@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gguf_export::ggml::GgmlType;
 
-use super::bill::Line;
+use super::bill::{Bill, Line};
 use super::choice::Choice;
 use super::cost::Model;
 use super::types::{Placement, Work};
@@ -83,7 +83,7 @@ impl Placement {
 
 /// The work of each device for one token: it reads all dense weights except the embedding, the experts of one token, half
 /// of a KV cache of at most [`ContextSize::USUAL`] tokens, and the recurrent state of one sequence.
-pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<Work> {
+pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule], bill: &Bill) -> Vec<Work> {
     let h = model.hparams;
     let (used, experts) = (u64::from(h.experts_used), u64::from(h.experts.max(1)));
     let sequences = u64::from(model.options.parallel.max(1));
@@ -92,7 +92,6 @@ pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<Wor
         let kv = line.kv / all * read / 2;
         line.dense + line.experts / experts * used + (kv + line.recurrent) / sequences
     };
-    let bill = model.bill(choice, rules);
     let mut work: Vec<Work> = bill.lines.iter().map(|line| Work { bytes: bytes(line), layers: 0 }).collect();
     let is_lookup = |weight: &&Weight| weight.name == "token_embd.weight" && weight.home == Home::Input;
     for lookup in model.weights.iter().filter(is_lookup) {

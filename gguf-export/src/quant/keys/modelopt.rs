@@ -8,28 +8,25 @@ use Rule::{Any, Each, Empty, Object, Words};
 /// `quant_method` `modelopt`.
 pub(in super::super) const MODELOPT: Table = &[
     LAYER,
+    SHARED,
     &[
         ("quant_method", Any),
         ("producer", Any),
         ("config_groups", Each(GROUP)),
-        ("quantized_layers", Each(&[LAYER])),
         ("quantization", Object(FILE)),
         ("ignore", Any),
-        ("exclude_modules", Any),
-        ("kv_cache_scheme", Any),
-        ("kv_cache_quant_algo", Any),
     ],
 ];
 
 /// `hf_quant_config.json`, from its `quantization`.
-pub(in super::super) const FILE: Table = &[
-    LAYER,
-    &[
-        ("quantized_layers", Each(&[LAYER])),
-        ("exclude_modules", Any),
-        ("kv_cache_quant_algo", Any),
-        ("kv_cache_scheme", Any),
-    ],
+pub(in super::super) const FILE: Table = &[LAYER, SHARED];
+
+/// Keys of both.
+const SHARED: &[(&str, Rule)] = &[
+    ("quantized_layers", Each(&[LAYER])),
+    ("exclude_modules", Any),
+    ("kv_cache_quant_algo", Any),
+    ("kv_cache_scheme", Any),
 ];
 
 const GROUP: Table = &[

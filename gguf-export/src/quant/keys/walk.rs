@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
                 Rule::Words(words) => self.value(value, &words.join(", ")),
                 _ if is_empty(value) => {}
                 Rule::Object(_) | Rule::Each(_) => self.value(value, "an object"),
-                _ => self.value(value, "nothing"),
+                _ => self.value(value, "no value"),
             },
         }
         self.path.pop();

@@ -93,7 +93,7 @@ fn stored(rule: Option<ZeroRule>) -> String {
         Some(ZeroRule::Direct) => "stored as they are (v2)",
         Some(ZeroRule::MinusOne) => "stored less one (v1)",
         Some(_) => "stored in another layout",
-        None => "stored in a way that it does not tell",
+        None => "stored in a way that it does not state",
     }
     .to_owned()
 }

@@ -66,12 +66,12 @@ impl Reading {
         if fields.is_empty() && chosen.is_some() {
             rules.declare_asymmetric();
         }
-        let told = match tool {
+        let stated = match tool {
             Tool::Gptq => zeros::gptq(fields),
             Tool::AutoRound => zeros::auto_round(fields),
             _ => None,
         };
-        Ok(Self { path, rules, zeros: chosen.or(told) })
+        Ok(Self { path, rules, zeros: chosen.or(stated) })
     }
 
     /// What the configuration declares about a module.

@@ -71,7 +71,7 @@ pub(crate) struct BatchArgs {
     pub(super) retry_failed: bool,
     /// Answer rows again whose request or options changed since an earlier run answered them
     ///
-    /// Without it, such rows are counted and confirmed on the terminal, or the run ends with an error.
+    /// Without it, the run asks on a terminal, and otherwise ends with an error.
     #[arg(long, help_heading = RUN, hide_short_help = true)]
     pub(super) rerun_changed: bool,
     /// Resume with another model, and keep the answers of the first

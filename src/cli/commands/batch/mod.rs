@@ -70,17 +70,17 @@ fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcom
         fingerprint: format!("ggrun-{}-{}", env!("CARGO_PKG_VERSION"), caps().build),
     };
     let show = Show::new(args.progress, survey.map(|survey| survey.rows));
-    show.say(&format!(
+    err::note(&format!(
         "{} of {} tokens: {}",
         text::plural(slots.into(), "slot"),
         model.placement().context,
         model.placement().reason
     ));
     if args.output.is_none() {
-        show.say(&format!("answers are written to `{}`", targets.out.display()));
+        err::note(&format!("answers are written to `{}`", targets.out.display()));
     }
     if journal.rows_before() > 0 {
-        show.say(&format!("resuming after {}", text::plural(journal.rows_before() as u64, "row")));
+        err::note(&format!("resuming after {}", text::plural(journal.rows_before() as u64, "row")));
     }
     let begun = Instant::now();
     let rows = batch::open(input, &format)?;
@@ -92,20 +92,20 @@ fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcom
     let mut announced = false;
     let report = batch::run(session, rows, &mut journal, &options, &stop, &mut |progress| {
         for ignored in progress.ignored.drain(..) {
-            show.say(&format!("warning: {ignored}"));
+            err::note(&format!("warning: {ignored}"));
         }
         if interrupt.is_raised() && !std::mem::replace(&mut announced, true) && progress.running > 0 {
             let rows = text::plural(progress.running, "row");
-            show.say(&format!("finishing {rows}; press Ctrl-C again to stop at once"));
+            err::note(&format!("finishing {rows}; press Ctrl-C again to stop at once"));
         }
         show.observe(progress, begun.elapsed());
     });
     show.end();
     let report = report?;
-    summary::finish(args, &targets, &report, &show, begun.elapsed())?;
+    summary::finish(args, &targets, &report, begun.elapsed())?;
     if !report.complete {
         if !journal.is_stream() {
-            show.say(&format!("stopped; run the same command to resume `{}`", targets.out.display()));
+            err::note(&format!("stopped; run the same command to resume `{}`", targets.out.display()));
         }
         return Err(Interrupted.into());
     }

@@ -69,12 +69,6 @@ impl Show {
         Self { kind, rows, bar, last: Cell::new(Duration::ZERO) }
     }
 
-    /// Writes a message beside the progress.
-    #[expect(clippy::unused_self, reason = "messages belong to the progress, which a bar is cleared for")]
-    pub(super) fn say(&self, line: &str) {
-        err::note(line);
-    }
-
     pub(super) fn observe(&self, progress: &Progress, elapsed: Duration) {
         let pause = match self.kind {
             Kind::Bar => Duration::from_millis(100),

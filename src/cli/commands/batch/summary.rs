@@ -7,9 +7,9 @@ use ggrun::batch::{Cause, Example, Report, Targets};
 use serde_json::json;
 
 use super::args::BatchArgs;
-use super::progress::{self, Show};
+use super::progress;
 use crate::cli::ui::out::print_result;
-use crate::cli::ui::text;
+use crate::cli::ui::{err, text};
 
 /// Characters of an error that are shown.
 const SHOWN: usize = 200;
@@ -19,7 +19,6 @@ pub(super) fn finish(
     args: &BatchArgs,
     targets: &Targets,
     report: &Report,
-    show: &Show,
     elapsed: Duration,
 ) -> anyhow::Result<()> {
     let progress = &report.progress;
@@ -37,15 +36,15 @@ pub(super) fn finish(
     if progress.failed_before > 0 {
         parts.push(format!("{} failed in an earlier run", text::count(progress.failed_before)));
     }
-    show.say(&parts.join(", "));
-    show.say(&format!(
+    err::note(&parts.join(", "));
+    err::note(&format!(
         "{} written in {}, {rate:.1} t/s",
         text::plural(progress.completion_tokens, "token"),
         progress::clock(elapsed)
     ));
     let failed_in = targets.errors.as_deref().unwrap_or(&targets.out);
     for line in failures(report, failed_in) {
-        show.say(&line);
+        err::note(&line);
     }
     if args.json {
         let causes = progress::causes_object(&report.causes);

@@ -44,7 +44,7 @@ impl Chat<'_> {
         if self.talk.question().is_none() {
             self.say("no question to answer again");
         } else if !self.attempt(Talk::regen)? {
-            self.say("the answer before is kept");
+            self.say("the previous answer is kept");
         }
         Ok(())
     }
@@ -59,7 +59,7 @@ impl Chat<'_> {
             talk.ask(text);
         };
         if !self.attempt(replace)? {
-            self.say("the question and the answer before are kept");
+            self.say("the previous question and answer are kept");
         }
         Ok(())
     }

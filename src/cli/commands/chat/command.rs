@@ -23,7 +23,7 @@ pub(super) enum Command {
     /// Replaces the last question; without a text the question is put on the prompt.
     Edit(Option<String>),
     Clear,
-    /// Replaces earlier turns by a summary.
+    /// Replaces earlier turns with a summary.
     Compact,
     /// Puts a file before the next message.
     Read(PathBuf),
@@ -51,7 +51,7 @@ pub(super) const HELP: &str = "  /help                 list the commands
   /undo                 remove the last question and its answer
   /edit [TEXT]          change the last question and answer it again
   /clear                begin a new conversation
-  /compact              replace earlier turns by a summary that the model writes
+  /compact              replace earlier turns with a summary that the model writes
   /read FILE            put the text of a file before the next message
   /copy                 copy the last answer to the clipboard, as Markdown
   /system [TEXT|-]      show, set or remove the system prompt

@@ -25,7 +25,7 @@ fn longest(context: u32) -> u32 {
 }
 
 impl Chat<'_> {
-    /// Replaces all turns but the last by a summary. Nothing changes on an error.
+    /// Replaces all turns but the last with a summary. Nothing changes on an error.
     pub(super) fn compact(&mut self) -> anyhow::Result<String> {
         let mut exchanges = self.talk.exchanges();
         let kept = if exchanges.len() > 1 { exchanges.pop().unwrap_or_default() } else { Vec::new() };

@@ -9,7 +9,7 @@ use crate::cli::ui::text;
 /// Percent of the context from which on it is nearly full.
 const NEARLY: u64 = 80;
 /// What makes room.
-const REMEDIES: &str = "/compact replaces earlier turns by a summary, /undo removes the last question, /clear all; \
+const REMEDIES: &str = "/compact replaces earlier turns with a summary, /undo removes the last question, /clear all; \
                         `-c N` sets a larger context";
 
 impl Chat<'_> {

@@ -145,7 +145,7 @@ impl Chat<'_> {
                         Entry::Do(Command::Edit(None)) => {
                             match self.failed.clone().or_else(|| self.talk.question()) {
                                 None => self.say("no question to change"),
-                                Some(_) if !self.source.is_terminal() => self.say("/edit needs a text"),
+                                Some(_) if !self.source.is_terminal() => self.say("/edit needs text"),
                                 Some(question) if printable(&question) != question => {
                                     self.say("the question has control characters; `/edit TEXT` replaces it");
                                 }

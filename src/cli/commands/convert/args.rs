@@ -70,7 +70,7 @@ pub(crate) struct Convert {
     pub(crate) ignore_config_key: Vec<String>,
     /// Set how GPTQ zero points are stored [default: from the configuration]
     ///
-    /// Needed for asymmetric weights whose configuration does not tell it or contradicts itself.
+    /// Needed for asymmetric weights whose configuration does not state it or contradicts itself.
     #[arg(long, value_enum, value_name = "VERSION", help_heading = CHECKPOINT, hide_short_help = true)]
     pub(crate) zero_points: Option<ZeroPoints>,
     /// Verify everything against the checkpoint while it is written

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Download) -> anyhow::Result<Outcome> {
             .iter()
             .map(|row| {
                 json!({
-                    "name": row.name, "bytes": row.bytes, "hash": row.hash, "cached_before": row.there,
+                    "name": row.name, "bytes": row.bytes, "hash": row.hash, "cached_before": row.to_fetch == 0,
                     "bytes_to_fetch": row.to_fetch,
                 })
             })
@@ -90,7 +90,6 @@ struct Row {
     name: String,
     bytes: u64,
     hash: String,
-    there: bool,
     /// Bytes that were neither in the cache nor in the folder.
     to_fetch: u64,
     /// Where the other bytes were.
@@ -113,6 +112,5 @@ fn describe(
             missing => (missing, "in the folder"),
         },
     };
-    let there = to_fetch == 0;
-    Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), there, to_fetch, place })
+    Ok(Row { name: file.name.clone(), bytes: file.bytes, hash: file.hash.clone(), to_fetch, place })
 }
