@@ -41,6 +41,16 @@ pub enum DecodeError {
         /// The position.
         position: u32,
     },
+    /// The grammar could not be applied, because a limit was exceeded.
+    #[error("the grammar failed after position {position} of sequence {seq}: {reason}")]
+    Rules {
+        /// The sequence.
+        seq: u32,
+        /// The position.
+        position: u32,
+        /// What llguidance reports.
+        reason: String,
+    },
     /// The step is invalid: a defect of the caller.
     #[error("invalid step: {what}")]
     Contract {

@@ -61,9 +61,21 @@ impl Matcher {
         });
     }
 
+    /// Why no token is allowed, if that is because a limit was exceeded and not because of the rules.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let reason = self.inner.stop_reason();
+        let failed = || self.inner.is_stopped() && !reason.is_ok();
+        self.inner.get_error().or_else(|| failed().then(|| reason.to_string()))
+    }
+
     /// Advances by a token; returns false if it may not come next.
     pub(crate) fn accept(&mut self, token: u32) -> bool {
         self.allows(token) && self.inner.consume_token(token).is_ok()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fail(&mut self) {
+        drop(self.inner.test_trigger_lexer_error());
     }
 
     /// Returns to the beginning.

@@ -280,9 +280,9 @@ fn what_is_not_held_is_refused_by_its_name_and_place() {
         (r#"{"minLength": 5, "maxLength": 1}"#, "`minLength` at `#`: it is 5, above `maxLength`, which is 1"),
         (r#"{"minLength": -1}"#, "expected an integer from 0"),
         (r#"{"minItems": 1e9}"#, "expected at most 100000"),
-        (r#"{"pattern": "a(?=b)"}"#, "`pattern` at `#`: `a(?=b)`: looking ahead"),
+        (r#"{"pattern": "a(?=b)"}"#, "`pattern` at `#`: `a(?=b)`: lookahead"),
         (r#"{"pattern": "\\bword"}"#, "word boundaries"),
-        (r#"{"pattern": "(a)\\1"}"#, "references to groups"),
+        (r#"{"pattern": "(a)\\1"}"#, "backreferences"),
         (r#"{"pattern": "("}"#, "`(` without a `)`"),
         (r#"{"pattern": "a{3,1}"}"#, "out of order"),
         (r#"{"pattern": "a{3}{2}"}"#, "`{` has nothing to repeat"),
@@ -291,6 +291,10 @@ fn what_is_not_held_is_refused_by_its_name_and_place() {
         (r#"{"pattern": "((a{99}){99}){99}"}"#, "too large"),
         (r#"{"pattern": "a^b"}"#, "`pattern`"),
         (r##"{"$ref": "#/$defs/a"}"##, "`$ref` at `#`: `#/$defs/a`: there is no such place"),
+        (
+            r##"{"$ref": "#a", "$defs": {"x": {"$anchor": "a"}, "y": {"$anchor": "a", "type": "null"}}}"##,
+            "`$ref` at `#`: `#a`: two places of the schema have this `$anchor`",
+        ),
         (r#"{"$ref": "https://example.com/s"}"#, "leads out of the schema"),
         (r##"{"$ref": "#"}"##, "leads to itself"),
         (r##"{"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"$ref": "#/$defs/a"}}}"##, "leads to itself"),
@@ -440,4 +444,18 @@ fn a_tag_is_its_control_token_or_its_text() {
         assert!(allowed.contains(&u32::from(b'x')) && !allowed.contains(&257));
         assert!(matcher.accept(u32::from(b'"')) && matcher.may_end());
     }
+}
+
+#[test]
+fn a_failure_of_the_matcher_is_not_taken_for_a_rule() {
+    let vocabulary = Vocabulary::new((0..=u8::MAX).map(|byte| Word::Text(vec![byte])).collect()).unwrap();
+    let mut matcher = Matcher::new(Source::Schema(r#"{"type": "string"}"#), 0, &vocabulary).unwrap();
+    assert_eq!(matcher.failure(), None);
+    assert!(!matcher.accept(u32::from(b'x')) && matcher.accept(u32::from(b'"')));
+    assert_eq!(matcher.failure(), None, "a forbidden token is not a failure");
+    matcher.fail();
+    let mut count = 0;
+    matcher.allowed(|_| count += 1);
+    assert_eq!(count, 0);
+    assert!(matcher.failure().is_some_and(|reason| !reason.is_empty()));
 }

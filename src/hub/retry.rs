@@ -155,7 +155,8 @@ mod tests {
     fn a_server_that_was_never_reached_is_given_up_in_seconds() {
         let refused = Failure::Unreachable { reason: "connection refused".to_owned() };
         let tries = waits(&refused, false, Duration::ZERO);
-        assert!(tries.len() == 3 && total(&tries) < Duration::from_secs(6), "{tries:?}");
+        // Pauses of 0.5, 1 and 2 seconds, each up to twice as long by chance.
+        assert!(tries.len() == 3 && total(&tries) <= Duration::from_secs(7), "{tries:?}");
         // A name server or a firewall that does not answer.
         assert_eq!(waits(&refused, false, Duration::from_secs(10)), []);
     }

@@ -218,6 +218,7 @@ impl<'model> LlamaDecoder<'model> {
         sampler.pick(self.model, &self.context, index).map_err(|no| match no {
             NoToken::NotANumber => DecodeError::NotANumber { seq, position },
             NoToken::Forbidden => DecodeError::NoTokenAllowed { seq, position },
+            NoToken::Failed(reason) => DecodeError::Rules { seq, position, reason },
         })
     }
 }

@@ -65,7 +65,11 @@ fn template(fields: &mut Fields, options: &mut GenerationOptions) -> Result<(), 
         wrong("chat_template_kwargs", &json!(reserved.name), "variables that are not reserved")
     })?;
     if let Some(effort) = fields.text("reasoning_effort")? {
-        options.template_variables.insert("reasoning_effort".to_owned(), Value::String(effort));
+        let effort = Value::String(effort);
+        let variable = options.template_variables.entry("reasoning_effort").or_insert_with(|| effort.clone());
+        if *variable != effort {
+            return Err(Refusal::Conflict { field: "chat_template_kwargs", other: "reasoning_effort" });
+        }
     }
     options.reasoning_budget = limit(fields, &["reasoning_budget", "thinking_budget_tokens"])?;
     if options.turns_reasoning_off() {

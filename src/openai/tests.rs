@@ -108,6 +108,21 @@ fn the_last_message_of_the_assistant_can_be_continued() {
 }
 
 #[test]
+fn two_efforts_that_differ_are_refused() {
+    let ask = |variable: Value| {
+        ask(json!({
+            "messages": [{"role": "user", "content": "hi"}],
+            "reasoning_effort": "high",
+            "chat_template_kwargs": {"reasoning_effort": variable},
+        }))
+    };
+    assert!(ask(json!("high")).is_ok());
+    for other in [json!("low"), Value::Null] {
+        assert!(matches!(ask(other), Err(Refusal::Conflict { .. })));
+    }
+}
+
+#[test]
 fn wrong_values_are_refused_by_name() {
     for (name, value) in [
         ("temperature", json!("hot")),

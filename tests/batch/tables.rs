@@ -94,7 +94,7 @@ fn a_table_that_cannot_be_used_is_refused_before_the_model_is_loaded() {
         refused(table, &prompt, 1, &["text after the closing quote of a field in line 1", &hint]);
     }
     refused(b"id,text\n1,\"a \"b\" c\"\n", &prompt, 1, &["write a quote inside of quotes twice"]);
-    refused(b"id,text\na\n", &prompt, 1, &["line 2 has 1 fields, expected 2", "in quotes"]);
+    refused(b"id,text\na\n", &prompt, 1, &["line 2: the number of fields is 1, expected 2", "in quotes"]);
     refused(b"id,text\n1,\"b\n2,c\n", &prompt, 1, &["the quote that opens in line 2 is not closed"]);
     refused(b"id,text\n1,\xe9\n", &prompt, 1, &["line 2 is not UTF-8 in column `text`", "iconv"]);
     refused(b"PK\x03\x04", &prompt, 1, &["`p.csv` is a zip archive", "save a spreadsheet as CSV in UTF-8"]);

@@ -15,6 +15,7 @@ use crate::{Result, io};
 /// Size limit of a chat template in bytes.
 const MAX_TEMPLATE: u64 = 4 << 20;
 const JINJA: &str = "chat_template.jinja";
+const JSON: &str = "chat_template.json";
 /// The name of the template that has the plain key.
 const DEFAULT: &str = "default";
 
@@ -34,18 +35,20 @@ impl Templates {
         let mut out = Self::default();
         let jinja = folder::optional(dir, JINJA)?.map(|path| io::read_to_string(&path, MAX_TEMPLATE));
         let jinja = jinja.transpose()?;
-        let json = optional(dir, "chat_template.json")?;
+        let json = optional(dir, JSON)?;
         let field = |file: Option<&ModelConfig>| {
             file.and_then(|file| file.get("chat_template").map(|value| (file.clone(), value.clone())))
         };
+        let json = field(json.as_ref());
         if let Some((owner, value)) = field(settings) {
             out.add(&owner, &value)?;
-            if let Some(jinja) = jinja.filter(|text| out.default.as_ref() != Some(text)) {
-                out.replaced(&jinja, "`tokenizer_config.json`");
-            }
+            let text = json.as_ref().and_then(|(_, value)| value.as_str());
+            out.replaced("tokenizer_config.json", JINJA, jinja.as_deref());
+            out.replaced("tokenizer_config.json", JSON, text);
         } else if let Some(jinja) = jinja {
             out.default = Some(jinja);
-        } else if let Some((owner, value)) = field(json.as_ref()) {
+            out.replaced(JINJA, JSON, json.as_ref().and_then(|(_, value)| value.as_str()));
+        } else if let Some((owner, value)) = json {
             out.add(&owner, &value)?;
         }
         for (name, path) in folder::inside_folder(dir, "additional_chat_templates", ".jinja")? {
@@ -105,10 +108,12 @@ impl Templates {
         }
     }
 
-    /// Notes a template file whose text is not the default, because that of another file is.
-    fn replaced(&mut self, text: &str, by: &str) {
-        if !self.named.iter().any(|(_, known)| known == text) {
-            self.notes.push(format!("left out the chat template of `{JINJA}`: it differs from that of {by}"));
+    /// Notes that the template of a file is left out, unless it is one of those that are kept.
+    fn replaced(&mut self, by: &str, file: &str, text: Option<&str>) {
+        let mut kept = self.default.iter().chain(self.named.iter().map(|(_, text)| text));
+        if text.is_some_and(|text| kept.all(|known| known != text)) {
+            self.notes
+                .push(format!("left out the chat template of `{file}`: it differs from that of `{by}`"));
         }
     }
 }

@@ -226,8 +226,14 @@ fn the_chat_template_is_read_from_three_files() {
     assert_eq!(text(&toy).as_deref(), Some("json"));
     toy.files.push(("chat_template.jinja", "jinja".to_owned()));
     assert_eq!(text(&toy).as_deref(), Some("jinja"));
+    let left_out = |file: &str, by: &str| {
+        format!("left out the chat template of `{file}`: it differs from that of `{by}`")
+    };
+    assert_eq!(toy.notes(), [left_out("chat_template.json", "chat_template.jinja")]);
     toy.settings["chat_template"] = "config".into();
     assert_eq!(text(&toy).as_deref(), Some("config"));
+    let both = ["chat_template.jinja", "chat_template.json"];
+    assert_eq!(toy.notes(), both.map(|file| left_out(file, "tokenizer_config.json")));
     toy.settings["chat_template"] =
         json!([{"name": "tool use", "template": "t"}, {"name": "default", "template": "d"}]);
     let out = toy.read().unwrap();

@@ -21,7 +21,7 @@ pub enum Fault {
         name: String,
     },
     /// A record has more or fewer fields than the header.
-    #[error("line {line} has {found} fields, expected {expected} as in the header")]
+    #[error("line {line}: the number of fields is {found}, expected {expected} as in the header")]
     Fields {
         /// Where it begins.
         line: u64,

@@ -60,9 +60,12 @@ fn a_template_inserts_columns_and_braces() {
 fn a_table_that_would_be_torn_is_refused_with_its_line() {
     let plain = table(None, "{text}");
     for (text, says) in [
-        (&b"id,text\na,b\nc\n"[..], "line 3 has 1 fields, expected 2 as in the header"),
-        (b"id,text\r\n\r\n1,\"a\r\nb\"\r\nc\r\n", "line 5 has 1 fields, expected 2 as in the header"),
-        (b"id,text\na,b,c\n", "line 2 has 3 fields, expected 2 as in the header"),
+        (&b"id,text\na,b\nc\n"[..], "line 3: the number of fields is 1, expected 2 as in the header"),
+        (
+            b"id,text\r\n\r\n1,\"a\r\nb\"\r\nc\r\n",
+            "line 5: the number of fields is 1, expected 2 as in the header",
+        ),
+        (b"id,text\na,b,c\n", "line 2: the number of fields is 3, expected 2 as in the header"),
         (b"id,text\n1,a\n2,\"b\n3,c\n", "the quote that opens in line 3 is not closed"),
         (b"id,text\n1,\"say \"hi\" now\"\n", "text after the closing quote of a field in line 2"),
         (b"id,text\n1,\xe9t\xe9\n", "line 2 is not UTF-8 in column `text`"),

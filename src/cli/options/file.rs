@@ -21,6 +21,8 @@ pub(crate) enum Text {
     Conversation,
     /// Text for measuring quality.
     Sample,
+    /// Text before a message of a chat.
+    Attachment,
 }
 
 impl Text {
@@ -34,7 +36,7 @@ impl Text {
             Self::SystemPrompt => "the system prompt",
             Self::Prompt => "the prompt",
             Self::Conversation => "the conversation",
-            Self::Sample => "the text",
+            Self::Sample | Self::Attachment => "the text",
         }
     }
 
@@ -42,7 +44,7 @@ impl Text {
     fn limit(self) -> u64 {
         match self {
             Self::Grammar | Self::Schema | Self::Template => 1 << 20,
-            Self::Tools => 16 << 20,
+            Self::Tools | Self::Attachment => 16 << 20,
             Self::SystemPrompt | Self::Prompt | Self::Conversation => 256 << 20,
             Self::Sample => 1 << 30,
         }

@@ -28,7 +28,8 @@ pub(super) fn number(name: &str) -> Option<usize> {
 #[derive(Debug)]
 pub(super) struct Document<'a> {
     root: &'a Value,
-    anchors: HashMap<&'a str, &'a Value>,
+    /// `None` for an anchor of two places.
+    anchors: HashMap<&'a str, Option<&'a Value>>,
 }
 
 impl<'a> Document<'a> {
@@ -38,7 +39,7 @@ impl<'a> Document<'a> {
         while let Some(value) = rest.pop() {
             let Value::Object(object) = value else { continue };
             if let Some(anchor) = object.get("$anchor").and_then(Value::as_str) {
-                anchors.insert(anchor, value);
+                anchors.entry(anchor).and_modify(|place| *place = None).or_insert(Some(value));
             }
             for (key, value) in object {
                 match value {
@@ -63,7 +64,11 @@ impl<'a> Document<'a> {
         if fragment.is_empty() || fragment.starts_with('/') {
             self.root.pointer(&fragment).ok_or_else(|| "there is no such place in the schema".to_owned())
         } else {
-            self.anchors.get(&*fragment).copied().ok_or_else(|| "there is no such `$anchor`".to_owned())
+            match self.anchors.get(&*fragment) {
+                Some(Some(value)) => Ok(value),
+                Some(None) => Err("two places of the schema have this `$anchor`".to_owned()),
+                None => Err("there is no such `$anchor`".to_owned()),
+            }
         }
     }
 }

@@ -75,6 +75,11 @@ impl Guide {
         }
     }
 
+    /// Why the rules could not be applied, if they could not.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.rules.failure()
+    }
+
     fn verdict(&self, model: &LlamaModel, token: LlamaToken) -> Verdict {
         let vocab = model.vocab();
         if self.gate.is_open() {

@@ -50,11 +50,7 @@ impl Matching {
     /// Whether a token may come next.
     pub(super) fn allows(&mut self, model: &LlamaModel, token: LlamaToken) -> bool {
         match self {
-            Self::Gbnf { sampler, .. } => {
-                let mut one = LlamaTokenDataArray::new(vec![LlamaTokenData::new(token, 0.0, 0.0)], false);
-                sampler.apply(&mut one);
-                one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
-            }
+            Self::Gbnf { sampler, .. } => admits(sampler, token),
             Self::Schema(matcher) if model.vocab().is_eog(token) => matcher.may_end(),
             Self::Schema(matcher) => u32::try_from(token.0).is_ok_and(|token| matcher.allows(token)),
         }
@@ -86,13 +82,18 @@ impl Matching {
     /// Advances by a token; returns false if it may not come next. llama.cpp aborts the process when a grammar is used
     /// after a token that it forbids.
     pub(super) fn accept(&mut self, model: &LlamaModel, token: LlamaToken) -> bool {
-        if !self.allows(model, token) {
-            return false;
-        }
         match self {
-            Self::Gbnf { sampler, .. } => sampler.try_accept(token).is_ok(),
-            Self::Schema(_) if model.vocab().is_eog(token) => true,
+            Self::Gbnf { sampler, .. } => admits(sampler, token) && sampler.try_accept(token).is_ok(),
+            Self::Schema(matcher) if model.vocab().is_eog(token) => matcher.may_end(),
             Self::Schema(matcher) => u32::try_from(token.0).is_ok_and(|token| matcher.accept(token)),
+        }
+    }
+
+    /// Why no token is allowed, if that is not because of the rules.
+    pub(super) fn failure(&self) -> Option<String> {
+        match self {
+            Self::Gbnf { .. } => None,
+            Self::Schema(matcher) => matcher.failure(),
         }
     }
 
@@ -107,6 +108,13 @@ impl Matching {
             Self::Schema(matcher) => matcher.reset(),
         }
     }
+}
+
+/// Whether llama.cpp's matcher allows a token.
+fn admits(sampler: &mut LlamaSampler, token: LlamaToken) -> bool {
+    let mut one = LlamaTokenDataArray::new(vec![LlamaTokenData::new(token, 0.0, 0.0)], false);
+    sampler.apply(&mut one);
+    one.data.first().is_some_and(|data| data.logit() > f32::NEG_INFINITY)
 }
 
 /// The matcher of rules other than GBNF.

@@ -39,12 +39,14 @@ pub(super) struct Sampler {
 }
 
 /// Why no token can be sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoToken {
     /// A logit is not finite.
     NotANumber,
     /// The grammar forbids every token.
     Forbidden,
+    /// The grammar could not be applied, for this reason.
+    Failed(String),
 }
 
 impl Sampler {
@@ -85,7 +87,8 @@ impl Sampler {
         {
             let mut left = context.token_data_array_ith(index);
             guide.restrict(model, &mut left);
-            let best = best_of(&left).ok_or(NoToken::Forbidden)?;
+            let best =
+                best_of(&left).ok_or_else(|| guide.failure().map_or(NoToken::Forbidden, NoToken::Failed))?;
             token = match &mut self.chain {
                 None => best,
                 Some(chain) => select(chain, left).unwrap_or(best),

@@ -1,7 +1,5 @@
 //! `/read` and `/export`: files of the user.
 
-use std::fs::{self, File};
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -9,10 +7,8 @@ use ggrun::atomic::{self, Access};
 
 use super::conversation::Chat;
 use super::path::expanded;
+use crate::cli::options::file;
 use crate::cli::ui::text;
-
-/// The most bytes of a file.
-const LARGEST: u64 = 16 << 20;
 
 impl Chat<'_> {
     /// Puts the text of a file before the next message.
@@ -35,48 +31,39 @@ impl Chat<'_> {
     }
 }
 
-/// The text of a file, without a byte-order mark and without the newline at its end.
+/// The text of a regular file, without the newline at its end.
 fn read(path: &Path) -> anyhow::Result<String> {
-    let shown = path.display();
-    let failed = || format!("cannot read `{shown}`");
     // Opening a FIFO would wait for a writer.
-    let found = fs::metadata(path).with_context(failed)?;
-    if !found.is_file() {
-        bail!("cannot read `{shown}`: expected a file");
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).with_context(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        bail!("`{shown}` is larger than {}", text::bytes(LARGEST));
-    }
-    let text = String::from_utf8(bytes).ok().with_context(|| format!("`{shown}` is not UTF-8 text"))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    file::regular(path)?;
+    let text = file::read(path, file::Text::Attachment)?;
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
-        bail!("`{shown}` is empty");
+        bail!("cannot read the text from `{}`: it is empty", path.display());
     }
     Ok(text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn only_text_of_files_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
-        let read = |bytes: &[u8]| {
+        let read = |path: &Path| read(path).map_err(|error| format!("{error:#}"));
+        let written = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
-            super::read(&path).map_err(|error| error.to_string())
+            read(&path)
         };
-        assert_eq!(read("\u{feff}a\r\nb\r\n".as_bytes()).unwrap(), "a\r\nb");
-        assert!(read(b"\xff\xfe").unwrap_err().ends_with("is not UTF-8 text"));
-        assert!(read(b"\n").unwrap_err().ends_with("is empty"));
-        assert!(super::read(folder.path()).unwrap_err().to_string().ends_with("expected a file"));
-        assert!(super::read(Path::new("/dev/zero")).unwrap_err().to_string().ends_with("expected a file"));
-        let large = File::create(&path).unwrap();
-        large.set_len(LARGEST + 1).unwrap();
-        assert!(super::read(&path).unwrap_err().to_string().ends_with("is larger than 16.00 MiB"));
+        assert_eq!(written("\u{feff}a\r\nb\r\n".as_bytes()).unwrap(), "a\r\nb");
+        assert!(written(b"a\xff").unwrap_err().ends_with("it is not UTF-8"));
+        assert!(written(b"\n").unwrap_err().ends_with("it is empty"));
+        assert!(read(folder.path()).unwrap_err().ends_with("expected a file"));
+        assert!(read(Path::new("/dev/zero")).unwrap_err().ends_with("expected a file"));
+        fs::File::create(&path).unwrap().set_len((16 << 20) + 1).unwrap();
+        assert!(read(&path).unwrap_err().ends_with("it has more than 16.00 MiB"));
     }
 }
