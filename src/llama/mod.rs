@@ -31,7 +31,7 @@ pub use devices::{Device, DeviceKind, devices};
 pub use kernels::{Kernels, kernels};
 pub use metadata::{LONGEST as LONGEST_OVERRIDE, MetadataOverride, MetadataValue};
 pub use params::{CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Override, SplitMode};
-pub use probe::{DeviceSpeed, measure};
+pub use probe::{DeviceSpeed, Multiplication, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
 pub use vocab::LlamaVocab;

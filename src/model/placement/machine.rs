@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gguf_export::ggml::GgmlType;
+
 use crate::llama::rpc::{self, Endpoint, WorkerError};
 use crate::llama::{self, DeviceKind, Kernels};
 use crate::model::system::{MainMemory, limits};
@@ -81,6 +83,14 @@ impl Machine {
     #[must_use]
     pub fn name(&self, device: usize) -> &str {
         device.checked_sub(1).and_then(|index| self.gpus.get(index)).map_or("CPU", |gpu| gpu.name.as_str())
+    }
+}
+
+impl Kernels {
+    /// The names of the types that they take.
+    #[must_use]
+    pub fn type_names(&self) -> Vec<&'static str> {
+        self.types.iter().filter_map(|id| GgmlType::from_id(*id)).map(GgmlType::name).collect()
     }
 }
 

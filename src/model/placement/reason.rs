@@ -40,11 +40,13 @@ fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
         };
         model.weights.iter().filter(on_cpu).map(|weight| weight.ty.name()).collect::<BTreeSet<_>>()
     };
-    let mut text = held.to_owned();
     let in_place = types(&|weight| weight.has_kernel && !(repacked && weight.repackable));
-    if let (Some(Kernels { isa, .. }), false) = (&machine.kernels, in_place.is_empty()) {
-        text += &format!(" ({isa} kernels for {})", listed(&in_place));
-    }
+    let with = match &machine.kernels {
+        Some(Kernels { isa, .. }) if !in_place.is_empty() => {
+            format!(" ({isa} kernels for {})", listed(&in_place))
+        }
+        _ => String::new(),
+    };
     let slower = if repacked {
         types(&|weight| weight.has_kernel && weight.repackable)
     } else {
@@ -58,10 +60,8 @@ fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
         let than = if repacked { "mapped" } else { "repacked" };
         costs.push(format!("computes {} more slowly than {than} weights", listed(&slower)));
     }
-    if !costs.is_empty() {
-        text += &format!(": {}", costs.join(" and "));
-    }
-    text
+    let at = if costs.is_empty() { "" } else { ": " };
+    format!("{held}{with}{at}{}", costs.join(" and "))
 }
 
 fn listed(names: &BTreeSet<&str>) -> String {

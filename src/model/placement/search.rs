@@ -236,6 +236,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     let notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules, &bill);
+    let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
+    let either = |weight: &Weight| {
+        can_repack && weight.repackable && weight.has_kernel && model.device(&choice, &rules, weight) == 0
+    };
+    let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
     Placement {
         reason: reason(model, &choice, &rules),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
@@ -251,6 +256,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         bill,
         notes,
         work,
-        main_type: speed::main_type(model),
+        main_type,
+        either_type,
     }
 }
