@@ -10,6 +10,8 @@ const COLUMNS: u64 = 504;
 const SUMS: u64 = 64 * 4;
 /// Bytes of the unpacked weights: four panels of 16 rows and 256 columns, with their scales.
 const PANELS: u64 = 4 * (16 * 256 + 8 * 16 * 4);
+/// Bytes that name an input and its expert.
+const PAIR: u64 = 8;
 
 /// Bytes of the work buffer for these weights and a batch of `ubatch` tokens.
 pub(super) fn work_buffer<'w>(
@@ -18,12 +20,19 @@ pub(super) fn work_buffer<'w>(
     threads: u64,
     ubatch: u64,
 ) -> u64 {
+    let pairs = ubatch * u64::from(hparams.experts_used);
     let of = |weight: &Weight| {
-        // The outputs of all chosen experts are the inputs of the last matrix.
-        let is_down = weight.experts && weight.name.contains("_down_");
-        let inputs = ubatch * if is_down { u64::from(hparams.experts_used) } else { 1 };
-        let gathered = if weight.experts { packed(weight.columns, COLUMNS) } else { 0 };
-        packed(weight.columns, inputs) + threads * (PANELS + SUMS * inputs.min(COLUMNS) + gathered)
+        // The outputs of all chosen experts are the inputs of the last matrix. Inputs are gathered for each expert.
+        let (inputs, gathered) = match weight.experts {
+            true if weight.name.contains("_down_") => (pairs, pairs.min(COLUMNS)),
+            true => (ubatch, pairs.min(COLUMNS)),
+            false => (ubatch, 0),
+        };
+        let sums = SUMS * if weight.experts { gathered } else { ubatch.min(COLUMNS) };
+        let thread = packed(weight.columns, gathered).saturating_add(PANELS + sums);
+        let shared =
+            packed(weight.columns, inputs).saturating_add(PAIR * if weight.experts { pairs } else { 0 });
+        shared.saturating_add(thread.saturating_mul(threads))
     };
     weights.filter(|weight| weight.has_kernel).map(of).max().unwrap_or(0)
 }

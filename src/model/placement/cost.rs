@@ -112,7 +112,7 @@ impl Model<'_> {
         let threads = self.options.threads.max(self.options.threads_batch.unwrap_or(0));
         let on_cpu = |weight: &&Weight| weight.home != Home::Input && self.device(choice, rules, weight) == 0;
         let buffer = work_buffer(self.weights.iter().filter(on_cpu), self.hparams, threads.into(), ubatch);
-        lines[0].compute += logits * sequences + buffer;
+        lines[0].compute = lines[0].compute.saturating_add(logits * sequences).saturating_add(buffer);
     }
 
     /// Bytes of intermediate results for one token of a batch: the widest part of a layer.
