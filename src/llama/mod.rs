@@ -9,6 +9,8 @@ mod caps;
 mod decoder;
 mod devices;
 mod interface;
+#[cfg(test)]
+mod kernel_tests;
 mod log;
 mod logits;
 mod metadata;

@@ -209,12 +209,14 @@ impl Drop for Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llama::kernel_tests::default_version;
 
     /// ggml's number of `Q8_0`.
     const Q8_0: u32 = 8;
 
     #[test]
     fn the_cpu_is_measured() {
+        let _version = default_version();
         let speed = measure("CPU", Q8_0, 2, 16 << 20, Duration::from_millis(40)).unwrap();
         assert!((1e7..1e13).contains(&speed.bytes_per_second), "{speed:?}");
         assert!(speed.start < Duration::from_secs(1) && speed.node < Duration::from_millis(50), "{speed:?}");
