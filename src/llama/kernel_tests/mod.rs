@@ -1,6 +1,7 @@
 //! Single operations of llama.cpp's CPU backend, held to their definitions. `run` computes one; each family of
 //! operations has a file with its definition in plain Rust and its tests.
 
+mod expert_sum;
 mod matrix_products;
 mod products;
 mod random;
