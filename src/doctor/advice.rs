@@ -204,6 +204,7 @@ mod tests {
                 llama_cpp: "b1".to_owned(),
                 patches: Vec::new(),
                 backends: names(&["CPU", "RPC"]),
+                kernels: None,
             },
             hub: Hub {
                 token: Token::None,

@@ -15,9 +15,9 @@ mod threads;
 
 pub use crate::engine::Abort;
 pub use crate::llama::{
-    CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
-    MetadataOverride, MetadataValue, Numa, NumaError, Override, Rope, RopeScaling, SplitMode, caps,
-    check_rules, check_values, devices, measure, on_abort, rpc,
+    CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, Kernels, LONGEST_OVERRIDE, LlamaDecoder,
+    LoadMode, MetadataOverride, MetadataValue, Multiplication, Numa, NumaError, Override, Rope, RopeScaling,
+    SplitMode, caps, check_rules, check_values, devices, measure, on_abort, rpc,
 };
 pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;

@@ -4,13 +4,14 @@ use super::bill::{Bill, Line};
 use super::choice::Choice;
 use super::cost::Model;
 use super::error::PlaceError;
+use super::layout::computes_in_place;
 use super::notes::notes;
 use super::reason::reason;
 use super::speed;
 use super::types::Placement;
 use super::weights::{Home, Rule, Weight, cpu_experts};
 use crate::llama::{LoadMode, Override, SplitMode};
-use crate::model::{ContextSize, GpuLayers, HParams, LoadOptions};
+use crate::model::{ContextSize, GpuLayers, HParams};
 
 /// A KV cache grows by this many tokens.
 const STEP: u32 = 256;
@@ -21,7 +22,7 @@ pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placeme
     let contexts = contexts(model);
     let most = contexts[0];
     for context in contexts {
-        for (load, repack) in load_modes(model.options) {
+        for (load, repack) in load_modes(model) {
             for (gpu_layers, on_cpu) in layers(model) {
                 let Some(split) = split(model, rules, gpu_layers, on_cpu, context)? else { continue };
                 let choice = Choice { gpu_layers, cpu_experts: on_cpu, split, context, load, repack };
@@ -77,7 +78,8 @@ fn grown(model: Model<'_>, choice: Choice, rules: &[Rule]) -> Choice {
         return choice;
     }
     let with = |context: u32| Choice { context, ..choice.clone() };
-    let fits = |context: u32| model.is_unlimited() || model.bill(&with(context), rules).fits();
+    // Pages of a mapped file that make room for the context would be read again for every token.
+    let fits = |context: u32| model.is_unlimited() || model.bill(&with(context), rules).fits_with_margin();
     if fits(trained) {
         return with(trained);
     }
@@ -91,11 +93,13 @@ fn grown(model: Model<'_>, choice: Choice, rules: &[Rule]) -> Choice {
 }
 
 /// The load modes to try, each with or without repacking: fast ones with one copy of the weights, then smaller ones.
-fn load_modes(options: &LoadOptions) -> Vec<(LoadMode, bool)> {
-    match (options.load, options.repack) {
+fn load_modes(model: Model<'_>) -> Vec<(LoadMode, bool)> {
+    let in_place = computes_in_place(model);
+    match (model.options.load, model.options.repack) {
         (Some(load), Some(repack)) => vec![(load, repack)],
-        (Some(load), None) => vec![(load, !load.maps())],
+        (Some(load), None) => vec![(load, !load.maps() && !in_place)],
         (None, Some(true)) => vec![(LoadMode::Read, true)],
+        (None, _) if in_place => vec![(LoadMode::Map, false)],
         (None, Some(false)) => vec![(LoadMode::Read, false), (LoadMode::Map, false)],
         (None, None) => vec![(LoadMode::Read, true), (LoadMode::Map, false)],
     }
@@ -232,6 +236,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     let notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules, &bill);
+    let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
+    let either = |weight: &Weight| {
+        can_repack && weight.repackable && weight.has_kernel && model.device(&choice, &rules, weight) == 0
+    };
+    let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
     Placement {
         reason: reason(model, &choice, &rules),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
@@ -247,6 +256,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         bill,
         notes,
         work,
-        main_type: speed::main_type(model),
+        main_type,
+        either_type,
     }
 }
