@@ -21,6 +21,8 @@ mod rope;
 pub mod rpc;
 mod sampler;
 mod saving;
+#[cfg(test)]
+mod tiny;
 mod vocab;
 mod weights;
 
