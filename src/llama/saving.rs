@@ -82,6 +82,7 @@ mod tests {
             tensor_split: &[],
             overrides: &[],
             load: LoadMode::Read,
+            room: 0,
             metadata: &[],
             check_tensors: false,
             repack: false,

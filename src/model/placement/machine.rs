@@ -15,6 +15,8 @@ pub struct Machine {
     pub ram_available: u64,
     /// GPUs with their own memory or, without such, GPUs that share main memory.
     pub gpus: Vec<Gpu>,
+    /// Whether llama.cpp can read experts from disk as they are chosen.
+    pub can_stream: bool,
 }
 
 /// A device other than the CPU.
@@ -72,7 +74,7 @@ impl Machine {
         }
         // On some systems, ggml does not count reclaimable page cache as free.
         let (total, available) = system_memory().unwrap_or(cpu);
-        Self { ram_total: total, ram_available: available, gpus }
+        Self { ram_total: total, ram_available: available, gpus, can_stream: llama::can_stream() }
     }
 
     /// The name of a device in a placement.

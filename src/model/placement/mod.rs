@@ -9,6 +9,7 @@ mod bill;
 mod choice;
 mod command;
 mod cost;
+mod disk;
 mod error;
 mod machine;
 mod note;
@@ -19,6 +20,7 @@ mod reason;
 mod remedies;
 mod search;
 mod speed;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -26,9 +28,11 @@ mod weights;
 
 pub use bill::{Bill, Line};
 pub use command::load_mode_name;
+pub use disk::DiskSpeed;
 pub use error::{OutOfMemory, PlaceError};
 pub use machine::{Gpu, Machine};
 pub use note::Note;
 pub use place::place;
 pub use speed::{ASSUMED_GPU, Bandwidth, Speed};
+pub use stream::Stream;
 pub use types::{Placement, Work};

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use gguf_export::size;
+
 use super::choice::Choice;
 use super::cost::Model;
+use super::stream::Stream;
 use super::weights::{Home, Rule};
 
 /// Describes a choice. `rules` are the caller's overrides and those of the choice, in order.
-pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
+pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule], stream: Option<&Stream>) -> String {
     let Model { hparams, machine, options, .. } = model;
     let mut parts = vec![devices(model, choice, rules)];
     // With a GPU, weights for the CPU are put into a buffer that the GPU reads fast, and not repacked.
     let repacked = choice.repack && !machine.gpus.iter().any(|gpu| gpu.host_buffer);
-    parts.push(match (choice.load.maps(), repacked) {
+    let weights = match (choice.load.maps(), repacked) {
         (false, true) => "weights repacked for this CPU, one copy in memory".to_owned(),
         (false, false) => "weights not repacked, one copy in memory".to_owned(),
         (true, false) if options.load.is_none() => {
@@ -20,12 +23,23 @@ pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Strin
         }
         (true, false) => "file mapped, one copy of the weights in memory".to_owned(),
         (true, true) => "file mapped and weights repacked, two copies in memory".to_owned(),
-    });
+    };
+    parts.push(stream.map_or(weights, streamed));
     let requested = options.context.resolve(hparams.trained_context);
     if choice.context < requested {
         parts.push(format!("context reduced from {requested} to {} to fit", choice.context));
     }
     parts.join("; ")
+}
+
+/// The experts that are read from disk.
+fn streamed(stream: &Stream) -> String {
+    let (room, all) = (size(stream.room), size(stream.experts));
+    if stream.room < stream.experts {
+        format!("experts read from disk as they are chosen, {room} of {all} stay in memory")
+    } else {
+        format!("experts read from disk when they are first chosen, all {all} stay in memory")
+    }
 }
 
 /// Where the weights are, by the devices that they are placed on and not by the options.
