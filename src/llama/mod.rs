@@ -21,6 +21,7 @@ mod rope;
 pub mod rpc;
 mod sampler;
 mod saving;
+mod stream;
 #[cfg(test)]
 mod tiny;
 mod vocab;
@@ -38,5 +39,6 @@ pub use params::{CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Ov
 pub use probe::{DeviceSpeed, Multiplication, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
+pub use stream::{Streamed, can_stream, streamed};
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};

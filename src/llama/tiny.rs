@@ -26,6 +26,7 @@ pub(super) fn load(folder: &Path) -> Weights {
         tensor_split: &[],
         overrides: &[],
         load: LoadMode::Read,
+        room: 0,
         metadata: &[],
         check_tensors: false,
         repack: false,

@@ -74,6 +74,7 @@ fn load(path: &Path) -> Weights {
         tensor_split: &[],
         overrides: &[],
         load: LoadMode::default(),
+        room: 0,
         repack: true,
         metadata: &[],
         check_tensors: false,
