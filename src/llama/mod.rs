@@ -18,6 +18,7 @@ mod rope;
 pub mod rpc;
 mod sampler;
 mod saving;
+mod threads;
 mod vocab;
 mod weights;
 
@@ -32,5 +33,6 @@ pub use params::{CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Ov
 pub use probe::{DeviceSpeed, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
+pub use threads::set_uneven_cores;
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};
