@@ -43,3 +43,30 @@ pub fn kernels() -> Option<Kernels> {
     let types: Vec<u32> = (0..sys::GGML_TYPE_COUNT).filter(takes).collect();
     (!types.is_empty()).then_some(Kernels { isa, types })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llama::caps;
+
+    /// ggml's numbers of `Q4_0` and `Q8_0`.
+    const TYPES: [u32; 2] = [2, 8];
+
+    #[test]
+    fn the_engine_has_the_kernels_of_its_patch() {
+        let is_patched = caps().patches.iter().any(|name| name == "0005-multiply-on-the-file");
+        let kernels = kernels();
+        if !is_patched {
+            assert_eq!(kernels, None);
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512vnni") {
+            let found = kernels.as_ref().expect("this processor has the instructions");
+            assert!(TYPES.iter().all(|ty| found.types.contains(ty)), "{found:?}");
+        }
+        if let Some(Kernels { isa, types }) = kernels {
+            assert!(!isa.is_empty() && types.iter().all(|ty| *ty < sys::GGML_TYPE_COUNT), "{isa} {types:?}");
+        }
+    }
+}
