@@ -40,7 +40,7 @@ pub(super) struct Weights {
 
 /// Whether our patch has kernels for a type. They add every sum in one order; upstream's depends on the number of columns.
 pub(super) fn is_ours(ty: GgmlType) -> bool {
-    matches!(ty, GgmlType::Q4_0 | GgmlType::Q8_0)
+    matches!(ty, GgmlType::Q4_0 | GgmlType::Q4_1 | GgmlType::Q5_0 | GgmlType::Q8_0)
 }
 
 /// A value of the definition.
@@ -62,26 +62,15 @@ pub(super) struct Definition {
     columns: usize,
     /// The weights as numbers, row after row.
     weights: Vec<f32>,
-    /// Their codes as numbers, and the scale of each block, if a version of our patch computes this product.
-    pub(super) blocks: Option<(Vec<f32>, Vec<f32>)>,
+    /// Their codes, if a version of our patch computes this product.
+    pub(super) blocks: Option<Codes>,
 }
 
 impl Definition {
     pub(super) fn new(weights: &Weights, rounding: Rounding) -> Self {
         let &Weights { columns, rows, .. } = weights;
         let patched = is_patched() && is_ours(weights.ty) && columns % SLAB == 0 && rows % PANEL == 0;
-        let blocks = patched.then(|| {
-            let bytes = usize::try_from(weights.ty.block_bytes()).expect("a block is small");
-            let mut codes = weights.clone();
-            let blocks = codes.bytes.chunks_exact_mut(bytes);
-            let scales = blocks.map(|block| {
-                let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
-                block[..2].copy_from_slice(&f16::ONE.to_le_bytes());
-                scale
-            });
-            let scales = scales.collect();
-            (codes.decode(), scales)
-        });
+        let blocks = patched.then(|| Codes::new(weights));
         Self { rounding, columns, weights: weights.decode(), blocks }
     }
 
@@ -106,10 +95,7 @@ impl Definition {
                 }
             }
             value.noise = value.noise.sqrt();
-            if let Some((codes, scales)) = &self.blocks {
-                let blocks = codes[start..].chunks_exact(BLOCK).zip(&scales[start / BLOCK..]);
-                value.patched = Some(patched(blocks.zip(&quantized)));
-            }
+            value.patched = self.blocks.as_ref().map(|codes| codes.product(start, &quantized));
             value
         };
         rows.map(value).collect()
@@ -122,14 +108,48 @@ impl Definition {
     }
 }
 
-/// A sum bit by bit as our patch computes it: for each block in order the sum of products of integers, times the
-/// weights' scale, times the activations' scale, which is added without rounding before.
-fn patched<'a>(blocks: impl Iterator<Item = ((&'a [f32], &'a f32), &'a (Vec<f32>, f32))>) -> f32 {
-    blocks.fold(0.0, |sum, ((weights, weight_scale), (activations, scale))| {
-        // Every partial sum is an integer below 2^24.
-        let dot: f32 = weights.iter().zip(activations).map(|(a, b)| a * b).sum();
-        (dot * weight_scale).mul_add(*scale, sum)
-    })
+/// Weights as our patch multiplies them.
+pub(super) struct Codes {
+    /// Integers, row after row.
+    codes: Vec<f32>,
+    /// The scale of each block.
+    scales: Vec<f32>,
+    /// The minimum of each block, if the type has one.
+    mins: Vec<f32>,
+}
+
+impl Codes {
+    fn new(weights: &Weights) -> Self {
+        let bytes = usize::try_from(weights.ty.block_bytes()).expect("a block is small");
+        let mut codes = weights.clone();
+        let (mut scales, mut mins) = (Vec::new(), Vec::new());
+        let half = |bytes: &[u8]| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32();
+        for block in codes.bytes.chunks_exact_mut(bytes) {
+            scales.push(half(block));
+            block[..2].copy_from_slice(&f16::ONE.to_le_bytes());
+            if weights.ty == GgmlType::Q4_1 {
+                mins.push(half(&block[2..]));
+                block[2..4].fill(0);
+            }
+        }
+        Self { codes: codes.decode(), scales, mins }
+    }
+
+    /// A sum bit by bit as our patch computes it: for each block in order the sum of products of integers, times the
+    /// weights' scale, times the activations' scale, which is added without rounding before; then the minimum.
+    fn product(&self, start: usize, activations: &[(Vec<f32>, f32)]) -> f32 {
+        let blocks = self.codes[start..].chunks_exact(BLOCK).zip(activations).enumerate();
+        blocks.fold(0.0, |sum, (index, (weights, (codes, scale)))| {
+            let block = start / BLOCK + index;
+            // Every partial sum is an integer below 2^24.
+            let dot: f32 = weights.iter().zip(codes).map(|(a, b)| a * b).sum();
+            let sum = (dot * self.scales[block]).mul_add(*scale, sum);
+            match self.mins.get(block) {
+                Some(min) => min.mul_add(scale * codes.iter().sum::<f32>(), sum),
+                None => sum,
+            }
+        })
+    }
 }
 
 impl Weights {
