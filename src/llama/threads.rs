@@ -8,7 +8,7 @@ use llama_cpp_sys_2 as sys;
 
 use super::backend;
 
-/// Tells llama.cpp whether cores differ in speed. Threads then take small pieces of work one after another; equal shares
+/// Sets whether cores differ in speed. If so, threads take small pieces of work one after another; equal shares
 /// would make fast cores wait for slow ones. Does nothing in an engine without our patch.
 pub fn set_uneven_cores(uneven: bool) {
     let Some(found) = procedure() else { return };
