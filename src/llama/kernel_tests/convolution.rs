@@ -3,6 +3,7 @@
 
 use llama_cpp_sys_2 as sys;
 
+use super::delta_net::bits;
 use super::random::Random;
 use super::run::{Input, Op, run};
 
@@ -104,8 +105,4 @@ fn concatenates(shape: [usize; 4], axis: usize, count: usize, transposed: bool) 
 
 fn index(place: [usize; 4], shape: [usize; 4]) -> usize {
     ((place[3] * shape[2] + place[2]) * shape[1] + place[1]) * shape[0] + place[0]
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
 }

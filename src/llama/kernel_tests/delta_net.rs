@@ -71,27 +71,27 @@ fn a_delta_net_is_the_same_in_parts() {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+pub(super) struct Shape {
     /// The channels of a head, and the rows of its state.
-    size: usize,
-    key_heads: usize,
-    heads: usize,
-    tokens: usize,
-    sequences: usize,
+    pub(super) size: usize,
+    pub(super) key_heads: usize,
+    pub(super) heads: usize,
+    pub(super) tokens: usize,
+    pub(super) sequences: usize,
     /// How many of the last states are written.
-    states: usize,
+    pub(super) states: usize,
     /// Whether each channel has a decay of its own.
-    per_channel: bool,
+    pub(super) per_channel: bool,
 }
 
 impl Shape {
     /// The numbers of all outputs.
-    fn outputs(self) -> usize {
+    pub(super) fn outputs(self) -> usize {
         self.size * self.heads * self.tokens * self.sequences
     }
 
     /// The numbers of the states of all sequences.
-    fn state(self) -> usize {
+    pub(super) fn state(self) -> usize {
         self.size * self.size * self.heads * self.sequences
     }
 
@@ -100,7 +100,7 @@ impl Shape {
     }
 }
 
-struct Inputs {
+pub(super) struct Inputs {
     shape: Shape,
     q: Vec<f32>,
     k: Vec<f32>,
@@ -108,11 +108,11 @@ struct Inputs {
     /// The logarithms of the decays.
     g: Vec<f32>,
     beta: Vec<f32>,
-    state: Vec<f32>,
+    pub(super) state: Vec<f32>,
 }
 
 impl Inputs {
-    fn random(shape: Shape) -> Self {
+    pub(super) fn random(shape: Shape) -> Self {
         let mut random = Random(shape.tokens as u64);
         let mut values = |count: usize, low: f32, high: f32| -> Vec<f32> {
             (0..count).map(|_| low + (high - low) * (random.value() * 0.5 + 0.5)).collect()
@@ -153,7 +153,7 @@ impl Inputs {
         }
     }
 
-    fn op(&self) -> Op<'static> {
+    pub(super) fn op(&self) -> Op<'static> {
         let Shape { size, key_heads, heads, tokens, sequences, states, .. } = self.shape;
         // SAFETY: the tensors have the shapes that the operation expects. The number of states is in its parameters.
         let build: super::run::Build<'static> = match states {
@@ -222,6 +222,7 @@ impl Inputs {
     }
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
+/// The bits of values, to compare them exactly.
+pub(super) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }

@@ -8,6 +8,7 @@ mod matrix_products;
 mod products;
 mod random;
 mod run;
+mod states;
 mod version;
 
 pub(super) use version::default_version;
