@@ -21,6 +21,10 @@ mod rope;
 pub mod rpc;
 mod sampler;
 mod saving;
+mod stream;
+mod threads;
+#[cfg(test)]
+mod tiny;
 mod vocab;
 mod weights;
 
@@ -36,5 +40,7 @@ pub use params::{CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Ov
 pub use probe::{DeviceSpeed, Multiplication, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
+pub use stream::{Streamed, can_stream, streamed};
+pub use threads::set_uneven_cores;
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};

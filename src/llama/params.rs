@@ -30,6 +30,8 @@ pub struct LoadParams<'a> {
     pub overrides: &'a [Override],
     /// How the file is read.
     pub load: LoadMode,
+    /// Bytes of experts that stay in memory with [`LoadMode::Stream`].
+    pub room: u64,
     /// Whether weights on the CPU are repacked.
     pub repack: bool,
     /// Values that override those of the file.
@@ -63,6 +65,8 @@ pub enum LoadMode {
     MapLock,
     /// Read without the page cache.
     Direct,
+    /// Read, except for experts on the CPU, which are mapped and read from disk as they are chosen.
+    Stream,
 }
 
 impl LoadMode {
@@ -75,7 +79,7 @@ impl LoadMode {
     pub(super) fn raw(self) -> sys::llama_load_mode {
         match self {
             Self::Auto => sys::LLAMA_LOAD_MODE_AUTO,
-            Self::Read => sys::LLAMA_LOAD_MODE_NONE,
+            Self::Read | Self::Stream => sys::LLAMA_LOAD_MODE_NONE,
             Self::Map => sys::LLAMA_LOAD_MODE_MMAP,
             Self::Lock => sys::LLAMA_LOAD_MODE_MLOCK,
             Self::MapLock => sys::LLAMA_LOAD_MODE_MMAP_MLOCK,

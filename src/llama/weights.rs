@@ -9,7 +9,7 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
 use super::rpc::Watch;
-use super::{LlamaVocab, LoadParams, backend, devices, log, metadata, sampler};
+use super::{LlamaVocab, LoadMode, LoadParams, backend, devices, log, metadata, sampler, stream};
 use crate::engine::{DecodeError, SamplingError, SamplingParams};
 
 /// llama.cpp failed; its log lines are the only reason that it gives.
@@ -167,6 +167,10 @@ fn open<P: FnMut(f32) -> bool>(
     raw.main_gpu = i32::try_from(params.main_gpu).unwrap_or(i32::MAX);
     raw.tensor_split = split.as_ptr();
     raw.load_mode = params.load.raw();
+    if params.load == LoadMode::Stream {
+        stream::set_room(params.room);
+        raw.lazy_mode = sys::LLAMA_LAZY_MODE_ON;
+    }
     raw.use_extra_bufts = params.repack;
     if !params.metadata.is_empty() {
         raw.kv_overrides = metadata.as_ptr();

@@ -75,6 +75,7 @@ impl Model {
             tensor_split: &placement.tensor_split,
             overrides: &placement.overrides,
             load: placement.load,
+            room: placement.stream.map_or(0, |stream| stream.room),
             repack: placement.repack,
             metadata: &options.metadata,
             check_tensors: options.check_tensors,
@@ -98,7 +99,7 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn spawn(&self) -> Result<Running, LoadError> {
-        running::spawn(self.weights.clone(), &self.options, self.placement.context, None)
+        running::spawn(self.weights.clone(), &self.options, &self.placement, None)
     }
 
     /// Starts an engine like [`spawn`](Self::spawn), with a callback on its thread before a slot's sequence is
@@ -108,7 +109,7 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn spawn_with(&self, on_eviction: OnEviction) -> Result<Running, LoadError> {
-        running::spawn(self.weights.clone(), &self.options, self.placement.context, Some(on_eviction))
+        running::spawn(self.weights.clone(), &self.options, &self.placement, Some(on_eviction))
     }
 
     /// A context without an engine, for callers that decode step by step.
@@ -117,7 +118,7 @@ impl Model {
     ///
     /// When there is not enough memory for the context.
     pub fn decoder(&self, abort: Abort) -> Result<LlamaDecoder<'_>, LoadError> {
-        let params = running::context_params(&self.options, self.placement.context, abort);
+        let params = running::context_params(&self.options, &self.placement, abort);
         running::decoder(&self.weights, &params)
     }
 

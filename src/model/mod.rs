@@ -17,7 +17,8 @@ pub use crate::engine::Abort;
 pub use crate::llama::{
     CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, Kernels, LONGEST_OVERRIDE, LlamaDecoder,
     LoadMode, MetadataOverride, MetadataValue, Multiplication, Numa, NumaError, Override, Rope, RopeScaling,
-    SplitMode, caps, check_rules, check_values, devices, measure, on_abort, rpc,
+    SplitMode, Streamed, can_stream, caps, check_rules, check_values, devices, measure, on_abort, rpc,
+    streamed,
 };
 pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;
@@ -27,9 +28,9 @@ pub use identity::{model_digest, weights_digest};
 pub use loaded::{Loading, Model};
 pub use options::{ContextSize, GpuLayers, LoadOptions};
 pub use placement::{
-    ASSUMED_GPU, Bandwidth, Bill, Gpu, Line, Machine, Note, OutOfMemory, PlaceError, Placement, Speed, Work,
-    load_mode_name, place,
+    ASSUMED_GPU, Bandwidth, Bill, DiskSpeed, Gpu, Line, Machine, Note, OutOfMemory, PlaceError, Placement,
+    Speed, Stream, Work, load_mode_name, place,
 };
 pub use running::Running;
 pub use sampling::recommended_sampling;
-pub use threads::{default_threads, machine_cores};
+pub use threads::{default_threads, machine_cores, share_by_speed};

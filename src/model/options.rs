@@ -58,10 +58,10 @@ pub struct LoadOptions {
     pub context: ContextSize,
     /// Slots: requests that are processed at once.
     pub parallel: u32,
-    /// Tokens per batch.
-    pub batch: u32,
-    /// Tokens per micro-batch.
-    pub ubatch: u32,
+    /// Tokens per batch; `None` for 512, or more if experts are read from disk.
+    pub batch: Option<u32>,
+    /// Tokens per micro-batch; `None` for as many as in a batch.
+    pub ubatch: Option<u32>,
     /// Threads for a batch of one token.
     pub threads: u32,
     /// Threads for larger batches; `None` for the same number.
@@ -124,14 +124,14 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The defaults for a file: one slot, as many tokens as fit, all physical cores, placed so that it fits.
+    /// The defaults for a file: one slot, as many tokens as fit, placed so that it fits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             context: ContextSize::Fit,
             parallel: 1,
-            batch: 512,
-            ubatch: 512,
+            batch: None,
+            ubatch: None,
             threads: default_threads(),
             threads_batch: None,
             numa: None,

@@ -3,7 +3,8 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use super::threads::try_start;
+use super::placement::Placement;
+use super::threads::{share_by_speed, try_start};
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Abort, Caps, Decoder, Limits, OnEviction, Submitter, channel};
 use crate::llama::{ContextParams, LlamaDecoder, LoadFailure, Weights};
@@ -43,10 +44,10 @@ impl Drop for Running {
 pub(super) fn spawn(
     weights: Weights,
     options: &LoadOptions,
-    context: u32,
+    placement: &Placement,
     on_eviction: Option<OnEviction>,
 ) -> Result<Running, LoadError> {
-    let params = context_params(options, context, Abort::default());
+    let params = context_params(options, placement, Abort::default());
     let &LoadOptions { prefill_budget, state_cache, deterministic, .. } = options;
     let limits = move |caps| Limits { prefill_budget, state_cache, deterministic, ..Limits::of(caps) };
     let (ready, readiness) = sync_channel(1);
@@ -59,12 +60,12 @@ pub(super) fn spawn(
 }
 
 /// The parameters of the context for a model's options.
-pub(super) fn context_params(options: &LoadOptions, context: u32, abort: Abort) -> ContextParams {
+pub(super) fn context_params(options: &LoadOptions, placement: &Placement, abort: Abort) -> ContextParams {
     ContextParams {
         sequences: options.parallel.max(1),
-        context,
-        batch: options.batch,
-        ubatch: options.ubatch,
+        context: placement.context,
+        batch: placement.batch,
+        ubatch: placement.ubatch,
         threads: options.threads,
         threads_batch: options.threads_batch.unwrap_or(options.threads),
         cache_k: options.cache_k,
@@ -83,6 +84,7 @@ pub(super) fn decoder<'w>(
 ) -> Result<LlamaDecoder<'w>, LoadError> {
     let &ContextParams { sequences, context, .. } = params;
     let failed = |failure: LoadFailure| LoadError::Context { sequences, context, log: failure.log };
+    share_by_speed();
     let decoder = LlamaDecoder::new(weights, params).map_err(failed)?;
     // After the context, which takes most of the memory that is left.
     let count = params.threads.max(params.threads_batch);

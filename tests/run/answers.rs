@@ -35,7 +35,7 @@ fn concurrent_requests_answer_as_when_alone() {
 #[test]
 fn a_prompt_decoded_in_chunks_gives_the_same_answer() {
     let path = tiny_gguf();
-    let bench = bench_with(LoadOptions { batch: 7, ubatch: 7, ..options(path) });
+    let bench = bench_with(LoadOptions { batch: Some(7), ubatch: Some(7), ..options(path) });
     let (question, answer) = QUESTIONS[0];
     assert_eq!(collect(bench.session.chat(ask(question)).unwrap()).1, answer);
 }

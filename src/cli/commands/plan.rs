@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{
-    ASSUMED_GPU, Bill, DeviceSpeed, Gpu, HParams, Line, LoadOptions, Machine, Multiplication, OutOfMemory,
-    PlaceError, Placement, Speed, Work, check_with, measure, place,
+    ASSUMED_GPU, Bill, DeviceSpeed, DiskSpeed, Gpu, HParams, Line, LoadOptions, Machine, Multiplication,
+    OutOfMemory, PlaceError, Placement, Speed, Stream, Work, check_with, measure, place,
 };
 use serde_json::json;
 
@@ -24,8 +24,12 @@ use crate::cli::ui::when::When;
 const MEASURE: Duration = Duration::from_millis(300);
 /// Tokens of the batch that layouts are compared with.
 const BATCH: u32 = 64;
+/// Time for which the disk is measured, if experts are read from it.
+const MEASURE_DISK: Duration = Duration::from_millis(800);
 /// The memory that measuring takes on a device: larger than most caches, unless too little is free.
 const ROOM: u64 = 512 << 20;
+/// Bytes per second below which a disk is called slow: about what SATA allows.
+const SLOW_DISK: f64 = 600e6;
 
 /// Prints how a model would be placed, the memory it needs and its expected speed
 ///
@@ -72,7 +76,10 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
         placement => placement?,
     };
     open::warn(&placement.notes);
-    let speeds = speeds(args, &placement, &options);
+    let speeds = Speeds {
+        disk: placement.stream.and_then(|_| DiskSpeed::measure(model, MEASURE_DISK)),
+        devices: speeds(args, &placement, &options),
+    };
     let layouts = Layouts::measure(&placement, &options);
     let out = if args.json {
         let mut object = object(&placement, &options, &speeds);
@@ -83,6 +90,20 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     };
     print(&out)?;
     Ok(Outcome::Success)
+}
+
+/// What was measured.
+struct Speeds {
+    /// Each device that has work, main memory first.
+    devices: Vec<Option<DeviceSpeed>>,
+    /// The disk, if experts are read from it.
+    disk: Option<DiskSpeed>,
+}
+
+impl Speeds {
+    fn of(&self, placement: &Placement) -> Option<Speed> {
+        placement.speed(&self.devices, self.disk.map(|disk| disk.bytes_per_second))
+    }
 }
 
 /// The speed of each device that has work, main memory first.
@@ -156,7 +177,7 @@ fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {
     Ok(machine)
 }
 
-fn show(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpeed>]) -> String {
+fn show(placement: &Placement, options: &LoadOptions, speeds: &Speeds) -> String {
     let mut lines = vec![
         memory(&placement.bill),
         format!(
@@ -167,8 +188,9 @@ fn show(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpe
         format!("chosen     {}", placement.reason),
         format!("llama.cpp  {}", placement.command(options)),
     ];
-    if let Some(Speed { least, most }) = placement.speed(speeds) {
-        let devices = placement.work.iter().zip(&placement.bill.lines).zip(speeds);
+    lines.extend(placement.stream.map(|stream| disk(&stream, speeds.disk)));
+    if let Some(Speed { least, most }) = speeds.of(placement) {
+        let devices = placement.work.iter().zip(&placement.bill.lines).zip(&speeds.devices);
         let reads: Vec<String> = devices
             .filter_map(|((work, line), speed)| {
                 let rate = (*speed)?.bytes_per_second / f64::from(1 << 30);
@@ -179,7 +201,6 @@ fn show(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpe
                 ))
             })
             .collect();
-        let about = |rate: f64| if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
         lines.push(format!(
             "speed      {} to {} tokens/s expected: {}",
             about(least),
@@ -188,6 +209,29 @@ fn show(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpe
         ));
     }
     lines.join("\n") + "\n"
+}
+
+fn about(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
+}
+
+/// What the disk allows if experts are read from it.
+fn disk(stream: &Stream, speed: Option<DiskSpeed>) -> String {
+    let hits = format!("{:.0} % of chosen experts in memory", stream.hit_rate() * 100.0);
+    let Some(DiskSpeed { bytes_per_second, is_steady }) = speed else {
+        return format!("disk       not measured: the file cannot be read past the page cache; {hits}");
+    };
+    let mut parts = vec![format!("reads {:.2} GiB/s", bytes_per_second / f64::from(1 << 30)), hits];
+    parts.push(format!("{:.0} ms per token", stream.seconds_per_token(bytes_per_second) * 1e3));
+    if let Some(rate) = stream.prompt_tokens_per_second(bytes_per_second) {
+        parts.push(format!("at most {} tokens/s of a prompt", about(rate)));
+    }
+    if !is_steady {
+        parts.push("busy: it was at times less than half as fast".to_owned());
+    } else if bytes_per_second < SLOW_DISK {
+        parts.push("slow: an NVMe SSD reads 2 GiB/s and more".to_owned());
+    }
+    format!("disk       {}", parts.join(", "))
 }
 
 /// The memory that is needed, as a table.
@@ -222,9 +266,9 @@ fn memory(bill: &Bill) -> String {
     text::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9])
 }
 
-fn object(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceSpeed>]) -> serde_json::Value {
+fn object(placement: &Placement, options: &LoadOptions, speeds: &Speeds) -> serde_json::Value {
     let mut devices = devices(&placement.bill);
-    for ((device, work), speed) in devices.iter_mut().zip(&placement.work).zip(speeds) {
+    for ((device, work), speed) in devices.iter_mut().zip(&placement.work).zip(&speeds.devices) {
         device["read_per_token_bytes"] = json!(work.bytes);
         device["read_bytes_per_second"] = json!(speed.map(|speed| speed.bytes_per_second));
     }
@@ -236,11 +280,28 @@ fn object(placement: &Placement, options: &LoadOptions, speeds: &[Option<DeviceS
         "cpu_expert_layers": placement.cpu_experts,
         "context": placement.context,
         "slots": options.parallel,
+        "batch": placement.batch,
+        "ubatch": placement.ubatch,
         "load_mode": ggrun::model::load_mode_name(placement.load),
         "repack": placement.repack,
         "reason": placement.reason,
         "llama_cpp": placement.command(options),
-        "tokens_per_second": placement.speed(speeds).map(|Speed { least, most }| json!({ "least": least, "most": most })),
+        "disk": placement.stream.map(|stream| disk_object(&stream, speeds.disk)),
+        "tokens_per_second": speeds.of(placement).map(|Speed { least, most }| json!({ "least": least, "most": most })),
+    })
+}
+
+fn disk_object(stream: &Stream, speed: Option<DiskSpeed>) -> serde_json::Value {
+    let rate = speed.map(|speed| speed.bytes_per_second);
+    json!({
+        "read_bytes_per_second": rate,
+        "is_steady": speed.map(|speed| speed.is_steady),
+        "expert_bytes": stream.experts,
+        "expert_bytes_in_memory": stream.room,
+        "expert_bytes_per_token": stream.per_token,
+        "hit_rate": stream.hit_rate(),
+        "seconds_per_token": rate.map(|rate| stream.seconds_per_token(rate)),
+        "prompt_tokens_per_second": rate.and_then(|rate| stream.prompt_tokens_per_second(rate)),
     })
 }
 

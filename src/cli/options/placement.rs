@@ -33,14 +33,14 @@ pub(crate) struct PlacementArgs {
     #[arg(long, value_name = "N", env = "LLAMA_ARG_N_PARALLEL", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) parallel: Option<u32>,
-    /// Decode at most N tokens in one step
-    #[arg(short, long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_BATCH", hide_short_help = true,
+    /// Decode at most N tokens in one step [default: 512, more if experts are on disk]
+    #[arg(short, long, value_name = "N", env = "LLAMA_ARG_BATCH", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    batch_size: u32,
-    /// Compute at most N tokens of a step together (also -ub)
-    #[arg(long, value_name = "N", default_value_t = 512, env = "LLAMA_ARG_UBATCH", hide_short_help = true,
+    batch_size: Option<u32>,
+    /// Compute at most N tokens of a step together [default: as --batch-size] (also -ub)
+    #[arg(long, value_name = "N", env = "LLAMA_ARG_UBATCH", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    ubatch_size: u32,
+    ubatch_size: Option<u32>,
     /// Use flash attention: on, off or auto (also -fa)
     #[arg(long, value_name = "WHEN", default_value = "auto", env = "LLAMA_ARG_FLASH_ATTN", value_parser = flash,
         hide_short_help = true)]
@@ -287,6 +287,8 @@ enum Load {
     MmapMlock,
     /// Read without the page cache
     Dio,
+    /// Read experts from disk as they are chosen, and the rest into memory
+    Stream,
 }
 
 impl From<Load> for LoadMode {
@@ -298,6 +300,7 @@ impl From<Load> for LoadMode {
             Load::Mlock => Self::Lock,
             Load::MmapMlock => Self::MapLock,
             Load::Dio => Self::Direct,
+            Load::Stream => Self::Stream,
         }
     }
 }
@@ -386,7 +389,7 @@ mod tests {
         assert_eq!(o.devices, Some(vec!["CUDA0".to_owned(), "CUDA1".to_owned()]));
         assert_eq!((o.tensor_split, o.kv_offload), (vec![3.0, 1.0], false));
         assert_eq!((o.context, o.parallel), (ContextSize::Tokens(1024), 4));
-        assert_eq!((o.batch, o.ubatch, o.threads, o.threads_batch), (64, 32, 3, Some(5)));
+        assert_eq!((o.batch, o.ubatch, o.threads, o.threads_batch), (Some(64), Some(32), 3, Some(5)));
         assert_eq!((o.flash, o.cache_k, o.cache_v), (Flash::Off, CacheType::Q8_0, CacheType::IQ4_NL));
         assert_eq!(
             (o.load, o.repack, o.numa),

@@ -44,8 +44,11 @@ pub struct Line {
     pub program: u64,
     /// The part of the weights that stays in the mapped file.
     pub mapped: u64,
-    /// Whether the mapped part may exceed the memory, because the caller asked for mapping.
+    /// Whether the mapped part may exceed the memory, because the caller asked for mapping, or experts are read as they
+    /// are chosen.
     pub pages: bool,
+    /// The part of the mapped experts that must fit if they are read as they are chosen.
+    pub window: u64,
     /// The limit.
     pub budget: u64,
     /// The limit if the excess over `budget` is a mapped file: without a margin, because the system can drop its pages.
@@ -71,6 +74,8 @@ impl Line {
     #[must_use]
     pub fn fits(&self) -> bool {
         let own = self.sum() - self.mapped;
-        self.sum() <= self.budget || own <= self.budget && (self.pages || self.sum() <= self.budget_mapped)
+        self.sum() <= self.budget
+            || own.saturating_add(self.window) <= self.budget
+                && (self.pages || self.sum() <= self.budget_mapped)
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Choice {
     /// The share of each GPU, in the order of the machine. A single GPU has one share.
     pub(super) split: Vec<f32>,
     pub(super) context: u32,
+    pub(super) batch: u32,
+    pub(super) ubatch: u32,
     pub(super) load: LoadMode,
     pub(super) repack: bool,
 }

@@ -45,11 +45,12 @@ impl Placement {
         }
         let slots = options.parallel.max(1);
         add(format!("-c {} -np {slots}", u64::from(self.context) * u64::from(slots)));
-        add(format!("-b {} -ub {} -t {}", options.batch, options.ubatch, options.threads));
+        add(format!("-b {} -ub {} -t {}", self.batch, self.ubatch, options.threads));
         if let Some(threads) = options.threads_batch {
             add(format!("-tb {threads}"));
         }
-        add(format!("-lm {}", load_mode_name(self.load)));
+        let load = if self.load == LoadMode::Stream { LoadMode::Map } else { self.load };
+        add(format!("-lm {}", load_mode_name(load)));
         if !self.repack {
             add("-nr".to_owned());
         }
@@ -85,7 +86,7 @@ impl Placement {
     }
 }
 
-/// The name of a mode for `--load-mode`, in llama.cpp and here.
+/// The name of a mode for `--load-mode`; llama.cpp has the same, except for `stream`.
 #[must_use]
 pub fn load_mode_name(mode: LoadMode) -> &'static str {
     match mode {
@@ -95,6 +96,7 @@ pub fn load_mode_name(mode: LoadMode) -> &'static str {
         LoadMode::Lock => "mlock",
         LoadMode::MapLock => "mmap+mlock",
         LoadMode::Direct => "dio",
+        LoadMode::Stream => "stream",
     }
 }
 

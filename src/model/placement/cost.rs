@@ -6,6 +6,7 @@ use super::Machine;
 use super::bill::{Bill, Line};
 use super::buffer::work_buffer;
 use super::choice::Choice;
+use super::stream::window;
 use super::weights::{Home, Rule, Weight};
 use crate::llama::{CacheType, Flash, LoadMode};
 use crate::model::{HParams, LoadOptions};
@@ -45,7 +46,8 @@ impl Model<'_> {
             } else {
                 line.dense += weight.bytes;
             }
-            if device == 0 && choice.load.maps() {
+            let is_mapped = choice.load.maps() || choice.load == LoadMode::Stream && weight.experts;
+            if device == 0 && is_mapped {
                 line.mapped += weight.bytes;
                 if repacks && weight.repackable {
                     line.second_copy += weight.bytes;
@@ -53,6 +55,10 @@ impl Model<'_> {
             }
         }
         lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
+        if choice.load == LoadMode::Stream {
+            lines[0].pages = true;
+            lines[0].window = window(self.weights, |weight| self.device(choice, rules, weight) == 0);
+        }
         for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
             let home = Home::Layer(layer);
             let device = if self.options.kv_offload { choice.device(home, self.hparams.layers) } else { 0 };
@@ -94,7 +100,7 @@ impl Model<'_> {
 
     /// Estimates the compute buffers of every device that has layers.
     fn compute(&self, choice: &Choice, rules: &[Rule], lines: &mut [Line]) {
-        let ubatch = u64::from(self.options.ubatch.min(self.options.batch).min(choice.context)).max(1);
+        let ubatch = u64::from(choice.ubatch.min(choice.batch).min(choice.context)).max(1);
         let logits = self.hparams.vocab * 4;
         let sequences = u64::from(self.options.parallel.max(1));
         let layers = self.hparams.layers;

@@ -19,6 +19,8 @@ pub struct Machine {
     pub gpus: Vec<Gpu>,
     /// The CPU's kernels for weights in the layout of the file.
     pub kernels: Option<Kernels>,
+    /// Whether llama.cpp can read experts from disk as they are chosen.
+    pub can_stream: bool,
 }
 
 /// A device other than the CPU.
@@ -76,7 +78,7 @@ impl Machine {
         }
         // On some systems, ggml does not count reclaimable page cache as free.
         let (total, available) = system_memory().unwrap_or(cpu);
-        Self { ram_total: total, ram_available: available, gpus, kernels }
+        Self { ram_total: total, ram_available: available, gpus, kernels, can_stream: llama::can_stream() }
     }
 
     /// The name of a device in a placement.

@@ -10,6 +10,7 @@ mod buffer;
 mod choice;
 mod command;
 mod cost;
+mod disk;
 mod error;
 mod layout;
 mod machine;
@@ -21,6 +22,7 @@ mod reason;
 mod remedies;
 mod search;
 mod speed;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -28,9 +30,11 @@ mod weights;
 
 pub use bill::{Bill, Line};
 pub use command::load_mode_name;
+pub use disk::DiskSpeed;
 pub use error::{OutOfMemory, PlaceError};
 pub use machine::{Gpu, Machine};
 pub use note::Note;
 pub use place::place;
 pub use speed::{ASSUMED_GPU, Bandwidth, Speed};
+pub use stream::Stream;
 pub use types::{Placement, Work};

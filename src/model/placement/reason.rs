@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gguf_export::size;
+
 use super::choice::Choice;
 use super::cost::Model;
 use super::layout::computes_in_place;
+use super::stream::Stream;
 use super::weights::{Home, Rule, Weight};
 use crate::llama::Kernels;
 
 /// Describes a choice. `rules` are the caller's overrides and those of the choice, in order.
-pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
-    let mut parts = vec![devices(model, choice, rules), weights(model, choice, rules)];
+pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule], stream: Option<&Stream>) -> String {
+    let held = stream.map_or_else(|| weights(model, choice, rules), streamed);
+    let mut parts = vec![devices(model, choice, rules), held];
     let requested = model.options.context.resolve(model.hparams.trained_context);
     if choice.context < requested {
         parts.push(format!("context reduced from {requested} to {} to fit", choice.context));
@@ -66,6 +70,16 @@ fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
 
 fn listed(names: &BTreeSet<&str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+/// The experts that are read from disk.
+fn streamed(stream: &Stream) -> String {
+    let (room, all) = (size(stream.room), size(stream.experts));
+    if stream.room < stream.experts {
+        format!("experts read from disk as they are chosen, {room} of {all} stay in memory")
+    } else {
+        format!("experts read from disk when they are first chosen, all {all} stay in memory")
+    }
 }
 
 /// Where the weights are, by the devices that they are placed on and not by the options.

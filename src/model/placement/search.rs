@@ -8,6 +8,7 @@ use super::layout::computes_in_place;
 use super::notes::notes;
 use super::reason::reason;
 use super::speed;
+use super::stream;
 use super::types::Placement;
 use super::weights::{Home, Rule, Weight, cpu_experts};
 use crate::llama::{LoadMode, Override, SplitMode};
@@ -18,18 +19,39 @@ const STEP: u32 = 256;
 
 /// The first choice that fits, or the bill of the one that exceeds the limits least.
 pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
+    let found = attempt_with(model, rules, &load_modes(model))?;
+    let Model { machine, options, hparams, .. } = model;
+    let may_stream = machine.can_stream && options.load.is_none() && options.repack != Some(true);
+    match found {
+        Err(_) if may_stream && hparams.experts > 0 => {
+            let streamed = attempt_with(model, rules, &[(LoadMode::Stream, false)])?;
+            Ok(streamed.or(found))
+        }
+        found => Ok(found),
+    }
+}
+
+/// The first choice that fits with one of some load modes, or the bill of the one that exceeds the limits least.
+fn attempt_with(
+    model: Model<'_>,
+    rules: &[Rule],
+    modes: &[(LoadMode, bool)],
+) -> Result<Result<Placement, Bill>, PlaceError> {
     let mut least: Option<Bill> = None;
     let contexts = contexts(model);
     let most = contexts[0];
+    let (batch, ubatch) = stream::steps(model);
     for context in contexts {
-        for (load, repack) in load_modes(model) {
+        for &(load, repack) in modes {
             for (gpu_layers, on_cpu) in layers(model) {
                 let Some(split) = split(model, rules, gpu_layers, on_cpu, context)? else { continue };
-                let choice = Choice { gpu_layers, cpu_experts: on_cpu, split, context, load, repack };
+                let choice =
+                    Choice { gpu_layers, cpu_experts: on_cpu, split, context, batch, ubatch, load, repack };
                 let these = with_experts(rules, on_cpu, model.hparams);
                 let bill = model.bill(&choice, &these);
                 if bill.fits() || model.is_unlimited() {
                     let choice = if context == most { grown(model, choice, &these) } else { choice };
+                    let choice = stream::with_large_steps(model, choice, &these);
                     let bill = model.bill(&choice, &these);
                     return Ok(Ok(placement(model, rules, choice, bill)));
                 }
@@ -70,11 +92,13 @@ fn contexts(model: Model<'_>) -> Vec<u32> {
 }
 
 /// The choice with the largest context that fits, where the context is not set. Weights stay where they are, as with
-/// llama.cpp's `-fit`: a smaller context costs no speed.
+/// llama.cpp's `-fit`: a smaller context costs no speed. Where experts are read from disk, more of them stay in memory
+/// instead.
 fn grown(model: Model<'_>, choice: Choice, rules: &[Rule]) -> Choice {
     let Model { hparams, options, .. } = model;
     let trained = hparams.trained_context;
-    if options.context != ContextSize::Fit || choice.context >= trained {
+    let is_fixed = options.context != ContextSize::Fit || choice.load == LoadMode::Stream;
+    if is_fixed || choice.context >= trained {
         return choice;
     }
     let with = |context: u32| Choice { context, ..choice.clone() };
@@ -97,7 +121,7 @@ fn load_modes(model: Model<'_>) -> Vec<(LoadMode, bool)> {
     let in_place = computes_in_place(model);
     match (model.options.load, model.options.repack) {
         (Some(load), Some(repack)) => vec![(load, repack)],
-        (Some(load), None) => vec![(load, !load.maps() && !in_place)],
+        (Some(load), None) => vec![(load, !load.maps() && load != LoadMode::Stream && !in_place)],
         (None, Some(true)) => vec![(LoadMode::Read, true)],
         (None, _) if in_place => vec![(LoadMode::Map, false)],
         (None, Some(false)) => vec![(LoadMode::Read, false), (LoadMode::Map, false)],
@@ -183,6 +207,8 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
         cpu_experts: on_cpu,
         split: vec![1.0],
         context,
+        batch: stream::steps(model).0,
+        ubatch: stream::steps(model).1,
         load: LoadMode::Read,
         repack: true,
     };
@@ -241,8 +267,9 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         can_repack && weight.repackable && weight.has_kernel && model.device(&choice, &rules, weight) == 0
     };
     let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
+    let stream = stream::stream(model, &choice, &bill);
     Placement {
-        reason: reason(model, &choice, &rules),
+        reason: reason(model, &choice, &rules, stream.as_ref()),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
         gpu_layers: choice.gpu_layers,
         cpu_experts: choice.cpu_experts,
@@ -251,8 +278,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         tensor_split: if machine.gpus.len() > 1 { choice.split } else { Vec::new() },
         main_gpu: options.main_gpu,
         context: choice.context,
+        batch: choice.batch,
+        ubatch: choice.ubatch,
         load: choice.load,
         repack: choice.repack,
+        stream,
         bill,
         notes,
         work,

@@ -63,12 +63,17 @@ pub struct Speed {
 }
 
 impl Placement {
-    /// The range for one sequence in the middle of a usual context, from the speed of each device, main memory first. `None` if
-    /// nothing is read, or a device that has work has no speed.
+    /// The range for one sequence in the middle of a usual context, from the speed of each device, main memory first, and
+    /// that of the disk in bytes per second, where experts are read from it. `None` if nothing is read, or a device that
+    /// has work, or the disk, has no speed.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    pub fn speed(&self, devices: &[Option<DeviceSpeed>]) -> Option<Speed> {
-        let mut seconds = 0.0;
+    pub fn speed(&self, devices: &[Option<DeviceSpeed>], disk: Option<f64>) -> Option<Speed> {
+        let mut seconds = match (self.stream, disk) {
+            (None, _) => 0.0,
+            (Some(stream), Some(disk)) => stream.seconds_per_token(disk),
+            (Some(_), None) => return None,
+        };
         for (work, speed) in self.work.iter().zip(devices) {
             if work.bytes == 0 && work.layers == 0 {
                 continue;

@@ -11,6 +11,8 @@ use super::*;
 use crate::llama::{Kernels, LoadMode, Override, SplitMode};
 use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions};
 
+mod stream;
+
 const GIB: u64 = 1 << 30;
 
 /// The header of Qwen3-Next 80B as `ggrun convert` writes it: experts in Q4_0, the rest in Q8_0, head in BF16.
@@ -77,6 +79,7 @@ fn machine(ram: u64, gpus: &[u64]) -> Machine {
         ram_available: ram,
         gpus: gpus.iter().enumerate().map(gpu).collect(),
         kernels: None,
+        can_stream: false,
     }
 }
 

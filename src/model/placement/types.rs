@@ -4,6 +4,7 @@ use gguf_export::ggml::GgmlType;
 
 use super::bill::Bill;
 use super::note::Note;
+use super::stream::Stream;
 use crate::llama::{LoadMode, Override, SplitMode};
 
 /// The placement of weights, caches and states.
@@ -25,10 +26,16 @@ pub struct Placement {
     pub main_gpu: u32,
     /// Tokens per sequence.
     pub context: u32,
+    /// Tokens of a batch.
+    pub batch: u32,
+    /// Tokens of a micro-batch.
+    pub ubatch: u32,
     /// How the file is read.
     pub load: LoadMode,
     /// Whether weights are repacked for the CPU.
     pub repack: bool,
+    /// The experts that are read from disk as they are chosen, if any.
+    pub stream: Option<Stream>,
     /// The memory that is needed.
     pub bill: Bill,
     /// The choice and its reason, on one line.

@@ -8,7 +8,7 @@ mod table;
 use anyhow::bail;
 use ggrun::bench::{Test, first_token, run as measure};
 use ggrun::engine::Vocab as _;
-use ggrun::model::Abort;
+use ggrun::model::{Abort, streamed};
 
 pub(crate) use args::Bench;
 use args::Form;
@@ -43,8 +43,13 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
     let mut table = table::Table::new(form, subject);
     for test in tests {
         let bar = bar(&test.name(), args.repetitions + 1);
+        let mut before = streamed();
         let measured = measure(&mut decoder, vocab, test, args.repetitions, |done| {
             bar.set_position(done.into());
+            // Not of the warm-up.
+            if done == 1 {
+                before = streamed();
+            }
             !interrupt.is_raised()
         });
         bar.finish_and_clear();
@@ -52,7 +57,8 @@ pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
         if interrupt.is_raised() {
             return Err(Interrupted.into());
         }
-        print(&table.add(&measured, table.subject.peak()))?;
+        let hit_rate = streamed().hit_rate(before);
+        print(&table.add(&measured, hit_rate, table.subject.peak()))?;
     }
     print(&table.end())?;
     Ok(Outcome::Success)

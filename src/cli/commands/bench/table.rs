@@ -34,9 +34,9 @@ impl Table {
     }
 
     /// Adds a row and returns the text to print.
-    pub(super) fn add(&mut self, measured: &Measured, peak: Peak) -> String {
+    pub(super) fn add(&mut self, measured: &Measured, hit_rate: Option<f64>, peak: Peak) -> String {
         let first = self.rows.is_empty();
-        let object = self.object(measured, peak);
+        let object = self.object(measured, hit_rate, peak);
         let out = match self.form {
             Form::Md if first => self.head() + &self.line(measured, peak),
             Form::Md => self.line(measured, peak),
@@ -91,7 +91,7 @@ impl Table {
         format!("|{}|\n", padded.collect::<Vec<_>>().join("|"))
     }
 
-    fn object(&self, measured: &Measured, peak: Peak) -> Value {
+    fn object(&self, measured: &Measured, hit_rate: Option<f64>, peak: Peak) -> Value {
         let model = &self.subject.model;
         let caps = ggrun::model::caps();
         let nanoseconds: Vec<u64> =
@@ -106,8 +106,8 @@ impl Table {
             "devices": model.devices,
             "n_gpu_layers": model.gpu_layers,
             "n_threads": model.options.threads,
-            "n_batch": model.options.batch,
-            "n_ubatch": model.options.ubatch,
+            "n_batch": model.batch,
+            "n_ubatch": model.ubatch,
             "n_prompt": measured.test.prompt,
             "n_gen": measured.test.answer,
             "n_depth": measured.test.depth,
@@ -118,6 +118,7 @@ impl Table {
             "samples_ns": nanoseconds,
             "samples_ts": measured.rates(),
             "tokens_read": measured.tokens_read,
+            "expert_hit_rate": hit_rate,
             "load_seconds": self.subject.load.as_secs_f64(),
             "first_token_seconds": (self.subject.load + self.subject.first_token).as_secs_f64(),
             "peak_ram_bytes": peak.ram,
