@@ -48,6 +48,8 @@ pub(super) fn is_ours(ty: GgmlType) -> bool {
 pub(super) struct Exact {
     /// The sum of all terms, without rounding.
     pub(super) sum: f64,
+    /// The same of activations that are not rounded, which our patch multiplies by F16 and BF16.
+    pub(super) unrounded: f64,
     /// The sum of their absolute values.
     pub(super) terms: f64,
     /// The standard deviation of 256 activations rounded to 8 bits.
@@ -84,11 +86,12 @@ impl Definition {
         let max = |block: &[f64]| block.iter().fold(0f64, |max, x| max.max(x.abs()));
         let steps: Vec<f64> = rounded.chunks(256).map(|block| max(block) / 127.0).collect();
         let value = |row: usize| {
-            let mut value = Exact { sum: 0.0, terms: 0.0, noise: 0.0, patched: None };
+            let mut value = Exact { sum: 0.0, unrounded: 0.0, terms: 0.0, noise: 0.0, patched: None };
             let start = row * self.columns;
             for (index, &weight) in self.weights[start..start + self.columns].iter().enumerate() {
                 let (weight, activation) = (f64::from(weight), rounded[index]);
                 value.sum += weight * activation;
+                value.unrounded += weight * f64::from(activations[index]);
                 value.terms += (weight * activation).abs();
                 if self.rounding == Rounding::Other {
                     value.noise += (weight * steps[index / 256]).powi(2) / 12.0;
