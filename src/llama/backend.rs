@@ -90,6 +90,14 @@ pub(super) fn making_threads<T>(action: impl FnOnce() -> T) -> T {
     action()
 }
 
+/// Runs a function unless compute threads may exist.
+pub(super) fn before_threads(action: impl FnOnce()) {
+    let state = numa_state();
+    if !state.closed {
+        action();
+    }
+}
+
 /// Records that compute threads are about to exist.
 pub(super) fn close_numa() {
     numa_state().closed = true;

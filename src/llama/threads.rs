@@ -8,14 +8,15 @@ use llama_cpp_sys_2 as sys;
 
 use super::backend;
 
-/// Sets whether cores differ in speed. If so, threads take small pieces of work one after another; equal shares
-/// would make fast cores wait for slow ones. Does nothing in an engine without our patch.
+/// Sets whether cores differ in speed. If so, threads take small pieces of work one after another; equal shares would make
+/// fast cores wait for slow ones. Does nothing once compute threads may exist, or in an engine without our patch.
 pub fn set_uneven_cores(uneven: bool) {
     let Some(found) = procedure() else { return };
     // SAFETY: under this name our patch returns a function of this type; the program has it as long as it runs.
     let set = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn(bool)>(found) };
-    // SAFETY: it stores the value in an atomic, which compute threads may read meanwhile.
-    unsafe { set(uneven) };
+    // SAFETY: it stores the value. Threads that compute an operation must agree on it: none exists yet, and every call
+    // that makes them waits for this one.
+    backend::before_threads(|| unsafe { set(uneven) });
 }
 
 fn procedure() -> Option<*mut c_void> {

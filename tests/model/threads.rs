@@ -1,7 +1,7 @@
 //! Threads of a context: their number changes no logits, they live as long as it, and an aborted step ends on all of them.
 
 use ggrun::engine::{BatchToken, DecodeError, Decoder as _, Pos, SeqId, SeqOp, Step, Token};
-use ggrun::llama::{Abort, CacheType, ContextParams, Flash, LlamaDecoder, Weights, set_uneven_cores};
+use ggrun::llama::{Abort, CacheType, ContextParams, Flash, LlamaDecoder, Weights};
 
 use super::reuse::load;
 use crate::support::tiny_gguf;
@@ -63,10 +63,6 @@ fn logits_do_not_depend_on_the_number_of_threads() {
     for threads in [2, 3, 8] {
         assert!(logits(threads, PROMPT) == expected, "{threads} threads");
     }
-    set_uneven_cores(true);
-    let uneven = logits(3, PROMPT);
-    set_uneven_cores(false);
-    assert!(uneven == expected, "in small pieces");
     // So many threads wait for each other always.
     assert!(logits(60, 16) == logits(1, 16));
 }
