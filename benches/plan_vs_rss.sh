@@ -17,7 +17,7 @@ seq -s ' ' 1000 1400 > "$prompt"
 file=$(stat -Lc %s "$GGUF")
 echo "flags,planned_bytes,peak_bytes,ratio,peak_over_file"
 bad=0
-for flags in "-lm none" "-lm none -nr" "-lm mmap -nr" "-lm mmap --repack"; do
+for flags in "" "-lm none --repack" "-lm none -nr" "-lm mmap -nr" "-lm mmap --repack"; do
     for context in 4096 32768; do
         read -ra words <<< "$flags -c $context -cram 0 --cpu"
         planned=$("$ggrun" plan -m "$GGUF" "${words[@]}" --json | sed -n 's/.*"used_bytes": \([0-9]*\).*/\1/p')

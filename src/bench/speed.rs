@@ -7,7 +7,7 @@ use crate::engine::{
     BatchToken, DecodeError, Decoder, Pos, SamplingParams, SeqId, SeqOp, StateId, Step, Token,
 };
 
-/// A test: prefill of a prompt, then generation.
+/// A test: prefill of a prompt, then generation, in one sequence or several at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Test {
     /// Tokens in the prompt.
@@ -16,22 +16,25 @@ pub struct Test {
     pub answer: u32,
     /// Tokens in the sequence at the start.
     pub depth: u32,
+    /// Sequences that are computed together, each with these tokens.
+    pub slots: u32,
 }
 
 impl Test {
     /// The number of timed tokens.
     #[must_use]
     pub fn tokens(&self) -> u32 {
-        self.prompt.saturating_add(self.answer)
+        self.prompt.saturating_add(self.answer).saturating_mul(self.slots)
     }
 
-    /// The context that the test needs.
+    /// The context that a sequence needs.
     #[must_use]
     pub fn context(&self) -> u32 {
-        self.tokens().saturating_add(self.depth)
+        self.prompt.saturating_add(self.answer).saturating_add(self.depth)
     }
 
-    /// llama-bench's name for the test: `pp512`, `tg128`, `pp512+tg128`, with ` @ d4096` for a depth.
+    /// llama-bench's name for the test: `pp512`, `tg128`, `pp512+tg128`, with ` @ d4096` for a depth and ` @ np4` for
+    /// slots.
     #[must_use]
     pub fn name(&self) -> String {
         let mut parts = Vec::new();
@@ -42,7 +45,8 @@ impl Test {
             parts.push(format!("tg{}", self.answer));
         }
         let depth = if self.depth > 0 { format!(" @ d{}", self.depth) } else { String::new() };
-        parts.join("+") + &depth
+        let slots = if self.slots > 1 { format!(" @ np{}", self.slots) } else { String::new() };
+        parts.join("+") + &depth + &slots
     }
 }
 
@@ -87,8 +91,6 @@ fn count(n: usize) -> f64 {
     u32::try_from(n).map_or(f64::MAX, f64::from)
 }
 
-const SEQ: SeqId = SeqId(0);
-
 /// Runs a test `runs` times, after a warm-up run. `between` is called before every run with the number of finished runs,
 /// and ends the test early by returning false.
 ///
@@ -104,7 +106,7 @@ pub fn run(
 ) -> Result<Measured, DecodeError> {
     let mut tokens = Random::new(vocab);
     let mut measured = Measured { test, times: Vec::new(), tokens_read: 0 };
-    let start = Start::new(decoder, test.depth, &mut tokens)?;
+    let start = Start::new(decoder, test, &mut tokens)?;
     for round in 0..=runs {
         if !between(round) {
             return Ok(measured);
@@ -113,9 +115,9 @@ pub fn run(
         let begin = Instant::now();
         // For the warm-up, one token is enough to read all weights.
         let answer = if round == 0 { test.answer.min(1) } else { test.answer };
-        let mut tokens_read = read(decoder, test.depth, test.prompt, &mut tokens)?;
+        let mut tokens_read = read(decoder, test.slots, test.depth, test.prompt, &mut tokens)?;
         for at in 0..answer {
-            tokens_read += read(decoder, test.depth + test.prompt + at, 1, &mut tokens)?;
+            tokens_read += read(decoder, test.slots, test.depth + test.prompt + at, 1, &mut tokens)?;
         }
         if round > 0 {
             measured.times.push(begin.elapsed());
@@ -132,8 +134,8 @@ pub fn run(
 /// When decoding fails.
 pub fn first_token(decoder: &mut impl Decoder, vocab: u32) -> Result<Duration, DecodeError> {
     let begin = Instant::now();
-    decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], tokens: Vec::new() })?;
-    read(decoder, 0, 1, &mut Random::new(vocab))?;
+    decoder.step(&Step { ops: begin_sequences(1), tokens: Vec::new() })?;
+    read(decoder, 1, 0, 1, &mut Random::new(vocab))?;
     Ok(begin.elapsed())
 }
 
@@ -150,14 +152,10 @@ pub fn together(
     steps: u32,
 ) -> Result<f64, DecodeError> {
     let mut tokens = Random::new(vocab);
-    let sampling = Box::new(SamplingParams::greedy());
-    let sample = |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Vec::new(), prepared: None };
-    let ops = (0..sequences).map(SeqId).flat_map(|seq| [SeqOp::Clear { seq }, sample(seq)]).collect();
-    decoder.step(&Step { ops, tokens: Vec::new() })?;
+    decoder.step(&Step { ops: begin_sequences(sequences), tokens: Vec::new() })?;
     let mut begin = Instant::now();
     for pos in 0..=steps {
-        let token = |seq| BatchToken { seq: SeqId(seq), pos: Pos(pos), token: tokens.next(), sample: true };
-        decoder.step(&Step { ops: Vec::new(), tokens: (0..sequences).map(token).collect() })?;
+        read(decoder, sequences, pos, 1, &mut tokens)?;
         if pos == 0 {
             begin = Instant::now();
         }
@@ -165,70 +163,86 @@ pub fn together(
     Ok(f64::from(sequences) * f64::from(steps) / begin.elapsed().as_secs_f64().max(1e-9))
 }
 
-/// The state at the start of a run: an empty sequence, or one of some depth, which is decoded only once if the decoder
-/// can return to it.
+/// The state at the start of a run: empty sequences, or ones of some depth, which are decoded only once if the decoder can
+/// return to them.
 struct Start {
     depth: u32,
-    state: Option<StateId>,
+    slots: u32,
+    /// The cached states of all sequences, if any are cached.
+    states: Vec<StateId>,
     can_trim: bool,
 }
 
 impl Start {
-    fn new(decoder: &mut impl Decoder, depth: u32, tokens: &mut Random) -> Result<Self, DecodeError> {
-        decoder.step(&Step { ops: vec![SeqOp::Clear { seq: SEQ }, greedy()], tokens: Vec::new() })?;
-        let (caps, name) = (decoder.caps(), StateId(u64::MAX));
-        let mut start = Self { depth, state: None, can_trim: caps.can_trim };
+    fn new(decoder: &mut impl Decoder, test: Test, tokens: &mut Random) -> Result<Self, DecodeError> {
+        let Test { depth, slots, .. } = test;
+        decoder.step(&Step { ops: begin_sequences(slots), tokens: Vec::new() })?;
+        let caps = decoder.caps();
+        let mut start = Self { depth, slots, states: Vec::new(), can_trim: caps.can_trim };
         if depth > 0 {
-            read(decoder, 0, depth, tokens)?;
+            read(decoder, slots, 0, depth, tokens)?;
             if caps.can_cache && !caps.can_trim {
-                let cache = SeqOp::CacheState { seq: SEQ, state: name };
-                let states = decoder.step(&Step { ops: vec![cache], tokens: Vec::new() })?.states;
-                start.state = states.first().map(|cached| cached.state);
+                let name = |seq: u32| StateId(u64::MAX - u64::from(seq));
+                let cache = |seq| SeqOp::CacheState { seq: SeqId(seq), state: name(seq) };
+                let ops = (0..slots).map(cache).collect();
+                let states = decoder.step(&Step { ops, tokens: Vec::new() })?.states;
+                start.states = states.iter().map(|cached| cached.state).collect();
             }
         }
         Ok(start)
     }
 
     fn restore(&self, decoder: &mut impl Decoder, tokens: &mut Random) -> Result<(), DecodeError> {
-        let (can_rewind, state) = (self.can_trim || self.state.is_some(), self.state);
-        let op = if self.depth > 0 && can_rewind {
-            SeqOp::Rewind { seq: SEQ, length: self.depth, state }
-        } else {
-            SeqOp::Clear { seq: SEQ }
+        let can_rewind = self.can_trim || self.states.len() == self.slots as usize;
+        let op = |seq: u32| {
+            let (state, seq) = (self.states.get(seq as usize).copied(), SeqId(seq));
+            if self.depth > 0 && can_rewind {
+                SeqOp::Rewind { seq, length: self.depth, state }
+            } else {
+                SeqOp::Clear { seq }
+            }
         };
-        decoder.step(&Step { ops: vec![op], tokens: Vec::new() })?;
+        decoder.step(&Step { ops: (0..self.slots).map(op).collect(), tokens: Vec::new() })?;
         if self.depth > 0 && !can_rewind {
-            read(decoder, 0, self.depth, tokens)?;
+            read(decoder, self.slots, 0, self.depth, tokens)?;
         }
         Ok(())
     }
 }
 
-fn greedy() -> SeqOp {
+/// Begins empty sequences.
+fn begin_sequences(slots: u32) -> Vec<SeqOp> {
     let sampling = Box::new(SamplingParams::greedy());
-    SeqOp::Sample { seq: SEQ, sampling, prompt: Vec::new(), prepared: None }
+    let sample = |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Vec::new(), prepared: None };
+    (0..slots).map(SeqId).flat_map(|seq| [SeqOp::Clear { seq }, sample(seq)]).collect()
 }
 
-/// Decodes random tokens at positions from `from` on, in full batches, and samples one token after the last.
-/// Returns the number of tokens that were decoded.
-fn read(decoder: &mut impl Decoder, from: u32, length: u32, tokens: &mut Random) -> Result<u64, DecodeError> {
-    let (batch, end) = (decoder.caps().batch.max(1), from.saturating_add(length));
+/// Decodes random tokens of every sequence at positions from `from` on, in full batches, one sequence after the other, and
+/// samples one token after the last of each. Returns the number of tokens that were decoded.
+fn read(
+    decoder: &mut impl Decoder,
+    slots: u32,
+    from: u32,
+    length: u32,
+    tokens: &mut Random,
+) -> Result<u64, DecodeError> {
+    let (batch, end) = (decoder.caps().batch.max(1) as usize, from.saturating_add(length));
+    let mut all = (0..slots).map(SeqId).flat_map(|seq| (from..end).map(move |pos| (seq, pos)));
     let mut read = 0;
-    let mut at = from;
-    while at < end {
-        let upto = at.saturating_add(batch).min(end);
+    loop {
         let token =
-            |pos| BatchToken { seq: SEQ, pos: Pos(pos), token: tokens.next(), sample: pos + 1 == end };
-        let batch: Vec<BatchToken> = (at..upto).map(token).collect();
+            |(seq, pos)| BatchToken { seq, pos: Pos(pos), token: tokens.next(), sample: pos + 1 == end };
+        let batch: Vec<BatchToken> = all.by_ref().take(batch).map(token).collect();
+        if batch.is_empty() {
+            return Ok(read);
+        }
+        let wanted = batch.iter().filter(|token| token.sample).count();
         let outcome = decoder.step(&Step { ops: Vec::new(), tokens: batch })?;
         read += outcome.sampled.len() as u64;
-        let wanted = usize::from(upto == end);
         if outcome.sampled.iter().flatten().count() != wanted {
             return Err(DecodeError::Contract { what: "the decoder returned the wrong number of tokens" });
         }
-        at = upto;
     }
-    Ok(read)
 }
 
 /// Random tokens. Experts are chosen by token, so with a repeated token they would stay in the processor's cache. A linear
@@ -256,15 +270,16 @@ mod tests {
 
     #[test]
     fn names_are_those_of_llama_bench() {
-        let name = |prompt, answer, depth| Test { prompt, answer, depth }.name();
-        assert_eq!(name(512, 0, 0), "pp512");
-        assert_eq!(name(0, 128, 4096), "tg128 @ d4096");
-        assert_eq!(name(512, 128, 0), "pp512+tg128");
+        let name = |prompt, answer, depth, slots| Test { prompt, answer, depth, slots }.name();
+        assert_eq!(name(512, 0, 0, 1), "pp512");
+        assert_eq!(name(0, 128, 4096, 1), "tg128 @ d4096");
+        assert_eq!(name(512, 128, 0, 1), "pp512+tg128");
+        assert_eq!(name(0, 32, 64, 4), "tg32 @ d64 @ np4");
     }
 
     #[test]
     fn the_deviation_is_that_of_a_sample() {
-        let test = Test { prompt: 6, answer: 0, depth: 0 };
+        let test = Test { prompt: 6, answer: 0, depth: 0, slots: 1 };
         let times = [1, 2, 3].map(Duration::from_secs).to_vec();
         let measured = Measured { test, times, tokens_read: 18 };
         assert_eq!(measured.rates(), [6.0, 3.0, 2.0]);

@@ -72,6 +72,17 @@ pub struct Engine {
     pub patches: Vec<String>,
     /// The backends that it can compute with.
     pub backends: Vec<String>,
+    /// The kernels that compute on the mapped file; `None` if weights are repacked instead.
+    pub kernels: Option<Kernels>,
+}
+
+/// Kernels for weights in the layout of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kernels {
+    /// The instruction set that they use.
+    pub isa: String,
+    /// The types of weights that they take.
+    pub types: Vec<&'static str>,
 }
 
 /// Examines this machine. Takes as long as measuring the memory bandwidth.
@@ -112,6 +123,7 @@ pub fn gather() -> Facts {
             llama_cpp: caps.build.to_owned(),
             patches: caps.patches,
             backends: caps.backends,
+            kernels: caps.kernels.map(|kernels| Kernels { types: kernels.type_names(), isa: kernels.isa }),
         },
         hub,
     }

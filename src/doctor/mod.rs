@@ -7,6 +7,6 @@ mod hub;
 mod system;
 
 pub use advice::advice;
-pub use facts::{Disk, Engine, Facts, Gpu, gather};
+pub use facts::{Disk, Engine, Facts, Gpu, Kernels, gather};
 pub use hub::{Hub, Token};
 pub use system::{Memory, Processor, Video};

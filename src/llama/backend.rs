@@ -1,9 +1,11 @@
 //! llama.cpp is started once per process and never stopped; NUMA is set up before its first compute thread.
 #![expect(unsafe_code, reason = "calls C functions that the binding does not export")]
 
+use std::ffi::{CStr, c_void};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_sys_2 as sys;
 
 use super::{Numa, log};
 
@@ -29,6 +31,21 @@ pub(super) fn registry() -> RwLockReadGuard<'static, ()> {
 /// Lets the lists of backends and devices grow.
 pub(super) fn registry_mut() -> RwLockWriteGuard<'static, ()> {
     REGISTRY.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A function or text of a backend, by its name. The binding lacks what only some builds have; the registry has it by name.
+pub(super) fn procedure(of: &CStr, name: &CStr) -> Option<*mut c_void> {
+    backend();
+    let _registry = registry();
+    // SAFETY: the registry is filled and does not change meanwhile, and the names end with a zero.
+    let found = unsafe {
+        let registry = sys::ggml_backend_reg_by_name(of.as_ptr());
+        if registry.is_null() {
+            return None;
+        }
+        sys::ggml_backend_reg_get_proc_address(registry, name.as_ptr())
+    };
+    (!found.is_null()).then_some(found)
 }
 
 /// Why NUMA cannot be set up.
@@ -59,7 +76,7 @@ pub fn set_numa(numa: Numa) -> Result<(), NumaError> {
         // SAFETY: the CPU backend is registered, since `backend` has run. llama.cpp writes a global here that compute
         // threads read without a lock. There is none: every call that makes such threads is behind `making_threads` or
         // `close_numa`, which take the lock held here and close the state before.
-        unsafe { llama_cpp_sys_2::llama_numa_init(numa.raw()) };
+        unsafe { sys::llama_numa_init(numa.raw()) };
     }
     Ok(())
 }

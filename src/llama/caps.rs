@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use llama_cpp_sys_2 as sys;
 
+use super::kernels::{Kernels, kernels};
 use super::{backend, rpc};
 
 /// The pinned release of llama.cpp.
@@ -22,6 +23,8 @@ pub struct EngineCaps {
     pub features: Vec<String>,
     /// Its backends: `CPU`, `CUDA`, `RPC`.
     pub backends: Vec<String>,
+    /// Its kernels for weights in the layout of the file.
+    pub kernels: Option<Kernels>,
     /// Whether it has RPC, to use workers or to be one.
     pub rpc: bool,
 }
@@ -34,7 +37,14 @@ pub fn caps() -> EngineCaps {
         unsafe { CStr::from_ptr(text.cast_const().cast()) }.to_string_lossy()
     });
     let patches = names.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    EngineCaps { build: BUILD, patches, features: features(), backends: backends(), rpc: rpc::is_built() }
+    EngineCaps {
+        build: BUILD,
+        patches,
+        features: features(),
+        backends: backends(),
+        kernels: kernels(),
+        rpc: rpc::is_built(),
+    }
 }
 
 /// llama.cpp prints these as `CPU : AVX = 1 | AVX2 = 1 | ... |`.

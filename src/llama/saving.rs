@@ -62,6 +62,7 @@ mod tests {
 
     use super::*;
     use crate::engine::{Abort, BatchToken, Pos, Step};
+    use crate::llama::kernel_tests::default_version;
     use crate::llama::{CacheType, ContextParams, Flash, LoadMode, LoadParams, SplitMode, Weights};
 
     const SEQ: SeqId = SeqId(0);
@@ -124,6 +125,7 @@ mod tests {
 
     #[test]
     fn a_state_that_does_not_fit_is_refused_and_leaves_an_empty_sequence() {
+        let _version = default_version();
         let folder = tempfile::tempdir().unwrap();
         let weights = load(folder.path());
         let tokens: Vec<Token> = (10..20).map(Token).collect();

@@ -15,9 +15,10 @@ mod threads;
 
 pub use crate::engine::Abort;
 pub use crate::llama::{
-    CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, LONGEST_OVERRIDE, LlamaDecoder, LoadMode,
-    MetadataOverride, MetadataValue, Numa, NumaError, Override, Rope, RopeScaling, SplitMode, Streamed,
-    can_stream, caps, check_rules, check_values, devices, measure, on_abort, rpc, streamed,
+    CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, Kernels, LONGEST_OVERRIDE, LlamaDecoder,
+    LoadMode, MetadataOverride, MetadataValue, Multiplication, Numa, NumaError, Override, Rope, RopeScaling,
+    SplitMode, Streamed, can_stream, caps, check_rules, check_values, devices, measure, on_abort, rpc,
+    streamed,
 };
 pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;

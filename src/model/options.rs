@@ -100,7 +100,8 @@ pub struct LoadOptions {
     pub main_gpu: u32,
     /// How the file is read; `None` for a mode with one copy of the weights in memory.
     pub load: Option<LoadMode>,
-    /// Repack weights for the CPU; `None` to do so if it needs no second copy.
+    /// Repack weights for the CPU; `None` to do so if it needs no second copy, and the CPU has no kernels for the layout of
+    /// the file.
     pub repack: Option<bool>,
     /// Choose unset options so that the model fits, and refuse a model that cannot fit.
     pub fit: bool,

@@ -77,6 +77,28 @@ fn json_and_csv_have_every_sample_and_the_number_of_decoded_tokens() {
 }
 
 #[test]
+fn slots_are_measured_together_and_all_their_tokens_count() {
+    let arguments = ["-p", "16", "-n", "5", "-pg", "20,3", "-d", "0,8", "-np", "3", "-r", "2", "--json"];
+    let rows: Vec<Value> = serde_json::from_str(&printed(&arguments)).unwrap();
+    let tests: Vec<&str> = rows.iter().map(|row| row["test"].as_str().unwrap()).collect();
+    let names = [
+        "pp16 @ np3",
+        "tg5 @ np3",
+        "pp20+tg3 @ np3",
+        "pp16 @ d8 @ np3",
+        "tg5 @ d8 @ np3",
+        "pp20+tg3 @ d8 @ np3",
+    ];
+    assert_eq!(tests, names);
+    for (row, tokens) in rows.iter().zip([16, 5, 23, 16, 5, 23]) {
+        assert_eq!((&row["n_slots"], &row["tokens_read"]), (&Value::from(3), &Value::from(2 * 3 * tokens)));
+        let (rate, time) = (&row["samples_ts"][0], &row["samples_ns"][0]);
+        let counted = rate.as_f64().unwrap() * time.as_f64().unwrap() / 1e9;
+        assert!((counted - 3.0 * f64::from(tokens)).abs() < 1e-6, "{row}");
+    }
+}
+
+#[test]
 fn invalid_bench_options_are_refused() {
     assert_eq!(refused(&["-p", "x"]).0, 2);
     assert_eq!(refused(&["-r", "0"]).0, 2);

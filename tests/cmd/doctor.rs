@@ -29,6 +29,15 @@ fn the_machine_is_described_as_text_and_as_json_without_any_token() {
     assert!(value["memory"]["bandwidth"].as_f64().unwrap() > 1e8);
     assert!(value["engine"]["backends"].as_array().unwrap().contains(&"CPU".into()));
     assert!(value["advice"].is_array());
+    let kernels = ggrun::model::caps().kernels;
+    assert_eq!(
+        value["engine"]["kernels"]["isa"].as_str(),
+        kernels.as_ref().map(|kernels| kernels.isa.as_str())
+    );
+    let row = kernels.map_or("no kernels for mapped weights".to_owned(), |kernels| {
+        format!("{} kernels compute mapped {}", kernels.isa, kernels.type_names().join(", "))
+    });
+    assert!(text.contains(&row), "{row} in {text}");
     assert_eq!(value["hub"]["endpoint"], "https://mirror.invalid");
     assert_eq!(value["hub"]["reachable"], false, "no such host");
     assert!(value["memory"]["bandwidth_threads"].as_u64() >= Some(1));

@@ -7,6 +7,7 @@ mod formats;
 mod logits;
 mod quality;
 mod reuse;
+mod stream;
 mod tokenizer;
 
 use std::path::Path;

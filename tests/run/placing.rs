@@ -98,6 +98,24 @@ fn a_plan_prints_a_table_or_an_object() {
 }
 
 #[test]
+fn a_plan_compares_the_layouts_of_a_type_that_has_kernels_for_both() {
+    let has_kernels = ggrun::model::caps().kernels.is_some();
+    for flags in [&["--cpu"][..], &["--cpu", "--repack"]] {
+        let text = String::from_utf8(ggrun(&[&["plan"], flags].concat()).stdout).unwrap();
+        assert_eq!(text.contains("\nlayout     Q4_0 as in the file is "), has_kernels, "{text}");
+        let object = ggrun(&[&["plan", "--json"], flags].concat());
+        let value: serde_json::Value = serde_json::from_slice(&object.stdout).unwrap();
+        let compared = &value["mapped_over_repacked"];
+        assert_eq!(compared["type"].as_str(), has_kernels.then_some("Q4_0"), "{value}");
+        assert_eq!(compared["one_token"].as_f64().is_some_and(|ratio| ratio > 0.0), has_kernels);
+    }
+    // A GPU reads weights on the CPU from a buffer in which they are not repacked.
+    let object = ggrun(&["plan", "--json", "--assume-gpu", "1M", "-fit", "off", "-ngl", "0"]);
+    let value: serde_json::Value = serde_json::from_slice(&object.stdout).unwrap();
+    assert_eq!(value["mapped_over_repacked"], serde_json::Value::Null);
+}
+
+#[test]
 fn devices_are_listed_without_a_model() {
     for command in ["run", "plan"] {
         let output =

@@ -106,6 +106,11 @@ fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>
         format!("ggrun {}, llama.cpp {}, with {}", engine.ggrun, engine.llama_cpp, listed(&engine.backends)),
     );
     add("", format!("patches {}", listed(&engine.patches)));
+    let kernels = engine.kernels.as_ref().map_or_else(
+        || "no kernels for mapped weights: they are repacked".to_owned(),
+        |kernels| format!("{} kernels compute mapped {}", kernels.isa, kernels.types.join(", ")),
+    );
+    add("", kernels);
     let hub = &facts.hub;
     let token = match &hub.token {
         Token::None => "no token".to_owned(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{
-    ASSUMED_GPU, Bill, DeviceSpeed, DiskSpeed, Gpu, HParams, Line, LoadOptions, Machine, OutOfMemory,
-    PlaceError, Placement, Speed, Stream, Work, check_with, measure, place,
+    ASSUMED_GPU, Bill, DeviceSpeed, DiskSpeed, Gpu, HParams, Line, LoadOptions, Machine, Multiplication,
+    OutOfMemory, PlaceError, Placement, Speed, Stream, Work, check_with, measure, place,
 };
 use serde_json::json;
 
@@ -24,6 +24,8 @@ use crate::cli::ui::when::When;
 const MEASURE: Duration = Duration::from_millis(300);
 /// Time for which the disk is measured, if experts are read from it.
 const MEASURE_DISK: Duration = Duration::from_millis(800);
+/// Tokens of the batch that layouts are compared with.
+const BATCH: u32 = 64;
 /// The memory that measuring takes on a device: larger than most caches, unless too little is free.
 const ROOM: u64 = 512 << 20;
 /// Bytes per second below which a disk is called slow: about what SATA allows.
@@ -78,10 +80,13 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
         disk: placement.stream.and_then(|_| DiskSpeed::measure(model, MEASURE_DISK)),
         devices: speeds(args, &placement, &options),
     };
+    let layouts = Layouts::measure(&placement, &options);
     let out = if args.json {
-        format!("{:#}\n", object(&placement, &options, &speeds))
+        let mut object = object(&placement, &options, &speeds);
+        object["mapped_over_repacked"] = json!(layouts.as_ref().map(Layouts::object));
+        format!("{object:#}\n")
     } else {
-        show(&placement, &options, &speeds)
+        show(&placement, &options, &speeds) + &layouts.map_or_else(String::new, |layouts| layouts.line())
     };
     print(&out)?;
     Ok(Outcome::Success)
@@ -110,10 +115,47 @@ fn speeds(args: &Plan, placement: &Placement, options: &LoadOptions) -> Vec<Opti
         } else if args.assume_gpu.is_some() && line.device != "CPU" {
             Some(ASSUMED_GPU)
         } else {
-            measure(&line.device, placement.main_type?.id(), threads, ROOM.min(line.free / 8), MEASURE)
+            let ty = placement.main_type?;
+            let repacked = placement.repack && placement.either_type == Some(ty) && line.device == "CPU";
+            let what = Multiplication { repacked, ..Multiplication::one_token(ty.id()) };
+            measure(&line.device, what, threads, ROOM.min(line.free / 8), MEASURE)
         }
     };
     placement.work.iter().zip(&placement.bill.lines).map(measured).collect()
+}
+
+/// How fast the CPU computes a type in the layout of the file, relative to the repacked one.
+struct Layouts {
+    ty: &'static str,
+    one_token: f64,
+    batch: f64,
+}
+
+impl Layouts {
+    /// Measures both, if the CPU has both for a type of the model.
+    fn measure(placement: &Placement, options: &LoadOptions) -> Option<Self> {
+        let (ty, line) = (placement.either_type?, placement.bill.lines.first()?);
+        let room = ROOM.min(line.free / 8);
+        let speed = |repacked, vectors| {
+            let what = Multiplication { ty: ty.id(), repacked, vectors };
+            let speed = measure(&line.device, what, options.threads, room, MEASURE / 2)?;
+            Some(speed.bytes_per_second)
+        };
+        let ratio = |vectors| Some(speed(false, vectors)? / speed(true, vectors)?);
+        Some(Self { ty: ty.name(), one_token: ratio(1)?, batch: ratio(BATCH)? })
+    }
+
+    fn line(&self) -> String {
+        let Self { ty, one_token, batch } = self;
+        format!(
+            "layout     {ty} as in the file is {one_token:.2} times as fast as repacked for one token, {batch:.2} times for a \
+             batch of {BATCH}\n"
+        )
+    }
+
+    fn object(&self) -> serde_json::Value {
+        json!({ "type": self.ty, "one_token": self.one_token, "batch": self.batch, "batch_tokens": BATCH })
+    }
 }
 
 fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {

@@ -159,7 +159,7 @@ pub(crate) struct PlacementArgs {
     #[arg(long, env = "LLAMA_ARG_NO_REPACK", action = clap::ArgAction::SetTrue, value_parser = truth,
         overrides_with = "repack", help_heading = LOADING, hide_short_help = true)]
     no_repack: bool,
-    /// Repack weights for the CPU, even where that takes a second copy
+    /// Repack weights for the CPU, even where that takes a second copy or is slower
     #[arg(long, num_args = 0, default_missing_value = "true", env = "LLAMA_ARG_REPACK", value_parser = truth,
         overrides_with = "no_repack", conflicts_with = "no_repack", help_heading = LOADING, hide_short_help = true)]
     repack: Option<bool>,

@@ -13,6 +13,12 @@ impl Bill {
     pub fn fits(&self) -> bool {
         self.lines.iter().all(Line::fits)
     }
+
+    /// Whether every device has enough memory without dropping pages of a mapped file.
+    #[must_use]
+    pub fn fits_with_margin(&self) -> bool {
+        self.lines.iter().all(|line| line.sum() <= line.budget)
+    }
 }
 
 /// The memory needed on one device. Sizes are in bytes.

@@ -4,9 +4,9 @@ use gguf_export::ggml::GgmlType;
 
 use super::Machine;
 use super::bill::{Bill, Line};
+use super::buffer::work_buffer;
 use super::choice::Choice;
-use super::stream::window;
-use super::weights::{Home, Rule, Weight};
+use super::weights::{Home, Rule, Weight, largest_layer};
 use crate::llama::{CacheType, Flash, LoadMode};
 use crate::model::{HParams, LoadOptions};
 
@@ -56,7 +56,7 @@ impl Model<'_> {
         lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
         if choice.load == LoadMode::Stream {
             lines[0].pages = true;
-            lines[0].window = window(self.weights, |weight| self.device(choice, rules, weight) == 0);
+            lines[0].window = largest_layer(self.weights, |weight| self.device(choice, rules, weight) == 0);
         }
         for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
             let home = Home::Layer(layer);
@@ -68,7 +68,7 @@ impl Model<'_> {
         }
         lines[0].state_cache = self.options.state_cache;
         lines[0].program = PROGRAM + self.hparams.vocab * TOKEN;
-        self.compute(choice, &mut lines);
+        self.compute(choice, rules, &mut lines);
         Bill { lines }
     }
 
@@ -98,7 +98,7 @@ impl Model<'_> {
     }
 
     /// Estimates the compute buffers of every device that has layers.
-    fn compute(&self, choice: &Choice, lines: &mut [Line]) {
+    fn compute(&self, choice: &Choice, rules: &[Rule], lines: &mut [Line]) {
         let ubatch = u64::from(choice.ubatch.min(choice.batch).min(choice.context)).max(1);
         let logits = self.hparams.vocab * 4;
         let sequences = u64::from(self.options.parallel.max(1));
@@ -114,7 +114,10 @@ impl Model<'_> {
                 line.compute += logits * if index == 0 { sequences } else { ubatch };
             }
         }
-        lines[0].compute += logits * sequences;
+        let threads = self.options.threads.max(self.options.threads_batch.unwrap_or(0));
+        let on_cpu = |weight: &&Weight| weight.home != Home::Input && self.device(choice, rules, weight) == 0;
+        let buffer = work_buffer(self.weights.iter().filter(on_cpu), self.hparams, threads.into(), ubatch);
+        lines[0].compute = lines[0].compute.saturating_add(logits * sequences).saturating_add(buffer);
     }
 
     /// Bytes of intermediate results for one token of a batch: the widest part of a layer.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use gguf_export::ggml::GgmlType;
+
 use crate::llama::rpc::{self, Endpoint, WorkerError};
-use crate::llama::{self, DeviceKind};
+use crate::llama::{self, DeviceKind, Kernels};
 use crate::model::system::{MainMemory, limits};
 
 /// The memories of a machine. In a placement, device 0 is main memory, followed by `gpus` in order.
@@ -15,6 +17,8 @@ pub struct Machine {
     pub ram_available: u64,
     /// GPUs with their own memory or, without such, GPUs that share main memory.
     pub gpus: Vec<Gpu>,
+    /// The CPU's kernels for weights in the layout of the file.
+    pub kernels: Option<Kernels>,
     /// Whether llama.cpp can read experts from disk as they are chosen.
     pub can_stream: bool,
 }
@@ -47,10 +51,10 @@ impl Machine {
         for worker in workers {
             rpc::connect(worker)?;
         }
-        Ok(Self::of(llama::devices(workers)))
+        Ok(Self::of(llama::devices(workers), llama::kernels()))
     }
 
-    fn of(devices: Vec<llama::Device>) -> Self {
+    fn of(devices: Vec<llama::Device>, kernels: Option<Kernels>) -> Self {
         let (mut gpus, mut shared, mut cpu) = (Vec::new(), Vec::new(), (0, 0));
         for device in devices {
             let (total, free, kind) = (device.total, device.free, device.kind);
@@ -74,13 +78,22 @@ impl Machine {
         }
         // On some systems, ggml does not count reclaimable page cache as free.
         let (total, available) = system_memory().unwrap_or(cpu);
-        Self { ram_total: total, ram_available: available, gpus, can_stream: llama::can_stream() }
+        let can_stream = llama::can_stream();
+        Self { ram_total: total, ram_available: available, gpus, kernels, can_stream }
     }
 
     /// The name of a device in a placement.
     #[must_use]
     pub fn name(&self, device: usize) -> &str {
         device.checked_sub(1).and_then(|index| self.gpus.get(index)).map_or("CPU", |gpu| gpu.name.as_str())
+    }
+}
+
+impl Kernels {
+    /// The names of the types that they take.
+    #[must_use]
+    pub fn type_names(&self) -> Vec<&'static str> {
+        self.types.iter().filter_map(|id| GgmlType::from_id(*id)).map(GgmlType::name).collect()
     }
 }
 

@@ -3,14 +3,16 @@
 //!
 //! The rule: everything that each token needs (dense weights, KV cache, recurrent states) is offloaded to GPUs first,
 //! then the experts of as many whole layers as fit, from the last layer down. The rest stays in main memory, in one
-//! copy.
+//! copy: in the mapped file if the CPU has kernels for its layout, otherwise repacked.
 
 mod bill;
+mod buffer;
 mod choice;
 mod command;
 mod cost;
 mod disk;
 mod error;
+mod layout;
 mod machine;
 mod note;
 mod notes;

@@ -24,7 +24,7 @@ pub fn place(
 ) -> Result<Placement, PlaceError> {
     refuse_caches(hparams, options)?;
     let machine = &with_devices(machine, options.devices.as_deref())?;
-    let weights = &weights(header, hparams);
+    let weights = &weights(header, hparams, machine.kernels.as_ref());
     let rules = rules(machine, options)?;
     let model = Model { weights, hparams, machine, options };
     match attempt(model, &rules)? {

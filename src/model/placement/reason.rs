@@ -1,31 +1,21 @@
 //! Describes a choice and its reason, on one line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gguf_export::size;
 
 use super::choice::Choice;
 use super::cost::Model;
+use super::layout::computes_in_place;
 use super::stream::Stream;
-use super::weights::{Home, Rule};
+use super::weights::{Home, Rule, Weight};
+use crate::llama::Kernels;
 
 /// Describes a choice. `rules` are the caller's overrides and those of the choice, in order.
 pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule], stream: Option<&Stream>) -> String {
-    let Model { hparams, machine, options, .. } = model;
-    let mut parts = vec![devices(model, choice, rules)];
-    // With a GPU, weights for the CPU are put into a buffer that the GPU reads fast, and not repacked.
-    let repacked = choice.repack && !machine.gpus.iter().any(|gpu| gpu.host_buffer);
-    let weights = match (choice.load.maps(), repacked) {
-        (false, true) => "weights repacked for this CPU, one copy in memory".to_owned(),
-        (false, false) => "weights not repacked, one copy in memory".to_owned(),
-        (true, false) if options.load.is_none() => {
-            "file mapped and weights not repacked, because repacked weights do not fit".to_owned()
-        }
-        (true, false) => "file mapped, one copy of the weights in memory".to_owned(),
-        (true, true) => "file mapped and weights repacked, two copies in memory".to_owned(),
-    };
-    parts.push(stream.map_or(weights, streamed));
-    let requested = options.context.resolve(hparams.trained_context);
+    let held = stream.map_or_else(|| weights(model, choice, rules), streamed);
+    let mut parts = vec![devices(model, choice, rules), held];
+    let requested = model.options.context.resolve(model.hparams.trained_context);
     if choice.context < requested {
         parts.push(format!("context reduced from {requested} to {} to fit", choice.context));
     }
@@ -40,6 +30,56 @@ fn streamed(stream: &Stream) -> String {
     } else {
         format!("experts read from disk when they are first chosen, all {all} stay in memory")
     }
+}
+
+/// How the weights on the CPU are held and computed, and what it costs if options ask for another way than the default.
+fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
+    let Model { machine, options, .. } = model;
+    // With a GPU, weights for the CPU are put into a buffer that the GPU reads fast, and not repacked.
+    let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
+    let repacked = choice.repack && can_repack;
+    let has_default = options.load.is_none() && options.repack.is_none();
+    let held = match (choice.load.maps(), repacked) {
+        (false, true) => "weights repacked for this CPU, one copy in memory",
+        (false, false) => "weights not repacked, one copy in memory",
+        (true, false) if has_default && !computes_in_place(model) => {
+            "file mapped and weights not repacked, because repacked weights do not fit"
+        }
+        (true, false) => "file mapped and weights not repacked, one copy in memory",
+        (true, true) => "file mapped and weights repacked, two copies in memory",
+    };
+    let types = |which: &dyn Fn(&Weight) -> bool| {
+        let on_cpu = |weight: &&Weight| {
+            weight.home != Home::Input && model.device(choice, rules, weight) == 0 && which(weight)
+        };
+        model.weights.iter().filter(on_cpu).map(|weight| weight.ty.name()).collect::<BTreeSet<_>>()
+    };
+    let in_place = types(&|weight| weight.has_kernel && !(repacked && weight.repackable));
+    let with = match &machine.kernels {
+        Some(Kernels { isa, .. }) if !in_place.is_empty() => {
+            format!(" ({isa} kernels for {})", listed(&in_place))
+        }
+        _ => String::new(),
+    };
+    let slower = if repacked {
+        types(&|weight| weight.has_kernel && weight.repackable)
+    } else {
+        types(&|weight| weight.repackable && !weight.has_kernel)
+    };
+    let mut costs = Vec::new();
+    if !has_default && (repacked || !choice.load.maps()) && computes_in_place(model) {
+        costs.push("loads more slowly than a mapped file".to_owned());
+    }
+    if !has_default && can_repack && !slower.is_empty() {
+        let than = if repacked { "mapped" } else { "repacked" };
+        costs.push(format!("computes {} more slowly than {than} weights", listed(&slower)));
+    }
+    let at = if costs.is_empty() { "" } else { ": " };
+    format!("{held}{with}{at}{}", costs.join(" and "))
+}
+
+fn listed(names: &BTreeSet<&str>) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
 /// Where the weights are, by the devices that they are placed on and not by the options.

@@ -4,6 +4,7 @@ use super::bill::{Bill, Line};
 use super::choice::Choice;
 use super::cost::Model;
 use super::error::PlaceError;
+use super::layout::computes_in_place;
 use super::notes::notes;
 use super::reason::reason;
 use super::speed;
@@ -11,14 +12,14 @@ use super::stream;
 use super::types::Placement;
 use super::weights::{Home, Rule, Weight, cpu_experts};
 use crate::llama::{LoadMode, Override, SplitMode};
-use crate::model::{ContextSize, GpuLayers, HParams, LoadOptions};
+use crate::model::{ContextSize, GpuLayers, HParams};
 
 /// A KV cache grows by this many tokens.
 const STEP: u32 = 256;
 
 /// The first choice that fits, or the bill of the one that exceeds the limits least.
 pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
-    let found = attempt_with(model, rules, &load_modes(model.options))?;
+    let found = attempt_with(model, rules, &load_modes(model))?;
     let Model { machine, options, hparams, .. } = model;
     let may_stream = machine.can_stream && options.load.is_none() && options.repack != Some(true);
     match found {
@@ -101,7 +102,8 @@ fn grown(model: Model<'_>, choice: Choice, rules: &[Rule]) -> Choice {
         return choice;
     }
     let with = |context: u32| Choice { context, ..choice.clone() };
-    let fits = |context: u32| model.is_unlimited() || model.bill(&with(context), rules).fits();
+    // Pages of a mapped file that make room for the context would be read again for every token.
+    let fits = |context: u32| model.is_unlimited() || model.bill(&with(context), rules).fits_with_margin();
     if fits(trained) {
         return with(trained);
     }
@@ -115,11 +117,14 @@ fn grown(model: Model<'_>, choice: Choice, rules: &[Rule]) -> Choice {
 }
 
 /// The load modes to try, each with or without repacking: fast ones with one copy of the weights, then smaller ones.
-fn load_modes(options: &LoadOptions) -> Vec<(LoadMode, bool)> {
-    match (options.load, options.repack) {
+fn load_modes(model: Model<'_>) -> Vec<(LoadMode, bool)> {
+    let in_place = computes_in_place(model);
+    match (model.options.load, model.options.repack) {
         (Some(load), Some(repack)) => vec![(load, repack)],
-        (Some(load), None) => vec![(load, !load.maps() && load != LoadMode::Stream)],
+        (Some(LoadMode::Stream), None) => vec![(LoadMode::Stream, false)],
+        (Some(load), None) => vec![(load, !load.maps() && !in_place)],
         (None, Some(true)) => vec![(LoadMode::Read, true)],
+        (None, _) if in_place => vec![(LoadMode::Map, false)],
         (None, Some(false)) => vec![(LoadMode::Read, false), (LoadMode::Map, false)],
         (None, None) => vec![(LoadMode::Read, true), (LoadMode::Map, false)],
     }
@@ -259,6 +264,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules, &bill);
     let stream = stream::stream(model, &choice, &bill);
+    let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
+    let either = |weight: &Weight| {
+        can_repack && weight.repackable && weight.has_kernel && model.device(&choice, &rules, weight) == 0
+    };
+    let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
     Placement {
         reason: reason(model, &choice, &rules, stream.as_ref()),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
@@ -277,6 +287,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         bill,
         notes,
         work,
-        main_type: speed::main_type(model),
+        main_type,
+        either_type,
     }
 }

@@ -108,14 +108,11 @@ pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule], bill: &Bil
     work
 }
 
-/// The type of most of the bytes that are read for one token.
-pub(super) fn main_type(model: Model<'_>) -> Option<GgmlType> {
-    let h = model.hparams;
+/// The type of most of the bytes that are read for one token from some weights.
+pub(super) fn main_type(model: Model<'_>, which: impl Fn(&Weight) -> bool) -> Option<GgmlType> {
     let mut bytes: BTreeMap<u32, (u64, GgmlType)> = BTreeMap::new();
-    for weight in model.weights.iter().filter(|weight| weight.home != Home::Input) {
-        let share = if weight.experts { u64::from(h.experts_used) } else { u64::from(h.experts.max(1)) };
-        bytes.entry(weight.ty.id()).or_insert((0, weight.ty)).0 +=
-            weight.bytes / u64::from(h.experts.max(1)) * share;
+    for weight in model.weights.iter().filter(|weight| weight.home != Home::Input && which(weight)) {
+        bytes.entry(weight.ty.id()).or_insert((0, weight.ty)).0 += weight.bytes_per_token(model.hparams);
     }
     bytes.into_values().max_by_key(|(bytes, _)| *bytes).map(|(_, ty)| ty)
 }

@@ -8,7 +8,7 @@ use gguf_export::gguf::{self, Metadata, Value};
 use proptest::prelude::*;
 
 use super::*;
-use crate::llama::{LoadMode, Override, SplitMode};
+use crate::llama::{Kernels, LoadMode, Override, SplitMode};
 use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions};
 
 mod stream;
@@ -74,8 +74,13 @@ fn machine(ram: u64, gpus: &[u64]) -> Machine {
         free: *bytes,
         host_buffer: true,
     };
-    let gpus = gpus.iter().enumerate().map(gpu).collect();
-    Machine { ram_total: ram, ram_available: ram, gpus, can_stream: false }
+    Machine {
+        ram_total: ram,
+        ram_available: ram,
+        gpus: gpus.iter().enumerate().map(gpu).collect(),
+        kernels: None,
+        can_stream: false,
+    }
 }
 
 fn tokens(context: u32) -> LoadOptions {
@@ -125,6 +130,167 @@ fn on_the_cpu_there_is_one_copy_of_the_weights() {
     let mapped = LoadOptions { load: Some(LoadMode::Map), ..tokens(4096) };
     let mapped = place(&header, &hparams, &machine(64 * GIB, &[]), &mapped).unwrap();
     assert!(!mapped.repack, "{mapped:?}");
+}
+
+/// The machine with kernels for these types.
+fn with_kernels(machine: Machine, types: &[GgmlType]) -> Machine {
+    let types = types.iter().map(|ty| ty.id()).collect();
+    Machine { kernels: Some(Kernels { isa: "avx512-vnni".to_owned(), types }), ..machine }
+}
+
+const IN_PLACE: [GgmlType; 2] = [GgmlType::Q4_0, GgmlType::Q8_0];
+
+#[test]
+fn with_kernels_the_file_is_mapped_and_not_repacked() {
+    let (header, hparams) = wide(48);
+    let kernels = "(avx512-vnni kernels for Q4_0, Q8_0)";
+    for gpus in [&[][..], &[12 * GIB], &[24 * GIB, 24 * GIB]] {
+        let machine = with_kernels(machine(64 * GIB, gpus), &IN_PLACE);
+        let placed = place(&header, &hparams, &machine, &tokens(4096)).unwrap();
+        let line = &placed.bill.lines[0];
+        assert_eq!((placed.load, placed.repack, line.second_copy), (LoadMode::Map, false, 0));
+        assert_eq!(line.mapped, line.dense + line.experts);
+        let on_cpu = line.experts > 0;
+        assert_eq!(placed.reason.contains("kernels for Q4_0"), on_cpu, "{}", placed.reason);
+        assert!(placed.reason.contains("; file mapped and weights not repacked, one copy in memory"));
+        if gpus.is_empty() {
+            assert!(placed.reason.ends_with(kernels), "{}", placed.reason);
+        }
+    }
+}
+
+#[test]
+fn an_explicit_way_to_load_is_taken_and_says_what_it_costs() {
+    let (header, hparams) = wide(8);
+    let with = with_kernels(machine(64 * GIB, &[]), &IN_PLACE);
+    let without = machine(64 * GIB, &[]);
+    let kernels = " (avx512-vnni kernels for Q4_0, Q8_0)";
+    let slow_load = ": loads more slowly than a mapped file";
+    let more = " (avx512-vnni kernels for Q8_0): loads more slowly than a mapped file and computes Q4_0 more slowly than mapped weights";
+    let less = ": computes Q4_0 more slowly than repacked weights";
+    let (read, map) = (LoadMode::Read, LoadMode::Map);
+    for (load, repack, chosen, held, suffixes) in [
+        (None, Some(true), (read, true), "weights repacked for this CPU, one copy in memory", [more, ""]),
+        (
+            Some(map),
+            Some(true),
+            (map, true),
+            "file mapped and weights repacked, two copies in memory",
+            [more, ""],
+        ),
+        (
+            Some(map),
+            None,
+            (map, false),
+            "file mapped and weights not repacked, one copy in memory",
+            [kernels, less],
+        ),
+        (
+            Some(read),
+            Some(false),
+            (read, false),
+            "weights not repacked, one copy in memory",
+            [&format!("{kernels}{slow_load}"), less],
+        ),
+    ] {
+        for (machine, suffix) in [&with, &without].into_iter().zip(suffixes) {
+            let options = LoadOptions { load, repack, ..tokens(4096) };
+            let placed = place(&header, &hparams, machine, &options).unwrap();
+            assert_eq!((placed.load, placed.repack), chosen);
+            assert_eq!(placed.reason, format!("CPU only; {held}{suffix}"));
+        }
+    }
+    // The defaults of the other option depend on the kernels.
+    let chosen = |machine, load, repack| {
+        let placed =
+            place(&header, &hparams, machine, &LoadOptions { load, repack, ..tokens(4096) }).unwrap();
+        (placed.load, placed.repack)
+    };
+    assert_eq!(chosen(&with, Some(read), None), (read, false));
+    assert_eq!(chosen(&without, Some(read), None), (read, true));
+    assert_eq!(chosen(&with, None, Some(false)), (map, false));
+    assert_eq!(chosen(&without, None, Some(false)), (read, false));
+}
+
+#[test]
+fn a_file_is_repacked_if_most_bytes_of_a_token_gain_only_by_that() {
+    let (header, hparams) = wide(8);
+    let chosen = |types: &[GgmlType], header: &Header| {
+        let placed =
+            place(header, &hparams, &with_kernels(machine(64 * GIB, &[]), types), &tokens(4096)).unwrap();
+        (placed.load, placed.repack, placed.reason)
+    };
+    // By the whole file, experts in Q4_0 would be more; a token reads ten of 512.
+    let (load, repack, reason) = chosen(&[GgmlType::Q8_0], &header);
+    assert_eq!((load, repack), (LoadMode::Map, false));
+    assert!(reason.ends_with("(avx512-vnni kernels for Q8_0)"), "{reason}");
+    let (_, dense) = wide(8);
+    let dense = HParams { experts: 1, experts_used: 1, ..dense };
+    let machine = with_kernels(machine(64 * GIB, &[]), &[GgmlType::Q8_0]);
+    let placed = place(&header, &dense, &machine, &tokens(4096)).unwrap();
+    assert_eq!((placed.load, placed.repack), (LoadMode::Read, true), "every token reads all of Q4_0");
+    // Neither gains: nothing speaks against mapping.
+    let tensors =
+        header.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.dims.clone(), GgmlType::BF16));
+    let plain = gguf::Header::layout(header.metadata.clone(), tensors.collect()).unwrap();
+    let plain = Header::join(Path::new("model.gguf"), vec![("model.gguf".into(), plain)]);
+    let (load, repack, reason) = chosen(&IN_PLACE, &plain);
+    assert_eq!((load, repack), (LoadMode::Map, false));
+    assert_eq!(reason, "CPU only; file mapped and weights not repacked, one copy in memory");
+    // Panels are 16 rows of 256 columns.
+    let narrow = header.tensors.iter().map(|tensor| {
+        let mut dims = tensor.dims.clone();
+        if tensor.ty == GgmlType::Q4_0 || tensor.ty == GgmlType::Q8_0 {
+            dims[1] -= 8;
+        }
+        (tensor.name.clone(), dims, tensor.ty)
+    });
+    let narrow = gguf::Header::layout(header.metadata.clone(), narrow.collect()).unwrap();
+    let narrow = Header::join(Path::new("model.gguf"), vec![("model.gguf".into(), narrow)]);
+    assert_eq!(chosen(&IN_PLACE, &narrow).1, true);
+}
+
+#[test]
+fn the_work_buffer_of_kernels_is_in_the_bill() {
+    let (header, hparams) = wide(8);
+    let plain = machine(64 * GIB, &[]);
+    let compute = |machine: &Machine, options: &LoadOptions| {
+        place(&header, &hparams, machine, options).unwrap().bill.lines[0].compute
+    };
+    let with = with_kernels(plain.clone(), &IN_PLACE);
+    for (ubatch, threads) in [(512, 8), (2048, 2), (1, 1)] {
+        let options = LoadOptions { batch: Some(2048), ubatch: Some(ubatch), threads, ..tokens(4096) };
+        // The down projection of `wide` has rows of 2048 values, ten for each token.
+        let inputs = u64::from(ubatch) * 10;
+        let gathered = inputs.min(504);
+        let thread = 4 * (16 * 256 + 8 * 16 * 4) + gathered * (256 + 2048 * 5 / 4);
+        let expected = inputs * (2048 * 5 / 4 + 8) + u64::from(threads) * thread;
+        assert_eq!(compute(&with, &options) - compute(&plain, &options), expected);
+    }
+    let on_gpu = with_kernels(machine(64 * GIB, &[80 * GIB]), &IN_PLACE);
+    let none = machine(64 * GIB, &[80 * GIB]);
+    assert_eq!(
+        compute(&on_gpu, &tokens(4096)),
+        compute(&none, &tokens(4096)),
+        "nothing is computed on the CPU"
+    );
+}
+
+#[test]
+fn a_context_that_grows_leaves_a_margin_beside_a_mapped_file() {
+    let (header, hparams) = wide(48);
+    let default = LoadOptions { threads: 8, ..LoadOptions::new("model.gguf") };
+    let placed =
+        |ram| place(&header, &hparams, &with_kernels(machine(ram, &[]), &IN_PLACE), &default).unwrap();
+    let grown = placed(46 * GIB);
+    assert!((8192..262_144).contains(&grown.context), "{}", grown.context);
+    let line = &grown.bill.lines[0];
+    assert!(line.sum() <= line.budget && line.budget < line.budget_mapped, "{line:?}");
+    let tight = placed(44 * GIB + GIB / 2);
+    assert!(
+        tight.bill.lines[0].sum() > tight.bill.lines[0].budget,
+        "pages may be dropped rather than refuse"
+    );
 }
 
 #[test]

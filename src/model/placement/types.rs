@@ -46,6 +46,8 @@ pub struct Placement {
     pub work: Vec<Work>,
     /// The type of most of the bytes that are read for one token.
     pub main_type: Option<GgmlType>,
+    /// Of the types on the CPU that are computed either in the layout of the file or repacked, the one of most of these bytes.
+    pub either_type: Option<GgmlType>,
 }
 
 /// The work of a device for one token.

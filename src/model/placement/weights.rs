@@ -1,10 +1,12 @@
 //! The tensors of a model, with what placement needs: the layer, the kind and the size of each.
 
+use std::collections::BTreeMap;
+
 use gguf_export::ggml::GgmlType;
 
 use super::error::PlaceError;
 use super::pattern::Pattern;
-use crate::llama::Override;
+use crate::llama::{Kernels, Override};
 use crate::model::{HParams, Header};
 
 /// llama.cpp's pattern for routed experts, `LLM_FFN_EXPS_REGEX`.
@@ -28,13 +30,30 @@ pub(super) struct Weight {
     pub(super) home: Home,
     pub(super) experts: bool,
     pub(super) bytes: u64,
+    /// Values of a row.
+    pub(super) columns: u64,
     pub(super) ty: GgmlType,
     /// Whether it can be repacked for the CPU.
     pub(super) repackable: bool,
+    /// Whether the CPU has a kernel for it in the layout of the file.
+    pub(super) has_kernel: bool,
+}
+
+impl Weight {
+    /// Bytes that are read for one token.
+    pub(super) fn bytes_per_token(&self, hparams: &HParams) -> u64 {
+        match self.home {
+            Home::Input => 0,
+            Home::Layer(_) | Home::Output if self.experts => {
+                self.bytes / u64::from(hparams.experts.max(1)) * u64::from(hparams.experts_used)
+            }
+            Home::Layer(_) | Home::Output => self.bytes,
+        }
+    }
 }
 
 /// The tensors that llama.cpp loads: all except those of MTP layers.
-pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
+pub(super) fn weights(header: &Header, hparams: &HParams, kernels: Option<&Kernels>) -> Vec<Weight> {
     let trunk = hparams.layers - hparams.mtp_layers;
     let mut weights: Vec<Weight> = header
         .tensors
@@ -43,8 +62,10 @@ pub(super) fn weights(header: &Header, hparams: &HParams) -> Vec<Weight> {
             home: home(&tensor.name),
             experts: tensor.name.contains("_exps"),
             bytes: tensor.bytes(),
+            columns: tensor.dims.first().copied().unwrap_or(0),
             ty: tensor.ty,
             repackable: repackable(tensor.ty, &tensor.dims),
+            has_kernel: kernels.is_some_and(|kernels| has_kernel(kernels, tensor.ty, &tensor.dims)),
             name: tensor.name.clone(),
         })
         .filter(|weight| !matches!(weight.home, Home::Layer(layer) if layer >= trunk))
@@ -72,6 +93,23 @@ fn home(name: &str) -> Home {
 fn repackable(ty: GgmlType, dims: &[u64]) -> bool {
     use GgmlType::{IQ4_NL, MXFP4, Q2_K, Q4_0, Q4_K};
     dims.len() >= 2 && dims[1].is_multiple_of(8) && matches!(ty, Q4_0 | Q4_K | Q2_K | IQ4_NL | MXFP4)
+}
+
+/// Whether the kernels take a tensor: whole panels of 16 rows and 256 columns.
+fn has_kernel(kernels: &Kernels, ty: GgmlType, dims: &[u64]) -> bool {
+    matches!(*dims, [columns, rows, ..] if columns.is_multiple_of(256) && rows.is_multiple_of(16))
+        && kernels.types.contains(&ty.id())
+}
+
+/// Bytes of the largest layer's experts on the CPU: a step of many tokens reads them one layer after the other.
+pub(super) fn largest_layer(weights: &[Weight], is_on_cpu: impl Fn(&Weight) -> bool) -> u64 {
+    let mut layers = BTreeMap::new();
+    for weight in weights.iter().filter(|weight| weight.experts && is_on_cpu(weight)) {
+        if let Home::Layer(layer) = weight.home {
+            *layers.entry(layer).or_insert(0u64) += weight.bytes;
+        }
+    }
+    layers.into_values().max().unwrap_or(0)
 }
 
 /// A parsed override: the pattern, and the device of the buffer.

@@ -79,7 +79,7 @@ impl Pace {
             DecodeError::Aborted => anyhow::Error::from(Interrupted),
             error => error.into(),
         };
-        let test = Test { prompt: READ.min(context), answer: 0, depth: 0 };
+        let test = Test { prompt: READ.min(context), answer: 0, depth: 0, slots: 1 };
         let go_on = |_| !interrupt.is_raised();
         let reading = bench::run(&mut decoder, vocab, test, 1, go_on).map_err(interrupted)?.mean();
         let steps = WRITTEN.min(context.saturating_sub(1));

@@ -15,7 +15,8 @@ use crate::cli::options::words::ModelWord;
 /// Measures the speed of a model as llama-bench does, or its perplexity
 ///
 /// Every test runs once to warm up and then -r times; rates are means with their standard deviation. A test processes
-/// -p random tokens (pp), or generates -n tokens one by one (tg), after -d tokens that are not counted.
+/// -p random tokens (pp), or generates -n tokens one by one (tg), after -d tokens that are not counted. With -np, it does
+/// so in each of several slots at once, and rates count the tokens of all.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -148,10 +149,10 @@ impl QualityArgs {
 
 impl Bench {
     pub(super) fn tests(&self) -> anyhow::Result<Vec<Test>> {
-        let mut tests = Vec::new();
+        let (mut tests, slots) = (Vec::new(), self.slots());
         let all = |counts: &[Counts]| counts.iter().flat_map(|counts| counts.0.clone()).collect::<Vec<_>>();
         for depth in all(&self.n_depth) {
-            let alone = |prompt, answer| Test { prompt, answer, depth };
+            let alone = |prompt, answer| Test { prompt, answer, depth, slots };
             tests.extend(all(&self.n_prompt).into_iter().map(|prompt| alone(prompt, 0)));
             tests.extend(all(&self.n_gen).into_iter().map(|answer| alone(0, answer)));
             for pair in &self.prompt_gen {
@@ -163,12 +164,17 @@ impl Bench {
         Ok(tests)
     }
 
+    /// Sequences that are computed together.
+    fn slots(&self) -> u32 {
+        self.placement.parallel.unwrap_or(1)
+    }
+
     /// The load's options, with room for the longest test.
     pub(super) fn options(&self, model: &Path, tokens: u32) -> LoadOptions {
         LoadOptions {
             context: ContextSize::Tokens(tokens.max(1)),
             state_cache: 0,
-            parallel: 1,
+            parallel: if self.quality.is_asked() { 1 } else { self.slots() },
             ..self.placement.options(model)
         }
     }

@@ -21,11 +21,11 @@ use crate::cli::ui::err::note;
 use crate::cli::ui::out::print;
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
-    if args.placement.parallel.is_some() {
-        note("note: `-np` is ignored: a benchmark has one slot");
-    }
     let interrupt = Interrupt::listen();
     if args.quality.is_asked() {
+        if args.placement.parallel.is_some() {
+            note("note: `-np` is ignored: perplexity is measured in one slot");
+        }
         return quality::run(args, &interrupt).map(|()| Outcome::Success);
     }
     if args.placement.context_tokens().is_some() {

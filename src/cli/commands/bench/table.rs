@@ -111,6 +111,7 @@ impl Table {
             "n_prompt": measured.test.prompt,
             "n_gen": measured.test.answer,
             "n_depth": measured.test.depth,
+            "n_slots": measured.test.slots,
             "test": measured.test.name(),
             "avg_ts": measured.mean(),
             "stddev_ts": measured.deviation(),

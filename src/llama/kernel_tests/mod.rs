@@ -1,0 +1,12 @@
+//! Single operations of llama.cpp's CPU backend, held to their definitions. `run` computes one; each family of
+//! operations has a file with its definition in plain Rust and its tests.
+
+mod convolution;
+mod delta_net;
+mod matrix_products;
+mod products;
+mod random;
+mod run;
+mod version;
+
+pub(super) use version::default_version;
