@@ -70,6 +70,13 @@ pub enum SeqOp {
         /// A state that was cached at this length; `None` if the first sequence ends there or can be trimmed.
         state: Option<StateId>,
     },
+    /// Renames a sequence, with its sampler: it replaces another one, and the old name is that of an empty sequence.
+    Move {
+        /// The sequence to rename.
+        from: SeqId,
+        /// The sequence to replace.
+        to: SeqId,
+    },
     /// Caches the state of a sequence at its present length.
     CacheState {
         /// The sequence.
@@ -104,18 +111,19 @@ pub enum SeqOp {
 }
 
 impl SeqOp {
-    /// The sequence that it changes or whose state it caches.
-    #[must_use]
-    pub fn target(&self) -> Option<SeqId> {
-        match self {
-            Self::DropState { .. } => None,
+    /// The sequences that it changes, or whose state it caches.
+    pub fn targets(&self) -> impl Iterator<Item = SeqId> {
+        let targets = match self {
+            Self::DropState { .. } => [None, None],
+            Self::Move { from, to } => [Some(*from), Some(*to)],
             Self::Clear { seq }
             | Self::Rewind { seq, .. }
             | Self::CacheState { seq, .. }
             | Self::Sample { seq, .. }
             | Self::Forced { seq, .. }
-            | Self::Copy { to: seq, .. } => Some(*seq),
-        }
+            | Self::Copy { to: seq, .. } => [Some(*seq), None],
+        };
+        targets.into_iter().flatten()
     }
 }
 
@@ -124,7 +132,7 @@ impl SeqOp {
 pub struct Step {
     /// Applied in order, before any token is read.
     pub ops: Vec<SeqOp>,
-    /// Read in one batch.
+    /// Read in one batch; ordered by sequence.
     pub tokens: Vec<BatchToken>,
 }
 

@@ -16,6 +16,8 @@ mod error;
 mod eviction;
 mod ids;
 mod job;
+#[cfg(test)]
+pub(crate) mod passes;
 mod reasoning;
 mod run;
 mod sampling;

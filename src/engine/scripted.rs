@@ -165,6 +165,11 @@ impl ScriptedDecoder {
                 let sequence = self.sequence(*to)?;
                 (sequence.tokens, sequence.damaged) = (tokens, None);
             }
+            SeqOp::Move { from, to } => {
+                Self::check(self.caps.can_copy && from != to, "the sequence cannot be moved")?;
+                let moved = std::mem::take(self.sequence(*from)?);
+                *self.sequence(*to)? = moved;
+            }
             SeqOp::CacheState { seq, state } => {
                 Self::check(self.caps.can_cache, "states cannot be cached")?;
                 let sequence = self.sequence(*seq)?;

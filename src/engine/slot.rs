@@ -81,3 +81,9 @@ impl Slot {
         self.job.as_ref().is_some_and(|job| job.id == id)
     }
 }
+
+/// How many runs of neighbouring slots work, with one that is to work.
+pub(super) fn runs(slots: &[Slot], added: Option<usize>) -> usize {
+    let works = |index: usize| Some(index) == added || slots[index].job.is_some();
+    (0..slots.len()).filter(|&index| works(index) && (index == 0 || !works(index - 1))).count()
+}

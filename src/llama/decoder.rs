@@ -1,9 +1,13 @@
 //! A context as the engine's decoder.
 
+#[cfg(test)]
+mod passes_tests;
+
 use std::collections::BTreeMap;
 
 use llama_cpp_2::DecodeError as LlamaDecodeError;
 use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -52,7 +56,17 @@ impl<'model> LlamaDecoder<'model> {
                 log: vec![format!("{sequences} sequences of {context} tokens are too many")],
             });
         };
-        let wanted = params::context(params, cells, batch.clamp(1, cells));
+        Self::with(weights, params, params::context(params, cells, batch.clamp(1, cells)))
+    }
+
+    /// Creates a context with the binding's form of the parameters.
+    fn with(
+        weights: &'model Weights,
+        params: &ContextParams,
+        wanted: LlamaContextParams,
+    ) -> Result<Self, LoadFailure> {
+        let &ContextParams { sequences, context, .. } = params;
+        let sequences = sequences.max(1);
         let (made, log) = backend::making_threads(|| {
             log::capture(|| weights.model().new_context(backend::backend(), wanted))
         });
@@ -109,14 +123,16 @@ impl<'model> LlamaDecoder<'model> {
             SeqOp::Clear { seq } => self.cut(*seq, None),
             SeqOp::Rewind { seq, length, state } => self.rewind(*seq, *length, *state),
             SeqOp::Copy { from, to, length, state } => {
-                let refused = DecodeError::Contract { what: "the sequence cannot be copied" };
-                if from == to || from.0.max(to.0) >= self.caps.sequences {
-                    return Err(refused);
-                }
-                // All of it: llama.cpp cannot copy a part between the caches of two sequences.
-                let copied = self.context.copy_kv_cache_seq(number(from.0), number(to.0), None, None);
-                copied.map_err(|_| refused)?;
+                self.copy(*from, *to)?;
                 self.rewind(*to, *length, *state)
+            }
+            SeqOp::Move { from, to } => {
+                // The recurrent state is only renamed: `to` shares it with `from`, which then leaves it.
+                self.copy(*from, *to)?;
+                self.cut(*from, None)?;
+                let sampler = self.sampler(*from)?.take();
+                *self.sampler(*to)? = sampler;
+                Ok(())
             }
             SeqOp::CacheState { seq, state } => {
                 // The outcome lacks a state that cannot be cached.
@@ -153,6 +169,15 @@ impl<'model> LlamaDecoder<'model> {
                 Ok(())
             }
         }
+    }
+
+    fn copy(&mut self, from: SeqId, to: SeqId) -> Result<(), DecodeError> {
+        let refused = DecodeError::Contract { what: "the sequence cannot be copied" };
+        if from == to || from.0.max(to.0) >= self.caps.sequences {
+            return Err(refused);
+        }
+        // All of it: llama.cpp cannot copy a part between the caches of two sequences.
+        self.context.copy_kv_cache_seq(number(from.0), number(to.0), None, None).map_err(|_| refused)
     }
 
     fn rewind(&mut self, seq: SeqId, length: u32, state: Option<StateId>) -> Result<(), DecodeError> {

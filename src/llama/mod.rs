@@ -22,6 +22,9 @@ pub mod rpc;
 mod sampler;
 mod saving;
 mod stream;
+mod threads;
+#[cfg(test)]
+mod tiny;
 mod vocab;
 mod weights;
 
@@ -38,5 +41,6 @@ pub use probe::{DeviceSpeed, Multiplication, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
 pub use stream::{Streamed, can_stream, streamed};
+pub use threads::set_uneven_cores;
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};

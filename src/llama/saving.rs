@@ -54,59 +54,15 @@ fn known(caps: Caps, seq: SeqId) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::atomic::AtomicBool;
-
-    use gguf_export::checkpoint::Checkpoint;
-    use gguf_export::{ExportOptions, PlanOptions, export, survey};
-
     use super::*;
-    use crate::engine::{Abort, BatchToken, Pos, Step};
+    use crate::engine::{BatchToken, Pos, Step};
     use crate::llama::kernel_tests::default_version;
-    use crate::llama::{CacheType, ContextParams, Flash, LoadMode, LoadParams, SplitMode, Weights};
+    use crate::llama::{Weights, tiny};
 
     const SEQ: SeqId = SeqId(0);
 
-    fn load(folder: &Path) -> Weights {
-        let path = folder.join("tiny.gguf");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny-thinker");
-        let checkpoint = Checkpoint::open(&source).unwrap();
-        let go = AtomicBool::new(false);
-        let plan = survey(&checkpoint, &PlanOptions::default(), 1, &go, &|_| {}).unwrap();
-        export(&checkpoint, &plan, &path, &ExportOptions::default(), &go, &|_| {}).unwrap();
-        let params = LoadParams {
-            path: &path,
-            devices: &[],
-            gpu_layers: 0,
-            split_mode: SplitMode::default(),
-            main_gpu: 0,
-            tensor_split: &[],
-            overrides: &[],
-            load: LoadMode::Read,
-            room: 0,
-            metadata: &[],
-            check_tensors: false,
-            repack: false,
-        };
-        Weights::load(&params, |_| true).unwrap()
-    }
-
     fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
-        let params = ContextParams {
-            sequences: 1,
-            context: 64,
-            batch: 64,
-            ubatch: 64,
-            threads: 1,
-            threads_batch: 1,
-            cache_k: CacheType::F32,
-            cache_v: CacheType::F32,
-            flash: Flash::Off,
-            kv_offload: true,
-            rope: crate::llama::Rope::default(),
-            abort: Abort::default(),
-        };
-        LlamaDecoder::new(weights, &params).unwrap()
+        LlamaDecoder::new(weights, &tiny::params(1)).unwrap()
     }
 
     fn read(decoder: &mut LlamaDecoder<'_>, tokens: &[Token]) -> Vec<f32> {
@@ -127,7 +83,7 @@ mod tests {
     fn a_state_that_does_not_fit_is_refused_and_leaves_an_empty_sequence() {
         let _version = default_version();
         let folder = tempfile::tempdir().unwrap();
-        let weights = load(folder.path());
+        let weights = tiny::load(folder.path());
         let tokens: Vec<Token> = (10..20).map(Token).collect();
         let mut old = decoder(&weights);
         let expected = read(&mut old, &tokens);

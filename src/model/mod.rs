@@ -33,4 +33,4 @@ pub use placement::{
 };
 pub use running::Running;
 pub use sampling::recommended_sampling;
-pub use threads::{default_threads, machine_cores};
+pub use threads::{default_threads, machine_cores, share_by_speed};

@@ -124,7 +124,7 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The defaults for a file: one slot, as many tokens as fit, all physical cores, placed so that it fits.
+    /// The defaults for a file: one slot, as many tokens as fit, placed so that it fits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

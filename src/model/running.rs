@@ -4,7 +4,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::placement::Placement;
-use super::threads::try_start;
+use super::threads::{share_by_speed, try_start};
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Abort, Caps, Decoder, Limits, OnEviction, Submitter, channel};
 use crate::llama::{ContextParams, LlamaDecoder, LoadFailure, Weights};
@@ -84,6 +84,7 @@ pub(super) fn decoder<'w>(
 ) -> Result<LlamaDecoder<'w>, LoadError> {
     let &ContextParams { sequences, context, .. } = params;
     let failed = |failure: LoadFailure| LoadError::Context { sequences, context, log: failure.log };
+    share_by_speed();
     let decoder = LlamaDecoder::new(weights, params).map_err(failed)?;
     // After the context, which takes most of the memory that is left.
     let count = params.threads.max(params.threads_batch);

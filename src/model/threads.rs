@@ -1,14 +1,23 @@
 //! The default number of threads, and whether threads can be started.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::{fs, io, thread};
+use std::{io, thread};
 
-/// The number of physical cores that this process may use. Two threads on one core slow each other down.
+use super::system::{Cores, physical};
+use crate::llama::set_uneven_cores;
+
+/// The number of physical cores that this process may use, without the efficiency cores of a hybrid processor. Two threads on
+/// one core slow each other down, and fast cores wait for slow ones.
 #[must_use]
 pub fn default_threads() -> u32 {
     let allowed = processors();
-    physical_cores().map_or(allowed, |cores| cores.min(allowed)).max(1)
+    Cores::read(Path::new("/")).map_or(allowed, |cores| cores.fast.min(allowed)).max(1)
+}
+
+/// Lets llama.cpp share work by the speed of its threads if the cores that this process may use differ in speed.
+pub fn share_by_speed() {
+    set_uneven_cores(Cores::read(Path::new("/")).is_some_and(Cores::are_uneven));
 }
 
 /// The number of processors that this process may use.
@@ -20,7 +29,7 @@ pub(super) fn processors() -> u32 {
 /// only some of them.
 #[must_use]
 pub fn machine_cores() -> u32 {
-    physical_cores().unwrap_or_else(default_threads)
+    physical(Path::new("/")).unwrap_or_else(default_threads)
 }
 
 /// The stack of a thread of llama.cpp, by the default of most systems.
@@ -47,16 +56,6 @@ pub(super) fn try_start(count: u32) -> io::Result<()> {
         all.notify_all();
         started
     })
-}
-
-/// Counts cores by the lists of threads that share a core, on Linux.
-fn physical_cores() -> Option<u32> {
-    let entries = fs::read_dir("/sys/devices/system/cpu").ok()?;
-    let siblings = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| fs::read_to_string(entry.path().join("topology/thread_siblings_list")).ok());
-    let cores: BTreeSet<String> = siblings.map(|list| list.trim().to_owned()).collect();
-    u32::try_from(cores.len()).ok().filter(|n| *n > 0)
 }
 
 #[cfg(test)]

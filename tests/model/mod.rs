@@ -8,13 +8,14 @@ mod logits;
 mod quality;
 mod reuse;
 mod stream;
+mod threads;
 mod tokenizer;
 
 use std::path::Path;
 
 use ggrun::model::{LoadOptions, Model};
 
-/// A model on one thread, because tests run in parallel and llama.cpp's threads spin while they wait.
+/// A model on one thread, because tests run in parallel.
 fn load(gguf: &Path) -> Model {
     Model::load(LoadOptions { threads: 1, ..LoadOptions::new(gguf) }, |_| true).unwrap()
 }

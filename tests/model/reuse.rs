@@ -64,7 +64,7 @@ fn read_in(
     decoder.logits(0).to_vec()
 }
 
-fn load(path: &Path) -> Weights {
+pub(super) fn load(path: &Path) -> Weights {
     let params = LoadParams {
         path,
         devices: &[],

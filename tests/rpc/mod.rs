@@ -26,7 +26,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// One thread, because tests run in parallel and llama.cpp's threads spin while they wait.
+    /// One thread, because tests run in parallel.
     fn start() -> Self {
         Self::start_with(&[])
     }

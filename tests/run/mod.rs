@@ -40,7 +40,7 @@ const QUESTIONS: [(&str, &str); 4] = [
     ("Reverse the word wind.", "dniw"),
 ];
 
-/// One thread, because tests run in parallel and llama.cpp's threads spin while they wait.
+/// One thread, because tests run in parallel.
 fn options(gguf: PathBuf) -> LoadOptions {
     LoadOptions { threads: 1, ..LoadOptions::new(gguf) }
 }

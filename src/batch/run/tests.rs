@@ -53,6 +53,11 @@ impl Decoder for Flaky {
                     self.bad.remove(seq)
                 };
             }
+            if let SeqOp::Move { from, to } = op
+                && self.bad.remove(from)
+            {
+                self.bad.insert(*to);
+            }
         }
         let failed = match &mut self.fails {
             Fails::With(_) => step.tokens.iter().any(|token| self.bad.contains(&token.seq)),

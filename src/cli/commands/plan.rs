@@ -22,10 +22,10 @@ use crate::cli::ui::when::When;
 
 /// Time for which a device is measured.
 const MEASURE: Duration = Duration::from_millis(300);
-/// Time for which the disk is measured, if experts are read from it.
-const MEASURE_DISK: Duration = Duration::from_millis(800);
 /// Tokens of the batch that layouts are compared with.
 const BATCH: u32 = 64;
+/// Time for which the disk is measured, if experts are read from it.
+const MEASURE_DISK: Duration = Duration::from_millis(800);
 /// The memory that measuring takes on a device: larger than most caches, unless too little is free.
 const ROOM: u64 = 512 << 20;
 /// Bytes per second below which a disk is called slow: about what SATA allows.

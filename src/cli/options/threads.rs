@@ -14,7 +14,7 @@ const MOST_CORES: usize = 512;
 #[command(next_help_heading = "Threads")]
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 pub(crate) struct ThreadArgs {
-    /// Compute with N threads [default: one for each physical core]
+    /// Compute with N threads [default: one for each performance core]
     #[arg(
         short,
         long,

@@ -3,15 +3,15 @@
 use super::retry::Retry;
 use super::seq::seq;
 use super::value::{Flight, Scheduler};
-use crate::engine::{DecodeError, Error, Event, Events, RequestId, SeqId, Step, Vocab};
+use crate::engine::{DecodeError, Error, Event, Events, RequestId, SeqId, SeqOp, Step, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
     /// The request that a step serves, if it serves only one.
     #[must_use]
     pub fn lone_request(&self, step: &Step) -> Option<RequestId> {
         let [flight] = self.flights[..] else { return None };
-        let own = Some(seq(flight.slot));
-        step.ops.iter().all(|op| op.target().is_none_or(|target| Some(target) == own)).then_some(flight.id)
+        let own = seq(flight.slot);
+        step.ops.iter().flat_map(SeqOp::targets).all(|target| target == own).then_some(flight.id)
     }
 
     /// Continues after a step that failed or was aborted. `spreads` means that sequences without tokens in it may be
@@ -133,6 +133,6 @@ impl<V: Vocab> Scheduler<V> {
 
 /// The sequences that a step names, copied ones left out.
 fn named(step: &Step) -> impl Iterator<Item = SeqId> {
-    let ops = step.ops.iter().filter_map(crate::engine::SeqOp::target);
+    let ops = step.ops.iter().flat_map(SeqOp::targets);
     ops.chain(step.tokens.iter().map(|token| token.seq))
 }

@@ -7,6 +7,9 @@ mod eviction;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
+mod gaps;
+#[cfg(test)]
+mod gaps_tests;
 mod limits;
 mod pace;
 mod retry;
@@ -139,9 +142,11 @@ impl<V: Vocab> Scheduler<V> {
             self.retried = false;
             self.repair(&mut step);
             self.admit(&mut step);
+            self.close_gaps(&mut step);
             self.cache_states(&mut step);
             self.decode(&mut step);
             self.prefill(&mut step);
+            self.order(&mut step);
             if let Some(index) = retry.filter(|_| step.tokens.is_empty()) {
                 self.retry(index, &mut step);
             }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::engine::slot::Slot;
+use crate::engine::slot::{Slot, runs};
 use crate::engine::{Caps, StateId, Token};
 
 /// The cached beginning of a prompt.
@@ -38,17 +38,19 @@ pub(super) struct Sharing {
 impl Sharing {
     /// The best place for a request; `None` when no slot is free.
     ///
-    /// That is the free slot that holds most of the prompt; among equals, the least recently used. A sequence in
-    /// another slot that holds much more of it is copied; if one is about to hold more, the request waits for it,
-    /// because prompts are read one after another anyway.
+    /// That is the free slot that holds most of the prompt; among equals, one that leaves the fewest gaps between slots
+    /// that work, since a step reads only neighbours in one pass; then the least recently used. A sequence in another
+    /// slot that holds much more of it is copied; if one is about to hold more, the request waits for it, because
+    /// prompts are read one after another anyway.
     pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], caches: bool) -> Option<Place> {
         let free = || slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
-        let own = free().map(|(index, slot)| (index, self.best(slots, index, prompt), slot.used));
-        let (index, own, _) = own.min_by_key(|&(_, reuse, used)| (Reverse(reuse.length), used))?;
+        let cost = |index: usize| (runs(slots, Some(index)), slots[index].used);
+        let own = free().map(|(index, _)| (index, self.best(slots, index, prompt)));
+        let (index, own) = own.min_by_key(|&(index, reuse)| (Reverse(reuse.length), cost(index)))?;
         let copy = self.copy(slots, prompt);
         let now = match copy {
             Some(copy) if copy.length >= own.length.saturating_add(self.min_shared_prefix) => {
-                (free().min_by_key(|(_, slot)| slot.used)?.0, copy)
+                (free().min_by_key(|&(index, _)| cost(index))?.0, copy)
             }
             _ => (index, own),
         };

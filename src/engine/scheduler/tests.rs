@@ -130,10 +130,13 @@ impl World {
     }
 
     fn step(&mut self, midway: Option<usize>) {
-        let writing = self.scheduler.slot_states().filter(|s| *s == SlotState::Decode).count();
+        let slots = self.scheduler.status().slots;
         let step = self.scheduler.next();
         assert!(step.tokens.len() <= self.batch, "the batch is not exceeded");
-        assert!(step.tokens.iter().take(writing).all(|token| token.sample), "writing slots come first");
+        let writing = slots.iter().filter(|slot| slot.state == SlotState::Decode).map(|slot| slot.request);
+        let is_read = |id| self.scheduler.flights.iter().any(|flight| Some(flight.id) == id);
+        assert!({ writing }.all(is_read), "writing slots come first");
+        assert!(step.tokens.is_sorted_by_key(|token| (token.seq.0, token.pos.0)));
         let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
         if let Some(which) = midway {
             self.cancel(which);

@@ -3,6 +3,7 @@
 
 mod convolution;
 mod delta_net;
+mod expert_sum;
 mod matrix_products;
 mod products;
 mod random;

@@ -1,6 +1,7 @@
 //! Computes one operation on the CPU backend.
 #![expect(unsafe_code, reason = "builds and computes graphs of ggml, which the binding does not export")]
 
+use std::cell::Cell;
 use std::ptr;
 
 use llama_cpp_sys_2 as sys;
@@ -50,12 +51,18 @@ pub(super) fn run(op: &Op<'_>, threads: usize) -> Vec<f32> {
 /// The result of an operation, and the bytes of its inputs afterwards.
 pub(super) fn run_in_place(op: &Op<'_>, threads: usize) -> (Vec<f32>, Vec<Vec<u8>>) {
     let graph = Graph::new(op, threads);
-    // SAFETY: all tensors of the graph are allocated on this backend.
-    let status = unsafe { sys::ggml_backend_graph_compute(graph.backend, graph.graph) };
-    assert_eq!(status, sys::GGML_STATUS_SUCCESS);
-    let bytes = read(graph.result);
-    let values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    (values, graph.inputs.iter().map(|&input| read(input)).collect())
+    (graph.compute(), graph.inputs.iter().map(|&input| read(input)).collect())
+}
+
+/// The result of an operation, and the bytes of the node before it that `build` has put into the cell. All bits are set
+/// in a node that was not computed.
+pub(super) fn run_with_node(
+    op: &Op<'_>,
+    threads: usize,
+    node: &Cell<*mut sys::ggml_tensor>,
+) -> (Vec<f32>, Vec<u8>) {
+    let graph = Graph::new(op, threads);
+    (graph.compute(), read(node.get()))
 }
 
 fn read(tensor: *mut sys::ggml_tensor) -> Vec<u8> {
@@ -121,6 +128,15 @@ impl Graph {
             }
         }
         graph
+    }
+
+    /// The values of the result.
+    fn compute(&self) -> Vec<f32> {
+        // SAFETY: all tensors of the graph are allocated on this backend.
+        let status = unsafe { sys::ggml_backend_graph_compute(self.backend, self.graph) };
+        assert_eq!(status, sys::GGML_STATUS_SUCCESS);
+        let bytes = read(self.result);
+        bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
     }
 }
 

@@ -78,8 +78,7 @@ impl Machine {
         }
         // On some systems, ggml does not count reclaimable page cache as free.
         let (total, available) = system_memory().unwrap_or(cpu);
-        let can_stream = llama::can_stream();
-        Self { ram_total: total, ram_available: available, gpus, kernels, can_stream }
+        Self { ram_total: total, ram_available: available, gpus, kernels, can_stream: llama::can_stream() }
     }
 
     /// The name of a device in a placement.

@@ -22,16 +22,6 @@ pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule], stream: 
     parts.join("; ")
 }
 
-/// The experts that are read from disk.
-fn streamed(stream: &Stream) -> String {
-    let (room, all) = (size(stream.room), size(stream.experts));
-    if stream.room < stream.experts {
-        format!("experts read from disk as they are chosen, {room} of {all} stay in memory")
-    } else {
-        format!("experts read from disk when they are first chosen, all {all} stay in memory")
-    }
-}
-
 /// How the weights on the CPU are held and computed, and what it costs if options ask for another way than the default.
 fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     let Model { machine, options, .. } = model;
@@ -80,6 +70,16 @@ fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
 
 fn listed(names: &BTreeSet<&str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+/// The experts that are read from disk.
+fn streamed(stream: &Stream) -> String {
+    let (room, all) = (size(stream.room), size(stream.experts));
+    if stream.room < stream.experts {
+        format!("experts read from disk as they are chosen, {room} of {all} stay in memory")
+    } else {
+        format!("experts read from disk when they are first chosen, all {all} stay in memory")
+    }
 }
 
 /// Where the weights are, by the devices that they are placed on and not by the options.

@@ -121,8 +121,7 @@ fn load_modes(model: Model<'_>) -> Vec<(LoadMode, bool)> {
     let in_place = computes_in_place(model);
     match (model.options.load, model.options.repack) {
         (Some(load), Some(repack)) => vec![(load, repack)],
-        (Some(LoadMode::Stream), None) => vec![(LoadMode::Stream, false)],
-        (Some(load), None) => vec![(load, !load.maps() && !in_place)],
+        (Some(load), None) => vec![(load, !load.maps() && load != LoadMode::Stream && !in_place)],
         (None, Some(true)) => vec![(LoadMode::Read, true)],
         (None, _) if in_place => vec![(LoadMode::Map, false)],
         (None, Some(false)) => vec![(LoadMode::Read, false), (LoadMode::Map, false)],
@@ -263,12 +262,12 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     let notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules, &bill);
-    let stream = stream::stream(model, &choice, &bill);
     let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
     let either = |weight: &Weight| {
         can_repack && weight.repackable && weight.has_kernel && model.device(&choice, &rules, weight) == 0
     };
     let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
+    let stream = stream::stream(model, &choice, &bill);
     Placement {
         reason: reason(model, &choice, &rules, stream.as_ref()),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),

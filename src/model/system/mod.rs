@@ -1,11 +1,14 @@
 //! Main memory, the limits of this process and the load, from the files in which Linux describes them. `root` is the folder above
 //! `proc` and `sys`, so that tests can describe any machine.
 
+mod cores;
 mod files;
 mod group;
 mod load;
 mod memory;
 
+pub use cores::Cores;
+pub(super) use cores::physical;
 pub use files::{field, text};
 pub use group::{Limits, limits};
 pub use load::load_average;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ggrun::model::rpc::{self, Lent};
+use ggrun::model::share_by_speed;
 
 use crate::cli::exit::Outcome;
 
@@ -62,6 +63,7 @@ pub(super) fn serve(parent: u32, devices: Vec<Lent>, threads: u32) -> anyhow::Re
         }
         signal_hook::low_level::exit(0);
     });
+    share_by_speed();
     let work = move || rpc::serve_socket(socket, &devices, threads);
     let serving = thread::Builder::new().stack_size(STACK).spawn(work).context("cannot start a thread")?;
     match serving.join() {

@@ -50,7 +50,7 @@ pub(crate) struct Worker {
     /// Serve these devices [default: the GPUs, or the CPU if no GPU exists]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', action = clap::ArgAction::Set)]
     device: Option<Vec<String>>,
-    /// Compute with N threads on the CPU [default: one for each physical core]
+    /// Compute with N threads on the CPU [default: one for each performance core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
     /// Serve N clients at once; another is not answered until one of them ends
