@@ -6,6 +6,8 @@ use super::facts::Facts;
 const MODEL: u64 = 47_000_000_000;
 /// Bytes of its weights that are read for one token.
 const TRAFFIC: f64 = 3.47e9;
+/// Memory that it takes without its experts, in bytes.
+const DENSE: u64 = 5_000_000_000;
 /// Memory below which a smaller model is the better choice, in bytes.
 const SMALL: u64 = 50_000_000_000;
 
@@ -78,9 +80,15 @@ fn memory(facts: &Facts) -> Vec<String> {
     if let Some(usable) = facts.memory.usable()
         && usable.saturating_add(gpus) < SMALL
     {
+        let streams = facts.engine.patches.iter().any(|patch| patch.ends_with("stream-experts"));
+        let how = if streams && usable.saturating_add(gpus) > DENSE {
+            "its experts would be read from disk as they are chosen: `ggrun plan -m FILE` measures the disk and shows the \
+             speed to expect."
+        } else {
+            "it would be read from disk continuously: `ggrun plan -m FILE` shows what fits."
+        };
         said.push(format!(
-            "The 80B model ({:.0} GiB) does not fit in {:.0} GiB of memory and would be read from disk continuously: \
-             `ggrun plan -m FILE` shows what fits.",
+            "The 80B model ({:.0} GiB) does not fit in {:.0} GiB of memory, and {how}",
             gib(MODEL),
             gib(usable.saturating_add(gpus))
         ));
@@ -250,6 +258,12 @@ mod tests {
         assert!(blind.contains("470.1") && blind.contains("does not find"), "{blind}");
         let laptop = one(|facts| facts.memory.total_bytes = Some(16 << 30));
         assert!(laptop.contains("16 GiB") && laptop.contains("ggrun plan"), "{laptop}");
+        assert!(laptop.contains("continuously"), "{laptop}");
+        let streams = one(|facts| {
+            facts.memory.total_bytes = Some(16 << 30);
+            facts.engine.patches.push("0012-stream-experts".to_owned());
+        });
+        assert!(streams.contains("as they are chosen") && streams.contains("16 GiB"), "{streams}");
         let limited = one(|facts| facts.memory.limit_bytes = Some(60 << 30));
         assert!(limited.contains("60 of 64 GiB"), "{limited}");
         let busy = one(|facts| {

@@ -7,6 +7,7 @@ mod formats;
 mod logits;
 mod quality;
 mod reuse;
+mod stream;
 mod threads;
 mod tokenizer;
 

@@ -10,8 +10,12 @@ fn experts_from_disk_give_the_same_logits() {
     assert!(can_stream(), "the patch is missing");
     let tokens: Vec<Token> = (1..60).map(Token).collect();
     let logits = |load| {
-        let options =
-            LoadOptions { load: Some(load), repack: Some(false), threads: 2, ..LoadOptions::new(tiny_gguf()) };
+        let options = LoadOptions {
+            load: Some(load),
+            repack: Some(false),
+            threads: 2,
+            ..LoadOptions::new(tiny_gguf())
+        };
         let model = Model::load(options, |_| true).unwrap();
         // A prompt of several sequences, and tokens one at a time.
         let mut all = model.logits(&[&tokens, &tokens[7..20]]).unwrap();
@@ -30,7 +34,8 @@ fn experts_from_disk_give_the_same_logits() {
 #[test]
 fn two_models_can_read_their_experts_from_disk_at_once() {
     let load = || {
-        let options = LoadOptions { load: Some(LoadMode::Stream), threads: 2, ..LoadOptions::new(tiny_gguf()) };
+        let options =
+            LoadOptions { load: Some(LoadMode::Stream), threads: 2, ..LoadOptions::new(tiny_gguf()) };
         Model::load(options, |_| true).unwrap()
     };
     let tokens: Vec<Token> = (1..40).map(Token).collect();

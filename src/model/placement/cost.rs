@@ -6,8 +6,7 @@ use super::Machine;
 use super::bill::{Bill, Line};
 use super::buffer::work_buffer;
 use super::choice::Choice;
-use super::stream::window;
-use super::weights::{Home, Rule, Weight};
+use super::weights::{Home, Rule, Weight, largest_layer};
 use crate::llama::{CacheType, Flash, LoadMode};
 use crate::model::{HParams, LoadOptions};
 
@@ -57,7 +56,7 @@ impl Model<'_> {
         lines[0].pages = self.options.load.is_some_and(LoadMode::maps);
         if choice.load == LoadMode::Stream {
             lines[0].pages = true;
-            lines[0].window = window(self.weights, |weight| self.device(choice, rules, weight) == 0);
+            lines[0].window = largest_layer(self.weights, |weight| self.device(choice, rules, weight) == 0);
         }
         for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
             let home = Home::Layer(layer);

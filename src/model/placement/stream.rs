@@ -4,7 +4,7 @@
 use super::bill::Bill;
 use super::choice::Choice;
 use super::cost::Model;
-use super::weights::{Home, Rule, Weight};
+use super::weights::Rule;
 use crate::llama::LoadMode;
 
 /// Tokens of a step by default.
@@ -61,17 +61,6 @@ pub(super) fn stream(model: Model<'_>, choice: &Choice, bill: &Bill) -> Option<S
     let h = model.hparams;
     let per_token = experts / u64::from(h.experts.max(1)) * u64::from(h.experts_used);
     Some(Stream { experts, per_token, room, ubatch: choice.ubatch.min(choice.batch).min(choice.context) })
-}
-
-/// Bytes of the largest layer's experts on the CPU: a step of many tokens reads them one layer after the other.
-pub(super) fn window(weights: &[Weight], is_on_cpu: impl Fn(&Weight) -> bool) -> u64 {
-    let mut layers = std::collections::BTreeMap::new();
-    for weight in weights.iter().filter(|weight| weight.experts && is_on_cpu(weight)) {
-        if let Home::Layer(layer) = weight.home {
-            *layers.entry(layer).or_insert(0u64) += weight.bytes;
-        }
-    }
-    layers.into_values().max().unwrap_or(0)
 }
 
 /// Tokens of a batch and of a micro-batch that a choice starts with: those of the options, or the default.

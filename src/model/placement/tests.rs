@@ -259,7 +259,7 @@ fn the_work_buffer_of_kernels_is_in_the_bill() {
     };
     let with = with_kernels(plain.clone(), &IN_PLACE);
     for (ubatch, threads) in [(512, 8), (2048, 2), (1, 1)] {
-        let options = LoadOptions { batch: 2048, ubatch, threads, ..tokens(4096) };
+        let options = LoadOptions { batch: Some(2048), ubatch: Some(ubatch), threads, ..tokens(4096) };
         // The down projection of `wide` has rows of 2048 values, ten for each token.
         let inputs = u64::from(ubatch) * 10;
         let gathered = inputs.min(504);

@@ -1,5 +1,7 @@
 //! The tensors of a model, with what placement needs: the layer, the kind and the size of each.
 
+use std::collections::BTreeMap;
+
 use gguf_export::ggml::GgmlType;
 
 use super::error::PlaceError;
@@ -97,6 +99,17 @@ fn repackable(ty: GgmlType, dims: &[u64]) -> bool {
 fn has_kernel(kernels: &Kernels, ty: GgmlType, dims: &[u64]) -> bool {
     matches!(*dims, [columns, rows, ..] if columns.is_multiple_of(256) && rows.is_multiple_of(16))
         && kernels.types.contains(&ty.id())
+}
+
+/// Bytes of the largest layer's experts on the CPU: a step of many tokens reads them one layer after the other.
+pub(super) fn largest_layer(weights: &[Weight], is_on_cpu: impl Fn(&Weight) -> bool) -> u64 {
+    let mut layers = BTreeMap::new();
+    for weight in weights.iter().filter(|weight| weight.experts && is_on_cpu(weight)) {
+        if let Home::Layer(layer) = weight.home {
+            *layers.entry(layer).or_insert(0u64) += weight.bytes;
+        }
+    }
+    layers.into_values().max().unwrap_or(0)
 }
 
 /// A parsed override: the pattern, and the device of the buffer.
