@@ -8,8 +8,9 @@ use crate::model::HParams;
 const COLUMNS: u64 = 504;
 /// Bytes of sums for each of them: 64 rows in F32.
 const SUMS: u64 = 64 * 4;
-/// Bytes of the unpacked weights: four panels of 16 rows and 256 columns, with their scales.
-const PANELS: u64 = 4 * (16 * 256 + 8 * 16 * 4);
+/// Bytes of the unpacked weights: four panels of 16 rows and 256 columns as 16-bit codes, with two scales for each block of
+/// 32. The patch allows for its largest form of them.
+const PANELS: u64 = 4 * (16 * 256 * 2 + 8 * 16 * 4 * 2);
 /// Bytes that name an input and its expert.
 const PAIR: u64 = 8;
 
@@ -37,7 +38,7 @@ pub(super) fn work_buffer<'w>(
     weights.filter(|weight| weight.has_kernel).map(of).max().unwrap_or(0)
 }
 
-/// Bytes of packed activations: codes, and for each block of 32 a scale and an offset.
+/// Bytes of packed activations: 16-bit codes, and for each block of 32 a scale.
 fn packed(values: u64, columns: u64) -> u64 {
-    columns.saturating_mul(values / 32 * (32 + 4 + 4))
+    columns.saturating_mul(values / 32 * (32 * 2 + 4))
 }

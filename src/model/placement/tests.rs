@@ -263,8 +263,9 @@ fn the_work_buffer_of_kernels_is_in_the_bill() {
         // The down projection of `wide` has rows of 2048 values, ten for each token.
         let inputs = u64::from(ubatch) * 10;
         let gathered = inputs.min(504);
-        let thread = 4 * (16 * 256 + 8 * 16 * 4) + gathered * (256 + 2048 * 5 / 4);
-        let expected = inputs * (2048 * 5 / 4 + 8) + u64::from(threads) * thread;
+        let packed = 2048 / 256 * 544;
+        let thread = 4 * 9216 + gathered * (256 + packed);
+        let expected = inputs * (packed + 8) + u64::from(threads) * thread;
         assert_eq!(compute(&with, &options) - compute(&plain, &options), expected);
     }
     let on_gpu = with_kernels(machine(64 * GIB, &[80 * GIB]), &IN_PLACE);
