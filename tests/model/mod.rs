@@ -4,6 +4,7 @@
 
 mod answers;
 mod formats;
+mod kernels;
 mod logits;
 mod quality;
 mod reuse;

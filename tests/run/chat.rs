@@ -278,7 +278,6 @@ mod terminal {
         session.exp_string("\x1b[2m").unwrap();
         session.exp_string("17 + 25 = 42").unwrap();
         answered(&mut session);
-        session.exp_string("> ").unwrap();
         session.send_line("/think fold").unwrap();
         session.exp_string("\n").unwrap();
         session.exp_string("> ").unwrap();
@@ -286,7 +285,6 @@ mod terminal {
         session.exp_string(" words in ").unwrap();
         session.exp_string("842 - 83 = 759").unwrap();
         answered(&mut session);
-        session.exp_string("> ").unwrap();
         session.send_line("/edit").unwrap();
         session.exp_string("842 - 83 = ?").unwrap();
         // The question is on the prompt; delete its last three characters.
@@ -295,7 +293,6 @@ mod terminal {
         session.send_line("= ? ").unwrap();
         session.exp_string("759").unwrap();
         answered(&mut session);
-        session.exp_string("> ").unwrap();
         session.send_line("/exit").unwrap();
         session.exp_eof().unwrap();
         let history = std::fs::read_to_string(state.path().join("ggrun/history")).unwrap();

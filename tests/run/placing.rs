@@ -4,9 +4,11 @@ use std::process::{Command, Output, Stdio};
 
 use ggrun::engine::FinishReason;
 use ggrun::session::ChatEvent;
+use gguf_export::ggml::GgmlType;
 
 use super::{QUESTIONS, ask, bench_with, collect, options, tiny_gguf};
 use crate::deadline::output;
+use crate::dense::zeros;
 
 fn ggrun(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
@@ -100,18 +102,27 @@ fn a_plan_prints_a_table_or_an_object() {
 #[test]
 fn a_plan_compares_the_layouts_of_a_type_that_has_kernels_for_both() {
     let has_kernels = ggrun::model::caps().kernels.is_some();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let ty = |name: &str| if name.contains("norm") { GgmlType::F32 } else { GgmlType::Q4_0 };
+    std::fs::write(&path, zeros(&[], &ty)).unwrap();
+    let plan = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
+        let output = output(command.arg("plan").arg("-m").arg(&path).args(["-t", "1"]).args(flags));
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let value = |text: String| -> serde_json::Value { serde_json::from_str(&text).unwrap() };
     for flags in [&["--cpu"][..], &["--cpu", "--repack"]] {
-        let text = String::from_utf8(ggrun(&[&["plan"], flags].concat()).stdout).unwrap();
+        let text = plan(flags);
         assert_eq!(text.contains("\nlayout     Q4_0 as in the file is "), has_kernels, "{text}");
-        let object = ggrun(&[&["plan", "--json"], flags].concat());
-        let value: serde_json::Value = serde_json::from_slice(&object.stdout).unwrap();
+        let value = value(plan(&[flags, &["--json"]].concat()));
         let compared = &value["mapped_over_repacked"];
         assert_eq!(compared["type"].as_str(), has_kernels.then_some("Q4_0"), "{value}");
         assert_eq!(compared["one_token"].as_f64().is_some_and(|ratio| ratio > 0.0), has_kernels);
     }
     // A GPU reads weights on the CPU from a buffer in which they are not repacked.
-    let object = ggrun(&["plan", "--json", "--assume-gpu", "1M", "-fit", "off", "-ngl", "0"]);
-    let value: serde_json::Value = serde_json::from_slice(&object.stdout).unwrap();
+    let value = value(plan(&["--json", "--assume-gpu", "1M", "-fit", "off", "-ngl", "0"]));
     assert_eq!(value["mapped_over_repacked"], serde_json::Value::Null);
 }
 

@@ -261,7 +261,7 @@ fn invalid_sampling_is_refused_by_name_and_the_engine_keeps_running() {
         (gbnf(&format!("root ::= {}", "(".repeat(100_000))), "deep"),
         (grammar(Rules::JsonSchema("{".to_owned()), None), "JSON schema"),
         (grammar(Rules::JsonSchema("{\"type\": \"nonsense\"}".to_owned()), None), "nonsense"),
-        (grammar(Rules::JsonSchema("{\"pattern\": \"a(?=b)\"}".to_owned()), None), "looking ahead"),
+        (grammar(Rules::JsonSchema("{\"pattern\": \"a(?=b)\"}".to_owned()), None), "lookahead"),
         (gbnf("root ::= \"a\"{5,1}"), "out of order"),
         (gbnf("root ::= <no-such-token>"), "no-such-token"),
         (grammar(Rules::JsonSchema("{\"$ref\": \"#/nowhere\"}".to_owned()), None), "nowhere"),

@@ -310,7 +310,7 @@ fn a_flag_wins_over_a_variable_a_variable_over_the_file_and_the_file_over_the_de
     assert_eq!(row(&rows, "top-p"), ["top-p", "0.75", "LLAMA_ARG_TOP_P"]);
     assert_eq!(row(&rows, "min-p"), ["min-p", "1", "flag"]);
     assert_eq!(row(&rows, "ctx-size"), ["ctx-size", "100", "config.toml:5"]);
-    assert_eq!(row(&rows, "batch-size"), ["batch-size", "512", "default"]);
+    assert_eq!(row(&rows, "cache-type-k"), ["cache-type-k", "f16", "default"]);
     assert_eq!(
         row(&printed("chat -m m.gguf --print-config", &[], config), "ctx-size"),
         ["ctx-size", "default"]

@@ -38,6 +38,10 @@ impl<'a> Document<'a> {
         let mut rest = vec![root];
         while let Some(value) = rest.pop() {
             let Value::Object(object) = value else { continue };
+            if !std::ptr::eq(value, root) && object.get("$id").is_some_and(Value::is_string) {
+                // Anchors belong to the schema that the identifier names.
+                continue;
+            }
             if let Some(anchor) = object.get("$anchor").and_then(Value::as_str) {
                 anchors.entry(anchor).and_modify(|place| *place = None).or_insert(Some(value));
             }
