@@ -115,7 +115,7 @@ fn threads_outlive_a_step_and_end_with_their_decoder() {
         assert_eq!(named(), after_prompt);
         drop(decoder);
         // The system lists a thread for a moment after it was joined.
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while named().len() > 1 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -130,7 +130,9 @@ impl Inputs {
         };
         for vector in [&mut inputs.q, &mut inputs.k].into_iter().flat_map(|x| x.chunks_mut(shape.size)) {
             let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-            vector.iter_mut().for_each(|x| *x /= length);
+            for x in vector.iter_mut() {
+                *x /= length;
+            }
         }
         inputs
     }
@@ -155,17 +157,10 @@ impl Inputs {
 
     pub(super) fn op(&self) -> Op<'static> {
         let Shape { size, key_heads, heads, tokens, sequences, states, .. } = self.shape;
-        // SAFETY: the tensors have the shapes that the operation expects. The number of states is in its parameters.
         let build: super::run::Build<'static> = match states {
-            1 => &|context, t| unsafe {
-                sys::ggml_gated_delta_net(context, t[0], t[1], t[2], t[3], t[4], t[5], 1)
-            },
-            2 => &|context, t| unsafe {
-                sys::ggml_gated_delta_net(context, t[0], t[1], t[2], t[3], t[4], t[5], 2)
-            },
-            _ => &|context, t| unsafe {
-                sys::ggml_gated_delta_net(context, t[0], t[1], t[2], t[3], t[4], t[5], 4)
-            },
+            1 => &|context, t| node(context, t, 1),
+            2 => &|context, t| node(context, t, 2),
+            _ => &|context, t| node(context, t, 4),
         };
         Op {
             inputs: vec![
@@ -208,7 +203,7 @@ impl Inputs {
                             *x += lacks * f64::from(self.beta[index]) * k(i);
                         }
                         let output: f64 = state.iter().enumerate().map(|(i, x)| x * q(i)).sum();
-                        result[index * size + row] = output / (size as f64).sqrt();
+                        result[index * size + row] = output / f64::from(small(size)).sqrt();
                     }
                     let back = tokens - 1 - token;
                     if back < states {
@@ -225,4 +220,14 @@ impl Inputs {
 /// The bits of values, to compare them exactly.
 pub(super) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// The operation, which keeps this number of states.
+fn node(context: *mut sys::ggml_context, t: &[*mut sys::ggml_tensor], states: i64) -> *mut sys::ggml_tensor {
+    // SAFETY: the tensors have the shapes that the operation expects.
+    unsafe { sys::ggml_gated_delta_net(context, t[0], t[1], t[2], t[3], t[4], t[5], states) }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("a small number")
 }

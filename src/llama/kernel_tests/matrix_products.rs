@@ -53,7 +53,7 @@ fn every_matrix_product_equals_the_portable_one() {
             (4064, 16, &[1, 9]),
         ];
         for (columns, rows, counts) in shapes {
-            if columns as u64 % ty.block_len() == 0 {
+            if (columns as u64).is_multiple_of(ty.block_len()) {
                 a_product_is_exact(ty, rounding, (columns, rows), counts);
             }
         }
@@ -82,7 +82,7 @@ fn assert_exact(values: &[f32], exact: &[Exact], weights: &Weights, rounding: Ro
     assert_eq!(values.len(), exact.len(), "{name}");
     // Unquantized types add each product in F32, the others one term for each block.
     let additions = if rounding == Rounding::Q8_0 { weights.columns / 32 } else { weights.columns };
-    let relative = (additions + 4) as f64 * f64::from(f32::EPSILON);
+    let relative = f64::from(u32::try_from(additions + 4).expect("a small number")) * f64::from(f32::EPSILON);
     let has_bits = computes(weights.ty);
     for (place, (&value, exact)) in values.iter().zip(exact).enumerate() {
         if let Some(patched) = exact.patched.filter(|_| has_bits) {
@@ -334,7 +334,10 @@ fn extreme_weights_and_activations_are_multiplied_exactly() {
                     }
                     // A subnormal scale, the largest one, and one of zero.
                     match row / 4 {
-                        1 => block[..2].copy_from_slice(&f16::from_bits(0x8001 + row as u16).to_le_bytes()),
+                        1 => {
+                            let bits = 0x8001 + u16::try_from(row).expect("a small number");
+                            block[..2].copy_from_slice(&f16::from_bits(bits).to_le_bytes());
+                        }
                         2 => block[..2].copy_from_slice(&f16::MAX.to_le_bytes()),
                         3 => block[..2].copy_from_slice(&(-f16::ZERO).to_le_bytes()),
                         _ => {}

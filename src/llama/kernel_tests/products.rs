@@ -113,8 +113,8 @@ impl Definition {
 
 /// Weights as our patch multiplies them.
 pub(super) struct Codes {
-    /// Integers, row after row.
-    codes: Vec<f32>,
+    /// Row after row.
+    integers: Vec<f32>,
     /// The scale of each block.
     scales: Vec<f32>,
     /// The minimum of each block, if the type has one.
@@ -135,13 +135,13 @@ impl Codes {
                 block[2..4].fill(0);
             }
         }
-        Self { codes: codes.decode(), scales, mins }
+        Self { integers: codes.decode(), scales, mins }
     }
 
     /// A sum bit by bit as our patch computes it: for each block in order the sum of products of integers, times the
     /// weights' scale, times the activations' scale, which is added without rounding before; then the minimum.
     fn product(&self, start: usize, activations: &[(Vec<f32>, f32)]) -> f32 {
-        let blocks = self.codes[start..].chunks_exact(BLOCK).zip(activations).enumerate();
+        let blocks = self.integers[start..].chunks_exact(BLOCK).zip(activations).enumerate();
         blocks.fold(0.0, |sum, (index, (weights, (codes, scale)))| {
             let block = start / BLOCK + index;
             // Every partial sum is an integer below 2^24.

@@ -79,7 +79,7 @@ struct Graph {
     backend: sys::ggml_backend_t,
     context: *mut sys::ggml_context,
     buffer: *mut sys::ggml_backend_buffer,
-    graph: *mut sys::ggml_cgraph,
+    nodes: *mut sys::ggml_cgraph,
     inputs: Vec<*mut sys::ggml_tensor>,
     result: *mut sys::ggml_tensor,
 }
@@ -104,7 +104,7 @@ impl Graph {
             backend,
             context,
             buffer: ptr::null_mut(),
-            graph: ptr::null_mut(),
+            nodes: ptr::null_mut(),
             inputs: op.inputs.iter().map(|input| tensor(context, input)).collect(),
             result: ptr::null_mut(),
         };
@@ -113,8 +113,8 @@ impl Graph {
         unsafe {
             assert_eq!((*graph.result).type_, sys::GGML_TYPE_F32);
             assert!(sys::ggml_is_contiguous(graph.result));
-            graph.graph = sys::ggml_new_graph_custom(context, NODES, false);
-            sys::ggml_build_forward_expand(graph.graph, graph.result);
+            graph.nodes = sys::ggml_new_graph_custom(context, NODES, false);
+            sys::ggml_build_forward_expand(graph.nodes, graph.result);
             graph.buffer = sys::ggml_backend_alloc_ctx_tensors(context, backend);
             assert!(!graph.buffer.is_null());
             // Every value is NaN until it is written.
@@ -133,7 +133,7 @@ impl Graph {
     /// The values of the result.
     fn compute(&self) -> Vec<f32> {
         // SAFETY: all tensors of the graph are allocated on this backend.
-        let status = unsafe { sys::ggml_backend_graph_compute(self.backend, self.graph) };
+        let status = unsafe { sys::ggml_backend_graph_compute(self.backend, self.nodes) };
         assert_eq!(status, sys::GGML_STATUS_SUCCESS);
         let bytes = read(self.result);
         bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()

@@ -35,14 +35,14 @@ pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placeme
 fn attempt_with(
     model: Model<'_>,
     rules: &[Rule],
-    modes: &[(LoadMode, bool)],
+    ways: &[(LoadMode, bool)],
 ) -> Result<Result<Placement, Bill>, PlaceError> {
     let mut least: Option<Bill> = None;
     let contexts = contexts(model);
     let most = contexts[0];
     let (batch, ubatch) = stream::steps(model);
     for context in contexts {
-        for &(load, repack) in modes {
+        for &(load, repack) in ways {
             for (gpu_layers, on_cpu) in layers(model) {
                 let Some(split) = split(model, rules, gpu_layers, on_cpu, context)? else { continue };
                 let choice =

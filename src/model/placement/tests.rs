@@ -247,7 +247,7 @@ fn a_file_is_repacked_if_most_bytes_of_a_token_gain_only_by_that() {
     });
     let narrow = gguf::Header::layout(header.metadata.clone(), narrow.collect()).unwrap();
     let narrow = Header::join(Path::new("model.gguf"), vec![("model.gguf".into(), narrow)]);
-    assert_eq!(chosen(&IN_PLACE, &narrow).1, true);
+    assert!(chosen(&IN_PLACE, &narrow).1);
 }
 
 #[test]
