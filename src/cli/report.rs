@@ -292,6 +292,7 @@ fn place_hint(error: &PlaceError) -> Option<String> {
                 format!("it fits with {}; `-fit off` loads without this check", remedies.join(", or "))
             }
         }),
+        PlaceError::Stream { .. } => Some("use another `--load-mode`, and omit `--repack`".to_owned()),
         PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
         PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {

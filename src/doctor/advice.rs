@@ -80,8 +80,7 @@ fn memory(facts: &Facts) -> Vec<String> {
     if let Some(usable) = facts.memory.usable()
         && usable.saturating_add(gpus) < SMALL
     {
-        let streams = facts.engine.patches.iter().any(|patch| patch.ends_with("stream-experts"));
-        let how = if streams && usable.saturating_add(gpus) > DENSE {
+        let how = if facts.engine.streams && usable.saturating_add(gpus) > DENSE {
             "its experts would be read from disk as they are chosen: `ggrun plan -m FILE` measures the disk and shows the \
              speed to expect."
         } else {
@@ -212,6 +211,7 @@ mod tests {
                 llama_cpp: "b1".to_owned(),
                 patches: Vec::new(),
                 backends: names(&["CPU", "RPC"]),
+                streams: false,
                 kernels: None,
             },
             hub: Hub {
@@ -261,7 +261,7 @@ mod tests {
         assert!(laptop.contains("continuously"), "{laptop}");
         let streams = one(|facts| {
             facts.memory.total_bytes = Some(16 << 30);
-            facts.engine.patches.push("0012-stream-experts".to_owned());
+            facts.engine.streams = true;
         });
         assert!(streams.contains("as they are chosen") && streams.contains("16 GiB"), "{streams}");
         let limited = one(|facts| facts.memory.limit_bytes = Some(60 << 30));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::system::limits;
-use crate::model::{Bandwidth, caps, default_threads, devices, machine_cores};
+use crate::model::{Bandwidth, can_stream, caps, default_threads, devices, machine_cores};
 
 use super::hub::{self, Hub};
 use super::system::{Memory, Processor, Video};
@@ -72,6 +72,8 @@ pub struct Engine {
     pub patches: Vec<String>,
     /// The backends that it can compute with.
     pub backends: Vec<String>,
+    /// Whether it can read experts from disk as they are chosen.
+    pub streams: bool,
     /// The kernels that compute on the mapped file; `None` if weights are repacked instead.
     pub kernels: Option<Kernels>,
 }
@@ -123,6 +125,7 @@ pub fn gather() -> Facts {
             llama_cpp: caps.build.to_owned(),
             patches: caps.patches,
             backends: caps.backends,
+            streams: can_stream(),
             kernels: caps.kernels.map(|kernels| Kernels { types: kernels.type_names(), isa: kernels.isa }),
         },
         hub,

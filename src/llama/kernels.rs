@@ -48,22 +48,31 @@ pub fn kernels() -> Option<Kernels> {
 mod tests {
     use super::*;
     use crate::llama::caps;
+    use crate::llama::kernel_tests::default_version;
 
-    /// ggml's numbers of `Q4_0` and `Q8_0`.
-    const TYPES: [u32; 2] = [2, 8];
+    /// ggml's numbers of `Q4_0`, `Q4_1`, `Q5_0` and `Q8_0`, and the patches that have their kernels.
+    const TYPES: [(u32, &str); 4] = [
+        (2, "0005-multiply-on-the-file"),
+        (3, "0010-multiply-q4-1-and-q5-0-on-the-file"),
+        (6, "0010-multiply-q4-1-and-q5-0-on-the-file"),
+        (8, "0005-multiply-on-the-file"),
+    ];
 
     #[test]
-    fn the_engine_has_the_kernels_of_its_patch() {
-        let is_patched = caps().patches.iter().any(|name| name == "0005-multiply-on-the-file");
-        let kernels = kernels();
-        if !is_patched {
+    fn the_engine_has_the_kernels_of_its_patches() {
+        let _version = default_version();
+        let (patches, kernels) = (caps().patches, kernels());
+        let has = |patch: &str| patches.iter().any(|name| name == patch);
+        if !has(TYPES[0].1) {
             assert_eq!(kernels, None);
             return;
         }
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512vnni") {
             let found = kernels.as_ref().expect("this processor has the instructions");
-            assert!(TYPES.iter().all(|ty| found.types.contains(ty)), "{found:?}");
+            for (ty, patch) in TYPES {
+                assert_eq!(found.types.contains(&ty), has(patch), "{ty}: {found:?}");
+            }
         }
         if let Some(Kernels { isa, types }) = kernels {
             assert!(!isa.is_empty() && types.iter().all(|ty| *ty < sys::GGML_TYPE_COUNT), "{isa} {types:?}");

@@ -26,6 +26,7 @@ impl Weights {
             cache_v: CacheType::F32,
             flash: Flash::Off,
             kv_offload: true,
+            op_offload: true,
             rope: super::Rope::default(),
             abort: Abort::default(),
         };

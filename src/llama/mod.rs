@@ -41,6 +41,6 @@ pub use probe::{DeviceSpeed, Multiplication, measure};
 pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
 pub use stream::{Streamed, can_stream, streamed};
-pub use threads::set_uneven_cores;
+pub use threads::share_by_pieces;
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};

@@ -308,6 +308,7 @@ mod tests {
 
     #[test]
     fn repacked_weights_and_several_vectors_are_measured() {
+        let _version = default_version();
         let time = Duration::from_millis(20);
         for (repacked, vectors) in [(false, 64), (true, 1), (true, 64)] {
             let what = Multiplication { ty: Q4_0, repacked, vectors };

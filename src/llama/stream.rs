@@ -4,8 +4,6 @@
 
 use std::ffi::{CStr, c_void};
 
-use llama_cpp_sys_2 as sys;
-
 use super::backend;
 
 /// Bytes of the experts that were chosen since the start of the process.
@@ -57,17 +55,7 @@ pub(super) fn set_room(bytes: u64) {
 }
 
 fn procedure(name: &CStr) -> Option<*mut c_void> {
-    backend::backend();
-    let _registry = backend::registry();
-    // SAFETY: the registry is filled and does not change meanwhile, and the names end with a zero.
-    let found = unsafe {
-        let registry = sys::ggml_backend_reg_by_name(c"CPU".as_ptr());
-        if registry.is_null() {
-            return None;
-        }
-        sys::ggml_backend_reg_get_proc_address(registry, name.as_ptr())
-    };
-    (!found.is_null()).then_some(found)
+    backend::procedure(c"CPU", name)
 }
 
 #[cfg(test)]

@@ -1,34 +1,23 @@
 //! How llama.cpp's threads share the work of an operation.
-#![expect(unsafe_code, reason = "calls a C function by name")]
+#![expect(unsafe_code, reason = "calls C functions by name")]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::mem;
-
-use llama_cpp_sys_2 as sys;
 
 use super::backend;
 
-/// Sets whether cores differ in speed. If so, threads take small pieces of work one after another; equal shares would make
-/// fast cores wait for slow ones. Does nothing once compute threads may exist, or in an engine without our patch.
-pub fn set_uneven_cores(uneven: bool) {
-    let Some(found) = procedure() else { return };
-    // SAFETY: under this name our patch returns a function of this type; the program has it as long as it runs.
-    let set = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn(bool)>(found) };
-    // SAFETY: it stores the value. Threads that compute an operation must agree on it: none exists yet, and every call
-    // that makes them waits for this one.
-    backend::before_threads(|| unsafe { set(uneven) });
-}
+/// The functions of our patches that set it: for the operations of llama.cpp, and for the kernels of matrix products.
+const SETTERS: [&CStr; 2] = [c"ggrun_threads_set_uneven", c"ggrun_mul_mat_draw_shares"];
 
-fn procedure() -> Option<*mut c_void> {
-    backend::backend();
-    let _registry = backend::registry();
-    // SAFETY: the registry is filled and does not change meanwhile, and the names end with a zero.
-    let found = unsafe {
-        let registry = sys::ggml_backend_reg_by_name(c"CPU".as_ptr());
-        if registry.is_null() {
-            return None;
-        }
-        sys::ggml_backend_reg_get_proc_address(registry, c"ggrun_threads_set_uneven".as_ptr())
-    };
-    (!found.is_null()).then_some(found)
+/// Makes threads take small pieces of work one after another, for cores that differ in speed: equal shares would make fast
+/// cores wait for slow ones. Does nothing once compute threads may exist, or in an engine without our patches.
+pub fn share_by_pieces() {
+    for name in SETTERS {
+        let Some(found) = backend::procedure(c"CPU", name) else { continue };
+        // SAFETY: under these names our patches return functions of this type; the program has them as long as it runs.
+        let set = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn(bool)>(found) };
+        // SAFETY: it stores the value. Threads that compute an operation must agree on it: none exists yet, and every
+        // call that makes them waits for this one.
+        backend::before_threads(|| unsafe { set(true) });
+    }
 }

@@ -60,7 +60,7 @@ pub struct LoadOptions {
     pub parallel: u32,
     /// Tokens per batch; `None` for 512, or more if experts are read from disk.
     pub batch: Option<u32>,
-    /// Tokens per micro-batch; `None` for as many as in a batch.
+    /// Tokens per micro-batch; `None` for 512, or more if experts are read from disk, within a batch.
     pub ubatch: Option<u32>,
     /// Threads for a batch of one token.
     pub threads: u32,
@@ -164,8 +164,8 @@ impl LoadOptions {
         }
     }
 
-    /// Makes an answer depend on its request only: one request at a time, without reuse of earlier states. Other threads,
-    /// batch sizes or placements still round differently.
+    /// Makes an answer depend on its request only: one request at a time, without reuse of earlier states. Other batch
+    /// sizes or placements still round differently.
     #[must_use]
     pub fn deterministic(self) -> Self {
         Self { deterministic: true, parallel: 1, state_cache: 0, ..self }

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::{io, thread};
 
 use super::system::{Cores, physical};
-use crate::llama::set_uneven_cores;
+use crate::llama::share_by_pieces;
 
 /// The number of physical cores that this process may use, without the efficiency cores of a hybrid processor. Two threads on
 /// one core slow each other down, and fast cores wait for slow ones.
@@ -17,7 +17,9 @@ pub fn default_threads() -> u32 {
 
 /// Lets llama.cpp share work by the speed of its threads if the cores that this process may use differ in speed.
 pub fn share_by_speed() {
-    set_uneven_cores(Cores::read(Path::new("/")).is_some_and(Cores::are_uneven));
+    if Cores::read(Path::new("/")).is_some_and(Cores::are_uneven) {
+        share_by_pieces();
+    }
 }
 
 /// The number of processors that this process may use.

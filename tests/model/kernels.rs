@@ -40,7 +40,11 @@ fn prompt(from: i32) -> Vec<Token> {
 
 #[test]
 fn weights_with_kernels_are_not_repacked_by_default() {
-    assert!(caps().kernels.is_some(), "the patch is missing");
+    assert!(caps().patches.iter().any(|patch| patch.starts_with("0005")), "the patch is missing");
+    // Processors without these instructions have no kernels.
+    if caps().kernels.is_none() && !cfg!(target_feature = "avx2") {
+        return;
+    }
     let model = Model::load(LoadOptions::new(wide_gguf()), |_| true).unwrap();
     let placed = model.placement();
     assert_eq!((placed.load, placed.repack), (LoadMode::Map, false), "{}", placed.reason);

@@ -33,11 +33,11 @@ pub(crate) struct PlacementArgs {
     #[arg(long, value_name = "N", env = "LLAMA_ARG_N_PARALLEL", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) parallel: Option<u32>,
-    /// Decode at most N tokens in one step [default: 512, more if experts are on disk]
+    /// Decode at most N tokens in one step [default: 512, more if experts are read from disk]
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_BATCH", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: Option<u32>,
-    /// Compute at most N tokens of a step together [default: as --batch-size] (also -ub)
+    /// Compute at most N tokens of a step together [default: that of --batch-size, 512 at most] (also -ub)
     #[arg(long, value_name = "N", env = "LLAMA_ARG_UBATCH", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     ubatch_size: Option<u32>,

@@ -135,7 +135,7 @@ impl World {
         assert!(step.tokens.len() <= self.batch, "the batch is not exceeded");
         let writing = slots.iter().filter(|slot| slot.state == SlotState::Decode).map(|slot| slot.request);
         let is_read = |id| self.scheduler.flights.iter().any(|flight| Some(flight.id) == id);
-        assert!({ writing }.all(is_read), "writing slots come first");
+        assert!({ writing }.all(is_read), "every writing slot is read");
         assert!(step.tokens.is_sorted_by_key(|token| (token.seq.0, token.pos.0)));
         let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
         if let Some(which) = midway {

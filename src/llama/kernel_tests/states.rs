@@ -1,11 +1,15 @@
 //! Delta nets whose states are rows of a cache, as in the graphs of llama.cpp: gathered by number, and copied back.
 #![expect(unsafe_code, reason = "makes nodes of a graph of ggml")]
 
+use std::cell::Cell;
+use std::ptr;
+
 use llama_cpp_sys_2 as sys;
 
 use super::delta_net::{Inputs, Shape, bits};
 use super::random::Random;
-use super::run::{Input, Op, run, run_in_place};
+use super::run::{Input, Op, run, run_in_place, run_with_node};
+use crate::llama::caps;
 
 /// Cells of the cache. Each may have as many rows, in groups, as states are kept.
 const CELLS: usize = 4;
@@ -41,6 +45,33 @@ fn states_in_a_cache_are_those_of_a_separate_delta_net() {
     }
 }
 
+#[test]
+fn rows_that_their_own_sequences_replace_are_not_gathered() {
+    let shape =
+        Shape { size: 16, key_heads: 2, heads: 2, tokens: 2, sequences: 2, states: 1, per_channel: false };
+    let gathered = Cell::new(ptr::null_mut());
+    let build = |context, t: &[_]| graph(context, t, shape, 1, &gathered);
+    for (rows, skipped) in [([1, 2], true), ([2, 1], false)] {
+        let mut op = Inputs::random(shape).op();
+        op.inputs[5] = cache(shape);
+        op.inputs.push(Input::i32([2, 1, 1, 1], &rows));
+        let op = Op { inputs: op.inputs, build: &build };
+        for threads in [1, 3] {
+            let (_, bytes) = run_with_node(&op, threads, &gathered);
+            // Where the rows would be, there are at most their numbers.
+            let is_untouched = bytes[bytes.len() / 2..].iter().all(|&byte| byte == 0xff);
+            let is_patched = caps().patches.iter().any(|name| name == "0007-states-in-place");
+            assert_eq!(is_untouched, skipped && is_patched, "{rows:?}, {threads} threads");
+        }
+    }
+}
+
+/// A cache with random states.
+fn cache(shape: Shape) -> Input {
+    let row = shape.state() / shape.sequences;
+    Input::f32([row, CELLS * shape.states, 1, 1], &Random(7).values(row * CELLS * shape.states))
+}
+
 fn computes_in_cache(shape: Shape, first: usize, rows: &[usize]) {
     let row = shape.state() / shape.sequences;
     let cache = Random(7).values(row * CELLS * shape.states);
@@ -54,10 +85,11 @@ fn computes_in_cache(shape: Shape, first: usize, rows: &[usize]) {
         expected_cache[(back * CELLS + first) * row..][..shape.state()].copy_from_slice(new);
     }
 
-    let build = |context, t: &[_]| graph(context, t, shape, first);
+    let gathered = Cell::new(ptr::null_mut());
+    let build = |context, t: &[_]| graph(context, t, shape, first, &gathered);
     let mut op = inputs.op();
     let numbers: Vec<i32> = rows.iter().map(|&id| i32::try_from(id).expect("a small number")).collect();
-    op.inputs[5] = Input::f32([row, CELLS * shape.states, 1, 1], &cache);
+    op.inputs[5] = self::cache(shape);
     op.inputs.push(Input::i32([rows.len(), 1, 1, 1], &numbers));
     let op = Op { inputs: op.inputs, build: &build };
     for threads in [1, 2, 3] {
@@ -75,6 +107,7 @@ fn graph(
     t: &[*mut sys::ggml_tensor],
     shape: Shape,
     first: usize,
+    cell: &Cell<*mut sys::ggml_tensor>,
 ) -> *mut sys::ggml_tensor {
     let number = |n: usize| i64::try_from(n).expect("a small number");
     let (size, heads, sequences) = (number(shape.size), number(shape.heads), number(shape.sequences));
@@ -83,6 +116,7 @@ fn graph(
     // SAFETY: the context has room for these tensors, and each view lies within its tensor.
     unsafe {
         let gathered = sys::ggml_get_rows(context, t[5], t[6]);
+        cell.set(gathered);
         let state = sys::ggml_view_2d(context, gathered, number(row), sequences, row * 4, 0);
         let state = sys::ggml_reshape_4d(context, state, size, size, heads, sequences);
         let net =

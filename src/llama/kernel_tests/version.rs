@@ -81,9 +81,5 @@ fn choose(name: Option<&str>) -> bool {
 
 /// A function that a patch adds to the CPU backend.
 fn procedure(name: &CStr) -> Option<*mut c_void> {
-    backend::backend();
-    let _registry = backend::registry();
-    // SAFETY: the CPU's registry is static, and the name ends with a zero.
-    let found = unsafe { sys::ggml_backend_reg_get_proc_address(sys::ggml_backend_cpu_reg(), name.as_ptr()) };
-    (!found.is_null()).then_some(found)
+    backend::procedure(c"CPU", name)
 }

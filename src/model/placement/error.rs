@@ -33,6 +33,12 @@ pub enum PlaceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Experts cannot be read from disk as they are chosen.
+    #[error("experts cannot be read from disk as they are chosen: {reason}")]
+    Stream {
+        /// Why not.
+        reason: &'static str,
+    },
     /// A split has more shares than there are devices, or only zeros.
     #[error("the split has {given} shares for {devices} devices, expected one per device, not all zero")]
     Split {

@@ -8,7 +8,7 @@ use super::remedies::remedies;
 use super::search::attempt;
 use super::types::Placement;
 use super::weights::{Rule, weights};
-use crate::llama::Flash;
+use crate::llama::{Flash, LoadMode};
 use crate::model::{HParams, Header, LoadOptions};
 
 /// Decides where weights, caches and states are placed.
@@ -23,6 +23,7 @@ pub fn place(
     options: &LoadOptions,
 ) -> Result<Placement, PlaceError> {
     refuse_caches(hparams, options)?;
+    refuse_stream(hparams, machine, options)?;
     let machine = &with_devices(machine, options.devices.as_deref())?;
     let weights = &weights(header, hparams, machine.kernels.as_ref());
     let rules = rules(machine, options)?;
@@ -36,6 +37,18 @@ pub fn place(
             Err(PlaceError::Memory(Box::new(OutOfMemory { bill, remedies, is_limited, notes })))
         }
     }
+}
+
+/// Refuses to read experts from disk where that is not possible.
+fn refuse_stream(hparams: &HParams, machine: &Machine, options: &LoadOptions) -> Result<(), PlaceError> {
+    let reason = match options {
+        _ if options.load != Some(LoadMode::Stream) => return Ok(()),
+        _ if !machine.can_stream => "this build or this system cannot do it",
+        _ if hparams.experts == 0 => "the model has none",
+        LoadOptions { repack: Some(true), .. } => "they are not repacked",
+        _ => return Ok(()),
+    };
+    Err(PlaceError::Stream { reason })
 }
 
 /// Refuses types of the KV cache that llama.cpp refuses once the model is loaded.

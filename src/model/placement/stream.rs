@@ -65,8 +65,9 @@ pub(super) fn stream(model: Model<'_>, choice: &Choice, bill: &Bill) -> Option<S
 
 /// Tokens of a batch and of a micro-batch that a choice starts with: those of the options, or the default.
 pub(super) fn steps(model: Model<'_>) -> (u32, u32) {
-    let (batch, ubatch) = (model.options.batch, model.options.ubatch);
-    (batch.unwrap_or(BATCH), ubatch.unwrap_or(BATCH))
+    let ubatch = model.options.ubatch;
+    let batch = model.options.batch.unwrap_or(BATCH.max(ubatch.unwrap_or(0)));
+    (batch, ubatch.unwrap_or(BATCH).min(batch))
 }
 
 /// The choice with larger steps where they are not set and experts come from disk: a step of a long prompt uses nearly all

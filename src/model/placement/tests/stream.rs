@@ -88,3 +88,38 @@ fn the_disk_slows_a_model_by_the_experts_that_are_not_in_memory() {
     assert!((1.1 / slow - 1.1 / fast - expected).abs() < 1e-6, "{slow} {fast} {expected}");
     assert_eq!(speed(None), None, "an unknown disk");
 }
+
+#[test]
+fn experts_that_cannot_be_read_from_disk_are_refused_by_the_reason() {
+    let (header, hparams) = wide(48);
+    let asked = LoadOptions { load: Some(LoadMode::Stream), ..tokens(4096) };
+    let repacked = LoadOptions { repack: Some(true), ..asked.clone() };
+    let (_, hparams_without) = wide(48);
+    let dense = HParams { experts: 0, experts_used: 0, ..hparams_without };
+    let (can, cannot) = (streaming(64 * GIB, &[]), machine(64 * GIB, &[]));
+    for (hparams, machine, options, words) in [
+        (&hparams, &cannot, &asked, "this build or this system"),
+        (&dense, &can, &asked, "the model has none"),
+        (&hparams, &can, &repacked, "not repacked"),
+    ] {
+        let error = place(&header, hparams, machine, options).unwrap_err();
+        assert!(matches!(error, PlaceError::Stream { reason } if reason.contains(words)), "{error}");
+    }
+    assert!(place(&header, &hparams, &can, &asked).is_ok());
+}
+
+#[test]
+fn a_micro_batch_is_within_its_batch() {
+    let (header, hparams) = wide(8);
+    for (batch, ubatch, expected) in [
+        (None, None, (512, 512)),
+        (Some(2048), None, (2048, 512)),
+        (Some(64), None, (64, 64)),
+        (None, Some(1024), (1024, 1024)),
+        (Some(256), Some(1024), (256, 256)),
+    ] {
+        let options = LoadOptions { batch, ubatch, ..tokens(4096) };
+        let placed = place(&header, &hparams, &machine(64 * GIB, &[]), &options).unwrap();
+        assert_eq!((placed.batch, placed.ubatch), expected);
+    }
+}
