@@ -6,7 +6,6 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::{mem, ptr};
 
 use gguf_export::ggml::GgmlType;
-use llama_cpp_sys_2 as sys;
 
 use crate::llama::backend;
 
