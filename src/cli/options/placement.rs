@@ -37,7 +37,7 @@ pub(crate) struct PlacementArgs {
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_BATCH", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     batch_size: Option<u32>,
-    /// Compute at most N tokens of a step together [default: that of --batch-size, 512 at most] (also -ub)
+    /// Compute at most N tokens of a step together [default: 512, or -b if less] (also -ub)
     #[arg(long, value_name = "N", env = "LLAMA_ARG_UBATCH", hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     ubatch_size: Option<u32>,
