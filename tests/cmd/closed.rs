@@ -137,12 +137,10 @@ fn a_closed_standard_error_changes_nothing() {
             let ended = code(place.command(line).stdout(out).stderr(stderr()), &what);
             assert_eq!(ended, usual.code, "{what}: {usual:?}");
             let said = String::from_utf8(place.sandbox.read("said")).unwrap();
-            // Advice of doctor depends on how busy the machine is.
-            if line == "doctor" {
-                assert!(!said.is_empty(), "{what}");
-            } else {
-                assert_eq!(said.lines().count(), usual.out.lines().count(), "{what}: {said}");
-            }
+            // What doctor says of the load and of the bandwidth, which depends on it, changes while tests run.
+            let depends = |line: &&str| ["busy", "bandwidth"].iter().any(|word| line.contains(word));
+            let lines = |text: &str| text.lines().filter(|line| !depends(line)).count();
+            assert_eq!(lines(&said), lines(&usual.out), "{what}: {said}");
         }
         for redirection in ["2>&-", "<&- >&- 2>&-"] {
             let what = format!("{line} {redirection}");

@@ -12,6 +12,7 @@ mod serving;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use ggrun::model::rpc::Endpoint;
 
@@ -43,10 +44,22 @@ impl Worker {
         Self { process, _watchdog: watchdog, out, endpoint }
     }
 
-    /// Kills it, like a power failure.
+    /// Kills it, like a power failure. On a busy machine, the processes of clients end a moment later, and until then their
+    /// sockets take data.
     fn kill(&mut self) {
         self.signal_all("KILL");
         self.process.wait().unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.has_processes() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether a process of its group exists.
+    fn has_processes(&self) -> bool {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("kill -s 0 -- -{}", self.process.id())]).stderr(Stdio::null());
+        command.status().unwrap().success()
     }
 
     fn signal(&self, name: &str) {
