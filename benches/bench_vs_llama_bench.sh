@@ -68,12 +68,12 @@ command_of() {
     esac | sed "s|\$| -t $threads|"
 }
 
-# The rate in the output: of JSON, or of the table of llama-batched-bench.
+# The rate in the output: of JSON, or of the table of llama-batched-bench, which ik_llama.cpp's writes to stderr.
 rate() {
     if grep -q avg_ts "$out"; then
         grep -o '"avg_ts": *[0-9.e+]*' "$out" | sed 's/.*: *//' | tail -1
     else
-        awk -F'|' '$2 ~ /^ *[0-9]+ *$/ { gsub(/ /, "", $9); rate = $9 } END { print rate }' "$out"
+        awk -F'|' '$2 ~ /^ *[0-9]+ *$/ { gsub(/ /, "", $9); rate = $9 } END { print rate }' "$out" "$log"
     fi
 }
 
