@@ -70,9 +70,9 @@ pub enum SeqOp {
         /// A state that was cached at this length; `None` if the first sequence ends there or can be trimmed.
         state: Option<StateId>,
     },
-    /// Renames a sequence, with its sampler: it replaces another one, and the old name is that of an empty sequence.
+    /// Moves a sequence, with its sampler: it replaces another one, and leaves an empty sequence.
     Move {
-        /// The sequence to rename.
+        /// The sequence to move.
         from: SeqId,
         /// The sequence to replace.
         to: SeqId,

@@ -2,7 +2,7 @@
 
 use super::{BatchToken, SeqId};
 
-/// How often llama.cpp computes its graph to read these tokens, if each sequence has a recurrent state or a KV cache of
+/// The number of graphs that llama.cpp computes to read these tokens, if each sequence has a recurrent state or a KV cache of
 /// its own (`llama_batch_allocr::split_equal`): a pass reads the same number of tokens of sequences that follow each
 /// other in the batch and by number, at most `ubatch` together.
 pub(crate) fn passes(tokens: &[BatchToken], ubatch: usize) -> usize {

@@ -82,7 +82,7 @@ impl Slot {
     }
 }
 
-/// How many runs of neighbouring slots work, with one that is to work.
+/// The number of runs of adjacent busy slots, counting one that is about to be busy.
 pub(super) fn runs(slots: &[Slot], added: Option<usize>) -> usize {
     let works = |index: usize| Some(index) == added || slots[index].job.is_some();
     (0..slots.len()).filter(|&index| works(index) && (index == 0 || !works(index - 1))).count()

@@ -33,7 +33,7 @@ pub(super) fn registry_mut() -> RwLockWriteGuard<'static, ()> {
     REGISTRY.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A function or text of a backend, by its name. The binding lacks what only some builds have; the registry has it by name.
+/// A function or text of a backend, by its name: what only some builds have, and the binding does not export.
 pub(super) fn procedure(of: &CStr, name: &CStr) -> Option<*mut c_void> {
     backend();
     let _registry = registry();

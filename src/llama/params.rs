@@ -230,8 +230,8 @@ impl Flash {
     }
 }
 
-/// The CPU backend polls this before every node of a graph (`ggml_graph_compute_thread`); other devices finish theirs
-/// first.
+/// The CPU backend polls this after every node of a graph, on any of its threads (`ggml_graph_compute_node`, in our patch
+/// of its threads); other devices finish their graphs first.
 unsafe extern "C" fn aborted(signal: *mut c_void) -> bool {
     // SAFETY: the pointer is that of an `Abort`'s shared state. The context's owner keeps a clone longer than the context,
     // the state is only read through atomics, and nothing has a mutable reference to it.

@@ -107,7 +107,7 @@ fn show(facts: &Facts, said: &[String], reached: &Result<Option<Origin>, String>
     );
     add("", format!("patches {}", listed(&engine.patches)));
     let kernels = engine.kernels.as_ref().map_or_else(
-        || "no kernels for mapped weights: they are repacked".to_owned(),
+        || "no kernels for mapped weights; weights are repacked".to_owned(),
         |kernels| format!("{} kernels compute mapped {}", kernels.isa, kernels.types.join(", ")),
     );
     add("", kernels);

@@ -219,7 +219,9 @@ fn about(rate: f64) -> String {
 fn disk(stream: &Stream, speed: Option<DiskSpeed>) -> String {
     let hits = format!("{:.0} % of chosen experts in memory", stream.hit_rate() * 100.0);
     let Some(DiskSpeed { bytes_per_second, is_steady }) = speed else {
-        return format!("disk       not measured: the file cannot be read past the page cache; {hits}");
+        return format!(
+            "disk       not measured: the file is too small, or cannot be read past the page cache; {hits}"
+        );
     };
     let mut parts = vec![format!("reads {:.2} GiB/s", bytes_per_second / f64::from(1 << 30)), hits];
     parts.push(format!("{:.0} ms per token", stream.seconds_per_token(bytes_per_second) * 1e3));
@@ -227,7 +229,7 @@ fn disk(stream: &Stream, speed: Option<DiskSpeed>) -> String {
         parts.push(format!("at most {} tokens/s of a prompt", about(rate)));
     }
     if !is_steady {
-        parts.push("busy: it was at times less than half as fast".to_owned());
+        parts.push("unsteady: its slowest part was less than half as fast as its fastest".to_owned());
     } else if bytes_per_second < SLOW_DISK {
         parts.push("slow: an NVMe SSD reads 2 GiB/s and more".to_owned());
     }

@@ -1,4 +1,4 @@
-//! Keeps slots that work neighbours: a decoder may read only sequences that follow each other in one pass.
+//! Keeps busy slots adjacent: a decoder may read only sequences that follow each other in one pass.
 
 use super::seq::seq;
 use super::value::Scheduler;
@@ -6,7 +6,7 @@ use crate::engine::slot::runs;
 use crate::engine::{BatchToken, SeqOp, Step, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
-    /// Moves sequences into idle slots, as few as possible, so that all slots that work are neighbours. Not while
+    /// Moves sequences into idle slots, as few as possible, so that all busy slots are adjacent. Not while
     /// requests wait, because they fill the gaps, and not while a request is retried.
     pub(super) fn close_gaps(&mut self, step: &mut Step) {
         let works = |index: &usize| self.slots[*index].job.is_some();

@@ -38,8 +38,8 @@ pub(super) struct Sharing {
 impl Sharing {
     /// The best place for a request; `None` when no slot is free.
     ///
-    /// That is the free slot that holds most of the prompt; among equals, one that leaves the fewest gaps between slots
-    /// that work, since a step reads only neighbours in one pass; then the least recently used. A sequence in another
+    /// That is the free slot that holds most of the prompt; among equals, one that leaves the fewest gaps between busy
+    /// slots, since a step reads only adjacent ones in one pass; then the least recently used. A sequence in another
     /// slot that holds much more of it is copied; if one is about to hold more, the request waits for it, because
     /// prompts are read one after another anyway.
     pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], caches: bool) -> Option<Place> {

@@ -1,4 +1,4 @@
-//! How often llama.cpp computes its graph, counted by its own callback.
+//! The number of graphs that llama.cpp computes, counted by its own callback.
 #![expect(unsafe_code, reason = "sets and serves a callback for which the binding has no setter")]
 
 use std::ffi::{CStr, c_void};

@@ -36,7 +36,7 @@ impl Model<'_> {
     /// The memory that a choice needs. `rules` are the caller's overrides and those of the choice, in order.
     pub(super) fn bill(&self, choice: &Choice, rules: &[Rule]) -> Bill {
         let mut lines = self.empty_lines();
-        let repacks = choice.repack && !self.machine.gpus.iter().any(|gpu| gpu.host_buffer);
+        let repacks = choice.repack && self.machine.can_repack();
         for weight in self.weights {
             let device = self.device(choice, rules, weight);
             let line = &mut lines[device];
@@ -97,6 +97,13 @@ impl Model<'_> {
         (cells.saturating_mul(keys + values), 0)
     }
 
+    /// The weights that the CPU computes with.
+    pub(super) fn on_cpu(&self, choice: &Choice, rules: &[Rule]) -> impl Iterator<Item = &Weight> {
+        let computes =
+            |weight: &&Weight| weight.home != Home::Input && self.device(choice, rules, weight) == 0;
+        self.weights.iter().filter(computes)
+    }
+
     /// Estimates the compute buffers of every device that has layers.
     fn compute(&self, choice: &Choice, rules: &[Rule], lines: &mut [Line]) {
         let ubatch = u64::from(choice.ubatch.min(choice.batch).min(choice.context)).max(1);
@@ -115,8 +122,7 @@ impl Model<'_> {
             }
         }
         let threads = self.options.threads.max(self.options.threads_batch.unwrap_or(0));
-        let on_cpu = |weight: &&Weight| weight.home != Home::Input && self.device(choice, rules, weight) == 0;
-        let buffer = work_buffer(self.weights.iter().filter(on_cpu), self.hparams, threads.into(), ubatch);
+        let buffer = work_buffer(self.on_cpu(choice, rules), self.hparams, threads.into(), ubatch);
         lines[0].compute = lines[0].compute.saturating_add(logits * sequences).saturating_add(buffer);
     }
 

@@ -2,8 +2,8 @@
 //!
 //! llama.cpp repacks all types that it can or none. The rule: weights stay as they are, unless the types that have no kernel
 //! for the layout of the file and can be repacked hold more of the bytes that a token reads than the types that have one.
-//! Where a type has both, the kernel is taken: it loads at once and reads prompts much faster. `ggrun plan` measures both
-//! ways, and `benches/record` has them for whole models. Without kernels, weights are repacked.
+//! Where a type has both, the kernel is taken: the file need not be copied, and prompts are read much faster. `ggrun plan`
+//! measures both ways, and `benches/record` has them for whole models. Without kernels, weights are repacked.
 
 use super::cost::Model;
 use super::weights::Weight;

@@ -81,6 +81,11 @@ impl Machine {
         Self { ram_total: total, ram_available: available, gpus, kernels, can_stream: llama::can_stream() }
     }
 
+    /// Whether weights on the CPU can be repacked: not in a buffer that a GPU reads fast.
+    pub(super) fn can_repack(&self) -> bool {
+        !self.gpus.iter().any(|gpu| gpu.host_buffer)
+    }
+
     /// The name of a device in a placement.
     #[must_use]
     pub fn name(&self, device: usize) -> &str {

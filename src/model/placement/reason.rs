@@ -25,9 +25,7 @@ pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule], stream: 
 /// How the weights on the CPU are held and computed, and what it costs if options ask for another way than the default.
 fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     let Model { machine, options, .. } = model;
-    // With a GPU, weights for the CPU are put into a buffer that the GPU reads fast, and not repacked.
-    let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
-    let repacked = choice.repack && can_repack;
+    let repacked = choice.repack && machine.can_repack();
     let has_default = options.load.is_none() && options.repack.is_none();
     let held = match (choice.load.maps(), repacked) {
         (false, true) => "weights repacked for this CPU, one copy in memory",
@@ -39,10 +37,8 @@ fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
         (true, true) => "file mapped and weights repacked, two copies in memory",
     };
     let types = |which: &dyn Fn(&Weight) -> bool| {
-        let on_cpu = |weight: &&Weight| {
-            weight.home != Home::Input && model.device(choice, rules, weight) == 0 && which(weight)
-        };
-        model.weights.iter().filter(on_cpu).map(|weight| weight.ty.name()).collect::<BTreeSet<_>>()
+        let on_cpu = model.on_cpu(choice, rules).filter(|weight| which(weight));
+        on_cpu.map(|weight| weight.ty.name()).collect::<BTreeSet<_>>()
     };
     let in_place = types(&|weight| weight.has_kernel && !(repacked && weight.repackable));
     let with = match &machine.kernels {
@@ -60,7 +56,7 @@ fn weights(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     if !has_default && (repacked || !choice.load.maps()) && computes_in_place(model) {
         costs.push("loads more slowly than a mapped file".to_owned());
     }
-    if !has_default && can_repack && !slower.is_empty() {
+    if !has_default && machine.can_repack() && !slower.is_empty() {
         let than = if repacked { "mapped" } else { "repacked" };
         costs.push(format!("computes {} more slowly than {than} weights", listed(&slower)));
     }

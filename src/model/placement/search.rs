@@ -202,13 +202,14 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
     let Model { hparams, machine, .. } = model;
     let all = hparams.layers + 1;
     let first = all - gpu_layers.min(all);
+    let (batch, ubatch) = stream::steps(model);
     let on_first = Choice {
         gpu_layers: all,
         cpu_experts: on_cpu,
         split: vec![1.0],
         context,
-        batch: stream::steps(model).0,
-        ubatch: stream::steps(model).1,
+        batch,
+        ubatch,
         load: LoadMode::Read,
         repack: true,
     };
@@ -262,9 +263,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     let notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules, &bill);
-    let can_repack = !machine.gpus.iter().any(|gpu| gpu.host_buffer);
     let either = |weight: &Weight| {
-        can_repack && weight.repackable && weight.has_kernel && model.device(&choice, &rules, weight) == 0
+        machine.can_repack()
+            && weight.repackable
+            && weight.has_kernel
+            && model.device(&choice, &rules, weight) == 0
     };
     let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
     let stream = stream::stream(model, &choice, &bill);

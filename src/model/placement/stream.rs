@@ -55,7 +55,7 @@ impl Stream {
 /// The experts of a choice that are read from disk, with the memory that its bill leaves them; `None` if it reads none.
 pub(super) fn stream(model: Model<'_>, choice: &Choice, bill: &Bill) -> Option<Stream> {
     let line = bill.lines.first().filter(|_| choice.load == LoadMode::Stream)?;
-    let experts = line.mapped;
+    let experts = Some(line.mapped).filter(|bytes| *bytes > 0)?;
     let own = line.sum() - experts;
     let room = line.budget.min(line.free).saturating_sub(own).max(line.window).min(experts);
     let h = model.hparams;
