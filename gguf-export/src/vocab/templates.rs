@@ -42,12 +42,11 @@ impl Templates {
         let json = field(json.as_ref());
         if let Some((owner, value)) = field(settings) {
             out.add(&owner, &value)?;
-            let text = json.as_ref().and_then(|(_, value)| value.as_str());
             out.replaced("tokenizer_config.json", JINJA, jinja.as_deref());
-            out.replaced("tokenizer_config.json", JSON, text);
+            out.replaced("tokenizer_config.json", JSON, json.iter().flat_map(|(_, value)| texts(value)));
         } else if let Some(jinja) = jinja {
             out.default = Some(jinja);
-            out.replaced(JINJA, JSON, json.as_ref().and_then(|(_, value)| value.as_str()));
+            out.replaced(JINJA, JSON, json.iter().flat_map(|(_, value)| texts(value)));
         } else if let Some((owner, value)) = json {
             out.add(&owner, &value)?;
         }
@@ -108,12 +107,22 @@ impl Templates {
         }
     }
 
-    /// Notes that the template of a file is left out, unless it is one of those that are kept.
-    fn replaced(&mut self, by: &str, file: &str, text: Option<&str>) {
-        let mut kept = self.default.iter().chain(self.named.iter().map(|(_, text)| text));
-        if text.is_some_and(|text| kept.all(|known| known != text)) {
+    /// Notes that a file's templates are left out, unless they are among those that are kept.
+    fn replaced<'t>(&mut self, by: &str, file: &str, texts: impl IntoIterator<Item = &'t str>) {
+        let kept = |text: &str| {
+            self.default.iter().chain(self.named.iter().map(|(_, text)| text)).any(|known| known == text)
+        };
+        if !texts.into_iter().all(kept) {
             self.notes
                 .push(format!("left out the chat template of `{file}`: it differs from that of `{by}`"));
         }
+    }
+}
+
+/// The templates of a `chat_template` field.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(list) => list.iter().filter_map(|choice| choice["template"].as_str()).collect(),
+        value => value.as_str().into_iter().collect(),
     }
 }

@@ -234,6 +234,11 @@ fn the_chat_template_is_read_from_three_files() {
     assert_eq!(text(&toy).as_deref(), Some("config"));
     let both = ["chat_template.jinja", "chat_template.json"];
     assert_eq!(toy.notes(), both.map(|file| left_out(file, "tokenizer_config.json")));
+    let mut named = Toy::new();
+    named.settings["chat_template"] = "config".into();
+    let list = json!({"chat_template": [{"name": "default", "template": "other"}]});
+    named.files.push(("chat_template.json", list.to_string()));
+    assert_eq!(named.notes(), [left_out("chat_template.json", "tokenizer_config.json")]);
     toy.settings["chat_template"] =
         json!([{"name": "tool use", "template": "t"}, {"name": "default", "template": "d"}]);
     let out = toy.read().unwrap();
