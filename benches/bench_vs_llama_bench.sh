@@ -22,11 +22,15 @@
 set -euo pipefail
 
 : "${GGUF:?the model}"
-ggrun=${GGRUN:-target/release/ggrun}
+GGUF=$(realpath "$GGUF")
+ggrun=$(realpath "${GGRUN:-target/release/ggrun}")
+[ -z "${LLAMA_BENCH:-}" ] || LLAMA_BENCH=$(realpath "$LLAMA_BENCH")
+[ -z "${IK_LLAMA_BENCH:-}" ] || IK_LLAMA_BENCH=$(realpath "$IK_LLAMA_BENCH")
 label=${LABEL:-native}
 read -ra wrap <<< "${WRAP:-}"
-raw=$(mktemp) used=$(mktemp) out=$(mktemp) log=$(mktemp)
-trap 'rm -f "$raw" "$used" "$out" "$log"' EXIT
+scratch=$(mktemp -d)
+raw=$scratch/raw used=$scratch/used out=$scratch/out log=$scratch/log
+trap 'rm -rf "$scratch"' EXIT
 
 programs=(ggrun)
 [ -z "${LLAMA_BENCH:-}" ] || programs+=(llama-repack llama-plain)
@@ -88,6 +92,8 @@ one_run() {
         '{ printf "%s,%s,%.2f,%s\n", begin, $1, $2 + $3, $4 }' "$used" | tee -a "$raw"
 }
 
+# ik_llama.cpp's llama-batched-bench writes a log file into the current folder.
+cd "$scratch"
 cat "$GGUF" > /dev/null
 echo "label,threads,round,test,program,tokens_per_second,seconds,processor_seconds,peak_kib"
 for threads in ${THREADS:-2 1}; do
