@@ -1,9 +1,11 @@
-//! ggml's tensor types: identifiers, block sizes and the reference decoder. Not here: encoding blocks.
+//! ggml's tensor types: identifiers, block sizes and the reference decoders. Not here: encoding blocks.
 
 mod decode;
 #[cfg(test)]
 mod golden;
+mod integers;
 mod types;
 
 pub use decode::{DecodeError, block_scale, decode_row};
+pub use integers::{decode_integers, has_integers};
 pub use types::GgmlType;

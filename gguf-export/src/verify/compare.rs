@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::equal::{self, Part};
 use super::opened::Opened;
 use super::report::{Difference, Report};
 use crate::arch::Map;
@@ -35,41 +36,63 @@ pub(super) fn rows(
     let row_bytes = at(tensor.row_bytes());
     let mut line = 0;
     let mut first = 0;
-    let mut values = vec![0f32; at(tensor.columns())];
-    let most = (VALUES / tensor.columns().max(1)).max(ROWS) / ROWS * ROWS;
     for piece in &tensor.pieces {
         let last = first + piece.rows;
-        let (mut from, to) = (rows.start.max(first), rows.end.min(last));
-        while from < to {
-            let until = to.min(from + most);
-            let weight = &plan.weights[piece.weight as usize];
-            let source = piece.start + from - first..piece.start + until - first;
-            let decoded = if tensor.candidates[0].form == Form::Values {
-                let mut decoded = reference::decode(checkpoint, weight, source)?;
-                apply_global(checkpoint, &weight.coding, &mut decoded.values)?;
-                decoded
-            } else {
-                reference::decode_unscaled(checkpoint, weight, source)?
+        let (from, to) = (rows.start.max(first), rows.end.min(last));
+        if from < to {
+            let count = at(to - from);
+            let part = Part {
+                weight: &plan.weights[piece.weight as usize],
+                source: piece.start + from - first..piece.start + to - first,
+                first: from,
+                bytes: &stored[line * row_bytes..][..count * row_bytes],
             };
-            for (row, expected) in (from..until).zip(decoded.values.chunks_exact(values.len())) {
-                let bytes = &stored[line * row_bytes..][..row_bytes];
-                ggml::decode_row(tensor.ty(), bytes, &mut values).map_err(|_| no_decoder(tensor, file))?;
-                compare_row(tensor, row, expected, &values, &mut report);
-                if !decoded.scales.is_empty() {
-                    let width = values.len();
-                    let scales = &decoded.scales[at(row - from) * width..][..width];
-                    compare_scales(tensor, row, scales, bytes, &mut report);
-                }
-                line += 1;
+            if tensor.map != Map::Identity || !equal::rows(checkpoint, &part, tensor.ty())? {
+                values(checkpoint, tensor, file, &part, &mut report)?;
             }
-            from = until;
+            line += count;
         }
         first = last;
     }
     Ok(report)
 }
 
-fn read(tensor: &TensorPlan, file: &Opened<'_>, rows: &Range<u64>) -> Result<Vec<u8>> {
+/// Compares rows of a weight value by value.
+pub(super) fn values(
+    checkpoint: &Checkpoint,
+    tensor: &TensorPlan,
+    file: &Opened<'_>,
+    part: &Part<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let Part { weight, source, .. } = part;
+    let mut values = vec![0f32; at(tensor.columns())];
+    let most = (VALUES / tensor.columns().max(1)).max(ROWS) / ROWS * ROWS;
+    let mut stored = (part.first..).zip(part.bytes.chunks_exact(at(tensor.row_bytes())));
+    let mut from = source.start;
+    while from < source.end {
+        let until = source.end.min(from + most);
+        let decoded = if tensor.candidates[0].form == Form::Values {
+            let mut decoded = reference::decode(checkpoint, weight, from..until)?;
+            apply_global(checkpoint, &weight.coding, &mut decoded.values)?;
+            decoded
+        } else {
+            reference::decode_unscaled(checkpoint, weight, from..until)?
+        };
+        let mut scales = decoded.scales.chunks_exact(values.len());
+        for (expected, (row, bytes)) in decoded.values.chunks_exact(values.len()).zip(&mut stored) {
+            ggml::decode_row(tensor.ty(), bytes, &mut values).map_err(|_| no_decoder(tensor, file))?;
+            compare_row(tensor, row, expected, &values, report);
+            if let Some(scales) = scales.next() {
+                compare_scales(tensor, row, scales, bytes, report);
+            }
+        }
+        from = until;
+    }
+    Ok(())
+}
+
+pub(super) fn read(tensor: &TensorPlan, file: &Opened<'_>, rows: &Range<u64>) -> Result<Vec<u8>> {
     let (shard, index) = file.places[tensor.name.as_str()];
     let (_, header) = &file.shards[shard];
     let start = header.data_offset + header.tensors[index].offset + rows.start * tensor.row_bytes();

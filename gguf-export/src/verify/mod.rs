@@ -5,6 +5,7 @@
 
 mod compare;
 mod coverage;
+mod equal;
 mod opened;
 mod proof;
 mod reading;

@@ -36,7 +36,7 @@ pub(super) fn decode(
     Ok(out)
 }
 
-fn scale_index(int: &Int, rows: usize, row: usize, group: usize, count: usize) -> usize {
+pub(super) fn scale_index(int: &Int, rows: usize, row: usize, group: usize, count: usize) -> usize {
     match int.scales.order {
         _ if count == 1 => 0,
         ScaleOrder::GroupMajor => group * rows + row,
@@ -45,7 +45,12 @@ fn scale_index(int: &Int, rows: usize, row: usize, group: usize, count: usize) -
 }
 
 /// Unsigned codes, row-major.
-fn codes(checkpoint: &Checkpoint, weight: &Weight, int: &Int, rows: &Range<u64>) -> Result<Vec<i32>> {
+pub(super) fn codes(
+    checkpoint: &Checkpoint,
+    weight: &Weight,
+    int: &Int,
+    rows: &Range<u64>,
+) -> Result<Vec<i32>> {
     let columns = at(weight.columns);
     let count = at(rows.end - rows.start);
     let bits = int.bits as usize;
@@ -106,21 +111,21 @@ fn groups(checkpoint: &Checkpoint, weight: &Weight, int: &Int) -> Result<Vec<usi
 }
 
 /// Unsigned zero points.
-enum Zeros {
+pub(super) enum Zeros {
     All(i32),
     /// Row-major, groups fastest, with the number of groups.
     Each(Vec<i32>, usize),
 }
 
 impl Zeros {
-    fn get(&self, row: usize, group: usize) -> i32 {
+    pub(super) fn get(&self, row: usize, group: usize) -> i32 {
         match self {
             Self::All(zero) => *zero,
             Self::Each(zeros, groups) => zeros.get(row * groups + group).copied().unwrap_or(zeros[0]),
         }
     }
 
-    fn read(checkpoint: &Checkpoint, weight: &Weight, int: &Int) -> Result<Self> {
+    pub(super) fn read(checkpoint: &Checkpoint, weight: &Weight, int: &Int) -> Result<Self> {
         let middle = 1 << (int.bits - 1);
         let (tensor, rule) = match int.zero {
             Zero::Middle { stored: None } => return Ok(Self::All(middle)),

@@ -4,10 +4,12 @@
 mod affine;
 mod float;
 mod int;
+mod integers;
 mod rows;
 
 use std::ops::Range;
 
+pub use integers::Integers;
 pub use rows::Decoded;
 
 use rows::{floats, nearest, read_all, read_rows};
