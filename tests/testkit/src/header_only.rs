@@ -37,14 +37,14 @@ impl Default for HeaderOnly {
 }
 
 /// A tensor without data.
-struct Outline {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
+pub(crate) struct Outline {
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
 }
 
 impl Outline {
-    fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.shape.iter().product::<usize>() as u64 * self.dtype.size() as u64
     }
 }
@@ -91,31 +91,27 @@ pub fn model(options: &HeaderOnly) -> Model {
 
 /// Writes the stand-in.
 pub fn write(dir: &Path, options: &HeaderOnly) {
-    let model = model(options);
+    write_other_files(dir, options);
+    for (name, outlines) in shards(options) {
+        sparse(&dir.join(name), &outlines);
+    }
+}
+
+/// Writes the files beside the shards: the index, the configuration and the tokenizer.
+pub fn write_other_files(dir: &Path, options: &HeaderOnly) {
     fs::create_dir_all(dir).unwrap_or_else(|e| panic!("cannot create {}: {e}", dir.display()));
-    let outlines = outlines(&model);
-    let total: u64 = outlines.iter().map(Outline::len).sum();
-    let mut files: Vec<Vec<Outline>> = (0..options.shards).map(|_| Vec::new()).collect();
-    let mut before = 0;
-    for outline in outlines {
-        let len = outline.len();
-        files[(before * options.shards as u64 / total) as usize].push(outline);
-        before += len;
-    }
-    let mut weight_map = Map::new();
-    for (i, mut outlines) in files.into_iter().enumerate() {
-        let file = shard_name(i, options.shards);
-        outlines.sort_by_key(|outline| std::cmp::Reverse(outline.dtype.size()));
-        sparse(&dir.join(&file), &outlines);
-        weight_map.extend(outlines.into_iter().map(|outline| (outline.name, json!(file))));
-    }
     if options.shards > 1 {
+        let (mut weight_map, mut total) = (Map::new(), 0);
+        for (file, outlines) in shards(options) {
+            total += outlines.iter().map(Outline::len).sum::<u64>();
+            weight_map.extend(outlines.into_iter().map(|outline| (outline.name, json!(file))));
+        }
         write_json(
             &dir.join("model.safetensors.index.json"),
             &json!({"metadata": {"total_size": total}, "weight_map": weight_map}),
         );
     }
-    let (config, mut json) = config::files(&model);
+    let (config, mut json) = config::files(&model(options));
     write_json(&dir.join("config.json"), &config);
     match &options.tokenizer {
         Some(from) => {
@@ -131,6 +127,24 @@ pub fn write(dir: &Path, options: &HeaderOnly) {
     for (name, value) in &json {
         write_json(&dir.join(name), value);
     }
+}
+
+/// The names of the shards, and the tensors of each in file order.
+pub(crate) fn shards(options: &HeaderOnly) -> Vec<(String, Vec<Outline>)> {
+    let outlines = outlines(&model(options));
+    let total: u64 = outlines.iter().map(Outline::len).sum();
+    let mut shards: Vec<(String, Vec<Outline>)> =
+        (0..options.shards).map(|i| (shard_name(i, options.shards), Vec::new())).collect();
+    let mut before = 0;
+    for outline in outlines {
+        let len = outline.len();
+        shards[(before * options.shards as u64 / total) as usize].1.push(outline);
+        before += len;
+    }
+    for (_, outlines) in &mut shards {
+        outlines.sort_by_key(|outline| std::cmp::Reverse(outline.dtype.size()));
+    }
+    shards
 }
 
 /// Writes a sparse file with a header.

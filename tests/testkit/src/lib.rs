@@ -33,6 +33,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod encode;
 pub mod float;
+pub mod generated;
 pub mod header_only;
 pub mod layout;
 pub mod model;
