@@ -1,4 +1,5 @@
-//! Blocks of integers with one scale each, decoded to the integers: a value is `scale * integer`.
+//! Blocks decoded to codes and scales instead of values: integers, where a value is `scale * integer`, and FP4 codes with
+//! one-byte scales.
 //!
 //! A second decoder beside [`decode_row`](super::decode_row) for [`verify`](crate::verify), which compares most weights
 //! as integers. It shares no code with `transcode`.
@@ -29,6 +30,42 @@ pub fn decode_integers(ty: GgmlType, bytes: &[u8], integers: &mut [i8], scales: 
         _ => return false,
     }
     true
+}
+
+/// Decodes a row of whole blocks of MXFP4 or NVFP4 into its FP4 codes and the one-byte scales of each 32 or 16 elements.
+/// Returns false, with undefined contents, for other types and if `bytes` is not exactly `codes.len()` elements.
+#[must_use]
+pub fn decode_fp4(ty: GgmlType, bytes: &[u8], codes: &mut [u8], scales: &mut Vec<u8>) -> bool {
+    scales.clear();
+    if ty.row_bytes(codes.len() as u64) != Some(bytes.len() as u64) {
+        return false;
+    }
+    match ty {
+        GgmlType::MXFP4 => {
+            for (block, out) in bytes.as_chunks::<17>().0.iter().zip(codes.chunks_exact_mut(32)) {
+                scales.push(block[0]);
+                halves(&block[1..], out);
+            }
+        }
+        GgmlType::NVFP4 => {
+            for (block, out) in bytes.as_chunks::<36>().0.iter().zip(codes.chunks_exact_mut(64)) {
+                scales.extend_from_slice(&block[..4]);
+                for (bytes, out) in block[4..].chunks_exact(8).zip(out.chunks_exact_mut(16)) {
+                    halves(bytes, out);
+                }
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// The low nibbles, then the high ones.
+fn halves(bytes: &[u8], out: &mut [u8]) {
+    let (low, high) = out.split_at_mut(bytes.len());
+    for ((byte, low), high) in bytes.iter().zip(low).zip(high) {
+        (*low, *high) = (byte & 15, byte >> 4);
+    }
 }
 
 fn blocks<const BYTES: usize, const LEN: usize>(
@@ -102,6 +139,29 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn equal_codes_and_scales_are_equal_values(scale in any::<u8>(), bytes in prop::collection::vec(any::<u8>(), 32)) {
+            // Each element has the value that its code and its scale have in the first element of another block.
+            for (ty, len, group) in [(GgmlType::MXFP4, 32, 32), (GgmlType::NVFP4, 64, 16)] {
+                let size = usize::try_from(ty.block_bytes()).unwrap();
+                let mut block = vec![scale; size];
+                block[size - len / 2..].copy_from_slice(&bytes[..len / 2]);
+                let (mut codes, mut scales, mut values) = (vec![0; len], Vec::new(), vec![0f32; len]);
+                prop_assert!(decode_fp4(ty, &block, &mut codes, &mut scales));
+                decode_row(ty, &block, &mut values).unwrap();
+                for (i, value) in values.iter().enumerate() {
+                    let mut one = vec![0; size];
+                    one[0] = scales[i / group];
+                    one[size - len / 2] = codes[i];
+                    let mut expected = vec![0f32; len];
+                    decode_row(ty, &one, &mut expected).unwrap();
+                    prop_assert!(expected[0].to_bits() == value.to_bits() || expected[0].is_nan() && value.is_nan());
+                }
+            }
+        }
+    }
+
     #[test]
     fn other_types_and_lengths_have_no_integers() {
         let (mut out, mut scales) = ([0; 32], Vec::new());
@@ -110,5 +170,8 @@ mod tests {
         }
         assert!(!decode_integers(GgmlType::Q4_0, &[0; 17], &mut out, &mut scales));
         assert!(!decode_integers(GgmlType::Q2_0, &[0; 18], &mut out, &mut scales));
+        let (mut out, mut scales) = ([0; 32], Vec::new());
+        assert!(!decode_fp4(GgmlType::MXFP4, &[0; 18], &mut out, &mut scales));
+        assert!(!decode_fp4(GgmlType::Q4_0, &[0; 18], &mut out, &mut scales));
     }
 }

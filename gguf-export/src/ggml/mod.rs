@@ -7,5 +7,5 @@ mod integers;
 mod types;
 
 pub use decode::{DecodeError, block_scale, decode_row};
-pub use integers::{decode_integers, has_integers};
+pub use integers::{decode_fp4, decode_integers, has_integers};
 pub use types::GgmlType;

@@ -46,6 +46,7 @@ pub(super) fn rows(
                 source: piece.start + from - first..piece.start + to - first,
                 first: from,
                 bytes: &stored[line * row_bytes..][..count * row_bytes],
+                form: tensor.candidates[0].form,
             };
             if tensor.map != Map::Identity || !equal::rows(checkpoint, &part, tensor.ty())? {
                 values(checkpoint, tensor, file, &part, &mut report)?;
@@ -72,7 +73,7 @@ pub(super) fn values(
     let mut from = source.start;
     while from < source.end {
         let until = source.end.min(from + most);
-        let decoded = if tensor.candidates[0].form == Form::Values {
+        let decoded = if part.form == Form::Values {
             let mut decoded = reference::decode(checkpoint, weight, from..until)?;
             apply_global(checkpoint, &weight.coding, &mut decoded.values)?;
             decoded

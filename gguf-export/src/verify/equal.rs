@@ -1,6 +1,6 @@
 //! Finds rows equal without writing out their values.
 //!
-//! A shortcut that only finds equality: the same integers with the same scales, or floats with the same bits. Rows that it
+//! A shortcut that only finds equality: the same integers or FP4 codes with the same scales, or floats with the same bits. Rows that it
 //! does not find equal are compared value by value in `compare`, which alone reports differences.
 
 use std::ops::Range;
@@ -8,8 +8,9 @@ use std::ops::Range;
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::{self, GgmlType};
+use crate::plan::Form;
 use crate::quant::reference::Integers;
-use crate::quant::{Coding, Float, Weight};
+use crate::quant::{Coding, Element, Float, Global, Micro, MicroScale, Weight};
 
 /// Rows of a weight, and the bytes that a tensor holds for them.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Part<'a> {
     pub(super) first: u64,
     /// Whole rows in the tensor's type.
     pub(super) bytes: &'a [u8],
+    /// Whether the bytes hold the values, or need a factor that is stored separately.
+    pub(super) form: Form,
 }
 
 /// Returns true if the bytes have the values and scales of the weight, bit for bit. False means that they were not found
@@ -42,6 +45,7 @@ pub(super) fn rows(checkpoint: &Checkpoint, part: &Part<'_>, ty: GgmlType) -> Re
             let expected = Integers::read(checkpoint, part.weight, rows)?;
             Ok(expected.is_some_and(|expected| integers(&expected, ty, part.bytes)))
         }
+        Coding::Micro(ref micro) => fp4(checkpoint, part, micro, ty),
         _ => Ok(false),
     }
 }
@@ -75,6 +79,37 @@ fn integers(expected: &Integers, ty: GgmlType, bytes: &[u8]) -> bool {
 
 fn is_negative(integers: &[i8], found: &[i8]) -> bool {
     integers.iter().zip(found).all(|(a, b)| a.checked_neg() == Some(*b))
+}
+
+/// Compares FP4 codes and one-byte scales, which have the same meaning in both files unless a factor is applied.
+fn fp4(checkpoint: &Checkpoint, part: &Part<'_>, micro: &Micro, ty: GgmlType) -> Result<bool> {
+    let (group, largest) = match (micro.element, micro.scale, ty) {
+        // The largest scale with which no product overflows an F32.
+        (Element::Fp4, MicroScale::E8M0, GgmlType::MXFP4) => (32, 252),
+        // The next is NaN in the checkpoint; those above are negative.
+        (Element::Fp4, MicroScale::E4M3, GgmlType::NVFP4) => (16, 0x7E),
+        _ => return Ok(false),
+    };
+    let columns = part.weight.columns;
+    let is_scaled = part.form == Form::Values && micro.global != Global::None;
+    if is_scaled || micro.group != group || !columns.is_multiple_of(ty.block_len()) {
+        return Ok(false);
+    }
+    let read = |id, line: u64| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; at((part.source.end - part.source.start) * line)];
+        checkpoint.read(id, part.source.start * line, &mut bytes)?;
+        Ok(bytes)
+    };
+    let (codes, scales) = (read(micro.codes, columns / 2)?, read(micro.scales, columns / group)?);
+    let rows = codes.chunks_exact(at(columns / 2)).zip(scales.chunks_exact(at(columns / group)));
+    let row_bytes = at(ty.row_bytes(columns).unwrap_or(u64::MAX));
+    let (mut found, mut found_scales) = (vec![0; at(columns)], Vec::new());
+    Ok(rows.zip(part.bytes.chunks_exact(row_bytes)).all(|((codes, scales), bytes)| {
+        ggml::decode_fp4(ty, bytes, &mut found, &mut found_scales)
+            && found_scales == scales
+            && scales.iter().all(|scale| *scale <= largest)
+            && found.as_chunks().0.iter().zip(codes).all(|(pair, byte)| *pair == [byte & 15, byte >> 4])
+    }))
 }
 
 /// Compares floats with stored ones. True if all have the same bits and none is NaN.
@@ -113,7 +148,7 @@ mod tests {
 
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
-    use testkit::{Awq, CtInt8, CtPacked, Encoding, Gptq, Group, Model, ScaleDtype};
+    use testkit::{Awq, CtInt8, CtPacked, Encoding, Gptq, Group, Model, NvFp4, ScaleDtype};
 
     use super::super::compare;
     use super::super::opened::Opened;
@@ -121,7 +156,7 @@ mod tests {
     use super::*;
     use crate::arch::Map;
     use crate::gguf::{self, Header};
-    use crate::plan::{Plan, TensorPlan};
+    use crate::plan::{Content, Plan, TensorPlan};
     use crate::quant::reference;
     use crate::{ExportOptions, PlanOptions, export, survey};
 
@@ -138,7 +173,8 @@ mod tests {
         fn new(encoding: Encoding) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let (source, out) = (dir.path().join("source"), dir.path().join("out.gguf"));
-            let model = Model { vocab: 288, expert_count: 2, ..Model::uniform(encoding) };
+            let linears = if matches!(encoding, Encoding::NvFp4(_)) { Encoding::Bf16 } else { encoding };
+            let model = Model { vocab: 288, expert_count: 2, linears, ..Model::uniform(encoding) };
             model.write(&source);
             let checkpoint = Checkpoint::open(&source).unwrap();
             let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
@@ -151,7 +187,8 @@ mod tests {
         /// Calls a function for each part of each tensor, with the bytes of the GGUF.
         fn each(&self, mut check: impl FnMut(&Opened<'_>, &TensorPlan, &Part<'_>)) {
             let file = Opened::new(&self.files).unwrap();
-            for tensor in self.plan.tensors.iter().filter(|t| t.map == Map::Identity) {
+            let is_compared = |t: &&TensorPlan| t.map == Map::Identity && t.content == Content::Weights;
+            for tensor in self.plan.tensors.iter().filter(is_compared) {
                 let stored = compare::read(tensor, &file, &(0..tensor.rows())).unwrap();
                 let mut first = 0;
                 for piece in &tensor.pieces {
@@ -159,7 +196,8 @@ mod tests {
                         &stored[at(first * tensor.row_bytes())..][..at(piece.rows * tensor.row_bytes())];
                     let weight = &self.plan.weights[piece.weight as usize];
                     let source = piece.start..piece.start + piece.rows;
-                    check(&file, tensor, &Part { weight, source, first, bytes });
+                    let form = tensor.candidates[0].form;
+                    check(&file, tensor, &Part { weight, source, first, bytes, form });
                     first += piece.rows;
                 }
             }
@@ -175,6 +213,9 @@ mod tests {
             1 => (2..=8u32, any::<bool>(), scale.clone()).prop_map(|(bits, dense, scale)| Encoding::CtPacked(CtPacked { dense, scale, ..CtPacked::sym(bits, 32) })),
             1 => (any::<bool>(), any::<bool>(), scale).prop_map(|(per_tensor, zero_point, scale)| Encoding::CtInt8(CtInt8 { per_tensor, zero_point, scale })),
             1 => select(vec![Encoding::Bf16, Encoding::F16, Encoding::F32]),
+            2 => (any::<bool>(), any::<bool>())
+                .prop_map(|(modelopt, power_of_two)| Encoding::NvFp4(NvFp4 { modelopt, power_of_two })),
+            2 => select(vec![Encoding::MxFp4, Encoding::MxInt4, Encoding::MxFp8, Encoding::NvFp4E5m3]),
         ]
     }
 
@@ -228,6 +269,7 @@ mod tests {
 
     #[test]
     fn exact_integers_and_floats_are_found_equal() {
+        let nv = Encoding::NvFp4(NvFp4 { modelopt: false, power_of_two: false });
         for (encoding, all) in [
             (Encoding::Gptq(Gptq::sym(2, 64)), true),
             (Encoding::Gptq(Gptq::sym(3, 32)), true),
@@ -238,7 +280,9 @@ mod tests {
             (Encoding::Awq(Awq::asym(4, 32)), true),
             (Encoding::CtPacked(CtPacked::sym(4, 32)), true),
             (Encoding::Bf16, true),
-            (Encoding::MxFp4, false),
+            (Encoding::MxFp4, true),
+            (nv, true),
+            (Encoding::MxInt4, false),
         ] {
             let exported = Exported::new(encoding);
             let (mut equal, mut other) = (0, Vec::new());
