@@ -298,6 +298,62 @@ mod tests {
     }
 
     #[test]
+    fn each_byte_of_a_block_counts() {
+        let nv = Encoding::NvFp4(NvFp4 { modelopt: false, power_of_two: false });
+        let integers = [2, 4, 5, 8].map(|bits| Encoding::Gptq(Gptq::sym(bits, 64)));
+        for encoding in integers.into_iter().chain([Encoding::Bf16, Encoding::MxFp4, nv]) {
+            let exported = Exported::new(encoding);
+            let mut seen = Vec::new();
+            exported.each(|_, tensor, part| {
+                if seen.contains(&tensor.ty()) {
+                    return;
+                }
+                seen.push(tensor.ty());
+                let (block, end) = (at(tensor.ty().block_bytes()), part.bytes.len());
+                for byte in (0..block).chain(end - block..end) {
+                    let mut bytes = part.bytes.to_vec();
+                    bytes[byte] ^= 0x10;
+                    let damaged = Part { bytes: &bytes, source: part.source.clone(), ..*part };
+                    let found = rows(&exported.checkpoint, &damaged, tensor.ty()).unwrap();
+                    assert!(!found, "byte {byte} of `{}`, {}", tensor.name, tensor.ty());
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_factor_that_is_to_be_applied_is_left_to_the_comparison_by_value() {
+        let exported = Exported::new(Encoding::NvFp4(NvFp4 { modelopt: false, power_of_two: false }));
+        let mut seen = 0;
+        exported.each(|_, tensor, part| {
+            if tensor.ty() == GgmlType::NVFP4 {
+                seen += 1;
+                let part = Part { form: Form::Values, source: part.source.clone(), ..*part };
+                assert!(!rows(&exported.checkpoint, &part, tensor.ty()).unwrap());
+            }
+        });
+        assert!(seen > 0);
+    }
+
+    #[test]
+    fn blocks_that_span_groups_are_left_to_the_comparison_by_value() {
+        let exported = Exported::new(Encoding::Gptq(Gptq::sym(2, 32)));
+        exported.each(|_, tensor, part| {
+            let ty = GgmlType::Q2_0;
+            let Some(row) = ty.row_bytes(part.weight.columns) else { return };
+            let bytes = vec![0; at(row * (part.source.end - part.source.start))];
+            let part = Part { bytes: &bytes, source: part.source.clone(), ..*part };
+            assert!(!rows(&exported.checkpoint, &part, ty).unwrap(), "{}", tensor.name);
+        });
+    }
+
+    #[test]
+    fn the_least_integer_has_no_negative() {
+        assert!(is_negative(&[-127, 0, 5], &[127, 0, -5]));
+        assert!(!is_negative(&[-128], &[-128]) && !is_negative(&[1], &[1]));
+    }
+
+    #[test]
     fn numbers_that_are_not_finite_are_left_to_the_comparison_by_value() {
         let nan = |dtype, ty, bytes: &[u8]| float_comparison(dtype, ty).unwrap()(bytes, bytes);
         assert!(
