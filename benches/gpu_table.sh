@@ -20,13 +20,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 field() { sed -n "s/.*\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p" | head -1; }
-left() { ((SECONDS < minutes * 60)); }
-# Runs a command with what is left of the time. Its standard error goes to the log.
+# Runs a command with what is left of the time. Its standard error goes to a file and to the log.
 timed() {
-    local rest=$((minutes * 60 - SECONDS))
+    local rest=$((minutes * 60 - SECONDS)) code=0
     ((rest > 0)) || return 124
     echo "+ $*" >> "$folder/gpu_table.log"
-    timeout -k 10 "$rest" "$@" 2>> "$folder/gpu_table.log"
+    timeout -k 10 "$rest" "$@" 2> "$work/said" || code=$?
+    cat "$work/said" >> "$folder/gpu_table.log"
+    return $code
 }
 
 devices=$("$ggrun" run --list-devices)
@@ -72,8 +73,7 @@ placed() { sed -n 's/^.* tokens: \(.*\)$/\1/p' "$work/said" | head -1; }
 answers() {
     local begin=$SECONDS code=0 right=0
     rm -f "$work/answers.jsonl"
-    timed "$ggrun" batch -m "$tiny" "$questions" -o "$work/answers.jsonl" -np 4 "$@" > /dev/null 2> "$work/said" || code=$?
-    cat "$work/said" >> "$folder/gpu_table.log"
+    timed "$ggrun" batch -m "$tiny" "$questions" -o "$work/answers.jsonl" -np 4 "$@" > /dev/null || code=$?
     if ((code == 0)); then
         sed -n "s/.*\"custom_id\":\"\([^\"]*\)\".*\"role\":\"assistant\",\"content\":$text.*/\1 \2/p" "$work/answers.jsonl" |
             sort > "$work/found"
@@ -119,7 +119,7 @@ answers "${use[@]}" -ngl 0 -ot "exps=$buffer"
 answers "${use[@]}" -ngl all -nkvo
 answers "${use[@]}" -ngl all -ctk q8_0 -ctv q8_0 -fa on
 answers "${use[@]}" -ngl all -ctk f32 -ctv f32 -fa off
-answers "${use[@]}" --gpu-memory "${SMALL:-24M}"
+answers "${use[@]}" --gpu-memory "${SMALL:-3M}"
 
 layers=$(layers_of "$gguf")
 speed --cpu
