@@ -13,6 +13,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::copies::{COPIES_FROM, set_copies_from};
 use super::sampler::{NoToken, Sampler};
 use super::weights::LoadFailure;
 use super::{Abort, ContextParams, Weights, backend, log, params};
@@ -68,6 +69,8 @@ impl<'model> LlamaDecoder<'model> {
         let &ContextParams { sequences, context, .. } = params;
         let sequences = sequences.max(1);
         let (made, log) = backend::making_threads(|| {
+            // One context is created at a time.
+            set_copies_from(params.copies_from.unwrap_or(COPIES_FROM));
             log::capture(|| weights.model().new_context(backend::backend(), wanted))
         });
         weights.connected().map_err(|error| LoadFailure { log: vec![error.to_string()] })?;

@@ -26,7 +26,7 @@ impl Weights {
             cache_v: CacheType::F32,
             flash: Flash::Off,
             kv_offload: true,
-            op_offload: true,
+            copies_from: Some(super::COPIES_FROM),
             rope: super::Rope::default(),
             abort: Abort::default(),
         };

@@ -6,6 +6,7 @@
 mod abort;
 mod backend;
 mod caps;
+mod copies;
 mod decoder;
 mod devices;
 mod interface;
@@ -25,6 +26,7 @@ mod stream;
 mod threads;
 #[cfg(test)]
 mod tiny;
+mod transfer;
 mod vocab;
 mod weights;
 
@@ -32,6 +34,7 @@ pub use crate::engine::Abort;
 pub use abort::on_abort;
 pub use backend::{NumaError, set_numa};
 pub use caps::{EngineCaps, caps};
+pub use copies::{COPIES_FROM, can_set_copies};
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use kernels::{Kernels, kernels};
@@ -42,5 +45,6 @@ pub use rope::{Rope, RopeScaling};
 pub use sampler::{check_rules, check_values};
 pub use stream::{Streamed, can_stream, streamed};
 pub use threads::share_by_pieces;
+pub use transfer::measure_transfer;
 pub use vocab::LlamaVocab;
 pub use weights::{LoadFailure, Weights};

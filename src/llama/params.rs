@@ -167,8 +167,9 @@ pub struct ContextParams {
     pub flash: Flash,
     /// Whether KV cache and states are offloaded with their layer.
     pub kv_offload: bool,
-    /// Whether a GPU may compute large products with weights in main memory, which it copies for each.
-    pub op_offload: bool,
+    /// Tokens of a batch from which a GPU computes products with weights in main memory, which it copies for each; `None` for
+    /// never.
+    pub copies_from: Option<u32>,
     /// Scaling of positions other than the model's.
     pub rope: Rope,
     /// Aborts a running step.
@@ -260,7 +261,7 @@ pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaCo
     raw.type_v = params.cache_v.raw();
     raw.flash_attn_type = params.flash.raw();
     raw.offload_kqv = params.kv_offload;
-    raw.op_offload = params.op_offload;
+    raw.op_offload = params.copies_from.is_some();
     params.rope.fill(&mut raw);
     raw.abort_callback = Some(aborted);
     raw.abort_callback_data = ptr::from_ref(params.abort.signal()).cast_mut().cast();

@@ -47,7 +47,7 @@ pub(super) fn params(sequences: u32) -> ContextParams {
         cache_v: CacheType::F32,
         flash: Flash::Off,
         kv_offload: true,
-        op_offload: true,
+        copies_from: Some(super::COPIES_FROM),
         rope: Rope::default(),
         abort: Abort::default(),
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::placement::{Machine, Placement, place};
+use super::placed::place_measured;
+use super::placement::{Machine, Placement};
+use super::rates::Rates;
 use super::{
     Abort, HParams, LlamaDecoder, LoadError, LoadOptions, Running, check::check_with, running, sampling,
 };
@@ -50,10 +52,12 @@ impl Model {
     /// When the file is missing, invalid or not supported by llama.cpp, or when there is not enough memory.
     pub fn load(options: LoadOptions, mut progress: impl FnMut(Loading) -> bool) -> Result<Self, LoadError> {
         let header = check_with(&options.path, &options.metadata, options.tensor_check)?;
-        let placement = place(&header, &HParams::read(&header)?, &Machine::with(&options.rpc)?, &options)?;
-        if let Some(numa) = options.numa {
-            llama::set_numa(numa)?;
-        }
+        let (hparams, machine) = (HParams::read(&header)?, Machine::with(&options.rpc)?);
+        // Measuring starts threads, and so does computing.
+        let numa = || options.numa.map_or(Ok(()), |numa| llama::set_numa(numa).map_err(LoadError::from));
+        let rates = &mut Rates::of_user();
+        let placement = place_measured(&header, &hparams, &machine, &options, rates, numa)?;
+        numa()?;
         let path = options.path.as_path();
         if path.to_str().is_none_or(|p| p.contains('\0')) {
             return Err(LoadError::Path { path: path.to_owned() });

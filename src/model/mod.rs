@@ -7,7 +7,9 @@ mod hparams;
 mod identity;
 mod loaded;
 mod options;
+mod placed;
 mod placement;
+pub mod rates;
 mod running;
 mod sampling;
 pub mod system;
@@ -27,9 +29,10 @@ pub use hparams::{HParams, Recurrent};
 pub use identity::{model_digest, weights_digest};
 pub use loaded::{Loading, Model};
 pub use options::{ContextSize, GpuLayers, LoadOptions};
+pub use placed::{ASSUMED_GPU, ASSUMED_TRANSFER, place_measured};
 pub use placement::{
-    ASSUMED_GPU, Bandwidth, Bill, DiskSpeed, Gpu, Line, Machine, Note, OutOfMemory, PlaceError, Placement,
-    Speed, Stream, Work, load_mode_name, place,
+    Bandwidth, BatchRates, Bill, DiskSpeed, Gpu, Line, Machine, Note, OutOfMemory, PerByte, PlaceError,
+    Placement, Prefill, PrefillReason, Speed, Stream, Work, load_mode_name, place,
 };
 pub use running::Running;
 pub use sampling::recommended_sampling;

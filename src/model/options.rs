@@ -76,6 +76,8 @@ pub struct LoadOptions {
     pub cache_v: CacheType,
     /// Offload the KV cache with its layer.
     pub kv_offload: bool,
+    /// Copy weights of main memory to a GPU for batches; `None` where that is faster.
+    pub op_offload: Option<bool>,
     /// Size of the state cache in bytes: sequence states that later prompts start from, for models that need them.
     pub state_cache: u64,
     /// Compute every request as if it were the only one; see [`LoadOptions::deterministic`].
@@ -139,6 +141,7 @@ impl LoadOptions {
             cache_k: CacheType::default(),
             cache_v: CacheType::default(),
             kv_offload: true,
+            op_offload: None,
             state_cache: 512 << 20,
             deterministic: false,
             prefill_budget: PrefillBudget::default(),

@@ -7,7 +7,7 @@ use super::placement::Placement;
 use super::threads::{share_by_speed, try_start};
 use super::{LoadError, LoadOptions};
 use crate::engine::{self, Abort, Caps, Decoder, Limits, OnEviction, Submitter, channel};
-use crate::llama::{ContextParams, LlamaDecoder, LoadFailure, LoadMode, Weights};
+use crate::llama::{ContextParams, LlamaDecoder, LoadFailure, Weights};
 
 /// A running engine. Dropping it fails every open request and waits for the thread to end.
 #[derive(Debug)]
@@ -72,8 +72,7 @@ pub(super) fn context_params(options: &LoadOptions, placement: &Placement, abort
         cache_v: options.cache_v,
         flash: options.flash,
         kv_offload: options.kv_offload,
-        // A GPU would copy whole experts, without those that read them from disk.
-        op_offload: placement.load != LoadMode::Stream,
+        copies_from: placement.prefill.as_ref().and_then(|prefill| prefill.copies_from),
         rope: options.rope,
         abort,
     }

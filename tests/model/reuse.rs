@@ -30,7 +30,7 @@ fn decoder_of(weights: &Weights, sequences: u32) -> LlamaDecoder<'_> {
         cache_v: CacheType::F32,
         flash: Flash::Off,
         kv_offload: true,
-        op_offload: true,
+        copies_from: Some(32),
         rope: ggrun::model::Rope::default(),
         abort: Abort::default(),
     };

@@ -21,7 +21,7 @@ fn decoder(weights: &Weights, threads: u32) -> LlamaDecoder<'_> {
         cache_v: CacheType::F16,
         flash: Flash::On,
         kv_offload: true,
-        op_offload: true,
+        copies_from: Some(32),
         rope: ggrun::model::Rope::default(),
         abort: Abort::default(),
     };

@@ -1,13 +1,15 @@
 //! `ggrun plan`: places a model on this machine or an assumed one, and estimates its speed. Loads nothing.
 
-use std::time::Duration;
+mod speeds;
 
+use ggrun::model::rates::Rates;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{
-    ASSUMED_GPU, Bill, DeviceSpeed, DiskSpeed, Gpu, HParams, Line, LoadOptions, Machine, Multiplication,
-    OutOfMemory, PlaceError, Placement, Speed, Stream, Work, check_with, measure, place,
+    Bill, DiskSpeed, Gpu, HParams, Line, LoadOptions, Machine, OutOfMemory, PlaceError, Placement, Prefill,
+    PrefillReason, Speed, Stream, check_with, place_measured,
 };
 use serde_json::json;
+use speeds::{Layouts, Speeds, name};
 
 use crate::cli::exit::Outcome;
 use crate::cli::options::common::OUTPUT;
@@ -20,21 +22,14 @@ use crate::cli::ui::out::print;
 use crate::cli::ui::text;
 use crate::cli::ui::when::When;
 
-/// Time for which a device is measured.
-const MEASURE: Duration = Duration::from_millis(300);
-/// Tokens of the batch that layouts are compared with.
-const BATCH: u32 = 64;
-/// Time for which the disk is measured, if experts are read from it.
-const MEASURE_DISK: Duration = Duration::from_millis(800);
-/// The memory that measuring takes on a device: larger than most caches, unless too little is free.
-const ROOM: u64 = 512 << 20;
 /// Bytes per second below which a disk is called slow: about what SATA allows.
 const SLOW_DISK: f64 = 600e6;
 
 /// Prints how a model would be placed, the memory it needs and its expected speed
 ///
 /// Reads the header of the file and measures this machine; loads nothing. Commands that load a model place it in the same
-/// way.
+/// way. Speeds of GPUs are kept in the cache folder. A worker is measured briefly each time, because the network is part of
+/// its speed; copies to it are not, because weights in main memory are never copied to a worker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -66,7 +61,8 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     let machine = machine(args, &options)?;
     let header = check_with(model, &options.metadata, options.tensor_check)?;
     let hparams = HParams::read(&header)?;
-    let placement = match place(&header, &hparams, &machine, &options) {
+    let rates = &mut Rates::of_user();
+    let placement = match place_measured(&header, &hparams, &machine, &options, rates, || Ok(())) {
         Err(PlaceError::Memory(refused)) => {
             let out = if args.json { format!("{:#}\n", too_large(&refused)) } else { memory(&refused.bill) };
             open::warn(&refused.notes);
@@ -76,10 +72,7 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
         placement => placement?,
     };
     open::warn(&placement.notes);
-    let speeds = Speeds {
-        disk: placement.stream.and_then(|_| DiskSpeed::measure(model, MEASURE_DISK)),
-        devices: speeds(args, &placement, &options),
-    };
+    let speeds = Speeds::measure(model, &placement, &options, &machine, rates);
     let layouts = Layouts::measure(&placement, &options);
     let out = if args.json {
         let mut object = object(&placement, &options, &speeds);
@@ -92,86 +85,13 @@ pub(crate) fn run(args: &Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// What was measured.
-struct Speeds {
-    /// Each device that has work, main memory first.
-    devices: Vec<Option<DeviceSpeed>>,
-    /// The disk, if experts are read from it.
-    disk: Option<DiskSpeed>,
-}
-
-impl Speeds {
-    fn of(&self, placement: &Placement) -> Option<Speed> {
-        placement.speed(&self.devices, self.disk.map(|disk| disk.bytes_per_second))
-    }
-}
-
-/// The speed of each device that has work, main memory first.
-fn speeds(args: &Plan, placement: &Placement, options: &LoadOptions) -> Vec<Option<DeviceSpeed>> {
-    let threads = options.threads;
-    let measured = |(work, line): (&Work, &Line)| {
-        if work.bytes == 0 && work.layers == 0 {
-            None
-        } else if args.assume_gpu.is_some() && line.device != "CPU" {
-            Some(ASSUMED_GPU)
-        } else {
-            let ty = placement.main_type?;
-            let repacked = placement.repack && placement.either_type == Some(ty) && line.device == "CPU";
-            let what = Multiplication { repacked, ..Multiplication::one_token(ty.id()) };
-            measure(&line.device, what, threads, ROOM.min(line.free / 8), MEASURE)
-        }
-    };
-    placement.work.iter().zip(&placement.bill.lines).map(measured).collect()
-}
-
-/// How fast the CPU computes a type in the layout of the file, relative to the repacked one.
-struct Layouts {
-    ty: &'static str,
-    one_token: f64,
-    batch: f64,
-}
-
-impl Layouts {
-    /// Measures both, if the CPU has both for a type of the model.
-    fn measure(placement: &Placement, options: &LoadOptions) -> Option<Self> {
-        let (ty, line) = (placement.either_type?, placement.bill.lines.first()?);
-        let room = ROOM.min(line.free / 8);
-        let speed = |repacked, vectors| {
-            let what = Multiplication { ty: ty.id(), repacked, vectors };
-            let speed = measure(&line.device, what, options.threads, room, MEASURE / 2)?;
-            Some(speed.bytes_per_second)
-        };
-        let ratio = |vectors| Some(speed(false, vectors)? / speed(true, vectors)?);
-        Some(Self { ty: ty.name(), one_token: ratio(1)?, batch: ratio(BATCH)? })
-    }
-
-    fn line(&self) -> String {
-        let Self { ty, one_token, batch } = self;
-        format!(
-            "layout     {ty} as in the file is {one_token:.2} times as fast as repacked for one token, {batch:.2} times for a \
-             batch of {BATCH}\n"
-        )
-    }
-
-    fn object(&self) -> serde_json::Value {
-        json!({ "type": self.ty, "one_token": self.one_token, "batch": self.batch, "batch_tokens": BATCH })
-    }
-}
-
 fn machine(args: &Plan, options: &LoadOptions) -> Result<Machine, WorkerError> {
     let mut machine = Machine::with(&options.rpc)?;
     if let Some(bytes) = args.assume_ram {
         (machine.ram_total, machine.ram_available) = (bytes, bytes);
     }
     if let Some(sizes) = &args.assume_gpu {
-        let gpu = |(index, bytes): (usize, &u64)| Gpu {
-            name: format!("GPU{index}"),
-            description: "assumed".to_owned(),
-            buffer: format!("GPU{index}"),
-            total: *bytes,
-            free: *bytes,
-            host_buffer: true,
-        };
+        let gpu = |(index, bytes): (usize, &u64)| Gpu::assumed(index, *bytes);
         machine.gpus = sizes.iter().enumerate().map(gpu).collect();
     }
     Ok(machine)
@@ -190,24 +110,14 @@ fn show(placement: &Placement, options: &LoadOptions, speeds: &Speeds) -> String
     ];
     lines.extend(placement.stream.map(|stream| disk(&stream, speeds.disk)));
     if let Some(Speed { least, most }) = speeds.of(placement) {
-        let devices = placement.work.iter().zip(&placement.bill.lines).zip(&speeds.devices);
-        let reads: Vec<String> = devices
-            .filter_map(|((work, line), speed)| {
-                let rate = (*speed)?.bytes_per_second / f64::from(1 << 30);
-                Some(format!(
-                    "{} reads {} per token at {rate:.0} GiB/s",
-                    line.device,
-                    text::bytes(work.bytes)
-                ))
-            })
-            .collect();
         lines.push(format!(
             "speed      {} to {} tokens/s expected: {}",
             about(least),
             about(most),
-            reads.join(", ")
+            speeds.reads(placement).join(", ")
         ));
     }
+    lines.extend(speeds.origins(placement));
     lines.join("\n") + "\n"
 }
 
@@ -270,10 +180,7 @@ fn memory(bill: &Bill) -> String {
 
 fn object(placement: &Placement, options: &LoadOptions, speeds: &Speeds) -> serde_json::Value {
     let mut devices = devices(&placement.bill);
-    for ((device, work), speed) in devices.iter_mut().zip(&placement.work).zip(&speeds.devices) {
-        device["read_per_token_bytes"] = json!(work.bytes);
-        device["read_bytes_per_second"] = json!(speed.map(|speed| speed.bytes_per_second));
-    }
+    speeds.describe(placement, &mut devices);
     json!({
         "schema_version": 1,
         "fits": true,
@@ -288,8 +195,28 @@ fn object(placement: &Placement, options: &LoadOptions, speeds: &Speeds) -> serd
         "repack": placement.repack,
         "reason": placement.reason,
         "llama_cpp": placement.command(options),
+        "prefill": placement.prefill.as_ref().map(prefill_object),
         "disk": placement.stream.map(|stream| disk_object(&stream, speeds.disk)),
         "tokens_per_second": speeds.of(placement).map(|Speed { least, most }| json!({ "least": least, "most": most })),
+    })
+}
+
+/// How prefill computes with weights in main memory.
+fn prefill_object(prefill: &Prefill) -> serde_json::Value {
+    let (reason, times) = match prefill.reason {
+        PrefillReason::Option => ("option", None),
+        PrefillReason::Default => ("default", None),
+        PrefillReason::Memory => ("memory", None),
+        PrefillReason::Faster { cpu, copied, origin } => ("faster", Some((cpu, copied, origin))),
+    };
+    json!({
+        "gpu": prefill.gpu,
+        "tokens": prefill.tokens,
+        "copies_from_tokens": prefill.copies_from,
+        "reason": reason,
+        "cpu_seconds": times.map(|(cpu, ..)| cpu),
+        "copied_seconds": times.map(|(_, copied, _)| copied),
+        "origin": times.map(|(.., origin)| name(origin)),
     })
 }
 

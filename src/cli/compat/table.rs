@@ -71,6 +71,7 @@ pub(super) const TABLE: &[Spelling] = &[
     long(&["-mg"], "--main-gpu"),
     long(&["-nkvo"], "--no-kv-offload"),
     long(&["-kvo"], "--kv-offload"),
+    long(&["-nopo"], "--no-op-offload"),
     long(&["-fit"], "--fit"),
     long(&["-fitt"], "--fit-target"),
     long(&["-fitc"], "--fit-ctx"),

@@ -123,6 +123,15 @@ pub(crate) struct PlacementArgs {
         overrides_with = "no_kv_offload", conflicts_with = "no_kv_offload", help_heading = PLACEMENT,
         hide_short_help = true)]
     kv_offload: Option<bool>,
+    /// Compute prefill with weights in main memory on the CPU (also -nopo)
+    ///
+    /// By default it is computed where that is faster, as measured: on the CPU, or on a GPU to which weights are copied for
+    /// each batch.
+    #[arg(long, overrides_with = "op_offload", help_heading = PLACEMENT, hide_short_help = true)]
+    no_op_offload: bool,
+    /// Copy weights in main memory to a GPU for prefill, from batches of 32 tokens
+    #[arg(long, overrides_with = "no_op_offload", help_heading = PLACEMENT, hide_short_help = true)]
+    op_offload: bool,
     /// Use the memory of workers on other machines, given as HOST:PORT,... (see ggrun worker)
     ///
     /// A worker that does not respond for 600 seconds is considered lost; GGRUN_RPC_TIMEOUT sets another number of
@@ -211,6 +220,7 @@ impl PlacementArgs {
         options.cache_v = self.cache_type_v;
         options.state_cache = self.cache_ram;
         options.kv_offload = !self.no_kv_offload && self.kv_offload.unwrap_or(true);
+        options.op_offload = (self.op_offload || self.no_op_offload).then_some(self.op_offload);
         options.devices = match &self.device {
             _ if self.cpu => Some(Vec::new()),
             Some(names) if names.iter().all(|name| name == "none") => Some(Vec::new()),
@@ -413,6 +423,9 @@ mod tests {
         assert_eq!(options("-lm auto").load, None);
         assert_eq!((options("--repack").repack, options("").repack), (Some(true), None));
         assert_eq!(options("-c 0").context, ContextSize::Trained);
+        assert_eq!(options("").op_offload, None);
+        assert_eq!(options("--op-offload -nopo").op_offload, Some(false));
+        assert_eq!(options("-nopo --op-offload").op_offload, Some(true));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(super) struct Choice {
     pub(super) ubatch: u32,
     pub(super) load: LoadMode,
     pub(super) repack: bool,
+    /// Tokens of a batch from which weights in main memory are copied to a GPU; `None` for never.
+    pub(super) copies: Option<u32>,
 }
 
 impl Choice {

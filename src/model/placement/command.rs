@@ -57,6 +57,9 @@ impl Placement {
         if !options.kv_offload {
             add("-nkvo".to_owned());
         }
+        if self.prefill.as_ref().is_some_and(|prefill| prefill.copies_from.is_none()) {
+            add("--no-op-offload".to_owned());
+        }
         match options.flash {
             Flash::Auto => {}
             Flash::On => add("-fa on".to_owned()),

@@ -104,6 +104,12 @@ impl Model<'_> {
         self.weights.iter().filter(computes)
     }
 
+    /// Bytes that copies of weights take on the GPU: the largest weight, since one replaces the other.
+    pub(super) fn copy_bytes(&self, choice: &Choice, rules: &[Rule]) -> u64 {
+        let largest = self.on_cpu(choice, rules).map(|weight| weight.bytes).max();
+        choice.copies.and(largest).unwrap_or(0)
+    }
+
     /// Estimates the compute buffers of every device that has layers.
     fn compute(&self, choice: &Choice, rules: &[Rule], lines: &mut [Line]) {
         let ubatch = u64::from(choice.ubatch.min(choice.batch).min(choice.context)).max(1);
@@ -113,7 +119,7 @@ impl Model<'_> {
         let device = |layer| choice.device(Home::Layer(layer), layers);
         let used: std::collections::BTreeSet<usize> =
             (0..layers).map(device).chain([choice.device(Home::Output, layers), 0]).collect();
-        for index in used {
+        for &index in &used {
             let line = &mut lines[index];
             line.compute += ubatch * self.token_bytes() + self.mask_bytes(ubatch, choice.context);
             if index == choice.device(Home::Output, layers) {
@@ -124,6 +130,13 @@ impl Model<'_> {
         let threads = self.options.threads.max(self.options.threads_batch.unwrap_or(0));
         let buffer = work_buffer(self.on_cpu(choice, rules), self.hparams, threads.into(), ubatch);
         lines[0].compute = lines[0].compute.saturating_add(logits * sequences).saturating_add(buffer);
+        if let Some(gpu) = self.machine.copier().filter(|_| choice.copies.is_some()) {
+            let line = &mut lines[gpu + 1];
+            if !used.contains(&(gpu + 1)) {
+                line.compute += ubatch * self.token_bytes();
+            }
+            line.compute = line.compute.saturating_add(self.copy_bytes(choice, rules));
+        }
     }
 
     /// Bytes of intermediate results for one token of a batch: the widest part of a layer.

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use gguf_export::ggml::GgmlType;
 
+use super::batch::BatchRates;
 use crate::llama::rpc::{self, Endpoint, WorkerError};
 use crate::llama::{self, DeviceKind, Kernels};
 use crate::model::system::{MainMemory, limits};
 
 /// The memories of a machine. In a placement, device 0 is main memory, followed by `gpus` in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Machine {
     /// Main memory in bytes.
     pub ram_total: u64,
@@ -21,6 +22,10 @@ pub struct Machine {
     pub kernels: Option<Kernels>,
     /// Whether llama.cpp can read experts from disk as they are chosen.
     pub can_stream: bool,
+    /// Whether llama.cpp can start at any number of tokens to copy weights to a GPU.
+    pub can_set_copies: bool,
+    /// The speeds by which prefill with weights in main memory is placed, if they are known.
+    pub batch: Option<BatchRates>,
 }
 
 /// A device other than the CPU.
@@ -30,6 +35,8 @@ pub struct Gpu {
     pub name: String,
     /// The maker's name for it.
     pub description: String,
+    /// Its backend, such as `CUDA`.
+    pub backend: String,
     /// The name of its buffer type.
     pub buffer: String,
     /// Total memory in bytes.
@@ -39,6 +46,37 @@ pub struct Gpu {
     /// Whether weights for the CPU are put into a buffer that this device reads fast, in which they are not repacked.
     pub host_buffer: bool,
 }
+
+impl Gpu {
+    /// A GPU that is not there.
+    #[must_use]
+    pub fn assumed(index: usize, bytes: u64) -> Self {
+        Self {
+            name: format!("GPU{index}"),
+            description: String::new(),
+            backend: ASSUMED.to_owned(),
+            buffer: format!("GPU{index}"),
+            total: bytes,
+            free: bytes,
+            host_buffer: true,
+        }
+    }
+
+    /// Whether it is not there.
+    #[must_use]
+    pub fn is_assumed(&self) -> bool {
+        self.backend == ASSUMED
+    }
+
+    /// Whether it is a worker's.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.backend == "RPC"
+    }
+}
+
+/// The backend of GPUs that are not there.
+const ASSUMED: &str = "assumed";
 
 impl Machine {
     /// This machine in its present state, with the devices of RPC workers. A GPU that shares main memory counts only if
@@ -61,6 +99,7 @@ impl Machine {
             let gpu = Gpu {
                 name: device.name,
                 description: device.description,
+                backend: device.backend,
                 buffer: device.buffer,
                 total,
                 free,
@@ -78,12 +117,25 @@ impl Machine {
         }
         // On some systems, ggml does not count reclaimable page cache as free.
         let (total, available) = system_memory().unwrap_or(cpu);
-        Self { ram_total: total, ram_available: available, gpus, kernels, can_stream: llama::can_stream() }
+        Self {
+            ram_total: total,
+            ram_available: available,
+            gpus,
+            kernels,
+            can_stream: llama::can_stream(),
+            can_set_copies: llama::can_set_copies(),
+            batch: None,
+        }
     }
 
     /// Whether weights on the CPU can be repacked: not in a buffer that a GPU reads fast.
     pub(super) fn can_repack(&self) -> bool {
         !self.gpus.iter().any(|gpu| gpu.host_buffer)
+    }
+
+    /// The GPU to which weights of main memory are copied for a batch: llama.cpp takes the first, and never a worker's.
+    pub(super) fn copier(&self) -> Option<usize> {
+        self.gpus.iter().position(|gpu| !gpu.is_remote())
     }
 
     /// The name of a device in a placement.

@@ -5,6 +5,7 @@
 //! then the experts of as many whole layers as fit, from the last layer down. The rest stays in main memory, in one
 //! copy: in the mapped file if the CPU has kernels for its layout, otherwise repacked.
 
+mod batch;
 mod bill;
 mod buffer;
 mod choice;
@@ -18,6 +19,7 @@ mod note;
 mod notes;
 mod pattern;
 mod place;
+mod prefill;
 mod reason;
 mod remedies;
 mod search;
@@ -28,6 +30,7 @@ mod tests;
 mod types;
 mod weights;
 
+pub use batch::{BatchRates, PerByte};
 pub use bill::{Bill, Line};
 pub use command::load_mode_name;
 pub use disk::DiskSpeed;
@@ -35,6 +38,7 @@ pub use error::{OutOfMemory, PlaceError};
 pub use machine::{Gpu, Machine};
 pub use note::Note;
 pub use place::place;
-pub use speed::{ASSUMED_GPU, Bandwidth, Speed};
+pub use prefill::{Prefill, PrefillReason};
+pub use speed::{Bandwidth, Speed};
 pub use stream::Stream;
 pub use types::{Placement, Work};

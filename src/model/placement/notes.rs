@@ -66,6 +66,8 @@ fn for_gpus(options: &LoadOptions) -> Vec<&'static str> {
         ("-mg", options.main_gpu > 0),
         ("--gpu-memory", options.gpu_memory.is_some()),
         ("-nkvo", !options.kv_offload),
+        ("-nopo", options.op_offload == Some(false)),
+        ("--op-offload", options.op_offload == Some(true)),
     ]
     .into_iter()
     .filter_map(|(option, given)| given.then_some(option))

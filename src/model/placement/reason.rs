@@ -7,14 +7,23 @@ use gguf_export::size;
 use super::choice::Choice;
 use super::cost::Model;
 use super::layout::computes_in_place;
+use super::prefill::{Prefill, PrefillReason};
 use super::stream::Stream;
 use super::weights::{Home, Rule, Weight};
 use crate::llama::Kernels;
+use crate::model::rates::Origin;
 
 /// Describes a choice. `rules` are the caller's overrides and those of the choice, in order.
-pub(super) fn reason(model: Model<'_>, choice: &Choice, rules: &[Rule], stream: Option<&Stream>) -> String {
+pub(super) fn reason(
+    model: Model<'_>,
+    choice: &Choice,
+    rules: &[Rule],
+    stream: Option<&Stream>,
+    prefill: Option<&Prefill>,
+) -> String {
     let held = stream.map_or_else(|| weights(model, choice, rules), streamed);
     let mut parts = vec![devices(model, choice, rules), held];
+    parts.extend(prefill.map(prefilled));
     let requested = model.options.context.resolve(model.hparams.trained_context);
     if choice.context < requested {
         parts.push(format!("context reduced from {requested} to {} to fit", choice.context));
@@ -76,6 +85,31 @@ fn streamed(stream: &Stream) -> String {
     } else {
         format!("experts read from disk when they are first chosen, all {all} stay in memory")
     }
+}
+
+/// How prefill computes with weights in main memory.
+fn prefilled(prefill: &Prefill) -> String {
+    let Prefill { copies_from, gpu, tokens, reason } = prefill;
+    let how = match copies_from {
+        None => "prefill computes with weights in main memory on the CPU".to_owned(),
+        Some(from) => {
+            format!("prefill of {from} tokens and more copies weights from main memory to {gpu}")
+        }
+    };
+    let why = match reason {
+        PrefillReason::Option => "as set by an option".to_owned(),
+        PrefillReason::Default => "not measured".to_owned(),
+        PrefillReason::Memory => format!("copies to {gpu} do not fit"),
+        PrefillReason::Faster { cpu, copied, origin } => {
+            let assumed = if *origin == Origin::Assumed { ", assumed" } else { "" };
+            format!("{tokens} tokens: CPU {}, copied {}{assumed}", seconds(*cpu), seconds(*copied))
+        }
+    };
+    format!("{how} ({why})")
+}
+
+fn seconds(seconds: f64) -> String {
+    if seconds < 0.1 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
 }
 
 /// Where the weights are, by the devices that they are placed on and not by the options.

@@ -6,6 +6,7 @@ use super::cost::Model;
 use super::error::PlaceError;
 use super::layout::computes_in_place;
 use super::notes::notes;
+use super::prefill;
 use super::reason::reason;
 use super::speed;
 use super::stream;
@@ -19,23 +20,29 @@ const STEP: u32 = 256;
 
 /// The first choice that fits, or the bill of the one that exceeds the limits least.
 pub(super) fn attempt(model: Model<'_>, rules: &[Rule]) -> Result<Result<Placement, Bill>, PlaceError> {
-    let found = attempt_with(model, rules, &load_modes(model))?;
     let Model { machine, options, hparams, .. } = model;
+    let mut found = attempt_with(model, rules, &load_modes(model), true)?;
+    if found.is_err() && options.op_offload.is_none() && machine.copier().is_some() {
+        // Copies take memory on the GPU.
+        found = attempt_with(model, rules, &load_modes(model), false)?.or(found);
+    }
     let may_stream = machine.can_stream && options.load.is_none() && options.repack != Some(true);
     match found {
         Err(_) if may_stream && hparams.experts > 0 => {
-            let streamed = attempt_with(model, rules, &[(LoadMode::Stream, false)])?;
+            let streamed = attempt_with(model, rules, &[(LoadMode::Stream, false)], false)?;
             Ok(streamed.or(found))
         }
         found => Ok(found),
     }
 }
 
-/// The first choice that fits with one of some load modes, or the bill of the one that exceeds the limits least.
+/// The first choice that fits with one of some load modes, or the bill of the one that exceeds the limits least. `may_copy`
+/// says whether prefill may copy weights to a GPU.
 fn attempt_with(
     model: Model<'_>,
     rules: &[Rule],
     ways: &[(LoadMode, bool)],
+    may_copy: bool,
 ) -> Result<Result<Placement, Bill>, PlaceError> {
     let mut least: Option<Bill> = None;
     let contexts = contexts(model);
@@ -45,9 +52,21 @@ fn attempt_with(
         for &(load, repack) in ways {
             for (gpu_layers, on_cpu) in layers(model) {
                 let Some(split) = split(model, rules, gpu_layers, on_cpu, context)? else { continue };
-                let choice =
-                    Choice { gpu_layers, cpu_experts: on_cpu, split, context, batch, ubatch, load, repack };
                 let these = with_experts(rules, on_cpu, model.hparams);
+                let mut choice = Choice {
+                    gpu_layers,
+                    cpu_experts: on_cpu,
+                    split,
+                    context,
+                    batch,
+                    ubatch,
+                    load,
+                    repack,
+                    copies: None,
+                };
+                if may_copy {
+                    choice.copies = prefill::copies(model, &choice, &these);
+                }
                 let bill = model.bill(&choice, &these);
                 if bill.fits() || model.is_unlimited() {
                     let choice = if context == most { grown(model, choice, &these) } else { choice };
@@ -212,6 +231,7 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
         ubatch,
         load: LoadMode::Read,
         repack: true,
+        copies: None,
     };
     // A layer's cost is that of the layer alone on the first GPU; compute buffers are needed once on each GPU.
     let rules = with_experts(rules, on_cpu, hparams);
@@ -236,12 +256,16 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
     };
     let empty = model.empty_lines();
     let mut counts = vec![0.0; machine.gpus.len()];
-    let (mut device, mut used) = (0, compute);
+    let copied = Choice { copies: prefill::copies(model, &on_first, &rules), ..on_first.clone() };
+    let copied = machine.copier().map(|gpu| (gpu, model.copy_bytes(&copied, &rules)));
+    let other =
+        |device: usize| compute + copied.filter(|(gpu, _)| *gpu == device).map_or(0, |(_, bytes)| bytes);
+    let (mut device, mut used) = (0, other(0));
     for unit in first..all {
         let cost = cost(unit) + caches(unit);
         while used + cost > empty[device + 1].budget {
             device += 1;
-            used = compute;
+            used = other(device);
             if device == machine.gpus.len() {
                 return None;
             }
@@ -269,10 +293,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
             && weight.has_kernel
             && model.device(&choice, &rules, weight) == 0
     };
-    let (main_type, either_type) = (speed::main_type(model, |_| true), speed::main_type(model, either));
+    let either_type = speed::main_type(model, either);
     let stream = stream::stream(model, &choice, &bill);
+    let prefill = prefill::prefill(model, &choice, &rules);
     Placement {
-        reason: reason(model, &choice, &rules, stream.as_ref()),
+        reason: reason(model, &choice, &rules, stream.as_ref(), prefill.as_ref()),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
         gpu_layers: choice.gpu_layers,
         cpu_experts: choice.cpu_experts,
@@ -285,11 +310,11 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         ubatch: choice.ubatch,
         load: choice.load,
         repack: choice.repack,
+        prefill,
         stream,
         bill,
         notes,
         work,
-        main_type,
         either_type,
     }
 }

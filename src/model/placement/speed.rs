@@ -15,9 +15,6 @@ use super::weights::{Home, Rule, Weight};
 use crate::llama::DeviceSpeed;
 use crate::model::ContextSize;
 
-/// The speed of a GPU that is not there to be measured: that of small and old ones.
-pub const ASSUMED_GPU: DeviceSpeed =
-    DeviceSpeed { bytes_per_second: 300e9, node: Duration::from_micros(3), start: Duration::from_micros(20) };
 /// Nodes of a layer in llama.cpp's graphs, about.
 const NODES: u32 = 60;
 /// The shares of the estimate that were measured with `ggrun bench`, at worst and at best.
@@ -79,7 +76,7 @@ impl Placement {
                 continue;
             }
             let DeviceSpeed { bytes_per_second, node, start } = (*speed)?;
-            let overhead = start + node * work.layers * NODES;
+            let overhead = start * work.starts.max(1) + node * work.layers * NODES;
             seconds += work.bytes as f64 / bytes_per_second + overhead.as_secs_f64();
         }
         (seconds > 0.0).then(|| Speed { least: REACHED.0 / seconds, most: REACHED.1 / seconds })
@@ -97,7 +94,12 @@ pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule], bill: &Bil
         let kv = line.kv / all * read / 2;
         line.dense + line.experts / experts * used + (kv + line.recurrent) / sequences
     };
-    let mut work: Vec<Work> = bill.lines.iter().map(|line| Work { bytes: bytes(line), layers: 0 }).collect();
+    let all_types = main_type(model, |_| true);
+    let one = |(device, line): (usize, &Line)| {
+        let here = |weight: &Weight| model.device(choice, rules, weight) == device;
+        Work { bytes: bytes(line), layers: 0, starts: 0, ty: main_type(model, here).or(all_types) }
+    };
+    let mut work: Vec<Work> = bill.lines.iter().enumerate().map(one).collect();
     let is_lookup = |weight: &&Weight| weight.name == "token_embd.weight" && weight.home == Home::Input;
     for lookup in model.weights.iter().filter(is_lookup) {
         work[model.device(choice, rules, lookup)].bytes -= lookup.bytes;
@@ -105,7 +107,30 @@ pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule], bill: &Bil
     for layer in 0..h.layers - h.mtp_layers {
         work[choice.device(Home::Layer(layer), h.layers)].layers += 1;
     }
+    for device in graphs(model, choice, rules) {
+        work[device].starts += 1;
+    }
     work
+}
+
+/// The devices of the graphs that a token is computed by, one after the other: a graph ends where the next weights are on
+/// another device.
+fn graphs(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<usize> {
+    let (layers, trunk) = (model.hparams.layers, model.hparams.layers - model.hparams.mtp_layers);
+    let mut experts = BTreeMap::new();
+    for weight in model.weights.iter().filter(|weight| weight.experts) {
+        if let Home::Layer(layer) = weight.home {
+            experts.entry(layer).or_insert_with(|| model.device(choice, rules, weight));
+        }
+    }
+    let mut devices = Vec::new();
+    for layer in 0..trunk {
+        let own = choice.device(Home::Layer(layer), layers);
+        devices.extend([own, experts.get(&layer).copied().unwrap_or(own), own]);
+    }
+    devices.push(choice.device(Home::Output, layers));
+    devices.dedup();
+    devices
 }
 
 /// The type of most of the bytes that are read for one token from some weights.

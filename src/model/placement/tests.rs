@@ -11,6 +11,8 @@ use super::*;
 use crate::llama::{Kernels, LoadMode, Override, SplitMode};
 use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions};
 
+mod prefill;
+mod speed;
 mod stream;
 
 const GIB: u64 = 1 << 30;
@@ -69,6 +71,7 @@ fn machine(ram: u64, gpus: &[u64]) -> Machine {
     let gpu = |(index, bytes): (usize, &u64)| Gpu {
         name: format!("CUDA{index}"),
         description: String::new(),
+        backend: "CUDA".to_owned(),
         buffer: format!("CUDA{index}"),
         total: *bytes,
         free: *bytes,
@@ -80,6 +83,8 @@ fn machine(ram: u64, gpus: &[u64]) -> Machine {
         gpus: gpus.iter().enumerate().map(gpu).collect(),
         kernels: None,
         can_stream: false,
+        can_set_copies: true,
+        batch: None,
     }
 }
 
@@ -321,6 +326,7 @@ fn the_default_context_is_what_memory_allows_beside_the_weights() {
             load: Some(found.load),
             repack: Some(found.repack),
             tensor_split: found.tensor_split.clone(),
+            op_offload: found.prefill.as_ref().map(|prefill| prefill.copies_from.is_some()),
             ..more
         };
         assert!(place(&header, &hparams, &machine(ram, gpus), &more).is_err(), "256 tokens more do not fit");

@@ -4,6 +4,7 @@ use gguf_export::ggml::GgmlType;
 
 use super::bill::Bill;
 use super::note::Note;
+use super::prefill::Prefill;
 use super::stream::Stream;
 use crate::llama::{LoadMode, Override, SplitMode};
 
@@ -34,6 +35,8 @@ pub struct Placement {
     pub load: LoadMode,
     /// Whether weights are repacked for the CPU.
     pub repack: bool,
+    /// How prefill computes with weights in main memory, if there is a choice.
+    pub prefill: Option<Prefill>,
     /// The experts that are read from disk as they are chosen, if any.
     pub stream: Option<Stream>,
     /// The memory that is needed.
@@ -44,8 +47,6 @@ pub struct Placement {
     pub notes: Vec<Note>,
     /// The work for one token, by device, main memory first.
     pub work: Vec<Work>,
-    /// The type of most of the bytes that are read for one token.
-    pub main_type: Option<GgmlType>,
     /// Of the types on the CPU that are computed either in the layout of the file or repacked, the one of most of these bytes.
     pub either_type: Option<GgmlType>,
 }
@@ -57,4 +58,8 @@ pub struct Work {
     pub bytes: u64,
     /// Layers that it computes.
     pub layers: u32,
+    /// Graphs that it computes, one after the other.
+    pub starts: u32,
+    /// The type of most of the bytes that it reads.
+    pub ty: Option<GgmlType>,
 }

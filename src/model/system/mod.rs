@@ -1,7 +1,8 @@
-//! Main memory, the limits of this process and the load, from the files in which Linux describes them. `root` is the folder above
+//! Main memory, the limits of this process, the load and versions of drivers, from the files in which Linux describes them. `root` is the folder above
 //! `proc` and `sys`, so that tests can describe any machine.
 
 mod cores;
+mod driver;
 mod files;
 mod group;
 mod load;
@@ -9,6 +10,7 @@ mod memory;
 
 pub use cores::Cores;
 pub(super) use cores::physical;
+pub use driver::{driver, kernel};
 pub use files::{field, text};
 pub use group::{Limits, limits};
 pub use load::load_average;
