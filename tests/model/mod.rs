@@ -6,6 +6,7 @@ mod answers;
 mod formats;
 mod kernels;
 mod logits;
+mod pages;
 mod quality;
 mod reuse;
 mod stream;
