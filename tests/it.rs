@@ -8,6 +8,7 @@ mod deadline;
 mod dense;
 mod hub;
 mod hub_cache;
+mod layouts;
 mod model;
 mod rpc;
 mod run;
