@@ -14,3 +14,5 @@ mod rpc;
 mod run;
 mod setup;
 mod support;
+#[cfg(feature = "vulkan")]
+mod vulkan;

@@ -5,7 +5,9 @@
 
 mod abort;
 mod backend;
+mod busy;
 mod caps;
+mod crash;
 mod decoder;
 mod devices;
 mod interface;
@@ -31,7 +33,9 @@ mod weights;
 pub use crate::engine::Abort;
 pub use abort::on_abort;
 pub use backend::{NumaError, set_numa};
+pub use busy::busy;
 pub use caps::{EngineCaps, caps};
+pub use crash::on_crash;
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use kernels::{Kernels, kernels};
