@@ -43,7 +43,11 @@ doc: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 
 test: setup
+	$(if $(VULKAN),scripts/test-vulkan,@echo 'skipped: tests/vulkan; scripts/test-vulkan builds with Vulkan and runs them')
 	cargo test --workspace
+
+# Set once scripts/test-vulkan has built llama.cpp.
+VULKAN := $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/build/llama-cpp-sys-2-*/out/lib/libggml-vulkan.a)
 
 # Installs a component that rustup's minimal profile lacks.
 define component

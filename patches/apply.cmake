@@ -33,6 +33,14 @@ endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ggrun_patches}
     "${CMAKE_CURRENT_LIST_DIR}/llama.cpp" "${CMAKE_CURRENT_LIST_DIR}/../.cargo/config.toml")
 
+# The headers that `scripts/setup --vulkan` unpacks where those of the system are too old. They replace what an earlier
+# configuration found.
+set(ggrun_vulkan "${CMAKE_CURRENT_LIST_DIR}/../target/vulkan/usr")
+if(GGML_VULKAN AND EXISTS "${ggrun_vulkan}/include/vulkan/vulkan.h")
+    set(Vulkan_INCLUDE_DIR "${ggrun_vulkan}/include" CACHE PATH "" FORCE)
+    set(SPIRV-Headers_DIR "${ggrun_vulkan}/share/cmake/SPIRV-Headers" CACHE PATH "" FORCE)
+endif()
+
 # The copy is made again when the patches or llama.cpp change. Copies keep their modification times, so that only changed
 # files are compiled again.
 set(ggrun_copy "${CMAKE_BINARY_DIR}/patched")

@@ -8,8 +8,11 @@ mod deadline;
 mod dense;
 mod hub;
 mod hub_cache;
+mod layouts;
 mod model;
 mod rpc;
 mod run;
 mod setup;
 mod support;
+#[cfg(feature = "vulkan")]
+mod vulkan;

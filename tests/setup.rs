@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod vulkan;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -52,9 +54,13 @@ impl Machine {
     }
 
     fn with_library(self, path: &str) -> Self {
+        self.with_file(path, "")
+    }
+
+    fn with_file(self, path: &str, text: &str) -> Self {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "").unwrap();
+        fs::write(path, text).unwrap();
         self
     }
 
@@ -63,12 +69,19 @@ impl Machine {
     }
 
     fn set_up(&self) -> Outcome {
+        self.set_up_with(&[])
+    }
+
+    fn set_up_with(&self, arguments: &[&str]) -> Outcome {
         let calls = self.dir.path().join("calls");
         let out = Command::new("/bin/sh")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup"))
+            .args(arguments)
             .env_clear()
             .env("PATH", self.dir.path().join("bin"))
             .env("SETUP_LIBRARIES", self.dir.path())
+            .env("SETUP_UNPACKED", self.dir.path().join("unpacked"))
+            .env("CARGO_TARGET_DIR", self.dir.path().join("target"))
             .env("CALLS", &calls)
             .output()
             .unwrap();

@@ -315,7 +315,7 @@ impl Batch<'_> {
                 error @ (E::Gone
                 | E::Shutdown
                 | E::Panicked { .. }
-                | E::Decode(DecodeError::WorkerLost { .. })),
+                | E::Decode(DecodeError::WorkerLost { .. } | DecodeError::DeviceFailed { .. })),
             ) => {
                 return Err(self.gone(error));
             }

@@ -24,6 +24,7 @@ const SHORT: [&str; 6] = [
 /// Sets up messages and exit codes. Must be called before any thread is started.
 pub(crate) fn prepare() {
     ggrun::model::on_abort(aborted);
+    ggrun::model::on_crash(crashed);
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if info.payload().downcast_ref().is_some_and(|text: &String| text.starts_with(NO_THREAD)) {
@@ -39,6 +40,16 @@ pub(crate) fn prepare() {
             tracing::warn!(%error, "cannot handle aborts");
         }
     }
+}
+
+/// The message if a fault ends the process while it uses devices besides the CPU.
+fn crashed(devices: &[String]) -> String {
+    let what = if devices.is_empty() {
+        "the process crashed while it started the drivers of GPUs".to_owned()
+    } else {
+        format!("the process crashed while it used {}", devices.join(", "))
+    };
+    format!("error: {what}\n\nhint: {}\n", report::WITHOUT_DEVICE)
 }
 
 /// The message of the panic of `std::thread::spawn` if the system refuses.

@@ -1,18 +1,26 @@
 //! Ctrl-C and SIGTERM end a command cleanly: a load stops, an answer is cancelled. A second signal ends the process at
-//! once.
+//! once, and so does the first where the engine does not return: no device can be made to stop compiling or computing.
 //!
 //! Not here: SIGHUP. By default it ends the process when the terminal closes, and `nohup` must be able to prevent that.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ggrun::engine::Canceller;
+use ggrun::model::busy;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// The exit code after Ctrl-C, which is 128 plus the signal's number; 143 after SIGTERM.
 const INTERRUPTED: u8 = 130;
+
+/// Time that a call into llama.cpp has to return after an interrupt. A step on the CPU is aborted within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Interval at which it is checked.
+const POLL: Duration = Duration::from_millis(20);
 
 static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
 
@@ -34,6 +42,8 @@ pub(crate) struct Interrupt {
     /// The exit code of the first signal; 0 before it.
     code: Arc<AtomicU8>,
     target: Arc<Mutex<Option<Canceller>>>,
+    /// Whether the command continues after Ctrl-C.
+    continues: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -44,7 +54,7 @@ impl Interrupt {
             let shared = interrupt.clone();
             // SIGXFSZ would end the process; when handled, a write beyond the file size limit is an error instead.
             match Signals::new([SIGINT, SIGTERM, SIGXFSZ]) {
-                Ok(mut signals) => drop(std::thread::spawn(move || {
+                Ok(mut signals) => drop(thread::spawn(move || {
                     signals
                         .forever()
                         .filter(|signal| *signal != SIGXFSZ)
@@ -81,6 +91,11 @@ impl Interrupt {
         *target = Some(canceller);
     }
 
+    /// Lets the command continue after Ctrl-C: calls into llama.cpp then have any time.
+    pub(crate) fn continue_after_ctrl_c(&self) {
+        self.continues.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the process must end, because the signal was SIGTERM and not Ctrl-C.
     pub(crate) fn is_final(&self) -> bool {
         self.is_raised() && self.code.load(Ordering::Relaxed) != INTERRUPTED
@@ -104,6 +119,26 @@ impl Interrupt {
         }
         if let Some(canceller) = target.as_ref() {
             canceller.cancel();
+        }
+        if self.is_final() || !self.continues.load(Ordering::Relaxed) {
+            let watched = self.clone();
+            // Without the thread, a second signal still ends the process.
+            drop(thread::Builder::new().name("interrupt".to_owned()).spawn(move || watched.end_if_stuck()));
+        }
+    }
+
+    /// Ends the process once a call into llama.cpp has not returned for [`PATIENCE`]. Files get their names only when they
+    /// are complete, and journals can end anywhere.
+    fn end_if_stuck(&self) {
+        let mut since = (busy(), Instant::now());
+        while self.is_raised() {
+            thread::sleep(POLL);
+            let call = busy();
+            if call.is_none() || call != since.0 {
+                since = (call, Instant::now());
+            } else if since.1.elapsed() >= PATIENCE {
+                signal_hook::low_level::exit(code().into());
+            }
         }
     }
 }

@@ -30,6 +30,14 @@ use super::ui::err;
 use super::ui::out::is_closed;
 use super::ui::style::Style;
 
+/// The hint after a device failed.
+pub(super) const WITHOUT_DEVICE: &str =
+    "its driver may be faulty: update it, or run without the device, with `--cpu` or with others in `-dev`";
+
+/// The hint after the memory of a device was short, though it was free when the model was placed.
+const LESS_ON_DEVICE: &str =
+    "use less memory of the device with `--gpu-memory`, or offload less with `-ngl` or `-ncmoe`";
+
 /// Prints an error with its causes and hints, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed(error) || output_closed(error) {
@@ -37,6 +45,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     if let Some(stopped) = stopped(error) {
         err::line(&stopped);
+        if ggrun::model::busy().is_some() {
+            // Without C++ destructors: a thread is still in llama.cpp.
+            signal_hook::low_level::exit(interrupt::code().into());
+        }
         return interrupt::exit_code();
     }
     let mut chain = error.chain();
@@ -90,6 +102,7 @@ fn is_short_of_memory(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<NoThread>()
             || cause.downcast_ref().is_some_and(LoadError::is_short_of_memory)
+            || cause.downcast_ref().is_some_and(DecodeError::is_short_of_memory)
             || cause.downcast_ref::<io::Error>().is_some_and(|error| {
                 // A thread that cannot be started is `WouldBlock`.
                 matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::WouldBlock)
@@ -228,6 +241,10 @@ fn is_piece(path: &Path) -> bool {
 }
 
 fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
+    let failed = |e: &DecodeError| matches!(e, DecodeError::DeviceFailed { .. });
+    if error.chain().any(|e| e.downcast_ref().is_some_and(failed)) {
+        return Some(if is_short_of_memory(error) { LESS_ON_DEVICE } else { WITHOUT_DEVICE });
+    }
     let lost = |e: &DecodeError| matches!(e, DecodeError::WorkerLost { .. });
     if error.chain().any(|e| e.downcast_ref().is_some_and(lost)) {
         return Some("start the worker again, then run this command again");
@@ -267,6 +284,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::Thread(_) | LoadError::Threads { .. } => {
             "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
         }
+        error if error.is_short_on_device() => LESS_ON_DEVICE,
         error if error.is_short_of_memory() => {
             "reduce the context with `-c`, or raise the limit that `ulimit -v` shows"
         }

@@ -19,6 +19,12 @@ pub enum DecodeError {
         /// The backend's status.
         status: i32,
     },
+    /// A device that computes a part of the model failed, and its data may be lost.
+    #[error("device failed: {reason}")]
+    DeviceFailed {
+        /// The device, and what its driver reports.
+        reason: String,
+    },
     /// The connection to a worker that computes a part of the model was lost, and the worker's data with it.
     #[error("lost the connection to the worker at `{endpoint}`")]
     WorkerLost {
@@ -57,4 +63,12 @@ pub enum DecodeError {
         /// What is wrong with it.
         what: &'static str,
     },
+}
+
+impl DecodeError {
+    /// Whether the memory of a device was short.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        matches!(self, Self::DeviceFailed { reason } if reason.contains("ErrorOutOf"))
+    }
 }

@@ -16,7 +16,7 @@ use llama_cpp_2::token::LlamaToken;
 use super::copies::{COPIES_FROM, set_copies_from};
 use super::sampler::{NoToken, Sampler};
 use super::weights::LoadFailure;
-use super::{Abort, ContextParams, Weights, backend, log, params};
+use super::{Abort, ContextParams, Weights, backend, busy, log, params};
 use crate::engine::{
     BatchToken, CachedState, Caps, DecodeError, Outcome, SeqId, SeqOp, StateId, Step, Token, TokenLogprob,
 };
@@ -26,6 +26,9 @@ const CELLS: u32 = 256;
 
 /// llama.cpp's status of a step that was aborted.
 const ABORTED: i32 = 2;
+
+/// Its status of a step in which a device failed, in our patch.
+const THREW: i32 = -4;
 
 /// Reads batches and samples tokens; borrows the weights.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl<'model> LlamaDecoder<'model> {
         let (made, log) = backend::making_threads(|| {
             // One context is created at a time.
             set_copies_from(params.copies_from.unwrap_or(COPIES_FROM));
-            log::capture(|| weights.model().new_context(backend::backend(), wanted))
+            log::capture(|| busy::calling(|| weights.model().new_context(backend::backend(), wanted)))
         });
         weights.connected().map_err(|error| LoadFailure { log: vec![error.to_string()] })?;
         let made = made.map_err(|_| LoadFailure { log })?;
@@ -224,11 +227,13 @@ impl<'model> LlamaDecoder<'model> {
                 return contract("the batch is too large");
             }
         }
-        self.context.decode(&mut self.batch).map_err(|error| match error {
+        let (read, log) = log::capture(|| busy::calling(|| self.context.decode(&mut self.batch)));
+        read.map_err(|error| match error {
             // Found before anything is computed; llama.cpp puts the cells back that it tried.
             LlamaDecodeError::NoKvCacheSlot => DecodeError::NoRoom { tokens: tokens.len() },
             LlamaDecodeError::NTokensZero => DecodeError::Contract { what: "the batch is invalid" },
             LlamaDecodeError::Unknown(ABORTED) => DecodeError::Aborted,
+            LlamaDecodeError::Unknown(THREW) => DecodeError::DeviceFailed { reason: exception(log) },
             LlamaDecodeError::Unknown(status) => DecodeError::Backend { status },
         })
     }
@@ -249,6 +254,11 @@ impl<'model> LlamaDecoder<'model> {
             NoToken::Failed(reason) => DecodeError::Rules { seq, position, reason },
         })
     }
+}
+
+/// The exception that `llama_decode` logged last.
+fn exception(mut log: Vec<String>) -> String {
+    log.pop().unwrap_or_else(|| "no reason given".to_owned())
 }
 
 /// A prepared sampler. llama.cpp's grammars point into the model's vocabulary, so it holds the model.

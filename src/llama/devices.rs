@@ -6,6 +6,8 @@ use std::ffi::{CStr, CString, c_char};
 use llama_cpp_sys_2 as sys;
 
 use super::backend;
+use super::busy;
+use super::crash::InUse;
 use super::rpc::Endpoint;
 
 /// The kind of a device.
@@ -88,6 +90,7 @@ pub(super) fn buffer_type(name: &str) -> Option<sys::ggml_backend_buffer_type_t>
 fn all() -> Vec<sys::ggml_backend_dev_t> {
     backend::backend();
     let _registry = backend::registry();
+    let _starting = cfg!(any(feature = "cuda", feature = "vulkan")).then(|| InUse::these(&[]));
     // SAFETY: the registry is filled and does not change meanwhile.
     let count = unsafe { sys::ggml_backend_dev_count() };
     // SAFETY: as above, and the index is below the count. Devices are never removed: nothing unloads a backend.
@@ -104,10 +107,23 @@ fn buffer_name(buffer: sys::ggml_backend_buffer_type_t) -> String {
     text(unsafe { sys::ggml_backend_buft_name(buffer) })
 }
 
+/// The name and the description of a device.
+pub(super) fn label(device: sys::ggml_backend_dev_t) -> String {
+    // SAFETY: the device comes from the registry.
+    let (name, description) = unsafe {
+        (text(sys::ggml_backend_dev_name(device)), text(sys::ggml_backend_dev_description(device)))
+    };
+    format!("{name} ({description})")
+}
+
 fn describe(device: sys::ggml_backend_dev_t) -> Device {
+    // Asking for its memory and buffers starts its driver.
+    // SAFETY: the device comes from the registry.
+    let is_cpu = unsafe { sys::ggml_backend_dev_type(device) } == sys::GGML_BACKEND_DEVICE_TYPE_CPU;
+    let _in_use = (!is_cpu).then(|| InUse::these(&[label(device)]));
     let (mut free, mut total) = (0usize, 0usize);
     // SAFETY: the device comes from the registry; the pointers are to locals of the right type.
-    unsafe { sys::ggml_backend_dev_memory(device, &raw mut free, &raw mut total) };
+    busy::calling(|| unsafe { sys::ggml_backend_dev_memory(device, &raw mut free, &raw mut total) });
     // SAFETY: the device comes from the registry.
     let (name, description, kind, host, registry) = unsafe {
         (
@@ -120,7 +136,7 @@ fn describe(device: sys::ggml_backend_dev_t) -> Device {
     };
     // SAFETY: every registered device has a registry.
     let backend = text(unsafe { sys::ggml_backend_reg_name(registry) });
-    let buffer = buffer(device);
+    let buffer = busy::calling(|| buffer(device));
     Device {
         name,
         description,

@@ -5,8 +5,10 @@
 
 mod abort;
 mod backend;
+mod busy;
 mod caps;
 mod copies;
+mod crash;
 mod decoder;
 mod devices;
 mod interface;
@@ -33,8 +35,10 @@ mod weights;
 pub use crate::engine::Abort;
 pub use abort::on_abort;
 pub use backend::{NumaError, set_numa};
+pub use busy::busy;
 pub use caps::{EngineCaps, caps};
 pub use copies::{COPIES_FROM, can_set_copies};
+pub use crash::on_crash;
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use kernels::{Kernels, kernels};

@@ -9,7 +9,9 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
 use super::rpc::Watch;
-use super::{LlamaVocab, LoadMode, LoadParams, backend, devices, log, metadata, sampler, stream};
+use super::{
+    LlamaVocab, LoadMode, LoadParams, backend, busy, crash, devices, log, metadata, sampler, stream,
+};
 use crate::engine::{DecodeError, SamplingError, SamplingParams};
 
 /// llama.cpp failed; its log lines are the only reason that it gives.
@@ -34,7 +36,7 @@ impl Weights {
     ///
     /// When llama.cpp cannot, with its log.
     pub fn load(params: &LoadParams<'_>, progress: impl FnMut(f32) -> bool) -> Result<Self, LoadFailure> {
-        let (loaded, mut log) = log::capture(|| open(params, progress));
+        let (loaded, mut log) = log::capture(|| busy::calling(|| open(params, progress)));
         match loaded {
             Ok((model, watch)) => {
                 Ok(Self { model: Arc::new(model), watch: Arc::new(watch), words: Arc::default() })
@@ -139,6 +141,9 @@ fn open<P: FnMut(f32) -> bool>(
         handles.push(devices::find(name).ok_or_else(|| Some(format!("unknown device `{name}`")))?);
     }
     let watch = Watch::over(&handles);
+    if !handles.is_empty() {
+        crash::uses(&handles.iter().map(|&handle| devices::label(handle)).collect::<Vec<_>>());
+    }
     handles.push(ptr::null_mut());
     let patterns: Option<Vec<CString>> =
         params.overrides.iter().map(|o| CString::new(o.pattern.as_str()).ok()).collect();

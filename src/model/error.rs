@@ -148,25 +148,40 @@ impl LoadError {
     pub fn is_short_of_memory(&self) -> bool {
         match self {
             Self::Thread(_) | Self::Threads { .. } => true,
-            Self::Refused { log, .. } | Self::Context { log, .. } => {
-                log.iter().any(|line| ALLOCATION.iter().any(|text| line.contains(text)))
-            }
+            Self::Refused { log, .. } | Self::Context { log, .. } => log.iter().any(|line| is_short(line)),
             Self::Read { source, .. } | Self::Header(gguf_export::Error::Io { source, .. }) => {
                 source.kind() == io::ErrorKind::OutOfMemory
             }
             _ => false,
         }
     }
+
+    /// Whether the memory of a device besides the CPU was short.
+    #[must_use]
+    pub fn is_short_on_device(&self) -> bool {
+        let (Self::Refused { log, .. } | Self::Context { log, .. }) = self else { return false };
+        log.iter().any(|line| is_short(line) && DEVICES.iter().any(|name| line.contains(name)))
+    }
 }
 
+fn is_short(line: &str) -> bool {
+    ALLOCATION.iter().any(|text| line.contains(text))
+}
+
+/// The beginnings of names of devices.
+const DEVICES: [&str; 4] = ["CUDA", "MTL", "RPC", "Vulkan"];
+
 /// Texts of llama.cpp's log after an allocation failed.
-const ALLOCATION: [&str; 6] = [
+const ALLOCATION: [&str; 8] = [
     "bad_alloc",
     "failed to allocate",
     "unable to allocate",
     "insufficient memory",
     "out of memory",
     "Cannot allocate memory",
+    // Vulkan.
+    "ErrorOutOfDeviceMemory",
+    "ErrorOutOfHostMemory",
 ];
 
 fn reason(log: &[String]) -> String {

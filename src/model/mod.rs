@@ -19,8 +19,8 @@ pub use crate::engine::Abort;
 pub use crate::llama::{
     CacheType, Device, DeviceKind, DeviceSpeed, EngineCaps, Flash, Kernels, LONGEST_OVERRIDE, LlamaDecoder,
     LoadMode, MetadataOverride, MetadataValue, Multiplication, Numa, NumaError, Override, Rope, RopeScaling,
-    SplitMode, Streamed, can_stream, caps, check_rules, check_values, devices, measure, on_abort, rpc,
-    streamed,
+    SplitMode, Streamed, busy, can_stream, caps, check_rules, check_values, devices, measure, on_abort,
+    on_crash, rpc, streamed,
 };
 pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;

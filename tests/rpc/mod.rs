@@ -19,16 +19,16 @@ use ggrun::model::rpc::Endpoint;
 use crate::deadline::Watchdog;
 
 /// A worker process that is killed when dropped, with the processes that serve its clients.
-struct Worker {
+pub(crate) struct Worker {
     process: Child,
     _watchdog: Watchdog,
     out: BufReader<ChildStdout>,
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Worker {
     /// One thread, because tests run in parallel.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 

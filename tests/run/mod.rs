@@ -33,7 +33,7 @@ use ggrun::session::{ChatEvent, ChatRequest, Session};
 use crate::support::tiny_gguf;
 
 /// Questions, each with its only right answer.
-const QUESTIONS: [(&str, &str); 4] = [
+pub(crate) const QUESTIONS: [(&str, &str); 4] = [
     ("What is 17 + 25?", "17 + 25 = 42"),
     ("842 - 83 = ?", "842 - 83 = 759"),
     ("What is the capital of Kenya?", "The capital of Kenya is Nairobi."),
@@ -45,9 +45,9 @@ fn options(gguf: PathBuf) -> LoadOptions {
     LoadOptions { threads: 1, ..LoadOptions::new(gguf) }
 }
 
-struct Bench {
-    model: Model,
-    session: Session,
+pub(crate) struct Bench {
+    pub(crate) model: Model,
+    pub(crate) session: Session,
     running: Running,
 }
 
@@ -56,7 +56,7 @@ fn bench(parallel: u32) -> Bench {
     bench_with(LoadOptions { parallel, ..options(tiny_gguf()) })
 }
 
-fn bench_with(options: LoadOptions) -> Bench {
+pub(crate) fn bench_with(options: LoadOptions) -> Bench {
     let model = Model::load(options, |_| true).unwrap();
     let running = model.spawn().unwrap();
     let vocab = model.vocab();
@@ -66,14 +66,14 @@ fn bench_with(options: LoadOptions) -> Bench {
     Bench { model, session, running }
 }
 
-fn ask(question: &str) -> ChatRequest {
+pub(crate) fn ask(question: &str) -> ChatRequest {
     let mut request = ChatRequest::new(vec![Message::new(Role::User, question)], SamplingParams::greedy());
     request.max_tokens = Some(200);
     request
 }
 
 /// Reasoning, content and the terminal event.
-fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent) {
+pub(crate) fn collect(chat: impl Iterator<Item = ChatEvent>) -> (String, String, ChatEvent) {
     let (mut reasoning, mut content, mut terminal) = (String::new(), String::new(), None);
     for event in chat {
         assert_eq!(terminal, None, "nothing follows the terminal event");

@@ -19,7 +19,7 @@ impl<V: Vocab> Scheduler<V> {
     ///
     /// Only requests with tokens in the step are affected: one that was alone in it ends with the error; of several,
     /// each is computed alone, once, and ends only if that fails. After an abort, none ends. All sequences are lost
-    /// with a worker, so every request in a slot ends.
+    /// with a worker or a device, so every request in a slot ends.
     pub fn fail(&mut self, step: &Step, error: &DecodeError, spreads: bool) -> Events {
         let flights = std::mem::take(&mut self.flights);
         self.states.abandon();
@@ -29,7 +29,7 @@ impl<V: Vocab> Scheduler<V> {
         }
         let mut events = Events::new();
         match error {
-            DecodeError::WorkerLost { .. } => {
+            DecodeError::WorkerLost { .. } | DecodeError::DeviceFailed { .. } => {
                 for index in 0..self.slots.len() {
                     self.end(index, error, &mut events);
                 }

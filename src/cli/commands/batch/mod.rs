@@ -69,6 +69,7 @@ fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcom
         model: model_id,
         fingerprint: format!("ggrun-{}-{}", env!("CARGO_PKG_VERSION"), caps().build),
     };
+    interrupt.continue_after_ctrl_c();
     let show = Show::new(args.progress, survey.map(|survey| survey.rows));
     err::note(&format!(
         "{} of {} tokens: {}",

@@ -86,6 +86,7 @@ pub(crate) fn run(args: &ChatArgs, to: &mut dyn Stream, aside: &mut dyn Stream) 
         err: aside,
     };
     if chat.source.is_terminal() {
+        chat.interrupt.continue_after_ctrl_c();
         chat.greet();
     }
     if let Some(name) = args.session.as_ref().filter(|_| chat.talk.questions() > 0) {
