@@ -31,6 +31,8 @@ pub struct Rates {
 
 /// Time for which a device or a copy is measured.
 const TIME: Duration = Duration::from_millis(200);
+/// Bytes of weights with which a GPU is measured first.
+const FEW: u64 = 16 << 20;
 
 impl Rates {
     /// Those that earlier processes of this user, engine and version kept.
@@ -64,7 +66,7 @@ impl Rates {
 
     /// How fast a GPU multiplies weights. A worker's is measured each time.
     pub fn gpu(&mut self, gpu: &Gpu, what: Multiplication, room: u64) -> Option<Rate<DeviceSpeed>> {
-        let measure = || measure(&gpu.name, what, 1, room, TIME);
+        let measure = || measure_gpu(&gpu.name, what, room);
         if gpu.is_remote() {
             return Some(Rate { value: measure()?, origin: Origin::Measured });
         }
@@ -128,6 +130,14 @@ impl Rates {
             work: work.to_owned(),
         }
     }
+}
+
+/// Measures with all of the room only where it can be read in [`TIME`]: a slow device would take many seconds.
+fn measure_gpu(name: &str, what: Multiplication, room: u64) -> Option<DeviceSpeed> {
+    let few = measure(name, what, 1, room.min(FEW), TIME)?;
+    #[expect(clippy::cast_precision_loss, reason = "a time")]
+    let is_slow = room as f64 / few.bytes_per_second > TIME.as_secs_f64();
+    if room <= FEW || is_slow { Some(few) } else { measure(name, what, 1, room, TIME) }
 }
 
 /// ggml's name of the CPU.

@@ -69,7 +69,7 @@ impl Speeds {
             .filter_map(|((work, line), rate)| {
                 let rate = rate.as_ref()?.value.bytes_per_second / f64::from(1 << 30);
                 Some(format!(
-                    "{} reads {} per token at {rate:.0} GiB/s",
+                    "{} reads {} per token at {rate:.1} GiB/s",
                     line.device,
                     text::bytes(work.bytes)
                 ))
