@@ -8,7 +8,7 @@ use super::{DeviceSpeed, HParams, Header, LoadOptions, Multiplication};
 
 /// The memory that measuring takes, unless too little is free.
 const ROOM: u64 = 256 << 20;
-/// Bytes per second that are copied to a GPU that is not there: PCIe 4.0 with 8 lanes, or 3.0 with 16.
+/// Bytes per second that are copied to a GPU that is not there: `PCIe` 4.0 with 8 lanes, or 3.0 with 16.
 pub const ASSUMED_TRANSFER: f64 = 12e9;
 /// The speed of a GPU that is not there: that of small and old ones.
 pub const ASSUMED_GPU: DeviceSpeed =

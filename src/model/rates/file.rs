@@ -99,7 +99,7 @@ impl Entry {
     fn speed(&self) -> Option<DeviceSpeed> {
         let seconds = |seconds: f64| {
             let duration = Duration::try_from_secs_f64(seconds).ok()?;
-            Some(duration).filter(|duration| *duration < Duration::from_secs(60))
+            Some(duration).filter(|duration| *duration < Duration::from_mins(1))
         };
         let rate = Some(self.bytes_per_second).filter(|rate| (1e3..1e16).contains(rate))?;
         let (node, start) = (seconds(self.node_seconds)?, seconds(self.start_seconds)?);

@@ -80,7 +80,7 @@ fn the_time_of_a_batch_is_that_of_its_bytes() {
     let slow = with(machine(64 * GIB, &[12 * GIB]), rates(10e9, 5e9));
     let options = LoadOptions { ubatch: Some(4096), cpu_experts: Some(48), ..tokens(8192) };
     let found = placed(&slow, &options);
-    let experts = 48.0 * 3.0 * LARGEST as f64;
+    let experts = 48.0 * 3.0 * f64::from(u32::try_from(LARGEST).unwrap());
     // All experts are used, each by 80 tokens: 79/15 of the way beyond one token that 16 are.
     let per_byte = 1.0 / 40e9 + (1.0 / 10e9 - 1.0 / 40e9) * 79.0 / 15.0;
     let copy = 1.0 / 5e9 + 1.0 / 900e9 + (1.0 / 600e9 - 1.0 / 900e9) * 79.0 / 15.0;
@@ -123,11 +123,11 @@ fn there_is_a_choice_only_beside_a_gpu_of_this_machine() {
     assert!((LARGEST..LARGEST + (512 << 20)).contains(&found[2]), "{found:?}");
     // A batch is never that large.
     let small = LoadOptions { ubatch: Some(16), ..tokens(4096) };
-    assert_eq!(copies_from_of(&prefill(&workers, &cpu(small))), None);
+    assert_eq!(copies_from_of(prefill(&workers, &cpu(small)).as_ref()), None);
 }
 
-fn copies_from_of(prefill: &Option<Prefill>) -> Option<u32> {
-    prefill.as_ref().unwrap().copies_from
+fn copies_from_of(prefill: Option<&Prefill>) -> Option<u32> {
+    prefill.unwrap().copies_from
 }
 
 #[test]
