@@ -32,6 +32,7 @@ pub(crate) fn tiny_gguf() -> PathBuf {
 }
 
 /// The bundled model with all matrices in F32: no kernel rounds what it multiplies with them.
+#[cfg(feature = "vulkan")]
 pub(crate) fn float_gguf() -> PathBuf {
     static GGUF: OnceLock<PathBuf> = OnceLock::new();
     let options = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };

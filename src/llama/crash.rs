@@ -3,8 +3,8 @@
 
 use std::os::fd::BorrowedFd;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Once, OnceLock};
 
 use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 use signal_hook::low_level::emulate_default_handler;
@@ -18,20 +18,27 @@ static CURRENT: AtomicPtr<String> = AtomicPtr::new(ptr::null_mut());
 /// Calls a function for the text to print if a fault ends the process while devices besides the CPU are in use. It gets
 /// their names, or none while their drivers are started.
 ///
-/// Does nothing after the first call.
+/// Does nothing after the first call. Handlers are installed when the first driver is started: they replace that of a stack
+/// overflow.
 pub fn on_crash(text: fn(&[String]) -> String) {
-    if TEXT.set(text).is_err() {
-        return;
-    }
-    for signal in [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV] {
-        // SAFETY: the action only loads an atomic, writes to a file descriptor and restores the default action, which are
-        // all safe in a handler. Handlers that were installed before are called first.
-        let registered =
-            unsafe { signal_hook_registry::register_unchecked(signal, move |_| crashed(signal)) };
-        if let Err(error) = registered {
-            tracing::warn!(%error, "cannot handle faults");
+    // Set before: nothing is left of an error.
+    drop(TEXT.set(text));
+}
+
+/// Installs the handlers, once.
+fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        for signal in [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV] {
+            // SAFETY: the action only loads an atomic, writes to a file descriptor and restores the default action, which
+            // are all safe in a handler. Handlers that were installed before are called first.
+            let registered =
+                unsafe { signal_hook_registry::register_unchecked(signal, move |_| crashed(signal)) };
+            if let Err(error) = registered {
+                tracing::warn!(%error, "cannot handle faults");
+            }
         }
-    }
+    });
 }
 
 /// Devices in use until it is dropped.
@@ -58,7 +65,10 @@ pub(super) fn uses(devices: &[String]) {
 
 fn set(devices: &[String]) -> *mut String {
     match TEXT.get() {
-        Some(text) => CURRENT.swap(Box::into_raw(Box::new(text(devices))), Ordering::AcqRel),
+        Some(text) => {
+            install();
+            CURRENT.swap(Box::into_raw(Box::new(text(devices))), Ordering::AcqRel)
+        }
         None => CURRENT.load(Ordering::Acquire),
     }
 }

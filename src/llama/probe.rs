@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 
-use super::{backend, devices};
+use super::{backend, busy, devices};
 
 /// The length of the vector, a multiple of every type's block.
 const COLUMNS: i64 = 2048;
@@ -65,7 +65,16 @@ pub fn measure(
     room: u64,
     time: Duration,
 ) -> Option<DeviceSpeed> {
-    let device = devices::find(device)?;
+    busy::calling(|| measured(devices::find(device)?, what, threads, room, time))
+}
+
+fn measured(
+    device: sys::ggml_backend_dev_t,
+    what: Multiplication,
+    threads: u32,
+    room: u64,
+    time: Duration,
+) -> Option<DeviceSpeed> {
     // Computing starts threads, which read the NUMA setting.
     backend::close_numa();
     let probe = Probe::new(device, what, threads, room)?;

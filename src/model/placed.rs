@@ -35,8 +35,9 @@ pub fn place_measured<E: From<PlaceError>>(
     let gpu = undecided.and_then(|prefill| machine.gpus.iter().find(|gpu| gpu.name == prefill.gpu));
     let Some(gpu) = gpu else { return Ok(placed) };
     before()?;
-    let Some(batch) = measured(&placed, gpu, machine, options, rates) else { return Ok(placed) };
+    let batch = measured(&placed, gpu, machine, options, rates);
     rates.save();
+    let Some(batch) = batch else { return Ok(placed) };
     Ok(place(header, hparams, &Machine { batch: Some(batch), ..machine.clone() }, options)?)
 }
 
