@@ -21,8 +21,7 @@ static CURRENT: AtomicPtr<String> = AtomicPtr::new(ptr::null_mut());
 /// Does nothing after the first call. Handlers are installed when the first driver is started: they replace that of a stack
 /// overflow.
 pub fn on_crash(text: fn(&[String]) -> String) {
-    // Set before: nothing is left of an error.
-    drop(TEXT.set(text));
+    TEXT.get_or_init(|| text);
 }
 
 /// Installs the handlers, once.
