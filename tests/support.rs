@@ -5,8 +5,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::ggml::GgmlType;
-use gguf_export::plan::OutType;
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 
 /// A folder of `tests/data`.
@@ -29,12 +27,4 @@ pub(crate) fn exported(source: &Path, name: &str, options: &PlanOptions) -> Path
 pub(crate) fn tiny_gguf() -> PathBuf {
     static GGUF: OnceLock<PathBuf> = OnceLock::new();
     GGUF.get_or_init(|| exported(&data("tiny-thinker"), "tiny-thinker", &PlanOptions::default())).clone()
-}
-
-/// The bundled model with all matrices in F32: no kernel rounds what it multiplies with them.
-#[cfg(feature = "vulkan")]
-pub(crate) fn float_gguf() -> PathBuf {
-    static GGUF: OnceLock<PathBuf> = OnceLock::new();
-    let options = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
-    GGUF.get_or_init(|| exported(&data("tiny-thinker"), "tiny-thinker-f32", &options)).clone()
 }

@@ -3,8 +3,8 @@
 use ggrun::model::{LoadOptions, Model};
 
 use super::Gpu;
+use super::float_gguf;
 use crate::layouts::{LAYOUTS, differences, largest};
-use crate::support::float_gguf;
 
 /// Of logits up to 18: GPUs multiply in F16, and in another order. Measured: at most 9e-2.
 pub(super) const TOLERANCE: f32 = 0.2;

@@ -10,14 +10,25 @@ mod states;
 mod two;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ggrun::model::{Device, LoadOptions, devices};
+use gguf_export::PlanOptions;
+use gguf_export::ggml::GgmlType;
+use gguf_export::plan::OutType;
 
 use crate::deadline::{PATIENCE, Watchdog};
 use crate::layouts::on_cpu;
-use crate::support::tiny_gguf;
+use crate::support::{data, exported, tiny_gguf};
+
+/// The bundled model with all matrices in F32: no kernel rounds what it multiplies with them.
+fn float_gguf() -> PathBuf {
+    static GGUF: OnceLock<PathBuf> = OnceLock::new();
+    let options = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
+    GGUF.get_or_init(|| exported(&data("tiny-thinker"), "tiny-thinker-f32", &options)).clone()
+}
 
 /// A device of the Vulkan backend, which one test uses at a time.
 struct Gpu {

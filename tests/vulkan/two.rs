@@ -3,10 +3,10 @@
 use ggrun::model::{GpuLayers, LoadOptions, Machine, Model, SplitMode};
 
 use super::Gpu;
+use super::float_gguf;
 use super::layouts::TOLERANCE;
 use crate::layouts::{LAYOUTS, Layout, differences, largest};
 use crate::rpc::Worker;
-use crate::support::float_gguf;
 
 #[test]
 fn a_gpu_and_a_worker_together_give_the_logits_of_the_cpu() {
