@@ -2,8 +2,7 @@
 
 use ggrun::model::{GpuLayers, LoadOptions, Machine, Model, SplitMode};
 
-use super::Gpu;
-use super::float_gguf;
+use super::{Gpu, float_gguf};
 use super::layouts::TOLERANCE;
 use crate::layouts::{LAYOUTS, Layout, differences, largest};
 use crate::rpc::Worker;
