@@ -2,8 +2,7 @@
 
 use ggrun::model::{LoadOptions, Model};
 
-use super::Gpu;
-use super::float_gguf;
+use super::{Gpu, float_gguf};
 use crate::layouts::{LAYOUTS, differences, largest};
 
 /// Of logits up to 18: GPUs multiply in F16, and in another order. Measured: at most 9e-2.
