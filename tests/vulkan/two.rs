@@ -2,8 +2,8 @@
 
 use ggrun::model::{GpuLayers, LoadOptions, Machine, Model, SplitMode};
 
-use super::{Gpu, float_gguf};
 use super::layouts::TOLERANCE;
+use super::{Gpu, float_gguf};
 use crate::layouts::{LAYOUTS, Layout, differences, largest};
 use crate::rpc::Worker;
 
