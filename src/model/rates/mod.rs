@@ -27,6 +27,7 @@ pub struct Rates {
     is_busy: bool,
     machine: String,
     engine: String,
+    isa: String,
 }
 
 /// Time for which a device or a copy is measured.
@@ -44,12 +45,14 @@ impl Rates {
     /// Those of a file. Without one, nothing is kept.
     pub(crate) fn at(path: Option<PathBuf>) -> Self {
         let engine = caps();
+        let isa =
+            engine.kernels.as_ref().map_or_else(|| "no kernels".to_owned(), |kernels| kernels.isa.clone());
         let engine = format!("{} {}", engine.build, engine.patches.join(" "));
         let kept = path.as_deref().map(|path| Kept::read(path, &engine)).unwrap_or_default();
         let root = Path::new("/");
         let system = [kernel(root), driver(root)].into_iter().flatten().collect::<Vec<_>>().join(", NVIDIA ");
         let is_busy = load_average(root).is_some_and(|load| load > f64::from(machine_cores()));
-        Self { path, kept, is_changed: false, is_busy, machine: system, engine }
+        Self { path, kept, is_changed: false, is_busy, machine: system, engine, isa }
     }
 
     /// The file in which speeds are kept.
@@ -114,11 +117,10 @@ impl Rates {
     }
 
     fn cpu_key(&self, what: Multiplication, threads: u32) -> Key {
-        let isa = caps().kernels.map_or_else(|| "no kernels".to_owned(), |kernels| kernels.isa);
         let cpu = super::devices(&[]).into_iter().find(|device| device.name == CPU);
         let name = cpu.map(|cpu| cpu.description).unwrap_or_default();
         Key {
-            device: format!("{CPU}: {name}, {isa}, {threads} threads, {}", self.machine),
+            device: format!("{CPU}: {name}, {}, {threads} threads, {}", self.isa, self.machine),
             work: words(what),
         }
     }
