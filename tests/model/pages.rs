@@ -47,6 +47,8 @@ fn mapped_and_read_weights_may_lie_in_large_pages() {
     let mapped = load(&gguf, LoadMode::Map);
     assert!(mapped.iter().any(|(_, file)| Path::new(file) == gguf), "{mapped:?}");
     let read = load(&gguf, LoadMode::Read);
-    assert!(read.iter().any(|(size, file)| file.is_empty() && *size > bytes / 2), "{read:?}");
+    // In a mapping without a path, or in the heap.
+    let is_file = |path: &str| path.starts_with('/');
+    assert!(read.iter().any(|(size, path)| !is_file(path) && *size > bytes / 2), "{read:?}");
     fs::remove_file(gguf).unwrap();
 }
