@@ -34,6 +34,9 @@ use super::ui::style::Style;
 pub(super) const WITHOUT_DEVICE: &str =
     "its driver may be faulty: update it, or run without the device, with `--cpu` or with others in `-dev`";
 
+/// The hint after main memory was short.
+const LESS_MEMORY: &str = "reduce the context with `-c`, or raise the limit that `ulimit -v` shows";
+
 /// The hint after the memory of a device was short, though it was free when the model was placed.
 const LESS_ON_DEVICE: &str =
     "use less memory of the device with `--gpu-memory`, or offload less with `-ngl` or `-ncmoe`";
@@ -241,9 +244,17 @@ fn is_piece(path: &Path) -> bool {
 }
 
 fn worker_hint(error: &anyhow::Error) -> Option<&'static str> {
-    let failed = |e: &DecodeError| matches!(e, DecodeError::DeviceFailed { .. });
-    if error.chain().any(|e| e.downcast_ref().is_some_and(failed)) {
-        return Some(if is_short_of_memory(error) { LESS_ON_DEVICE } else { WITHOUT_DEVICE });
+    let failed = error.chain().find_map(|e| match e.downcast_ref() {
+        Some(DecodeError::DeviceFailed { reason, is_short }) => Some((reason.contains("CPU: "), *is_short)),
+        _ => None,
+    });
+    if let Some((is_cpu, is_short)) = failed {
+        return match (is_cpu, is_short) {
+            (true, true) => Some(LESS_MEMORY),
+            (true, false) => None,
+            (false, true) => Some(LESS_ON_DEVICE),
+            (false, false) => Some(WITHOUT_DEVICE),
+        };
     }
     let lost = |e: &DecodeError| matches!(e, DecodeError::WorkerLost { .. });
     if error.chain().any(|e| e.downcast_ref().is_some_and(lost)) {
@@ -285,9 +296,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
             "use fewer threads with `-t`, or raise the limits that `ulimit -v` and `ulimit -u` show"
         }
         error if error.is_short_on_device() => LESS_ON_DEVICE,
-        error if error.is_short_of_memory() => {
-            "reduce the context with `-c`, or raise the limit that `ulimit -v` shows"
-        }
+        error if error.is_short_of_memory() => LESS_MEMORY,
         LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
             "`--unchecked` loads it without this check"
         }

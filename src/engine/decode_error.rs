@@ -24,6 +24,8 @@ pub enum DecodeError {
     DeviceFailed {
         /// The device, and what its driver reports.
         reason: String,
+        /// Whether its memory was short.
+        is_short: bool,
     },
     /// The connection to a worker that computes a part of the model was lost, and the worker's data with it.
     #[error("lost the connection to the worker at `{endpoint}`")]
@@ -69,6 +71,6 @@ impl DecodeError {
     /// Whether the memory of a device was short.
     #[must_use]
     pub fn is_short_of_memory(&self) -> bool {
-        matches!(self, Self::DeviceFailed { reason } if reason.contains("ErrorOutOf"))
+        matches!(self, Self::DeviceFailed { is_short: true, .. })
     }
 }

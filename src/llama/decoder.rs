@@ -43,6 +43,7 @@ pub struct LlamaDecoder<'model> {
     vocab: i32,
     /// The context polls this while it computes; declared after the context, so that it is dropped last.
     pub(super) abort: Abort,
+    log: log::Capture,
 }
 
 impl<'model> LlamaDecoder<'model> {
@@ -97,6 +98,7 @@ impl<'model> LlamaDecoder<'model> {
             caps,
             vocab: weights.model().n_vocab(),
             abort: params.abort.clone(),
+            log: log::Capture::new(),
         })
     }
 
@@ -227,13 +229,13 @@ impl<'model> LlamaDecoder<'model> {
                 return contract("the batch is too large");
             }
         }
-        let (read, log) = log::capture(|| busy::calling(|| self.context.decode(&mut self.batch)));
+        let (read, log) = self.log.of(|| busy::calling(|| self.context.decode(&mut self.batch)));
         read.map_err(|error| match error {
             // Found before anything is computed; llama.cpp puts the cells back that it tried.
             LlamaDecodeError::NoKvCacheSlot => DecodeError::NoRoom { tokens: tokens.len() },
             LlamaDecodeError::NTokensZero => DecodeError::Contract { what: "the batch is invalid" },
             LlamaDecodeError::Unknown(ABORTED) => DecodeError::Aborted,
-            LlamaDecodeError::Unknown(THREW) => DecodeError::DeviceFailed { reason: exception(log) },
+            LlamaDecodeError::Unknown(THREW) => failed(log),
             LlamaDecodeError::Unknown(status) => DecodeError::Backend { status },
         })
     }
@@ -256,9 +258,10 @@ impl<'model> LlamaDecoder<'model> {
     }
 }
 
-/// The exception that `llama_decode` logged last.
-fn exception(mut log: Vec<String>) -> String {
-    log.pop().unwrap_or_else(|| "no reason given".to_owned())
+/// The failure of which `llama_decode` logged the exception last.
+fn failed(mut log: Vec<String>) -> DecodeError {
+    let reason = log.pop().unwrap_or_else(|| "no reason given".to_owned());
+    DecodeError::DeviceFailed { is_short: log::is_short_of_memory(&reason), reason }
 }
 
 /// A prepared sampler. llama.cpp's grammars point into the model's vocabulary, so it holds the model.

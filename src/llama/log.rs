@@ -22,15 +22,41 @@ const LINES: usize = 12;
 /// The current subscriber gets them afterwards: unchanged if the action succeeded, otherwise at the debug level, because
 /// they are part of the error.
 pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T, E>, Vec<String>) {
-    send();
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let inner = dispatcher::get_default(Clone::clone);
-    let tap = Dispatch::new(Tap { lines: Arc::clone(&lines), inner });
-    let result = dispatcher::with_default(&tap, action);
-    let mut lines = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+    Capture::new().of(action)
+}
+
+/// [`capture`] for calls that are made often: each new subscriber makes tracing look at all its callsites.
+#[derive(Debug)]
+pub(super) struct Capture {
+    lines: Lines,
+    tap: Dispatch,
+}
+
+type Lines = Arc<Mutex<Vec<(Level, String)>>>;
+
+impl Capture {
+    /// For the subscriber of this thread.
+    pub(super) fn new() -> Self {
+        send();
+        let lines = Lines::default();
+        let inner = dispatcher::get_default(Clone::clone);
+        Self { tap: Dispatch::new(Tap { lines: Arc::clone(&lines), inner }), lines }
+    }
+
+    /// Runs an action; see [`capture`].
+    pub(super) fn of<T, E>(&self, action: impl FnOnce() -> Result<T, E>) -> (Result<T, E>, Vec<String>) {
+        let result = dispatcher::with_default(&self.tap, action);
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let lines = report(lines, result.is_err());
+        (result, lines)
+    }
+}
+
+/// Passes lines on, and returns those that tell a reason.
+fn report(mut lines: Vec<(Level, String)>, has_failed: bool) -> Vec<String> {
     for (level, line) in &lines {
         match *level {
-            _ if result.is_err() => tracing::debug!(target: TARGET, "{line}"),
+            _ if has_failed => tracing::debug!(target: TARGET, "{line}"),
             Level::ERROR => tracing::error!(target: TARGET, "{line}"),
             _ => tracing::warn!(target: TARGET, "{line}"),
         }
@@ -39,7 +65,7 @@ pub(super) fn capture<T, E>(action: impl FnOnce() -> Result<T, E>) -> (Result<T,
         lines.retain(|(level, _)| *level == Level::ERROR);
     }
     lines.drain(..lines.len().saturating_sub(LINES));
-    (result, lines.into_iter().map(|(_, line)| line).collect())
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 /// Sends llama.cpp's log to tracing from now on; it prints on standard error otherwise.
@@ -48,6 +74,24 @@ pub(super) fn send() {
     SENT.call_once(|| send_logs_to_tracing(LogOptions::default()));
 }
 
+/// Whether a line says that an allocation failed.
+pub(crate) fn is_short_of_memory(line: &str) -> bool {
+    ALLOCATION.iter().any(|text| line.contains(text))
+}
+
+/// Texts of llama.cpp's log after an allocation failed.
+const ALLOCATION: [&str; 8] = [
+    "bad_alloc",
+    "failed to allocate",
+    "unable to allocate",
+    "insufficient memory",
+    "out of memory",
+    "Cannot allocate memory",
+    // Vulkan.
+    "ErrorOutOfDeviceMemory",
+    "ErrorOutOfHostMemory",
+];
+
 /// The lines of a failed call as its reason, or `fallback` without any.
 pub(super) fn reason(lines: &[String], fallback: impl fmt::Display) -> String {
     let said: Vec<_> = lines.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
@@ -55,7 +99,7 @@ pub(super) fn reason(lines: &[String], fallback: impl fmt::Display) -> String {
 }
 
 struct Tap {
-    lines: Arc<Mutex<Vec<(Level, String)>>>,
+    lines: Lines,
     inner: Dispatch,
 }
 

@@ -42,6 +42,7 @@ pub use crash::on_crash;
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
 pub use kernels::{Kernels, kernels};
+pub(crate) use log::is_short_of_memory;
 pub use metadata::{LONGEST as LONGEST_OVERRIDE, MetadataOverride, MetadataValue};
 pub use params::{CacheType, ContextParams, Flash, LoadMode, LoadParams, Numa, Override, SplitMode};
 pub use probe::{DeviceSpeed, Multiplication, measure};

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::llama::is_short_of_memory;
+
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -148,7 +150,9 @@ impl LoadError {
     pub fn is_short_of_memory(&self) -> bool {
         match self {
             Self::Thread(_) | Self::Threads { .. } => true,
-            Self::Refused { log, .. } | Self::Context { log, .. } => log.iter().any(|line| is_short(line)),
+            Self::Refused { log, .. } | Self::Context { log, .. } => {
+                log.iter().any(|line| is_short_of_memory(line))
+            }
             Self::Read { source, .. } | Self::Header(gguf_export::Error::Io { source, .. }) => {
                 source.kind() == io::ErrorKind::OutOfMemory
             }
@@ -160,29 +164,12 @@ impl LoadError {
     #[must_use]
     pub fn is_short_on_device(&self) -> bool {
         let (Self::Refused { log, .. } | Self::Context { log, .. }) = self else { return false };
-        log.iter().any(|line| is_short(line) && DEVICES.iter().any(|name| line.contains(name)))
+        log.iter().any(|line| is_short_of_memory(line) && DEVICES.iter().any(|name| line.contains(name)))
     }
-}
-
-fn is_short(line: &str) -> bool {
-    ALLOCATION.iter().any(|text| line.contains(text))
 }
 
 /// The beginnings of names of devices.
 const DEVICES: [&str; 4] = ["CUDA", "MTL", "RPC", "Vulkan"];
-
-/// Texts of llama.cpp's log after an allocation failed.
-const ALLOCATION: [&str; 8] = [
-    "bad_alloc",
-    "failed to allocate",
-    "unable to allocate",
-    "insufficient memory",
-    "out of memory",
-    "Cannot allocate memory",
-    // Vulkan.
-    "ErrorOutOfDeviceMemory",
-    "ErrorOutOfHostMemory",
-];
 
 fn reason(log: &[String]) -> String {
     if log.is_empty() {
