@@ -28,6 +28,11 @@ pub enum Note {
         /// The option, as typed.
         option: &'static str,
     },
+    /// An option for copies of weights, and none is made.
+    NoCopies {
+        /// The reason.
+        reason: &'static str,
+    },
     /// A context that is longer than the one that the model was trained with.
     LongContext {
         /// Tokens of a sequence.
@@ -58,6 +63,7 @@ impl fmt::Display for Note {
             Self::NoGpu { option } => write!(f, "`{option}` has no effect: no GPU is in use"),
             Self::OneGpu { option } => write!(f, "`{option}` has no effect: only one GPU is in use"),
             Self::NoExperts { option } => write!(f, "`{option}` has no effect: the model has no experts"),
+            Self::NoCopies { reason } => write!(f, "`--op-offload` has no effect: {reason}"),
             Self::LongContext { context, trained } => write!(
                 f,
                 "a context of {context} tokens is longer than the {trained} that the model was trained with; \

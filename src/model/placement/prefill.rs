@@ -88,6 +88,23 @@ pub(super) fn prefill(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Opti
     Some(Prefill { copies_from: choice.copies, gpu: model.machine.gpus[gpu].name.clone(), tokens, reason })
 }
 
+/// Why a choice copies no weights although an option asks for it; `None` if it copies some, and without GPUs.
+pub(super) fn no_copies(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Option<&'static str> {
+    let is_asked = model.options.op_offload == Some(true) && !model.machine.gpus.is_empty();
+    if !is_asked || choice.copies.is_some() {
+        return None;
+    }
+    Some(if model.machine.copier().is_none() {
+        "weights are not copied to workers"
+    } else if choice.load == LoadMode::Stream {
+        "experts are read from disk as they are chosen"
+    } else if on_cpu(model, choice, rules).largest == 0 {
+        "no weights are in main memory"
+    } else {
+        "batches have fewer than 32 tokens"
+    })
+}
+
 fn tokens(choice: &Choice) -> u32 {
     choice.ubatch.min(choice.batch).min(choice.context)
 }

@@ -93,7 +93,7 @@ fn prefilled(prefill: &Prefill) -> String {
     let how = match copies_from {
         None => "prefill computes with weights in main memory on the CPU".to_owned(),
         Some(from) => {
-            format!("prefill of {from} tokens and more copies weights from main memory to {gpu}")
+            format!("prefill of {from} or more tokens copies weights from main memory to {gpu}")
         }
     };
     let why = match reason {

@@ -5,6 +5,7 @@ use super::choice::Choice;
 use super::cost::Model;
 use super::error::PlaceError;
 use super::layout::computes_in_place;
+use super::note::Note;
 use super::notes::notes;
 use super::prefill;
 use super::reason::reason;
@@ -284,7 +285,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
         let ours = cpu_experts(choice.cpu_experts, hparams.layers);
         options.overrides.iter().cloned().chain(ours).collect()
     };
-    let notes = notes(model.weights, rules, hparams, machine, options);
+    let mut notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
     let work = speed::work(model, &choice, &rules, &bill);
     let either = |weight: &Weight| {
@@ -296,6 +297,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     let either_type = speed::main_type(model, either);
     let stream = stream::stream(model, &choice, &bill);
     let prefill = prefill::prefill(model, &choice, &rules);
+    notes.extend(prefill::no_copies(model, &choice, &rules).map(|reason| Note::NoCopies { reason }));
     Placement {
         reason: reason(model, &choice, &rules, stream.as_ref(), prefill.as_ref()),
         devices: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),

@@ -190,3 +190,19 @@ fn devices_are_measured_where_it_makes_a_difference() {
     assert_eq!(measured(gpu("CPU", 12 * GIB), &asked), (Some(PrefillReason::Option), 0));
     assert_eq!(measured(gpu("CPU", 80 * GIB), &tokens(4096)), (None, 0), "all on the GPU");
 }
+
+#[test]
+fn an_option_for_copies_that_are_not_made_is_named() {
+    let asked = LoadOptions { op_offload: Some(true), cpu_experts: Some(48), ..tokens(8192) };
+    let reasons = |machine: &Machine, options: &LoadOptions| {
+        let notes = placed(machine, options).notes;
+        notes.iter().map(ToString::to_string).filter(|note| note.contains("--op-offload")).collect::<Vec<_>>()
+    };
+    let gpu = machine(64 * GIB, &[24 * GIB]);
+    assert!(reasons(&gpu, &asked).is_empty());
+    let small = LoadOptions { ubatch: Some(16), ..asked.clone() };
+    assert_eq!(reasons(&gpu, &small), ["`--op-offload` has no effect: batches have fewer than 32 tokens"]);
+    let all = LoadOptions { cpu_experts: Some(0), gpu_layers: GpuLayers::All, ..asked };
+    let large = machine(64 * GIB, &[80 * GIB]);
+    assert_eq!(reasons(&large, &all), ["`--op-offload` has no effect: no weights are in main memory"]);
+}
