@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 
-use super::devices;
+use super::{busy, devices};
 
 /// Bytes of a copy: about an expert tensor of a large model, and more than most caches.
 const COPY: usize = 64 << 20;
@@ -25,7 +25,11 @@ pub fn measure_transfer(device: &str, room: u64, time: Duration) -> Option<f64> 
     if bytes == 0 {
         return None;
     }
-    let target = Target::new(devices::find(device)?, bytes)?;
+    busy::calling(|| measured(devices::find(device)?, bytes, time))
+}
+
+fn measured(device: sys::ggml_backend_dev_t, bytes: usize, time: Duration) -> Option<f64> {
+    let target = Target::new(device, bytes)?;
     let blocks = vec![1u8; BLOCKS * bytes];
     let mut blocks = blocks.chunks_exact(bytes).cycle();
     // The first copy may set up buffers of the driver.
