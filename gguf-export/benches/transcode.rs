@@ -2,6 +2,8 @@
 //! from files in the page cache. Rates count the bytes stored in the checkpoint. Each case compares its result with the
 //! reference decoder after the measurement.
 
+mod cases;
+
 use std::sync::atomic::AtomicBool;
 
 use divan::Bencher;
@@ -11,37 +13,14 @@ use gguf_export::plan::{Plan, TensorPlan};
 use gguf_export::quant::reference;
 use gguf_export::transcode::{Scratch, fill};
 use gguf_export::{PlanOptions, ggml, survey};
-use testkit::{Awq, CtPacked, Encoding, Fp8, Gptq, LayerKind, Model, NvFp4};
 
 fn main() {
     divan::main();
 }
 
-#[divan::bench(args = [
-    "int4 sym", "int8 sym", "int4 asym", "int3 sym", "int4 asym AWQ", "int4 compressed-tensors", "FP8 block", "MXFP4",
-    "NVFP4", "BF16",
-])]
+#[divan::bench(args = cases::ENCODINGS)]
 fn to_gguf(bencher: Bencher<'_, '_>, encoding: &str) {
-    let encoding = match encoding {
-        "int4 sym" => Encoding::Gptq(Gptq::sym(4, 128)),
-        "int8 sym" => Encoding::Gptq(Gptq::sym(8, 128)),
-        "int4 asym" => Encoding::Gptq(Gptq::asym(4, 128)),
-        "int3 sym" => Encoding::Gptq(Gptq::sym(3, 128)),
-        "int4 asym AWQ" => Encoding::Awq(Awq::asym(4, 128)),
-        "int4 compressed-tensors" => Encoding::CtPacked(CtPacked::sym(4, 128)),
-        "FP8 block" => Encoding::Fp8(Fp8::block()),
-        "MXFP4" => Encoding::MxFp4,
-        "NVFP4" => Encoding::NvFp4(NvFp4 { modelopt: false, power_of_two: true }),
-        _ => Encoding::Bf16,
-    };
-    let model = Model {
-        hidden: 1024,
-        expert_dim: 512,
-        expert_count: 8,
-        layers: vec![LayerKind::Linear],
-        linears: Encoding::Bf16,
-        ..Model::uniform(encoding)
-    };
+    let model = cases::model(encoding);
     let dir = tempfile::tempdir().expect("a folder for the checkpoint");
     model.write(dir.path());
     let checkpoint = Checkpoint::open(dir.path()).expect("it is a checkpoint");

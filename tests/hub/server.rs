@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ggrun::hub::hash::Hasher;
 use serde_json::json;
+use testkit::range::parse_range;
 
 /// The commit of both repositories.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -369,10 +370,4 @@ fn hashed(bytes: &[u8], digits: usize) -> String {
     let mut hasher = Hasher::like(&"0".repeat(digits), bytes.len() as u64).unwrap();
     hasher.update(bytes);
     hasher.finish()
-}
-
-/// Parses `bytes=5-` or `bytes=5-9`.
-fn parse_range(text: &str) -> Option<(usize, Option<usize>)> {
-    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
-    Some((from.parse().ok()?, to.parse().ok()))
 }

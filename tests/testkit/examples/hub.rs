@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 use testkit::HeaderOnly;
 use testkit::generated::Shard;
 use testkit::header_only::write_other_files;
+use testkit::range::parse_range;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const REPO: &str = "org/full-size";
@@ -181,10 +182,4 @@ fn listing(files: &BTreeMap<String, Content>) -> String {
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     json!({ "id": REPO, "sha": COMMIT, "siblings": siblings }).to_string()
-}
-
-/// Parses `bytes=5-` or `bytes=5-9`.
-fn parse_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
-    Some((from.parse().ok()?, to.parse().ok()))
 }

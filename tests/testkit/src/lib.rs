@@ -37,6 +37,7 @@ pub mod generated;
 pub mod header_only;
 pub mod layout;
 pub mod model;
+pub mod range;
 pub mod rng;
 pub mod safetensors;
 pub mod tokenizer;
