@@ -23,9 +23,9 @@ set -euo pipefail
 
 : "${GGUF:?the model}"
 GGUF=$(realpath "$GGUF")
-ggrun=$(realpath "${GGRUN:-target/release/ggrun}")
-[ -z "${LLAMA_BENCH:-}" ] || LLAMA_BENCH=$(realpath "$LLAMA_BENCH")
-[ -z "${IK_LLAMA_BENCH:-}" ] || IK_LLAMA_BENCH=$(realpath "$IK_LLAMA_BENCH")
+ggrun=$(realpath "$(command -v "${GGRUN:-target/release/ggrun}")")
+[ -z "${LLAMA_BENCH:-}" ] || LLAMA_BENCH=$(realpath "$(command -v "$LLAMA_BENCH")")
+[ -z "${IK_LLAMA_BENCH:-}" ] || IK_LLAMA_BENCH=$(realpath "$(command -v "$IK_LLAMA_BENCH")")
 label=${LABEL:-native}
 read -ra wrap <<< "${WRAP:-}"
 scratch=$(mktemp -d)

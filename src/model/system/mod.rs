@@ -1,5 +1,5 @@
-//! Main memory, the limits of this process, the load and versions of drivers, from the files in which Linux describes them. `root` is the folder above
-//! `proc` and `sys`, so that tests can describe any machine.
+//! Main memory, the limits of this process, the load and versions of drivers, from the files in which Linux describes them.
+//! `root` is the folder above `proc` and `sys`, so that tests can describe any machine.
 
 mod cores;
 mod driver;
