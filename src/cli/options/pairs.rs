@@ -47,7 +47,7 @@ mod tests {
             fuzz::tensor_buffer(text, tensor_buffer, |_, _| Some(true))
         });
         let biases = valid(seeds("token_bias"), &|text| fuzz::token_bias(text, token_bias));
-        assert_eq!((buffers, biases), (6, 3));
+        assert_eq!((buffers, biases), (7, 3));
     }
 
     proptest! {
