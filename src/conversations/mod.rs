@@ -1,0 +1,1 @@
+//! Conversations as files, which `ggrun chat` and the page of `ggrun serve` share.

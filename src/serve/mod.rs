@@ -1,0 +1,1 @@
+//! An HTTP server with the APIs of OpenAI, Anthropic and llama-server.
