@@ -3,6 +3,7 @@
 //! One thread does everything except reading: answers are futures, polled when the engine sends events. Rows that a
 //! failure of the engine ended are retried one at a time, so that the row that causes it fails alone.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -345,10 +346,10 @@ impl Batch<'_> {
         let name = task.hash.name(&task.id);
         let head = Head {
             endpoint: task.endpoint,
-            id: &name,
+            id: Cow::Borrowed(&name),
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-            model: &self.options.model_name,
-            fingerprint: &self.options.fingerprint,
+            model: Cow::Borrowed(&self.options.model_name),
+            fingerprint: Cow::Borrowed(&self.options.fingerprint),
         };
         self.push(task.line, &task.id, task.hash, 200, &body(&head, &choices), &Value::Null);
     }

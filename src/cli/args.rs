@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify,
-    worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, serve,
+    verify, worker,
 };
 use super::options::common::OUTPUT;
 use super::options::log::LogArgs;
@@ -32,6 +32,7 @@ Examples:
   ggrun run model.gguf \"What is 17 + 25?\"
   ggrun chat ORG/NAME-GGUF:Q4_0               a GGUF from the hub, downloaded once
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
+  ggrun serve -m model.gguf                   OpenAI's, Anthropic's and llama-server's APIs
 
 Options can be set in ~/.config/ggrun/config.toml; `ggrun COMMAND --print-config` prints each value and its origin.
 
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Run(Box<run::RunArgs>),
     Chat(Box<chat::ChatArgs>),
     Batch(Box<batch::BatchArgs>),
+    Serve(Box<serve::ServeArgs>),
     Plan(Box<plan::Plan>),
     Bench(Box<bench::Bench>),
     Worker(worker::Worker),
@@ -104,6 +106,7 @@ impl Command {
             Self::Run(args) => Some(&args.placement),
             Self::Chat(args) => Some(&args.placement),
             Self::Batch(args) => Some(&args.placement),
+            Self::Serve(args) => Some(&args.placement),
             Self::Plan(args) => Some(&args.placement),
             Self::Bench(args) => Some(&args.placement),
             _ => None,

@@ -21,8 +21,8 @@ use clap::CommandFactory as _;
 
 use args::{Args, Command};
 use commands::{
-    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, verify,
-    worker,
+    batch, bench, cache, chat, completions, convert, demo, doctor, download, inspect, man, plan, run, serve,
+    verify, worker,
 };
 use exit::Outcome;
 use options::log::LogArgs;
@@ -80,6 +80,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(args, &mut stdout(), &mut err::notes()).map(|()| Outcome::Success),
         Command::Chat(args) => chat::run(args, &mut stdout(), &mut err::stderr()).map(|()| Outcome::Success),
         Command::Batch(args) => batch::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),

@@ -1,5 +1,7 @@
 //! The events of an answer as chunks of a stream.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
@@ -11,11 +13,14 @@ use super::response::Head;
 use crate::engine::{Timings, Token, TokenLogprob};
 use crate::session::{ChatEvent, ChatUsage};
 
+/// Returns the bytes of a token.
+pub type Piece = Arc<dyn Fn(Token) -> Vec<u8> + Send + Sync>;
+
 /// Turns the events of all answers to a request into chunks. Not here: frames, and `[DONE]`.
 pub struct Chunks<'a> {
     head: Head<'a>,
     stream: Stream,
-    piece: Option<&'a dyn Fn(Token) -> Vec<u8>>,
+    piece: Option<Piece>,
     choices: Vec<Choice>,
 }
 
@@ -40,12 +45,7 @@ struct Choice {
 impl<'a> Chunks<'a> {
     /// For this number of answers. `piece` returns the bytes of a token, if the request asked for logprobs.
     #[must_use]
-    pub fn new(
-        head: Head<'a>,
-        stream: Stream,
-        choices: u32,
-        piece: Option<&'a dyn Fn(Token) -> Vec<u8>>,
-    ) -> Self {
+    pub fn new(head: Head<'a>, stream: Stream, choices: u32, piece: Option<Piece>) -> Self {
         Self { head, stream, piece, choices: vec![Choice::default(); choices as usize] }
     }
 
@@ -93,14 +93,24 @@ impl<'a> Chunks<'a> {
                 return chunks;
             }
             ChatEvent::Failed(error) => return vec![ApiError::from(error).body()],
-            // `OpenAI`'s API has no event for the progress of the prompt.
-            ChatEvent::Progress { .. } => return Vec::new(),
+            &ChatEvent::Progress { total, reused, read } => return self.progress(index, total, reused, read),
         };
         vec![self.chunk(index, delta, logprobs, Value::Null)]
     }
 
+    /// llama-server's chunk for the progress of the prompt, if requested. Its `time_ms` is for the front end to add.
+    fn progress(&mut self, index: usize, total: u32, reused: u32, read: u32) -> Vec<Value> {
+        if !self.stream.progress {
+            return Vec::new();
+        }
+        let mut chunk = self.chunk(index, json!({}), Value::Null, Value::Null);
+        chunk["prompt_progress"] =
+            json!({ "total": total, "cache": reused, "processed": reused.saturating_add(read) });
+        vec![chunk]
+    }
+
     fn logprobs(&mut self, index: usize, tokens: &[TokenLogprob]) -> Value {
-        let Some(piece) = self.piece.filter(|_| !tokens.is_empty()) else { return Value::Null };
+        let Some(piece) = self.piece.as_deref().filter(|_| !tokens.is_empty()) else { return Value::Null };
         let offset = &mut self.choices[index].offset;
         let value = logprobs(self.head.endpoint, tokens, *offset, piece);
         *offset += text_length(tokens, piece);

@@ -20,8 +20,30 @@ pub enum ErrorCode {
     InvalidSampling,
     /// The grammar or JSON schema is invalid.
     InvalidGrammar,
-    /// The queue is full.
+    /// A key is missing or wrong.
+    InvalidKey,
+    /// The host or the origin of the request is not allowed.
+    Forbidden,
+    /// There is no such path.
+    NotFound,
+    /// There is no such model.
+    ModelNotFound,
+    /// The path does not take this method.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    TimedOut,
+    /// Something was changed since it was read.
+    Changed,
+    /// The body is too large.
+    BodyTooLarge,
+    /// The headers are too large.
+    HeadersTooLarge,
+    /// The client has too many open requests.
+    TooManyRequests,
+    /// The queue is full, or the server is not ready.
     Overloaded,
+    /// The server does not have this endpoint, or it is turned off.
+    NotSupported,
     /// The engine failed.
     Engine,
 }
@@ -36,7 +58,18 @@ impl ErrorCode {
             Self::ContextLengthExceeded => "context_length_exceeded",
             Self::InvalidSampling => "invalid_sampling",
             Self::InvalidGrammar => "invalid_grammar",
+            Self::InvalidKey => "invalid_api_key",
+            Self::Forbidden => "permission_denied",
+            Self::NotFound => "not_found",
+            Self::ModelNotFound => "model_not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TimedOut => "request_timeout",
+            Self::Changed => "precondition_failed",
+            Self::BodyTooLarge => "request_too_large",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::TooManyRequests => "rate_limit_exceeded",
             Self::Overloaded => "overloaded",
+            Self::NotSupported => "not_supported",
             Self::Engine => "engine_error",
         }
     }
@@ -45,9 +78,20 @@ impl ErrorCode {
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
-            Self::InvalidRequest | Self::InvalidPrompt | Self::InvalidSampling | Self::InvalidGrammar => {
-                "invalid_request_error"
-            }
+            Self::InvalidRequest
+            | Self::InvalidPrompt
+            | Self::InvalidSampling
+            | Self::InvalidGrammar
+            | Self::MethodNotAllowed
+            | Self::TimedOut
+            | Self::Changed
+            | Self::BodyTooLarge
+            | Self::HeadersTooLarge => "invalid_request_error",
+            Self::InvalidKey => "authentication_error",
+            Self::Forbidden => "permission_error",
+            Self::NotFound | Self::ModelNotFound => "not_found_error",
+            Self::TooManyRequests => "rate_limit_error",
+            Self::NotSupported => "not_supported_error",
             Self::ContextLengthExceeded => "exceed_context_size_error",
             Self::Overloaded => "unavailable_error",
             Self::Engine => "server_error",
@@ -58,9 +102,23 @@ impl ErrorCode {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::Overloaded => 503,
+            Self::InvalidRequest
+            | Self::InvalidPrompt
+            | Self::ContextLengthExceeded
+            | Self::InvalidSampling
+            | Self::InvalidGrammar => 400,
+            Self::InvalidKey => 401,
+            Self::Forbidden => 403,
+            Self::NotFound | Self::ModelNotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::TimedOut => 408,
+            Self::Changed => 412,
+            Self::BodyTooLarge => 413,
+            Self::TooManyRequests => 429,
+            Self::HeadersTooLarge => 431,
             Self::Engine => 500,
-            _ => 400,
+            Self::NotSupported => 501,
+            Self::Overloaded => 503,
         }
     }
 }

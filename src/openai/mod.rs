@@ -17,12 +17,12 @@ mod sampling;
 #[cfg(test)]
 mod tests;
 
-pub use chunk::Chunks;
+pub use chunk::{Chunks, Piece};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode};
 pub use fields::UnknownField;
 pub use logprobs::logprobs;
-pub use parts::{call, finish_reason};
+pub use parts::{call, finish_reason, timings};
 pub use refusal::Refusal;
 pub use request::{Asked, Prompt, Stream, WITHOUT_EFFECT, read};
 pub use response::{Choice, Head, body};

@@ -41,7 +41,8 @@ pub(super) fn usage(choices: &[ChatUsage]) -> Value {
 }
 
 /// Timings under llama-server's names. With several choices, each phase is as long as the longest.
-pub(super) fn timings(choices: &[(ChatUsage, Timings)]) -> Value {
+#[must_use]
+pub fn timings(choices: &[(ChatUsage, Timings)]) -> Value {
     let longest = |phase: fn(&Timings) -> Duration| {
         choices.iter().map(|(_, timings)| phase(timings)).max().unwrap_or_default()
     };

@@ -10,7 +10,7 @@ use crate::chat::{Content, Message, Role};
 use crate::session::{ChatRequest, GenerationOptions, ToolChoice};
 
 /// Known fields that do not change the answer.
-pub const WITHOUT_EFFECT: [&str; 13] = [
+pub const WITHOUT_EFFECT: [&str; 17] = [
     "model",
     "user",
     "metadata",
@@ -22,6 +22,10 @@ pub const WITHOUT_EFFECT: [&str; 13] = [
     "prompt_cache_key",
     "prompt_cache_retention",
     "cache_prompt",
+    "id_slot",
+    "return_progress",
+    "timings_per_token",
+    "verbose",
     "verbosity",
     "modalities",
 ];
@@ -41,8 +45,10 @@ pub struct Asked {
     pub choices: u32,
     /// How to stream the answer, if at all.
     pub stream: Option<Stream>,
-    /// `continue_final_message`: continues the last message instead of answering it.
-    pub continue_final: bool,
+    /// `verbose`: the body shows the rendered prompt as well.
+    pub verbose: bool,
+    /// `continue_final_message`: continues the last message instead of answering it; `None` leaves it to the front end.
+    pub continue_final: Option<bool>,
     /// `parallel_tool_calls`: allows more than one call where one is required.
     pub parallel_tool_calls: bool,
     /// `model`: the name of the model.
@@ -73,7 +79,7 @@ impl Asked {
     #[must_use]
     pub fn chat_request(&self, messages: &[Message], seed: u32) -> ChatRequest {
         ChatRequest {
-            continue_final: self.continue_final,
+            continue_final: self.continue_final.unwrap_or(false),
             parallel_tool_calls: self.parallel_tool_calls,
             ..self.options.chat_request(messages.to_vec(), seed)
         }
@@ -94,6 +100,10 @@ pub enum Prompt {
 pub struct Stream {
     /// `stream_options.include_usage`: ends the stream with a chunk for the usage.
     pub include_usage: bool,
+    /// `return_progress`: chunks for the progress of the prompt.
+    pub progress: bool,
+    /// `timings_per_token`: the timings so far in every chunk.
+    pub timings: bool,
 }
 
 /// Reads a body.
@@ -105,6 +115,7 @@ pub struct Stream {
 pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refusal> {
     let mut fields = Fields::new(body);
     let stream = stream(&mut fields)?;
+    let verbose = fields.truth("verbose")?.unwrap_or(false);
     let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
     let [model, user] = ["model", "user"].map(|name| Some(fields.take(name)?.as_str()?.to_owned()));
     let unsupported = [
@@ -130,7 +141,7 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
             refuse_unless(&mut fields, "echo", &json!(false), "false")?;
             refuse_unless(&mut fields, "best_of", &json!(1), "1")?;
             refuse_unless(&mut fields, "suffix", &json!(""), "an empty string")?;
-            (Prompt::Text(prompt), false)
+            (Prompt::Text(prompt), None)
         }
     };
     Ok(Asked {
@@ -138,6 +149,7 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
         options,
         choices,
         stream,
+        verbose,
         continue_final,
         parallel_tool_calls,
         model,
@@ -149,12 +161,14 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
 
 fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
     let wanted = fields.truth("stream")?.unwrap_or(false);
+    let progress = fields.truth("return_progress")?.unwrap_or(false);
+    let timings = fields.truth("timings_per_token")?.unwrap_or(false);
     let mut options = Fields::new(fields.object("stream_options")?.unwrap_or_default());
     let include_usage = options.truth("include_usage")?.unwrap_or(false);
     // It pads chunks, and has no effect on the answer.
     options.take("include_obfuscation");
     fields.within("stream_options", options);
-    Ok(wanted.then_some(Stream { include_usage }))
+    Ok(wanted.then_some(Stream { include_usage, progress, timings }))
 }
 
 fn messages(fields: &mut Fields) -> Result<Vec<Message>, Refusal> {
@@ -204,10 +218,10 @@ fn check(message: &Message) -> Result<(), String> {
 }
 
 /// Whether the last message is continued, according to vLLM's two fields.
-fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<bool, Refusal> {
-    let continued = fields.truth("continue_final_message")?.unwrap_or(false);
+fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<Option<bool>, Refusal> {
+    let continued = fields.truth("continue_final_message")?;
     let prompted = fields.truth("add_generation_prompt")?;
-    match (continued, prompted) {
+    match (continued.unwrap_or(false), prompted) {
         (true, Some(true)) => {
             Err(Refusal::Conflict { field: "continue_final_message", other: "add_generation_prompt" })
         }
@@ -219,7 +233,7 @@ fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<bool, Ref
             let expected = "false, as the last message is not the assistant's";
             Err(wrong("continue_final_message", &Value::Bool(true), expected))
         }
-        _ => Ok(continued),
+        _ => Ok(continued.or(prompted.map(|_| false))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A whole answer as a JSON body.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
@@ -23,24 +25,30 @@ pub struct Head<'a> {
     /// Where the request was sent.
     pub endpoint: Endpoint,
     /// The name of the answer, without the endpoint's prefix.
-    pub id: &'a str,
+    pub id: Cow<'a, str>,
     /// Seconds since 1970.
     pub created: u64,
     /// The name of the model.
-    pub model: &'a str,
+    pub model: Cow<'a, str>,
     /// The versions of program and engine.
-    pub fingerprint: &'a str,
+    pub fingerprint: Cow<'a, str>,
 }
 
 impl Head<'_> {
-    /// An object of this type with these choices.
-    pub(super) fn object(&self, kind: &str, choices: &[Value]) -> Value {
+    /// The `id` of the answer, with the endpoint's prefix.
+    #[must_use]
+    pub fn full_id(&self) -> String {
         let prefix = match self.endpoint {
             Endpoint::Chat => "chatcmpl",
             Endpoint::Text => "cmpl",
         };
+        format!("{prefix}-{}", self.id)
+    }
+
+    /// An object of this type with these choices.
+    pub(super) fn object(&self, kind: &str, choices: &[Value]) -> Value {
         json!({
-            "id": format!("{prefix}-{}", self.id),
+            "id": self.full_id(),
             "object": kind,
             "created": self.created,
             "model": self.model,

@@ -1,5 +1,6 @@
 //! Bodies to requests, and events to chunks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -39,9 +40,9 @@ fn every_field_has_its_effect() {
         "stream": true, "stream_options": {"include_usage": true}, "wish": 1,
     }))
     .unwrap();
-    assert_eq!((asked.choices, asked.stream), (2, Some(Stream { include_usage: true })));
+    assert_eq!((asked.choices, asked.stream), (2, Some(Stream { include_usage: true, ..Stream::default() })));
     assert_eq!((asked.model.as_deref(), asked.user.as_deref()), (Some("m"), Some("u")));
-    assert_eq!((asked.parallel_tool_calls, asked.continue_final), (false, false));
+    assert_eq!((asked.parallel_tool_calls, asked.continue_final), (false, None));
     assert_eq!(asked.unknown, [UnknownField { name: "wish".to_owned(), closest: None }]);
     let Prompt::Chat(messages) = asked.prompt else { panic!("it is a chat") };
     assert_eq!(messages.len(), 2);
@@ -95,11 +96,11 @@ fn the_last_message_of_the_assistant_can_be_continued() {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         ask(body).map(|asked| asked.continue_final)
     };
-    assert_eq!(ask("assistant", json!({})), Ok(false));
-    assert_eq!(ask("assistant", json!({"add_generation_prompt": true})), Ok(false));
-    assert_eq!(ask("assistant", json!({"continue_final_message": true})), Ok(true));
+    assert_eq!(ask("assistant", json!({})), Ok(None));
+    assert_eq!(ask("assistant", json!({"add_generation_prompt": true})), Ok(Some(false)));
+    assert_eq!(ask("assistant", json!({"continue_final_message": true})), Ok(Some(true)));
     let both = json!({"continue_final_message": true, "add_generation_prompt": false});
-    assert_eq!(ask("assistant", both.clone()), Ok(true));
+    assert_eq!(ask("assistant", both.clone()), Ok(Some(true)));
     assert_eq!(ask("user", both).unwrap_err().field(), "continue_final_message");
     let neither = json!({"add_generation_prompt": false});
     assert_eq!(ask("assistant", neither).unwrap_err().field(), "add_generation_prompt");
@@ -427,7 +428,7 @@ fn end(written: u32) -> ChatEvent {
 }
 
 fn head(endpoint: Endpoint) -> Head<'static> {
-    Head { endpoint, id: "x", created: 5, model: "m", fingerprint: "f" }
+    Head { endpoint, id: "x".into(), created: 5, model: "m".into(), fingerprint: "f".into() }
 }
 
 fn piece(token: Token) -> Vec<u8> {
@@ -534,8 +535,8 @@ proptest! {
             }
         }
         let count = u32::try_from(answers.len()).unwrap();
-        let stream = Stream { include_usage };
-        let mut chunks = Chunks::new(head(endpoint), stream, count, wanted.then_some(&piece as &dyn Fn(Token) -> Vec<u8>));
+        let stream = Stream { include_usage, ..Stream::default() };
+        let mut chunks = Chunks::new(head(endpoint), stream, count, wanted.then(|| Arc::new(piece) as Piece));
         let mut all = chunks.begin();
         let longest = answers.iter().map(Vec::len).max().unwrap();
         for at in 0..=longest {

@@ -16,6 +16,8 @@ pub struct Chat {
     reasoning_tokens: u32,
     /// Tokens that may turn out to be reasoning.
     open_tokens: u32,
+    /// Tokens of the answer so far.
+    written: u32,
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
@@ -28,7 +30,7 @@ impl Chat {
     /// An answer in a conversation with this many calls.
     pub(super) fn new(reply: Reply, parser: Option<AnswerParser>, ids: ToolCallIds, calls: usize) -> Self {
         let (ready, logprobs) = (Vec::new(), Vec::new());
-        Self { reply, parser, reasoning_tokens: 0, open_tokens: 0, ids, calls, ready, logprobs }
+        Self { reply, parser, reasoning_tokens: 0, open_tokens: 0, written: 0, ids, calls, ready, logprobs }
     }
 
     /// Ends this answer from another thread.
@@ -41,6 +43,12 @@ impl Chat {
     /// end.
     pub fn take_logprobs(&mut self) -> Vec<TokenLogprob> {
         mem::take(&mut self.logprobs)
+    }
+
+    /// Tokens of the answer so far.
+    #[must_use]
+    pub fn written(&self) -> u32 {
+        self.written
     }
 
     /// The next event, as a future; `None` after the terminal one.
@@ -58,6 +66,8 @@ impl Chat {
         let terminal = match event {
             Event::Delta { tokens, text, logprobs } => {
                 self.logprobs.extend(logprobs);
+                let count = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+                self.written = self.written.saturating_add(count);
                 let Some(parser) = &mut self.parser else {
                     self.ready.extend((!text.is_empty()).then_some(ChatEvent::Content(text)));
                     return;
@@ -65,7 +75,7 @@ impl Chat {
                 let began = parser.place();
                 let deltas = parser.push(&text);
                 let ends = parser.place();
-                self.count(u32::try_from(tokens.len()).unwrap_or(u32::MAX), began, ends);
+                self.count(count, began, ends);
                 return self.prepare(deltas, None);
             }
             Event::Progress { total, reused, read } => {

@@ -134,6 +134,15 @@ impl Session {
         Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) }
     }
 
+    /// The text of the prompt of a conversation, with the texts of its special tokens.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be rendered.
+    pub fn rendered(&self, request: &ChatRequest) -> Result<String, Error> {
+        self.prompts.text(request)
+    }
+
     /// The number of tokens of the prompt of a conversation.
     ///
     /// # Errors

@@ -74,7 +74,13 @@ impl Prompts {
         self.specials.parsed(&*self.vocab, text, most)
     }
 
-    fn prompt_within(&self, request: &ChatRequest, most: Option<usize>) -> Result<Prompt, Error> {
+    /// The text of the prompt.
+    pub(super) fn text(&self, request: &ChatRequest) -> Result<String, Error> {
+        self.rendered(request).map(|(rendered, ..)| rendered.text)
+    }
+
+    /// The rendered prompt, and where the answer begins.
+    fn rendered(&self, request: &ChatRequest) -> Result<(Rendered, Start), Error> {
         let mut options = Self::options(request);
         let (mut rendered, mut start);
         if request.continue_final {
@@ -92,6 +98,12 @@ impl Prompts {
             rendered.push(&format!("{}\n\n", tags.close), true);
             start = Start::Content(tags);
         }
+        Ok((rendered, start))
+    }
+
+    fn prompt_within(&self, request: &ChatRequest, most: Option<usize>) -> Result<Prompt, Error> {
+        let (rendered, start) = self.rendered(request)?;
+        let tags = start.tags();
         let is_closed = matches!(start, Start::Content(_)) && rendered.text.trim_end().ends_with(tags.close);
         if most.is_some() {
             self.check_length(&rendered.text)?;

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::Model;
 
 use super::Sandbox;
@@ -26,9 +27,9 @@ fn expected(sandbox: &Sandbox) -> Vec<u8> {
     bytes
 }
 
-fn send(child: &Child, signal: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", child.id())]).status().unwrap();
-    assert!(sent.success());
+/// Sends a signal by itself: on a busy machine the conversion ends before another process has started.
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// How many MiB of the unfinished file are not zero.
@@ -39,7 +40,7 @@ fn written(sandbox: &Sandbox) -> usize {
 }
 
 /// Starts a conversion, stops it once it has written more than the last one, and sends the signal before it continues.
-fn interrupted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: &str) -> Ran {
+fn interrupted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: Signal) -> Ran {
     let before = written(sandbox);
     for _ in 0..200 {
         let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -47,12 +48,12 @@ fn interrupted(sandbox: &Sandbox, command: impl Fn() -> Command, signal: &str) -
             if child.try_wait().unwrap().is_some() {
                 return Some(());
             }
-            send(&child, "STOP");
+            send(&child, Signal::STOP);
             let midway = sandbox.files() == UNFINISHED && written(sandbox) > before + 2;
             if midway {
                 send(&child, signal);
             }
-            send(&child, "CONT");
+            send(&child, Signal::CONT);
             midway.then_some(())
         });
         let ran = Ran::from(finish(child));
@@ -74,15 +75,15 @@ fn an_interrupted_conversion_resumes_where_it_stopped() {
     let sandbox = large();
     let right = expected(&sandbox);
     let mut finished = 0;
-    for (signal, code) in [("INT", Some(130)), ("TERM", Some(143)), ("KILL", None)] {
+    for (signal, code) in [(Signal::INT, Some(130)), (Signal::TERM, Some(143)), (Signal::KILL, None)] {
         let ran = interrupted(&sandbox, || sandbox.command(&CONVERT), signal);
-        assert_eq!((ran.code, &*ran.out), (code, ""), "{signal}: {ran:?}");
-        assert_eq!(sandbox.files(), UNFINISHED, "{signal}");
+        assert_eq!((ran.code, &*ran.out), (code, ""), "{signal:?}: {ran:?}");
+        assert_eq!(sandbox.files(), UNFINISHED, "{signal:?}");
         let now = tiles(&sandbox.path(UNFINISHED[1]));
         if code.is_some() {
             let says = "interrupted; `out.gguf.part` is kept, run the same command to resume\n";
-            assert_eq!(ran.err, says, "{signal}");
-            assert!(now > finished, "{signal}: {now} tiles, {finished} before");
+            assert_eq!(ran.err, says, "{signal:?}");
+            assert!(now > finished, "{signal:?}: {now} tiles, {finished} before");
         } else {
             assert_eq!(now, finished, "the journal keeps its tiles");
         }
@@ -99,7 +100,7 @@ fn an_interrupted_conversion_resumes_where_it_stopped() {
 fn no_resume_converts_everything_again() {
     let sandbox = large();
     let right = expected(&sandbox);
-    assert_eq!(interrupted(&sandbox, || sandbox.command(&CONVERT), "INT").code, Some(130));
+    assert_eq!(interrupted(&sandbox, || sandbox.command(&CONVERT), Signal::INT).code, Some(130));
     let json = sandbox.run(&[&CONVERT[..], &["--no-resume", "--json"]].concat()).json();
     assert_eq!(json["resumed_bytes"], 0);
     assert!(sandbox.read("out.gguf") == right);
@@ -113,6 +114,6 @@ fn a_conversion_under_nohup_survives_a_hangup() {
     wait_for("the first file", || {
         (!sandbox.files().is_empty() || child.try_wait().unwrap().is_some()).then_some(())
     });
-    send(&child, "HUP");
+    send(&child, Signal::HUP);
     Ran::from(finish(child)).said(0, "out.gguf\n");
 }

@@ -13,5 +13,6 @@ pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod verify;
 pub(crate) mod worker;

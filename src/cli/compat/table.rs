@@ -43,9 +43,9 @@ const fn refused(
 }
 
 /// Commands that answer.
-const ANSWER: &[&str] = &["run", "chat", "batch"];
+const ANSWER: &[&str] = &["run", "chat", "batch", "serve"];
 /// Commands that load a model, or plan to.
-const LOAD: &[&str] = &["run", "chat", "batch", "plan", "bench"];
+const LOAD: &[&str] = &["run", "chat", "batch", "serve", "plan", "bench"];
 
 /// The first match counts.
 pub(super) const TABLE: &[Spelling] = &[

@@ -3,10 +3,12 @@
 pub(crate) mod answer;
 pub(crate) mod conversion;
 pub(crate) mod devices;
+pub(crate) mod fingerprint;
 pub(crate) mod json;
 pub(crate) mod open;
 pub(crate) mod seed;
 pub(crate) mod show;
+pub(crate) mod slots;
 pub(crate) mod source;
 pub(crate) mod stdin;
 pub(crate) mod summary;

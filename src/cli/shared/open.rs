@@ -46,7 +46,7 @@ pub(crate) fn open(
     template: Option<String>,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Opened> {
-    let model = load(options, interrupt)?;
+    let model = load(options, interrupt, |_| ())?;
     let running = model.spawn()?;
     let session = session(&model, template, running.submitter())?;
     Ok(Opened { session, model, running })
@@ -68,15 +68,21 @@ pub(crate) fn session(
 
 /// Loads on a separate thread, so that an interrupt takes effect at once: llama.cpp checks for one only between tensors,
 /// and not at all while it maps a file.
-pub(crate) fn load(options: LoadOptions, interrupt: &Interrupt) -> anyhow::Result<Model> {
+/// `on` is called with its progress.
+pub(crate) fn load(
+    options: LoadOptions,
+    interrupt: &Interrupt,
+    on: impl Fn(Loading) + Send + 'static,
+) -> anyhow::Result<Model> {
     let (load_before, threads) = (load_average(Path::new("/")), options.threads);
     let shared = interrupt.clone();
     let wait = Arc::new(Wait::new(Work::Load));
     let (sender, loaded) = sync_channel(1);
     let bar = Arc::clone(&wait);
     let load = move || {
-        let progress = |Loading { done, total }| {
-            bar.set(done, total);
+        let progress = |loading: Loading| {
+            bar.set(loading.done, loading.total);
+            on(loading);
             !shared.is_raised()
         };
         // The receiver is gone after an interrupt.

@@ -10,8 +10,9 @@ use ggrun::model::{Abort, Model};
 use serde_json::json;
 
 use super::job::Job;
+use super::prepare::load_options;
 use super::prepare::over_recommended;
-use super::{progress, slots};
+use super::progress;
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
@@ -31,9 +32,9 @@ pub(super) fn run(job: Job<'_>, look: Option<&Survey>) -> anyhow::Result<Outcome
     };
     let output = job.output.clone().unwrap_or_default();
     let Job { args, input, format, defaults, template, path, interrupt, .. } = job;
-    let options = slots::choose(args, path, look)?;
+    let options = load_options(args, path, look)?;
     let slots = options.parallel;
-    let model = open::load(options, interrupt)?;
+    let model = open::load(options, interrupt, |_| ())?;
     // The requests are only checked.
     let session = open::session(&model, template, Submitter::disconnected())?;
     let defaults = over_recommended(defaults, &model, session.template())?;

@@ -6,7 +6,6 @@ mod job;
 mod prepare;
 mod progress;
 mod resume;
-mod slots;
 mod summary;
 mod table;
 
@@ -14,17 +13,17 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use ggrun::batch::{self, Journal, Options, Stop};
-use ggrun::model::caps;
 
 pub(crate) use args::BatchArgs;
 use job::Job;
-use prepare::{check_files, default_output, first_look, over_recommended};
+use prepare::{check_files, default_output, first_look, load_options, over_recommended};
 use progress::Show;
 
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
+use crate::cli::shared::fingerprint::fingerprint;
 use crate::cli::shared::open::{self, Opened};
 use crate::cli::shared::source;
 use crate::cli::ui::{err, text};
@@ -55,7 +54,7 @@ fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcom
     let mut journal = Journal::open(&targets, job.input, &model_id, job.args.allow_model_change)?;
     let rerun_changed = resume::may_rerun(&job, &journal)?;
     let Job { args, input, format, defaults, template, path, interrupt, .. } = job;
-    let chosen = slots::choose(args, path, survey)?;
+    let chosen = load_options(args, path, survey)?;
     let slots = chosen.parallel;
     let Opened { session, model, .. } = &open::open(chosen, template, interrupt)?;
     let options = Options {
@@ -67,7 +66,7 @@ fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcom
         strict: args.strict,
         model_name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         model: model_id,
-        fingerprint: format!("ggrun-{}-{}", env!("CARGO_PKG_VERSION"), caps().build),
+        fingerprint: fingerprint(),
     };
     interrupt.continue_after_ctrl_c();
     let show = Show::new(args.progress, survey.map(|survey| survey.rows));

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use ggrun::batch::{self, Defaults, Format, Survey};
 use ggrun::chat::Template;
-use ggrun::model::Model;
+use ggrun::engine::PrefillBudget;
+use ggrun::model::{ContextSize, LoadOptions, Model};
 use ggrun::session::GenerationOptions;
 
 use super::args::BatchArgs;
 use crate::cli::error::{Interrupted, NoOutput};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
+use crate::cli::shared::slots;
 
 /// Counts rows and estimates their lengths, if the input can be read twice. This does not need the model's
 /// recommendations.
@@ -64,4 +66,34 @@ pub(super) fn over_recommended(
     defaults.options.check_reasoning(template)?;
     let options = defaults.options.over(&GenerationOptions::recommended(&model.sampling(0)));
     Ok(Defaults { options, ..defaults })
+}
+
+/// The options to load with. The context grows for a row that is longer than the default.
+///
+/// # Errors
+///
+/// When the file is not a model, or an option cannot be met.
+pub(super) fn load_options(
+    args: &BatchArgs,
+    model: &Path,
+    survey: Option<&Survey>,
+) -> anyhow::Result<LoadOptions> {
+    let placement = &args.placement;
+    let longest = survey.map_or(0, |survey| u32::try_from(survey.longest).unwrap_or(u32::MAX));
+    let options = |slots: u32| {
+        let mut options = placement.options_with(model, slots);
+        // Throughput counts here: no client waits for the next token.
+        options.prefill_budget = PrefillBudget::Unlimited;
+        if options.context == ContextSize::Fit {
+            options.context = ContextSize::UpTo(ContextSize::USUAL.max(longest));
+        }
+        options
+    };
+    if args.deterministic {
+        return Ok(options(1).deterministic());
+    }
+    match placement.parallel {
+        Some(slots) => Ok(options(slots)),
+        None => slots::choose(model, longest, options),
+    }
 }

@@ -61,7 +61,7 @@ pub(super) fn load(args: &Bench, tokens: u32, interrupt: &Interrupt) -> anyhow::
     }
     let before = devices(&options.rpc);
     let begin = Instant::now();
-    let model = open::load(options.clone(), interrupt)?;
+    let model = open::load(options.clone(), interrupt, |_| ())?;
     let load = begin.elapsed();
     let placement = model.placement();
     note(&format!("loaded in {:.2} s: {}", load.as_secs_f64(), placement.reason));

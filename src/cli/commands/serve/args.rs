@@ -1,0 +1,69 @@
+//! Arguments of `ggrun serve`.
+
+use crate::cli::options::generation::GenerationArgs;
+use crate::cli::options::model::ModelArgs;
+use crate::cli::options::placement::PlacementArgs;
+use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
+
+/// Serves a model over HTTP, with the APIs of OpenAI, Anthropic and llama-server
+///
+/// It listens at once and answers requests when the model is loaded. Options of answers apply where a request sets none.
+#[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
+#[command(after_help = "\
+Examples:
+  ggrun serve -m model.gguf
+  ggrun serve -hf ORG/NAME-GGUF:Q4_0 -np 2 -c 65536
+  ggrun serve -m model.gguf --host 0.0.0.0 --api-key SECRET
+
+`ggrun serve --help` shows how to set up Open WebUI, Claude Code, Codex and Zed.")]
+#[command(after_long_help = "\
+Examples:
+  ggrun serve -m model.gguf
+  ggrun serve -hf ORG/NAME-GGUF:Q4_0 -np 2 -c 65536
+  ggrun serve -m model.gguf --host 0.0.0.0 --api-key SECRET
+
+Open WebUI:
+  Settings, Connections, OpenAI API: the URL is http://127.0.0.1:8080/v1, the key any text
+
+Claude Code:
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_AUTH_TOKEN=none claude
+
+Codex, in ~/.codex/config.toml:
+  model = \"local\"
+  model_provider = \"ggrun\"
+  [model_providers.ggrun]
+  name = \"ggrun\"
+  base_url = \"http://127.0.0.1:8080/v1\"
+  wire_api = \"responses\"
+
+Zed, in settings.json:
+  \"language_models\": {\"openai_compatible\": {\"ggrun\": {\"api_url\": \"http://127.0.0.1:8080/v1\",
+    \"available_models\": [{\"name\": \"local\", \"max_tokens\": 32768}]}}}")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Name the model in answers; more names, separated by commas, are accepted as well [default: the file's name]
+    #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', env = "LLAMA_ARG_ALIAS", action = clap::ArgAction::Set)]
+    pub(crate) alias: Option<Vec<String>>,
+    /// Refuse requests for a model of another name
+    #[arg(long, hide_short_help = true)]
+    pub(crate) strict_model: bool,
+    /// Listen on this address
+    #[arg(long, help_heading = NETWORK, value_name = "ADDRESS", default_value = "127.0.0.1", env = "LLAMA_ARG_HOST")]
+    pub(crate) host: String,
+    /// Listen on this port; 0 picks a free one
+    #[arg(long, help_heading = NETWORK, value_name = "PORT", default_value_t = 8080, env = "LLAMA_ARG_PORT")]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    #[command(flatten)]
+    pub(crate) escape: EscapeArgs,
+    #[command(flatten)]
+    pub(crate) generation: GenerationArgs,
+    #[command(flatten)]
+    pub(crate) placement: PlacementArgs,
+}
+
+/// The heading of options about connections.
+const NETWORK: &str = "Network";

@@ -1,0 +1,134 @@
+//! What all requests share: settings, the phase of the server, the engine.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::engine::Engine;
+use super::error::HttpError;
+use super::running::Answers;
+use crate::openai::{ApiError, ErrorCode};
+
+/// Requests whose bodies are parsed, rendered and tokenized at once.
+const PREPARED_AT_ONCE: usize = 4;
+/// When a client may ask again while the model is loaded, in seconds.
+const RETRY_LOADING: u64 = 5;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub settings: Settings,
+    /// Seconds since 1970 at which the server started.
+    pub started: u64,
+    pub(super) phase: watch::Receiver<Phase>,
+    /// Limits how many requests are prepared at once.
+    pub(super) preparing: Arc<Semaphore>,
+    /// The answers that are being written.
+    pub(super) answers: Answers,
+}
+
+/// Settings of a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The names of the model: the first is written into answers, the others are accepted as well.
+    pub names: Vec<String>,
+    /// Refuses requests for a model of another name.
+    pub strict_model: bool,
+    /// The versions of program and engine.
+    pub fingerprint: String,
+    /// Interval of signs of life in streams.
+    pub ping: Duration,
+    /// A client that reads nothing of its stream for this long is disconnected.
+    pub write_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            names: vec!["model".to_owned()],
+            strict_model: false,
+            fingerprint: String::new(),
+            ping: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Settings {
+    /// The name that is written into answers.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.names.first().map_or("model", String::as_str)
+    }
+}
+
+/// What the server is doing.
+#[derive(Debug, Clone)]
+pub enum Phase {
+    /// It loads the model.
+    Loading {
+        /// Bytes that are loaded.
+        done: u64,
+        /// Bytes of the model; 0 if not known yet.
+        total: u64,
+    },
+    /// It answers requests.
+    Ready(Arc<Engine>),
+    /// It finishes answers and accepts no more requests.
+    Draining(Arc<Engine>),
+    /// The engine has ended.
+    Failed(String),
+}
+
+impl App {
+    /// A server in the phase that `phase` has.
+    #[must_use]
+    pub fn new(settings: Settings, phase: watch::Receiver<Phase>) -> Self {
+        let preparing = Arc::new(Semaphore::new(PREPARED_AT_ONCE));
+        Self { settings, started: now(), phase, preparing, answers: Answers::default() }
+    }
+
+    /// The engine, to answer a new request.
+    ///
+    /// # Errors
+    ///
+    /// When the model is being loaded, the server is about to end, or the engine has ended.
+    pub fn engine(&self) -> Result<Arc<Engine>, HttpError> {
+        let unavailable = |message: &str| ApiError::new(ErrorCode::Overloaded, message);
+        match &*self.phase.borrow() {
+            Phase::Ready(engine) => Ok(Arc::clone(engine)),
+            Phase::Loading { .. } => {
+                Err(HttpError::from(unavailable("the model is being loaded")).retry_after(RETRY_LOADING))
+            }
+            Phase::Draining(_) => Err(unavailable("the server is shutting down").into()),
+            Phase::Failed(reason) => Err(ApiError::new(ErrorCode::Engine, reason.clone()).into()),
+        }
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        now().max(self.started)
+    }
+
+    /// Checks the name of a model in a request.
+    ///
+    /// # Errors
+    ///
+    /// When it is another model, and names are strict.
+    pub fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {
+        let Settings { names, strict_model, .. } = &self.settings;
+        match name {
+            Some(name) if *strict_model && !names.iter().any(|known| known == name) => {
+                let message = format!("the model is `{}`, not `{name}`", self.settings.name());
+                Err(ApiError::new(ErrorCode::ModelNotFound, message).with_param("model"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

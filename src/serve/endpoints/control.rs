@@ -1,0 +1,62 @@
+//! `/v1/chat/completions/control` ends the reasoning of an answer that is being written, and `/input_tokens` counts the
+//! tokens of a prompt.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde_json::{Value, json};
+
+use super::chat;
+use super::openai::check;
+use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
+use crate::serve::app::App;
+use crate::serve::body;
+use crate::serve::error::HttpError;
+use crate::serve::generate::blocking;
+
+/// Ends the reasoning of an answer.
+pub(in crate::serve) async fn control(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Value>, HttpError> {
+    let (_, body) = body::read(request).await?;
+    let wrong = |field: &str, expected: &str| {
+        let message = format!("`{field}` is missing or wrong, expected {expected}");
+        ApiError::new(ErrorCode::InvalidRequest, message).with_param(field)
+    };
+    if let Some(other) = body.keys().find(|key| !["id", "action"].contains(&key.as_str())) {
+        return Err(wrong(other, "only `id` and `action`").into());
+    }
+    let id = body.get("id").and_then(Value::as_str).ok_or_else(|| wrong("id", "the id of an answer"))?;
+    if body.get("action").and_then(Value::as_str) != Some("reasoning_end") {
+        return Err(wrong("action", "`reasoning_end`").into());
+    }
+    if app.answers.end_reasoning(id) {
+        Ok(Json(json!({ "success": true })))
+    } else {
+        let message = format!("no answer with the id `{id}` is being written");
+        Err(ApiError::new(ErrorCode::NotFound, message).with_param("id").into())
+    }
+}
+
+/// Counts the tokens of a conversation's prompt.
+pub(in crate::serve) async fn input_tokens(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Value>, HttpError> {
+    let engine = app.engine()?;
+    let (_, body) = body::read(request).await?;
+    let shared = Arc::clone(&app);
+    let count = move || {
+        let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
+        check(&shared, &engine, &asked)?;
+        let Prompt::Chat(messages) = asked.prompt.clone() else {
+            return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
+        };
+        asked.continue_final = Some(chat::continues(&asked, &messages)?);
+        Ok(engine.session.count(&chat::request(&asked, &messages, 0))?)
+    };
+    let tokens: Result<usize, HttpError> = blocking(&app, count).await?;
+    Ok(Json(json!({ "input_tokens": tokens? })))
+}

@@ -1,0 +1,7 @@
+//! One file for each endpoint or group of endpoints: read, submit, encode.
+
+pub(super) mod chat;
+pub(super) mod completions;
+pub(super) mod control;
+pub(super) mod health;
+mod openai;

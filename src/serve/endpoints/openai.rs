@@ -1,0 +1,171 @@
+//! What OpenAI's generating endpoints have in common.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::engine::{Timings, TokenLogprob, Usage};
+use crate::openai::{
+    ApiError, Asked, Choice, Chunks, Endpoint, Head, Piece, Stream, body, logprobs, timings,
+};
+use crate::serve::app::App;
+use crate::serve::engine::Engine;
+use crate::serve::error::HttpError;
+use crate::serve::generate::{Job, ignored};
+use crate::serve::id;
+use crate::serve::stream::{Encoder, Frame, Moment};
+use crate::session::{Answer, Chat, ChatEvent, ChatUsage, Logprobs, Session};
+
+/// Refuses what the server does not support, and another model.
+pub(super) fn check(app: &App, engine: &Engine, asked: &Asked) -> Result<(), HttpError> {
+    app.check_model(asked.model.as_deref())?;
+    if let Some(refusal) = asked.unsupported.first() {
+        return Err(ApiError::from(refusal).into());
+    }
+    asked.options.check_reasoning(engine.session.template()).map_err(|error| {
+        let error = ApiError::new(crate::openai::ErrorCode::InvalidRequest, error.to_string());
+        HttpError::from(error.with_param("chat_template_kwargs"))
+    })
+}
+
+/// The seeds of the answers to a request: consecutive ones.
+pub(super) fn seeds(asked: &Asked) -> Vec<u32> {
+    let first = asked.options.params(id::seed()).seed;
+    (0..asked.choices).map(|number| first.wrapping_add(number)).collect()
+}
+
+/// The job of answers that were submitted with these seeds. `prompt` is shown if the request asked for it.
+pub(super) fn job(
+    app: &App,
+    engine: &Engine,
+    endpoint: Endpoint,
+    asked: &Asked,
+    chats: Vec<Chat>,
+    seeds: Vec<u32>,
+    prompt: Option<String>,
+) -> Job {
+    let id = id::random();
+    let head = Head {
+        endpoint,
+        id: Cow::Owned(id.clone()),
+        created: app.now(),
+        model: Cow::Owned(app.settings.name().to_owned()),
+        fingerprint: Cow::Owned(app.settings.fingerprint.clone()),
+    };
+    let wanted = matches!(asked.options.logprobs, Some(Logprobs::Top(_)));
+    let piece = wanted.then(|| piece(&engine.session));
+    let stream = asked.stream.unwrap_or_default();
+    let so_far = vec![SoFar::default(); chats.len()];
+    let chunks = Chunks::new(head.clone(), stream, asked.choices, piece.clone());
+    let listed = app.answers.add(&head.full_id(), chats.iter().map(Chat::canceller).collect());
+    Job {
+        chats,
+        encoder: Box::new(Answers { head, chunks, piece, seeds, prompt, stream, so_far }),
+        is_stream: asked.stream.is_some(),
+        ignored: ignored(&asked.unknown),
+        listed: Some(listed),
+    }
+}
+
+/// The bytes of tokens.
+fn piece(session: &Session) -> Piece {
+    let session = session.clone();
+    Arc::new(move |token| session.piece(token))
+}
+
+/// Answers in OpenAI's form.
+struct Answers {
+    head: Head<'static>,
+    chunks: Chunks<'static>,
+    piece: Option<Piece>,
+    seeds: Vec<u32>,
+    prompt: Option<String>,
+    stream: Stream,
+    so_far: Vec<SoFar>,
+}
+
+impl Encoder for Answers {
+    fn begin(&mut self) -> Vec<Frame> {
+        data(self.chunks.begin())
+    }
+
+    fn event(
+        &mut self,
+        index: usize,
+        event: &ChatEvent,
+        tokens: &[TokenLogprob],
+        moment: Moment,
+    ) -> Vec<Frame> {
+        let mut chunks = self.chunks.event(index, event, tokens);
+        let timings = self.stream.timings.then(|| self.so_far[index].timings(event, moment));
+        for chunk in &mut chunks {
+            if let Some(timings) = timings.as_ref().filter(|_| chunk["timings"].is_null()) {
+                chunk["timings"] = timings.clone();
+            }
+            if let Some(progress) = chunk.get_mut("prompt_progress") {
+                progress["time_ms"] = json!(moment.since.as_secs_f64() * 1000.0);
+            }
+        }
+        data(chunks)
+    }
+
+    fn end(&mut self) -> Vec<Frame> {
+        vec![Frame::Done]
+    }
+
+    fn whole(&mut self, answers: Vec<Answer>) -> Value {
+        let endpoint = self.head.endpoint;
+        let choice = |(answer, seed): (Answer, u32)| {
+            let logprobs = match &self.piece {
+                Some(piece) if !answer.logprobs.is_empty() => {
+                    logprobs(endpoint, &answer.logprobs, 0, &**piece)
+                }
+                _ => Value::Null,
+            };
+            Choice { answer, seed, logprobs }
+        };
+        let choices: Vec<Choice> = answers.into_iter().zip(self.seeds.iter().copied()).map(choice).collect();
+        let mut body = body(&self.head, &choices);
+        if let Some(prompt) = &self.prompt {
+            body["__verbose"] = json!({ "prompt": prompt });
+        }
+        body
+    }
+}
+
+fn data(values: Vec<Value>) -> Vec<Frame> {
+    values.into_iter().map(Frame::Data).collect()
+}
+
+/// What an answer took so far.
+#[derive(Debug, Clone, Default)]
+struct SoFar {
+    usage: Usage,
+    admitted: Option<Duration>,
+    first: Option<Duration>,
+}
+
+impl SoFar {
+    /// The timings after an event that is not the last.
+    fn timings(&mut self, event: &ChatEvent, Moment { since, written }: Moment) -> Value {
+        let admitted = *self.admitted.get_or_insert(since);
+        match event {
+            &ChatEvent::Progress { total, reused, .. } => {
+                (self.usage.prompt_tokens, self.usage.reused_tokens) = (total, reused);
+            }
+            _ => {
+                self.first.get_or_insert(since);
+            }
+        }
+        self.usage.completion_tokens = written;
+        let first = self.first.unwrap_or(since);
+        let took = Timings {
+            queued: admitted,
+            prefill: first.saturating_sub(admitted),
+            decode: since.saturating_sub(first),
+        };
+        timings(&[(ChatUsage { total: self.usage, reasoning_tokens: 0 }, took)])
+    }
+}

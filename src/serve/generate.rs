@@ -1,0 +1,139 @@
+//! From a body to a response: prepared on a blocking thread, answered as a stream or as one body.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::join_all;
+use http::{HeaderName, HeaderValue, header};
+use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
+
+use super::app::App;
+use super::engine::Engine;
+use super::error::HttpError;
+use super::running::Listed;
+use super::stream::{self, Encoder};
+use super::tally::Tally;
+use crate::engine;
+use crate::openai::{ApiError, ErrorCode, UnknownField};
+use crate::session::{Answer, Chat};
+
+/// Names the fields of a request that were ignored.
+const IGNORED: HeaderName = HeaderName::from_static("x-ggrun-ignored");
+/// Bytes of that header.
+const MOST_IGNORED: usize = 1024;
+
+/// A request that was submitted.
+pub(super) struct Job {
+    /// Its answers.
+    pub(super) chats: Vec<Chat>,
+    /// Writes them.
+    pub(super) encoder: Box<dyn Encoder>,
+    /// Whether they are streamed.
+    pub(super) is_stream: bool,
+    /// Fields that were ignored.
+    pub(super) ignored: Vec<String>,
+    /// Its entry in the list of answers that are being written.
+    pub(super) listed: Option<Listed>,
+}
+
+/// Prepares and submits a request on a blocking thread, and answers it.
+///
+/// # Errors
+///
+/// When the server is not ready, or `prepare` fails or panics.
+pub(super) async fn respond<F>(
+    app: &Arc<App>,
+    tally: Tally,
+    body: Map<String, Value>,
+    prepare: F,
+) -> Result<Response, HttpError>
+where
+    F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Job, HttpError> + Send + 'static,
+{
+    let engine = app.engine()?;
+    let shared = Arc::clone(app);
+    let job = blocking(app, move || prepare(&shared, &engine, body)).await??;
+    let ignored = header(&job.ignored);
+    let mut response = if job.is_stream {
+        let frames = stream::body(job, tally, app.settings.ping, app.settings.write_timeout);
+        stream_response(frames)
+    } else {
+        whole(job, &tally).await?
+    };
+    if let Some(ignored) = ignored {
+        response.headers_mut().insert(IGNORED, ignored);
+    }
+    Ok(response)
+}
+
+/// Runs a function on a blocking thread, once few others run there.
+///
+/// # Errors
+///
+/// When it panics.
+pub(super) async fn blocking<T: Send + 'static>(
+    app: &App,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HttpError> {
+    let failed = || ApiError::new(ErrorCode::Engine, "the request could not be prepared");
+    let permit = Arc::clone(&app.preparing).acquire_owned().await.map_err(|_| failed())?;
+    let run = move || {
+        let _permit = permit;
+        run()
+    };
+    Ok(spawn_blocking(run).await.map_err(|error| {
+        tracing::error!(%error, "a request could not be prepared");
+        failed()
+    })?)
+}
+
+/// Fields that were ignored, as text.
+pub(super) fn ignored(unknown: &[UnknownField]) -> Vec<String> {
+    unknown.iter().map(|field| field.name.clone()).collect()
+}
+
+fn stream_response(frames: Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, frames).into_response()
+}
+
+async fn whole(job: Job, tally: &Tally) -> Result<Response, HttpError> {
+    let Job { chats, mut encoder, listed: _listed, .. } = job;
+    let collect = |chat: Chat| {
+        chat.collect_async(|event| -> Result<(), engine::Error> {
+            tally.event(event);
+            Ok(())
+        })
+    };
+    let answers: Result<Vec<Answer>, engine::Error> =
+        join_all(chats.into_iter().map(collect)).await.into_iter().collect();
+    Ok(Json(encoder.whole(answers?)).into_response())
+}
+
+/// Names that fit into a header.
+fn header(names: &[String]) -> Option<HeaderValue> {
+    if names.is_empty() {
+        return None;
+    }
+    let mut text = String::new();
+    for name in names {
+        let shown: String =
+            name.chars().map(|c| if c.is_ascii_graphic() && c != ',' { c } else { '?' }).collect();
+        if text.len() + shown.len() > MOST_IGNORED {
+            text += ", ...";
+            break;
+        }
+        if !text.is_empty() {
+            text += ", ";
+        }
+        text += &shown;
+    }
+    HeaderValue::from_str(&text).ok()
+}

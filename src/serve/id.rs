@@ -1,0 +1,28 @@
+//! Random names of requests, answers and calls.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+/// 24 random hexadecimal digits: the keys of a hash map are random, and each map has other ones.
+#[must_use]
+pub(super) fn random() -> String {
+    let [high, low] = [0, 1].map(|number: u64| RandomState::new().hash_one(number));
+    format!("{high:016x}{:08x}", low >> 32)
+}
+
+/// A random seed.
+#[must_use]
+pub(super) fn seed() -> u32 {
+    u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_differ() {
+        let names: BTreeSet<String> = (0..1000).map(|_| super::random()).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| name.len() == 24));
+    }
+}

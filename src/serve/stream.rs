@@ -1,0 +1,177 @@
+//! From the events of answers to the frames of a stream.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, SelectAll};
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::time::{sleep_until, timeout};
+
+use super::generate::Job;
+use super::tally::Tally;
+use crate::engine::TokenLogprob;
+use crate::session::{Answer, Chat, ChatEvent};
+
+/// Writes the answers to a request in the form of an API.
+pub(super) trait Encoder: Send {
+    /// The frames before the first event.
+    fn begin(&mut self) -> Vec<Frame>;
+
+    /// The frames of an event of the answer `index`, with the logprobs of its tokens.
+    fn event(
+        &mut self,
+        index: usize,
+        event: &ChatEvent,
+        tokens: &[TokenLogprob],
+        moment: Moment,
+    ) -> Vec<Frame>;
+
+    /// The frames after the last answer has ended without an error.
+    fn end(&mut self) -> Vec<Frame>;
+
+    /// A sign of life while there is nothing to write.
+    fn ping(&self) -> Frame {
+        Frame::Comment
+    }
+
+    /// All answers as one body.
+    fn whole(&mut self, answers: Vec<Answer>) -> Value;
+}
+
+/// When an event of an answer happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Since the request was submitted.
+    pub(super) since: Duration,
+    /// Tokens of the answer so far.
+    pub(super) written: u32,
+}
+
+/// A part of a stream of server-sent events.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Frame {
+    /// An empty comment.
+    Comment,
+    /// Data without a name.
+    Data(Value),
+    /// Data that is named by its `type`.
+    Typed(Value),
+    /// `OpenAI`'s end of a stream.
+    Done,
+}
+
+impl Frame {
+    /// Appends the frame as it is sent.
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Comment => out.extend(b": \n\n"),
+            Self::Data(value) => out.extend(format!("data: {value}\n\n").into_bytes()),
+            Self::Typed(value) => {
+                let name = value.get("type").and_then(Value::as_str).unwrap_or("message");
+                out.extend(format!("event: {name}\ndata: {value}\n\n").into_bytes());
+            }
+            Self::Done => out.extend(b"data: [DONE]\n\n"),
+        }
+    }
+}
+
+/// Frames that wait for a slow reader, each with all events since the one before.
+const FRAMES: usize = 64;
+/// Events that are merged into one write.
+const MERGED: usize = 256;
+
+/// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for
+/// `patience`.
+pub(super) fn body(job: Job, tally: Tally, ping: Duration, patience: Duration) -> Body {
+    let (sender, mut receiver) = channel::<Bytes>(FRAMES);
+    tokio::spawn(write(job, tally, sender, ping, patience));
+    let frames = stream::poll_fn(move |context| receiver.poll_recv(context));
+    Body::from_stream(frames.map(Ok::<Bytes, Infallible>))
+}
+
+/// An event of the answer `index`.
+struct Item {
+    index: usize,
+    event: ChatEvent,
+    tokens: Vec<TokenLogprob>,
+    written: u32,
+}
+
+async fn write(job: Job, tally: Tally, out: Sender<Bytes>, ping: Duration, patience: Duration) {
+    let Job { chats, mut encoder, listed: _listed, .. } = job;
+    let begun = Instant::now();
+    let mut left = chats.len();
+    let mut events: SelectAll<BoxStream<'static, Item>> =
+        stream::select_all(chats.into_iter().enumerate().map(events));
+    let mut frames = encoder.begin();
+    loop {
+        let mut bytes = Vec::new();
+        frames.iter().for_each(|frame| frame.write(&mut bytes));
+        if !bytes.is_empty() && !matches!(timeout(patience, out.send(bytes.into())).await, Ok(Ok(()))) {
+            return;
+        }
+        if left == 0 {
+            return;
+        }
+        let next_ping = tokio::time::Instant::now() + ping;
+        frames = tokio::select! {
+            biased;
+            () = out.closed() => return,
+            item = events.next() => {
+                let Some(item) = item else { return };
+                let mut frames = Vec::new();
+                for Item { index, event, tokens, written } in merged(item, &mut events) {
+                    tally.event(&event);
+                    let failed = matches!(event, ChatEvent::Failed(_));
+                    left -= usize::from(failed || matches!(event, ChatEvent::Finished { .. }));
+                    frames.extend(encoder.event(index, &event, &tokens, Moment { since: begun.elapsed(), written }));
+                    if failed {
+                        left = 0;
+                        break;
+                    }
+                    if left == 0 {
+                        frames.extend(encoder.end());
+                    }
+                }
+                frames
+            }
+            () = sleep_until(next_ping) => vec![encoder.ping()],
+        };
+    }
+}
+
+/// The events of an answer.
+fn events((index, chat): (usize, Chat)) -> BoxStream<'static, Item> {
+    let next = move |mut chat: Chat| async move {
+        let event = chat.recv().await?;
+        let item = Item { index, event, tokens: chat.take_logprobs(), written: chat.written() };
+        Some((item, chat))
+    };
+    stream::unfold(chat, next).boxed()
+}
+
+/// An event and the ones that are ready, adjacent texts of an answer as one.
+fn merged(first: Item, events: &mut SelectAll<BoxStream<'static, Item>>) -> Vec<Item> {
+    let mut all = vec![first];
+    while all.len() < MERGED
+        && let Some(Some(next)) = events.next().now_or_never()
+    {
+        let Some(last) = all.last_mut() else { break };
+        match (&mut last.event, &next.event) {
+            (ChatEvent::Content(text), ChatEvent::Content(more))
+            | (ChatEvent::Reasoning(text), ChatEvent::Reasoning(more))
+                if last.index == next.index =>
+            {
+                text.push_str(more);
+                last.tokens.extend(next.tokens);
+                last.written = next.written;
+            }
+            _ => all.push(next),
+        }
+    }
+    all
+}

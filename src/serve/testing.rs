@@ -1,0 +1,100 @@
+//! A server on a scripted decoder, for tests of endpoints.
+
+use std::sync::Arc;
+use std::thread;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::{App, Card, Engine, Phase, Settings, router};
+use crate::chat::Template;
+use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
+use crate::engine::{Caps, Limits, channel, run};
+use crate::session::{GenerationOptions, Session};
+
+/// A template with reasoning, a switch for it, and calls.
+pub(super) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ message.content }}\n\
+    {% endfor %}{% if tools %}{{ tools | tojson }}{# <tool_call> {\"name\": , \"arguments\": } #}{% endif %}\
+    {% if add_generation_prompt %}<assistant>{% if enable_thinking is defined and enable_thinking is false %}\
+    <think></think>{% else %}<think>{% endif %}{% endif %}";
+
+/// Tokens that a sequence can hold.
+pub(super) const CONTEXT: u32 = 4096;
+
+/// A server that answers every prompt with `text`, byte by byte.
+pub(super) fn server(text: &str) -> Router {
+    router(app(text, Settings::default()))
+}
+
+/// The app of such a server.
+pub(super) fn app(text: &str, settings: Settings) -> Arc<App> {
+    let caps =
+        Caps { sequences: 2, context: CONTEXT, batch: 512, can_trim: true, can_cache: true, can_copy: true };
+    with(ScriptedDecoder::saying(caps, text), caps, settings)
+}
+
+/// The app of a server on this decoder.
+pub(super) fn with(decoder: ScriptedDecoder, caps: Caps, settings: Settings) -> Arc<App> {
+    let (submitter, inbox) = channel(&decoder, &ByteVocab);
+    thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
+    let template = Template::parse(TEMPLATE, "", "").unwrap();
+    let session = Session::new(submitter.clone(), Arc::new(ByteVocab), template);
+    let card =
+        Card { file: "m.gguf".to_owned(), context: caps.context, slots: caps.sequences, ..Card::default() };
+    let engine = Engine { session, submitter, defaults: GenerationOptions::default(), card };
+    let (phase, watched) = watch::channel(Phase::Ready(Arc::new(engine)));
+    // The phase lasts.
+    std::mem::forget(phase);
+    Arc::new(App::new(settings, watched))
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Reply {
+    /// The body as JSON.
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The data of a stream's frames, its `[DONE]` left out.
+    #[track_caller]
+    pub(super) fn frames(&self) -> Vec<Value> {
+        let data = self.text.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+}
+
+/// Sends a body and reads the response.
+pub(super) fn post(router: &Router, path: &str, body: &Value) -> Reply {
+    let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
+    send(router, request)
+}
+
+/// Asks for a path.
+pub(super) fn get(router: &Router, path: &str) -> Reply {
+    send(router, Request::get(path).body(Body::empty()).unwrap())
+}
+
+/// Sends a request and reads the response.
+pub(super) fn send(router: &Router, request: Request<Body>) -> Reply {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Reply { status: parts.status, headers: parts.headers, text }
+    })
+}
