@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::engine::Engine;
 use super::error::HttpError;
 use super::running::Answers;
+use crate::engine::{self, DecodeError};
 use crate::openai::{ApiError, ErrorCode};
 
 /// Requests whose bodies are parsed, rendered and tokenized at once.
@@ -27,6 +28,7 @@ pub struct App {
     pub(super) preparing: Arc<Semaphore>,
     /// The answers that are being written.
     pub(super) answers: Answers,
+    trouble: watch::Sender<Option<engine::Error>>,
 }
 
 /// Settings of a server.
@@ -87,7 +89,8 @@ impl App {
     #[must_use]
     pub fn new(settings: Settings, phase: watch::Receiver<Phase>) -> Self {
         let preparing = Arc::new(Semaphore::new(PREPARED_AT_ONCE));
-        Self { settings, started: now(), phase, preparing, answers: Answers::default() }
+        let trouble = watch::Sender::new(None);
+        Self { settings, started: now(), phase, preparing, answers: Answers::default(), trouble }
     }
 
     /// The engine, to answer a new request.
@@ -110,6 +113,26 @@ impl App {
     /// Seconds since 1970.
     pub(super) fn now(&self) -> u64 {
         now().max(self.started)
+    }
+
+    /// The error after which the engine answers no more requests, once there is one.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<engine::Error>> {
+        self.trouble.subscribe()
+    }
+
+    /// Takes note of an answer that failed.
+    pub(super) fn failed(&self, error: &engine::Error) {
+        let ends = matches!(
+            error,
+            engine::Error::Decode(
+                DecodeError::WorkerLost { .. } | DecodeError::DeviceFailed { is_short: false, .. }
+            ) | engine::Error::Panicked { .. }
+                | engine::Error::Gone
+        );
+        if ends {
+            self.trouble.send_replace(Some(error.clone()));
+        }
     }
 
     /// Checks the name of a model in a request.

@@ -58,10 +58,9 @@ where
     let job = blocking(app, move || prepare(&shared, &engine, body)).await??;
     let ignored = header(&job.ignored);
     let mut response = if job.is_stream {
-        let frames = stream::body(job, tally, app.settings.ping, app.settings.write_timeout);
-        stream_response(frames)
+        stream_response(stream::body(app, job, tally))
     } else {
-        whole(job, &tally).await?
+        whole(app, job, &tally).await?
     };
     if let Some(ignored) = ignored {
         response.headers_mut().insert(IGNORED, ignored);
@@ -104,7 +103,7 @@ fn stream_response(frames: Body) -> Response {
     (headers, frames).into_response()
 }
 
-async fn whole(job: Job, tally: &Tally) -> Result<Response, HttpError> {
+async fn whole(app: &App, job: Job, tally: &Tally) -> Result<Response, HttpError> {
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let collect = |chat: Chat| {
         chat.collect_async(|event| -> Result<(), engine::Error> {
@@ -114,7 +113,8 @@ async fn whole(job: Job, tally: &Tally) -> Result<Response, HttpError> {
     };
     let answers: Result<Vec<Answer>, engine::Error> =
         join_all(chats.into_iter().map(collect)).await.into_iter().collect();
-    Ok(Json(encoder.whole(answers?)).into_response())
+    let answers = answers.inspect_err(|error| app.failed(error))?;
+    Ok(Json(encoder.whole(answers)).into_response())
 }
 
 /// Names that fit into a header.

@@ -13,6 +13,8 @@ mod id;
 mod router;
 mod running;
 mod stream;
+#[cfg(test)]
+mod stream_tests;
 mod tally;
 #[cfg(test)]
 mod testing;

@@ -1,7 +1,8 @@
 //! From the events of answers to the frames of a stream.
 
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::app::App;
 use super::generate::Job;
 use super::tally::Tally;
 use crate::engine::TokenLogprob;
@@ -84,11 +86,11 @@ const FRAMES: usize = 64;
 /// Events that are merged into one write.
 const MERGED: usize = 256;
 
-/// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for
-/// `patience`.
-pub(super) fn body(job: Job, tally: Tally, ping: Duration, patience: Duration) -> Body {
+/// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for the
+/// time that the settings allow.
+pub(super) fn body(app: &Arc<App>, job: Job, tally: Tally) -> Body {
     let (sender, mut receiver) = channel::<Bytes>(FRAMES);
-    tokio::spawn(write(job, tally, sender, ping, patience));
+    tokio::spawn(write(Arc::clone(app), job, tally, sender));
     let frames = stream::poll_fn(move |context| receiver.poll_recv(context));
     Body::from_stream(frames.map(Ok::<Bytes, Infallible>))
 }
@@ -101,23 +103,28 @@ struct Item {
     written: u32,
 }
 
-async fn write(job: Job, tally: Tally, out: Sender<Bytes>, ping: Duration, patience: Duration) {
+async fn write(app: Arc<App>, job: Job, tally: Tally, out: Sender<Bytes>) {
+    let (ping, patience) = (app.settings.ping, app.settings.write_timeout);
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let begun = Instant::now();
     let mut left = chats.len();
     let mut events: SelectAll<BoxStream<'static, Item>> =
         stream::select_all(chats.into_iter().enumerate().map(events));
     let mut frames = encoder.begin();
+    // Steps of a prefill may write nothing for long.
+    let mut next_ping = begun + ping;
     loop {
         let mut bytes = Vec::new();
         frames.iter().for_each(|frame| frame.write(&mut bytes));
-        if !bytes.is_empty() && !matches!(timeout(patience, out.send(bytes.into())).await, Ok(Ok(()))) {
-            return;
+        if !bytes.is_empty() {
+            if !matches!(timeout(patience, out.send(bytes.into())).await, Ok(Ok(()))) {
+                return;
+            }
+            next_ping = Instant::now() + ping;
         }
         if left == 0 {
             return;
         }
-        let next_ping = tokio::time::Instant::now() + ping;
         frames = tokio::select! {
             biased;
             () = out.closed() => return,
@@ -127,6 +134,9 @@ async fn write(job: Job, tally: Tally, out: Sender<Bytes>, ping: Duration, patie
                 for Item { index, event, tokens, written } in merged(item, &mut events) {
                     tally.event(&event);
                     let failed = matches!(event, ChatEvent::Failed(_));
+                    if let ChatEvent::Failed(error) = &event {
+                        app.failed(error);
+                    }
                     left -= usize::from(failed || matches!(event, ChatEvent::Finished { .. }));
                     frames.extend(encoder.event(index, &event, &tokens, Moment { since: begun.elapsed(), written }));
                     if failed {

@@ -26,6 +26,10 @@ pub(super) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role
 /// Tokens that a sequence can hold.
 pub(super) const CONTEXT: u32 = 4096;
 
+/// A decoder of two sequences.
+pub(super) const TINY: Caps =
+    Caps { sequences: 2, context: CONTEXT, batch: 512, can_trim: true, can_cache: true, can_copy: true };
+
 /// A server that answers every prompt with `text`, byte by byte.
 pub(super) fn server(text: &str) -> Router {
     router(app(text, Settings::default()))
@@ -33,9 +37,7 @@ pub(super) fn server(text: &str) -> Router {
 
 /// The app of such a server.
 pub(super) fn app(text: &str, settings: Settings) -> Arc<App> {
-    let caps =
-        Caps { sequences: 2, context: CONTEXT, batch: 512, can_trim: true, can_cache: true, can_copy: true };
-    with(ScriptedDecoder::saying(caps, text), caps, settings)
+    with(ScriptedDecoder::saying(TINY, text), TINY, settings)
 }
 
 /// The app of a server on this decoder.

@@ -4,6 +4,7 @@ use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
+use crate::cli::options::words::ModelWord;
 
 /// Serves a model over HTTP, with the APIs of OpenAI, Anthropic and llama-server
 ///
@@ -12,16 +13,16 @@ use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
 #[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
 #[command(after_help = "\
 Examples:
-  ggrun serve -m model.gguf
+  ggrun serve model.gguf
   ggrun serve -hf ORG/NAME-GGUF:Q4_0 -np 2 -c 65536
-  ggrun serve -m model.gguf --host 0.0.0.0 --api-key SECRET
+  ggrun serve model.gguf --host 0.0.0.0 --api-key SECRET
 
 `ggrun serve --help` shows how to set up Open WebUI, Claude Code, Codex and Zed.")]
 #[command(after_long_help = "\
 Examples:
-  ggrun serve -m model.gguf
+  ggrun serve model.gguf
   ggrun serve -hf ORG/NAME-GGUF:Q4_0 -np 2 -c 65536
-  ggrun serve -m model.gguf --host 0.0.0.0 --api-key SECRET
+  ggrun serve model.gguf --host 0.0.0.0 --api-key SECRET
 
 Open WebUI:
   Settings, Connections, OpenAI API: the URL is http://127.0.0.1:8080/v1, the key any text
@@ -41,6 +42,8 @@ Zed, in settings.json:
   \"language_models\": {\"openai_compatible\": {\"ggrun\": {\"api_url\": \"http://127.0.0.1:8080/v1\",
     \"available_models\": [{\"name\": \"local\", \"max_tokens\": 32768}]}}}")]
 pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) _model: ModelWord,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Name the model in answers; more names, separated by commas, are accepted as well [default: the file's name]

@@ -1,0 +1,96 @@
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use http::Request;
+use serde_json::json;
+
+use super::testing::{TINY, app, send, with};
+use super::{Settings, router};
+use crate::engine::DecodeError;
+use crate::engine::scripted::ScriptedDecoder;
+
+fn asks(stream: bool) -> Request<axum::body::Body> {
+    let body = json!({"messages": [{"role": "user", "content": "Is it?"}], "stream": stream});
+    Request::post("/v1/chat/completions").body(body.to_string().into()).unwrap()
+}
+
+/// A decoder whose steps wait until they are let go.
+fn held(says: &str) -> (ScriptedDecoder, Sender<()>) {
+    let (go, wait) = channel();
+    let decoder = ScriptedDecoder::saying(TINY, says).failing(
+        false,
+        Box::new(move |_| {
+            // Once the sender is gone, steps are free.
+            drop(wait.recv());
+            None
+        }),
+    );
+    (decoder, go)
+}
+
+#[test]
+fn a_stream_shows_signs_of_life_while_a_step_takes_long() {
+    let (decoder, go) = held("a</think>b");
+    let settings = Settings { ping: Duration::from_millis(20), ..Settings::default() };
+    let router = router(with(decoder, TINY, settings));
+    let letting = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        drop(go);
+    });
+    let reply = send(&router, asks(true));
+    letting.join().unwrap();
+    assert!(reply.text.matches(": \n\n").count() > 2, "{}", reply.text);
+    assert!(reply.text.ends_with("data: [DONE]\n\n"));
+}
+
+#[test]
+fn a_failed_answer_is_an_error_and_ends_the_stream() {
+    let failing = || {
+        let fault = Box::new(|_: &[&[crate::engine::Token]]| {
+            Some(DecodeError::WorkerLost { endpoint: "w:1".to_owned() })
+        });
+        with(ScriptedDecoder::saying(TINY, "x").failing(true, fault), TINY, Settings::default())
+    };
+    let app = failing();
+    let trouble = app.trouble();
+    let reply = send(&router(app), asks(true));
+    let last = reply.frames().pop().unwrap();
+    assert_eq!(last["error"]["type"], "server_error");
+    assert!(last["error"]["message"].as_str().unwrap().contains("w:1"), "{last}");
+    assert!(!reply.text.contains("[DONE]"));
+    assert!(trouble.borrow().is_some());
+    let whole = send(&router(failing()), asks(false));
+    assert_eq!((whole.status.as_u16(), &whole.json()["error"]["type"]), (500, &json!("server_error")));
+}
+
+#[test]
+fn a_client_that_goes_away_frees_its_slot() {
+    let (decoder, go) = held("a</think>b");
+    let app = with(decoder, TINY, Settings::default());
+    let engine = app.engine().unwrap();
+    let router = router(app);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let response = tower::ServiceExt::oneshot(router, asks(true)).await.unwrap();
+        drop(response);
+    });
+    drop(go);
+    let mut status = engine.submitter.status();
+    runtime
+        .block_on(async { status.wait_for(|status| status.counters.cancelled == 1).await.map(drop) })
+        .unwrap();
+}
+
+#[test]
+fn texts_of_a_stream_are_never_empty_and_joined_are_the_answer() {
+    let says = format!("{}</think>{}", "hm ".repeat(50), "yes ".repeat(50));
+    let reply = send(&router(app(&says, Settings::default())), asks(true));
+    let texts: Vec<String> = reply
+        .frames()
+        .iter()
+        .filter_map(|frame| Some(frame["choices"][0]["delta"]["content"].as_str()?.to_owned()))
+        .collect();
+    assert_eq!(texts.concat(), "yes ".repeat(50));
+    assert!(texts.iter().all(|text| !text.is_empty()));
+}
