@@ -8,9 +8,11 @@ use axum::routing::{get, post};
 
 use super::app::App;
 use super::endpoints::chat::chat;
+use super::endpoints::completion::completion;
 use super::endpoints::completions::completions;
 use super::endpoints::control::{control, input_tokens};
 use super::endpoints::health::health;
+use super::endpoints::responses;
 use super::error::HttpError;
 use crate::openai::{ApiError, ErrorCode};
 
@@ -20,7 +22,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/chat/completions", post(chat))
         .route("/chat/completions/control", post(control))
         .route("/chat/completions/input_tokens", post(input_tokens))
+        .route("/completion", post(completion))
         .route("/completions", post(completions))
+        .route("/responses", post(responses::responses))
+        .route("/responses/input_tokens", post(responses::input_tokens))
         .route("/health", get(health));
     Router::new()
         .nest("/v1", api.clone())

@@ -27,12 +27,19 @@ pub(in crate::serve) async fn completions(
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
     let asked = openai::read(Endpoint::Text, body)?.over(&engine.defaults);
     check(app, engine, &asked)?;
-    let Prompt::Text(text) = &asked.prompt else {
+    let Prompt::Text(texts) = &asked.prompt else {
         return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
     };
     let seeds = seeds(&asked);
-    let requests = seeds.iter().map(|seed| asked.options.text_request(text.clone(), *seed));
+    let per_prompt = asked.choices as usize;
+    let text = |index: usize| texts.get(index / per_prompt).cloned().unwrap_or_default();
+    let request = |(index, seed): (usize, &u32)| asked.options.text_request(text(index), *seed);
+    let requests = seeds.iter().enumerate().map(request);
     let chats = requests.map(|request| engine.session.complete(request)).collect::<Result<_, _>>()?;
-    let prompt = asked.verbose.then(|| text.clone());
+    let shown = || {
+        let request = engine.session.text_request(asked.options.text_request(text(0), 0));
+        engine.session.detokenize(&request.prompt)
+    };
+    let prompt = asked.verbose.then(shown);
     Ok(job(app, engine, Endpoint::Text, &asked, chats, seeds, prompt))
 }
