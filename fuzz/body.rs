@@ -1,4 +1,4 @@
-//! The fuzz targets of request bodies; `tests/run/bodies.rs` runs them on the seeds. Each returns true if the input is a
+//! The fuzz targets of request bodies; `tests/bodies.rs` runs them on the seeds. Each returns true if the input is a
 //! valid request.
 
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ pub(crate) fn responses_body(data: &[u8]) -> bool {
     let Some(body) = object(data) else { return false };
     let fields = values(&Value::Object(body.clone()));
     match responses::read(body) {
-        Ok(responses::AskedResponse { asked, repeated }) => {
+        Ok(responses::AskedResponse { asked, repeated, carries_reasoning }) => {
             let Prompt::Chat(messages) = &asked.prompt else { panic!("a response answers a conversation") };
             assert!(!messages.is_empty());
             assert!(asked.unknown.len() <= fields + REPORTED, "{:?}", asked.unknown);
@@ -23,6 +23,7 @@ pub(crate) fn responses_body(data: &[u8]) -> bool {
                 model: "m".to_owned(),
                 repeated,
                 progress: true,
+                carries_reasoning,
             };
             let mut events = responses::Events::new(head);
             assert_eq!(events.begin().len(), 2);

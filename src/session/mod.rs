@@ -124,26 +124,19 @@ impl Session {
     ///
     /// When the text is too long, or the engine refuses the request.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
-        self.check_text(&request.prompt)?;
-        self.continue_text(self.text_request(request))
+        self.prompts.check_text(&request.prompt)?;
+        let request = self.text_request(request);
+        Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
     }
 
-    /// Refuses a text to continue that is too long, without tokenizing it.
+    /// The tokens of a text to continue. They may end early if it is too long.
     ///
     /// # Errors
     ///
     /// When it is too long in any case.
-    pub fn check_text(&self, text: &PromptText) -> Result<(), Error> {
-        Ok(self.prompts.check_text(text)?)
-    }
-
-    /// Starts the continuation of a text that was tokenized by [`Self::text_request`].
-    ///
-    /// # Errors
-    ///
-    /// When the engine refuses the request.
-    pub fn continue_text(&self, request: Request) -> Result<Chat, Error> {
-        Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
+    pub fn prompt_tokens(&self, text: PromptText) -> Result<Vec<Token>, Error> {
+        self.prompts.check_text(&text)?;
+        Ok(self.tokens(text, self.prompts.most()))
     }
 
     /// The request that [`Self::complete`] submits to the engine.

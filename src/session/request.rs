@@ -131,6 +131,12 @@ impl PromptText {
     }
 }
 
+impl From<Vec<Token>> for PromptText {
+    fn from(tokens: Vec<Token>) -> Self {
+        Self(vec![PromptPart::Tokens(tokens)])
+    }
+}
+
 impl From<String> for PromptText {
     fn from(text: String) -> Self {
         Self(vec![PromptPart::Text(text)])

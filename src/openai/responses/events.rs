@@ -22,6 +22,8 @@ pub struct ResponseHead {
     pub repeated: Map<String, Value>,
     /// Whether the progress of the prompt is reported.
     pub progress: bool,
+    /// Whether `encrypted_content` has the reasoning.
+    pub carries_reasoning: bool,
 }
 
 impl ResponseHead {
@@ -177,7 +179,7 @@ impl Events {
 
     fn begin_item(&mut self, kind: Kind, all: &mut Vec<Value>) {
         self.close(all);
-        let item = Item::new(&self.head.id, self.items.len(), kind);
+        let item = Item::new(&self.head.id, self.items.len(), kind, self.head.carries_reasoning);
         let begun = item.begun();
         self.items.push(item);
         self.is_open = true;
@@ -233,7 +235,7 @@ impl Events {
     }
 
     fn response(&self, stand: &Stand<'_>) -> Value {
-        let ResponseHead { id: _, created, model, repeated, progress: _ } = &self.head;
+        let ResponseHead { created, model, repeated, .. } = &self.head;
         let (status, error, details, usage, completed) = match stand {
             Stand::InProgress => ("in_progress", Value::Null, Value::Null, Value::Null, None),
             Stand::Failed(error) => ("failed", failure(error), Value::Null, Value::Null, None),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::item::carried;
 use crate::chat::{Content, FunctionCall, Message, NotText, Role, ToolCall, ToolKind};
 use crate::openai::fields::{Dropped, Fields, wrong};
 use crate::openai::refusal::Refusal;
@@ -102,7 +103,11 @@ impl Turns {
         };
         let text = |part: &Value| part.get("text").and_then(Value::as_str).map(str::to_owned);
         let texts: Option<Vec<String>> = parts.iter().map(text).collect();
-        let text = texts.ok_or("a part of `content` has no text")?.join("\n");
+        let mut text = texts.ok_or("a part of `content` has no text")?.join("\n");
+        if text.is_empty() {
+            let carried = item.get("encrypted_content").and_then(Value::as_str).and_then(carried);
+            carried.unwrap_or_default().clone_into(&mut text);
+        }
         if text.is_empty() {
             dropped.add("input.reasoning");
             return Ok(());

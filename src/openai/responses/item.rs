@@ -4,12 +4,21 @@ use serde_json::{Value, json};
 
 use crate::chat::ToolCall;
 
+/// What `encrypted_content` begins with if it is the reasoning itself. Clients that drop `content` send it back.
+const CARRIED: &str = "ggrun:";
+
+/// The reasoning in an `encrypted_content`, if it is of this server.
+pub(super) fn carried(text: &str) -> Option<&str> {
+    text.strip_prefix(CARRIED)
+}
+
 /// An item.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     id: String,
     kind: Kind,
     is_cut: bool,
+    carries: bool,
 }
 
 /// What an item is.
@@ -24,14 +33,15 @@ pub(super) enum Kind {
 }
 
 impl Item {
-    /// The item with this number in the output of the response `name`.
-    pub(super) fn new(name: &str, number: usize, kind: Kind) -> Self {
+    /// The item with this number in the output of the response `name`. With `carries`, reasoning is in its
+    /// `encrypted_content` as well.
+    pub(super) fn new(name: &str, number: usize, kind: Kind, carries: bool) -> Self {
         let prefix = match kind {
             Kind::Reasoning(_) => "rs",
             Kind::Message(_) => "msg",
             Kind::Call(_) => "fc",
         };
-        Self { id: format!("{prefix}_{name}_{number}"), kind, is_cut: false }
+        Self { id: format!("{prefix}_{name}_{number}"), kind, is_cut: false, carries }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -53,25 +63,29 @@ impl Item {
 
     /// The item before its text.
     pub(super) fn begun(&self) -> Value {
-        self.object("in_progress", json!([]), "")
+        self.object("in_progress", json!([]), None, "")
     }
 
     /// The item with all of its text.
     pub(super) fn whole(&self) -> Value {
-        let (content, arguments) = match &self.kind {
-            Kind::Reasoning(text) => (json!([{ "type": "reasoning_text", "text": text }]), String::new()),
-            Kind::Message(text) => (json!([part(text)]), String::new()),
-            Kind::Call(call) => (Value::Null, call.function.arguments_text()),
+        let (content, carried, arguments) = match &self.kind {
+            Kind::Reasoning(text) => {
+                let carried = self.carries.then(|| format!("{CARRIED}{text}"));
+                (json!([{ "type": "reasoning_text", "text": text }]), carried, String::new())
+            }
+            Kind::Message(text) => (json!([part(text)]), None, String::new()),
+            Kind::Call(call) => (Value::Null, None, call.function.arguments_text()),
         };
-        self.object(if self.is_cut { "incomplete" } else { "completed" }, content, &arguments)
+        let status = if self.is_cut { "incomplete" } else { "completed" };
+        self.object(status, content, carried, &arguments)
     }
 
-    fn object(&self, status: &str, content: Value, arguments: &str) -> Value {
+    fn object(&self, status: &str, content: Value, carried: Option<String>, arguments: &str) -> Value {
         let id = &self.id;
         match &self.kind {
             Kind::Reasoning(_) => json!({
                 "id": id, "type": "reasoning", "status": status, "summary": [], "content": content,
-                "encrypted_content": null,
+                "encrypted_content": carried,
             }),
             Kind::Message(_) => json!({
                 "id": id, "type": "message", "status": status, "role": "assistant", "content": content,

@@ -37,8 +37,9 @@ const REPEATED: [&str; 9] = [
     "user",
     "metadata",
 ];
-/// An output that requests can ask for in `include`.
+/// Outputs that requests can ask for in `include`. The others are of tools that the server does not have.
 const LOGPROBS: &str = "message.output_text.logprobs";
+const REASONING: &str = "reasoning.encrypted_content";
 
 /// A parsed request body.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,8 @@ pub struct AskedResponse {
     pub asked: Asked,
     /// Fields that the response repeats.
     pub repeated: Map<String, Value>,
+    /// `include` asks for reasoning in a form that the client sends back.
+    pub carries_reasoning: bool,
 }
 
 /// Reads a body.
@@ -72,7 +75,7 @@ pub fn read(body: Map<String, Value>) -> Result<AskedResponse, Refusal> {
         stop: fields.texts("stop")?,
         ..GenerationOptions::default()
     };
-    include(&mut fields)?;
+    let carries_reasoning = include(&mut fields)?;
     let tools = tools::read(&mut fields, &mut dropped)?;
     (options.tools, options.tool_choice) = (tools.functions, tools.choice);
     let (format, rules) = text(&mut fields, &mut dropped)?;
@@ -106,7 +109,7 @@ pub fn read(body: Map<String, Value>) -> Result<AskedResponse, Refusal> {
         unknown,
         unsupported: Vec::new(),
     };
-    Ok(AskedResponse { asked, repeated })
+    Ok(AskedResponse { asked, repeated, carries_reasoning })
 }
 
 /// Refuses what depends on stored responses, and `truncation`.
@@ -129,15 +132,15 @@ fn refuse_stored(fields: &mut Fields) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks the additional outputs that are requested.
-fn include(fields: &mut Fields) -> Result<(), Refusal> {
+/// Checks the additional outputs that are requested, and whether reasoning is among them.
+fn include(fields: &mut Fields) -> Result<bool, Refusal> {
     let list = fields.list("include")?.unwrap_or_default();
     if list.iter().any(|name| name == LOGPROBS) {
         return Err(wrong("include", &json!(LOGPROBS), "outputs without logprobs"));
     }
     match fields.count("top_logprobs")? {
         Some(top) if top > 0 => Err(wrong("top_logprobs", &json!(top), "0")),
-        _ => Ok(()),
+        _ => Ok(list.iter().any(|name| name == REASONING)),
     }
 }
 

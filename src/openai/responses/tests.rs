@@ -45,7 +45,8 @@ fn every_field_has_its_effect() {
         "include": ["reasoning.encrypted_content"], "prompt_cache_key": "k", "truncation": "disabled",
         "background": false, "service_tier": "auto", "client_metadata": {}, "safety_identifier": "s",
     });
-    let AskedResponse { asked, repeated } = ask(body).unwrap();
+    let AskedResponse { asked, repeated, carries_reasoning } = ask(body).unwrap();
+    assert!(carries_reasoning);
     assert_eq!(asked.unknown, []);
     let Prompt::Chat(messages) = asked.prompt else { panic!("it is a chat") };
     assert_eq!(messages, [Message::new(Role::System, "Be short."), Message::new(Role::User, "hi")]);
@@ -324,7 +325,14 @@ fn wrong_items_are_refused_by_number() {
 fn head(progress: bool) -> ResponseHead {
     let repeated =
         Map::from_iter([("tools".to_owned(), json!([])), ("tool_choice".to_owned(), json!("auto"))]);
-    ResponseHead { id: "x".to_owned(), created: 5, model: "m".to_owned(), repeated, progress }
+    ResponseHead {
+        id: "x".to_owned(),
+        created: 5,
+        model: "m".to_owned(),
+        repeated,
+        progress,
+        carries_reasoning: false,
+    }
 }
 
 fn end(reason: FinishReason) -> ChatEvent {
@@ -407,6 +415,19 @@ fn a_response_has_the_events_of_each_item_in_order() {
              "arguments": "{\"a\": 1}"},
         ])
     );
+}
+
+#[test]
+fn reasoning_can_be_carried_by_a_client_that_drops_its_content() {
+    let mut events = Events::new(ResponseHead { carries_reasoning: true, ..head(false) });
+    events.event(&ChatEvent::Reasoning("hm".to_owned()));
+    let all = events.event(&ChatEvent::Content("x".to_owned()));
+    let done = all.iter().find(|event| event["type"] == "response.output_item.done").unwrap();
+    let mut item = done["item"].clone();
+    item.as_object_mut().unwrap().remove("content");
+    let found = messages(json!([item, {"role": "user", "content": "hi"}]));
+    assert_eq!(found[0].reasoning_content.as_deref(), Some("hm"));
+    assert!(!with("include", json!([])).unwrap().carries_reasoning);
 }
 
 #[test]

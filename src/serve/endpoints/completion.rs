@@ -1,24 +1,25 @@
 //! llama-server's own `/completion`.
 
+use std::iter;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::openai::{check, piece, seeds};
+use super::openai::{check, continued, piece, seeds};
 use crate::engine::{Token, TokenLogprob};
 use crate::openai::completion::{
     self, Completion, Completions, Continued, Probabilities, Shown, generation_settings,
 };
-use crate::openai::{ApiError, ErrorCode, MOST_BIASES, Prompt, SoFar};
+use crate::openai::{ApiError, ErrorCode, MOST_BIASES, SoFar};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::{Job, ignored, respond};
 use crate::serve::stream::{Encoder, Frame, Moment};
-use crate::session::{Answer, Chat, ChatEvent, Logprobs, Session, TextRequest};
+use crate::session::{Answer, ChatEvent, Logprobs, Session, TextRequest};
 
 /// Continues texts.
 pub(in crate::serve) async fn completion(
@@ -36,27 +37,6 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     asked.options.sampling.logit_bias.extend(biases(&engine.session, &text_biases)?);
     let asked = asked.over(&engine.defaults);
     check(app, engine, &asked)?;
-    let Prompt::Text(texts) = &asked.prompt else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
-    };
-    let stream = asked.stream;
-    let (mut requests, mut answers) = (Vec::new(), Vec::new());
-    for (number, seed) in seeds(&asked).into_iter().enumerate() {
-        let text = &texts[number / asked.choices as usize];
-        engine.session.check_text(text)?;
-        let request = asked.options.text_request(text.clone(), seed);
-        let TextRequest { sampling, max_tokens, stop, .. } = &request;
-        let mut settings = generation_settings(sampling, *max_tokens, stop);
-        settings["stream"] = json!(stream.is_some());
-        settings["post_sampling_probs"] = json!(post_sampling);
-        settings["timings_per_token"] = json!(stream.is_some_and(|stream| stream.timings));
-        let stop = stop.clone();
-        let request = engine.session.text_request(request);
-        engine.submitter.check(&request)?;
-        let prompt = engine.session.detokenize(&request.prompt);
-        answers.push(Continued { prompt, settings, stop });
-        requests.push(request);
-    }
     let probabilities = match asked.options.logprobs {
         Some(Logprobs::Top(_)) => {
             let form = Probabilities::of(&asked.options.params(0), post_sampling)?;
@@ -64,8 +44,20 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
         }
         Some(Logprobs::Off) | None => None,
     };
-    let chats = requests.into_iter().map(|request| engine.session.continue_text(request));
-    let chats: Vec<Chat> = chats.collect::<Result<_, _>>()?;
+    let stream = asked.stream;
+    let seeds = seeds(&asked);
+    let (chats, tokens) = continued(engine, &asked, &seeds)?;
+    let prompts: Vec<String> = tokens.iter().map(|tokens| engine.session.detokenize(tokens)).collect();
+    let prompts = prompts.iter().flat_map(|prompt| iter::repeat_n(prompt, asked.choices as usize));
+    let answer = |(prompt, seed): (&String, &u32)| {
+        let TextRequest { sampling, max_tokens, stop, .. } = asked.options.text_request(String::new(), *seed);
+        let mut settings = generation_settings(&sampling, max_tokens, &stop);
+        settings["stream"] = json!(stream.is_some());
+        settings["post_sampling_probs"] = json!(post_sampling);
+        settings["timings_per_token"] = json!(stream.is_some_and(|stream| stream.timings));
+        Continued { prompt: prompt.clone(), settings, stop }
+    };
+    let answers = prompts.zip(&seeds).map(answer).collect();
     let so_far = stream.filter(|stream| stream.timings).map(|_| vec![SoFar::default(); chats.len()]);
     let shown = Shown {
         model: app.settings.name().to_owned(),

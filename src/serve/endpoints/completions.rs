@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::openai::{check, job, seeds};
-use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
+use super::openai::{check, continued, job, seeds};
+use crate::openai::{self, Endpoint};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
@@ -27,19 +27,8 @@ pub(in crate::serve) async fn completions(
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
     let asked = openai::read(Endpoint::Text, body)?.over(&engine.defaults);
     check(app, engine, &asked)?;
-    let Prompt::Text(texts) = &asked.prompt else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
-    };
     let seeds = seeds(&asked);
-    let per_prompt = asked.choices as usize;
-    let text = |index: usize| texts.get(index / per_prompt).cloned().unwrap_or_default();
-    let request = |(index, seed): (usize, &u32)| asked.options.text_request(text(index), *seed);
-    let requests = seeds.iter().enumerate().map(request);
-    let chats = requests.map(|request| engine.session.complete(request)).collect::<Result<_, _>>()?;
-    let shown = || {
-        let request = engine.session.text_request(asked.options.text_request(text(0), 0));
-        engine.session.detokenize(&request.prompt)
-    };
-    let prompt = asked.verbose.then(shown);
+    let (chats, tokens) = continued(engine, &asked, &seeds)?;
+    let prompt = asked.verbose.then(|| engine.session.detokenize(tokens.first().map_or(&[], Vec::as_slice)));
     Ok(job(app, engine, Endpoint::Text, &asked, chats, seeds, prompt))
 }

@@ -1,13 +1,14 @@
 //! What OpenAI's generating endpoints have in common.
 
 use std::borrow::Cow;
+use std::iter;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::engine::TokenLogprob;
+use crate::engine::{Token, TokenLogprob};
 use crate::openai::{
-    ApiError, Asked, Choice, Chunks, Endpoint, Head, Piece, Prompt, SoFar, Stream, body, logprobs,
+    ApiError, Asked, Choice, Chunks, Endpoint, ErrorCode, Head, Piece, Prompt, SoFar, Stream, body, logprobs,
 };
 use crate::serve::app::App;
 use crate::serve::engine::Engine;
@@ -24,7 +25,7 @@ pub(super) fn check(app: &App, engine: &Engine, asked: &Asked) -> Result<(), Htt
         return Err(ApiError::from(refusal).into());
     }
     asked.options.check_reasoning(engine.session.template()).map_err(|error| {
-        let error = ApiError::new(crate::openai::ErrorCode::InvalidRequest, error.to_string());
+        let error = ApiError::new(ErrorCode::InvalidRequest, error.to_string());
         HttpError::from(error.with_param("chat_template_kwargs"))
     })
 }
@@ -39,6 +40,26 @@ pub(super) fn seeds(asked: &Asked) -> Vec<u32> {
     let is_fixed = matches!(asked.options.seed, Some(Seed::Fixed(_)));
     let number = |number: u32| if is_fixed { number % asked.choices } else { number };
     (0..prompts.saturating_mul(asked.choices)).map(|index| first.wrapping_add(number(index))).collect()
+}
+
+/// Starts the continuations of texts with these seeds. Returns the tokens of each text as well.
+pub(super) fn continued(
+    engine: &Engine,
+    asked: &Asked,
+    seeds: &[u32],
+) -> Result<(Vec<Chat>, Vec<Vec<Token>>), HttpError> {
+    let Prompt::Text(texts) = &asked.prompt else {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
+    };
+    let tokens = texts.iter().map(|text| engine.session.prompt_tokens(text.clone()));
+    let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
+    let per_prompt = asked.choices as usize;
+    let all = tokens.iter().flat_map(|tokens| iter::repeat_n(tokens, per_prompt));
+    let start = |(tokens, seed): (&Vec<Token>, &u32)| {
+        engine.session.complete(asked.options.text_request(tokens.clone(), *seed))
+    };
+    let chats = all.zip(seeds).map(start).collect::<Result<_, _>>()?;
+    Ok((chats, tokens))
 }
 
 /// The job of answers that were submitted with these seeds. `prompt` is shown if the request asked for it.

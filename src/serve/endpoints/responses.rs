@@ -54,18 +54,18 @@ fn read(
     engine: &Engine,
     body: Map<String, Value>,
 ) -> Result<(AskedResponse, Vec<Message>), HttpError> {
-    let AskedResponse { asked, repeated } = responses::read(body)?;
-    let mut asked = asked.over(&engine.defaults);
+    let found = responses::read(body)?;
+    let mut asked = found.asked.over(&engine.defaults);
     check(app, engine, &asked)?;
     let Prompt::Chat(messages) = asked.prompt.clone() else {
         return Err(ApiError::new(ErrorCode::InvalidRequest, "`input` is missing").into());
     };
     asked.continue_final = Some(chat::continues(&asked, &messages)?);
-    Ok((AskedResponse { asked, repeated }, messages))
+    Ok((AskedResponse { asked, ..found }, messages))
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
-    let (AskedResponse { asked, repeated }, messages) = read(app, engine, body)?;
+    let (AskedResponse { asked, repeated, carries_reasoning }, messages) = read(app, engine, body)?;
     let seed = seeds(&asked).first().copied().unwrap_or_default();
     let chat = engine.session.chat(chat::request(&asked, &messages, seed))?;
     let stream = asked.stream.unwrap_or_default();
@@ -75,6 +75,7 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
         model: app.settings.name().to_owned(),
         repeated,
         progress: stream.progress,
+        carries_reasoning,
     };
     let listed = app.answers.add(&head.full_id(), vec![chat.canceller()]);
     let so_far = stream.timings.then(SoFar::default);

@@ -1,6 +1,6 @@
 //! Runs the fuzz targets of request bodies on their seeds: whole, truncated and mutated.
 
-#[path = "../../fuzz/body.rs"]
+#[path = "../fuzz/body.rs"]
 mod body;
 
 use std::fs;
