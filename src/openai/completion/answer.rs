@@ -19,8 +19,18 @@ pub struct Shown {
     pub probabilities: Option<(Probabilities, Piece)>,
     /// Adds chunks for the progress of the prompt.
     pub progress: bool,
-    /// The only fields of a body and of the last chunk; all if there are none.
+    /// The only fields of a body and of the last chunk; an empty list selects all.
     pub fields: Vec<String>,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown")
+            .field("model", &self.model)
+            .field("tokens", &self.tokens)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an answer continues.
@@ -35,15 +45,10 @@ pub struct Continued {
 }
 
 /// Turns the answers to a request into chunks, or into one body.
+#[derive(Debug)]
 pub struct Completions {
     shown: Shown,
     answers: Vec<State>,
-}
-
-impl std::fmt::Debug for Completions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Completions").field("answers", &self.answers).finish_non_exhaustive()
-    }
 }
 
 /// The state of one answer.

@@ -1,3 +1,5 @@
+//! `/completion`, and lists of prompts, on scripts.
+
 use serde_json::{Value, json};
 
 use crate::serve::testing::{post, server};

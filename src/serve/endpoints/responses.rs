@@ -20,7 +20,7 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::{Job, blocking, ignored, respond};
 use crate::serve::id;
 use crate::serve::stream::{Encoder, Frame, Moment};
-use crate::session::{Answer, Chat, ChatEvent};
+use crate::session::{Answer, ChatEvent};
 
 /// Answers a conversation.
 pub(in crate::serve) async fn responses(

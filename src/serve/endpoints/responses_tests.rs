@@ -1,3 +1,5 @@
+//! `/v1/responses` on scripts.
+
 use serde_json::{Value, json};
 
 use crate::serve::testing::{Reply, post, server};
