@@ -111,7 +111,7 @@ fn calls_come_whole_with_ids_that_are_new_in_the_conversation() {
 #[test]
 fn without_parallel_calls_an_answer_ends_after_its_first() {
     let call = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
-    let session = session("{# <tool_call> arguments #}", &format!("Look:\n{call}\n{call}\nand more"));
+    let session = session("x{# <tool_call> arguments #}", &format!("Look:\n{call}\n{call}\nand more"));
     let tool = serde_json::json!({"type": "function", "function": {"name": "f"}});
     let ask = |parallel: bool| {
         ask(&session, |request| {

@@ -295,7 +295,7 @@ fn wrong_items_are_refused_by_number() {
         (json!({"role": "user", "content": []}), "`content` has no parts"),
         (
             json!({"role": "user", "content": parts(json!({"type": "input_image", "image_url": "x"}))}),
-            "part 1 of `content` is `input_image`, expected text",
+            "part 1 of `content` is `image_url`, expected text",
         ),
         (
             json!({"type": "function_call_output", "call_id": "c", "output": parts(json!({"type": "input_file"}))}),

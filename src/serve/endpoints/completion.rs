@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::openai::{check, continued, piece, seeds};
+use super::openai::{check, continued, piece, seeds, text_request};
 use crate::engine::{Token, TokenLogprob};
 use crate::openai::completion::{
     self, Completion, Completions, Continued, Probabilities, Shown, generation_settings,
@@ -50,7 +50,7 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     let prompts: Vec<String> = tokens.iter().map(|tokens| engine.session.detokenize(tokens)).collect();
     let prompts = prompts.iter().flat_map(|prompt| iter::repeat_n(prompt, asked.choices as usize));
     let answer = |(prompt, seed): (&String, &u32)| {
-        let TextRequest { sampling, max_tokens, stop, .. } = asked.options.text_request(String::new(), *seed);
+        let TextRequest { sampling, max_tokens, stop, .. } = text_request(&asked, String::new(), *seed);
         let mut settings = generation_settings(&sampling, max_tokens, &stop);
         settings["stream"] = json!(stream.is_some());
         settings["post_sampling_probs"] = json!(post_sampling);

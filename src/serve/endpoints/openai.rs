@@ -16,7 +16,7 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::{Job, ignored};
 use crate::serve::id;
 use crate::serve::stream::{Encoder, Frame, Moment};
-use crate::session::{Answer, Chat, ChatEvent, Logprobs, Seed, Session};
+use crate::session::{Answer, Chat, ChatEvent, Logprobs, PromptText, Seed, Session, TextRequest};
 
 /// Refuses what the server does not support, and another model.
 pub(super) fn check(app: &App, engine: &Engine, asked: &Asked) -> Result<(), HttpError> {
@@ -56,10 +56,17 @@ pub(super) fn continued(
     let per_prompt = asked.choices as usize;
     let all = tokens.iter().flat_map(|tokens| iter::repeat_n(tokens, per_prompt));
     let start = |(tokens, seed): (&Vec<Token>, &u32)| {
-        engine.session.complete(asked.options.text_request(tokens.clone(), *seed))
+        engine.session.complete(text_request(asked, tokens.clone(), *seed))
     };
     let chats = all.zip(seeds).map(start).collect::<Result<_, _>>()?;
     Ok((chats, tokens))
+}
+
+/// The request for one of the continuations of a text.
+pub(super) fn text_request(asked: &Asked, text: impl Into<PromptText>, seed: u32) -> TextRequest {
+    let mut request = asked.options.text_request(text, seed);
+    request.sampling.seed = seed;
+    request
 }
 
 /// The job of answers that were submitted with these seeds. `prompt` is shown if the request asked for it.
