@@ -2,6 +2,7 @@
 
 mod batch;
 mod bench;
+mod bodies;
 mod chat;
 mod cmd;
 mod deadline;

@@ -31,8 +31,10 @@ pub(super) fn submit(
             request.sampling.seed = seed;
             (Endpoint::Chat, session.chat(request)?)
         }
-        Prompt::Text(text) => {
-            let mut request = asked.options.text_request(text.clone(), seed);
+        Prompt::Text(texts) => {
+            // A row has one.
+            let text = texts.first().cloned().unwrap_or_default();
+            let mut request = asked.options.text_request(text, seed);
             request.sampling.seed = seed;
             (Endpoint::Text, session.complete(request)?)
         }

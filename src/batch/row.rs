@@ -8,7 +8,7 @@ use super::hash::{RequestHash, Settings};
 use super::ignored::Ignored;
 use super::lines::{LIMIT, Line};
 use crate::json;
-use crate::openai::{self, Asked, Endpoint, ErrorCode, UnknownField};
+use crate::openai::{self, Asked, Endpoint, ErrorCode, Prompt, UnknownField};
 use crate::session::GenerationOptions;
 
 /// A row of the input.
@@ -97,6 +97,13 @@ fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOption
     if asked.stream.is_some() {
         let cause = Cause::Request(ErrorCode::InvalidRequest);
         return Err(Failure::new(cause, "`stream: true` is not supported in a batch").in_field("stream"));
+    }
+    if let Prompt::Text(texts) = &asked.prompt
+        && texts.len() != 1
+    {
+        let cause = Cause::Request(ErrorCode::InvalidRequest);
+        let message = format!("`prompt` is a list of {}, expected one prompt in each row", texts.len());
+        return Err(Failure::new(cause, message).in_field("prompt"));
     }
     let asked = asked.over(defaults);
     if endpoint == Endpoint::Chat {
@@ -195,6 +202,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    use crate::session::PromptText;
+
     const BAD_REQUEST: Cause = Cause::Request(ErrorCode::InvalidRequest);
 
     fn read(text: &[u8]) -> Row {
@@ -272,10 +281,26 @@ mod tests {
     }
 
     #[test]
+    fn a_row_has_one_prompt() {
+        let prompt = |prompt: &str| {
+            read(format!(r#"{{"prompt": {prompt}}}"#).as_bytes())
+                .asked
+                .map(|_| ())
+                .map_err(|failure| failure.message().to_owned())
+        };
+        for one in [r#""x""#, r#"["x"]"#, "[1, 2]", "[[1, 2]]", r#"[1, "x"]"#] {
+            assert_eq!(prompt(one), Ok(()), "{one}");
+        }
+        let refused = "`prompt` is a list of 2, expected one prompt in each row";
+        assert_eq!(prompt(r#"["x", "y"]"#), Err(refused.to_owned()));
+        assert_eq!(prompt("[[1], [2]]"), Err(refused.to_owned()));
+    }
+
+    #[test]
     fn the_system_prompt_applies_to_conversations_without_one() {
         let messages = |row: Row| match row.asked.unwrap().prompt {
-            openai::Prompt::Chat(messages) => messages.iter().map(|m| m.content.text()).collect(),
-            openai::Prompt::Text(text) => vec![text],
+            Prompt::Chat(messages) => messages.iter().map(|m| m.content.text()).collect::<Vec<_>>(),
+            Prompt::Text(texts) => texts.iter().filter_map(PromptText::as_text).map(str::to_owned).collect(),
         };
         let plain = br#"{"messages": [{"role": "user", "content": "x"}]}"#;
         let written =

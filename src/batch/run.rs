@@ -351,7 +351,14 @@ impl Batch<'_> {
             model: Cow::Borrowed(&self.options.model_name),
             fingerprint: Cow::Borrowed(&self.options.fingerprint),
         };
-        self.push(task.line, &task.id, task.hash, 200, &body(&head, &choices), &Value::Null);
+        self.push(
+            task.line,
+            &task.id,
+            task.hash,
+            200,
+            &body(&head, &choices, task.asked.choices),
+            &Value::Null,
+        );
     }
 
     fn fail(&mut self, line: u64, id: &str, hash: RequestHash, failure: &Failure) {

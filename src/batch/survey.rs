@@ -12,7 +12,7 @@ use super::row::read_row;
 use super::source::Source;
 use crate::engine::{self, SamplingError, SamplingParams};
 use crate::openai::{Asked, Prompt};
-use crate::session::{Limit, Session};
+use crate::session::{Limit, PromptPart, PromptText, Session};
 
 /// Counts of the rows of an input.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +66,7 @@ pub fn survey(mut source: Source, defaults: &Defaults, go_on: &dyn Fn() -> bool)
                 Prompt::Chat(messages) => {
                     serde_json::to_string(&(messages, &asked.options.tools)).map_or(0, |text| text.len())
                 }
-                Prompt::Text(text) => text.len(),
+                Prompt::Text(texts) => texts.iter().map(bytes).sum(),
             };
             let answer = u64::from(most_tokens(&asked).unwrap_or(0));
             survey.longest = survey.longest.max(text as u64 / BYTES_PER_TOKEN + AROUND + answer);
@@ -180,13 +180,25 @@ impl Judge<'_> {
                 let request = self.session.chat_request(asked.chat_request(messages, 0));
                 request.map_err(|error| Failure::from(&error))?
             }
-            Prompt::Text(text) => self.session.text_request(asked.options.text_request(text.clone(), 0)),
+            Prompt::Text(texts) => {
+                let text = texts.first().cloned().unwrap_or_default();
+                self.session.text_request(asked.options.text_request(text, 0))
+            }
         };
         let failure = |error: engine::Error| Failure::from(&error);
         engine::check_request(&request, self.context, self.vocabulary).map_err(failure)?;
         (self.check)(&request.sampling).map_err(|error| failure(error.into()))?;
         Ok(request.prompt.len())
     }
+}
+
+/// The bytes of a text, about those of its tokens included.
+fn bytes(text: &PromptText) -> usize {
+    let bytes = |part: &PromptPart| match part {
+        PromptPart::Text(text) => text.len(),
+        PromptPart::Tokens(tokens) => tokens.len() * BYTES_PER_TOKEN as usize,
+    };
+    text.0.iter().map(bytes).sum()
 }
 
 /// The limit of one answer.

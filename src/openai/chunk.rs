@@ -20,6 +20,8 @@ pub type Piece = Arc<dyn Fn(Token) -> Vec<u8> + Send + Sync>;
 pub struct Chunks<'a> {
     head: Head<'a>,
     stream: Stream,
+    /// Answers to each prompt.
+    per_prompt: usize,
     piece: Option<Piece>,
     choices: Vec<Choice>,
 }
@@ -46,7 +48,14 @@ impl<'a> Chunks<'a> {
     /// For this number of answers. `piece` returns the bytes of a token, if the request asked for logprobs.
     #[must_use]
     pub fn new(head: Head<'a>, stream: Stream, choices: u32, piece: Option<Piece>) -> Self {
-        Self { head, stream, piece, choices: vec![Choice::default(); choices as usize] }
+        let choices = vec![Choice::default(); choices as usize];
+        Self { head, stream, per_prompt: choices.len(), piece, choices }
+    }
+
+    /// The same, where so many answers in a row are to the same prompt.
+    #[must_use]
+    pub fn per_prompt(self, per_prompt: u32) -> Self {
+        Self { per_prompt: per_prompt as usize, ..self }
     }
 
     /// The chunks before the first event: the role in each choice of a chat.
@@ -87,7 +96,7 @@ impl<'a> Chunks<'a> {
                 let finish = json!(finish_reason(reason, choice.calls > 0));
                 let mut chunks = vec![self.chunk(index, json!({}), logprobs, finish)];
                 if !self.stream.include_usage {
-                    chunks[0]["timings"] = timings(&[(usage, took)]);
+                    chunks[0]["timings"] = timings(&[(usage, took)], 1);
                 }
                 chunks.extend(self.usage());
                 return chunks;
@@ -149,8 +158,8 @@ impl<'a> Chunks<'a> {
             Endpoint::Text => "text_completion",
         };
         let mut chunk = self.head.object(kind, &[]);
-        chunk["usage"] = usage(&ends.iter().map(|(usage, _)| *usage).collect::<Vec<_>>());
-        chunk["timings"] = timings(&ends);
+        chunk["usage"] = usage(&ends.iter().map(|(usage, _)| *usage).collect::<Vec<_>>(), self.per_prompt);
+        chunk["timings"] = timings(&ends, self.per_prompt);
         Some(chunk)
     }
 }

@@ -1,5 +1,6 @@
 //! Takes fields out of an object one by one, checking their types. The fields that are left are unknown.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -57,6 +58,24 @@ impl UnknownField {
 impl fmt::Display for UnknownField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(""))
+    }
+}
+
+/// Things in lists that are left out, each kind once.
+#[derive(Debug, Default)]
+pub(super) struct Dropped(BTreeSet<String>);
+
+impl Dropped {
+    /// Adds a kind of thing, such as `tools.web_search`. Only so many kinds, with so long names, are listed.
+    pub(super) fn add(&mut self, kind: &str) {
+        if self.0.len() < COMPARED {
+            self.0.insert(kind.chars().take(COMPARED_LENGTH).collect());
+        }
+    }
+
+    /// The kinds, as fields that are ignored.
+    pub(super) fn fields(self) -> impl Iterator<Item = UnknownField> {
+        self.0.into_iter().map(|name| UnknownField { name, closest: None })
     }
 }
 
@@ -169,7 +188,7 @@ pub(super) fn number(value: &Value) -> Option<f32> {
 
 /// `3`, and `3.0` as other languages print it.
 #[expect(clippy::cast_possible_truncation, reason = "a whole number that `f64` holds exactly")]
-fn whole(value: &Value) -> Option<i64> {
+pub(super) fn whole(value: &Value) -> Option<i64> {
     let exact = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
     value.as_i64().or_else(|| value.as_f64().filter(exact).map(|number| number as i64))
 }

@@ -7,7 +7,7 @@ use crate::engine::{Token, TokenLogprob};
 use crate::json::number;
 
 /// `OpenAI`'s logprob of an impossible token: JSON has no infinity.
-const NEVER: f32 = -9999.0;
+pub(super) const NEVER: f32 = -9999.0;
 
 /// The `logprobs` of a choice, or of a chunk whose text begins at the character `offset` of the choice. `piece` returns
 /// the bytes of a token.

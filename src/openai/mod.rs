@@ -4,16 +4,20 @@
 //! refusing what a front end does not support.
 
 mod chunk;
+pub mod completion;
 mod endpoint;
 mod error;
 mod fields;
 mod logprobs;
 mod options;
 mod parts;
+mod prompts;
 mod refusal;
 mod request;
 mod response;
+pub mod responses;
 mod sampling;
+mod so_far;
 #[cfg(test)]
 mod tests;
 
@@ -26,4 +30,5 @@ pub use parts::{call, finish_reason, timings};
 pub use refusal::Refusal;
 pub use request::{Asked, Prompt, Stream, WITHOUT_EFFECT, read};
 pub use response::{Choice, Head, body};
-pub use sampling::write as write_sampling;
+pub use sampling::{MOST_BIASES, write as write_sampling};
+pub use so_far::SoFar;

@@ -19,7 +19,7 @@ pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<Generation
         seed: fields.minus_one("seed")?,
         max_tokens: limit(fields, &["n_predict", "max_tokens", "max_completion_tokens"])?,
         stop: fields.texts("stop")?,
-        rules: rules(fields)?,
+        rules: rules(fields, None)?,
         ..GenerationOptions::default()
     };
     match endpoint {
@@ -35,7 +35,7 @@ pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<Generation
 }
 
 /// A limit under its names, which must agree.
-fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Option<Limit>, Refusal> {
+pub(super) fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Option<Limit>, Refusal> {
     let mut found: Option<(&'static str, Limit)> = None;
     for name in names {
         let Some(limit) = fields.minus_one(name)? else { continue };
@@ -60,24 +60,32 @@ fn template(fields: &mut Fields, options: &mut GenerationOptions) -> Result<(), 
     }
     let choices = "none, auto, required or a named function";
     options.tool_choice = fields.of("tool_choice", choices, tool_choice)?;
+    let effort = fields.text("reasoning_effort")?;
+    reasoning(fields, options, ("reasoning_effort", effort))
+}
+
+/// Variables and reasoning. `effort` is the effort, under the name of its field.
+pub(super) fn reasoning(
+    fields: &mut Fields,
+    options: &mut GenerationOptions,
+    (field, effort): (&'static str, Option<String>),
+) -> Result<(), Refusal> {
     let given = fields.object("chat_template_kwargs")?.unwrap_or_default();
     options.template_variables = variables(given).map_err(|reserved| {
         wrong("chat_template_kwargs", &json!(reserved.name), "variables that are not reserved")
     })?;
-    if let Some(effort) = fields.text("reasoning_effort")? {
+    if let Some(effort) = effort {
         let effort = Value::String(effort);
         let variable = options.template_variables.entry("reasoning_effort").or_insert_with(|| effort.clone());
         if *variable != effort {
-            return Err(Refusal::Conflict { field: "chat_template_kwargs", other: "reasoning_effort" });
+            return Err(Refusal::Conflict { field: "chat_template_kwargs", other: field });
         }
     }
     options.reasoning_budget = limit(fields, &["reasoning_budget", "thinking_budget_tokens"])?;
     if options.turns_reasoning_off() {
         match options.reasoning_budget.replace(Limit::Tokens(0)) {
             None | Some(Limit::Tokens(0)) => {}
-            Some(_) => {
-                return Err(Refusal::Conflict { field: "reasoning_effort", other: "reasoning_budget" });
-            }
+            Some(_) => return Err(Refusal::Conflict { field, other: "reasoning_budget" }),
         }
     }
     options.reasoning_budget_message = fields.text("reasoning_budget_message")?;
@@ -100,16 +108,20 @@ fn tool_choice(value: &Value) -> Option<ToolChoice> {
     }
 }
 
-/// The grammar or schema, from one of its fields.
-fn rules(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
+/// The grammar or schema, from one of its fields. `format` is the field of an endpoint that has another than
+/// `response_format`.
+pub(super) fn rules(
+    fields: &mut Fields,
+    format: Option<(&'static str, Option<Rules>)>,
+) -> Result<Option<Rules>, Refusal> {
     let mut found: Option<(&'static str, Rules)> = None;
     let grammar = fields.text("grammar")?.filter(|text| !text.is_empty());
     let schema = fields.of("json_schema", "a JSON schema", schema)?;
-    for (field, rules) in [
-        ("grammar", grammar.map(Rules::Gbnf)),
-        ("json_schema", schema),
-        ("response_format", response_format(fields)?),
-    ] {
+    let format = match format {
+        Some(format) => format,
+        None => ("response_format", response_format(fields)?),
+    };
+    for (field, rules) in [("grammar", grammar.map(Rules::Gbnf)), ("json_schema", schema), format] {
         let Some(rules) = rules else { continue };
         if let Some((other, _)) = found {
             return Err(Refusal::Conflict { field: other, other: field });
@@ -158,7 +170,7 @@ fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
 }
 
 /// A schema is an object, or true.
-fn schema(value: &Value) -> Option<Rules> {
+pub(super) fn schema(value: &Value) -> Option<Rules> {
     matches!(value, Value::Object(_) | Value::Bool(true)).then(|| Rules::JsonSchema(value.to_string()))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::chat::ToolCall;
-use crate::engine::{FinishReason, Timings, Usage};
+use crate::engine::{FinishReason, Timings};
 use crate::session::ChatUsage;
 
 /// A call, with its arguments as a string.
@@ -26,23 +26,21 @@ pub fn finish_reason(reason: FinishReason, calls: bool) -> &'static str {
     }
 }
 
-/// The usage of all choices of a request, which share a prompt.
-pub(super) fn usage(choices: &[ChatUsage]) -> Value {
-    let first = choices.first().map(|usage| usage.total).unwrap_or_default();
-    let written: u32 = choices.iter().map(|usage| usage.total.completion_tokens).sum();
-    let reasoning: u32 = choices.iter().map(|usage| usage.reasoning_tokens).sum();
+/// The usage of all choices of a request. So many of them in a row share a prompt.
+pub(super) fn usage(choices: &[ChatUsage], per_prompt: usize) -> Value {
+    let ChatUsage { total, reasoning_tokens } = sum(choices.iter(), per_prompt);
     json!({
-        "prompt_tokens": first.prompt_tokens,
-        "completion_tokens": written,
-        "total_tokens": first.prompt_tokens.saturating_add(written),
-        "completion_tokens_details": { "reasoning_tokens": reasoning },
-        "prompt_tokens_details": { "cached_tokens": first.reused_tokens },
+        "prompt_tokens": total.prompt_tokens,
+        "completion_tokens": total.completion_tokens,
+        "total_tokens": total.prompt_tokens.saturating_add(total.completion_tokens),
+        "completion_tokens_details": { "reasoning_tokens": reasoning_tokens },
+        "prompt_tokens_details": { "cached_tokens": total.reused_tokens },
     })
 }
 
 /// Timings under llama-server's names. With several choices, each phase is as long as the longest.
 #[must_use]
-pub fn timings(choices: &[(ChatUsage, Timings)]) -> Value {
+pub fn timings(choices: &[(ChatUsage, Timings)], per_prompt: usize) -> Value {
     let longest = |phase: fn(&Timings) -> Duration| {
         choices.iter().map(|(_, timings)| phase(timings)).max().unwrap_or_default()
     };
@@ -51,20 +49,41 @@ pub fn timings(choices: &[(ChatUsage, Timings)]) -> Value {
         prefill: longest(|t| t.prefill),
         decode: longest(|t| t.decode),
     };
-    let rate = |rate: fn(&Timings, &Usage) -> Option<f64>| {
-        let (first, _) = choices.first()?;
-        let completion_tokens = choices.iter().map(|(usage, _)| usage.total.completion_tokens).sum();
-        rate(&whole, &Usage { completion_tokens, ..first.total })
-    };
+    let usage = sum(choices.iter().map(|(usage, _)| usage), per_prompt).total;
+    let written = usage.completion_tokens;
     json!({
         "queued_ms": milliseconds(whole.queued),
+        "cache_n": usage.reused_tokens,
+        "prompt_n": usage.read_tokens(),
         "prompt_ms": milliseconds(whole.prefill),
-        "prompt_per_second": rate(Timings::prompt_rate),
+        "prompt_per_token_ms": per_token(whole.prefill, usage.read_tokens()),
+        "prompt_per_second": whole.prompt_rate(&usage).unwrap_or(0.0),
+        "predicted_n": written,
         "predicted_ms": milliseconds(whole.decode),
-        "predicted_per_second": rate(Timings::decode_rate),
+        "predicted_per_token_ms": per_token(whole.decode, written.saturating_sub(1)),
+        "predicted_per_second": whole.decode_rate(&usage).unwrap_or(0.0),
     })
+}
+
+/// The tokens of all choices, each prompt counted once.
+fn sum<'a>(choices: impl Iterator<Item = &'a ChatUsage>, per_prompt: usize) -> ChatUsage {
+    let mut all = ChatUsage::default();
+    for (index, ChatUsage { total, reasoning_tokens }) in choices.enumerate() {
+        let add = |sum: &mut u32, more: u32| *sum = sum.saturating_add(more);
+        if index % per_prompt.max(1) == 0 {
+            add(&mut all.total.prompt_tokens, total.prompt_tokens);
+            add(&mut all.total.reused_tokens, total.reused_tokens);
+        }
+        add(&mut all.total.completion_tokens, total.completion_tokens);
+        add(&mut all.reasoning_tokens, *reasoning_tokens);
+    }
+    all
 }
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+fn per_token(time: Duration, tokens: u32) -> f64 {
+    if tokens == 0 { 0.0 } else { milliseconds(time) / f64::from(tokens) }
 }

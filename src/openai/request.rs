@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use super::endpoint::Endpoint;
 use super::fields::{Fields, UnknownField, wrong};
 use super::options;
+use super::prompts;
 use super::refusal::Refusal;
 use crate::chat::{Content, Message, Role};
-use crate::session::{ChatRequest, GenerationOptions, ToolChoice};
+use crate::session::{ChatRequest, GenerationOptions, PromptText};
 
 /// Known fields that do not change the answer.
 pub const WITHOUT_EFFECT: [&str; 17] = [
@@ -41,7 +42,7 @@ pub struct Asked {
     pub prompt: Prompt,
     /// The options of its answer.
     pub options: GenerationOptions,
-    /// `n`: the number of answers, with consecutive seeds.
+    /// `n`: the number of answers to each prompt, with consecutive seeds.
     pub choices: u32,
     /// How to stream the answer, if at all.
     pub stream: Option<Stream>,
@@ -49,7 +50,7 @@ pub struct Asked {
     pub verbose: bool,
     /// `continue_final_message`: continues the last message instead of answering it; `None` leaves it to the front end.
     pub continue_final: Option<bool>,
-    /// `parallel_tool_calls`: allows more than one call where one is required.
+    /// `parallel_tool_calls`: allows more than one call.
     pub parallel_tool_calls: bool,
     /// `model`: the name of the model.
     pub model: Option<String>,
@@ -62,17 +63,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Takes unset options from `defaults`, which may bring tools.
+    /// Takes unset options from `defaults`.
     #[must_use]
-    pub fn over(mut self, defaults: &GenerationOptions) -> Self {
-        self.options = self.options.over(defaults);
-        let may_call = matches!(self.options.tool_choice, None | Some(ToolChoice::Auto))
-            && self.options.tools.as_ref().is_some_and(|tools| !tools.is_empty());
-        if !self.parallel_tool_calls && may_call && matches!(self.prompt, Prompt::Chat(_)) {
-            let expected = "true, or `tool_choice: required`";
-            self.unsupported.push(wrong("parallel_tool_calls", &json!(false), expected));
-        }
-        self
+    pub fn over(self, defaults: &GenerationOptions) -> Self {
+        Self { options: self.options.over(defaults), ..self }
     }
 
     /// A request to answer its conversation. `seed` is used unless one is set.
@@ -91,8 +85,8 @@ impl Asked {
 pub enum Prompt {
     /// A conversation to answer.
     Chat(Vec<Message>),
-    /// A text to continue.
-    Text(String),
+    /// Texts to continue, each with as many answers as [`Asked::choices`].
+    Text(Vec<PromptText>),
 }
 
 /// How an answer is streamed.
@@ -114,36 +108,40 @@ pub struct Stream {
 /// checked by the engine.
 pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refusal> {
     let mut fields = Fields::new(body);
-    let stream = stream(&mut fields)?;
+    let asked = take(endpoint, &mut fields)?;
+    Ok(Asked { unknown: fields.unknown(), ..asked })
+}
+
+/// Takes everything but the unknown fields.
+pub(super) fn take(endpoint: Endpoint, fields: &mut Fields) -> Result<Asked, Refusal> {
+    let stream = stream(fields)?;
     let verbose = fields.truth("verbose")?.unwrap_or(false);
     let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
     let [model, user] = ["model", "user"].map(|name| Some(fields.take(name)?.as_str()?.to_owned()));
     let unsupported = [
-        unless(&mut fields, "verbosity", &json!("medium"), "medium"),
-        unless(&mut fields, "modalities", &json!(["text"]), "[\"text\"]"),
+        unless(fields, "verbosity", &json!("medium"), "medium"),
+        unless(fields, "modalities", &json!(["text"]), "[\"text\"]"),
     ];
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
-    let options = options::read(endpoint, &mut fields)?;
-    let choices = fields.count("n")?.unwrap_or(1);
-    if !(1..=MOST_CHOICES).contains(&choices) {
-        return Err(wrong("n", &json!(choices), "a number from 1 to 128"));
-    }
+    let options = options::read(endpoint, fields)?;
+    let count = fields.count("n")?.unwrap_or(1);
     let (prompt, continue_final) = match endpoint {
         Endpoint::Chat => {
-            let messages = messages(&mut fields)?;
-            let continue_final = continue_final(&mut fields, &messages)?;
+            let messages = messages(fields)?;
+            let continue_final = continue_final(fields, &messages)?;
             (Prompt::Chat(messages), continue_final)
         }
         Endpoint::Text => {
-            let prompt = prompt(&mut fields)?;
-            refuse_unless(&mut fields, "echo", &json!(false), "false")?;
-            refuse_unless(&mut fields, "best_of", &json!(1), "1")?;
-            refuse_unless(&mut fields, "suffix", &json!(""), "an empty string")?;
-            (Prompt::Text(prompt), None)
+            let texts = prompts::read(fields)?;
+            refuse_unless(fields, "echo", &json!(false), "false")?;
+            refuse_unless(fields, "best_of", &json!(1), "1")?;
+            refuse_unless(fields, "suffix", &json!(""), "an empty string")?;
+            (Prompt::Text(texts), None)
         }
     };
+    let choices = choices("n", count, &prompt)?;
     Ok(Asked {
         prompt,
         options,
@@ -154,12 +152,28 @@ pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refus
         parallel_tool_calls,
         model,
         user,
-        unknown: fields.unknown(),
+        unknown: Vec::new(),
         unsupported: unsupported.into_iter().flatten().collect(),
     })
 }
 
-fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
+/// Checks the number of answers to each prompt.
+pub(super) fn choices(name: &'static str, count: u32, prompt: &Prompt) -> Result<u32, Refusal> {
+    let prompts = match prompt {
+        Prompt::Chat(_) => 1,
+        Prompt::Text(texts) => texts.len(),
+    };
+    if !(1..=MOST_CHOICES).contains(&count) {
+        return Err(wrong(name, &json!(count), "a number from 1 to 128"));
+    }
+    if prompts.saturating_mul(count as usize) > MOST_CHOICES as usize {
+        return Err(wrong("prompt", &json!(prompts), "at most 128 answers to all prompts"));
+    }
+    Ok(count)
+}
+
+/// Whether and how to stream.
+pub(super) fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
     let wanted = fields.truth("stream")?.unwrap_or(false);
     let progress = fields.truth("return_progress")?.unwrap_or(false);
     let timings = fields.truth("timings_per_token")?.unwrap_or(false);
@@ -235,19 +249,6 @@ fn continue_final(fields: &mut Fields, messages: &[Message]) -> Result<Option<bo
         }
         _ => Ok(continued.or(prompted.map(|_| false))),
     }
-}
-
-/// One text, or a list of one.
-fn prompt(fields: &mut Fields) -> Result<String, Refusal> {
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(list) => match list.as_slice() {
-            [Value::String(text)] => Some(text.clone()),
-            _ => None,
-        },
-        _ => None,
-    };
-    fields.of("prompt", "one string", text)?.ok_or(Refusal::Missing { field: "prompt" })
 }
 
 /// Refuses every value of a field except its default.

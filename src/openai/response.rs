@@ -58,9 +58,10 @@ impl Head<'_> {
     }
 }
 
-/// The body with all answers to a request.
+/// The body with all answers to a request. So many of them in a row are to the same prompt.
 #[must_use]
-pub fn body(head: &Head<'_>, choices: &[Choice]) -> Value {
+pub fn body(head: &Head<'_>, choices: &[Choice], per_prompt: u32) -> Value {
+    let per_prompt = per_prompt as usize;
     let (kind, choice): (_, fn(usize, &Choice) -> Value) = match head.endpoint {
         Endpoint::Chat => ("chat.completion", chat_choice),
         Endpoint::Text => ("text_completion", text_choice),
@@ -68,8 +69,8 @@ pub fn body(head: &Head<'_>, choices: &[Choice]) -> Value {
     let shown: Vec<Value> = choices.iter().enumerate().map(|(n, c)| choice(n, c)).collect();
     let mut body = head.object(kind, &shown);
     let took: Vec<_> = choices.iter().map(|choice| (choice.answer.usage, choice.answer.timings)).collect();
-    body["usage"] = usage(&took.iter().map(|(usage, _)| *usage).collect::<Vec<_>>());
-    body["timings"] = timings(&took);
+    body["usage"] = usage(&took.iter().map(|(usage, _)| *usage).collect::<Vec<_>>(), per_prompt);
+    body["timings"] = timings(&took, per_prompt);
     body["seed"] = json!(choices.first().map(|choice| choice.seed));
     body
 }

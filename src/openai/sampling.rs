@@ -7,6 +7,9 @@ use super::refusal::Refusal;
 use crate::engine::{SamplerKind, Token};
 use crate::session::{Limit, MirostatMode, SamplingOptions};
 
+/// The maximum number of biases of a request. They are applied to every token, on the thread that all requests share.
+pub const MOST_BIASES: usize = 1 << 16;
+
 /// Takes the sampling fields.
 pub(super) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
     Ok(SamplingOptions {
@@ -109,21 +112,43 @@ fn names(order: &[SamplerKind]) -> Value {
 
 fn logit_bias(fields: &mut Fields) -> Result<Vec<(Token, f32)>, Refusal> {
     let Some(value) = fields.take("logit_bias") else { return Ok(Vec::new()) };
-    biases(&value).ok_or_else(|| wrong("logit_bias", &value, "an object of biases by token number"))
+    let token = |(biased, bias)| match biased {
+        Biased::Token(token) => Some((token, bias)),
+        Biased::Text(_) => None,
+    };
+    let read: Option<Vec<_>> = biases(&value).and_then(|all| all.into_iter().map(token).collect());
+    read.ok_or_else(|| wrong("logit_bias", &value, "an object of biases by token number"))
 }
 
-/// `{"15": -1.5}`, as in `OpenAI`'s API, or `[[15, -1.5]]`, as in llama-server; `false` forbids a token.
-fn biases(value: &Value) -> Option<Vec<(Token, f32)>> {
+/// What a bias applies to.
+pub(super) enum Biased {
+    /// A token.
+    Token(Token),
+    /// Each token of a text, as in llama-server.
+    Text(String),
+}
+
+/// `{"15": -1.5}`, as in `OpenAI`'s API, or `[[15, -1.5]]`, as in llama-server; `false` forbids a token. `None` if it has
+/// another form, or there are too many.
+pub(super) fn biases(value: &Value) -> Option<Vec<(Biased, f32)>> {
     let bias =
         |value: &Value| if *value == Value::Bool(false) { Some(f32::NEG_INFINITY) } else { number(value) };
+    let named = |name: &str| match name.parse() {
+        Ok(token) => Biased::Token(Token(token)),
+        Err(_) => Biased::Text(name.to_owned()),
+    };
+    let biased = |value: &Value| match value {
+        Value::String(text) => Some(Biased::Text(text.clone())),
+        number => Some(Biased::Token(Token(i32::try_from(number.as_i64()?).ok()?))),
+    };
     match value {
-        Value::Object(biases) => {
-            biases.iter().map(|(token, value)| Some((Token(token.parse().ok()?), bias(value)?))).collect()
+        Value::Object(biases) if biases.len() <= MOST_BIASES => {
+            biases.iter().map(|(name, value)| Some((named(name), bias(value)?))).collect()
         }
-        Value::Array(pairs) => pairs
+        Value::Array(pairs) if pairs.len() <= MOST_BIASES => pairs
             .iter()
             .map(|pair| match pair.as_array()?.as_slice() {
-                [token, value] => Some((Token(i32::try_from(token.as_i64()?).ok()?), bias(value)?)),
+                [token, value] => Some((biased(token)?, bias(value)?)),
                 _ => None,
             })
             .collect(),

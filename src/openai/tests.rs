@@ -12,8 +12,7 @@ use crate::engine::{
     self, FinishReason, MirostatVersion, Rules, SamplerKind, Timings, Token, TokenLogprob, Usage,
 };
 use crate::session::{
-    Answer, ChatEvent, ChatUsage, GenerationOptions, Limit, Logprobs, MirostatMode, SamplingOptions, Seed,
-    ToolChoice,
+    Answer, ChatEvent, ChatUsage, Limit, Logprobs, MirostatMode, SamplingOptions, Seed, ToolChoice,
 };
 
 fn ask(body: Value) -> Result<Asked, Refusal> {
@@ -161,7 +160,6 @@ fn wrong_values_are_refused_by_name() {
     assert!(matches!(ask(json!({})), Err(Refusal::Missing { field: "messages" })));
     let both = ask(json!({"prompt": "x", "grammar": "root ::= \"x\"", "json_schema": {}})).unwrap_err();
     assert_eq!(both.to_string(), "`grammar` and `json_schema` cannot be used together");
-    assert!(ask(json!({"prompt": ["a", "b"]})).is_err());
     assert!(ask(json!({"prompt": ["a"], "echo": false, "best_of": 1})).is_ok());
     assert_eq!(
         ask(json!({"prompt": "x", "echo": true})).unwrap_err().to_string(),
@@ -278,23 +276,13 @@ fn a_value_that_is_not_supported_is_named_unless_it_is_the_default() {
 }
 
 #[test]
-fn parallel_calls_are_forbidden_only_where_a_call_is_required() {
-    let said = |choice: Value, parallel: bool, defaults: &GenerationOptions| {
-        let mut body = json!({"messages": [{"role": "user", "content": "hi"}], "tool_choice": choice});
-        body["parallel_tool_calls"] = json!(parallel);
-        ask(body).unwrap().over(defaults).unsupported.iter().map(ToString::to_string).collect::<Vec<_>>()
+fn parallel_calls_can_be_forbidden() {
+    let request = |parallel: Value| {
+        let asked = with("parallel_tool_calls", parallel).unwrap();
+        assert!(asked.unsupported.is_empty());
+        asked.chat_request(&[], 0).parallel_tool_calls
     };
-    let tools = Some(vec![json!({"type": "function", "function": {"name": "f"}})]);
-    let (tools, none) =
-        (GenerationOptions { tools, ..GenerationOptions::default() }, GenerationOptions::default());
-    let text = "`parallel_tool_calls` is `false`, expected true, or `tool_choice: required`";
-    assert_eq!(said(json!("auto"), false, &tools), [text]);
-    assert_eq!(said(Value::Null, false, &tools), [text]);
-    assert!(said(json!("auto"), true, &tools).is_empty() && said(json!("auto"), false, &none).is_empty());
-    let named = json!({"type": "function", "function": {"name": "f"}});
-    for choice in [json!("required"), json!("none"), named] {
-        assert!(said(choice.clone(), false, &tools).is_empty(), "{choice}");
-    }
+    assert_eq!([json!(false), json!(true), Value::Null].map(request), [false, true, true]);
 }
 
 #[test]
@@ -442,6 +430,8 @@ fn answer(events: &[(ChatEvent, Vec<TokenLogprob>)], written: u32) -> Answer {
         reasoning: String::new(),
         content: String::new(),
         tool_calls: Vec::new(),
+        call_places: Vec::new(),
+        tokens: Vec::new(),
         reason,
         usage,
         timings,
@@ -452,7 +442,10 @@ fn answer(events: &[(ChatEvent, Vec<TokenLogprob>)], written: u32) -> Answer {
         match event {
             ChatEvent::Reasoning(text) => answer.reasoning += text,
             ChatEvent::Content(text) => answer.content += text,
-            ChatEvent::ToolCall(call) => answer.tool_calls.push(call.clone()),
+            ChatEvent::ToolCall(call) => {
+                answer.tool_calls.push(call.clone());
+                answer.call_places.push(answer.content.len());
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -554,7 +547,7 @@ proptest! {
             let logprobs = if wanted && !tokens.is_empty() { logprobs(endpoint, tokens, 0, &piece) } else { Value::Null };
             Choice { answer, seed: 0, logprobs }
         }).collect();
-        let whole = body(&head(endpoint), &choices);
+        let whole = body(&head(endpoint), &choices, count);
         for (index, choice) in whole["choices"].as_array().unwrap().iter().enumerate() {
             prop_assert_eq!(&joined(&all, index, endpoint), choice);
         }
@@ -594,6 +587,48 @@ fn a_stream_of_a_chat_begins_with_the_role_and_ends_with_the_reason() {
     let end = chunks.event(0, &end(3), &[]);
     assert_eq!(end[0]["choices"][0]["finish_reason"], "tool_calls");
     assert_eq!(end[0]["choices"][0]["delta"], json!({}));
+}
+
+#[test]
+fn a_list_of_prompts_has_answers_in_order_and_few_in_all() {
+    let asked = ask(json!({"prompt": ["a", [1, 2]], "n": 2})).unwrap();
+    let Prompt::Text(texts) = asked.prompt else { panic!("they are texts") };
+    assert_eq!((texts.len(), asked.choices), (2, 2));
+    assert_eq!(texts[0].as_text(), Some("a"));
+    assert!(ask(json!({"prompt": vec!["a"; 64], "n": 2})).is_ok());
+    assert_eq!(ask(json!({"prompt": vec!["a"; 65], "n": 2})).unwrap_err().field(), "prompt");
+    assert_eq!(ask(json!({"prompt": "a", "n": 129})).unwrap_err().field(), "n");
+}
+
+#[test]
+fn each_prompt_is_counted_once() {
+    let choice = || Choice { answer: answer(&[], 9), seed: 0, logprobs: Value::Null };
+    let choices: Vec<Choice> = (0..4).map(|_| choice()).collect();
+    let counts = |per_prompt| {
+        let whole = body(&head(Endpoint::Text), &choices, per_prompt);
+        let stream = Stream { include_usage: true, ..Stream::default() };
+        let mut chunks = Chunks::new(head(Endpoint::Text), stream, 4, None).per_prompt(per_prompt);
+        let last = (0..4).flat_map(|index| chunks.event(index, &end(9), &[])).last().unwrap();
+        assert_eq!([&last["usage"], &last["timings"]], [&whole["usage"], &whole["timings"]]);
+        let number = |value: &Value| value.as_u64().unwrap();
+        let cached = &whole["usage"]["prompt_tokens_details"]["cached_tokens"];
+        assert_eq!(whole["timings"]["cache_n"], *cached);
+        assert_eq!(
+            (number(&whole["usage"]["completion_tokens"]), number(&whole["timings"]["predicted_n"])),
+            (36, 36)
+        );
+        (number(&whole["usage"]["prompt_tokens"]), number(cached), number(&whole["timings"]["prompt_n"]))
+    };
+    assert_eq!((counts(4), counts(2), counts(1)), ((7, 2, 5), (14, 4, 10), (28, 8, 20)));
+}
+
+#[test]
+fn timings_are_numbers_even_if_nothing_was_read_or_written() {
+    let all = timings(&[(ChatUsage::default(), Timings::default())], 1);
+    for (name, value) in all.as_object().unwrap() {
+        assert!(value.as_f64().is_some_and(f64::is_finite), "{name}: {value}");
+    }
+    assert_eq!(timings(&[], 1), all);
 }
 
 #[test]

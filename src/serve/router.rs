@@ -8,23 +8,27 @@ use axum::routing::{get, post};
 
 use super::app::App;
 use super::endpoints::chat::chat;
+use super::endpoints::completion::completion;
 use super::endpoints::completions::completions;
 use super::endpoints::control::{control, input_tokens};
 use super::endpoints::health::health;
+use super::endpoints::responses;
 use super::error::HttpError;
 use crate::openai::{ApiError, ErrorCode};
 
-/// All endpoints.
+/// All endpoints. As in llama-server, `/completions` is OpenAI's below `/v1` and llama-server's own without it.
 pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/chat/completions", post(chat))
         .route("/chat/completions/control", post(control))
         .route("/chat/completions/input_tokens", post(input_tokens))
-        .route("/completions", post(completions))
+        .route("/completion", post(completion))
+        .route("/responses", post(responses::responses))
+        .route("/responses/input_tokens", post(responses::input_tokens))
         .route("/health", get(health));
     Router::new()
-        .nest("/v1", api.clone())
-        .merge(api)
+        .nest("/v1", api.clone().route("/completions", post(completions)))
+        .merge(api.route("/completions", post(completion)))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .with_state(app)

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::app::App;
 use super::generate::Job;
 use super::tally::Tally;
-use crate::engine::TokenLogprob;
+use crate::engine::{Token, TokenLogprob};
 use crate::session::{Answer, Chat, ChatEvent};
 
 /// Writes the answers to a request in the form of an API.
@@ -29,7 +29,7 @@ pub(super) trait Encoder: Send {
         index: usize,
         event: &ChatEvent,
         tokens: &[TokenLogprob],
-        moment: Moment,
+        moment: Moment<'_>,
     ) -> Vec<Frame>;
 
     /// The frames after the last answer has ended without an error.
@@ -46,11 +46,13 @@ pub(super) trait Encoder: Send {
 
 /// When an event of an answer happened.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct Moment<'a> {
     /// Since the request was submitted.
     pub(super) since: Duration,
     /// Tokens of the answer so far.
     pub(super) written: u32,
+    /// Those since the last event.
+    pub(super) tokens: &'a [Token],
 }
 
 /// A part of a stream of server-sent events.
@@ -99,7 +101,8 @@ pub(super) fn body(app: &Arc<App>, job: Job, tally: Tally) -> Body {
 struct Item {
     index: usize,
     event: ChatEvent,
-    tokens: Vec<TokenLogprob>,
+    logprobs: Vec<TokenLogprob>,
+    tokens: Vec<Token>,
     written: u32,
 }
 
@@ -131,14 +134,15 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: Sender<Bytes>) {
             item = events.next() => {
                 let Some(item) = item else { return };
                 let mut frames = Vec::new();
-                for Item { index, event, tokens, written } in merged(item, &mut events) {
+                for Item { index, event, logprobs, tokens, written } in merged(item, &mut events) {
                     tally.event(&event);
                     let failed = matches!(event, ChatEvent::Failed(_));
                     if let ChatEvent::Failed(error) = &event {
                         app.failed(error);
                     }
                     left -= usize::from(failed || matches!(event, ChatEvent::Finished { .. }));
-                    frames.extend(encoder.event(index, &event, &tokens, Moment { since: begun.elapsed(), written }));
+                    let moment = Moment { since: begun.elapsed(), written, tokens: &tokens };
+                    frames.extend(encoder.event(index, &event, &logprobs, moment));
                     if failed {
                         left = 0;
                         break;
@@ -158,7 +162,8 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: Sender<Bytes>) {
 fn events((index, chat): (usize, Chat)) -> BoxStream<'static, Item> {
     let next = move |mut chat: Chat| async move {
         let event = chat.recv().await?;
-        let item = Item { index, event, tokens: chat.take_logprobs(), written: chat.written() };
+        let (logprobs, tokens) = (chat.take_logprobs(), chat.take_tokens());
+        let item = Item { index, event, logprobs, tokens, written: chat.written() };
         Some((item, chat))
     };
     stream::unfold(chat, next).boxed()
@@ -177,6 +182,7 @@ fn merged(first: Item, events: &mut SelectAll<BoxStream<'static, Item>>) -> Vec<
                 if last.index == next.index =>
             {
                 text.push_str(more);
+                last.logprobs.extend(next.logprobs);
                 last.tokens.extend(next.tokens);
                 last.written = next.written;
             }

@@ -3,7 +3,7 @@
 use super::chat::Chat;
 use super::event::{ChatEvent, ChatUsage};
 use crate::chat::ToolCall;
-use crate::engine::{self, FinishReason, Timings, TokenLogprob};
+use crate::engine::{self, FinishReason, Timings, Token, TokenLogprob};
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Answer {
     pub content: String,
     /// The function calls, in order.
     pub tool_calls: Vec<ToolCall>,
+    /// For each call, the length of the content before it, in bytes.
+    pub call_places: Vec<usize>,
+    /// Its tokens, forced ones and the one that ended it included.
+    pub tokens: Vec<Token>,
     /// Why it ended.
     pub reason: FinishReason,
     /// The tokens it took.
@@ -39,7 +43,7 @@ impl Chat {
         while let Some(event) = self.next() {
             on(&event)?;
             if let Some(end) = parts.push(event) {
-                return Ok(parts.finish(end?, self.take_logprobs()));
+                return Ok(parts.finish(end?, self.take_tokens(), self.take_logprobs()));
             }
         }
         Err(engine::Error::Gone.into())
@@ -58,7 +62,7 @@ impl Chat {
         while let Some(event) = self.recv().await {
             on(&event)?;
             if let Some(end) = parts.push(event) {
-                return Ok(parts.finish(end?, self.take_logprobs()));
+                return Ok(parts.finish(end?, self.take_tokens(), self.take_logprobs()));
             }
         }
         Err(engine::Error::Gone.into())
@@ -71,6 +75,7 @@ struct Parts {
     reasoning: String,
     content: String,
     tool_calls: Vec<ToolCall>,
+    call_places: Vec<usize>,
 }
 
 /// The terminal event of an answer that succeeded.
@@ -83,16 +88,24 @@ impl Parts {
             ChatEvent::Progress { .. } => {}
             ChatEvent::Reasoning(text) => self.reasoning += &text,
             ChatEvent::Content(text) => self.content += &text,
-            ChatEvent::ToolCall(call) => self.tool_calls.push(call),
+            ChatEvent::ToolCall(call) => {
+                self.tool_calls.push(call);
+                self.call_places.push(self.content.len());
+            }
             ChatEvent::Finished { reason, usage, timings } => return Some(Ok((reason, usage, timings))),
             ChatEvent::Failed(error) => return Some(Err(error)),
         }
         None
     }
 
-    fn finish(self, (reason, usage, timings): End, logprobs: Vec<TokenLogprob>) -> Answer {
-        let Self { reasoning, content, tool_calls } = self;
-        Answer { reasoning, content, tool_calls, reason, usage, timings, logprobs }
+    fn finish(
+        self,
+        (reason, usage, timings): End,
+        tokens: Vec<Token>,
+        logprobs: Vec<TokenLogprob>,
+    ) -> Answer {
+        let Self { reasoning, content, tool_calls, call_places } = self;
+        Answer { reasoning, content, tool_calls, call_places, tokens, reason, usage, timings, logprobs }
     }
 }
 
@@ -101,7 +114,7 @@ mod tests {
     use super::*;
     use crate::chat::{Message, Role, Template};
     use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-    use crate::engine::{Caps, Limits, SamplingParams, channel, run};
+    use crate::engine::{Caps, Limits, Markup, SamplingParams, Vocab as _, channel, run};
     use crate::session::{ChatRequest, Session};
     use std::cell::Cell;
     use std::sync::Arc;
@@ -127,6 +140,9 @@ mod tests {
     fn expect(answer: &Answer, events: usize) {
         assert_eq!((answer.reasoning.as_str(), answer.content.as_str()), ("hm", "Look."));
         assert_eq!(answer.tool_calls[0].function.name, "f");
+        assert_eq!(answer.call_places, ["Look.".len()]);
+        let says = ByteVocab.tokenize(SAYS, Markup::Plain);
+        assert_eq!(answer.tokens, [says, vec![ByteVocab::END]].concat());
         assert_eq!(answer.reason, FinishReason::Stop);
         assert_eq!(answer.usage.total.completion_tokens as usize, SAYS.len() + 1);
         assert!(events > 3, "{events}");

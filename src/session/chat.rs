@@ -5,7 +5,7 @@ use std::mem;
 use super::event::{ChatEvent, ChatUsage};
 use super::request::ToolCallIds;
 use crate::chat::{AnswerParser, Delta, Place, ToolCall, ToolKind};
-use crate::engine::{Canceller, Event, Reply, TokenLogprob};
+use crate::engine::{Canceller, Event, FinishReason, Reply, Token, TokenLogprob};
 
 /// A running answer: an iterator that waits, or a future for each event. Dropping it cancels it.
 #[derive(Debug)]
@@ -21,22 +21,50 @@ pub struct Chat {
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
+    /// Ends the answer after its first call.
+    one_call: bool,
+    /// The answer was ended after its first call; the rest of it is dropped.
+    has_call: bool,
     /// Events to return, the next one last.
     ready: Vec<ChatEvent>,
+    tokens: Vec<Token>,
     logprobs: Vec<TokenLogprob>,
 }
 
 impl Chat {
     /// An answer in a conversation with this many calls.
     pub(super) fn new(reply: Reply, parser: Option<AnswerParser>, ids: ToolCallIds, calls: usize) -> Self {
-        let (ready, logprobs) = (Vec::new(), Vec::new());
-        Self { reply, parser, reasoning_tokens: 0, open_tokens: 0, written: 0, ids, calls, ready, logprobs }
+        let (ready, tokens, logprobs) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            reply,
+            parser,
+            reasoning_tokens: 0,
+            open_tokens: 0,
+            written: 0,
+            ids,
+            calls,
+            one_call: false,
+            has_call: false,
+            ready,
+            tokens,
+            logprobs,
+        }
+    }
+
+    /// The same, ended after its first call.
+    pub(super) fn with_one_call(self, one_call: bool) -> Self {
+        Self { one_call, ..self }
     }
 
     /// Ends this answer from another thread.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.reply.canceller()
+    }
+
+    /// The tokens since the last call, with those of the reasoning, of calls and of the end.
+    pub fn take_tokens(&mut self) -> Vec<Token> {
+        mem::take(&mut self.tokens)
     }
 
     /// The logprobs of the tokens since the last call, if requested: those of the reasoning, of the answer and of its
@@ -68,6 +96,7 @@ impl Chat {
                 self.logprobs.extend(logprobs);
                 let count = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
                 self.written = self.written.saturating_add(count);
+                self.tokens.extend_from_slice(&tokens);
                 let Some(parser) = &mut self.parser else {
                     self.ready.extend((!text.is_empty()).then_some(ChatEvent::Content(text)));
                     return;
@@ -83,6 +112,7 @@ impl Chat {
             }
             Event::Finished { reason, usage: total, timings } => {
                 let usage = ChatUsage { total, reasoning_tokens: self.reasoning_tokens };
+                let reason = if self.has_call { FinishReason::Stop } else { reason };
                 ChatEvent::Finished { reason, usage, timings }
             }
             Event::Failed(error) => ChatEvent::Failed(error),
@@ -114,6 +144,9 @@ impl Chat {
 
     fn prepare(&mut self, deltas: Vec<Delta>, terminal: Option<ChatEvent>) {
         for delta in deltas {
+            if self.has_call {
+                break;
+            }
             let event = match delta {
                 Delta::Content(text) => ChatEvent::Content(text),
                 Delta::Reasoning(text) => ChatEvent::Reasoning(text),
@@ -123,6 +156,10 @@ impl Chat {
                         ToolCallIds::Supplied(next) => next(),
                     };
                     self.calls += 1;
+                    if self.one_call {
+                        self.has_call = true;
+                        self.reply.canceller().cancel();
+                    }
                     ChatEvent::ToolCall(ToolCall { id: Some(id), kind: ToolKind::Function, function })
                 }
             };

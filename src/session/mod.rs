@@ -29,7 +29,9 @@ pub use event::{ChatEvent, ChatUsage};
 pub use functions::{NotAFunction, functions};
 pub use limit::{Limit, NotALimit};
 pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode};
-pub use request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallIds, ToolChoice};
+pub use request::{
+    ChatRequest, PromptPart, PromptText, REASONING_BUDGET_MESSAGE, TextRequest, ToolCallIds, ToolChoice,
+};
 pub use sampling::{MirostatMode, SamplingOptions};
 pub use seed::{NotASeed, Seed};
 pub use variables::{Reserved, variables};
@@ -70,8 +72,9 @@ impl Session {
     pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
         let ids = request.tool_call_ids.clone();
         let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
+        let one_call = !request.parallel_tool_calls;
         let (request, parser) = self.prepare(request)?;
-        Ok(Chat::new(self.submitter.submit(request)?, Some(parser), ids, calls))
+        Ok(Chat::new(self.submitter.submit(request)?, Some(parser), ids, calls).with_one_call(one_call))
     }
 
     /// The request that [`Self::chat`] submits to the engine.
@@ -121,16 +124,26 @@ impl Session {
     ///
     /// When the text is too long, or the engine refuses the request.
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
-        self.prompts.check_length(&request.prompt)?;
+        self.prompts.check_text(&request.prompt)?;
         let request = self.text_request(request);
         Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
+    }
+
+    /// The tokens of a text to continue. They may end early if it is too long.
+    ///
+    /// # Errors
+    ///
+    /// When it is too long in any case.
+    pub fn prompt_tokens(&self, text: PromptText) -> Result<Vec<Token>, Error> {
+        self.prompts.check_text(&text)?;
+        Ok(self.tokens(text, self.prompts.most()))
     }
 
     /// The request that [`Self::complete`] submits to the engine.
     #[must_use]
     pub fn text_request(&self, request: TextRequest) -> Request {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
-        let (tokens, tags) = (self.text(&prompt, self.prompts.most()), self.prompts.tags(None));
+        let (tokens, tags) = (self.tokens(prompt, self.prompts.most()), self.prompts.tags(None));
         Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) }
     }
 
@@ -158,11 +171,43 @@ impl Session {
         self.text(text, usize::MAX).len()
     }
 
+    /// The tokens of a text in parts, up to the part with which there are more than `most`.
+    fn tokens(&self, text: PromptText, most: usize) -> Vec<Token> {
+        let mut all = Vec::new();
+        for (index, part) in text.0.into_iter().enumerate() {
+            match part {
+                PromptPart::Text(text) if index == 0 => all = self.text(&text, most),
+                PromptPart::Text(text) => {
+                    all.extend(self.prompts.parsed(&text, most.saturating_sub(all.len())));
+                }
+                PromptPart::Tokens(tokens) => all.extend(tokens),
+            }
+            if all.len() > most {
+                break;
+            }
+        }
+        all
+    }
+
     /// The tokens of a text from the model's first token on, which is added unless the text begins with it.
     fn text(&self, text: &str, most: usize) -> Vec<Token> {
         let tokens = self.prompts.parsed(text, most);
         let first = self.prompts.vocab.first().filter(|first| tokens.first() != Some(first));
         first.into_iter().chain(tokens).collect()
+    }
+
+    /// The tokens of a text without special tokens, up to where there are more than `most`.
+    #[must_use]
+    pub fn plain_tokens(&self, text: &str, most: usize) -> Vec<Token> {
+        self.prompts.plain(text, most)
+    }
+
+    /// The text of tokens, that of control tokens included. Bytes that are not UTF-8 are replaced.
+    #[must_use]
+    pub fn detokenize(&self, tokens: &[Token]) -> String {
+        let mut bytes = Vec::new();
+        tokens.iter().for_each(|token| self.prompts.vocab.write_any(*token, &mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The text of a token as bytes, which is empty for control tokens other than the tags of the template.

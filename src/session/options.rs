@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::error::ToolChoiceError;
 use super::functions::function_name;
 use super::limit::Limit;
-use super::request::{ChatRequest, REASONING_BUDGET_MESSAGE, TextRequest, ToolChoice};
+use super::request::{ChatRequest, PromptText, REASONING_BUDGET_MESSAGE, TextRequest, ToolChoice};
 use super::sampling::SamplingOptions;
 use super::seed::Seed;
 use super::variables::{EFFORT, NO_EFFORT};
@@ -163,9 +163,9 @@ impl GenerationOptions {
 
     /// A request to continue a text. `seed` is used unless one is set.
     #[must_use]
-    pub fn text_request(&self, prompt: String, seed: u32) -> TextRequest {
+    pub fn text_request(&self, prompt: impl Into<PromptText>, seed: u32) -> TextRequest {
         let max_tokens = self.max_tokens.and_then(Limit::tokens);
-        TextRequest { prompt, sampling: self.params(seed), max_tokens, stop: self.stop() }
+        TextRequest { prompt: prompt.into(), sampling: self.params(seed), max_tokens, stop: self.stop() }
     }
 
     /// The sampling parameters. `seed` is used unless one is set.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::error::{ContinueError, Error};
-use super::request::{ChatRequest, ToolChoice};
+use super::request::{ChatRequest, PromptPart, PromptText, ToolChoice};
 use super::tokens::Specials;
 use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
 use crate::engine::{self, COUNTED, Markup, Token, Vocab};
@@ -60,13 +60,30 @@ impl Prompts {
         (self.context as usize).saturating_mul(COUNTED)
     }
 
+    /// Refuses a text to continue that is too long in any case.
+    pub(super) fn check_text(&self, text: &PromptText) -> Result<(), engine::Error> {
+        let tokens = |part: &PromptPart| match part {
+            PromptPart::Text(text) => self.least(text),
+            PromptPart::Tokens(tokens) => tokens.len(),
+        };
+        self.check_most(text.0.iter().map(tokens).fold(0, usize::saturating_add))
+    }
+
     /// Refuses a text that is too long in any case.
-    pub(super) fn check_length(&self, text: &str) -> Result<(), engine::Error> {
-        let tokens = text.len().checked_div(self.longest).unwrap_or(0);
+    fn check_length(&self, text: &str) -> Result<(), engine::Error> {
+        self.check_most(self.least(text))
+    }
+
+    fn check_most(&self, tokens: usize) -> Result<(), engine::Error> {
         if tokens > self.most() {
             return Err(engine::Error::PromptTooLong { tokens, context: self.context });
         }
         Ok(())
+    }
+
+    /// The fewest tokens that a text can have.
+    fn least(&self, text: &str) -> usize {
+        text.len().checked_div(self.longest).unwrap_or(0)
     }
 
     /// The tokens of a text that is not a conversation, up to where there are more than `most`.
@@ -77,6 +94,13 @@ impl Prompts {
     /// The text of the prompt.
     pub(super) fn text(&self, request: &ChatRequest) -> Result<String, Error> {
         self.rendered(request).map(|(rendered, ..)| rendered.text)
+    }
+
+    /// The tokens of a text without special tokens, up to where there are more than `most`.
+    pub(super) fn plain(&self, text: &str, most: usize) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        self.specials.plain(&*self.vocab, text, most, &mut tokens);
+        tokens
     }
 
     /// The rendered prompt, and where the answer begins.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::chat::Message;
-use crate::engine::SamplingParams;
+use crate::engine::{SamplingParams, Token};
 
 /// A conversation to answer.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct ChatRequest {
     pub tools: Vec<serde_json::Value>,
     /// Which of them it may or must call.
     pub tool_choice: ToolChoice,
-    /// Allows more than one call where one is required. Otherwise the model decides.
+    /// Allows more than one call. Otherwise the answer ends after the first.
     pub parallel_tool_calls: bool,
     /// The ids of its calls.
     pub tool_call_ids: ToolCallIds,
@@ -96,12 +96,49 @@ impl fmt::Debug for ToolCallIds {
 /// A text to continue as it is, without a template.
 #[derive(Debug, Clone)]
 pub struct TextRequest {
-    /// The text. The text of a special token in it is that token.
-    pub prompt: String,
+    /// The text.
+    pub prompt: PromptText,
     /// How tokens are chosen.
     pub sampling: SamplingParams,
     /// Ends the answer after this many tokens.
     pub max_tokens: Option<u32>,
     /// Texts that end the answer.
     pub stop: Vec<String>,
+}
+
+/// A text to continue, in parts that are joined. The model's first token is added before a text at the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PromptText(pub Vec<PromptPart>);
+
+/// A part of a text to continue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromptPart {
+    /// Text. The text of a special token in it is that token.
+    Text(String),
+    /// Tokens, which the engine checks against the vocabulary.
+    Tokens(Vec<Token>),
+}
+
+impl PromptText {
+    /// The text, if there are no tokens.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [PromptPart::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl From<Vec<Token>> for PromptText {
+    fn from(tokens: Vec<Token>) -> Self {
+        Self(vec![PromptPart::Tokens(tokens)])
+    }
+}
+
+impl From<String> for PromptText {
+    fn from(text: String) -> Self {
+        Self(vec![PromptPart::Text(text)])
+    }
 }

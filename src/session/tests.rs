@@ -109,6 +109,24 @@ fn calls_come_whole_with_ids_that_are_new_in_the_conversation() {
 }
 
 #[test]
+fn without_parallel_calls_an_answer_ends_after_its_first() {
+    let call = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
+    let session = session("x{# <tool_call> arguments #}", &format!("Look:\n{call}\n{call}\nand more"));
+    let tool = serde_json::json!({"type": "function", "function": {"name": "f"}});
+    let ask = |parallel: bool| {
+        ask(&session, |request| {
+            request.tools = vec![tool.clone()];
+            request.parallel_tool_calls = parallel;
+        })
+    };
+    let (_, all, _) = ask(true);
+    assert!(all.ends_with("and more") && all.matches("call_").count() == 2, "{all}");
+    let (_, one, end) = ask(false);
+    assert!(one.starts_with("Look:{") && one.matches("call_").count() == 1 && one.ends_with('}'), "{one}");
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::Stop, .. }), "{end:?}");
+}
+
+#[test]
 fn a_text_begins_with_the_first_token_once() {
     struct Begun;
     impl Vocab for Begun {
@@ -137,7 +155,7 @@ fn a_text_begins_with_the_first_token_once() {
     session.prompts.vocab = Arc::new(Begun);
     assert_eq!((session.count_text("x"), session.count_text("^x")), (2, 2));
     let request = |prompt: &str| {
-        let (prompt, sampling) = (prompt.to_owned(), SamplingParams::greedy());
+        let (prompt, sampling) = (prompt.to_owned().into(), SamplingParams::greedy());
         TextRequest { prompt, sampling, max_tokens: None, stop: Vec::new() }
     };
     let _deadline = Deadline::start();
@@ -149,6 +167,45 @@ fn a_text_begins_with_the_first_token_once() {
     assert_eq!(read(session.complete(request("x")).unwrap()), 2);
     let turn = ChatRequest::new(vec![Message::new(Role::User, "x")], SamplingParams::greedy());
     assert_eq!(session.count(&turn).unwrap(), 1, "a template writes the first token itself");
+    let tokens = |parts: &[PromptPart]| {
+        let request = TextRequest { prompt: PromptText(parts.to_vec()), ..request("") };
+        session.text_request(request).prompt
+    };
+    let (text, ids) = (PromptPart::Text("x".to_owned()), PromptPart::Tokens(vec![Token(1), Token(2)]));
+    let x = Token(i32::from(b'x'));
+    assert_eq!(tokens(std::slice::from_ref(&ids)), [Token(1), Token(2)], "tokens are the whole prompt");
+    assert_eq!(tokens(&[ids.clone(), text.clone()]), [Token(1), Token(2), x]);
+    assert_eq!(tokens(&[text, ids]), [Token(i32::from(b'^')), x, Token(1), Token(2)]);
+}
+
+#[test]
+fn tokens_that_are_unknown_or_too_many_are_refused_by_number() {
+    let session = session("{{ messages[0].content }}", "y");
+    let complete = |tokens: Vec<Token>| {
+        let prompt = PromptText(vec![PromptPart::Tokens(tokens)]);
+        let request =
+            TextRequest { prompt, sampling: SamplingParams::greedy(), max_tokens: Some(1), stop: vec![] };
+        match session.complete(request) {
+            Ok(_) => None,
+            Err(Error::Engine(error)) => Some(error),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(complete(vec![Token(256)]), None);
+    let unknown = |token, position| Some(engine::Error::TokenUnknown { token, position, size: 257 });
+    assert_eq!(complete(vec![Token(7), Token(257)]), unknown(257, 1));
+    assert_eq!(complete(vec![Token(-1)]), unknown(-1, 0));
+    assert_eq!(complete(vec![]), Some(engine::Error::PromptEmpty));
+    let long = Some(engine::Error::PromptTooLong { tokens: 700, context: 256 });
+    assert_eq!(complete(vec![Token(-1); 700]), long);
+}
+
+#[test]
+fn tokens_are_shown_with_the_texts_of_control_tokens() {
+    let session = session("x", "y");
+    let text: Vec<Token> = ByteVocab.tokenize("h\u{e9}", Markup::Plain);
+    assert_eq!(session.detokenize(&text), "h\u{e9}");
+    assert_eq!(session.detokenize(&text[..2]), "h\u{fffd}");
 }
 
 #[test]
@@ -181,7 +238,7 @@ fn a_prompt_far_beyond_the_context_is_not_tokenised() {
     let text = "x".repeat(600);
     let conversation = ChatRequest::new(vec![Message::new(Role::User, &text)], SamplingParams::greedy());
     let sampling = SamplingParams::greedy();
-    let continued = TextRequest { prompt: text, sampling, max_tokens: None, stop: Vec::new() };
+    let continued = TextRequest { prompt: text.into(), sampling, max_tokens: None, stop: Vec::new() };
     for refused in [session.chat(conversation.clone()), session.complete(continued)] {
         let Err(Error::Engine(error)) = refused else { panic!("the prompt is accepted") };
         assert_eq!(error, engine::Error::PromptTooLong { tokens: 600, context: 256 });

@@ -135,7 +135,7 @@ impl Specials {
     }
 
     /// The tokens of text that contains no special tokens.
-    fn plain(&self, vocab: &dyn Vocab, text: &str, most: usize, tokens: &mut Vec<Token>) {
+    pub(super) fn plain(&self, vocab: &dyn Vocab, text: &str, most: usize, tokens: &mut Vec<Token>) {
         let text = vocab.normalize(text);
         let mut text = text.as_ref();
         while let Some(found) = self.next_always(text) {

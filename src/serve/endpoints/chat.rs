@@ -48,7 +48,9 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
 pub(super) fn request(asked: &Asked, messages: &[Message], seed: u32) -> ChatRequest {
     let next = || format!("call_{}", id::random());
     let tool_call_ids = ToolCallIds::Supplied(Arc::new(next));
-    ChatRequest { tool_call_ids, ..asked.chat_request(messages, seed) }
+    let mut request = ChatRequest { tool_call_ids, ..asked.chat_request(messages, seed) };
+    request.sampling.seed = seed;
+    request
 }
 
 /// Whether the last message is continued: the assistant's is, unless the request says otherwise.

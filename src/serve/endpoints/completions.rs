@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::openai::{check, job, seeds};
-use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
+use super::openai::{check, continued, job, seeds};
+use crate::openai::{self, Endpoint};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
@@ -27,12 +27,8 @@ pub(in crate::serve) async fn completions(
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
     let asked = openai::read(Endpoint::Text, body)?.over(&engine.defaults);
     check(app, engine, &asked)?;
-    let Prompt::Text(text) = &asked.prompt else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
-    };
     let seeds = seeds(&asked);
-    let requests = seeds.iter().map(|seed| asked.options.text_request(text.clone(), *seed));
-    let chats = requests.map(|request| engine.session.complete(request)).collect::<Result<_, _>>()?;
-    let prompt = asked.verbose.then(|| text.clone());
+    let (chats, tokens) = continued(engine, &asked, &seeds)?;
+    let prompt = asked.verbose.then(|| engine.session.detokenize(tokens.first().map_or(&[], Vec::as_slice)));
     Ok(job(app, engine, Endpoint::Text, &asked, chats, seeds, prompt))
 }

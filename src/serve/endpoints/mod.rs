@@ -1,7 +1,9 @@
 //! One file for each endpoint or group of endpoints: read, submit, encode.
 
 pub(super) mod chat;
+pub(super) mod completion;
 pub(super) mod completions;
 pub(super) mod control;
 pub(super) mod health;
 mod openai;
+pub(super) mod responses;

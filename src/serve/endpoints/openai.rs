@@ -1,14 +1,14 @@
 //! What OpenAI's generating endpoints have in common.
 
 use std::borrow::Cow;
+use std::iter;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::engine::{Timings, TokenLogprob, Usage};
+use crate::engine::{Token, TokenLogprob};
 use crate::openai::{
-    ApiError, Asked, Choice, Chunks, Endpoint, Head, Piece, Stream, body, logprobs, timings,
+    ApiError, Asked, Choice, Chunks, Endpoint, ErrorCode, Head, Piece, Prompt, SoFar, Stream, body, logprobs,
 };
 use crate::serve::app::App;
 use crate::serve::engine::Engine;
@@ -16,7 +16,7 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::{Job, ignored};
 use crate::serve::id;
 use crate::serve::stream::{Encoder, Frame, Moment};
-use crate::session::{Answer, Chat, ChatEvent, ChatUsage, Logprobs, Session};
+use crate::session::{Answer, Chat, ChatEvent, Logprobs, PromptText, Seed, Session, TextRequest};
 
 /// Refuses what the server does not support, and another model.
 pub(super) fn check(app: &App, engine: &Engine, asked: &Asked) -> Result<(), HttpError> {
@@ -25,15 +25,48 @@ pub(super) fn check(app: &App, engine: &Engine, asked: &Asked) -> Result<(), Htt
         return Err(ApiError::from(refusal).into());
     }
     asked.options.check_reasoning(engine.session.template()).map_err(|error| {
-        let error = ApiError::new(crate::openai::ErrorCode::InvalidRequest, error.to_string());
+        let error = ApiError::new(ErrorCode::InvalidRequest, error.to_string());
         HttpError::from(error.with_param("chat_template_kwargs"))
     })
 }
 
-/// The seeds of the answers to a request: consecutive ones.
+/// The seeds of the answers to a request: consecutive ones. A seed in the request holds for each prompt.
 pub(super) fn seeds(asked: &Asked) -> Vec<u32> {
     let first = asked.options.params(id::seed()).seed;
-    (0..asked.choices).map(|number| first.wrapping_add(number)).collect()
+    let prompts = match &asked.prompt {
+        Prompt::Chat(_) => 1,
+        Prompt::Text(texts) => u32::try_from(texts.len()).unwrap_or(u32::MAX),
+    };
+    let is_fixed = matches!(asked.options.seed, Some(Seed::Fixed(_)));
+    let number = |number: u32| if is_fixed { number % asked.choices } else { number };
+    (0..prompts.saturating_mul(asked.choices)).map(|index| first.wrapping_add(number(index))).collect()
+}
+
+/// Starts the continuations of texts with these seeds. Returns the tokens of each text as well.
+pub(super) fn continued(
+    engine: &Engine,
+    asked: &Asked,
+    seeds: &[u32],
+) -> Result<(Vec<Chat>, Vec<Vec<Token>>), HttpError> {
+    let Prompt::Text(texts) = &asked.prompt else {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
+    };
+    let tokens = texts.iter().map(|text| engine.session.prompt_tokens(text.clone()));
+    let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
+    let per_prompt = asked.choices as usize;
+    let all = tokens.iter().flat_map(|tokens| iter::repeat_n(tokens, per_prompt));
+    let start = |(tokens, seed): (&Vec<Token>, &u32)| {
+        engine.session.complete(text_request(asked, tokens.clone(), *seed))
+    };
+    let chats = all.zip(seeds).map(start).collect::<Result<_, _>>()?;
+    Ok((chats, tokens))
+}
+
+/// The request for one of the continuations of a text.
+pub(super) fn text_request(asked: &Asked, text: impl Into<PromptText>, seed: u32) -> TextRequest {
+    let mut request = asked.options.text_request(text, seed);
+    request.sampling.seed = seed;
+    request
 }
 
 /// The job of answers that were submitted with these seeds. `prompt` is shown if the request asked for it.
@@ -58,11 +91,21 @@ pub(super) fn job(
     let piece = wanted.then(|| piece(&engine.session));
     let stream = asked.stream.unwrap_or_default();
     let so_far = vec![SoFar::default(); chats.len()];
-    let chunks = Chunks::new(head.clone(), stream, asked.choices, piece.clone());
+    let count = u32::try_from(chats.len()).unwrap_or(u32::MAX);
+    let chunks = Chunks::new(head.clone(), stream, count, piece.clone()).per_prompt(asked.choices);
     let listed = app.answers.add(&head.full_id(), chats.iter().map(Chat::canceller).collect());
     Job {
         chats,
-        encoder: Box::new(Answers { head, chunks, piece, seeds, prompt, stream, so_far }),
+        encoder: Box::new(Answers {
+            head,
+            chunks,
+            piece,
+            seeds,
+            prompt,
+            stream,
+            per_prompt: asked.choices,
+            so_far,
+        }),
         is_stream: asked.stream.is_some(),
         ignored: ignored(&asked.unknown),
         listed: Some(listed),
@@ -70,7 +113,7 @@ pub(super) fn job(
 }
 
 /// The bytes of tokens.
-fn piece(session: &Session) -> Piece {
+pub(super) fn piece(session: &Session) -> Piece {
     let session = session.clone();
     Arc::new(move |token| session.piece(token))
 }
@@ -83,6 +126,8 @@ struct Answers {
     seeds: Vec<u32>,
     prompt: Option<String>,
     stream: Stream,
+    /// Answers to each prompt.
+    per_prompt: u32,
     so_far: Vec<SoFar>,
 }
 
@@ -96,10 +141,13 @@ impl Encoder for Answers {
         index: usize,
         event: &ChatEvent,
         tokens: &[TokenLogprob],
-        moment: Moment,
+        moment: Moment<'_>,
     ) -> Vec<Frame> {
         let mut chunks = self.chunks.event(index, event, tokens);
-        let timings = self.stream.timings.then(|| self.so_far[index].timings(event, moment));
+        let timings = self.stream.timings.then(|| {
+            self.so_far[index].event(event, moment.since, moment.written);
+            self.so_far[index].timings()
+        });
         for chunk in &mut chunks {
             if let Some(timings) = timings.as_ref().filter(|_| chunk["timings"].is_null()) {
                 chunk["timings"] = timings.clone();
@@ -127,7 +175,7 @@ impl Encoder for Answers {
             Choice { answer, seed, logprobs }
         };
         let choices: Vec<Choice> = answers.into_iter().zip(self.seeds.iter().copied()).map(choice).collect();
-        let mut body = body(&self.head, &choices);
+        let mut body = body(&self.head, &choices, self.per_prompt);
         if let Some(prompt) = &self.prompt {
             body["__verbose"] = json!({ "prompt": prompt });
         }
@@ -137,35 +185,4 @@ impl Encoder for Answers {
 
 fn data(values: Vec<Value>) -> Vec<Frame> {
     values.into_iter().map(Frame::Data).collect()
-}
-
-/// What an answer took so far.
-#[derive(Debug, Clone, Default)]
-struct SoFar {
-    usage: Usage,
-    admitted: Option<Duration>,
-    first: Option<Duration>,
-}
-
-impl SoFar {
-    /// The timings after an event that is not the last.
-    fn timings(&mut self, event: &ChatEvent, Moment { since, written }: Moment) -> Value {
-        let admitted = *self.admitted.get_or_insert(since);
-        match event {
-            &ChatEvent::Progress { total, reused, .. } => {
-                (self.usage.prompt_tokens, self.usage.reused_tokens) = (total, reused);
-            }
-            _ => {
-                self.first.get_or_insert(since);
-            }
-        }
-        self.usage.completion_tokens = written;
-        let first = self.first.unwrap_or(since);
-        let took = Timings {
-            queued: admitted,
-            prefill: first.saturating_sub(admitted),
-            decode: since.saturating_sub(first),
-        };
-        timings(&[(ChatUsage { total: self.usage, reasoning_tokens: 0 }, took)])
-    }
 }

@@ -26,6 +26,8 @@ fn example() -> Answer {
         reasoning: "7 + 5 = 12".into(),
         content: "42".into(),
         tool_calls: Vec::new(),
+        call_places: Vec::new(),
+        tokens: Vec::new(),
         reason: FinishReason::Stop,
         usage: ChatUsage {
             total: Usage { prompt_tokens: 10, reused_tokens: 0, completion_tokens: 21 },
