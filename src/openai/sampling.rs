@@ -8,7 +8,7 @@ use crate::engine::{SamplerKind, Token};
 use crate::session::{Limit, MirostatMode, SamplingOptions};
 
 /// Takes the sampling fields.
-pub(super) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
+pub(crate) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
     Ok(SamplingOptions {
         temperature: fields.number("temperature")?,
         temperature_range: fields.number("dynatemp_range")?,
