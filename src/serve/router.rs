@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
 use super::app::App;
 use super::endpoints::chat::chat;
 use super::endpoints::completions::completions;
 use super::endpoints::control::{control, input_tokens};
+use super::endpoints::count_tokens::count_tokens;
 use super::endpoints::health::health;
+use super::endpoints::messages::{in_own_form, messages};
 use super::error::HttpError;
 use crate::openai::{ApiError, ErrorCode};
 
@@ -22,6 +25,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/chat/completions/input_tokens", post(input_tokens))
         .route("/completions", post(completions))
         .route("/health", get(health));
+    let anthropic = Router::new()
+        .route("/messages", post(messages))
+        .route("/messages/count_tokens", post(count_tokens))
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn(in_own_form));
+    let api = api.merge(anthropic);
     Router::new()
         .nest("/v1", api.clone())
         .merge(api)

@@ -3,5 +3,7 @@
 pub(super) mod chat;
 pub(super) mod completions;
 pub(super) mod control;
+pub(super) mod count_tokens;
 pub(super) mod health;
+pub(super) mod messages;
 mod openai;
