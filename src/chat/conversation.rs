@@ -18,7 +18,8 @@ impl Template {
     /// Renders a conversation, after it has put it into a form that the template supports: parts of text become one
     /// text, and a text a part, where the template does not render them as they are; `developer` becomes `system` where
     /// the template does not mention it; an assistant's content that is null or omitted becomes empty without a call, and
-    /// where the template would fail or write `None`.
+    /// where the template would fail or write `None`; a system message after the start becomes the user's where the
+    /// template refuses it or leaves it out.
     ///
     /// # Errors
     ///
@@ -40,6 +41,13 @@ impl Template {
         if let Some(listed) = self.listed(&adapted)
             && let Ok(rendered) = self.prompt(&listed, options)
             && left_out(&listed, &rendered).is_none()
+        {
+            return Ok(rendered);
+        }
+        // It may take instructions at the start only.
+        if let Some(asked) = asked_later(&adapted)
+            && let Ok(rendered) = self.prompt(&asked, options)
+            && left_out(&asked, &rendered).is_none()
         {
             return Ok(rendered);
         }
@@ -127,6 +135,16 @@ impl Template {
             |sign: &char| found.contains(sign) || rendered.text.contains(python::escaped(*sign).as_str());
         signs.into_iter().find(|(_, pair)| !pair.iter().any(is_there)).map(|(index, _)| index)
     }
+}
+
+/// The messages with the user as the author of those of the system that follow a message of another role.
+fn asked_later(messages: &[Message]) -> Option<Vec<Message>> {
+    let start = messages.iter().take_while(|message| message.role == Role::System).count();
+    let mut asked = messages.to_vec();
+    for message in asked.iter_mut().skip(start).filter(|message| message.role == Role::System) {
+        message.role = Role::User;
+    }
+    (asked != messages).then_some(asked)
 }
 
 /// Where the text of each message is expected: from where it begins up to where the next one does.

@@ -81,7 +81,7 @@ impl Dropped {
 
 /// The fields of an object that are not taken yet.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     left: Map<String, Value>,
     /// Names that were asked for.
     known: Vec<&'static str>,
@@ -90,54 +90,54 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn new(object: Map<String, Value>) -> Self {
+    pub(crate) fn new(object: Map<String, Value>) -> Self {
         Self { left: object, known: Vec::new(), inner: Vec::new() }
     }
 
     /// Adds the fields of the object under this name that were not taken.
-    pub(super) fn within(&mut self, name: &str, inner: Self) {
+    pub(crate) fn within(&mut self, name: &str, inner: Self) {
         let placed = |field: UnknownField| UnknownField { name: format!("{name}.{}", field.name), ..field };
         self.inner.extend(inner.unknown().into_iter().map(placed));
     }
 
     /// A field of any type. Null counts as absent.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         self.left.shift_remove(name).filter(|value| !value.is_null())
     }
 
-    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Refusal> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Refusal> {
         self.of(name, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Refusal> {
+    pub(crate) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Refusal> {
         self.of(name, "true or false", Value::as_bool)
     }
 
     /// A number that fits in `f32`.
-    pub(super) fn number(&mut self, name: &'static str) -> Result<Option<f32>, Refusal> {
+    pub(crate) fn number(&mut self, name: &'static str) -> Result<Option<f32>, Refusal> {
         self.of(name, "a number", number)
     }
 
-    pub(super) fn count(&mut self, name: &'static str) -> Result<Option<u32>, Refusal> {
+    pub(crate) fn count(&mut self, name: &'static str) -> Result<Option<u32>, Refusal> {
         self.of(name, "a whole number from 0 to 4294967295", |value| u32::try_from(whole(value)?).ok())
     }
 
     /// A whole number, where -1 has a special meaning.
-    pub(super) fn minus_one<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<Option<T>, Refusal> {
+    pub(crate) fn minus_one<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<Option<T>, Refusal> {
         self.of(name, "a whole number from -1 to 4294967295", |value| whole(value)?.try_into().ok())
     }
 
-    pub(super) fn object(&mut self, name: &'static str) -> Result<Option<Map<String, Value>>, Refusal> {
+    pub(crate) fn object(&mut self, name: &'static str) -> Result<Option<Map<String, Value>>, Refusal> {
         self.of(name, "an object", |value| value.as_object().cloned())
     }
 
-    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<Value>>, Refusal> {
+    pub(crate) fn list(&mut self, name: &'static str) -> Result<Option<Vec<Value>>, Refusal> {
         self.of(name, "a list", |value| value.as_array().cloned())
     }
 
     /// A list of strings, or one string.
-    pub(super) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Refusal> {
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Refusal> {
         self.of(name, "a string or a list of strings", |value| match value {
             Value::String(text) => Some(vec![text.clone()]),
             Value::Array(list) => list.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
@@ -146,7 +146,7 @@ impl Fields {
     }
 
     /// A field that `read` converts, or refuses with `None`.
-    pub(super) fn of<T>(
+    pub(crate) fn of<T>(
         &mut self,
         name: &'static str,
         expected: &'static str,
@@ -156,8 +156,13 @@ impl Fields {
         read(&value).map(Some).ok_or_else(|| wrong(name, &value, expected))
     }
 
+    /// The names of the fields that were not taken, without a comparison with the known ones.
+    pub(crate) fn left(self) -> impl Iterator<Item = String> {
+        self.left.into_iter().map(|(name, _)| name)
+    }
+
     /// The fields that were not taken.
-    pub(super) fn unknown(self) -> Vec<UnknownField> {
+    pub(crate) fn unknown(self) -> Vec<UnknownField> {
         let Self { left, known, mut inner } = self;
         inner.splice(0..0, UnknownField::all(left.into_iter().map(|(name, _)| name), &known));
         inner
@@ -165,7 +170,7 @@ impl Fields {
 }
 
 /// The refusal of a value.
-pub(super) fn wrong(field: &str, value: &Value, expected: &'static str) -> Refusal {
+pub(crate) fn wrong(field: &str, value: &Value, expected: &'static str) -> Refusal {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -11,6 +11,8 @@ use crate::session::{GenerationOptions, Limit, Logprobs, ToolChoice, functions, 
 
 /// The maximum number of alternatives for each chosen token.
 const MOST_ALTERNATIVES: u32 = 20;
+/// The field of the effort of the reasoning, and the template's variable for it.
+const EFFORT: &str = "reasoning_effort";
 
 /// Takes the options of an answer. Those of the chat template are taken only from a chat.
 pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<GenerationOptions, Refusal> {
@@ -60,8 +62,8 @@ fn template(fields: &mut Fields, options: &mut GenerationOptions) -> Result<(), 
     }
     let choices = "none, auto, required or a named function";
     options.tool_choice = fields.of("tool_choice", choices, tool_choice)?;
-    let effort = fields.text("reasoning_effort")?;
-    reasoning(fields, options, ("reasoning_effort", effort))
+    let effort = fields.text(EFFORT)?;
+    reasoning(fields, options, (EFFORT, effort))
 }
 
 /// Variables and reasoning. `effort` is the effort, under the name of its field.
@@ -70,17 +72,7 @@ pub(super) fn reasoning(
     options: &mut GenerationOptions,
     (field, effort): (&'static str, Option<String>),
 ) -> Result<(), Refusal> {
-    let given = fields.object("chat_template_kwargs")?.unwrap_or_default();
-    options.template_variables = variables(given).map_err(|reserved| {
-        wrong("chat_template_kwargs", &json!(reserved.name), "variables that are not reserved")
-    })?;
-    if let Some(effort) = effort {
-        let effort = Value::String(effort);
-        let variable = options.template_variables.entry("reasoning_effort").or_insert_with(|| effort.clone());
-        if *variable != effort {
-            return Err(Refusal::Conflict { field: "chat_template_kwargs", other: field });
-        }
-    }
+    options.template_variables = template_variables(fields, field, effort)?;
     options.reasoning_budget = limit(fields, &["reasoning_budget", "thinking_budget_tokens"])?;
     if options.turns_reasoning_off() {
         match options.reasoning_budget.replace(Limit::Tokens(0)) {
@@ -90,6 +82,25 @@ pub(super) fn reasoning(
     }
     options.reasoning_budget_message = fields.text("reasoning_budget_message")?;
     Ok(())
+}
+
+/// The variables of the template, with the effort of the reasoning, which the field `source` has.
+pub(crate) fn template_variables(
+    fields: &mut Fields,
+    source: &'static str,
+    effort: Option<String>,
+) -> Result<Map<String, Value>, Refusal> {
+    let given = fields.object("chat_template_kwargs")?.unwrap_or_default();
+    let mut given = variables(given).map_err(|reserved| {
+        wrong("chat_template_kwargs", &json!(reserved.name), "variables that are not reserved")
+    })?;
+    if let Some(effort) = effort.map(Value::String) {
+        let variable = given.entry(EFFORT).or_insert_with(|| effort.clone());
+        if *variable != effort {
+            return Err(Refusal::Conflict { field: "chat_template_kwargs", other: source });
+        }
+    }
+    Ok(given)
 }
 
 fn tool_choice(value: &Value) -> Option<ToolChoice> {
@@ -170,7 +181,7 @@ fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
 }
 
 /// A schema is an object, or true.
-pub(super) fn schema(value: &Value) -> Option<Rules> {
+pub(crate) fn schema(value: &Value) -> Option<Rules> {
     matches!(value, Value::Object(_) | Value::Bool(true)).then(|| Rules::JsonSchema(value.to_string()))
 }
 

@@ -11,7 +11,7 @@ use crate::session::{Limit, MirostatMode, SamplingOptions};
 pub const MOST_BIASES: usize = 1 << 16;
 
 /// Takes the sampling fields.
-pub(super) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
+pub(crate) fn read(fields: &mut Fields) -> Result<SamplingOptions, Refusal> {
     Ok(SamplingOptions {
         temperature: fields.number("temperature")?,
         temperature_range: fields.number("dynatemp_range")?,

@@ -56,16 +56,21 @@ where
     let engine = app.engine()?;
     let shared = Arc::clone(app);
     let job = blocking(app, move || prepare(&shared, &engine, body)).await??;
-    let ignored = header(&job.ignored);
-    let mut response = if job.is_stream {
+    let ignored = job.ignored.clone();
+    let response = if job.is_stream {
         stream_response(stream::body(app, job, tally))
     } else {
         whole(app, job, &tally).await?
     };
-    if let Some(ignored) = ignored {
+    Ok(with_ignored(response, &ignored))
+}
+
+/// The same response with a header that names the fields that were ignored.
+pub(super) fn with_ignored(mut response: Response, ignored: &[String]) -> Response {
+    if let Some(ignored) = header(ignored) {
         response.headers_mut().insert(IGNORED, ignored);
     }
-    Ok(response)
+    response
 }
 
 /// Runs a function on a blocking thread, once few others run there.

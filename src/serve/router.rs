@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
 use super::app::App;
@@ -11,7 +12,9 @@ use super::endpoints::chat::chat;
 use super::endpoints::completion::completion;
 use super::endpoints::completions::completions;
 use super::endpoints::control::{control, input_tokens};
+use super::endpoints::count_tokens::count_tokens;
 use super::endpoints::health::health;
+use super::endpoints::messages::{in_own_form, messages};
 use super::endpoints::responses;
 use super::error::HttpError;
 use crate::openai::{ApiError, ErrorCode};
@@ -26,6 +29,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/responses", post(responses::responses))
         .route("/responses/input_tokens", post(responses::input_tokens))
         .route("/health", get(health));
+    let anthropic = Router::new()
+        .route("/messages", post(messages))
+        .route("/messages/count_tokens", post(count_tokens))
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn(in_own_form));
+    let api = api.merge(anthropic);
     Router::new()
         .nest("/v1", api.clone().route("/completions", post(completions)))
         .merge(api.route("/completions", post(completion)))

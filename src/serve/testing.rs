@@ -43,9 +43,19 @@ pub(super) fn app(text: &str, settings: Settings) -> Arc<App> {
 
 /// The app of a server on this decoder.
 pub(super) fn with(decoder: ScriptedDecoder, caps: Caps, settings: Settings) -> Arc<App> {
+    with_template(decoder, caps, settings, TEMPLATE)
+}
+
+/// The same with this template.
+pub(super) fn with_template(
+    decoder: ScriptedDecoder,
+    caps: Caps,
+    settings: Settings,
+    template: &str,
+) -> Arc<App> {
     let (submitter, inbox) = channel(&decoder, &ByteVocab);
     thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
-    let template = Template::parse(TEMPLATE, "", "").unwrap();
+    let template = Template::parse(template, "", "").unwrap();
     let session = Session::new(submitter.clone(), Arc::new(ByteVocab), template);
     let card =
         Card { file: "m.gguf".to_owned(), context: caps.context, slots: caps.sequences, ..Card::default() };

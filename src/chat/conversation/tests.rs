@@ -75,6 +75,30 @@ fn a_developers_message_is_the_systems_where_the_template_does_not_mention_the_r
 }
 
 #[test]
+fn a_later_message_of_the_system_is_the_users_where_the_template_takes_only_the_first() {
+    let list = json!([
+        {"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"},
+        {"role": "system", "content": "be brief"}, {"role": "user", "content": "ho"},
+    ]);
+    let (kept, asked) = (
+        "<system>be kind;<user>hi;<system>be brief;<user>ho;",
+        "<system>be kind;<user>hi;<user>be brief;<user>ho;",
+    );
+    assert_eq!(prompt(PRINTS, list.clone()).unwrap(), kept);
+    let refuses = format!(
+        "{{% for m in messages if m.role == 'system' and m.content != 'be kind' %}}{{{{ raise_exception('late') }}}}{{% endfor %}}{PRINTS}"
+    );
+    let leaves_out =
+        PRINTS.replace("in messages", "in messages if m.role != 'system' or m.content == 'be kind'");
+    for source in [refuses.as_str(), leaves_out.as_str()] {
+        assert_eq!(prompt(source, list.clone()).unwrap(), asked, "{source}");
+    }
+    let first = json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]);
+    assert!(matches!(prompt(&refuses, first.clone()), Err(Error::Render(_))));
+    assert_eq!(lost(&leaves_out, first), 1);
+}
+
+#[test]
 fn a_message_that_the_template_leaves_out_is_named() {
     let question = json!({"role": "user", "content": "hi there"});
     for text in ["4", "hi", "hi there", "there 4"] {

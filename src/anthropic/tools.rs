@@ -1,0 +1,86 @@
+//! The tools of a request, and the choice among them.
+
+use serde_json::{Map, Value, json};
+
+use super::noted::Noted;
+use crate::openai::{Fields, Refusal, wrong};
+use crate::session::{ToolChoice, functions};
+
+/// The tools of a request.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    /// The tools in the form of templates.
+    pub(super) functions: Option<Vec<Value>>,
+    pub(super) choice: Option<ToolChoice>,
+    /// Allows more than one call.
+    pub(super) parallel: bool,
+}
+
+/// Takes the tools and the choice.
+pub(super) fn read(fields: &mut Fields, noted: &mut Noted) -> Result<Tools, Refusal> {
+    let (choice, parallel) = choice(fields)?;
+    let Some(list) = fields.list("tools")? else { return Ok(Tools { functions: None, choice, parallel }) };
+    let is_forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
+    let mut wrapped = Vec::new();
+    for (index, tool) in list.into_iter().enumerate() {
+        let function = function(tool, is_forced, noted);
+        let shape =
+            |reason| Refusal::Shape { field: "tools", reason: format!("tool {}: {reason}", index + 1) };
+        wrapped.extend(function.map_err(shape)?);
+    }
+    let shape =
+        |error: crate::session::NotAFunction| Refusal::Shape { field: "tools", reason: error.to_string() };
+    Ok(Tools { functions: Some(functions(wrapped).map_err(shape)?), choice, parallel })
+}
+
+/// A tool in the form of templates; `None` if it is of a type that only the service itself runs or defines.
+fn function(tool: Value, is_forced: bool, noted: &mut Noted) -> Result<Option<Value>, String> {
+    let Value::Object(tool) = tool else { return Err("it is not an object".to_owned()) };
+    let mut fields = Fields::new(tool);
+    match fields.take("type") {
+        None => {}
+        Some(Value::String(kind)) if kind == "custom" => {}
+        Some(kind) => {
+            noted.add(format!("tools.{}", kind.as_str().unwrap_or("type")));
+            return Ok(None);
+        }
+    }
+    let said = |refusal: Refusal| refusal.to_string();
+    let name = fields.text("name").map_err(said)?.filter(|name| !name.is_empty());
+    let name = name.ok_or("`name` is missing")?;
+    let mut function = Map::new();
+    function.insert("name".to_owned(), Value::String(name));
+    if let Some(description) = fields.text("description").map_err(said)? {
+        function.insert("description".to_owned(), Value::String(description));
+    }
+    let schema = fields.object("input_schema").map_err(said)?.ok_or("`input_schema` is missing")?;
+    function.insert("parameters".to_owned(), Value::Object(schema));
+    fields.take("cache_control");
+    // Schemas are held in calls that are forced.
+    if fields.truth("strict").map_err(said)? == Some(true) && !is_forced {
+        noted.add("tools.strict");
+    }
+    noted.within("tools", fields);
+    Ok(Some(json!({ "type": "function", "function": function })))
+}
+
+/// The choice, and whether there may be more than one call.
+fn choice(fields: &mut Fields) -> Result<(Option<ToolChoice>, bool), Refusal> {
+    let Some(whole) = fields.object("tool_choice")? else { return Ok((None, true)) };
+    let mut choice = Fields::new(whole.clone());
+    let refused =
+        || wrong("tool_choice", &Value::Object(whole.clone()), "type auto, any, tool with a name, or none");
+    let kind = choice.take("type");
+    let found = match kind.as_ref().and_then(Value::as_str) {
+        Some("auto") => ToolChoice::Auto,
+        Some("any") => ToolChoice::Required,
+        Some("none") => ToolChoice::None,
+        Some("tool") => ToolChoice::Function(choice.text("name").ok().flatten().ok_or_else(refused)?),
+        _ => return Err(refused()),
+    };
+    let disabled = choice.truth("disable_parallel_tool_use").map_err(|_| {
+        wrong("tool_choice.disable_parallel_tool_use", &whole["disable_parallel_tool_use"], "true or false")
+    })?;
+    fields.within("tool_choice", choice);
+    Ok((Some(found), !disabled.unwrap_or(false)))
+}

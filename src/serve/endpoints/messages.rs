@@ -1,0 +1,127 @@
+//! `/v1/messages`, and what it has in common with `count_tokens`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{StatusCode, header};
+use serde_json::{Map, Value};
+
+use crate::anthropic::{self, Events, Head, error_body};
+use crate::engine::TokenLogprob;
+use crate::openai::{ApiError, Asked, Prompt};
+use crate::serve::app::App;
+use crate::serve::body;
+use crate::serve::engine::Engine;
+use crate::serve::error::HttpError;
+use crate::serve::generate::{Job, ignored, respond};
+use crate::serve::id;
+use crate::serve::stream::{Encoder, Frame, Moment};
+use crate::session::{Answer, ChatEvent, ChatRequest, ToolCallIds};
+
+/// Answers a conversation.
+pub(in crate::serve) async fn messages(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    app.engine()?;
+    let RequestId(request_id) = request.extensions().get().cloned().unwrap_or_default();
+    let (tally, body) = body::read(request).await?;
+    let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, &request_id);
+    respond(&app, tally, body, prepare).await
+}
+
+fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &str) -> Result<Job, HttpError> {
+    let asked = asked(app, engine, body)?;
+    let request = request(&asked, asked.options.params(id::seed()).seed);
+    let head = Head { id: id::random(), model: app.settings.name().to_owned(), stop: request.stop.clone() };
+    let chat = engine.session.chat(request)?;
+    let listed = app.answers.add(&head.full_id(), vec![chat.canceller()]);
+    Ok(Job {
+        chats: vec![chat],
+        encoder: Box::new(Message { events: Events::new(head.clone(), request_id), head }),
+        is_stream: asked.stream.is_some(),
+        ignored: ignored(&asked.unknown),
+        listed: Some(listed),
+    })
+}
+
+/// Reads a body. Reasoning that the model's template cannot turn on or off is not an error: clients ask for it whatever
+/// the model is, and a budget of nothing ends it.
+pub(super) fn asked(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Asked, HttpError> {
+    let asked = anthropic::read(body)?.over(&engine.defaults);
+    app.check_model(asked.model.as_deref())?;
+    match asked.unsupported.first() {
+        Some(refusal) => Err(ApiError::from(refusal).into()),
+        None => Ok(asked),
+    }
+}
+
+/// The request for its answer. Ids of calls are random: clients that drop old messages would meet a counted one again.
+pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
+    let messages = match &asked.prompt {
+        Prompt::Chat(messages) => messages.as_slice(),
+        Prompt::Text(_) => &[],
+    };
+    let next = || format!("toolu_{}", id::random());
+    ChatRequest { tool_call_ids: ToolCallIds::Supplied(Arc::new(next)), ..asked.chat_request(messages, seed) }
+}
+
+/// Writes errors in Anthropic's form.
+pub(in crate::serve) async fn in_own_form(mut request: Request, next: Next) -> Response {
+    let RequestId(request_id) = RequestId::default();
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions().get::<ApiError>().cloned() {
+        let status = StatusCode::from_u16(anthropic::status(error.code));
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(error_body(&error, &request_id).to_string());
+    }
+    response
+}
+
+/// The id of a request.
+#[derive(Debug, Clone)]
+struct RequestId(String);
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self(format!("req_{}", id::random()))
+    }
+}
+
+/// An answer in Anthropic's form.
+struct Message {
+    head: Head,
+    events: Events,
+}
+
+impl Encoder for Message {
+    /// The tokens of the prompt, with which a stream begins, are not known yet.
+    fn begin(&mut self) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    fn event(&mut self, _: usize, event: &ChatEvent, _: &[TokenLogprob], _: Moment) -> Vec<Frame> {
+        self.events.event(event).into_iter().map(Frame::Typed).collect()
+    }
+
+    fn end(&mut self) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    fn ping(&self) -> Frame {
+        Frame::Typed(Events::ping())
+    }
+
+    fn whole(&mut self, answers: Vec<Answer>) -> Value {
+        answers.first().map_or(Value::Null, |answer| anthropic::body(&self.head, answer))
+    }
+}
+
+#[cfg(test)]
+#[path = "messages_tests.rs"]
+mod tests;
