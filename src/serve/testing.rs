@@ -19,7 +19,7 @@ use crate::session::{GenerationOptions, Session};
 
 /// A template with reasoning, a switch for it, and calls.
 pub(super) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ message.content }}\
-    {% for call in message.tool_calls or [] %}{{ call.function.name }}{{ call.function.arguments }}{% endfor %}\n\
+    {% for call in message.tool_calls or [] %}{{ call.function.name }}{{ call.function.arguments }}{% endfor %}{{ '\\n' }}\
     {% endfor %}{% if tools %}{{ tools | tojson }}{# <tool_call> {\"name\": , \"arguments\": } #}{% endif %}\
     {% if add_generation_prompt %}<assistant>{% if enable_thinking is defined and enable_thinking is false %}\
     <think></think>{% else %}<think>{% endif %}{% endif %}";
