@@ -92,13 +92,15 @@ fn call(fields: &mut Fields) -> Result<ToolCall, String> {
     if name.is_empty() {
         return Err("`name` is empty".to_owned());
     }
-    let arguments = Value::Object(fields.object("input").map_err(said)?.unwrap_or_else(Map::new));
+    let arguments = Value::Object(
+        fields.object("input").map_err(|refusal| refusal.to_string())?.unwrap_or_else(Map::new),
+    );
     Ok(ToolCall { id: Some(id), kind: ToolKind::Function, function: FunctionCall { name, arguments } })
 }
 
 fn result(fields: &mut Fields, noted: &mut Noted) -> Result<Block, String> {
     let id = required(fields, "tool_use_id")?;
-    let is_error = fields.truth("is_error").map_err(said)?.unwrap_or(false);
+    let is_error = fields.truth("is_error").map_err(|refusal| refusal.to_string())?.unwrap_or(false);
     let mut texts = match fields.take("content") {
         None => Vec::new(),
         Some(Value::String(text)) => vec![text],
@@ -146,9 +148,5 @@ fn object(value: Value) -> Result<Fields, String> {
 }
 
 fn required(fields: &mut Fields, name: &'static str) -> Result<String, String> {
-    fields.text(name).map_err(said)?.ok_or_else(|| format!("`{name}` is missing"))
-}
-
-fn said(refusal: Refusal) -> String {
-    refusal.to_string()
+    fields.text(name).map_err(|refusal| refusal.to_string())?.ok_or_else(|| format!("`{name}` is missing"))
 }

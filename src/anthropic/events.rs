@@ -92,7 +92,7 @@ impl Events {
     fn begin(&mut self, total: u32, reused: u32, out: &mut Vec<Value>) {
         if self.state == State::Waiting {
             self.state = State::Begun;
-            let message = self.head.message(&[], prompt_usage(total, reused));
+            let message = self.head.message(&[], &prompt_usage(total, reused));
             out.push(json!({ "type": "message_start", "message": message }));
         }
     }
@@ -121,7 +121,7 @@ impl Events {
         self.begin(0, 0, out);
         self.close(out);
         self.calls = true;
-        self.start(&tool_use(call, json!({})), out);
+        self.start(&tool_use(call, &json!({})), out);
         let whole = FunctionCall { arguments: input(call), ..call.function.clone() };
         self.push(&json!({ "type": "input_json_delta", "partial_json": whole.arguments_text() }), out);
         self.stop(out);

@@ -29,7 +29,7 @@ impl Head {
     }
 
     /// A message with these blocks.
-    pub(super) fn message(&self, content: &[Value], usage: Value) -> Value {
+    pub(super) fn message(&self, content: &[Value], usage: &Value) -> Value {
         json!({
             "id": self.full_id(),
             "type": "message",
@@ -64,12 +64,12 @@ pub fn body(head: &Head, answer: &Answer) -> Value {
         blocks.push(text(&answer.content));
     }
     for call in &answer.tool_calls {
-        blocks.push(tool_use(call, input(call)));
+        blocks.push(tool_use(call, &input(call)));
     }
     if blocks.is_empty() {
         blocks.push(text(""));
     }
-    let mut body = head.message(&blocks, usage(answer.usage));
+    let mut body = head.message(&blocks, &usage(answer.usage));
     if let Value::Object(body) = &mut body {
         body.extend(head.end(answer.reason, !answer.tool_calls.is_empty()));
     }
@@ -90,7 +90,7 @@ pub(super) fn thinking(text: &str, signature: &str) -> Value {
     json!({ "type": "thinking", "thinking": text, "signature": signature })
 }
 
-pub(super) fn tool_use(call: &ToolCall, input: Value) -> Value {
+pub(super) fn tool_use(call: &ToolCall, input: &Value) -> Value {
     json!({ "type": "tool_use", "id": call.id, "name": call.function.name, "input": input })
 }
 
