@@ -58,7 +58,7 @@ where
     let job = blocking(app, move || prepare(&shared, &engine, body)).await??;
     let ignored = header(&job.ignored);
     let mut response = if job.is_stream {
-        let frames = stream::body(job, tally, app.settings.ping, app.settings.write_timeout);
+        let frames = stream::body(job, tally, &app.settings.limits, app.drain.stage());
         stream_response(frames)
     } else {
         whole(job, &tally).await?

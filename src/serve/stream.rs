@@ -1,19 +1,20 @@
 //! From the events of answers to the frames of a stream.
 
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
-use tokio::sync::mpsc::{Sender, channel};
-use tokio::time::{sleep_until, timeout};
+use tokio::sync::watch;
 
+use super::drain::Stage;
+use super::frames::{FrameSender, frames};
 use super::generate::Job;
+use super::limits::Limits;
+use super::must_end::must_end;
 use super::tally::Tally;
-use crate::engine::TokenLogprob;
+use crate::engine::{self, TokenLogprob};
 use crate::session::{Answer, Chat, ChatEvent};
 
 /// Writes the answers to a request in the form of an API.
@@ -79,18 +80,17 @@ impl Frame {
     }
 }
 
-/// Frames that wait for a slow reader, each with all events since the one before.
-const FRAMES: usize = 64;
 /// Events that are merged into one write.
 const MERGED: usize = 256;
 
 /// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for
-/// `patience`.
-pub(super) fn body(job: Job, tally: Tally, ping: Duration, patience: Duration) -> Body {
-    let (sender, mut receiver) = channel::<Bytes>(FRAMES);
-    tokio::spawn(write(job, tally, sender, ping, patience));
-    let frames = stream::poll_fn(move |context| receiver.poll_recv(context));
-    Body::from_stream(frames.map(Ok::<Bytes, Infallible>))
+/// [`Limits::write`].
+pub(super) fn body(job: Job, tally: Tally, limits: &Limits, stage: watch::Receiver<Stage>) -> Body {
+    let mut ping = Vec::new();
+    job.encoder.ping().write(&mut ping);
+    let (sender, body) = frames(limits, ping.into());
+    tokio::spawn(write(job, tally, sender, stage));
+    Body::new(body)
 }
 
 /// An event of the answer `index`.
@@ -101,7 +101,7 @@ struct Item {
     written: u32,
 }
 
-async fn write(job: Job, tally: Tally, out: Sender<Bytes>, ping: Duration, patience: Duration) {
+async fn write(job: Job, tally: Tally, out: FrameSender, mut stage: watch::Receiver<Stage>) {
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let begun = Instant::now();
     let mut left = chats.len();
@@ -111,16 +111,15 @@ async fn write(job: Job, tally: Tally, out: Sender<Bytes>, ping: Duration, patie
     loop {
         let mut bytes = Vec::new();
         frames.iter().for_each(|frame| frame.write(&mut bytes));
-        if !bytes.is_empty() && !matches!(timeout(patience, out.send(bytes.into())).await, Ok(Ok(()))) {
+        if !bytes.is_empty() && out.send(bytes.into()).await.is_err() {
             return;
         }
         if left == 0 {
-            return;
+            return out.finish();
         }
-        let next_ping = tokio::time::Instant::now() + ping;
         frames = tokio::select! {
             biased;
-            () = out.closed() => return,
+            () = out.disconnected() => return,
             item = events.next() => {
                 let Some(item) = item else { return };
                 let mut frames = Vec::new();
@@ -139,7 +138,12 @@ async fn write(job: Job, tally: Tally, out: Sender<Bytes>, ping: Duration, patie
                 }
                 frames
             }
-            () = sleep_until(next_ping) => vec![encoder.ping()],
+            () = must_end(&mut stage, &tally) => {
+                left = 0;
+                let event = ChatEvent::Failed(engine::Error::Closing);
+                tally.event(&event);
+                encoder.event(0, &event, &[], Moment { since: begun.elapsed(), written: 0 })
+            }
         };
     }
 }
