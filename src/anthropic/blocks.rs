@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::noted::Noted;
 use crate::chat::{Content, FunctionCall, Role, ToolCall, ToolKind};
-use crate::openai::{Fields, Refusal, wrong};
+use crate::openai::{Fields, wrong};
 
 /// A block.
 #[derive(Debug, Clone, PartialEq)]

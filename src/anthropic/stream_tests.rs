@@ -164,6 +164,8 @@ fn answer(events: &[ChatEvent]) -> Answer {
         reasoning: String::new(),
         content: String::new(),
         tool_calls: Vec::new(),
+        call_places: Vec::new(),
+        tokens: Vec::new(),
         reason: *reason,
         usage: *usage,
         timings: *timings,
@@ -173,7 +175,10 @@ fn answer(events: &[ChatEvent]) -> Answer {
         match event {
             ChatEvent::Reasoning(text) => answer.reasoning += text,
             ChatEvent::Content(text) => answer.content += text,
-            ChatEvent::ToolCall(call) => answer.tool_calls.push(call.clone()),
+            ChatEvent::ToolCall(call) => {
+                answer.call_places.push(answer.content.len());
+                answer.tool_calls.push(call.clone());
+            }
             ChatEvent::Progress { .. } | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => {}
         }
     }

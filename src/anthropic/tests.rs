@@ -30,7 +30,7 @@ fn asked(messages: Value) -> Result<Asked, Refusal> {
 fn messages(asked: Asked) -> Vec<Message> {
     match asked.prompt {
         Prompt::Chat(messages) => messages,
-        Prompt::Text(text) => panic!("{text}"),
+        Prompt::Text(texts) => panic!("{texts:?}"),
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Interrupt {
     target: Arc<Mutex<Option<Canceller>>>,
     /// Whether the command continues after Ctrl-C.
     continues: Arc<AtomicBool>,
+    /// Whether the command ends by itself after a signal.
+    drains: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -96,6 +98,15 @@ impl Interrupt {
         self.continues.store(true, Ordering::Relaxed);
     }
 
+    /// Lets the command end by itself after a signal: calls into llama.cpp then have any time. A second signal still ends
+    /// the process. With `false`, they have [`PATIENCE`] again, from now on.
+    pub(crate) fn drain_after_signals(&self, drains: bool) {
+        self.drains.store(drains, Ordering::Relaxed);
+        if !drains && self.is_raised() {
+            self.watch();
+        }
+    }
+
     /// Whether the process must end, because the signal was SIGTERM and not Ctrl-C.
     pub(crate) fn is_final(&self) -> bool {
         self.is_raised() && self.code.load(Ordering::Relaxed) != INTERRUPTED
@@ -120,11 +131,16 @@ impl Interrupt {
         if let Some(canceller) = target.as_ref() {
             canceller.cancel();
         }
-        if self.is_final() || !self.continues.load(Ordering::Relaxed) {
-            let watched = self.clone();
-            // Without the thread, a second signal still ends the process.
-            drop(thread::Builder::new().name("interrupt".to_owned()).spawn(move || watched.end_if_stuck()));
+        let continues = self.continues.load(Ordering::Relaxed) && !self.is_final();
+        if !continues && !self.drains.load(Ordering::Relaxed) {
+            self.watch();
         }
+    }
+
+    fn watch(&self) {
+        let watched = self.clone();
+        // Without the thread, a second signal still ends the process.
+        drop(thread::Builder::new().name("interrupt".to_owned()).spawn(move || watched.end_if_stuck()));
     }
 
     /// Ends the process once a call into llama.cpp has not returned for [`PATIENCE`]. Files get their names only when they

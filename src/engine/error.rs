@@ -56,6 +56,9 @@ pub enum Error {
         /// Their bytes.
         bytes: usize,
     },
+    /// The server that the engine works for is shutting down.
+    #[error("the server is shutting down")]
+    Closing,
     /// The sampling parameters are invalid.
     #[error(transparent)]
     Sampling(#[from] SamplingError),

@@ -192,7 +192,7 @@ impl From<&engine::Error> for ApiError {
             }
             E::Sampling(_) => ErrorCode::InvalidSampling,
             E::TooManyStops { .. } => ErrorCode::InvalidRequest,
-            E::QueueFull { .. } => ErrorCode::Overloaded,
+            E::QueueFull { .. } | E::Closing => ErrorCode::Overloaded,
             _ => ErrorCode::Engine,
         };
         Self::new(code, chain(error))

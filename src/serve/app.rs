@@ -1,12 +1,16 @@
 //! What all requests share: settings, the phase of the server, the engine.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::admission::Admission;
+use super::drain::Drain;
 use super::engine::Engine;
 use super::error::HttpError;
+use super::limits::Limits;
+use super::receive::Bodies;
 use super::running::Answers;
 use crate::engine::{self, DecodeError};
 use crate::openai::{ApiError, ErrorCode};
@@ -28,6 +32,12 @@ pub struct App {
     pub(super) preparing: Arc<Semaphore>,
     /// The answers that are being written.
     pub(super) answers: Answers,
+    /// Ends the server.
+    pub drain: Drain,
+    /// The open requests.
+    pub(super) admission: Arc<Admission>,
+    /// The memory of bodies.
+    pub(super) bodies: Bodies,
     trouble: watch::Sender<Option<engine::Error>>,
 }
 
@@ -40,10 +50,12 @@ pub struct Settings {
     pub strict_model: bool,
     /// The versions of program and engine.
     pub fingerprint: String,
-    /// Interval of signs of life in streams.
-    pub ping: Duration,
-    /// A client that reads nothing of its stream for this long is disconnected.
-    pub write_timeout: Duration,
+    /// Times and sizes of connections, requests and streams.
+    pub limits: Arc<Limits>,
+    /// Requests that may wait for a slot.
+    pub queue: usize,
+    /// Open requests of one client.
+    pub per_client: Option<usize>,
 }
 
 impl Default for Settings {
@@ -52,8 +64,9 @@ impl Default for Settings {
             names: vec!["model".to_owned()],
             strict_model: false,
             fingerprint: String::new(),
-            ping: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(30),
+            limits: Arc::default(),
+            queue: 64,
+            per_client: None,
         }
     }
 }
@@ -90,7 +103,11 @@ impl App {
     pub fn new(settings: Settings, phase: watch::Receiver<Phase>) -> Self {
         let preparing = Arc::new(Semaphore::new(PREPARED_AT_ONCE));
         let trouble = watch::Sender::new(None);
-        Self { settings, started: now(), phase, preparing, answers: Answers::default(), trouble }
+        let drain = Drain::default();
+        let admission = Admission::new(settings.queue, settings.per_client, drain.stage());
+        let bodies = Bodies::new(&settings.limits);
+        let answers = Answers::default();
+        Self { settings, started: now(), phase, preparing, answers, drain, admission, bodies, trouble }
     }
 
     /// The engine, to answer a new request.

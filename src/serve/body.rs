@@ -1,33 +1,36 @@
-//! Reads the body of a request.
+//! The body of a request, which was received and parsed before its endpoint.
+
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::Request;
-use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Map, Value};
 
 use super::error::HttpError;
 use super::tally::Tally;
-use crate::json;
 use crate::openai::{ApiError, ErrorCode};
 
-/// Bytes of a body.
-const MOST: usize = 16 << 20;
+/// A body as an object; each request of an endpoint with a body has it as an extension.
+#[derive(Debug, Clone)]
+pub(super) struct Object(Arc<Mutex<Map<String, Value>>>);
 
-/// The body of a request as an object, and the tally of the request.
+impl Object {
+    pub(super) fn new(object: Map<String, Value>) -> Self {
+        Self(Arc::new(Mutex::new(object)))
+    }
+}
+
+/// Takes the body of a request, and its tally.
 ///
 /// # Errors
 ///
-/// When the body is too large, breaks off, or is not a JSON object.
-pub(super) async fn read(request: Request) -> Result<(Tally, Map<String, Value>), HttpError> {
-    let (mut parts, body) = request.into_parts();
-    let tally = parts.extensions.remove::<Tally>().unwrap_or_default();
-    let bytes = Limited::new(body, MOST).collect().await.map_err(|_| {
-        let message = format!("the body has more than {MOST} bytes, or breaks off");
-        ApiError::new(ErrorCode::BodyTooLarge, message)
-    })?;
-    let invalid = |message: String| ApiError::new(ErrorCode::InvalidRequest, message);
-    match serde_json::from_slice(&bytes.to_bytes()) {
-        Ok(Value::Object(object)) => Ok((tally, object)),
-        Ok(_) => Err(invalid("the body is not a JSON object".to_owned()).into()),
-        Err(error) => Err(invalid(format!("the body is not JSON: {}", json::problem(&error))).into()),
-    }
+/// When the request was not received.
+#[expect(clippy::unused_async, reason = "to receive a body is to wait")]
+pub(super) async fn read(mut request: Request) -> Result<(Tally, Map<String, Value>), HttpError> {
+    let extensions = request.extensions_mut();
+    let tally = extensions.remove::<Tally>().unwrap_or_default();
+    let Some(object) = extensions.remove::<Object>() else {
+        return Err(ApiError::new(ErrorCode::Engine, "the body was not received").into());
+    };
+    Ok((tally, mem::take(&mut object.0.lock().unwrap_or_else(PoisonError::into_inner))))
 }

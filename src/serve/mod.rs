@@ -3,15 +3,28 @@
 //! A request passes through the router to its endpoint, which reads the body, renders, tokenizes and submits on a blocking
 //! thread ([`generate`]), and encodes the answer's events as frames or as one body ([`stream`]).
 
+pub mod access;
+mod admission;
 mod app;
 mod body;
+mod drain;
 mod endpoints;
 mod engine;
 mod error;
+mod frames;
 mod generate;
 mod id;
+mod intake;
+mod json_body;
+mod layers;
+pub mod limits;
+pub mod listen;
+mod must_end;
+mod receive;
+mod refused;
 mod router;
 mod running;
+pub mod security;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
@@ -20,7 +33,9 @@ mod tally;
 mod testing;
 
 pub use app::{App, Phase, Settings};
+pub use drain::{Drain, Stage};
 pub use engine::{Card, Engine};
 pub use error::HttpError;
-pub use router::router;
+pub use layers::layered;
+pub use router::{is_open, router};
 pub use tally::{Ended, Reason, Taken, Tally};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use http::Method;
 
 use super::app::App;
 use super::endpoints::chat::chat;
@@ -17,30 +18,41 @@ use super::endpoints::health::health;
 use super::endpoints::messages::{in_own_form, messages};
 use super::endpoints::responses;
 use super::error::HttpError;
+use super::intake;
 use crate::openai::{ApiError, ErrorCode};
 
 /// All endpoints. As in llama-server, `/completions` is OpenAI's below `/v1` and llama-server's own without it.
 pub fn router(app: Arc<App>) -> Router {
-    let api = Router::new()
+    let admitted = || from_fn_with_state(Arc::clone(&app), intake::admitted);
+    let with_body = || from_fn_with_state(Arc::clone(&app), intake::with_body);
+    let generating = Router::new()
         .route("/chat/completions", post(chat))
-        .route("/chat/completions/control", post(control))
-        .route("/chat/completions/input_tokens", post(input_tokens))
         .route("/completion", post(completion))
         .route("/responses", post(responses::responses))
+        .route_layer(admitted());
+    let reading = Router::new()
+        .route("/chat/completions/control", post(control))
+        .route("/chat/completions/input_tokens", post(input_tokens))
         .route("/responses/input_tokens", post(responses::input_tokens))
-        .route("/health", get(health));
+        .route_layer(with_body());
     let anthropic = Router::new()
-        .route("/messages", post(messages))
-        .route("/messages/count_tokens", post(count_tokens))
+        .route("/messages", post(messages).route_layer(admitted()))
+        .route("/messages/count_tokens", post(count_tokens).route_layer(with_body()))
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(in_own_form));
-    let api = api.merge(anthropic);
+    let api = Router::new().merge(generating).merge(reading).merge(anthropic).route("/health", get(health));
     Router::new()
-        .nest("/v1", api.clone().route("/completions", post(completions)))
-        .merge(api.route("/completions", post(completion)))
+        .nest("/v1", api.clone().route("/completions", post(completions).route_layer(admitted())))
+        .merge(api.route("/completions", post(completion).route_layer(admitted())))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .with_state(app)
+}
+
+/// Whether a path needs no key.
+#[must_use]
+pub fn is_open(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/health" | "/v1/health")
 }
 
 async fn no_path(request: Request) -> HttpError {

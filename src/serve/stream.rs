@@ -1,21 +1,19 @@
 //! From the events of answers to the frames of a stream.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
-use tokio::sync::mpsc::{Sender, channel};
-use tokio::time::{Instant, sleep_until, timeout};
 
 use super::app::App;
+use super::frames::{FrameSender, frames};
 use super::generate::Job;
+use super::must_end::must_end;
 use super::tally::Tally;
-use crate::engine::{Token, TokenLogprob};
+use crate::engine::{self, Token, TokenLogprob};
 use crate::session::{Answer, Chat, ChatEvent};
 
 /// Writes the answers to a request in the form of an API.
@@ -83,18 +81,17 @@ impl Frame {
     }
 }
 
-/// Frames that wait for a slow reader, each with all events since the one before.
-const FRAMES: usize = 64;
 /// Events that are merged into one write.
 const MERGED: usize = 256;
 
-/// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for the
-/// time that the settings allow.
+/// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for
+/// [`Limits::write`](super::limits::Limits::write).
 pub(super) fn body(app: &Arc<App>, job: Job, tally: Tally) -> Body {
-    let (sender, mut receiver) = channel::<Bytes>(FRAMES);
+    let mut ping = Vec::new();
+    job.encoder.ping().write(&mut ping);
+    let (sender, body) = frames(&app.settings.limits, ping.into());
     tokio::spawn(write(Arc::clone(app), job, tally, sender));
-    let frames = stream::poll_fn(move |context| receiver.poll_recv(context));
-    Body::from_stream(frames.map(Ok::<Bytes, Infallible>))
+    Body::new(body)
 }
 
 /// An event of the answer `index`.
@@ -106,31 +103,26 @@ struct Item {
     written: u32,
 }
 
-async fn write(app: Arc<App>, job: Job, tally: Tally, out: Sender<Bytes>) {
-    let (ping, patience) = (app.settings.ping, app.settings.write_timeout);
+async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
+    let mut stage = app.drain.stage();
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let begun = Instant::now();
     let mut left = chats.len();
     let mut events: SelectAll<BoxStream<'static, Item>> =
         stream::select_all(chats.into_iter().enumerate().map(events));
     let mut frames = encoder.begin();
-    // Steps of a prefill may write nothing for long.
-    let mut next_ping = begun + ping;
     loop {
         let mut bytes = Vec::new();
         frames.iter().for_each(|frame| frame.write(&mut bytes));
-        if !bytes.is_empty() {
-            if !matches!(timeout(patience, out.send(bytes.into())).await, Ok(Ok(()))) {
-                return;
-            }
-            next_ping = Instant::now() + ping;
+        if !bytes.is_empty() && out.send(bytes.into()).await.is_err() {
+            return;
         }
         if left == 0 {
-            return;
+            return out.finish();
         }
         frames = tokio::select! {
             biased;
-            () = out.closed() => return,
+            () = out.disconnected() => return,
             item = events.next() => {
                 let Some(item) = item else { return };
                 let mut frames = Vec::new();
@@ -153,7 +145,12 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: Sender<Bytes>) {
                 }
                 frames
             }
-            () = sleep_until(next_ping) => vec![encoder.ping()],
+            () = must_end(&mut stage, &tally) => {
+                left = 0;
+                let event = ChatEvent::Failed(engine::Error::Closing);
+                tally.event(&event);
+                encoder.event(0, &event, &[], Moment { since: begun.elapsed(), written: 0, tokens: &[] })
+            }
         };
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::Request;
 use serde_json::json;
 
+use super::limits::Limits;
 use super::testing::{TINY, app, send, with};
 use super::{Settings, router};
 use crate::engine::DecodeError;
@@ -32,7 +33,8 @@ fn held(says: &str) -> (ScriptedDecoder, Sender<()>) {
 #[test]
 fn a_stream_shows_signs_of_life_while_a_step_takes_long() {
     let (decoder, go) = held("a</think>b");
-    let settings = Settings { ping: Duration::from_millis(20), ..Settings::default() };
+    let limits = Limits { ping: Duration::from_millis(20), ..Limits::default() };
+    let settings = Settings { limits, ..Settings::default() };
     let router = router(with(decoder, TINY, settings));
     let letting = thread::spawn(move || {
         thread::sleep(Duration::from_millis(300));

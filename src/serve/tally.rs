@@ -15,6 +15,8 @@ pub struct Tally(Arc<Mutex<Taken>>);
 pub struct Taken {
     /// When it arrived.
     pub arrived: Instant,
+    /// Whether an answer has had a slot.
+    pub begun: bool,
     /// From its arrival to the first text or call of an answer.
     pub first: Option<Duration>,
     /// Answers that ended, in the order of their ends.
@@ -49,6 +51,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Taken {
             arrived: Instant::now(),
+            begun: false,
             first: None,
             ended: Vec::new(),
             failed: 0,
@@ -63,11 +66,16 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether an answer has had a slot.
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).begun
+    }
+
     /// Takes an event of an answer into account.
     pub(super) fn event(&self, event: &ChatEvent) {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            ChatEvent::Progress { .. } => {}
+            ChatEvent::Progress { .. } => taken.begun = true,
             ChatEvent::Reasoning(_) | ChatEvent::Content(_) | ChatEvent::ToolCall(_) => {
                 let since = taken.arrived.elapsed();
                 taken.first.get_or_insert(since);

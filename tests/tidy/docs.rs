@@ -103,7 +103,10 @@ pub(crate) fn tests_of(files: &[File]) -> BTreeSet<String> {
                 names.extend(tokens.get(at + 1).filter(|_| marked).map(|name| name.text.to_owned()));
                 marked = false;
             }
-            marked |= tokens[at..].iter().take(4).map(|t| t.text).eq(["#", "[", "test", "]"]);
+            // `#[test]`, `#[tokio::test]`, with or without arguments.
+            let mut attribute = tokens[at..].iter().map(|token| token.text);
+            marked |= attribute.by_ref().take(2).eq(["#", "["])
+                && attribute.take_while(|text| !["]", "(", "="].contains(text)).last() == Some("test");
         }
     }
     names

@@ -1,5 +1,6 @@
 //! Arguments of `ggrun serve`.
 
+use super::network::NetworkArgs;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
 use crate::cli::options::placement::PlacementArgs;
@@ -52,12 +53,8 @@ pub(crate) struct ServeArgs {
     /// Refuse requests for a model of another name
     #[arg(long, hide_short_help = true)]
     pub(crate) strict_model: bool,
-    /// Listen on this address
-    #[arg(long, help_heading = NETWORK, value_name = "ADDRESS", default_value = "127.0.0.1", env = "LLAMA_ARG_HOST")]
-    pub(crate) host: String,
-    /// Listen on this port; 0 picks a free one
-    #[arg(long, help_heading = NETWORK, value_name = "PORT", default_value_t = 8080, env = "LLAMA_ARG_PORT")]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
     #[command(flatten)]
@@ -67,6 +64,3 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) placement: PlacementArgs,
 }
-
-/// The heading of options about connections.
-const NETWORK: &str = "Network";

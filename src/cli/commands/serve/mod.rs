@@ -1,19 +1,22 @@
 //! `ggrun serve`: an HTTP server. It listens first, and loads the model then.
 
+mod access;
 mod args;
+mod listening;
+mod network;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use ggrun::engine::PrefillBudget;
 use ggrun::model::{ContextSize, LoadOptions, Model};
-use ggrun::serve::{App, Card, Engine, Phase, Settings, router};
+use ggrun::serve::{App, Card, Engine, Phase, Settings};
 use ggrun::session::GenerationOptions;
 use tokio::sync::watch;
 
 pub(crate) use args::ServeArgs;
+use listening::Listening;
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
@@ -26,28 +29,28 @@ use crate::cli::ui::{err, text};
 /// The context that each slot has at least, if memory allows more than one slot: a coding assistant's instructions alone
 /// take about half of it.
 const CONTEXT: u32 = 32_768;
+/// How often a signal is looked for.
+const POLL: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     args.model.named()?;
     let options = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
     let interrupt = Interrupt::listen();
+    let listening = Listening::prepare(&args.network)?;
     let path = source::model(&args.model, When::Auto)?;
     let (phase, watched) = watch::channel(Phase::Loading { done: 0, total: 0 });
     let settings = Settings {
         names: names(args, &path),
         fingerprint: fingerprint(),
         strict_model: args.strict_model,
-        ..Settings::default()
+        limits: listening.limits(),
+        queue: args.network.queue as usize,
+        per_client: args.network.per_client.map(|limit| limit as usize),
     };
     let app = Arc::new(App::new(settings, watched));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let address = format!("{}:{}", args.host, args.port);
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(&address))
-        .with_context(|| format!("cannot listen on `{address}`"))?;
-    let address = listener.local_addr()?;
-    runtime.spawn(accept(listener, router(Arc::clone(&app))));
+    let listening = listening.start(&runtime, &app, args.network.log_json)?;
     let progress = phase.clone();
     let on = move |loading: ggrun::model::Loading| {
         progress.send_replace(Phase::Loading { done: loading.done, total: loading.total });
@@ -60,8 +63,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let defaults = options.over(&GenerationOptions::recommended(&model.sampling(0)));
     let card = card(&model, &path, running.caps().context, running.caps().sequences);
     let shown = format!(
-        "serving {} on http://{address}: {} of {} tokens",
+        "serving {} on {}: {} of {} tokens",
         app.settings.name(),
+        listening.addresses(),
         text::plural(card.slots.into(), "slot"),
         card.context
     );
@@ -72,18 +76,20 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         card,
     })));
     err::note(&shown);
+    interrupt.drain_after_signals(true);
     while !interrupt.is_raised() {
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(POLL);
     }
+    phase.send_if_modified(|phase| match phase {
+        Phase::Ready(engine) => {
+            *phase = Phase::Draining(Arc::clone(engine));
+            true
+        }
+        _ => false,
+    });
+    listening.drain(&runtime, &app, args.network.drain);
+    interrupt.drain_after_signals(false);
     Ok(Outcome::Success)
-}
-
-async fn accept(listener: tokio::net::TcpListener, router: axum::Router) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let service = hyper_util::service::TowerToHyperService::new(router.clone());
-        let io = hyper_util::rt::TokioIo::new(socket);
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
-    }
 }
 
 /// The names of the model.

@@ -1,0 +1,140 @@
+//! The listening part of `ggrun serve`: from its options to open ports, and to their end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ggrun::serve::limits::Limits;
+use ggrun::serve::listen::{self, Connections, Server, Tls};
+use ggrun::serve::security::{Keys, Policy};
+use ggrun::serve::{App, is_open, layered, router};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use super::access;
+use super::network::NetworkArgs;
+use crate::cli::ui::err;
+
+/// Checked options, before anything listens.
+#[derive(Debug)]
+pub(super) struct Listening<'a> {
+    args: &'a NetworkArgs,
+    limits: Arc<Limits>,
+    policy: Arc<Policy>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl<'a> Listening<'a> {
+    /// Checks the options, and raises the limit on open files.
+    ///
+    /// # Errors
+    ///
+    /// When a certificate, a key or an origin cannot be used.
+    pub(super) fn prepare(args: &'a NetworkArgs) -> anyhow::Result<Self> {
+        let most = Limits::default().connections;
+        let connections = listen::connections(listen::raise_open_files(most), most);
+        let (limits, policy) = (Arc::new(args.limits(connections)), Arc::new(args.policy(is_open)?));
+        Ok(Self { args, limits, policy, tls: args.tls()? })
+    }
+
+    /// The limits.
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
+    }
+
+    /// Listens, and serves the app from now on.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on.
+    pub(super) fn start(self, runtime: &Runtime, app: &Arc<App>, log_json: bool) -> anyhow::Result<Open> {
+        let Self { args, limits, policy, tls } = self;
+        let listeners = {
+            let _context = runtime.enter();
+            listen::bind(&args.host, args.port)?
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let mut addresses = Vec::new();
+        for listener in &listeners {
+            let name = listener.name();
+            if listener.is_remote() && !policy.keys.are_required() {
+                err::note(&format!(
+                    "warning: listening on `{name}` without an API key: other machines can use the server"
+                ));
+            }
+            let is_tcp = listener.address().is_some();
+            addresses.push(if is_tcp { format!("{scheme}://{name}") } else { name });
+        }
+        let keys = Arc::clone(&policy.keys);
+        let server = Server {
+            router: layered(router(Arc::clone(app)), policy, access::log(log_json)),
+            connections: Arc::new(Connections::new(limits.connections)),
+            limits,
+            tls: tls.clone(),
+            stage: app.drain.stage(),
+        };
+        let serving = runtime.spawn(listen::serve(server, listeners));
+        if args.has_files() {
+            runtime.spawn(reread(keys, tls));
+        }
+        Ok(Open { addresses, serving })
+    }
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub(super) struct Open {
+    addresses: Vec<String>,
+    serving: JoinHandle<()>,
+}
+
+impl Open {
+    /// The addresses, as a sentence has them.
+    pub(super) fn addresses(&self) -> String {
+        self.addresses.join(", ")
+    }
+
+    /// Lets requests finish for a time, and returns when every connection is closed.
+    pub(super) fn drain(self, runtime: &Runtime, app: &App, time: Duration) {
+        runtime.block_on(async {
+            let ending = async {
+                app.drain.begin(time).await;
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                // A panic of the task was reported, and ended the connections.
+                ended = self.serving => drop(ended),
+                () = ending => {}
+            }
+        });
+    }
+}
+
+/// Reads keys and the certificate again on each SIGHUP.
+#[cfg(unix)]
+async fn reread(keys: Arc<Keys>, tls: Option<Arc<Tls>>) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::warn!(%error, "cannot listen for SIGHUP"),
+    };
+    while hangup.recv().await.is_some() {
+        match keys.reload() {
+            Ok(()) => err::note("read API keys again"),
+            Err(error) => {
+                err::note(&format!("warning: {:#}; the keys stay as they are", anyhow::Error::from(error)))
+            }
+        }
+        match tls.as_ref().map(|tls| tls.reload()) {
+            Some(Ok(())) => err::note("read the certificate again"),
+            Some(Err(error)) => err::note(&format!(
+                "warning: {:#}; the certificate stays as it is",
+                anyhow::Error::from(error)
+            )),
+            None => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn reread(_: Arc<Keys>, _: Option<Arc<Tls>>) {}

@@ -1,0 +1,129 @@
+//! What a request passes before its endpoint: a place among the open requests, and its body within the limits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Frame, SizeHint};
+
+use super::admission::Permit;
+use super::app::App;
+use super::body::Object;
+use super::generate::blocking;
+use super::json_body;
+use super::listen::Peer;
+use super::must_end::must_end;
+use super::receive;
+use super::refused::Refused;
+use super::security::Client;
+use super::tally::Tally;
+
+/// A middleware for endpoints with a body: reads it, and parses it on a blocking thread.
+pub(super) async fn with_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match receive(&app, request).await {
+        Ok(request) => next.run(request).await,
+        Err(response) => response,
+    }
+}
+
+/// A middleware for endpoints that generate: also gives the request a place until the end of its response.
+pub(super) async fn admitted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match admit(&app, request).await {
+        Ok((request, mut place)) => {
+            let peer = request.extensions().get::<Peer>().cloned();
+            let mut stage = app.drain.stage();
+            let response = tokio::select! {
+                biased;
+                response = next.run(request) => response,
+                () = must_end(&mut stage, &place.tally) => return Refused::Draining.into_response(),
+            };
+            place.good = response.status().is_success();
+            response.map(|body| Body::new(Held { body, peer, place }))
+        }
+        Err(response) => response,
+    }
+}
+
+async fn admit(app: &Arc<App>, request: Request) -> Result<(Request, Place), Response> {
+    let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
+    let slots = app.engine().map_err(IntoResponse::into_response)?.card.slots as usize;
+    app.admission.check(client, slots).map_err(IntoResponse::into_response)?;
+    let mut request = receive(app, request).await?;
+    let permit = app.admission.admit(client, slots).map_err(IntoResponse::into_response)?;
+    let tally = request.extensions_mut().get_or_insert_default::<Tally>().clone();
+    Ok((request, Place { permit: Some(permit), tally, good: false, whole: false }))
+}
+
+async fn receive(app: &Arc<App>, request: Request) -> Result<Request, Response> {
+    let (mut parts, body) = request.into_parts();
+    let received = receive::read(&parts.headers, body, &app.settings.limits, &app.bodies).await;
+    let received = received.map_err(IntoResponse::into_response)?;
+    let parsed = blocking(app, move || json_body::parse(&received.bytes)).await;
+    let object = parsed.map_err(IntoResponse::into_response)?.map_err(IntoResponse::into_response)?;
+    parts.extensions.insert(Object::new(object));
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// The place of a request.
+#[derive(Debug)]
+struct Place {
+    permit: Option<Permit>,
+    tally: Tally,
+    /// Whether the response has a status of success.
+    good: bool,
+    /// Whether the response was written to its end.
+    whole: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take().filter(|_| self.good && self.whole) {
+            let taken = self.tally.taken();
+            let queued = taken.ended.iter().map(|ended| ended.timings.queued).min().unwrap_or(Duration::ZERO);
+            permit.complete(taken.arrived.elapsed().saturating_sub(queued));
+        }
+    }
+}
+
+/// The body of a response, which holds the place of its request.
+#[derive(Debug)]
+struct Held {
+    body: Body,
+    peer: Option<Peer>,
+    place: Place,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.place.whole = frame.is_none() || self.body.is_end_stream();
+        if self.place.whole && self.place.tally.taken().failed > 0 {
+            // A client that overlooks the error in a stream must not take the answer for complete.
+            self.peer.iter().for_each(Peer::close_after_response);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;
