@@ -7,6 +7,7 @@ mod clients;
 mod hostile;
 mod layouts;
 mod lost;
+mod serve;
 mod serving;
 
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -3,34 +3,26 @@
 mod access;
 mod args;
 mod listening;
+mod model;
 mod network;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ggrun::engine::PrefillBudget;
-use ggrun::model::{ContextSize, LoadOptions, Model};
-use ggrun::serve::{App, Card, Engine, Phase, Settings};
-use ggrun::session::GenerationOptions;
+use ggrun::serve::{App, Phase, Settings};
 use tokio::sync::watch;
 
 pub(crate) use args::ServeArgs;
 use listening::Listening;
+use model::{POLL, Setup};
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::checks;
 use crate::cli::shared::fingerprint::fingerprint;
-use crate::cli::shared::{open, slots, source};
+use crate::cli::shared::source;
 use crate::cli::ui::when::When;
 use crate::cli::ui::{err, text};
-
-/// The context that each slot has at least, if memory allows more than one slot: a coding assistant's instructions alone
-/// take about half of it.
-const CONTEXT: u32 = 32_768;
-/// How often a signal is looked for.
-const POLL: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     args.model.named()?;
@@ -51,36 +43,31 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let app = Arc::new(App::new(settings, watched));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listening = listening.start(&runtime, &app, args.network.log_json)?;
-    let progress = phase.clone();
-    let on = move |loading: ggrun::model::Loading| {
-        progress.send_replace(Phase::Loading { done: loading.done, total: loading.total });
-    };
-    let chosen = load_options(args, &path)?;
-    let model = open::load(chosen, &interrupt, on)?;
-    let running = model.spawn()?;
-    let session = open::session(&model, template, running.submitter())?;
-    options.check_reasoning(session.template())?;
-    let defaults = options.over(&GenerationOptions::recommended(&model.sampling(0)));
-    let card = card(&model, &path, running.caps().context, running.caps().sequences);
-    let shown = format!(
+    let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
+    let mut loaded = setup.load()?;
+    let card = &loaded.engine.card;
+    err::note(&format!(
         "serving {} on {}: {} of {} tokens",
         app.settings.name(),
         listening.addresses(),
         text::plural(card.slots.into(), "slot"),
         card.context
-    );
-    phase.send_replace(Phase::Ready(Arc::new(Engine {
-        session,
-        submitter: running.submitter(),
-        defaults,
-        card,
-    })));
-    err::note(&shown);
+    ));
     interrupt.drain_after_signals(true);
+    let mut trouble = app.trouble();
     while !interrupt.is_raised() {
+        let error = match trouble.has_changed() {
+            Ok(true) => trouble.borrow_and_update().clone(),
+            _ => None,
+        };
+        if let Some(error) = error {
+            loaded = setup.recover(loaded, error)?;
+            // Other requests on the lost engine failed as well.
+            trouble.mark_unchanged();
+        }
         std::thread::sleep(POLL);
     }
-    phase.send_if_modified(|phase| match phase {
+    setup.phase.send_if_modified(|phase| match phase {
         Phase::Ready(engine) => {
             *phase = Phase::Draining(Arc::clone(engine));
             true
@@ -96,33 +83,4 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
 fn names(args: &ServeArgs, path: &Path) -> Vec<String> {
     let stem = || vec![path.file_stem().unwrap_or_default().to_string_lossy().into_owned()];
     args.alias.clone().filter(|names| !names.is_empty()).unwrap_or_else(stem)
-}
-
-/// The options to load with: as many slots as fit, if no number is set.
-fn load_options(args: &ServeArgs, path: &Path) -> anyhow::Result<LoadOptions> {
-    let placement = &args.placement;
-    let options = |slots: u32| {
-        let mut options = placement.options_with(path, slots);
-        options.prefill_budget = PrefillBudget::default();
-        if slots > 1 && options.context == ContextSize::Fit {
-            options.context = ContextSize::UpTo(CONTEXT);
-        }
-        options
-    };
-    match placement.parallel {
-        Some(slots) => Ok(options(slots)),
-        None => slots::choose(path, CONTEXT, options),
-    }
-}
-
-fn card(model: &Model, path: &Path, context: u32, slots: u32) -> Card {
-    Card {
-        file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        context,
-        trained_context: model.trained_context(),
-        vocabulary: ggrun::engine::Vocab::size(&model.vocab()),
-        parameters: model.parameters(),
-        bytes: model.size(),
-        slots,
-    }
 }
