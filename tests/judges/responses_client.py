@@ -71,7 +71,8 @@ def a_schema_is_parsed():
 @check
 def the_requests_of_codex_are_answered():
     for body in CODEX:
-        events = list(client.responses.create(**{**body, "max_output_tokens": 20}))
+        more = {"client_metadata": body.pop("client_metadata", {})}
+        events = list(client.responses.create(**{**body, "max_output_tokens": 20}, extra_body=more))
         for event in events:
             strict(event)
         assert events[-1].type in ("response.completed", "response.incomplete")

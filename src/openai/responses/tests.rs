@@ -209,6 +209,13 @@ fn tools_may_have_the_form_of_chat_completions() {
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let asked = with("tools", tools.clone()).unwrap();
     assert_eq!(asked.asked.options.tools, Some(tools.as_array().unwrap().clone()));
+    let shown = json!([{"type": "function", "parameters": null, "strict": null, "name": "f"}]);
+    assert_eq!(asked.repeated["tools"], shown);
+    let bare = with("tools", json!([{"name": "f"}])).unwrap();
+    assert_eq!((bare.asked.options.tools, &bare.repeated["tools"]), (asked.asked.options.tools, &shown));
+    let choice = json!({"type": "function", "function": {"name": "f"}});
+    let repeated = with("tool_choice", choice).unwrap().repeated;
+    assert_eq!(repeated["tool_choice"], json!({"type": "function", "name": "f"}));
 }
 
 #[test]

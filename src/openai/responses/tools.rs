@@ -35,8 +35,9 @@ pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<Tools, 
         match tool.get("type") {
             Some(Value::String(kind)) if kind != "function" => dropped.add(&format!("tools.{kind}")),
             None | Some(Value::String(_)) => {
-                wrapped.push(function(tool.clone(), fields));
-                shown.push(Value::Object(tool));
+                let function = function(tool, fields);
+                shown.push(repeated(&function));
+                wrapped.push(function);
             }
             Some(_) => return Err(shape("`type` is not a string")),
         }
@@ -51,7 +52,10 @@ pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<Tools, 
             Some(choice(value, &mut functions).ok_or_else(|| wrong("tool_choice", value, CHOICES))?)
         }
     };
-    let shown_choice = value.unwrap_or_else(|| json!("auto"));
+    let shown_choice = match (&choice, value) {
+        (Some(ToolChoice::Function(name)), _) => json!({ "type": "function", "name": name }),
+        (_, value) => value.unwrap_or_else(|| json!("auto")),
+    };
     Ok(Tools { functions: has_tools.then_some(functions), choice, shown, shown_choice })
 }
 
@@ -66,6 +70,16 @@ fn function(mut tool: Map<String, Value>, fields: &mut Fields) -> Value {
     let function = Value::Object(kept.collect());
     fields.within("tools", tool);
     function
+}
+
+/// A function as a response repeats it, whatever its form.
+fn repeated(function: &Value) -> Value {
+    let mut shown = json!({ "type": "function", "parameters": null, "strict": null });
+    let fields = function.get("function").unwrap_or(function).as_object();
+    if let (Value::Object(shown), Some(fields)) = (&mut shown, fields) {
+        shown.extend(fields.clone());
+    }
+    shown
 }
 
 /// The choice. Functions that are not allowed are removed.
