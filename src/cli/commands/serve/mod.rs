@@ -4,10 +4,11 @@ mod access;
 mod args;
 mod listening;
 mod network;
+mod states;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ggrun::engine::PrefillBudget;
 use ggrun::model::{ContextSize, LoadOptions, Model};
@@ -31,6 +32,8 @@ use crate::cli::ui::{err, text};
 const CONTEXT: u32 = 32_768;
 /// How often a signal is looked for.
 const POLL: Duration = Duration::from_millis(20);
+/// The time for saving states after the last request may have ended.
+const SAVING: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     args.model.named()?;
@@ -47,6 +50,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         limits: listening.limits(),
         queue: args.network.queue as usize,
         per_client: args.network.per_client.map(|limit| limit as usize),
+        isolate_keys: args.disk.isolate_keys,
+        sessions: args.disk.sessions(listening.has_keys(), args.network.is_local()),
     };
     let app = Arc::new(App::new(settings, watched));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -57,8 +62,16 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     };
     let chosen = load_options(args, &path)?;
     let model = open::load(chosen, &interrupt, on)?;
-    let running = model.spawn()?;
-    let session = open::session(&model, template, running.submitter())?;
+    let states = args.disk.states(&model)?;
+    let running = match &states {
+        Some(states) => model.spawn_with(states.on_eviction())?,
+        None => model.spawn()?,
+    };
+    let mut session = open::session(&model, template, running.submitter())?;
+    if let Some(states) = &states {
+        states.connect(session.clone(), running.caps());
+        session = session.with_hooks(states.hooks());
+    }
     options.check_reasoning(session.template())?;
     let defaults = options.over(&GenerationOptions::recommended(&model.sampling(0)));
     let card = card(&model, &path, running.caps().context, running.caps().sequences);
@@ -74,8 +87,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         submitter: running.submitter(),
         defaults,
         card,
+        states: states.clone(),
     })));
     err::note(&shown);
+    err::note(&args.disk.describe(states.as_ref()));
     interrupt.drain_after_signals(true);
     while !interrupt.is_raised() {
         std::thread::sleep(POLL);
@@ -87,7 +102,12 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         }
         _ => false,
     });
+    let begun = Instant::now();
     listening.drain(&runtime, &app, args.network.drain);
+    let left = (args.network.drain + SAVING).saturating_sub(begun.elapsed());
+    if states.is_some_and(|states| states.drain(left).is_none()) {
+        err::note("warning: not all states could be saved in time");
+    }
     interrupt.drain_after_signals(false);
     Ok(Outcome::Success)
 }
