@@ -103,10 +103,10 @@ pub(in crate::serve) async fn delete(
 
 /// The conversations of the client.
 fn store(app: &App, request: &Request) -> Result<Arc<Store>, HttpError> {
-    app.settings.sessions.of(request.extensions()).ok_or_else(|| {
-        let message = "conversations are not kept on this server; start it with `--sessions-dir`";
-        ApiError::new(ErrorCode::NotSupported, message).into()
-    })
+    app.settings
+        .sessions
+        .of(request.extensions())
+        .ok_or_else(|| ApiError::new(ErrorCode::NotSupported, "this server keeps no conversations").into())
 }
 
 fn unreadable(error: PathRejection) -> HttpError {
@@ -158,7 +158,7 @@ fn refusal(error: Error) -> HttpError {
         Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full => ErrorCode::InvalidRequest,
         _ => ErrorCode::Engine,
     };
-    // A path of this machine is no business of the client.
+    // Failures of the disk are for the log: they may name paths.
     tracing::debug!(?error, "a conversation is refused");
     let message = match &error {
         Error::Format(source) => format!("{error}: {source}"),
