@@ -34,7 +34,7 @@ fn held(says: &str) -> (ScriptedDecoder, Sender<()>) {
 fn a_stream_shows_signs_of_life_while_a_step_takes_long() {
     let (decoder, go) = held("a</think>b");
     let limits = Limits { ping: Duration::from_millis(20), ..Limits::default() };
-    let settings = Settings { limits, ..Settings::default() };
+    let settings = Settings { limits: limits.into(), ..Settings::default() };
     let router = router(with(decoder, TINY, settings));
     let letting = thread::spawn(move || {
         thread::sleep(Duration::from_millis(300));
