@@ -2,8 +2,7 @@
 
 #![no_main]
 
-// The modules instead of their crates, which depend on llama.cpp.
-extern crate self as ggrun;
+// The modules instead of their crate, which depends on llama.cpp.
 #[path = "../../src/chat/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only messages")]
 mod chat;
@@ -13,12 +12,15 @@ mod grammar;
 #[path = "../../src/json.rs"]
 #[allow(dead_code, reason = "the target uses only a part")]
 mod json;
-#[path = "../../src/cli/commands/chat/written.rs"]
-mod written;
+#[path = "../../src/conversations/format.rs"]
+#[allow(dead_code, reason = "the target reads and writes")]
+mod format;
+
+use format::Conversation;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = str::from_utf8(data) else { return };
-    let Ok(messages) = written::parse(text) else { return };
-    let written = written::text("model.gguf", &messages).expect("a message is JSON");
-    assert_eq!(written::parse(&written).expect("what was written is a conversation"), messages);
+    let Ok(read) = Conversation::parse(text) else { return };
+    let written = read.text().expect("a message is JSON");
+    assert_eq!(Conversation::parse(&written).expect("what was written is a conversation"), read);
 });

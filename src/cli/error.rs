@@ -28,6 +28,11 @@ pub(crate) enum WrongModel {
     None,
 }
 
+/// There is no folder for what this user's programs keep.
+#[derive(Debug, thiserror::Error)]
+#[error("no state folder of this user for `--state-dir auto`")]
+pub(crate) struct NoStateFolder;
+
 /// An option that a command requires.
 #[derive(Debug, thiserror::Error)]
 #[error("no output, expected `-o`")]

@@ -16,6 +16,7 @@ use ggrun::engine::DecodeError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
+use ggrun::state_cache::OpenError;
 use gguf_export::Error;
 
 use disk::is_full;
@@ -23,7 +24,9 @@ use format::format_hint;
 use hub::{cache_hint, hub_error, hub_hint, pick_hint};
 
 use super::config::entry::WrongConfig;
-use super::error::{Interrupted, IsCheckpoint, NoOutput, NoThread, Remote, Unasked, WrongFilter, WrongModel};
+use super::error::{
+    Interrupted, IsCheckpoint, NoOutput, NoStateFolder, NoThread, Remote, Unasked, WrongFilter, WrongModel,
+};
 use super::exit::NO_RESOURCES;
 use super::interrupt;
 use super::ui::err;
@@ -81,6 +84,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| mtp_hint(error).map(str::to_owned))
         .or_else(|| reasoning_hint(error).map(str::to_owned))
         .or_else(|| template_hint(error).map(str::to_owned))
+        .or_else(|| states_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
     say_hint(hint.as_deref());
     let usage = error.is::<WrongConfig>()
@@ -175,6 +179,18 @@ fn template_hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.chain().find_map(|cause| cause.downcast_ref())? {
         chat::Error::LeftOut { .. } => {
             Some("use a template that has a place for this message, with `--chat-template-file FILE`")
+        }
+        _ => None,
+    }
+}
+
+fn states_hint(error: &anyhow::Error) -> Option<&'static str> {
+    if error.is::<NoStateFolder>() {
+        return Some("set XDG_STATE_HOME or HOME, or name a folder with `--state-dir`");
+    }
+    match error.downcast_ref()? {
+        OpenError::Open { .. } | OpenError::Owner { .. } => {
+            Some("name a folder that is new or empty and your own with `--state-dir`")
         }
         _ => None,
     }

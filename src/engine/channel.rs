@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use super::canceller::Wishes;
 use super::check::Checker;
 use super::{
-    Abort, Canceller, Decoder, Error, Event, OnEviction, Prepared, PreparedSampler, Request, RequestId,
-    SamplingParams, Saved, Status, Token, Vocab,
+    Abort, Canceller, Decoder, Error, Event, IdleSequence, Namespace, OnEviction, Prepared, PreparedSampler,
+    Prompt, Request, RequestId, SamplingParams, Saved, Status, Token, Vocab,
 };
 
 /// Commands that may wait for the loop, which takes all of them between two steps.
@@ -27,6 +27,8 @@ pub enum Command {
     Submit(Box<Submission>),
     /// Measure how much of a prompt is in the cache.
     CachedPrefix {
+        /// The namespace of the prompt.
+        namespace: Namespace,
         /// The prompt.
         prompt: Vec<Token>,
         /// Receives the number of tokens.
@@ -34,13 +36,31 @@ pub enum Command {
     },
     /// Copy out the idle sequence that holds most of this prompt.
     Save {
+        /// The namespace of the prompt.
+        namespace: Namespace,
         /// The prompt.
         prompt: Vec<Token>,
         /// Receives the copy.
         reply: SyncSender<Result<Saved, Error>>,
     },
+    /// List the sequences of idle slots.
+    IdleSequences {
+        /// Receives them, each with the size of a copy.
+        reply: SyncSender<Vec<(IdleSequence, u64)>>,
+    },
+    /// Copy out the beginning of an idle sequence.
+    SaveIdle {
+        /// The sequence.
+        sequence: Box<IdleSequence>,
+        /// The length of the beginning.
+        length: usize,
+        /// Receives the copy.
+        reply: SyncSender<Result<Saved, Error>>,
+    },
     /// Put a copy back into an idle slot.
     Restore {
+        /// The namespace that may reuse it.
+        namespace: Namespace,
         /// The copy.
         saved: Box<Saved>,
         /// Receives the result.
@@ -174,9 +194,10 @@ impl Submitter {
     /// # Errors
     ///
     /// When the queue is full or the engine has ended.
-    pub fn cached_prefix(&self, prompt: &[Token]) -> Result<usize, Error> {
+    pub fn cached_prefix(&self, prompt: Prompt<'_>) -> Result<usize, Error> {
         let (reply, answer) = sync_channel(1);
-        self.try_send(Command::CachedPrefix { prompt: prompt.to_vec(), reply })?;
+        let Prompt { namespace, tokens } = prompt;
+        self.try_send(Command::CachedPrefix { namespace, prompt: tokens.to_vec(), reply })?;
         answer.recv().unwrap_or(Err(Error::Gone))
     }
 
@@ -186,20 +207,46 @@ impl Submitter {
     /// # Errors
     ///
     /// When the cache holds nothing of it, it cannot be copied, or the engine has ended.
-    pub fn save(&self, prompt: Vec<Token>) -> Result<Saved, Error> {
+    pub fn save(&self, prompt: Prompt<'_>) -> Result<Saved, Error> {
         let (reply, answer) = sync_channel(1);
-        self.commands.send(Command::Save { prompt, reply }).map_err(|_| Error::Gone)?;
+        let Prompt { namespace, tokens } = prompt;
+        let command = Command::Save { namespace, prompt: tokens.to_vec(), reply };
+        self.commands.send(command).map_err(|_| Error::Gone)?;
         answer.recv().unwrap_or(Err(Error::Gone))
     }
 
-    /// Puts a copy back, so that a prompt that begins with its tokens resumes from it. Blocks.
+    /// The sequences of idle slots, each with the size of a copy of all of it. Waits for the running step to end.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full or the engine has ended.
+    pub fn idle_sequences(&self) -> Result<Vec<(IdleSequence, u64)>, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.try_send(Command::IdleSequences { reply })?;
+        answer.recv().map_err(|_| Error::Gone)
+    }
+
+    /// Copies out the first `length` tokens of an idle sequence, which is one of [`IdleSequence::longest`]. Blocks; the
+    /// sequence is cut to that length.
+    ///
+    /// # Errors
+    ///
+    /// When the slot no longer holds this sequence, it cannot be copied, or the engine has ended.
+    pub fn save_idle(&self, sequence: IdleSequence, length: usize) -> Result<Saved, Error> {
+        let (reply, answer) = sync_channel(1);
+        let command = Command::SaveIdle { sequence: Box::new(sequence), length, reply };
+        self.commands.send(command).map_err(|_| Error::Gone)?;
+        answer.recv().unwrap_or(Err(Error::Gone))
+    }
+
+    /// Puts a copy back, so that a prompt of this namespace that begins with its tokens resumes from it. Blocks.
     ///
     /// # Errors
     ///
     /// When it does not fit, is not of a decoder like this one, every slot is busy, or the engine has ended.
-    pub fn restore(&self, saved: Saved) -> Result<(), Error> {
+    pub fn restore(&self, namespace: Namespace, saved: Saved) -> Result<(), Error> {
         let (reply, answer) = sync_channel(1);
-        let command = Command::Restore { saved: Box::new(saved), reply };
+        let command = Command::Restore { namespace, saved: Box::new(saved), reply };
         self.commands.send(command).map_err(|_| Error::Gone)?;
         answer.recv().unwrap_or(Err(Error::Gone))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{MOST_STOP_BYTES, MOST_STOPS};
-use super::{Error, Request, SamplingError, SamplingParams, Token};
+use super::{Error, Prompt, Request, SamplingError, SamplingParams, Token};
 
 /// Checks sampling parameters and makes the sampler of a prompt from them, its grammar compiled. Runs on any thread.
 pub type PrepareSampler =
@@ -47,6 +47,14 @@ impl PartialEq for PreparedSampler {
 pub struct Prepared {
     pub(super) request: Request,
     pub(super) sampler: PreparedSampler,
+}
+
+impl Prepared {
+    /// The prompt.
+    #[must_use]
+    pub fn prompt(&self) -> Prompt<'_> {
+        Prompt { namespace: self.request.namespace, tokens: &self.request.prompt }
+    }
 }
 
 /// Checks requests for one engine.

@@ -207,6 +207,9 @@ pub trait Decoder {
         false
     }
 
+    /// The size of the state that [`save`](Self::save) would copy out now.
+    fn saved_bytes(&self, seq: SeqId) -> u64;
+
     /// Copies a sequence out, for [`restore`](Self::restore) of this decoder or one like it. `tokens` are those that
     /// the sequence holds.
     ///

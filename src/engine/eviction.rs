@@ -1,6 +1,6 @@
 //! The notice that a slot's sequence is about to be overwritten.
 
-use super::{Error, Saved, Token};
+use super::{Error, IdleSequence, Saved};
 
 /// A sequence that is about to be overwritten.
 ///
@@ -8,28 +8,46 @@ use super::{Error, Saved, Token};
 /// sequence. The engine waits until the callback returns. A sequence whose end was lost in a failed or aborted step is
 /// overwritten without a notice.
 pub struct Evicted<'a> {
-    /// The tokens of the sequence.
-    pub tokens: &'a [Token],
-    /// How many of them, counted from the first, the slot still holds afterwards.
+    /// The sequence.
+    pub sequence: &'a IdleSequence,
+    /// How many of its tokens, counted from the first, the slot still holds afterwards.
     pub stays: usize,
-    pub(super) save: &'a mut dyn FnMut() -> Result<Saved, Error>,
+    /// The size of a copy of all of it.
+    pub bytes: u64,
+    /// The engine needs this much of it for the step that follows.
+    pub(super) needed: usize,
+    pub(super) save: &'a mut dyn FnMut(usize) -> Result<Saved, Error>,
 }
 
 impl Evicted<'_> {
-    /// Copies the sequence out of the decoder.
+    /// The longest beginning of at most `most` tokens that [`save`](Self::save) can copy; zero if it can copy none.
+    #[must_use]
+    pub fn longest(&self, most: usize) -> usize {
+        self.sequence.longest(self.needed, most)
+    }
+
+    /// Copies a beginning of the sequence out of the decoder, at most once; its length is one of
+    /// [`longest`](Self::longest).
     ///
     /// # Errors
     ///
-    /// When the decoder cannot copy it.
-    pub fn save(&mut self) -> Result<Saved, Error> {
-        (self.save)()
+    /// When the decoder cannot copy it, or cannot cut it there.
+    pub fn save(self, length: usize) -> Result<Saved, Error> {
+        if length < self.needed {
+            return Err(Error::NothingToSave);
+        }
+        (self.save)(length)
     }
 }
 
 impl std::fmt::Debug for Evicted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { tokens, stays, .. } = self;
-        f.debug_struct("Evicted").field("tokens", &tokens.len()).field("stays", stays).finish_non_exhaustive()
+        let Self { sequence, stays, bytes, .. } = self;
+        f.debug_struct("Evicted")
+            .field("tokens", &sequence.tokens.len())
+            .field("stays", stays)
+            .field("bytes", bytes)
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,3 +15,7 @@ pub struct Pos(pub u32);
 /// Identifies one request for the lifetime of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
+
+/// Separates sequences and cached states: a prompt reuses only those of its own namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Namespace(pub u64);

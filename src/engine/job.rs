@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::reasoning::Follower;
 use super::{
-    Detokenizer, Event, Events, FinishReason, PreparedSampler, Request, RequestId, SamplingParams, Timings,
-    Token, TokenLogprob, Usage, Vocab,
+    Detokenizer, Event, Events, FinishReason, Namespace, PreparedSampler, Prompt, Request, RequestId,
+    SamplingParams, Timings, Token, TokenLogprob, Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
@@ -14,6 +14,7 @@ pub(super) struct Job {
     pub(super) id: RequestId,
     /// Order of arrival, for first come, first served.
     pub(super) turn: u64,
+    pub(super) namespace: Namespace,
     /// The prompt, then the answer so far.
     pub(super) tokens: Vec<Token>,
     /// For the decoder, which takes them on admission.
@@ -49,13 +50,15 @@ impl Job {
         turn: u64,
         arrived: Duration,
     ) -> Self {
-        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning, tags } = request;
+        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning, tags, namespace } =
+            request;
         boundaries.retain(|&at| at > 0 && at < prompt.len());
         boundaries.sort_unstable();
         boundaries.dedup();
         Self {
             id,
             turn,
+            namespace,
             usage: Usage { prompt_tokens: count(prompt.len()), ..Usage::default() },
             tokens: prompt,
             sampling: Some((sampling, sampler)),
@@ -68,6 +71,11 @@ impl Job {
             text: Follower::new(reasoning, stop),
             clock: Clock { arrived, started: None, first: None, last: arrived },
         }
+    }
+
+    /// Its tokens, as a prompt that looks for a cached beginning.
+    pub(super) fn prompt(&self) -> Prompt<'_> {
+        Prompt { namespace: self.namespace, tokens: &self.tokens }
     }
 
     /// Adds a length at which the sequence's state is worth caching.

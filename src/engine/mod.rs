@@ -14,10 +14,12 @@ mod decoder;
 mod detokenizer;
 mod error;
 mod eviction;
+mod idle;
 mod ids;
 mod job;
 #[cfg(test)]
 pub(crate) mod passes;
+mod prompt;
 mod reasoning;
 mod run;
 mod sampling;
@@ -40,7 +42,9 @@ pub use decoder::{BatchToken, CachedState, Caps, Decoder, Outcome, SeqOp, StateI
 pub use detokenizer::Detokenizer;
 pub use error::{COUNTED, Error};
 pub use eviction::{Evicted, OnEviction};
-pub use ids::{Pos, RequestId, SeqId, Token};
+pub use idle::{Cuts, IdleSequence};
+pub use ids::{Namespace, Pos, RequestId, SeqId, Token};
+pub use prompt::Prompt;
 pub use run::run;
 pub use sampling::{
     Block, Dry, Grammar, Mirostat, MirostatVersion, Penalties, Rules, SamplerKind, SamplingError,

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 
 use super::canceller::Wishes;
 use super::{
-    Abort, Command, Decoder, Error, Event, Events, Evicted, Inbox, Limits, OnEviction, RequestId, Saved,
-    Scheduler, Span, Status, Step, Submission, Token, Vocab,
+    Abort, Command, Decoder, Error, Event, Events, Evicted, IdleSequence, Inbox, Limits, Namespace,
+    OnEviction, Prompt, RequestId, Saved, Scheduler, SeqId, SeqOp, Span, Status, Step, Submission, Token,
+    Vocab,
 };
 
 /// Serves an inbox until it is shut down, or every submitter is dropped and no request is open.
@@ -104,11 +105,26 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
     fn handle(&mut self, command: Command) -> bool {
         match command {
             Command::Submit(submission) => self.submit(*submission),
-            Command::CachedPrefix { prompt, reply } => {
-                drop(reply.send(Ok(self.scheduler.cached_prefix(&prompt))));
+            Command::CachedPrefix { namespace, prompt, reply } => {
+                let prompt = Prompt { namespace, tokens: &prompt };
+                drop(reply.send(Ok(self.scheduler.cached_prefix(prompt))));
             }
-            Command::Save { prompt, reply } => drop(reply.send(self.save(&prompt))),
-            Command::Restore { saved, reply } => drop(reply.send(self.restore(*saved))),
+            Command::Save { namespace, prompt, reply } => {
+                let held = self.scheduler.hold(Prompt { namespace, tokens: &prompt });
+                drop(reply.send(self.save(held)));
+            }
+            Command::IdleSequences { reply } => {
+                let sequences = self.scheduler.idle_sequences().into_iter();
+                let sized = sequences.map(|sequence| (self.decoder.saved_bytes(sequence.seq), sequence));
+                drop(reply.send(sized.map(|(bytes, sequence)| (sequence, bytes)).collect()));
+            }
+            Command::SaveIdle { sequence, length, reply } => {
+                let held = self.scheduler.cut(&sequence, length);
+                drop(reply.send(self.save(held)));
+            }
+            Command::Restore { namespace, saved, reply } => {
+                drop(reply.send(self.restore(namespace, *saved)));
+            }
             Command::Shutdown => return false,
         }
         true
@@ -123,8 +139,8 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         }
     }
 
-    fn save(&mut self, prompt: &[Token]) -> Result<Saved, Error> {
-        let (seq, tokens, step) = self.scheduler.hold(prompt).ok_or(Error::NothingToSave)?;
+    fn save(&mut self, held: Option<(SeqId, Vec<Token>, Step)>) -> Result<Saved, Error> {
+        let (seq, tokens, step) = held.ok_or(Error::NothingToSave)?;
         let saved = self.decoder.step(&step).and_then(|_| self.decoder.save(seq, tokens));
         saved.map_err(|error| {
             self.scheduler.lose(seq);
@@ -132,13 +148,13 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         })
     }
 
-    fn restore(&mut self, saved: Saved) -> Result<(), Error> {
-        let (seq, step) = self.scheduler.vacate(saved.tokens())?;
-        self.notify_evictions();
+    fn restore(&mut self, namespace: Namespace, saved: Saved) -> Result<(), Error> {
+        let (seq, step) = self.scheduler.vacate(namespace, saved.tokens())?;
+        self.notify_evictions(&step);
         let restored = self.decoder.step(&step).and_then(|_| self.decoder.restore(seq, &saved));
         let from = self.epoch.elapsed();
-        let cached =
-            restored.and_then(|()| self.decoder.step(&self.scheduler.occupy(seq, saved.into_tokens())));
+        let cached = restored
+            .and_then(|()| self.decoder.step(&self.scheduler.occupy(seq, namespace, saved.into_tokens())));
         let outcome = cached.map_err(|error| {
             self.scheduler.lose(seq);
             Error::Decode(error)
@@ -169,7 +185,7 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         let step = self.scheduler.next();
         let admitted = self.scheduler.take_events();
         self.deliver(admitted);
-        self.notify_evictions();
+        self.notify_evictions(&step);
         if step.is_empty() {
             return;
         }
@@ -198,12 +214,14 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
     }
 
     /// Announces what the next step overwrites; the decoder's sequences have not changed yet.
-    fn notify_evictions(&mut self) {
+    fn notify_evictions(&mut self, step: &Step) {
         for eviction in self.scheduler.take_evictions() {
             let Some(callback) = &mut self.on_eviction else { return };
+            let (needed, sequence, stays) = (eviction.needed(step), &eviction.sequence, eviction.stays);
+            let bytes = self.decoder.saved_bytes(sequence.seq);
             let decoder = &mut self.decoder;
-            let mut save = || decoder.save(eviction.seq, eviction.tokens.clone()).map_err(Error::Decode);
-            callback(Evicted { tokens: &eviction.tokens, stays: eviction.stays, save: &mut save });
+            let mut save = |length| save_beginning(decoder, sequence, length);
+            callback(Evicted { sequence, stays, bytes, needed, save: &mut save });
         }
     }
 
@@ -218,6 +236,21 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
             }
         }
     }
+}
+
+/// Cuts a sequence, which is overwritten next, and copies it out.
+pub(super) fn save_beginning(
+    decoder: &mut impl Decoder,
+    sequence: &IdleSequence,
+    length: usize,
+) -> Result<Saved, Error> {
+    let IdleSequence { seq, tokens, .. } = sequence;
+    let state = sequence.cut(length).ok_or(Error::NothingToSave)?;
+    if length < tokens.len() {
+        let rewind = SeqOp::Rewind { seq: *seq, length: u32::try_from(length).unwrap_or(u32::MAX), state };
+        decoder.step(&Step { ops: vec![rewind], tokens: Vec::new() }).map_err(Error::Decode)?;
+    }
+    decoder.save(*seq, tokens[..length].to_vec()).map_err(Error::Decode)
 }
 
 /// Publishes a snapshot, unless nothing changed.

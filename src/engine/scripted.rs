@@ -307,6 +307,10 @@ impl Decoder for ScriptedDecoder {
         self.spreads && step.tokens.iter().any(|token| Some(token.seq) != first)
     }
 
+    fn saved_bytes(&self, seq: SeqId) -> u64 {
+        self.tokens(seq).len() as u64 * 4
+    }
+
     fn save(&mut self, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError> {
         let sequence = self.sequence(seq)?;
         Self::check(

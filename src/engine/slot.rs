@@ -1,6 +1,6 @@
 //! A place for one request at a time, and what its sequence still holds of earlier requests.
 
-use super::{RequestId, SeqId, SeqOp, StateId, Token, job::Job};
+use super::{Namespace, Prompt, RequestId, SeqId, SeqOp, StateId, Token, job::Job};
 
 /// The activity of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) struct Slot {
     pub(super) job: Option<Job>,
     /// The tokens in the decoder's cache.
     pub(super) history: Vec<Token>,
+    /// The namespace that may reuse them.
+    pub(super) namespace: Namespace,
     /// Cached states of the sequence, in ascending order of length.
     pub(super) states: Vec<SlotCachedState>,
     /// Whether the decoder's sequence may hold anything after the history, and must be cleared or rewound.
@@ -75,6 +77,11 @@ impl Slot {
         self.history.clear();
         self.broken = true;
         std::mem::take(&mut self.states).into_iter().map(|state| state.state)
+    }
+
+    /// How much of a prompt the sequence holds, if the prompt may reuse it.
+    pub(super) fn held(&self, prompt: Prompt<'_>) -> usize {
+        if self.namespace == prompt.namespace { prompt.shared(&self.history) } else { 0 }
     }
 
     pub(super) fn serves(&self, id: RequestId) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, RequestId, SamplingParams, Token};
+use super::{Error, Namespace, RequestId, SamplingParams, Token};
 
 /// A request to the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Request {
     pub reasoning: Option<Reasoning>,
     /// Control tokens whose text is part of the answer's text, such as tags of reasoning.
     pub tags: Vec<Token>,
+    /// Only sequences and states of this namespace are reused, and only its requests reuse those of this one.
+    pub namespace: Namespace,
 }
 
 impl Request {
@@ -28,7 +30,8 @@ impl Request {
     #[must_use]
     pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
         let (stop, boundaries, tags) = (Vec::new(), Vec::new(), Vec::new());
-        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None, tags }
+        let namespace = Namespace::default();
+        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None, tags, namespace }
     }
 }
 

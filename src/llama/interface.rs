@@ -43,6 +43,10 @@ impl Decoder for LlamaDecoder<'_> {
         !self.caps.can_trim && step.tokens.iter().any(|token| Some(token.seq) != first)
     }
 
+    fn saved_bytes(&self, seq: SeqId) -> u64 {
+        saving::bytes(self, seq)
+    }
+
     fn save(&mut self, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError> {
         saving::save(self, seq, tokens)
     }

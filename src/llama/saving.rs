@@ -9,6 +9,11 @@ use crate::engine::{Caps, DecodeError, Decoder as _, Saved, SeqId, Token};
 
 const WHOLE: LlamaStateSeqFlags = LlamaStateSeqFlags::empty();
 
+pub(super) fn bytes(decoder: &LlamaDecoder<'_>, seq: SeqId) -> u64 {
+    known(decoder.caps(), seq)
+        .map_or(0, |()| decoder.context.state_seq_get_size_ext(number(seq.0), WHOLE) as u64)
+}
+
 pub(super) fn save(decoder: &LlamaDecoder<'_>, seq: SeqId, tokens: Vec<Token>) -> Result<Saved, DecodeError> {
     known(decoder.caps(), seq)?;
     let other = DecodeError::Contract { what: "the sequence has another number of tokens" };

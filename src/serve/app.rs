@@ -12,6 +12,7 @@ use super::error::HttpError;
 use super::limits::Limits;
 use super::receive::Bodies;
 use super::running::Answers;
+use super::sessions::Sessions;
 use crate::engine::{self, DecodeError};
 use crate::openai::{ApiError, ErrorCode};
 
@@ -50,6 +51,10 @@ pub struct Settings {
     pub strict_model: bool,
     /// The versions of program and engine.
     pub fingerprint: String,
+    /// Keeps the cached sequences of each key apart.
+    pub isolate_keys: bool,
+    /// Where conversations are kept.
+    pub sessions: Sessions,
     /// Times and sizes of connections, requests and streams.
     pub limits: Arc<Limits>,
     /// Requests that may wait for a slot.
@@ -64,6 +69,8 @@ impl Default for Settings {
             names: vec!["model".to_owned()],
             strict_model: false,
             fingerprint: String::new(),
+            isolate_keys: false,
+            sessions: Sessions::default(),
             limits: Arc::default(),
             queue: 64,
             per_client: None,

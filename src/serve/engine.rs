@@ -1,7 +1,8 @@
 //! A loaded model as the endpoints see it.
 
-use crate::engine::Submitter;
+use crate::engine::{Namespace, Submitter};
 use crate::session::{GenerationOptions, Session};
+use crate::state_cache::StateCache;
 
 /// A running engine with its model.
 #[derive(Debug, Clone)]
@@ -14,6 +15,15 @@ pub struct Engine {
     pub defaults: GenerationOptions,
     /// Facts about the model.
     pub card: Card,
+    /// Saves and restores states of sequences, if it does.
+    pub states: Option<StateCache>,
+}
+
+impl Engine {
+    /// The same engine for requests of a namespace.
+    pub(super) fn within(&self, namespace: Namespace) -> Self {
+        Self { session: self.session.within(namespace), ..self.clone() }
+    }
 }
 
 /// Facts about a model.

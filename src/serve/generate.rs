@@ -53,7 +53,7 @@ pub(super) async fn respond<F>(
 where
     F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Job, HttpError> + Send + 'static,
 {
-    let engine = app.engine()?;
+    let engine = app.engine()?.within(tally.taken().namespace);
     let shared = Arc::clone(app);
     let job = blocking(app, move || prepare(&shared, &engine, body)).await??;
     let ignored = job.ignored.clone();

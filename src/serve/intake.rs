@@ -22,6 +22,7 @@ use super::receive;
 use super::refused::Refused;
 use super::security::Client;
 use super::tally::Tally;
+use crate::engine::Namespace;
 
 /// A middleware for endpoints with a body: reads it, and parses it on a blocking thread.
 pub(super) async fn with_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -56,6 +57,12 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<(Request, Place), Res
     let mut request = receive(app, request).await?;
     let permit = app.admission.admit(client, slots).map_err(IntoResponse::into_response)?;
     let tally = request.extensions_mut().get_or_insert_default::<Tally>().clone();
+    if app.settings.isolate_keys
+        && let Client::Key(key) = client
+    {
+        // Never the namespace that requests without a key share.
+        tally.isolate(Namespace(key.number().max(1)));
+    }
     Ok((request, Place { permit: Some(permit), tally, good: false, whole: false }))
 }
 

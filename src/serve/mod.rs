@@ -25,6 +25,7 @@ mod refused;
 mod router;
 mod running;
 pub mod security;
+mod sessions;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
@@ -38,4 +39,5 @@ pub use engine::{Card, Engine};
 pub use error::HttpError;
 pub use layers::layered;
 pub use router::{is_open, router};
+pub use sessions::Sessions;
 pub use tally::{Ended, Reason, Taken, Tally};

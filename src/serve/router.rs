@@ -13,6 +13,7 @@ use super::endpoints::chat::chat;
 use super::endpoints::completion::completion;
 use super::endpoints::completions::completions;
 use super::endpoints::control::{control, input_tokens};
+use super::endpoints::conversations;
 use super::endpoints::count_tokens::count_tokens;
 use super::endpoints::health::health;
 use super::endpoints::messages::{in_own_form, messages};
@@ -44,6 +45,11 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .nest("/v1", api.clone().route("/completions", post(completions).route_layer(admitted())))
         .merge(api.route("/completions", post(completion).route_layer(admitted())))
+        .route("/api/conversations", get(conversations::list))
+        .route(
+            "/api/conversations/{name}",
+            get(conversations::get).put(conversations::put).delete(conversations::delete),
+        )
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .with_state(app)

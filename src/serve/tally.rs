@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{FinishReason, Timings};
+use crate::engine::{FinishReason, Namespace, Timings};
 use crate::session::{ChatEvent, ChatUsage};
 
 /// What one request took so far. Clones share it; a request carries it as an extension.
@@ -23,6 +23,8 @@ pub struct Taken {
     pub ended: Vec<Ended>,
     /// Answers that failed.
     pub failed: u32,
+    /// Whose cached sequences it may reuse.
+    pub namespace: Namespace,
 }
 
 /// An answer that ended.
@@ -55,6 +57,7 @@ impl Default for Tally {
             first: None,
             ended: Vec::new(),
             failed: 0,
+            namespace: Namespace::default(),
         })))
     }
 }
@@ -64,6 +67,11 @@ impl Tally {
     #[must_use]
     pub fn taken(&self) -> Taken {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the request reuse cached sequences of this namespace only.
+    pub(super) fn isolate(&self, namespace: Namespace) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).namespace = namespace;
     }
 
     /// Whether an answer has had a slot.

@@ -59,7 +59,7 @@ pub(super) fn with_template(
     let session = Session::new(submitter.clone(), Arc::new(ByteVocab), template);
     let card =
         Card { file: "m.gguf".to_owned(), context: caps.context, slots: caps.sequences, ..Card::default() };
-    let engine = Engine { session, submitter, defaults: GenerationOptions::default(), card };
+    let engine = Engine { session, submitter, defaults: GenerationOptions::default(), card, states: None };
     let (phase, watched) = watch::channel(Phase::Ready(Arc::new(engine)));
     // The phase lasts.
     std::mem::forget(phase);

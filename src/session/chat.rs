@@ -3,6 +3,7 @@
 use std::mem;
 
 use super::event::{ChatEvent, ChatUsage};
+use super::hooks::Watched;
 use super::request::ToolCallIds;
 use crate::chat::{AnswerParser, Delta, Place, ToolCall, ToolKind};
 use crate::engine::{Canceller, Event, FinishReason, Reply, Token, TokenLogprob};
@@ -29,6 +30,8 @@ pub struct Chat {
     ready: Vec<ChatEvent>,
     tokens: Vec<Token>,
     logprobs: Vec<TokenLogprob>,
+    /// What the hook is told at the end.
+    watched: Option<Box<Watched>>,
 }
 
 impl Chat {
@@ -48,7 +51,13 @@ impl Chat {
             ready,
             tokens,
             logprobs,
+            watched: None,
         }
+    }
+
+    /// Tells a hook when the answer has ended.
+    pub(super) fn watched(self, watched: Option<Watched>) -> Self {
+        Self { watched: watched.map(Box::new), ..self }
     }
 
     /// The same, ended after its first call.
@@ -124,6 +133,25 @@ impl Chat {
             );
         }
         self.prepare(deltas, Some(terminal));
+        self.end_watch();
+    }
+
+    /// Calls the hook after an answer that did not fail.
+    fn end_watch(&mut self) {
+        let Some(watched) = self.watched.take() else { return };
+        if let Some(ChatEvent::Finished { usage, timings, .. }) = self.ready.first() {
+            watched.end(usage.total, *timings);
+        }
+    }
+
+    /// Notes a part of the answer for the hook.
+    fn watch(watched: &mut Watched, event: &ChatEvent) {
+        match event {
+            ChatEvent::Content(text) => watched.content += text,
+            ChatEvent::Reasoning(text) => watched.reasoning += text,
+            ChatEvent::ToolCall(call) => watched.calls.push(call.clone()),
+            ChatEvent::Progress { .. } | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => {}
+        }
     }
 
     /// Counts tokens whose text begins at one place and ends at another.
@@ -163,6 +191,9 @@ impl Chat {
                     ChatEvent::ToolCall(ToolCall { id: Some(id), kind: ToolKind::Function, function })
                 }
             };
+            if let Some(watched) = &mut self.watched {
+                Self::watch(watched, &event);
+            }
             self.ready.push(event);
         }
         self.ready.extend(terminal);

@@ -5,6 +5,7 @@ mod chat;
 mod error;
 mod event;
 mod functions;
+mod hooks;
 mod limit;
 mod options;
 mod pieces;
@@ -18,7 +19,11 @@ mod variables;
 use std::sync::Arc;
 
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
-use crate::engine::{self, Block, Grammar, Opening, Request, Rules, Saved, Submitter, Token, Vocab};
+use crate::engine::{
+    self, Block, Grammar, Namespace, Opening, Reply, Request, Rules, SamplingParams, Saved, Submitter, Token,
+    Vocab,
+};
+use hooks::Watched;
 use prompt::{Prompt, Prompts};
 use variables::Warned;
 
@@ -27,6 +32,7 @@ pub use chat::Chat;
 pub use error::{ContinueError, Error, ToolChoiceError};
 pub use event::{ChatEvent, ChatUsage};
 pub use functions::{NotAFunction, functions};
+pub use hooks::{Answered, Hooks};
 pub use limit::{Limit, NotALimit};
 pub use options::{GenerationOptions, Logprobs, ReasoningFixed, ReasoningMode};
 pub use request::{
@@ -42,6 +48,8 @@ pub struct Session {
     submitter: Submitter,
     prompts: Prompts,
     warned: Arc<Warned>,
+    namespace: Namespace,
+    hooks: Option<Hooks>,
 }
 
 impl std::fmt::Debug for Session {
@@ -54,7 +62,26 @@ impl Session {
     /// Creates a session from its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
         let prompts = Prompts::new(vocab, template, submitter.context());
-        Self { submitter, prompts, warned: Arc::default() }
+        let namespace = Namespace::default();
+        Self { submitter, prompts, warned: Arc::default(), namespace, hooks: None }
+    }
+
+    /// The same session for another namespace: its requests reuse only sequences of that.
+    #[must_use]
+    pub fn within(&self, namespace: Namespace) -> Self {
+        Self { namespace, ..self.clone() }
+    }
+
+    /// The same session with hooks around each answer.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks: Some(hooks), ..self }
+    }
+
+    /// Hands requests to its engine.
+    #[must_use]
+    pub fn submitter(&self) -> &Submitter {
+        &self.submitter
     }
 
     /// The chat template.
@@ -72,9 +99,26 @@ impl Session {
     pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
         let ids = request.tool_call_ids.clone();
         let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
+        let conversation = self.hooks.as_ref().map(|_| request.clone());
         let one_call = !request.parallel_tool_calls;
         let (request, parser) = self.prepare(request)?;
-        Ok(Chat::new(self.submitter.submit(request)?, Some(parser), ids, calls).with_one_call(one_call))
+        let (reply, watched) = self.submit(request, conversation)?;
+        Ok(Chat::new(reply, Some(parser), ids, calls).with_one_call(one_call).watched(watched))
+    }
+
+    /// Submits a request, after the hook.
+    fn submit(
+        &self,
+        request: Request,
+        conversation: Option<ChatRequest>,
+    ) -> Result<(Reply, Option<Watched>), engine::Error> {
+        let Some(hooks) = &self.hooks else { return Ok((self.submitter.submit(request)?, None)) };
+        // A request that cannot be answered restores nothing.
+        let prepared = self.submitter.prepare(request)?;
+        let prompt = prepared.prompt();
+        (hooks.before)(prompt);
+        let watched = Watched::new(hooks.clone(), conversation, prompt);
+        Ok((self.submitter.submit_prepared(prepared)?, Some(watched)))
     }
 
     /// The request that [`Self::chat`] submits to the engine.
@@ -114,7 +158,7 @@ impl Session {
         let parser = AnswerParser::new(start, format, &tools);
         let tags = self.prompts.tags(Some(start));
         let request =
-            Request { max_tokens, stop, boundaries, reasoning, tags, ..Request::new(tokens, sampling) };
+            Request { max_tokens, stop, boundaries, reasoning, tags, ..self.empty_request(tokens, sampling) };
         Ok((request, parser))
     }
 
@@ -126,7 +170,8 @@ impl Session {
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
         self.prompts.check_text(&request.prompt)?;
         let request = self.text_request(request);
-        Ok(Chat::new(self.submitter.submit(request)?, None, ToolCallIds::Counted, 0))
+        let (reply, watched) = self.submit(request, None)?;
+        Ok(Chat::new(reply, None, ToolCallIds::Counted, 0).watched(watched))
     }
 
     /// The tokens of a text to continue. They may end early if it is too long.
@@ -144,7 +189,11 @@ impl Session {
     pub fn text_request(&self, request: TextRequest) -> Request {
         let TextRequest { prompt, sampling, max_tokens, stop } = request;
         let (tokens, tags) = (self.tokens(prompt, self.prompts.most()), self.prompts.tags(None));
-        Request { max_tokens, stop, tags, ..Request::new(tokens, sampling) }
+        Request { max_tokens, stop, tags, ..self.empty_request(tokens, sampling) }
+    }
+
+    fn empty_request(&self, tokens: Vec<Token>, sampling: SamplingParams) -> Request {
+        Request { namespace: self.namespace, ..Request::new(tokens, sampling) }
     }
 
     /// The text of the prompt of a conversation, with the texts of its special tokens.
@@ -228,7 +277,17 @@ impl Session {
     ///
     /// When the conversation cannot be rendered, or the engine holds no state of it.
     pub fn save(&self, request: &ChatRequest) -> Result<Saved, Error> {
-        Ok(self.submitter.save(self.prompts.history(request)?)?)
+        let tokens = self.next_prompt(request)?;
+        Ok(self.submitter.save(engine::Prompt { namespace: self.namespace, tokens: &tokens })?)
+    }
+
+    /// The tokens of a conversation with which the prompt of its next turn begins.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be rendered.
+    pub fn next_prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, Error> {
+        self.prompts.history(request)
     }
 
     /// Restores a copy, so that the next turn starts from it.
@@ -237,7 +296,7 @@ impl Session {
     ///
     /// When the engine does not accept it.
     pub fn restore(&self, saved: Saved) -> Result<(), Error> {
-        Ok(self.submitter.restore(saved)?)
+        Ok(self.submitter.restore(self.namespace, saved)?)
     }
 
     /// The rules of a call that the request demands.

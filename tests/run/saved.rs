@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use ggrun::chat::{Message, Role};
-use ggrun::engine::{Event, Markup, Request, SamplingParams, Submitter, Token, Vocab as _};
+use ggrun::engine::{
+    Event, Markup, Namespace, Prompt, Request, SamplingParams, Submitter, Token, Vocab as _,
+};
 use ggrun::model::{LoadOptions, Model};
 use ggrun::session::{ChatEvent, ChatRequest};
 use ggrun::state::{self, Refused};
@@ -186,9 +188,10 @@ fn an_evicted_sequence_can_be_saved_in_time_and_restored() {
     for gguf in [tiny_gguf(), dense_gguf()] {
         let model = Model::load(options(gguf), |_| true).unwrap();
         let (send, evicted) = std::sync::mpsc::channel();
-        let on_eviction = move |mut evicted: ggrun::engine::Evicted<'_>| {
-            let saved = evicted.save().unwrap();
-            assert_eq!(saved.tokens(), evicted.tokens);
+        let on_eviction = move |evicted: ggrun::engine::Evicted<'_>| {
+            let (whole, bytes) = (evicted.sequence.tokens.clone(), evicted.bytes);
+            let saved = evicted.save(whole.len()).unwrap();
+            assert_eq!((saved.tokens(), saved.state().len() as u64), (&whole[..], bytes));
             send.send(saved).unwrap();
         };
         let running = model.spawn_with(Box::new(on_eviction)).unwrap();
@@ -201,9 +204,14 @@ fn an_evicted_sequence_can_be_saved_in_time_and_restored() {
         assert!(saved.tokens().starts_with(&prompt));
         let more = [saved.tokens(), &tokens(" and more")].concat();
         let held = saved.tokens().len();
-        assert!(submitter.cached_prefix(&more).unwrap() < held);
-        submitter.restore(saved).unwrap();
-        assert_eq!(submitter.cached_prefix(&more), Ok(held));
+        let prompt = Prompt { namespace: Namespace::default(), tokens: &more };
+        assert!(submitter.cached_prefix(prompt).unwrap() < held);
+        submitter.restore(Namespace::default(), saved.clone()).unwrap();
+        assert_eq!(submitter.cached_prefix(prompt), Ok(held));
+        let other = Namespace(1);
+        assert_eq!(submitter.cached_prefix(Prompt { namespace: other, ..prompt }), Ok(0));
+        submitter.restore(other, saved).unwrap();
+        assert_eq!(submitter.cached_prefix(Prompt { namespace: other, ..prompt }), Ok(held));
         assert_eq!(read(&submitter, more) as usize, held);
     }
 }

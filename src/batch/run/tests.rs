@@ -43,6 +43,10 @@ impl Decoder for Flaky {
         self.inner.abort()
     }
 
+    fn saved_bytes(&self, seq: SeqId) -> u64 {
+        self.inner.saved_bytes(seq)
+    }
+
     fn step(&mut self, step: &Step) -> Result<Outcome, DecodeError> {
         for op in &step.ops {
             if let (SeqOp::Sample { seq, prompt, .. }, Fails::With(letter)) = (op, &self.fails) {

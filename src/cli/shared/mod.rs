@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod conversion;
 pub(crate) mod devices;
 pub(crate) mod fingerprint;
+pub(crate) mod folder;
 pub(crate) mod json;
 pub(crate) mod open;
 pub(crate) mod seed;

@@ -33,6 +33,10 @@ fn tokens(text: &str) -> Vec<Token> {
     ByteVocab.tokenize(text, Markup::Plain)
 }
 
+fn cached_prefix(submitter: &Submitter, text: &str) -> Result<usize, Error> {
+    submitter.cached_prefix(Prompt { namespace: Namespace::default(), tokens: &tokens(text) })
+}
+
 fn read(reply: &mut Reply) -> (String, Event) {
     let _deadline = Deadline::start();
     let mut text = String::new();
@@ -289,7 +293,7 @@ fn a_canceller_does_not_wait_for_a_full_queue() {
         }
     };
     assert!(matches!(full, Error::QueueFull { .. }), "{full:?}");
-    assert!(matches!(submitter.cached_prefix(&tokens("one")), Err(Error::QueueFull { .. })));
+    assert!(matches!(cached_prefix(&submitter, "one"), Err(Error::QueueFull { .. })));
     let cancellers: Vec<Canceller> = [&one, &two].map(Reply::canceller).to_vec();
     let (done, cancelled) = std_channel();
     thread::spawn(move || {
@@ -386,23 +390,26 @@ fn an_eviction_is_announced_before_the_sequence_is_overwritten_and_can_be_saved(
     let decoder = ScriptedDecoder::saying(caps, "ok");
     let (submitter, inbox) = channel(&decoder, &ByteVocab);
     let (send, evicted) = std_channel();
-    inbox.on_eviction(Box::new(move |mut evicted| {
-        let saved = evicted.save().unwrap();
-        assert_eq!(saved.tokens(), evicted.tokens);
-        send.send((saved, evicted.stays)).unwrap();
+    inbox.on_eviction(Box::new(move |evicted| {
+        let (whole, stays) = (evicted.sequence.tokens.clone(), evicted.stays);
+        assert_eq!((evicted.longest(usize::MAX), evicted.bytes), (whole.len(), 4 * whole.len() as u64));
+        assert_eq!(evicted.longest(stays - 1), 0);
+        let saved = evicted.save(whole.len()).unwrap();
+        assert_eq!(saved.tokens(), whole);
+        send.send((saved, stays)).unwrap();
     }));
     let thread = thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
     let turn = |text: &str| read(&mut submitter.submit(ask(text)).unwrap()).1;
     turn("first prompt ");
-    assert_eq!(submitter.cached_prefix(&tokens("first prompt ok and more")), Ok(15));
-    assert_eq!(submitter.cached_prefix(&tokens("fir")), Ok(2), "one token must be read");
+    assert_eq!(cached_prefix(&submitter, "first prompt ok and more"), Ok(15));
+    assert_eq!(cached_prefix(&submitter, "fir"), Ok(2), "one token must be read");
     // A continuation overwrites nothing.
     turn("first prompt ok and ");
     assert!(evicted.try_recv().is_err());
     turn("first words ");
     let (saved, stays) = evicted.recv_timeout(DEADLINE).unwrap();
     assert_eq!((saved.tokens(), stays), (&tokens("first prompt ok and ok")[..], 6));
-    submitter.restore(saved).unwrap();
+    submitter.restore(Namespace::default(), saved).unwrap();
     let (replaced, stays) = evicted.recv_timeout(DEADLINE).unwrap();
     assert_eq!((replaced.tokens(), stays), (&tokens("first words ok")[..], 6));
     let Event::Finished { usage, .. } = turn("first prompt ok and ok again") else { panic!() };

@@ -5,7 +5,8 @@ use super::seq::seq;
 use super::sharing::{Place, Reuse};
 use super::state_cache;
 use super::value::Scheduler;
-use crate::engine::{SeqOp, Step, Token, Vocab};
+use crate::engine::slot::Slot;
+use crate::engine::{Prompt, SeqOp, Step, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
     /// Makes [`take_evictions`](Self::take_evictions) return sequences; otherwise they are not recorded.
@@ -30,7 +31,7 @@ impl<V: Vocab> Scheduler<V> {
     pub(super) fn repair_slot(&mut self, index: usize, step: &mut Step) {
         let slot = &self.slots[index];
         if let Some(job) = slot.job.as_ref().filter(|_| slot.broken) {
-            let reuse = self.sharing.within(&self.slots, index, &job.tokens);
+            let reuse = self.sharing.within(&self.slots, index, job.prompt());
             self.take_over(index, reuse, step);
         }
     }
@@ -39,7 +40,7 @@ impl<V: Vocab> Scheduler<V> {
     pub(super) fn admit(&mut self, step: &mut Step) {
         let mut next = 0;
         while let Some(job) = self.waiting.get(next) {
-            let (index, reuse) = match self.sharing.place(&self.slots, &job.tokens, self.states.any()) {
+            let (index, reuse) = match self.sharing.place(&self.slots, job.prompt(), self.states.any()) {
                 None => return,
                 Some(Place::Now(index, reuse)) => (index, reuse),
                 Some(Place::Later(index, length)) => {
@@ -49,12 +50,13 @@ impl<V: Vocab> Scheduler<V> {
                 }
             };
             let Some(mut job) = self.waiting.remove(next) else { return };
-            if let Some(length) = self.sharing.missed(&self.slots, &job.tokens, reuse.length) {
+            if let Some(length) = self.sharing.missed(&self.slots, job.prompt(), reuse.length) {
                 job.stop_at(length);
             }
-            self.note_eviction(index, &job.tokens[..reuse.length]);
+            self.note_eviction(index, Prompt { tokens: &job.tokens[..reuse.length], ..job.prompt() });
             self.take_over(index, reuse, step);
             let slot = &mut self.slots[index];
+            slot.namespace = job.namespace;
             slot.used = job.turn;
             slot.states.iter_mut().for_each(|state| state.used = job.turn);
             job.reuses(reuse.length);
@@ -68,13 +70,17 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Records that an idle slot's sequence is about to become these tokens.
-    pub(super) fn note_eviction(&mut self, index: usize, becomes: &[Token]) {
+    /// Records that an idle slot's sequence is about to become these tokens of this namespace.
+    pub(super) fn note_eviction(&mut self, index: usize, becomes: Prompt<'_>) {
         let slot = &self.slots[index];
-        let Some(evictions) = self.evictions.as_mut().filter(|_| !slot.broken) else { return };
-        let stays = slot.history.iter().zip(becomes).take_while(|(a, b)| a == b).count();
+        if slot.broken || self.evictions.is_none() {
+            return;
+        }
+        let same = slot.history.iter().zip(becomes.tokens).take_while(|(a, b)| a == b).count();
+        let stays = if slot.namespace == becomes.namespace { same } else { 0 };
         if stays < slot.history.len() {
-            evictions.push(Eviction { seq: seq(index), tokens: slot.history.clone(), stays });
+            let eviction = Eviction { sequence: self.idle_sequence(index), stays };
+            self.evictions.get_or_insert_default().push(eviction);
         }
     }
 
@@ -87,11 +93,12 @@ impl<V: Vocab> Scheduler<V> {
         match from.filter(|_| length > 0) {
             None => step.ops.extend(self.slots[index].rewind(seq(index), length, state)),
             Some(from) => {
-                let tokens = self.slots[from].history[..length].to_vec();
+                let Slot { history, namespace, .. } = &self.slots[from];
+                let (tokens, namespace) = (history[..length].to_vec(), *namespace);
                 let length = u32::try_from(length).unwrap_or(u32::MAX);
                 step.ops.push(SeqOp::Copy { from: seq(from), to: seq(index), length, state });
                 let slot = &mut self.slots[index];
-                (slot.history, slot.broken) = (tokens, false);
+                (slot.history, slot.namespace, slot.broken) = (tokens, namespace, false);
             }
         }
     }

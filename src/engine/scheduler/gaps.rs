@@ -3,7 +3,7 @@
 use super::seq::seq;
 use super::value::Scheduler;
 use crate::engine::slot::runs;
-use crate::engine::{BatchToken, SeqOp, Step, Vocab};
+use crate::engine::{BatchToken, Namespace, Prompt, SeqOp, Step, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
     /// Moves sequences into idle slots, as few as possible, so that all busy slots are adjacent. Not while
@@ -30,7 +30,7 @@ impl<V: Vocab> Scheduler<V> {
 
     /// Moves a request and its sequence to an idle slot.
     fn move_slot(&mut self, from: usize, to: usize, step: &mut Step) {
-        self.note_eviction(to, &[]);
+        self.note_eviction(to, Prompt { namespace: Namespace::default(), tokens: &[] });
         self.states.release(&mut self.slots, to, 0);
         self.slots[to] = std::mem::take(&mut self.slots[from]);
         step.ops.push(SeqOp::Move { from: seq(from), to: seq(to) });

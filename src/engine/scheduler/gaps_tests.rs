@@ -105,8 +105,8 @@ fn a_sequence_that_makes_room_is_announced() {
     world.step();
     let evictions = world.scheduler.take_evictions();
     assert_eq!(evictions.len(), 1);
-    assert_eq!((evictions[0].seq.0, evictions[0].stays), (1, 0));
-    assert_eq!(evictions[0].tokens, [Token(1), Token(97)]);
+    assert_eq!((evictions[0].sequence.seq.0, evictions[0].stays), (1, 0));
+    assert_eq!(evictions[0].sequence.tokens, [Token(1), Token(97)]);
 }
 
 proptest! {

@@ -11,6 +11,8 @@ mod gaps;
 #[cfg(test)]
 mod gaps_tests;
 mod limits;
+#[cfg(test)]
+mod namespace_tests;
 mod pace;
 mod retry;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::engine::slot::{Slot, runs};
-use crate::engine::{Caps, StateId, Token};
+use crate::engine::{Caps, Prompt, StateId};
 
 /// The cached beginning of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +42,7 @@ impl Sharing {
     /// slots, since a step reads only adjacent ones in one pass; then the least recently used. A sequence in another
     /// slot that holds much more of it is copied; if one is about to hold more, the request waits for it, because
     /// prompts are read one after another anyway.
-    pub(super) fn place(&self, slots: &[Slot], prompt: &[Token], caches: bool) -> Option<Place> {
+    pub(super) fn place(&self, slots: &[Slot], prompt: Prompt<'_>, caches: bool) -> Option<Place> {
         let free = || slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
         let cost = |index: usize| (runs(slots, Some(index)), slots[index].used);
         let own = free().map(|(index, _)| (index, self.best(slots, index, prompt)));
@@ -65,23 +65,23 @@ impl Sharing {
     }
 
     /// The cached beginning for a request that is in a slot already.
-    pub(super) fn within(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
+    pub(super) fn within(&self, slots: &[Slot], index: usize, prompt: Prompt<'_>) -> Reuse {
         let own = self.best(slots, index, prompt);
         let copy = self.copy(slots, prompt).filter(|copy| copy.from != Some(index));
         copy.filter(|copy| copy.length >= own.length.saturating_add(self.min_shared_prefix)).unwrap_or(own)
     }
 
     /// A length at which a state would have served this request, and is likely to serve the next one.
-    pub(super) fn missed(&self, slots: &[Slot], prompt: &[Token], reused: usize) -> Option<usize> {
+    pub(super) fn missed(&self, slots: &[Slot], prompt: Prompt<'_>, reused: usize) -> Option<usize> {
         if self.deterministic || self.caps.can_trim {
             return None;
         }
-        let longest = slots.iter().map(|slot| shared(&slot.history, prompt)).max()?;
+        let longest = slots.iter().map(|slot| slot.held(prompt)).max()?;
         (longest >= reused.saturating_add(self.min_shared_prefix)).then_some(longest)
     }
 
     /// The longest beginning of a prompt that can be copied.
-    fn copy(&self, slots: &[Slot], prompt: &[Token]) -> Option<Reuse> {
+    fn copy(&self, slots: &[Slot], prompt: Prompt<'_>) -> Option<Reuse> {
         let copies = (0..slots.len())
             .filter(|_| self.caps.can_copy && !self.deterministic)
             .map(|index| Reuse { from: Some(index), ..self.best(slots, index, prompt) });
@@ -89,9 +89,9 @@ impl Sharing {
     }
 
     /// The longest beginning of a prompt to which the sequence of one slot can be cut.
-    pub(super) fn best(&self, slots: &[Slot], index: usize, prompt: &[Token]) -> Reuse {
+    pub(super) fn best(&self, slots: &[Slot], index: usize, prompt: Prompt<'_>) -> Reuse {
         let slot = &slots[index];
-        let held = shared(&slot.history, prompt);
+        let held = slot.held(prompt);
         if self.deterministic {
             return Reuse::default();
         }
@@ -100,7 +100,7 @@ impl Sharing {
         }
         // A state belongs to its tokens, not to the slot that read them.
         let states = slots.iter().flat_map(|owner| {
-            let same = shared(&owner.history, prompt).min(held);
+            let same = owner.held(prompt).min(held);
             owner.states.iter().filter(move |state| state.length <= same)
         });
         let best = states.max_by_key(|state| state.length);
@@ -112,7 +112,7 @@ impl Sharing {
     }
 
     /// The longest beginning of a prompt that a request admitted now would find: in an idle slot, or by a copy.
-    pub(super) fn longest(&self, slots: &[Slot], prompt: &[Token]) -> usize {
+    pub(super) fn longest(&self, slots: &[Slot], prompt: Prompt<'_>) -> usize {
         let own = (0..slots.len()).filter(|&index| slots[index].job.is_none());
         let own = own.map(|index| self.best(slots, index, prompt).length).max().unwrap_or(0);
         let copied = self.copy(slots, prompt).map_or(0, |copy| copy.length);
@@ -120,17 +120,10 @@ impl Sharing {
     }
 
     /// How much of a prompt the request in this slot is going to read, if the sequence can then be copied.
-    fn soon(&self, slot: &Slot, prompt: &[Token], caches: bool) -> Option<usize> {
+    fn soon(&self, slot: &Slot, prompt: Prompt<'_>, caches: bool) -> Option<usize> {
         let reader = slot.job.as_ref().filter(|_| self.caps.can_copy && !self.deterministic)?;
-        let length = shared(&reader.tokens, prompt);
+        let length = if reader.namespace == prompt.namespace { prompt.shared(&reader.tokens) } else { 0 };
         let stops = self.caps.can_trim || caches;
         (stops && !reader.is_writing() && length > slot.history.len()).then_some(length)
     }
-}
-
-/// How much of a prompt these tokens hold. At least one token of it must be read, because otherwise there are no
-/// logits.
-fn shared(held: &[Token], prompt: &[Token]) -> usize {
-    let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-    same.min(prompt.len().saturating_sub(1))
 }

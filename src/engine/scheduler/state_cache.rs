@@ -96,7 +96,9 @@ impl StateCache {
             let (before, after) = slots.split_at_mut(index);
             let Some((slot, after)) = after.split_first_mut() else { return };
             let tokens = &slot.history[..state.length];
-            let heir = before.iter_mut().chain(after).find(|other| other.history.starts_with(tokens));
+            let inherits =
+                |other: &&mut Slot| other.namespace == slot.namespace && other.history.starts_with(tokens);
+            let heir = before.iter_mut().chain(after).find(inherits);
             match heir {
                 Some(heir) if heir.states.iter().all(|other| other.length != state.length) => {
                     heir.states.push(state);

@@ -3,7 +3,7 @@
 use super::state_cache;
 use super::value::Scheduler;
 use crate::engine::slot::Slot;
-use crate::engine::{SlotState, SlotStatus, StateCacheStatus, Status, Token, Vocab};
+use crate::engine::{Prompt, SlotState, SlotStatus, StateCacheStatus, Status, Vocab};
 
 impl<V: Vocab> Scheduler<V> {
     /// A snapshot of slots, queue, state cache and counters.
@@ -33,7 +33,7 @@ impl<V: Vocab> Scheduler<V> {
 
     /// How many tokens of a prompt a request would find in the cache if it were admitted now.
     #[must_use]
-    pub fn cached_prefix(&self, prompt: &[Token]) -> usize {
+    pub fn cached_prefix(&self, prompt: Prompt<'_>) -> usize {
         self.sharing.longest(&self.slots, prompt)
     }
 }

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::deadline::Deadline;
+use crate::engine::run::save_beginning;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{DecodeError, Decoder, SamplingParams, SeqId, Token};
+use crate::engine::{DecodeError, Decoder, Namespace, SamplingParams, SeqId, Token};
 
 const CONTEXT: u32 = 48;
 
@@ -19,6 +20,7 @@ enum Act {
         prompt: usize,
         answer: usize,
         limit: Option<u32>,
+        namespace: u64,
     },
     /// Aborts the next step.
     Abort,
@@ -32,8 +34,9 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
-        3 => (1usize..60, 0usize..20, prop::option::of(0u32..12))
-            .prop_map(|(prompt, answer, limit)| Act::Submit { prompt, answer, limit }),
+        3 => (1usize..60, 0usize..20, prop::option::of(0u32..12), 0u64..2).prop_map(
+            |(prompt, answer, limit, namespace)| Act::Submit { prompt, answer, limit, namespace }
+        ),
         1 => (0usize..40, any::<bool>()).prop_map(|(which, midway)| Act::Cancel { which, midway }),
         6 => Just(Act::Step),
         1 => Just(Act::Abort),
@@ -62,6 +65,7 @@ struct World {
     events: BTreeMap<RequestId, Vec<Event>>,
     /// Requests in the order in which their first token came.
     first: Vec<RequestId>,
+    saves: usize,
 }
 
 impl World {
@@ -79,7 +83,8 @@ impl World {
             can_copy: true,
         };
         let limits = Limits { batch, queue: 8, state_cache: cache, min_shared_prefix: 3, ..Limits::of(caps) };
-        let scheduler = Scheduler::new(ByteVocab, caps, limits);
+        let mut scheduler = Scheduler::new(ByteVocab, caps, limits);
+        scheduler.announce_evictions();
         Self {
             scheduler,
             decoder: decoder(caps, ahead),
@@ -90,16 +95,22 @@ impl World {
             asked: BTreeMap::new(),
             events: BTreeMap::new(),
             first: Vec::new(),
+            saves: 0,
         }
     }
 
     fn submit(&mut self, prompt: usize, answer: usize, max_tokens: Option<u32>) {
+        self.submit_in(Namespace::default(), prompt, answer, max_tokens);
+    }
+
+    fn submit_in(&mut self, namespace: Namespace, prompt: usize, answer: usize, max_tokens: Option<u32>) {
         let id = RequestId(self.submitted);
         self.submitted += 1;
         let prompt = vec![Token(i32::try_from(answer).unwrap()); prompt];
         let length = prompt.len();
         let boundaries = vec![0, length / 3, length / 2, length];
-        let request = Request { max_tokens, boundaries, ..Request::new(prompt, SamplingParams::greedy()) };
+        let request =
+            Request { max_tokens, boundaries, namespace, ..Request::new(prompt, SamplingParams::greedy()) };
         match self.scheduler.submit(id, request, self.now) {
             Ok(()) => drop(self.asked.insert(id, (answer, max_tokens))),
             Err(Error::PromptTooLong { tokens, .. }) => {
@@ -107,6 +118,21 @@ impl World {
             }
             Err(Error::QueueFull { capacity }) => assert_eq!(capacity, 8),
             Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Copies the beginnings of overwritten sequences, cut wherever that is possible.
+    fn save_evicted(&mut self, step: &Step) {
+        for eviction in self.scheduler.take_evictions() {
+            let (needed, sequence) = (eviction.needed(step), &eviction.sequence);
+            self.saves += 1;
+            let most = sequence.tokens.len() * (self.saves % 4) / 3;
+            let length = sequence.longest(needed, most);
+            assert!(length == 0 || (needed <= length && length <= most));
+            if length > 0 {
+                let saved = save_beginning(&mut self.decoder, sequence, length).unwrap();
+                assert_eq!(saved.tokens(), &sequence.tokens[..length]);
+            }
         }
     }
 
@@ -137,6 +163,7 @@ impl World {
         let is_read = |id| self.scheduler.flights.iter().any(|flight| Some(flight.id) == id);
         assert!({ writing }.all(is_read), "every writing slot is read");
         assert!(step.tokens.is_sorted_by_key(|token| (token.seq.0, token.pos.0)));
+        self.save_evicted(&step);
         let outcome = self.decoder.step(&step).expect("the scheduler keeps the decoder's contract");
         if let Some(which) = midway {
             self.cancel(which);
@@ -153,6 +180,7 @@ impl World {
     /// The decoder applied the operations and read an unknown part of the tokens.
     fn abort(&mut self) {
         let mut step = self.scheduler.next();
+        self.save_evicted(&step);
         step.tokens.clear();
         self.decoder.step(&step).expect("the operations are in order");
         self.scheduler.fail(&step, &DecodeError::Aborted, false);
@@ -207,7 +235,9 @@ proptest! {
         let mut midway = None;
         for act in acts {
             match act {
-                Act::Submit { prompt, answer, limit } => world.submit(prompt, answer, limit),
+                Act::Submit { prompt, answer, limit, namespace } => {
+                    world.submit_in(Namespace(namespace), prompt, answer, limit);
+                }
                 Act::Cancel { which, midway: true } => midway = Some(which),
                 Act::Cancel { which, midway: false } => world.cancel(which),
                 Act::Step => world.step(midway.take()),

@@ -4,6 +4,7 @@ pub(super) mod chat;
 pub(super) mod completion;
 pub(super) mod completions;
 pub(super) mod control;
+pub(super) mod conversations;
 pub(super) mod count_tokens;
 pub(super) mod health;
 pub(super) mod messages;

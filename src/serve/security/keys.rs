@@ -51,6 +51,18 @@ pub enum KeyError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(u64);
 
+impl KeyId {
+    /// The same number for the same key in every run.
+    pub(in crate::serve) fn number(self) -> u64 {
+        self.0
+    }
+
+    #[cfg(test)]
+    pub(in crate::serve) fn with(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl Keys {
     /// These keys and those of a file, one per line; lines that begin with `#` are comments.
     ///

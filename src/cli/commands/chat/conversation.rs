@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ggrun::chat::Message;
 use ggrun::session::{Answer, ChatRequest};
 
 use super::args::ChatArgs;
@@ -27,6 +28,8 @@ pub(super) struct Chat<'a> {
     pub(super) source: Source,
     pub(super) store: Option<Store>,
     pub(super) talk: Talk,
+    /// The messages in the file of the session.
+    pub(super) stored: Vec<Message>,
     pub(super) settings: Settings,
     pub(super) thinking: Thinking,
     /// Whether the state of the model changed since it was saved.

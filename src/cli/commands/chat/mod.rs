@@ -17,7 +17,6 @@ mod settings;
 mod store;
 mod talk;
 mod tools;
-mod written;
 
 use anyhow::Context as _;
 use ggrun::model::Model;
@@ -55,6 +54,7 @@ pub(crate) fn run(args: &ChatArgs, to: &mut dyn Stream, aside: &mut dyn Stream) 
     args.model.named()?;
     let store = Store::of_user();
     let mut talk = begin(args, store.as_ref())?;
+    let stored = talk.messages();
     if let Some(text) = args.system.text()? {
         talk.system = Some(text);
     }
@@ -75,6 +75,7 @@ pub(crate) fn run(args: &ChatArgs, to: &mut dyn Stream, aside: &mut dyn Stream) 
         source,
         store,
         talk,
+        stored,
         settings,
         thinking: args.thinking,
         unsaved: false,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ggrun::atomic;
+use ggrun::conversations::state_path;
 use ggrun::engine;
 use ggrun::session;
 use ggrun::state::{self, Refused};
@@ -24,7 +25,7 @@ pub(super) fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Ta
     if let Some(name) = &args.session {
         let path = session_path(store, name)?;
         if path.exists() {
-            talk = Talk::from_messages(store::read(&path)?);
+            talk = Talk::from_messages(store::read(&path)?.messages());
         }
     }
     Ok(talk)
@@ -48,9 +49,15 @@ impl Chat<'_> {
     }
 
     /// Saves the text.
-    pub(super) fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
+    pub(super) fn write(&mut self, name: &str) -> anyhow::Result<PathBuf> {
         let path = session_path(self.store.as_ref(), name)?;
-        store::write(&path, &self.model.display().to_string(), &self.talk.messages())?;
+        let (model, messages) = (self.model.display().to_string(), self.talk.messages());
+        let is_session = self.args.session.as_deref() == Some(name);
+        let before = is_session.then_some(&self.stored[..]);
+        store::write(&path, &model, before, messages.clone())?;
+        if is_session {
+            self.stored = messages;
+        }
         Ok(path)
     }
 
@@ -61,7 +68,7 @@ impl Chat<'_> {
             return Ok(if names.is_empty() { none() } else { names.join("\n") });
         };
         let path = session_path(self.store.as_ref(), name)?;
-        let talk = Talk::from_messages(store::read(&path)?);
+        let talk = Talk::from_messages(store::read(&path)?.messages());
         self.leave();
         self.talk = talk;
         self.restore_state(&path);
@@ -73,7 +80,7 @@ impl Chat<'_> {
         if self.args.no_state {
             return "without state".to_owned();
         }
-        match self.write_state(&store::state_path(path)) {
+        match self.write_state(&state_path(path)) {
             Ok(bytes) => format!("{} state", text::bytes(bytes)),
             Err(error) => format!("no state: {error:#}"),
         }
@@ -101,7 +108,7 @@ impl Chat<'_> {
 
     /// Restores the state beside the conversation in `path`, or prints why it cannot.
     pub(super) fn restore_state(&mut self, path: &Path) {
-        let path = store::state_path(path);
+        let path = state_path(path);
         if self.args.no_state {
             return;
         }

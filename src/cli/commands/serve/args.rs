@@ -7,6 +7,8 @@ use crate::cli::options::placement::PlacementArgs;
 use crate::cli::options::prompt::{EscapeArgs, TemplateArgs};
 use crate::cli::options::words::ModelWord;
 
+use super::states::DiskArgs;
+
 /// Serves a model over HTTP, with the APIs of OpenAI, Anthropic and llama-server
 ///
 /// It listens at once and answers requests when the model is loaded. Options of answers apply where a request sets none.
@@ -55,6 +57,8 @@ pub(crate) struct ServeArgs {
     pub(crate) strict_model: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) disk: DiskArgs,
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
     #[command(flatten)]

@@ -41,6 +41,11 @@ impl<'a> Listening<'a> {
         Arc::clone(&self.limits)
     }
 
+    /// Whether each request needs a key.
+    pub(super) fn has_keys(&self) -> bool {
+        self.policy.keys.are_required()
+    }
+
     /// Listens, and serves the app from now on.
     ///
     /// # Errors

@@ -5,9 +5,11 @@ mod args;
 mod listening;
 mod model;
 mod network;
+mod states;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ggrun::serve::{App, Phase, Settings};
 use tokio::sync::watch;
@@ -24,6 +26,9 @@ use crate::cli::shared::source;
 use crate::cli::ui::when::When;
 use crate::cli::ui::{err, text};
 
+/// The time for saving states after the last request may have ended.
+const SAVING: Duration = Duration::from_secs(1);
+
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     args.model.named()?;
     let options = checks::generation(&args.generation, &args.escape)?;
@@ -39,6 +44,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         limits: listening.limits(),
         queue: args.network.queue as usize,
         per_client: args.network.per_client.map(|limit| limit as usize),
+        isolate_keys: args.disk.isolate_keys,
+        sessions: args.disk.sessions(listening.has_keys(), args.network.is_local()),
     };
     let app = Arc::new(App::new(settings, watched));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -53,6 +60,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         text::plural(card.slots.into(), "slot"),
         card.context
     ));
+    err::note(&args.disk.describe(loaded.engine.states.as_ref()));
     interrupt.drain_after_signals(true);
     let mut trouble = app.trouble();
     while !interrupt.is_raised() {
@@ -74,7 +82,12 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         }
         _ => false,
     });
+    let begun = Instant::now();
     listening.drain(&runtime, &app, args.network.drain);
+    let left = (args.network.drain + SAVING).saturating_sub(begun.elapsed());
+    if loaded.engine.states.as_ref().is_some_and(|states| states.drain(left).is_none()) {
+        err::note("warning: not all states could be saved in time");
+    }
     interrupt.drain_after_signals(false);
     Ok(Outcome::Success)
 }

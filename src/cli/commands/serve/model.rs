@@ -58,12 +58,20 @@ impl Setup<'_> {
             progress.send_replace(Phase::Loading { done, total });
         };
         let model = open::load(self.load_options()?, self.interrupt, on)?;
-        let running = model.spawn()?;
-        let session = open::session(&model, self.template.clone(), running.submitter())?;
+        let states = self.args.disk.states(&model)?;
+        let running = match &states {
+            Some(states) => model.spawn_with(states.on_eviction())?,
+            None => model.spawn()?,
+        };
+        let mut session = open::session(&model, self.template.clone(), running.submitter())?;
+        if let Some(states) = &states {
+            states.connect(session.clone(), running.caps());
+            session = session.with_hooks(states.hooks());
+        }
         self.options.check_reasoning(session.template())?;
         let defaults = self.options.clone().over(&GenerationOptions::recommended(&model.sampling(0)));
         let card = self.card(&model, &running);
-        let engine = Arc::new(Engine { session, submitter: running.submitter(), defaults, card });
+        let engine = Arc::new(Engine { session, submitter: running.submitter(), defaults, card, states });
         self.phase.send_replace(Phase::Ready(Arc::clone(&engine)));
         Ok(Loaded { engine, _running: running })
     }

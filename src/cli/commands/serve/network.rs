@@ -106,6 +106,14 @@ impl NetworkArgs {
         }
     }
 
+    /// Whether only this machine can connect.
+    pub(super) fn is_local(&self) -> bool {
+        self.host.iter().all(|host| {
+            let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+            host == "localhost" || host.ends_with(".sock") || host.parse().is_ok_and(is_loopback)
+        })
+    }
+
     /// The certificate.
     ///
     /// # Errors

@@ -1,0 +1,377 @@
+//! A folder of conversations, one file each.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+
+use super::format::{Conversation, FormatError};
+use super::name::{NotAName, SUFFIX, file_name};
+use crate::atomic::{self, Access};
+
+/// Bytes of a file.
+const MOST_BYTES: u64 = 64 << 20;
+/// Bytes of a first line, which has the title.
+const HEAD: u64 = 64 << 10;
+/// Files of a folder.
+const MOST_FILES: usize = 10_000;
+
+/// A folder of conversations.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    /// Held from the check of a condition to the change.
+    changing: Mutex<()>,
+}
+
+/// Identifies the contents of a file: an entity tag without its quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag(String);
+
+/// What must hold for a file to be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It does not exist.
+    New,
+    /// It exists.
+    Exists,
+    /// It has one of these tags.
+    Tags(Vec<Tag>),
+}
+
+/// A conversation in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name.
+    pub name: String,
+    /// Its title, if it has one.
+    pub title: Option<String>,
+    /// Its model.
+    pub model: String,
+    /// When it was last changed.
+    pub modified: SystemTime,
+    /// The size of its file.
+    pub bytes: u64,
+}
+
+/// Why a conversation cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name is not one of a conversation.
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    /// It does not exist.
+    #[error("there is no conversation `{name}`")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// It exists already.
+    #[error("the conversation `{name}` exists already")]
+    Exists {
+        /// Its name.
+        name: String,
+    },
+    /// It does not have one of the expected tags.
+    #[error("the conversation `{name}` has changed since it was read")]
+    Changed {
+        /// Its name.
+        name: String,
+    },
+    /// The text is not a conversation.
+    #[error("it is not a conversation of ggrun")]
+    Format(#[from] FormatError),
+    /// It is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotText,
+    /// It is too large.
+    #[error("it has {found} bytes, expected at most {MOST_BYTES}")]
+    TooLarge {
+        /// Its size.
+        found: u64,
+    },
+    /// The folder is full.
+    #[error("the folder holds {MOST_FILES} conversations; delete one first")]
+    Full,
+    /// The file or the folder cannot be read or written.
+    #[error("cannot access the conversation")]
+    Io(#[from] io::Error),
+}
+
+impl Tag {
+    /// A tag from a header.
+    #[must_use]
+    pub fn new(tag: &str) -> Self {
+        Self(tag.to_owned())
+    }
+
+    /// The tag without quotes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let digest = Sha256::digest(bytes);
+        Self(format!("{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at]))))
+    }
+}
+
+impl Store {
+    /// The conversations in a folder, which need not exist yet.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, changing: Mutex::default() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file of a conversation, which is always in the folder. A name may have the ending of its file.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a name of a conversation.
+    pub fn path(&self, name: &str) -> Result<PathBuf, NotAName> {
+        Ok(self.folder.join(file_name(name)?))
+    }
+
+    /// The names of all conversations, sorted.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let sessions = paths.filter(|path| path.extension().is_some_and(|suffix| suffix == SUFFIX));
+        let mut names: Vec<String> =
+            sessions.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// All conversations that can be opened by name, the last changed first. Files that are something else are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn list(&self) -> io::Result<Vec<Stored>> {
+        let names = self.names()?;
+        let mut list: Vec<Stored> = names.into_iter().filter_map(|name| self.stored(name)).collect();
+        list.sort_by(|a, b| (b.modified, &a.name).cmp(&(a.modified, &b.name)));
+        Ok(list)
+    }
+
+    /// Reads a conversation.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name, or the file is not one.
+    pub fn get(&self, name: &str) -> Result<(Conversation, Tag), Error> {
+        let bytes = self.bytes(name)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        let tag = Tag::of(&bytes);
+        let text = String::from_utf8(bytes).map_err(|_| Error::NotText)?;
+        Ok((Conversation::parse(&text)?, tag))
+    }
+
+    /// Writes a conversation if the condition holds. Returns its new tag, and whether it is new.
+    ///
+    /// # Errors
+    ///
+    /// When the condition does not hold, or it cannot be written; the old file stays.
+    pub fn put(
+        &self,
+        name: &str,
+        conversation: &Conversation,
+        condition: &Condition,
+    ) -> Result<(Tag, bool), Error> {
+        let path = self.path(name)?;
+        let text = conversation.text().map_err(io::Error::from)?;
+        if text.len() as u64 > MOST_BYTES {
+            return Err(Error::TooLarge { found: text.len() as u64 });
+        }
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !self.check(name, condition)?;
+        if is_new && self.names()?.len() >= MOST_FILES {
+            return Err(Error::Full);
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        atomic::write(&path, text.as_bytes(), Access::Owner)?;
+        Ok((Tag::of(text.as_bytes()), is_new))
+    }
+
+    /// Removes a conversation, and the state of the model beside it, if the condition holds.
+    ///
+    /// # Errors
+    ///
+    /// When the condition does not hold, or it cannot be removed.
+    pub fn remove(&self, name: &str, condition: &Condition) -> Result<(), Error> {
+        let path = self.path(name)?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.check(name, condition)? {
+            return Ok(());
+        }
+        match fs::remove_file(state_path(&path)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        Ok(fs::remove_file(&path)?)
+    }
+
+    /// Removes what a killed process left beside the conversations.
+    pub fn sweep(&self) {
+        atomic::sweep(&self.folder);
+    }
+
+    /// Whether the file exists, if the condition holds.
+    fn check(&self, name: &str, condition: &Condition) -> Result<bool, Error> {
+        let bytes = self.bytes(name)?;
+        let named = || name.to_owned();
+        match (condition, bytes) {
+            (Condition::New, None) => Ok(false),
+            (Condition::New, Some(_)) => Err(Error::Exists { name: named() }),
+            (Condition::Exists | Condition::Tags(_), None) => Err(Error::Missing { name: named() }),
+            (Condition::Tags(tags), Some(bytes)) if !tags.contains(&Tag::of(&bytes)) => {
+                Err(Error::Changed { name: named() })
+            }
+            (Condition::Exists | Condition::Tags(_), Some(_)) => Ok(true),
+        }
+    }
+
+    /// The contents of a file; `None` if there is none.
+    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(name)?;
+        // Opening a FIFO would wait for a writer.
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(io::Error::from(ErrorKind::InvalidInput).into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(&path)?;
+        let found = file.metadata()?.len();
+        file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(Error::TooLarge { found });
+        }
+        Ok(Some(bytes))
+    }
+
+    fn stored(&self, name: String) -> Option<Stored> {
+        let path = self.path(&name).ok()?;
+        let found = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let mut head = Vec::new();
+        File::open(&path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+        // A first line that is longer, or cut inside a character, is not read.
+        let text = String::from_utf8_lossy(&head);
+        let first = text.lines().find(|line| !line.trim().is_empty())?;
+        let (model, title) = Conversation::head(first).ok()?;
+        Some(Stored { name, title, model, modified: found.modified().ok()?, bytes: found.len() })
+    }
+}
+
+/// The state of the model for the conversation in `path`, beside it.
+#[must_use]
+pub fn state_path(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".state");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Message, Role};
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::MetadataExt as _;
+
+    fn said(text: &str) -> Conversation {
+        let mut conversation = Conversation::new("m", vec![Message::new(Role::User, text)]);
+        conversation.title = Some(text.to_owned());
+        conversation
+    }
+
+    #[test]
+    fn no_conversation_has_the_file_of_another_ones_state() {
+        let store = Store::new("/state".into());
+        let names = ["x", "x.state", "x.jsonl.state", "x.y", "x.z"];
+        let texts = names.map(|name| store.path(name).unwrap());
+        let states = texts.clone().map(|path| state_path(&path));
+        let all: BTreeSet<PathBuf> = texts.into_iter().chain(states).collect();
+        assert_eq!(all.len(), 2 * names.len());
+    }
+
+    #[test]
+    fn a_change_needs_the_tag_of_what_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("a/sessions"));
+        assert_eq!(store.list().unwrap(), []);
+        assert!(matches!(store.get("x"), Err(Error::Missing { .. })));
+        let (first, is_new) = store.put("x", &said("one"), &Condition::New).unwrap();
+        assert!(is_new);
+        assert_eq!(store.get("x").unwrap(), (said("one"), first.clone()));
+        assert!(matches!(store.put("x", &said("two"), &Condition::New), Err(Error::Exists { .. })));
+        let at = |tag: &Tag| Condition::Tags(vec![Tag::new("other"), tag.clone()]);
+        let (second, is_new) = store.put("x", &said("two"), &at(&first)).unwrap();
+        assert!(!is_new && second != first);
+        assert!(matches!(store.put("x", &said("three"), &at(&first)), Err(Error::Changed { .. })));
+        assert!(matches!(store.remove("x", &at(&first)), Err(Error::Changed { .. })));
+        assert_eq!(store.get("x").unwrap().0, said("two"));
+        assert!(matches!(store.put("y", &said(""), &at(&first)), Err(Error::Missing { .. })));
+        assert!(matches!(store.put("y", &said(""), &Condition::Exists), Err(Error::Missing { .. })));
+        store.put("x", &said("three"), &Condition::Exists).unwrap();
+        fs::write(state_path(&store.path("x").unwrap()), "").unwrap();
+        store.remove("x", &Condition::Exists).unwrap();
+        assert_eq!(fs::read_dir(store.folder()).unwrap().count(), 0, "its state is removed with it");
+    }
+
+    #[test]
+    fn files_are_private_and_the_list_has_conversations_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("sessions"));
+        for name in ["old", "new"] {
+            store.put(name, &said(name), &Condition::New).unwrap();
+        }
+        let old = File::options().append(true).open(store.path("old").unwrap()).unwrap();
+        old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        fs::write(store.folder().join("notes.jsonl"), "not one").unwrap();
+        fs::write(store.folder().join("a b.jsonl"), "{\"ggrun_session\":1,\"model\":\"\"}").unwrap();
+        fs::create_dir(store.folder().join("folder.jsonl")).unwrap();
+        let list = store.list().unwrap();
+        let names: Vec<&str> = list.iter().map(|stored| stored.name.as_str()).collect();
+        assert_eq!(names, ["new", "old"]);
+        assert_eq!((list[1].title.as_deref(), list[1].model.as_str()), (Some("old"), "m"));
+        assert_eq!(list[1].bytes, fs::metadata(store.path("old").unwrap()).unwrap().len());
+        assert_eq!(fs::metadata(store.path("new").unwrap()).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(store.folder()).unwrap().mode() & 0o777, 0o700);
+        for name in ["folder", "notes", "../sessions/new", "a b"] {
+            assert!(store.get(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn large_files_and_pipes_are_refused_without_reading_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().to_owned());
+        File::create(store.path("large").unwrap()).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        assert!(matches!(store.get("large"), Err(Error::TooLarge { found }) if found == MOST_BYTES + 1));
+        std::os::unix::fs::symlink("/dev/zero", store.path("device").unwrap()).unwrap();
+        assert!(matches!(store.get("device"), Err(Error::Io(_))));
+        fs::write(store.path("bytes").unwrap(), b"\xff\xfe").unwrap();
+        assert!(matches!(store.get("bytes"), Err(Error::NotText)));
+        assert_eq!(store.list().unwrap(), []);
+    }
+}

@@ -1,0 +1,172 @@
+//! `/api/conversations`: the conversations of `ggrun chat --session`, as their files have them.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::conversations::{Condition, Conversation, Error, Store, Tag};
+use crate::openai::{ApiError, ErrorCode};
+use crate::serve::app::App;
+use crate::serve::error::HttpError;
+use crate::serve::generate::blocking;
+use crate::serve::receive;
+
+/// The type of a conversation: JSON lines.
+const TYPE: &str = "application/jsonl";
+
+/// The conversations, the last changed first.
+pub(in crate::serve) async fn list(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Value>, HttpError> {
+    let store = store(&app, &request)?;
+    let list = blocking(&app, move || store.list()).await?.map_err(Error::from).map_err(refusal)?;
+    let data = list.into_iter().map(|stored| {
+        let modified = stored.modified.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        json!({
+            "name": stored.name,
+            "title": stored.title,
+            "model": stored.model,
+            "modified": modified,
+            "bytes": stored.bytes,
+        })
+    });
+    Ok(Json(json!({ "object": "list", "data": data.collect::<Vec<Value>>() })))
+}
+
+/// One conversation.
+pub(in crate::serve) async fn get(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let (store, Path(name)) = (store(&app, &request)?, name.map_err(unreadable)?);
+    let read = move || -> Result<(String, Tag), Error> {
+        let (conversation, tag) = store.get(&name)?;
+        Ok((conversation.text().map_err(std::io::Error::from)?, tag))
+    };
+    let (text, tag) = blocking(&app, read).await?.map_err(refusal)?;
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(TYPE)), etag(&tag)];
+    Ok((headers, text).into_response())
+}
+
+/// Writes a conversation, if it is as the client last saw it.
+pub(in crate::serve) async fn put(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let (store, Path(name)) = (store(&app, &request)?, name.map_err(unreadable)?);
+    let condition = condition(request.headers())?.ok_or_else(|| {
+        let message =
+            "expected `If-Match` with the ETag that was read, or `If-None-Match: *` for a new conversation";
+        ApiError::new(ErrorCode::InvalidRequest, message).with_param("If-Match")
+    })?;
+    let (parts, body) = request.into_parts();
+    let body = match receive::read(&parts.headers, body, &app.settings.limits, &app.bodies).await {
+        Ok(received) => received,
+        Err(refused) => return Ok(refused.into_response()),
+    };
+    let write = move || {
+        let text = std::str::from_utf8(&body.bytes).map_err(|_| Error::NotText)?;
+        store.put(&name, &Conversation::parse(text)?, &condition)
+    };
+    let (tag, is_new) = blocking(&app, write).await?.map_err(refusal)?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    Ok((status, [etag(&tag)]).into_response())
+}
+
+/// Removes a conversation.
+pub(in crate::serve) async fn delete(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<StatusCode, HttpError> {
+    let (store, Path(name)) = (store(&app, &request)?, name.map_err(unreadable)?);
+    let condition = match condition(request.headers())? {
+        None => Condition::Exists,
+        Some(Condition::New) => {
+            let message = "`If-None-Match` is for a new conversation, expected `If-Match`";
+            return Err(ApiError::new(ErrorCode::InvalidRequest, message).with_param("If-None-Match").into());
+        }
+        Some(condition) => condition,
+    };
+    blocking(&app, move || store.remove(&name, &condition)).await?.map_err(refusal)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The conversations of the client.
+fn store(app: &App, request: &Request) -> Result<Arc<Store>, HttpError> {
+    app.settings
+        .sessions
+        .of(request.extensions())
+        .ok_or_else(|| ApiError::new(ErrorCode::NotSupported, "this server keeps no conversations").into())
+}
+
+fn unreadable(error: PathRejection) -> HttpError {
+    tracing::debug!(%error, "a name cannot be read");
+    ApiError::new(ErrorCode::InvalidRequest, "the name of the conversation is not UTF-8").into()
+}
+
+/// What must hold for a change; `None` if the request does not say.
+fn condition(headers: &HeaderMap) -> Result<Option<Condition>, HttpError> {
+    let value = |name: &HeaderName| {
+        let wrong = || {
+            ApiError::new(ErrorCode::InvalidRequest, format!("`{name}` is not text"))
+                .with_param(name.as_str())
+        };
+        headers.get(name).map(|value| value.to_str().map(str::trim).map_err(|_| wrong())).transpose()
+    };
+    let wrong = |name: &str, expected: &str| {
+        ApiError::new(ErrorCode::InvalidRequest, format!("`{name}` is wrong, expected {expected}"))
+            .with_param(name)
+    };
+    match (value(&header::IF_MATCH)?, value(&header::IF_NONE_MATCH)?) {
+        (None, None) => Ok(None),
+        (None, Some("*")) => Ok(Some(Condition::New)),
+        (None, Some(_)) => Err(wrong("If-None-Match", "`*`").into()),
+        (Some("*"), None) => Ok(Some(Condition::Exists)),
+        (Some(tags), None) => {
+            // A weak tag never matches.
+            let quoted = |tag: &str| Some(Tag::new(tag.trim().strip_prefix('"')?.strip_suffix('"')?));
+            let tags = tags
+                .split(',')
+                .map(|tag| if tag.trim().starts_with("W/") { Some(Tag::new("")) } else { quoted(tag) });
+            let tags: Option<Vec<Tag>> = tags.collect();
+            Ok(Some(Condition::Tags(tags.ok_or_else(|| wrong("If-Match", "quoted ETags"))?)))
+        }
+        (Some(_), Some(_)) => Err(wrong("If-None-Match", "it without `If-Match`").into()),
+    }
+}
+
+fn etag(tag: &Tag) -> (HeaderName, HeaderValue) {
+    let value = HeaderValue::from_str(&format!("\"{}\"", tag.as_str()));
+    (header::ETAG, value.unwrap_or_else(|_| HeaderValue::from_static("\"\"")))
+}
+
+fn refusal(error: Error) -> HttpError {
+    let code = match &error {
+        Error::Missing { .. } => ErrorCode::NotFound,
+        Error::Exists { .. } | Error::Changed { .. } => ErrorCode::Changed,
+        Error::TooLarge { .. } => ErrorCode::BodyTooLarge,
+        Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full => ErrorCode::InvalidRequest,
+        _ => ErrorCode::Engine,
+    };
+    // Failures of the disk are for the log: they may name paths.
+    tracing::debug!(?error, "a conversation is refused");
+    let message = match &error {
+        Error::Format(source) => format!("{error}: {source}"),
+        _ => error.to_string(),
+    };
+    ApiError::new(code, message).into()
+}
+
+#[cfg(test)]
+#[path = "conversations_tests.rs"]
+mod tests;
