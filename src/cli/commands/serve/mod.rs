@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use ggrun::engine::PrefillBudget;
 use ggrun::model::{ContextSize, LoadOptions, Model};
-use ggrun::serve::{App, Card, Engine, Phase, Settings};
-use ggrun::session::GenerationOptions;
+use ggrun::serve::{App, Card, Engine, Metrics, Phase, Settings};
+use ggrun::session::{GenerationOptions, ReasoningMode};
 use tokio::sync::watch;
 
 pub(crate) use args::ServeArgs;
@@ -43,12 +43,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let settings = Settings {
         names: names(args, &path),
         fingerprint: fingerprint(),
+        tags: args.tags.clone().unwrap_or_default(),
         strict_model: args.strict_model,
+        slots: !args.no_slots,
+        metrics: args.metrics,
         limits: listening.limits(),
         queue: args.network.queue as usize,
         per_client: args.network.per_client.map(|limit| limit as usize),
     };
-    let app = Arc::new(App::new(settings, watched));
+    let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listening = listening.start(&runtime, &app, args.network.log_json)?;
     let progress = phase.clone();
@@ -59,7 +62,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let model = open::load(chosen, &interrupt, on)?;
     let running = model.spawn()?;
     let session = open::session(&model, template, running.submitter())?;
-    options.check_reasoning(session.template())?;
+    // Without a switch, an empty block turns the reasoning off.
+    if options.reasoning != Some(ReasoningMode::Off) {
+        options.check_reasoning(session.template())?;
+    }
     let defaults = options.over(&GenerationOptions::recommended(&model.sampling(0)));
     let card = card(&model, &path, running.caps().context, running.caps().sequences);
     let shown = format!(
