@@ -58,7 +58,7 @@ mod tests {
     fn slot(tokens: usize, busy: bool) -> SlotStatus {
         let (state, request) =
             if busy { (SlotState::Decode, Some(RequestId(0))) } else { (SlotState::Idle, None) };
-        SlotStatus { state, request, tokens }
+        SlotStatus { state, request, tokens, usage: Usage::default(), remaining: None }
     }
 
     #[test]
