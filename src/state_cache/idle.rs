@@ -53,7 +53,7 @@ impl IdleSlots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::RequestId;
+    use crate::engine::{RequestId, Usage};
 
     fn slot(tokens: usize, busy: bool) -> SlotStatus {
         let (state, request) =
