@@ -15,6 +15,7 @@ use ggrun::convert;
 use ggrun::engine::DecodeError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
+use ggrun::serve::listen::BindError;
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use ggrun::state_cache::OpenError;
 use gguf_export::Error;
@@ -82,6 +83,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| error.downcast_ref().and_then(config_hint))
         .or_else(|| error.chain().find_map(|error| error.downcast_ref()).map(checkpoint_hint))
         .or_else(|| mtp_hint(error).map(str::to_owned))
+        .or_else(|| bind_hint(error).map(str::to_owned))
         .or_else(|| reasoning_hint(error).map(str::to_owned))
         .or_else(|| template_hint(error).map(str::to_owned))
         .or_else(|| states_hint(error).map(str::to_owned))
@@ -202,6 +204,19 @@ fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
         convert::Error::NoMtp { .. } => {
             Some("`--mtp-from` takes the original checkpoint, before it was quantized")
         }
+        _ => None,
+    }
+}
+
+fn bind_hint(error: &anyhow::Error) -> Option<&'static str> {
+    match error.chain().find_map(|cause| cause.downcast_ref())? {
+        BindError::Listen { source, .. } => match source.kind() {
+            ErrorKind::AddrInUse => Some("choose another port with `--port`; 0 picks a free one"),
+            ErrorKind::AddrNotAvailable => Some("`--host` takes an address of this machine"),
+            ErrorKind::PermissionDenied => Some("choose a port above 1023 with `--port`"),
+            _ => None,
+        },
+        BindError::NotASocket { .. } | BindError::InUse { .. } => Some("choose another path with `--host`"),
         _ => None,
     }
 }

@@ -36,8 +36,13 @@ impl Id {
         Self(format!("req_{}", id::random()).into())
     }
 
+    /// The id of a request, which gets one if it has none.
+    pub(super) fn of(request: &mut Request) -> Self {
+        request.extensions_mut().get_or_insert_with(Self::random).clone()
+    }
+
     /// The id that a client sends, if it is short and plain enough for a log.
-    fn of(header: &HeaderValue) -> Option<Self> {
+    fn sent(header: &HeaderValue) -> Option<Self> {
         let text = header.to_str().ok()?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let fits = (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(plain);
@@ -129,7 +134,7 @@ impl fmt::Debug for Log {
 
 /// A middleware that gives each request its id and writes its record. The outermost.
 pub async fn layer(State(log): State<Log>, mut request: Request, next: Next) -> Response {
-    let id = request.headers().get(HEADER).and_then(Id::of).unwrap_or_else(Id::random);
+    let id = request.headers().get(HEADER).and_then(Id::sent).unwrap_or_else(Id::random);
     let tally = Tally::default();
     let mut open = Open {
         begun: Instant::now(),

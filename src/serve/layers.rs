@@ -4,11 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::access::{self, Log};
+use super::endpoints::messages::in_own_form;
 use super::error::HttpError;
 use super::security::{self, Policy};
 use crate::openai::{ApiError, ErrorCode};
@@ -18,11 +20,70 @@ pub fn layered(router: Router, policy: Arc<Policy>, log: Log) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(policy, security::layer))
+        .layer(from_fn(own_form))
         .layer(from_fn_with_state(log, access::layer))
+}
+
+/// Writes refusals in the form of the API that the path is of.
+async fn own_form(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    if path == "/messages" || path.starts_with("/messages/") {
+        in_own_form(request, next).await
+    } else {
+        next.run(request).await
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature of the layer")]
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     // The panic hook has reported it.
     HttpError::from(ApiError::new(ErrorCode::Engine, "the request failed unexpectedly")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use http::header::HOST;
+    use http_body_util::BodyExt as _;
+    use serde_json::{Value, json};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::serve::security::{Cors, Keys};
+
+    async fn ask(method: &str, path: &str) -> (u16, String, Value) {
+        let fails = || async {
+            if true {
+                panic!("on purpose")
+            }
+        };
+        let router = Router::new().route("/v1/panics", get(fails)).route("/v1/messages", post(|| async {}));
+        let keys = Arc::new(Keys::new(&["one"], None).unwrap());
+        let open = |_: &http::Method, path: &str| path == "/v1/panics";
+        let policy = Policy { hosts: Vec::new(), cors: Cors::default(), keys, open };
+        let router = layered(router, Arc::new(policy), Log::new(|_| {}));
+        let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, id, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_the_form_of_the_api_and_the_id_of_the_response() {
+        let (status, id, body) = ask("POST", "/v1/messages").await;
+        let error = json!({"type": "authentication_error", "message": "an API key is required"});
+        assert_eq!((status, &body), (401, &json!({"type": "error", "error": error, "request_id": id})));
+        let (status, _, body) = ask("POST", "/v1/chat/completions").await;
+        assert_eq!((status, &body["error"]["code"]), (401, &json!("invalid_api_key")));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_the_server() {
+        let (status, _, body) = ask("GET", "/v1/panics").await;
+        assert_eq!((status, &body["error"]["type"]), (500, &json!("server_error")));
+    }
 }

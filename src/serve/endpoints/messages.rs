@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::anthropic::{self, Events, Head, error_body};
 use crate::engine::TokenLogprob;
 use crate::openai::{ApiError, Asked, Prompt};
+use crate::serve::access::Id;
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
@@ -24,10 +25,10 @@ use crate::session::{Answer, ChatEvent, ChatRequest, ToolCallIds};
 /// Answers a conversation.
 pub(in crate::serve) async fn messages(
     State(app): State<Arc<App>>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, HttpError> {
     app.engine()?;
-    let RequestId(request_id) = request.extensions().get().cloned().unwrap_or_default();
+    let request_id = Id::of(&mut request).to_string();
     let (tally, body) = body::read(request).await?;
     let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, &request_id);
     respond(&app, tally, body, prepare).await
@@ -71,26 +72,15 @@ pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
 
 /// Writes errors in Anthropic's form.
 pub(in crate::serve) async fn in_own_form(mut request: Request, next: Next) -> Response {
-    let RequestId(request_id) = RequestId::default();
-    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let id = Id::of(&mut request);
     let mut response = next.run(request).await;
-    if let Some(error) = response.extensions().get::<ApiError>().cloned() {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let status = StatusCode::from_u16(anthropic::status(error.code));
         *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(error_body(&error, &request_id).to_string());
+        *response.body_mut() = Body::from(error_body(&error, id.as_str()).to_string());
     }
     response
-}
-
-/// The id of a request.
-#[derive(Debug, Clone)]
-struct RequestId(String);
-
-impl Default for RequestId {
-    fn default() -> Self {
-        Self(format!("req_{}", id::random()))
-    }
 }
 
 /// An answer in Anthropic's form.
