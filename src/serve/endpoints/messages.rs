@@ -19,7 +19,7 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::{Job, ignored, respond};
 use crate::serve::id;
 use crate::serve::stream::{Encoder, Frame, Moment};
-use crate::session::{Answer, ChatEvent, ChatRequest, ToolCallIds};
+use crate::session::{Answer, ChatEvent, ChatRequest, ReasoningMode, ToolCallIds};
 
 /// Answers a conversation.
 pub(in crate::serve) async fn messages(
@@ -36,7 +36,13 @@ pub(in crate::serve) async fn messages(
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &str) -> Result<Job, HttpError> {
     let asked = asked(app, engine, body)?;
     let request = request(&asked, asked.options.params(id::seed()).seed);
-    let head = Head { id: id::random(), model: app.settings.name().to_owned(), stop: request.stop.clone() };
+    let is_off = asked.options.reasoning == Some(ReasoningMode::Off) || request.reasoning_budget == Some(0);
+    let head = Head {
+        id: id::random(),
+        model: app.settings.name().to_owned(),
+        stop: request.stop.clone(),
+        thinking: !is_off,
+    };
     let chat = engine.session.chat(request)?;
     let listed = app.answers.add(&head.full_id(), vec![chat.canceller()]);
     Ok(Job {

@@ -93,6 +93,17 @@ fn thinking_is_off_or_limited_where_it_is_disabled_or_has_a_budget() {
     let off =
         post(&server("Yes."), "/v1/messages", &question(json!({"thinking": {"type": "disabled"}}))).json();
     assert_eq!(off["content"], json!([{"type": "text", "text": "Yes."}]));
+    let opened = post(
+        &server("<think>hm</think>Yes."),
+        "/v1/messages",
+        &question(json!({"thinking": {"type": "disabled"}})),
+    );
+    let opened = opened.json();
+    assert_eq!(
+        (opened["content"].as_array().unwrap().len(), &opened["content"][0]["type"]),
+        (1, &json!("text")),
+        "{opened}"
+    );
     let limited = question(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}));
     let limited = post(&server(SAYS), "/v1/messages", &limited).json();
     assert!(limited["content"][0]["thinking"].as_str().unwrap().starts_with('h'), "{limited}");
