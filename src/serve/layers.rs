@@ -4,12 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::access::{self, Log};
 use super::error::HttpError;
+use super::forms;
 use super::security::{self, Policy};
 use crate::openai::{ApiError, ErrorCode};
 
@@ -18,6 +19,7 @@ pub fn layered(router: Router, policy: Arc<Policy>, log: Log) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(policy, security::layer))
+        .layer(from_fn(forms::layer))
         .layer(from_fn_with_state(log, access::layer))
 }
 

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
-use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
-use crate::anthropic::{self, Events, Head, error_body};
+use crate::anthropic::{self, Events, Head};
 use crate::engine::TokenLogprob;
 use crate::openai::{ApiError, Asked, Prompt};
+use crate::serve::access::Id;
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
@@ -27,9 +25,9 @@ pub(in crate::serve) async fn messages(
     request: Request,
 ) -> Result<Response, HttpError> {
     app.engine()?;
-    let RequestId(request_id) = request.extensions().get().cloned().unwrap_or_default();
+    let id = request.extensions().get().cloned().unwrap_or_else(Id::random);
     let (tally, body) = body::read(request).await?;
-    let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, &request_id);
+    let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, id.as_str());
     respond(&app, tally, body, prepare).await
 }
 
@@ -73,30 +71,6 @@ pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
     };
     let next = || format!("toolu_{}", id::random());
     ChatRequest { tool_call_ids: ToolCallIds::Supplied(Arc::new(next)), ..asked.chat_request(messages, seed) }
-}
-
-/// Writes errors in Anthropic's form.
-pub(in crate::serve) async fn in_own_form(mut request: Request, next: Next) -> Response {
-    let RequestId(request_id) = RequestId::default();
-    request.extensions_mut().insert(RequestId(request_id.clone()));
-    let mut response = next.run(request).await;
-    if let Some(error) = response.extensions().get::<ApiError>().cloned() {
-        let status = StatusCode::from_u16(anthropic::status(error.code));
-        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(error_body(&error, &request_id).to_string());
-    }
-    response
-}
-
-/// The id of a request.
-#[derive(Debug, Clone)]
-struct RequestId(String);
-
-impl Default for RequestId {
-    fn default() -> Self {
-        Self(format!("req_{}", id::random()))
-    }
 }
 
 /// An answer in Anthropic's form.
