@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::noted::Noted;
 use crate::chat::{Content, FunctionCall, Role, ToolCall, ToolKind};
-use crate::openai::{Fields, wrong};
+use crate::openai::{Dropped, Fields, wrong};
 
 /// A block.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +23,12 @@ pub(super) enum Block {
     },
 }
 
-/// The blocks of a message of this role. Fields that are ignored are noted at `place`.
+/// The blocks of a message of this role. Fields that are ignored are listed under `place`.
 pub(super) fn blocks(
     role: Role,
     content: Option<Value>,
     place: &str,
-    noted: &mut Noted,
+    dropped: &mut Dropped,
 ) -> Result<Vec<Block>, String> {
     let list = match content {
         Some(Value::String(text)) => return Ok(vec![Block::Text(text)]),
@@ -41,7 +40,7 @@ pub(super) fn blocks(
         return Err("`content` has no blocks".to_owned());
     }
     let read = |(index, value)| {
-        block(role, value, place, noted).map_err(|reason| format!("block {}: {reason}", index + 1))
+        block(role, value, place, dropped).map_err(|reason| format!("block {}: {reason}", index + 1))
     };
     list.into_iter().enumerate().map(read).collect()
 }
@@ -64,7 +63,7 @@ fn expected(role: Role) -> &'static str {
     }
 }
 
-fn block(role: Role, value: Value, place: &str, noted: &mut Noted) -> Result<Block, String> {
+fn block(role: Role, value: Value, place: &str, dropped: &mut Dropped) -> Result<Block, String> {
     let mut fields = object(value)?;
     let kind = required(&mut fields, "type")?;
     let found = match (kind.as_str(), role) {
@@ -78,11 +77,11 @@ fn block(role: Role, value: Value, place: &str, noted: &mut Noted) -> Result<Blo
             Block::Thinking(None)
         }
         ("tool_use", Role::Assistant) => Block::Call(call(&mut fields)?),
-        ("tool_result", Role::User) => result(&mut fields, noted)?,
+        ("tool_result", Role::User) => result(&mut fields, dropped)?,
         _ => return Err(wrong("type", &Value::String(kind), expected(role)).to_string()),
     };
     fields.take("cache_control");
-    noted.within(place, fields);
+    dropped.within(place, fields);
     Ok(found)
 }
 
@@ -98,7 +97,7 @@ fn call(fields: &mut Fields) -> Result<ToolCall, String> {
     Ok(ToolCall { id: Some(id), kind: ToolKind::Function, function: FunctionCall { name, arguments } })
 }
 
-fn result(fields: &mut Fields, noted: &mut Noted) -> Result<Block, String> {
+fn result(fields: &mut Fields, dropped: &mut Dropped) -> Result<Block, String> {
     let id = required(fields, "tool_use_id")?;
     let is_error = fields.truth("is_error").map_err(|refusal| refusal.to_string())?.unwrap_or(false);
     let mut texts = match fields.take("content") {
@@ -106,7 +105,7 @@ fn result(fields: &mut Fields, noted: &mut Noted) -> Result<Block, String> {
         Some(Value::String(text)) => vec![text],
         Some(Value::Array(parts)) => {
             let read = |(index, value)| {
-                part(value, noted).map_err(|reason| format!("part {} of `content`: {reason}", index + 1))
+                part(value, dropped).map_err(|reason| format!("part {} of `content`: {reason}", index + 1))
             };
             parts.into_iter().enumerate().map(read).collect::<Result<_, _>>()?
         }
@@ -122,7 +121,7 @@ fn result(fields: &mut Fields, noted: &mut Noted) -> Result<Block, String> {
 }
 
 /// The text of a part of a result.
-fn part(value: Value, noted: &mut Noted) -> Result<String, String> {
+fn part(value: Value, dropped: &mut Dropped) -> Result<String, String> {
     let mut fields = object(value)?;
     let kind = required(&mut fields, "type")?;
     if kind != "text" {
@@ -130,7 +129,7 @@ fn part(value: Value, noted: &mut Noted) -> Result<String, String> {
     }
     let text = text(&mut fields)?;
     fields.take("cache_control");
-    noted.within("messages.content.content", fields);
+    dropped.within("messages.content.content", fields);
     Ok(text)
 }
 

@@ -53,6 +53,7 @@ impl Events {
         }
         match event {
             &ChatEvent::Progress { total, reused, .. } => self.begin(total, reused, &mut out),
+            ChatEvent::Reasoning(_) if !self.head.thinking => {}
             ChatEvent::Reasoning(text) => self.delta(Open::Thinking, text, &mut out),
             ChatEvent::Content(text) => self.delta(Open::Text, text, &mut out),
             ChatEvent::ToolCall(call) => self.call(call, &mut out),

@@ -6,7 +6,6 @@
 mod blocks;
 mod error;
 mod events;
-mod noted;
 mod options;
 mod request;
 mod response;

@@ -2,20 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
-use super::noted::Noted;
 use super::tools;
 use crate::engine::Rules;
-use crate::openai::{Fields, Refusal, read_sampling, schema, template_variables, wrong};
+use crate::openai::{Dropped, Fields, Refusal, read_sampling, schema, template_variables, wrong};
 use crate::session::{GenerationOptions, Limit, ReasoningMode};
 
 /// Efforts of the reasoning.
 const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
 /// Takes the options of an answer, and whether it may have more than one call.
-pub(super) fn read(fields: &mut Fields, noted: &mut Noted) -> Result<(GenerationOptions, bool), Refusal> {
+pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<(GenerationOptions, bool), Refusal> {
     let (effort, rules) = output(fields)?;
     let (reasoning, reasoning_budget) = thinking(fields)?;
-    let tools = tools::read(fields, noted)?;
+    let tools = tools::read(fields, dropped)?;
     let options = GenerationOptions {
         sampling: read_sampling(fields)?,
         seed: fields.minus_one("seed")?,
@@ -81,7 +80,7 @@ fn output(fields: &mut Fields) -> Result<(Option<String>, Option<Rules>), Refusa
     Ok((effort, rules))
 }
 
-/// The schema in a format of answers; the fields of the format that are not taken are noted in the object around it.
+/// The schema in a format of answers; its fields that are not taken are among those of the object around it.
 fn answer_format(name: &str, value: &Value, outer: &mut Fields) -> Result<Rules, Refusal> {
     let mut format = Fields::new(value.as_object().cloned().unwrap_or_else(Map::new));
     if format.take("type") != Some(json!("json_schema")) {

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::noted::Noted;
 use super::options;
 use super::turns::turns;
-use crate::openai::{Asked, Fields, Prompt, Refusal, Stream};
+use crate::openai::{Asked, Dropped, Fields, Prompt, Refusal, Stream};
 
 /// Known fields that do not change the answer.
 const WITHOUT_EFFECT: [&str; 2] = ["cache_control", "service_tier"];
@@ -20,17 +19,17 @@ const WITHOUT_EFFECT: [&str; 2] = ["cache_control", "service_tier"];
 /// When a field is missing or has a value that is not supported. Sampling values and schemas are checked by the engine.
 pub fn read(body: Map<String, Value>) -> Result<Asked, Refusal> {
     let mut fields = Fields::new(body);
-    let mut noted = Noted::default();
+    let mut dropped = Dropped::default();
     let stream = fields.truth("stream")?.unwrap_or(false).then(Stream::default);
     let model = fields.take("model").and_then(|name| Some(name.as_str()?.to_owned()));
     let user = user(&mut fields)?;
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
-    let (options, parallel_tool_calls) = options::read(&mut fields, &mut noted)?;
-    let (messages, continue_final) = turns(&mut fields, &mut noted)?;
+    let (options, parallel_tool_calls) = options::read(&mut fields, &mut dropped)?;
+    let (messages, continue_final) = turns(&mut fields, &mut dropped)?;
     let mut unknown = fields.unknown();
-    unknown.extend(noted.fields());
+    unknown.extend(dropped.fields());
     Ok(Asked {
         prompt: Prompt::Chat(messages),
         options,

@@ -19,6 +19,8 @@ pub struct Head {
     pub model: String,
     /// The texts that end the answer.
     pub stop: Vec<String>,
+    /// Whether the reasoning is shown. Where thinking is off, it is at most the text that ended it.
+    pub thinking: bool,
 }
 
 impl Head {
@@ -53,18 +55,21 @@ impl Head {
     }
 }
 
-/// The body with an answer: its reasoning, its text, then its calls.
+/// The body with an answer: its reasoning, then its text and its calls in the order in which they were written.
 #[must_use]
 pub fn body(head: &Head, answer: &Answer) -> Value {
     let mut blocks = Vec::new();
-    if !answer.reasoning.is_empty() {
+    if head.thinking && !answer.reasoning.is_empty() {
         blocks.push(thinking(&answer.reasoning, SIGNATURE));
     }
-    if !answer.content.is_empty() {
-        blocks.push(text(&answer.content));
-    }
-    for call in &answer.tool_calls {
-        blocks.push(tool_use(call, &input(call)));
+    let mut begin = 0;
+    let ends = answer.call_places.iter().copied().chain([answer.content.len()]);
+    let mut calls = answer.tool_calls.iter();
+    for end in ends {
+        let part = answer.content.get(begin..end).unwrap_or_default();
+        blocks.extend((!part.is_empty()).then(|| text(part)));
+        blocks.extend(calls.next().map(|call| tool_use(call, &input(call))));
+        begin = end;
     }
     if blocks.is_empty() {
         blocks.push(text(""));

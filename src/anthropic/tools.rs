@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::noted::Noted;
-use crate::openai::{Fields, Refusal, wrong};
+use crate::openai::{Dropped, Fields, Refusal, wrong};
 use crate::session::{ToolChoice, functions};
 
 /// The tools of a request.
@@ -17,13 +16,13 @@ pub(super) struct Tools {
 }
 
 /// Takes the tools and the choice.
-pub(super) fn read(fields: &mut Fields, noted: &mut Noted) -> Result<Tools, Refusal> {
+pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<Tools, Refusal> {
     let (choice, parallel) = choice(fields)?;
     let Some(list) = fields.list("tools")? else { return Ok(Tools { functions: None, choice, parallel }) };
     let is_forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
     let mut wrapped = Vec::new();
     for (index, tool) in list.into_iter().enumerate() {
-        let function = function(tool, is_forced, noted);
+        let function = function(tool, is_forced, dropped);
         let shape =
             |reason| Refusal::Shape { field: "tools", reason: format!("tool {}: {reason}", index + 1) };
         wrapped.extend(function.map_err(shape)?);
@@ -34,14 +33,14 @@ pub(super) fn read(fields: &mut Fields, noted: &mut Noted) -> Result<Tools, Refu
 }
 
 /// A tool in the form of templates; `None` if it is of a type that only the service itself runs or defines.
-fn function(tool: Value, is_forced: bool, noted: &mut Noted) -> Result<Option<Value>, String> {
+fn function(tool: Value, is_forced: bool, dropped: &mut Dropped) -> Result<Option<Value>, String> {
     let Value::Object(tool) = tool else { return Err("it is not an object".to_owned()) };
     let mut fields = Fields::new(tool);
     match fields.take("type") {
         None => {}
         Some(Value::String(kind)) if kind == "custom" => {}
         Some(kind) => {
-            noted.add(format!("tools.{}", kind.as_str().unwrap_or("type")));
+            dropped.add(&format!("tools.{}", kind.as_str().unwrap_or("type")));
             return Ok(None);
         }
     }
@@ -58,9 +57,9 @@ fn function(tool: Value, is_forced: bool, noted: &mut Noted) -> Result<Option<Va
     fields.take("cache_control");
     // Schemas are held in calls that are forced.
     if fields.truth("strict").map_err(said)? == Some(true) && !is_forced {
-        noted.add("tools.strict");
+        dropped.add("tools.strict");
     }
-    noted.within("tools", fields);
+    dropped.within("tools", fields);
     Ok(Some(json!({ "type": "function", "function": function })))
 }
 

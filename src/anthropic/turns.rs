@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use super::blocks::{Block, blocks, content};
-use super::noted::Noted;
 use super::system::without_metadata;
 use crate::chat::{Content, Message, Role};
-use crate::openai::{Fields, Refusal, wrong};
+use crate::openai::{Dropped, Fields, Refusal, wrong};
 
 /// Consecutive messages of one role.
 #[derive(Debug)]
@@ -19,10 +18,10 @@ struct Turn {
 ///
 /// Consecutive messages of one role are one turn, and so are the instructions and the system messages at the start. In a
 /// turn of the user, results of calls come first. An empty answer at the end counts as missing.
-pub(super) fn turns(fields: &mut Fields, noted: &mut Noted) -> Result<(Vec<Message>, bool), Refusal> {
+pub(super) fn turns(fields: &mut Fields, dropped: &mut Dropped) -> Result<(Vec<Message>, bool), Refusal> {
     let mut turns = Vec::new();
     if let Some(system) = fields.take("system") {
-        let blocks = blocks(Role::System, Some(system), "system", noted);
+        let blocks = blocks(Role::System, Some(system), "system", dropped);
         let blocks = blocks.map_err(|reason| Refusal::Shape { field: "system", reason })?;
         turns.push(Turn { role: Role::System, blocks });
     }
@@ -33,7 +32,7 @@ pub(super) fn turns(fields: &mut Fields, noted: &mut Noted) -> Result<(Vec<Messa
     for (index, value) in given.into_iter().enumerate() {
         let shape =
             |reason| Refusal::Shape { field: "messages", reason: format!("message {}: {reason}", index + 1) };
-        let Turn { role, blocks } = turn(value, noted).map_err(shape)?;
+        let Turn { role, blocks } = turn(value, dropped).map_err(shape)?;
         match turns.last_mut() {
             Some(last) if last.role == role => last.blocks.extend(blocks),
             _ => turns.push(Turn { role, blocks }),
@@ -60,7 +59,7 @@ pub(super) fn turns(fields: &mut Fields, noted: &mut Noted) -> Result<(Vec<Messa
     }
 }
 
-fn turn(value: Value, noted: &mut Noted) -> Result<Turn, String> {
+fn turn(value: Value, dropped: &mut Dropped) -> Result<Turn, String> {
     let Value::Object(message) = value else { return Err("it is not an object".to_owned()) };
     let mut fields = Fields::new(message);
     let role = match fields.take("role") {
@@ -70,8 +69,8 @@ fn turn(value: Value, noted: &mut Noted) -> Result<Turn, String> {
         Some(other) => return Err(wrong("role", &other, "user, assistant or system").to_string()),
         None => return Err("`role` is missing".to_owned()),
     };
-    let blocks = blocks(role, fields.take("content"), "messages.content", noted)?;
-    noted.within("messages", fields);
+    let blocks = blocks(role, fields.take("content"), "messages.content", dropped)?;
+    dropped.within("messages", fields);
     Ok(Turn { role, blocks })
 }
 

@@ -63,18 +63,25 @@ impl fmt::Display for UnknownField {
 
 /// Things in lists that are left out, each kind once.
 #[derive(Debug, Default)]
-pub(super) struct Dropped(BTreeSet<String>);
+pub(crate) struct Dropped(BTreeSet<String>);
 
 impl Dropped {
     /// Adds a kind of thing, such as `tools.web_search`. Only so many kinds, with so long names, are listed.
-    pub(super) fn add(&mut self, kind: &str) {
+    pub(crate) fn add(&mut self, kind: &str) {
         if self.0.len() < COMPARED {
             self.0.insert(kind.chars().take(COMPARED_LENGTH).collect());
         }
     }
 
+    /// Adds the fields of an object in a list that were not taken.
+    pub(crate) fn within(&mut self, object: &str, fields: Fields) {
+        for (name, _) in fields.left {
+            self.add(&format!("{object}.{name}"));
+        }
+    }
+
     /// The kinds, as fields that are ignored.
-    pub(super) fn fields(self) -> impl Iterator<Item = UnknownField> {
+    pub(crate) fn fields(self) -> impl Iterator<Item = UnknownField> {
         self.0.into_iter().map(|name| UnknownField { name, closest: None })
     }
 }
@@ -156,11 +163,6 @@ impl Fields {
     ) -> Result<Option<T>, Refusal> {
         let Some(value) = self.take(name) else { return Ok(None) };
         read(&value).map(Some).ok_or_else(|| wrong(name, &value, expected))
-    }
-
-    /// The names of the fields that were not taken, without a comparison with the known ones.
-    pub(crate) fn left(self) -> impl Iterator<Item = String> {
-        self.left.into_iter().map(|(name, _)| name)
     }
 
     /// The fields that were not taken.

@@ -28,7 +28,7 @@ pub use error::{ApiError, ErrorCode};
 pub use fields::UnknownField;
 #[cfg(test)]
 pub(crate) use fields::taken;
-pub(crate) use fields::{Fields, wrong};
+pub(crate) use fields::{Dropped, Fields, wrong};
 pub use logprobs::logprobs;
 pub use models::{ModelCard, ModelFacts};
 pub(crate) use options::{schema, template_variables};

@@ -4,14 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::access::{self, Log};
-use super::endpoints::messages::in_own_form;
 use super::error::HttpError;
+use super::forms;
 use super::security::{self, Policy};
 use crate::openai::{ApiError, ErrorCode};
 
@@ -20,19 +19,8 @@ pub fn layered(router: Router, policy: Arc<Policy>, log: Log) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(policy, security::layer))
-        .layer(from_fn(own_form))
+        .layer(from_fn(forms::layer))
         .layer(from_fn_with_state(log, access::layer))
-}
-
-/// Writes refusals in the form of the API that the path is of.
-async fn own_form(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    if path == "/messages" || path.starts_with("/messages/") {
-        in_own_form(request, next).await
-    } else {
-        next.run(request).await
-    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature of the layer")]

@@ -12,6 +12,7 @@ mod drain;
 mod endpoints;
 mod engine;
 mod error;
+mod forms;
 mod frames;
 mod generate;
 mod id;

@@ -18,7 +18,7 @@ use super::endpoints::conversations;
 use super::endpoints::count_tokens::count_tokens;
 use super::endpoints::excluded::{self, not_supported};
 use super::endpoints::health::health;
-use super::endpoints::messages::{in_own_form, messages};
+use super::endpoints::messages::messages;
 use super::endpoints::metrics::metrics;
 use super::endpoints::models::{model, models};
 use super::endpoints::openapi::openapi;
@@ -27,6 +27,7 @@ use super::endpoints::responses;
 use super::endpoints::template::apply_template;
 use super::endpoints::tokenize::{detokenize, tokenize};
 use super::error::HttpError;
+use super::forms;
 use super::intake;
 use crate::openai::{ApiError, ErrorCode};
 
@@ -58,9 +59,7 @@ pub fn router(app: Arc<App>) -> Router {
     let reports = excluded::PATHS.into_iter().fold(reports, |api, path| api.route(path, any(not_supported)));
     let anthropic = Router::new()
         .route("/messages", post(messages).route_layer(admitted()))
-        .route("/messages/count_tokens", post(count_tokens).route_layer(with_body()))
-        .method_not_allowed_fallback(no_method)
-        .layer(from_fn(in_own_form));
+        .route("/messages/count_tokens", post(count_tokens).route_layer(with_body()));
     let api = Router::new().merge(generating).merge(reading).merge(anthropic).merge(reports);
     Router::new()
         .nest("/v1", api.clone().route("/completions", post(completions).route_layer(admitted())))
@@ -72,6 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn(forms::layer))
         .layer(map_response_with_state(Arc::clone(&app), count))
         .with_state(app)
 }

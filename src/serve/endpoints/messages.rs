@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
-use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
-use crate::anthropic::{self, Events, Head, error_body};
+use crate::anthropic::{self, Events, Head};
 use crate::engine::TokenLogprob;
 use crate::openai::{ApiError, Asked, Prompt};
 use crate::serve::access::Id;
@@ -20,24 +17,30 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::{Job, ignored, respond};
 use crate::serve::id;
 use crate::serve::stream::{Encoder, Frame, Moment};
-use crate::session::{Answer, ChatEvent, ChatRequest, ToolCallIds};
+use crate::session::{Answer, ChatEvent, ChatRequest, ReasoningMode, ToolCallIds};
 
 /// Answers a conversation.
 pub(in crate::serve) async fn messages(
     State(app): State<Arc<App>>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, HttpError> {
     app.engine()?;
-    let request_id = Id::of(&mut request).to_string();
+    let id = request.extensions().get().cloned().unwrap_or_else(Id::random);
     let (tally, body) = body::read(request).await?;
-    let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, &request_id);
+    let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, id.as_str());
     respond(&app, tally, body, prepare).await
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &str) -> Result<Job, HttpError> {
     let asked = asked(app, engine, body)?;
     let request = request(&asked, asked.options.params(id::seed()).seed);
-    let head = Head { id: id::random(), model: app.settings.name().to_owned(), stop: request.stop.clone() };
+    let is_off = asked.options.reasoning == Some(ReasoningMode::Off) || request.reasoning_budget == Some(0);
+    let head = Head {
+        id: id::random(),
+        model: app.settings.name().to_owned(),
+        stop: request.stop.clone(),
+        thinking: !is_off,
+    };
     let chat = engine.session.chat(request)?;
     let listed = app.answers.add(&head.full_id(), vec![chat.canceller()]);
     Ok(Job {
@@ -68,19 +71,6 @@ pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
     };
     let next = || format!("toolu_{}", id::random());
     ChatRequest { tool_call_ids: ToolCallIds::Supplied(Arc::new(next)), ..asked.chat_request(messages, seed) }
-}
-
-/// Writes errors in Anthropic's form.
-pub(in crate::serve) async fn in_own_form(mut request: Request, next: Next) -> Response {
-    let id = Id::of(&mut request);
-    let mut response = next.run(request).await;
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let status = StatusCode::from_u16(anthropic::status(error.code));
-        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(error_body(&error, id.as_str()).to_string());
-    }
-    response
 }
 
 /// An answer in Anthropic's form.

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::engine::Caps;
 use crate::engine::scripted::ScriptedDecoder;
+use crate::serve::access::Log;
+use crate::serve::layers::layered;
 use crate::serve::router::router;
-use crate::serve::testing::{app, get, post, server, with_template};
+use crate::serve::security::{Cors, Policy};
+use crate::serve::testing::{app, get, post, send, server, with_template};
 use crate::serve::{App, Settings};
 
 const SAYS: &str = "hm</think>Yes.";
@@ -93,6 +97,17 @@ fn thinking_is_off_or_limited_where_it_is_disabled_or_has_a_budget() {
     let off =
         post(&server("Yes."), "/v1/messages", &question(json!({"thinking": {"type": "disabled"}}))).json();
     assert_eq!(off["content"], json!([{"type": "text", "text": "Yes."}]));
+    let opened = post(
+        &server("<think>hm</think>Yes."),
+        "/v1/messages",
+        &question(json!({"thinking": {"type": "disabled"}})),
+    );
+    let opened = opened.json();
+    assert_eq!(
+        (opened["content"].as_array().unwrap().len(), &opened["content"][0]["type"]),
+        (1, &json!("text")),
+        "{opened}"
+    );
     let limited = question(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}));
     let limited = post(&server(SAYS), "/v1/messages", &limited).json();
     assert!(limited["content"][0]["thinking"].as_str().unwrap().starts_with('h'), "{limited}");
@@ -147,6 +162,27 @@ fn errors_have_anthropics_form() {
     assert!(message.starts_with("prompt is too long: ") && message.contains("> 4096 maximum"), "{message}");
     let other = post(&server, "/v1/chat/completions", &json!({"messages": []}));
     assert!(other.json().get("type").is_none());
+}
+
+#[test]
+fn refusals_before_the_endpoint_have_anthropics_form_and_the_requests_id() {
+    let policy =
+        Policy { hosts: Vec::new(), cors: Cors::default(), keys: Arc::default(), open: |_, _| false };
+    let server = layered(server("."), Arc::new(policy), Log::new(|_| {}));
+    for (path, host, status, kind) in [
+        ("/v1/messages", "example.org", 403, "permission_error"),
+        ("/messages/count_tokens", "example.org", 403, "permission_error"),
+        ("/v1/messages", "localhost", 400, "invalid_request_error"),
+    ] {
+        let request = Request::post(path).header("host", host).body(Body::from("{}")).unwrap();
+        let reply = send(&server, request);
+        let body = reply.json();
+        assert_eq!((reply.status.as_u16(), &body["error"]["type"]), (status, &json!(kind)), "{body}");
+        assert_eq!(body["request_id"], reply.headers["x-request-id"].to_str().unwrap());
+    }
+    let request =
+        Request::post("/v1/completions").header("host", "example.org").body(Body::from("{}")).unwrap();
+    assert!(send(&server, request).json().get("type").is_none());
 }
 
 #[test]
