@@ -46,7 +46,7 @@ pub struct Survey {
 /// The maximum number of failures in [`Survey::failures`].
 const SHOWN: usize = 20;
 /// Bytes of text in a token, fewer than in most languages.
-const BYTES_PER_TOKEN: u64 = 3;
+const BYTES_PER_TOKEN: usize = 3;
 /// Tokens that a template writes around messages.
 const AROUND: u64 = 64;
 
@@ -69,7 +69,7 @@ pub fn survey(mut source: Source, defaults: &Defaults, go_on: &dyn Fn() -> bool)
                 Prompt::Text(texts) => texts.iter().map(bytes).sum(),
             };
             let answer = u64::from(most_tokens(&asked).unwrap_or(0));
-            survey.longest = survey.longest.max(text as u64 / BYTES_PER_TOKEN + AROUND + answer);
+            survey.longest = survey.longest.max((text / BYTES_PER_TOKEN) as u64 + AROUND + answer);
         }
     }
     Ok(survey)
@@ -196,7 +196,7 @@ impl Judge<'_> {
 fn bytes(text: &PromptText) -> usize {
     let bytes = |part: &PromptPart| match part {
         PromptPart::Text(text) => text.len(),
-        PromptPart::Tokens(tokens) => tokens.len() * BYTES_PER_TOKEN as usize,
+        PromptPart::Tokens(tokens) => tokens.len() * BYTES_PER_TOKEN,
     };
     text.0.iter().map(bytes).sum()
 }

@@ -137,18 +137,18 @@ pub(super) fn biases(value: &Value) -> Option<Vec<(Biased, f32)>> {
         Ok(token) => Biased::Token(Token(token)),
         Err(_) => Biased::Text(name.to_owned()),
     };
-    let biased = |value: &Value| match value {
+    let target = |value: &Value| match value {
         Value::String(text) => Some(Biased::Text(text.clone())),
         number => Some(Biased::Token(Token(i32::try_from(number.as_i64()?).ok()?))),
     };
     match value {
-        Value::Object(biases) if biases.len() <= MOST_BIASES => {
-            biases.iter().map(|(name, value)| Some((named(name), bias(value)?))).collect()
+        Value::Object(all) if all.len() <= MOST_BIASES => {
+            all.iter().map(|(name, value)| Some((named(name), bias(value)?))).collect()
         }
         Value::Array(pairs) if pairs.len() <= MOST_BIASES => pairs
             .iter()
             .map(|pair| match pair.as_array()?.as_slice() {
-                [token, value] => Some((biased(token)?, bias(value)?)),
+                [token, value] => Some((target(token)?, bias(value)?)),
                 _ => None,
             })
             .collect(),

@@ -256,7 +256,9 @@ impl Session {
     #[must_use]
     pub fn detokenize(&self, tokens: &[Token]) -> String {
         let mut bytes = Vec::new();
-        tokens.iter().for_each(|token| self.prompts.vocab.write_any(*token, &mut bytes));
+        for token in tokens {
+            self.prompts.vocab.write_any(*token, &mut bytes);
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

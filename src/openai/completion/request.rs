@@ -59,18 +59,21 @@ pub fn read(body: Map<String, Value>) -> Result<Completion, Refusal> {
         asked.choices = request::choices("n_cmpl", count, &asked.prompt)?;
     }
     asked.options.sampling.logit_bias = tokens;
-    asked.options.logprobs = match (n_probs, asked.options.logprobs) {
-        (Some(count), _) if count > MOST_PROBABILITIES => {
-            return Err(wrong("n_probs", &json!(count), "a number from 0 to 100"));
-        }
-        (Some(count), _) if count > 0 => Some(Logprobs::Top(count)),
-        (None, Some(Logprobs::Top(count))) if count > 0 => Some(Logprobs::Top(count)),
-        (Some(_), _) | (None, Some(_)) => Some(Logprobs::Off),
+    let count = match (n_probs, asked.options.logprobs) {
+        (Some(count), _) | (None, Some(Logprobs::Top(count))) => Some(count),
+        (None, Some(Logprobs::Off)) => Some(0),
         (None, None) => None,
     };
+    if let Some(count) = count.filter(|count| *count > MOST_PROBABILITIES) {
+        return Err(wrong("n_probs", &json!(count), "a number from 0 to 100"));
+    }
+    asked.options.logprobs = count.map(|count| if count > 0 { Logprobs::Top(count) } else { Logprobs::Off });
     asked.unknown = fields.unknown();
     Ok(Completion { asked, return_tokens, post_sampling, response_fields, text_biases })
 }
+
+/// A field, its supported values, and whether a value is one.
+type Supported = (&'static str, &'static str, fn(&Value) -> bool);
 
 /// Refuses values that would change the answer.
 fn refuse_unsupported(fields: &mut Fields) -> Result<(), Refusal> {
@@ -79,7 +82,7 @@ fn refuse_unsupported(fields: &mut Fields) -> Result<(), Refusal> {
     let is_negative = |value: &Value| value.as_f64().is_some_and(|number| number < 0.0);
     let is_false = |value: &Value| *value == Value::Bool(false);
     let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-    let all: [(&'static str, &'static str, fn(&Value) -> bool); 8] = [
+    let all: [Supported; 8] = [
         ("n_indent", "0", is_zero),
         ("min_keep", "0", is_zero),
         ("t_max_predict_ms", "0", is_unlimited),

@@ -63,7 +63,7 @@ impl Item {
 
     /// The item before its text.
     pub(super) fn begun(&self) -> Value {
-        self.object("in_progress", json!([]), None, "")
+        self.object("in_progress", &json!([]), None, "")
     }
 
     /// The item with all of its text.
@@ -77,10 +77,10 @@ impl Item {
             Kind::Call(call) => (Value::Null, None, call.function.arguments_text()),
         };
         let status = if self.is_cut { "incomplete" } else { "completed" };
-        self.object(status, content, carried, &arguments)
+        self.object(status, &content, carried.as_deref(), &arguments)
     }
 
-    fn object(&self, status: &str, content: Value, carried: Option<String>, arguments: &str) -> Value {
+    fn object(&self, status: &str, content: &Value, carried: Option<&str>, arguments: &str) -> Value {
         let id = &self.id;
         match &self.kind {
             Kind::Reasoning(_) => json!({

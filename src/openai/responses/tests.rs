@@ -346,8 +346,8 @@ fn end(reason: FinishReason) -> ChatEvent {
     let total = Usage { prompt_tokens: 7, reused_tokens: 2, completion_tokens: 9 };
     let timings = Timings {
         queued: Duration::from_millis(500),
-        prefill: Duration::from_millis(1000),
-        decode: Duration::from_millis(2000),
+        prefill: Duration::from_secs(1),
+        decode: Duration::from_secs(2),
     };
     ChatEvent::Finished { reason, usage: ChatUsage { total, reasoning_tokens: 1 }, timings }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -15,9 +14,10 @@ use crate::openai::responses::{self, AskedResponse, Events, ResponseHead};
 use crate::openai::{ApiError, ErrorCode, Prompt, SoFar};
 use crate::serve::app::App;
 use crate::serve::body;
+use crate::serve::calculate::{Calculated, calculate};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, blocking, ignored, respond};
+use crate::serve::generate::{Job, ignored, respond};
 use crate::serve::id;
 use crate::serve::stream::{Encoder, Frame, Moment};
 use crate::session::{Answer, ChatEvent};
@@ -36,16 +36,15 @@ pub(in crate::serve) async fn responses(
 pub(in crate::serve) async fn input_tokens(
     State(app): State<Arc<App>>,
     request: Request,
-) -> Result<Json<Value>, HttpError> {
-    let engine = app.engine()?;
-    let (_, body) = body::read(request).await?;
-    let shared = Arc::clone(&app);
-    let count = move || {
-        let (AskedResponse { asked, .. }, messages) = read(&shared, &engine, body)?;
-        Ok(engine.session.count(&chat::request(&asked, &messages, 0))?)
-    };
-    let tokens: Result<usize, HttpError> = blocking(&app, count).await?;
-    Ok(Json(json!({ "object": "response.input_tokens", "input_tokens": tokens? })))
+) -> Result<Response, HttpError> {
+    calculate(&app, body::read(request).await?.1, count).await
+}
+
+fn count(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {
+    let (AskedResponse { asked, .. }, messages) = read(app, engine, body)?;
+    let tokens = engine.session.count(&chat::request(&asked, &messages, 0))?;
+    let body = json!({ "object": "response.input_tokens", "input_tokens": tokens });
+    Ok(Calculated { body, unknown: asked.unknown })
 }
 
 /// The request over the defaults, and its conversation.

@@ -126,6 +126,16 @@ fn a_prompt_has_the_tokens_of_the_same_conversation_in_a_chat() {
 }
 
 #[test]
+fn what_counting_ignores_is_named() {
+    let body = json!({"input": "Is it?", "wish": 1, "tools": [{"type": "web_search"}]});
+    let reply = post(&server(SAYS), "/v1/responses/input_tokens", &body);
+    assert_eq!(
+        (reply.status.as_u16(), &reply.headers["x-ggrun-ignored"]),
+        (200, &"wish, tools.web_search".parse().unwrap())
+    );
+}
+
+#[test]
 fn what_is_refused_keeps_its_status_in_a_stream() {
     let server = server(SAYS);
     for (name, value) in [("previous_response_id", json!("resp_1")), ("background", json!(true))] {
