@@ -29,6 +29,7 @@ pub use message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
 pub use parts::NotText;
 pub use reasoning::{Place, ReasoningParser};
 pub use rendered::Rendered;
+pub use strftime::format as strftime;
 pub use tags::{Start, Tags};
 pub use template::{Error, RenderOptions, SWITCHES, Template};
 pub use tools::{CallRules, Calls, ToolFormat, Unheld};

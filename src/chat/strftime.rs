@@ -20,7 +20,7 @@ const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "
 
 /// Formats a time; unknown directives are left unchanged.
 #[must_use]
-pub(super) fn format(moment: SystemTime, format: &str) -> String {
+pub fn format(moment: SystemTime, format: &str) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let days = seconds / 86_400;
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

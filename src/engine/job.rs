@@ -38,7 +38,10 @@ struct Clock {
     arrived: Duration,
     started: Option<Duration>,
     first: Option<Duration>,
+    /// The end of the last step that worked on it.
     last: Duration,
+    /// The end of the last step that wrote tokens.
+    wrote: Option<Duration>,
 }
 
 impl Job {
@@ -66,7 +69,7 @@ impl Job {
             tags,
             detokenizer: Detokenizer::default(),
             text: Follower::new(reasoning, stop),
-            clock: Clock { arrived, started: None, first: None, last: arrived },
+            clock: Clock { arrived, started: None, first: None, last: arrived, wrote: None },
         }
     }
 
@@ -119,6 +122,22 @@ impl Job {
         self.usage.completion_tokens
     }
 
+    /// Its token counts so far.
+    pub(super) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Tokens that it may still write, if it has a limit.
+    pub(super) fn remaining(&self) -> Option<u32> {
+        let limit = Some(self.max_tokens).filter(|&limit| limit != u32::MAX)?;
+        Some(limit.saturating_sub(self.usage.completion_tokens))
+    }
+
+    /// The time since its last token, if it has written one.
+    pub(super) fn since_last_token(&self, now: Duration) -> Option<Duration> {
+        self.clock.wrote.map(|wrote| now.saturating_sub(wrote))
+    }
+
     /// Ends the reasoning after the next token, unless it has ended.
     pub(super) fn end_reasoning(&mut self) {
         self.text.end_reasoning();
@@ -140,6 +159,7 @@ impl Job {
         events: &mut Events,
     ) -> bool {
         self.clock.first.get_or_insert(self.clock.last);
+        self.clock.wrote = Some(self.clock.last);
         let begin = self.tokens.len();
         let (mut text, mut reason) = (String::new(), None);
         for &token in tokens {
@@ -220,7 +240,7 @@ impl Job {
     }
 
     pub(super) fn finished(&self, reason: FinishReason) -> Event {
-        let Clock { arrived, started, first, last } = self.clock;
+        let Clock { arrived, started, first, last, .. } = self.clock;
         let started = started.unwrap_or(last);
         let first = first.unwrap_or(last);
         let timings = Timings {

@@ -73,7 +73,7 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         publish(&inbox.status, self.scheduler.status());
         while self.receive(inbox) {
             self.sweep();
-            self.step();
+            self.step(&inbox.status);
             publish(&inbox.status, self.scheduler.status());
         }
     }
@@ -165,7 +165,7 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         }
     }
 
-    fn step(&mut self) {
+    fn step(&mut self, status: &watch::Sender<Status>) {
         let step = self.scheduler.next();
         let admitted = self.scheduler.take_events();
         self.deliver(admitted);
@@ -179,6 +179,8 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
             Ok(outcome) => self.scheduler.commit(&outcome, Span { from, to: self.epoch.elapsed() }),
             Err(error) => self.scheduler.fail(&step, &error, self.decoder.failure_spreads(&step)),
         };
+        // Who has read the events of a step must not find an older status.
+        publish(status, self.scheduler.status());
         self.deliver(events);
     }
 

@@ -1,6 +1,7 @@
 //! A snapshot of the engine: slots, queue, state cache, counters. Not here: anything about a request's text.
 
-use super::{RequestId, SlotState};
+use super::distribution::Distribution;
+use super::{RequestId, SlotState, Usage};
 
 /// The current status of the engine; a new one is published after each step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +14,8 @@ pub struct Status {
     pub state_cache: StateCacheStatus,
     /// Totals since the engine started.
     pub counters: Counters,
+    /// How large steps were and how long tokens took since the engine started.
+    pub distributions: Distributions,
 }
 
 /// One slot.
@@ -24,6 +27,10 @@ pub struct SlotStatus {
     pub request: Option<RequestId>,
     /// Tokens that its sequence holds; an idle slot keeps those of its last request.
     pub tokens: usize,
+    /// The token counts of its request so far; zero without one.
+    pub usage: Usage,
+    /// Tokens that its request may still write; `None` without a request or a limit.
+    pub remaining: Option<u32>,
 }
 
 /// The state cache.
@@ -58,8 +65,33 @@ pub struct Counters {
     pub tokens_recomputed: u64,
     /// Steps that were computed.
     pub steps: u64,
+    /// The slots that worked in each of these steps, added up.
+    pub step_slots: u64,
     /// Steps that were aborted.
     pub aborted_steps: u64,
     /// Steps that failed.
     pub failed_steps: u64,
+}
+
+/// Bounds of [`Distributions::step_tokens`].
+const STEP_TOKENS: [u64; 15] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
+/// Bounds of [`Distributions::token_times`], in microseconds.
+const TOKEN_TIMES: [u64; 19] = [
+    10_000, 25_000, 50_000, 75_000, 100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 750_000, 1_000_000,
+    2_500_000, 5_000_000, 7_500_000, 10_000_000, 20_000_000, 40_000_000, 80_000_000,
+];
+
+/// How large steps were and how long tokens took since the engine started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Distributions {
+    /// Tokens of each step that was computed.
+    pub step_tokens: Distribution<15>,
+    /// From one step that wrote tokens of an answer to the next, in microseconds.
+    pub token_times: Distribution<19>,
+}
+
+impl Default for Distributions {
+    fn default() -> Self {
+        Self { step_tokens: Distribution::new(&STEP_TOKENS), token_times: Distribution::new(&TOKEN_TIMES) }
+    }
 }

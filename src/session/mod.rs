@@ -12,6 +12,7 @@ mod prompt;
 mod request;
 mod sampling;
 mod seed;
+mod text;
 mod tokens;
 mod variables;
 

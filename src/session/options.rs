@@ -155,6 +155,7 @@ impl GenerationOptions {
             tools: self.tools.clone().unwrap_or_default(),
             tool_choice: self.tool_choice.clone().unwrap_or_default(),
             variables: self.variables(),
+            empty_reasoning: self.reasoning == Some(ReasoningMode::Off),
             reasoning_budget: self.budget(),
             reasoning_budget_message: self.budget_message().to_owned(),
             ..ChatRequest::new(messages, self.params(seed))
@@ -267,6 +268,7 @@ mod tests {
         assert_eq!((temperature, seed, logprobs), (0.5, 3, Some(2)));
         assert_eq!(grammar.map(|grammar| grammar.rules), all().rules);
         assert_eq!((request.max_tokens, request.reasoning_budget), (Some(5), Some(6)));
+        assert!(request.empty_reasoning);
         assert_eq!((request.stop, request.tools.len()), (vec!["end".to_owned()], 1));
         assert_eq!(
             (request.tool_choice, request.reasoning_budget_message.as_str()),

@@ -88,7 +88,12 @@ impl Prompts {
 
     /// The tokens of a text that is not a conversation, up to where there are more than `most`.
     pub(super) fn parsed(&self, text: &str, most: usize) -> Vec<Token> {
-        self.specials.parsed(&*self.vocab, text, most)
+        self.tokenized(text, Markup::Parsed, most)
+    }
+
+    /// The same, where the text of control tokens may be plain text.
+    pub(super) fn tokenized(&self, text: &str, markup: Markup, most: usize) -> Vec<Token> {
+        self.specials.text(&*self.vocab, text, markup, most)
     }
 
     /// The text of the prompt.
@@ -115,7 +120,12 @@ impl Prompts {
             start = self.template.start_of(&rendered);
         }
         let tags = start.tags();
-        if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
+        if request.empty_reasoning
+            && let Some(block) = empty_block(start)
+        {
+            rendered.push(&block, true);
+            start = Start::Content(tags);
+        } else if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
             && request.reasoning_budget == Some(0)
         {
             rendered.push(&format!("{}\n", request.reasoning_budget_message), false);
@@ -135,6 +145,12 @@ impl Prompts {
         let (places, most) = (boundaries(&request.messages, &rendered), most.unwrap_or(usize::MAX));
         let tokens = self.specials.tokens(&*self.vocab, &rendered, &places, most);
         Ok(Prompt { tokens: tokens.tokens, boundaries: tokens.places, start, is_closed })
+    }
+
+    /// The text of the messages alone, without the beginning of an answer.
+    pub(super) fn rendered_messages(&self, request: &ChatRequest) -> Result<String, Error> {
+        let options = RenderOptions { add_generation_prompt: false, ..Self::options(request) };
+        Ok(self.template.conversation(&request.messages, &options)?.text)
     }
 
     /// The tokens of a conversation that the next turn of it begins with.
@@ -203,6 +219,16 @@ impl Prompts {
         rendered.truncate(end);
         let start = if is_reasoning { Start::MidReasoning(tags) } else { Start::MidContent(tags) };
         Ok((rendered, start))
+    }
+}
+
+/// What makes the reasoning at the end of a prompt an empty block. Without a switch, templates leave it to the model.
+fn empty_block(start: Start) -> Option<String> {
+    let Tags { open, close } = start.tags();
+    match start {
+        Start::Reasoning(_) => Some(close.to_owned()),
+        Start::Unopened(_) => Some(format!("{open}{close}")),
+        Start::Content(_) | Start::MidReasoning(_) | Start::MidContent(_) => None,
     }
 }
 

@@ -30,6 +30,8 @@ pub struct ChatRequest {
     pub continue_final: bool,
     /// More variables for the template, such as `enable_thinking`.
     pub variables: serde_json::Map<String, serde_json::Value>,
+    /// Ends the prompt with an empty block of reasoning, if the template leaves the reasoning to the model.
+    pub empty_reasoning: bool,
     /// Ends the reasoning after this many tokens; `None` leaves it to the model.
     pub reasoning_budget: Option<u32>,
     /// Forced at the end of the reasoning when its budget is used up or it is ended from outside.
@@ -51,6 +53,7 @@ impl ChatRequest {
             tool_call_ids: ToolCallIds::default(),
             continue_final: false,
             variables: serde_json::Map::new(),
+            empty_reasoning: false,
             reasoning_budget: None,
             reasoning_budget_message: REASONING_BUDGET_MESSAGE.to_owned(),
         }

@@ -42,11 +42,10 @@ impl Specials {
         Self { finder, always: specials.into_iter().map(|special| special.always).collect(), pieces }
     }
 
-    /// The tokens of a text in which the text of a special token is that token. They end where there are more than
-    /// `most`.
-    pub(super) fn parsed(&self, vocab: &dyn Vocab, text: &str, most: usize) -> Vec<Token> {
+    /// The tokens of a text as the tokenizer sees it. They end where there are more than `most`.
+    pub(super) fn text(&self, vocab: &dyn Vocab, text: &str, markup: Markup, most: usize) -> Vec<Token> {
         let mut tokens = Vec::new();
-        self.pieces.tokenize(vocab, text, Markup::Parsed, most, &mut tokens);
+        self.pieces.tokenize(vocab, text, markup, most, &mut tokens);
         tokens
     }
 

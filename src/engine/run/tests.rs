@@ -372,12 +372,39 @@ fn the_status_shows_slots_queue_and_counters() {
     gate.step();
     let seen = status.borrow_and_update().clone();
     assert_eq!((seen.slots[1].request, seen.waiting), (Some(two.canceller().id()), 1));
-    let expected =
-        Counters { accepted: 3, steps: 2, tokens_read: 6, tokens_written: 3, ..Counters::default() };
+    let expected = Counters {
+        accepted: 3,
+        steps: 2,
+        step_slots: 3,
+        tokens_read: 6,
+        tokens_written: 3,
+        ..Counters::default()
+    };
     assert_eq!(seen.counters, expected);
+    assert_eq!((seen.slots[0].usage.prompt_tokens, seen.slots[0].usage.completion_tokens), (3, 2));
+    assert_eq!(
+        seen.distributions.step_tokens.cumulative().take(3).collect::<Vec<_>>(),
+        [(1, 0), (2, 0), (4, 2)]
+    );
+    assert_eq!((seen.distributions.step_tokens.sum(), seen.distributions.token_times.count()), (7, 1));
     drop((one, two, three));
     submitter.shutdown();
     assert_eq!(thread.join().unwrap(), Ok(()));
+}
+
+#[test]
+fn the_status_is_not_older_than_the_last_event() {
+    let decoder = ScriptedDecoder::saying(CAPS, "ok");
+    let (submitter, _thread) = start(decoder);
+    let status = submitter.status();
+    for finished in 1..100 {
+        let mut reply = submitter.submit(ask("one")).unwrap();
+        while reply.wait().is_some_and(|event| !event.is_terminal()) {}
+        let seen = status.borrow();
+        assert_eq!(seen.counters.finished, finished);
+        assert!(seen.slots.iter().all(|slot| slot.state == SlotState::Idle));
+    }
+    submitter.shutdown();
 }
 
 #[test]

@@ -35,7 +35,7 @@ use super::check;
 use super::job::Job;
 use super::slot::Slot;
 use super::{
-    BatchToken, Caps, Counters, DecodeError, Error, Event, Events, FinishReason, Outcome, Pos,
+    BatchToken, Caps, Counters, DecodeError, Distributions, Error, Event, Events, FinishReason, Outcome, Pos,
     PreparedSampler, Request, RequestId, SeqOp, SlotState, Step, Vocab,
 };
 pub use eviction::Eviction;
@@ -71,6 +71,7 @@ impl<V: Vocab> Scheduler<V> {
             retried: false,
             pace: Pace::default(),
             counters: Counters::default(),
+            distributions: Distributions::default(),
             events: Events::new(),
             evictions: None,
             turns: 0,
@@ -164,7 +165,11 @@ impl<V: Vocab> Scheduler<V> {
     pub fn commit(&mut self, outcome: &Outcome, span: Span) -> Events {
         self.states.commit(&outcome.states, &mut self.slots);
         let flights = std::mem::take(&mut self.flights);
-        self.counters.steps += u64::from(!flights.is_empty());
+        if !flights.is_empty() {
+            self.counters.steps += 1;
+            self.counters.step_slots += flights.len() as u64;
+            self.distributions.step_tokens.note(flights.iter().map(|flight| flight.tokens as u64).sum());
+        }
         // Several tokens of an answer at once are read like a prompt: after a loss, or because they were forced.
         let read = flights.iter().filter(|f| f.prompt || f.tokens > 1).map(|f| f.tokens).sum();
         self.pace.note(read, span.to.saturating_sub(span.from));
@@ -194,9 +199,13 @@ impl<V: Vocab> Scheduler<V> {
             self.counters.tokens_read += (flight.tokens - again) as u64;
             events.push((id, job.progress(length)));
         }
+        let since = job.since_last_token(span.to);
         job.worked(span.from, span.to);
         if sampled.is_none() {
             return;
+        }
+        if let Some(since) = since {
+            self.distributions.token_times.note(u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
         }
         let written = job.written_tokens();
         let over = if tokens.is_empty() {

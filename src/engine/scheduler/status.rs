@@ -2,6 +2,7 @@
 
 use super::state_cache;
 use super::value::Scheduler;
+use crate::engine::job::Job;
 use crate::engine::slot::Slot;
 use crate::engine::{SlotState, SlotStatus, StateCacheStatus, Status, Token, Vocab};
 
@@ -13,6 +14,8 @@ impl<V: Vocab> Scheduler<V> {
             state: slot.state(),
             request: slot.job.as_ref().map(|job| job.id),
             tokens: slot.history.len(),
+            usage: slot.job.as_ref().map(Job::usage).unwrap_or_default(),
+            remaining: slot.job.as_ref().and_then(Job::remaining),
         });
         Status {
             slots: slots.collect(),
@@ -23,6 +26,7 @@ impl<V: Vocab> Scheduler<V> {
                 budget: self.states.budget(),
             },
             counters: self.counters,
+            distributions: self.distributions,
         }
     }
 

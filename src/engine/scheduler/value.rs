@@ -11,7 +11,7 @@ use super::sharing::Sharing;
 use super::state_cache::StateCache;
 use crate::engine::job::Job;
 use crate::engine::slot::Slot;
-use crate::engine::{Caps, Counters, Events, RequestId};
+use crate::engine::{Caps, Counters, Distributions, Events, RequestId};
 
 /// When a step ran, counted from any fixed moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct Scheduler<V> {
     pub(super) retried: bool,
     pub(super) pace: Pace,
     pub(super) counters: Counters,
+    pub(super) distributions: Distributions,
     /// Events that no commit has returned.
     pub(super) events: Events,
     /// Sequences that the next step overwrites; `None` if they are not announced.
