@@ -19,6 +19,7 @@ mod json_body;
 mod layers;
 pub mod limits;
 pub mod listen;
+pub mod metrics;
 mod must_end;
 mod receive;
 mod refused;
