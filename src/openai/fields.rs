@@ -103,6 +103,8 @@ impl Fields {
     /// A field of any type. Null counts as absent.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
+        #[cfg(test)]
+        TAKEN.with_borrow_mut(|taken| taken.push(name));
         self.left.shift_remove(name).filter(|value| !value.is_null())
     }
 
@@ -187,7 +189,7 @@ pub(crate) fn wrong(field: &str, value: &Value, expected: &'static str) -> Refus
     clippy::cast_possible_truncation,
     reason = "a number that is too large becomes infinite and is refused"
 )]
-pub(super) fn number(value: &Value) -> Option<f32> {
+pub(crate) fn number(value: &Value) -> Option<f32> {
     value.as_f64().map(|number| number as f32).filter(|number| number.is_finite())
 }
 
@@ -196,6 +198,17 @@ pub(super) fn number(value: &Value) -> Option<f32> {
 pub(super) fn whole(value: &Value) -> Option<i64> {
     let exact = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
     value.as_i64().or_else(|| value.as_f64().filter(exact).map(|number| number as i64))
+}
+
+#[cfg(test)]
+thread_local! {
+    static TAKEN: std::cell::RefCell<Vec<&'static str>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// The names that this thread has asked for since the last call.
+#[cfg(test)]
+pub(crate) fn taken() -> Vec<&'static str> {
+    TAKEN.take()
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub use chunk::{Chunks, Piece};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode};
 pub use fields::UnknownField;
+#[cfg(test)]
+pub(crate) use fields::taken;
 pub(crate) use fields::{Fields, wrong};
 pub use logprobs::logprobs;
 pub use models::{ModelCard, ModelFacts};

@@ -10,6 +10,7 @@ use super::drain::Drain;
 use super::engine::Engine;
 use super::error::HttpError;
 use super::limits::Limits;
+use super::metrics::Metrics;
 use super::receive::Bodies;
 use super::running::Answers;
 use crate::engine::{self, DecodeError};
@@ -32,6 +33,8 @@ pub struct App {
     pub(super) preparing: Arc<Semaphore>,
     /// The answers that are being written.
     pub(super) answers: Answers,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
     /// Ends the server.
     pub drain: Drain,
     /// The open requests.
@@ -46,8 +49,14 @@ pub struct App {
 pub struct Settings {
     /// The names of the model: the first is written into answers, the others are accepted as well.
     pub names: Vec<String>,
+    /// Tags of the model in lists, which have no effect.
+    pub tags: Vec<String>,
     /// Refuses requests for a model of another name.
     pub strict_model: bool,
+    /// Answers `/slots`.
+    pub slots: bool,
+    /// Answers `/metrics`.
+    pub metrics: bool,
     /// The versions of program and engine.
     pub fingerprint: String,
     /// Times and sizes of connections, requests and streams.
@@ -62,7 +71,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             names: vec!["model".to_owned()],
+            tags: Vec::new(),
             strict_model: false,
+            slots: true,
+            metrics: false,
             fingerprint: String::new(),
             limits: Arc::default(),
             queue: 64,
@@ -100,14 +112,14 @@ pub enum Phase {
 impl App {
     /// A server in the phase that `phase` has.
     #[must_use]
-    pub fn new(settings: Settings, phase: watch::Receiver<Phase>) -> Self {
+    pub fn new(settings: Settings, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> Self {
         let preparing = Arc::new(Semaphore::new(PREPARED_AT_ONCE));
         let trouble = watch::Sender::new(None);
         let drain = Drain::default();
         let admission = Admission::new(settings.queue, settings.per_client, drain.stage());
         let bodies = Bodies::new(&settings.limits);
         let answers = Answers::default();
-        Self { settings, started: now(), phase, preparing, answers, drain, admission, bodies, trouble }
+        Self { settings, started: now(), phase, preparing, answers, metrics, drain, admission, bodies, trouble }
     }
 
     /// The engine, to answer a new request.

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use super::app::App;
 use super::engine::Engine;
 use super::error::HttpError;
+use super::metrics::Meter;
 use super::running::Listed;
 use super::stream::{self, Encoder};
 use super::tally::Tally;
@@ -62,11 +63,12 @@ where
     } else {
         whole(app, job, &tally).await?
     };
-    Ok(with_ignored(response, &ignored))
+    Ok(with_ignored(app, response, &ignored))
 }
 
-/// The same response with a header that names the fields that were ignored.
-pub(super) fn with_ignored(mut response: Response, ignored: &[String]) -> Response {
+/// The same response with a header that names the fields that were ignored, which are also counted.
+pub(super) fn with_ignored(app: &App, mut response: Response, ignored: &[String]) -> Response {
+    app.metrics.ignore(ignored.len());
     if let Some(ignored) = header(ignored) {
         response.headers_mut().insert(IGNORED, ignored);
     }
@@ -111,8 +113,10 @@ fn stream_response(frames: Body) -> Response {
 async fn whole(app: &App, job: Job, tally: &Tally) -> Result<Response, HttpError> {
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let collect = |chat: Chat| {
-        chat.collect_async(|event| -> Result<(), engine::Error> {
+        let mut meter = Meter::new(Arc::clone(&app.metrics));
+        chat.collect_async(move |event| -> Result<(), engine::Error> {
             tally.event(event);
+            meter.event(event);
             Ok(())
         })
     };

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::extract::{Request, State};
+use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
+use axum::response::Response;
+use axum::routing::{any, get, post};
 use http::Method;
 
 use super::app::App;
@@ -14,9 +15,16 @@ use super::endpoints::completion::completion;
 use super::endpoints::completions::completions;
 use super::endpoints::control::{control, input_tokens};
 use super::endpoints::count_tokens::count_tokens;
+use super::endpoints::excluded::{self, not_supported};
 use super::endpoints::health::health;
 use super::endpoints::messages::{in_own_form, messages};
+use super::endpoints::metrics::metrics;
+use super::endpoints::models::{model, models};
+use super::endpoints::openapi::openapi;
+use super::endpoints::props::{props, slots};
 use super::endpoints::responses;
+use super::endpoints::template::apply_template;
+use super::endpoints::tokenize::{detokenize, tokenize};
 use super::error::HttpError;
 use super::intake;
 use crate::openai::{ApiError, ErrorCode};
@@ -34,18 +42,32 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/chat/completions/control", post(control))
         .route("/chat/completions/input_tokens", post(input_tokens))
         .route("/responses/input_tokens", post(responses::input_tokens))
+        .route("/apply-template", post(apply_template))
+        .route("/detokenize", post(detokenize))
+        .route("/tokenize", post(tokenize))
         .route_layer(with_body());
+    let reports = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/models", get(models))
+        .route("/models/{*model}", get(model))
+        .route("/openapi.json", get(openapi))
+        .route("/props", get(props).post(not_supported))
+        .route("/slots", get(slots));
+    let reports =
+        excluded::PATHS.into_iter().fold(reports, |api, path| api.route(path, any(not_supported)));
     let anthropic = Router::new()
         .route("/messages", post(messages).route_layer(admitted()))
         .route("/messages/count_tokens", post(count_tokens).route_layer(with_body()))
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(in_own_form));
-    let api = Router::new().merge(generating).merge(reading).merge(anthropic).route("/health", get(health));
+    let api = Router::new().merge(generating).merge(reading).merge(anthropic).merge(reports);
     Router::new()
         .nest("/v1", api.clone().route("/completions", post(completions).route_layer(admitted())))
         .merge(api.route("/completions", post(completion).route_layer(admitted())))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
+        .layer(map_response_with_state(Arc::clone(&app), count))
         .with_state(app)
 }
 
@@ -53,6 +75,15 @@ pub fn router(app: Arc<App>) -> Router {
 #[must_use]
 pub fn is_open(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/health" | "/v1/health")
+}
+
+/// Counts errors.
+async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        app.metrics.refuse(status.as_u16());
+    }
+    response
 }
 
 async fn no_path(request: Request) -> HttpError {

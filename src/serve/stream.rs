@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::app::App;
 use super::frames::{FrameSender, frames};
 use super::generate::Job;
+use super::metrics::Meter;
 use super::must_end::must_end;
 use super::tally::Tally;
 use crate::engine::{self, Token, TokenLogprob};
@@ -108,6 +109,7 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let begun = Instant::now();
     let mut left = chats.len();
+    let mut meters: Vec<Meter> = chats.iter().map(|_| Meter::new(Arc::clone(&app.metrics))).collect();
     let mut events: SelectAll<BoxStream<'static, Item>> =
         stream::select_all(chats.into_iter().enumerate().map(events));
     let mut frames = encoder.begin();
@@ -128,6 +130,9 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
                 let mut frames = Vec::new();
                 for Item { index, event, logprobs, tokens, written } in merged(item, &mut events) {
                     tally.event(&event);
+                    if let Some(meter) = meters.get_mut(index) {
+                        meter.event(&event);
+                    }
                     let failed = matches!(event, ChatEvent::Failed(_));
                     if let ChatEvent::Failed(error) = &event {
                         app.failed(error);

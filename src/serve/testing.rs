@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+use super::metrics::Metrics;
 use super::{App, Card, Engine, Phase, Settings, router};
 use crate::chat::Template;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
@@ -63,7 +64,18 @@ pub(super) fn with_template(
     let (phase, watched) = watch::channel(Phase::Ready(Arc::new(engine)));
     // The phase lasts.
     std::mem::forget(phase);
-    Arc::new(App::new(settings, watched))
+    Arc::new(App::new(settings, watched, metrics()))
+}
+
+/// The app of a server that loads its model.
+pub(super) fn loading(settings: Settings) -> Arc<App> {
+    let (phase, watched) = watch::channel(Phase::Loading { done: 1, total: 4 });
+    std::mem::forget(phase);
+    Arc::new(App::new(settings, watched, metrics()))
+}
+
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new().unwrap())
 }
 
 /// A response, read to its end.

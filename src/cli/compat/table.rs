@@ -111,6 +111,7 @@ pub(super) const TABLE: &[Spelling] = &[
     nothing(&["--no-warmup"], LOAD, "there is no warm-up run"),
     nothing(&["--warmup"], &["bench"], "every test runs once before it is measured"),
     refused(&["--warmup"], LOAD, "there is no warm-up run; the first answer is the slowest"),
+    nothing(&["--slots"], &["serve"], "`/slots` is answered unless `--no-slots` is set"),
     nothing(&["--no-context-shift"], LOAD, "the context is never shifted: an answer ends when it is full"),
     refused(&["--context-shift"], LOAD, "an answer ends when the context is full; `-c` sets a larger one"),
     nothing(

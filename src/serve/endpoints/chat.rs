@@ -29,7 +29,7 @@ pub(in crate::serve) async fn chat(
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
     let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
-    check(app, engine, &asked)?;
+    check(app, &asked)?;
     let Prompt::Chat(messages) = &asked.prompt else {
         return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
     };

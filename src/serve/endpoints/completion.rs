@@ -36,7 +36,7 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
         completion::read(body)?;
     asked.options.sampling.logit_bias.extend(biases(&engine.session, &text_biases)?);
     let asked = asked.over(&engine.defaults);
-    check(app, engine, &asked)?;
+    check(app, &asked)?;
     let probabilities = match asked.options.logprobs {
         Some(Logprobs::Top(_)) => {
             let form = Probabilities::of(&asked.options.params(0), post_sampling)?;

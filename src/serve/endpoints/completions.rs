@@ -26,7 +26,7 @@ pub(in crate::serve) async fn completions(
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
     let asked = openai::read(Endpoint::Text, body)?.over(&engine.defaults);
-    check(app, engine, &asked)?;
+    check(app, &asked)?;
     let seeds = seeds(&asked);
     let (chats, tokens) = continued(engine, &asked, &seeds)?;
     let prompt = asked.verbose.then(|| engine.session.detokenize(tokens.first().map_or(&[], Vec::as_slice)));

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use serde_json::{Value, json};
+use axum::response::Response;
+use serde_json::{Map, Value, json};
 
 use super::chat;
 use super::openai::check;
 use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
 use crate::serve::app::App;
 use crate::serve::body;
+use crate::serve::calculate::{Calculated, calculate};
+use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::blocking;
 
 /// Ends the reasoning of an answer.
 pub(in crate::serve) async fn control(
@@ -44,19 +46,17 @@ pub(in crate::serve) async fn control(
 pub(in crate::serve) async fn input_tokens(
     State(app): State<Arc<App>>,
     request: Request,
-) -> Result<Json<Value>, HttpError> {
-    let engine = app.engine()?;
-    let (_, body) = body::read(request).await?;
-    let shared = Arc::clone(&app);
-    let count = move || {
-        let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
-        check(&shared, &engine, &asked)?;
-        let Prompt::Chat(messages) = asked.prompt.clone() else {
-            return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
-        };
-        asked.continue_final = Some(chat::continues(&asked, &messages)?);
-        Ok(engine.session.count(&chat::request(&asked, &messages, 0))?)
+) -> Result<Response, HttpError> {
+    calculate(&app, body::read(request).await?.1, count).await
+}
+
+fn count(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {
+    let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
+    check(app, &asked)?;
+    let Prompt::Chat(messages) = asked.prompt.clone() else {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
     };
-    let tokens: Result<usize, HttpError> = blocking(&app, count).await?;
-    Ok(Json(json!({ "input_tokens": tokens? })))
+    asked.continue_final = Some(chat::continues(&asked, &messages)?);
+    let tokens = engine.session.count(&chat::request(&asked, &messages, 0))?;
+    Ok(Calculated { body: json!({ "input_tokens": tokens }), unknown: asked.unknown })
 }

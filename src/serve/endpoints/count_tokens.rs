@@ -28,5 +28,5 @@ pub(in crate::serve) async fn count_tokens(
     };
     let counted: Result<(usize, Vec<String>), HttpError> = blocking(&app, count).await?;
     let (tokens, ignored) = counted?;
-    Ok(with_ignored(Json(anthropic::count(tokens)).into_response(), &ignored))
+    Ok(with_ignored(&app, Json(anthropic::count(tokens)).into_response(), &ignored))
 }

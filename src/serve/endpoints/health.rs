@@ -16,6 +16,9 @@ use crate::serve::error::HttpError;
 pub(in crate::serve) async fn health(State(app): State<Arc<App>>) -> Response {
     let phase = app.phase.borrow().clone();
     match phase {
+        Phase::Ready(engine) if engine.has_ended() => {
+            HttpError::from(ApiError::new(ErrorCode::Engine, "the engine has ended")).into_response()
+        }
         Phase::Ready(_) => Json(json!({ "status": "ok" })).into_response(),
         Phase::Loading { done, total } => {
             let error = json!({ "message": "Loading model", "type": "unavailable_error", "code": 503 });

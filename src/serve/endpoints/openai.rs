@@ -19,15 +19,12 @@ use crate::serve::stream::{Encoder, Frame, Moment};
 use crate::session::{Answer, Chat, ChatEvent, Logprobs, PromptText, Seed, Session, TextRequest};
 
 /// Refuses what the server does not support, and another model.
-pub(super) fn check(app: &App, engine: &Engine, asked: &Asked) -> Result<(), HttpError> {
+pub(super) fn check(app: &App, asked: &Asked) -> Result<(), HttpError> {
     app.check_model(asked.model.as_deref())?;
     if let Some(refusal) = asked.unsupported.first() {
         return Err(ApiError::from(refusal).into());
     }
-    asked.options.check_reasoning(engine.session.template()).map_err(|error| {
-        let error = ApiError::new(ErrorCode::InvalidRequest, error.to_string());
-        HttpError::from(error.with_param("chat_template_kwargs"))
-    })
+    Ok(())
 }
 
 /// The seeds of the answers to a request: consecutive ones. A seed in the request holds for each prompt.

@@ -56,7 +56,7 @@ fn read(
 ) -> Result<(AskedResponse, Vec<Message>), HttpError> {
     let found = responses::read(body)?;
     let mut asked = found.asked.over(&engine.defaults);
-    check(app, engine, &asked)?;
+    check(app, &asked)?;
     let Prompt::Chat(messages) = asked.prompt.clone() else {
         return Err(ApiError::new(ErrorCode::InvalidRequest, "`input` is missing").into());
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Metrics;
+use super::registry::Metrics;
 use crate::session::ChatEvent;
 
 /// How far an answer is.
@@ -40,7 +40,9 @@ impl fmt::Debug for Meter {
 }
 
 impl Meter {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+    /// Begins to measure an answer.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, phase: Phase::Waiting, calls: false }
     }
 
@@ -84,7 +86,9 @@ impl fmt::Debug for Connected {
 }
 
 impl Connected {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+    /// Counts a connection until it is dropped.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         metrics.connections.inc();
         Self(metrics)
     }

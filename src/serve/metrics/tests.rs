@@ -5,11 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::engine::{Counters, Error, SlotState, SlotStatus, StateCacheStatus};
-use crate::session::ChatEvent;
+use crate::engine::{
+    Counters, Error, FinishReason, SlotState, SlotStatus, StateCacheStatus, Status, Timings, Usage,
+};
+use crate::session::{ChatEvent, ChatUsage};
 
 fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new().unwrap())
+}
+
+fn meter(metrics: &Arc<Metrics>) -> Meter {
+    Meter::new(Arc::clone(metrics))
 }
 
 /// Every sample by its name and labels.
@@ -63,11 +69,11 @@ fn finished(reason: FinishReason) -> ChatEvent {
 #[test]
 fn a_finished_answer_is_in_every_histogram_of_requests() {
     let metrics = metrics();
-    let mut meter = metrics.answer();
-    meter.event(&ChatEvent::Progress { total: 100, reused: 40, read: 0 });
-    meter.event(&ChatEvent::Content("a".to_owned()));
-    meter.event(&finished(FinishReason::Stop));
-    drop(meter);
+    let mut measured = meter(&metrics);
+    measured.event(&ChatEvent::Progress { total: 100, reused: 40, read: 0 });
+    measured.event(&ChatEvent::Content("a".to_owned()));
+    measured.event(&finished(FinishReason::Stop));
+    drop(measured);
     let found = samples(&metrics.render(None).unwrap());
     for (name, sum) in [
         ("time_to_first_token_seconds", 0.4),
@@ -91,14 +97,14 @@ fn a_finished_answer_is_in_every_histogram_of_requests() {
 fn an_answer_that_ends_early_is_counted_once_with_its_phase_or_as_failed() {
     let metrics = metrics();
     let progress = ChatEvent::Progress { total: 2, reused: 0, read: 0 };
-    drop(metrics.answer());
-    metrics.answer().event(&progress);
+    drop(meter(&metrics));
+    meter(&metrics).event(&progress);
     for event in [ChatEvent::Reasoning("a".to_owned()), finished(FinishReason::Cancelled)] {
-        let mut meter = metrics.answer();
-        meter.event(&ChatEvent::Content("a".to_owned()));
-        meter.event(&event);
+        let mut measured = meter(&metrics);
+        measured.event(&ChatEvent::Content("a".to_owned()));
+        measured.event(&event);
     }
-    metrics.answer().event(&ChatEvent::Failed(Error::Gone));
+    meter(&metrics).event(&ChatEvent::Failed(Error::Gone));
     let found = samples(&metrics.render(None).unwrap());
     let cancelled = ["waiting", "prefill", "decode"]
         .map(|phase| found[&format!("ggrun_cancelled_total{{phase=\"{phase}\"}}")]);
@@ -110,8 +116,8 @@ fn an_answer_that_ends_early_is_counted_once_with_its_phase_or_as_failed() {
 #[test]
 fn errors_connections_ignored_fields_and_states_are_counted() {
     let metrics = metrics();
-    let _open = metrics.connect();
-    drop(metrics.connect());
+    let _open = Connected::new(Arc::clone(&metrics));
+    drop(Connected::new(Arc::clone(&metrics)));
     metrics.refuse(503);
     metrics.refuse(503);
     metrics.refuse(400);
@@ -167,7 +173,7 @@ fn llama_servers_rates_are_those_since_the_last_rendering() {
         [found["llamacpp:prompt_tokens_seconds"], found["llamacpp:predicted_tokens_seconds"]]
     };
     assert_eq!(rates(), [0.0, 0.0]);
-    metrics.answer().event(&finished(FinishReason::Length));
+    meter(&metrics).event(&finished(FinishReason::Length));
     assert_eq!(rates(), [200.0, 5.0]);
     assert_eq!(rates(), [0.0, 0.0]);
     let found = samples(&metrics.render(Some(&status())).unwrap());

@@ -50,9 +50,19 @@ pub(crate) struct ServeArgs {
     /// Name the model in answers; more names, separated by commas, are accepted as well [default: the file's name]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', env = "LLAMA_ARG_ALIAS", action = clap::ArgAction::Set)]
     pub(crate) alias: Option<Vec<String>>,
+    /// Show these tags of the model in lists; they have no effect
+    #[arg(long, value_name = "TAG,...", value_delimiter = ',', env = "LLAMA_ARG_TAGS", action = clap::ArgAction::Set,
+        hide_short_help = true)]
+    pub(crate) tags: Option<Vec<String>>,
     /// Refuse requests for a model of another name
     #[arg(long, hide_short_help = true)]
     pub(crate) strict_model: bool,
+    /// Answer `/metrics`, in Prometheus' text format
+    #[arg(long, env = "LLAMA_ARG_ENDPOINT_METRICS", hide_short_help = true)]
+    pub(crate) metrics: bool,
+    /// Answer `/slots` with 501
+    #[arg(long, hide_short_help = true)]
+    pub(crate) no_slots: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]

@@ -9,7 +9,7 @@ mod network;
 use std::path::Path;
 use std::sync::Arc;
 
-use ggrun::serve::{App, Phase, Settings};
+use ggrun::serve::{App, Metrics, Phase, Settings};
 use tokio::sync::watch;
 
 pub(crate) use args::ServeArgs;
@@ -35,12 +35,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let settings = Settings {
         names: names(args, &path),
         fingerprint: fingerprint(),
+        tags: args.tags.clone().unwrap_or_default(),
         strict_model: args.strict_model,
+        slots: !args.no_slots,
+        metrics: args.metrics,
         limits: listening.limits(),
         queue: args.network.queue as usize,
         per_client: args.network.per_client.map(|limit| limit as usize),
     };
-    let app = Arc::new(App::new(settings, watched));
+    let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listening = listening.start(&runtime, &app, args.network.log_json)?;
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };

@@ -9,7 +9,7 @@ use ggrun::engine::{self, DecodeError, PrefillBudget, Vocab as _};
 use ggrun::model::rpc::{Endpoint, greet};
 use ggrun::model::{ContextSize, LoadOptions, Loading, Model, Running};
 use ggrun::serve::{Card, Engine, Phase};
-use ggrun::session::GenerationOptions;
+use ggrun::session::{GenerationOptions, ReasoningMode};
 use tokio::sync::watch;
 
 use super::args::ServeArgs;
@@ -60,7 +60,10 @@ impl Setup<'_> {
         let model = open::load(self.load_options()?, self.interrupt, on)?;
         let running = model.spawn()?;
         let session = open::session(&model, self.template.clone(), running.submitter())?;
-        self.options.check_reasoning(session.template())?;
+        // Without a switch, an empty block turns the reasoning off.
+        if self.options.reasoning != Some(ReasoningMode::Off) {
+            self.options.check_reasoning(session.template())?;
+        }
         let defaults = self.options.clone().over(&GenerationOptions::recommended(&model.sampling(0)));
         let card = self.card(&model, &running);
         let engine = Arc::new(Engine { session, submitter: running.submitter(), defaults, card });

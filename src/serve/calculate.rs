@@ -1,0 +1,40 @@
+//! Answers to requests that need no generation: calculated on a blocking thread.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Map, Value};
+
+use super::app::App;
+use super::engine::Engine;
+use super::error::HttpError;
+use super::generate::{blocking, ignored, with_ignored};
+use crate::openai::UnknownField;
+
+/// A result.
+#[derive(Debug)]
+pub(super) struct Calculated {
+    /// The body of the response.
+    pub(super) body: Value,
+    /// Fields of the request that were ignored.
+    pub(super) unknown: Vec<UnknownField>,
+}
+
+/// Calculates the response to a body.
+///
+/// # Errors
+///
+/// When the server is not ready, or `calculate` fails or panics.
+pub(super) async fn calculate<F>(
+    app: &Arc<App>,
+    body: Map<String, Value>,
+    calculate: F,
+) -> Result<Response, HttpError>
+where
+    F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Calculated, HttpError> + Send + 'static,
+{
+    let (engine, shared) = (app.engine()?, Arc::clone(app));
+    let Calculated { body, unknown } = blocking(app, move || calculate(&shared, &engine, body)).await??;
+    Ok(with_ignored(app, Json(body).into_response(), &ignored(&unknown)))
+}

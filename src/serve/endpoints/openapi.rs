@@ -1,0 +1,156 @@
+//! `/openapi.json`: the document in `openapi.json`, which tests compare with the router and the readers.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+
+use crate::serve::app::App;
+
+/// The document without the need of a key.
+const DOCUMENT: &str = include_str!("../openapi.json");
+
+/// The document.
+pub(in crate::serve) async fn openapi(State(_): State<Arc<App>>) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], DOCUMENT).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::openai::{Endpoint, taken};
+    use crate::serve::testing::{get, post, server};
+    use serde_json::{Map, Value, json};
+
+    fn document() -> Value {
+        serde_json::from_str(DOCUMENT).unwrap()
+    }
+
+    /// Follows a reference.
+    fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+        match schema["$ref"].as_str() {
+            Some(place) => document.pointer(place.trim_start_matches('#')).unwrap(),
+            None => schema,
+        }
+    }
+
+    #[test]
+    fn the_paths_are_those_of_the_router() {
+        let document = document();
+        let described: BTreeSet<String> =
+            document["paths"].as_object().unwrap().keys().map(|path| short(path)).collect();
+        let routes = include_str!("../router.rs").split(".route(\"").skip(1);
+        let routed = routes.map(|rest| rest.split('"').next().unwrap().replace("{*", "{"));
+        assert_eq!(described, routed.collect::<BTreeSet<_>>());
+    }
+
+    fn short(path: &str) -> String {
+        path.strip_prefix("/v1").unwrap_or(path).to_owned()
+    }
+
+    #[test]
+    fn every_path_takes_its_methods_and_no_other_with_and_without_v1() {
+        let router = server("");
+        for (path, methods) in document()["paths"].as_object().unwrap() {
+            let place = short(path).replace("{model}", "model");
+            for place in [place.clone(), format!("/v1{place}")] {
+                let found = [("get", get(&router, &place)), ("post", post(&router, &place, &json!({})))];
+                for (method, found) in found {
+                    let status = found.status.as_u16();
+                    let is_taken = status != 405 && status != 501;
+                    let turned_off = place.ends_with("/metrics") && method == "get";
+                    assert_eq!(
+                        is_taken || turned_off,
+                        methods.get(method).is_some(),
+                        "{method} {place}: {status}"
+                    );
+                    assert_ne!(status, 404, "{method} {place}");
+                }
+            }
+        }
+    }
+
+    /// Every name of a property in a schema.
+    fn properties(document: &Value, schema: &Value, out: &mut BTreeSet<String>) {
+        let schema = resolved(document, schema);
+        for (name, property) in schema["properties"].as_object().unwrap_or(&Map::new()) {
+            out.insert(name.clone());
+            properties(document, property, out);
+        }
+        for inner in schema["anyOf"].as_array().unwrap_or(&Vec::new()) {
+            properties(document, inner, out);
+        }
+    }
+
+    fn schema(document: &Value, path: &str) -> Value {
+        let content = &document["paths"][path]["post"]["requestBody"]["content"];
+        resolved(document, &content["application/json"]["schema"]).clone()
+    }
+
+    #[test]
+    fn every_described_property_is_read() {
+        let router = server("");
+        let document = document();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            if methods.get("post").is_none() {
+                continue;
+            }
+            let schema = schema(&document, path);
+            let names = schema["properties"].as_object().unwrap().keys();
+            let mut body: Map<String, Value> = names.map(|name| (name.clone(), Value::Null)).collect();
+            body.insert("unheard".to_owned(), Value::Null);
+            body.extend(required(path));
+            let found = post(&router, path, &Value::Object(body));
+            if path.ends_with("/control") {
+                assert_eq!(found.json()["error"]["param"], "unheard");
+                continue;
+            }
+            assert_eq!(found.status.as_u16(), 200, "{path}: {}", found.text);
+            let ignored = found.headers.get("x-ggrun-ignored").map(|names| names.to_str().unwrap());
+            assert_eq!(ignored, Some("unheard"), "{path}");
+        }
+    }
+
+    /// The fields without which a body is refused.
+    fn required(path: &str) -> Map<String, Value> {
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        let fields = match path {
+            "/v1/completions" => json!({"prompt": "hi"}),
+            "/tokenize" | "/detokenize" => json!({}),
+            _ => json!({"messages": messages}),
+        };
+        fields.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn every_field_that_is_read_is_described() {
+        let document = document();
+        for (path, endpoint) in
+            [("/v1/chat/completions", Endpoint::Chat), ("/v1/completions", Endpoint::Text)]
+        {
+            let mut described = BTreeSet::new();
+            properties(&document, &schema(&document, path), &mut described);
+            let body = json!({
+                "stream_options": {}, "response_format": {"type": "json_schema", "json_schema": {"schema": true}},
+            });
+            let mut body = body.as_object().unwrap().clone();
+            body.extend(required(path));
+            drop(taken());
+            crate::openai::read(endpoint, body).unwrap();
+            for name in taken() {
+                assert!(described.contains(name), "`{name}` of {path} is not described");
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_is_served() {
+        let found = get(&server(""), "/openapi.json");
+        assert_eq!(found.headers["content-type"], "application/json");
+        assert_eq!(found.json()["openapi"], "3.1.0");
+    }
+}
