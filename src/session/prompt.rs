@@ -70,7 +70,7 @@ impl Prompts {
     }
 
     /// Refuses a text that is too long in any case.
-    fn check_length(&self, text: &str) -> Result<(), engine::Error> {
+    pub(super) fn check_length(&self, text: &str) -> Result<(), engine::Error> {
         self.check_most(self.least(text))
     }
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::engine::{SlotState, SlotStatus};
-use crate::openai::{ApiError, ErrorCode, write_sampling};
+use crate::openai::completion::generation_settings;
+use crate::openai::{ApiError, ErrorCode};
 use crate::serve::app::App;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::session::{Limit, SamplingOptions, Seed};
+use crate::session::Limit;
 
 /// llama.cpp's number for a random seed.
 const RANDOM: u32 = u32::MAX;
@@ -36,24 +37,10 @@ pub(in crate::serve) async fn props(State(app): State<Arc<App>>) -> Result<Json<
 }
 
 /// The options of an answer where a request sets none.
-fn params(engine: &Engine) -> Map<String, Value> {
+fn params(engine: &Engine) -> Value {
     let defaults = &engine.defaults;
-    let seed = match defaults.seed {
-        Some(Seed::Fixed(seed)) => seed,
-        Some(Seed::Random) | None => RANDOM,
-    };
-    let limit = match defaults.max_tokens {
-        Some(Limit::Tokens(tokens)) => json!(tokens),
-        Some(Limit::Unlimited) | None => json!(-1),
-    };
-    let mut params = write_sampling(&SamplingOptions::of(&defaults.params(seed)));
-    params.extend([
-        ("seed".to_owned(), json!(seed)),
-        ("max_tokens".to_owned(), limit.clone()),
-        ("n_predict".to_owned(), limit),
-        ("stop".to_owned(), json!(defaults.stop.clone().unwrap_or_default())),
-    ]);
-    params
+    let limit = defaults.max_tokens.and_then(Limit::tokens);
+    generation_settings(&defaults.params(RANDOM), limit, defaults.stop.as_deref().unwrap_or_default())
 }
 
 /// What each slot does.
