@@ -119,7 +119,18 @@ impl App {
         let admission = Admission::new(settings.queue, settings.per_client, drain.stage());
         let bodies = Bodies::new(&settings.limits);
         let answers = Answers::default();
-        Self { settings, started: now(), phase, preparing, answers, metrics, drain, admission, bodies, trouble }
+        Self {
+            settings,
+            started: now(),
+            phase,
+            preparing,
+            answers,
+            metrics,
+            drain,
+            admission,
+            bodies,
+            trouble,
+        }
     }
 
     /// The engine, to answer a new request.

@@ -54,8 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(openapi))
         .route("/props", get(props).post(not_supported))
         .route("/slots", get(slots));
-    let reports =
-        excluded::PATHS.into_iter().fold(reports, |api, path| api.route(path, any(not_supported)));
+    let reports = excluded::PATHS.into_iter().fold(reports, |api, path| api.route(path, any(not_supported)));
     let anthropic = Router::new()
         .route("/messages", post(messages).route_layer(admitted()))
         .route("/messages/count_tokens", post(count_tokens).route_layer(with_body()))

@@ -1,4 +1,4 @@
-//! Measures one answer, and one connection.
+//! Measures one answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,29 +73,5 @@ impl Drop for Meter {
         if self.phase != Phase::Over {
             self.metrics.cancelled.with_label_values(&[self.phase.name()]).inc();
         }
-    }
-}
-
-/// An open connection.
-pub struct Connected(Arc<Metrics>);
-
-impl fmt::Debug for Connected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connected").finish_non_exhaustive()
-    }
-}
-
-impl Connected {
-    /// Counts a connection until it is dropped.
-    #[must_use]
-    pub fn new(metrics: Arc<Metrics>) -> Self {
-        metrics.connections.inc();
-        Self(metrics)
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.connections.dec();
     }
 }

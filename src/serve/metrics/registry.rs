@@ -1,18 +1,17 @@
 //! All metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 use super::buckets::{LATENCY, TIME_TO_FIRST_TOKEN, tokens};
-use super::families::engine;
+use super::families::{engine, float, gauge};
 use super::llamacpp::{Totals, Window, families as llamacpp};
 use crate::engine::{FinishReason, Status, Timings, Usage};
 use crate::openai::finish_reason;
+use crate::serve::listen::Connections;
 use crate::session::ChatUsage;
 
 /// The metrics of a server.
@@ -33,7 +32,7 @@ pub struct Metrics {
     ignored_fields: IntCounter,
     states_saved: IntCounter,
     states_restored: IntCounter,
-    pub(super) connections: IntGauge,
+    connections: OnceLock<Arc<Connections>>,
     /// Tokens read for the prompts of finished answers.
     read: AtomicU64,
     /// Tokens written after the first of finished answers.
@@ -70,8 +69,6 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             prometheus::Result::Ok(metric)
         };
-        let connections = IntGauge::new("ggrun_connections", "Open connections")?;
-        registry.register(Box::new(connections.clone()))?;
         Ok(Self {
             time_to_first_token: histogram(
                 "time_to_first_token_seconds",
@@ -110,7 +107,7 @@ impl Metrics {
             )?,
             states_saved: counter("states_saved_total", "States saved to disk")?,
             states_restored: counter("states_restored_total", "States restored from disk")?,
-            connections,
+            connections: OnceLock::new(),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             longest: AtomicU64::new(0),
@@ -118,6 +115,12 @@ impl Metrics {
             started,
             registry,
         })
+    }
+
+    /// Shows how many of these connections are open; those of the first call.
+    pub fn watch(&self, connections: Arc<Connections>) {
+        // A server has one set of connections.
+        drop(self.connections.set(connections));
     }
 
     /// Counts a request that gets an error with this status.
@@ -154,6 +157,8 @@ impl Metrics {
     pub fn render(&self, status: Option<&Status>) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
         families.retain(|family| !family.get_metric().is_empty());
+        let open = self.connections.get().map_or(0, |connections| connections.open());
+        families.push(gauge("ggrun_connections", "Open connections", float(open as u64)));
         if let Some(status) = status {
             families.extend(engine(status));
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);

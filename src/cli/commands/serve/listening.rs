@@ -65,9 +65,11 @@ impl<'a> Listening<'a> {
             addresses.push(if is_tcp { format!("{scheme}://{name}") } else { name });
         }
         let keys = Arc::clone(&policy.keys);
+        let connections = Arc::new(Connections::new(limits.connections));
+        app.metrics.watch(Arc::clone(&connections));
         let server = Server {
             router: layered(router(Arc::clone(app)), policy, access::log(log_json)),
-            connections: Arc::new(Connections::new(limits.connections)),
+            connections,
             limits,
             tls: tls.clone(),
             stage: app.drain.stage(),
