@@ -70,6 +70,7 @@ impl<'a> Listening<'a> {
             addresses.push(if is_tcp { format!("{scheme}://{name}") } else { name });
         }
         let keys = Arc::clone(&policy.keys);
+        let needs_key = keys.are_required();
         let connections = Arc::new(Connections::new(limits.connections));
         app.metrics.watch(Arc::clone(&connections));
         let server = Server {
@@ -83,7 +84,7 @@ impl<'a> Listening<'a> {
         if args.has_files() {
             runtime.spawn(reread(keys, tls));
         }
-        Ok(Open { addresses, serving })
+        Ok(Open { addresses, needs_key, serving })
     }
 }
 
@@ -91,6 +92,7 @@ impl<'a> Listening<'a> {
 #[derive(Debug)]
 pub(super) struct Open {
     addresses: Vec<String>,
+    needs_key: bool,
     serving: JoinHandle<()>,
 }
 
@@ -98,6 +100,20 @@ impl Open {
     /// The addresses, as a sentence has them.
     pub(super) fn addresses(&self) -> String {
         self.addresses.join(", ")
+    }
+
+    /// A command that tries the server.
+    pub(super) fn example(&self) -> String {
+        let body = r#"{"messages": [{"role": "user", "content": "Hello"}]}"#;
+        let address = self.addresses.first().map_or("", String::as_str);
+        let (socket, url) = match address.strip_suffix(".sock") {
+            Some(_) => (format!("--unix-socket {address} "), "http://localhost".to_owned()),
+            None => {
+                (String::new(), address.replace("://0.0.0.0", "://127.0.0.1").replace("://[::]", "://[::1]"))
+            }
+        };
+        let key = if self.needs_key { "-H 'Authorization: Bearer KEY' " } else { "" };
+        format!("try: curl {socket}{key}{url}/v1/chat/completions -d '{body}'")
     }
 
     /// Lets requests finish for a time, and returns when every connection is closed.

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ggrun::serve::{App, Metrics, Phase, Settings};
+use ggrun::serve::{App, Card, Metrics, Phase, Settings};
 use tokio::sync::watch;
 
 pub(crate) use args::ServeArgs;
 use listening::Listening;
-use model::{POLL, Setup};
+use model::{Loaded, POLL, Setup};
 
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
@@ -53,17 +53,12 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listening = listening.start(&runtime, &app, args.network.log_json)?;
+    err::note(&format!("listening on {}", listening.addresses()));
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
     let mut loaded = setup.load()?;
-    let card = &loaded.engine.card;
-    err::note(&format!(
-        "serving {} on {}: {} of {} tokens",
-        app.settings.name(),
-        listening.addresses(),
-        text::plural(card.slots.into(), "slot"),
-        card.context
-    ));
+    announce(&loaded, app.settings.name(), &path);
     err::note(&args.disk.describe(loaded.engine.states.as_ref()));
+    err::note(&listening.example());
     interrupt.drain_after_signals(true);
     let mut trouble = app.trouble();
     while !interrupt.is_raised() {
@@ -93,6 +88,18 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     }
     interrupt.drain_after_signals(false);
     Ok(Outcome::Success)
+}
+
+/// What is served, with how many slots.
+fn announce(loaded: &Loaded, name: &str, path: &Path) {
+    let Card { slots, context, .. } = loaded.engine.card;
+    err::note(&format!("serving `{}` as {name}: {}", path.display(), loaded.placement));
+    let each = if slots == 1 { "" } else { " each" };
+    err::note(&format!(
+        "{} of {} tokens{each}",
+        text::plural(slots.into(), "slot"),
+        text::count(context.into())
+    ));
 }
 
 /// The names of the model.

@@ -43,6 +43,8 @@ pub(super) struct Setup<'a> {
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) engine: Arc<Engine>,
+    /// Where the model is placed, for the user.
+    pub(super) placement: String,
     _running: Running,
 }
 
@@ -76,7 +78,7 @@ impl Setup<'_> {
         let card = self.card(&model, &running);
         let engine = Arc::new(Engine { session, submitter: running.submitter(), defaults, card, states });
         self.phase.send_replace(Phase::Ready(Arc::clone(&engine)));
-        Ok(Loaded { engine, _running: running })
+        Ok(Loaded { engine, placement: model.placement().reason.clone(), _running: running })
     }
 
     /// After an error that the engine does not survive: loads the model again once a lost worker is back. After another
