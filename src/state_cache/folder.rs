@@ -95,10 +95,10 @@ impl Folder {
         Ok(files)
     }
 
-    /// The room for another file.
-    pub(super) fn room(&self, budget: u64) -> io::Result<Room> {
+    /// The room for another file, if this percentage of the disk stays free.
+    pub(super) fn room(&self, budget: u64, reserve: u8) -> io::Result<Room> {
         let (disk, free) = (fs4::total_space(&self.path)?, fs4::available_space(&self.path)?);
-        Ok(Room { budget, disk, free })
+        Ok(Room { budget, reserve: disk.div_ceil(100).saturating_mul(reserve.into()), free })
     }
 
     /// Reads what a file is about: its identity and its tokens, which are verified only when the file is used.

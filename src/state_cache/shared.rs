@@ -136,7 +136,8 @@ impl Shared {
         let name = file_name(&identity, &blocks);
         let _locked = self.folder.lock()?;
         let files = self.folder.list()?;
-        let Some(removed) = make_way(files, bytes, self.folder.room(self.settings.budget)?) else {
+        let room = self.folder.room(self.settings.budget, self.settings.reserve)?;
+        let Some(removed) = make_way(files, bytes, room) else {
             tracing::debug!(bytes, "no room for a state");
             return Ok(());
         };

@@ -86,7 +86,8 @@ impl Server {
 }
 
 fn settings(folder: &Path) -> Settings {
-    Settings::new(folder.to_owned(), OURS)
+    // However full the disk of the machine is.
+    Settings { reserve: 0, ..Settings::new(folder.to_owned(), OURS) }
 }
 
 fn end(chat: Chat) -> Usage {
