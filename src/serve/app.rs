@@ -57,6 +57,10 @@ pub struct Settings {
     pub slots: bool,
     /// Answers `/metrics`.
     pub metrics: bool,
+    /// Answers `/` with a page.
+    pub page: bool,
+    /// Adds the rendered prompt to every body, as `verbose` in a request does.
+    pub verbose: bool,
     /// The versions of program and engine.
     pub fingerprint: String,
     /// Times and sizes of connections, requests and streams.
@@ -75,6 +79,8 @@ impl Default for Settings {
             strict_model: false,
             slots: true,
             metrics: false,
+            page: true,
+            verbose: false,
             fingerprint: String::new(),
             limits: Arc::default(),
             queue: 64,

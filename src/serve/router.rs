@@ -27,6 +27,7 @@ use super::endpoints::template::apply_template;
 use super::endpoints::tokenize::{detokenize, tokenize};
 use super::error::HttpError;
 use super::intake;
+use super::page::page;
 use crate::openai::{ApiError, ErrorCode};
 
 /// All endpoints. As in llama-server, `/completions` is OpenAI's below `/v1` and llama-server's own without it.
@@ -64,6 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .nest("/v1", api.clone().route("/completions", post(completions).route_layer(admitted())))
         .merge(api.route("/completions", post(completion).route_layer(admitted())))
+        .route("/", get(page))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(map_response_with_state(Arc::clone(&app), count))
@@ -73,7 +75,7 @@ pub fn router(app: Arc<App>) -> Router {
 /// Whether a path needs no key.
 #[must_use]
 pub fn is_open(method: &Method, path: &str) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/health" | "/v1/health")
+    matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/" | "/health" | "/v1/health")
 }
 
 /// Counts errors.
