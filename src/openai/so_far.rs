@@ -23,9 +23,9 @@ impl SoFar {
         self.now = since;
         self.usage.total.completion_tokens = written;
         match event {
-            &ChatEvent::Progress { total, reused, .. } => {
+            &ChatEvent::Progress { reused, read, .. } => {
                 self.admitted.get_or_insert(since);
-                self.usage.total.prompt_tokens = total;
+                self.usage.total.prompt_tokens = reused.saturating_add(read);
                 self.usage.total.reused_tokens = reused;
             }
             _ => {
@@ -56,6 +56,7 @@ mod tests {
         let at = Duration::from_millis;
         let text = ChatEvent::Content("x".to_owned());
         so_far.event(&ChatEvent::Progress { total: 20, reused: 10, read: 0 }, at(5), 0);
+        assert_eq!((&so_far.timings()["prompt_n"], &so_far.timings()["prompt_ms"]), (&json!(0), &json!(0.0)));
         so_far.event(&ChatEvent::Progress { total: 20, reused: 10, read: 10 }, at(90), 0);
         assert_eq!(so_far.timings()["prompt_ms"], 85.0);
         assert_eq!(so_far.timings()["predicted_per_second"], 0.0);

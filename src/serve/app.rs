@@ -58,6 +58,10 @@ pub struct Settings {
     pub slots: bool,
     /// Answers `/metrics`.
     pub metrics: bool,
+    /// Answers `/` with a page.
+    pub page: bool,
+    /// Adds the rendered prompt to every body, as `verbose` in a request does.
+    pub verbose: bool,
     /// The versions of program and engine.
     pub fingerprint: String,
     /// Keeps the cached sequences of each key apart.
@@ -80,6 +84,8 @@ impl Default for Settings {
             strict_model: false,
             slots: true,
             metrics: false,
+            page: true,
+            verbose: false,
             fingerprint: String::new(),
             isolate_keys: false,
             sessions: Sessions::default(),

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod listen;
 mod metrics;
 mod must_end;
+mod page;
 mod receive;
 mod refused;
 mod router;

@@ -29,6 +29,7 @@ use super::endpoints::tokenize::{detokenize, tokenize};
 use super::error::HttpError;
 use super::forms;
 use super::intake;
+use super::page::page;
 use crate::openai::{ApiError, ErrorCode};
 
 /// All endpoints. As in llama-server, `/completions` is OpenAI's below `/v1` and llama-server's own without it.
@@ -69,6 +70,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/api/conversations/{name}",
             get(conversations::get).put(conversations::put).delete(conversations::delete),
         )
+        .route("/", get(page))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(forms::layer))
@@ -79,7 +81,7 @@ pub fn router(app: Arc<App>) -> Router {
 /// Whether a path needs no key.
 #[must_use]
 pub fn is_open(method: &Method, path: &str) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/health" | "/v1/health")
+    matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/" | "/health" | "/v1/health")
 }
 
 /// Counts errors.

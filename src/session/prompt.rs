@@ -124,7 +124,7 @@ impl Prompts {
             && let Some(block) = empty_block(start)
         {
             rendered.push(&block, true);
-            start = Start::Content(tags);
+            start = Start::MidContent(tags);
         } else if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
             && request.reasoning_budget == Some(0)
         {

@@ -18,6 +18,13 @@ impl Session {
         self.prompts.vocab.first()
     }
 
+    /// The tokens that end an answer.
+    #[must_use]
+    pub fn ends(&self) -> Vec<Token> {
+        let all = (0..self.vocabulary()).filter_map(|number| i32::try_from(number).ok()).map(Token);
+        all.filter(|token| self.prompts.vocab.ends_answer(*token)).collect()
+    }
+
     /// The tokens of a text, with none added. With [`Markup::Parsed`], the text of a control token is that token.
     ///
     /// # Errors
@@ -84,6 +91,7 @@ mod tests {
         assert_eq!(tokens, [97, 32, 0xc3, 0xa9].map(Token));
         assert_eq!(session.bytes(&tokens).unwrap(), "a é".as_bytes());
         assert_eq!((session.vocabulary(), session.first_token()), (257, None));
+        assert_eq!(session.ends(), [ByteVocab::END]);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 """litellm against `ggrun serve`, which finds out by the text of an error that a prompt is too long:
 python litellm_client.py [http://127.0.0.1:8080/v1 [KEY]]"""
 
+import os
+
 from judge import KEY, QUESTIONS, URL, check, need, run
 
+# Its list of prices would be fetched.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 litellm = need("litellm")
 litellm.suppress_debug_info = True
 OPENAI = {"model": "openai/any", "api_base": URL, "api_key": KEY, "temperature": 0, "max_tokens": 200}

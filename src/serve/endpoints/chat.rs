@@ -37,8 +37,9 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     asked.continue_final = Some(continues(&asked, &messages)?);
     let seeds = seeds(&asked);
     let requests = seeds.iter().map(|seed| request(&asked, &messages, *seed));
-    let prompt =
-        asked.verbose.then(|| engine.session.rendered(&request(&asked, &messages, 0))).transpose()?;
+    let prompt = (asked.verbose || app.settings.verbose)
+        .then(|| engine.session.rendered(&request(&asked, &messages, 0)))
+        .transpose()?;
     let chats = requests.map(|request| engine.session.chat(request)).collect::<Result<_, _>>()?;
     Ok(job(app, engine, Endpoint::Chat, &asked, chats, seeds, prompt))
 }

@@ -49,9 +49,16 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     let (chats, tokens) = continued(engine, &asked, &seeds)?;
     let prompts: Vec<String> = tokens.iter().map(|tokens| engine.session.detokenize(tokens)).collect();
     let prompts = prompts.iter().flat_map(|prompt| iter::repeat_n(prompt, asked.choices as usize));
+    let ends = if asked.options.params(0).ignore_end { engine.session.ends() } else { Vec::new() };
     let answer = |(prompt, seed): (&String, &u32)| {
         let TextRequest { sampling, max_tokens, stop, .. } = text_request(&asked, String::new(), *seed);
         let mut settings = generation_settings(&sampling, max_tokens, &stop);
+        if sampling.ignore_end
+            && let Some(biases) = settings["logit_bias"].as_array_mut()
+        {
+            // Minus infinity is null in JSON.
+            biases.extend(ends.iter().map(|token| json!({ "token": token.0, "bias": null })));
+        }
         settings["stream"] = json!(stream.is_some());
         settings["post_sampling_probs"] = json!(post_sampling);
         settings["timings_per_token"] = json!(stream.is_some_and(|stream| stream.timings));

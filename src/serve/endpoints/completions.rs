@@ -29,6 +29,7 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     check(app, &asked)?;
     let seeds = seeds(&asked);
     let (chats, tokens) = continued(engine, &asked, &seeds)?;
-    let prompt = asked.verbose.then(|| engine.session.detokenize(tokens.first().map_or(&[], Vec::as_slice)));
+    let prompt = (asked.verbose || app.settings.verbose)
+        .then(|| engine.session.detokenize(tokens.first().map_or(&[], Vec::as_slice)));
     Ok(job(app, engine, Endpoint::Text, &asked, chats, seeds, prompt))
 }

@@ -43,7 +43,8 @@ mod tests {
         let document = document();
         let described: BTreeSet<String> =
             document["paths"].as_object().unwrap().keys().map(|path| short(path)).collect();
-        let routes = include_str!("../router.rs").split(".route(\"").skip(1);
+        let routes =
+            include_str!("../router.rs").split(".route(\"").skip(1).filter(|rest| !rest.starts_with("/\""));
         let routed = routes.map(|rest| rest.split('"').next().unwrap().replace("{*", "{"));
         assert_eq!(described, routed.collect::<BTreeSet<_>>());
     }

@@ -45,7 +45,10 @@ fn tokens(_: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculat
     let markup = if parse_special { Markup::Parsed } else { Markup::Plain };
     let parts = match &content {
         Value::Array(parts) => parts.as_slice(),
-        one => std::slice::from_ref(one),
+        text @ Value::String(_) => std::slice::from_ref(text),
+        other => {
+            return Err(wrong("content", other, "a string, or a list of strings and token numbers").into());
+        }
     };
     let mut tokens = Vec::new();
     for (index, part) in parts.iter().enumerate() {
@@ -140,6 +143,7 @@ mod tests {
             ("/detokenize", json!({"tokens": [4_294_967_393_u64]}), "tokens"),
             ("/detokenize", json!({"tokens": "97"}), "tokens"),
             ("/tokenize", json!({"content": {"a": 1}}), "content"),
+            ("/tokenize", json!({"content": 97}), "content"),
             ("/tokenize", json!({"content": [97, null]}), "content"),
             ("/tokenize", json!({"content": long}), "content"),
             ("/tokenize", json!({"content": "a", "with_pieces": 1}), "with_pieces"),

@@ -126,6 +126,8 @@ fn builder(limits: &Limits) -> Builder {
     let mut builder = Builder::new();
     builder
         .half_close(false)
+        // Scripts look for names as llama-server writes them.
+        .title_case_headers(true)
         .header_read_timeout(None)
         .max_headers(limits.header_lines)
         .max_header_size(limits.header_bytes)

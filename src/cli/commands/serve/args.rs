@@ -62,6 +62,9 @@ pub(crate) struct ServeArgs {
     /// Answer `/metrics`, in Prometheus' text format
     #[arg(long, env = "LLAMA_ARG_ENDPOINT_METRICS", hide_short_help = true)]
     pub(crate) metrics: bool,
+    /// Answer `/` with 404 instead of a page
+    #[arg(long, alias = "no-webui", hide_short_help = true)]
+    pub(crate) no_ui: bool,
     /// Answer `/slots` with 501
     #[arg(long, hide_short_help = true)]
     pub(crate) no_slots: bool,

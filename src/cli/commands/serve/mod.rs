@@ -44,6 +44,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         strict_model: args.strict_model,
         slots: !args.no_slots,
         metrics: args.metrics,
+        page: !args.no_ui,
+        verbose: tracing::enabled!(tracing::Level::INFO),
         limits: listening.limits(),
         queue: args.network.queue as usize,
         per_client: args.network.per_client.map(|limit| limit as usize),
