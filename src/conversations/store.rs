@@ -178,7 +178,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is none of this name, or the file is not one.
+    /// When no conversation has this name, or the file is not one.
     pub fn get(&self, name: &str) -> Result<(Conversation, Tag), Error> {
         let bytes = self.bytes(name)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
         let tag = Tag::of(&bytes);
@@ -250,7 +250,7 @@ impl Store {
         }
     }
 
-    /// The contents of a file; `None` if there is none.
+    /// The contents of a file; `None` if it does not exist.
     fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(name)?;
         // Opening a FIFO would wait for a writer.

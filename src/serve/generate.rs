@@ -13,9 +13,9 @@ use tokio::task::spawn_blocking;
 use super::app::App;
 use super::engine::Engine;
 use super::error::HttpError;
+use super::job::Job;
 use super::metrics::Meter;
-use super::running::Listed;
-use super::stream::{self, Encoder};
+use super::stream;
 use super::tally::Tally;
 use crate::engine;
 use crate::openai::{ApiError, ErrorCode, UnknownField};
@@ -25,20 +25,6 @@ use crate::session::{Answer, Chat};
 const IGNORED: HeaderName = HeaderName::from_static("x-ggrun-ignored");
 /// Bytes of that header.
 const MOST_IGNORED: usize = 1024;
-
-/// A request that was submitted.
-pub(super) struct Job {
-    /// Its answers.
-    pub(super) chats: Vec<Chat>,
-    /// Writes them.
-    pub(super) encoder: Box<dyn Encoder>,
-    /// Whether they are streamed.
-    pub(super) is_stream: bool,
-    /// Fields that were ignored.
-    pub(super) ignored: Vec<String>,
-    /// Its entry in the list of answers that are being written.
-    pub(super) listed: Option<Listed>,
-}
 
 /// Prepares and submits a request on a blocking thread, and answers it.
 ///

@@ -1,3 +1,5 @@
+//! Streams: signs of life, failures, clients that go away.
+
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;

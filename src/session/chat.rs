@@ -30,7 +30,7 @@ pub struct Chat {
     ready: Vec<ChatEvent>,
     tokens: Vec<Token>,
     logprobs: Vec<TokenLogprob>,
-    /// What the hook is told at the end.
+    /// What the hook is called with at the end.
     watched: Option<Box<Watched>>,
 }
 
@@ -55,7 +55,7 @@ impl Chat {
         }
     }
 
-    /// Tells a hook when the answer has ended.
+    /// Calls a hook when the answer has ended.
     pub(super) fn watched(self, watched: Option<Watched>) -> Self {
         Self { watched: watched.map(Box::new), ..self }
     }

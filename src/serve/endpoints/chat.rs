@@ -13,8 +13,9 @@ use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, respond};
+use crate::serve::generate::respond;
 use crate::serve::id;
+use crate::serve::job::Job;
 use crate::session::{ChatRequest, ToolCallIds};
 
 /// Answers a conversation.

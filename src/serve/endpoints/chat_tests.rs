@@ -1,3 +1,5 @@
+//! Chats: whole answers, streams, continued messages, errors.
+
 use serde_json::json;
 
 use crate::serve::testing::{get, post, server};

@@ -15,10 +15,11 @@ use crate::openai::completion::{
 use crate::openai::{ApiError, ErrorCode, MOST_BIASES, SoFar};
 use crate::serve::app::App;
 use crate::serve::body;
+use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, ignored, respond};
-use crate::serve::stream::{Encoder, Frame, Moment};
+use crate::serve::generate::{ignored, respond};
+use crate::serve::job::Job;
 use crate::session::{Answer, ChatEvent, Logprobs, Session, TextRequest};
 
 /// Continues texts.

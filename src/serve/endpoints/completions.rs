@@ -12,7 +12,8 @@ use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, respond};
+use crate::serve::generate::respond;
+use crate::serve::job::Job;
 
 /// Continues a text.
 pub(in crate::serve) async fn completions(

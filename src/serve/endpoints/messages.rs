@@ -12,11 +12,12 @@ use crate::openai::{ApiError, Asked, Prompt};
 use crate::serve::access::Id;
 use crate::serve::app::App;
 use crate::serve::body;
+use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, ignored, respond};
+use crate::serve::generate::{ignored, respond};
 use crate::serve::id;
-use crate::serve::stream::{Encoder, Frame, Moment};
+use crate::serve::job::Job;
 use crate::session::{Answer, ChatEvent, ChatRequest, ReasoningMode, ToolCallIds};
 
 /// Answers a conversation.

@@ -11,11 +11,12 @@ use crate::openai::{
     ApiError, Asked, Choice, Chunks, Endpoint, ErrorCode, Head, Piece, Prompt, SoFar, Stream, body, logprobs,
 };
 use crate::serve::app::App;
+use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, ignored};
+use crate::serve::generate::ignored;
 use crate::serve::id;
-use crate::serve::stream::{Encoder, Frame, Moment};
+use crate::serve::job::Job;
 use crate::session::{Answer, Chat, ChatEvent, Logprobs, PromptText, Seed, Session, TextRequest};
 
 /// Refuses what the server does not support, and another model.

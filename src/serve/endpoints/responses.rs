@@ -15,11 +15,12 @@ use crate::openai::{ApiError, ErrorCode, Prompt, SoFar};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::calculate::{Calculated, calculate};
+use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
-use crate::serve::generate::{Job, ignored, respond};
+use crate::serve::generate::{ignored, respond};
 use crate::serve::id;
-use crate::serve::stream::{Encoder, Frame, Moment};
+use crate::serve::job::Job;
 use crate::session::{Answer, ChatEvent};
 
 /// Answers a conversation.

@@ -1,0 +1,73 @@
+//! Answers in the form of an API: as frames of a stream, or as one body.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::engine::{Token, TokenLogprob};
+use crate::session::{Answer, ChatEvent};
+
+/// Writes the answers to a request in the form of an API.
+pub(super) trait Encoder: Send {
+    /// The frames before the first event.
+    fn begin(&mut self) -> Vec<Frame>;
+
+    /// The frames of an event of the answer `index`, with the logprobs of its tokens.
+    fn event(
+        &mut self,
+        index: usize,
+        event: &ChatEvent,
+        tokens: &[TokenLogprob],
+        moment: Moment<'_>,
+    ) -> Vec<Frame>;
+
+    /// The frames after the last answer has ended without an error.
+    fn end(&mut self) -> Vec<Frame>;
+
+    /// A sign of life while there is nothing to write.
+    fn ping(&self) -> Frame {
+        Frame::Comment
+    }
+
+    /// All answers as one body.
+    fn whole(&mut self, answers: Vec<Answer>) -> Value;
+}
+
+/// When an event of an answer happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// Since the request was submitted.
+    pub(super) since: Duration,
+    /// Tokens of the answer so far.
+    pub(super) written: u32,
+    /// Those since the last event.
+    pub(super) tokens: &'a [Token],
+}
+
+/// A part of a stream of server-sent events.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Frame {
+    /// An empty comment.
+    Comment,
+    /// Data without a name.
+    Data(Value),
+    /// Data that is named by its `type`.
+    Typed(Value),
+    /// `OpenAI`'s end of a stream.
+    Done,
+}
+
+impl Frame {
+    /// Appends the frame as it is sent.
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Comment => out.extend(b": \n\n"),
+            Self::Data(value) => out.extend(format!("data: {value}\n\n").into_bytes()),
+            Self::Typed(value) => {
+                let name = value.get("type").and_then(Value::as_str).unwrap_or("message");
+                out.extend(format!("event: {name}\ndata: {value}\n\n").into_bytes());
+            }
+            Self::Done => out.extend(b"data: [DONE]\n\n"),
+        }
+    }
+}
