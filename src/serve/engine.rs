@@ -34,14 +34,6 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Whether it answers no more requests, for whatever reason.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.submitter.status().has_changed().is_err()
-    }
-}
-
 /// Facts about a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Card {

@@ -33,6 +33,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 mod tests {
     use axum::body::Body;
     use axum::routing::{get, post};
+    use http::Request;
     use http::header::HOST;
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
