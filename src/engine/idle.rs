@@ -46,6 +46,7 @@ impl IdleSequence {
     }
 
     /// The state that a cut at this length restores, if it restores one; `None` if the sequence cannot be cut there.
+    #[expect(clippy::option_option, reason = "whether it can be cut, and whether that takes a state")]
     pub(super) fn cut(&self, length: usize) -> Option<Option<StateId>> {
         if length == 0 || length > self.tokens.len() {
             return None;

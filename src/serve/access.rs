@@ -36,11 +36,6 @@ impl Id {
         Self(format!("req_{}", id::random()).into())
     }
 
-    /// The id of a request, which gets one if it has none.
-    pub(super) fn of(request: &mut Request) -> Self {
-        request.extensions_mut().get_or_insert_with(Self::random).clone()
-    }
-
     /// The id that a client sends, if it is short and plain enough for a log.
     fn sent(header: &HeaderValue) -> Option<Self> {
         let text = header.to_str().ok()?;

@@ -47,6 +47,7 @@ pub struct App {
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct Settings {
     /// The names of the model: the first is written into answers, the others are accepted as well.
     pub names: Vec<String>,

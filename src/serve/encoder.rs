@@ -59,7 +59,7 @@ pub(super) enum Frame {
 
 impl Frame {
     /// Appends the frame as it is sent.
-    fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Comment => out.extend(b": \n\n"),
             Self::Data(value) => out.extend(format!("data: {value}\n\n").into_bytes()),

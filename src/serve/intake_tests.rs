@@ -21,7 +21,7 @@ use crate::serve::testing::{CONTEXT, with};
 use crate::serve::{Settings, router};
 
 /// A time in which everything here happens, on a busy machine too.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A server with two slots that answers with `x` until the context is full, slowly.
 fn endless(settings: Settings) -> (Arc<App>, Router) {

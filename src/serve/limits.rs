@@ -59,7 +59,7 @@ impl Default for Limits {
             body_bytes: 16 << 20,
             all_bodies_bytes: 512 << 20,
             body_pause: Duration::from_secs(10),
-            body_time: Duration::from_secs(120),
+            body_time: Duration::from_mins(2),
             frames: 64,
             ping: Duration::from_secs(5),
         }

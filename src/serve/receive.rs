@@ -152,7 +152,7 @@ mod tests {
     async fn a_body_that_stops_or_drips_is_refused() {
         let bodies = Bodies::new(&limits());
         let slow = Refused::SlowBody { pause: limits().body_pause, time: limits().body_time };
-        let stopped = drip(2, Duration::from_secs(3600));
+        let stopped = drip(2, Duration::from_hours(1));
         assert_eq!(read(&[], stopped, &bodies).await.unwrap_err(), slow);
         let dripping = drip(200, Duration::from_millis(5));
         assert_eq!(read(&[], dripping, &bodies).await.unwrap_err(), slow);

@@ -175,7 +175,7 @@ mod tests {
         let large = Refused::TooLarge { limit: 9 };
         let client = Refused::ClientLimit { limit: 2, retry_after: 1 };
         let host = Refused::Host { host: "x".to_owned() };
-        let (pause, time) = (Duration::from_secs(10), Duration::from_secs(120));
+        let (pause, time) = (Duration::from_secs(10), Duration::from_mins(2));
         for (refused, status, kind) in [
             (&key, 401, "authentication_error"),
             (&host, 403, "permission_error"),

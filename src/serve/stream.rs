@@ -1,12 +1,11 @@
 //! From the events of answers to the frames of a stream.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::Body;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
-use serde_json::Value;
 
 use super::app::App;
 use super::encoder::Moment;
@@ -16,7 +15,7 @@ use super::metrics::Meter;
 use super::must_end::must_end;
 use super::tally::Tally;
 use crate::engine::{self, Token, TokenLogprob};
-use crate::session::{Answer, Chat, ChatEvent};
+use crate::session::{Chat, ChatEvent};
 
 /// Events that are merged into one write.
 const MERGED: usize = 256;
@@ -51,7 +50,9 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
     let mut frames = encoder.begin();
     loop {
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| frame.write(&mut bytes));
+        for frame in &frames {
+            frame.write(&mut bytes);
+        }
         if !bytes.is_empty() && out.send(bytes.into()).await.is_err() {
             return;
         }

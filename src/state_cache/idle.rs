@@ -65,9 +65,11 @@ mod tests {
     fn a_slot_is_due_once_after_it_was_idle_for_a_while() {
         let mut idle = IdleSlots::default();
         let mut at = |second: u64, slots: &[SlotStatus]| {
-            let (now, wait) = (Duration::from_secs(second), Duration::from_secs(60));
+            let (now, wait) = (Duration::from_secs(second), Duration::from_mins(1));
             let due = idle.due(slots, now, wait, 1024);
-            due.iter().for_each(|&index| idle.settle(index));
+            for &index in &due {
+                idle.settle(index);
+            }
             due
         };
         assert_eq!(at(100, &[slot(2000, false), slot(2000, true)]), [0; 0]);

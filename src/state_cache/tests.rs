@@ -375,7 +375,8 @@ fn a_process_killed_at_any_moment_leaves_only_whole_states() {
         child.wait().unwrap();
         drop(fs::remove_file(&ended));
         interrupted += u32::from(unfinished().is_some());
-        for name in names(&folder).iter().filter(|name| name.ends_with(".state")) {
+        for name in names(&folder).iter().filter(|name| Path::new(name).extension() == Some("state".as_ref()))
+        {
             crate::state::read(&folder.join(name), &OURS).unwrap();
         }
     }

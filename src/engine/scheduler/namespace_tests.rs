@@ -35,8 +35,8 @@ fn ask(prompts: &[(u64, String)], at_once: usize, slots: u32, can_trim: bool) ->
                 let namespace = Namespace(*namespace);
                 let boundaries = vec![prompt.len() / 2, prompt.len() - 1];
                 let request = Request {
-                    namespace,
                     boundaries,
+                    namespace,
                     ..Request::new(prompt.clone(), SamplingParams::greedy())
                 };
                 scheduler.submit(RequestId(id), request, Duration::ZERO).unwrap();

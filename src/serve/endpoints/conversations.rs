@@ -109,6 +109,7 @@ fn store(app: &App, request: &Request) -> Result<Arc<Store>, HttpError> {
         .ok_or_else(|| ApiError::new(ErrorCode::NotSupported, "this server keeps no conversations").into())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn unreadable(error: PathRejection) -> HttpError {
     tracing::debug!(%error, "a name cannot be read");
     ApiError::new(ErrorCode::InvalidRequest, "the name of the conversation is not UTF-8").into()
@@ -150,6 +151,7 @@ fn etag(tag: &Tag) -> (HeaderName, HeaderValue) {
     (header::ETAG, value.unwrap_or_else(|_| HeaderValue::from_static("\"\"")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn refusal(error: Error) -> HttpError {
     let code = match &error {
         Error::Missing { .. } => ErrorCode::NotFound,

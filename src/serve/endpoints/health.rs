@@ -22,6 +22,7 @@ pub(in crate::serve) async fn health(State(app): State<Arc<App>>) -> Response {
         Phase::Ready(_) => Json(json!({ "status": "ok" })).into_response(),
         Phase::Loading { done, total } => {
             let error = json!({ "message": "Loading model", "type": "unavailable_error", "code": 503 });
+            #[expect(clippy::cast_precision_loss, reason = "a fraction for people")]
             let progress = if total == 0 { 0.0 } else { done as f64 / total as f64 };
             let body = json!({ "error": error, "progress": progress });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()

@@ -45,8 +45,8 @@ mod tests {
             document["paths"].as_object().unwrap().keys().map(|path| short(path)).collect();
         let routes =
             include_str!("../router.rs").split(".route(\"").skip(1).filter(|rest| !rest.starts_with("/\""));
-        let routed = routes.map(|rest| rest.split('"').next().unwrap().replace("{*", "{"));
-        assert_eq!(described, routed.collect::<BTreeSet<_>>());
+        let found = routes.map(|rest| rest.split('"').next().unwrap().replace("{*", "{"));
+        assert_eq!(described, found.collect::<BTreeSet<_>>());
     }
 
     fn short(path: &str) -> String {
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn every_field_that_is_read_is_described() {
         let document = document();
-        let read: [(&str, fn(Map<String, Value>)); 5] = [
+        type Read = fn(Map<String, Value>);
+        let read: [(&str, Read); 5] = [
             ("/v1/chat/completions", |body| drop(crate::openai::read(Endpoint::Chat, body).unwrap())),
             ("/v1/completions", |body| drop(crate::openai::read(Endpoint::Text, body).unwrap())),
             ("/completion", |body| drop(crate::openai::completion::read(body).unwrap())),

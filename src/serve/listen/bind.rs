@@ -254,6 +254,7 @@ impl Listener {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is a reference")]
 fn prepare(socket: SockRef<'_>, limits: &Limits) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;

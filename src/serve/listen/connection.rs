@@ -101,8 +101,8 @@ pub(super) async fn run<T>(
     // The request and its response are dropped here, if they are not complete.
     let mut io = connection.into_parts().io.into_inner().io;
     let (quiet, unread) = {
-        let state = track.lock();
-        (state.quiet, state.unread)
+        let locked = track.lock();
+        (locked.quiet, locked.unread)
     };
     let refused = match ended {
         Ended::Http(Err(error)) if error.is_parse_too_large() => {

@@ -36,7 +36,7 @@ impl Socket {
     /// Whether the client has closed its side, even if bytes before that are not read.
     pub(super) fn is_closed_by_peer(&self) -> bool {
         let ready = each!(self, stream => stream.ready(Interest::READABLE).now_or_never());
-        ready.is_some_and(|ready| ready.map_or(true, |ready| ready.is_read_closed()))
+        ready.is_some_and(|ready| ready.map_or(true, tokio::io::Ready::is_read_closed))
     }
 }
 

@@ -141,6 +141,7 @@ fn serve_on(listeners: Vec<Listener>, limits: Limits, tls: Option<Arc<Tls>>) -> 
     Served { address, drain, connections, admission, ended: ends, streams: streaming, task }
 }
 
+#[expect(clippy::unused_async, reason = "it needs the runtime of its caller")]
 async fn start(limits: Limits) -> Served {
     serve_on(bind(&["127.0.0.1".to_owned()], 0).unwrap(), limits, None)
 }
@@ -257,7 +258,7 @@ async fn too_long_and_too_many_headers_are_431() {
     let endless = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}", "a".repeat(100_000));
     let uri = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(9000));
     let lines = |n| {
-        let lines: String = (1..n).map(|i| format!("x{i}: y\r\n")).collect();
+        let lines = Vec::from_iter((1..n).map(|i| format!("x{i}: y\r\n"))).concat();
         format!("GET / HTTP/1.1\r\nhost: localhost\r\n{lines}connection: close\r\n\r\n")
     };
     for request in [long, endless, uri, lines(100)] {

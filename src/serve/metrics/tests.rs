@@ -1,5 +1,7 @@
 //! Tests of the metrics as text.
 
+#![expect(clippy::float_cmp, reason = "counts and bounds are exact")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +63,7 @@ fn finished(reason: FinishReason) -> ChatEvent {
         timings: Timings {
             queued: Duration::from_millis(100),
             prefill: Duration::from_millis(300),
-            decode: Duration::from_millis(2000),
+            decode: Duration::from_secs(2),
         },
     }
 }

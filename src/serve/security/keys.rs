@@ -121,8 +121,8 @@ impl Keys {
         for stored in self.all.read().unwrap_or_else(PoisonError::into_inner).iter() {
             let equal = stored.ct_eq(&presented);
             found |= equal;
-            let [a, b, c, d, e, f, g, h, ..] = *stored;
-            id = u64::conditional_select(&id, &u64::from_le_bytes([a, b, c, d, e, f, g, h]), equal);
+            let first = stored.first_chunk().copied().unwrap_or_default();
+            id = u64::conditional_select(&id, &u64::from_le_bytes(first), equal);
         }
         bool::from(found).then_some(KeyId(id))
     }
@@ -132,7 +132,7 @@ impl Keys {
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.all.read().unwrap_or_else(PoisonError::into_inner).len();
-        f.debug_struct("Keys").field("number", &number).field("file", &self.file).finish()
+        f.debug_struct("Keys").field("number", &number).field("file", &self.file).finish_non_exhaustive()
     }
 }
 
