@@ -1,5 +1,7 @@
 //! Runs the fuzz targets of request bodies on their seeds: whole, truncated and mutated.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 #[path = "../fuzz/body.rs"]
 mod body;
 

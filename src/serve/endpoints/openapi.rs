@@ -130,8 +130,9 @@ mod tests {
 
     #[test]
     fn every_field_that_is_read_is_described() {
-        let document = document();
         type Read = fn(Map<String, Value>);
+
+        let document = document();
         let read: [(&str, Read); 5] = [
             ("/v1/chat/completions", |body| drop(crate::openai::read(Endpoint::Chat, body).unwrap())),
             ("/v1/completions", |body| drop(crate::openai::read(Endpoint::Text, body).unwrap())),

@@ -258,7 +258,7 @@ async fn too_long_and_too_many_headers_are_431() {
     let endless = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}", "a".repeat(100_000));
     let uri = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(9000));
     let lines = |n| {
-        let lines = Vec::from_iter((1..n).map(|i| format!("x{i}: y\r\n"))).concat();
+        let lines = (1..n).map(|i| format!("x{i}: y\r\n")).collect::<Vec<_>>().concat();
         format!("GET / HTTP/1.1\r\nhost: localhost\r\n{lines}connection: close\r\n\r\n")
     };
     for request in [long, endless, uri, lines(100)] {

@@ -15,21 +15,16 @@ pub(super) fn log(as_json: bool) -> Log {
 /// `POST /v1/chat/completions 200 120+64 tokens 1.52 s req_…`.
 fn line(record: &Record) -> String {
     let Record { method, path, status, took, id, tokens, .. } = record;
-    let mut line = format!("{method} {path} {status}");
+    let mut parts = vec![format!("{method} {path} {status}")];
     if tokens.prompt > 0 {
-        line += &format!(" {}+{} tokens", tokens.prompt, tokens.generated);
-        if tokens.cached > 0 {
-            line += &format!(", {} cached", tokens.cached);
-        }
+        let cached = if tokens.cached > 0 { format!(", {} cached", tokens.cached) } else { String::new() };
+        parts.push(format!("{}+{} tokens{cached}", tokens.prompt, tokens.generated));
     }
-    line += &format!(" {:.3} s", took.as_secs_f64());
-    if let Some(first) = tokens.first {
-        line += &format!(", first token after {:.3} s", first.as_secs_f64());
-    }
-    if record.disconnected {
-        line += " disconnected";
-    }
-    format!("{line} {id}")
+    let first = tokens.first.map(|first| format!(", first token after {:.3} s", first.as_secs_f64()));
+    parts.push(format!("{:.3} s{}", took.as_secs_f64(), first.unwrap_or_default()));
+    parts.extend(record.disconnected.then(|| "disconnected".to_owned()));
+    parts.push(id.to_string());
+    parts.join(" ")
 }
 
 fn object(record: &Record) -> Value {

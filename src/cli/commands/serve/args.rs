@@ -13,7 +13,7 @@ use super::states::DiskArgs;
 ///
 /// It listens at once and answers requests when the model is loaded. Options of answers apply where a request sets none.
 #[derive(Debug, Clone, clap::Args)]
-#[expect(clippy::doc_markdown, reason = "shown as help, where names have no quotes")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
 Examples:
   ggrun serve model.gguf

@@ -145,7 +145,7 @@ async fn reread(keys: Arc<Keys>, tls: Option<Arc<Tls>>) {
         match keys.reload() {
             Ok(()) => err::note("read API keys again"),
             Err(error) => {
-                err::note(&format!("warning: {:#}; the keys stay as they are", anyhow::Error::from(error)))
+                err::note(&format!("warning: {:#}; the keys stay as they are", anyhow::Error::from(error)));
             }
         }
         match tls.as_ref().map(|tls| tls.reload()) {

@@ -1,6 +1,6 @@
 //! Options of `ggrun serve` about connections, who may use the server, and its log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +110,9 @@ impl NetworkArgs {
     pub(super) fn is_local(&self) -> bool {
         self.host.iter().all(|host| {
             let is_loopback = |address: std::net::IpAddr| address.is_loopback();
-            host == "localhost" || host.ends_with(".sock") || host.parse().is_ok_and(is_loopback)
+            host == "localhost"
+                || Path::new(host).extension() == Some("sock".as_ref())
+                || host.parse().is_ok_and(is_loopback)
         })
     }
 
