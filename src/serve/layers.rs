@@ -4,23 +4,38 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::State;
+use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::access::{self, Log};
 use super::error::HttpError;
 use super::forms;
+use super::metrics::Metrics;
 use super::security::{self, Policy};
 use crate::openai::{ApiError, ErrorCode};
 
 /// A router behind the rules of `policy`, with a record of each response in `log`.
-pub fn layered(router: Router, policy: Arc<Policy>, log: Log) -> Router {
-    router
+pub fn layered(router: Router, policy: Arc<Policy>, metrics: Arc<Metrics>, log: Log) -> Router {
+    let router = router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(policy, security::layer))
-        .layer(from_fn(forms::layer))
-        .layer(from_fn_with_state(log, access::layer))
+        .layer(from_fn(forms::layer));
+    counted(router, metrics).layer(from_fn_with_state(log, access::layer))
+}
+
+/// A router whose errors are counted.
+pub(super) fn counted(router: Router, metrics: Arc<Metrics>) -> Router {
+    router.layer(map_response_with_state(metrics, count))
+}
+
+async fn count(State(metrics): State<Arc<Metrics>>, response: Response) -> Response {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        metrics.refuse(status.as_u16());
+    }
+    response
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
@@ -49,7 +64,7 @@ mod tests {
         let keys = Arc::new(Keys::new(&["one"], None).unwrap());
         let open = |_: &http::Method, path: &str| path == "/v1/panics";
         let policy = Policy { hosts: Vec::new(), cors: Cors::default(), keys, open };
-        let router = layered(router, Arc::new(policy), Log::new(|_| {}));
+        let router = layered(router, Arc::new(policy), Arc::new(Metrics::new().unwrap()), Log::new(|_| {}));
         let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
         let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();

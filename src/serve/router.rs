@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
-use axum::response::Response;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use http::Method;
 
@@ -74,7 +73,6 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(forms::layer))
-        .layer(map_response_with_state(Arc::clone(&app), count))
         .with_state(app)
 }
 
@@ -82,15 +80,6 @@ pub fn router(app: Arc<App>) -> Router {
 #[must_use]
 pub fn is_open(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/" | "/health" | "/v1/health")
-}
-
-/// Counts errors.
-async fn count(State(app): State<Arc<App>>, response: Response) -> Response {
-    let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        app.metrics.refuse(status.as_u16());
-    }
-    response
 }
 
 async fn no_path(request: Request) -> HttpError {

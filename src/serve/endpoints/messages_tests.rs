@@ -13,7 +13,7 @@ use crate::serve::layers::layered;
 use crate::serve::router::router;
 use crate::serve::security::{Cors, Policy};
 use crate::serve::testing::{app, get, post, send, server, with_template};
-use crate::serve::{App, Settings};
+use crate::serve::{App, Metrics, Settings};
 
 const SAYS: &str = "hm</think>Yes.";
 const CALLS: &str = "hm</think>Look.<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}</tool_call>";
@@ -168,7 +168,7 @@ fn errors_have_anthropics_form() {
 fn refusals_before_the_endpoint_have_anthropics_form_and_the_requests_id() {
     let policy =
         Policy { hosts: Vec::new(), cors: Cors::default(), keys: Arc::default(), open: |_, _| false };
-    let server = layered(server("."), Arc::new(policy), Log::new(|_| {}));
+    let server = layered(server("."), Arc::new(policy), Arc::new(Metrics::new().unwrap()), Log::new(|_| {}));
     for (path, host, status, kind) in [
         ("/v1/messages", "example.org", 403, "permission_error"),
         ("/messages/count_tokens", "example.org", 403, "permission_error"),

@@ -20,11 +20,14 @@ pub(in crate::serve) async fn metrics(State(app): State<Arc<App>>) -> Result<Res
         let message = "`/metrics` needs `--metrics`";
         return Err(ApiError::new(ErrorCode::NotSupported, message).into());
     }
-    let status = match &*app.phase.borrow() {
-        Phase::Ready(engine) | Phase::Draining(engine) => Some(engine.submitter.status().borrow().clone()),
-        Phase::Loading { .. } | Phase::Failed(_) => None,
+    let (status, states) = match &*app.phase.borrow() {
+        Phase::Ready(engine) | Phase::Draining(engine) => {
+            let states = engine.states.as_ref().map(|states| states.counters().get());
+            (Some(engine.submitter.status().borrow().clone()), states)
+        }
+        Phase::Loading { .. } | Phase::Failed(_) => (None, None),
     };
-    let text = app.metrics.render(status.as_ref()).map_err(|error| {
+    let text = app.metrics.render(status.as_ref(), states).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
         ApiError::new(ErrorCode::Engine, "the metrics cannot be written")
     })?;
@@ -34,6 +37,9 @@ pub(in crate::serve) async fn metrics(State(app): State<Arc<App>>) -> Result<Res
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crate::serve::layers::counted;
     use crate::serve::testing::{app, get, loading, post};
     use crate::serve::{Settings, router};
     use serde_json::json;
@@ -49,7 +55,8 @@ mod tests {
 
     #[test]
     fn metrics_count_answers_whole_and_streamed_and_errors() {
-        let router = router(app("ok", on()));
+        let app = app("ok", on());
+        let router = counted(router(Arc::clone(&app)), Arc::clone(&app.metrics));
         for stream in [false, true] {
             let body = json!({"prompt": "hello", "max_tokens": 9, "stream": stream});
             assert_eq!(post(&router, "/v1/completions", &body).status.as_u16(), 200);

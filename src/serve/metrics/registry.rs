@@ -7,12 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 use super::buckets::{LATENCY, TIME_TO_FIRST_TOKEN, tokens};
-use super::families::{engine, float, gauge};
+use super::families::{counter, engine, float, gauge};
 use super::llamacpp::{Totals, Window, families as llamacpp};
 use crate::engine::{FinishReason, Status, Timings, Usage};
 use crate::openai::finish_reason;
 use crate::serve::listen::Connections;
 use crate::session::ChatUsage;
+use crate::state_cache::Counted;
 
 /// The metrics of a server.
 #[derive(Debug)]
@@ -30,8 +31,6 @@ pub struct Metrics {
     pub(super) cancelled: IntCounterVec,
     pub(super) failed: IntCounter,
     ignored_fields: IntCounter,
-    states_saved: IntCounter,
-    states_restored: IntCounter,
     connections: OnceLock<Arc<Connections>>,
     /// Tokens read for the prompts of finished answers.
     read: AtomicU64,
@@ -105,8 +104,6 @@ impl Metrics {
                 "ignored_fields_total",
                 "Fields of requests that are unknown and were ignored",
             )?,
-            states_saved: counter("states_saved_total", "States saved to disk")?,
-            states_restored: counter("states_restored_total", "States restored from disk")?,
             connections: OnceLock::new(),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -133,32 +130,29 @@ impl Metrics {
         self.ignored_fields.inc_by(fields as u64);
     }
 
-    /// Counts a state that was saved.
-    pub fn save_state(&self) {
-        self.states_saved.inc();
-    }
-
-    /// Counts a state that was restored.
-    pub fn restore_state(&self) {
-        self.states_restored.inc();
-    }
-
     /// When the server started, in seconds since 1970.
     #[must_use]
     pub fn started(&self) -> u64 {
         self.started
     }
 
-    /// All metrics as text. `status` is `None` while the model is loading.
+    /// All metrics as text. `status` is `None` while the model is loading, and `states` if none are saved to disk.
     ///
     /// # Errors
     ///
     /// When a metric has no values.
-    pub fn render(&self, status: Option<&Status>) -> prometheus::Result<String> {
+    pub fn render(&self, status: Option<&Status>, states: Option<Counted>) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
         families.retain(|family| !family.get_metric().is_empty());
         let open = self.connections.get().map_or(0, |connections| connections.open());
         families.push(gauge("ggrun_connections", "Open connections", float(open as u64)));
+        let Counted { states_saved, states_restored, .. } = states.unwrap_or_default();
+        families.push(counter("ggrun_states_saved_total", "States saved to disk", float(states_saved)));
+        families.push(counter(
+            "ggrun_states_restored_total",
+            "States restored from disk",
+            float(states_restored),
+        ));
         if let Some(status) = status {
             families.extend(engine(status));
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);

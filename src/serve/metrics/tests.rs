@@ -11,6 +11,7 @@ use crate::engine::{
     Counters, Error, FinishReason, SlotState, SlotStatus, StateCacheStatus, Status, Timings, Usage,
 };
 use crate::session::{ChatEvent, ChatUsage};
+use crate::state_cache::Counted;
 
 fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new().unwrap())
@@ -76,7 +77,7 @@ fn a_finished_answer_is_in_every_histogram_of_requests() {
     measured.event(&ChatEvent::Content("a".to_owned()));
     measured.event(&finished(FinishReason::Stop));
     drop(measured);
-    let found = samples(&metrics.render(None).unwrap());
+    let found = samples(&metrics.render(None, None).unwrap());
     for (name, sum) in [
         ("time_to_first_token_seconds", 0.4),
         ("e2e_request_latency_seconds", 2.4),
@@ -107,7 +108,7 @@ fn an_answer_that_ends_early_is_counted_once_with_its_phase_or_as_failed() {
         measured.event(&event);
     }
     meter(&metrics).event(&ChatEvent::Failed(Error::Gone));
-    let found = samples(&metrics.render(None).unwrap());
+    let found = samples(&metrics.render(None, None).unwrap());
     let cancelled = ["waiting", "prefill", "decode"]
         .map(|phase| found[&format!("ggrun_cancelled_total{{phase=\"{phase}\"}}")]);
     assert_eq!(cancelled, [1.0, 1.0, 2.0]);
@@ -122,19 +123,18 @@ fn errors_connections_ignored_fields_and_states_are_counted() {
     metrics.refuse(503);
     metrics.refuse(400);
     metrics.ignore(3);
-    metrics.save_state();
-    metrics.restore_state();
-    let found = samples(&metrics.render(None).unwrap());
+    let states = Counted { states_saved: 2, states_restored: 1, ..Counted::default() };
+    let found = samples(&metrics.render(None, Some(states)).unwrap());
     assert_eq!(found["ggrun_connections"], 0.0);
     assert_eq!(found["ggrun_requests_refused_total{status=\"503\"}"], 2.0);
     assert_eq!(found["ggrun_requests_refused_total{status=\"400\"}"], 1.0);
     assert_eq!(found["ggrun_ignored_fields_total"], 3.0);
-    assert_eq!((found["ggrun_states_saved_total"], found["ggrun_states_restored_total"]), (1.0, 1.0));
+    assert_eq!((found["ggrun_states_saved_total"], found["ggrun_states_restored_total"]), (2.0, 1.0));
 }
 
 #[test]
 fn the_status_of_the_engine_is_rendered() {
-    let found = samples(&metrics().render(Some(&status())).unwrap());
+    let found = samples(&metrics().render(Some(&status()), None).unwrap());
     for (name, value) in [
         ("ggrun_prompt_tokens_total", 100.0),
         ("ggrun_prefix_cache_queries_total", 100.0),
@@ -169,14 +169,14 @@ fn the_status_of_the_engine_is_rendered() {
 fn llama_servers_rates_are_those_since_the_last_rendering() {
     let metrics = metrics();
     let rates = || {
-        let found = samples(&metrics.render(Some(&status())).unwrap());
+        let found = samples(&metrics.render(Some(&status()), None).unwrap());
         [found["llamacpp:prompt_tokens_seconds"], found["llamacpp:predicted_tokens_seconds"]]
     };
     assert_eq!(rates(), [0.0, 0.0]);
     meter(&metrics).event(&finished(FinishReason::Length));
     assert_eq!(rates(), [200.0, 5.0]);
     assert_eq!(rates(), [0.0, 0.0]);
-    let found = samples(&metrics.render(Some(&status())).unwrap());
+    let found = samples(&metrics.render(Some(&status()), None).unwrap());
     assert_eq!(found["llamacpp:n_tokens_max"], 111.0);
     assert_eq!(found["llamacpp:tokens_predicted_seconds_total"], 2.0);
 }
@@ -185,7 +185,7 @@ fn llama_servers_rates_are_those_since_the_last_rendering() {
 fn every_metric_has_a_help_and_a_type_line_and_appears_once() {
     let metrics = metrics();
     metrics.refuse(400);
-    let text = metrics.render(Some(&status())).unwrap();
+    let text = metrics.render(Some(&status()), None).unwrap();
     let mut types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     types.sort_unstable();
     let count = types.len();

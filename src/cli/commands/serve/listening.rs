@@ -74,7 +74,7 @@ impl<'a> Listening<'a> {
         let connections = Arc::new(Connections::new(limits.connections));
         app.metrics.watch(Arc::clone(&connections));
         let server = Server {
-            router: layered(router(Arc::clone(app)), policy, access::log(log_json)),
+            router: layered(router(Arc::clone(app)), policy, Arc::clone(&app.metrics), access::log(log_json)),
             connections,
             limits,
             tls: tls.clone(),
