@@ -10,7 +10,10 @@ use super::*;
 use crate::chat::{Message, Role, Template};
 use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Caps, Decoder as _, Error, Limits, Namespace, SamplingParams, Usage, channel, run};
+use crate::engine::{
+    Caps, Decoder as _, Error, Limits, Markup, Namespace, SamplingParams, SpecialToken, Token, Usage, Vocab,
+    channel, run,
+};
 use crate::session::{Chat, ChatEvent, ChatRequest, Session, TextRequest};
 use crate::state::Identity;
 
@@ -22,6 +25,32 @@ const TEMPLATE: &str = "{% for message in messages %}{{ message.role }}: {{ mess
     {% if add_generation_prompt %}<think>{% endif %}";
 /// The answer to everything, without the token that ends it: reasoning and text.
 const ANSWER: &str = "hm</think>yes";
+
+/// Bytes, with line ends as special tokens: prompts can be shared up to them.
+#[derive(Debug, Clone, Copy)]
+struct Lines;
+
+impl Vocab for Lines {
+    fn size(&self) -> u32 {
+        ByteVocab.size()
+    }
+
+    fn tokenize(&self, text: &str, markup: Markup) -> Vec<Token> {
+        ByteVocab.tokenize(text, markup)
+    }
+
+    fn specials(&self) -> Vec<SpecialToken> {
+        vec![SpecialToken { text: "\n".to_owned(), always: false }]
+    }
+
+    fn write(&self, token: Token, out: &mut Vec<u8>) {
+        ByteVocab.write(token, out);
+    }
+
+    fn ends_answer(&self, token: Token) -> bool {
+        ByteVocab.ends_answer(token)
+    }
+}
 
 struct Server {
     cache: StateCache,
@@ -39,8 +68,7 @@ impl Server {
         inbox.on_eviction(cache.on_eviction());
         let limits = Limits { state_cache: 100_000, ..Limits::of(decoder.caps()) };
         let thread = thread::spawn(move || run(decoder, ByteVocab, &inbox, limits));
-        let session =
-            Session::new(submitter, Arc::new(ByteVocab), Template::parse(TEMPLATE, "", "").unwrap());
+        let session = Session::new(submitter, Arc::new(Lines), Template::parse(TEMPLATE, "", "").unwrap());
         cache.connect(session.clone(), caps);
         let session = session.with_hooks(cache.hooks());
         Self { cache, session, thread }
