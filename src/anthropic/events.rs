@@ -62,8 +62,10 @@ impl Events {
                 self.begin(total.prompt_tokens, total.reused_tokens, &mut out);
                 self.close(&mut out);
                 if self.blocks == 0 {
-                    self.delta(Open::Text, "", &mut out);
-                    self.close(&mut out);
+                    // Clients expect text.
+                    self.start(&text(""), &mut out);
+                    self.push(&json!({ "type": "text_delta", "text": "" }), &mut out);
+                    self.stop(&mut out);
                 }
                 let delta = self.head.end(reason, self.calls);
                 out.push(json!({ "type": "message_delta", "delta": delta, "usage": usage(counts) }));
@@ -99,6 +101,9 @@ impl Events {
     }
 
     fn delta(&mut self, kind: Open, more: &str, out: &mut Vec<Value>) {
+        if more.is_empty() {
+            return;
+        }
         self.begin(0, 0, out);
         if self.open != Some(kind) {
             self.close(out);
@@ -109,13 +114,11 @@ impl Events {
             self.start(&block, out);
             self.open = Some(kind);
         }
-        if !more.is_empty() {
-            let delta = match kind {
-                Open::Thinking => json!({ "type": "thinking_delta", "thinking": more }),
-                Open::Text => json!({ "type": "text_delta", "text": more }),
-            };
-            self.push(&delta, out);
-        }
+        let delta = match kind {
+            Open::Thinking => json!({ "type": "thinking_delta", "thinking": more }),
+            Open::Text => json!({ "type": "text_delta", "text": more }),
+        };
+        self.push(&delta, out);
     }
 
     fn call(&mut self, call: &ToolCall, out: &mut Vec<Value>) {

@@ -105,10 +105,17 @@ fn an_answer_ends_for_one_of_four_reasons() {
 fn an_empty_answer_has_an_empty_text() {
     let frames = stream(&[PROGRESS, finished(FinishReason::Stop)]);
     let types: Vec<_> = frames.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
-    let expected =
-        ["message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"];
+    let expected = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ];
     assert_eq!(types, expected);
     assert_eq!(frames[1]["content_block"], json!({"type": "text", "text": ""}));
+    assert_eq!(frames[2]["delta"], json!({"type": "text_delta", "text": ""}));
     let reasoned = stream(&[ChatEvent::Reasoning("hm".to_owned()), finished(FinishReason::Length)]);
     assert!(reasoned.iter().all(|frame| frame["content_block"]["type"] != "text"), "{reasoned:?}");
 }
@@ -224,7 +231,7 @@ fn joined(frames: &[Value]) -> Value {
                 let (block, delta) = (&mut message["content"][*index], &frame["delta"]);
                 let mut add = |name: &str| {
                     let more = delta[name].as_str().unwrap();
-                    assert!(!more.is_empty());
+                    assert!(!more.is_empty() || *index == 0 && block["text"] == "");
                     block[name] = json!(block[name].as_str().unwrap().to_owned() + more);
                 };
                 match delta["type"].as_str().unwrap() {
