@@ -6,15 +6,15 @@
 #[path = "../../src/chat/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only messages")]
 mod chat;
+#[path = "../../src/conversations/format.rs"]
+#[allow(dead_code, reason = "the target reads and writes")]
+mod format;
 #[path = "../../src/grammar/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "only the names of keywords are used")]
 mod grammar;
 #[path = "../../src/json.rs"]
 #[allow(dead_code, reason = "the target uses only a part")]
 mod json;
-#[path = "../../src/conversations/format.rs"]
-#[allow(dead_code, reason = "the target reads and writes")]
-mod format;
 
 use format::Conversation;
 

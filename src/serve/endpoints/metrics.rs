@@ -20,14 +20,14 @@ pub(in crate::serve) async fn metrics(State(app): State<Arc<App>>) -> Result<Res
         let message = "`/metrics` needs `--metrics`";
         return Err(ApiError::new(ErrorCode::NotSupported, message).into());
     }
-    let (status, states) = match &*app.phase.borrow() {
+    let (status, saved) = match &*app.phase.borrow() {
         Phase::Ready(engine) | Phase::Draining(engine) => {
-            let states = engine.states.as_ref().map(|states| states.counters().get());
-            (Some(engine.submitter.status().borrow().clone()), states)
+            let saved = engine.states.as_ref().map(|states| states.counters().get());
+            (Some(engine.submitter.status().borrow().clone()), saved)
         }
         Phase::Loading { .. } | Phase::Failed(_) => (None, None),
     };
-    let text = app.metrics.render(status.as_ref(), states).map_err(|error| {
+    let text = app.metrics.render(status.as_ref(), saved).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
         ApiError::new(ErrorCode::Engine, "the metrics cannot be written")
     })?;

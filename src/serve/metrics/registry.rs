@@ -136,17 +136,17 @@ impl Metrics {
         self.started
     }
 
-    /// All metrics as text. `status` is `None` while the model is loading, and `states` if none are saved to disk.
+    /// All metrics as text. `status` is `None` while the model is loading, and `saved` if no states are saved to disk.
     ///
     /// # Errors
     ///
     /// When a metric has no values.
-    pub fn render(&self, status: Option<&Status>, states: Option<Counted>) -> prometheus::Result<String> {
+    pub fn render(&self, status: Option<&Status>, saved: Option<Counted>) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
         families.retain(|family| !family.get_metric().is_empty());
         let open = self.connections.get().map_or(0, |connections| connections.open());
         families.push(gauge("ggrun_connections", "Open connections", float(open as u64)));
-        let Counted { states_saved, states_restored, .. } = states.unwrap_or_default();
+        let Counted { states_saved, states_restored, .. } = saved.unwrap_or_default();
         families.push(counter("ggrun_states_saved_total", "States saved to disk", float(states_saved)));
         families.push(counter(
             "ggrun_states_restored_total",
