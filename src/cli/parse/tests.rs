@@ -211,6 +211,9 @@ fn a_repeated_option_takes_its_last_value() {
             let with: &[&str] = match (path.join(" ").as_str(), long) {
                 ("bench", "chunks" | "save-logits" | "kl") => &["--quality=t"],
                 ("cache verify", "yes") => &["--delete"],
+                ("serve", "ssl-cert-file") => &["--ssl-key-file=k"],
+                ("serve", "ssl-key-file") => &["--ssl-cert-file=c"],
+                ("serve", "state-budget") => &["--state-dir=d"],
                 _ => &[],
             };
             let line: Vec<String> =
@@ -273,6 +276,13 @@ fn an_error_from_a_variable_names_the_variable_and_no_flag() {
                 "LLAMA_ARG_DEVICE",
                 "LLAMA_ARG_CHAT_TEMPLATE",
                 "LLAMA_ARG_CHAT_TEMPLATE_FILE",
+                "LLAMA_ARG_ALIAS",
+                "LLAMA_ARG_TAGS",
+                "LLAMA_ARG_HOST",
+                "LLAMA_API_KEY",
+                "LLAMA_ARG_SSL_CERT_FILE",
+                "LLAMA_ARG_SSL_KEY_FILE",
+                "LLAMA_ARG_CORS_ORIGINS",
             ]
             .contains(&name)
             {
@@ -436,8 +446,8 @@ fn commands_of_other_programs_are_met_with_their_equals() {
         ("pull", "ggrun download"),
         ("rm", "ggrun cache rm"),
         ("show", "ggrun inspect"),
-        ("serve", "no server yet"),
-        ("ps", "no server"),
+        ("start", "ggrun serve"),
+        ("ps", "no model stays loaded"),
         ("push", "hf upload"),
     ] {
         let error = refused(&[name, "x"], &[], None);

@@ -13,11 +13,8 @@ const OTHERS: [(&[&str], &str); 9] = [
     (&["rm", "remove", "delete"], "`ggrun cache rm ORG/NAME` removes a downloaded repository"),
     (&["show", "info"], "`ggrun inspect MODEL` describes a model"),
     (&["quantize", "create", "import"], "`ggrun convert CHECKPOINT` makes a GGUF"),
-    (
-        &["serve", "server", "start"],
-        "there is no server yet; `ggrun plan` prints the command of llama-server",
-    ),
-    (&["ps", "stop"], "there is no server, so no model stays loaded when a command ends"),
+    (&["server", "start"], "`ggrun serve MODEL` serves a model over HTTP"),
+    (&["ps", "stop"], "no model stays loaded when a command ends"),
     (&["push", "cp"], "there is no upload; use the hub's own `hf upload`"),
     (&["perplexity"], "`ggrun bench --quality TEXT` measures perplexity"),
 ];

@@ -50,7 +50,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Name the model in answers; more names, separated by commas, are accepted as well [default: the file's name]
-    #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', env = "LLAMA_ARG_ALIAS", action = clap::ArgAction::Set)]
+    #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', env = "LLAMA_ARG_ALIAS",
+        action = clap::ArgAction::Set, hide_short_help = true)]
     pub(crate) alias: Option<Vec<String>>,
     /// Show these tags of the model in lists; they have no effect
     #[arg(long, value_name = "TAG,...", value_delimiter = ',', env = "LLAMA_ARG_TAGS", action = clap::ArgAction::Set,

@@ -34,7 +34,7 @@ pub(crate) struct NetworkArgs {
     /// Require one of the keys in this file, one per line
     ///
     /// Lines that begin with # are comments. The file is read again on SIGHUP.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     api_key_file: Option<PathBuf>,
     /// Encrypt connections, with this certificate in PEM format
     ///

@@ -18,8 +18,9 @@ const AUTO: &str = "auto";
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Disk")]
 pub(crate) struct DiskArgs {
-    /// Save states of conversations in this folder, so that they continue after a restart without being read again
+    /// Save states of conversations here, so that they go on after a restart
     ///
+    /// They need not be read again.
     /// `auto` is the state folder of this user. Prompts can be recovered from the files, which only this user can read.
     /// A state is saved when the server ends, when a slot has been idle for a minute, and before a slot is reused.
     /// Without this option nothing is saved.
