@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Commands as they are typed, in a folder with `source`, `out.gguf`, `tiny.gguf` and `in.jsonl`; each must give the same
 /// result when it is run again.
-const CASES: [&str; 29] = [
+const CASES: [&str; 31] = [
     "--help",
     "--version",
     "no-such-command",
@@ -34,6 +34,8 @@ const CASES: [&str; 29] = [
     "chat -m tiny.gguf -n 4 -t 1",
     "batch -m tiny.gguf in.jsonl -o - -t 1 --progress plain",
     "batch -m tiny.gguf in.jsonl --dry-run -t 1",
+    "serve -m tiny.gguf --list-devices",
+    "serve -m tiny.gguf --host 203.0.113.1 --port 9",
     "plan -m tiny.gguf",
     "bench -m tiny.gguf -p 8 -n 2 -r 1 -t 1",
     "download org/name --cache-dir cache --progress always",

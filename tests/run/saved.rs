@@ -210,8 +210,8 @@ fn an_evicted_sequence_can_be_saved_in_time_and_restored() {
         assert_eq!(submitter.cached_prefix(prompt), Ok(held));
         let other = Namespace(1);
         assert_eq!(submitter.cached_prefix(Prompt { namespace: other, ..prompt }), Ok(0));
+        assert_eq!(read(&submitter, more.clone()) as usize, held);
         submitter.restore(other, saved).unwrap();
         assert_eq!(submitter.cached_prefix(Prompt { namespace: other, ..prompt }), Ok(held));
-        assert_eq!(read(&submitter, more) as usize, held);
     }
 }
