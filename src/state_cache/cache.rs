@@ -57,13 +57,21 @@ impl StateCache {
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
+        let ended = Arc::clone(&shared);
         let before = move |prompt: Prompt<'_>| {
+            // This prompt may overwrite the sequence of an answer that has just ended.
+            shared.wait_for_notes();
             if let Some(tokens) = shared.restore(prompt) {
                 tracing::debug!(tokens, "restored a state");
             }
         };
         // The thread ends with the last clone of the cache.
-        let after = move |answered| drop(jobs.send(Job::Answered(Box::new(answered))));
+        let after = move |answered| {
+            ended.will_note();
+            if jobs.send(Job::Answered(Box::new(answered))).is_err() {
+                ended.has_noted();
+            }
+        };
         Hooks { before: Arc::new(before), after: Arc::new(after) }
     }
 

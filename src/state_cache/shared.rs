@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::blocks::Prefixes;
 use super::counters::Counters;
@@ -22,6 +22,8 @@ use crate::state::{self, Broken, Identity, Refused};
 
 /// Turns that are remembered for each slot.
 const TURNS: usize = 4;
+/// The longest wait for answers to be noted.
+const NOTING: Duration = Duration::from_millis(200);
 /// Turns that are remembered before the number of slots is known.
 const FIRST_TURNS: usize = 16;
 
@@ -35,6 +37,9 @@ pub(super) struct Shared {
     rates: Mutex<Rates>,
     turns: Mutex<Turns>,
     engine: Mutex<Option<Engine>>,
+    /// Answers that have ended and are not noted yet.
+    unnoted: Mutex<usize>,
+    noted: Condvar,
     /// Held while a state is read: the memory for one at a time, and the second request for a state finds it restored.
     restoring: Mutex<()>,
 }
@@ -73,6 +78,8 @@ impl Shared {
             rates: Mutex::default(),
             turns: Mutex::new(Turns::new(FIRST_TURNS)),
             engine: Mutex::default(),
+            unnoted: Mutex::default(),
+            noted: Condvar::new(),
             restoring: Mutex::default(),
         })
     }
@@ -93,6 +100,22 @@ impl Shared {
 
     pub(super) fn turns(&self) -> MutexGuard<'_, Turns> {
         lock(&self.turns)
+    }
+
+    /// Counts an answer that is to be noted.
+    pub(super) fn will_note(&self) {
+        *lock(&self.unnoted) += 1;
+    }
+
+    /// Counts an answer that was noted.
+    pub(super) fn has_noted(&self) {
+        *lock(&self.unnoted) -= 1;
+        self.noted.notify_all();
+    }
+
+    /// Waits until the answers that have ended are noted, unless the thread is writing a state.
+    pub(super) fn wait_for_notes(&self) {
+        drop(self.noted.wait_timeout_while(lock(&self.unnoted), NOTING, |unnoted| *unnoted > 0));
     }
 
     /// How much of an idle sequence to save; `None` if files hold all but less than `least` tokens of it. Reads no file.

@@ -59,7 +59,10 @@ pub(super) fn work(shared: &Weak<Shared>, jobs: &Receiver<Job>, idle: Duration) 
                 shared.store(namespace, &saved);
                 drop((saved, permit));
             }
-            Ok(Job::Answered(answered)) => shared.answered(*answered),
+            Ok(Job::Answered(answered)) => {
+                shared.answered(*answered);
+                shared.has_noted();
+            }
             Ok(Job::Drain { until, done }) => {
                 if done.send(shared.save_all(until)).is_err() {
                     tracing::debug!("nothing waits for the end of saving");

@@ -254,7 +254,7 @@ impl Connection {
                 if let (Some(first), Some(read)) = (taken.first, timings["prompt_ms"].as_f64()) {
                     taken.overhead = Some(first - read - timings["queued_ms"].as_f64().unwrap_or(0.0));
                 }
-                if !frame["choices"][0]["text"].as_str().is_some_and(|text| !text.is_empty()) {
+                if frame["choices"][0]["text"].as_str().is_none_or(str::is_empty) {
                     continue;
                 }
                 let now = Instant::now();
