@@ -1,7 +1,7 @@
 //! An HTTP server with the APIs of OpenAI, Anthropic and llama-server.
 //!
 //! A request passes through the router to its endpoint, which reads the body, renders, tokenizes and submits on a blocking
-//! thread ([`generate`]), and encodes the answer's events as frames or as one body ([`stream`]).
+//! thread (`generate`), and encodes the answer's events as frames or as one body (`stream`).
 
 pub mod access;
 mod admission;

@@ -1,7 +1,7 @@
 //! Which states of sequences are saved to disk and restored, so that prompts are not read again after a restart.
 //!
-//! The decisions are values without clock or files: [`blocks`] compares sequences, [`index`] finds a state for a prompt,
-//! [`room`] chooses files to remove, [`rates`] weighs times, [`turns`] and [`idle`] say what is saved and when. Around
+//! The decisions are values without clock or files: `blocks` compares sequences, `index` finds a state for a prompt,
+//! `room` chooses files to remove, `rates` weighs times, `turns` and `idle` say what is saved and when. Around
 //! them, `folder` does the I/O, `shared` combines them, and `worker` is the thread that writes.
 
 mod blocks;

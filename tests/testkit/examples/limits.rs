@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer silence of a server ends the measurement.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -124,7 +124,7 @@ fn burst(address: &str, count: usize) {
 
 fn idle(address: &str, count: usize) {
     let health = request(address, "/health", "");
-    let mut ask = |stream: &mut BufReader<TcpStream>| {
+    let ask = |stream: &mut BufReader<TcpStream>| {
         let begun = Instant::now();
         stream.get_mut().write_all(health.as_bytes()).unwrap();
         assert_eq!(response(stream).0, 200);
