@@ -18,7 +18,7 @@ const AUTO: &str = "auto";
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Disk")]
 pub(crate) struct DiskArgs {
-    /// Save states of conversations here, so that they go on after a restart
+    /// Save states of conversations here, to continue them after a restart
     ///
     /// They need not be read again.
     /// `auto` is the state folder of this user. Prompts can be recovered from the files, which only this user can read.
