@@ -103,6 +103,8 @@ fn samples(line: &[String], long: &str) -> [String; 2] {
         "0.5",
         "8G",
         "9G",
+        "8M",
+        "9M",
         "a.gguf",
         "b.gguf",
         "o/n",
