@@ -23,7 +23,7 @@ pub struct ModelCard {
 }
 
 /// Sizes of a loaded model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ModelFacts {
     /// Tokens that a conversation can have.
     pub context: u32,

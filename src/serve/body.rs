@@ -25,8 +25,7 @@ impl Object {
 /// # Errors
 ///
 /// When the request was not received.
-#[expect(clippy::unused_async, reason = "to receive a body is to wait")]
-pub(super) async fn read(mut request: Request) -> Result<(Tally, Map<String, Value>), HttpError> {
+pub(super) fn take(mut request: Request) -> Result<(Tally, Map<String, Value>), HttpError> {
     let extensions = request.extensions_mut();
     let tally = extensions.remove::<Tally>().unwrap_or_default();
     let Some(object) = extensions.remove::<Object>() else {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 
 use super::app::App;
+use super::body;
 use super::engine::Engine;
 use super::error::HttpError;
 use super::generate::{blocking, ignored, with_ignored};
@@ -21,19 +23,20 @@ pub(super) struct Calculated {
     pub(super) unknown: Vec<UnknownField>,
 }
 
-/// Calculates the response to a body.
+/// Calculates the response to a request.
 ///
 /// # Errors
 ///
 /// When the server is not ready, or `calculate` fails or panics.
 pub(super) async fn calculate<F>(
     app: &Arc<App>,
-    body: Map<String, Value>,
+    request: Request,
     calculate: F,
 ) -> Result<Response, HttpError>
 where
     F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Calculated, HttpError> + Send + 'static,
 {
+    let (_, body) = body::take(request)?;
     let (engine, shared) = (app.engine()?, Arc::clone(app));
     let Calculated { body, unknown } = blocking(app, move || calculate(&shared, &engine, body)).await??;
     Ok(with_ignored(app, Json(body).into_response(), &ignored(&unknown)))

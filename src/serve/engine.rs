@@ -1,6 +1,7 @@
 //! A loaded model as the endpoints see it.
 
 use crate::engine::{Namespace, Submitter};
+use crate::openai::ModelFacts;
 use crate::session::{GenerationOptions, Session};
 use crate::state_cache::StateCache;
 
@@ -24,9 +25,7 @@ impl Engine {
     pub(super) fn within(&self, namespace: Namespace) -> Self {
         Self { session: self.session.within(namespace), ..self.clone() }
     }
-}
 
-impl Engine {
     /// Whether it answers no more requests, for whatever reason.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -39,16 +38,8 @@ impl Engine {
 pub struct Card {
     /// The name of its file.
     pub file: String,
-    /// Tokens that a conversation can have.
-    pub context: u32,
-    /// Tokens that the model was trained on.
-    pub trained_context: u32,
-    /// Tokens in the vocabulary.
-    pub vocabulary: u32,
-    /// Weights.
-    pub parameters: u64,
-    /// Bytes of the weights.
-    pub bytes: u64,
+    /// Its sizes.
+    pub facts: ModelFacts,
     /// Slots.
     pub slots: u32,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, header};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 
 use super::app::App;
+use super::body;
 use super::engine::Engine;
 use super::error::HttpError;
 use super::job::Job;
@@ -31,15 +33,11 @@ const MOST_IGNORED: usize = 1024;
 /// # Errors
 ///
 /// When the server is not ready, or `prepare` fails or panics.
-pub(super) async fn respond<F>(
-    app: &Arc<App>,
-    tally: Tally,
-    body: Map<String, Value>,
-    prepare: F,
-) -> Result<Response, HttpError>
+pub(super) async fn respond<F>(app: &Arc<App>, request: Request, prepare: F) -> Result<Response, HttpError>
 where
     F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Job, HttpError> + Send + 'static,
 {
+    let (tally, body) = body::take(request)?;
     let engine = app.engine()?.within(tally.taken().namespace);
     let shared = Arc::clone(app);
     let job = blocking(app, move || prepare(&shared, &engine, body)).await??;

@@ -9,12 +9,6 @@ pub(super) fn random() -> String {
     format!("{high:016x}{:08x}", low >> 32)
 }
 
-/// A random seed.
-#[must_use]
-pub(super) fn seed() -> u32 {
-    u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

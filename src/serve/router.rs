@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use http::Method;
 
@@ -26,7 +26,6 @@ use super::endpoints::responses;
 use super::endpoints::template::apply_template;
 use super::endpoints::tokenize::{detokenize, tokenize};
 use super::error::HttpError;
-use super::forms;
 use super::intake;
 use super::page::page;
 use crate::openai::{ApiError, ErrorCode};
@@ -72,7 +71,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(page))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn(forms::layer))
         .with_state(app)
 }
 

@@ -5,17 +5,20 @@ use std::thread;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+use super::forms;
 use super::metrics::Metrics;
 use super::{App, Card, Engine, Phase, Settings, router};
 use crate::chat::Template;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Caps, Limits, channel, run};
+use crate::openai::ModelFacts;
 use crate::session::{GenerationOptions, Session};
 
 /// A template with reasoning, a switch for it, and calls.
@@ -34,7 +37,12 @@ pub(super) const TINY: Caps =
 
 /// A server that answers every prompt with `text`, byte by byte.
 pub(super) fn server(text: &str) -> Router {
-    router(app(text, Settings::default()))
+    served(app(text, Settings::default()))
+}
+
+/// The endpoints of an app, with errors in the form of each API.
+pub(super) fn served(app: Arc<App>) -> Router {
+    router(app).layer(from_fn(forms::layer))
 }
 
 /// The app of such a server.
@@ -58,8 +66,8 @@ pub(super) fn with_template(
     thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
     let template = Template::parse(template, "", "").unwrap();
     let session = Session::new(submitter.clone(), Arc::new(ByteVocab), template);
-    let card =
-        Card { file: "m.gguf".to_owned(), context: caps.context, slots: caps.sequences, ..Card::default() };
+    let facts = ModelFacts { context: caps.context, ..ModelFacts::default() };
+    let card = Card { file: "m.gguf".to_owned(), facts, slots: caps.sequences };
     let engine = Engine { session, submitter, defaults: GenerationOptions::default(), card, states: None };
     let (phase, watched) = watch::channel(Phase::Ready(Arc::new(engine)));
     // The phase lasts.

@@ -1,6 +1,7 @@
 //! The seed of a request, or a random one.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
 
 /// The seed of the random numbers.
@@ -10,6 +11,15 @@ pub enum Seed {
     Fixed(u32),
     /// Another for every request; written as -1.
     Random,
+}
+
+impl Seed {
+    /// A random number for a request that is to have one.
+    #[must_use]
+    pub fn draw() -> u32 {
+        // The keys of a hash map are random, and each map has other ones.
+        u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or(0)
+    }
 }
 
 /// The text or number is not a seed.

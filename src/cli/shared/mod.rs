@@ -7,7 +7,6 @@ pub(crate) mod fingerprint;
 pub(crate) mod folder;
 pub(crate) mod json;
 pub(crate) mod open;
-pub(crate) mod seed;
 pub(crate) mod show;
 pub(crate) mod slots;
 pub(crate) mod source;

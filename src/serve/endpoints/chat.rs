@@ -10,7 +10,6 @@ use super::openai::{check, job, seeds};
 use crate::chat::{Message, Role};
 use crate::openai::{self, ApiError, Asked, Endpoint, ErrorCode, Prompt};
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::respond;
@@ -23,9 +22,7 @@ pub(in crate::serve) async fn chat(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    app.engine()?;
-    let (tally, body) = body::read(request).await?;
-    respond(&app, tally, body, prepare).await
+    respond(&app, request, prepare).await
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
@@ -45,10 +42,20 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     Ok(job(app, engine, Endpoint::Chat, &asked, chats, seeds, prompt))
 }
 
-/// The request for one of its answers. Ids of calls are random: clients that drop old messages would meet a counted one
-/// again.
+/// The request for one of its answers.
 pub(super) fn request(asked: &Asked, messages: &[Message], seed: u32) -> ChatRequest {
-    let next = || format!("call_{}", id::random());
+    request_with("call", asked, messages, seed)
+}
+
+/// The same, with this prefix of the ids of calls. They are random: clients that drop old messages would meet a counted
+/// one again.
+pub(super) fn request_with(
+    prefix: &'static str,
+    asked: &Asked,
+    messages: &[Message],
+    seed: u32,
+) -> ChatRequest {
+    let next = move || format!("{prefix}_{}", id::random());
     let tool_call_ids = ToolCallIds::Supplied(Arc::new(next));
     let mut request = ChatRequest { tool_call_ids, ..asked.chat_request(messages, seed) };
     request.sampling.seed = seed;

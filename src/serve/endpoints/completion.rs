@@ -14,7 +14,6 @@ use crate::openai::completion::{
 };
 use crate::openai::{ApiError, ErrorCode, MOST_BIASES, SoFar};
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
@@ -27,9 +26,7 @@ pub(in crate::serve) async fn completion(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    app.engine()?;
-    let (tally, body) = body::read(request).await?;
-    respond(&app, tally, body, prepare).await
+    respond(&app, request, prepare).await
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::openai::{check, continued, job, seeds};
 use crate::openai::{self, Endpoint};
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::respond;
@@ -20,9 +19,7 @@ pub(in crate::serve) async fn completions(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    app.engine()?;
-    let (tally, body) = body::read(request).await?;
-    respond(&app, tally, body, prepare).await
+    respond(&app, request, prepare).await
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {

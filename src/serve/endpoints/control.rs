@@ -22,7 +22,7 @@ pub(in crate::serve) async fn control(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Json<Value>, HttpError> {
-    let (_, body) = body::read(request).await?;
+    let (_, body) = body::take(request)?;
     let wrong = |field: &str, expected: &str| {
         let message = format!("`{field}` is missing or wrong, expected {expected}");
         ApiError::new(ErrorCode::InvalidRequest, message).with_param(field)
@@ -47,7 +47,7 @@ pub(in crate::serve) async fn input_tokens(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    calculate(&app, body::read(request).await?.1, count).await
+    calculate(&app, request, count).await
 }
 
 fn count(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {

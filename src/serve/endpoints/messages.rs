@@ -6,35 +6,33 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
+use super::chat::request_with;
 use crate::anthropic::{self, Events, Head};
 use crate::engine::TokenLogprob;
 use crate::openai::{ApiError, Asked, Prompt};
 use crate::serve::access::Id;
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::{ignored, respond};
 use crate::serve::id;
 use crate::serve::job::Job;
-use crate::session::{Answer, ChatEvent, ChatRequest, ReasoningMode, ToolCallIds};
+use crate::session::{Answer, ChatEvent, ChatRequest, ReasoningMode, Seed};
 
 /// Answers a conversation.
 pub(in crate::serve) async fn messages(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    app.engine()?;
     let id = request.extensions().get().cloned().unwrap_or_else(Id::random);
-    let (tally, body) = body::read(request).await?;
     let prepare = move |app: &App, engine: &Engine, body| prepare(app, engine, body, id.as_str());
-    respond(&app, tally, body, prepare).await
+    respond(&app, request, prepare).await
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &str) -> Result<Job, HttpError> {
     let asked = asked(app, engine, body)?;
-    let request = request(&asked, asked.options.params(id::seed()).seed);
+    let request = request(&asked, asked.options.params(Seed::draw()).seed);
     let is_off = asked.options.reasoning == Some(ReasoningMode::Off) || request.reasoning_budget == Some(0);
     let head = Head {
         id: id::random(),
@@ -64,14 +62,13 @@ pub(super) fn asked(app: &App, engine: &Engine, body: Map<String, Value>) -> Res
     }
 }
 
-/// The request for its answer. Ids of calls are random: clients that drop old messages would meet a counted one again.
+/// The request for its answer.
 pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
     let messages = match &asked.prompt {
         Prompt::Chat(messages) => messages.as_slice(),
         Prompt::Text(_) => &[],
     };
-    let next = || format!("toolu_{}", id::random());
-    ChatRequest { tool_call_ids: ToolCallIds::Supplied(Arc::new(next)), ..asked.chat_request(messages, seed) }
+    request_with("toolu", asked, messages, seed)
 }
 
 /// An answer in Anthropic's form.

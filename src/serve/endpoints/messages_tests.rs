@@ -10,9 +10,8 @@ use crate::engine::Caps;
 use crate::engine::scripted::ScriptedDecoder;
 use crate::serve::access::Log;
 use crate::serve::layers::layered;
-use crate::serve::router::router;
 use crate::serve::security::{Cors, Policy};
-use crate::serve::testing::{app, get, post, send, server, with_template};
+use crate::serve::testing::{app, get, post, send, served, server, with_template};
 use crate::serve::{App, Metrics, Settings};
 
 const SAYS: &str = "hm</think>Yes.";
@@ -188,7 +187,7 @@ fn refusals_before_the_endpoint_have_anthropics_form_and_the_requests_id() {
 #[test]
 fn a_strict_server_refuses_another_model() {
     let settings = Settings { strict_model: true, ..Settings::default() };
-    let refused = post(&router(app(".", settings)), "/v1/messages", &question(json!({})));
+    let refused = post(&served(app(".", settings)), "/v1/messages", &question(json!({})));
     assert_eq!((refused.status.as_u16(), &refused.json()["error"]["type"]), (404, &json!("not_found_error")));
 }
 
@@ -211,7 +210,7 @@ fn long(text: &str) -> Arc<App> {
 #[test]
 fn requests_of_an_agent_that_differ_in_a_line_of_metadata_share_their_prompt() {
     let agent: Value = serde_json::from_str(AGENT).unwrap();
-    let server = router(long(SAYS));
+    let server = served(long(SAYS));
     let usages: Vec<[u64; 2]> = agent["requests"]
         .as_array()
         .unwrap()

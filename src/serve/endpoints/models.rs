@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::Value;
 
-use crate::openai::{ApiError, ErrorCode, ModelCard, ModelFacts};
+use crate::openai::{ApiError, ErrorCode, ModelCard};
 use crate::serve::app::{App, Phase};
 use crate::serve::error::HttpError;
 
@@ -30,13 +30,7 @@ pub(in crate::serve) async fn model(
 
 fn card(app: &App) -> ModelCard {
     let loaded = match &*app.phase.borrow() {
-        Phase::Ready(engine) | Phase::Draining(engine) => Some(ModelFacts {
-            context: engine.card.context,
-            trained_context: engine.card.trained_context,
-            vocabulary: engine.card.vocabulary,
-            parameters: engine.card.parameters,
-            size: engine.card.bytes,
-        }),
+        Phase::Ready(engine) | Phase::Draining(engine) => Some(engine.card.facts),
         Phase::Loading { .. } | Phase::Failed(_) => None,
     };
     ModelCard {

@@ -30,7 +30,7 @@ pub(super) fn check(app: &App, asked: &Asked) -> Result<(), HttpError> {
 
 /// The seeds of the answers to a request: consecutive ones. A seed in the request holds for each prompt.
 pub(super) fn seeds(asked: &Asked) -> Vec<u32> {
-    let first = asked.options.params(id::seed()).seed;
+    let first = asked.options.params(Seed::draw()).seed;
     let prompts = match &asked.prompt {
         Prompt::Chat(_) => 1,
         Prompt::Text(texts) => u32::try_from(texts.len()).unwrap_or(u32::MAX),

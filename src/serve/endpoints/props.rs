@@ -22,7 +22,7 @@ pub(in crate::serve) async fn props(State(app): State<Arc<App>>) -> Result<Json<
     let engine = app.engine()?;
     let card = &engine.card;
     Ok(Json(json!({
-        "default_generation_settings": { "n_ctx": card.context, "params": params(&engine) },
+        "default_generation_settings": { "n_ctx": card.facts.context, "params": params(&engine) },
         "total_slots": card.slots,
         "model_alias": app.settings.name(),
         "model_path": card.file,
@@ -58,7 +58,7 @@ pub(in crate::serve) async fn slots(
     if needs_one && status.slots.iter().all(|slot| slot.state != SlotState::Idle) {
         return Err(ApiError::new(ErrorCode::Overloaded, "every slot is busy").into());
     }
-    let shown = |(id, slot)| slot_body(id, engine.card.context, slot);
+    let shown = |(id, slot)| slot_body(id, engine.card.facts.context, slot);
     Ok(Json(status.slots.iter().enumerate().map(shown).collect()))
 }
 

@@ -13,7 +13,6 @@ use crate::engine::TokenLogprob;
 use crate::openai::responses::{self, AskedResponse, Events, ResponseHead};
 use crate::openai::{ApiError, ErrorCode, Prompt, SoFar};
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::calculate::{Calculated, calculate};
 use crate::serve::encoder::{Encoder, Frame, Moment};
 use crate::serve::engine::Engine;
@@ -28,9 +27,7 @@ pub(in crate::serve) async fn responses(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    app.engine()?;
-    let (tally, body) = body::read(request).await?;
-    respond(&app, tally, body, prepare).await
+    respond(&app, request, prepare).await
 }
 
 /// Counts the tokens of a conversation's prompt.
@@ -38,7 +35,7 @@ pub(in crate::serve) async fn input_tokens(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    calculate(&app, body::read(request).await?.1, count).await
+    calculate(&app, request, count).await
 }
 
 fn count(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {

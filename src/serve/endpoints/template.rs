@@ -10,7 +10,6 @@ use super::chat;
 use super::openai::check;
 use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::calculate::{Calculated, calculate};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
@@ -20,7 +19,7 @@ pub(in crate::serve) async fn apply_template(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    calculate(&app, body::read(request).await?.1, prompt).await
+    calculate(&app, request, prompt).await
 }
 
 fn prompt(app: &App, engine: &Engine, mut body: Map<String, Value>) -> Result<Calculated, HttpError> {

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::engine::{self, Markup, Token};
 use crate::openai::{Fields, Refusal, wrong};
 use crate::serve::app::App;
-use crate::serve::body;
 use crate::serve::calculate::{Calculated, calculate};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
@@ -24,7 +23,7 @@ pub(in crate::serve) async fn tokenize(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    calculate(&app, body::read(request).await?.1, tokens).await
+    calculate(&app, request, tokens).await
 }
 
 /// The text of tokens.
@@ -32,7 +31,7 @@ pub(in crate::serve) async fn detokenize(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    calculate(&app, body::read(request).await?.1, text).await
+    calculate(&app, request, text).await
 }
 
 fn tokens(_: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
@@ -40,7 +39,6 @@ pub struct Metrics {
     longest: AtomicU64,
     /// The totals at the last rendering.
     window: Mutex<Window>,
-    started: u64,
 }
 
 impl Metrics {
@@ -51,7 +49,6 @@ impl Metrics {
     /// When two metrics have the same name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(format!("ggrun_{name}"), help).buckets(buckets.to_vec());
             let metric = Histogram::with_opts(options)?;
@@ -109,7 +106,6 @@ impl Metrics {
             written: AtomicU64::new(0),
             longest: AtomicU64::new(0),
             window: Mutex::default(),
-            started,
             registry,
         })
     }
@@ -128,12 +124,6 @@ impl Metrics {
     /// Counts fields that were ignored.
     pub fn ignore(&self, fields: usize) {
         self.ignored_fields.inc_by(fields as u64);
-    }
-
-    /// When the server started, in seconds since 1970.
-    #[must_use]
-    pub fn started(&self) -> u64 {
-        self.started
     }
 
     /// All metrics as text. `status` is `None` while the model is loading, and `saved` if no states are saved to disk.

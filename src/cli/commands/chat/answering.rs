@@ -2,15 +2,15 @@
 
 use ggrun::chat::ToolCall;
 use ggrun::engine::FinishReason;
-use ggrun::session::Answer;
+use ggrun::session::{Answer, Seed};
 
 use super::conversation::Chat;
 use super::talk::Talk;
 use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::answer;
+use crate::cli::shared::json;
 use crate::cli::shared::show::{Form, Show};
 use crate::cli::shared::summary::summary;
-use crate::cli::shared::{json, seed};
 use crate::cli::ui::err::is_quiet;
 use crate::cli::ui::out::is_failed;
 use crate::cli::ui::style::Style;
@@ -133,7 +133,7 @@ impl Chat<'_> {
     }
 
     fn generate(&mut self) -> anyhow::Result<Answer> {
-        let request = self.request(seed::random());
+        let request = self.request(Seed::draw());
         let seed = request.sampling.seed;
         let question = request.messages.last().map(|message| message.content.text()).unwrap_or_default();
         let chat = self.opened.session.chat(request)?;

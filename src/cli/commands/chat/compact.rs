@@ -3,13 +3,12 @@
 use anyhow::bail;
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
-use ggrun::session::{ChatRequest, ToolChoice};
+use ggrun::session::{ChatRequest, Seed, ToolChoice};
 
 use super::conversation::Chat;
 use super::talk::Talk;
 use crate::cli::error::Interrupted;
 use crate::cli::shared::answer::answer;
-use crate::cli::shared::seed;
 use crate::cli::ui::text;
 use crate::cli::ui::wait::{Wait, Work};
 
@@ -86,7 +85,7 @@ impl Chat<'_> {
     }
 
     fn summary_request(&self, talk: &Talk, longest: u32) -> ChatRequest {
-        let mut request = self.settings.current().chat_request(talk.messages(), seed::random());
+        let mut request = self.settings.current().chat_request(talk.messages(), Seed::draw());
         request.max_tokens = Some(longest);
         request.reasoning_budget = Some(0);
         request.reasoning_budget_message = String::new();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use ggrun::chat::{Message, Role};
 use ggrun::engine::FinishReason;
-use ggrun::session::{Answer, Chat, GenerationOptions};
+use ggrun::session::{Answer, Chat, GenerationOptions, Seed};
 
 pub(crate) use args::RunArgs;
 use screen::Screen;
@@ -19,7 +19,7 @@ use crate::cli::options::checks;
 use crate::cli::options::file::{self, Text};
 use crate::cli::shared::answer::answer;
 use crate::cli::shared::open::{self, Opened};
-use crate::cli::shared::{seed, source, stdin};
+use crate::cli::shared::{source, stdin};
 use crate::cli::ui::stream::Stream;
 use crate::cli::ui::style::Style;
 use crate::cli::ui::when::When;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Stream, err: &mut dyn Stream) ->
         options.check_reasoning(session.template())?;
     }
     let options = options.over(&GenerationOptions::recommended(&model.sampling(0)));
-    let random = seed::random();
+    let random = Seed::draw();
     let chat = if args.no_conversation {
         session.complete(options.text_request(prompt.clone(), random))?
     } else {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ggrun::openai::ModelFacts;
 use ggrun::serve::{App, Card, Metrics, Phase, Settings};
 use tokio::sync::watch;
 
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
 
 /// What is served, with how many slots.
 fn announce(loaded: &Loaded, name: &str, path: &Path) {
-    let Card { slots, context, .. } = loaded.engine.card;
+    let Card { slots, facts: ModelFacts { context, .. }, .. } = loaded.engine.card;
     err::note(&format!("serving `{}` as {name}: {}", path.display(), loaded.placement));
     let each = if slots == 1 { "" } else { " each" };
     err::note(&format!(

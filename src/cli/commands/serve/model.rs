@@ -8,6 +8,7 @@ use std::time::Duration;
 use ggrun::engine::{self, DecodeError, PrefillBudget, Vocab as _};
 use ggrun::model::rpc::{Endpoint, greet};
 use ggrun::model::{ContextSize, LoadOptions, Loading, Model, Running};
+use ggrun::openai::ModelFacts;
 use ggrun::serve::{Card, Engine, Phase};
 use ggrun::session::{GenerationOptions, ReasoningMode};
 use tokio::sync::watch;
@@ -151,14 +152,14 @@ impl Setup<'_> {
     }
 
     fn card(&self, model: &Model, running: &Running) -> Card {
-        Card {
-            file: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        let facts = ModelFacts {
             context: running.caps().context,
             trained_context: model.trained_context(),
             vocabulary: model.vocab().size(),
             parameters: model.parameters(),
-            bytes: model.size(),
-            slots: running.caps().sequences,
-        }
+            size: model.size(),
+        };
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Card { file, facts, slots: running.caps().sequences }
     }
 }
