@@ -2,18 +2,17 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::Frame;
 
+use super::followed::{Follow, Followed};
 use super::id;
 use super::listen::Peer;
 use super::tally::{Taken, Tally};
@@ -159,7 +158,7 @@ pub async fn layer(State(log): State<Log>, mut request: Request, next: Next) -> 
     open.record.status = response.status().as_u16();
     response.map(|body| {
         open.record.disconnected = !body.is_end_stream();
-        Body::new(Recorded { body, open })
+        Body::new(Followed { body, follower: open })
     })
 }
 
@@ -180,40 +179,14 @@ impl Drop for Open {
     }
 }
 
-/// The body of a response with its record.
-#[derive(Debug)]
-struct Recorded {
-    body: Body,
-    open: Open,
-}
-
-impl HttpBody for Recorded {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                self.open.record.bytes += bytes as u64;
-                self.open.record.disconnected &= !self.body.is_end_stream();
-            }
-            Some(Err(_)) => {}
-            None => self.open.record.disconnected = false,
+impl Follow for Open {
+    fn frame<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>, is_last: bool) {
+        match frame {
+            Some(Ok(frame)) => self.record.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Some(Err(_)) => return,
+            None => {}
         }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.record.disconnected &= !is_last;
     }
 }
 

@@ -1,19 +1,18 @@
 //! What a request passes before its endpoint: a place among the open requests, and its body within the limits.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::Frame;
 
 use super::admission::Permit;
 use super::app::App;
 use super::body::Object;
+use super::followed::{Follow, Followed};
 use super::generate::blocking;
 use super::json_body;
 use super::listen::Peer;
@@ -44,7 +43,7 @@ pub(super) async fn admitted(State(app): State<Arc<App>>, request: Request, next
                 () = must_end(&mut stage, &place.tally) => return Refused::Draining.into_response(),
             };
             place.good = response.status().is_success();
-            response.map(|body| Body::new(Held { body, peer, place }))
+            response.map(|body| Body::new(Followed { body, follower: Held { peer, place } }))
         }
         Err(response) => response,
     }
@@ -97,37 +96,20 @@ impl Drop for Place {
     }
 }
 
-/// The body of a response, which holds the place of its request.
+/// Holds the place of a request until the end of its response.
 #[derive(Debug)]
 struct Held {
-    body: Body,
     peer: Option<Peer>,
     place: Place,
 }
 
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.place.whole = frame.is_none() || self.body.is_end_stream();
-        if self.place.whole && self.place.tally.taken().failed > 0 {
+impl Follow for Held {
+    fn frame<E>(&mut self, _: Option<&Result<Frame<Bytes>, E>>, is_last: bool) {
+        self.place.whole = is_last;
+        if is_last && self.place.tally.taken().failed > 0 {
             // A client that overlooks the error in a stream must not take the answer for complete.
             self.peer.iter().for_each(Peer::close_after_response);
         }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -13,6 +13,7 @@ mod encoder;
 mod endpoints;
 mod engine;
 mod error;
+mod followed;
 mod forms;
 mod frames;
 mod generate;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use axum::Router;
+use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -20,11 +21,12 @@ use tokio::time::{sleep_until, timeout};
 use tower::ServiceExt as _;
 
 use super::socket::Socket;
-use super::track::{Due, Peer};
-use super::watched::{Answered, Asked, Watched};
+use super::track::{Busy, Due, Peer};
+use super::watched::{Watched, asked};
 use crate::openai::ApiError;
 use crate::serve::access;
 use crate::serve::drain::{Stage, reached};
+use crate::serve::followed::Followed;
 use crate::serve::limits::Limits;
 use crate::serve::refused::Refused;
 
@@ -41,7 +43,7 @@ enum Ended {
     Due(Due),
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Answered>, Infallible>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Followed<Body, Busy>>, Infallible>> + Send>>;
 
 /// Serves a connection to its end.
 pub(super) async fn run<T>(
@@ -57,10 +59,10 @@ pub(super) async fn run<T>(
     let track = Arc::clone(&peer.track);
     let service = service_fn(move |request: Request<Incoming>| -> Answer {
         let busy = peer.track.begin();
-        let mut request = request.map(|body| Asked::body(body, Arc::clone(&peer.track)));
+        let mut request = request.map(|body| asked(body, Arc::clone(&peer.track)));
         request.extensions_mut().insert(peer.clone());
         let answer = router.clone().oneshot(request);
-        Box::pin(async move { Ok(answer.await?.map(|body| Answered { body, _busy: busy })) })
+        Box::pin(async move { Ok(answer.await?.map(|body| Followed { body, follower: busy })) })
     });
     let io = TokioIo::new(Watched { io, track: Arc::clone(&track) });
     let mut connection = builder(limits).serve_connection(io, service);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Frame, Incoming};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::track::{Busy, Phase, Track};
+use crate::serve::followed::{Follow, Followed};
 
 /// A socket whose reads and writes are recorded.
 #[derive(Debug)]
@@ -97,66 +98,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 /// The body of a request, which records whether it was read to its end.
-#[derive(Debug)]
-pub(super) struct Asked {
-    body: Incoming,
-    track: Arc<Track>,
+pub(super) fn asked(body: Incoming, track: Arc<Track>) -> Body {
+    track.lock().unread = !body.is_end_stream();
+    Body::new(Followed { body, follower: Unread(track) })
 }
 
-impl Asked {
-    pub(super) fn body(body: Incoming, track: Arc<Track>) -> Body {
-        track.lock().unread = !body.is_end_stream();
-        Body::new(Self { body, track })
-    }
-}
+struct Unread(Arc<Track>);
 
-impl HttpBody for Asked {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.track.lock().unread = false;
+impl Follow for Unread {
+    fn frame<E>(&mut self, _: Option<&Result<Frame<Bytes>, E>>, is_last: bool) {
+        if is_last {
+            self.0.lock().unread = false;
         }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
-/// The body of a response. The request ends with it.
-#[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) body: Body,
-    pub(super) _busy: Busy,
-}
-
-impl HttpBody for Answered {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// A request ends with the body of its response.
+impl Follow for Busy {}
