@@ -46,9 +46,18 @@ pub(crate) fn rows(
                 (values.collect(), Origin::Default)
             }
         };
+        let values = if is_secret(arg) { values.iter().map(|_| HIDDEN.to_owned()).collect() } else { values };
         Some(Row { name, values, origin })
     };
     command.get_arguments().filter_map(row).collect()
+}
+
+/// Stands for a value that must not be shown.
+const HIDDEN: &str = "(hidden)";
+
+/// Whether the value of an option is a secret: the help does not show it either where a variable sets it.
+fn is_secret(arg: &Arg) -> bool {
+    arg.is_hide_env_values_set()
 }
 
 /// The options as a table, or as one JSON object.

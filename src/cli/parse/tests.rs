@@ -237,7 +237,8 @@ fn a_repeated_option_takes_its_last_value() {
                 .collect();
             let Err(Stop::Print(text)) = parsed(&typed, &[], None) else { panic!("{typed:?}") };
             if takes {
-                let shown = options[1].split_once('=').unwrap().1;
+                let is_secret = arg.is_hide_env_values_set();
+                let shown = if is_secret { "(hidden)" } else { options[1].split_once('=').unwrap().1 };
                 let row = row(&text, long);
                 assert_eq!(row[1..], [shown.to_owned(), "flag".to_owned()], "{typed:?}");
             }
@@ -261,6 +262,20 @@ fn a_list_keeps_all_its_values() {
     assert_eq!(row(&rows, "override-tensor")[1], "a=CPU,b=CPU");
     assert_eq!(row(&rows, "logit-bias")[1], "1+1,2+2");
     assert_eq!(row(&rows, "rpc")[1], "h:1,h:2");
+}
+
+#[test]
+fn an_api_key_is_shown_as_hidden_whatever_sets_it() {
+    let key = [("LLAMA_API_KEY", "s3cret")];
+    for (line, set, config) in [
+        ("serve -m m.gguf --api-key s3cret --print-config", &[][..], None),
+        ("serve -m m.gguf --print-config", &key[..], None),
+        ("serve -m m.gguf --print-config", &[], Some("[serve]\napi-key = 's3cret'")),
+    ] {
+        let text = printed(line, set, config);
+        assert_eq!(row(&text, "api-key")[1], "(hidden)");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
 }
 
 #[test]
@@ -438,6 +453,14 @@ fn aliases_stand_for_models_wherever_one_is_named() {
     let Ok(Parsed { args, .. }) = parsed(&["inspect", "local"], &[], config) else { panic!() };
     let Named::Inspect(args) = args.command else { panic!() };
     assert_eq!(args.path, PathBuf::from("/models/a.gguf"));
+}
+
+#[test]
+fn an_unknown_option_with_a_value_is_named() {
+    for line in [&["serve", "-m", "m.gguf", "--foo", "3"][..], &["run", "-m", "m.gguf", "hi", "--foo", "3"]] {
+        let Err(Stop::Clap(error)) = parsed(line, &[], None) else { panic!("{line:?}") };
+        assert!(error.to_string().contains("--foo"), "{error}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::cli::compat::Refused;
-use crate::cli::compat::lexer::{Line, value};
+use crate::cli::compat::lexer::{Item, Line, value};
 use crate::cli::config::entry::Config;
 use crate::cli::config::layers::Setting;
 use crate::cli::options::hub::names_model;
@@ -53,7 +53,14 @@ pub(super) fn settle(
         );
     }
     let most = usize::from(is_model) + usize::from(prompts);
+    // A word after an unknown option may be its value; clap names the option.
+    let after_unknown = |index: usize| {
+        line.items.iter().any(|(at, item)| *at < index && matches!(item, Item::Unknown { .. }))
+    };
     if let Some(&more) = words.get(most) {
+        if after_unknown(more) {
+            return Ok(arguments);
+        }
         let hint = match (prompts, given) {
             (true, _) => "put the prompt in quotes",
             (false, Some(_)) => "the model is named twice; leave out one",
@@ -82,7 +89,6 @@ pub(super) fn settle(
 }
 
 fn without_escape(line: &Line<'_>, mut arguments: Vec<OsString>) -> Vec<OsString> {
-    use crate::cli::compat::lexer::Item;
     if let Some((index, _)) = line.items.iter().find(|(_, item)| *item == Item::Escape) {
         arguments.remove(*index);
     }

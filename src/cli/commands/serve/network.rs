@@ -29,7 +29,8 @@ pub(crate) struct NetworkArgs {
     ///
     /// A client sends it as `Authorization: Bearer KEY` or `x-api-key: KEY`. Other users of this machine can see options
     /// of a command; a file or the variable is safer.
-    #[arg(long, value_name = "KEY,...", value_delimiter = ',', env = "LLAMA_API_KEY", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "KEY,...", value_delimiter = ',', env = "LLAMA_API_KEY",
+        hide_env_values = true, action = clap::ArgAction::Set)]
     api_key: Option<Vec<String>>,
     /// Require one of the keys in this file, one per line
     ///
