@@ -210,7 +210,10 @@ fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn bind_hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.chain().find_map(|cause| cause.downcast_ref())? {
-        BindError::Listen { source, .. } => match source.kind() {
+        BindError::Listen { address, source } => match source.kind() {
+            ErrorKind::PermissionDenied if Path::new(address).extension() == Some("sock".as_ref()) => {
+                Some("choose a path in a folder that you may write to with `--host`")
+            }
             ErrorKind::AddrInUse => Some("choose another port with `--port`; 0 picks a free one"),
             ErrorKind::AddrNotAvailable => Some("`--host` takes an address of this machine"),
             ErrorKind::PermissionDenied => Some("choose a port above 1023 with `--port`"),

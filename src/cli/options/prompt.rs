@@ -87,7 +87,7 @@ impl TemplateArgs {
 /// Escape sequences in texts of the command line.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct EscapeArgs {
-    /// Replace \n, \r, \t, \', \", \\ and \xHH in -p, -f, -r, --template and --dry-sequence-breaker
+    /// Replace \n, \r, \t, \', \", \\ and \xHH in texts of options, such as -p, -r and --template
     ///
     /// llama.cpp does so unless --no-escape is given.
     #[arg(short = 'e', long, overrides_with = "no_escape", conflicts_with = "no_escape", help_heading = PROMPT,

@@ -1,6 +1,7 @@
 //! Endpoints of llama-server that this server does not have: 501, so that a client can tell them from a wrong path.
 
-use axum::extract::Request;
+use axum::extract::OriginalUri;
+use http::Method;
 
 use crate::openai::{ApiError, ErrorCode};
 use crate::serve::error::HttpError;
@@ -19,8 +20,8 @@ pub(in crate::serve) const PATHS: [&str; 9] = [
 ];
 
 /// Refuses a request for one of these.
-pub(in crate::serve) async fn not_supported(request: Request) -> HttpError {
-    let message = format!("`{} {}` is not supported", request.method(), request.uri().path());
+pub(in crate::serve) async fn not_supported(OriginalUri(uri): OriginalUri, method: Method) -> HttpError {
+    let message = format!("`{method} {}` is not supported", uri.path());
     ApiError::new(ErrorCode::NotSupported, message).into()
 }
 
