@@ -10,7 +10,6 @@ mod dense;
 mod hub;
 mod hub_cache;
 mod layouts;
-mod messages;
 mod model;
 mod rpc;
 mod run;

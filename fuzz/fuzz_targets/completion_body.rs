@@ -3,9 +3,12 @@
 #![no_main]
 
 #[path = "../body.rs"]
-#[allow(dead_code, reason = "the other target is in it too")]
+#[allow(dead_code, reason = "the other targets are in it too")]
 mod body;
 // The modules instead of their crate, which depends on llama.cpp.
+#[path = "../../src/anthropic/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the target uses only the reader of bodies")]
+mod anthropic;
 #[path = "../../src/chat/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the target uses only the reader of bodies")]
 mod chat;

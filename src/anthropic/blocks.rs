@@ -64,13 +64,13 @@ fn expected(role: Role) -> &'static str {
 }
 
 fn block(role: Role, value: Value, place: &str, dropped: &mut Dropped) -> Result<Block, String> {
-    let mut fields = object(value)?;
-    let kind = required(&mut fields, "type")?;
+    let mut fields = Fields::of_value(value)?;
+    let kind = fields.required("type")?;
     let found = match (kind.as_str(), role) {
         ("text", _) => Block::Text(text(&mut fields)?),
         ("thinking", Role::Assistant) => {
             fields.take("signature");
-            Block::Thinking(Some(required(&mut fields, "thinking")?))
+            Block::Thinking(Some(fields.required("thinking")?))
         }
         ("redacted_thinking", Role::Assistant) => {
             fields.take("data");
@@ -86,8 +86,8 @@ fn block(role: Role, value: Value, place: &str, dropped: &mut Dropped) -> Result
 }
 
 fn call(fields: &mut Fields) -> Result<ToolCall, String> {
-    let id = required(fields, "id")?;
-    let name = required(fields, "name")?;
+    let id = fields.required("id")?;
+    let name = fields.required("name")?;
     if name.is_empty() {
         return Err("`name` is empty".to_owned());
     }
@@ -98,7 +98,7 @@ fn call(fields: &mut Fields) -> Result<ToolCall, String> {
 }
 
 fn result(fields: &mut Fields, dropped: &mut Dropped) -> Result<Block, String> {
-    let id = required(fields, "tool_use_id")?;
+    let id = fields.required("tool_use_id")?;
     let is_error = fields.truth("is_error").map_err(|refusal| refusal.to_string())?.unwrap_or(false);
     let mut texts = match fields.take("content") {
         None => Vec::new(),
@@ -122,8 +122,8 @@ fn result(fields: &mut Fields, dropped: &mut Dropped) -> Result<Block, String> {
 
 /// The text of a part of a result.
 fn part(value: Value, dropped: &mut Dropped) -> Result<String, String> {
-    let mut fields = object(value)?;
-    let kind = required(&mut fields, "type")?;
+    let mut fields = Fields::of_value(value)?;
+    let kind = fields.required("type")?;
     if kind != "text" {
         return Err(wrong("type", &Value::String(kind), "text").to_string());
     }
@@ -136,16 +136,5 @@ fn part(value: Value, dropped: &mut Dropped) -> Result<String, String> {
 fn text(fields: &mut Fields) -> Result<String, String> {
     // Sources of an earlier answer's text, which are not part of a prompt.
     fields.take("citations");
-    required(fields, "text")
-}
-
-fn object(value: Value) -> Result<Fields, String> {
-    match value {
-        Value::Object(fields) => Ok(Fields::new(fields)),
-        _ => Err("it is not an object".to_owned()),
-    }
-}
-
-fn required(fields: &mut Fields, name: &'static str) -> Result<String, String> {
-    fields.text(name).map_err(|refusal| refusal.to_string())?.ok_or_else(|| format!("`{name}` is missing"))
+    fields.required("text")
 }

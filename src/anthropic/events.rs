@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::error::error_body;
-use super::response::{Head, SIGNATURE, input, prompt_usage, text, thinking, tool_use, usage};
+use super::response::{Head, SIGNATURE, body, input, prompt_usage, text, thinking, tool_use, usage};
 use crate::chat::{FunctionCall, ToolCall};
 use crate::openai::ApiError;
-use crate::session::{ChatEvent, ChatUsage};
+use crate::session::{Answer, ChatEvent, ChatUsage};
 
 /// Turns the events of an answer into events of a stream, whose names are their types.
 ///
-/// Not here: lines, and signs of life.
+/// Not here: lines, and when to send a keepalive.
 #[derive(Debug)]
 pub struct Events {
     head: Head,
@@ -77,6 +77,12 @@ impl Events {
         out
     }
 
+    /// A whole answer as a body, in the place of its events.
+    #[must_use]
+    pub fn whole(&self, answer: &Answer) -> Value {
+        body(&self.head, answer)
+    }
+
     /// The event for a failure, which ends the stream.
     pub fn fail(&mut self, error: &ApiError) -> Vec<Value> {
         if self.state == State::Ended {
@@ -86,7 +92,7 @@ impl Events {
         vec![error_body(error, &self.request_id)]
     }
 
-    /// A sign of life.
+    /// A keepalive.
     #[must_use]
     pub fn ping() -> Value {
         json!({ "type": "ping" })

@@ -1,6 +1,6 @@
 //! The fields of a body that shape its answer.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::tools;
 use crate::engine::Rules;
@@ -38,58 +38,49 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 /// Whether the answer has reasoning, and how many tokens of it.
 fn thinking(fields: &mut Fields) -> Result<(Option<ReasoningMode>, Option<Limit>), Refusal> {
     let Some(whole) = fields.object("thinking")? else { return Ok((None, None)) };
-    let mut thinking = Fields::new(whole.clone());
+    let mut thinking = fields.of_object("thinking", whole.clone());
     let found = match thinking.take("type").as_ref().and_then(Value::as_str) {
         Some("enabled") => {
             let missing = Refusal::Missing { field: "thinking.budget_tokens" };
-            let budget = thinking.count("budget_tokens").map_err(|_| {
-                wrong(
-                    "thinking.budget_tokens",
-                    &whole["budget_tokens"],
-                    "a whole number from 0 to 4294967295",
-                )
-            })?;
+            let budget = thinking.count("budget_tokens")?;
             (Some(ReasoningMode::On), Some(Limit::Tokens(budget.ok_or(missing)?)))
         }
         Some("disabled") => (Some(ReasoningMode::Off), Some(Limit::Tokens(0))),
         Some("adaptive") => (None, None),
         _ => return Err(wrong("thinking", &Value::Object(whole), "type enabled, disabled or adaptive")),
     };
-    fields.within("thinking", thinking);
+    fields.within(thinking);
     Ok(found)
 }
 
 /// The effort of the reasoning, and the schema of the answer.
 fn output(fields: &mut Fields) -> Result<(Option<String>, Option<Rules>), Refusal> {
-    let mut config = Fields::new(fields.object("output_config")?.unwrap_or_default());
-    let effort = match config.take("effort") {
-        None => None,
-        Some(Value::String(effort)) if EFFORTS.contains(&effort.as_str()) => Some(effort),
-        Some(other) => return Err(wrong("output_config.effort", &other, "low, medium, high, xhigh or max")),
-    };
-    let named = config.take("format").map(|value| answer_format("output_config.format", &value, &mut config));
+    let mut config = fields.inside("output_config")?;
+    let known = |value: &Value| value.as_str().filter(|effort| EFFORTS.contains(effort)).map(str::to_owned);
+    let effort = config.of("effort", "low, medium, high, xhigh or max", known)?;
+    let named = answer_format(&mut config, "format")?;
     // The name that it had first.
-    let bare = fields.take("output_format").map(|value| answer_format("output_format", &value, fields));
-    let rules = match (named.transpose()?, bare.transpose()?) {
+    let rules = match (named, answer_format(fields, "output_format")?) {
         (Some(_), Some(_)) => {
             return Err(Refusal::Conflict { field: "output_config", other: "output_format" });
         }
         (rules, None) | (None, rules) => rules,
     };
-    fields.within("output_config", config);
+    fields.within(config);
     Ok((effort, rules))
 }
 
-/// The schema in a format of answers; its fields that are not taken are among those of the object around it.
-fn answer_format(name: &str, value: &Value, outer: &mut Fields) -> Result<Rules, Refusal> {
-    let mut format = Fields::new(value.as_object().cloned().unwrap_or_else(Map::new));
+/// The schema in a format of answers.
+fn answer_format(outer: &mut Fields, name: &'static str) -> Result<Option<Rules>, Refusal> {
+    let Some(value) = outer.take(name) else { return Ok(None) };
+    let mut format = outer.of_object(name, value.as_object().cloned().unwrap_or_default());
     if format.take("type") != Some(json!("json_schema")) {
-        return Err(wrong(name, value, "an object of type json_schema"));
+        return Err(outer.wrong(name, &value, "an object of type json_schema"));
     }
     let found = format.take("schema");
-    outer.within(name.rsplit('.').next().unwrap_or(name), format);
     let rules = found.as_ref().and_then(schema);
-    rules.ok_or_else(|| {
-        wrong(&format!("{name}.schema"), found.as_ref().unwrap_or(&Value::Null), "a JSON schema")
-    })
+    let refused = || format.wrong("schema", found.as_ref().unwrap_or(&Value::Null), "a JSON schema");
+    let rules = rules.ok_or_else(refused)?;
+    outer.within(format);
+    Ok(Some(rules))
 }

@@ -22,7 +22,9 @@ pub fn read(body: Map<String, Value>) -> Result<Asked, Refusal> {
     let mut dropped = Dropped::default();
     let stream = fields.truth("stream")?.unwrap_or(false).then(Stream::default);
     let model = fields.take("model").and_then(|name| Some(name.as_str()?.to_owned()));
-    let user = user(&mut fields)?;
+    let mut metadata = fields.inside("metadata")?;
+    metadata.text("user_id")?;
+    fields.within(metadata);
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
@@ -39,15 +41,7 @@ pub fn read(body: Map<String, Value>) -> Result<Asked, Refusal> {
         continue_final: Some(continue_final),
         parallel_tool_calls,
         model,
-        user,
         unknown,
         unsupported: Vec::new(),
     })
-}
-
-fn user(fields: &mut Fields) -> Result<Option<String>, Refusal> {
-    let mut metadata = Fields::new(fields.object("metadata")?.unwrap_or_default());
-    let user = metadata.text("user_id")?;
-    fields.within("metadata", metadata);
-    Ok(user)
 }

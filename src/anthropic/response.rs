@@ -19,7 +19,7 @@ pub struct Head {
     pub model: String,
     /// The texts that end the answer.
     pub stop: Vec<String>,
-    /// Whether the reasoning is shown. Where thinking is off, it is at most the text that ended it.
+    /// Shows the reasoning. If thinking is off, the only reasoning is the text that ended it.
     pub thinking: bool,
 }
 

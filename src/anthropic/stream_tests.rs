@@ -180,30 +180,7 @@ fn errors_have_anthropics_types_and_statuses() {
 
 /// The whole answer, folded from events as a session does it.
 fn answer(events: &[ChatEvent]) -> Answer {
-    let ChatEvent::Finished { reason, usage, timings } = events.last().unwrap() else { panic!("{events:?}") };
-    let mut answer = Answer {
-        reasoning: String::new(),
-        content: String::new(),
-        tool_calls: Vec::new(),
-        call_places: Vec::new(),
-        tokens: Vec::new(),
-        reason: *reason,
-        usage: *usage,
-        timings: *timings,
-        logprobs: Vec::new(),
-    };
-    for event in events {
-        match event {
-            ChatEvent::Reasoning(text) => answer.reasoning += text,
-            ChatEvent::Content(text) => answer.content += text,
-            ChatEvent::ToolCall(call) => {
-                answer.tool_calls.push(call.clone());
-                answer.call_places.push(answer.content.len());
-            }
-            ChatEvent::Progress { .. } | ChatEvent::Finished { .. } | ChatEvent::Failed(_) => {}
-        }
-    }
-    answer
+    Answer::folded(events, Vec::new())
 }
 
 /// The message that a client puts together, as Anthropic's own clients do it.

@@ -78,7 +78,7 @@ fn every_field_has_its_effect() {
     }))
     .unwrap();
     assert_eq!(unknown(&asked), [""; 0]);
-    assert_eq!((asked.model.as_deref(), asked.user.as_deref()), (Some("m"), Some("ada")));
+    assert_eq!(asked.model.as_deref(), Some("m"));
     assert_eq!((asked.stream, asked.choices), (Some(Stream::default()), 1));
     assert!(!asked.parallel_tool_calls);
     let options = asked.options.clone();
@@ -102,7 +102,7 @@ fn every_field_has_its_effect() {
 fn an_absent_field_and_null_set_nothing() {
     let plain = asked(json!([{"role": "user", "content": "hi"}])).unwrap();
     assert_eq!(plain.options, GenerationOptions::default());
-    assert_eq!((plain.stream, plain.parallel_tool_calls, plain.user.clone()), (None, true, None));
+    assert_eq!((plain.stream, plain.parallel_tool_calls), (None, true));
     for name in
         ["max_tokens", "system", "stop_sequences", "tools", "tool_choice", "thinking", "output_config"]
     {
@@ -148,7 +148,7 @@ fn wrong_values_are_refused_by_name() {
     for (name, value, field) in [
         ("thinking", json!({"type": "enabled"}), "thinking.budget_tokens"),
         ("thinking", json!({"type": "enabled", "budget_tokens": -1}), "thinking.budget_tokens"),
-        ("metadata", json!({"user_id": 7}), "user_id"),
+        ("metadata", json!({"user_id": 7}), "metadata.user_id"),
         ("output_config", json!({"effort": "huge"}), "output_config.effort"),
         ("output_config", json!({"format": {"type": "json_object"}}), "output_config.format"),
         ("output_config", json!({"format": {"type": "json_schema"}}), "output_config.format.schema"),

@@ -19,23 +19,21 @@ pub(super) struct Tools {
 pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<Tools, Refusal> {
     let (choice, parallel) = choice(fields)?;
     let Some(list) = fields.list("tools")? else { return Ok(Tools { functions: None, choice, parallel }) };
-    let is_forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
     let mut wrapped = Vec::new();
+    let mut is_strict = false;
     for (index, tool) in list.into_iter().enumerate() {
-        let function = function(tool, is_forced, dropped);
+        let function = function(tool, &mut is_strict, dropped);
         let shape =
             |reason| Refusal::Shape { field: "tools", reason: format!("tool {}: {reason}", index + 1) };
         wrapped.extend(function.map_err(shape)?);
     }
-    let shape =
-        |error: crate::session::NotAFunction| Refusal::Shape { field: "tools", reason: error.to_string() };
-    Ok(Tools { functions: Some(functions(wrapped).map_err(shape)?), choice, parallel })
+    dropped.strict(is_strict, choice.as_ref());
+    Ok(Tools { functions: Some(functions(wrapped)?), choice, parallel })
 }
 
 /// A tool in the form of templates; `None` if it is of a type that only the service itself runs or defines.
-fn function(tool: Value, is_forced: bool, dropped: &mut Dropped) -> Result<Option<Value>, String> {
-    let Value::Object(tool) = tool else { return Err("it is not an object".to_owned()) };
-    let mut fields = Fields::new(tool);
+fn function(tool: Value, is_strict: &mut bool, dropped: &mut Dropped) -> Result<Option<Value>, String> {
+    let mut fields = Fields::of_value(tool)?;
     match fields.take("type") {
         None => {}
         Some(Value::String(kind)) if kind == "custom" => {}
@@ -55,10 +53,7 @@ fn function(tool: Value, is_forced: bool, dropped: &mut Dropped) -> Result<Optio
     let schema = fields.object("input_schema").map_err(said)?.ok_or("`input_schema` is missing")?;
     function.insert("parameters".to_owned(), Value::Object(schema));
     fields.take("cache_control");
-    // Schemas are held in calls that are forced.
-    if fields.truth("strict").map_err(said)? == Some(true) && !is_forced {
-        dropped.add("tools.strict");
-    }
+    *is_strict |= fields.truth("strict").map_err(said)? == Some(true);
     dropped.within("tools", fields);
     Ok(Some(json!({ "type": "function", "function": function })))
 }
@@ -66,7 +61,7 @@ fn function(tool: Value, is_forced: bool, dropped: &mut Dropped) -> Result<Optio
 /// The choice, and whether there may be more than one call.
 fn choice(fields: &mut Fields) -> Result<(Option<ToolChoice>, bool), Refusal> {
     let Some(whole) = fields.object("tool_choice")? else { return Ok((None, true)) };
-    let mut choice = Fields::new(whole.clone());
+    let mut choice = fields.of_object("tool_choice", whole.clone());
     let refused =
         || wrong("tool_choice", &Value::Object(whole.clone()), "type auto, any, tool with a name, or none");
     let kind = choice.take("type");
@@ -77,9 +72,7 @@ fn choice(fields: &mut Fields) -> Result<(Option<ToolChoice>, bool), Refusal> {
         Some("tool") => ToolChoice::Function(choice.text("name").ok().flatten().ok_or_else(refused)?),
         _ => return Err(refused()),
     };
-    let disabled = choice.truth("disable_parallel_tool_use").map_err(|_| {
-        wrong("tool_choice.disable_parallel_tool_use", &whole["disable_parallel_tool_use"], "true or false")
-    })?;
-    fields.within("tool_choice", choice);
+    let disabled = choice.truth("disable_parallel_tool_use")?;
+    fields.within(choice);
     Ok((Some(found), !disabled.unwrap_or(false)))
 }

@@ -14,7 +14,7 @@ struct Turn {
     blocks: Vec<Block>,
 }
 
-/// Takes the conversation, and whether its last message is to be continued: it is if it is the assistant's.
+/// Takes the conversation. Its last message is continued if it is the assistant's.
 ///
 /// Consecutive messages of one role are one turn, and so are the instructions and the system messages at the start. In a
 /// turn of the user, results of calls come first. An empty answer at the end counts as missing.
@@ -60,8 +60,7 @@ pub(super) fn turns(fields: &mut Fields, dropped: &mut Dropped) -> Result<(Vec<M
 }
 
 fn turn(value: Value, dropped: &mut Dropped) -> Result<Turn, String> {
-    let Value::Object(message) = value else { return Err("it is not an object".to_owned()) };
-    let mut fields = Fields::new(message);
+    let mut fields = Fields::of_value(value)?;
     let role = match fields.take("role") {
         Some(Value::String(name)) if name == "user" => Role::User,
         Some(Value::String(name)) if name == "assistant" => Role::Assistant,

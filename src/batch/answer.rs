@@ -26,15 +26,14 @@ pub(super) fn submit(
     written: &Rc<Cell<u64>>,
 ) -> Result<Pending, session::Error> {
     let (endpoint, chat) = match &asked.prompt {
-        Prompt::Chat(messages) => {
-            let mut request = asked.chat_request(messages, seed);
+        Prompt::Chat(_) => {
+            let mut request = asked.chat_request(seed);
             request.sampling.seed = seed;
             (Endpoint::Chat, session.chat(request)?)
         }
-        Prompt::Text(texts) => {
-            // A row has one.
-            let text = texts.first().cloned().unwrap_or_default();
-            let mut request = asked.options.text_request(text, seed);
+        Prompt::Text(_) => {
+            // A row has one text.
+            let mut request = asked.text_request(seed);
             request.sampling.seed = seed;
             (Endpoint::Text, session.complete(request)?)
         }

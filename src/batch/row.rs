@@ -105,7 +105,11 @@ fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOption
         let message = format!("`prompt` is a list of {}, expected one prompt in each row", texts.len());
         return Err(Failure::new(cause, message).in_field("prompt"));
     }
-    let asked = asked.over(defaults);
+    let mut asked = asked.over(defaults);
+    if asked.verbose {
+        // An answer does not show its prompt.
+        asked.unknown.push(UnknownField { name: "verbose".to_owned(), closest: None });
+    }
     if endpoint == Endpoint::Chat {
         asked.options.check_tool_choice()?;
     }
@@ -336,6 +340,9 @@ mod tests {
             "modalities": ["audio"], "messages": [{"role": "user", "content": "x"}]}}"#;
         let ignored = read(text.as_bytes()).ignored();
         assert_eq!(ignored.iter().map(Ignored::name).collect::<Vec<_>>(), ["more", "wish", "modalities"]);
+        let verbose = read(br#"{"prompt": "x", "verbose": true}"#).ignored();
+        assert_eq!(verbose.iter().map(Ignored::name).collect::<Vec<_>>(), ["verbose"]);
+        assert_eq!(read(br#"{"prompt": "x", "verbose": false}"#).ignored(), []);
         let causes = ignored.into_iter().map(|field| Failure::ignored(field).cause);
         assert_eq!(causes.collect::<Vec<_>>(), [Cause::UnknownField, Cause::UnknownField, BAD_REQUEST]);
     }

@@ -176,14 +176,11 @@ impl Judge<'_> {
     /// The tokens of a prompt, if it can be answered.
     fn judge(&self, asked: &Asked) -> Result<usize, Failure> {
         let request = match &asked.prompt {
-            Prompt::Chat(messages) => {
-                let request = self.session.chat_request(asked.chat_request(messages, 0));
+            Prompt::Chat(_) => {
+                let request = self.session.chat_request(asked.chat_request(0));
                 request.map_err(|error| Failure::from(&error))?
             }
-            Prompt::Text(texts) => {
-                let text = texts.first().cloned().unwrap_or_default();
-                self.session.text_request(asked.options.text_request(text, 0))
-            }
+            Prompt::Text(_) => self.session.text_request(asked.text_request(0)),
         };
         let failure = |error: engine::Error| Failure::from(&error);
         engine::check_request(&request, self.context, self.vocabulary).map_err(failure)?;

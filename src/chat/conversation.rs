@@ -45,7 +45,7 @@ impl Template {
             return Ok(rendered);
         }
         // It may take instructions at the start only.
-        if let Some(asked) = asked_later(&adapted)
+        if let Some(asked) = later_system_as_user(&adapted)
             && let Ok(rendered) = self.prompt(&asked, options)
             && left_out(&asked, &rendered).is_none()
         {
@@ -138,7 +138,7 @@ impl Template {
 }
 
 /// The messages with the user as the author of those of the system that follow a message of another role.
-fn asked_later(messages: &[Message]) -> Option<Vec<Message>> {
+fn later_system_as_user(messages: &[Message]) -> Option<Vec<Message>> {
     let start = messages.iter().take_while(|message| message.role == Role::System).count();
     let mut asked = messages.to_vec();
     for message in asked.iter_mut().skip(start).filter(|message| message.role == Role::System) {

@@ -31,7 +31,7 @@ pub struct SamplingParams {
     pub mirostat: Option<Mirostat>,
     /// Added to the logits of these tokens; minus infinity forbids one.
     pub logit_bias: Vec<(Token, f32)>,
-    /// Forbids the tokens that end an answer.
+    /// Forbids the tokens that end an answer, except where the grammar allows no others.
     pub ignore_end: bool,
     /// The grammar of the answer.
     pub grammar: Option<Grammar>,

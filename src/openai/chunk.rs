@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::logprobs::{logprobs, text_length};
-use super::parts::{call, finish_reason, timings, usage};
+use super::parts::{call, finish_reason, progress, timings, usage};
 use super::request::Stream;
 use super::response::Head;
 use crate::engine::{Timings, Token, TokenLogprob};
@@ -23,6 +23,8 @@ pub struct Chunks<'a> {
     /// Answers to each prompt.
     per_prompt: usize,
     piece: Option<Piece>,
+    /// The prompts, if they are shown.
+    prompts: Vec<String>,
     choices: Vec<Choice>,
 }
 
@@ -49,13 +51,19 @@ impl<'a> Chunks<'a> {
     #[must_use]
     pub fn new(head: Head<'a>, stream: Stream, choices: u32, piece: Option<Piece>) -> Self {
         let choices = vec![Choice::default(); choices as usize];
-        Self { head, stream, per_prompt: choices.len(), piece, choices }
+        Self { head, stream, per_prompt: choices.len().max(1), piece, prompts: Vec::new(), choices }
     }
 
     /// The same, where so many answers in a row are to the same prompt.
     #[must_use]
     pub fn per_prompt(self, per_prompt: u32) -> Self {
-        Self { per_prompt: per_prompt as usize, ..self }
+        Self { per_prompt: (per_prompt as usize).max(1), ..self }
+    }
+
+    /// The same, where each prompt is shown at the end of the first answer to it, as `verbose` asks for.
+    #[must_use]
+    pub fn showing(self, prompts: Vec<String>) -> Self {
+        Self { prompts, ..self }
     }
 
     /// The chunks before the first event: the role in each choice of a chat.
@@ -98,6 +106,11 @@ impl<'a> Chunks<'a> {
                 if !self.stream.include_usage {
                     chunks[0]["timings"] = timings(&[(usage, took)], 1);
                 }
+                if index.is_multiple_of(self.per_prompt)
+                    && let Some(prompt) = self.prompts.get(index / self.per_prompt)
+                {
+                    chunks[0]["__verbose"] = json!({ "prompt": prompt });
+                }
                 chunks.extend(self.usage());
                 return chunks;
             }
@@ -107,14 +120,13 @@ impl<'a> Chunks<'a> {
         vec![self.chunk(index, delta, logprobs, Value::Null)]
     }
 
-    /// llama-server's chunk for the progress of the prompt, if requested. Its `time_ms` is for the front end to add.
+    /// llama-server's chunk for the progress of the prompt, if requested.
     fn progress(&mut self, index: usize, total: u32, reused: u32, read: u32) -> Vec<Value> {
         if !self.stream.progress {
             return Vec::new();
         }
         let mut chunk = self.chunk(index, json!({}), Value::Null, Value::Null);
-        chunk["prompt_progress"] =
-            json!({ "total": total, "cache": reused, "processed": reused.saturating_add(read) });
+        chunk["prompt_progress"] = progress(total, reused, read);
         vec![chunk]
     }
 
@@ -128,18 +140,14 @@ impl<'a> Chunks<'a> {
 
     fn chunk(&self, index: usize, delta: Value, logprobs: Value, finish_reason: Value) -> Value {
         let mut choice = json!({ "index": index });
-        let kind = match self.head.endpoint {
-            Endpoint::Chat => {
-                choice["delta"] = delta;
-                "chat.completion.chunk"
-            }
+        match self.head.endpoint {
+            Endpoint::Chat => choice["delta"] = delta,
             Endpoint::Text => {
                 choice["text"] = delta.get("content").cloned().unwrap_or_else(|| json!(""));
-                "text_completion"
             }
-        };
+        }
         (choice["logprobs"], choice["finish_reason"]) = (logprobs, finish_reason);
-        let mut chunk = self.head.object(kind, &[choice]);
+        let mut chunk = self.head.object(self.head.endpoint.chunk(), &[choice]);
         if self.stream.include_usage {
             chunk["usage"] = Value::Null;
         }
@@ -153,11 +161,7 @@ impl<'a> Chunks<'a> {
         }
         let ends: Vec<(ChatUsage, Timings)> =
             self.choices.iter().map(|choice| choice.end).collect::<Option<_>>()?;
-        let kind = match self.head.endpoint {
-            Endpoint::Chat => "chat.completion.chunk",
-            Endpoint::Text => "text_completion",
-        };
-        let mut chunk = self.head.object(kind, &[]);
+        let mut chunk = self.head.object(self.head.endpoint.chunk(), &[]);
         chunk["usage"] = usage(&ends.iter().map(|(usage, _)| *usage).collect::<Vec<_>>(), self.per_prompt);
         chunk["timings"] = timings(&ends, self.per_prompt);
         Some(chunk)

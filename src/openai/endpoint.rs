@@ -8,3 +8,13 @@ pub enum Endpoint {
     /// `/v1/completions`: the continuation of a text.
     Text,
 }
+
+impl Endpoint {
+    /// The `object` of a chunk.
+    pub(super) fn chunk(self) -> &'static str {
+        match self {
+            Self::Chat => "chat.completion.chunk",
+            Self::Text => "text_completion",
+        }
+    }
+}

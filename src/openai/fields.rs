@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
+use crate::session::ToolChoice;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN: usize = 60;
@@ -80,6 +81,13 @@ impl Dropped {
         }
     }
 
+    /// Notes tools that are `strict`: schemas are held in calls that are forced.
+    pub(crate) fn strict(&mut self, is_strict: bool, choice: Option<&ToolChoice>) {
+        if is_strict && !matches!(choice, Some(ToolChoice::Required | ToolChoice::Function(_))) {
+            self.add("tools.strict");
+        }
+    }
+
     /// The kinds, as fields that are ignored.
     pub(crate) fn fields(self) -> impl Iterator<Item = UnknownField> {
         self.0.into_iter().map(|name| UnknownField { name, closest: None })
@@ -90,6 +98,8 @@ impl Dropped {
 #[derive(Debug)]
 pub(crate) struct Fields {
     left: Map<String, Value>,
+    /// What precedes a name of the object in the body, such as `text.format.`; empty for the body itself.
+    place: String,
     /// Names that were asked for.
     known: Vec<&'static str>,
     /// Fields of objects within it that were not taken.
@@ -97,14 +107,47 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    pub(crate) fn new(object: Map<String, Value>) -> Self {
-        Self { left: object, known: Vec::new(), inner: Vec::new() }
+    /// The fields of a value in a list, which must be an object.
+    pub(crate) fn of_value(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Object(object) => Ok(Self::new(object)),
+            _ => Err("it is not an object".to_owned()),
+        }
     }
 
-    /// Adds the fields of the object under this name that were not taken.
-    pub(crate) fn within(&mut self, name: &str, inner: Self) {
-        let placed = |field: UnknownField| UnknownField { name: format!("{name}.{}", field.name), ..field };
-        self.inner.extend(inner.unknown().into_iter().map(placed));
+    pub(crate) fn new(object: Map<String, Value>) -> Self {
+        Self { left: object, place: String::new(), known: Vec::new(), inner: Vec::new() }
+    }
+
+    /// The fields of an object that was under this name. Refusals and unknown fields have the whole path.
+    pub(crate) fn of_object(&self, name: &str, object: Map<String, Value>) -> Self {
+        Self { place: format!("{}.", self.path(name)), ..Self::new(object) }
+    }
+
+    /// The fields of the object under this name; none if it is absent.
+    pub(crate) fn inside(&mut self, name: &'static str) -> Result<Self, Refusal> {
+        let object = self.object(name)?.unwrap_or_default();
+        Ok(self.of_object(name, object))
+    }
+
+    /// Adds the fields of an object within this one that were not taken.
+    pub(crate) fn within(&mut self, inner: Self) {
+        self.inner.extend(inner.unknown());
+    }
+
+    /// A name with the place of the object before it.
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.place)
+    }
+
+    /// The refusal of the value under this name.
+    pub(crate) fn wrong(&self, name: &str, value: &Value, expected: &'static str) -> Refusal {
+        wrong(&self.path(name), value, expected)
+    }
+
+    /// Whether a field is set and not taken yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// A field of any type. Null counts as absent.
@@ -162,14 +205,20 @@ impl Fields {
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        read(&value).map(Some).ok_or_else(|| wrong(name, &value, expected))
+        read(&value).map(Some).ok_or_else(|| self.wrong(name, &value, expected))
+    }
+
+    /// A required text in an object of a list.
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<String, String> {
+        self.text(name).map_err(|refusal| refusal.to_string())?.ok_or_else(|| format!("`{name}` is missing"))
     }
 
     /// The fields that were not taken.
     pub(crate) fn unknown(self) -> Vec<UnknownField> {
-        let Self { left, known, mut inner } = self;
-        inner.splice(0..0, UnknownField::all(left.into_iter().map(|(name, _)| name), &known));
-        inner
+        let Self { left, place, known, inner } = self;
+        let placed = |field: UnknownField| UnknownField { name: format!("{place}{}", field.name), ..field };
+        let own = UnknownField::all(left.into_iter().map(|(name, _)| name), &known);
+        own.into_iter().map(placed).chain(inner).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
-use super::fields::{Fields, wrong};
+use super::fields::{Dropped, Fields, wrong};
 use super::refusal::Refusal;
 use super::sampling;
 use crate::engine::Rules;
@@ -15,7 +15,11 @@ const MOST_ALTERNATIVES: u32 = 20;
 const EFFORT: &str = "reasoning_effort";
 
 /// Takes the options of an answer. Those of the chat template are taken only from a chat.
-pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<GenerationOptions, Refusal> {
+pub(super) fn read(
+    endpoint: Endpoint,
+    fields: &mut Fields,
+    dropped: &mut Dropped,
+) -> Result<GenerationOptions, Refusal> {
     let mut options = GenerationOptions {
         sampling: sampling::read(fields)?,
         seed: fields.minus_one("seed")?,
@@ -30,7 +34,7 @@ pub(super) fn read(endpoint: Endpoint, fields: &mut Fields) -> Result<Generation
         }
         Endpoint::Chat => {
             options.logprobs = logprobs(fields)?;
-            template(fields, &mut options)?;
+            template(fields, &mut options, dropped)?;
         }
     }
     Ok(options)
@@ -52,16 +56,15 @@ pub(super) fn limit(fields: &mut Fields, names: &[&'static str]) -> Result<Optio
 }
 
 /// Tools, variables and reasoning.
-fn template(fields: &mut Fields, options: &mut GenerationOptions) -> Result<(), Refusal> {
-    if let Some(tools) = fields.list("tools")? {
-        let shape = |error: crate::session::NotAFunction| Refusal::Shape {
-            field: "tools",
-            reason: error.to_string(),
-        };
-        options.tools = Some(functions(tools).map_err(shape)?);
-    }
-    let choices = "none, auto, required or a named function";
-    options.tool_choice = fields.of("tool_choice", choices, tool_choice)?;
+fn template(
+    fields: &mut Fields,
+    options: &mut GenerationOptions,
+    dropped: &mut Dropped,
+) -> Result<(), Refusal> {
+    options.tools = fields.list("tools")?.map(functions).transpose()?;
+    options.tool_choice = tool_choice(fields)?;
+    let is_strict = options.tools.iter().flatten().any(is_strict);
+    dropped.strict(is_strict, options.tool_choice.as_ref());
     let effort = fields.text(EFFORT)?;
     reasoning(fields, options, (EFFORT, effort))
 }
@@ -103,20 +106,45 @@ pub(crate) fn template_variables(
     Ok(given)
 }
 
-fn tool_choice(value: &Value) -> Option<ToolChoice> {
-    match value {
-        Value::String(choice) => match choice.as_str() {
-            "auto" => Some(ToolChoice::Auto),
-            "none" => Some(ToolChoice::None),
-            "required" => Some(ToolChoice::Required),
-            _ => None,
-        },
-        Value::Object(choice) if choice.get("type").is_none_or(|kind| kind == "function") => {
-            let name = choice.get("function")?.get("name")?.as_str()?;
-            Some(ToolChoice::Function(name.to_owned()))
-        }
+/// Whether the schema of a function is to be held in each of its calls.
+pub(super) fn is_strict(tool: &Value) -> bool {
+    tool["function"]["strict"] == Value::Bool(true)
+}
+
+fn tool_choice(fields: &mut Fields) -> Result<Option<ToolChoice>, Refusal> {
+    let Some(value) = fields.take("tool_choice") else { return Ok(None) };
+    let refused = || wrong("tool_choice", &value, "none, auto, required or a named function");
+    let object = match &value {
+        Value::String(name) => return mode(name).map(Some).ok_or_else(refused),
+        Value::Object(object) => object,
+        _ => return Err(refused()),
+    };
+    let mut choice = fields.of_object("tool_choice", object.clone());
+    if choice.take("type").is_some_and(|kind| kind != "function") {
+        return Err(refused());
+    }
+    let name = named(&mut choice).ok_or_else(refused)?;
+    fields.within(choice);
+    Ok(Some(ToolChoice::Function(name)))
+}
+
+/// A choice of tools that is a word.
+pub(super) fn mode(name: &str) -> Option<ToolChoice> {
+    match name {
+        "auto" => Some(ToolChoice::Auto),
+        "none" => Some(ToolChoice::None),
+        "required" => Some(ToolChoice::Required),
         _ => None,
     }
+}
+
+/// The name in the `function` of a choice.
+pub(super) fn named(choice: &mut Fields) -> Option<String> {
+    let Some(Value::Object(function)) = choice.take("function") else { return None };
+    let mut function = choice.of_object("function", function);
+    let name = function.text("name").ok().flatten()?;
+    choice.within(function);
+    Some(name)
 }
 
 /// The grammar or schema, from one of its fields. `format` is the field of an endpoint that has another than
@@ -145,25 +173,20 @@ pub(super) fn rules(
 fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
     let Some(whole) = fields.object("response_format")? else { return Ok(None) };
     let kind = whole.get("type").and_then(Value::as_str).unwrap_or_default();
-    let mut format = Fields::new(whole.clone());
+    let mut format = fields.of_object("response_format", whole.clone());
     format.take("type");
     let found = match kind {
         "text" => None,
         "json_object" => Some(format.take("schema").unwrap_or_else(|| json!({"type": "object"}))),
         "json_schema" => {
-            let named = match format.take("json_schema") {
-                Some(Value::Object(named)) => named,
-                Some(other) => return Err(wrong("response_format.json_schema", &other, "an object")),
-                None => Map::new(),
-            };
-            let mut named = Fields::new(named);
+            let mut named = format.inside("json_schema")?;
             let schema = named.take("schema").or_else(|| format.take("schema"));
             // They describe the schema, and every schema is held strictly.
             for name in ["name", "description", "strict"] {
                 named.take(name);
                 format.take(name);
             }
-            format.within("json_schema", named);
+            format.within(named);
             let missing = Refusal::Missing { field: "response_format.json_schema.schema" };
             Some(schema.ok_or(missing)?)
         }
@@ -175,7 +198,7 @@ fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
             ));
         }
     };
-    fields.within("response_format", format);
+    fields.within(format);
     let Some(found) = found else { return Ok(None) };
     schema(&found).map(Some).ok_or_else(|| wrong("response_format", &found, "a JSON schema"))
 }

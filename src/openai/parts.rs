@@ -15,6 +15,11 @@ pub fn call(call: &ToolCall) -> Value {
     json!({ "id": call.id, "type": call.kind, "function": function })
 }
 
+/// llama-server's progress of a prompt. Its `time_ms` is for the front end to add.
+pub(super) fn progress(total: u32, reused: u32, read: u32) -> Value {
+    json!({ "total": total, "cache": reused, "processed": reused.saturating_add(read) })
+}
+
 /// `OpenAI`'s name of a finish reason, or `cancelled`. `calls` is true if the answer has calls.
 #[must_use]
 pub fn finish_reason(reason: FinishReason, calls: bool) -> &'static str {

@@ -1,8 +1,8 @@
 //! The prompts of a request to continue texts: text, token numbers, both mixed, an object with a text, or a list of these.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::fields::{Fields, whole, wrong};
+use super::fields::{Dropped, Fields, whole, wrong};
 use super::refusal::Refusal;
 use crate::engine::Token;
 use crate::session::{PromptPart, PromptText};
@@ -10,44 +10,50 @@ use crate::session::{PromptPart, PromptText};
 /// The forms of a prompt.
 const EXPECTED: &str = "text, token numbers, both mixed, or a list of these";
 
+/// Answers to all prompts of a request, each of which has at least one.
+pub(super) const MOST_ANSWERS: u32 = 128;
+
 /// Takes the prompts, at least one.
-pub(super) fn read(fields: &mut Fields) -> Result<Vec<PromptText>, Refusal> {
+pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<Vec<PromptText>, Refusal> {
     let value = fields.take("prompt").ok_or(Refusal::Missing { field: "prompt" })?;
     match value {
         Value::Array(list) if !list.iter().any(Value::is_number) => {
             if list.is_empty() {
                 return Err(wrong("prompt", &Value::Array(list), "at least one prompt"));
             }
-            list.into_iter().map(|prompt| one(prompt, fields)).collect()
+            if list.len() > MOST_ANSWERS as usize {
+                let found = format!("{} prompts", list.len());
+                return Err(Refusal::Count { field: "prompt", found, expected: "at most 128" });
+            }
+            list.into_iter().map(|prompt| one(prompt, fields, dropped)).collect()
         }
-        prompt => Ok(vec![one(prompt, fields)?]),
+        prompt => Ok(vec![one(prompt, fields, dropped)?]),
     }
 }
 
 /// A single prompt.
-fn one(prompt: Value, fields: &mut Fields) -> Result<PromptText, Refusal> {
+fn one(prompt: Value, fields: &Fields, dropped: &mut Dropped) -> Result<PromptText, Refusal> {
     match prompt {
         Value::String(text) => Ok(text.into()),
         Value::Array(parts) => mixed(parts),
-        Value::Object(object) => wrapped(object, fields),
+        Value::Object(object) => wrapped(fields.of_object("prompt", object), dropped),
         other => Err(wrong("prompt", &other, EXPECTED)),
     }
 }
 
 /// llama-server's object around a prompt.
-fn wrapped(object: Map<String, Value>, fields: &mut Fields) -> Result<PromptText, Refusal> {
-    let mut object = Fields::new(object);
+fn wrapped(mut object: Fields, dropped: &mut Dropped) -> Result<PromptText, Refusal> {
     let is_empty = |media: &Value| media.as_array().is_some_and(Vec::is_empty);
     if let Some(media) = object.take("multimodal_data").filter(|media| !is_empty(media)) {
-        return Err(wrong("prompt.multimodal_data", &media, "no data, as the model reads only text"));
+        return Err(object.wrong("multimodal_data", &media, "no data, as the model reads only text"));
     }
     let prompt = match object.take("prompt_string") {
         Some(Value::String(text)) => text.into(),
         Some(Value::Array(parts)) => mixed(parts)?,
-        Some(other) => return Err(wrong("prompt.prompt_string", &other, "text")),
+        Some(other) => return Err(object.wrong("prompt_string", &other, "text")),
         None => return Err(Refusal::Missing { field: "prompt.prompt_string" }),
     };
-    fields.within("prompt", object);
+    dropped.within("prompt", object);
     Ok(prompt)
 }
 
@@ -73,11 +79,15 @@ fn mixed(parts: Vec<Value>) -> Result<PromptText, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     fn prompts(value: Value) -> Result<Vec<PromptText>, Refusal> {
+        read_with(value, &mut Dropped::default())
+    }
+
+    fn read_with(value: Value, dropped: &mut Dropped) -> Result<Vec<PromptText>, Refusal> {
         let mut fields = Fields::new(Map::from_iter([("prompt".to_owned(), value)]));
-        read(&mut fields)
+        read(&mut fields, dropped)
     }
 
     fn text(text: &str) -> PromptText {
@@ -135,5 +145,20 @@ mod tests {
         ] {
             assert_eq!(prompts(value.clone()).unwrap_err().field(), field, "{value}");
         }
+    }
+
+    #[test]
+    fn unknown_fields_of_many_prompts_are_reported_once() {
+        let mut dropped = Dropped::default();
+        let prompt = json!({"prompt_string": "x", "wish": 1});
+        read_with(json!(vec![prompt; 128]), &mut dropped).unwrap();
+        let names: Vec<String> = dropped.fields().map(|field| field.name).collect();
+        assert_eq!(names, ["prompt.wish"]);
+    }
+
+    #[test]
+    fn more_prompts_than_answers_are_refused_by_their_number() {
+        let error = prompts(json!(vec!["x"; 129])).unwrap_err();
+        assert_eq!(error.to_string(), "`prompt` has 129 prompts, expected at most 128");
     }
 }

@@ -1,5 +1,7 @@
 //! Errors in a request body.
 
+use crate::session::NotAFunction;
+
 /// An error in a request body. It names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -12,6 +14,16 @@ pub enum Refusal {
         /// Its value, shortened.
         found: String,
         /// Values that it may have.
+        expected: &'static str,
+    },
+    /// A field has too many of something.
+    #[error("`{field}` has {found}, expected {expected}")]
+    Count {
+        /// The field.
+        field: &'static str,
+        /// How many it has of what.
+        found: String,
+        /// How many it may have.
         expected: &'static str,
     },
     /// A required field is missing.
@@ -38,13 +50,22 @@ pub enum Refusal {
     },
 }
 
+impl From<NotAFunction> for Refusal {
+    fn from(error: NotAFunction) -> Self {
+        Self::Shape { field: "tools", reason: error.to_string() }
+    }
+}
+
 impl Refusal {
     /// The field with the error.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
             Self::Value { field, .. } => field,
-            Self::Missing { field } | Self::Conflict { field, .. } | Self::Shape { field, .. } => field,
+            Self::Count { field, .. }
+            | Self::Missing { field }
+            | Self::Conflict { field, .. }
+            | Self::Shape { field, .. } => field,
         }
     }
 }

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
-use super::fields::{Fields, UnknownField, wrong};
+use super::fields::{Dropped, Fields, UnknownField, wrong};
 use super::options;
-use super::prompts;
+use super::prompts::{self, MOST_ANSWERS};
 use super::refusal::Refusal;
 use crate::chat::{Content, Message, Role};
-use crate::session::{ChatRequest, GenerationOptions, PromptText};
+use crate::session::{ChatRequest, GenerationOptions, PromptText, TextRequest};
 
 /// Known fields that do not change the answer.
 pub const WITHOUT_EFFECT: [&str; 17] = [
@@ -32,8 +32,6 @@ pub const WITHOUT_EFFECT: [&str; 17] = [
 ];
 /// Fields of a message with content that no template reads.
 const UNREAD: [&str; 3] = ["function_call", "refusal", "audio"];
-/// The largest `n`.
-const MOST_CHOICES: u32 = 128;
 
 /// A parsed request body. The front end decides about everything that it leaves open.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +52,6 @@ pub struct Asked {
     pub parallel_tool_calls: bool,
     /// `model`: the name of the model.
     pub model: Option<String>,
-    /// `user`: the client's name for its user.
-    pub user: Option<String>,
     /// Unknown fields.
     pub unknown: Vec<UnknownField>,
     /// Values that would change the answer and are not supported.
@@ -69,13 +65,32 @@ impl Asked {
         Self { options: self.options.over(defaults), ..self }
     }
 
+    /// The conversation, which a request to continue texts does not have.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        match &self.prompt {
+            Prompt::Chat(messages) => messages,
+            Prompt::Text(_) => &[],
+        }
+    }
+
+    /// A request to continue its first text. `seed` is used unless one is set.
+    #[must_use]
+    pub fn text_request(&self, seed: u32) -> TextRequest {
+        let text = match &self.prompt {
+            Prompt::Text(texts) => texts.first().cloned(),
+            Prompt::Chat(_) => None,
+        };
+        self.options.text_request(text.unwrap_or_default(), seed)
+    }
+
     /// A request to answer its conversation. `seed` is used unless one is set.
     #[must_use]
-    pub fn chat_request(&self, messages: &[Message], seed: u32) -> ChatRequest {
+    pub fn chat_request(&self, seed: u32) -> ChatRequest {
         ChatRequest {
             continue_final: self.continue_final.unwrap_or(false),
             parallel_tool_calls: self.parallel_tool_calls,
-            ..self.options.chat_request(messages.to_vec(), seed)
+            ..self.options.chat_request(self.messages().to_vec(), seed)
         }
     }
 }
@@ -107,17 +122,16 @@ pub struct Stream {
 /// When a field is missing or its value has the wrong type or range. Sampling values, grammars and schemas are
 /// checked by the engine.
 pub fn read(endpoint: Endpoint, body: Map<String, Value>) -> Result<Asked, Refusal> {
-    let mut fields = Fields::new(body);
-    let asked = take(endpoint, &mut fields)?;
-    Ok(Asked { unknown: fields.unknown(), ..asked })
+    take(endpoint, Fields::new(body))
 }
 
-/// Takes everything but the unknown fields.
-pub(super) fn take(endpoint: Endpoint, fields: &mut Fields) -> Result<Asked, Refusal> {
+/// Reads what is left of a body.
+pub(super) fn take(endpoint: Endpoint, mut body: Fields) -> Result<Asked, Refusal> {
+    let (fields, mut dropped) = (&mut body, Dropped::default());
     let stream = stream(fields)?;
     let verbose = fields.truth("verbose")?.unwrap_or(false);
     let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
-    let [model, user] = ["model", "user"].map(|name| Some(fields.take(name)?.as_str()?.to_owned()));
+    let model = fields.take("model").and_then(|name| Some(name.as_str()?.to_owned()));
     let unsupported = [
         unless(fields, "verbosity", &json!("medium"), "medium"),
         unless(fields, "modalities", &json!(["text"]), "[\"text\"]"),
@@ -125,7 +139,10 @@ pub(super) fn take(endpoint: Endpoint, fields: &mut Fields) -> Result<Asked, Ref
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
-    let options = options::read(endpoint, fields)?;
+    if endpoint == Endpoint::Chat {
+        refuse_unless(fields, "functions", &json!([]), "an empty list: functions are given in `tools`")?;
+    }
+    let options = options::read(endpoint, fields, &mut dropped)?;
     let count = fields.count("n")?.unwrap_or(1);
     let (prompt, continue_final) = match endpoint {
         Endpoint::Chat => {
@@ -134,7 +151,7 @@ pub(super) fn take(endpoint: Endpoint, fields: &mut Fields) -> Result<Asked, Ref
             (Prompt::Chat(messages), continue_final)
         }
         Endpoint::Text => {
-            let texts = prompts::read(fields)?;
+            let texts = prompts::read(fields, &mut dropped)?;
             refuse_unless(fields, "echo", &json!(false), "false")?;
             refuse_unless(fields, "best_of", &json!(1), "1")?;
             refuse_unless(fields, "suffix", &json!(""), "an empty string")?;
@@ -142,6 +159,8 @@ pub(super) fn take(endpoint: Endpoint, fields: &mut Fields) -> Result<Asked, Ref
         }
     };
     let choices = choices("n", count, &prompt)?;
+    let mut unknown = body.unknown();
+    unknown.extend(dropped.fields());
     Ok(Asked {
         prompt,
         options,
@@ -151,8 +170,7 @@ pub(super) fn take(endpoint: Endpoint, fields: &mut Fields) -> Result<Asked, Ref
         continue_final,
         parallel_tool_calls,
         model,
-        user,
-        unknown: Vec::new(),
+        unknown,
         unsupported: unsupported.into_iter().flatten().collect(),
     })
 }
@@ -163,11 +181,12 @@ pub(super) fn choices(name: &'static str, count: u32, prompt: &Prompt) -> Result
         Prompt::Chat(_) => 1,
         Prompt::Text(texts) => texts.len(),
     };
-    if !(1..=MOST_CHOICES).contains(&count) {
+    if !(1..=MOST_ANSWERS).contains(&count) {
         return Err(wrong(name, &json!(count), "a number from 1 to 128"));
     }
-    if prompts.saturating_mul(count as usize) > MOST_CHOICES as usize {
-        return Err(wrong("prompt", &json!(prompts), "at most 128 answers to all prompts"));
+    if prompts.saturating_mul(count as usize) > MOST_ANSWERS as usize {
+        let found = format!("{prompts} prompts with {count} answers each");
+        return Err(Refusal::Count { field: "prompt", found, expected: "at most 128 answers in all" });
     }
     Ok(count)
 }
@@ -177,11 +196,11 @@ pub(super) fn stream(fields: &mut Fields) -> Result<Option<Stream>, Refusal> {
     let wanted = fields.truth("stream")?.unwrap_or(false);
     let progress = fields.truth("return_progress")?.unwrap_or(false);
     let timings = fields.truth("timings_per_token")?.unwrap_or(false);
-    let mut options = Fields::new(fields.object("stream_options")?.unwrap_or_default());
+    let mut options = fields.inside("stream_options")?;
     let include_usage = options.truth("include_usage")?.unwrap_or(false);
     // It pads chunks, and has no effect on the answer.
     options.take("include_obfuscation");
-    fields.within("stream_options", options);
+    fields.within(options);
     Ok(wanted.then_some(Stream { include_usage, progress, timings }))
 }
 

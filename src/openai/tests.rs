@@ -40,7 +40,7 @@ fn every_field_has_its_effect() {
     }))
     .unwrap();
     assert_eq!((asked.choices, asked.stream), (2, Some(Stream { include_usage: true, ..Stream::default() })));
-    assert_eq!((asked.model.as_deref(), asked.user.as_deref()), (Some("m"), Some("u")));
+    assert_eq!(asked.model.as_deref(), Some("m"));
     assert_eq!((asked.parallel_tool_calls, asked.continue_final), (false, None));
     assert_eq!(asked.unknown, [UnknownField { name: "wish".to_owned(), closest: None }]);
     let Prompt::Chat(messages) = asked.prompt else { panic!("it is a chat") };
@@ -134,6 +134,7 @@ fn wrong_values_are_refused_by_name() {
         ("seed", json!(-2)),
         ("stream", json!("yes")),
         ("stream_options", json!(7)),
+        ("functions", json!([{"name": "f"}])),
         ("parallel_tool_calls", json!("no")),
         ("max_tokens", json!("many")),
         ("stop", json!([1])),
@@ -157,6 +158,10 @@ fn wrong_values_are_refused_by_name() {
     }
     let bare = with("response_format", json!({"type": "json_schema"})).unwrap_err();
     assert_eq!(bare.field(), "response_format.json_schema.schema");
+    let usage = with("stream_options", json!({"include_usage": 1})).unwrap_err();
+    assert_eq!(usage.field(), "stream_options.include_usage");
+    let named = with("response_format", json!({"type": "json_schema", "json_schema": 7})).unwrap_err();
+    assert_eq!(named.field(), "response_format.json_schema");
     assert!(matches!(ask(json!({})), Err(Refusal::Missing { field: "messages" })));
     let both = ask(json!({"prompt": "x", "grammar": "root ::= \"x\"", "json_schema": {}})).unwrap_err();
     assert_eq!(both.to_string(), "`grammar` and `json_schema` cannot be used together");
@@ -280,7 +285,7 @@ fn parallel_calls_can_be_forbidden() {
     let request = |parallel: Value| {
         let asked = with("parallel_tool_calls", parallel).unwrap();
         assert!(asked.unsupported.is_empty());
-        asked.chat_request(&[], 0).parallel_tool_calls
+        asked.chat_request(0).parallel_tool_calls
     };
     assert_eq!([json!(false), json!(true), Value::Null].map(request), [false, true, true]);
 }
@@ -425,31 +430,9 @@ fn piece(token: Token) -> Vec<u8> {
 
 /// The whole answer, folded from events as a session does it.
 fn answer(events: &[(ChatEvent, Vec<TokenLogprob>)], written: u32) -> Answer {
-    let ChatEvent::Finished { reason, usage, timings } = end(written) else { unreachable!() };
-    let mut answer = Answer {
-        reasoning: String::new(),
-        content: String::new(),
-        tool_calls: Vec::new(),
-        call_places: Vec::new(),
-        tokens: Vec::new(),
-        reason,
-        usage,
-        timings,
-        logprobs: Vec::new(),
-    };
-    for (event, logprobs) in events {
-        answer.logprobs.extend(logprobs.iter().cloned());
-        match event {
-            ChatEvent::Reasoning(text) => answer.reasoning += text,
-            ChatEvent::Content(text) => answer.content += text,
-            ChatEvent::ToolCall(call) => {
-                answer.tool_calls.push(call.clone());
-                answer.call_places.push(answer.content.len());
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    answer
+    let logprobs = events.iter().flat_map(|(_, logprobs)| logprobs.clone()).collect();
+    let events = events.iter().map(|(event, _)| event.clone()).chain([end(written)]);
+    Answer::folded(&events.collect::<Vec<_>>(), logprobs)
 }
 
 /// The choice that a client puts together from chunks.
@@ -598,6 +581,35 @@ fn a_list_of_prompts_has_answers_in_order_and_few_in_all() {
     assert!(ask(json!({"prompt": vec!["a"; 64], "n": 2})).is_ok());
     assert_eq!(ask(json!({"prompt": vec!["a"; 65], "n": 2})).unwrap_err().field(), "prompt");
     assert_eq!(ask(json!({"prompt": "a", "n": 129})).unwrap_err().field(), "n");
+}
+
+#[test]
+fn a_prompt_is_shown_at_the_end_of_the_first_answer_to_it() {
+    let prompts = ["a", "b"].map(str::to_owned).to_vec();
+    let chunks = Chunks::new(head(Endpoint::Text), Stream::default(), 4, None);
+    let mut chunks = chunks.per_prompt(2).showing(prompts);
+    let shown: Vec<Value> =
+        (0..4).map(|index| chunks.event(index, &end(9), &[])[0]["__verbose"].clone()).collect();
+    assert_eq!(shown, [json!({"prompt": "a"}), Value::Null, json!({"prompt": "b"}), Value::Null]);
+}
+
+#[test]
+fn schemas_of_tools_are_strict_only_in_calls_that_are_forced() {
+    let ask = |choice: &str| {
+        let tools = json!([{"type": "function", "function": {"name": "f", "strict": true}}]);
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        ask(json!({"messages": messages, "tools": tools, "tool_choice": choice})).unwrap().unknown
+    };
+    assert_eq!(ask("auto"), [UnknownField { name: "tools.strict".to_owned(), closest: None }]);
+    assert_eq!(ask("required"), []);
+}
+
+#[test]
+fn functions_of_the_old_api_are_refused_by_name() {
+    let refused = with("functions", json!([{"name": "f", "parameters": {}}])).unwrap_err();
+    assert_eq!(refused.field(), "functions");
+    assert!(refused.to_string().ends_with("expected an empty list: functions are given in `tools`"));
+    assert_eq!(with("functions", json!([])).unwrap().unknown, []);
 }
 
 #[test]

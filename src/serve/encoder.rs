@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::engine::{Token, TokenLogprob};
+use crate::openai::SoFar;
 use crate::session::{Answer, ChatEvent};
 
 /// Writes the answers to a request in the form of an API.
@@ -24,7 +25,7 @@ pub(super) trait Encoder: Send {
     /// The frames after the last answer has ended without an error.
     fn end(&mut self) -> Vec<Frame>;
 
-    /// A sign of life while there is nothing to write.
+    /// The keepalive while there is nothing to write.
     fn ping(&self) -> Frame {
         Frame::Comment
     }
@@ -42,6 +43,25 @@ pub(super) struct Moment<'a> {
     pub(super) written: u32,
     /// Those since the last event.
     pub(super) tokens: &'a [Token],
+}
+
+/// Adds the time to what shows progress, and the timings so far to what `is_timed` selects, if they are measured.
+pub(super) fn add_times(
+    values: &mut [Value],
+    so_far: Option<&mut SoFar>,
+    event: &ChatEvent,
+    moment: Moment<'_>,
+    is_timed: impl Fn(&Value) -> bool,
+) {
+    if let Some(so_far) = so_far {
+        so_far.event(event, moment.since, moment.written);
+        for value in values.iter_mut().filter(|value| is_timed(value)) {
+            value["timings"] = so_far.timings();
+        }
+    }
+    for progress in values.iter_mut().filter_map(|value| value.get_mut("prompt_progress")) {
+        progress["time_ms"] = json!(moment.since.as_secs_f64() * 1000.0);
+    }
 }
 
 /// A part of a stream of server-sent events.

@@ -1,4 +1,4 @@
-//! Streams: signs of life, failures, clients that go away.
+//! Streams: keepalives, failures, clients that go away.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread;

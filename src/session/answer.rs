@@ -110,6 +110,16 @@ impl Parts {
 }
 
 #[cfg(test)]
+impl Answer {
+    /// The answer of these events, the last of which is its end, with the logprobs of its tokens.
+    pub(crate) fn folded(events: &[ChatEvent], logprobs: Vec<TokenLogprob>) -> Self {
+        let mut parts = Parts::default();
+        let end = events.iter().find_map(|event| parts.push(event.clone()));
+        parts.finish(end.expect("it has an end").expect("it does not fail"), Vec::new(), logprobs)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::chat::{Message, Role, Template};

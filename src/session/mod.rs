@@ -13,6 +13,7 @@ mod prompt;
 mod request;
 mod sampling;
 mod seed;
+mod start;
 mod text;
 mod tokens;
 mod variables;
@@ -21,10 +22,8 @@ use std::sync::Arc;
 
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
 use crate::engine::{
-    self, Block, Grammar, Namespace, Opening, Reply, Request, Rules, SamplingParams, Saved, Submitter, Token,
-    Vocab,
+    self, Block, Grammar, Namespace, Opening, Request, Rules, SamplingParams, Saved, Submitter, Token, Vocab,
 };
-use hooks::Watched;
 use prompt::{Prompt, Prompts};
 use variables::Warned;
 
@@ -91,37 +90,6 @@ impl Session {
         &self.prompts.template
     }
 
-    /// Starts an answer.
-    ///
-    /// # Errors
-    ///
-    /// When the conversation cannot be rendered, the choice of tools cannot be met, the reasoning budget message contains
-    /// the closing tag, or the engine refuses the request.
-    pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
-        let ids = request.tool_call_ids.clone();
-        let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
-        let conversation = self.hooks.as_ref().map(|_| request.clone());
-        let one_call = !request.parallel_tool_calls;
-        let (request, parser) = self.prepare(request)?;
-        let (reply, watched) = self.submit(request, conversation)?;
-        Ok(Chat::new(reply, Some(parser), ids, calls).with_one_call(one_call).watched(watched))
-    }
-
-    /// Submits a request, after the hook.
-    fn submit(
-        &self,
-        request: Request,
-        conversation: Option<ChatRequest>,
-    ) -> Result<(Reply, Option<Watched>), engine::Error> {
-        let Some(hooks) = &self.hooks else { return Ok((self.submitter.submit(request)?, None)) };
-        // A request that cannot be answered restores nothing.
-        let prepared = self.submitter.prepare(request)?;
-        let prompt = prepared.prompt();
-        (hooks.before)(prompt);
-        let watched = Watched::new(hooks.clone(), conversation, prompt);
-        Ok((self.submitter.submit_prepared(prepared)?, Some(watched)))
-    }
-
     /// The request that [`Self::chat`] submits to the engine.
     ///
     /// # Errors
@@ -161,18 +129,6 @@ impl Session {
         let request =
             Request { max_tokens, stop, boundaries, reasoning, tags, ..self.empty_request(tokens, sampling) };
         Ok((request, parser))
-    }
-
-    /// Starts the continuation of a text. All of it is content.
-    ///
-    /// # Errors
-    ///
-    /// When the text is too long, or the engine refuses the request.
-    pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
-        self.prompts.check_text(&request.prompt)?;
-        let request = self.text_request(request);
-        let (reply, watched) = self.submit(request, None)?;
-        Ok(Chat::new(reply, None, ToolCallIds::Counted, 0).watched(watched))
     }
 
     /// The tokens of a text to continue. They may end early if it is too long.
@@ -250,16 +206,6 @@ impl Session {
     #[must_use]
     pub fn plain_tokens(&self, text: &str, most: usize) -> Vec<Token> {
         self.prompts.plain(text, most)
-    }
-
-    /// The text of tokens, that of control tokens included. Bytes that are not UTF-8 are replaced.
-    #[must_use]
-    pub fn detokenize(&self, tokens: &[Token]) -> String {
-        let mut bytes = Vec::new();
-        for token in tokens {
-            self.prompts.vocab.write_any(*token, &mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The text of a token as bytes, which is empty for control tokens other than the tags of the template.

@@ -17,6 +17,8 @@ pub(super) struct Prompts {
     specials: Arc<Specials>,
     /// The tokens of the tags of the template.
     tags: Arc<[Token]>,
+    /// The tokens that end an answer.
+    pub(super) ends: Arc<[Token]>,
     /// Tokens that the engine has room for.
     context: u32,
     /// Bytes of the longest token.
@@ -41,8 +43,8 @@ impl Prompts {
     pub(super) fn new(vocab: Arc<dyn Vocab + Send + Sync>, template: Template, context: u32) -> Self {
         let specials = Arc::new(Specials::of(&*vocab, &template));
         let tags = template.tags().into_iter().filter_map(|tag| token(&*vocab, tag)).collect();
-        let longest = longest(&*vocab);
-        Self { vocab, template: Arc::new(template), specials, tags, context, longest }
+        let (longest, ends) = (longest(&*vocab), ends(&*vocab));
+        Self { vocab, template: Arc::new(template), specials, tags, ends, context, longest }
     }
 
     /// The prompt that the answer to a conversation continues. It may end early if it is too long.
@@ -149,19 +151,23 @@ impl Prompts {
 
     /// The text of the messages alone, without the beginning of an answer.
     pub(super) fn rendered_messages(&self, request: &ChatRequest) -> Result<String, Error> {
+        Ok(self.closed(request, &request.messages)?.text)
+    }
+
+    /// Messages in the place of those of a request, without the beginning of an answer.
+    fn closed(&self, request: &ChatRequest, messages: &[Message]) -> Result<Rendered, Error> {
         let options = RenderOptions { add_generation_prompt: false, ..Self::options(request) };
-        Ok(self.template.conversation(&request.messages, &options)?.text)
+        Ok(self.template.conversation(messages, &options)?)
     }
 
     /// The tokens of a conversation that the next turn of it begins with.
     pub(super) fn history(&self, request: &ChatRequest) -> Result<Vec<Token>, Error> {
-        let options = RenderOptions { add_generation_prompt: false, ..Self::options(request) };
         // Some templates write an answer differently once a question follows it.
         let mut messages = request.messages.clone();
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
             messages.push(Message::new(Role::User, "?"));
         }
-        let rendered = self.template.conversation(&messages, &options)?;
+        let rendered = self.closed(request, &messages)?;
         Ok(self.specials.tokens(&*self.vocab, &rendered, &[], usize::MAX).tokens)
     }
 
@@ -235,12 +241,21 @@ fn empty_block(start: Start) -> Option<String> {
 /// The bytes of the longest token.
 fn longest(vocab: &dyn Vocab) -> usize {
     let mut text = Vec::new();
-    let lengths = (0..vocab.size()).filter_map(|token| {
+    let length = |token| {
         text.clear();
-        vocab.write_any(Token(i32::try_from(token).ok()?), &mut text);
-        Some(text.len())
-    });
-    lengths.max().unwrap_or(0)
+        vocab.write_any(token, &mut text);
+        text.len()
+    };
+    all(vocab).map(length).max().unwrap_or(0)
+}
+
+/// The tokens that end an answer.
+fn ends(vocab: &dyn Vocab) -> Arc<[Token]> {
+    all(vocab).filter(|token| vocab.ends_answer(*token)).collect()
+}
+
+fn all(vocab: &dyn Vocab) -> impl Iterator<Item = Token> {
+    (0..vocab.size()).filter_map(|number| i32::try_from(number).ok()).map(Token)
 }
 
 /// The token that a text stands for.

@@ -295,6 +295,13 @@ fn a_prompt_is_rendered_once_and_tokenised_once_with_its_boundaries() {
     assert_eq!((renders(), tokenised()), (2, 1));
     session.save(&request).ok();
     assert_eq!((renders(), tokenised()), (3, 1));
+    let chats = session.chats(request, &[1, 2, 3]).unwrap();
+    assert_eq!((chats.len(), renders(), tokenised()), (3, 4, 1));
+    let answers: Vec<_> = chats
+        .into_iter()
+        .map(|chat| chat.collect(|_| Ok::<(), engine::Error>(())).unwrap().content)
+        .collect();
+    assert_eq!(answers, ["y"; 3]);
 }
 
 #[test]

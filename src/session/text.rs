@@ -20,9 +20,8 @@ impl Session {
 
     /// The tokens that end an answer.
     #[must_use]
-    pub fn ends(&self) -> Vec<Token> {
-        let all = (0..self.vocabulary()).filter_map(|number| i32::try_from(number).ok()).map(Token);
-        all.filter(|token| self.prompts.vocab.ends_answer(*token)).collect()
+    pub fn ends(&self) -> &[Token] {
+        &self.prompts.ends
     }
 
     /// The tokens of a text, with none added. With [`Markup::Parsed`], the text of a control token is that token.
@@ -41,21 +40,20 @@ impl Session {
         Ok(tokens)
     }
 
-    /// The text of tokens as bytes, with that of control tokens.
-    ///
-    /// # Errors
-    ///
-    /// When a token is not in the vocabulary.
-    pub fn bytes(&self, tokens: &[Token]) -> Result<Vec<u8>, engine::Error> {
-        let size = self.vocabulary();
+    /// The text of tokens of the vocabulary as bytes, with that of control tokens.
+    #[must_use]
+    pub fn bytes(&self, tokens: &[Token]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (position, &token) in tokens.iter().enumerate() {
-            if !u32::try_from(token.0).is_ok_and(|number| number < size) {
-                return Err(engine::Error::TokenUnknown { token: token.0, position, size });
-            }
-            self.prompts.vocab.write_any(token, &mut bytes);
+        for token in tokens {
+            self.prompts.vocab.write_any(*token, &mut bytes);
         }
-        Ok(bytes)
+        bytes
+    }
+
+    /// The same as text. Bytes that are not UTF-8 are replaced.
+    #[must_use]
+    pub fn detokenize(&self, tokens: &[Token]) -> String {
+        String::from_utf8_lossy(&self.bytes(tokens)).into_owned()
     }
 
     /// The messages of a conversation as text, without the beginning of an answer.
@@ -89,18 +87,10 @@ mod tests {
         let session = session("");
         let tokens = session.tokenize("a é", Markup::Parsed).unwrap();
         assert_eq!(tokens, [97, 32, 0xc3, 0xa9].map(Token));
-        assert_eq!(session.bytes(&tokens).unwrap(), "a é".as_bytes());
+        assert_eq!(session.bytes(&tokens), "a é".as_bytes());
+        assert_eq!(session.bytes(&[]), [0; 0]);
         assert_eq!((session.vocabulary(), session.first_token()), (257, None));
         assert_eq!(session.ends(), [ByteVocab::END]);
-    }
-
-    #[test]
-    fn tokens_that_are_not_in_the_vocabulary_are_refused() {
-        for (token, position) in [(-1, 1), (257, 1), (i32::MAX, 1)] {
-            let error = engine::Error::TokenUnknown { token, position, size: 257 };
-            assert_eq!(session("").bytes(&[Token(97), Token(token)]), Err(error));
-        }
-        assert_eq!(session("").bytes(&[]), Ok(Vec::new()));
     }
 
     #[test]
@@ -122,6 +112,7 @@ mod tests {
         request.continue_final = true;
         assert_eq!(session.rendered(&request).unwrap(), "<user>hi<assistant>ho");
     }
+
     #[test]
     fn reasoning_that_is_off_is_an_empty_block_where_the_template_has_no_switch() {
         for (template, prompt) in [

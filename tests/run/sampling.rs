@@ -186,7 +186,6 @@ fn a_grammar_that_leaves_no_token_fails_its_request_alone() {
     let less = |text: &str| vec![(token(text), f32::NEG_INFINITY)];
     let submitter = bench.running.submitter();
     for sampling in [
-        SamplingParams { ignore_end: true, ..only("a") },
         SamplingParams { logit_bias: less("7"), ..only("7") },
         SamplingParams { logit_bias: less("7"), temperature: 1.0, ..only("7") },
         SamplingParams { logit_bias: less("7"), grammar: only("7").grammar, ..flat(1) },
@@ -196,6 +195,32 @@ fn a_grammar_that_leaves_no_token_fails_its_request_alone() {
         let end = last(submitter.submit(request).unwrap());
         assert!(matches!(end, Event::Failed(Error::Decode(DecodeError::NoTokenAllowed { .. }))), "{end:?}");
         assert_eq!(collect(other).1, QUESTIONS[0].1, "{sampling:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_grammar_ends_an_answer_that_ignores_the_end() {
+    let bench = bench(1);
+    let prompt = bench.model.vocab().tokenize("7", Markup::Plain);
+    let rules = |rules: &str| match rules.strip_prefix("root") {
+        Some(_) => Rules::Gbnf(rules.to_owned()),
+        None => Rules::JsonSchema(rules.to_owned()),
+    };
+    for (text, reason) in [
+        ("root ::= \"a\"", FinishReason::Stop),
+        ("{\"const\": 7}", FinishReason::Stop),
+        ("root ::= [0-9]+", FinishReason::Length),
+    ] {
+        for sampling in [SamplingParams::greedy(), flat(1)] {
+            let grammar = Some(Grammar { rules: rules(text), after: None });
+            let sampling = SamplingParams { ignore_end: true, grammar, ..sampling };
+            let request = Request { max_tokens: Some(20), ..Request::new(prompt.clone(), sampling) };
+            let end = last(bench.running.submitter().submit(request).unwrap());
+            assert!(
+                matches!(end, Event::Finished { reason: found, .. } if found == reason),
+                "{text}: {end:?}"
+            );
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use crate::engine::{SamplingError, SamplingParams, Token, TokenLogprob};
@@ -35,6 +36,7 @@ pub(super) struct Sampler {
     /// `None` takes the most likely token; among equals, the first.
     chain: Option<LlamaSampler>,
     guide: Option<Guide>,
+    ignore_end: bool,
     logprobs: Option<u32>,
 }
 
@@ -65,7 +67,7 @@ impl Sampler {
             let seen = prompt.len().saturating_sub(context as usize);
             accept(chain, &prompt[seen..]);
         }
-        Ok(Self { chain, guide, logprobs: params.logprobs })
+        Ok(Self { chain, guide, ignore_end: params.ignore_end, logprobs: params.logprobs })
     }
 
     /// Samples the token after token `index` of the last batch. llama.cpp's samplers would end the process on logits
@@ -90,6 +92,8 @@ impl Sampler {
             let best =
                 best_of(&left).ok_or_else(|| guide.failure().map_or(NoToken::Forbidden, NoToken::Failed))?;
             token = match &mut self.chain {
+                // The end of the grammar ends the answer, whether the model may choose to end it or not.
+                Some(_) if self.ignore_end && ends_only(model, &left) => best,
                 None => best,
                 Some(chain) => select(chain, left).unwrap_or(best),
             };
@@ -135,9 +139,19 @@ fn select(chain: &mut LlamaSampler, mut candidates: LlamaTokenDataArray) -> Opti
     candidates.selected_token().map(|token| Token(token.0))
 }
 
+/// Whether all candidates that are left end the answer.
+fn ends_only(model: &LlamaModel, candidates: &LlamaTokenDataArray) -> bool {
+    let vocab = model.vocab();
+    possible(candidates).all(|data| vocab.is_eog(data.id()))
+}
+
 fn best_of(candidates: &LlamaTokenDataArray) -> Option<Token> {
-    let finite = candidates.data.iter().filter(|data| data.logit() > f32::NEG_INFINITY);
-    finite.max_by(|a, b| a.logit().total_cmp(&b.logit())).map(|data| Token(data.id().0))
+    possible(candidates).max_by(|a, b| a.logit().total_cmp(&b.logit())).map(|data| Token(data.id().0))
+}
+
+/// The candidates that are not forbidden.
+fn possible(candidates: &LlamaTokenDataArray) -> impl Iterator<Item = &LlamaTokenData> {
+    candidates.data.iter().filter(|data| data.logit() > f32::NEG_INFINITY)
 }
 
 /// The first of the largest logits; `None` without logits or if one is not finite.

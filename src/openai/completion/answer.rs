@@ -1,13 +1,19 @@
 //! The events of answers as chunks, and whole answers as a body.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::probabilities::Probabilities;
 use crate::engine::{FinishReason, Timings, Token, TokenLogprob, Usage};
 use crate::openai::chunk::Piece;
 use crate::openai::error::ApiError;
-use crate::openai::parts::timings;
+use crate::openai::parts::{progress, timings};
 use crate::session::{Answer, ChatEvent, ChatUsage};
+
+/// Fields that each answer repeats, and that may be long.
+const SETTINGS: &str = "generation_settings";
+const PROMPT: &str = "prompt";
 
 /// What bodies and chunks show, besides the answers.
 pub struct Shown {
@@ -21,6 +27,17 @@ pub struct Shown {
     pub progress: bool,
     /// The only fields of a body and of the last chunk; an empty list selects all.
     pub fields: Vec<String>,
+    /// See [`generation_settings`](super::generation_settings); each answer has its own seed.
+    pub settings: Value,
+    /// Texts that end the answers.
+    pub stop: Vec<String>,
+}
+
+impl Shown {
+    /// Whether a body has a part of this field.
+    fn has(&self, name: &str) -> bool {
+        self.fields.is_empty() || self.fields.iter().any(|path| path.split('/').next() == Some(name))
+    }
 }
 
 impl std::fmt::Debug for Shown {
@@ -37,11 +54,9 @@ impl std::fmt::Debug for Shown {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Continued {
     /// The text of the prompt.
-    pub prompt: String,
-    /// See [`generation_settings`](super::generation_settings).
-    pub settings: Value,
-    /// Texts that end the answer.
-    pub stop: Vec<String>,
+    pub prompt: Arc<str>,
+    /// The seed of the answer.
+    pub seed: u32,
 }
 
 /// Turns the answers to a request into chunks, or into one body.
@@ -70,6 +85,15 @@ impl Completions {
         Self { shown, answers: answers.into_iter().map(state).collect() }
     }
 
+    /// The bytes of prompts and settings in all answers, about.
+    #[must_use]
+    pub fn repeated_bytes(&self) -> usize {
+        let Self { shown, answers } = self;
+        let settings = if shown.has(SETTINGS) { shown.settings.to_string().len() } else { 0 };
+        let prompt = |state: &State| if shown.has(PROMPT) { state.continued.prompt.len() } else { 0 };
+        answers.iter().map(|state| settings + prompt(state)).sum()
+    }
+
     /// The chunks of an event of the answer `index`; `tokens` and `logprobs` are those since its last event.
     ///
     /// # Panics
@@ -92,8 +116,7 @@ impl Completions {
                     return Vec::new();
                 }
                 let mut chunk = self.chunk(index, "", &[]);
-                chunk["prompt_progress"] =
-                    json!({ "total": total, "cache": reused, "processed": reused.saturating_add(read) });
+                chunk["prompt_progress"] = progress(total, reused, read);
                 vec![chunk]
             }
             ChatEvent::Finished { reason, usage, timings } => {
@@ -159,7 +182,12 @@ impl Completions {
         (reason, usage, took): (FinishReason, ChatUsage, Timings),
         logprobs: Option<&Vec<TokenLogprob>>,
     ) -> Value {
-        let Continued { prompt, settings, stop } = &self.answers[index].continued;
+        let Continued { prompt, seed } = &self.answers[index].continued;
+        let Shown { settings, stop, .. } = &self.shown;
+        let mut settings = if self.shown.has(SETTINGS) { settings.clone() } else { Value::Null };
+        if let Some(shown) = settings.get_mut("seed") {
+            *shown = json!(seed);
+        }
         let (stop_type, stopping_word) = match reason {
             FinishReason::Stop => ("eos", ""),
             FinishReason::StopString(index) => ("word", stop.get(index).map_or("", String::as_str)),
@@ -175,8 +203,8 @@ impl Completions {
             "model": self.shown.model,
             "tokens_predicted": completion_tokens,
             "tokens_evaluated": prompt_tokens,
-            "generation_settings": settings,
-            "prompt": prompt,
+            SETTINGS: settings,
+            PROMPT: self.shown.has(PROMPT).then_some(&**prompt),
             "has_new_line": content.has_new_line,
             "truncated": reason == FinishReason::Context,
             "stop_type": stop_type,

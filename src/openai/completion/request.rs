@@ -43,7 +43,7 @@ pub fn read(body: Map<String, Value>) -> Result<Completion, Refusal> {
     let mut fields = Fields::new(body);
     let return_tokens = fields.truth("return_tokens")?.unwrap_or(false);
     let post_sampling = fields.truth("post_sampling_probs")?.unwrap_or(false);
-    let response_fields = fields.texts("response_fields")?.unwrap_or_default();
+    let response_fields = fields.of("response_fields", "a list of strings", names)?.unwrap_or_default();
     let (tokens, text_biases) = logit_bias(&mut fields)?;
     let n_probs = fields.count("n_probs")?;
     let n_cmpl = fields.count("n_cmpl")?;
@@ -51,7 +51,7 @@ pub fn read(body: Map<String, Value>) -> Result<Completion, Refusal> {
     for name in WITHOUT_EFFECT {
         fields.take(name);
     }
-    let mut asked = request::take(Endpoint::Text, &mut fields)?;
+    let mut asked = request::take(Endpoint::Text, fields)?;
     if let Some(count) = n_cmpl {
         if asked.choices != 1 && asked.choices != count {
             return Err(Refusal::Conflict { field: "n_cmpl", other: "n" });
@@ -68,8 +68,11 @@ pub fn read(body: Map<String, Value>) -> Result<Completion, Refusal> {
         return Err(wrong("n_probs", &json!(count), "a number from 0 to 100"));
     }
     asked.options.logprobs = count.map(|count| if count > 0 { Logprobs::Top(count) } else { Logprobs::Off });
-    asked.unknown = fields.unknown();
     Ok(Completion { asked, return_tokens, post_sampling, response_fields, text_biases })
+}
+
+fn names(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// A field, its supported values, and whether a value is one.

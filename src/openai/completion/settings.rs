@@ -2,14 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Dry, Grammar, Mirostat, MirostatVersion, Rules, SamplingParams, Xtc};
+use crate::engine::{Dry, Grammar, Mirostat, MirostatVersion, Rules, SamplingParams, Token, Xtc};
 use crate::json::number;
 use crate::openai::sampling;
 use crate::session::{Limit, MirostatMode, SamplingOptions};
 
 /// `generation_settings`: all sampling values, those of samplers that are off included, and the limits of an answer.
+/// `ends` are the tokens that end an answer: they are among the biases if they are ignored.
 #[must_use]
-pub fn generation_settings(params: &SamplingParams, max_tokens: Option<u32>, stop: &[String]) -> Value {
+pub fn generation_settings(
+    params: &SamplingParams,
+    max_tokens: Option<u32>,
+    stop: &[String],
+    ends: &[Token],
+) -> Value {
     let most = max_tokens.map_or(json!(-1), |tokens| json!(tokens));
     let SamplingParams { seed, grammar, logprobs, .. } = params;
     let (gbnf, schema) = match grammar.as_ref().map(|Grammar { rules, .. }| rules) {
@@ -17,7 +23,7 @@ pub fn generation_settings(params: &SamplingParams, max_tokens: Option<u32>, sto
         Some(Rules::JsonSchema(text)) => ("", serde_json::from_str(text).unwrap_or(Value::Null)),
         Some(Rules::Composed { .. }) | None => ("", Value::Null),
     };
-    let mut settings = samplers(params);
+    let mut settings = samplers(params, ends);
     let rest = json!({
         "seed": seed,
         "n_predict": most,
@@ -41,7 +47,8 @@ pub fn generation_settings(params: &SamplingParams, max_tokens: Option<u32>, sto
 }
 
 /// The sampling values.
-fn samplers(params: &SamplingParams) -> Map<String, Value> {
+fn samplers(params: &SamplingParams, ends: &[Token]) -> Map<String, Value> {
+    let ends = if params.ignore_end { ends } else { &[] };
     let dry = params.dry.clone().unwrap_or_else(|| Dry::with_multiplier(0.0));
     let xtc = params.xtc.unwrap_or_else(|| Xtc::with_probability(0.0));
     let mirostat = params.mirostat.unwrap_or_else(|| Mirostat::new(MirostatVersion::V2));
@@ -62,10 +69,13 @@ fn samplers(params: &SamplingParams) -> Map<String, Value> {
         ..SamplingOptions::of(params)
     };
     let mut written = sampling::write(&all);
-    let biases = params.logit_bias.iter().map(|&(token, bias)| {
-        let bias = if bias == f32::NEG_INFINITY { Value::Bool(false) } else { number(bias) };
+    let biases = params.logit_bias.iter().copied();
+    let ends = ends.iter().map(|token| (*token, f32::NEG_INFINITY));
+    let shown = biases.chain(ends).map(|(token, bias)| {
+        // Minus infinity is null in JSON, as in llama-server.
+        let bias = if bias == f32::NEG_INFINITY { Value::Null } else { number(bias) };
         json!({ "token": token.0, "bias": bias })
     });
-    written.insert("logit_bias".to_owned(), biases.collect());
+    written.insert("logit_bias".to_owned(), shown.collect());
     written
 }

@@ -70,6 +70,7 @@ fn values_that_would_change_the_answer_are_refused_by_name() {
         ("n_cmpl", json!(0)),
         ("n_cmpl", json!(129)),
         ("response_fields", json!([7])),
+        ("response_fields", json!("x")),
         ("return_tokens", json!(1)),
         ("post_sampling_probs", json!("yes")),
         ("logit_bias", json!([["x"]])),
@@ -82,7 +83,10 @@ fn values_that_would_change_the_answer_are_refused_by_name() {
     let conflict = ask(json!({"prompt": "x", "n": 2, "n_cmpl": 3})).unwrap_err();
     assert_eq!(conflict, Refusal::Conflict { field: "n_cmpl", other: "n" });
     let many = ask(json!({"prompt": ["x", "y"], "n_cmpl": 65})).unwrap_err();
-    assert_eq!(many.to_string(), "`prompt` is `2`, expected at most 128 answers to all prompts");
+    assert_eq!(
+        many.to_string(),
+        "`prompt` has 2 prompts with 65 answers each, expected at most 128 answers in all"
+    );
     let texts: Vec<Value> = (0..1025).map(|n| json!([n.to_string(), 1])).collect();
     assert_eq!(with("logit_bias", json!(texts)).unwrap_err().field(), "logit_bias");
     let long = json!([["x".repeat(65_537), 1]]);
@@ -139,7 +143,7 @@ fn probabilities_after_the_samplers_are_given_only_if_they_are_known() {
 
 #[test]
 fn settings_have_every_value_under_llama_servers_names() {
-    let off = generation_settings(&SamplingParams::neutral(42), None, &[]);
+    let off = generation_settings(&SamplingParams::neutral(42), None, &[], &[Token(2)]);
     for (name, value) in [
         ("seed", json!(42)),
         ("temperature", json!(1.0)),
@@ -172,12 +176,12 @@ fn settings_have_every_value_under_llama_servers_names() {
         logprobs: Some(4),
         ..SamplingParams::neutral(1)
     };
-    let on = generation_settings(&params, Some(9), &["x".to_owned()]);
+    let on = generation_settings(&params, Some(9), &["x".to_owned()], &[Token(2)]);
     for (name, value) in [
         ("dry_multiplier", json!(0.5)),
         ("xtc_probability", json!(0.5)),
         ("mirostat", json!(1)),
-        ("logit_bias", json!([{"token": 5, "bias": 1.5}, {"token": 6, "bias": false}])),
+        ("logit_bias", json!([{"token": 5, "bias": 1.5}, {"token": 6, "bias": null}])),
         ("grammar", json!("root ::= \"a\"")),
         ("n_predict", json!(9)),
         ("n_probs", json!(4)),
@@ -188,7 +192,10 @@ fn settings_have_every_value_under_llama_servers_names() {
     let rules = Rules::JsonSchema(json!({"type": "object"}).to_string());
     let params =
         SamplingParams { grammar: Some(Grammar { rules, after: None }), ..SamplingParams::neutral(1) };
-    assert_eq!(generation_settings(&params, None, &[])["json_schema"], json!({"type": "object"}));
+    assert_eq!(generation_settings(&params, None, &[], &[])["json_schema"], json!({"type": "object"}));
+    let params = SamplingParams { ignore_end: true, ..SamplingParams::neutral(1) };
+    let ignoring = generation_settings(&params, None, &[], &[Token(2)]);
+    assert_eq!(ignoring["logit_bias"], json!([{"token": 2, "bias": null}]));
 }
 
 fn piece(token: Token) -> Vec<u8> {
@@ -197,11 +204,20 @@ fn piece(token: Token) -> Vec<u8> {
 
 fn shown(probabilities: Option<Probabilities>) -> Shown {
     let probabilities = probabilities.map(|form| (form, Arc::new(piece) as Piece));
-    Shown { model: "m".to_owned(), tokens: true, probabilities, progress: true, fields: Vec::new() }
+    let (settings, stop) = (json!({"n_predict": 9}), vec!["end".to_owned()]);
+    Shown {
+        model: "m".to_owned(),
+        tokens: true,
+        probabilities,
+        progress: true,
+        fields: Vec::new(),
+        settings,
+        stop,
+    }
 }
 
 fn continued() -> Continued {
-    Continued { prompt: "p".to_owned(), settings: json!({"n_predict": 9}), stop: vec!["end".to_owned()] }
+    Continued { prompt: "p".into(), seed: 7 }
 }
 
 fn end(reason: FinishReason) -> ChatEvent {
@@ -215,18 +231,9 @@ fn end(reason: FinishReason) -> ChatEvent {
 }
 
 fn answer(content: &str, tokens: &[i32], reason: FinishReason) -> Answer {
-    let ChatEvent::Finished { reason, usage, timings } = end(reason) else { unreachable!() };
-    Answer {
-        reasoning: String::new(),
-        content: content.to_owned(),
-        tool_calls: Vec::new(),
-        call_places: Vec::new(),
-        tokens: tokens.iter().copied().map(Token).collect(),
-        reason,
-        usage,
-        timings,
-        logprobs: tokens.iter().map(|token| logprob(*token)).collect(),
-    }
+    let logprobs = tokens.iter().map(|token| logprob(*token)).collect();
+    let whole = Answer::folded(&[ChatEvent::Content(content.to_owned()), end(reason)], logprobs);
+    Answer { tokens: tokens.iter().copied().map(Token).collect(), ..whole }
 }
 
 fn logprob(token: i32) -> TokenLogprob {
@@ -279,6 +286,34 @@ fn several_answers_are_a_list_in_order() {
     let body = completions.whole(&both);
     let found: Vec<_> = body.as_array().unwrap().iter().map(|one| (&one["index"], &one["content"])).collect();
     assert_eq!(found, [(&json!(0), &json!("a")), (&json!(1), &json!("b"))]);
+}
+
+#[test]
+fn each_answer_has_its_seed_in_the_settings_of_all() {
+    let settings = json!({"seed": 0, "n_predict": 9});
+    let fields = vec!["generation_settings/seed".to_owned()];
+    let answers = || vec![continued(), Continued { seed: 8, ..continued() }];
+    let both = [answer("a", &[97], FinishReason::Stop), answer("b", &[98], FinishReason::Stop)];
+    let seeds = |shown: Shown| Completions::new(shown, answers()).whole(&both);
+    let whole = seeds(Shown { settings: settings.clone(), ..shown(None) });
+    assert_eq!(whole[0]["generation_settings"], json!({"seed": 7, "n_predict": 9}));
+    assert_eq!(whole[1]["generation_settings"], json!({"seed": 8, "n_predict": 9}));
+    let selected = seeds(Shown { fields, settings, ..shown(None) });
+    assert_eq!(selected, json!([{"generation_settings/seed": 7}, {"generation_settings/seed": 8}]));
+}
+
+#[test]
+fn the_bytes_that_answers_repeat_are_those_of_the_fields_that_are_shown() {
+    let repeated = |fields: &[&str]| {
+        let fields = fields.iter().map(|name| (*name).to_owned()).collect();
+        let answers = vec![continued(), Continued { prompt: "four".into(), seed: 8 }];
+        Completions::new(Shown { fields, ..shown(None) }, answers).repeated_bytes()
+    };
+    let settings = json!({"n_predict": 9}).to_string().len();
+    assert_eq!(repeated(&[]), 2 * settings + 5);
+    assert_eq!(repeated(&["content", "prompt"]), 5);
+    assert_eq!(repeated(&["generation_settings/seed"]), 2 * settings);
+    assert_eq!(repeated(&["content"]), 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::item::{Item, Kind, part};
 use crate::chat::ToolCall;
 use crate::engine::{FinishReason, Timings};
 use crate::openai::error::ApiError;
-use crate::openai::parts::timings;
+use crate::openai::parts::{progress, timings};
 use crate::session::{Answer, ChatEvent, ChatUsage};
 
 /// What is known of a response before its output.
@@ -44,8 +44,8 @@ pub struct Events {
     is_open: bool,
 }
 
-/// How a response stands.
-enum Stand<'a> {
+/// The status of a response.
+enum Status<'a> {
     InProgress,
     Finished(FinishReason, ChatUsage, Timings),
     Failed(&'a ApiError),
@@ -62,7 +62,7 @@ impl Events {
     pub fn begin(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         for kind in ["response.created", "response.in_progress"] {
-            let response = self.response(&Stand::InProgress);
+            let response = self.response(&Status::InProgress);
             self.push(&mut all, kind, json!({ "response": response }));
         }
         all
@@ -74,9 +74,8 @@ impl Events {
         match event {
             &ChatEvent::Progress { total, reused, read } => {
                 if self.head.progress {
-                    let response = self.response(&Stand::InProgress);
-                    let processed = reused.saturating_add(read);
-                    let progress = json!({ "total": total, "cache": reused, "processed": processed });
+                    let response = self.response(&Status::InProgress);
+                    let progress = progress(total, reused, read);
                     let fields = json!({ "response": response, "prompt_progress": progress });
                     self.push(&mut all, "response.in_progress", fields);
                 }
@@ -90,7 +89,7 @@ impl Events {
                     self.items.last_mut().into_iter().for_each(Item::cut);
                 }
                 self.close(&mut all);
-                let response = self.response(&Stand::Finished(*reason, *usage, *took));
+                let response = self.response(&Status::Finished(*reason, *usage, *took));
                 let kind = if is_whole { "response.completed" } else { "response.incomplete" };
                 let fields = json!({ "response": response, "timings": timings(&[(*usage, *took)], 1) });
                 self.push(&mut all, kind, fields);
@@ -106,14 +105,14 @@ impl Events {
         if self.is_open {
             self.items.last_mut().into_iter().for_each(Item::cut);
         }
-        let response = self.response(&Stand::Failed(error));
+        let response = self.response(&Status::Failed(error));
         self.push(&mut all, "response.failed", json!({ "response": response }));
         all
     }
 
-    /// A whole answer as the response.
+    /// A whole answer as the response, in the place of its events.
     #[must_use]
-    pub fn whole(mut self, answer: &Answer) -> Value {
+    pub fn whole(&mut self, answer: &Answer) -> Value {
         let Answer { reasoning, content, tool_calls, call_places, reason, usage, timings: took, .. } = answer;
         let text =
             |from: usize, to: usize| ChatEvent::Content(content.get(from..to).unwrap_or_default().to_owned());
@@ -234,12 +233,12 @@ impl Events {
         all.push(event);
     }
 
-    fn response(&self, stand: &Stand<'_>) -> Value {
+    fn response(&self, at: &Status<'_>) -> Value {
         let ResponseHead { created, model, repeated, .. } = &self.head;
-        let (status, error, details, usage, completed) = match stand {
-            Stand::InProgress => ("in_progress", Value::Null, Value::Null, Value::Null, None),
-            Stand::Failed(error) => ("failed", failure(error), Value::Null, Value::Null, None),
-            Stand::Finished(reason, total, took) => {
+        let (status, error, details, usage, completed) = match at {
+            Status::InProgress => ("in_progress", Value::Null, Value::Null, Value::Null, None),
+            Status::Failed(error) => ("failed", failure(error), Value::Null, Value::Null, None),
+            Status::Finished(reason, total, took) => {
                 let (status, details) = match reason {
                     FinishReason::Stop | FinishReason::StopString(_) => ("completed", Value::Null),
                     FinishReason::Length | FinishReason::Context => {

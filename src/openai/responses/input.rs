@@ -1,6 +1,6 @@
 //! The items of a conversation as messages: the items of one turn of the model become one message.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::item::carried;
 use crate::chat::{Content, FunctionCall, Message, NotText, Role, ToolCall, ToolKind};
@@ -14,26 +14,28 @@ pub(super) fn read(
     dropped: &mut Dropped,
 ) -> Result<Vec<Message>, Refusal> {
     let mut turns = Turns::default();
-    turns.messages.extend(instructions.map(|text| Message::new(Role::System, text)));
     match fields.take("input").ok_or(Refusal::Missing { field: "input" })? {
         Value::String(text) => turns.messages.push(Message::new(Role::User, text)),
+        Value::Array(items) if items.is_empty() => {
+            return Err(wrong("input", &Value::Array(items), "at least one message"));
+        }
         Value::Array(items) => {
-            let found = json!(items.len());
             for (index, item) in items.into_iter().enumerate() {
                 let shape = |reason: String| Refusal::Shape {
                     field: "input",
                     reason: format!("item {}: {reason}", index + 1),
                 };
-                let Value::Object(item) = item else { return Err(shape("it is not an object".to_owned())) };
-                turns.add(item, dropped).map_err(shape)?;
+                Fields::of_value(item).and_then(|item| turns.add(item, dropped)).map_err(shape)?;
             }
             if turns.messages.is_empty() {
-                return Err(wrong("input", &found, "at least one message"));
+                let reason = "none of its items is a part of a message".to_owned();
+                return Err(Refusal::Shape { field: "input", reason });
             }
         }
         other => return Err(wrong("input", &other, "text or a list of items")),
     }
-    Ok(turns.messages)
+    let instructions = instructions.map(|text| Message::new(Role::System, text));
+    Ok(instructions.into_iter().chain(turns.messages).collect())
 }
 
 /// The messages so far.
@@ -45,31 +47,37 @@ struct Turns {
 }
 
 impl Turns {
-    fn add(&mut self, item: Map<String, Value>, dropped: &mut Dropped) -> Result<(), String> {
-        let kind = match item.get("type") {
-            None | Some(Value::Null) if item.contains_key("role") => "message",
-            None | Some(Value::Null) if item.contains_key("id") => "item_reference",
-            Some(Value::String(kind)) => kind.as_str(),
-            None | Some(Value::Null) => return Err("`type` is missing".to_owned()),
-            Some(other) => return Err(wrong("type", other, "a string").to_string()),
+    fn add(&mut self, mut item: Fields, dropped: &mut Dropped) -> Result<(), String> {
+        let kind = match item.take("type") {
+            Some(Value::String(kind)) => kind,
+            Some(other) => return Err(wrong("type", &other, "a string").to_string()),
+            None if item.has("role") => "message".to_owned(),
+            None if item.has("id") => "item_reference".to_owned(),
+            None => return Err("`type` is missing".to_owned()),
         };
-        match kind {
-            "message" => self.message(item),
-            "reasoning" => self.reasoning(&item, dropped),
-            "function_call" => self.call(&item),
-            "function_call_output" => self.output(item),
+        match kind.as_str() {
+            "message" => self.message(&mut item)?,
+            "reasoning" => self.reasoning(&mut item, dropped)?,
+            "function_call" => self.call(&mut item)?,
+            "function_call_output" => self.output(&mut item)?,
             "item_reference" => {
-                Err("it refers to a stored item, but nothing is stored: send the item".to_owned())
+                return Err("it refers to a stored item, but nothing is stored: send the item".to_owned());
             }
             other => {
                 dropped.add(&format!("input.{other}"));
-                Ok(())
+                return Ok(());
             }
         }
+        // They describe an item of an earlier response.
+        for name in ["id", "status"] {
+            item.take(name);
+        }
+        dropped.within("input", item);
+        Ok(())
     }
 
-    fn message(&mut self, mut item: Map<String, Value>) -> Result<(), String> {
-        let role = match item.get("role") {
+    fn message(&mut self, item: &mut Fields) -> Result<(), String> {
+        let role = match item.take("role") {
             Some(Value::String(role)) => match role.as_str() {
                 "user" => Role::User,
                 "system" => Role::System,
@@ -77,10 +85,10 @@ impl Turns {
                 "assistant" => Role::Assistant,
                 _ => return Err(unknown_role(&json!(role))),
             },
-            Some(other) => return Err(unknown_role(other)),
+            Some(other) => return Err(unknown_role(&other)),
             None => return Err("`role` is missing".to_owned()),
         };
-        let content = content("content", item.remove("content"))?;
+        let content = content("content", item.take("content"))?;
         if role != Role::Assistant {
             self.is_open = false;
             self.messages.push(Message { content, ..Message::new(role, "") });
@@ -95,17 +103,15 @@ impl Turns {
     }
 
     /// Reasoning. Without its text it is left out: a summary is not what the model wrote.
-    fn reasoning(&mut self, item: &Map<String, Value>, dropped: &mut Dropped) -> Result<(), String> {
-        let parts = match item.get("content") {
-            None | Some(Value::Null) => &[][..],
-            Some(Value::Array(parts)) => parts.as_slice(),
-            Some(other) => return Err(wrong("content", other, "a list").to_string()),
-        };
+    fn reasoning(&mut self, item: &mut Fields, dropped: &mut Dropped) -> Result<(), String> {
+        item.take("summary");
+        let parts = item.list("content").map_err(|refusal| refusal.to_string())?.unwrap_or_default();
         let text = |part: &Value| part.get("text").and_then(Value::as_str).map(str::to_owned);
         let texts: Option<Vec<String>> = parts.iter().map(text).collect();
         let mut text = texts.ok_or("a part of `content` has no text")?.join("\n");
+        let encrypted = item.take("encrypted_content");
         if text.is_empty() {
-            let carried = item.get("encrypted_content").and_then(Value::as_str).and_then(carried);
+            let carried = encrypted.as_ref().and_then(Value::as_str).and_then(carried);
             carried.unwrap_or_default().clone_into(&mut text);
         }
         if text.is_empty() {
@@ -123,17 +129,17 @@ impl Turns {
         Ok(())
     }
 
-    fn call(&mut self, item: &Map<String, Value>) -> Result<(), String> {
-        let [id, name, arguments] = ["call_id", "name", "arguments"].map(|name| text(item, name));
+    fn call(&mut self, item: &mut Fields) -> Result<(), String> {
+        let [id, name, arguments] = ["call_id", "name", "arguments"].map(|name| item.required(name));
         let function = FunctionCall { name: name?, arguments: Value::String(arguments?) };
         let call = ToolCall { id: Some(id?), kind: ToolKind::Function, function };
         self.turn().tool_calls.push(call);
         Ok(())
     }
 
-    fn output(&mut self, mut item: Map<String, Value>) -> Result<(), String> {
-        let id = text(&item, "call_id")?;
-        let content = content("output", item.remove("output"))?;
+    fn output(&mut self, item: &mut Fields) -> Result<(), String> {
+        let id = item.required("call_id")?;
+        let content = content("output", item.take("output"))?;
         self.is_open = false;
         self.messages.push(Message { content, tool_call_id: Some(id), ..Message::new(Role::Tool, "") });
         Ok(())
@@ -152,14 +158,6 @@ impl Turns {
 
 fn unknown_role(found: &Value) -> String {
     wrong("role", found, "user, system, developer or assistant").to_string()
-}
-
-fn text(item: &Map<String, Value>, name: &str) -> Result<String, String> {
-    match item.get(name) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err(wrong(name, other, "a string").to_string()),
-        None => Err(format!("`{name}` is missing")),
-    }
 }
 
 /// Text, or a list of parts, all of them text. A single part is its text.

@@ -66,7 +66,7 @@ pub fn read(body: Map<String, Value>) -> Result<AskedResponse, Refusal> {
     refuse_stored(&mut fields)?;
     let stream = request::stream(&mut fields)?;
     let model = fields.text("model")?;
-    let user = fields.text("user")?;
+    fields.text("user")?;
     let parallel_tool_calls = fields.truth("parallel_tool_calls")?.unwrap_or(true);
     let mut options = GenerationOptions {
         sampling: sampling::read(&mut fields)?,
@@ -105,7 +105,6 @@ pub fn read(body: Map<String, Value>) -> Result<AskedResponse, Refusal> {
         continue_final: None,
         parallel_tool_calls,
         model,
-        user,
         unknown,
         unsupported: Vec::new(),
     };
@@ -146,14 +145,15 @@ fn include(fields: &mut Fields) -> Result<bool, Refusal> {
 
 /// `text`: the format as it is repeated, and its rules.
 fn text(fields: &mut Fields, dropped: &mut Dropped) -> Result<(Value, Option<Rules>), Refusal> {
-    let mut text = Fields::new(fields.object("text")?.unwrap_or_default());
+    let mut text = fields.inside("text")?;
     if text.text("verbosity")?.is_some_and(|verbosity| verbosity != "medium") {
         dropped.add("text.verbosity");
     }
-    let format = text.object("format")?;
-    fields.within("text", text);
-    let Some(whole) = format else { return Ok((json!({ "type": "text" }), None)) };
-    let mut format = Fields::new(whole.clone());
+    let Some(whole) = text.object("format")? else {
+        fields.within(text);
+        return Ok((json!({ "type": "text" }), None));
+    };
+    let mut format = text.of_object("format", whole.clone());
     let kind = format.text("type")?;
     let schema = match kind.as_deref() {
         Some("text") => None,
@@ -167,31 +167,28 @@ fn text(fields: &mut Fields, dropped: &mut Dropped) -> Result<(Value, Option<Rul
         }
         _ => {
             let expected = "type text, json_object or json_schema";
-            return Err(wrong("text.format", &Value::Object(whole), expected));
+            return Err(text.wrong("format", &Value::Object(whole), expected));
         }
     };
-    fields.within("text.format", format);
     let rules = match schema {
         Some(schema) => {
             let rules = options::schema(&schema);
-            Some(rules.ok_or_else(|| wrong("text.format.schema", &schema, "a JSON schema"))?)
+            Some(rules.ok_or_else(|| format.wrong("schema", &schema, "a JSON schema"))?)
         }
         None => None,
     };
+    text.within(format);
+    fields.within(text);
     Ok((Value::Object(whole), rules))
 }
 
 /// `reasoning.effort`. Summaries are not written, whatever is requested.
 fn reasoning(fields: &mut Fields) -> Result<Option<String>, Refusal> {
-    let mut reasoning = Fields::new(fields.object("reasoning")?.unwrap_or_default());
-    let effort = match reasoning.take("effort") {
-        Some(Value::String(effort)) => Some(effort),
-        Some(other) => return Err(wrong("reasoning.effort", &other, "a string")),
-        None => None,
-    };
+    let mut reasoning = fields.inside("reasoning")?;
+    let effort = reasoning.text("effort")?;
     for name in ["summary", "generate_summary"] {
         reasoning.take(name);
     }
-    fields.within("reasoning", reasoning);
+    fields.within(reasoning);
     Ok(effort)
 }

@@ -62,7 +62,7 @@ fn every_field_has_its_effect() {
     assert_eq!(options.tool_choice, Some(ToolChoice::Function("f".to_owned())));
     assert_eq!(Value::Object(options.template_variables), json!({"mood": 1, "reasoning_effort": "low"}));
     assert!(asked.stream.is_some() && !asked.parallel_tool_calls);
-    assert_eq!((asked.model.as_deref(), asked.user.as_deref()), (Some("m"), Some("u")));
+    assert_eq!(asked.model.as_deref(), Some("m"));
     for (name, value) in [
         ("instructions", json!("Be short.")),
         ("max_output_tokens", json!(7)),
@@ -138,6 +138,9 @@ fn what_cannot_be_honored_is_refused_by_name() {
     }
     for (name, value, field) in [
         ("text", json!({"format": {"type": "xml"}}), "text.format"),
+        ("text", json!({"format": []}), "text.format"),
+        ("text", json!({"format": {"type": 7}}), "text.format.type"),
+        ("text", json!({"verbosity": 7}), "text.verbosity"),
         ("text", json!({"format": {"type": "json_schema"}}), "text.format.schema"),
         ("text", json!({"format": {"type": "json_schema", "schema": 7}}), "text.format.schema"),
         ("reasoning", json!({"effort": 7}), "reasoning.effort"),
@@ -145,6 +148,12 @@ fn what_cannot_be_honored_is_refused_by_name() {
         assert_eq!(with(name, value.clone()).unwrap_err().field(), field, "{value}");
     }
     assert_eq!(ask(json!({})).unwrap_err(), Refusal::Missing { field: "input" });
+    let empty = ask(json!({"instructions": "Be brief.", "input": []})).unwrap_err();
+    assert_eq!(empty.to_string(), "`input` is `[]`, expected at least one message");
+    let number = with("input", json!(0)).unwrap_err();
+    assert_eq!(number.to_string(), "`input` is `0`, expected text or a list of items");
+    let useless = ask(json!({"instructions": "x", "input": [{"type": "local_shell_call"}]})).unwrap_err();
+    assert_eq!(useless.to_string(), "`input` cannot be read: none of its items is a part of a message");
     let both =
         json!({"input": "hi", "grammar": "root ::= \"a\"", "text": {"format": {"type": "json_object"}}});
     assert_eq!(ask(both).unwrap_err(), Refusal::Conflict { field: "grammar", other: "text.format" });
@@ -185,12 +194,12 @@ fn items_that_are_not_for_this_server_are_dropped_and_reported_once() {
         ignored(&asked),
         [
             "wish",
-            "tools.defer_loading",
             "reasoning.context",
             "input.local_shell_call",
             "input.reasoning",
             "text.verbosity",
             "tools.custom",
+            "tools.defer_loading",
             "tools.local_shell",
             "tools.namespace",
             "tools.web_search",
@@ -227,6 +236,45 @@ fn allowed_tools_leave_the_others_out() {
     let options = ask(body).unwrap().asked.options;
     assert_eq!(options.tool_choice, Some(ToolChoice::Required));
     assert_eq!(options.tools, Some(vec![json!({"type": "function", "function": {"name": "g"}})]));
+}
+
+#[test]
+fn allowed_tools_must_be_functions_of_the_request_and_are_named_in_either_form() {
+    let allowed = |tools: Value| {
+        ask(json!({
+            "input": "hi", "tools": [{"type": "function", "name": "f"}, {"type": "function", "name": "g"}],
+            "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": tools},
+        }))
+    };
+    let nested = allowed(json!([{"type": "function", "function": {"name": "g"}}])).unwrap();
+    assert_eq!(nested.asked.options.tools.unwrap().len(), 1);
+    let hosted = allowed(json!([{"type": "function", "name": "f"}, {"type": "web_search"}])).unwrap();
+    assert_eq!(ignored(&hosted), ["tool_choice.tools.web_search"]);
+    for tools in [json!([{"type": "function", "name": "h"}]), json!([7]), json!([{}]), json!("f")] {
+        assert_eq!(allowed(tools.clone()).unwrap_err().field(), "tool_choice.tools", "{tools}");
+    }
+}
+
+#[test]
+fn what_items_tools_and_choices_have_besides_is_named_once() {
+    let function = json!({"type": "function", "function": {"name": "f"}, "wish": 1});
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "x", "mood": 2});
+    let asked = ask(json!({
+        "input": [{"role": "user", "content": "hi"}, output, output],
+        "tools": [function, function], "tool_choice": {"type": "function", "name": "f", "hope": 3},
+    }))
+    .unwrap();
+    assert_eq!(ignored(&asked), ["tool_choice.hope", "input.mood", "tools.wish"]);
+}
+
+#[test]
+fn schemas_of_tools_are_strict_only_in_calls_that_are_forced() {
+    let ask = |choice: Value| {
+        let tools = json!([{"type": "function", "name": "f", "strict": true}]);
+        ask(json!({"input": "hi", "tools": tools, "tool_choice": choice})).unwrap()
+    };
+    assert_eq!(ignored(&ask(json!("auto"))), ["tools.strict"]);
+    assert_eq!(ignored(&ask(json!("required"))), [""; 0]);
 }
 
 #[test]
@@ -500,30 +548,7 @@ fn cut(events: Vec<ChatEvent>, every: usize) -> Vec<ChatEvent> {
 
 /// The whole answer, as a session collects it.
 fn collected(events: &[ChatEvent], reason: FinishReason) -> Answer {
-    let ChatEvent::Finished { reason, usage, timings } = end(reason) else { unreachable!() };
-    let mut answer = Answer {
-        reasoning: String::new(),
-        content: String::new(),
-        tool_calls: Vec::new(),
-        call_places: Vec::new(),
-        tokens: Vec::new(),
-        reason,
-        usage,
-        timings,
-        logprobs: Vec::new(),
-    };
-    for event in events {
-        match event {
-            ChatEvent::Reasoning(text) => answer.reasoning += text,
-            ChatEvent::Content(text) => answer.content += text,
-            ChatEvent::ToolCall(call) => {
-                answer.tool_calls.push(call.clone());
-                answer.call_places.push(answer.content.len());
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    answer
+    Answer::folded(&[events, &[end(reason)]].concat(), Vec::new())
 }
 
 /// The output that a client puts together from the events before the last one.

@@ -1,8 +1,11 @@
 //! The functions of a request and the choice among them. Tools of other types are left out: clients send them unasked.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use crate::openai::fields::{Dropped, Fields, wrong};
+use crate::openai::options::{is_strict, mode, named};
 use crate::openai::refusal::Refusal;
 use crate::session::{ToolChoice, functions};
 
@@ -27,88 +30,116 @@ pub(super) fn read(fields: &mut Fields, dropped: &mut Dropped) -> Result<Tools, 
     let list = fields.list("tools")?;
     let has_tools = list.is_some();
     let mut wrapped = Vec::new();
-    let mut shown = Vec::new();
     for (index, tool) in list.into_iter().flatten().enumerate() {
+        let function = function(tool, dropped);
         let shape =
             |reason| Refusal::Shape { field: "tools", reason: format!("tool {}: {reason}", index + 1) };
-        let Value::Object(tool) = tool else { return Err(shape("it is not an object")) };
-        match tool.get("type") {
-            Some(Value::String(kind)) if kind != "function" => dropped.add(&format!("tools.{kind}")),
-            None | Some(Value::String(_)) => {
-                let function = function(tool, fields);
-                shown.push(repeated(&function));
-                wrapped.push(function);
-            }
-            Some(_) => return Err(shape("`type` is not a string")),
-        }
+        wrapped.extend(function.map_err(shape)?);
     }
-    let shape =
-        |error: crate::session::NotAFunction| Refusal::Shape { field: "tools", reason: error.to_string() };
-    let mut functions = functions(wrapped).map_err(shape)?;
-    let value = fields.take("tool_choice");
-    let choice = match &value {
-        None => None,
-        Some(value) => {
-            Some(choice(value, &mut functions).ok_or_else(|| wrong("tool_choice", value, CHOICES))?)
-        }
-    };
-    let shown_choice = match (&choice, value) {
-        (Some(ToolChoice::Function(name)), _) => json!({ "type": "function", "name": name }),
-        (_, value) => value.unwrap_or_else(|| json!("auto")),
-    };
+    let mut functions = functions(wrapped)?;
+    let shown = functions.iter().map(repeated).collect();
+    let is_strict = functions.iter().any(is_strict);
+    let (choice, shown_choice) = choice(fields, &mut functions, dropped)?;
+    dropped.strict(is_strict, choice.as_ref());
     Ok(Tools { functions: has_tools.then_some(functions), choice, shown, shown_choice })
 }
 
-/// A function without its type, or as chat completions have it.
-fn function(mut tool: Map<String, Value>, fields: &mut Fields) -> Value {
-    tool.shift_remove("type");
-    if let Some(Value::Object(_)) = tool.get("function") {
-        return json!({ "type": "function", "function": tool["function"] });
+/// A function without its type, or as chat completions have it; `None` if it is a tool of another type.
+fn function(tool: Value, dropped: &mut Dropped) -> Result<Option<Value>, String> {
+    let mut tool = Fields::of_value(tool)?;
+    match tool.take("type") {
+        None => {}
+        Some(Value::String(kind)) if kind == "function" => {}
+        Some(Value::String(kind)) => {
+            dropped.add(&format!("tools.{kind}"));
+            return Ok(None);
+        }
+        Some(_) => return Err("`type` is not a string".to_owned()),
     }
-    let mut tool = Fields::new(tool);
-    let kept = FUNCTION.into_iter().filter_map(|name| Some((name.to_owned(), tool.take(name)?)));
-    let function = Value::Object(kept.collect());
-    fields.within("tools", tool);
-    function
+    let function = match tool.take("function") {
+        Some(function @ Value::Object(_)) => json!({ "type": "function", "function": function }),
+        other => {
+            if other.is_some() {
+                dropped.add("tools.function");
+            }
+            let kept = FUNCTION.into_iter().filter_map(|name| Some((name.to_owned(), tool.take(name)?)));
+            Value::Object(kept.collect())
+        }
+    };
+    dropped.within("tools", tool);
+    Ok(Some(function))
 }
 
-/// A function as a response repeats it, whatever its form.
+/// A function as a response repeats it.
 fn repeated(function: &Value) -> Value {
     let mut shown = json!({ "type": "function", "parameters": null, "strict": null });
-    let fields = function.get("function").unwrap_or(function).as_object();
-    if let (Value::Object(shown), Some(fields)) = (&mut shown, fields) {
+    if let (Value::Object(shown), Some(fields)) = (&mut shown, function["function"].as_object()) {
         shown.extend(fields.clone());
     }
     shown
 }
 
-/// The choice. Functions that are not allowed are removed.
-fn choice(value: &Value, functions: &mut Vec<Value>) -> Option<ToolChoice> {
-    let mode = |name: &str| match name {
-        "auto" => Some(ToolChoice::Auto),
-        "none" => Some(ToolChoice::None),
-        "required" => Some(ToolChoice::Required),
-        _ => None,
-    };
-    let object = match value {
-        Value::String(name) => return mode(name),
+/// The choice, and as the response repeats it. Functions that are not allowed are removed.
+fn choice(
+    fields: &mut Fields,
+    functions: &mut Vec<Value>,
+    dropped: &mut Dropped,
+) -> Result<(Option<ToolChoice>, Value), Refusal> {
+    let Some(value) = fields.take("tool_choice") else { return Ok((None, json!("auto"))) };
+    let refused = || wrong("tool_choice", &value, CHOICES);
+    let object = match &value {
+        Value::String(name) => return Ok((Some(mode(name).ok_or_else(refused)?), value)),
         Value::Object(object) => object,
-        _ => return None,
+        _ => return Err(refused()),
     };
-    match object.get("type").and_then(Value::as_str)? {
-        "function" => {
-            let named = object.get("name").or_else(|| object.get("function")?.get("name"))?;
-            Some(ToolChoice::Function(named.as_str()?.to_owned()))
+    let mut choice = fields.of_object("tool_choice", object.clone());
+    let found = match choice.text("type").ok().flatten().as_deref() {
+        Some("function") => {
+            let name = name(&mut choice).ok_or_else(refused)?;
+            let shown = json!({ "type": "function", "name": name });
+            (Some(ToolChoice::Function(name)), shown)
         }
-        "allowed_tools" => {
-            let allowed = object.get("tools")?.as_array()?;
-            let is_allowed = |function: &Value| {
-                let name = &function["function"]["name"];
-                allowed.iter().any(|tool| tool.get("name") == Some(name))
-            };
-            functions.retain(is_allowed);
-            mode(object.get("mode")?.as_str()?).filter(|choice| *choice != ToolChoice::None)
+        Some("allowed_tools") => {
+            allow(&mut choice, functions, dropped)?;
+            let mode = choice.text("mode")?.as_deref().and_then(mode);
+            let mode = mode.filter(|choice| *choice != ToolChoice::None).ok_or_else(refused)?;
+            (Some(mode), value)
         }
-        _ => None,
+        _ => return Err(refused()),
+    };
+    fields.within(choice);
+    Ok(found)
+}
+
+/// The name of the function that an object names, in the form of either API.
+fn name(object: &mut Fields) -> Option<String> {
+    object.text("name").ok().flatten().or_else(|| named(object))
+}
+
+/// Removes the functions that are not in the list of those that are allowed. Tools of other types were left out before.
+fn allow(choice: &mut Fields, functions: &mut Vec<Value>, dropped: &mut Dropped) -> Result<(), Refusal> {
+    let list = choice.list("tools")?.ok_or(Refusal::Missing { field: "tool_choice.tools" })?;
+    let known: BTreeSet<&str> =
+        functions.iter().filter_map(|function| function["function"]["name"].as_str()).collect();
+    let mut allowed = BTreeSet::new();
+    for tool in list {
+        let refused = |expected| choice.wrong("tools", &tool, expected);
+        let mut fields = Fields::of_value(tool.clone()).map_err(|_| refused("a list of named functions"))?;
+        match fields.take("type") {
+            Some(kind) if kind != "function" => {
+                dropped.add(&format!("tool_choice.tools.{}", kind.as_str().unwrap_or("type")));
+                continue;
+            }
+            _ => {}
+        }
+        let name = name(&mut fields).ok_or_else(|| refused("a list of named functions"))?;
+        if !known.contains(name.as_str()) {
+            return Err(refused("functions of `tools`"));
+        }
+        dropped.within("tool_choice.tools", fields);
+        allowed.insert(name);
     }
+    functions
+        .retain(|function| function["function"]["name"].as_str().is_some_and(|name| allowed.contains(name)));
+    Ok(())
 }

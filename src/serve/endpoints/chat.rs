@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::openai::{check, job, seeds};
 use crate::chat::{Message, Role};
-use crate::openai::{self, ApiError, Asked, Endpoint, ErrorCode, Prompt};
+use crate::openai::{self, ApiError, Asked, Endpoint, ErrorCode};
 use crate::serve::app::App;
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
@@ -26,44 +26,41 @@ pub(in crate::serve) async fn chat(
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
-    let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
+    let asked = conversation(app, engine, openai::read(Endpoint::Chat, body)?)?;
+    let (seeds, request) = (seeds(&asked), request(&asked, 0));
+    let is_shown = asked.verbose || app.settings.verbose;
+    let prompts = if is_shown { vec![engine.session.rendered(&request)?] } else { Vec::new() };
+    let chats = engine.session.chats(request, &seeds)?;
+    Ok(job(app, engine, Endpoint::Chat, &asked, chats, seeds, prompts))
+}
+
+/// Applies a request with a conversation over the defaults, checks it, and decides whether its last message is
+/// continued.
+pub(super) fn conversation(app: &App, engine: &Engine, asked: Asked) -> Result<Asked, HttpError> {
+    let asked = asked.over(&engine.defaults);
     check(app, &asked)?;
-    let Prompt::Chat(messages) = &asked.prompt else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
-    };
-    let messages = messages.clone();
-    asked.continue_final = Some(continues(&asked, &messages)?);
-    let seeds = seeds(&asked);
-    let requests = seeds.iter().map(|seed| request(&asked, &messages, *seed));
-    let prompt = (asked.verbose || app.settings.verbose)
-        .then(|| engine.session.rendered(&request(&asked, &messages, 0)))
-        .transpose()?;
-    let chats = requests.map(|request| engine.session.chat(request)).collect::<Result<_, _>>()?;
-    Ok(job(app, engine, Endpoint::Chat, &asked, chats, seeds, prompt))
+    let continue_final = Some(continues(&asked)?);
+    Ok(Asked { continue_final, ..asked })
 }
 
 /// The request for one of its answers.
-pub(super) fn request(asked: &Asked, messages: &[Message], seed: u32) -> ChatRequest {
-    request_with("call", asked, messages, seed)
+pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
+    request_with("call", asked, seed)
 }
 
 /// The same, with this prefix of the ids of calls. They are random: clients that drop old messages would meet a counted
 /// one again.
-pub(super) fn request_with(
-    prefix: &'static str,
-    asked: &Asked,
-    messages: &[Message],
-    seed: u32,
-) -> ChatRequest {
+pub(super) fn request_with(prefix: &'static str, asked: &Asked, seed: u32) -> ChatRequest {
     let next = move || format!("{prefix}_{}", id::random());
     let tool_call_ids = ToolCallIds::Supplied(Arc::new(next));
-    let mut request = ChatRequest { tool_call_ids, ..asked.chat_request(messages, seed) };
+    let mut request = ChatRequest { tool_call_ids, ..asked.chat_request(seed) };
     request.sampling.seed = seed;
     request
 }
 
 /// Whether the last message is continued: the assistant's is, unless the request says otherwise.
-pub(super) fn continues(asked: &Asked, messages: &[Message]) -> Result<bool, ApiError> {
+fn continues(asked: &Asked) -> Result<bool, ApiError> {
+    let messages = asked.messages();
     let is_assistant = |message: &&Message| message.role == Role::Assistant;
     let last = messages.iter().rev().take_while(is_assistant).count();
     match asked.continue_final {

@@ -49,6 +49,20 @@ fn a_stream_has_the_role_the_texts_the_reason_the_usage_and_an_end() {
 }
 
 #[test]
+fn the_prompt_is_shown_in_a_body_and_in_a_stream() {
+    let mut body = json!({"messages": [{"role": "user", "content": "Is it?"}], "verbose": true, "n": 2});
+    let shown = json!({"prompt": "<user>Is it?\n<assistant><think>"});
+    assert_eq!(post(&server(SAYS), "/v1/chat/completions", &body).json()["__verbose"], shown);
+    body["stream"] = json!(true);
+    let frames = post(&server(SAYS), "/v1/chat/completions", &body).frames();
+    let found: Vec<_> = frames.iter().filter_map(|frame| frame.get("__verbose")).collect();
+    assert_eq!(found, [&shown]);
+    let texts = json!({"prompt": ["a", "b"], "verbose": true});
+    let body = post(&server("y"), "/v1/completions", &texts).json();
+    assert_eq!(body["__verbose"], json!({"prompt": ["a", "b"]}));
+}
+
+#[test]
 fn a_trailing_message_of_the_assistant_is_continued_and_two_are_refused() {
     let user = json!({"role": "user", "content": "Is it?"});
     let begun = json!({"role": "assistant", "content": "It is"});

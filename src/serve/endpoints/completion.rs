@@ -7,19 +7,22 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::openai::{check, continued, piece, seeds, text_request};
+use super::openai::{check, continued, piece, prompts, seeds};
 use crate::engine::{Token, TokenLogprob};
 use crate::openai::completion::{
     self, Completion, Completions, Continued, Probabilities, Shown, generation_settings,
 };
 use crate::openai::{ApiError, ErrorCode, MOST_BIASES, SoFar};
 use crate::serve::app::App;
-use crate::serve::encoder::{Encoder, Frame, Moment};
+use crate::serve::encoder::{Encoder, Frame, Moment, add_times};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::{ignored, respond};
 use crate::serve::job::Job;
 use crate::session::{Answer, ChatEvent, Logprobs, Session, TextRequest};
+
+/// Bytes that all answers to a request may repeat of it.
+const MOST_REPEATED: usize = 64 << 20;
 
 /// Continues texts.
 pub(in crate::serve) async fn completion(
@@ -44,36 +47,39 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     };
     let stream = asked.stream;
     let seeds = seeds(&asked);
-    let (chats, tokens) = continued(engine, &asked, &seeds)?;
-    let prompts: Vec<String> = tokens.iter().map(|tokens| engine.session.detokenize(tokens)).collect();
-    let prompts = prompts.iter().flat_map(|prompt| iter::repeat_n(prompt, asked.choices as usize));
-    let ends = if asked.options.params(0).ignore_end { engine.session.ends() } else { Vec::new() };
-    let answer = |(prompt, seed): (&String, &u32)| {
-        let TextRequest { sampling, max_tokens, stop, .. } = text_request(&asked, String::new(), *seed);
-        let mut settings = generation_settings(&sampling, max_tokens, &stop);
-        if sampling.ignore_end
-            && let Some(biases) = settings["logit_bias"].as_array_mut()
-        {
-            // Minus infinity is null in JSON.
-            biases.extend(ends.iter().map(|token| json!({ "token": token.0, "bias": null })));
-        }
-        settings["stream"] = json!(stream.is_some());
-        settings["post_sampling_probs"] = json!(post_sampling);
-        settings["timings_per_token"] = json!(stream.is_some_and(|stream| stream.timings));
-        Continued { prompt: prompt.clone(), settings, stop }
-    };
-    let answers = prompts.zip(&seeds).map(answer).collect();
-    let so_far = stream.filter(|stream| stream.timings).map(|_| vec![SoFar::default(); chats.len()]);
+    let prompts = prompts(engine, &asked)?;
+    let texts = prompts.iter().map(|tokens| Arc::<str>::from(engine.session.detokenize(tokens)));
+    let texts = texts.flat_map(|prompt| iter::repeat_n(prompt, asked.choices as usize));
+    let answers = texts.zip(&seeds).map(|(prompt, &seed)| Continued { prompt, seed }).collect();
+    let TextRequest { sampling, max_tokens, stop, .. } = asked.options.text_request(String::new(), 0);
+    let mut settings = generation_settings(&sampling, max_tokens, &stop, engine.session.ends());
+    settings["stream"] = json!(stream.is_some());
+    settings["post_sampling_probs"] = json!(post_sampling);
+    settings["timings_per_token"] = json!(stream.is_some_and(|stream| stream.timings));
     let shown = Shown {
         model: app.settings.name().to_owned(),
         tokens: return_tokens,
         probabilities,
         progress: stream.is_some_and(|stream| stream.progress),
         fields: response_fields,
+        settings,
+        stop,
     };
+    let completions = Completions::new(shown, answers);
+    if completions.repeated_bytes() > MOST_REPEATED {
+        let message = format!(
+            "the prompts and settings in {} answers have more than {MOST_REPEATED} bytes, expected \
+             `response_fields` without `prompt` and `generation_settings`",
+            seeds.len()
+        );
+        return Err(ApiError::new(ErrorCode::InvalidRequest, message).with_param("response_fields").into());
+    }
+    let chats = continued(engine, &asked, &prompts, &seeds)?;
+    let has_timings = stream.is_some_and(|stream| stream.timings);
+    let so_far = vec![SoFar::default(); if has_timings { chats.len() } else { 0 }];
     Ok(Job {
         chats,
-        encoder: Box::new(Continuations { completions: Completions::new(shown, answers), so_far }),
+        encoder: Box::new(Continuations { completions, so_far }),
         is_stream: stream.is_some(),
         ignored: ignored(&asked.unknown),
         listed: None,
@@ -99,7 +105,7 @@ fn biases(session: &Session, texts: &[(String, f32)]) -> Result<Vec<(Token, f32)
 struct Continuations {
     completions: Completions,
     /// For each answer, if `timings_per_token` asks for it.
-    so_far: Option<Vec<SoFar>>,
+    so_far: Vec<SoFar>,
 }
 
 impl Encoder for Continuations {
@@ -115,15 +121,8 @@ impl Encoder for Continuations {
         moment: Moment<'_>,
     ) -> Vec<Frame> {
         let mut all = self.completions.event(index, event, moment.tokens, tokens);
-        if let Some(so_far) = self.so_far.as_mut().and_then(|all| all.get_mut(index)) {
-            so_far.event(event, moment.since, moment.written);
-            for chunk in all.iter_mut().filter(|chunk| chunk["stop"] == Value::Bool(false)) {
-                chunk["timings"] = so_far.timings();
-            }
-        }
-        for progress in all.iter_mut().filter_map(|chunk| chunk.get_mut("prompt_progress")) {
-            progress["time_ms"] = json!(moment.since.as_secs_f64() * 1000.0);
-        }
+        let is_timed = |chunk: &Value| chunk["stop"] == Value::Bool(false);
+        add_times(&mut all, self.so_far.get_mut(index), event, moment, is_timed);
         all.into_iter().map(Frame::Data).collect()
     }
 

@@ -115,7 +115,28 @@ fn biases_of_texts_are_those_of_their_tokens() {
     let body = post(&server("y"), PATH, &body).json();
     let biases = &body["generation_settings"]["logit_bias"];
     let of = |token: i32, bias: Value| json!({"token": token, "bias": bias});
-    assert_eq!(*biases, json!([of(5, json!(false)), of(97, json!(-1.0)), of(98, json!(-1.0))]));
+    assert_eq!(*biases, json!([of(5, Value::Null), of(97, json!(-1.0)), of(98, json!(-1.0))]));
+}
+
+#[test]
+fn answers_that_would_repeat_too_much_of_a_request_are_refused_unless_it_is_left_out() {
+    let server = server("y");
+    let mut body = json!({"prompt": "x", "n_cmpl": 128, "logit_bias": vec![json!([5, -1.5]); 30_000]});
+    let refused = post(&server, PATH, &body);
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["error"]["param"]),
+        (400, &json!("response_fields"))
+    );
+    body["response_fields"] = json!(["content"]);
+    let answers = post(&server, PATH, &body).json();
+    assert_eq!(answers, json!(vec![json!({"content": "y"}); 128]));
+}
+
+#[test]
+fn an_end_that_is_ignored_is_among_the_biases() {
+    let body = json!({"prompt": "x", "ignore_eos": true, "n_predict": 1});
+    let body = post(&server("y"), PATH, &body).json();
+    assert_eq!(body["generation_settings"]["logit_bias"], json!([{"token": 256, "bias": null}]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::openai::{check, continued, job, seeds};
+use super::openai::{check, continued, job, prompts, seeds};
 use crate::openai::{self, Endpoint};
 use crate::serve::app::App;
 use crate::serve::engine::Engine;
@@ -26,8 +26,9 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     let asked = openai::read(Endpoint::Text, body)?.over(&engine.defaults);
     check(app, &asked)?;
     let seeds = seeds(&asked);
-    let (chats, tokens) = continued(engine, &asked, &seeds)?;
-    let prompt = (asked.verbose || app.settings.verbose)
-        .then(|| engine.session.detokenize(tokens.first().map_or(&[], Vec::as_slice)));
-    Ok(job(app, engine, Endpoint::Text, &asked, chats, seeds, prompt))
+    let prompts = prompts(engine, &asked)?;
+    let chats = continued(engine, &asked, &prompts, &seeds)?;
+    let is_shown = asked.verbose || app.settings.verbose;
+    let shown = prompts.iter().filter(|_| is_shown).map(|tokens| engine.session.detokenize(tokens));
+    Ok(job(app, engine, Endpoint::Text, &asked, chats, seeds, shown.collect()))
 }

@@ -9,8 +9,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::chat;
-use super::openai::check;
-use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
+use crate::openai::{self, ApiError, Endpoint, ErrorCode};
 use crate::serve::app::App;
 use crate::serve::body;
 use crate::serve::calculate::{Calculated, calculate};
@@ -23,13 +22,15 @@ pub(in crate::serve) async fn control(
     request: Request,
 ) -> Result<Json<Value>, HttpError> {
     let (_, body) = body::take(request)?;
-    let wrong = |field: &str, expected: &str| {
-        let message = format!("`{field}` is missing or wrong, expected {expected}");
-        ApiError::new(ErrorCode::InvalidRequest, message).with_param(field)
-    };
+    let refused =
+        |field: &str, message: String| ApiError::new(ErrorCode::InvalidRequest, message).with_param(field);
     if let Some(other) = body.keys().find(|key| !["id", "action"].contains(&key.as_str())) {
-        return Err(wrong(other, "only `id` and `action`").into());
+        let message = format!("unknown field `{other}`, expected `id` and `action`");
+        return Err(refused(other, message).into());
     }
+    let wrong = |field: &str, expected: &str| {
+        refused(field, format!("`{field}` is missing or wrong, expected {expected}"))
+    };
     let id = body.get("id").and_then(Value::as_str).ok_or_else(|| wrong("id", "the id of an answer"))?;
     if body.get("action").and_then(Value::as_str) != Some("reasoning_end") {
         return Err(wrong("action", "`reasoning_end`").into());
@@ -51,12 +52,7 @@ pub(in crate::serve) async fn input_tokens(
 }
 
 fn count(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {
-    let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
-    check(app, &asked)?;
-    let Prompt::Chat(messages) = asked.prompt.clone() else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
-    };
-    asked.continue_final = Some(chat::continues(&asked, &messages)?);
-    let tokens = engine.session.count(&chat::request(&asked, &messages, 0))?;
+    let asked = chat::conversation(app, engine, openai::read(Endpoint::Chat, body)?)?;
+    let tokens = engine.session.count(&chat::request(&asked, 0))?;
     Ok(Calculated { body: json!({ "input_tokens": tokens }), unknown: asked.unknown })
 }

@@ -103,10 +103,9 @@ pub(in crate::serve) async fn delete(
 
 /// The conversations of the client.
 fn store(app: &App, request: &Request) -> Result<Arc<Store>, HttpError> {
-    app.settings
-        .sessions
-        .of(request.extensions())
-        .ok_or_else(|| ApiError::new(ErrorCode::NotSupported, "this server keeps no conversations").into())
+    app.settings.sessions.of(request.extensions()).ok_or_else(|| {
+        ApiError::new(ErrorCode::NotSupported, "conversations are not stored by this server").into()
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
@@ -142,7 +141,10 @@ fn condition(headers: &HeaderMap) -> Result<Option<Condition>, HttpError> {
             let tags: Option<Vec<Tag>> = tags.collect();
             Ok(Some(Condition::Tags(tags.ok_or_else(|| wrong("If-Match", "quoted ETags"))?)))
         }
-        (Some(_), Some(_)) => Err(wrong("If-None-Match", "it without `If-Match`").into()),
+        (Some(_), Some(_)) => {
+            let message = "`If-Match` and `If-None-Match` cannot be combined";
+            Err(ApiError::new(ErrorCode::InvalidRequest, message).with_param("If-None-Match").into())
+        }
     }
 }
 

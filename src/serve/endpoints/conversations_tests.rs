@@ -116,7 +116,7 @@ fn without_a_folder_there_are_no_conversations() {
     for (method, path) in [(Method::GET, "/api/conversations"), (Method::PUT, "/api/conversations/a")] {
         let reply = ask(&router, method, path, &[("If-None-Match", "*")], ONE);
         assert_eq!(reply.status, StatusCode::NOT_IMPLEMENTED);
-        assert!(reply.text.contains("keeps no conversations"), "{}", reply.text);
+        assert!(reply.text.contains("conversations are not stored"), "{}", reply.text);
     }
 }
 

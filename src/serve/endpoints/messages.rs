@@ -7,9 +7,10 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::chat::request_with;
+use super::openai::check;
 use crate::anthropic::{self, Events, Head};
 use crate::engine::TokenLogprob;
-use crate::openai::{ApiError, Asked, Prompt};
+use crate::openai::Asked;
 use crate::serve::access::Id;
 use crate::serve::app::App;
 use crate::serve::encoder::{Encoder, Frame, Moment};
@@ -44,7 +45,7 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &st
     let listed = app.answers.add(&head.full_id(), vec![chat.canceller()]);
     Ok(Job {
         chats: vec![chat],
-        encoder: Box::new(Message { events: Events::new(head.clone(), request_id), head }),
+        encoder: Box::new(Message(Events::new(head, request_id))),
         is_stream: asked.stream.is_some(),
         ignored: ignored(&asked.unknown),
         listed: Some(listed),
@@ -55,27 +56,17 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &st
 /// the model is, and a budget of nothing ends it.
 pub(super) fn asked(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Asked, HttpError> {
     let asked = anthropic::read(body)?.over(&engine.defaults);
-    app.check_model(asked.model.as_deref())?;
-    match asked.unsupported.first() {
-        Some(refusal) => Err(ApiError::from(refusal).into()),
-        None => Ok(asked),
-    }
+    check(app, &asked)?;
+    Ok(asked)
 }
 
 /// The request for its answer.
 pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
-    let messages = match &asked.prompt {
-        Prompt::Chat(messages) => messages.as_slice(),
-        Prompt::Text(_) => &[],
-    };
-    request_with("toolu", asked, messages, seed)
+    request_with("toolu", asked, seed)
 }
 
 /// An answer in Anthropic's form.
-struct Message {
-    head: Head,
-    events: Events,
-}
+struct Message(Events);
 
 impl Encoder for Message {
     /// The tokens of the prompt, with which a stream begins, are not known yet.
@@ -84,7 +75,7 @@ impl Encoder for Message {
     }
 
     fn event(&mut self, _: usize, event: &ChatEvent, _: &[TokenLogprob], _: Moment) -> Vec<Frame> {
-        self.events.event(event).into_iter().map(Frame::Typed).collect()
+        self.0.event(event).into_iter().map(Frame::Typed).collect()
     }
 
     fn end(&mut self) -> Vec<Frame> {
@@ -96,7 +87,7 @@ impl Encoder for Message {
     }
 
     fn whole(&mut self, answers: Vec<Answer>) -> Value {
-        answers.first().map_or(Value::Null, |answer| anthropic::body(&self.head, answer))
+        answers.first().map_or(Value::Null, |answer| self.0.whole(answer))
     }
 }
 

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use crate::engine::{Token, TokenLogprob};
 use crate::openai::{
-    ApiError, Asked, Choice, Chunks, Endpoint, ErrorCode, Head, Piece, Prompt, SoFar, Stream, body, logprobs,
+    ApiError, Asked, Choice, Chunks, Endpoint, ErrorCode, Head, Piece, Prompt, SoFar, body, logprobs,
 };
 use crate::serve::app::App;
-use crate::serve::encoder::{Encoder, Frame, Moment};
+use crate::serve::encoder::{Encoder, Frame, Moment, add_times};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::ignored;
 use crate::serve::id;
 use crate::serve::job::Job;
-use crate::session::{Answer, Chat, ChatEvent, Logprobs, PromptText, Seed, Session, TextRequest};
+use crate::session::{Answer, Chat, ChatEvent, Logprobs, Seed, Session};
 
 /// Refuses what the server does not support, and another model.
 pub(super) fn check(app: &App, asked: &Asked) -> Result<(), HttpError> {
@@ -40,34 +40,32 @@ pub(super) fn seeds(asked: &Asked) -> Vec<u32> {
     (0..prompts.saturating_mul(asked.choices)).map(|index| first.wrapping_add(number(index))).collect()
 }
 
-/// Starts the continuations of texts with these seeds. Returns the tokens of each text as well.
-pub(super) fn continued(
-    engine: &Engine,
-    asked: &Asked,
-    seeds: &[u32],
-) -> Result<(Vec<Chat>, Vec<Vec<Token>>), HttpError> {
+/// The tokens of the texts that a request continues.
+pub(super) fn prompts(engine: &Engine, asked: &Asked) -> Result<Vec<Vec<Token>>, HttpError> {
     let Prompt::Text(texts) = &asked.prompt else {
         return Err(ApiError::new(ErrorCode::InvalidRequest, "`prompt` is missing").into());
     };
-    let tokens = texts.iter().map(|text| engine.session.prompt_tokens(text.clone()));
-    let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
+    Ok(texts.iter().map(|text| engine.session.prompt_tokens(text.clone())).collect::<Result<_, _>>()?)
+}
+
+/// Starts the continuations of texts with these seeds.
+pub(super) fn continued(
+    engine: &Engine,
+    asked: &Asked,
+    prompts: &[Vec<Token>],
+    seeds: &[u32],
+) -> Result<Vec<Chat>, HttpError> {
     let per_prompt = asked.choices as usize;
-    let all = tokens.iter().flat_map(|tokens| iter::repeat_n(tokens, per_prompt));
-    let start = |(tokens, seed): (&Vec<Token>, &u32)| {
-        engine.session.complete(text_request(asked, tokens.clone(), *seed))
+    let all = prompts.iter().flat_map(|tokens| iter::repeat_n(tokens, per_prompt));
+    let start = |(tokens, &seed): (&Vec<Token>, &u32)| {
+        let mut request = asked.options.text_request(tokens.clone(), seed);
+        request.sampling.seed = seed;
+        engine.session.complete(request)
     };
-    let chats = all.zip(seeds).map(start).collect::<Result<_, _>>()?;
-    Ok((chats, tokens))
+    Ok(all.zip(seeds).map(start).collect::<Result<_, _>>()?)
 }
 
-/// The request for one of the continuations of a text.
-pub(super) fn text_request(asked: &Asked, text: impl Into<PromptText>, seed: u32) -> TextRequest {
-    let mut request = asked.options.text_request(text, seed);
-    request.sampling.seed = seed;
-    request
-}
-
-/// The job of answers that were submitted with these seeds. `prompt` is shown if the request asked for it.
+/// The job of answers that were submitted with these seeds. `prompts` are shown.
 pub(super) fn job(
     app: &App,
     engine: &Engine,
@@ -75,7 +73,7 @@ pub(super) fn job(
     asked: &Asked,
     chats: Vec<Chat>,
     seeds: Vec<u32>,
-    prompt: Option<String>,
+    prompts: Vec<String>,
 ) -> Job {
     let id = id::random();
     let head = Head {
@@ -88,22 +86,15 @@ pub(super) fn job(
     let wanted = matches!(asked.options.logprobs, Some(Logprobs::Top(_)));
     let piece = wanted.then(|| piece(&engine.session));
     let stream = asked.stream.unwrap_or_default();
-    let so_far = vec![SoFar::default(); chats.len()];
+    let so_far = vec![SoFar::default(); if stream.timings { chats.len() } else { 0 }];
     let count = u32::try_from(chats.len()).unwrap_or(u32::MAX);
-    let chunks = Chunks::new(head.clone(), stream, count, piece.clone()).per_prompt(asked.choices);
+    let chunks = Chunks::new(head.clone(), stream, count, piece.clone())
+        .per_prompt(asked.choices)
+        .showing(prompts.clone());
     let listed = app.answers.add(&head.full_id(), chats.iter().map(Chat::canceller).collect());
     Job {
         chats,
-        encoder: Box::new(Answers {
-            head,
-            chunks,
-            piece,
-            seeds,
-            prompt,
-            stream,
-            per_prompt: asked.choices,
-            so_far,
-        }),
+        encoder: Box::new(Answers { head, chunks, piece, seeds, prompts, per_prompt: asked.choices, so_far }),
         is_stream: asked.stream.is_some(),
         ignored: ignored(&asked.unknown),
         listed: Some(listed),
@@ -122,10 +113,11 @@ struct Answers {
     chunks: Chunks<'static>,
     piece: Option<Piece>,
     seeds: Vec<u32>,
-    prompt: Option<String>,
-    stream: Stream,
+    /// Those that are shown.
+    prompts: Vec<String>,
     /// Answers to each prompt.
     per_prompt: u32,
+    /// For each answer, if `timings_per_token` asks for it.
     so_far: Vec<SoFar>,
 }
 
@@ -142,18 +134,8 @@ impl Encoder for Answers {
         moment: Moment<'_>,
     ) -> Vec<Frame> {
         let mut chunks = self.chunks.event(index, event, tokens);
-        let timings = self.stream.timings.then(|| {
-            self.so_far[index].event(event, moment.since, moment.written);
-            self.so_far[index].timings()
-        });
-        for chunk in &mut chunks {
-            if let Some(timings) = timings.as_ref().filter(|_| chunk["timings"].is_null()) {
-                chunk["timings"] = timings.clone();
-            }
-            if let Some(progress) = chunk.get_mut("prompt_progress") {
-                progress["time_ms"] = json!(moment.since.as_secs_f64() * 1000.0);
-            }
-        }
+        let is_timed = |chunk: &Value| chunk.get("timings").is_none() && chunk.get("error").is_none();
+        add_times(&mut chunks, self.so_far.get_mut(index), event, moment, is_timed);
         data(chunks)
     }
 
@@ -174,8 +156,10 @@ impl Encoder for Answers {
         };
         let choices: Vec<Choice> = answers.into_iter().zip(self.seeds.iter().copied()).map(choice).collect();
         let mut body = body(&self.head, &choices, self.per_prompt);
-        if let Some(prompt) = &self.prompt {
-            body["__verbose"] = json!({ "prompt": prompt });
+        match self.prompts.as_slice() {
+            [] => {}
+            [prompt] => body["__verbose"] = json!({ "prompt": prompt }),
+            prompts => body["__verbose"] = json!({ "prompt": prompts }),
         }
         body
     }

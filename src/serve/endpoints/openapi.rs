@@ -23,7 +23,10 @@ mod tests {
 
     use super::*;
     use crate::openai::{Endpoint, taken};
-    use crate::serve::testing::{get, post, server};
+    use crate::serve::testing::{app, get, post, send, served, server};
+    use crate::serve::{Sessions, Settings};
+    use axum::body::Body;
+    use http::Request;
     use serde_json::{Map, Value, json};
 
     fn document() -> Value {
@@ -44,10 +47,9 @@ mod tests {
         let described: BTreeSet<String> =
             document["paths"].as_object().unwrap().keys().map(|path| short(path)).collect();
         let routes = include_str!("../router.rs")
-            .split(".route(\"")
-            .skip(1)
-            .filter(|rest| !rest.starts_with("/\"") && !rest.starts_with("/api/"));
-        let found = routes.map(|rest| rest.split('"').next().unwrap().replace("{*", "{"));
+            .split(".route(")
+            .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+        let found = routes.filter(|path| *path != "/").map(|path| path.replace("{*", "{"));
         assert_eq!(described, found.collect::<BTreeSet<_>>());
     }
 
@@ -57,12 +59,18 @@ mod tests {
 
     #[test]
     fn every_path_takes_its_methods_and_no_other_with_and_without_v1() {
-        let router = server("");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("name.jsonl"), "{\"ggrun_session\":1}\n").unwrap();
+        let sessions = Sessions::together(folder.path().to_owned());
+        let router = served(app("", Settings { sessions, ..Settings::default() }));
         for (path, methods) in document()["paths"].as_object().unwrap() {
-            let place = short(path).replace("{model}", "model");
-            for place in [place.clone(), format!("/v1{place}")] {
-                let found = [("get", get(&router, &place)), ("post", post(&router, &place, &json!({})))];
-                for (method, found) in found {
+            let place = short(path).replace("{model}", "model").replace("{name}", "name");
+            let mut places = vec![place.clone()];
+            places.extend((!place.starts_with("/api/")).then(|| format!("/v1{place}")));
+            for place in places {
+                for method in ["get", "post", "put", "delete"] {
+                    let request = Request::builder().method(method.to_uppercase().as_str()).uri(&place);
+                    let found = send(&router, request.body(Body::from("{}")).unwrap());
                     let status = found.status.as_u16();
                     let is_taken = status != 405 && status != 501;
                     let turned_off = place.ends_with("/metrics") && method == "get";

@@ -40,7 +40,8 @@ pub(in crate::serve) async fn props(State(app): State<Arc<App>>) -> Result<Json<
 fn params(engine: &Engine) -> Value {
     let defaults = &engine.defaults;
     let limit = defaults.max_tokens.and_then(Limit::tokens);
-    generation_settings(&defaults.params(RANDOM), limit, defaults.stop.as_deref().unwrap_or_default())
+    let stop = defaults.stop.as_deref().unwrap_or_default();
+    generation_settings(&defaults.params(RANDOM), limit, stop, engine.session.ends())
 }
 
 /// What each slot does.

@@ -7,14 +7,13 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::chat;
-use super::openai::{check, seeds};
-use crate::chat::Message;
+use super::openai::seeds;
 use crate::engine::TokenLogprob;
+use crate::openai::SoFar;
 use crate::openai::responses::{self, AskedResponse, Events, ResponseHead};
-use crate::openai::{ApiError, ErrorCode, Prompt, SoFar};
 use crate::serve::app::App;
 use crate::serve::calculate::{Calculated, calculate};
-use crate::serve::encoder::{Encoder, Frame, Moment};
+use crate::serve::encoder::{Encoder, Frame, Moment, add_times};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
 use crate::serve::generate::{ignored, respond};
@@ -39,32 +38,22 @@ pub(in crate::serve) async fn input_tokens(
 }
 
 fn count(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated, HttpError> {
-    let (AskedResponse { asked, .. }, messages) = read(app, engine, body)?;
-    let tokens = engine.session.count(&chat::request(&asked, &messages, 0))?;
+    let AskedResponse { asked, .. } = read(app, engine, body)?;
+    let tokens = engine.session.count(&chat::request(&asked, 0))?;
     let body = json!({ "object": "response.input_tokens", "input_tokens": tokens });
     Ok(Calculated { body, unknown: asked.unknown })
 }
 
-/// The request over the defaults, and its conversation.
-fn read(
-    app: &App,
-    engine: &Engine,
-    body: Map<String, Value>,
-) -> Result<(AskedResponse, Vec<Message>), HttpError> {
+/// The request over the defaults.
+fn read(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<AskedResponse, HttpError> {
     let found = responses::read(body)?;
-    let mut asked = found.asked.over(&engine.defaults);
-    check(app, &asked)?;
-    let Prompt::Chat(messages) = asked.prompt.clone() else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`input` is missing").into());
-    };
-    asked.continue_final = Some(chat::continues(&asked, &messages)?);
-    Ok((AskedResponse { asked, ..found }, messages))
+    Ok(AskedResponse { asked: chat::conversation(app, engine, found.asked)?, ..found })
 }
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
-    let (AskedResponse { asked, repeated, carries_reasoning }, messages) = read(app, engine, body)?;
+    let AskedResponse { asked, repeated, carries_reasoning } = read(app, engine, body)?;
     let seed = seeds(&asked).first().copied().unwrap_or_default();
-    let chat = engine.session.chat(chat::request(&asked, &messages, seed))?;
+    let chat = engine.session.chat(chat::request(&asked, seed))?;
     let stream = asked.stream.unwrap_or_default();
     let head = ResponseHead {
         id: id::random(),
@@ -78,7 +67,7 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     let so_far = stream.timings.then(SoFar::default);
     Ok(Job {
         chats: vec![chat],
-        encoder: Box::new(Streamed { events: Events::new(head.clone()), head, so_far }),
+        encoder: Box::new(Streamed { events: Events::new(head), so_far }),
         is_stream: asked.stream.is_some(),
         ignored: ignored(&asked.unknown),
         listed: Some(listed),
@@ -87,7 +76,6 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
 
 /// The events of one response.
 struct Streamed {
-    head: ResponseHead,
     events: Events,
     so_far: Option<SoFar>,
 }
@@ -99,15 +87,8 @@ impl Encoder for Streamed {
 
     fn event(&mut self, _: usize, event: &ChatEvent, _: &[TokenLogprob], moment: Moment<'_>) -> Vec<Frame> {
         let mut all = self.events.event(event);
-        if let Some(so_far) = &mut self.so_far {
-            so_far.event(event, moment.since, moment.written);
-            for event in all.iter_mut().filter(|event| event.get("delta").is_some()) {
-                event["timings"] = so_far.timings();
-            }
-        }
-        for progress in all.iter_mut().filter_map(|event| event.get_mut("prompt_progress")) {
-            progress["time_ms"] = json!(moment.since.as_secs_f64() * 1000.0);
-        }
+        let is_timed = |event: &Value| event.get("delta").is_some();
+        add_times(&mut all, self.so_far.as_mut(), event, moment, is_timed);
         typed(all)
     }
 
@@ -116,8 +97,7 @@ impl Encoder for Streamed {
     }
 
     fn whole(&mut self, answers: Vec<Answer>) -> Value {
-        let events = Events::new(self.head.clone());
-        answers.first().map_or(Value::Null, |answer| events.whole(answer))
+        answers.first().map_or(Value::Null, |answer| self.events.whole(answer))
     }
 }
 

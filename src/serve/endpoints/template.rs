@@ -7,8 +7,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::chat;
-use super::openai::check;
-use crate::openai::{self, ApiError, Endpoint, ErrorCode, Prompt};
+use crate::openai::{self, Endpoint};
 use crate::serve::app::App;
 use crate::serve::calculate::{Calculated, calculate};
 use crate::serve::engine::Engine;
@@ -29,13 +28,12 @@ fn prompt(app: &App, engine: &Engine, mut body: Map<String, Value>) -> Result<Ca
     if !is_open {
         body.shift_remove("add_generation_prompt");
     }
-    let mut asked = openai::read(Endpoint::Chat, body)?.over(&engine.defaults);
-    check(app, &asked)?;
-    let Prompt::Chat(messages) = asked.prompt.clone() else {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, "`messages` is missing").into());
-    };
-    asked.continue_final = Some(is_open && chat::continues(&asked, &messages)?);
-    let request = chat::request(&asked, &messages, 0);
+    let mut asked = openai::read(Endpoint::Chat, body)?;
+    if !is_open {
+        asked.continue_final = Some(false);
+    }
+    let asked = chat::conversation(app, engine, asked)?;
+    let request = chat::request(&asked, 0);
     let prompt =
         if is_open { engine.session.rendered(&request) } else { engine.session.render_messages(&request) };
     Ok(Calculated { body: json!({ "prompt": prompt? }), unknown: asked.unknown })

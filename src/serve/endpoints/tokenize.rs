@@ -16,7 +16,7 @@ use crate::serve::error::HttpError;
 /// Numbers that are not tokens are refused as this.
 const NUMBERS: &str = "token numbers of the vocabulary";
 /// Longer texts are refused as this.
-const LENGTH: &str = "a text of at most two contexts";
+const LENGTH: &str = "a text of at most twice the context size in tokens";
 
 /// The tokens of a text.
 pub(in crate::serve) async fn tokenize(
@@ -63,13 +63,13 @@ fn tokens(_: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculat
     }
     let shown = |token: Token| {
         if !with_pieces {
-            return Ok(json!(token.0));
+            return json!(token.0);
         }
-        let bytes = session.bytes(&[token])?;
+        let bytes = session.bytes(&[token]);
         let piece = String::from_utf8(bytes).map_or_else(|error| json!(error.as_bytes()), Value::String);
-        Ok(json!({ "id": token.0, "piece": piece }))
+        json!({ "id": token.0, "piece": piece })
     };
-    let tokens: Vec<Value> = tokens.into_iter().map(shown).collect::<Result<_, engine::Error>>()?;
+    let tokens: Vec<Value> = tokens.into_iter().map(shown).collect();
     Ok(Calculated { body: json!({ "tokens": tokens }), unknown: fields.unknown() })
 }
 
@@ -78,7 +78,7 @@ fn text(_: &App, engine: &Engine, body: Map<String, Value>) -> Result<Calculated
     let numbers = fields.list("tokens")?.unwrap_or_default();
     let tokens: Vec<Token> =
         numbers.iter().map(|number| token(engine, "tokens", number)).collect::<Result<_, _>>()?;
-    let content = String::from_utf8_lossy(&engine.session.bytes(&tokens)?).into_owned();
+    let content = engine.session.detokenize(&tokens);
     Ok(Calculated { body: json!({ "content": content }), unknown: fields.unknown() })
 }
 
@@ -138,6 +138,7 @@ mod tests {
         for (path, body, field) in [
             ("/detokenize", json!({"tokens": [97, 257]}), "tokens"),
             ("/detokenize", json!({"tokens": [-1]}), "tokens"),
+            ("/detokenize", json!({"tokens": [97, i32::MAX]}), "tokens"),
             ("/detokenize", json!({"tokens": [1.5]}), "tokens"),
             ("/detokenize", json!({"tokens": [4_294_967_393_u64]}), "tokens"),
             ("/detokenize", json!({"tokens": "97"}), "tokens"),

@@ -40,6 +40,7 @@ pub mod model;
 pub mod range;
 pub mod rng;
 pub mod safetensors;
+pub mod seeds;
 pub mod tokenizer;
 
 pub use checkpoint::Checkpoint;

@@ -1,0 +1,95 @@
+//! Starts answers: a request is prepared once, and submitted for each answer.
+
+use super::Session;
+use super::chat::Chat;
+use super::error::Error;
+use super::hooks::Watched;
+use super::request::{ChatRequest, TextRequest, ToolCallIds};
+use crate::chat::AnswerParser;
+use crate::engine::{self, Reply, Request};
+
+/// An answer that can be started.
+#[derive(Clone)]
+struct Prepared {
+    request: Request,
+    parser: AnswerParser,
+    ids: ToolCallIds,
+    /// Calls in the conversation so far.
+    calls: usize,
+    one_call: bool,
+    /// The conversation, for hooks.
+    conversation: Option<ChatRequest>,
+}
+
+impl Session {
+    /// Starts an answer.
+    ///
+    /// # Errors
+    ///
+    /// When the conversation cannot be rendered, the choice of tools cannot be met, the reasoning budget message contains
+    /// the closing tag, or the engine refuses the request.
+    pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
+        let prepared = self.prepared(request)?;
+        self.start(prepared)
+    }
+
+    /// Starts an answer with each of these seeds. The conversation is rendered and tokenized once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::chat`].
+    pub fn chats(&self, request: ChatRequest, seeds: &[u32]) -> Result<Vec<Chat>, Error> {
+        let prepared = self.prepared(request)?;
+        let start = |&seed: &u32| {
+            let mut prepared = prepared.clone();
+            prepared.request.sampling.seed = seed;
+            if let Some(conversation) = &mut prepared.conversation {
+                conversation.sampling.seed = seed;
+            }
+            self.start(prepared)
+        };
+        seeds.iter().map(start).collect()
+    }
+
+    /// Starts the continuation of a text. All of it is content.
+    ///
+    /// # Errors
+    ///
+    /// When the text is too long, or the engine refuses the request.
+    pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
+        self.prompts.check_text(&request.prompt)?;
+        let request = self.text_request(request);
+        let (reply, watched) = self.submit(request, None)?;
+        Ok(Chat::new(reply, None, ToolCallIds::Counted, 0).watched(watched))
+    }
+
+    fn prepared(&self, request: ChatRequest) -> Result<Prepared, Error> {
+        let ids = request.tool_call_ids.clone();
+        let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
+        let conversation = self.hooks.as_ref().map(|_| request.clone());
+        let one_call = !request.parallel_tool_calls;
+        let (request, parser) = self.prepare(request)?;
+        Ok(Prepared { request, parser, ids, calls, one_call, conversation })
+    }
+
+    fn start(&self, prepared: Prepared) -> Result<Chat, Error> {
+        let Prepared { request, parser, ids, calls, one_call, conversation } = prepared;
+        let (reply, watched) = self.submit(request, conversation)?;
+        Ok(Chat::new(reply, Some(parser), ids, calls).with_one_call(one_call).watched(watched))
+    }
+
+    /// Submits a request, after the hook.
+    fn submit(
+        &self,
+        request: Request,
+        conversation: Option<ChatRequest>,
+    ) -> Result<(Reply, Option<Watched>), engine::Error> {
+        let Some(hooks) = &self.hooks else { return Ok((self.submitter.submit(request)?, None)) };
+        // A request that cannot be answered restores nothing.
+        let prepared = self.submitter.prepare(request)?;
+        let prompt = prepared.prompt();
+        (hooks.before)(prompt);
+        let watched = Watched::new(hooks.clone(), conversation, prompt);
+        Ok((self.submitter.submit_prepared(prepared)?, Some(watched)))
+    }
+}

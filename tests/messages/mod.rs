@@ -1,3 +1,0 @@
-//! Anthropic's Messages API: its reader on fuzz seeds.
-
-mod corpus;
