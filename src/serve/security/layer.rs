@@ -23,7 +23,7 @@ const SHOWN: usize = 128;
 /// Which requests are served.
 #[derive(Debug)]
 pub struct Policy {
-    /// Names that `Host` may have beside addresses and `localhost`, in lower case.
+    /// Names that `Host` may have in addition to addresses and `localhost`, each as [`host_name`](super::host_name) has it.
     pub hosts: Vec<String>,
     /// Origins whose pages may use the server.
     pub cors: Cors,
@@ -35,7 +35,7 @@ pub struct Policy {
 
 /// The client of a request; each request has it as an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Client {
+pub(in crate::serve) enum Client {
     /// The client with this key.
     Key(KeyId),
     /// The client at this address; for IPv6 the network of 64 bits.
@@ -59,7 +59,11 @@ impl Client {
 }
 
 /// Refuses what the policy excludes, answers preflights, and adds the headers for pages of other origins.
-pub async fn layer(State(policy): State<Arc<Policy>>, mut request: Request, next: Next) -> Response {
+pub(in crate::serve) async fn layer(
+    State(policy): State<Arc<Policy>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let allowed = single(request.headers(), &header::ORIGIN)
         .and_then(|origin| policy.cors.allows(origin))
         .and_then(|value| HeaderValue::from_str(value).ok());
