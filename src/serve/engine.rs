@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::engine::{self, DecodeError, Namespace, Submitter};
+use crate::engine::{self, ClientId, DecodeError, Namespace, Submitter};
 use crate::openai::ModelFacts;
 use crate::session::{GenerationOptions, Session};
 use crate::state_cache::StateCache;
@@ -25,9 +25,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The same engine for requests of a namespace.
-    pub(super) fn within(&self, namespace: Namespace) -> Self {
-        Self { session: self.session.within(namespace), ..self.clone() }
+    /// The same engine for a request of this client and namespace.
+    pub(super) fn serving(&self, client: ClientId, namespace: Namespace) -> Self {
+        Self { session: self.session.within(namespace).for_client(client), ..self.clone() }
     }
 
     /// Whether it answers no more requests, for whatever reason.

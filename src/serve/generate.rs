@@ -38,9 +38,11 @@ pub(super) async fn respond<F>(app: &Arc<App>, request: Request, prepare: F) -> 
 where
     F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Job, HttpError> + Send + 'static,
 {
-    let namespace = request.extensions().get().copied().unwrap_or_default();
+    let extensions = request.extensions();
+    let client = extensions.get().copied().unwrap_or_default();
+    let namespace = extensions.get().copied().unwrap_or_default();
     let (tally, received) = body::take(request)?;
-    let engine = app.engine()?.within(namespace);
+    let engine = app.engine()?.serving(client, namespace);
     let (shared, failure) = (Arc::clone(app), engine.failure.clone());
     let prepare = move || prepare(&shared, &engine, json_body::parse(&received.bytes)?);
     let job = blocking(app, prepare).await??;

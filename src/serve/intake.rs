@@ -53,6 +53,7 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<(Request, Place), Res
     let mut request = receive(app, request).await?;
     let permit = app.admission.admit(client, slots).map_err(IntoResponse::into_response)?;
     let tally = request.extensions_mut().get_or_insert_default::<Tally>().clone();
+    request.extensions_mut().insert(client.id());
     if app.settings.isolate_keys
         && let Client::Key(key) = client
     {

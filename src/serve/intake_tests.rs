@@ -151,6 +151,28 @@ async fn a_client_that_reads_nothing_loses_its_stream_and_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_comes_later_does_not_wait_for_all_requests_of_another() {
+    let (app, router) = endless(queue(8));
+    let ask = async |last: u8| {
+        let mut request = asks(true);
+        request.extensions_mut().insert(Client::Address([10, 0, 0, last].into()));
+        router.clone().oneshot(request).await.unwrap()
+    };
+    let mut first = [ask(1).await, ask(1).await];
+    for response in &mut first {
+        read_until(response, "\"reasoning_content\":\"x").await;
+    }
+    let waiting = [ask(1).await, ask(1).await, ask(1).await];
+    let mut other = ask(2).await;
+    let status = app.engine().unwrap().submitter.status();
+    until(|| status.borrow().waiting == 4).await;
+    drop(first);
+    read_until(&mut other, "\"reasoning_content\":\"x").await;
+    assert_eq!(status.borrow().waiting, 2);
+    drop(waiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_reads_nothing_holds_no_slot_after_a_drain() {
     let limits = Arc::new(Limits { frames: 1, write: LONG, ..Limits::default() });
     let (app, router) = endless(Settings { limits, ..queue(8) });

@@ -1,5 +1,6 @@
 //! The middleware that holds the rules, and what it says about the client of a request.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use super::host::Host;
 use super::keys::{KeyId, Keys, has_key};
 use super::origin::{self, Cors};
+use crate::engine::ClientId;
 use crate::serve::listen::Peer;
 use crate::serve::refused::Refused;
 
@@ -55,6 +57,13 @@ impl Client {
             (None, Some(address)) => Self::Address(address),
             (None, None) => Self::Local,
         }
+    }
+
+    /// A number for the order of waiting requests. Two clients with the same number would share their turns.
+    pub(in crate::serve) fn id(self) -> ClientId {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        ClientId(hasher.finish())
     }
 }
 
