@@ -34,7 +34,6 @@ use super::exit::NO_RESOURCES;
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
-use super::ui::style::Style;
 
 /// The hint after a device failed.
 pub(super) const WITHOUT_DEVICE: &str =
@@ -62,7 +61,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
-        say_error(&first.to_string());
+        err::error(&first.to_string());
     }
     for cause in chain {
         err::line(&format!("  caused by: {cause}"));
@@ -151,14 +150,9 @@ fn config_hint(error: &WrongConfig) -> Option<String> {
 
 /// Prints an error of the command line.
 pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
-    say_error(message);
+    err::error(message);
     say_hint(hint);
     ExitCode::from(2)
-}
-
-/// Prints an error, without causes and hints.
-pub(super) fn say_error(message: &str) {
-    err::titled(Style::of_stderr().error(), "error", message);
 }
 
 fn say_hint(hint: Option<&str>) {

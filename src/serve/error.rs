@@ -4,7 +4,6 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
-use super::refused::Refused;
 use crate::openai::{ApiError, Refusal};
 use crate::{engine, session};
 
@@ -28,12 +27,6 @@ impl HttpError {
 impl From<ApiError> for HttpError {
     fn from(error: ApiError) -> Self {
         Self { error, retry_after: None }
-    }
-}
-
-impl From<Refused> for HttpError {
-    fn from(refused: Refused) -> Self {
-        Self { error: ApiError::from(&refused), retry_after: refused.retry_after() }
     }
 }
 

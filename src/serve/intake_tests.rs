@@ -117,6 +117,8 @@ async fn a_drain_ends_what_waits_at_once_and_what_runs_after_its_time() {
     let refused = timeout(LONG, whole_waiting).await.unwrap().unwrap();
     assert_eq!(refused.status(), 503);
     assert_eq!(ask(&router, true).await.status(), 503);
+    let health = Request::get("/health").body(Body::empty()).unwrap();
+    assert_eq!(router.clone().oneshot(health).await.unwrap().status(), 503);
     for response in &mut running {
         read_until(response, "\"reasoning_content\":\"x").await;
     }

@@ -145,6 +145,12 @@ impl From<&Refused> for ApiError {
     }
 }
 
+impl From<Refused> for HttpError {
+    fn from(refused: Refused) -> Self {
+        Self { error: ApiError::from(&refused), retry_after: refused.retry_after() }
+    }
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (closes, needs_key) = (self.closes(), matches!(self, Self::Key { .. }));

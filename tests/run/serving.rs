@@ -36,7 +36,7 @@ fn what_cannot_be_used_is_refused_before_anything_listens() {
         (["-m", gguf, "--alias", ""], 2, "expected a name"),
         (["-m", gguf, "--state-dir", file], 1, "as the folder of states"),
         (["-m", "no.gguf", "--alias", "x"], 1, "no.gguf"),
-        (["-m", file, "--alias", "x"], 1, "not a GGUF"),
+        (["-m", file, "--alias", "x"], 1, "expected a GGUF file"),
     ] {
         let out = output(&mut serve(&options));
         let notes = String::from_utf8(out.stderr).unwrap();

@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use super::args::ServeArgs;
 use crate::cli::error::Interrupted;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::report;
 use crate::cli::shared::{open, slots};
 use crate::cli::ui::err;
 
@@ -98,7 +97,7 @@ impl Setup<'_> {
         let Some(endpoint) = lost else {
             self.phase.send_replace(Phase::Failed(error.to_string()));
             let error = anyhow::Error::from(error);
-            report::say_error(&format!("{error:#}; requests are refused, restart the server"));
+            err::error(&format!("{error:#}; requests are refused, restart the server"));
             while self.pause(POLL).is_ok() {}
             drop(loaded);
             return Err(Interrupted.into());
