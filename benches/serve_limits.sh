@@ -5,16 +5,18 @@
 #
 # KIND        what clients do                                               what must hold
 # disconnect  1000 go away while they wait, are read or written             memory within 2 MiB, threads and files as before, no
-#             beside one that stays                                         token of the one that stays computed again
+#             beside one that stays                                         token of the one that stays computed again, all of
+#                                                                           its answers whole
 # idle        10,000 connections stay open                                  20 KiB each; `/health` p99 in 50 ms with 4 slots at work
 # slow        5000 connections send a byte a second                         all closed within 60 s
 # burst       200 requests at once, four slots and 64 places                68 answered, 132 refused with 503 within 20 ms
 # stalled     32 streams whose clients stop reading                         all closed within 36 s
 # soak        10,000 requests to all endpoints                              memory of the last fifth within 2 MiB of the second's
 # stop        SIGTERM while 8 streams are written                           each ends, exit code 0 within the drain and 2 s
-# quiet       a stream with a prompt of QUIET tokens (default 4000)         a byte every 6 s
+# quiet       a stream with a prompt of QUIET tokens (default 4000)         a byte every 6 s: signs of life, then the answer to
+#                                                                           its end
 #
-# All but `quiet` are meant for the bundled model. The clients are `tests/testkit/examples/limits.rs` and `load.rs`
+# All but `quiet` are meant for the bundled model; `quiet` needs one that reads the prompt for longer than 5 s. The clients are `tests/testkit/examples/limits.rs` and `load.rs`
 # (`cargo build --release -p testkit --examples`). `idle` and `slow` need `ulimit -n` above their numbers.
 set -euo pipefail
 
@@ -22,15 +24,25 @@ set -euo pipefail
 ggrun=${GGRUN:-target/release/ggrun} clients=${CLIENTS:-target/release/examples} port=${PORT:-18393}
 address=127.0.0.1:$port
 folder=$(mktemp -d)
-trap 'kill "${server:-}" "${other:-}" 2> /dev/null || true; rm -rf "$folder"' EXIT
+server= other=
+end() {
+    local process
+    for process in $server $other; do kill "$process" 2> /dev/null || true; done
+    rm -rf "$folder"
+}
+trap end EXIT
 
 start() {
     "$ggrun" serve -m "$GGUF" -np 4 -c "${context:-8192}" -t 2 --cpu --port "$port" --metrics "$@" > "$folder/log" 2>&1 &
     server=$!
-    until curl -sf "http://$address/health" > /dev/null; do sleep 0.2; kill -0 "$server"; done
+    until curl -sf "http://$address/health" > /dev/null; do
+        sleep 0.2
+        is_running "$server" || { echo "the server ended before it was ready" >&2; cat "$folder/log" >&2; exit 1; }
+    done
     "$clients/load" "$address" --clients 4 --requests 8 --prompt 8 --tokens 8 > /dev/null
 }
-stop() { kill "$server"; wait "$server" || true; }
+stop() { kill "$server"; wait "$server" || true; server=; }
+is_running() { kill -0 "$1" 2> /dev/null; }
 limits() { "$clients/limits" "$address" "$@"; }
 memory() { awk '/VmRSS/ { print $2 }' "/proc/$server/status"; }
 threads() { find "/proc/$server/task" -mindepth 1 -maxdepth 1 | wc -l; }
@@ -40,6 +52,10 @@ check() { # NAME VALUE AT-MOST
     if awk -v value="$2" -v most="$3" 'BEGIN { exit !(value <= most) }'; then word=ok; else word=FAILED failed=1; fi
     echo "$word: $1: $2 (at most $3)"
 }
+expect() { # NAME FOUND EXPECTED
+    if [ "$2" = "$3" ]; then word=ok; else word=FAILED failed=1; fi
+    echo "$word: $1: $2 (expected $3)"
+}
 failed=0
 
 disconnect() {
@@ -48,12 +64,15 @@ disconnect() {
     sleep 3
     local memory files threads again
     memory=$(memory) files=$(files) threads=$(threads)
-    "$clients/load" "$address" --clients 1 --requests 40 --prompt 30 --tokens 200 > "$folder/steady" &
+    "$clients/load" "$address" --clients 1 --requests 400 --prompt 30 --tokens 200 > "$folder/steady" &
     other=$!
     again=$(metric ggrun_prompt_tokens_recomputed_total)
     limits disconnect 1000 > /dev/null
-    wait "$other"
+    expect "the one that stayed was there until all others had gone" "$(is_running "$other" && echo yes || echo no)" yes
+    wait "$other" || echo "the client ended with $?"
+    other=
     sleep 3
+    expect "answers and tokens of the one that stayed" "$(cut -d , -f 1,2 "$folder/steady")" 400,80000
     check "memory, KiB more" $(($(memory) - memory)) 2048
     check "open files more" $(($(files) - files)) 0
     check "threads more" $(($(threads) - threads)) 0
@@ -65,7 +84,8 @@ idle() {
     start
     local before
     before=$(memory)
-    "$clients/load" "$address" --clients 4 --requests 4 --prompt 30 --tokens 2000 > "$folder/busy" &
+    # Stopped below: its end would be an error.
+    "$clients/load" "$address" --clients 4 --requests 1000000 --prompt 30 --tokens 2000 > "$folder/busy" &
     other=$!
     mkfifo "$folder/go"
     limits idle 10000 < "$folder/go" > "$folder/health" &
@@ -74,10 +94,13 @@ idle() {
     until [ -s "$folder/health" ]; do sleep 0.2; kill -0 "$holder"; done
     check "memory of a connection, KiB" $((($(memory) - before) / 10000)) 20
     check "health p99, ms" "$(cat "$folder/health")" 50
+    expect "the slots were at work until then" "$(is_running "$other" && echo yes || echo no)" yes
     echo >&3
     exec 3>&-
     wait "$holder"
     kill "$other" 2> /dev/null || true
+    wait "$other" 2> /dev/null || true
+    other=
     stop
 }
 slow() {
@@ -146,15 +169,20 @@ quiet() {
     prompt=$(seq -s , 100 $((100 + ${QUIET:-4000})))
     curl -sN "http://$address/v1/completions" -d "{\"prompt\":[$prompt],\"max_tokens\":2,\"stream\":true}" > "$folder/pipe" &
     other=$!
-    local size=0 now still=0
-    while kill -0 "$other" 2> /dev/null; do
+    local size=0 now still=0 code=0
+    while is_running "$other"; do
         sleep 1
         now=$(stat -c %s "$folder/pipe")
         still=$((now == size ? still + 1 : 0)) size=$now
-        [ "$still" -le 6 ] || { echo "FAILED: nothing for $still s"; failed=1; break; }
+        [ "$still" -le 6 ] || { echo "FAILED: nothing for $still s"; failed=1; kill "$other" || true; }
     done
+    wait "$other" || code=$?
+    other=
+    expect "exit code of curl" "$code" 0
+    expect "last event" "$(grep -v '^$' "$folder/pipe" | tail -n 1)" "data: [DONE]"
     line=$(grep -c '^: ' "$folder/pipe" || true)
     echo "$line signs of life"
+    expect "there were signs of life (else QUIET is too short)" "$([ "$line" -ge 1 ] && echo yes || echo no)" yes
     stop
 }
 

@@ -36,7 +36,10 @@ esac
 case $kind in stall) context=8192 ;; *) context=1024 ;; esac
 [ "$other" != server ] || : "${LLAMA_SERVER:?llama-server}"
 folder=$(mktemp -d)
-trap 'kill "${server:-}" 2> /dev/null || true; rm -rf "$folder"' EXIT
+server=
+end() { [ -z "$server" ] || kill "$server" 2> /dev/null || true; rm -rf "$folder"; }
+trap end EXIT
+failed() { echo "$1" >&2; cat "$folder/log" >&2; exit 1; }
 
 if [ "$kind" = batch ]; then
     awk -v rows="$requests" '
@@ -59,16 +62,24 @@ runtime_time() {
         awk '$1 ~ /^(tokio|serve)/ { n += $13 + $14 } END { print n + 0 }')
     echo $((ticks * 1000000 / $(getconf CLK_TCK)))
 }
+# Measures the server, which has just been started, and ends it. These functions set `result`: in a subshell, an error would
+# not end the script, and `server` would be lost.
 measure() {
-    until curl -sf "http://$address/health" > /dev/null; do sleep 0.2; kill -0 "$server"; done
+    until curl -sf "http://$address/health" > /dev/null; do
+        sleep 0.2
+        kill -0 "$server" 2> /dev/null || failed "the server ended before it was ready"
+    done
+    # Not another program that listens on the port.
+    kill -0 "$server" 2> /dev/null || failed "another server answers at $address"
     # The first answer pays for what is computed once.
-    "$load" "$address" --clients 1 --requests 1 --prompt 8 --tokens 4 --seed 99 > /dev/null
-    local before line
+    "$load" "$address" --clients 1 --requests 1 --prompt 8 --tokens 4 --seed 99 > /dev/null || failed "the first request failed"
+    local before
     before=$(runtime_time)
-    line=$("$load" "$address" --clients "$clients" --requests "$requests" "${options[@]}")
-    echo "$line,$(($(runtime_time) - before))"
-    kill "$server"
+    result=$("$load" "$address" --clients "$clients" --requests "$requests" "${options[@]}") || failed "a request failed"
+    result=$result,$(($(runtime_time) - before))
+    kill "$server" 2> /dev/null || failed "the server ended"
     wait "$server" 2> /dev/null || true
+    server=
 }
 with_ggrun() {
     "$ggrun" serve -m "$GGUF" -np "$slots" -c $((context * slots)) -t "$threads" --cpu --port "$port" > "$folder/log" 2>&1 &
@@ -82,16 +93,17 @@ with_server() {
 }
 with_batch() {
     "$ggrun" batch -m "$GGUF" "$folder/rows.jsonl" -o "$folder/out.jsonl" -np "$slots" -c $((context * slots)) -t "$threads" --cpu \
-        --progress none --json 2> "$folder/log" > "$folder/end" || { cat "$folder/log" >&2; exit 1; }
+        --progress none --json 2> "$folder/log" > "$folder/end" || failed "the batch failed"
     rm "$folder/out.jsonl"
-    awk -v rows="$requests" -F'[:,]' '/"completion_tokens"/ { n = $2 + 0 } /"seconds"/ { s = $2 + 0 }
-        END { printf "%d,%d,%s,0,0,0,0,0,0\n", rows, n, s }' "$folder/end"
+    result=$(awk -v rows="$requests" -F'[:,]' '/"completion_tokens"/ { n = $2 + 0 } /"seconds"/ { s = $2 + 0 }
+        END { printf "%d,%d,%s,0,0,0,0,0,0\n", rows, n, s }' "$folder/end")
 }
 
 echo "kind,round,run,requests,tokens,seconds,first_p50_ms,first_p99_ms,gap_p50_ms,gap_p99_ms,overhead_p99_ms,runtime_us"
 for round in $(seq "${ROUNDS:-5}"); do
     for run in $( ((round % 2)) && echo $other ggrun || echo ggrun $other); do
-        echo "$kind,$round,$run,$("with_$run")" | tee -a "$folder/raw"
+        "with_$run"
+        echo "$kind,$round,$run,$result" | tee -a "$folder/raw"
     done
 done
 awk -F, -v kind="$kind" -v other="$other" '

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use common::{GO, Place, bytes, plan};
 use gguf_export::checkpoint::{Checkpoint, Identity, Shard};
-use gguf_export::export::{Exported, export_supplied};
+use gguf_export::export::{Exported, export_supplied, missing};
 use gguf_export::ggml::GgmlType;
 use gguf_export::io::{ByteSource, LateFile};
 use gguf_export::plan::Fidelity;
@@ -119,6 +119,13 @@ impl Site {
     fn export(&self, supply: &OneAtATime<'_>, threads: usize, stop_after: usize) -> Result<Exported> {
         let options = ExportOptions { threads, prove: true, ..ExportOptions::default() };
         self.export_with(supply, &options, stop_after)
+    }
+
+    /// The shards that the next run needs.
+    fn missing_shards(&self, options: &ExportOptions) -> Vec<usize> {
+        let checkpoint = self.checkpoint();
+        let missing = missing(&checkpoint, &plan(&checkpoint), &self.place.out(), options).unwrap();
+        missing.unwrap().shards.into_iter().collect()
     }
 
     fn export_with(
@@ -354,16 +361,25 @@ fn proven_tiles_are_resumed_by_any_run_and_others_only_without_prove() {
         let site = Site::new(&model(), 3, |tensor| tensor * 3 / count);
         let run = |prove: bool, stop_after: usize| {
             let supply = OneAtATime::new(&site);
-            let result =
-                site.export_with(&supply, &ExportOptions { prove, ..Default::default() }, stop_after);
+            let options = ExportOptions { prove, ..Default::default() };
+            let missing = site.missing_shards(&options);
+            let result = site.export_with(&supply, &options, stop_after);
             for shard in 0..3 {
                 drop(std::fs::remove_file(site.near(shard)));
             }
-            (result, supply.state.into_inner().unwrap())
+            let state = supply.state.into_inner().unwrap();
+            let mut needed = numbers(state.needed.as_ref());
+            needed.sort_unstable();
+            assert_eq!(missing, needed);
+            (result, state)
         };
         let (result, state) = run(first, 30);
         assert!(matches!(result, Err(Error::Interrupted { .. })), "{result:?}");
         assert!(!state.done.is_empty());
+        let unfinished = ExportOptions { prove: first, ..Default::default() };
+        assert!(site.missing_shards(&unfinished).iter().all(|shard| !state.done.contains(shard)));
+        let from_the_start = ExportOptions { resume: false, ..unfinished };
+        assert_eq!(site.missing_shards(&from_the_start), [0, 1, 2]);
         let (result, after) = run(second, usize::MAX);
         assert_eq!(result.unwrap().report.is_some(), second);
         let fetched = numbers(after.needed.as_ref()).iter().any(|shard| state.done.contains(shard));

@@ -157,6 +157,7 @@ pub struct FunctionCall {
     /// Its name.
     pub name: String,
     /// An object, or a string that holds one.
+    #[serde(deserialize_with = "object_or_text")]
     pub arguments: Value,
 }
 
@@ -169,6 +170,14 @@ impl FunctionCall {
             object => python::dumps(object, &python::Spelling::default()),
         }
     }
+}
+
+fn object_or_text<'de, D: serde::Deserializer<'de>>(arguments: D) -> Result<Value, D::Error> {
+    let arguments = Value::deserialize(arguments)?;
+    if arguments.is_object() || arguments.is_string() {
+        return Ok(arguments);
+    }
+    Err(serde::de::Error::custom("arguments of a call are an object or a string"))
 }
 
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(list: D) -> Result<Vec<ToolCall>, D::Error> {
@@ -222,6 +231,15 @@ mod tests {
     fn content_of_another_type_is_refused_with_the_expected_types() {
         let error = serde_json::from_value::<Message>(json!({"role": "user", "content": 7})).unwrap_err();
         assert_eq!(error.to_string(), "content is text, a list of parts, or null");
+    }
+
+    #[test]
+    fn arguments_of_another_type_are_refused() {
+        for arguments in [json!(null), json!([1]), json!(7), json!(true)] {
+            let call = json!({"name": "f", "arguments": arguments});
+            let error = serde_json::from_value::<FunctionCall>(call).unwrap_err();
+            assert_eq!(error.to_string(), "arguments of a call are an object or a string");
+        }
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub(crate) enum WrongModel {
 #[error("no state folder of this user for `--state-dir auto`")]
 pub(crate) struct NoStateFolder;
 
+/// A server was to listen on the same host twice.
+#[derive(Debug, thiserror::Error)]
+#[error("`--host` names `{host}` twice")]
+pub(crate) struct HostTwice {
+    pub(crate) host: String,
+}
+
 /// An option that a command requires.
 #[derive(Debug, thiserror::Error)]
 #[error("no output, expected `-o`")]

@@ -147,7 +147,7 @@ impl Interrupt {
     /// are complete, and journals can end anywhere.
     fn end_if_stuck(&self) {
         let mut since = (busy(), Instant::now());
-        while self.is_raised() {
+        while self.is_raised() && !self.drains.load(Ordering::Relaxed) {
             thread::sleep(POLL);
             let call = busy();
             if call.is_none() || call != since.0 {

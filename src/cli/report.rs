@@ -15,7 +15,8 @@ use ggrun::convert;
 use ggrun::engine::DecodeError;
 use ggrun::model::rpc::WorkerError;
 use ggrun::model::{LoadError, PlaceError};
-use ggrun::serve::listen::BindError;
+use ggrun::serve::listen::{self, BindError, TlsError};
+use ggrun::serve::security::KeyError;
 use ggrun::session::{ReasoningFixed, ToolChoiceError};
 use ggrun::state_cache::OpenError;
 use gguf_export::Error;
@@ -26,13 +27,13 @@ use hub::{cache_hint, hub_error, hub_hint, pick_hint};
 
 use super::config::entry::WrongConfig;
 use super::error::{
-    Interrupted, IsCheckpoint, NoOutput, NoStateFolder, NoThread, Remote, Unasked, WrongFilter, WrongModel,
+    HostTwice, Interrupted, IsCheckpoint, NoOutput, NoStateFolder, NoThread, Remote, Unasked, WrongFilter,
+    WrongModel,
 };
 use super::exit::NO_RESOURCES;
 use super::interrupt;
 use super::ui::err;
 use super::ui::out::is_closed;
-use super::ui::style::Style;
 
 /// The hint after a device failed.
 pub(super) const WITHOUT_DEVICE: &str =
@@ -60,7 +61,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let mut chain = error.chain();
     if let Some(first) = chain.next() {
-        say_error(&first.to_string());
+        err::error(&first.to_string());
     }
     for cause in chain {
         err::line(&format!("  caused by: {cause}"));
@@ -93,6 +94,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
         || error.is::<WrongFilter>()
+        || error.is::<HostTwice>()
+        || error.is::<KeyError>()
+        || error.is::<TlsError>()
         || rows::is_usage(error)
         || error.is::<ToolChoiceError>();
     if usage || error.is::<Remote>() || error.is::<Unasked>() {
@@ -146,13 +150,9 @@ fn config_hint(error: &WrongConfig) -> Option<String> {
 
 /// Prints an error of the command line.
 pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
-    say_error(message);
+    err::error(message);
     say_hint(hint);
     ExitCode::from(2)
-}
-
-fn say_error(message: &str) {
-    err::titled(Style::of_stderr().error(), "error", message);
 }
 
 fn say_hint(hint: Option<&str>) {
@@ -211,7 +211,7 @@ fn mtp_hint(error: &anyhow::Error) -> Option<&'static str> {
 fn bind_hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.chain().find_map(|cause| cause.downcast_ref())? {
         BindError::Listen { address, source } => match source.kind() {
-            ErrorKind::PermissionDenied if Path::new(address).extension() == Some("sock".as_ref()) => {
+            ErrorKind::PermissionDenied if listen::is_socket(address) => {
                 Some("choose a path in a folder that you may write to with `--host`")
             }
             ErrorKind::AddrInUse => Some("choose another port with `--port`; 0 picks a free one"),

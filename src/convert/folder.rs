@@ -34,6 +34,6 @@ pub fn folder(
     }
     let advance = |progress: gguf_export::Progress<'_>| observer(Step::Export(progress));
     let plan = survey(&checkpoint, &options.plan, options.export.threads, stop, &advance)?;
-    let job = Job::new(options, &checkpoint, plan)?;
-    Ok(job.run(&Present, borrowed.is_some(), borrowed.into_iter().collect(), stop, observer)?)
+    let job = Job::new(options, &checkpoint, plan, borrowed.is_some())?;
+    Ok(job.run(&Present, borrowed.into_iter().collect(), stop, observer)?)
 }

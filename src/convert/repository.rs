@@ -59,12 +59,12 @@ pub fn repository(
         let advance = |progress: Progress<'_>| observer(Step::Export(progress));
         let plan =
             survey_supplied(&checkpoint, &options.plan, threads, &mut findings, &supply, stop, &advance)?;
-        let job = Job::new(options, &checkpoint, plan)?;
+        let job = Job::new(options, &checkpoint, plan, prove)?;
         if !options.dry_run {
             check_room(&stream, &job)?;
         }
         let leftovers = findings.file().map(ToOwned::to_owned).into_iter().chain(borrowed);
-        Ok(job.run(&stream, prove, leftovers.collect(), stop, observer)?)
+        Ok(job.run(&stream, leftovers.collect(), stop, observer)?)
     });
     done.map_err(|error: Error| stream.take_error().map_or(error, Error::Shard))
 }
@@ -84,14 +84,15 @@ fn findings(
 /// Bytes that remain free on the cache's disk besides the shards in use.
 fn spare(stream: &ShardStream<'_>) -> Result<u64, hub::Error> {
     let available = io::available_space(&stream.disk()).unwrap_or(u64::MAX);
-    Ok(available.saturating_sub(stream.peak_bytes()?))
+    Ok(available.saturating_sub(stream.peak_bytes(|_| true)?))
 }
 
-/// Refuses a conversion that does not fit on the disk: the GGUF, and the shards that are on the disk at once.
+/// Refuses a conversion that does not fit on the disk: the rest of the GGUF, and the shards for it that are on the disk at
+/// once.
 fn check_room(stream: &ShardStream<'_>, job: &Job<'_>) -> Result<(), Error> {
     let Some(missing) = job.missing()? else { return Ok(()) };
-    let (cache, shards) = (stream.disk(), stream.peak_bytes()?);
-    let own = if io::is_one_disk(&cache, &job.out) { missing } else { 0 };
+    let (cache, shards) = (stream.disk(), stream.peak_bytes(|shard| missing.shards.contains(&shard))?);
+    let own = if io::is_one_disk(&cache, &job.out) { missing.bytes } else { 0 };
     let needed = shards + own.saturating_sub(stream.reclaimable(&job.out));
     match io::available_space(&cache) {
         Ok(available) if available < needed => {

@@ -19,3 +19,7 @@ pub struct RequestId(pub u64);
 /// Separates sequences and cached states: a prompt reuses only those of its own namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Namespace(pub u64);
+
+/// Whose request it is, for the order of waiting requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ClientId(pub u64);

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use super::reasoning::Follower;
 use super::{
-    Detokenizer, Event, Events, FinishReason, Namespace, PreparedSampler, Prompt, Request, RequestId,
-    SamplingParams, Timings, Token, TokenLogprob, Usage, Vocab,
+    ClientId, Detokenizer, Event, Events, FinishReason, Namespace, PreparedSampler, Prompt, Request,
+    RequestId, SamplingParams, Timings, Token, TokenLogprob, Usage, Vocab,
 };
 
 /// A request and everything that belongs to it alone.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: RequestId,
-    /// Order of arrival, for first come, first served.
+    /// Order of arrival.
     pub(super) turn: u64,
     pub(super) namespace: Namespace,
+    pub(super) client: ClientId,
     /// The prompt, then the answer so far.
     pub(super) tokens: Vec<Token>,
     /// For the decoder, which takes them on admission.
@@ -53,8 +54,17 @@ impl Job {
         turn: u64,
         arrived: Duration,
     ) -> Self {
-        let Request { prompt, max_tokens, sampling, stop, mut boundaries, reasoning, tags, namespace } =
-            request;
+        let Request {
+            prompt,
+            max_tokens,
+            sampling,
+            stop,
+            mut boundaries,
+            reasoning,
+            tags,
+            namespace,
+            client,
+        } = request;
         boundaries.retain(|&at| at > 0 && at < prompt.len());
         boundaries.sort_unstable();
         boundaries.dedup();
@@ -62,6 +72,7 @@ impl Job {
             id,
             turn,
             namespace,
+            client,
             usage: Usage { prompt_tokens: count(prompt.len()), ..Usage::default() },
             tokens: prompt,
             sampling: Some((sampling, sampler)),

@@ -45,7 +45,7 @@ pub use distribution::Distribution;
 pub use error::{COUNTED, Error};
 pub use eviction::{Evicted, OnEviction};
 pub use idle::{Cuts, IdleSequence};
-pub use ids::{Namespace, Pos, RequestId, SeqId, Token};
+pub use ids::{ClientId, Namespace, Pos, RequestId, SeqId, Token};
 pub use prompt::Prompt;
 pub use run::run;
 pub use sampling::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Namespace, RequestId, SamplingParams, Token};
+use super::{ClientId, Error, Namespace, RequestId, SamplingParams, Token};
 
 /// A request to the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Request {
     pub tags: Vec<Token>,
     /// Only sequences and states of this namespace are reused, and only its requests reuse those of this one.
     pub namespace: Namespace,
+    /// Clients with waiting requests take turns.
+    pub client: ClientId,
 }
 
 impl Request {
@@ -30,8 +32,18 @@ impl Request {
     #[must_use]
     pub fn new(prompt: Vec<Token>, sampling: SamplingParams) -> Self {
         let (stop, boundaries, tags) = (Vec::new(), Vec::new(), Vec::new());
-        let namespace = Namespace::default();
-        Self { prompt, max_tokens: None, sampling, stop, boundaries, reasoning: None, tags, namespace }
+        let (namespace, client) = (Namespace::default(), ClientId::default());
+        Self {
+            prompt,
+            max_tokens: None,
+            sampling,
+            stop,
+            boundaries,
+            reasoning: None,
+            tags,
+            namespace,
+            client,
+        }
     }
 }
 

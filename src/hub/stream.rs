@@ -156,14 +156,15 @@ impl<'a> ShardStream<'a> {
         hash::sha256(&path, self.stop).map_err(Error::io("read", &path))?.ok_or(Error::Stopped)
     }
 
-    /// The largest number of bytes that shards will take on the cache's disk, besides those that they take now.
+    /// The largest number of bytes that the needed shards will take on the cache's disk, besides those that they take now.
     ///
     /// # Errors
     ///
     /// When the cache cannot be examined.
-    pub fn peak_bytes(&self) -> Result<u64, Error> {
+    pub fn peak_bytes(&self, is_needed: impl Fn(usize) -> bool) -> Result<u64, Error> {
         let bytes = |shard: &RemoteShard<'_>| self.hub.missing_bytes(self.repo, self.listing, shard.file);
-        let mut missing = self.shards.iter().map(bytes).collect::<Result<Vec<u64>, Error>>()?;
+        let needed = self.shards.iter().enumerate().filter(|(number, _)| is_needed(*number));
+        let mut missing = needed.map(|(_, shard)| bytes(shard)).collect::<Result<Vec<u64>, Error>>()?;
         missing.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
         let at_once = if self.retention == Retention::Delete { AT_ONCE } else { missing.len() };
         Ok(missing.iter().take(at_once).sum())

@@ -18,7 +18,7 @@ use super::listen::Peer;
 use super::tally::{Taken, Tally};
 
 /// The header with the id of a request, in both directions.
-pub const HEADER: &str = "x-request-id";
+pub(super) const HEADER: &str = "x-request-id";
 /// Characters of an id that a client or a proxy sends.
 const LONGEST_ID: usize = 128;
 /// Characters of a path in a record.
@@ -127,7 +127,7 @@ impl fmt::Debug for Log {
 }
 
 /// A middleware that gives each request its id and writes its record. The outermost.
-pub async fn layer(State(log): State<Log>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(log): State<Log>, mut request: Request, next: Next) -> Response {
     let id = request.headers().get(HEADER).and_then(Id::sent).unwrap_or_else(Id::random);
     let tally = Tally::default();
     let mut open = Open {
@@ -149,8 +149,6 @@ pub async fn layer(State(log): State<Log>, mut request: Request, next: Next) -> 
         },
     };
     let header = HeaderValue::from_str(id.as_str()).ok();
-    request.headers_mut().remove(HEADER);
-    request.headers_mut().extend(header.clone().map(|value| (HeaderName::from_static(HEADER), value)));
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(tally);
     let mut response = next.run(request).await;

@@ -66,7 +66,6 @@ impl Admission {
     }
 
     /// The number of open requests.
-    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.lock().open
     }

@@ -12,9 +12,9 @@ use super::error::HttpError;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::receive::Bodies;
+use super::refused::Refused;
 use super::running::Answers;
 use super::sessions::Sessions;
-use crate::engine::{self, DecodeError};
 use crate::openai::{ApiError, ErrorCode};
 
 /// Requests whose bodies are parsed, rendered and tokenized at once.
@@ -42,7 +42,6 @@ pub struct App {
     pub(super) admission: Arc<Admission>,
     /// The memory of bodies.
     pub(super) bodies: Bodies,
-    trouble: watch::Sender<Option<engine::Error>>,
 }
 
 /// Settings of a server.
@@ -117,8 +116,6 @@ pub enum Phase {
     },
     /// It answers requests.
     Ready(Arc<Engine>),
-    /// It finishes answers and accepts no more requests.
-    Draining(Arc<Engine>),
     /// The engine has ended.
     Failed(String),
 }
@@ -128,23 +125,11 @@ impl App {
     #[must_use]
     pub fn new(settings: Settings, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> Self {
         let preparing = Arc::new(Semaphore::new(PREPARED_AT_ONCE));
-        let trouble = watch::Sender::new(None);
         let drain = Drain::default();
         let admission = Admission::new(settings.queue, settings.per_client, drain.stage());
         let bodies = Bodies::new(&settings.limits);
         let answers = Answers::default();
-        Self {
-            settings,
-            started: now(),
-            phase,
-            preparing,
-            answers,
-            metrics,
-            drain,
-            admission,
-            bodies,
-            trouble,
-        }
+        Self { settings, started: now(), phase, preparing, answers, metrics, drain, admission, bodies }
     }
 
     /// The engine, to answer a new request.
@@ -152,16 +137,22 @@ impl App {
     /// # Errors
     ///
     /// When the model is being loaded, the server is about to end, or the engine has ended.
-    pub fn engine(&self) -> Result<Arc<Engine>, HttpError> {
-        let unavailable = |message: &str| ApiError::new(ErrorCode::Overloaded, message);
+    pub(super) fn engine(&self) -> Result<Arc<Engine>, HttpError> {
         match &*self.phase.borrow() {
+            Phase::Ready(_) if self.drain.has_begun() => Err(Refused::Draining.into()),
             Phase::Ready(engine) => Ok(Arc::clone(engine)),
             Phase::Loading { .. } => {
-                Err(HttpError::from(unavailable("the model is being loaded")).retry_after(RETRY_LOADING))
+                let loading = ApiError::new(ErrorCode::Overloaded, "the model is being loaded");
+                Err(HttpError::from(loading).retry_after(RETRY_LOADING))
             }
-            Phase::Draining(_) => Err(unavailable("the server is shutting down").into()),
             Phase::Failed(reason) => Err(ApiError::new(ErrorCode::Engine, reason.clone()).into()),
         }
+    }
+
+    /// Requests for answers that have not ended.
+    #[must_use]
+    pub fn open_requests(&self) -> usize {
+        self.admission.open()
     }
 
     /// Seconds since 1970.
@@ -169,32 +160,12 @@ impl App {
         now().max(self.started)
     }
 
-    /// The error after which the engine answers no more requests, once there is one.
-    #[must_use]
-    pub fn trouble(&self) -> watch::Receiver<Option<engine::Error>> {
-        self.trouble.subscribe()
-    }
-
-    /// Takes note of an answer that failed.
-    pub(super) fn failed(&self, error: &engine::Error) {
-        let ends = matches!(
-            error,
-            engine::Error::Decode(
-                DecodeError::WorkerLost { .. } | DecodeError::DeviceFailed { is_short: false, .. }
-            ) | engine::Error::Panicked { .. }
-                | engine::Error::Gone
-        );
-        if ends {
-            self.trouble.send_replace(Some(error.clone()));
-        }
-    }
-
     /// Checks the name of a model in a request.
     ///
     /// # Errors
     ///
     /// When it is another model, and names are strict.
-    pub fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {
+    pub(super) fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {
         let Settings { names, strict_model, .. } = &self.settings;
         match name {
             Some(name) if *strict_model && !names.iter().any(|known| known == name) => {

@@ -12,6 +12,7 @@ use super::body;
 use super::engine::Engine;
 use super::error::HttpError;
 use super::generate::{blocking, ignored, with_ignored};
+use super::json_body;
 use crate::openai::UnknownField;
 
 /// A result.
@@ -27,7 +28,7 @@ pub(super) struct Calculated {
 ///
 /// # Errors
 ///
-/// When the server is not ready, or `calculate` fails or panics.
+/// When the body is not a JSON object, the server is not ready, or `calculate` fails or panics.
 pub(super) async fn calculate<F>(
     app: &Arc<App>,
     request: Request,
@@ -36,8 +37,12 @@ pub(super) async fn calculate<F>(
 where
     F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Calculated, HttpError> + Send + 'static,
 {
-    let (_, body) = body::take(request)?;
-    let (engine, shared) = (app.engine()?, Arc::clone(app));
-    let Calculated { body, unknown } = blocking(app, move || calculate(&shared, &engine, body)).await??;
+    let (_, received) = body::take(request)?;
+    let shared = Arc::clone(app);
+    let calculate = move || {
+        let body = json_body::parse(&received.bytes)?;
+        calculate(&shared, &*shared.engine()?, body)
+    };
+    let Calculated { body, unknown } = blocking(app, calculate).await??;
     Ok(with_ignored(app, Json(body).into_response(), &ignored(&unknown)))
 }

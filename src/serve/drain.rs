@@ -33,8 +33,13 @@ impl Drain {
         self.0.subscribe()
     }
 
+    /// Whether the server is about to end.
+    pub(super) fn has_begun(&self) -> bool {
+        *self.0.borrow() > Stage::Running
+    }
+
     /// Moves on to a stage; never back.
-    pub fn advance(&self, stage: Stage) {
+    pub(super) fn advance(&self, stage: Stage) {
         self.0.send_if_modified(|now| {
             let later = stage > *now;
             *now = stage.max(*now);

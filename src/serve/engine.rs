@@ -1,6 +1,8 @@
 //! A loaded model as the endpoints see it.
 
-use crate::engine::{Namespace, Submitter};
+use std::sync::{Arc, OnceLock};
+
+use crate::engine::{self, ClientId, DecodeError, Namespace, Submitter};
 use crate::openai::ModelFacts;
 use crate::session::{GenerationOptions, Session};
 use crate::state_cache::StateCache;
@@ -18,18 +20,47 @@ pub struct Engine {
     pub card: Card,
     /// Saves and restores states of sequences, if it does.
     pub states: Option<StateCache>,
+    /// The error that ended it, once there is one.
+    pub failure: Failure,
 }
 
 impl Engine {
-    /// The same engine for requests of a namespace.
-    pub(super) fn within(&self, namespace: Namespace) -> Self {
-        Self { session: self.session.within(namespace), ..self.clone() }
+    /// The same engine for a request of this client and namespace.
+    pub(super) fn serving(&self, client: ClientId, namespace: Namespace) -> Self {
+        Self { session: self.session.within(namespace).for_client(client), ..self.clone() }
     }
 
     /// Whether it answers no more requests, for whatever reason.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.submitter.status().has_changed().is_err()
+    }
+}
+
+/// The first error after which an engine answers no more requests. Clones share it; each engine has its own, so that an
+/// answer that is read late cannot end the engine that was loaded since.
+#[derive(Debug, Clone, Default)]
+pub struct Failure(Arc<OnceLock<engine::Error>>);
+
+impl Failure {
+    /// The error, once there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<&engine::Error> {
+        self.0.get()
+    }
+
+    /// Takes note of an answer that failed.
+    pub(super) fn note(&self, error: &engine::Error) {
+        let ends = matches!(
+            error,
+            engine::Error::Decode(
+                DecodeError::WorkerLost { .. } | DecodeError::DeviceFailed { is_short: false, .. }
+            ) | engine::Error::Panicked { .. }
+                | engine::Error::Gone
+        );
+        if ends {
+            self.0.get_or_init(|| error.clone());
+        }
     }
 }
 

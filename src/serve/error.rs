@@ -9,17 +9,17 @@ use crate::{engine, session};
 
 /// An error as a response. In the router, a layer of each API writes it in the form of that API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpError {
+pub(super) struct HttpError {
     /// The error.
-    pub error: ApiError,
+    pub(super) error: ApiError,
     /// Seconds after which the client may ask again.
-    pub retry_after: Option<u64>,
+    pub(super) retry_after: Option<u64>,
 }
 
 impl HttpError {
     /// The same error with a `Retry-After` of this many seconds.
     #[must_use]
-    pub fn retry_after(self, seconds: u64) -> Self {
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 }
@@ -50,13 +50,16 @@ impl From<engine::Error> for HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.error.body())).into_response();
+        let mut response = (status(self.error.code.status()), Json(self.error.body())).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self.error);
         response
     }
+}
+
+/// A status by its number.
+pub(super) fn status(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

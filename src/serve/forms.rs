@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{StatusCode, header};
+use http::header;
 
 use super::access::Id;
 use crate::anthropic::{error_body, status};
@@ -16,8 +16,7 @@ pub(super) async fn layer(mut request: Request, next: Next) -> Response {
     let id = request.extensions_mut().get_or_insert_with(Id::random).clone();
     let mut response = next.run(request).await;
     if is_anthropic && let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let status = StatusCode::from_u16(status(error.code));
-        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = super::error::status(status(error.code));
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(error_body(&error, id.as_str()).to_string());
     }

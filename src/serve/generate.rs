@@ -6,16 +6,17 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 
 use super::app::App;
 use super::body;
-use super::engine::Engine;
+use super::engine::{Engine, Failure};
 use super::error::HttpError;
 use super::job::Job;
+use super::json_body;
 use super::metrics::Meter;
 use super::stream;
 use super::tally::Tally;
@@ -32,20 +33,24 @@ const MOST_IGNORED: usize = 1024;
 ///
 /// # Errors
 ///
-/// When the server is not ready, or `prepare` fails or panics.
+/// When the body is not a JSON object, the server is not ready, or `prepare` fails or panics.
 pub(super) async fn respond<F>(app: &Arc<App>, request: Request, prepare: F) -> Result<Response, HttpError>
 where
     F: FnOnce(&App, &Engine, Map<String, Value>) -> Result<Job, HttpError> + Send + 'static,
 {
-    let (tally, body) = body::take(request)?;
-    let engine = app.engine()?.within(tally.taken().namespace);
-    let shared = Arc::clone(app);
-    let job = blocking(app, move || prepare(&shared, &engine, body)).await??;
+    let extensions = request.extensions();
+    let client = extensions.get().copied().unwrap_or_default();
+    let namespace = extensions.get().copied().unwrap_or_default();
+    let (tally, received) = body::take(request)?;
+    let engine = app.engine()?.serving(client, namespace);
+    let (shared, failure) = (Arc::clone(app), engine.failure.clone());
+    let prepare = move || prepare(&shared, &engine, json_body::parse(&received.bytes)?);
+    let job = blocking(app, prepare).await??;
     let ignored = job.ignored.clone();
     let response = if job.is_stream {
-        stream_response(stream::body(app, job, tally))
+        stream_response(stream::body(app, job, failure, tally))
     } else {
-        whole(app, job, &tally).await?
+        whole(app, job, &failure, &tally).await?
     };
     Ok(with_ignored(app, response, &ignored))
 }
@@ -94,7 +99,7 @@ fn stream_response(frames: Body) -> Response {
     (headers, frames).into_response()
 }
 
-async fn whole(app: &App, job: Job, tally: &Tally) -> Result<Response, HttpError> {
+async fn whole(app: &App, job: Job, failure: &Failure, tally: &Tally) -> Result<Response, HttpError> {
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let collect = |chat: Chat| {
         let mut meter = Meter::new(Arc::clone(&app.metrics));
@@ -104,9 +109,8 @@ async fn whole(app: &App, job: Job, tally: &Tally) -> Result<Response, HttpError
             Ok(())
         })
     };
-    let answers: Result<Vec<Answer>, engine::Error> =
-        join_all(chats.into_iter().map(collect)).await.into_iter().collect();
-    let answers = answers.inspect_err(|error| app.failed(error))?;
+    let answers: Result<Vec<Answer>, engine::Error> = try_join_all(chats.into_iter().map(collect)).await;
+    let answers = answers.inspect_err(|error| failure.note(error))?;
     Ok(Json(encoder.whole(answers)).into_response())
 }
 

@@ -11,10 +11,7 @@ use hyper::body::Frame;
 
 use super::admission::Permit;
 use super::app::App;
-use super::body::Object;
 use super::followed::{Follow, Followed};
-use super::generate::blocking;
-use super::json_body;
 use super::listen::Peer;
 use super::must_end::must_end;
 use super::receive;
@@ -23,7 +20,7 @@ use super::security::Client;
 use super::tally::Tally;
 use crate::engine::Namespace;
 
-/// A middleware for endpoints with a body: reads it, and parses it on a blocking thread.
+/// A middleware for endpoints with a body: reads it.
 pub(super) async fn with_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match receive(&app, request).await {
         Ok(request) => next.run(request).await,
@@ -56,11 +53,12 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<(Request, Place), Res
     let mut request = receive(app, request).await?;
     let permit = app.admission.admit(client, slots).map_err(IntoResponse::into_response)?;
     let tally = request.extensions_mut().get_or_insert_default::<Tally>().clone();
+    request.extensions_mut().insert(client.id());
     if app.settings.isolate_keys
         && let Client::Key(key) = client
     {
         // Never the namespace that requests without a key share.
-        tally.isolate(Namespace(key.number().max(1)));
+        request.extensions_mut().insert(Namespace(key.number().max(1)));
     }
     Ok((request, Place { permit: Some(permit), tally, good: false, whole: false }))
 }
@@ -68,10 +66,7 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<(Request, Place), Res
 async fn receive(app: &Arc<App>, request: Request) -> Result<Request, Response> {
     let (mut parts, body) = request.into_parts();
     let received = receive::read(&parts.headers, body, &app.settings.limits, &app.bodies).await;
-    let received = received.map_err(IntoResponse::into_response)?;
-    let parsed = blocking(app, move || json_body::parse(&received.bytes)).await;
-    let object = parsed.map_err(IntoResponse::into_response)?.map_err(IntoResponse::into_response)?;
-    parts.extensions.insert(Object::new(object));
+    parts.extensions.insert(Arc::new(received.map_err(IntoResponse::into_response)?));
     Ok(Request::from_parts(parts, Body::empty()))
 }
 
@@ -106,7 +101,7 @@ struct Held {
 impl Follow for Held {
     fn frame<E>(&mut self, _: Option<&Result<Frame<Bytes>, E>>, is_last: bool) {
         self.place.whole = is_last;
-        if is_last && self.place.tally.taken().failed > 0 {
+        if is_last && self.place.tally.has_failed() {
             // A client that overlooks the error in a stream must not take the answer for complete.
             self.peer.iter().for_each(Peer::close_after_response);
         }

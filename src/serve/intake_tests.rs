@@ -8,30 +8,25 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Caps, Markup, Token, Vocab as _};
+use crate::engine::{Markup, Token, Vocab as _};
 use crate::serve::drain::Stage;
 use crate::serve::limits::Limits;
-use crate::serve::testing::{CONTEXT, with};
-use crate::serve::{Settings, router};
-
-/// A time in which everything here happens, on a busy machine too.
-const LONG: Duration = Duration::from_mins(1);
+use crate::serve::testing::{LONG, TINY, asks, until, with};
+use crate::serve::{Phase, Settings, router};
 
 /// A server with two slots that answers with `x` until the context is full, slowly.
 fn endless(settings: Settings) -> (Arc<App>, Router) {
-    let caps =
-        Caps { sequences: 2, context: CONTEXT, batch: 512, can_trim: true, can_cache: true, can_copy: true };
     let slow = |_: &[Token], _: &[Token]| {
         thread::sleep(Duration::from_millis(5));
         ByteVocab.tokenize("x", Markup::Plain)
     };
-    let app = with(ScriptedDecoder::new(caps, Box::new(slow)), caps, settings);
+    let app = with(ScriptedDecoder::new(TINY, Box::new(slow)), TINY, settings);
     (Arc::clone(&app), router(app))
 }
 
@@ -39,13 +34,8 @@ fn queue(queue: usize) -> Settings {
     Settings { queue, ..Settings::default() }
 }
 
-fn request(stream: bool) -> Request<Body> {
-    let body = json!({"messages": [{"role": "user", "content": "Is it?"}], "stream": stream});
-    Request::post("/v1/chat/completions").body(Body::from(body.to_string())).unwrap()
-}
-
 async fn ask(router: &Router, stream: bool) -> Response {
-    router.clone().oneshot(request(stream)).await.unwrap()
+    router.clone().oneshot(asks(stream)).await.unwrap()
 }
 
 async fn whole(response: Response) -> String {
@@ -62,18 +52,11 @@ async fn read_until(response: &mut Response, end: &str) {
     }
 }
 
-async fn until(holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LONG, wait).await.unwrap();
-}
-
 /// Whether the engine has nothing to do.
 fn is_idle(app: &App) -> bool {
-    let status = app.engine().unwrap().submitter.status();
+    // Also once the server drains.
+    let Phase::Ready(engine) = app.phase.borrow().clone() else { panic!("the engine runs") };
+    let status = engine.submitter.status();
     let status = status.borrow();
     status.waiting == 0 && status.slots.iter().all(|slot| slot.request.is_none())
 }
@@ -134,6 +117,8 @@ async fn a_drain_ends_what_waits_at_once_and_what_runs_after_its_time() {
     let refused = timeout(LONG, whole_waiting).await.unwrap().unwrap();
     assert_eq!(refused.status(), 503);
     assert_eq!(ask(&router, true).await.status(), 503);
+    let health = Request::get("/health").body(Body::empty()).unwrap();
+    assert_eq!(router.clone().oneshot(health).await.unwrap().status(), 503);
     for response in &mut running {
         read_until(response, "\"reasoning_content\":\"x").await;
     }
@@ -168,6 +153,43 @@ async fn a_client_that_reads_nothing_loses_its_stream_and_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_comes_later_does_not_wait_for_all_requests_of_another() {
+    let (app, router) = endless(queue(8));
+    let ask = async |last: u8| {
+        let mut request = asks(true);
+        request.extensions_mut().insert(Client::Address([10, 0, 0, last].into()));
+        router.clone().oneshot(request).await.unwrap()
+    };
+    let mut first = [ask(1).await, ask(1).await];
+    for response in &mut first {
+        read_until(response, "\"reasoning_content\":\"x").await;
+    }
+    let waiting = [ask(1).await, ask(1).await, ask(1).await];
+    let mut other = ask(2).await;
+    let status = app.engine().unwrap().submitter.status();
+    until(|| status.borrow().waiting == 4).await;
+    drop(first);
+    read_until(&mut other, "\"reasoning_content\":\"x").await;
+    assert_eq!(status.borrow().waiting, 2);
+    drop(waiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_holds_no_slot_after_a_drain() {
+    let limits = Arc::new(Limits { frames: 1, write: LONG, ..Limits::default() });
+    let (app, router) = endless(Settings { limits, ..queue(8) });
+    let engine = app.engine().unwrap();
+    let status = engine.submitter.status();
+    let response = ask(&router, true).await;
+    until(|| status.borrow().counters.tokens_written > 20).await;
+    app.drain.advance(Stage::Ending);
+    until(|| status.borrow().counters.cancelled == 1).await;
+    // Once it reads, it still gets the error.
+    let text = whole(response).await;
+    assert!(text.contains("\"overloaded\"") && !text.contains("[DONE]"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_refused_by_their_size_and_content() {
     let limits = Arc::new(Limits { body_bytes: 100, ..Limits::default() });
     let (_app, router) = endless(Settings { limits, ..queue(8) });
@@ -182,4 +204,23 @@ async fn bodies_are_refused_by_their_size_and_content() {
         assert_eq!(twice.status(), 400);
         assert!(whole(twice).await.contains("the key `messages` occurs twice in one object"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_takes_its_memory_until_its_request_is_prepared() {
+    let limits = Arc::new(Limits { all_bodies_bytes: 1 << 10, ..Limits::default() });
+    let (app, router) = endless(Settings { limits, ..queue(8) });
+    let all = u32::try_from(app.preparing.available_permits()).unwrap();
+    let preparing = Arc::clone(&app.preparing).acquire_many_owned(all).await.unwrap();
+    let first = tokio::spawn({
+        let router = router.clone();
+        async move { ask(&router, true).await.status() }
+    });
+    until(|| app.admission.open() == 1).await;
+    let refused = ask(&router, true).await;
+    assert_eq!(refused.status(), 503);
+    assert!(whole(refused).await.contains("too many request bodies"));
+    drop(preparing);
+    assert_eq!(timeout(LONG, first).await.unwrap().unwrap(), 200);
+    assert_eq!(ask(&router, true).await.status(), 200);
 }

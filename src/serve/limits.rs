@@ -30,7 +30,7 @@ pub struct Limits {
     pub ending: Duration,
     /// Bytes of a request body.
     pub body_bytes: usize,
-    /// Bytes of all request bodies that are being read or parsed.
+    /// Bytes of the bodies of all requests that are being read or prepared.
     pub all_bodies_bytes: usize,
     /// Time between two reads of a body.
     pub body_pause: Duration,
@@ -55,7 +55,7 @@ impl Default for Limits {
             unacknowledged: Duration::from_secs(30),
             linger: Duration::from_secs(2),
             check: Duration::from_secs(1),
-            ending: Duration::from_millis(1500),
+            ending: Duration::from_secs(1),
             body_bytes: 16 << 20,
             all_bodies_bytes: 512 << 20,
             body_pause: Duration::from_secs(10),

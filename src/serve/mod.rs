@@ -42,10 +42,8 @@ mod testing;
 
 pub use app::{App, Phase, Settings};
 pub use drain::{Drain, Stage};
-pub use engine::{Card, Engine};
-pub use error::HttpError;
+pub use engine::{Card, Engine, Failure};
 pub use layers::layered;
-pub use metrics::{Meter, Metrics};
+pub use metrics::Metrics;
 pub use router::{is_open, router};
 pub use sessions::Sessions;
-pub use tally::{Ended, Reason, Taken, Tally};

@@ -15,7 +15,7 @@ use super::refused::Refused;
 /// Bytes of a unit of [`Bodies`].
 const UNIT: usize = 1 << 10;
 
-/// The memory of all bodies that are being read or parsed.
+/// The memory of all bodies of requests that are being read or prepared.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies(Arc<Semaphore>);
 
@@ -27,7 +27,7 @@ impl Bodies {
     }
 }
 
-/// A body, whose memory is counted until it is dropped.
+/// A body, whose memory is counted until it is dropped. Each request of an endpoint with a body has it as an extension.
 #[derive(Debug)]
 pub(super) struct Received {
     /// The bytes.
@@ -47,20 +47,19 @@ pub(super) async fn read(
     bodies: &Bodies,
 ) -> Result<Received, Refused> {
     check(headers, limits)?;
+    let slow = || Refused::SlowBody { pause: limits.body_pause, time: limits.body_time };
     let end = Instant::now() + limits.body_time;
     let mut received = Received { bytes: Vec::new(), memory: None };
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let Ok(frame) = timeout(left.min(limits.body_pause), body.frame()).await else {
-            let Limits { body_pause: pause, body_time: time, .. } = *limits;
-            return Err(Refused::SlowBody { pause, time });
+            return Err(slow());
         };
         let Some(frame) = frame else { return Ok(received) };
         let Ok(data) = frame.map_err(|_| Refused::Incomplete)?.into_data() else { continue };
         received.add(&data, limits, bodies)?;
         if left == Duration::ZERO {
-            let Limits { body_pause: pause, body_time: time, .. } = *limits;
-            return Err(Refused::SlowBody { pause, time });
+            return Err(slow());
         }
     }
 }

@@ -79,7 +79,7 @@ pub enum Refused {
         origin: String,
     },
     /// One client has as many open requests as it may have.
-    #[error("too many open requests of this client; at most {limit} are accepted")]
+    #[error("too many open requests from this client; at most {limit} are accepted")]
     ClientLimit {
         /// Requests accepted.
         limit: usize,
@@ -94,7 +94,7 @@ pub enum Refused {
         /// Seconds after which to try again.
         retry_after: u64,
     },
-    /// The bodies that are being read take all memory for them.
+    /// The bodies of open requests take all memory for them.
     #[error("too many request bodies are being read")]
     Bodies,
     /// The server ends.
@@ -145,15 +145,21 @@ impl From<&Refused> for ApiError {
     }
 }
 
+impl From<Refused> for HttpError {
+    fn from(refused: Refused) -> Self {
+        Self { error: ApiError::from(&refused), retry_after: refused.retry_after() }
+    }
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let error = HttpError { retry_after: self.retry_after(), ..ApiError::from(&self).into() };
-        let mut response = error.into_response();
+        let (closes, needs_key) = (self.closes(), matches!(self, Self::Key { .. }));
+        let mut response = HttpError::from(self).into_response();
         let headers = response.headers_mut();
-        if self.closes() {
+        if closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if matches!(self, Self::Key { .. }) {
+        if needs_key {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -81,11 +81,11 @@ pub fn is_open(method: &Method, path: &str) -> bool {
 }
 
 async fn no_path(request: Request) -> HttpError {
-    let message = format!("there is no `{}` here", request.uri().path());
+    let message = format!("`{}` not found", request.uri().path());
     ApiError::new(ErrorCode::NotFound, message).into()
 }
 
 async fn no_method(request: Request) -> HttpError {
-    let message = format!("`{}` does not take {}", request.uri().path(), request.method());
+    let message = format!("{} is not allowed on `{}`", request.method(), request.uri().path());
     ApiError::new(ErrorCode::MethodNotAllowed, message).into()
 }

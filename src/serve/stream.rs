@@ -1,5 +1,6 @@
 //! From the events of answers to the frames of a stream.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::app::App;
 use super::encoder::Moment;
+use super::engine::Failure;
 use super::frames::{FrameSender, frames};
 use super::job::Job;
 use super::metrics::Meter;
@@ -20,13 +22,13 @@ use crate::session::{Chat, ChatEvent};
 /// Events that are merged into one write.
 const MERGED: usize = 256;
 
-/// The body of a streamed answer. The answers are cancelled when it is dropped, and when its reader takes nothing for
-/// [`Limits::write`](super::limits::Limits::write).
-pub(super) fn body(app: &Arc<App>, job: Job, tally: Tally) -> Body {
+/// The body of a streamed answer by the engine with this `failure`. The answers are cancelled when it is dropped, and when
+/// its reader takes nothing for [`Limits::write`](super::limits::Limits::write).
+pub(super) fn body(app: &Arc<App>, job: Job, failure: Failure, tally: Tally) -> Body {
     let mut ping = Vec::new();
     job.encoder.ping().write(&mut ping);
     let (sender, body) = frames(&app.settings.limits, ping.into());
-    tokio::spawn(write(Arc::clone(app), job, tally, sender));
+    tokio::spawn(write(Arc::clone(app), job, failure, tally, sender));
     Body::new(body)
 }
 
@@ -39,7 +41,7 @@ struct Item {
     written: u32,
 }
 
-async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
+async fn write(app: Arc<App>, job: Job, failure: Failure, tally: Tally, out: FrameSender) {
     let mut stage = app.drain.stage();
     let Job { chats, mut encoder, listed: _listed, .. } = job;
     let begun = Instant::now();
@@ -48,13 +50,27 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
     let mut events: SelectAll<BoxStream<'static, Item>> =
         stream::select_all(chats.into_iter().enumerate().map(events));
     let mut frames = encoder.begin();
+    let mut is_over = false;
     loop {
         let mut bytes = Vec::new();
         for frame in &frames {
             frame.write(&mut bytes);
         }
-        if !bytes.is_empty() && out.send(bytes.into()).await.is_err() {
-            return;
+        if !bytes.is_empty() {
+            let mut sending = pin!(out.send(bytes.into()));
+            let sent = tokio::select! {
+                biased;
+                sent = &mut sending => sent,
+                () = must_end(&mut stage, &tally), if left > 0 => {
+                    // The slots are free at once, however long the client does not read.
+                    events.clear();
+                    is_over = true;
+                    sending.await
+                }
+            };
+            if sent.is_err() {
+                return;
+            }
         }
         if left == 0 {
             return out.finish();
@@ -62,7 +78,7 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
         frames = tokio::select! {
             biased;
             () = out.disconnected() => return,
-            item = events.next() => {
+            item = events.next(), if !is_over => {
                 let Some(item) = item else { return };
                 let mut frames = Vec::new();
                 for Item { index, event, logprobs, tokens, written } in merged(item, &mut events) {
@@ -72,7 +88,7 @@ async fn write(app: Arc<App>, job: Job, tally: Tally, out: FrameSender) {
                     }
                     let failed = matches!(event, ChatEvent::Failed(_));
                     if let ChatEvent::Failed(error) = &event {
-                        app.failed(error);
+                        failure.note(error);
                     }
                     left -= usize::from(failed || matches!(event, ChatEvent::Finished { .. }));
                     let moment = Moment { since: begun.elapsed(), written, tokens: &tokens };

@@ -4,19 +4,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use http::Request;
 use serde_json::json;
 
 use super::limits::Limits;
-use super::testing::{TINY, app, send, with};
-use super::{Settings, router};
-use crate::engine::DecodeError;
+use super::testing::{TINY, app, asks, send, with};
+use super::{Failure, Settings, router};
 use crate::engine::scripted::ScriptedDecoder;
-
-fn asks(stream: bool) -> Request<axum::body::Body> {
-    let body = json!({"messages": [{"role": "user", "content": "Is it?"}], "stream": stream});
-    Request::post("/v1/chat/completions").body(body.to_string().into()).unwrap()
-}
+use crate::engine::{self, DecodeError};
 
 /// A decoder whose steps wait until they are let go.
 fn held(says: &str) -> (ScriptedDecoder, Sender<()>) {
@@ -57,15 +51,27 @@ fn a_failed_answer_is_an_error_and_ends_the_stream() {
         with(ScriptedDecoder::saying(TINY, "x").failing(true, fault), TINY, Settings::default())
     };
     let app = failing();
-    let trouble = app.trouble();
+    let engine = app.engine().unwrap();
     let reply = send(&router(app), asks(true));
     let last = reply.frames().pop().unwrap();
     assert_eq!(last["error"]["type"], "server_error");
     assert!(last["error"]["message"].as_str().unwrap().contains("w:1"), "{last}");
     assert!(!reply.text.contains("[DONE]"));
-    assert!(trouble.borrow().is_some());
+    assert!(matches!(engine.failure.get(), Some(engine::Error::Decode(DecodeError::WorkerLost { .. }))));
     let whole = send(&router(failing()), asks(false));
     assert_eq!((whole.status.as_u16(), &whole.json()["error"]["type"]), (500, &json!("server_error")));
+}
+
+#[test]
+fn an_error_that_ends_an_engine_is_noted_once_and_for_this_engine_only() {
+    let (old, new) = (Failure::default(), Failure::default());
+    let lost = engine::Error::Decode(DecodeError::WorkerLost { endpoint: "w:1".to_owned() });
+    old.note(&engine::Error::Closing);
+    assert!(old.get().is_none());
+    old.note(&lost);
+    old.clone().note(&engine::Error::Gone);
+    assert_eq!(old.get(), Some(&lost));
+    assert!(new.get().is_none());
 }
 
 #[test]

@@ -1,52 +1,37 @@
-//! What one request took: filled in while it is answered, read by the access log and the metrics.
+//! What one request took: filled in while it is answered, read by the access log and at the request's end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{FinishReason, Namespace, Timings};
+use crate::engine::Timings;
 use crate::session::{ChatEvent, ChatUsage};
 
 /// What one request took so far. Clones share it; a request carries it as an extension.
 #[derive(Debug, Clone)]
-pub struct Tally(Arc<Mutex<Taken>>);
+pub(super) struct Tally(Arc<Mutex<Taken>>);
 
 /// What a request took.
 #[derive(Debug, Clone)]
-pub struct Taken {
+pub(super) struct Taken {
     /// When it arrived.
-    pub arrived: Instant,
+    pub(super) arrived: Instant,
     /// Whether an answer has had a slot.
-    pub begun: bool,
+    begun: bool,
     /// From its arrival to the first text or call of an answer.
-    pub first: Option<Duration>,
+    pub(super) first: Option<Duration>,
     /// Answers that ended, in the order of their ends.
-    pub ended: Vec<Ended>,
-    /// Answers that failed.
-    pub failed: u32,
-    /// Whose cached sequences it may reuse.
-    pub namespace: Namespace,
+    pub(super) ended: Vec<Ended>,
+    /// Whether an answer failed.
+    failed: bool,
 }
 
 /// An answer that ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended {
+pub(super) struct Ended {
     /// The tokens it took.
-    pub usage: ChatUsage,
+    pub(super) usage: ChatUsage,
     /// The time it took.
-    pub timings: Timings,
-    /// Whether it ended with function calls.
-    pub reason: Reason,
-}
-
-/// Why an answer ended, without the texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The model or a stop text ended it.
-    Stop,
-    /// It reached a limit.
-    Length,
-    /// Its client went away.
-    Cancelled,
+    pub(super) timings: Timings,
 }
 
 impl Default for Tally {
@@ -56,8 +41,7 @@ impl Default for Tally {
             begun: false,
             first: None,
             ended: Vec::new(),
-            failed: 0,
-            namespace: Namespace::default(),
+            failed: false,
         })))
     }
 }
@@ -65,18 +49,18 @@ impl Default for Tally {
 impl Tally {
     /// A copy of what it took so far.
     #[must_use]
-    pub fn taken(&self) -> Taken {
+    pub(super) fn taken(&self) -> Taken {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Lets the request reuse cached sequences of this namespace only.
-    pub(super) fn isolate(&self, namespace: Namespace) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).namespace = namespace;
     }
 
     /// Whether an answer has had a slot.
     pub(super) fn has_begun(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).begun
+    }
+
+    /// Whether an answer failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed
     }
 
     /// Takes an event of an answer into account.
@@ -88,15 +72,10 @@ impl Tally {
                 let since = taken.arrived.elapsed();
                 taken.first.get_or_insert(since);
             }
-            ChatEvent::Finished { reason, usage, timings } => {
-                let reason = match reason {
-                    FinishReason::Stop | FinishReason::StopString(_) => Reason::Stop,
-                    FinishReason::Length | FinishReason::Context => Reason::Length,
-                    FinishReason::Cancelled => Reason::Cancelled,
-                };
-                taken.ended.push(Ended { usage: *usage, timings: *timings, reason });
+            ChatEvent::Finished { usage, timings, .. } => {
+                taken.ended.push(Ended { usage: *usage, timings: *timings });
             }
-            ChatEvent::Failed(_) => taken.failed += 1,
+            ChatEvent::Failed(_) => taken.failed = true,
         }
     }
 }

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
 use super::forms;
 use super::metrics::Metrics;
-use super::{App, Card, Engine, Phase, Settings, router};
+use super::{App, Card, Engine, Failure, Phase, Settings, router};
 use crate::chat::Template;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Caps, Limits, channel, run};
@@ -27,6 +29,9 @@ pub(super) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role
     {% endfor %}{% if tools %}{{ tools | tojson }}{# <tool_call> {\"name\": , \"arguments\": } #}{% endif %}\
     {% if add_generation_prompt %}<assistant>{% if enable_thinking is defined and enable_thinking is false %}\
     <think></think>{% else %}<think>{% endif %}{% endif %}";
+
+/// A time in which everything here happens, on a busy machine too.
+pub(super) const LONG: Duration = Duration::from_mins(1);
 
 /// Tokens that a sequence can hold.
 pub(super) const CONTEXT: u32 = 4096;
@@ -68,22 +73,35 @@ pub(super) fn with_template(
     let session = Session::new(submitter.clone(), Arc::new(ByteVocab), template);
     let facts = ModelFacts { context: caps.context, ..ModelFacts::default() };
     let card = Card { file: "m.gguf".to_owned(), facts, slots: caps.sequences };
-    let engine = Engine { session, submitter, defaults: GenerationOptions::default(), card, states: None };
-    let (phase, watched) = watch::channel(Phase::Ready(Arc::new(engine)));
-    // The phase lasts.
-    std::mem::forget(phase);
-    Arc::new(App::new(settings, watched, metrics()))
+    let (defaults, failure) = (GenerationOptions::default(), Failure::default());
+    let engine = Engine { session, submitter, defaults, card, states: None, failure };
+    in_phase(Phase::Ready(Arc::new(engine)), settings)
 }
 
 /// The app of a server that loads its model.
 pub(super) fn loading(settings: Settings) -> Arc<App> {
-    let (phase, watched) = watch::channel(Phase::Loading { done: 1, total: 4 });
-    std::mem::forget(phase);
-    Arc::new(App::new(settings, watched, metrics()))
+    in_phase(Phase::Loading { done: 1, total: 4 }, settings)
 }
 
-fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new().unwrap())
+fn in_phase(phase: Phase, settings: Settings) -> Arc<App> {
+    let (_, watched) = watch::channel(phase);
+    Arc::new(App::new(settings, watched, Arc::new(Metrics::new().unwrap())))
+}
+
+/// A request for a chat completion.
+pub(super) fn asks(stream: bool) -> Request<Body> {
+    let body = json!({"messages": [{"role": "user", "content": "Is it?"}], "stream": stream});
+    Request::post("/v1/chat/completions").body(body.to_string().into()).unwrap()
+}
+
+/// Waits until a condition holds.
+pub(super) async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, wait).await.unwrap();
 }
 
 /// A response, read to its end.

@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
 use crate::engine::{
-    self, Block, Grammar, Namespace, Opening, Request, Rules, SamplingParams, Saved, Submitter, Token, Vocab,
+    self, Block, ClientId, Grammar, Namespace, Opening, Request, Rules, SamplingParams, Saved, Submitter,
+    Token, Vocab,
 };
 use prompt::{Prompt, Prompts};
 use variables::Warned;
@@ -49,6 +50,7 @@ pub struct Session {
     prompts: Prompts,
     warned: Arc<Warned>,
     namespace: Namespace,
+    client: ClientId,
     hooks: Option<Hooks>,
 }
 
@@ -62,14 +64,20 @@ impl Session {
     /// Creates a session from its parts.
     pub fn new(submitter: Submitter, vocab: Arc<dyn Vocab + Send + Sync>, template: Template) -> Self {
         let prompts = Prompts::new(vocab, template, submitter.context());
-        let namespace = Namespace::default();
-        Self { submitter, prompts, warned: Arc::default(), namespace, hooks: None }
+        let (namespace, client) = (Namespace::default(), ClientId::default());
+        Self { submitter, prompts, warned: Arc::default(), namespace, client, hooks: None }
     }
 
     /// The same session for another namespace: its requests reuse only sequences of that.
     #[must_use]
     pub fn within(&self, namespace: Namespace) -> Self {
         Self { namespace, ..self.clone() }
+    }
+
+    /// The same session for another client: clients whose requests wait take turns.
+    #[must_use]
+    pub fn for_client(&self, client: ClientId) -> Self {
+        Self { client, ..self.clone() }
     }
 
     /// The same session with hooks around each answer.
@@ -150,7 +158,7 @@ impl Session {
     }
 
     fn empty_request(&self, tokens: Vec<Token>, sampling: SamplingParams) -> Request {
-        Request { namespace: self.namespace, ..Request::new(tokens, sampling) }
+        Request { namespace: self.namespace, client: self.client, ..Request::new(tokens, sampling) }
     }
 
     /// The text of the prompt of a conversation, with the texts of its special tokens.

@@ -32,6 +32,15 @@ pub(super) struct Locked {
     _file: File,
 }
 
+/// Makes a folder ready for states, before there is a model whose states are saved.
+///
+/// # Errors
+///
+/// When it cannot be created or read, or others may use it.
+pub fn check_folder(path: &Path) -> Result<(), OpenError> {
+    Folder::open(path).map(drop)
+}
+
 impl Folder {
     /// Creates the folder, or makes sure that only its owner may use it, and removes what killed processes left.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {

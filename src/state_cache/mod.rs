@@ -24,4 +24,5 @@ mod worker;
 pub use cache::StateCache;
 pub use counters::{Counted, Counters};
 pub use error::OpenError;
+pub use folder::check_folder;
 pub use settings::{BUDGET, Settings};

@@ -4,11 +4,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ggrun::convert::{self, Error, Options, Step};
-use ggrun::hub::{Event, Hub};
+use ggrun::hub::{Event, Hub, RemoteFile, Retention, ShardStream};
 use gguf_export::{ExportOptions, Progress};
 
 use super::Site;
-use super::convert::site;
+use super::convert::{shard_bytes, site};
 
 fn options(site: &Site) -> Options {
     Options { output: Some(site.out()), ..Options::new() }
@@ -39,6 +39,32 @@ fn a_repository_is_converted_by_a_library_call_that_reports_shards_and_tensors()
     assert!(received.into_inner() > 0 && written.into_inner() > 0);
     let tensors = tensors.into_inner().unwrap();
     assert!(done.plan.tensors.iter().all(|tensor| tensors.contains(&tensor.name)), "{tensors:?}");
+}
+
+#[test]
+fn only_needed_shards_that_are_not_in_the_cache_take_room() {
+    let (site, source) = site();
+    let hub = Hub::new(site.settings(&[])).unwrap();
+    let (repo, stop) = ("org/name".parse().unwrap(), AtomicBool::new(false));
+    let listing = hub.listing(&repo, &stop, &|_| {}).unwrap();
+    let files = hub.checkpoint_files(&repo, &listing, &stop, &|_| {}).unwrap();
+    let shards: Vec<&RemoteFile> = files.into_iter().filter(|file| file.name.ends_with("tensors")).collect();
+    let peak = |retention, needed: &[usize]| {
+        let stream = ShardStream::new(&hub, (&repo, &listing), &shards, retention, &stop, &|_| {}).unwrap();
+        stream.peak_bytes(|shard| needed.contains(&shard)).unwrap()
+    };
+    let bytes = shard_bytes(source.path());
+    let largest = |numbers: &[usize], at_once: usize| -> u64 {
+        let mut bytes: Vec<u64> = numbers.iter().map(|number| bytes[*number]).collect();
+        bytes.sort_unstable();
+        bytes.iter().rev().take(at_once).sum()
+    };
+    for needed in [&[][..], &[3], &[3, 4], &[2, 3, 4], &[0, 1, 2, 3, 4]] {
+        assert_eq!(peak(Retention::Keep, needed), largest(needed, needed.len()), "{needed:?}");
+        assert_eq!(peak(Retention::Delete, needed), largest(needed, 2), "{needed:?}");
+    }
+    hub.fetch_one(&repo, &listing, shards[3], &stop, &|_| {}).unwrap();
+    assert_eq!(peak(Retention::Keep, &[3, 4]), bytes[4]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod options;
 mod placing;
 mod sampling;
 mod saved;
+mod serving;
 mod states;
 #[cfg(unix)]
 mod terminal;

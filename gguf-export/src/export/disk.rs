@@ -131,6 +131,18 @@ impl<'a> Disk<'a> {
         paths.map(|path| io::remove(path)).find_map(Result::err).unwrap_or(reason)
     }
 
+    /// The tiles that the next run does not write again.
+    pub(super) fn done(&self, options: &ExportOptions) -> Vec<bool> {
+        let sizes: Vec<u64> = self.at.iter().map(|at| io::size(at)).collect();
+        self.resumable(&sizes, options).map_or_else(|| vec![false; self.tiles], |earlier| earlier.done)
+    }
+
+    /// What an earlier run did, if its files, which have these sizes, are still whole.
+    fn resumable(&self, sizes: &[u64], options: &ExportOptions) -> Option<journal::Earlier> {
+        let is_whole = sizes.iter().zip(self.files).all(|(size, file)| *size == file.bytes);
+        if options.resume && is_whole { self.earlier(options) } else { None }
+    }
+
     fn earlier(&self, options: &ExportOptions) -> Option<journal::Earlier> {
         journal::read(&self.journal, &self.identity, self.tiles, options.prove)
     }
@@ -161,11 +173,8 @@ impl<'a> Disk<'a> {
     fn start(&self, sinks: &[FileSink], options: &ExportOptions) -> Result<Vec<bool>> {
         // Another process may have finished the export before this one locked the files.
         self.refuse_existing(options)?;
-        let mut whole = options.resume;
-        for (sink, file) in sinks.iter().zip(self.files) {
-            whole &= sink.size()? == file.bytes;
-        }
-        let earlier = if whole { self.earlier(options) } else { None };
+        let sizes = sinks.iter().map(FileSink::size).collect::<Result<Vec<u64>>>()?;
+        let earlier = self.resumable(&sizes, options);
         if self.is_complete && !earlier.as_ref().is_some_and(|earlier| earlier.complete) {
             return Err(Error::OutputExists { path: self.files[0].path.clone() });
         }

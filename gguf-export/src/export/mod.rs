@@ -10,6 +10,7 @@ mod layout;
 mod options;
 mod order;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -195,21 +196,34 @@ pub fn export_supplied(
     Ok(Exported { files: files.into_iter().map(|f| f.path).collect(), report })
 }
 
-/// Bytes that an export has yet to allocate on the disk, at most. `None` if an earlier run wrote everything and was
-/// interrupted while it renamed the files.
+/// What an export has yet to write and to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Bytes that its files have yet to allocate on the disk, at most.
+    pub bytes: u64,
+    /// The shards that unfinished tiles need.
+    pub shards: BTreeSet<usize>,
+}
+
+/// What the next run of an export has to write and to read. `None` if an earlier run wrote everything and was interrupted
+/// while it renamed the files.
 ///
 /// # Errors
 /// As [`outputs`].
-pub fn missing_bytes(
+pub fn missing(
     checkpoint: &Checkpoint,
     plan: &Plan,
     out: &Path,
     options: &ExportOptions,
-) -> Result<Option<u64>> {
+) -> Result<Option<Missing>> {
     let files = outputs(plan, out, options)?;
     let identity = journal::identity(checkpoint, plan, &files);
-    let tiles = layout::places(plan, &files).len();
-    Disk::locate(out, &files, identity, tiles, options).map(|disk| disk.missing_bytes())
+    let (places, needs) = order::by_shard(checkpoint, plan, layout::places(plan, &files));
+    let disk = Disk::locate(out, &files, identity, places.len(), options)?;
+    let Some(bytes) = disk.missing_bytes() else { return Ok(None) };
+    let done = disk.done(options);
+    let unfinished = needs.into_iter().zip(done).filter(|(_, done)| !done);
+    Ok(Some(Missing { bytes, shards: unfinished.flat_map(|(needs, _)| needs).collect() }))
 }
 
 /// Returns true if an earlier run to this output was interrupted.

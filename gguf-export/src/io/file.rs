@@ -264,6 +264,12 @@ pub fn list(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The length of a file in bytes; 0 if it does not exist.
+#[must_use]
+pub fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |m| m.len())
+}
+
 /// Bytes that a file occupies on disk, fewer than its length if it is sparse; 0 if it does not exist.
 #[must_use]
 pub fn allocated(path: &Path) -> u64 {

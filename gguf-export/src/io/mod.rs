@@ -9,7 +9,7 @@ mod memory;
 pub use bytes::{ByteSink, ByteSource};
 pub use file::{
     FileSink, FileSource, allocated, append, available_space, canonicalize, is_one_disk, is_same, is_there,
-    list, read_to_string, remove, rename, sync_folder, truncate,
+    list, read_to_string, remove, rename, size, sync_folder, truncate,
 };
 pub use late::{Head, LateFile};
 

@@ -149,6 +149,8 @@ fn samples(line: &[String], long: &str) -> [String; 2] {
         "*.b",
         "v1",
         "v2",
+        "http://a.lan",
+        "http://b.lan",
     ];
     let takes = |value: &&str| {
         let mut line: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -299,7 +301,6 @@ fn an_error_from_a_variable_names_the_variable_and_no_flag() {
                 "LLAMA_API_KEY",
                 "LLAMA_ARG_SSL_CERT_FILE",
                 "LLAMA_ARG_SSL_KEY_FILE",
-                "LLAMA_ARG_CORS_ORIGINS",
             ]
             .contains(&name)
             {

@@ -20,12 +20,27 @@ use crate::cli::ui::when::When;
 ///
 /// When the options contradict each other, or the file cannot be fetched.
 pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
+    if let Some(path) = local(args)? {
+        return Ok(path.to_owned());
+    }
+    match args.named()? {
+        Chosen::File(path) => gguf(path, args.offline, when),
+        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), None, args.offline, when),
+    }
+}
+
+/// The GGUF that a command loads, if it is a file of this machine.
+///
+/// # Errors
+///
+/// When the options contradict each other.
+pub(crate) fn local(args: &ModelArgs) -> anyhow::Result<Option<&Path>> {
     match args.named()? {
         Chosen::File(path) => {
             refuse_folder(path)?;
-            gguf(path, args.offline, when)
+            Ok(hub::model(path)?.is_none().then_some(path))
         }
-        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), None, args.offline, when),
+        Chosen::Hub(..) => Ok(None),
     }
 }
 

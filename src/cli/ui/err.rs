@@ -40,6 +40,11 @@ pub(crate) fn line(text: &str) {
     put((escape::message(text) + "\n").as_bytes());
 }
 
+/// Prints an error, without causes and hints.
+pub(crate) fn error(text: &str) {
+    titled(Style::of_stderr().error(), "error", text);
+}
+
 /// Prints a [`line`] that begins with a word in a color.
 pub(crate) fn titled(colour: Verbatim<'_>, word: &str, text: &str) {
     put(titled_line(colour, Style::of_stderr().reset(), word, text).as_bytes());

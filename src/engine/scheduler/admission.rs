@@ -36,7 +36,7 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// First come, first served, except for requests that wait for the prefill of a prompt with the same beginning.
+    /// In the order of the queue, except for requests that wait for the prefill of a prompt with the same beginning.
     pub(super) fn admit(&mut self, step: &mut Step) {
         let mut next = 0;
         while let Some(job) = self.waiting.get(next) {
@@ -49,7 +49,7 @@ impl<V: Vocab> Scheduler<V> {
                     continue;
                 }
             };
-            let Some(mut job) = self.waiting.remove(next) else { return };
+            let Some(mut job) = self.waiting.take(next) else { return };
             if let Some(length) = self.sharing.missed(&self.slots, job.prompt(), reuse.length) {
                 job.stop_at(length);
             }

@@ -14,6 +14,7 @@ mod limits;
 #[cfg(test)]
 mod namespace_tests;
 mod pace;
+mod queue;
 mod retry;
 #[cfg(test)]
 mod reuse_tests;
@@ -43,6 +44,7 @@ use super::{
 pub use eviction::Eviction;
 pub use limits::{Limits, PrefillBudget};
 use pace::Pace;
+use queue::Queue;
 use seq::seq;
 use sharing::Sharing;
 use state_cache::StateCache;
@@ -61,7 +63,7 @@ impl<V: Vocab> Scheduler<V> {
             caps,
             limits: Limits { slots, batch, ..limits },
             slots: (0..slots).map(|_| Slot::default()).collect(),
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             flights: Vec::new(),
             states: StateCache::new(if caches { limits.state_cache } else { 0 }),
             sharing: Sharing {
@@ -108,7 +110,7 @@ impl<V: Vocab> Scheduler<V> {
         }
         self.turns += 1;
         self.counters.accepted += 1;
-        self.waiting.push_back(Job::new(id, request, sampler, self.turns, arrived));
+        self.waiting.push(Job::new(id, request, sampler, self.turns, arrived));
         Ok(())
     }
 

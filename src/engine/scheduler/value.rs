@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::eviction::Eviction;
 use super::limits::Limits;
 use super::pace::Pace;
+use super::queue::Queue;
 use super::retry::Retry;
 use super::sharing::Sharing;
 use super::state_cache::StateCache;
-use crate::engine::job::Job;
 use crate::engine::slot::Slot;
 use crate::engine::{Caps, Counters, Distributions, Events, RequestId};
 
@@ -29,7 +29,7 @@ pub struct Scheduler<V> {
     pub(super) caps: Caps,
     pub(super) limits: Limits,
     pub(super) slots: Vec<Slot>,
-    pub(super) waiting: VecDeque<Job>,
+    pub(super) waiting: Queue,
     /// The tokens that the running step reads, by slot.
     pub(super) flights: Vec<Flight>,
     pub(super) states: StateCache,

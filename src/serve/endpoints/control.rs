@@ -15,13 +15,16 @@ use crate::serve::body;
 use crate::serve::calculate::{Calculated, calculate};
 use crate::serve::engine::Engine;
 use crate::serve::error::HttpError;
+use crate::serve::generate::blocking;
+use crate::serve::json_body;
 
 /// Ends the reasoning of an answer.
 pub(in crate::serve) async fn control(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Json<Value>, HttpError> {
-    let (_, body) = body::take(request)?;
+    let (_, received) = body::take(request)?;
+    let body = blocking(&app, move || json_body::parse(&received.bytes)).await??;
     let refused =
         |field: &str, message: String| ApiError::new(ErrorCode::InvalidRequest, message).with_param(field);
     if let Some(other) = body.keys().find(|key| !["id", "action"].contains(&key.as_str())) {

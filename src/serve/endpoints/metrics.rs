@@ -21,7 +21,7 @@ pub(in crate::serve) async fn metrics(State(app): State<Arc<App>>) -> Result<Res
         return Err(ApiError::new(ErrorCode::NotSupported, message).into());
     }
     let (status, saved) = match &*app.phase.borrow() {
-        Phase::Ready(engine) | Phase::Draining(engine) => {
+        Phase::Ready(engine) => {
             let saved = engine.states.as_ref().map(|states| states.counters().get());
             (Some(engine.submitter.status().borrow().clone()), saved)
         }

@@ -30,7 +30,7 @@ pub(in crate::serve) async fn model(
 
 fn card(app: &App) -> ModelCard {
     let loaded = match &*app.phase.borrow() {
-        Phase::Ready(engine) | Phase::Draining(engine) => Some(engine.card.facts),
+        Phase::Ready(engine) => Some(engine.card.facts),
         Phase::Loading { .. } | Phase::Failed(_) => None,
     };
     ModelCard {

@@ -114,7 +114,10 @@ async fn accept(listener: Listener, server: Server, ended: watch::Receiver<()>) 
     loop {
         let places = Arc::clone(&server.connections.places);
         if places.available_permits() == 0 && !std::mem::replace(&mut full, true) {
-            tracing::warn!(open = server.connections.open(), "connections wait until one closes");
+            tracing::warn!(
+                open = server.connections.open(),
+                "connection limit reached; new connections wait"
+            );
         }
         let next = async {
             let place = places.acquire_owned().await.ok()?;
@@ -155,12 +158,12 @@ async fn accept(listener: Listener, server: Server, ended: watch::Receiver<()>) 
 async fn connect(socket: Socket, address: Option<IpAddr>, server: Server) {
     let Server { router, limits, tls, stage, .. } = server;
     let Some(tls) = tls.filter(|_| address.is_some()) else {
-        let peer = Peer { address, tls: false, track: Track::new() };
+        let peer = Peer { address, track: Track::new() };
         return connection::run(socket.clone(), &socket, peer, router, &limits, stage).await;
     };
     match timeout(limits.handshake, tls.acceptor().accept(socket.clone())).await {
         Ok(Ok(stream)) => {
-            let peer = Peer { address, tls: true, track: Track::new() };
+            let peer = Peer { address, track: Track::new() };
             connection::run(stream, &socket, peer, router, &limits, stage).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),

@@ -74,7 +74,7 @@ pub enum BindError {
 pub fn bind(hosts: &[String], mut port: u16) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
     for host in hosts {
-        if Path::new(host).extension().is_some_and(|ending| ending == "sock") {
+        if is_socket(host) {
             listeners.push(unix(Path::new(host))?);
             continue;
         }
@@ -98,6 +98,12 @@ pub fn bind(hosts: &[String], mut port: u16) -> Result<Vec<Listener>, BindError>
         }
     }
     Ok(listeners)
+}
+
+/// Whether a host is the path of a Unix socket.
+#[must_use]
+pub fn is_socket(host: &str) -> bool {
+    Path::new(host).extension().is_some_and(|ending| ending == "sock")
 }
 
 fn is_in_use(error: &BindError) -> bool {

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -26,6 +26,7 @@ use super::watched::{Watched, asked};
 use crate::openai::ApiError;
 use crate::serve::access;
 use crate::serve::drain::{Stage, reached};
+use crate::serve::error::status;
 use crate::serve::followed::Followed;
 use crate::serve::limits::Limits;
 use crate::serve::refused::Refused;
@@ -142,7 +143,7 @@ fn bytes(refused: &Refused) -> Vec<u8> {
     let id = access::Id::random();
     let error = ApiError::from(refused);
     let body = error.body().to_string();
-    let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let status = status(error.code.status());
     let date = httpdate::fmt_http_date(SystemTime::now());
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n{}: {id}\r\ndate: \

@@ -10,7 +10,7 @@ mod track;
 mod watched;
 
 pub use accept::{Connections, Server, serve};
-pub use bind::{BindError, Listener, bind};
+pub use bind::{BindError, Listener, bind, is_socket};
 pub use files::{connections, raise_open_files};
 pub use tls::{Tls, TlsError};
 pub use track::Peer;

@@ -25,6 +25,7 @@ use crate::serve::limits::Limits;
 use crate::serve::receive::{self, Bodies};
 use crate::serve::refused::Refused;
 use crate::serve::security::Client;
+use crate::serve::testing::until;
 
 /// A time in which everything here happens, on a busy machine too.
 const LONG: Duration = Duration::from_secs(30);
@@ -165,15 +166,6 @@ impl Served {
     async fn all_closed(&self) {
         until(|| self.connections.open() == 0).await;
     }
-}
-
-async fn until(holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LONG, wait).await.unwrap();
 }
 
 async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> String {

@@ -12,8 +12,6 @@ use crate::serve::limits::Limits;
 pub struct Peer {
     /// The address; `None` on a Unix socket.
     pub address: Option<IpAddr>,
-    /// Whether the connection has TLS.
-    pub tls: bool,
     pub(super) track: Arc<Track>,
 }
 

@@ -27,7 +27,7 @@ impl Phase {
 }
 
 /// Measures an answer by its events. Dropped before the last one, the answer counts as cancelled.
-pub struct Meter {
+pub(in crate::serve) struct Meter {
     metrics: Arc<Metrics>,
     phase: Phase,
     calls: bool,
@@ -42,12 +42,12 @@ impl fmt::Debug for Meter {
 impl Meter {
     /// Begins to measure an answer.
     #[must_use]
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    pub(in crate::serve) fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, phase: Phase::Waiting, calls: false }
     }
 
     /// Takes the next event of the answer.
-    pub fn event(&mut self, event: &ChatEvent) {
+    pub(in crate::serve) fn event(&mut self, event: &ChatEvent) {
         match event {
             ChatEvent::Progress { .. } => self.phase = Phase::Prefill,
             ChatEvent::Reasoning(_) | ChatEvent::Content(_) => self.phase = Phase::Decode,

@@ -8,5 +8,5 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
-pub use meter::Meter;
+pub(super) use meter::Meter;
 pub use registry::Metrics;

@@ -133,7 +133,6 @@ impl Metrics {
     /// When a metric has no values.
     pub fn render(&self, status: Option<&Status>, saved: Option<Counted>) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
-        families.retain(|family| !family.get_metric().is_empty());
         let open = self.connections.get().map_or(0, |connections| connections.open());
         families.push(gauge("ggrun_connections", "Open connections", float(open as u64)));
         let Counted { states_saved, states_restored, .. } = saved.unwrap_or_default();

@@ -3,18 +3,29 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// A name or an address without a port, as [`Policy::hosts`](super::Policy::hosts) has it: in lower case, without the dot at
+/// its end. `None` if the text is something else.
+#[must_use]
+pub fn host_name(text: &str) -> Option<String> {
+    match Host::parse(text)? {
+        Host { name: Name::Name(name), port: None } => Some(name),
+        Host { name: Name::Address(address), port: None } => Some(address.to_string()),
+        Host { port: Some(_), .. } => None,
+    }
+}
+
 /// The name and the port of a `Host` header or of an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
+pub(super) struct Host {
     /// The name.
-    pub name: Name,
+    pub(super) name: Name,
     /// The port, if it is written.
-    pub port: Option<u16>,
+    pub(super) port: Option<u16>,
 }
 
 /// A name or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Name {
+pub(super) enum Name {
     /// An address.
     Address(IpAddr),
     /// A name in lower case, without the dot at its end.
@@ -24,7 +35,7 @@ pub enum Name {
 impl Host {
     /// Reads `NAME`, `NAME:PORT`, `[IPV6]` or `[IPV6]:PORT`.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, port) = rest.split_once(']')?;
             let address: Ipv6Addr = address.parse().ok()?;
@@ -36,7 +47,7 @@ impl Host {
 
     /// Whether the name leads to this machine, or is one of these.
     #[must_use]
-    pub fn is_allowed(&self, names: &[String]) -> bool {
+    pub(super) fn is_allowed(&self, names: &[String]) -> bool {
         match &self.name {
             Name::Address(_) => true,
             Name::Name(name) => is_localhost(name) || names.iter().any(|allowed| allowed == name),
@@ -45,7 +56,7 @@ impl Host {
 
     /// Whether it is this machine.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(super) fn is_loopback(&self) -> bool {
         match &self.name {
             Name::Address(address) => address.to_canonical().is_loopback(),
             Name::Name(name) => is_localhost(name),

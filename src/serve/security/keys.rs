@@ -49,7 +49,7 @@ pub enum KeyError {
 
 /// Identifies a key, without being one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(u64);
+pub(in crate::serve) struct KeyId(u64);
 
 impl KeyId {
     /// The same number for the same key in every run.
@@ -102,6 +102,12 @@ impl Keys {
         Ok(())
     }
 
+    /// Whether a file has keys, which can be read again.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Whether a key is required.
     #[must_use]
     pub fn are_required(&self) -> bool {
@@ -109,8 +115,7 @@ impl Keys {
     }
 
     /// The key of a request, if one of its headers has a valid one.
-    #[must_use]
-    pub fn of(&self, headers: &HeaderMap) -> Option<KeyId> {
+    pub(super) fn of(&self, headers: &HeaderMap) -> Option<KeyId> {
         presented(headers).find_map(|key| self.find(key))
     }
 

@@ -1,5 +1,6 @@
 //! The middleware that holds the rules, and what it says about the client of a request.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use super::host::Host;
 use super::keys::{KeyId, Keys, has_key};
 use super::origin::{self, Cors};
+use crate::engine::ClientId;
 use crate::serve::listen::Peer;
 use crate::serve::refused::Refused;
 
@@ -23,7 +25,7 @@ const SHOWN: usize = 128;
 /// Which requests are served.
 #[derive(Debug)]
 pub struct Policy {
-    /// Names that `Host` may have beside addresses and `localhost`, in lower case.
+    /// Names that `Host` may have in addition to addresses and `localhost`, each as [`host_name`](super::host_name) has it.
     pub hosts: Vec<String>,
     /// Origins whose pages may use the server.
     pub cors: Cors,
@@ -35,7 +37,7 @@ pub struct Policy {
 
 /// The client of a request; each request has it as an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Client {
+pub(in crate::serve) enum Client {
     /// The client with this key.
     Key(KeyId),
     /// The client at this address; for IPv6 the network of 64 bits.
@@ -56,10 +58,21 @@ impl Client {
             (None, None) => Self::Local,
         }
     }
+
+    /// A number for the order of waiting requests. Two clients with the same number would share their turns.
+    pub(in crate::serve) fn id(self) -> ClientId {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        ClientId(hasher.finish())
+    }
 }
 
 /// Refuses what the policy excludes, answers preflights, and adds the headers for pages of other origins.
-pub async fn layer(State(policy): State<Arc<Policy>>, mut request: Request, next: Next) -> Response {
+pub(in crate::serve) async fn layer(
+    State(policy): State<Arc<Policy>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let allowed = single(request.headers(), &header::ORIGIN)
         .and_then(|origin| policy.cors.allows(origin))
         .and_then(|value| HeaderValue::from_str(value).ok());

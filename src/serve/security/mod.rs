@@ -5,10 +5,13 @@ mod keys;
 mod layer;
 mod origin;
 
-pub use host::Host;
-pub use keys::{KeyError, KeyId, Keys};
-pub use layer::{Client, Policy, layer};
+pub use host::host_name;
+pub use keys::{KeyError, Keys};
+pub use layer::Policy;
 pub use origin::{Cors, CorsError};
+
+pub(super) use keys::KeyId;
+pub(super) use layer::{Client, layer};
 
 #[cfg(test)]
 mod tests;

@@ -13,15 +13,19 @@
 #![expect(clippy::print_stdout, reason = "its output is the result")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails where it unwraps")]
 
+mod http;
+
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer silence of a server ends the measurement.
-const PATIENCE: Duration = Duration::from_mins(5);
+use http::{Connection, open, percentile, request};
+
+/// The longest wait until slow connections are closed.
+const SLOWEST: Duration = Duration::from_mins(5);
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -40,62 +44,16 @@ fn main() {
     }
 }
 
-fn open(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-fn request(address: &str, path: &str, body: &str) -> String {
-    let method = if body.is_empty() { "GET" } else { "POST" };
-    let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}")
-}
-
 fn completion(tokens: usize, stream: bool, number: usize) -> String {
     format!(
         r#"{{"prompt":"{number} is a number","max_tokens":{tokens},"ignore_eos":true,"temperature":0,"stream":{stream}}}"#
     )
 }
 
-/// The status of a response, and its body if the server says how long it is.
-fn response(stream: &mut BufReader<TcpStream>) -> (u16, Vec<u8>) {
-    let mut line = String::new();
-    stream.read_line(&mut line).unwrap();
-    let status =
-        line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{line}"));
-    let (mut length, mut chunked) = (0, false);
-    loop {
-        line.clear();
-        stream.read_line(&mut line).unwrap();
-        let header = line.trim_end().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        chunked |= header.starts_with("transfer-encoding: chunked");
-    }
-    let mut body = Vec::new();
-    if !chunked {
-        body.resize(length, 0);
-        stream.read_exact(&mut body).unwrap();
-        return (status, body);
-    }
-    loop {
-        line.clear();
-        stream.read_line(&mut line).unwrap();
-        let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
-        let begin = body.len();
-        body.resize(begin + size + 2, 0);
-        stream.read_exact(&mut body[begin..]).unwrap();
-        body.truncate(begin + size);
-        if size == 0 {
-            return (status, body);
-        }
-    }
+/// The status of a response, and its body.
+fn response(connection: &mut Connection, request: &str) -> (u16, Vec<u8>) {
+    let status = connection.send(request);
+    (status, connection.body())
 }
 
 fn burst(address: &str, count: usize) {
@@ -103,12 +61,11 @@ fn burst(address: &str, count: usize) {
     let client = |number| {
         let (address, together) = (address.to_owned(), Arc::clone(&together));
         thread::spawn(move || {
-            let mut stream = BufReader::new(open(&address));
+            let mut connection = Connection::open(&address);
+            let text = request(&address, "/v1/completions", &completion(64, false, number));
             together.wait();
             let begun = Instant::now();
-            let text = request(&address, "/v1/completions", &completion(64, false, number));
-            stream.get_mut().write_all(text.as_bytes()).unwrap();
-            (response(&mut stream).0, begun.elapsed())
+            (response(&mut connection, &text).0, begun.elapsed())
         })
     };
     let threads: Vec<_> = (0..count).map(client).collect();
@@ -124,19 +81,17 @@ fn burst(address: &str, count: usize) {
 
 fn idle(address: &str, count: usize) {
     let health = request(address, "/health", "");
-    let ask = |stream: &mut BufReader<TcpStream>| {
+    let ask = |connection: &mut Connection| {
         let begun = Instant::now();
-        stream.get_mut().write_all(health.as_bytes()).unwrap();
-        assert_eq!(response(stream).0, 200);
+        assert_eq!(response(connection, &health).0, 200);
         begun.elapsed().as_secs_f64() * 1000.0
     };
-    let mut all: Vec<_> = (0..count).map(|_| BufReader::new(open(address))).collect();
-    for stream in &mut all {
-        ask(stream);
+    let mut all: Vec<_> = (0..count).map(|_| Connection::open(address)).collect();
+    for connection in &mut all {
+        ask(connection);
     }
     let mut times: Vec<f64> = (0..500).map(|n| ask(&mut all[n * 7 % count])).collect();
-    times.sort_by(f64::total_cmp);
-    println!("{:.2}", times[times.len() * 99 / 100]);
+    println!("{:.2}", percentile(&mut times, 99));
     wait();
 }
 
@@ -155,7 +110,7 @@ fn slow(address: &str, count: usize) {
             let is_open = !matches!(stream.read(&mut [0; 256]), Ok(0));
             is_open && stream.write_all(&[byte]).is_ok()
         });
-        if left.is_empty() || begun.elapsed() > PATIENCE {
+        if left.is_empty() || begun.elapsed() > SLOWEST {
             break;
         }
         thread::sleep(Duration::from_secs(1));
@@ -214,16 +169,15 @@ fn soak(address: &str, count: usize, process: &str) {
         ("/apply-template", message),
         ("/v1/chat/completions", r#"{"messages":7}"#),
     ];
-    let mut stream = BufReader::new(open(address));
+    let mut connection = Connection::open(address);
     for fifth in 0..5 {
         for number in 0..count / 5 {
             let (path, body) = requests[number % requests.len()];
             // Every hundredth request has a connection of its own.
             if number % 100 == 0 {
-                stream = BufReader::new(open(address));
+                connection = Connection::open(address);
             }
-            stream.get_mut().write_all(request(address, path, body).as_bytes()).unwrap();
-            let (status, body) = response(&mut stream);
+            let (status, body) = response(&mut connection, &request(address, path, body));
             assert!(status < 500 || status == 501, "{path}: {status} {}", String::from_utf8_lossy(&body));
         }
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();

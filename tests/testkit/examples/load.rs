@@ -5,9 +5,10 @@
 //!     [--seed 1] [--long 0] [--rows FILE]
 //! ```
 //!
-//! Prompts are token numbers from FIRST to VOCAB, drawn from the seed: SHARED that all prompts begin with, then PROMPT of
-//! their own. Every answer has TOKENS tokens, chosen greedily, and is streamed. Each client has one connection and sends its
-//! next request when the last answer has ended.
+//! Prompts are token numbers from FIRST to VOCAB, or to the size of the model's vocabulary if that is smaller, drawn from the
+//! seed: SHARED that all prompts begin with, then PROMPT of their own. Every answer has TOKENS tokens, chosen greedily, and
+//! is streamed. Each client has one connection, opened again if the server closes it, and sends its next request when the
+//! last answer has ended.
 //!
 //! With `--long N`, each client sends one request; once all of them receive, one more connection sends a prompt of N tokens,
 //! and only the gaps until its first token count.
@@ -21,18 +22,20 @@
 #![expect(clippy::print_stdout, reason = "its output is the result")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails where it unwraps")]
 
+mod http;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use http::{Connection, percentile};
 use serde_json::{Value, json};
+use testkit::rng::Rng;
 
-/// Longer silence of a server ends the measurement.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// Token numbers of prompts are below this.
+const MOST_TOKENS: u64 = 30_000;
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -44,7 +47,7 @@ fn main() {
         ("shared", 0),
         ("tokens", 64),
         ("first", 100),
-        ("vocab", 30_000),
+        ("vocab", MOST_TOKENS),
         ("seed", 1),
         ("long", 0),
     ]
@@ -65,6 +68,7 @@ fn main() {
     if !rows.is_empty() {
         options.insert("requests", rows.len() as u64);
     }
+    options.entry("vocab").and_modify(|vocab| *vocab = vocabulary(&address).min(*vocab));
     let options = options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let load = Load { address, options, rows };
     let (taken, seconds) = if load.option("long") == 0 { load.steady() } else { load.disturbed() };
@@ -83,10 +87,13 @@ fn main() {
     );
 }
 
-fn percentile(values: &mut [f64], percent: usize) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let rank = (values.len() * percent).div_ceil(100).max(1);
-    values.get(rank - 1).copied().unwrap_or(f64::NAN)
+/// The size of the vocabulary of a server's model.
+fn vocabulary(address: &str) -> u64 {
+    let mut connection = Connection::open(address);
+    let status = connection.send(&http::request(address, "/v1/models", ""));
+    let models = connection.body();
+    let models: Value = serde_json::from_slice(&models).unwrap_or_else(|_| panic!("`/v1/models`: {status}"));
+    models["data"][0]["meta"]["n_vocab"].as_u64().unwrap_or_else(|| panic!("no `n_vocab` in {models}"))
 }
 
 struct Load {
@@ -131,7 +138,7 @@ impl Load {
                         Some(row) => load.request(row.clone()),
                         None => load.drawn(number as u64, load.option("prompt"), load.option("tokens")),
                     };
-                    all.push(connection.answer(&body, |_| {}));
+                    all.push(answer(&mut connection, &body, |_| {}));
                 }
             })
         };
@@ -150,7 +157,8 @@ impl Load {
             thread::spawn(move || {
                 let body = load.drawn(number, load.option("prompt"), load.option("tokens"));
                 let (mut waited, mut gaps) = (false, Vec::new());
-                let mut taken = Connection::open(&load.address).answer(&body, |gap| match gap {
+                let mut connection = Connection::open(&load.address);
+                let mut taken = answer(&mut connection, &body, |gap| match gap {
                     None if !waited => {
                         waited = true;
                         started.wait();
@@ -169,7 +177,7 @@ impl Load {
         let mut connection = Connection::open(&load.address);
         let begun = Instant::now();
         counts.store(true, Ordering::Relaxed);
-        let mut long = connection.answer(&body, |_| counts.store(false, Ordering::Relaxed));
+        let mut long = answer(&mut connection, &body, |_| counts.store(false, Ordering::Relaxed));
         let seconds = begun.elapsed().as_secs_f64();
         counts.store(false, Ordering::Relaxed);
         long.gaps.clear();
@@ -181,110 +189,65 @@ impl Load {
     /// The shared tokens, then as many of this request's own.
     fn prompt(&self, request: u64, own: u64) -> Vec<u64> {
         let (first, vocab) = (self.option("first"), self.option("vocab"));
-        let draw = |seed: u64, count: u64| {
-            let mut state = seed;
-            let mut next = move || {
-                // splitmix64
-                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mut bits = state;
-                bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                first + (bits ^ (bits >> 31)) % (vocab - first)
-            };
-            (0..count).map(|_| next()).collect::<Vec<u64>>()
+        let below = usize::try_from(vocab - first).unwrap();
+        let draw = |name: &str, count: u64| {
+            let mut random = Rng::named(self.option("seed"), name);
+            (0..count).map(|_| first + random.below(below) as u64).collect::<Vec<u64>>()
         };
-        let seed = self.option("seed").wrapping_mul(0x2545_f491_4f6c_dd1d);
-        let mut prompt = draw(seed, self.option("shared"));
-        prompt.extend(draw(seed ^ request.wrapping_add(1).wrapping_mul(0x9e6c_63d0_876a_68e5), own));
+        let mut prompt = draw("shared", self.option("shared"));
+        prompt.extend(draw(&request.to_string(), own));
         prompt
     }
 
     /// The request with this number, with a drawn prompt.
-    fn drawn(&self, number: u64, own: u64, tokens: u64) -> Vec<u8> {
+    fn drawn(&self, number: u64, own: u64, tokens: u64) -> String {
         let prompt = self.prompt(number, own);
         self.request(json!({"prompt": prompt, "max_tokens": tokens, "temperature": 0, "ignore_eos": true}))
     }
 
-    fn request(&self, mut body: Value) -> Vec<u8> {
+    fn request(&self, mut body: Value) -> String {
         body["stream"] = json!(true);
         body["stream_options"] = json!({"include_usage": true});
-        let body = body.to_string();
-        let head = format!(
-            "POST /v1/completions HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        [head.into_bytes(), body.into_bytes()].concat()
+        http::request(&self.address, "/v1/completions", &body.to_string())
     }
 }
 
-struct Connection {
-    stream: BufReader<TcpStream>,
-}
-
-impl Connection {
-    fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream) }
-    }
-
-    /// Sends a request and reads its streamed answer. `on` gets each gap, and `None` at the first token.
-    fn answer(&mut self, request: &[u8], mut on: impl FnMut(Option<f64>)) -> Taken {
-        let begun = Instant::now();
-        self.stream.get_mut().write_all(request).unwrap();
-        let status = self.line();
-        assert!(status.contains(" 200 "), "{status}");
-        while !self.line().is_empty() {}
-        let (mut taken, mut last) =
-            (Taken { tokens: 0, first: None, gaps: Vec::new(), overhead: None }, begun);
-        let mut text = Vec::new();
-        while let Some(chunk) = self.chunk() {
-            text.extend(chunk);
-            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = text.drain(..=end).collect();
-                let Some(data) = line.strip_prefix(b"data: ") else { continue };
-                let Ok(frame) = serde_json::from_slice::<Value>(data) else { continue };
-                assert!(frame.get("error").is_none(), "{frame}");
-                if let Some(tokens) = frame["usage"]["completion_tokens"].as_u64() {
-                    taken.tokens = tokens;
-                }
-                let timings = &frame["timings"];
-                if let (Some(first), Some(read)) = (taken.first, timings["prompt_ms"].as_f64()) {
-                    taken.overhead = Some(first - read - timings["queued_ms"].as_f64().unwrap_or(0.0));
-                }
-                if frame["choices"][0]["text"].as_str().is_none_or(str::is_empty) {
-                    continue;
-                }
-                let now = Instant::now();
-                let milliseconds = now.duration_since(last).as_secs_f64() * 1000.0;
-                last = now;
-                if taken.first.is_none() {
-                    taken.first = Some(milliseconds);
-                    on(None);
-                } else {
-                    taken.gaps.push(milliseconds);
-                    on(Some(milliseconds));
-                }
+/// Sends a request and reads its streamed answer. `on` gets each gap, and `None` at the first token.
+fn answer(connection: &mut Connection, request: &str, mut on: impl FnMut(Option<f64>)) -> Taken {
+    let begun = Instant::now();
+    let status = connection.send(request);
+    assert!(status == 200, "{status}: {}", String::from_utf8_lossy(&connection.body()));
+    let (mut taken, mut last) = (Taken { tokens: 0, first: None, gaps: Vec::new(), overhead: None }, begun);
+    let mut text = Vec::new();
+    while let Some(part) = connection.part() {
+        text.extend(part);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            let Some(data) = line.strip_prefix(b"data: ") else { continue };
+            let Ok(frame) = serde_json::from_slice::<Value>(data) else { continue };
+            assert!(frame.get("error").is_none(), "{frame}");
+            if let Some(tokens) = frame["usage"]["completion_tokens"].as_u64() {
+                taken.tokens = tokens;
+            }
+            let timings = &frame["timings"];
+            if let (Some(first), Some(read)) = (taken.first, timings["prompt_ms"].as_f64()) {
+                taken.overhead = Some(first - read - timings["queued_ms"].as_f64().unwrap_or(0.0));
+            }
+            if frame["choices"][0]["text"].as_str().is_none_or(str::is_empty) {
+                continue;
+            }
+            let now = Instant::now();
+            let milliseconds = now.duration_since(last).as_secs_f64() * 1000.0;
+            last = now;
+            if taken.first.is_none() {
+                taken.first = Some(milliseconds);
+                on(None);
+            } else {
+                taken.gaps.push(milliseconds);
+                on(Some(milliseconds));
             }
         }
-        taken
     }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// The next part of a body; `None` at its end.
-    fn chunk(&mut self) -> Option<Vec<u8>> {
-        let size = self.line();
-        let size = usize::from_str_radix(size.split(';').next().unwrap(), 16).unwrap();
-        let mut chunk = vec![0; size];
-        self.stream.read_exact(&mut chunk).unwrap();
-        self.line();
-        (size > 0).then_some(chunk)
-    }
+    assert!(taken.tokens > 0, "the server did not count the tokens of an answer");
+    taken
 }

@@ -11,7 +11,8 @@ use super::states::DiskArgs;
 
 /// Serves a model over HTTP, with the APIs of OpenAI, Anthropic and llama-server
 ///
-/// It listens at once and answers requests when the model is loaded. Options of answers apply where a request sets none.
+/// It listens before the model is loaded, and answers requests with 503 until then. Options of answers apply where a
+/// request sets none. With -v, answers also have the rendered prompt, as in llama-server.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
@@ -43,7 +44,12 @@ Codex, in ~/.codex/config.toml:
 
 Zed, in settings.json:
   \"language_models\": {\"openai_compatible\": {\"ggrun\": {\"api_url\": \"http://127.0.0.1:8080/v1\",
-    \"available_models\": [{\"name\": \"local\", \"max_tokens\": 32768}]}}}")]
+    \"available_models\": [{\"name\": \"local\", \"max_tokens\": 32768}]}}}
+
+Ctrl-C and SIGTERM:
+  The first lets requests finish for the time of --drain; the exit code is 0. The second ends the
+  server at once, and so does the first while a model is loaded; the exit code is 130 after Ctrl-C
+  and 143 after SIGTERM.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) _model: ModelWord,
@@ -51,7 +57,7 @@ pub(crate) struct ServeArgs {
     pub(crate) model: ModelArgs,
     /// Name the model in answers; more names, separated by commas, are accepted as well [default: the file's name]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', env = "LLAMA_ARG_ALIAS",
-        action = clap::ArgAction::Set, hide_short_help = true)]
+        action = clap::ArgAction::Set, value_parser = name, hide_short_help = true)]
     pub(crate) alias: Option<Vec<String>>,
     /// Show these tags of the model in lists; they have no effect
     #[arg(long, value_name = "TAG,...", value_delimiter = ',', env = "LLAMA_ARG_TAGS", action = clap::ArgAction::Set,
@@ -60,13 +66,13 @@ pub(crate) struct ServeArgs {
     /// Refuse requests for a model of another name
     #[arg(long, hide_short_help = true)]
     pub(crate) strict_model: bool,
-    /// Answer `/metrics`, in Prometheus' text format
+    /// Serve `/metrics` in the Prometheus text format
     #[arg(long, env = "LLAMA_ARG_ENDPOINT_METRICS", hide_short_help = true)]
     pub(crate) metrics: bool,
-    /// Answer `/` with 404 instead of a page
+    /// Disable the page at `/` (404)
     #[arg(long, alias = "no-webui", hide_short_help = true)]
     pub(crate) no_ui: bool,
-    /// Answer `/slots` with 501
+    /// Disable `/slots` (501)
     #[arg(long, hide_short_help = true)]
     pub(crate) no_slots: bool,
     #[command(flatten)]
@@ -81,4 +87,12 @@ pub(crate) struct ServeArgs {
     pub(crate) generation: GenerationArgs,
     #[command(flatten)]
     pub(crate) placement: PlacementArgs,
+}
+
+/// A name of the model, which is not empty.
+fn name(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("expected a name"),
+        name => Ok(name.to_owned()),
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ggrun::serve::limits::Limits;
-use ggrun::serve::listen::{self, Connections, Server, Tls};
+use ggrun::serve::listen::{self, Connections, Listener, Server, Tls};
 use ggrun::serve::security::{Keys, Policy};
 use ggrun::serve::{App, is_open, layered, router};
 use tokio::runtime::Runtime;
@@ -14,26 +14,29 @@ use super::access;
 use super::network::NetworkArgs;
 use crate::cli::ui::err;
 
-/// Checked options, before anything listens.
+/// Open ports, on which connections wait.
 #[derive(Debug)]
 pub(super) struct Listening<'a> {
     args: &'a NetworkArgs,
     limits: Arc<Limits>,
     policy: Arc<Policy>,
     tls: Option<Arc<Tls>>,
+    listeners: Vec<Listener>,
 }
 
 impl<'a> Listening<'a> {
-    /// Checks the options, and raises the limit on open files.
+    /// Checks the options, raises the limit on open files, and listens.
     ///
     /// # Errors
     ///
-    /// When a certificate, a key or an origin cannot be used.
-    pub(super) fn prepare(args: &'a NetworkArgs) -> anyhow::Result<Self> {
+    /// When a certificate, a key or a host cannot be used, or an address cannot be listened on.
+    pub(super) fn begin(args: &'a NetworkArgs, runtime: &Runtime) -> anyhow::Result<Self> {
         let most = Limits::default().connections;
         let connections = listen::connections(listen::raise_open_files(most), most);
         let (limits, policy) = (Arc::new(args.limits(connections)), Arc::new(args.policy(is_open)?));
-        Ok(Self { args, limits, policy, tls: args.tls()? })
+        let tls = args.tls()?;
+        let _context = runtime.enter();
+        Ok(Self { args, limits, policy, tls, listeners: listen::bind(&args.host, args.port)? })
     }
 
     /// The limits.
@@ -46,17 +49,14 @@ impl<'a> Listening<'a> {
         self.policy.keys.are_required()
     }
 
-    /// Listens, and serves the app from now on.
-    ///
-    /// # Errors
-    ///
-    /// When an address cannot be listened on.
-    pub(super) fn start(self, runtime: &Runtime, app: &Arc<App>, log_json: bool) -> anyhow::Result<Open> {
-        let Self { args, limits, policy, tls } = self;
-        let listeners = {
-            let _context = runtime.enter();
-            listen::bind(&args.host, args.port)?
-        };
+    /// Whether other machines can connect.
+    pub(super) fn is_remote(&self) -> bool {
+        self.listeners.iter().any(Listener::is_remote)
+    }
+
+    /// Serves the app from now on.
+    pub(super) fn serve(self, runtime: &Runtime, app: &Arc<App>) -> Open {
+        let Self { args, limits, policy, tls, listeners } = self;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let mut addresses = Vec::new();
         for listener in &listeners {
@@ -74,7 +74,12 @@ impl<'a> Listening<'a> {
         let connections = Arc::new(Connections::new(limits.connections));
         app.metrics.watch(Arc::clone(&connections));
         let server = Server {
-            router: layered(router(Arc::clone(app)), policy, Arc::clone(&app.metrics), access::log(log_json)),
+            router: layered(
+                router(Arc::clone(app)),
+                policy,
+                Arc::clone(&app.metrics),
+                access::log(args.log_json),
+            ),
             connections,
             limits,
             tls: tls.clone(),
@@ -84,7 +89,7 @@ impl<'a> Listening<'a> {
         if args.has_files() {
             runtime.spawn(reread(keys, tls));
         }
-        Ok(Open { addresses, needs_key, serving })
+        Open { addresses, needs_key, serving }
     }
 }
 
@@ -142,20 +147,25 @@ async fn reread(keys: Arc<Keys>, tls: Option<Arc<Tls>>) {
         Err(error) => return tracing::warn!(%error, "cannot listen for SIGHUP"),
     };
     while hangup.recv().await.is_some() {
-        match keys.reload() {
-            Ok(()) => err::note("read API keys again"),
-            Err(error) => {
-                err::note(&format!("warning: {:#}; the keys stay as they are", anyhow::Error::from(error)));
+        let (keys, tls) = (Arc::clone(&keys), tls.clone());
+        let read = move || {
+            if keys.has_file() {
+                reloaded(keys.reload().map_err(Into::into), "API keys", "keys");
             }
-        }
-        match tls.as_ref().map(|tls| tls.reload()) {
-            Some(Ok(())) => err::note("read the certificate again"),
-            Some(Err(error)) => err::note(&format!(
-                "warning: {:#}; the certificate stays as it is",
-                anyhow::Error::from(error)
-            )),
-            None => {}
-        }
+            if let Some(tls) = tls {
+                reloaded(tls.reload().map_err(Into::into), "certificate", "certificate");
+            }
+        };
+        // A panic was reported, and leaves the files as they were.
+        drop(tokio::task::spawn_blocking(read).await);
+    }
+}
+
+#[cfg(unix)]
+fn reloaded(result: anyhow::Result<()>, what: &str, previous: &str) {
+    match result {
+        Ok(()) => err::note(&format!("{what} reloaded")),
+        Err(error) => err::note(&format!("warning: {error:#}; keeping the previous {previous}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ggrun serve`: an HTTP server. It listens first, and loads the model then.
+//! `ggrun serve`: an HTTP server. It listens before the model is fetched, and accepts connections before it is loaded.
 
 mod access;
 mod args;
@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ggrun::model::{LoadOptions, check_with};
 use ggrun::openai::ModelFacts;
 use ggrun::serve::{App, Card, Metrics, Phase, Settings};
 use tokio::sync::watch;
@@ -27,15 +28,25 @@ use crate::cli::shared::source;
 use crate::cli::ui::when::When;
 use crate::cli::ui::{err, text};
 
-/// The time for saving states after the last request may have ended.
+/// The time for saving states after the last connection is closed. With [`Limits::ending`](ggrun::serve::limits::Limits),
+/// a server ends within two seconds after the time to drain.
 const SAVING: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    args.model.named()?;
+    if args.network.log_json {
+        err::notes_as_json();
+    }
+    // What can be refused is refused before anything is downloaded or loaded.
     let options = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
+    if let Some(path) = source::local(&args.model)? {
+        let LoadOptions { metadata, tensor_check, .. } = args.placement.options_with(path, 1);
+        check_with(path, &metadata, tensor_check)?;
+    }
+    args.disk.check()?;
     let interrupt = Interrupt::listen();
-    let listening = Listening::prepare(&args.network)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let listening = Listening::begin(&args.network, &runtime)?;
     let path = source::model(&args.model, When::Auto)?;
     let (phase, watched) = watch::channel(Phase::Loading { done: 0, total: 0 });
     let settings = Settings {
@@ -51,41 +62,39 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         queue: args.network.queue as usize,
         per_client: args.network.per_client.map(|limit| limit as usize),
         isolate_keys: args.disk.isolate_keys,
-        sessions: args.disk.sessions(listening.has_keys(), args.network.is_local()),
+        sessions: args.disk.sessions(listening.has_keys(), listening.is_remote()),
     };
+    if settings.isolate_keys && !listening.has_keys() {
+        err::note("warning: `--isolate-keys` has no effect without an API key");
+    }
     let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let listening = listening.start(&runtime, &app, args.network.log_json)?;
+    let listening = listening.serve(&runtime, &app);
     err::note(&format!("listening on {}", listening.addresses()));
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
     let mut loaded = setup.load()?;
-    announce(&loaded, app.settings.name(), &path);
+    announce(&loaded, &app.settings, &path);
     err::note(&args.disk.describe(loaded.engine.states.as_ref()));
     err::note(&listening.example());
     interrupt.drain_after_signals(true);
-    let mut trouble = app.trouble();
     while !interrupt.is_raised() {
-        let error = match trouble.has_changed() {
-            Ok(true) => trouble.borrow_and_update().clone(),
-            _ => None,
-        };
-        if let Some(error) = error {
+        if let Some(error) = loaded.engine.failure.get().cloned() {
+            // Nothing drains while a model is loaded.
+            interrupt.drain_after_signals(false);
             loaded = setup.recover(loaded, error)?;
-            // Other requests on the lost engine failed as well.
-            trouble.mark_unchanged();
+            interrupt.drain_after_signals(true);
         }
         std::thread::sleep(POLL);
     }
-    setup.phase.send_if_modified(|phase| match phase {
-        Phase::Ready(engine) => {
-            *phase = Phase::Draining(Arc::clone(engine));
-            true
-        }
-        _ => false,
-    });
-    let begun = Instant::now();
-    listening.drain(&runtime, &app, args.network.drain);
-    let left = (args.network.drain + SAVING).saturating_sub(begun.elapsed());
+    let (begun, drain) = (Instant::now(), args.network.drain);
+    let open = app.open_requests();
+    if open > 0 && !drain.is_zero() {
+        let (requests, most) = (text::plural(open as u64, "request"), drain.as_secs());
+        err::note(&format!(
+            "shutting down: {requests} may take up to {most} s; press Ctrl-C again to stop now"
+        ));
+    }
+    listening.drain(&runtime, &app, drain);
+    let left = (drain + app.settings.limits.ending + SAVING).saturating_sub(begun.elapsed());
     if loaded.engine.states.as_ref().is_some_and(|states| states.drain(left).is_none()) {
         err::note("warning: not all states could be saved in time");
     }
@@ -94,8 +103,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
 }
 
 /// What is served, with how many slots.
-fn announce(loaded: &Loaded, name: &str, path: &Path) {
+fn announce(loaded: &Loaded, settings: &Settings, path: &Path) {
     let Card { slots, facts: ModelFacts { context, .. }, .. } = loaded.engine.card;
+    let name = settings.name();
     err::note(&format!("serving `{}` as {name}: {}", path.display(), loaded.placement));
     let each = if slots == 1 { "" } else { " each" };
     err::note(&format!(
@@ -103,6 +113,9 @@ fn announce(loaded: &Loaded, name: &str, path: &Path) {
         text::plural(slots.into(), "slot"),
         text::count(context.into())
     ));
+    if let Some(folder) = settings.sessions.folder() {
+        err::note(&format!("conversations at /api/conversations are stored in `{}`", folder.display()));
+    }
 }
 
 /// The names of the model.

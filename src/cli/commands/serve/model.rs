@@ -9,7 +9,7 @@ use ggrun::engine::{self, DecodeError, PrefillBudget, Vocab as _};
 use ggrun::model::rpc::{Endpoint, greet};
 use ggrun::model::{ContextSize, LoadOptions, Loading, Model, Running};
 use ggrun::openai::ModelFacts;
-use ggrun::serve::{Card, Engine, Phase};
+use ggrun::serve::{Card, Engine, Failure, Phase};
 use ggrun::session::{GenerationOptions, ReasoningMode};
 use tokio::sync::watch;
 
@@ -77,7 +77,8 @@ impl Setup<'_> {
         }
         let defaults = self.options.clone().over(&GenerationOptions::recommended(&model.sampling(0)));
         let card = self.card(&model, &running);
-        let engine = Arc::new(Engine { session, submitter: running.submitter(), defaults, card, states });
+        let (submitter, failure) = (running.submitter(), Failure::default());
+        let engine = Arc::new(Engine { session, submitter, defaults, card, states, failure });
         self.phase.send_replace(Phase::Ready(Arc::clone(&engine)));
         Ok(Loaded { engine, placement: model.placement().reason.clone(), _running: running })
     }
@@ -95,10 +96,8 @@ impl Setup<'_> {
         };
         let Some(endpoint) = lost else {
             self.phase.send_replace(Phase::Failed(error.to_string()));
-            err::note(&format!(
-                "error: {:#}; requests are refused, start the server again",
-                anyhow::Error::from(error)
-            ));
+            let error = anyhow::Error::from(error);
+            err::error(&format!("{error:#}; requests are refused, restart the server"));
             while self.pause(POLL).is_ok() {}
             drop(loaded);
             return Err(Interrupted.into());

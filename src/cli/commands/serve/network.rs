@@ -1,14 +1,16 @@
 //! Options of `ggrun serve` about connections, who may use the server, and its log.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ggrun::serve::limits::Limits;
-use ggrun::serve::listen::Tls;
-use ggrun::serve::security::{Cors, Keys, Policy};
+use ggrun::serve::listen::{self, Tls};
+use ggrun::serve::security::{Cors, Keys, Policy, host_name};
 use http::Method;
 
+use crate::cli::error::HostTwice;
 use crate::cli::options::size::some_size;
 
 /// Options about connections.
@@ -20,15 +22,15 @@ pub(crate) struct NetworkArgs {
     ///
     /// A Unix socket accepts connections of this user only.
     #[arg(long, value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1",
-        env = "LLAMA_ARG_HOST", action = clap::ArgAction::Set)]
+        env = "LLAMA_ARG_HOST", action = clap::ArgAction::Set, value_parser = host)]
     pub(super) host: Vec<String>,
     /// Listen on this port; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080, env = "LLAMA_ARG_PORT")]
     pub(super) port: u16,
     /// Require one of these keys in each request
     ///
-    /// A client sends it as `Authorization: Bearer KEY` or `x-api-key: KEY`. Other users of this machine can see options
-    /// of a command; a file or the variable is safer.
+    /// A client sends it as `Authorization: Bearer KEY` or `x-api-key: KEY`. Other users of this machine can see the
+    /// command line; a file or the variable is safer.
     #[arg(long, value_name = "KEY,...", value_delimiter = ',', env = "LLAMA_API_KEY",
         hide_env_values = true, action = clap::ArgAction::Set)]
     api_key: Option<Vec<String>>,
@@ -39,7 +41,7 @@ pub(crate) struct NetworkArgs {
     api_key_file: Option<PathBuf>,
     /// Encrypt connections, with this certificate in PEM format
     ///
-    /// The certificates that signed it follow it in the file. It is read again on SIGHUP.
+    /// Intermediate certificates follow it in the same file, which is read again on SIGHUP.
     #[arg(
         long,
         value_name = "FILE",
@@ -57,15 +59,16 @@ pub(crate) struct NetworkArgs {
         hide_short_help = true
     )]
     ssl_key_file: Option<PathBuf>,
-    /// Accept requests for these host names, beside IP addresses and localhost
+    /// Accept requests for these host names, in addition to IP addresses and localhost
     ///
-    /// Requests for other names are refused unless a key is required: a page in a browser could make its own name lead
-    /// here.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_short_help = true, action = clap::ArgAction::Set)]
+    /// Requests for other names are refused unless a key is required: otherwise a web page could reach the server by DNS
+    /// rebinding.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_short_help = true, action = clap::ArgAction::Set,
+        value_parser = allowed_host)]
     allowed_host: Option<Vec<String>>,
     /// Allow pages of these origins to use the server: SCHEME://HOST[:PORT], localhost for any port of this machine, or *
     #[arg(long, value_name = "ORIGIN,...", value_delimiter = ',', default_value = "localhost", hide_short_help = true,
-        env = "LLAMA_ARG_CORS_ORIGINS", action = clap::ArgAction::Set)]
+        env = "LLAMA_ARG_CORS_ORIGINS", action = clap::ArgAction::Set, value_parser = origin)]
     cors_origins: Vec<String>,
     /// Let N requests wait for a slot; more are answered with 503 at once
     #[arg(long, value_name = "N", default_value_t = 64, hide_short_help = true,
@@ -89,7 +92,7 @@ pub(crate) struct NetworkArgs {
     /// Let requests finish for N seconds after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = whole_seconds, hide_short_help = true)]
     pub(super) drain: Duration,
-    /// Print a JSON object for each response on standard error
+    /// Print a JSON object for each response and each note on standard error
     #[arg(long, hide_short_help = true)]
     pub(super) log_json: bool,
 }
@@ -105,16 +108,6 @@ impl NetworkArgs {
             write: self.write_timeout,
             ..Limits::default()
         }
-    }
-
-    /// Whether only this machine can connect.
-    pub(super) fn is_local(&self) -> bool {
-        self.host.iter().all(|host| {
-            let is_loopback = |address: std::net::IpAddr| address.is_loopback();
-            host == "localhost"
-                || Path::new(host).extension() == Some("sock".as_ref())
-                || host.parse().is_ok_and(is_loopback)
-        })
     }
 
     /// The certificate.
@@ -136,12 +129,38 @@ impl NetworkArgs {
     ///
     /// # Errors
     ///
-    /// When a key or an origin cannot be used.
+    /// When a key cannot be used, or a host occurs twice.
     pub(super) fn policy(&self, open: fn(&Method, &str) -> bool) -> anyhow::Result<Policy> {
+        let mut seen = BTreeSet::new();
+        if let Some(host) = self.host.iter().find(|host| !seen.insert(*host)) {
+            return Err(HostTwice { host: host.clone() }.into());
+        }
         let keys = Keys::new(self.api_key.as_deref().unwrap_or_default(), self.api_key_file.as_deref())?;
-        let allowed = self.allowed_host.iter().flatten();
-        let hosts = self.host.iter().chain(allowed).map(|host| host.to_ascii_lowercase()).collect();
+        let named =
+            self.host.iter().filter(|host| !listen::is_socket(host)).filter_map(|host| host_name(host));
+        let hosts = named.chain(self.allowed_host.iter().flatten().cloned()).collect();
         Ok(Policy { hosts, cors: Cors::parse(&self.cors_origins)?, keys: Arc::new(keys), open })
+    }
+}
+
+/// An address, a name or a path, which is not empty.
+fn host(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("expected an address, a name or a path that ends in .sock"),
+        host => Ok(host.to_owned()),
+    }
+}
+
+/// A name as the policy compares it.
+fn allowed_host(text: &str) -> Result<String, &'static str> {
+    host_name(text).ok_or("expected a host name such as box.lan, without a scheme and a port")
+}
+
+/// An origin, which is parsed again with the others.
+fn origin(text: &str) -> Result<String, &'static str> {
+    match Cors::parse(&[text]) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected SCHEME://HOST[:PORT], localhost or *"),
     }
 }
 
@@ -173,7 +192,50 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use ggrun::serve::{Settings, is_open};
+
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        network: NetworkArgs,
+    }
+
+    fn parsed(options: &[&str]) -> Result<NetworkArgs, clap::Error> {
+        Line::try_parse_from([&["x"], options].concat()).map(|line| line.network)
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let args = parsed(&[]).unwrap();
+        let limits = Limits::default();
+        assert_eq!(args.limits(limits.connections), limits);
+        let (settings, policy) = (Settings::default(), args.policy(is_open).unwrap());
+        assert_eq!((args.queue as usize, args.per_client), (settings.queue, None));
+        assert_eq!(policy.cors, Cors::default());
+    }
+
+    #[test]
+    fn names_are_compared_as_the_host_header_has_them() {
+        let hosts = |options: &[&str]| parsed(options).unwrap().policy(is_open).unwrap().hosts;
+        assert_eq!(hosts(&["--host", "Box.Lan.,/run/g.sock", "--allowed-host", "NAS."]), ["box.lan", "nas"]);
+        assert_eq!(hosts(&["--host", "g.sock"]), [""; 0]);
+        for bad in ["https://box.lan", "box.lan:8080", "box.lan/", ""] {
+            let error = parsed(&["--allowed-host", bad]).unwrap_err().to_string();
+            assert!(error.contains("expected a host name"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_host_a_host_that_occurs_twice_and_a_bad_origin_are_refused() {
+        assert!(parsed(&["--host", ""]).unwrap_err().to_string().contains("expected an address"));
+        let error = parsed(&["--host", "127.0.0.1,::1,127.0.0.1"]).unwrap().policy(is_open).unwrap_err();
+        assert_eq!(error.downcast::<HostTwice>().unwrap().host, "127.0.0.1");
+        let error = parsed(&["--cors-origins", "localhost,box.lan"]).unwrap_err().to_string();
+        assert!(error.contains("box.lan") && error.contains("expected SCHEME://HOST"), "{error}");
+    }
 
     #[test]
     fn times_and_sizes_have_bounds() {

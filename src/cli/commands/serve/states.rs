@@ -18,9 +18,8 @@ const AUTO: &str = "auto";
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Disk")]
 pub(crate) struct DiskArgs {
-    /// Save states of conversations here, to continue them after a restart
+    /// Save sequence states in this folder, so that prompts are not processed again after a restart
     ///
-    /// They need not be read again.
     /// `auto` is the state folder of this user. Prompts can be recovered from the files, which only this user can read.
     /// A state is saved when the server ends, when a slot has been idle for a minute, and before a slot is reused.
     /// Without this option nothing is saved.
@@ -34,10 +33,10 @@ pub(crate) struct DiskArgs {
     /// Share no cached prefix and no saved state between API keys
     #[arg(long, hide_short_help = true)]
     pub(crate) isolate_keys: bool,
-    /// Keep conversations in this folder, with a folder for each API key
+    /// Store conversations of clients in this folder, and serve them at `/api/conversations`
     ///
-    /// Without keys and on a loopback address, the default is the folder of `ggrun chat --session`; otherwise
-    /// conversations are not kept.
+    /// Each API key has a folder of its own in it. Without keys and on a loopback address, the default is the folder of
+    /// `ggrun chat --session`; otherwise conversations are neither stored nor served.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     sessions_dir: Option<PathBuf>,
 }
@@ -51,7 +50,12 @@ impl DiskArgs {
         Ok(Some(StateCache::open(settings)?))
     }
 
-    /// What stays on disk, for the user.
+    /// Checks the folder of states, before the model is loaded.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        Ok(self.state_folder()?.as_deref().map_or(Ok(()), state_cache::check_folder)?)
+    }
+
+    /// What is saved of sequences, for the user.
     pub(crate) fn describe(&self, states: Option<&StateCache>) -> String {
         match states {
             None => "states are not saved to disk".to_owned(),
@@ -63,12 +67,12 @@ impl DiskArgs {
     }
 
     /// Where conversations are kept.
-    pub(crate) fn sessions(&self, has_keys: bool, is_loopback: bool) -> Sessions {
+    pub(crate) fn sessions(&self, has_keys: bool, is_remote: bool) -> Sessions {
         let of_user = || state_folder().map(|folder| folder.join("sessions"));
         match &self.sessions_dir {
             Some(folder) if has_keys => Sessions::by_key(folder.clone()),
             Some(folder) => Sessions::together(folder.clone()),
-            None if has_keys || !is_loopback => Sessions::default(),
+            None if has_keys || is_remote => Sessions::default(),
             None => of_user().map(Sessions::together).unwrap_or_default(),
         }
     }
