@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::engine::{self, ClientId, DecodeError, Namespace, Submitter};
+use crate::engine::{self, ClientId, DecodeError, Namespace};
 use crate::openai::ModelFacts;
 use crate::session::{GenerationOptions, Session};
 use crate::state_cache::StateCache;
@@ -12,8 +12,6 @@ use crate::state_cache::StateCache;
 pub struct Engine {
     /// Renders, submits and parses requests.
     pub session: Session,
-    /// Hands requests to the engine.
-    pub submitter: Submitter,
     /// Options of answers where a request sets none: those of the command line over those of the model.
     pub defaults: GenerationOptions,
     /// Facts about the model.
@@ -33,7 +31,7 @@ impl Engine {
     /// Whether it answers no more requests, for whatever reason.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.submitter.status().has_changed().is_err()
+        self.session.submitter().status().has_changed().is_err()
     }
 }
 

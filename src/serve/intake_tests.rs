@@ -56,7 +56,7 @@ async fn read_until(response: &mut Response, end: &str) {
 fn is_idle(app: &App) -> bool {
     // Also once the server drains.
     let Phase::Ready(engine) = app.phase.borrow().clone() else { panic!("the engine runs") };
-    let status = engine.submitter.status();
+    let status = engine.session.submitter().status();
     let status = status.borrow();
     status.waiting == 0 && status.slots.iter().all(|slot| slot.request.is_none())
 }
@@ -166,7 +166,7 @@ async fn a_client_that_comes_later_does_not_wait_for_all_requests_of_another() {
     }
     let waiting = [ask(1).await, ask(1).await, ask(1).await];
     let mut other = ask(2).await;
-    let status = app.engine().unwrap().submitter.status();
+    let status = app.engine().unwrap().session.submitter().status();
     until(|| status.borrow().waiting == 4).await;
     drop(first);
     read_until(&mut other, "\"reasoning_content\":\"x").await;
@@ -179,7 +179,7 @@ async fn a_client_that_reads_nothing_holds_no_slot_after_a_drain() {
     let limits = Arc::new(Limits { frames: 1, write: LONG, ..Limits::default() });
     let (app, router) = endless(Settings { limits, ..queue(8) });
     let engine = app.engine().unwrap();
-    let status = engine.submitter.status();
+    let status = engine.session.submitter().status();
     let response = ask(&router, true).await;
     until(|| status.borrow().counters.tokens_written > 20).await;
     app.drain.advance(Stage::Ending);

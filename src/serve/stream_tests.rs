@@ -86,7 +86,7 @@ fn a_client_that_goes_away_frees_its_slot() {
         drop(response);
     });
     drop(go);
-    let mut status = engine.submitter.status();
+    let mut status = engine.session.submitter().status();
     runtime
         .block_on(async { status.wait_for(|status| status.counters.cancelled == 1).await.map(drop) })
         .unwrap();

@@ -70,11 +70,11 @@ pub(super) fn with_template(
     let (submitter, inbox) = channel(&decoder, &ByteVocab);
     thread::spawn(move || run(decoder, ByteVocab, &inbox, Limits::of(caps)));
     let template = Template::parse(template, "", "").unwrap();
-    let session = Session::new(submitter.clone(), Arc::new(ByteVocab), template);
+    let session = Session::new(submitter, Arc::new(ByteVocab), template);
     let facts = ModelFacts { context: caps.context, ..ModelFacts::default() };
     let card = Card { file: "m.gguf".to_owned(), facts, slots: caps.sequences };
     let (defaults, failure) = (GenerationOptions::default(), Failure::default());
-    let engine = Engine { session, submitter, defaults, card, states: None, failure };
+    let engine = Engine { session, defaults, card, states: None, failure };
     in_phase(Phase::Ready(Arc::new(engine)), settings)
 }
 

@@ -23,7 +23,7 @@ pub(in crate::serve) async fn metrics(State(app): State<Arc<App>>) -> Result<Res
     let (status, saved) = match &*app.phase.borrow() {
         Phase::Ready(engine) => {
             let saved = engine.states.as_ref().map(|states| states.counters().get());
-            (Some(engine.submitter.status().borrow().clone()), saved)
+            (Some(engine.session.submitter().status().borrow().clone()), saved)
         }
         Phase::Loading { .. } | Phase::Failed(_) => (None, None),
     };

@@ -54,7 +54,7 @@ pub(in crate::serve) async fn slots(
         return Err(ApiError::new(ErrorCode::NotSupported, message).into());
     }
     let engine = app.engine()?;
-    let status = engine.submitter.status().borrow().clone();
+    let status = engine.session.submitter().status().borrow().clone();
     let needs_one = query.iter().any(|(name, value)| name == "fail_on_no_slot" && !value.is_empty());
     if needs_one && status.slots.iter().all(|slot| slot.state != SlotState::Idle) {
         return Err(ApiError::new(ErrorCode::Overloaded, "every slot is busy").into());

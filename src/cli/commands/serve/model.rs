@@ -77,8 +77,7 @@ impl Setup<'_> {
         }
         let defaults = self.options.clone().over(&GenerationOptions::recommended(&model.sampling(0)));
         let card = self.card(&model, &running);
-        let (submitter, failure) = (running.submitter(), Failure::default());
-        let engine = Arc::new(Engine { session, submitter, defaults, card, states, failure });
+        let engine = Arc::new(Engine { session, defaults, card, states, failure: Failure::default() });
         self.phase.send_replace(Phase::Ready(Arc::clone(&engine)));
         Ok(Loaded { engine, placement: model.placement().reason.clone(), _running: running })
     }
