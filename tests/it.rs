@@ -14,6 +14,7 @@ mod messages;
 mod model;
 mod rpc;
 mod run;
+mod served;
 mod setup;
 mod support;
 #[cfg(feature = "vulkan")]
