@@ -177,7 +177,9 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-fn is_ours(name: &OsStr) -> bool {
+/// Whether a file has the name of one that is being written.
+#[must_use]
+pub fn is_ours(name: &OsStr) -> bool {
     let middle = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
     middle.is_some_and(|middle| middle.len() == RANDOM && middle.bytes().all(|b| b.is_ascii_alphanumeric()))
 }

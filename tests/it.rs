@@ -13,6 +13,7 @@ mod layouts;
 mod model;
 mod rpc;
 mod run;
+mod served;
 mod setup;
 mod support;
 #[cfg(feature = "vulkan")]

@@ -194,6 +194,7 @@ fn states_hint(error: &anyhow::Error) -> Option<&'static str> {
         OpenError::Open { .. } | OpenError::Owner { .. } => {
             Some("name a folder that is new or empty and your own with `--state-dir`")
         }
+        OpenError::Folder { .. } => Some("name another folder with `--state-dir`"),
         _ => None,
     }
 }

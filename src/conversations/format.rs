@@ -2,9 +2,10 @@
 //!
 //! Messages form a tree: `parent` is the number of the message that one follows, counted from zero, or null for a first
 //! one; without it, a message follows the one on the line before. The conversation is the branch that ends with the
-//! message `current`. Version 1 has neither, and therefore one branch.
+//! message `current`; null is the branch without messages, and without it, the last message is the current one. Version 1
+//! has neither, and therefore one branch.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::chat::Message;
@@ -24,7 +25,7 @@ pub struct Conversation {
     /// Other fields about the file.
     pub more: Map<String, Value>,
     nodes: Vec<Node>,
-    /// The last message of the branch that is shown.
+    /// The last message of the branch that is shown; `None` for the branch without messages.
     current: Option<usize>,
 }
 
@@ -90,10 +91,18 @@ struct Head {
     model: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     title: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    current: Option<usize>,
+    /// `None` if it is missing.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[expect(clippy::option_option, reason = "null is not the same as a missing field")]
+    current: Option<Option<usize>>,
     #[serde(flatten)]
     more: Map<String, Value>,
+}
+
+/// A value that is not missing, even if it is null.
+#[expect(clippy::option_option, reason = "null is not the same as a missing field")]
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<usize>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 impl Conversation {
@@ -121,10 +130,10 @@ impl Conversation {
             }
             nodes.push(node(version, at + 1, line, nodes.len())?);
         }
+        let current = current.unwrap_or(nodes.len().checked_sub(1));
         if let Some(current) = current.filter(|&current| current >= nodes.len()) {
             return Err(FormatError::Current { current, messages: nodes.len() });
         }
-        let current = current.or(nodes.len().checked_sub(1));
         Ok(Self { model, title, more, nodes, current })
     }
 
@@ -145,7 +154,9 @@ impl Conversation {
     pub fn text(&self) -> serde_json::Result<String> {
         let Self { model, title, more, nodes, current } = self;
         let (model, title, more) = (model.clone(), title.clone(), more.clone());
-        let head = Head { ggrun_session: VERSION, model, title, current: *current, more };
+        // Without messages, there is nothing that could be current.
+        let current = (!nodes.is_empty()).then_some(*current);
+        let head = Head { ggrun_session: VERSION, model, title, current, more };
         let mut lines = serde_json::to_string(&head)?;
         for Node { parent, message } in nodes {
             let Value::Object(fields) = serde_json::to_value(message)? else { continue };
@@ -242,22 +253,24 @@ impl Conversation {
             .filter(|(_, removed)| !**removed)
             .map(|(node, _)| Node { parent: node.parent.and_then(place), ..node })
             .collect();
-        self.current = self.nodes.len().checked_sub(1);
+        self.current = None;
         kept.and_then(place)
     }
 
-    /// Appends messages after one, and makes the last of them the current one.
+    /// Appends messages after one, and makes the last of them the current one: without any, the one before.
     fn append(&mut self, after: Option<usize>, messages: Vec<Message>) {
         let mut parent = after;
         for message in messages {
             self.nodes.push(Node { parent, message });
             parent = Some(self.nodes.len() - 1);
         }
-        self.current = parent.or(self.nodes.len().checked_sub(1));
+        self.current = parent;
     }
 }
 
 fn head(line: &str) -> Result<Head, FormatError> {
+    // An editor may have begun the file with a byte-order mark.
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     let head: Head =
         serde_json::from_str(line).map_err(|error| FormatError::Head { problem: problem(&error) })?;
     let found = head.ggrun_session;
@@ -385,6 +398,18 @@ mod tests {
         let mut empty = read.clone();
         empty.replace(&said("abd"), Vec::new());
         assert_eq!(all(&empty), "-a 0c");
+        assert_eq!(empty.messages(), []);
+        let written = empty.text().unwrap();
+        assert!(written.lines().next().unwrap().contains("\"current\":null"), "{written}");
+        assert_eq!(Conversation::parse(&written).unwrap(), empty);
+        let last = written.replacen("\"current\":null,", "", 1);
+        assert_eq!(Conversation::parse(&last).unwrap().messages(), said("ac"), "{last}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_first_line() {
+        let text = "\u{feff}{\"ggrun_session\":1,\"model\":\"m\"}\n";
+        assert_eq!(Conversation::parse(text).unwrap().model, "m");
     }
 
     /// The fuzz target `chat_session`, on its seeds: whole, truncated and mutated.
@@ -420,7 +445,7 @@ mod tests {
         #[test]
         fn reading_what_was_written_is_the_identity(
             texts in prop::collection::vec((".{0,20}", any::<bool>(), any::<prop::sample::Index>()), 0..8),
-            title in prop::option::of(".{0,9}"), current in any::<prop::sample::Index>(),
+            title in prop::option::of(".{0,9}"), current in prop::option::of(any::<prop::sample::Index>()),
         ) {
             let mut conversation = Conversation { title, model: "model".to_owned(), ..Conversation::default() };
             for (index, (text, thought, parent)) in texts.into_iter().enumerate() {
@@ -430,7 +455,7 @@ mod tests {
                 conversation.nodes.push(Node { parent, message });
             }
             let count = conversation.nodes.len();
-            conversation.current = (count > 0).then(|| current.index(count));
+            conversation.current = current.filter(|_| count > 0).map(|current| current.index(count));
             prop_assert_eq!(Conversation::parse(&conversation.text().unwrap()).unwrap(), conversation);
         }
 
@@ -451,9 +476,9 @@ mod tests {
             };
             let old = ends(&conversation);
             conversation.replace(&said(&before), said(&now));
-            if !now.is_empty() {
-                prop_assert_eq!(conversation.messages(), said(&now));
-            }
+            prop_assert_eq!(conversation.messages(), said(&now));
+            let written = conversation.text().unwrap();
+            prop_assert_eq!(&Conversation::parse(&written).unwrap(), &conversation);
             let left = ends(&conversation);
             for branch in old.iter().filter(|branch| !said(&before).starts_with(branch)) {
                 prop_assert!(left.iter().any(|left| left.starts_with(branch)), "{:?}", branch);

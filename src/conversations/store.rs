@@ -1,7 +1,7 @@
 //! A folder of conversations, one file each.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use super::name::{NotAName, SUFFIX, file_name};
 use crate::atomic::{self, Access};
 
 /// Bytes of a file.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: u64 = 256 << 20;
 /// Bytes of a first line, which has the title.
 const HEAD: u64 = 64 << 10;
 /// Files of a folder.
@@ -237,16 +237,19 @@ impl Store {
 
     /// Whether the file exists, if the condition holds.
     fn check(&self, name: &str, condition: &Condition) -> Result<bool, Error> {
-        let bytes = self.bytes(name)?;
-        let named = || name.to_owned();
-        match (condition, bytes) {
-            (Condition::New, None) => Ok(false),
-            (Condition::New, Some(_)) => Err(Error::Exists { name: named() }),
-            (Condition::Exists | Condition::Tags(_), None) => Err(Error::Missing { name: named() }),
-            (Condition::Tags(tags), Some(bytes)) if !tags.contains(&Tag::of(&bytes)) => {
-                Err(Error::Changed { name: named() })
-            }
-            (Condition::Exists | Condition::Tags(_), Some(_)) => Ok(true),
+        let (exists, name) = (is_file(&self.path(name)?)?, name.to_owned());
+        match condition {
+            Condition::New if exists => Err(Error::Exists { name }),
+            Condition::New => Ok(false),
+            Condition::Exists | Condition::Tags(_) if !exists => Err(Error::Missing { name }),
+            Condition::Exists => Ok(true),
+            Condition::Tags(tags) => match self.bytes(&name) {
+                Ok(Some(bytes)) if tags.contains(&Tag::of(&bytes)) => Ok(true),
+                // A file that is too large has no tag.
+                Ok(Some(_)) | Err(Error::TooLarge { .. }) => Err(Error::Changed { name }),
+                Ok(None) => Err(Error::Missing { name }),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -254,11 +257,8 @@ impl Store {
     fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(name)?;
         // Opening a FIFO would wait for a writer.
-        match fs::metadata(&path) {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => return Err(io::Error::from(ErrorKind::InvalidInput).into()),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        if !is_file(&path)? {
+            return Ok(None);
         }
         let mut bytes = Vec::new();
         let file = File::open(&path)?;
@@ -273,13 +273,27 @@ impl Store {
     fn stored(&self, name: String) -> Option<Stored> {
         let path = self.path(&name).ok()?;
         let found = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let mut head = Vec::new();
-        File::open(&path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+        let mut file = BufReader::new(File::open(&path).ok()?).take(HEAD);
+        let mut first = Vec::new();
+        while first.trim_ascii().is_empty() {
+            first.clear();
+            if file.read_until(b'\n', &mut first).ok()? == 0 {
+                return None;
+            }
+        }
         // A first line that is longer, or cut inside a character, is not read.
-        let text = String::from_utf8_lossy(&head);
-        let first = text.lines().find(|line| !line.trim().is_empty())?;
-        let (model, title) = Conversation::head(first).ok()?;
+        let (model, title) = Conversation::head(&String::from_utf8_lossy(&first)).ok()?;
         Some(Stored { name, title, model, modified: found.modified().ok()?, bytes: found.len() })
+    }
+}
+
+/// Whether a file exists. Something else in its place is an error.
+fn is_file(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(ErrorKind::InvalidInput.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -348,6 +362,7 @@ mod tests {
         let old = File::options().append(true).open(store.path("old").unwrap()).unwrap();
         old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         fs::write(store.folder().join("notes.jsonl"), "not one").unwrap();
+        fs::write(store.folder().join("blank.jsonl"), "\n \n").unwrap();
         fs::write(store.folder().join("a b.jsonl"), "{\"ggrun_session\":1,\"model\":\"\"}").unwrap();
         fs::create_dir(store.folder().join("folder.jsonl")).unwrap();
         let list = store.list().unwrap();
@@ -368,6 +383,11 @@ mod tests {
         let store = Store::new(folder.path().to_owned());
         File::create(store.path("large").unwrap()).unwrap().set_len(MOST_BYTES + 1).unwrap();
         assert!(matches!(store.get("large"), Err(Error::TooLarge { found }) if found == MOST_BYTES + 1));
+        assert!(matches!(store.put("large", &said("x"), &Condition::New), Err(Error::Exists { .. })));
+        let tags = Condition::Tags(vec![Tag::new("x")]);
+        assert!(matches!(store.remove("large", &tags), Err(Error::Changed { .. })));
+        store.remove("large", &Condition::Exists).unwrap();
+        assert!(matches!(store.get("large"), Err(Error::Missing { .. })));
         std::os::unix::fs::symlink("/dev/zero", store.path("device").unwrap()).unwrap();
         assert!(matches!(store.get("device"), Err(Error::Io(_))));
         fs::write(store.path("bytes").unwrap(), b"\xff\xfe").unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -54,8 +54,8 @@ pub enum Command {
         sequence: Box<IdleSequence>,
         /// The length of the beginning.
         length: usize,
-        /// Receives the copy.
-        reply: SyncSender<Result<Saved, Error>>,
+        /// Receives the copy, and how long it stalled the loop.
+        reply: SyncSender<Result<(Saved, Duration), Error>>,
     },
     /// Put a copy back into an idle slot.
     Restore {
@@ -227,12 +227,12 @@ impl Submitter {
     }
 
     /// Copies out the first `length` tokens of an idle sequence, which is one of [`IdleSequence::longest`]. Blocks; the
-    /// sequence is cut to that length.
+    /// sequence is cut to that length. The time is that of the copy, without the wait for the running step.
     ///
     /// # Errors
     ///
     /// When the slot no longer holds this sequence, it cannot be copied, or the engine has ended.
-    pub fn save_idle(&self, sequence: IdleSequence, length: usize) -> Result<Saved, Error> {
+    pub fn save_idle(&self, sequence: IdleSequence, length: usize) -> Result<(Saved, Duration), Error> {
         let (reply, answer) = sync_channel(1);
         let command = Command::SaveIdle { sequence: Box::new(sequence), length, reply };
         self.commands.send(command).map_err(|_| Error::Gone)?;

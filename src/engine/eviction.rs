@@ -12,10 +12,9 @@ pub struct Evicted<'a> {
     pub sequence: &'a IdleSequence,
     /// How many of its tokens, counted from the first, the slot still holds afterwards.
     pub stays: usize,
-    /// The size of a copy of all of it.
-    pub bytes: u64,
     /// The engine needs this much of it for the step that follows.
     pub(super) needed: usize,
+    pub(super) bytes: &'a dyn Fn() -> u64,
     pub(super) save: &'a mut dyn FnMut(usize) -> Result<Saved, Error>,
 }
 
@@ -24,6 +23,12 @@ impl Evicted<'_> {
     #[must_use]
     pub fn longest(&self, most: usize) -> usize {
         self.sequence.longest(self.needed, most)
+    }
+
+    /// The size of a copy of all of it, for which the decoder is asked.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.bytes)()
     }
 
     /// Copies a beginning of the sequence out of the decoder, at most once; its length is one of
@@ -42,11 +47,10 @@ impl Evicted<'_> {
 
 impl std::fmt::Debug for Evicted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sequence, stays, bytes, .. } = self;
+        let Self { sequence, stays, .. } = self;
         f.debug_struct("Evicted")
             .field("tokens", &sequence.tokens.len())
             .field("stays", stays)
-            .field("bytes", bytes)
             .finish_non_exhaustive()
     }
 }

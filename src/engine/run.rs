@@ -4,6 +4,7 @@
 mod tests;
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -75,7 +76,6 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         while self.receive(inbox) {
             self.sweep();
             self.step(&inbox.status);
-            publish(&inbox.status, self.scheduler.status());
         }
     }
 
@@ -119,8 +119,10 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
                 drop(reply.send(sized.map(|(bytes, sequence)| (sequence, bytes)).collect()));
             }
             Command::SaveIdle { sequence, length, reply } => {
+                let begin = Instant::now();
                 let held = self.scheduler.cut(&sequence, length);
-                drop(reply.send(self.save(held)));
+                let saved = self.save(held);
+                drop(reply.send(saved.map(|saved| (saved, begin.elapsed()))));
             }
             Command::Restore { namespace, saved, reply } => {
                 drop(reply.send(self.restore(namespace, *saved)));
@@ -186,18 +188,18 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         let admitted = self.scheduler.take_events();
         self.deliver(admitted);
         self.notify_evictions(&step);
-        if step.is_empty() {
-            return;
-        }
-        let from = self.epoch.elapsed();
-        let result = self.compute(&step);
-        let events = match result {
-            Ok(outcome) => self.scheduler.commit(&outcome, Span { from, to: self.epoch.elapsed() }),
-            Err(error) => self.scheduler.fail(&step, &error, self.decoder.failure_spreads(&step)),
-        };
-        // Who has read the events of a step must not find an older status.
+        let events = if step.is_empty() { Events::default() } else { self.run_step(&step) };
+        // A client that has read the events of a step must not see an older status.
         publish(status, self.scheduler.status());
         self.deliver(events);
+    }
+
+    fn run_step(&mut self, step: &Step) -> Events {
+        let from = self.epoch.elapsed();
+        match self.compute(step) {
+            Ok(outcome) => self.scheduler.commit(&outcome, Span { from, to: self.epoch.elapsed() }),
+            Err(error) => self.scheduler.fail(step, &error, self.decoder.failure_spreads(step)),
+        }
     }
 
     /// Computes a step, which a cancellation may abort if it serves that request alone.
@@ -220,10 +222,10 @@ impl<D: Decoder, V: Vocab> Engine<D, V> {
         for eviction in self.scheduler.take_evictions() {
             let Some(callback) = &mut self.on_eviction else { return };
             let (needed, sequence, stays) = (eviction.needed(step), &eviction.sequence, eviction.stays);
-            let bytes = self.decoder.saved_bytes(sequence.seq);
-            let decoder = &mut self.decoder;
-            let mut save = |length| save_beginning(decoder, sequence, length);
-            callback(Evicted { sequence, stays, bytes, needed, save: &mut save });
+            let decoder = RefCell::new(&mut self.decoder);
+            let bytes = || decoder.borrow().saved_bytes(sequence.seq);
+            let mut save = |length| save_beginning(&mut **decoder.borrow_mut(), sequence, length);
+            callback(Evicted { sequence, stays, needed, bytes: &bytes, save: &mut save });
         }
     }
 

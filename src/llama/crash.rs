@@ -18,8 +18,8 @@ static CURRENT: AtomicPtr<String> = AtomicPtr::new(ptr::null_mut());
 /// Calls a function for the text to print if a fault ends the process while devices besides the CPU are in use. It gets
 /// their names, or none while their drivers are started.
 ///
-/// Does nothing after the first call. Handlers are installed when the first driver is started: they replace that of a stack
-/// overflow.
+/// Does nothing after the first call. Handlers are installed only when the first driver is started, because they replace
+/// Rust's handler for stack overflows.
 pub fn on_crash(text: fn(&[String]) -> String) {
     TEXT.get_or_init(|| text);
 }

@@ -18,7 +18,7 @@ use super::sessions::Sessions;
 use crate::openai::{ApiError, ErrorCode};
 
 /// Requests whose bodies are parsed, rendered and tokenized at once.
-const PREPARED_AT_ONCE: usize = 4;
+pub(super) const PREPARED_AT_ONCE: usize = 4;
 /// When a client may ask again while the model is loaded, in seconds.
 const RETRY_LOADING: u64 = 5;
 

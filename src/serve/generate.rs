@@ -1,6 +1,6 @@
 //! From a body to a response: prepared on a blocking thread, answered as a stream or as one body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::body::Body;
@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::future::try_join_all;
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::app::App;
@@ -42,10 +43,14 @@ where
     let client = extensions.get().copied().unwrap_or_default();
     let namespace = extensions.get().copied().unwrap_or_default();
     let (tally, received) = body::take(request)?;
-    let engine = app.engine()?.serving(client, namespace);
+    let mut engine = app.engine()?.serving(client, namespace);
     let (shared, failure) = (Arc::clone(app), engine.failure.clone());
-    let prepare = move || prepare(&shared, &engine, json_body::parse(&received.bytes)?);
-    let job = blocking(app, prepare).await??;
+    let prepare = move |turn: Turn| {
+        // A state takes a while to read, in which other requests can be prepared.
+        engine.session = engine.session.before_hooks(move || turn.end());
+        prepare(&shared, &engine, json_body::parse(&received.bytes)?)
+    };
+    let job = in_turn(app, prepare).await??;
     let ignored = job.ignored.clone();
     let response = if job.is_stream {
         stream_response(stream::body(app, job, failure, tally))
@@ -73,11 +78,32 @@ pub(super) async fn blocking<T: Send + 'static>(
     app: &App,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HttpError> {
+    in_turn(app, |_| run()).await
+}
+
+/// Allows a function to run on a blocking thread, beside few others.
+#[derive(Debug, Clone)]
+struct Turn(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Turn {
+    /// Lets the next function run.
+    fn end(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Runs a function on a blocking thread, once few others run there. It may end its turn early.
+async fn in_turn<T: Send + 'static>(
+    app: &App,
+    run: impl FnOnce(Turn) -> T + Send + 'static,
+) -> Result<T, HttpError> {
     let failed = || ApiError::new(ErrorCode::Engine, "the request could not be prepared");
     let permit = Arc::clone(&app.preparing).acquire_owned().await.map_err(|_| failed())?;
+    let turn = Turn(Arc::new(Mutex::new(Some(permit))));
     let run = move || {
-        let _permit = permit;
-        run()
+        let result = run(turn.clone());
+        turn.end();
+        result
     };
     Ok(spawn_blocking(run).await.map_err(|error| {
         tracing::error!(%error, "a request could not be prepared");
@@ -133,4 +159,59 @@ fn header(names: &[String]) -> Option<HeaderValue> {
         text += &shown;
     }
     HeaderValue::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use http::StatusCode;
+    use serde_json::json;
+    use tokio::sync::watch;
+    use tokio::time::timeout;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::serve::app::PREPARED_AT_ONCE;
+    use crate::serve::metrics::Metrics;
+    use crate::serve::testing;
+    use crate::serve::{Phase, Settings, router};
+    use crate::session::Hooks;
+
+    #[test]
+    fn requests_are_prepared_while_states_are_read_for_others() {
+        let ((reads, reading), (done, wait)) = (channel(), channel::<()>());
+        let wait = Mutex::new(wait);
+        let before = move |_: engine::Prompt<'_>| {
+            reads.send(()).unwrap();
+            wait.lock().unwrap().recv().unwrap();
+        };
+        let hooks = Hooks { before: Arc::new(before), after: Arc::new(|_| {}) };
+        let engine = testing::app("ok", Settings::default()).engine().unwrap();
+        let session = engine.session.clone().with_hooks(hooks);
+        let phase = Phase::Ready(Arc::new(Engine { session, ..(*engine).clone() }));
+        let (_phase, watched) = watch::channel(phase);
+        let app = Arc::new(App::new(Settings::default(), watched, Arc::new(Metrics::new().unwrap())));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let ask = || {
+            let body = json!({ "messages": [{ "role": "user", "content": "hi" }] }).to_string();
+            let request = Request::post("/v1/chat/completions").body(Body::from(body)).unwrap();
+            runtime.spawn(router(Arc::clone(&app)).oneshot(request))
+        };
+        let asked: Vec<_> = (0..=PREPARED_AT_ONCE).map(|_| ask()).collect();
+        let most = Duration::from_mins(1);
+        for _ in &asked {
+            reading.recv_timeout(most).unwrap();
+        }
+        let other = runtime.block_on(async { timeout(most, blocking(&app, || 7)).await });
+        assert_eq!(other.unwrap().ok(), Some(7));
+        for _ in &asked {
+            done.send(()).unwrap();
+        }
+        for answer in asked {
+            assert_eq!(runtime.block_on(answer).unwrap().unwrap().status(), StatusCode::OK);
+        }
+        assert_eq!(app.preparing.available_permits(), PREPARED_AT_ONCE);
+    }
 }

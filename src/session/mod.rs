@@ -86,6 +86,19 @@ impl Session {
         Self { hooks: Some(hooks), ..self }
     }
 
+    /// The same session, which calls a function before the first hook, if it has hooks: from there on, a request may block.
+    #[must_use]
+    pub fn before_hooks(&self, call: impl Fn() + Send + Sync + 'static) -> Self {
+        let hooks = self.hooks.clone().map(|Hooks { before, after }| {
+            let before = move |prompt: engine::Prompt<'_>| {
+                call();
+                before(prompt);
+            };
+            Hooks { before: Arc::new(before), after }
+        });
+        Self { hooks, ..self.clone() }
+    }
+
     /// Hands requests to its engine.
     #[must_use]
     pub fn submitter(&self) -> &Submitter {

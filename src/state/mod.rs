@@ -69,10 +69,38 @@ fn header_of(saved: &Saved, identity: &Identity) -> Header {
     Header { identity: *identity, tokens: saved.tokens().len() as u64, state: saved.state().len() as u64 }
 }
 
+/// Reads the header of a file of `length` bytes.
+///
+/// # Errors
+///
+/// When it cannot be read, or is not the header of a whole state.
+pub fn read_header(from: &mut impl Read, length: u64) -> Result<Header, Refused> {
+    if length < Header::BYTES as u64 {
+        return Err(Broken::Length { found: length, expected: Header::BYTES as u128 }.into());
+    }
+    let mut bytes = [0; Header::BYTES];
+    from.read_exact(&mut bytes)?;
+    Ok(Header::parse(&bytes, length)?)
+}
+
+/// Reads the tokens, which follow the header. They are verified only with the whole file.
+///
+/// # Errors
+///
+/// When they cannot be read.
+pub fn read_tokens(from: &mut impl Read, header: &Header) -> io::Result<Vec<Token>> {
+    let bytes = exactly(from, header.tokens.saturating_mul(4))?;
+    let (tokens, _) = bytes.as_chunks::<4>();
+    Ok(tokens.iter().map(|bytes| Token(i32::from_le_bytes(*bytes))).collect())
+}
+
+fn token_bytes(tokens: &[Token]) -> Vec<u8> {
+    tokens.iter().flat_map(|token| token.0.to_le_bytes()).collect()
+}
+
 fn write_to(out: &mut impl Write, identity: &Identity, saved: &Saved) -> io::Result<()> {
-    let tokens: Vec<u8> = saved.tokens().iter().flat_map(|token| token.0.to_le_bytes()).collect();
     let mut digest = Sha256::new();
-    for part in [&header_of(saved, identity).encode()[..], &tokens, saved.state()] {
+    for part in [&header_of(saved, identity).encode()[..], &token_bytes(saved.tokens()), saved.state()] {
         digest.update(part);
         out.write_all(part)?;
     }
@@ -81,13 +109,7 @@ fn write_to(out: &mut impl Write, identity: &Identity, saved: &Saved) -> io::Res
 
 /// `length` is that of the file, so no more is allocated than it holds.
 fn read_from(from: &mut impl Read, length: u64, identity: &Identity) -> Result<Saved, Refused> {
-    let mut header_bytes = [0; Header::BYTES];
-    let short = Broken::Length { found: length, expected: Header::BYTES as u128 };
-    if length < Header::BYTES as u64 {
-        return Err(short.into());
-    }
-    from.read_exact(&mut header_bytes)?;
-    let header = Header::parse(&header_bytes, length)?;
+    let header = read_header(from, length)?;
     let ours = [identity.model, identity.engine, identity.settings];
     let theirs = [header.identity.model, header.identity.engine, header.identity.settings];
     let names = [
@@ -98,17 +120,15 @@ fn read_from(from: &mut impl Read, length: u64, identity: &Identity) -> Result<S
     if let Some(index) = (0..3).find(|&index| ours[index] != theirs[index]) {
         return Err(Refused::Foreign { what: names[index] });
     }
-    let tokens = exactly(from, header.tokens.saturating_mul(4))?;
+    let tokens = read_tokens(from, &header)?;
     let state = exactly(from, header.state)?;
     let mut digest = Sha256::new();
-    for part in [&header_bytes[..], &tokens, &state] {
+    for part in [&header.encode()[..], &token_bytes(&tokens), &state] {
         digest.update(part);
     }
     if exactly(from, size_of::<Digest>() as u64)?[..] != digest.finalize()[..] {
         return Err(Refused::Damaged);
     }
-    let (tokens, _) = tokens.as_chunks::<4>();
-    let tokens = tokens.iter().map(|bytes| Token(i32::from_le_bytes(*bytes))).collect();
     Ok(Saved::vouched(tokens, state))
 }
 

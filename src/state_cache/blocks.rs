@@ -61,6 +61,11 @@ impl<'a> Prefixes<'a> {
         self.tokens.len()
     }
 
+    /// How many tokens it begins with that others begin with.
+    pub(super) fn common(&self, others: &[Token]) -> usize {
+        self.tokens.iter().zip(others).take_while(|(a, b)| a == b).count()
+    }
+
     /// The hash of its first tokens.
     pub(super) fn hash(&self, length: usize) -> Hash {
         let length = length.min(self.tokens.len());

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::counters::Counters;
 use super::error::OpenError;
+use super::notes::Notes;
 use super::settings::Settings;
-use super::shared::Shared;
-use super::worker::{Job, Permit, UNSAVED, work};
+use super::shared::{FIRST_TURNS, NOTING, Shared};
+use super::worker::{Job, Permit, UNSAVED, note, work};
 use crate::engine::{Caps, Evicted, OnEviction, Prompt};
 use crate::session::{Hooks, Session};
 
-/// The states of one engine's sequences on disk. Clones share it; when the last one is dropped, its thread ends.
+/// The states of one engine's sequences on disk. Clones share it; when the last one is dropped, its threads end.
 #[derive(Debug, Clone)]
 pub struct StateCache {
     shared: Arc<Shared>,
@@ -24,18 +25,20 @@ pub struct StateCache {
 }
 
 impl StateCache {
-    /// Opens a folder, and starts the thread that writes to it.
+    /// Opens a folder, and starts the thread that writes to it and the one that notes answers.
     ///
     /// # Errors
     ///
     /// When the folder cannot be created or read, or other users may use it.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         let idle = settings.idle;
-        let shared = Arc::new(Shared::open(settings)?);
+        let (notes, woken) = Notes::new(FIRST_TURNS);
+        let shared = Arc::new(Shared::open(settings, notes)?);
         let (jobs, receiver) = channel();
-        let weak = Arc::downgrade(&shared);
-        let run = move || work(&weak, &receiver, idle);
-        thread::Builder::new().name("states".to_owned()).spawn(run).map_err(OpenError::Thread)?;
+        let [writes, notes] = [Arc::downgrade(&shared), Arc::downgrade(&shared)];
+        let thread = |name: &str| thread::Builder::new().name(name.to_owned());
+        thread("states").spawn(move || work(&writes, &receiver, idle)).map_err(OpenError::Thread)?;
+        thread("state-notes").spawn(move || note(&notes, &woken)).map_err(OpenError::Thread)?;
         Ok(Self { shared, jobs, waiting: Arc::default() })
     }
 
@@ -56,22 +59,15 @@ impl StateCache {
     /// noted, so that what is saved of a sequence is what its next prompt begins with.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
-        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
-        let ended = Arc::clone(&shared);
+        let (shared, ended) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let before = move |prompt: Prompt<'_>| {
             // This prompt may overwrite the sequence of an answer that has just ended.
-            shared.wait_for_notes();
+            shared.wait_for_notes(NOTING);
             if let Some(tokens) = shared.restore(prompt) {
                 tracing::debug!(tokens, "restored a state");
             }
         };
-        // The thread ends with the last clone of the cache.
-        let after = move |answered| {
-            ended.will_note();
-            if jobs.send(Job::Answered(Box::new(answered))).is_err() {
-                ended.has_noted();
-            }
-        };
+        let after = move |answered| ended.notes.push(answered);
         Hooks { before: Arc::new(before), after: Arc::new(after) }
     }
 
@@ -100,8 +96,9 @@ impl StateCache {
 
 #[cfg(test)]
 impl StateCache {
-    /// Waits until the thread has done all that it was given.
+    /// Waits until the threads have done all that they were given.
     pub(super) fn settle(&self) {
+        assert!(self.shared.notes.wait(self.shared.notes.last(), Duration::from_mins(1)), "the thread runs");
         let (done, result) = sync_channel(1);
         // Nothing is saved after this moment.
         let job = Job::Drain { until: Instant::now(), done };
@@ -116,7 +113,7 @@ fn evict(shared: &Weak<Shared>, jobs: &Sender<Job>, waiting: &Arc<AtomicUsize>, 
     let Some(length) = shared.length_to_save(evicted.sequence, |most| evicted.longest(most), UNSAVED) else {
         return;
     };
-    if length <= evicted.stays || !shared.rates().is_short_copy(evicted.bytes) {
+    if length <= evicted.stays || !shared.rates().is_short_copy(evicted.bytes()) {
         return;
     }
     let Some(permit) = Permit::of(waiting) else { return };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum OpenError {
     /// It cannot be created or read.
-    #[error("cannot use `{}` as the folder of states", path.display())]
+    #[error("cannot use `{}` as the state folder", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -16,14 +16,14 @@ pub enum OpenError {
         source: io::Error,
     },
     /// It belongs to another user, who could replace the states.
-    #[error("cannot use `{}` as the folder of states: it belongs to another user", path.display())]
+    #[error("cannot use `{}` as the state folder: it belongs to another user", path.display())]
     Owner {
         /// The folder.
         path: PathBuf,
     },
     /// Other users may use it, and it has other files, so its permissions are left as they are.
     #[error(
-        "cannot use `{}` as the folder of states: its permissions are {mode:03o}, expected 700, and it holds other files",
+        "cannot use `{}` as the state folder: its permissions are {mode:03o}, expected 700, and it holds other files",
         path.display()
     )]
     Open {

@@ -1,7 +1,7 @@
 //! The folder of states: a file for each, mode 0600, in a folder of mode 0700 that several processes may share.
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,8 +12,8 @@ use super::index::Entry;
 use super::name::is_name;
 use super::room::{Room, Stored};
 use crate::atomic;
-use crate::engine::{Saved, Token};
-use crate::state::{self, Broken, Header, Identity, Refused};
+use crate::engine::Saved;
+use crate::state::{self, Identity, Refused};
 
 /// Held while a file is written, so that processes together stay within the budget.
 const LOCK: &str = "lock";
@@ -54,8 +54,8 @@ impl Folder {
         if mode & 0o077 != 0 {
             for entry in fs::read_dir(path).map_err(failed)? {
                 let name = entry.map_err(failed)?.file_name();
-                let is_ours = |name: &str| name == LOCK || name.starts_with(".ggrun-") || is_name(name);
-                if !name.to_str().is_some_and(is_ours) {
+                let is_stored = |name: &str| name == LOCK || is_name(name);
+                if !atomic::is_ours(&name) && !name.to_str().is_some_and(is_stored) {
                     return Err(OpenError::Open { path: path.to_owned(), mode });
                 }
             }
@@ -110,26 +110,19 @@ impl Folder {
         Ok(Room { budget, reserve: disk.div_ceil(100).saturating_mul(reserve.into()), free })
     }
 
-    /// Reads what a file is about: its identity and its tokens, which are verified only when the file is used.
-    pub(super) fn entry(&self, name: &str, context: u32) -> Result<Option<Entry>, Refused> {
+    /// Reads what a file is about: its identity and its tokens, which are verified only when the file is used; `None` if
+    /// no namespace of this model and engine has a use for it.
+    pub(super) fn entry(&self, name: &str, ours: &Identity, context: u32) -> Result<Option<Entry>, Refused> {
         let mut file = File::open(self.path.join(name))?;
         let bytes = file.metadata()?.len();
-        let short = Broken::Length { found: bytes, expected: Header::BYTES as u128 };
-        if bytes < Header::BYTES as u64 {
-            return Err(short.into());
-        }
-        let mut header = [0; Header::BYTES];
-        file.read_exact(&mut header)?;
-        let header = Header::parse(&header, bytes)?;
-        let Ok(count) = usize::try_from(header.tokens) else { return Ok(None) };
-        if count == 0 || header.tokens >= u64::from(context) {
+        let header = state::read_header(&mut file, bytes)?;
+        let identity = header.identity;
+        let is_foreign = (identity.model, identity.engine) != (ours.model, ours.engine);
+        if is_foreign || header.tokens == 0 || header.tokens >= u64::from(context) {
             return Ok(None);
         }
-        let mut tokens = vec![0; 4 * count];
-        file.read_exact(&mut tokens)?;
-        let (tokens, _) = tokens.as_chunks::<4>();
-        let tokens: Vec<Token> = tokens.iter().map(|bytes| Token(i32::from_le_bytes(*bytes))).collect();
-        Ok(Some(Entry { identity: header.identity, blocks: Blocks::of(&tokens), bytes }))
+        let tokens = state::read_tokens(&mut file, &header)?;
+        Ok(Some(Entry { identity, blocks: Blocks::of(&tokens), bytes }))
     }
 
     /// Reads and verifies a state.

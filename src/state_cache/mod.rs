@@ -2,7 +2,7 @@
 //!
 //! The decisions are values without clock or files: `blocks` compares sequences, `index` finds a state for a prompt,
 //! `room` chooses files to remove, `rates` weighs times, `turns` and `idle` say what is saved and when. Around
-//! them, `folder` does the I/O, `shared` combines them, and `worker` is the thread that writes.
+//! them, `folder` does the I/O, `notes` is a queue of answers, `shared` combines them, and `worker` has the threads.
 
 mod blocks;
 mod cache;
@@ -12,6 +12,7 @@ mod folder;
 mod idle;
 mod index;
 mod name;
+mod notes;
 mod rates;
 mod room;
 mod settings;

@@ -22,20 +22,45 @@ pub(super) struct Room {
     pub(super) free: u64,
 }
 
-/// The files to remove, least recently used first, before one of `bytes` is written; `None` if it does not fit even then.
-pub(super) fn make_way(mut files: Vec<Stored>, bytes: u64, room: Room) -> Option<Vec<String>> {
-    files.sort_by(|a, b| (a.used, &a.name).cmp(&(b.used, &b.name)));
-    let mut held = files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
-    let mut free = room.free;
-    let mut removed = Vec::new();
+/// What is too small for a file even if all others are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoRoom {
+    /// The budget.
+    #[error("it has {bytes} bytes, expected at most {budget}, the budget of all states")]
+    Budget { bytes: u64, budget: u64 },
+    /// The disk, without the reserve.
+    #[error("it has {bytes} bytes, and {reserve} must stay free, but only {free} can be freed on the disk")]
+    Disk { bytes: u64, reserve: u64, free: u64 },
+}
+
+/// Bytes of all files.
+pub(super) fn total(files: &[Stored]) -> u64 {
+    files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
+}
+
+/// The files to remove before one of `bytes` is written: those that it replaces come first, then the least recently used.
+pub(super) fn make_way(
+    files: &[Stored],
+    replaced: &[String],
+    bytes: u64,
+    room: Room,
+) -> Result<Vec<String>, NoRoom> {
+    let Room { budget, reserve, mut free } = room;
+    let mut held = total(files);
+    let mut files: Vec<&Stored> = files.iter().collect();
+    files.sort_by_key(|file| (!replaced.contains(&file.name), file.used, &file.name));
     let mut files = files.into_iter();
-    while held.saturating_add(bytes) > room.budget || free < bytes.saturating_add(room.reserve) {
-        let file = files.next()?;
+    let mut removed = Vec::new();
+    while held.saturating_add(bytes) > budget || free < bytes.saturating_add(reserve) {
+        let Some(file) = files.next() else {
+            let no_room = NoRoom::Disk { bytes, reserve, free };
+            return Err(if bytes > budget { NoRoom::Budget { bytes, budget } } else { no_room });
+        };
         held -= file.bytes;
         free = free.saturating_add(file.bytes);
-        removed.push(file.name);
+        removed.push(file.name.clone());
     }
-    Some(removed)
+    Ok(removed)
 }
 
 #[cfg(test)]
@@ -50,17 +75,37 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_files_make_way_and_no_more_than_are_necessary() {
-        let files = || vec![stored(0, 30, 3), stored(1, 30, 1), stored(2, 30, 2)];
+        let files = [stored(0, 30, 3), stored(1, 30, 1), stored(2, 30, 2)];
+        let make_way = |bytes, room| make_way(&files, &[], bytes, room);
         let room = Room { budget: 100, reserve: 100, free: 500 };
-        assert_eq!(make_way(files(), 10, room).unwrap(), [""; 0]);
-        assert_eq!(make_way(files(), 11, room).unwrap(), ["1"]);
-        assert_eq!(make_way(files(), 41, room).unwrap(), ["1", "2"]);
-        assert_eq!(make_way(files(), 100, room).unwrap(), ["1", "2", "0"]);
-        assert_eq!(make_way(files(), 101, room), None);
+        assert_eq!(make_way(10, room).unwrap(), [""; 0]);
+        assert_eq!(make_way(11, room).unwrap(), ["1"]);
+        assert_eq!(make_way(41, room).unwrap(), ["1", "2"]);
+        assert_eq!(make_way(100, room).unwrap(), ["1", "2", "0"]);
+        assert_eq!(make_way(101, room), Err(NoRoom::Budget { bytes: 101, budget: 100 }));
         let full = Room { free: 105, ..room };
-        assert_eq!(make_way(files(), 5, full).unwrap(), [""; 0]);
-        assert_eq!(make_way(files(), 6, full).unwrap(), ["1"], "the reserve stays free");
-        assert_eq!(make_way(files(), 6, Room { free: 0, ..room }), None);
+        assert_eq!(make_way(5, full).unwrap(), [""; 0]);
+        assert_eq!(make_way(6, full).unwrap(), ["1"], "the reserve stays free");
+        let none = Room { free: 0, ..room };
+        assert_eq!(make_way(6, none), Err(NoRoom::Disk { bytes: 6, reserve: 100, free: 90 }));
+    }
+
+    #[test]
+    fn files_that_are_replaced_make_way_before_others() {
+        let files = [stored(0, 30, 3), stored(1, 30, 1), stored(2, 30, 2)];
+        let room = Room { budget: 100, reserve: 0, free: 500 };
+        let make_way = |replaced: &[&str], bytes| {
+            let replaced: Vec<String> = replaced.iter().map(|&name| name.to_owned()).collect();
+            super::make_way(&files, &replaced, bytes, room).unwrap()
+        };
+        assert_eq!(
+            make_way(&["0"], 10),
+            [""; 0],
+            "while there is room, they stay until the new one is written"
+        );
+        assert_eq!(make_way(&["0"], 40), ["0"]);
+        assert_eq!(make_way(&["0", "2"], 50), ["2", "0"]);
+        assert_eq!(make_way(&["0"], 50), ["0", "1"]);
     }
 
     proptest! {
@@ -75,9 +120,9 @@ mod tests {
             let room = Room { budget, reserve, free };
             let fits = |removed: u64| held - removed + bytes <= budget && free + removed >= bytes + reserve;
             let size = |name: &String| files[name.parse::<usize>().unwrap()].bytes;
-            match make_way(files.clone(), bytes, room) {
-                None => prop_assert!(!fits(held)),
-                Some(removed) => {
+            match make_way(&files, &[], bytes, room) {
+                Err(_) => prop_assert!(!fits(held)),
+                Ok(removed) => {
                     prop_assert!(fits(removed.iter().map(size).sum()));
                     if let Some((_, fewer)) = removed.split_last() {
                         prop_assert!(!fits(fewer.iter().map(size).sum()));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::blocks::Prefixes;
@@ -12,8 +12,9 @@ use super::error::OpenError;
 use super::folder::Folder;
 use super::index::{Entry, Found, Index};
 use super::name::{file_name, identity_of};
+use super::notes::Notes;
 use super::rates::{RESTORED, Rates};
-use super::room::make_way;
+use super::room::{NoRoom, Stored, make_way, total};
 use super::settings::Settings;
 use super::turns::Turns;
 use crate::engine::{self, Caps, IdleSequence, Namespace, Prompt, Saved, SlotState, Submitter};
@@ -23,9 +24,9 @@ use crate::state::{self, Broken, Identity, Refused};
 /// Turns that are remembered for each slot.
 const TURNS: usize = 4;
 /// The longest wait for answers to be noted.
-const NOTING: Duration = Duration::from_millis(200);
+pub(super) const NOTING: Duration = Duration::from_millis(200);
 /// Turns that are remembered before the number of slots is known.
-const FIRST_TURNS: usize = 16;
+pub(super) const FIRST_TURNS: usize = 16;
 
 /// What the threads share.
 #[derive(Debug)]
@@ -36,10 +37,10 @@ pub(super) struct Shared {
     files: Mutex<Files>,
     rates: Mutex<Rates>,
     turns: Mutex<Turns>,
+    pub(super) notes: Notes,
     engine: Mutex<Option<Engine>>,
-    /// Answers that have ended and are not noted yet.
-    unnoted: Mutex<usize>,
-    noted: Condvar,
+    /// Whether a lack of room was reported.
+    warned: AtomicBool,
     /// Held while a state is read: the memory for one at a time, and the second request for a state finds it restored.
     restoring: Mutex<()>,
 }
@@ -68,7 +69,7 @@ struct Files {
 }
 
 impl Shared {
-    pub(super) fn open(settings: Settings) -> Result<Self, OpenError> {
+    pub(super) fn open(settings: Settings, notes: Notes) -> Result<Self, OpenError> {
         let folder = Folder::open(&settings.folder)?;
         Ok(Self {
             settings,
@@ -77,15 +78,18 @@ impl Shared {
             files: Mutex::default(),
             rates: Mutex::default(),
             turns: Mutex::new(Turns::new(FIRST_TURNS)),
+            notes,
             engine: Mutex::default(),
-            unnoted: Mutex::default(),
-            noted: Condvar::new(),
+            warned: AtomicBool::default(),
             restoring: Mutex::default(),
         })
     }
 
     pub(super) fn connect(&self, session: Session, caps: Caps) {
-        *lock(&self.turns) = Turns::new(TURNS * caps.sequences as usize);
+        let turns = TURNS * caps.sequences as usize;
+        *lock(&self.turns) = Turns::new(turns);
+        // More are of no use: an answer is noted as a turn.
+        self.notes.resize(turns);
         *lock(&self.engine) = Some(Engine { session, caps });
         self.refresh();
     }
@@ -102,20 +106,11 @@ impl Shared {
         lock(&self.turns)
     }
 
-    /// Counts an answer that is to be noted.
-    pub(super) fn will_note(&self) {
-        *lock(&self.unnoted) += 1;
-    }
-
-    /// Counts an answer that was noted.
-    pub(super) fn has_noted(&self) {
-        *lock(&self.unnoted) -= 1;
-        self.noted.notify_all();
-    }
-
-    /// Waits until the answers that have ended are noted, unless the thread is writing a state.
-    pub(super) fn wait_for_notes(&self) {
-        drop(self.noted.wait_timeout_while(lock(&self.unnoted), NOTING, |unnoted| *unnoted > 0));
+    /// Waits until the answers that have ended by now are noted.
+    pub(super) fn wait_for_notes(&self, most: Duration) {
+        if !self.notes.wait(self.notes.last(), most) {
+            tracing::debug!("answers are not noted yet");
+        }
     }
 
     /// How much of an idle sequence to save; `None` if files hold all but less than `least` tokens of it. Reads no file.
@@ -130,7 +125,7 @@ impl Shared {
             return None;
         }
         let prefixes = Prefixes::of(tokens);
-        let length = longest(self.turns().shared(*namespace, &prefixes, tokens));
+        let length = longest(self.turns().shared(*namespace, &prefixes));
         let can_trim = self.engine()?.caps.can_trim;
         let identity = self.identity(*namespace);
         let held = lock(&self.files).index.held(&identity, &prefixes.beginning(length), can_trim);
@@ -150,35 +145,49 @@ impl Shared {
 
     fn try_store(&self, namespace: Namespace, saved: &Saved) -> std::io::Result<()> {
         let Some(engine) = self.engine() else { return Ok(()) };
-        self.refresh();
+        let _locked = self.folder.lock()?;
+        let changed = self.folder.changed();
+        let mut files = self.folder.list()?;
+        self.index(&files, changed, engine.caps.context);
         let (identity, prefixes) = (self.identity(namespace), Prefixes::of(saved.tokens()));
         if lock(&self.files).index.held(&identity, &prefixes, engine.caps.can_trim) == prefixes.length() {
             return Ok(());
         }
         let (blocks, bytes) = (prefixes.blocks(prefixes.length()), state::file_bytes(saved));
         let name = file_name(&identity, &blocks);
-        let _locked = self.folder.lock()?;
-        let files = self.folder.list()?;
+        let replaced = lock(&self.files).index.replaced(&identity, &prefixes);
         let room = self.folder.room(self.settings.budget, self.settings.reserve)?;
-        let Some(removed) = make_way(files, bytes, room) else {
-            tracing::debug!(bytes, "no room for a state");
-            return Ok(());
+        let removed = match make_way(&files, &replaced, bytes, room) {
+            Ok(removed) => removed,
+            Err(no_room) => {
+                self.has_no_room(&no_room);
+                return Ok(());
+            }
         };
-        for name in removed {
-            self.remove(&name)?;
+        for name in &removed {
+            self.remove(name)?;
         }
         self.folder.write(&name, &identity, saved)?;
-        let replaced = {
-            let index = &mut lock(&self.files).index;
-            index.insert(name, Entry { identity, blocks, bytes });
-            index.replaced(&identity, &prefixes)
-        };
-        for name in replaced {
-            self.remove(&name)?;
+        for name in replaced.iter().filter(|name| !removed.contains(name)) {
+            self.remove(name)?;
         }
+        files.retain(|file| {
+            file.name != name && !removed.contains(&file.name) && !replaced.contains(&file.name)
+        });
+        lock(&self.files).index.insert(name, Entry { identity, blocks, bytes });
         self.counters.saved.fetch_add(1, Ordering::Relaxed);
-        self.count_bytes();
+        self.counters.bytes.store(total(&files).saturating_add(bytes), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Reports that a state has no room, the first time as a warning.
+    fn has_no_room(&self, no_room: &NoRoom) {
+        let folder = self.folder.path().display();
+        if self.warned.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%no_room, "no room for a state in `{folder}`");
+        } else {
+            tracing::warn!("no room for a state in `{folder}`: {no_room}");
+        }
     }
 
     /// Restores the state that holds most of a prompt, if that is faster than reading the prompt.
@@ -190,7 +199,7 @@ impl Shared {
         let _one = lock(&self.restoring);
         loop {
             let found = self.find(&engine, prompt, &prefixes)?;
-            match self.restore_found(&engine, prompt, &found) {
+            match self.restore_found(&engine, prompt, &prefixes, &found) {
                 Ok(restored) => return restored,
                 // It is no longer in the index.
                 Err(error) => tracing::debug!(%error, file = %found.name, "cannot use a state"),
@@ -205,11 +214,14 @@ impl Shared {
         if found.tokens < RESTORED {
             return None;
         }
-        let cached = engine.submitter().cached_prefix(prompt).ok()?;
-        let is_idle = |slot: &engine::SlotStatus| slot.state == SlotState::Idle;
-        if !engine.submitter().status().borrow().slots.iter().any(is_idle) {
+        let is_busy = |slot: &engine::SlotStatus| slot.state != SlotState::Idle;
+        // Before the engine has published its status, there are no slots.
+        let all_busy = |slots: &[engine::SlotStatus]| !slots.is_empty() && slots.iter().all(is_busy);
+        if all_busy(&engine.submitter().status().borrow().slots) {
             return None;
         }
+        // Waits for the running step.
+        let cached = engine.submitter().cached_prefix(prompt).ok()?;
         self.rates().is_worth_restoring(found.tokens, cached, found.bytes).then_some(found)
     }
 
@@ -218,13 +230,14 @@ impl Shared {
         &self,
         engine: &Engine,
         prompt: Prompt<'_>,
+        prefixes: &Prefixes<'_>,
         found: &Found,
     ) -> Result<Option<usize>, Refused> {
         let begin = Instant::now();
         let read = self.folder.read(&found.name, &self.identity(prompt.namespace));
         let saved = read.inspect_err(|error| self.refuse(&found.name, error))?;
         self.rates().note_read(found.bytes, begin.elapsed());
-        let common = saved.tokens().iter().zip(prompt.tokens).take_while(|(a, b)| a == b).count();
+        let common = prefixes.common(saved.tokens());
         if common < found.tokens {
             self.ignore(&found.name);
             return Err(Refused::Damaged);
@@ -273,7 +286,14 @@ impl Shared {
                 return;
             }
         }
-        let Ok(stored) = self.folder.list() else { return };
+        if let Ok(stored) = self.folder.list() {
+            self.index(&stored, changed, context);
+            self.counters.bytes.store(total(&stored), Ordering::Relaxed);
+        }
+    }
+
+    /// Makes the index that of these files, which the folder had after this change.
+    fn index(&self, stored: &[Stored], changed: Option<SystemTime>, context: u32) {
         let unknown: Vec<String> = {
             let mut files = lock(&self.files);
             let names: BTreeSet<&str> = stored.iter().map(|file| file.name.as_str()).collect();
@@ -285,20 +305,11 @@ impl Shared {
         };
         // Files are read without the lock, for which the engine's thread may wait.
         for name in unknown {
-            match self.folder.entry(&name, context) {
+            match self.folder.entry(&name, &self.settings.identity, context) {
                 Ok(Some(entry)) => lock(&self.files).index.insert(name, entry),
                 Ok(None) => self.ignore(&name),
                 Err(error) => self.refuse(&name, &error),
             }
-        }
-        let bytes = stored.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
-        self.counters.bytes.store(bytes, Ordering::Relaxed);
-    }
-
-    fn count_bytes(&self) {
-        if let Ok(files) = self.folder.list() {
-            let bytes = files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
-            self.counters.bytes.store(bytes, Ordering::Relaxed);
         }
     }
 

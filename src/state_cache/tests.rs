@@ -213,6 +213,38 @@ fn an_idle_sequence_is_saved_once() {
 }
 
 #[test]
+fn an_idle_sequence_is_saved_however_often_the_thread_is_asked_for_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let idle = Duration::from_millis(20);
+    let server = Server::start(Settings { idle, ..settings(folder.path()) }, true, 1);
+    server.complete(NONE, &long("x", 2000));
+    let _deadline = Deadline::start();
+    while server.cache.counters().get().states_saved == 0 {
+        server.cache.settle();
+    }
+    server.end();
+}
+
+#[test]
+fn a_state_that_is_replaced_makes_way_before_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(Settings { budget: 40_000, ..settings(folder.path()) }, true, 1);
+    let save = |text: &str| {
+        server.complete(NONE, text);
+        assert_eq!(server.cache.drain(MOST), Some(1));
+        names(folder.path())
+    };
+    let other = save(&long("a", 2000));
+    let text = long("b", 2000);
+    assert_eq!(save(&text).len(), 2);
+    let left = save(&format!("{text}{ANSWER}{}", long("c", 600)));
+    assert!(left.len() == 2 && left.contains(&other[0]), "{other:?} {left:?}");
+    let bytes: u64 = left.iter().map(|name| fs::metadata(folder.path().join(name)).unwrap().len()).sum();
+    assert_eq!(server.cache.counters().get().bytes, bytes);
+    server.end();
+}
+
+#[test]
 fn a_longer_state_replaces_those_that_it_continues() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(settings(folder.path()), false, 1);

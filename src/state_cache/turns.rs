@@ -41,16 +41,15 @@ impl Turns {
 
     /// How much of a sequence its next prompt is likely to share: all of it, if nothing is known about the turn that it
     /// comes from.
-    pub(super) fn shared(&self, namespace: Namespace, sequence: &Prefixes<'_>, tokens: &[Token]) -> usize {
+    pub(super) fn shared(&self, namespace: Namespace, sequence: &Prefixes<'_>) -> usize {
         let of = |turn: &&Turn| {
             turn.namespace == namespace
-                && turn.length <= tokens.len()
+                && turn.length <= sequence.length()
                 && sequence.hash(turn.length) == turn.hash
         };
         // The turn with the longest prompt is the last one.
         let turn = self.turns.iter().filter(of).max_by_key(|turn| turn.length);
-        let common = |turn: &Turn| turn.next.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        turn.map_or(tokens.len(), common)
+        turn.map_or(sequence.length(), |turn| sequence.common(&turn.next))
     }
 }
 
@@ -64,7 +63,7 @@ mod tests {
 
     fn shared(turns: &Turns, namespace: u64, text: &str) -> usize {
         let tokens = tokens(text);
-        turns.shared(Namespace(namespace), &Prefixes::of(&tokens), &tokens)
+        turns.shared(Namespace(namespace), &Prefixes::of(&tokens))
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The thread that writes states, and copies sequences that nothing has used for a while.
+//! The threads of a state cache: one writes states, and copies sequences that nothing has used for a while; the other
+//! notes answers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::idle::IdleSlots;
 use super::rates::RESTORED;
-use super::shared::Shared;
+use super::shared::{NOTING, Shared};
 use crate::engine::{IdleSequence, Namespace, Prompt, Saved, SlotState};
 use crate::session::Answered;
 
@@ -21,8 +22,6 @@ const WAITING: usize = 2;
 pub(super) enum Job {
     /// Write a state.
     Write { namespace: Namespace, saved: Saved, permit: Permit },
-    /// Note an answer.
-    Answered(Box<Answered>),
     /// Save the sequences of all idle slots.
     Drain { until: Instant, done: SyncSender<usize> },
 }
@@ -46,30 +45,43 @@ impl Drop for Permit {
     }
 }
 
-/// The thread: works until every sender is dropped.
+/// The thread that writes: works until every sender is dropped.
 pub(super) fn work(shared: &Weak<Shared>, jobs: &Receiver<Job>, idle: Duration) {
     let epoch = Instant::now();
     let mut slots = IdleSlots::default();
     let tick = (idle / 12).clamp(Duration::from_millis(10), Duration::from_secs(5));
+    let mut next_look = Instant::now() + tick;
     loop {
-        let job = jobs.recv_timeout(tick);
+        let job = jobs.recv_timeout(next_look.saturating_duration_since(Instant::now()));
         let Some(shared) = shared.upgrade() else { return };
         match job {
             Ok(Job::Write { namespace, saved, permit }) => {
                 shared.store(namespace, &saved);
                 drop((saved, permit));
             }
-            Ok(Job::Answered(answered)) => {
-                shared.answered(*answered);
-                shared.has_noted();
-            }
             Ok(Job::Drain { until, done }) => {
                 if done.send(shared.save_all(until)).is_err() {
                     tracing::debug!("nothing waits for the end of saving");
                 }
             }
-            Err(RecvTimeoutError::Timeout) => shared.save_idle(&mut slots, epoch.elapsed(), idle),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // However many jobs come in between.
+        if Instant::now() >= next_look {
+            shared.save_idle(&mut slots, epoch.elapsed(), idle);
+            next_look = Instant::now() + tick;
+        }
+    }
+}
+
+/// The thread that notes answers: works until the last clone of the cache is dropped.
+pub(super) fn note(shared: &Weak<Shared>, woken: &Receiver<()>) {
+    while woken.recv().is_ok() {
+        let Some(shared) = shared.upgrade() else { return };
+        while let Some((ended, answered)) = shared.notes.next() {
+            shared.answered(answered);
+            shared.notes.has_noted(ended);
         }
     }
 }
@@ -96,10 +108,15 @@ impl Shared {
         if due.is_empty() {
             return;
         }
+        self.wait_for_notes(NOTING);
         let Ok(sequences) = engine.submitter().idle_sequences() else { return };
         let is_busy = status.slots.iter().any(|slot| slot.state != SlotState::Idle);
+        let index_of = |sequence: &IdleSequence| sequence.seq.0 as usize;
+        // A slot without a sequence that can be copied has nothing to save until it is used again.
+        let is_gone = |due: &&usize| sequences.iter().all(|(sequence, _)| index_of(sequence) != **due);
+        due.iter().filter(is_gone).for_each(|&index| idle.settle(index));
         for (sequence, bytes) in sequences {
-            let index = sequence.seq.0 as usize;
+            let index = index_of(&sequence);
             if !due.contains(&index) || (is_busy && !self.rates().is_short_copy(bytes)) {
                 continue;
             }
@@ -111,6 +128,7 @@ impl Shared {
     /// Saves the sequences of all idle slots, the longest first, and returns how many states were written.
     fn save_all(&self, until: Instant) -> usize {
         let Some(engine) = self.engine() else { return 0 };
+        self.wait_for_notes(until.saturating_duration_since(Instant::now()));
         let Ok(mut sequences) = engine.submitter().idle_sequences() else { return 0 };
         sequences.sort_by_key(|(sequence, _)| std::cmp::Reverse(sequence.tokens.len()));
         let before = self.counters.get().states_saved;
@@ -129,10 +147,10 @@ impl Shared {
             return;
         };
         let Some(engine) = self.engine() else { return };
-        let (namespace, begin) = (sequence.namespace, Instant::now());
+        let namespace = sequence.namespace;
         match engine.submitter().save_idle(sequence, length) {
-            Ok(saved) => {
-                self.rates().note_copy(saved.state().len() as u64, begin.elapsed());
+            Ok((saved, time)) => {
+                self.rates().note_copy(saved.state().len() as u64, time);
                 self.store(namespace, &saved);
             }
             Err(error) => tracing::debug!(%error, "cannot copy an idle sequence"),

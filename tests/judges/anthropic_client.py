@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from judge import KEY, QUESTIONS, URL, check, need, run
+from judge import KEY, QUESTIONS, URL, check, need, raised, run
 
 anthropic = need("anthropic")
 client = anthropic.Anthropic(base_url=URL.removesuffix("/v1"), api_key=KEY, max_retries=0)
@@ -98,7 +98,7 @@ def tools_are_called_and_their_results_are_read():
     result["is_error"] = True
     assert client.messages.create(**ask(turns, tools=[ADD])).content
     refused = {"type": "tool", "name": "subtract"}
-    error = raised(anthropic.BadRequestError, **ask(question, tools=[ADD], tool_choice=refused))
+    error = raised(anthropic.BadRequestError, client.messages.create, **ask(question, tools=[ADD], tool_choice=refused))
     assert "subtract" in str(error), error
 
 
@@ -145,23 +145,15 @@ def fields_of_betas_are_ignored_and_named():
 
 @check
 def errors_have_their_classes():
-    error = raised(anthropic.BadRequestError, **ask([]))
+    error = raised(anthropic.BadRequestError, client.messages.create, **ask([]))
     assert error.type == "invalid_request_error" and "messages" in str(error), error
     assert error.body["request_id"] == error.response.headers["x-request-id"], error.body
     source = {"type": "base64", "media_type": "image/png", "data": ""}
     image = [{"role": "user", "content": [{"type": "image", "source": source}]}]
-    assert "`image`" in str(raised(anthropic.BadRequestError, **ask(image)))
+    assert "`image`" in str(raised(anthropic.BadRequestError, client.messages.create, **ask(image)))
     long = [{"role": "user", "content": "word " * 20000}]
-    error = raised(anthropic.BadRequestError, **ask(long))
+    error = raised(anthropic.BadRequestError, client.messages.create, **ask(long))
     assert "prompt is too long" in str(error), error
-
-
-def raised(kind, **body):
-    try:
-        client.messages.create(**body)
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was not raised")
 
 
 @check

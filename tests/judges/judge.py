@@ -30,6 +30,15 @@ def check(function):
     return function
 
 
+def raised(kind, call, /, **fields):
+    """The error of this kind that a call raises."""
+    try:
+        call(**fields)
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised")
+
+
 def run():
     """Makes all checks."""
     failed = 0

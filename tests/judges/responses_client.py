@@ -4,7 +4,7 @@ import json
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
-from judge import KEY, QUESTIONS, TOOL, URL, check, is_call, need, run
+from judge import KEY, QUESTIONS, TOOL, URL, check, is_call, need, raised, run
 
 openai = need("openai")
 pydantic = need("pydantic")
@@ -105,12 +105,8 @@ def an_answer_that_is_cut_is_incomplete():
 @check
 def what_needs_a_store_is_refused():
     for fields in ({"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"background": True}):
-        try:
-            client.responses.create(input="x", **fields, **GREEDY)
-        except openai.BadRequestError as error:
-            assert [error.param] == list(fields), error
-        else:
-            raise AssertionError(f"{fields} is accepted")
+        error = raised(openai.BadRequestError, client.responses.create, input="x", **fields, **GREEDY)
+        assert [error.param] == list(fields), error
 
 
 @check

@@ -189,7 +189,7 @@ fn an_evicted_sequence_can_be_saved_in_time_and_restored() {
         let model = Model::load(options(gguf), |_| true).unwrap();
         let (send, evicted) = std::sync::mpsc::channel();
         let on_eviction = move |evicted: ggrun::engine::Evicted<'_>| {
-            let (whole, bytes) = (evicted.sequence.tokens.clone(), evicted.bytes);
+            let (whole, bytes) = (evicted.sequence.tokens.clone(), evicted.bytes());
             let saved = evicted.save(whole.len()).unwrap();
             assert_eq!((saved.tokens(), saved.state().len() as u64), (&whole[..], bytes));
             send.send(saved).unwrap();

@@ -1,9 +1,7 @@
 //! States on disk with the bundled model, and conversations that the terminal and the server share.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::chat::typed;
 use super::{collect, options, tiny_gguf};
-use crate::deadline::Watchdog;
 use crate::dense::dense_gguf;
+use crate::served::Served;
 
 /// A question of some thousand tokens.
 fn long_question() -> String {
@@ -105,76 +103,22 @@ fn a_conversation_that_made_room_for_another_is_restored() {
     }
 }
 
-/// `ggrun serve` as a process.
-struct Served {
-    child: Child,
-    address: String,
-    /// What it wrote until it was ready.
-    notes: String,
-    _watchdog: Watchdog,
+/// A server with one slot, whose folder of states and conversations is in `state`.
+fn serve(state: &Path, arguments: &[&str]) -> Served {
+    let configure = |command: &mut Command| {
+        command.args(["-np", "1", "-c", "16384", "--temp", "0"]).args(arguments);
+        command.env("XDG_STATE_HOME", state).env("HOME", state);
+    };
+    Served::start(configure, "states are")
 }
 
-impl Served {
-    fn start(state: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ggrun"));
-        command.arg("serve").arg("-m").arg(tiny_gguf()).args(["-t", "1", "--port", "0", "-np", "1"]);
-        command.args(["-c", "16384", "--temp", "0"]).args(arguments);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LLAMA_") {
-                command.env_remove(name);
-            }
-        }
-        command.env("XDG_STATE_HOME", state).env("HOME", state).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let watchdog = Watchdog::of(&child);
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let (mut notes, mut address) = (String::new(), None);
-        while !(address.is_some() && notes.contains("states are")) {
-            let mut line = String::new();
-            assert!(lines.read_line(&mut line).unwrap() > 0, "{notes}");
-            let found = line.split_once("http://").map(|(_, rest)| rest);
-            let found = found.map(|rest| rest.split(|c: char| c == '/' || c.is_whitespace()).next().unwrap());
-            address = address.or(found.map(|found| found.trim_end_matches(':').to_owned()));
-            notes += &line;
-        }
-        // Nothing may block the process.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        Self { child, address: address.unwrap(), notes, _watchdog: watchdog }
-    }
-
-    /// The head and the body of a response.
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-        )
-        .unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        (head.to_owned(), body.to_owned())
-    }
-
-    /// The answer to a conversation, and its token counts.
-    fn chat(&self, messages: &Value) -> (Value, Value) {
-        let body = json!({ "messages": messages, "max_tokens": 40, "temperature": 0 }).to_string();
-        let (head, body) = self.ask("POST", "/v1/chat/completions", "", &body);
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
-        let body: Value = serde_json::from_str(&body).unwrap();
-        (body["choices"][0]["message"].clone(), body["usage"].clone())
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-
-    fn terminate(mut self) -> Option<i32> {
-        self.signal("-TERM");
-        self.child.wait().unwrap().code()
-    }
+/// The answer of a server to a conversation, and its token counts.
+fn chat(served: &Served, messages: &Value) -> (Value, Value) {
+    let body = json!({ "messages": messages, "max_tokens": 40, "temperature": 0 }).to_string();
+    let (status, body) = served.ask("POST", "/v1/chat/completions", "", &body).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    (body["choices"][0]["message"].clone(), body["usage"].clone())
 }
 
 /// A folder on a disk of which more than the reserve of 10 % is free, if there is one.
@@ -196,36 +140,35 @@ fn folder_with_room() -> Option<tempfile::TempDir> {
 fn a_server_that_is_started_again_continues_a_conversation() {
     let Some(folder) = folder_with_room() else { return };
     let states = folder.path().join("ggrun/states");
-    let served = Served::start(folder.path(), &["--state-dir", "auto"]);
+    let served = serve(folder.path(), &["--state-dir", "auto"]);
     assert!(
         served.notes.contains(&format!("states are saved in `{}`, up to 8.00 GiB", states.display())),
         "{}",
         served.notes
     );
     let mut messages = vec![json!({ "role": "user", "content": long_question() })];
-    let (said, usage) = served.chat(&json!(messages));
+    let (said, usage) = chat(&served, &json!(messages));
     assert!(usage["prompt_tokens"].as_u64().unwrap() > 4000, "{usage}");
     assert_eq!(served.terminate(), Some(0));
     let files = std::fs::read_dir(&states).unwrap().flatten();
     assert_eq!(files.filter(|entry| entry.path().extension().is_some_and(|e| e == "state")).count(), 1);
 
     messages.extend([said, json!({ "role": "user", "content": "842 - 83 = ?" })]);
-    let mut served = Served::start(folder.path(), &["--state-dir", "auto"]);
-    let (_, usage) = served.chat(&json!(messages));
+    let served = serve(folder.path(), &["--state-dir", "auto"]);
+    let (_, usage) = chat(&served, &json!(messages));
     let count = |value: &Value| value.as_u64().unwrap();
     let (cached, all) =
         (count(&usage["prompt_tokens_details"]["cached_tokens"]), count(&usage["prompt_tokens"]));
     assert!(cached * 100 >= all * 99, "{usage}");
     // A killed server leaves states that the next one uses.
-    served.child.kill().unwrap();
-    served.child.wait().unwrap();
-    let served = Served::start(folder.path(), &["--state-dir", states.to_str().unwrap()]);
-    let (_, usage) = served.chat(&json!(messages));
+    drop(served);
+    let served = serve(folder.path(), &["--state-dir", states.to_str().unwrap()]);
+    let (_, usage) = chat(&served, &json!(messages));
     assert_eq!(count(&usage["prompt_tokens_details"]["cached_tokens"]), cached);
     served.terminate();
-    let served = Served::start(folder.path(), &[]);
+    let served = serve(folder.path(), &[]);
     assert!(served.notes.contains("states are not saved to disk"), "{}", served.notes);
-    let (_, usage) = served.chat(&json!(messages));
+    let (_, usage) = chat(&served, &json!(messages));
     assert_eq!(count(&usage["prompt_tokens_details"]["cached_tokens"]), 0);
     served.terminate();
 }
@@ -233,18 +176,18 @@ fn a_server_that_is_started_again_continues_a_conversation() {
 #[test]
 fn the_terminal_and_the_server_share_conversations() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), &[]);
+    let served = serve(folder.path(), &[]);
     let text = "{\"ggrun_session\":2,\"model\":\"m\",\"title\":\"Sums\",\"current\":2}\n\
                 {\"parent\":null,\"role\":\"user\",\"content\":\"What is 17 + 25?\"}\n\
                 {\"parent\":0,\"role\":\"assistant\",\"content\":\"another branch\"}\n\
                 {\"parent\":0,\"role\":\"assistant\",\"content\":\"17 + 25 = 42\"}\n";
     let path = "/api/conversations/sums";
-    let (head, body) = served.ask("PUT", path, "if-none-match: *\r\n", text);
-    assert!(head.starts_with("HTTP/1.1 201"), "{head}\n{body}");
+    let (status, body) = served.ask("PUT", path, "if-none-match: *\r\n", text).unwrap();
+    assert_eq!(status, 201, "{body}");
     let out = typed(folder.path(), &["--session", "sums"], "842 - 83 = ?\n");
     assert_eq!(String::from_utf8(out.stdout).unwrap().lines().last(), Some("842 - 83 = 759"));
-    let (head, body) = served.ask("GET", path, "", "");
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let (status, body) = served.ask("GET", path, "", "").unwrap();
+    assert_eq!(status, 200, "{body}");
     let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["title"], &lines[0]["current"]), (6, &json!("Sums"), &json!(4)));
     assert_eq!((&lines[4]["parent"], &lines[4]["content"]), (&json!(2), &json!("842 - 83 = ?")));

@@ -18,7 +18,6 @@ pub(crate) enum Text {
     Tools,
     SystemPrompt,
     Prompt,
-    Conversation,
     /// Text for measuring quality.
     Sample,
     /// Text before a message of a chat.
@@ -35,7 +34,6 @@ impl Text {
             Self::Tools => "tools",
             Self::SystemPrompt => "the system prompt",
             Self::Prompt => "the prompt",
-            Self::Conversation => "the conversation",
             Self::Sample | Self::Attachment => "the text",
         }
     }
@@ -45,7 +43,7 @@ impl Text {
         match self {
             Self::Grammar | Self::Schema | Self::Template => 1 << 20,
             Self::Tools | Self::Attachment => 16 << 20,
-            Self::SystemPrompt | Self::Prompt | Self::Conversation => 256 << 20,
+            Self::SystemPrompt | Self::Prompt => 256 << 20,
             Self::Sample => 1 << 30,
         }
     }

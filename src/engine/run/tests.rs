@@ -419,7 +419,7 @@ fn an_eviction_is_announced_before_the_sequence_is_overwritten_and_can_be_saved(
     let (send, evicted) = std_channel();
     inbox.on_eviction(Box::new(move |evicted| {
         let (whole, stays) = (evicted.sequence.tokens.clone(), evicted.stays);
-        assert_eq!((evicted.longest(usize::MAX), evicted.bytes), (whole.len(), 4 * whole.len() as u64));
+        assert_eq!((evicted.longest(usize::MAX), evicted.bytes()), (whole.len(), 4 * whole.len() as u64));
         assert_eq!(evicted.longest(stays - 1), 0);
         let saved = evicted.save(whole.len()).unwrap();
         assert_eq!(saved.tokens(), whole);

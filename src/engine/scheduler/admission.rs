@@ -40,10 +40,11 @@ impl<V: Vocab> Scheduler<V> {
     pub(super) fn admit(&mut self, step: &mut Step) {
         let mut next = 0;
         while let Some(job) = self.waiting.get(next) {
-            let (index, reuse) = match self.sharing.place(&self.slots, job.prompt(), self.states.any()) {
-                None => return,
-                Some(Place::Now(index, reuse)) => (index, reuse),
-                Some(Place::Later(index, length)) => {
+            let place = self.sharing.place(&self.slots, job.prompt(), self.states.any());
+            let Some(place) = place else { return };
+            let (index, reuse) = match place {
+                Place::Now(index, reuse) => (index, reuse),
+                Place::Later(index, length) => {
                     self.slots[index].job.iter_mut().for_each(|reader| reader.stop_at(length));
                     next += 1;
                     continue;

@@ -1,19 +1,19 @@
 //! The pattern of tensor names in an override.
 
+use fancy_regex::{Error, Expr, Regex};
+
 /// A regular expression in the dialect that llama.cpp's overrides have.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(fancy_regex::Regex);
+pub(super) struct Pattern(Regex);
 
 impl Pattern {
     /// Parses a pattern; the error is the reason why it is invalid.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if repetitions(text) > MOST_REPETITIONS {
+        let tree = Expr::parse_tree(text).map_err(reason)?;
+        if has_large_number(text) || repetitions(&tree.expr) > MOST_REPETITIONS {
             return Err(format!("it repeats a part more than {MOST_REPETITIONS} times"));
         }
-        fancy_regex::Regex::new(text).map(Self).map_err(|error| match error {
-            fancy_regex::Error::ParseError(at, _) => format!("syntax error at byte {at}"),
-            _ => "it uses an unsupported feature or is too large".to_owned(),
-        })
+        Regex::new(text).map(Self).map_err(reason)
     }
 
     /// Whether the pattern matches a tensor's name. A pattern that takes too long does not match.
@@ -25,13 +25,35 @@ impl Pattern {
 /// The limit on nested repetitions, whose sizes the library multiplies without a check.
 const MOST_REPETITIONS: u64 = 1_000_000;
 
-/// The product of all counts in braces: at least the repetitions of any part.
-fn repetitions(text: &str) -> u64 {
-    let largest = |count: &str| {
-        let numbers = count.split(|c: char| !c.is_ascii_digit()).take(2).filter(|digits| !digits.is_empty());
-        numbers.map(|digits| digits.parse().unwrap_or(u64::MAX)).max().unwrap_or(1).max(1)
-    };
-    text.split('{').skip(1).map(largest).fold(1, u64::saturating_mul)
+/// The sum of the counts in braces, each multiplied by those of what it repeats.
+fn repetitions(expr: &Expr) -> u64 {
+    match expr {
+        Expr::Concat(parts) | Expr::Alt(parts) => parts.iter().map(repetitions).fold(0, u64::saturating_add),
+        Expr::Group(part) | Expr::LookAround(part, _) | Expr::AtomicGroup(part) => repetitions(part),
+        Expr::Repeat { child, lo, hi, .. } => {
+            let most = if *hi == usize::MAX { *lo } else { (*hi).max(*lo) };
+            repetitions(child).max(1).saturating_mul(most.max(1) as u64)
+        }
+        Expr::Conditional { condition, true_branch, false_branch } => [condition, true_branch, false_branch]
+            .into_iter()
+            .map(|part| repetitions(part))
+            .fold(0, u64::saturating_add),
+        _ => 0,
+    }
+}
+
+/// Whether a number is so large that the library reads its braces as text.
+fn has_large_number(text: &str) -> bool {
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    numbers.into_iter().any(|digits| digits.parse::<usize>().is_err())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn reason(error: Error) -> String {
+    match error {
+        Error::ParseError(at, _) => format!("syntax error at byte {at}"),
+        _ => "it uses an unsupported feature or is too large".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +64,13 @@ mod tests {
     fn repetitions_without_end_are_refused() {
         for text in
             ["(a{99999999999999})", "((a{1000}){1000}){20}", "(<{999999999999991000}){20}", "a{1,9999999}"]
+                .into_iter()
+                .chain([
+                    "a{99999999999999999999}",
+                    "(?:a{1000}|b){1001}",
+                    "a{600000}b{600000}",
+                    "(a{1001,}){1000}",
+                ])
         {
             assert_eq!(
                 Pattern::parse(text).unwrap_err(),
@@ -50,5 +79,18 @@ mod tests {
             );
         }
         assert!(Pattern::parse(r"blk\.[0-9]{1,3}\.ffn_(up|down){1}").unwrap().matches("blk.12.ffn_up"));
+    }
+
+    #[test]
+    fn only_nested_repetitions_multiply_and_braces_may_be_text() {
+        for (text, name) in [
+            ("^a{1,100}b{1,100}c{1,100}d{1,100}$", "aabbccd"),
+            ("^(a{1,100}b{1,100}){1,100}$", "abab"),
+            (r"^a\{9999999}$", "a{9999999}"),
+            ("^[a{9999999}]+$", "a{9}"),
+        ] {
+            assert!(Pattern::parse(text).unwrap().matches(name), "{text}");
+        }
+        assert_eq!(Pattern::parse("a(b").unwrap_err(), "syntax error at byte 3");
     }
 }

@@ -51,7 +51,7 @@ pub(in crate::serve) async fn get(
         let (conversation, tag) = store.get(&name)?;
         Ok((conversation.text().map_err(std::io::Error::from)?, tag))
     };
-    let (text, tag) = blocking(&app, read).await?.map_err(refusal)?;
+    let (text, tag) = blocking(&app, read).await?.map_err(unusable)?;
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(TYPE)), etag(&tag)];
     Ok((headers, text).into_response())
 }
@@ -153,6 +153,14 @@ fn etag(tag: &Tag) -> (HeaderName, HeaderValue) {
     (header::ETAG, value.unwrap_or_else(|_| HeaderValue::from_static("\"\"")))
 }
 
+/// Why a stored conversation cannot be read: what is wrong with its file is not an error of the request.
+fn unusable(error: Error) -> HttpError {
+    match &error {
+        Error::Format(_) | Error::NotText | Error::TooLarge { .. } => answer(ErrorCode::Engine, &error),
+        _ => refusal(error),
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn refusal(error: Error) -> HttpError {
     let code = match &error {
@@ -162,9 +170,17 @@ fn refusal(error: Error) -> HttpError {
         Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full => ErrorCode::InvalidRequest,
         _ => ErrorCode::Engine,
     };
+    answer(code, &error)
+}
+
+fn answer(code: ErrorCode, error: &Error) -> HttpError {
     // Failures of the disk are for the log: they may name paths.
-    tracing::debug!(?error, "a conversation is refused");
-    let message = match &error {
+    if code == ErrorCode::Engine {
+        tracing::warn!(?error, "cannot access a conversation");
+    } else {
+        tracing::debug!(?error, "a conversation is refused");
+    }
+    let message = match error {
         Error::Format(source) => format!("{error}: {source}"),
         _ => error.to_string(),
     };

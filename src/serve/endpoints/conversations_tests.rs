@@ -59,6 +59,13 @@ fn a_conversation_is_created_read_changed_and_removed() {
     );
     assert_eq!(listed["bytes"], get(path).text.len());
     assert!(get(path).text.contains("\"page\":1"), "fields of the page stay");
+    // The file is damaged, not the request.
+    let file = folder.path().join("sessions/damaged.jsonl");
+    for bytes in [&b"{}"[..], b"\xff"] {
+        fs::write(&file, bytes).unwrap();
+        let reply = get("/api/conversations/damaged");
+        assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR, "{}", reply.text);
+    }
     let delete = |headers: &[(&str, &str)]| ask(&router, Method::DELETE, path, headers, "").status;
     assert_eq!(delete(&[("If-Match", &tag)]), StatusCode::PRECONDITION_FAILED);
     assert_eq!(delete(&[]), StatusCode::NO_CONTENT);

@@ -135,12 +135,17 @@ impl Metrics {
         let mut families = self.registry.gather();
         let open = self.connections.get().map_or(0, |connections| connections.open());
         families.push(gauge("ggrun_connections", "Open connections", float(open as u64)));
-        let Counted { states_saved, states_restored, .. } = saved.unwrap_or_default();
+        let Counted { states_saved, states_restored, states_refused, .. } = saved.unwrap_or_default();
         families.push(counter("ggrun_states_saved_total", "States saved to disk", float(states_saved)));
         families.push(counter(
             "ggrun_states_restored_total",
             "States restored from disk",
             float(states_restored),
+        ));
+        families.push(counter(
+            "ggrun_states_refused_total",
+            "Damaged states on disk that were removed",
+            float(states_refused),
         ));
         if let Some(status) = status {
             families.extend(engine(status));

@@ -123,13 +123,14 @@ fn errors_connections_ignored_fields_and_states_are_counted() {
     metrics.refuse(503);
     metrics.refuse(400);
     metrics.ignore(3);
-    let states = Counted { states_saved: 2, states_restored: 1, ..Counted::default() };
+    let states = Counted { states_saved: 2, states_restored: 1, states_refused: 3, ..Counted::default() };
     let found = samples(&metrics.render(None, Some(states)).unwrap());
     assert_eq!(found["ggrun_connections"], 0.0);
     assert_eq!(found["ggrun_requests_refused_total{status=\"503\"}"], 2.0);
     assert_eq!(found["ggrun_requests_refused_total{status=\"400\"}"], 1.0);
     assert_eq!(found["ggrun_ignored_fields_total"], 3.0);
     assert_eq!((found["ggrun_states_saved_total"], found["ggrun_states_restored_total"]), (2.0, 1.0));
+    assert_eq!(found["ggrun_states_refused_total"], 3.0);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use ggrun::state::{self, Refused};
 
 use super::args::ChatArgs;
 use super::conversation::Chat;
-use super::store::{self, Store};
+use super::store::Store;
 use super::talk::Talk;
 use crate::cli::ui::text;
 
@@ -22,18 +22,21 @@ use crate::cli::ui::text;
 pub(super) fn begin(args: &ChatArgs, store: Option<&Store>) -> anyhow::Result<Talk> {
     let mut talk = Talk::default();
     store.inspect(|store| store.sweep());
-    if let Some(name) = &args.session {
-        let path = session_path(store, name)?;
-        if path.exists() {
-            talk = Talk::from_messages(store::read(&path)?.messages());
-        }
+    if let Some(name) = &args.session
+        && let Some(conversation) = folder(store)?.read(name)?
+    {
+        talk = Talk::from_messages(conversation.messages());
     }
     Ok(talk)
 }
 
 /// The file of a conversation's text.
 pub(super) fn session_path(store: Option<&Store>, name: &str) -> anyhow::Result<PathBuf> {
-    store.context("no folder for conversations; set XDG_STATE_HOME or HOME")?.path(name)
+    folder(store)?.path(name)
+}
+
+fn folder(store: Option<&Store>) -> anyhow::Result<&Store> {
+    store.context("no folder for conversations; set XDG_STATE_HOME or HOME")
 }
 
 /// Bytes to leave free on the disk of a state.
@@ -50,11 +53,12 @@ impl Chat<'_> {
 
     /// Saves the text.
     pub(super) fn write(&mut self, name: &str) -> anyhow::Result<PathBuf> {
-        let path = session_path(self.store.as_ref(), name)?;
+        let store = folder(self.store.as_ref())?;
         let (model, messages) = (self.model.display().to_string(), self.talk.messages());
         let is_session = self.args.session.as_deref() == Some(name);
         let before = is_session.then_some(&self.stored[..]);
-        store::write(&path, &model, before, messages.clone())?;
+        store.write(name, &model, before, &messages)?;
+        let path = store.path(name)?;
         if is_session {
             self.stored = messages;
         }
@@ -67,8 +71,9 @@ impl Chat<'_> {
             let none = || "no saved conversations".to_owned();
             return Ok(if names.is_empty() { none() } else { names.join("\n") });
         };
-        let path = session_path(self.store.as_ref(), name)?;
-        let talk = Talk::from_messages(store::read(&path)?.messages());
+        let store = folder(self.store.as_ref())?;
+        let (path, missing) = (store.path(name)?, || format!("no saved conversation `{name}`"));
+        let talk = Talk::from_messages(store.read(name)?.with_context(missing)?.messages());
         self.leave();
         self.talk = talk;
         self.restore_state(&path);
