@@ -76,7 +76,7 @@ mod tests {
                     let turned_off = place.ends_with("/metrics") && method == "get";
                     assert_eq!(
                         is_taken || turned_off,
-                        methods.get(method).is_some(),
+                        methods.get(method).is_some_and(|described| described["responses"]["501"].is_null()),
                         "{method} {place}: {status}"
                     );
                     assert_ne!(status, 404, "{method} {place}");
@@ -107,7 +107,7 @@ mod tests {
         let router = server("");
         let document = document();
         for (path, methods) in document["paths"].as_object().unwrap() {
-            if methods.get("post").is_none() {
+            if methods.get("post").is_none_or(|described| described["requestBody"].is_null()) {
                 continue;
             }
             let schema = schema(&document, path);
