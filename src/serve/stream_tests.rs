@@ -76,20 +76,24 @@ fn an_error_that_ends_an_engine_is_noted_once_and_for_this_engine_only() {
 
 #[test]
 fn a_client_that_goes_away_frees_its_slot() {
-    let (decoder, go) = held("a</think>b");
+    let (decoder, go) = held(&"x".repeat(400));
     let app = with(decoder, TINY, Settings::default());
-    let engine = app.engine().unwrap();
+    let mut status = app.engine().unwrap().session.submitter().status();
     let router = router(app);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let response = tower::ServiceExt::oneshot(router, asks(true)).await.unwrap();
-        drop(response);
+        drop(tower::ServiceExt::oneshot(router, asks(true)).await.unwrap());
+        // The server sees it at some moment while steps are made.
+        let steps = async {
+            while go.send(()).is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            found = status.wait_for(|status| status.counters.cancelled == 1) => drop(found.unwrap()),
+            () = steps => panic!("the engine has ended"),
+        }
     });
-    drop(go);
-    let mut status = engine.session.submitter().status();
-    runtime
-        .block_on(async { status.wait_for(|status| status.counters.cancelled == 1).await.map(drop) })
-        .unwrap();
 }
 
 #[test]
