@@ -42,7 +42,7 @@ impl Limits {
 /// for the time that its share of a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PrefillBudget {
-    /// As many as are read in a quarter of a second, by the measured rate; at least 32.
+    /// As many as are read in a fifth of a second, by the measured rate; at least 32.
     #[default]
     Auto,
     /// This many; at least one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::PrefillBudget;
 
 /// The time that a step with generating slots may take.
-const TARGET: Duration = Duration::from_millis(250);
+const TARGET: Duration = Duration::from_millis(200);
 /// Tokens that are always allowed: fewer cost nearly as much, and a prefill must make progress.
 const FLOOR: usize = 32;
 
@@ -50,11 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quarter_of_a_second_is_allowed_and_never_less_than_the_floor() {
+    fn a_fifth_of_a_second_is_allowed_and_never_less_than_the_floor() {
         let mut pace = Pace::default();
         assert_eq!(pace.allowed(PrefillBudget::Auto), usize::MAX);
         pace.note(512, Duration::from_secs(1));
-        assert_eq!(pace.allowed(PrefillBudget::Auto), 128);
+        assert_eq!(pace.allowed(PrefillBudget::Auto), 102);
         pace.note(FLOOR, Duration::from_secs(100));
         pace.note(FLOOR, Duration::from_secs(100));
         pace.note(FLOOR, Duration::from_secs(100));
@@ -70,6 +70,6 @@ mod tests {
         pace.note(512, Duration::from_secs(1));
         pace.note(3, Duration::from_secs(1));
         pace.note(512, Duration::ZERO);
-        assert_eq!(pace.allowed(PrefillBudget::Auto), 128);
+        assert_eq!(pace.allowed(PrefillBudget::Auto), 102);
     }
 }

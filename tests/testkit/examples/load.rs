@@ -11,7 +11,7 @@
 //! last answer has ended.
 //!
 //! With `--long N`, each client sends one request; once all of them receive, one more connection sends a prompt of N tokens,
-//! and only the gaps until its first token count.
+//! and only the gaps until its first token count. The other answers are broken off then.
 //!
 //! With `--rows`, the requests are those of a batch file for `/v1/completions`, one body a line.
 //!
@@ -26,7 +26,7 @@ mod http;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -147,30 +147,25 @@ impl Load {
         (taken, begun.elapsed().as_secs_f64())
     }
 
-    /// Answers that a long prompt disturbs.
+    /// A long prompt that disturbs answers, with their gaps. They are broken off at its first token.
     fn disturbed(self) -> (Vec<Taken>, f64) {
         let load = Arc::new(self);
         let started = Arc::new(Barrier::new(load.count("clients") + 1));
         let counts = Arc::new(AtomicBool::new(false));
-        let client = |number: u64| {
-            let (load, started, counts) = (Arc::clone(&load), Arc::clone(&started), Arc::clone(&counts));
+        let gaps = Arc::new(Mutex::new(Vec::new()));
+        for number in 0..load.option("clients") {
+            let (load, started) = (Arc::clone(&load), Arc::clone(&started));
+            let (counts, gaps) = (Arc::clone(&counts), Arc::clone(&gaps));
             thread::spawn(move || {
                 let body = load.drawn(number, load.option("prompt"), load.option("tokens"));
-                let (mut waited, mut gaps) = (false, Vec::new());
                 let mut connection = Connection::open(&load.address);
-                let mut taken = answer(&mut connection, &body, |gap| match gap {
-                    None if !waited => {
-                        waited = true;
-                        started.wait();
-                    }
-                    Some(gap) if counts.load(Ordering::Relaxed) => gaps.push(gap),
-                    _ => {}
+                answer(&mut connection, &body, |gap| match gap {
+                    None => drop(started.wait()),
+                    Some(gap) if counts.load(Ordering::Relaxed) => gaps.lock().unwrap().push(gap),
+                    Some(_) => {}
                 });
-                (taken.first, taken.gaps, taken.overhead) = (None, gaps, None);
-                taken
-            })
-        };
-        let threads: Vec<_> = (0..load.option("clients")).map(client).collect();
+            });
+        }
         started.wait();
         thread::sleep(Duration::from_secs(1));
         let body = load.drawn(u64::MAX, load.option("long"), 1);
@@ -179,11 +174,8 @@ impl Load {
         counts.store(true, Ordering::Relaxed);
         let mut long = answer(&mut connection, &body, |_| counts.store(false, Ordering::Relaxed));
         let seconds = begun.elapsed().as_secs_f64();
-        counts.store(false, Ordering::Relaxed);
-        long.gaps.clear();
-        let mut taken: Vec<Taken> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        taken.push(long);
-        (taken, seconds)
+        long.gaps = gaps.lock().unwrap().clone();
+        (vec![long], seconds)
     }
 
     /// The shared tokens, then as many of this request's own.
