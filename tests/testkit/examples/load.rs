@@ -174,7 +174,7 @@ impl Load {
         counts.store(true, Ordering::Relaxed);
         let mut long = answer(&mut connection, &body, |_| counts.store(false, Ordering::Relaxed));
         let seconds = begun.elapsed().as_secs_f64();
-        long.gaps = gaps.lock().unwrap().clone();
+        long.gaps.clone_from(&gaps.lock().unwrap());
         (vec![long], seconds)
     }
 
