@@ -85,7 +85,9 @@ fn tree() -> Vec<File> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let hidden = name.starts_with('.') && name != ".ci" && name != ".cargo";
-            if hidden || ["target", "corpus", "artifacts", "node_modules", "__pycache__"].contains(&name.as_str()) {
+            if hidden
+                || ["target", "corpus", "artifacts", "node_modules", "__pycache__"].contains(&name.as_str())
+            {
                 continue;
             }
             if path.is_dir() {

@@ -11,7 +11,7 @@ case $mode in
     *) echo "vendor: unknown argument $mode, expected --check" >&2; exit 2 ;;
 esac
 
-npm ci --ignore-scripts --no-audit --no-fund --silent
+npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --silent
 built=$(mktemp -d)
 trap 'rm -r "$built"' EXIT
 

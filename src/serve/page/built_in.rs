@@ -1,0 +1,147 @@
+//! The page of this program: its files, with what a browser needs to keep them.
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderValue;
+use sha2::{Digest as _, Sha256};
+
+/// The file at `/`.
+const INDEX: &str = "index.html";
+
+/// A file of the page.
+#[derive(Debug)]
+pub(super) struct File {
+    /// Its path in `web`.
+    path: &'static str,
+    pub(super) bytes: &'static [u8],
+    made: OnceLock<Made>,
+}
+
+/// What is made of a file when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) tag: HeaderValue,
+    pub(super) gzip: Bytes,
+}
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        [$(File {
+            path: $path,
+            bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/", $path)),
+            made: OnceLock::new(),
+        }),*]
+    };
+}
+
+static FILES: [File; 9] = files![
+    "index.html",
+    "vendor/LICENSES.txt",
+    "vendor/dompurify.js",
+    "vendor/highlight.js",
+    "vendor/htm.js",
+    "vendor/marked.js",
+    "vendor/preact.js",
+    "vendor/signals.js",
+    "vendor/temml.js",
+];
+
+/// The file at a path of a URL.
+pub(super) fn find(path: &str) -> Option<&'static File> {
+    let path = match path.strip_prefix('/')? {
+        "" => INDEX,
+        path => path,
+    };
+    FILES.iter().find(|file| file.path == path)
+}
+
+impl File {
+    /// Its media type.
+    pub(super) fn kind(&self) -> HeaderValue {
+        HeaderValue::from_static(match self.path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+            "html" => "text/html; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            _ => "text/plain; charset=utf-8",
+        })
+    }
+
+    /// Its tag, and its bytes compressed.
+    pub(super) fn made(&self) -> &Made {
+        self.made.get_or_init(|| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            let gzip = encoder.write_all(self.bytes).and_then(|()| encoder.finish());
+            let digest = Sha256::digest(self.bytes);
+            let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+            Made {
+                tag: HeaderValue::try_from(format!("\"{hex}\"")).expect("hexadecimal digits"),
+                gzip: gzip.expect("memory takes what is written").into(),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The files in `web` that a browser loads.
+    fn in_folder() -> BTreeSet<String> {
+        fn visit(folder: &Path, top: &Path, out: &mut BTreeSet<String>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    visit(&path, top, out);
+                } else {
+                    out.insert(path.strip_prefix(top).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+        let mut out = BTreeSet::new();
+        for folder in ["app", "texts", "vendor"] {
+            visit(&web.join(folder), &web, &mut out);
+        }
+        out.extend([INDEX.to_owned(), "style.css".to_owned()]);
+        out.remove("vendor/README.md");
+        out
+    }
+
+    #[test]
+    fn every_file_of_the_page_is_served() {
+        let served: BTreeSet<String> = FILES.iter().map(|file| file.path.to_owned()).collect();
+        assert_eq!(served, in_folder());
+        assert_eq!(FILES.len(), served.len(), "each once");
+    }
+
+    #[test]
+    fn vendored_files_are_those_that_were_made() {
+        let list = include_str!("../../../web/vendor/README.md");
+        for file in FILES.iter().filter(|file| file.path.starts_with("vendor/")) {
+            let digest: String =
+                Sha256::digest(file.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let name = file.path.trim_start_matches("vendor/");
+            let line = format!("| `{name}` | {} | `{digest}` |", file.bytes.len());
+            assert!(list.contains(&line), "web/vendor/README.md has no line {line}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_small() {
+        let later = ["vendor/highlight.js", "vendor/temml.js"];
+        let never = ["vendor/LICENSES.txt"];
+        let gzip = |file: &&File| file.made().gzip.len();
+        let loaded = || FILES.iter().filter(|file| !never.contains(&file.path));
+        let first: usize = loaded().filter(|file| !later.contains(&file.path)).map(|file| gzip(&file)).sum();
+        let all: usize = loaded().map(|file| gzip(&file)).sum();
+        assert!(first <= 75 * 1024, "{first} bytes before the first answer");
+        assert!(all <= 190 * 1024, "{all} bytes in all");
+    }
+}
