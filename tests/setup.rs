@@ -240,7 +240,8 @@ fn the_tests_of_the_page_need_a_browser_and_node() {
         };
         let found = machine().set_up_with(&["--browser"]);
         assert_eq!(found.calls, calls(how, names), "{manager}");
-        let found = machine().with("chromium", "").with("node", "").with("npm", "").set_up_with(&["--browser"]);
+        let found =
+            machine().with("chromium", "").with("node", "").with("npm", "").set_up_with(&["--browser"]);
         assert!(found.calls.is_empty(), "{manager}");
     }
 }

@@ -95,8 +95,12 @@ fn main() -> anyhow::Result<()> {
     let listeners = listen::bind(&["127.0.0.1".to_owned()], args.port)?;
     let names: Vec<String> = listeners.iter().map(listen::Listener::name).collect();
     runtime.spawn(listen::serve(server(&args, page, &app)?, listeners));
-    println!("http://{}", names.join(" "));
+    let (mut ready, waits) = (phase.subscribe(), args.load == 0);
     thread::spawn(move || load(&args, answers, &phase));
+    if waits {
+        runtime.block_on(ready.wait_for(|phase| matches!(phase, Phase::Ready(_))))?;
+    }
+    println!("http://{}", names.join(" "));
     // Whatever ends the input ends the server.
     drop(std::io::stdin().read_to_end(&mut Vec::new()));
     Ok(())

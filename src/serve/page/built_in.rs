@@ -38,8 +38,52 @@ macro_rules! files {
     };
 }
 
-static FILES: [File; 9] = files![
+static FILES: [File; 53] = files![
     "index.html",
+    "icon.svg",
+    "style.css",
+    "app/actions.js",
+    "app/announcer.js",
+    "app/answer.js",
+    "app/api.js",
+    "app/clipboard.js",
+    "app/conversations.js",
+    "app/decorate.js",
+    "app/dialogs.js",
+    "app/format.js",
+    "app/main.js",
+    "app/markdown.js",
+    "app/metrics.js",
+    "app/preferences.js",
+    "app/route.js",
+    "app/server.js",
+    "app/settings.js",
+    "app/shortcuts.js",
+    "app/sse.js",
+    "app/store.js",
+    "app/texts.js",
+    "app/tree.js",
+    "app/ui.js",
+    "app/view/app.js",
+    "app/view/banner.js",
+    "app/view/chart.js",
+    "app/view/composer.js",
+    "app/view/dialogs.js",
+    "app/view/empty.js",
+    "app/view/figures.js",
+    "app/view/icons.js",
+    "app/view/markdown.js",
+    "app/view/menu.js",
+    "app/view/message.js",
+    "app/view/modal.js",
+    "app/view/problem.js",
+    "app/view/reasoning.js",
+    "app/view/settings.js",
+    "app/view/sidebar.js",
+    "app/view/status.js",
+    "app/view/thread.js",
+    "app/view/tool_calls.js",
+    "texts/en.js",
     "vendor/LICENSES.txt",
     "vendor/dompurify.js",
     "vendor/highlight.js",
@@ -66,6 +110,7 @@ impl File {
             "html" => "text/html; charset=utf-8",
             "css" => "text/css; charset=utf-8",
             "js" => "text/javascript; charset=utf-8",
+            "svg" => "image/svg+xml",
             _ => "text/plain; charset=utf-8",
         })
     }
@@ -109,7 +154,7 @@ mod tests {
         for folder in ["app", "texts", "vendor"] {
             visit(&web.join(folder), &web, &mut out);
         }
-        out.extend([INDEX.to_owned(), "style.css".to_owned()]);
+        out.extend([INDEX, "icon.svg", "style.css"].map(str::to_owned));
         out.remove("vendor/README.md");
         out
     }

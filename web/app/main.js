@@ -1,0 +1,16 @@
+// Begins.
+import { refresh, start } from "./conversations.js";
+import { follow } from "./route.js";
+import { watch } from "./server.js";
+import { listen } from "./shortcuts.js";
+import { html, render } from "./ui.js";
+import { App } from "./view/app.js";
+
+render(html`<${App} />`, document.getElementById("app"));
+listen();
+watch();
+addEventListener("hashchange", follow);
+// What another tab or the terminal has written.
+addEventListener("focus", () => refresh().catch(() => {}));
+await start();
+await follow();
