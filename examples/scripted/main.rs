@@ -44,6 +44,9 @@ struct Args {
     /// Listen on this port; 0 picks a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Name the model
+    #[arg(long, default_value = "scripted")]
+    alias: String,
     /// Answers by prompt, as JSON
     #[arg(long)]
     answers: Option<PathBuf>,
@@ -84,7 +87,7 @@ fn main() -> anyhow::Result<()> {
         None => Page::BuiltIn,
     };
     let settings = Settings {
-        names: vec!["scripted".to_owned()],
+        names: vec![args.alias.clone()],
         metrics: !args.no_metrics,
         fingerprint: "scripted".to_owned(),
         page: Some(page.clone()),

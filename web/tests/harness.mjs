@@ -53,6 +53,7 @@ export async function serve({ answers = {}, args = [] } = {}) {
 }
 
 let started;
+after(async () => (await started)?.close());
 
 /** The browser of this file of tests. */
 function browser() {
@@ -61,7 +62,6 @@ function browser() {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
     });
-    after(async () => (await started).close());
   }
   return started;
 }

@@ -39,7 +39,7 @@ pub(in crate::serve) async fn index(
 ///
 /// # Errors
 ///
-/// When there is none.
+/// When it does not exist.
 pub(in crate::serve) async fn file(
     State(app): State<Arc<App>>,
     request: Request,
