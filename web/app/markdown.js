@@ -80,21 +80,26 @@ const toHtml = (tokens) => purify.sanitize(marked.parser(tokens), ALLOWED);
 
 // A text that grows, as blocks of HTML. Only its end is parsed again: what comes before does not change any more.
 export class Growing {
-  #blocks = [];
-  #settled = "";
+  #settled = { text: "", blocks: [] };
+  #last = {};
 
+  // A complete text is parsed as a whole if it has definitions of links, which may be for what comes before them.
   blocks(text, isComplete) {
-    if (!text.startsWith(this.#settled) || (isComplete && /^ {0,3}\[[^\]]+\]:/m.test(text))) {
-      this.#blocks = [];
-      this.#settled = "";
+    if (this.#last.text !== text || this.#last.isComplete !== isComplete) {
+      this.#last = { text, isComplete, blocks: this.#parse(text, isComplete && /^ {0,3}\[[^\]]+\]:/m.test(text)) };
     }
-    const tokens = marked.lexer(text.slice(this.#settled.length));
-    const solid = isComplete ? tokens.length : settledCount(tokens);
-    this.#settled += tokens.slice(0, solid).map((token) => token.raw).join("");
-    const html = ([token]) => toHtml(Object.assign([token], { links: tokens.links }));
-    const blocks = (some) => some.filter((token) => token.type !== "space").map((token) => html([token]));
-    this.#blocks.push(...blocks(tokens.slice(0, solid)));
-    return [...this.#blocks, ...blocks(tokens.slice(solid))];
+    return this.#last.blocks;
+  }
+
+  #parse(text, isWhole) {
+    if (isWhole || !text.startsWith(this.#settled.text)) this.#settled = { text: "", blocks: [] };
+    const tokens = marked.lexer(text.slice(this.#settled.text.length));
+    const html = (token) => toHtml(Object.assign([token], { links: tokens.links }));
+    const blocks = (some) => some.filter((token) => token.type !== "space").map(html);
+    const solid = isWhole ? 0 : settledCount(tokens);
+    this.#settled.text += tokens.slice(0, solid).map((token) => token.raw).join("");
+    this.#settled.blocks.push(...blocks(tokens.slice(0, solid)));
+    return [...this.#settled.blocks, ...blocks(tokens.slice(solid))];
   }
 }
 

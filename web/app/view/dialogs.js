@@ -1,6 +1,6 @@
 // The small dialogs: confirmation, title, key, shortcuts; and messages that vanish by themselves.
 import { giveKey, keyWanted } from "../api.js";
-import { rename } from "../conversations.js";
+import { current, rename } from "../conversations.js";
 import { closeDialog, dialog, notice, notify } from "../dialogs.js";
 import { SHORTCUTS } from "../shortcuts.js";
 import { t } from "../texts.js";
@@ -11,7 +11,7 @@ import { Settings } from "./settings.js";
 const KINDS = { confirm: Confirm, rename: Rename, shortcuts: Shortcuts, settings: Settings };
 
 export function Dialogs() {
-  const open = dialog.value;
+  const open = current.value && dialog.value;
   const Kind = KINDS[open?.kind];
   return html`
     ${Kind && html`<${Kind} key=${open.kind} ...${open} />`}
