@@ -178,15 +178,44 @@ mod tests {
         }
     }
 
+    /// Adds a script and those that it imports at once.
+    fn with_imports(path: &str, out: &mut BTreeSet<String>) {
+        if !out.insert(path.to_owned()) {
+            return;
+        }
+        let file =
+            FILES.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} is not served"));
+        let text = std::str::from_utf8(file.bytes).unwrap();
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let begins = [" from \"", "}from\"", "import \""].into_iter();
+        for target in begins.flat_map(|begin| text.split(begin).skip(1)) {
+            let target = target.split('"').next().unwrap();
+            let mut parts: Vec<&str> = folder.split('/').collect();
+            for part in target.split('/') {
+                match part {
+                    "." => {}
+                    ".." => drop(parts.pop()),
+                    name => parts.push(name),
+                }
+            }
+            with_imports(&parts.join("/"), out);
+        }
+    }
+
     #[test]
     fn the_page_is_small() {
-        let later = ["vendor/highlight.js", "vendor/temml.js"];
-        let never = ["vendor/LICENSES.txt"];
-        let gzip = |file: &&File| file.made().gzip.len();
-        let loaded = || FILES.iter().filter(|file| !never.contains(&file.path));
-        let first: usize = loaded().filter(|file| !later.contains(&file.path)).map(|file| gzip(&file)).sum();
-        let all: usize = loaded().map(|file| gzip(&file)).sum();
-        assert!(first <= 75 * 1024, "{first} bytes before the first answer");
-        assert!(all <= 190 * 1024, "{all} bytes in all");
+        let mut first = ["index.html", "icon.svg", "style.css"].map(str::to_owned).into();
+        with_imports("app/main.js", &mut first);
+        assert!(first.contains("vendor/signals.js") && !first.contains("vendor/temml.js"));
+        let gzip = |file: &File| file.made().gzip.len();
+        let before: usize = FILES.iter().filter(|file| first.contains(file.path)).map(gzip).sum();
+        // Licences are not loaded.
+        let all: usize = FILES.iter().filter(|file| !has_ending(file.path, "txt")).map(gzip).sum();
+        assert!(before <= 75 << 10, "{before} bytes before the first answer");
+        assert!(all <= 190 << 10, "{all} bytes in all");
+    }
+
+    fn has_ending(path: &str, ending: &str) -> bool {
+        path.rsplit_once('.').is_some_and(|(_, found)| found == ending)
     }
 }
