@@ -11,7 +11,7 @@ case $mode in
     *) echo "vendor: unknown argument $mode, expected --check" >&2; exit 2 ;;
 esac
 
-npm ci --ignore-scripts --no-audit --no-fund --silent
+npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --silent
 built=$(mktemp -d)
 trap 'rm -r "$built"' EXIT
 
@@ -30,6 +30,18 @@ module() {
         --outfile="$built/$file" "$@"
 }
 
+# The common languages without a few that are rare and large. Similar ones are neighbours: they compress better.
+languages='css scss less javascript typescript c cpp objectivec java kotlin csharp swift go rust php php-template xml markdown
+    bash shell diff json yaml ini makefile lua perl ruby python python-repl r sql graphql plaintext'
+
+highlighter() {
+    echo "import library from 'highlight.js/lib/core'; export default library;"
+    for language in $languages; do
+        name=$(echo "$language" | tr - _)
+        echo "import $name from 'highlight.js/lib/languages/$language'; library.registerLanguage('$language', $name);"
+    done
+}
+
 module preact.js "$(about preact MIT)" "export * from 'preact'; export * from 'preact/hooks';"
 # Shares the module above.
 module signals.js "$(about @preact/signals MIT), with $(about @preact/signals-core MIT)" "export * from '@preact/signals';" \
@@ -37,7 +49,7 @@ module signals.js "$(about @preact/signals MIT), with $(about @preact/signals-co
 module htm.js "$(about htm Apache-2.0)" "export { default } from 'htm';"
 module marked.js "$(about marked MIT)" "export { Marked } from 'marked';"
 module dompurify.js "$(about dompurify Apache-2.0)" "export { default } from 'dompurify';"
-module highlight.js "$(about highlight.js BSD-3-Clause)" "export { default } from 'highlight.js/lib/common';"
+module highlight.js "$(about highlight.js BSD-3-Clause)" "$(highlighter)"
 module temml.js "$(about temml MIT)" "export { default } from 'temml';"
 
 for library in preact @preact/signals @preact/signals-core htm marked dompurify highlight.js temml; do

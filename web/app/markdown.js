@@ -103,7 +103,7 @@ export class Growing {
   }
 }
 
-// The last block may grow, and the one before it may be a list or a table that goes on.
+// The last block may grow, and the one before it may be a list or a table that continues.
 function settledCount(tokens) {
   let solid = tokens.length;
   for (let open = 2; open > 0 && solid > 0; solid--) if (tokens[solid - 1].type !== "space") open--;

@@ -8,7 +8,7 @@ const KEPT = 300;
 
 // `{time, values}`, the oldest first. A value's name is as in the text, with its labels.
 export const samples = signal([]);
-// Why there are none: an ApiError, or null.
+// Why they are missing: an ApiError, or null.
 export const problem = signal(null);
 
 let timer = null;

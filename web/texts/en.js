@@ -121,7 +121,7 @@ export default {
   toolResultPlaceholder: "Paste what the tool returned",
   sendResults: "Send results",
 
-  // What is going on
+  // Progress
   waiting: "Waiting for a free slot",
   waitingBehind: (number) => `Waiting for a free slot, ${count(number, "request", "requests")} in the queue`,
   sending: "Sending",
@@ -238,7 +238,7 @@ export default {
     mirostat_eta: ["Mirostat η", "Learning rate"],
     samplers: ["Order of samplers", "Separated by commas"],
     reasoning: ["Reasoning", "For models that can turn it on and off"],
-    reasoning_budget: ["Reasoning budget", "Most tokens of reasoning; -1 is no limit"],
+    reasoning_budget: ["Reasoning budget", "Most tokens of reasoning; -1 does not limit it"],
     tools: ["Tools", "A JSON list as in OpenAI's API; you enter the results of calls"],
     json_schema: ["JSON schema", "The answer is JSON that matches it"],
     raw: ["Raw JSON", "Further fields of the request; they override the others"],

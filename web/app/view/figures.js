@@ -1,4 +1,4 @@
-// The figures of an answer that has ended, and what goes on with one that is being written.
+// The figures of an answer that has ended, and the progress of one that is being written.
 import { contextSize } from "../server.js";
 import { samples } from "../metrics.js";
 import { t } from "../texts.js";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ggrun::serve::limits::Limits;
 use ggrun::serve::listen::{self, Connections, Listener, Server, Tls};
 use ggrun::serve::security::{Keys, Policy};
-use ggrun::serve::{App, is_open, layered, router};
+use ggrun::serve::{App, Page, layered, open_paths, router};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -30,10 +30,14 @@ impl<'a> Listening<'a> {
     /// # Errors
     ///
     /// When a certificate, a key or a host cannot be used, or an address cannot be listened on.
-    pub(super) fn begin(args: &'a NetworkArgs, runtime: &Runtime) -> anyhow::Result<Self> {
+    pub(super) fn begin(
+        args: &'a NetworkArgs,
+        page: Option<Page>,
+        runtime: &Runtime,
+    ) -> anyhow::Result<Self> {
         let most = Limits::default().connections;
         let connections = listen::connections(listen::raise_open_files(most), most);
-        let (limits, policy) = (Arc::new(args.limits(connections)), Arc::new(args.policy(is_open)?));
+        let (limits, policy) = (Arc::new(args.limits(connections)), Arc::new(args.policy(open_paths(page))?));
         let tls = args.tls()?;
         let _context = runtime.enter();
         Ok(Self { args, limits, policy, tls, listeners: listen::bind(&args.host, args.port)? })

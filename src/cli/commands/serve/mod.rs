@@ -44,9 +44,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         check_with(path, &metadata, tensor_check)?;
     }
     args.disk.check()?;
+    let page = args.page()?;
     let interrupt = Interrupt::listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let listening = Listening::begin(&args.network, &runtime)?;
+    let listening = Listening::begin(&args.network, page.clone(), &runtime)?;
     let path = source::model(&args.model, When::Auto)?;
     let (phase, watched) = watch::channel(Phase::Loading { done: 0, total: 0 });
     let settings = Settings {
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         strict_model: args.strict_model,
         slots: !args.no_slots,
         metrics: args.metrics,
-        page: !args.no_ui,
+        page,
         verbose: tracing::enabled!(tracing::Level::INFO),
         limits: listening.limits(),
         queue: args.network.queue as usize,
