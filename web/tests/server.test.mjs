@@ -6,7 +6,7 @@ import { ask, asked, button, idle, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 test("loading is shown with its progress and the time left, and a message can be written meanwhile", async (t) => {
-  const { page } = await visit(t, { args: ["--load", "6000"] });
+  const { page } = await visit(t, { args: ["--load", "15000"] });
   await page.getByText("Loading the model").waitFor();
   await page.getByRole("progressbar", { name: "Loading the model" }).waitFor();
   await page.getByText(/\d+ % · about .* left/).waitFor();
