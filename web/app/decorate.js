@@ -58,6 +58,7 @@ function decorateTable(table) {
 async function showFormula(span) {
   const library = await loadFormulas();
   const { tex, display } = span.dataset;
+  if (display) Object.assign(span, { tabIndex: 0, role: "group", ariaLabel: t.formula });
   const options = { displayMode: Boolean(display), trust: false, throwOnError: false, maxSize: [20, 500], maxExpand: 500 };
   library.render(tex, span, options);
 }

@@ -1,12 +1,17 @@
 // Begins.
-import { refresh, start } from "./conversations.js";
+import { current, refresh, start } from "./conversations.js";
 import { follow } from "./route.js";
 import { watch } from "./server.js";
 import { listen } from "./shortcuts.js";
-import { html, render } from "./ui.js";
+import { effect, html, render } from "./ui.js";
 import { App } from "./view/app.js";
 
 render(html`<${App} />`, document.getElementById("app"));
+effect(() => {
+  void current.value?.changes.value;
+  const title = current.value?.title;
+  document.title = title ? `${title} – ggrun` : "ggrun";
+});
 listen();
 watch();
 addEventListener("hashchange", follow);

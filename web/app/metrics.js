@@ -12,15 +12,17 @@ export const samples = signal([]);
 export const problem = signal(null);
 
 let timer = null;
+let users = 0;
 
-export function startSampling() {
-  timer ??= setInterval(sample, EVERY_MS);
-  sample();
-}
-
-export function stopSampling() {
-  clearInterval(timer);
-  timer = null;
+// Samples until the function that it returns is called.
+export function sampling() {
+  if (users++ === 0) {
+    timer = setInterval(sample, EVERY_MS);
+    sample();
+  }
+  return () => {
+    if (--users === 0) clearInterval(timer);
+  };
 }
 
 async function sample() {
@@ -30,7 +32,7 @@ async function sample() {
     problem.value = null;
   } catch (error) {
     problem.value = error;
-    if (error.status === 501) stopSampling();
+    if (error.status === 501) clearInterval(timer);
   }
 }
 

@@ -208,7 +208,7 @@ test("a request that waits for a slot says so", async (t) => {
   const other = await fetch(`${server.url}/v1/chat/completions`, { method: "POST", body, signal: abort.signal });
   await other.body.getReader().read();
   await ask(page, "Hi");
-  await page.getByText("Waiting for a free slot").waitFor();
+  await page.getByText("Waiting for a free slot, 1 request in the queue").waitFor();
   abort.abort();
   await lastAnswer(page).getByText("You wrote: Hi").waitFor();
 });

@@ -92,6 +92,7 @@ export default {
   copyCode: "Copy code",
   code: "code",
   table: "Table",
+  formula: "Formula",
   image: (text) => `Image: ${text || "untitled"}`,
   regenerate: "Regenerate",
   continue: "Continue",

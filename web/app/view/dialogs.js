@@ -67,10 +67,11 @@ function Key({ wrong }) {
   return html`<${Modal} title=${t.keyTitle} onClose=${() => (keyWanted.value = null)}>
     <form onSubmit=${use}>
       ${wrong && html`<p class="bad" role="alert">${t.keyWrong}</p>`}
-      <label class="field"><span>${t.keyLabel}</span>
-        <input type="password" autocomplete="off" autofocus value=${text} onInput=${(event) => setText(event.target.value)} />
-        <small>${t.keyHint}</small>
-      </label>
+      <div class="field">
+        <label for="key">${t.keyLabel}</label>
+        <input id="key" type="password" autocomplete="off" autofocus aria-describedby="key-hint" value=${text} onInput=${(event) => setText(event.target.value)} />
+        <small id="key-hint">${t.keyHint}</small>
+      </div>
       <label class="check"><input type="checkbox" checked=${keep} onChange=${(event) => setKeep(event.target.checked)} />${t.keyKeep}</label>
       <div class="row end"><button class="primary" disabled=${!text.trim()}>${t.keyUse}</button></div>
     </form>

@@ -1,8 +1,11 @@
 // The figures of an answer that has ended, and the progress of one that is being written.
 import { contextSize } from "../server.js";
-import { samples } from "../metrics.js";
+import { samples, sampling } from "../metrics.js";
 import { t } from "../texts.js";
 import { html, useEffect, useState } from "../ui.js";
+
+// A slot that is free takes a request at once.
+const SOON_MS = 1000;
 
 const perSecond = (tokens, ms) => (ms > 0 ? (tokens / ms) * 1000 : 0);
 // The first token of an answer takes no time of its own.
@@ -30,8 +33,10 @@ export function Progress({ running }) {
   }, []);
   void running.frame.value;
   const phase = running.phase.value;
+  const isQueued = phase === "waiting" && performance.now() - running.started > SOON_MS;
+  useEffect(() => (isQueued ? sampling() : undefined), [isQueued]);
   const { progress, timings } = running;
-  if (phase === "waiting") return html`<p class="progress"><${Dots} />${waitingText(running)}</p>`;
+  if (phase === "waiting") return html`<p class="progress"><${Dots} />${isQueued ? queueText() : t.sending}</p>`;
   if (phase === "reading" && progress) {
     const { total, cache, processed } = progress;
     const share = total > 0 ? processed / total : 0;
@@ -49,9 +54,7 @@ export function Progress({ running }) {
 
 const Dots = () => html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`;
 
-function waitingText({ started }) {
-  // A slot that is free takes the request at once.
-  if (performance.now() - started < 1000) return t.sending;
+function queueText() {
   const waiting = samples.value.at(-1)?.values.get("ggrun_num_requests_waiting");
   return waiting > 0 ? t.waitingBehind(waiting) : t.waiting;
 }

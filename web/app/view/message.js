@@ -13,6 +13,8 @@ const NAMES = { user: t.you, assistant: t.model, system: t.system, developer: t.
 
 // `editing` is the message that is being edited, and `setEditing` changes that.
 export function Message({ conversation, node, isLast, editing, setEditing }) {
+  // A component that reads signals is drawn again only if they or its properties change.
+  void conversation.changes.value;
   const { message } = node;
   const live = conversation.answer.value;
   const running = live?.node === node ? live : null;
@@ -36,7 +38,7 @@ function Body({ conversation, node, running, isLast }) {
   if (role !== "assistant") return html`<div class="said">${text}</div>`;
   const isEmpty = !running && !text && !reasoning && !calls?.length;
   return html`
-    ${reasoning && html`<${Reasoning} message=${message} running=${running} />`}
+    ${reasoning && html`<${Reasoning} text=${reasoning} ms=${message.page?.reasoning_ms} running=${running} />`}
     ${text && html`<${Markdown} text=${text} isLive=${Boolean(running)} />`}
     ${isEmpty && html`<p class="muted">${t.empty}</p>`}
     ${calls?.length > 0 && html`<${ToolCalls} ...${{ conversation, node, isLast }} />`}
@@ -44,6 +46,7 @@ function Body({ conversation, node, running, isLast }) {
 }
 
 function Foot({ conversation, node, isLast, setEditing }) {
+  void conversation.changes.value;
   const { message } = node;
   const isAnswer = message.role === "assistant";
   const isBusy = Boolean(conversation.answer.value);

@@ -6,10 +6,9 @@ import { html, useState } from "../ui.js";
 import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 
-export function Reasoning({ message, running }) {
+export function Reasoning({ text, ms, running }) {
   const [isOpen, setOpen] = useState(isReasoningOpen.value);
   const isNow = running?.phase.value === "reasoning";
-  const ms = message.page?.reasoning_ms;
   const title = isNow ? t.reasoningNow : ms === undefined ? t.reasoning : t.reasoned(ms);
   const end = () => running.endReasoning().catch((error) => notify(`${t.answerNowFailed}: ${error.message}`, true));
   return html`<div class="reasoning ${isNow ? "now" : ""}">
@@ -19,6 +18,6 @@ export function Reasoning({ message, running }) {
       </button>
       ${isNow && html`<button type="button" class="small" onClick=${end}>${t.answerNow}</button>`}
     </div>
-    ${isOpen && html`<div class="reasoning-text"><${Markdown} text=${message.reasoning_content} isLive=${isNow} /></div>`}
+    ${isOpen && html`<div class="reasoning-text"><${Markdown} text=${text} isLive=${isNow} /></div>`}
   </div>`;
 }

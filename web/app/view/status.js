@@ -1,7 +1,7 @@
 // What the server does, from its own metrics.
 import { getJson } from "../api.js";
 import { current } from "../conversations.js";
-import { gauge, problem, quantile, rates, samples, startSampling, stopSampling } from "../metrics.js";
+import { gauge, problem, quantile, rates, samples, sampling } from "../metrics.js";
 import { goTo } from "../route.js";
 import { model, props } from "../server.js";
 import { t } from "../texts.js";
@@ -12,10 +12,7 @@ import { IconButton } from "./icons.js";
 const SLOTS_EVERY_MS = 2000;
 
 export function Status() {
-  useEffect(() => {
-    startSampling();
-    return stopSampling;
-  }, []);
+  useEffect(sampling, []);
   return html`<main class="status" aria-labelledby="status-title">
     <header class="bar">
       <${IconButton} icon="left" label=${t.back} onClick=${() => goTo(current.value?.name)} />

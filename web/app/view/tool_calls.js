@@ -5,6 +5,7 @@ import { html, useState } from "../ui.js";
 import { Icon } from "./icons.js";
 
 export function ToolCalls({ conversation, node, isLast }) {
+  void conversation.answer.value?.frame.value;
   const calls = node.message.tool_calls;
   const [results, setResults] = useState(calls.map(() => ""));
   const isAsking = isLast && !conversation.answer.value;
