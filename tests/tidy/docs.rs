@@ -92,10 +92,14 @@ fn normal(path: &str) -> String {
     out.join("/")
 }
 
-/// Names of all tests of all Rust files.
+/// Names of all tests of all Rust files, and of the page.
 pub(crate) fn tests_of(files: &[File]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
+        if file.is_page() {
+            let titles = file.text.lines().filter_map(|line| line.strip_prefix("test(\"")?.split('"').next());
+            names.extend(titles.map(str::to_owned));
+        }
         let tokens = tokens(&file.code);
         let mut marked = false;
         for (at, token) in tokens.iter().enumerate() {
@@ -192,6 +196,11 @@ mod tests {
         let code =
             "fn no() {}\n#[test]\n#[cfg(unix)]\nfn yes() { fn inner() {} }\n#[cfg(test)]\nfn helper() {}";
         assert_eq!(tests_of(&[File::new("a.rs", code)]), BTreeSet::from(["yes".to_owned()]));
+        let page = "test(\"it does\", async (t) => {\n  test(\"no\")\n});\n";
+        assert_eq!(
+            tests_of(&[File::new("web/tests/a.test.mjs", page)]),
+            BTreeSet::from(["it does".to_owned()])
+        );
     }
 
     #[test]

@@ -43,7 +43,7 @@ test("conversations are files of `ggrun chat --session`, with all branches", asy
   assert.match((await readdir(folder))[0], /^what-is-the-capital-of-kenya-\w+\.jsonl$/);
 });
 
-test("a conversation of the terminal goes on in the browser", async (t) => {
+test("a conversation of the terminal continues in the browser", async (t) => {
   const { folder, args } = await kept(t);
   const begun = [
     { ggrun_session: 2, model: "m.gguf", current: 2 },
@@ -194,7 +194,7 @@ test("a file that is not a conversation is refused by name", async (t) => {
   assert.equal(await rows(page).count(), 0);
 });
 
-test("an answer goes on while another conversation is shown", async (t) => {
+test("an answer continues while another conversation is shown", async (t) => {
   const long = { write: `</think>\n\n${"more ".repeat(60)}end`, rate: 40 };
   const { page } = await visit(t, { answers: { Long: long } });
   await ask(page, "Long");
