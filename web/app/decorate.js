@@ -5,10 +5,12 @@ import { t } from "./texts.js";
 // Longer code gets its colours when it is complete.
 const LONGEST_LIVE_CODE = 4000;
 
+// Without its library, code and formulas stay as the model wrote them.
+const loaded = (module) => module.then((library) => library.default, () => null);
 let highlighter = null;
 let formulas = null;
-const loadHighlighter = () => (highlighter ??= import("../vendor/highlight.js").then((module) => module.default));
-const loadFormulas = () => (formulas ??= import("../vendor/temml.js").then((module) => module.default));
+const loadHighlighter = () => (highlighter ??= loaded(import("../vendor/highlight.js")));
+const loadFormulas = () => (formulas ??= loaded(import("../vendor/temml.js")));
 
 export function decorate(block, isLive) {
   for (const code of block.querySelectorAll("pre > code")) decorateCode(code, isLive);
@@ -42,7 +44,7 @@ function decorateCode(code, isLive) {
 
 async function highlight(code, language) {
   const library = await loadHighlighter();
-  if (!library.getLanguage(language)) return;
+  if (!library?.getLanguage(language)) return;
   code.innerHTML = library.highlight(code.textContent, { language, ignoreIllegals: true }).value;
 }
 
@@ -60,5 +62,5 @@ async function showFormula(span) {
   const { tex, display } = span.dataset;
   if (display) Object.assign(span, { tabIndex: 0, role: "group", ariaLabel: t.formula });
   const options = { displayMode: Boolean(display), trust: false, throwOnError: false, maxSize: [20, 500], maxExpand: 500 };
-  library.render(tex, span, options);
+  library?.render(tex, span, options);
 }

@@ -87,7 +87,7 @@ export async function browse(test, server, { path = "/", expected = [], context:
     }
     return route.request().isNavigationRequest() ? withPolicy(route) : route.continue();
   });
-  context.on("weberror", (error) => wrong.push(`${error.error().stack}`));
+  context.on("weberror", (error) => wrong.push(error.error().stack || String(error.error())));
   context.on("console", (message) => {
     // A status is checked where it matters.
     const isStatus = message.text().startsWith("Failed to load resource");

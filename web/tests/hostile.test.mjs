@@ -58,9 +58,8 @@ const HOSTILE = [...MARKUP, ...MARKDOWN].join("\n\n");
 
 /** Fails if a text has done anything. */
 async function checkUnharmed(page) {
-  // Everything that can be pointed at or opened.
-  for (const summary of await page.locator("summary").all()) await summary.click({ timeout: 1000 }).catch(() => {});
   const found = await page.evaluate(() => {
+    for (const summary of document.querySelectorAll("summary")) summary.click();
     const content = [...document.querySelectorAll(".message, .sidebar, dialog, .bar")];
     const all = content.flatMap((part) => [...part.querySelectorAll("*")]);
     const named = (element) => `${element.tagName} ${element.outerHTML.slice(0, 200)}`;
@@ -113,6 +112,7 @@ test("hostile calls, their results and the texts of the user do nothing", async 
   const { page } = await visit(t, {
     answers: { [HOSTILE.trim()]: { write: [`</think>\n\n<tool_call>${JSON.stringify(call)}</tool_call>`, "</think>\n\nDone."] } },
   });
+  await page.locator("#message").waitFor();
   await page.evaluate(async (name) => {
     const { current } = await import("/app/conversations.js");
     const tools = [{ type: "function", function: { name, description: name, parameters: { type: "object" } } }];
@@ -130,6 +130,15 @@ test("hostile calls, their results and the texts of the user do nothing", async 
   await checkUnharmed(page);
 });
 
+/** Imports a conversation and shows it. */
+async function openFile(page, server, lines) {
+  const file = join(server.folder, "imported.jsonl");
+  await writeFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
+  await page.locator("input[type=file][accept*=jsonl]").setInputFiles(file);
+  await page.locator(".sidebar .entry").first().click();
+  await lastAnswer(page).locator(".prose:not(.plain)").waitFor();
+}
+
 test("a hostile file of conversations does nothing", async (t) => {
   const { page, server } = await visit(t);
   const text = (role, more = {}) => ({ role, content: HOSTILE, reasoning_content: HOSTILE, ...more });
@@ -142,11 +151,7 @@ test("a hostile file of conversations does nothing", async (t) => {
     { parent: 2, ...text("tool", { name: MARKUP[0], tool_call_id: MARKUP[0] }) },
     { parent: 3, ...text("assistant") },
   ];
-  const file = join(server.folder, "hostile.jsonl");
-  await writeFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
-  await page.locator("input[type=file][accept*=jsonl]").setInputFiles(file);
-  await page.locator(".sidebar .entry").first().click();
-  await lastAnswer(page).waitFor();
+  await openFile(page, server, lines);
   await checkUnharmed(page);
   await page.getByRole("button", { name: /^Actions for/ }).first().click();
   await checkUnharmed(page);
@@ -159,12 +164,21 @@ test("a hostile name of the model does nothing", async (t) => {
 });
 
 test("giant tables, lines and lists stay inside the page", async (t) => {
+  const { page, server } = await visit(t);
   const cells = (text, number) => `|${` ${text} |`.repeat(number)}`;
   const table = [cells("head", 100), cells("---", 100), ...Array(100).fill(cells("cell", 100))].join("\n");
-  const nested = Array.from({ length: 60 }, (_, depth) => `${"  ".repeat(depth)}- item`).join("\n");
-  const write = `</think>\n\n${table}\n\n${"x".repeat(20_000)}\n\n${nested}\n\n${"> ".repeat(200)}deep\n\n\`\`\`\n${"y".repeat(20_000)}\n\`\`\``;
-  const { page } = await visit(t, { answers: { go: { write } }, args: ["--context", "65536"], context: { viewport: { width: 360, height: 740 } } });
-  await ask(page, "go");
-  await idle(page);
+  const list = Array.from({ length: 60 }, (_, depth) => `${"  ".repeat(depth)}- item`).join("\n");
+  const code = `\`\`\`js\n${"y".repeat(100_000)}\n\`\`\``;
+  const formula = `$$${"x + ".repeat(2000)}y$$`;
+  const content = [table, "x".repeat(100_000), list, `${"> ".repeat(200)}deep`, code, formula].join("\n\n");
+  await openFile(page, server, [
+    { ggrun_session: 2, model: "m", title: "w".repeat(1000) },
+    { parent: null, role: "user", content: "u".repeat(100_000) },
+    { parent: 0, role: "assistant", content, reasoning_content: content },
+  ]);
+  await lastAnswer(page).getByRole("button", { name: "Reasoning" }).click();
+  await checkUnharmed(page);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.getByRole("button", { name: "Hide conversations" }).click();
   await checkUnharmed(page);
 });
