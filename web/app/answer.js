@@ -9,6 +9,8 @@ import { signal } from "./ui.js";
 const PATH = "v1/chat/completions";
 // A hidden page has no animation frames.
 const HIDDEN_FRAME_MS = 250;
+// How often a long answer is saved before it has ended.
+const SAVE_MS = 10_000;
 
 // An answer that is being written into the message of `node`.
 class Running {
@@ -81,11 +83,13 @@ async function run(conversation, node, messages, more) {
   conversation.model = model.value?.id ?? conversation.model;
   conversation.changed();
   conversation.save();
+  const saving = setInterval(() => conversation.save(), SAVE_MS);
   try {
     await stream(running, { messages, ...more, ...fieldsOf(conversation.settings) });
   } catch (error) {
     if (!running.isStopped) failed(conversation, node, error);
   }
+  clearInterval(saving);
   finish(conversation, running, before);
 }
 
@@ -152,7 +156,8 @@ function endReasoning(running) {
 
 function failed(conversation, node, error) {
   conversation.problem.value = { error, parent: node.parent };
-  if (error.code === "unreachable" || error.code === "connection_lost") watch();
+  const isRefusal = error.status >= 400 && error.status < 500;
+  if (!isRefusal) watch();
 }
 
 function finish(conversation, running, before) {

@@ -134,25 +134,33 @@ async function put(conversation) {
   try {
     conversation.tag = await store.put(conversation.name, write(conversation.snapshot()), conversation.tag);
   } catch (error) {
-    if (error.status !== 412) {
+    const hasChanged = error.status === 412 || (error.status === 404 && conversation.tag);
+    if (!hasChanged) {
       conversation.name = name;
       throw error;
     }
-    if (conversation.tag) {
-      // Another program changed it: what it has added stays.
-      const { text, tag } = await store.get(conversation.name);
-      conversation.tree.merge(parse(text).tree);
-      conversation.tag = tag;
-      conversation.changed();
-    } else {
-      conversation.name = null;
-    }
+    if (conversation.tag) await mergeStored(conversation);
+    else conversation.name = null;
     return put(conversation);
   }
   opened.set(conversation.name, conversation);
   list.value = await store.list();
   conversation.modified = list.value.find((one) => one.name === conversation.name)?.modified ?? null;
   conversation.changed();
+}
+
+// Takes over what another program has added.
+async function mergeStored(conversation) {
+  try {
+    const { text, tag } = await store.get(conversation.name);
+    conversation.tree.merge(parse(text).tree);
+    conversation.tag = tag;
+    conversation.changed();
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    // It was deleted there, but what is shown is not lost.
+    conversation.tag = null;
+  }
 }
 
 function titleOf(tree) {

@@ -57,7 +57,8 @@ export function rates(all, name) {
 
 export const gauge = (all, name) => all.map(({ time, values }) => ({ time, value: values.get(name) ?? 0 }));
 
-// A quantile of what a histogram counted between two samples, in a straight line within a bucket; null without any.
+// A quantile of what a histogram counted between two samples, in a straight line within a bucket: `{value, bound}`, with
+// `isFirst` if nothing is known but that it is below that bound. Null without any.
 export function quantile(from, to, name, share) {
   const prefix = `${name}_bucket{le="`;
   const buckets = [...to.keys()]
@@ -72,6 +73,7 @@ export function quantile(from, to, name, share) {
   const at = buckets.findIndex(({ count }) => count >= share * total);
   const { bound, count } = buckets[at];
   const before = buckets[at - 1] ?? { bound: 0, count: 0 };
-  if (bound === Infinity) return before.bound;
-  return before.bound + ((share * total - before.count) / (count - before.count || 1)) * (bound - before.bound);
+  if (bound === Infinity) return { value: before.bound, bound, isFirst: false };
+  const value = before.bound + ((share * total - before.count) / (count - before.count || 1)) * (bound - before.bound);
+  return { value, bound, isFirst: at === 0 };
 }

@@ -173,6 +173,23 @@ test("an answer that fails says so and is tried again", async (t) => {
   assert.equal(await page.getByRole("alert").count(), 0);
 });
 
+test("a message without an answer gets one later", async (t) => {
+  const wait = script("</think>\n\nNow.", { wait: 60_000 });
+  const { page } = await visit(t, { answers: { Wait: wait } });
+  await ask(page, "Wait");
+  await button(page, "Stop").click();
+  await idle(page);
+  assert.equal(await answers(page).count(), 0);
+  await page.reload();
+  await button(page, "Answer this message").click();
+  await button(page, "Stop").click();
+  await idle(page);
+  await button(asked(page), "Edit").click();
+  await page.getByLabel("Edit message").fill("Now");
+  await page.keyboard.press("Enter");
+  await lastAnswer(page).getByText("You wrote: Now").waitFor();
+});
+
 test("a conversation that does not fit says by how much", async (t) => {
   const { page } = await visit(t, { args: ["--context", "256", "--parallel", "1"] });
   await ask(page, "word ".repeat(600));

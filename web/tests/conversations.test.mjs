@@ -82,6 +82,19 @@ test("what another program adds meanwhile stays, and is shown", async (t) => {
   await page.getByRole("group", { name: /of 2/ }).waitFor();
 });
 
+test("what another program deletes meanwhile is saved again if it goes on", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await ask(page, "mine");
+  await idle(page);
+  const [name] = await readdir(folder);
+  await rm(join(folder, name));
+  await ask(page, "mine again");
+  await idle(page);
+  assert.deepEqual(await readdir(folder), [name]);
+  assert.equal((await lines(folder)).length, 5);
+});
+
 test("without a folder conversations stay in the browser", async (t) => {
   const { page } = await visit(t);
   await page.getByText("Kept in this browser only").waitFor();

@@ -21,7 +21,6 @@ const rate = (number) => (number > 0 && number < 10 ? number.toFixed(1) : whole(
 export default {
   language: "en",
   duration,
-  rate,
   whole,
 
   // Frame
@@ -34,7 +33,6 @@ export default {
   shortcuts: "Keyboard shortcuts",
   close: "Close",
   cancel: "Cancel",
-  skip: "Skip to the message",
   theme: "Theme",
   themes: { auto: "System", light: "Light", dark: "Dark" },
 
@@ -44,7 +42,6 @@ export default {
   noConversations: "No conversations yet",
   nothingFound: (query) => `No conversation matches “${query}”`,
   inBrowser: "Kept in this browser only",
-  onServer: "Kept on the server; `ggrun chat --session NAME` opens the same files",
   untitled: "Untitled",
   more: (title) => `Actions for “${title}”`,
   rename: "Rename",
@@ -72,6 +69,7 @@ export default {
   ],
 
   // Messages
+  messages: "Messages",
   you: "You",
   system: "System prompt",
   model: "Model",
@@ -95,6 +93,7 @@ export default {
   formula: "Formula",
   image: (text) => `Image: ${text || "untitled"}`,
   regenerate: "Regenerate",
+  answer: "Answer this message",
   continue: "Continue",
   deleteMessage: "Delete message",
   deleteMessageTitle: "Delete message?",
@@ -268,8 +267,9 @@ export default {
     bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(bytes < 1e8 ? 1 : 0)} MiB`,
   latencies: "Latencies",
   latency: "Latency",
-  median: "median",
-  p95: "95 %",
+  median: "Median",
+  p95: "p95",
+  below: (value) => `< ${value}`,
   noneYet: "–",
   latencyNames: {
     ggrun_time_to_first_token_seconds: "Time to first token",

@@ -2,6 +2,7 @@
 import { state } from "../server.js";
 import { t } from "../texts.js";
 import { html } from "../ui.js";
+import { Rich } from "./rich.js";
 
 export function Banner() {
   const { phase, progress, left, message } = state.value;
@@ -16,6 +17,6 @@ export function Banner() {
   }
   const hint = { unreachable: t.unreachableHint, failed: [message, t.failedHint].filter(Boolean).join(". ") }[phase];
   return html`<div class="banner ${phase === "connecting" ? "" : "bad"}" role="status">
-    <strong>${t[phase]}</strong>${hint && html`<p>${hint}</p>`}
+    <strong>${t[phase]}</strong>${hint && html`<p><${Rich} text=${hint} /></p>`}
   </div>`;
 }

@@ -1,6 +1,5 @@
 // The input for a message.
-import { send } from "../actions.js";
-import { lastOf } from "../actions.js";
+import { lastOf, send } from "../actions.js";
 import { notify } from "../dialogs.js";
 import { isReady } from "../server.js";
 import { t } from "../texts.js";

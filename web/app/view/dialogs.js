@@ -6,6 +6,7 @@ import { SHORTCUTS } from "../shortcuts.js";
 import { t } from "../texts.js";
 import { html, useState } from "../ui.js";
 import { Modal } from "./modal.js";
+import { Rich } from "./rich.js";
 import { Settings } from "./settings.js";
 
 const KINDS = { confirm: Confirm, rename: Rename, shortcuts: Shortcuts, settings: Settings };
@@ -70,7 +71,7 @@ function Key({ wrong }) {
       <div class="field">
         <label for="key">${t.keyLabel}</label>
         <input id="key" type="password" autocomplete="off" autofocus aria-describedby="key-hint" value=${text} onInput=${(event) => setText(event.target.value)} />
-        <small id="key-hint">${t.keyHint}</small>
+        <small id="key-hint"><${Rich} text=${t.keyHint} /></small>
       </div>
       <label class="check"><input type="checkbox" checked=${keep} onChange=${(event) => setKeep(event.target.checked)} />${t.keyKeep}</label>
       <div class="row end"><button class="primary" disabled=${!text.trim()}>${t.keyUse}</button></div>

@@ -1,4 +1,5 @@
 // One message, with what can be done with it.
+import { answer } from "../answer.js";
 import { continueAnswer, copyMessage, deleteMessage, regenerate, resend, saveEdited, step } from "../actions.js";
 import { textOf } from "../format.js";
 import { t } from "../texts.js";
@@ -9,6 +10,8 @@ import { Reasoning } from "./reasoning.js";
 import { ToolCalls } from "./tool_calls.js";
 import { Figures } from "./figures.js";
 
+// Characters of a text that may scroll, so that keys must reach it.
+const LONG = 500;
 const NAMES = { user: t.you, assistant: t.model, system: t.system, developer: t.system };
 
 // `editing` is the message that is being edited, and `setEditing` changes that.
@@ -35,7 +38,7 @@ function Body({ conversation, node, running, isLast }) {
   const { role, reasoning_content: reasoning, tool_calls: calls } = message;
   const text = textOf(message.content);
   if (role === "tool") return html`<pre class="result" tabindex="0">${text}</pre>`;
-  if (role !== "assistant") return html`<div class="said">${text}</div>`;
+  if (role !== "assistant") return html`<div class="said" tabindex=${text.length > LONG ? 0 : null}>${text}</div>`;
   const isEmpty = !running && !text && !reasoning && !calls?.length;
   return html`
     ${reasoning && html`<${Reasoning} text=${reasoning} ms=${message.page?.reasoning_ms} running=${running} />`}
@@ -58,6 +61,7 @@ function Foot({ conversation, node, isLast, setEditing }) {
       <${Alternatives} conversation=${conversation} node=${node} disabled=${isBusy} />
       <${IconButton} icon="copy" label=${t.copyMessage} onClick=${() => copyMessage(node)} />
       ${message.role !== "tool" && html`<${IconButton} icon="edit" label=${t.edit} disabled=${isBusy} onClick=${() => setEditing(node)} />`}
+      ${["user", "tool"].includes(message.role) && isLast && html`<${IconButton} icon="redo" label=${t.answer} disabled=${isBusy} onClick=${() => answer(conversation, node)} />`}
       ${isAnswer && html`<${IconButton} icon="redo" label=${t.regenerate} disabled=${isBusy} onClick=${() => regenerate(conversation, node)} />`}
       ${canContinue && html`<${IconButton} icon="continue" label=${t.continue} disabled=${isBusy} onClick=${() => continueAnswer(conversation, node)} />`}
       <${IconButton} icon="trash" label=${t.deleteMessage} disabled=${isBusy} onClick=${() => deleteMessage(conversation, node)} />

@@ -3,6 +3,7 @@ import { answer } from "../answer.js";
 import { t } from "../texts.js";
 import { html } from "../ui.js";
 import { Icon } from "./icons.js";
+import { Rich } from "./rich.js";
 
 export function Problem({ conversation }) {
   const problem = conversation.problem.value;
@@ -16,7 +17,7 @@ export function Problem({ conversation }) {
     <div>
       <strong>${partly ? t.problemPartly : t.problem}</strong>
       <p>${text}</p>
-      <p class="muted">${hint}</p>
+      <p class="muted"><${Rich} text=${hint} /></p>
       <div class="row">
         <button type="button" class="primary" onClick=${retry}>${t.retry}</button>
         <button type="button" onClick=${dismiss}>${t.dismiss}</button>

@@ -45,7 +45,7 @@ function Row({ one, afterwards }) {
   const title = titleOf(one);
   const isCurrent = current.value?.name === one.name;
   const isBusy = isCurrent && current.value.answer.value;
-  const removing = () => confirm(t.deleteConversation, t.deleteConversationText(title), t.delete, () => remove(one.name).catch(failed));
+  const removing = () => confirm(t.deleteConversation, t.deleteConversationText(title), t.delete, () => remove(one.name).then(() => isCurrent && goToNew(), failed));
   const actions = [
     { label: t.rename, icon: "edit", action: () => (dialog.value = { kind: "rename", name: one.name, title: one.title ?? "" }) },
     { label: t.export, icon: "export", action: () => exported(one.name).then(download).catch(failed) },

@@ -8,6 +8,7 @@ import { t } from "../texts.js";
 import { html, useEffect, useState } from "../ui.js";
 import { Chart } from "./chart.js";
 import { IconButton } from "./icons.js";
+import { Rich } from "./rich.js";
 
 const SLOTS_EVERY_MS = 2000;
 
@@ -50,7 +51,7 @@ function Metrics() {
     const isOff = problem.value.status === 501;
     return html`<section class="card note" role="status">
       <strong>${isOff ? t.noMetrics : t.unreachable}</strong>
-      <p class="muted">${isOff ? t.noMetricsHint : t.unreachableHint}</p>
+      <p class="muted"><${Rich} text=${isOff ? t.noMetricsHint : t.unreachableHint} /></p>
     </section>`;
   }
   if (all.length < 2) return html`<p class="muted" role="status">${t.collecting}</p>`;
@@ -81,10 +82,11 @@ function reuse(all) {
 }
 
 function Latencies({ all }) {
-  const [from, to] = [null, all.at(-1).values];
+  const { values } = all.at(-1);
   const shown = (name, share) => {
-    const value = quantile(from, to, name, share);
-    return value === null ? t.noneYet : t.duration(value);
+    const found = quantile(null, values, name, share);
+    if (!found) return t.noneYet;
+    return found.isFirst ? t.below(t.duration(found.bound)) : t.duration(found.value);
   };
   return html`<section>
     <h2>${t.latencies} <small class="muted">${t.totals}</small></h2>
@@ -132,7 +134,7 @@ function Slots() {
   </tr>`;
   return html`<section>
     <h2>${t.slotsTitle}</h2>
-    ${isOff && html`<p class="muted">${t.noSlots}</p>`}
+    ${isOff && html`<p class="muted"><${Rich} text=${t.noSlots} /></p>`}
     ${slots.length > 0 &&
     html`<div class="card table" tabindex="0" role="region" aria-label=${t.slotsTitle}>
       <table>

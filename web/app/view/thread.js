@@ -36,7 +36,7 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
   // A message that was just sent is shown.
   useLayoutEffect(toEnd, [conversation, running]);
   return html`<div class="thread" ref=${frame} onScroll=${scrolled}>
-    <div class="column" ref=${content} role="log" aria-live="off" aria-label=${t.conversations}>
+    <div class="column" ref=${content} role="log" aria-live="off" aria-label=${t.messages}>
       ${branch.length === 0 && html`<${Empty} suggest=${suggest} />`}
       ${branch.map(
         (node) => html`<${Message}
