@@ -134,7 +134,7 @@ pub(crate) fn unheld(document: &str, tests: &BTreeSet<String>) -> Vec<String> {
 /// Absolute paths of one machine.
 pub(crate) fn machine_paths(file: &File) -> Vec<String> {
     let document = has_ending(&file.path, "md");
-    let kinds = ["md", "rs", "toml", "py", "sh", "cmake", "patch", "yml"];
+    let kinds = ["md", "rs", "toml", "py", "sh", "cmake", "patch", "yml", "js", "mjs"];
     if !kinds.iter().any(|k| has_ending(&file.path, k)) && !file.path.starts_with(".ci/") {
         return Vec::new();
     }
