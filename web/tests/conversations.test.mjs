@@ -43,7 +43,7 @@ test("conversations are files of `ggrun chat --session`, with all branches", asy
   assert.match((await readdir(folder))[0], /^what-is-the-capital-of-kenya-\w+\.jsonl$/);
 });
 
-test("a conversation of the terminal goes on in the browser", async (t) => {
+test("a conversation of the terminal is continued in the browser", async (t) => {
   const { folder, args } = await kept(t);
   const begun = [
     { ggrun_session: 2, model: "m.gguf", current: 2 },
@@ -82,7 +82,7 @@ test("what another program adds meanwhile stays, and is shown", async (t) => {
   await page.getByRole("group", { name: /of 2/ }).waitFor();
 });
 
-test("what another program deletes meanwhile is saved again if it goes on", async (t) => {
+test("what another program deletes meanwhile is saved again with the next message", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });
   await ask(page, "mine");
@@ -207,7 +207,7 @@ test("a file that is not a conversation is refused by name", async (t) => {
   assert.equal(await rows(page).count(), 0);
 });
 
-test("an answer goes on while another conversation is shown", async (t) => {
+test("an answer continues while another conversation is shown", async (t) => {
   const long = { write: `</think>\n\n${"more ".repeat(60)}end`, rate: 40 };
   const { page } = await visit(t, { answers: { Long: long } });
   await ask(page, "Long");
