@@ -43,7 +43,7 @@ test("conversations are files of `ggrun chat --session`, with all branches", asy
   assert.match((await readdir(folder))[0], /^what-is-the-capital-of-kenya-\w+\.jsonl$/);
 });
 
-test("a conversation of the terminal continues in the browser", async (t) => {
+test("a conversation of the terminal is continued in the browser", async (t) => {
   const { folder, args } = await kept(t);
   const begun = [
     { ggrun_session: 2, model: "m.gguf", current: 2 },
@@ -82,7 +82,7 @@ test("what another program adds meanwhile stays, and is shown", async (t) => {
   await page.getByRole("group", { name: /of 2/ }).waitFor();
 });
 
-test("what another program deletes meanwhile is saved again if it goes on", async (t) => {
+test("what another program deletes meanwhile is saved again with the next message", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });
   await ask(page, "mine");

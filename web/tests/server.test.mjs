@@ -76,7 +76,7 @@ test("the status draws the server's metrics and slots", async (t) => {
   await lastAnswer(page).getByText("You wrote: Hi").waitFor();
 });
 
-test("the status says how to get metrics where they are off", async (t) => {
+test("the status says how to get metrics where they are missing", async (t) => {
   const { page } = await visit(t, { path: "/#/status", args: ["--no-metrics"] });
   await page.getByText("The server does not publish metrics.").waitFor();
   await page.getByText("--metrics").waitFor();
