@@ -133,7 +133,7 @@ mod tests {
         let source = include_str!("router.rs").split("#[cfg(test)]").next().unwrap();
         let routes = source.split("route(").skip(1).filter_map(|rest| rest.split('"').nth(1));
         let paths = routes.chain(excluded::PATHS).filter(|path| *path != "/");
-        let first = |path: &'_ str| path.split('/').nth(1).map(str::to_owned);
+        let first = |path: &str| path.split('/').nth(1).map(str::to_owned);
         let found: BTreeSet<String> = paths.filter_map(first).collect();
         assert_eq!(found, ENDPOINTS.map(str::to_owned).into());
         assert!(is_endpoint("/v1/models") && is_endpoint("//v1") && !is_endpoint("/vendor/htm.js"));
