@@ -16,9 +16,11 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const repository = fileURLToPath(new URL("../..", import.meta.url));
+export const repository = fileURLToPath(new URL("../..", import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? join(repository, "target");
-const program = process.env.GGRUN_SCRIPTED ?? join(target, "debug", "examples", "scripted");
+/** A program that cargo has built. */
+export const built = (name) => join(target, "debug", name);
+const program = process.env.GGRUN_SCRIPTED ?? built("examples/scripted");
 
 export const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; " +

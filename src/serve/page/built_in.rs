@@ -38,7 +38,7 @@ macro_rules! files {
     };
 }
 
-static FILES: [File; 53] = files![
+static FILES: [File; 54] = files![
     "index.html",
     "icon.svg",
     "style.css",
@@ -78,6 +78,7 @@ static FILES: [File; 53] = files![
     "app/view/modal.js",
     "app/view/problem.js",
     "app/view/reasoning.js",
+    "app/view/rich.js",
     "app/view/settings.js",
     "app/view/sidebar.js",
     "app/view/status.js",

@@ -13,7 +13,7 @@ use crate::cli::options::words::ModelWord;
 
 use super::states::DiskArgs;
 
-/// Serves a model over HTTP, with the APIs of OpenAI, Anthropic and llama-server
+/// Serves a page to chat in, and the APIs of OpenAI, Anthropic and llama-server
 ///
 /// It listens before the model is loaded, and answers requests with 503 until then. Options of answers apply where a
 /// request sets none. With -v, answers also have the rendered prompt, as in llama-server.

@@ -111,15 +111,20 @@ impl Open {
         self.addresses.join(", ")
     }
 
+    /// Where a browser on this machine finds the page.
+    pub(super) fn page(&self) -> Option<String> {
+        let address = self.addresses.iter().find(|address| !listen::is_socket(address))?;
+        Some(format!("open {} in a browser to chat", url(address)))
+    }
+
     /// A command that tries the server.
     pub(super) fn example(&self) -> String {
         let body = r#"{"messages": [{"role": "user", "content": "Hello"}]}"#;
         let address = self.addresses.first().map_or("", String::as_str);
-        let (socket, url) = match address.strip_suffix(".sock") {
-            Some(_) => (format!("--unix-socket {address} "), "http://localhost".to_owned()),
-            None => {
-                (String::new(), address.replace("://0.0.0.0", "://127.0.0.1").replace("://[::]", "://[::1]"))
-            }
+        let (socket, url) = if listen::is_socket(address) {
+            (format!("--unix-socket {address} "), "http://localhost".to_owned())
+        } else {
+            (String::new(), url(address))
         };
         let key = if self.needs_key { "-H 'Authorization: Bearer KEY' " } else { "" };
         format!("try: curl {socket}{key}{url}/v1/chat/completions -d '{body}'")
@@ -139,6 +144,11 @@ impl Open {
             }
         });
     }
+}
+
+/// An address that connects to a listener on every address.
+fn url(address: &str) -> String {
+    address.replace("://0.0.0.0", "://127.0.0.1").replace("://[::]", "://[::1]")
 }
 
 /// Reads keys and the certificate again on each SIGHUP.

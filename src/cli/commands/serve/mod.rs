@@ -71,6 +71,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
     let listening = listening.serve(&runtime, &app);
     err::note(&format!("listening on {}", listening.addresses()));
+    if let Some(note) = listening.page().filter(|_| app.settings.page.is_some()) {
+        err::note(&note);
+    }
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
     let mut loaded = setup.load()?;
     announce(&loaded, &app.settings, &path);
