@@ -21,7 +21,7 @@ export const SHORTCUTS = [
   { name: "regenerate", keys: "Ctrl Shift Enter", action: again },
   { name: "copy", keys: "Ctrl Shift Y", action: () => lastOf("assistant") && copyMessage(lastOf("assistant")) },
   { name: "settings", keys: "Ctrl .", action: show("settings") },
-  { name: "status", keys: "Ctrl Shift M", action: goToStatus },
+  { name: "status", keys: "Ctrl Shift L", action: goToStatus },
   { name: "shortcuts", keys: "Ctrl /", action: show("shortcuts") },
 ];
 
@@ -35,10 +35,13 @@ function again() {
   if (last && !current.value.answer.value) regenerate(current.value, last);
 }
 
-const nameOf = (event) =>
-  [(event.ctrlKey || event.metaKey) && "Ctrl", event.shiftKey && event.key.length !== 1 && "Shift", event.shiftKey && /^[a-z]$/i.test(event.key) && "Shift", event.key.length === 1 ? event.key.toUpperCase() : event.key]
-    .filter(Boolean)
-    .join(" ");
+// The name of a combination. Whether a sign needs Shift depends on the keyboard; Alt is for characters and the browser.
+function nameOf({ ctrlKey, metaKey, altKey, shiftKey, key }) {
+  if (altKey) return null;
+  const isSign = key.length === 1 && !/[a-z]/i.test(key);
+  const parts = [(ctrlKey || metaKey) && "Ctrl", shiftKey && !isSign && "Shift", key.length === 1 ? key.toUpperCase() : key];
+  return parts.filter(Boolean).join(" ");
+}
 
 export function listen() {
   addEventListener("keydown", (event) => {

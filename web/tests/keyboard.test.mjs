@@ -42,7 +42,7 @@ test("every shortcut of the list does what it says", async (t) => {
   await page.getByRole("navigation").waitFor({ state: "detached" });
   await page.keyboard.press("Control+k");
   await page.waitForFunction(() => document.activeElement.id === "search");
-  await page.keyboard.press("Control+Shift+M");
+  await page.keyboard.press("Control+Shift+L");
   await page.getByRole("heading", { name: "Server status" }).waitFor();
   await page.keyboard.press("Control+Shift+O");
   await page.getByRole("heading", { name: "What can I help with?" }).waitFor();

@@ -60,7 +60,7 @@ function Bar({ conversation }) {
       <h1>${isNew && !conversation.title ? t.newConversation : titleOf(conversation)}</h1>
       ${model.value && html`<span class="muted">${model.value.display_name}</span>`}
     </div>
-    <${IconButton} icon="chart" label=${t.status} keys="Ctrl Shift M" onClick=${goToStatus} />
+    <${IconButton} icon="chart" label=${t.status} keys="Ctrl Shift L" onClick=${goToStatus} />
     <${IconButton} icon="keyboard" label=${t.shortcuts} keys="Ctrl /" onClick=${() => (dialog.value = { kind: "shortcuts" })} />
     <${IconButton} icon="gear" label=${t.settings} keys="Ctrl ." onClick=${() => (dialog.value = { kind: "settings" })} />
   </header>`;

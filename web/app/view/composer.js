@@ -59,8 +59,12 @@ export function Composer({ conversation, draft, setEditing }) {
         <${ContextMeter} conversation=${conversation} />
         <span class="space"></span>
         ${running
-          ? html`<button type="button" class="round" aria-label=${t.stop} title="${t.stop} (Esc)" onClick=${() => running.stop()}><${Icon} name="stop" /></button>`
-          : html`<button class="round" aria-label=${t.send} title="${t.send} (Enter)" disabled=${!canSend}><${Icon} name="send" /></button>`}
+          ? html`<button type="button" class="round" aria-label=${t.stop} title="${t.stop} (Esc)" onClick=${() => running.stop()}>
+              <${Icon} name="stop" />
+            </button>`
+          : html`<button class="round" aria-label=${t.send} title="${t.send} (Enter)" disabled=${!canSend}>
+              <${Icon} name="send" />
+            </button>`}
       </div>
     </div>
   </form>`;

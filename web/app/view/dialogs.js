@@ -70,7 +70,8 @@ function Key({ wrong }) {
       ${wrong && html`<p class="bad" role="alert">${t.keyWrong}</p>`}
       <div class="field">
         <label for="key">${t.keyLabel}</label>
-        <input id="key" type="password" autocomplete="off" autofocus aria-describedby="key-hint" value=${text} onInput=${(event) => setText(event.target.value)} />
+        <input id="key" type="password" autocomplete="off" autofocus aria-describedby="key-hint" value=${text}
+          onInput=${(event) => setText(event.target.value)} />
         <small id="key-hint"><${Rich} text=${t.keyHint} /></small>
       </div>
       <label class="check"><input type="checkbox" checked=${keep} onChange=${(event) => setKeep(event.target.checked)} />${t.keyKeep}</label>

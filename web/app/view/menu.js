@@ -35,7 +35,11 @@ export function Menu({ label, actions }) {
     <${IconButton} icon="more" label=${label} aria-haspopup="menu" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)} />
     ${isOpen &&
     html`<div class="popup" role="menu" aria-label=${label}>
-      ${actions.map(({ label: text, icon, action }) => html`<button type="button" role="menuitem" onClick=${act(action)}><${Icon} name=${icon} />${text}</button>`)}
+      ${actions.map(
+        ({ label: text, icon, action }) => html`<button type="button" role="menuitem" onClick=${act(action)}>
+          <${Icon} name=${icon} />${text}
+        </button>`,
+      )}
     </div>`}
   </div>`;
 }

@@ -55,16 +55,18 @@ function Foot({ conversation, node, isLast, setEditing }) {
   const isBusy = Boolean(conversation.answer.value);
   const finish = t.finish[message.page?.finish];
   const canContinue = isAnswer && isLast && !message.tool_calls?.length;
+  const isUnanswered = isLast && ["user", "tool"].includes(message.role);
+  const action = (icon, label, act) => html`<${IconButton} icon=${icon} label=${label} disabled=${isBusy} onClick=${act} />`;
   return html`<footer>
     ${isAnswer && finish && html`<p class="finish">${finish}</p>`}
     <div class="actions">
       <${Alternatives} conversation=${conversation} node=${node} disabled=${isBusy} />
       <${IconButton} icon="copy" label=${t.copyMessage} onClick=${() => copyMessage(node)} />
-      ${message.role !== "tool" && html`<${IconButton} icon="edit" label=${t.edit} disabled=${isBusy} onClick=${() => setEditing(node)} />`}
-      ${["user", "tool"].includes(message.role) && isLast && html`<${IconButton} icon="redo" label=${t.answer} disabled=${isBusy} onClick=${() => answer(conversation, node)} />`}
-      ${isAnswer && html`<${IconButton} icon="redo" label=${t.regenerate} disabled=${isBusy} onClick=${() => regenerate(conversation, node)} />`}
-      ${canContinue && html`<${IconButton} icon="continue" label=${t.continue} disabled=${isBusy} onClick=${() => continueAnswer(conversation, node)} />`}
-      <${IconButton} icon="trash" label=${t.deleteMessage} disabled=${isBusy} onClick=${() => deleteMessage(conversation, node)} />
+      ${message.role !== "tool" && action("edit", t.edit, () => setEditing(node))}
+      ${isUnanswered && action("redo", t.answer, () => answer(conversation, node))}
+      ${isAnswer && action("redo", t.regenerate, () => regenerate(conversation, node))}
+      ${canContinue && action("continue", t.continue, () => continueAnswer(conversation, node))}
+      ${action("trash", t.deleteMessage, () => deleteMessage(conversation, node))}
       ${isAnswer && html`<${Figures} page=${message.page} />`}
     </div>
   </footer>`;

@@ -128,8 +128,10 @@ function Json({ name, settings, set }) {
     setText("");
     set(name, undefined);
   };
-  return html`<${Field} name=${name} label=${label} hint=${isWrong ? t.invalidJson[name] : hint} isWrong=${isWrong} isSet=${text !== ""} reset=${reset}>
-    <textarea id="setting-${name}" class="mono" rows="4" spellcheck="false" value=${text} onChange=${change} aria-invalid=${isWrong} aria-describedby="hint-${name}"></textarea>
+  const shown = isWrong ? t.invalidJson[name] : hint;
+  return html`<${Field} name=${name} label=${label} hint=${shown} isWrong=${isWrong} isSet=${text !== ""} reset=${reset}>
+    <textarea id="setting-${name}" class="mono" rows="4" spellcheck="false" value=${text} onChange=${change}
+      aria-invalid=${isWrong} aria-describedby="hint-${name}"></textarea>
   <//>`;
 }
 
@@ -137,8 +139,13 @@ const Browser = () => html`<section class="browser">
   <h3>${t.pageGroup}</h3>
   <fieldset class="segments"><legend>${t.theme}</legend>
     ${Object.entries(t.themes).map(
-      ([name, label]) => html`<label><input type="radio" name="theme" checked=${theme.value === name} onChange=${() => (theme.value = name)} /><span>${label}</span></label>`,
+      ([name, label]) => html`<label>
+        <input type="radio" name="theme" checked=${theme.value === name} onChange=${() => (theme.value = name)} />${label}
+      </label>`,
     )}
   </fieldset>
-  <label class="check"><input type="checkbox" checked=${isReasoningOpen.value} onChange=${(event) => (isReasoningOpen.value = event.target.checked)} />${t.isReasoningOpen}</label>
+  <label class="check">
+    <input type="checkbox" checked=${isReasoningOpen.value} onChange=${(event) => (isReasoningOpen.value = event.target.checked)} />
+    ${t.isReasoningOpen}
+  </label>
 </section>`;

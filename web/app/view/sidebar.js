@@ -26,7 +26,8 @@ export function Sidebar({ isNarrow }) {
       <${Icon} name="plus" />${t.newConversation}
     </button>
     <label class="search"><${Icon} name="search" />
-      <input id="search" type="search" aria-label=${t.search} placeholder=${t.searchShort} value=${query} onInput=${(event) => setQuery(event.target.value)} />
+      <input id="search" type="search" aria-label=${t.search} placeholder=${t.searchShort} value=${query}
+        onInput=${(event) => setQuery(event.target.value)} />
     </label>
     <div class="list">
       ${found.length === 0 && html`<p class="muted">${query ? t.nothingFound(query) : t.noConversations}</p>`}
@@ -45,7 +46,8 @@ function Row({ one, afterwards }) {
   const title = titleOf(one);
   const isCurrent = current.value?.name === one.name;
   const isBusy = isCurrent && current.value.answer.value;
-  const removing = () => confirm(t.deleteConversation, t.deleteConversationText(title), t.delete, () => remove(one.name).then(() => isCurrent && goToNew(), failed));
+  const removed = () => remove(one.name).then(() => isCurrent && goToNew(), failed);
+  const removing = () => confirm(t.deleteConversation, t.deleteConversationText(title), t.delete, removed);
   const actions = [
     { label: t.rename, icon: "edit", action: () => (dialog.value = { kind: "rename", name: one.name, title: one.title ?? "" }) },
     { label: t.export, icon: "export", action: () => exported(one.name).then(download).catch(failed) },
@@ -77,7 +79,9 @@ function Foot() {
   return html`<footer>
     <div class="row">
       <button type="button" class="plain" onClick=${() => input.current.click()}><${Icon} name="import" />${t.import}</button>
-      <button type="button" class="plain" disabled=${list.value.length === 0} onClick=${() => exportedAll().then(download).catch(failed)}><${Icon} name="export" />${t.exportAll}</button>
+      <button type="button" class="plain" disabled=${list.value.length === 0} onClick=${() => exportedAll().then(download).catch(failed)}>
+        <${Icon} name="export" />${t.exportAll}
+      </button>
     </div>
     <input ref=${input} type="file" accept=".jsonl,.json" multiple hidden onChange=${chosen} aria-label=${t.import} />
     ${isShared.value === false && html`<p class="muted">${t.inBrowser}</p>`}

@@ -61,7 +61,8 @@ function Metrics() {
     <section class="charts">
       <${Chart} title=${t.charts.generation} points=${rate("generation_tokens_total")} format=${t.perSecond} />
       <${Chart} title=${t.charts.prompt} points=${rate("prompt_tokens_total")} format=${t.perSecond} />
-      <${Chart} title=${t.charts.slots} points=${gauge(all, "ggrun_num_requests_running")} format=${(value) => t.busy(value, slots)} formatTop=${t.whole} most=${slots} />
+      <${Chart} title=${t.charts.slots} points=${gauge(all, "ggrun_num_requests_running")} format=${(value) => t.busy(value, slots)}
+        formatTop=${t.whole} most=${slots} />
       <${Chart} title=${t.charts.waiting} points=${gauge(all, "ggrun_num_requests_waiting")} format=${t.whole} most=${4} />
       <${Chart} title=${t.charts.reuse} points=${reuse(all)} format=${t.share} most=${1} />
       <${Chart} title=${t.charts.memory} points=${gauge(all, "ggrun_state_cache_bytes")} format=${t.bytes} />
@@ -95,7 +96,11 @@ function Latencies({ all }) {
         <thead><tr><th>${t.latency}</th><th class="number">${t.median}</th><th class="number">${t.p95}</th></tr></thead>
         <tbody>
           ${Object.entries(t.latencyNames).map(
-            ([name, label]) => html`<tr><th scope="row">${label}</th><td class="number">${shown(name, 0.5)}</td><td class="number">${shown(name, 0.95)}</td></tr>`,
+            ([name, label]) => html`<tr>
+              <th scope="row">${label}</th>
+              <td class="number">${shown(name, 0.5)}</td>
+              <td class="number">${shown(name, 0.95)}</td>
+            </tr>`,
           )}
         </tbody>
       </table>
@@ -105,7 +110,12 @@ function Latencies({ all }) {
 
 function Totals({ values }) {
   const sum = (prefix) => [...values].filter(([name]) => name.startsWith(prefix)).reduce((total, [, value]) => total + value, 0);
-  const prefixes = { answered: "ggrun_request_success_total", refused: "ggrun_requests_refused_total", failed: "ggrun_requests_failed_total", cancelled: "ggrun_cancelled_total" };
+  const prefixes = {
+    answered: "ggrun_request_success_total",
+    refused: "ggrun_requests_refused_total",
+    failed: "ggrun_requests_failed_total",
+    cancelled: "ggrun_cancelled_total",
+  };
   return html`<section>
     <h2>${t.totals}</h2>
     <dl class="facts card">
@@ -138,7 +148,13 @@ function Slots() {
     ${slots.length > 0 &&
     html`<div class="card table" tabindex="0" role="region" aria-label=${t.slotsTitle}>
       <table>
-        <thead><tr><th>${t.slot}</th><th>${t.slotState}</th>${[t.slotPrompt, t.slotWritten, t.slotCached].map((name) => html`<th class="number">${name}</th>`)}</tr></thead>
+        <thead>
+          <tr>
+            <th>${t.slot}</th>
+            <th>${t.slotState}</th>
+            ${[t.slotPrompt, t.slotWritten, t.slotCached].map((name) => html`<th class="number">${name}</th>`)}
+          </tr>
+        </thead>
         <tbody>${slots.map(row)}</tbody>
       </table>
     </div>`}
