@@ -26,7 +26,9 @@ impl Words {
     /// The text of tokens.
     pub(crate) fn text(&self, tokens: &[Token]) -> String {
         let mut out = Vec::new();
-        tokens.iter().for_each(|token| self.write(*token, &mut out));
+        for token in tokens {
+            self.write(*token, &mut out);
+        }
         String::from_utf8_lossy(&out).into_owned()
     }
 

@@ -38,7 +38,9 @@ pub struct Policy {
 
 /// Decides by method and path whether a request needs no key.
 #[derive(Clone)]
-pub struct Open(Arc<dyn Fn(&Method, &str) -> bool + Send + Sync>);
+pub struct Open(Arc<IsOpen>);
+
+type IsOpen = dyn Fn(&Method, &str) -> bool + Send + Sync;
 
 impl Open {
     /// The requests for which `is_open` is true.
