@@ -27,7 +27,7 @@ export const POLICY =
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 // Only a hang takes this long.
-const LONG = 15_000;
+const LONG = 60_000;
 
 /**
  * Starts a server.
