@@ -12,7 +12,7 @@ check:
 	.ci/run
 
 setup:
-	@scripts/setup
+	@scripts/setup $(SETUP)
 
 tidy: setup
 	mkdir -p target
@@ -45,6 +45,7 @@ doc: setup
 test: setup
 	$(if $(VULKAN),scripts/test-vulkan,@echo 'skipped: tests/vulkan; scripts/test-vulkan builds with Vulkan and runs them')
 	cargo test --workspace
+	scripts/test-page
 
 # Set once scripts/test-vulkan has built llama.cpp.
 VULKAN := $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/build/llama-cpp-sys-2-*/out/lib/libggml-vulkan.a)

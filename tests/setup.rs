@@ -224,3 +224,24 @@ fn without_rust_nothing_is_installed() {
     assert_eq!((found.code, found.calls.len()), (1, 0));
     assert_eq!(found.said, "setup: no Rust toolchain; see https://rustup.rs\n");
 }
+
+#[test]
+fn the_tests_of_the_page_need_a_browser_and_node() {
+    let names: [&[&str]; 4] = [
+        &["chromium", "fonts-liberation", "nodejs", "npm"],
+        &["chromium", "nodejs", "npm"],
+        &["chromium", "nodejs", "npm"],
+        &["chromium", "node", "node"],
+    ];
+    for ((manager, how, _), names) in MANAGERS.into_iter().zip(names) {
+        let machine = || {
+            let machine = Machine::new().with("cmake", "").with("c++", "").recording(manager, "");
+            machine.with_library("usr/lib64/libclang.so")
+        };
+        let found = machine().set_up_with(&["--browser"]);
+        assert_eq!(found.calls, calls(how, names), "{manager}");
+        let found =
+            machine().with("chromium", "").with("node", "").with("npm", "").set_up_with(&["--browser"]);
+        assert!(found.calls.is_empty(), "{manager}");
+    }
+}

@@ -85,7 +85,9 @@ fn tree() -> Vec<File> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let hidden = name.starts_with('.') && name != ".ci" && name != ".cargo";
-            if hidden || ["target", "corpus", "artifacts", "__pycache__"].contains(&name.as_str()) {
+            if hidden
+                || ["target", "corpus", "artifacts", "node_modules", "__pycache__"].contains(&name.as_str())
+            {
                 continue;
             }
             if path.is_dir() {
@@ -164,7 +166,7 @@ fn too_long(file: &File, reasons: &[(&str, &str)]) -> Option<String> {
 fn files_stay_small() {
     let files = tree();
     let mut wrong: Vec<String> =
-        files.iter().filter(|f| f.is_rust()).filter_map(|f| too_long(f, LONG)).collect();
+        files.iter().filter(|f| f.is_rust() || f.is_page()).filter_map(|f| too_long(f, LONG)).collect();
     let gone = LONG.iter().filter(|(path, _)| !files.iter().any(|f| f.path == *path));
     wrong.extend(gone.map(|(path, _)| format!("{path}: is in `LONG` and does not exist")));
     none(&wrong);
@@ -186,8 +188,14 @@ fn a_long_file_needs_a_reason_and_a_very_long_one_is_split() {
 }
 
 fn headless(file: &File) -> Option<String> {
-    let no_header = file.is_rust() && !file.text.starts_with("//! ");
-    no_header.then(|| format!("{}:1: does not begin with `//!` and what it is for", file.path))
+    let begins = |with: &[&str]| with.iter().any(|start| file.text.starts_with(start));
+    if file.is_rust() && !begins(&["//! "]) {
+        Some(format!("{}:1: does not begin with `//!` and what it is for", file.path))
+    } else if file.is_page() && !begins(&["// ", "/* "]) {
+        Some(format!("{}:1: does not begin with a comment that says what it is for", file.path))
+    } else {
+        None
+    }
 }
 
 #[test]
@@ -196,6 +204,9 @@ fn every_file_says_what_it_is_for() {
     assert!(headless(&File::new("src/a.rs", "use x;\n//! late")).is_some());
     assert!(headless(&File::new("src/a.rs", "//!\n//! empty first")).is_some());
     assert!(headless(&File::new("src/a.rs", "//! Says it.")).is_none());
+    assert!(headless(&File::new("web/app/a.js", "import x;\n// late")).is_some());
+    assert!(headless(&File::new("web/app/a.js", "// Says it.")).is_none());
+    assert!(headless(&File::new("web/vendor/a.js", "import x;")).is_none());
 }
 
 /// Macros by name, in code that is not a test.

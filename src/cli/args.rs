@@ -32,7 +32,7 @@ Examples:
   ggrun run model.gguf \"What is 17 + 25?\"
   ggrun chat ORG/NAME-GGUF:Q4_0               a GGUF from the hub, downloaded once
   ggrun batch -m model.gguf questions.jsonl -o answers.jsonl
-  ggrun serve model.gguf                      OpenAI's, Anthropic's and llama-server's APIs
+  ggrun serve model.gguf                      a page to chat in, and APIs for programs
 
 Options can be set in ~/.config/ggrun/config.toml; `ggrun COMMAND --print-config` prints each value and its origin.
 

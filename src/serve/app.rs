@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::error::HttpError;
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::page::Page;
 use super::receive::Bodies;
 use super::refused::Refused;
 use super::running::Answers;
@@ -58,8 +59,8 @@ pub struct Settings {
     pub slots: bool,
     /// Answers `/metrics`.
     pub metrics: bool,
-    /// Answers `/` with a page.
-    pub page: bool,
+    /// The page, if there is one.
+    pub page: Option<Page>,
     /// Adds the rendered prompt to every body, as `verbose` in a request does.
     pub verbose: bool,
     /// The versions of program and engine.
@@ -84,7 +85,7 @@ impl Default for Settings {
             strict_model: false,
             slots: true,
             metrics: false,
-            page: true,
+            page: Some(Page::BuiltIn),
             verbose: false,
             fingerprint: String::new(),
             isolate_keys: false,

@@ -45,5 +45,6 @@ pub use drain::{Drain, Stage};
 pub use engine::{Card, Engine, Failure};
 pub use layers::layered;
 pub use metrics::Metrics;
-pub use router::{is_open, router};
+pub use page::{Folder, FolderError, Page};
+pub use router::{open_paths, router};
 pub use sessions::Sessions;

@@ -27,7 +27,8 @@ use super::endpoints::template::apply_template;
 use super::endpoints::tokenize::{detokenize, tokenize};
 use super::error::HttpError;
 use super::intake;
-use super::page::page;
+use super::page::{Page, file, index};
+use super::security::Open;
 use crate::openai::{ApiError, ErrorCode};
 
 /// All endpoints. As in llama-server, `/completions` is OpenAI's below `/v1` and llama-server's own without it.
@@ -68,24 +69,73 @@ pub fn router(app: Arc<App>) -> Router {
             "/api/conversations/{name}",
             get(conversations::get).put(conversations::put).delete(conversations::delete),
         )
-        .route("/", get(page))
-        .fallback(no_path)
+        .route("/", get(index))
+        .fallback(file)
         .method_not_allowed_fallback(no_method)
         .with_state(app)
 }
 
-/// Whether a path needs no key.
+/// The first parts of the paths of endpoints. Files of a page that have such a path are not served.
+const ENDPOINTS: [&str; 23] = [
+    "api",
+    "apply-template",
+    "audio",
+    "chat",
+    "completion",
+    "completions",
+    "detokenize",
+    "embedding",
+    "embeddings",
+    "health",
+    "infill",
+    "lora-adapters",
+    "messages",
+    "metrics",
+    "models",
+    "openapi.json",
+    "props",
+    "rerank",
+    "reranking",
+    "responses",
+    "slots",
+    "systemone",
+    "tokenize",
+];
+
+/// The requests that need no key: for the health of the server, and for files of the page.
 #[must_use]
-pub fn is_open(method: &Method, path: &str) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/" | "/health" | "/v1/health")
+pub fn open_paths(page: Option<Page>) -> Open {
+    Open::new(move |method, path| {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let is_file = || page.as_ref().is_some_and(|page| !is_endpoint(path) && page.has(path));
+        reads && (matches!(path, "/" | "/health" | "/v1/health") || is_file())
+    })
 }
 
-async fn no_path(request: Request) -> HttpError {
-    let message = format!("`{}` not found", request.uri().path());
-    ApiError::new(ErrorCode::NotFound, message).into()
+fn is_endpoint(path: &str) -> bool {
+    let first = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+    first == "v1" || ENDPOINTS.contains(&first)
 }
 
 async fn no_method(request: Request) -> HttpError {
     let message = format!("{} is not allowed on `{}`", request.method(), request.uri().path());
     ApiError::new(ErrorCode::MethodNotAllowed, message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_known_as_one() {
+        let source = include_str!("router.rs").split("#[cfg(test)]").next().unwrap();
+        let routes = source.split("route(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+        let paths = routes.chain(excluded::PATHS).filter(|path| *path != "/");
+        let first = |path: &str| path.split('/').nth(1).map(str::to_owned);
+        let found: BTreeSet<String> = paths.filter_map(first).collect();
+        assert_eq!(found, ENDPOINTS.map(str::to_owned).into());
+        assert!(is_endpoint("/v1/models") && is_endpoint("//v1") && !is_endpoint("/vendor/htm.js"));
+    }
 }

@@ -34,6 +34,7 @@ fn what_cannot_be_used_is_refused_before_anything_listens() {
         (["-m", gguf, "--host", ""], 2, "expected an address"),
         (["-m", gguf, "--host", "::1,::1"], 2, "`--host` names `::1` twice"),
         (["-m", gguf, "--alias", ""], 2, "expected a name"),
+        (["-m", gguf, "--path", "no-page"], 1, "no file `index.html`"),
         (["-m", gguf, "--state-dir", file], 1, "as the folder of states"),
         (["-m", "no.gguf", "--alias", "x"], 1, "no.gguf"),
         (["-m", file, "--alias", "x"], 1, "expected a GGUF file"),
@@ -57,6 +58,8 @@ fn a_signal_says_for_what_it_waits_and_notes_can_be_json() {
         line["message"].as_str().unwrap_or_default().to_owned()
     });
     let address = lines.find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned())).unwrap();
+    let page = lines.next().unwrap();
+    assert_eq!(page, format!("open http://{address} in a browser to chat"));
     let stored = lines.find(|line| line.starts_with("conversations at /api/conversations")).unwrap();
     assert!(stored.contains(folder.path().to_str().unwrap()), "{stored}");
     lines.find(|line| line.starts_with("try: ")).unwrap();

@@ -173,5 +173,8 @@ fn macos_is_refused_with_the_feature_that_works_there() {
 fn an_unknown_argument_is_refused() {
     let found = linux().set_up_with(&["--cuda"]);
     assert_eq!(found.code, 2);
-    assert_eq!(found.said, "setup: unknown argument --cuda, expected --vulkan or --software-device\n");
+    assert_eq!(
+        found.said,
+        "setup: unknown argument --cuda, expected --vulkan, --software-device or --browser\n"
+    );
 }

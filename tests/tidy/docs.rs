@@ -92,10 +92,14 @@ fn normal(path: &str) -> String {
     out.join("/")
 }
 
-/// Names of all tests of all Rust files.
+/// Names of all tests of all Rust files, and of the page.
 pub(crate) fn tests_of(files: &[File]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
+        if file.is_page() {
+            let titles = file.text.lines().filter_map(|line| line.strip_prefix("test(\"")?.split('"').next());
+            names.extend(titles.map(str::to_owned));
+        }
         let tokens = tokens(&file.code);
         let mut marked = false;
         for (at, token) in tokens.iter().enumerate() {
@@ -130,7 +134,7 @@ pub(crate) fn unheld(document: &str, tests: &BTreeSet<String>) -> Vec<String> {
 /// Absolute paths of one machine.
 pub(crate) fn machine_paths(file: &File) -> Vec<String> {
     let document = has_ending(&file.path, "md");
-    let kinds = ["md", "rs", "toml", "py", "sh", "cmake", "patch", "yml"];
+    let kinds = ["md", "rs", "toml", "py", "sh", "cmake", "patch", "yml", "js", "mjs"];
     if !kinds.iter().any(|k| has_ending(&file.path, k)) && !file.path.starts_with(".ci/") {
         return Vec::new();
     }
@@ -192,6 +196,11 @@ mod tests {
         let code =
             "fn no() {}\n#[test]\n#[cfg(unix)]\nfn yes() { fn inner() {} }\n#[cfg(test)]\nfn helper() {}";
         assert_eq!(tests_of(&[File::new("a.rs", code)]), BTreeSet::from(["yes".to_owned()]));
+        let page = "test(\"it does\", async (t) => {\n  test(\"no\")\n});\n";
+        assert_eq!(
+            tests_of(&[File::new("web/tests/a.test.mjs", page)]),
+            BTreeSet::from(["it does".to_owned()])
+        );
     }
 
     #[test]

@@ -32,6 +32,13 @@ impl File {
         has_ending(&self.path, "rs")
     }
 
+    /// Whether it is a script or a style sheet of the page or of its tests, and ours.
+    pub(crate) fn is_page(&self) -> bool {
+        self.path.starts_with("web/")
+            && !self.path.starts_with("web/vendor/")
+            && ["js", "mjs", "css"].iter().any(|ending| has_ending(&self.path, ending))
+    }
+
     /// Whether it is a crate's source file, which may contain tests.
     pub(crate) fn is_source(&self) -> bool {
         self.is_rust()

@@ -125,6 +125,8 @@ fn texts(file: &File) -> Vec<(Text, usize, String)> {
                 file.text.lines().map(|line| if line.starts_with("```") { "" } else { line });
             vec![(Text::Help, 1, without_fences.collect::<Vec<_>>().join("\n"))]
         }
+        // In a template, backticks enclose text.
+        _ if file.is_page() => vec![(Text::Document, 1, file.text.replace('`', " "))],
         _ => Vec::new(),
     }
 }

@@ -131,7 +131,7 @@ pub(super) const TABLE: &[Spelling] = &[
         "reasoning is always returned apart from the content, in the form of each API",
     ),
     refused(&["--slot-save-path"], &["serve"], "`--state-dir` saves and restores states of conversations"),
-    refused(&["--path", "--api-prefix"], &["serve"], "only the built-in page and paths are served"),
+    refused(&["--api-prefix"], &["serve"], "endpoints have no prefix"),
     refused(&["--props"], &["serve"], "properties cannot be changed while the server runs"),
     refused(
         &["--embedding", "--embeddings", "--rerank", "--reranking"],

@@ -10,7 +10,7 @@ use crate::engine::Caps;
 use crate::engine::scripted::ScriptedDecoder;
 use crate::serve::access::Log;
 use crate::serve::layers::layered;
-use crate::serve::security::{Cors, Policy};
+use crate::serve::security::{Cors, Open, Policy};
 use crate::serve::testing::{app, get, post, send, served, server, with_template};
 use crate::serve::{App, Metrics, Settings};
 
@@ -165,8 +165,12 @@ fn errors_have_anthropics_form() {
 
 #[test]
 fn refusals_before_the_endpoint_have_anthropics_form_and_the_requests_id() {
-    let policy =
-        Policy { hosts: Vec::new(), cors: Cors::default(), keys: Arc::default(), open: |_, _| false };
+    let policy = Policy {
+        hosts: Vec::new(),
+        cors: Cors::default(),
+        keys: Arc::default(),
+        open: Open::new(|_, _| false),
+    };
     let server = layered(server("."), Arc::new(policy), Arc::new(Metrics::new().unwrap()), Log::new(|_| {}));
     for (path, host, status, kind) in [
         ("/v1/messages", "example.org", 403, "permission_error"),

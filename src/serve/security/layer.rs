@@ -1,5 +1,6 @@
 //! The middleware that holds the rules, and what it says about the client of a request.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -31,8 +32,33 @@ pub struct Policy {
     pub cors: Cors,
     /// Keys, of which each request needs one, if there are any.
     pub keys: Arc<Keys>,
-    /// Whether a path needs no key.
-    pub open: fn(&Method, &str) -> bool,
+    /// The requests that need no key.
+    pub open: Open,
+}
+
+/// Decides by method and path whether a request needs no key.
+#[derive(Clone)]
+pub struct Open(Arc<IsOpen>);
+
+type IsOpen = dyn Fn(&Method, &str) -> bool + Send + Sync;
+
+impl Open {
+    /// The requests for which `is_open` is true.
+    pub fn new(is_open: impl Fn(&Method, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_open))
+    }
+
+    /// Whether a request needs no key.
+    #[must_use]
+    pub fn contains(&self, method: &Method, path: &str) -> bool {
+        (self.0)(method, path)
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").finish_non_exhaustive()
+    }
 }
 
 /// The client of a request; each request has it as an extension.
@@ -111,7 +137,7 @@ impl Policy {
             return Err(Refused::Origin { origin: shown(headers, &header::ORIGIN) });
         }
         let key = self.keys.of(headers);
-        let open = is_preflight(request) || (self.open)(request.method(), request.uri().path());
+        let open = is_preflight(request) || self.open.contains(request.method(), request.uri().path());
         if keys && key.is_none() && !open {
             return Err(Refused::Key { missing: !has_key(headers) });
         }

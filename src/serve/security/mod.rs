@@ -7,7 +7,7 @@ mod origin;
 
 pub use host::host_name;
 pub use keys::{KeyError, Keys};
-pub use layer::Policy;
+pub use layer::{Open, Policy};
 pub use origin::{Cors, CorsError};
 
 pub(super) use keys::KeyId;

@@ -17,7 +17,7 @@ fn policy(keys: &[&str], cors: &[&str]) -> Policy {
         hosts: vec!["box.lan".to_owned()],
         cors: if cors.is_empty() { Cors::default() } else { Cors::parse(cors).unwrap() },
         keys: Arc::new(Keys::new(keys, None).unwrap()),
-        open: |_, path| path == "/health",
+        open: Open::new(|_, path| path == "/health"),
     }
 }
 

@@ -1,5 +1,9 @@
 //! Arguments of `ggrun serve`.
 
+use std::path::PathBuf;
+
+use ggrun::serve::{Folder, FolderError, Page};
+
 use super::network::NetworkArgs;
 use crate::cli::options::generation::GenerationArgs;
 use crate::cli::options::model::ModelArgs;
@@ -9,7 +13,7 @@ use crate::cli::options::words::ModelWord;
 
 use super::states::DiskArgs;
 
-/// Serves a model over HTTP, with the APIs of OpenAI, Anthropic and llama-server
+/// Serves a page to chat in, and the APIs of OpenAI, Anthropic and llama-server
 ///
 /// It listens before the model is loaded, and answers requests with 503 until then. Options of answers apply where a
 /// request sets none. With -v, answers also have the rendered prompt, as in llama-server.
@@ -72,6 +76,18 @@ pub(crate) struct ServeArgs {
     /// Disable the page at `/` (404)
     #[arg(long, alias = "no-webui", hide_short_help = true)]
     pub(crate) no_ui: bool,
+    /// Serve the page in this folder instead of the built-in one
+    ///
+    /// It needs a file index.html. Hidden files, and links that lead out of the folder, are not served; neither are files
+    /// whose paths are those of endpoints.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LLAMA_ARG_STATIC_PATH",
+        conflicts_with = "no_ui",
+        hide_short_help = true
+    )]
+    pub(crate) path: Option<PathBuf>,
     /// Disable `/slots` (501)
     #[arg(long, hide_short_help = true)]
     pub(crate) no_slots: bool,
@@ -87,6 +103,20 @@ pub(crate) struct ServeArgs {
     pub(crate) generation: GenerationArgs,
     #[command(flatten)]
     pub(crate) placement: PlacementArgs,
+}
+
+impl ServeArgs {
+    /// The page, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be served.
+    pub(super) fn page(&self) -> Result<Option<Page>, FolderError> {
+        match &self.path {
+            Some(folder) => Ok(Some(Page::Folder(Folder::new(folder)?))),
+            None => Ok((!self.no_ui).then_some(Page::BuiltIn)),
+        }
+    }
 }
 
 /// A name of the model, which is not empty.

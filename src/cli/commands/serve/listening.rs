@@ -6,7 +6,7 @@ use std::time::Duration;
 use ggrun::serve::limits::Limits;
 use ggrun::serve::listen::{self, Connections, Listener, Server, Tls};
 use ggrun::serve::security::{Keys, Policy};
-use ggrun::serve::{App, is_open, layered, router};
+use ggrun::serve::{App, Page, layered, open_paths, router};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -30,10 +30,14 @@ impl<'a> Listening<'a> {
     /// # Errors
     ///
     /// When a certificate, a key or a host cannot be used, or an address cannot be listened on.
-    pub(super) fn begin(args: &'a NetworkArgs, runtime: &Runtime) -> anyhow::Result<Self> {
+    pub(super) fn begin(
+        args: &'a NetworkArgs,
+        page: Option<Page>,
+        runtime: &Runtime,
+    ) -> anyhow::Result<Self> {
         let most = Limits::default().connections;
         let connections = listen::connections(listen::raise_open_files(most), most);
-        let (limits, policy) = (Arc::new(args.limits(connections)), Arc::new(args.policy(is_open)?));
+        let (limits, policy) = (Arc::new(args.limits(connections)), Arc::new(args.policy(open_paths(page))?));
         let tls = args.tls()?;
         let _context = runtime.enter();
         Ok(Self { args, limits, policy, tls, listeners: listen::bind(&args.host, args.port)? })
@@ -107,15 +111,20 @@ impl Open {
         self.addresses.join(", ")
     }
 
+    /// Where a browser on this machine finds the page.
+    pub(super) fn page(&self) -> Option<String> {
+        let address = self.addresses.iter().find(|address| !listen::is_socket(address))?;
+        Some(format!("open {} in a browser to chat", url(address)))
+    }
+
     /// A command that tries the server.
     pub(super) fn example(&self) -> String {
         let body = r#"{"messages": [{"role": "user", "content": "Hello"}]}"#;
         let address = self.addresses.first().map_or("", String::as_str);
-        let (socket, url) = match address.strip_suffix(".sock") {
-            Some(_) => (format!("--unix-socket {address} "), "http://localhost".to_owned()),
-            None => {
-                (String::new(), address.replace("://0.0.0.0", "://127.0.0.1").replace("://[::]", "://[::1]"))
-            }
+        let (socket, url) = if listen::is_socket(address) {
+            (format!("--unix-socket {address} "), "http://localhost".to_owned())
+        } else {
+            (String::new(), url(address))
         };
         let key = if self.needs_key { "-H 'Authorization: Bearer KEY' " } else { "" };
         format!("try: curl {socket}{key}{url}/v1/chat/completions -d '{body}'")
@@ -135,6 +144,11 @@ impl Open {
             }
         });
     }
+}
+
+/// An address that connects to a listener on every address.
+fn url(address: &str) -> String {
+    address.replace("://0.0.0.0", "://127.0.0.1").replace("://[::]", "://[::1]")
 }
 
 /// Reads keys and the certificate again on each SIGHUP.

@@ -44,9 +44,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         check_with(path, &metadata, tensor_check)?;
     }
     args.disk.check()?;
+    let page = args.page()?;
     let interrupt = Interrupt::listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let listening = Listening::begin(&args.network, &runtime)?;
+    let listening = Listening::begin(&args.network, page.clone(), &runtime)?;
     let path = source::model(&args.model, When::Auto)?;
     let (phase, watched) = watch::channel(Phase::Loading { done: 0, total: 0 });
     let settings = Settings {
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         strict_model: args.strict_model,
         slots: !args.no_slots,
         metrics: args.metrics,
-        page: !args.no_ui,
+        page,
         verbose: tracing::enabled!(tracing::Level::INFO),
         limits: listening.limits(),
         queue: args.network.queue as usize,
@@ -70,6 +71,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
     let listening = listening.serve(&runtime, &app);
     err::note(&format!("listening on {}", listening.addresses()));
+    if let Some(note) = listening.page().filter(|_| app.settings.page.is_some()) {
+        err::note(&note);
+    }
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
     let mut loaded = setup.load()?;
     announce(&loaded, &app.settings, &path);

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use ggrun::serve::limits::Limits;
 use ggrun::serve::listen::{self, Tls};
-use ggrun::serve::security::{Cors, Keys, Policy, host_name};
-use http::Method;
+use ggrun::serve::security::{Cors, Keys, Open, Policy, host_name};
 
 use crate::cli::error::HostTwice;
 use crate::cli::options::size::some_size;
@@ -125,12 +124,12 @@ impl NetworkArgs {
         self.api_key_file.is_some() || self.ssl_cert_file.is_some()
     }
 
-    /// Which requests are served. `open` has the paths that need no key.
+    /// Which requests are served. `open` has the requests that need no key.
     ///
     /// # Errors
     ///
     /// When a key cannot be used, or a host occurs twice.
-    pub(super) fn policy(&self, open: fn(&Method, &str) -> bool) -> anyhow::Result<Policy> {
+    pub(super) fn policy(&self, open: Open) -> anyhow::Result<Policy> {
         let mut seen = BTreeSet::new();
         if let Some(host) = self.host.iter().find(|host| !seen.insert(*host)) {
             return Err(HostTwice { host: host.clone() }.into());
@@ -193,7 +192,7 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use ggrun::serve::{Settings, is_open};
+    use ggrun::serve::{Settings, open_paths};
 
     use super::*;
 
@@ -212,14 +211,14 @@ mod tests {
         let args = parsed(&[]).unwrap();
         let limits = Limits::default();
         assert_eq!(args.limits(limits.connections), limits);
-        let (settings, policy) = (Settings::default(), args.policy(is_open).unwrap());
+        let (settings, policy) = (Settings::default(), args.policy(open_paths(None)).unwrap());
         assert_eq!((args.queue as usize, args.per_client), (settings.queue, None));
         assert_eq!(policy.cors, Cors::default());
     }
 
     #[test]
     fn names_are_compared_as_the_host_header_has_them() {
-        let hosts = |options: &[&str]| parsed(options).unwrap().policy(is_open).unwrap().hosts;
+        let hosts = |options: &[&str]| parsed(options).unwrap().policy(open_paths(None)).unwrap().hosts;
         assert_eq!(hosts(&["--host", "Box.Lan.,/run/g.sock", "--allowed-host", "NAS."]), ["box.lan", "nas"]);
         assert_eq!(hosts(&["--host", "g.sock"]), [""; 0]);
         for bad in ["https://box.lan", "box.lan:8080", "box.lan/", ""] {
@@ -231,7 +230,8 @@ mod tests {
     #[test]
     fn an_empty_host_a_host_that_occurs_twice_and_a_bad_origin_are_refused() {
         assert!(parsed(&["--host", ""]).unwrap_err().to_string().contains("expected an address"));
-        let error = parsed(&["--host", "127.0.0.1,::1,127.0.0.1"]).unwrap().policy(is_open).unwrap_err();
+        let error =
+            parsed(&["--host", "127.0.0.1,::1,127.0.0.1"]).unwrap().policy(open_paths(None)).unwrap_err();
         assert_eq!(error.downcast::<HostTwice>().unwrap().host, "127.0.0.1");
         let error = parsed(&["--cors-origins", "localhost,box.lan"]).unwrap_err().to_string();
         assert!(error.contains("box.lan") && error.contains("expected SCHEME://HOST"), "{error}");

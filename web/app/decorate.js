@@ -1,0 +1,66 @@
+// What a block of an answer gets after it was sanitized: code with colours and a copy button, tables that scroll, formulas.
+import { copy } from "./clipboard.js";
+import { t } from "./texts.js";
+
+// Longer code gets its colours when it is complete.
+const LONGEST_LIVE_CODE = 4000;
+
+// Without its library, code and formulas stay as the model wrote them.
+const loaded = (module) => module.then((library) => library.default, () => null);
+let highlighter = null;
+let formulas = null;
+const loadHighlighter = () => (highlighter ??= loaded(import("../vendor/highlight.js")));
+const loadFormulas = () => (formulas ??= loaded(import("../vendor/temml.js")));
+
+export function decorate(block, isLive) {
+  for (const code of block.querySelectorAll("pre > code")) decorateCode(code, isLive);
+  for (const table of block.querySelectorAll("table")) decorateTable(table);
+  for (const span of block.querySelectorAll("[data-tex]")) showFormula(span);
+}
+
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+function decorateCode(code, isLive) {
+  const pre = code.parentElement;
+  const language = code.dataset.lang;
+  const button = element("button", "small", t.copy);
+  button.type = "button";
+  button.ariaLabel = t.copyCode;
+  button.onclick = async () => {
+    button.textContent = (await copy(code.textContent.replace(/\n$/, ""))) ? t.copied : t.notCopied;
+    setTimeout(() => (button.textContent = t.copy), 1500);
+  };
+  const frame = element("div", "code");
+  pre.replaceWith(frame);
+  pre.tabIndex = 0;
+  frame.append(element("div", "code-head", element("span", "", language || t.code), button), pre);
+  if (language && !(isLive && code.textContent.length > LONGEST_LIVE_CODE)) highlight(code, language);
+}
+
+async function highlight(code, language) {
+  const library = await loadHighlighter();
+  if (!library?.getLanguage(language)) return;
+  code.innerHTML = library.highlight(code.textContent, { language, ignoreIllegals: true }).value;
+}
+
+function decorateTable(table) {
+  const frame = element("div", "table");
+  frame.tabIndex = 0;
+  frame.role = "region";
+  frame.ariaLabel = t.table;
+  table.replaceWith(frame);
+  frame.append(table);
+}
+
+async function showFormula(span) {
+  const library = await loadFormulas();
+  const { tex, display } = span.dataset;
+  if (display) Object.assign(span, { tabIndex: 0, role: "group", ariaLabel: t.formula });
+  const options = { displayMode: Boolean(display), trust: false, throwOnError: false, maxSize: [20, 500], maxExpand: 500 };
+  library?.render(tex, span, options);
+}

@@ -1,0 +1,128 @@
+// The files of conversations: JSON lines as `ggrun chat --session` has them, and the JSON of llama.cpp's page.
+import { Tree } from "./tree.js";
+
+const VERSION = 2;
+
+// A conversation from JSON lines: `{model, title, page, more, tree}`. `page` is what only this page reads.
+export function parse(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  const head = JSON.parse(lines.shift() ?? "null");
+  if (!(head?.ggrun_session >= 1 && head.ggrun_session <= VERSION)) throw new SyntaxError("not a conversation of ggrun");
+  const { ggrun_session: version, model, title, current, page, ...more } = head;
+  const tree = new Tree();
+  for (const line of lines) {
+    const { parent, ...message } = JSON.parse(line);
+    const before = version === 1 || parent === undefined ? tree.nodes.length - 1 : parent;
+    const node = before === null ? null : (tree.nodes[before] ?? null);
+    tree.append(node, message);
+  }
+  tree.select(tree.nodes[current] ?? tree.nodes.at(-1) ?? null);
+  if (tree.nodes[current]) tree.current = tree.nodes[current];
+  return { model: model ?? "", title: title ?? null, page: page ?? {}, more, tree };
+}
+
+// The JSON lines of a conversation.
+export function write({ model, title, page, more, tree }) {
+  const places = new Map(tree.nodes.map((node, at) => [node, at]));
+  const head = {
+    ggrun_session: VERSION,
+    model,
+    ...(title && { title }),
+    ...(tree.current && { current: places.get(tree.current) }),
+    ...more,
+    ...(Object.keys(page).length && { page }),
+  };
+  const line = ({ parent, message }) => ({ parent: parent ? places.get(parent) : null, ...message });
+  return [head, ...tree.nodes.map(line)].map((value) => JSON.stringify(value) + "\n").join("");
+}
+
+// The conversations in a file: JSON lines, or the JSON of llama.cpp's page.
+export function read(text) {
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return [parse(text)];
+  }
+  if (json?.ggrun_session) return [parse(text)];
+  const all = Array.isArray(json) ? json : [json];
+  if (!all.length || !all.every((one) => one?.conv && Array.isArray(one.messages))) {
+    throw new SyntaxError("not a conversation");
+  }
+  return all.map(fromLlamaUi);
+}
+
+function fromLlamaUi({ conv, messages }) {
+  const tree = new Tree();
+  const nodes = new Map();
+  const byTime = [...messages].sort((a, b) => (a.timestamp ?? 0) - (b.timestamp ?? 0));
+  // Parents before children, whatever the times say.
+  for (let left = byTime, before = -1; left.length && left.length !== before; ) {
+    before = left.length;
+    const known = new Set(left.map((one) => one.id));
+    left = left.filter((one) => {
+      if (known.has(one.parent) && one.parent !== one.id) return true;
+      known.delete(one.id);
+      const parent = nodes.get(one.parent) ?? null;
+      const isRoot = one.type === "root" || (one.role === "system" && !one.content);
+      nodes.set(one.id, isRoot ? parent : tree.append(parent, messageFromLlamaUi(one)));
+      return false;
+    });
+  }
+  const current = nodes.get(conv.currNode);
+  if (current) tree.select(current);
+  return { model: byTime.findLast((one) => one.model)?.model ?? "", title: conv.name || null, page: {}, more: {}, tree };
+}
+
+function messageFromLlamaUi(one) {
+  const attached = (one.extra ?? []).filter((extra) => typeof extra.content === "string");
+  const files = attached.map((extra) => `\n\n${extra.name ?? ""}\n\n\`\`\`\n${extra.content}\n\`\`\``);
+  const message = { role: one.role, content: (one.content ?? "") + files.join("") };
+  const reasoning = one.reasoningContent || one.thinking;
+  if (reasoning) message.reasoning_content = reasoning;
+  if (one.toolCalls) message.tool_calls = calls(one.toolCalls);
+  if (one.toolCallId) message.tool_call_id = one.toolCallId;
+  return message;
+}
+
+function calls(text) {
+  const list = typeof text === "string" ? JSON.parse(text) : text;
+  return list.map(({ id, function: { name, arguments: given } }) => ({
+    ...(id && { id }),
+    type: "function",
+    function: { name, arguments: typeof given === "string" ? given : JSON.stringify(given ?? {}) },
+  }));
+}
+
+// A conversation as llama.cpp's page imports it.
+export function toLlamaUi({ name, title, modified, tree }) {
+  const time = (modified ?? Date.now() / 1000) * 1000;
+  const root = `${name}-root`;
+  const id = new Map(tree.nodes.map((node, at) => [node, `${name}-${at}`]));
+  const children = (parent) => tree.children(parent).map((node) => id.get(node));
+  const messages = tree.nodes.map((node, at) => {
+    const { role, content, reasoning_content, tool_calls, tool_call_id } = node.message;
+    return {
+      id: id.get(node),
+      convId: name,
+      type: role === "system" ? "system" : "text",
+      timestamp: time + at,
+      role,
+      content: textOf(content),
+      parent: node.parent ? id.get(node.parent) : root,
+      children: children(node),
+      ...(reasoning_content && { reasoningContent: reasoning_content }),
+      ...(tool_calls?.length && { toolCalls: JSON.stringify(tool_calls) }),
+      ...(tool_call_id && { toolCallId: tool_call_id }),
+    };
+  });
+  const first = { id: root, convId: name, type: "root", timestamp: time - 1, role: "system", content: "", parent: null };
+  const conv = { id: name, name: title ?? name, lastModified: time, currNode: id.get(tree.current) ?? root };
+  return { conv, messages: [{ ...first, children: children(null) }, ...messages] };
+}
+
+// The text of a message's content, which may be a list of parts.
+export function textOf(content) {
+  if (Array.isArray(content)) return content.map((part) => part?.text ?? "").join("\n");
+  return content ?? "";
+}

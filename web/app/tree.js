@@ -1,0 +1,108 @@
+// The messages of a conversation as a tree: alternatives have the same parent.
+
+let lastId = 0;
+
+export class Tree {
+  // Parents come before their children, as in the file.
+  nodes = [];
+  // The last message of the branch that is shown.
+  current = null;
+
+  append(parent, message) {
+    const node = { id: ++lastId, parent, message, shown: null };
+    this.nodes.push(node);
+    this.select(node);
+    return node;
+  }
+
+  // The messages up to one, the first message first.
+  branch(last = this.current) {
+    const branch = [];
+    for (let node = last; node; node = node.parent) branch.push(node);
+    return branch.reverse();
+  }
+
+  children(parent) {
+    return this.nodes.filter((node) => node.parent === parent);
+  }
+
+  // Shows the branch through a message.
+  select(node) {
+    for (let at = node; at?.parent; at = at.parent) at.parent.shown = at;
+    this.current = node && this.leaf(node);
+  }
+
+  // The end of the branch that was last shown below a message.
+  leaf(node) {
+    for (;;) {
+      const next = node.shown ?? this.children(node).at(-1);
+      if (!next) return node;
+      node = next;
+    }
+  }
+
+  // A message and all that follow it.
+  below(node) {
+    const found = new Set([node]);
+    for (const other of this.nodes) if (found.has(other.parent)) found.add(other);
+    return found;
+  }
+
+  // Removes a message and all that follow it; an alternative is shown instead, if there is one.
+  remove(node) {
+    const siblings = this.children(node.parent);
+    const at = siblings.indexOf(node);
+    const removed = this.below(node);
+    const instead = siblings[at + 1] ?? siblings[at - 1] ?? null;
+    this.nodes = this.nodes.filter((other) => !removed.has(other));
+    if (node.parent?.shown === node) node.parent.shown = null;
+    if (removed.has(this.current)) this.select(instead ?? node.parent);
+  }
+
+  // The message with the system prompt of the branch that is shown.
+  system() {
+    const first = this.branch()[0];
+    return first?.message.role === "system" ? first : null;
+  }
+
+  // Sets the system prompt, or removes it.
+  setSystem(text) {
+    const old = this.system();
+    if (old && text) {
+      old.message = { ...old.message, content: text };
+    } else if (old) {
+      for (const child of this.children(old)) child.parent = null;
+      this.nodes = this.nodes.filter((node) => node !== old);
+      if (this.current === old) this.current = null;
+    } else if (text) {
+      const roots = this.children(null).filter((node) => node.message.role !== "system");
+      const current = this.current;
+      const first = this.append(null, { role: "system", content: text });
+      this.nodes.unshift(this.nodes.pop());
+      for (const root of roots) root.parent = first;
+      if (current) this.select(current);
+    }
+  }
+
+  // Adds the messages of another tree that this one does not have.
+  merge(other) {
+    const here = new Map([[null, null]]);
+    const current = this.current;
+    for (const theirs of other.nodes) {
+      const parent = here.get(theirs.parent);
+      const text = canonical(theirs.message);
+      const same = this.children(parent).find((node) => canonical(node.message) === text);
+      here.set(theirs, same ?? this.append(parent, theirs.message));
+    }
+    if (current) this.select(current);
+  }
+}
+
+// The same text for equal values, in whatever order their fields are.
+export function canonical(value) {
+  const sorted = (_, inner) =>
+    inner && typeof inner === "object" && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner;
+  return JSON.stringify(value, sorted);
+}

@@ -1,0 +1,22 @@
+// What keeps the server from answering.
+import { state } from "../server.js";
+import { t } from "../texts.js";
+import { html } from "../ui.js";
+import { Rich } from "./rich.js";
+
+export function Banner() {
+  const { phase, progress, left, message } = state.value;
+  if (phase === "ready") return null;
+  if (phase === "loading") {
+    const rest = [t.percent(progress), left !== null && t.left(left)].filter(Boolean).join(" · ");
+    return html`<div class="banner" role="status">
+      <div class="row"><strong>${t.loading}</strong><span class="space"></span><span>${rest}</span></div>
+      <progress max="1" value=${progress} aria-label=${t.loading}></progress>
+      <p class="muted">${t.loadingText}</p>
+    </div>`;
+  }
+  const hint = { unreachable: t.unreachableHint, failed: [message, t.failedHint].filter(Boolean).join(". ") }[phase];
+  return html`<div class="banner ${phase === "connecting" ? "" : "bad"}" role="status">
+    <strong>${t[phase]}</strong>${hint && html`<p><${Rich} text=${hint} /></p>`}
+  </div>`;
+}

@@ -1,0 +1,25 @@
+// A dialog in front of the page. The browser keeps the focus in it and closes it on Escape.
+import { t } from "../texts.js";
+import { html, useEffect, useId, useRef } from "../ui.js";
+import { IconButton } from "./icons.js";
+
+export function Modal({ title, kind = "", onClose, children }) {
+  const shown = useRef(null);
+  const id = useId();
+  useEffect(() => {
+    const focused = document.activeElement;
+    shown.current.showModal();
+    return () => focused?.isConnected && focused.focus();
+  }, []);
+  // A click beside it closes it.
+  const beside = (event) => event.target === shown.current && onClose();
+  return html`<dialog ref=${shown} class="modal ${kind}" aria-labelledby=${id} onClose=${onClose} onMouseDown=${beside}>
+    <div class="modal-body">
+      <header>
+        <h2 id=${id}>${title}</h2>
+        <${IconButton} icon="close" label=${t.close} onClick=${onClose} />
+      </header>
+      ${children}
+    </div>
+  </dialog>`;
+}

@@ -1,0 +1,56 @@
+// The messages of the branch that is shown. It stays at its end while an answer is written, unless the user scrolls up.
+import { t } from "../texts.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
+import { Empty } from "./empty.js";
+import { Progress } from "./figures.js";
+import { IconButton } from "./icons.js";
+import { Message } from "./message.js";
+import { Problem } from "./problem.js";
+
+// Pixels from the end that count as the end.
+const NEAR = 48;
+
+export function Thread({ conversation, editing, setEditing, suggest }) {
+  void conversation.changes.value;
+  const running = conversation.answer.value;
+  const branch = conversation.tree.branch();
+  const [frame, content] = [useRef(null), useRef(null)];
+  const isPinned = useRef(true);
+  const [isAway, setAway] = useState(false);
+  const toEnd = () => {
+    if (!frame.current) return;
+    isPinned.current = true;
+    frame.current.scrollTop = frame.current.scrollHeight;
+  };
+  const scrolled = () => {
+    const { scrollTop, scrollHeight, clientHeight } = frame.current;
+    isPinned.current = scrollHeight - scrollTop - clientHeight < NEAR;
+    setAway(!isPinned.current);
+  };
+  useEffect(() => {
+    const observer = new ResizeObserver(() => isPinned.current && toEnd());
+    observer.observe(content.current);
+    observer.observe(frame.current);
+    return () => observer.disconnect();
+  }, []);
+  // A message that was just sent is shown.
+  useLayoutEffect(toEnd, [conversation, running]);
+  return html`<div class="thread" ref=${frame} onScroll=${scrolled}>
+    <div class="column" ref=${content} role="log" aria-live="off" aria-label=${t.messages}>
+      ${branch.length === 0 && html`<${Empty} suggest=${suggest} />`}
+      ${branch.map(
+        (node) => html`<${Message}
+          key=${node.id}
+          conversation=${conversation}
+          node=${node}
+          isLast=${node === branch.at(-1)}
+          editing=${editing === node}
+          setEditing=${setEditing}
+        />`,
+      )}
+      ${running && branch.includes(running.node) && html`<${Progress} running=${running} />`}
+      <${Problem} conversation=${conversation} />
+    </div>
+    ${isAway && html`<div class="to-end"><${IconButton} icon="down" label=${t.toLatest} onClick=${toEnd} /></div>`}
+  </div>`;
+}

