@@ -60,7 +60,7 @@ pub(crate) fn engine(caps: Caps, answers: Answers) -> Arc<Engine> {
     // An error of the engine reaches every request.
     thread::spawn(move || drop(run(decoder, vocab, &inbox, Limits::of(caps))));
     let template = Template::parse(TEMPLATE, "", "").expect("the template parses");
-    let session = Session::new(submitter.clone(), words, template);
+    let session = Session::new(submitter, words, template);
     let facts = ModelFacts {
         context: caps.context,
         trained_context: caps.context,
@@ -70,7 +70,7 @@ pub(crate) fn engine(caps: Caps, answers: Answers) -> Arc<Engine> {
     };
     let card = Card { file: "scripted.gguf".to_owned(), facts, slots: caps.sequences };
     let (defaults, failure) = (GenerationOptions::default(), Failure::default());
-    Arc::new(Engine { session, submitter, defaults, card, states: None, failure })
+    Arc::new(Engine { session, defaults, card, states: None, failure })
 }
 
 impl Play {
