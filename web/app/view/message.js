@@ -94,6 +94,7 @@ function Editor({ conversation, node, close }) {
   }, []);
   const submit = (event) => {
     event.preventDefault();
+    if (!text.trim()) return;
     close();
     if (node.message.role === "system") {
       conversation.tree.setSystem(text.trim());
