@@ -296,6 +296,7 @@ fn an_error_from_a_variable_names_the_variable_and_no_flag() {
                 "LLAMA_ARG_CHAT_TEMPLATE",
                 "LLAMA_ARG_CHAT_TEMPLATE_FILE",
                 "LLAMA_ARG_ALIAS",
+                "LLAMA_ARG_STATIC_PATH",
                 "LLAMA_ARG_TAGS",
                 "LLAMA_ARG_HOST",
                 "LLAMA_API_KEY",
