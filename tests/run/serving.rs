@@ -35,7 +35,7 @@ fn what_cannot_be_used_is_refused_before_anything_listens() {
         (["-m", gguf, "--host", "::1,::1"], 2, "`--host` names `::1` twice"),
         (["-m", gguf, "--alias", ""], 2, "expected a name"),
         (["-m", gguf, "--path", "no-page"], 1, "no file `index.html`"),
-        (["-m", gguf, "--state-dir", file], 1, "as the folder of states"),
+        (["-m", gguf, "--state-dir", file], 1, "as the state folder"),
         (["-m", "no.gguf", "--alias", "x"], 1, "no.gguf"),
         (["-m", file, "--alias", "x"], 1, "expected a GGUF file"),
     ] {
