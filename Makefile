@@ -45,7 +45,7 @@ doc: setup
 test: setup
 	$(if $(VULKAN),scripts/test-vulkan,@echo 'skipped: tests/vulkan; scripts/test-vulkan builds with Vulkan and runs them')
 	cargo test --workspace
-	scripts/test-page
+	@echo 'skipped: web/tests; scripts/test-page runs them in Chromium'
 
 # Set once scripts/test-vulkan has built llama.cpp.
 VULKAN := $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/build/llama-cpp-sys-2-*/out/lib/libggml-vulkan.a)
