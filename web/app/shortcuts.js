@@ -27,7 +27,10 @@ export const SHORTCUTS = [
 
 function search() {
   isSidebarOpen.value = true;
-  requestAnimationFrame(() => document.getElementById("search")?.focus());
+  const input = () => document.getElementById("search");
+  // It is there after the next frame if the sidebar was closed.
+  if (input()) input().focus();
+  else requestAnimationFrame(() => input()?.focus());
 }
 
 function again() {

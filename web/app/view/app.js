@@ -6,7 +6,7 @@ import { isSidebarOpen } from "../preferences.js";
 import { goToStatus, view } from "../route.js";
 import { model } from "../server.js";
 import { t } from "../texts.js";
-import { html, signal, useEffect, useState } from "../ui.js";
+import { html, signal, useLayoutEffect, useState } from "../ui.js";
 import { Banner } from "./banner.js";
 import { Composer, focusInput } from "./composer.js";
 import { Dialogs } from "./dialogs.js";
@@ -37,7 +37,7 @@ export function App() {
 
 function Chat({ conversation }) {
   const [editing, setEditing] = useState(null);
-  useEffect(() => setEditing(null), [conversation]);
+  useLayoutEffect(() => setEditing(null), [conversation]);
   const suggest = (text) => {
     draft.value = text;
     focusInput();

@@ -3,7 +3,7 @@ import { lastOf, send } from "../actions.js";
 import { notify } from "../dialogs.js";
 import { isReady } from "../server.js";
 import { t } from "../texts.js";
-import { html, useEffect, useLayoutEffect, useRef } from "../ui.js";
+import { html, useLayoutEffect, useRef } from "../ui.js";
 import { ContextMeter } from "./figures.js";
 import { Icon, IconButton } from "./icons.js";
 
@@ -18,7 +18,7 @@ export function Composer({ conversation, draft, setEditing }) {
   const stored = DRAFT + (conversation.name ?? "");
   const running = conversation.answer.value;
   const canSend = isReady.value && !running && draft.value.trim() !== "";
-  useEffect(() => {
+  useLayoutEffect(() => {
     draft.value = sessionStorage.getItem(stored) ?? "";
     if (matchMedia("(pointer: fine)").matches) focusInput();
   }, [conversation]);

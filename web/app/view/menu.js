@@ -1,5 +1,5 @@
 // A button that opens a list of actions.
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Icon, IconButton } from "./icons.js";
 
 export function Menu({ label, actions }) {
@@ -10,7 +10,7 @@ export function Menu({ label, actions }) {
     setOpen(false);
     root.current.querySelector("button").focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isOpen) return undefined;
     items()[0].focus();
     const outside = (event) => root.current.contains(event.target) || setOpen(false);

@@ -3,7 +3,7 @@ import { answer } from "../answer.js";
 import { continueAnswer, copyMessage, deleteMessage, regenerate, resend, saveEdited, step } from "../actions.js";
 import { textOf } from "../format.js";
 import { t } from "../texts.js";
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../ui.js";
 import { IconButton } from "./icons.js";
 import { Markdown } from "./markdown.js";
 import { Reasoning } from "./reasoning.js";
@@ -88,7 +88,7 @@ function Editor({ conversation, node, close }) {
   const isUser = node.message.role === "user";
   const [text, setText] = useState(textOf(node.message.content));
   const area = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     area.current.focus();
     area.current.setSelectionRange(text.length, text.length);
   }, []);

@@ -1,12 +1,12 @@
 // A dialog in front of the page. The browser keeps the focus in it and closes it on Escape.
 import { t } from "../texts.js";
-import { html, useEffect, useId, useRef } from "../ui.js";
+import { html, useId, useLayoutEffect, useRef } from "../ui.js";
 import { IconButton } from "./icons.js";
 
 export function Modal({ title, kind = "", onClose, children }) {
   const shown = useRef(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const focused = document.activeElement;
     shown.current.showModal();
     return () => focused?.isConnected && focused.focus();
