@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, answers, asked, button, composer, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, composer, idle, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 const script = (write, more = {}) => ({ write, ...more });
@@ -49,8 +49,7 @@ test("a stopped answer stays and is continued where it ended", async (t) => {
 
 test("another answer is an alternative, and the arrows step between them", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "One");
-  await idle(page);
+  await answered(page, "One");
   await button(lastAnswer(page), "Regenerate").click();
   await page.getByRole("group", { name: "2 of 2" }).waitFor();
   await idle(page);
@@ -64,10 +63,8 @@ test("another answer is an alternative, and the arrows step between them", async
 
 test("a changed message is a branch of its own with its own answer", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "First");
-  await idle(page);
-  await ask(page, "Second");
-  await idle(page);
+  await answered(page, "First");
+  await answered(page, "Second");
   await asked(page).first().hover();
   await button(asked(page).first(), "Edit").click();
   await page.getByLabel("Edit message").fill("Changed");
@@ -81,8 +78,7 @@ test("a changed message is a branch of its own with its own answer", async (t) =
 
 test("an answer that the user changes is an alternative", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "Hello");
-  await idle(page);
+  await answered(page, "Hello");
   await button(lastAnswer(page), "Edit").click();
   await page.getByLabel("Edit message").fill("My own words");
   await button(page, "Save as alternative").click();
@@ -92,10 +88,8 @@ test("an answer that the user changes is an alternative", async (t) => {
 
 test("a message is deleted with what follows it, after a question", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "Keep");
-  await idle(page);
-  await ask(page, "Drop");
-  await idle(page);
+  await answered(page, "Keep");
+  await answered(page, "Drop");
   await asked(page).last().hover();
   await button(asked(page).last(), "Delete message").click();
   await page.getByText("This message and the one after it are deleted for good.").waitFor();
@@ -110,8 +104,7 @@ test("answers, and the code in them, are copied as they were written", async (t)
   const context = { permissions: ["clipboard-read", "clipboard-write"] };
   const { page } = await visit(t, { answers: { Code: script(`</think>\n\n${text}`) }, context });
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
-  await ask(page, "Code");
-  await idle(page);
+  await answered(page, "Code");
   await button(page, "Copy code").click();
   await page.getByText("Copied", { exact: true }).first().waitFor();
   assert.equal(await clipboard(), "echo 'a  b' && ls");
@@ -127,8 +120,7 @@ test("code has colours, tables have cells, and formulas are MathML", async (t) =
     "- [x] done\n- List<String> <b onclick=alert(1)>",
   ].join("\n\n");
   const { page } = await visit(t, { answers: { Show: script(`</think>\n\n${text}`) } });
-  await ask(page, "Show");
-  await idle(page);
+  await answered(page, "Show");
   const answer = lastAnswer(page);
   await answer.locator(".hljs-keyword", { hasText: "def" }).waitFor();
   await answer.locator("math").nth(4).waitFor();
@@ -200,10 +192,8 @@ test("a conversation that does not fit says by how much", async (t) => {
 
 test("figures tell the speed, the first token and what was reused", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "A message of some length, so that there is something to reuse");
-  await idle(page);
-  await ask(page, "Another");
-  await idle(page);
+  await answered(page, "A message of some length, so that there is something to reuse");
+  await answered(page, "Another");
   const figures = lastAnswer(page).getByLabel("Details of the answer");
   assert.match(await figures.innerText(), /tokens\/s · \d+ tokens · first token after [\d.]+ (ms|s) · reused \d+ of \d+ tokens/);
   assert.match(await composer(page).getByRole("meter").getAttribute("aria-label"), /Context: \d+ of [\d,]+ tokens used/);

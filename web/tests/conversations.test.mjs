@@ -5,7 +5,7 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ask, asked, answers, button, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, idle, lastAnswer } from "./page.mjs";
 import { browse, checkAccess, visit } from "./harness.mjs";
 
 const rows = (page) => page.getByRole("navigation").locator("li");
@@ -31,8 +31,7 @@ async function lines(folder) {
 test("conversations are files of `ggrun chat --session`, with all branches", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });
-  await ask(page, "What is the capital of Kenya?");
-  await idle(page);
+  await answered(page, "What is the capital of Kenya?");
   await button(lastAnswer(page), "Regenerate").click();
   await page.getByRole("group", { name: "2 of 2" }).waitFor();
   await idle(page);
@@ -68,14 +67,12 @@ test("a conversation of the terminal is continued in the browser", async (t) => 
 test("what another program adds meanwhile stays, and is shown", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });
-  await ask(page, "mine");
-  await idle(page);
+  await answered(page, "mine");
   const [name] = await readdir(folder);
   const other = { parent: 1, role: "user", content: "theirs" };
   const text = await readFile(join(folder, name), "utf8");
   await writeFile(join(folder, name), text + JSON.stringify(other) + "\n");
-  await ask(page, "mine again");
-  await idle(page);
+  await answered(page, "mine again");
   const saved = await lines(folder);
   assert.ok(saved.some(({ content }) => content === "theirs"));
   await lastAnswer(page).getByText("You wrote: mine again").waitFor();
@@ -85,12 +82,10 @@ test("what another program adds meanwhile stays, and is shown", async (t) => {
 test("what another program deletes meanwhile is saved again with the next message", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });
-  await ask(page, "mine");
-  await idle(page);
+  await answered(page, "mine");
   const [name] = await readdir(folder);
   await rm(join(folder, name));
-  await ask(page, "mine again");
-  await idle(page);
+  await answered(page, "mine again");
   assert.deepEqual(await readdir(folder), [name]);
   assert.equal((await lines(folder)).length, 5);
 });
@@ -98,8 +93,7 @@ test("what another program deletes meanwhile is saved again with the next messag
 test("without a folder conversations stay in the browser", async (t) => {
   const { page } = await visit(t);
   await page.getByText("Kept in this browser only").waitFor();
-  await ask(page, "Remember me");
-  await idle(page);
+  await answered(page, "Remember me");
   await page.reload();
   await lastAnswer(page).getByText("You wrote: Remember me").waitFor();
   assert.equal(await rows(page).count(), 1);
@@ -110,8 +104,7 @@ for (const place of ["on the server", "in the browser"]) {
     const { page } = await visit(t, place === "on the server" ? await kept(t) : {});
     for (const text of ["Apples and pears", "Trains", "Ships"]) {
       await button(page, "New conversation").click();
-      await ask(page, text);
-      await idle(page);
+      await answered(page, text);
     }
     assert.equal(await rows(page).count(), 3);
     await page.keyboard.press("Control+k");
@@ -139,8 +132,7 @@ for (const place of ["on the server", "in the browser"]) {
 test("a conversation is exported as its file, and imported again", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });
-  await ask(page, "Take me with you");
-  await idle(page);
+  await answered(page, "Take me with you");
   const downloading = page.waitForEvent("download");
   await act(page, "Take me with you", "Export");
   const download = await downloading;
@@ -155,8 +147,7 @@ test("a conversation is exported as its file, and imported again", async (t) => 
 
 test("all conversations are exported as JSON of llama.cpp's page, and imported elsewhere", async (t) => {
   const { page, server } = await visit(t);
-  await ask(page, "To another browser");
-  await idle(page);
+  await answered(page, "To another browser");
   await button(lastAnswer(page), "Regenerate").click();
   await idle(page);
   const downloading = page.waitForEvent("download");

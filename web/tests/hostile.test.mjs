@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { visit } from "./harness.mjs";
-import { ask, idle, lastAnswer } from "./page.mjs";
+import { answered, ask, idle, lastAnswer } from "./page.mjs";
 
 const ELSEWHERE = "https://elsewhere.example";
 
@@ -89,8 +89,7 @@ async function checkUnharmed(page) {
 test("hostile reasoning and answers do nothing", async (t) => {
   const write = `${HOSTILE}</think>\n\n${HOSTILE}`;
   const { page } = await visit(t, { answers: { go: { write } } });
-  await ask(page, "go");
-  await idle(page);
+  await answered(page, "go");
   await lastAnswer(page).getByRole("button", { name: "Reasoning" }).click();
   await checkUnharmed(page);
   await page.reload();
@@ -118,8 +117,7 @@ test("hostile calls, their results and the texts of the user do nothing", async 
     const tools = [{ type: "function", function: { name, description: name, parameters: { type: "object" } } }];
     current.value.settings = { tools: JSON.stringify(tools) };
   }, MARKUP[0]);
-  await ask(page, HOSTILE);
-  await idle(page);
+  await answered(page, HOSTILE);
   await checkUnharmed(page);
   const result = page.locator("form.calls textarea");
   if (await result.count()) {

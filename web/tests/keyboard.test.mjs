@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, answers, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, idle, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 const input = (page) => page.getByRole("textbox", { name: "Message", exact: true });
@@ -10,8 +10,7 @@ const input = (page) => page.getByRole("textbox", { name: "Message", exact: true
 test("every shortcut of the list does what it says", async (t) => {
   const context = { permissions: ["clipboard-read", "clipboard-write"] };
   const { page } = await visit(t, { context });
-  await ask(page, "First");
-  await idle(page);
+  await answered(page, "First");
   await page.keyboard.press("Control+/");
   await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   await checkAccess(page);
@@ -50,8 +49,7 @@ test("every shortcut of the list does what it says", async (t) => {
 
 test("a conversation is opened, renamed and deleted with keys alone", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "Some words");
-  await idle(page);
+  await answered(page, "Some words");
   await page.keyboard.press("Control+Shift+O");
   await page.keyboard.press("Control+k");
   await page.keyboard.press("Tab");
@@ -75,8 +73,7 @@ test("a conversation is opened, renamed and deleted with keys alone", async (t) 
 test("an answer is announced a sentence at a time", async (t) => {
   const write = "</think>\n\nThe first sentence. The *second* one! And 3.5 more";
   const { page } = await visit(t, { answers: { Speak: { write } } });
-  await ask(page, "Speak");
-  await idle(page);
+  await answered(page, "Speak");
   const spoken = await page.locator("[aria-live=polite] p").allInnerTexts();
   assert.equal(spoken.join(" "), "The first sentence. The second one! And 3.5 more");
   assert.equal(spoken.at(-1), "And 3.5 more");
@@ -86,8 +83,7 @@ test("a narrow page has all of it, and nothing is wider than the screen", async 
   const code = `\`\`\`\n${"long ".repeat(60)}\n\`\`\`\n\n| ${"wide | ".repeat(12)}\n| ${"--- | ".repeat(12)}\n| ${"cell | ".repeat(12)}\n\n${"x".repeat(300)}\n\n$$${"a + ".repeat(60)}b$$`;
   const context = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
   const { page } = await visit(t, { answers: { Wide: { write: `</think>\n\n${code}` } }, context });
-  await ask(page, "Wide");
-  await idle(page);
+  await answered(page, "Wide");
   await answers(page).locator("math").waitFor();
   const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok((await overflow()) <= 0);
@@ -140,8 +136,7 @@ test("the end of an answer is followed, unless the user scrolls up", async (t) =
 
 test("an unsent message stays where it was written", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "One");
-  await idle(page);
+  await answered(page, "One");
   await input(page).fill("half of it");
   await button(page, "New conversation").click();
   await page.getByRole("heading", { name: "What can I help with?" }).waitFor();

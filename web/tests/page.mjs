@@ -18,3 +18,9 @@ export async function idle(page) {
   await page.locator("button[aria-label=Send]").waitFor();
   await page.evaluate(async () => (await import("/app/conversations.js")).current.value.save());
 }
+
+/** Sends a message, and waits until it is answered and saved. */
+export async function answered(page, text) {
+  await ask(page, text);
+  await idle(page);
+}

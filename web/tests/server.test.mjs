@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, ask, asked, button, idle, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 test("loading is shown with its progress and the time left, and a message can be written meanwhile", async (t) => {
@@ -62,8 +62,7 @@ test("a server that has failed is named", async (t) => {
 
 test("the status draws the server's metrics and slots", async (t) => {
   const { page } = await visit(t);
-  await ask(page, "Hi");
-  await idle(page);
+  await answered(page, "Hi");
   await button(page, "Status").click();
   await page.getByRole("heading", { name: "Server status" }).waitFor();
   await page.getByRole("img", { name: /^Tokens written: .* tokens\/s$/ }).waitFor();
