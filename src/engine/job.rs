@@ -12,7 +12,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: RequestId,
-    /// Order of arrival.
+    /// Order of admission to a slot.
     pub(super) turn: u64,
     pub(super) namespace: Namespace,
     pub(super) client: ClientId,
@@ -51,7 +51,6 @@ impl Job {
         id: RequestId,
         request: Request,
         sampler: Option<PreparedSampler>,
-        turn: u64,
         arrived: Duration,
     ) -> Self {
         let Request {
@@ -70,7 +69,7 @@ impl Job {
         boundaries.dedup();
         Self {
             id,
-            turn,
+            turn: 0,
             namespace,
             client,
             usage: Usage { prompt_tokens: count(prompt.len()), ..Usage::default() },

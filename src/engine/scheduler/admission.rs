@@ -51,6 +51,8 @@ impl<V: Vocab> Scheduler<V> {
                 }
             };
             let Some(mut job) = self.waiting.take(next) else { return };
+            self.turns += 1;
+            job.turn = self.turns;
             if let Some(length) = self.sharing.missed(&self.slots, job.prompt(), reuse.length) {
                 job.stop_at(length);
             }

@@ -108,9 +108,8 @@ impl<V: Vocab> Scheduler<V> {
         if self.waiting.len() >= self.limits.queue.saturating_add(free) {
             return Err(Error::QueueFull { capacity: self.limits.queue });
         }
-        self.turns += 1;
         self.counters.accepted += 1;
-        self.waiting.push(Job::new(id, request, sampler, self.turns, arrived));
+        self.waiting.push(Job::new(id, request, sampler, arrived));
         Ok(())
     }
 
@@ -253,7 +252,7 @@ impl<V: Vocab> Scheduler<V> {
         }
     }
 
-    /// Forced tokens of answers, then prompts in order of arrival, as much as batch and budget allow.
+    /// Forced tokens of answers, then prompts in order of admission, as much as batch and budget allow.
     fn prefill(&mut self, step: &mut Step) {
         let mut order: Vec<(bool, u64, usize)> = Vec::new();
         for (index, slot) in self.slots.iter().enumerate() {

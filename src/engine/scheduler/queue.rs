@@ -41,12 +41,13 @@ impl Queue {
     /// Takes the request at this place to be served.
     pub(super) fn take(&mut self, place: usize) -> Option<Job> {
         let Waiting { round, job } = self.waiting.remove(place)?;
-        if round > self.round {
+        // The rounds of requests that are passed over are not over.
+        if round > self.round && self.waiting.front().is_none_or(|first| first.round >= round) {
             (self.round, self.served) = (round, Vec::new());
         }
         if self.waiting.is_empty() {
             self.served.clear();
-        } else {
+        } else if round == self.round {
             self.served.push(job.client);
         }
         Some(job)
@@ -89,7 +90,7 @@ mod tests {
 
     fn job(id: u64, client: u64) -> Job {
         let request = Request::new(vec![Token(0)], SamplingParams::greedy());
-        Job::new(RequestId(id), Request { client: ClientId(client), ..request }, None, id, Duration::ZERO)
+        Job::new(RequestId(id), Request { client: ClientId(client), ..request }, None, Duration::ZERO)
     }
 
     fn served(queue: &mut Queue) -> Vec<(u64, u64)> {
@@ -115,6 +116,15 @@ mod tests {
         (7..9).for_each(|id| queue.push(job(id, 1)));
         queue.push(job(9, 2));
         assert_eq!(served(&mut queue), [(1, 7), (2, 9), (1, 8)]);
+    }
+
+    #[test]
+    fn a_request_that_is_taken_before_others_does_not_end_their_rounds() {
+        let mut queue = Queue::default();
+        (0..5).for_each(|id| queue.push(job(id, 1)));
+        assert_eq!(queue.take(4).map(|job| job.id), Some(RequestId(4)));
+        queue.push(job(5, 2));
+        assert_eq!(served(&mut queue), [(1, 0), (2, 5), (1, 1), (1, 2), (1, 3)]);
     }
 
     #[test]
