@@ -108,7 +108,7 @@ fn ask(endpoint: Endpoint, body: Map<String, Value>, defaults: &GenerationOption
     let mut asked = asked.over(defaults);
     if asked.verbose {
         // An answer does not show its prompt.
-        asked.unknown.push(UnknownField { name: "verbose".to_owned(), closest: None });
+        asked.unknown.push(UnknownField::unsupported("verbose"));
     }
     if endpoint == Endpoint::Chat {
         asked.options.check_tool_choice()?;
@@ -230,7 +230,11 @@ mod tests {
         assert!(row.asked.is_ok());
         assert_eq!(
             (row.id.as_str(), row.endpoint, row.unknown),
-            ("c", Endpoint::Text, vec![UnknownField { name: "more".to_owned(), closest: None }])
+            (
+                "c",
+                Endpoint::Text,
+                vec![UnknownField { name: "more".to_owned(), closest: None, is_known: false }]
+            )
         );
         // The same request, named or bare, has the same hash.
         assert_eq!(row.hash, read(br#"{"prompt": "x"}"#).hash);

@@ -1,6 +1,6 @@
 //! Takes fields out of an object one by one, checking their types. The fields that are left are unknown.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -24,6 +24,8 @@ pub struct UnknownField {
     pub name: String,
     /// The known field with the closest name, if one is close.
     pub closest: Option<&'static str>,
+    /// Whether it is known, and only not supported.
+    pub is_known: bool,
 }
 
 impl UnknownField {
@@ -40,16 +42,24 @@ impl UnknownField {
     fn new(name: String, known: &[&'static str]) -> Self {
         let alike = known.iter().map(|known| (strsim::normalized_damerau_levenshtein(&name, known), *known));
         let best = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
-        Self { closest: best.map(|(_, known)| known), name }
+        Self { closest: best.map(|(_, known)| known), name, is_known: false }
+    }
+
+    /// A known field that is not supported.
+    pub(crate) fn unsupported(name: impl Into<String>) -> Self {
+        Self { name: name.into(), closest: None, is_known: true }
     }
 
     /// The note if the field is ignored.
     #[must_use]
     pub fn ignored(&self) -> String {
-        self.text(" ignored")
+        self.text(if self.is_known { "; ignored" } else { " ignored" })
     }
 
     fn text(&self, fate: &str) -> String {
+        if self.is_known {
+            return format!("`{}` is not supported{fate}", self.name);
+        }
         let hint = self.closest.map(|closest| format!("; did you mean `{closest}`?")).unwrap_or_default();
         format!("unknown field `{}`{fate}{hint}", self.name)
     }
@@ -62,22 +72,33 @@ impl fmt::Display for UnknownField {
     }
 }
 
-/// Things in lists that are left out, each kind once.
+/// Things in lists that are left out, each kind once, and whether it is known.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped(BTreeSet<String>);
+pub(crate) struct Dropped(BTreeMap<String, bool>);
 
 impl Dropped {
-    /// Adds a kind of thing, such as `tools.web_search`. Only so many kinds, with so long names, are listed.
+    /// Adds a kind of thing that is not supported, such as `tools.web_search`.
     pub(crate) fn add(&mut self, kind: &str) {
-        if self.0.len() < COMPARED {
-            self.0.insert(kind.chars().take(COMPARED_LENGTH).collect());
+        self.insert(kind, true);
+    }
+
+    /// Adds the fields of an object in a list, and of objects in it, that were not taken.
+    pub(crate) fn within(&mut self, object: &str, fields: Fields) {
+        let inner = fields.inner.into_iter().map(|field| field.name);
+        for name in fields.left.into_iter().map(|(name, _)| name).chain(inner) {
+            self.unknown(&format!("{object}.{name}"));
         }
     }
 
-    /// Adds the fields of an object in a list that were not taken.
-    pub(crate) fn within(&mut self, object: &str, fields: Fields) {
-        for (name, _) in fields.left {
-            self.add(&format!("{object}.{name}"));
+    /// Adds a field that is not known.
+    pub(crate) fn unknown(&mut self, name: &str) {
+        self.insert(name, false);
+    }
+
+    /// Only so many kinds, with so long names, are listed.
+    fn insert(&mut self, kind: &str, is_known: bool) {
+        if self.0.len() < COMPARED {
+            self.0.insert(kind.chars().take(COMPARED_LENGTH).collect(), is_known);
         }
     }
 
@@ -90,7 +111,7 @@ impl Dropped {
 
     /// The kinds, as fields that are ignored.
     pub(crate) fn fields(self) -> impl Iterator<Item = UnknownField> {
-        self.0.into_iter().map(|name| UnknownField { name, closest: None })
+        self.0.into_iter().map(|(name, is_known)| UnknownField { name, closest: None, is_known })
     }
 }
 

@@ -175,12 +175,17 @@ fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
     let kind = whole.get("type").and_then(Value::as_str).unwrap_or_default();
     let mut format = fields.of_object("response_format", whole.clone());
     format.take("type");
+    let is_schema = "a JSON schema";
     let found = match kind {
         "text" => None,
-        "json_object" => Some(format.take("schema").unwrap_or_else(|| json!({"type": "object"}))),
+        "json_object" => Some(format.of("schema", is_schema, schema)?.unwrap_or_else(any_object)),
         "json_schema" => {
             let mut named = format.inside("json_schema")?;
-            let schema = named.take("schema").or_else(|| format.take("schema"));
+            let within = named.of("schema", is_schema, schema)?;
+            let schema = match within {
+                None => format.of("schema", is_schema, schema)?,
+                within => within,
+            };
             // They describe the schema, and every schema is held strictly.
             for name in ["name", "description", "strict"] {
                 named.take(name);
@@ -199,8 +204,11 @@ fn response_format(fields: &mut Fields) -> Result<Option<Rules>, Refusal> {
         }
     };
     fields.within(format);
-    let Some(found) = found else { return Ok(None) };
-    schema(&found).map(Some).ok_or_else(|| wrong("response_format", &found, "a JSON schema"))
+    Ok(found)
+}
+
+fn any_object() -> Rules {
+    Rules::JsonSchema(json!({"type": "object"}).to_string())
 }
 
 /// A schema is an object, or true.

@@ -42,7 +42,7 @@ fn every_field_has_its_effect() {
     assert_eq!((asked.choices, asked.stream), (2, Some(Stream { include_usage: true, ..Stream::default() })));
     assert_eq!(asked.model.as_deref(), Some("m"));
     assert_eq!((asked.parallel_tool_calls, asked.continue_final), (false, None));
-    assert_eq!(asked.unknown, [UnknownField { name: "wish".to_owned(), closest: None }]);
+    assert_eq!(asked.unknown, [UnknownField { name: "wish".to_owned(), closest: None, is_known: false }]);
     let Prompt::Chat(messages) = asked.prompt else { panic!("it is a chat") };
     assert_eq!(messages.len(), 2);
     let options = asked.options;
@@ -146,7 +146,6 @@ fn wrong_values_are_refused_by_name() {
         ("tool_choice", json!({"type": "function"})),
         ("tool_choice", json!({"type": "custom", "custom": {"name": "f"}})),
         ("response_format", json!({"type": "xml"})),
-        ("response_format", json!({"type": "json_object", "schema": 7})),
         ("chat_template_kwargs", json!({"messages": []})),
         ("logit_bias", json!({"a": 1})),
         ("samplers", json!(["best"])),
@@ -155,6 +154,13 @@ fn wrong_values_are_refused_by_name() {
         ("logprobs", json!(1)),
     ] {
         assert_eq!(with(name, value.clone()).expect_err(name).field(), name, "{value}");
+    }
+    for (format, field) in [
+        (json!({"type": "json_object", "schema": 7}), "response_format.schema"),
+        (json!({"type": "json_schema", "schema": 7}), "response_format.schema"),
+        (json!({"type": "json_schema", "json_schema": {"schema": 7}}), "response_format.json_schema.schema"),
+    ] {
+        assert_eq!(with("response_format", format).unwrap_err().field(), field);
     }
     let bare = with("response_format", json!({"type": "json_schema"})).unwrap_err();
     assert_eq!(bare.field(), "response_format.json_schema.schema");
@@ -600,7 +606,8 @@ fn schemas_of_tools_are_strict_only_in_calls_that_are_forced() {
         let messages = json!([{"role": "user", "content": "hi"}]);
         ask(json!({"messages": messages, "tools": tools, "tool_choice": choice})).unwrap().unknown
     };
-    assert_eq!(ask("auto"), [UnknownField { name: "tools.strict".to_owned(), closest: None }]);
+    assert_eq!(ask("auto"), [UnknownField::unsupported("tools.strict")]);
+    assert_eq!(ask("auto")[0].ignored(), "`tools.strict` is not supported; ignored");
     assert_eq!(ask("required"), []);
 }
 

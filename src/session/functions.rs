@@ -10,20 +10,23 @@ pub struct NotAFunction {
     pub number: usize,
 }
 
-/// Wraps bare functions, `{"name": …}`, as `{"type": "function", "function": {"name": …}}`.
+/// Wraps bare functions, `{"name": …}`, as `{"type": "function", "function": {"name": …}}`. Tools of another type are not
+/// functions.
 ///
 /// # Errors
 ///
-/// When a function has no name.
+/// When a tool is not a function, or has no name.
 pub fn functions(tools: Vec<Value>) -> Result<Vec<Value>, NotAFunction> {
-    let whole = |tool: Value| {
-        if tool.get("function").is_some() { tool } else { json!({"type": "function", "function": tool}) }
+    let whole = |tool: Value| match tool.get("type") {
+        Some(kind) if *kind != "function" && !kind.is_null() => None,
+        _ if tool.get("function").is_some() => Some(tool),
+        _ => Some(json!({"type": "function", "function": tool})),
     };
-    let named = |(index, tool): (usize, Value)| match function_name(&tool) {
-        Some(_) => Ok(tool),
-        None => Err(NotAFunction { number: index + 1 }),
+    let checked = |(index, tool): (usize, Value)| match whole(tool) {
+        Some(tool) if function_name(&tool).is_some() => Ok(tool),
+        _ => Err(NotAFunction { number: index + 1 }),
     };
-    tools.into_iter().map(whole).enumerate().map(named).collect()
+    tools.into_iter().enumerate().map(checked).collect()
 }
 
 /// The name of a wrapped function.
@@ -47,6 +50,8 @@ mod tests {
             (vec![json!({})], 1),
             (vec![json!({"name": "f"}), json!(7)], 2),
             (vec![json!({"function": {"name": ""}})], 1),
+            (vec![json!({"type": "custom", "name": "f"})], 1),
+            (vec![json!({"type": "custom", "function": {"name": "f"}})], 1),
         ] {
             assert_eq!(functions(tools), Err(NotAFunction { number }));
         }

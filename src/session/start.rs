@@ -21,6 +21,14 @@ struct Prepared {
     conversation: Option<ChatRequest>,
 }
 
+/// Whether a state of the prompt is restored first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Restoring {
+    First,
+    /// The same prompt has been submitted.
+    Done,
+}
+
 impl Session {
     /// Starts an answer.
     ///
@@ -30,7 +38,7 @@ impl Session {
     /// the closing tag, or the engine refuses the request.
     pub fn chat(&self, request: ChatRequest) -> Result<Chat, Error> {
         let prepared = self.prepared(request)?;
-        self.start(prepared)
+        self.start(prepared, Restoring::First)
     }
 
     /// Starts an answer with each of these seeds. The conversation is rendered and tokenized once.
@@ -40,15 +48,15 @@ impl Session {
     /// Those of [`Self::chat`].
     pub fn chats(&self, request: ChatRequest, seeds: &[u32]) -> Result<Vec<Chat>, Error> {
         let prepared = self.prepared(request)?;
-        let start = |&seed: &u32| {
+        let start = |(index, &seed): (usize, &u32)| {
             let mut prepared = prepared.clone();
             prepared.request.sampling.seed = seed;
             if let Some(conversation) = &mut prepared.conversation {
                 conversation.sampling.seed = seed;
             }
-            self.start(prepared)
+            self.start(prepared, if index == 0 { Restoring::First } else { Restoring::Done })
         };
-        seeds.iter().map(start).collect()
+        seeds.iter().enumerate().map(start).collect()
     }
 
     /// Starts the continuation of a text. All of it is content.
@@ -59,7 +67,7 @@ impl Session {
     pub fn complete(&self, request: TextRequest) -> Result<Chat, Error> {
         self.prompts.check_text(&request.prompt)?;
         let request = self.text_request(request);
-        let (reply, watched) = self.submit(request, None)?;
+        let (reply, watched) = self.submit(request, None, Restoring::First)?;
         Ok(Chat::new(reply, None, ToolCallIds::Counted, 0).watched(watched))
     }
 
@@ -72,23 +80,26 @@ impl Session {
         Ok(Prepared { request, parser, ids, calls, one_call, conversation })
     }
 
-    fn start(&self, prepared: Prepared) -> Result<Chat, Error> {
+    fn start(&self, prepared: Prepared, restoring: Restoring) -> Result<Chat, Error> {
         let Prepared { request, parser, ids, calls, one_call, conversation } = prepared;
-        let (reply, watched) = self.submit(request, conversation)?;
+        let (reply, watched) = self.submit(request, conversation, restoring)?;
         Ok(Chat::new(reply, Some(parser), ids, calls).with_one_call(one_call).watched(watched))
     }
 
-    /// Submits a request, after the hook.
+    /// Submits a request, after the hook that restores the beginning of its prompt.
     fn submit(
         &self,
         request: Request,
         conversation: Option<ChatRequest>,
+        restoring: Restoring,
     ) -> Result<(Reply, Option<Watched>), engine::Error> {
         let Some(hooks) = &self.hooks else { return Ok((self.submitter.submit(request)?, None)) };
         // A request that cannot be answered restores nothing.
         let prepared = self.submitter.prepare(request)?;
         let prompt = prepared.prompt();
-        (hooks.before)(prompt);
+        if restoring == Restoring::First {
+            (hooks.before)(prompt);
+        }
         let watched = Watched::new(hooks.clone(), conversation, prompt);
         Ok((self.submitter.submit_prepared(prepared)?, Some(watched)))
     }

@@ -26,10 +26,12 @@ pub(super) struct Room {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoRoom {
     /// The budget.
-    #[error("it has {bytes} bytes, expected at most {budget}, the budget of all states")]
+    #[error("the state has {bytes} bytes, more than the budget of {budget} for all states")]
     Budget { bytes: u64, budget: u64 },
     /// The disk, without the reserve.
-    #[error("it has {bytes} bytes, and {reserve} must stay free, but only {free} can be freed on the disk")]
+    #[error(
+        "the state has {bytes} bytes and {reserve} must stay free, but only {free} can be made available on the disk"
+    )]
     Disk { bytes: u64, reserve: u64, free: u64 },
 }
 

@@ -288,12 +288,12 @@ impl Shared {
         }
         if let Ok(stored) = self.folder.list() {
             self.index(&stored, changed, context);
-            self.counters.bytes.store(total(&stored), Ordering::Relaxed);
         }
     }
 
     /// Makes the index that of these files, which the folder had after this change.
     fn index(&self, stored: &[Stored], changed: Option<SystemTime>, context: u32) {
+        self.counters.bytes.store(total(stored), Ordering::Relaxed);
         let unknown: Vec<String> = {
             let mut files = lock(&self.files);
             let names: BTreeSet<&str> = stored.iter().map(|file| file.name.as_str()).collect();

@@ -128,7 +128,7 @@ impl Shared {
     /// Saves the sequences of all idle slots, the longest first, and returns how many states were written.
     fn save_all(&self, until: Instant) -> usize {
         let Some(engine) = self.engine() else { return 0 };
-        self.wait_for_notes(until.saturating_duration_since(Instant::now()));
+        self.wait_for_notes(NOTING.min(until.saturating_duration_since(Instant::now())));
         let Ok(mut sequences) = engine.submitter().idle_sequences() else { return 0 };
         sequences.sort_by_key(|(sequence, _)| std::cmp::Reverse(sequence.tokens.len()));
         let before = self.counters.get().states_saved;

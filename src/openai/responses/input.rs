@@ -56,10 +56,10 @@ impl Turns {
             None => return Err("`type` is missing".to_owned()),
         };
         match kind.as_str() {
-            "message" => self.message(&mut item)?,
+            "message" => self.message(&mut item, dropped)?,
             "reasoning" => self.reasoning(&mut item, dropped)?,
             "function_call" => self.call(&mut item)?,
-            "function_call_output" => self.output(&mut item)?,
+            "function_call_output" => self.output(&mut item, dropped)?,
             "item_reference" => {
                 return Err("it refers to a stored item, but nothing is stored: send the item".to_owned());
             }
@@ -76,7 +76,7 @@ impl Turns {
         Ok(())
     }
 
-    fn message(&mut self, item: &mut Fields) -> Result<(), String> {
+    fn message(&mut self, item: &mut Fields, dropped: &mut Dropped) -> Result<(), String> {
         let role = match item.take("role") {
             Some(Value::String(role)) => match role.as_str() {
                 "user" => Role::User,
@@ -88,7 +88,7 @@ impl Turns {
             Some(other) => return Err(unknown_role(&other)),
             None => return Err("`role` is missing".to_owned()),
         };
-        let content = content("content", item.take("content"))?;
+        let content = content("content", item.take("content"), dropped)?;
         if role != Role::Assistant {
             self.is_open = false;
             self.messages.push(Message { content, ..Message::new(role, "") });
@@ -137,9 +137,9 @@ impl Turns {
         Ok(())
     }
 
-    fn output(&mut self, item: &mut Fields) -> Result<(), String> {
+    fn output(&mut self, item: &mut Fields, dropped: &mut Dropped) -> Result<(), String> {
         let id = item.required("call_id")?;
-        let content = content("output", item.take("output"))?;
+        let content = content("output", item.take("output"), dropped)?;
         self.is_open = false;
         self.messages.push(Message { content, tool_call_id: Some(id), ..Message::new(Role::Tool, "") });
         Ok(())
@@ -160,8 +160,11 @@ fn unknown_role(found: &Value) -> String {
     wrong("role", found, "user, system, developer or assistant").to_string()
 }
 
+/// Fields of a part: what a response adds to its text says nothing to the model.
+const PART: [&str; 4] = ["type", "text", "annotations", "logprobs"];
+
 /// Text, or a list of parts, all of them text. A single part is its text.
-fn content(name: &str, value: Option<Value>) -> Result<Content, String> {
+fn content(name: &str, value: Option<Value>, dropped: &mut Dropped) -> Result<Content, String> {
     let parts = match value {
         Some(Value::String(text)) => return Ok(Content::Text(text)),
         Some(Value::Array(parts)) => Content::Parts(parts),
@@ -171,6 +174,11 @@ fn content(name: &str, value: Option<Value>) -> Result<Content, String> {
     let refused =
         |NotText { number, found }| format!("part {number} of `{name}` is `{found}`, expected text");
     let texts = parts.texts().map_err(refused)?;
+    if let Content::Parts(parts) = &parts {
+        let names = parts.iter().filter_map(Value::as_object).flat_map(|part| part.keys());
+        let unknown = names.filter(|name| !PART.contains(&name.as_str()));
+        unknown.for_each(|part| dropped.unknown(&format!("input.{name}.{part}")));
+    }
     match texts.as_slice() {
         [] => Err(format!("`{name}` has no parts")),
         [text] => Ok(Content::Text((*text).to_owned())),

@@ -248,6 +248,8 @@ fn allowed_tools_must_be_functions_of_the_request_and_are_named_in_either_form()
     };
     let nested = allowed(json!([{"type": "function", "function": {"name": "g"}}])).unwrap();
     assert_eq!(nested.asked.options.tools.unwrap().len(), 1);
+    let inner = json!([{"type": "function", "function": {"name": "g", "wish": 1}}]);
+    assert_eq!(ignored(&allowed(inner).unwrap()), ["tool_choice.tools.function.wish"]);
     let hosted = allowed(json!([{"type": "function", "name": "f"}, {"type": "web_search"}])).unwrap();
     assert_eq!(ignored(&hosted), ["tool_choice.tools.web_search"]);
     for tools in [json!([{"type": "function", "name": "h"}]), json!([7]), json!([{}]), json!("f")] {
@@ -258,13 +260,14 @@ fn allowed_tools_must_be_functions_of_the_request_and_are_named_in_either_form()
 #[test]
 fn what_items_tools_and_choices_have_besides_is_named_once() {
     let function = json!({"type": "function", "function": {"name": "f"}, "wish": 1});
+    let part = json!({"type": "input_text", "text": "hi", "tone": 4});
     let output = json!({"type": "function_call_output", "call_id": "c", "output": "x", "mood": 2});
     let asked = ask(json!({
-        "input": [{"role": "user", "content": "hi"}, output, output],
+        "input": [{"role": "user", "content": [part, part]}, output, output],
         "tools": [function, function], "tool_choice": {"type": "function", "name": "f", "hope": 3},
     }))
     .unwrap();
-    assert_eq!(ignored(&asked), ["tool_choice.hope", "input.mood", "tools.wish"]);
+    assert_eq!(ignored(&asked), ["tool_choice.hope", "input.content.tone", "input.mood", "tools.wish"]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) fn conversation(app: &App, engine: &Engine, asked: Asked) -> Result<A
     Ok(Asked { continue_final, ..asked })
 }
 
-/// The request for one of its answers.
+/// The request for an answer. `seed` is used unless one is set.
 pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
     request_with("call", asked, seed)
 }
@@ -53,9 +53,7 @@ pub(super) fn request(asked: &Asked, seed: u32) -> ChatRequest {
 pub(super) fn request_with(prefix: &'static str, asked: &Asked, seed: u32) -> ChatRequest {
     let next = move || format!("{prefix}_{}", id::random());
     let tool_call_ids = ToolCallIds::Supplied(Arc::new(next));
-    let mut request = ChatRequest { tool_call_ids, ..asked.chat_request(seed) };
-    request.sampling.seed = seed;
-    request
+    ChatRequest { tool_call_ids, ..asked.chat_request(seed) }
 }
 
 /// Whether the last message is continued: the assistant's is, unless the request says otherwise.

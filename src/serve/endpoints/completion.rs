@@ -68,9 +68,10 @@ fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, 
     let completions = Completions::new(shown, answers);
     if completions.repeated_bytes() > MOST_REPEATED {
         let message = format!(
-            "the prompts and settings in {} answers have more than {MOST_REPEATED} bytes, expected \
-             `response_fields` without `prompt` and `generation_settings`",
-            seeds.len()
+            "{} answers would repeat more than {} MiB of prompts and settings; set `response_fields` without \
+             `prompt` and `generation_settings`",
+            seeds.len(),
+            MOST_REPEATED >> 20
         );
         return Err(ApiError::new(ErrorCode::InvalidRequest, message).with_param("response_fields").into());
     }

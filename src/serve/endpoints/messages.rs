@@ -33,7 +33,7 @@ pub(in crate::serve) async fn messages(
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>, request_id: &str) -> Result<Job, HttpError> {
     let asked = asked(app, engine, body)?;
-    let request = request(&asked, asked.options.params(Seed::draw()).seed);
+    let request = request(&asked, Seed::draw());
     let is_off = asked.options.reasoning == Some(ReasoningMode::Off) || request.reasoning_budget == Some(0);
     let head = Head {
         id: id::random(),

@@ -7,7 +7,6 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::chat;
-use super::openai::seeds;
 use crate::engine::TokenLogprob;
 use crate::openai::SoFar;
 use crate::openai::responses::{self, AskedResponse, Events, ResponseHead};
@@ -19,7 +18,7 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::{ignored, respond};
 use crate::serve::id;
 use crate::serve::job::Job;
-use crate::session::{Answer, ChatEvent};
+use crate::session::{Answer, ChatEvent, Seed};
 
 /// Answers a conversation.
 pub(in crate::serve) async fn responses(
@@ -52,8 +51,7 @@ fn read(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<AskedRes
 
 fn prepare(app: &App, engine: &Engine, body: Map<String, Value>) -> Result<Job, HttpError> {
     let AskedResponse { asked, repeated, carries_reasoning } = read(app, engine, body)?;
-    let seed = seeds(&asked).first().copied().unwrap_or_default();
-    let chat = engine.session.chat(chat::request(&asked, seed))?;
+    let chat = engine.session.chat(chat::request(&asked, Seed::draw()))?;
     let stream = asked.stream.unwrap_or_default();
     let head = ResponseHead {
         id: id::random(),
