@@ -66,6 +66,7 @@ impl Admission {
     }
 
     /// The number of open requests.
+    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.lock().open
     }

@@ -150,12 +150,6 @@ impl App {
         }
     }
 
-    /// Requests for answers that have not ended.
-    #[must_use]
-    pub fn open_requests(&self) -> usize {
-        self.admission.open()
-    }
-
     /// Seconds since 1970.
     pub(super) fn now(&self) -> u64 {
         now().max(self.started)

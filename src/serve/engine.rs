@@ -28,6 +28,20 @@ impl Engine {
         Self { session: self.session.within(namespace).for_client(client), ..self.clone() }
     }
 
+    /// The error after which it answers no more requests, once there is one.
+    #[must_use]
+    pub fn ended(&self) -> Option<engine::Error> {
+        let gone = || self.has_ended().then_some(engine::Error::Gone);
+        self.failure.get().cloned().or_else(gone)
+    }
+
+    /// Requests that have a slot.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        let status = self.session.submitter().status();
+        status.borrow().slots.iter().filter(|slot| slot.request.is_some()).count()
+    }
+
     /// Whether it answers no more requests, for whatever reason.
     #[must_use]
     pub fn has_ended(&self) -> bool {

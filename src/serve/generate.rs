@@ -43,14 +43,16 @@ where
     let client = extensions.get().copied().unwrap_or_default();
     let namespace = extensions.get().copied().unwrap_or_default();
     let (tally, received) = body::take(request)?;
-    let mut engine = app.engine()?.serving(client, namespace);
-    let (shared, failure) = (Arc::clone(app), engine.failure.clone());
-    let prepare = move |turn: Turn| {
+    let shared = Arc::clone(app);
+    let prepare = move |turn: Turn| -> Result<(Job, Failure), HttpError> {
+        let body = json_body::parse(&received.bytes)?;
+        let mut engine = shared.engine()?.serving(client, namespace);
         // A state takes a while to read, in which other requests can be prepared.
         engine.session = engine.session.before_hooks(move || turn.end());
-        prepare(&shared, &engine, json_body::parse(&received.bytes)?)
+        let job = prepare(&shared, &engine, body)?;
+        Ok((job, engine.failure))
     };
-    let job = in_turn(app, prepare).await??;
+    let (job, failure) = in_turn(app, prepare).await??;
     let ignored = job.ignored.clone();
     let response = if job.is_stream {
         stream_response(stream::body(app, job, failure, tally))

@@ -219,7 +219,7 @@ async fn a_body_takes_its_memory_until_its_request_is_prepared() {
     until(|| app.admission.open() == 1).await;
     let refused = ask(&router, true).await;
     assert_eq!(refused.status(), 503);
-    assert!(whole(refused).await.contains("too many request bodies"));
+    assert!(whole(refused).await.contains("the memory for request bodies"));
     drop(preparing);
     assert_eq!(timeout(LONG, first).await.unwrap().unwrap(), 200);
     assert_eq!(ask(&router, true).await.status(), 200);

@@ -95,7 +95,7 @@ pub enum Refused {
         retry_after: u64,
     },
     /// The bodies of open requests take all memory for them.
-    #[error("too many request bodies are being read")]
+    #[error("the memory for request bodies is in use")]
     Bodies,
     /// The server ends.
     #[error("the server is shutting down")]

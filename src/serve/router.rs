@@ -75,7 +75,7 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The first parts of the paths of endpoints. Files of a page that have such a path are not served.
+/// The first parts of the paths of endpoints. What a page's folder has under these names needs a key.
 const ENDPOINTS: [&str; 23] = [
     "api",
     "apply-template",

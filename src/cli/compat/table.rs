@@ -122,7 +122,7 @@ pub(super) const TABLE: &[Spelling] = &[
     Spelling {
         names: &["--cache-reuse"],
         commands: &["serve"],
-        meaning: Nothing { values: 1, why: "common beginnings of prompts are always reused" },
+        meaning: Nothing { values: 1, why: "only prefixes are reused, without an option" },
     },
     refused(&["-to", "--timeout"], &["serve"], "`--write-timeout` limits how long a client may read nothing"),
     refused(

@@ -24,8 +24,8 @@ pub(crate) struct PlacementArgs {
     /// Set the size of the context in tokens [default: what memory allows]
     ///
     /// The slots share it. 0 is the whole context that the model was trained on. The default is as many tokens as fit
-    /// beside the weights; a batch takes what its rows need, and of several slots that `serve` has by default, each has up to
-    /// 32768.
+    /// beside the weights. `batch` uses what its requests need; when `serve` chooses several slots, each has at most 32768
+    /// tokens.
     #[arg(short, long, value_name = "N", env = "LLAMA_ARG_CTX_SIZE")]
     ctx_size: Option<u32>,
     /// Answer N requests at once [default: 1; batch and serve: as many as fit] (also -np)

@@ -44,8 +44,10 @@ fn repetitions(expr: &Expr) -> u64 {
 
 /// Whether a number is so large that the library reads its braces as text.
 fn has_large_number(text: &str) -> bool {
-    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    numbers.into_iter().any(|digits| digits.parse::<usize>().is_err())
+    let braces = text.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let mut numbers = braces.flat_map(|within| within.split(','));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.any(|number| is_number(number) && number.parse::<usize>().is_err())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -35,10 +35,17 @@ impl Folder {
         Ok(Self(folder.canonicalize().map_err(error)?))
     }
 
-    /// Whether a path of a URL is that of a file or folder in it.
+    /// Whether a path of a URL is that of a file in it, or of a folder with an `index.html`.
     pub(super) fn has(&self, path: &str) -> bool {
         let Some(relative) = relative(path) else { return false };
-        self.0.join(relative).canonicalize().is_ok_and(|found| found.starts_with(&self.0))
+        self.found(&relative).is_some()
+    }
+
+    /// The file that is sent for a path: that of a folder is its `index.html`.
+    fn found(&self, relative: &Path) -> Option<PathBuf> {
+        let within = |path: PathBuf| path.canonicalize().ok().filter(|found| found.starts_with(&self.0));
+        let found = within(self.0.join(relative))?;
+        if found.is_dir() { within(found.join("index.html")) } else { Some(found) }
     }
 
     /// The file that a request asks for, read as it is sent.
@@ -121,6 +128,8 @@ mod tests {
             link(&top.path().join("secret.txt"), "link.txt");
             link(top.path(), "up");
             link(&page.join("index.html"), "inside.html");
+            fs::create_dir(page.join("sub")).unwrap();
+            link(&top.path().join("secret.txt"), "sub/index.html");
         }
         let router = served_page(&page);
         for path in [
@@ -138,6 +147,8 @@ mod tests {
             "/link.txt",
             "/up/secret.txt",
             "/up/",
+            "/sub/",
+            "/sub/index.html",
             "/.git/config",
             "/%2egit/config",
             "/index.html%00",

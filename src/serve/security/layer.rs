@@ -137,8 +137,8 @@ impl Policy {
             return Err(Refused::Origin { origin: shown(headers, &header::ORIGIN) });
         }
         let key = self.keys.of(headers);
-        let open = is_preflight(request) || self.open.contains(request.method(), request.uri().path());
-        if keys && key.is_none() && !open {
+        let open = || is_preflight(request) || self.open.contains(request.method(), request.uri().path());
+        if keys && key.is_none() && !open() {
             return Err(Refused::Key { missing: !has_key(headers) });
         }
         Ok(Client::of(key, peer))

@@ -15,8 +15,9 @@ use super::states::DiskArgs;
 
 /// Serves a page to chat in, and the APIs of OpenAI, Anthropic and llama-server
 ///
-/// It listens before the model is loaded, and answers requests with 503 until then. Options of answers apply where a
-/// request sets none. With -v, answers also have the rendered prompt, as in llama-server.
+/// It listens before the model is loaded, and answers requests with 503 until then; while a model is downloaded, requests
+/// wait. Options of answers apply where a request sets none. With -v, responses also contain the rendered prompt, as in
+/// llama-server.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
@@ -52,8 +53,8 @@ Zed, in settings.json:
 
 Ctrl-C and SIGTERM:
   The first lets requests finish for the time of --drain; the exit code is 0. The second ends the
-  server at once, and so does the first while a model is loaded; the exit code is 130 after Ctrl-C
-  and 143 after SIGTERM.")]
+  server at once, and so does the first while a model is loaded or after the engine has failed; the
+  exit code is 130 after Ctrl-C and 143 after SIGTERM.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) _model: ModelWord,
@@ -78,8 +79,8 @@ pub(crate) struct ServeArgs {
     pub(crate) no_ui: bool,
     /// Serve the page in this folder instead of the built-in one
     ///
-    /// It needs a file index.html. Hidden files, and links that lead out of the folder, are not served; neither are files
-    /// whose paths are those of endpoints.
+    /// It needs a file index.html. Hidden files, and links that lead out of the folder, are not served. Files whose
+    /// path begins like that of an endpoint, such as /chat/a.js, need a key where the server has keys.
     #[arg(
         long,
         value_name = "DIR",

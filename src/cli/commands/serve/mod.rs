@@ -33,7 +33,7 @@ use crate::cli::ui::{err, text};
 const SAVING: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    if args.network.log_json {
+    if args.network.log_json && !err::is_quiet() {
         err::notes_as_json();
     }
     // What can be refused is refused before anything is downloaded or loaded.
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     err::note(&listening.example());
     interrupt.drain_after_signals(true);
     while !interrupt.is_raised() {
-        if let Some(error) = loaded.engine.failure.get().cloned() {
+        if let Some(error) = loaded.engine.ended() {
             // Nothing drains while a model is loaded.
             interrupt.drain_after_signals(false);
             loaded = setup.recover(loaded, error)?;
@@ -90,9 +90,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         std::thread::sleep(POLL);
     }
     let (begun, drain) = (Instant::now(), args.network.drain);
-    let open = app.open_requests();
-    if open > 0 && !drain.is_zero() {
-        let (requests, most) = (text::plural(open as u64, "request"), drain.as_secs());
+    let running = loaded.engine.running();
+    if running > 0 && !drain.is_zero() {
+        let (requests, most) = (text::plural(running as u64, "request"), drain.as_secs());
         err::note(&format!(
             "shutting down: {requests} may take up to {most} s; press Ctrl-C again to stop now"
         ));
