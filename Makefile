@@ -1,5 +1,5 @@
 # make demo    convert the bundled checkpoint, verify it, and ask it three questions
-# make test    run all tests
+# make test    run the tests
 # make check   run everything that CI runs; CONTRIBUTING.md lists the steps
 # Missing system packages are installed first, and their names printed.
 

@@ -13,7 +13,7 @@
 # stalled     32 streams whose clients stop reading                         all closed within 36 s
 # soak        10,000 requests to all endpoints                              memory of the last fifth within 2 MiB of the second's
 # stop        SIGTERM while 8 streams are written                           each ends, exit code 0 within the drain and 2 s
-# quiet       a stream with a prompt of QUIET tokens (default 4000)         a byte every 6 s: signs of life, then the answer to
+# quiet       a stream with a prompt of QUIET tokens (default 4000)         a byte every 6 s: keepalive comments, then the answer to
 #                                                                           its end
 #
 # All but `quiet` are meant for the bundled model; `quiet` needs one that reads the prompt for longer than 5 s. The clients are `tests/testkit/examples/limits.rs` and `load.rs`
@@ -181,8 +181,8 @@ quiet() {
     expect "exit code of curl" "$code" 0
     expect "last event" "$(grep -v '^$' "$folder/pipe" | tail -n 1)" "data: [DONE]"
     line=$(grep -c '^: ' "$folder/pipe" || true)
-    echo "$line signs of life"
-    expect "there were signs of life (else QUIET is too short)" "$([ "$line" -ge 1 ] && echo yes || echo no)" yes
+    echo "$line keepalive comments"
+    expect "there were keepalive comments (else QUIET is too short)" "$([ "$line" -ge 1 ] && echo yes || echo no)" yes
     stop
 }
 

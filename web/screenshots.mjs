@@ -61,7 +61,7 @@ const scenes = {
     await page.locator("dialog[open]").waitFor();
   },
   status: async (page, url) => {
-    await page.keyboard.press("Control+Shift+M");
+    await page.keyboard.press("Control+Shift+L");
     await page.locator(".status").waitFor();
     const until = Date.now() + 40_000;
     const client = async (number) => {
