@@ -1,15 +1,19 @@
 //! Byte sources and sinks on disk, and the other file operations of the crate.
 #![expect(clippy::disallowed_methods, reason = "the one place that opens files")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::kill::step;
 use super::{ByteSink, ByteSource};
 use crate::format::{Format, HEAD};
 use crate::{Error, Result};
+
+/// How long a lock that is held is tried again.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A file opened for reading.
 #[derive(Debug)]
@@ -93,17 +97,26 @@ impl FileSink {
 
     /// Locks the file for this process until it is closed.
     ///
+    /// A process that another thread has just started holds the lock of a closed file until it runs its program, so a
+    /// lock that is held is tried again for a moment.
+    ///
     /// # Errors
     /// [`Error::Io`] if another process holds the lock, or held it and has renamed the file since.
     pub fn lock(&self) -> Result<()> {
         let busy = || std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing it");
-        self.file.try_lock().map_err(|e| {
-            let source = match e {
-                std::fs::TryLockError::WouldBlock => busy(),
-                std::fs::TryLockError::Error(e) => e,
+        let until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            let source = match self.file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    std::thread::sleep(LOCK_PATIENCE / 40);
+                    continue;
+                }
+                Err(TryLockError::WouldBlock) => busy(),
+                Err(TryLockError::Error(e)) => e,
             };
-            Error::io("lock", &self.path)(source)
-        })?;
+            return Err(Error::io("lock", &self.path)(source));
+        }
         let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
         let mine = self.file.metadata().map(place).map_err(Error::io("examine", &self.path))?;
         if std::fs::metadata(&self.path).map(place).ok() == Some(mine) {
