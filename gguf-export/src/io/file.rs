@@ -5,15 +5,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::kill::step;
 use super::{ByteSink, ByteSource};
 use crate::format::{Format, HEAD};
 use crate::{Error, Result};
 
-/// How long a lock that is held is tried again.
-const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+/// How often a lock that is held is tried, and the pause between two tries.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// A file opened for reading.
 #[derive(Debug)]
@@ -104,12 +105,13 @@ impl FileSink {
     /// [`Error::Io`] if another process holds the lock, or held it and has renamed the file since.
     pub fn lock(&self) -> Result<()> {
         let busy = || std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing it");
-        let until = Instant::now() + LOCK_PATIENCE;
+        let mut tries = 1;
         loop {
             let source = match self.file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                    std::thread::sleep(LOCK_PATIENCE / 40);
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
                     continue;
                 }
                 Err(TryLockError::WouldBlock) => busy(),
