@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, composer, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, composer, idle, input, lastAnswer, nextRequest } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 const script = (write, more = {}) => ({ write, ...more });
@@ -145,9 +145,9 @@ test("calls of tools are shown, and their results are sent", async (t) => {
   await page.getByText('"city": "Oslo"').waitFor();
   await page.getByLabel("Result of weather").fill("-12 °C");
   await checkAccess(page);
-  const sent = page.waitForRequest((request) => request.url().endsWith("/chat/completions"));
+  const sent = nextRequest(page);
   await button(page, "Send results").click();
-  const { messages } = (await sent).postDataJSON();
+  const { messages } = await sent;
   assert.equal(messages.at(-1).role, "tool");
   assert.equal(messages.at(-1).content, "-12 °C");
   assert.equal(messages.at(-1).tool_call_id, messages.at(-2).tool_calls[0].id);

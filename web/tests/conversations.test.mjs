@@ -5,7 +5,7 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, comeBack, fileOf, idle, importFiles, lastAnswer, nextRequest } from "./page.mjs";
 import { browse, checkAccess, visit } from "./harness.mjs";
 
 const rows = (page) => page.getByRole("navigation").locator("li");
@@ -54,9 +54,9 @@ test("a conversation of the terminal is continued in the browser", async (t) => 
   const { page } = await visit(t, { args });
   await button(page, "sums").first().click();
   await page.getByText("Be brief.").waitFor();
-  const sent = page.waitForRequest((request) => request.url().endsWith("/chat/completions"));
+  const sent = nextRequest(page);
   await ask(page, "two?");
-  const { messages } = (await sent).postDataJSON();
+  const { messages } = await sent;
   assert.deepEqual(messages.map(({ role }) => role), ["system", "user", "assistant", "user"]);
   assert.ok(messages.every((message) => !("page" in message)), "what the page keeps for itself is not sent");
   await idle(page);
@@ -140,7 +140,7 @@ test("a conversation is exported as its file, and imported again", async (t) => 
   assert.equal(download.suggestedFilename(), name);
   const text = await readFile(await download.path(), "utf8");
   assert.deepEqual(text.trim().split("\n").map((line) => JSON.parse(line)), await lines(folder));
-  await page.locator("input[type=file][accept]").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
+  await importFiles(page, fileOf(name, text));
   await page.getByText("Imported 1 conversation").first().waitFor();
   await rows(page).nth(1).waitFor();
 });
@@ -157,7 +157,7 @@ test("all conversations are exported as JSON of llama.cpp's page, and imported e
   assert.deepEqual([conv.name, messages[0].type, messages.length], ["To another browser", "root", 4]);
   assert.ok(messages.every(({ id, parent }) => parent === null || messages.some((one) => one.id === parent && one.children.includes(id))));
   const other = await browse(t, server);
-  await other.locator("input[type=file][accept]").setInputFiles(file);
+  await importFiles(other, file);
   await button(other, "To another browser").first().click();
   await other.getByRole("group", { name: "2 of 2" }).waitFor();
 });
@@ -177,8 +177,7 @@ test("conversations of llama.cpp's page keep reasoning, calls and branches", asy
     ],
   };
   const { page } = await visit(t);
-  const buffer = Buffer.from(JSON.stringify(exported));
-  await page.locator("input[type=file][accept]").setInputFiles({ name: "c.json", mimeType: "application/json", buffer });
+  await importFiles(page, fileOf("c.json", JSON.stringify(exported)));
   await button(page, "From elsewhere").first().click();
   await answers(page).getByText("Done.").waitFor();
   await asked(page).getByText("in a file").waitFor();

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { visit } from "./harness.mjs";
-import { answered, ask, idle, lastAnswer } from "./page.mjs";
+import { answered, ask, button, idle, importFiles, lastAnswer } from "./page.mjs";
 
 const ELSEWHERE = "https://elsewhere.example";
 
@@ -119,12 +119,9 @@ test("hostile calls, their results and the texts of the user do nothing", async 
   }, MARKUP[0]);
   await answered(page, HOSTILE);
   await checkUnharmed(page);
-  const result = page.locator("form.calls textarea");
-  if (await result.count()) {
-    await result.fill(HOSTILE);
-    await page.getByRole("button", { name: "Send results" }).click();
-    await idle(page);
-  }
+  await page.locator("form.calls textarea").fill(HOSTILE);
+  await button(page, "Send results").click();
+  await idle(page);
   await checkUnharmed(page);
 });
 
@@ -132,7 +129,7 @@ test("hostile calls, their results and the texts of the user do nothing", async 
 async function openFile(page, server, lines) {
   const file = join(server.folder, "imported.jsonl");
   await writeFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
-  await page.locator("input[type=file][accept*=jsonl]").setInputFiles(file);
+  await importFiles(page, file);
   await page.locator(".sidebar .entry").first().click();
   await lastAnswer(page).locator(".prose:not(.plain)").waitFor();
 }

@@ -2,10 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, idle, input, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
-
-const input = (page) => page.getByRole("textbox", { name: "Message", exact: true });
 
 test("every shortcut of the list does what it says", async (t) => {
   const context = { permissions: ["clipboard-read", "clipboard-write"] };

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, ask, asked, button, idle, input, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 test("loading is shown with its progress and the time left, and a message can be written meanwhile", async (t) => {
@@ -41,7 +41,7 @@ test("a server that is gone is named, and the page connects again by itself", as
   await page.locator("button[aria-label=Send]").waitFor();
   await page.waitForFunction(async () => (await import("/app/server.js")).isReady.value);
   await page.context().setOffline(true);
-  await page.getByRole("textbox", { name: "Message", exact: true }).fill("Hi");
+  await input(page).fill("Hi");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").getByText("The server cannot be reached.").waitFor();
   await page.getByRole("status").getByText("The server cannot be reached").waitFor();
