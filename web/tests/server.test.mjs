@@ -36,7 +36,37 @@ test("a key is asked for, refused if it is wrong, and kept in the tab", async (t
   await lastAnswer(page).getByText("You wrote: Still here").waitFor();
 });
 
-test("a server that is gone is named, and the page connects again by itself", async (t) => {
+test("without a key the page says so, and asks again when the user wants it", async (t) => {
+  const { page } = await visit(t, { args: ["--api-key", "secret"] });
+  const dialog = page.getByRole("dialog", { name: "This server needs a key" });
+  await dialog.waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await button(page, "Enter key").waitFor();
+  await checkAccess(page);
+  await button(page, "Enter key").click();
+  await dialog.getByLabel("Key", { exact: true }).fill("secret");
+  await button(dialog, "Continue").click();
+  await ask(page, "Hi");
+  await lastAnswer(page).getByText("You wrote: Hi").waitFor();
+  await idle(page);
+});
+
+test("a remembered key replaces the one of the tab", async (t) => {
+  const { page } = await visit(t, { args: ["--api-key", "secret"] });
+  await page.evaluate(() => sessionStorage.setItem("ggrun.key", "old"));
+  await page.reload();
+  const dialog = page.getByRole("dialog", { name: "This server needs a key" });
+  await dialog.getByText("The server refused this key.").waitFor();
+  await dialog.getByLabel("Key", { exact: true }).fill("secret");
+  await dialog.getByLabel("Remember it in this browser").check();
+  await button(dialog, "Continue").click();
+  await dialog.waitFor({ state: "detached" });
+  await page.reload();
+  await answered(page, "Hi");
+});
+
+test("a server that is gone is named, and the page reconnects automatically", async (t) => {
   const { page } = await visit(t);
   await page.locator("button[aria-label=Send]").waitFor();
   await page.waitForFunction(async () => (await import("/app/server.js")).isReady.value);

@@ -148,10 +148,11 @@ export default {
   failedHint: "The log of the server has the reason. Start it again; this page connects again by itself.",
 
   // The key
-  keyTitle: "This server needs a key",
+  locked: "This server needs a key",
+  enterKey: "Enter key",
   keyWrong: "The server refused this key.",
   keyLabel: "Key",
-  keyHint: "One of those that the server was started with (`--api-key`, `--api-key-file`).",
+  keyHint: "A key given to the server with `--api-key` or `--api-key-file`.",
   keyKeep: "Remember it in this browser",
   keyUse: "Continue",
 
