@@ -92,7 +92,7 @@ test("a message is deleted with what follows it, after a question", async (t) =>
   await answered(page, "Drop");
   await asked(page).last().hover();
   await button(asked(page).last(), "Delete message").click();
-  await page.getByText("This message and the one after it are deleted for good.").waitFor();
+  await page.getByText("This message and the one after it will be permanently deleted.").waitFor();
   await checkAccess(page);
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await lastAnswer(page).getByText("You wrote: Keep").waitFor();
@@ -112,7 +112,7 @@ test("answers, and the code in them, are copied as they were written", async (t)
   await page.waitForFunction((text) => navigator.clipboard.readText().then((copied) => copied === text), text);
 });
 
-test("code has colours, tables have cells, and formulas are MathML", async (t) => {
+test("code has colors, tables have cells, and formulas are MathML", async (t) => {
   const text = [
     "```python\ndef f(x):\n    return x\n```",
     "| a | b |\n| --- | ---: |\n| 1 | $x^2$ |",

@@ -92,7 +92,7 @@ test("what another program deletes meanwhile is saved again with the next messag
 
 test("without a folder conversations stay in the browser", async (t) => {
   const { page } = await visit(t);
-  await page.getByText("Kept in this browser only").waitFor();
+  await page.getByText("Stored in this browser only").waitFor();
   await answered(page, "Remember me");
   await page.reload();
   await lastAnswer(page).getByText("You wrote: Remember me").waitFor();

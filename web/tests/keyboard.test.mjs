@@ -42,7 +42,7 @@ test("every shortcut of the list does what it says", async (t) => {
   await page.keyboard.press("Control+Shift+L");
   await page.getByRole("heading", { name: "Server status" }).waitFor();
   await page.keyboard.press("Control+Shift+O");
-  await page.getByRole("heading", { name: "What can I help with?" }).waitFor();
+  await page.getByRole("heading", { name: "Ask a question" }).waitFor();
 });
 
 test("a conversation is opened, renamed and deleted with keys alone", async (t) => {
@@ -101,7 +101,7 @@ test("a narrow page has all of it, and nothing is wider than the screen", async 
 });
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`the ${colorScheme} colours have enough contrast`, async (t) => {
+  test(`the ${colorScheme} colors have enough contrast`, async (t) => {
     const { page } = await visit(t, { context: { colorScheme }, answers: { Fail: { write: "</think>\n\nHalf", fail: "step", after: 1 } } });
     await checkAccess(page);
     await ask(page, "```js\nlet a = 1; // note\n```");
@@ -137,7 +137,7 @@ test("an unsent message stays where it was written", async (t) => {
   await answered(page, "One");
   await input(page).fill("half of it");
   await button(page, "New conversation").click();
-  await page.getByRole("heading", { name: "What can I help with?" }).waitFor();
+  await page.getByRole("heading", { name: "Ask a question" }).waitFor();
   await page.waitForFunction(() => document.getElementById("message").value === "");
   await page.goBack();
   await lastAnswer(page).getByText("You wrote: One").waitFor();

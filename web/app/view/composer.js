@@ -59,10 +59,10 @@ export function Composer({ conversation, draft, setEditing }) {
         <${ContextMeter} conversation=${conversation} />
         <span class="space"></span>
         ${running
-          ? html`<button type="button" class="round" aria-label=${t.stop} title="${t.stop} (Esc)" onClick=${() => running.stop()}>
+          ? html`<button type="button" class="round" aria-label=${t.stop} title=${t.withKeys(t.stop, "Esc")} onClick=${() => running.stop()}>
               <${Icon} name="stop" />
             </button>`
-          : html`<button class="round" aria-label=${t.send} title="${t.send} (Enter)" disabled=${!canSend}>
+          : html`<button class="round" aria-label=${t.send} title=${t.withKeys(t.send, "Enter")} disabled=${!canSend}>
               <${Icon} name="send" />
             </button>`}
       </div>

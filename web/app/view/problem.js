@@ -8,7 +8,7 @@ import { Rich } from "./rich.js";
 export function Problem({ conversation }) {
   const problem = conversation.problem.value;
   if (!problem) return null;
-  const { text, hint } = (t.problems[problem.error.code] ?? t.problems.other)(problem.error);
+  const [text, hint] = (t.problems[problem.error.code] ?? t.problems.other)(problem.error);
   const partly = conversation.tree.children(problem.parent).some((node) => node.message.page?.finish === "failed");
   const retry = () => answer(conversation, problem.parent);
   const dismiss = () => (conversation.problem.value = null);

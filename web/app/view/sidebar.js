@@ -22,7 +22,7 @@ export function Sidebar({ isNarrow }) {
       <span class="space"></span>
       <${IconButton} icon=${isNarrow ? "close" : "menu"} label=${t.closeSidebar} keys="Ctrl B" onClick=${() => (isSidebarOpen.value = false)} />
     </div>
-    <button type="button" class="new" title="Ctrl Shift O" onClick=${() => (goToNew(), afterwards())}>
+    <button type="button" class="new" title=${t.withKeys(t.newConversation, "Ctrl Shift O")} onClick=${() => (goToNew(), afterwards())}>
       <${Icon} name="plus" />${t.newConversation}
     </button>
     <label class="search"><${Icon} name="search" />
