@@ -189,12 +189,17 @@ test("conversations of llama.cpp's page keep reasoning, calls and branches", asy
 
 test("a file that is not a conversation is refused by name", async (t) => {
   const { page } = await visit(t);
-  for (const text of ["{}", "hello", "[]", '{"ggrun_session": 9}', ""]) {
-    const file = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from(text) };
-    await page.locator("input[type=file][accept]").setInputFiles(file);
-    await page.locator(".notice", { hasText: "Cannot import notes.txt" }).waitFor();
+  const session = '{"ggrun_session": 2}\n';
+  const messages = [`${session}{"role": "user", "content": 5}`, `${session}{"role": "assistant", "tool_calls": [{}]}`, `${session}x`];
+  const elsewhere = ['[{"conv": {}, "messages": [{"role": 5}]}]', '{"conv": {}}'];
+  for (const [at, text] of ["{}", "hello", "[]", '{"ggrun_session": 9}', "", ...messages, ...elsewhere].entries()) {
+    await importFiles(page, fileOf(`${at}.txt`, text));
+    await page.locator(".notice", { hasText: `Cannot import ${at}.txt` }).waitFor();
   }
   assert.equal(await rows(page).count(), 0);
+  await importFiles(page, [fileOf("bad.txt", "{}"), fileOf("good.jsonl", `${session}{"role": "user", "content": "Good"}`)]);
+  await page.locator(".notice", { hasText: "Imported 1 conversation · Cannot import bad.txt" }).waitFor();
+  await rows(page).filter({ hasText: "Good" }).waitFor();
 });
 
 test("an answer continues while another conversation is shown", async (t) => {

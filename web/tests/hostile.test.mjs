@@ -137,9 +137,10 @@ async function openFile(page, server, lines) {
 test("a hostile file of conversations does nothing", async (t) => {
   const { page, server } = await visit(t);
   const text = (role, more = {}) => ({ role, content: HOSTILE, reasoning_content: HOSTILE, ...more });
+  const settings = { stop: MARKUP[0], samplers: { [MARKUP[0]]: 1 }, temperature: MARKUP[0], tools: { [MARKUP[0]]: 1 }, raw: 5 };
   const call = { id: MARKUP[0], type: "function", function: { name: MARKUP[0], arguments: HOSTILE } };
   const lines = [
-    { ggrun_session: 2, model: MARKUP[0], title: MARKUP[0], page: { title: MARKUP[0] } },
+    { ggrun_session: 2, model: MARKUP[0], title: MARKUP[0], page: { title: MARKUP[0], settings } },
     { id: MARKUP[0], parent: null, ...text("system") },
     { parent: 0, ...text("user") },
     { parent: 1, ...text("assistant", { tool_calls: [call], page: { finish: MARKUP[0], timings: { prompt_n: MARKUP[0] } } }) },
@@ -148,6 +149,9 @@ test("a hostile file of conversations does nothing", async (t) => {
   ];
   await openFile(page, server, lines);
   await checkUnharmed(page);
+  await button(page, "Settings").click();
+  await page.getByRole("textbox", { name: "Stop texts" }).waitFor();
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: /^Actions for/ }).first().click();
   await checkUnharmed(page);
 });

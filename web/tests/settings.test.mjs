@@ -75,12 +75,25 @@ test("a setting is reset alone, and all are", async (t) => {
   await set(dialog, "Temperature", "0.2");
   await set(dialog, "Top-k", "5");
   await set(dialog, "System prompt", "Be brief.");
+  await dialog.getByText("Tools, format and raw fields").click();
+  await set(dialog, "JSON schema", "{}");
+  await set(dialog, "Raw JSON", "[1]");
   await button(dialog, "Reset: Top-k").click();
   assert.equal(await dialog.getByLabel("Top-k", { exact: true }).inputValue(), "");
   assert.equal(await dialog.getByLabel("Temperature", { exact: true }).inputValue(), "0.2");
   await button(dialog, "Reset all").click();
   assert.equal(await dialog.getByLabel("Temperature", { exact: true }).inputValue(), "");
-  assert.equal(await dialog.getByLabel("System prompt", { exact: true }).inputValue(), "");
+  for (const label of ["System prompt", "JSON schema", "Raw JSON"]) {
+    assert.equal(await dialog.getByLabel(label, { exact: true }).inputValue(), "");
+  }
+});
+
+test("a press on the scrollbar of a dialog does not close it", async (t) => {
+  const { dialog } = await opened(t, { context: { viewport: { width: 1000, height: 500 } } });
+  const isScrolled = (it) => it.scrollHeight > it.clientHeight;
+  // A press on what scrolls is one on its scrollbar; beside the content the dialog closes.
+  assert.ok(!(await dialog.evaluate(isScrolled)));
+  assert.ok(await dialog.locator(".modal-body").evaluate(isScrolled));
 });
 
 test("the system prompt comes first, changes in place and goes away", async (t) => {

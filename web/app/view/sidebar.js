@@ -67,14 +67,16 @@ function Foot() {
     const files = [...event.target.files];
     event.target.value = "";
     let number = 0;
+    const problems = [];
     for (const file of files) {
       try {
         number += await imported(await file.text());
       } catch (error) {
-        return notify(t.notImported(file.name, error.message), true);
+        problems.push(t.notImported(file.name, error.message));
       }
     }
-    notify(t.imported(number));
+    if (number > 0 || !problems.length) problems.unshift(t.imported(number));
+    notify(problems.join(" · "), problems.length > 1 || number === 0);
   };
   return html`<footer>
     <div class="row">
