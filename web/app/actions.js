@@ -26,7 +26,6 @@ export function resend(conversation, node, content) {
 export function saveEdited(conversation, node, content) {
   const { finish: _, ...page } = node.message.page ?? {};
   conversation.tree.append(node.parent, { ...node.message, content, page: { ...page, edited: true } });
-  conversation.changed();
   conversation.save();
 }
 
@@ -49,7 +48,6 @@ export function step(conversation, node, by) {
   const other = siblings[siblings.indexOf(node) + by];
   if (!other) return;
   conversation.tree.select(other);
-  conversation.changed();
   conversation.save();
   speak(t.alternative(siblings.indexOf(other) + 1, siblings.length));
 }
@@ -59,7 +57,6 @@ export function deleteMessage(conversation, node) {
   confirm(t.deleteMessageTitle, t.deleteMessageText(after), t.delete, () => {
     conversation.tree.remove(node);
     conversation.problem.value = null;
-    conversation.changed();
     conversation.save();
   });
 }

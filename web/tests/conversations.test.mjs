@@ -214,3 +214,117 @@ test("an answer continues while another conversation is shown", async (t) => {
   await lastAnswer(page).getByText("end").waitFor();
   await idle(page);
 });
+
+/** Holds the next request to such an address. `asked` resolves with it, and `go` lets it through. */
+async function held(page, pattern) {
+  let go, ask;
+  const released = new Promise((resolve) => (go = resolve));
+  const asked = new Promise((resolve) => (ask = resolve));
+  const handle = async (route) => {
+    ask(route.request());
+    await released;
+    await route.continue();
+  };
+  await page.route(pattern, handle, { times: 1 });
+  return { asked, go };
+}
+
+test("a message that is sent while the conversation is read again is not lost", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await answered(page, "mine");
+  const [name] = await readdir(folder);
+  const text = await readFile(join(folder, name), "utf8");
+  await writeFile(join(folder, name), text + '{"parent": 1, "role": "user", "content": "theirs"}\n');
+  const { asked, go } = await held(page, "**/api/conversations/*");
+  await comeBack(page);
+  await asked;
+  await ask(page, "mine again");
+  await lastAnswer(page).getByText("You wrote: mine again").waitFor();
+  go();
+  await idle(page);
+  await lastAnswer(page).getByText("You wrote: mine again").waitFor();
+  const contents = (await lines(folder)).map(({ content }) => content);
+  assert.ok(contents.includes("theirs") && contents.includes("mine again"));
+});
+
+test("a title and a system prompt of another program are taken over", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await answered(page, "mine");
+  const [name] = await readdir(folder);
+  const [head, user, assistant] = await lines(folder);
+  const theirs = [{ ...head, title: "Theirs", current: 2 }, { parent: null, role: "system", content: "Be brief." }];
+  const changed = [...theirs, { ...user, parent: 0 }, { ...assistant, parent: 1 }];
+  await writeFile(join(folder, name), changed.map((line) => JSON.stringify(line)).join("\n"));
+  await answered(page, "mine again");
+  const [saved, ...messages] = await lines(folder);
+  assert.equal(saved.title, "Theirs");
+  assert.deepEqual(messages.map(({ role }) => role), ["system", "user", "assistant", "user", "assistant"]);
+});
+
+test("a conversation that is deleted while it is answered stays deleted", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args, answers: { Long: { write: `</think>\n\n${"more ".repeat(600)}`, rate: 40 } } });
+  await ask(page, "Long");
+  await lastAnswer(page).getByText("more more").waitFor();
+  await act(page, "Long", "Delete");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await rows(page).first().waitFor({ state: "detached" });
+  await answered(page, "Next");
+  assert.deepEqual((await readdir(folder)).map((name) => name.slice(0, 5)), ["next-"]);
+  assert.equal(await rows(page).count(), 1);
+});
+
+test("a conversation that was not saved stays, says so, and is saved later", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await page.route("**/api/conversations/*", (route) => route.fulfill({ status: 500, json: { error: { message: "disk full" } } }));
+  await answered(page, "First");
+  const alert = page.getByRole("alert");
+  await alert.getByText("disk full").waitFor();
+  await page.unroute("**/api/conversations/*");
+  await button(page, "New conversation").click();
+  await alert.waitFor({ state: "detached" });
+  await answered(page, "Second");
+  assert.equal((await readdir(folder)).length, 1);
+  await button(page, "First").first().click();
+  await alert.getByText("disk full").waitFor();
+  await comeBack(page);
+  await alert.waitFor({ state: "detached" });
+  assert.equal((await readdir(folder)).length, 2);
+});
+
+test("conversations that cannot be read at first are read later", async (t) => {
+  const { folder, args } = await kept(t);
+  await writeFile(join(folder, "old.jsonl"), '{"ggrun_session": 2, "model": "m"}\n{"role": "user", "content": "Old"}\n');
+  const { page } = await visit(t, { args });
+  await page.route("**/api/conversations", (route) => route.fulfill({ status: 500, json: { error: { message: "no folder" } } }));
+  await page.reload();
+  await page.getByRole("alert").getByText("The conversations cannot be read").waitFor();
+  await page.unroute("**/api/conversations");
+  await comeBack(page);
+  await page.getByRole("alert").waitFor({ state: "detached" });
+  await rows(page).filter({ hasText: "old" }).waitFor();
+});
+
+test("the conversation that was chosen last is shown", async (t) => {
+  const { page } = await visit(t, await kept(t));
+  for (const text of ["Slow", "Fast"]) {
+    await button(page, "New conversation").click();
+    await answered(page, text);
+  }
+  // Only the one that is shown was read then.
+  await page.reload();
+  await lastAnswer(page).getByText("You wrote: Fast").waitFor();
+  const { asked, go } = await held(page, "**/api/conversations/slow-*");
+  await button(page, "Slow").first().click();
+  const request = await asked;
+  await button(page, "Fast").first().click();
+  await lastAnswer(page).getByText("You wrote: Fast").waitFor();
+  go();
+  await (await request.response()).finished();
+  // What was read is taken in a later task.
+  await page.waitForTimeout(100);
+  await lastAnswer(page).getByText("You wrote: Fast").waitFor();
+});

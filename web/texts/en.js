@@ -167,6 +167,7 @@ export default {
   retry: "Retry",
   dismiss: "Dismiss",
   notSaved: "The conversation was not saved",
+  notRead: "The conversations cannot be read",
   problems: {
     context_length_exceeded: ({ tokens: all }) => [
       all

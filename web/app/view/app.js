@@ -4,7 +4,7 @@ import { current, failure } from "../conversations.js";
 import { dialog } from "../dialogs.js";
 import { isSidebarOpen } from "../preferences.js";
 import { goToStatus, view } from "../route.js";
-import { model } from "../server.js";
+import { isReady, model } from "../server.js";
 import { t } from "../texts.js";
 import { html, signal, useLayoutEffect, useState } from "../ui.js";
 import { Banner } from "./banner.js";
@@ -45,11 +45,14 @@ function Chat({ conversation }) {
   return html`<main class="chat">
     <${Bar} conversation=${conversation} />
     <${Banner} />
-    ${failure.value && html`<div class="banner bad" role="alert"><strong>${t.notSaved}</strong><p>${failure.value.message}</p></div>`}
+    ${isReady.value && failure.value && html`<${Failure} title=${t.notRead} error=${failure.value} />`}
+    ${conversation.failure.value && html`<${Failure} title=${t.notSaved} error=${conversation.failure.value} />`}
     <${Thread} ...${{ conversation, editing, setEditing, suggest }} />
     <${Composer} ...${{ conversation, draft, setEditing }} />
   </main>`;
 }
+const Failure = ({ title, error }) => html`<div class="banner bad" role="alert"><strong>${title}</strong><p>${error.message}</p></div>`;
+
 
 function Bar({ conversation }) {
   void conversation.changes.value;

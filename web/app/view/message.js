@@ -98,7 +98,6 @@ function Editor({ conversation, node, close }) {
     close();
     if (node.message.role === "system") {
       conversation.tree.setSystem(text.trim());
-      conversation.changed();
       conversation.save();
     } else if (isUser) {
       resend(conversation, node, text);
