@@ -1,5 +1,5 @@
 // What the user does with a conversation.
-import { answer, resume } from "./answer.js";
+import { answer } from "./answer.js";
 import { speak } from "./announcer.js";
 import { copy } from "./clipboard.js";
 import { current } from "./conversations.js";
@@ -9,7 +9,6 @@ import { t } from "./texts.js";
 
 const now = () => Math.round(Date.now() / 1000);
 
-// Sends a message after the branch that is shown.
 export function send(conversation, content) {
   const page = { created: now() };
   const parent = conversation.tree.append(conversation.tree.current, { role: "user", content, page });
@@ -31,9 +30,6 @@ export function saveEdited(conversation, node, content) {
 
 export const regenerate = (conversation, node) => answer(conversation, node.parent);
 
-export const continueAnswer = (conversation, node) => resume(conversation, node);
-
-// Sends the results of the calls of a message.
 export function sendResults(conversation, node, results) {
   let parent = node;
   for (const [at, { id, function: called }] of node.message.tool_calls.entries()) {

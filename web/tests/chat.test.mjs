@@ -165,6 +165,33 @@ test("an answer that fails says so and is tried again", async (t) => {
   assert.equal(await page.getByRole("alert").count(), 0);
 });
 
+test("an answer that cannot be continued is not asked for anew by another try", async (t) => {
+  const { page } = await visit(t);
+  await answered(page, "One");
+  await page.route("**/chat/completions", (route) => route.fulfill({ status: 500, json: {} }));
+  await button(lastAnswer(page), "Continue").click();
+  await page.getByRole("alert").waitFor();
+  await page.unroute("**/chat/completions");
+  const sent = nextRequest(page);
+  await button(page, "Retry").click();
+  assert.equal((await sent).continue_final_message, true);
+  await idle(page);
+  assert.equal(await answers(page).count(), 1);
+});
+
+test("a changed message is not sent while an answer is written", async (t) => {
+  const { page } = await visit(t, { answers: { Wait: script("</think>\n\nNow.", { wait: 60_000 }) } });
+  await answered(page, "One");
+  await input(page).press("ArrowUp");
+  await ask(page, "Wait");
+  await button(page, "Stop").waitFor();
+  await page.getByLabel("Edit message").press("Enter");
+  assert.ok(await button(asked(page).first(), "Send").isDisabled());
+  assert.equal(await asked(page).count(), 2);
+  await button(page, "Stop").click();
+  await idle(page);
+});
+
 test("a message without an answer gets one later", async (t) => {
   const wait = script("</think>\n\nNow.", { wait: 60_000 });
   const { page } = await visit(t, { answers: { Wait: wait } });

@@ -202,14 +202,18 @@ test("a file that is not a conversation is refused by name", async (t) => {
   await rows(page).filter({ hasText: "Good" }).waitFor();
 });
 
-test("an answer continues while another conversation is shown", async (t) => {
-  const long = { write: `</think>\n\n${"more ".repeat(60)}end`, rate: 40 };
+test("an answer continues while another conversation is shown, and is not read aloud there", async (t) => {
+  const long = { write: `</think>\n\n${"More. ".repeat(60)}end`, rate: 40 };
   const { page } = await visit(t, { answers: { Long: long } });
   await ask(page, "Long");
-  await lastAnswer(page).getByText("more more").waitFor();
+  await lastAnswer(page).getByText("More. More.").waitFor();
   await button(page, "New conversation").click();
   await ask(page, "Short");
   await lastAnswer(page).getByText("You wrote: Short").waitFor();
+  const busy = rows(page).filter({ hasText: "Long" }).getByRole("img", { name: "answer in progress" });
+  await busy.waitFor();
+  await busy.waitFor({ state: "detached" });
+  assert.equal(await page.locator("[aria-live=polite] p").last().innerText(), "Short");
   await button(page, "Long").first().click();
   await lastAnswer(page).getByText("end").waitFor();
   await idle(page);

@@ -1,6 +1,6 @@
 // The list of conversations.
 import { download } from "../clipboard.js";
-import { current, exported, exportedAll, imported, isShared, list, remove } from "../conversations.js";
+import { current, exported, exportedAll, imported, isShared, list, opened, remove } from "../conversations.js";
 import { confirm, dialog, notify } from "../dialogs.js";
 import { isSidebarOpen } from "../preferences.js";
 import { goTo, goToNew } from "../route.js";
@@ -45,7 +45,7 @@ export function Sidebar({ isNarrow }) {
 function Row({ one, afterwards }) {
   const title = titleOf(one);
   const isCurrent = current.value?.name === one.name;
-  const isBusy = isCurrent && current.value.answer.value;
+  const isBusy = opened.get(one.name)?.answer.value;
   const removed = () => remove(one.name).then(() => isCurrent && goToNew(), failed);
   const removing = () => confirm(t.deleteConversation, t.deleteConversationText(title), t.delete, removed);
   const actions = [
