@@ -83,6 +83,7 @@ export default {
   send: "Send",
   stop: "Stop",
   attach: "Add a text file",
+  tooLarge: (name) => `${name} is larger than 1 MiB`,
   notText: (name) => `${name} is not a text file`,
   edit: "Edit",
   editMessage: "Edit message",
@@ -166,14 +167,14 @@ export default {
   problemPartly: "The answer is not complete",
   retry: "Retry",
   dismiss: "Dismiss",
-  notSaved: "The conversation was not saved",
   notRead: "The conversations cannot be read",
+  notSaved: "The conversation was not saved",
+  // By code: what is wrong, and what to do.
   problems: {
     context_length_exceeded: ({ tokens: all }) => [
       all
         ? `The conversation has ${tokens(all.prompt)}, the context holds ${whole(all.context)}.`
         : "The conversation does not fit in the context.",
-  // By code: what is wrong, and what to do.
       "Start a new conversation, delete earlier messages, or start the server with a larger `-c`.",
     ],
     overloaded: ({ retryAfter }) => [

@@ -8,14 +8,13 @@ import { isReady, model } from "../server.js";
 import { t } from "../texts.js";
 import { html, signal, useLayoutEffect, useState } from "../ui.js";
 import { Banner } from "./banner.js";
-import { Composer, focusInput } from "./composer.js";
+import { Composer, focusInput, write } from "./composer.js";
 import { Dialogs } from "./dialogs.js";
 import { IconButton } from "./icons.js";
 import { Sidebar, titleOf } from "./sidebar.js";
 import { Status } from "./status.js";
 import { Thread } from "./thread.js";
 
-const draft = signal("");
 const narrow = matchMedia("(max-width: 760px)");
 const isNarrow = signal(narrow.matches);
 narrow.addEventListener("change", () => (isNarrow.value = narrow.matches));
@@ -39,7 +38,7 @@ function Chat({ conversation }) {
   const [editing, setEditing] = useState(null);
   useLayoutEffect(() => setEditing(null), [conversation]);
   const suggest = (text) => {
-    draft.value = text;
+    write(conversation, text);
     focusInput();
   };
   return html`<main class="chat">
@@ -48,11 +47,11 @@ function Chat({ conversation }) {
     ${isReady.value && failure.value && html`<${Failure} title=${t.notRead} error=${failure.value} />`}
     ${conversation.failure.value && html`<${Failure} title=${t.notSaved} error=${conversation.failure.value} />`}
     <${Thread} ...${{ conversation, editing, setEditing, suggest }} />
-    <${Composer} ...${{ conversation, draft, setEditing }} />
+    <${Composer} ...${{ conversation, setEditing }} />
   </main>`;
 }
-const Failure = ({ title, error }) => html`<div class="banner bad" role="alert"><strong>${title}</strong><p>${error.message}</p></div>`;
 
+const Failure = ({ title, error }) => html`<div class="banner bad" role="alert"><strong>${title}</strong><p>${error.message}</p></div>`;
 
 function Bar({ conversation }) {
   void conversation.changes.value;
