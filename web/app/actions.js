@@ -1,5 +1,5 @@
 // What the user does with a conversation.
-import { answer, resume } from "./answer.js";
+import { answer } from "./answer.js";
 import { speak } from "./announcer.js";
 import { copy } from "./clipboard.js";
 import { current } from "./conversations.js";
@@ -9,7 +9,6 @@ import { t } from "./texts.js";
 
 const now = () => Math.round(Date.now() / 1000);
 
-// Sends a message after the branch that is shown.
 export function send(conversation, content) {
   const page = { created: now() };
   const parent = conversation.tree.append(conversation.tree.current, { role: "user", content, page });
@@ -26,15 +25,11 @@ export function resend(conversation, node, content) {
 export function saveEdited(conversation, node, content) {
   const { finish: _, ...page } = node.message.page ?? {};
   conversation.tree.append(node.parent, { ...node.message, content, page: { ...page, edited: true } });
-  conversation.changed();
   conversation.save();
 }
 
 export const regenerate = (conversation, node) => answer(conversation, node.parent);
 
-export const continueAnswer = (conversation, node) => resume(conversation, node);
-
-// Sends the results of the calls of a message.
 export function sendResults(conversation, node, results) {
   let parent = node;
   for (const [at, { id, function: called }] of node.message.tool_calls.entries()) {
@@ -49,7 +44,6 @@ export function step(conversation, node, by) {
   const other = siblings[siblings.indexOf(node) + by];
   if (!other) return;
   conversation.tree.select(other);
-  conversation.changed();
   conversation.save();
   speak(t.alternative(siblings.indexOf(other) + 1, siblings.length));
 }
@@ -59,7 +53,6 @@ export function deleteMessage(conversation, node) {
   confirm(t.deleteMessageTitle, t.deleteMessageText(after), t.delete, () => {
     conversation.tree.remove(node);
     conversation.problem.value = null;
-    conversation.changed();
     conversation.save();
   });
 }

@@ -6,26 +6,14 @@ export const sentences = signal([]);
 const KEPT = 6;
 const END = /[.!?…:][)"'”’*_`]*\s|\n+/g;
 
-let pending = "";
 let count = 0;
 
-export function say(text) {
-  pending += text;
+export function endOfSentences(text) {
   let end = 0;
-  for (const match of pending.matchAll(END)) end = match.index + match[0].length;
-  if (end) {
-    speak(pending.slice(0, end));
-    pending = pending.slice(end);
-  }
+  for (const match of text.matchAll(END)) end = match.index + match[0].length;
+  return end;
 }
 
-// Says what has no end yet.
-export function sayRest() {
-  speak(pending);
-  pending = "";
-}
-
-// Says a text of its own.
 export function speak(text) {
   const plain = text.replace(/[*_`#|]+/g, "").trim();
   if (plain) sentences.value = [...sentences.value, { id: ++count, text: plain }].slice(-KEPT);

@@ -1,6 +1,8 @@
 // Writes an answer of the model into a conversation, as it arrives.
 import { ApiError, postJson, request } from "./api.js";
-import { say, sayRest } from "./announcer.js";
+import { endOfSentences, speak } from "./announcer.js";
+import { current } from "./conversations.js";
+import { isEmpty, textOf } from "./format.js";
 import { model, watch } from "./server.js";
 import { fieldsOf } from "./settings.js";
 import { events } from "./sse.js";
@@ -24,11 +26,14 @@ class Running {
   firstToken = null;
   reasoningStarted = null;
   isStopped = false;
+  // What is not read aloud yet, as its sentence has no end.
+  unsaid = "";
   id = null;
   #abort = new AbortController();
   #isDrawing = false;
 
-  constructor(node) {
+  constructor(conversation, node) {
+    this.conversation = conversation;
     this.node = node;
     this.reasoningBefore = node.message.page.reasoning_ms ?? 0;
   }
@@ -46,6 +51,12 @@ class Running {
     return postJson(`${PATH}/control`, { id: this.id, action: "reasoning_end" });
   }
 
+  // Reads a text aloud, up to `end`, if its conversation is shown.
+  say(end) {
+    if (current.value === this.conversation) speak(this.unsaid.slice(0, end));
+    this.unsaid = this.unsaid.slice(end);
+  }
+
   draw() {
     if (this.#isDrawing) return;
     this.#isDrawing = true;
@@ -58,16 +69,22 @@ class Running {
   }
 }
 
-// Answers the message `parent`.
 export function answer(conversation, parent) {
+  if (conversation.answer.value) return undefined;
   const node = conversation.tree.append(parent, { role: "assistant", content: "", page: {} });
-  return run(conversation, node, messagesTo(conversation, parent), {});
+  return run(conversation, node, messagesTo(conversation, parent), {}, () => answer(conversation, parent));
 }
 
 // Continues an answer that was stopped or cut off.
 export function resume(conversation, node) {
-  node.message = { ...node.message, page: { ...node.message.page } };
-  return run(conversation, node, messagesTo(conversation, node), { continue_final_message: true });
+  const { answer: running, tree } = conversation;
+  if (running.value) return undefined;
+  // It was removed if it was empty.
+  if (!tree.nodes.includes(node)) return answer(conversation, node.parent);
+  tree.select(node);
+  node.message = { ...node.message, content: textOf(node.message.content), page: { ...node.message.page } };
+  const more = { continue_final_message: true };
+  return run(conversation, node, messagesTo(conversation, node), more, () => resume(conversation, node));
 }
 
 // The messages up to one, as the API takes them.
@@ -75,22 +92,20 @@ function messagesTo(conversation, last) {
   return conversation.tree.branch(last).map(({ message: { page, ...message } }) => message);
 }
 
-async function run(conversation, node, messages, more) {
-  const running = new Running(node);
-  const before = sizeOf(node.message);
+async function run(conversation, node, messages, more, retry) {
+  const running = new Running(conversation, node);
   conversation.problem.value = null;
   conversation.answer.value = running;
   conversation.model = model.value?.id ?? conversation.model;
-  conversation.changed();
   conversation.save();
   const saving = setInterval(() => conversation.save(), SAVE_MS);
   try {
     await stream(running, { messages, ...more, ...fieldsOf(conversation.settings) });
   } catch (error) {
-    if (!running.isStopped) failed(conversation, node, error);
+    if (!running.isStopped) failed(conversation, node, error, retry);
   }
   clearInterval(saving);
-  finish(conversation, running, before);
+  finish(conversation, running);
 }
 
 async function stream(running, fields) {
@@ -139,7 +154,8 @@ function take(running, chunk) {
   if (content) {
     running.phase.value = "writing";
     message.content += content;
-    say(content);
+    running.unsaid += content;
+    running.say(endOfSentences(running.unsaid));
   }
   for (const { index: _, ...call } of calls ?? []) (message.tool_calls ??= []).push(call);
   if (choice?.finish_reason) message.page.finish = choice.finish_reason;
@@ -154,13 +170,13 @@ function endReasoning(running) {
   running.reasoningStarted = null;
 }
 
-function failed(conversation, node, error) {
-  conversation.problem.value = { error, parent: node.parent };
-  const isRefusal = error.status >= 400 && error.status < 500;
+function failed(conversation, node, error, retry) {
+  conversation.problem.value = { error, parent: node.parent, retry };
+  const isRefusal = error.status >= 400 && error.status < 500 && error.status !== 401;
   if (!isRefusal) watch();
 }
 
-function finish(conversation, running, before) {
+function finish(conversation, running) {
   const { node } = running;
   const { page } = node.message;
   endReasoning(running);
@@ -169,18 +185,12 @@ function finish(conversation, running, before) {
   if (running.timings) page.timings = shortened(running);
   page.model = model.value?.id;
   page.created = Math.round(Date.now() / 1000);
-  sayRest();
+  running.say();
   conversation.answer.value = null;
-  const isEmpty = sizeOf(node.message) === 0;
-  if (isEmpty && before === 0 && (running.isStopped || conversation.problem.value)) conversation.tree.remove(node);
-  conversation.changed();
+  if (isEmpty(node.message) && (running.isStopped || conversation.problem.value)) conversation.tree.remove(node);
   conversation.save();
 }
 
-const sizeOf = ({ content, reasoning_content: reasoning, tool_calls: calls }) =>
-  content.length + (reasoning?.length ?? 0) + (calls?.length ?? 0);
-
-// What is kept of the timings.
 function shortened({ timings, started, firstToken }) {
   const names = ["queued_ms", "cache_n", "prompt_n", "prompt_ms", "predicted_n", "predicted_ms"];
   const kept = names.map((name) => [name, Math.round(timings[name] ?? 0)]);

@@ -5,6 +5,8 @@ const STORED = "ggrun.key";
 
 // Whether a key is asked for: `{wrong}` or null.
 export const keyWanted = signal(null);
+// Nothing asks again after the user has closed the question, until `askAgain`.
+let isDeclined = false;
 let key = sessionStorage.getItem(STORED) ?? localStorage.getItem(STORED);
 let keyGiven = null;
 let resumeWithKey = null;
@@ -16,7 +18,6 @@ export class ApiError extends Error {
   }
 }
 
-// A path below the page's own address.
 export const address = (path) => new URL(path, document.baseURI);
 
 // Sends a request; an answer of another status than 200 to 299 is an ApiError. Asks for a key where one is needed.
@@ -33,7 +34,9 @@ export async function request(path, { method = "GET", headers = {}, body, abort 
     }
     if (response.ok) return response;
     if (response.status !== 401) throw await refusal(response);
-    if (key === used) await askForKey(Boolean(used));
+    if (key !== used) continue;
+    const stopped = new Promise((resolve) => abort?.addEventListener("abort", () => resolve(true)));
+    if (isDeclined || !(await Promise.race([askForKey(Boolean(used)), stopped]))) throw await refusal(response);
   }
 }
 
@@ -52,7 +55,6 @@ async function refusal(response) {
   return new ApiError({ status: response.status, code: String(code), message, param, retryAfter, tokens });
 }
 
-// Resolves when a key was given.
 function askForKey(wrong) {
   keyWanted.value = { wrong };
   keyGiven ??= new Promise((resolve) => (resumeWithKey = resolve));
@@ -62,9 +64,21 @@ function askForKey(wrong) {
 // Uses a key from now on; `keep` stores it beyond this tab.
 export function giveKey(text, keep) {
   key = text;
-  localStorage.removeItem(STORED);
+  for (const storage of [localStorage, sessionStorage]) storage.removeItem(STORED);
   (keep ? localStorage : sessionStorage).setItem(STORED, text);
+  endQuestion(true);
+}
+
+// Ends all requests that wait for a key.
+export function declineKey() {
+  isDeclined = true;
+  endQuestion(false);
+}
+
+export const askAgain = () => (isDeclined = false);
+
+function endQuestion(isGiven) {
   keyWanted.value = null;
-  resumeWithKey?.();
+  resumeWithKey?.(isGiven);
   keyGiven = null;
 }

@@ -23,7 +23,6 @@ function copyBySelection(text) {
   return copied;
 }
 
-// Saves a text as a file of the user's.
 export function download({ name, text }) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));

@@ -1,9 +1,9 @@
 // The conversations: their list, the one that is shown, and how they are saved.
-import { parse, read, textOf, toLlamaUi, write } from "./format.js";
+import { isEmpty, parse, read, textOf, toLlamaUi, write } from "./format.js";
 import { defaults } from "./preferences.js";
-import { model } from "./server.js";
+import { model, watch } from "./server.js";
 import { findStore } from "./store.js";
-import { Tree } from "./tree.js";
+import { Tree, isObject, merged } from "./tree.js";
 import { signal } from "./ui.js";
 
 const TITLE_LENGTH = 60;
@@ -12,36 +12,46 @@ export const list = signal([]);
 export const current = signal(null);
 // Whether other devices see the conversations; null until it is known.
 export const isShared = signal(null);
+// Why the conversations cannot be read, or null.
 export const failure = signal(null);
 
 let store = null;
-// Conversations that are open or being answered, by name.
-const opened = new Map();
+// Conversations that are open, being answered or not saved, by name.
+export const opened = new Map();
+// Counts what was chosen to be shown, so that an older choice does not replace a newer one.
+let openings = 0;
 
-export class Conversation {
+class Conversation {
   name = null;
   title = null;
   model = "";
   page = {};
   more = {};
   tree = new Tree();
-  // The tag of what was last saved or read, and when that was.
+  // The tag of what was last saved or read, when that was, and its head.
   tag = null;
   modified = null;
+  base = null;
   // Counts changes, so that views follow them.
   changes = signal(0);
   // The answer that is being written, and why the last one failed.
   answer = signal(null);
   problem = signal(null);
+  // Why it was not saved, or null.
+  failure = signal(null);
+  isUnsaved = false;
+  isRemoved = false;
   #saving = Promise.resolve();
   #waiting = false;
 
   constructor(fields = {}) {
     Object.assign(this, fields);
+    this.base = headOf(this);
   }
 
   get settings() {
-    return this.page.settings ?? {};
+    const { settings } = this.page;
+    return isObject(settings) ? settings : {};
   }
 
   set settings(settings) {
@@ -58,28 +68,48 @@ export class Conversation {
   snapshot() {
     const live = this.answer.value?.node;
     const { nodes, current } = this.tree;
-    const isEmpty = live && !live.message.content && !live.message.reasoning_content;
-    if (!isEmpty) return { ...this, tree: this.tree };
-    const tree = { nodes: nodes.filter((node) => node !== live), current: current === live ? live.parent : current };
-    return { ...this, tree };
+    if (!live || !isEmpty(live.message)) return this;
+    return { ...this, tree: { nodes: nodes.filter((node) => node !== live), current: current === live ? live.parent : current } };
   }
 
-  // Saves what it is then, after what is being saved.
+  // Saves what has changed, after what is being saved.
   save() {
-    if (this.#waiting) return this.#saving;
+    this.isUnsaved = true;
+    this.changed();
+    if (this.#waiting || this.isRemoved) return this.#saving;
     this.#waiting = true;
+    identify(this);
+    opened.set(this.name, this);
     this.#saving = this.#saving.then(async () => {
       this.#waiting = false;
       try {
         await put(this);
-        failure.value = null;
+        this.failure.value = null;
+        this.isUnsaved = this.#waiting;
       } catch (error) {
-        failure.value = error;
+        this.failure.value = error;
+        show(list.value);
+        if (!error.status) watch();
       }
+      this.changed();
     });
     return this.#saving;
   }
+
+  // Takes over what another program has changed; what was changed here stays.
+  merge(text, tag) {
+    const theirs = parse(text);
+    const base = headOf(theirs);
+    const { system, ...head } = merged(this.base, headOf(this), base);
+    // Both begin with the same message then.
+    for (const tree of [this.tree, theirs.tree]) tree.setSystem(system);
+    this.tree.merge(theirs.tree, !this.isUnsaved);
+    Object.assign(this, head, { tag, base });
+    this.changed();
+  }
 }
+
+const headOf = ({ title, model, page, more, tree }) => ({ title, model, page, more, system: textOf(tree.system()?.message.content) });
 
 export async function start() {
   try {
@@ -88,74 +118,102 @@ export async function start() {
     await refresh();
   } catch (error) {
     failure.value = error;
+    throw error;
   }
 }
+
+// Shows these in the list, and those that could not be saved.
+function show(rows) {
+  const isMissing = ({ name, failure }) => failure.value && rows.every((row) => row.name !== name);
+  list.value = [...[...opened.values()].filter(isMissing).map(rowOf), ...rows];
+}
+
+const rowOf = ({ name, title, model }) => ({ name, title, model, modified: Date.now() / 1000 });
 
 // Reads the list, and the conversation that is shown if another program has changed it.
 export async function refresh() {
   if (!store) return start();
-  list.value = await store.list();
+  show(await store.list());
+  failure.value = null;
   const shown = current.value;
   const listed = list.value.find((one) => one.name === shown?.name);
-  if (!listed || shown.answer.value || listed.modified === shown.modified) return;
+  if (!listed || !shown.tag || shown.answer.value || listed.modified === shown.modified) return;
+  const before = shown.tag;
   const { text, tag } = await store.get(shown.name);
-  if (tag !== shown.tag) {
-    Object.assign(shown, parse(text), { tag });
-    shown.changed();
-  }
+  // What was saved meanwhile has taken it over.
+  if (shown.tag !== before) return;
+  if (tag !== before) shown.merge(text, tag);
   shown.modified = listed.modified;
 }
 
+// Saves what could not be saved, and reads what has changed.
+export async function recover() {
+  await Promise.all([...opened.values()].filter((one) => one.failure.value).map((one) => one.save()));
+  await refresh();
+}
+
 export function begin() {
+  openings++;
   current.value = new Conversation({ model: model.value?.id ?? "" });
   const { system, ...settings } = defaults.value;
   if (system) current.value.tree.setSystem(system);
   current.value.settings = settings;
 }
 
+// Shows a conversation, unless another is chosen before it was read; without a name, a new one.
 export async function open(name) {
+  const opening = ++openings;
   if (current.value?.name === name) return;
-  if (!opened.has(name)) {
-    const { text, tag } = await store.get(name);
-    const modified = list.value.find((one) => one.name === name)?.modified ?? null;
-    opened.set(name, new Conversation({ name, ...parse(text), tag, modified }));
+  if (!name) return begin();
+  try {
+    if (!store) await start();
+    const found = await loaded(name);
+    if (opening !== openings) return;
+    opened.set(name, found);
+    current.value = found;
+  } catch (error) {
+    if (opening === openings) throw error;
+    return;
   }
-  const conversation = opened.get(name);
-  current.value = conversation;
-  for (const [other, { answer }] of opened) if (other !== name && !answer.value) opened.delete(other);
-  await refresh();
+  for (const [other, { answer, isUnsaved }] of opened) if (other !== name && !answer.value && !isUnsaved) opened.delete(other);
+  await refresh().catch(() => {});
+}
+
+function identify(conversation) {
+  conversation.title ??= titleOf(conversation.tree);
+  conversation.name ??= newName(conversation.title);
+  return conversation;
 }
 
 async function put(conversation) {
   if (!store) await start();
-  const { name } = conversation;
-  conversation.title ??= titleOf(conversation.tree);
-  conversation.name ??= newName(conversation.title);
+  if (conversation.isRemoved) return;
+  const { name, tag: before } = conversation;
+  const base = headOf(conversation);
   try {
-    conversation.tag = await store.put(conversation.name, write(conversation.snapshot()), conversation.tag);
+    const tag = await store.put(name, write(conversation.snapshot()), before);
+    Object.assign(conversation, { tag, base, modified: null });
   } catch (error) {
-    const hasChanged = error.status === 412 || (error.status === 404 && conversation.tag);
-    if (!hasChanged) {
-      conversation.name = name;
-      throw error;
-    }
-    if (conversation.tag) await mergeStored(conversation);
-    else conversation.name = null;
+    const hasChanged = error.status === 412 || (error.status === 404 && before);
+    if (!hasChanged) throw error;
+    if (before) await mergeStored(conversation);
+    else renew(conversation);
     return put(conversation);
   }
-  opened.set(conversation.name, conversation);
-  list.value = await store.list();
-  conversation.modified = list.value.find((one) => one.name === conversation.name)?.modified ?? null;
-  conversation.changed();
+  show([rowOf(conversation), ...list.value.filter((one) => one.name !== name)]);
 }
 
-// Takes over what another program has added.
+// Another name, as another conversation has it.
+function renew(conversation) {
+  const isOpen = opened.delete(conversation.name);
+  conversation.name = newName(conversation.title);
+  if (isOpen) opened.set(conversation.name, conversation);
+}
+
 async function mergeStored(conversation) {
   try {
     const { text, tag } = await store.get(conversation.name);
-    conversation.tree.merge(parse(text).tree);
-    conversation.tag = tag;
-    conversation.changed();
+    conversation.merge(text, tag);
   } catch (error) {
     if (error.status !== 404) throw error;
     // It was deleted there, but what is shown is not lost.
@@ -169,7 +227,6 @@ function titleOf(tree) {
   return line.length > TITLE_LENGTH ? line.slice(0, TITLE_LENGTH).trimEnd() + "…" : line;
 }
 
-// A name for the file of a conversation.
 function newName(title) {
   const words = title.toLowerCase().normalize("NFKD").match(/[a-z0-9]+/g) ?? [];
   const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(36).slice(0, 5);
@@ -179,13 +236,24 @@ function newName(title) {
 export async function rename(name, title) {
   const conversation = await loaded(name);
   conversation.title = title || null;
-  conversation.changed();
   await conversation.save();
+  if (conversation.failure.value) throw conversation.failure.value;
 }
 
 export async function remove(name) {
-  await store.remove(name);
-  opened.get(name)?.answer.value?.stop();
+  const conversation = opened.get(name);
+  try {
+    // From now on nothing is saved.
+    if (conversation) await Object.assign(conversation, { isRemoved: true }).save();
+    await store.remove(name);
+  } catch (error) {
+    // One that was never saved is not there.
+    if (error.status !== 404) {
+      if (conversation) Object.assign(conversation, { isRemoved: false }).save();
+      throw error;
+    }
+  }
+  conversation?.answer.value?.stop();
   opened.delete(name);
   if (current.value?.name === name) begin();
   await refresh();
@@ -195,10 +263,10 @@ export async function remove(name) {
 async function loaded(name) {
   if (opened.has(name)) return opened.get(name);
   const { text, tag } = await store.get(name);
-  return new Conversation({ name, ...parse(text), tag });
+  const modified = list.value.find((one) => one.name === name)?.modified ?? null;
+  return opened.get(name) ?? new Conversation({ name, ...parse(text), tag, modified });
 }
 
-// The file of one conversation: `{name, text}`.
 export async function exported(name) {
   return { name: `${name}.jsonl`, text: write(await loaded(name)) };
 }
@@ -213,6 +281,6 @@ export async function exportedAll() {
 // Adds the conversations of a file, and returns how many there were.
 export async function imported(text) {
   const all = read(text);
-  for (const fields of all) await put(new Conversation(fields));
+  for (const fields of all) await put(identify(new Conversation(fields)));
   return all.length;
 }

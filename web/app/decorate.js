@@ -1,8 +1,8 @@
-// What a block of an answer gets after it was sanitized: code with colours and a copy button, tables that scroll, formulas.
+// What a block of an answer gets after it was sanitized: code with colors and a copy button, tables that scroll, formulas.
 import { copy } from "./clipboard.js";
 import { t } from "./texts.js";
 
-// Longer code gets its colours when it is complete.
+// Longer code gets its colors when it is complete.
 const LONGEST_LIVE_CODE = 4000;
 
 // Without its library, code and formulas stay as the model wrote them.

@@ -17,7 +17,6 @@ export function notify(text, isProblem = false) {
   timer = setTimeout(() => (notice.value = null), isProblem ? 3 * NOTICE_MS : NOTICE_MS);
 }
 
-// Asks before something is deleted.
 export function confirm(title, text, action, onYes) {
   dialog.value = { kind: "confirm", title, text, action, onYes };
 }

@@ -1,27 +1,47 @@
 // The files of conversations: JSON lines as `ggrun chat --session` has them, and the JSON of llama.cpp's page.
-import { Tree } from "./tree.js";
+import { t } from "./texts.js";
+import { Tree, isObject } from "./tree.js";
 
 const VERSION = 2;
 
 // A conversation from JSON lines: `{model, title, page, more, tree}`. `page` is what only this page reads.
 export function parse(text) {
-  const lines = text.split("\n").filter((line) => line.trim());
-  const head = JSON.parse(lines.shift() ?? "null");
-  if (!(head?.ggrun_session >= 1 && head.ggrun_session <= VERSION)) throw new SyntaxError("not a conversation of ggrun");
+  const lines = text.split("\n").map((line, at) => [line, at + 1]).filter(([line]) => line.trim());
+  const head = json(lines.shift()?.[0] ?? "");
+  if (!(head?.ggrun_session >= 1 && head.ggrun_session <= VERSION)) throw new SyntaxError(t.notConversation);
   const { ggrun_session: version, model, title, current, page, ...more } = head;
   const tree = new Tree();
-  for (const line of lines) {
-    const { parent, ...message } = JSON.parse(line);
-    const before = version === 1 || parent === undefined ? tree.nodes.length - 1 : parent;
-    const node = before === null ? null : (tree.nodes[before] ?? null);
-    tree.append(node, message);
+  const at = (place) => (Number.isInteger(place) ? (tree.nodes[place] ?? null) : null);
+  for (const [line, number] of lines) {
+    const { parent, ...message } = json(line) ?? {};
+    if (!isMessage(message)) throw new SyntaxError(t.notMessage(number));
+    tree.append(version === 1 || parent === undefined ? (tree.nodes.at(-1) ?? null) : at(parent), message);
   }
-  tree.select(tree.nodes[current] ?? tree.nodes.at(-1) ?? null);
-  if (tree.nodes[current]) tree.current = tree.nodes[current];
-  return { model: model ?? "", title: title ?? null, page: page ?? {}, more, tree };
+  tree.select(at(current) ?? tree.nodes.at(-1) ?? null);
+  tree.current = at(current) ?? tree.current;
+  const string = (value) => (typeof value === "string" ? value : "");
+  return { model: string(model), title: string(title) || null, page: isObject(page) ? page : {}, more, tree };
 }
 
-// The JSON lines of a conversation.
+function json(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+// Whether a message has what the page reads of it; files are untrusted.
+function isMessage({ role, content, reasoning_content: reasoning, tool_calls: calls }) {
+  const isCall = (call) => typeof call?.function?.name === "string";
+  return (
+    typeof role === "string" &&
+    (typeof (content ?? "") === "string" || Array.isArray(content)) &&
+    typeof (reasoning ?? "") === "string" &&
+    (!calls || (Array.isArray(calls) && calls.every(isCall)))
+  );
+}
+
 export function write({ model, title, page, more, tree }) {
   const places = new Map(tree.nodes.map((node, at) => [node, at]));
   const head = {
@@ -38,18 +58,15 @@ export function write({ model, title, page, more, tree }) {
 
 // The conversations in a file: JSON lines, or the JSON of llama.cpp's page.
 export function read(text) {
-  let json;
+  const found = json(text);
+  if (!found || found.ggrun_session) return [parse(text)];
   try {
-    json = JSON.parse(text);
+    const all = [found].flat().map(fromLlamaUi);
+    if (all.length) return all;
   } catch {
-    return [parse(text)];
+    // Its fields are not what they must be.
   }
-  if (json?.ggrun_session) return [parse(text)];
-  const all = Array.isArray(json) ? json : [json];
-  if (!all.length || !all.every((one) => one?.conv && Array.isArray(one.messages))) {
-    throw new SyntaxError("not a conversation");
-  }
-  return all.map(fromLlamaUi);
+  throw new SyntaxError(t.notConversation);
 }
 
 function fromLlamaUi({ conv, messages }) {
@@ -71,7 +88,7 @@ function fromLlamaUi({ conv, messages }) {
   }
   const current = nodes.get(conv.currNode);
   if (current) tree.select(current);
-  return { model: byTime.findLast((one) => one.model)?.model ?? "", title: conv.name || null, page: {}, more: {}, tree };
+  return { model: String(byTime.findLast((one) => one.model)?.model ?? ""), title: conv.name ? String(conv.name) : null, page: {}, more: {}, tree };
 }
 
 function messageFromLlamaUi(one) {
@@ -82,6 +99,7 @@ function messageFromLlamaUi(one) {
   if (reasoning) message.reasoning_content = reasoning;
   if (one.toolCalls) message.tool_calls = calls(one.toolCalls);
   if (one.toolCallId) message.tool_call_id = one.toolCallId;
+  if (!isMessage(message)) throw new SyntaxError();
   return message;
 }
 
@@ -126,3 +144,6 @@ export function textOf(content) {
   if (Array.isArray(content)) return content.map((part) => part?.text ?? "").join("\n");
   return content ?? "";
 }
+
+export const isEmpty = ({ content, reasoning_content: reasoning, tool_calls: calls }) =>
+  !textOf(content) && !reasoning && !calls?.length;

@@ -1,7 +1,7 @@
 // Begins.
-import { current, refresh, start } from "./conversations.js";
-import { follow } from "./route.js";
-import { watch } from "./server.js";
+import { current, recover, start } from "./conversations.js";
+import { follow, followAgain } from "./route.js";
+import { isReady, watch } from "./server.js";
 import { listen } from "./shortcuts.js";
 import { t } from "./texts.js";
 import { effect, html, render } from "./ui.js";
@@ -17,7 +17,12 @@ effect(() => {
 listen();
 watch();
 addEventListener("hashchange", follow);
-// What another tab or the terminal has written.
-addEventListener("focus", () => refresh().catch(() => {}));
-await start();
+const again = () => recover().then(followAgain, () => {});
+// What another tab, the terminal or another server has changed.
+addEventListener("focus", () => {
+  watch();
+  again();
+});
+await start().catch(() => {});
 await follow();
+isReady.subscribe((ready) => ready && again());

@@ -14,7 +14,6 @@ export const problem = signal(null);
 let timer = null;
 let users = 0;
 
-// Samples until the function that it returns is called.
 export function sampling() {
   if (users++ === 0) {
     timer = setInterval(sample, EVERY_MS);
@@ -57,15 +56,15 @@ export function rates(all, name) {
 
 export const gauge = (all, name) => all.map(({ time, values }) => ({ time, value: values.get(name) ?? 0 }));
 
-// A quantile of what a histogram counted between two samples, in a straight line within a bucket: `{value, bound}`, with
+// A quantile of what a histogram has counted, in a straight line within a bucket: `{value, bound}`, with
 // `isFirst` if nothing is known but that it is below that bound. Null without any.
-export function quantile(from, to, name, share) {
+export function quantile(values, name, share) {
   const prefix = `${name}_bucket{le="`;
-  const buckets = [...to.keys()]
+  const buckets = [...values.keys()]
     .filter((key) => key.startsWith(prefix))
     .map((key) => ({
       bound: Number(key.slice(prefix.length, -2).replace("+Inf", "Infinity")),
-      count: to.get(key) - (from?.get(key) ?? 0),
+      count: values.get(key),
     }))
     .sort((a, b) => a.bound - b.bound);
   const total = buckets.at(-1)?.count ?? 0;

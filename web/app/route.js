@@ -1,6 +1,7 @@
 // Which view is shown: it is the fragment of the address, so that reloading and going back work.
 import { begin, current, open } from "./conversations.js";
 import { notify } from "./dialogs.js";
+import { isReady } from "./server.js";
 import { effect, signal } from "./ui.js";
 
 // `chat` or `status`.
@@ -11,23 +12,29 @@ const hashOf = (name) => (name ? `#/c/${encodeURIComponent(name)}` : "#/");
 export const goTo = (name) => (location.hash = hashOf(name));
 export const goToStatus = () => (location.hash = "#/status");
 
-// A new conversation, even where one without messages is shown.
+// A new conversation at once, even where one without messages is shown.
 export function goToNew() {
-  if (location.hash === "#/" || location.hash === "") begin();
+  view.value = "chat";
+  begin();
   location.hash = "#/";
 }
 
-// Shows what the address says.
+// Whether the address could not be followed as the server cannot be reached.
+let isPending = false;
+export const followAgain = () => isPending && follow();
+
 export async function follow() {
+  isPending = false;
   const [, kind, name] = location.hash.match(/^#\/(\w*)(?:\/(.+))?$/) ?? [];
   view.value = kind === "status" ? "status" : "chat";
   try {
-    if (kind === "c" && name) await open(decodeURIComponent(name));
-    else if (kind !== "status" || !current.value) begin();
+    if (kind !== "status" || !current.value) await open(kind === "c" && name ? decodeURIComponent(name) : null);
   } catch (error) {
     notify(error.message, true);
     begin();
-    history.replaceState(null, "", hashOf(null));
+    // Without the server it is tried again.
+    isPending = error.status !== 404 && !isReady.value;
+    if (!isPending) history.replaceState(null, "", hashOf(null));
   }
 }
 

@@ -4,7 +4,7 @@ import { batch, computed, signal } from "./ui.js";
 
 const POLL_MS = 700;
 
-// `connecting`, `loading`, `ready`, `draining`, `failed` or `unreachable`, with `progress` and `left` while loading.
+// `connecting`, `loading`, `ready`, `draining`, `locked`, `failed` or `unreachable`, with `progress` and `left` while loading.
 export const state = signal({ phase: "connecting" });
 export const props = signal(null);
 export const model = signal(null);
@@ -65,6 +65,7 @@ async function describe(ready) {
     });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) return void (state.value = { phase: "locked" });
     state.value = { phase: error.code === "unreachable" ? "unreachable" : "failed", message: error.message };
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     await poll();

@@ -1,4 +1,5 @@
 // The settings of a conversation as fields of a request. Only what is set is sent.
+import { isObject } from "./tree.js";
 
 const number = (key, step, min, max) => ({ key, kind: "number", step, min, max });
 
@@ -49,30 +50,25 @@ export const GROUPS = [
 export const REASONING = ["off", "on", "low", "medium", "high"];
 // Settings that are JSON, and what a value of theirs must be.
 export const JSON_FIELDS = {
-  tools: (value) => Array.isArray(value),
-  json_schema: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  raw: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  tools: Array.isArray,
+  json_schema: isObject,
+  raw: isObject,
 };
 
-// Whether a text is what the setting must be; an empty one is.
-export function isJson(key, text) {
-  if (!text?.trim()) return true;
+// The value of a text, or undefined if it is not what the setting must be.
+export function jsonOf(key, text) {
   try {
-    return JSON_FIELDS[key](JSON.parse(text));
+    const value = JSON.parse(text);
+    return JSON_FIELDS[key](value) ? value : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-// The fields of a request. JSON that is wrong is left out; the view does not let it be saved.
-export function fieldsOf({ reasoning, raw, tools, json_schema, ...plain }) {
-  const json = (key, text) => (text && isJson(key, text) ? JSON.parse(text) : undefined);
-  const fields = { ...plain, ...reasoningFields(reasoning) };
-  for (const [key, text] of Object.entries({ tools, json_schema })) {
-    const value = json(key, text);
-    if (value !== undefined) fields[key] = value;
-  }
-  return { ...fields, ...json("raw", raw) };
+// The fields of a request. JSON that is wrong is left out.
+export function fieldsOf({ reasoning, raw, ...plain }) {
+  const [tools, json_schema] = ["tools", "json_schema"].map((key) => jsonOf(key, plain[key]));
+  return { ...plain, ...reasoningFields(reasoning), tools, json_schema, ...jsonOf("raw", raw) };
 }
 
 function reasoningFields(reasoning) {

@@ -1,5 +1,6 @@
 // Where conversations are kept: on the server, or in this browser where the server does not keep them.
 import { ApiError, getJson, request } from "./api.js";
+import { t } from "./texts.js";
 
 const PATH = "api/conversations";
 
@@ -17,7 +18,7 @@ export async function findStore() {
 
 const pathOf = (name) => `${PATH}/${encodeURIComponent(name)}`;
 
-export const onServer = {
+const onServer = {
   isShared: true,
 
   async list() {
@@ -41,7 +42,7 @@ export const onServer = {
   },
 };
 
-export const inBrowser = {
+const inBrowser = {
   isShared: false,
 
   async list() {
@@ -55,7 +56,7 @@ export const inBrowser = {
 
   async get(name) {
     const found = await transaction("readonly", (table) => table.get(name));
-    if (!found) throw new ApiError({ status: 404, code: "not_found", message: `no conversation \`${name}\`` });
+    if (!found) throw new ApiError({ status: 404, code: "not_found", message: t.notFound(name) });
     return { text: found.text, tag: found.tag };
   },
 

@@ -84,25 +84,42 @@ export class Tree {
     }
   }
 
-  // Adds the messages of another tree that this one does not have.
-  merge(other) {
+  // Adds the messages of another tree that this one does not have; `isWhole` drops those that only this one has.
+  merge(other, isWhole) {
     const here = new Map([[null, null]]);
-    const current = this.current;
+    const used = new Set();
+    const { current } = this;
     for (const theirs of other.nodes) {
       const parent = here.get(theirs.parent);
       const text = canonical(theirs.message);
-      const same = this.children(parent).find((node) => canonical(node.message) === text);
-      here.set(theirs, same ?? this.append(parent, theirs.message));
+      const free = this.children(parent).filter((node) => !used.has(node));
+      const same = free.find((node) => canonical(node.message) === text) ?? this.append(parent, theirs.message);
+      used.add(same);
+      here.set(theirs, same);
     }
-    if (current) this.select(current);
+    if (isWhole) {
+      this.nodes = this.nodes.filter((node) => used.has(node));
+      for (const node of this.nodes) if (!used.has(node.shown)) node.shown = null;
+      this.select(here.get(other.current));
+      this.current = here.get(other.current);
+    } else if (current) this.select(current);
   }
 }
 
 // The same text for equal values, in whatever order their fields are.
-export function canonical(value) {
+function canonical(value) {
   const sorted = (_, inner) =>
-    inner && typeof inner === "object" && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner;
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner;
   return JSON.stringify(value, sorted);
+}
+
+export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+// What a value has become by changes on two sides, field by field. Where both have changed it, mine stays.
+export function merged(base, mine, theirs) {
+  if (canonical(mine) === canonical(base)) return theirs;
+  if (!isObject(mine) || !isObject(theirs)) return mine;
+  const names = Object.keys({ ...theirs, ...mine });
+  const fields = names.map((name) => [name, merged(base?.[name], mine[name], theirs[name])]);
+  return Object.fromEntries(fields.filter(([, value]) => value !== undefined));
 }

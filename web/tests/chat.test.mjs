@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, composer, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, composer, idle, input, lastAnswer, nextRequest } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 const script = (write, more = {}) => ({ write, ...more });
@@ -92,7 +92,7 @@ test("a message is deleted with what follows it, after a question", async (t) =>
   await answered(page, "Drop");
   await asked(page).last().hover();
   await button(asked(page).last(), "Delete message").click();
-  await page.getByText("This message and the one after it are deleted for good.").waitFor();
+  await page.getByText("This message and the one after it will be permanently deleted.").waitFor();
   await checkAccess(page);
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await lastAnswer(page).getByText("You wrote: Keep").waitFor();
@@ -112,7 +112,7 @@ test("answers, and the code in them, are copied as they were written", async (t)
   await page.waitForFunction((text) => navigator.clipboard.readText().then((copied) => copied === text), text);
 });
 
-test("code has colours, tables have cells, and formulas are MathML", async (t) => {
+test("code has colors, tables have cells, and formulas are MathML", async (t) => {
   const text = [
     "```python\ndef f(x):\n    return x\n```",
     "| a | b |\n| --- | ---: |\n| 1 | $x^2$ |",
@@ -145,9 +145,9 @@ test("calls of tools are shown, and their results are sent", async (t) => {
   await page.getByText('"city": "Oslo"').waitFor();
   await page.getByLabel("Result of weather").fill("-12 °C");
   await checkAccess(page);
-  const sent = page.waitForRequest((request) => request.url().endsWith("/chat/completions"));
+  const sent = nextRequest(page);
   await button(page, "Send results").click();
-  const { messages } = (await sent).postDataJSON();
+  const { messages } = await sent;
   assert.equal(messages.at(-1).role, "tool");
   assert.equal(messages.at(-1).content, "-12 °C");
   assert.equal(messages.at(-1).tool_call_id, messages.at(-2).tool_calls[0].id);
@@ -163,6 +163,33 @@ test("an answer that fails says so and is tried again", async (t) => {
   await page.getByRole("alert").waitFor();
   await button(page, "Dismiss").click();
   assert.equal(await page.getByRole("alert").count(), 0);
+});
+
+test("an answer that cannot be continued is not asked for anew by another try", async (t) => {
+  const { page } = await visit(t);
+  await answered(page, "One");
+  await page.route("**/chat/completions", (route) => route.fulfill({ status: 500, json: {} }));
+  await button(lastAnswer(page), "Continue").click();
+  await page.getByRole("alert").waitFor();
+  await page.unroute("**/chat/completions");
+  const sent = nextRequest(page);
+  await button(page, "Retry").click();
+  assert.equal((await sent).continue_final_message, true);
+  await idle(page);
+  assert.equal(await answers(page).count(), 1);
+});
+
+test("a changed message is not sent while an answer is written", async (t) => {
+  const { page } = await visit(t, { answers: { Wait: script("</think>\n\nNow.", { wait: 60_000 }) } });
+  await answered(page, "One");
+  await input(page).press("ArrowUp");
+  await ask(page, "Wait");
+  await button(page, "Stop").waitFor();
+  await page.getByLabel("Edit message").press("Enter");
+  assert.ok(await button(asked(page).first(), "Send").isDisabled());
+  assert.equal(await asked(page).count(), 2);
+  await button(page, "Stop").click();
+  await idle(page);
 });
 
 test("a message without an answer gets one later", async (t) => {

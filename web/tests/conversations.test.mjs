@@ -5,7 +5,7 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, comeBack, fileOf, idle, importFiles, lastAnswer, nextRequest } from "./page.mjs";
 import { browse, checkAccess, visit } from "./harness.mjs";
 
 const rows = (page) => page.getByRole("navigation").locator("li");
@@ -54,9 +54,9 @@ test("a conversation of the terminal is continued in the browser", async (t) => 
   const { page } = await visit(t, { args });
   await button(page, "sums").first().click();
   await page.getByText("Be brief.").waitFor();
-  const sent = page.waitForRequest((request) => request.url().endsWith("/chat/completions"));
+  const sent = nextRequest(page);
   await ask(page, "two?");
-  const { messages } = (await sent).postDataJSON();
+  const { messages } = await sent;
   assert.deepEqual(messages.map(({ role }) => role), ["system", "user", "assistant", "user"]);
   assert.ok(messages.every((message) => !("page" in message)), "what the page keeps for itself is not sent");
   await idle(page);
@@ -92,7 +92,7 @@ test("what another program deletes meanwhile is saved again with the next messag
 
 test("without a folder conversations stay in the browser", async (t) => {
   const { page } = await visit(t);
-  await page.getByText("Kept in this browser only").waitFor();
+  await page.getByText("Stored in this browser only").waitFor();
   await answered(page, "Remember me");
   await page.reload();
   await lastAnswer(page).getByText("You wrote: Remember me").waitFor();
@@ -140,7 +140,7 @@ test("a conversation is exported as its file, and imported again", async (t) => 
   assert.equal(download.suggestedFilename(), name);
   const text = await readFile(await download.path(), "utf8");
   assert.deepEqual(text.trim().split("\n").map((line) => JSON.parse(line)), await lines(folder));
-  await page.locator("input[type=file][accept]").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
+  await importFiles(page, fileOf(name, text));
   await page.getByText("Imported 1 conversation").first().waitFor();
   await rows(page).nth(1).waitFor();
 });
@@ -157,7 +157,7 @@ test("all conversations are exported as JSON of llama.cpp's page, and imported e
   assert.deepEqual([conv.name, messages[0].type, messages.length], ["To another browser", "root", 4]);
   assert.ok(messages.every(({ id, parent }) => parent === null || messages.some((one) => one.id === parent && one.children.includes(id))));
   const other = await browse(t, server);
-  await other.locator("input[type=file][accept]").setInputFiles(file);
+  await importFiles(other, file);
   await button(other, "To another browser").first().click();
   await other.getByRole("group", { name: "2 of 2" }).waitFor();
 });
@@ -177,8 +177,7 @@ test("conversations of llama.cpp's page keep reasoning, calls and branches", asy
     ],
   };
   const { page } = await visit(t);
-  const buffer = Buffer.from(JSON.stringify(exported));
-  await page.locator("input[type=file][accept]").setInputFiles({ name: "c.json", mimeType: "application/json", buffer });
+  await importFiles(page, fileOf("c.json", JSON.stringify(exported)));
   await button(page, "From elsewhere").first().click();
   await answers(page).getByText("Done.").waitFor();
   await asked(page).getByText("in a file").waitFor();
@@ -190,23 +189,146 @@ test("conversations of llama.cpp's page keep reasoning, calls and branches", asy
 
 test("a file that is not a conversation is refused by name", async (t) => {
   const { page } = await visit(t);
-  for (const text of ["{}", "hello", "[]", '{"ggrun_session": 9}', ""]) {
-    const file = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from(text) };
-    await page.locator("input[type=file][accept]").setInputFiles(file);
-    await page.locator(".notice", { hasText: "Cannot import notes.txt" }).waitFor();
+  const session = '{"ggrun_session": 2}\n';
+  const messages = [`${session}{"role": "user", "content": 5}`, `${session}{"role": "assistant", "tool_calls": [{}]}`, `${session}x`];
+  const elsewhere = ['[{"conv": {}, "messages": [{"role": 5}]}]', '{"conv": {}}'];
+  for (const [at, text] of ["{}", "hello", "[]", '{"ggrun_session": 9}', "", ...messages, ...elsewhere].entries()) {
+    await importFiles(page, fileOf(`${at}.txt`, text));
+    await page.locator(".notice", { hasText: `Cannot import ${at}.txt` }).waitFor();
   }
   assert.equal(await rows(page).count(), 0);
+  await importFiles(page, [fileOf("bad.txt", "{}"), fileOf("good.jsonl", `${session}{"role": "user", "content": "Good"}`)]);
+  await page.locator(".notice", { hasText: "Imported 1 conversation · Cannot import bad.txt" }).waitFor();
+  await rows(page).filter({ hasText: "Good" }).waitFor();
 });
 
-test("an answer continues while another conversation is shown", async (t) => {
-  const long = { write: `</think>\n\n${"more ".repeat(60)}end`, rate: 40 };
+test("an answer continues while another conversation is shown, and is not read aloud there", async (t) => {
+  const long = { write: `</think>\n\n${"More. ".repeat(60)}end`, rate: 40 };
   const { page } = await visit(t, { answers: { Long: long } });
   await ask(page, "Long");
-  await lastAnswer(page).getByText("more more").waitFor();
+  await lastAnswer(page).getByText("More. More.").waitFor();
   await button(page, "New conversation").click();
   await ask(page, "Short");
   await lastAnswer(page).getByText("You wrote: Short").waitFor();
+  const busy = rows(page).filter({ hasText: "Long" }).getByRole("img", { name: "answer in progress" });
+  await busy.waitFor();
+  await busy.waitFor({ state: "detached" });
+  assert.equal(await page.locator("[aria-live=polite] p").last().innerText(), "Short");
   await button(page, "Long").first().click();
   await lastAnswer(page).getByText("end").waitFor();
   await idle(page);
+});
+
+/** Holds the next request to such an address. `asked` resolves with it, and `go` lets it through. */
+async function held(page, pattern) {
+  let go, ask;
+  const released = new Promise((resolve) => (go = resolve));
+  const asked = new Promise((resolve) => (ask = resolve));
+  const handle = async (route) => {
+    ask(route.request());
+    await released;
+    await route.continue();
+  };
+  await page.route(pattern, handle, { times: 1 });
+  return { asked, go };
+}
+
+test("a message that is sent while the conversation is read again is not lost", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await answered(page, "mine");
+  const [name] = await readdir(folder);
+  const text = await readFile(join(folder, name), "utf8");
+  await writeFile(join(folder, name), text + '{"parent": 1, "role": "user", "content": "theirs"}\n');
+  const { asked, go } = await held(page, "**/api/conversations/*");
+  await comeBack(page);
+  await asked;
+  await ask(page, "mine again");
+  await lastAnswer(page).getByText("You wrote: mine again").waitFor();
+  go();
+  await idle(page);
+  await lastAnswer(page).getByText("You wrote: mine again").waitFor();
+  const contents = (await lines(folder)).map(({ content }) => content);
+  assert.ok(contents.includes("theirs") && contents.includes("mine again"));
+});
+
+test("a title and a system prompt of another program are taken over", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await answered(page, "mine");
+  const [name] = await readdir(folder);
+  const [head, user, assistant] = await lines(folder);
+  const theirs = [{ ...head, title: "Theirs", current: 2 }, { parent: null, role: "system", content: "Be brief." }];
+  const changed = [...theirs, { ...user, parent: 0 }, { ...assistant, parent: 1 }];
+  await writeFile(join(folder, name), changed.map((line) => JSON.stringify(line)).join("\n"));
+  await answered(page, "mine again");
+  const [saved, ...messages] = await lines(folder);
+  assert.equal(saved.title, "Theirs");
+  assert.deepEqual(messages.map(({ role }) => role), ["system", "user", "assistant", "user", "assistant"]);
+});
+
+test("a conversation that is deleted while it is answered stays deleted", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args, answers: { Long: { write: `</think>\n\n${"more ".repeat(600)}`, rate: 40 } } });
+  await ask(page, "Long");
+  await lastAnswer(page).getByText("more more").waitFor();
+  await act(page, "Long", "Delete");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await rows(page).first().waitFor({ state: "detached" });
+  await answered(page, "Next");
+  assert.deepEqual((await readdir(folder)).map((name) => name.slice(0, 5)), ["next-"]);
+  assert.equal(await rows(page).count(), 1);
+});
+
+test("a conversation that was not saved stays, says so, and is saved later", async (t) => {
+  const { folder, args } = await kept(t);
+  const { page } = await visit(t, { args });
+  await page.route("**/api/conversations/*", (route) => route.fulfill({ status: 500, json: { error: { message: "disk full" } } }));
+  await answered(page, "First");
+  const alert = page.getByRole("alert");
+  await alert.getByText("disk full").waitFor();
+  await page.unroute("**/api/conversations/*");
+  await button(page, "New conversation").click();
+  await alert.waitFor({ state: "detached" });
+  await answered(page, "Second");
+  assert.equal((await readdir(folder)).length, 1);
+  await button(page, "First").first().click();
+  await alert.getByText("disk full").waitFor();
+  await comeBack(page);
+  await alert.waitFor({ state: "detached" });
+  assert.equal((await readdir(folder)).length, 2);
+});
+
+test("conversations that cannot be read at first are read later", async (t) => {
+  const { folder, args } = await kept(t);
+  await writeFile(join(folder, "old.jsonl"), '{"ggrun_session": 2, "model": "m"}\n{"role": "user", "content": "Old"}\n');
+  const { page } = await visit(t, { args });
+  await page.route("**/api/conversations", (route) => route.fulfill({ status: 500, json: { error: { message: "no folder" } } }));
+  await page.reload();
+  await page.getByRole("alert").getByText("The conversations cannot be read").waitFor();
+  await page.unroute("**/api/conversations");
+  await comeBack(page);
+  await page.getByRole("alert").waitFor({ state: "detached" });
+  await rows(page).filter({ hasText: "old" }).waitFor();
+});
+
+test("the conversation that was chosen last is shown", async (t) => {
+  const { page } = await visit(t, await kept(t));
+  for (const text of ["Slow", "Fast"]) {
+    await button(page, "New conversation").click();
+    await answered(page, text);
+  }
+  // Only the one that is shown was read then.
+  await page.reload();
+  await lastAnswer(page).getByText("You wrote: Fast").waitFor();
+  const { asked, go } = await held(page, "**/api/conversations/slow-*");
+  await button(page, "Slow").first().click();
+  const request = await asked;
+  await button(page, "Fast").first().click();
+  await lastAnswer(page).getByText("You wrote: Fast").waitFor();
+  go();
+  await (await request.response()).finished();
+  // What was read is taken in a later task.
+  await page.waitForTimeout(100);
+  await lastAnswer(page).getByText("You wrote: Fast").waitFor();
 });

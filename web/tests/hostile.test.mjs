@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { visit } from "./harness.mjs";
-import { answered, ask, idle, lastAnswer } from "./page.mjs";
+import { answered, ask, button, idle, importFiles, lastAnswer } from "./page.mjs";
 
 const ELSEWHERE = "https://elsewhere.example";
 
@@ -119,12 +119,9 @@ test("hostile calls, their results and the texts of the user do nothing", async 
   }, MARKUP[0]);
   await answered(page, HOSTILE);
   await checkUnharmed(page);
-  const result = page.locator("form.calls textarea");
-  if (await result.count()) {
-    await result.fill(HOSTILE);
-    await page.getByRole("button", { name: "Send results" }).click();
-    await idle(page);
-  }
+  await page.locator("form.calls textarea").fill(HOSTILE);
+  await button(page, "Send results").click();
+  await idle(page);
   await checkUnharmed(page);
 });
 
@@ -132,7 +129,7 @@ test("hostile calls, their results and the texts of the user do nothing", async 
 async function openFile(page, server, lines) {
   const file = join(server.folder, "imported.jsonl");
   await writeFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
-  await page.locator("input[type=file][accept*=jsonl]").setInputFiles(file);
+  await importFiles(page, file);
   await page.locator(".sidebar .entry").first().click();
   await lastAnswer(page).locator(".prose:not(.plain)").waitFor();
 }
@@ -140,9 +137,10 @@ async function openFile(page, server, lines) {
 test("a hostile file of conversations does nothing", async (t) => {
   const { page, server } = await visit(t);
   const text = (role, more = {}) => ({ role, content: HOSTILE, reasoning_content: HOSTILE, ...more });
+  const settings = { stop: MARKUP[0], samplers: { [MARKUP[0]]: 1 }, temperature: MARKUP[0], tools: { [MARKUP[0]]: 1 }, raw: 5 };
   const call = { id: MARKUP[0], type: "function", function: { name: MARKUP[0], arguments: HOSTILE } };
   const lines = [
-    { ggrun_session: 2, model: MARKUP[0], title: MARKUP[0], page: { title: MARKUP[0] } },
+    { ggrun_session: 2, model: MARKUP[0], title: MARKUP[0], page: { title: MARKUP[0], settings } },
     { id: MARKUP[0], parent: null, ...text("system") },
     { parent: 0, ...text("user") },
     { parent: 1, ...text("assistant", { tool_calls: [call], page: { finish: MARKUP[0], timings: { prompt_n: MARKUP[0] } } }) },
@@ -151,6 +149,9 @@ test("a hostile file of conversations does nothing", async (t) => {
   ];
   await openFile(page, server, lines);
   await checkUnharmed(page);
+  await button(page, "Settings").click();
+  await page.getByRole("textbox", { name: "Stop texts" }).waitFor();
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: /^Actions for/ }).first().click();
   await checkUnharmed(page);
 });

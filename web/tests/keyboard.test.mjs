@@ -2,10 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, idle, lastAnswer } from "./page.mjs";
+import { answered, answers, ask, asked, button, idle, input, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
-
-const input = (page) => page.getByRole("textbox", { name: "Message", exact: true });
 
 test("every shortcut of the list does what it says", async (t) => {
   const context = { permissions: ["clipboard-read", "clipboard-write"] };
@@ -44,7 +42,7 @@ test("every shortcut of the list does what it says", async (t) => {
   await page.keyboard.press("Control+Shift+L");
   await page.getByRole("heading", { name: "Server status" }).waitFor();
   await page.keyboard.press("Control+Shift+O");
-  await page.getByRole("heading", { name: "What can I help with?" }).waitFor();
+  await page.getByRole("heading", { name: "Ask a question" }).waitFor();
 });
 
 test("a conversation is opened, renamed and deleted with keys alone", async (t) => {
@@ -103,7 +101,7 @@ test("a narrow page has all of it, and nothing is wider than the screen", async 
 });
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`the ${colorScheme} colours have enough contrast`, async (t) => {
+  test(`the ${colorScheme} colors have enough contrast`, async (t) => {
     const { page } = await visit(t, { context: { colorScheme }, answers: { Fail: { write: "</think>\n\nHalf", fail: "step", after: 1 } } });
     await checkAccess(page);
     await ask(page, "```js\nlet a = 1; // note\n```");
@@ -134,12 +132,37 @@ test("the end of an answer is followed, unless the user scrolls up", async (t) =
   });
 });
 
+test("an answer that ends does not move what is read", async (t) => {
+  const write = `</think>\n\n${Array.from({ length: 80 }, (_, at) => `line ${at}`).join("\n\n")}`;
+  const { page } = await visit(t, { answers: { Long: { write, rate: 200 } } });
+  await ask(page, "Long");
+  await lastAnswer(page).getByText("line 50", { exact: true }).waitFor();
+  await page.locator(".thread").hover();
+  await page.mouse.wheel(0, -600);
+  await button(page, "Scroll to the end").waitFor();
+  await idle(page);
+  assert.ok((await page.locator(".thread").evaluate((it) => it.scrollHeight - it.scrollTop - it.clientHeight)) > 300);
+});
+
+test("a suggestion and a next message belong to their conversation", async (t) => {
+  const { page } = await visit(t, { answers: { Long: { write: `</think>\n\n${"more ".repeat(600)}`, rate: 40 } } });
+  await button(page, "Write a polite email").click();
+  await page.reload();
+  await page.waitForFunction(() => document.getElementById("message")?.value.startsWith("Write a polite email"));
+  await ask(page, "Long");
+  await lastAnswer(page).getByText("more more").waitFor();
+  await input(page).pressSequentially("next");
+  await button(page, "New conversation").click();
+  await page.getByRole("heading", { name: "Ask a question" }).waitFor();
+  await page.waitForFunction(() => document.getElementById("message").value === "");
+});
+
 test("an unsent message stays where it was written", async (t) => {
   const { page } = await visit(t);
   await answered(page, "One");
   await input(page).fill("half of it");
   await button(page, "New conversation").click();
-  await page.getByRole("heading", { name: "What can I help with?" }).waitFor();
+  await page.getByRole("heading", { name: "Ask a question" }).waitFor();
   await page.waitForFunction(() => document.getElementById("message").value === "");
   await page.goBack();
   await lastAnswer(page).getByText("You wrote: One").waitFor();
@@ -156,4 +179,33 @@ test("a text file becomes part of the message", async (t) => {
   await button(page, "Add a text file").click();
   await (await binary).setFiles([{ name: "b.bin", mimeType: "application/octet-stream", buffer: Buffer.from([0, 255, 1]) }]);
   await page.getByText("b.bin is not a text file").first().waitFor();
+  const large = page.waitForEvent("filechooser");
+  await button(page, "Add a text file").click();
+  await (await large).setFiles([{ name: "c.txt", mimeType: "text/plain", buffer: Buffer.alloc((1 << 20) + 1, "c") }]);
+  await page.getByText("c.txt is larger than 1 MiB").first().waitFor();
+});
+
+test("what is written while a file is read stays, and a dropped text is the browser's", async (t) => {
+  const { page } = await visit(t);
+  await input(page).waitFor();
+  await page.evaluate(() => {
+    const { arrayBuffer } = Blob.prototype;
+    const released = new Promise((resolve) => (window.release = resolve));
+    Blob.prototype.arrayBuffer = async function () {
+      await released;
+      return arrayBuffer.call(this);
+    };
+  });
+  const chosen = page.waitForEvent("filechooser");
+  await button(page, "Add a text file").click();
+  await (await chosen).setFiles([{ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("one") }]);
+  await input(page).fill("Read this");
+  await page.evaluate(() => window.release());
+  await page.waitForFunction(() => document.getElementById("message").value === "Read this\n\na.txt:\n```\none\n```");
+  const isTaken = await input(page).evaluate((area) => {
+    const drop = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: new DataTransfer() });
+    area.dispatchEvent(drop);
+    return drop.defaultPrevented;
+  });
+  assert.ok(!isTaken);
 });

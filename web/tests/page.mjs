@@ -5,10 +5,21 @@ export const composer = (page) => page.locator("form.composer");
 export const answers = (page) => page.getByRole("article", { name: "Model" });
 export const lastAnswer = (page) => answers(page).last();
 export const asked = (page) => page.getByRole("article", { name: "You" });
+export const input = (page) => page.getByRole("textbox", { name: "Message", exact: true });
+export const importFiles = (page, files) => page.locator("input[type=file][accept]").setInputFiles(files);
+export const fileOf = (name, text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
+/** The window is chosen again, after another one. */
+export const comeBack = (page) => page.evaluate(() => dispatchEvent(new Event("focus")));
+
+/** The body of the next request for an answer. */
+export async function nextRequest(page) {
+  const sent = await page.waitForRequest((request) => request.url().endsWith("/chat/completions"));
+  return sent.postDataJSON();
+}
 
 /** Sends a message, once the server is ready. */
 export async function ask(page, text) {
-  await page.getByRole("textbox", { name: "Message", exact: true }).fill(text);
+  await input(page).fill(text);
   await page.locator("button[aria-label=Send]:enabled").waitFor();
   await page.keyboard.press("Enter");
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, button, idle, lastAnswer } from "./page.mjs";
+import { ask, button, idle, lastAnswer, nextRequest } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 // What a request has if nothing is set.
@@ -13,6 +13,12 @@ async function settings(page) {
   return page.getByRole("dialog");
 }
 
+/** A new page with its settings open. */
+async function opened(t, options) {
+  const { page } = await visit(t, options);
+  return { page, dialog: await settings(page) };
+}
+
 async function set(dialog, label, value) {
   await dialog.getByLabel(label, { exact: true }).fill(value);
   await dialog.page().keyboard.press("Tab");
@@ -20,9 +26,9 @@ async function set(dialog, label, value) {
 
 /** The body of the request for an answer to this message. */
 async function sentFor(page, text) {
-  const sent = page.waitForRequest((request) => request.url().endsWith("/chat/completions"));
+  const sent = nextRequest(page);
   await ask(page, text);
-  const body = (await sent).postDataJSON();
+  const body = await sent;
   await idle(page);
   return body;
 }
@@ -41,8 +47,7 @@ test("the defaults of the model are shown, and none of them is sent", async (t) 
 });
 
 test("only what is set is sent, for this conversation, and it stays", async (t) => {
-  const { page } = await visit(t);
-  const dialog = await settings(page);
+  const { page, dialog } = await opened(t);
   await set(dialog, "Temperature", "0.2");
   await set(dialog, "Stop texts", "END\nSTOP");
   await set(dialog, "Reasoning budget", "50");
@@ -66,17 +71,29 @@ test("only what is set is sent, for this conversation, and it stays", async (t) 
 });
 
 test("a setting is reset alone, and all are", async (t) => {
-  const { page } = await visit(t);
-  const dialog = await settings(page);
+  const { page, dialog } = await opened(t);
   await set(dialog, "Temperature", "0.2");
   await set(dialog, "Top-k", "5");
   await set(dialog, "System prompt", "Be brief.");
+  await dialog.getByText("Tools, format and raw fields").click();
+  await set(dialog, "JSON schema", "{}");
+  await set(dialog, "Raw JSON", "[1]");
   await button(dialog, "Reset: Top-k").click();
   assert.equal(await dialog.getByLabel("Top-k", { exact: true }).inputValue(), "");
   assert.equal(await dialog.getByLabel("Temperature", { exact: true }).inputValue(), "0.2");
   await button(dialog, "Reset all").click();
   assert.equal(await dialog.getByLabel("Temperature", { exact: true }).inputValue(), "");
-  assert.equal(await dialog.getByLabel("System prompt", { exact: true }).inputValue(), "");
+  for (const label of ["System prompt", "JSON schema", "Raw JSON"]) {
+    assert.equal(await dialog.getByLabel(label, { exact: true }).inputValue(), "");
+  }
+});
+
+test("a press on the scrollbar of a dialog does not close it", async (t) => {
+  const { dialog } = await opened(t, { context: { viewport: { width: 1000, height: 500 } } });
+  const isScrolled = (it) => it.scrollHeight > it.clientHeight;
+  // A press on what scrolls is one on its scrollbar; beside the content the dialog closes.
+  assert.ok(!(await dialog.evaluate(isScrolled)));
+  assert.ok(await dialog.locator(".modal-body").evaluate(isScrolled));
 });
 
 test("the system prompt comes first, changes in place and goes away", async (t) => {
@@ -99,8 +116,7 @@ test("the system prompt comes first, changes in place and goes away", async (t) 
 });
 
 test("JSON is checked before it is used, and raw fields override others", async (t) => {
-  const { page } = await visit(t);
-  const dialog = await settings(page);
+  const { page, dialog } = await opened(t);
   await dialog.getByText("Tools, format and raw fields").click();
   await set(dialog, "JSON schema", "[1]");
   await dialog.getByText("Expected a JSON object").waitFor();
@@ -113,8 +129,7 @@ test("JSON is checked before it is used, and raw fields override others", async 
 });
 
 test("a value that the server refuses is named with what to do", async (t) => {
-  const { page } = await visit(t);
-  const dialog = await settings(page);
+  const { page, dialog } = await opened(t);
   await dialog.getByText("Tools, format and raw fields").click();
   await set(dialog, "Raw JSON", '{"temperature": "warm"}');
   await page.keyboard.press("Escape");
@@ -125,8 +140,7 @@ test("a value that the server refuses is named with what to do", async (t) => {
 });
 
 test("settings are used for new conversations if the user says so", async (t) => {
-  const { page } = await visit(t);
-  const dialog = await settings(page);
+  const { page, dialog } = await opened(t);
   await set(dialog, "Temperature", "0.3");
   await set(dialog, "System prompt", "Be brief.");
   await button(dialog, "Use for new conversations").click();
@@ -149,8 +163,7 @@ test("the theme follows the system or the user's choice", async (t) => {
 });
 
 test("reasoning is unfolded if the user says so", async (t) => {
-  const { page } = await visit(t);
-  const dialog = await settings(page);
+  const { page, dialog } = await opened(t);
   await dialog.getByLabel("Unfold reasoning").check();
   await page.keyboard.press("Escape");
   await ask(page, "Hi");

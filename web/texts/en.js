@@ -6,11 +6,11 @@ const tokens = (number) => count(number, "token", "tokens");
 
 // A duration: `42 ms`, `4.2 s`, `12 s`, `3 min 20 s`.
 function duration(seconds) {
-  if (seconds < 0.995) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 0.9995) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  const rest = Math.round(seconds % 60);
+  const minutes = Math.floor(Math.round(seconds) / 60);
+  const rest = Math.round(seconds) % 60;
   if (minutes < 90) return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
@@ -22,6 +22,8 @@ export default {
   language: "en",
   duration,
   whole,
+  // With the keys that do the same.
+  withKeys: (text, keys) => `${text} (${keys})`,
 
   // Frame
   conversations: "Conversations",
@@ -41,7 +43,7 @@ export default {
   searchShort: "Search",
   noConversations: "No conversations yet",
   nothingFound: (query) => `No conversation matches “${query}”`,
-  inBrowser: "Kept in this browser only",
+  inBrowser: "Stored in this browser only",
   untitled: "Untitled",
   more: (title) => `Actions for “${title}”`,
   rename: "Rename",
@@ -53,14 +55,17 @@ export default {
   import: "Import",
   imported: (number) => `Imported ${count(number, "conversation", "conversations")}`,
   notImported: (name, reason) => `Cannot import ${name}: ${reason}`,
+  notFound: (name) => `Conversation \`${name}\` not found`,
+  notConversation: "not a conversation",
+  notMessage: (line) => `line ${line} is not a message`,
   delete: "Delete",
   deleteConversation: "Delete conversation?",
-  deleteConversationText: (title) => `“${title}” is deleted for good.`,
+  deleteConversationText: (title) => `“${title}” will be permanently deleted.`,
   days: { today: "Today", yesterday: "Yesterday", week: "Last 7 days", month: "Last 30 days", older: "Older" },
   answering: "answer in progress",
 
   // The empty page
-  welcome: "What can I help with?",
+  welcome: "Ask a question",
   welcomeText: (model) => `Answers come from ${model} on this server.`,
   suggestions: [
     "Explain how a hash map works, with a short example in Python.",
@@ -78,6 +83,7 @@ export default {
   send: "Send",
   stop: "Stop",
   attach: "Add a text file",
+  tooLarge: (name) => `${name} is larger than 1 MiB`,
   notText: (name) => `${name} is not a text file`,
   edit: "Edit",
   editMessage: "Edit message",
@@ -98,7 +104,7 @@ export default {
   deleteMessage: "Delete message",
   deleteMessageTitle: "Delete message?",
   deleteMessageText: (number) =>
-    number === 0 ? "This message is deleted for good." : `This message and ${number === 1 ? "the one" : `the ${number}`} after it are deleted for good.`,
+    `This message${number === 0 ? "" : number === 1 ? " and the one after it" : ` and the ${number} after it`} will be permanently deleted.`,
   previous: "Previous alternative",
   next: "Next alternative",
   alternative: (at, of) => `${at} of ${of}`,
@@ -107,7 +113,7 @@ export default {
   reasoningNow: "Reasoning…",
   reasoned: (ms) => `Reasoning, ${duration(ms / 1000)}`,
   answerNow: "Answer now",
-  answerNowFailed: "The reasoning could not be ended",
+  answerNowFailed: "Cannot end the reasoning",
   empty: "The model returned an empty answer.",
   finish: {
     length: "Cut off: the token limit or the end of the context was reached",
@@ -140,18 +146,19 @@ export default {
   connecting: "Connecting to the server",
   loading: "Loading the model",
   loadingText: "You can write your message meanwhile.",
-  percent: (share) => `${Math.floor(share * 100)} %`,
+  percent: (share) => `${Math.round(share * 100)}%`,
   draining: "The server is shutting down",
   unreachable: "The server cannot be reached",
-  unreachableHint: "Start it with `ggrun serve`; this page connects again by itself.",
+  unreachableHint: "Start it with `ggrun serve`; this page reconnects automatically.",
   failed: "The server has failed",
-  failedHint: "The log of the server has the reason. Start it again; this page connects again by itself.",
+  failedHint: "See the server log. Start it again; this page reconnects automatically.",
 
   // The key
-  keyTitle: "This server needs a key",
+  locked: "This server needs a key",
+  enterKey: "Enter key",
   keyWrong: "The server refused this key.",
   keyLabel: "Key",
-  keyHint: "One of those that the server was started with (`--api-key`, `--api-key-file`).",
+  keyHint: "A key given to the server with `--api-key` or `--api-key-file`.",
   keyKeep: "Remember it in this browser",
   keyUse: "Continue",
 
@@ -160,38 +167,34 @@ export default {
   problemPartly: "The answer is not complete",
   retry: "Retry",
   dismiss: "Dismiss",
+  notRead: "The conversations cannot be read",
   notSaved: "The conversation was not saved",
+  // By code: what is wrong, and what to do.
   problems: {
-    context_length_exceeded: ({ tokens: all }) => ({
-      text: all
+    context_length_exceeded: ({ tokens: all }) => [
+      all
         ? `The conversation has ${tokens(all.prompt)}, the context holds ${whole(all.context)}.`
         : "The conversation does not fit in the context.",
-      hint: "Start a new conversation, delete earlier messages, or start the server with a larger `-c`.",
-    }),
-    overloaded: ({ retryAfter }) => ({
-      text: "The server is busy.",
-      hint: retryAfter ? `Retry in about ${duration(retryAfter)}.` : "Retry in a moment.",
-    }),
-    rate_limit_exceeded: () => ({
-      text: "You have too many open requests.",
-      hint: "Wait until one of your other answers ends.",
-    }),
-    unreachable: () => ({
-      text: "The server cannot be reached.",
-      hint: "Check that `ggrun serve` is running, then retry.",
-    }),
-    connection_lost: () => ({
-      text: "The connection was lost before the answer was complete.",
-      hint: "Retry, or continue the answer if it has begun.",
-    }),
-    invalid_sampling: ({ message }) => ({ text: message, hint: "Change the value in the settings." }),
-    invalid_grammar: ({ message }) => ({ text: message, hint: "Correct the JSON schema in the settings." }),
-    invalid_request: ({ message }) => ({ text: message, hint: "Check the settings of this conversation." }),
-    permission_denied: ({ message }) => ({
-      text: message,
-      hint: "Open the page by the server's own address, or start it with `--allowed-host`.",
-    }),
-    other: ({ message }) => ({ text: message || "The server returned an error.", hint: "The log of the server has the details." }),
+      "Start a new conversation, delete earlier messages, or start the server with a larger `-c`.",
+    ],
+    overloaded: ({ retryAfter }) => [
+      "The server is busy.",
+      retryAfter ? `Retry in about ${duration(retryAfter)}.` : "Retry in a moment.",
+    ],
+    rate_limit_exceeded: () => ["You have too many open requests.", "Wait until one of your other answers ends."],
+    unreachable: () => ["The server cannot be reached.", "Check that `ggrun serve` is running, then retry."],
+    connection_lost: () => [
+      "The connection was lost before the answer was complete.",
+      "Retry, or continue the answer if it has begun.",
+    ],
+    invalid_sampling: ({ message }) => [message, "Change the value in the settings."],
+    invalid_grammar: ({ message }) => [message, "Correct the JSON schema in the settings."],
+    invalid_request: ({ message }) => [message, "Check the settings of this conversation."],
+    permission_denied: ({ message }) => [
+      message,
+      "Open the page by the server's own address, or start it with `--allowed-host`.",
+    ],
+    other: ({ message }) => [message || "The server returned an error.", "See the server log."],
   },
 
   // Settings
@@ -208,17 +211,17 @@ export default {
   formatGroup: "Tools, format and raw fields",
   pageGroup: "This browser",
   isReasoningOpen: "Unfold reasoning",
-  invalidJson: { tools: "Expected a JSON list", json_schema: "Expected a JSON object", raw: "Expected a JSON object" },
+  invalidJson: { tools: "Expected a JSON array", json_schema: "Expected a JSON object", raw: "Expected a JSON object" },
   byModel: "Default of the model",
   reasoningModes: { off: "Off", on: "On", low: "Low effort", medium: "Medium effort", high: "High effort" },
   fields: {
     temperature: ["Temperature", "Higher is more varied; 0 always takes the most likely token"],
-    top_p: ["Top-p", "Keep the most likely tokens up to this probability"],
+    top_p: ["Top-p", "Keep the most likely tokens up to this cumulative probability"],
     top_k: ["Top-k", "Keep this many of the most likely tokens; 0 keeps all"],
     min_p: ["Min-p", "Drop tokens below this share of the most likely one"],
     max_tokens: ["Maximum tokens", "Length of an answer; -1 is up to the context"],
     seed: ["Seed", "The same seed repeats an answer; -1 is random"],
-    stop: ["Stop texts", "One a line; the answer ends before them"],
+    stop: ["Stop texts", "One per line; the answer ends before them"],
     repeat_penalty: ["Repeat penalty", "1 is off"],
     repeat_last_n: ["Repeat window", "Tokens the penalties look at; -1 is the context"],
     presence_penalty: ["Presence penalty", "0 is off"],
@@ -238,8 +241,8 @@ export default {
     mirostat_eta: ["Mirostat η", "Learning rate"],
     samplers: ["Order of samplers", "Separated by commas"],
     reasoning: ["Reasoning", "For models that can turn it on and off"],
-    reasoning_budget: ["Reasoning budget", "Most tokens of reasoning; -1 does not limit it"],
-    tools: ["Tools", "A JSON list as in OpenAI's API; you enter the results of calls"],
+    reasoning_budget: ["Reasoning budget", "Maximum reasoning tokens; -1 is unlimited"],
+    tools: ["Tools", "A JSON array as in OpenAI's API; you enter the results of calls"],
     json_schema: ["JSON schema", "The answer is JSON that matches it"],
     raw: ["Raw JSON", "Further fields of the request; they override the others"],
   },
@@ -248,7 +251,8 @@ export default {
   statusTitle: "Server status",
   back: "Back to the conversation",
   noMetrics: "The server does not publish metrics.",
-  noMetricsHint: "Start it with `--metrics` to see throughput and latencies here.",
+  noMetricsHint: "Start it with `--metrics`.",
+  metricsFailed: "Cannot read the metrics",
   collecting: "Collecting the first samples",
   lastMinutes: (minutes) => (minutes < 1 ? "last minute" : `last ${minutes} min`),
   upTo: (value) => `up to ${value}`,
@@ -259,10 +263,8 @@ export default {
     waiting: "Requests waiting",
     reuse: "Prompt tokens reused",
     memory: "State cache",
-    connections: "Connections",
   },
   busy: (running, slots) => `${whole(running)} of ${count(slots, "slot", "slots")}`,
-  share: (value) => `${Math.round(value * 100)} %`,
   bytes: (bytes) =>
     bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(bytes < 1e8 ? 1 : 0)} MiB`,
   latencies: "Latencies",
@@ -297,7 +299,7 @@ export default {
     cancelled: "Canceled",
   },
   modelFacts: "Model",
-  facts: { parameters: "Parameters", size: "Size", context: "Context of a slot", trained: "Trained context" },
+  facts: { parameters: "Parameters", size: "Size", context: "Context per slot", trained: "Training context" },
   parameters: (number) =>
     number >= 1e9 ? `${(number / 1e9).toFixed(1)} billion` : `${(number / 1e6).toFixed(1)} million`,
 

@@ -4,18 +4,17 @@ import { current, failure } from "../conversations.js";
 import { dialog } from "../dialogs.js";
 import { isSidebarOpen } from "../preferences.js";
 import { goToStatus, view } from "../route.js";
-import { model } from "../server.js";
+import { isReady, model } from "../server.js";
 import { t } from "../texts.js";
 import { html, signal, useLayoutEffect, useState } from "../ui.js";
 import { Banner } from "./banner.js";
-import { Composer, focusInput } from "./composer.js";
+import { Composer, focusInput, write } from "./composer.js";
 import { Dialogs } from "./dialogs.js";
 import { IconButton } from "./icons.js";
 import { Sidebar, titleOf } from "./sidebar.js";
 import { Status } from "./status.js";
 import { Thread } from "./thread.js";
 
-const draft = signal("");
 const narrow = matchMedia("(max-width: 760px)");
 const isNarrow = signal(narrow.matches);
 narrow.addEventListener("change", () => (isNarrow.value = narrow.matches));
@@ -39,17 +38,20 @@ function Chat({ conversation }) {
   const [editing, setEditing] = useState(null);
   useLayoutEffect(() => setEditing(null), [conversation]);
   const suggest = (text) => {
-    draft.value = text;
+    write(conversation, text);
     focusInput();
   };
   return html`<main class="chat">
     <${Bar} conversation=${conversation} />
     <${Banner} />
-    ${failure.value && html`<div class="banner bad" role="alert"><strong>${t.notSaved}</strong><p>${failure.value.message}</p></div>`}
+    ${isReady.value && failure.value && html`<${Failure} title=${t.notRead} error=${failure.value} />`}
+    ${conversation.failure.value && html`<${Failure} title=${t.notSaved} error=${conversation.failure.value} />`}
     <${Thread} ...${{ conversation, editing, setEditing, suggest }} />
-    <${Composer} ...${{ conversation, draft, setEditing }} />
+    <${Composer} ...${{ conversation, setEditing }} />
   </main>`;
 }
+
+const Failure = ({ title, error }) => html`<div class="banner bad" role="alert"><strong>${title}</strong><p>${error.message}</p></div>`;
 
 function Bar({ conversation }) {
   void conversation.changes.value;

@@ -1,5 +1,6 @@
 // What keeps the server from answering.
-import { state } from "../server.js";
+import { askAgain } from "../api.js";
+import { state, watch } from "../server.js";
 import { t } from "../texts.js";
 import { html } from "../ui.js";
 import { Rich } from "./rich.js";
@@ -16,7 +17,15 @@ export function Banner() {
     </div>`;
   }
   const hint = { unreachable: t.unreachableHint, failed: [message, t.failedHint].filter(Boolean).join(". ") }[phase];
+  const ask = () => {
+    askAgain();
+    watch();
+  };
   return html`<div class="banner ${phase === "connecting" ? "" : "bad"}" role="status">
-    <strong>${t[phase]}</strong>${hint && html`<p><${Rich} text=${hint} /></p>`}
+    <div class="row">
+      <strong>${t[phase]}</strong>
+      ${phase === "locked" && html`<button type="button" class="small" onClick=${ask}>${t.enterKey}</button>`}
+    </div>
+    ${hint && html`<p><${Rich} text=${hint} /></p>`}
   </div>`;
 }

@@ -1,9 +1,10 @@
 // The input for a message.
 import { lastOf, send } from "../actions.js";
+import { current } from "../conversations.js";
 import { notify } from "../dialogs.js";
 import { isReady } from "../server.js";
 import { t } from "../texts.js";
-import { html, useLayoutEffect, useRef } from "../ui.js";
+import { html, signal, useLayoutEffect, useRef } from "../ui.js";
 import { ContextMeter } from "./figures.js";
 import { Icon, IconButton } from "./icons.js";
 
@@ -13,13 +14,23 @@ const LARGEST_FILE = 1 << 20;
 
 export const focusInput = () => document.getElementById("message")?.focus();
 
-export function Composer({ conversation, draft, setEditing }) {
+const draft = signal("");
+// A new conversation gets its name with its first message.
+const keyOf = ({ name }) => DRAFT + (name ?? "");
+const stored = (conversation) => sessionStorage.getItem(keyOf(conversation)) ?? "";
+
+export function write(conversation, text) {
+  if (keyOf(conversation) === keyOf(current.value)) draft.value = text;
+  sessionStorage.setItem(keyOf(conversation), text);
+}
+
+
+export function Composer({ conversation, setEditing }) {
   const area = useRef(null);
-  const stored = DRAFT + (conversation.name ?? "");
   const running = conversation.answer.value;
   const canSend = isReady.value && !running && draft.value.trim() !== "";
   useLayoutEffect(() => {
-    draft.value = sessionStorage.getItem(stored) ?? "";
+    draft.value = stored(conversation);
     if (matchMedia("(pointer: fine)").matches) focusInput();
   }, [conversation]);
   // As high as its text.
@@ -27,15 +38,11 @@ export function Composer({ conversation, draft, setEditing }) {
     area.current.style.height = "auto";
     area.current.style.height = `${area.current.scrollHeight}px`;
   }, [draft.value]);
-  const write = (text) => {
-    draft.value = text;
-    sessionStorage.setItem(stored, text);
-  };
   const submit = (event) => {
     event.preventDefault();
     if (!canSend) return;
     const text = draft.value.trim();
-    write("");
+    write(conversation, "");
     send(conversation, text);
   };
   const keys = (event) => {
@@ -45,24 +52,32 @@ export function Composer({ conversation, draft, setEditing }) {
       setEditing(lastOf("user"));
     }
   };
-  const add = async (files) => write([draft.value, ...(await Promise.all([...files].map(asText)))].filter(Boolean).join("\n\n"));
-  const drop = (event) => {
-    event.preventDefault();
-    add(event.dataTransfer.files);
+  const add = async (files) => {
+    const texts = await Promise.all([...files].map(asText));
+    // Another conversation may be shown by now, or another text be written.
+    write(conversation, [stored(conversation), ...texts].filter(Boolean).join("\n\n"));
   };
-  return html`<form class="composer" onSubmit=${submit} onDrop=${drop} onDragOver=${(event) => event.preventDefault()}>
+  const drop = (event) => {
+    const { files } = event.dataTransfer;
+    // A text that is dropped is inserted by the browser.
+    if (files.length === 0) return;
+    event.preventDefault();
+    add(files);
+  };
+  const over = (event) => event.dataTransfer.types.includes("Files") && event.preventDefault();
+  return html`<form class="composer" onSubmit=${submit} onDrop=${drop} onDragOver=${over}>
     <div class="box">
       <textarea id="message" ref=${area} rows="1" placeholder=${t.placeholder} aria-label=${t.message} value=${draft.value}
-        onInput=${(event) => write(event.target.value)} onKeyDown=${keys}></textarea>
+        onInput=${(event) => write(conversation, event.target.value)} onKeyDown=${keys}></textarea>
       <div class="row">
         <${FileButton} add=${add} />
         <${ContextMeter} conversation=${conversation} />
         <span class="space"></span>
         ${running
-          ? html`<button type="button" class="round" aria-label=${t.stop} title="${t.stop} (Esc)" onClick=${() => running.stop()}>
+          ? html`<button type="button" class="round" aria-label=${t.stop} title=${t.withKeys(t.stop, "Esc")} onClick=${() => running.stop()}>
               <${Icon} name="stop" />
             </button>`
-          : html`<button class="round" aria-label=${t.send} title="${t.send} (Enter)" disabled=${!canSend}>
+          : html`<button class="round" aria-label=${t.send} title=${t.withKeys(t.send, "Enter")} disabled=${!canSend}>
               <${Icon} name="send" />
             </button>`}
       </div>
@@ -80,16 +95,15 @@ function FileButton({ add }) {
     <input ref=${input} type="file" multiple hidden onChange=${chosen} />`;
 }
 
-// A file as part of a message.
 async function asText(file) {
+  const refuse = (text) => (notify(text, true), "");
+  if (file.size > LARGEST_FILE) return refuse(t.tooLarge(file.name));
   try {
-    if (file.size > LARGEST_FILE) throw new RangeError();
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
     if (text.includes("\0")) throw new TypeError();
     const fence = "`".repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)));
     return `${file.name}:\n${fence}\n${text.replace(/\n$/, "")}\n${fence}`;
   } catch {
-    notify(t.notText(file.name), true);
-    return "";
+    return refuse(t.notText(file.name));
   }
 }

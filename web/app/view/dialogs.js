@@ -1,5 +1,5 @@
 // The small dialogs: confirmation, title, key, shortcuts; and messages that vanish by themselves.
-import { giveKey, keyWanted } from "../api.js";
+import { declineKey, giveKey, keyWanted } from "../api.js";
 import { current, rename } from "../conversations.js";
 import { closeDialog, dialog, notice, notify } from "../dialogs.js";
 import { SHORTCUTS } from "../shortcuts.js";
@@ -65,7 +65,7 @@ function Key({ wrong }) {
     event.preventDefault();
     if (text.trim()) giveKey(text.trim(), keep);
   };
-  return html`<${Modal} title=${t.keyTitle} onClose=${() => (keyWanted.value = null)}>
+  return html`<${Modal} title=${t.locked} onClose=${declineKey}>
     <form onSubmit=${use}>
       ${wrong && html`<p class="bad" role="alert">${t.keyWrong}</p>`}
       <div class="field">

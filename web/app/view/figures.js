@@ -24,7 +24,6 @@ export function Figures({ page }) {
   return html`<p class="figures" aria-label=${t.details}>${all.filter(Boolean).join(" · ")}</p>`;
 }
 
-// The line below an answer that is being written.
 export function Progress({ running }) {
   const [, tick] = useState(0);
   useEffect(() => {

@@ -1,4 +1,5 @@
 // Icons, drawn on a grid of 24.
+import { t } from "../texts.js";
 import { html } from "../ui.js";
 
 const PATHS = {
@@ -32,8 +33,7 @@ const PATHS = {
 export const Icon = ({ name }) =>
   html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 
-// A button that has only an icon.
 export const IconButton = ({ icon, label, keys, ...rest }) =>
-  html`<button type="button" class="icon-button" aria-label=${label} title=${keys ? `${label} (${keys})` : label} ...${rest}>
+  html`<button type="button" class="icon-button" aria-label=${label} title=${keys ? t.withKeys(label, keys) : label} ...${rest}>
     <${Icon} name=${icon} />
   </button>`;

@@ -1,7 +1,7 @@
 // One message, with what can be done with it.
-import { answer } from "../answer.js";
-import { continueAnswer, copyMessage, deleteMessage, regenerate, resend, saveEdited, step } from "../actions.js";
-import { textOf } from "../format.js";
+import { answer, resume } from "../answer.js";
+import { copyMessage, deleteMessage, regenerate, resend, saveEdited, step } from "../actions.js";
+import { isEmpty, textOf } from "../format.js";
 import { t } from "../texts.js";
 import { html, useLayoutEffect, useRef, useState } from "../ui.js";
 import { IconButton } from "./icons.js";
@@ -39,11 +39,10 @@ function Body({ conversation, node, running, isLast }) {
   const text = textOf(message.content);
   if (role === "tool") return html`<pre class="result" tabindex="0">${text}</pre>`;
   if (role !== "assistant") return html`<div class="said" tabindex=${text.length > LONG ? 0 : null}>${text}</div>`;
-  const isEmpty = !running && !text && !reasoning && !calls?.length;
   return html`
     ${reasoning && html`<${Reasoning} text=${reasoning} ms=${message.page?.reasoning_ms} running=${running} />`}
     ${text && html`<${Markdown} text=${text} isLive=${Boolean(running)} />`}
-    ${isEmpty && html`<p class="muted">${t.empty}</p>`}
+    ${!running && isEmpty(message) && html`<p class="muted">${t.empty}</p>`}
     ${calls?.length > 0 && html`<${ToolCalls} ...${{ conversation, node, isLast }} />`}
   `;
 }
@@ -65,7 +64,7 @@ function Foot({ conversation, node, isLast, setEditing }) {
       ${message.role !== "tool" && action("edit", t.edit, () => setEditing(node))}
       ${isUnanswered && action("redo", t.answer, () => answer(conversation, node))}
       ${isAnswer && action("redo", t.regenerate, () => regenerate(conversation, node))}
-      ${canContinue && action("continue", t.continue, () => continueAnswer(conversation, node))}
+      ${canContinue && action("continue", t.continue, () => resume(conversation, node))}
       ${action("trash", t.deleteMessage, () => deleteMessage(conversation, node))}
       ${isAnswer && html`<${Figures} page=${message.page} />`}
     </div>
@@ -88,17 +87,17 @@ function Editor({ conversation, node, close }) {
   const isUser = node.message.role === "user";
   const [text, setText] = useState(textOf(node.message.content));
   const area = useRef(null);
+  const canSubmit = text.trim() !== "" && !conversation.answer.value;
   useLayoutEffect(() => {
     area.current.focus();
     area.current.setSelectionRange(text.length, text.length);
   }, []);
   const submit = (event) => {
     event.preventDefault();
-    if (!text.trim()) return;
+    if (!canSubmit) return;
     close();
     if (node.message.role === "system") {
       conversation.tree.setSystem(text.trim());
-      conversation.changed();
       conversation.save();
     } else if (isUser) {
       resend(conversation, node, text);
@@ -117,7 +116,7 @@ function Editor({ conversation, node, close }) {
     <textarea ref=${area} aria-label=${t.editMessage} value=${text} onInput=${(event) => setText(event.target.value)} onKeyDown=${keys}></textarea>
     <div class="row end">
       <button type="button" onClick=${close}>${t.cancel}</button>
-      <button class="primary" disabled=${!text.trim()}>${label}</button>
+      <button class="primary" disabled=${!canSubmit}>${label}</button>
     </div>
   </form>`;
 }

@@ -11,7 +11,6 @@ export function Modal({ title, kind = "", onClose, children }) {
     shown.current.showModal();
     return () => focused?.isConnected && focused.focus();
   }, []);
-  // A click beside it closes it.
   const beside = (event) => event.target === shown.current && onClose();
   return html`<dialog ref=${shown} class="modal ${kind}" aria-labelledby=${id} onClose=${onClose} onMouseDown=${beside}>
     <div class="modal-body">

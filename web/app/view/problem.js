@@ -1,5 +1,4 @@
 // Why an answer failed, and what to do about it.
-import { answer } from "../answer.js";
 import { t } from "../texts.js";
 import { html } from "../ui.js";
 import { Icon } from "./icons.js";
@@ -8,9 +7,8 @@ import { Rich } from "./rich.js";
 export function Problem({ conversation }) {
   const problem = conversation.problem.value;
   if (!problem) return null;
-  const { text, hint } = (t.problems[problem.error.code] ?? t.problems.other)(problem.error);
+  const [text, hint] = (t.problems[problem.error.code] ?? t.problems.other)(problem.error);
   const partly = conversation.tree.children(problem.parent).some((node) => node.message.page?.finish === "failed");
-  const retry = () => answer(conversation, problem.parent);
   const dismiss = () => (conversation.problem.value = null);
   return html`<div class="problem" role="alert">
     <${Icon} name="warning" />
@@ -19,7 +17,7 @@ export function Problem({ conversation }) {
       <p>${text}</p>
       <p class="muted"><${Rich} text=${hint} /></p>
       <div class="row">
-        <button type="button" class="primary" onClick=${retry}>${t.retry}</button>
+        <button type="button" class="primary" onClick=${problem.retry}>${t.retry}</button>
         <button type="button" onClick=${dismiss}>${t.dismiss}</button>
       </div>
     </div>

@@ -4,7 +4,7 @@ import { closeDialog, notify } from "../dialogs.js";
 import { textOf } from "../format.js";
 import { defaults, isReasoningOpen, theme } from "../preferences.js";
 import { props } from "../server.js";
-import { GROUPS, JSON_FIELDS, REASONING, isJson, shownDefault } from "../settings.js";
+import { GROUPS, JSON_FIELDS, REASONING, jsonOf, shownDefault } from "../settings.js";
 import { t } from "../texts.js";
 import { html, useState } from "../ui.js";
 import { Icon } from "./icons.js";
@@ -27,7 +27,9 @@ export function Settings() {
     conversation.changed();
     save();
   };
+  const [resets, setResets] = useState(0);
   const resetAll = () => {
+    setResets(resets + 1);
     conversation.settings = {};
     setSystem("");
   };
@@ -52,7 +54,7 @@ export function Settings() {
     <//>
     ${GROUPS.slice(1).map(group)}
     <${Group} title=${t.formatGroup} isOpen=${Object.keys(JSON_FIELDS).some((key) => settings[key])}>
-      ${Object.keys(JSON_FIELDS).map((key) => html`<${Json} key=${key} name=${key} ...${{ settings, set }} />`)}
+      ${Object.keys(JSON_FIELDS).map((key) => html`<${Json} key=${key + resets} name=${key} ...${{ settings, set }} />`)}
     <//>
     <div class="row">
       <button type="button" onClick=${keepAsDefaults}>${t.asDefaults}</button>
@@ -78,10 +80,10 @@ function Field({ name, label, hint, isSet, isWrong, reset, children }) {
   </div>`;
 }
 
-// A number or a list.
 function Plain({ field: { key, kind, step, min, max }, settings, params, set }) {
   const [label, hint] = t.fields[key];
   const value = settings[key];
+  const list = [value ?? []].flat();
   const placeholder = shownDefault(key, params);
   const common = { id: `setting-${key}`, placeholder, "aria-describedby": hint ? `hint-${key}` : null };
   const setNumber = (event) => {
@@ -92,15 +94,15 @@ function Plain({ field: { key, kind, step, min, max }, settings, params, set }) 
   };
   const setList = (event) => {
     const items = event.target.value.split(kind === "lines" ? "\n" : ",").map((item) => (kind === "lines" ? item : item.trim()));
-    const list = items.filter(Boolean);
-    set(key, list.length ? list : undefined);
+    const some = items.filter(Boolean);
+    set(key, some.length ? some : undefined);
   };
   const input =
     kind === "number"
       ? html`<input type="number" ...${common} step=${step} min=${min} max=${max} value=${value ?? ""} onChange=${setNumber} />`
       : kind === "lines"
-        ? html`<textarea rows="2" ...${common} value=${(value ?? []).join("\n")} onChange=${setList}></textarea>`
-        : html`<input ...${common} value=${(value ?? []).join(", ")} onChange=${setList} />`;
+        ? html`<textarea rows="2" ...${common} value=${list.join("\n")} onChange=${setList}></textarea>`
+        : html`<input ...${common} value=${list.join(", ")} onChange=${setList} />`;
   return html`<${Field} name=${key} label=${label} hint=${hint} isSet=${value !== undefined} reset=${() => set(key, undefined)}>${input}<//>`;
 }
 
@@ -117,15 +119,18 @@ function Choice({ settings, set }) {
 }
 
 function Json({ name, settings, set }) {
-  const [text, setText] = useState(settings[name] ?? "");
+  // A text that is not valid, and so not set.
+  const [wrong, setWrong] = useState(null);
+  const text = String(wrong ?? settings[name] ?? "");
   const [label, hint] = t.fields[name];
-  const isWrong = !isJson(name, text);
-  const change = (event) => {
-    setText(event.target.value);
-    if (isJson(name, event.target.value)) set(name, event.target.value.trim() ? event.target.value : undefined);
+  const isValid = (value) => !value.trim() || jsonOf(name, value) !== undefined;
+  const isWrong = !isValid(text);
+  const change = ({ target: { value } }) => {
+    setWrong(isValid(value) ? null : value);
+    if (isValid(value)) set(name, value.trim() ? value : undefined);
   };
   const reset = () => {
-    setText("");
+    setWrong(null);
     set(name, undefined);
   };
   const shown = isWrong ? t.invalidJson[name] : hint;

@@ -1,6 +1,6 @@
 // The list of conversations.
 import { download } from "../clipboard.js";
-import { current, exported, exportedAll, imported, isShared, list, remove } from "../conversations.js";
+import { current, exported, exportedAll, imported, isShared, list, opened, remove } from "../conversations.js";
 import { confirm, dialog, notify } from "../dialogs.js";
 import { isSidebarOpen } from "../preferences.js";
 import { goTo, goToNew } from "../route.js";
@@ -22,7 +22,7 @@ export function Sidebar({ isNarrow }) {
       <span class="space"></span>
       <${IconButton} icon=${isNarrow ? "close" : "menu"} label=${t.closeSidebar} keys="Ctrl B" onClick=${() => (isSidebarOpen.value = false)} />
     </div>
-    <button type="button" class="new" title="Ctrl Shift O" onClick=${() => (goToNew(), afterwards())}>
+    <button type="button" class="new" title=${t.withKeys(t.newConversation, "Ctrl Shift O")} onClick=${() => (goToNew(), afterwards())}>
       <${Icon} name="plus" />${t.newConversation}
     </button>
     <label class="search"><${Icon} name="search" />
@@ -45,7 +45,7 @@ export function Sidebar({ isNarrow }) {
 function Row({ one, afterwards }) {
   const title = titleOf(one);
   const isCurrent = current.value?.name === one.name;
-  const isBusy = isCurrent && current.value.answer.value;
+  const isBusy = opened.get(one.name)?.answer.value;
   const removed = () => remove(one.name).then(() => isCurrent && goToNew(), failed);
   const removing = () => confirm(t.deleteConversation, t.deleteConversationText(title), t.delete, removed);
   const actions = [
@@ -67,14 +67,16 @@ function Foot() {
     const files = [...event.target.files];
     event.target.value = "";
     let number = 0;
+    const problems = [];
     for (const file of files) {
       try {
         number += await imported(await file.text());
       } catch (error) {
-        return notify(t.notImported(file.name, error.message), true);
+        problems.push(t.notImported(file.name, error.message));
       }
     }
-    notify(t.imported(number));
+    if (number > 0 || !problems.length) problems.unshift(t.imported(number));
+    notify(problems.join(" · "), problems.length > 1 || number === 0);
   };
   return html`<footer>
     <div class="row">

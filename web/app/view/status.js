@@ -48,10 +48,12 @@ function Facts() {
 function Metrics() {
   const all = samples.value;
   if (problem.value) {
-    const isOff = problem.value.status === 501;
+    const { status, code, message } = problem.value;
+    const [title, hint] =
+      status === 501 ? [t.noMetrics, t.noMetricsHint] : code === "unreachable" ? [t.unreachable, t.unreachableHint] : [t.metricsFailed, message];
     return html`<section class="card note" role="status">
-      <strong>${isOff ? t.noMetrics : t.unreachable}</strong>
-      <p class="muted"><${Rich} text=${isOff ? t.noMetricsHint : t.unreachableHint} /></p>
+      <strong>${title}</strong>
+      <p class="muted"><${Rich} text=${hint} /></p>
     </section>`;
   }
   if (all.length < 2) return html`<p class="muted" role="status">${t.collecting}</p>`;
@@ -64,7 +66,7 @@ function Metrics() {
       <${Chart} title=${t.charts.slots} points=${gauge(all, "ggrun_num_requests_running")} format=${(value) => t.busy(value, slots)}
         formatTop=${t.whole} most=${slots} />
       <${Chart} title=${t.charts.waiting} points=${gauge(all, "ggrun_num_requests_waiting")} format=${t.whole} most=${4} />
-      <${Chart} title=${t.charts.reuse} points=${reuse(all)} format=${t.share} most=${1} />
+      <${Chart} title=${t.charts.reuse} points=${reuse(all)} format=${t.percent} most=${1} />
       <${Chart} title=${t.charts.memory} points=${gauge(all, "ggrun_state_cache_bytes")} format=${t.bytes} />
     </section>
     <${Latencies} all=${all} />
@@ -85,7 +87,7 @@ function reuse(all) {
 function Latencies({ all }) {
   const { values } = all.at(-1);
   const shown = (name, share) => {
-    const found = quantile(null, values, name, share);
+    const found = quantile(values, name, share);
     if (!found) return t.noneYet;
     return found.isFirst ? t.below(t.duration(found.bound)) : t.duration(found.value);
   };

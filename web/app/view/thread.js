@@ -33,8 +33,12 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
     observer.observe(frame.current);
     return () => observer.disconnect();
   }, []);
-  // A message that was just sent is shown.
-  useLayoutEffect(toEnd, [conversation, running]);
+  // A message that was just sent is shown; nothing moves when its answer ends.
+  const shown = useRef(null);
+  useLayoutEffect(() => {
+    if (running || shown.current !== conversation) toEnd();
+    shown.current = conversation;
+  }, [conversation, running]);
   return html`<div class="thread" ref=${frame} onScroll=${scrolled}>
     <div class="column" ref=${content} role="log" aria-live="off" aria-label=${t.messages}>
       ${branch.length === 0 && html`<${Empty} suggest=${suggest} />`}

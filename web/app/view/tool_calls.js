@@ -5,10 +5,11 @@ import { html, useState } from "../ui.js";
 import { Icon } from "./icons.js";
 
 export function ToolCalls({ conversation, node, isLast }) {
-  void conversation.answer.value?.frame.value;
+  const live = conversation.answer.value;
+  if (live?.node === node) void live.frame.value;
   const calls = node.message.tool_calls;
   const [results, setResults] = useState(calls.map(() => ""));
-  const isAsking = isLast && !conversation.answer.value;
+  const isAsking = isLast && !live;
   const set = (at) => (event) => setResults(calls.map((_, other) => (other === at ? event.target.value : (results[other] ?? ""))));
   const submit = (event) => {
     event.preventDefault();
