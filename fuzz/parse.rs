@@ -5,15 +5,17 @@
 
 use std::path::Path;
 
-use gguf_export::arch::{self, HParams};
+use gguf_export::arch::HParams;
 use gguf_export::checkpoint::{ModelConfig, parse_index, read_header};
 use gguf_export::gguf::{Header, limits};
 use gguf_export::quant::{Choices, QuantConfig, ZeroPoints};
 use gguf_export::verify::Reading;
-use gguf_export::vocab;
+use gguf_export::vocab::{self, Family};
 
 /// Rows of the embedding.
 const VOCAB: u64 = 64;
+/// The same for a tokenizer with a token for each byte.
+const BYTES_VOCAB: u64 = 320;
 
 /// Reads a safetensors header. All tensors must be within the file.
 pub(crate) fn safetensors_header(data: &[u8]) -> bool {
@@ -72,14 +74,22 @@ const MODULES: [&str; 8] = [
     "aaaa",
 ];
 
-/// Reads a `tokenizer.json`. Every row of the embedding must have a token.
+/// Reads a `tokenizer.json`. Every row of the embedding must have a token, or the rest is cut.
 pub(crate) fn tokenizer_json(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
-    let read = vocab::tokenizer(Path::new("tokenizer.json"), text, VOCAB);
-    if let Ok(keys) = &read {
-        assert_eq!(keys.strings("tokenizer.ggml.tokens").map(|t| t.len() as u64), Some(VOCAB));
+    let read = |family, rows| {
+        let read = vocab::tokenizer(Path::new("tokenizer.json"), text, rows, family);
+        read.map(|keys| keys.strings("tokenizer.ggml.tokens").map(|tokens| tokens.len() as u64))
+    };
+    let byte_level = [Family::Plain, Family::Glm4, Family::MiniMaxM2].map(|family| read(family, VOCAB));
+    for tokens in byte_level.iter().flatten() {
+        assert_eq!(*tokens, Some(VOCAB));
     }
-    read.is_ok()
+    let gemma = read(Family::Gemma4, BYTES_VOCAB);
+    if let Ok(tokens) = &gemma {
+        assert!(tokens.is_some_and(|tokens| tokens <= BYTES_VOCAB));
+    }
+    byte_level[0].is_ok() || gemma.is_ok()
 }
 
 /// Reads the index of a checkpoint.
@@ -98,12 +108,18 @@ pub(crate) fn hyperparameters(data: &[u8]) -> bool {
     let Ok(config) = ModelConfig::parse(Path::new("config.json"), text) else { return false };
     let Ok(read) = HParams::read(&config) else { return false };
     assert!((1..=limits::CONTEXT).contains(&read.context) && read.hidden <= limits::WIDTH);
-    assert!(read.layers.len() as u64 <= limits::LAYERS && read.experts_used <= read.experts);
-    let keys = arch::metadata(&read, 0);
-    assert_eq!(keys.u64("qwen3next.context_length"), Some(read.context));
-    let inner = read.linear_value_dim * read.linear_value_heads;
-    assert_eq!(keys.u64("qwen3next.ssm.inner_size"), Some(inner));
-    assert!(inner <= limits::WIDTH);
+    assert!(read.layers.len() as u64 <= limits::LAYERS);
+    let keys = read.metadata(0);
+    let number = |name: &str| keys.u64(&format!("{}.{name}", read.architecture));
+    assert_eq!(number("context_length"), Some(read.context));
+    if let Some(experts) = read.experts {
+        assert!(experts.used <= experts.count);
+        assert_eq!(number("expert_count"), Some(experts.count));
+    }
+    if let Some(delta) = read.delta {
+        assert!(delta.values() <= limits::WIDTH);
+        assert_eq!(number("ssm.inner_size"), Some(delta.values()));
+    }
     true
 }
 

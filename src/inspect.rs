@@ -164,6 +164,6 @@ pub fn checkpoint(checkpoint: &Checkpoint, plan: &Plan) -> Description {
         })
         .collect();
     let files = checkpoint.identities().map(|(path, bytes, _)| (path.to_owned(), bytes)).collect();
-    let metadata = gguf_export::arch::metadata(&plan.hparams, plan.mtp_layers);
+    let metadata = plan.hparams.metadata(plan.mtp_layers);
     Description { kind: Kind::Checkpoint, files, tensors, metadata }
 }

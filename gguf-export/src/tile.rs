@@ -34,7 +34,7 @@ pub(crate) fn tiles(tensor: &TensorPlan) -> Vec<Range<u64>> {
     if end > start {
         tiles.push(start..end);
     }
-    if tensor.content == crate::plan::Content::Factors {
+    if tensor.content != crate::plan::Content::Weights {
         tiles = std::iter::once(0..tensor.rows()).collect();
     }
     tiles

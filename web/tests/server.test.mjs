@@ -36,7 +36,7 @@ test("a key is asked for, refused if it is wrong, and kept in the tab", async (t
   await lastAnswer(page).getByText("You wrote: Still here").waitFor();
 });
 
-test("without a key the page says so, and asks again when the user wants it", async (t) => {
+test("without a key the page says so, and asks again when the user chooses to enter one", async (t) => {
   const { page } = await visit(t, { args: ["--api-key", "secret"] });
   const dialog = page.getByRole("dialog", { name: "This server needs a key" });
   await dialog.waitFor();

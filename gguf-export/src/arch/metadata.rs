@@ -1,58 +1,102 @@
-//! Hyperparameters as `qwen3next.*` keys.
+//! Hyperparameters as keys of the architecture, `qwen3next.*`.
 //!
 //! Keys, types and order are those of the converter in llama.cpp b11434.
 
-use super::HParams;
-use super::hparams::{LayerKind, RopeScaling};
+use super::hparams::{Attention, HParams, Rope, RopeScaling};
 use crate::gguf::{Metadata, Value};
 
-/// Architecture name in llama.cpp; the prefix of all keys here.
-pub const ARCHITECTURE: &str = "qwen3next";
+/// Keys under the name of an architecture.
+pub(super) struct Keys {
+    architecture: &'static str,
+    pub(super) list: Metadata,
+}
 
-/// The keys of a model with `mtp_layers` MTP layers after the trunk.
-#[must_use]
-pub fn metadata(h: &HParams, mtp_layers: u64) -> Metadata {
-    let mut out = Keys(Metadata::new());
-    out.size("block_count", h.layers.len() as u64 + mtp_layers);
-    out.size("context_length", h.context);
-    out.size("embedding_length", h.hidden);
-    out.size("feed_forward_length", h.intermediate);
-    out.size("attention.head_count", h.heads);
-    out.size("attention.head_count_kv", h.kv_heads);
-    rope_scaling(h.rope_scaling, &mut out);
-    out.put("rope.freq_base", h.rope_theta);
-    out.put("attention.layer_norm_rms_epsilon", h.norm_eps);
-    out.size("expert_count", h.experts);
-    out.size("expert_used_count", h.experts_used);
-    out.size("attention.key_length", h.head_dim);
-    out.size("attention.value_length", h.head_dim);
-    out.size("expert_feed_forward_length", h.expert_ff);
-    out.size("expert_shared_feed_forward_length", h.shared_ff);
-    if mtp_layers > 0 {
-        out.size("nextn_predict_layers", mtp_layers);
+impl Keys {
+    pub(super) fn new(architecture: &'static str) -> Self {
+        Self { architecture, list: Metadata::new() }
     }
-    out.size("ssm.conv_kernel", h.conv_kernel);
-    out.size("ssm.state_size", h.linear_key_dim);
-    out.size("ssm.group_count", h.linear_key_heads);
-    out.size("ssm.time_step_rank", h.linear_value_heads);
-    out.size("ssm.inner_size", h.linear_value_dim * h.linear_value_heads);
-    // The loader requires one entry per block. An MTP layer has full attention regardless of the interval.
-    let mut recurrent: Vec<bool> = h.layers.iter().map(|kind| *kind == LayerKind::Linear).collect();
-    recurrent.extend((0..mtp_layers).map(|_| false));
-    out.put("attention.recurrent_layers", recurrent);
-    out.size("full_attention_interval", h.full_attention_interval);
-    out.size("rope.dimension_count", h.rope_dims);
-    out.0
+
+    /// What every family has.
+    pub(super) fn common(&mut self, h: &HParams, mtp_layers: u64) {
+        self.size("block_count", h.layers.len() as u64 + mtp_layers);
+        self.size("context_length", h.context);
+        self.size("embedding_length", h.hidden);
+        if let Some(ff) = h.ff {
+            self.size("feed_forward_length", ff);
+        }
+        self.size("attention.head_count", h.heads);
+        self.size("attention.head_count_kv", h.kv_heads);
+        self.rope(&h.rope);
+        self.put("attention.layer_norm_rms_epsilon", h.norm_eps);
+        if let Some(experts) = h.experts {
+            self.size("expert_count", experts.count);
+            self.size("expert_used_count", experts.used);
+        }
+        self.size("attention.key_length", h.head_dim);
+        self.size("attention.value_length", h.head_dim);
+    }
+
+    /// The widths of the experts and of a shared one.
+    pub(super) fn expert_widths(&mut self, h: &HParams) {
+        let Some(experts) = h.experts else { return };
+        self.size("expert_feed_forward_length", experts.ff);
+        if experts.shared_ff > 0 {
+            self.size("expert_shared_feed_forward_length", experts.shared_ff);
+        }
+    }
+
+    /// The number of MTP layers, if there are any.
+    pub(super) fn mtp_layers(&mut self, mtp_layers: u64) {
+        if mtp_layers > 0 {
+            self.size("nextn_predict_layers", mtp_layers);
+        }
+    }
+
+    /// The gated delta net, and which layers have one.
+    pub(super) fn delta_net(&mut self, h: &HParams, mtp_layers: u64) {
+        let Some(delta) = h.delta else { return };
+        self.size("ssm.conv_kernel", delta.conv_kernel);
+        self.size("ssm.state_size", delta.key_dim);
+        self.size("ssm.group_count", delta.key_heads);
+        self.size("ssm.time_step_rank", delta.value_heads);
+        self.size("ssm.inner_size", delta.values());
+        // The loader requires one entry per block. An MTP layer has full attention regardless of the interval.
+        let mut recurrent: Vec<bool> =
+            h.layers.iter().map(|layer| layer.attention == Attention::Linear).collect();
+        recurrent.extend((0..mtp_layers).map(|_| false));
+        self.put("attention.recurrent_layers", recurrent);
+        self.size("full_attention_interval", delta.interval);
+    }
+
+    fn rope(&mut self, rope: &Rope) {
+        rope_scaling(rope.scaling, self);
+        if let Some(sections) = rope.sections {
+            self.put("rope.dimension_sections", sections.map(u32::cast_signed).to_vec());
+        }
+        self.put("rope.freq_base", rope.base);
+    }
+
+    pub(super) fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.list.push(format!("{}.{name}", self.architecture), value);
+    }
+
+    /// A size; reading limits all of them to less than 2^32.
+    pub(super) fn size(&mut self, name: &str, value: u64) {
+        self.put(name, u32::try_from(value).unwrap_or(u32::MAX));
+    }
 }
 
 fn rope_scaling(scaling: RopeScaling, out: &mut Keys) {
     match scaling {
-        RopeScaling::None => {}
+        // Llama 3's are a tensor.
+        RopeScaling::None | RopeScaling::Llama3 { .. } => {}
         RopeScaling::Linear { factor } => {
             out.put("rope.scaling.type", "linear");
             out.put("rope.scaling.factor", factor);
         }
-        RopeScaling::Yarn { factor, original_context, ext_factor, attn_factor, beta_fast, beta_slow } => {
+        RopeScaling::Yarn {
+            factor, original_context, ext_factor, attn_factor, beta_fast, beta_slow, ..
+        } => {
             out.put("rope.scaling.type", "yarn");
             out.put("rope.scaling.factor", factor);
             out.size("rope.scaling.original_context_length", original_context);
@@ -70,19 +114,6 @@ fn rope_scaling(scaling: RopeScaling, out: &mut Keys) {
     }
 }
 
-struct Keys(Metadata);
-
-impl Keys {
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.push(format!("{ARCHITECTURE}.{name}"), value);
-    }
-
-    /// A size; [`HParams::read`] limits all of them to less than 2^32.
-    fn size(&mut self, name: &str, value: u64) {
-        self.put(name, u32::try_from(value).unwrap_or(u32::MAX));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,12 +127,12 @@ mod tests {
 
     #[test]
     fn keys_types_and_order_are_those_of_llama_cpp() {
-        assert_eq!(metadata(&hparams(), 1), golden::llama("qwen3next."));
+        assert_eq!(hparams().metadata(1), golden::llama("qwen3next."));
     }
 
     #[test]
     fn a_model_without_mtp_layers_has_no_nextn_keys() {
-        let keys = metadata(&hparams(), 0);
+        let keys = hparams().metadata(0);
         assert_eq!(keys.u64("qwen3next.block_count"), Some(3));
         assert_eq!(keys.get("qwen3next.nextn_predict_layers"), None);
         assert_eq!(keys.array("qwen3next.attention.recurrent_layers").unwrap().len(), 3);
@@ -110,15 +141,16 @@ mod tests {
     #[test]
     fn scaled_rope_is_written_before_its_base() {
         let mut h = hparams();
-        h.rope_scaling = RopeScaling::Yarn {
+        h.rope.scaling = RopeScaling::Yarn {
             factor: 4.0,
             original_context: 1024,
             ext_factor: None,
             attn_factor: Some(1.5),
             beta_fast: None,
             beta_slow: None,
+            log_multiplier: None,
         };
-        let all = metadata(&h, 0);
+        let all = h.metadata(0);
         let keys: Vec<_> = all.iter().map(|(key, _)| key).filter(|key| key.contains("rope.")).collect();
         assert_eq!(
             keys,

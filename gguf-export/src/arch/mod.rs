@@ -1,15 +1,27 @@
 //! Model families: hyperparameters, tensors, metadata. Not here: encodings.
 
+mod delta_net;
+mod families;
+mod family;
 mod hparams;
+mod layout;
+mod llama;
 mod metadata;
 mod model_card;
 mod name;
 mod naming;
+mod plain;
+mod qwen3;
+mod qwen3_5;
 mod qwen3_next;
+mod reader;
+mod rope;
 mod target;
+mod traits;
 
-pub use hparams::{HParams, LayerKind, RopeScaling};
-pub use metadata::{ARCHITECTURE, metadata};
+pub use families::{FAMILIES, layout};
+pub use family::Family;
+pub use hparams::{Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Rope, RopeScaling};
+pub use layout::{Layout, MTP_PREFIXES, Names};
 pub use naming::{Parameters, Provenance, file_name, general, source_of};
-pub use qwen3_next::{Layout, MTP_PREFIXES, layout};
-pub use target::{Map, Part, Role, Rule, Target};
+pub use target::{Columns, Map, Part, Role, Rows, Rule, Target};

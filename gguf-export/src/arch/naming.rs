@@ -2,7 +2,6 @@
 //!
 //! Keys, types and order are those of gguf-py in llama.cpp b11434.
 
-use super::metadata::ARCHITECTURE;
 use super::model_card::ModelCard;
 use super::name::{Parts, title};
 use crate::checkpoint::ModelConfig;
@@ -94,15 +93,15 @@ fn rounded(n: u64) -> String {
     format!("{scaled:.decimals$}{unit}")
 }
 
-/// The `general.*` keys. `dominant` is the type of most weights.
+/// The `general.*` keys. `architecture` is llama.cpp's name of it, `dominant` the type of most weights.
 ///
 /// `general.file_type` and `general.quantization_version` come last.
 #[must_use]
-pub fn general(p: &Provenance, dominant: GgmlType) -> Metadata {
+pub fn general(p: &Provenance, architecture: &str, dominant: GgmlType) -> Metadata {
     let card = p.model_card.as_deref().map(ModelCard::read).unwrap_or_default();
     let parts = parts(p);
     let mut out = Metadata::new();
-    out.push(keys::ARCHITECTURE, ARCHITECTURE);
+    out.push(keys::ARCHITECTURE, architecture);
     out.push(keys::TYPE, "model");
     if let Some(config) = &p.generation_config {
         sampling(config, &mut out);
@@ -263,7 +262,7 @@ mod tests {
             parameters: Parameters { total: 1_700_000, ..Parameters::default() },
             ..Provenance::default()
         };
-        assert_eq!(general(&p, GgmlType::BF16), golden::llama("general."));
+        assert_eq!(general(&p, "qwen3next", GgmlType::BF16), golden::llama("general."));
     }
 
     #[test]
@@ -288,7 +287,7 @@ mod tests {
         p.repo = Some(format!("Intel/{INTEL}"));
         p.commit = Some("abc".to_owned());
         p.model_card = Some("---\nbase_model: Qwen/Qwen3-Next-80B-A3B-Thinking\n---\n".to_owned());
-        let out = general(&p, GgmlType::Q4_0);
+        let out = general(&p, "qwen3next", GgmlType::Q4_0);
         assert_eq!(out.u64("general.base_model.count"), Some(2));
         assert_eq!(out.str("general.base_model.0.organization"), Some("Qwen"));
         assert_eq!(out.str("general.base_model.1.organization"), Some("Intel"));

@@ -9,6 +9,8 @@ pub struct Target {
     pub dims: Vec<u64>,
     /// The sources of its rows, in order.
     pub parts: Vec<Part>,
+    /// The order of its columns.
+    pub columns: Columns,
     /// How its values are stored.
     pub rule: Rule,
 }
@@ -24,13 +26,53 @@ pub struct Part {
     pub columns: u64,
     /// First row and number of rows of each run, in the order of the GGUF.
     pub runs: Vec<(u64, u64)>,
+    /// The order of the rows within each run.
+    pub order: Rows,
+}
+
+/// The order of the rows of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rows {
+    /// That of the source.
+    AsStored,
+    /// The first and the second half in turn: row `2i` of the GGUF is row `i` of the run, row `2i + 1` is row
+    /// `i + rows / 2`. llama.cpp's Llama rotates neighbors, transformers' the halves.
+    Interleaved,
 }
 
 impl Part {
     /// All rows of a module.
     #[must_use]
     pub fn whole(module: String, rows: u64, columns: u64) -> Self {
-        Self { module, rows, columns, runs: vec![(0, rows)] }
+        Self { module, rows, columns, runs: vec![(0, rows)], order: Rows::AsStored }
+    }
+}
+
+/// The order of the columns of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Columns {
+    /// That of the source.
+    AsStored,
+    /// First column and number of columns of each run of the source, in the order of the GGUF. Together the runs are all
+    /// columns.
+    Runs(Vec<(u64, u64)>),
+}
+
+impl Columns {
+    /// Columns in the order of runs.
+    #[must_use]
+    pub fn runs(runs: Vec<(u64, u64)>) -> Self {
+        if runs.len() == 1 { Self::AsStored } else { Self::Runs(runs) }
+    }
+
+    /// Returns true if no run splits a block of this many columns.
+    #[must_use]
+    pub fn keep_blocks(&self, block: u64) -> bool {
+        let whole = |(start, len): &(u64, u64)| start.is_multiple_of(block) && len.is_multiple_of(block);
+        match self {
+            Self::AsStored => true,
+            Self::Runs(runs) => runs.iter().all(whole),
+        }
     }
 }
 
@@ -46,6 +88,8 @@ pub enum Rule {
     },
     /// F32, with a function applied to each value.
     F32(Map),
+    /// F32, the divisors of the rotary frequencies: [`Rope::factors`](super::Rope::factors). It has no parts.
+    RopeFactors,
 }
 
 /// Role of a matrix; selects the option that sets its type.

@@ -12,12 +12,16 @@ const MAX_CONFIG_BYTES: u64 = 64 << 20;
 /// Limit of its JSON values; the longest lists of modules have half a million.
 const MAX_VALUES: usize = 2 << 20;
 
+const POSITIVE: &str = "a positive number";
+
 /// The fields of `config.json` or of a file beside it.
 #[derive(Debug, Clone)]
 pub struct ModelConfig {
     path: PathBuf,
     prefix: String,
     fields: Map<String, Value>,
+    /// Fields of a section that hide those of the same name, and the prefix of their names.
+    inner: Option<(String, Map<String, Value>)>,
 }
 
 impl ModelConfig {
@@ -43,7 +47,7 @@ impl ModelConfig {
     /// Wraps parsed fields; `path` is for error messages.
     #[must_use]
     pub fn new(path: &Path, fields: Map<String, Value>) -> Self {
-        Self { path: path.to_owned(), prefix: String::new(), fields }
+        Self { path: path.to_owned(), prefix: String::new(), fields, inner: None }
     }
 
     /// The file.
@@ -55,7 +59,8 @@ impl ModelConfig {
     /// The raw value of a field; `None` if it is absent or `null`.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.fields.get(field).filter(|v| !v.is_null())
+        let inner = self.inner.as_ref().and_then(|(_, fields)| fields.get(field));
+        inner.or_else(|| self.fields.get(field)).filter(|v| !v.is_null())
     }
 
     /// A nested object; `None` if the field is absent.
@@ -70,13 +75,23 @@ impl ModelConfig {
                         path: self.path.clone(),
                         prefix: self.name(field) + ".",
                         fields: o.clone(),
+                        inner: None,
                     })
                     .ok_or_else(|| self.wrong(field, "an object"))
             })
             .transpose()
     }
 
-    /// All fields in file order.
+    /// This object with the fields of a nested one over its own; unchanged if the nested one is absent.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if the value is not an object.
+    pub fn with_section(&self, field: &str) -> Result<Self> {
+        let section = self.section(field)?;
+        Ok(Self { inner: section.map(|section| (section.prefix, section.fields)), ..self.clone() })
+    }
+
+    /// All fields of its own in file order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.fields.iter().map(|(k, v)| (k.as_str(), v))
     }
@@ -132,6 +147,28 @@ impl ModelConfig {
         }
     }
 
+    /// A number that is positive and finite as F32; `None` if the field is absent.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is something else.
+    pub fn positive_or_none(&self, field: &str) -> Result<Option<f32>> {
+        self.f64(field)?
+            .map(|v| {
+                #[expect(clippy::cast_possible_truncation, reason = "GGUF stores f32")]
+                let v = v as f32;
+                if v > 0.0 && v.is_finite() { Ok(v) } else { Err(self.wrong(field, POSITIVE)) }
+            })
+            .transpose()
+    }
+
+    /// The same, of a required field.
+    ///
+    /// # Errors
+    /// [`Error::Field`] if it is absent or something else.
+    pub fn positive(&self, field: &str) -> Result<f32> {
+        self.positive_or_none(field)?.ok_or_else(|| self.wrong(field, POSITIVE))
+    }
+
     /// The error for a missing field or an invalid value.
     #[must_use]
     pub fn wrong(&self, field: &str, expected: &str) -> Error {
@@ -144,10 +181,19 @@ impl ModelConfig {
         }
     }
 
+    /// The error for something in the file that is not supported.
+    #[must_use]
+    pub fn unsupported(&self, what: String) -> Error {
+        Error::Unsupported { path: self.path.clone(), what }
+    }
+
     /// The name of a field, with dots for nesting.
     #[must_use]
     pub fn name(&self, field: &str) -> String {
-        format!("{}{field}", self.prefix)
+        match &self.inner {
+            Some((prefix, fields)) if fields.contains_key(field) => format!("{prefix}{field}"),
+            _ => format!("{}{field}", self.prefix),
+        }
     }
 
     fn typed<T>(&self, field: &str, expected: &str, get: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {

@@ -15,7 +15,7 @@ use super::layout::OutputFile;
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::io::{self, ByteSink, FileSink};
-use crate::plan::Plan;
+use crate::plan::{Plan, TensorPlan};
 use crate::supply::Ledger;
 use crate::tile::TILE_BYTES;
 
@@ -44,7 +44,8 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
         hash.update(format!("{weight:?}"));
     }
     for tensor in &plan.tensors {
-        hash.update(format!("{:?} {:?} {:?}", tensor.pieces, tensor.map, tensor.candidates.first()));
+        let TensorPlan { pieces, order, map, candidates, .. } = tensor;
+        hash.update(format!("{pieces:?} {order:?} {map:?} {:?}", candidates.first()));
     }
     hash.update(checkpoint.fingerprint());
     let digest = io::hex(&hash.finalize());

@@ -13,6 +13,11 @@ pub struct Candidate {
     pub certainty: Certainty,
 }
 
+impl Candidate {
+    /// F32 for any data.
+    pub(super) const F32: Self = Self { ty: GgmlType::F32, form: Form::Values, certainty: Certainty::Always };
+}
+
 /// The stored form of the values of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {

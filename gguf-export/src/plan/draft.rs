@@ -5,9 +5,9 @@ use super::exact;
 use super::left_out::{LeftOut, Reason, notes};
 use super::model::{Plan, refuse};
 use super::tensor::{Content, Fidelity, Piece, TensorPlan};
-use super::tied::{HEAD, TiedHead};
+use super::tied::TiedHead;
 use super::{OutType, PlanOptions};
-use crate::arch::{self, HParams, Map, Role, Rule, Target};
+use crate::arch::{self, Columns, HParams, Map, Names, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::limits;
@@ -68,7 +68,8 @@ fn draft(
         let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };
         checkpoint.find(module).is_some() || checkpoint.any_with_prefix(&prefix)
     };
-    let own_head = head.is_needed(checkpoint, &hparams)?;
+    let names = Names::find(&has);
+    let own_head = head.is_needed(checkpoint, &hparams, names)?;
     let layout = arch::layout(&hparams, own_head, &has);
     if hparams.layers.len() as u64 + layout.mtp_layers > limits::LAYERS {
         let expected = format!("at most {} besides an MTP layer", limits::LAYERS - layout.mtp_layers);
@@ -94,7 +95,12 @@ fn draft(
         tensors.push(tensor);
         tensors.extend(factors);
     }
-    let (left_out, surplus) = drafter.left_out(layout.dropped_mtp, own_head);
+    let unused = Unused {
+        mtp: layout.dropped_mtp,
+        head: (!own_head).then(|| format!("{}.weight", names.head)),
+        other_parts: hparams.family().other_parts,
+    };
+    let (left_out, surplus) = drafter.left_out(&unused);
     let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
     let ignored = options.config.ignored_keys.iter().map(ignored);
     let mut plan = Plan {
@@ -114,6 +120,16 @@ fn draft(
     Ok((plan, surplus))
 }
 
+/// What a layout does not use, besides what no layout does.
+struct Unused {
+    /// Prefix of an incomplete MTP layer.
+    mtp: Option<&'static str>,
+    /// A head that equals the embedding.
+    head: Option<String>,
+    /// Prefixes of parts other than the language model.
+    other_parts: &'static [&'static str],
+}
+
 struct Drafter<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a QuantConfig,
@@ -130,13 +146,19 @@ impl Drafter<'_> {
         let mut pieces = Vec::new();
         for part in &target.parts {
             let weight = self.weight(&target.name, &part.module, part.rows, part.columns)?;
-            pieces.extend(part.runs.iter().map(|&(start, rows)| Piece { weight, start, rows }));
+            pieces.extend(part.runs.iter().map(|&(start, rows)| Piece {
+                weight,
+                start,
+                rows,
+                order: part.order,
+            }));
         }
         let mut firsts: Vec<u32> = pieces.iter().map(|p| p.weight).collect();
         firsts.dedup();
         let weights: Vec<&Weight> = firsts.iter().map(|&w| &self.weights[w as usize]).collect();
-        let (map, candidates) = match target.rule {
+        let (map, mut candidates) = match target.rule {
             Rule::F32(map) => (map, self.f32(&target, map, &weights)?),
+            Rule::RopeFactors => (Map::Identity, vec![Candidate::F32]),
             Rule::Matrix { role, scaled } => {
                 let is_mtp =
                     |part: &arch::Part| arch::MTP_PREFIXES.iter().any(|p| part.module.starts_with(p));
@@ -144,6 +166,7 @@ impl Drafter<'_> {
                 (Map::Identity, self.matrix(&weights, role, scaled, is_mtp))
             }
         };
+        candidates.retain(|c| target.columns.keep_blocks(c.ty.block_len()));
         let fidelity = candidates.first().and_then(|c| match c.certainty {
             Certainty::Always => Some(Fidelity::Exact),
             Certainty::IfData => None,
@@ -153,8 +176,9 @@ impl Drafter<'_> {
         if weights.iter().any(|w| w.describe() != source) {
             source.push_str(" and others");
         }
-        let (name, dims) = (target.name, target.dims);
-        Ok(TensorPlan { name, dims, pieces, map, content: Content::Weights, candidates, fidelity, source })
+        let content = if target.rule == Rule::RopeFactors { Content::RopeFactors } else { Content::Weights };
+        let Target { name, dims, columns: order, .. } = target;
+        Ok(TensorPlan { name, dims, pieces, order, map, content, candidates, fidelity, source })
     }
 
     /// Exact types up to the first that always is, or the type that the caller chose.
@@ -218,13 +242,10 @@ impl Drafter<'_> {
             name: tensor.scale_name(),
             dims: vec![pieces.len() as u64],
             pieces,
+            order: Columns::AsStored,
             map: Map::Identity,
             content: Content::Factors,
-            candidates: vec![Candidate {
-                ty: GgmlType::F32,
-                form: Form::Values,
-                certainty: Certainty::Always,
-            }],
+            candidates: vec![Candidate::F32],
             fidelity: Some(Fidelity::Exact),
             source: "tensor-wide scale".to_owned(),
         })
@@ -252,7 +273,7 @@ impl Drafter<'_> {
     }
 
     /// The tensors that are not used: those with a reason, and all others.
-    fn left_out(&self, incomplete: Option<&str>, own_head: bool) -> (Vec<LeftOut>, Vec<TensorRef>) {
+    fn left_out(&self, unused: &Unused) -> (Vec<LeftOut>, Vec<TensorRef>) {
         let (mut list, mut surplus) = (Vec::new(), Vec::new());
         for (id, info) in self.checkpoint.ids().filter(|(id, _)| !self.used[id.index()]) {
             let name = info.name.as_str();
@@ -260,8 +281,11 @@ impl Drafter<'_> {
                 continue;
             }
             let reason = match Reason::of_name(name) {
-                _ if incomplete.is_some_and(|prefix| name.starts_with(prefix)) => Some(Reason::IncompleteMtp),
-                _ if !own_head && name == HEAD => Some(Reason::TiedHead),
+                _ if unused.mtp.is_some_and(|prefix| name.starts_with(prefix)) => Some(Reason::IncompleteMtp),
+                _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
+                _ if unused.other_parts.iter().any(|prefix| name.starts_with(prefix)) => {
+                    Some(Reason::OtherPart)
+                }
                 reason => reason,
             };
             let at = self.checkpoint.locate(id);

@@ -21,6 +21,8 @@ pub enum Reason {
     IncompleteMtp,
     /// It is a tied head, equal to the token embedding, which llama.cpp uses in its place.
     TiedHead,
+    /// It belongs to a part other than the language model: vision or audio.
+    OtherPart,
     /// Another file holds the tensor of this name that counts.
     Superseded {
         /// The other file.
@@ -58,6 +60,7 @@ impl Reason {
         match self {
             Self::IncompleteMtp => "the MTP layer is incomplete".to_owned(),
             Self::TiedHead => "equal to the token embedding, to which the head is tied".to_owned(),
+            Self::OtherPart => "a part of the model other than the language model".to_owned(),
             Self::Superseded { by } => format!("superseded by `{}`", by.display()),
             Self::CacheScale => "scales of a quantized KV cache, which llama.cpp does not use".to_owned(),
             Self::ActivationScale => {

@@ -1,7 +1,7 @@
 //! The plan of one tensor: type, sources, fidelity.
 
 use super::candidate::Candidate;
-use crate::arch::Map;
+use crate::arch::{Columns, Map, Rows};
 use crate::ggml::GgmlType;
 
 /// One tensor of the GGUF.
@@ -13,6 +13,8 @@ pub struct TensorPlan {
     pub dims: Vec<u64>,
     /// The sources of its rows, in order.
     pub pieces: Vec<Piece>,
+    /// The order of its columns.
+    pub order: Columns,
     /// The function applied to each value.
     pub map: Map,
     /// The content of its rows.
@@ -33,6 +35,8 @@ pub enum Content {
     Weights,
     /// The tensor-wide factor of each piece, one F32 per piece.
     Factors,
+    /// The divisors of the rotary frequencies, which follow from the configuration.
+    RopeFactors,
 }
 
 /// Consecutive rows of one weight.
@@ -44,6 +48,8 @@ pub struct Piece {
     pub start: u64,
     /// Number of rows.
     pub rows: u64,
+    /// The order of the rows.
+    pub order: Rows,
 }
 
 /// Fidelity of a GGUF tensor to the checkpoint.

@@ -2,12 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::arch::HParams;
-use crate::checkpoint::{Checkpoint, TensorId};
+use crate::arch::{HParams, Names};
+use crate::checkpoint::{Checkpoint, ModelConfig, TensorId};
 use crate::{Error, Result};
 
-const EMBEDDING: &str = "model.embed_tokens.weight";
-pub(super) const HEAD: &str = "lm_head.weight";
 /// Bytes per read.
 const CHUNK: u64 = 1 << 20;
 
@@ -25,11 +23,11 @@ pub(crate) enum TiedHead {
 impl TiedHead {
     /// Returns true if the GGUF needs a head of its own: the model is not tied, or its stored head differs from the
     /// embedding.
-    pub(super) fn is_needed(self, checkpoint: &Checkpoint, hparams: &HParams) -> Result<bool> {
+    pub(super) fn is_needed(self, checkpoint: &Checkpoint, hparams: &HParams, names: Names) -> Result<bool> {
         if !hparams.tied {
             return Ok(true);
         }
-        if checkpoint.find("lm_head").is_none() && !checkpoint.any_with_prefix("lm_head.") {
+        if !checkpoint.any_with_prefix(&format!("{}.", names.head)) {
             return Ok(false);
         }
         let Some(pair) = pair(checkpoint)? else { return Ok(true) };
@@ -43,10 +41,13 @@ impl TiedHead {
 
 /// Embedding and head of a tied model that may be equal: both exist, with one dtype and shape.
 pub(crate) fn pair(checkpoint: &Checkpoint) -> Result<Option<(TensorId, TensorId)>> {
-    if checkpoint.config().bool("tie_word_embeddings")? != Some(true) {
+    let config = checkpoint.config();
+    let is_tied = |config: &ModelConfig| Ok(config.bool("tie_word_embeddings")? == Some(true));
+    if !is_tied(config)? && !is_tied(&config.with_section("text_config")?)? {
         return Ok(None);
     }
-    let both = checkpoint.find(EMBEDDING).zip(checkpoint.find(HEAD));
+    let weight = |module: &str| checkpoint.find(&format!("{module}.weight"));
+    let both = Names::ALL.iter().find_map(|names| weight(&names.embedding()).zip(weight(names.head)));
     let is_alike = |&(embedding, head): &(TensorId, TensorId)| {
         let [one, other] = [embedding, head].map(|id| checkpoint.info(id));
         (one.dtype, &one.shape) == (other.dtype, &other.shape)

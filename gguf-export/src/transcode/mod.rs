@@ -5,10 +5,12 @@
 
 mod affine;
 mod blocks;
+mod columns;
 mod float;
 mod int;
 pub mod kernels;
 mod micro;
+mod rows;
 mod superblocks;
 mod task;
 mod unpack;
@@ -21,6 +23,7 @@ pub use task::Scratch;
 use task::{Task, nearest};
 
 use crate::Result;
+use crate::arch::Rows;
 use crate::checkpoint::Checkpoint;
 use crate::plan::{Certainty, Content, Plan, TensorPlan};
 use crate::quant::Coding;
@@ -44,8 +47,13 @@ pub fn fill(
 ) -> Result<()> {
     let candidate = tensor.candidates[0];
     let row_bytes = usize::try_from(tensor.row_bytes()).unwrap_or(usize::MAX);
-    if tensor.content == Content::Factors {
-        return factors(checkpoint, plan, tensor, out);
+    match tensor.content {
+        Content::Weights => {}
+        Content::Factors => return factors(checkpoint, plan, tensor, out),
+        Content::RopeFactors => {
+            rope_factors(plan, out);
+            return Ok(());
+        }
     }
     let mut out = out;
     let mut first = 0;
@@ -55,21 +63,36 @@ pub fn fill(
         if from < to {
             let (here, rest) = out.split_at_mut(usize::try_from(to - from).unwrap_or(0) * row_bytes);
             out = rest;
-            let task = Task {
-                checkpoint,
-                weight: &plan.weights[piece.weight as usize],
-                rows: piece.start + from - first..piece.start + to - first,
-                ty: candidate.ty,
-                form: candidate.form,
-                rounding: candidate.certainty == Certainty::Rounded,
-                map: tensor.map,
+            let mut straight = |rows: Range<u64>, out: &mut [u8]| {
+                let task = Task {
+                    checkpoint,
+                    weight: &plan.weights[piece.weight as usize],
+                    rows: piece.start + rows.start..piece.start + rows.end,
+                    ty: candidate.ty,
+                    form: candidate.form,
+                    rounding: candidate.certainty == Certainty::Rounded,
+                    map: tensor.map,
+                };
+                transcode(&task, scratch, out)
             };
-            transcode(&task, scratch, here)?;
+            let here_rows = from - first..to - first;
+            match piece.order {
+                Rows::AsStored => straight(here_rows, here)?,
+                Rows::Interleaved => rows::interleave(here_rows, piece.rows, row_bytes, here, straight)?,
+            }
+            columns::reorder(&tensor.order, candidate.ty, row_bytes, here);
         }
         first = last;
     }
     assert!(out.is_empty(), "the buffer must be as long as the rows");
     Ok(())
+}
+
+fn rope_factors(plan: &Plan, out: &mut [u8]) {
+    let factors = plan.hparams.rope.factors().unwrap_or_default();
+    for (out, factor) in out.as_chunks_mut::<4>().0.iter_mut().zip(factors) {
+        *out = factor.to_le_bytes();
+    }
 }
 
 /// Writes the tensor-wide factor of each piece as F32.

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::columns::Moved;
 use super::equal::{self, Part};
 use super::opened::Opened;
 use super::report::{Difference, Report};
-use crate::arch::Map;
+use crate::arch::{Map, Rows};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::{self, GgmlType};
 use crate::gguf::{Header, Value, keys};
@@ -28,12 +29,23 @@ pub(super) fn rows(
     rows: Range<u64>,
 ) -> Result<Report> {
     let mut report = Report::default();
-    let stored = read(tensor, file, &rows)?;
-    if tensor.content == Content::Factors {
-        factors(checkpoint, plan, tensor, &stored, &mut report)?;
-        return Ok(report);
+    let mut stored = read(tensor, file, &rows)?;
+    match tensor.content {
+        Content::Weights => {}
+        Content::Factors => {
+            factors(checkpoint, plan, tensor, &stored, &mut report)?;
+            return Ok(report);
+        }
+        Content::RopeFactors => {
+            rope_factors(plan, tensor, &stored, &mut report);
+            return Ok(report);
+        }
     }
     let row_bytes = at(tensor.row_bytes());
+    let moved = Moved::of(tensor);
+    if let Some(moved) = &moved {
+        moved.undo(&mut stored);
+    }
     let mut line = 0;
     let mut first = 0;
     for piece in &tensor.pieces {
@@ -41,19 +53,40 @@ pub(super) fn rows(
         let (from, to) = (rows.start.max(first), rows.end.min(last));
         if from < to {
             let count = at(to - from);
-            let part = Part {
-                weight: &plan.weights[piece.weight as usize],
-                source: piece.start + from - first..piece.start + to - first,
-                first: from,
-                bytes: &stored[line * row_bytes..][..count * row_bytes],
-                form: tensor.candidates[0].form,
+            let bytes = &stored[line * row_bytes..][..count * row_bytes];
+            let weight = &plan.weights[piece.weight as usize];
+            let form = tensor.candidates[0].form;
+            let mut compare = |part: &Part<'_>| {
+                if tensor.map != Map::Identity || !equal::rows(checkpoint, part, tensor.ty())? {
+                    values(checkpoint, tensor, file, part, &mut report)?;
+                }
+                Ok::<_, Error>(())
             };
-            if tensor.map != Map::Identity || !equal::rows(checkpoint, &part, tensor.ty())? {
-                values(checkpoint, tensor, file, &part, &mut report)?;
+            match piece.order {
+                Rows::AsStored => {
+                    let source = piece.start + from - first..piece.start + to - first;
+                    compare(&Part { weight, source, first: from, step: 1, bytes, form })?;
+                }
+                Rows::Interleaved => {
+                    // Every other stored row is of the first half of the piece, the rest of the second.
+                    for parity in [0, 1] {
+                        let is_own = |row: &u64| (row - first) % 2 == parity;
+                        let Some(start) = (from..to).find(is_own) else { continue };
+                        let lines = bytes.chunks_exact(row_bytes).skip(at(start - from)).step_by(2);
+                        let half: Vec<u8> = lines.flatten().copied().collect();
+                        let count = (half.len() / row_bytes) as u64;
+                        let begin = piece.start + (start - first) / 2 + parity * (piece.rows / 2);
+                        let source = begin..begin + count;
+                        compare(&Part { weight, source, first: start, step: 2, bytes: &half, form })?;
+                    }
+                }
             }
             line += count;
         }
         first = last;
+    }
+    if let Some(moved) = &moved {
+        report.differences.iter_mut().for_each(|difference| moved.place(difference));
     }
     Ok(report)
 }
@@ -69,7 +102,7 @@ pub(super) fn values(
     let Part { weight, source, .. } = part;
     let mut values = vec![0f32; at(tensor.columns())];
     let most = (VALUES / tensor.columns().max(1)).max(ROWS) / ROWS * ROWS;
-    let mut stored = (part.first..).zip(part.bytes.chunks_exact(at(tensor.row_bytes())));
+    let mut stored = (part.first..).step_by(part.step).zip(part.bytes.chunks_exact(at(tensor.row_bytes())));
     let mut from = source.start;
     while from < source.end {
         let until = source.end.min(from + most);
@@ -232,6 +265,18 @@ fn factors(
         }
     }
     Ok(())
+}
+
+fn rope_factors(plan: &Plan, tensor: &TensorPlan, stored: &[u8], report: &mut Report) {
+    let expected = plan.hparams.rope.factors().unwrap_or_default();
+    for (column, (expected, bytes)) in (0..).zip(expected.iter().zip(stored.as_chunks::<4>().0)) {
+        let found = f32::from_le_bytes(*bytes);
+        if expected.to_bits() != found.to_bits() {
+            let (tensor, row) = (tensor.name.clone(), 0);
+            let (expected, found) = (f64::from(*expected), f64::from(found));
+            report.push(Difference::Value { tensor, row, column, expected, found });
+        }
+    }
 }
 
 /// Compares the metadata with that expected for the checkpoint, and reports additional keys.

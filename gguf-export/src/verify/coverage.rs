@@ -35,14 +35,35 @@ const WITHOUT_VALUES: [&str; 10] = [
 const ORDERS: [&str; 2] = [".weight_g_idx", ".g_idx"];
 /// Endings of the tensors that a column order applies to.
 const ORDERED: [&str; 4] = [".qweight", ".weight_packed", ".weight", ""];
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const HEAD: &str = "lm_head.weight";
+/// Embedding and head, in a language model alone and inside a model of several parts.
+const TIED: [[&str; 2]; 3] = [
+    ["model.embed_tokens.weight", "lm_head.weight"],
+    ["model.language_model.embed_tokens.weight", "lm_head.weight"],
+    ["language_model.model.embed_tokens.weight", "language_model.lm_head.weight"],
+];
+/// Sections of `config.json` of parts other than the language model, and the beginnings of their tensors.
+const OTHER_PARTS: [(&str, &[&str]); 2] = [
+    (
+        "vision_config",
+        &[
+            "model.visual.",
+            "visual.",
+            "model.vision_tower.",
+            "vision_tower.",
+            "model.multi_modal_projector.",
+            "multi_modal_projector.",
+            "model.embed_vision.",
+        ],
+    ),
+    ("audio_config", &["model.audio_tower.", "audio_tower.", "model.embed_audio.", "embed_audio."]),
+];
 /// Bytes per read when two tensors are compared.
 const CHUNK: u64 = 1 << 20;
 
 /// Reports every tensor of the checkpoint's files that is not a source of the plan, unless it has no values, is the natural
-/// order of the columns of a weight or the order of one that is not in the plan either, equals the embedding to which it is tied, is assigned to another file by the index, or is among `listed`, the names that the GGUF
-/// lists as left out, which are counted.
+/// order of the columns of a weight or the order of one that is not in the plan either, equals the embedding to which it
+/// is tied, or is assigned to another file by the index. Tensors among `listed`, the names that the GGUF lists as left
+/// out, and those of parts other than the language model are only counted.
 pub(super) fn check(
     checkpoint: &Checkpoint,
     plan: &Plan,
@@ -72,12 +93,14 @@ pub(super) fn check(
                 || has_no_values
                 || is_elsewhere()
                 || is_unused_order(name, info, data, &weights, &file)?
-                || (name == HEAD && is_tied(checkpoint)? && equals_embedding(checkpoint, &file, info, data)?);
+                || equals_tied_embedding(checkpoint, name, &file, info, data)?;
             if is_accounted_for {
                 continue;
             }
             if listed.contains(name.as_str()) {
                 report.left_out += 1;
+            } else if is_of_other_part(checkpoint, name) {
+                report.other_parts += 1;
             } else {
                 let what = format!("it is in `{}`, but not in the GGUF", path.display());
                 report.push(Difference::Tensor { name: name.clone(), what });
@@ -151,13 +174,31 @@ fn is_unused_order(
     Ok(groups().all(|group| group == 0) || is_natural(weight.group().unwrap_or_else(first)))
 }
 
-fn is_tied(checkpoint: &Checkpoint) -> Result<bool> {
-    Ok(checkpoint.config().bool("tie_word_embeddings")?.unwrap_or(false))
+/// Returns true if a tensor belongs to a part other than the language model.
+fn is_of_other_part(checkpoint: &Checkpoint, name: &str) -> bool {
+    let config = checkpoint.config();
+    let parts = OTHER_PARTS.iter().filter(|(section, _)| config.get(section).is_some());
+    parts.flat_map(|(_, prefixes)| *prefixes).any(|prefix| name.starts_with(prefix))
 }
 
-/// Compares the bytes of a tensor in `file`, whose data begins at `data`, with those of the token embedding.
-fn equals_embedding(checkpoint: &Checkpoint, file: &FileSource, info: &Value, data: u64) -> Result<bool> {
-    let Some(embedding) = checkpoint.find(EMBEDDING) else { return Ok(false) };
+fn is_tied(checkpoint: &Checkpoint) -> bool {
+    let config = checkpoint.config();
+    let text = config.get("text_config").and_then(|text| text.get("tie_word_embeddings"));
+    [config.get("tie_word_embeddings"), text].into_iter().flatten().any(|tied| *tied == Value::Bool(true))
+}
+
+/// Returns true if the tensor `name` is a head that equals the token embedding, to which it is tied. `data` is the offset
+/// of the data in `file`.
+fn equals_tied_embedding(
+    checkpoint: &Checkpoint,
+    name: &str,
+    file: &FileSource,
+    info: &Value,
+    data: u64,
+) -> Result<bool> {
+    let heads = TIED.iter().filter(|[_, head]| *head == name);
+    let embedding = heads.into_iter().find_map(|[embedding, _]| checkpoint.find(embedding));
+    let Some(embedding) = embedding.filter(|_| is_tied(checkpoint)) else { return Ok(false) };
     let own = checkpoint.info(embedding);
     let (start, end) = offsets(info);
     let is_alike = info["dtype"].as_str() == Some(own.dtype.name())

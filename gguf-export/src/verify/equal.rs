@@ -20,6 +20,8 @@ pub(super) struct Part<'a> {
     pub(super) source: Range<u64>,
     /// The first of them in the tensor.
     pub(super) first: u64,
+    /// Distance in the tensor from each of them to the next.
+    pub(super) step: usize,
     /// Whole rows in the tensor's type.
     pub(super) bytes: &'a [u8],
     /// Whether the bytes hold the values, or need a factor that is stored separately.
@@ -197,7 +199,7 @@ mod tests {
                     let weight = &self.plan.weights[piece.weight as usize];
                     let source = piece.start..piece.start + piece.rows;
                     let form = tensor.candidates[0].form;
-                    check(&file, tensor, &Part { weight, source, first, bytes, form });
+                    check(&file, tensor, &Part { weight, source, first, step: 1, bytes, form });
                     first += piece.rows;
                 }
             }

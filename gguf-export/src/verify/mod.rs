@@ -3,6 +3,7 @@
 //! Reference decoders that share no code with `transcode` read both files, and [`Reading`] reads the quantization
 //! configuration once more. The plan's mapping of names and rows is trusted; tests compare it with llama.cpp's converter.
 
+mod columns;
 mod compare;
 mod coverage;
 mod equal;
@@ -151,7 +152,7 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &
     let mut seen = 0;
     let mut tensors = std::mem::take(&mut plan.tensors);
     // The file determines whether a tensor's factor is stored separately, not the draft.
-    tensors.retain(|t| t.content == Content::Weights || file.places.contains_key(t.name.as_str()));
+    tensors.retain(|t| t.content != Content::Factors || file.places.contains_key(t.name.as_str()));
     tensors.retain_mut(|tensor| {
         let Some(info) = file.find(&tensor.name) else {
             report.push(Difference::Tensor { name: tensor.name.clone(), what: "it is missing".to_owned() });
@@ -163,7 +164,7 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
-        if tensor.content == Content::Factors && info.ty != GgmlType::F32 {
+        if tensor.content != Content::Weights && info.ty != GgmlType::F32 {
             let what = format!("its type is {}, expected {}", info.ty, GgmlType::F32);
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;

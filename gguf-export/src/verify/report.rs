@@ -25,6 +25,8 @@ pub struct Report {
     pub not_accepted: u64,
     /// Number of tensors of the checkpoint that the GGUF lists as left out.
     pub left_out: usize,
+    /// Number of tensors of the checkpoint that belong to a part other than the language model: vision or audio.
+    pub other_parts: usize,
     /// Keys of the quantization configuration that were ignored, as the GGUF declares.
     pub ignored_keys: Vec<String>,
     /// How zero points were taken, if the caller chose it.

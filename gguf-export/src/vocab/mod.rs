@@ -1,40 +1,70 @@
 //! Tokens, merges, special ids and the chat template as `tokenizer.*` keys.
 //!
-//! Keys, types and order are those of the converter in llama.cpp b11434. Only byte-level BPE is supported, the tokenizer
-//! of Qwen: a wrong guess at another kind would load and produce nonsense.
+//! Keys, types and order are those of the converter in llama.cpp b11434. Byte-level BPE with a known pre-tokenizer is
+//! supported, and the tokenizer of Gemma 4: a wrong guess at another kind would load and produce nonsense.
 
+mod around;
+mod byte_level;
+mod family;
+#[cfg(test)]
+mod family_tests;
+mod file;
+mod gemma4;
 mod kind;
+mod merges;
 mod special;
+mod split;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+pub use family::Family;
+use file::File;
 use templates::Templates;
 use tokenizer::Tokenizer;
 
 use crate::Result;
-use crate::checkpoint::{ModelConfig, folder};
+use crate::checkpoint::ModelConfig;
 use crate::gguf::{Metadata, keys};
 
 /// Reads the tokenizer of the checkpoint in `dir`.
 ///
-/// `config` is `config.json`, `vocab_size` the number of rows of the embedding. Ids without a token become `[PADn]`.
+/// `config` is `config.json`, `vocab_size` the number of rows of the embedding, `family` that of the model. Ids without a
+/// token become `[PADn]`, but for [`Family::Gemma4`]: its embedding has to be cut to [`count`] rows.
 ///
 /// # Errors
-/// [`crate::Error::Unsupported`] for a tokenizer that is not byte-level BPE with a known pre-tokenizer,
+/// [`crate::Error::Unsupported`] for a tokenizer of another kind, or with a step that llama.cpp does not have,
 /// [`crate::Error::Malformed`] for duplicate and out-of-range ids, [`crate::Error::Field`] for a special token that is
 /// not in the vocabulary, [`crate::Error::Io`] and [`crate::Error::Json`] for a file that cannot be read.
-pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64) -> Result<Metadata> {
+pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64, family: Family) -> Result<Metadata> {
     let settings = special::optional(dir, "tokenizer_config.json")?;
-    let tokenizer = tokenizer::read(&folder::inside(dir, "tokenizer.json")?, settings.as_ref(), vocab_size)?;
-    let special = special::read(dir, config, settings.as_ref(), &tokenizer)?;
-    let mut out = keys_of(tokenizer);
+    let (path, tokenizer) = read(dir, settings.as_ref(), vocab_size, family)?;
+    let special = special::read(&path, config, settings.as_ref(), &tokenizer, family)?;
+    let mut out = tokenizer.into_keys();
     out.append(special);
     Templates::read(dir, settings.as_ref())?.write(&mut out);
+    if family == Family::Gemma4 {
+        out.push("tokenizer.ggml.add_space_prefix", false);
+        // The converter writes it whatever the post-processor says, and llama.cpp takes it as true.
+        out.set(keys::TOKENIZER_ADD_BOS, true);
+    }
     Ok(out)
+}
+
+/// The number of tokens that [`vocab`] lists: the rows that the embedding has in GGUF. `vocab_size` is that of the
+/// checkpoint.
+///
+/// # Errors
+/// As [`vocab`].
+pub fn count(dir: &Path, vocab_size: u64, family: Family) -> Result<u64> {
+    if family != Family::Gemma4 {
+        return Ok(vocab_size);
+    }
+    let settings = special::optional(dir, "tokenizer_config.json")?;
+    Ok(read(dir, settings.as_ref(), vocab_size, family)?.1.tokens.len() as u64)
 }
 
 /// What is missing among the chat templates of the checkpoint in `dir`, and what [`vocab`] leaves out, one sentence each.
@@ -50,19 +80,36 @@ pub fn template_notes(dir: &Path) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// As [`vocab`].
-pub fn tokenizer(path: &Path, text: &str, vocab_size: u64) -> Result<Metadata> {
-    tokenizer::parse(path, text, None, vocab_size).map(keys_of)
+pub fn tokenizer(path: &Path, text: &str, vocab_size: u64, family: Family) -> Result<Metadata> {
+    tokenizer::check_size(path, vocab_size)?;
+    lower(path, File::parse(path, text)?, None, vocab_size, family).map(Tokenizer::into_keys)
 }
 
-fn keys_of(tokenizer: Tokenizer) -> Metadata {
-    let mut out = Metadata::new();
-    out.push(keys::TOKENIZER_MODEL, "gpt2");
-    out.push(keys::TOKENIZER_PRE, tokenizer.pre);
-    if tokenizer.nfc {
-        out.push(keys::TOKENIZER_NORMALIZER, "NFC");
+/// The tokenizer of a checkpoint and the path of its file.
+fn read(
+    dir: &Path,
+    settings: Option<&ModelConfig>,
+    rows: u64,
+    family: Family,
+) -> Result<(PathBuf, Tokenizer)> {
+    let path = file::find(dir)?;
+    tokenizer::check_size(&path, rows)?;
+    let tokenizer = lower(&path, File::read(&path)?, settings, rows, family)?;
+    Ok((path, tokenizer))
+}
+
+fn lower(
+    path: &Path,
+    mut file: File,
+    settings: Option<&ModelConfig>,
+    rows: u64,
+    family: Family,
+) -> Result<Tokenizer> {
+    if let Some(settings) = settings {
+        file.add_from(settings)?;
     }
-    out.push(keys::TOKENIZER_TOKENS, tokenizer.tokens);
-    out.push(keys::TOKENIZER_TOKEN_TYPE, tokenizer.types);
-    out.push(keys::TOKENIZER_MERGES, tokenizer.merges);
-    out
+    match family {
+        Family::Gemma4 => gemma4::read(path, file, settings, rows),
+        Family::Plain | Family::Glm4 | Family::MiniMaxM2 => byte_level::read(path, file, family, rows),
+    }
 }

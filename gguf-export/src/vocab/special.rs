@@ -1,21 +1,28 @@
-//! Ids of special tokens, and tokens added around a text.
+//! Ids of special tokens, and which are added around a text.
 
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::around::Around;
+use super::family::Family;
+use super::file::malformed;
 use super::kind;
-use super::tokenizer::{Tokenizer, unsupported};
+use super::tokenizer::Tokenizer;
 use crate::checkpoint::{ModelConfig, folder};
 use crate::gguf::{Metadata, keys};
 use crate::{Error, Result};
 
-/// Roles of special tokens in Hugging Face's files, and their GGUF keys. `seperator` is llama.cpp's spelling.
+const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
+/// `seperator` is llama.cpp's spelling.
+const SEPARATOR: &str = "tokenizer.ggml.seperator_token_id";
+
+/// Roles of special tokens in Hugging Face's files, and their GGUF keys.
 const ROLES: [(&str, &str); 6] = [
     ("bos", keys::TOKENIZER_BOS),
     ("eos", keys::TOKENIZER_EOS),
-    ("unk", "tokenizer.ggml.unknown_token_id"),
-    ("sep", "tokenizer.ggml.seperator_token_id"),
+    ("unk", UNKNOWN),
+    ("sep", SEPARATOR),
     ("pad", keys::TOKENIZER_PADDING),
     ("mask", "tokenizer.ggml.mask_token_id"),
 ];
@@ -25,63 +32,114 @@ pub(super) fn optional(dir: &Path, name: &str) -> Result<Option<ModelConfig>> {
     folder::optional(dir, name)?.map(|path| ModelConfig::read(&path)).transpose()
 }
 
-/// Reads the keys that follow the merges.
+/// Special tokens of GLM by text, for keys that the configuration leaves open.
+const GLM4: [(&str, &str); 4] = [
+    ("[gMASK]", keys::TOKENIZER_BOS),
+    // With `<|endoftext|>` here an answer would not end.
+    ("<|user|>", "tokenizer.ggml.eot_token_id"),
+    ("<|endoftext|>", UNKNOWN),
+    ("<|observation|>", "tokenizer.ggml.eom_token_id"),
+];
+
+/// Reads the keys that follow the merges. `path` is that of `tokenizer.json`.
 pub(super) fn read(
-    dir: &Path,
+    path: &Path,
     config: &ModelConfig,
     settings: Option<&ModelConfig>,
     tokenizer: &Tokenizer,
+    family: Family,
 ) -> Result<Metadata> {
-    let mut out = ids(dir, config, settings, tokenizer)?;
-    let [bos, eos] = added_around(dir, settings, tokenizer)?;
-    if let Some(bos) = bos {
-        out.push(keys::TOKENIZER_ADD_BOS, bos);
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let named = |field: &str| settings.map_or(Ok(None), |settings| token_text(settings, field));
+    let around = Around::read(path, tokenizer.post_processor.as_ref(), settings, named)?;
+    let mut out = by_text(path, settings, tokenizer, &around)?;
+    let count = tokenizer.tokens.len();
+    by_id(&mut out, &[Some(config), config.section("text_config")?.as_ref()], count)?;
+    if family == Family::Glm4 {
+        by_name(&mut out, path, tokenizer)?;
     }
-    if let Some(eos) = eos {
-        out.push("tokenizer.ggml.add_eos_token", eos);
+    by_id(&mut out, &[optional(dir, "generation_config.json")?.as_ref()], count)?;
+    check_ends(config, &around, tokenizer, &out)?;
+    for (role, added) in &around.added {
+        out.push(format!("tokenizer.ggml.add_{role}_token"), *added);
     }
     Ok(out)
 }
 
-/// Ids by role: by token text from `tokenizer_config.json`, otherwise by id from `config.json` and
-/// `generation_config.json`.
-fn ids(
-    dir: &Path,
-    config: &ModelConfig,
+/// Ids by the token texts in `tokenizer_config.json`, and by those around a text.
+fn by_text(
+    path: &Path,
     settings: Option<&ModelConfig>,
     tokenizer: &Tokenizer,
+    around: &Around,
 ) -> Result<Metadata> {
     let mut out = Metadata::new();
-    if let Some(settings) = settings {
-        for (role, key) in ROLES {
-            let field = format!("{role}_token");
-            if let Some(text) = token_text(settings, &field)? {
-                let id = added_id(tokenizer, text).ok_or_else(|| settings.wrong(&field, "an added token"))?;
-                out.push(key, id);
-            }
+    for (role, key) in ROLES {
+        let field = format!("{role}_token");
+        if let Some(settings) = settings
+            && let Some(text) = token_text(settings, &field)?
+        {
+            let id = added_id(tokenizer, text).ok_or_else(|| settings.wrong(&field, "an added token"))?;
+            out.push(key, id);
+        } else if let Some(text) = around.token(role) {
+            let id = added_id(tokenizer, text);
+            let id =
+                id.ok_or_else(|| malformed(path, format!("a template with `{text}`"), "an added token"))?;
+            out.push(key, id);
         }
     }
-    let generation = optional(dir, "generation_config.json")?;
-    for source in std::iter::once(config).chain(&generation) {
-        for (role, key) in ROLES {
-            let field = format!("{role}_token_id");
+    if around.get("sep") == Some(true)
+        && out.get(SEPARATOR).is_none()
+        && let Some(eos) = out.get(keys::TOKENIZER_EOS).cloned()
+    {
+        out.push(SEPARATOR, eos);
+    }
+    Ok(out)
+}
+
+/// Adds the ids that configurations have for roles without one.
+fn by_id(out: &mut Metadata, sources: &[Option<&ModelConfig>], tokens: usize) -> Result<()> {
+    for (role, key) in ROLES {
+        let field = format!("{role}_token_id");
+        for source in sources.iter().copied().flatten() {
             if out.get(key).is_none()
-                && let Some(id) = token_id(source, &field, tokenizer.tokens.len())?
+                && let Some(id) = token_id(source, &field, tokens)?
             {
                 out.push(key, id);
             }
         }
     }
-    if out.get(keys::TOKENIZER_EOS).is_none() {
-        // llama.cpp would default to token 11 and never stop.
-        return Err(Error::Field {
-            path: config.path().to_owned(),
-            field: "eos_token_id".to_owned(),
-            found: "missing".to_owned(),
-            expected: "a token id here, or `eos_token` in `tokenizer_config.json`".to_owned(),
-        });
+    Ok(())
+}
+
+/// Adds the ids of GLM's special tokens.
+fn by_name(out: &mut Metadata, path: &Path, tokenizer: &Tokenizer) -> Result<()> {
+    for (text, key) in GLM4 {
+        let id = added_id(tokenizer, text).ok_or_else(|| {
+            malformed(path, format!("no added token `{text}`"), "the special tokens of GLM")
+        })?;
+        if out.get(key).is_none() {
+            out.push(key, id);
+        }
     }
-    Ok(out)
+    Ok(())
+}
+
+/// Refuses a tokenizer without an end, or without the token that begins a text: llama.cpp would take token 11 for either.
+fn check_ends(config: &ModelConfig, around: &Around, tokenizer: &Tokenizer, ids: &Metadata) -> Result<()> {
+    let missing = |role: &str, why: &str| Error::Field {
+        path: config.path().to_owned(),
+        field: format!("{role}_token_id"),
+        found: "missing".to_owned(),
+        expected: format!("a token id here, or `{role}_token` in `tokenizer_config.json`{why}"),
+    };
+    if ids.get(keys::TOKENIZER_EOS).is_none() {
+        return Err(missing("eos", ""));
+    }
+    if around.get("bos").unwrap_or(tokenizer.add_bos) && ids.get(keys::TOKENIZER_BOS).is_none() {
+        return Err(missing("bos", ": it begins every text"));
+    }
+    Ok(())
 }
 
 /// The text of a special token: a string, or an object with `content`.
@@ -108,57 +166,4 @@ fn added_id(tokenizer: &Tokenizer, text: &str) -> Option<u32> {
     let added = |id: &usize| matches!(tokenizer.types[*id], kind::CONTROL | kind::USER_DEFINED);
     let id = (0..tokenizer.tokens.len()).filter(added).find(|id| tokenizer.tokens[*id] == text)?;
     u32::try_from(id).ok()
-}
-
-/// For bos and eos, whether they are added around a text; `None` if unspecified. The post-processor takes precedence
-/// over `tokenizer_config.json`.
-fn added_around(
-    dir: &Path,
-    settings: Option<&ModelConfig>,
-    tokenizer: &Tokenizer,
-) -> Result<[Option<bool>; 2]> {
-    let mut out = [None; 2];
-    if let Some(post) = &tokenizer.post_processor {
-        let path = dir.join("tokenizer.json");
-        for step in post["processors"].as_array().map_or(std::slice::from_ref(post), Vec::as_slice) {
-            match step["type"].as_str() {
-                Some("ByteLevel") => out = out.map(|added| added.or(Some(false))),
-                Some("TemplateProcessing") => template(&path, &step["single"], settings, &mut out)?,
-                _ if step.is_null() => {}
-                _ => return Err(unsupported(&path, format!("post-processor `{}`", step["type"]))),
-            }
-        }
-    }
-    if let Some(settings) = settings {
-        for (added, role) in out.iter_mut().zip(["bos", "eos"]) {
-            *added = added.or(settings.bool(&format!("add_{role}_token"))?);
-        }
-    }
-    Ok(out)
-}
-
-/// Reads the pieces of a post-processor template around the sequence.
-fn template(
-    path: &Path,
-    single: &Value,
-    settings: Option<&ModelConfig>,
-    out: &mut [Option<bool>; 2],
-) -> Result<()> {
-    let pieces = single.as_array().map_or(&[][..], Vec::as_slice);
-    let refuse = || Err(unsupported(path, format!("post-processor template `{single}`")));
-    let Some(at) = pieces.iter().position(|piece| piece["Sequence"].is_object()) else {
-        return refuse();
-    };
-    let sides = [&pieces[..at], &pieces[at + 1..]];
-    for ((side, role), added) in sides.into_iter().zip(["bos_token", "eos_token"]).zip(out) {
-        let expected = settings.map_or(Ok(None), |s| token_text(s, role))?;
-        match side {
-            [] => {}
-            [piece] if expected.is_some() && piece["SpecialToken"]["id"].as_str() == expected => {
-                *added = Some(true);
-            }
-            _ => return refuse(),
-        }
-    }
-    Ok(())
 }

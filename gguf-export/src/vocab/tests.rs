@@ -5,53 +5,58 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::vocab;
+use super::{Family, split, vocab};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::{Array, Metadata, Value, golden, keys};
 use crate::io::{ByteSink, FileSink};
 
-fn put(path: &Path, text: &str) {
+pub(super) fn put(path: &Path, text: &str) {
     let sink = FileSink::open(path).unwrap();
     sink.set_len(text.len() as u64).unwrap();
     sink.write_at(0, text.as_bytes()).unwrap();
 }
 
 /// The tokenizer files of a checkpoint with four tokens.
-struct Toy {
-    tokenizer: Json,
-    settings: Json,
-    config: Json,
-    files: Vec<(&'static str, String)>,
+pub(super) struct Toy {
+    pub(super) tokenizer: Json,
+    pub(super) settings: Json,
+    pub(super) config: Json,
+    pub(super) family: Family,
+    /// Rows of the embedding.
+    pub(super) rows: u64,
+    pub(super) files: Vec<(&'static str, String)>,
 }
 
 impl Toy {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             tokenizer: json!({
                 "added_tokens": [{"id": 3, "content": "<|end|>", "special": true}],
                 "normalizer": {"type": "NFC"},
                 "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
                     {"type": "Split", "behavior": "Isolated", "invert": false,
-                     "pattern": {"Regex": super::tokenizer::QWEN2}},
+                     "pattern": {"Regex": split::expressions("qwen2")[0]}},
                     {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}
                 ]},
                 "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}
             }),
             settings: json!({"eos_token": "<|end|>"}),
             config: json!({}),
+            family: Family::Plain,
+            rows: 6,
             files: Vec::new(),
         }
     }
 
-    fn read(&self) -> Result<Metadata> {
+    pub(super) fn read(&self) -> Result<Metadata> {
         self.read_text(&self.tokenizer.to_string())
     }
 
     fn read_text(&self, tokenizer: &str) -> Result<Metadata> {
         let dir = self.written(tokenizer);
         let config = ModelConfig::new(Path::new("config.json"), self.config.as_object().unwrap().clone());
-        vocab(dir.path(), &config, 6)
+        vocab(dir.path(), &config, self.rows, self.family)
     }
 
     fn written(&self, tokenizer: &str) -> tempfile::TempDir {
@@ -70,7 +75,7 @@ impl Toy {
     }
 
     #[track_caller]
-    fn refused(&self, words: &str) {
+    pub(super) fn refused(&self, words: &str) {
         let error = self.read().unwrap_err();
         let text = format!(
             "{error}: {}",
@@ -90,7 +95,7 @@ fn refused(change: impl FnOnce(&mut Json), words: &str) {
 #[test]
 fn keys_types_and_order_are_those_of_llama_cpp() {
     let config = ModelConfig::read(&golden::folder().join("config.json")).unwrap();
-    let ours = vocab(&golden::folder(), &config, 640).unwrap();
+    let ours = vocab(&golden::folder(), &config, 640, Family::Plain).unwrap();
     let theirs = golden::llama("tokenizer.");
     // The normalizer key is an addition: llama.cpp does not normalize.
     assert_eq!(ours.str(keys::TOKENIZER_NORMALIZER), Some("NFC"));
@@ -116,7 +121,8 @@ fn unused_ids_are_padded() {
 fn the_pre_tokenizer_is_recognised_by_its_expression() {
     let mut toy = Toy::new();
     assert_eq!(toy.read().unwrap().str("tokenizer.ggml.pre"), Some("qwen2"));
-    toy.tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = super::tokenizer::QWEN35.into();
+    toy.tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] =
+        split::expressions("qwen35")[0].into();
     assert_eq!(toy.read().unwrap().str("tokenizer.ggml.pre"), Some("qwen35"));
     toy.tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\p{N}{1,3}".into();
     toy.refused(r"pre-tokenizer expression `\p{N}{1,3}` is not supported");
@@ -144,7 +150,14 @@ fn merges_are_strings_or_pairs() {
 fn other_models_are_refused_by_name() {
     refused(|t| t["model"] = json!({"type": "Unigram", "vocab": [["a", 0.5]]}), "tokenizer model `Unigram`");
     refused(|t| t["model"]["byte_fallback"] = true.into(), "`model.byte_fallback` of true");
-    refused(|t| t["model"]["ignore_merges"] = true.into(), "`model.ignore_merges` of true");
+    let unmade = |t: &mut Json| {
+        t["model"]["ignore_merges"] = true.into();
+        t["model"]["vocab"]["ba"] = 4.into();
+    };
+    refused(
+        unmade,
+        "`model.ignore_merges` of true with the pre-tokenizer `qwen2` and a token that merges do not make",
+    );
     refused(|t| t["model"]["end_of_word_suffix"] = "</w>".into(), "`model.end_of_word_suffix`");
     refused(|t| t["model"]["dropout"] = 0.1.into(), "`model.dropout`");
     refused(|t| t["normalizer"]["type"] = "Lowercase".into(), "normalizer `Lowercase`");

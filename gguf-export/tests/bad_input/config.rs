@@ -46,7 +46,7 @@ fn invalid_configurations_are_refused() {
     );
     let q = "/quantization_config";
     for (field, value, part) in [
-        ("/model_type", json!("llama"), "model type `llama`"),
+        ("/model_type", json!("bert"), "model type `bert` (supported: `qwen3_next`, `qwen3_5`, "),
         ("/model_type", json!(3), "`model_type` is `3`"),
         ("/model_type", Value::Null, "`model_type` is missing"),
         ("/architectures", json!(["LlamaForCausalLM"]), "architecture `LlamaForCausalLM`"),

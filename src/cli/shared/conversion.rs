@@ -78,11 +78,17 @@ pub(crate) fn sentence(report: &Report) -> String {
             format!("; {} of the checkpoint left out, as the file declares", text::plural(n as u64, "tensor"))
         }
     };
+    let other_parts = match report.other_parts {
+        0 => String::new(),
+        n => {
+            format!("; {} of other parts than the language model left out", text::plural(n as u64, "tensor"))
+        }
+    };
     let ignored = match report.ignored_keys.as_slice() {
         [] => String::new(),
         names => format!("; not considered, as the file declares: `{}`", names.join("`, `")),
     };
-    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}{ignored}")
+    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}{other_parts}{ignored}")
 }
 
 /// The error of a conversion without its wrapper, so that it is found by its own type.

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::super::hparams::RopeScaling;
 use super::*;
 
 /// The published 80B-A3B, as transformers 4 writes it.
@@ -43,8 +44,8 @@ fn refused(field: &str, value: Value, words: &str) {
 #[test]
 fn the_published_model_is_read() {
     let h = read(published()).unwrap();
-    assert_eq!((h.layers.len(), h.rope_dims, h.rope_theta), (48, 64, 1e7));
-    let full: Vec<_> = (0..48).filter(|&l| h.layers[l] == LayerKind::Full).collect();
+    assert_eq!((h.layers.len(), h.rope.dims, h.rope.base), (48, 64, 1e7));
+    let full: Vec<_> = (0..48).filter(|&l| h.layers[l].attention == Attention::Full).collect();
     assert_eq!(full, (3..48).step_by(4).collect::<Vec<_>>());
 }
 
@@ -69,7 +70,10 @@ fn layer_types_take_precedence_over_the_interval() {
     let mut fields = published();
     fields.insert("num_hidden_layers".into(), json!(2));
     fields.insert("layer_types".into(), json!(["full_attention", "linear_attention"]));
-    assert_eq!(read(fields).unwrap().layers, [LayerKind::Full, LayerKind::Linear]);
+    assert_eq!(
+        read(fields).unwrap().layers.iter().map(|layer| layer.attention).collect::<Vec<_>>(),
+        [Attention::Full, Attention::Linear]
+    );
     refused("layer_types", json!(["full_attention"]), "expected 48 times");
     refused("layer_types", json!(vec!["sliding"; 48]), "expected 48 times");
 }
@@ -77,11 +81,11 @@ fn layer_types_take_precedence_over_the_interval() {
 #[test]
 fn yarn_and_linear_scaling_are_kept() {
     let yarn = json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 262_144});
-    let scaling = with("rope_scaling", yarn).unwrap().rope_scaling;
+    let scaling = with("rope_scaling", yarn).unwrap().rope.scaling;
     let RopeScaling::Yarn { factor, original_context, beta_fast, .. } = scaling else { panic!() };
     assert_eq!((factor, original_context, beta_fast), (4.0, 262_144, None));
     let linear = with("rope_scaling", json!({"rope_type": "linear", "factor": 2})).unwrap();
-    assert_eq!(linear.rope_scaling, RopeScaling::Linear { factor: 2.0 });
+    assert_eq!(linear.rope.scaling, RopeScaling::Linear { factor: 2.0 });
     refused("rope_scaling", json!({"rope_type": "yarn", "factor": 4}), "rope_scaling.original_max");
     refused("rope_scaling", json!({"rope_type": "linear"}), "`rope_scaling.factor` is missing");
     refused("rope_scaling", json!({"rope_type": "llama3", "factor": 4}), "rope type `llama3`");
@@ -168,9 +172,9 @@ proptest! {
         let field = published().keys().nth(index).unwrap().clone();
         if let Ok(h) = with(&field, value) {
             prop_assert!(h.context <= limits::CONTEXT && h.hidden <= limits::WIDTH && h.vocab <= limits::VOCAB);
-            prop_assert!(h.layers.len() as u64 <= limits::LAYERS && h.experts <= limits::EXPERTS);
-            prop_assert!(h.linear_value_heads * h.linear_value_dim <= limits::WIDTH);
-            prop_assert!(h.rope_dims <= h.head_dim && h.rope_dims.is_multiple_of(2));
+            prop_assert!(h.layers.len() as u64 <= limits::LAYERS && h.experts.unwrap().count <= limits::EXPERTS);
+            prop_assert!(h.delta.unwrap().values() <= limits::WIDTH);
+            prop_assert!(h.rope.dims <= h.head_dim && h.rope.dims.is_multiple_of(2));
         }
     }
 }

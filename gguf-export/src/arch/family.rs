@@ -1,0 +1,35 @@
+//! A model family.
+
+use std::fmt;
+
+use super::hparams::HParams;
+use super::layout::Builder;
+use super::metadata::Keys;
+use crate::Result;
+use crate::checkpoint::ModelConfig;
+
+/// A model family: the checkpoints of one architecture in transformers, and how they become one of llama.cpp.
+pub struct Family {
+    /// Architecture in llama.cpp; the prefix of its keys.
+    pub gguf: &'static str,
+    /// Values of `model_type` in `config.json`.
+    pub model_types: &'static [&'static str],
+    /// First entries of `architectures` in `config.json`.
+    pub architectures: &'static [&'static str],
+    /// Tensor name prefixes of parts other than the language model, which are left out.
+    pub other_parts: &'static [&'static str],
+    /// Reads the hyperparameters from the section of the language model.
+    pub(super) read: fn(&ModelConfig) -> Result<HParams>,
+    /// Lays out the tensors.
+    pub(super) layout: fn(&mut Builder<'_>),
+    /// Lays out an MTP layer whose tensors begin with a prefix of [`MTP_PREFIXES`](super::MTP_PREFIXES).
+    pub(super) mtp_layer: Option<fn(&mut Builder<'_>, &str)>,
+    /// Writes the keys of a model with so many MTP layers, in the order of llama.cpp's converter.
+    pub(super) keys: fn(&HParams, u64, &mut Keys),
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.gguf)
+    }
+}

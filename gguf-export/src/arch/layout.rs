@@ -1,0 +1,225 @@
+//! The tensors of a GGUF, built from the blocks that families share.
+//!
+//! Tensor names and layouts are those of llama.cpp's graphs (`src/models` of b11434) and converter (`conversion`); module
+//! names are those of transformers' models.
+
+use super::hparams::{HParams, Layer};
+use super::target::{Columns, Map, Part, Role, Rows, Rule, Target};
+
+/// The tensors of a GGUF.
+#[derive(Debug)]
+pub struct Layout {
+    /// Tensors in the order of the file.
+    pub targets: Vec<Target>,
+    /// Number of MTP layers, 0 or 1.
+    pub mtp_layers: u64,
+    /// Tensor name prefix of an MTP layer that was left out because it is incomplete.
+    pub dropped_mtp: Option<&'static str>,
+}
+
+/// Tensor name prefixes of the MTP layer.
+pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];
+
+/// Where a checkpoint has the language model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    /// Prefix of the modules of the trunk.
+    pub trunk: &'static str,
+    /// Module of the language-model head.
+    pub head: &'static str,
+}
+
+impl Names {
+    /// All forms: the model alone, inside a model of several parts, and the latter as older versions save it.
+    pub const ALL: [Self; 3] = [
+        Self { trunk: "model.", head: "lm_head" },
+        Self { trunk: "model.language_model.", head: "lm_head" },
+        Self { trunk: "language_model.model.", head: "language_model.lm_head" },
+    ];
+
+    /// The form whose embedding exists, or the first.
+    #[must_use]
+    pub fn find(has: &dyn Fn(&str) -> bool) -> Self {
+        Self::ALL.into_iter().find(|names| has(&names.embedding())).unwrap_or(Self::ALL[0])
+    }
+
+    /// Module of the token embedding.
+    #[must_use]
+    pub fn embedding(&self) -> String {
+        format!("{}embed_tokens", self.trunk)
+    }
+}
+
+/// Lays out the trunk, and an MTP layer if the family has one and the checkpoint a complete one.
+pub(super) fn build(
+    h: &HParams,
+    own_head: bool,
+    has: &dyn Fn(&str) -> bool,
+    trunk: fn(&mut Builder<'_>),
+    mtp_layer: Option<fn(&mut Builder<'_>, &str)>,
+) -> Layout {
+    let names = Names::find(has);
+    let mut out = Builder { h, has, names, own_head, targets: Vec::new() };
+    trunk(&mut out);
+    let mut mtp_layers = 0;
+    let mut dropped_mtp = None;
+    if let Some(mtp_layer) = mtp_layer
+        && let Some(prefix) = MTP_PREFIXES.into_iter().find(|p| has(p))
+    {
+        let before = out.targets.len();
+        mtp_layer(&mut out, prefix);
+        let complete = out.targets[before..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module));
+        if complete {
+            mtp_layers = 1;
+        } else {
+            out.targets.truncate(before);
+            dropped_mtp = Some(prefix);
+        }
+    }
+    Layout { targets: out.targets, mtp_layers, dropped_mtp }
+}
+
+/// Adds targets, block by block.
+pub(super) struct Builder<'a> {
+    pub(super) h: &'a HParams,
+    pub(super) has: &'a dyn Fn(&str) -> bool,
+    names: Names,
+    own_head: bool,
+    targets: Vec<Target>,
+}
+
+impl Builder<'_> {
+    /// Embedding, layers, norm and head. `layer` adds a layer, given its block and the prefix of its modules.
+    pub(super) fn trunk(&mut self, norm: Map, layer: fn(&mut Self, &str, &str, Layer)) {
+        let h = self.h;
+        let Names { trunk, head } = self.names;
+        if let Some(factors) = h.rope.factors() {
+            self.targets.push(Target {
+                name: "rope_freqs.weight".to_owned(),
+                dims: vec![factors.len() as u64],
+                parts: Vec::new(),
+                columns: Columns::AsStored,
+                rule: Rule::RopeFactors,
+            });
+        }
+        self.matrix("token_embd", &self.names.embedding(), h.vocab, h.hidden, Role::TokenEmbedding, false);
+        for (index, kind) in h.layers.iter().enumerate() {
+            layer(self, &format!("blk.{index}"), &format!("{trunk}layers.{index}"), *kind);
+        }
+        self.vector("output_norm.weight", &format!("{trunk}norm"), h.hidden, norm);
+        if self.own_head {
+            self.matrix("output", head, h.vocab, h.hidden, Role::Head, false);
+        }
+    }
+
+    /// A dense feed-forward block.
+    pub(super) fn dense(&mut self, block: &str, source: &str, suffix: &str, width: u64) {
+        let hidden = self.h.hidden;
+        for (name, rows, columns) in [("gate", width, hidden), ("up", width, hidden), ("down", hidden, width)]
+        {
+            let module = format!("{source}.{name}_proj");
+            self.linear(&format!("{block}.ffn_{name}{suffix}"), &module, rows, columns, true);
+        }
+    }
+
+    /// The router and the experts, stored one by one or stacked.
+    pub(super) fn experts(&mut self, block: &str, source: &str) {
+        let Some(experts) = self.h.experts else { return };
+        let (hidden, count, width) = (self.h.hidden, experts.count, experts.ff);
+        let router = Part::whole(format!("{source}.gate"), count, hidden);
+        self.f32(&format!("{block}.ffn_gate_inp.weight"), vec![hidden, count], router, Map::Identity);
+        let fused = (self.has)(&format!("{source}.experts.gate_up_proj"));
+        for (name, rows, columns) in [("gate", width, hidden), ("up", width, hidden), ("down", hidden, width)]
+        {
+            let parts = if fused {
+                vec![fused_experts(count, source, name, rows, columns)]
+            } else {
+                let module = |e| format!("{source}.experts.{e}.{name}_proj");
+                (0..count).map(|e| Part::whole(module(e), rows, columns)).collect()
+            };
+            self.targets.push(Target {
+                name: format!("{block}.ffn_{name}_exps.weight"),
+                dims: vec![columns, rows, count],
+                parts,
+                columns: Columns::AsStored,
+                rule: Rule::Matrix { role: Role::Experts, scaled: true },
+            });
+        }
+    }
+
+    /// The shared expert, whose output is multiplied by a gate.
+    pub(super) fn gated_shared_expert(&mut self, block: &str, source: &str) {
+        let Some(experts) = self.h.experts else { return };
+        let hidden = self.h.hidden;
+        let gate = Part::whole(format!("{source}.shared_expert_gate"), 1, hidden);
+        self.f32(&format!("{block}.ffn_gate_inp_shexp.weight"), vec![hidden, 1], gate, Map::Identity);
+        self.dense(block, &format!("{source}.shared_expert"), "_shexp", experts.shared_ff);
+    }
+
+    /// Norms of the query and key heads.
+    pub(super) fn head_norms(&mut self, block: &str, source: &str, map: Map) {
+        for letter in ["q", "k"] {
+            let name = format!("{block}.attn_{letter}_norm.weight");
+            self.vector(&name, &format!("{source}.{letter}_norm"), self.h.head_dim, map);
+        }
+    }
+
+    /// A matrix that is one module.
+    pub(super) fn linear(&mut self, name: &str, module: &str, rows: u64, columns: u64, scaled: bool) {
+        self.matrix(name, module, rows, columns, Role::Linear, scaled);
+    }
+
+    fn matrix(&mut self, name: &str, module: &str, rows: u64, columns: u64, role: Role, scaled: bool) {
+        let part = Part::whole(module.to_owned(), rows, columns);
+        self.moved(name, vec![columns, rows], part, Columns::AsStored, Rule::Matrix { role, scaled });
+    }
+
+    /// A matrix whose rows or columns are moved.
+    pub(super) fn moved(&mut self, name: &str, dims: Vec<u64>, part: Part, columns: Columns, rule: Rule) {
+        let name = format!("{name}.weight");
+        self.targets.push(Target { name, dims, parts: vec![part], columns, rule });
+    }
+
+    /// A vector, from a module or a parameter.
+    pub(super) fn vector(&mut self, name: &str, module: &str, len: u64, map: Map) {
+        self.f32(name, vec![len], Part::whole(module.to_owned(), 1, len), map);
+    }
+
+    /// A vector whose entries are moved.
+    pub(super) fn moved_vector(&mut self, name: &str, module: &str, len: u64, columns: Columns, map: Map) {
+        let parts = vec![Part::whole(module.to_owned(), 1, len)];
+        self.targets.push(Target {
+            name: name.to_owned(),
+            dims: vec![len],
+            parts,
+            columns,
+            rule: Rule::F32(map),
+        });
+    }
+
+    pub(super) fn f32(&mut self, name: &str, dims: Vec<u64>, part: Part, map: Map) {
+        self.targets.push(Target {
+            name: name.to_owned(),
+            dims,
+            parts: vec![part],
+            columns: Columns::AsStored,
+            rule: Rule::F32(map),
+        });
+    }
+}
+
+/// A projection of all experts from a tensor that stacks them, gate rows before up rows.
+fn fused_experts(count: u64, source: &str, name: &str, rows: u64, columns: u64) -> Part {
+    let (module, each, first) = match name {
+        "gate" => ("gate_up_proj", 2 * rows, 0),
+        "up" => ("gate_up_proj", 2 * rows, rows),
+        _ => ("down_proj", rows, 0),
+    };
+    Part {
+        module: format!("{source}.experts.{module}"),
+        rows: count * each,
+        columns,
+        runs: (0..count).map(|e| (e * each + first, rows)).collect(),
+        order: Rows::AsStored,
+    }
+}

@@ -1,0 +1,89 @@
+//! Llama 3 and Mistral, and the text part of Mistral Small 3 and Ministral 3.
+
+use super::family::Family;
+use super::hparams::{FeedForward, HParams, RopeScaling};
+use super::metadata::Keys;
+use super::plain::{self, Attention};
+use super::reader::Reader;
+use super::target::Map;
+use super::traits::Traits;
+use crate::Result;
+use crate::checkpoint::ModelConfig;
+
+pub(super) static LLAMA: Family = Family {
+    gguf: "llama",
+    model_types: &["llama", "mistral"],
+    architectures: &["LlamaForCausalLM", "MistralForCausalLM"],
+    other_parts: &[],
+    read: read_llama,
+    layout: |out| {
+        out.trunk(Map::Identity, |out, block, source, layer| {
+            plain::layer(out, block, source, layer, Attention::Interleaved);
+        });
+    },
+    mtp_layer: None,
+    keys,
+};
+
+pub(super) static MISTRAL3: Family = Family {
+    gguf: "mistral3",
+    model_types: &["mistral3", "ministral3"],
+    architectures: &["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
+    other_parts: &[
+        "vision_tower.",
+        "model.vision_tower.",
+        "multi_modal_projector.",
+        "model.multi_modal_projector.",
+    ],
+    read: read_mistral3,
+    ..LLAMA
+};
+
+const TRAITS: Traits = Traits { heads_by_default: true, ..Traits::PLAIN };
+
+fn read_llama(config: &ModelConfig) -> Result<HParams> {
+    read(&Reader { config, architecture: LLAMA.gguf, traits: Traits { rope_factors: true, ..TRAITS } })
+}
+
+fn read_mistral3(config: &ModelConfig) -> Result<HParams> {
+    let reader =
+        Reader { config, architecture: MISTRAL3.gguf, traits: Traits { yarn_multiplier: true, ..TRAITS } };
+    match config.str("model_type")? {
+        Some("ministral3") => {
+            let mut h = read(&reader)?;
+            let Some(rope) = config.section("rope_parameters")? else {
+                return Err(config.wrong("rope_parameters", "an object"));
+            };
+            let RopeScaling::Yarn { log_multiplier: Some(_), .. } = h.rope.scaling else {
+                return Err(rope.wrong("mscale_all_dim", "YaRN with a positive number"));
+            };
+            h.temperature_scale = Some(rope.positive("llama_4_scaling_beta")?);
+            Ok(h)
+        }
+        Some("mistral") => read(&reader),
+        Some(other) => Err(config.unsupported(format!("text model type `{other}`"))),
+        None => Err(config.wrong("model_type", "`ministral3` or `mistral`")),
+    }
+}
+
+fn read(reader: &Reader<'_>) -> Result<HParams> {
+    reader.refuse_sliding_window("sliding_window")?;
+    reader.refuse_true("mlp_bias")?;
+    let mut h = reader.common()?;
+    reader.refuse_partial_rotation(&h)?;
+    h.ff = Some(reader.inner("intermediate_size")?);
+    h.layers = reader.full_layers(FeedForward::Dense)?;
+    Ok(h)
+}
+
+fn keys(h: &HParams, _: u64, out: &mut Keys) {
+    out.common(h, 0);
+    out.size("vocab_size", h.vocab);
+    out.size("rope.dimension_count", h.rope.dims);
+    if let RopeScaling::Yarn { log_multiplier: Some(multiplier), .. } = h.rope.scaling {
+        out.put("rope.scaling.yarn_log_multiplier", multiplier);
+    }
+    if let Some(scale) = h.temperature_scale {
+        out.put("attention.temperature_scale", scale);
+    }
+}

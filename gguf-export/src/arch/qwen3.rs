@@ -1,0 +1,64 @@
+//! Qwen3, dense and with experts.
+
+use super::family::Family;
+use super::hparams::{FeedForward, HParams};
+use super::metadata::Keys;
+use super::plain::{self, Attention};
+use super::reader::Reader;
+use super::target::Map;
+use super::traits::Traits;
+use crate::Result;
+use crate::checkpoint::ModelConfig;
+
+pub(super) static DENSE: Family = Family {
+    gguf: "qwen3",
+    model_types: &["qwen3"],
+    architectures: &["Qwen3ForCausalLM"],
+    other_parts: &[],
+    read: read_dense,
+    layout: |out| {
+        out.trunk(Map::Identity, |out, block, source, layer| {
+            plain::layer(out, block, source, layer, Attention::Normed);
+        });
+    },
+    mtp_layer: None,
+    keys,
+};
+
+pub(super) static EXPERTS: Family = Family {
+    gguf: "qwen3moe",
+    model_types: &["qwen3_moe"],
+    architectures: &["Qwen3MoeForCausalLM"],
+    read: read_experts,
+    ..DENSE
+};
+
+fn read_dense(config: &ModelConfig) -> Result<HParams> {
+    let reader = Reader { config, architecture: DENSE.gguf, traits: Traits::PLAIN };
+    let mut h = read(&reader, FeedForward::Dense)?;
+    h.ff = Some(reader.inner("intermediate_size")?);
+    Ok(h)
+}
+
+fn read_experts(config: &ModelConfig) -> Result<HParams> {
+    let reader = Reader { config, architecture: EXPERTS.gguf, traits: Traits::PLAIN };
+    reader.refuse_dense_layers()?;
+    reader.refuse_plain_sums()?;
+    let mut h = read(&reader, FeedForward::Experts)?;
+    h.ff = reader.optional("intermediate_size")?;
+    h.experts = Some(reader.experts(reader.first(&["num_experts", "num_local_experts"]))?);
+    Ok(h)
+}
+
+fn read(reader: &Reader<'_>, ff: FeedForward) -> Result<HParams> {
+    reader.refuse_sliding_window("use_sliding_window")?;
+    let mut h = reader.common()?;
+    reader.refuse_partial_rotation(&h)?;
+    h.layers = reader.full_layers(ff)?;
+    Ok(h)
+}
+
+fn keys(h: &HParams, _: u64, out: &mut Keys) {
+    out.common(h, 0);
+    out.expert_widths(h);
+}

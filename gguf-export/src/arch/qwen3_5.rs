@@ -1,0 +1,75 @@
+//! Qwen3.5 and 3.6, dense and with experts, alone and as the language model of a model that also sees.
+
+use super::delta_net;
+use super::family::Family;
+use super::hparams::{DeltaInputs, Experts, FeedForward, HParams};
+use super::metadata::Keys;
+use super::reader::Reader;
+use super::target::Map;
+use super::traits::Traits;
+use crate::Result;
+use crate::checkpoint::ModelConfig;
+
+/// Tensor name prefixes of the vision part.
+const VISION: &[&str] = &["model.visual.", "visual."];
+
+pub(super) static DENSE: Family = Family {
+    gguf: "qwen35",
+    model_types: &["qwen3_5", "qwen3_5_text"],
+    architectures: &["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
+    other_parts: VISION,
+    read: read_dense,
+    layout: |out| out.trunk(Map::AddOne, delta_net::layer),
+    mtp_layer: Some(delta_net::mtp_layer),
+    keys,
+};
+
+pub(super) static EXPERTS: Family = Family {
+    gguf: "qwen35moe",
+    model_types: &["qwen3_5_moe", "qwen3_5_moe_text"],
+    architectures: &["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],
+    other_parts: VISION,
+    read: read_experts,
+    layout: |out| out.trunk(Map::AddOne, delta_net::layer),
+    mtp_layer: Some(delta_net::mtp_layer),
+    keys,
+};
+
+const TRAITS: Traits = Traits { rotated: 0.25, ..Traits::PLAIN };
+
+fn read_dense(config: &ModelConfig) -> Result<HParams> {
+    let reader = Reader { config, architecture: DENSE.gguf, traits: TRAITS };
+    let mut h = read(&reader, FeedForward::Dense)?;
+    h.ff = Some(reader.inner("intermediate_size")?);
+    Ok(h)
+}
+
+fn read_experts(config: &ModelConfig) -> Result<HParams> {
+    let reader = Reader { config, architecture: EXPERTS.gguf, traits: TRAITS };
+    reader.refuse_dense_layers()?;
+    reader.refuse_plain_sums()?;
+    let mut h = read(&reader, FeedForward::Experts)?;
+    h.ff = reader.optional("intermediate_size")?;
+    let shared_ff = reader.inner("shared_expert_intermediate_size")?;
+    h.experts = Some(Experts { shared_ff, ..reader.experts("num_experts")? });
+    Ok(h)
+}
+
+fn read(reader: &Reader<'_>, ff: FeedForward) -> Result<HParams> {
+    reader.refuse_false("attn_output_gate")?;
+    let mut h = reader.common()?;
+    // The loader of llama.cpp requires the sections; these are the defaults of its converter.
+    h.rope.sections = h.rope.sections.or(Some([11, 11, 10, 0]));
+    let delta = reader.delta(DeltaInputs::Apart)?;
+    h.layers = reader.linear_layers(&delta, ff)?;
+    h.delta = Some(delta);
+    Ok(h)
+}
+
+fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {
+    out.common(h, mtp_layers);
+    out.expert_widths(h);
+    out.mtp_layers(mtp_layers);
+    out.delta_net(h, mtp_layers);
+    out.size("rope.dimension_count", h.rope.dims);
+}
