@@ -4,7 +4,7 @@
 //! transformers' `modeling_qwen3_next.py` and `modeling_qwen3_5.py`.
 
 use super::hparams::{Attention, Delta, DeltaInputs, FeedForward, Layer};
-use super::layout::Builder;
+use super::layout::{Builder, ExpertNames, Mtp};
 use super::target::{Columns, Map, Part, Role, Rows, Rule};
 
 /// Adds a layer.
@@ -24,11 +24,12 @@ pub(super) fn layer(out: &mut Builder<'_>, block: &str, source: &str, layer: Lay
     }
     let norm = format!("{source}.post_attention_layernorm");
     out.vector(&format!("{block}.post_attention_norm.weight"), &norm, hidden, Map::AddOne);
+    let layer_source = source;
     let source = format!("{source}.mlp");
     match layer.ff {
         FeedForward::Dense => out.dense(block, &source, "", out.h.ff.unwrap_or_default()),
         FeedForward::Experts => {
-            out.experts(block, &source);
+            out.experts(block, layer_source, &ExpertNames::MLP);
             out.gated_shared_expert(block, &source);
         }
     }
@@ -118,8 +119,14 @@ fn apart(out: &mut Builder<'_>, block: &str, source: &str, delta: &Delta) {
     out.moved(&format!("{block}.ssm_out"), vec![values, hidden], part, columns, rule);
 }
 
+/// The MTP layer.
+pub(super) const MTP: Mtp = Mtp { prefixes: |_| MTP_PREFIXES.map(str::to_owned).to_vec(), layer: mtp_layer };
+
+/// Tensor name prefixes of the MTP layer.
+pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];
+
 /// Adds the MTP layer: a layer with full attention, and what joins it to the trunk.
-pub(super) fn mtp_layer(out: &mut Builder<'_>, prefix: &str) {
+fn mtp_layer(out: &mut Builder<'_>, prefix: &str) {
     let h = out.h;
     let block = format!("blk.{}", h.layers.len());
     let ff = if h.experts.is_some() { FeedForward::Experts } else { FeedForward::Dense };

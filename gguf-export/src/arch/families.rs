@@ -4,13 +4,13 @@ use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
 use super::metadata::Keys;
-use super::{llama, qwen3, qwen3_5, qwen3_next};
+use super::{glm4_moe, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::Metadata;
 
 /// All families.
-pub static FAMILIES: [&Family; 7] = [
+pub static FAMILIES: [&Family; 9] = [
     &qwen3_next::FAMILY,
     &qwen3_5::DENSE,
     &qwen3_5::EXPERTS,
@@ -18,6 +18,8 @@ pub static FAMILIES: [&Family; 7] = [
     &qwen3::EXPERTS,
     &llama::LLAMA,
     &llama::MISTRAL3,
+    &glm4_moe::FAMILY,
+    &minimax_m2::FAMILY,
 ];
 
 impl Family {
@@ -97,5 +99,5 @@ impl HParams {
 #[must_use]
 pub fn layout(h: &HParams, own_head: bool, has: &dyn Fn(&str) -> bool) -> Layout {
     let family = h.family();
-    layout::build(h, own_head, has, family.layout, family.mtp_layer)
+    layout::build(h, own_head, has, family.layout, family.mtp)
 }

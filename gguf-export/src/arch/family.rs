@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::hparams::HParams;
-use super::layout::Builder;
+use super::layout::{Builder, Mtp};
 use super::metadata::Keys;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
+use crate::vocab::Family as Tokenizer;
 
 /// A model family: the checkpoints of one architecture in transformers, and how they become one of llama.cpp.
 pub struct Family {
@@ -18,12 +19,14 @@ pub struct Family {
     pub architectures: &'static [&'static str],
     /// Tensor name prefixes of parts other than the language model, which are left out.
     pub other_parts: &'static [&'static str],
+    /// How its tokenizer differs from others.
+    pub tokenizer: Tokenizer,
     /// Reads the hyperparameters from the section of the language model.
     pub(super) read: fn(&ModelConfig) -> Result<HParams>,
     /// Lays out the tensors.
     pub(super) layout: fn(&mut Builder<'_>),
-    /// Lays out an MTP layer whose tensors begin with a prefix of [`MTP_PREFIXES`](super::MTP_PREFIXES).
-    pub(super) mtp_layer: Option<fn(&mut Builder<'_>, &str)>,
+    /// The MTP layer, if checkpoints have one.
+    pub(super) mtp: Option<Mtp>,
     /// Writes the keys of a model with so many MTP layers, in the order of llama.cpp's converter.
     pub(super) keys: fn(&HParams, u64, &mut Keys),
 }

@@ -92,8 +92,14 @@ pub struct HParams {
     pub norm_eps: f32,
     /// Rotary position embedding.
     pub rope: Rope,
+    /// True if query, key and value have biases.
+    pub attention_bias: bool,
+    /// True if query and key heads are normalized, where the family has that.
+    pub head_norms: bool,
     /// The experts, if layers have any.
     pub experts: Option<Experts>,
+    /// The routing of the experts, where the GGUF states it.
+    pub routing: Option<Routing>,
     /// The gated delta net, if layers have one.
     pub delta: Option<Delta>,
     /// `llama_4_scaling_beta`, the growth of the query with the logarithm of its position.
@@ -124,8 +130,34 @@ pub struct Experts {
     pub used: u64,
     /// `moe_intermediate_size`.
     pub ff: u64,
-    /// `shared_expert_intermediate_size`; 0 if there is no shared expert.
+    /// Width of the shared experts together; 0 without shared experts.
     pub shared_ff: u64,
+    /// `n_group` and `topk_group`: experts are chosen from so many groups, among the best of so many.
+    pub groups: Option<(u64, u64)>,
+    /// How scores become weights, where the GGUF states it.
+    pub gating: Option<Gating>,
+}
+
+/// How the scores of experts become weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gating {
+    /// Softmax over all experts.
+    Softmax = 1,
+    /// The sigmoid of each score.
+    Sigmoid = 2,
+}
+
+/// Routing of GLM and DeepSeek.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Routing {
+    /// `first_k_dense_replace`: so many layers at the beginning are dense.
+    pub leading_dense: u64,
+    /// `n_shared_experts`.
+    pub shared: u64,
+    /// `routed_scaling_factor`.
+    pub scale: Option<f32>,
+    /// `norm_topk_prob`.
+    pub normalized: Option<bool>,
 }
 
 /// How a checkpoint stores the inputs of the gated delta net, which also determines the order of the value heads in the

@@ -13,12 +13,43 @@ pub struct Layout {
     pub targets: Vec<Target>,
     /// Number of MTP layers, 0 or 1.
     pub mtp_layers: u64,
+    /// Tensor name prefix of the MTP layer.
+    pub mtp_prefix: Option<String>,
     /// Tensor name prefix of an MTP layer that was left out because it is incomplete.
-    pub dropped_mtp: Option<&'static str>,
+    pub dropped_mtp: Option<String>,
 }
 
-/// Tensor name prefixes of the MTP layer.
-pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];
+/// How a family stores an MTP layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mtp {
+    /// The prefixes that its tensors may have.
+    pub(super) prefixes: fn(&Builder<'_>) -> Vec<String>,
+    /// Adds the layer with a prefix.
+    pub(super) layer: fn(&mut Builder<'_>, &str),
+}
+
+/// Names of the experts in a layer's modules.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExpertNames {
+    /// The module with router and experts.
+    pub(super) block: &'static str,
+    /// Parameter in it that is added to the scores when experts are chosen.
+    pub(super) correction: Option<&'static str>,
+    /// Gate, up and down projection, as one of these sets.
+    pub(super) projections: &'static [[&'static str; 3]],
+}
+
+impl ExpertNames {
+    /// Most families.
+    pub(super) const MLP: Self =
+        Self { block: "mlp", correction: None, projections: &[["gate_proj", "up_proj", "down_proj"]] };
+    /// `MiniMax` M2. AutoRound writes the projections under the names of `MLP`.
+    pub(super) const MINIMAX: Self = Self {
+        block: "block_sparse_moe",
+        correction: Some("e_score_correction_bias"),
+        projections: &[["w1", "w3", "w2"], ["gate_proj", "up_proj", "down_proj"]],
+    };
+}
 
 /// Where a checkpoint has the language model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,34 +87,32 @@ pub(super) fn build(
     own_head: bool,
     has: &dyn Fn(&str) -> bool,
     trunk: fn(&mut Builder<'_>),
-    mtp_layer: Option<fn(&mut Builder<'_>, &str)>,
+    mtp: Option<Mtp>,
 ) -> Layout {
     let names = Names::find(has);
     let mut out = Builder { h, has, names, own_head, targets: Vec::new() };
     trunk(&mut out);
-    let mut mtp_layers = 0;
-    let mut dropped_mtp = None;
-    if let Some(mtp_layer) = mtp_layer
-        && let Some(prefix) = MTP_PREFIXES.into_iter().find(|p| has(p))
-    {
-        let before = out.targets.len();
-        mtp_layer(&mut out, prefix);
-        let complete = out.targets[before..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module));
-        if complete {
-            mtp_layers = 1;
-        } else {
-            out.targets.truncate(before);
-            dropped_mtp = Some(prefix);
-        }
+    let before = out.targets.len();
+    let found = mtp.and_then(|mtp| {
+        let prefix = (mtp.prefixes)(&out).into_iter().find(|prefix| has(prefix))?;
+        Some((mtp, prefix))
+    });
+    let Some((mtp, prefix)) = found else {
+        return Layout { targets: out.targets, mtp_layers: 0, mtp_prefix: None, dropped_mtp: None };
+    };
+    (mtp.layer)(&mut out, &prefix);
+    if out.targets[before..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module)) {
+        return Layout { targets: out.targets, mtp_layers: 1, mtp_prefix: Some(prefix), dropped_mtp: None };
     }
-    Layout { targets: out.targets, mtp_layers, dropped_mtp }
+    out.targets.truncate(before);
+    Layout { targets: out.targets, mtp_layers: 0, mtp_prefix: None, dropped_mtp: Some(prefix) }
 }
 
 /// Adds targets, block by block.
 pub(super) struct Builder<'a> {
     pub(super) h: &'a HParams,
     pub(super) has: &'a dyn Fn(&str) -> bool,
-    names: Names,
+    pub(super) names: Names,
     own_head: bool,
     targets: Vec<Target>,
 }
@@ -123,18 +152,25 @@ impl Builder<'_> {
     }
 
     /// The router and the experts, stored one by one or stacked.
-    pub(super) fn experts(&mut self, block: &str, source: &str) {
+    pub(super) fn experts(&mut self, block: &str, layer: &str, names: &ExpertNames) {
         let Some(experts) = self.h.experts else { return };
+        let source = format!("{layer}.{}", names.block);
         let (hidden, count, width) = (self.h.hidden, experts.count, experts.ff);
+        if let Some(correction) = names.correction {
+            let name = format!("{block}.exp_probs_b.bias");
+            self.vector(&name, &format!("{source}.{correction}"), count, Map::Identity);
+        }
         let router = Part::whole(format!("{source}.gate"), count, hidden);
         self.f32(&format!("{block}.ffn_gate_inp.weight"), vec![hidden, count], router, Map::Identity);
         let fused = (self.has)(&format!("{source}.experts.gate_up_proj"));
-        for (name, rows, columns) in [("gate", width, hidden), ("up", width, hidden), ("down", hidden, width)]
-        {
+        let is_there = |set: &&[&str; 3]| (self.has)(&format!("{source}.experts.0.{}", set[0]));
+        let modules = names.projections.iter().find(is_there).unwrap_or(&names.projections[0]);
+        let shapes = [("gate", width, hidden), ("up", width, hidden), ("down", hidden, width)];
+        for ((name, rows, columns), module) in shapes.into_iter().zip(modules) {
             let parts = if fused {
-                vec![fused_experts(count, source, name, rows, columns)]
+                vec![fused_experts(count, &source, name, rows, columns)]
             } else {
-                let module = |e| format!("{source}.experts.{e}.{name}_proj");
+                let module = |e| format!("{source}.experts.{e}.{module}");
                 (0..count).map(|e| Part::whole(module(e), rows, columns)).collect()
             };
             self.targets.push(Target {
@@ -144,6 +180,14 @@ impl Builder<'_> {
                 columns: Columns::AsStored,
                 rule: Rule::Matrix { role: Role::Experts, scaled: true },
             });
+        }
+    }
+
+    /// The shared experts as one block, without a gate.
+    pub(super) fn shared_experts(&mut self, block: &str, source: &str) {
+        let width = self.h.experts.map_or(0, |experts| experts.shared_ff);
+        if width > 0 {
+            self.dense(block, &format!("{source}.shared_experts"), "_shexp", width);
         }
     }
 

@@ -3,25 +3,25 @@
 use super::family::Family;
 use super::hparams::{FeedForward, HParams, RopeScaling};
 use super::metadata::Keys;
-use super::plain::{self, Attention};
+use super::plain::Plain;
 use super::reader::Reader;
 use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
+use crate::vocab::Family as Tokenizer;
 
 pub(super) static LLAMA: Family = Family {
     gguf: "llama",
     model_types: &["llama", "mistral"],
     architectures: &["LlamaForCausalLM", "MistralForCausalLM"],
     other_parts: &[],
+    tokenizer: Tokenizer::Plain,
     read: read_llama,
     layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| {
-            plain::layer(out, block, source, layer, Attention::Interleaved);
-        });
+        out.trunk(Map::Identity, |out, block, source, layer| Plain::LLAMA.layer(out, block, source, layer))
     },
-    mtp_layer: None,
+    mtp: None,
     keys,
 };
 

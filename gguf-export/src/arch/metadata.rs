@@ -31,6 +31,13 @@ impl Keys {
         if let Some(experts) = h.experts {
             self.size("expert_count", experts.count);
             self.size("expert_used_count", experts.used);
+            if let Some((groups, used)) = experts.groups {
+                self.size("expert_group_count", groups);
+                self.size("expert_group_used_count", used);
+            }
+            if let Some(gating) = experts.gating {
+                self.put("expert_gating_func", gating as u32);
+            }
         }
         self.size("attention.key_length", h.head_dim);
         self.size("attention.value_length", h.head_dim);

@@ -3,10 +3,12 @@
 mod delta_net;
 mod families;
 mod family;
+mod glm4_moe;
 mod hparams;
 mod layout;
 mod llama;
 mod metadata;
+mod minimax_m2;
 mod model_card;
 mod name;
 mod naming;
@@ -19,9 +21,10 @@ mod rope;
 mod target;
 mod traits;
 
+pub use delta_net::MTP_PREFIXES;
 pub use families::{FAMILIES, layout};
 pub use family::Family;
 pub use hparams::{Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Rope, RopeScaling};
-pub use layout::{Layout, MTP_PREFIXES, Names};
+pub use layout::{Layout, Names};
 pub use naming::{Parameters, Provenance, file_name, general, source_of};
 pub use target::{Columns, Map, Part, Role, Rows, Rule, Target};

@@ -3,25 +3,25 @@
 use super::family::Family;
 use super::hparams::{FeedForward, HParams};
 use super::metadata::Keys;
-use super::plain::{self, Attention};
+use super::plain::Plain;
 use super::reader::Reader;
 use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
+use crate::vocab::Family as Tokenizer;
 
 pub(super) static DENSE: Family = Family {
     gguf: "qwen3",
     model_types: &["qwen3"],
     architectures: &["Qwen3ForCausalLM"],
     other_parts: &[],
+    tokenizer: Tokenizer::Plain,
     read: read_dense,
     layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| {
-            plain::layer(out, block, source, layer, Attention::Normed);
-        });
+        out.trunk(Map::Identity, |out, block, source, layer| Plain::QWEN3.layer(out, block, source, layer))
     },
-    mtp_layer: None,
+    mtp: None,
     keys,
 };
 
@@ -43,10 +43,14 @@ fn read_dense(config: &ModelConfig) -> Result<HParams> {
 fn read_experts(config: &ModelConfig) -> Result<HParams> {
     let reader = Reader { config, architecture: EXPERTS.gguf, traits: Traits::PLAIN };
     reader.refuse_dense_layers()?;
-    reader.refuse_plain_sums()?;
+    // transformers' default is false.
+    if config.bool("norm_topk_prob")? != Some(true) {
+        return Err(config.wrong("norm_topk_prob", "true"));
+    }
     let mut h = read(&reader, FeedForward::Experts)?;
     h.ff = reader.optional("intermediate_size")?;
-    h.experts = Some(reader.experts(reader.first(&["num_experts", "num_local_experts"]))?);
+    h.experts =
+        Some(reader.experts(reader.first(&["num_experts", "num_local_experts"]), "moe_intermediate_size")?);
     Ok(h)
 }
 

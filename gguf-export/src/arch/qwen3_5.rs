@@ -9,6 +9,7 @@ use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
+use crate::vocab::Family as Tokenizer;
 
 /// Tensor name prefixes of the vision part.
 const VISION: &[&str] = &["model.visual.", "visual."];
@@ -18,9 +19,10 @@ pub(super) static DENSE: Family = Family {
     model_types: &["qwen3_5", "qwen3_5_text"],
     architectures: &["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
     other_parts: VISION,
+    tokenizer: Tokenizer::Plain,
     read: read_dense,
     layout: |out| out.trunk(Map::AddOne, delta_net::layer),
-    mtp_layer: Some(delta_net::mtp_layer),
+    mtp: Some(delta_net::MTP),
     keys,
 };
 
@@ -29,9 +31,10 @@ pub(super) static EXPERTS: Family = Family {
     model_types: &["qwen3_5_moe", "qwen3_5_moe_text"],
     architectures: &["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],
     other_parts: VISION,
+    tokenizer: Tokenizer::Plain,
     read: read_experts,
     layout: |out| out.trunk(Map::AddOne, delta_net::layer),
-    mtp_layer: Some(delta_net::mtp_layer),
+    mtp: Some(delta_net::MTP),
     keys,
 };
 
@@ -51,7 +54,7 @@ fn read_experts(config: &ModelConfig) -> Result<HParams> {
     let mut h = read(&reader, FeedForward::Experts)?;
     h.ff = reader.optional("intermediate_size")?;
     let shared_ff = reader.inner("shared_expert_intermediate_size")?;
-    h.experts = Some(Experts { shared_ff, ..reader.experts("num_experts")? });
+    h.experts = Some(Experts { shared_ff, ..reader.experts("num_experts", "moe_intermediate_size")? });
     Ok(h)
 }
 

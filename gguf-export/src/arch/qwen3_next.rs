@@ -9,15 +9,17 @@ use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
+use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     gguf: "qwen3next",
     model_types: &["qwen3_next"],
     architectures: &["Qwen3NextForCausalLM"],
     other_parts: &[],
+    tokenizer: Tokenizer::Plain,
     read,
     layout: |out| out.trunk(Map::AddOne, delta_net::layer),
-    mtp_layer: Some(delta_net::mtp_layer),
+    mtp: Some(delta_net::MTP),
     keys,
 };
 
@@ -33,7 +35,7 @@ fn read(config: &ModelConfig) -> Result<HParams> {
     let delta = reader.delta(DeltaInputs::Joint)?;
     h.experts = Some(Experts {
         shared_ff: reader.inner("shared_expert_intermediate_size")?,
-        ..reader.experts("num_experts")?
+        ..reader.experts("num_experts", "moe_intermediate_size")?
     });
     h.layers = reader.linear_layers(&delta, FeedForward::Experts)?;
     h.delta = Some(delta);

@@ -49,7 +49,10 @@ impl Reader<'_> {
             head_dim,
             norm_eps: config.positive("rms_norm_eps")?,
             rope: rope::read(config, self.traits, head_dim)?,
+            attention_bias: config.bool("attention_bias")?.unwrap_or(false),
+            head_norms: true,
             experts: None,
+            routing: None,
             delta: None,
             temperature_scale: None,
             tied: config.bool("tie_word_embeddings")?.unwrap_or(false),
@@ -72,19 +75,34 @@ impl Reader<'_> {
     }
 
     /// The experts, without a shared one.
-    pub(super) fn experts(&self, count: &str) -> Result<Experts> {
+    pub(super) fn experts(&self, count: &str, width: &str) -> Result<Experts> {
         let config = self.config;
         let experts = Experts {
             count: config.size(count, limits::EXPERTS)?,
             used: config.size("num_experts_per_tok", limits::EXPERTS)?,
-            ff: self.inner("moe_intermediate_size")?,
+            ff: self.inner(width)?,
             shared_ff: 0,
+            groups: None,
+            gating: None,
         };
         if experts.used > experts.count {
             let expected = format!("at most `{count}`, {}", experts.count);
             return Err(config.wrong("num_experts_per_tok", &expected));
         }
         Ok(experts)
+    }
+
+    /// `n_group` and `topk_group`.
+    pub(super) fn expert_groups(&self, experts: u64) -> Result<Option<(u64, u64)>> {
+        let config = self.config;
+        if config.get("n_group").is_none() {
+            return Ok(None);
+        }
+        let groups = config.size("n_group", experts)?;
+        if !experts.is_multiple_of(groups) {
+            return Err(config.wrong("n_group", &format!("a divisor of {experts} experts")));
+        }
+        Ok(Some((groups, config.size("topk_group", groups)?)))
     }
 
     /// The gated delta net.
@@ -162,7 +180,7 @@ impl Reader<'_> {
     /// Refuses options that llama.cpp's graphs would silently ignore.
     fn refuse_other_graphs(&self) -> Result<()> {
         let config = self.config;
-        if config.bool("attention_bias")? == Some(true) {
+        if config.bool("attention_bias")? == Some(true) && !self.traits.attention_bias {
             return Err(config.unsupported("`attention_bias` of true".to_owned()));
         }
         if let Some(act) = config.str("hidden_act")?.filter(|act| *act != "silu") {
@@ -177,6 +195,16 @@ impl Reader<'_> {
             return Err(self.config.unsupported("`norm_topk_prob` of false".to_owned()));
         }
         Ok(())
+    }
+
+    /// Refuses a `scoring_func` other than the one of the family.
+    pub(super) fn refuse_other_scores(&self, own: &str) -> Result<()> {
+        match self.config.str("scoring_func")? {
+            Some(function) if function != own => {
+                Err(self.config.unsupported(format!("`scoring_func` of `{function}`")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses a field that must be true, or absent, for llama.cpp's graph.

@@ -10,12 +10,19 @@ pub(super) struct Traits {
     pub(super) heads_by_default: bool,
     /// True if the graph takes `rope.scaling.yarn_log_multiplier`.
     pub(super) yarn_multiplier: bool,
+    /// True if the graph takes biases of query, key and value.
+    pub(super) attention_bias: bool,
     /// True if the graph takes divisors of the rotary frequencies.
     pub(super) rope_factors: bool,
 }
 
 impl Traits {
     /// Whole heads are rotated, and nothing is by default.
-    pub(super) const PLAIN: Self =
-        Self { rotated: 1.0, heads_by_default: false, yarn_multiplier: false, rope_factors: false };
+    pub(super) const PLAIN: Self = Self {
+        rotated: 1.0,
+        heads_by_default: false,
+        yarn_multiplier: false,
+        rope_factors: false,
+        attention_bias: false,
+    };
 }

@@ -80,6 +80,7 @@ fn draft(
         config: &config,
         orders,
         options,
+        mtp: layout.mtp_prefix,
         weights: Vec::new(),
         last: None,
         used: vec![false; checkpoint.tensors().len()],
@@ -123,7 +124,7 @@ fn draft(
 /// What a layout does not use, besides what no layout does.
 struct Unused {
     /// Prefix of an incomplete MTP layer.
-    mtp: Option<&'static str>,
+    mtp: Option<String>,
     /// A head that equals the embedding.
     head: Option<String>,
     /// Prefixes of parts other than the language model.
@@ -135,6 +136,8 @@ struct Drafter<'a> {
     config: &'a QuantConfig,
     orders: &'a Orders,
     options: &'a PlanOptions,
+    /// Prefix of the MTP layer.
+    mtp: Option<String>,
     weights: Vec<Weight>,
     /// Name and weight of the module resolved last; targets that share a module are adjacent.
     last: Option<(String, u32)>,
@@ -161,7 +164,7 @@ impl Drafter<'_> {
             Rule::RopeFactors => (Map::Identity, vec![Candidate::F32]),
             Rule::Matrix { role, scaled } => {
                 let is_mtp =
-                    |part: &arch::Part| arch::MTP_PREFIXES.iter().any(|p| part.module.starts_with(p));
+                    |part: &arch::Part| self.mtp.as_ref().is_some_and(|p| part.module.starts_with(p));
                 let is_mtp = target.parts.iter().all(is_mtp);
                 (Map::Identity, self.matrix(&weights, role, scaled, is_mtp))
             }
@@ -281,7 +284,9 @@ impl Drafter<'_> {
                 continue;
             }
             let reason = match Reason::of_name(name) {
-                _ if unused.mtp.is_some_and(|prefix| name.starts_with(prefix)) => Some(Reason::IncompleteMtp),
+                _ if unused.mtp.as_ref().is_some_and(|prefix| name.starts_with(prefix)) => {
+                    Some(Reason::IncompleteMtp)
+                }
                 _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
                 _ if unused.other_parts.iter().any(|prefix| name.starts_with(prefix)) => {
                     Some(Reason::OtherPart)

@@ -11,7 +11,7 @@ use crate::arch::{self, Parameters, Provenance};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::{Metadata, keys};
-use crate::vocab::{Family, template_notes, vocab};
+use crate::vocab::{template_notes, vocab};
 
 impl Plan {
     /// Fills in the metadata, which depends on the final types, and notes about it.
@@ -50,7 +50,12 @@ impl Plan {
 fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
     let mut out = arch::general(&provenance(checkpoint, plan)?, plan.hparams.architecture, dominant(plan));
     out.append(plan.hparams.metadata(plan.mtp_layers));
-    out.append(vocab(checkpoint.dir(), checkpoint.config(), plan.hparams.vocab, Family::Plain)?);
+    out.append(vocab(
+        checkpoint.dir(),
+        checkpoint.config(),
+        plan.hparams.vocab,
+        plan.hparams.family().tokenizer,
+    )?);
     let rounded: Vec<String> = plan
         .tensors
         .iter()
