@@ -13,7 +13,7 @@ use super::tiny::{FAMILIES, header, write};
 use super::{
     Abort, CacheType, ContextSize, Flash, HParams, LlamaDecoder, LoadMode, LoadOptions, Model, Placement,
 };
-use crate::engine::{BatchToken, Decoder, Pos, SeqId, Token};
+use crate::engine::{BatchToken, Decoder, Pos, SeqId, SeqOp, StateId, Step, Token};
 
 /// What llama.cpp says that it allocated, in bytes.
 #[derive(Debug, Default, Clone)]
@@ -92,15 +92,19 @@ fn near(what: &str, planned: u64, allocated: f64) {
     assert!((planned - allocated).abs() <= most, "{what}: {planned} planned, {allocated} allocated");
 }
 
+fn token(seq: u32, pos: u32) -> BatchToken {
+    let token = Token(i32::try_from(20 + pos % 200).unwrap());
+    BatchToken { seq: SeqId(seq), pos: Pos(pos), token, sample: true }
+}
+
+/// The largest difference.
+fn largest(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
 /// The logits after tokens of one sequence, the last of them read one by one.
 fn logits(decoder: &mut LlamaDecoder<'_>, count: u32, alone: u32) -> Vec<f32> {
-    let token = |pos: u32| BatchToken {
-        seq: SeqId(0),
-        pos: Pos(pos),
-        token: Token(i32::try_from(20 + pos % 200).unwrap()),
-        sample: true,
-    };
-    let tokens: Vec<BatchToken> = (0..count).map(token).collect();
+    let tokens: Vec<BatchToken> = (0..count).map(|pos| token(0, pos)).collect();
     let (together, rest) = tokens.split_at((count - alone) as usize);
     let mut found = Vec::new();
     for step in together.chunks(512).chain(rest.chunks(1)) {
@@ -159,6 +163,49 @@ fn layers_with_a_window_keep_only_that() {
     let layer = |cells: u64| cells * 2 * 2 * 64;
     assert_eq!(kv(&short), layer(1024) + layer(768));
     assert_eq!(kv(&long), layer(4096) + layer(768));
+}
+
+#[test]
+fn a_sequence_goes_back_to_a_cached_state() {
+    // Past the window of 16 tokens and, in all, past the cells that the cache has for it.
+    let (before, after) = (700, 300);
+    // The order of cells changes, and with it that of sums; llama.cpp rounds in GELU, which gemma has.
+    for (family, most) in [("gpt-oss", 1e-4), ("gemma4", 5e-3), ("gemma4-moe", 5e-3), ("qwen3_5", 1e-6)] {
+        let options = |options: &mut LoadOptions| options.parallel = 2;
+        with(&header(family), options, |decoder| {
+            let read = |decoder: &mut LlamaDecoder<'_>, seq: u32, range: std::ops::Range<u32>| {
+                let mut found = Vec::new();
+                let tokens: Vec<BatchToken> = range.map(|pos| token(seq, pos)).collect();
+                for step in tokens.chunks(100) {
+                    decoder.read_logits(step, |_, logits| found.extend_from_slice(logits)).unwrap();
+                }
+                found
+            };
+            let apply = |decoder: &mut LlamaDecoder<'_>, op| {
+                decoder.step(&Step { ops: vec![op], tokens: Vec::new() }).unwrap()
+            };
+            let (seq, state) = (SeqId(0), StateId(1));
+            read(decoder, 0, 0..before);
+            let outcome = apply(decoder, SeqOp::CacheState { seq, state });
+            assert_eq!(outcome.states.len(), 1, "{family}");
+            let expected = read(decoder, 0, before..before + after);
+            apply(decoder, SeqOp::Rewind { seq, length: before, state: Some(state) });
+            let again = read(decoder, 0, before..before + after);
+            assert!(largest(&again, &expected) < most, "{family}: after going back");
+            let op = SeqOp::Copy { from: seq, to: SeqId(1), length: before, state: Some(state) };
+            apply(decoder, op);
+            let copied = read(decoder, 1, before..before + after);
+            assert!(largest(&copied, &expected) < most, "{family}: in a copy");
+            let mut tokens: Vec<BatchToken> = (0..before).map(|pos| token(0, pos)).collect();
+            tokens[before as usize - 8].token = Token(19);
+            apply(decoder, SeqOp::Clear { seq });
+            for step in tokens.chunks(100) {
+                decoder.read_logits(step, |_, _| ()).unwrap();
+            }
+            let other = read(decoder, 0, before..before + after);
+            assert!(largest(&other, &expected) > 20.0 * most, "{family}: with another token");
+        });
+    }
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) enum Limit {
     NoExperts,
     /// The sizes of the delta net fit together.
     DeltaNet,
+    /// Some layers have attention and some a recurrent state: llama.cpp asserts that there are caches of both kinds.
+    Mixes,
     /// The epsilon of the norms is there.
     Epsilon,
     /// All of a key is rotated.
@@ -76,6 +78,7 @@ impl Limit {
             Self::MayHaveExperts => keys.one_number_of_experts(),
             Self::NoExperts => keys.no_experts(),
             Self::DeltaNet => keys.delta_net(),
+            Self::Mixes => keys.mixes(),
             Self::Epsilon => keys.epsilon(),
             Self::RotatesAll => keys.rotates_all(),
             Self::MaySections if header.metadata.get(&keys.key(SECTIONS)).is_none() => Ok(()),
@@ -193,6 +196,15 @@ impl Keys<'_> {
             return self.wrong("ssm.inner_size", sizes.inner, expected);
         }
         Ok(())
+    }
+
+    fn mixes(&self) -> Result<(), LoadError> {
+        let trunk = &self.hparams.recurrent_layers[..self.hparams.trunk() as usize];
+        if trunk.contains(&true) && trunk.contains(&false) {
+            return Ok(());
+        }
+        let (found, expected) = ("the same for all layers", "some layers with attention and some without");
+        Err(self.header.wrong(&self.key("attention.recurrent_layers"), found, expected))
     }
 
     fn epsilon(&self) -> Result<(), LoadError> {

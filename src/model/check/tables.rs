@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::TensorInfo;
 
+use super::limits::Limit;
 use super::slot::{Of, Part, Slot, Table, When};
 use super::types::Kind;
 use crate::model::hparams::HParams;
@@ -30,6 +31,10 @@ pub(super) fn check(table: &Table, header: &Header, hparams: &HParams) -> Result
         }
     }
     walk.scales()?;
+    if hparams.recurrent.is_some() && table.parts.iter().any(|part| part.of == Of::Recurrent) {
+        // Last, because a tensor of the wrong kind of layer says more.
+        Limit::Mixes.check(header, hparams)?;
+    }
     match walk.left.keys().next() {
         None => Ok(()),
         Some(name) => Err(LoadError::SurplusTensor {

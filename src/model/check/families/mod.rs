@@ -10,6 +10,8 @@ mod qwen3;
 mod qwen35;
 mod qwen3next;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod tests;
