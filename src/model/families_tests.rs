@@ -14,6 +14,7 @@ use super::{
     Abort, CacheType, ContextSize, Flash, HParams, LlamaDecoder, LoadMode, LoadOptions, Model, Placement,
 };
 use crate::engine::{BatchToken, Decoder, Pos, SeqId, SeqOp, StateId, Step, Token};
+use crate::llama::default_version;
 
 /// What llama.cpp says that it allocated, in bytes.
 #[derive(Debug, Default, Clone)]
@@ -64,6 +65,7 @@ fn with<T>(
     change: impl FnOnce(&mut LoadOptions),
     then: impl FnOnce(&mut LlamaDecoder<'_>) -> T,
 ) -> (Placement, Said, T) {
+    let _version = default_version();
     let folder = tempfile::tempdir().unwrap();
     let mut options = LoadOptions {
         threads: 1,
@@ -125,6 +127,33 @@ fn every_family_runs_in_the_memory_that_was_planned() {
         near(&format!("{family}: KV cache"), line.kv, said.bytes("KV buffer size"));
         near(&format!("{family}: states"), line.recurrent, said.bytes("RS buffer size"));
         near(&format!("{family}: weights"), line.dense + line.experts, said.bytes("model buffer size"));
+    }
+}
+
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "sizes of tiny models")]
+fn a_head_that_is_the_embedding_takes_memory_only_if_it_is_repacked() {
+    for (family, ty, repack) in [
+        ("llama3", GgmlType::F32, false),
+        ("llama3", GgmlType::Q4_0, false),
+        ("llama3", GgmlType::Q4_0, true),
+        ("gemma4", GgmlType::Q4_0, false),
+        ("gemma4", GgmlType::Q4_0, true),
+    ] {
+        let header = header(family);
+        let kept = header.tensors.iter().filter(|tensor| tensor.name != "output.weight");
+        let tensors = kept.map(|tensor| {
+            let ty = if tensor.name == "token_embd.weight" { ty } else { tensor.ty };
+            (tensor.name.clone(), tensor.dims.clone(), ty)
+        });
+        let tied = gguf::Header::layout(header.metadata.clone(), tensors.collect()).unwrap();
+        let (placement, said, _) =
+            with(&tied, |options| options.repack = Some(repack), |decoder| logits(decoder, 8, 4));
+        let line = &placement.bill.lines[0];
+        let (planned, allocated) = (line.dense + line.experts, said.bytes("model buffer size"));
+        // Half of the embedding in Q4_0, and more than llama.cpp rounds its sizes in MiB.
+        let is_near = (planned as f64 - allocated).abs() < 11_520.0;
+        assert!(is_near, "{family}, {ty}, {repack}: {planned} planned, {allocated} allocated");
     }
 }
 

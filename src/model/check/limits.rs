@@ -24,9 +24,9 @@ pub(super) enum Limit {
     Rotates,
     /// There are experts.
     Experts,
-    /// There are experts or none.
+    /// If there are experts, every layer chooses as many.
     MayHaveExperts,
-    /// There are none.
+    /// Every layer is dense.
     NoExperts,
     /// The sizes of the delta net fit together.
     DeltaNet,
@@ -40,10 +40,10 @@ pub(super) enum Limit {
     Sections,
     /// If the rotated values have sections, they are those of [`Self::Sections`].
     MaySections,
-    /// There are no prediction layers.
-    NoPrediction,
-    /// Prediction layers have attention.
-    PredictionAttends,
+    /// MTP layers are not supported.
+    NoMtp,
+    /// MTP layers have attention.
+    MtpAttends,
     /// Experts are shared.
     SharedExperts,
     /// The function that weighs experts is known, or the graph has one by default.
@@ -83,8 +83,8 @@ impl Limit {
             Self::RotatesAll => keys.rotates_all(),
             Self::MaySections if header.metadata.get(&keys.key(SECTIONS)).is_none() => Ok(()),
             Self::MaySections | Self::Sections => keys.sections(),
-            Self::NoPrediction => keys.no_prediction(),
-            Self::PredictionAttends => keys.prediction_attends(),
+            Self::NoMtp => keys.no_mtp(),
+            Self::MtpAttends => keys.mtp_attends(),
             Self::SharedExperts => keys.shared_experts(),
             Self::MayWeigh => keys.weighs(0),
             Self::Weighs => keys.weighs(1),
@@ -241,7 +241,7 @@ impl Keys<'_> {
         }
     }
 
-    fn no_prediction(&self) -> Result<(), LoadError> {
+    fn no_mtp(&self) -> Result<(), LoadError> {
         match self.hparams.mtp_layers {
             0 => Ok(()),
             layers => {
@@ -251,10 +251,10 @@ impl Keys<'_> {
         }
     }
 
-    fn prediction_attends(&self) -> Result<(), LoadError> {
+    fn mtp_attends(&self) -> Result<(), LoadError> {
         let trunk = self.hparams.trunk() as usize;
         if self.hparams.recurrent_layers[trunk..].contains(&true) {
-            let (name, found) = ("attention.recurrent_layers", "true for a prediction layer");
+            let (name, found) = ("attention.recurrent_layers", "true for an MTP layer");
             return Err(self.header.wrong(&self.key(name), found, "false"));
         }
         Ok(())
@@ -264,7 +264,7 @@ impl Keys<'_> {
         self.header.within(&self.key("expert_shared_count"), 1..=limits::EXPERTS, None).map(drop)
     }
 
-    /// llama.cpp knows the functions 1 to 4.
+    /// llama.cpp has the functions 1 to 4.
     fn weighs(&self, least: u64) -> Result<(), LoadError> {
         let by_default = if least == 0 { Some(0) } else { None };
         self.header.within(&self.key("expert_gating_func"), least..=4, by_default).map(drop)

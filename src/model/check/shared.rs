@@ -165,9 +165,9 @@ pub(super) const GATED_SHARED_EXPERT: Part = Part {
     ],
 };
 
-/// What a prediction layer has besides a layer's tensors.
-pub(super) const PREDICTION: Part = Part {
-    of: Of::Prediction,
+/// What an MTP layer has besides a layer's tensors.
+pub(super) const MTP: Part = Part {
+    of: Of::Mtp,
     slots: &[
         matrix("nextn.eh_proj.weight", &[TwoEmbd, Embd]),
         vector("nextn.enorm.weight", &[Embd]),

@@ -12,7 +12,7 @@ pub(super) struct Table {
     pub(super) limits: &'static [Limit],
     /// Its tensors.
     pub(super) parts: &'static [Part],
-    /// Whether a file may leave out its prediction layers, though it counts them.
+    /// Whether a file may leave out its MTP layers, though it counts them.
     pub(super) trunk_alone: bool,
 }
 
@@ -55,8 +55,8 @@ pub(super) enum Of {
     Experts,
     /// Every layer, if each has an embedding of its own.
     PerLayer,
-    /// Prediction layers.
-    Prediction,
+    /// MTP layers.
+    Mtp,
 }
 
 /// A tensor.

@@ -71,7 +71,7 @@ pub(super) fn is_in_layer(of: Of, hparams: &HParams, layer: u32) -> bool {
         Of::Dense => !experts,
         Of::Experts => experts,
         Of::PerLayer => h.per_layer_embedding > 0,
-        Of::Prediction => layer >= h.trunk(),
+        Of::Mtp => layer >= h.trunk(),
     }
 }
 
@@ -87,7 +87,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// The number of layers to walk: the prediction layers may be missing altogether.
+    /// The number of layers to walk: the MTP layers may be missing altogether.
     fn last(&self, table: &Table) -> u32 {
         let HParams { layers, mtp_layers, .. } = *self.hparams;
         let first = format!("blk.{}.nextn.eh_proj.weight", self.hparams.trunk());

@@ -240,7 +240,7 @@ impl Numbers<'_> {
         Ok(0)
     }
 
-    /// Width of a compressed query. llama.cpp does not read it for small models of `deepseek2`, which it knows by these numbers.
+    /// Width of a compressed query. llama.cpp does not read it for small models of `deepseek2`, which it recognizes by these numbers.
     pub(super) fn query_rank(&self, trunk: u64, vocab: u64) -> Result<u64, LoadError> {
         if self.prefix == "deepseek2" && matches!((trunk, vocab), (26 | 27, _) | (48, 128_256)) {
             return Ok(0);

@@ -15,7 +15,7 @@ pub struct HParams {
     pub vocab: u64,
     /// The context length that the model was trained with.
     pub trained_context: u32,
-    /// Width of the dense feed-forward network by layer; 0 if there is none.
+    /// Width of the dense feed-forward network by layer; 0 without one.
     pub feed_forward: Vec<u32>,
     /// Routed experts per layer; 0 for a dense model.
     pub experts: u32,
@@ -49,7 +49,7 @@ pub struct HParams {
     pub query_rank: u64,
     /// Width of compressed keys and values; 0 if they are not compressed.
     pub rank: u64,
-    /// Width of the embedding that each layer has of its own; 0 if there is none.
+    /// Width of the embedding that each layer has of its own; 0 without one.
     pub per_layer_embedding: u64,
     /// The layers with a recurrent state instead of a KV cache.
     pub recurrent_layers: Vec<bool>,

@@ -51,7 +51,7 @@ impl Model<'_> {
             } else {
                 line.dense += weight.bytes;
             }
-            let streams = choice.load == LoadMode::Stream && weight.experts;
+            let streams = choice.load == LoadMode::Stream && weight.is_streamed();
             let is_mapped = choice.load.maps() || streams || weight.is_lazy();
             if device == 0 && is_mapped {
                 line.mapped += weight.bytes;

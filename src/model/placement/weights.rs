@@ -49,6 +49,11 @@ impl Weight {
         is_table && self.home == Home::Input
     }
 
+    /// Whether it is read as experts are chosen, if the load mode says so. Biases and factors of experts are not.
+    pub(super) fn is_streamed(&self) -> bool {
+        self.experts && self.name.contains("_exps.weight")
+    }
+
     /// Whether it is the embedding as the head.
     pub(super) fn is_tied(&self) -> bool {
         self.home == Home::Output && self.name == "token_embd.weight"

@@ -1,7 +1,7 @@
 //! `DeepSeek` V2 and V3, Kimi, GLM-4.7-Flash: keys and values are compressed (`src/models/deepseek2.cpp`).
 
 use crate::model::check::limits::Limit;
-use crate::model::check::shared::{DENSE, EXPERTS, FFN_NORMS, PREDICTION, SHARED_EXPERTS, TIED};
+use crate::model::check::shared::{DENSE, EXPERTS, FFN_NORMS, MTP, SHARED_EXPERTS, TIED};
 use crate::model::check::size::Size::{
     Compressed, Embd, Experts, Heads, LatentQuery, LatentValue, LatentValues, QueryRank, Rank, RotatedRank,
     Unpacked,
@@ -32,7 +32,7 @@ pub(super) const TABLE: Table = Table {
         EXPERTS,
         BIAS,
         SHARED_EXPERTS,
-        PREDICTION,
+        MTP,
     ],
     trunk_alone: true,
 };

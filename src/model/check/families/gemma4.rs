@@ -19,7 +19,7 @@ pub(super) const TABLE: Table = Table {
         Limit::WindowLengths,
         Limit::SharesKeys,
         Limit::MayHaveExperts,
-        Limit::NoPrediction,
+        Limit::NoMtp,
         Limit::Epsilon,
     ],
     parts: &[

@@ -1,9 +1,8 @@
-//! GLM-4.5 to 4.7: experts after dense layers, shared experts, prediction layers (`src/models/glm4-moe.cpp`).
+//! GLM-4.5 to 4.7: experts after dense layers, shared experts, MTP layers (`src/models/glm4-moe.cpp`).
 
 use crate::model::check::limits::Limit;
 use crate::model::check::shared::{
-    ATTENTION, DENSE, OPTIONAL_HEAD_NORMS, POST_ATTENTION_NORMS, PREDICTION, SHARED_EXPERTS, SPLIT_EXPERTS,
-    TIED,
+    ATTENTION, DENSE, MTP, OPTIONAL_HEAD_NORMS, POST_ATTENTION_NORMS, SHARED_EXPERTS, SPLIT_EXPERTS, TIED,
 };
 use crate::model::check::size::Size::Experts;
 use crate::model::check::slot::{Of, Part, Table, vector};
@@ -29,7 +28,7 @@ pub(super) const TABLE: Table = Table {
         SPLIT_EXPERTS,
         BIAS,
         SHARED_EXPERTS,
-        PREDICTION,
+        MTP,
     ],
     trunk_alone: true,
 };

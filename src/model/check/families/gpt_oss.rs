@@ -14,7 +14,7 @@ pub(super) const TABLE: Table = Table {
         Limit::Slides,
         Limit::SlidesAlike,
         Limit::Experts,
-        Limit::NoPrediction,
+        Limit::NoMtp,
         Limit::Epsilon,
     ],
     parts: &[UNTIED, POST_ATTENTION_NORMS, ATTENTION, SINKS, SPLIT_EXPERTS, EXPERT_BIASES],

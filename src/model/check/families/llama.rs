@@ -15,7 +15,7 @@ const LIMITS: &[Limit] = &[
     Limit::EqualLengths,
     Limit::RotatesAll,
     Limit::MayHaveExperts,
-    Limit::NoPrediction,
+    Limit::NoMtp,
     Limit::Epsilon,
 ];
 

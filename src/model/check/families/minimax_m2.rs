@@ -13,7 +13,7 @@ pub(super) const TABLE: Table = Table {
         Limit::Rotates,
         Limit::Experts,
         Limit::Weighs,
-        Limit::NoPrediction,
+        Limit::NoMtp,
         Limit::Epsilon,
     ],
     parts: &[UNTIED, FFN_NORMS, ATTENTION, NORMS, WIDE_EXPERTS, BIAS],

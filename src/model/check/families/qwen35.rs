@@ -2,8 +2,8 @@
 
 use crate::model::check::limits::Limit;
 use crate::model::check::shared::{
-    DELTA_NET, DENSE as FEED_FORWARD, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_NORMS,
-    POST_ATTENTION_NORMS, PREDICTION, TIED,
+    DELTA_NET, DENSE as FEED_FORWARD, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_NORMS, MTP,
+    POST_ATTENTION_NORMS, TIED,
 };
 use crate::model::check::size::Size::{Channels, Embd, Inner, StateHeads};
 use crate::model::check::slot::{Of, Part, Table, matrix};
@@ -18,19 +18,10 @@ pub(super) const DENSE: Table = Table {
         Limit::Rotates,
         Limit::Sections,
         Limit::DeltaNet,
-        Limit::PredictionAttends,
+        Limit::MtpAttends,
         Limit::Epsilon,
     ],
-    parts: &[
-        TIED,
-        POST_ATTENTION_NORMS,
-        INPUTS,
-        DELTA_NET,
-        GATED_ATTENTION,
-        HEAD_NORMS,
-        FEED_FORWARD,
-        PREDICTION,
-    ],
+    parts: &[TIED, POST_ATTENTION_NORMS, INPUTS, DELTA_NET, GATED_ATTENTION, HEAD_NORMS, FEED_FORWARD, MTP],
     trunk_alone: false,
 };
 
@@ -44,7 +35,7 @@ pub(super) const EXPERT: Table = Table {
         Limit::Rotates,
         Limit::Sections,
         Limit::DeltaNet,
-        Limit::PredictionAttends,
+        Limit::MtpAttends,
         Limit::Epsilon,
     ],
     parts: &[
@@ -56,7 +47,7 @@ pub(super) const EXPERT: Table = Table {
         HEAD_NORMS,
         EXPERTS,
         GATED_SHARED_EXPERT,
-        PREDICTION,
+        MTP,
     ],
     trunk_alone: false,
 };

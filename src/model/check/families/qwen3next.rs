@@ -2,8 +2,7 @@
 
 use crate::model::check::limits::Limit;
 use crate::model::check::shared::{
-    DELTA_NET, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_NORMS, POST_ATTENTION_NORMS, PREDICTION,
-    TIED,
+    DELTA_NET, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_NORMS, MTP, POST_ATTENTION_NORMS, TIED,
 };
 use crate::model::check::size::Size::{Channels, Embd, GatedChannels, Inner, TwoStateHeads};
 use crate::model::check::slot::{Of, Part, Table, When, matrix};
@@ -28,7 +27,7 @@ pub(super) const TABLE: Table = Table {
         HEAD_NORMS,
         EXPERTS,
         GATED_SHARED_EXPERT,
-        PREDICTION,
+        MTP,
     ],
     trunk_alone: false,
 };

@@ -160,10 +160,10 @@ fn fused_matrices_replace_single_ones() {
 }
 
 #[test]
-fn prediction_layers_are_checked_or_left_out_altogether_where_that_is_usual() {
+fn mtp_layers_are_checked_or_left_out_altogether_where_that_is_usual() {
     for (family, prefix, may) in [("glm4-moe", "glm4moe", true), ("qwen3", "qwen3", false)] {
         let mut header = header(family);
-        // One layer more, which is a prediction layer.
+        // One layer more, which is an MTP layer.
         header.metadata.set(&format!("{prefix}.block_count"), Value::U32(3));
         header.metadata.set(&format!("{prefix}.nextn_predict_layers"), Value::U32(1));
         let mut all = tensors(&header);
@@ -186,12 +186,7 @@ fn hyperparameters_on_which_a_graph_asserts_are_refused_by_key() {
         ("qwen3_5", "rope.dimension_sections", ints(&[3, 3, 3]), "is [3, 3, 3], expected four numbers"),
         ("qwen3_5", "rope.dimension_sections", ints(&[3, 3, -1, 0]), "negative number"),
         ("qwen3_5", "rope.dimension_sections", number(3), "is 3, expected four numbers"),
-        (
-            "qwen3_5",
-            "attention.recurrent_layers",
-            truths(&[true, false, true]),
-            "true for a prediction layer",
-        ),
+        ("qwen3_5", "attention.recurrent_layers", truths(&[true, false, true]), "true for an MTP layer"),
         ("qwen3_5", "ssm.inner_size", number(128), "is 128, expected 4 heads of 64"),
         ("qwen3_5", "attention.value_length", number(32), "is 32, expected 64"),
         ("qwen3_5", "expert_count", number(0), ""),
