@@ -12,7 +12,7 @@ use super::message::{Content, Message, Role};
 use super::rendered::Rendered;
 use super::tags::Tags;
 use super::template::{Error, RenderOptions, Template};
-use super::{marked, parts, python};
+use super::{ids, marked, parts, python};
 
 impl Template {
     /// Renders a conversation, after it has put it into a form that the template supports: parts of text become one
@@ -27,7 +27,11 @@ impl Template {
     /// text of a message.
     pub fn conversation(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         let adapted = messages.iter().enumerate().map(|(index, message)| self.adapted(index, message));
-        let adapted = adapted.collect::<Result<Vec<_>, _>>()?;
+        let mut adapted = adapted.collect::<Result<Vec<_>, _>>()?;
+        let render = |messages: &[Message]| self.render(messages, &RenderOptions::default()).ok();
+        if ids::has_short(&adapted) && !self.probes().takes_short_ids(render) {
+            ids::lengthen(&mut adapted);
+        }
         let prompt = self.prompt(&adapted, options);
         let left_out = |messages: &[Message], prompt: &Rendered| self.left_out(messages, prompt, options);
         let lost = match &prompt {
@@ -48,6 +52,14 @@ impl Template {
         if let Some(asked) = later_system_as_user(&adapted)
             && let Ok(rendered) = self.prompt(&asked, options)
             && left_out(&asked, &rendered).is_none()
+        {
+            return Ok(rendered);
+        }
+        // It may take either reasoning or content beside a call.
+        if prompt.is_err()
+            && let Some(joined) = reasoning_in_content(&adapted)
+            && let Ok(rendered) = self.prompt(&joined, options)
+            && left_out(&joined, &rendered).is_none()
         {
             return Ok(rendered);
         }
@@ -145,6 +157,18 @@ fn later_system_as_user(messages: &[Message]) -> Option<Vec<Message>> {
         message.role = Role::User;
     }
     (asked != messages).then_some(asked)
+}
+
+/// The messages with the reasoning before the content, where both are beside a call.
+fn reasoning_in_content(messages: &[Message]) -> Option<Vec<Message>> {
+    let mut joined = messages.to_vec();
+    for message in joined.iter_mut().filter(|message| !message.tool_calls.is_empty()) {
+        let content = message.content.text();
+        if let Some(reasoning) = message.reasoning_content.take_if(|_| !content.is_empty()) {
+            message.content = Content::Text(format!("{reasoning}\n\n{content}"));
+        }
+    }
+    (joined != messages).then_some(joined)
 }
 
 /// Where the text of each message is expected: from where it begins up to where the next one does.
