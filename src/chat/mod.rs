@@ -17,6 +17,7 @@ mod probe;
 mod python;
 mod reasoning;
 mod rendered;
+mod singly;
 mod strftime;
 mod syntax;
 mod tags;

@@ -20,6 +20,7 @@ pub(super) struct Probes {
     null: OnceLock<bool>,
     absent: OnceLock<bool>,
     short_ids: OnceLock<bool>,
+    several_calls: OnceLock<bool>,
     format: OnceLock<Option<ToolFormat>>,
 }
 
@@ -62,6 +63,17 @@ impl Probes {
             render(&messages)
         };
         *self.short_ids.get_or_init(|| rendered("c0").is_some() || rendered(&ids::of(0)).is_none())
+    }
+
+    /// Whether one message may have several calls, if it may have any.
+    pub(super) fn takes_several_calls(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        let function = |name: &str| FunctionCall { name: name.to_owned(), arguments: json!({}) };
+        let rendered = |names: &[&str]| {
+            let functions: Vec<_> = names.iter().map(|name| function(name)).collect();
+            let text = render(&[question(), calls(Content::Text(String::new()), &functions)])?;
+            names.iter().all(|name| text.contains(name)).then_some(())
+        };
+        *self.several_calls.get_or_init(|| rendered(&PROBES).is_some() || rendered(&PROBES[..1]).is_none())
     }
 
     /// The syntax of calls, which is found once.

@@ -31,6 +31,9 @@ pub use held::Unheld;
 pub(super) use parsed::names;
 pub use rules::{CallRules, Calls};
 
+/// Bytes of a call that distinguish it from other text.
+const BEGINNING: usize = 1024;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Between calls.
@@ -265,6 +268,7 @@ impl ToolParser {
     /// Whether the text after an opening tag begins like a call, as far as it has been written.
     fn may_be_call(&self, Opened { body, is_bare, .. }: Opened) -> bool {
         let text = &self.held[body..];
+        let text = &text[..text.floor_char_boundary(BEGINNING)];
         let text = match self.syntax.close {
             Some(close) => &text[..text.find(close).unwrap_or(text.len() - begun(text, close))],
             None => text,

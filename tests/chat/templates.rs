@@ -56,7 +56,7 @@ fn arguments(row: &mut Row) -> impl Iterator<Item = &mut Value> {
 #[test]
 fn every_conversation_renders_as_in_transformers() {
     let mut rows = rows();
-    assert!(rows.len() >= 300, "{}", rows.len());
+    assert!(rows.len() >= 280, "{}", rows.len());
     for row in &mut rows {
         let as_text = arguments(row).any(|a| a.is_string());
         for (prompt, golden) in [(true, row.with_prompt.clone()), (false, row.without_prompt())] {
