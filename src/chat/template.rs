@@ -24,7 +24,7 @@ use super::parts::NotText;
 use super::probe::Probes;
 use super::rendered::{Rendered, certain_source};
 use super::tags::{Start, Tags};
-use super::tools::TAGS;
+use super::tools;
 use super::{builtins, observed, strftime, thread, walk};
 
 /// A parsed template.
@@ -185,15 +185,18 @@ impl Template {
     /// The tags of reasoning and of tool calls that answers to its prompts may have.
     #[must_use]
     pub fn tags(&self) -> Vec<&'static str> {
-        let Tags { open, close } = Tags::of(&self.source).unwrap_or(Tags::THINK);
-        let calls = TAGS.into_iter().filter(|tag| self.source.contains(tag));
-        [open, close].into_iter().chain(calls).collect()
+        let mut tags = Tags::of(&self.source).unwrap_or(Tags::THINK).tokens();
+        let calls = tools::tags().filter(|tag| self.source.contains(tag));
+        tags.extend(calls);
+        tags.sort_unstable();
+        tags.dedup();
+        tags
     }
 
     /// Whether a text is a tag of any template, or part of the source of this one.
     #[must_use]
     pub fn may_write(&self, text: &str) -> bool {
-        Tags::all().chain(TAGS).any(|tag| tag == text) || self.source.contains(text)
+        Tags::all().chain(tools::tags()).any(|tag| tag == text) || self.source.contains(text)
     }
 
     /// Where the answer to a prompt begins that ends with this text.
@@ -325,12 +328,14 @@ fn marked(
     Ok((environment, palette))
 }
 
-/// A message as a template sees it: its reasoning has every name that templates look for.
+/// A message as a template sees it: without fields that are null, and its reasoning has every name that templates look
+/// for.
 fn seen(message: &Message) -> Map<String, Json> {
     let Ok(Json::Object(mut fields)) = serde_json::to_value(message) else {
         unreachable!("a message is an object with strings as keys");
     };
-    let reasoning = REASONING.iter().find_map(|name| fields.get(*name).filter(|v| !v.is_null()).cloned());
+    fields.retain(|_, value| !value.is_null());
+    let reasoning = REASONING.iter().find_map(|name| fields.get(*name).cloned());
     if let Some(reasoning) = reasoning {
         fields.entry("thinking").or_insert_with(|| reasoning.clone());
         fields.insert("reasoning_content".to_owned(), reasoning);
