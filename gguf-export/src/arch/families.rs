@@ -1,5 +1,7 @@
 //! The list of model families.
 
+use std::fmt::Write as _;
+
 use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
@@ -54,6 +56,20 @@ impl Family {
             None => Err(config.wrong("architectures", &listed(names()))),
         }
     }
+}
+
+/// The families as a table in Markdown: models, `model_type`, architecture and exceptions.
+#[must_use]
+pub fn table() -> String {
+    let mut out =
+        "| models | `model_type` | architecture in GGUF | exceptions |\n|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let Family { models, gguf, exceptions, .. } = family;
+        let types = listed(family.model_types.iter().copied());
+        // Writing to a string cannot fail.
+        _ = writeln!(out, "| {models} | {types} | {gguf} | {exceptions} |");
+    }
+    out
 }
 
 /// Names in backticks, separated by commas.
