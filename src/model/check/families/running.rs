@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{self, Array, Metadata, Value};
 use testkit::rng::Rng;
 
 use super::super::slot::Table;
+use super::super::types::Kind;
 use super::TABLES;
 use super::seeds::{header, metadata};
 use crate::engine::{BatchToken, Pos, SeqId, Token};
@@ -17,7 +19,33 @@ use crate::model::{Abort, ContextSize, LoadOptions, Model};
 /// The variable that names the file which a process of its own runs.
 const FILE: &str = "GGRUN_TEST_RUN";
 
+/// Bytes of a file, so that it is soon written and read.
+const LARGEST: u64 = 4 << 20;
+
 const SIZES: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 8, 16, 20, 32, 48, 64, 96, 100, 128];
+
+/// Keys of widths by their ends. With 256, every type has whole blocks in a row.
+const WIDE: [&str; 6] = [
+    "embedding_length",
+    "feed_forward_length",
+    "key_length",
+    "lora_rank",
+    "ssm.state_size",
+    "per_layer_input",
+];
+
+/// The header with other types of matrices, mostly one for all; `None` if there is none of whole blocks.
+fn with_types(header: &gguf::Header, random: &mut Rng) -> Option<gguf::Header> {
+    let types: Vec<GgmlType> = GgmlType::all().filter(|ty| Kind::Matrix.allows(*ty)).collect();
+    let main = types[random.below(types.len())];
+    let tensors = header.tensors.iter().map(|tensor| {
+        let ty = if random.one_in(8) { types[random.below(types.len())] } else { main };
+        let fits = tensor.dims[0].is_multiple_of(ty.block_len());
+        let is_matrix = Kind::of(&tensor.name) == Some(Kind::Matrix);
+        (tensor.name.clone(), tensor.dims.clone(), if fits && is_matrix { ty } else { GgmlType::F32 })
+    });
+    gguf::Header::layout(header.metadata.clone(), tensors.collect()).ok()
+}
 
 /// A header with random hyperparameters that is accepted.
 fn accepted(table: &Table, random: &mut Rng) -> gguf::Header {
@@ -32,6 +60,11 @@ fn accepted(table: &Table, random: &mut Rng) -> gguf::Header {
             .filter(|(_, value)| matches!(value, Value::U32(_)))
             .map(|(key, _)| key.to_owned())
             .collect();
+        if random.one_in(2) {
+            for key in numbers.iter().filter(|key| WIDE.iter().any(|wide| key.ends_with(wide))) {
+                keys.set(key, Value::U32(256));
+            }
+        }
         for _ in 0..random.below(7) {
             let key = &numbers[random.below(numbers.len())];
             if key.starts_with(table.name) && !key.ends_with("context_length") {
@@ -40,7 +73,12 @@ fn accepted(table: &Table, random: &mut Rng) -> gguf::Header {
         }
         agree(&mut keys, table.name);
         lists(&mut keys, table.name, random);
-        let Some(header) = header(table, keys) else { continue };
+        let Some(header) = header(table, keys).and_then(|header| with_types(&header, random)) else {
+            continue;
+        };
+        if header.file_len() > LARGEST {
+            continue;
+        }
         let parts = vec![("model.gguf".into(), header.clone())];
         if check_parts(Path::new("model.gguf"), parts, &[], TensorCheck::All).is_ok() {
             return header;
