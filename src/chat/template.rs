@@ -1,8 +1,8 @@
 //! Renders a Hugging Face chat template as transformers' `apply_chat_template` does.
 //!
-//! Intentional differences: an empty list of tools counts as no tools, and text marked safe does not escape what is
-//! added to it for HTML. A difference that minijinja does not allow to remove: very large and very small floats under
-//! `~`.
+//! Intentional differences: an empty list of tools counts as no tools, text marked safe does not escape what is added to
+//! it for HTML, and templates may append to a list in a namespace. A difference that minijinja does not allow to remove:
+//! very large and very small floats under `~`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ use super::probe::Probes;
 use super::rendered::{Rendered, certain_source};
 use super::tags::{Start, Tags};
 use super::tools;
-use super::{builtins, observed, strftime, thread, walk};
+use super::{builtins, lists, observed, strftime, thread, walk};
 
 /// A parsed template.
 pub struct Template {
@@ -135,6 +135,7 @@ impl Template {
         environment.set_syntax(syntax().map_err(Error::Parse)?);
         environment.set_recursion_limit(RECURSION);
         builtins::install(&mut environment);
+        lists::install(&mut environment, &plain);
         walk::install(&mut environment);
         environment.add_template_owned(PLAIN, guarded).map_err(Error::Parse)?;
         let read = environment.get_template(PLAIN).map_err(Error::Parse)?.undeclared_variables(false);
