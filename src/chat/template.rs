@@ -513,6 +513,15 @@ mod tests {
         assert_eq!(render("{{ strftime_now('%d %b %Y') }}", &[], &options), "14 Nov 2023");
     }
 
+    /// The bundled templates, parsed once.
+    static TEMPLATES: std::sync::LazyLock<Vec<Template>> = std::sync::LazyLock::new(|| {
+        let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let forms = std::fs::read_dir(data.join("templates")).unwrap().map(|entry| entry.unwrap().path());
+        let all = forms.chain([data.join("tiny-thinker/chat_template.jinja")]);
+        let parse = |path| Template::parse(&std::fs::read_to_string(path).unwrap(), "<s>", "</s>").unwrap();
+        all.map(parse).collect()
+    });
+
     proptest! {
         #[test]
         fn marks_never_change_a_render(
@@ -527,17 +536,15 @@ mod tests {
                 2..5,
             ),
         ) {
-            for name in ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"] {
-                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
-                let template = Template::parse(&std::fs::read_to_string(path).unwrap(), "<s>", "</s>").unwrap();
+            for template in TEMPLATES.iter() {
                 let roles = [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User];
                 let messages: Vec<_> =
                     roles.into_iter().zip(&contents).map(|(role, parts)| Message::new(role, parts.concat())).collect();
                 let options = RenderOptions::default();
                 let fields = messages.iter().map(seen).collect();
                 let variables = |messages| template.variables(messages, &options, &Palette::default());
-                let (plain, _) = observed::render(&template.environment, PLAIN, fields, variables).unwrap();
-                prop_assert_eq!(template.render(&messages, &options).unwrap(), plain);
+                let plain = observed::render(&template.environment, PLAIN, fields, variables).ok();
+                prop_assert_eq!(template.render(&messages, &options).ok(), plain.map(|(text, _)| text));
             }
         }
     }
