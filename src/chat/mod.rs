@@ -8,6 +8,7 @@ mod delta;
 mod guard;
 mod harmony;
 mod ids;
+mod lists;
 mod marked;
 mod message;
 mod methods;
