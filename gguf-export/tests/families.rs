@@ -8,8 +8,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gguf_export::arch;
-use gguf_export::checkpoint::Checkpoint;
+use gguf_export::arch::{self, HParams};
+use gguf_export::checkpoint::{Checkpoint, ModelConfig};
 use gguf_export::ggml::{self, GgmlType};
 use gguf_export::gguf::{Array, Header, Value};
 use gguf_export::io::{self, ByteSource, FileSource};
@@ -137,6 +137,60 @@ fn compare(name: &str) -> Vec<String> {
 fn each_family_is_converted_as_by_llama_cpp() {
     let differences: Vec<String> = FAMILIES.iter().flat_map(|name| compare(name)).collect();
     assert!(differences.is_empty(), "{differences:#?}");
+}
+
+/// Every place of a JSON value that is not an object, as a path.
+fn leaves(value: &Json, path: &str, out: &mut Vec<String>) {
+    match value {
+        Json::Object(map) => {
+            for (key, inner) in map {
+                leaves(inner, &format!("{path}/{key}"), out);
+            }
+        }
+        _ => out.push(path.to_owned()),
+    }
+}
+
+/// A layout with every tensor, and with none.
+fn laid_out(h: &HParams) {
+    for has in [true, false] {
+        let layout = arch::layout(h, true, &|_| has);
+        assert!(layout.targets.len() > h.layers.len());
+        assert!(h.metadata(layout.mtp_layers).u64(&format!("{}.block_count", h.architecture)).is_some());
+    }
+}
+
+#[test]
+fn a_configuration_with_any_field_replaced_is_read_or_refused() {
+    let values = serde_json::json!([
+        null, true, false, 0, 1, 3, -1, 1.5, 1e300, 4_294_967_296u64, u64::MAX, "", "x", [], [1, 2, 3], {}, {"a": 1}
+    ]);
+    let (mut read, mut refused) = (0, 0);
+    for name in FAMILIES {
+        let text = std::fs::read_to_string(folder(name).join("config.json")).unwrap();
+        let whole: Json = serde_json::from_str(&text).unwrap();
+        let mut paths = Vec::new();
+        leaves(&whole, "", &mut paths);
+        assert!(paths.len() > 20, "{name}");
+        for path in paths {
+            for value in values.as_array().unwrap() {
+                let mut config = whole.clone();
+                *config.pointer_mut(&path).unwrap() = value.clone();
+                let fields = config.as_object().unwrap().clone();
+                match HParams::read(&ModelConfig::new(Path::new("config.json"), fields)) {
+                    Ok(h) => {
+                        laid_out(&h);
+                        read += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.to_string().contains("config.json"), "{name}{path}: {error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 1000 && refused > 1000, "{read} were read, {refused} refused");
 }
 
 #[test]
