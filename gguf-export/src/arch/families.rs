@@ -4,13 +4,13 @@ use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
 use super::metadata::Keys;
-use super::{glm4_moe, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
+use super::{glm4_moe, gpt_oss, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::Metadata;
 
 /// All families.
-pub static FAMILIES: [&Family; 9] = [
+pub static FAMILIES: [&Family; 10] = [
     &qwen3_next::FAMILY,
     &qwen3_5::DENSE,
     &qwen3_5::EXPERTS,
@@ -19,6 +19,7 @@ pub static FAMILIES: [&Family; 9] = [
     &llama::LLAMA,
     &llama::MISTRAL3,
     &glm4_moe::FAMILY,
+    &gpt_oss::FAMILY,
     &minimax_m2::FAMILY,
 ];
 

@@ -5,6 +5,8 @@
 pub enum Attention {
     /// Softmax attention over a KV cache.
     Full,
+    /// Softmax attention over the last [`HParams::sliding_window`] tokens.
+    Sliding,
     /// Gated delta net with a recurrent state.
     Linear,
 }
@@ -44,6 +46,8 @@ pub enum RopeScaling {
         beta_slow: Option<f32>,
         /// `mscale_all_dim`, equal to `mscale`.
         log_multiplier: Option<f32>,
+        /// `truncate`: true if the limits between which frequencies are interpolated are whole numbers, as in llama.cpp.
+        truncate: bool,
     },
     /// Llama 3: low frequencies are divided by a factor.
     Llama3 {
@@ -104,6 +108,8 @@ pub struct HParams {
     pub delta: Option<Delta>,
     /// `llama_4_scaling_beta`, the growth of the query with the logarithm of its position.
     pub temperature_scale: Option<f32>,
+    /// `sliding_window`, if layers have [`Attention::Sliding`].
+    pub sliding_window: Option<u64>,
     /// `tie_word_embeddings`.
     pub tied: bool,
 }

@@ -241,6 +241,11 @@ impl Builder<'_> {
         });
     }
 
+    /// A tensor.
+    pub(super) fn push(&mut self, target: Target) {
+        self.targets.push(target);
+    }
+
     pub(super) fn f32(&mut self, name: &str, dims: Vec<u64>, part: Part, map: Map) {
         self.targets.push(Target {
             name: name.to_owned(),

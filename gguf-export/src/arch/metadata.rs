@@ -156,6 +156,7 @@ mod tests {
             beta_fast: None,
             beta_slow: None,
             log_multiplier: None,
+            truncate: true,
         };
         let all = h.metadata(0);
         let keys: Vec<_> = all.iter().map(|(key, _)| key).filter(|key| key.contains("rope.")).collect();

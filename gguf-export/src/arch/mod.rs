@@ -4,6 +4,7 @@ mod delta_net;
 mod families;
 mod family;
 mod glm4_moe;
+mod gpt_oss;
 mod hparams;
 mod layout;
 mod llama;

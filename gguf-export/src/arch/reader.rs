@@ -55,6 +55,7 @@ impl Reader<'_> {
             routing: None,
             delta: None,
             temperature_scale: None,
+            sliding_window: None,
             tied: config.bool("tie_word_embeddings")?.unwrap_or(false),
         };
         if !h.heads.is_multiple_of(h.kv_heads) {

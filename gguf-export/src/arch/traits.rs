@@ -10,6 +10,8 @@ pub(super) struct Traits {
     pub(super) heads_by_default: bool,
     /// True if the graph takes `rope.scaling.yarn_log_multiplier`.
     pub(super) yarn_multiplier: bool,
+    /// True if `truncate` of false is the family's own, and llama.cpp's rounding is known to be close to it.
+    pub(super) yarn_exact_limits: bool,
     /// True if the graph takes biases of query, key and value.
     pub(super) attention_bias: bool,
     /// True if the graph takes divisors of the rotary frequencies.
@@ -22,6 +24,7 @@ impl Traits {
         rotated: 1.0,
         heads_by_default: false,
         yarn_multiplier: false,
+        yarn_exact_limits: false,
         rope_factors: false,
         attention_bias: false,
     };

@@ -63,7 +63,7 @@ impl Plan {
         for tensor in self.tensors.iter().filter(is_f32).filter(|tensor| !self.is_chosen(tensor)) {
             let bits = |piece: &Piece| {
                 let weight = &self.weights[piece.weight as usize];
-                Some(weight.coding.bits()? * piece.rows * weight.columns)
+                Some(weight.coding.bits()? * piece.rows * tensor.columns())
             };
             let Some(bits) = tensor.pieces.iter().map(bits).sum::<Option<u64>>() else { continue };
             let sum = sum.get_or_insert(Expanded { source: &tensor.source, tensors: 0, from: 0, to: 0 });

@@ -39,16 +39,16 @@ pub enum Content {
     RopeFactors,
 }
 
-/// Consecutive rows of one weight.
+/// Consecutive rows of a tensor, from one weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
     /// Index into [`Plan::weights`](super::Plan::weights).
     pub weight: u32,
-    /// First row.
+    /// First row of the weight.
     pub start: u64,
-    /// Number of rows.
+    /// Number of rows of the tensor.
     pub rows: u64,
-    /// The order of the rows.
+    /// How the rows are made.
     pub order: Rows,
 }
 
