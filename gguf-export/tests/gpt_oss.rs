@@ -18,7 +18,7 @@ use testkit::float::{e2m1, e8m0};
 use testkit::rng::Rng;
 use testkit::{Dtype, Tensor};
 
-use common::GO;
+use common::{GO, bf16_tensors};
 
 /// Experts, and the width of the model and of each expert.
 const EXPERTS: usize = 3;
@@ -26,23 +26,6 @@ const WIDTH: usize = 128;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families/gpt-oss")
-}
-
-/// All tensors of a file.
-fn tensors(path: &Path) -> Vec<Tensor> {
-    let bytes = std::fs::read(path).unwrap();
-    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
-    let (header, data) = rest.split_at(u64::from_le_bytes(*length).try_into().unwrap());
-    let header: Value = serde_json::from_slice(header).unwrap();
-    let entries = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
-    entries
-        .map(|(name, entry)| {
-            assert_eq!(entry["dtype"], "BF16");
-            let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone()).unwrap();
-            let [from, to]: [usize; 2] = serde_json::from_value(entry["data_offsets"].clone()).unwrap();
-            Tensor::new(name, Dtype::Bf16, &shape, data[from..to].to_vec())
-        })
-        .collect()
 }
 
 /// The fixture with its experts in MXFP4, and the codes and scales of each stack.
@@ -85,7 +68,7 @@ impl Published {
     }
 
     fn tensors(&self) -> Vec<Tensor> {
-        let mut all = tensors(&fixture().join("model.safetensors"));
+        let mut all = bf16_tensors(&fixture().join("model.safetensors"));
         let is_stack =
             |name: &str| name.ends_with("experts.gate_up_proj") || name.ends_with("experts.down_proj");
         all.retain(|tensor| !is_stack(&tensor.name));

@@ -98,6 +98,7 @@ fn draft(
     }
     let unused = Unused {
         mtp: layout.dropped_mtp,
+        other_mtp: layout.unused_mtp,
         head: (!own_head).then(|| format!("{}.weight", names.head)),
         other_parts: hparams.family().other_parts,
     };
@@ -126,6 +127,8 @@ fn draft(
 struct Unused {
     /// Prefix of an incomplete MTP layer.
     mtp: Option<String>,
+    /// Prefixes of MTP layers that llama.cpp does not have.
+    other_mtp: Vec<String>,
     /// A head that equals the embedding.
     head: Option<String>,
     /// Prefixes of parts other than the language model.
@@ -298,6 +301,9 @@ impl Drafter<'_> {
             let reason = match Reason::of_name(name) {
                 _ if unused.mtp.as_ref().is_some_and(|prefix| name.starts_with(prefix)) => {
                     Some(Reason::IncompleteMtp)
+                }
+                _ if unused.other_mtp.iter().any(|prefix| name.starts_with(prefix)) => {
+                    Some(Reason::UnusedMtp)
                 }
                 _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
                 _ if unused.other_parts.iter().any(|prefix| name.starts_with(prefix)) => {

@@ -89,6 +89,12 @@ impl TensorPlan {
         format!("{}.scale", self.name.strip_suffix(".weight").unwrap_or(&self.name))
     }
 
+    /// Returns true if its values are moved one by one.
+    #[must_use]
+    pub fn is_by_value(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.order.by_value())
+    }
+
     /// Number of rows: the product of all dimensions except the fastest.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -97,3 +97,81 @@ pub(super) fn entries(rows: &[u8], columns: usize, first: u64, out: &mut [u8]) {
         *out = *value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::{Awq, CtPacked, Encoding, Fp8, Fp8Scale, Gptq, Model, NvFp4};
+
+    use super::super::{Scratch, fill};
+    use super::*;
+    use crate::arch::Rows;
+    use crate::checkpoint::Checkpoint;
+    use crate::plan::{Candidate, Certainty, Form, Piece, Plan, TensorPlan};
+    use crate::{PlanOptions, TensorRef};
+
+    fn filled(checkpoint: &Checkpoint, plan: &Plan, tensor: &TensorPlan, rows: Range<u64>) -> Vec<[u8; 4]> {
+        let mut out = vec![0; at((rows.end - rows.start) * tensor.row_bytes())];
+        fill(checkpoint, plan, tensor, rows, &mut Scratch::default(), &mut out).unwrap();
+        out.as_chunks().0.to_vec()
+    }
+
+    #[test]
+    fn columns_of_every_encoding_become_rows_and_every_second_value_is_taken() {
+        let nv = NvFp4 { modelopt: false, power_of_two: false };
+        for encoding in [
+            Encoding::Gptq(Gptq::sym(4, 32)),
+            Encoding::Gptq(Gptq::asym(3, 32)),
+            Encoding::Awq(Awq::asym(4, 32)),
+            Encoding::CtPacked(CtPacked::sym(4, 32)),
+            Encoding::Fp8(Fp8::scaled(Fp8Scale::Block(48, 96))),
+            Encoding::NvFp4(nv),
+            Encoding::MxFp4,
+            Encoding::Bf16,
+            Encoding::F16,
+            Encoding::F32,
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            Model::uniform(encoding).write(dir.path());
+            let checkpoint = Checkpoint::open(dir.path()).unwrap();
+            let options = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+            let plan = Plan::draft(&checkpoint, &options).unwrap();
+            let mut stored =
+                plan.tensors.iter().find(|t| t.name == "blk.0.ffn_down_shexp.weight").unwrap().clone();
+            let f32 = Candidate { ty: GgmlType::F32, form: Form::Values, certainty: Certainty::Rounded };
+            stored.candidates = vec![f32];
+            let (rows, columns) = (stored.rows(), at(stored.columns()));
+            let source = filled(&checkpoint, &plan, &stored, 0..rows);
+            for (start, height, first, step, count) in
+                [(0, rows, 0, 1, 9), (5, 17, 1, 2, 12), (rows - 1, 1, 3, 1, 2)]
+            {
+                let order = Rows::Transposed { first, step };
+                let weight = stored.pieces[0].weight;
+                let piece = Piece { weight, start, rows: count, order };
+                let turned = TensorPlan { dims: vec![height, count], pieces: vec![piece], ..stored.clone() };
+                let from = count / 3;
+                let found = filled(&checkpoint, &plan, &turned, from..count);
+                let place = |row: u64, line: u64| at(start + line) * columns + at(first + row * step);
+                let expected: Vec<[u8; 4]> = (from..count)
+                    .flat_map(|row| (0..height).map(move |line| (row, line)))
+                    .map(|(row, line)| source[place(row, line)])
+                    .collect();
+                assert!(found == expected, "{encoding:?}, from row {start}");
+                let piece = Piece { rows: height, order: Rows::Entries { first: 1 }, ..piece };
+                let half = columns as u64 / 2;
+                let halved = TensorPlan { dims: vec![half, height], pieces: vec![piece], ..stored.clone() };
+                let found = filled(&checkpoint, &plan, &halved, 0..height);
+                let rows = &source[at(start) * columns..at(start + height) * columns];
+                let expected: Vec<[u8; 4]> = rows.iter().skip(1).step_by(2).copied().collect();
+                assert!(found == expected, "{encoding:?}, entries from row {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_place_in_the_source() {
+        let name = TensorRef { file: "model.safetensors".into(), tensor: "stack".to_owned() };
+        let error = Error::NotRepresentable { at: name, row: 0, column: 7, value: "1".to_owned(), ty: "F16" };
+        let Error::NotRepresentable { row, column, .. } = turned(error, 100, 3) else { panic!() };
+        assert_eq!((row, column), (107, 3));
+    }
+}

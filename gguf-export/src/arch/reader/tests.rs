@@ -93,7 +93,7 @@ fn yarn_and_linear_scaling_are_kept() {
 
 #[test]
 fn other_models_are_refused_by_name() {
-    refused("model_type", json!("qwen3_moe"), "model type `qwen3_moe` is not supported");
+    refused("model_type", json!("qwen2_moe"), "model type `qwen2_moe` (supported: `qwen3_next`, ");
     refused("model_type", json!(null), "`model_type` is missing");
     refused("architectures", json!(["Qwen3MoeForCausalLM"]), "architecture `Qwen3MoeForCausalLM`");
     refused("architectures", json!([]), "expected `Qwen3NextForCausalLM`");
