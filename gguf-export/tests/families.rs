@@ -325,3 +325,46 @@ fn the_mtp_layer_of_glm_with_latent_attention_is_kept_if_it_is_complete() {
         assert!(report.equal() && report.inexact == 0, "{without}: {:?}", report.differences);
     }
 }
+
+/// The types of the two parts of `kv_b_proj` in FP8 with a scale for 128 rows of 128, as `DeepSeek` publishes it.
+fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
+    let dir = tempfile::tempdir().unwrap();
+    deepseek_v3(dir.path());
+    let path = dir.path().join("model.safetensors");
+    let mut all = bf16_tensors(&path);
+    for layer in 0..2 {
+        let name = format!("model.layers.{layer}.self_attn.kv_b_proj.weight");
+        all.retain(|tensor| tensor.name != name);
+        // No code is that of NaN.
+        let codes = (0..256 * 128).map(|i: usize| u8::try_from(i * 167 % 251).unwrap() & 0xF7).collect();
+        let scales = [scale, scale / 2.0].iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        all.push(Tensor::new(format!("{name}_scale_inv"), Dtype::F32, &[2, 1], scales));
+        all.push(Tensor::new(name, Dtype::F8E4m3, &[256, 128], codes));
+    }
+    testkit::safetensors::write(&path, &all);
+    let path = dir.path().join("config.json");
+    let mut config: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    config["quantization_config"] = serde_json::json!({
+        "quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let out = dir.path().join("out.gguf");
+    let header = convert(&checkpoint, options, &out);
+    let verify_options = VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() };
+    let report = verify(&checkpoint, &out, verify_options, &GO, &|_| {}).unwrap();
+    assert!(report.equal() && (report.inexact == 0 || options.allow_rounding), "{:?}", report.differences);
+    ["k", "v"].map(|letter| {
+        let name = format!("blk.1.attn_{letter}_b.weight");
+        header.tensors.iter().find(|tensor| tensor.name == name).unwrap().ty
+    })
+}
+
+#[test]
+fn transposed_fp8_has_the_smallest_exact_type_or_is_rounded_least() {
+    let exact = PlanOptions::default();
+    assert_eq!(latent_in_fp8(0.75, &exact), [GgmlType::BF16; 2]);
+    assert_eq!(latent_in_fp8(1.0 + 2f32.powi(-11), &exact), [GgmlType::F32; 2]);
+    let rounded = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+    assert_eq!(latent_in_fp8(1.0 + 2f32.powi(-23), &rounded), [GgmlType::F32, GgmlType::BF16]);
+}
