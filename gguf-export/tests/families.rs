@@ -13,17 +13,28 @@ use gguf_export::checkpoint::{Checkpoint, ModelConfig};
 use gguf_export::ggml::{self, GgmlType};
 use gguf_export::gguf::{Array, Header, Value};
 use gguf_export::io::{self, ByteSource, FileSource};
-use gguf_export::plan::OutType;
+use gguf_export::plan::{LeftOut, OutType, Plan, Reason, TensorPlan};
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+use testkit::{Dtype, Tensor};
 
-use common::GO;
+use common::{GO, bf16_tensors};
 
 /// The families with a checkpoint.
-const FAMILIES: &[&str] =
-    &["qwen3_5", "qwen3_5-moe", "qwen3", "qwen3-moe", "llama3", "mistral3", "glm4-moe", "minimax-m2"];
+const FAMILIES: &[&str] = &[
+    "qwen3_5",
+    "qwen3_5-moe",
+    "qwen3",
+    "qwen3-moe",
+    "llama3",
+    "mistral3",
+    "glm4-moe",
+    "minimax-m2",
+    "gpt-oss",
+    "glm4-moe-lite",
+];
 /// Tensors whose values differ, by name suffix, with the reason.
 const VALUES: &[(&str, &str)] =
     &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];
@@ -83,13 +94,13 @@ fn golden(key: &str, value: &Value) -> Json {
     serde_json::json!([kind, {"count": texts.len(), "sha256": digest}])
 }
 
-/// Differences between our F32 export and llama.cpp's.
-fn compare(name: &str) -> Vec<String> {
+/// Differences between our F32 export of a checkpoint and llama.cpp's of the family's, of values too if they are the same.
+fn compare(name: &str, source: &Path, same_values: bool) -> Vec<String> {
     let theirs: Json =
         serde_json::from_str(&std::fs::read_to_string(folder(name).join("llama.json")).unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.gguf");
-    let checkpoint = Checkpoint::open(&folder(name)).unwrap();
+    let checkpoint = Checkpoint::open(source).unwrap();
     let options = PlanOptions {
         outtype: OutType::Only(GgmlType::F32),
         name: theirs["keys"]["general.name"][1].as_str().map(str::to_owned),
@@ -124,7 +135,7 @@ fn compare(name: &str) -> Vec<String> {
         if dims != expected {
             differences.push(format!("{name}, {tensor}: theirs {expected:?}, ours {dims:?}"));
         }
-        let is_known = VALUES.iter().any(|(end, _)| tensor.ends_with(end));
+        let is_known = !same_values || VALUES.iter().any(|(end, _)| tensor.ends_with(end));
         if entry[2] != io::hex(&hash.finalize()) && !is_known {
             differences.push(format!("{name}, {tensor}: the values differ"));
         }
@@ -135,7 +146,8 @@ fn compare(name: &str) -> Vec<String> {
 
 #[test]
 fn each_family_is_converted_as_by_llama_cpp() {
-    let differences: Vec<String> = FAMILIES.iter().flat_map(|name| compare(name)).collect();
+    let differences: Vec<String> =
+        FAMILIES.iter().flat_map(|name| compare(name, &folder(name), true)).collect();
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -240,4 +252,183 @@ fn a_flipped_bit_in_any_tensor_is_found() {
             assert_eq!(place.as_deref(), Some(tensor.name.as_str()), "{name}, byte {at}");
         }
     }
+}
+
+/// A BF16 tensor of made-up values.
+fn made_up(name: &str, shape: &[usize]) -> Tensor {
+    // No exponent is that of infinity.
+    let bits = |i: usize| (u16::try_from(i * 40_503 % 65_521).unwrap() & 0xBFFF).to_le_bytes();
+    Tensor::new(name, Dtype::Bf16, shape, (0..shape.iter().product()).flat_map(bits).collect())
+}
+
+/// A checkpoint with the configuration of `deepseek-v3`, whose last layer is its MTP layer.
+fn deepseek_v3(dir: &Path) {
+    let mut all = Vec::new();
+    let mut add = |name: String, shape: &[usize]| all.push(made_up(&name, shape));
+    for (name, shape) in
+        [("model.embed_tokens", &[320, 128][..]), ("lm_head", &[320, 128]), ("model.norm", &[128])]
+    {
+        add(format!("{name}.weight"), shape);
+    }
+    for layer in 0..3 {
+        let mut add = |name: &str, shape: &[usize]| add(format!("model.layers.{layer}.{name}"), shape);
+        for norm in [
+            "input_layernorm",
+            "post_attention_layernorm",
+            "self_attn.q_a_layernorm",
+            "self_attn.kv_a_layernorm",
+        ] {
+            add(&format!("{norm}.weight"), &[128]);
+        }
+        for (name, rows) in [
+            ("q_a_proj", 128),
+            ("q_b_proj", 256),
+            ("kv_a_proj_with_mqa", 160),
+            ("kv_b_proj", 256),
+            ("o_proj", 128),
+        ] {
+            add(&format!("self_attn.{name}.weight"), &[rows, 128]);
+        }
+        let blocks: &[&str] = match layer {
+            0 => &[""],
+            _ => &["experts.0.", "experts.1.", "experts.2.", "experts.3.", "shared_experts."],
+        };
+        for block in blocks {
+            for name in ["gate", "up", "down"] {
+                add(&format!("mlp.{block}{name}_proj.weight"), &[128, 128]);
+            }
+        }
+        if layer > 0 {
+            add("mlp.gate.weight", &[4, 128]);
+            add("mlp.gate.e_score_correction_bias", &[4]);
+        }
+        if layer == 2 {
+            add("eh_proj.weight", &[128, 256]);
+            for norm in ["enorm", "hnorm", "shared_head.norm"] {
+                add(&format!("{norm}.weight"), &[128]);
+            }
+            add("embed_tokens.weight", &[320, 128]);
+            add("shared_head.head.weight", &[320, 128]);
+        }
+    }
+    testkit::safetensors::write(&dir.join("model.safetensors"), &all);
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(folder("deepseek-v3").join(name), dir.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    deepseek_v3(dir.path());
+    let differences = compare("deepseek-v3", dir.path(), false);
+    assert!(differences.is_empty(), "{differences:#?}");
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let plan = Plan::draft(&checkpoint, &PlanOptions::default()).unwrap();
+    assert_eq!(plan.left_out.len(), 32);
+    let is_mtp =
+        |item: &LeftOut| item.reason == Reason::UnusedMtp && item.at.tensor.starts_with("model.layers.2.");
+    assert!(plan.left_out.iter().all(is_mtp), "{:?}", plan.left_out);
+    let out = dir.path().join("out.gguf");
+    convert(&checkpoint, &PlanOptions::default(), &out);
+    let report = verified(&checkpoint, &out);
+    assert!(report.equal() && report.inexact == 0, "{:?}", report.differences);
+    assert_eq!(report.left_out, 32);
+}
+
+#[test]
+fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
+    let checkpoint = Checkpoint::open(&folder("glm4-moe-lite-int4")).unwrap();
+    let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
+    let expected = "`blk.0.attn_k_b.weight` and 1 more are transposed, which quantized blocks do not allow: F32, 128.00 KiB";
+    assert!(plan.notes.iter().any(|note| note == expected), "{:?}", plan.notes);
+    assert!(plan.expanded().is_none(), "{:?}", plan.expanded());
+    let types = |part: &str| {
+        let own = plan.tensors.iter().filter(|tensor| tensor.name.contains(part));
+        own.map(TensorPlan::ty).collect::<Vec<_>>()
+    };
+    assert_eq!(types("attn_k_b"), [GgmlType::F32; 2]);
+    assert_eq!(types("attn_v_b"), [GgmlType::Q4_0; 2]);
+}
+
+/// `glm4-moe-lite` with a layer after the trunk, but for the tensors whose names contain `without`.
+fn glm_with_mtp(dir: &Path, without: &str) -> Checkpoint {
+    let mut all = bf16_tensors(&folder("glm4-moe-lite").join("model.safetensors"));
+    let own: Vec<Tensor> =
+        all.iter().filter(|tensor| tensor.name.starts_with("model.layers.1.")).cloned().collect();
+    all.extend(
+        own.into_iter().map(|tensor| Tensor { name: tensor.name.replacen(".1.", ".2.", 1), ..tensor }),
+    );
+    all.push(made_up("model.layers.2.eh_proj.weight", &[128, 256]));
+    for norm in ["enorm", "hnorm", "shared_head.norm"] {
+        all.push(made_up(&format!("model.layers.2.{norm}.weight"), &[128]));
+    }
+    all.retain(|tensor| !tensor.name.contains(without));
+    testkit::safetensors::write(&dir.join("model.safetensors"), &all);
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(folder("glm4-moe-lite").join(name), dir.join(name)).unwrap();
+    }
+    Checkpoint::open(dir).unwrap()
+}
+
+#[test]
+fn the_mtp_layer_of_glm_with_latent_attention_is_kept_if_it_is_complete() {
+    for (without, layers) in [("nothing", 1), ("enorm", 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out.gguf");
+        let checkpoint = glm_with_mtp(dir.path(), without);
+        let header = convert(&checkpoint, &PlanOptions::default(), &out);
+        let nextn = header.metadata.u64("deepseek2.nextn_predict_layers");
+        assert_eq!(
+            (header.metadata.u64("deepseek2.block_count"), nextn.unwrap_or(0)),
+            (Some(2 + layers), layers)
+        );
+        let has = |name: &str| header.tensors.iter().any(|tensor| tensor.name == name);
+        assert_eq!(has("blk.2.attn_k_b.weight") && has("blk.2.nextn.eh_proj.weight"), layers == 1);
+        let report = verified(&checkpoint, &out);
+        assert!(report.equal() && report.inexact == 0, "{without}: {:?}", report.differences);
+    }
+}
+
+/// The types of the two parts of `kv_b_proj` in FP8 with a scale for 128 rows of 128, as `DeepSeek` publishes it.
+fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
+    let dir = tempfile::tempdir().unwrap();
+    deepseek_v3(dir.path());
+    let path = dir.path().join("model.safetensors");
+    let mut all = bf16_tensors(&path);
+    for layer in 0..2 {
+        let name = format!("model.layers.{layer}.self_attn.kv_b_proj.weight");
+        all.retain(|tensor| tensor.name != name);
+        // No code is that of NaN.
+        let codes = (0..256 * 128).map(|i: usize| u8::try_from(i * 167 % 251).unwrap() & 0xF7).collect();
+        let scales = [scale, scale / 2.0].iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        all.push(Tensor::new(format!("{name}_scale_inv"), Dtype::F32, &[2, 1], scales));
+        all.push(Tensor::new(name, Dtype::F8E4m3, &[256, 128], codes));
+    }
+    testkit::safetensors::write(&path, &all);
+    let path = dir.path().join("config.json");
+    let mut config: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    config["quantization_config"] = serde_json::json!({
+        "quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let out = dir.path().join("out.gguf");
+    let header = convert(&checkpoint, options, &out);
+    let verify_options = VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() };
+    let report = verify(&checkpoint, &out, verify_options, &GO, &|_| {}).unwrap();
+    assert!(report.equal() && (report.inexact == 0 || options.allow_rounding), "{:?}", report.differences);
+    ["k", "v"].map(|letter| {
+        let name = format!("blk.1.attn_{letter}_b.weight");
+        header.tensors.iter().find(|tensor| tensor.name == name).unwrap().ty
+    })
+}
+
+#[test]
+fn transposed_fp8_has_the_smallest_exact_type_or_is_rounded_least() {
+    let exact = PlanOptions::default();
+    assert_eq!(latent_in_fp8(0.75, &exact), [GgmlType::BF16; 2]);
+    assert_eq!(latent_in_fp8(1.0 + 2f32.powi(-11), &exact), [GgmlType::F32; 2]);
+    let rounded = PlanOptions { allow_rounding: true, ..PlanOptions::default() };
+    assert_eq!(latent_in_fp8(1.0 + 2f32.powi(-23), &rounded), [GgmlType::F32, GgmlType::BF16]);
 }

@@ -120,7 +120,8 @@ fn apart(out: &mut Builder<'_>, block: &str, source: &str, delta: &Delta) {
 }
 
 /// The MTP layer.
-pub(super) const MTP: Mtp = Mtp { prefixes: |_| MTP_PREFIXES.map(str::to_owned).to_vec(), layer: mtp_layer };
+pub(super) const MTP: Mtp =
+    Mtp { prefixes: |_| MTP_PREFIXES.map(str::to_owned).to_vec(), layer: Some(mtp_layer) };
 
 /// Tensor name prefixes of the MTP layer.
 pub const MTP_PREFIXES: [&str; 2] = ["mtp.", "model.mtp."];

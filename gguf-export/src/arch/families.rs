@@ -6,13 +6,13 @@ use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
 use super::metadata::Keys;
-use super::{glm4_moe, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
+use super::{deepseek2, glm4_moe, gpt_oss, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::Metadata;
 
 /// All families.
-pub static FAMILIES: [&Family; 9] = [
+pub static FAMILIES: [&Family; 12] = [
     &qwen3_next::FAMILY,
     &qwen3_5::DENSE,
     &qwen3_5::EXPERTS,
@@ -21,6 +21,9 @@ pub static FAMILIES: [&Family; 9] = [
     &llama::LLAMA,
     &llama::MISTRAL3,
     &glm4_moe::FAMILY,
+    &gpt_oss::FAMILY,
+    &deepseek2::GLM_LITE,
+    &deepseek2::DEEPSEEK_V3,
     &minimax_m2::FAMILY,
 ];
 
@@ -79,6 +82,7 @@ impl HParams {
     pub fn read(config: &ModelConfig) -> Result<Self> {
         let family = Family::of(config)?;
         let mut h = (family.read)(&config.with_section("text_config")?)?;
+        h.family = family.model_types[0];
         h.tied |= config.bool("tie_word_embeddings")?.unwrap_or(false);
         Ok(h)
     }
@@ -86,10 +90,10 @@ impl HParams {
     /// The family.
     ///
     /// # Panics
-    /// If [`HParams::architecture`] is of no family, unlike those that [`HParams::read`] returns.
+    /// If [`HParams::family`] is of no family, unlike those that [`HParams::read`] returns.
     #[must_use]
     pub fn family(&self) -> &'static Family {
-        let found = FAMILIES.iter().find(|family| family.gguf == self.architecture);
+        let found = FAMILIES.iter().find(|family| family.model_types[0] == self.family);
         found.expect("families name themselves")
     }
 

@@ -1,11 +1,13 @@
 //! GLM-4.5, 4.6 and 4.7.
 
 use super::family::Family;
-use super::hparams::{Attention, Experts, FeedForward, Gating, HParams, Layer, Routing};
+use super::hparams::{Attention, FeedForward, Gating, HParams, Layer};
 use super::layout::{Builder, Mtp};
 use super::metadata::Keys;
+use super::nextn;
 use super::plain::Plain;
 use super::reader::Reader;
+use super::routing;
 use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
@@ -27,10 +29,7 @@ pub(super) static FAMILY: Family = Family {
             Plain::GLM.layer(out, block, source, layer);
         });
     },
-    mtp: Some(Mtp {
-        prefixes: |out| vec![format!("{}layers.{}.", out.names.trunk, out.h.layers.len())],
-        layer: mtp_layer,
-    }),
+    mtp: Some(Mtp { prefixes: nextn::prefixes, layer: Some(mtp_layer) }),
     keys,
 };
 
@@ -41,25 +40,8 @@ fn read(config: &ModelConfig) -> Result<HParams> {
     reader.refuse_other_scores("sigmoid")?;
     let mut h = reader.common()?;
     h.head_norms = config.bool("use_qk_norm")?.unwrap_or(false);
-    h.ff = Some(reader.inner("intermediate_size")?);
     let leading_dense = config.u64("first_k_dense_replace")?.unwrap_or(0).min(limits::LAYERS);
-    h.layers = reader.full_layers(FeedForward::Experts)?;
-    for layer in h.layers.iter_mut().zip(0..leading_dense).map(|(layer, _)| layer) {
-        layer.ff = FeedForward::Dense;
-    }
-    let experts = reader.experts("n_routed_experts", "moe_intermediate_size")?;
-    let shared = config.u64("n_shared_experts")?.unwrap_or(0);
-    if shared > experts.count {
-        return Err(config.wrong("n_shared_experts", "at most `n_routed_experts`"));
-    }
-    let groups = reader.expert_groups(experts.count)?;
-    h.experts = Some(Experts { shared_ff: shared * experts.ff, groups, gating: None, ..experts });
-    h.routing = Some(Routing {
-        leading_dense,
-        shared,
-        scale: config.positive_or_none("routed_scaling_factor")?,
-        normalized: config.bool("norm_topk_prob")?,
-    });
+    routing::read(&reader, leading_dense, &mut h)?;
     Ok(h)
 }
 
@@ -69,17 +51,7 @@ fn mtp_layer(out: &mut Builder<'_>, prefix: &str) {
     let block = format!("blk.{}", h.layers.len());
     let layer = Layer { attention: Attention::Full, ff: FeedForward::Experts };
     Plain::GLM.layer(out, &block, prefix.trim_end_matches('.'), layer);
-    out.linear(&format!("{block}.nextn.eh_proj"), &format!("{prefix}eh_proj"), h.hidden, 2 * h.hidden, true);
-    for (name, module) in [("embed_tokens", "embed_tokens"), ("shared_head_head", "shared_head.head")] {
-        let module = format!("{prefix}{module}");
-        if (out.has)(&module) {
-            out.linear(&format!("{block}.nextn.{name}"), &module, h.vocab, h.hidden, true);
-        }
-    }
-    for (name, module) in [("enorm", "enorm"), ("hnorm", "hnorm"), ("shared_head_norm", "shared_head.norm")] {
-        let name = format!("{block}.nextn.{name}.weight");
-        out.vector(&name, &format!("{prefix}{module}"), h.hidden, Map::Identity);
-    }
+    nextn::modules(out, &block, prefix);
 }
 
 fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {

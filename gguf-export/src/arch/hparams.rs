@@ -5,6 +5,8 @@
 pub enum Attention {
     /// Softmax attention over a KV cache.
     Full,
+    /// Softmax attention over the last [`HParams::sliding_window`] tokens.
+    Sliding,
     /// Gated delta net with a recurrent state.
     Linear,
 }
@@ -44,6 +46,8 @@ pub enum RopeScaling {
         beta_slow: Option<f32>,
         /// `mscale_all_dim`, equal to `mscale`.
         log_multiplier: Option<f32>,
+        /// `truncate`: true if the limits between which frequencies are interpolated are whole numbers, as in llama.cpp.
+        truncate: bool,
     },
     /// Llama 3: low frequencies are divided by a factor.
     Llama3 {
@@ -72,6 +76,8 @@ pub struct Layer {
 pub struct HParams {
     /// The architecture in llama.cpp.
     pub architecture: &'static str,
+    /// The first of the family's model types. Several families may have one architecture.
+    pub family: &'static str,
     /// `vocab_size`.
     pub vocab: u64,
     /// `hidden_size`.
@@ -100,10 +106,16 @@ pub struct HParams {
     pub experts: Option<Experts>,
     /// The routing of the experts, where the GGUF states it.
     pub routing: Option<Routing>,
+    /// The latent attention, if layers have that.
+    pub mla: Option<Mla>,
+    /// `num_nextn_predict_layers`, where the family reads it.
+    pub nextn: u64,
     /// The gated delta net, if layers have one.
     pub delta: Option<Delta>,
     /// `llama_4_scaling_beta`, the growth of the query with the logarithm of its position.
     pub temperature_scale: Option<f32>,
+    /// `sliding_window`, if layers have [`Attention::Sliding`].
+    pub sliding_window: Option<u64>,
     /// `tie_word_embeddings`.
     pub tied: bool,
 }
@@ -158,6 +170,19 @@ pub struct Routing {
     pub scale: Option<f32>,
     /// `norm_topk_prob`.
     pub normalized: Option<bool>,
+}
+
+/// Multi-head latent attention: keys and values of all heads are made from one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mla {
+    /// `q_lora_rank`: the length of the vector from which queries are made, if they are not made directly.
+    pub query_rank: Option<u64>,
+    /// `kv_lora_rank`: the length of the vector from which keys and values are made.
+    pub rank: u64,
+    /// `qk_nope_head_dim`: elements of a key head that are not rotated. The rotated ones are [`HParams::head_dim`].
+    pub plain: u64,
+    /// `v_head_dim`.
+    pub value: u64,
 }
 
 /// How a checkpoint stores the inputs of the gated delta net, which also determines the order of the value heads in the

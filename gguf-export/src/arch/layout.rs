@@ -17,6 +17,8 @@ pub struct Layout {
     pub mtp_prefix: Option<String>,
     /// Tensor name prefix of an MTP layer that was left out because it is incomplete.
     pub dropped_mtp: Option<String>,
+    /// Tensor name prefixes of MTP layers that llama.cpp does not have for this architecture.
+    pub unused_mtp: Vec<String>,
 }
 
 /// How a family stores an MTP layer.
@@ -24,8 +26,8 @@ pub struct Layout {
 pub(super) struct Mtp {
     /// The prefixes that its tensors may have.
     pub(super) prefixes: fn(&Builder<'_>) -> Vec<String>,
-    /// Adds the layer with a prefix.
-    pub(super) layer: fn(&mut Builder<'_>, &str),
+    /// Adds the layer with a prefix; `None` if llama.cpp's converter leaves such layers out.
+    pub(super) layer: Option<fn(&mut Builder<'_>, &str)>,
 }
 
 /// Names of the experts in a layer's modules.
@@ -37,17 +39,24 @@ pub(super) struct ExpertNames {
     pub(super) correction: Option<&'static str>,
     /// Gate, up and down projection, as one of these sets.
     pub(super) projections: &'static [[&'static str; 3]],
+    /// True if the graph multiplies the products of the experts by `<name>.scale`.
+    pub(super) scaled: bool,
 }
 
 impl ExpertNames {
     /// Most families.
-    pub(super) const MLP: Self =
-        Self { block: "mlp", correction: None, projections: &[["gate_proj", "up_proj", "down_proj"]] };
+    pub(super) const MLP: Self = Self {
+        block: "mlp",
+        correction: None,
+        projections: &[["gate_proj", "up_proj", "down_proj"]],
+        scaled: true,
+    };
     /// `MiniMax` M2. AutoRound writes the projections under the names of `MLP`.
     pub(super) const MINIMAX: Self = Self {
         block: "block_sparse_moe",
         correction: Some("e_score_correction_bias"),
         projections: &[["w1", "w3", "w2"], ["gate_proj", "up_proj", "down_proj"]],
+        scaled: true,
     };
 }
 
@@ -93,19 +102,32 @@ pub(super) fn build(
     let mut out = Builder { h, has, names, own_head, targets: Vec::new() };
     trunk(&mut out);
     let before = out.targets.len();
-    let found = mtp.and_then(|mtp| {
-        let prefix = (mtp.prefixes)(&out).into_iter().find(|prefix| has(prefix))?;
-        Some((mtp, prefix))
-    });
-    let Some((mtp, prefix)) = found else {
-        return Layout { targets: out.targets, mtp_layers: 0, mtp_prefix: None, dropped_mtp: None };
+    let mut found: Vec<String> = mtp.map_or_else(Vec::new, |mtp| (mtp.prefixes)(&out));
+    found.retain(|prefix| has(prefix));
+    let mut layout = Layout {
+        targets: Vec::new(),
+        mtp_layers: 0,
+        mtp_prefix: None,
+        dropped_mtp: None,
+        unused_mtp: Vec::new(),
     };
-    (mtp.layer)(&mut out, &prefix);
-    if out.targets[before..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module)) {
-        return Layout { targets: out.targets, mtp_layers: 1, mtp_prefix: Some(prefix), dropped_mtp: None };
+    match mtp.and_then(|mtp| mtp.layer) {
+        None => layout.unused_mtp = found,
+        Some(layer) => {
+            if let Some(prefix) = found.into_iter().next() {
+                layer(&mut out, &prefix);
+                if out.targets[before..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module)) {
+                    layout.mtp_layers = 1;
+                    layout.mtp_prefix = Some(prefix);
+                } else {
+                    out.targets.truncate(before);
+                    layout.dropped_mtp = Some(prefix);
+                }
+            }
+        }
     }
-    out.targets.truncate(before);
-    Layout { targets: out.targets, mtp_layers: 0, mtp_prefix: None, dropped_mtp: Some(prefix) }
+    layout.targets = out.targets;
+    layout
 }
 
 /// Adds targets, block by block.
@@ -178,7 +200,7 @@ impl Builder<'_> {
                 dims: vec![columns, rows, count],
                 parts,
                 columns: Columns::AsStored,
-                rule: Rule::Matrix { role: Role::Experts, scaled: true },
+                rule: Rule::Matrix { role: Role::Experts, scaled: names.scaled },
             });
         }
     }
@@ -239,6 +261,11 @@ impl Builder<'_> {
             columns,
             rule: Rule::F32(map),
         });
+    }
+
+    /// A tensor.
+    pub(super) fn push(&mut self, target: Target) {
+        self.targets.push(target);
     }
 
     pub(super) fn f32(&mut self, name: &str, dims: Vec<u64>, part: Part, map: Map) {

@@ -25,7 +25,8 @@ impl Keys {
             self.size("feed_forward_length", ff);
         }
         self.size("attention.head_count", h.heads);
-        self.size("attention.head_count_kv", h.kv_heads);
+        // Latent attention has one key head, whose vector is the value too.
+        self.size("attention.head_count_kv", if h.mla.is_some() { 1 } else { h.kv_heads });
         self.rope(&h.rope);
         self.put("attention.layer_norm_rms_epsilon", h.norm_eps);
         if let Some(experts) = h.experts {
@@ -39,8 +40,9 @@ impl Keys {
                 self.put("expert_gating_func", gating as u32);
             }
         }
-        self.size("attention.key_length", h.head_dim);
-        self.size("attention.value_length", h.head_dim);
+        let rank = h.mla.map(|mla| mla.rank);
+        self.size("attention.key_length", rank.unwrap_or(0) + h.head_dim);
+        self.size("attention.value_length", rank.unwrap_or(h.head_dim));
     }
 
     /// The widths of the experts and of a shared one.
@@ -156,6 +158,7 @@ mod tests {
             beta_fast: None,
             beta_slow: None,
             log_multiplier: None,
+            truncate: true,
         };
         let all = h.metadata(0);
         let keys: Vec<_> = all.iter().map(|(key, _)| key).filter(|key| key.contains("rope.")).collect();

@@ -1,9 +1,11 @@
 //! Model families: hyperparameters, tensors, metadata. Not here: encodings.
 
+mod deepseek2;
 mod delta_net;
 mod families;
 mod family;
 mod glm4_moe;
+mod gpt_oss;
 mod hparams;
 mod layout;
 mod llama;
@@ -12,19 +14,23 @@ mod minimax_m2;
 mod model_card;
 mod name;
 mod naming;
+mod nextn;
 mod plain;
 mod qwen3;
 mod qwen3_5;
 mod qwen3_next;
 mod reader;
 mod rope;
+mod routing;
 mod target;
 mod traits;
 
 pub use delta_net::MTP_PREFIXES;
 pub use families::{FAMILIES, layout, table};
 pub use family::Family;
-pub use hparams::{Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Rope, RopeScaling};
+pub use hparams::{
+    Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Mla, Rope, RopeScaling,
+};
 pub use layout::{Layout, Names};
 pub use naming::{Parameters, Provenance, file_name, general, source_of};
 pub use target::{Columns, Map, Part, Role, Rows, Rule, Target};

@@ -67,7 +67,8 @@ impl Plain {
         }
     }
 
-    fn attention(&self, out: &mut Builder<'_>, block: &str, source: &str) {
+    /// Adds the attention.
+    pub(super) fn attention(&self, out: &mut Builder<'_>, block: &str, source: &str) {
         let h = out.h;
         let (query, kv) = (h.heads * h.head_dim, h.kv_heads * h.head_dim);
         for (letter, heads) in [("q", h.heads), ("k", h.kv_heads)] {
@@ -75,7 +76,7 @@ impl Plain {
             let rows = heads * h.head_dim;
             let part = match self.rows {
                 Rows::AsStored => Part::whole(module, rows, h.hidden),
-                order @ Rows::Interleaved => {
+                order => {
                     let runs = (0..heads).map(|head| (head * h.head_dim, h.head_dim)).collect();
                     Part { module, rows, columns: h.hidden, runs, order }
                 }

@@ -30,12 +30,13 @@ impl Reader<'_> {
         self.refuse_other_graphs()?;
         let heads = config.size("num_attention_heads", MAX_HEADS)?;
         let hidden = config.size("hidden_size", limits::WIDTH)?;
-        let head_dim = match config.get("head_dim") {
+        let head_dim = match config.get(self.traits.head_dim) {
             None if self.traits.heads_by_default && hidden.is_multiple_of(heads) => hidden / heads,
-            _ => config.size("head_dim", MAX_HEAD_DIM)?,
+            _ => config.size(self.traits.head_dim, MAX_HEAD_DIM)?,
         };
         let h = HParams {
             architecture: self.architecture,
+            family: self.architecture,
             vocab: config.size("vocab_size", limits::VOCAB)?,
             hidden,
             ff: None,
@@ -53,8 +54,11 @@ impl Reader<'_> {
             head_norms: true,
             experts: None,
             routing: None,
+            mla: None,
+            nextn: 0,
             delta: None,
             temperature_scale: None,
+            sliding_window: None,
             tied: config.bool("tie_word_embeddings")?.unwrap_or(false),
         };
         if !h.heads.is_multiple_of(h.kv_heads) {

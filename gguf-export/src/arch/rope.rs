@@ -54,7 +54,8 @@ fn scaling(rope: &ModelConfig, config: &ModelConfig, traits: Traits) -> Result<R
         None | Some("default") => Ok(RopeScaling::None),
         Some("linear") => Ok(RopeScaling::Linear { factor: factor()? }),
         Some("yarn") => {
-            if rope.bool("truncate")? == Some(false) {
+            let truncate = rope.bool("truncate")?.unwrap_or(true);
+            if !truncate && !traits.yarn_exact_limits {
                 return Err(config.unsupported(format!("`{}` of false", rope.name("truncate"))));
             }
             let from =
@@ -70,6 +71,7 @@ fn scaling(rope: &ModelConfig, config: &ModelConfig, traits: Traits) -> Result<R
                 beta_fast: rope.positive_or_none("beta_fast")?,
                 beta_slow: rope.positive_or_none("beta_slow")?,
                 log_multiplier: multiplier(rope, traits)?,
+                truncate,
             })
         }
         Some("llama3") if traits.rope_factors => {
@@ -104,6 +106,15 @@ fn multiplier(rope: &ModelConfig, traits: Traits) -> Result<Option<f32>> {
 }
 
 impl Rope {
+    /// What llama.cpp does otherwise than the configuration says, for the user.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let RopeScaling::Yarn { truncate: false, .. } = self.scaling else { return None };
+        let text = "`truncate` of the rotary parameters is false, but llama.cpp rounds the limits between which YaRN \
+                    interpolates frequencies, so its logits differ slightly from those of transformers";
+        Some(text.to_owned())
+    }
+
     /// The divisors of the rotary frequencies, one for each rotated pair, for Llama 3. The formula is that of transformers'
     /// `_compute_llama3_parameters`, in F32 like llama.cpp's converter.
     #[must_use]

@@ -15,6 +15,14 @@ pub struct Target {
     pub rule: Rule,
 }
 
+impl Target {
+    /// Returns true if values are moved one by one, which only floats allow.
+    #[must_use]
+    pub fn is_by_value(&self) -> bool {
+        self.parts.iter().any(|part| part.order.by_value())
+    }
+}
+
 /// Rows of one module of the checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -24,13 +32,13 @@ pub struct Part {
     pub rows: u64,
     /// Inputs of the module.
     pub columns: u64,
-    /// First row and number of rows of each run, in the order of the GGUF.
+    /// First row of each run in the source, and its number of rows in the GGUF, in the order of the GGUF.
     pub runs: Vec<(u64, u64)>,
-    /// The order of the rows within each run.
+    /// How the rows of each run are made.
     pub order: Rows,
 }
 
-/// The order of the rows of a run.
+/// How the rows of a run are made from the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rows {
     /// That of the source.
@@ -38,6 +46,29 @@ pub enum Rows {
     /// The first and the second half in turn: row `2i` of the GGUF is row `i` of the run, row `2i + 1` is row
     /// `i + rows / 2`. llama.cpp's Llama rotates neighbors, transformers' the halves.
     Interleaved,
+    /// Every second row: row `i` of the GGUF is row `2i` from the first of the run.
+    Alternate,
+    /// Columns become rows: row `i` of the GGUF is column `first + i * step` of as many rows from the first of the run as
+    /// the GGUF has columns.
+    Transposed {
+        /// The first column.
+        first: u64,
+        /// Distance from each column to the next.
+        step: u64,
+    },
+    /// Every second value of each row.
+    Entries {
+        /// The first of them.
+        first: u64,
+    },
+}
+
+impl Rows {
+    /// Returns true if values are moved one by one, which only floats allow.
+    #[must_use]
+    pub fn by_value(self) -> bool {
+        matches!(self, Self::Transposed { .. } | Self::Entries { .. })
+    }
 }
 
 impl Part {

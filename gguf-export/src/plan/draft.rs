@@ -98,19 +98,21 @@ fn draft(
     }
     let unused = Unused {
         mtp: layout.dropped_mtp,
+        other_mtp: layout.unused_mtp,
         head: (!own_head).then(|| format!("{}.weight", names.head)),
         other_parts: hparams.family().other_parts,
     };
     let (left_out, surplus) = drafter.left_out(&unused);
     let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
     let ignored = options.config.ignored_keys.iter().map(ignored);
+    let own_notes = hparams.rope.note();
     let mut plan = Plan {
         metadata: crate::gguf::Metadata::default(),
         tensors,
         weights: drafter.weights,
         hparams,
         mtp_layers: layout.mtp_layers,
-        notes: ignored.chain(notes(&left_out)).collect(),
+        notes: ignored.chain(own_notes).chain(notes(&left_out)).collect(),
         left_out,
         options: options.clone(),
     };
@@ -125,6 +127,8 @@ fn draft(
 struct Unused {
     /// Prefix of an incomplete MTP layer.
     mtp: Option<String>,
+    /// Prefixes of MTP layers that llama.cpp does not have.
+    other_mtp: Vec<String>,
     /// A head that equals the embedding.
     head: Option<String>,
     /// Prefixes of parts other than the language model.
@@ -159,6 +163,7 @@ impl Drafter<'_> {
         let mut firsts: Vec<u32> = pieces.iter().map(|p| p.weight).collect();
         firsts.dedup();
         let weights: Vec<&Weight> = firsts.iter().map(|&w| &self.weights[w as usize]).collect();
+        let by_value = target.is_by_value();
         let (map, mut candidates) = match target.rule {
             Rule::F32(map) => (map, self.f32(&target, map, &weights)?),
             Rule::RopeFactors => (Map::Identity, vec![Candidate::F32]),
@@ -166,7 +171,7 @@ impl Drafter<'_> {
                 let is_mtp =
                     |part: &arch::Part| self.mtp.as_ref().is_some_and(|p| part.module.starts_with(p));
                 let is_mtp = target.parts.iter().all(is_mtp);
-                (Map::Identity, self.matrix(&weights, role, scaled, is_mtp))
+                (Map::Identity, self.matrix(&target, &weights, role, scaled && !by_value, is_mtp))
             }
         };
         candidates.retain(|c| target.columns.keep_blocks(c.ty.block_len()));
@@ -185,9 +190,19 @@ impl Drafter<'_> {
     }
 
     /// Exact types up to the first that always is, or the type that the caller chose.
-    fn matrix(&self, weights: &[&Weight], role: Role, scaled: bool, is_mtp: bool) -> Vec<Candidate> {
+    fn matrix(
+        &self,
+        target: &Target,
+        weights: &[&Weight],
+        role: Role,
+        scaled: bool,
+        is_mtp: bool,
+    ) -> Vec<Candidate> {
         let mut exact = exact::common(weights, scaled);
-        if let Some(ty) = self.chosen(weights, role, is_mtp) {
+        if target.is_by_value() {
+            exact.retain(|c| c.ty.block_len() == 1);
+        }
+        if let Some(ty) = self.chosen(target, weights, role, is_mtp) {
             let rounded = Candidate { ty, form: Form::Values, certainty: Certainty::Rounded };
             let same = exact.iter().find(|c| c.ty == ty && c.form == Form::Values);
             return match same {
@@ -202,7 +217,7 @@ impl Drafter<'_> {
         exact
     }
 
-    fn chosen(&self, weights: &[&Weight], role: Role, is_mtp: bool) -> Option<GgmlType> {
+    fn chosen(&self, target: &Target, weights: &[&Weight], role: Role, is_mtp: bool) -> Option<GgmlType> {
         let own = match role {
             Role::TokenEmbedding => self.options.token_embd,
             Role::Head => self.options.lm_head,
@@ -216,7 +231,7 @@ impl Drafter<'_> {
         let mtp = self.options.mtp.filter(|_| is_mtp);
         let ty = mtp.or(own).or_else(fp8).or_else(all)?;
         // A row that is not a whole number of blocks falls back to F16.
-        let columns = weights.first()?.columns;
+        let columns = *target.dims.first()?;
         Some(if ty.row_bytes(columns).is_some() { ty } else { GgmlType::F16 })
     }
 
@@ -286,6 +301,9 @@ impl Drafter<'_> {
             let reason = match Reason::of_name(name) {
                 _ if unused.mtp.as_ref().is_some_and(|prefix| name.starts_with(prefix)) => {
                     Some(Reason::IncompleteMtp)
+                }
+                _ if unused.other_mtp.iter().any(|prefix| name.starts_with(prefix)) => {
+                    Some(Reason::UnusedMtp)
                 }
                 _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
                 _ if unused.other_parts.iter().any(|prefix| name.starts_with(prefix)) => {

@@ -141,6 +141,9 @@ pub(super) fn nearest(tensor: &TensorPlan, weights: &[Weight]) -> GgmlType {
         }
         _ => false,
     };
+    if tensor.is_by_value() {
+        return F32;
+    }
     // Q8_0 keeps the codes and rounds only the scales, where possible.
     if tensor.pieces.iter().all(|p| codes(&weights[p.weight as usize])) { Q8_0 } else { BF16 }
 }

@@ -21,6 +21,8 @@ pub struct LeftOut {
 pub enum Reason {
     /// It belongs to an MTP layer that lacks other tensors.
     IncompleteMtp,
+    /// It belongs to an MTP layer of an architecture for which llama.cpp has none.
+    UnusedMtp,
     /// It is a tied head, equal to the token embedding, which llama.cpp uses in its place.
     TiedHead,
     /// It belongs to a part other than the language model.
@@ -64,6 +66,7 @@ impl Reason {
     pub fn clause(&self) -> String {
         match self {
             Self::IncompleteMtp => "the MTP layer is incomplete".to_owned(),
+            Self::UnusedMtp => "llama.cpp has no MTP layers for this architecture".to_owned(),
             Self::TiedHead => "equal to the token embedding, to which the head is tied".to_owned(),
             Self::OtherPart { part } => format!("the {part} part of the model"),
             Self::Superseded { by } => format!("superseded by `{}`", by.display()),

@@ -20,6 +20,7 @@ impl Plan {
     /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.metadata = metadata(checkpoint, self)?;
+        self.notes.extend(self.transposed());
         self.notes.append(&mut template_notes(checkpoint.dir())?);
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::left_out::LeftOut;
 use super::tensor::{Content, Fidelity, Piece, TensorPlan};
 use super::{OutType, PlanOptions, exact};
 use crate::arch::HParams;
-use crate::error::Inexact;
+use crate::error::{Inexact, size};
 use crate::ggml::GgmlType;
 use crate::gguf::Metadata;
 use crate::quant::{Coding, Weight};
@@ -59,11 +59,12 @@ impl Plan {
     #[must_use]
     pub fn expanded(&self) -> Option<Expanded<'_>> {
         let mut sum: Option<Expanded<'_>> = None;
-        let is_f32 = |t: &&TensorPlan| t.content == Content::Weights && t.ty() == GgmlType::F32;
+        let is_f32 =
+            |t: &&TensorPlan| t.content == Content::Weights && t.ty() == GgmlType::F32 && !t.is_by_value();
         for tensor in self.tensors.iter().filter(is_f32).filter(|tensor| !self.is_chosen(tensor)) {
             let bits = |piece: &Piece| {
                 let weight = &self.weights[piece.weight as usize];
-                Some(weight.coding.bits()? * piece.rows * weight.columns)
+                Some(weight.coding.bits()? * piece.rows * tensor.columns())
             };
             let Some(bits) = tensor.pieces.iter().map(bits).sum::<Option<u64>>() else { continue };
             let sum = sum.get_or_insert(Expanded { source: &tensor.source, tensors: 0, from: 0, to: 0 });
@@ -72,6 +73,24 @@ impl Plan {
             sum.to += tensor.bytes();
         }
         sum
+    }
+
+    /// A note about quantized weights that become floats because they are transposed, with their bytes.
+    pub(super) fn transposed(&self) -> Option<String> {
+        let is_quantized = |t: &TensorPlan| {
+            t.pieces.iter().any(|piece| self.weights[piece.weight as usize].coding.bits().is_some())
+        };
+        let is_float = |t: &TensorPlan| t.fidelity != Some(Fidelity::Rounded) && t.ty().block_len() == 1;
+        let mut list = self.tensors.iter().filter(|t| t.is_by_value() && is_quantized(t) && is_float(t));
+        let first = list.next()?;
+        let (count, bytes) = list.fold((1u64, first.bytes()), |(n, bytes), t| (n + 1, bytes + t.bytes()));
+        let others = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+        Some(format!(
+            "`{}`{others} are transposed, which quantized blocks do not allow: {}, {}",
+            first.name,
+            first.ty().name(),
+            size(bytes),
+        ))
     }
 
     /// Returns true if the caller chose F32 for a tensor.

@@ -39,16 +39,16 @@ pub enum Content {
     RopeFactors,
 }
 
-/// Consecutive rows of one weight.
+/// Consecutive rows of a tensor, from one weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
     /// Index into [`Plan::weights`](super::Plan::weights).
     pub weight: u32,
-    /// First row.
+    /// First row of the weight.
     pub start: u64,
-    /// Number of rows.
+    /// Number of rows of the tensor.
     pub rows: u64,
-    /// The order of the rows.
+    /// How the rows are made.
     pub order: Rows,
 }
 
@@ -87,6 +87,12 @@ impl TensorPlan {
     #[must_use]
     pub fn scale_name(&self) -> String {
         format!("{}.scale", self.name.strip_suffix(".weight").unwrap_or(&self.name))
+    }
+
+    /// Returns true if its values are moved one by one.
+    #[must_use]
+    pub fn is_by_value(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.order.by_value())
     }
 
     /// Number of rows: the product of all dimensions except the fastest.

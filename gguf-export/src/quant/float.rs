@@ -148,6 +148,29 @@ pub(super) fn micro(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
     Ok(Coding::Micro(Micro { codes, element, scales, scale, group, global }))
 }
 
+/// Resolves the MXFP4 of stacked experts: a dimension for the experts, one for their rows, one for the groups.
+pub(super) fn blocks(request: &Request<'_>, codes: TensorId) -> Result<Coding> {
+    let (rows, groups) = (request.rows, request.columns / MX_GROUP);
+    let shape = &request.info(codes).shape;
+    let experts = shape.first().copied().filter(|experts| rows.is_multiple_of(*experts)).unwrap_or(1);
+    if !request.columns.is_multiple_of(MX_GROUP) {
+        let found = format!("rows of {} elements", request.columns);
+        return Err(request.wrong(codes, found, format!("a multiple of {MX_GROUP}")));
+    }
+    let each = rows / experts.max(1);
+    request.expect(codes, Dtype::U8, &[experts, each, groups, MX_GROUP / 2], "(two elements per byte)")?;
+    let scales = request.need("_scales")?;
+    request.expect(scales, Dtype::U8, &[experts, each, groups], "(one scale per group)")?;
+    Ok(Coding::Micro(Micro {
+        codes,
+        element: Element::Fp4,
+        scales,
+        scale: MicroScale::E8M0,
+        group: MX_GROUP,
+        global: Global::None,
+    }))
+}
+
 fn global(request: &Request<'_>) -> Result<Global> {
     let (id, global) = if let Some(id) = request.find(".weight_scale_2") {
         (id, Global::Multiply(id))

@@ -13,6 +13,8 @@ pub enum Method {
     Awq,
     /// FP8 as in the repositories of Qwen.
     Fp8,
+    /// MXFP4 as in OpenAI's releases of gpt-oss.
+    MxFp4,
     /// compressed-tensors.
     CompressedTensors,
     /// NVIDIA's ModelOpt.
@@ -29,6 +31,7 @@ impl Method {
             Self::Gptq => "gptq",
             Self::Awq => "awq",
             Self::Fp8 => "fp8",
+            Self::MxFp4 => "mxfp4",
             Self::CompressedTensors => "compressed-tensors",
             Self::ModelOpt => "modelopt",
         }

@@ -6,7 +6,9 @@ use crate::checkpoint::{Checkpoint, Dtype, TensorId};
 use crate::{Error, Result};
 
 /// Suffixes of the tensor with the codes or values; the first that exists is used.
-const MAIN: [&str; 4] = [".qweight", ".weight_packed", ".weight", ""];
+const MAIN: [&str; 5] = [".qweight", ".weight_packed", ".weight", "", BLOCKS];
+/// Stacked experts in MXFP4.
+const BLOCKS: &str = "_blocks";
 /// Suffixes of column orders, which [`resolve`] uses or refuses unless they are the natural one.
 const ORDERS: [&str; 2] = [".g_idx", ".weight_g_idx"];
 
@@ -33,6 +35,7 @@ pub fn resolve(
         (".qweight", _) => int::words(&request, id)?,
         (".weight_packed", Dtype::I32) => int::compressed(&request, id)?,
         (".weight", affine::WORDS) if affine::has_companions(&request) => affine::words(&request, id)?,
+        (BLOCKS, _) => float::blocks(&request, id)?,
         (".weight_packed" | ".weight", Dtype::U8) => float::micro(&request, id)?,
         (_, Dtype::I8) => int::bytes(&request, id)?,
         (_, Dtype::F8E4M3 | Dtype::F8E5M2) => float::fp8(&request, id)?,

@@ -117,6 +117,7 @@ fn table(method: Method) -> Table {
         Method::Gptq => keys::GPTQ,
         Method::Awq => keys::AWQ,
         Method::Fp8 => keys::FP8,
+        Method::MxFp4 => keys::MXFP4,
         Method::CompressedTensors => keys::COMPRESSED_TENSORS,
         Method::ModelOpt => keys::MODELOPT,
     }
@@ -138,10 +139,11 @@ fn method(config: &ModelConfig, meant: Option<&str>) -> Result<Method> {
         "gptq" => Method::Gptq,
         "awq" => Method::Awq,
         "fp8" => Method::Fp8,
+        "mxfp4" => Method::MxFp4,
         "compressed-tensors" => Method::CompressedTensors,
         "modelopt" => Method::ModelOpt,
         _ => {
-            let expected = "auto-round, gptq, awq, fp8, compressed-tensors or modelopt";
+            let expected = "auto-round, gptq, awq, fp8, mxfp4, compressed-tensors or modelopt";
             return Err(config.wrong(field, expected));
         }
     };

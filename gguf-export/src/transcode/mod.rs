@@ -10,6 +10,7 @@ mod float;
 mod int;
 pub mod kernels;
 mod micro;
+mod picked;
 mod rows;
 mod superblocks;
 mod task;
@@ -25,6 +26,7 @@ use task::{Task, nearest};
 use crate::Result;
 use crate::arch::Rows;
 use crate::checkpoint::Checkpoint;
+use crate::ggml::GgmlType;
 use crate::plan::{Certainty, Content, Plan, TensorPlan};
 use crate::quant::Coding;
 
@@ -63,22 +65,35 @@ pub fn fill(
         if from < to {
             let (here, rest) = out.split_at_mut(usize::try_from(to - from).unwrap_or(0) * row_bytes);
             out = rest;
-            let mut straight = |rows: Range<u64>, out: &mut [u8]| {
-                let task = Task {
-                    checkpoint,
-                    weight: &plan.weights[piece.weight as usize],
-                    rows: piece.start + rows.start..piece.start + rows.end,
-                    ty: candidate.ty,
-                    form: candidate.form,
-                    rounding: candidate.certainty == Certainty::Rounded,
-                    map: tensor.map,
-                };
-                transcode(&task, scratch, out)
+            let task = |rows: Range<u64>, ty| Task {
+                checkpoint,
+                weight: &plan.weights[piece.weight as usize],
+                rows: piece.start + rows.start..piece.start + rows.end,
+                ty,
+                form: candidate.form,
+                rounding: candidate.certainty == Certainty::Rounded,
+                map: tensor.map,
             };
+            let mut straight =
+                |rows: Range<u64>, out: &mut [u8]| transcode(&task(rows, candidate.ty), scratch, out);
             let here_rows = from - first..to - first;
             match piece.order {
                 Rows::AsStored => straight(here_rows, here)?,
                 Rows::Interleaved => rows::interleave(here_rows, piece.rows, row_bytes, here, straight)?,
+                Rows::Alternate => rows::alternate(here_rows, row_bytes, here, straight)?,
+                Rows::Transposed { first, step } => {
+                    let columns: Vec<u64> = here_rows.map(|row| first + row * step).collect();
+                    let source = task(0..tensor.columns(), GgmlType::F32);
+                    let decode = |task: &Task<'_>, out: &mut [u8]| transcode(task, scratch, out);
+                    let strip = picked::strip(&source, &columns, decode)?;
+                    picked::transpose(&source, candidate.ty, &columns, &strip, here)?;
+                }
+                Rows::Entries { first } => {
+                    let source = task(here_rows, GgmlType::F32);
+                    let mut all = vec![0; source.count() * source.columns() * 4];
+                    transcode(&source, scratch, &mut all)?;
+                    picked::entries(&all, source.columns(), first, here);
+                }
             }
             columns::reorder(&tensor.order, candidate.ty, row_bytes, here);
         }

@@ -1,4 +1,4 @@
-//! Interleaves the two halves of a run of rows.
+//! Interleaves the two halves of a run of rows, or takes every second row.
 
 use std::ops::Range;
 
@@ -28,6 +28,22 @@ pub(super) fn interleave(
     Ok(())
 }
 
+/// Fills `out` with every second row, where `rows` counts those. `straight` converts rows of the source in their own order.
+pub(super) fn alternate(
+    rows: Range<u64>,
+    row_bytes: usize,
+    out: &mut [u8],
+    mut straight: impl FnMut(Range<u64>, &mut [u8]) -> Result<()>,
+) -> Result<()> {
+    let between = 2 * rows.start..(2 * rows.end).saturating_sub(1).max(2 * rows.start);
+    let mut all = vec![0; at(between.end - between.start) * row_bytes];
+    straight(between, &mut all)?;
+    for (out, source) in out.chunks_exact_mut(row_bytes).zip(all.chunks_exact(row_bytes).step_by(2)) {
+        out.copy_from_slice(source);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +60,24 @@ mod tests {
                 })
                 .unwrap();
                 let expected = [0u8, 4, 1, 5, 2, 6, 3, 7];
+                let rows: Vec<u8> = expected[at(from)..at(to)].iter().flat_map(|row| [*row; 3]).collect();
+                assert_eq!(out, rows, "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_second_row_is_taken() {
+        let source: Vec<u8> = (0..8).flat_map(|row| [row; 3]).collect();
+        for from in 0..4u64 {
+            for to in from..=4 {
+                let mut out = vec![255; at(to - from) * 3];
+                alternate(from..to, 3, &mut out, |rows, out| {
+                    out.copy_from_slice(&source[at(rows.start) * 3..at(rows.end) * 3]);
+                    Ok(())
+                })
+                .unwrap();
+                let expected = [0u8, 2, 4, 6];
                 let rows: Vec<u8> = expected[at(from)..at(to)].iter().flat_map(|row| [*row; 3]).collect();
                 assert_eq!(out, rows, "{from} to {to}");
             }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::columns::Moved;
 use super::equal::{self, Part};
 use super::opened::Opened;
+use super::picked;
 use super::report::{Difference, Report};
 use crate::arch::{Map, Rows};
 use crate::checkpoint::Checkpoint;
@@ -12,7 +13,7 @@ use crate::ggml::{self, GgmlType};
 use crate::gguf::{Header, Value, keys};
 use crate::io::ByteSource;
 use crate::plan::{Content, Fidelity, Form, Plan, TensorPlan};
-use crate::quant::{Coding, Global, reference};
+use crate::quant::{Coding, Global, Weight, reference};
 use crate::{Error, Result};
 
 /// Values that are decoded at once; each takes twelve bytes.
@@ -65,7 +66,22 @@ pub(super) fn rows(
             match piece.order {
                 Rows::AsStored => {
                     let source = piece.start + from - first..piece.start + to - first;
-                    compare(&Part { weight, source, first: from, step: 1, bytes, form })?;
+                    compare(&Part { weight, source, every: 1, first: from, step: 1, bytes, form })?;
+                }
+                Rows::Alternate => {
+                    let source = piece.start + 2 * (from - first)..piece.start + 2 * (to - first) - 1;
+                    compare(&Part { weight, source, every: 2, first: from, step: 1, bytes, form })?;
+                }
+                Rows::Transposed { first: column, step } => {
+                    let source = piece.start..piece.start + tensor.columns();
+                    let run = (column + (from - first) * step, step, to - from);
+                    let expected = picked::columns(checkpoint, weight, source, run)?;
+                    each_row(checkpoint, tensor, file, weight, (from, bytes), expected, &mut report)?;
+                }
+                Rows::Entries { first: column } => {
+                    let source = piece.start + from - first..piece.start + to - first;
+                    let expected = picked::entries(checkpoint, weight, source, column)?;
+                    each_row(checkpoint, tensor, file, weight, (from, bytes), expected, &mut report)?;
                 }
                 Rows::Interleaved => {
                     // Every other stored row is of the first half of the piece, the rest of the second.
@@ -77,7 +93,15 @@ pub(super) fn rows(
                         let count = (half.len() / row_bytes) as u64;
                         let begin = piece.start + (start - first) / 2 + parity * (piece.rows / 2);
                         let source = begin..begin + count;
-                        compare(&Part { weight, source, first: start, step: 2, bytes: &half, form })?;
+                        compare(&Part {
+                            weight,
+                            source,
+                            every: 1,
+                            first: start,
+                            step: 2,
+                            bytes: &half,
+                            form,
+                        })?;
                     }
                 }
             }
@@ -113,8 +137,9 @@ pub(super) fn values(
         } else {
             reference::decode_unscaled(checkpoint, weight, from..until)?
         };
-        let mut scales = decoded.scales.chunks_exact(values.len());
-        for (expected, (row, bytes)) in decoded.values.chunks_exact(values.len()).zip(&mut stored) {
+        let mut scales = decoded.scales.chunks_exact(values.len()).step_by(part.every);
+        let expected = decoded.values.chunks_exact(values.len()).step_by(part.every);
+        for (expected, (row, bytes)) in expected.zip(&mut stored) {
             ggml::decode_row(tensor.ty(), bytes, &mut values).map_err(|_| no_decoder(tensor, file))?;
             compare_row(tensor, row, expected, &values, report);
             if let Some(scales) = scales.next() {
@@ -122,6 +147,28 @@ pub(super) fn values(
             }
         }
         from = until;
+    }
+    Ok(())
+}
+
+/// Compares rows, the first of which is `first`, with the values of `weight` that they should have, before its tensor-wide
+/// scale.
+fn each_row(
+    checkpoint: &Checkpoint,
+    tensor: &TensorPlan,
+    file: &Opened<'_>,
+    weight: &Weight,
+    (first, stored): (u64, &[u8]),
+    mut expected: Vec<f64>,
+    report: &mut Report,
+) -> Result<()> {
+    apply_global(checkpoint, &weight.coding, &mut expected)?;
+    let mut values = vec![0f32; at(tensor.columns())];
+    let lines = stored.chunks_exact(at(tensor.row_bytes()));
+    assert_eq!(expected.len(), lines.len() * values.len(), "each stored row has its values");
+    for (row, (bytes, expected)) in (first..).zip(lines.zip(expected.chunks_exact(values.len()))) {
+        ggml::decode_row(tensor.ty(), bytes, &mut values).map_err(|_| no_decoder(tensor, file))?;
+        compare_row(tensor, row, expected, &values, report);
     }
     Ok(())
 }

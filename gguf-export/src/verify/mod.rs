@@ -8,6 +8,7 @@ mod compare;
 mod coverage;
 mod equal;
 mod opened;
+mod picked;
 mod proof;
 mod reading;
 mod receipt;

@@ -111,3 +111,20 @@ pub(crate) fn story(error: &gguf_export::Error) -> String {
 pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
+
+/// All tensors of a file with nothing but BF16.
+pub(crate) fn bf16_tensors(path: &Path) -> Vec<testkit::Tensor> {
+    let bytes = bytes(path);
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length).try_into().unwrap());
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let entries = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+    entries
+        .map(|(name, entry)| {
+            assert_eq!(entry["dtype"], "BF16");
+            let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone()).unwrap();
+            let [from, to]: [usize; 2] = serde_json::from_value(entry["data_offsets"].clone()).unwrap();
+            testkit::Tensor::new(name, testkit::Dtype::Bf16, &shape, data[from..to].to_vec())
+        })
+        .collect()
+}

@@ -1,4 +1,4 @@
-//! Keys of GPTQ and AWQ by GPTQModel, AutoGPTQ, AutoAWQ, transformers and AutoRound, and of FP8 releases.
+//! Keys of GPTQ and AWQ by GPTQModel, AutoGPTQ, AutoAWQ, transformers and AutoRound, and of FP8 and MXFP4 releases.
 
 use super::auto_round::{OVERRIDE, PROVENANCE, SCHEME};
 use super::rule::{Rule, Table};
@@ -40,6 +40,10 @@ const AWQ_KERNELS: &[&str] = &[
     "torch_awq",
     "torch_fused_awq",
 ];
+
+/// `quant_method` `mxfp4`: the stacked experts of gpt-oss.
+pub(in super::super) const MXFP4: Table =
+    &[&[("quant_method", Any), ("modules_to_not_convert", Any), ("dequantize", Any)]];
 
 /// `quant_method` `fp8`.
 pub(in super::super) const FP8: Table = &[

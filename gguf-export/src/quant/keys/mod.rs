@@ -10,7 +10,7 @@ mod walk;
 
 pub(super) use auto_round::AUTO_ROUND;
 pub(super) use compressed::COMPRESSED_TENSORS;
-pub(super) use gptq::{AWQ, FP8, GPTQ};
+pub(super) use gptq::{AWQ, FP8, GPTQ, MXFP4};
 pub(super) use ignored::Ignored;
 pub(super) use modelopt::{FILE as MODELOPT_FILE, MODELOPT};
 pub(super) use rule::Table;

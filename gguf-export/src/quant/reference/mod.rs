@@ -12,7 +12,7 @@ use std::ops::Range;
 pub use integers::Integers;
 pub use rows::Decoded;
 
-use rows::{floats, nearest, read_all, read_rows};
+use rows::{at, floats, nearest, read_all, read_rows};
 
 use super::{Coding, Weight};
 use crate::Result;
@@ -33,6 +33,32 @@ pub fn decode(checkpoint: &Checkpoint, weight: &Weight, rows: Range<u64>) -> Res
         Coding::Fp8(coding) => float::fp8(checkpoint, weight, coding, rows),
         Coding::Micro(coding) => float::micro(checkpoint, weight, coding, rows),
     }
+}
+
+/// Like [`decode`], of some columns only; of plain floats, no others are read.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_columns(
+    checkpoint: &Checkpoint,
+    weight: &Weight,
+    rows: Range<u64>,
+    columns: Range<u64>,
+) -> Result<Vec<f64>> {
+    let mut values = Vec::new();
+    if let Coding::Plain { values: id, dtype } = weight.coding {
+        let mut bytes = vec![0; at((columns.end - columns.start) * dtype.bytes())];
+        for row in rows {
+            checkpoint.read(id, (row * weight.columns + columns.start) * dtype.bytes(), &mut bytes)?;
+            values.extend(floats(&bytes, dtype));
+        }
+        return Ok(values);
+    }
+    let decoded = decode(checkpoint, weight, rows)?;
+    for row in decoded.values.chunks_exact(at(weight.columns)) {
+        values.extend_from_slice(&row[at(columns.start)..at(columns.end)]);
+    }
+    Ok(values)
 }
 
 /// Like [`decode`], without the tensor-wide scale of FP8, which a GGUF may store separately; see [`global_factor`].

@@ -1,0 +1,95 @@
+//! The published configuration, and one test per refusal.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::super::hparams::RopeScaling;
+use super::*;
+
+/// That of the 20B model.
+fn published() -> Map<String, Value> {
+    let kinds: Vec<_> =
+        (0..24).map(|l| if l % 2 == 0 { "sliding_attention" } else { "full_attention" }).collect();
+    let value = json!({
+        "architectures": ["GptOssForCausalLM"], "model_type": "gpt_oss", "attention_bias": true,
+        "attention_dropout": 0.0, "experts_per_token": 4, "head_dim": 64, "hidden_act": "silu",
+        "hidden_size": 2880, "initial_context_length": 4096, "intermediate_size": 2880, "layer_types": kinds,
+        "max_position_embeddings": 131_072, "num_attention_heads": 64, "num_experts_per_tok": 4,
+        "num_hidden_layers": 24, "num_key_value_heads": 8, "num_local_experts": 32, "rms_norm_eps": 1e-5,
+        "rope_scaling": {
+            "beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0, "original_max_position_embeddings": 4096,
+            "rope_type": "yarn", "truncate": false
+        },
+        "rope_theta": 150_000, "sliding_window": 128, "swiglu_limit": 7.0, "tie_word_embeddings": false,
+        "vocab_size": 201_088
+    });
+    value.as_object().unwrap().clone()
+}
+
+fn with(field: &str, value: Value) -> Result<HParams> {
+    let mut fields = published();
+    fields.insert(field.to_owned(), value);
+    HParams::read(&ModelConfig::new(Path::new("config.json"), fields))
+}
+
+#[track_caller]
+fn refused(field: &str, value: Value, words: &str) {
+    let error = with(field, value).unwrap_err().to_string();
+    assert!(error.contains(words), "{error}");
+}
+
+#[test]
+fn the_published_model_is_read() {
+    let h = with("rope_theta", json!(150_000)).unwrap();
+    assert_eq!((h.layers.len(), h.sliding_window, h.experts.unwrap().count), (24, Some(128), 32));
+    assert!(matches!(h.rope.scaling, RopeScaling::Yarn { truncate: false, .. }));
+    assert!(h.rope.note().is_some());
+    let without = with("layer_types", Value::Null).unwrap();
+    assert_eq!(without.layers, h.layers);
+}
+
+#[test]
+fn what_the_graph_does_otherwise_is_refused() {
+    refused("attention_bias", json!(false), "`attention_bias` of false");
+    refused("tie_word_embeddings", json!(true), "`tie_word_embeddings` of true");
+    refused("swiglu_limit", json!(6.0), "`swiglu_limit` of 6");
+    refused("swiglu_alpha", json!(1.7), "`swiglu_alpha` of 1.7");
+    refused("hidden_act", json!("gelu"), "`hidden_act` of `gelu`");
+    refused("sliding_window", Value::Null, "`sliding_window` is missing");
+    refused("layer_types", json!(vec!["full_attention"; 24]), "in turn, for 24 layers");
+    refused("layer_types", json!(["sliding_attention"]), "in turn, for 24 layers");
+    refused("experts_per_token", json!(2), "expected `num_experts_per_tok`, 4");
+    refused("partial_rotary_factor", json!(0.5), "rotation of 32 of 64 elements");
+    refused("rope_scaling", json!({"rope_type": "llama3", "factor": 4}), "rope type `llama3`");
+}
+
+proptest! {
+    #[test]
+    fn any_value_of_any_field_is_within_the_limits_or_refused(
+        index in 0..published().len(),
+        value in prop_oneof![
+            any::<u64>().prop_map(Value::from),
+            (0u32..64).prop_map(|power| json!(1u64 << power)),
+            any::<f64>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(Value::Null),
+            Just(json!([])),
+            Just(json!({"rope_type": "yarn", "factor": 1e308, "original_max_position_embeddings": 1})),
+        ],
+    ) {
+        let field = published().keys().nth(index).unwrap().clone();
+        if let Ok(h) = with(&field, value) {
+            let experts = h.experts.unwrap();
+            prop_assert!(h.layers.len() as u64 <= limits::LAYERS && experts.count <= limits::EXPERTS);
+            prop_assert!(experts.used <= experts.count && h.sliding_window.unwrap() <= limits::CONTEXT);
+            let layout = super::super::families::layout(&h, true, &|name| name.ends_with("_blocks"));
+            let has_all = |target: &Target| {
+                let rows: u64 = target.parts.iter().flat_map(|part| &part.runs).map(|(_, rows)| rows).sum();
+                rows == target.dims[1..].iter().product::<u64>()
+            };
+            prop_assert!(layout.targets.iter().all(has_all));
+        }
+    }
+}
