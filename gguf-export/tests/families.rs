@@ -21,8 +21,17 @@ use sha2::{Digest, Sha256};
 use common::GO;
 
 /// The families with a checkpoint.
-const FAMILIES: &[&str] =
-    &["qwen3_5", "qwen3_5-moe", "qwen3", "qwen3-moe", "llama3", "mistral3", "glm4-moe", "minimax-m2"];
+const FAMILIES: &[&str] = &[
+    "qwen3_5",
+    "qwen3_5-moe",
+    "qwen3",
+    "qwen3-moe",
+    "llama3",
+    "mistral3",
+    "glm4-moe",
+    "minimax-m2",
+    "gemma4-moe",
+];
 /// Tensors whose values differ, by name suffix, with the reason.
 const VALUES: &[(&str, &str)] =
     &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];

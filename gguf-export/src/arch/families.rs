@@ -4,13 +4,13 @@ use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
 use super::metadata::Keys;
-use super::{glm4_moe, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
+use super::{gemma4, glm4_moe, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::Metadata;
 
 /// All families.
-pub static FAMILIES: [&Family; 9] = [
+pub static FAMILIES: [&Family; 10] = [
     &qwen3_next::FAMILY,
     &qwen3_5::DENSE,
     &qwen3_5::EXPERTS,
@@ -20,6 +20,7 @@ pub static FAMILIES: [&Family; 9] = [
     &llama::MISTRAL3,
     &glm4_moe::FAMILY,
     &minimax_m2::FAMILY,
+    &gemma4::FAMILY,
 ];
 
 impl Family {

@@ -7,6 +7,26 @@ pub enum Attention {
     Full,
     /// Gated delta net with a recurrent state.
     Linear,
+    /// Softmax attention over the last tokens only.
+    Sliding,
+    /// As `Full`, with the keys and values of the last layer of that kind that has its own.
+    SharedFull,
+    /// As `Sliding`, with the keys and values of the last layer of that kind that has its own.
+    SharedSliding,
+}
+
+impl Attention {
+    /// Returns true if it sees the last tokens only.
+    #[must_use]
+    pub fn is_sliding(self) -> bool {
+        matches!(self, Self::Sliding | Self::SharedSliding)
+    }
+
+    /// Returns true if its keys and values are those of an earlier layer.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::SharedFull | Self::SharedSliding)
+    }
 }
 
 /// Feed-forward block of a layer.
@@ -14,7 +34,7 @@ pub enum Attention {
 pub enum FeedForward {
     /// One block of width [`HParams::ff`].
     Dense,
-    /// Routed experts.
+    /// Routed experts, in Gemma 4 beside a dense block.
     Experts,
 }
 
@@ -56,6 +76,11 @@ pub enum RopeScaling {
         /// Trained context, in tokens.
         original_context: u64,
     },
+    /// Gemma 4: the first pairs of a head rotate as if all did, the others do not.
+    Proportional {
+        /// Number of pairs that rotate.
+        rotated: u64,
+    },
 }
 
 /// Attention and feed-forward block of one layer.
@@ -72,8 +97,10 @@ pub struct Layer {
 pub struct HParams {
     /// The architecture in llama.cpp.
     pub architecture: &'static str,
-    /// `vocab_size`.
+    /// `vocab_size`, the rows of the token embedding in the checkpoint.
     pub vocab: u64,
+    /// Rows of the token embedding in the GGUF: fewer if the family cuts those without a token.
+    pub tokens: u64,
     /// `hidden_size`.
     pub hidden: u64,
     /// `intermediate_size`, the width of dense feed-forward blocks. `None` if the field is absent, for models without such blocks.
@@ -84,9 +111,9 @@ pub struct HParams {
     pub context: u64,
     /// `num_attention_heads`.
     pub heads: u64,
-    /// `num_key_value_heads`.
+    /// `num_key_value_heads`; those of the layers with full attention if they differ.
     pub kv_heads: u64,
-    /// `head_dim`.
+    /// `head_dim`; that of the layers with full attention if they differ.
     pub head_dim: u64,
     /// `rms_norm_eps`.
     pub norm_eps: f32,
@@ -102,6 +129,8 @@ pub struct HParams {
     pub routing: Option<Routing>,
     /// The gated delta net, if layers have one.
     pub delta: Option<Delta>,
+    /// What only Gemma 4 has.
+    pub gemma: Option<Gemma>,
     /// `llama_4_scaling_beta`, the growth of the query with the logarithm of its position.
     pub temperature_scale: Option<f32>,
     /// `tie_word_embeddings`.
@@ -202,4 +231,25 @@ impl Delta {
     pub fn values(&self) -> u64 {
         self.value_heads * self.value_dim
     }
+}
+
+/// Layers with a sliding window, and other parts of Gemma 4.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gemma {
+    /// `sliding_window`, in tokens.
+    pub window: u64,
+    /// `head_dim`, of layers with a sliding window.
+    pub head_dim: u64,
+    /// `num_key_value_heads`, of layers with a sliding window.
+    pub kv_heads: u64,
+    /// `rope_theta` of layers with a sliding window.
+    pub rope_base: f32,
+    /// `attention_k_eq_v`: in layers with full attention the values are the keys before their norm.
+    pub keys_are_values: bool,
+    /// `use_double_wide_mlp`: dense blocks of layers with shared keys and values are twice as wide.
+    pub double_wide: bool,
+    /// `hidden_size_per_layer_input`: width of the embedding that each layer has; 0 without.
+    pub layer_embedding: u64,
+    /// `final_logit_softcapping`.
+    pub softcap: Option<f32>,
 }

@@ -3,6 +3,8 @@
 mod delta_net;
 mod families;
 mod family;
+mod gemma4;
+mod gemma4_config;
 mod glm4_moe;
 mod hparams;
 mod layout;
@@ -24,7 +26,9 @@ mod traits;
 pub use delta_net::MTP_PREFIXES;
 pub use families::{FAMILIES, layout};
 pub use family::Family;
-pub use hparams::{Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Rope, RopeScaling};
+pub use hparams::{
+    Attention, Delta, DeltaInputs, Experts, FeedForward, Gemma, HParams, Layer, Rope, RopeScaling,
+};
 pub use layout::{Layout, Names};
 pub use naming::{Parameters, Provenance, file_name, general, source_of};
 pub use target::{Columns, Map, Part, Role, Rows, Rule, Target};

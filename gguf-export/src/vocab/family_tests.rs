@@ -65,7 +65,7 @@ fn shown(value: &Value) -> Json {
 #[test]
 fn every_family_has_the_keys_that_llama_cpp_writes() {
     let mut names = io::list(&folder("")).unwrap();
-    names.retain(|name| !name.contains('.'));
+    names.retain(|name| !name.contains('.') && !name.ends_with("-int4"));
     names.sort();
     assert_eq!(names, FAMILIES.map(|(name, _)| name), "every folder is checked");
     for (name, family) in FAMILIES {
