@@ -24,7 +24,7 @@ mod target;
 mod traits;
 
 pub use delta_net::MTP_PREFIXES;
-pub use families::{FAMILIES, layout};
+pub use families::{FAMILIES, layout, table};
 pub use family::Family;
 pub use hparams::{
     Attention, Delta, DeltaInputs, Experts, FeedForward, Gemma, HParams, Layer, Rope, RopeScaling,
