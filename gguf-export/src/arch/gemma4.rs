@@ -11,6 +11,8 @@ use super::target::{Map, Part, Role};
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
+    models: "Gemma 4",
+    exceptions: "NVFP4, and FP8 with one scale per tensor, in the experts: BF16 or F32 if they hold the values",
     gguf: "gemma4",
     model_types: &["gemma4", "gemma4_text"],
     architectures: &["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],

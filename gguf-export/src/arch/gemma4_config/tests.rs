@@ -204,8 +204,16 @@ fn other_graphs_are_refused_by_name() {
     refused("attention_bias", json!(true), "`attention_bias` of true");
     refused("final_logit_softcapping", json!(-1.0), "a positive number");
     refused("sliding_window", json!(null), "`sliding_window` is missing");
-    refused("model_type", json!("gemma4_unified"), "model type `gemma4_unified` (supported: ");
-    refused("architectures", json!(["Gemma4UnifiedForConditionalGeneration"]), "architecture `Gemma4Unified");
+    refused(
+        "model_type",
+        json!("gemma4_unified"),
+        "`model_type` is `\"gemma4_unified\"`, expected one of `qwen3_next`, ",
+    );
+    refused(
+        "architectures",
+        json!(["Gemma4UnifiedForConditionalGeneration"]),
+        "expected one of `Gemma4ForConditionalGeneration`",
+    );
 }
 
 #[test]
