@@ -6,13 +6,13 @@ use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
 use super::metadata::Keys;
-use super::{deepseek2, glm4_moe, gpt_oss, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
+use super::{deepseek2, gemma4, glm4_moe, gpt_oss, llama, minimax_m2, qwen3, qwen3_5, qwen3_next};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::Metadata;
 
 /// All families.
-pub static FAMILIES: [&Family; 12] = [
+pub static FAMILIES: [&Family; 13] = [
     &qwen3_next::FAMILY,
     &qwen3_5::DENSE,
     &qwen3_5::EXPERTS,
@@ -25,6 +25,7 @@ pub static FAMILIES: [&Family; 12] = [
     &deepseek2::GLM_LITE,
     &deepseek2::DEEPSEEK_V3,
     &minimax_m2::FAMILY,
+    &gemma4::FAMILY,
 ];
 
 impl Family {

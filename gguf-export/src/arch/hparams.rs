@@ -9,6 +9,24 @@ pub enum Attention {
     Sliding,
     /// Gated delta net with a recurrent state.
     Linear,
+    /// As `Full`, with the keys and values of the last layer of that kind that has its own.
+    SharedFull,
+    /// As `Sliding`, with the keys and values of the last layer of that kind that has its own.
+    SharedSliding,
+}
+
+impl Attention {
+    /// Returns true if it sees the last tokens only.
+    #[must_use]
+    pub fn is_sliding(self) -> bool {
+        matches!(self, Self::Sliding | Self::SharedSliding)
+    }
+
+    /// Returns true if its keys and values are those of an earlier layer.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::SharedFull | Self::SharedSliding)
+    }
 }
 
 /// Feed-forward block of a layer.
@@ -16,7 +34,7 @@ pub enum Attention {
 pub enum FeedForward {
     /// One block of width [`HParams::ff`].
     Dense,
-    /// Routed experts.
+    /// Routed experts, in Gemma 4 beside a dense block.
     Experts,
 }
 
@@ -60,6 +78,11 @@ pub enum RopeScaling {
         /// Trained context, in tokens.
         original_context: u64,
     },
+    /// Gemma 4: the first pairs of a head rotate as if all did, the others do not.
+    Proportional {
+        /// Number of pairs that rotate.
+        rotated: u64,
+    },
 }
 
 /// Attention and feed-forward block of one layer.
@@ -78,8 +101,10 @@ pub struct HParams {
     pub architecture: &'static str,
     /// The first of the family's model types. Several families may have one architecture.
     pub family: &'static str,
-    /// `vocab_size`.
+    /// `vocab_size`, the rows of the token embedding in the checkpoint.
     pub vocab: u64,
+    /// Rows of the token embedding in the GGUF: fewer if the family cuts those without a token.
+    pub tokens: u64,
     /// `hidden_size`.
     pub hidden: u64,
     /// `intermediate_size`, the width of dense feed-forward blocks. `None` if the field is absent, for models without such blocks.
@@ -90,9 +115,9 @@ pub struct HParams {
     pub context: u64,
     /// `num_attention_heads`.
     pub heads: u64,
-    /// `num_key_value_heads`.
+    /// `num_key_value_heads`; those of the layers with full attention if they differ.
     pub kv_heads: u64,
-    /// `head_dim`.
+    /// `head_dim`; that of the layers with full attention if they differ.
     pub head_dim: u64,
     /// `rms_norm_eps`.
     pub norm_eps: f32,
@@ -112,6 +137,8 @@ pub struct HParams {
     pub nextn: u64,
     /// The gated delta net, if layers have one.
     pub delta: Option<Delta>,
+    /// What only Gemma 4 has.
+    pub gemma: Option<Gemma>,
     /// `llama_4_scaling_beta`, the growth of the query with the logarithm of its position.
     pub temperature_scale: Option<f32>,
     /// `sliding_window`, if layers have [`Attention::Sliding`].
@@ -227,4 +254,25 @@ impl Delta {
     pub fn values(&self) -> u64 {
         self.value_heads * self.value_dim
     }
+}
+
+/// Layers with a sliding window, and other parts of Gemma 4.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gemma {
+    /// `sliding_window`, in tokens.
+    pub window: u64,
+    /// `head_dim`, of layers with a sliding window.
+    pub head_dim: u64,
+    /// `num_key_value_heads`, of layers with a sliding window.
+    pub kv_heads: u64,
+    /// `rope_theta` of layers with a sliding window.
+    pub rope_base: f32,
+    /// `attention_k_eq_v`: in layers with full attention the values are the keys before their norm.
+    pub keys_are_values: bool,
+    /// `use_double_wide_mlp`: dense blocks of layers with shared keys and values are twice as wide.
+    pub double_wide: bool,
+    /// `hidden_size_per_layer_input`: width of the embedding that each layer has; 0 without.
+    pub layer_embedding: u64,
+    /// `final_logit_softcapping`.
+    pub softcap: Option<f32>,
 }

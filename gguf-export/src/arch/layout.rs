@@ -153,14 +153,23 @@ impl Builder<'_> {
                 rule: Rule::RopeFactors,
             });
         }
-        self.matrix("token_embd", &self.names.embedding(), h.vocab, h.hidden, Role::TokenEmbedding, false);
+        self.for_each_token("token_embd", &self.names.embedding(), h.hidden, Role::TokenEmbedding);
         for (index, kind) in h.layers.iter().enumerate() {
             layer(self, &format!("blk.{index}"), &format!("{trunk}layers.{index}"), *kind);
         }
         self.vector("output_norm.weight", &format!("{trunk}norm"), h.hidden, norm);
         if self.own_head {
-            self.matrix("output", head, h.vocab, h.hidden, Role::Head, false);
+            self.for_each_token("output", head, h.hidden, Role::Head);
         }
+    }
+
+    /// A matrix with a row for each token; rows without a token are cut where the family does so.
+    pub(super) fn for_each_token(&mut self, name: &str, module: &str, columns: u64, role: Role) {
+        let HParams { vocab, tokens, .. } = *self.h;
+        let whole = Part::whole(module.to_owned(), vocab, columns);
+        let part = Part { runs: vec![(0, tokens)], ..whole };
+        let matrix = Rule::Matrix { role, scaled: false };
+        self.moved(name, vec![columns, tokens], part, Columns::AsStored, matrix);
     }
 
     /// A dense feed-forward block.
@@ -195,13 +204,8 @@ impl Builder<'_> {
                 let module = |e| format!("{source}.experts.{e}.{module}");
                 (0..count).map(|e| Part::whole(module(e), rows, columns)).collect()
             };
-            self.targets.push(Target {
-                name: format!("{block}.ffn_{name}_exps.weight"),
-                dims: vec![columns, rows, count],
-                parts,
-                columns: Columns::AsStored,
-                rule: Rule::Matrix { role: Role::Experts, scaled: names.scaled },
-            });
+            let dims = vec![columns, rows, count];
+            self.stacked(&format!("{block}.ffn_{name}_exps.weight"), dims, parts, names.scaled);
         }
     }
 
@@ -232,18 +236,21 @@ impl Builder<'_> {
 
     /// A matrix that is one module.
     pub(super) fn linear(&mut self, name: &str, module: &str, rows: u64, columns: u64, scaled: bool) {
-        self.matrix(name, module, rows, columns, Role::Linear, scaled);
-    }
-
-    fn matrix(&mut self, name: &str, module: &str, rows: u64, columns: u64, role: Role, scaled: bool) {
         let part = Part::whole(module.to_owned(), rows, columns);
-        self.moved(name, vec![columns, rows], part, Columns::AsStored, Rule::Matrix { role, scaled });
+        let rule = Rule::Matrix { role: Role::Linear, scaled };
+        self.moved(name, vec![columns, rows], part, Columns::AsStored, rule);
     }
 
     /// A matrix whose rows or columns are moved.
     pub(super) fn moved(&mut self, name: &str, dims: Vec<u64>, part: Part, columns: Columns, rule: Rule) {
         let name = format!("{name}.weight");
         self.targets.push(Target { name, dims, parts: vec![part], columns, rule });
+    }
+
+    /// The experts of one projection, stacked from parts.
+    pub(super) fn stacked(&mut self, name: &str, dims: Vec<u64>, parts: Vec<Part>, scaled: bool) {
+        let rule = Rule::Matrix { role: Role::Experts, scaled };
+        self.targets.push(Target { name: name.to_owned(), dims, parts, columns: Columns::AsStored, rule });
     }
 
     /// A vector, from a module or a parameter.

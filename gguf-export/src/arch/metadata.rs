@@ -28,6 +28,9 @@ impl Keys {
         // Latent attention has one key head, whose vector is the value too.
         self.size("attention.head_count_kv", if h.mla.is_some() { 1 } else { h.kv_heads });
         self.rope(&h.rope);
+        if let Some(gemma) = h.gemma {
+            self.put("rope.freq_base_swa", gemma.rope_base);
+        }
         self.put("attention.layer_norm_rms_epsilon", h.norm_eps);
         if let Some(experts) = h.experts {
             self.size("expert_count", experts.count);
@@ -89,6 +92,12 @@ impl Keys {
         self.list.push(format!("{}.{name}", self.architecture), value);
     }
 
+    /// Replaces a size by one for each layer.
+    pub(super) fn for_each_layer(&mut self, name: &str, values: impl Iterator<Item = u64>) {
+        let values: Vec<i32> = values.map(|value| i32::try_from(value).unwrap_or(i32::MAX)).collect();
+        self.list.set(&format!("{}.{name}", self.architecture), values);
+    }
+
     /// A size; reading limits all of them to less than 2^32.
     pub(super) fn size(&mut self, name: &str, value: u64) {
         self.put(name, u32::try_from(value).unwrap_or(u32::MAX));
@@ -97,8 +106,8 @@ impl Keys {
 
 fn rope_scaling(scaling: RopeScaling, out: &mut Keys) {
     match scaling {
-        // Llama 3's are a tensor.
-        RopeScaling::None | RopeScaling::Llama3 { .. } => {}
+        // Those of Llama 3 and Gemma 4 are a tensor.
+        RopeScaling::None | RopeScaling::Llama3 { .. } | RopeScaling::Proportional { .. } => {}
         RopeScaling::Linear { factor } => {
             out.put("rope.scaling.type", "linear");
             out.put("rope.scaling.factor", factor);

@@ -4,6 +4,8 @@ mod deepseek2;
 mod delta_net;
 mod families;
 mod family;
+mod gemma4;
+mod gemma4_config;
 mod glm4_moe;
 mod gpt_oss;
 mod hparams;
@@ -29,7 +31,7 @@ pub use delta_net::MTP_PREFIXES;
 pub use families::{FAMILIES, layout, table};
 pub use family::Family;
 pub use hparams::{
-    Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Mla, Rope, RopeScaling,
+    Attention, Delta, DeltaInputs, Experts, FeedForward, Gemma, HParams, Layer, Mla, Rope, RopeScaling,
 };
 pub use layout::{Layout, Names};
 pub use naming::{Parameters, Provenance, file_name, general, source_of};

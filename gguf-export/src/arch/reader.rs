@@ -12,8 +12,8 @@ use crate::gguf::limits;
 
 // With the limits of the GGUF, these keep every product of sizes far below 2^63.
 const MAX_INNER: u64 = 1 << 24;
-const MAX_HEADS: u64 = 1 << 12;
-const MAX_HEAD_DIM: u64 = 1 << 12;
+pub(super) const MAX_HEADS: u64 = 1 << 12;
+pub(super) const MAX_HEAD_DIM: u64 = 1 << 12;
 const MAX_KERNEL: u64 = 1 << 8;
 
 /// Reads what families have in common.
@@ -30,6 +30,7 @@ impl Reader<'_> {
         self.refuse_other_graphs()?;
         let heads = config.size("num_attention_heads", MAX_HEADS)?;
         let hidden = config.size("hidden_size", limits::WIDTH)?;
+        let vocab = config.size("vocab_size", limits::VOCAB)?;
         let head_dim = match config.get(self.traits.head_dim) {
             None if self.traits.heads_by_default && hidden.is_multiple_of(heads) => hidden / heads,
             _ => config.size(self.traits.head_dim, MAX_HEAD_DIM)?,
@@ -37,7 +38,8 @@ impl Reader<'_> {
         let h = HParams {
             architecture: self.architecture,
             family: self.architecture,
-            vocab: config.size("vocab_size", limits::VOCAB)?,
+            vocab,
+            tokens: vocab,
             hidden,
             ff: None,
             layers: Vec::new(),
@@ -57,6 +59,7 @@ impl Reader<'_> {
             mla: None,
             nextn: 0,
             delta: None,
+            gemma: None,
             temperature_scale: None,
             sliding_window: None,
             tied: config.bool("tie_word_embeddings")?.unwrap_or(false),

@@ -115,11 +115,23 @@ impl Rope {
         Some(text.to_owned())
     }
 
-    /// The divisors of the rotary frequencies, one for each rotated pair, for Llama 3. The formula is that of transformers'
-    /// `_compute_llama3_parameters`, in F32 like llama.cpp's converter.
+    /// The divisors of the rotary frequencies, one for each pair, for Llama 3 and Gemma 4.
     #[must_use]
     pub fn factors(&self) -> Option<Vec<f32>> {
-        let RopeScaling::Llama3 { factor, low, high, original_context } = self.scaling else { return None };
+        match self.scaling {
+            RopeScaling::Llama3 { factor, low, high, original_context } => {
+                Some(self.llama3(factor, low, high, original_context))
+            }
+            // A divisor this large stops the rotation.
+            RopeScaling::Proportional { rotated } => {
+                Some((0..self.dims / 2).map(|pair| if pair < rotated { 1.0 } else { 1e30 }).collect())
+            }
+            RopeScaling::None | RopeScaling::Linear { .. } | RopeScaling::Yarn { .. } => None,
+        }
+    }
+
+    /// The formula of transformers' `_compute_llama3_parameters`, in F32 like llama.cpp's converter.
+    fn llama3(&self, factor: f32, low: f32, high: f32, original_context: u64) -> Vec<f32> {
         #[expect(clippy::cast_precision_loss, reason = "at most 2^24 positions matter here")]
         let (context, dims) = (original_context as f32, self.dims as f32);
         let of = |pair: u64| {
@@ -135,11 +147,12 @@ impl Rope {
                 1.0 / ((1.0 - smooth) / factor + smooth)
             }
         };
-        Some((0..self.dims / 2).map(of).collect())
+        (0..self.dims / 2).map(of).collect()
     }
 }
 
-fn rotated(config: &ModelConfig, head_dim: u64, partial: f64) -> Result<u64> {
+/// The rotated elements of a head.
+pub(super) fn rotated(config: &ModelConfig, head_dim: u64, partial: f64) -> Result<u64> {
     let head = f64::from(u32::try_from(head_dim).unwrap_or(u32::MAX));
     let expected = "a fraction of `head_dim` that gives an even number of elements";
     if !(partial > 0.0 && partial <= 1.0) {

@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::limits;
 use crate::quant::{self, Choices, Coding, Orders, QuantConfig, Weight};
-use crate::{Error, Result, TensorRef};
+use crate::{Error, Result, TensorRef, vocab};
 
 impl Plan {
     /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`), and head and
@@ -62,7 +62,8 @@ fn draft(
     orders: &Orders,
     head: TiedHead,
 ) -> Result<(Plan, Vec<TensorRef>)> {
-    let hparams = HParams::read(checkpoint.config())?;
+    let mut hparams = HParams::read(checkpoint.config())?;
+    hparams.tokens = vocab::count(checkpoint.dir(), hparams.vocab, hparams.family().tokenizer)?;
     let config = QuantConfig::of(checkpoint, &options.config)?;
     let has = |module: &str| {
         let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };

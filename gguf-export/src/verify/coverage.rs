@@ -53,6 +53,7 @@ const OTHER_PARTS: [(&str, &[&str]); 2] = [
             "model.multi_modal_projector.",
             "multi_modal_projector.",
             "model.embed_vision.",
+            "embed_vision.",
         ],
     ),
     ("audio_config", &["model.audio_tower.", "audio_tower.", "model.embed_audio.", "embed_audio."]),

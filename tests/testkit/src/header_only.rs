@@ -37,14 +37,20 @@ impl Default for HeaderOnly {
 }
 
 /// A tensor without data.
-pub(crate) struct Outline {
-    pub(crate) name: String,
-    pub(crate) dtype: Dtype,
-    pub(crate) shape: Vec<usize>,
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Its name.
+    pub name: String,
+    /// Its dtype.
+    pub dtype: Dtype,
+    /// Its shape.
+    pub shape: Vec<usize>,
 }
 
 impl Outline {
-    pub(crate) fn len(&self) -> u64 {
+    /// Bytes of its data.
+    #[allow(clippy::len_without_is_empty, reason = "a tensor without elements has no use here")]
+    pub fn len(&self) -> u64 {
         self.shape.iter().product::<usize>() as u64 * self.dtype.size() as u64
     }
 }
@@ -97,19 +103,20 @@ pub fn write(dir: &Path, options: &HeaderOnly) {
     }
 }
 
+/// Writes any tensors as sparse files: so many shards and their index.
+pub fn write_outlines(dir: &Path, outlines: Vec<Outline>, count: usize) {
+    let shards = divided(outlines, count);
+    write_index(dir, &shards);
+    for (name, outlines) in shards {
+        sparse(&dir.join(name), &outlines);
+    }
+}
+
 /// Writes the files beside the shards: the index, the configuration and the tokenizer.
 pub fn write_other_files(dir: &Path, options: &HeaderOnly) {
     fs::create_dir_all(dir).unwrap_or_else(|e| panic!("cannot create {}: {e}", dir.display()));
     if options.shards > 1 {
-        let (mut weight_map, mut total) = (Map::new(), 0);
-        for (file, outlines) in shards(options) {
-            total += outlines.iter().map(Outline::len).sum::<u64>();
-            weight_map.extend(outlines.into_iter().map(|outline| (outline.name, json!(file))));
-        }
-        write_json(
-            &dir.join("model.safetensors.index.json"),
-            &json!({"metadata": {"total_size": total}, "weight_map": weight_map}),
-        );
+        write_index(dir, &shards(options));
     }
     let (config, mut json) = config::files(&model(options));
     write_json(&dir.join("config.json"), &config);
@@ -131,20 +138,36 @@ pub fn write_other_files(dir: &Path, options: &HeaderOnly) {
 
 /// The names of the shards, and the tensors of each in file order.
 pub(crate) fn shards(options: &HeaderOnly) -> Vec<(String, Vec<Outline>)> {
-    let outlines = outlines(&model(options));
+    divided(outlines(&model(options)), options.shards)
+}
+
+/// Distributes tensors, in order, over shards of about equal size.
+fn divided(outlines: Vec<Outline>, count: usize) -> Vec<(String, Vec<Outline>)> {
     let total: u64 = outlines.iter().map(Outline::len).sum();
     let mut shards: Vec<(String, Vec<Outline>)> =
-        (0..options.shards).map(|i| (shard_name(i, options.shards), Vec::new())).collect();
+        (0..count).map(|i| (shard_name(i, count), Vec::new())).collect();
     let mut before = 0;
     for outline in outlines {
         let len = outline.len();
-        shards[(before * options.shards as u64 / total) as usize].1.push(outline);
+        shards[(before * count as u64 / total) as usize].1.push(outline);
         before += len;
     }
     for (_, outlines) in &mut shards {
         outlines.sort_by_key(|outline| std::cmp::Reverse(outline.dtype.size()));
     }
     shards
+}
+
+fn write_index(dir: &Path, shards: &[(String, Vec<Outline>)]) {
+    let (mut weight_map, mut total) = (Map::new(), 0);
+    for (file, outlines) in shards {
+        total += outlines.iter().map(Outline::len).sum::<u64>();
+        weight_map.extend(outlines.iter().map(|outline| (outline.name.clone(), json!(file))));
+    }
+    write_json(
+        &dir.join("model.safetensors.index.json"),
+        &json!({"metadata": {"total_size": total}, "weight_map": weight_map}),
+    );
 }
 
 /// Writes a sparse file with a header.

@@ -1,0 +1,173 @@
+//! The models: dimensions from their configurations, and parameters by a formula of its own.
+
+use serde_json::{Value as Json, json};
+
+use crate::merged;
+use crate::tensors::{self, Tensors};
+
+/// A model, and what is expected of its plan.
+pub(crate) struct Published {
+    pub(crate) name: &'static str,
+    /// Folder of `tests/data/families` with the configuration that `changes` changes, and the tokenizer.
+    pub(crate) family: &'static str,
+    pub(crate) changes: Json,
+    pub(crate) tensors: fn(&mut Tensors<'_>),
+    /// Parameters of the language model, with the MTP layer.
+    pub(crate) parameters: u64,
+    /// Tensors of other parts.
+    pub(crate) others: usize,
+}
+
+fn layer_types(layers: usize, interval: usize, other: &str) -> Json {
+    (0..layers).map(|l| if (l + 1) % interval == 0 { "full_attention" } else { other }).collect()
+}
+
+/// The largest of each family, and the Gemma 4 with an embedding for each layer.
+pub(crate) fn published() -> Vec<Published> {
+    [qwen(), others(), gemma()].into_iter().flatten().collect()
+}
+
+fn qwen() -> Vec<Published> {
+    let delta = |layers| layer_types(layers, 4, "linear_attention");
+    let all = json!({"linear_num_key_heads": 16, "linear_key_head_dim": 128, "linear_value_head_dim": 128,
+        "head_dim": 256, "vocab_size": 248_320, "tie_word_embeddings": false});
+    let qwen3_5 = |changes: Json| merged(&all, &changes);
+    vec![
+        Published {
+            name: "Qwen3.6-27B",
+            family: "qwen3_5",
+            changes: qwen3_5(json!({"hidden_size": 5120, "intermediate_size": 17_408,
+                "num_hidden_layers": 64, "layer_types": delta(64), "num_attention_heads": 24,
+                "num_key_value_heads": 4, "linear_num_value_heads": 48})),
+            tensors: tensors::qwen3_5,
+            parameters: 27_320_697_856,
+            others: 1,
+        },
+        Published {
+            name: "Qwen3.6-122B-A10B",
+            family: "qwen3_5-moe",
+            changes: qwen3_5(json!({"hidden_size": 3072, "num_hidden_layers": 48, "layer_types": delta(48),
+                "num_attention_heads": 32, "num_key_value_heads": 2, "linear_num_value_heads": 64,
+                "num_experts": 256, "num_experts_per_tok": 8, "moe_intermediate_size": 1024,
+                "shared_expert_intermediate_size": 1024})),
+            tensors: tensors::qwen3_5,
+            parameters: 124_635_206_144,
+            others: 1,
+        },
+        Published {
+            name: "Qwen3-235B-A22B",
+            family: "qwen3-moe",
+            changes: json!({"hidden_size": 4096, "num_hidden_layers": 94, "num_attention_heads": 64,
+                "num_key_value_heads": 4, "head_dim": 128, "num_local_experts": 128,
+                "num_experts_per_tok": 8, "moe_intermediate_size": 1536, "vocab_size": 151_936}),
+            tensors: tensors::qwen3_moe,
+            parameters: 235_093_634_560,
+            others: 0,
+        },
+        Published {
+            name: "Qwen3-Coder-480B-A35B",
+            family: "qwen3-moe",
+            changes: json!({"hidden_size": 6144, "num_hidden_layers": 62, "num_attention_heads": 96,
+                "num_key_value_heads": 8, "head_dim": 128, "num_local_experts": 160,
+                "num_experts_per_tok": 8, "moe_intermediate_size": 2560, "vocab_size": 151_936}),
+            tensors: tensors::qwen3_moe,
+            parameters: 480_154_875_392,
+            others: 0,
+        },
+    ]
+}
+
+fn others() -> Vec<Published> {
+    vec![
+        Published {
+            name: "Llama-3.1-405B",
+            family: "llama3",
+            changes: json!({"hidden_size": 16_384, "intermediate_size": 53_248, "num_hidden_layers": 126,
+                "num_attention_heads": 128, "num_key_value_heads": 8, "head_dim": 128,
+                "vocab_size": 128_256}),
+            tensors: |out| tensors::llama(out, "model.", "lm_head"),
+            parameters: 405_853_388_800,
+            others: 0,
+        },
+        Published {
+            // The dimensions are those of Mistral Large 2, which has about as many parameters.
+            name: "Mistral Medium 3.5",
+            family: "mistral3",
+            changes: json!({"hidden_size": 12_288, "intermediate_size": 28_672, "num_hidden_layers": 88,
+                "num_attention_heads": 96, "num_key_value_heads": 8, "head_dim": 128,
+                "vocab_size": 131_072}),
+            tensors: |out| {
+                tensors::llama(out, "language_model.model.", "language_model.lm_head");
+                out.other_part("vision_tower.patch_conv.weight");
+                out.other_part("multi_modal_projector.linear_1.weight");
+            },
+            parameters: 125_025_988_608,
+            others: 2,
+        },
+        Published {
+            name: "GLM-4.7",
+            family: "glm4-moe",
+            changes: json!({"hidden_size": 5120, "intermediate_size": 12_288, "num_hidden_layers": 92,
+                "num_attention_heads": 96, "num_key_value_heads": 8, "head_dim": 128,
+                "n_routed_experts": 160, "num_experts_per_tok": 8, "moe_intermediate_size": 1536,
+                "first_k_dense_replace": 3, "num_nextn_predict_layers": 1, "vocab_size": 151_552}),
+            tensors: tensors::glm4_moe,
+            parameters: 358_337_791_296,
+            others: 0,
+        },
+        Published {
+            name: "MiniMax-M2",
+            family: "minimax-m2",
+            changes: json!({"hidden_size": 3072, "intermediate_size": 1536, "num_hidden_layers": 62,
+                "num_attention_heads": 48, "num_key_value_heads": 8, "head_dim": 128, "rotary_dim": 64,
+                "num_local_experts": 256, "num_experts_per_tok": 8, "vocab_size": 200_064}),
+            tensors: tensors::minimax_m2,
+            parameters: 228_689_764_864,
+            others: 0,
+        },
+    ]
+}
+
+fn gemma() -> Vec<Published> {
+    let gemma = |layers| layer_types(layers, 6, "sliding_attention");
+    vec![
+        Published {
+            name: "Gemma 4 31B",
+            family: "gemma4",
+            changes: json!({"hidden_size": 5376, "intermediate_size": 21_504, "num_hidden_layers": 60,
+                "layer_types": gemma(60), "num_attention_heads": 32, "num_key_value_heads": 16,
+                "num_global_key_value_heads": 4, "head_dim": 256, "global_head_dim": 512,
+                "per_layer_config": null, "sliding_window": 1024, "vocab_size": 262_144,
+                "vocab_size_per_layer_input": 262_144}),
+            tensors: |out| tensors::gemma4(out, [512, 4]),
+            parameters: 30_697_345_340,
+            others: 3,
+        },
+        Published {
+            name: "Gemma 4 26B-A4B",
+            family: "gemma4-moe",
+            changes: json!({"hidden_size": 2816, "intermediate_size": 2112, "num_hidden_layers": 30,
+                "layer_types": gemma(30), "num_attention_heads": 16, "num_key_value_heads": 8,
+                "num_global_key_value_heads": 2, "head_dim": 256, "global_head_dim": 512,
+                "per_layer_config": null, "sliding_window": 1024, "vocab_size": 262_144,
+                "num_experts": 128, "top_k_experts": 8, "moe_intermediate_size": 704}),
+            tensors: |out| tensors::gemma4(out, [512, 2]),
+            parameters: 25_233_141_790,
+            others: 3,
+        },
+        Published {
+            name: "Gemma 4 E2B",
+            family: "gemma4",
+            changes: json!({"hidden_size": 1536, "intermediate_size": 6144, "num_hidden_layers": 35,
+                "layer_types": layer_types(35, 5, "sliding_attention"), "num_attention_heads": 8,
+                "num_key_value_heads": 1, "attention_k_eq_v": false, "head_dim": 256,
+                "global_head_dim": 512, "per_layer_config": null, "sliding_window": 512,
+                "num_kv_shared_layers": 20, "use_double_wide_mlp": true,
+                "hidden_size_per_layer_input": 256, "vocab_size": 262_144,
+                "vocab_size_per_layer_input": 262_144}),
+            tensors: |out| tensors::gemma4(out, [512, 1]),
+            parameters: 4_628_569_379,
+            others: 3,
+        },
+    ]
+}
