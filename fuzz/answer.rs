@@ -11,8 +11,11 @@ use super::chat::{AnswerParser, Delta, Start, Tags, ToolFormat};
 /// Returns true if the answer has calls or reasoning.
 pub(crate) fn reasoning_stream(data: &[u8]) -> bool {
     let [kind, seed, text @ ..] = data else { return false };
-    let start = [Start::Reasoning, Start::Content, Start::Unopened][usize::from(kind % 3)](Tags::THINK);
-    let format = [None, Some(ToolFormat::Hermes), Some(ToolFormat::Xml)][usize::from(kind / 3 % 3)];
+    let number = usize::from(kind / 3) % (1 + ToolFormat::ALL.len());
+    let format = number.checked_sub(1).map(|index| ToolFormat::ALL[index]);
+    let is_harmony = format == Some(ToolFormat::Harmony);
+    let tags = if is_harmony { Tags::HARMONY } else { Tags::THINK };
+    let start = [Start::Reasoning, Start::Content, Start::Unopened][usize::from(kind % 3)](tags);
     let text = String::from_utf8_lossy(text);
 
     let whole = parse(start, format, [&*text]);
@@ -27,7 +30,8 @@ pub(crate) fn reasoning_stream(data: &[u8]) -> bool {
             Delta::ToolCall(_) => calls += 1,
         }
     }
-    if calls == 0 {
+    // Headers of messages are no text.
+    if calls == 0 && !is_harmony {
         let bare = |text: &str| text.split_whitespace().collect::<String>();
         let (reasoning, content, Tags { open, close }) = (bare(&reasoning), bare(&content), Tags::THINK);
         let tags = [("", ""), (open, ""), ("", close), (open, close)];

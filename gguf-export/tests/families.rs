@@ -8,6 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use gguf_export::arch;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::{self, GgmlType};
 use gguf_export::gguf::{Array, Header, Value};
@@ -127,7 +128,9 @@ fn compare(name: &str, source: &Path, same_values: bool) -> Vec<String> {
             continue;
         };
         let mut hash = Sha256::new();
-        values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        for value in &values {
+            hash.update(value.to_le_bytes());
+        }
         let expected: Vec<u64> = serde_json::from_value(entry[1].clone()).unwrap();
         if dims != expected {
             differences.push(format!("{name}, {tensor}: theirs {expected:?}, ours {dims:?}"));
@@ -146,6 +149,13 @@ fn each_family_is_converted_as_by_llama_cpp() {
     let differences: Vec<String> =
         FAMILIES.iter().flat_map(|name| compare(name, &folder(name), true)).collect();
     assert!(differences.is_empty(), "{differences:#?}");
+}
+
+#[test]
+fn the_readme_has_the_table_of_families() {
+    let readme = folder("../../..").join("README.md");
+    let text = std::fs::read_to_string(readme).unwrap();
+    assert!(text.contains(&arch::table()), "README.md lacks this table:\n{}", arch::table());
 }
 
 fn verified(checkpoint: &Checkpoint, out: &Path) -> Report {

@@ -57,6 +57,9 @@ pub enum Bound {
     /// A list is repeated, which costs a template nothing.
     #[error("it repeats a list with `*`, which is not supported")]
     Repeated,
+    /// A list would become too long, or hold other than simple values.
+    #[error("it appends something other than text and numbers to a list, or too many of them")]
+    Appended,
     /// A namespace would hold itself, a loop or a macro.
     #[error(
         "it assigns something other than text, numbers, lists and dictionaries to an attribute of a namespace, which is not supported"

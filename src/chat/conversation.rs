@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 
 use super::message::{Content, Message, Role};
 use super::rendered::Rendered;
+use super::singly::{self, Singly};
 use super::tags::Tags;
 use super::template::{Error, RenderOptions, Template};
-use super::{marked, parts, python};
+use super::{ids, marked, parts, python};
 
 impl Template {
     /// Renders a conversation, after it has put it into a form that the template supports: parts of text become one
     /// text, and a text a part, where the template does not render them as they are; `developer` becomes `system` where
     /// the template does not mention it; an assistant's content that is null or omitted becomes empty without a call, and
     /// where the template would fail or write `None`; a system message after the start becomes the user's where the
-    /// template refuses it or leaves it out.
+    /// template refuses it or leaves it out; ids of calls become longer, each of several calls gets a message of its own,
+    /// and reasoning beside a call and content becomes part of the content, where the template takes nothing else.
     ///
     /// # Errors
     ///
@@ -27,32 +29,62 @@ impl Template {
     /// text of a message.
     pub fn conversation(&self, messages: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
         let adapted = messages.iter().enumerate().map(|(index, message)| self.adapted(index, message));
-        let adapted = adapted.collect::<Result<Vec<_>, _>>()?;
-        let prompt = self.prompt(&adapted, options);
+        let mut adapted = adapted.collect::<Result<Vec<_>, _>>()?;
+        let render = |messages: &[Message]| self.render(messages, &RenderOptions::default()).ok();
+        if ids::has_short(&adapted) && !self.probes().takes_short_ids(render) {
+            ids::lengthen(&mut adapted);
+        }
+        let singly = singly::has_several(&adapted) && !self.probes().takes_several_calls(render);
+        let Some(singly) = singly.then(|| Singly::of(&adapted)).flatten() else {
+            return self.fitting(&adapted, options);
+        };
+        match self.fitting(&singly.messages, options) {
+            Ok(mut prompt) => {
+                prompt.messages = singly.whole(&prompt.messages);
+                Ok(prompt)
+            }
+            Err(Error::LeftOut { number, role }) => {
+                Err(Error::LeftOut { number: singly.origins[number - 1] + 1, role })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Renders messages, in other forms if the template does not render them as they are.
+    fn fitting(&self, adapted: &[Message], options: &RenderOptions) -> Result<Rendered, Error> {
+        let prompt = self.prompt(adapted, options);
         let left_out = |messages: &[Message], prompt: &Rendered| self.left_out(messages, prompt, options);
         let lost = match &prompt {
-            Ok(rendered) => left_out(&adapted, rendered),
+            Ok(rendered) => left_out(adapted, rendered),
             Err(_) => None,
         };
         if prompt.is_ok() && lost.is_none() {
             return prompt;
         }
         // It may render lists only.
-        if let Some(listed) = self.listed(&adapted)
+        if let Some(listed) = self.listed(adapted)
             && let Ok(rendered) = self.prompt(&listed, options)
             && left_out(&listed, &rendered).is_none()
         {
             return Ok(rendered);
         }
         // It may take instructions at the start only.
-        if let Some(asked) = later_system_as_user(&adapted)
+        if let Some(asked) = later_system_as_user(adapted)
             && let Ok(rendered) = self.prompt(&asked, options)
             && left_out(&asked, &rendered).is_none()
         {
             return Ok(rendered);
         }
+        // It may take either reasoning or content beside a call.
+        if prompt.is_err()
+            && let Some(joined) = reasoning_in_content(adapted)
+            && let Ok(rendered) = self.prompt(&joined, options)
+            && left_out(&joined, &rendered).is_none()
+        {
+            return Ok(rendered);
+        }
         match lost {
-            Some(index) => Err(Error::LeftOut { number: index + 1, role: messages[index].role }),
+            Some(index) => Err(Error::LeftOut { number: index + 1, role: adapted[index].role }),
             None => prompt,
         }
     }
@@ -145,6 +177,18 @@ fn later_system_as_user(messages: &[Message]) -> Option<Vec<Message>> {
         message.role = Role::User;
     }
     (asked != messages).then_some(asked)
+}
+
+/// The messages with the reasoning before the content, where both are beside a call.
+fn reasoning_in_content(messages: &[Message]) -> Option<Vec<Message>> {
+    let mut joined = messages.to_vec();
+    for message in joined.iter_mut().filter(|message| !message.tool_calls.is_empty()) {
+        let content = message.content.text();
+        if let Some(reasoning) = message.reasoning_content.take_if(|_| !content.is_empty()) {
+            message.content = Content::Text(format!("{reasoning}\n\n{content}"));
+        }
+    }
+    (joined != messages).then_some(joined)
 }
 
 /// Where the text of each message is expected: from where it begins up to where the next one does.

@@ -4,10 +4,12 @@ use std::sync::OnceLock;
 
 use serde_json::json;
 
+use super::ids;
 use super::message::{Content, FunctionCall, Message, Role, ToolCall, ToolKind};
+use super::tools::ToolFormat;
 
 /// Texts that no template writes.
-const PROBES: [&str; 2] = ["qzfirstqz", "qzsecondqz"];
+pub(super) const PROBES: [&str; 2] = ["qzfirstqz", "qzsecondqz"];
 
 /// What is known about a template so far.
 #[derive(Debug, Default)]
@@ -17,6 +19,9 @@ pub(super) struct Probes {
     lists: [OnceLock<bool>; 5],
     null: OnceLock<bool>,
     absent: OnceLock<bool>,
+    short_ids: OnceLock<bool>,
+    several_calls: OnceLock<bool>,
+    format: OnceLock<Option<ToolFormat>>,
 }
 
 impl Probes {
@@ -47,6 +52,33 @@ impl Probes {
     /// Whether the content beside a call may be omitted.
     pub(super) fn takes_absent(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
         *self.absent.get_or_init(|| is_as_empty(Content::Absent, render))
+    }
+
+    /// Whether the ids of calls may be short. Some templates take nine characters only.
+    pub(super) fn takes_short_ids(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        let rendered = |id: &str| {
+            let mut messages = [question(), call(Content::Text(String::new())), result()];
+            messages[1].tool_calls[0].id = Some(id.to_owned());
+            messages[2].tool_call_id = Some(id.to_owned());
+            render(&messages)
+        };
+        *self.short_ids.get_or_init(|| rendered("c0").is_some() || rendered(&ids::of(0)).is_none())
+    }
+
+    /// Whether one message may have several calls, if it may have any.
+    pub(super) fn takes_several_calls(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+        let function = |name: &str| FunctionCall { name: name.to_owned(), arguments: json!({}) };
+        let rendered = |names: &[&str]| {
+            let functions: Vec<_> = names.iter().map(|name| function(name)).collect();
+            let text = render(&[question(), calls(Content::Text(String::new()), &functions)])?;
+            names.iter().all(|name| text.contains(name)).then_some(())
+        };
+        *self.several_calls.get_or_init(|| rendered(&PROBES).is_some() || rendered(&PROBES[..1]).is_none())
+    }
+
+    /// The syntax of calls, which is found once.
+    pub(super) fn format(&self, find: impl FnOnce() -> Option<ToolFormat>) -> Option<ToolFormat> {
+        *self.format.get_or_init(find)
     }
 }
 
@@ -84,9 +116,17 @@ fn question() -> Message {
 }
 
 fn call(content: Content) -> Message {
-    let function = FunctionCall { name: "f".to_owned(), arguments: json!({}) };
-    let call = ToolCall { id: Some("call_0000".to_owned()), kind: ToolKind::Function, function };
-    Message { content, tool_calls: vec![call], ..Message::new(Role::Assistant, "") }
+    calls(content, &[FunctionCall { name: "f".to_owned(), arguments: json!({}) }])
+}
+
+pub(super) fn calls(content: Content, functions: &[FunctionCall]) -> Message {
+    let call = |function: &FunctionCall| ToolCall {
+        id: Some("call_0000".to_owned()),
+        kind: ToolKind::Function,
+        function: function.clone(),
+    };
+    let tool_calls = functions.iter().map(call).collect();
+    Message { content, tool_calls, ..Message::new(Role::Assistant, "") }
 }
 
 fn result() -> Message {

@@ -167,7 +167,8 @@ impl ReasoningParser {
 
 /// The number of bytes at the end of a text that may be the beginning of a tag.
 pub(super) fn begun(text: &str, tag: &str) -> usize {
-    (1..tag.len()).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
+    let begins = |n: &usize| tag.get(..*n).is_some_and(|begin| text.ends_with(begin));
+    (1..tag.len()).rev().find(begins).unwrap_or(0)
 }
 
 fn reasoning(deltas: &mut Vec<Delta>, text: &str) {

@@ -1,5 +1,9 @@
 //! The tags of reasoning, and where an answer begins by them.
 
+/// The control tokens of Harmony.
+const HARMONY_TOKENS: [&str; 7] =
+    ["<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>", "<|call|>", "<|return|>"];
+
 /// The tags around the reasoning of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tags {
@@ -12,6 +16,12 @@ pub struct Tags {
 impl Tags {
     /// The tags of most models.
     pub const THINK: Self = Self { open: "<think>", close: "</think>" };
+
+    /// The channel of reasoning in Harmony, which also has a form of its own for everything else.
+    pub const HARMONY: Self = Self { open: "<|channel|>analysis<|message|>", close: "<|end|>" };
+
+    /// The header of the answer itself in Harmony.
+    pub const FINAL: &'static str = "<|channel|>final<|message|>";
 
     /// The tags in use, the most common first.
     pub(super) const KNOWN: [Self; 8] = [
@@ -30,6 +40,22 @@ impl Tags {
         Self::KNOWN.into_iter().flat_map(|Self { open, close }| [open, close])
     }
 
+    /// The control tokens of these tags, and of the form of answers that they belong to.
+    pub(super) fn tokens(self) -> Vec<&'static str> {
+        if self == Self::HARMONY {
+            return HARMONY_TOKENS.to_vec();
+        }
+        // A tag may be a token and a word.
+        let first = self.open.find('>').map(|end| &self.open[..=end]);
+        [self.open, self.close].into_iter().chain(first.filter(|first| *first != self.open)).collect()
+    }
+
+    /// The text that follows the closing tag where it is written for the model.
+    #[must_use]
+    pub fn after(self) -> &'static str {
+        if self == Self::HARMONY { "<|start|>assistant<|channel|>final<|message|>" } else { "\n\n" }
+    }
+
     /// Every tag that ends reasoning.
     pub(super) fn closing() -> impl Iterator<Item = &'static str> {
         Self::KNOWN.into_iter().map(|tags| tags.close)
@@ -38,7 +64,9 @@ impl Tags {
     /// The tags in the source of a template; `None` if it has no reasoning.
     #[must_use]
     pub fn of(source: &str) -> Option<Self> {
-        Self::KNOWN.into_iter().find(|tags| source.contains(tags.close))
+        // Other templates end every message with the closing tag.
+        let harmony = Some(Self::HARMONY).filter(|tags| source.contains(tags.open));
+        harmony.or_else(|| Self::KNOWN.into_iter().find(|tags| source.contains(tags.close)))
     }
 }
 
@@ -72,7 +100,7 @@ impl Start {
             return Self::Content(tags);
         }
         match Tags::of(source) {
-            Some(tags) if !has_switch => Self::Unopened(tags),
+            Some(tags) if !has_switch && tags != Tags::HARMONY => Self::Unopened(tags),
             tags => Self::Content(tags.unwrap_or(Tags::THINK)),
         }
     }

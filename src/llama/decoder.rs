@@ -40,6 +40,8 @@ pub struct LlamaDecoder<'model> {
     pub(super) weights: &'model Weights,
     model: &'model LlamaModel,
     pub(super) caps: Caps,
+    /// Whether sequences have recurrent states.
+    pub(super) recurrent: bool,
     vocab: i32,
     /// The context polls this while it computes; declared after the context, so that it is dropped last.
     pub(super) abort: Abort,
@@ -79,13 +81,15 @@ impl<'model> LlamaDecoder<'model> {
         });
         weights.connected().map_err(|error| LoadFailure { log: vec![error.to_string()] })?;
         let made = made.map_err(|_| LoadFailure { log })?;
-        let attention = !weights.model().is_recurrent() && !weights.model().is_hybrid();
+        let recurrent = weights.model().is_recurrent() || weights.model().is_hybrid();
+        // A window of the KV cache cannot be moved back either.
+        let can_trim = !recurrent && !weights.slides();
         let caps = Caps {
             sequences,
             context: context.min(made.n_ctx() / sequences),
             batch: made.n_batch(),
-            can_trim: attention,
-            can_cache: !attention,
+            can_trim,
+            can_cache: !can_trim,
             can_copy: true,
         };
         Ok(Self {
@@ -96,6 +100,7 @@ impl<'model> LlamaDecoder<'model> {
             weights,
             model: weights.model(),
             caps,
+            recurrent,
             vocab: weights.model().n_vocab(),
             abort: params.abort.clone(),
             log: log::Capture::new(),

@@ -40,7 +40,7 @@ impl Decoder for LlamaDecoder<'_> {
     /// layers. A batch of one sequence touches only that sequence's state, and a KV cache moves nothing.
     fn failure_spreads(&self, step: &Step) -> bool {
         let first = step.tokens.first().map(|token| token.seq);
-        !self.caps.can_trim && step.tokens.iter().any(|token| Some(token.seq) != first)
+        self.recurrent && step.tokens.iter().any(|token| Some(token.seq) != first)
     }
 
     fn saved_bytes(&self, seq: SeqId) -> u64 {

@@ -41,6 +41,8 @@ pub use copies::{COPIES_FROM, can_set_copies};
 pub use crash::on_crash;
 pub use decoder::LlamaDecoder;
 pub use devices::{Device, DeviceKind, devices};
+#[cfg(test)]
+pub(crate) use kernel_tests::default_version;
 pub use kernels::{Kernels, kernels};
 pub(crate) use log::is_short_of_memory;
 pub use metadata::{LONGEST as LONGEST_OVERRIDE, MetadataOverride, MetadataValue};

@@ -255,6 +255,8 @@ pub(super) fn context(params: &ContextParams, cells: u32, batch: u32) -> LlamaCo
     raw.n_ubatch = params.ubatch.clamp(1, batch);
     raw.n_seq_max = params.sequences.max(1);
     raw.kv_unified = false;
+    // A layer with a window keeps that, not the whole context; see the decoder's capabilities.
+    raw.swa_full = false;
     raw.n_threads = threads(params.threads);
     raw.n_threads_batch = threads(params.threads_batch);
     raw.type_k = params.cache_k.raw();

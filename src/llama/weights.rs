@@ -93,6 +93,15 @@ impl Weights {
         self.model.n_ctx_train()
     }
 
+    /// Whether the attention of some layers sees only a window, and their KV cache forgets what is before it.
+    pub(super) fn slides(&self) -> bool {
+        const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
+        // SAFETY: the binding's model is a `repr(transparent)` wrapper of its pointer, see the assertion.
+        let model = unsafe { *ptr::from_ref(self.model()).cast::<*mut sys::llama_model>() };
+        // SAFETY: the model lives, and the call reads one of its numbers.
+        unsafe { sys::llama_model_n_swa(model) > 0 }
+    }
+
     /// llama.cpp's description: architecture, size and type of the weights.
     #[must_use]
     pub fn description(&self) -> String {

@@ -2,6 +2,8 @@
 
 mod check;
 mod error;
+#[cfg(test)]
+mod families_tests;
 mod header;
 mod hparams;
 mod identity;
@@ -14,6 +16,8 @@ mod running;
 mod sampling;
 pub mod system;
 mod threads;
+#[cfg(test)]
+mod tiny;
 
 pub use crate::engine::Abort;
 pub use crate::llama::{
@@ -25,7 +29,7 @@ pub use crate::llama::{
 pub use check::{TensorCheck, check, check_with};
 pub use error::LoadError;
 pub use header::Header;
-pub use hparams::{HParams, Recurrent};
+pub use hparams::{HParams, Mla, Recurrent, Sliding};
 pub use identity::{model_digest, weights_digest};
 pub use loaded::{Loading, Model};
 pub use options::{ContextSize, GpuLayers, LoadOptions};

@@ -20,7 +20,7 @@ mod variables;
 
 use std::sync::Arc;
 
-use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template, ToolFormat};
+use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template};
 use crate::engine::{
     self, Block, ClientId, Grammar, Namespace, Opening, Request, Rules, SamplingParams, Saved, Submitter,
     Token, Vocab,
@@ -139,12 +139,14 @@ impl Session {
         }
         let ChatRequest { mut sampling, max_tokens, stop, tools, .. } = request;
         if let Some(rules) = forced {
-            sampling.grammar = Some(Grammar { rules, after: None });
+            sampling.grammar = Some(Grammar { rules, after: self.block(start, is_closed) });
+        } else if let Some(grammar) = &mut sampling.grammar {
+            grammar.after = self.block_before_content(start, is_closed);
         }
-        if let Some(grammar) = &mut sampling.grammar {
-            grammar.after = self.block(start, is_closed);
+        let format = self.template().tool_format(&tools);
+        if format.is_none() && !tools.is_empty() && self.template().reads("tools") {
+            self.warned.unknown_syntax();
         }
-        let format = ToolFormat::of(self.template().source(), &tools);
         let parser = AnswerParser::new(start, format, &tools);
         let tags = self.prompts.tags(Some(start));
         let request =
@@ -283,7 +285,7 @@ impl Session {
         if request.sampling.grammar.is_some() {
             return Err(ToolChoiceError::Grammar);
         }
-        let format = ToolFormat::of(self.template().source(), &request.tools);
+        let format = self.template().tool_format(&request.tools);
         let format = format.ok_or(ToolChoiceError::UnknownSyntax)?;
         match (CallRules::new(format, &request.tools, calls)?, calls) {
             (Some(CallRules { lark, schemas, tags }), _) => Ok(Some(Rules::Composed { lark, schemas, tags })),
@@ -305,6 +307,15 @@ impl Session {
             Start::MidContent(_) => return None,
         };
         Some(Block { open, close: close.to_owned() })
+    }
+
+    /// The block before the content of an answer. In channels, a header ends it; the grammar of a call has its own.
+    fn block_before_content(&self, start: Start, is_closed: bool) -> Option<Block> {
+        match start {
+            _ if start.tags() != Tags::HARMONY => self.block(start, is_closed),
+            Start::MidContent(_) => None,
+            _ => Some(Block { open: None, close: Tags::FINAL.to_owned() }),
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Prompts {
             && request.reasoning_budget == Some(0)
         {
             rendered.push(&format!("{}\n", request.reasoning_budget_message), false);
-            rendered.push(&format!("{}\n\n", tags.close), true);
+            rendered.push(&format!("{}{}", tags.close, tags.after()), true);
             start = Start::Content(tags);
         }
         Ok((rendered, start))
@@ -175,7 +175,7 @@ impl Prompts {
     pub(super) fn ending(&self, request: &ChatRequest, tags: Tags) -> Vec<Token> {
         let mut text = Rendered::default();
         text.push(&format!("{}\n", request.reasoning_budget_message), false);
-        text.push(&format!("{}\n\n", tags.close), true);
+        text.push(&format!("{}{}", tags.close, tags.after()), true);
         self.specials.tokens(&*self.vocab, &text, &[], usize::MAX).tokens
     }
 

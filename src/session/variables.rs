@@ -16,6 +16,9 @@ const RESERVED: [&str; 6] =
 pub(super) const EFFORT: &str = "reasoning_effort";
 pub(super) const NO_EFFORT: &str = "none";
 
+/// What is warned about beside names.
+const SYNTAX: &str = "the syntax of calls";
+
 /// The variable would hide one that every prompt has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("template variable `{name}` is reserved")]
@@ -41,6 +44,16 @@ pub fn variables(variables: Map<String, Value>) -> Result<Map<String, Value>, Re
 pub(super) struct Warned(Mutex<BTreeSet<String>>);
 
 impl Warned {
+    /// Warns about a template whose calls cannot be read.
+    pub(super) fn unknown_syntax(&self) {
+        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(SYNTAX.to_owned()) {
+            tracing::warn!(
+                "the chat template's syntax of tool calls is not supported: calls stay in the answer's text"
+            );
+        }
+    }
+
     /// Warns about what a template does not read of a request.
     pub(super) fn check(&self, template: &Template, request: &ChatRequest) {
         let unread = unread(template, request);
@@ -140,9 +153,10 @@ mod tests {
         tracing::subscriber::with_default(Count(std::sync::Arc::clone(&count)), || {
             for _ in 0..3 {
                 warned.check(&template, &request);
+                warned.unknown_syntax();
             }
         });
-        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 2);
+        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 3);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MUTANTS: usize = 300;
 /// Mutants of each template, some of which take many steps.
 const MUTATED: usize = 20;
 
-const PIECES: [&str; 12] = [
+const PIECES: [&str; 20] = [
     "<think>",
     "</think>",
     "<tool_call>",
@@ -25,6 +25,14 @@ const PIECES: [&str; 12] = [
     "<parameter=n>",
     "</parameter>",
     "</function>",
+    "<arg_value>",
+    "<|end|>",
+    "<|channel|>",
+    "[TOOL_CALLS]",
+    "[ARGS]",
+    "<｜tool▁call▁begin｜>",
+    "</invoke>",
+    "<|\"|>",
     "\n",
     "\"",
     "}",
@@ -72,7 +80,7 @@ fn any_answer_parses_the_same_however_it_is_split() {
     }
     // Most seeds contain reasoning or tool calls, and so do many of their mutants.
     assert!(
-        seeds >= 12 && split >= 9 && mutants > 1000,
+        seeds >= 24 && split >= 19 && mutants > 2000,
         "{seeds} seeds, {split} and {mutants} mutants split"
     );
 }

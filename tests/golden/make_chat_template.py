@@ -5,7 +5,7 @@
 
 OUT.json is a list of {template, name, messages, tools, kwargs, with_prompt, without_prompt}: the template is a path in
 ../data, and the last two are the rendered text with add_generation_prompt true and false. The text is null if the
-template raises an error.
+template raises an error. Instead of without_prompt, a row may have the end of with_prompt that is not in it as `added`.
 """
 
 import json, sys
@@ -207,18 +207,59 @@ CASES = [
         None,
         {},
     ),
+    (
+        "ids of nine characters",
+        ASKED
+        + [
+            assistant(
+                "", tool_calls=[call("sum", {"terms": [n]}) | {"id": f"abcdefgh{n}"} for n in range(2)]
+            ),
+            result("0") | {"tool_call_id": "abcdefgh0"},
+            result("1") | {"tool_call_id": "abcdefgh1"},
+            assistant("Both."),
+        ],
+        [SUM],
+        {},
+    ),
     ("values as Python prints them", [user("Hi")], None, {"custom": [1e-7, True, None, 2.50, ["it's", {"a": 1e16}]]}),
 ]
 
 TEMPLATES = ["tiny-thinker/chat_template.jinja", "templates/xml_tools.jinja", "templates/switch.jinja"]
+# Of each form of reasoning and calls, with the cases that concern it.
+FORMS = [
+    "deepseek", "deepseek_fenced", "gemma", "glm", "harmony", "kimi", "llama", "minimax", "mistral", "mistral_list"
+]
+FORM_CASES = {
+    "one question",
+    "system prompt",
+    "earlier turns lose their thinking",
+    "thinking inside the content",
+    "call and result",
+    "call with text and thinking",
+    "two calls, arguments as text",
+    "arguments of every kind",
+    "no arguments",
+    "thinking switched off",
+    "parts",
+    "content null",
+    "content missing",
+    "names",
+    "a developer's prompt",
+    "ids of nine characters",
+}
+# These have one call at a time, or write arguments that are text as a string of JSON.
+AS_TEXT = "two calls, arguments as text"
+LEFT_OUT = {form: [AS_TEXT] for form in ["deepseek", "deepseek_fenced", "harmony", "llama", "mistral_list"]}
 
 
 def main():
     data, out = sys.argv[1:]
     tokenizer, rows = AutoTokenizer.from_pretrained(Path(data, "tiny-thinker")), []
-    for template in TEMPLATES:
+    chosen = lambda form: [case for case in CASES if case[0] in FORM_CASES.difference(LEFT_OUT.get(form, []))]
+    forms = [(f"templates/{form}.jinja", chosen(form)) for form in FORMS]
+    for template, cases in [(template, CASES) for template in TEMPLATES] + forms:
         source = Path(data, template).read_text(encoding="utf-8")
-        for name, messages, tools, kwargs in CASES:
+        for name, messages, tools, kwargs in cases:
             row = {"template": template, "name": name, "messages": messages, "tools": tools, "kwargs": kwargs}
             for key, prompt in (("with_prompt", True), ("without_prompt", False)):
                 try:
@@ -233,6 +274,9 @@ def main():
                 except Exception as error:
                     print(f"{template}, {name}, {key}: {error!r}")
                     row[key] = None
+            whole, without = row["with_prompt"], row["without_prompt"]
+            if template not in TEMPLATES and whole is not None and without is not None and whole.startswith(without):
+                row["added"] = whole[len(row.pop("without_prompt")) :]
             rows.append(row)
     with open(out, "w", encoding="utf-8") as f:
         f.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod answers;
+mod families;
 mod formats;
 mod kernels;
 mod logits;

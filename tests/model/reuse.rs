@@ -12,9 +12,9 @@ use ggrun::llama::{
 use crate::dense::dense_gguf;
 use crate::support::tiny_gguf;
 
-const SEQ: SeqId = SeqId(0);
+pub(super) const SEQ: SeqId = SeqId(0);
 
-fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
+pub(super) fn decoder(weights: &Weights) -> LlamaDecoder<'_> {
     decoder_of(weights, 2)
 }
 
@@ -38,7 +38,12 @@ fn decoder_of(weights: &Weights, sequences: u32) -> LlamaDecoder<'_> {
 }
 
 /// Decodes tokens after the first `from` of the sequence and returns the logits after the last.
-fn read(decoder: &mut LlamaDecoder<'_>, ops: Vec<SeqOp>, from: usize, tokens: &[Token]) -> Vec<f32> {
+pub(super) fn read(
+    decoder: &mut LlamaDecoder<'_>,
+    ops: Vec<SeqOp>,
+    from: usize,
+    tokens: &[Token],
+) -> Vec<f32> {
     read_in(SEQ, decoder, ops, from, tokens)
 }
 

@@ -20,12 +20,19 @@ fn limited(kib: u64, line: &str) -> (Option<i32>, String) {
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
 }
 
+/// The least limit with which the program starts. Below, it cannot be mapped.
+#[cfg(target_os = "linux")]
+fn least() -> u64 {
+    (10_000..).step_by(2000).find(|kib| limited(*kib, "--version").0 == Some(0)).unwrap()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn any_limit_of_the_address_space_ends_with_an_answer_or_exit_code_4() {
     let (mut answers, mut short) = (0, 0);
+    let least = least();
     for more in ["", "-cram 0", "-cram 0 -fit off", "-cram 0 -fit off -lm mmap"] {
-        for kib in (50_000..1_250_000).step_by(75_000) {
+        for kib in (least..1_250_000).step_by(75_000) {
             let (code, said) = run(kib, more);
             match code {
                 Some(0) => answers += 1,
@@ -46,8 +53,7 @@ fn any_limit_of_the_address_space_ends_with_an_answer_or_exit_code_4() {
 #[cfg(target_os = "linux")]
 #[test]
 fn commands_that_load_no_model_end_with_exit_code_4_too() {
-    // Below, the program itself cannot be mapped.
-    let least = (10_000..).step_by(2000).find(|kib| limited(*kib, "--version").0 == Some(0)).unwrap();
+    let least = least();
     let mut short = 0;
     for line in ["inspect \"$2\"", "verify \"$1\" \"$2\"", "convert \"$2\" --dry-run", "plan \"$1\""] {
         for kib in (least..least + 40_000).step_by(2000) {

@@ -21,6 +21,8 @@ use crate::gguf::limits;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static GLM_LITE: Family = Family {
+    models: "GLM-4.7-Flash",
+    exceptions: "`attn_k_b`, which is transposed: BF16 or F32; NVFP4, and FP8 with one scale per tensor: BF16 or F32 if they hold the values",
     gguf: "deepseek2",
     model_types: &["glm4_moe_lite"],
     architectures: &["Glm4MoeLiteForCausalLM"],
@@ -33,6 +35,7 @@ pub(super) static GLM_LITE: Family = Family {
 };
 
 pub(super) static DEEPSEEK_V3: Family = Family {
+    models: "DeepSeek V3 and R1, Kimi K2",
     model_types: &["deepseek_v3", "kimi_k2"],
     architectures: &["DeepseekV3ForCausalLM"],
     tokenizer: Tokenizer::Plain,

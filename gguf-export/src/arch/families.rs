@@ -1,5 +1,7 @@
 //! The list of model families.
 
+use std::fmt::Write as _;
+
 use super::family::Family;
 use super::hparams::HParams;
 use super::layout::{self, Layout};
@@ -29,7 +31,7 @@ impl Family {
     /// The family of `config.json`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a model type or an architecture of no family, [`Error::Field`] if the type is missing.
+    /// [`crate::Error::Field`] for a model type or an architecture that is of none of them.
     pub fn of(config: &ModelConfig) -> Result<&'static Self> {
         let types = || FAMILIES.iter().flat_map(|family| family.model_types).copied();
         let Some(name) = config.str("model_type")? else {
@@ -37,26 +39,32 @@ impl Family {
         };
         let mut found = FAMILIES.iter().filter(|family| family.model_types.contains(&name)).peekable();
         if found.peek().is_none() {
-            let what = format!("model type `{name}` (supported: {})", listed(types()));
-            return Err(config.unsupported(what));
+            return Err(config.wrong("model_type", &format!("one of {}", listed(types()))));
         }
         let Some(list) = config.get("architectures") else {
             return found.next().copied().ok_or_else(|| config.wrong("model_type", "a known type"));
         };
         let known: Vec<&Family> = found.copied().collect();
         let names = || known.iter().flat_map(|family| family.architectures).copied();
-        match list.as_array().and_then(|a| a.first()).and_then(|v| v.as_str()) {
-            Some(class) => {
-                let is_own = |family: &&&Self| family.architectures.contains(&class);
-                known.iter().find(is_own).copied().ok_or_else(|| {
-                    let what =
-                        format!("architecture `{class}` (supported for this type: {})", listed(names()));
-                    config.unsupported(what)
-                })
-            }
-            None => Err(config.wrong("architectures", &listed(names()))),
-        }
+        let class = list.as_array().and_then(|a| a.first()).and_then(|v| v.as_str());
+        let is_own = |family: &&&Self| class.is_some_and(|class| family.architectures.contains(&class));
+        let wrong = || config.wrong("architectures", &format!("one of {} first", listed(names())));
+        known.iter().find(is_own).copied().ok_or_else(wrong)
     }
+}
+
+/// The families as a table in Markdown: models, `model_type`, architecture and exceptions.
+#[must_use]
+pub fn table() -> String {
+    let mut out =
+        "| models | `model_type` | architecture in GGUF | exceptions |\n|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let Family { models, gguf, exceptions, .. } = family;
+        let types = listed(family.model_types.iter().copied());
+        // Writing to a string cannot fail.
+        _ = writeln!(out, "| {models} | {types} | {gguf} | {exceptions} |");
+    }
+    out
 }
 
 /// Names in backticks, separated by commas.

@@ -11,6 +11,10 @@ use crate::vocab::Family as Tokenizer;
 
 /// A model family: the checkpoints of one architecture in transformers, and how they become one of llama.cpp.
 pub struct Family {
+    /// Names of published models.
+    pub models: &'static str,
+    /// Tensors whose type is another than that of the rest of the model, as a clause; empty if no tensor is.
+    pub exceptions: &'static str,
     /// Architecture in llama.cpp; the prefix of its keys.
     pub gguf: &'static str,
     /// Values of `model_type` in `config.json`.

@@ -16,6 +16,8 @@ use crate::gguf::limits;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
+    models: "GLM-4.5, 4.6 and 4.7",
+    exceptions: "",
     gguf: "glm4moe",
     model_types: &["glm4_moe"],
     architectures: &["Glm4MoeForCausalLM"],
@@ -23,7 +25,9 @@ pub(super) static FAMILY: Family = Family {
     tokenizer: Tokenizer::Glm4,
     read,
     layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| Plain::GLM.layer(out, block, source, layer))
+        out.trunk(Map::Identity, |out, block, source, layer| {
+            Plain::GLM.layer(out, block, source, layer);
+        });
     },
     mtp: Some(Mtp { prefixes: nextn::prefixes, layer: Some(mtp_layer) }),
     keys,

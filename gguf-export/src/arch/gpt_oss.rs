@@ -17,6 +17,8 @@ use crate::gguf::limits;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
+    models: "gpt-oss",
+    exceptions: "NVFP4, and FP8 with one scale per tensor, in the experts: BF16 or F32 if they hold the values",
     gguf: "gpt-oss",
     model_types: &["gpt_oss"],
     architectures: &["GptOssForCausalLM"],

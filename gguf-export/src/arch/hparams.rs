@@ -159,7 +159,7 @@ pub enum Gating {
     Sigmoid = 2,
 }
 
-/// Routing of GLM and DeepSeek.
+/// Routing of GLM.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Routing {
     /// `first_k_dense_replace`: so many layers at the beginning are dense.

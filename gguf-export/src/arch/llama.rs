@@ -12,6 +12,8 @@ use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static LLAMA: Family = Family {
+    models: "Llama 3, Mistral with the Tekken tokenizer",
+    exceptions: "",
     gguf: "llama",
     model_types: &["llama", "mistral"],
     architectures: &["LlamaForCausalLM", "MistralForCausalLM"],
@@ -19,13 +21,17 @@ pub(super) static LLAMA: Family = Family {
     tokenizer: Tokenizer::Plain,
     read: read_llama,
     layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| Plain::LLAMA.layer(out, block, source, layer))
+        out.trunk(Map::Identity, |out, block, source, layer| {
+            Plain::LLAMA.layer(out, block, source, layer);
+        });
     },
     mtp: None,
     keys,
 };
 
 pub(super) static MISTRAL3: Family = Family {
+    models: "Mistral Small 3, Devstral, Ministral 3",
+    exceptions: "",
     gguf: "mistral3",
     model_types: &["mistral3", "ministral3"],
     architectures: &["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],

@@ -12,6 +12,8 @@ use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
+    models: "MiniMax M2, M2.1 and M2.5",
+    exceptions: "",
     gguf: "minimax-m2",
     model_types: &["minimax_m2"],
     architectures: &["MiniMaxM2ForCausalLM"],
@@ -19,7 +21,9 @@ pub(super) static FAMILY: Family = Family {
     tokenizer: Tokenizer::MiniMaxM2,
     read,
     layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| Plain::MINIMAX.layer(out, block, source, layer))
+        out.trunk(Map::Identity, |out, block, source, layer| {
+            Plain::MINIMAX.layer(out, block, source, layer);
+        });
     },
     mtp: None,
     keys,

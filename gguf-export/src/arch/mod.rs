@@ -26,7 +26,7 @@ mod target;
 mod traits;
 
 pub use delta_net::MTP_PREFIXES;
-pub use families::{FAMILIES, layout};
+pub use families::{FAMILIES, layout, table};
 pub use family::Family;
 pub use hparams::{
     Attention, Delta, DeltaInputs, Experts, FeedForward, HParams, Layer, Mla, Rope, RopeScaling,

@@ -12,6 +12,8 @@ use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static DENSE: Family = Family {
+    models: "Qwen3",
+    exceptions: "",
     gguf: "qwen3",
     model_types: &["qwen3"],
     architectures: &["Qwen3ForCausalLM"],
@@ -19,13 +21,17 @@ pub(super) static DENSE: Family = Family {
     tokenizer: Tokenizer::Plain,
     read: read_dense,
     layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| Plain::QWEN3.layer(out, block, source, layer))
+        out.trunk(Map::Identity, |out, block, source, layer| {
+            Plain::QWEN3.layer(out, block, source, layer);
+        });
     },
     mtp: None,
     keys,
 };
 
 pub(super) static EXPERTS: Family = Family {
+    models: "Qwen3 with experts, Qwen3-Coder",
+    exceptions: "",
     gguf: "qwen3moe",
     model_types: &["qwen3_moe"],
     architectures: &["Qwen3MoeForCausalLM"],

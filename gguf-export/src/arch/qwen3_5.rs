@@ -15,6 +15,8 @@ use crate::vocab::Family as Tokenizer;
 const VISION: &[&str] = &["model.visual.", "visual."];
 
 pub(super) static DENSE: Family = Family {
+    models: "Qwen3.5, 3.6 and 3.8, dense",
+    exceptions: "`ssm_out`: only types with blocks of at most a value head",
     gguf: "qwen35",
     model_types: &["qwen3_5", "qwen3_5_text"],
     architectures: &["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
@@ -27,6 +29,8 @@ pub(super) static DENSE: Family = Family {
 };
 
 pub(super) static EXPERTS: Family = Family {
+    models: "Qwen3.5 and 3.6 with experts",
+    exceptions: "`ssm_out`: only types with blocks of at most a value head",
     gguf: "qwen35moe",
     model_types: &["qwen3_5_moe", "qwen3_5_moe_text"],
     architectures: &["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],

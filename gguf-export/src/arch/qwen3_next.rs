@@ -12,6 +12,8 @@ use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
+    models: "Qwen3-Next, Qwen3-Coder-Next",
+    exceptions: "NVFP4, and FP8 with one scale per tensor, in the delta net: BF16 or F32 if they hold the values",
     gguf: "qwen3next",
     model_types: &["qwen3_next"],
     architectures: &["Qwen3NextForCausalLM"],

@@ -2,6 +2,7 @@
 
 /// How a family reads the fields that all have.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is independent of the others")]
 pub(super) struct Traits {
     /// `partial_rotary_factor` where the configuration has none.
     pub(super) rotated: f64,

@@ -11,6 +11,8 @@ use crate::TensorRef;
 pub struct Superseded {
     /// The tensor that is not used.
     pub at: TensorRef,
+    /// Its size in bytes.
+    pub bytes: u64,
     /// The file whose tensor counts.
     pub by: PathBuf,
 }
@@ -41,7 +43,8 @@ pub(super) fn by_index(
     tensors.retain(|tensor| {
         let Some(by) = by(tensor) else { return true };
         let file = shards[tensor.shard as usize].to_owned();
-        superseded.push(Superseded { at: TensorRef { file, tensor: tensor.name.clone() }, by });
+        let bytes = tensor.bytes;
+        superseded.push(Superseded { bytes, at: TensorRef { file, tensor: tensor.name.clone() }, by });
         false
     });
     superseded

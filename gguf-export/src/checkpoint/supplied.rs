@@ -81,6 +81,7 @@ impl Checkpoint {
                 match by {
                     None => tensors.push(tensor),
                     Some(by) => superseded.push(Superseded {
+                        bytes: tensor.bytes,
                         at: TensorRef { file: shard.path.clone(), tensor: tensor.name },
                         by,
                     }),

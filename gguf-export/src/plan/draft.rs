@@ -307,23 +307,23 @@ impl Drafter<'_> {
                 }
                 _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
                 _ if unused.other_parts.iter().any(|prefix| name.starts_with(prefix)) => {
-                    Some(Reason::OtherPart)
+                    let part = if name.contains("audio") { "audio" } else { "vision" };
+                    Some(Reason::OtherPart { part })
                 }
                 reason => reason,
             };
             let at = self.checkpoint.locate(id);
             match reason {
-                Some(reason) => list.push(LeftOut { at, reason }),
+                Some(reason) => list.push(LeftOut { at, bytes: info.bytes, reason }),
                 None => surplus.push(at),
             }
         }
         let superseded = self.checkpoint.superseded().iter();
-        list.extend(
-            superseded.map(|item| LeftOut {
-                at: item.at.clone(),
-                reason: Reason::Superseded { by: item.by.clone() },
-            }),
-        );
+        list.extend(superseded.map(|item| LeftOut {
+            at: item.at.clone(),
+            bytes: item.bytes,
+            reason: Reason::Superseded { by: item.by.clone() },
+        }));
         (list, surplus)
     }
 }

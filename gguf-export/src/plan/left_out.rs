@@ -9,6 +9,8 @@ use crate::TensorRef;
 pub struct LeftOut {
     /// The tensor.
     pub at: TensorRef,
+    /// Its size in bytes.
+    pub bytes: u64,
     /// Why it is left out.
     pub reason: Reason,
 }
@@ -23,8 +25,11 @@ pub enum Reason {
     UnusedMtp,
     /// It is a tied head, equal to the token embedding, which llama.cpp uses in its place.
     TiedHead,
-    /// It belongs to a part other than the language model: vision or audio.
-    OtherPart,
+    /// It belongs to a part other than the language model.
+    OtherPart {
+        /// The part: `vision` or `audio`.
+        part: &'static str,
+    },
     /// Another file holds the tensor of this name that counts.
     Superseded {
         /// The other file.
@@ -63,7 +68,7 @@ impl Reason {
             Self::IncompleteMtp => "the MTP layer is incomplete".to_owned(),
             Self::UnusedMtp => "llama.cpp has no MTP layers for this architecture".to_owned(),
             Self::TiedHead => "equal to the token embedding, to which the head is tied".to_owned(),
-            Self::OtherPart => "a part of the model other than the language model".to_owned(),
+            Self::OtherPart { part } => format!("the {part} part of the model"),
             Self::Superseded { by } => format!("superseded by `{}`", by.display()),
             Self::CacheScale => "scales of a quantized KV cache, which llama.cpp does not use".to_owned(),
             Self::ActivationScale => {
@@ -93,6 +98,11 @@ pub(super) fn notes(list: &[LeftOut]) -> Vec<String> {
     groups.sort_by_key(|(reason, _)| *reason);
     let note = |(reason, group): (&Reason, Vec<&LeftOut>)| {
         let first = &group[0].at;
+        if let Reason::OtherPart { part } = reason {
+            let bytes: u64 = group.iter().map(|item| item.bytes).sum();
+            let (tensors, kib) = (group.len(), bytes.div_ceil(1024));
+            return format!("left out the {part} part of the model: {tensors} tensors of {kib} KiB");
+        }
         match group.len() {
             1 => format!("left out {first}: {}", reason.clause()),
             n => format!("left out {n} tensors, `{}` and others: {}", first.tensor, reason.clause()),

@@ -46,10 +46,10 @@ fn invalid_configurations_are_refused() {
     );
     let q = "/quantization_config";
     for (field, value, part) in [
-        ("/model_type", json!("bert"), "model type `bert` (supported: `qwen3_next`, `qwen3_5`, "),
+        ("/model_type", json!("bert"), "expected one of `qwen3_next`, `qwen3_5`, "),
         ("/model_type", json!(3), "`model_type` is `3`"),
         ("/model_type", Value::Null, "`model_type` is missing"),
-        ("/architectures", json!(["LlamaForCausalLM"]), "architecture `LlamaForCausalLM`"),
+        ("/architectures", json!(["LlamaForCausalLM"]), "expected one of `Qwen3NextForCausalLM` first"),
         ("/architectures", json!([]), "architectures"),
         ("/architectures", json!("Qwen3NextForCausalLM"), "architectures"),
         (q, json!([]), "`quantization_config` is `[]`, expected an object"),

@@ -1,6 +1,7 @@
 //! Reasoning, content and calls in one answer.
 
 use super::*;
+use crate::chat::tools::forms;
 use crate::chat::{FunctionCall, Tags};
 use proptest::prelude::*;
 use serde_json::json;
@@ -47,6 +48,18 @@ fn without_tools_a_call_is_text() {
     assert!(matches!(parser.push(call)[..], [Delta::ToolCall(_)]));
 }
 
+/// The parts of a text, however it is cut.
+fn assert_any_cut(start: Start, format: Option<ToolFormat>, text: &str) -> Result<(), TestCaseError> {
+    let whole = parse(start, format, &[text]);
+    let letters: Vec<String> = text.chars().map(String::from).collect();
+    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+    prop_assert_eq!(&parse(start, format, &letters), &whole);
+    for cut in (0..=text.len()).filter(|c| text.is_char_boundary(*c)) {
+        prop_assert_eq!(&parse(start, format, &[&text[..cut], &text[cut..]]), &whole);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn any_cut_gives_the_same_parts_and_calls(
@@ -64,13 +77,15 @@ proptest! {
         ]),
         format in prop::sample::select(vec![None, Some(ToolFormat::Hermes), Some(ToolFormat::Xml)]),
     ) {
-        let text = parts.concat();
-        let whole = parse(start, format, &[&text]);
-        let letters: Vec<String> = text.chars().map(String::from).collect();
-        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-        prop_assert_eq!(&parse(start, format, &letters), &whole);
-        for cut in (0..=text.len()).filter(|c| text.is_char_boundary(*c)) {
-            prop_assert_eq!(&parse(start, format, &[&text[..cut], &text[cut..]]), &whole);
-        }
+        assert_any_cut(start, format, &parts.concat())?;
+    }
+
+    #[test]
+    fn any_cut_gives_the_same_parts_and_calls_in_every_syntax(
+        (format, parts) in forms::texts(),
+        begin in prop::sample::select(vec![Start::Reasoning, Start::Content, Start::Unopened, Start::MidContent]),
+    ) {
+        let tags = if format == ToolFormat::Harmony { Tags::HARMONY } else { Tags::THINK };
+        assert_any_cut(begin(tags), Some(format), &parts.concat())?;
     }
 }

@@ -215,21 +215,3 @@ fn text_waits_only_while_it_may_be_a_tag() {
         assert_eq!(text, said, "{piece:?}");
     }
 }
-
-#[test]
-fn the_format_follows_from_the_template() {
-    let hermes = r#"<tool_call>\n{"name": ..., "arguments": ...}\n</tool_call>"#;
-    let xml = "<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>";
-    let others = [
-        "<tool_call>{name}\n<arg_key>{k}</arg_key>",
-        "[TOOL_CALLS] arguments",
-        "{{ messages }}",
-        "<|tool_call> arguments",
-    ];
-    assert_eq!(ToolFormat::of(hermes, &tools()), Some(ToolFormat::Hermes));
-    assert_eq!(ToolFormat::of(xml, &tools()), Some(ToolFormat::Xml));
-    assert_eq!(ToolFormat::of(hermes, &[]), None);
-    for other in others {
-        assert_eq!(ToolFormat::of(other, &tools()), None, "{other}");
-    }
-}

@@ -11,4 +11,4 @@ mod run;
 mod states;
 mod version;
 
-pub(super) use version::default_version;
+pub(crate) use version::default_version;

@@ -27,7 +27,7 @@ pub(super) fn each_version(mut test: impl FnMut(&str)) {
 
 /// Keeps the version from changing. Every test that computes a matrix product and does not choose the version holds
 /// this.
-pub(in crate::llama) fn default_version() -> RwLockReadGuard<'static, ()> {
+pub(crate) fn default_version() -> RwLockReadGuard<'static, ()> {
     LOCK.read().unwrap_or_else(PoisonError::into_inner)
 }
 

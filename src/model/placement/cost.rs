@@ -17,6 +17,9 @@ const PROGRAM: u64 = 24 << 20;
 /// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
+/// Architectures of which llama.cpp makes the head before the embedding, and then does not find that it is the same.
+const HEAD_FIRST: [&str; 2] = ["gemma3n", "gemma4"];
+
 /// The values that all choices for one model share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Model<'a> {
@@ -38,6 +41,9 @@ impl Model<'_> {
         let mut lines = self.empty_lines();
         let repacks = choice.repack && self.machine.can_repack();
         for weight in self.weights {
+            if self.is_shared(choice, rules, weight) {
+                continue;
+            }
             let device = self.device(choice, rules, weight);
             let line = &mut lines[device];
             if weight.experts {
@@ -45,7 +51,8 @@ impl Model<'_> {
             } else {
                 line.dense += weight.bytes;
             }
-            let is_mapped = choice.load.maps() || choice.load == LoadMode::Stream && weight.experts;
+            let streams = choice.load == LoadMode::Stream && weight.is_streamed();
+            let is_mapped = choice.load.maps() || streams || weight.is_lazy();
             if device == 0 && is_mapped {
                 line.mapped += weight.bytes;
                 if repacks && weight.repackable {
@@ -61,7 +68,7 @@ impl Model<'_> {
         for layer in 0..self.hparams.layers - self.hparams.mtp_layers {
             let home = Home::Layer(layer);
             let device = if self.options.kv_offload { choice.device(home, self.hparams.layers) } else { 0 };
-            let (kv, recurrent) = self.memory(layer, choice.context);
+            let (kv, recurrent) = self.memory(layer, choice);
             let line = &mut lines[device];
             line.kv = line.kv.saturating_add(kv);
             line.recurrent = line.recurrent.saturating_add(recurrent);
@@ -72,6 +79,19 @@ impl Model<'_> {
         Bill { lines }
     }
 
+    /// Whether a head is the embedding and takes no memory of its own: on the same device, and not repacked there.
+    pub(super) fn is_shared(&self, choice: &Choice, rules: &[Rule], weight: &Weight) -> bool {
+        if !weight.is_tied() {
+            return false;
+        }
+        let device = self.device(choice, rules, weight);
+        let embedding = Weight { home: Home::Input, ..weight.clone() };
+        let repacks = device == 0 && choice.repack && self.machine.can_repack() && weight.repackable;
+        let is_once =
+            !HEAD_FIRST.contains(&self.hparams.architecture.as_str()) || device == 0 && choice.load.maps();
+        is_once && !repacks && device == self.device(choice, rules, &embedding)
+    }
+
     /// The device of a tensor: that of the first rule that matches its name, or that of its layer.
     pub(super) fn device(&self, choice: &Choice, rules: &[Rule], weight: &Weight) -> usize {
         let rule = rules.iter().find(|rule| rule.matches(&weight.name));
@@ -79,22 +99,39 @@ impl Model<'_> {
     }
 
     /// KV cache and recurrent state of a layer, for all sequences.
-    fn memory(&self, layer: u32, context: u32) -> (u64, u64) {
-        let layer = layer as usize;
+    pub(super) fn memory(&self, layer: u32, choice: &Choice) -> (u64, u64) {
+        let h = self.hparams;
         let sequences = u64::from(self.options.parallel.max(1));
-        if self.hparams.recurrent_layers[layer] {
-            let values = self.hparams.recurrent.map_or(0, |r| r.values());
+        if h.recurrent_layers[layer as usize] {
+            let values = h.recurrent.map_or(0, |r| r.values());
             return (0, values.saturating_mul(4 * sequences));
         }
-        let cells = u64::from(context).next_multiple_of(CELLS) * sequences;
-        let heads = u64::from(self.hparams.kv_heads[layer]);
-        let row = |ty: CacheType, length: u64| {
+        if !h.has_kv(layer) {
+            return (0, 0);
+        }
+        let row = |ty: CacheType, values: u64| {
             let ty = ggml(ty);
-            (heads * length).div_ceil(ty.block_len()) * ty.block_bytes()
+            values.div_ceil(ty.block_len()) * ty.block_bytes()
         };
-        let keys = row(self.options.cache_k, self.hparams.key_length);
-        let values = row(self.options.cache_v, self.hparams.value_length);
-        (cells.saturating_mul(keys + values), 0)
+        let (keys, values) = h.kv_widths(layer);
+        let values = match (h.mla, self.options.flash) {
+            // The values are a part of the keys.
+            (Some(_), _) => 0,
+            // Transposed values have the same width in all layers.
+            (None, Flash::Off) => (0..h.layers).map(|other| h.kv_widths(other).1).max().unwrap_or(0),
+            (None, Flash::Auto | Flash::On) => values,
+        };
+        let row = row(self.options.cache_k, keys) + row(self.options.cache_v, values);
+        (self.cells(layer, choice).saturating_mul(sequences).saturating_mul(row), 0)
+    }
+
+    /// Cells of a sequence in a layer's cache: one with a window keeps that and a batch.
+    fn cells(&self, layer: u32, choice: &Choice) -> u64 {
+        let all = u64::from(choice.context.max(1)).next_multiple_of(CELLS);
+        let Some(sliding) = self.hparams.window(layer) else { return all };
+        let sequences = u64::from(self.options.parallel.max(1));
+        let batch = u64::from(choice.ubatch.min(choice.batch).max(1)).min(all * sequences);
+        (u64::from(sliding.window) + batch).min(all).next_multiple_of(CELLS)
     }
 
     /// The weights that the CPU computes with.
@@ -144,7 +181,9 @@ impl Model<'_> {
         let h = self.hparams;
         let experts = u64::from(h.experts_used) * h.embedding * 2;
         let heads = h.heads.iter().copied().max().unwrap_or(0);
-        let attention = u64::from(heads) * (2 * h.key_length + h.value_length) * 2;
+        let window = h.sliding.as_ref().map_or((0, 0), |sliding| (sliding.key_length, sliding.value_length));
+        let (key, value) = (h.key_length.max(window.0), h.value_length.max(window.1));
+        let attention = u64::from(heads) * (2 * key + value) * 2;
         let recurrent = h.recurrent.map_or(0, |r| 5 * (r.inner + 2 * r.groups * r.state));
         4 * (2 * h.embedding + experts.max(attention).max(recurrent))
     }

@@ -62,7 +62,12 @@ fn refuse_caches(hparams: &HParams, options: &LoadOptions) -> Result<(), PlaceEr
             Ok(())
         };
     }
-    for (option, ty, length) in [("-ctk", key, hparams.key_length), ("-ctv", value, hparams.value_length)] {
+    let window = hparams
+        .sliding
+        .iter()
+        .flat_map(|sliding| [("-ctk", key, sliding.key_length), ("-ctv", value, sliding.value_length)]);
+    let full = [("-ctk", key, hparams.key_length), ("-ctv", value, hparams.value_length)];
+    for (option, ty, length) in full.into_iter().chain(window) {
         if !length.is_multiple_of(ty.block_len()) {
             return Err(PlaceError::CacheBlocks { option, ty: ty.name(), length, block: ty.block_len() });
         }

@@ -247,13 +247,13 @@ fn pack(model: Model<'_>, rules: &[Rule], gpu_layers: u32, on_cpu: u32, context:
         line.dense + line.experts
     };
     let whole = model.bill(&on_first, &[]);
-    let Line { compute, kv, recurrent, .. } = whole.lines[1];
-    let attention = hparams.recurrent_layers.iter().filter(|recurrent| !**recurrent).count().max(1) as u64;
-    let states = (hparams.recurrent_layers.len() as u64 - attention).max(1);
-    let caches = |unit: u32| match hparams.recurrent_layers.get(unit as usize) {
-        Some(true) => recurrent.div_ceil(states),
-        Some(false) if model.options.kv_offload => kv.div_ceil(attention),
-        _ => 0,
+    let Line { compute, .. } = whole.lines[1];
+    let caches = |unit: u32| {
+        if unit >= hparams.trunk() || !model.options.kv_offload {
+            return 0;
+        }
+        let (kv, recurrent) = model.memory(unit, &on_first);
+        kv.saturating_add(recurrent)
     };
     let empty = model.empty_lines();
     let mut counts = vec![0.0; machine.gpus.len()];

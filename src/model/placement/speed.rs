@@ -100,9 +100,11 @@ pub(super) fn work(model: Model<'_>, choice: &Choice, rules: &[Rule], bill: &Bil
         Work { bytes: bytes(line), layers: 0, starts: 0, ty: main_type(model, here).or(all_types) }
     };
     let mut work: Vec<Work> = bill.lines.iter().enumerate().map(one).collect();
-    let is_lookup = |weight: &&Weight| weight.name == "token_embd.weight" && weight.home == Home::Input;
-    for lookup in model.weights.iter().filter(is_lookup) {
+    for lookup in model.weights.iter().filter(|weight| weight.is_lookup()) {
         work[model.device(choice, rules, lookup)].bytes -= lookup.bytes;
+    }
+    for head in model.weights.iter().filter(|weight| model.is_shared(choice, rules, weight)) {
+        work[model.device(choice, rules, head)].bytes += head.bytes;
     }
     for layer in 0..h.layers - h.mtp_layers {
         work[choice.device(Home::Layer(layer), h.layers)].layers += 1;

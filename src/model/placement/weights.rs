@@ -12,6 +12,9 @@ use crate::model::{HParams, Header};
 /// llama.cpp's pattern for routed experts, `LLM_FFN_EXPS_REGEX`.
 pub(super) const EXPERTS: &str = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps";
 
+/// The size above which llama.cpp reads an embedding of each layer as it is needed.
+const LAZY: u64 = 4 << 30;
+
 /// The part of the model that a tensor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
@@ -40,6 +43,27 @@ pub(super) struct Weight {
 }
 
 impl Weight {
+    /// Whether it is a table of which a token reads one row.
+    pub(super) fn is_lookup(&self) -> bool {
+        let is_table = matches!(self.name.as_str(), "token_embd.weight" | "per_layer_token_embd.weight");
+        is_table && self.home == Home::Input
+    }
+
+    /// Whether it is read as experts are chosen, if the load mode says so. Biases and factors of experts are not.
+    pub(super) fn is_streamed(&self) -> bool {
+        self.experts && self.name.contains("_exps.weight")
+    }
+
+    /// Whether it is the embedding as the head.
+    pub(super) fn is_tied(&self) -> bool {
+        self.home == Home::Output && self.name == "token_embd.weight"
+    }
+
+    /// Whether llama.cpp maps it whatever the load mode, and reads rows as they are needed.
+    pub(super) fn is_lazy(&self) -> bool {
+        self.name == "per_layer_token_embd.weight" && self.bytes > LAZY
+    }
+
     /// Bytes that are read for one token.
     pub(super) fn bytes_per_token(&self, hparams: &HParams) -> u64 {
         match self.home {
@@ -70,7 +94,7 @@ pub(super) fn weights(header: &Header, hparams: &HParams, kernels: Option<&Kerne
         })
         .filter(|weight| !matches!(weight.home, Home::Layer(layer) if layer >= trunk))
         .collect();
-    // A model without a separate head loads the embedding a second time as its head.
+    // A model without a separate head takes the embedding.
     if header.tensor("output.weight").is_none()
         && let Some(embedding) = weights.iter().find(|w| w.name == "token_embd.weight").cloned()
     {

@@ -93,10 +93,14 @@ fn yarn_and_linear_scaling_are_kept() {
 
 #[test]
 fn other_models_are_refused_by_name() {
-    refused("model_type", json!("qwen2_moe"), "model type `qwen2_moe` (supported: `qwen3_next`, ");
+    refused(
+        "model_type",
+        json!("bert"),
+        "`model_type` is `\"bert\"`, expected one of `qwen3_next`, `qwen3_5`",
+    );
     refused("model_type", json!(null), "`model_type` is missing");
-    refused("architectures", json!(["Qwen3MoeForCausalLM"]), "architecture `Qwen3MoeForCausalLM`");
-    refused("architectures", json!([]), "expected `Qwen3NextForCausalLM`");
+    refused("architectures", json!(["Qwen3MoeForCausalLM"]), "expected one of `Qwen3NextForCausalLM` first");
+    refused("architectures", json!([]), "expected one of `Qwen3NextForCausalLM` first");
 }
 
 #[test]

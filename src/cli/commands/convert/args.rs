@@ -1,6 +1,9 @@
 //! Arguments of `ggrun convert`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
+
+use gguf_export::arch::FAMILIES;
 
 use crate::cli::options::common::{Common, OUTPUT};
 use crate::cli::options::size::some_size;
@@ -17,13 +20,7 @@ Examples:
   ggrun convert ./checkpoint -o model.gguf
   ggrun convert ORG/NAME --delete-source-as-you-go
   ggrun convert ./checkpoint --dry-run              print the type and size of every tensor")]
-#[command(after_long_help = "\
-Examples:
-  ggrun convert ./checkpoint -o model.gguf
-  ggrun convert Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound --delete-source-as-you-go
-  ggrun convert ./checkpoint --dry-run              print the type and size of every tensor
-  ggrun convert ./checkpoint --split-max-size 8G
-  ggrun convert ./fp8-checkpoint --fp8 q8_0         choose a type for FP8")]
+#[command(after_long_help = examples_and_models())]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Convert {
     /// Checkpoint: a folder with config.json and safetensors files, or ORG/NAME[@REVISION] on the hub
@@ -101,3 +98,22 @@ pub(crate) struct Convert {
 const TYPES: &str = "Types";
 const SOURCE: &str = "Download";
 const CHECKPOINT: &str = "Checkpoint";
+
+/// Examples, and the models that can be converted.
+fn examples_and_models() -> String {
+    let mut out = "\
+Examples:
+  ggrun convert ./checkpoint -o model.gguf
+  ggrun convert Intel/Qwen3-Next-80B-A3B-Thinking-int4-mixed-AutoRound --delete-source-as-you-go
+  ggrun convert ./checkpoint --dry-run              print the type and size of every tensor
+  ggrun convert ./checkpoint --split-max-size 8G
+  ggrun convert ./fp8-checkpoint --fp8 q8_0         choose a type for FP8
+
+Models, and their `model_type` in config.json:"
+        .to_owned();
+    for family in FAMILIES {
+        // Writing to a string cannot fail.
+        _ = write!(out, "\n  {:<44}{}", family.models, family.model_types.join(", "));
+    }
+    out
+}

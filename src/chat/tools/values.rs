@@ -1,67 +1,20 @@
-//! A call as tags within tags. Values are text, which the function's schema gives a type.
+//! Reads values of arguments that are text: the schema of the function gives them a type.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
-use super::format::Parsed;
-use crate::chat::message::FunctionCall;
-
-pub(super) const FUNCTION: &str = "<function=";
-pub(super) const FUNCTION_END: &str = "</function>";
-pub(super) const PARAMETER: &str = "<parameter=";
-pub(super) const PARAMETER_END: &str = "</parameter>";
+use super::parsed::functions;
 
 /// The maximum number of nested schemas of a parameter that are read: they may refer to themselves.
 const SCHEMAS: u32 = 64;
 
-pub(super) fn parse(body: &str, tools: &[Value]) -> Parsed {
-    let Some(rest) = body.trim_start().strip_prefix(FUNCTION) else { return Parsed::Malformed };
-    let Some((name, mut rest)) = rest.split_once('>') else { return Parsed::Incomplete };
-    let name = name.trim();
-    if name.is_empty() || name.contains(['<', '\n']) {
-        return Parsed::Malformed;
-    }
-    let schema = schema(name, tools);
-    let mut arguments = Map::new();
-    loop {
-        rest = rest.trim_start();
-        if let Some(after) = rest.strip_prefix(PARAMETER) {
-            let Some((key, after)) = after.split_once('>') else { return Parsed::Incomplete };
-            let Some((text, after)) = split_value(after) else { return Parsed::Incomplete };
-            let key = key.trim();
-            arguments.insert(key.to_owned(), value(text, key, schema));
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix(FUNCTION_END) {
-            let call = FunctionCall { name: name.to_owned(), arguments: arguments.into() };
-            return if after.trim().is_empty() { Parsed::Call(call) } else { Parsed::Malformed };
-        } else {
-            return Parsed::Malformed;
-        }
-    }
-}
-
-/// A value and the text after its closing tag. A closing tag that is followed by anything other than the next parameter
-/// or the end is part of the value; so are all newlines except one at each end.
-fn split_value(text: &str) -> Option<(&str, &str)> {
-    let ends = text.match_indices(PARAMETER_END).map(|(at, tag)| (&text[..at], &text[at + tag.len()..]));
-    let mut ends = ends.filter(|(_, after)| {
-        let next = after.trim_start();
-        next.starts_with(PARAMETER)
-            || next.strip_prefix(FUNCTION_END).is_some_and(|rest| rest.trim().is_empty())
-    });
-    let (value, after) = ends.next()?;
-    let value = value.strip_prefix('\n').unwrap_or(value);
-    Some((value.strip_suffix('\n').unwrap_or(value), after))
-}
-
 /// The schema of a function's parameters.
-fn schema<'a>(name: &str, tools: &'a [Value]) -> Option<&'a Value> {
-    let mut functions = tools.iter().map(|tool| tool.get("function").unwrap_or(tool));
-    functions.find(|function| function["name"] == name)?.get("parameters")
+pub(super) fn schema<'a>(name: &str, tools: &'a [Value]) -> Option<&'a Value> {
+    functions(tools).find(|function| function["name"] == name)?.get("parameters")
 }
 
 /// The value that a text stands for: the text itself if the schema accepts strings or has no such parameter, otherwise
 /// a value of the first type that it can be read as.
-fn value(text: &str, key: &str, schema: Option<&Value>) -> Value {
+pub(super) fn value(text: &str, key: &str, schema: Option<&Value>) -> Value {
     let parameter = schema.and_then(|root| Some((root, root.get("properties")?.get(key)?)));
     let mut kinds = parameter.map_or(Vec::new(), |(root, parameter)| kinds(parameter, root));
     if kinds.contains(&"string") {
@@ -78,7 +31,7 @@ pub(super) fn is_text(parameter: &Value, root: &Value) -> bool {
 }
 
 /// The types that the schema of a parameter allows, in its order.
-fn kinds<'a>(parameter: &'a Value, root: &'a Value) -> Vec<&'a str> {
+pub(super) fn kinds<'a>(parameter: &'a Value, root: &'a Value) -> Vec<&'a str> {
     let (mut left, mut kinds) = (SCHEMAS, Vec::new());
     collect(parameter, root, &mut left, &mut kinds);
     kinds

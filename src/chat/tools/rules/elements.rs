@@ -1,0 +1,112 @@
+//! Arguments as text between tags.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::CallRules;
+use super::lark::{apart, choices, literal, pattern, properties, required, text_before};
+use crate::chat::tools::elements::Elements;
+use crate::chat::tools::held::{self, Unheld};
+use crate::chat::tools::values::is_text;
+
+/// Versions of a template differ in lines that mean nothing.
+const MAY_BREAK: &str = "\"\\n\"?";
+const BREAK: &str = "\"\\n\"";
+
+impl CallRules {
+    /// The name and the arguments of a function.
+    pub(super) fn elements(
+        &mut self,
+        elements: Elements,
+        index: usize,
+        name: &str,
+        parameters: Option<&Value>,
+    ) -> Result<String, Unheld> {
+        let root = parameters.cloned().unwrap_or_else(|| json!({}));
+        held::parameters(name, &root)?;
+        let required = required(&root);
+        let mut body = literal(&format!("{}{name}{}{}", elements.name.0, elements.name.1, line(elements)));
+        if !elements.has_lines {
+            write!(body, " {MAY_BREAK}").expect("a string takes all text");
+        }
+        for (at, (key, schema)) in properties(&root).enumerate() {
+            let begin = literal(&format!("{}{key}{}", elements.key.0, key_end(elements)));
+            let rule = format!("value{index}x{at}");
+            let value = self.value(elements, &rule, (name, key), schema, &root)?;
+            let optional = if required.contains(&key.as_str()) { "" } else { "?" };
+            write!(body, " ({begin}{} {value} {}){optional}", value_begin(elements), after(elements))
+                .expect("a string takes all text");
+        }
+        let takes_more =
+            root.get("additionalProperties").is_some_and(|more| more.is_object() || *more == true);
+        if takes_more {
+            self.free_text(elements);
+            let known: Vec<_> = properties(&root).map(|(key, _)| pattern(key)).collect();
+            let (begin, end) = (pattern(elements.key.0), pattern(&key_end(elements)));
+            let (rule, known) = (format!("KEY_{index}"), known.join("|"));
+            writeln!(self.lark, "{rule}: /{begin}[^<>\"\\s]+{end}/ & ~/{begin}({known}){end}/")
+                .expect("a string takes all text");
+            write!(body, " ({rule}{} TEXT {})*", value_begin(elements), after(elements))
+                .expect("a string takes all text");
+        }
+        if !elements.end.is_empty() {
+            write!(body, " {}", literal(elements.end)).expect("a string takes all text");
+        }
+        Ok(body)
+    }
+
+    /// The value of a parameter and its closing tag.
+    fn value(
+        &mut self,
+        elements: Elements,
+        name: &str,
+        (function, key): (&str, &str),
+        schema: &Value,
+        root: &Value,
+    ) -> Result<String, Unheld> {
+        let end = literal(&format!("{}{}", line(elements), elements.value_end));
+        if let Some(texts) = choices(schema) {
+            let texts: Vec<_> = texts.into_iter().map(literal).collect();
+            return Ok(format!("({}) {end}", texts.join(" | ")));
+        }
+        if is_text(schema, root) {
+            held::text(function, key, schema, root)?;
+            self.free_text(elements);
+            return Ok("TEXT".to_owned());
+        }
+        let schema = apart(schema, root);
+        self.schemas.push((name.to_owned(), schema.to_string()));
+        Ok(format!("@{name} {end}"))
+    }
+
+    /// Adds `TEXT`: any text without the closing tag of a parameter, and the tag.
+    fn free_text(&mut self, elements: Elements) {
+        if !self.lark.contains("TEXT:") {
+            self.lark.push_str(&text_before(elements.value_end));
+        }
+    }
+}
+
+/// The line break around names and values, if it means something.
+fn line(elements: Elements) -> &'static str {
+    if elements.has_lines { "\n" } else { "" }
+}
+
+/// The text after a key.
+fn key_end(elements: Elements) -> String {
+    format!("{}{}", elements.key.1, line(elements))
+}
+
+/// The tag before a value, if there is one.
+fn value_begin(elements: Elements) -> String {
+    match elements.value {
+        "" => String::new(),
+        tag => format!(" {MAY_BREAK} {}", literal(tag)),
+    }
+}
+
+/// The break after a value.
+fn after(elements: Elements) -> &'static str {
+    if elements.has_lines { BREAK } else { MAY_BREAK }
+}

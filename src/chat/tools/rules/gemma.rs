@@ -1,0 +1,94 @@
+//! Arguments in Gemma's notation: keys are bare, and texts are between tags of their own.
+//!
+//! Values without texts in them are written as in JSON. Objects, and lists of texts, are refused: their schemas would
+//! need rules of their own.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::CallRules;
+use super::lark::{apart, choices, literal, properties, required, text_before};
+use crate::chat::tools::gemma::{CALL, QUOTE};
+use crate::chat::tools::held::{self, Unheld};
+use crate::chat::tools::values::{is_text, kinds};
+
+impl CallRules {
+    pub(super) fn gemma(
+        &mut self,
+        index: usize,
+        name: &str,
+        parameters: Option<&Value>,
+    ) -> Result<String, Unheld> {
+        let root = parameters.cloned().unwrap_or_else(|| json!({}));
+        held::parameters(name, &root)?;
+        if root.get("additionalProperties").is_some_and(|more| more.is_object() || *more == true) {
+            return Err(unheld(name, None, "additionalProperties"));
+        }
+        let required = required(&root);
+        let fields: Vec<_> = properties(&root).collect();
+        // A comma depends on whether an argument was written before.
+        for (at, (key, schema)) in fields.iter().enumerate() {
+            let value = self.gemma_value(&format!("value{index}x{at}"), (name, key), schema, &root)?;
+            let (item, next) = (format!("{} {value}", literal(&format!("{key}:"))), at + 1);
+            for (rule, comma) in [("first", ""), ("more", "\",\" ")] {
+                let without = if required.contains(&key.as_str()) {
+                    String::new()
+                } else {
+                    format!(" | {rule}{index}x{next}")
+                };
+                writeln!(self.lark, "{rule}{index}x{at}: {comma}{item} more{index}x{next}{without}")
+                    .expect("a string takes all text");
+            }
+        }
+        for rule in ["first", "more"] {
+            writeln!(self.lark, "{rule}{index}x{}: \"\"", fields.len()).expect("a string takes all text");
+        }
+        Ok(format!("{} first{index}x0 \"}}\"", literal(&format!("{CALL}{name}{{"))))
+    }
+
+    fn gemma_value(
+        &mut self,
+        rule: &str,
+        (function, key): (&str, &str),
+        schema: &Value,
+        root: &Value,
+    ) -> Result<String, Unheld> {
+        if let Some(texts) = choices(schema) {
+            let texts: Vec<_> = texts.into_iter().map(literal).collect();
+            return Ok(format!("quote ({}) quote", texts.join(" | ")));
+        }
+        if is_text(schema, root) {
+            held::text(function, key, schema, root)?;
+            if !self.lark.contains("TEXT:") {
+                self.lark.push_str(&text_before(QUOTE));
+            }
+            return Ok("quote TEXT".to_owned());
+        }
+        if !is_plain(schema, root) {
+            return Err(unheld(function, Some(key), "type"));
+        }
+        self.schemas.push((rule.to_owned(), apart(schema, root).to_string()));
+        Ok(format!("@{rule}"))
+    }
+}
+
+/// Whether all values of a schema are written as in JSON.
+fn is_plain(schema: &Value, root: &Value) -> bool {
+    let kinds = kinds(schema, root);
+    let has_items = || schema["type"] == "array" && schema.get("prefixItems").is_none();
+    !kinds.is_empty()
+        && kinds.iter().all(|kind| match *kind {
+            "integer" | "number" | "boolean" | "null" => true,
+            "array" => has_items() && schema.get("items").is_some_and(|items| is_plain(items, root)),
+            _ => false,
+        })
+}
+
+fn unheld(function: &str, parameter: Option<&str>, keyword: &str) -> Unheld {
+    Unheld {
+        keyword: keyword.to_owned(),
+        parameter: parameter.map(str::to_owned),
+        function: function.to_owned(),
+    }
+}

@@ -1,0 +1,198 @@
+//! Forced calls in every syntax: they are what the parser reads.
+
+use super::*;
+use crate::chat::tools::forms::written;
+use crate::chat::{AnswerParser, Delta, Start, Tags};
+use crate::grammar::{Matcher, Source, Vocabulary};
+
+fn tools() -> Vec<Value> {
+    let parameters = json!({
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "count": {"type": "integer"},
+            "unit": {"enum": ["m", "\"ft\""]},
+            "stop": {"$ref": "#/$defs/Stop"},
+        },
+        "required": ["text", "stop"],
+        "$defs": {"Stop": {"type": "object"}},
+    });
+    vec![
+        json!({"type": "function", "function": {"name": "f", "parameters": parameters}}),
+        json!({"name": "g\""}),
+    ]
+}
+
+#[test]
+fn a_forced_call_as_json_has_the_schema_of_its_function() {
+    let rules = CallRules::new(ToolFormat::Hermes, &tools(), Calls::Any).unwrap().unwrap();
+    assert_eq!(
+        rules.lark,
+        "start: call (\"\\n\" call)*\n\
+         call: open \"\\n\" (\"{\\\"name\\\": \\\"f\\\", \\\"arguments\\\": \" @arguments0 \"}\" \
+         | \"{\\\"name\\\": \\\"g\\\\\\\"\\\", \\\"arguments\\\": \" @arguments1 \"}\") \"\\n\" close\n"
+    );
+    assert_eq!(rules.schemas[1], ("arguments1".to_owned(), r#"{"type":"object"}"#.to_owned()));
+    assert!(rules.schemas[0].1.contains("\"$defs\""));
+    let once = CallRules::new(ToolFormat::Hermes, &tools(), Calls::AnyOnce).unwrap().unwrap();
+    assert_eq!(once.lark, rules.lark.replace("start: call (\"\\n\" call)*", "start: call"));
+}
+
+#[test]
+fn a_forced_call_of_one_function_is_one_call_of_it() {
+    let rules = CallRules::new(ToolFormat::Xml, &tools(), Calls::One("f")).unwrap().unwrap();
+    let lines: Vec<_> = rules.lark.lines().collect();
+    assert_eq!(lines[0], "start: call");
+    assert_eq!(
+        lines[1],
+        "call: open \"\\n\" (\"<function=f>\\n\" (\"<parameter=text>\\n\" TEXT \"\\n\") \
+         (\"<parameter=count>\\n\" @value0x1 \"\\n</parameter>\" \"\\n\")? \
+         (\"<parameter=unit>\\n\" (\"m\" | \"\\\"ft\\\"\") \"\\n</parameter>\" \"\\n\")? \
+         (\"<parameter=stop>\\n\" @value0x3 \"\\n</parameter>\" \"\\n\") \"</function>\") \"\\n\" close"
+    );
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(rules.schemas.len(), 2);
+    let stop = serde_json::from_str::<Value>(&rules.schemas[1].1).unwrap();
+    assert_eq!(stop["$ref"], "#/$defs/parameters/$defs/Stop");
+    assert_eq!(stop.pointer("/$defs/parameters/$defs/Stop"), Some(&json!({"type": "object"})));
+    assert_eq!(CallRules::new(ToolFormat::Xml, &tools(), Calls::One("h")), Ok(None));
+    assert_eq!(CallRules::new(ToolFormat::Xml, &[], Calls::Any), Ok(None));
+    let dated =
+        json!({"name": "f", "parameters": {"properties": {"day": {"type": "string", "format": "date"}}}});
+    let unheld = CallRules::new(ToolFormat::Xml, std::slice::from_ref(&dated), Calls::Any).unwrap_err();
+    assert_eq!((unheld.keyword.as_str(), unheld.parameter.as_deref()), ("format", Some("day")));
+    assert!(CallRules::new(ToolFormat::Hermes, &[dated], Calls::Any).is_ok());
+}
+
+fn typed() -> Vec<Value> {
+    let properties = json!({
+        "text": {"type": "string"},
+        "count": {"type": "integer", "minimum": 0},
+        "unit": {"enum": ["m", "\"ft\""]},
+        "sure": {"type": "boolean"},
+        "sizes": {"type": "array", "items": {"type": "number"}},
+    });
+    let parameters = json!({"type": "object", "properties": properties, "required": ["count", "sure"]});
+    vec![
+        json!({"type": "function", "function": {"name": "f", "parameters": parameters}}),
+        json!({"name": "get-time_2"}),
+    ]
+}
+
+fn matcher(format: ToolFormat, calls: Calls<'_>) -> Matcher {
+    let rules = CallRules::new(format, &typed(), calls).unwrap().unwrap();
+    let source = Source::Composed { lark: &rules.lark, schemas: &rules.schemas, tags: &rules.tags };
+    let compiled = Matcher::new(source, 0, Vocabulary::bytes());
+    compiled.unwrap_or_else(|error| panic!("{format:?}: {error:?}\n{}", rules.lark))
+}
+
+fn accepts(matcher: &mut Matcher, text: &str) -> bool {
+    matcher.reset();
+    text.bytes().all(|byte| matcher.accept(u32::from(byte))) && matcher.may_end()
+}
+
+/// A text of calls as an answer that is forced to have them: without the tag that ends it.
+fn answer(format: ToolFormat, calls: &[(&str, Value)]) -> String {
+    let text = written(format, calls);
+    text.strip_suffix("<|call|>").unwrap_or(&text).to_owned()
+}
+
+fn has_many(format: ToolFormat) -> bool {
+    Layout::of(format).between.is_some()
+}
+
+#[test]
+fn forced_calls_are_written_as_templates_write_them_and_read_as_calls() {
+    let calls = [
+        ("f", json!({"count": 7, "sure": true})),
+        ("get-time_2", json!({})),
+        ("f", json!({"text": "a <b> é", "count": 0, "unit": "m", "sure": false, "sizes": [1, 2.5]})),
+        ("f", json!({"text": "", "count": 12, "sure": true, "sizes": []})),
+    ];
+    for format in ToolFormat::ALL {
+        let mut any = matcher(format, Calls::Any);
+        for call in &calls {
+            let text = answer(format, std::slice::from_ref(call));
+            assert!(accepts(&mut any, &text), "{format:?} {text}");
+            let tags = if format == ToolFormat::Harmony { Tags::HARMONY } else { Tags::THINK };
+            let mut parser = AnswerParser::new(Start::Content(tags), Some(format), &typed());
+            let deltas = [parser.push(&text), parser.finish()].concat();
+            let [Delta::ToolCall(read)] = &deltas[..] else { panic!("{format:?} {text}: {deltas:?}") };
+            assert_eq!((read.name.as_str(), &read.arguments), (call.0, &call.1), "{format:?}");
+        }
+        let text = answer(format, &calls);
+        assert_eq!(accepts(&mut any, &text), has_many(format), "{format:?} {text}");
+        let mut once = matcher(format, Calls::AnyOnce);
+        assert!(accepts(&mut once, &answer(format, &calls[..1])) && !accepts(&mut once, &text), "{format:?}");
+        let mut named = matcher(format, Calls::One("get-time_2"));
+        assert!(accepts(&mut named, &answer(format, &calls[1..2])), "{format:?}");
+        assert!(!accepts(&mut named, &answer(format, &calls[..1])), "{format:?}");
+    }
+}
+
+#[test]
+fn a_forced_call_is_nothing_else() {
+    for format in ToolFormat::ALL {
+        let mut any = matcher(format, Calls::Any);
+        for (name, arguments) in [
+            ("g", json!({})),
+            ("f", json!({"sure": true})),
+            ("f", json!({"count": -1, "sure": true})),
+            ("f", json!({"count": "many", "sure": true})),
+            ("f", json!({"count": 1, "unit": "yd", "sure": true})),
+            ("f", json!({"count": 1, "sure": true, "new": 1})),
+        ] {
+            let text = answer(format, &[(name, arguments)]);
+            assert!(!accepts(&mut any, &text), "{format:?} {text}");
+        }
+        let text = answer(format, &[("f", json!({"count": 7, "sure": true}))]);
+        for text in ["", "x", &text[..text.len() - 1], &format!("{text}x"), &format!("x{text}")] {
+            assert!(!accepts(&mut any, text), "{format:?} {text}");
+        }
+    }
+}
+
+#[test]
+fn an_id_is_optional_where_templates_differ() {
+    let mut named = matcher(ToolFormat::Mistral, Calls::Any);
+    let call = "[TOOL_CALLS]f[CALL_ID]abcDEF123[ARGS]{\"count\": 1, \"sure\": true}";
+    assert!(accepts(&mut named, &call.repeat(2)));
+    assert!(!accepts(&mut named, &call.replace("123", "12")));
+    let mut list = matcher(ToolFormat::MistralList, Calls::Any);
+    let call = "[TOOL_CALLS] [{\"name\": \"get-time_2\", \"arguments\": {}}]";
+    assert!(accepts(&mut list, call));
+    let mut harmony = matcher(ToolFormat::Harmony, Calls::Any);
+    let call =
+        "<|start|>assistant<|channel|>commentary to=functions.get-time_2 <|constrain|>json<|message|>{}";
+    assert!(accepts(&mut harmony, call));
+}
+
+#[test]
+fn what_a_notation_cannot_be_held_to_is_refused() {
+    let unheld = |format, schema: Value| {
+        let tool = json!({"name": "f", "parameters": {"properties": {"p": schema}}});
+        CallRules::new(format, &[tool], Calls::Any).err().map(|unheld| unheld.keyword)
+    };
+    for schema in [
+        json!({"type": "object"}),
+        json!({"type": "array"}),
+        json!({"type": "array", "items": {"type": "string"}}),
+        json!({"type": ["integer", "object"]}),
+    ] {
+        assert_eq!(unheld(ToolFormat::Gemma, schema.clone()).as_deref(), Some("type"), "{schema}");
+        assert_eq!(unheld(ToolFormat::MiniMax, schema), None);
+    }
+    let dated = json!({"type": "string", "format": "date"});
+    for format in ToolFormat::ALL {
+        let is_text =
+            matches!(format, ToolFormat::Xml | ToolFormat::Glm | ToolFormat::MiniMax | ToolFormat::Gemma);
+        assert_eq!(unheld(format, dated.clone()).is_some(), is_text, "{format:?}");
+    }
+    let open = json!({"name": "f", "parameters": {"properties": {}, "additionalProperties": true}});
+    assert!(CallRules::new(ToolFormat::Gemma, std::slice::from_ref(&open), Calls::Any).is_err());
+    let rules = CallRules::new(ToolFormat::Glm, &[open], Calls::Any).unwrap().unwrap();
+    let source = Source::Composed { lark: &rules.lark, schemas: &rules.schemas, tags: &rules.tags };
+    let mut matcher = Matcher::new(source, 0, Vocabulary::bytes()).unwrap();
+    let text = written(ToolFormat::Glm, &[("f", json!({"any": "x", "other": "y"}))]);
+    assert!(accepts(&mut matcher, &text), "{text}\n{}", rules.lark);
+}
