@@ -22,7 +22,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static GLM_LITE: Family = Family {
     models: "GLM-4.7-Flash",
-    exceptions: "the keys' part of `kv_b_proj`, which is transposed: F32. NVFP4, and FP8 with one scale per tensor, in the experts: BF16 or F32 if they hold the values",
+    exceptions: "`attn_k_b`, which is transposed: BF16 or F32; NVFP4, and FP8 with one scale per tensor: BF16 or F32 if they hold the values",
     gguf: "deepseek2",
     model_types: &["glm4_moe_lite"],
     architectures: &["Glm4MoeLiteForCausalLM"],
