@@ -165,9 +165,10 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
 }
 
 fn compare_best(name: &str) -> Vec<String> {
-    match folder(name).join("model.safetensors").exists() {
-        true => compare(name, &folder(name), Same::All),
-        false => compare(name, &folder(&format!("{name}-int4")), Same::Plain),
+    if folder(name).join("model.safetensors").exists() {
+        compare(name, &folder(name), Same::All)
+    } else {
+        compare(name, &folder(&format!("{name}-int4")), Same::Plain)
     }
 }
 

@@ -386,7 +386,7 @@ def main():
     ap.add_argument("names", nargs="*")
     ap.add_argument("--llama-cpp")
     ap.add_argument("--ggrun")
-    ap.add_argument("--tokenizer", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fixtures/matrix/source-bf16/tokenizer.json"))
+    ap.add_argument("--tokenizer", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../matrix/source-bf16/tokenizer.json"))
     ap.add_argument("--step", choices=["make", "quantise", "convert"])
     a = ap.parse_intermixed_args()
     if a.step:
