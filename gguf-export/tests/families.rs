@@ -261,6 +261,49 @@ fn int4_checkpoints_keep_their_integers_and_every_value() {
     }
 }
 
+/// Copies the files of a family's int4 checkpoint.
+fn copied(name: &str, dir: &Path) {
+    for file in std::fs::read_dir(folder(&format!("{name}-int4"))).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_second_copy_in_mistrals_own_format_is_left_out_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    copied("mistral3", dir.path());
+    let copy = made_up("layers.0.attention.wq.weight", &[8, 8]);
+    testkit::safetensors::write(&dir.path().join("consolidated.safetensors"), &[copy]);
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
+    let is_named = |note: &String| note.contains("`consolidated.safetensors`");
+    assert!(plan.notes.iter().any(is_named), "{:?}", plan.notes);
+    let out = dir.path().join("out.gguf");
+    export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
+    assert!(verified(&checkpoint, &out).equal());
+}
+
+#[test]
+fn published_forms_of_ministrals_rotary_parameters_are_read() {
+    let text = std::fs::read_to_string(folder("mistral3").join("config.json")).unwrap();
+    let read = |all: Json, one: Json, beta: Json| {
+        let mut config: Json = serde_json::from_str(&text).unwrap();
+        let rope = config.pointer_mut("/text_config/rope_parameters").unwrap();
+        rope["mscale_all_dim"] = all;
+        rope["mscale"] = one;
+        rope["llama_4_scaling_beta"] = beta;
+        let fields = config.as_object().unwrap().clone();
+        HParams::read(&ModelConfig::new(Path::new("config.json"), fields))
+    };
+    let keys = read(0.0.into(), 1.0.into(), 0.into()).unwrap().metadata(0);
+    assert_eq!(keys.f32("mistral3.rope.scaling.yarn_log_multiplier"), Some(0.0));
+    assert_eq!(keys.f32("mistral3.attention.temperature_scale"), Some(0.0));
+    assert!(read(1.0.into(), 0.5.into(), 0.into()).is_err());
+    assert!(read((-1.0).into(), 1.0.into(), 0.into()).is_err());
+    assert!(read(1.0.into(), 1.0.into(), (-0.1).into()).is_err());
+}
+
 #[test]
 fn a_flipped_bit_in_any_tensor_is_found() {
     for name in FAMILIES {

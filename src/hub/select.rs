@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use gguf_export::checkpoint::is_second_copy;
 use serde::Deserialize;
 
 use super::{Error, Listing, RemoteFile, RepoName};
@@ -59,7 +60,11 @@ pub(super) fn checkpoint<'l>(
         }
     }
     // Writers add files with further tensors without naming them in the index.
-    let is_shard = |file: &&RemoteFile| file.name.ends_with(".safetensors") && !file.name.starts_with('.');
+    let has_model = index.is_some() || listing.files.iter().any(|file| file.name.starts_with("model"));
+    let is_shard = |file: &&RemoteFile| {
+        let name = file.name.as_str();
+        name.ends_with(".safetensors") && !name.starts_with('.') && !is_second_copy(name, has_model)
+    };
     for file in listing.files.iter().filter(at_top).filter(is_shard) {
         if !files.iter().any(|known| known.name == file.name) {
             files.push(file);
@@ -115,6 +120,7 @@ mod tests {
             "config.json",
             "m-1.safetensors",
             "extra.safetensors",
+            "consolidated.safetensors",
             "a/config.json",
             "a/m.safetensors",
             "additional_chat_templates/rag.jinja",

@@ -14,7 +14,7 @@ use super::nextn;
 use super::reader::Reader;
 use super::routing;
 use super::target::{Columns, Map, Part, Role, Rows, Rule, Target};
-use super::traits::Traits;
+use super::traits::{Multiplier, Traits};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::limits;
@@ -35,7 +35,7 @@ pub(super) static GLM_LITE: Family = Family {
 };
 
 pub(super) static DEEPSEEK_V3: Family = Family {
-    models: "DeepSeek V3 and R1, Kimi K2",
+    models: "DeepSeek V3 and R1; Kimi K2 with a tokenizer.json",
     model_types: &["deepseek_v3", "kimi_k2"],
     architectures: &["DeepseekV3ForCausalLM"],
     tokenizer: Tokenizer::Plain,
@@ -43,7 +43,8 @@ pub(super) static DEEPSEEK_V3: Family = Family {
     ..GLM_LITE
 };
 
-const TRAITS: Traits = Traits { head_dim: "qk_rope_head_dim", yarn_multiplier: true, ..Traits::PLAIN };
+const TRAITS: Traits =
+    Traits { head_dim: "qk_rope_head_dim", yarn_multiplier: Multiplier::Equal, ..Traits::PLAIN };
 const EXPERTS: ExpertNames =
     ExpertNames { correction: Some("gate.e_score_correction_bias"), scaled: false, ..ExpertNames::MLP };
 const MAX_HEAD_DIM: u64 = 1 << 12;
@@ -71,6 +72,8 @@ fn read(config: &ModelConfig) -> Result<HParams> {
     if let Some(experts) = &mut h.experts {
         experts.gating = Some(Gating::Sigmoid);
     }
+    config.positive("routed_scaling_factor")?;
+    config.size("n_group", limits::EXPERTS)?;
     let mla = latent(&reader, &h)?;
     h.mla = Some(mla);
     h.nextn = config.u64("num_nextn_predict_layers")?.unwrap_or(0);

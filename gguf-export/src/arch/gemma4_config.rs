@@ -217,7 +217,7 @@ fn experts(reader: &Reader<'_>) -> Result<Option<Experts>> {
     Ok(Some(Experts {
         count,
         used: config.size("top_k_experts", count)?,
-        ff: reader.inner("moe_intermediate_size")?,
+        ff: reader.inner(reader.first(&["moe_intermediate_size", "expert_intermediate_size"]))?,
         shared_ff: 0,
         groups: None,
         gating: None,

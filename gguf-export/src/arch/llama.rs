@@ -6,7 +6,7 @@ use super::metadata::Keys;
 use super::plain::Plain;
 use super::reader::Reader;
 use super::target::Map;
-use super::traits::Traits;
+use super::traits::{Multiplier, Traits};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
@@ -30,7 +30,7 @@ pub(super) static LLAMA: Family = Family {
 };
 
 pub(super) static MISTRAL3: Family = Family {
-    models: "Mistral Small 3, Devstral, Ministral 3",
+    models: "Mistral Small 3, Devstral and Ministral 3, with a tokenizer.json",
     exceptions: "",
     gguf: "mistral3",
     model_types: &["mistral3", "ministral3"],
@@ -52,8 +52,11 @@ fn read_llama(config: &ModelConfig) -> Result<HParams> {
 }
 
 fn read_mistral3(config: &ModelConfig) -> Result<HParams> {
-    let reader =
-        Reader { config, architecture: MISTRAL3.gguf, traits: Traits { yarn_multiplier: true, ..TRAITS } };
+    let reader = Reader {
+        config,
+        architecture: MISTRAL3.gguf,
+        traits: Traits { yarn_multiplier: Multiplier::One, ..TRAITS },
+    };
     match config.str("model_type")? {
         Some("ministral3") => {
             let mut h = read(&reader)?;
@@ -61,9 +64,15 @@ fn read_mistral3(config: &ModelConfig) -> Result<HParams> {
                 return Err(config.wrong("rope_parameters", "an object"));
             };
             let RopeScaling::Yarn { log_multiplier: Some(_), .. } = h.rope.scaling else {
-                return Err(rope.wrong("mscale_all_dim", "YaRN with a positive number"));
+                return Err(rope.wrong("mscale_all_dim", "YaRN with a number that is not negative"));
             };
-            h.temperature_scale = Some(rope.positive("llama_4_scaling_beta")?);
+            let beta = rope.f64("llama_4_scaling_beta")?.unwrap_or(0.0);
+            if !(0.0..=f64::from(f32::MAX)).contains(&beta) {
+                return Err(rope.wrong("llama_4_scaling_beta", "a number that is not negative"));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "GGUF stores f32")]
+            let scale = beta as f32;
+            h.temperature_scale = Some(scale);
             Ok(h)
         }
         Some("mistral") => read(&reader),

@@ -17,6 +17,7 @@ mod model_card;
 mod name;
 mod naming;
 mod nextn;
+mod notes;
 mod plain;
 mod qwen3;
 mod qwen3_5;

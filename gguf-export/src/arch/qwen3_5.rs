@@ -64,6 +64,11 @@ fn read_experts(config: &ModelConfig) -> Result<HParams> {
 
 fn read(reader: &Reader<'_>, ff: FeedForward) -> Result<HParams> {
     reader.refuse_false("attn_output_gate")?;
+    if let Some(gate) =
+        reader.config.str("output_gate_type")?.filter(|gate| !["silu", "swish"].contains(gate))
+    {
+        return Err(reader.config.unsupported(format!("`output_gate_type` of `{gate}`")));
+    }
     let mut h = reader.common()?;
     // The loader of llama.cpp requires the sections; these are the defaults of its converter.
     h.rope.sections = h.rope.sections.or(Some([11, 11, 10, 0]));

@@ -1,7 +1,7 @@
 //! Rotary position embedding.
 
 use super::hparams::{Rope, RopeScaling};
-use super::traits::Traits;
+use super::traits::{Multiplier, Traits};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::gguf::limits;
@@ -89,15 +89,17 @@ fn scaling(rope: &ModelConfig, config: &ModelConfig, traits: Traits) -> Result<R
 
 /// `mscale_all_dim`. With another `mscale`, or a graph that does not take it, attention would be scaled otherwise.
 fn multiplier(rope: &ModelConfig, traits: Traits) -> Result<Option<f32>> {
-    let [one, all] = ["mscale", "mscale_all_dim"].map(|field| rope.positive_or_none(field));
-    match (one?, all?) {
-        (None, None) => Ok(None),
-        (one, Some(all))
-            if traits.yarn_multiplier && one.is_none_or(|one| one.to_bits() == all.to_bits()) =>
-        {
+    let [one, all] = ["mscale", "mscale_all_dim"].map(|field| rope.f64(field));
+    #[expect(clippy::cast_possible_truncation, reason = "GGUF stores f32")]
+    let [one, all] = [one?, all?].map(|number| number.map(|number| number as f32));
+    let is = |a: Option<f32>, b: f32| a.is_some_and(|a| a.to_bits() == b.to_bits());
+    match (traits.yarn_multiplier, all) {
+        (_, None) if one.is_none() => Ok(None),
+        (Multiplier::Equal, Some(all)) if all > 0.0 && all.is_finite() && (one.is_none() || is(one, all)) => {
             Ok(Some(all))
         }
-        (one, all) => {
+        (Multiplier::One, Some(all)) if all >= 0.0 && all.is_finite() && is(one, 1.0) => Ok(Some(all)),
+        _ => {
             let text = |number: Option<f32>| number.map_or_else(|| "nothing".to_owned(), |n| n.to_string());
             let what = format!("`mscale` of {} and `mscale_all_dim` of {}", text(one), text(all));
             Err(rope.unsupported(what))
@@ -106,15 +108,6 @@ fn multiplier(rope: &ModelConfig, traits: Traits) -> Result<Option<f32>> {
 }
 
 impl Rope {
-    /// What llama.cpp does otherwise than the configuration says, for the user.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
-        let RopeScaling::Yarn { truncate: false, .. } = self.scaling else { return None };
-        let text = "`truncate` of the rotary parameters is false, but llama.cpp rounds the limits between which YaRN \
-                    interpolates frequencies, so its logits differ slightly from those of transformers";
-        Some(text.to_owned())
-    }
-
     /// The divisors of the rotary frequencies, one for each pair, for Llama 3 and Gemma 4.
     #[must_use]
     pub fn factors(&self) -> Option<Vec<f32>> {

@@ -23,7 +23,8 @@ pub(super) fn read(reader: &Reader<'_>, leading_dense: u64, h: &mut HParams) -> 
         leading_dense,
         shared,
         scale: config.positive_or_none("routed_scaling_factor")?,
-        normalized: config.bool("norm_topk_prob")?,
+        // The default of transformers.
+        normalized: Some(config.bool("norm_topk_prob")?.unwrap_or(true)),
     });
     Ok(())
 }

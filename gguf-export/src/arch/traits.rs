@@ -11,8 +11,8 @@ pub(super) struct Traits {
     /// True if heads are as wide as the model divided by their number, and every query head has a key head, where the
     /// configuration states neither.
     pub(super) heads_by_default: bool,
-    /// True if the graph takes `rope.scaling.yarn_log_multiplier`.
-    pub(super) yarn_multiplier: bool,
+    /// Whether the graph takes `rope.scaling.yarn_log_multiplier`.
+    pub(super) yarn_multiplier: Multiplier,
     /// True if `truncate` of false is the family's own, and llama.cpp's rounding is known to be close to it.
     pub(super) yarn_exact_limits: bool,
     /// True if the graph takes biases of query, key and value.
@@ -27,9 +27,20 @@ impl Traits {
         rotated: 1.0,
         head_dim: "head_dim",
         heads_by_default: false,
-        yarn_multiplier: false,
+        yarn_multiplier: Multiplier::Refused,
         yarn_exact_limits: false,
         rope_factors: false,
         attention_bias: false,
     };
+}
+
+/// Whether a graph scales attention by the logarithm of YaRN's factor, as `mscale` and `mscale_all_dim` state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Multiplier {
+    /// No.
+    Refused,
+    /// Yes, if both are equal.
+    Equal,
+    /// Yes, if `mscale` is 1.
+    One,
 }

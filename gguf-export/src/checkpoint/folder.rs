@@ -20,6 +20,15 @@ pub(super) struct Listing {
     pub(super) shards: Vec<PathBuf>,
     /// Tensor names with indices into `shards`, as in the index file. Empty without an index file.
     pub(super) weight_map: Vec<(String, usize)>,
+    /// Names of files that hold the weights once more; see [`is_second_copy`].
+    pub(super) copies: Vec<String>,
+}
+
+/// Returns true for a file with the weights under the names of Mistral's own format, which its repositories hold beside
+/// those under transformers' names. `has_model` is true if there are such.
+#[must_use]
+pub fn is_second_copy(name: &str, has_model: bool) -> bool {
+    has_model && name.starts_with("consolidated") && name.ends_with(".safetensors")
 }
 
 /// Lists all safetensors files, those that the index file names first.
@@ -167,10 +176,14 @@ fn by_index(dir: &Path, index: Index) -> Result<Listing> {
         })?);
     }
     // Loaders read only the files that the index names, but writers add files without naming them there.
-    for name in safetensors(dir)?.iter().filter(|name| index.names.binary_search(name).is_err()) {
+    let (copies, others): (Vec<String>, Vec<String>) = safetensors(dir)?
+        .into_iter()
+        .filter(|name| index.names.binary_search(name).is_err())
+        .partition(|name| is_second_copy(name, true));
+    for name in &others {
         shards.push(inside(dir, name)?);
     }
-    Ok(Listing { shards, weight_map: index.weight_map })
+    Ok(Listing { shards, weight_map: index.weight_map, copies })
 }
 
 /// Names of the safetensors files of a folder, sorted.
@@ -183,6 +196,9 @@ fn safetensors(dir: &Path) -> Result<Vec<String>> {
 
 fn by_suffix(dir: &Path) -> Result<Listing> {
     let names = safetensors(dir)?;
+    let has_model = names.iter().any(|name| name.starts_with("model"));
+    let (copies, names): (Vec<String>, Vec<String>) =
+        names.into_iter().partition(|name| is_second_copy(name, has_model));
     for name in &names {
         if let Some((stem, count)) = numbered(name) {
             for n in 1..=count {
@@ -198,7 +214,7 @@ fn by_suffix(dir: &Path) -> Result<Listing> {
         }
     }
     let shards = names.iter().map(|n| inside(dir, n)).collect::<Result<_>>()?;
-    Ok(Listing { shards, weight_map: Vec::new() })
+    Ok(Listing { shards, weight_map: Vec::new(), copies })
 }
 
 /// Splits `model-00002-of-00009.safetensors` into `model` and 9.

@@ -35,6 +35,7 @@ pub struct Checkpoint {
     pub(super) shards: Vec<Source>,
     pub(super) tensors: Vec<TensorInfo>,
     pub(super) superseded: Vec<Superseded>,
+    pub(super) copies: Vec<String>,
 }
 
 /// A shard whose header was read.
@@ -76,10 +77,17 @@ impl Checkpoint {
         tensors.sort_by(|a: &TensorInfo, b| a.name.cmp(&b.name));
         let paths: Vec<&Path> = listing.shards.iter().map(PathBuf::as_path).collect();
         let superseded = superseded::by_index(&mut tensors, &paths, &listing.weight_map);
-        let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded };
+        let copies = listing.copies;
+        let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded, copies };
         checkpoint.check_unique()?;
         checkpoint.check_index(&listing.weight_map)?;
         Ok(checkpoint)
+    }
+
+    /// Names of files in the folder that hold the weights once more, in Mistral's own format, and are not read.
+    #[must_use]
+    pub fn copies(&self) -> &[String] {
+        &self.copies
     }
 
     /// The folder.

@@ -106,7 +106,8 @@ impl Checkpoint {
         let shards: Vec<Source> = shards.collect();
         let paths: Vec<&Path> = shards.iter().map(|shard| shard.path.as_path()).collect();
         superseded.append(&mut superseded::by_index(&mut tensors, &paths, &listed));
-        let checkpoint = Self { dir: dir.to_owned(), config, shards, tensors, superseded };
+        let checkpoint =
+            Self { dir: dir.to_owned(), config, shards, tensors, superseded, copies: Vec::new() };
         checkpoint.check_unique()?;
         checkpoint.check_index(&listed)?;
         Ok(checkpoint)

@@ -106,14 +106,17 @@ fn draft(
     let (left_out, surplus) = drafter.left_out(&unused);
     let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
     let ignored = options.config.ignored_keys.iter().map(ignored);
-    let own_notes = hparams.rope.note();
+    let own_notes = hparams.notes();
+    let copy =
+        |name: &String| format!("left out `{name}`: it holds the same weights in Mistral's own format");
+    let copies = checkpoint.copies().iter().map(copy);
     let mut plan = Plan {
         metadata: crate::gguf::Metadata::default(),
         tensors,
         weights: drafter.weights,
         hparams,
         mtp_layers: layout.mtp_layers,
-        notes: ignored.chain(own_notes).chain(notes(&left_out)).collect(),
+        notes: ignored.chain(own_notes).chain(copies).chain(notes(&left_out)).collect(),
         left_out,
         options: options.clone(),
     };

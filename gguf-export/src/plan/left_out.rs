@@ -46,8 +46,14 @@ pub enum Reason {
 /// Suffixes of scales of a KV cache.
 const CACHE: [&str; 3] = [".k_scale", ".v_scale", ".q_scale"];
 /// Suffixes of scales of activations.
-const ACTIVATIONS: [&str; 5] =
-    [".input_scale", ".input_global_scale", ".act_scales", ".w_bf16_to_fp8_scale", ".output_scale"];
+const ACTIVATIONS: [&str; 6] = [
+    ".activation_scale",
+    ".input_scale",
+    ".input_global_scale",
+    ".act_scales",
+    ".w_bf16_to_fp8_scale",
+    ".output_scale",
+];
 
 impl Reason {
     /// The reason for which a tensor of any model may be left out, by its name; `None` if it has to be used.

@@ -19,11 +19,12 @@ use crate::{Error, Result};
 const MAX_JSON: u64 = 256 << 20;
 /// Endings of tensors without values of a weight: layouts, scales of activations and KV caches, and frequencies that
 /// follow from the configuration.
-const WITHOUT_VALUES: [&str; 10] = [
+const WITHOUT_VALUES: [&str; 11] = [
     "weight_shape",
     "input_scale",
     "input_global_scale",
     "act_scales",
+    "activation_scale",
     "w_bf16_to_fp8_scale",
     "output_scale",
     "k_scale",
@@ -116,7 +117,13 @@ pub(super) fn check(
 /// The safetensors files of the folder, and shards that are elsewhere.
 fn files(checkpoint: &Checkpoint) -> Result<BTreeSet<PathBuf>> {
     let names = io::list(checkpoint.dir())?;
-    let is_shard = |name: &&String| name.to_lowercase().ends_with(".safetensors") && !name.starts_with('.');
+    // Mistral's repositories hold the weights twice, the second time under names of their own.
+    let has_model = names.iter().any(|name| name.starts_with("model"));
+    let is_shard = |name: &&String| {
+        name.to_lowercase().ends_with(".safetensors")
+            && !name.starts_with('.')
+            && !(has_model && name.starts_with("consolidated"))
+    };
     let mut files: BTreeSet<PathBuf> =
         names.iter().filter(is_shard).map(|name| checkpoint.dir().join(name)).collect();
     files.extend(checkpoint.shards().map(Path::to_owned));

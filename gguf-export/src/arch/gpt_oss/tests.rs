@@ -45,7 +45,7 @@ fn the_published_model_is_read() {
     let h = with("rope_theta", json!(150_000)).unwrap();
     assert_eq!((h.layers.len(), h.sliding_window, h.experts.unwrap().count), (24, Some(128), 32));
     assert!(matches!(h.rope.scaling, RopeScaling::Yarn { truncate: false, .. }));
-    assert!(h.rope.note().is_some());
+    assert!(h.notes().len() == 1);
     let without = with("layer_types", Value::Null).unwrap();
     assert_eq!(without.layers, h.layers);
 }
