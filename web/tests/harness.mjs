@@ -98,6 +98,8 @@ export async function browse(test, server, { path = "/", expected = [], context:
     }
   });
   test.after(async () => {
+    // A request may be on its way when the test ends.
+    await context.unrouteAll({ behavior: "ignoreErrors" });
     await context.close();
     assert.deepEqual(wrong, []);
   });
