@@ -3,8 +3,9 @@
 //! Sources: `src/models/qwen3next.cpp`, `qwen35.cpp` and `qwen35moe.cpp` of llama.cpp b11434, `conversion/qwen.py`,
 //! transformers' `modeling_qwen3_next.py` and `modeling_qwen3_5.py`.
 
-use super::hparams::{Attention, Delta, DeltaInputs, FeedForward, Layer};
+use super::hparams::{Attention, Delta, DeltaInputs, FeedForward, HParams, Layer};
 use super::layout::{Builder, ExpertNames, Mtp};
+use super::metadata::Keys;
 use super::target::{Columns, Map, Part, Role, Rows, Rule};
 
 /// Adds a layer.
@@ -117,6 +118,15 @@ fn apart(out: &mut Builder<'_>, block: &str, source: &str, delta: &Delta) {
     let part = Part::whole(format!("{source}.out_proj"), hidden, values);
     let columns = Columns::runs(tiled(delta, delta.value_dim));
     out.moved(&format!("{block}.ssm_out"), vec![values, hidden], part, columns, rule);
+}
+
+/// Writes the keys of a family with delta nets.
+pub(super) fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {
+    out.common(h, mtp_layers);
+    out.expert_widths(h);
+    out.mtp_layers(mtp_layers);
+    out.delta_net(h, mtp_layers);
+    out.size("rope.dimension_count", h.rope.dims);
 }
 
 /// The MTP layer.

@@ -26,6 +26,8 @@ mod reader;
 mod rope;
 mod routing;
 mod target;
+#[cfg(test)]
+mod testing;
 mod traits;
 
 pub use delta_net::MTP_PREFIXES;

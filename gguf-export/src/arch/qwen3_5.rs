@@ -3,7 +3,6 @@
 use super::delta_net;
 use super::family::Family;
 use super::hparams::{DeltaInputs, Experts, FeedForward, HParams};
-use super::metadata::Keys;
 use super::reader::Reader;
 use super::target::Map;
 use super::traits::Traits;
@@ -25,21 +24,16 @@ pub(super) static DENSE: Family = Family {
     read: read_dense,
     layout: |out| out.trunk(Map::AddOne, delta_net::layer),
     mtp: Some(delta_net::MTP),
-    keys,
+    keys: delta_net::keys,
 };
 
 pub(super) static EXPERTS: Family = Family {
     models: "Qwen3.5 and 3.6 with experts",
-    exceptions: "`ssm_out`: only types with blocks of at most a value head",
     gguf: "qwen35moe",
     model_types: &["qwen3_5_moe", "qwen3_5_moe_text"],
     architectures: &["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],
-    other_parts: VISION,
-    tokenizer: Tokenizer::Plain,
     read: read_experts,
-    layout: |out| out.trunk(Map::AddOne, delta_net::layer),
-    mtp: Some(delta_net::MTP),
-    keys,
+    ..DENSE
 };
 
 const TRAITS: Traits = Traits { rotated: 0.25, ..Traits::PLAIN };
@@ -76,12 +70,4 @@ fn read(reader: &Reader<'_>, ff: FeedForward) -> Result<HParams> {
     h.layers = reader.linear_layers(&delta, ff)?;
     h.delta = Some(delta);
     Ok(h)
-}
-
-fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {
-    out.common(h, mtp_layers);
-    out.expert_widths(h);
-    out.mtp_layers(mtp_layers);
-    out.delta_net(h, mtp_layers);
-    out.size("rope.dimension_count", h.rope.dims);
 }

@@ -3,7 +3,6 @@
 use super::delta_net;
 use super::family::Family;
 use super::hparams::{DeltaInputs, Experts, FeedForward, HParams};
-use super::metadata::Keys;
 use super::reader::Reader;
 use super::target::Map;
 use super::traits::Traits;
@@ -22,7 +21,7 @@ pub(super) static FAMILY: Family = Family {
     read,
     layout: |out| out.trunk(Map::AddOne, delta_net::layer),
     mtp: Some(delta_net::MTP),
-    keys,
+    keys: delta_net::keys,
 };
 
 const TRAITS: Traits = Traits { rotated: 0.25, ..Traits::PLAIN };
@@ -42,12 +41,4 @@ fn read(config: &ModelConfig) -> Result<HParams> {
     h.layers = reader.linear_layers(&delta, FeedForward::Experts)?;
     h.delta = Some(delta);
     Ok(h)
-}
-
-fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {
-    out.common(h, mtp_layers);
-    out.expert_widths(h);
-    out.mtp_layers(mtp_layers);
-    out.delta_net(h, mtp_layers);
-    out.size("rope.dimension_count", h.rope.dims);
 }

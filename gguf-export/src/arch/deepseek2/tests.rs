@@ -1,10 +1,9 @@
 //! The published configurations, and one test per refusal.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::super::testing::{self, with};
 use super::*;
 
 /// That of GLM-4.7-Flash.
@@ -42,24 +41,14 @@ fn v3() -> Map<String, Value> {
     fields
 }
 
-fn read_fields(fields: Map<String, Value>) -> Result<HParams> {
-    HParams::read(&ModelConfig::new(Path::new("config.json"), fields))
-}
-
-fn with(mut fields: Map<String, Value>, field: &str, value: Value) -> Result<HParams> {
-    fields.insert(field.to_owned(), value);
-    read_fields(fields)
-}
-
 #[track_caller]
 fn refused(field: &str, value: Value, words: &str) {
-    let error = with(v3(), field, value).unwrap_err().to_string();
-    assert!(error.contains(words), "{error}");
+    testing::refused(v3(), field, value, words);
 }
 
 #[test]
 fn the_published_models_are_read_and_differ_in_tokenizer_and_mtp_layer() {
-    let (flash, v3) = (read_fields(flash()).unwrap(), read_fields(v3()).unwrap());
+    let (flash, v3) = (testing::read(flash()).unwrap(), testing::read(v3()).unwrap());
     assert_eq!((flash.architecture, v3.architecture), ("deepseek2", "deepseek2"));
     assert_eq!((flash.family().tokenizer, v3.family().tokenizer), (Tokenizer::Glm4, Tokenizer::Plain));
     let keys = flash.metadata(1);
@@ -134,15 +123,7 @@ proptest! {
     #[test]
     fn any_value_of_any_field_is_within_the_limits_or_refused(
         index in 0..v3().len(),
-        value in prop_oneof![
-            any::<u64>().prop_map(Value::from),
-            (0u32..64).prop_map(|power| json!(1u64 << power)),
-            any::<f64>().prop_map(Value::from),
-            any::<bool>().prop_map(Value::from),
-            Just(Value::Null),
-            Just(json!([])),
-            Just(json!({"rope_type": "yarn", "factor": 1e308, "original_max_position_embeddings": 1})),
-        ],
+        value in testing::any_value(),
     ) {
         let field = v3().keys().nth(index).unwrap().clone();
         if let Ok(h) = with(v3(), &field, value) {
@@ -150,11 +131,7 @@ proptest! {
             prop_assert!(h.layers.len() as u64 <= limits::LAYERS && mla.rank <= limits::WIDTH);
             prop_assert!(mla.plain <= MAX_HEAD_DIM && mla.value <= MAX_HEAD_DIM && h.nextn <= limits::LAYERS);
             let layout = super::super::families::layout(&h, true, &|_| false);
-            let has_all = |target: &Target| {
-                let rows: u64 = target.parts.iter().flat_map(|part| &part.runs).map(|(_, rows)| rows).sum();
-                rows == target.dims[1..].iter().product::<u64>()
-            };
-            prop_assert!(layout.targets.iter().all(has_all));
+            prop_assert!(layout.targets.iter().all(testing::has_all_rows));
         }
     }
 }

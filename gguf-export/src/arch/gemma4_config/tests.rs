@@ -1,11 +1,9 @@
 //! Published configurations, both forms of the heads, and one test per refusal.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::{Layout, Names, Rule, layout};
+use super::super::{Layout, Names, Rule, layout, testing};
 use super::*;
 
 fn kinds(layers: usize, interval: usize) -> Value {
@@ -59,25 +57,14 @@ fn with_experts() -> Map<String, Value> {
     }))
 }
 
-fn read_fields(fields: Map<String, Value>) -> Result<HParams> {
-    HParams::read(&ModelConfig::new(Path::new("config.json"), fields))
-}
-
-#[track_caller]
-fn refused_in(mut fields: Map<String, Value>, field: &str, value: Value, words: &str) {
-    fields.insert(field.to_owned(), value);
-    let error = read_fields(fields).unwrap_err().to_string();
-    assert!(error.contains(words), "{error}");
-}
-
 #[track_caller]
 fn refused(field: &str, value: Value, words: &str) {
-    refused_in(published(), field, value, words);
+    testing::refused(published(), field, value, words);
 }
 
 #[test]
 fn the_published_31b_is_read() {
-    let h = read_fields(published()).unwrap();
+    let h = testing::read(published()).unwrap();
     assert_eq!((h.layers.len(), h.head_dim, h.kv_heads, h.rope.dims, h.rope.base), (60, 512, 4, 512, 1e6));
     assert_eq!(h.rope.scaling, RopeScaling::Proportional { rotated: 64 });
     let gemma = h.gemma.unwrap();
@@ -97,13 +84,18 @@ fn heads_by_layer_are_those_of_the_fields_before() {
     let by_layer: Map<String, Value> =
         (5..60).step_by(6).map(|l: usize| (l.to_string(), full.clone())).collect();
     let mut fields = changed(&json!({"per_layer_config": by_layer}));
-    assert_eq!(read_fields(fields.clone()).unwrap(), read_fields(published()).unwrap());
+    assert_eq!(testing::read(fields.clone()).unwrap(), testing::read(published()).unwrap());
     fields.remove("global_head_dim");
     fields.remove("num_global_key_value_heads");
-    assert_eq!(read_fields(fields.clone()).unwrap(), read_fields(published()).unwrap());
+    assert_eq!(testing::read(fields.clone()).unwrap(), testing::read(published()).unwrap());
 
-    refused_in(fields.clone(), "global_head_dim", json!(256), "`global_head_dim` is `256`");
-    refused_in(fields.clone(), "num_global_key_value_heads", json!(8), "`num_global_key_value_heads` is `8`");
+    testing::refused(fields.clone(), "global_head_dim", json!(256), "`global_head_dim` is `256`");
+    testing::refused(
+        fields.clone(),
+        "num_global_key_value_heads",
+        json!(8),
+        "`num_global_key_value_heads` is `8`",
+    );
     for (layer, own, words) in [
         ("59", json!({"head_dim": 256}), "layer 5 of `per_layer_config`"),
         ("11", json!({"num_key_value_heads": 8, "head_dim": 512}), "layer 11 of `per_layer_config`"),
@@ -115,13 +107,13 @@ fn heads_by_layer_are_those_of_the_fields_before() {
     ] {
         let mut list = by_layer.clone();
         list.insert(layer.to_owned(), own);
-        refused_in(fields.clone(), "per_layer_config", Value::Object(list), words);
+        testing::refused(fields.clone(), "per_layer_config", Value::Object(list), words);
     }
 }
 
 #[test]
 fn layers_of_the_published_e2b_share_keys_and_are_twice_as_wide() {
-    let h = read_fields(small()).unwrap();
+    let h = testing::read(small()).unwrap();
     let kinds: Vec<Attention> = h.layers[13..17].iter().map(|layer| layer.attention).collect();
     let shared = Attention::SharedSliding;
     assert_eq!(kinds, [Attention::Sliding, Attention::Full, shared, shared]);
@@ -144,7 +136,7 @@ fn dims(layout: &Layout, name: &str) -> Option<Vec<u64>> {
 
 #[test]
 fn shared_keys_are_taken_only_where_they_are_stored() {
-    let h = HParams { tokens: 262_000, ..read_fields(small()).unwrap() };
+    let h = HParams { tokens: 262_000, ..testing::read(small()).unwrap() };
     let without = laid_out(&h, &|_| false);
     for (name, size) in [
         ("token_embd", vec![1536, 262_000]),
@@ -171,7 +163,7 @@ fn shared_keys_are_taken_only_where_they_are_stored() {
 
 #[test]
 fn a_value_beside_a_key_that_is_the_value_is_not_taken() {
-    let h = read_fields(published()).unwrap();
+    let h = testing::read(published()).unwrap();
     let all = laid_out(&h, &|module| module.contains("self_attn"));
     assert_eq!(dims(&all, "blk.4.attn_v.weight"), Some(vec![5376, 16 * 256]));
     assert_eq!(dims(&all, "blk.5.attn_k.weight"), Some(vec![5376, 4 * 512]));
@@ -180,7 +172,7 @@ fn a_value_beside_a_key_that_is_the_value_is_not_taken() {
 
 #[test]
 fn experts_have_no_factors_beside_those_of_the_router() {
-    let h = read_fields(with_experts()).unwrap();
+    let h = testing::read(with_experts()).unwrap();
     assert_eq!(h.experts.map(|experts| (experts.count, experts.used, experts.ff)), Some((128, 8, 704)));
     for is_stacked in [false, true] {
         let layout = laid_out(&h, &|module| is_stacked && module.ends_with("experts.gate_up_proj"));
@@ -230,10 +222,20 @@ fn other_layers_are_refused_by_name() {
     refused("global_head_dim", json!(null), "`global_head_dim` is missing");
     refused("num_global_key_value_heads", json!(5), "a divisor of `num_attention_heads`, 32");
     refused("hidden_size_per_layer_input", json!(1 << 20), "`hidden_size_per_layer_input`");
-    refused_in(small(), "vocab_size_per_layer_input", json!(1000), "`vocab_size_per_layer_input` is `1000`");
-    refused_in(with_experts(), "top_k_experts", json!(129), "from 1 to 128");
-    refused_in(with_experts(), "num_experts", json!(null), "`num_experts` is missing");
-    refused_in(with_experts(), "moe_intermediate_size", json!(null), "`moe_intermediate_size` is missing");
+    testing::refused(
+        small(),
+        "vocab_size_per_layer_input",
+        json!(1000),
+        "`vocab_size_per_layer_input` is `1000`",
+    );
+    testing::refused(with_experts(), "top_k_experts", json!(129), "from 1 to 128");
+    testing::refused(with_experts(), "num_experts", json!(null), "`num_experts` is missing");
+    testing::refused(
+        with_experts(),
+        "moe_intermediate_size",
+        json!(null),
+        "`moe_intermediate_size` is missing",
+    );
 }
 
 #[test]
@@ -267,15 +269,10 @@ fn other_rotations_are_refused_by_name() {
 
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
-        any::<u64>().prop_map(Value::from),
-        (0u32..64).prop_map(|power| json!(1u64 << power)),
-        (0u64..64).prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        any::<bool>().prop_map(Value::from),
-        Just(Value::Null),
-        Just(json!([])),
-        Just(json!({"5": {"head_dim": 4096, "num_key_value_heads": 1u64 << 40}})),
-        Just(json!({"full_attention": {}, "sliding_attention": {"rope_type": "default"}})),
+        5 => testing::any_value(),
+        1 => (0u64..64).prop_map(Value::from),
+        1 => Just(json!({"5": {"head_dim": 4096, "num_key_value_heads": 1u64 << 40}})),
+        1 => Just(json!({"full_attention": {}, "sliding_attention": {"rope_type": "default"}})),
     ]
 }
 
@@ -289,7 +286,7 @@ proptest! {
         let mut fields = [published(), small(), with_experts()][base].clone();
         let field = fields.keys().nth(index).unwrap().clone();
         fields.insert(field, value);
-        if let Ok(h) = read_fields(fields) {
+        if let Ok(h) = testing::read(fields) {
             prop_assert!(h.context <= limits::CONTEXT && h.hidden <= limits::WIDTH && h.vocab <= limits::VOCAB);
             prop_assert!(h.layers.len() as u64 <= limits::LAYERS && h.heads.is_multiple_of(h.kv_heads));
             let gemma = h.gemma.unwrap();

@@ -1,11 +1,10 @@
 //! The published configuration, and one test per refusal.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::super::hparams::RopeScaling;
+use super::super::testing;
 use super::*;
 
 /// That of the 20B model.
@@ -29,15 +28,12 @@ fn published() -> Map<String, Value> {
 }
 
 fn with(field: &str, value: Value) -> Result<HParams> {
-    let mut fields = published();
-    fields.insert(field.to_owned(), value);
-    HParams::read(&ModelConfig::new(Path::new("config.json"), fields))
+    testing::with(published(), field, value)
 }
 
 #[track_caller]
 fn refused(field: &str, value: Value, words: &str) {
-    let error = with(field, value).unwrap_err().to_string();
-    assert!(error.contains(words), "{error}");
+    testing::refused(published(), field, value, words);
 }
 
 #[test]
@@ -69,15 +65,7 @@ proptest! {
     #[test]
     fn any_value_of_any_field_is_within_the_limits_or_refused(
         index in 0..published().len(),
-        value in prop_oneof![
-            any::<u64>().prop_map(Value::from),
-            (0u32..64).prop_map(|power| json!(1u64 << power)),
-            any::<f64>().prop_map(Value::from),
-            any::<bool>().prop_map(Value::from),
-            Just(Value::Null),
-            Just(json!([])),
-            Just(json!({"rope_type": "yarn", "factor": 1e308, "original_max_position_embeddings": 1})),
-        ],
+        value in testing::any_value(),
     ) {
         let field = published().keys().nth(index).unwrap().clone();
         if let Ok(h) = with(&field, value) {
@@ -85,11 +73,7 @@ proptest! {
             prop_assert!(h.layers.len() as u64 <= limits::LAYERS && experts.count <= limits::EXPERTS);
             prop_assert!(experts.used <= experts.count && h.sliding_window.unwrap() <= limits::CONTEXT);
             let layout = super::super::families::layout(&h, true, &|name| name.ends_with("_blocks"));
-            let has_all = |target: &Target| {
-                let rows: u64 = target.parts.iter().flat_map(|part| &part.runs).map(|(_, rows)| rows).sum();
-                rows == target.dims[1..].iter().product::<u64>()
-            };
-            prop_assert!(layout.targets.iter().all(has_all));
+            prop_assert!(layout.targets.iter().all(testing::has_all_rows));
         }
     }
 }

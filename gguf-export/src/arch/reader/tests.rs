@@ -1,11 +1,10 @@
 //! Both forms of `config.json`, and one test per refusal.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::super::hparams::RopeScaling;
+use super::super::testing::{self, read};
 use super::*;
 
 /// The published 80B-A3B, as transformers 4 writes it.
@@ -25,20 +24,13 @@ fn published() -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-fn read(fields: Map<String, Value>) -> Result<HParams> {
-    HParams::read(&ModelConfig::new(Path::new("config.json"), fields))
-}
-
 fn with(field: &str, value: Value) -> Result<HParams> {
-    let mut fields = published();
-    fields.insert(field.to_owned(), value);
-    read(fields)
+    testing::with(published(), field, value)
 }
 
 #[track_caller]
 fn refused(field: &str, value: Value, words: &str) {
-    let error = with(field, value).unwrap_err().to_string();
-    assert!(error.contains(words), "{error}");
+    testing::refused(published(), field, value, words);
 }
 
 #[test]
@@ -154,24 +146,11 @@ fn sizes_beyond_those_that_a_run_accepts_are_refused() {
     );
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        any::<u64>().prop_map(Value::from),
-        (0u32..64).prop_map(|power| json!(1u64 << power)),
-        any::<f64>().prop_map(Value::from),
-        any::<bool>().prop_map(Value::from),
-        "[a-z_]{0,20}".prop_map(Value::from),
-        Just(Value::Null),
-        Just(json!([])),
-        Just(json!({"rope_type": "yarn", "factor": 1e308, "original_max_position_embeddings": 1})),
-    ]
-}
-
 proptest! {
     #[test]
     fn any_value_of_any_field_is_within_the_limits_or_refused(
         index in 0..published().len(),
-        value in any_value(),
+        value in testing::any_value(),
     ) {
         let field = published().keys().nth(index).unwrap().clone();
         if let Ok(h) = with(&field, value) {
