@@ -22,7 +22,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static GLM_LITE: Family = Family {
     models: "GLM-4.7-Flash",
-    exceptions: "`attn_k_b`, which is transposed: BF16 or F32; NVFP4, and FP8 with one scale per tensor: BF16 or F32 if they hold the values",
+    exceptions: "`attn_k_b` is transposed and becomes BF16 or F32; weights in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
     gguf: "deepseek2",
     model_types: &["glm4_moe_lite"],
     architectures: &["Glm4MoeLiteForCausalLM"],
@@ -80,7 +80,6 @@ fn read(config: &ModelConfig) -> Result<HParams> {
     if h.nextn > limits::LAYERS {
         return Err(config.wrong("num_nextn_predict_layers", &format!("at most {}", limits::LAYERS)));
     }
-    refuse_other_yarn(config, &h)?;
     Ok(h)
 }
 
@@ -127,21 +126,6 @@ fn latent(reader: &Reader<'_>, h: &HParams) -> Result<Mla> {
     Ok(mla)
 }
 
-/// The graph scales attention by `mscale_all_dim`, and takes `mscale` to be the same.
-fn refuse_other_yarn(config: &ModelConfig, h: &HParams) -> Result<()> {
-    let RopeScaling::Yarn { .. } = h.rope.scaling else { return Ok(()) };
-    let section = match config.section("rope_parameters")? {
-        Some(section) => Some(section),
-        None => config.section("rope_scaling")?,
-    };
-    for field in ["mscale", "mscale_all_dim"] {
-        if let Some(section) = section.as_ref().filter(|section| section.get(field).is_none()) {
-            return Err(section.wrong(field, "a positive number, with YaRN"));
-        }
-    }
-    Ok(())
-}
-
 fn layer(out: &mut Builder<'_>, block: &str, source: &str, layer: Layer) {
     let hidden = out.h.hidden;
     let norm = |out: &mut Builder<'_>, name: &str, module: &str| {
@@ -152,21 +136,12 @@ fn layer(out: &mut Builder<'_>, block: &str, source: &str, layer: Layer) {
     norm(out, "ffn_norm", "post_attention_layernorm");
     match layer.ff {
         FeedForward::Dense => {
-            feed_forward(out, block, &format!("{source}.mlp"), "", out.h.ff.unwrap_or_default());
+            out.dense(block, &format!("{source}.mlp"), "", out.h.ff.unwrap_or_default(), false);
         }
         FeedForward::Experts => {
             out.experts(block, source, &EXPERTS);
-            let width = out.h.experts.map_or(0, |experts| experts.shared_ff);
-            feed_forward(out, block, &format!("{source}.mlp.shared_experts"), "_shexp", width);
+            out.shared_experts(block, &format!("{source}.mlp"), false);
         }
-    }
-}
-
-fn feed_forward(out: &mut Builder<'_>, block: &str, source: &str, suffix: &str, width: u64) {
-    let hidden = out.h.hidden;
-    for (name, rows, columns) in [("gate", width, hidden), ("up", width, hidden), ("down", hidden, width)] {
-        let module = format!("{source}.{name}_proj");
-        out.linear(&format!("{block}.ffn_{name}{suffix}"), &module, rows, columns, false);
     }
 }
 
@@ -239,7 +214,7 @@ fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {
     if let Some(scale) = routing.scale {
         out.put("expert_weights_scale", scale);
     }
-    if routing.normalized == Some(true) {
+    if routing.normalized {
         out.put("expert_weights_norm", true);
     }
     out.size("rope.dimension_count", h.rope.dims);

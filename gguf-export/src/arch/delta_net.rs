@@ -28,7 +28,7 @@ pub(super) fn layer(out: &mut Builder<'_>, block: &str, source: &str, layer: Lay
     let layer_source = source;
     let source = format!("{source}.mlp");
     match layer.ff {
-        FeedForward::Dense => out.dense(block, &source, "", out.h.ff.unwrap_or_default()),
+        FeedForward::Dense => out.dense(block, &source, "", out.h.ff.unwrap_or_default(), true),
         FeedForward::Experts => {
             out.experts(block, layer_source, &ExpertNames::MLP);
             out.gated_shared_expert(block, &source);

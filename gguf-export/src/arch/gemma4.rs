@@ -12,7 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "Gemma 4",
-    exceptions: "NVFP4, and FP8 with one scale per tensor, in the experts: BF16 or F32 if they hold the values",
+    exceptions: "experts in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
     gguf: "gemma4",
     model_types: &["gemma4", "gemma4_text"],
     architectures: &["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],
@@ -42,7 +42,7 @@ fn layer(out: &mut Builder<'_>, block: &str, source: &str, layer: Layer) {
     attention(out, block, &format!("{source}.self_attn"), layer, &gemma);
     norm(out, block, "post_attention_norm", source, "post_attention_layernorm");
     norm(out, block, "ffn_norm", source, "pre_feedforward_layernorm");
-    out.dense(block, &format!("{source}.mlp"), "", dense_width(out.h, layer));
+    out.dense(block, &format!("{source}.mlp"), "", dense_width(out.h, layer), true);
     if let (FeedForward::Experts, Some(own)) = (layer.ff, out.h.experts) {
         norm(out, block, "post_ffw_norm_1", source, "post_feedforward_layernorm_1");
         norm(out, block, "pre_ffw_norm_2", source, "pre_feedforward_layernorm_2");

@@ -8,11 +8,9 @@ use super::nextn;
 use super::plain::Plain;
 use super::reader::Reader;
 use super::routing;
-use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
-use crate::gguf::limits;
 use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
@@ -24,11 +22,7 @@ pub(super) static FAMILY: Family = Family {
     other_parts: &[],
     tokenizer: Tokenizer::Glm4,
     read,
-    layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| {
-            Plain::GLM.layer(out, block, source, layer);
-        });
-    },
+    layout: |out| Plain::GLM.trunk(out),
     mtp: Some(Mtp { prefixes: nextn::prefixes, layer: Some(mtp_layer) }),
     keys,
 };
@@ -40,7 +34,7 @@ fn read(config: &ModelConfig) -> Result<HParams> {
     reader.refuse_other_scores("sigmoid")?;
     let mut h = reader.common()?;
     h.head_norms = config.bool("use_qk_norm")?.unwrap_or(false);
-    let leading_dense = config.u64("first_k_dense_replace")?.unwrap_or(0).min(limits::LAYERS);
+    let leading_dense = config.u64("first_k_dense_replace")?.unwrap_or(0);
     routing::read(&reader, leading_dense, &mut h)?;
     Ok(h)
 }
@@ -65,9 +59,7 @@ fn keys(h: &HParams, mtp_layers: u64, out: &mut Keys) {
         if let Some(scale) = routing.scale {
             out.put("expert_weights_scale", scale);
         }
-        if let Some(normalized) = routing.normalized {
-            out.put("expert_weights_norm", normalized);
-        }
+        out.put("expert_weights_norm", routing.normalized);
     }
     out.size("nextn_predict_layers", mtp_layers);
 }

@@ -18,7 +18,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "gpt-oss",
-    exceptions: "NVFP4, and FP8 with one scale per tensor, in the experts: BF16 or F32 if they hold the values",
+    exceptions: "experts in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
     gguf: "gpt-oss",
     model_types: &["gpt_oss"],
     architectures: &["GptOssForCausalLM"],
@@ -30,7 +30,8 @@ pub(super) static FAMILY: Family = Family {
     keys,
 };
 
-const TRAITS: Traits = Traits { attention_bias: true, yarn_exact_limits: true, ..Traits::PLAIN };
+const TRAITS: Traits =
+    Traits { attention_bias: true, yarn_exact_limits: true, base_by_default: false, ..Traits::PLAIN };
 const ATTENTION: Plain = Plain {
     norms: Norms::Absent,
     rows: Rows::AsStored,

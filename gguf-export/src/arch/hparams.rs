@@ -196,7 +196,7 @@ pub struct Routing {
     /// `routed_scaling_factor`.
     pub scale: Option<f32>,
     /// `norm_topk_prob`.
-    pub normalized: Option<bool>,
+    pub normalized: bool,
 }
 
 /// Multi-head latent attention: keys and values of all heads are made from one vector.

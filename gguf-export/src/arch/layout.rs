@@ -17,7 +17,7 @@ pub struct Layout {
     pub mtp_prefix: Option<String>,
     /// Tensor name prefix of an MTP layer that was left out because it is incomplete.
     pub dropped_mtp: Option<String>,
-    /// Tensor name prefixes of MTP layers that llama.cpp does not have for this architecture.
+    /// Tensor name prefixes of MTP layers that llama.cpp's converter leaves out.
     pub unused_mtp: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     /// Embedding, layers, norm and head. `layer` adds a layer, given its block and the prefix of its modules.
-    pub(super) fn trunk(&mut self, norm: Map, layer: fn(&mut Self, &str, &str, Layer)) {
+    pub(super) fn trunk(&mut self, norm: Map, layer: impl Fn(&mut Self, &str, &str, Layer)) {
         let h = self.h;
         let Names { trunk, head } = self.names;
         if let Some(factors) = h.rope.factors() {
@@ -173,12 +173,12 @@ impl Builder<'_> {
     }
 
     /// A dense feed-forward block.
-    pub(super) fn dense(&mut self, block: &str, source: &str, suffix: &str, width: u64) {
+    pub(super) fn dense(&mut self, block: &str, source: &str, suffix: &str, width: u64, scaled: bool) {
         let hidden = self.h.hidden;
         for (name, rows, columns) in [("gate", width, hidden), ("up", width, hidden), ("down", hidden, width)]
         {
             let module = format!("{source}.{name}_proj");
-            self.linear(&format!("{block}.ffn_{name}{suffix}"), &module, rows, columns, true);
+            self.linear(&format!("{block}.ffn_{name}{suffix}"), &module, rows, columns, scaled);
         }
     }
 
@@ -210,10 +210,10 @@ impl Builder<'_> {
     }
 
     /// The shared experts as one block, without a gate.
-    pub(super) fn shared_experts(&mut self, block: &str, source: &str) {
+    pub(super) fn shared_experts(&mut self, block: &str, source: &str, scaled: bool) {
         let width = self.h.experts.map_or(0, |experts| experts.shared_ff);
         if width > 0 {
-            self.dense(block, &format!("{source}.shared_experts"), "_shexp", width);
+            self.dense(block, &format!("{source}.shared_experts"), "_shexp", width, scaled);
         }
     }
 
@@ -223,7 +223,7 @@ impl Builder<'_> {
         let hidden = self.h.hidden;
         let gate = Part::whole(format!("{source}.shared_expert_gate"), 1, hidden);
         self.f32(&format!("{block}.ffn_gate_inp_shexp.weight"), vec![hidden, 1], gate, Map::Identity);
-        self.dense(block, &format!("{source}.shared_expert"), "_shexp", experts.shared_ff);
+        self.dense(block, &format!("{source}.shared_expert"), "_shexp", experts.shared_ff, true);
     }
 
     /// Norms of the query and key heads.

@@ -5,7 +5,6 @@ use super::hparams::{FeedForward, HParams, RopeScaling};
 use super::metadata::Keys;
 use super::plain::Plain;
 use super::reader::Reader;
-use super::target::Map;
 use super::traits::{Multiplier, Traits};
 use crate::Result;
 use crate::checkpoint::ModelConfig;
@@ -20,11 +19,7 @@ pub(super) static LLAMA: Family = Family {
     other_parts: &[],
     tokenizer: Tokenizer::Plain,
     read: read_llama,
-    layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| {
-            Plain::LLAMA.layer(out, block, source, layer);
-        });
-    },
+    layout: |out| Plain::LLAMA.trunk(out),
     mtp: None,
     keys,
 };
@@ -55,7 +50,7 @@ fn read_mistral3(config: &ModelConfig) -> Result<HParams> {
     let reader = Reader {
         config,
         architecture: MISTRAL3.gguf,
-        traits: Traits { yarn_multiplier: Multiplier::One, ..TRAITS },
+        traits: Traits { yarn_multiplier: Multiplier::One, base_by_default: false, ..TRAITS },
     };
     match config.str("model_type")? {
         Some("ministral3") => {

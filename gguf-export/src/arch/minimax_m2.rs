@@ -5,7 +5,6 @@ use super::hparams::{Experts, FeedForward, Gating, HParams};
 use super::metadata::Keys;
 use super::plain::Plain;
 use super::reader::Reader;
-use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
@@ -20,17 +19,17 @@ pub(super) static FAMILY: Family = Family {
     other_parts: &[],
     tokenizer: Tokenizer::MiniMaxM2,
     read,
-    layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| {
-            Plain::MINIMAX.layer(out, block, source, layer);
-        });
-    },
+    layout: |out| Plain::MINIMAX.trunk(out),
     mtp: None,
     keys,
 };
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: FAMILY.gguf, traits: Traits::PLAIN };
+    let reader = Reader {
+        config,
+        architecture: FAMILY.gguf,
+        traits: Traits { base_by_default: false, ..Traits::PLAIN },
+    };
     reader.refuse_false("use_qk_norm")?;
     reader.refuse_other_scores("sigmoid")?;
     if let Some(width) = config.u64("shared_intermediate_size")?.filter(|width| *width != 0) {

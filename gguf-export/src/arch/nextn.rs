@@ -21,10 +21,13 @@ fn prefix(out: &Builder<'_>, index: u64) -> String {
 pub(super) fn modules(out: &mut Builder<'_>, block: &str, prefix: &str) {
     let h = out.h;
     out.linear(&format!("{block}.nextn.eh_proj"), &format!("{prefix}eh_proj"), h.hidden, 2 * h.hidden, true);
-    for (name, module) in [("embed_tokens", "embed_tokens"), ("shared_head_head", "shared_head.head")] {
+    // llama.cpp has a factor for the product with the head, but none for the embedding.
+    for (name, module, scaled) in
+        [("embed_tokens", "embed_tokens", false), ("shared_head_head", "shared_head.head", true)]
+    {
         let module = format!("{prefix}{module}");
         if (out.has)(&module) {
-            out.linear(&format!("{block}.nextn.{name}"), &module, h.vocab, h.hidden, true);
+            out.linear(&format!("{block}.nextn.{name}"), &module, h.vocab, h.hidden, scaled);
         }
     }
     for (name, module) in [("enorm", "enorm"), ("hnorm", "hnorm"), ("shared_head_norm", "shared_head.norm")] {

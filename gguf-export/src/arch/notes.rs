@@ -9,15 +9,19 @@ impl HParams {
     /// One sentence for each difference, for the user.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let RopeScaling::Yarn { truncate, beta_fast, beta_slow, attn_factor, ext_factor, .. } =
+        let mut out = Vec::new();
+        if self.tokens < self.vocab {
+            let rows = self.vocab - self.tokens;
+            out.push(format!("left out the last {rows} rows of the embedding, which have no token"));
+        }
+        let RopeScaling::Yarn { factor, truncate, beta_fast, beta_slow, attn_factor, ext_factor, .. } =
             self.rope.scaling
         else {
-            return Vec::new();
+            return out;
         };
         let differ = |what: &str, llama: &str| {
-            format!("{what}, but llama.cpp {llama}, so its logits differ slightly from those of transformers")
+            format!("{what}, but llama.cpp {llama}, so its logits differ from those of transformers")
         };
-        let mut out = Vec::new();
         if !truncate {
             let what = "`truncate` of the rotary parameters is false";
             out.push(differ(what, "rounds the limits between which YaRN interpolates frequencies"));
@@ -30,9 +34,14 @@ impl HParams {
             let what = "`beta_fast` and `beta_slow` of the rotary parameters are not 32 and 1";
             out.push(differ(what, "takes these for this architecture"));
         }
-        if attn_factor.is_some() || ext_factor.is_some() {
-            let what = "the rotary parameters have an `attention_factor` or an `extrapolation_factor`";
-            out.push(differ(what, "computes its own from `factor`"));
+        // The formula of transformers and of llama.cpp where the configuration has no factor.
+        let own = 0.1 * factor.ln() + 1.0;
+        if attn_factor.is_some_and(|stated| (stated - own).abs() > 1e-6) {
+            let llama = format!("computes {own} from `factor`");
+            out.push(differ("the rotary parameters have an `attention_factor`", &llama));
+        }
+        if is_other(ext_factor, 1.0) {
+            out.push(differ("the rotary parameters have an `extrapolation_factor`", "takes 1"));
         }
         out
     }

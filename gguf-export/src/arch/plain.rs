@@ -48,6 +48,11 @@ impl Plain {
     pub(super) const MINIMAX: Self =
         Self { norms: Norms::AllHeads, experts: ExpertNames::MINIMAX, ..Self::QWEN3 };
 
+    /// Adds embedding, layers, norm and head.
+    pub(super) fn trunk(&self, out: &mut Builder<'_>) {
+        out.trunk(Map::Identity, |out, block, source, layer| self.layer(out, block, source, layer));
+    }
+
     /// Adds a layer.
     pub(super) fn layer(&self, out: &mut Builder<'_>, block: &str, source: &str, layer: Layer) {
         let hidden = out.h.hidden;
@@ -58,11 +63,11 @@ impl Plain {
         out.vector(&format!("{block}.{}.weight", self.second_norm), &norm, hidden, Map::Identity);
         match layer.ff {
             FeedForward::Dense => {
-                out.dense(block, &format!("{source}.mlp"), "", out.h.ff.unwrap_or_default());
+                out.dense(block, &format!("{source}.mlp"), "", out.h.ff.unwrap_or_default(), true);
             }
             FeedForward::Experts => {
                 out.experts(block, source, &self.experts);
-                out.shared_experts(block, &format!("{source}.mlp"));
+                out.shared_experts(block, &format!("{source}.mlp"), true);
             }
         }
     }

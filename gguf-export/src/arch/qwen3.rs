@@ -5,7 +5,6 @@ use super::hparams::{FeedForward, HParams};
 use super::metadata::Keys;
 use super::plain::Plain;
 use super::reader::Reader;
-use super::target::Map;
 use super::traits::Traits;
 use crate::Result;
 use crate::checkpoint::ModelConfig;
@@ -20,11 +19,7 @@ pub(super) static DENSE: Family = Family {
     other_parts: &[],
     tokenizer: Tokenizer::Plain,
     read: read_dense,
-    layout: |out| {
-        out.trunk(Map::Identity, |out, block, source, layer| {
-            Plain::QWEN3.layer(out, block, source, layer);
-        });
-    },
+    layout: |out| Plain::QWEN3.trunk(out),
     mtp: None,
     keys,
 };

@@ -15,7 +15,7 @@ const VISION: &[&str] = &["model.visual.", "visual."];
 
 pub(super) static DENSE: Family = Family {
     models: "Qwen3.5, 3.6 and 3.8, dense",
-    exceptions: "`ssm_out`: only types with blocks of at most a value head",
+    exceptions: "`ssm_out`: only types whose block fits in a value head, so not K-quants",
     gguf: "qwen35",
     model_types: &["qwen3_5", "qwen3_5_text"],
     architectures: &["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
@@ -36,7 +36,7 @@ pub(super) static EXPERTS: Family = Family {
     ..DENSE
 };
 
-const TRAITS: Traits = Traits { rotated: 0.25, ..Traits::PLAIN };
+const TRAITS: Traits = Traits { rotated: 0.25, base_by_default: false, ..Traits::PLAIN };
 
 fn read_dense(config: &ModelConfig) -> Result<HParams> {
     let reader = Reader { config, architecture: DENSE.gguf, traits: TRAITS };

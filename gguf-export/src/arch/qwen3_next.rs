@@ -12,7 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "Qwen3-Next, Qwen3-Coder-Next",
-    exceptions: "NVFP4, and FP8 with one scale per tensor, in the delta net: BF16 or F32 if they hold the values",
+    exceptions: "weights of the delta net in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
     gguf: "qwen3next",
     model_types: &["qwen3_next"],
     architectures: &["Qwen3NextForCausalLM"],

@@ -11,26 +11,32 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 
 /// Reads `rope_parameters` of transformers 5, or the fields before it.
 pub(super) fn read(config: &ModelConfig, traits: Traits, head_dim: u64) -> Result<Rope> {
-    let section = match config.section("rope_parameters")? {
-        Some(section) => Some(section),
-        None => config.section("rope_scaling")?,
-    };
+    let (newer, older) = (config.get("rope_parameters"), config.get("rope_scaling"));
+    if newer.is_some() && older.is_some() && newer != older {
+        return Err(config.wrong("rope_scaling", "absent, or the same as `rope_parameters`"));
+    }
+    let section = config.section(if newer.is_some() { "rope_parameters" } else { "rope_scaling" })?;
     let inner = |get: &dyn Fn(&ModelConfig) -> Result<Option<f64>>| match &section {
         Some(section) => get(section)?.map_or_else(|| get(config), |v| Ok(Some(v))),
         None => get(config),
     };
     let theta = inner(&|c| Ok(c.positive_or_none("rope_theta")?.map(f64::from)))?;
     let partial = inner(&|c| c.f64("partial_rotary_factor"))?;
+    let base = match theta {
+        None if traits.base_by_default => 10_000.0,
+        None => f64::from(config.positive("rope_theta")?),
+        Some(theta) => theta,
+    };
     Ok(Rope {
-        #[expect(clippy::cast_possible_truncation, reason = "it was an f32 a line above")]
-        base: theta.unwrap_or(10_000.0) as f32,
+        #[expect(clippy::cast_possible_truncation, reason = "it was an f32 above")]
+        base: base as f32,
         dims: rotated(config, head_dim, partial.unwrap_or(traits.rotated))?,
         scaling: section.as_ref().map_or(Ok(RopeScaling::None), |s| scaling(s, config, traits))?,
         sections: section.as_ref().map_or(Ok(None), sections)?,
     })
 }
 
-/// Two to four numbers of rotated pairs, padded with zeros.
+/// One to four numbers of rotated pairs, padded with zeros.
 fn sections(rope: &ModelConfig) -> Result<Option<[u32; 4]>> {
     let field = "mrope_section";
     let Some(value) = rope.get(field) else { return Ok(None) };
@@ -93,11 +99,14 @@ fn multiplier(rope: &ModelConfig, traits: Traits) -> Result<Option<f32>> {
     #[expect(clippy::cast_possible_truncation, reason = "GGUF stores f32")]
     let [one, all] = [one?, all?].map(|number| number.map(|number| number as f32));
     let is = |a: Option<f32>, b: f32| a.is_some_and(|a| a.to_bits() == b.to_bits());
+    if traits.yarn_multiplier == Multiplier::Equal
+        && let Some(field) = ["mscale", "mscale_all_dim"].into_iter().find(|field| rope.get(field).is_none())
+    {
+        return Err(rope.wrong(field, "a positive number, with YaRN"));
+    }
     match (traits.yarn_multiplier, all) {
-        (_, None) if one.is_none() => Ok(None),
-        (Multiplier::Equal, Some(all)) if all > 0.0 && all.is_finite() && (one.is_none() || is(one, all)) => {
-            Ok(Some(all))
-        }
+        (Multiplier::Refused | Multiplier::One, None) if one.is_none() => Ok(None),
+        (Multiplier::Equal, Some(all)) if all > 0.0 && all.is_finite() && is(one, all) => Ok(Some(all)),
         (Multiplier::One, Some(all)) if all >= 0.0 && all.is_finite() && is(one, 1.0) => Ok(Some(all)),
         _ => {
             let text = |number: Option<f32>| number.map_or_else(|| "nothing".to_owned(), |n| n.to_string());

@@ -9,6 +9,8 @@ pub(super) fn read(reader: &Reader<'_>, leading_dense: u64, h: &mut HParams) -> 
     let config = reader.config;
     h.ff = Some(reader.inner("intermediate_size")?);
     h.layers = reader.full_layers(FeedForward::Experts)?;
+    // The layers after the trunk have experts, even if the number of dense ones is larger.
+    let leading_dense = leading_dense.min(h.layers.len() as u64);
     for layer in h.layers.iter_mut().zip(0..leading_dense).map(|(layer, _)| layer) {
         layer.ff = FeedForward::Dense;
     }
@@ -24,7 +26,7 @@ pub(super) fn read(reader: &Reader<'_>, leading_dense: u64, h: &mut HParams) -> 
         shared,
         scale: config.positive_or_none("routed_scaling_factor")?,
         // The default of transformers.
-        normalized: Some(config.bool("norm_topk_prob")?.unwrap_or(true)),
+        normalized: config.bool("norm_topk_prob")?.unwrap_or(true),
     });
     Ok(())
 }

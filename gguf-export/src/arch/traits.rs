@@ -11,6 +11,8 @@ pub(super) struct Traits {
     /// True if heads are as wide as the model divided by their number, and every query head has a key head, where the
     /// configuration states neither.
     pub(super) heads_by_default: bool,
+    /// True if `rope_theta` is 10,000 where the configuration has none.
+    pub(super) base_by_default: bool,
     /// Whether the graph takes `rope.scaling.yarn_log_multiplier`.
     pub(super) yarn_multiplier: Multiplier,
     /// True if `truncate` of false is the family's own, and llama.cpp's rounding is known to be close to it.
@@ -27,6 +29,7 @@ impl Traits {
         rotated: 1.0,
         head_dim: "head_dim",
         heads_by_default: false,
+        base_by_default: true,
         yarn_multiplier: Multiplier::Refused,
         yarn_exact_limits: false,
         rope_factors: false,

@@ -47,6 +47,8 @@ pub(super) fn identity(checkpoint: &Checkpoint, plan: &Plan, files: &[OutputFile
         let TensorPlan { pieces, order, map, candidates, .. } = tensor;
         hash.update(format!("{pieces:?} {order:?} {map:?} {:?}", candidates.first()));
     }
+    // The values of a tensor without pieces, which follow from the configuration.
+    hash.update(format!("{:?}", plan.hparams.rope.factors()));
     hash.update(checkpoint.fingerprint());
     let digest = io::hex(&hash.finalize());
     format!("gguf-export {} {digest}\n", env!("CARGO_PKG_VERSION"))

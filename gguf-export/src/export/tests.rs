@@ -291,3 +291,20 @@ fn a_plan_that_reads_the_configuration_otherwise_leaves_no_files() {
     assert!(matches!(&error, Error::Readings { field: "bits", .. }), "{error}");
     assert_eq!(site.files("out"), []);
 }
+
+#[test]
+fn an_export_with_other_divisors_of_the_frequencies_does_not_resume() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families/llama3");
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let mut plan = survey(&checkpoint, &PlanOptions::default(), 1, &GO, &|_| {}).unwrap();
+    let out = Path::new("out.gguf");
+    let identity = |plan: &Plan| {
+        let files = outputs(plan, out, &ExportOptions::default()).unwrap();
+        journal::identity(&checkpoint, plan, &files)
+    };
+    let before = identity(&plan);
+    assert_eq!(identity(&plan), before);
+    let crate::arch::RopeScaling::Llama3 { factor, .. } = &mut plan.hparams.rope.scaling else { panic!() };
+    *factor *= 2.0;
+    assert_ne!(identity(&plan), before);
+}

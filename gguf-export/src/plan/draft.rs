@@ -101,14 +101,20 @@ fn draft(
         mtp: layout.dropped_mtp,
         other_mtp: layout.unused_mtp,
         head: (!own_head).then(|| format!("{}.weight", names.head)),
-        other_parts: hparams.family().other_parts,
+        other_parts: OTHER_PARTS
+            .into_iter()
+            .filter(|(_, section)| checkpoint.config().get(section).is_some())
+            .map(|(part, _)| part)
+            .collect(),
+        prefixes: hparams.family().other_parts,
     };
     let (left_out, surplus) = drafter.left_out(&unused);
     let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
     let ignored = options.config.ignored_keys.iter().map(ignored);
     let own_notes = hparams.notes();
-    let copy =
-        |name: &String| format!("left out `{name}`: it holds the same weights in Mistral's own format");
+    let copy = |name: &String| {
+        format!("did not read `{name}`: by its name it is a copy of the weights in Mistral's own format")
+    };
     let copies = checkpoint.copies().iter().map(copy);
     let mut plan = Plan {
         metadata: crate::gguf::Metadata::default(),
@@ -127,6 +133,9 @@ fn draft(
     Ok((plan, surplus))
 }
 
+/// Parts besides the language model, and their sections of `config.json`.
+const OTHER_PARTS: [(&str, &str); 2] = [("vision", "vision_config"), ("audio", "audio_config")];
+
 /// What a layout does not use, besides what no layout does.
 struct Unused {
     /// Prefix of an incomplete MTP layer.
@@ -135,8 +144,10 @@ struct Unused {
     other_mtp: Vec<String>,
     /// A head that equals the embedding.
     head: Option<String>,
-    /// Prefixes of parts other than the language model.
-    other_parts: &'static [&'static str],
+    /// The parts besides the language model that the configuration describes.
+    other_parts: Vec<&'static str>,
+    /// Prefixes of such parts.
+    prefixes: &'static [&'static str],
 }
 
 struct Drafter<'a> {
@@ -234,9 +245,10 @@ impl Drafter<'_> {
         };
         let mtp = self.options.mtp.filter(|_| is_mtp);
         let ty = mtp.or(own).or_else(fp8).or_else(all)?;
-        // A row that is not a whole number of blocks falls back to F16.
+        // A row that is not a whole number of blocks, or whose columns move apart in one, falls back to F16.
         let columns = *target.dims.first()?;
-        Some(if ty.row_bytes(columns).is_some() { ty } else { GgmlType::F16 })
+        let fits = ty.row_bytes(columns).is_some() && target.columns.keep_blocks(ty.block_len());
+        Some(if fits { ty } else { GgmlType::F16 })
     }
 
     fn f32(&self, target: &Target, map: Map, weights: &[&Weight]) -> Result<Vec<Candidate>> {
@@ -310,9 +322,10 @@ impl Drafter<'_> {
                     Some(Reason::UnusedMtp)
                 }
                 _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
-                _ if unused.other_parts.iter().any(|prefix| name.starts_with(prefix)) => {
-                    let part = if name.contains("audio") { "audio" } else { "vision" };
-                    Some(Reason::OtherPart { part })
+                _ if unused.prefixes.iter().any(|prefix| name.starts_with(prefix)) => {
+                    let own = if name.contains("audio") { "audio" } else { "vision" };
+                    let part = unused.other_parts.iter().find(|part| **part == own);
+                    part.map(|part| Reason::OtherPart { part })
                 }
                 reason => reason,
             };

@@ -145,7 +145,8 @@ pub(super) fn nearest(tensor: &TensorPlan, weights: &[Weight]) -> GgmlType {
         return F32;
     }
     // Q8_0 keeps the codes and rounds only the scales, where possible.
-    if tensor.pieces.iter().all(|p| codes(&weights[p.weight as usize])) { Q8_0 } else { BF16 }
+    let has_codes = tensor.pieces.iter().all(|p| codes(&weights[p.weight as usize]));
+    if has_codes && tensor.order.keep_blocks(Q8_0.block_len()) { Q8_0 } else { BF16 }
 }
 
 /// The error entry of a tensor, with its size in each type that the user may choose instead.

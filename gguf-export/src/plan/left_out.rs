@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::TensorRef;
+use crate::error::size;
 
 /// A tensor of the checkpoint that no tensor of the GGUF is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Reason {
     pub fn clause(&self) -> String {
         match self {
             Self::IncompleteMtp => "the MTP layer is incomplete".to_owned(),
-            Self::UnusedMtp => "llama.cpp has no MTP layers for this architecture".to_owned(),
+            Self::UnusedMtp => "llama.cpp's converter leaves out the MTP layers of this model".to_owned(),
             Self::TiedHead => "equal to the token embedding, to which the head is tied".to_owned(),
             Self::OtherPart { part } => format!("the {part} part of the model"),
             Self::Superseded { by } => format!("superseded by `{}`", by.display()),
@@ -88,7 +89,7 @@ impl Reason {
     /// the checkpoint shows that they are unused.
     #[must_use]
     pub fn is_listed(&self) -> bool {
-        matches!(self, Self::IncompleteMtp)
+        matches!(self, Self::IncompleteMtp | Self::UnusedMtp)
     }
 }
 
@@ -106,8 +107,8 @@ pub(super) fn notes(list: &[LeftOut]) -> Vec<String> {
         let first = &group[0].at;
         if let Reason::OtherPart { part } = reason {
             let bytes: u64 = group.iter().map(|item| item.bytes).sum();
-            let (tensors, kib) = (group.len(), bytes.div_ceil(1024));
-            return format!("left out the {part} part of the model: {tensors} tensors of {kib} KiB");
+            let (tensors, bytes) = (group.len(), size(bytes));
+            return format!("left out the {part} part of the model: {tensors} tensors, {bytes} in total");
         }
         match group.len() {
             1 => format!("left out {first}: {}", reason.clause()),

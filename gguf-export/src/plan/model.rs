@@ -84,9 +84,9 @@ impl Plan {
         let mut list = self.tensors.iter().filter(|t| t.is_by_value() && is_quantized(t) && is_float(t));
         let first = list.next()?;
         let (count, bytes) = list.fold((1u64, first.bytes()), |(n, bytes), t| (n + 1, bytes + t.bytes()));
-        let others = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+        let others = if count == 1 { " is".to_owned() } else { format!(" and {} more are", count - 1) };
         Some(format!(
-            "`{}`{others} are transposed, which quantized blocks do not allow: {}, {}",
+            "`{}`{others} transposed, which quantized blocks do not allow: {}, {}",
             first.name,
             first.ty().name(),
             size(bytes),

@@ -7,6 +7,7 @@ use crate::ggml::GgmlType;
 /// Brings the blocks of each row, which are in the order of the source, into the order of `columns`.
 pub(super) fn reorder(columns: &Columns, ty: GgmlType, row_bytes: usize, rows: &mut [u8]) {
     let Columns::Runs(runs) = columns else { return };
+    assert!(columns.keep_blocks(ty.block_len()), "a plan has no type whose blocks are split");
     let bytes = |count: u64| at(count / ty.block_len() * ty.block_bytes());
     let runs: Vec<_> = runs.iter().map(|&(start, len)| bytes(start)..bytes(start + len)).collect();
     let mut source = vec![0; row_bytes];

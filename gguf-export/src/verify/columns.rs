@@ -19,6 +19,7 @@ impl Moved {
     pub(super) fn of(tensor: &TensorPlan) -> Option<Self> {
         let Columns::Runs(runs) = &tensor.order else { return None };
         let block = tensor.ty().block_len();
+        assert!(tensor.order.keep_blocks(block), "types that split blocks are reported before");
         let origins = runs.iter().flat_map(|&(start, len)| start / block..(start + len) / block);
         Some(Self {
             origins: origins.map(|origin| usize::try_from(origin).unwrap_or(usize::MAX)).collect(),

@@ -59,8 +59,6 @@ const OTHER_PARTS: [(&str, &[&str]); 2] = [
     ),
     ("audio_config", &["model.audio_tower.", "audio_tower.", "model.embed_audio.", "embed_audio."]),
 ];
-/// Model types whose layers after the trunk llama.cpp does not have.
-const WITHOUT_MTP: [&str; 2] = ["deepseek_v3", "kimi_k2"];
 /// Bytes per read when two tensors are compared.
 const CHUNK: u64 = 1 << 20;
 
@@ -101,7 +99,7 @@ pub(super) fn check(
             if is_accounted_for {
                 continue;
             }
-            if listed.contains(name.as_str()) || is_after_trunk(checkpoint, name) {
+            if listed.contains(name.as_str()) {
                 report.left_out += 1;
             } else if is_of_other_part(checkpoint, name) {
                 report.other_parts += 1;
@@ -118,7 +116,7 @@ pub(super) fn check(
 fn files(checkpoint: &Checkpoint) -> Result<BTreeSet<PathBuf>> {
     let names = io::list(checkpoint.dir())?;
     // Mistral's repositories hold the weights twice, the second time under names of their own.
-    let has_model = names.iter().any(|name| name.starts_with("model"));
+    let has_model = names.iter().any(|name| name.starts_with("model") && name.contains(".safetensors"));
     let is_shard = |name: &&String| {
         name.to_lowercase().ends_with(".safetensors")
             && !name.starts_with('.')
@@ -189,16 +187,6 @@ fn is_of_other_part(checkpoint: &Checkpoint, name: &str) -> bool {
     let config = checkpoint.config();
     let parts = OTHER_PARTS.iter().filter(|(section, _)| config.get(section).is_some());
     parts.flat_map(|(_, prefixes)| *prefixes).any(|prefix| name.starts_with(prefix))
-}
-
-/// Returns true if a tensor is of a layer after those that `config.json` counts, for models whose converter drops these.
-fn is_after_trunk(checkpoint: &Checkpoint, name: &str) -> bool {
-    let config = checkpoint.config();
-    let is_one = config.get("model_type").and_then(Value::as_str).is_some_and(|t| WITHOUT_MTP.contains(&t));
-    let count = config.get("num_hidden_layers").and_then(Value::as_u64);
-    let layer =
-        name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
-    is_one && layer.zip(count).is_some_and(|(layer, count)| layer >= count)
 }
 
 fn is_tied(checkpoint: &Checkpoint) -> bool {

@@ -170,6 +170,15 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
+        let block = info.ty.block_len();
+        if !tensor.order.keep_blocks(block) {
+            let what = format!(
+                "its type is {}, whose blocks of {block} split the columns that move together",
+                info.ty
+            );
+            report.push(Difference::Tensor { name: tensor.name.clone(), what });
+            return false;
+        }
         set_type(tensor, info.ty, file, rounded.contains(&tensor.name));
         true
     });

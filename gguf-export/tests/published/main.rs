@@ -61,6 +61,10 @@ fn write(
             "packing_format": "auto_round:auto_gptq", "bits": 4, "group_size": 128, "sym": true,
             "data_type": "int", "autoround_version": "0.16.1"});
     }
+    if text["model_type"] == "gemma4_text" {
+        // The tensors below have an audio part.
+        config["audio_config"] = json!({"model_type": "gemma4_audio"});
+    }
     std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
     for name in ["tokenizer_config.json", "generation_config.json"] {
         if from.join(name).exists() {

@@ -48,6 +48,7 @@ fn the_published_model_is_read() {
 
 #[test]
 fn what_the_graph_does_otherwise_is_refused() {
+    refused("rope_theta", Value::Null, "`rope_theta` is missing");
     refused("attention_bias", json!(false), "`attention_bias` of false");
     refused("tie_word_embeddings", json!(true), "`tie_word_embeddings` of true");
     refused("swiglu_limit", json!(6.0), "`swiglu_limit` of 6");

@@ -24,6 +24,13 @@ fn published() -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
+/// transformers takes `rope_scaling` where both are there.
+#[track_caller]
+fn refused_both(fields: Map<String, Value>) {
+    let newer = json!({"rope_type": "default", "rope_theta": 1e7});
+    testing::refused(fields, "rope_parameters", newer, "`rope_scaling` is `{\"");
+}
+
 fn with(field: &str, value: Value) -> Result<HParams> {
     testing::with(published(), field, value)
 }
@@ -114,6 +121,9 @@ fn inconsistent_sizes_are_refused() {
     refused("partial_rotary_factor", json!(0.001), "`partial_rotary_factor`");
     refused("rms_norm_eps", json!(0), "a positive number");
     refused("rope_theta", json!(-1), "a positive number");
+    let mut fields = published();
+    fields.insert("rope_scaling".to_owned(), json!({"rope_type": "linear", "factor": 2}));
+    refused_both(fields);
 }
 
 #[test]

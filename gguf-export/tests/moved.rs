@@ -1,0 +1,114 @@
+//! Columns that move only as whole heads: types whose blocks they would split are neither chosen nor accepted. And parts
+//! of a model that its configuration does not describe.
+#![expect(clippy::unwrap_used, reason = "a panic names the line")]
+#![allow(clippy::disallowed_methods, reason = "tests read and write temporary files")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use gguf_export::checkpoint::Checkpoint;
+use gguf_export::ggml::GgmlType;
+use gguf_export::plan::OutType;
+use gguf_export::verify::{VerifyOptions, verify};
+use gguf_export::{Error, ExportOptions, Plan, PlanOptions, export, survey};
+use serde_json::Value as Json;
+use testkit::{Dtype, Tensor};
+
+use common::{GO, bf16_tensors, bytes};
+
+const OUT: &str = "blk.0.ssm_out.weight";
+
+fn family(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families").join(name)
+}
+
+/// Copies the files of a folder, with its configuration changed.
+fn copy(name: &str, to: &Path, change: impl FnOnce(&mut Json)) {
+    for file in std::fs::read_dir(family(name)).unwrap() {
+        let path = file.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+    let path = to.join("config.json");
+    let mut config: Json = serde_json::from_slice(&bytes(&path)).unwrap();
+    change(&mut config);
+    std::fs::write(path, config.to_string()).unwrap();
+}
+
+fn planned(folder: &Path, options: &PlanOptions) -> gguf_export::Result<Plan> {
+    survey(&Checkpoint::open(folder)?, options, 2, &GO, &|_| {})
+}
+
+/// The tiny Qwen3.5 with value heads of 16 elements, which are half a block.
+fn narrow_heads(folder: &Path) {
+    copy("qwen3_5", folder, |config| {
+        for field in ["linear_key_head_dim", "linear_value_head_dim"] {
+            config["text_config"][field] = 16.into();
+        }
+    });
+    let path = folder.join("model.safetensors");
+    let narrow = |tensor: Tensor| {
+        let shape: &[usize] = match tensor.name.rsplit_once("linear_attn.").map(|(_, module)| module) {
+            Some("in_proj_qkv.weight") => &[128, 128],
+            Some("in_proj_z.weight") => &[64, 128],
+            Some("conv1d.weight") => &[128, 1, 4],
+            Some("norm.weight") => &[16],
+            Some("out_proj.weight") => &[128, 64],
+            _ => return tensor,
+        };
+        let length = shape.iter().product::<usize>() * 2;
+        Tensor::new(tensor.name, Dtype::Bf16, shape, tensor.data[..length].to_vec())
+    };
+    let tensors: Vec<Tensor> = bf16_tensors(&path).into_iter().map(narrow).collect();
+    testkit::safetensors::write(&path, &tensors);
+}
+
+#[test]
+fn a_chosen_type_whose_blocks_would_be_split_falls_back_to_f16() {
+    let dir = tempfile::tempdir().unwrap();
+    narrow_heads(dir.path());
+    let outtype = OutType::Only(GgmlType::Q8_0);
+    let options = PlanOptions { outtype, allow_rounding: true, ..PlanOptions::default() };
+    let plan = planned(dir.path(), &options).unwrap();
+    let ty = |name: &str| plan.tensors.iter().find(|tensor| tensor.name == name).unwrap().ty();
+    assert_eq!((ty(OUT), ty("blk.0.ffn_down.weight")), (GgmlType::F16, GgmlType::Q8_0));
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let out = dir.path().join("out.gguf");
+    export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
+    let accepting = VerifyOptions { allow_rounding: true, ..VerifyOptions::default() };
+    let report = verify(&checkpoint, &out, accepting, &GO, &|_| {}).unwrap();
+    assert!(report.equal(), "{:?}", report.differences);
+}
+
+#[test]
+fn a_file_with_a_type_whose_blocks_split_what_moves_is_not_equal() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = family("qwen3_5-int4");
+    let plan = planned(&folder, &PlanOptions::default()).unwrap();
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let out = dir.path().join("out.gguf");
+    export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
+    // The type follows name, number of dimensions and two dimensions. Q4_K takes as many bytes as Q4_0.
+    let mut file = bytes(&out);
+    let name = file.windows(OUT.len()).position(|window| window == OUT.as_bytes()).unwrap();
+    let place = name + OUT.len() + 4 + 2 * 8;
+    assert_eq!(file[place..place + 4], 2u32.to_le_bytes());
+    file[place..place + 4].copy_from_slice(&12u32.to_le_bytes());
+    std::fs::write(&out, file).unwrap();
+    let report = verify(&checkpoint, &out, VerifyOptions::default(), &GO, &|_| {}).unwrap();
+    let first = report.differences.first().unwrap().to_string();
+    assert!(first.contains(OUT) && first.contains("its type is Q4_K, whose blocks of 256 split"), "{first}");
+}
+
+#[test]
+fn tensors_of_a_part_that_the_configuration_lacks_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    copy("qwen3_5-int4", dir.path(), |config| {
+        config.as_object_mut().unwrap().remove("vision_config").unwrap();
+    });
+    let error = planned(dir.path(), &PlanOptions::default()).unwrap_err();
+    assert!(
+        matches!(&error, Error::SurplusTensor { at } if at.tensor.starts_with("model.visual.")),
+        "{error}"
+    );
+}
