@@ -95,6 +95,15 @@ async fn a_request_that_is_dropped_before_its_response_is_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_is_not_read_takes_no_place() {
+    let (app, router) = endless(queue(8));
+    let request = Request::post("/v1/chat/completions").body(Body::from("{}")).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), app.admission.open()), (400, 0));
+    drop(response);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_ends_what_waits_at_once_and_what_runs_after_its_time() {
     let (app, router) = endless(queue(8));
     let mut running = [ask(&router, true).await, ask(&router, true).await];
