@@ -59,13 +59,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         }
         return interrupt::exit_code();
     }
-    let mut chain = error.chain();
-    if let Some(first) = chain.next() {
-        err::error(&first.to_string());
-    }
-    for cause in chain {
-        err::line(&format!("  caused by: {cause}"));
-    }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
     let rows = error.chain().find_map(|e| e.downcast_ref::<batch::Error>());
@@ -89,7 +82,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| template_hint(error).map(str::to_owned))
         .or_else(|| states_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
-    say_hint(hint.as_deref());
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    err::error(&error.to_string(), &causes, hint.as_deref());
     let usage = error.is::<WrongConfig>()
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
@@ -150,15 +144,8 @@ fn config_hint(error: &WrongConfig) -> Option<String> {
 
 /// Prints an error of the command line.
 pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
-    err::error(message);
-    say_hint(hint);
+    err::error(message, &[], hint);
     ExitCode::from(2)
-}
-
-fn say_hint(hint: Option<&str>) {
-    if let Some(hint) = hint {
-        err::line(&format!("\nhint: {hint}"));
-    }
 }
 
 fn code(error: &Error) -> u8 {

@@ -83,7 +83,8 @@ pub(super) fn loading(settings: Settings) -> Arc<App> {
     in_phase(Phase::Loading { done: 1, total: 4 }, settings)
 }
 
-fn in_phase(phase: Phase, settings: Settings) -> Arc<App> {
+/// The app of a server in this phase.
+pub(super) fn in_phase(phase: Phase, settings: Settings) -> Arc<App> {
     let (_, watched) = watch::channel(phase);
     Arc::new(App::new(settings, watched, Arc::new(Metrics::new().unwrap())))
 }

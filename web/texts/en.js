@@ -144,6 +144,7 @@ export default {
 
   // The server
   connecting: "Connecting to the server",
+  downloading: "Downloading the model",
   loading: "Loading the model",
   loadingText: "You can write your message meanwhile.",
   percent: (share) => `${Math.round(share * 100)}%`,

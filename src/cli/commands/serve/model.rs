@@ -96,13 +96,17 @@ impl Setup<'_> {
         let Some(endpoint) = lost else {
             self.phase.send_replace(Phase::Failed(error.to_string()));
             let error = anyhow::Error::from(error);
-            err::error(&format!("{error:#}; requests are refused, restart the server"));
+            err::error(
+                &format!("{error:#}"),
+                &[],
+                Some("restart the server; requests are refused until then"),
+            );
             while self.pause(POLL).is_ok() {}
             drop(loaded);
             return Err(Interrupted.into());
         };
-        err::note(&format!(
-            "warning: lost the connection to the worker at `{endpoint}`; the model is loaded again once it is back"
+        err::warning(&format!(
+            "lost the connection to the worker at `{endpoint}`; the model is loaded again once it is back"
         ));
         self.phase.send_replace(Phase::Loading { done: 0, total: 0 });
         drop(loaded);

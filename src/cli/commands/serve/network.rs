@@ -91,7 +91,9 @@ pub(crate) struct NetworkArgs {
     /// Let requests finish for N seconds after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = whole_seconds, hide_short_help = true)]
     pub(super) drain: Duration,
-    /// Print a JSON object for each response and each note on standard error
+    /// Print JSON objects on standard error: one for each response, and one for each message
+    ///
+    /// A warning has the level `warning`, an error the level `error` with its causes and a hint.
     #[arg(long, hide_short_help = true)]
     pub(super) log_json: bool,
 }
