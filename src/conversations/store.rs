@@ -1,11 +1,12 @@
 //! A folder of conversations, one file each.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,12 +21,23 @@ const HEAD: u64 = 64 << 10;
 /// Files of a folder.
 const MOST_FILES: usize = 10_000;
 
+/// How long a change waits for another process.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(2);
+
 /// A folder of conversations.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    /// Held from the check of a condition to the change.
     changing: Mutex<()>,
+}
+
+/// Held from the check of a condition to the change: no other thread and no other process changes the folder meanwhile.
+#[derive(Debug)]
+struct Changing<'a> {
+    _thread: MutexGuard<'a, ()>,
+    /// The folder, which is locked unless its file system has no locks.
+    _process: File,
 }
 
 /// Identifies the contents of a file: an entity tag without its quotes.
@@ -90,14 +102,19 @@ pub enum Error {
     #[error("it is not UTF-8")]
     NotText,
     /// It is too large.
-    #[error("it has {found} bytes, expected at most {MOST_BYTES}")]
+    #[error("it has {found} bytes, expected at most {most}")]
     TooLarge {
         /// Its size.
         found: u64,
+        /// The limit.
+        most: u64,
     },
     /// The folder is full.
     #[error("the folder holds {MOST_FILES} conversations; delete one first")]
     Full,
+    /// Another process did not finish a change.
+    #[error("another process is changing the conversations; try again")]
+    Busy,
     /// The file or the folder cannot be read or written.
     #[error("cannot access the conversation")]
     Io(#[from] io::Error),
@@ -117,7 +134,11 @@ impl Tag {
     }
 
     fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
+        Self::with(Sha256::new_with_prefix(bytes))
+    }
+
+    fn with(hash: Sha256) -> Self {
+        let digest = hash.finalize();
         Self(format!("{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at]))))
     }
 }
@@ -180,7 +201,22 @@ impl Store {
     ///
     /// When no conversation has this name, or the file is not one.
     pub fn get(&self, name: &str) -> Result<(Conversation, Tag), Error> {
-        let bytes = self.bytes(name)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        self.get_within(name, MOST_BYTES)
+    }
+
+    /// Reads a conversation of at most this many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and when it has more.
+    pub fn get_within(&self, name: &str, most: u64) -> Result<(Conversation, Tag), Error> {
+        let most = most.min(MOST_BYTES);
+        let (file, found) = self.open(name, most)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        let mut bytes = Vec::new();
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(Error::TooLarge { found, most });
+        }
         let tag = Tag::of(&bytes);
         let text = String::from_utf8(bytes).map_err(|_| Error::NotText)?;
         Ok((Conversation::parse(&text)?, tag))
@@ -200,14 +236,16 @@ impl Store {
         let path = self.path(name)?;
         let text = conversation.text().map_err(io::Error::from)?;
         if text.len() as u64 > MOST_BYTES {
-            return Err(Error::TooLarge { found: text.len() as u64 });
+            return Err(Error::TooLarge { found: text.len() as u64, most: MOST_BYTES });
         }
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *condition == Condition::New {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        }
+        let _changing = self.lock(name, PATIENCE)?;
         let is_new = !self.check(name, condition)?;
         if is_new && self.names()?.len() >= MOST_FILES {
             return Err(Error::Full);
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         atomic::write(&path, text.as_bytes(), Access::Owner)?;
         Ok((Tag::of(text.as_bytes()), is_new))
     }
@@ -219,7 +257,7 @@ impl Store {
     /// When the condition does not hold, or it cannot be removed.
     pub fn remove(&self, name: &str, condition: &Condition) -> Result<(), Error> {
         let path = self.path(name)?;
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.lock(name, PATIENCE)?;
         if !self.check(name, condition)? {
             return Ok(());
         }
@@ -235,6 +273,39 @@ impl Store {
         atomic::sweep(&self.folder);
     }
 
+    /// Keeps other threads and processes from changing the folder, once they are done. Without a folder there is no
+    /// conversation of this name.
+    fn lock(&self, name: &str, patience: Duration) -> Result<Changing<'_>, Error> {
+        static WITHOUT_LOCKS: Once = Once::new();
+
+        let thread = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = match File::open(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::Missing { name: name.to_owned() });
+            }
+            folder => folder?,
+        };
+        let begun = Instant::now();
+        loop {
+            match folder.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() >= patience => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) => thread::sleep(POLL),
+                Err(TryLockError::Error(error)) => {
+                    WITHOUT_LOCKS.call_once(|| {
+                        tracing::warn!(
+                            "cannot lock `{}` ({error}): of two processes that write a conversation at the same \
+                             moment, one may overwrite the other's change",
+                            self.folder.display()
+                        );
+                    });
+                    break;
+                }
+            }
+        }
+        Ok(Changing { _thread: thread, _process: folder })
+    }
+
     /// Whether the file exists, if the condition holds.
     fn check(&self, name: &str, condition: &Condition) -> Result<bool, Error> {
         let (exists, name) = (is_file(&self.path(name)?)?, name.to_owned());
@@ -243,8 +314,8 @@ impl Store {
             Condition::New => Ok(false),
             Condition::Exists | Condition::Tags(_) if !exists => Err(Error::Missing { name }),
             Condition::Exists => Ok(true),
-            Condition::Tags(tags) => match self.bytes(&name) {
-                Ok(Some(bytes)) if tags.contains(&Tag::of(&bytes)) => Ok(true),
+            Condition::Tags(tags) => match self.tag(&name) {
+                Ok(Some(tag)) if tags.contains(&tag) => Ok(true),
                 // A file that is too large has no tag.
                 Ok(Some(_)) | Err(Error::TooLarge { .. }) => Err(Error::Changed { name }),
                 Ok(None) => Err(Error::Missing { name }),
@@ -253,21 +324,35 @@ impl Store {
         }
     }
 
-    /// The contents of a file; `None` if it does not exist.
-    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// The tag of a file; `None` if it does not exist.
+    fn tag(&self, name: &str) -> Result<Option<Tag>, Error> {
+        let Some((file, _)) = self.open(name, MOST_BYTES)? else { return Ok(None) };
+        let mut file = BufReader::new(file.take(MOST_BYTES));
+        let mut hash = Sha256::new();
+        loop {
+            let part = file.fill_buf()?;
+            if part.is_empty() {
+                return Ok(Some(Tag::with(hash)));
+            }
+            hash.update(part);
+            let length = part.len();
+            file.consume(length);
+        }
+    }
+
+    /// A file of at most this size, with its size; `None` if it does not exist.
+    fn open(&self, name: &str, most: u64) -> Result<Option<(File, u64)>, Error> {
         let path = self.path(name)?;
         // Opening a FIFO would wait for a writer.
         if !is_file(&path)? {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
         let file = File::open(&path)?;
         let found = file.metadata()?.len();
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err(Error::TooLarge { found });
+        if found > most {
+            return Err(Error::TooLarge { found, most });
         }
-        Ok(Some(bytes))
+        Ok(Some((file, found)))
     }
 
     fn stored(&self, name: String) -> Option<Stored> {
@@ -353,6 +438,37 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_one_process_waits_for_that_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| Store::new(folder.path().to_owned()));
+        let changing = one.lock("x", PATIENCE).unwrap();
+        assert!(matches!(other.lock("x", Duration::ZERO), Err(Error::Busy)));
+        drop(changing);
+        drop(other.lock("x", Duration::ZERO).unwrap());
+
+        one.put("x", &Conversation::new("m", Vec::new()), &Condition::New).unwrap();
+        let append = |store: &Store| {
+            for _ in 0..20 {
+                loop {
+                    let (old, tag) = store.get("x").unwrap();
+                    let mut messages = old.messages();
+                    messages.push(Message::new(Role::User, "more"));
+                    let new = Conversation::new("m", messages);
+                    match store.put("x", &new, &Condition::Tags(vec![tag])) {
+                        Err(Error::Changed { .. }) => {}
+                        written => break drop(written.unwrap()),
+                    }
+                }
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| append(&one));
+            scope.spawn(|| append(&other));
+        });
+        assert_eq!(one.get("x").unwrap().0.messages().len(), 40);
+    }
+
+    #[test]
     fn files_are_private_and_the_list_has_conversations_only() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("sessions"));
@@ -382,7 +498,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().to_owned());
         File::create(store.path("large").unwrap()).unwrap().set_len(MOST_BYTES + 1).unwrap();
-        assert!(matches!(store.get("large"), Err(Error::TooLarge { found }) if found == MOST_BYTES + 1));
+        assert!(matches!(store.get("large"), Err(Error::TooLarge { found, .. }) if found == MOST_BYTES + 1));
         assert!(matches!(store.put("large", &said("x"), &Condition::New), Err(Error::Exists { .. })));
         let tags = Condition::Tags(vec![Tag::new("x")]);
         assert!(matches!(store.remove("large", &tags), Err(Error::Changed { .. })));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +15,7 @@ use crate::conversations::{Condition, Conversation, Error, Store, Tag};
 use crate::openai::{ApiError, ErrorCode};
 use crate::serve::app::App;
 use crate::serve::error::HttpError;
+use crate::serve::followed::Followed;
 use crate::serve::generate::blocking;
 use crate::serve::receive;
 
@@ -47,13 +49,20 @@ pub(in crate::serve) async fn get(
     request: Request,
 ) -> Result<Response, HttpError> {
     let (store, Path(name)) = (store(&app, &request)?, name.map_err(unreadable)?);
+    // What could not be written back is not read either.
+    let most = app.settings.limits.body_bytes as u64;
     let read = move || -> Result<(String, Tag), Error> {
-        let (conversation, tag) = store.get(&name)?;
+        let (conversation, tag) = store.get_within(&name, most)?;
         Ok((conversation.text().map_err(std::io::Error::from)?, tag))
     };
     let (text, tag) = blocking(&app, read).await?.map_err(unusable)?;
+    let memory = match app.bodies.take(text.len()) {
+        Ok(memory) => memory,
+        Err(refused) => return Ok(refused.into_response()),
+    };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(TYPE)), etag(&tag)];
-    Ok((headers, text).into_response())
+    let response = (headers, text).into_response();
+    Ok(response.map(|body| Body::new(Followed { body, follower: memory })))
 }
 
 /// Writes a conversation, if it is as the client last saw it.
@@ -167,6 +176,7 @@ fn refusal(error: Error) -> HttpError {
         Error::Missing { .. } => ErrorCode::NotFound,
         Error::Exists { .. } | Error::Changed { .. } => ErrorCode::Changed,
         Error::TooLarge { .. } => ErrorCode::BodyTooLarge,
+        Error::Busy => ErrorCode::Overloaded,
         Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full => ErrorCode::InvalidRequest,
         _ => ErrorCode::Engine,
     };
@@ -182,6 +192,7 @@ fn answer(code: ErrorCode, error: &Error) -> HttpError {
     }
     let message = match error {
         Error::Format(source) => format!("{error}: {source}"),
+        Error::TooLarge { .. } if code == ErrorCode::Engine => format!("{error}; `--max-body` allows more"),
         _ => error.to_string(),
     };
     ApiError::new(code, message).into()

@@ -78,7 +78,7 @@ pub(crate) struct NetworkArgs {
     /// A client is a key, or an address if no key is required.
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) per_client: Option<u32>,
-    /// Accept request bodies up to this size
+    /// Accept request bodies and serve conversations up to this size
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = body_size, hide_short_help = true)]
     max_body: usize,
     /// Send a comment in a stream after N seconds without anything else
