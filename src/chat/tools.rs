@@ -15,6 +15,7 @@ mod rules;
 mod values;
 
 use std::mem;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -79,7 +80,7 @@ enum Found {
 #[derive(Debug, Clone)]
 pub(super) struct ToolParser {
     syntax: &'static Syntax,
-    tools: Vec<Value>,
+    tools: Arc<[Value]>,
     state: State,
     held: String,
     /// Texts that begin like a call and are not one.
@@ -89,7 +90,7 @@ pub(super) struct ToolParser {
 impl ToolParser {
     pub(super) fn new(format: ToolFormat, tools: &[Value]) -> Self {
         let (syntax, state, held) = (format.syntax(), State::Text(Place::Begin), String::new());
-        Self { syntax, tools: tools.to_vec(), state, held, unread: 0 }
+        Self { syntax, tools: tools.into(), state, held, unread: 0 }
     }
 
     /// The number of texts so far that begin like a call and stayed content.

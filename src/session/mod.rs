@@ -139,7 +139,7 @@ impl Session {
         }
         let ChatRequest { mut sampling, max_tokens, stop, tools, .. } = request;
         if let Some(rules) = forced {
-            sampling.grammar = Some(Grammar { rules, after: self.block(start, is_closed) });
+            sampling.grammar = Some(Grammar { rules: Arc::new(rules), after: self.block(start, is_closed) });
         } else if let Some(grammar) = &mut sampling.grammar {
             grammar.after = self.block_before_content(start, is_closed);
         }

@@ -4,6 +4,8 @@
 //! recommendations. [`GenerationOptions::over`] joins two layers; the result becomes a request. Not here: the
 //! conversation and its system prompt.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::error::ToolChoiceError;
@@ -183,7 +185,7 @@ impl GenerationOptions {
             Some(Logprobs::Top(count)) => Some(count),
             Some(Logprobs::Off) | None => None,
         };
-        let grammar = self.rules.clone().map(|rules| Grammar { rules, after: None });
+        let grammar = self.rules.clone().map(|rules| Grammar { rules: Arc::new(rules), after: None });
         SamplingParams { grammar, logprobs, ..self.sampling.params(seed) }
     }
 
@@ -269,7 +271,7 @@ mod tests {
         let request = request(&all());
         let SamplingParams { temperature, seed, logprobs, grammar, .. } = request.sampling;
         assert_eq!((temperature, seed, logprobs), (0.5, 3, Some(2)));
-        assert_eq!(grammar.map(|grammar| grammar.rules), all().rules);
+        assert_eq!(grammar.map(|grammar| Arc::unwrap_or_clone(grammar.rules)), all().rules);
         assert_eq!((request.max_tokens, request.reasoning_budget), (Some(5), Some(6)));
         assert!(request.empty_reasoning);
         assert_eq!((request.stop, request.tools.len()), (vec!["end".to_owned()], 1));

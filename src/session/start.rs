@@ -1,5 +1,7 @@
 //! Starts answers: a request is prepared once, and submitted for each answer.
 
+use std::sync::Arc;
+
 use super::Session;
 use super::chat::Chat;
 use super::error::Error;
@@ -8,7 +10,7 @@ use super::request::{ChatRequest, TextRequest, ToolCallIds};
 use crate::chat::AnswerParser;
 use crate::engine::{self, Reply, Request};
 
-/// An answer that can be started.
+/// An answer that can be started. Clones share what may be large.
 #[derive(Clone)]
 struct Prepared {
     request: Request,
@@ -18,7 +20,7 @@ struct Prepared {
     calls: usize,
     one_call: bool,
     /// The conversation, for hooks.
-    conversation: Option<ChatRequest>,
+    conversation: Option<Arc<ChatRequest>>,
 }
 
 /// Whether a state of the prompt is restored first.
@@ -51,9 +53,6 @@ impl Session {
         let start = |(index, &seed): (usize, &u32)| {
             let mut prepared = prepared.clone();
             prepared.request.sampling.seed = seed;
-            if let Some(conversation) = &mut prepared.conversation {
-                conversation.sampling.seed = seed;
-            }
             self.start(prepared, if index == 0 { Restoring::First } else { Restoring::Done })
         };
         seeds.iter().enumerate().map(start).collect()
@@ -74,7 +73,7 @@ impl Session {
     fn prepared(&self, request: ChatRequest) -> Result<Prepared, Error> {
         let ids = request.tool_call_ids.clone();
         let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
-        let conversation = self.hooks.as_ref().map(|_| request.clone());
+        let conversation = self.hooks.as_ref().map(|_| Arc::new(request.clone()));
         let one_call = !request.parallel_tool_calls;
         let (request, parser) = self.prepare(request)?;
         Ok(Prepared { request, parser, ids, calls, one_call, conversation })
@@ -90,17 +89,43 @@ impl Session {
     fn submit(
         &self,
         request: Request,
-        conversation: Option<ChatRequest>,
+        conversation: Option<Arc<ChatRequest>>,
         restoring: Restoring,
     ) -> Result<(Reply, Option<Watched>), engine::Error> {
         let Some(hooks) = &self.hooks else { return Ok((self.submitter.submit(request)?, None)) };
+        let tokens = Arc::clone(&request.prompt);
         // A request that cannot be answered restores nothing.
         let prepared = self.submitter.prepare(request)?;
-        let prompt = prepared.prompt();
         if restoring == Restoring::First {
-            (hooks.before)(prompt);
+            (hooks.before)(prepared.prompt());
         }
-        let watched = Watched::new(hooks.clone(), conversation, prompt);
+        let watched = Watched::new(hooks.clone(), conversation, prepared.prompt().namespace, tokens);
         Ok((self.submitter.submit_prepared(prepared)?, Some(watched)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Message, Role, Template};
+    use crate::engine::scripted::ByteVocab;
+    use crate::engine::{Grammar, Rules, SamplingParams, Submitter};
+    use crate::session::Hooks;
+
+    #[test]
+    fn answers_with_other_seeds_share_the_prompt_the_rules_and_the_conversation() {
+        let template = Template::parse("{{ messages[0].content }}", "", "").unwrap();
+        let hooks = Hooks { before: Arc::new(|_| {}), after: Arc::new(|_| {}) };
+        let session =
+            Session::new(Submitter::disconnected(), Arc::new(ByteVocab), template).with_hooks(hooks);
+        let grammar = Grammar { rules: Rules::JsonSchema("{}".to_owned()).into(), after: None };
+        let sampling = SamplingParams { grammar: Some(grammar), ..SamplingParams::greedy() };
+        let request = ChatRequest::new(vec![Message::new(Role::User, "hi")], sampling);
+        let one = session.prepared(request).ok().unwrap();
+        let other = one.clone();
+        assert!(Arc::ptr_eq(&one.request.prompt, &other.request.prompt));
+        assert!(Arc::ptr_eq(one.conversation.as_ref().unwrap(), other.conversation.as_ref().unwrap()));
+        let [one, other] = [one, other].map(|prepared| prepared.request.sampling.grammar.unwrap().rules);
+        assert!(Arc::ptr_eq(&one, &other));
     }
 }

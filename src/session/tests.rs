@@ -169,7 +169,7 @@ fn a_text_begins_with_the_first_token_once() {
     assert_eq!(session.count(&turn).unwrap(), 1, "a template writes the first token itself");
     let tokens = |parts: &[PromptPart]| {
         let request = TextRequest { prompt: PromptText(parts.to_vec()), ..request("") };
-        session.text_request(request).prompt
+        session.text_request(request).prompt.to_vec()
     };
     let (text, ids) = (PromptPart::Text("x".to_owned()), PromptPart::Tokens(vec![Token(1), Token(2)]));
     let x = Token(i32::from(b'x'));
@@ -324,7 +324,7 @@ fn calls_have_the_ids_that_the_caller_supplies() {
 #[test]
 fn a_choice_of_tools_that_cannot_be_met_is_refused_by_name() {
     let tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
-    let grammar = Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()), after: None };
+    let grammar = Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None };
     let function = |name: &str| ToolChoice::Function(name.to_owned());
     for (template, tools, choice, grammar, expected) in [
         ("<tool_call> arguments", &[][..], ToolChoice::Required, None, ToolChoiceError::NoTools),

@@ -30,7 +30,7 @@ pub(super) enum Matching {
 impl Matching {
     pub(super) fn new(model: &LlamaModel, words: &Words, grammar: &Grammar) -> Result<Self, SamplingError> {
         let newlines = if grammar.after.is_some() { NEWLINES } else { 0 };
-        let Rules::Gbnf(text) = &grammar.rules else {
+        let Rules::Gbnf(text) = &*grammar.rules else {
             let matcher = matcher(&grammar.rules, newlines, words.of(model).map_err(error)?)?;
             return Ok(Self::Schema(Box::new(matcher)));
         };
