@@ -82,12 +82,19 @@ impl Frame {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Comment => out.extend(b": \n\n"),
-            Self::Data(value) => out.extend(format!("data: {value}\n\n").into_bytes()),
+            Self::Data(value) => write_data(value, out),
             Self::Typed(value) => {
                 let name = value.get("type").and_then(Value::as_str).unwrap_or("message");
-                out.extend(format!("event: {name}\ndata: {value}\n\n").into_bytes());
+                [&b"event: "[..], name.as_bytes(), b"\n"].iter().for_each(|part| out.extend_from_slice(part));
+                write_data(value, out);
             }
             Self::Done => out.extend(b"data: [DONE]\n\n"),
         }
     }
+}
+
+fn write_data(value: &Value, out: &mut Vec<u8>) {
+    out.extend(b"data: ");
+    serde_json::to_writer(&mut *out, value).expect("memory can be written to");
+    out.extend(b"\n\n");
 }
