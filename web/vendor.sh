@@ -32,7 +32,7 @@ module() {
 
 # Most of the library's common languages; a test limits the size of the page. Similar ones are neighbours: they compress
 # better.
-languages='css scss javascript typescript c cpp java kotlin csharp swift go rust php xml markdown bash shell diff json yaml ini
+languages='css scss javascript typescript c cpp java kotlin csharp go rust php xml markdown bash shell diff json yaml ini
     makefile lua ruby python r sql plaintext'
 
 highlighter() {

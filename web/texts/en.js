@@ -109,6 +109,7 @@ export default {
   next: "Next alternative",
   alternative: (at, of) => `${at} of ${of}`,
   toLatest: "Scroll to the end",
+  earlier: (number) => `Show earlier messages (${whole(number)} more)`,
   reasoning: "Reasoning",
   reasoningNow: "Reasoning…",
   reasoned: (ms) => `Reasoning, ${duration(ms / 1000)}`,
