@@ -203,7 +203,7 @@ test("a file that is not a conversation is refused by name", async (t) => {
 });
 
 test("an answer continues while another conversation is shown, and is not read aloud there", async (t) => {
-  const long = { write: `</think>\n\n${"More. ".repeat(60)}end`, rate: 40 };
+  const long = { write: `</think>\n\n${"More. ".repeat(300)}end`, rate: 40 };
   const { page } = await visit(t, { answers: { Long: long } });
   await ask(page, "Long");
   await lastAnswer(page).getByText("More. More.").waitFor();

@@ -9,7 +9,11 @@ export function Modal({ title, kind = "", onClose, children }) {
   useLayoutEffect(() => {
     const focused = document.activeElement;
     shown.current.showModal();
-    return () => focused?.isConnected && focused.focus();
+    return () => {
+      // The browser has done so already if it closed the dialog, and the user may have gone elsewhere since.
+      const isHere = document.activeElement === document.body || shown.current.contains(document.activeElement);
+      if (isHere && focused?.isConnected) focused.focus();
+    };
   }, []);
   const beside = (event) => event.target === shown.current && onClose();
   return html`<dialog ref=${shown} class="modal ${kind}" aria-labelledby=${id} onClose=${onClose} onMouseDown=${beside}>
