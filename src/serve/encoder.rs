@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::queue::Place;
 use crate::engine::{Token, TokenLogprob};
 use crate::openai::SoFar;
 use crate::session::{Answer, ChatEvent};
@@ -21,6 +22,16 @@ pub(super) trait Encoder: Send {
         tokens: &[TokenLogprob],
         moment: Moment<'_>,
     ) -> Vec<Frame>;
+
+    /// Whether the place in the queue is shown.
+    fn shows_queue(&self) -> bool {
+        false
+    }
+
+    /// The frames of another place in the queue.
+    fn moved(&mut self, _place: Place) -> Vec<Frame> {
+        Vec::new()
+    }
 
     /// The frames after the last answer has ended without an error.
     fn end(&mut self) -> Vec<Frame>;

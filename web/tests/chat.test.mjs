@@ -237,14 +237,21 @@ test("the progress of a long prompt is shown with the time left", async (t) => {
   await lastAnswer(page).getByText("Read.", { exact: true }).waitFor();
 });
 
-test("a request that waits for a slot says so", async (t) => {
+test("a request that waits for a slot says at which place", async (t) => {
   const { server, page } = await visit(t, { args: ["--parallel", "1"], answers: { Long: script(`</think>\n\n${"x ".repeat(3000)}`, { rate: 50 }) } });
-  const abort = new AbortController();
   const body = JSON.stringify({ messages: [{ role: "user", content: "Long" }], stream: true });
-  const other = await fetch(`${server.url}/v1/chat/completions`, { method: "POST", body, signal: abort.signal });
-  await other.body.getReader().read();
+  const others = [];
+  const other = async () => {
+    const abort = new AbortController();
+    others.push(() => abort.abort());
+    return fetch(`${server.url}/v1/chat/completions`, { method: "POST", body, signal: abort.signal });
+  };
+  await (await other()).body.getReader().read();
+  await other();
   await ask(page, "Hi");
-  await page.getByText("Waiting for a free slot, 1 request in the queue").waitFor();
-  abort.abort();
+  await page.getByText("Waiting for a free slot, number 2 of 2 in the queue").waitFor();
+  others[1]();
+  await page.getByText("Waiting for a free slot, number 1 of 1 in the queue").waitFor();
+  others[0]();
   await lastAnswer(page).getByText("You wrote: Hi").waitFor();
 });

@@ -130,7 +130,7 @@ export default {
 
   // Progress
   waiting: "Waiting for a free slot",
-  waitingBehind: (number) => `Waiting for a free slot, ${count(number, "request", "requests")} in the queue`,
+  waitingAt: (position, waiting) => `Waiting for a free slot, number ${whole(position)} of ${whole(waiting)} in the queue`,
   sending: "Sending",
   reading: (done, total) => `Reading the prompt, ${whole(done)} of ${tokens(total)}`,
   left: (seconds) => `about ${duration(seconds)} left`,

@@ -376,7 +376,7 @@ fn the_status_shows_slots_queue_and_counters() {
     gate.pass();
     gate.step();
     let seen = status.borrow_and_update().clone();
-    assert_eq!((seen.slots[1].request, seen.waiting), (Some(two.canceller().id()), 1));
+    assert_eq!((seen.slots[1].request, seen.waiting.len()), (Some(two.canceller().id()), 1));
     let expected = Counters {
         accepted: 3,
         steps: 2,
