@@ -18,6 +18,8 @@ use crate::atomic::{self, Access};
 const MOST_BYTES: u64 = 256 << 20;
 /// Bytes of a first line, which has the title.
 const HEAD: u64 = 64 << 10;
+/// Bytes of the files that a search reads.
+const MOST_SEARCHED: u64 = 64 << 20;
 /// Files of a folder.
 const MOST_FILES: usize = 10_000;
 
@@ -193,6 +195,33 @@ impl Store {
         let mut list: Vec<Stored> = names.into_iter().filter_map(|name| self.stored(name)).collect();
         list.sort_by(|a, b| (b.modified, &a.name).cmp(&(a.modified, &b.name)));
         Ok(list)
+    }
+
+    /// The conversations of [`list`](Self::list) whose name, title or messages contain a text, in upper or lower case, and
+    /// whether all were searched: older ones are not read once much was.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn search(&self, text: &str) -> io::Result<(Vec<Stored>, bool)> {
+        let text = text.to_lowercase();
+        let has = |field: &str| field.to_lowercase().contains(&text);
+        let mut left = MOST_SEARCHED;
+        let mut is_complete = true;
+        let mut found = self.list()?;
+        found.retain(|stored| {
+            if has(&stored.name) || stored.title.as_deref().is_some_and(has) {
+                return true;
+            }
+            let Some(rest) = left.checked_sub(stored.bytes) else {
+                is_complete = false;
+                return false;
+            };
+            left = rest;
+            // A file that is damaged or was removed meanwhile contains nothing.
+            self.get(&stored.name).is_ok_and(|(conversation, _)| conversation.mentions(&text))
+        });
+        Ok((found, is_complete))
     }
 
     /// Reads a conversation.
@@ -491,6 +520,35 @@ mod tests {
         for name in ["folder", "notes", "../sessions/new", "a b"] {
             assert!(store.get(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_search_finds_titles_and_messages_of_all_branches() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().to_owned());
+        let mut one = said("Straße");
+        one.title = Some("A Title".to_owned());
+        one.replace(&[], vec![Message::new(Role::User, "Another \"Branch\"\n of it")]);
+        store.put("one", &one, &Condition::New).unwrap();
+        store.put("two", &said("two"), &Condition::New).unwrap();
+        fs::write(store.folder().join("damaged.jsonl"), "{\"ggrun_session\":1,\"model\":\"\"}\ntwo\n")
+            .unwrap();
+        let found = |text: &str| {
+            let (found, is_complete) = store.search(text).unwrap();
+            (found.into_iter().map(|stored| stored.name).collect::<Vec<_>>(), is_complete)
+        };
+        let only = |name: &str| (vec![name.to_owned()], true);
+        for text in ["a title", "STRASSE".replace("SS", "ß").as_str(), "\"branch\"\n OF", "on"] {
+            assert_eq!(found(text), only("one"), "{text}");
+        }
+        assert_eq!(found("TWO"), only("two"));
+        assert_eq!(found("content"), (Vec::new(), true), "names of fields are not searched");
+        assert_eq!(found("\"}"), (Vec::new(), true));
+        let large = File::create(store.path("large").unwrap()).unwrap();
+        fs::write(store.path("large").unwrap(), "{\"ggrun_session\":1,\"model\":\"\"}\n").unwrap();
+        large.set_len(MOST_SEARCHED + 1).unwrap();
+        assert_eq!(found("straße"), (vec!["one".to_owned()], false));
+        assert_eq!(found("larg").0, ["large"]);
     }
 
     #[test]

@@ -113,6 +113,9 @@ for (const place of ["on the server", "in the browser"]) {
     assert.equal(await rows(page).count(), 1);
     await page.getByLabel("Search conversations").fill("nothing of this kind");
     await page.getByText("No conversation matches").waitFor();
+    await page.getByLabel("Search conversations").fill("WROTE: ships");
+    await rows(page).filter({ hasText: "Ships" }).waitFor();
+    assert.equal(await rows(page).count(), 1, "the text of an answer is found");
     await page.getByLabel("Search conversations").fill("");
     await act(page, "Trains", "Rename");
     await checkAccess(page);

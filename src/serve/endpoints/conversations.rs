@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -22,13 +22,19 @@ use crate::serve::receive;
 /// The type of a conversation: JSON lines.
 const TYPE: &str = "application/jsonl";
 
-/// The conversations, the last changed first.
+/// The conversations, the last changed first; with `search`, those that contain it.
 pub(in crate::serve) async fn list(
     State(app): State<Arc<App>>,
+    Query(query): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Result<Json<Value>, HttpError> {
     let store = store(&app, &request)?;
-    let list = blocking(&app, move || store.list()).await?.map_err(Error::from).map_err(refusal)?;
+    let text = query.into_iter().find_map(|(name, value)| (name == "search").then_some(value));
+    let read = move || match text {
+        Some(text) => store.search(&text),
+        None => store.list().map(|list| (list, true)),
+    };
+    let (list, is_complete) = blocking(&app, read).await?.map_err(Error::from).map_err(refusal)?;
     let data = list.into_iter().map(|stored| {
         let modified = stored.modified.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         json!({
@@ -39,7 +45,8 @@ pub(in crate::serve) async fn list(
             "bytes": stored.bytes,
         })
     });
-    Ok(Json(json!({ "object": "list", "data": data.collect::<Vec<Value>>() })))
+    let data: Vec<Value> = data.collect();
+    Ok(Json(json!({ "object": "list", "data": data, "is_complete": is_complete })))
 }
 
 /// One conversation.

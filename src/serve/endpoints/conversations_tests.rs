@@ -62,6 +62,10 @@ fn a_conversation_is_created_read_changed_and_removed() {
     );
     assert_eq!(listed["bytes"], get(path).text.len());
     assert!(get(path).text.contains("\"page\":1"), "fields of the page stay");
+    for (text, number) in [("B", 1), ("%22b", 0)] {
+        let found = get(&format!("/api/conversations?search={text}")).json();
+        assert_eq!((found["data"].as_array().unwrap().len(), &found["is_complete"]), (number, &true.into()));
+    }
     // The file is damaged, not the request.
     let file = folder.path().join("sessions/damaged.jsonl");
     for bytes in [&b"{}"[..], b"\xff"] {
