@@ -60,7 +60,7 @@ test("what follows a long block does not wait for it", async (t) => {
 });
 
 test("frames stay short while an answer of thousands of tokens arrives at 200 tokens a second", async (t) => {
-  const write = `</think>\n\n${Array.from({ length: 12 }, (_, at) => part(at)).join("\n\n")}\n\nThe end.`;
+  const write = `</think>\n\n${Array.from({ length: 6 }, (_, at) => part(at)).join("\n\n")}\n\nThe end.`;
   const { page } = await visit(t, { answers: { Long: { write, rate: 200 } } });
   await ask(page, "Long");
   await lastAnswer(page).getByText("Part 1", { exact: true }).waitFor();
