@@ -42,6 +42,12 @@ impl AnswerParser {
         Self(Form::Tags { reasoning: ReasoningParser::new(start), tools })
     }
 
+    /// Whether the text has headers of messages, which do not count as text of the answer.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        matches!(self.0, Form::Harmony(_))
+    }
+
     /// Where the text seen so far ends.
     #[must_use]
     pub fn place(&self) -> Place {

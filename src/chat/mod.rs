@@ -35,6 +35,6 @@ pub use parts::NotText;
 pub use reasoning::{Place, ReasoningParser};
 pub use rendered::Rendered;
 pub use strftime::format as strftime;
-pub use tags::{Start, Tags};
+pub use tags::{Next, Start, Tags};
 pub use template::{Error, RenderOptions, SWITCHES, Template};
 pub use tools::{CallRules, Calls, ToolFormat, Unheld};

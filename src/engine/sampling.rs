@@ -255,6 +255,9 @@ pub struct Block {
     pub open: Option<String>,
     /// The text that closes it.
     pub close: String,
+    /// The texts of which one comes between the block, or the start of an answer without one, and the text of the rules.
+    /// Nothing else comes there, unless the list is empty.
+    pub headers: Vec<String>,
 }
 
 /// The rules of a [`Grammar`].

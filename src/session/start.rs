@@ -1,5 +1,6 @@
 //! Starts answers: a request is prepared once, and submitted for each answer.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::Session;
@@ -15,6 +16,8 @@ use crate::engine::{self, Reply, Request};
 struct Prepared {
     request: Request,
     parser: AnswerParser,
+    /// Texts that end the answer, if they are found in its content instead of all its text.
+    stop: Vec<String>,
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
@@ -75,14 +78,17 @@ impl Session {
         let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
         let conversation = self.hooks.as_ref().map(|_| Arc::new(request.clone()));
         let one_call = !request.parallel_tool_calls;
-        let (request, parser) = self.prepare(request)?;
-        Ok(Prepared { request, parser, ids, calls, one_call, conversation })
+        let (mut request, parser) = self.prepare(request)?;
+        engine::check_stops(&request.stop)?;
+        let stop = if parser.has_headers() { mem::take(&mut request.stop) } else { Vec::new() };
+        Ok(Prepared { request, parser, stop, ids, calls, one_call, conversation })
     }
 
     fn start(&self, prepared: Prepared, restoring: Restoring) -> Result<Chat, Error> {
-        let Prepared { request, parser, ids, calls, one_call, conversation } = prepared;
+        let Prepared { request, parser, stop, ids, calls, one_call, conversation } = prepared;
         let (reply, watched) = self.submit(request, conversation, restoring)?;
-        Ok(Chat::new(reply, Some(parser), ids, calls).with_one_call(one_call).watched(watched))
+        let chat = Chat::new(reply, Some(parser), ids, calls);
+        Ok(chat.with_stops(stop).with_one_call(one_call).watched(watched))
     }
 
     /// Submits a request, after the hook that restores the beginning of its prompt.

@@ -129,7 +129,7 @@ fn with_ignore_end_an_answer_ends_at_its_limit() {
 }
 
 fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
-    let block = |close: &str| Block { open: None, close: close.to_owned() };
+    let block = |close: &str| Block { open: None, close: close.to_owned(), headers: Vec::new() };
     let grammar = Some(Grammar { rules: rules.into(), after: after.map(block) });
     SamplingParams { grammar, ..SamplingParams::greedy() }
 }
@@ -229,9 +229,10 @@ fn forced_text_that_a_grammar_forbids_fails_its_request_alone() {
     let bench = bench(2);
     let tokens = |text: &str| bench.model.vocab().tokenize(text, Markup::Parsed);
     let close = "</think>".to_owned();
+    let block = Block { open: None, close: close.clone(), headers: Vec::new() };
     for (block, ending) in [
-        (Some(Block { open: None, close: close.clone() }), "x</think>hello"),
-        (Some(Block { open: None, close: close.clone() }), "x</think>\n\n\n\n\n\n\n\n\n\n"),
+        (Some(block.clone()), "x</think>hello"),
+        (Some(block), "x</think>\n\n\n\n\n\n\n\n\n\n"),
         (None, "hello</think>"),
     ] {
         let other = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();

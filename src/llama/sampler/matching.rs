@@ -43,7 +43,9 @@ impl Matching {
             let (made, lines) = log::capture(|| LlamaSampler::grammar(model, &rules, root));
             made.map_err(|error| SamplingError::Grammar { reason: log::reason(&lines, error) })
         };
-        let may_open = matches!(grammar.after, Some(Block { open: Some(_), .. }));
+        // After a header, the rules have not been asked about the text before.
+        let may_open =
+            matches!(&grammar.after, Some(Block { open: Some(_), headers, .. }) if headers.is_empty());
         Ok(Self::Gbnf { sampler: make()?, spare: may_open.then(make).transpose()? })
     }
 
