@@ -38,7 +38,7 @@ impl AnswerParser {
         if is_harmony || start.tags() == Tags::HARMONY {
             return Self(Form::Harmony(HarmonyParser::new(start, is_harmony.then(|| names(tools)))));
         }
-        let tools = format.map(|format| ToolParser::new(format, tools));
+        let tools = format.and_then(ToolFormat::syntax).map(|syntax| ToolParser::new(syntax, tools));
         Self(Form::Tags { reasoning: ReasoningParser::new(start), tools })
     }
 

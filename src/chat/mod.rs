@@ -4,6 +4,8 @@ mod answer;
 mod bound;
 mod builtins;
 mod conversation;
+#[cfg(test)]
+mod cuts;
 mod delta;
 mod guard;
 mod harmony;
@@ -14,6 +16,7 @@ mod message;
 mod methods;
 mod observed;
 mod parts;
+mod pending;
 mod probe;
 mod python;
 mod reasoning;
