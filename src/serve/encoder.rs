@@ -96,7 +96,9 @@ impl Frame {
             Self::Data(value) => write_data(value, out),
             Self::Typed(value) => {
                 let name = value.get("type").and_then(Value::as_str).unwrap_or("message");
-                [&b"event: "[..], name.as_bytes(), b"\n"].iter().for_each(|part| out.extend_from_slice(part));
+                for part in [&b"event: "[..], name.as_bytes(), b"\n"] {
+                    out.extend_from_slice(part);
+                }
                 write_data(value, out);
             }
             Self::Done => out.extend(b"data: [DONE]\n\n"),

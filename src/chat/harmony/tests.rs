@@ -143,7 +143,9 @@ fn arguments_are_read_again_only_so_often_and_are_content_then() {
         let text = format!("{long}{rest}");
         let mut deltas = Vec::new();
         let pieces: Vec<&str> = if letters { text.split("").collect() } else { vec![&text] };
-        pieces.into_iter().for_each(|piece| deltas.extend(parser.push(piece)));
+        for piece in pieces {
+            deltas.extend(parser.push(piece));
+        }
         deltas.extend(parser.finish());
         let calls = deltas.iter().filter(|delta| matches!(delta, Delta::ToolCall(_))).count();
         (calls, parser.unread())

@@ -226,7 +226,9 @@ fn calls_are_read_again_only_so_often_and_are_content_then() {
     let parse = |left: usize, pieces: Vec<&str>| {
         let mut parser = ToolParser { left, ..parser(ToolFormat::Hermes) };
         let mut deltas = Vec::new();
-        pieces.into_iter().for_each(|piece| parser.push(piece, &mut deltas));
+        for piece in pieces {
+            parser.push(piece, &mut deltas);
+        }
         parser.finish(&mut deltas);
         let is_call = |delta: &&Delta| matches!(delta, Delta::ToolCall(_));
         (deltas.iter().filter(is_call).count(), parser.unread() > 0)

@@ -73,10 +73,10 @@ pub(crate) fn failure(style: Style, text: &str, causes: &[String], hint: Option<
     }
     let mut shown = titled_line(style.error(), style.reset(), "error", text);
     for cause in causes {
-        shown += &format!("  caused by: {}\n", escape::message(cause));
+        shown.extend(["  caused by: ", &escape::message(cause), "\n"]);
     }
     if let Some(hint) = hint {
-        shown += &format!("\nhint: {}\n", escape::message(hint));
+        shown.extend(["\nhint: ", &escape::message(hint), "\n"]);
     }
     shown
 }

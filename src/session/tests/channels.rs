@@ -70,7 +70,7 @@ fn asked(choice: ToolChoice, reasoning: Option<&str>) -> ChatRequest {
 #[test]
 fn in_channels_reasoning_that_is_ended_leads_to_what_may_follow() {
     let session = session(HARMONY, "");
-    let grammar = || Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()), after: None });
+    let grammar = || Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None });
     for (choice, grammar, header) in [
         (ToolChoice::None, None, "<|start|>assistant<|channel|>final<|message|>"),
         (ToolChoice::Auto, grammar(), "<|start|>assistant<|channel|>final<|message|>"),
