@@ -1,6 +1,6 @@
 //! `MiniMax` M2, M2.1 and M2.5.
 
-use super::family::Family;
+use super::family::{EXPERTS_BY_VALUE, Family};
 use super::hparams::{Experts, FeedForward, Gating, HParams};
 use super::metadata::Keys;
 use super::plain::Plain;
@@ -12,7 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "MiniMax M2, M2.1 and M2.5",
-    exceptions: "",
+    exceptions: EXPERTS_BY_VALUE,
     gguf: "minimax-m2",
     model_types: &["minimax_m2"],
     architectures: &["MiniMaxM2ForCausalLM"],
