@@ -322,6 +322,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
             "`--unchecked` loads it without this check"
         }
+        LoadError::IgnoredFactor { .. } => "`ggrun convert` writes no factors that llama.cpp does not use",
         LoadError::MissingTensor { .. } | LoadError::SurplusTensor { .. } | LoadError::Tensor { .. } => {
             "the file does not match its architecture; `ggrun inspect --tensors` lists its tensors"
         }
