@@ -344,6 +344,7 @@ fn place_hint(error: &PlaceError) -> Option<String> {
         }),
         PlaceError::Stream { .. } => Some("use another `--load-mode`, and omit `--repack`".to_owned()),
         PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
+        PlaceError::CacheTypes { keys, .. } => Some(format!("use `-ctv {}`", keys.to_lowercase())),
         PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
             Some("`--list-devices` lists devices and buffers".to_owned())
