@@ -82,7 +82,7 @@ pub(crate) fn sentence(report: &Report) -> String {
         0 => String::new(),
         n => {
             format!(
-                "; {} of other parts than the language model left out",
+                "; {} outside the language model left out (vision, audio)",
                 text::plural(n as u64, "tensor")
             )
         }
