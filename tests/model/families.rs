@@ -9,19 +9,19 @@ use serde::Deserialize;
 use super::{load, reuse};
 use crate::support::{data, exported};
 
-/// The families with an int4 checkpoint, and whether there is a BF16 one.
-const FAMILIES: [(&str, bool); 11] = [
-    ("qwen3_5", true),
-    ("qwen3_5-moe", false),
-    ("qwen3", true),
-    ("qwen3-moe", false),
-    ("llama3", true),
-    ("mistral3", false),
-    ("glm4-moe", true),
-    ("minimax-m2", true),
-    ("gpt-oss", true),
-    ("glm4-moe-lite", true),
-    ("gemma4-moe", true),
+/// The families with an int4 checkpoint. Some have a BF16 one too.
+const FAMILIES: [&str; 11] = [
+    "qwen3_5",
+    "qwen3_5-moe",
+    "qwen3",
+    "qwen3-moe",
+    "llama3",
+    "mistral3",
+    "glm4-moe",
+    "minimax-m2",
+    "gpt-oss",
+    "glm4-moe-lite",
+    "gemma4-moe",
 ];
 /// The largest difference of a logit. The reference was computed with rotary frequencies that had been rounded to BF16,
 /// which makes up to 5e-3 of it; a transform that is missing makes 0.1 and more. Gemma's GELU is a table of F16 in llama.cpp.
@@ -52,7 +52,10 @@ impl Golden {
 
 #[test]
 fn each_family_has_the_logits_of_transformers() {
-    for (name, _) in FAMILIES.into_iter().filter(|(_, bf16)| *bf16) {
+    let has_bf16 = |name: &&str| data("families").join(name).join("model.safetensors").exists();
+    let names: Vec<&str> = FAMILIES.into_iter().filter(has_bf16).collect();
+    assert!(names.len() >= 8, "{names:?}");
+    for name in names {
         let options = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
         let gguf = exported(&data("families").join(name), &format!("{name}-f32"), &options);
         let golden = Golden::read(name);
@@ -74,7 +77,7 @@ fn each_family_has_the_logits_of_transformers() {
 
 #[test]
 fn int4_files_of_each_family_run_and_go_on_from_a_saved_sequence() {
-    for (name, _) in FAMILIES {
+    for name in FAMILIES {
         let folder = data("families").join(format!("{name}-int4"));
         let gguf = exported(&folder, &format!("{name}-int4"), &PlanOptions::default());
         let weights = reuse::load(&gguf);

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::gguf::Header;
+use gguf_export::gguf::{Array, Header, Value};
 use gguf_export::io::FileSource;
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{ExportOptions, Plan, PlanOptions, Result, export, survey};
+use serde_json::Value as Json;
 use testkit::Model;
 
 pub(crate) static GO: AtomicBool = AtomicBool::new(false);
@@ -93,6 +94,40 @@ impl Place {
 /// A complete plan.
 pub(crate) fn plan(checkpoint: &Checkpoint) -> Plan {
     survey(checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap()
+}
+
+/// A folder of `tests/data`.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data").join(name)
+}
+
+/// The folder of a tiny model in `tests/data/families`.
+pub(crate) fn family(name: &str) -> PathBuf {
+    data("families").join(name)
+}
+
+/// A file that is a JSON value.
+#[allow(clippy::disallowed_methods, reason = "tests read files directly")]
+pub(crate) fn json(path: &Path) -> Json {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The type and the value of a key in the form of golden files.
+pub(crate) fn golden(value: &Value) -> (&'static str, Json) {
+    match value {
+        Value::U32(n) => ("UINT32", (*n).into()),
+        Value::I32(n) => ("INT32", (*n).into()),
+        Value::U64(n) => ("UINT64", (*n).into()),
+        Value::F32(n) => ("FLOAT32", f64::from(*n).into()),
+        Value::Bool(b) => ("BOOL", (*b).into()),
+        Value::Str(s) => ("STRING", s.clone().into()),
+        Value::Array(Array::Str(a)) => ("[STRING]", a.clone().into()),
+        Value::Array(Array::I32(a)) => ("[INT32]", a.clone().into()),
+        Value::Array(Array::U32(a)) => ("[UINT32]", a.clone().into()),
+        Value::Array(Array::F32(a)) => ("[FLOAT32]", a.iter().copied().map(f64::from).collect()),
+        Value::Array(Array::Bool(a)) => ("[BOOL]", a.clone().into()),
+        other => panic!("{other:?} is not among the types of the golden files"),
+    }
 }
 
 /// The messages of an error and its sources.
