@@ -180,7 +180,7 @@ fn laid_out(h: &HParams) {
     for has in [true, false] {
         let layout = arch::layout(h, true, &|_| has);
         assert!(layout.targets.len() > h.layers.len());
-        assert!(h.metadata(layout.mtp_layers).u64(&format!("{}.block_count", h.architecture)).is_some());
+        assert!(h.metadata(layout.mtp_layers).u64(&format!("{}.block_count", h.family().gguf)).is_some());
     }
 }
 

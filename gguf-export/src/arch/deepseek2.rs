@@ -50,7 +50,7 @@ const EXPERTS: ExpertNames =
 const MAX_HEAD_DIM: u64 = 1 << 12;
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: GLM_LITE.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_other_scores("sigmoid")?;
     reader.refuse_false("rope_interleave")?;
     for (field, own) in [("topk_method", "noaux_tc"), ("moe_layer_freq", "1")] {

@@ -27,7 +27,7 @@ pub(super) static FAMILY: Family = Family {
         "embed_audio.",
     ],
     tokenizer: Tokenizer::Gemma4,
-    read: |config| gemma4_config::read(config, "gemma4"),
+    read: gemma4_config::read,
     layout: |out| {
         out.trunk(Map::Identity, layer);
         layer_embeddings(out);

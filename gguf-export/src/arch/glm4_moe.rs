@@ -30,7 +30,7 @@ pub(super) static FAMILY: Family = Family {
 const TRAITS: Traits = Traits { rotated: 0.5, attention_bias: true, ..Traits::PLAIN };
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: FAMILY.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_other_scores("sigmoid")?;
     let mut h = reader.common()?;
     h.head_norms = config.bool("use_qk_norm")?.unwrap_or(false);

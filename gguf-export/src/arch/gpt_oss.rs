@@ -42,7 +42,7 @@ const ATTENTION: Plain = Plain {
 const ACTIVATION: [(&str, f64); 2] = [("swiglu_alpha", 1.702), ("swiglu_limit", 7.0)];
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: FAMILY.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_false("attention_bias")?;
     reader.refuse_true("tie_word_embeddings")?;
     for (field, own) in ACTIVATION {

@@ -25,11 +25,7 @@ pub(super) static FAMILY: Family = Family {
 };
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader {
-        config,
-        architecture: FAMILY.gguf,
-        traits: Traits { base_by_default: false, ..Traits::PLAIN },
-    };
+    let reader = Reader { config, traits: Traits { base_by_default: false, ..Traits::PLAIN } };
     reader.refuse_false("use_qk_norm")?;
     reader.refuse_other_scores("sigmoid")?;
     if let Some(width) = config.u64("shared_intermediate_size")?.filter(|width| *width != 0) {

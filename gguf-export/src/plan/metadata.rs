@@ -19,7 +19,14 @@ impl Plan {
     /// # Errors
     /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.metadata = metadata(checkpoint, self)?;
+        let tokenizer = match self.tokenizer.take() {
+            Some(keys) => keys,
+            None => {
+                let family = self.hparams.family().tokenizer;
+                vocab(checkpoint.dir(), checkpoint.config(), self.hparams.vocab, family)?
+            }
+        };
+        self.metadata = metadata(checkpoint, self, tokenizer)?;
         self.notes.extend(self.transposed());
         self.notes.append(&mut template_notes(checkpoint.dir())?);
         Ok(())
@@ -48,15 +55,10 @@ impl Plan {
     }
 }
 
-fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
-    let mut out = arch::general(&provenance(checkpoint, plan)?, plan.hparams.architecture, dominant(plan));
+fn metadata(checkpoint: &Checkpoint, plan: &Plan, tokenizer: Metadata) -> Result<Metadata> {
+    let mut out = arch::general(&provenance(checkpoint, plan)?, plan.hparams.family().gguf, dominant(plan));
     out.append(plan.hparams.metadata(plan.mtp_layers));
-    out.append(vocab(
-        checkpoint.dir(),
-        checkpoint.config(),
-        plan.hparams.vocab,
-        plan.hparams.family().tokenizer,
-    )?);
+    out.append(tokenizer);
     let rounded: Vec<String> = plan
         .tensors
         .iter()

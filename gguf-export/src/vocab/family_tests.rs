@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::tests::{Toy, put};
-use super::{Family, count, split, vocab};
+use super::{Family, split, vocab};
 use crate::checkpoint::ModelConfig;
 use crate::gguf::{Array, Metadata, Value, keys};
 use crate::io;
@@ -402,9 +402,10 @@ fn the_embedding_of_gemma_may_have_more_rows_than_tokens() {
     assert_eq!(out.strings(keys::TOKENIZER_TOKENS).unwrap().len(), 320);
     let Some(Array::F32(scores)) = out.array("tokenizer.ggml.scores") else { panic!("scores") };
     assert_eq!(scores.len(), 320);
-    assert_eq!(count(&folder("gemma4"), 352, Family::Gemma4).unwrap(), 320);
-    assert_eq!(count(&folder("qwen3"), 352, Family::Plain).unwrap(), 352, "filled up with `[PADn]`");
-    assert!(count(&folder("qwen3"), 352, Family::Gemma4).is_err());
+    let mut filled = family("qwen3");
+    filled.rows = 352;
+    let out = filled.read().unwrap();
+    assert_eq!(out.strings(keys::TOKENIZER_TOKENS).unwrap().len(), 352, "filled up with `[PADn]`");
     toy.rows = 319;
     toy.refused("with id 319, expected an id below 319");
     toy.rows = 352;
