@@ -391,6 +391,47 @@ fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
     assert_eq!(report.left_out, 32);
 }
 
+/// `deepseek_v3` as the language model of Kimi K2.5, beside a vision tower.
+fn kimi_k25(dir: &Path) {
+    deepseek_v3(dir);
+    let mut all = bf16_tensors(&dir.join("model.safetensors"));
+    for tensor in &mut all {
+        tensor.name.insert_str(0, "language_model.");
+    }
+    all.push(made_up("vision_tower.patch_embed.proj.weight", &[8, 8]));
+    all.push(made_up("mm_projector.proj.0.weight", &[8, 8]));
+    testkit::safetensors::write(&dir.join("model.safetensors"), &all);
+    let path = dir.join("config.json");
+    let mut text = json(&path);
+    text["model_type"] = "kimi_k2".into();
+    let config = serde_json::json!({
+        "architectures": ["KimiK25ForConditionalGeneration"], "model_type": "kimi_k25",
+        "text_config": text, "vision_config": {"model_type": "kimi_k25_vision"}
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+}
+
+#[test]
+fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
+    let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    kimi_k25(dir.path());
+    deepseek_v3(plain.path());
+    let options = PlanOptions { name: Some("A name".to_owned()), ..PlanOptions::default() };
+    let out = |dir: &Path| dir.join("out.gguf");
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let header = convert(&checkpoint, &options, &out(dir.path()));
+    let expected = convert(&Checkpoint::open(plain.path()).unwrap(), &options, &out(plain.path()));
+    assert_eq!(values(&out(dir.path()), &header), values(&out(plain.path()), &expected));
+    let own = |header: &Header| -> Vec<(String, Value)> {
+        let all = header.metadata.iter().filter(|(key, _)| key.starts_with("deepseek2."));
+        all.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    };
+    assert_eq!(own(&header), own(&expected));
+    let report = verified(&checkpoint, &out(dir.path()));
+    assert!(report.equal() && report.inexact == 0, "{:?}", report.differences);
+    assert_eq!((report.left_out, report.other_parts), (32, 2));
+}
+
 #[test]
 fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
     let checkpoint = Checkpoint::open(&family("glm4-moe-lite-int4")).unwrap();

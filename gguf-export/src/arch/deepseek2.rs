@@ -1,4 +1,4 @@
-//! Latent attention (MLA): GLM-4.7-Flash, `DeepSeek` V3 and R1, Kimi K2.
+//! Latent attention (MLA): GLM-4.7-Flash, `DeepSeek` V3 and R1, Kimi K2 and K2.5.
 //!
 //! llama.cpp's graph takes the part of `kv_b_proj` for the keys transposed, so that it can be multiplied by the queries, and
 //! applies none of the scales that a GGUF may store apart, but for the output projections.
@@ -35,9 +35,10 @@ pub(super) static GLM_LITE: Family = Family {
 };
 
 pub(super) static DEEPSEEK_V3: Family = Family {
-    models: "DeepSeek V3 and R1; Kimi K2 with a tokenizer.json",
-    model_types: &["deepseek_v3", "kimi_k2"],
-    architectures: &["DeepseekV3ForCausalLM"],
+    models: "DeepSeek V3 and R1; Kimi K2 and K2.5 with a tokenizer.json",
+    model_types: &["deepseek_v3", "kimi_k2", "kimi_k25"],
+    architectures: &["DeepseekV3ForCausalLM", "KimiK25ForConditionalGeneration"],
+    other_parts: &["vision_tower.", "mm_projector."],
     tokenizer: Tokenizer::Plain,
     mtp: Some(Mtp { prefixes: nextn::stated_prefixes, layer: None }),
     ..GLM_LITE

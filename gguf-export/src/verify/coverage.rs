@@ -53,6 +53,7 @@ const OTHER_PARTS: [(&str, &[&str]); 2] = [
             "vision_tower.",
             "model.multi_modal_projector.",
             "multi_modal_projector.",
+            "mm_projector.",
             "model.embed_vision.",
             "embed_vision.",
         ],
