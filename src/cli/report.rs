@@ -4,6 +4,7 @@ mod disk;
 mod format;
 mod hub;
 mod rows;
+mod tokenizer;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -24,6 +25,7 @@ use gguf_export::Error;
 use disk::is_full;
 use format::format_hint;
 use hub::{cache_hint, hub_error, hub_hint, pick_hint};
+use tokenizer::tokenizer_hint;
 
 use super::config::entry::WrongConfig;
 use super::error::{
@@ -249,6 +251,7 @@ fn hint(error: &Error) -> Option<&'static str> {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
         Error::MissingTensor { .. } => "compare the files with their repository; one may be missing",
+        Error::OtherTokenizer { path, .. } => return tokenizer_hint(path),
         Error::OtherFormat { found, expected, .. } => return format_hint(found, expected),
         Error::Joined { .. } => {
             "pass the first of the separate files, or merge them with `llama-gguf-split --merge FIRST OUT`"

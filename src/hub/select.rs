@@ -30,6 +30,8 @@ const NAMED: [&str; 13] = [
     "added_tokens.json",
     "README.md",
 ];
+/// Tokenizers in other forms, which a conversion refuses by name.
+const OTHER_TOKENIZERS: [&str; 2] = ["tekken.json", "tiktoken.model"];
 const PREFIXES: [&str; 3] = ["quantization_config", "chat_template", "LICENSE"];
 /// The folder of further chat templates.
 const TEMPLATES: &str = "additional_chat_templates/";
@@ -41,9 +43,13 @@ pub(super) fn checkpoint<'l>(
     listing: &'l Listing,
     index: Option<&Path>,
 ) -> Result<Vec<&'l RemoteFile>, Error> {
+    let has_tokenizer = listing.find("tokenizer.json").is_some();
     let is_small = |file: &&RemoteFile| {
         let name = file.name.as_str();
-        name == INDEX || NAMED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        name == INDEX
+            || NAMED.contains(&name)
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || !has_tokenizer && OTHER_TOKENIZERS.contains(&name)
     };
     let is_template = |file: &RemoteFile| {
         let stem = file.name.strip_prefix(TEMPLATES).and_then(|name| name.strip_suffix(".jinja"));
@@ -165,6 +171,10 @@ mod tests {
         let only = ["config.json", "consolidated.safetensors", "modeling.py"];
         let found = names(checkpoint(&repo, &listing(&only), None));
         assert_eq!(found.unwrap(), ["config.json", "consolidated.safetensors"]);
+        let found = names(checkpoint(&repo, &listing(&["tekken.json", "m.safetensors"]), None));
+        assert_eq!(found.unwrap(), ["tekken.json", "m.safetensors"]);
+        let both = ["tekken.json", "tiktoken.model", "tokenizer.json"];
+        assert_eq!(names(checkpoint(&repo, &listing(&both), None)).unwrap(), ["tokenizer.json"]);
         std::fs::write(&index, r#"{"weight_map": {"x": 1}}"#).unwrap();
         let error = names(checkpoint(&repo, &listing(&all), Some(&index))).unwrap_err();
         assert!(error.contains("missing or wrong field at column "), "{error}");

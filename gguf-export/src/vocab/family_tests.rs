@@ -241,9 +241,9 @@ fn a_normalizer_may_be_an_empty_or_short_sequence() {
 fn other_files_in_place_of_the_tokenizer_are_refused_by_name() {
     let config = ModelConfig::read(&folder("llama3").join("config.json")).unwrap();
     for (name, words) in [
-        ("tekken.json", "a tokenizer in Mistral's own format without a `tokenizer.json`"),
-        ("tiktoken.model", "a tiktoken file, whose splitting is program code of the checkpoint,"),
-        ("tokenizer.model", "a SentencePiece model without a `tokenizer.json`"),
+        ("tekken.json", "is a tokenizer in Mistral's own format, expected `tokenizer.json` beside it"),
+        ("tiktoken.model", "is a tiktoken file, whose split expression is in program code, expected"),
+        ("tokenizer.model", "is a SentencePiece model, expected `tokenizer.json` beside it"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         put(&dir.path().join(name), "x");
