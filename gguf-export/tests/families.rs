@@ -5,22 +5,22 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use gguf_export::arch::{self, HParams};
 use gguf_export::checkpoint::{Checkpoint, ModelConfig};
-use gguf_export::ggml::{self, GgmlType};
+use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{Header, TensorInfo, Value};
-use gguf_export::io::{self, ByteSource, FileSource};
+use gguf_export::io::{self, FileSource};
 use gguf_export::plan::{LeftOut, OutType, Plan, Reason, TensorPlan};
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+use testkit::deepseek::made_up;
 use testkit::{Dtype, Tensor};
 
-use common::{GO, bf16_tensors, data, family, golden, json};
+use common::{GO, data, deepseek_v3, family, golden, json, values};
 
 /// The families with checkpoints. Those without one in BF16, to save space, are compared by their int4 one.
 const FAMILIES: &[&str] = &[
@@ -50,19 +50,6 @@ fn convert(checkpoint: &Checkpoint, options: &PlanOptions, out: &Path) -> Header
     let plan = survey(checkpoint, options, 2, &GO, &|_| {}).unwrap();
     export(checkpoint, &plan, out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
     Header::read(out, &FileSource::open(out).unwrap()).unwrap()
-}
-
-/// The values of each tensor.
-fn values(path: &Path, header: &Header) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
-    let source = FileSource::open(path).unwrap();
-    let read = |info: &TensorInfo| {
-        let mut bytes = vec![0; info.bytes().try_into().unwrap()];
-        source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();
-        let mut values = vec![0f32; info.elements().try_into().unwrap()];
-        ggml::decode_row(info.ty, &bytes, &mut values).unwrap();
-        (info.name.clone(), (info.dims.clone(), values))
-    };
-    header.tensors.iter().map(read).collect()
 }
 
 /// A value in the form of the golden file, which has hashes of the lists of tokenizers.
@@ -309,69 +296,6 @@ fn a_flipped_bit_in_any_tensor_is_found() {
     }
 }
 
-/// A BF16 tensor of made-up values.
-fn made_up(name: &str, shape: &[usize]) -> Tensor {
-    // No exponent is that of infinity.
-    let bits = |i: usize| (u16::try_from(i * 40_503 % 65_521).unwrap() & 0xBFFF).to_le_bytes();
-    Tensor::new(name, Dtype::Bf16, shape, (0..shape.iter().product()).flat_map(bits).collect())
-}
-
-/// A checkpoint with the configuration of `deepseek-v3`, whose last layer is its MTP layer.
-fn deepseek_v3(dir: &Path) {
-    let mut all = Vec::new();
-    let mut add = |name: String, shape: &[usize]| all.push(made_up(&name, shape));
-    for (name, shape) in
-        [("model.embed_tokens", &[320, 128][..]), ("lm_head", &[320, 128]), ("model.norm", &[128])]
-    {
-        add(format!("{name}.weight"), shape);
-    }
-    for layer in 0..3 {
-        let mut add = |name: &str, shape: &[usize]| add(format!("model.layers.{layer}.{name}"), shape);
-        for norm in [
-            "input_layernorm",
-            "post_attention_layernorm",
-            "self_attn.q_a_layernorm",
-            "self_attn.kv_a_layernorm",
-        ] {
-            add(&format!("{norm}.weight"), &[128]);
-        }
-        for (name, rows) in [
-            ("q_a_proj", 128),
-            ("q_b_proj", 256),
-            ("kv_a_proj_with_mqa", 160),
-            ("kv_b_proj", 256),
-            ("o_proj", 128),
-        ] {
-            add(&format!("self_attn.{name}.weight"), &[rows, 128]);
-        }
-        let blocks: &[&str] = match layer {
-            0 => &[""],
-            _ => &["experts.0.", "experts.1.", "experts.2.", "experts.3.", "shared_experts."],
-        };
-        for block in blocks {
-            for name in ["gate", "up", "down"] {
-                add(&format!("mlp.{block}{name}_proj.weight"), &[128, 128]);
-            }
-        }
-        if layer > 0 {
-            add("mlp.gate.weight", &[4, 128]);
-            add("mlp.gate.e_score_correction_bias", &[4]);
-        }
-        if layer == 2 {
-            add("eh_proj.weight", &[128, 256]);
-            for norm in ["enorm", "hnorm", "shared_head.norm"] {
-                add(&format!("{norm}.weight"), &[128]);
-            }
-            add("embed_tokens.weight", &[320, 128]);
-            add("shared_head.head.weight", &[320, 128]);
-        }
-    }
-    testkit::safetensors::write(&dir.join("model.safetensors"), &all);
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(family("deepseek-v3").join(name), dir.join(name)).unwrap();
-    }
-}
-
 #[test]
 fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
     let dir = tempfile::tempdir().unwrap();
@@ -394,7 +318,7 @@ fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
 /// `deepseek_v3` as the language model of Kimi K2.5, beside a vision tower.
 fn kimi_k25(dir: &Path) {
     deepseek_v3(dir);
-    let mut all = bf16_tensors(&dir.join("model.safetensors"));
+    let mut all = testkit::safetensors::read(&dir.join("model.safetensors"));
     for tensor in &mut all {
         tensor.name.insert_str(0, "language_model.");
     }
@@ -449,7 +373,7 @@ fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
 
 /// `glm4-moe-lite` with a layer after the trunk, but for the tensors whose names contain `without`.
 fn glm_with_mtp(dir: &Path, without: &str) -> Checkpoint {
-    let mut all = bf16_tensors(&family("glm4-moe-lite").join("model.safetensors"));
+    let mut all = testkit::safetensors::read(&family("glm4-moe-lite").join("model.safetensors"));
     let own: Vec<Tensor> =
         all.iter().filter(|tensor| tensor.name.starts_with("model.layers.1.")).cloned().collect();
     all.extend(
@@ -491,7 +415,7 @@ fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
     let dir = tempfile::tempdir().unwrap();
     deepseek_v3(dir.path());
     let path = dir.path().join("model.safetensors");
-    let mut all = bf16_tensors(&path);
+    let mut all = testkit::safetensors::read(&path);
     for layer in 0..2 {
         let name = format!("model.layers.{layer}.self_attn.kv_b_proj.weight");
         all.retain(|tensor| tensor.name != name);

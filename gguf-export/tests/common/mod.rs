@@ -2,13 +2,15 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses some of it; tests rely on panics")]
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::gguf::{Array, Header, Value};
-use gguf_export::io::FileSource;
+use gguf_export::ggml;
+use gguf_export::gguf::{Array, Header, TensorInfo, Value};
+use gguf_export::io::{ByteSource, FileSource};
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{ExportOptions, Plan, PlanOptions, Result, export, survey};
 use serde_json::Value as Json;
@@ -147,19 +149,24 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// All tensors of a file with nothing but BF16.
-pub(crate) fn bf16_tensors(path: &Path) -> Vec<testkit::Tensor> {
-    let bytes = bytes(path);
-    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
-    let (header, data) = rest.split_at(u64::from_le_bytes(*length).try_into().unwrap());
-    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
-    let entries = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
-    entries
-        .map(|(name, entry)| {
-            assert_eq!(entry["dtype"], "BF16");
-            let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone()).unwrap();
-            let [from, to]: [usize; 2] = serde_json::from_value(entry["data_offsets"].clone()).unwrap();
-            testkit::Tensor::new(name, testkit::Dtype::Bf16, &shape, data[from..to].to_vec())
-        })
-        .collect()
+/// Dimensions and values of each tensor of a GGUF.
+pub(crate) fn values(path: &Path, header: &Header) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
+    let source = FileSource::open(path).unwrap();
+    let read = |info: &TensorInfo| {
+        let mut bytes = vec![0; info.bytes().try_into().unwrap()];
+        source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();
+        let mut values = vec![0f32; info.elements().try_into().unwrap()];
+        ggml::decode_row(info.ty, &bytes, &mut values).unwrap();
+        (info.name.clone(), (info.dims.clone(), values))
+    };
+    header.tensors.iter().map(read).collect()
+}
+
+/// Writes a checkpoint of DeepSeek V3.
+#[allow(clippy::disallowed_methods, reason = "tests write temporary files")]
+pub(crate) fn deepseek_v3(dir: &Path) {
+    testkit::safetensors::write(&dir.join("model.safetensors"), &testkit::deepseek::tensors());
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(family("deepseek-v3").join(name), dir.join(name)).unwrap();
+    }
 }
