@@ -19,12 +19,11 @@ impl Plan {
     /// # Errors
     /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let tokenizer = match self.tokenizer.take() {
-            Some(keys) => keys,
-            None => {
-                let family = self.hparams.family().tokenizer;
-                vocab(checkpoint.dir(), checkpoint.config(), self.hparams.vocab, family)?
-            }
+        let tokenizer = if let Some(keys) = self.tokenizer.take() {
+            keys
+        } else {
+            let family = self.hparams.family().tokenizer;
+            vocab(checkpoint.dir(), checkpoint.config(), self.hparams.vocab, family)?
         };
         self.metadata = metadata(checkpoint, self, tokenizer)?;
         self.notes.extend(self.transposed());

@@ -162,7 +162,7 @@ pub(crate) fn values(path: &Path, header: &Header) -> BTreeMap<String, (Vec<u64>
     header.tensors.iter().map(read).collect()
 }
 
-/// Writes a checkpoint of DeepSeek V3.
+/// Writes a checkpoint of `DeepSeek` V3.
 #[allow(clippy::disallowed_methods, reason = "tests write temporary files")]
 pub(crate) fn deepseek_v3(dir: &Path) {
     testkit::safetensors::write(&dir.join("model.safetensors"), &testkit::deepseek::tensors());

@@ -153,7 +153,7 @@ fn extra_config(recipe: &Recipe, main: Encoding) -> Map<String, Value> {
             by_name.insert(name, entry);
         } else if *part == Part::Router && encoding.is_plain() {
             by_pattern.insert(pattern(&name), entry);
-        } else if let Some(family) = family(&name).filter(|_| recipe.regex_recipe) {
+        } else if let Some(family) = family(&name).filter(|_| recipe.by_regex) {
             by_pattern.insert(pattern(family), entry);
         } else {
             by_name.insert(name, entry);

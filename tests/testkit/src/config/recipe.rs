@@ -33,7 +33,7 @@ pub(crate) struct Recipe {
     pub(crate) packing_format: Option<String>,
     pub(crate) autoround_version: Option<String>,
     pub(crate) model_free: bool,
-    pub(crate) regex_recipe: bool,
+    pub(crate) by_regex: bool,
 }
 
 impl Recipe {
@@ -47,7 +47,7 @@ impl Recipe {
             packing_format: None,
             autoround_version: None,
             model_free: false,
-            regex_recipe: false,
+            by_regex: false,
         }
     }
 
@@ -65,7 +65,7 @@ impl Recipe {
             packing_format: model.packing_format.clone(),
             autoround_version: model.autoround_version.clone(),
             model_free: model.model_free,
-            regex_recipe: model.regex_recipe,
+            by_regex: model.regex_recipe,
             ..Self::new(model.main_encoding(), modules, "model.layers".into())
         }
     }
