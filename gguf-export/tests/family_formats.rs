@@ -154,9 +154,14 @@ fn effective(plan: &Plan, header: &Header, out: &Path) -> BTreeMap<String, (Vec<
     all
 }
 
+/// A temporary folder, in memory where there is such: an export syncs its files, and here are hundreds.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// Converts a family in a format, and checks everything. Returns the plan, or the tensors that no type holds exactly.
 fn checked(family: &Family, format: &Format, what: &str) -> Result<Plan, Vec<Inexact>> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = in_memory();
     let [source, plain] = ["source", "plain"].map(|name| dir.path().join(name));
     let [out, wide] = ["out.gguf", "wide.gguf"].map(|name| dir.path().join(name));
     let built = family.build(format.encoding, format.method);
