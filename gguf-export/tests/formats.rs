@@ -233,7 +233,7 @@ fn mtp_layers_have_no_factors() {
     let model = Model { mtp: Mtp::Quantized, ..Model::uniform(tensor) };
     let plan = round_trip("mtp per tensor", &model, &PlanOptions::default());
     let factors: Vec<&str> =
-        plan.tensors.iter().map(|t| t.name.as_str()).filter(|name| name.ends_with(".scale")).collect();
+        plan.tensors.iter().filter(|t| t.content == Content::Factors).map(|t| t.name.as_str()).collect();
     let layer = plan.tensors.iter().find(|t| t.name.ends_with(".nextn.eh_proj.weight")).unwrap();
     let block = layer.name.strip_suffix("nextn.eh_proj.weight").unwrap();
     assert!(factors.contains(&"blk.0.ffn_up_exps.scale"), "{factors:?}");

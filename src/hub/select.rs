@@ -70,7 +70,7 @@ pub(super) fn checkpoint<'l>(
         let name = file.name.as_str();
         name.ends_with(".safetensors") && !name.starts_with('.') && !copies.contains(&name)
     };
-    for file in listing.files.iter().filter(at_top).filter(is_shard) {
+    for file in listing.files.iter().filter(|file| at_top(file)).filter(is_shard) {
         if !files.iter().any(|known| known.name == file.name) {
             files.push(file);
         }
@@ -78,7 +78,7 @@ pub(super) fn checkpoint<'l>(
     Ok(files)
 }
 
-fn at_top(file: &&RemoteFile) -> bool {
+fn at_top(file: &RemoteFile) -> bool {
     !file.name.contains('/')
 }
 
@@ -86,7 +86,7 @@ impl Listing {
     /// Names of the files that hold the weights once more, unless the index names them.
     #[must_use]
     pub fn second_copies(&self) -> Vec<&str> {
-        let names = self.files.iter().filter(at_top).map(|file| file.name.as_str());
+        let names = self.files.iter().filter(|file| at_top(file)).map(|file| file.name.as_str());
         second_copies(names, self.find(INDEX).is_some())
     }
 }

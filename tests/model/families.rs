@@ -63,7 +63,6 @@ impl Golden {
         assert_eq!(last.len(), self.last.len(), "{name}");
         let differences = last.iter().zip(&self.last).map(|(a, b)| (a - b).abs());
         let largest = differences.fold(0f32, f32::max);
-        println!("{name}: {largest:.1e}");
         assert!(largest < TOLERANCE, "{name}: {largest:.1e}");
         drop(weights);
         std::fs::remove_file(gguf).unwrap();

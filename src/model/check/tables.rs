@@ -101,7 +101,6 @@ impl<'a> Walk<'a> {
             let has = |name| met(name).is_some();
             let (may, must) = match slot.when {
                 When::Always => (true, true),
-                When::Optional => (true, false),
                 When::Unless(other) => (!has(other), !has(other)),
                 When::OptionalUnless(other) => (!has(other), false),
                 When::OptionalWith(other) => (has(other), false),
@@ -109,7 +108,7 @@ impl<'a> Walk<'a> {
                     (met(other).is_some_and(|tensor| tensor.ty == ty), false)
                 }
                 When::AllOrNone(first, beside) if has(beside) => (has(first), has(first)),
-                When::AllOrNone(..) => (true, false),
+                When::Optional | When::AllOrNone(..) => (true, false),
             };
             if may {
                 self.slot(slot, must, layer)?;
