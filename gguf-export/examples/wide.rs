@@ -31,7 +31,9 @@ fn main() {
     let models = models::published();
     let [out, name, layers, vocabulary] = &args[..] else {
         println!("usage: wide OUT MODEL LAYERS VOCABULARY");
-        models.iter().for_each(|model| println!("{}", model.name));
+        for model in &models {
+            println!("{}", model.name);
+        }
         return;
     };
     let model = models.into_iter().find(|model| model.name == name).expect("the name of a model in the list");

@@ -27,7 +27,7 @@ use testkit::{
     NvFp4, ScaleDtype,
 };
 
-use common::{GO, data, deepseek_v3, family, story, values};
+use common::{GO, data, deepseek_v3, family as folder, story, values};
 
 /// The family of each `model_type` that comes first in [`FAMILIES`].
 fn family(model_type: &str) -> Family {
@@ -42,12 +42,12 @@ fn family(model_type: &str) -> Family {
             deepseek_v3(dir.path());
             Family::read(dir.path(), |module| module.contains("_proj"))
         }
-        "mistral3" => Family::read(&family("mistral3-int4"), |_| false),
-        "llama" => Family::read(&family("llama3-int4"), |_| false),
-        "gemma4" => Family::read(&family("gemma4-moe-int4"), |_| false),
-        "qwen3_5" => Family::read(&family("qwen3_5-int4"), |_| false),
-        "qwen3_5_moe" => Family::read(&family("qwen3_5-moe-int4"), |_| false),
-        name => Family::read(&family(&format!("{}-int4", name.replace('_', "-"))), |_| false),
+        "mistral3" => Family::read(&folder("mistral3-int4"), |_| false),
+        "llama" => Family::read(&folder("llama3-int4"), |_| false),
+        "gemma4" => Family::read(&folder("gemma4-moe-int4"), |_| false),
+        "qwen3_5" => Family::read(&folder("qwen3_5-int4"), |_| false),
+        "qwen3_5_moe" => Family::read(&folder("qwen3_5-moe-int4"), |_| false),
+        name => Family::read(&folder(&format!("{}-int4", name.replace('_', "-"))), |_| false),
     }
 }
 

@@ -1,16 +1,15 @@
 //! A folder of conversations, one file each.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
 use super::format::{Conversation, FormatError};
+use super::lock::{ChangeLock, Changing};
 use super::name::{NotAName, SUFFIX, file_name};
 use crate::atomic::{self, Access};
 
@@ -25,21 +24,12 @@ const MOST_FILES: usize = 10_000;
 
 /// How long a change waits for another process.
 const PATIENCE: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(2);
 
 /// A folder of conversations.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    changing: Mutex<()>,
-}
-
-/// Held from the check of a condition to the change: no other thread and no other process changes the folder meanwhile.
-#[derive(Debug)]
-struct Changing<'a> {
-    _thread: MutexGuard<'a, ()>,
-    /// The folder, which is locked unless its file system has no locks.
-    _process: File,
+    changing: ChangeLock,
 }
 
 /// Identifies the contents of a file: an entity tag without its quotes.
@@ -149,7 +139,7 @@ impl Store {
     /// The conversations in a folder, which need not exist yet.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, changing: Mutex::default() }
+        Self { folder, changing: ChangeLock::default() }
     }
 
     /// The folder.
@@ -270,7 +260,7 @@ impl Store {
         if *condition == Condition::New {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         }
-        let _changing = self.lock(name, PATIENCE)?;
+        let _changing = self.lock(name)?;
         let is_new = !self.check(name, condition)?;
         if is_new && self.names()?.len() >= MOST_FILES {
             return Err(Error::Full);
@@ -286,7 +276,7 @@ impl Store {
     /// When the condition does not hold, or it cannot be removed.
     pub fn remove(&self, name: &str, condition: &Condition) -> Result<(), Error> {
         let path = self.path(name)?;
-        let _changing = self.lock(name, PATIENCE)?;
+        let _changing = self.lock(name)?;
         if !self.check(name, condition)? {
             return Ok(());
         }
@@ -302,37 +292,16 @@ impl Store {
         atomic::sweep(&self.folder);
     }
 
-    /// Keeps other threads and processes from changing the folder, once they are done. Without a folder there is no
-    /// conversation of this name.
-    fn lock(&self, name: &str, patience: Duration) -> Result<Changing<'_>, Error> {
-        static WITHOUT_LOCKS: Once = Once::new();
-
-        let thread = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = match File::open(&self.folder) {
+    /// Keeps others from changing the folder. Without a folder there is no conversation of this name.
+    fn lock(&self, name: &str) -> Result<Changing<'_>, Error> {
+        match self.changing.lock(&self.folder, PATIENCE) {
+            Ok(Some(changing)) => Ok(changing),
+            Ok(None) => Err(Error::Busy),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(Error::Missing { name: name.to_owned() });
+                Err(Error::Missing { name: name.to_owned() })
             }
-            folder => folder?,
-        };
-        let begun = Instant::now();
-        loop {
-            match folder.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if begun.elapsed() >= patience => return Err(Error::Busy),
-                Err(TryLockError::WouldBlock) => thread::sleep(POLL),
-                Err(TryLockError::Error(error)) => {
-                    WITHOUT_LOCKS.call_once(|| {
-                        tracing::warn!(
-                            "cannot lock `{}` ({error}): of two processes that write a conversation at the same \
-                             moment, one may overwrite the other's change",
-                            self.folder.display()
-                        );
-                    });
-                    break;
-                }
-            }
+            Err(error) => Err(error.into()),
         }
-        Ok(Changing { _thread: thread, _process: folder })
     }
 
     /// Whether the file exists, if the condition holds.
@@ -470,10 +439,11 @@ mod tests {
     fn a_change_of_one_process_waits_for_that_of_another() {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = [(); 2].map(|()| Store::new(folder.path().to_owned()));
-        let changing = one.lock("x", PATIENCE).unwrap();
-        assert!(matches!(other.lock("x", Duration::ZERO), Err(Error::Busy)));
+        let changing = one.lock("x").unwrap();
+        let try_lock = || other.changing.lock(folder.path(), Duration::ZERO).unwrap();
+        assert!(try_lock().is_none());
         drop(changing);
-        drop(other.lock("x", Duration::ZERO).unwrap());
+        drop(try_lock().unwrap());
 
         one.put("x", &Conversation::new("m", Vec::new()), &Condition::New).unwrap();
         let append = |store: &Store| {
@@ -490,7 +460,7 @@ mod tests {
                 }
             }
         };
-        thread::scope(|scope| {
+        std::thread::scope(|scope| {
             scope.spawn(|| append(&one));
             scope.spawn(|| append(&other));
         });
