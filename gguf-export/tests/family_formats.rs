@@ -162,11 +162,11 @@ fn in_memory() -> tempfile::TempDir {
 /// Converts a family in a format, and checks everything. Returns the plan, or the tensors that no type holds exactly.
 fn checked(family: &Family, format: &Format, what: &str) -> Result<Plan, Vec<Inexact>> {
     let dir = in_memory();
-    let [source, plain] = ["source", "plain"].map(|name| dir.path().join(name));
+    let [source, unquantized] = ["source", "plain"].map(|name| dir.path().join(name));
     let [out, wide] = ["out.gguf", "wide.gguf"].map(|name| dir.path().join(name));
     let built = family.build(format.encoding, format.method);
     built.write(&source);
-    family.plain(&built.weights).write(&plain);
+    family.plain(&built.weights).write(&unquantized);
 
     let (plan, header) = match exported(&source, &PlanOptions::default(), &out) {
         Ok(done) => done,
@@ -174,7 +174,7 @@ fn checked(family: &Family, format: &Format, what: &str) -> Result<Plan, Vec<Ine
         Err(error) => panic!("{what}: {}", story(&error)),
     };
     let f32 = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
-    let (_, f32_header) = exported(&plain, &f32, &wide).unwrap();
+    let (_, f32_header) = exported(&unquantized, &f32, &wide).unwrap();
     let (ours, expected) = (effective(&plan, &header, &out), values(&wide, &f32_header));
     assert!(ours.keys().eq(expected.keys()), "{what}");
     let is_other = |name: &&String| ours[*name] != expected[*name];
