@@ -148,7 +148,9 @@ fn effective(plan: &Plan, header: &Header, out: &Path) -> BTreeMap<String, (Vec<
         let (_, values) = all.get_mut(&tensor.name).unwrap();
         let size = values.len() / factors.len();
         for (part, factor) in values.chunks_exact_mut(size).zip(factors) {
-            part.iter_mut().for_each(|value| *value *= factor);
+            for value in part {
+                *value *= factor;
+            }
         }
     }
     all
@@ -272,7 +274,9 @@ fn cell(plan: &Plan) -> String {
 fn every_family_is_exact_in_the_formats_of_the_readme() {
     let formats = columns();
     let mut table = "| models |".to_owned();
-    formats.iter().for_each(|format| write!(table, " {} |", format.name).unwrap());
+    for format in &formats {
+        write!(table, " {} |", format.name).unwrap();
+    }
     table += "\n|---|";
     table += &"---|".repeat(formats.len());
     for (family, cells) in FAMILIES.iter().zip(cells(&formats)) {
