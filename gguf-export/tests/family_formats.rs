@@ -294,7 +294,17 @@ fn every_family_is_exact_in_every_other_format() {
         let refused = formats.iter().zip(&cells).filter(|(_, cell)| cell.ends_with(NOT_EXACT));
         refusals.extend(refused.map(|(format, _)| (family.model_types[0], format.name)));
     }
-    // A factor of 24 bits fits in no product; llama.cpp multiplies by it in the graphs of the other families.
-    let expected = ["qwen3_next", "gpt_oss", "glm4_moe_lite", "deepseek_v3", "gemma4"];
+    // A factor of 24 bits fits in no product; llama.cpp multiplies by it in all graphs of the other families.
+    let expected = [
+        "qwen3_next",
+        "qwen3_5",
+        "qwen3_5_moe",
+        "glm4_moe",
+        "gpt_oss",
+        "glm4_moe_lite",
+        "deepseek_v3",
+        "minimax_m2",
+        "gemma4",
+    ];
     assert_eq!(refusals, expected.map(|family| (family, "NVFP4 of ModelOpt")));
 }

@@ -40,6 +40,17 @@ impl Plan {
         }
     }
 
+    /// Uses the name in `found`, the metadata of a GGUF, if it is not the one that the checkpoint would get: other keys
+    /// come from a name that the caller chose.
+    ///
+    /// # Errors
+    /// As [`crate::checkpoint::Checkpoint::companion`].
+    pub(crate) fn adopt_name(&mut self, checkpoint: &Checkpoint, found: &Metadata) -> Result<()> {
+        let own = arch::model_name(&provenance(checkpoint, self)?);
+        self.options.name = found.str(keys::NAME).filter(|name| *name != own).map(str::to_owned);
+        Ok(())
+    }
+
     /// The file name by the GGUF convention: base name, size, fine-tune, encoding, and `F32` if quantized
     /// weights became F32.
     ///
