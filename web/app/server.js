@@ -42,18 +42,21 @@ async function health(begun) {
   }
   if (response.ok) return { phase: "ready" };
   const body = await response.json().catch(() => ({}));
-  if (response.status === 503 && "progress" in body) return loading(body.status, body.progress, begun);
+  if (response.status === 503 && "progress" in body) {
+    const now = body.status === "downloading" ? { phase: "downloading" } : { phase: "loading" };
+    return withProgress(now, body.progress, begun);
+  }
   if (response.status === 503) return { phase: "draining" };
   return { phase: "failed", message: body.error?.message ?? "" };
 }
 
 // The time left, from how fast it went since the first look at this phase.
-function loading(phase, progress, begun) {
-  if (begun.phase !== phase) Object.assign(begun, { phase, progress, time: performance.now() });
+function withProgress(now, progress, begun) {
+  if (begun.phase !== now.phase) Object.assign(begun, now, { progress, time: performance.now() });
   const done = progress - begun.progress;
   const passed = performance.now() - begun.time;
   const left = done > 0.02 ? (passed * (1 - progress)) / done / 1000 : null;
-  return { phase, progress, left };
+  return { ...now, progress, left };
 }
 
 async function describe(ready) {
