@@ -44,8 +44,8 @@ doc: setup
 
 test: setup
 	$(if $(VULKAN),scripts/test-vulkan,@echo 'skipped: tests/vulkan; scripts/test-vulkan builds with Vulkan and runs them')
+	scripts/test-page
 	cargo test --workspace
-	@echo 'skipped: web/tests; scripts/test-page runs them in Chromium'
 
 # Set once scripts/test-vulkan has built llama.cpp.
 VULKAN := $(wildcard $(or $(CARGO_TARGET_DIR),target)/debug/build/llama-cpp-sys-2-*/out/lib/libggml-vulkan.a)

@@ -2,6 +2,7 @@
 # Converts a checkpoint and copies its shards, alternating, on one disk, and compares the times.
 #
 #   cargo build --release -p gguf-export --example convert
+#   cargo run --release -p gguf-export --example wide -- CHECKPOINT Qwen3.6-27B 8 65536    # writes one of 3.9 GB
 #   WIDE=CHECKPOINT SCRATCH=EMPTY_FOLDER [ROUNDS=6] [CONVERT=target/release/examples/convert] \
 #       benches/convert_vs_cp.sh > results.csv
 #

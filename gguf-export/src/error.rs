@@ -103,6 +103,14 @@ pub enum Error {
         /// The feature, with its value in backticks.
         what: String,
     },
+    /// A checkpoint has a tokenizer, but no `tokenizer.json`.
+    #[error("`{path}` is {form}, expected `tokenizer.json` beside it", path = path.display())]
+    OtherTokenizer {
+        /// The file of the tokenizer.
+        path: PathBuf,
+        /// Its form: `a tiktoken file`.
+        form: &'static str,
+    },
     /// A file has another format.
     #[error("`{path}` is {found}, expected {expected}", path = path.display())]
     OtherFormat {

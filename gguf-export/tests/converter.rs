@@ -1,20 +1,22 @@
 //! Compares an export with the output of llama.cpp's converter for the same model: tensor names, dimensions, types,
 //! metadata, and values by hash. Known differences are listed with their reasons.
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
-#![expect(clippy::disallowed_methods, reason = "tests read files directly")]
+
+mod common;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::{self, GgmlType};
-use gguf_export::gguf::{Array, Header, Value};
+use gguf_export::gguf::Header;
 use gguf_export::io::{self, ByteSource, FileSource};
 use gguf_export::plan::OutType;
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+
+use common::{data, json};
 
 /// Keys that llama.cpp's converter does not write, with the reason.
 const KEYS: &[(&str, &str)] =
@@ -23,33 +25,12 @@ const KEYS: &[(&str, &str)] =
 const VALUES: &[(&str, &str)] =
     &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn json(value: &Value) -> (String, Json) {
-    match value {
-        Value::U32(n) => ("UINT32".into(), (*n).into()),
-        Value::I32(n) => ("INT32".into(), (*n).into()),
-        Value::U64(n) => ("UINT64".into(), (*n).into()),
-        Value::F32(n) => ("FLOAT32".into(), f64::from(*n).into()),
-        Value::Bool(b) => ("BOOL".into(), (*b).into()),
-        Value::Str(s) => ("STRING".into(), s.clone().into()),
-        Value::Array(Array::Str(a)) => ("[STRING]".into(), a.clone().into()),
-        Value::Array(Array::I32(a)) => ("[INT32]".into(), a.clone().into()),
-        Value::Array(Array::Bool(a)) => ("[BOOL]".into(), a.clone().into()),
-        other => panic!("{other:?} is not among the types of the golden file"),
-    }
-}
-
 fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
-    let golden: Json =
-        serde_json::from_str(&std::fs::read_to_string(root().join("tests/golden").join(golden)).unwrap())
-            .unwrap();
+    let golden = json(&data("../golden").join(golden));
     let golden = &golden[key];
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.gguf");
-    let checkpoint = Checkpoint::open(&root().join("tests/data").join(checkpoint)).unwrap();
+    let checkpoint = Checkpoint::open(&data(checkpoint)).unwrap();
     let options = PlanOptions { outtype: OutType::Only(ty), ..PlanOptions::default() };
     let go = AtomicBool::new(false);
     let plan = survey(&checkpoint, &options, 2, &go, &|_| {}).unwrap();
@@ -64,7 +45,8 @@ fn compare(checkpoint: &str, golden: &str, key: &str, ty: GgmlType) {
         .iter()
         .map(|e| (e[0].as_str().unwrap(), (e[1].as_str().unwrap(), &e[2])))
         .collect();
-    let ours: BTreeMap<&str, (String, Json)> = header.metadata.iter().map(|(k, v)| (k, json(v))).collect();
+    let ours: BTreeMap<&str, (&str, Json)> =
+        header.metadata.iter().map(|(k, v)| (k, common::golden(v))).collect();
     for key in theirs.keys().chain(ours.keys()) {
         let (theirs, ours) = (theirs.get(key), ours.get(key));
         let same = matches!((theirs, ours), (Some(t), Some(o)) if t.0 == o.0 && *t.1 == o.1);

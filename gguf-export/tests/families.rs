@@ -5,22 +5,22 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gguf_export::arch::{self, HParams};
 use gguf_export::checkpoint::{Checkpoint, ModelConfig};
-use gguf_export::ggml::{self, GgmlType};
-use gguf_export::gguf::{Array, Header, TensorInfo, Value};
-use gguf_export::io::{self, ByteSource, FileSource};
+use gguf_export::ggml::GgmlType;
+use gguf_export::gguf::{Header, TensorInfo, Value};
+use gguf_export::io::{self, FileSource};
 use gguf_export::plan::{LeftOut, OutType, Plan, Reason, TensorPlan};
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+use testkit::deepseek::made_up;
 use testkit::{Dtype, Tensor};
 
-use common::{GO, bf16_tensors};
+use common::{GO, data, deepseek_v3, family, golden, json, values};
 
 /// The families with checkpoints. Those without one in BF16, to save space, are compared by their int4 one.
 const FAMILIES: &[&str] = &[
@@ -45,10 +45,6 @@ const KEYS: &[(&str, &str)] = &[
     ("ggrun.left_out_tensors", "llama.cpp's converter does not list what it leaves out"),
 ];
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families").join(name)
-}
-
 /// Exports a checkpoint to `out`.
 fn convert(checkpoint: &Checkpoint, options: &PlanOptions, out: &Path) -> Header {
     let plan = survey(checkpoint, options, 2, &GO, &|_| {}).unwrap();
@@ -56,45 +52,20 @@ fn convert(checkpoint: &Checkpoint, options: &PlanOptions, out: &Path) -> Header
     Header::read(out, &FileSource::open(out).unwrap()).unwrap()
 }
 
-/// The values of each tensor.
-fn values(path: &Path, header: &Header) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
-    let source = FileSource::open(path).unwrap();
-    let read = |info: &TensorInfo| {
-        let mut bytes = vec![0; info.bytes().try_into().unwrap()];
-        source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();
-        let mut values = vec![0f32; info.elements().try_into().unwrap()];
-        ggml::decode_row(info.ty, &bytes, &mut values).unwrap();
-        (info.name.clone(), (info.dims.clone(), values))
+/// A value in the form of the golden file, which has hashes of the lists of tokenizers.
+fn hashed(key: &str, value: &Value) -> Json {
+    let (kind, value) = golden(value);
+    let Some(list) = value.as_array().filter(|_| key.starts_with("tokenizer.")) else {
+        return serde_json::json!([kind, value]);
     };
-    header.tensors.iter().map(read).collect()
-}
-
-/// A value in the form of the golden file.
-fn golden(key: &str, value: &Value) -> Json {
-    fn strings<T: ToString>(list: &[T]) -> Vec<String> {
-        list.iter().map(ToString::to_string).collect()
-    }
-    let (kind, array, texts): (&str, Json, Vec<String>) = match value {
-        Value::U32(n) => return serde_json::json!(["UINT32", n]),
-        Value::I32(n) => return serde_json::json!(["INT32", n]),
-        Value::F32(n) => return serde_json::json!(["FLOAT32", f64::from(*n)]),
-        Value::Bool(b) => return serde_json::json!(["BOOL", b]),
-        Value::Str(s) => return serde_json::json!(["STRING", s]),
-        Value::Array(Array::Str(a)) => ("[STRING]", serde_json::json!(a), a.clone()),
-        Value::Array(Array::I32(a)) => ("[INT32]", serde_json::json!(a), strings(a)),
-        Value::Array(Array::U32(a)) => ("[UINT32]", serde_json::json!(a), strings(a)),
-        Value::Array(Array::F32(a)) => {
-            // As Python writes them.
-            ("[FLOAT32]", serde_json::json!(a), a.iter().map(|n| format!("{:?}", f64::from(*n))).collect())
-        }
-        Value::Array(Array::Bool(a)) => ("[BOOL]", serde_json::json!(a), strings(a)),
-        other => panic!("{other:?} is not among the types of the golden file"),
+    // As Python writes them.
+    let text = |item: &Json| match item {
+        Json::String(text) => text.clone(),
+        Json::Number(number) if number.is_f64() => format!("{:?}", number.as_f64().unwrap()),
+        other => other.to_string(),
     };
-    if !key.starts_with("tokenizer.") {
-        return serde_json::json!([kind, array]);
-    }
-    let digest = io::hex(&Sha256::digest(texts.join("\n")));
-    serde_json::json!([kind, {"count": texts.len(), "sha256": digest}])
+    let digest = io::hex(&Sha256::digest(list.iter().map(text).collect::<Vec<_>>().join("\n")));
+    serde_json::json!([kind, {"count": list.len(), "sha256": digest}])
 }
 
 /// The tensors whose values are those that llama.cpp's converter read.
@@ -108,8 +79,7 @@ enum Same {
 
 /// Differences between our F32 export of a checkpoint and llama.cpp's of the family's.
 fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
-    let theirs: Json =
-        serde_json::from_str(&std::fs::read_to_string(folder(name).join("llama.json")).unwrap()).unwrap();
+    let theirs = json(&family(name).join("llama.json"));
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.gguf");
     let checkpoint = Checkpoint::open(source).unwrap();
@@ -131,7 +101,7 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
     let keys = theirs["keys"].as_object().unwrap();
     assert!(keys.len() > 20, "{name}");
     for (key, value) in header.metadata.iter() {
-        let ours = golden(key, value);
+        let ours = hashed(key, value);
         let is_known = || !keys.contains_key(key) && KEYS.iter().any(|(known, _)| *known == key);
         if keys.get(key) != Some(&ours) && !is_known() {
             differences.push(format!("{name}, {key}: theirs {:?}, ours {ours:.80}", keys.get(key)));
@@ -167,10 +137,10 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
 }
 
 fn compare_best(name: &str) -> Vec<String> {
-    if folder(name).join("model.safetensors").exists() {
-        compare(name, &folder(name), Same::All)
+    if family(name).join("model.safetensors").exists() {
+        compare(name, &family(name), Same::All)
     } else {
-        compare(name, &folder(&format!("{name}-int4")), Same::Plain)
+        compare(name, &family(&format!("{name}-int4")), Same::Plain)
     }
 }
 
@@ -197,7 +167,7 @@ fn laid_out(h: &HParams) {
     for has in [true, false] {
         let layout = arch::layout(h, true, &|_| has);
         assert!(layout.targets.len() > h.layers.len());
-        assert!(h.metadata(layout.mtp_layers).u64(&format!("{}.block_count", h.architecture)).is_some());
+        assert!(h.metadata(layout.mtp_layers).u64(&format!("{}.block_count", h.family().gguf)).is_some());
     }
 }
 
@@ -208,8 +178,7 @@ fn a_configuration_with_any_field_replaced_is_read_or_refused() {
     ]);
     let (mut read, mut refused) = (0, 0);
     for name in FAMILIES {
-        let text = std::fs::read_to_string(folder(name).join("config.json")).unwrap();
-        let whole: Json = serde_json::from_str(&text).unwrap();
+        let whole = json(&family(name).join("config.json"));
         let mut paths = Vec::new();
         leaves(&whole, "", &mut paths);
         assert!(paths.len() > 20, "{name}");
@@ -236,7 +205,7 @@ fn a_configuration_with_any_field_replaced_is_read_or_refused() {
 
 #[test]
 fn the_readme_has_the_table_of_families() {
-    let readme = folder("../../..").join("README.md");
+    let readme = data("../..").join("README.md");
     let text = std::fs::read_to_string(readme).unwrap();
     assert!(text.contains(&arch::table()), "README.md lacks this table:\n{}", arch::table());
 }
@@ -251,7 +220,7 @@ fn int4_checkpoints_keep_their_integers_and_every_value() {
     for name in FAMILIES {
         let dir = tempfile::tempdir().unwrap();
         let (out, wide) = (dir.path().join("out.gguf"), dir.path().join("f32.gguf"));
-        let checkpoint = Checkpoint::open(&folder(&format!("{name}-int4"))).unwrap();
+        let checkpoint = Checkpoint::open(&family(&format!("{name}-int4"))).unwrap();
         let header = convert(&checkpoint, &PlanOptions::default(), &out);
         let f32 = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
         let f32_header = convert(&checkpoint, &f32, &wide);
@@ -265,7 +234,7 @@ fn int4_checkpoints_keep_their_integers_and_every_value() {
 
 /// Copies the files of a family's int4 checkpoint.
 fn copied(name: &str, dir: &Path) {
-    for file in std::fs::read_dir(folder(&format!("{name}-int4"))).unwrap() {
+    for file in std::fs::read_dir(family(&format!("{name}-int4"))).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
     }
@@ -283,14 +252,15 @@ fn a_second_copy_in_mistrals_own_format_is_left_out_and_named() {
     assert!(plan.notes.iter().any(is_named), "{:?}", plan.notes);
     let out = dir.path().join("out.gguf");
     export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
-    assert!(verified(&checkpoint, &out).equal());
+    let report = verified(&checkpoint, &out);
+    assert!(report.equal() && report.second_copies == ["consolidated.safetensors"]);
 }
 
 #[test]
 fn published_forms_of_ministrals_rotary_parameters_are_read() {
-    let text = std::fs::read_to_string(folder("mistral3").join("config.json")).unwrap();
+    let whole = json(&family("mistral3").join("config.json"));
     let read = |all: Json, one: Json, beta: Json| {
-        let mut config: Json = serde_json::from_str(&text).unwrap();
+        let mut config = whole.clone();
         let rope = config.pointer_mut("/text_config/rope_parameters").unwrap();
         rope["mscale_all_dim"] = all;
         rope["mscale"] = one;
@@ -311,7 +281,7 @@ fn a_flipped_bit_in_any_tensor_is_found() {
     for name in FAMILIES {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out.gguf");
-        let checkpoint = Checkpoint::open(&folder(&format!("{name}-int4"))).unwrap();
+        let checkpoint = Checkpoint::open(&family(&format!("{name}-int4"))).unwrap();
         let header = convert(&checkpoint, &PlanOptions::default(), &out);
         let right = std::fs::read(&out).unwrap();
         for (i, tensor) in header.tensors.iter().enumerate() {
@@ -323,69 +293,6 @@ fn a_flipped_bit_in_any_tensor_is_found() {
             let place = report.differences.first().map(|difference| difference.place().to_owned());
             assert_eq!(place.as_deref(), Some(tensor.name.as_str()), "{name}, byte {at}");
         }
-    }
-}
-
-/// A BF16 tensor of made-up values.
-fn made_up(name: &str, shape: &[usize]) -> Tensor {
-    // No exponent is that of infinity.
-    let bits = |i: usize| (u16::try_from(i * 40_503 % 65_521).unwrap() & 0xBFFF).to_le_bytes();
-    Tensor::new(name, Dtype::Bf16, shape, (0..shape.iter().product()).flat_map(bits).collect())
-}
-
-/// A checkpoint with the configuration of `deepseek-v3`, whose last layer is its MTP layer.
-fn deepseek_v3(dir: &Path) {
-    let mut all = Vec::new();
-    let mut add = |name: String, shape: &[usize]| all.push(made_up(&name, shape));
-    for (name, shape) in
-        [("model.embed_tokens", &[320, 128][..]), ("lm_head", &[320, 128]), ("model.norm", &[128])]
-    {
-        add(format!("{name}.weight"), shape);
-    }
-    for layer in 0..3 {
-        let mut add = |name: &str, shape: &[usize]| add(format!("model.layers.{layer}.{name}"), shape);
-        for norm in [
-            "input_layernorm",
-            "post_attention_layernorm",
-            "self_attn.q_a_layernorm",
-            "self_attn.kv_a_layernorm",
-        ] {
-            add(&format!("{norm}.weight"), &[128]);
-        }
-        for (name, rows) in [
-            ("q_a_proj", 128),
-            ("q_b_proj", 256),
-            ("kv_a_proj_with_mqa", 160),
-            ("kv_b_proj", 256),
-            ("o_proj", 128),
-        ] {
-            add(&format!("self_attn.{name}.weight"), &[rows, 128]);
-        }
-        let blocks: &[&str] = match layer {
-            0 => &[""],
-            _ => &["experts.0.", "experts.1.", "experts.2.", "experts.3.", "shared_experts."],
-        };
-        for block in blocks {
-            for name in ["gate", "up", "down"] {
-                add(&format!("mlp.{block}{name}_proj.weight"), &[128, 128]);
-            }
-        }
-        if layer > 0 {
-            add("mlp.gate.weight", &[4, 128]);
-            add("mlp.gate.e_score_correction_bias", &[4]);
-        }
-        if layer == 2 {
-            add("eh_proj.weight", &[128, 256]);
-            for norm in ["enorm", "hnorm", "shared_head.norm"] {
-                add(&format!("{norm}.weight"), &[128]);
-            }
-            add("embed_tokens.weight", &[320, 128]);
-            add("shared_head.head.weight", &[320, 128]);
-        }
-    }
-    testkit::safetensors::write(&dir.join("model.safetensors"), &all);
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(folder("deepseek-v3").join(name), dir.join(name)).unwrap();
     }
 }
 
@@ -408,9 +315,50 @@ fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
     assert_eq!(report.left_out, 32);
 }
 
+/// `deepseek_v3` as the language model of Kimi K2.5, beside a vision tower.
+fn kimi_k25(dir: &Path) {
+    deepseek_v3(dir);
+    let mut all = testkit::safetensors::read(&dir.join("model.safetensors"));
+    for tensor in &mut all {
+        tensor.name.insert_str(0, "language_model.");
+    }
+    all.push(made_up("vision_tower.patch_embed.proj.weight", &[8, 8]));
+    all.push(made_up("mm_projector.proj.0.weight", &[8, 8]));
+    testkit::safetensors::write(&dir.join("model.safetensors"), &all);
+    let path = dir.join("config.json");
+    let mut text = json(&path);
+    text["model_type"] = "kimi_k2".into();
+    let config = serde_json::json!({
+        "architectures": ["KimiK25ForConditionalGeneration"], "model_type": "kimi_k25",
+        "text_config": text, "vision_config": {"model_type": "kimi_k25_vision"}
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+}
+
+#[test]
+fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
+    let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    kimi_k25(dir.path());
+    deepseek_v3(plain.path());
+    let options = PlanOptions { name: Some("A name".to_owned()), ..PlanOptions::default() };
+    let out = |dir: &Path| dir.join("out.gguf");
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let header = convert(&checkpoint, &options, &out(dir.path()));
+    let expected = convert(&Checkpoint::open(plain.path()).unwrap(), &options, &out(plain.path()));
+    assert_eq!(values(&out(dir.path()), &header), values(&out(plain.path()), &expected));
+    let own = |header: &Header| -> Vec<(String, Value)> {
+        let all = header.metadata.iter().filter(|(key, _)| key.starts_with("deepseek2."));
+        all.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    };
+    assert_eq!(own(&header), own(&expected));
+    let report = verified(&checkpoint, &out(dir.path()));
+    assert!(report.equal() && report.inexact == 0, "{:?}", report.differences);
+    assert_eq!((report.left_out, report.other_parts), (32, 2));
+}
+
 #[test]
 fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
-    let checkpoint = Checkpoint::open(&folder("glm4-moe-lite-int4")).unwrap();
+    let checkpoint = Checkpoint::open(&family("glm4-moe-lite-int4")).unwrap();
     let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
     let expected = "`blk.0.attn_k_b.weight` and 1 more are transposed, which quantized blocks do not allow: F32, 128.00 KiB";
     assert!(plan.notes.iter().any(|note| note == expected), "{:?}", plan.notes);
@@ -425,7 +373,7 @@ fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
 
 /// `glm4-moe-lite` with a layer after the trunk, but for the tensors whose names contain `without`.
 fn glm_with_mtp(dir: &Path, without: &str) -> Checkpoint {
-    let mut all = bf16_tensors(&folder("glm4-moe-lite").join("model.safetensors"));
+    let mut all = testkit::safetensors::read(&family("glm4-moe-lite").join("model.safetensors"));
     let own: Vec<Tensor> =
         all.iter().filter(|tensor| tensor.name.starts_with("model.layers.1.")).cloned().collect();
     all.extend(
@@ -438,7 +386,7 @@ fn glm_with_mtp(dir: &Path, without: &str) -> Checkpoint {
     all.retain(|tensor| !tensor.name.contains(without));
     testkit::safetensors::write(&dir.join("model.safetensors"), &all);
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(folder("glm4-moe-lite").join(name), dir.join(name)).unwrap();
+        std::fs::copy(family("glm4-moe-lite").join(name), dir.join(name)).unwrap();
     }
     Checkpoint::open(dir).unwrap()
 }
@@ -467,7 +415,7 @@ fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
     let dir = tempfile::tempdir().unwrap();
     deepseek_v3(dir.path());
     let path = dir.path().join("model.safetensors");
-    let mut all = bf16_tensors(&path);
+    let mut all = testkit::safetensors::read(&path);
     for layer in 0..2 {
         let name = format!("model.layers.{layer}.self_attn.kv_b_proj.weight");
         all.retain(|tensor| tensor.name != name);
@@ -479,7 +427,7 @@ fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
     }
     testkit::safetensors::write(&path, &all);
     let path = dir.path().join("config.json");
-    let mut config: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let mut config = json(&path);
     config["quantization_config"] = serde_json::json!({
         "quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"
     });

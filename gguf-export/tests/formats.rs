@@ -228,6 +228,20 @@ fn eight_bit_floats_stay_exact() {
 }
 
 #[test]
+fn mtp_layers_have_no_factors() {
+    let tensor = Encoding::Fp8(Fp8::scaled(Fp8Scale::Tensor));
+    let model = Model { mtp: Mtp::Quantized, ..Model::uniform(tensor) };
+    let plan = round_trip("mtp per tensor", &model, &PlanOptions::default());
+    let factors: Vec<&str> =
+        plan.tensors.iter().filter(|t| t.content == Content::Factors).map(|t| t.name.as_str()).collect();
+    let layer = plan.tensors.iter().find(|t| t.name.ends_with(".nextn.eh_proj.weight")).unwrap();
+    let block = layer.name.strip_suffix("nextn.eh_proj.weight").unwrap();
+    assert!(factors.contains(&"blk.0.ffn_up_exps.scale"), "{factors:?}");
+    assert!(factors.iter().all(|name| !name.starts_with(block)), "{factors:?}");
+    assert_eq!(types(&plan, &format!("{block}ffn_up_exps.weight")), (GgmlType::F32, Exact));
+}
+
+#[test]
 fn microscaled_floats_get_block_types() {
     assert_eq!(one("mxfp4", Encoding::MxFp4), (GgmlType::MXFP4, Exact));
     assert_eq!(one("mxfp8", Encoding::MxFp8), (GgmlType::BF16, Checked));

@@ -18,14 +18,14 @@ use testkit::float::{e2m1, e8m0};
 use testkit::rng::Rng;
 use testkit::{Dtype, Tensor};
 
-use common::{GO, bf16_tensors};
+use common::{GO, family};
 
 /// Experts, and the width of the model and of each expert.
 const EXPERTS: usize = 3;
 const WIDTH: usize = 128;
 
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families/gpt-oss")
+    family("gpt-oss")
 }
 
 /// The fixture with its experts in MXFP4, and the codes and scales of each stack.
@@ -68,7 +68,7 @@ impl Published {
     }
 
     fn tensors(&self) -> Vec<Tensor> {
-        let mut all = bf16_tensors(&fixture().join("model.safetensors"));
+        let mut all = testkit::safetensors::read(&fixture().join("model.safetensors"));
         let is_stack =
             |name: &str| name.ends_with("experts.gate_up_proj") || name.ends_with("experts.down_proj");
         all.retain(|tensor| !is_stack(&tensor.name));

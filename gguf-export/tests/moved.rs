@@ -15,7 +15,7 @@ use gguf_export::{Error, ExportOptions, Plan, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use testkit::{Dtype, Tensor};
 
-use common::{GO, bf16_tensors, bytes};
+use common::{GO, bytes};
 
 const OUT: &str = "blk.0.ssm_out.weight";
 
@@ -59,7 +59,7 @@ fn narrow_heads(folder: &Path) {
         let length = shape.iter().product::<usize>() * 2;
         Tensor::new(tensor.name, Dtype::Bf16, shape, tensor.data[..length].to_vec())
     };
-    let tensors: Vec<Tensor> = bf16_tensors(&path).into_iter().map(narrow).collect();
+    let tensors: Vec<Tensor> = testkit::safetensors::read(&path).into_iter().map(narrow).collect();
     testkit::safetensors::write(&path, &tensors);
 }
 

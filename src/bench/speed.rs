@@ -1,6 +1,7 @@
 //! Measures prefill and generation with random tokens, like llama-bench: every run starts from an empty sequence, or from
 //! one of a given depth that is not timed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::{
@@ -213,7 +214,8 @@ impl Start {
 /// Begins empty sequences.
 fn begin_sequences(slots: u32) -> Vec<SeqOp> {
     let sampling = Box::new(SamplingParams::greedy());
-    let sample = |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Vec::new(), prepared: None };
+    let sample =
+        |seq| SeqOp::Sample { seq, sampling: sampling.clone(), prompt: Arc::default(), prepared: None };
     (0..slots).map(SeqId).flat_map(|seq| [SeqOp::Clear { seq }, sample(seq)]).collect()
 }
 

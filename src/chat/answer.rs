@@ -19,7 +19,7 @@ pub struct AnswerParser(Form);
 #[derive(Debug, Clone)]
 enum Form {
     /// Reasoning in tags at the beginning, then content with calls.
-    Tags { reasoning: ReasoningParser, tools: Option<ToolParser> },
+    Tags { reasoning: ReasoningParser, tools: Option<Box<ToolParser>> },
     /// Messages in channels.
     Harmony(HarmonyParser),
 }
@@ -38,8 +38,15 @@ impl AnswerParser {
         if is_harmony || start.tags() == Tags::HARMONY {
             return Self(Form::Harmony(HarmonyParser::new(start, is_harmony.then(|| names(tools)))));
         }
-        let tools = format.map(|format| ToolParser::new(format, tools));
+        let tools =
+            format.and_then(ToolFormat::syntax).map(|syntax| Box::new(ToolParser::new(syntax, tools)));
         Self(Form::Tags { reasoning: ReasoningParser::new(start), tools })
+    }
+
+    /// Whether the text has headers of messages, which do not count as text of the answer.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        matches!(self.0, Form::Harmony(_))
     }
 
     /// Where the text seen so far ends.
@@ -55,7 +62,7 @@ impl AnswerParser {
     #[must_use]
     pub fn unread_calls(&self) -> usize {
         match &self.0 {
-            Form::Tags { tools, .. } => tools.as_ref().map_or(0, ToolParser::unread),
+            Form::Tags { tools, .. } => tools.as_deref().map_or(0, ToolParser::unread),
             Form::Harmony(parser) => parser.unread(),
         }
     }
@@ -63,7 +70,7 @@ impl AnswerParser {
     /// Takes more text.
     pub fn push(&mut self, text: &str) -> Vec<Delta> {
         match &mut self.0 {
-            Form::Tags { reasoning, tools } => with_calls(tools.as_mut(), reasoning.push(text)),
+            Form::Tags { reasoning, tools } => with_calls(tools.as_deref_mut(), reasoning.push(text)),
             Form::Harmony(parser) => parser.push(text),
         }
     }
@@ -72,7 +79,7 @@ impl AnswerParser {
     pub fn finish(&mut self) -> Vec<Delta> {
         match &mut self.0 {
             Form::Tags { reasoning, tools } => {
-                let mut deltas = with_calls(tools.as_mut(), reasoning.finish());
+                let mut deltas = with_calls(tools.as_deref_mut(), reasoning.finish());
                 if let Some(tools) = tools {
                     tools.finish(&mut deltas);
                 }

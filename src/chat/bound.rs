@@ -1,4 +1,4 @@
-//! How much a template may be and do. A template comes with a model, from anyone.
+//! Limits of templates, which come with models of any origin.
 
 use minijinja::ErrorKind;
 
@@ -54,7 +54,7 @@ pub enum Bound {
     /// An indent or a number is too wide.
     #[error("it makes an indent or a number of more than {WIDTH} characters")]
     Width,
-    /// A list is repeated, which costs a template nothing.
+    /// A list is repeated: however long the result is, that is one step.
     #[error("it repeats a list with `*`, which is not supported")]
     Repeated,
     /// A list would become too long, or hold other than simple values.

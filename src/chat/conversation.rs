@@ -31,8 +31,8 @@ impl Template {
         let adapted = messages.iter().enumerate().map(|(index, message)| self.adapted(index, message));
         let mut adapted = adapted.collect::<Result<Vec<_>, _>>()?;
         let render = |messages: &[Message]| self.render(messages, &RenderOptions::default()).ok();
-        if ids::has_short(&adapted) && !self.probes().takes_short_ids(render) {
-            ids::lengthen(&mut adapted);
+        if ids::has_other(&adapted) && !self.probes().takes_any_id(render) {
+            ids::renumber(&mut adapted);
         }
         let singly = singly::has_several(&adapted) && !self.probes().takes_several_calls(render);
         let Some(singly) = singly.then(|| Singly::of(&adapted)).flatten() else {

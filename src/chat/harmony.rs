@@ -4,41 +4,44 @@
 //! message to `functions.NAME` is a call. The joined deltas are the same however the text is split. Messages of one
 //! part are joined by an empty line. Text in another form is content, unchanged.
 
-use std::mem;
-
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::delta::Delta;
 use super::message::FunctionCall;
+use super::pending::Pending;
 use super::reasoning::{Place, begun};
-use super::tags::Start;
+use super::tags::{HARMONY_END, HARMONY_HEADER, Start};
+use super::tools::READ;
 
-const START: &str = "<|start|>";
-const CHANNEL: &str = "<|channel|>";
-const MESSAGE: &str = "<|message|>";
-/// What ends a text: its own tag, or the next message.
-const ENDS: [&str; 5] = ["<|end|>", "<|call|>", "<|return|>", START, CHANNEL];
-/// What a header begins with, after whitespace.
+const START: &str = HARMONY_HEADER[0].1;
+const CHANNEL: &str = HARMONY_HEADER[1].1;
+const MESSAGE: &str = HARMONY_HEADER[3].1;
+/// The tags that end the text of a message: those of its end, and those of the next message.
+const ENDS: [&str; 5] = [HARMONY_END[0], HARMONY_END[1], HARMONY_END[2], START, CHANNEL];
+/// The beginning of every tag.
+const TAG: &str = "<|";
+/// The beginnings of a header, after whitespace.
 const HEADERS: [&str; 4] = [START, CHANNEL, MESSAGE, "to="];
-/// Bytes of a header.
+/// The maximum length of a header in bytes, and of the whitespace before one.
 const HEADER: usize = 512;
-/// Between messages of one part.
+/// The text between two messages of one part.
 const BETWEEN: &str = "\n\n";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// Before the text of a message; the held text is its header.
+    /// In the header of a message, which the held text begins with.
     Header,
     Reasoning,
     Content,
-    /// The text of a call, which begins at this place of the held text.
+    /// In the arguments of a call, whose header and arguments are the held text.
     Call {
         name: String,
+        /// The length of the header.
         text: usize,
-        /// The length of the held text without an end.
+        /// The length of the held text in which no further tag ends the arguments.
         searched: usize,
-        /// The first end that was within a string of the arguments, or ended them too early: its place and length.
+        /// The place and length of the first tag that was taken for a part of the arguments.
         passed: Option<(usize, usize)>,
     },
 }
@@ -49,12 +52,14 @@ pub(super) struct HarmonyParser {
     state: State,
     /// The functions that may be called; `None`: calls are content.
     functions: Option<Vec<String>>,
-    held: String,
+    held: Pending,
     /// Which parts have text.
     has_reasoning: bool,
     has_content: bool,
-    /// A part continues in another message.
+    /// The text of a message has ended, and none of the next has come.
     is_next: bool,
+    /// Bytes that may still be read as arguments.
+    left: usize,
     unread: usize,
 }
 
@@ -68,10 +73,11 @@ impl HarmonyParser {
         Self {
             state,
             functions,
-            held: String::new(),
+            held: Pending::default(),
             has_reasoning: false,
             has_content: false,
             is_next: false,
+            left: READ,
             unread: 0,
         }
     }
@@ -92,7 +98,7 @@ impl HarmonyParser {
     }
 
     pub(super) fn push(&mut self, text: &str) -> Vec<Delta> {
-        self.held.push_str(text);
+        self.held.push(text);
         let mut deltas = Vec::new();
         while self.advance(&mut deltas) {}
         deltas
@@ -102,22 +108,37 @@ impl HarmonyParser {
     pub(super) fn finish(&mut self) -> Vec<Delta> {
         let mut deltas = Vec::new();
         while let State::Call { name, text, passed, .. } = &self.state {
-            let (name, text, whole) = (name.clone(), *text, self.held.len());
-            let (at, length) = match *passed {
-                Some(passed) if kind_of(&self.held[text..]) != Arguments::Whole => passed,
-                _ => (whole, 0),
+            let (name, text, passed) = (name.clone(), *text, *passed);
+            let (at, length) = match passed {
+                Some(passed) if self.kind_of(text, self.held.len()) != Arguments::Whole => passed,
+                _ => (self.held.len(), 0),
             };
             self.end_call(&name, text, at, length, &mut deltas);
             while self.advance(&mut deltas) {}
         }
-        let held = mem::take(&mut self.held);
+        let held = self.held.take_all();
         match self.state {
-            // The beginning of a message that has no text yet.
-            State::Header if is_begun(&held) => {}
+            State::Header => self.cut_header(held, &mut deltas),
             State::Reasoning => self.reasoning(held, &mut deltas),
-            State::Header | State::Content | State::Call { .. } => self.content(held, &mut deltas),
+            State::Content | State::Call { .. } => self.content(held, &mut deltas),
         }
         deltas
+    }
+
+    /// Takes what may be the beginning of a header, at the end of the answer. The header of a call is content, as other
+    /// calls that are cut; another has no text.
+    fn cut_header(&mut self, header: String, deltas: &mut Vec<Delta>) {
+        let is_call = match self.kind(&header) {
+            Some(State::Call { .. }) => true,
+            None => header.contains(CHANNEL),
+            Some(_) => false,
+        };
+        self.unread += usize::from(is_call && self.functions.is_some());
+        let begin = header.trim_start();
+        let is_bare = [START, CHANNEL, MESSAGE].iter().any(|tag| begin.starts_with(tag)) || begin.is_empty();
+        if is_call || !is_bare {
+            self.content(header, deltas);
+        }
     }
 
     fn advance(&mut self, deltas: &mut Vec<Delta>) -> bool {
@@ -129,18 +150,21 @@ impl HarmonyParser {
     }
 
     fn header(&mut self, deltas: &mut Vec<Delta>) -> bool {
-        if self.held.trim_start().is_empty() {
-            return false;
-        }
-        if !is_header(&self.held) {
+        let begin = self.held.trim_start();
+        let space = self.held.len() - begin.len();
+        if space > HEADER || !is_header(begin) {
             self.state = State::Content;
             return true;
         }
-        let Some(at) = self.held.find(MESSAGE).filter(|at| *at <= HEADER) else {
-            if self.held.len() <= HEADER + MESSAGE.len() {
+        if begin.is_empty() {
+            return false;
+        }
+        let most = self.held.floor_char_boundary(HEADER + MESSAGE.len());
+        let Some(at) = self.held[..most].find(MESSAGE) else {
+            if most == self.held.len() {
                 return false;
             }
-            self.give(self.held.floor_char_boundary(HEADER), deltas);
+            self.pass_header(self.held.floor_char_boundary(HEADER), deltas);
             return true;
         };
         let text = at + MESSAGE.len();
@@ -150,32 +174,28 @@ impl HarmonyParser {
             }
             Some(state) => {
                 self.state = state;
-                self.held.drain(..text);
+                self.held.skip(text);
             }
             None => {
                 self.unread += usize::from(self.functions.is_some());
-                self.give(text, deltas);
+                self.pass_header(text, deltas);
             }
         }
         true
     }
 
-    /// Returns a header as content, as all text up to the next end.
-    fn give(&mut self, end: usize, deltas: &mut Vec<Delta>) {
-        let rest = self.held.split_off(end);
-        let header = mem::replace(&mut self.held, rest);
+    /// Passes on a header as content, which the text of its message is too.
+    fn pass_header(&mut self, length: usize, deltas: &mut Vec<Delta>) {
+        let header = self.held.take(length);
         self.content(header, deltas);
         self.state = State::Content;
     }
 
-    /// What the text after a header is; `None`: a call that is not a function's.
+    /// The state after a header; `None`: it is that of a call, but not of a function.
     fn kind(&self, header: &str) -> Option<State> {
         let header = header.rsplit_once(START).map_or(header, |(_, header)| header);
-        let word = |mark: &str| {
-            let after = header.split_once(mark)?.1;
-            after.split(|c: char| c.is_whitespace() || c == '<').next()
-        };
-        let recipient = word("to=").filter(|to| !to.is_empty() && *to != "user" && *to != "assistant");
+        let recipient = header.split_once("to=").map(|(_, to)| word(to));
+        let recipient = recipient.filter(|to| !["", "user", "assistant"].contains(to));
         if let (Some(to), Some(known)) = (recipient, &self.functions) {
             let function =
                 to.strip_prefix("functions.").or_else(|| known.iter().any(|f| f == to).then_some(to));
@@ -189,15 +209,16 @@ impl HarmonyParser {
         if recipient.is_some() {
             return None;
         }
-        Some(if word(CHANNEL) == Some("analysis") { State::Reasoning } else { State::Content })
+        // A model may write the beginning of a header before another.
+        let channel = header.rsplit_once(CHANNEL).map(|(_, channel)| word(channel));
+        Some(if channel == Some("analysis") { State::Reasoning } else { State::Content })
     }
 
     /// Passes on the text of a message up to its end.
     fn text(&mut self, deltas: &mut Vec<Delta>) -> bool {
         let found = end_of(&self.held, 0);
         let end = found.map_or_else(|| self.held.len() - open_end(&self.held), |(at, _)| at);
-        let rest = self.held.split_off(end);
-        let text = mem::replace(&mut self.held, rest);
+        let text = self.held.take(end);
         match self.state {
             State::Reasoning => self.reasoning(text, deltas),
             _ => self.content(text, deltas),
@@ -209,35 +230,47 @@ impl HarmonyParser {
     }
 
     fn call(&mut self, deltas: &mut Vec<Delta>) -> bool {
-        let State::Call { name, text, searched, passed } = &mut self.state else { return false };
+        let State::Call { name, text, searched, passed } = &self.state else { return false };
+        let (name, text, passed) = (name.clone(), *text, *passed);
         let Some((at, length)) = end_of(&self.held, *searched) else {
-            *searched = (*text).max(self.held.len() - open_end(&self.held));
+            let searched = text.max(self.held.len() - open_end(&self.held));
+            self.state = State::Call { name, text, searched, passed };
             return false;
         };
-        let (at, length) = match kind_of(&self.held[*text..at]) {
+        let (at, length) = match self.kind_of(text, at) {
             Arguments::Whole => (at, length),
             Arguments::Cut => {
                 // The tag may be within a string.
-                *searched = at + length;
-                passed.get_or_insert((at, length));
+                let passed = passed.or(Some((at, length)));
+                self.state = State::Call { name, text, searched: at + length, passed };
                 return true;
             }
             Arguments::Malformed => passed.unwrap_or((at, length)),
         };
-        let (name, text) = (name.clone(), *text);
         self.end_call(&name, text, at, length, deltas);
         true
+    }
+
+    /// What a part of the held text is as the arguments of a call. It is read again for each tag in it: once more than
+    /// [`READ`] bytes have been read, calls are content.
+    fn kind_of(&mut self, text: usize, end: usize) -> Arguments {
+        self.left = self.left.saturating_sub(end - text);
+        if self.left == 0 {
+            self.functions = None;
+            return Arguments::Malformed;
+        }
+        kind_of(&self.held[text..end])
     }
 
     /// Ends a call whose arguments end at `at`, before a tag of this length.
     fn end_call(&mut self, name: &str, text: usize, at: usize, length: usize, deltas: &mut Vec<Delta>) {
         let call = serde_json::from_str(&self.held[text..at]).ok().filter(Value::is_object);
-        let rest = self.held.split_off(at);
-        let given = mem::replace(&mut self.held, rest);
         if let Some(arguments) = call {
+            self.held.skip(at);
             deltas.push(Delta::ToolCall(FunctionCall { name: name.to_owned(), arguments }));
         } else {
             self.unread += 1;
+            let given = self.held.take(at);
             self.content(given, deltas);
         }
         self.end(length);
@@ -246,7 +279,7 @@ impl HarmonyParser {
     /// Ends a message before a tag of this length, which may begin the next.
     fn end(&mut self, length: usize) {
         if !self.held.starts_with(START) && !self.held.starts_with(CHANNEL) {
-            self.held.drain(..length.min(self.held.len()));
+            self.held.skip(length.min(self.held.len()));
         }
         (self.state, self.is_next) = (State::Header, true);
     }
@@ -272,30 +305,30 @@ impl HarmonyParser {
     }
 }
 
+/// The first word of a text, up to whitespace or a tag.
+fn word(text: &str) -> &str {
+    text.split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default()
+}
+
 /// Whether a text is the header of a message, as far as it has been written.
 fn is_header(text: &str) -> bool {
-    let text = text.trim_start();
     HEADERS.iter().any(|begin| text.starts_with(begin) || begin.starts_with(text))
 }
 
-/// Whether a text has only the beginning of a header.
-fn is_begun(text: &str) -> bool {
-    let text = text.trim_start();
-    text.is_empty() || HEADERS.iter().any(|begin| text.starts_with(begin))
-}
-
-/// The first end of a text at or after a place, and the length of its tag.
+/// The first tag at or after a place that ends a text, and its length.
 fn end_of(text: &str, from: usize) -> Option<(usize, usize)> {
-    let ends = ENDS.iter().filter_map(|end| Some((from + text[from..].find(end)?, end.len())));
-    ends.min()
+    text[from..].match_indices(TAG).find_map(|(at, _)| {
+        let end = ENDS.iter().find(|end| text[from + at..].starts_with(**end))?;
+        Some((from + at, end.len()))
+    })
 }
 
-/// The number of bytes at the end of a text that may be the beginning of an end.
+/// The number of bytes at the end of a text that may be the beginning of a tag that ends it.
 fn open_end(text: &str) -> usize {
     ENDS.iter().map(|end| begun(text, end)).max().unwrap_or(0)
 }
 
-/// What the text of a call is.
+/// What a text is as the arguments of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arguments {
     Whole,

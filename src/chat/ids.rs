@@ -13,7 +13,7 @@ pub(super) fn of(number: usize) -> String {
 }
 
 /// Whether there is a call or a result without such an id.
-pub(super) fn has_short(messages: &[Message]) -> bool {
+pub(super) fn has_other(messages: &[Message]) -> bool {
     let fits = |id: Option<&String>| {
         id.is_some_and(|id| id.len() == LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     };
@@ -24,7 +24,7 @@ pub(super) fn has_short(messages: &[Message]) -> bool {
 }
 
 /// Gives every call such an id, and its result too. A result without an id belongs to the first call that has none yet.
-pub(super) fn lengthen(messages: &mut [Message]) {
+pub(super) fn renumber(messages: &mut [Message]) {
     let (mut number, mut open) = (0, Vec::new());
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     for message in messages {
@@ -70,12 +70,12 @@ mod tests {
     #[test]
     fn each_result_keeps_its_call() {
         let mut messages = messages();
-        lengthen(&mut messages);
+        renumber(&mut messages);
         let ids: Vec<_> = messages.iter().filter_map(|message| message.tool_call_id.clone()).collect();
         assert_eq!(ids, [of(2), of(0), of(1), of(3)]);
         let calls = messages.iter().flat_map(|message| &message.tool_calls);
         assert!(calls.map(|call| call.id.clone().unwrap()).eq((0..4).map(of)));
-        assert!(!has_short(&messages));
+        assert!(!has_other(&messages));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) struct Probes {
     lists: [OnceLock<bool>; 5],
     null: OnceLock<bool>,
     absent: OnceLock<bool>,
-    short_ids: OnceLock<bool>,
+    any_id: OnceLock<bool>,
     several_calls: OnceLock<bool>,
     format: OnceLock<Option<ToolFormat>>,
 }
@@ -54,15 +54,15 @@ impl Probes {
         *self.absent.get_or_init(|| is_as_empty(Content::Absent, render))
     }
 
-    /// Whether the ids of calls may be short. Some templates take nine characters only.
-    pub(super) fn takes_short_ids(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
+    /// Whether a call may have any id. Some templates take nine characters only.
+    pub(super) fn takes_any_id(&self, render: impl Fn(&[Message]) -> Option<String>) -> bool {
         let rendered = |id: &str| {
             let mut messages = [question(), call(Content::Text(String::new())), result()];
             messages[1].tool_calls[0].id = Some(id.to_owned());
             messages[2].tool_call_id = Some(id.to_owned());
             render(&messages)
         };
-        *self.short_ids.get_or_init(|| rendered("c0").is_some() || rendered(&ids::of(0)).is_none())
+        *self.any_id.get_or_init(|| rendered("c0").is_some() || rendered(&ids::of(0)).is_none())
     }
 
     /// Whether one message may have several calls, if it may have any.

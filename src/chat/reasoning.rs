@@ -3,9 +3,8 @@
 //! However the text is split, the joined deltas are the same. Newlines right after the opening tag and around the
 //! closing one belong to neither part. At the end, a block that was opened and never closed is reasoning.
 
-use std::mem;
-
 use super::delta::Delta;
+use super::pending::Pending;
 use super::tags::Start;
 
 /// Where a text ends.
@@ -24,8 +23,11 @@ pub enum Place {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Nothing but whitespace so far; an opening tag may come.
-    Opening,
+    /// An opening tag may come.
+    Opening {
+        /// The length of the whitespace at the beginning of the held text.
+        space: usize,
+    },
     /// No opening tag came; a closing one may.
     Waiting {
         /// The length of the held text that has no closing tag.
@@ -33,7 +35,10 @@ enum State {
     },
     /// Inside the block, before its first character.
     Opened,
-    Reasoning,
+    Reasoning {
+        /// The number of newlines at the beginning of the held text.
+        newlines: usize,
+    },
     /// After the block, before the first character of the answer.
     Closed,
     Content {
@@ -46,7 +51,7 @@ enum State {
 pub struct ReasoningParser {
     start: Start,
     state: State,
-    held: String,
+    held: Pending,
 }
 
 impl ReasoningParser {
@@ -54,20 +59,20 @@ impl ReasoningParser {
     #[must_use]
     pub fn new(start: Start) -> Self {
         let state = match start {
-            Start::Reasoning(_) | Start::Content(_) | Start::Unopened(_) => State::Opening,
-            Start::MidReasoning(_) => State::Reasoning,
+            Start::Reasoning(_) | Start::Content(_) | Start::Unopened(_) => State::Opening { space: 0 },
+            Start::MidReasoning(_) => State::Reasoning { newlines: 0 },
             Start::MidContent(_) => State::Content { reasoned: false },
         };
-        Self { start, state, held: String::new() }
+        Self { start, state, held: Pending::default() }
     }
 
     /// Where the text seen so far ends.
     #[must_use]
     pub fn place(&self) -> Place {
         match self.state {
-            State::Opening if matches!(self.start, Start::Reasoning(_)) => Place::Reasoning,
-            State::Opening | State::Waiting { .. } => Place::Unknown,
-            State::Opened | State::Reasoning => Place::Reasoning,
+            State::Opening { .. } if matches!(self.start, Start::Reasoning(_)) => Place::Reasoning,
+            State::Opening { .. } | State::Waiting { .. } => Place::Unknown,
+            State::Opened | State::Reasoning { .. } => Place::Reasoning,
             State::Closed => Place::Content { reasoned: true },
             State::Content { reasoned } => Place::Content { reasoned },
         }
@@ -75,7 +80,7 @@ impl ReasoningParser {
 
     /// Takes more text.
     pub fn push(&mut self, text: &str) -> Vec<Delta> {
-        self.held.push_str(text);
+        self.held.push(text);
         let mut deltas = Vec::new();
         while self.advance(&mut deltas) {}
         deltas
@@ -83,7 +88,7 @@ impl ReasoningParser {
 
     /// Returns the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
-        let held = mem::take(&mut self.held);
+        let held = self.held.take_all();
         let mut deltas = Vec::new();
         match self.place() {
             Place::Reasoning => reasoning(&mut deltas, held.trim_end_matches('\n')),
@@ -97,25 +102,27 @@ impl ReasoningParser {
     /// Makes one change of state, or does everything possible in the current state; true if more may follow.
     fn advance(&mut self, deltas: &mut Vec<Delta>) -> bool {
         match self.state {
-            State::Opening => self.open(),
+            State::Opening { space } => self.open(space),
             State::Waiting { searched } => self.wait(searched, deltas),
-            State::Opened => self.skip_newlines(State::Reasoning),
-            State::Reasoning => self.reason(deltas),
+            State::Opened => self.skip_newlines(State::Reasoning { newlines: 0 }),
+            State::Reasoning { newlines } => self.reason(newlines, deltas),
             State::Closed => self.skip_newlines(State::Content { reasoned: true }),
             State::Content { .. } => {
-                content(deltas, mem::take(&mut self.held));
+                content(deltas, self.held.take_all());
                 false
             }
         }
     }
 
-    fn open(&mut self) -> bool {
+    fn open(&mut self, space: usize) -> bool {
         let open = self.start.tags().open;
-        let text = self.held.trim_start();
-        if let Some(rest) = text.strip_prefix(open) {
-            self.held = rest.to_owned();
+        let text = self.held[space..].trim_start();
+        let space = self.held.len() - text.len();
+        if text.starts_with(open) {
+            self.held.skip(space + open.len());
             self.state = State::Opened;
         } else if open.starts_with(text) {
+            self.state = State::Opening { space };
             return false;
         } else {
             self.state = match self.start {
@@ -134,34 +141,40 @@ impl ReasoningParser {
             self.state = State::Waiting { searched: self.held.len() - begun };
             return false;
         };
-        let rest = self.held.split_off(searched + at + close.len());
-        let before = mem::replace(&mut self.held, rest);
-        reasoning(deltas, before[..searched + at].trim_matches('\n'));
-        self.state = State::Closed;
-        true
+        let before = self.held.take(searched + at);
+        reasoning(deltas, before.trim_matches('\n'));
+        self.close(close)
     }
 
     fn skip_newlines(&mut self, next: State) -> bool {
-        self.held = self.held.trim_start_matches('\n').to_owned();
+        self.held.skip(self.held.len() - self.held.trim_start_matches('\n').len());
         if !self.held.is_empty() {
             self.state = next;
         }
         !self.held.is_empty()
     }
 
-    fn reason(&mut self, deltas: &mut Vec<Delta>) -> bool {
+    fn reason(&mut self, newlines: usize, deltas: &mut Vec<Delta>) -> bool {
         let close = self.start.tags().close;
-        if let Some((before, rest)) = self.held.split_once(close) {
+        if let Some(at) = self.held[newlines..].find(close) {
+            let before = self.held.take(newlines + at);
             reasoning(deltas, before.trim_end_matches('\n'));
-            self.held = rest.to_owned();
-            self.state = State::Closed;
-            return true;
+            return self.close(close);
         }
         let open = self.held.len() - begun(&self.held, close);
-        let certain = self.held[..open].trim_end_matches('\n').len();
-        let rest = self.held.split_off(certain);
-        reasoning(deltas, &mem::replace(&mut self.held, rest));
+        let certain = match self.held[newlines..open].trim_end_matches('\n').len() {
+            0 => 0,
+            more => newlines + more,
+        };
+        reasoning(deltas, &self.held.take(certain));
+        self.state = State::Reasoning { newlines: open - certain };
         false
+    }
+
+    fn close(&mut self, tag: &str) -> bool {
+        self.held.skip(tag.len());
+        self.state = State::Closed;
+        true
     }
 }
 

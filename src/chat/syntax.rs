@@ -1,4 +1,4 @@
-//! Finds the syntax of a template's calls: the one in which a call is read that the template wrote.
+//! Finds the format of a template's calls: the one in which a call that the template wrote is read as that call.
 
 use serde_json::{Value, json};
 
@@ -14,16 +14,20 @@ use super::tools::ToolFormat;
 const CALL: [&str; 2] = ["qzcallqz", "qzkeyqz"];
 
 impl Template {
-    /// The syntax of calls in its conversations; `None` if it has none that is supported, or there are no tools to call.
+    /// The format of calls in its conversations; `None` if it has none that is supported, or there are no tools to call.
     ///
-    /// A template that writes no calls has the syntax that its texts fit.
+    /// A template that writes no calls has the format that its texts fit.
     #[must_use]
     pub fn tool_format(&self, tools: &[Value]) -> Option<ToolFormat> {
-        let find = || self.format_of_its_call().or_else(|| ToolFormat::of(self.source()));
+        let find = || match self.written_call() {
+            Some(answer) => ToolFormat::ALL.into_iter().find(|format| reads(*format, &answer)),
+            None => ToolFormat::of(self.source()),
+        };
         (!tools.is_empty()).then(|| self.probes().format(find)).flatten()
     }
 
-    fn format_of_its_call(&self) -> Option<ToolFormat> {
+    /// An answer with a call as the template writes it; `None` if it writes no calls.
+    fn written_call(&self) -> Option<String> {
         let options = RenderOptions { add_generation_prompt: false, ..RenderOptions::default() };
         let render =
             |answer: Message| self.render(&[Message::new(Role::User, PROBES[0]), answer], &options).ok();
@@ -33,7 +37,7 @@ impl Template {
         let plain = render(Message::new(Role::Assistant, PROBES[1])).unwrap_or_default();
         let begin = plain.split_once(PROBES[0]).and_then(|(_, rest)| rest.split_once(PROBES[1]));
         let answer = begin.and_then(|(begin, _)| answer.strip_prefix(begin)).unwrap_or(answer);
-        ToolFormat::ALL.into_iter().find(|format| reads(*format, answer))
+        answer.contains(CALL[0]).then(|| answer.to_owned())
     }
 }
 

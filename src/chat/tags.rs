@@ -1,8 +1,14 @@
 //! The tags of reasoning, and where an answer begins by them.
 
-/// The control tokens of Harmony.
-const HARMONY_TOKENS: [&str; 7] =
-    ["<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>", "<|call|>", "<|return|>"];
+/// The control tokens in a header of Harmony, by their names in grammars.
+pub(super) const HARMONY_HEADER: [(&str, &str); 4] = [
+    ("begin", "<|start|>"),
+    ("channel", "<|channel|>"),
+    ("constrain", "<|constrain|>"),
+    ("message", "<|message|>"),
+];
+/// Those that end a message.
+pub(super) const HARMONY_END: [&str; 3] = ["<|end|>", "<|call|>", "<|return|>"];
 
 /// The tags around the reasoning of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +25,6 @@ impl Tags {
 
     /// The channel of reasoning in Harmony, which also has a form of its own for everything else.
     pub const HARMONY: Self = Self { open: "<|channel|>analysis<|message|>", close: "<|end|>" };
-
-    /// The header of the answer itself in Harmony.
-    pub const FINAL: &'static str = "<|channel|>final<|message|>";
 
     /// The tags in use, the most common first.
     pub(super) const KNOWN: [Self; 8] = [
@@ -43,7 +46,7 @@ impl Tags {
     /// The control tokens of these tags, and of the form of answers that they belong to.
     pub(super) fn tokens(self) -> Vec<&'static str> {
         if self == Self::HARMONY {
-            return HARMONY_TOKENS.to_vec();
+            return HARMONY_HEADER.map(|(_, token)| token).into_iter().chain(HARMONY_END).collect();
         }
         // A tag may be a token and a word.
         let first = self.open.find('>').map(|end| &self.open[..=end]);
@@ -52,8 +55,27 @@ impl Tags {
 
     /// The text that follows the closing tag where it is written for the model.
     #[must_use]
-    pub fn after(self) -> &'static str {
-        if self == Self::HARMONY { "<|start|>assistant<|channel|>final<|message|>" } else { "\n\n" }
+    pub fn after(self, next: Next) -> &'static str {
+        match next {
+            _ if self != Self::HARMONY => "\n\n",
+            Next::Content => "<|start|>assistant<|channel|>final<|message|>",
+            // The rules of a call begin with its header.
+            Next::Call => "",
+            // In this channel, the model may call a function or write content, but not reason again.
+            Next::Either => "<|start|>assistant<|channel|>commentary",
+        }
+    }
+
+    /// The texts of which one precedes the content of an answer; none if it begins right after the reasoning.
+    #[must_use]
+    pub fn headers(self) -> Vec<String> {
+        if self != Self::HARMONY {
+            return Vec::new();
+        }
+        let forms = ["", " <|constrain|>json", "<|constrain|>json", " json"];
+        let headers = forms.map(|form| format!("<|channel|>final{form}<|message|>"));
+        let started = headers.clone().map(|header| format!("<|start|>assistant{header}"));
+        headers.into_iter().chain(started).collect()
     }
 
     /// Every tag that ends reasoning.
@@ -68,6 +90,17 @@ impl Tags {
         let harmony = Some(Self::HARMONY).filter(|tags| source.contains(tags.open));
         harmony.or_else(|| Self::KNOWN.into_iter().find(|tags| source.contains(tags.close)))
     }
+}
+
+/// What may follow the reasoning of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Content.
+    Content,
+    /// A call that is forced.
+    Call,
+    /// Content or a call, as the model decides.
+    Either,
 }
 
 /// Where an answer begins.

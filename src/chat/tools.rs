@@ -13,15 +13,17 @@ mod object;
 mod parsed;
 mod rules;
 mod values;
+mod writable;
 
-use std::mem;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::delta::Delta;
 use super::message::FunctionCall;
+use super::pending::Pending;
 use super::reasoning::begun;
-use format::{Body, First, Syntax};
+use format::{Body, Placement, Syntax};
 use json_end::{JsonEnd, Scan};
 use parsed::{Parsed, is_known};
 
@@ -33,6 +35,11 @@ pub use rules::{CallRules, Calls};
 
 /// Bytes of a call that distinguish it from other text.
 const BEGINNING: usize = 1024;
+/// Bytes of whitespace between tags, and of the newlines before a call that are dropped.
+const SPACE: usize = 256;
+/// Bytes of an answer that are read as calls. A call is read again for each closing tag in its texts: after that, the rest
+/// of the answer is content.
+pub(super) const READ: usize = 64 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -70,7 +77,7 @@ struct Opened {
 /// A tag in a text.
 enum Found {
     /// A call, from the tags before it on.
-    Call { at: usize, body: usize, is_bare: bool },
+    Call { at: usize, body: usize, is_bare: bool, in_section: bool },
     /// Text that may turn out to be a tag.
     Begun { at: usize },
 }
@@ -78,18 +85,29 @@ enum Found {
 /// Takes content and returns deltas, none of which is reasoning.
 #[derive(Debug, Clone)]
 pub(super) struct ToolParser {
-    syntax: &'static Syntax,
-    tools: Vec<Value>,
+    syntax: Syntax,
+    tools: Arc<[Value]>,
     state: State,
-    held: String,
+    /// A section has begun and not ended.
+    is_in_section: bool,
+    held: Pending,
+    /// Bytes that may still be read as calls.
+    left: usize,
     /// Texts that begin like a call and are not one.
     unread: usize,
 }
 
 impl ToolParser {
-    pub(super) fn new(format: ToolFormat, tools: &[Value]) -> Self {
-        let (syntax, state, held) = (format.syntax(), State::Text(Place::Begin), String::new());
-        Self { syntax, tools: tools.to_vec(), state, held, unread: 0 }
+    pub(super) fn new(syntax: Syntax, tools: &[Value]) -> Self {
+        Self {
+            syntax,
+            tools: tools.into(),
+            state: State::Text(Place::Begin),
+            is_in_section: false,
+            held: Pending::default(),
+            left: READ,
+            unread: 0,
+        }
     }
 
     /// The number of texts so far that begin like a call and stayed content.
@@ -98,35 +116,49 @@ impl ToolParser {
     }
 
     pub(super) fn push(&mut self, text: &str, deltas: &mut Vec<Delta>) {
-        self.held.push_str(text);
+        self.held.push(text);
         while self.advance(deltas, false) {}
     }
 
     /// Returns the text that was held back: a call that never ended is content.
     pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
-        while self.advance(deltas, true) {}
+        while self.advance(deltas, true) || self.pass_over(deltas) {}
         self.unread += usize::from(matches!(self.state, State::Call(_)));
-        let end = self.held.len();
-        self.give(end, deltas);
+        self.give(self.held.len(), deltas);
+    }
+
+    /// Returns a call that never ended up to the first closing tag in it: others may follow.
+    fn pass_over(&mut self, deltas: &mut Vec<Delta>) -> bool {
+        let State::Call(Opened { body, passed: Some(first), .. }) = self.state else { return false };
+        self.unread += 1;
+        self.give(self.up_to_call(body, first), deltas);
+        true
     }
 
     fn advance(&mut self, deltas: &mut Vec<Delta>, last: bool) -> bool {
+        if self.left == 0 {
+            self.give(self.held.len(), deltas);
+            return false;
+        }
         match self.state {
             State::Text(place) => self.text(place, deltas),
             State::Call(opened) => self.call(opened, deltas, last),
         }
     }
 
-    fn text(&mut self, place: Place, deltas: &mut Vec<Delta>) -> bool {
+    fn text(&mut self, mut place: Place, deltas: &mut Vec<Delta>) -> bool {
         if place == Place::AfterCall {
-            self.held = self.held.trim_start_matches('\n').to_owned();
+            self.held.skip(self.held.len() - self.held.trim_start_matches('\n').len());
             if let Some((_, end)) = self.syntax.section {
                 let text = self.held.trim_start();
-                if let Some(rest) = text.strip_prefix(end) {
-                    self.held = rest.to_owned();
+                let space = self.held.len() - text.len();
+                if space > SPACE {
+                    place = Place::Other;
+                } else if text.starts_with(end) {
+                    self.held.skip(space + end.len());
+                    self.is_in_section = false;
                     return true;
-                }
-                if end.starts_with(text) {
+                } else if end.starts_with(text) {
                     return false;
                 }
             }
@@ -136,12 +168,19 @@ impl ToolParser {
             None => self.held.len(),
             Some(Found::Call { at, .. } | Found::Begun { at }) => at,
         };
-        let certain = self.held[..end].trim_end_matches('\n').len();
+        if let Some(over) = self.section_end().and_then(|tag| Some(self.held[..end].find(tag)? + tag.len())) {
+            self.is_in_section = false;
+            self.give(over, deltas);
+            return true;
+        }
+        let newlines = self.held[..end].len() - self.held[..end].trim_end_matches('\n').len();
+        let certain = end - newlines.min(SPACE);
         if certain > 0 {
             self.give(certain, deltas);
         }
-        let Some(Found::Call { body, is_bare, .. }) = found else { return false };
+        let Some(Found::Call { body, is_bare, in_section, .. }) = found else { return false };
         let body = body - certain;
+        self.is_in_section |= in_section;
         self.state =
             State::Call(Opened { body, is_bare, searched: body, passed: None, json: JsonEnd::default() });
         true
@@ -149,38 +188,43 @@ impl ToolParser {
 
     /// The first tag in the held text.
     fn find(&self, place: Place) -> Option<Found> {
-        let &Syntax { section, open, first, .. } = self.syntax;
-        let held = self.held.as_str();
-        if first == First::Object
+        let Syntax { section, open, placement, .. } = self.syntax;
+        let held = &*self.held;
+        if placement == Placement::Bare
             && place != Place::Other
             && let Some(found) = bare_object(held, place)
         {
             return Some(found);
         }
-        let edge = held.len() - held.trim_start().len();
-        let is_taken = |at: usize| first != First::Section || (place == Place::AfterCall && at == edge);
-        let mut from = 0;
-        loop {
-            let section = section.and_then(|(tag, _)| Some((from + held[from..].find(tag)?, tag)));
-            let call = held[from..].find(open).map(|at| from + at).filter(|at| is_taken(*at));
-            match (section, call) {
-                (Some((at, tag)), call) if call.is_none_or(|call| at < call) => {
-                    let after = held[at + tag.len()..].trim_start();
-                    if let Some(body) = after.strip_prefix(open) {
-                        return Some(Found::Call { at, body: held.len() - body.len(), is_bare: false });
-                    }
-                    if open.starts_with(after) {
-                        return Some(Found::Begun { at });
-                    }
-                    from = at + tag.len();
-                }
-                (_, Some(at)) => return Some(Found::Call { at, body: at + open.len(), is_bare: false }),
-                (_, None) => break,
+        let is_taken = placement != Placement::InSection || self.is_in_section;
+        let call = is_taken.then(|| held.find(open)).flatten();
+        let (mut from, before) = (0, &held[..call.unwrap_or(held.len())]);
+        while let Some((tag, at)) = section.and_then(|(tag, _)| Some((tag, from + before[from..].find(tag)?)))
+        {
+            from = at + tag.len();
+            let after = held[from..].trim_start();
+            if held.len() - from - after.len() > SPACE {
+                continue;
+            }
+            if let Some(body) = after.strip_prefix(open) {
+                let body = held.len() - body.len();
+                return Some(Found::Call { at, body, is_bare: false, in_section: true });
+            }
+            if open.starts_with(after) {
+                return Some(Found::Begun { at });
             }
         }
-        let tags = [Some(open), section.map(|(tag, _)| tag)].into_iter().flatten();
+        if let Some(at) = call {
+            return Some(Found::Call { at, body: at + open.len(), is_bare: false, in_section: false });
+        }
+        let tags = [Some(open), section.map(|(tag, _)| tag), self.section_end()].into_iter().flatten();
         let begun = tags.map(|tag| begun(held, tag)).max().filter(|length| *length > 0)?;
         Some(Found::Begun { at: held.len() - begun })
+    }
+
+    /// The tag that ends the section that the text is in.
+    fn section_end(&self) -> Option<&'static str> {
+        self.syntax.section.filter(|_| self.is_in_section).map(|(_, end)| end)
     }
 
     fn call(&mut self, opened: Opened, deltas: &mut Vec<Delta>, last: bool) -> bool {
@@ -203,6 +247,7 @@ impl ToolParser {
         };
         let end = at + close.len();
         let first = passed.unwrap_or(end);
+        self.read(at - body);
         match self.parse(&self.held[body..at]) {
             Parsed::Incomplete if !last => {
                 self.state = State::Call(Opened { searched: end, passed: Some(first), ..opened });
@@ -210,10 +255,15 @@ impl ToolParser {
             Parsed::Calls(calls) => self.give_calls(calls, end, deltas),
             Parsed::Incomplete | Parsed::Malformed => {
                 self.unread += 1;
-                self.give(first, deltas);
+                self.give(self.up_to_call(body, first), deltas);
             }
         }
         true
+    }
+
+    /// Where the next call begins in a text that is not one, or its end.
+    fn up_to_call(&self, body: usize, end: usize) -> usize {
+        self.held[body..end].find(self.syntax.open).map_or(end, |at| body + at)
     }
 
     fn call_in_json(&mut self, opened: Opened, deltas: &mut Vec<Delta>) -> bool {
@@ -222,12 +272,14 @@ impl ToolParser {
         let searched = searched.max(value);
         let end = match json.scan(&self.held[searched..]) {
             Scan::More => {
+                self.read(self.held.len() - searched);
                 self.state = State::Call(Opened { searched: self.held.len(), json, ..opened });
                 return false;
             }
             Scan::End(end) => searched + end,
             Scan::Other => value,
         };
+        self.read(end - body);
         match self.parse(&self.held[body..end]) {
             Parsed::Calls(calls)
                 if !is_bare || calls.iter().all(|call| is_known(&call.name, &self.tools)) =>
@@ -236,10 +288,16 @@ impl ToolParser {
             }
             _ => {
                 self.unread += usize::from(!is_bare);
-                self.give(end, deltas);
+                self.give(self.up_to_call(body, end), deltas);
             }
         }
         true
+    }
+
+    /// Notes that this many bytes are read as a call.
+    fn read(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+        self.unread += usize::from(self.left == 0);
     }
 
     /// Returns the tag of a call that never ended: another may follow it.
@@ -251,44 +309,41 @@ impl ToolParser {
 
     fn give_calls(&mut self, calls: Vec<FunctionCall>, end: usize, deltas: &mut Vec<Delta>) {
         deltas.extend(calls.into_iter().map(Delta::ToolCall));
-        self.held.drain(..end);
+        self.held.skip(end);
         self.state = State::Text(Place::AfterCall);
     }
 
     /// Returns the held text up to `end` as content; the rest is between calls.
     fn give(&mut self, end: usize, deltas: &mut Vec<Delta>) {
-        let rest = self.held.split_off(end);
-        let given = mem::replace(&mut self.held, rest);
-        if !given.is_empty() {
-            deltas.push(Delta::Content(given));
+        if end > 0 {
+            deltas.push(Delta::Content(self.held.take(end)));
         }
         self.state = State::Text(Place::Other);
     }
 
     /// Whether the text after an opening tag begins like a call, as far as it has been written.
     fn may_be_call(&self, Opened { body, is_bare, .. }: Opened) -> bool {
-        let text = &self.held[body..];
-        let text = &text[..text.floor_char_boundary(BEGINNING)];
-        let text = match self.syntax.close {
-            Some(close) => &text[..text.find(close).unwrap_or(text.len() - begun(text, close))],
-            None => text,
-        };
+        let whole = &self.held[body..];
+        let begin = beginning(whole);
+        let close = self.syntax.close.and_then(|close| begin.find(close));
+        let may_continue = close.is_some() || whole.len() <= BEGINNING;
+        let end = close.unwrap_or(begin.len() - self.syntax.close.map_or(0, |close| begun(begin, close)));
+        let text = &begin[..end];
         match self.syntax.body {
             Body::Object if is_bare => object::may_begin(text),
             Body::Object => parsed::may_begin_with(text.trim_start(), "{"),
             Body::List => parsed::may_begin_with(text.trim_start(), "["),
-            Body::Named(named) => named.may_begin(text),
+            Body::Named(named) => named.may_begin(text) && (may_continue || named.value(text).is_some()),
             Body::Elements(elements) => elements.may_begin(text),
             Body::Gemma => gemma::may_begin(text),
-            Body::Messages => false,
         }
     }
 
     /// Where the JSON of a call begins that ends with it.
     fn value(&self, text: &str) -> Option<usize> {
         match self.syntax.body {
-            Body::Named(named) => named.value(text),
-            Body::Object | Body::List | Body::Elements(_) | Body::Gemma | Body::Messages => Some(0),
+            Body::Named(named) => named.value(beginning(text)),
+            Body::Object | Body::List | Body::Elements(_) | Body::Gemma => Some(0),
         }
     }
 
@@ -299,9 +354,13 @@ impl ToolParser {
             Body::Named(named) => named.parse(body),
             Body::Elements(elements) => elements.parse(body, &self.tools),
             Body::Gemma => gemma::parse(body),
-            Body::Messages => Parsed::Malformed,
         }
     }
+}
+
+/// The part of a call that distinguishes it from other text.
+fn beginning(call: &str) -> &str {
+    &call[..call.floor_char_boundary(BEGINNING)]
 }
 
 /// An object at the beginning of the content, or after another and a semicolon.
@@ -311,8 +370,12 @@ fn bare_object(held: &str, place: Place) -> Option<Found> {
         Some(rest) if place == Place::AfterCall => rest.trim_start(),
         _ => text,
     };
+    let body = held.len() - text.len();
+    if body > SPACE {
+        return None;
+    }
     if text.starts_with('{') {
-        return Some(Found::Call { at: 0, body: held.len() - text.len(), is_bare: true });
+        return Some(Found::Call { at: 0, body, is_bare: true, in_section: false });
     }
     text.is_empty().then_some(Found::Begun { at: 0 })
 }

@@ -10,6 +10,8 @@ use signal_hook::{flag, low_level};
 
 use super::exit::NO_RESOURCES;
 use super::report;
+use super::ui::err;
+use super::ui::style::Style;
 
 /// Texts of ggml's messages after an allocation or the start of a thread failed.
 const SHORT: [&str; 6] = [
@@ -31,7 +33,11 @@ pub(crate) fn prepare() {
             report::usage("cannot start a thread", Some(RAISE));
             low_level::exit(NO_RESOURCES.into());
         }
-        default(info);
+        if err::is_json() {
+            err::error(&info.to_string(), &[], None);
+        } else {
+            default(info);
+        }
     }));
     // Below a limit of the address space, nearly every abort is a failed allocation.
     if getrlimit(Resource::As).current.is_some() {
@@ -49,7 +55,7 @@ fn crashed(devices: &[String]) -> String {
     } else {
         format!("the process crashed while it used {}", devices.join(", "))
     };
-    format!("error: {what}\n\nhint: {}\n", report::WITHOUT_DEVICE)
+    err::failure(Style::Plain, &what, &[], Some(report::WITHOUT_DEVICE))
 }
 
 /// The message of the panic of `std::thread::spawn` if the system refuses.

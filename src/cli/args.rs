@@ -100,6 +100,15 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it writes JSON objects on standard error.
+    pub(crate) fn writes_json(&self) -> bool {
+        match self {
+            Self::Batch(args) => args.writes_json(),
+            Self::Serve(args) => args.writes_json(),
+            _ => false,
+        }
+    }
+
     /// The options of a command that places a model.
     pub(crate) fn placement(&self) -> Option<&PlacementArgs> {
         match self {

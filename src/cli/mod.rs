@@ -39,7 +39,7 @@ pub(crate) fn main() -> ExitCode {
     let parsed = match parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(parsed) => parsed,
         Err(stop) => {
-            style::colour(typed_colour(&std::env::args_os().collect::<Vec<_>>()));
+            apply_typed(&std::env::args_os().collect::<Vec<_>>());
             return stopped(stop);
         }
     };
@@ -53,6 +53,9 @@ pub(crate) fn main() -> ExitCode {
 
 /// Applies the options of every command.
 fn start(parsed: &Parsed) -> anyhow::Result<()> {
+    if parsed.args.command.writes_json() {
+        err::use_json();
+    }
     start_log(&parsed.args.log)?;
     for note in &parsed.notes {
         err::note(&format!("note: {note}"));
@@ -93,12 +96,16 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
     }
 }
 
-/// The color that is typed on a command line that runs no command.
-fn typed_colour(arguments: &[OsString]) -> When {
+/// Applies the form of standard error that is typed on a command line that runs no command.
+fn apply_typed(arguments: &[OsString]) {
     let mut root = Args::command();
     root.build();
-    let typed = compat::lex(&root, arguments).last("color", arguments);
-    typed.and_then(|text| args::colour(text.to_str()?).ok()).unwrap_or(When::Auto)
+    let line = compat::lex(&root, arguments);
+    let colour = line.last("color", arguments);
+    style::colour(colour.and_then(|text| args::colour(text.to_str()?).ok()).unwrap_or(When::Auto));
+    if line.options("log_json").next().is_some() {
+        err::use_json();
+    }
 }
 
 /// Prints the help, the version, or the error in the arguments.
@@ -107,6 +114,14 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         let text = error.render();
         if style == Style::Rich { text.ansi().to_string() } else { text.to_string() }
     };
+    if error.use_stderr() && err::is_json() {
+        let text = text(Style::Plain);
+        let (message, hint) = text.trim_end().split_once("\n\n").unwrap_or((text.trim_end(), ""));
+        return report::usage(
+            message.trim_start_matches("error: "),
+            Some(hint).filter(|hint| !hint.is_empty()),
+        );
+    }
     if error.use_stderr() {
         err::coloured(text(Style::of_stderr()).trim_end_matches('\n'));
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));

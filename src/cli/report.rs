@@ -4,6 +4,7 @@ mod disk;
 mod format;
 mod hub;
 mod rows;
+mod tokenizer;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -24,6 +25,7 @@ use gguf_export::Error;
 use disk::is_full;
 use format::format_hint;
 use hub::{cache_hint, hub_error, hub_hint, pick_hint};
+use tokenizer::tokenizer_hint;
 
 use super::config::entry::WrongConfig;
 use super::error::{
@@ -59,13 +61,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         }
         return interrupt::exit_code();
     }
-    let mut chain = error.chain();
-    if let Some(first) = chain.next() {
-        err::error(&first.to_string());
-    }
-    for cause in chain {
-        err::line(&format!("  caused by: {cause}"));
-    }
     let found = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let load = error.chain().find_map(|e| e.downcast_ref::<LoadError>());
     let rows = error.chain().find_map(|e| e.downcast_ref::<batch::Error>());
@@ -89,7 +84,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| template_hint(error).map(str::to_owned))
         .or_else(|| states_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
-    say_hint(hint.as_deref());
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    err::error(&error.to_string(), &causes, hint.as_deref());
     let usage = error.is::<WrongConfig>()
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()
@@ -150,15 +146,8 @@ fn config_hint(error: &WrongConfig) -> Option<String> {
 
 /// Prints an error of the command line.
 pub(crate) fn usage(message: &str, hint: Option<&str>) -> ExitCode {
-    err::error(message);
-    say_hint(hint);
+    err::error(message, &[], hint);
     ExitCode::from(2)
-}
-
-fn say_hint(hint: Option<&str>) {
-    if let Some(hint) = hint {
-        err::line(&format!("\nhint: {hint}"));
-    }
 }
 
 fn code(error: &Error) -> u8 {
@@ -262,6 +251,7 @@ fn hint(error: &Error) -> Option<&'static str> {
             "a checkpoint is a folder with `config.json` and safetensors files"
         }
         Error::MissingTensor { .. } => "compare the files with their repository; one may be missing",
+        Error::OtherTokenizer { path, .. } => return tokenizer_hint(path),
         Error::OtherFormat { found, expected, .. } => return format_hint(found, expected),
         Error::Joined { .. } => {
             "pass the first of the separate files, or merge them with `llama-gguf-split --merge FIRST OUT`"
@@ -335,6 +325,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::UnknownArchitecture { .. } | LoadError::UnknownTensor { .. } => {
             "`--unchecked` loads it without this check"
         }
+        LoadError::IgnoredFactor { .. } => "`ggrun convert` writes no factors that llama.cpp does not use",
         LoadError::MissingTensor { .. } | LoadError::SurplusTensor { .. } | LoadError::Tensor { .. } => {
             "the file does not match its architecture; `ggrun inspect --tensors` lists its tensors"
         }
@@ -356,6 +347,7 @@ fn place_hint(error: &PlaceError) -> Option<String> {
         }),
         PlaceError::Stream { .. } => Some("use another `--load-mode`, and omit `--repack`".to_owned()),
         PlaceError::CacheValues { .. } => Some("omit `-fa off`, or use `-ctv f16`".to_owned()),
+        PlaceError::CacheTypes { keys, .. } => Some(format!("use `-ctv {}`", keys.to_lowercase())),
         PlaceError::CacheBlocks { .. } => Some("use f16, bf16 or f32 for this model".to_owned()),
         PlaceError::Device { .. } | PlaceError::Buffer { .. } => {
             Some("`--list-devices` lists devices and buffers".to_owned())

@@ -4,6 +4,18 @@
 //! one; without it, a message follows the one on the line before. The conversation is the branch that ends with the
 //! message `current`; null is the branch without messages, and without it, the last message is the current one. Version 1
 //! has neither, and therefore one branch.
+//!
+//! Other fields stay as they are. The page of `ggrun serve` has one of its own, `page`, which is never sent to a model. In
+//! the first line it is an object with `settings`: the fields of requests that the user has set, with `reasoning` for `off`,
+//! `on` or an effort, and `tools`, `json_schema` and `raw` as JSON texts. In a message it has, as far as they are known:
+//!
+//! - `created`: when it was written, in seconds since 1970
+//! - `model`: the name of the model that wrote it
+//! - `finish`: why the answer ended: the API's `finish_reason`, `stopped` by the user, or `failed`
+//! - `edited`: true if the user has changed the answer
+//! - `reasoning_ms`: the time of the reasoning
+//! - `timings`: of the API's `timings`, `queued_ms`, `cache_n`, `prompt_n`, `prompt_ms`, `predicted_n` and `predicted_ms`,
+//!   rounded, and `first_token_ms`, from the request to the first token as the browser saw it
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -174,6 +186,12 @@ impl Conversation {
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.branch().into_iter().map(|index| self.nodes[index].message.clone()).collect()
+    }
+
+    /// Whether a message of any branch contains a text, which is in lowercase. Upper and lower case are the same.
+    #[must_use]
+    pub fn mentions(&self, lowercase: &str) -> bool {
+        self.nodes.iter().any(|node| node.message.content.text().to_lowercase().contains(lowercase))
     }
 
     /// The number of messages of all branches.

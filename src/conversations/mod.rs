@@ -1,6 +1,7 @@
 //! Conversations as files, which `ggrun chat` and the page of `ggrun serve` share.
 
 mod format;
+mod lock;
 mod name;
 mod store;
 

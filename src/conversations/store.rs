@@ -4,12 +4,12 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
 use super::format::{Conversation, FormatError};
+use super::lock::{ChangeLock, Changing};
 use super::name::{NotAName, SUFFIX, file_name};
 use crate::atomic::{self, Access};
 
@@ -17,15 +17,19 @@ use crate::atomic::{self, Access};
 const MOST_BYTES: u64 = 256 << 20;
 /// Bytes of a first line, which has the title.
 const HEAD: u64 = 64 << 10;
+/// Bytes of the files that a search reads.
+const MOST_SEARCHED: u64 = 64 << 20;
 /// Files of a folder.
 const MOST_FILES: usize = 10_000;
+
+/// How long a change waits for another process.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A folder of conversations.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    /// Held from the check of a condition to the change.
-    changing: Mutex<()>,
+    changing: ChangeLock,
 }
 
 /// Identifies the contents of a file: an entity tag without its quotes.
@@ -90,14 +94,19 @@ pub enum Error {
     #[error("it is not UTF-8")]
     NotText,
     /// It is too large.
-    #[error("it has {found} bytes, expected at most {MOST_BYTES}")]
+    #[error("it has {found} bytes, expected at most {most}")]
     TooLarge {
         /// Its size.
         found: u64,
+        /// The limit.
+        most: u64,
     },
     /// The folder is full.
     #[error("the folder holds {MOST_FILES} conversations; delete one first")]
     Full,
+    /// Another process did not finish a change.
+    #[error("another process is changing the conversations; try again")]
+    Busy,
     /// The file or the folder cannot be read or written.
     #[error("cannot access the conversation")]
     Io(#[from] io::Error),
@@ -117,7 +126,11 @@ impl Tag {
     }
 
     fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
+        Self::with(Sha256::new_with_prefix(bytes))
+    }
+
+    fn with(hash: Sha256) -> Self {
+        let digest = hash.finalize();
         Self(format!("{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at]))))
     }
 }
@@ -126,7 +139,7 @@ impl Store {
     /// The conversations in a folder, which need not exist yet.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, changing: Mutex::default() }
+        Self { folder, changing: ChangeLock::default() }
     }
 
     /// The folder.
@@ -174,13 +187,55 @@ impl Store {
         Ok(list)
     }
 
+    /// The conversations of [`list`](Self::list) whose name, title or messages contain a text, in upper or lower case, and
+    /// whether all were searched: older ones are not read once much was.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn search(&self, text: &str) -> io::Result<(Vec<Stored>, bool)> {
+        let text = text.to_lowercase();
+        let has = |field: &str| field.to_lowercase().contains(&text);
+        let mut left = MOST_SEARCHED;
+        let mut is_complete = true;
+        let mut found = self.list()?;
+        found.retain(|stored| {
+            if has(&stored.name) || stored.title.as_deref().is_some_and(has) {
+                return true;
+            }
+            let Some(rest) = left.checked_sub(stored.bytes) else {
+                is_complete = false;
+                return false;
+            };
+            left = rest;
+            // A file that is damaged or was removed meanwhile contains nothing.
+            self.get(&stored.name).is_ok_and(|(conversation, _)| conversation.mentions(&text))
+        });
+        Ok((found, is_complete))
+    }
+
     /// Reads a conversation.
     ///
     /// # Errors
     ///
     /// When no conversation has this name, or the file is not one.
     pub fn get(&self, name: &str) -> Result<(Conversation, Tag), Error> {
-        let bytes = self.bytes(name)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        self.get_within(name, MOST_BYTES)
+    }
+
+    /// Reads a conversation of at most this many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and when it has more.
+    pub fn get_within(&self, name: &str, most: u64) -> Result<(Conversation, Tag), Error> {
+        let most = most.min(MOST_BYTES);
+        let (file, found) = self.open(name, most)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        let mut bytes = Vec::new();
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(Error::TooLarge { found, most });
+        }
         let tag = Tag::of(&bytes);
         let text = String::from_utf8(bytes).map_err(|_| Error::NotText)?;
         Ok((Conversation::parse(&text)?, tag))
@@ -200,14 +255,16 @@ impl Store {
         let path = self.path(name)?;
         let text = conversation.text().map_err(io::Error::from)?;
         if text.len() as u64 > MOST_BYTES {
-            return Err(Error::TooLarge { found: text.len() as u64 });
+            return Err(Error::TooLarge { found: text.len() as u64, most: MOST_BYTES });
         }
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *condition == Condition::New {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        }
+        let _changing = self.lock(name)?;
         let is_new = !self.check(name, condition)?;
         if is_new && self.names()?.len() >= MOST_FILES {
             return Err(Error::Full);
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         atomic::write(&path, text.as_bytes(), Access::Owner)?;
         Ok((Tag::of(text.as_bytes()), is_new))
     }
@@ -219,7 +276,7 @@ impl Store {
     /// When the condition does not hold, or it cannot be removed.
     pub fn remove(&self, name: &str, condition: &Condition) -> Result<(), Error> {
         let path = self.path(name)?;
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.lock(name)?;
         if !self.check(name, condition)? {
             return Ok(());
         }
@@ -235,6 +292,18 @@ impl Store {
         atomic::sweep(&self.folder);
     }
 
+    /// Keeps others from changing the folder. Without a folder there is no conversation of this name.
+    fn lock(&self, name: &str) -> Result<Changing<'_>, Error> {
+        match self.changing.lock(&self.folder, PATIENCE) {
+            Ok(Some(changing)) => Ok(changing),
+            Ok(None) => Err(Error::Busy),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(Error::Missing { name: name.to_owned() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether the file exists, if the condition holds.
     fn check(&self, name: &str, condition: &Condition) -> Result<bool, Error> {
         let (exists, name) = (is_file(&self.path(name)?)?, name.to_owned());
@@ -243,8 +312,8 @@ impl Store {
             Condition::New => Ok(false),
             Condition::Exists | Condition::Tags(_) if !exists => Err(Error::Missing { name }),
             Condition::Exists => Ok(true),
-            Condition::Tags(tags) => match self.bytes(&name) {
-                Ok(Some(bytes)) if tags.contains(&Tag::of(&bytes)) => Ok(true),
+            Condition::Tags(tags) => match self.tag(&name) {
+                Ok(Some(tag)) if tags.contains(&tag) => Ok(true),
                 // A file that is too large has no tag.
                 Ok(Some(_)) | Err(Error::TooLarge { .. }) => Err(Error::Changed { name }),
                 Ok(None) => Err(Error::Missing { name }),
@@ -253,21 +322,35 @@ impl Store {
         }
     }
 
-    /// The contents of a file; `None` if it does not exist.
-    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// The tag of a file; `None` if it does not exist.
+    fn tag(&self, name: &str) -> Result<Option<Tag>, Error> {
+        let Some((file, _)) = self.open(name, MOST_BYTES)? else { return Ok(None) };
+        let mut file = BufReader::new(file.take(MOST_BYTES));
+        let mut hash = Sha256::new();
+        loop {
+            let part = file.fill_buf()?;
+            if part.is_empty() {
+                return Ok(Some(Tag::with(hash)));
+            }
+            hash.update(part);
+            let length = part.len();
+            file.consume(length);
+        }
+    }
+
+    /// A file of at most this size, with its size; `None` if it does not exist.
+    fn open(&self, name: &str, most: u64) -> Result<Option<(File, u64)>, Error> {
         let path = self.path(name)?;
         // Opening a FIFO would wait for a writer.
         if !is_file(&path)? {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
         let file = File::open(&path)?;
         let found = file.metadata()?.len();
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err(Error::TooLarge { found });
+        if found > most {
+            return Err(Error::TooLarge { found, most });
         }
-        Ok(Some(bytes))
+        Ok(Some((file, found)))
     }
 
     fn stored(&self, name: String) -> Option<Stored> {
@@ -353,6 +436,38 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_one_process_waits_for_that_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| Store::new(folder.path().to_owned()));
+        let changing = one.lock("x").unwrap();
+        let try_lock = || other.changing.lock(folder.path(), Duration::ZERO).unwrap();
+        assert!(try_lock().is_none());
+        drop(changing);
+        drop(try_lock().unwrap());
+
+        one.put("x", &Conversation::new("m", Vec::new()), &Condition::New).unwrap();
+        let append = |store: &Store| {
+            for _ in 0..20 {
+                loop {
+                    let (old, tag) = store.get("x").unwrap();
+                    let mut messages = old.messages();
+                    messages.push(Message::new(Role::User, "more"));
+                    let new = Conversation::new("m", messages);
+                    match store.put("x", &new, &Condition::Tags(vec![tag])) {
+                        Err(Error::Changed { .. }) => {}
+                        written => break drop(written.unwrap()),
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| append(&one));
+            scope.spawn(|| append(&other));
+        });
+        assert_eq!(one.get("x").unwrap().0.messages().len(), 40);
+    }
+
+    #[test]
     fn files_are_private_and_the_list_has_conversations_only() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("sessions"));
@@ -378,11 +493,40 @@ mod tests {
     }
 
     #[test]
+    fn a_search_finds_titles_and_messages_of_all_branches() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().to_owned());
+        let mut one = said("Straße");
+        one.title = Some("A Title".to_owned());
+        one.replace(&[], vec![Message::new(Role::User, "Another \"Branch\"\n of it")]);
+        store.put("one", &one, &Condition::New).unwrap();
+        store.put("two", &said("two"), &Condition::New).unwrap();
+        fs::write(store.folder().join("damaged.jsonl"), "{\"ggrun_session\":1,\"model\":\"\"}\ntwo\n")
+            .unwrap();
+        let found = |text: &str| {
+            let (found, is_complete) = store.search(text).unwrap();
+            (found.into_iter().map(|stored| stored.name).collect::<Vec<_>>(), is_complete)
+        };
+        let only = |name: &str| (vec![name.to_owned()], true);
+        for text in ["a title", "STRASSE".replace("SS", "ß").as_str(), "\"branch\"\n OF", "on"] {
+            assert_eq!(found(text), only("one"), "{text}");
+        }
+        assert_eq!(found("TWO"), only("two"));
+        assert_eq!(found("content"), (Vec::new(), true), "names of fields are not searched");
+        assert_eq!(found("\"}"), (Vec::new(), true));
+        let large = File::create(store.path("large").unwrap()).unwrap();
+        fs::write(store.path("large").unwrap(), "{\"ggrun_session\":1,\"model\":\"\"}\n").unwrap();
+        large.set_len(MOST_SEARCHED + 1).unwrap();
+        assert_eq!(found("straße"), (vec!["one".to_owned()], false));
+        assert_eq!(found("larg").0, ["large"]);
+    }
+
+    #[test]
     fn large_files_and_pipes_are_refused_without_reading_them() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().to_owned());
         File::create(store.path("large").unwrap()).unwrap().set_len(MOST_BYTES + 1).unwrap();
-        assert!(matches!(store.get("large"), Err(Error::TooLarge { found }) if found == MOST_BYTES + 1));
+        assert!(matches!(store.get("large"), Err(Error::TooLarge { found, .. }) if found == MOST_BYTES + 1));
         assert!(matches!(store.put("large", &said("x"), &Condition::New), Err(Error::Exists { .. })));
         let tags = Condition::Tags(vec![Tag::new("x")]);
         assert!(matches!(store.remove("large", &tags), Err(Error::Changed { .. })));

@@ -35,20 +35,25 @@ pub fn repository(
         listing.needs(&repo.to_string())?;
         return Err(Error::NoShards { repo: repo.clone() });
     }
+    let is_fetched = |name: &&str| shards.iter().any(|shard| shard.name == *name);
+    let copies: Vec<String> =
+        listing.second_copies().into_iter().filter(|name| !is_fetched(name)).map(str::to_owned).collect();
     let folder = hub.fetch(repo, &listing, &small, options.jobs, stop, &arrives)?;
     let retention = if options.delete_shards { Retention::Delete } else { Retention::Keep };
     let mut stream = ShardStream::new(hub, (repo, &listing), &shards, retention, stop, &arrives)?;
     let shards = stream.headers()?;
     // Held only for a checkpoint with one more shard: they are not small.
     let extended = origin.map(|origin| (origin, shards.clone()));
-    let mut checkpoint = Checkpoint::assemble(&folder, shards)?;
+    let assemble =
+        |shards| Ok::<_, Error>(Checkpoint::assemble(&folder, shards)?.with_copies(copies.clone()));
+    let mut checkpoint = assemble(shards)?;
     let mut borrowed = None;
     if let Some((origin, mut shards)) = extended {
         let arrives = |event: Event<'_>| observer(Step::Mtp(event));
         let shard = mtp::borrow(origin, &checkpoint, &options.output_folder(), stop, &arrives)?;
         borrowed = Some(shard.path.clone());
         shards.push(shard);
-        checkpoint = Checkpoint::assemble(&folder, shards)?;
+        checkpoint = assemble(shards)?;
     }
     let foreseen = Plan::draft_from_headers(&checkpoint, &options.plan)?;
     stream.keep_in_survey(foreseen.bytes().min(spare(&stream)?));

@@ -94,16 +94,26 @@ pub fn check(request: &Request, context: u32, vocabulary: u32) -> Result<(), Err
     if request.prompt.is_empty() {
         return Err(Error::PromptEmpty);
     }
-    let (count, bytes) = (request.stop.len(), request.stop.iter().map(String::len).sum());
-    if count > MOST_STOPS || bytes > MOST_STOP_BYTES {
-        return Err(Error::TooManyStops { count, bytes });
-    }
+    check_stops(&request.stop)?;
     check_sequence(&request.prompt, context, vocabulary)?;
     let ending = request.reasoning.as_ref().map_or(&[][..], |reasoning| &reasoning.ending);
     match unknown(ending, vocabulary) {
         Some(position) => Err(Error::EndingUnknown { token: ending[position].0, size: vocabulary }),
         None => Ok(()),
     }
+}
+
+/// Checks stop texts.
+///
+/// # Errors
+///
+/// When there are too many.
+pub fn check_stops(stops: &[String]) -> Result<(), Error> {
+    let (count, bytes) = (stops.len(), stops.iter().map(String::len).sum());
+    if count > MOST_STOPS || bytes > MOST_STOP_BYTES {
+        return Err(Error::TooManyStops { count, bytes });
+    }
+    Ok(())
 }
 
 /// Checks that a sequence can hold these tokens and one more.

@@ -1,6 +1,7 @@
 //! The interface to an inference backend: a step goes in, sampled tokens come out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{
     Abort, DecodeError, Pos, PrepareSampler, PreparedSampler, SamplingParams, Saved, SeqId, Token,
@@ -96,7 +97,7 @@ pub enum SeqOp {
         /// The parameters.
         sampling: Box<SamplingParams>,
         /// The whole prompt, for samplers that look back.
-        prompt: Vec<Token>,
+        prompt: Arc<Vec<Token>>,
         /// The sampler made from these, if it was prepared. Without it the decoder makes one, but compiles no
         /// grammar.
         prepared: Option<PreparedSampler>,

@@ -1,5 +1,6 @@
 //! One open request: its tokens, the text of its answer, its usage and timings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reasoning::Follower;
@@ -16,8 +17,8 @@ pub(super) struct Job {
     pub(super) turn: u64,
     pub(super) namespace: Namespace,
     pub(super) client: ClientId,
-    /// The prompt, then the answer so far.
-    pub(super) tokens: Vec<Token>,
+    /// The prompt, then the answer so far. Requests with the same prompt share it until their answers begin.
+    pub(super) tokens: Arc<Vec<Token>>,
     /// For the decoder, which takes them on admission.
     pub(super) sampling: Option<(SamplingParams, Option<PreparedSampler>)>,
     /// Lengths at which the sequence's state is worth caching, in ascending order.
@@ -218,7 +219,7 @@ impl Job {
             return Some(FinishReason::Length);
         }
         self.usage.completion_tokens += 1;
-        self.tokens.push(token);
+        Arc::make_mut(&mut self.tokens).push(token);
         if vocab.ends_answer(token) {
             return Some(FinishReason::Stop);
         }

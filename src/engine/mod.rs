@@ -37,7 +37,7 @@ mod vocab;
 pub use abort::{Abort, Signal};
 pub use canceller::Canceller;
 pub use channel::{Command, Inbox, Reply, Submission, Submitter, channel};
-pub use check::{PrepareSampler, Prepared, PreparedSampler, check as check_request};
+pub use check::{PrepareSampler, Prepared, PreparedSampler, check as check_request, check_stops};
 pub use decode_error::DecodeError;
 pub use decoder::{BatchToken, CachedState, Caps, Decoder, Outcome, SeqOp, StateId, Step};
 pub use detokenizer::Detokenizer;

@@ -25,8 +25,11 @@ pub(super) struct Follower {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
-    /// An opening tag may come; holds the text so far.
-    Opening(String),
+    /// An opening tag may come; holds the text so far, which begins with this many bytes of whitespace.
+    Opening {
+        held: String,
+        space: usize,
+    },
     /// Inside the reasoning; holds the end of its text, shorter than the closing tag.
     Inside(String),
     /// No opening tag came: content, unless a closing tag shows that it was reasoning. Holds the end of its text.
@@ -55,8 +58,8 @@ impl Follower {
         };
         let (place, open, is_optional) = match open {
             Opening::Prompt => (Place::Inside(none()), none(), false),
-            Opening::Tag(tag) => (Place::Opening(none()), tag, false),
-            Opening::OptionalTag(tag) => (Place::Opening(none()), tag, true),
+            Opening::Tag(tag) => (Place::Opening { held: none(), space: 0 }, tag, false),
+            Opening::OptionalTag(tag) => (Place::Opening { held: none(), space: 0 }, tag, true),
         };
         Self { place, open, is_optional, close, ending: Some(ending), budget, tokens: 0, stops }
     }
@@ -88,7 +91,7 @@ impl Follower {
     /// Returns the text that was held back, when no more text comes.
     pub(super) fn finish(&mut self) -> Scanned {
         let held = match &mut self.place {
-            Place::Opening(held) => mem::take(held),
+            Place::Opening { held, .. } => mem::take(held),
             Place::Inside(_) | Place::Unopened(_) | Place::Closed | Place::Content => String::new(),
         };
         let mut scanned = self.stops.push(&held);
@@ -122,12 +125,12 @@ impl Follower {
     /// changed; a stop string is an error.
     fn advance(&mut self, text: String, passed: &mut String) -> Result<Option<String>, usize> {
         match &mut self.place {
-            Place::Opening(held) => {
+            Place::Opening { held, space } => {
                 *held += &text;
-                let begin = held.trim_start();
+                let begin = held[*space..].trim_start();
+                *space = held.len() - begin.len();
                 if begin.starts_with(self.open.as_str()) {
-                    let tag = held.len() - begin.len() + self.open.len();
-                    let rest = held.split_off(tag);
+                    let rest = held.split_off(*space + self.open.len());
                     *passed += held;
                     self.place = Place::Inside(self.open.clone());
                     return Ok(Some(rest));

@@ -1,5 +1,7 @@
 //! Sampling parameters: the samplers of llama.cpp's chain, as values.
 
+use std::sync::Arc;
+
 use super::Token;
 
 /// Sampling parameters of one request. Each sampler has a neutral value, which is its default.
@@ -236,8 +238,8 @@ impl Mirostat {
 /// A grammar, and where in the answer it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grammar {
-    /// The rules.
-    pub rules: Rules,
+    /// The rules. Clones share them.
+    pub rules: Arc<Rules>,
     /// The block after which they apply, with newlines allowed between; `None`: from the start.
     ///
     /// The answer does not end inside the block or before the rules are satisfied, unless a limit or a stop string
@@ -253,6 +255,9 @@ pub struct Block {
     pub open: Option<String>,
     /// The text that closes it.
     pub close: String,
+    /// The texts of which one comes between the block, or the start of an answer without one, and the text of the rules.
+    /// Nothing else comes there, unless the list is empty.
+    pub headers: Vec<String>,
 }
 
 /// The rules of a [`Grammar`].

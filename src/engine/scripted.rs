@@ -67,7 +67,7 @@ struct Sequence {
     tokens: Vec<Token>,
     /// After a failure: how many tokens are certainly intact.
     damaged: Option<usize>,
-    prompt: Vec<Token>,
+    prompt: Arc<Vec<Token>>,
     /// The answer, sampled or forced.
     written: Vec<Token>,
     logprobs: Option<u32>,
@@ -183,7 +183,7 @@ impl ScriptedDecoder {
             SeqOp::Sample { seq, prompt, sampling, prepared } => {
                 let compiled = prepared.as_ref().is_some_and(|sampler| sampler.take() == Some(Sampler));
                 Self::check(compiled || sampling.grammar.is_none(), "the grammar was not compiled")?;
-                let prompt = prompt.clone();
+                let prompt = Arc::clone(prompt);
                 let sequence = self.sequence(*seq)?;
                 (sequence.prompt, sequence.written) = (prompt, Vec::new());
                 sequence.logprobs = sampling.logprobs;

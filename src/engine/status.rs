@@ -8,8 +8,8 @@ use super::{RequestId, SlotState, Usage};
 pub struct Status {
     /// Every slot, in order of its sequence.
     pub slots: Vec<SlotStatus>,
-    /// Requests that wait for a slot.
-    pub waiting: usize,
+    /// Requests that wait for a slot, in the order in which they are served.
+    pub waiting: Vec<RequestId>,
     /// The cached states.
     pub state_cache: StateCacheStatus,
     /// Totals since the engine started.

@@ -1,5 +1,6 @@
 //! The types of a generation request: tokens, the request, its events. No text formats, no clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ClientId, Error, Namespace, RequestId, SamplingParams, Token};
@@ -7,8 +8,8 @@ use super::{ClientId, Error, Namespace, RequestId, SamplingParams, Token};
 /// A request to the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// The tokens to continue.
-    pub prompt: Vec<Token>,
+    /// The tokens to continue. Clones of a request share them.
+    pub prompt: Arc<Vec<Token>>,
     /// Ends the answer after this many tokens; `None`: the model or the context ends it.
     pub max_tokens: Option<u32>,
     /// Sampling parameters.
@@ -34,7 +35,7 @@ impl Request {
         let (stop, boundaries, tags) = (Vec::new(), Vec::new(), Vec::new());
         let (namespace, client) = (Namespace::default(), ClientId::default());
         Self {
-            prompt,
+            prompt: Arc::new(prompt),
             max_tokens: None,
             sampling,
             stop,

@@ -256,9 +256,12 @@ impl Client {
     async fn until<T>(&self, stop: &AtomicBool, future: impl Future<Output = T>) -> Result<T, Failure> {
         let (mut future, started) = (pin!(future), Instant::now());
         loop {
+            // Also between pieces that arrive without a pause.
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped.into());
+            }
             match tokio::time::timeout(POLL, future.as_mut()).await {
                 Ok(value) => return Ok(value),
-                Err(_) if stop.load(Ordering::Relaxed) => return Err(Error::Stopped.into()),
                 Err(_) if started.elapsed() >= self.settings.timeout => {
                     let reason = format!("no data received for {} s", self.settings.timeout.as_secs());
                     return Err(Failure::Broken { reason });

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use gguf_export::checkpoint::is_second_copy;
+use gguf_export::checkpoint::second_copies;
 use serde::Deserialize;
 
 use super::{Error, Listing, RemoteFile, RepoName};
@@ -30,6 +30,8 @@ const NAMED: [&str; 13] = [
     "added_tokens.json",
     "README.md",
 ];
+/// Tokenizers in other forms, which a conversion refuses by name.
+const OTHER_TOKENIZERS: [&str; 2] = ["tekken.json", "tiktoken.model"];
 const PREFIXES: [&str; 3] = ["quantization_config", "chat_template", "LICENSE"];
 /// The folder of further chat templates.
 const TEMPLATES: &str = "additional_chat_templates/";
@@ -41,10 +43,13 @@ pub(super) fn checkpoint<'l>(
     listing: &'l Listing,
     index: Option<&Path>,
 ) -> Result<Vec<&'l RemoteFile>, Error> {
-    let at_top = |file: &&RemoteFile| !file.name.contains('/');
+    let has_tokenizer = listing.find("tokenizer.json").is_some();
     let is_small = |file: &&RemoteFile| {
         let name = file.name.as_str();
-        name == INDEX || NAMED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        name == INDEX
+            || NAMED.contains(&name)
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || !has_tokenizer && OTHER_TOKENIZERS.contains(&name)
     };
     let is_template = |file: &RemoteFile| {
         let stem = file.name.strip_prefix(TEMPLATES).and_then(|name| name.strip_suffix(".jinja"));
@@ -60,17 +65,30 @@ pub(super) fn checkpoint<'l>(
         }
     }
     // Writers add files with further tensors without naming them in the index.
-    let has_model = index.is_some() || listing.files.iter().any(|file| file.name.starts_with("model"));
+    let copies = listing.second_copies();
     let is_shard = |file: &&RemoteFile| {
         let name = file.name.as_str();
-        name.ends_with(".safetensors") && !name.starts_with('.') && !is_second_copy(name, has_model)
+        name.ends_with(".safetensors") && !name.starts_with('.') && !copies.contains(&name)
     };
-    for file in listing.files.iter().filter(at_top).filter(is_shard) {
+    for file in listing.files.iter().filter(|file| at_top(file)).filter(is_shard) {
         if !files.iter().any(|known| known.name == file.name) {
             files.push(file);
         }
     }
     Ok(files)
+}
+
+fn at_top(file: &RemoteFile) -> bool {
+    !file.name.contains('/')
+}
+
+impl Listing {
+    /// Names of the files that hold the weights once more, unless the index names them.
+    #[must_use]
+    pub fn second_copies(&self) -> Vec<&str> {
+        let names = self.files.iter().filter(|file| at_top(file)).map(|file| file.name.as_str());
+        second_copies(names, self.find(INDEX).is_some())
+    }
 }
 
 /// The file of every tensor, by an index in the cache.
@@ -146,6 +164,17 @@ mod tests {
         let found =
             names(checkpoint(&repo, &listing(&["config.json", "m.safetensors", "a/m.safetensors"]), None));
         assert_eq!(found.unwrap(), ["config.json", "m.safetensors"]);
+        let second = ["config.json", "consolidated.safetensors", "model.safetensors"];
+        let found = names(checkpoint(&repo, &listing(&second), None));
+        assert_eq!(found.unwrap(), ["config.json", "model.safetensors"]);
+        // No file of weights, in spite of its name.
+        let only = ["config.json", "consolidated.safetensors", "modeling.py"];
+        let found = names(checkpoint(&repo, &listing(&only), None));
+        assert_eq!(found.unwrap(), ["config.json", "consolidated.safetensors"]);
+        let found = names(checkpoint(&repo, &listing(&["tekken.json", "m.safetensors"]), None));
+        assert_eq!(found.unwrap(), ["tekken.json", "m.safetensors"]);
+        let both = ["tekken.json", "tiktoken.model", "tokenizer.json"];
+        assert_eq!(names(checkpoint(&repo, &listing(&both), None)).unwrap(), ["tokenizer.json"]);
         std::fs::write(&index, r#"{"weight_map": {"x": 1}}"#).unwrap();
         let error = names(checkpoint(&repo, &listing(&all), Some(&index))).unwrap_err();
         assert!(error.contains("missing or wrong field at column "), "{error}");

@@ -58,6 +58,14 @@ pub enum LoadError {
         /// The number of layers by the metadata.
         layers: u32,
     },
+    /// A factor of a matrix is not used by the architecture.
+    #[error("`{}`: llama.cpp does not multiply by `{tensor}`: the weights would have other values", path.display())]
+    IgnoredFactor {
+        /// The file.
+        path: PathBuf,
+        /// The factor.
+        tensor: String,
+    },
     /// The architecture is not one whose tensors are checked.
     #[error("`{}`: architecture `{architecture}` is not checked; llama.cpp may abort on its tensors", path.display())]
     UnknownArchitecture {

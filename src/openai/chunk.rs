@@ -130,6 +130,20 @@ impl<'a> Chunks<'a> {
         vec![chunk]
     }
 
+    /// Whether progress was requested.
+    #[must_use]
+    pub fn shows_progress(&self) -> bool {
+        self.stream.progress
+    }
+
+    /// The chunk for a request that waits for a slot: its place in the queue, from 1, and how many wait.
+    #[must_use]
+    pub fn queued(&self, position: usize, waiting: usize) -> Value {
+        let mut chunk = self.chunk(0, json!({}), Value::Null, Value::Null);
+        chunk["queue"] = json!({ "position": position, "waiting": waiting });
+        chunk
+    }
+
     fn logprobs(&mut self, index: usize, tokens: &[TokenLogprob]) -> Value {
         let Some(piece) = self.piece.as_deref().filter(|_| !tokens.is_empty()) else { return Value::Null };
         let offset = &mut self.choices[index].offset;

@@ -84,9 +84,11 @@ impl Dropped {
 
     /// Adds the fields of an object in a list, and of objects in it, that were not taken.
     pub(crate) fn within(&mut self, object: &str, fields: Fields) {
-        let inner = fields.inner.into_iter().map(|field| field.name);
-        for name in fields.left.into_iter().map(|(name, _)| name).chain(inner) {
+        for (name, _) in fields.left {
             self.unknown(&format!("{object}.{name}"));
+        }
+        for UnknownField { name, is_known, .. } in fields.inner {
+            self.insert(&format!("{object}.{name}"), is_known);
         }
     }
 
@@ -297,6 +299,26 @@ mod tests {
         );
         assert_eq!(unknown("topp").to_string(), "unknown field `topp`; did you mean `top_p`?");
         assert_eq!(unknown("wishes").ignored(), "unknown field `wishes` ignored");
+    }
+
+    #[test]
+    fn fields_within_things_of_a_list_stay_known_or_unknown() {
+        let object = serde_json::json!({"new": 1, "inner": {"other": 2}});
+        let mut fields = Fields::of_value(object).unwrap();
+        let inner = fields.inside("inner").unwrap();
+        fields.within(inner);
+        fields.inner.push(UnknownField::unsupported("audio"));
+        let mut dropped = Dropped::default();
+        dropped.within("tools", fields);
+        let found: Vec<_> = dropped.fields().map(|field| field.ignored()).collect();
+        assert_eq!(
+            found,
+            [
+                "`tools.audio` is not supported; ignored",
+                "unknown field `tools.inner.other` ignored",
+                "unknown field `tools.new` ignored"
+            ]
+        );
     }
 
     #[test]

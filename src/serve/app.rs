@@ -20,7 +20,7 @@ use crate::openai::{ApiError, ErrorCode};
 
 /// Requests whose bodies are parsed, rendered and tokenized at once.
 pub(super) const PREPARED_AT_ONCE: usize = 4;
-/// When a client may ask again while the model is loaded, in seconds.
+/// When a client may ask again while the model is downloaded or loaded, in seconds.
 const RETRY_LOADING: u64 = 5;
 
 /// What all requests share.
@@ -108,6 +108,13 @@ impl Settings {
 /// What the server is doing.
 #[derive(Debug, Clone)]
 pub enum Phase {
+    /// It downloads the model.
+    Downloading {
+        /// Bytes that are here.
+        done: u64,
+        /// Bytes of the model; 0 if not known yet.
+        total: u64,
+    },
     /// It loads the model.
     Loading {
         /// Bytes that are loaded.
@@ -137,15 +144,13 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When the model is being loaded, the server is about to end, or the engine has ended.
+    /// When the model is being downloaded or loaded, the server is about to end, or the engine has ended.
     pub(super) fn engine(&self) -> Result<Arc<Engine>, HttpError> {
         match &*self.phase.borrow() {
             Phase::Ready(_) if self.drain.has_begun() => Err(Refused::Draining.into()),
             Phase::Ready(engine) => Ok(Arc::clone(engine)),
-            Phase::Loading { .. } => {
-                let loading = ApiError::new(ErrorCode::Overloaded, "the model is being loaded");
-                Err(HttpError::from(loading).retry_after(RETRY_LOADING))
-            }
+            Phase::Downloading { .. } => Err(not_yet("the model is being downloaded")),
+            Phase::Loading { .. } => Err(not_yet("the model is being loaded")),
             Phase::Failed(reason) => Err(ApiError::new(ErrorCode::Engine, reason.clone()).into()),
         }
     }
@@ -170,6 +175,10 @@ impl App {
             _ => Ok(()),
         }
     }
+}
+
+fn not_yet(why: &str) -> HttpError {
+    HttpError::from(ApiError::new(ErrorCode::Overloaded, why)).retry_after(RETRY_LOADING)
 }
 
 fn now() -> u64 {

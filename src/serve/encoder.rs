@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::queue::Place;
 use crate::engine::{Token, TokenLogprob};
 use crate::openai::SoFar;
 use crate::session::{Answer, ChatEvent};
@@ -21,6 +22,16 @@ pub(super) trait Encoder: Send {
         tokens: &[TokenLogprob],
         moment: Moment<'_>,
     ) -> Vec<Frame>;
+
+    /// Whether the place in the queue is shown.
+    fn shows_queue(&self) -> bool {
+        false
+    }
+
+    /// The frames of another place in the queue.
+    fn moved(&mut self, _place: Place) -> Vec<Frame> {
+        Vec::new()
+    }
 
     /// The frames after the last answer has ended without an error.
     fn end(&mut self) -> Vec<Frame>;
@@ -82,12 +93,21 @@ impl Frame {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Comment => out.extend(b": \n\n"),
-            Self::Data(value) => out.extend(format!("data: {value}\n\n").into_bytes()),
+            Self::Data(value) => write_data(value, out),
             Self::Typed(value) => {
                 let name = value.get("type").and_then(Value::as_str).unwrap_or("message");
-                out.extend(format!("event: {name}\ndata: {value}\n\n").into_bytes());
+                for part in [&b"event: "[..], name.as_bytes(), b"\n"] {
+                    out.extend_from_slice(part);
+                }
+                write_data(value, out);
             }
             Self::Done => out.extend(b"data: [DONE]\n\n"),
         }
     }
+}
+
+fn write_data(value: &Value, out: &mut Vec<u8>) {
+    out.extend(b"data: ");
+    serde_json::to_writer(&mut *out, value).expect("memory can be written to");
+    out.extend(b"\n\n");
 }

@@ -28,7 +28,8 @@ pub(super) async fn with_body(State(app): State<Arc<App>>, request: Request, nex
     }
 }
 
-/// A middleware for endpoints that generate: also gives the request a place until the end of its response.
+/// A middleware for endpoints that generate: also gives the request a place until the end of its response, or until it
+/// fails.
 pub(super) async fn admitted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match admit(&app, request).await {
         Ok((request, mut place)) => {
@@ -39,7 +40,10 @@ pub(super) async fn admitted(State(app): State<Arc<App>>, request: Request, next
                 response = next.run(request) => response,
                 () = must_end(&mut stage, &place.tally) => return Refused::Draining.into_response(),
             };
-            place.good = response.status().is_success();
+            if !response.status().is_success() {
+                // Nothing is answered any more, however long the client takes to read the error.
+                place.permit = None;
+            }
             response.map(|body| Body::new(Followed { body, follower: Held { peer, place } }))
         }
         Err(response) => response,
@@ -60,7 +64,7 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<(Request, Place), Res
         // Never the namespace that requests without a key share.
         request.extensions_mut().insert(Namespace(key.number().max(1)));
     }
-    Ok((request, Place { permit: Some(permit), tally, good: false, whole: false }))
+    Ok((request, Place { permit: Some(permit), tally, whole: false }))
 }
 
 async fn receive(app: &Arc<App>, request: Request) -> Result<Request, Response> {
@@ -75,15 +79,13 @@ async fn receive(app: &Arc<App>, request: Request) -> Result<Request, Response> 
 struct Place {
     permit: Option<Permit>,
     tally: Tally,
-    /// Whether the response has a status of success.
-    good: bool,
     /// Whether the response was written to its end.
     whole: bool,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take().filter(|_| self.good && self.whole) {
+        if let Some(permit) = self.permit.take().filter(|_| self.whole) {
             let taken = self.tally.taken();
             let queued = taken.ended.iter().map(|ended| ended.timings.queued).min().unwrap_or(Duration::ZERO);
             permit.complete(taken.arrived.elapsed().saturating_sub(queued));

@@ -58,7 +58,7 @@ fn is_idle(app: &App) -> bool {
     let Phase::Ready(engine) = app.phase.borrow().clone() else { panic!("the engine runs") };
     let status = engine.session.submitter().status();
     let status = status.borrow();
-    status.waiting == 0 && status.slots.iter().all(|slot| slot.request.is_none())
+    status.waiting.is_empty() && status.slots.iter().all(|slot| slot.request.is_none())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +92,15 @@ async fn a_request_that_is_dropped_before_its_response_is_cancelled() {
     until(|| app.admission.open() == 4 && !is_idle(&app)).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     until(|| app.admission.open() == 0 && is_idle(&app)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_is_not_read_takes_no_place() {
+    let (app, router) = endless(queue(8));
+    let request = Request::post("/v1/chat/completions").body(Body::from("{}")).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), app.admission.open()), (400, 0));
+    drop(response);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,10 +176,10 @@ async fn a_client_that_comes_later_does_not_wait_for_all_requests_of_another() {
     let waiting = [ask(1).await, ask(1).await, ask(1).await];
     let mut other = ask(2).await;
     let status = app.engine().unwrap().session.submitter().status();
-    until(|| status.borrow().waiting == 4).await;
+    until(|| status.borrow().waiting.len() == 4).await;
     drop(first);
     read_until(&mut other, "\"reasoning_content\":\"x").await;
-    assert_eq!(status.borrow().waiting, 2);
+    assert_eq!(status.borrow().waiting.len(), 2);
     drop(waiting);
 }
 

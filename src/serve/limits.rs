@@ -28,9 +28,9 @@ pub struct Limits {
     pub check: Duration,
     /// Time that connections have after [`Stage::Ending`](super::drain::Stage::Ending).
     pub ending: Duration,
-    /// Bytes of a request body.
+    /// Bytes of a request body, and of a conversation in a response.
     pub body_bytes: usize,
-    /// Bytes of the bodies of all requests that are being read or prepared.
+    /// Bytes of the bodies of all requests that are being read or prepared, and of conversations in responses.
     pub all_bodies_bytes: usize,
     /// Time between two reads of a body.
     pub body_pause: Duration,

@@ -27,6 +27,7 @@ pub mod listen;
 mod metrics;
 mod must_end;
 mod page;
+mod queue;
 mod receive;
 mod refused;
 mod router;

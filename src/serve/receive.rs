@@ -9,21 +9,42 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use super::followed::Follow;
 use super::limits::Limits;
 use super::refused::Refused;
 
 /// Bytes of a unit of [`Bodies`].
 const UNIT: usize = 1 << 10;
 
-/// The memory of all bodies of requests that are being read or prepared.
+/// The memory of all bodies of requests that are being read or prepared, and of large responses.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies(Arc<Semaphore>);
+
+/// A part of that memory, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Memory(OwnedSemaphorePermit);
+
+impl Follow for Memory {}
 
 impl Bodies {
     /// As much as the limits allow.
     #[must_use]
     pub(super) fn new(limits: &Limits) -> Self {
         Self(Arc::new(Semaphore::new((limits.all_bodies_bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Takes the memory of this many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When others have taken it.
+    pub(super) fn take(&self, bytes: usize) -> Result<Memory, Refused> {
+        self.units(bytes.div_ceil(UNIT))
+    }
+
+    fn units(&self, units: usize) -> Result<Memory, Refused> {
+        let units = u32::try_from(units).map_err(|_| Refused::Bodies)?;
+        Arc::clone(&self.0).try_acquire_many_owned(units).map(Memory).map_err(|_| Refused::Bodies)
     }
 }
 
@@ -32,7 +53,7 @@ impl Bodies {
 pub(super) struct Received {
     /// The bytes.
     pub(super) bytes: Vec<u8>,
-    memory: Option<OwnedSemaphorePermit>,
+    memory: Option<Memory>,
 }
 
 /// Reads a body.
@@ -85,13 +106,12 @@ impl Received {
         if length > limits.body_bytes {
             return Err(Refused::TooLarge { limit: limits.body_bytes });
         }
-        let held = self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let held = self.memory.as_ref().map_or(0, |memory| memory.0.num_permits());
         let more = length.div_ceil(UNIT).saturating_sub(held);
         if more > 0 {
-            let more = u32::try_from(more).map_err(|_| Refused::Bodies)?;
-            let more = Arc::clone(&bodies.0).try_acquire_many_owned(more).map_err(|_| Refused::Bodies)?;
+            let more = bodies.units(more)?;
             match &mut self.memory {
-                Some(memory) => memory.merge(more),
+                Some(memory) => memory.0.merge(more.0),
                 None => self.memory = Some(more),
             }
         }

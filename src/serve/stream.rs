@@ -1,5 +1,6 @@
 //! From the events of answers to the frames of a stream.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use super::frames::{FrameSender, frames};
 use super::job::Job;
 use super::metrics::Meter;
 use super::must_end::must_end;
+use super::queue::{Place, Queue};
 use super::tally::Tally;
 use crate::engine::{self, Token, TokenLogprob};
 use crate::session::{Chat, ChatEvent};
@@ -44,11 +46,15 @@ struct Item {
 async fn write(app: Arc<App>, job: Job, failure: Failure, tally: Tally, out: FrameSender) {
     let mut stage = app.drain.stage();
     let Job { chats, mut encoder, listed: _listed, .. } = job;
+    let first = chats.first().map(|chat| chat.canceller().id());
+    let queue = app.engine().ok().zip(first);
+    let queue = queue.map(|(engine, id)| Queue::new(engine.session.submitter().status(), id));
     let begun = Instant::now();
     let mut left = chats.len();
     let mut meters: Vec<Meter> = chats.iter().map(|_| Meter::new(Arc::clone(&app.metrics))).collect();
     let mut events: SelectAll<BoxStream<'static, Item>> =
         stream::select_all(chats.into_iter().enumerate().map(events));
+    let mut queue = queue.filter(|_| encoder.shows_queue());
     let mut frames = encoder.begin();
     let mut is_over = false;
     loop {
@@ -80,6 +86,7 @@ async fn write(app: Arc<App>, job: Job, failure: Failure, tally: Tally, out: Fra
             () = out.disconnected() => return,
             item = events.next(), if !is_over => {
                 let Some(item) = item else { return };
+                queue = None;
                 let mut frames = Vec::new();
                 for Item { index, event, logprobs, tokens, written } in merged(item, &mut events) {
                     tally.event(&event);
@@ -109,7 +116,16 @@ async fn write(app: Arc<App>, job: Job, failure: Failure, tally: Tally, out: Fra
                 tally.event(&event);
                 encoder.event(0, &event, &[], Moment { since: begun.elapsed(), written: 0, tokens: &[] })
             }
+            place = moved(&mut queue) => encoder.moved(place),
         };
+    }
+}
+
+/// Waits until the request has another place in the queue, if that is followed.
+async fn moved(queue: &mut Option<Queue>) -> Place {
+    match queue {
+        Some(queue) => queue.moved().await,
+        None => pending().await,
     }
 }
 

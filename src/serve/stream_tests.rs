@@ -4,6 +4,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use super::limits::Limits;
@@ -93,6 +96,46 @@ fn a_client_that_goes_away_frees_its_slot() {
             found = status.wait_for(|status| status.counters.cancelled == 1) => drop(found.unwrap()),
             () = steps => panic!("the engine has ended"),
         }
+    });
+}
+
+#[test]
+fn a_stream_that_waits_shows_its_place_in_the_queue() {
+    let (decoder, go) = held(&"x".repeat(400));
+    let router = router(with(decoder, TINY, Settings::default()));
+    let ask = |progress: bool| {
+        let body = json!({
+            "messages": [{"role": "user", "content": "Is it?"}], "stream": true, "return_progress": progress,
+        });
+        let request = Request::post("/v1/chat/completions").body(Body::from(body.to_string())).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let _in_slots = [ask(false).await.unwrap(), ask(false).await.unwrap()];
+        let first = ask(false).await.unwrap();
+        let mut second = ask(true).await.unwrap().into_body();
+        let mut text = String::new();
+        let mut until = async |place: &str| {
+            let reading = async {
+                while !text.contains(place) {
+                    let frame = second.frame().await.unwrap().unwrap();
+                    text += std::str::from_utf8(&frame.into_data().unwrap()).unwrap();
+                }
+            };
+            let steps = async {
+                while go.send(()).is_ok() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::select! {
+                () = reading => {}
+                () = steps => panic!("the engine has ended"),
+            }
+        };
+        until("\"queue\":{\"position\":2,\"waiting\":2}").await;
+        drop(first);
+        until("\"queue\":{\"position\":1,\"waiting\":1}").await;
     });
 }
 

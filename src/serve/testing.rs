@@ -25,8 +25,9 @@ use crate::session::{GenerationOptions, Session};
 
 /// A template with reasoning, a switch for it, and calls.
 pub(super) const TEMPLATE: &str = "{% for message in messages %}<{{ message.role }}>{{ message.content }}\
-    {% for call in message.tool_calls or [] %}{{ call.function.name }}{{ call.function.arguments }}{% endfor %}{{ '\\n' }}\
-    {% endfor %}{% if tools %}{{ tools | tojson }}{# <tool_call> {\"name\": , \"arguments\": } #}{% endif %}\
+    {% for call in message.tool_calls or [] %}<tool_call>{\"name\": \"{{ call.function.name }}\", \"arguments\": \
+    {{ call.function.arguments | tojson }}}</tool_call>{% endfor %}{{ '\\n' }}\
+    {% endfor %}{% if tools %}{{ tools | tojson }}{% endif %}\
     {% if add_generation_prompt %}<assistant>{% if enable_thinking is defined and enable_thinking is false %}\
     <think></think>{% else %}<think>{% endif %}{% endif %}";
 
@@ -83,7 +84,8 @@ pub(super) fn loading(settings: Settings) -> Arc<App> {
     in_phase(Phase::Loading { done: 1, total: 4 }, settings)
 }
 
-fn in_phase(phase: Phase, settings: Settings) -> Arc<App> {
+/// The app of a server in this phase.
+pub(super) fn in_phase(phase: Phase, settings: Settings) -> Arc<App> {
     let (_, watched) = watch::channel(phase);
     Arc::new(App::new(settings, watched, Arc::new(Metrics::new().unwrap())))
 }

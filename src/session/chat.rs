@@ -6,7 +6,7 @@ use super::event::{ChatEvent, ChatUsage};
 use super::hooks::Watched;
 use super::request::ToolCallIds;
 use crate::chat::{AnswerParser, Delta, Place, ToolCall, ToolKind};
-use crate::engine::{Canceller, Event, FinishReason, Reply, Token, TokenLogprob};
+use crate::engine::{Canceller, Event, FinishReason, Reply, Scanned, StopMatcher, Token, TokenLogprob};
 
 /// A running answer: an iterator that waits, or a future for each event. Dropping it cancels it.
 #[derive(Debug)]
@@ -22,10 +22,12 @@ pub struct Chat {
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
+    /// Finds texts in the content that end the answer.
+    stops: StopMatcher,
     /// Ends the answer after its first call.
     one_call: bool,
-    /// The answer was ended after its first call; the rest of it is dropped.
-    has_call: bool,
+    /// Why the answer was ended here; what the engine still writes is dropped.
+    ended: Option<FinishReason>,
     /// Events to return, the next one last.
     ready: Vec<ChatEvent>,
     tokens: Vec<Token>,
@@ -46,8 +48,9 @@ impl Chat {
             written: 0,
             ids,
             calls,
+            stops: StopMatcher::new(Vec::new()),
             one_call: false,
-            has_call: false,
+            ended: None,
             ready,
             tokens,
             logprobs,
@@ -58,6 +61,11 @@ impl Chat {
     /// Calls a hook when the answer has ended.
     pub(super) fn watched(self, watched: Option<Watched>) -> Self {
         Self { watched: watched.map(Box::new), ..self }
+    }
+
+    /// The same, ended by these texts in its content.
+    pub(super) fn with_stops(self, stops: Vec<String>) -> Self {
+        Self { stops: StopMatcher::new(stops), ..self }
     }
 
     /// The same, ended after its first call.
@@ -101,6 +109,7 @@ impl Chat {
 
     fn take(&mut self, event: Event) {
         let terminal = match event {
+            Event::Delta { .. } if self.ended.is_some() => return,
             Event::Delta { tokens, text, logprobs } => {
                 self.logprobs.extend(logprobs);
                 let count = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
@@ -121,7 +130,6 @@ impl Chat {
             }
             Event::Finished { reason, usage: total, timings } => {
                 let usage = ChatUsage { total, reasoning_tokens: self.reasoning_tokens };
-                let reason = if self.has_call { FinishReason::Stop } else { reason };
                 ChatEvent::Finished { reason, usage, timings }
             }
             Event::Failed(error) => ChatEvent::Failed(error),
@@ -170,34 +178,68 @@ impl Chat {
         }
     }
 
-    fn prepare(&mut self, deltas: Vec<Delta>, terminal: Option<ChatEvent>) {
+    fn prepare(&mut self, deltas: Vec<Delta>, mut terminal: Option<ChatEvent>) {
         for delta in deltas {
-            if self.has_call {
+            if self.ended.is_some() {
                 break;
             }
-            let event = match delta {
-                Delta::Content(text) => ChatEvent::Content(text),
-                Delta::Reasoning(text) => ChatEvent::Reasoning(text),
+            match delta {
+                Delta::Content(text) => {
+                    let Scanned { text, stop } = self.stops.push(&text);
+                    self.content(text);
+                    if let Some(index) = stop {
+                        self.end(FinishReason::StopString(index));
+                    }
+                }
+                Delta::Reasoning(text) => self.add(ChatEvent::Reasoning(text)),
                 Delta::ToolCall(function) => {
+                    let rest = self.stops.finish();
+                    self.content(rest);
                     let id = match &self.ids {
                         ToolCallIds::Counted => format!("call_{}", self.calls),
                         ToolCallIds::Supplied(next) => next(),
                     };
                     self.calls += 1;
+                    self.add(ChatEvent::ToolCall(ToolCall {
+                        id: Some(id),
+                        kind: ToolKind::Function,
+                        function,
+                    }));
                     if self.one_call {
-                        self.has_call = true;
-                        self.reply.canceller().cancel();
+                        self.end(FinishReason::Stop);
                     }
-                    ChatEvent::ToolCall(ToolCall { id: Some(id), kind: ToolKind::Function, function })
                 }
-            };
-            if let Some(watched) = &mut self.watched {
-                Self::watch(watched, &event);
             }
-            self.ready.push(event);
+        }
+        if terminal.is_some() && self.ended.is_none() {
+            let rest = self.stops.finish();
+            self.content(rest);
+        }
+        if let (Some(ended), Some(ChatEvent::Finished { reason, usage, .. })) = (self.ended, &mut terminal) {
+            *reason = ended;
+            usage.total.completion_tokens = self.written;
         }
         self.ready.extend(terminal);
         self.ready.reverse();
+    }
+
+    fn content(&mut self, text: String) {
+        if !text.is_empty() {
+            self.add(ChatEvent::Content(text));
+        }
+    }
+
+    fn add(&mut self, event: ChatEvent) {
+        if let Some(watched) = &mut self.watched {
+            Self::watch(watched, &event);
+        }
+        self.ready.push(event);
+    }
+
+    /// Ends the answer with the text so far.
+    fn end(&mut self, reason: FinishReason) {
+        self.ended = Some(reason);
+        self.reply.canceller().cancel();
     }
 }
 

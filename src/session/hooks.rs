@@ -25,12 +25,12 @@ impl fmt::Debug for Hooks {
 /// An answer that has ended.
 #[derive(Debug, Clone)]
 pub struct Answered {
-    /// The conversation with the answer at its end; `None` for a text that was continued.
+    /// The conversation with the answer at its end, without the seed of this answer; `None` for a text that was continued.
     pub conversation: Option<ChatRequest>,
     /// The namespace of the prompt.
     pub namespace: Namespace,
     /// The tokens of the prompt.
-    pub prompt: Vec<Token>,
+    pub prompt: Arc<Vec<Token>>,
     /// Its token counts.
     pub usage: Usage,
     /// Its times.
@@ -41,9 +41,9 @@ pub struct Answered {
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) hooks: Hooks,
-    pub(super) request: Option<ChatRequest>,
+    pub(super) request: Option<Arc<ChatRequest>>,
     pub(super) namespace: Namespace,
-    pub(super) prompt: Vec<Token>,
+    pub(super) prompt: Arc<Vec<Token>>,
     pub(super) reasoning: String,
     pub(super) content: String,
     pub(super) calls: Vec<ToolCall>,
@@ -51,16 +51,20 @@ pub(super) struct Watched {
 
 impl Watched {
     /// An answer that begins.
-    pub(super) fn new(hooks: Hooks, request: Option<ChatRequest>, prompt: Prompt<'_>) -> Self {
-        let Prompt { namespace, tokens } = prompt;
+    pub(super) fn new(
+        hooks: Hooks,
+        request: Option<Arc<ChatRequest>>,
+        namespace: Namespace,
+        prompt: Arc<Vec<Token>>,
+    ) -> Self {
         let (reasoning, content, calls) = (String::new(), String::new(), Vec::new());
-        Self { hooks, request, namespace, prompt: tokens.to_vec(), reasoning, content, calls }
+        Self { hooks, request, namespace, prompt, reasoning, content, calls }
     }
 
     /// Reports that the answer has ended.
     pub(super) fn end(self, usage: Usage, timings: Timings) {
         let Self { hooks, request, namespace, prompt, reasoning, content, calls } = self;
-        let conversation = request.map(|mut request| {
+        let conversation = request.map(Arc::unwrap_or_clone).map(|mut request| {
             let mut answer = Message::new(Role::Assistant, content);
             answer.reasoning_content = (!reasoning.is_empty()).then_some(reasoning);
             answer.tool_calls = calls;

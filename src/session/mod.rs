@@ -139,9 +139,10 @@ impl Session {
         }
         let ChatRequest { mut sampling, max_tokens, stop, tools, .. } = request;
         if let Some(rules) = forced {
-            sampling.grammar = Some(Grammar { rules, after: self.block(start, is_closed) });
+            sampling.grammar =
+                Some(Grammar { rules: Arc::new(rules), after: self.block(start, is_closed, Vec::new()) });
         } else if let Some(grammar) = &mut sampling.grammar {
-            grammar.after = self.block_before_content(start, is_closed);
+            grammar.after = self.block(start, is_closed, start.tags().headers());
         }
         let format = self.template().tool_format(&tools);
         if format.is_none() && !tools.is_empty() && self.template().reads("tools") {
@@ -294,11 +295,11 @@ impl Session {
         }
     }
 
-    /// The block before the text to which a grammar applies.
+    /// The block before the text to which a grammar applies: of the content, or of a call, whose rules include its header.
     ///
     /// If the model may open a block, the grammar applies from the start to an answer that does not begin with the
     /// opening tag, also if the template leaves the opening tag to the model.
-    fn block(&self, start: Start, is_closed: bool) -> Option<Block> {
+    fn block(&self, start: Start, is_closed: bool, headers: Vec<String>) -> Option<Block> {
         let Tags { open, close } = start.tags();
         let open = match start {
             Start::Reasoning(_) | Start::MidReasoning(_) => None,
@@ -306,16 +307,7 @@ impl Session {
             Start::Content(_) | Start::Unopened(_) => Some(open.to_owned()),
             Start::MidContent(_) => return None,
         };
-        Some(Block { open, close: close.to_owned() })
-    }
-
-    /// The block before the content of an answer. In channels, a header ends it; the grammar of a call has its own.
-    fn block_before_content(&self, start: Start, is_closed: bool) -> Option<Block> {
-        match start {
-            _ if start.tags() != Tags::HARMONY => self.block(start, is_closed),
-            Start::MidContent(_) => None,
-            _ => Some(Block { open: None, close: Tags::FINAL.to_owned() }),
-        }
+        Some(Block { open, close: close.to_owned(), headers })
     }
 }
 

@@ -4,6 +4,8 @@
 //! recommendations. [`GenerationOptions::over`] joins two layers; the result becomes a request. Not here: the
 //! conversation and its system prompt.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::error::ToolChoiceError;
@@ -65,13 +67,13 @@ pub enum Logprobs {
     Top(u32),
 }
 
-/// The template cannot turn the reasoning on or off.
+/// The reasoning cannot be turned on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReasoningFixed {
-    /// Its reasoning has no switch.
+    /// The template's reasoning has no switch, and is not in blocks.
     #[error("this model cannot turn thinking off")]
     AlwaysOn,
-    /// It has no reasoning.
+    /// The template has no reasoning.
     #[error("this model cannot turn thinking on")]
     AlwaysOff,
 }
@@ -109,17 +111,20 @@ impl GenerationOptions {
         }
     }
 
-    /// Checks that the template can turn the reasoning on or off as requested.
+    /// Checks that the reasoning can be turned on or off as requested: off by the template's switch or else by an empty
+    /// block.
     ///
     /// # Errors
     ///
-    /// When it has no switch, or no reasoning.
+    /// When the template has neither a switch nor blocks, or no reasoning.
     pub fn check_reasoning(&self, template: &Template) -> Result<(), ReasoningFixed> {
+        let tags = Tags::of(template.source());
         match self.reasoning {
-            Some(ReasoningMode::Off) if !template.switches_reasoning() => Err(ReasoningFixed::AlwaysOn),
-            Some(ReasoningMode::On) if Tags::of(template.source()).is_none() => {
-                Err(ReasoningFixed::AlwaysOff)
+            // The model chooses the channel of each message.
+            Some(ReasoningMode::Off) if !template.switches_reasoning() && tags == Some(Tags::HARMONY) => {
+                Err(ReasoningFixed::AlwaysOn)
             }
+            Some(ReasoningMode::On) if tags.is_none() => Err(ReasoningFixed::AlwaysOff),
             _ => Ok(()),
         }
     }
@@ -180,7 +185,7 @@ impl GenerationOptions {
             Some(Logprobs::Top(count)) => Some(count),
             Some(Logprobs::Off) | None => None,
         };
-        let grammar = self.rules.clone().map(|rules| Grammar { rules, after: None });
+        let grammar = self.rules.clone().map(|rules| Grammar { rules: Arc::new(rules), after: None });
         SamplingParams { grammar, logprobs, ..self.sampling.params(seed) }
     }
 
@@ -266,7 +271,7 @@ mod tests {
         let request = request(&all());
         let SamplingParams { temperature, seed, logprobs, grammar, .. } = request.sampling;
         assert_eq!((temperature, seed, logprobs), (0.5, 3, Some(2)));
-        assert_eq!(grammar.map(|grammar| grammar.rules), all().rules);
+        assert_eq!(grammar.map(|grammar| Arc::unwrap_or_clone(grammar.rules)), all().rules);
         assert_eq!((request.max_tokens, request.reasoning_budget), (Some(5), Some(6)));
         assert!(request.empty_reasoning);
         assert_eq!((request.stop, request.tools.len()), (vec!["end".to_owned()], 1));
@@ -359,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_that_the_template_lacks_is_refused() {
+    fn reasoning_that_cannot_be_turned_on_or_off_is_refused() {
         let check = |template: &str, mode| {
             let options = GenerationOptions { reasoning: Some(mode), ..GenerationOptions::default() };
             options.check_reasoning(&Template::parse(template, "", "").unwrap())
@@ -367,8 +372,10 @@ mod tests {
         let switch = "{% if enable_thinking %}<think>{% else %}</think>{% endif %}";
         let always = "<think></think>";
         assert_eq!(check(switch, ReasoningMode::Off), Ok(()));
-        assert_eq!(check(always, ReasoningMode::Off), Err(ReasoningFixed::AlwaysOn));
+        assert_eq!(check(always, ReasoningMode::Off), Ok(()));
         assert_eq!(check(always, ReasoningMode::On), Ok(()));
+        assert_eq!(check(Tags::HARMONY.open, ReasoningMode::Off), Err(ReasoningFixed::AlwaysOn));
+        assert_eq!(check("x", ReasoningMode::Off), Ok(()));
         assert_eq!(check("x", ReasoningMode::On), Err(ReasoningFixed::AlwaysOff));
         assert_eq!(check("x", ReasoningMode::Auto), Ok(()));
     }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::error::{ContinueError, Error};
 use super::request::{ChatRequest, PromptPart, PromptText, ToolChoice};
 use super::tokens::Specials;
-use crate::chat::{Content, Message, RenderOptions, Rendered, Role, Start, Tags, Template};
+use crate::chat::{Content, Message, Next, RenderOptions, Rendered, Role, Start, Tags, Template, ToolFormat};
 use crate::engine::{self, COUNTED, Markup, Token, Vocab};
 
 /// Creates prompts from conversations.
@@ -130,9 +130,11 @@ impl Prompts {
         } else if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
             && request.reasoning_budget == Some(0)
         {
-            rendered.push(&format!("{}\n", request.reasoning_budget_message), false);
-            rendered.push(&format!("{}{}", tags.close, tags.after()), true);
-            start = Start::Content(tags);
+            self.push_ending(&mut rendered, request, tags);
+            start = match self.next(request) {
+                Next::Content if tags == Tags::HARMONY => Start::MidContent(tags),
+                Next::Content | Next::Call | Next::Either => Start::Content(tags),
+            };
         }
         Ok((rendered, start))
     }
@@ -174,9 +176,28 @@ impl Prompts {
     /// The tokens that end the reasoning of an answer.
     pub(super) fn ending(&self, request: &ChatRequest, tags: Tags) -> Vec<Token> {
         let mut text = Rendered::default();
-        text.push(&format!("{}\n", request.reasoning_budget_message), false);
-        text.push(&format!("{}{}", tags.close, tags.after()), true);
+        self.push_ending(&mut text, request, tags);
         self.specials.tokens(&*self.vocab, &text, &[], usize::MAX).tokens
+    }
+
+    /// Adds the text that ends the reasoning of an answer.
+    fn push_ending(&self, text: &mut Rendered, request: &ChatRequest, tags: Tags) {
+        text.push(&format!("{}\n", request.reasoning_budget_message), false);
+        text.push(&format!("{}{}", tags.close, tags.after(self.next(request))), true);
+    }
+
+    /// What may follow the reasoning of an answer.
+    fn next(&self, request: &ChatRequest) -> Next {
+        match request.tool_choice {
+            ToolChoice::Required | ToolChoice::Function(_) => Next::Call,
+            ToolChoice::Auto
+                if request.sampling.grammar.is_none()
+                    && self.template.tool_format(&request.tools) == Some(ToolFormat::Harmony) =>
+            {
+                Next::Either
+            }
+            ToolChoice::Auto | ToolChoice::None => Next::Content,
+        }
     }
 
     /// The tokens whose text an answer has, even if they are control tokens.

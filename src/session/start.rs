@@ -1,5 +1,8 @@
 //! Starts answers: a request is prepared once, and submitted for each answer.
 
+use std::mem;
+use std::sync::Arc;
+
 use super::Session;
 use super::chat::Chat;
 use super::error::Error;
@@ -8,17 +11,19 @@ use super::request::{ChatRequest, TextRequest, ToolCallIds};
 use crate::chat::AnswerParser;
 use crate::engine::{self, Reply, Request};
 
-/// An answer that can be started.
+/// An answer that can be started. Clones share what may be large.
 #[derive(Clone)]
 struct Prepared {
     request: Request,
     parser: AnswerParser,
+    /// Texts that end the answer, if they are found in its content instead of all its text.
+    stop: Vec<String>,
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
     one_call: bool,
     /// The conversation, for hooks.
-    conversation: Option<ChatRequest>,
+    conversation: Option<Arc<ChatRequest>>,
 }
 
 /// Whether a state of the prompt is restored first.
@@ -51,9 +56,6 @@ impl Session {
         let start = |(index, &seed): (usize, &u32)| {
             let mut prepared = prepared.clone();
             prepared.request.sampling.seed = seed;
-            if let Some(conversation) = &mut prepared.conversation {
-                conversation.sampling.seed = seed;
-            }
             self.start(prepared, if index == 0 { Restoring::First } else { Restoring::Done })
         };
         seeds.iter().enumerate().map(start).collect()
@@ -74,33 +76,62 @@ impl Session {
     fn prepared(&self, request: ChatRequest) -> Result<Prepared, Error> {
         let ids = request.tool_call_ids.clone();
         let calls = request.messages.iter().map(|message| message.tool_calls.len()).sum();
-        let conversation = self.hooks.as_ref().map(|_| request.clone());
+        let conversation = self.hooks.as_ref().map(|_| Arc::new(request.clone()));
         let one_call = !request.parallel_tool_calls;
-        let (request, parser) = self.prepare(request)?;
-        Ok(Prepared { request, parser, ids, calls, one_call, conversation })
+        let (mut request, parser) = self.prepare(request)?;
+        engine::check_stops(&request.stop)?;
+        let stop = if parser.has_headers() { mem::take(&mut request.stop) } else { Vec::new() };
+        Ok(Prepared { request, parser, stop, ids, calls, one_call, conversation })
     }
 
     fn start(&self, prepared: Prepared, restoring: Restoring) -> Result<Chat, Error> {
-        let Prepared { request, parser, ids, calls, one_call, conversation } = prepared;
+        let Prepared { request, parser, stop, ids, calls, one_call, conversation } = prepared;
         let (reply, watched) = self.submit(request, conversation, restoring)?;
-        Ok(Chat::new(reply, Some(parser), ids, calls).with_one_call(one_call).watched(watched))
+        let chat = Chat::new(reply, Some(parser), ids, calls);
+        Ok(chat.with_stops(stop).with_one_call(one_call).watched(watched))
     }
 
     /// Submits a request, after the hook that restores the beginning of its prompt.
     fn submit(
         &self,
         request: Request,
-        conversation: Option<ChatRequest>,
+        conversation: Option<Arc<ChatRequest>>,
         restoring: Restoring,
     ) -> Result<(Reply, Option<Watched>), engine::Error> {
         let Some(hooks) = &self.hooks else { return Ok((self.submitter.submit(request)?, None)) };
+        let tokens = Arc::clone(&request.prompt);
         // A request that cannot be answered restores nothing.
         let prepared = self.submitter.prepare(request)?;
-        let prompt = prepared.prompt();
         if restoring == Restoring::First {
-            (hooks.before)(prompt);
+            (hooks.before)(prepared.prompt());
         }
-        let watched = Watched::new(hooks.clone(), conversation, prompt);
+        let watched = Watched::new(hooks.clone(), conversation, prepared.prompt().namespace, tokens);
         Ok((self.submitter.submit_prepared(prepared)?, Some(watched)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Message, Role, Template};
+    use crate::engine::scripted::ByteVocab;
+    use crate::engine::{Grammar, Rules, SamplingParams, Submitter};
+    use crate::session::Hooks;
+
+    #[test]
+    fn answers_with_other_seeds_share_the_prompt_the_rules_and_the_conversation() {
+        let template = Template::parse("{{ messages[0].content }}", "", "").unwrap();
+        let hooks = Hooks { before: Arc::new(|_| {}), after: Arc::new(|_| {}) };
+        let session =
+            Session::new(Submitter::disconnected(), Arc::new(ByteVocab), template).with_hooks(hooks);
+        let grammar = Grammar { rules: Rules::JsonSchema("{}".to_owned()).into(), after: None };
+        let sampling = SamplingParams { grammar: Some(grammar), ..SamplingParams::greedy() };
+        let request = ChatRequest::new(vec![Message::new(Role::User, "hi")], sampling);
+        let one = session.prepared(request).ok().unwrap();
+        let other = one.clone();
+        assert!(Arc::ptr_eq(&one.request.prompt, &other.request.prompt));
+        assert!(Arc::ptr_eq(one.conversation.as_ref().unwrap(), other.conversation.as_ref().unwrap()));
+        let [one, other] = [one, other].map(|prepared| prepared.request.sampling.grammar.unwrap().rules);
+        assert!(Arc::ptr_eq(&one, &other));
     }
 }

@@ -7,6 +7,8 @@ use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
 use crate::engine::{Caps, FinishReason, Limits, Markup, SamplingParams, channel, run};
 use std::thread;
 
+mod channels;
+
 fn session(template: &str, answer: &str) -> Session {
     let caps =
         Caps { sequences: 2, context: 256, batch: 16, can_trim: true, can_cache: true, can_copy: true };
@@ -169,7 +171,7 @@ fn a_text_begins_with_the_first_token_once() {
     assert_eq!(session.count(&turn).unwrap(), 1, "a template writes the first token itself");
     let tokens = |parts: &[PromptPart]| {
         let request = TextRequest { prompt: PromptText(parts.to_vec()), ..request("") };
-        session.text_request(request).prompt
+        session.text_request(request).prompt.to_vec()
     };
     let (text, ids) = (PromptPart::Text("x".to_owned()), PromptPart::Tokens(vec![Token(1), Token(2)]));
     let x = Token(i32::from(b'x'));
@@ -324,7 +326,7 @@ fn calls_have_the_ids_that_the_caller_supplies() {
 #[test]
 fn a_choice_of_tools_that_cannot_be_met_is_refused_by_name() {
     let tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
-    let grammar = Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()), after: None };
+    let grammar = Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None };
     let function = |name: &str| ToolChoice::Function(name.to_owned());
     for (template, tools, choice, grammar, expected) in [
         ("<tool_call> arguments", &[][..], ToolChoice::Required, None, ToolChoiceError::NoTools),
@@ -378,8 +380,10 @@ fn without_tools_to_choose_the_template_is_given_none_and_calls_are_content() {
 
 #[test]
 fn a_grammar_holds_from_the_start_or_after_the_reasoning() {
-    let block =
-        |open: Option<&str>| Some(Block { open: open.map(str::to_owned), close: "</think>".to_owned() });
+    let block = |open: Option<&str>| {
+        let (open, close) = (open.map(str::to_owned), "</think>".to_owned());
+        Some(Block { open, close, headers: Vec::new() })
+    };
     let mentions = "{% if false %}</think>{% endif %}";
     for (template, start, is_closed, expected) in [
         ("", Start::Reasoning(Tags::THINK), false, block(None)),
@@ -390,44 +394,8 @@ fn a_grammar_holds_from_the_start_or_after_the_reasoning() {
         (mentions, Start::MidContent(Tags::THINK), false, None),
         ("", Start::Content(Tags::THINK), false, None),
     ] {
-        assert_eq!(session(template, "").block(start, is_closed), expected, "{start:?} {is_closed}");
-    }
-}
-
-const HARMONY: &str = "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% for c in m.tool_calls or [] %}\
-    <|start|>assistant to=functions.{{ c.function.name }}<|channel|>commentary json<|message|>{{ c.function.arguments | tojson }}<|call|>\
-    {% endfor %}{% endfor %}{{ tools | tojson if tools }}{# <|channel|>analysis<|message|> #}\
-    {% if add_generation_prompt %}<|start|>assistant{% endif %}";
-
-#[test]
-fn channels_are_parts_of_an_answer() {
-    let says = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>yes";
-    let (reasoning, content, _) = ask(&session(HARMONY, says), |_| {});
-    assert_eq!((reasoning.as_str(), content.as_str()), ("hm", "yes"));
-    let call = "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"a\": 1}";
-    let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
-    request.tools = vec![serde_json::json!({"function": {"name": "f"}})];
-    let chat = session(HARMONY, call).chat(request).unwrap();
-    let events = Iterator::collect::<Vec<_>>(chat);
-    let is_call = |event: &ChatEvent| matches!(event, ChatEvent::ToolCall(call) if call.function.name == "f");
-    assert!(events.iter().any(is_call), "{events:?}");
-    assert!(!events.iter().any(|event| matches!(event, ChatEvent::Content(_))), "{events:?}");
-}
-
-#[test]
-fn in_channels_a_grammar_holds_after_the_header_of_the_answer() {
-    let session = session(HARMONY, "");
-    let after_header = Some(Block { open: None, close: "<|channel|>final<|message|>".to_owned() });
-    let reasoning =
-        |open: Option<&str>| Some(Block { open: open.map(str::to_owned), close: "<|end|>".to_owned() });
-    let open = Tags::HARMONY.open;
-    for (start, content, call) in [
-        (Start::Content(Tags::HARMONY), after_header.clone(), reasoning(Some(open))),
-        (Start::MidReasoning(Tags::HARMONY), after_header, reasoning(None)),
-        (Start::MidContent(Tags::HARMONY), None, None),
-    ] {
-        assert_eq!(session.block_before_content(start, false), content, "{start:?}");
-        assert_eq!(session.block(start, false), call, "{start:?}");
+        let found = session(template, "").block(start, is_closed, start.tags().headers());
+        assert_eq!(found, expected, "{start:?} {is_closed}");
     }
 }
 

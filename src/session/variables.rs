@@ -1,7 +1,7 @@
 //! Variables for the chat template that a caller may set, and a warning about those without effect.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -15,9 +15,6 @@ const RESERVED: [&str; 6] =
 /// The variable of `reasoning_effort`, and its value for no reasoning.
 pub(super) const EFFORT: &str = "reasoning_effort";
 pub(super) const NO_EFFORT: &str = "none";
-
-/// What is warned about beside names.
-const SYNTAX: &str = "the syntax of calls";
 
 /// The variable would hide one that every prompt has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,19 +36,22 @@ pub fn variables(variables: Map<String, Value>) -> Result<Map<String, Value>, Re
     }
 }
 
-/// Warns once about each name.
+/// The warnings so far: none is repeated.
 #[derive(Debug, Default)]
-pub(super) struct Warned(Mutex<BTreeSet<String>>);
+pub(super) struct Warned {
+    /// Names in requests without effect.
+    names: Mutex<BTreeSet<String>>,
+    syntax: OnceLock<()>,
+}
 
 impl Warned {
     /// Warns about a template whose calls cannot be read.
     pub(super) fn unknown_syntax(&self) {
-        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.insert(SYNTAX.to_owned()) {
+        self.syntax.get_or_init(|| {
             tracing::warn!(
                 "the chat template's syntax of tool calls is not supported: calls stay in the answer's text"
             );
-        }
+        });
     }
 
     /// Warns about what a template does not read of a request.
@@ -60,7 +60,7 @@ impl Warned {
         if unread.is_empty() {
             return;
         }
-        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         for name in unread.into_iter().filter(|name| !warned.contains(*name)).collect::<Vec<_>>() {
             tracing::warn!("`{name}` has no effect: the chat template does not read it");
             warned.insert(name.to_owned());

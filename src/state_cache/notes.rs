@@ -93,7 +93,7 @@ mod tests {
     const MOST: Duration = Duration::from_mins(1);
 
     fn answered(prompt: i32) -> Answered {
-        let (namespace, prompt) = (Namespace::default(), vec![Token(prompt)]);
+        let (namespace, prompt) = (Namespace::default(), vec![Token(prompt)].into());
         Answered {
             conversation: None,
             namespace,
@@ -137,7 +137,7 @@ mod tests {
         }
         assert_eq!(woken.try_iter().count(), 1, "one call is enough");
         let (third, answer) = notes.next().unwrap();
-        assert_eq!(answer.prompt, [Token(3)]);
+        assert_eq!(*answer.prompt, [Token(3)]);
         notes.has_noted(third);
         assert!(!notes.wait(notes.last(), Duration::ZERO));
         let (fourth, _) = notes.next().unwrap();

@@ -135,6 +135,25 @@ fn a_rounded_value_beyond_the_range_of_its_type_names_the_tensor_and_the_way_out
 }
 
 #[test]
+fn a_tokenizer_in_another_form_is_refused_with_the_way_to_its_json() {
+    let checkpoint = Model::tiny().build();
+    for (name, hint) in [
+        (
+            "tekken.json",
+            "\nhint: write it with transformers 5.24 or later, in the folder of the checkpoint: `python3 -c",
+        ),
+        ("tiktoken.model", "\nhint: write it with transformers' `TikTokenConverter`, from this file and"),
+    ] {
+        let sandbox = Sandbox::new();
+        checkpoint.write(&sandbox.path("source"));
+        std::fs::rename(sandbox.path("source/tokenizer.json"), sandbox.path(&format!("source/{name}")))
+            .unwrap();
+        let says = [&format!("`source/{name}` is a "), "expected `tokenizer.json` beside it\n", hint];
+        sandbox.run(&["convert", "source", "-o", "out.gguf"]).refused(1, &says);
+    }
+}
+
+#[test]
 fn without_an_output_the_file_is_named_after_the_model() {
     let sandbox = Sandbox::new();
     let source = data("tiny-thinker");

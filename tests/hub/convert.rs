@@ -149,6 +149,19 @@ fn a_plan_needs_only_headers() {
 }
 
 #[test]
+fn a_second_copy_of_the_weights_is_not_fetched_and_named() {
+    let (_, folder) = site();
+    let copy = "consolidated.safetensors";
+    fs::write(folder.path().join(copy), b"the weights once more").unwrap();
+    let site = site_in(folder.path());
+    let output = site.convert(&["--dry-run"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let plan = String::from_utf8_lossy(&output.stdout);
+    assert!(plan.contains(&format!("did not read `{copy}`")), "{plan}");
+    assert_eq!(site.server.sent(copy), 0);
+}
+
+#[test]
 fn a_wrong_byte_range_is_refused() {
     let (site, _folder) = site();
     site.server.fail_always(&shard(2), Fault::Shifted);

@@ -11,6 +11,7 @@ mod local;
 mod machines;
 mod names;
 mod process;
+mod serve;
 pub(crate) mod server;
 mod verify;
 

@@ -65,7 +65,7 @@ fn read_in(
     let first = Step { ops, tokens: others.to_vec() };
     decoder.step(&first).unwrap();
     let sampling = Box::new(ggrun::engine::SamplingParams::greedy());
-    let ops = vec![SeqOp::Sample { seq, sampling, prompt: vec![], prepared: None }];
+    let ops = vec![SeqOp::Sample { seq, sampling, prompt: vec![].into(), prepared: None }];
     decoder.step(&Step { ops, tokens: vec![BatchToken { sample: true, ..*last }] }).unwrap();
     decoder.logits(0).to_vec()
 }

@@ -80,7 +80,7 @@ fn options_can_be_set_and_unknown_ones_are_refused() {
 fn options_are_listed_checked_at_once_and_unset() {
     let state = tempfile::tempdir().unwrap();
     let lines = "/set\n/set top-k 5\n/set top_k\n/set grammar root ::= (\n/set top-p 7\n/set tempp 1\n/think off\n\
-                 /set tool-choice required\n/set ignore-eos on\n/unset ignore-eos\n/unset n\n/unset predict\n\
+                 /unset reasoning\n/set tool-choice required\n/set ignore-eos on\n/unset ignore-eos\n/unset n\n/unset predict\n\
                  What is 17 + 25?\n";
     let Output { status, stdout, stderr } = typed(state.path(), &["-n", "3", "--top-k", "9"], lines);
     let stderr = text(&stderr);
@@ -96,7 +96,7 @@ fn options_are_listed_checked_at_once_and_unset() {
         "error: invalid grammar",
         "error: top-p is `7`",
         "unknown option `--tempp`; did you mean `temp`?",
-        "error: this model cannot turn thinking off; `/think hide` hides it\n",
+        "reasoning: off (set)\n",
         "error: `tool_choice` requires a call, but `tools` is empty",
         "ignore-eos: on (set)\n",
         "ignore-eos: off (default)\n",

@@ -107,7 +107,7 @@ fn a_schema_holds_whether_or_not_the_answer_opens_reasoning() {
     let bench = bench(1);
     let turns = "{%- for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}";
     let schema = r#"{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}"#;
-    let rules = Rules::JsonSchema(schema.to_owned());
+    let rules = Arc::new(Rules::JsonSchema(schema.to_owned()));
     for beginning in
         ["<|im_start|>assistant\n", "<|im_start|>assistant\nThe sum is ", "<|im_start|>assistant\n<think>\n"]
     {
@@ -143,7 +143,7 @@ fn an_answer_with_a_grammar_that_opens_no_reasoning_is_content_without_a_budget(
     let bench = bench(1);
     let source = "{{ messages[0].content.split('</think>')[-1] }}<|im_end|>\n<|im_start|>assistant\n";
     let open = bench.model.vocab().tokenize("<think>", Markup::Parsed)[0];
-    let rules = Rules::Gbnf(r#"root ::= "[12345, \"x</think>y\", 67890]""#.to_owned());
+    let rules = Rules::Gbnf(r#"root ::= "[12345, \"x</think>y\", 67890]""#.to_owned()).into();
     let grammar = Some(Grammar { rules, after: None });
     let sampling = SamplingParams { grammar, logit_bias: vec![(open, -100.0)], ..SamplingParams::greedy() };
     let request = ChatRequest { sampling, reasoning_budget: Some(3), ..ask(QUESTIONS[0].0) };
@@ -163,7 +163,7 @@ fn an_answer_with_a_schema_does_not_end_inside_its_reasoning() {
     };
     let (reasoning, content, _) = answer(None);
     assert_eq!((reasoning.as_str(), content.as_str()), ("", ""), "the end is what the model prefers");
-    let rules = Rules::JsonSchema(schema.to_owned());
+    let rules = Arc::new(Rules::JsonSchema(schema.to_owned()));
     let (reasoning, content, end) = answer(Some(Grammar { rules, after: None }));
     assert!(!reasoning.is_empty());
     let value: Value = serde_json::from_str(&content).expect(&content);

@@ -129,8 +129,8 @@ fn with_ignore_end_an_answer_ends_at_its_limit() {
 }
 
 fn grammar(rules: Rules, after: Option<&str>) -> SamplingParams {
-    let block = |close: &str| Block { open: None, close: close.to_owned() };
-    let grammar = Some(Grammar { rules, after: after.map(block) });
+    let block = |close: &str| Block { open: None, close: close.to_owned(), headers: Vec::new() };
+    let grammar = Some(Grammar { rules: rules.into(), after: after.map(block) });
     SamplingParams { grammar, ..SamplingParams::greedy() }
 }
 
@@ -180,7 +180,7 @@ fn a_grammar_that_leaves_no_token_fails_its_request_alone() {
     let bench = bench(2);
     let token = |text: &str| bench.model.vocab().tokenize(text, Markup::Plain)[0];
     let only = |text: &str| {
-        let grammar = Grammar { rules: Rules::Gbnf(format!("root ::= \"{text}\"")), after: None };
+        let grammar = Grammar { rules: Rules::Gbnf(format!("root ::= \"{text}\"")).into(), after: None };
         SamplingParams { grammar: Some(grammar), ..SamplingParams::greedy() }
     };
     let less = |text: &str| vec![(token(text), f32::NEG_INFINITY)];
@@ -212,7 +212,7 @@ fn the_end_of_a_grammar_ends_an_answer_that_ignores_the_end() {
         ("root ::= [0-9]+", FinishReason::Length),
     ] {
         for sampling in [SamplingParams::greedy(), flat(1)] {
-            let grammar = Some(Grammar { rules: rules(text), after: None });
+            let grammar = Some(Grammar { rules: rules(text).into(), after: None });
             let sampling = SamplingParams { ignore_end: true, grammar, ..sampling };
             let request = Request { max_tokens: Some(20), ..Request::new(prompt.clone(), sampling) };
             let end = last(bench.running.submitter().submit(request).unwrap());
@@ -229,14 +229,15 @@ fn forced_text_that_a_grammar_forbids_fails_its_request_alone() {
     let bench = bench(2);
     let tokens = |text: &str| bench.model.vocab().tokenize(text, Markup::Parsed);
     let close = "</think>".to_owned();
+    let block = Block { open: None, close: close.clone(), headers: Vec::new() };
     for (block, ending) in [
-        (Some(Block { open: None, close: close.clone() }), "x</think>hello"),
-        (Some(Block { open: None, close: close.clone() }), "x</think>\n\n\n\n\n\n\n\n\n\n"),
+        (Some(block.clone()), "x</think>hello"),
+        (Some(block), "x</think>\n\n\n\n\n\n\n\n\n\n"),
         (None, "hello</think>"),
     ] {
         let other = bench.session.chat(ask(QUESTIONS[0].0)).unwrap();
         let rules = Rules::Gbnf("root ::= [0-9] [0-9] [0-9] [0-9]".to_owned());
-        let grammar = Some(Grammar { rules, after: block });
+        let grammar = Some(Grammar { rules: rules.into(), after: block });
         let sampling = SamplingParams { grammar, ..SamplingParams::greedy() };
         let reasoning = Reasoning {
             open: Opening::Prompt,

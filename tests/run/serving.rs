@@ -47,16 +47,45 @@ fn what_cannot_be_used_is_refused_before_anything_listens() {
 }
 
 #[test]
+fn errors_are_json_too_also_those_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let (file, gguf) = (file.to_str().unwrap(), tiny_gguf());
+    let gguf = gguf.to_str().unwrap();
+    for (options, code, says) in [
+        (&["-m", gguf, "--api-key-file", "no.keys"][..], 2, "cannot read API keys"),
+        (&["-m", gguf, "--host", "::1,::1"], 2, "`--host` names `::1` twice"),
+        (&["-m", file], 1, "expected a GGUF file"),
+        (&["-m", gguf, "--alias", ""], 2, "expected a name"),
+        (&["-m", gguf, "--nothing"], 2, "--nothing"),
+        (&["-m"], 2, "a value is required"),
+    ] {
+        let out = output(&mut serve(&[&["--log-json"], options].concat()));
+        let notes = String::from_utf8(out.stderr).unwrap();
+        let lines: Vec<serde_json::Value> =
+            notes.lines().map(|line| serde_json::from_str(line).expect(&notes)).collect();
+        let [error] = &lines[..] else { panic!("{options:?}: {notes}") };
+        assert_eq!((out.status.code(), &error["level"]), (Some(code), &"error".into()), "{notes}");
+        let message = error["message"].as_str().unwrap();
+        assert!(notes.contains(says) && !message.starts_with("error"), "{options:?}: {notes}");
+    }
+}
+
+#[test]
 fn a_signal_says_for_what_it_waits_and_notes_can_be_json() {
     let folder = tempfile::tempdir().unwrap();
     let gguf = tiny_gguf();
-    let mut command = serve(&["-m", gguf.to_str().unwrap(), "--drain", "1", "--log-json"]);
+    let mut command =
+        serve(&["-m", gguf.to_str().unwrap(), "--drain", "1", "--log-json", "-v", "--isolate-keys"]);
     let mut child = command.env("XDG_STATE_HOME", folder.path()).stderr(Stdio::piped()).spawn().unwrap();
     let _watchdog = Watchdog::of(&child);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| {
         let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
         line["message"].as_str().unwrap_or_default().to_owned()
     });
+    let warning = lines.find(|line| line.contains("--isolate-keys")).unwrap();
+    assert_eq!(warning, "`--isolate-keys` has no effect without an API key");
     let address = lines.find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned())).unwrap();
     let page = lines.next().unwrap();
     assert_eq!(page, format!("open http://{address} in a browser to chat"));

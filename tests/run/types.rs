@@ -100,14 +100,18 @@ fn scales_of_the_bundled_architecture_are_checked_too() {
         write(&folder, &changed)
     };
     let experts = "blk.1.ffn_down_exps.scale";
-    for (name, count) in [("blk.0.ssm_out.scale", 1), (experts, 16), ("output.input_scale", 1)] {
-        assert!(ggrun::model::check(&with(name, GgmlType::F32, count)).is_ok(), "{name}");
+    for (name, count) in [("blk.3.attn_q.scale", 1), (experts, 16), ("blk.3.attn_q.input_scale", 1)] {
+        let checked = ggrun::model::check(&with(name, GgmlType::F32, count));
+        assert!(checked.is_ok(), "{name}: {:?}", checked.err());
     }
+    refused(&with("blk.3.attn_q.scale", GgmlType::F16, 1), "`blk.3.attn_q.scale` has type F16, expected F32");
     refused(
-        &with("blk.0.ssm_out.scale", GgmlType::F16, 1),
-        "`blk.0.ssm_out.scale` has type F16, expected F32",
+        &with("blk.0.ssm_out.scale", GgmlType::F32, 1),
+        "llama.cpp does not multiply by `blk.0.ssm_out.scale`",
     );
-    refused(&with("blk.0.ssm_out.input_scale", GgmlType::I32, 1), "has type I32, expected F32");
+    refused(&with("blk.3.attn_q.input_scale", GgmlType::I32, 1), "has type I32, expected F32");
+    // Only where the head is NVFP4.
+    refused(&with("output.input_scale", GgmlType::F32, 1), "unexpected tensor `output.input_scale`");
     refused(&with(experts, GgmlType::F32, 1), "`blk.1.ffn_down_exps.scale` has shape [1], expected [16]");
     refused(&with("blk.0.nothing.scale", GgmlType::F32, 1), "unexpected tensor `blk.0.nothing.scale`");
 }

@@ -8,10 +8,13 @@ const END = /[.!?…:][)"'”’*_`]*\s|\n+/g;
 
 let count = 0;
 
+// A longer text without an end is read as it is.
+const LONGEST = 1000;
+
 export function endOfSentences(text) {
   let end = 0;
   for (const match of text.matchAll(END)) end = match.index + match[0].length;
-  return end;
+  return end || (text.length > LONGEST ? text.length : 0);
 }
 
 export function speak(text) {

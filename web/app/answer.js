@@ -20,7 +20,10 @@ class Running {
   phase = signal("waiting");
   // Counts the frames in which the message has changed.
   frame = signal(0);
+  // The place in the queue, and how far the prompt was read: the latest, and when reading began.
+  queue = null;
   progress = null;
+  readFrom = 0;
   timings = null;
   started = performance.now();
   firstToken = null;
@@ -138,7 +141,9 @@ function take(running, chunk) {
   const { message } = running.node;
   running.id = chunk.id;
   if (chunk.timings) running.timings = chunk.timings;
+  if (chunk.queue) running.queue = chunk.queue;
   if (chunk.prompt_progress) {
+    if (!running.progress) running.readFrom = chunk.prompt_progress.time_ms;
     running.progress = chunk.prompt_progress;
     if (running.phase.value === "waiting") running.phase.value = "reading";
   }

@@ -152,6 +152,9 @@ export async function recover() {
   await refresh();
 }
 
+// The conversations whose messages contain a text: `{names, isComplete}`.
+export const search = async (text) => store?.search(text) ?? { names: [], isComplete: true };
+
 export function begin() {
   openings++;
   current.value = new Conversation({ model: model.value?.id ?? "" });

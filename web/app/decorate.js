@@ -1,19 +1,14 @@
 // What a block of an answer gets after it was sanitized: code with colors and a copy button, tables that scroll, formulas.
 import { copy } from "./clipboard.js";
+import { highlight } from "./highlight.js";
 import { t } from "./texts.js";
 
-// Longer code gets its colors when it is complete.
-const LONGEST_LIVE_CODE = 4000;
-
-// Without its library, code and formulas stay as the model wrote them.
-const loaded = (module) => module.then((library) => library.default, () => null);
-let highlighter = null;
+// Without the library, formulas stay as the model wrote them.
 let formulas = null;
-const loadHighlighter = () => (highlighter ??= loaded(import("../vendor/highlight.js")));
-const loadFormulas = () => (formulas ??= loaded(import("../vendor/temml.js")));
+const loadFormulas = () => (formulas ??= import("../vendor/temml.js").then((library) => library.default, () => null));
 
-export function decorate(block, isLive) {
-  for (const code of block.querySelectorAll("pre > code")) decorateCode(code, isLive);
+export function decorate(block) {
+  for (const code of block.querySelectorAll("pre > code")) decorateCode(code);
   for (const table of block.querySelectorAll("table")) decorateTable(table);
   for (const span of block.querySelectorAll("[data-tex]")) showFormula(span);
 }
@@ -25,7 +20,7 @@ function element(tag, className, ...children) {
   return made;
 }
 
-function decorateCode(code, isLive) {
+function decorateCode(code) {
   const pre = code.parentElement;
   const language = code.dataset.lang;
   const button = element("button", "small", t.copy);
@@ -39,13 +34,7 @@ function decorateCode(code, isLive) {
   pre.replaceWith(frame);
   pre.tabIndex = 0;
   frame.append(element("div", "code-head", element("span", "", language || t.code), button), pre);
-  if (language && !(isLive && code.textContent.length > LONGEST_LIVE_CODE)) highlight(code, language);
-}
-
-async function highlight(code, language) {
-  const library = await loadHighlighter();
-  if (!library?.getLanguage(language)) return;
-  code.innerHTML = library.highlight(code.textContent, { language, ignoreIllegals: true }).value;
+  if (language) highlight(code, language);
 }
 
 function decorateTable(table) {

@@ -15,7 +15,7 @@ export function parse(text) {
   for (const [line, number] of lines) {
     const { parent, ...message } = json(line) ?? {};
     if (!isMessage(message)) throw new SyntaxError(t.notMessage(number));
-    tree.append(version === 1 || parent === undefined ? (tree.nodes.at(-1) ?? null) : at(parent), message);
+    tree.add(version === 1 || parent === undefined ? (tree.nodes.at(-1) ?? null) : at(parent), message);
   }
   tree.select(at(current) ?? tree.nodes.at(-1) ?? null);
   tree.current = at(current) ?? tree.current;
@@ -82,12 +82,11 @@ function fromLlamaUi({ conv, messages }) {
       known.delete(one.id);
       const parent = nodes.get(one.parent) ?? null;
       const isRoot = one.type === "root" || (one.role === "system" && !one.content);
-      nodes.set(one.id, isRoot ? parent : tree.append(parent, messageFromLlamaUi(one)));
+      nodes.set(one.id, isRoot ? parent : tree.add(parent, messageFromLlamaUi(one)));
       return false;
     });
   }
-  const current = nodes.get(conv.currNode);
-  if (current) tree.select(current);
+  tree.select(nodes.get(conv.currNode) ?? tree.nodes.at(-1) ?? null);
   return { model: String(byTime.findLast((one) => one.model)?.model ?? ""), title: conv.name ? String(conv.name) : null, page: {}, more: {}, tree };
 }
 

@@ -4,7 +4,8 @@ import { batch, computed, signal } from "./ui.js";
 
 const POLL_MS = 700;
 
-// `connecting`, `loading`, `ready`, `draining`, `locked`, `failed` or `unreachable`, with `progress` and `left` while loading.
+// `connecting`, `downloading`, `loading`, `ready`, `draining`, `locked`, `failed` or `unreachable`; with `progress` and `left`
+// while downloading and loading.
 export const state = signal({ phase: "connecting" });
 export const props = signal(null);
 export const model = signal(null);
@@ -20,7 +21,7 @@ export function watch() {
 }
 
 async function poll() {
-  const begun = { time: performance.now(), progress: null };
+  const begun = { phase: null };
   for (;;) {
     const now = await health(begun);
     if (now.phase === "ready") {
@@ -41,18 +42,21 @@ async function health(begun) {
   }
   if (response.ok) return { phase: "ready" };
   const body = await response.json().catch(() => ({}));
-  if (response.status === 503 && "progress" in body) return loading(body.progress, begun);
+  if (response.status === 503 && "progress" in body) {
+    const now = body.status === "downloading" ? { phase: "downloading" } : { phase: "loading" };
+    return withProgress(now, body.progress, begun);
+  }
   if (response.status === 503) return { phase: "draining" };
   return { phase: "failed", message: body.error?.message ?? "" };
 }
 
-// The time left, from how fast it went since the first look.
-function loading(progress, begun) {
-  begun.progress ??= progress;
+// The time left, from how fast it went since the first look at this phase.
+function withProgress(now, progress, begun) {
+  if (begun.phase !== now.phase) Object.assign(begun, now, { progress, time: performance.now() });
   const done = progress - begun.progress;
   const passed = performance.now() - begun.time;
   const left = done > 0.02 ? (passed * (1 - progress)) / done / 1000 : null;
-  return { phase: "loading", progress, left };
+  return { ...now, progress, left };
 }
 
 async function describe(ready) {

@@ -1,10 +1,14 @@
 // Where conversations are kept: on the server, or in this browser where the server does not keep them.
 import { ApiError, getJson, request } from "./api.js";
+import { parse, textOf } from "./format.js";
 import { t } from "./texts.js";
 
 const PATH = "api/conversations";
 
-// A store has `list()`, `get(name)`, `put(name, text, tag)`, which returns the new tag, and `remove(name)`. Texts are JSON
+// Characters of conversations that a search in the browser reads.
+const MOST_SEARCHED = 64 << 20;
+
+// A store has `list()`, `search(text)`, which returns `{names, isComplete}`, `get(name)`, `put(name, text, tag)`, which returns the new tag, and `remove(name)`. Texts are JSON
 // lines. Without a tag, `put` is for a new conversation; a conversation that has changed is an ApiError of status 412.
 export async function findStore() {
   try {
@@ -23,6 +27,11 @@ const onServer = {
 
   async list() {
     return (await getJson(PATH)).data;
+  },
+
+  async search(text) {
+    const { data, is_complete: isComplete } = await getJson(`${PATH}?search=${encodeURIComponent(text)}`);
+    return { names: data.map(({ name }) => name), isComplete };
   },
 
   async get(name) {
@@ -54,6 +63,14 @@ const inBrowser = {
     return all.map(row).sort((a, b) => b.modified - a.modified);
   },
 
+  async search(text) {
+    const all = await transaction("readonly", (table) => table.getAll());
+    const wanted = text.toLowerCase();
+    let left = MOST_SEARCHED;
+    const found = all.sort((a, b) => b.modified - a.modified).filter((one) => (left -= one.text.length) >= 0 && mentions(one.text, wanted));
+    return { names: found.map(({ name }) => name), isComplete: left >= 0 };
+  },
+
   async get(name) {
     const found = await transaction("readonly", (table) => table.get(name));
     if (!found) throw new ApiError({ status: 404, code: "not_found", message: t.notFound(name) });
@@ -77,6 +94,11 @@ const inBrowser = {
     await transaction("readwrite", (table) => table.delete(name));
   },
 };
+
+// Whether a message in JSON lines contains a text.
+function mentions(lines, text) {
+  return parse(lines).tree.nodes.some(({ message }) => textOf(message.content).toLowerCase().includes(text));
+}
 
 let database = null;
 

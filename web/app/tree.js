@@ -7,11 +7,20 @@ export class Tree {
   nodes = [];
   // The last message of the branch that is shown.
   current = null;
+  // The messages after each one, or null if that is to be found anew.
+  #children = null;
 
   append(parent, message) {
-    const node = { id: ++lastId, parent, message, shown: null };
-    this.nodes.push(node);
+    const node = this.add(parent, message);
     this.select(node);
+    return node;
+  }
+
+  // Adds a message without showing it.
+  add(parent, message) {
+    const node = { id: ++lastId, parent, message, shown: null };
+    this.#children?.set(parent, [...this.children(parent), node]);
+    this.nodes.push(node);
     return node;
   }
 
@@ -23,7 +32,14 @@ export class Tree {
   }
 
   children(parent) {
-    return this.nodes.filter((node) => node.parent === parent);
+    if (!this.#children) {
+      this.#children = new Map();
+      for (const node of this.nodes) {
+        if (!this.#children.has(node.parent)) this.#children.set(node.parent, []);
+        this.#children.get(node.parent).push(node);
+      }
+    }
+    return this.#children.get(parent) ?? [];
   }
 
   // Shows the branch through a message.
@@ -55,6 +71,7 @@ export class Tree {
     const removed = this.below(node);
     const instead = siblings[at + 1] ?? siblings[at - 1] ?? null;
     this.nodes = this.nodes.filter((other) => !removed.has(other));
+    this.#children = null;
     if (node.parent?.shown === node) node.parent.shown = null;
     if (removed.has(this.current)) this.select(instead ?? node.parent);
   }
@@ -68,10 +85,12 @@ export class Tree {
   // Sets the system prompt, or removes it.
   setSystem(text) {
     const old = this.system();
+    const children = old ? this.children(old) : [];
+    this.#children = null;
     if (old && text) {
       old.message = { ...old.message, content: text };
     } else if (old) {
-      for (const child of this.children(old)) child.parent = null;
+      for (const child of children) child.parent = null;
       this.nodes = this.nodes.filter((node) => node !== old);
       if (this.current === old) this.current = null;
     } else if (text) {
@@ -80,6 +99,7 @@ export class Tree {
       const first = this.append(null, { role: "system", content: text });
       this.nodes.unshift(this.nodes.pop());
       for (const root of roots) root.parent = first;
+      this.#children = null;
       if (current) this.select(current);
     }
   }
@@ -99,6 +119,7 @@ export class Tree {
     }
     if (isWhole) {
       this.nodes = this.nodes.filter((node) => used.has(node));
+      this.#children = null;
       for (const node of this.nodes) if (!used.has(node.shown)) node.shown = null;
       this.select(here.get(other.current));
       this.current = here.get(other.current);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, answers, ask, asked, button, composer, idle, input, lastAnswer, nextRequest } from "./page.mjs";
+import { answered, answers, ask, asked, button, closeDialog, composer, idle, input, lastAnswer, nextRequest } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 const script = (write, more = {}) => ({ write, ...more });
@@ -10,8 +10,9 @@ const script = (write, more = {}) => ({ write, ...more });
 test("an answer arrives as it is written, after its reasoning with the time it took", async (t) => {
   const hello = script("I greet back.</think>\n\nHello, *you*.", { rate: 10 });
   const { page } = await visit(t, { answers: { Hi: hello } });
+  const live = page.getByText("Reasoning…").waitFor();
   await ask(page, "Hi");
-  await page.getByText("Reasoning…").waitFor();
+  await live;
   await page.getByLabel("Model").locator("em", { hasText: "you" }).waitFor();
   await idle(page);
   assert.equal(await lastAnswer(page).locator(".prose").innerText(), "Hello, you.");
@@ -32,16 +33,16 @@ test("reasoning can be ended, and the answer follows", async (t) => {
 });
 
 test("a stopped answer stays and is continued where it ended", async (t) => {
-  const words = Array.from({ length: 120 }, (_, at) => `word${at}`).join(" ");
+  const words = Array.from({ length: 400 }, (_, at) => `word${at}`).join(" ");
   const { page } = await visit(t, { answers: { Count: script(`</think>\n\n${words}`, { rate: 100 }) } });
   await ask(page, "Count");
   await lastAnswer(page).getByText("word5").waitFor();
   await page.keyboard.press("Escape");
   await idle(page);
   await page.getByText("Stopped", { exact: true }).waitFor();
-  assert.ok(!(await lastAnswer(page).innerText()).includes("word119"));
+  assert.ok(!(await lastAnswer(page).innerText()).includes("word399"));
   await button(lastAnswer(page), "Continue").click();
-  await lastAnswer(page).getByText("word119").waitFor();
+  await lastAnswer(page).getByText("word399").waitFor();
   await idle(page);
   assert.equal(await lastAnswer(page).locator(".prose").innerText(), words);
   assert.equal(await page.getByText("Stopped", { exact: true }).count(), 0);
@@ -105,8 +106,9 @@ test("answers, and the code in them, are copied as they were written", async (t)
   const { page } = await visit(t, { answers: { Code: script(`</think>\n\n${text}`) }, context });
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
   await answered(page, "Code");
+  const copied = page.getByText("Copied", { exact: true }).first().waitFor();
   await button(page, "Copy code").click();
-  await page.getByText("Copied", { exact: true }).first().waitFor();
+  await copied;
   assert.equal(await clipboard(), "echo 'a  b' && ls");
   await button(lastAnswer(page), "Copy message").click();
   await page.waitForFunction((text) => navigator.clipboard.readText().then((copied) => copied === text), text);
@@ -140,7 +142,7 @@ test("calls of tools are shown, and their results are sent", async (t) => {
   const tools = [{ type: "function", function: { name: "weather", parameters: { type: "object" } } }];
   await page.getByLabel("Tools", { exact: true }).fill(JSON.stringify(tools));
   await page.keyboard.press("Tab");
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   await ask(page, "Weather");
   await page.getByText('"city": "Oslo"').waitFor();
   await page.getByLabel("Result of weather").fill("-12 °C");
@@ -229,20 +231,27 @@ test("figures tell the speed, the first token and what was reused", async (t) =>
 test("the progress of a long prompt is shown with the time left", async (t) => {
   const long = "word ".repeat(700).trim();
   const { page } = await visit(t, { answers: { [long]: script("</think>\n\nRead.", { read: 150 }) } });
+  const live = [/Reading the prompt, \d+ of [\d,]+ tokens/, /about .* left/].map((text) => page.getByText(text).first().waitFor());
   await ask(page, long);
-  await page.getByText(/Reading the prompt, \d+ of [\d,]+ tokens/).first().waitFor();
-  await page.getByText(/about .* left/).waitFor();
+  await Promise.all(live);
   await lastAnswer(page).getByText("Read.", { exact: true }).waitFor();
 });
 
-test("a request that waits for a slot says so", async (t) => {
+test("a request that waits for a slot says at which place", async (t) => {
   const { server, page } = await visit(t, { args: ["--parallel", "1"], answers: { Long: script(`</think>\n\n${"x ".repeat(3000)}`, { rate: 50 }) } });
-  const abort = new AbortController();
   const body = JSON.stringify({ messages: [{ role: "user", content: "Long" }], stream: true });
-  const other = await fetch(`${server.url}/v1/chat/completions`, { method: "POST", body, signal: abort.signal });
-  await other.body.getReader().read();
+  const others = [];
+  const other = async () => {
+    const abort = new AbortController();
+    others.push(() => abort.abort());
+    return fetch(`${server.url}/v1/chat/completions`, { method: "POST", body, signal: abort.signal });
+  };
+  await (await other()).body.getReader().read();
+  await other();
   await ask(page, "Hi");
-  await page.getByText("Waiting for a free slot, 1 request in the queue").waitFor();
-  abort.abort();
+  await page.getByText("Waiting for a free slot, number 2 of 2 in the queue").waitFor();
+  others[1]();
+  await page.getByText("Waiting for a free slot, number 1 of 1 in the queue").waitFor();
+  others[0]();
   await lastAnswer(page).getByText("You wrote: Hi").waitFor();
 });

@@ -113,6 +113,9 @@ for (const place of ["on the server", "in the browser"]) {
     assert.equal(await rows(page).count(), 1);
     await page.getByLabel("Search conversations").fill("nothing of this kind");
     await page.getByText("No conversation matches").waitFor();
+    await page.getByLabel("Search conversations").fill("WROTE: ships");
+    await rows(page).filter({ hasText: "Ships" }).waitFor();
+    assert.equal(await rows(page).count(), 1, "the text of an answer is found");
     await page.getByLabel("Search conversations").fill("");
     await act(page, "Trains", "Rename");
     await checkAccess(page);
@@ -203,7 +206,7 @@ test("a file that is not a conversation is refused by name", async (t) => {
 });
 
 test("an answer continues while another conversation is shown, and is not read aloud there", async (t) => {
-  const long = { write: `</think>\n\n${"More. ".repeat(60)}end`, rate: 40 };
+  const long = { write: `</think>\n\n${"More. ".repeat(300)}end`, rate: 40 };
   const { page } = await visit(t, { answers: { Long: long } });
   await ask(page, "Long");
   await lastAnswer(page).getByText("More. More.").waitFor();

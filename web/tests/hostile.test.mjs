@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { visit } from "./harness.mjs";
-import { answered, ask, button, idle, importFiles, lastAnswer } from "./page.mjs";
+import { answered, ask, button, closeDialog, idle, importFiles, lastAnswer } from "./page.mjs";
 
 const ELSEWHERE = "https://elsewhere.example";
 
@@ -151,7 +151,7 @@ test("a hostile file of conversations does nothing", async (t) => {
   await checkUnharmed(page);
   await button(page, "Settings").click();
   await page.getByRole("textbox", { name: "Stop texts" }).waitFor();
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   await page.getByRole("button", { name: /^Actions for/ }).first().click();
   await checkUnharmed(page);
 });
@@ -160,6 +160,69 @@ test("a hostile name of the model does nothing", async (t) => {
   const { page } = await visit(t, { args: ["--alias", MARKUP[0]] });
   await page.locator(".bar .muted", { hasText: "onerror" }).waitFor();
   await checkUnharmed(page);
+});
+
+// Texts for which patterns backtrack, parsers nest, or elements are many.
+const ENDLESS = {
+  quotes: "> ".repeat(20_000),
+  numbers: "1. ".repeat(20_000),
+  emphasis: "*a_b**c__".repeat(6000),
+  brackets: "\\[a\n".repeat(25_000),
+  displays: "a\n$$b$$\n".repeat(12_000),
+  headings: "# a\n".repeat(20_000),
+  fences: "```js\n".repeat(20_000),
+  items: "- a\n".repeat(20_000),
+  formulas: `$${"{".repeat(3000)}$ and $${"\\frac".repeat(700)}$ and $${"\\left(".repeat(600)}$`,
+  formula: `$$${"x + ".repeat(20_000)}y$$`,
+  word: `\`\`\`js\n${"y".repeat(100_000)}\n\`\`\``,
+  signs: `\`\`\`java\n${"$".repeat(30_000)}\n\`\`\``,
+};
+
+test("no text holds up the page", { timeout: 300_000 }, async (t) => {
+  const { page } = await visit(t);
+  await page.locator("#message").waitFor();
+  const found = await page.evaluate(async (texts) => {
+    const { Growing } = await import("/app/markdown.js");
+    const { decorate } = await import("/app/decorate.js");
+    const shown = document.createElement("div");
+    shown.className = "prose";
+    document.querySelector(".column").append(shown);
+    const result = {};
+    for (const [name, text] of Object.entries(texts)) {
+      const blocks = new Growing().blocks(text, true);
+      shown.replaceChildren(
+        ...blocks.map((block) => {
+          const part = document.createElement("div");
+          part.innerHTML = block;
+          return part;
+        }),
+      );
+      for (const part of shown.children) decorate(part);
+      const letters = (some) => some.replace(/[^a-z]/g, "").length;
+      result[name] = {
+        isMany: shown.querySelectorAll("*").length > 30_000,
+        isWhole: letters(shown.textContent) >= letters(text) * 0.9,
+      };
+    }
+    return result;
+  }, ENDLESS);
+  for (const [name, { isMany }] of Object.entries(found)) assert.ok(!isMany, name);
+  for (const name of ["emphasis", "headings", "items", "formula", "word", "signs"]) assert.ok(found[name].isWhole, name);
+  // The page can be used while code is colored, and code that takes too long stays as it is.
+  await ask(page, "Hi");
+  await lastAnswer(page).getByText("You wrote: Hi").waitFor();
+  await idle(page);
+});
+
+test("a long conversation shows its last messages, and earlier ones when asked", async (t) => {
+  const { page, server } = await visit(t);
+  const messages = Array.from({ length: 250 }, (_, at) => ({ role: at % 2 ? "assistant" : "user", content: `message ${at}` }));
+  await openFile(page, server, [{ ggrun_session: 2, model: "m", title: "long" }, ...messages]);
+  assert.equal(await page.locator(".message").count(), 100);
+  await button(page, "Show earlier messages (150 more)").click();
+  await button(page, "Show earlier messages (50 more)").click();
+  await page.getByText("message 0", { exact: true }).waitFor();
+  assert.equal(await page.locator(".message").count(), 250);
 });
 
 test("giant tables, lines and lists stay inside the page", async (t) => {

@@ -21,7 +21,13 @@ export async function nextRequest(page) {
 export async function ask(page, text) {
   await input(page).fill(text);
   await page.locator("button[aria-label=Send]:enabled").waitFor();
-  await page.keyboard.press("Enter");
+  await input(page).press("Enter");
+}
+
+/** Closes a dialog; until it is gone, it has the focus. */
+export async function closeDialog(page) {
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
 }
 
 /** Waits until no answer is being written and everything is saved. */

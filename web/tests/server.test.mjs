@@ -5,8 +5,11 @@ import { test } from "node:test";
 import { answered, ask, asked, button, idle, input, lastAnswer } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
-test("loading is shown with its progress and the time left, and a message can be written meanwhile", async (t) => {
-  const { page } = await visit(t, { args: ["--load", "15000"] });
+test("a download and loading are shown with the progress and the time left, and a message can be written meanwhile", async (t) => {
+  const { page } = await visit(t, { args: ["--load", "10000"] });
+  await page.getByText("Downloading the model").waitFor();
+  await page.getByRole("progressbar", { name: "Downloading the model" }).waitFor();
+  await page.getByText(/\d+% · about .* left/).waitFor();
   await page.getByText("Loading the model").waitFor();
   await page.getByRole("progressbar", { name: "Loading the model" }).waitFor();
   await page.getByText(/\d+% · about .* left/).waitFor();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, button, idle, lastAnswer, nextRequest } from "./page.mjs";
+import { ask, button, closeDialog, idle, lastAnswer, nextRequest } from "./page.mjs";
 import { checkAccess, visit } from "./harness.mjs";
 
 // What a request has if nothing is set.
@@ -42,7 +42,7 @@ test("the defaults of the model are shown, and none of them is sent", async (t) 
   const shown = await dialog.getByLabel("Temperature", { exact: true }).getAttribute("placeholder");
   assert.equal(Number(shown), Number(params.temperature.toPrecision(6)));
   await checkAccess(page);
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   assert.deepEqual(others(await sentFor(page, "Hi")), {});
 });
 
@@ -55,7 +55,7 @@ test("only what is set is sent, for this conversation, and it stays", async (t) 
   await dialog.getByText("Other samplers").click();
   await set(dialog, "Order of samplers", "top_k, temperature");
   await checkAccess(page);
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   const expected = {
     temperature: 0.2,
     stop: ["END", "STOP"],
@@ -101,17 +101,17 @@ test("the system prompt comes first, changes in place and goes away", async (t) 
   const roles = ({ messages }) => messages.map(({ role, content }) => [role, content]);
   let dialog = await settings(page);
   await set(dialog, "System prompt", "Be brief.");
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   assert.deepEqual(roles(await sentFor(page, "Hi"))[0], ["system", "Be brief."]);
   dialog = await settings(page);
   await set(dialog, "System prompt", "Be kind.");
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   const changed = roles(await sentFor(page, "Hi again"));
   assert.deepEqual(changed.map(([role]) => role), ["system", "user", "assistant", "user"]);
   assert.equal(changed[0][1], "Be kind.");
   dialog = await settings(page);
   await button(dialog, "Reset: System prompt").click();
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   assert.equal(roles(await sentFor(page, "Bye"))[0][0], "user");
 });
 
@@ -123,7 +123,7 @@ test("JSON is checked before it is used, and raw fields override others", async 
   await set(dialog, "JSON schema", '{"type": "object"}');
   await set(dialog, "Temperature", "0.2");
   await set(dialog, "Raw JSON", '{"temperature": 0, "n_probs": 2}');
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   const body = others(await sentFor(page, '{"write": "</think>{}"}'));
   assert.deepEqual(body, { json_schema: { type: "object" }, temperature: 0, n_probs: 2 });
 });
@@ -132,7 +132,7 @@ test("a value that the server refuses is named with what to do", async (t) => {
   const { page, dialog } = await opened(t);
   await dialog.getByText("Tools, format and raw fields").click();
   await set(dialog, "Raw JSON", '{"temperature": "warm"}');
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   await ask(page, "Hi");
   const alert = page.getByRole("alert");
   await alert.getByText(/temperature/).waitFor();
@@ -144,7 +144,7 @@ test("settings are used for new conversations if the user says so", async (t) =>
   await set(dialog, "Temperature", "0.3");
   await set(dialog, "System prompt", "Be brief.");
   await button(dialog, "Use for new conversations").click();
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   await button(page, "New conversation").click();
   const body = await sentFor(page, "Hi");
   assert.deepEqual([others(body), body.messages[0].content], [{ temperature: 0.3 }, "Be brief."]);
@@ -165,7 +165,25 @@ test("the theme follows the system or the user's choice", async (t) => {
 test("reasoning is unfolded if the user says so", async (t) => {
   const { page, dialog } = await opened(t);
   await dialog.getByLabel("Unfold reasoning").check();
-  await page.keyboard.press("Escape");
+  await closeDialog(page);
   await ask(page, "Hi");
   await lastAnswer(page).getByText("The user wrote a text").waitFor();
+});
+
+test("what is typed stays while an answer is saved", async (t) => {
+  const { page } = await visit(t, { answers: { Wait: { write: "</think>\n\nNow.", wait: 60_000 } } });
+  await ask(page, "Wait");
+  await button(page, "Stop").waitFor();
+  const dialog = await settings(page);
+  await dialog.getByLabel("System prompt", { exact: true }).fill("Be br");
+  await dialog.getByLabel("Temperature", { exact: true }).fill("0.2");
+  await page.evaluate(async () => (await import("/app/conversations.js")).current.value.save());
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
+  assert.equal(await dialog.getByLabel("Temperature", { exact: true }).inputValue(), "0.2");
+  assert.equal(await dialog.getByLabel("System prompt", { exact: true }).inputValue(), "Be br");
+  await page.keyboard.press("Tab");
+  await button(dialog, "Reset: Temperature").waitFor();
+  await closeDialog(page);
+  await button(page, "Stop").click();
+  await idle(page);
 });

@@ -42,6 +42,7 @@ export default {
   search: "Search conversations",
   searchShort: "Search",
   noConversations: "No conversations yet",
+  notAllSearched: "Older conversations were searched by title only",
   nothingFound: (query) => `No conversation matches “${query}”`,
   inBrowser: "Stored in this browser only",
   untitled: "Untitled",
@@ -108,6 +109,7 @@ export default {
   previous: "Previous alternative",
   next: "Next alternative",
   alternative: (at, of) => `${at} of ${of}`,
+  earlier: (number) => `Show earlier messages (${whole(number)} more)`,
   toLatest: "Scroll to the end",
   reasoning: "Reasoning",
   reasoningNow: "Reasoning…",
@@ -129,7 +131,7 @@ export default {
 
   // Progress
   waiting: "Waiting for a free slot",
-  waitingBehind: (number) => `Waiting for a free slot, ${count(number, "request", "requests")} in the queue`,
+  waitingAt: (position, waiting) => `Waiting for a free slot, number ${whole(position)} of ${whole(waiting)} in the queue`,
   sending: "Sending",
   reading: (done, total) => `Reading the prompt, ${whole(done)} of ${tokens(total)}`,
   left: (seconds) => `about ${duration(seconds)} left`,
@@ -144,6 +146,7 @@ export default {
 
   // The server
   connecting: "Connecting to the server",
+  downloading: "Downloading the model",
   loading: "Loading the model",
   loadingText: "You can write your message meanwhile.",
   percent: (share) => `${Math.round(share * 100)}%`,

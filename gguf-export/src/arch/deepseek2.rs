@@ -1,4 +1,4 @@
-//! Latent attention (MLA): GLM-4.7-Flash, `DeepSeek` V3 and R1, Kimi K2.
+//! Latent attention (MLA): GLM-4.7-Flash, `DeepSeek` V3 and R1, Kimi K2 and K2.5.
 //!
 //! llama.cpp's graph takes the part of `kv_b_proj` for the keys transposed, so that it can be multiplied by the queries, and
 //! applies none of the scales that a GGUF may store apart, but for the output projections.
@@ -35,9 +35,10 @@ pub(super) static GLM_LITE: Family = Family {
 };
 
 pub(super) static DEEPSEEK_V3: Family = Family {
-    models: "DeepSeek V3 and R1; Kimi K2 with a tokenizer.json",
-    model_types: &["deepseek_v3", "kimi_k2"],
-    architectures: &["DeepseekV3ForCausalLM"],
+    models: "DeepSeek V3 and R1; Kimi K2 and K2.5 with a tokenizer.json",
+    model_types: &["deepseek_v3", "kimi_k2", "kimi_k25"],
+    architectures: &["DeepseekV3ForCausalLM", "KimiK25ForConditionalGeneration"],
+    other_parts: &["vision_tower.", "mm_projector."],
     tokenizer: Tokenizer::Plain,
     mtp: Some(Mtp { prefixes: nextn::stated_prefixes, layer: None }),
     ..GLM_LITE
@@ -50,7 +51,7 @@ const EXPERTS: ExpertNames =
 const MAX_HEAD_DIM: u64 = 1 << 12;
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: GLM_LITE.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_other_scores("sigmoid")?;
     reader.refuse_false("rope_interleave")?;
     for (field, own) in [("topk_method", "noaux_tc"), ("moe_layer_freq", "1")] {

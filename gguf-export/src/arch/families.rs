@@ -101,7 +101,7 @@ impl HParams {
     /// The keys of a model with `mtp_layers` MTP layers after the trunk.
     #[must_use]
     pub fn metadata(&self, mtp_layers: u64) -> Metadata {
-        let mut out = Keys::new(self.architecture);
+        let mut out = Keys::new(self.family().gguf);
         (self.family().keys)(self, mtp_layers, &mut out);
         out.list
     }

@@ -9,6 +9,10 @@ use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
+/// The exceptions of a family whose experts have no factors.
+pub(super) const EXPERTS_BY_VALUE: &str =
+    "experts in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values";
+
 /// A model family: the checkpoints of one architecture in transformers, and how they become one of llama.cpp.
 pub struct Family {
     /// Names of published models.

@@ -2,7 +2,7 @@
 //!
 //! Sources: `src/models/gemma4.cpp` of llama.cpp b11434, `conversion/gemma.py`, transformers' `modeling_gemma4.py`.
 
-use super::family::Family;
+use super::family::{EXPERTS_BY_VALUE, Family};
 use super::gemma4_config;
 use super::hparams::{Experts, FeedForward, Gemma, HParams, Layer};
 use super::layout::Builder;
@@ -12,7 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "Gemma 4",
-    exceptions: "experts in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
+    exceptions: EXPERTS_BY_VALUE,
     gguf: "gemma4",
     model_types: &["gemma4", "gemma4_text"],
     architectures: &["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],
@@ -27,7 +27,7 @@ pub(super) static FAMILY: Family = Family {
         "embed_audio.",
     ],
     tokenizer: Tokenizer::Gemma4,
-    read: |config| gemma4_config::read(config, "gemma4"),
+    read: gemma4_config::read,
     layout: |out| {
         out.trunk(Map::Identity, layer);
         layer_embeddings(out);

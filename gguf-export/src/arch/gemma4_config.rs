@@ -12,8 +12,8 @@ use crate::checkpoint::ModelConfig;
 use crate::gguf::limits;
 
 /// Reads the section of the language model.
-pub(super) fn read(config: &ModelConfig, architecture: &'static str) -> Result<HParams> {
-    let reader = Reader { config, architecture, traits: Traits::PLAIN };
+pub(super) fn read(config: &ModelConfig) -> Result<HParams> {
+    let reader = Reader { config, traits: Traits::PLAIN };
     refuse_other_graphs(config)?;
     let mut h = reader.common()?;
     let sliding = Heads { head_dim: h.head_dim, kv_heads: h.kv_heads };

@@ -15,7 +15,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "GLM-4.5, 4.6 and 4.7",
-    exceptions: "",
+    exceptions: "experts and dense blocks in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
     gguf: "glm4moe",
     model_types: &["glm4_moe"],
     architectures: &["Glm4MoeForCausalLM"],
@@ -30,7 +30,7 @@ pub(super) static FAMILY: Family = Family {
 const TRAITS: Traits = Traits { rotated: 0.5, attention_bias: true, ..Traits::PLAIN };
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: FAMILY.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_other_scores("sigmoid")?;
     let mut h = reader.common()?;
     h.head_norms = config.bool("use_qk_norm")?.unwrap_or(false);

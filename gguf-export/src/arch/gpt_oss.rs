@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::family::Family;
+use super::family::{EXPERTS_BY_VALUE, Family};
 use super::hparams::{Attention, FeedForward, HParams, Layer};
 use super::layout::{Builder, ExpertNames};
 use super::metadata::Keys;
@@ -18,7 +18,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "gpt-oss",
-    exceptions: "experts in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
+    exceptions: EXPERTS_BY_VALUE,
     gguf: "gpt-oss",
     model_types: &["gpt_oss"],
     architectures: &["GptOssForCausalLM"],
@@ -42,7 +42,7 @@ const ATTENTION: Plain = Plain {
 const ACTIVATION: [(&str, f64); 2] = [("swiglu_alpha", 1.702), ("swiglu_limit", 7.0)];
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: FAMILY.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_false("attention_bias")?;
     reader.refuse_true("tie_word_embeddings")?;
     for (field, own) in ACTIVATION {

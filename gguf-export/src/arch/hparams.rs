@@ -97,9 +97,7 @@ pub struct Layer {
 /// Hyperparameters of a language model. Each field names its source in `config.json`; sizes are in elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HParams {
-    /// The architecture in llama.cpp.
-    pub architecture: &'static str,
-    /// The first of the family's model types. Several families may have one architecture.
+    /// The first of the family's model types, which names it.
     pub family: &'static str,
     /// `vocab_size`, the rows of the token embedding in the checkpoint.
     pub vocab: u64,

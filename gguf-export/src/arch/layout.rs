@@ -39,7 +39,7 @@ pub(super) struct ExpertNames {
     pub(super) correction: Option<&'static str>,
     /// Gate, up and down projection, as one of these sets.
     pub(super) projections: &'static [[&'static str; 3]],
-    /// True if the graph multiplies the products of the experts by `<name>.scale`.
+    /// True if the graph multiplies the products of experts, and of the dense blocks beside them, by `<name>.scale`.
     pub(super) scaled: bool,
 }
 
@@ -56,7 +56,7 @@ impl ExpertNames {
         block: "block_sparse_moe",
         correction: Some("e_score_correction_bias"),
         projections: &[["w1", "w3", "w2"], ["gate_proj", "up_proj", "down_proj"]],
-        scaled: true,
+        scaled: false,
     };
 }
 

@@ -43,13 +43,12 @@ pub(super) static MISTRAL3: Family = Family {
 const TRAITS: Traits = Traits { heads_by_default: true, ..Traits::PLAIN };
 
 fn read_llama(config: &ModelConfig) -> Result<HParams> {
-    read(&Reader { config, architecture: LLAMA.gguf, traits: Traits { rope_factors: true, ..TRAITS } })
+    read(&Reader { config, traits: Traits { rope_factors: true, ..TRAITS } })
 }
 
 fn read_mistral3(config: &ModelConfig) -> Result<HParams> {
     let reader = Reader {
         config,
-        architecture: MISTRAL3.gguf,
         traits: Traits { yarn_multiplier: Multiplier::One, base_by_default: false, ..TRAITS },
     };
     match config.str("model_type")? {

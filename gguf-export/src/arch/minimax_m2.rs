@@ -1,6 +1,6 @@
 //! `MiniMax` M2, M2.1 and M2.5.
 
-use super::family::Family;
+use super::family::{EXPERTS_BY_VALUE, Family};
 use super::hparams::{Experts, FeedForward, Gating, HParams};
 use super::metadata::Keys;
 use super::plain::Plain;
@@ -12,7 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "MiniMax M2, M2.1 and M2.5",
-    exceptions: "",
+    exceptions: EXPERTS_BY_VALUE,
     gguf: "minimax-m2",
     model_types: &["minimax_m2"],
     architectures: &["MiniMaxM2ForCausalLM"],
@@ -25,11 +25,7 @@ pub(super) static FAMILY: Family = Family {
 };
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader {
-        config,
-        architecture: FAMILY.gguf,
-        traits: Traits { base_by_default: false, ..Traits::PLAIN },
-    };
+    let reader = Reader { config, traits: Traits { base_by_default: false, ..Traits::PLAIN } };
     reader.refuse_false("use_qk_norm")?;
     reader.refuse_other_scores("sigmoid")?;
     if let Some(width) = config.u64("shared_intermediate_size")?.filter(|width| *width != 0) {

@@ -37,5 +37,5 @@ pub use hparams::{
     Attention, Delta, DeltaInputs, Experts, FeedForward, Gemma, HParams, Layer, Mla, Rope, RopeScaling,
 };
 pub use layout::{Layout, Names};
-pub use naming::{Parameters, Provenance, file_name, general, source_of};
+pub use naming::{Parameters, Provenance, file_name, general, model_name, source_of};
 pub use target::{Columns, Map, Part, Role, Rows, Rule, Target};

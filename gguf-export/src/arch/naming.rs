@@ -108,10 +108,9 @@ pub fn general(p: &Provenance, architecture: &str, dominant: GgmlType) -> Metada
     }
     let organization = p.repo.as_deref().and_then(|repo| repo.split_once('/')).map(|(org, _)| org);
     let text = |names: &[&str]| card.text(names).map(str::to_owned);
-    let named = p.name.clone().or_else(|| text(&["name", "model_name"])).unwrap_or_else(|| title(&p.folder));
     let base = parts.basename.clone().or_else(|| text(&["basename", "model_basename"]));
     let fields = [
-        ("name", Some(named)),
+        ("name", Some(named(p, &card))),
         ("author", text(&["author", "model_author", "model_creator"])),
         ("version", text(&["version", "model_version"]).or(parts.version)),
         ("organization", text(&["organization", "model_organization"]).or(organization.map(title))),
@@ -159,6 +158,17 @@ pub fn file_name(p: &Provenance, encoding: &str) -> String {
     let stem: String = stem.trim().chars().map(safe).collect();
     let stem = stem.trim_matches(['-', '.']);
     format!("{}-{encoding}.gguf", if stem.is_empty() { "model" } else { stem })
+}
+
+/// The name of the model, `general.name`.
+#[must_use]
+pub fn model_name(p: &Provenance) -> String {
+    named(p, &p.model_card.as_deref().map(ModelCard::read).unwrap_or_default())
+}
+
+fn named(p: &Provenance, card: &ModelCard) -> String {
+    let by_card = || card.text(&["name", "model_name"]).map(str::to_owned);
+    p.name.clone().or_else(by_card).unwrap_or_else(|| title(&p.folder))
 }
 
 fn parts(p: &Provenance) -> Parts {

@@ -29,7 +29,7 @@ impl HParams {
         let is_other =
             |number: Option<f32>, usual: f32| number.is_some_and(|n| n.to_bits() != usual.to_bits());
         if (is_other(beta_fast, 32.0) || is_other(beta_slow, 1.0))
-            && !WITH_LIMITS.contains(&self.architecture)
+            && !WITH_LIMITS.contains(&self.family().gguf)
         {
             let what = "`beta_fast` and `beta_slow` of the rotary parameters are not 32 and 1";
             out.push(differ(what, "takes these for this architecture"));

@@ -41,7 +41,11 @@ impl Plain {
     /// GLM-4.5 to 4.7.
     pub(super) const GLM: Self = Self {
         second_norm: "post_attention_norm",
-        experts: ExpertNames { correction: Some("gate.e_score_correction_bias"), ..ExpertNames::MLP },
+        experts: ExpertNames {
+            correction: Some("gate.e_score_correction_bias"),
+            scaled: false,
+            ..ExpertNames::MLP
+        },
         ..Self::QWEN3
     };
     /// `MiniMax` M2.
@@ -61,13 +65,14 @@ impl Plain {
         self.attention(out, block, &format!("{source}.self_attn"));
         let norm = format!("{source}.post_attention_layernorm");
         out.vector(&format!("{block}.{}.weight", self.second_norm), &norm, hidden, Map::Identity);
+        let scaled = self.experts.scaled;
         match layer.ff {
             FeedForward::Dense => {
-                out.dense(block, &format!("{source}.mlp"), "", out.h.ff.unwrap_or_default(), true);
+                out.dense(block, &format!("{source}.mlp"), "", out.h.ff.unwrap_or_default(), scaled);
             }
             FeedForward::Experts => {
                 out.experts(block, source, &self.experts);
-                out.shared_experts(block, &format!("{source}.mlp"), true);
+                out.shared_experts(block, &format!("{source}.mlp"), scaled);
             }
         }
     }

@@ -35,14 +35,14 @@ pub(super) static EXPERTS: Family = Family {
 };
 
 fn read_dense(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: DENSE.gguf, traits: Traits::PLAIN };
+    let reader = Reader { config, traits: Traits::PLAIN };
     let mut h = read(&reader, FeedForward::Dense)?;
     h.ff = Some(reader.inner("intermediate_size")?);
     Ok(h)
 }
 
 fn read_experts(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: EXPERTS.gguf, traits: Traits::PLAIN };
+    let reader = Reader { config, traits: Traits::PLAIN };
     reader.refuse_dense_layers()?;
     // transformers' default is false.
     if config.bool("norm_topk_prob")? != Some(true) {

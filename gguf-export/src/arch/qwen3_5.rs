@@ -39,14 +39,14 @@ pub(super) static EXPERTS: Family = Family {
 const TRAITS: Traits = Traits { rotated: 0.25, base_by_default: false, ..Traits::PLAIN };
 
 fn read_dense(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: DENSE.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     let mut h = read(&reader, FeedForward::Dense)?;
     h.ff = Some(reader.inner("intermediate_size")?);
     Ok(h)
 }
 
 fn read_experts(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: EXPERTS.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_dense_layers()?;
     reader.refuse_plain_sums()?;
     let mut h = read(&reader, FeedForward::Experts)?;

@@ -27,7 +27,7 @@ pub(super) static FAMILY: Family = Family {
 const TRAITS: Traits = Traits { rotated: 0.25, ..Traits::PLAIN };
 
 fn read(config: &ModelConfig) -> Result<HParams> {
-    let reader = Reader { config, architecture: FAMILY.gguf, traits: TRAITS };
+    let reader = Reader { config, traits: TRAITS };
     reader.refuse_dense_layers()?;
     reader.refuse_plain_sums()?;
     let mut h = reader.common()?;

@@ -19,7 +19,6 @@ const MAX_KERNEL: u64 = 1 << 8;
 /// Reads what families have in common.
 pub(super) struct Reader<'a> {
     pub(super) config: &'a ModelConfig,
-    pub(super) architecture: &'static str,
     pub(super) traits: Traits,
 }
 
@@ -36,8 +35,8 @@ impl Reader<'_> {
             _ => config.size(self.traits.head_dim, MAX_HEAD_DIM)?,
         };
         let h = HParams {
-            architecture: self.architecture,
-            family: self.architecture,
+            // Until the caller sets it.
+            family: "",
             vocab,
             tokens: vocab,
             hidden,

@@ -20,15 +20,17 @@ pub(super) struct Listing {
     pub(super) shards: Vec<PathBuf>,
     /// Tensor names with indices into `shards`, as in the index file. Empty without an index file.
     pub(super) weight_map: Vec<(String, usize)>,
-    /// Names of files that hold the weights once more; see [`is_second_copy`].
+    /// Names of files that hold the weights once more; see [`second_copies`].
     pub(super) copies: Vec<String>,
 }
 
-/// Returns true for a file with the weights under the names of Mistral's own format, which its repositories hold beside
-/// those under transformers' names. `has_model` is true if there are such.
+/// Those of a checkpoint's files that hold the weights once more, under the names of Mistral's own format, which its
+/// repositories have beside those under transformers' names. `is_indexed` is true if an index lists the latter.
 #[must_use]
-pub fn is_second_copy(name: &str, has_model: bool) -> bool {
-    has_model && name.starts_with("consolidated") && name.ends_with(".safetensors")
+pub fn second_copies<'n>(names: impl Iterator<Item = &'n str>, is_indexed: bool) -> Vec<&'n str> {
+    let shards: Vec<&str> = names.filter(|name| name.ends_with(".safetensors")).collect();
+    let has_model = is_indexed || shards.iter().any(|name| name.starts_with("model"));
+    shards.into_iter().filter(|name| has_model && name.starts_with("consolidated")).collect()
 }
 
 /// Lists all safetensors files, those that the index file names first.
@@ -176,10 +178,9 @@ fn by_index(dir: &Path, index: Index) -> Result<Listing> {
         })?);
     }
     // Loaders read only the files that the index names, but writers add files without naming them there.
-    let (copies, others): (Vec<String>, Vec<String>) = safetensors(dir)?
-        .into_iter()
-        .filter(|name| index.names.binary_search(name).is_err())
-        .partition(|name| is_second_copy(name, true));
+    let mut others = safetensors(dir)?;
+    others.retain(|name| index.names.binary_search(name).is_err());
+    let copies = take_second_copies(&mut others, true);
     for name in &others {
         shards.push(inside(dir, name)?);
     }
@@ -194,11 +195,17 @@ fn safetensors(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Removes the second copies from the names of files, and returns them.
+fn take_second_copies(names: &mut Vec<String>, is_indexed: bool) -> Vec<String> {
+    let all = names.iter().map(String::as_str);
+    let copies: Vec<String> = second_copies(all, is_indexed).into_iter().map(str::to_owned).collect();
+    names.retain(|name| !copies.contains(name));
+    copies
+}
+
 fn by_suffix(dir: &Path) -> Result<Listing> {
-    let names = safetensors(dir)?;
-    let has_model = names.iter().any(|name| name.starts_with("model"));
-    let (copies, names): (Vec<String>, Vec<String>) =
-        names.into_iter().partition(|name| is_second_copy(name, has_model));
+    let mut names = safetensors(dir)?;
+    let copies = take_second_copies(&mut names, false);
     for name in &names {
         if let Some((stem, count)) = numbered(name) {
             for n in 1..=count {

@@ -12,7 +12,7 @@ mod supplied;
 
 pub use config::ModelConfig;
 pub use dtype::Dtype;
-pub use folder::{is_second_copy, parse_index};
+pub use folder::{parse_index, second_copies};
 pub use identity::Identity;
 pub use open::{Checkpoint, TensorId};
 pub use shard::{TensorInfo, read_header};

@@ -84,7 +84,13 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Names of files in the folder that hold the weights once more, in Mistral's own format, and are not read.
+    /// Names the files that hold the weights once more and were not supplied.
+    #[must_use]
+    pub fn with_copies(self, copies: Vec<String>) -> Self {
+        Self { copies, ..self }
+    }
+
+    /// Names of files that hold the weights once more, in Mistral's own format, and are not read.
     #[must_use]
     pub fn copies(&self) -> &[String] {
         &self.copies

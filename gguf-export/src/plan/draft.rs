@@ -10,9 +10,10 @@ use super::{OutType, PlanOptions};
 use crate::arch::{self, Columns, HParams, Map, Names, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
-use crate::gguf::limits;
+use crate::gguf::{Metadata, keys, limits};
 use crate::quant::{self, Choices, Coding, Orders, QuantConfig, Weight};
-use crate::{Error, Result, TensorRef, vocab};
+use crate::vocab::vocab;
+use crate::{Error, Result, TensorRef};
 
 impl Plan {
     /// Drafts a plan from headers and configuration. The only tensor data read are column orders (`g_idx`), and head and
@@ -63,7 +64,14 @@ fn draft(
     head: TiedHead,
 ) -> Result<(Plan, Vec<TensorRef>)> {
     let mut hparams = HParams::read(checkpoint.config())?;
-    hparams.tokens = vocab::count(checkpoint.dir(), hparams.vocab, hparams.family().tokenizer)?;
+    let family = hparams.family().tokenizer;
+    let tokenizer = if family.cuts_embedding() {
+        let keys = vocab(checkpoint.dir(), checkpoint.config(), hparams.vocab, family)?;
+        hparams.tokens = keys.strings(keys::TOKENIZER_TOKENS).map_or(0, <[_]>::len) as u64;
+        Some(keys)
+    } else {
+        None
+    };
     let config = QuantConfig::of(checkpoint, &options.config)?;
     let has = |module: &str| {
         let prefix = if module.ends_with('.') { module.to_owned() } else { format!("{module}.") };
@@ -117,7 +125,8 @@ fn draft(
     };
     let copies = checkpoint.copies().iter().map(copy);
     let mut plan = Plan {
-        metadata: crate::gguf::Metadata::default(),
+        metadata: Metadata::default(),
+        tokenizer,
         tensors,
         weights: drafter.weights,
         hparams,
@@ -186,7 +195,9 @@ impl Drafter<'_> {
                 let is_mtp =
                     |part: &arch::Part| self.mtp.as_ref().is_some_and(|p| part.module.starts_with(p));
                 let is_mtp = target.parts.iter().all(is_mtp);
-                (Map::Identity, self.matrix(&target, &weights, role, scaled && !by_value, is_mtp))
+                // llama.cpp does not look for the factors of an MTP layer that it does not load.
+                let scaled = scaled && !by_value && !is_mtp;
+                (Map::Identity, self.matrix(&target, &weights, role, scaled, is_mtp))
             }
         };
         candidates.retain(|c| target.columns.keep_blocks(c.ty.block_len()));

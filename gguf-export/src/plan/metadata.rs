@@ -19,7 +19,13 @@ impl Plan {
     /// # Errors
     /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.metadata = metadata(checkpoint, self)?;
+        let tokenizer = if let Some(keys) = self.tokenizer.take() {
+            keys
+        } else {
+            let family = self.hparams.family().tokenizer;
+            vocab(checkpoint.dir(), checkpoint.config(), self.hparams.vocab, family)?
+        };
+        self.metadata = metadata(checkpoint, self, tokenizer)?;
         self.notes.extend(self.transposed());
         self.notes.append(&mut template_notes(checkpoint.dir())?);
         Ok(())
@@ -32,6 +38,17 @@ impl Plan {
             let source = crate::arch::source_of(found);
             self.options.source = source.map(|(repository, commit)| Source { repository, commit });
         }
+    }
+
+    /// Uses the name in `found`, the metadata of a GGUF, if it is not the one that the checkpoint would get: other keys
+    /// come from a name that the caller chose.
+    ///
+    /// # Errors
+    /// As [`crate::checkpoint::Checkpoint::companion`].
+    pub(crate) fn adopt_name(&mut self, checkpoint: &Checkpoint, found: &Metadata) -> Result<()> {
+        let own = arch::model_name(&provenance(checkpoint, self)?);
+        self.options.name = found.str(keys::NAME).filter(|name| *name != own).map(str::to_owned);
+        Ok(())
     }
 
     /// The file name by the GGUF convention: base name, size, fine-tune, encoding, and `F32` if quantized
@@ -48,15 +65,10 @@ impl Plan {
     }
 }
 
-fn metadata(checkpoint: &Checkpoint, plan: &Plan) -> Result<Metadata> {
-    let mut out = arch::general(&provenance(checkpoint, plan)?, plan.hparams.architecture, dominant(plan));
+fn metadata(checkpoint: &Checkpoint, plan: &Plan, tokenizer: Metadata) -> Result<Metadata> {
+    let mut out = arch::general(&provenance(checkpoint, plan)?, plan.hparams.family().gguf, dominant(plan));
     out.append(plan.hparams.metadata(plan.mtp_layers));
-    out.append(vocab(
-        checkpoint.dir(),
-        checkpoint.config(),
-        plan.hparams.vocab,
-        plan.hparams.family().tokenizer,
-    )?);
+    out.append(tokenizer);
     let rounded: Vec<String> = plan
         .tensors
         .iter()

@@ -30,6 +30,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// The caller's options.
     pub options: PlanOptions,
+    /// The tokenizer's keys, if the shape of the embedding depends on them, until the metadata is complete.
+    pub(super) tokenizer: Option<Metadata>,
 }
 
 impl Plan {

@@ -334,6 +334,7 @@ pub(super) fn metadata(
     report: &mut Report,
 ) -> Result<()> {
     plan.adopt_source(checkpoint, &header.metadata);
+    plan.adopt_name(checkpoint, &header.metadata)?;
     plan.complete(checkpoint)?;
     let expected = &plan.metadata;
     let free = |key: &str| FREE.contains(&key) || key.starts_with("split.");

@@ -53,6 +53,7 @@ const OTHER_PARTS: [(&str, &[&str]); 2] = [
             "vision_tower.",
             "model.multi_modal_projector.",
             "multi_modal_projector.",
+            "mm_projector.",
             "model.embed_vision.",
             "embed_vision.",
         ],
@@ -65,7 +66,8 @@ const CHUNK: u64 = 1 << 20;
 /// Reports every tensor of the checkpoint's files that is not a source of the plan, unless it has no values, is the natural
 /// order of the columns of a weight or the order of one that is not in the plan either, equals the embedding to which it
 /// is tied, or is assigned to another file by the index. Tensors among `listed`, the names that the GGUF lists as left
-/// out, and those of parts other than the language model are only counted.
+/// out, and those of parts other than the language model are only counted, and files with a second copy of the weights
+/// only named.
 pub(super) fn check(
     checkpoint: &Checkpoint,
     plan: &Plan,
@@ -79,7 +81,7 @@ pub(super) fn check(
         plan.weights.iter().map(|weight| (checkpoint.info(weight.main()).name.as_str(), weight)).collect();
     let listed: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
     let assigned = assigned(checkpoint.dir())?;
-    for path in files(checkpoint)? {
+    for path in files(checkpoint, &mut report.second_copies)? {
         let file = FileSource::open(&path)?;
         let (tensors, data) = header(&path, &file)?;
         for (name, info) in &tensors {
@@ -112,19 +114,23 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The safetensors files of the folder, and shards that are elsewhere.
-fn files(checkpoint: &Checkpoint) -> Result<BTreeSet<PathBuf>> {
+/// The safetensors files of the folder, and shards that are elsewhere. Names of files with a second copy of the weights are
+/// added to `copies` instead.
+fn files(checkpoint: &Checkpoint, copies: &mut Vec<String>) -> Result<BTreeSet<PathBuf>> {
     let names = io::list(checkpoint.dir())?;
     // Mistral's repositories hold the weights twice, the second time under names of their own.
     let has_model = names.iter().any(|name| name.starts_with("model") && name.contains(".safetensors"));
-    let is_shard = |name: &&String| {
-        name.to_lowercase().ends_with(".safetensors")
-            && !name.starts_with('.')
-            && !(has_model && name.starts_with("consolidated"))
-    };
-    let mut files: BTreeSet<PathBuf> =
-        names.iter().filter(is_shard).map(|name| checkpoint.dir().join(name)).collect();
-    files.extend(checkpoint.shards().map(Path::to_owned));
+    let is_shard = |name: &String| name.to_lowercase().ends_with(".safetensors") && !name.starts_with('.');
+    let mut files: BTreeSet<PathBuf> = checkpoint.shards().map(Path::to_owned).collect();
+    for name in names.into_iter().filter(is_shard) {
+        let path = checkpoint.dir().join(&name);
+        if has_model && name.starts_with("consolidated") && !files.contains(&path) {
+            copies.push(name);
+        } else {
+            files.insert(path);
+        }
+    }
+    copies.sort_unstable();
     Ok(files)
 }
 

@@ -14,7 +14,7 @@ mod reading;
 mod receipt;
 mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -31,7 +31,7 @@ use report::MAX_LISTED;
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf;
-use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan, TensorPlan};
+use crate::plan::{Candidate, Certainty, Content, Fidelity, Form, Plan};
 use crate::progress::{Observer, Progress};
 use crate::quant::{Choices, OtherKeys, ZeroPoints};
 use crate::tile::tiles;
@@ -154,6 +154,9 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &
     let mut tensors = std::mem::take(&mut plan.tensors);
     // The file determines whether a tensor's factor is stored separately, not the draft.
     tensors.retain(|t| t.content != Content::Factors || file.places.contains_key(t.name.as_str()));
+    // A family may have weights of such a name.
+    let factors: BTreeSet<String> =
+        tensors.iter().filter(|t| t.content == Content::Factors).map(|t| t.name.clone()).collect();
     tensors.retain_mut(|tensor| {
         let Some(info) = file.find(&tensor.name) else {
             report.push(Difference::Tensor { name: tensor.name.clone(), what: "it is missing".to_owned() });
@@ -179,13 +182,15 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &
             report.push(Difference::Tensor { name: tensor.name.clone(), what });
             return false;
         }
-        set_type(tensor, info.ty, file, rounded.contains(&tensor.name));
+        let form = if factors.contains(&tensor.scale_name()) { Form::Unscaled } else { Form::Values };
+        tensor.candidates = vec![Candidate { ty: info.ty, form, certainty: Certainty::IfData }];
+        let is_rounded = rounded.contains(&tensor.name);
+        tensor.fidelity = Some(if is_rounded { Fidelity::Rounded } else { Fidelity::Checked });
         true
     });
     plan.tensors = tensors;
     if seen < file.places.len() {
-        let planned: std::collections::BTreeSet<&str> =
-            plan.tensors.iter().map(|t| t.name.as_str()).collect();
+        let planned: BTreeSet<&str> = plan.tensors.iter().map(|t| t.name.as_str()).collect();
         let differing: Vec<String> = report.differences.iter().map(|d| d.place().to_owned()).collect();
         for name in file.places.keys().filter(|n| !planned.contains(**n)) {
             if !differing.iter().any(|d| d == name) {
@@ -194,11 +199,4 @@ fn adopt_types(plan: &mut Plan, file: &Opened<'_>, rounded: &[String], report: &
             }
         }
     }
-}
-
-fn set_type(tensor: &mut TensorPlan, ty: GgmlType, file: &Opened<'_>, rounded: bool) {
-    let form =
-        if file.places.contains_key(tensor.scale_name().as_str()) { Form::Unscaled } else { Form::Values };
-    tensor.candidates = vec![Candidate { ty, form, certainty: Certainty::IfData }];
-    tensor.fidelity = Some(if rounded { Fidelity::Rounded } else { Fidelity::Checked });
 }

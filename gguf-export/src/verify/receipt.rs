@@ -36,6 +36,10 @@ pub struct Receipt {
     pub rounded_values: u64,
     /// Number of tensors of the checkpoint that the GGUF lists as left out.
     pub left_out: usize,
+    /// Number of tensors of the checkpoint that belong to a part other than the language model.
+    pub other_parts: usize,
+    /// Names of the checkpoint's files that hold the weights once more and were not compared.
+    pub second_copies: Vec<String>,
     /// Keys of the quantization configuration that were ignored when the GGUF was made.
     pub ignored_config_keys: Vec<String>,
     /// How zero points were taken, if the caller chose it: `v1` or `v2`.
@@ -105,6 +109,8 @@ pub fn receipt(checkpoint: &Checkpoint, gguf: &Path, report: &Report) -> Result<
         rounded: report.rounded,
         rounded_values: report.inexact,
         left_out: report.left_out,
+        other_parts: report.other_parts,
+        second_copies: report.second_copies.clone(),
         ignored_config_keys: report.ignored_keys.clone(),
         zero_points: report.zero_points.map(ZeroPoints::name),
         differences: report.count,

@@ -27,6 +27,8 @@ pub struct Report {
     pub left_out: usize,
     /// Number of tensors of the checkpoint that belong to a part other than the language model: vision or audio.
     pub other_parts: usize,
+    /// Names of the checkpoint's files that hold the weights once more, in Mistral's own format, and were not compared.
+    pub second_copies: Vec<String>,
     /// Keys of the quantization configuration that were ignored, as the GGUF declares.
     pub ignored_keys: Vec<String>,
     /// How zero points were taken, if the caller chose it.

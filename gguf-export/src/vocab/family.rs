@@ -13,3 +13,11 @@ pub enum Family {
     /// Gemma 4: BPE on characters, with bytes as a fallback.
     Gemma4,
 }
+
+impl Family {
+    /// Returns true if the embedding in GGUF lacks the rows after the last token.
+    #[must_use]
+    pub fn cuts_embedding(self) -> bool {
+        self == Self::Gemma4
+    }
+}

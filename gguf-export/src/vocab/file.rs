@@ -55,15 +55,15 @@ pub(super) struct Model {
 pub(super) fn find(dir: &Path) -> Result<PathBuf> {
     const OTHERS: [(&str, &str); 3] = [
         ("tekken.json", "a tokenizer in Mistral's own format"),
-        ("tiktoken.model", "a tiktoken file, whose splitting is program code of the checkpoint,"),
+        ("tiktoken.model", "a tiktoken file, whose split expression is in program code"),
         ("tokenizer.model", "a SentencePiece model"),
     ];
     if let Some(path) = folder::optional(dir, NAME)? {
         return Ok(path);
     }
-    for (name, what) in OTHERS {
+    for (name, form) in OTHERS {
         if let Some(path) = folder::optional(dir, name)? {
-            return Err(unsupported(&path, format!("{what} without a `{NAME}`")));
+            return Err(Error::OtherTokenizer { path, form });
         }
     }
     folder::inside(dir, NAME)

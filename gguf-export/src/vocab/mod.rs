@@ -33,7 +33,7 @@ use crate::gguf::{Metadata, keys};
 /// Reads the tokenizer of the checkpoint in `dir`.
 ///
 /// `config` is `config.json`, `vocab_size` the number of rows of the embedding, `family` that of the model. Ids without a
-/// token become `[PADn]`, but for [`Family::Gemma4`]: its embedding has to be cut to [`count`] rows.
+/// token become `[PADn]`, unless the [family cuts the embedding](Family::cuts_embedding) to the tokens.
 ///
 /// # Errors
 /// [`crate::Error::Unsupported`] for a tokenizer of another kind, or with a step that llama.cpp does not have,
@@ -52,19 +52,6 @@ pub fn vocab(dir: &Path, config: &ModelConfig, vocab_size: u64, family: Family) 
         out.set(keys::TOKENIZER_ADD_BOS, true);
     }
     Ok(out)
-}
-
-/// The number of tokens that [`vocab`] lists: the rows that the embedding has in GGUF. `vocab_size` is that of the
-/// checkpoint.
-///
-/// # Errors
-/// As [`vocab`].
-pub fn count(dir: &Path, vocab_size: u64, family: Family) -> Result<u64> {
-    if family != Family::Gemma4 {
-        return Ok(vocab_size);
-    }
-    let settings = special::optional(dir, "tokenizer_config.json")?;
-    Ok(read(dir, settings.as_ref(), vocab_size, family)?.1.tokens.len() as u64)
 }
 
 /// What is missing among the chat templates of the checkpoint in `dir`, and what [`vocab`] leaves out, one sentence each.

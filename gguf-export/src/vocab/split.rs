@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::family::Family;
-use super::file::unsupported;
+use super::file::{steps, types, unsupported};
 use crate::Result;
 
 /// A pre-tokenizer that llama.cpp has, and what it does beyond splitting.
@@ -60,13 +60,10 @@ static TABLE: [Split; 9] = [
 
 /// Recognizes the pre-tokenizer of a byte-level tokenizer by its expressions; the name of the model does not determine it.
 pub(super) fn find(path: &Path, family: Family, pre: Option<&Value>) -> Result<&'static Split> {
-    let Some(pre) = pre.filter(|p| !p.is_null()) else {
-        return Err(unsupported(path, "a tokenizer without pre-tokenizer"));
-    };
-    let steps = pre["pretokenizers"].as_array().map_or(std::slice::from_ref(pre), Vec::as_slice);
-    let Some((bytes, splits)) = steps.split_last().filter(|(_, splits)| !splits.is_empty()) else {
-        let kinds: Vec<_> = steps.iter().map(|step| step["type"].as_str().unwrap_or("?")).collect();
-        return Err(unsupported(path, format!("pre-tokenizer `{}`", kinds.join(", "))));
+    let (bytes, splits) = match steps(pre, "pretokenizers") {
+        [] => return Err(unsupported(path, "a tokenizer without pre-tokenizer")),
+        [splits @ .., bytes] if !splits.is_empty() => (bytes, splits),
+        other => return Err(unsupported(path, format!("pre-tokenizer `{}`", types(other)))),
     };
     let expressions: Vec<String> =
         splits.iter().map(|split| expression(path, split)).collect::<Result<_>>()?;

@@ -2,15 +2,18 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses some of it; tests rely on panics")]
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use gguf_export::checkpoint::Checkpoint;
-use gguf_export::gguf::Header;
-use gguf_export::io::FileSource;
+use gguf_export::ggml;
+use gguf_export::gguf::{Array, Header, TensorInfo, Value};
+use gguf_export::io::{ByteSource, FileSource};
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{ExportOptions, Plan, PlanOptions, Result, export, survey};
+use serde_json::Value as Json;
 use testkit::Model;
 
 pub(crate) static GO: AtomicBool = AtomicBool::new(false);
@@ -95,6 +98,40 @@ pub(crate) fn plan(checkpoint: &Checkpoint) -> Plan {
     survey(checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap()
 }
 
+/// A folder of `tests/data`.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data").join(name)
+}
+
+/// The folder of a tiny model in `tests/data/families`.
+pub(crate) fn family(name: &str) -> PathBuf {
+    data("families").join(name)
+}
+
+/// A file that is a JSON value.
+#[allow(clippy::disallowed_methods, reason = "tests read files directly")]
+pub(crate) fn json(path: &Path) -> Json {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The type and the value of a key in the form of golden files.
+pub(crate) fn golden(value: &Value) -> (&'static str, Json) {
+    match value {
+        Value::U32(n) => ("UINT32", (*n).into()),
+        Value::I32(n) => ("INT32", (*n).into()),
+        Value::U64(n) => ("UINT64", (*n).into()),
+        Value::F32(n) => ("FLOAT32", f64::from(*n).into()),
+        Value::Bool(b) => ("BOOL", (*b).into()),
+        Value::Str(s) => ("STRING", s.clone().into()),
+        Value::Array(Array::Str(a)) => ("[STRING]", a.clone().into()),
+        Value::Array(Array::I32(a)) => ("[INT32]", a.clone().into()),
+        Value::Array(Array::U32(a)) => ("[UINT32]", a.clone().into()),
+        Value::Array(Array::F32(a)) => ("[FLOAT32]", a.iter().copied().map(f64::from).collect()),
+        Value::Array(Array::Bool(a)) => ("[BOOL]", a.clone().into()),
+        other => panic!("{other:?} is not among the types of the golden files"),
+    }
+}
+
 /// The messages of an error and its sources.
 pub(crate) fn story(error: &gguf_export::Error) -> String {
     let mut text = error.to_string();
@@ -112,19 +149,24 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// All tensors of a file with nothing but BF16.
-pub(crate) fn bf16_tensors(path: &Path) -> Vec<testkit::Tensor> {
-    let bytes = bytes(path);
-    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
-    let (header, data) = rest.split_at(u64::from_le_bytes(*length).try_into().unwrap());
-    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
-    let entries = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
-    entries
-        .map(|(name, entry)| {
-            assert_eq!(entry["dtype"], "BF16");
-            let shape: Vec<usize> = serde_json::from_value(entry["shape"].clone()).unwrap();
-            let [from, to]: [usize; 2] = serde_json::from_value(entry["data_offsets"].clone()).unwrap();
-            testkit::Tensor::new(name, testkit::Dtype::Bf16, &shape, data[from..to].to_vec())
-        })
-        .collect()
+/// Dimensions and values of each tensor of a GGUF.
+pub(crate) fn values(path: &Path, header: &Header) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
+    let source = FileSource::open(path).unwrap();
+    let read = |info: &TensorInfo| {
+        let mut bytes = vec![0; info.bytes().try_into().unwrap()];
+        source.read_at(header.data_offset + info.offset, &mut bytes).unwrap();
+        let mut values = vec![0f32; info.elements().try_into().unwrap()];
+        ggml::decode_row(info.ty, &bytes, &mut values).unwrap();
+        (info.name.clone(), (info.dims.clone(), values))
+    };
+    header.tensors.iter().map(read).collect()
+}
+
+/// Writes a checkpoint of `DeepSeek` V3.
+#[allow(clippy::disallowed_methods, reason = "tests write temporary files")]
+pub(crate) fn deepseek_v3(dir: &Path) {
+    testkit::safetensors::write(&dir.join("model.safetensors"), &testkit::deepseek::tensors());
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(family("deepseek-v3").join(name), dir.join(name)).unwrap();
+    }
 }

@@ -4,33 +4,30 @@
 #![expect(clippy::unwrap_used, reason = "tests rely on panics")]
 #![allow(clippy::disallowed_methods, reason = "tests read and write files directly")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod models;
 mod tensors;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use gguf_export::arch::FAMILIES;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::GgmlType;
-use gguf_export::gguf::{Array, Value};
+use gguf_export::gguf::Value;
 use gguf_export::plan::{Content, LeftOut, Reason};
 use gguf_export::{Plan, PlanOptions, survey};
 use serde_json::{Map, Value as Json, json};
 use testkit::header_only;
 
+use common::{golden, json};
 use tensors::{Form, Tensors};
 
 /// Far more than a plan takes, so that a slow machine does not fail.
 const LIMIT: Duration = Duration::from_secs(30);
-
-fn folder(family: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families").join(family)
-}
-
-fn json(path: &Path) -> Json {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
 
 pub(crate) fn merged(base: &Json, changes: &Json) -> Json {
     let mut all: Map<String, Json> = base.as_object().unwrap().clone();
@@ -47,7 +44,7 @@ fn write(
     tensors: fn(&mut Tensors<'_>),
     shards: usize,
 ) -> u64 {
-    let from = folder(family);
+    let from = common::family(family);
     let mut config = json(&from.join("config.json"));
     let is_wrapped = config["text_config"].is_object();
     let section = if is_wrapped { &mut config["text_config"] } else { &mut config };
@@ -94,6 +91,7 @@ fn plan(dir: &Path) -> Plan {
 
 #[test]
 fn the_largest_published_models_have_complete_plans() {
+    let mut seen = BTreeSet::new();
     for model in models::published() {
         for form in [Form::Bf16, Form::Int4] {
             let what = format!("{}, {form:?}", model.name);
@@ -109,31 +107,26 @@ fn the_largest_published_models_have_complete_plans() {
             let planned = plan.tensors.iter().filter(|tensor| tensor.content == Content::Weights);
             let planned: u64 = planned.map(|tensor| tensor.dims.iter().product::<u64>()).sum();
             assert_eq!(planned, model.parameters, "{what}");
-            assert_eq!(plan.left_out.len(), model.others, "{what}");
-            let is_other = |item: &LeftOut| matches!(item.reason, Reason::OtherPart { .. });
-            assert!(plan.left_out.iter().all(is_other), "{what}");
+            let is_mtp = |item: &&LeftOut| item.reason == Reason::UnusedMtp;
+            let is_other = |item: &&LeftOut| matches!(item.reason, Reason::OtherPart { .. });
+            let (mtp, others) = (plan.left_out.iter().filter(is_mtp), plan.left_out.iter().filter(is_other));
+            let (mtp, others) = (mtp.count(), others.count());
+            assert_eq!((mtp == 0, others), (model.keeps_mtp, model.others), "{what}");
+            assert_eq!(mtp + others, plan.left_out.len(), "{what}");
             // What was quantized stays so.
             let of = |ty| plan.tensors.iter().filter(|tensor| tensor.ty() == ty).count();
             let (q4_0, bf16) = (of(GgmlType::Q4_0), of(GgmlType::BF16));
             assert_eq!(q4_0 > bf16, form == Form::Int4, "{what}: {q4_0} of Q4_0, {bf16} of BF16");
+            seen.insert(plan.hparams.family);
         }
     }
-}
-
-/// A value in the form of the golden file.
-fn golden(value: &Value) -> Json {
-    match value {
-        Value::U32(n) => json!(["UINT32", n]),
-        Value::F32(n) => json!(["FLOAT32", f64::from(*n)]),
-        Value::Array(Array::I32(list)) => json!(["[INT32]", list]),
-        Value::Array(Array::Bool(list)) => json!(["[BOOL]", list]),
-        other => panic!("{other:?}"),
-    }
+    let all: BTreeSet<&str> = FAMILIES.iter().map(|family| family.model_types[0]).collect();
+    assert_eq!(seen, all);
 }
 
 #[test]
 fn a_dense_gemma_4_has_the_keys_names_and_shapes_of_llama_cpp() {
-    let theirs = json(&folder("gemma4").join("llama.json"));
+    let theirs = json(&common::family("gemma4").join("llama.json"));
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "gemma4", &json!({}), Form::Bf16, |out| tensors::gemma4(out, [64, 1]), 1);
     let plan = plan(dir.path());
@@ -143,7 +136,7 @@ fn a_dense_gemma_4_has_the_keys_names_and_shapes_of_llama_cpp() {
         .metadata
         .iter()
         .filter(|(key, _)| own(key))
-        .map(|(key, value)| (key.to_owned(), golden(value)))
+        .map(|(key, value)| (key.to_owned(), json!(golden(value))))
         .collect();
     let expected: Map<String, Json> =
         theirs["keys"].as_object().unwrap().clone().into_iter().filter(|(key, _)| own(key)).collect();
@@ -168,7 +161,8 @@ fn embedding_rows_without_a_token_are_cut() {
     let changes = json!({"vocab_size": 384});
     let tensors: fn(&mut Tensors<'_>) = |out| tensors::gemma4(out, [64, 1]);
     write(dir.path(), "gemma4", &changes, Form::Bf16, tensors, 1);
-    std::fs::copy(folder("gemma4").join("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
+    std::fs::copy(common::family("gemma4").join("tokenizer.json"), dir.path().join("tokenizer.json"))
+        .unwrap();
     let plan = plan(dir.path());
     let embedding = plan.tensors.iter().find(|tensor| tensor.name == "token_embd.weight").unwrap();
     assert_eq!(embedding.dims, [128, 320]);

@@ -12,10 +12,12 @@ pub(crate) struct Published {
     pub(crate) family: &'static str,
     pub(crate) changes: Json,
     pub(crate) tensors: fn(&mut Tensors<'_>),
-    /// Parameters of the language model, with the MTP layer.
+    /// Parameters of the language model, with the MTP layer unless it is left out.
     pub(crate) parameters: u64,
     /// Tensors of other parts.
     pub(crate) others: usize,
+    /// Whether an MTP layer, if it has one, is not left out.
+    pub(crate) keeps_mtp: bool,
 }
 
 fn layer_types(layers: usize, interval: usize, other: &str) -> Json {
@@ -24,7 +26,7 @@ fn layer_types(layers: usize, interval: usize, other: &str) -> Json {
 
 /// The largest of each family, and the Gemma 4 with an embedding for each layer.
 pub(crate) fn published() -> Vec<Published> {
-    [qwen(), others(), gemma()].into_iter().flatten().collect()
+    [qwen(), others(), latent(), gemma()].into_iter().flatten().collect()
 }
 
 fn qwen() -> Vec<Published> {
@@ -42,6 +44,7 @@ fn qwen() -> Vec<Published> {
             tensors: tensors::qwen3_5,
             parameters: 27_320_697_856,
             others: 1,
+            keeps_mtp: true,
         },
         Published {
             name: "Qwen3.6-122B-A10B",
@@ -53,6 +56,36 @@ fn qwen() -> Vec<Published> {
             tensors: tensors::qwen3_5,
             parameters: 124_635_206_144,
             others: 1,
+            keeps_mtp: true,
+        },
+        Published {
+            name: "Qwen3-Next-80B-A3B",
+            family: "qwen3-moe",
+            changes: json!({"architectures": ["Qwen3NextForCausalLM"], "model_type": "qwen3_next",
+                "hidden_size": 2048, "intermediate_size": 5120, "num_hidden_layers": 48,
+                "num_attention_heads": 16, "num_key_value_heads": 2, "head_dim": 256,
+                "linear_conv_kernel_dim": 4, "linear_num_key_heads": 16, "linear_key_head_dim": 128,
+                "linear_num_value_heads": 32, "linear_value_head_dim": 128, "full_attention_interval": 4,
+                "num_experts": 512, "num_experts_per_tok": 10, "moe_intermediate_size": 512,
+                "shared_expert_intermediate_size": 512, "partial_rotary_factor": 0.25,
+                "rope_parameters": null, "rope_scaling": null, "rope_theta": 10_000_000,
+                "vocab_size": 151_936}),
+            tensors: tensors::qwen3_next,
+            parameters: 81_324_862_720,
+            others: 0,
+            keeps_mtp: true,
+        },
+        Published {
+            name: "Qwen3-32B",
+            family: "qwen3",
+            changes: json!({"hidden_size": 5120, "intermediate_size": 25_600, "num_hidden_layers": 64,
+                "layer_types": layer_types(64, 1, "full_attention"), "num_attention_heads": 64,
+                "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": false,
+                "vocab_size": 151_936}),
+            tensors: |out| tensors::llama(out, "model.", "lm_head"),
+            parameters: 32_762_123_264,
+            others: 0,
+            keeps_mtp: true,
         },
         Published {
             name: "Qwen3-235B-A22B",
@@ -63,6 +96,7 @@ fn qwen() -> Vec<Published> {
             tensors: tensors::qwen3_moe,
             parameters: 235_093_634_560,
             others: 0,
+            keeps_mtp: true,
         },
         Published {
             name: "Qwen3-Coder-480B-A35B",
@@ -73,6 +107,7 @@ fn qwen() -> Vec<Published> {
             tensors: tensors::qwen3_moe,
             parameters: 480_154_875_392,
             others: 0,
+            keeps_mtp: true,
         },
     ]
 }
@@ -88,9 +123,10 @@ fn others() -> Vec<Published> {
             tensors: |out| tensors::llama(out, "model.", "lm_head"),
             parameters: 405_853_388_800,
             others: 0,
+            keeps_mtp: true,
         },
         Published {
-            // The dimensions are those of Mistral Large 2, which has about as many parameters.
+            // Its language model has the dimensions of Devstral 2.
             name: "Mistral Medium 3.5",
             family: "mistral3",
             changes: json!({"hidden_size": 12_288, "intermediate_size": 28_672, "num_hidden_layers": 88,
@@ -103,6 +139,7 @@ fn others() -> Vec<Published> {
             },
             parameters: 125_025_988_608,
             others: 2,
+            keeps_mtp: true,
         },
         Published {
             name: "GLM-4.7",
@@ -114,6 +151,19 @@ fn others() -> Vec<Published> {
             tensors: tensors::glm4_moe,
             parameters: 358_337_791_296,
             others: 0,
+            keeps_mtp: true,
+        },
+        Published {
+            name: "gpt-oss-120b",
+            family: "gpt-oss",
+            changes: json!({"hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 36,
+                "layer_types": layer_types(36, 2, "sliding_attention"), "num_attention_heads": 64,
+                "num_key_value_heads": 8, "head_dim": 64, "num_local_experts": 128,
+                "num_experts_per_tok": 4, "sliding_window": 128, "vocab_size": 201_088}),
+            tensors: tensors::gpt_oss,
+            parameters: 116_829_156_672,
+            others: 0,
+            keeps_mtp: true,
         },
         Published {
             name: "MiniMax-M2",
@@ -124,6 +174,41 @@ fn others() -> Vec<Published> {
             tensors: tensors::minimax_m2,
             parameters: 228_689_764_864,
             others: 0,
+            keeps_mtp: true,
+        },
+    ]
+}
+
+/// `DeepSeek` V3 and GLM-4.7-Flash.
+fn latent() -> Vec<Published> {
+    vec![
+        Published {
+            name: "DeepSeek-V3",
+            family: "deepseek-v3",
+            changes: json!({"hidden_size": 7168, "intermediate_size": 18_432, "num_hidden_layers": 61,
+                "num_attention_heads": 128, "num_key_value_heads": 128, "q_lora_rank": 1536,
+                "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "qk_head_dim": 192,
+                "head_dim": 64, "v_head_dim": 128, "n_routed_experts": 256, "num_experts_per_tok": 8,
+                "n_group": 8, "topk_group": 4, "moe_intermediate_size": 2048, "first_k_dense_replace": 3,
+                "vocab_size": 129_280}),
+            tensors: |out| tensors::latent(out, false),
+            parameters: 671_026_419_200,
+            others: 0,
+            keeps_mtp: false,
+        },
+        Published {
+            name: "GLM-4.7-Flash",
+            family: "glm4-moe-lite",
+            changes: json!({"hidden_size": 2048, "intermediate_size": 10_240, "num_hidden_layers": 47,
+                "mlp_layer_types": null, "num_attention_heads": 20, "num_key_value_heads": 20,
+                "q_lora_rank": 768, "kv_lora_rank": 512, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64,
+                "qk_head_dim": 256, "v_head_dim": 256, "n_routed_experts": 64, "num_experts_per_tok": 4,
+                "moe_intermediate_size": 1536, "first_k_dense_replace": 1, "num_nextn_predict_layers": 1,
+                "vocab_size": 154_880}),
+            tensors: |out| tensors::latent(out, true),
+            parameters: 31_221_488_576,
+            others: 0,
+            keeps_mtp: true,
         },
     ]
 }
@@ -142,6 +227,7 @@ fn gemma() -> Vec<Published> {
             tensors: |out| tensors::gemma4(out, [512, 4]),
             parameters: 30_697_345_340,
             others: 3,
+            keeps_mtp: true,
         },
         Published {
             name: "Gemma 4 26B-A4B",
@@ -154,6 +240,7 @@ fn gemma() -> Vec<Published> {
             tensors: |out| tensors::gemma4(out, [512, 2]),
             parameters: 25_233_141_790,
             others: 3,
+            keeps_mtp: true,
         },
         Published {
             name: "Gemma 4 E2B",
@@ -168,6 +255,7 @@ fn gemma() -> Vec<Published> {
             tensors: |out| tensors::gemma4(out, [512, 1]),
             parameters: 4_628_569_379,
             others: 3,
+            keeps_mtp: true,
         },
     ]
 }

@@ -128,6 +128,17 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// What an MTP layer has besides a layer's tensors.
+    fn nextn(&mut self, layer: &str) {
+        let (vocab, hidden) = (self.size("vocab_size"), self.size("hidden_size"));
+        self.dense(&format!("{layer}.eh_proj"), hidden, 2 * hidden);
+        for module in ["enorm", "hnorm", "shared_head.norm"] {
+            self.norm(&format!("{layer}.{module}"), hidden);
+        }
+        self.dense(&format!("{layer}.embed_tokens"), vocab, hidden);
+        self.dense(&format!("{layer}.shared_head.head"), vocab, hidden);
+    }
+
     /// The two norms around the attention.
     fn norms(&mut self, layer: &str) {
         let hidden = self.size("hidden_size");
@@ -138,12 +149,16 @@ impl<'a> Tensors<'a> {
 
 const MLP: [&str; 3] = ["gate_proj", "up_proj", "down_proj"];
 
-/// Llama and Mistral.
+/// Llama and Mistral; Qwen3 if it has norms of heads.
 pub(crate) fn llama(out: &mut Tensors<'_>, trunk: &str, head: &str) {
     for index in 0..out.size("num_hidden_layers") {
         let layer = format!("{trunk}layers.{index}");
         out.norms(&layer);
         out.attention(&format!("{layer}.self_attn"), 1);
+        if out.config["model_type"] == "qwen3" {
+            let head = out.size("head_dim");
+            out.head_norms(&format!("{layer}.self_attn"), [head, head]);
+        }
         out.mlp(&format!("{layer}.mlp"), out.size("intermediate_size"));
     }
     out.ends(trunk, Some(head));
@@ -164,7 +179,7 @@ pub(crate) fn qwen3_moe(out: &mut Tensors<'_>) {
 }
 
 pub(crate) fn glm4_moe(out: &mut Tensors<'_>) {
-    let (hidden, head, vocab) = (out.size("hidden_size"), out.size("head_dim"), out.size("vocab_size"));
+    let (hidden, head) = (out.size("hidden_size"), out.size("head_dim"));
     let (layers, count, width) =
         (out.size("num_hidden_layers"), out.size("n_routed_experts"), out.size("moe_intermediate_size"));
     for index in 0..=layers {
@@ -187,14 +202,7 @@ pub(crate) fn glm4_moe(out: &mut Tensors<'_>) {
             out.mlp(&format!("{layer}.mlp.shared_experts"), width * out.size("n_shared_experts"));
         }
     }
-    // The MTP layer has more than the others.
-    let layer = format!("model.layers.{layers}");
-    out.dense(&format!("{layer}.eh_proj"), hidden, 2 * hidden);
-    for module in ["enorm", "hnorm", "shared_head.norm"] {
-        out.norm(&format!("{layer}.{module}"), hidden);
-    }
-    out.dense(&format!("{layer}.embed_tokens"), vocab, hidden);
-    out.dense(&format!("{layer}.shared_head.head"), vocab, hidden);
+    out.nextn(&format!("model.layers.{layers}"));
     out.ends("model.", Some("lm_head"));
 }
 
@@ -217,26 +225,34 @@ pub(crate) fn minimax_m2(out: &mut Tensors<'_>) {
 }
 
 pub(crate) fn qwen3_5(out: &mut Tensors<'_>) {
-    let trunk = "model.language_model.";
+    delta_nets(out, "model.language_model.");
+    out.other_part("model.visual.pos_embed.weight");
+}
+
+pub(crate) fn qwen3_next(out: &mut Tensors<'_>) {
+    delta_nets(out, "model.");
+}
+
+fn delta_nets(out: &mut Tensors<'_>, trunk: &str) {
     for index in 0..out.size("num_hidden_layers") {
         let is_full = (index + 1).is_multiple_of(4);
-        qwen3_5_layer(out, &format!("{trunk}layers.{index}"), is_full);
+        delta_net_layer(out, &format!("{trunk}layers.{index}"), is_full);
     }
     out.ends(trunk, Some("lm_head"));
     // Published files have the MTP layer in BF16.
     let form = std::mem::replace(&mut out.form, Form::Bf16);
     let hidden = out.size("hidden_size");
-    qwen3_5_layer(out, "mtp.layers.0", true);
+    delta_net_layer(out, "mtp.layers.0", true);
     out.form = form;
     out.dense("mtp.fc", hidden, 2 * hidden);
     for module in ["pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm"] {
         out.norm(&format!("mtp.{module}"), hidden);
     }
-    out.other_part("model.visual.pos_embed.weight");
 }
 
-fn qwen3_5_layer(out: &mut Tensors<'_>, layer: &str, is_full: bool) {
+fn delta_net_layer(out: &mut Tensors<'_>, layer: &str, is_full: bool) {
     let (hidden, head) = (out.size("hidden_size"), out.size("head_dim"));
+    let is_next = out.config["model_type"] == "qwen3_next";
     out.norms(layer);
     if is_full {
         out.attention(&format!("{layer}.self_attn"), 2);
@@ -246,10 +262,15 @@ fn qwen3_5_layer(out: &mut Tensors<'_>, layer: &str, is_full: bool) {
         let (heads, value) = (out.size("linear_num_value_heads"), out.size("linear_value_head_dim"));
         let values = heads * value;
         let channels = 2 * out.size("linear_num_key_heads") * out.size("linear_key_head_dim") + values;
-        out.linear(&format!("{delta}.in_proj_qkv"), channels, hidden);
-        out.linear(&format!("{delta}.in_proj_z"), values, hidden);
-        out.dense(&format!("{delta}.in_proj_b"), heads, hidden);
-        out.dense(&format!("{delta}.in_proj_a"), heads, hidden);
+        if is_next {
+            out.linear(&format!("{delta}.in_proj_qkvz"), channels + values, hidden);
+            out.dense(&format!("{delta}.in_proj_ba"), 2 * heads, hidden);
+        } else {
+            out.linear(&format!("{delta}.in_proj_qkv"), channels, hidden);
+            out.linear(&format!("{delta}.in_proj_z"), values, hidden);
+            out.dense(&format!("{delta}.in_proj_b"), heads, hidden);
+            out.dense(&format!("{delta}.in_proj_a"), heads, hidden);
+        }
         out.plain(&format!("{delta}.conv1d.weight"), &[channels, 1, out.size("linear_conv_kernel_dim")]);
         out.plain(&format!("{delta}.A_log"), &[heads]);
         out.plain(&format!("{delta}.dt_bias"), &[heads]);
@@ -261,9 +282,86 @@ fn qwen3_5_layer(out: &mut Tensors<'_>, layer: &str, is_full: bool) {
     }
     let count = out.size("num_experts");
     out.dense(&format!("{layer}.mlp.gate"), count, hidden);
-    out.stacked(&format!("{layer}.mlp.experts"), count, out.size("moe_intermediate_size"));
+    let (experts, width) = (format!("{layer}.mlp.experts"), out.size("moe_intermediate_size"));
+    if is_next {
+        out.experts(&experts, MLP, count, width);
+    } else {
+        out.stacked(&experts, count, width);
+    }
     out.mlp(&format!("{layer}.mlp.shared_expert"), out.size("shared_expert_intermediate_size"));
     out.dense(&format!("{layer}.mlp.shared_expert_gate"), 1, hidden);
+}
+
+/// `DeepSeek` V3 and GLM-4.7-Flash, with an MTP layer, whose parameters count if the converter keeps it.
+pub(crate) fn latent(out: &mut Tensors<'_>, keeps_mtp: bool) {
+    let (hidden, layers) = (out.size("hidden_size"), out.size("num_hidden_layers"));
+    let (count, width) = (out.size("n_routed_experts"), out.size("moe_intermediate_size"));
+    let (heads, rotated) = (out.size("num_attention_heads"), out.size("qk_rope_head_dim"));
+    let (nope, value) = (out.size("qk_nope_head_dim"), out.size("v_head_dim"));
+    let (query, key) = (out.size("q_lora_rank"), out.size("kv_lora_rank"));
+    let mut trunk = 0;
+    for index in 0..=layers {
+        trunk = out.parameters;
+        let layer = format!("model.layers.{index}");
+        out.norms(&layer);
+        for (name, rows, columns) in [
+            ("q_a_proj", query, hidden),
+            ("q_b_proj", heads * (nope + rotated), query),
+            ("kv_a_proj_with_mqa", key + rotated, hidden),
+            ("kv_b_proj", heads * (nope + value), key),
+            ("o_proj", hidden, heads * value),
+        ] {
+            out.linear(&format!("{layer}.self_attn.{name}"), rows, columns);
+        }
+        out.norm(&format!("{layer}.self_attn.q_a_layernorm"), query);
+        out.norm(&format!("{layer}.self_attn.kv_a_layernorm"), key);
+        if index < out.size("first_k_dense_replace") {
+            out.mlp(&format!("{layer}.mlp"), out.size("intermediate_size"));
+        } else {
+            out.dense(&format!("{layer}.mlp.gate"), count, hidden);
+            out.plain(&format!("{layer}.mlp.gate.e_score_correction_bias"), &[count]);
+            out.experts(&format!("{layer}.mlp.experts"), MLP, count, width);
+            out.mlp(&format!("{layer}.mlp.shared_experts"), width * out.size("n_shared_experts"));
+        }
+    }
+    out.nextn(&format!("model.layers.{layers}"));
+    if !keeps_mtp {
+        out.parameters = trunk;
+    }
+    out.ends("model.", Some("lm_head"));
+}
+
+pub(crate) fn gpt_oss(out: &mut Tensors<'_>) {
+    let (hidden, heads) = (out.size("hidden_size"), out.size("num_attention_heads"));
+    let (query, kv) = (heads * out.size("head_dim"), out.size("num_key_value_heads") * out.size("head_dim"));
+    let (count, width) = (out.size("num_local_experts"), out.size("intermediate_size"));
+    for index in 0..out.size("num_hidden_layers") {
+        let layer = format!("model.layers.{index}");
+        out.norms(&layer);
+        out.attention(&format!("{layer}.self_attn"), 1);
+        for (name, rows) in [("q_proj", query), ("k_proj", kv), ("v_proj", kv), ("o_proj", hidden)] {
+            out.plain(&format!("{layer}.self_attn.{name}.bias"), &[rows]);
+        }
+        out.plain(&format!("{layer}.self_attn.sinks"), &[heads]);
+        out.dense(&format!("{layer}.mlp.router"), count, hidden);
+        out.plain(&format!("{layer}.mlp.router.bias"), &[count]);
+        let experts = format!("{layer}.mlp.experts");
+        if out.form == Form::Bf16 {
+            // Unlike other families', by columns.
+            out.plain(&format!("{experts}.gate_up_proj"), &[count, hidden, 2 * width]);
+            out.plain(&format!("{experts}.gate_up_proj_bias"), &[count, 2 * width]);
+            out.plain(&format!("{experts}.down_proj"), &[count, width, hidden]);
+            out.plain(&format!("{experts}.down_proj_bias"), &[count, hidden]);
+            continue;
+        }
+        out.experts(&experts, MLP, count, width);
+        for expert in 0..count {
+            for (name, rows) in [("gate_proj", width), ("up_proj", width), ("down_proj", hidden)] {
+                out.plain(&format!("{experts}.{expert}.{name}.bias"), &[rows]);
+            }
+        }
+    }
+    out.ends("model.", Some("lm_head"));
 }
 
 /// Gemma 4, tied. `full` are head size and KV heads of the layers with full attention.

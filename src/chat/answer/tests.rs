@@ -1,6 +1,7 @@
 //! Reasoning, content and calls in one answer.
 
 use super::*;
+use crate::chat::cuts::cuts;
 use crate::chat::tools::forms;
 use crate::chat::{FunctionCall, Tags};
 use proptest::prelude::*;
@@ -51,11 +52,8 @@ fn without_tools_a_call_is_text() {
 /// The parts of a text, however it is cut.
 fn assert_any_cut(start: Start, format: Option<ToolFormat>, text: &str) -> Result<(), TestCaseError> {
     let whole = parse(start, format, &[text]);
-    let letters: Vec<String> = text.chars().map(String::from).collect();
-    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-    prop_assert_eq!(&parse(start, format, &letters), &whole);
-    for cut in (0..=text.len()).filter(|c| text.is_char_boundary(*c)) {
-        prop_assert_eq!(&parse(start, format, &[&text[..cut], &text[cut..]]), &whole);
+    for pieces in cuts(text) {
+        prop_assert_eq!(&parse(start, format, &pieces), &whole);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::chat::cuts::cuts;
 use crate::chat::{AnswerParser, Tags, ToolFormat};
 
 const START_OF: Start = Start::Content(Tags::HARMONY);
@@ -32,12 +33,8 @@ fn check(start: Start, text: &str, reasoning: &str, content: &str, calls: &[&str
     let calls = calls.iter().map(|&call| call.to_owned()).collect::<Vec<_>>();
     let expected = (reasoning.to_owned(), content.to_owned(), calls, unread);
     let format = Some(ToolFormat::Harmony);
-    assert_eq!(parse(start, format, &[text]), expected, "{text}");
-    let letters: Vec<String> = text.chars().map(String::from).collect();
-    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-    assert_eq!(parse(start, format, &letters), expected, "{text} letter by letter");
-    for cut in (0..=text.len()).filter(|&cut| text.is_char_boundary(cut)) {
-        assert_eq!(parse(start, format, &[&text[..cut], &text[cut..]]), expected, "{text} cut at {cut}");
+    for pieces in cuts(text) {
+        assert_eq!(parse(start, format, &pieces), expected, "{pieces:?}");
     }
 }
 
@@ -76,6 +73,8 @@ fn each_channel_is_a_part_of_the_answer() {
             &["f{\"a\":\"<|end|>\\\"<|call|>\"}"],
         ),
         ("<|channel|>commentary to=assistant<|message|>x", "", "x", &[]),
+        ("<|channel|>commentary<|channel|>analysis<|message|>hm", "hm", "", &[]),
+        ("<|channel|>commentary to=assistant<|channel|>final<|message|>x", "", "x", &[]),
         ("<|channel|>analysis<|message|>hm", "hm", "", &[]),
         ("<|channel|>analysis<|mess", "", "", &[]),
         ("<|channel|>final<|message|>a <|en", "", "a <|en", &[]),
@@ -83,6 +82,10 @@ fn each_channel_is_a_part_of_the_answer() {
         ("plain <text", "", "plain <text", &[]),
         ("to", "", "to", &[]),
         ("tomorrow<|end|>", "", "tomorrow", &[]),
+        ("to=5 is the answer", "", "to=5 is the answer", &[]),
+        (" to=", "", " to=", &[]),
+        ("<|start|>assist", "", "", &[]),
+        ("<|channel|>commentary<|end|>", "", "", &[]),
     ] {
         check(START_OF, text, reasoning, content, calls, 0);
     }
@@ -97,6 +100,12 @@ fn text_that_only_looks_like_a_call_is_content_to_the_letter() {
         "<|channel|>commentary to=functions.<|message|>{}",
         "<|channel|>commentary to=python<|message|>print(1)",
         " to=browser.open<|channel|>commentary<|message|>{}",
+        "<|channel|>commentary to=functions.f <|constr",
+        "<|channel|>commentary to=functions.f",
+        "<|channel|>commentary to=func",
+        "<|start|>assistant to=g<|chan",
+        " to=functions.f",
+        " to=browser.open<|channel|>comm",
     ] {
         check(START_OF, text, "", text, &[], 1);
     }
@@ -112,6 +121,39 @@ fn a_header_without_an_end_is_content() {
     check(START_OF, &long, "", &long, &[], 0);
     let text = format!("{long}<|message|>x<|end|>");
     check(START_OF, &text, "", &format!("{long}<|message|>x"), &[], 0);
+}
+
+#[test]
+fn whitespace_before_a_header_is_limited() {
+    let header = "<|channel|>final<|message|>x";
+    check(START_OF, &format!("{}{header}", " ".repeat(HEADER / 2)), "", "x", &[], 0);
+    let far = format!("{}{header}", " ".repeat(HEADER + 1));
+    let content = far.replace("<|channel|>final<|message|>x", "");
+    check(START_OF, &far, "", &format!("{content}\n\nx"), &[], 0);
+}
+
+#[test]
+fn arguments_are_read_again_only_so_often_and_are_content_then() {
+    let tags = "<|call|>".repeat(50);
+    let long = format!("<|channel|>commentary to=functions.f<|message|>{{\"a\": \"{tags}\"}}<|call|>");
+    let rest = format!("<|start|>assistant{CALL}");
+    let parse = |left: usize, letters: bool| {
+        let new = HarmonyParser::new(START_OF, Some(vec!["f".to_owned()]));
+        let mut parser = HarmonyParser { left, ..new };
+        let text = format!("{long}{rest}");
+        let mut deltas = Vec::new();
+        let pieces: Vec<&str> = if letters { text.split("").collect() } else { vec![&text] };
+        for piece in pieces {
+            deltas.extend(parser.push(piece));
+        }
+        deltas.extend(parser.finish());
+        let calls = deltas.iter().filter(|delta| matches!(delta, Delta::ToolCall(_))).count();
+        (calls, parser.unread())
+    };
+    for letters in [false, true] {
+        assert_eq!(parse(READ, letters), (2, 0));
+        assert_eq!(parse(long.len() * 10, letters), (0, 1));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where the reasoning ends, in every form of an answer.
 
 use super::*;
+use crate::chat::cuts::cuts;
 use crate::chat::{Tags, Template};
 use proptest::prelude::*;
 
@@ -52,6 +53,8 @@ fn each_form_of_an_answer_is_split() {
         (UNOPENED, "hé</think>", "hé", ""),
         (CONTENT, "", "", ""),
         (REASONING, "", "", ""),
+        (REASONING, "a\n\nb\n\n\n</think>c", "a\n\nb", "c"),
+        (REASONING, "a\n\n</\n</think>c", "a\n\n</", "c"),
         (UNOPENED, "", "", ""),
     ] {
         assert_eq!(parse(start, &[text]), (reasoning.to_owned(), answer.to_owned()), "{start:?} {text:?}");
@@ -145,11 +148,8 @@ proptest! {
     ) {
         let text = parts.concat();
         let whole = parse(start, &[&text]);
-        let letters: Vec<String> = text.chars().map(String::from).collect();
-        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-        prop_assert_eq!(&parse(start, &letters), &whole);
-        for cut in (0..=text.len()).filter(|c| text.is_char_boundary(*c)) {
-            prop_assert_eq!(&parse(start, &[&text[..cut], &text[cut..]]), &whole);
+        for pieces in cuts(&text) {
+            prop_assert_eq!(&parse(start, &pieces), &whole);
         }
     }
 }

@@ -83,7 +83,7 @@ impl Elements {
     }
 
     fn is_end(&self, text: &str) -> bool {
-        text.strip_prefix(self.end).is_some_and(|rest| rest.trim().is_empty())
+        text.strip_prefix(self.end).is_some_and(|rest| rest.trim_start().is_empty())
     }
 
     /// A value and the text after its closing tag. A closing tag that is followed by anything other than the next

@@ -1,9 +1,9 @@
-//! The syntaxes of tool calls, one row each.
+//! The formats of tool calls, one row each.
 
 use super::elements::Elements;
 use super::named::{Name, Named};
 
-/// The syntax of calls.
+/// The format of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolFormat {
     /// `<tool_call>{"name": NAME, "arguments": OBJECT}</tool_call>`, as Hermes and most of Qwen do.
@@ -45,208 +45,193 @@ pub(super) enum Body {
     Elements(Elements),
     /// Gemma's own notation of values.
     Gemma,
-    /// Messages of Harmony, which [`super::super::harmony`] reads.
-    Messages,
 }
 
 /// The syntax of calls in content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Syntax {
-    pub(super) format: ToolFormat,
+pub(in crate::chat) struct Syntax {
     /// The tags around all calls.
     pub(super) section: Option<(&'static str, &'static str)>,
     /// Begins a call.
     pub(super) open: &'static str,
     /// Ends a call; `None`: the end of its JSON does.
     pub(super) close: Option<&'static str>,
-    pub(super) first: First,
+    pub(super) placement: Placement,
     pub(super) body: Body,
-    /// The texts of a template with this syntax.
+}
+
+/// The places of calls in content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placement {
+    Anywhere,
+    InSection,
+    /// Anywhere, and without a tag at the beginning of the content if the function is known.
+    Bare,
+}
+
+/// A format and its signs in templates.
+struct Row {
+    format: ToolFormat,
+    /// `None`: a call is a message of Harmony, which [`super::super::harmony`] reads.
+    syntax: Option<Syntax>,
+    /// The texts that a template of this format has.
     marks: &'static [&'static str],
     /// Further tags, also those around results.
     tags: &'static [&'static str],
 }
 
-/// Where the first call may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum First {
-    /// Anywhere.
-    Open,
-    /// After the tag that begins a section.
-    Section,
-    /// Anywhere, and as JSON of a known function at the beginning of the content.
-    Object,
-}
-
 const TOOL_CALL: (&str, &str) = ("<tool_call>", "</tool_call>");
 const TOOL_RESPONSE: &[&str] = &["<tool_response>", "</tool_response>"];
+const TAGS: Syntax = Syntax {
+    section: None,
+    open: TOOL_CALL.0,
+    close: Some(TOOL_CALL.1),
+    placement: Placement::Anywhere,
+    body: Body::Object,
+};
+const MISTRAL: Syntax = Syntax { open: "[TOOL_CALLS]", close: None, ..TAGS };
+/// Between the type or the name of a function and what follows, as `DeepSeek` does.
+pub(super) const DEEPSEEK_SEPARATOR: &str = "<｜tool▁sep｜>";
 const DEEPSEEK: Syntax = Syntax {
-    format: ToolFormat::DeepSeek,
     section: Some(("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")),
     open: "<｜tool▁call▁begin｜>",
     close: Some("<｜tool▁call▁end｜>"),
-    first: First::Open,
-    body: Body::Named(Named {
-        before: "",
-        name: Name::Plain,
-        skip: None,
-        separator: "<｜tool▁sep｜>",
-        fence: "",
-    }),
-    marks: &["<｜tool▁call▁begin｜>", "<｜tool▁sep｜>"],
-    tags: &[
-        "<｜tool▁sep｜>",
-        "<｜tool▁outputs▁begin｜>",
-        "<｜tool▁output▁begin｜>",
-        "<｜tool▁output▁end｜>",
-        "<｜tool▁outputs▁end｜>",
-    ],
+    body: Body::Named(Named { separator: DEEPSEEK_SEPARATOR, ..NAMED }),
+    ..TAGS
 };
+const DEEPSEEK_TAGS: &[&str] = &[
+    DEEPSEEK_SEPARATOR,
+    "<｜tool▁outputs▁begin｜>",
+    "<｜tool▁output▁begin｜>",
+    "<｜tool▁output▁end｜>",
+    "<｜tool▁outputs▁end｜>",
+];
+const NAMED: Named = Named { before: "", name: Name::Plain, skip: None, separator: "", fence: "" };
 
-/// Every syntax. Where the texts of a template fit several, the first is meant.
-pub(super) const SYNTAXES: [Syntax; 12] = [
-    Syntax {
+/// Every format. Where the texts of a template fit several, the first is meant.
+const ROWS: [Row; 12] = [
+    Row {
         format: ToolFormat::Xml,
-        section: None,
-        open: TOOL_CALL.0,
-        close: Some(TOOL_CALL.1),
-        first: First::Open,
-        body: Body::Elements(Elements {
-            name: ("<function=", ">"),
-            end: "</function>",
-            key: ("<parameter=", ">"),
-            value: "",
-            value_end: "</parameter>",
-            has_lines: true,
+        syntax: Some(Syntax {
+            body: Body::Elements(Elements {
+                name: ("<function=", ">"),
+                end: "</function>",
+                key: ("<parameter=", ">"),
+                value: "",
+                value_end: "</parameter>",
+                has_lines: true,
+            }),
+            ..TAGS
         }),
         marks: &[TOOL_CALL.0, "<function=", "<parameter="],
         tags: TOOL_RESPONSE,
     },
-    Syntax {
+    Row {
         format: ToolFormat::Glm,
-        section: None,
-        open: TOOL_CALL.0,
-        close: Some(TOOL_CALL.1),
-        first: First::Open,
-        body: Body::Elements(Elements {
-            name: ("", ""),
-            end: "",
-            key: ("<arg_key>", "</arg_key>"),
-            value: "<arg_value>",
-            value_end: "</arg_value>",
-            has_lines: false,
+        syntax: Some(Syntax {
+            body: Body::Elements(Elements {
+                name: ("", ""),
+                end: "",
+                key: ("<arg_key>", "</arg_key>"),
+                value: "<arg_value>",
+                value_end: "</arg_value>",
+                has_lines: false,
+            }),
+            ..TAGS
         }),
         marks: &[TOOL_CALL.0, "<arg_key>", "<arg_value>"],
         tags: &["<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
     },
-    Syntax {
+    Row {
         format: ToolFormat::Hermes,
-        section: None,
-        open: TOOL_CALL.0,
-        close: Some(TOOL_CALL.1),
-        first: First::Open,
-        body: Body::Object,
+        syntax: Some(TAGS),
         marks: &[TOOL_CALL.0, "arguments"],
         tags: TOOL_RESPONSE,
     },
-    Syntax {
+    Row {
         format: ToolFormat::Harmony,
-        section: None,
-        open: "to=functions.",
-        close: None,
-        first: First::Open,
-        body: Body::Messages,
+        syntax: None,
         marks: &["<|channel|>commentary", "to="],
         tags: &["<|constrain|>", "<|call|>"],
     },
-    Syntax {
+    Row {
         format: ToolFormat::Mistral,
-        section: None,
-        open: "[TOOL_CALLS]",
-        close: None,
-        first: First::Open,
-        body: Body::Named(Named {
-            before: "",
-            name: Name::Plain,
-            skip: Some("[CALL_ID]"),
-            separator: "[ARGS]",
-            fence: "",
+        syntax: Some(Syntax {
+            body: Body::Named(Named { skip: Some("[CALL_ID]"), separator: "[ARGS]", ..NAMED }),
+            ..MISTRAL
         }),
         marks: &["[TOOL_CALLS]", "[ARGS]"],
         tags: &["[ARGS]", "[CALL_ID]", "[TOOL_CONTENT]"],
     },
-    Syntax {
+    Row {
         format: ToolFormat::MistralList,
-        section: None,
-        open: "[TOOL_CALLS]",
-        close: None,
-        first: First::Open,
-        body: Body::List,
+        syntax: Some(Syntax { body: Body::List, ..MISTRAL }),
         marks: &["[TOOL_CALLS]", "arguments"],
         tags: &["[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"],
     },
-    Syntax {
+    Row {
         format: ToolFormat::Llama,
-        section: None,
-        open: "<|python_tag|>",
-        close: None,
-        first: First::Object,
-        body: Body::Object,
+        syntax: Some(Syntax { open: "<|python_tag|>", close: None, placement: Placement::Bare, ..TAGS }),
         marks: &["<|python_tag|>", "\"parameters\": "],
         tags: &[],
     },
-    Syntax {
+    Row {
         format: ToolFormat::DeepSeekFenced,
-        body: Body::Named(Named {
-            before: "function<｜tool▁sep｜>",
-            name: Name::Plain,
-            skip: None,
-            separator: "\n```json\n",
-            fence: "\n```",
+        syntax: Some(Syntax {
+            body: Body::Named(Named {
+                before: "function<｜tool▁sep｜>",
+                separator: "\n```json\n",
+                fence: "\n```",
+                ..NAMED
+            }),
+            ..DEEPSEEK
         }),
-        marks: &["<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "```json"],
-        ..DEEPSEEK
+        marks: &["<｜tool▁call▁begin｜>", DEEPSEEK_SEPARATOR, "```json"],
+        tags: DEEPSEEK_TAGS,
     },
-    DEEPSEEK,
-    Syntax {
+    Row {
+        format: ToolFormat::DeepSeek,
+        syntax: Some(DEEPSEEK),
+        marks: &["<｜tool▁call▁begin｜>", DEEPSEEK_SEPARATOR],
+        tags: DEEPSEEK_TAGS,
+    },
+    Row {
         format: ToolFormat::MiniMax,
-        section: Some(("<minimax:tool_call>", "</minimax:tool_call>")),
-        open: "<invoke name=\"",
-        close: Some("</invoke>"),
-        first: First::Section,
-        body: Body::Elements(Elements {
-            name: ("", "\">"),
-            end: "",
-            key: ("<parameter name=\"", "\">"),
-            value: "",
-            value_end: "</parameter>",
-            has_lines: false,
+        syntax: Some(Syntax {
+            section: Some(("<minimax:tool_call>", "</minimax:tool_call>")),
+            open: "<invoke name=\"",
+            close: Some("</invoke>"),
+            placement: Placement::InSection,
+            body: Body::Elements(Elements {
+                name: ("", "\">"),
+                end: "",
+                key: ("<parameter name=\"", "\">"),
+                value: "",
+                value_end: "</parameter>",
+                has_lines: false,
+            }),
         }),
         marks: &["<minimax:tool_call>", "<invoke name=", "<parameter name="],
         tags: &[],
     },
-    Syntax {
+    Row {
         format: ToolFormat::Gemma,
-        section: None,
-        open: "<|tool_call>",
-        close: Some("<tool_call|>"),
-        first: First::Open,
-        body: Body::Gemma,
+        syntax: Some(Syntax { open: "<|tool_call>", close: Some("<tool_call|>"), body: Body::Gemma, ..TAGS }),
         marks: &["<|tool_call>call:", "<tool_call|>"],
         tags: &["<|\"|>", "<|tool_response>", "<tool_response|>"],
     },
-    Syntax {
+    Row {
         format: ToolFormat::Kimi,
-        section: Some(("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>")),
-        open: "<|tool_call_begin|>",
-        close: Some("<|tool_call_end|>"),
-        first: First::Open,
-        body: Body::Named(Named {
-            before: "",
-            name: Name::Numbered,
-            skip: None,
-            separator: "<|tool_call_argument_begin|>",
-            fence: "",
+        syntax: Some(Syntax {
+            section: Some(("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>")),
+            open: "<|tool_call_begin|>",
+            close: Some("<|tool_call_end|>"),
+            body: Body::Named(Named {
+                name: Name::Numbered,
+                separator: "<|tool_call_argument_begin|>",
+                ..NAMED
+            }),
+            ..TAGS
         }),
         marks: &["<|tool_call_begin|>", "<|tool_call_argument_begin|>"],
         tags: &["<|tool_call_argument_begin|>"],
@@ -272,20 +257,24 @@ impl ToolFormat {
 
     /// The format that the texts of a template fit; `None` if it has none of these.
     pub(in crate::chat) fn of(source: &str) -> Option<Self> {
-        let fits = |syntax: &&Syntax| syntax.marks.iter().all(|mark| source.contains(mark));
-        SYNTAXES.iter().find(fits).map(|syntax| syntax.format)
+        let fits = |row: &&Row| row.marks.iter().all(|mark| source.contains(mark));
+        ROWS.iter().find(fits).map(|row| row.format)
     }
 
-    pub(super) fn syntax(self) -> &'static Syntax {
-        SYNTAXES.iter().find(|syntax| syntax.format == self).expect("every format has a row")
+    /// Its syntax; `None` if calls are not in content.
+    pub(in crate::chat) fn syntax(self) -> Option<Syntax> {
+        ROWS.iter().find(|row| row.format == self)?.syntax
     }
 }
 
-/// The tags of calls and of their results in all syntaxes.
+/// The tags of calls and of their results in all formats.
 pub(in crate::chat) fn tags() -> impl Iterator<Item = &'static str> {
-    SYNTAXES.iter().flat_map(|syntax| {
-        let section = syntax.section.into_iter().flat_map(|(open, close)| [open, close]);
-        [syntax.open].into_iter().chain(syntax.close).chain(section).chain(syntax.tags.iter().copied())
+    ROWS.iter().flat_map(|row| {
+        let own = row.syntax.into_iter().flat_map(|Syntax { section, open, close, .. }| {
+            let section = section.into_iter().flat_map(|(open, close)| [open, close]);
+            [open].into_iter().chain(close).chain(section)
+        });
+        own.chain(row.tags.iter().copied())
     })
 }
 
@@ -295,7 +284,7 @@ mod tests {
 
     #[test]
     fn every_format_has_one_row() {
-        assert_eq!(SYNTAXES.len(), ToolFormat::ALL.len());
-        assert!(ToolFormat::ALL.into_iter().all(|format| format.syntax().format == format));
+        let rows = |format| ROWS.iter().filter(|row| row.format == format).count();
+        assert!(ToolFormat::ALL.into_iter().all(|format| rows(format) == 1));
     }
 }

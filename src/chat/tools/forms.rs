@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::format::{Placement, Syntax};
+use crate::chat::cuts::cuts;
 use crate::chat::{AnswerParser, Delta, Start, Tags, Template, ToolFormat};
 
 /// A call in a syntax, or several.
@@ -113,7 +115,8 @@ fn gemma(value: &Value) -> String {
     }
 }
 
-fn tools() -> Vec<Value> {
+/// Functions whose parameters have every kind of type.
+pub(in crate::chat) fn tools() -> Vec<Value> {
     let properties = json!({
         "text": {"type": "string"},
         "count": {"type": "integer"},
@@ -122,10 +125,19 @@ fn tools() -> Vec<Value> {
         "list": {"type": "array"},
         "map": {"type": "object"},
         "none": {"type": "null"},
+        "maybe": {"type": ["string", "null"]},
+        "either": {"anyOf": [{"type": "integer"}, {"type": "boolean"}]},
+        "level": {"enum": [1, 2, "high"]},
+        "digit": {"enum": [1, 2]},
+        "stop": {"$ref": "#/$defs/Stop"},
+        "loop": {"$ref": "#/properties/loop"},
+        "any": {},
     });
-    let parameters = json!({"type": "object", "properties": properties});
+    let parameters =
+        json!({"type": "object", "properties": properties, "$defs": {"Stop": {"type": "object"}}});
     vec![
         json!({"type": "function", "function": {"name": "f", "parameters": parameters}}),
+        json!({"name": "bare"}),
         json!({"name": "get-time_2"}),
     ]
 }
@@ -160,12 +172,8 @@ fn shown(name: &str, arguments: &Value) -> String {
 
 fn check(format: ToolFormat, text: &str, parts: &[String], unread: usize) {
     let expected = (parts.to_vec(), unread);
-    assert_eq!(parse(format, &[text]), expected, "{format:?} {text}");
-    let letters: Vec<String> = text.chars().map(String::from).collect();
-    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-    assert_eq!(parse(format, &letters), expected, "{format:?} {text} letter by letter");
-    for cut in (0..=text.len()).filter(|&cut| text.is_char_boundary(cut)) {
-        assert_eq!(parse(format, &[&text[..cut], &text[cut..]]), expected, "{format:?} {text} cut at {cut}");
+    for pieces in cuts(text) {
+        assert_eq!(parse(format, &pieces), expected, "{format:?} {pieces:?}");
     }
 }
 
@@ -256,18 +264,26 @@ fn a_string_may_have_the_tags_of_its_call() {
 #[test]
 fn a_truncated_call_is_content_to_the_letter() {
     let calls = [("f", json!({"text": "aé", "count": 12}))];
-    for format in ToolFormat::ALL.into_iter().filter(|format| *format != ToolFormat::Harmony) {
+    for format in ToolFormat::ALL {
         let text = written(format, &calls);
+        let begin = match format {
+            // Up to here, it may be a message without text.
+            ToolFormat::Harmony => text.find("to=").unwrap() + "to=f".len(),
+            _ => 1,
+        };
         let end = match format {
             // The rest only ends the section.
             ToolFormat::DeepSeek | ToolFormat::DeepSeekFenced => text.find("<｜tool▁call▁end｜>").unwrap(),
             ToolFormat::MiniMax => text.find("</invoke>").unwrap(),
             ToolFormat::Kimi => text.find("<|tool_call_end|>").unwrap(),
+            // The end of the answer ends a call too.
+            ToolFormat::Harmony => text.find("}<|call|>").unwrap() + 1,
             _ => text.len() - 1,
         };
-        for cut in (1..end).filter(|&cut| text.is_char_boundary(cut)) {
-            let (parts, _) = parse(format, &[&text[..cut]]);
+        for cut in (begin..end).filter(|&cut| text.is_char_boundary(cut)) {
+            let (parts, unread) = parse(format, &[&text[..cut]]);
             assert_eq!(parts.concat(), text[..cut], "{format:?} cut at {cut}");
+            assert!(unread > 0 || format != ToolFormat::Harmony, "cut at {cut}");
         }
         assert!(parse(format, &[&text]).0[0].starts_with("call f"), "{format:?}");
     }
@@ -294,6 +310,33 @@ fn a_malformed_call_does_not_hide_the_next() {
     ] {
         let text = format!("{bad}{}", good(format));
         check(format, &text, &[bad.to_owned(), shown("f", &json!({"text": "g"}))], 1);
+    }
+}
+
+#[test]
+fn a_malformed_call_does_not_hide_the_next_of_its_section() {
+    let call = shown("f", &json!({"text": "g"}));
+    for (format, bad) in [
+        (ToolFormat::DeepSeek, "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": }<｜tool▁call▁end｜>"),
+        (
+            ToolFormat::DeepSeekFenced,
+            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n[]```<｜tool▁call▁end｜>",
+        ),
+        (ToolFormat::MiniMax, "<invoke name=\"f\">\nx</invoke>"),
+        (ToolFormat::Kimi, "<|tool_call_begin|>f:0<|tool_call_argument_begin|>[1]<|tool_call_end|>"),
+    ] {
+        let Syntax { section, placement, .. } = format.syntax().unwrap();
+        let (begin, end) = section.unwrap();
+        let good = written(format, &[("f", json!({"text": "g"}))]);
+        let (bad, good) = (format!("{begin}{bad}"), good.strip_prefix(begin).unwrap());
+        for between in ["", "\n", " and ", "\n\n"] {
+            let kept = bad.clone() + between.trim_end_matches('\n');
+            check(format, &format!("{bad}{between}{good}x"), &[kept, call.clone(), "x".to_owned()], 1);
+        }
+        if placement == Placement::InSection {
+            let ended = format!("{bad}\n{end}\n{good}");
+            check(format, &ended, std::slice::from_ref(&ended), 1);
+        }
     }
 }
 
@@ -351,8 +394,12 @@ fn a_syntax_that_is_like_another_is_not_taken_for_it() {
         (format!("Call: {json}"), None),
         ("{{ c.function.name }}({{ c.function.arguments }})".to_owned(), None),
     ] {
-        let template = Template::parse(&call.replace("CALL", &written), "", "").unwrap();
-        assert_eq!(template.tool_format(&tools()), format, "{written}");
+        // What a template writes counts, whatever it mentions.
+        for mention in ["", "{# <tool_call> arguments #}", "{# [TOOL_CALLS] [ARGS] #}"] {
+            let source = format!("{}{mention}", call.replace("CALL", &written));
+            let template = Template::parse(&source, "", "").unwrap();
+            assert_eq!(template.tool_format(&tools()), format, "{source}");
+        }
     }
 }
 

@@ -1,47 +1,61 @@
-//! Which keywords of a function's schema hold for a call in tags, where a value is text that may be anything.
-
-use std::fmt;
+//! Finds the keywords of a function's schema that do not hold for a call in tags, where a value is any text.
 
 use serde_json::Value;
 
+use super::values::SCHEMAS;
 use crate::grammar;
 
-/// The maximum number of nested schemas of a parameter that are read: they may refer to themselves.
-const SCHEMAS: u32 = 64;
 /// Keywords that name a schema or a place in it.
 const NAMES: [&str; 5] = ["$anchor", "$defs", "$id", "$schema", "definitions"];
 
-/// A keyword that a call in the syntax of the template cannot be held to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unheld {
-    /// The keyword.
-    pub keyword: String,
-    /// The parameter that has it; `None`: the parameters together.
-    pub parameter: Option<String>,
-    /// The name of the function.
-    pub function: String,
+/// A part of a function that a call in the syntax of the template cannot be held to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unheld {
+    /// A keyword of a schema.
+    #[error("{} cannot be enforced in this chat template's call syntax", place(keyword, parameter.as_deref(), function))]
+    Keyword {
+        /// The keyword.
+        keyword: String,
+        /// The parameter that has it; `None`: the parameters together.
+        parameter: Option<String>,
+        /// The name of the function.
+        function: String,
+    },
+    /// The name of a function.
+    #[error("the name of function `{name}` cannot be written in this chat template's call syntax")]
+    Function {
+        /// The name.
+        name: String,
+    },
+    /// The name of a parameter.
+    #[error(
+        "the name of parameter `{name}` of function `{function}` cannot be written in this chat template's call syntax"
+    )]
+    Parameter {
+        /// The name.
+        name: String,
+        /// The name of the function.
+        function: String,
+    },
 }
 
-impl std::error::Error for Unheld {}
+impl Unheld {
+    pub(super) fn keyword(function: &str, parameter: Option<&str>, keyword: &str) -> Self {
+        let [keyword, function] = [keyword, function].map(str::to_owned);
+        Self::Keyword { keyword, parameter: parameter.map(str::to_owned), function }
+    }
+}
 
-impl fmt::Display for Unheld {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keyword, parameter, function } = self;
-        match parameter {
-            Some(parameter) => write!(f, "`{keyword}` of parameter `{parameter}` of function `{function}`")?,
-            None => write!(f, "`{keyword}` of the parameters of function `{function}`")?,
-        }
-        write!(f, " cannot be enforced in this chat template's call syntax")
+fn place(keyword: &str, parameter: Option<&str>, function: &str) -> String {
+    match parameter {
+        Some(parameter) => format!("`{keyword}` of parameter `{parameter}` of function `{function}`"),
+        None => format!("`{keyword}` of the parameters of function `{function}`"),
     }
 }
 
 /// Finds a keyword of all parameters together that does not hold.
 pub(super) fn parameters(function: &str, root: &Value) -> Result<(), Unheld> {
-    let unheld = |keyword: &str| Unheld {
-        keyword: keyword.to_owned(),
-        parameter: None,
-        function: function.to_owned(),
-    };
     for (key, value) in root.as_object().into_iter().flatten() {
         let holds = match key.as_str() {
             "type" => *value == "object",
@@ -54,7 +68,7 @@ pub(super) fn parameters(function: &str, root: &Value) -> Result<(), Unheld> {
             key => holds_nothing(key),
         };
         if !holds {
-            return Err(unheld(key));
+            return Err(Unheld::keyword(function, None, key));
         }
     }
     Ok(())
@@ -65,11 +79,7 @@ pub(super) fn text(function: &str, parameter: &str, schema: &Value, root: &Value
     let mut left = SCHEMAS;
     match unheld(schema, root, &mut left) {
         None => Ok(()),
-        Some(keyword) => Err(Unheld {
-            keyword: keyword.to_owned(),
-            parameter: Some(parameter.to_owned()),
-            function: function.to_owned(),
-        }),
+        Some(keyword) => Err(Unheld::keyword(function, Some(parameter), keyword)),
     }
 }
 
@@ -115,8 +125,8 @@ mod tests {
             (json!({"enum": ["a", null]}), Some("enum")),
             (json!({"$ref": "#/nowhere"}), Some("$ref")),
         ] {
-            let found = text("f", "p", &schema, &root).err();
-            assert_eq!(found.as_ref().map(|found| found.keyword.as_str()), keyword, "{schema}");
+            let expected = keyword.map(|keyword| Unheld::keyword("f", Some("p"), keyword));
+            assert_eq!(text("f", "p", &schema, &root).err(), expected, "{schema}");
         }
         let found = text("f", "p", &json!({"pattern": "a"}), &root).unwrap_err();
         assert_eq!(
@@ -139,8 +149,8 @@ mod tests {
             (json!({"anyOf": [{"required": ["a"]}]}), Some("anyOf")),
             (json!({"type": "array"}), Some("type")),
         ] {
-            let found = parameters("f", &schema).err();
-            assert_eq!(found.map(|found| found.keyword).as_deref(), keyword, "{schema}");
+            let expected = keyword.map(|keyword| Unheld::keyword("f", None, keyword));
+            assert_eq!(parameters("f", &schema).err(), expected, "{schema}");
         }
     }
 }

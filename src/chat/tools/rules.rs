@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::format::{Body, ToolFormat};
 use super::held::Unheld;
 use super::parsed::functions;
-use lark::literal;
+use super::writable;
+use lark::{literal, text_before};
 use layout::Layout;
 
 /// A grammar in Lark, parts of which are JSON schemas.
@@ -38,12 +39,22 @@ pub enum Calls<'a> {
     One(&'a str),
 }
 
+/// What the functions of a grammar add to it.
+#[derive(Debug, Default)]
+struct Parts {
+    /// Rules.
+    lark: String,
+    schemas: Vec<(String, String)>,
+    /// The tag that ends a text, if `TEXT` is used.
+    text_end: Option<&'static str>,
+}
+
 impl CallRules {
     /// The rules of an answer with these calls and nothing else; `None` if there is no such function.
     ///
     /// # Errors
     ///
-    /// When a function has a keyword that does not hold in the format.
+    /// When a function has a name or a keyword that does not hold in the format.
     pub fn new(format: ToolFormat, tools: &[Value], calls: Calls<'_>) -> Result<Option<Self>, Unheld> {
         let named = functions(tools).filter_map(|function| Some((function["name"].as_str()?, function)));
         let chosen = |name: &str| match calls {
@@ -54,34 +65,35 @@ impl CallRules {
         if chosen.is_empty() {
             return Ok(None);
         }
-        let layout = Layout::of(format);
-        let mut rules = Self { lark: String::new(), schemas: Vec::new(), tags: Vec::new() };
-        let tags = layout.tags.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-        rules.tags.extend(tags);
+        let mut parts = Parts::default();
         let bodies = chosen.iter().enumerate().map(|(index, (name, function))| {
+            writable::check_function(format, name)?;
             let parameters = function.get("parameters");
-            match format.syntax().body {
-                Body::Elements(elements) => rules.elements(elements, index, name, parameters),
-                Body::Gemma => rules.gemma(index, name, parameters),
-                Body::Object | Body::List | Body::Named(_) | Body::Messages => {
-                    Ok(rules.json(format, index, name, parameters))
+            match format.syntax().map(|syntax| syntax.body) {
+                Some(Body::Elements(elements)) => parts.elements(elements, index, name, parameters),
+                Some(Body::Gemma) => parts.gemma(index, name, parameters),
+                Some(Body::Object | Body::List | Body::Named(_)) | None => {
+                    Ok(parts.json(format, index, name, parameters))
                 }
             }
         });
         let bodies = bodies.collect::<Result<Vec<_>, _>>()?.join(" | ");
-        let between = layout.between.filter(|_| calls == Calls::Any);
-        let more = match between {
+        let Layout { before, call, between, after } = Layout::of(format);
+        let more = match between.filter(|_| calls == Calls::Any) {
             None => String::new(),
             Some("") => " call*".to_owned(),
             Some(between) => format!(" ({between} call)*"),
         };
-        let Layout { before, after, .. } = layout;
-        let call = layout.call.replace("BODY", &bodies);
-        let begin = format!("start: {before}call{more}{after}\ncall: {call}\n");
-        rules.lark.insert_str(0, &begin);
-        Ok(Some(rules))
+        let call = call.replace("BODY", &bodies);
+        let text = parts.text_end.map(text_before).unwrap_or_default();
+        let Parts { lark, schemas, .. } = parts;
+        let lark = format!("start: {before}call{more}{after}\ncall: {call}\n{text}{lark}");
+        let tags = layout::tags(format).into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+        Ok(Some(Self { lark, schemas, tags: tags.collect() }))
     }
+}
 
+impl Parts {
     /// The name and the arguments as JSON.
     fn json(&mut self, format: ToolFormat, index: usize, name: &str, parameters: Option<&Value>) -> String {
         let arguments = format!("arguments{index}");

@@ -1,35 +1,17 @@
 //! Calls in content, well formed and not.
 
+use super::forms::tools;
 use super::*;
+use crate::chat::cuts::cuts;
 use serde_json::json;
 
-fn tools() -> Vec<Value> {
-    let properties = json!({
-        "text": {"type": "string"},
-        "count": {"type": "integer"},
-        "share": {"type": "number"},
-        "sure": {"type": "boolean"},
-        "list": {"type": "array"},
-        "map": {"type": "object"},
-        "maybe": {"type": ["string", "null"]},
-        "either": {"anyOf": [{"type": "integer"}, {"type": "boolean"}]},
-        "level": {"enum": [1, 2, "high"]},
-        "digit": {"enum": [1, 2]},
-        "stop": {"$ref": "#/$defs/Stop"},
-        "loop": {"$ref": "#/properties/loop"},
-        "any": {},
-    });
-    let parameters =
-        json!({"type": "object", "properties": properties, "$defs": {"Stop": {"type": "object"}}});
-    vec![
-        json!({"type": "function", "function": {"name": "f", "parameters": parameters}}),
-        json!({"name": "bare"}),
-    ]
+fn parser(format: ToolFormat) -> ToolParser {
+    ToolParser::new(format.syntax().unwrap(), &tools())
 }
 
 /// The content, and the calls as `name{arguments}`.
 fn parse(format: ToolFormat, pieces: &[&str]) -> (String, Vec<String>) {
-    let mut parser = ToolParser::new(format, &tools());
+    let mut parser = parser(format);
     let mut deltas = Vec::new();
     for piece in pieces {
         parser.push(piece, &mut deltas);
@@ -48,9 +30,8 @@ fn parse(format: ToolFormat, pieces: &[&str]) -> (String, Vec<String>) {
 
 fn check(format: ToolFormat, text: &str, content: &str, calls: &[&str]) {
     let expected = (content.to_owned(), calls.iter().map(|&call| call.to_owned()).collect::<Vec<_>>());
-    assert_eq!(parse(format, &[text]), expected, "{text}");
-    for cut in (0..=text.len()).filter(|&cut| text.is_char_boundary(cut)) {
-        assert_eq!(parse(format, &[&text[..cut], &text[cut..]]), expected, "{text} cut at {cut}");
+    for pieces in cuts(text) {
+        assert_eq!(parse(format, &pieces), expected, "{pieces:?}");
     }
 }
 
@@ -181,7 +162,7 @@ fn texts_that_begin_like_a_call_and_are_not_one_are_counted() {
         (r#"<tool_call>{"name": "f", "args": {}}</tool_call>"#, 1),
         (r#"<tool_call>{"name": }</tool_call><tool_call>{"name": "f", "argum"#, 2),
     ] {
-        let mut parser = ToolParser::new(ToolFormat::Hermes, &tools());
+        let mut parser = parser(ToolFormat::Hermes);
         parser.push(text, &mut Vec::new());
         parser.finish(&mut Vec::new());
         assert_eq!(parser.unread(), unread, "{text}");
@@ -201,8 +182,66 @@ fn an_unclosed_call_does_not_hide_the_next() {
 }
 
 #[test]
+fn a_call_that_never_ends_does_not_hide_the_next() {
+    let good = "<tool_call>\n<function=bare>\n</function>\n</tool_call>";
+    let bad = "<tool_call><function=f><parameter=text>1</tool_call>";
+    check(ToolFormat::Xml, &format!("{bad}\n{good}\nx"), &format!("{bad}x"), &["bare{}"]);
+    let good = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#;
+    let bad = r#"<tool_call>{"name": "f", "arguments": {}}"#;
+    check(ToolFormat::Hermes, &format!("{bad}\n{good}x"), &format!("{bad}\nx"), &["f{}"]);
+    let (bad, good) = ("[TOOL_CALLS]f[ARGS]{\"a\": [", "[TOOL_CALLS]f[ARGS]{\"a\": [1]}");
+    check(ToolFormat::Mistral, &format!("{bad}{good}]}}"), &format!("{bad}]}}"), &["f{\"a\":[1]}"]);
+}
+
+#[test]
+fn newlines_before_a_call_are_dropped_up_to_a_number() {
+    let call = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#;
+    let lines = |count: usize| "\n".repeat(count);
+    check(ToolFormat::Hermes, &format!("a{}{call}", lines(SPACE)), "a", &["f{}"]);
+    let text = format!("a{}{call}{}b", lines(SPACE + 3), lines(SPACE + 3));
+    check(ToolFormat::Hermes, &text, "a\n\n\nb", &["f{}"]);
+}
+
+#[test]
+fn tags_far_apart_belong_to_no_call() {
+    let call =
+        |space: usize| format!("<minimax:tool_call>{}<invoke name=\"bare\">\n</invoke>", " ".repeat(space));
+    check(ToolFormat::MiniMax, &call(SPACE), "", &["bare{}"]);
+    check(ToolFormat::MiniMax, &call(SPACE + 1), &call(SPACE + 1), &[]);
+    let bare = |space: usize| format!("{}{{\"name\": \"bare\"}}", " ".repeat(space));
+    check(ToolFormat::Llama, &bare(SPACE), "", &["bare{}"]);
+    check(ToolFormat::Llama, &bare(SPACE + 1), &bare(SPACE + 1), &[]);
+    let ended = format!("{}</minimax:tool_call>", " ".repeat(SPACE + 1));
+    check(ToolFormat::MiniMax, &format!("{}{ended}", call(0)), &ended, &["bare{}"]);
+    let name = |length: usize| format!("[TOOL_CALLS]{}[ARGS]{{}}", "f".repeat(length));
+    check(ToolFormat::Mistral, &name(900), "", &[&format!("{}{{}}", "f".repeat(900))]);
+    check(ToolFormat::Mistral, &name(BEGINNING), &name(BEGINNING), &[]);
+}
+
+#[test]
+fn calls_are_read_again_only_so_often_and_are_content_then() {
+    let closes = "</tool_call>".repeat(50);
+    let long = format!("<tool_call>{{\"name\": \"f\", \"arguments\": {{\"a\": \"{closes}\"}}}}</tool_call>");
+    let text = format!("{long}<tool_call>{{\"name\": \"f\"}}</tool_call>");
+    let parse = |left: usize, pieces: Vec<&str>| {
+        let mut parser = ToolParser { left, ..parser(ToolFormat::Hermes) };
+        let mut deltas = Vec::new();
+        for piece in pieces {
+            parser.push(piece, &mut deltas);
+        }
+        parser.finish(&mut deltas);
+        let is_call = |delta: &&Delta| matches!(delta, Delta::ToolCall(_));
+        (deltas.iter().filter(is_call).count(), parser.unread() > 0)
+    };
+    for pieces in [vec![text.as_str()], text.split("").collect()] {
+        assert_eq!(parse(READ, pieces.clone()), (2, false));
+        assert_eq!(parse(long.len() * 10, pieces), (0, true));
+    }
+}
+
+#[test]
 fn text_waits_only_while_it_may_be_a_tag() {
-    let mut parser = ToolParser::new(ToolFormat::Hermes, &[]);
+    let mut parser = parser(ToolFormat::Hermes);
     for (piece, said) in
         [("a", "a"), (" <", " "), ("b\n", "<b"), ("c", "\nc"), ("<tool_call>", ""), ("\nx", "<tool_call>\nx")]
     {

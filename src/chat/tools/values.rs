@@ -5,7 +5,7 @@ use serde_json::{Number, Value};
 use super::parsed::functions;
 
 /// The maximum number of nested schemas of a parameter that are read: they may refer to themselves.
-const SCHEMAS: u32 = 64;
+pub(super) const SCHEMAS: u32 = 64;
 
 /// The schema of a function's parameters.
 pub(super) fn schema<'a>(name: &str, tools: &'a [Value]) -> Option<&'a Value> {

@@ -136,7 +136,8 @@ fn describe(report: &Report) -> serde_json::Value {
     json!({
         "schema_version": 1, "equal": report.equal(), "tensors": report.tensors, "values": report.values,
         "keys": report.keys, "rounded": report.rounded, "rounded_values": report.inexact,
-        "left_out": report.left_out, "other_parts": report.other_parts, "ignored_config_keys": report.ignored_keys,
+        "left_out": report.left_out, "other_parts": report.other_parts,
+        "second_copies": report.second_copies, "ignored_config_keys": report.ignored_keys,
         "differences": report.count, "first_differences": differences,
     })
 }

@@ -122,7 +122,10 @@ pub(super) const TABLE: &[Spelling] = &[
     Spelling {
         names: &["--cache-reuse"],
         commands: &["serve"],
-        meaning: Nothing { values: 1, why: "only prefixes are reused, without an option" },
+        meaning: Nothing {
+            values: 1,
+            why: "prompts always share their prefixes, and nothing after the first difference",
+        },
     },
     refused(&["-to", "--timeout"], &["serve"], "`--write-timeout` limits how long a client may read nothing"),
     refused(
@@ -143,6 +146,11 @@ pub(super) const TABLE: &[Spelling] = &[
     refused(&["--lora", "--lora-scaled"], &["serve"], "LoRA adapters are not supported"),
     nothing(&["--slots"], &["serve"], "`/slots` is answered unless `--no-slots` is set"),
     nothing(&["--no-context-shift"], LOAD, "the context is never shifted: an answer ends when it is full"),
+    refused(
+        &["--swa-full"],
+        LOAD,
+        "layers with a sliding window always cache only the window; `--cache-ram` saves states to continue from",
+    ),
     refused(&["--context-shift"], LOAD, "an answer ends when the context is full; `-c` sets a larger one"),
     nothing(
         &["--simple-io"],

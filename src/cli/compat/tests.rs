@@ -81,6 +81,7 @@ fn options_without_effect_go_with_a_note() {
 fn what_would_change_the_answer_is_refused_by_name() {
     refused("ggrun chat -no-cnv", "`-no-cnv` is not supported by `ggrun chat`", "ggrun run -no-cnv");
     refused("ggrun run --context-shift", "`--context-shift` is not supported", "-c");
+    refused("ggrun chat --swa-full", "`--swa-full` is not supported", "always cache only the window");
 }
 
 #[test]

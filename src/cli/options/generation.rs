@@ -33,7 +33,9 @@ pub(crate) struct GenerationArgs {
     /// Set variables of the chat template, such as `{"reasoning_effort": "low"}`
     #[arg(long, value_name = "JSON", value_parser = template_variables, env = "LLAMA_ARG_CHAT_TEMPLATE_KWARGS", hide_short_help = true)]
     chat_template_kwargs: Option<Map<String, Value>>,
-    /// Turn thinking on or off with the chat template's switch (also -rea) [default: auto]
+    /// Turn thinking on or off (also -rea) [default: auto]
+    ///
+    /// It is turned off by the chat template's switch, or else by an empty block at the beginning of the answer.
     #[arg(long, value_enum, env = "LLAMA_ARG_REASONING")]
     reasoning: Option<Reasoning>,
     /// Limit thinking to N tokens; 0 skips it, -1 lifts the limit [default: -1]

@@ -81,14 +81,21 @@ pub(crate) fn sentence(report: &Report) -> String {
     let other_parts = match report.other_parts {
         0 => String::new(),
         n => {
-            format!("; {} of other parts than the language model left out", text::plural(n as u64, "tensor"))
+            format!(
+                "; {} outside the language model left out (vision, audio)",
+                text::plural(n as u64, "tensor")
+            )
         }
+    };
+    let copies = match report.second_copies.as_slice() {
+        [] => String::new(),
+        names => format!("; not compared, as a second copy of the weights: `{}`", names.join("`, `")),
     };
     let ignored = match report.ignored_keys.as_slice() {
         [] => String::new(),
         names => format!("; not considered, as the file declares: `{}`", names.join("`, `")),
     };
-    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}{other_parts}{ignored}")
+    format!("equal: {tensors}, {values}, {keys}{rounded}{left_out}{other_parts}{copies}{ignored}")
 }
 
 /// The error of a conversion without its wrapper, so that it is found by its own type.

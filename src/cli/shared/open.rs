@@ -127,7 +127,7 @@ fn result(loaded: &Receiver<Result<Model, LoadError>>, interrupt: &Interrupt) ->
 /// Prints the notes about the options of a placement.
 pub(crate) fn warn(notes: &[Note]) {
     for note in notes {
-        err::note(&format!("warning: {note}"));
+        err::warning(&note.to_string());
     }
 }
 

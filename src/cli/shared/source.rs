@@ -20,13 +20,45 @@ use crate::cli::ui::when::When;
 ///
 /// When the options contradict each other, or the file cannot be fetched.
 pub(crate) fn model(args: &ModelArgs, when: When) -> anyhow::Result<PathBuf> {
+    observed_model(args, when, &|_| ())
+}
+
+/// As [`model`]; `observer` is called with the events of the download too.
+///
+/// # Errors
+///
+/// As [`model`].
+pub(crate) fn observed_model(
+    args: &ModelArgs,
+    when: When,
+    observer: Observer<'_>,
+) -> anyhow::Result<PathBuf> {
     if let Some(path) = local(args)? {
         return Ok(path.to_owned());
     }
     match args.named()? {
-        Chosen::File(path) => gguf(path, args.offline, when),
-        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), None, args.offline, when),
+        Chosen::File(path) => observed_gguf(path, args.offline, when, observer),
+        Chosen::Hub(repo, selection) => fetch(repo, Some(selection), None, args.offline, when, observer),
     }
+}
+
+/// A name for the GGUF that a command loads: that of its file without the extension, or that of the repository as given.
+///
+/// # Errors
+///
+/// When the options contradict each other.
+pub(crate) fn name(args: &ModelArgs) -> anyhow::Result<String> {
+    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let of_hub = |repo: &RepoName, selection: Selection<'_>| match selection {
+        Selection::File(file) => stem(Path::new(file)),
+        Selection::Quant(_) | Selection::Default => requested(repo, selection),
+    };
+    Ok(match args.named()? {
+        Chosen::File(path) => {
+            hub::model(path)?.map_or_else(|| stem(path), |model| of_hub(&model.repo, model.selection()))
+        }
+        Chosen::Hub(repo, selection) => of_hub(repo, selection),
+    })
 }
 
 /// The GGUF that a command loads, if it is a file of this machine.
@@ -52,7 +84,7 @@ pub(crate) fn local(args: &ModelArgs) -> anyhow::Result<Option<&Path>> {
 pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
     match Source::of(text)? {
         Source::Path(path) => Ok(path),
-        Source::Repo(repo) => fetch(&repo, None, Some(text), false, when),
+        Source::Repo(repo) => fetch(&repo, None, Some(text), false, when, &|_| ()),
     }
 }
 
@@ -62,9 +94,13 @@ pub(crate) fn checkpoint(text: &Path, when: When) -> anyhow::Result<PathBuf> {
 ///
 /// When it cannot be fetched.
 pub(crate) fn gguf(text: &Path, offline: bool, when: When) -> anyhow::Result<PathBuf> {
+    observed_gguf(text, offline, when, &|_| ())
+}
+
+fn observed_gguf(text: &Path, offline: bool, when: When, observer: Observer<'_>) -> anyhow::Result<PathBuf> {
     match hub::model(text)? {
         None => Ok(text.to_owned()),
-        Some(model) => fetch(&model.repo, Some(model.selection()), Some(text), offline, when),
+        Some(model) => fetch(&model.repo, Some(model.selection()), Some(text), offline, when, observer),
     }
 }
 
@@ -99,6 +135,7 @@ fn fetch(
     text: Option<&Path>,
     offline: bool,
     when: When,
+    observer: Observer<'_>,
 ) -> anyhow::Result<PathBuf> {
     let interrupt = Interrupt::listen();
     let stop = interrupt.flag();
@@ -106,7 +143,10 @@ fn fetch(
     settings.offline |= offline;
     let hub = Hub::new(settings)?;
     let bar = Bar::new("Downloading", when);
-    let observer = |event: Event<'_>| bar.fetch(event);
+    let observer = |event: Event<'_>| {
+        observer(event);
+        bar.fetch(event);
+    };
     let fetch = || {
         let listing = listing(&hub, repo, text, stop, &observer)?;
         let Some(selection) = selection else {

@@ -16,38 +16,78 @@ use super::style::{Style, Verbatim};
 
 /// Set by `--quiet`.
 static QUIET: AtomicBool = AtomicBool::new(false);
-/// Set by `--progress json`.
+/// Set by `--progress json` and `--log-json`.
 static JSON: AtomicBool = AtomicBool::new(false);
 /// The visible progress bar.
 static DRAWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
 /// Prints a line, unless `--quiet` is set. See [`line`].
 pub(crate) fn note(text: &str) {
-    if JSON.load(Ordering::Relaxed) {
-        json(&json!({ "message": text }));
-    } else if !is_quiet() {
+    if !is_quiet() {
         line(text);
     }
 }
 
-/// Prints notes as JSON objects from now on, for a program that reads standard error.
-pub(crate) fn notes_as_json() {
+/// Prints a warning, unless `--quiet` is set.
+pub(crate) fn warning(text: &str) {
+    if !is_quiet() {
+        titled(Style::of_stderr().warning(), "warning", text);
+    }
+}
+
+/// Prints everything as JSON objects from now on, for a program that reads standard error.
+pub(crate) fn use_json() {
     JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether everything is printed as JSON objects.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
 }
 
 /// Prints a line. Control characters are shown as escapes, and long values are cut.
 pub(crate) fn line(text: &str) {
-    put((escape::message(text) + "\n").as_bytes());
+    if is_json() {
+        json(&json!({ "message": text }));
+    } else {
+        put((escape::message(text) + "\n").as_bytes());
+    }
 }
 
-/// Prints an error, without causes and hints.
-pub(crate) fn error(text: &str) {
-    titled(Style::of_stderr().error(), "error", text);
+/// Prints an error with its causes and a hint.
+pub(crate) fn error(text: &str, causes: &[String], hint: Option<&str>) {
+    put(failure(Style::of_stderr(), text, causes, hint).as_bytes());
+}
+
+/// An error with its causes and a hint, as it is printed.
+pub(crate) fn failure(style: Style, text: &str, causes: &[String], hint: Option<&str>) -> String {
+    if is_json() {
+        let mut object = json!({ "level": "error", "message": text });
+        if !causes.is_empty() {
+            object["causes"] = causes.into();
+        }
+        if let Some(hint) = hint {
+            object["hint"] = hint.into();
+        }
+        return json_line(&object);
+    }
+    let mut shown = titled_line(style.error(), style.reset(), "error", text);
+    for cause in causes {
+        shown.extend(["  caused by: ", &escape::message(cause), "\n"]);
+    }
+    if let Some(hint) = hint {
+        shown.extend(["\nhint: ", &escape::message(hint), "\n"]);
+    }
+    shown
 }
 
 /// Prints a [`line`] that begins with a word in a color.
 pub(crate) fn titled(colour: Verbatim<'_>, word: &str, text: &str) {
-    put(titled_line(colour, Style::of_stderr().reset(), word, text).as_bytes());
+    if is_json() {
+        json(&json!({ "level": word, "message": text }));
+    } else {
+        put(titled_line(colour, Style::of_stderr().reset(), word, text).as_bytes());
+    }
 }
 
 fn titled_line(colour: Verbatim<'_>, reset: Verbatim<'_>, word: &str, text: &str) -> String {
@@ -56,7 +96,11 @@ fn titled_line(colour: Verbatim<'_>, reset: Verbatim<'_>, word: &str, text: &str
 
 /// Prints a JSON object on a line.
 pub(crate) fn json(object: &serde_json::Value) {
-    put((escape::json(&object.to_string()) + "\n").as_bytes());
+    put(json_line(object).as_bytes());
+}
+
+fn json_line(object: &serde_json::Value) -> String {
+    escape::json(&object.to_string()) + "\n"
 }
 
 /// Prints clap's text, which has colors.
@@ -76,7 +120,7 @@ pub(crate) fn columns() -> usize {
 
 /// Whether a bar can be drawn on standard error.
 pub(crate) fn draws_bars() -> bool {
-    is_terminal() && !is_quiet() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+    is_terminal() && !is_quiet() && !is_json() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Prints errors only from now on.

@@ -55,7 +55,7 @@ impl Bar {
                     drawn.bar.set_message("waiting for the disk");
                 }
             }
-            Progress::Warning { text } => Self::say(&format!("warning: {text}")),
+            Progress::Warning { text } => err::warning(text),
             Progress::Finished => self.clear(),
             _ => {}
         }
@@ -72,7 +72,7 @@ impl Bar {
                 Shown::Lines(lines) => lines.subtract(bytes),
             },
             Event::Unreachable { what, reason } => {
-                Self::say(&format!("warning: {reason}; using the files of `{what}` in the cache"));
+                err::warning(&format!("{reason}; using the files of `{what}` in the cache"));
             }
             Event::Retrying { what, reason, pause, retry, retries } => {
                 let line = format!(

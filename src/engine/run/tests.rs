@@ -161,7 +161,7 @@ fn an_impossible_request_is_refused_at_once_and_others_continue() {
     };
     assert_eq!(refused(ask(&"x".repeat(64))), Error::PromptTooLong { tokens: 64, context: 64 });
     assert_eq!(refused(ask("")), Error::PromptEmpty);
-    let unknown = Request { prompt: vec![Token(1), Token(257)], ..ask("x") };
+    let unknown = Request { prompt: vec![Token(1), Token(257)].into(), ..ask("x") };
     assert_eq!(refused(unknown), Error::TokenUnknown { token: 257, position: 1, size: 257 });
     let ending = crate::engine::Reasoning {
         open: crate::engine::Opening::Prompt,
@@ -179,7 +179,8 @@ fn an_impossible_request_is_refused_at_once_and_others_continue() {
 
 fn with_schema(text: &str) -> Request {
     let mut request = ask(text);
-    request.sampling.grammar = Some(Grammar { rules: Rules::JsonSchema("{}".to_owned()), after: None });
+    request.sampling.grammar =
+        Some(Grammar { rules: Rules::JsonSchema("{}".to_owned()).into(), after: None });
     request
 }
 
@@ -375,7 +376,7 @@ fn the_status_shows_slots_queue_and_counters() {
     gate.pass();
     gate.step();
     let seen = status.borrow_and_update().clone();
-    assert_eq!((seen.slots[1].request, seen.waiting), (Some(two.canceller().id()), 1));
+    assert_eq!((seen.slots[1].request, seen.waiting.len()), (Some(two.canceller().id()), 1));
     let expected = Counters {
         accepted: 3,
         steps: 2,

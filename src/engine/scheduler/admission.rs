@@ -1,5 +1,7 @@
 //! Gives waiting requests a slot, and makes a slot's sequence the beginning of its request's prompt.
 
+use std::sync::Arc;
+
 use super::eviction::Eviction;
 use super::seq::seq;
 use super::sharing::{Place, Reuse};
@@ -65,7 +67,7 @@ impl<V: Vocab> Scheduler<V> {
             job.reuses(reuse.length);
             self.counters.tokens_reused += u64::from(job.reused_tokens());
             if let Some((sampling, prepared)) = job.sampling.take() {
-                let (sampling, prompt) = (Box::new(sampling), job.tokens.clone());
+                let (sampling, prompt) = (Box::new(sampling), Arc::clone(&job.tokens));
                 step.ops.push(SeqOp::Sample { seq: seq(index), sampling, prompt, prepared });
             }
             self.events.push((job.id, job.progress(reuse.length)));

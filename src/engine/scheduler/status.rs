@@ -19,7 +19,7 @@ impl<V: Vocab> Scheduler<V> {
         });
         Status {
             slots: slots.collect(),
-            waiting: self.waiting.len(),
+            waiting: self.waiting.iter().map(|job| job.id).collect(),
             state_cache: StateCacheStatus {
                 states: self.slots.iter().map(|slot| slot.states.len()).sum(),
                 bytes: state_cache::total(&self.slots),

@@ -10,14 +10,17 @@ pub(super) const NEWLINES: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gate {
     phase: Phase,
-    open: Vec<u8>,
     close: Vec<u8>,
+    headers: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
-    /// The text so far may be the beginning of the opening tag.
-    Opening(Vec<u8>),
+    /// Before the block, if there is a tag that opens one, or before the header: the text so far.
+    Before {
+        text: Vec<u8>,
+        open: Option<Vec<u8>>,
+    },
     /// Inside the block; the end of its text, shorter than the closing tag.
     Inside(Vec<u8>),
     Rules,
@@ -39,29 +42,37 @@ pub(super) enum Effect {
     Rules,
     /// It may be the rules' text, or the beginning of the opening tag.
     Either,
-    /// It is part of the block, and so is all the text before it.
+    /// It is part of the block or of a header, and so is all the text before it.
     Block,
-    /// It ends the block, and has text behind its closing tag that the rules were not asked about.
+    /// It ends the block or a header, and has text behind it that the rules were not asked about; or it is not a header.
     Spilled,
 }
 
 impl Gate {
     pub(super) fn new(block: Option<&Block>) -> Self {
-        let bytes = |text: &str| text.as_bytes().to_vec();
-        match block {
-            None => Self { phase: Phase::Rules, open: Vec::new(), close: Vec::new() },
-            Some(Block { open: None, close }) => {
-                Self { phase: Phase::Inside(Vec::new()), open: Vec::new(), close: bytes(close) }
-            }
-            Some(Block { open: Some(open), close }) => {
-                Self { phase: Phase::Opening(Vec::new()), open: bytes(open), close: bytes(close) }
-            }
-        }
+        let Some(Block { open, close, headers }) = block else {
+            return Self { phase: Phase::Rules, close: Vec::new(), headers: Vec::new() };
+        };
+        let bytes = |text: &String| text.as_bytes().to_vec();
+        let phase = match open {
+            None => Phase::Inside(Vec::new()),
+            Some(open) => Phase::Before { text: Vec::new(), open: Some(bytes(open)) },
+        };
+        Self { phase, close: bytes(close), headers: headers.iter().map(bytes).collect() }
     }
 
     /// Whether the rules alone decide everything that follows.
     pub(super) fn is_open(&self) -> bool {
         self.phase == Phase::Rules
+    }
+
+    /// Whether a token may come next by the rules.
+    pub(super) fn asks_rules(&self) -> bool {
+        match self.phase {
+            Phase::Rules => true,
+            Phase::Before { .. } => self.headers.is_empty(),
+            Phase::Inside(_) => false,
+        }
     }
 
     /// Whether the block has begun and not ended; inside it, everything except the end of the answer is allowed.
@@ -77,24 +88,25 @@ impl Gate {
 
     /// Whether a token with this text may come next; `ends` if it ends the answer.
     pub(super) fn allows(&self, text: &[u8], ends: bool) -> Verdict {
+        let allowed = |is_allowed| if is_allowed { Verdict::Yes } else { Verdict::No };
         match &self.phase {
             Phase::Rules => Verdict::Rules,
-            Phase::Inside(_) if ends => Verdict::No,
-            Phase::Inside(tail) => {
-                if self.spills(&[tail, text].concat()) {
-                    Verdict::No
-                } else {
-                    Verdict::Yes
-                }
-            }
-            Phase::Opening(_) if ends => Verdict::Rules,
-            Phase::Opening(before) => {
+            Phase::Inside(tail) => allowed(!ends && !self.spills(&[tail, text].concat())),
+            Phase::Before { text: before, open } => {
                 let all = [before, text].concat();
-                if text.is_empty() || !self.may_open(&all) {
+                let is_text = !ends && !text.is_empty();
+                if is_text && open.as_ref().is_some_and(|open| may_become(&all, open)) {
+                    let inside = open.as_ref().and_then(|open| bare(&all).strip_prefix(open.as_slice()));
+                    return allowed(inside.is_none_or(|inside| !self.spills(inside)));
+                }
+                if self.headers.is_empty() {
                     return Verdict::Rules;
                 }
-                let inside = bare(&all).strip_prefix(self.open.as_slice());
-                if inside.is_some_and(|inside| self.spills(inside)) { Verdict::No } else { Verdict::Yes }
+                let fits = |header: &Vec<u8>| {
+                    may_become(&all, header)
+                        && bare(&all).strip_prefix(header.as_slice()).is_none_or(|rest| bare(rest).is_empty())
+                };
+                allowed(is_text && self.headers.iter().any(fits))
             }
         }
     }
@@ -107,26 +119,34 @@ impl Gate {
                 tail.extend(text);
                 self.close()
             }
-            Phase::Opening(before) => {
+            Phase::Before { text: before, open } => {
                 before.extend(text);
-                let all = before.clone();
-                if let Some(inside) = bare(&all).strip_prefix(self.open.as_slice()) {
-                    self.phase = Phase::Inside(inside.to_vec());
-                    self.close()
-                } else if self.may_open(&all) {
-                    Effect::Either
-                } else {
-                    self.phase = Phase::Rules;
-                    Effect::Rules
+                let (all, open) = (before.clone(), open.clone());
+                if let Some(open) = &open {
+                    if let Some(inside) = bare(&all).strip_prefix(open.as_slice()) {
+                        self.phase = Phase::Inside(inside.to_vec());
+                        return self.close();
+                    }
+                    if may_become(&all, open) {
+                        return if self.headers.is_empty() { Effect::Either } else { Effect::Block };
+                    }
                 }
+                self.head(&all)
             }
         }
     }
 
-    /// Whether a text is, or may become, the beginning of a block.
-    fn may_open(&self, text: &[u8]) -> bool {
-        let bare = bare(text);
-        text.len() - bare.len() <= NEWLINES && (self.open.starts_with(bare) || bare.starts_with(&self.open))
+    /// Begins the text of the rules after a header, or at once without headers.
+    fn head(&mut self, text: &[u8]) -> Effect {
+        let mut behind = self.headers.iter().filter_map(|header| bare(text).strip_prefix(header.as_slice()));
+        let effect = match behind.next() {
+            _ if self.headers.is_empty() => Effect::Rules,
+            Some(rest) if bare(rest).is_empty() => Effect::Block,
+            None if self.headers.iter().any(|header| may_become(text, header)) => return Effect::Block,
+            Some(_) | None => Effect::Spilled,
+        };
+        self.phase = Phase::Rules;
+        effect
     }
 
     /// Ends the block if its closing tag came.
@@ -134,7 +154,10 @@ impl Gate {
         let Phase::Inside(tail) = &self.phase else { return Effect::Block };
         if behind(tail, &self.close).is_some() {
             let spills = self.spills(tail);
-            self.phase = Phase::Rules;
+            self.phase = match self.headers[..] {
+                [] => Phase::Rules,
+                [..] => Phase::Before { text: Vec::new(), open: None },
+            };
             return if spills { Effect::Spilled } else { Effect::Block };
         }
         let surplus = tail.len().saturating_sub(self.close.len());
@@ -146,6 +169,12 @@ impl Gate {
     fn spills(&self, text: &[u8]) -> bool {
         behind(text, &self.close).is_some_and(|rest| !bare(rest).is_empty())
     }
+}
+
+/// Whether a text is a tag, apart from newlines before it and text behind it, or may become one.
+fn may_become(text: &[u8], tag: &[u8]) -> bool {
+    let bare = bare(text);
+    text.len() - bare.len() <= NEWLINES && (tag.starts_with(bare) || bare.starts_with(tag))
 }
 
 /// The text behind a tag.
@@ -164,7 +193,15 @@ mod tests {
     use super::*;
 
     fn gate(open: Option<&str>) -> Gate {
-        Gate::new(Some(&Block { open: open.map(str::to_owned), close: "</think>".to_owned() }))
+        let (open, close) = (open.map(str::to_owned), "</think>".to_owned());
+        Gate::new(Some(&Block { open, close, headers: Vec::new() }))
+    }
+
+    /// A gate before rules that apply after one of two headers.
+    fn gate_with_headers(open: Option<&str>) -> Gate {
+        let (open, close) = (open.map(str::to_owned), "</t>".to_owned());
+        let headers = ["<final>", "<final json>"].map(str::to_owned).to_vec();
+        Gate::new(Some(&Block { open, close, headers }))
     }
 
     /// The effects of texts, one letter each.
@@ -252,5 +289,45 @@ mod tests {
         gate.accept(b"<th");
         assert_eq!(gate.allows(b"ink>", false), Verdict::Yes);
         assert_eq!(gate.allows(b"x", false), Verdict::Rules);
+    }
+
+    #[test]
+    fn rules_apply_after_a_header_and_nothing_else_comes_before_it() {
+        let open = Some("<t>");
+        for (gate, texts, effects) in [
+            (gate_with_headers(open), &["<final>", "{"][..], "br"),
+            (gate_with_headers(open), &["<", "final", " json>", "{"], "bbbr"),
+            (gate_with_headers(open), &["<t>", "<final>", "</t>", "\n<final", ">\n", "{"], "bbbbbr"),
+            (gate_with_headers(None), &["hm</t>", "<final json>", "<t>"], "bbr"),
+            (gate_with_headers(None), &["hm</t>", "<t>"], "bs"),
+            (gate_with_headers(open), &["hm"], "s"),
+            (gate_with_headers(open), &["<final>{"], "s"),
+        ] {
+            assert_eq!(follow(gate, texts), effects, "{texts:?}");
+        }
+        let (yes, no) = (Verdict::Yes, Verdict::No);
+        for (open, before, text, verdict) in [
+            (open, "", "<t>hm", yes),
+            (open, "", "<final", yes),
+            (open, "", "\n<final json>\n", yes),
+            (open, "", "<final>{", no),
+            (open, "", "<other>", no),
+            (open, "", "{", no),
+            (open, "", "", no),
+            (open, "<", "t>", yes),
+            (open, "<final", " json>", yes),
+            (open, "<final", " xml>", no),
+            (None, "hm", "x", yes),
+            (None, "hm</t>", "<final>", yes),
+            (None, "hm</t>", "<t>", no),
+        ] {
+            let mut gate = gate_with_headers(open);
+            gate.accept(before.as_bytes());
+            assert_eq!(gate.allows(text.as_bytes(), false), verdict, "{before:?} {text:?}");
+            assert_eq!(gate.allows(b"", true), no, "{before:?}");
+        }
+        let mut gate = gate_with_headers(open);
+        gate.accept(b"<final>");
+        assert_eq!((gate.allows(b"", true), gate.is_open()), (Verdict::Rules, true));
     }
 }

@@ -43,7 +43,7 @@ impl Guide {
             return self.rules.restrict(model, candidates);
         }
         let mut by_rules = HashSet::new();
-        if !self.gate.is_inside() && !self.is_lost {
+        if self.gate.asks_rules() && !self.is_lost {
             let mut left = candidates.clone();
             self.rules.restrict(model, &mut left);
             let allowed = left.data.iter().filter(|data| data.logit() > f32::NEG_INFINITY);

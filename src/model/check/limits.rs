@@ -1,7 +1,7 @@
-//! What the hyperparameters of single architectures must be, besides the limits of all.
+//! Limits on the hyperparameters of single architectures, besides those of all.
 //!
-//! Source: the assertions of the graphs in `src/models/*.cpp` of llama.cpp b11434, and the operators in them that do not
-//! end or divide by zero. What its loader reports as an error is left to it where it names the key.
+//! Source: the assertions of the graphs in `src/models/*.cpp` of llama.cpp b11434, and the operators in them that loop
+//! forever or divide by zero. Errors in which its loader names the key are left to it.
 
 use gguf_export::gguf::{Array, Value, keys, limits};
 
@@ -9,63 +9,67 @@ use crate::model::header::describe;
 use crate::model::hparams::HParams;
 use crate::model::{Header, LoadError};
 
-/// A demand on the hyperparameters.
+/// A limit on the hyperparameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     /// The tokenizer is byte-level BPE.
     ByteLevel,
-    /// Every layer has the same numbers of heads, at least one.
+    /// All layers have the same number of query heads, and of KV heads: at least one.
     SameHeads,
-    /// Every layer has heads, not all the same number.
+    /// Every layer has at least one query head and one KV head.
     SomeHeads,
-    /// Keys are as long as values.
+    /// Keys and values have the same length.
     EqualLengths,
-    /// Some values are rotated: without, llama.cpp's rotation loops forever.
+    /// At least one pair of values is rotated: llama.cpp's rotation loops forever over none.
     Rotates,
-    /// There are experts.
+    /// The model has experts; every token uses the same number in every layer.
     Experts,
-    /// If there are experts, every layer chooses as many.
+    /// The same, if the model has experts.
     MayHaveExperts,
-    /// Every layer is dense.
+    /// The model has no experts.
     NoExperts,
-    /// The sizes of the delta net fit together.
+    /// The sizes of the delta net are consistent.
     DeltaNet,
     /// Some layers have attention and some a recurrent state: llama.cpp asserts that there are caches of both kinds.
     Mixes,
-    /// The epsilon of the norms is there.
-    Epsilon,
-    /// All of a key is rotated.
+    /// All values of a key are rotated.
     RotatesAll,
-    /// The rotated values have sections.
+    /// The rotated values are divided into sections.
     Sections,
-    /// If the rotated values have sections, they are those of [`Self::Sections`].
+    /// The same, if the file has the key.
     MaySections,
-    /// MTP layers are not supported.
+    /// The model has no MTP layers.
     NoMtp,
     /// MTP layers have attention.
     MtpAttends,
-    /// Experts are shared.
+    /// The model has shared experts.
     SharedExperts,
-    /// The function that weighs experts is known, or the graph has one by default.
+    /// The gating function is one of llama.cpp's, or missing.
     MayWeigh,
-    /// The function that weighs experts is known.
+    /// The gating function is one of llama.cpp's.
     Weighs,
-    /// Some layers slide and some do not.
+    /// Some layers have a sliding window and some have none.
     Slides,
-    /// Layers that slide have heads of the same lengths as others.
+    /// Layers with and without a sliding window have heads of the same lengths.
     SlidesAlike,
-    /// Where layers slide, keys are as long as values and some of them are rotated.
+    /// In layers with a sliding window, keys and values have the same length, and at least one pair is rotated.
     WindowLengths,
-    /// The layers whose keys others use are of the same kind.
+    /// Layers that use the KV cache of another have a window only if that one has.
     SharesKeys,
-    /// The lengths of compressed keys and values fit together.
+    /// The lengths of compressed keys and values are consistent.
     Compression,
-    /// Where attention has a temperature, it has its length.
+    /// Attention with a temperature scale has a temperature length.
     Temperature,
 }
 
+/// Checks the limits of an architecture, and that the epsilon of its norms is there.
+pub(super) fn check(limits: &[Limit], header: &Header, hparams: &HParams) -> Result<(), LoadError> {
+    Keys { header, hparams }.epsilon()?;
+    limits.iter().try_for_each(|limit| limit.check(header, hparams))
+}
+
 impl Limit {
-    /// Checks the demand.
+    /// Checks the limit.
     pub(super) fn check(self, header: &Header, hparams: &HParams) -> Result<(), LoadError> {
         let keys = Keys { header, hparams };
         match self {
@@ -79,7 +83,6 @@ impl Limit {
             Self::NoExperts => keys.no_experts(),
             Self::DeltaNet => keys.delta_net(),
             Self::Mixes => keys.mixes(),
-            Self::Epsilon => keys.epsilon(),
             Self::RotatesAll => keys.rotates_all(),
             Self::MaySections if header.metadata.get(&keys.key(SECTIONS)).is_none() => Ok(()),
             Self::MaySections | Self::Sections => keys.sections(),

@@ -11,6 +11,10 @@ pub(super) enum Size {
     Embd,
     /// Two embeddings side by side.
     TwoEmbd,
+    /// Width of the embedding of a text.
+    TextEmbd,
+    /// Labels of a classifier.
+    Labels,
     /// Tokens.
     Vocab,
     /// Query heads.
@@ -94,6 +98,8 @@ impl Size {
             Self::One => 1,
             Self::Embd => h.embedding,
             Self::TwoEmbd => 2 * h.embedding,
+            Self::TextEmbd => h.text_embedding,
+            Self::Labels => h.labels,
             Self::Vocab => h.vocab,
             Self::Heads => h.heads[index].into(),
             Self::Head => head,

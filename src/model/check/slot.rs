@@ -1,18 +1,22 @@
-//! The vocabulary of the tables: what a tensor is called, what it holds, how large it is, and when it must be there.
+//! The elements of the tables: tensors by name and shape, the layers that have them, and when they are required.
+
+use gguf_export::ggml::GgmlType;
 
 use super::limits::Limit;
 use super::size::Size;
-use super::types::Kind;
 
 /// The tensors of an architecture, and the limits of its graph.
 pub(super) struct Table {
     /// Its name in `general.architecture`.
     pub(super) name: &'static str,
-    /// What its hyperparameters must be, checked in this order.
+    /// Limits on its hyperparameters, checked in this order.
     pub(super) limits: &'static [Limit],
-    /// Its tensors.
+    /// The tensors, by the layers that have them.
     pub(super) parts: &'static [Part],
-    /// Whether a file may leave out its MTP layers, though it counts them.
+    /// Optional factors by which its graph multiplies products. MTP layers have none, because llama.cpp skips their
+    /// matrices before it looks for factors.
+    pub(super) factors: &'static [Part],
+    /// True if a file may lack the MTP layers that its metadata counts.
     pub(super) trunk_alone: bool,
 }
 
@@ -37,7 +41,7 @@ pub(super) enum Of {
     Attention,
     /// Those with attention and a KV cache of their own.
     OwnKeys,
-    /// Those with attention that use the keys of others.
+    /// Those with attention that use the KV cache of another layer.
     OthersKeys,
     /// Those with attention, if queries are compressed.
     CompressedQueries,
@@ -64,37 +68,34 @@ pub(super) enum Of {
 pub(super) struct Slot {
     /// The name, without `blk.N.`.
     pub(super) name: &'static str,
-    /// What it holds.
-    pub(super) kind: Kind,
     /// Its extents, fastest first.
     pub(super) dims: &'static [Size],
-    /// Whether it must be there.
+    /// Whether it is required.
     pub(super) when: When,
 }
 
-/// Whether a tensor must be there. Names are those of tensors of the same layer that are earlier in the table.
+/// Whether a tensor is required. Names are those of tensors of the same layer that are earlier in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// It must.
+    /// Required.
     Always,
-    /// It may.
+    /// Optional.
     Optional,
-    /// It must unless this one is, and then it must not.
+    /// Required if this one is missing, else not allowed.
     Unless(&'static str),
-    /// It may unless this one is.
+    /// Optional if this one is missing, else not allowed.
     OptionalUnless(&'static str),
-    /// It may beside this one, and only then.
+    /// Optional if this one is there, else not allowed.
     OptionalWith(&'static str),
+    /// Optional if this one is there and has this type, else not allowed.
+    OptionalWithType(&'static str, GgmlType),
+    /// Optional; but if the second one is there, required with the first one and not allowed without it.
+    AllOrNone(&'static str, &'static str),
 }
 
-/// A matrix that must be there.
-pub(super) const fn matrix(name: &'static str, dims: &'static [Size]) -> Slot {
-    Slot { name, kind: Kind::Matrix, dims, when: When::Always }
-}
-
-/// A vector, or a stack of vectors, that must be there.
-pub(super) const fn vector(name: &'static str, dims: &'static [Size]) -> Slot {
-    Slot { name, kind: Kind::Vector, dims, when: When::Always }
+/// A required tensor.
+pub(super) const fn tensor(name: &'static str, dims: &'static [Size]) -> Slot {
+    Slot { name, dims, when: When::Always }
 }
 
 impl Slot {
@@ -103,8 +104,13 @@ impl Slot {
         Self { when, ..self }
     }
 
-    /// The same, if it may be missing.
+    /// The same, but optional.
     pub(super) const fn optional(self) -> Self {
         self.when(When::Optional)
+    }
+
+    /// Its name in a layer, or in the model as a whole.
+    pub(super) fn name_in(&self, layer: Option<u32>) -> String {
+        layer.map_or_else(|| self.name.to_owned(), |layer| format!("blk.{layer}.{}", self.name))
     }
 }

@@ -1,60 +1,55 @@
-//! Walks the table of an architecture: every tensor that must be there is, has its shape and its type, and there is no other.
+//! Walks the table of an architecture: every tensor that must be there is and has its shape, and there is no other.
 //!
 //! llama.cpp's loader also reports a tensor that is missing or has the wrong shape, but not the name of one too many, and
-//! its graphs assert on types that the loader accepts.
+//! its graphs ignore factors that the loader accepts.
 
 use std::collections::BTreeMap;
+use std::iter;
 
-use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::TensorInfo;
 
-use super::limits::Limit;
+use super::limits::{self, Limit};
 use super::slot::{Of, Part, Slot, Table, When};
-use super::types::Kind;
 use crate::model::hparams::HParams;
 use crate::model::{Header, LoadError};
 
 pub(super) fn check(table: &Table, header: &Header, hparams: &HParams) -> Result<(), LoadError> {
-    for limit in table.limits {
-        limit.check(header, hparams)?;
-    }
+    limits::check(table.limits, header, hparams)?;
     let all: BTreeMap<&str, &TensorInfo> =
         header.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-    let mut walk = Walk { header, hparams, left: all.clone(), all, matrices: BTreeMap::new() };
-    for part in table.parts.iter().filter(|part| is_in_model(part.of, hparams)) {
-        walk.part(part, "", 0)?;
+    let mut walk = Walk { header, hparams, left: all.clone(), all };
+    for layer in places(walk.last(table)) {
+        walk.parts(table.parts, layer)?;
     }
-    for layer in 0..walk.last(table) {
-        let prefix = format!("blk.{layer}.");
-        for part in table.parts.iter().filter(|part| is_in_layer(part.of, hparams, layer)) {
-            walk.part(part, &prefix, layer)?;
-        }
+    for layer in places(hparams.trunk()) {
+        walk.parts(table.factors, layer)?;
     }
-    walk.scales()?;
+    walk.refuse_factors_of_biased()?;
     if hparams.recurrent.is_some() && table.parts.iter().any(|part| part.of == Of::Recurrent) {
         // Last, because a tensor of the wrong kind of layer says more.
         Limit::Mixes.check(header, hparams)?;
     }
-    match walk.left.keys().next() {
-        None => Ok(()),
-        Some(name) => Err(LoadError::SurplusTensor {
-            path: header.path.clone(),
-            tensor: (*name).to_owned(),
-            layers: hparams.layers,
-        }),
-    }
+    let Some(name) = walk.left.keys().next() else { return Ok(()) };
+    let (path, tensor) = (header.path.clone(), (*name).to_owned());
+    let matrix = name.strip_suffix(".scale").map(|stem| format!("{stem}.weight"));
+    Err(if matrix.is_some_and(|matrix| walk.met(&matrix).is_some()) {
+        LoadError::IgnoredFactor { path, tensor }
+    } else {
+        LoadError::SurplusTensor { path, tensor, layers: hparams.layers }
+    })
 }
 
-fn is_in_model(of: Of, hparams: &HParams) -> bool {
-    match of {
-        Of::Model => true,
-        Of::PerLayerModel => hparams.per_layer_embedding > 0,
-        _ => false,
-    }
+/// The model as a whole, and its first layers.
+pub(super) fn places(layers: u32) -> impl Iterator<Item = Option<u32>> {
+    iter::once(None).chain((0..layers).map(Some))
 }
 
-pub(super) fn is_in_layer(of: Of, hparams: &HParams, layer: u32) -> bool {
+/// Whether a layer, or the model as a whole, has some tensors.
+pub(super) fn has(hparams: &HParams, layer: Option<u32>, of: Of) -> bool {
     let h = hparams;
+    let Some(layer) = layer else {
+        return of == Of::Model || of == Of::PerLayerModel && h.per_layer_embedding > 0;
+    };
     let recurrent = h.recurrent_layers[layer as usize];
     let experts = h.experts > 0 && layer >= h.leading_dense;
     match of {
@@ -82,8 +77,6 @@ struct Walk<'a> {
     all: BTreeMap<&'a str, &'a TensorInfo>,
     /// The tensors that were not met yet.
     left: BTreeMap<&'a str, &'a TensorInfo>,
-    /// The matrices that were met, without `.weight`.
-    matrices: BTreeMap<&'a str, &'a TensorInfo>,
 }
 
 impl<'a> Walk<'a> {
@@ -95,77 +88,67 @@ impl<'a> Walk<'a> {
         if is_alone { self.hparams.trunk() } else { layers }
     }
 
-    /// Whether a tensor is there and was met.
-    fn is_met(&self, name: &str) -> bool {
-        self.all.contains_key(name) && !self.left.contains_key(name)
+    /// A tensor that is there and was met.
+    fn met(&self, name: &str) -> Option<&'a TensorInfo> {
+        if self.left.contains_key(name) { None } else { self.all.get(name).copied() }
     }
 
-    fn part(&mut self, part: &Part, prefix: &str, layer: u32) -> Result<(), LoadError> {
-        for slot in part.slots {
-            let has = |other: &str| self.is_met(&format!("{prefix}{other}"));
+    fn parts(&mut self, parts: &[Part], layer: Option<u32>) -> Result<(), LoadError> {
+        let hparams = self.hparams;
+        let slots = parts.iter().filter(|part| has(hparams, layer, part.of)).flat_map(|part| part.slots);
+        for slot in slots {
+            let met = |name| self.met(&Slot { name, ..*slot }.name_in(layer));
+            let has = |name| met(name).is_some();
             let (may, must) = match slot.when {
                 When::Always => (true, true),
-                When::Optional => (true, false),
                 When::Unless(other) => (!has(other), !has(other)),
                 When::OptionalUnless(other) => (!has(other), false),
                 When::OptionalWith(other) => (has(other), false),
+                When::OptionalWithType(other, ty) => {
+                    (met(other).is_some_and(|tensor| tensor.ty == ty), false)
+                }
+                When::AllOrNone(first, beside) if has(beside) => (has(first), has(first)),
+                When::Optional | When::AllOrNone(..) => (true, false),
             };
             if may {
-                self.slot(slot, must, prefix, layer)?;
+                self.slot(slot, must, layer)?;
             }
         }
         Ok(())
     }
 
-    fn slot(&mut self, slot: &Slot, must: bool, prefix: &str, layer: u32) -> Result<(), LoadError> {
-        let name = format!("{prefix}{}", slot.name);
-        let dims: Vec<u64> = slot.dims.iter().map(|size| size.of(self.hparams, layer)).collect();
-        match self.take(&name, slot.kind, &dims)? {
-            None if must => Err(LoadError::MissingTensor { path: self.header.path.clone(), tensor: name }),
-            Some(found) if slot.kind == Kind::Matrix => {
-                self.matrices.insert(found.name.strip_suffix(".weight").unwrap_or(&found.name), found);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The optional factors of a matrix and of its input: one, or one for each expert.
-    fn scales(&mut self) -> Result<(), LoadError> {
-        let names: Vec<&str> = self.left.keys().copied().collect();
-        for name in names {
-            let factor = name.strip_suffix(".scale");
-            let stem = factor.or_else(|| name.strip_suffix(".input_scale"));
-            let Some((stem, matrix)) = stem.and_then(|stem| Some((stem, *self.matrices.get(stem)?))) else {
-                continue;
-            };
-            let has_bias = self.all.contains_key(format!("{stem}.bias").as_str());
-            if matrix.ty == GgmlType::NVFP4 && has_bias && factor.is_some() {
-                // llama.cpp would add the bias before the factor, and asserts that it need not.
-                let (path, tensor) = (self.header.path.clone(), name.to_owned());
-                let (found, expected) = ("a bias beside it".to_owned(), "none with type NVFP4".to_owned());
-                return Err(LoadError::Tensor { path, tensor, found, expected });
-            }
-            let count = if stem.ends_with("_exps") { self.hparams.experts.into() } else { 1 };
-            self.take(name, Kind::Vector, &[count])?;
-        }
-        Ok(())
-    }
-
-    /// Checks a tensor and removes it from the remaining ones; `None` if it does not exist.
-    fn take(&mut self, name: &str, kind: Kind, dims: &[u64]) -> Result<Option<&'a TensorInfo>, LoadError> {
-        let Some(tensor) = self.left.remove(name) else { return Ok(None) };
-        let wrong = |found: String, expected: String| {
-            let (path, tensor) = (self.header.path.clone(), name.to_owned());
-            Err(LoadError::Tensor { path, tensor, found, expected })
+    /// Checks the shape of a tensor and removes it from the remaining ones.
+    fn slot(&mut self, slot: &Slot, must: bool, layer: Option<u32>) -> Result<(), LoadError> {
+        let (path, name) = (&self.header.path, slot.name_in(layer));
+        let Some(tensor) = self.left.remove(name.as_str()) else {
+            let missing = LoadError::MissingTensor { path: path.clone(), tensor: name };
+            return if must { Err(missing) } else { Ok(()) };
         };
-        if trimmed(&tensor.dims) != trimmed(dims) {
-            return wrong(format!("shape {:?}", tensor.dims), format!("{dims:?} by the metadata"));
+        let dims: Vec<u64> = slot.dims.iter().map(|size| size.of(self.hparams, layer.unwrap_or(0))).collect();
+        if trimmed(&tensor.dims) == trimmed(&dims) {
+            return Ok(());
         }
-        if !kind.allows(tensor.ty) {
-            return wrong(format!("type {}", tensor.ty), kind.expected().to_owned());
+        let (found, expected) = (format!("shape {:?}", tensor.dims), format!("{dims:?} by the metadata"));
+        Err(LoadError::Tensor { path: path.clone(), tensor: name, found, expected })
+    }
+
+    /// llama.cpp multiplies the products of a feed-forward network after it has added the biases.
+    fn refuse_factors_of_biased(&self) -> Result<(), LoadError> {
+        for layer in 0..self.hparams.trunk() {
+            for stem in ["ffn_gate", "ffn_up", "ffn_down"].map(|name| format!("blk.{layer}.{name}")) {
+                let tensor = format!("{stem}.scale");
+                if self.met(&tensor).is_some() && self.met(&format!("{stem}.bias")).is_some() {
+                    let (found, expected) = ("a bias beside it".to_owned(), "none".to_owned());
+                    return Err(LoadError::Tensor {
+                        path: self.header.path.clone(),
+                        tensor,
+                        found,
+                        expected,
+                    });
+                }
+            }
         }
-        Ok(Some(tensor))
+        Ok(())
     }
 }
 

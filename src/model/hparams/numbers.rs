@@ -176,6 +176,18 @@ impl Numbers<'_> {
         }
     }
 
+    /// Width of the embedding of a text: by its own key, or that of a token.
+    pub(super) fn text_embedding(&self, by_default: u64) -> Result<u64, LoadError> {
+        let width = self.within("embedding_length_out", 0..=limits::WIDTH, Some(0))?;
+        Ok(if width > 0 { width } else { by_default })
+    }
+
+    /// Labels of a classifier.
+    pub(super) fn labels(&self) -> u64 {
+        let labels = self.header.metadata.strings(&self.key("classifier.output_labels"));
+        labels.map_or(0, <[_]>::len).max(1) as u64
+    }
+
     pub(super) fn vocab(&self) -> Result<u64, LoadError> {
         match self.header.metadata.strings(keys::TOKENIZER_TOKENS) {
             Some(tokens) => Ok(tokens.len() as u64),

@@ -44,6 +44,8 @@ impl HParams {
             layers: narrow(layers),
             mtp_layers: narrow(mtp_layers),
             embedding,
+            text_embedding: numbers.text_embedding(embedding)?,
+            labels: numbers.labels(),
             vocab,
             trained_context: narrow(numbers.within("context_length", 1..=limits::CONTEXT, None)?),
             feed_forward: numbers.by_layer("feed_forward_length", layers, 0)?,

@@ -11,6 +11,10 @@ pub struct HParams {
     pub mtp_layers: u32,
     /// Width of an embedding.
     pub embedding: u64,
+    /// Width of the embedding of a text.
+    pub text_embedding: u64,
+    /// Labels of a classifier; 1 if the file names none.
+    pub labels: u64,
     /// Tokens in the vocabulary.
     pub vocab: u64,
     /// The context length that the model was trained with.

@@ -17,7 +17,7 @@ const PROGRAM: u64 = 24 << 20;
 /// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
-/// Architectures of which llama.cpp makes the head before the embedding, and then does not find that it is the same.
+/// Architectures whose head llama.cpp creates before the embedding, so that a tied head becomes a second copy.
 const HEAD_FIRST: [&str; 2] = ["gemma3n", "gemma4"];
 
 /// The values that all choices for one model share.

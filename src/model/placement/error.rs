@@ -61,6 +61,18 @@ pub enum PlaceError {
         /// The type.
         ty: &'static str,
     },
+    /// Keys and values are one cache, and the types of the two differ.
+    #[error(
+        "`-ctk {}` and `-ctv {}` differ, expected the same type: in this model, keys and values are one cache",
+        keys.to_lowercase(),
+        values.to_lowercase()
+    )]
+    CacheTypes {
+        /// The type of the keys.
+        keys: &'static str,
+        /// The type of the values.
+        values: &'static str,
+    },
     /// The blocks of a type of the KV cache do not divide a head.
     #[error("`{option} {}` has blocks of {block} values, which do not divide a head of {length}", ty.to_lowercase())]
     CacheBlocks {

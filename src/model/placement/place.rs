@@ -54,6 +54,9 @@ fn refuse_stream(hparams: &HParams, machine: &Machine, options: &LoadOptions) ->
 /// Refuses types of the KV cache that llama.cpp refuses once the model is loaded.
 fn refuse_caches(hparams: &HParams, options: &LoadOptions) -> Result<(), PlaceError> {
     let (key, value) = (ggml(options.cache_k), ggml(options.cache_v));
+    if hparams.mla.is_some() && key != value {
+        return Err(PlaceError::CacheTypes { keys: key.name(), values: value.name() });
+    }
     if options.flash == Flash::Off {
         // A type of whole blocks is quantized.
         return if value.block_len() > 1 {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::llama::{Kernels, LoadMode, Override, SplitMode};
-use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions};
+use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions, Mla};
 
 mod prefill;
 mod speed;
@@ -612,5 +612,8 @@ fn a_cache_that_llama_cpp_refuses_is_refused_before_the_load() {
     assert!(place(&header, &hparams, &machine(64 * GIB, &[]), &keys).is_ok());
     hparams.key_length = 80;
     let says = "`-ctk q4_0` has blocks of 32 values, which do not divide a head of 80";
-    assert_eq!(error(&hparams, LoadOptions { flash: Flash::Auto, ..keys }).to_string(), says);
+    assert_eq!(error(&hparams, LoadOptions { flash: Flash::Auto, ..keys.clone() }).to_string(), says);
+    hparams.mla = Some(Mla { key_length: 256, value_length: 256 });
+    let says = "`-ctk q4_0` and `-ctv f16` differ, expected the same type: in this model, keys and values are one cache";
+    assert_eq!(error(&hparams, keys).to_string(), says);
 }

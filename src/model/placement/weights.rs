@@ -18,11 +18,11 @@ const LAZY: u64 = 4 << 30;
 /// The part of the model that a tensor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
-    /// The embedding, always on the CPU.
+    /// The embeddings, always on the CPU.
     Input,
     /// A layer.
     Layer(u32),
-    /// The final norm and the head, which count as one more layer.
+    /// The final norm and the heads, which count as one more layer.
     Output,
 }
 
@@ -103,13 +103,16 @@ pub(super) fn weights(header: &Header, hparams: &HParams, kernels: Option<&Kerne
     weights
 }
 
+/// The part of the model by the list that llama.cpp takes buffers from, `LLM_TENSOR_INFOS`. Tensors of the layers that
+/// exist once belong to the first layer.
 fn home(name: &str) -> Home {
-    let layer =
-        name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()).and_then(|n| n.parse().ok());
-    match layer {
-        Some(layer) => Home::Layer(layer),
-        None if name.starts_with("output") => Home::Output,
-        None => Home::Input,
+    let mut parts = name.split('.');
+    match (parts.next().unwrap_or(name), parts.next().map(str::parse::<u32>)) {
+        ("blk", Some(Ok(layer))) => Home::Layer(layer),
+        ("token_embd" | "position_embd" | "token_types" | "per_layer_token_embd", _) => Home::Input,
+        ("cls" | "altup_proj" | "altup_unembd_proj", _) => Home::Output,
+        (first, _) if first.starts_with("output") => Home::Output,
+        _ => Home::Layer(0),
     }
 }
 
@@ -167,4 +170,29 @@ pub(super) fn cpu_experts(layers: u32, all: u32) -> Vec<Override> {
         return vec![on_cpu(EXPERTS.to_owned())];
     }
     (0..layers).map(|layer| on_cpu(format!(r"blk\.{layer}{EXPERTS}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_without_a_layer_are_where_llama_cpp_places_them() {
+        for (name, expected) in [
+            ("token_embd.weight", Home::Input),
+            ("per_layer_token_embd.weight", Home::Input),
+            ("per_layer_model_proj.weight", Home::Layer(0)),
+            ("per_layer_proj_norm.weight", Home::Layer(0)),
+            ("rope_freqs.weight", Home::Layer(0)),
+            ("token_embd_norm.weight", Home::Layer(0)),
+            ("output.weight", Home::Output),
+            ("output_norm.weight", Home::Output),
+            ("cls.output.weight", Home::Output),
+            ("altup_proj.weight", Home::Output),
+            ("blk.7.ffn_up_exps.weight", Home::Layer(7)),
+            ("blk.x.ffn_up.weight", Home::Layer(0)),
+        ] {
+            assert_eq!(home(name), expected, "{name}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub fn generation_settings(
 ) -> Value {
     let most = max_tokens.map_or(json!(-1), |tokens| json!(tokens));
     let SamplingParams { seed, grammar, logprobs, .. } = params;
-    let (gbnf, schema) = match grammar.as_ref().map(|Grammar { rules, .. }| rules) {
+    let (gbnf, schema) = match grammar.as_ref().map(|Grammar { rules, .. }| &**rules) {
         Some(Rules::Gbnf(text)) => (text.as_str(), Value::Null),
         Some(Rules::JsonSchema(text)) => ("", serde_json::from_str(text).unwrap_or(Value::Null)),
         Some(Rules::Composed { .. }) | None => ("", Value::Null),

@@ -129,7 +129,7 @@ fn probabilities_after_the_samplers_are_given_only_if_they_are_known() {
         Ok(Probabilities::Unchanged)
     );
     assert_eq!(of(&SamplingParams { top_k: 4, ..greedy }, true), Ok(Probabilities::Greedy));
-    let grammar = Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()), after: None });
+    let grammar = Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None });
     for params in [
         SamplingParams { temperature: 0.8, ..neutral.clone() },
         SamplingParams { top_k: 40, ..neutral.clone() },
@@ -172,7 +172,7 @@ fn settings_have_every_value_under_llama_servers_names() {
         xtc: Some(Xtc::with_probability(0.5)),
         mirostat: Some(Mirostat::new(MirostatVersion::V1)),
         logit_bias: vec![(Token(5), 1.5), (Token(6), f32::NEG_INFINITY)],
-        grammar: Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()), after: None }),
+        grammar: Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None }),
         logprobs: Some(4),
         ..SamplingParams::neutral(1)
     };
@@ -190,8 +190,10 @@ fn settings_have_every_value_under_llama_servers_names() {
         assert_eq!(on[name], value, "{name}");
     }
     let rules = Rules::JsonSchema(json!({"type": "object"}).to_string());
-    let params =
-        SamplingParams { grammar: Some(Grammar { rules, after: None }), ..SamplingParams::neutral(1) };
+    let params = SamplingParams {
+        grammar: Some(Grammar { rules: rules.into(), after: None }),
+        ..SamplingParams::neutral(1)
+    };
     assert_eq!(generation_settings(&params, None, &[], &[])["json_schema"], json!({"type": "object"}));
     let params = SamplingParams { ignore_end: true, ..SamplingParams::neutral(1) };
     let ignoring = generation_settings(&params, None, &[], &[Token(2)]);

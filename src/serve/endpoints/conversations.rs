@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -14,19 +15,26 @@ use crate::conversations::{Condition, Conversation, Error, Store, Tag};
 use crate::openai::{ApiError, ErrorCode};
 use crate::serve::app::App;
 use crate::serve::error::HttpError;
+use crate::serve::followed::Followed;
 use crate::serve::generate::blocking;
 use crate::serve::receive;
 
 /// The type of a conversation: JSON lines.
 const TYPE: &str = "application/jsonl";
 
-/// The conversations, the last changed first.
+/// The conversations, the last changed first; with `search`, those that contain it.
 pub(in crate::serve) async fn list(
     State(app): State<Arc<App>>,
+    Query(query): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Result<Json<Value>, HttpError> {
     let store = store(&app, &request)?;
-    let list = blocking(&app, move || store.list()).await?.map_err(Error::from).map_err(refusal)?;
+    let text = query.into_iter().find_map(|(name, value)| (name == "search").then_some(value));
+    let read = move || match text {
+        Some(text) => store.search(&text),
+        None => store.list().map(|list| (list, true)),
+    };
+    let (list, is_complete) = blocking(&app, read).await?.map_err(Error::from).map_err(refusal)?;
     let data = list.into_iter().map(|stored| {
         let modified = stored.modified.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         json!({
@@ -37,7 +45,8 @@ pub(in crate::serve) async fn list(
             "bytes": stored.bytes,
         })
     });
-    Ok(Json(json!({ "object": "list", "data": data.collect::<Vec<Value>>() })))
+    let data: Vec<Value> = data.collect();
+    Ok(Json(json!({ "object": "list", "data": data, "is_complete": is_complete })))
 }
 
 /// One conversation.
@@ -47,13 +56,20 @@ pub(in crate::serve) async fn get(
     request: Request,
 ) -> Result<Response, HttpError> {
     let (store, Path(name)) = (store(&app, &request)?, name.map_err(unreadable)?);
+    // What could not be written back is not read either.
+    let most = app.settings.limits.body_bytes as u64;
     let read = move || -> Result<(String, Tag), Error> {
-        let (conversation, tag) = store.get(&name)?;
+        let (conversation, tag) = store.get_within(&name, most)?;
         Ok((conversation.text().map_err(std::io::Error::from)?, tag))
     };
     let (text, tag) = blocking(&app, read).await?.map_err(unusable)?;
+    let memory = match app.bodies.take(text.len()) {
+        Ok(memory) => memory,
+        Err(refused) => return Ok(refused.into_response()),
+    };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(TYPE)), etag(&tag)];
-    Ok((headers, text).into_response())
+    let response = (headers, text).into_response();
+    Ok(response.map(|body| Body::new(Followed { body, follower: memory })))
 }
 
 /// Writes a conversation, if it is as the client last saw it.
@@ -167,6 +183,7 @@ fn refusal(error: Error) -> HttpError {
         Error::Missing { .. } => ErrorCode::NotFound,
         Error::Exists { .. } | Error::Changed { .. } => ErrorCode::Changed,
         Error::TooLarge { .. } => ErrorCode::BodyTooLarge,
+        Error::Busy => ErrorCode::Overloaded,
         Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full => ErrorCode::InvalidRequest,
         _ => ErrorCode::Engine,
     };
@@ -182,6 +199,7 @@ fn answer(code: ErrorCode, error: &Error) -> HttpError {
     }
     let message = match error {
         Error::Format(source) => format!("{error}: {source}"),
+        Error::TooLarge { .. } if code == ErrorCode::Engine => format!("{error}; `--max-body` allows more"),
         _ => error.to_string(),
     };
     ApiError::new(code, message).into()

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
+use tower::ServiceExt as _;
 
+use crate::serve::limits::Limits;
 use crate::serve::security::{Client, KeyId};
-use crate::serve::testing::{Reply, app, send};
+use crate::serve::testing::{Reply, app, get, send};
 use crate::serve::{Sessions, Settings, router};
 
 const ONE: &str = "{\"ggrun_session\":1,\"model\":\"m\"}\n{\"role\":\"user\",\"content\":\"a\"}\n";
@@ -59,6 +62,10 @@ fn a_conversation_is_created_read_changed_and_removed() {
     );
     assert_eq!(listed["bytes"], get(path).text.len());
     assert!(get(path).text.contains("\"page\":1"), "fields of the page stay");
+    for (text, number) in [("B", 1), ("%22b", 0)] {
+        let found = get(&format!("/api/conversations?search={text}")).json();
+        assert_eq!((found["data"].as_array().unwrap().len(), &found["is_complete"]), (number, &true.into()));
+    }
     // The file is damaged, not the request.
     let file = folder.path().join("sessions/damaged.jsonl");
     for bytes in [&b"{}"[..], b"\xff"] {
@@ -115,6 +122,30 @@ fn what_is_no_conversation_or_name_is_refused() {
     );
     assert!(!folder.path().join("sessions").exists(), "nothing was written");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_conversation_takes_memory_of_bodies_until_it_is_written_and_is_no_larger_than_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |body_bytes| Settings {
+        sessions: Sessions::together(folder.path().to_owned()),
+        limits: Arc::new(Limits { body_bytes, all_bodies_bytes: 1 << 10, ..Limits::default() }),
+        ..Settings::default()
+    };
+    fs::write(folder.path().join("a.jsonl"), TWO).unwrap();
+    let one = router(app("ok", settings(TWO.len())));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let ask = || {
+        let request = Request::get("/api/conversations/a").body(Body::empty()).unwrap();
+        runtime.block_on(one.clone().oneshot(request)).unwrap()
+    };
+    let unread = ask();
+    assert_eq!((unread.status(), ask().status()), (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE));
+    drop(unread);
+    assert_eq!(ask().status(), StatusCode::OK);
+    let large = get(&router(app("ok", settings(TWO.len() - 1))), "/api/conversations/a");
+    assert_eq!(large.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(large.text.contains("`--max-body` allows more"), "{}", large.text);
 }
 
 #[test]

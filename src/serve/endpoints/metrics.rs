@@ -25,7 +25,7 @@ pub(in crate::serve) async fn metrics(State(app): State<Arc<App>>) -> Result<Res
             let saved = engine.states.as_ref().map(|states| states.counters().get());
             (Some(engine.session.submitter().status().borrow().clone()), saved)
         }
-        Phase::Loading { .. } | Phase::Failed(_) => (None, None),
+        Phase::Downloading { .. } | Phase::Loading { .. } | Phase::Failed(_) => (None, None),
     };
     let text = app.metrics.render(status.as_ref(), saved).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");

@@ -31,7 +31,7 @@ pub(in crate::serve) async fn model(
 fn card(app: &App) -> ModelCard {
     let loaded = match &*app.phase.borrow() {
         Phase::Ready(engine) => Some(engine.card.facts),
-        Phase::Loading { .. } | Phase::Failed(_) => None,
+        Phase::Downloading { .. } | Phase::Loading { .. } | Phase::Failed(_) => None,
     };
     ModelCard {
         name: app.settings.name().to_owned(),

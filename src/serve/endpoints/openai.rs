@@ -17,6 +17,7 @@ use crate::serve::error::HttpError;
 use crate::serve::generate::ignored;
 use crate::serve::id;
 use crate::serve::job::Job;
+use crate::serve::queue::Place;
 use crate::session::{Answer, Chat, ChatEvent, Logprobs, Seed, Session};
 
 /// Refuses what the server does not support, and another model.
@@ -137,6 +138,14 @@ impl Encoder for Answers {
         let is_timed = |chunk: &Value| chunk.get("timings").is_none() && chunk.get("error").is_none();
         add_times(&mut chunks, self.so_far.get_mut(index), event, moment, is_timed);
         data(chunks)
+    }
+
+    fn shows_queue(&self) -> bool {
+        self.chunks.shows_progress()
+    }
+
+    fn moved(&mut self, Place { position, waiting }: Place) -> Vec<Frame> {
+        data(vec![self.chunks.queued(position, waiting)])
     }
 
     fn end(&mut self) -> Vec<Frame> {

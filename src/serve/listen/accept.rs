@@ -161,12 +161,16 @@ async fn connect(socket: Socket, address: Option<IpAddr>, server: Server) {
         let peer = Peer { address, track: Track::new() };
         return connection::run(socket.clone(), &socket, peer, router, &limits, stage).await;
     };
-    match timeout(limits.handshake, tls.acceptor().accept(socket.clone())).await {
-        Ok(Ok(stream)) => {
-            let peer = Peer { address, track: Track::new() };
-            connection::run(stream, &socket, peer, router, &limits, stage).await;
+    let encrypted = async {
+        match timeout(limits.handshake, tls.acceptor().accept(socket.clone())).await {
+            Ok(Ok(stream)) => {
+                let peer = Peer { address, track: Track::new() };
+                connection::run(stream, &socket, peer, router, &limits, stage).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
+            Err(_) => tracing::debug!("the TLS handshake took too long"),
         }
-        Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
-        Err(_) => tracing::debug!("the TLS handshake took too long"),
-    }
+    };
+    // In a box, so that connections without TLS do not take its memory.
+    Box::pin(encrypted).await;
 }

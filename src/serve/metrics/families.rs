@@ -22,7 +22,7 @@ pub(super) fn engine(status: &Status) -> Vec<MetricFamily> {
     ];
     let gauges = [
         ("num_requests_running", "Requests in slots", running(status)),
-        ("num_requests_waiting", "Requests that wait for a slot", *waiting as u64),
+        ("num_requests_waiting", "Requests that wait for a slot", waiting.len() as u64),
         ("slots", "Slots", slots.len() as u64),
         ("state_cache_bytes", "Memory used by cached states", state_cache.bytes),
     ];

@@ -57,7 +57,7 @@ pub(super) fn families(status: &Status, totals: &Totals, window: &mut Window) ->
             rate(totals.written.saturating_sub(last.written), totals.written_seconds - last.written_seconds),
         ),
         ("requests_processing", "Requests in slots", float(running(status))),
-        ("requests_deferred", "Requests that wait for a slot", float(*waiting as u64)),
+        ("requests_deferred", "Requests that wait for a slot", float(waiting.len() as u64)),
         ("n_busy_slots_per_decode", "Slots at work in a step, on average", slots / steps.max(1.0)),
     ]
     .map(|(name, help, value)| gauge(&format!("llamacpp:{name}"), help, value));

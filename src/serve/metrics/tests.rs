@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::{
-    Counters, Error, FinishReason, SlotState, SlotStatus, StateCacheStatus, Status, Timings, Usage,
+    Counters, Error, FinishReason, RequestId, SlotState, SlotStatus, StateCacheStatus, Status, Timings, Usage,
 };
 use crate::session::{ChatEvent, ChatUsage};
 use crate::state_cache::Counted;
@@ -37,7 +37,7 @@ fn status() -> Status {
         |state| SlotStatus { state, request: None, tokens: 7, usage: Usage::default(), remaining: None };
     let mut status = Status {
         slots: vec![slot(SlotState::Decode), slot(SlotState::Idle), slot(SlotState::Prefill { done: 1 })],
-        waiting: 4,
+        waiting: (1..5).map(RequestId).collect(),
         state_cache: StateCacheStatus { states: 1, bytes: 300, budget: 1000 },
         counters: Counters {
             tokens_read: 70,

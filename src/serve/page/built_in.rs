@@ -38,7 +38,7 @@ macro_rules! files {
     };
 }
 
-static FILES: [File; 54] = files![
+static FILES: [File; 56] = files![
     "index.html",
     "icon.svg",
     "style.css",
@@ -51,6 +51,8 @@ static FILES: [File; 54] = files![
     "app/decorate.js",
     "app/dialogs.js",
     "app/format.js",
+    "app/highlight.js",
+    "app/highlighter.js",
     "app/main.js",
     "app/markdown.js",
     "app/metrics.js",

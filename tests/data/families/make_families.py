@@ -5,10 +5,10 @@
   make_families.py OUT [--llama-cpp SDIST/llama.cpp [--ggrun BINARY]] [--tokenizer TOKENIZER.json] [NAME ...]
 
 Writes OUT/NAME-bf16 (config, weights, tokenizer; `llama.json`: what llama.cpp's converter makes of it at F32, every
-key, and of every tensor its shape and the SHA-256 of its F32 values; `logits.json`: token ids and, for the last of
-them, transformers' float32 logits and of all positions the likeliest token) and OUT/NAME-int4 (AutoRound W4A16, group
-128, symmetric, rounded to nearest). Norms, biases, decays and router corrections are random too, so that a transform
-that is missing shows. Vision towers are as small as their code allows and there to be skipped.
+key, and of every tensor its shape and the SHA-256 of its F32 values; `logits.json` by `make_logits.py`) and
+OUT/NAME-int4 (AutoRound W4A16, group 128, symmetric, rounded to nearest). Norms, biases, decays and router corrections
+are random too, so that a transform that is missing shows. Vision towers are as small as their code allows and there to be
+skipped.
 With `--ggrun` what llama.cpp's converter made is also run by that binary, and its log-probabilities are held against
 transformers' at F32: that proves the fixture, before any code of ours converts it.
 One process per step: `make_families.py` calls itself.
@@ -256,14 +256,6 @@ def make(name, out, source):
     tokenizer(source, pre, out)
     for f in glob.glob(out + "/*.safetensors"):
         os.chmod(f, 0o644)
-    # What the float32 model says about some tokens.
-    g = torch.Generator().manual_seed(3)
-    ids = torch.randint(4, V - 9, (1, 40), generator=g)
-    model = model.float()
-    with torch.no_grad():
-        logits = model(input_ids=ids).logits[0].float()
-    json.dump(dict(tokens=ids[0].tolist(), likeliest=logits.argmax(-1).tolist(),
-                   last=[float(f"{x:.7g}") for x in logits[-1].tolist()]), open(out + "/logits.json", "w"))
 
 
 def quantise(name, src, dst):
@@ -387,13 +379,16 @@ def main():
     ap.add_argument("--llama-cpp")
     ap.add_argument("--ggrun")
     ap.add_argument("--tokenizer", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../matrix/source-bf16/tokenizer.json"))
-    ap.add_argument("--step", choices=["make", "quantise", "convert"])
+    ap.add_argument("--step", choices=["make", "logits", "quantise", "convert"])
     a = ap.parse_intermixed_args()
     if a.step:
         (name,) = a.names
         bf16, int4 = f"{a.out}/{name}-bf16", f"{a.out}/{name}-int4"
         if a.step == "make":
             make(name, bf16, a.tokenizer)
+        elif a.step == "logits":
+            sys.argv = ["make_logits.py", bf16]
+            runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "make_logits.py"))
         elif a.step == "quantise":
             quantise(name, bf16, int4)
         else:
@@ -402,7 +397,7 @@ def main():
     size = lambda d: sum(os.path.getsize(f) for f in glob.glob(d + "/*")) // 1024
     for name in a.names or FAMILIES:
         line = [name]
-        for step in ("make", "convert", "quantise") if a.llama_cpp else ("make", "quantise"):
+        for step in ("make", "logits", "convert", "quantise") if a.llama_cpp else ("make", "logits", "quantise"):
             r = subprocess.run([sys.executable, __file__, a.out, name, "--step", step, "--tokenizer", a.tokenizer,
                                 *(["--llama-cpp", a.llama_cpp] if a.llama_cpp else []),
                                 *(["--ggrun", a.ggrun] if a.ggrun else [])], capture_output=True, text=True)

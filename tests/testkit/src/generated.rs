@@ -3,9 +3,12 @@
 //! Codes are random, zero points in the middle, and floats have a random sign and mantissa at a magnitude that suits
 //! their place, so that a model of them computes finite numbers.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::ops::Range;
+use std::path::Path;
 
-use crate::header_only::{HeaderOnly, Outline, shards};
+use crate::header_only::{HeaderOnly, Outline, divided, shards, write_index};
 use crate::rng::Rng;
 use crate::safetensors::{self, Dtype};
 
@@ -34,11 +37,13 @@ struct Data {
 impl Shard {
     /// All shards of a model.
     pub fn all(options: &HeaderOnly, seed: u64) -> Vec<Self> {
+        let width = |name: &str| if name.contains(".experts.") { 4 } else { 8 };
         let shards = shards(options).into_iter();
-        shards.map(|(name, outlines)| Self::new(name, &outlines, seed)).collect()
+        shards.map(|(name, outlines)| Self::new(name, &outlines, width, seed)).collect()
     }
 
-    fn new(name: String, outlines: &[Outline], seed: u64) -> Self {
+    /// A shard of tensors, of which the packed ones have codes of as many bits as `width` returns for their names.
+    fn new(name: String, outlines: &[Outline], width: impl Fn(&str) -> u32, seed: u64) -> Self {
         let header = safetensors::header(outlines.iter().map(|o| (&*o.name, o.dtype, &*o.shape, o.len())));
         let mut head = (header.len() as u64).to_le_bytes().to_vec();
         head.extend_from_slice(header.as_bytes());
@@ -46,7 +51,7 @@ impl Shard {
         let data = |outline: &Outline| {
             let range = start..start + outline.len();
             start = range.end;
-            let (random, fixed) = bits(outline);
+            let (random, fixed) = bits(outline, width(&outline.name));
             Data { range, key: Rng::named(seed, &outline.name).bits(), random, fixed }
         };
         let tensors = outlines.iter().map(data).collect();
@@ -56,6 +61,20 @@ impl Shard {
     /// Length of the file in bytes.
     pub fn bytes(&self) -> u64 {
         self.tensors.last().map_or(self.head.len() as u64, |last| last.range.end)
+    }
+
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let mut file = File::create(path)?;
+        let mut buffer = vec![0; 1 << 20];
+        let mut offset = 0;
+        while offset < self.bytes() {
+            let length = (self.bytes() - offset).min(buffer.len() as u64);
+            let part = &mut buffer[..length as usize];
+            self.read(offset, part);
+            file.write_all(part)?;
+            offset += length;
+        }
+        Ok(())
     }
 
     /// Fills `out` with the bytes of the file from `offset`.
@@ -76,6 +95,17 @@ impl Shard {
             data.fill(from - data.range.start, &mut out[done..done + length]);
             done += length;
         }
+    }
+}
+
+/// Writes any tensors, whose packed codes have four bits: so many shards and their index.
+pub fn write_int4(dir: &Path, outlines: Vec<Outline>, count: usize, seed: u64) {
+    let shards = divided(outlines, count);
+    write_index(dir, &shards);
+    for (name, outlines) in shards {
+        let path = dir.join(&name);
+        let shard = Shard::new(name, &outlines, |_| 4, seed);
+        shard.write(&path).unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
     }
 }
 
@@ -106,9 +136,8 @@ impl Data {
 }
 
 /// The random bits of a tensor's data, and the value of the others.
-fn bits(outline: &Outline) -> (u64, u64) {
+fn bits(outline: &Outline, width: u32) -> (u64, u64) {
     let name = outline.name.as_str();
-    let width = if name.contains(".experts.") { 4 } else { 8 };
     let lanes = |lane: u16| u64::from(lane) * 0x0001_0001_0001_0001;
     match (outline.dtype, name.rsplit('.').next()) {
         (Dtype::I32, Some("qzeros")) => (0, if width == 4 { 0x77 } else { 0x7F } * 0x0101_0101_0101_0101),

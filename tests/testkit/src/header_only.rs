@@ -142,7 +142,7 @@ pub(crate) fn shards(options: &HeaderOnly) -> Vec<(String, Vec<Outline>)> {
 }
 
 /// Distributes tensors, in order, over shards of about equal size.
-fn divided(outlines: Vec<Outline>, count: usize) -> Vec<(String, Vec<Outline>)> {
+pub(crate) fn divided(outlines: Vec<Outline>, count: usize) -> Vec<(String, Vec<Outline>)> {
     let total: u64 = outlines.iter().map(Outline::len).sum();
     let mut shards: Vec<(String, Vec<Outline>)> =
         (0..count).map(|i| (shard_name(i, count), Vec::new())).collect();
@@ -158,7 +158,7 @@ fn divided(outlines: Vec<Outline>, count: usize) -> Vec<(String, Vec<Outline>)> 
     shards
 }
 
-fn write_index(dir: &Path, shards: &[(String, Vec<Outline>)]) {
+pub(crate) fn write_index(dir: &Path, shards: &[(String, Vec<Outline>)]) {
     let (mut weight_map, mut total) = (Map::new(), 0);
     for (file, outlines) in shards {
         total += outlines.iter().map(Outline::len).sum::<u64>();

@@ -31,7 +31,9 @@
 pub mod bits;
 pub mod checkpoint;
 pub mod config;
+pub mod deepseek;
 pub mod encode;
+pub mod family;
 pub mod float;
 pub mod generated;
 pub mod header_only;
@@ -48,6 +50,7 @@ pub use encode::{
     Awq, CtInt8, CtPacked, Encoding, Fp8, Fp8Scale, GIdx, Gptq, Group, Mlx, NvFp4, ScaleDtype, StoredZero,
     Weight,
 };
+pub use family::Family;
 pub use header_only::HeaderOnly;
 pub use model::{Edit, LayerKind, Method, Model, Mtp};
 pub use safetensors::{Dtype, Tensor};

@@ -27,6 +27,23 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    const ALL: [Self; 14] = [
+        Self::F64,
+        Self::I64,
+        Self::F32,
+        Self::I32,
+        Self::U32,
+        Self::Bf16,
+        Self::F16,
+        Self::I16,
+        Self::U8,
+        Self::I8,
+        Self::F8E4m3,
+        Self::F8E5m2,
+        Self::F8E8m0,
+        Self::Bool,
+    ];
+
     /// The name in a header.
     pub fn name(self) -> &'static str {
         match self {
@@ -78,6 +95,22 @@ impl Tensor {
         assert_eq!(data.len(), shape.iter().product::<usize>() * dtype.size(), "length of `{name}`");
         Self { name, dtype, shape: shape.to_vec(), data }
     }
+}
+
+/// Reads all tensors of a file, in the order of its header.
+pub fn read(path: &Path) -> Vec<Tensor> {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: Map<String, Value> = serde_json::from_slice(header).expect("a header in JSON");
+    let number = |value: &Value| value.as_u64().expect("a number") as usize;
+    let tensor = |(name, entry): (&String, &Value)| {
+        let dtype = Dtype::ALL.into_iter().find(|dtype| entry["dtype"] == dtype.name()).expect("a dtype");
+        let shape: Vec<usize> = entry["shape"].as_array().expect("a shape").iter().map(number).collect();
+        let [from, to] = [0, 1].map(|i| number(&entry["data_offsets"][i]));
+        Tensor::new(name, dtype, &shape, data[from..to].to_vec())
+    };
+    header.iter().filter(|(name, _)| *name != "__metadata__").map(tensor).collect()
 }
 
 /// The header of contiguous tensors in the given order, padded to a multiple of 8 bytes.

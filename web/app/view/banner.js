@@ -8,11 +8,11 @@ import { Rich } from "./rich.js";
 export function Banner() {
   const { phase, progress, left, message } = state.value;
   if (phase === "ready") return null;
-  if (phase === "loading") {
+  if (phase === "downloading" || phase === "loading") {
     const rest = [t.percent(progress), left !== null && t.left(left)].filter(Boolean).join(" · ");
     return html`<div class="banner" role="status">
-      <div class="row"><strong>${t.loading}</strong><span class="space"></span><span>${rest}</span></div>
-      <progress max="1" value=${progress} aria-label=${t.loading}></progress>
+      <div class="row"><strong>${t[phase]}</strong><span class="space"></span><span>${rest}</span></div>
+      <progress max="1" value=${progress} aria-label=${t[phase]}></progress>
       <p class="muted">${t.loadingText}</p>
     </div>`;
   }

@@ -1,6 +1,5 @@
 // The figures of an answer that has ended, and the progress of one that is being written.
 import { contextSize } from "../server.js";
-import { samples, sampling } from "../metrics.js";
 import { t } from "../texts.js";
 import { html, useEffect, useState } from "../ui.js";
 
@@ -33,15 +32,14 @@ export function Progress({ running }) {
   void running.frame.value;
   const phase = running.phase.value;
   const isQueued = phase === "waiting" && performance.now() - running.started > SOON_MS;
-  useEffect(() => (isQueued ? sampling() : undefined), [isQueued]);
-  const { progress, timings } = running;
-  if (phase === "waiting") return html`<p class="progress"><${Dots} />${isQueued ? queueText() : t.sending}</p>`;
+  const { queue, progress, timings } = running;
+  if (phase === "waiting") return html`<p class="progress"><${Dots} />${queue ? t.waitingAt(queue.position, queue.waiting) : isQueued ? t.waiting : t.sending}</p>`;
   if (phase === "reading" && progress) {
     const { total, cache, processed } = progress;
     const share = total > 0 ? processed / total : 0;
     return html`<div class="progress">
       <${Dots} />
-      <span>${t.reading(processed, total)}${cache > 0 && ` · ${t.reused(cache, total)}`}${left(progress)}</span>
+      <span>${t.reading(processed, total)}${cache > 0 && ` · ${t.reused(cache, total)}`}${left(progress, running.readFrom)}</span>
       <progress max="1" value=${share} aria-label=${t.reading(processed, total)}></progress>
     </div>`;
   }
@@ -53,15 +51,10 @@ export function Progress({ running }) {
 
 const Dots = () => html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`;
 
-function queueText() {
-  const waiting = samples.value.at(-1)?.values.get("ggrun_num_requests_waiting");
-  return waiting > 0 ? t.waitingBehind(waiting) : t.waiting;
-}
-
-function left({ total, cache, processed, time_ms }) {
-  const done = processed - cache;
-  if (done <= 0 || time_ms < 1000) return "";
-  return ` · ${t.left((time_ms / done) * (total - processed) / 1000)}`;
+function left({ total, cache, processed, time_ms }, from) {
+  const [done, ms] = [processed - cache, time_ms - from];
+  if (done <= 0 || ms < 1000) return "";
+  return ` · ${t.left((ms / done) * (total - processed) / 1000)}`;
 }
 
 // How much of the context the branch that is shown uses, as far as it is known.

@@ -9,7 +9,10 @@ export function Modal({ title, kind = "", onClose, children }) {
   useLayoutEffect(() => {
     const focused = document.activeElement;
     shown.current.showModal();
-    return () => focused?.isConnected && focused.focus();
+    // Once the dialog is gone: what is behind it cannot have the focus before. The browser has moved the focus already if it
+    // closed the dialog, and the user may have gone elsewhere since.
+    const giveBack = () => document.activeElement === document.body && focused?.isConnected && focused.focus();
+    return () => queueMicrotask(giveBack);
   }, []);
   const beside = (event) => event.target === shown.current && onClose();
   return html`<dialog ref=${shown} class="modal ${kind}" aria-labelledby=${id} onClose=${onClose} onMouseDown=${beside}>

@@ -43,7 +43,7 @@ export function Settings() {
   return html`<${Modal} title=${t.settingsTitle} kind="drawer" onClose=${closeDialog}>
     <p class="muted">${t.settingsHint}</p>
     <${Field} name="system" label=${t.systemPrompt} hint=${t.systemHint} isSet=${system !== ""} reset=${() => setSystem("")}>
-      <textarea id="setting-system" rows="4" value=${system} onChange=${(event) => setSystem(event.target.value)}></textarea>
+      <${Input} tag="textarea" id="setting-system" rows="4" value=${system} take=${(event) => setSystem(event.target.value)} />
     <//>
     ${group(GROUPS[0])}
     <${Group} title=${t.reasoningGroup} isOpen>
@@ -80,6 +80,14 @@ function Field({ name, label, hint, isSet, isWrong, reset, children }) {
   </div>`;
 }
 
+// An input that keeps what is typed while the settings are drawn again. `take` gets it in the end, and returns false if it
+// is not valid.
+function Input({ tag: Tag = "input", value, take, ...rest }) {
+  const [typed, setTyped] = useState(null);
+  const change = (event) => take(event) !== false && setTyped(null);
+  return html`<${Tag} ...${rest} value=${typed ?? value} onInput=${(event) => setTyped(event.target.value)} onChange=${change} />`;
+}
+
 function Plain({ field: { key, kind, step, min, max }, settings, params, set }) {
   const [label, hint] = t.fields[key];
   const value = settings[key];
@@ -90,7 +98,8 @@ function Plain({ field: { key, kind, step, min, max }, settings, params, set }) 
     const { value: text, valueAsNumber: number, validity } = event.target;
     if (text === "" && !validity.badInput) set(key, undefined);
     else if (validity.valid || (validity.stepMismatch && !Number.isInteger(step))) set(key, number);
-    else event.target.reportValidity();
+    else return event.target.reportValidity();
+    return true;
   };
   const setList = (event) => {
     const items = event.target.value.split(kind === "lines" ? "\n" : ",").map((item) => (kind === "lines" ? item : item.trim()));
@@ -99,10 +108,10 @@ function Plain({ field: { key, kind, step, min, max }, settings, params, set }) 
   };
   const input =
     kind === "number"
-      ? html`<input type="number" ...${common} step=${step} min=${min} max=${max} value=${value ?? ""} onChange=${setNumber} />`
+      ? html`<${Input} type="number" ...${common} step=${step} min=${min} max=${max} value=${value ?? ""} take=${setNumber} />`
       : kind === "lines"
-        ? html`<textarea rows="2" ...${common} value=${list.join("\n")} onChange=${setList}></textarea>`
-        : html`<input ...${common} value=${list.join(", ")} onChange=${setList} />`;
+        ? html`<${Input} tag="textarea" rows="2" ...${common} value=${list.join("\n")} take=${setList} />`
+        : html`<${Input} ...${common} value=${list.join(", ")} take=${setList} />`;
   return html`<${Field} name=${key} label=${label} hint=${hint} isSet=${value !== undefined} reset=${() => set(key, undefined)}>${input}<//>`;
 }
 
@@ -135,8 +144,8 @@ function Json({ name, settings, set }) {
   };
   const shown = isWrong ? t.invalidJson[name] : hint;
   return html`<${Field} name=${name} label=${label} hint=${shown} isWrong=${isWrong} isSet=${text !== ""} reset=${reset}>
-    <textarea id="setting-${name}" class="mono" rows="4" spellcheck="false" value=${text} onChange=${change}
-      aria-invalid=${isWrong} aria-describedby="hint-${name}"></textarea>
+    <${Input} tag="textarea" id="setting-${name}" class="mono" rows="4" spellcheck="false" value=${text} take=${change}
+      aria-invalid=${isWrong} aria-describedby="hint-${name}" />
   <//>`;
 }
 

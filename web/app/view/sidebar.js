@@ -1,20 +1,24 @@
 // The list of conversations.
 import { download } from "../clipboard.js";
-import { current, exported, exportedAll, imported, isShared, list, opened, remove } from "../conversations.js";
+import { current, exported, exportedAll, imported, isShared, list, opened, remove, search } from "../conversations.js";
 import { confirm, dialog, notify } from "../dialogs.js";
 import { isSidebarOpen } from "../preferences.js";
 import { goTo, goToNew } from "../route.js";
 import { t } from "../texts.js";
-import { html, useRef, useState } from "../ui.js";
+import { html, useEffect, useRef, useState } from "../ui.js";
 import { Icon, IconButton } from "./icons.js";
 import { Menu } from "./menu.js";
 
 export const titleOf = ({ title, name }) => title || name || t.untitled;
+// Messages are searched once nothing is typed for this long.
+const SEARCH_AFTER_MS = 250;
 const failed = (error) => notify(error.message, true);
 
 export function Sidebar({ isNarrow }) {
   const [query, setQuery] = useState("");
-  const found = list.value.filter((one) => titleOf(one).toLowerCase().includes(query.trim().toLowerCase()));
+  const wanted = query.trim().toLowerCase();
+  const found = useSearch(wanted);
+  const shown = list.value.filter((one) => titleOf(one).toLowerCase().includes(wanted) || found?.names.includes(one.name));
   const afterwards = () => isNarrow && (isSidebarOpen.value = false);
   return html`<nav class="sidebar" aria-label=${t.conversations}>
     <div class="row">
@@ -30,8 +34,9 @@ export function Sidebar({ isNarrow }) {
         onInput=${(event) => setQuery(event.target.value)} />
     </label>
     <div class="list">
-      ${found.length === 0 && html`<p class="muted">${query ? t.nothingFound(query) : t.noConversations}</p>`}
-      ${byDay(found).map(
+      ${shown.length === 0 && (!wanted || found) && html`<p class="muted">${wanted ? t.nothingFound(query) : t.noConversations}</p>`}
+      ${found?.isComplete === false && html`<p class="muted">${t.notAllSearched}</p>`}
+      ${byDay(shown).map(
         ([day, some]) => html`<section aria-label=${t.days[day]}>
           <h3>${t.days[day]}</h3>
           <ul>${some.map((one) => html`<${Row} key=${one.name} one=${one} afterwards=${afterwards} />`)}</ul>
@@ -40,6 +45,23 @@ export function Sidebar({ isNarrow }) {
     </div>
     <${Foot} />
   </nav>`;
+}
+
+// The conversations whose messages contain a text, or null until they are found.
+function useSearch(wanted) {
+  const [found, setFound] = useState(null);
+  useEffect(() => {
+    setFound(null);
+    if (!wanted) return undefined;
+    let isOver = false;
+    const begin = () => search(wanted).then((all) => isOver || setFound(all), failed);
+    const timer = setTimeout(begin, SEARCH_AFTER_MS);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+  }, [wanted]);
+  return found;
 }
 
 function Row({ one, afterwards }) {

@@ -7,6 +7,8 @@ import { IconButton } from "./icons.js";
 import { Message } from "./message.js";
 import { Problem } from "./problem.js";
 
+// Messages that are shown at first, and more of them each time.
+const SHOWN = 100;
 // Pixels from the end that count as the end.
 const NEAR = 48;
 
@@ -14,6 +16,7 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
   void conversation.changes.value;
   const running = conversation.answer.value;
   const branch = conversation.tree.branch();
+  const [number, setNumber] = useState(SHOWN);
   const [frame, content] = [useRef(null), useRef(null)];
   const isPinned = useRef(true);
   const [isAway, setAway] = useState(false);
@@ -22,9 +25,13 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
     isPinned.current = true;
     frame.current.scrollTop = frame.current.scrollHeight;
   };
+  const top = useRef(0);
   const scrolled = () => {
     const { scrollTop, scrollHeight, clientHeight } = frame.current;
-    isPinned.current = scrollHeight - scrollTop - clientHeight < NEAR;
+    const left = scrollHeight - scrollTop - clientHeight;
+    // Any step up counts, as the next part of an answer would undo small ones.
+    isPinned.current = left < (scrollTop < top.current ? 1 : NEAR);
+    top.current = scrollTop;
     setAway(!isPinned.current);
   };
   useEffect(() => {
@@ -36,13 +43,16 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
   // A message that was just sent is shown; nothing moves when its answer ends.
   const shown = useRef(null);
   useLayoutEffect(() => {
+    if (shown.current !== conversation) setNumber(SHOWN);
     if (running || shown.current !== conversation) toEnd();
     shown.current = conversation;
   }, [conversation, running]);
   return html`<div class="thread" ref=${frame} onScroll=${scrolled}>
     <div class="column" ref=${content} role="log" aria-live="off" aria-label=${t.messages}>
       ${branch.length === 0 && html`<${Empty} suggest=${suggest} />`}
-      ${branch.map(
+      ${branch.length > number &&
+      html`<button type="button" class="plain earlier" onClick=${() => setNumber(number + SHOWN)}>${t.earlier(branch.length - number)}</button>`}
+      ${branch.slice(-number).map(
         (node) => html`<${Message}
           key=${node.id}
           conversation=${conversation}

@@ -4,17 +4,18 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::CallRules;
-use super::lark::{apart, choices, literal, pattern, properties, required, text_before};
+use super::Parts;
+use super::lark::{apart, choices, literal, pattern, properties, required, takes_more};
 use crate::chat::tools::elements::Elements;
 use crate::chat::tools::held::{self, Unheld};
 use crate::chat::tools::values::is_text;
+use crate::chat::tools::writable;
 
 /// Versions of a template differ in lines that mean nothing.
 const MAY_BREAK: &str = "\"\\n\"?";
 const BREAK: &str = "\"\\n\"";
 
-impl CallRules {
+impl Parts {
     /// The name and the arguments of a function.
     pub(super) fn elements(
         &mut self,
@@ -31,6 +32,7 @@ impl CallRules {
             write!(body, " {MAY_BREAK}").expect("a string takes all text");
         }
         for (at, (key, schema)) in properties(&root).enumerate() {
+            writable::check_key(elements, name, key)?;
             let begin = literal(&format!("{}{key}{}", elements.key.0, key_end(elements)));
             let rule = format!("value{index}x{at}");
             let value = self.value(elements, &rule, (name, key), schema, &root)?;
@@ -38,10 +40,8 @@ impl CallRules {
             write!(body, " ({begin}{} {value} {}){optional}", value_begin(elements), after(elements))
                 .expect("a string takes all text");
         }
-        let takes_more =
-            root.get("additionalProperties").is_some_and(|more| more.is_object() || *more == true);
-        if takes_more {
-            self.free_text(elements);
+        if takes_more(&root) {
+            self.text_end = Some(elements.value_end);
             let known: Vec<_> = properties(&root).map(|(key, _)| pattern(key)).collect();
             let (begin, end) = (pattern(elements.key.0), pattern(&key_end(elements)));
             let (rule, known) = (format!("KEY_{index}"), known.join("|"));
@@ -67,24 +67,18 @@ impl CallRules {
     ) -> Result<String, Unheld> {
         let end = literal(&format!("{}{}", line(elements), elements.value_end));
         if let Some(texts) = choices(schema) {
+            writable::check_choices(schema, &texts, elements.value_end, (function, key))?;
             let texts: Vec<_> = texts.into_iter().map(literal).collect();
             return Ok(format!("({}) {end}", texts.join(" | ")));
         }
         if is_text(schema, root) {
             held::text(function, key, schema, root)?;
-            self.free_text(elements);
+            self.text_end = Some(elements.value_end);
             return Ok("TEXT".to_owned());
         }
         let schema = apart(schema, root);
         self.schemas.push((name.to_owned(), schema.to_string()));
         Ok(format!("@{name} {end}"))
-    }
-
-    /// Adds `TEXT`: any text without the closing tag of a parameter, and the tag.
-    fn free_text(&mut self, elements: Elements) {
-        if !self.lark.contains("TEXT:") {
-            self.lark.push_str(&text_before(elements.value_end));
-        }
     }
 }
 

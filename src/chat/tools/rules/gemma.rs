@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::CallRules;
-use super::lark::{apart, choices, literal, properties, required, text_before};
+use super::Parts;
+use super::lark::{apart, choices, literal, properties, required, takes_more};
 use crate::chat::tools::gemma::{CALL, QUOTE};
 use crate::chat::tools::held::{self, Unheld};
 use crate::chat::tools::values::{is_text, kinds};
+use crate::chat::tools::writable;
 
-impl CallRules {
+impl Parts {
     pub(super) fn gemma(
         &mut self,
         index: usize,
@@ -22,13 +23,14 @@ impl CallRules {
     ) -> Result<String, Unheld> {
         let root = parameters.cloned().unwrap_or_else(|| json!({}));
         held::parameters(name, &root)?;
-        if root.get("additionalProperties").is_some_and(|more| more.is_object() || *more == true) {
-            return Err(unheld(name, None, "additionalProperties"));
+        if takes_more(&root) {
+            return Err(Unheld::keyword(name, None, "additionalProperties"));
         }
         let required = required(&root);
         let fields: Vec<_> = properties(&root).collect();
         // A comma depends on whether an argument was written before.
         for (at, (key, schema)) in fields.iter().enumerate() {
+            writable::check_gemma_key(name, key)?;
             let value = self.gemma_value(&format!("value{index}x{at}"), (name, key), schema, &root)?;
             let (item, next) = (format!("{} {value}", literal(&format!("{key}:"))), at + 1);
             for (rule, comma) in [("first", ""), ("more", "\",\" ")] {
@@ -55,18 +57,17 @@ impl CallRules {
         root: &Value,
     ) -> Result<String, Unheld> {
         if let Some(texts) = choices(schema) {
+            writable::check_choices(schema, &texts, QUOTE, (function, key))?;
             let texts: Vec<_> = texts.into_iter().map(literal).collect();
             return Ok(format!("quote ({}) quote", texts.join(" | ")));
         }
         if is_text(schema, root) {
             held::text(function, key, schema, root)?;
-            if !self.lark.contains("TEXT:") {
-                self.lark.push_str(&text_before(QUOTE));
-            }
+            self.text_end = Some(QUOTE);
             return Ok("quote TEXT".to_owned());
         }
         if !is_plain(schema, root) {
-            return Err(unheld(function, Some(key), "type"));
+            return Err(Unheld::keyword(function, Some(key), "type"));
         }
         self.schemas.push((rule.to_owned(), apart(schema, root).to_string()));
         Ok(format!("@{rule}"))
@@ -83,12 +84,4 @@ fn is_plain(schema: &Value, root: &Value) -> bool {
             "array" => has_items() && schema.get("items").is_some_and(|items| is_plain(items, root)),
             _ => false,
         })
-}
-
-fn unheld(function: &str, parameter: Option<&str>, keyword: &str) -> Unheld {
-    Unheld {
-        keyword: keyword.to_owned(),
-        parameter: parameter.map(str::to_owned),
-        function: function.to_owned(),
-    }
 }

@@ -24,6 +24,11 @@ pub(super) fn properties(root: &Value) -> impl Iterator<Item = (&String, &Value)
     root.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 
+/// Whether there may be parameters that are not listed.
+pub(super) fn takes_more(root: &Value) -> bool {
+    root.get("additionalProperties").is_some_and(|more| more.is_object() || *more == true)
+}
+
 /// The texts that a parameter may be, if its schema lists texts only.
 pub(super) fn choices(schema: &Value) -> Option<Vec<&str>> {
     let one = schema.get("const").map(std::slice::from_ref);

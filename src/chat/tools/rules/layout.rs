@@ -1,11 +1,11 @@
 //! What is around the calls of an answer.
 
-use crate::chat::tools::format::ToolFormat;
+use crate::chat::tags::HARMONY_HEADER;
+use crate::chat::tools::format::{Body, DEEPSEEK_SEPARATOR, Placement, ToolFormat};
+use crate::chat::tools::gemma::QUOTE;
 
 /// The rules around the functions.
 pub(super) struct Layout {
-    /// The names and the texts of tags.
-    pub(super) tags: &'static [(&'static str, &'static str)],
     /// Before the first call.
     pub(super) before: &'static str,
     /// One call; `BODY` is one function or another.
@@ -16,91 +16,55 @@ pub(super) struct Layout {
     pub(super) after: &'static str,
 }
 
-const IN_TAGS: Layout = Layout {
-    tags: &[("open", "<tool_call>"), ("close", "</tool_call>")],
-    before: "",
-    call: r#"open "\n" (BODY) "\n" close"#,
-    between: Some(r#""\n""#),
-    after: "",
-};
-
-const IN_SECTION: Layout = Layout {
-    tags: &[
-        ("begin", "<｜tool▁calls▁begin｜>"),
-        ("open", "<｜tool▁call▁begin｜>"),
-        ("separator", "<｜tool▁sep｜>"),
-        ("close", "<｜tool▁call▁end｜>"),
-        ("end", "<｜tool▁calls▁end｜>"),
-    ],
-    before: "begin ",
-    call: "open (BODY) close",
-    between: Some(""),
-    after: " end",
-};
+/// Calls between tags.
+const IN_TAGS: Layout = Layout { before: "", call: "open (BODY) close", between: Some(""), after: "" };
+/// Calls between tags, within those of a section.
+const IN_SECTION: Layout = Layout { before: "begin ", after: " end", ..IN_TAGS };
+/// Calls that end with their JSON.
+const BARE: Layout = Layout { call: "BODY", between: None, ..IN_TAGS };
 
 impl Layout {
     pub(super) fn of(format: ToolFormat) -> Self {
         match format {
-            ToolFormat::Hermes | ToolFormat::Xml => IN_TAGS,
-            ToolFormat::Glm => Self { call: "open (BODY) close", between: Some(r#""\n"?"#), ..IN_TAGS },
-            ToolFormat::Harmony => Self {
-                tags: &[
-                    ("begin", "<|start|>"),
-                    ("channel", "<|channel|>"),
-                    ("constrain", "<|constrain|>"),
-                    ("message", "<|message|>"),
-                ],
-                // After the reasoning, a message begins; at the beginning of an answer, the prompt began it.
-                before: r#"(begin "assistant")? "#,
-                call: "channel (BODY)",
-                between: None,
-                after: "",
-            },
-            ToolFormat::Mistral => Self {
-                tags: &[("open", "[TOOL_CALLS]"), ("id", "[CALL_ID]"), ("separator", "[ARGS]")],
-                before: "",
-                call: "open (BODY)",
-                between: Some(""),
-                after: "",
-            },
-            ToolFormat::MistralList => Self {
-                tags: &[("open", "[TOOL_CALLS]")],
-                before: r#"open " "? "[" "#,
-                call: "BODY",
-                between: Some(r#"", ""#),
-                after: r#" "]""#,
-            },
-            ToolFormat::Llama => Self { tags: &[], before: "", call: "BODY", between: None, after: "" },
-            ToolFormat::DeepSeek => IN_SECTION,
+            ToolFormat::Hermes | ToolFormat::Xml => {
+                Self { call: r#"open "\n" (BODY) "\n" close"#, between: Some(r#""\n""#), ..IN_TAGS }
+            }
+            ToolFormat::Glm => Self { between: Some(r#""\n"?"#), ..IN_TAGS },
+            // After the reasoning, a message begins; at the beginning of an answer, the prompt began it.
+            ToolFormat::Harmony => {
+                Self { before: r#"(begin "assistant")? "#, call: "channel (BODY)", ..BARE }
+            }
+            ToolFormat::Mistral => Self { call: "open (BODY)", ..IN_TAGS },
+            ToolFormat::MistralList => {
+                let (before, after) = (r#"open " "? "[" "#, r#" "]""#);
+                Self { before, between: Some(r#"", ""#), after, ..BARE }
+            }
+            ToolFormat::Llama => BARE,
+            ToolFormat::DeepSeek | ToolFormat::Kimi => IN_SECTION,
             ToolFormat::DeepSeekFenced => Self { between: Some(r#""\n"?"#), ..IN_SECTION },
-            ToolFormat::MiniMax => Self {
-                tags: &[
-                    ("begin", "<minimax:tool_call>"),
-                    ("open", "<invoke name=\""),
-                    ("close", "</invoke>"),
-                    ("end", "</minimax:tool_call>"),
-                ],
-                before: r#"begin "\n" "#,
-                between: Some(r#""\n""#),
-                after: r#" "\n" end"#,
-                ..IN_SECTION
-            },
-            ToolFormat::Gemma => Self {
-                tags: &[("open", "<|tool_call>"), ("close", "<tool_call|>"), ("quote", "<|\"|>")],
-                before: "",
-                after: "",
-                ..IN_SECTION
-            },
-            ToolFormat::Kimi => Self {
-                tags: &[
-                    ("begin", "<|tool_calls_section_begin|>"),
-                    ("open", "<|tool_call_begin|>"),
-                    ("separator", "<|tool_call_argument_begin|>"),
-                    ("close", "<|tool_call_end|>"),
-                    ("end", "<|tool_calls_section_end|>"),
-                ],
-                ..IN_SECTION
-            },
+            ToolFormat::MiniMax => {
+                let (before, after) = (r#"begin "\n" "#, r#" "\n" end"#);
+                Self { before, between: Some(r#""\n""#), after, ..IN_SECTION }
+            }
+            ToolFormat::Gemma => IN_TAGS,
         }
     }
+}
+
+/// The names of tags in the rules, and their texts.
+pub(super) fn tags(format: ToolFormat) -> Vec<(&'static str, &'static str)> {
+    let Some(syntax) = format.syntax() else { return HARMONY_HEADER.to_vec() };
+    let section = syntax.section.into_iter().flat_map(|(begin, end)| [("begin", begin), ("end", end)]);
+    let body = match syntax.body {
+        // The tag is optional.
+        Body::Object if syntax.placement == Placement::Bare => return Vec::new(),
+        Body::Named(_) if format == ToolFormat::DeepSeekFenced => vec![("separator", DEEPSEEK_SEPARATOR)],
+        Body::Named(named) => {
+            named.skip.map(|id| ("id", id)).into_iter().chain([("separator", named.separator)]).collect()
+        }
+        Body::Gemma => vec![("quote", QUOTE)],
+        Body::Object | Body::List | Body::Elements(_) => Vec::new(),
+    };
+    let close = syntax.close.map(|close| ("close", close));
+    [("open", syntax.open)].into_iter().chain(close).chain(section).chain(body).collect()
 }

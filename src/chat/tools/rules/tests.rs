@@ -60,7 +60,7 @@ fn a_forced_call_of_one_function_is_one_call_of_it() {
     let dated =
         json!({"name": "f", "parameters": {"properties": {"day": {"type": "string", "format": "date"}}}});
     let unheld = CallRules::new(ToolFormat::Xml, std::slice::from_ref(&dated), Calls::Any).unwrap_err();
-    assert_eq!((unheld.keyword.as_str(), unheld.parameter.as_deref()), ("format", Some("day")));
+    assert_eq!(unheld, Unheld::keyword("f", Some("day"), "format"));
     assert!(CallRules::new(ToolFormat::Hermes, &[dated], Calls::Any).is_ok());
 }
 
@@ -80,7 +80,10 @@ fn typed() -> Vec<Value> {
 }
 
 fn matcher(format: ToolFormat, calls: Calls<'_>) -> Matcher {
-    let rules = CallRules::new(format, &typed(), calls).unwrap().unwrap();
+    compiled(format, &CallRules::new(format, &typed(), calls).unwrap().unwrap())
+}
+
+fn compiled(format: ToolFormat, rules: &CallRules) -> Matcher {
     let source = Source::Composed { lark: &rules.lark, schemas: &rules.schemas, tags: &rules.tags };
     let compiled = Matcher::new(source, 0, Vocabulary::bytes());
     compiled.unwrap_or_else(|error| panic!("{format:?}: {error:?}\n{}", rules.lark))
@@ -114,11 +117,7 @@ fn forced_calls_are_written_as_templates_write_them_and_read_as_calls() {
         for call in &calls {
             let text = answer(format, std::slice::from_ref(call));
             assert!(accepts(&mut any, &text), "{format:?} {text}");
-            let tags = if format == ToolFormat::Harmony { Tags::HARMONY } else { Tags::THINK };
-            let mut parser = AnswerParser::new(Start::Content(tags), Some(format), &typed());
-            let deltas = [parser.push(&text), parser.finish()].concat();
-            let [Delta::ToolCall(read)] = &deltas[..] else { panic!("{format:?} {text}: {deltas:?}") };
-            assert_eq!((read.name.as_str(), &read.arguments), (call.0, &call.1), "{format:?}");
+            assert_eq!(read(format, &text, &typed()), [(call.0.to_owned(), call.1.clone())], "{format:?}");
         }
         let text = answer(format, &calls);
         assert_eq!(accepts(&mut any, &text), has_many(format), "{format:?} {text}");
@@ -171,7 +170,7 @@ fn an_id_is_optional_where_templates_differ() {
 fn what_a_notation_cannot_be_held_to_is_refused() {
     let unheld = |format, schema: Value| {
         let tool = json!({"name": "f", "parameters": {"properties": {"p": schema}}});
-        CallRules::new(format, &[tool], Calls::Any).err().map(|unheld| unheld.keyword)
+        CallRules::new(format, &[tool], Calls::Any).err()
     };
     for schema in [
         json!({"type": "object"}),
@@ -179,7 +178,8 @@ fn what_a_notation_cannot_be_held_to_is_refused() {
         json!({"type": "array", "items": {"type": "string"}}),
         json!({"type": ["integer", "object"]}),
     ] {
-        assert_eq!(unheld(ToolFormat::Gemma, schema.clone()).as_deref(), Some("type"), "{schema}");
+        let expected = Some(Unheld::keyword("f", Some("p"), "type"));
+        assert_eq!(unheld(ToolFormat::Gemma, schema.clone()), expected, "{schema}");
         assert_eq!(unheld(ToolFormat::MiniMax, schema), None);
     }
     let dated = json!({"type": "string", "format": "date"});
@@ -191,8 +191,132 @@ fn what_a_notation_cannot_be_held_to_is_refused() {
     let open = json!({"name": "f", "parameters": {"properties": {}, "additionalProperties": true}});
     assert!(CallRules::new(ToolFormat::Gemma, std::slice::from_ref(&open), Calls::Any).is_err());
     let rules = CallRules::new(ToolFormat::Glm, &[open], Calls::Any).unwrap().unwrap();
-    let source = Source::Composed { lark: &rules.lark, schemas: &rules.schemas, tags: &rules.tags };
-    let mut matcher = Matcher::new(source, 0, Vocabulary::bytes()).unwrap();
+    let mut matcher = compiled(ToolFormat::Glm, &rules);
     let text = written(ToolFormat::Glm, &[("f", json!({"any": "x", "other": "y"}))]);
     assert!(accepts(&mut matcher, &text), "{text}\n{}", rules.lark);
+}
+
+#[test]
+fn texts_to_choose_from_may_look_like_rules() {
+    let properties = json!({"kind": {"enum": ["TEXT:", "\nTEXT: /x/\n"]}, "text": {"type": "string"}});
+    let tools = [json!({"name": "f", "parameters": {"properties": properties, "required": ["kind"]}})];
+    let arguments = json!({"kind": "TEXT:", "text": "a"});
+    for format in ToolFormat::ALL {
+        let rules = CallRules::new(format, &tools, Calls::Any).unwrap().unwrap();
+        let mut matcher = compiled(format, &rules);
+        let text = answer(format, &[("f", arguments.clone())]);
+        assert!(accepts(&mut matcher, &text), "{format:?} {text}\n{}", rules.lark);
+    }
+}
+
+/// The calls that are read in a text.
+fn read(format: ToolFormat, text: &str, tools: &[Value]) -> Vec<(String, Value)> {
+    let tags = if format == ToolFormat::Harmony { Tags::HARMONY } else { Tags::THINK };
+    let mut parser = AnswerParser::new(Start::Content(tags), Some(format), tools);
+    let deltas = [parser.push(text), parser.finish()].concat();
+    let calls = deltas.into_iter().filter_map(|delta| match delta {
+        Delta::ToolCall(call) => Some((call.name, call.arguments)),
+        Delta::Content(_) | Delta::Reasoning(_) => None,
+    });
+    calls.collect()
+}
+
+#[test]
+fn a_name_is_read_back_or_refused() {
+    let long = "n".repeat(300);
+    let names = [
+        "get_time",
+        "a.b/c:d-e",
+        "b:1",
+        "functions.f",
+        "\u{fc}ber",
+        "two words",
+        " f",
+        "f ",
+        "f\n",
+        "a>b",
+        "a<b",
+        "a\"b",
+        "f[ARGS]",
+        "f{",
+        "a|b",
+        "a,b",
+        "}",
+        "<|\"|>k",
+        "end</arg_key>",
+        "",
+        &long,
+    ];
+    for format in ToolFormat::ALL {
+        let mut counts = [0; 2];
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            let tools = [json!({"name": name})];
+            let rules = CallRules::new(format, &tools, Calls::Any);
+            counts[usize::from(rules.is_ok())] += 1;
+            match rules {
+                Ok(rules) => {
+                    let text = answer(format, &[(&escaped(format, name), json!({}))]);
+                    assert!(accepts(&mut compiled(format, &rules.unwrap()), &text), "{format:?} {text}");
+                    assert_eq!(read(format, &text, &tools), [(name.to_owned(), json!({}))], "{format:?}");
+                }
+                Err(error) => {
+                    assert_eq!(error, Unheld::Function { name: name.to_owned() }, "{format:?}");
+                    assert!(error.to_string().contains(name), "{error}");
+                }
+            }
+        }
+        let is_json = matches!(format, ToolFormat::Hermes | ToolFormat::MistralList | ToolFormat::Llama);
+        assert!(counts[1] >= 5 && (counts[0] == 0) == is_json, "{format:?} {counts:?}");
+        let mut counts = [0; 2];
+        for name in names {
+            let parameters = json!({"properties": {name: {"enum": ["x"]}}, "required": [name]});
+            let tools = [json!({"name": "f", "parameters": parameters})];
+            let rules = CallRules::new(format, &tools, Calls::Any);
+            counts[usize::from(rules.is_ok())] += 1;
+            match rules {
+                Ok(rules) => {
+                    let arguments = json!({name: "x"});
+                    let text = answer(format, &[("f", arguments.clone())]);
+                    assert!(accepts(&mut compiled(format, &rules.unwrap()), &text), "{format:?} {text}");
+                    assert_eq!(read(format, &text, &tools), [("f".to_owned(), arguments)], "{format:?}");
+                }
+                Err(error) => {
+                    let (name, function) = (name.to_owned(), "f".to_owned());
+                    assert_eq!(error, Unheld::Parameter { name, function }, "{format:?}");
+                }
+            }
+        }
+        let has_text =
+            matches!(format, ToolFormat::Xml | ToolFormat::Glm | ToolFormat::MiniMax | ToolFormat::Gemma);
+        assert!(counts[1] >= 5 && (counts[0] > 0) == has_text, "{format:?} {counts:?}");
+    }
+}
+
+/// A name as it is within a string of JSON, where names are strings.
+fn escaped(format: ToolFormat, name: &str) -> String {
+    match format {
+        ToolFormat::Hermes | ToolFormat::MistralList | ToolFormat::Llama => {
+            let quoted = Value::from(name).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        }
+        _ => name.to_owned(),
+    }
+}
+
+#[test]
+fn a_text_to_choose_from_with_the_tag_behind_it_is_refused() {
+    let unheld = |format, text: &str| {
+        let tool = json!({"name": "f", "parameters": {"properties": {"p": {"enum": ["a", text]}}}});
+        CallRules::new(format, &[tool], Calls::Any).err()
+    };
+    for (format, end) in [
+        (ToolFormat::Xml, "</parameter>"),
+        (ToolFormat::MiniMax, "</parameter>"),
+        (ToolFormat::Glm, "</arg_value>"),
+        (ToolFormat::Gemma, "<|\"|>"),
+    ] {
+        let expected = Some(Unheld::keyword("f", Some("p"), "enum"));
+        assert_eq!(unheld(format, &format!("x{end}y")), expected, "{format:?}");
+        assert_eq!(unheld(format, "x<y>\"|"), None, "{format:?}");
+    }
 }

@@ -101,6 +101,13 @@ pub(crate) struct BatchArgs {
     pub(crate) placement: PlacementArgs,
 }
 
+impl BatchArgs {
+    /// Whether it writes JSON objects on standard error.
+    pub(crate) fn writes_json(&self) -> bool {
+        self.progress == progress::Kind::Json
+    }
+}
+
 const RUN: &str = "Run";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -29,9 +29,6 @@ use crate::cli::shared::source;
 use crate::cli::ui::{err, text};
 
 pub(crate) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
-    if args.progress == progress::Kind::Json {
-        err::notes_as_json();
-    }
     let input = args.input.as_deref().context("no input, expected IN")?;
     args.model.named()?;
     let options = checks::generation(&args.generation, &args.escape)?;
@@ -92,7 +89,7 @@ fn answer(job: Job<'_>, survey: Option<&batch::Survey>) -> anyhow::Result<Outcom
     let mut announced = false;
     let report = batch::run(session, rows, &mut journal, &options, &stop, &mut |progress| {
         for ignored in progress.ignored.drain(..) {
-            err::note(&format!("warning: {ignored}"));
+            err::warning(&ignored.to_string());
         }
         if interrupt.is_raised() && !std::mem::replace(&mut announced, true) && progress.running > 0 {
             let rows = text::plural(progress.running, "row");

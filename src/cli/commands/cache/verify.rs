@@ -15,7 +15,7 @@ use super::plain::{self, Plain};
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::ui::err::note;
+use crate::cli::ui::err::{note, warning};
 use crate::cli::ui::out::print_result;
 use crate::cli::ui::progress::Bar;
 use crate::cli::ui::{ask, text};
@@ -74,7 +74,7 @@ pub(super) fn run(args: &VerifyCache) -> anyhow::Result<Outcome> {
     }
     if let Some(reason) = &plain.reason {
         let files = text::plural(plain.unknown, "file");
-        note(&format!("warning: {files} not checked, because the cache has no hash: {reason}"));
+        warning(&format!("{files} not checked, because the cache has no hash: {reason}"));
     }
     if findings.is_empty() {
         note(&format!("{}, {}: all match their hashes", text::plural(files, "file"), text::bytes(bytes)));

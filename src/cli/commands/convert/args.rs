@@ -109,11 +109,13 @@ Examples:
   ggrun convert ./checkpoint --split-max-size 8G
   ggrun convert ./fp8-checkpoint --fp8 q8_0         choose a type for FP8
 
-Models, and their `model_type` in config.json:"
+`model_type` in config.json, and the models that have it:"
         .to_owned();
-    for family in FAMILIES {
+    let rows = FAMILIES.map(|family| (family.model_types.join(", "), family.models));
+    let width = rows.iter().map(|(types, _)| types.len()).max().unwrap_or(0);
+    for (types, models) in rows {
         // Writing to a string cannot fail.
-        _ = write!(out, "\n  {:<44}{}", family.models, family.model_types.join(", "));
+        _ = write!(out, "\n  {types:<width$}  {models}");
     }
     out
 }

@@ -15,9 +15,9 @@ use super::states::DiskArgs;
 
 /// Serves a page to chat in, and the APIs of OpenAI, Anthropic and llama-server
 ///
-/// It listens before the model is loaded, and answers requests with 503 until then; while a model is downloaded, requests
-/// wait. Options of answers apply where a request sets none. With -v, responses also contain the rendered prompt, as in
-/// llama-server.
+/// It listens before the model is downloaded and loaded, and answers requests with 503 until then; `/health` has the
+/// progress. Options of answers apply where a request sets none. With -v, responses also contain the rendered prompt, as
+/// in llama-server.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = "\
@@ -53,14 +53,15 @@ Zed, in settings.json:
 
 Ctrl-C and SIGTERM:
   The first lets requests finish for the time of --drain; the exit code is 0. The second ends the
-  server at once, and so does the first while a model is loaded or after the engine has failed; the
-  exit code is 130 after Ctrl-C and 143 after SIGTERM.")]
+  server at once, and so does the first while a model is downloaded or loaded and after the engine has
+  failed; the exit code is 130 after Ctrl-C and 143 after SIGTERM.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) _model: ModelWord,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Name the model in answers; more names, separated by commas, are accepted as well [default: the file's name]
+    /// Name the model in answers; more names, separated by commas, are accepted as well [default: the name of the
+    /// file or repository]
     #[arg(short, long, value_name = "NAME,...", value_delimiter = ',', env = "LLAMA_ARG_ALIAS",
         action = clap::ArgAction::Set, value_parser = name, hide_short_help = true)]
     pub(crate) alias: Option<Vec<String>>,
@@ -107,6 +108,11 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// Whether it writes JSON objects on standard error.
+    pub(crate) fn writes_json(&self) -> bool {
+        self.network.log_json
+    }
+
     /// The page, if there is one.
     ///
     /// # Errors

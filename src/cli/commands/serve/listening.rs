@@ -66,8 +66,8 @@ impl<'a> Listening<'a> {
         for listener in &listeners {
             let name = listener.name();
             if listener.is_remote() && !policy.keys.are_required() {
-                err::note(&format!(
-                    "warning: listening on `{name}` without an API key: other machines can use the server"
+                err::warning(&format!(
+                    "listening on `{name}` without an API key: other machines can use the server"
                 ));
             }
             let is_tcp = listener.address().is_some();
@@ -179,7 +179,7 @@ async fn reread(keys: Arc<Keys>, tls: Option<Arc<Tls>>) {
 fn reloaded(result: anyhow::Result<()>, what: &str, previous: &str) {
     match result {
         Ok(()) => err::note(&format!("{what} reloaded")),
-        Err(error) => err::note(&format!("warning: {error:#}; keeping the previous {previous}")),
+        Err(error) => err::warning(&format!("{error:#}; keeping the previous {previous}")),
     }
 }
 

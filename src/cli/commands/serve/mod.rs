@@ -1,4 +1,4 @@
-//! `ggrun serve`: an HTTP server. It listens before the model is fetched, and accepts connections before it is loaded.
+//! `ggrun serve`: an HTTP server. It accepts connections before the model is downloaded and loaded.
 
 mod access;
 mod args;
@@ -11,9 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ggrun::hub::Event;
 use ggrun::model::{LoadOptions, check_with};
 use ggrun::openai::ModelFacts;
-use ggrun::serve::{App, Card, Metrics, Phase, Settings};
+use ggrun::serve::{App, Card, Metrics, Page, Phase, Settings};
 use tokio::sync::watch;
 
 pub(crate) use args::ServeArgs;
@@ -33,13 +34,11 @@ use crate::cli::ui::{err, text};
 const SAVING: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    if args.network.log_json && !err::is_quiet() {
-        err::notes_as_json();
-    }
     // What can be refused is refused before anything is downloaded or loaded.
     let options = checks::generation(&args.generation, &args.escape)?;
     let template = args.template.source()?;
-    if let Some(path) = source::local(&args.model)? {
+    let local = source::local(&args.model)?;
+    if let Some(path) = local {
         let LoadOptions { metadata, tensor_check, .. } = args.placement.options_with(path, 1);
         check_with(path, &metadata, tensor_check)?;
     }
@@ -48,25 +47,13 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listening = Listening::begin(&args.network, page.clone(), &runtime)?;
-    let path = source::model(&args.model, When::Auto)?;
-    let (phase, watched) = watch::channel(Phase::Loading { done: 0, total: 0 });
-    let settings = Settings {
-        names: names(args, &path),
-        fingerprint: fingerprint(),
-        tags: args.tags.clone().unwrap_or_default(),
-        strict_model: args.strict_model,
-        slots: !args.no_slots,
-        metrics: args.metrics,
-        page,
-        verbose: tracing::enabled!(tracing::Level::INFO),
-        limits: listening.limits(),
-        queue: args.network.queue as usize,
-        per_client: args.network.per_client.map(|limit| limit as usize),
-        isolate_keys: args.disk.isolate_keys,
-        sessions: args.disk.sessions(listening.has_keys(), listening.is_remote()),
-    };
+    let (phase, watched) = watch::channel(match local {
+        Some(_) => Phase::Loading { done: 0, total: 0 },
+        None => Phase::Downloading { done: 0, total: 0 },
+    });
+    let settings = settings(args, page, &listening)?;
     if settings.isolate_keys && !listening.has_keys() {
-        err::note("warning: `--isolate-keys` has no effect without an API key");
+        err::warning("`--isolate-keys` has no effect without an API key");
     }
     let app = Arc::new(App::new(settings, watched, Arc::new(Metrics::new()?)));
     let listening = listening.serve(&runtime, &app);
@@ -74,6 +61,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     if let Some(note) = listening.page().filter(|_| app.settings.page.is_some()) {
         err::note(&note);
     }
+    let path = source::observed_model(&args.model, When::Auto, &|event| follow(&phase, &event))?;
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
     let mut loaded = setup.load()?;
     announce(&loaded, &app.settings, &path);
@@ -100,7 +88,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     listening.drain(&runtime, &app, drain);
     let left = (drain + app.settings.limits.ending + SAVING).saturating_sub(begun.elapsed());
     if loaded.engine.states.as_ref().is_some_and(|states| states.drain(left).is_none()) {
-        err::note("warning: not all states could be saved in time");
+        err::warning("not all states could be saved in time");
     }
     interrupt.drain_after_signals(false);
     Ok(Outcome::Success)
@@ -122,8 +110,41 @@ fn announce(loaded: &Loaded, settings: &Settings, path: &Path) {
     }
 }
 
+fn settings(args: &ServeArgs, page: Option<Page>, listening: &Listening<'_>) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        names: names(args)?,
+        fingerprint: fingerprint(),
+        tags: args.tags.clone().unwrap_or_default(),
+        strict_model: args.strict_model,
+        slots: !args.no_slots,
+        metrics: args.metrics,
+        page,
+        verbose: tracing::enabled!(tracing::Level::INFO),
+        limits: listening.limits(),
+        queue: args.network.queue as usize,
+        per_client: args.network.per_client.map(|limit| limit as usize),
+        isolate_keys: args.disk.isolate_keys,
+        sessions: args.disk.sessions(listening.has_keys(), listening.is_remote()),
+    })
+}
+
 /// The names of the model.
-fn names(args: &ServeArgs, path: &Path) -> Vec<String> {
-    let stem = || vec![path.file_stem().unwrap_or_default().to_string_lossy().into_owned()];
-    args.alias.clone().filter(|names| !names.is_empty()).unwrap_or_else(stem)
+fn names(args: &ServeArgs) -> anyhow::Result<Vec<String>> {
+    match &args.alias {
+        Some(names) if !names.is_empty() => Ok(names.clone()),
+        _ => Ok(vec![source::name(&args.model)?]),
+    }
+}
+
+/// Takes an event of the download into account.
+fn follow(phase: &watch::Sender<Phase>, event: &Event<'_>) {
+    phase.send_modify(|phase| {
+        let Phase::Downloading { done, total } = phase else { return };
+        match event {
+            Event::Planned { bytes, present, .. } => (*done, *total) = (*present, bytes + present),
+            Event::Received { bytes, .. } => *done += bytes,
+            Event::Discarded { bytes, .. } => *done = done.saturating_sub(*bytes),
+            _ => {}
+        }
+    });
 }

@@ -10,7 +10,7 @@ use ggrun::model::rpc::{Endpoint, greet};
 use ggrun::model::{ContextSize, LoadOptions, Loading, Model, Running};
 use ggrun::openai::ModelFacts;
 use ggrun::serve::{Card, Engine, Failure, Phase};
-use ggrun::session::{GenerationOptions, ReasoningMode};
+use ggrun::session::GenerationOptions;
 use tokio::sync::watch;
 
 use super::args::ServeArgs;
@@ -71,10 +71,7 @@ impl Setup<'_> {
             states.connect(session.clone(), running.caps());
             session = session.with_hooks(states.hooks());
         }
-        // Without a switch, an empty block turns the reasoning off.
-        if self.options.reasoning != Some(ReasoningMode::Off) {
-            self.options.check_reasoning(session.template())?;
-        }
+        self.options.check_reasoning(session.template())?;
         let defaults = self.options.clone().over(&GenerationOptions::recommended(&model.sampling(0)));
         let card = self.card(&model, &running);
         let engine = Arc::new(Engine { session, defaults, card, states, failure: Failure::default() });
@@ -96,13 +93,17 @@ impl Setup<'_> {
         let Some(endpoint) = lost else {
             self.phase.send_replace(Phase::Failed(error.to_string()));
             let error = anyhow::Error::from(error);
-            err::error(&format!("{error:#}; requests are refused, restart the server"));
+            err::error(
+                &format!("{error:#}"),
+                &[],
+                Some("restart the server; requests are refused until then"),
+            );
             while self.pause(POLL).is_ok() {}
             drop(loaded);
             return Err(Interrupted.into());
         };
-        err::note(&format!(
-            "warning: lost the connection to the worker at `{endpoint}`; the model is loaded again once it is back"
+        err::warning(&format!(
+            "lost the connection to the worker at `{endpoint}`; the model is loaded again once it is back"
         ));
         self.phase.send_replace(Phase::Loading { done: 0, total: 0 });
         drop(loaded);

@@ -78,7 +78,7 @@ pub(crate) struct NetworkArgs {
     /// A client is a key, or an address if no key is required.
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) per_client: Option<u32>,
-    /// Accept request bodies up to this size
+    /// Accept request bodies and serve conversations up to this size
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = body_size, hide_short_help = true)]
     max_body: usize,
     /// Send a comment in a stream after N seconds without anything else
@@ -91,7 +91,9 @@ pub(crate) struct NetworkArgs {
     /// Let requests finish for N seconds after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = whole_seconds, hide_short_help = true)]
     pub(super) drain: Duration,
-    /// Print a JSON object for each response and each note on standard error
+    /// Print JSON objects on standard error: one for each response, and one for each message
+    ///
+    /// A warning has the level `warning`, an error the level `error` with its causes and a hint.
     #[arg(long, hide_short_help = true)]
     pub(super) log_json: bool,
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ggrun::model::rpc::{GREETING, Greeting, answer};
 
 use super::client::Child;
-use crate::cli::ui::err::note;
+use crate::cli::ui::err::{note, warning};
 
 /// The time for a whole greeting, and until it is answered.
 const GREETING_TIME: Duration = Duration::from_secs(10);
@@ -73,9 +73,9 @@ fn serve(stream: TcpStream, child: &Child) {
     match child.serve(stream) {
         Ok(status) if status.success() => note("client disconnected"),
         Ok(status) => {
-            note(&format!("warning: client disconnected: the process that served it ended with {status}"));
+            warning(&format!("client disconnected: the process that served it ended with {status}"));
         }
-        Err(error) => note(&format!("warning: client disconnected: cannot start a process for it: {error}")),
+        Err(error) => warning(&format!("client disconnected: cannot start a process for it: {error}")),
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Worker) -> anyhow::Result<Outcome> {
     let listener = rpc::listen(SocketAddr::from((host, port)))?;
     let address = listener.local_addr()?;
     if !host.is_loopback() {
-        note(&format!("warning: listening on `{address}`: {DANGER}"));
+        err::warning(&format!("listening on `{address}`: {DANGER}"));
     }
     let endpoint = Endpoint { host: host.to_string(), port: address.port() };
     for Lent { name, description, free, .. } in &devices {

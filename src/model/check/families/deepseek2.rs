@@ -1,12 +1,14 @@
 //! `DeepSeek` V2 and V3, Kimi, GLM-4.7-Flash: keys and values are compressed (`src/models/deepseek2.cpp`).
 
 use crate::model::check::limits::Limit;
-use crate::model::check::shared::{DENSE, EXPERTS, FFN_NORMS, MTP, SHARED_EXPERTS, TIED};
+use crate::model::check::shared::{
+    CORRECTION, DENSE, EXPERTS, FFN_NORMS, MTP, SHARED_EXPERTS, TIED, factors,
+};
 use crate::model::check::size::Size::{
-    Compressed, Embd, Experts, Heads, LatentQuery, LatentValue, LatentValues, QueryRank, Rank, RotatedRank,
+    Compressed, Embd, Heads, LatentQuery, LatentValue, LatentValues, One, QueryRank, Rank, RotatedRank,
     Unpacked,
 };
-use crate::model::check::slot::{Of, Part, Table, matrix, vector};
+use crate::model::check::slot::{Of, Part, Table, tensor};
 
 pub(super) const TABLE: Table = Table {
     name: "deepseek2",
@@ -18,7 +20,6 @@ pub(super) const TABLE: Table = Table {
         Limit::SharedExperts,
         Limit::MayWeigh,
         Limit::Temperature,
-        Limit::Epsilon,
     ],
     parts: &[
         TIED,
@@ -34,27 +35,28 @@ pub(super) const TABLE: Table = Table {
         SHARED_EXPERTS,
         MTP,
     ],
+    factors: &[factors!(Attention, One, "attn_output")],
     trunk_alone: true,
 };
 
 const PLAIN_QUERIES: Part =
-    Part { of: Of::PlainQueries, slots: &[matrix("attn_q.weight", &[Embd, LatentQuery])] };
+    Part { of: Of::PlainQueries, slots: &[tensor("attn_q.weight", &[Embd, LatentQuery])] };
 
 const COMPRESSED_QUERIES: Part = Part {
     of: Of::CompressedQueries,
     slots: &[
-        matrix("attn_q_a.weight", &[Embd, QueryRank]),
-        vector("attn_q_a_norm.weight", &[QueryRank]),
-        matrix("attn_q_b.weight", &[QueryRank, LatentQuery]),
+        tensor("attn_q_a.weight", &[Embd, QueryRank]),
+        tensor("attn_q_a_norm.weight", &[QueryRank]),
+        tensor("attn_q_b.weight", &[QueryRank, LatentQuery]),
     ],
 };
 
 const KEYS_VALUES: Part = Part {
     of: Of::Attention,
     slots: &[
-        matrix("attn_kv_a_mqa.weight", &[Embd, RotatedRank]),
-        vector("attn_kv_a_norm.weight", &[Rank]),
-        matrix("attn_output.weight", &[LatentValues, Embd]),
+        tensor("attn_kv_a_mqa.weight", &[Embd, RotatedRank]),
+        tensor("attn_kv_a_norm.weight", &[Rank]),
+        tensor("attn_output.weight", &[LatentValues, Embd]),
     ],
 };
 
@@ -62,12 +64,12 @@ const KEYS_VALUES: Part = Part {
 const LATENT: Part = Part {
     of: Of::Latent,
     slots: &[
-        matrix("attn_k_b.weight", &[Compressed, Rank, Heads]),
-        matrix("attn_v_b.weight", &[Rank, LatentValue, Heads]),
+        tensor("attn_k_b.weight", &[Compressed, Rank, Heads]),
+        tensor("attn_v_b.weight", &[Rank, LatentValue, Heads]),
     ],
 };
 
 /// Old files have both parts in one matrix, by which keys and values are unpacked.
-const UNPACKED: Part = Part { of: Of::Unpacked, slots: &[matrix("attn_kv_b.weight", &[Rank, Unpacked])] };
+const UNPACKED: Part = Part { of: Of::Unpacked, slots: &[tensor("attn_kv_b.weight", &[Rank, Unpacked])] };
 
-const BIAS: Part = Part { of: Of::Experts, slots: &[vector("exp_probs_b.bias", &[Experts]).optional()] };
+const BIAS: Part = Part { of: Of::Experts, slots: &[CORRECTION.optional()] };

@@ -2,12 +2,14 @@
 //! network; an embedding for each layer in the small models (`src/models/gemma4.cpp`).
 
 use crate::model::check::limits::Limit;
-use crate::model::check::shared::TIED;
-use crate::model::check::size::Size::{
-    AllPerLayer, Embd, Expert, Experts, Ff, FullFrequencies, Head, Key, One, PerLayer, Query, QueryKeyValue,
-    TwoExpert, Value, Vocab,
+use crate::model::check::shared::{
+    ATTENTION_FACTORS, EXPERT_FACTORS, EXPERTS, FEED_FORWARD as MATRICES, FEED_FORWARD_FACTORS, HEAD_FACTORS,
+    TIED,
 };
-use crate::model::check::slot::{Of, Part, Table, When, matrix, vector};
+use crate::model::check::size::Size::{
+    AllPerLayer, Embd, FullFrequencies, Head, Key, One, PerLayer, Query, QueryKeyValue, Value, Vocab,
+};
+use crate::model::check::slot::{Of, Part, Table, When, tensor};
 
 pub(super) const TABLE: Table = Table {
     name: "gemma4",
@@ -20,7 +22,6 @@ pub(super) const TABLE: Table = Table {
         Limit::SharesKeys,
         Limit::MayHaveExperts,
         Limit::NoMtp,
-        Limit::Epsilon,
     ],
     parts: &[
         TIED,
@@ -30,21 +31,24 @@ pub(super) const TABLE: Table = Table {
         OWN_KEYS,
         OTHERS_KEYS,
         FEED_FORWARD,
+        FEED_FORWARD_NORMS,
         EXPERTS,
+        EXPERT_NORMS,
         PER_LAYER,
     ],
+    factors: &[HEAD_FACTORS, ATTENTION_FACTORS, FEED_FORWARD_FACTORS, EXPERT_FACTORS],
     trunk_alone: false,
 };
 
 /// Of layers without a window.
-const FREQUENCIES: Part = Part { of: Of::Model, slots: &[vector("rope_freqs.weight", &[FullFrequencies])] };
+const FREQUENCIES: Part = Part { of: Of::Model, slots: &[tensor("rope_freqs.weight", &[FullFrequencies])] };
 
 const EMBEDDINGS: Part = Part {
     of: Of::PerLayerModel,
     slots: &[
-        matrix("per_layer_token_embd.weight", &[AllPerLayer, Vocab]),
-        matrix("per_layer_model_proj.weight", &[Embd, AllPerLayer]),
-        vector("per_layer_proj_norm.weight", &[PerLayer]),
+        tensor("per_layer_token_embd.weight", &[AllPerLayer, Vocab]),
+        tensor("per_layer_model_proj.weight", &[Embd, AllPerLayer]),
+        tensor("per_layer_proj_norm.weight", &[PerLayer]),
     ],
 };
 
@@ -53,12 +57,12 @@ const QKV: &str = "attn_qkv.weight";
 const ATTENTION: Part = Part {
     of: Of::Layers,
     slots: &[
-        vector("attn_norm.weight", &[Embd]),
-        matrix(QKV, &[Embd, QueryKeyValue]).optional(),
-        matrix("attn_q.weight", &[Embd, Query]).when(When::Unless(QKV)),
-        vector("attn_q_norm.weight", &[Head]),
-        matrix("attn_output.weight", &[Query, Embd]),
-        vector("post_attention_norm.weight", &[Embd]),
+        tensor("attn_norm.weight", &[Embd]),
+        tensor(QKV, &[Embd, QueryKeyValue]).optional(),
+        tensor("attn_q.weight", &[Embd, Query]).when(When::Unless(QKV)),
+        tensor("attn_q_norm.weight", &[Head]),
+        tensor("attn_output.weight", &[Query, Embd]),
+        tensor("post_attention_norm.weight", &[Embd]),
     ],
 };
 
@@ -66,9 +70,9 @@ const ATTENTION: Part = Part {
 const OWN_KEYS: Part = Part {
     of: Of::OwnKeys,
     slots: &[
-        matrix("attn_k.weight", &[Embd, Key]).when(When::Unless(QKV)),
-        vector("attn_k_norm.weight", &[Head]),
-        matrix("attn_v.weight", &[Embd, Value]).when(When::OptionalUnless(QKV)),
+        tensor("attn_k.weight", &[Embd, Key]).when(When::Unless(QKV)),
+        tensor("attn_k_norm.weight", &[Head]),
+        tensor("attn_v.weight", &[Embd, Value]).when(When::OptionalUnless(QKV)),
     ],
 };
 
@@ -76,47 +80,39 @@ const OWN_KEYS: Part = Part {
 const OTHERS_KEYS: Part = Part {
     of: Of::OthersKeys,
     slots: &[
-        matrix("attn_k.weight", &[Embd, Key]).when(When::OptionalUnless(QKV)),
-        vector("attn_k_norm.weight", &[Head]).optional(),
-        matrix("attn_v.weight", &[Embd, Value]).when(When::OptionalUnless(QKV)),
+        tensor("attn_k.weight", &[Embd, Key]).when(When::OptionalUnless(QKV)),
+        tensor("attn_k_norm.weight", &[Head]).optional(),
+        tensor("attn_v.weight", &[Embd, Value]).when(When::OptionalUnless(QKV)),
     ],
 };
 
 /// In layers with experts, the dense network is a shared expert.
-const FEED_FORWARD: Part = Part {
+const FEED_FORWARD: Part = Part { of: Of::Layers, slots: &MATRICES };
+
+const FEED_FORWARD_NORMS: Part = Part {
     of: Of::Layers,
     slots: &[
-        vector("ffn_norm.weight", &[Embd]),
-        matrix("ffn_gate.weight", &[Embd, Ff]),
-        matrix("ffn_up.weight", &[Embd, Ff]),
-        matrix("ffn_down.weight", &[Ff, Embd]),
-        vector("post_ffw_norm.weight", &[Embd]),
-        vector("layer_output_scale.weight", &[One]).optional(),
+        tensor("ffn_norm.weight", &[Embd]),
+        tensor("post_ffw_norm.weight", &[Embd]),
+        tensor("layer_output_scale.weight", &[One]).optional(),
     ],
 };
 
-const GATE_UP: &str = "ffn_gate_up_exps.weight";
-
-const EXPERTS: Part = Part {
+const EXPERT_NORMS: Part = Part {
     of: Of::Experts,
     slots: &[
-        matrix("ffn_gate_inp.weight", &[Embd, Experts]),
-        vector("ffn_gate_inp.scale", &[Embd]),
-        vector("pre_ffw_norm_2.weight", &[Embd]),
-        vector("post_ffw_norm_1.weight", &[Embd]),
-        vector("post_ffw_norm_2.weight", &[Embd]),
-        matrix(GATE_UP, &[Embd, TwoExpert, Experts]).optional(),
-        matrix("ffn_gate_exps.weight", &[Embd, Expert, Experts]).when(When::Unless(GATE_UP)),
-        matrix("ffn_up_exps.weight", &[Embd, Expert, Experts]).when(When::Unless(GATE_UP)),
-        matrix("ffn_down_exps.weight", &[Expert, Embd, Experts]),
+        tensor("ffn_gate_inp.scale", &[Embd]),
+        tensor("pre_ffw_norm_2.weight", &[Embd]),
+        tensor("post_ffw_norm_1.weight", &[Embd]),
+        tensor("post_ffw_norm_2.weight", &[Embd]),
     ],
 };
 
 const PER_LAYER: Part = Part {
     of: Of::PerLayer,
     slots: &[
-        matrix("inp_gate.weight", &[Embd, PerLayer]),
-        matrix("proj.weight", &[PerLayer, Embd]),
-        vector("post_norm.weight", &[Embd]),
+        tensor("inp_gate.weight", &[Embd, PerLayer]),
+        tensor("proj.weight", &[PerLayer, Embd]),
+        tensor("post_norm.weight", &[Embd]),
     ],
 };

@@ -2,10 +2,10 @@
 
 use crate::model::check::limits::Limit;
 use crate::model::check::shared::{
-    ATTENTION, DENSE, MTP, OPTIONAL_HEAD_NORMS, POST_ATTENTION_NORMS, SHARED_EXPERTS, SPLIT_EXPERTS, TIED,
+    ATTENTION, ATTENTION_FACTORS, CORRECTION, DENSE, HEAD_FACTORS, MTP, OPTIONAL_HEAD_NORMS,
+    POST_ATTENTION_NORMS, SHARED_EXPERTS, SPLIT_EXPERTS, TIED,
 };
-use crate::model::check::size::Size::Experts;
-use crate::model::check::slot::{Of, Part, Table, vector};
+use crate::model::check::slot::{Of, Part, Table};
 
 pub(super) const TABLE: Table = Table {
     name: "glm4moe",
@@ -17,7 +17,6 @@ pub(super) const TABLE: Table = Table {
         Limit::Experts,
         Limit::SharedExperts,
         Limit::MayWeigh,
-        Limit::Epsilon,
     ],
     parts: &[
         TIED,
@@ -26,12 +25,10 @@ pub(super) const TABLE: Table = Table {
         OPTIONAL_HEAD_NORMS,
         DENSE,
         SPLIT_EXPERTS,
-        BIAS,
+        Part { of: Of::Experts, slots: &[CORRECTION] },
         SHARED_EXPERTS,
         MTP,
     ],
+    factors: &[HEAD_FACTORS, ATTENTION_FACTORS],
     trunk_alone: true,
 };
-
-/// What is added to the scores by which experts are chosen.
-const BIAS: Part = Part { of: Of::Experts, slots: &[vector("exp_probs_b.bias", &[Experts])] };

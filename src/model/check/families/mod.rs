@@ -1,6 +1,8 @@
 //! The tables, one file for each family of architectures.
 
 mod deepseek2;
+#[cfg(test)]
+mod factors;
 mod gemma4;
 mod glm4moe;
 mod gpt_oss;

@@ -2,11 +2,12 @@
 
 use crate::model::check::limits::Limit;
 use crate::model::check::shared::{
-    DELTA_NET, DENSE as FEED_FORWARD, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_NORMS, MTP,
-    POST_ATTENTION_NORMS, TIED,
+    ATTENTION_FACTORS, DELTA_NET, DENSE as FEED_FORWARD, EXPERT_FACTORS, EXPERTS, FEED_FORWARD_FACTORS,
+    GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_FACTORS, HEAD_NORMS, MTP, POST_ATTENTION_NORMS,
+    SHARED_EXPERT_FACTORS, TIED, factors,
 };
-use crate::model::check::size::Size::{Channels, Embd, Inner, StateHeads};
-use crate::model::check::slot::{Of, Part, Table, matrix};
+use crate::model::check::size::Size::{Channels, Embd, Inner, One, StateHeads, TextEmbd};
+use crate::model::check::slot::{Of, Part, Table, When, tensor};
 
 pub(super) const DENSE: Table = Table {
     name: "qwen35",
@@ -19,9 +20,19 @@ pub(super) const DENSE: Table = Table {
         Limit::Sections,
         Limit::DeltaNet,
         Limit::MtpAttends,
-        Limit::Epsilon,
     ],
-    parts: &[TIED, POST_ATTENTION_NORMS, INPUTS, DELTA_NET, GATED_ATTENTION, HEAD_NORMS, FEED_FORWARD, MTP],
+    parts: &[
+        TIED,
+        TEXT_EMBEDDING,
+        POST_ATTENTION_NORMS,
+        INPUTS,
+        DELTA_NET,
+        GATED_ATTENTION,
+        HEAD_NORMS,
+        FEED_FORWARD,
+        MTP,
+    ],
+    factors: &[HEAD_FACTORS, ATTENTION_FACTORS, DELTA_NET_FACTORS, FEED_FORWARD_FACTORS],
     trunk_alone: false,
 };
 
@@ -36,7 +47,6 @@ pub(super) const EXPERT: Table = Table {
         Limit::Sections,
         Limit::DeltaNet,
         Limit::MtpAttends,
-        Limit::Epsilon,
     ],
     parts: &[
         TIED,
@@ -49,15 +59,30 @@ pub(super) const EXPERT: Table = Table {
         GATED_SHARED_EXPERT,
         MTP,
     ],
+    factors: &[HEAD_FACTORS, ATTENTION_FACTORS, DELTA_NET_FACTORS, EXPERT_FACTORS, SHARED_EXPERT_FACTORS],
     trunk_alone: false,
+};
+
+const PROJECTION: &str = "cls.output.weight";
+
+/// The projection of a model that embeds texts.
+const TEXT_EMBEDDING: Part = Part {
+    of: Of::Model,
+    slots: &[
+        tensor(PROJECTION, &[Embd, TextEmbd]).optional(),
+        tensor("cls.output.bias", &[TextEmbd]).when(When::OptionalWith(PROJECTION)),
+    ],
 };
 
 const INPUTS: Part = Part {
     of: Of::Recurrent,
     slots: &[
-        matrix("attn_qkv.weight", &[Embd, Channels]),
-        matrix("attn_gate.weight", &[Embd, Inner]),
-        matrix("ssm_beta.weight", &[Embd, StateHeads]),
-        matrix("ssm_alpha.weight", &[Embd, StateHeads]),
+        tensor("attn_qkv.weight", &[Embd, Channels]),
+        tensor("attn_gate.weight", &[Embd, Inner]),
+        tensor("ssm_beta.weight", &[Embd, StateHeads]),
+        tensor("ssm_alpha.weight", &[Embd, StateHeads]),
     ],
 };
+
+const DELTA_NET_FACTORS: Part =
+    factors!(Recurrent, One, "attn_qkv" "attn_gate" "ssm_beta" "ssm_alpha" "ssm_out");

@@ -2,10 +2,11 @@
 
 use crate::model::check::limits::Limit;
 use crate::model::check::shared::{
-    DELTA_NET, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT, HEAD_NORMS, MTP, POST_ATTENTION_NORMS, TIED,
+    ATTENTION_FACTORS, DELTA_NET, EXPERT_FACTORS, EXPERTS, GATED_ATTENTION, GATED_SHARED_EXPERT,
+    HEAD_FACTORS, HEAD_NORMS, MTP, POST_ATTENTION_NORMS, SHARED_EXPERT_FACTORS, TIED,
 };
 use crate::model::check::size::Size::{Channels, Embd, GatedChannels, Inner, TwoStateHeads};
-use crate::model::check::slot::{Of, Part, Table, When, matrix};
+use crate::model::check::slot::{Of, Part, Table, When, tensor};
 
 pub(super) const TABLE: Table = Table {
     name: "qwen3next",
@@ -16,7 +17,6 @@ pub(super) const TABLE: Table = Table {
         Limit::Experts,
         Limit::Rotates,
         Limit::DeltaNet,
-        Limit::Epsilon,
     ],
     parts: &[
         TIED,
@@ -29,6 +29,7 @@ pub(super) const TABLE: Table = Table {
         GATED_SHARED_EXPERT,
         MTP,
     ],
+    factors: &[HEAD_FACTORS, ATTENTION_FACTORS, EXPERT_FACTORS, SHARED_EXPERT_FACTORS],
     trunk_alone: false,
 };
 
@@ -38,9 +39,9 @@ const ONE: &str = "ssm_in.weight";
 const INPUTS: Part = Part {
     of: Of::Recurrent,
     slots: &[
-        matrix(ONE, &[Embd, GatedChannels]).optional(),
-        matrix("attn_qkv.weight", &[Embd, Channels]).when(When::Unless(ONE)),
-        matrix("attn_gate.weight", &[Embd, Inner]).when(When::Unless(ONE)),
-        matrix("ssm_ba.weight", &[Embd, TwoStateHeads]),
+        tensor(ONE, &[Embd, GatedChannels]).optional(),
+        tensor("attn_qkv.weight", &[Embd, Channels]).when(When::Unless(ONE)),
+        tensor("attn_gate.weight", &[Embd, Inner]).when(When::Unless(ONE)),
+        tensor("ssm_ba.weight", &[Embd, TwoStateHeads]),
     ],
 };

@@ -5,8 +5,8 @@ use std::path::Path;
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{self, Array, Metadata, Value};
 
-use super::super::slot::{Of, Table, When};
-use super::super::tables::is_in_layer;
+use super::super::slot::{Table, When};
+use super::super::tables::{has, places};
 use super::TABLES;
 use crate::model::HParams;
 use crate::model::tiny::joined;
@@ -89,16 +89,12 @@ pub(super) fn header(table: &Table, metadata: Metadata) -> Option<gguf::Header> 
     let empty = gguf::Header::layout(metadata.clone(), Vec::new()).ok()?;
     let hparams = HParams::read(&joined(empty)).ok()?;
     let mut tensors = Vec::new();
-    for layer in std::iter::once(None).chain((0..hparams.layers).map(Some)) {
-        let has = |of: Of| match layer {
-            None => of == Of::Model || of == Of::PerLayerModel && hparams.per_layer_embedding > 0,
-            Some(layer) => is_in_layer(of, &hparams, layer),
-        };
-        for slot in table.parts.iter().filter(|part| has(part.of)).flat_map(|part| part.slots) {
+    for layer in places(hparams.layers) {
+        let parts = table.parts.iter().filter(|part| has(&hparams, layer, part.of));
+        for slot in parts.flat_map(|part| part.slots) {
             if matches!(slot.when, When::Always | When::Unless(_)) {
                 let dims = slot.dims.iter().map(|size| size.of(&hparams, layer.unwrap_or(0)));
-                let name = layer.map_or(slot.name.to_owned(), |layer| format!("blk.{layer}.{}", slot.name));
-                tensors.push((name, dims.collect::<Vec<u64>>(), GgmlType::F32));
+                tensors.push((slot.name_in(layer), dims.collect::<Vec<u64>>(), GgmlType::F32));
             }
         }
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{self, Array, Metadata, Value};
 
-use super::super::slot::{Of, When};
+use super::super::slot::{Part, Slot, Table, When};
+use super::super::tables::{self, places};
 use super::super::types::Kind;
-use super::super::{TensorCheck, check_parts, tables};
+use super::super::{TensorCheck, check_parts};
 use super::TABLES;
 use crate::model::tiny::{FAMILIES, header, joined};
 use crate::model::{HParams, Header, LoadError};
@@ -44,15 +45,18 @@ fn the_file_of_every_family_is_accepted() {
     assert_eq!(without, ["qwen3next"], "the bundled model is this one");
 }
 
+/// The slots of a table.
+fn slots(parts: &[Part]) -> impl Iterator<Item = &Slot> {
+    parts.iter().flat_map(|part| part.slots)
+}
+
 /// Whether a tensor may be missing, by its table.
-fn may_be_missing(architecture: &str, name: &str) -> bool {
+fn may_be_missing(table: &Table, name: &str) -> bool {
     let name = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).map_or(name, |(_, rest)| rest);
-    let table = super::table(architecture).unwrap();
-    let slots = table.parts.iter().flat_map(|part| part.slots).filter(|slot| slot.name == name);
-    let mut whens = slots.map(|slot| slot.when).peekable();
-    let scale = name.strip_suffix(".scale").is_some();
-    assert!(whens.peek().is_some() || scale, "{architecture}: {name} is not in the table");
-    scale && whens.peek().is_none() || whens.any(|when| !matches!(when, When::Always | When::Unless(_)))
+    let all = slots(table.parts).chain(slots(table.factors));
+    let mut whens = all.filter(|slot| slot.name == name).map(|slot| slot.when).peekable();
+    assert!(whens.peek().is_some(), "{}: {name} is not in the table", table.name);
+    whens.any(|when| !matches!(when, When::Always | When::Unless(_)))
 }
 
 #[test]
@@ -66,9 +70,10 @@ fn a_tensor_that_is_missing_has_another_shape_or_type_or_is_one_too_many_is_refu
             check(&header.metadata, changed)
         };
         let hparams = HParams::read(&joined(header.clone())).unwrap();
+        let table = super::table(&hparams.architecture).unwrap();
         let mut required = 0;
         for (index, (name, dims, _)) in all.iter().enumerate() {
-            if !may_be_missing(&hparams.architecture, name) {
+            if !may_be_missing(table, name) {
                 let missing = with(&|tensors| drop(tensors.remove(index)));
                 refused(family, name, "is missing", missing);
                 required += 1;
@@ -98,16 +103,10 @@ fn a_tensor_of_the_table_that_a_file_does_not_have_is_refused_in_another_shape_t
         let all = tensors(&header);
         let hparams = HParams::read(&joined(header.clone())).unwrap();
         let table = super::table(&hparams.architecture).unwrap();
-        for part in table.parts {
-            for slot in part.slots {
-                let of_model = matches!(part.of, Of::Model | Of::PerLayerModel);
-                let layers = if of_model { 1 } else { hparams.layers };
-                for layer in 0..layers {
-                    let name =
-                        if of_model { slot.name.to_owned() } else { format!("blk.{layer}.{}", slot.name) };
-                    if all.iter().any(|(other, ..)| *other == name) {
-                        continue;
-                    }
+        for slot in slots(table.parts).chain(slots(table.factors)) {
+            for layer in places(hparams.layers) {
+                let name = slot.name_in(layer);
+                if all.iter().all(|(other, ..)| *other != name) {
                     let mut changed = all.clone();
                     changed.push((name.clone(), vec![7, 5], GgmlType::F32));
                     refused(family, &name, "", check(&header.metadata, changed));
@@ -128,6 +127,8 @@ fn optional_tensors_are_accepted() {
         ("qwen3_5", "blk.2.nextn.embed_tokens.weight", vec![128, 320]),
         ("qwen3_5", "blk.0.ssm_alpha.input_scale", vec![1]),
         ("glm4-moe", "blk.1.attn_q_norm.weight", vec![32]),
+        ("qwen3", "cls.output.weight", vec![128, 1]),
+        ("qwen3_5", "cls.output.weight", vec![128, 128]),
     ] {
         let header = header(family);
         let mut all = tensors(&header);
@@ -157,6 +158,63 @@ fn fused_matrices_replace_single_ones() {
     check(&header.metadata, all.clone()).unwrap();
     all.push(("blk.1.attn_k.weight".to_owned(), vec![128, 64], GgmlType::F32));
     refused("qwen3_5-moe", "blk.1.attn_k.weight", "unexpected tensor", check(&header.metadata, all));
+}
+
+#[test]
+fn biases_beside_one_matrix_are_all_there_or_none() {
+    let header = header("qwen3");
+    let mut all = tensors(&header);
+    all.retain(|(name, ..)| !["q", "k", "v"].iter().any(|part| *name == format!("blk.0.attn_{part}.weight")));
+    let add = |all: &mut Tensors, name: &str, dims: &[u64]| {
+        all.push((format!("blk.0.attn_{name}"), dims.to_vec(), GgmlType::F32));
+    };
+    add(&mut all, "qkv.weight", &[128, 256]);
+    check(&header.metadata, all.clone()).unwrap();
+    let mut keys_only = all.clone();
+    add(&mut keys_only, "k.bias", &[64]);
+    refused("qwen3", "blk.0.attn_k.bias", "unexpected", check(&header.metadata, keys_only));
+    add(&mut all, "q.bias", &[128]);
+    refused("qwen3", "blk.0.attn_k.bias", "is missing", check(&header.metadata, all.clone()));
+    add(&mut all, "k.bias", &[64]);
+    add(&mut all, "v.bias", &[64]);
+    check(&header.metadata, all).unwrap();
+}
+
+#[test]
+fn factors_beside_biases_that_llama_cpp_multiplies_too_are_refused() {
+    let header = header("llama3");
+    let mut all = tensors(&header);
+    for (name, dims) in [("attn_q.bias", vec![128]), ("attn_q.scale", vec![1]), ("ffn_up.scale", vec![1])] {
+        all.push((format!("blk.0.{name}"), dims, GgmlType::F32));
+    }
+    check(&header.metadata, all.clone()).unwrap();
+    all.push(("blk.0.ffn_up.bias".to_owned(), vec![128], GgmlType::F32));
+    refused("llama3", "blk.0.ffn_up.scale", "has a bias beside it", check(&header.metadata, all));
+}
+
+#[test]
+fn factors_that_llama_cpp_ignores_or_does_not_read_are_refused() {
+    for (family, name, count) in [
+        ("glm4-moe", "blk.0.ffn_up.scale", 1),
+        ("glm4-moe", "blk.1.ffn_up_exps.scale", 3),
+        ("glm4-moe-lite", "blk.0.attn_q_a.scale", 1),
+        ("gpt-oss", "blk.0.ffn_down_exps.scale", 3),
+        ("minimax-m2", "blk.0.ffn_gate_exps.scale", 3),
+        ("qwen3_5", "blk.2.attn_q.scale", 1),
+        ("qwen3-moe", "output.scale", 1),
+    ] {
+        let header = header(family);
+        let mut all = tensors(&header);
+        all.push((name.to_owned(), vec![count], GgmlType::F32));
+        refused(family, name, "does not multiply by", check(&header.metadata, all));
+    }
+    // Where the head is NVFP4, llama.cpp reads its factor.
+    let header = header("qwen3-moe");
+    let mut all = tensors(&header);
+    let head = all.iter_mut().find(|(name, ..)| name == "output.weight");
+    head.unwrap().2 = GgmlType::NVFP4;
+    all.push(("output.scale".to_owned(), vec![1], GgmlType::F32));
+    check(&header.metadata, all).unwrap();
 }
 
 #[test]

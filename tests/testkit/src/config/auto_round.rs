@@ -3,37 +3,38 @@
 use serde_json::{Map, Value, json};
 
 use super::scheme::{difference, pattern, scheme};
-use super::{Module, modules, plain_modules};
+use super::{Module, Recipe};
 use crate::encode::{Encoding, Fp8, Fp8Scale, GIdx, StoredZero};
 use crate::layout::Part;
-use crate::model::{Model, Mtp};
+use crate::model::Mtp;
 
 /// `quantization_config` with `quant_method` `auto-round`.
-pub(super) fn config(model: &Model) -> Value {
-    let main = model.main_encoding();
-    let version = model.autoround_version.as_deref().unwrap_or_else(|| version(model, main));
+pub(super) fn config(recipe: &Recipe) -> Value {
+    let main = recipe.main;
+    let version = recipe.autoround_version.as_deref().unwrap_or_else(|| version(recipe, main));
     let mut config = scheme(main);
     config.insert("quant_method".into(), json!("auto-round"));
     config.insert("autoround_version".into(), json!(version));
     config.insert("enable_quanted_input".into(), json!(false));
-    let blocks = match model.mtp {
-        Mtp::Quantized => json!(["model.layers", "mtp.layers"]),
-        Mtp::QuantizedFc => json!("model.layers,mtp.layers"),
-        _ => json!("model.layers"),
+    let layers = &recipe.layers;
+    let blocks = match recipe.mtp {
+        Mtp::Quantized => json!([layers, "mtp.layers"]),
+        Mtp::QuantizedFc => json!(format!("{layers},mtp.layers")),
+        _ => json!(layers),
     };
     config.insert("block_name_to_quantize".into(), blocks);
-    let packing = model.packing_format.clone().or_else(|| packing_format(model, main).map(String::from));
+    let packing = recipe.packing_format.clone().or_else(|| packing_format(recipe, main).map(String::from));
     if let Some(packing) = packing {
         config.insert("packing_format".into(), json!(packing));
     }
-    if model.model_free {
+    if recipe.model_free {
         config.insert("model_free".into(), json!(true));
     }
     config.extend(activations(main));
     if let Encoding::Fp8(fp8) = main {
-        config.extend(fp8_keys(model, fp8));
+        config.extend(fp8_keys(recipe, fp8));
     }
-    let extra = extra_config(model, main);
+    let extra = extra_config(recipe, main);
     if !extra.is_empty() {
         config.insert("extra_config".into(), Value::Object(extra));
     }
@@ -41,8 +42,8 @@ pub(super) fn config(model: &Model) -> Value {
 }
 
 /// The same configuration with `quant_method` `fp8`, which does not need `packing_format`.
-pub(super) fn fp8(model: &Model) -> Value {
-    let mut config = config(model);
+pub(super) fn fp8(recipe: &Recipe) -> Value {
+    let mut config = config(recipe);
     let keys = config.as_object_mut().expect("written as an object");
     keys.remove("packing_format");
     keys.insert("quant_method".into(), json!("fp8"));
@@ -50,10 +51,10 @@ pub(super) fn fp8(model: &Model) -> Value {
 }
 
 /// A version of AutoRound that writes such files.
-fn version(model: &Model, main: Encoding) -> &'static str {
+fn version(recipe: &Recipe, main: Encoding) -> &'static str {
     match main {
         Encoding::Gptq(gptq) if gptq.zero == StoredZero::MinusOneBorrow => {
-            if model.model_free {
+            if recipe.model_free {
                 "0.15.0"
             } else {
                 "0.9.7"
@@ -63,9 +64,9 @@ fn version(model: &Model, main: Encoding) -> &'static str {
     }
 }
 
-fn packing_format(model: &Model, main: Encoding) -> Option<&'static str> {
+fn packing_format(recipe: &Recipe, main: Encoding) -> Option<&'static str> {
     match main {
-        Encoding::Gptq(gptq) if model.model_free && !gptq.sym => Some("auto_round"),
+        Encoding::Gptq(gptq) if recipe.model_free && !gptq.sym => Some("auto_round"),
         Encoding::Gptq(gptq) => Some(match (gptq.zero, gptq.g_idx) {
             (StoredZero::Direct, GIdx::Absent) => "auto_round",
             (StoredZero::Direct, _) => "auto_round:gptqmodel",
@@ -99,21 +100,21 @@ fn activations(main: Encoding) -> Map<String, Value> {
     map
 }
 
-fn fp8_keys(model: &Model, fp8: Fp8) -> Map<String, Value> {
+fn fp8_keys(recipe: &Recipe, fp8: Fp8) -> Map<String, Value> {
     let mut keys = Map::new();
     keys.insert("fmt".into(), json!(fp8.fmt()));
     keys.insert("activation_scheme".into(), json!("dynamic"));
     if let Fp8Scale::Block(rows, cols) = fp8.scale {
         keys.insert("weight_block_size".into(), json!([rows, cols]));
-        let ignored: Vec<_> =
-            plain_modules(model).into_iter().filter(|m| m.ends_with("shared_expert_gate")).collect();
+        let plain = recipe.plain().into_iter();
+        let ignored: Vec<_> = plain.filter(|m| m.ends_with("shared_expert_gate")).collect();
         keys.insert("ignored_layers".into(), json!(ignored));
     }
     keys
 }
 
 /// The modules that differ from the main scheme: routers by pattern, others by name or by pattern.
-fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
+fn extra_config(recipe: &Recipe, main: Encoding) -> Map<String, Value> {
     let wide = if activations(main).is_empty() {
         match main {
             Encoding::Fp8(_) => json!({"act_data_type": "float", "bits": 16, "data_type": "float"}),
@@ -124,35 +125,35 @@ fn extra_config(model: &Model, main: Encoding) -> Map<String, Value> {
     };
     let mut by_pattern = Map::new();
     let mut by_name = Map::new();
-    for Module { name, part, encoding } in modules(model) {
-        let named = model.overrides.iter().any(|(n, _)| *n == name);
-        let mtp = name.starts_with("mtp.");
-        let is_omitted = match (part, model.mtp) {
+    for module in &recipe.modules {
+        let Module { name, part, encoding, is_named } = module;
+        let (mtp, name) = (module.is_mtp(), name.clone());
+        let is_omitted = match (part, recipe.mtp) {
             // The head is outside the blocks, so only a quantized one needs an entry.
             (Part::Head, _) => encoding.is_plain(),
             (Part::MtpFc | Part::Router | Part::SharedExpertGate, Mtp::Quantized) => false,
-            _ => mtp && !named,
+            _ => mtp && !is_named,
         };
         if is_omitted {
             continue;
         }
-        if part == Part::Head {
-            by_name.insert(name, head(encoding));
+        if *part == Part::Head {
+            by_name.insert(name, head(*encoding));
             continue;
         }
         let entry = match encoding.is_plain() {
-            true if part == Part::Router && !mtp => router(main),
+            true if *part == Part::Router && !mtp => router(main),
             true => wide.clone(),
-            false => Value::Object(difference(encoding, main)),
+            false => Value::Object(difference(*encoding, main)),
         };
         if entry.as_object().is_some_and(Map::is_empty) {
             continue;
         }
-        if named || mtp {
+        if *is_named || mtp {
             by_name.insert(name, entry);
-        } else if part == Part::Router && encoding.is_plain() {
+        } else if *part == Part::Router && encoding.is_plain() {
             by_pattern.insert(pattern(&name), entry);
-        } else if let Some(family) = family(&name).filter(|_| model.regex_recipe) {
+        } else if let Some(family) = family(&name).filter(|_| recipe.by_regex) {
             by_pattern.insert(pattern(family), entry);
         } else {
             by_name.insert(name, entry);

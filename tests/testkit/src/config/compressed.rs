@@ -2,21 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{modules, plain_modules};
+use super::Recipe;
 use crate::encode::{Encoding, Fp8Scale, GIdx, Group};
-use crate::model::Model;
 
 /// `quant_method` `compressed-tensors`.
-pub(super) fn config(model: &Model) -> Value {
-    let main = model.main_encoding();
+pub(super) fn config(recipe: &Recipe) -> Value {
+    let main = recipe.main;
     let mut groups: Vec<(Encoding, Vec<String>)> = vec![(main, vec!["Linear".into()])];
-    for module in modules(model) {
+    for module in &recipe.modules {
         if module.encoding.is_plain() || module.encoding == main {
             continue;
         }
         match groups.iter_mut().find(|(encoding, _)| *encoding == module.encoding) {
-            Some((_, targets)) => targets.push(module.name),
-            None => groups.push((module.encoding, vec![module.name])),
+            Some((_, targets)) => targets.push(module.name.clone()),
+            None => groups.push((module.encoding, vec![module.name.clone()])),
         }
     }
     let mixed = groups.iter().any(|(encoding, _)| format(*encoding) != format(main));
@@ -40,7 +39,7 @@ pub(super) fn config(model: &Model) -> Value {
         "format": if mixed { "mixed-precision" } else { format(main) },
         "config_groups": config_groups,
         "global_compression_ratio": null,
-        "ignore": plain_modules(model),
+        "ignore": recipe.plain(),
         "kv_cache_scheme": null,
         "moe_sparsity_config": null,
     })

@@ -2,15 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::modules;
+use super::Recipe;
 use super::scheme::{difference, pattern};
 use crate::encode::{Encoding, GIdx, StoredZero};
 use crate::layout::Part;
-use crate::model::Model;
 
 /// `quantization_config`, and the content of `quantize_config.json`.
-pub(super) fn config(model: &Model) -> Value {
-    let main = model.main_encoding();
+pub(super) fn config(recipe: &Recipe) -> Value {
+    let main = recipe.main;
     let (bits, group, method, format, ordered) = match main {
         Encoding::Gptq(gptq) => {
             let format = if gptq.zero == StoredZero::Direct { "gptq_v2" } else { "gptq" };
@@ -21,10 +20,10 @@ pub(super) fn config(model: &Model) -> Value {
     };
     let mut config = json!({
         "bits": bits,
-        "dynamic": dynamic(model, main),
+        "dynamic": dynamic(recipe),
         "group_size": group,
         "desc_act": ordered,
-        "lm_head": !model.head.is_plain(),
+        "lm_head": recipe.has_quantized_head(),
         "method": method,
         "quant_method": method,
         "format": format,
@@ -57,13 +56,13 @@ pub(super) fn config(model: &Model) -> Value {
 }
 
 /// Modules of another width, and those that are not quantized, by patterns that match from the start.
-fn dynamic(model: &Model, main: Encoding) -> Map<String, Value> {
+pub(super) fn dynamic(recipe: &Recipe) -> Map<String, Value> {
     let mut rules = Map::new();
-    for module in modules(model).iter().filter(|m| m.part != Part::Head && !m.name.starts_with("mtp.")) {
+    for module in recipe.modules.iter().filter(|m| m.part != Part::Head && !m.is_mtp()) {
         if module.encoding.is_plain() {
             rules.insert(format!("-:{}", pattern(&module.name)), json!({}));
         } else {
-            let other = difference(module.encoding, main);
+            let other = difference(module.encoding, recipe.main);
             if !other.is_empty() {
                 rules.insert(format!("+:{}", pattern(&module.name)), Value::Object(other));
             }

@@ -4,6 +4,7 @@ mod auto_round;
 mod compressed;
 mod gptq_model;
 mod others;
+mod recipe;
 mod scheme;
 
 use std::collections::BTreeMap;
@@ -11,31 +12,28 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::encode::Encoding;
-use crate::layout::{Part, Role, slots};
 use crate::model::{Edit, LayerKind, Method, Model, Mtp};
 use crate::safetensors::Dtype;
 use crate::tokenizer;
+
+pub(crate) use recipe::{Module, Recipe};
 
 /// `config.json`, and other files with the quantization configuration.
 pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
     let mut config = dimensions(model);
     let mut files = BTreeMap::new();
     if let Some(method) = method(model) {
-        config["quantization_config"] = quantization(model, method);
+        let recipe = Recipe::of(model);
+        config["quantization_config"] = quantization(&recipe, method);
         let copy = match (method, model.mtp) {
             // AutoRound writes this file before it adds the MTP layer.
             (Method::AutoRound, Mtp::Quantized) => {
-                quantization(&Model { mtp: Mtp::None, ..model.clone() }, method)
+                quantization(&Recipe::of(&Model { mtp: Mtp::None, ..model.clone() }), method)
             }
             _ => config["quantization_config"].clone(),
         };
-        if method == Method::GptqModel {
-            files.insert("quantize_config.json".into(), copy);
-        } else if method == Method::ModelOpt {
-            files.insert("hf_quant_config.json".into(), others::hf_quant_config(model));
-        } else {
-            files.insert("quantization_config.json".into(), copy);
-        }
+        let (name, file) = beside(&recipe, method, copy);
+        files.insert(name.into(), file);
     }
     for edit in &model.edits {
         apply(&mut config, edit);
@@ -45,25 +43,39 @@ pub fn files(model: &Model) -> (Value, BTreeMap<String, Value>) {
 
 /// The tool whose configuration a model has; `None` if it is not quantized.
 pub fn method(model: &Model) -> Option<Method> {
-    let natural = match model.main_encoding() {
+    model.method.or(usual(model.main_encoding()))
+}
+
+/// The usual tool of an encoding; `None` if it is not quantized.
+pub(crate) fn usual(encoding: Encoding) -> Option<Method> {
+    match encoding {
         Encoding::Bf16 | Encoding::F16 | Encoding::F32 => None,
         Encoding::CtPacked(_) | Encoding::CtInt8(_) => Some(Method::CompressedTensors),
         Encoding::NvFp4(nvfp4) if nvfp4.modelopt => Some(Method::ModelOpt),
         _ => Some(Method::AutoRound),
-    };
-    model.method.or(natural)
+    }
 }
 
-fn quantization(model: &Model, method: Method) -> Value {
+/// `quantization_config`.
+pub(crate) fn quantization(recipe: &Recipe, method: Method) -> Value {
     match method {
-        Method::AutoRound => auto_round::config(model),
-        Method::Gptq => others::gptq(model),
-        Method::GptqModel => gptq_model::config(model),
-        Method::Awq => others::awq(model),
-        Method::Fp8 => others::fp8(model),
-        Method::Fp8AutoRound => auto_round::fp8(model),
-        Method::CompressedTensors => compressed::config(model),
-        Method::ModelOpt => others::modelopt(model),
+        Method::AutoRound => auto_round::config(recipe),
+        Method::Gptq => others::gptq(recipe),
+        Method::GptqModel => gptq_model::config(recipe),
+        Method::Awq => others::awq(recipe),
+        Method::Fp8 => others::fp8(recipe),
+        Method::Fp8AutoRound => auto_round::fp8(recipe),
+        Method::CompressedTensors => compressed::config(recipe),
+        Method::ModelOpt => others::modelopt(recipe),
+    }
+}
+
+/// The file that a tool writes beside `config.json`, with its name; `copy` is the section or an earlier form of it.
+pub(crate) fn beside(recipe: &Recipe, method: Method, copy: Value) -> (&'static str, Value) {
+    match method {
+        Method::GptqModel => ("quantize_config.json", copy),
+        Method::ModelOpt => ("hf_quant_config.json", others::hf_quant_config(recipe)),
+        _ => ("quantization_config.json", copy),
     }
 }
 
@@ -79,31 +91,6 @@ fn apply(config: &mut Value, edit: &Edit) {
         Edit::Set(_, value) => _ = parent.insert(key, value.clone()),
         Edit::Remove(_) => assert!(parent.remove(&key).is_some(), "nothing at `{pointer}`"),
     }
-}
-
-/// A Linear of the model: its module name, part and encoding.
-struct Module {
-    name: String,
-    part: Part,
-    encoding: Encoding,
-}
-
-/// The Linears of the model in order, with separate experts even if they are stored together.
-fn modules(model: &Model) -> Vec<Module> {
-    let unfused = Model { fused_experts: false, ..model.clone() };
-    let linear = |slot: crate::layout::Slot| match slot.role {
-        Role::Linear(part) => {
-            Some(Module { encoding: model.encoding(&slot.name, part), name: slot.name, part })
-        }
-        _ => None,
-    };
-    slots(&unfused).into_iter().filter_map(linear).collect()
-}
-
-/// Names of the Linears that are not quantized, without the MTP layer.
-fn plain_modules(model: &Model) -> Vec<String> {
-    let plain = |m: &Module| m.encoding.is_plain() && !m.name.starts_with("mtp.");
-    modules(model).into_iter().filter(plain).map(|m| m.name).collect()
 }
 
 fn dimensions(model: &Model) -> Value {

@@ -2,31 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::scheme::{difference, pattern};
-use super::{modules, plain_modules};
+use super::Recipe;
+use super::gptq_model::dynamic;
 use crate::encode::{Encoding, Fp8Scale, GIdx, Gptq, ScaleDtype, StoredZero};
-use crate::layout::Part;
-use crate::model::Model;
 
 /// `quant_method` `gptq`.
-pub(super) fn gptq(model: &Model) -> Value {
-    let main = model.main_encoding();
+pub(super) fn gptq(recipe: &Recipe) -> Value {
+    let main = recipe.main;
     let Encoding::Gptq(Gptq { bits, group, sym, zero, g_idx, .. }) = main else {
         panic!("{main:?} cannot be described as gptq")
     };
-    let mut dynamic = Map::new();
-    for module in modules(model).iter().filter(|m| m.part != Part::Head && !m.name.starts_with("mtp.")) {
-        if module.encoding.is_plain() {
-            dynamic.insert(format!("-:{}", pattern(&module.name)), json!({}));
-        } else {
-            let other = difference(module.encoding, main);
-            if !other.is_empty() {
-                dynamic.insert(format!("+:{}", pattern(&module.name)), Value::Object(other));
-            }
-        }
-    }
     let mut config = json!({
         "quant_method": "gptq",
         "bits": bits,
@@ -35,9 +22,9 @@ pub(super) fn gptq(model: &Model) -> Value {
         "damp_percent": 0.01,
         "desc_act": matches!(g_idx, GIdx::Shuffled(_)),
         "true_sequential": false,
-        "lm_head": !model.head.is_plain(),
-        "dynamic": dynamic,
-        "modules_in_block_to_quantize": [in_block(model)],
+        "lm_head": recipe.has_quantized_head(),
+        "dynamic": dynamic(recipe),
+        "modules_in_block_to_quantize": [in_block(recipe)],
     });
     if zero == StoredZero::Direct {
         config["checkpoint_format"] = json!("gptq_v2");
@@ -46,15 +33,18 @@ pub(super) fn gptq(model: &Model) -> Value {
 }
 
 /// Names of the quantized modules within a block, without duplicates.
-fn in_block(model: &Model) -> BTreeSet<String> {
-    let modules = modules(model).into_iter().filter(|m| !m.encoding.is_plain());
-    let inner = |name: &str| Some(name.strip_prefix("model.layers.")?.split_once('.')?.1.to_owned());
+fn in_block(recipe: &Recipe) -> BTreeSet<String> {
+    let modules = recipe.modules.iter().filter(|m| !m.encoding.is_plain());
+    let inner = |name: &str| {
+        let inner = name.strip_prefix(recipe.layers.as_str())?.strip_prefix('.')?;
+        Some(inner.split_once('.')?.1.to_owned())
+    };
     modules.filter_map(|m| inner(&m.name)).collect()
 }
 
 /// `quant_method` `awq`.
-pub(super) fn awq(model: &Model) -> Value {
-    let main = model.main_encoding();
+pub(super) fn awq(recipe: &Recipe) -> Value {
+    let main = recipe.main;
     let Encoding::Awq(awq) = main else { panic!("{main:?} cannot be described as awq") };
     json!({
         "quant_method": "awq",
@@ -63,19 +53,19 @@ pub(super) fn awq(model: &Model) -> Value {
         "group_size": awq.group.config(),
         "zero_point": !awq.sym,
         "sym": awq.sym,
-        "modules_to_not_convert": plain_modules(model),
+        "modules_to_not_convert": recipe.plain(),
     })
 }
 
 /// `quant_method` `fp8`.
-pub(super) fn fp8(model: &Model) -> Value {
-    let main = model.main_encoding();
+pub(super) fn fp8(recipe: &Recipe) -> Value {
+    let main = recipe.main;
     let Encoding::Fp8(fp8) = main else { panic!("{main:?} cannot be described as fp8") };
     let mut config = json!({
         "quant_method": "fp8",
         "fmt": fp8.fmt(),
         "activation_scheme": "dynamic",
-        "modules_to_not_convert": plain_modules(model),
+        "modules_to_not_convert": recipe.plain(),
     });
     if fp8.scale_dtype == ScaleDtype::E8m0 {
         config["scale_fmt"] = json!("ue8m0");
@@ -87,26 +77,26 @@ pub(super) fn fp8(model: &Model) -> Value {
 }
 
 /// `quant_method` `modelopt`.
-pub(super) fn modelopt(model: &Model) -> Value {
+pub(super) fn modelopt(recipe: &Recipe) -> Value {
     let half = json!({"dynamic": false, "num_bits": 4, "type": "float", "group_size": 16});
     json!({
         "quant_method": "modelopt",
         "quant_algo": "NVFP4",
         "producer": {"name": "modelopt", "version": "0.39.0"},
         "config_groups": {"group_0": {"input_activations": half, "weights": half, "targets": ["Linear"]}},
-        "ignore": plain_modules(model),
+        "ignore": recipe.plain(),
     })
 }
 
 /// ModelOpt's `hf_quant_config.json`.
-pub(super) fn hf_quant_config(model: &Model) -> Value {
+pub(super) fn hf_quant_config(recipe: &Recipe) -> Value {
     json!({
         "producer": {"name": "modelopt", "version": "0.39.0"},
         "quantization": {
             "quant_algo": "NVFP4",
             "kv_cache_quant_algo": null,
             "group_size": 16,
-            "exclude_modules": plain_modules(model),
+            "exclude_modules": recipe.plain(),
         },
     })
 }

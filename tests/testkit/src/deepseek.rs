@@ -1,0 +1,75 @@
+//! A checkpoint of DeepSeek V3, of which `tests/data/families` has the configuration and no weights.
+
+use half::bf16;
+
+use crate::rng::Rng;
+use crate::safetensors::{Dtype, Tensor};
+
+/// A BF16 tensor of random values that suit a model, as `tests/data/families/make_logits.py` makes them up too.
+pub fn made_up(name: &str, shape: &[usize]) -> Tensor {
+    let (low, high) = match shape {
+        [_] if name.ends_with("norm.weight") => (0.7, 1.3),
+        [_] => (-0.3, 0.3),
+        _ => {
+            let reach = 1.7 / (shape[shape.len() - 1] as f64).sqrt();
+            (-reach, reach)
+        }
+    };
+    let mut rng = Rng::named(0, name);
+    let values =
+        (0..shape.iter().product()).flat_map(|_| bf16::from_f64(rng.uniform(low, high)).to_le_bytes());
+    Tensor::new(name, Dtype::Bf16, shape, values.collect())
+}
+
+/// The tensors for its configuration in `tests/data/families`, with an MTP layer as the last.
+pub fn tensors() -> Vec<Tensor> {
+    let mut all = Vec::new();
+    let mut add = |name: String, shape: &[usize]| all.push(made_up(&name, shape));
+    for (name, shape) in
+        [("model.embed_tokens", &[320, 128][..]), ("lm_head", &[320, 128]), ("model.norm", &[128])]
+    {
+        add(format!("{name}.weight"), shape);
+    }
+    for layer in 0..3 {
+        let mut add = |name: &str, shape: &[usize]| add(format!("model.layers.{layer}.{name}"), shape);
+        for norm in [
+            "input_layernorm",
+            "post_attention_layernorm",
+            "self_attn.q_a_layernorm",
+            "self_attn.kv_a_layernorm",
+        ] {
+            add(&format!("{norm}.weight"), &[128]);
+        }
+        for (name, rows) in [
+            ("q_a_proj", 128),
+            ("q_b_proj", 256),
+            ("kv_a_proj_with_mqa", 160),
+            ("kv_b_proj", 256),
+            ("o_proj", 128),
+        ] {
+            add(&format!("self_attn.{name}.weight"), &[rows, 128]);
+        }
+        let blocks: &[&str] = match layer {
+            0 => &[""],
+            _ => &["experts.0.", "experts.1.", "experts.2.", "experts.3.", "shared_experts."],
+        };
+        for block in blocks {
+            for name in ["gate", "up", "down"] {
+                add(&format!("mlp.{block}{name}_proj.weight"), &[128, 128]);
+            }
+        }
+        if layer > 0 {
+            add("mlp.gate.weight", &[4, 128]);
+            add("mlp.gate.e_score_correction_bias", &[4]);
+        }
+        if layer == 2 {
+            add("eh_proj.weight", &[128, 256]);
+            for norm in ["enorm", "hnorm", "shared_head.norm"] {
+                add(&format!("{norm}.weight"), &[128]);
+            }
+            add("embed_tokens.weight", &[320, 128]);
+            add("shared_head.head.weight", &[320, 128]);
+        }
+    }
+    all
+}
