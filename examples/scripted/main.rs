@@ -68,7 +68,7 @@ struct Args {
     /// Tokens of a step
     #[arg(long, default_value_t = 64)]
     batch: u32,
-    /// Milliseconds for which the model is being downloaded, and then loaded
+    /// Milliseconds of the download and of the loading, each
     #[arg(long, default_value_t = 0)]
     load: u64,
     /// Do not serve `/metrics`
@@ -124,10 +124,12 @@ fn server(args: &Args, page: Page, app: &Arc<App>) -> anyhow::Result<Server> {
 fn load(args: &Args, answers: Answers, phase: &watch::Sender<Phase>) {
     let phases: [fn(u64, u64) -> Phase; 2] =
         [|done, total| Phase::Downloading { done, total }, |done, total| Phase::Loading { done, total }];
-    for now in phases.into_iter().filter(|_| args.load > 0) {
-        for part in 0..PARTS {
-            phase.send_replace(now(part * (MODEL_BYTES / PARTS), MODEL_BYTES));
-            thread::sleep(Duration::from_millis(args.load / PARTS));
+    if args.load > 0 {
+        for now in phases {
+            for part in 0..PARTS {
+                phase.send_replace(now(part * (MODEL_BYTES / PARTS), MODEL_BYTES));
+                thread::sleep(Duration::from_millis(args.load / PARTS));
+            }
         }
     }
     let caps = Caps {

@@ -8,9 +8,9 @@
 #![expect(clippy::unwrap_used, reason = "a generator fails where it unwraps")]
 #![allow(clippy::disallowed_methods, reason = "it writes a checkpoint beside the library")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use testkit::generated;
 
 #[path = "../tests/published/models.rs"]
@@ -40,39 +40,17 @@ fn main() {
     write(Path::new(out), &model, layers.parse().unwrap(), vocabulary.parse().unwrap());
 }
 
-pub(crate) fn merged(base: &Value, changes: &Value) -> Value {
-    let mut all: Map<String, Value> = base.as_object().unwrap().clone();
-    all.extend(changes.as_object().unwrap().clone());
-    Value::Object(all)
-}
-
 fn write(out: &Path, model: &Published, layers: usize, vocabulary: usize) {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/families");
-    let from = data.join(format!("{}-int4", model.family));
-    let text = std::fs::read_to_string(from.join("config.json")).unwrap();
-    let mut config: Value = serde_json::from_str(&text).unwrap();
-    // The modules that it names are of the tiny model.
-    config["quantization_config"].as_object_mut().unwrap().remove("extra_config");
-    let is_wrapped = config["text_config"].is_object();
-    let section = if is_wrapped { &mut config["text_config"] } else { &mut config };
-    *section = merged(section, &model.changes);
-    section["num_hidden_layers"] = layers.into();
-    section["vocab_size"] = vocabulary.into();
-    if let Some(types) = section.get_mut("layer_types").and_then(Value::as_array_mut) {
+    let mut changes =
+        models::merged(&model.changes, &json!({"num_hidden_layers": layers, "vocab_size": vocabulary}));
+    if let Some(types) = changes.get_mut("layer_types").and_then(Value::as_array_mut) {
         types.truncate(layers);
     }
-    let mut tensors = Tensors::new(section, Form::Int4);
+    std::fs::create_dir_all(out).unwrap();
+    let text = models::write_config(out, model.family, &changes, Form::Int4);
+    let mut tensors = Tensors::new(&text, Form::Int4);
     (model.tensors)(&mut tensors);
     let list = tensors.list;
-    if let Some(tied) = model.changes.get("tie_word_embeddings") {
-        config["tie_word_embeddings"] = tied.clone();
-    }
-
-    std::fs::create_dir_all(out).unwrap();
-    std::fs::write(out.join("config.json"), json!(config).to_string()).unwrap();
-    for name in ["tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(from.join(name), out.join(name)).unwrap();
-    }
     let bytes: u64 = list.iter().map(testkit::header_only::Outline::len).sum();
     let shards = usize::try_from(bytes.div_ceil(SHARD)).unwrap();
     println!("{} tensors, {bytes} bytes in {shards} shards", list.len());

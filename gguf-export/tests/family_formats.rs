@@ -156,7 +156,7 @@ fn effective(plan: &Plan, header: &Header, out: &Path) -> BTreeMap<String, (Vec<
     all
 }
 
-/// A temporary folder, in memory where there is such: an export syncs its files, and here are hundreds.
+/// A temporary folder, in memory if possible, because each of hundreds of exports syncs its files.
 fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }

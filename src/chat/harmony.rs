@@ -126,7 +126,7 @@ impl HarmonyParser {
     }
 
     /// Takes what may be the beginning of a header, at the end of the answer. The header of a call is content, as other
-    /// calls that are cut; another has no text.
+    /// calls that are cut; any other header is dropped.
     fn cut_header(&mut self, header: String, deltas: &mut Vec<Delta>) {
         let is_call = match self.kind(&header) {
             Some(State::Call { .. }) => true,

@@ -33,7 +33,7 @@ impl Pending {
     /// Drops this many bytes from the front.
     pub(super) fn skip(&mut self, length: usize) {
         self.start += length;
-        // What remains is moved only after more than that was taken.
+        // The rest moves to the front only when it is shorter than the part already taken.
         if self.start > self.text.len() / 2 {
             self.text.drain(..self.start);
             self.start = 0;

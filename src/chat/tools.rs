@@ -33,11 +33,11 @@ pub use held::Unheld;
 pub(super) use parsed::names;
 pub use rules::{CallRules, Calls};
 
-/// Bytes of a call that distinguish it from other text.
+/// The maximum number of bytes of a call that distinguish it from other text.
 const BEGINNING: usize = 1024;
-/// Bytes of whitespace between tags, and of the newlines before a call that are dropped.
+/// The maximum number of bytes of whitespace between tags, and of the newlines before a call that are dropped.
 const SPACE: usize = 256;
-/// Bytes of an answer that are read as calls. A call is read again for each closing tag in its texts: after that, the rest
+/// The maximum number of bytes of an answer that are read as calls. A call is read again for each closing tag in its texts: after that, the rest
 /// of the answer is content.
 pub(super) const READ: usize = 64 << 20;
 

@@ -58,7 +58,7 @@ fn start(parsed: &Parsed) -> anyhow::Result<()> {
     }
     start_log(&parsed.args.log)?;
     for note in &parsed.notes {
-        err::note(&format!("note: {note}"));
+        err::remark(note);
     }
     parsed.args.command.placement().map_or(Ok(()), |placement| placement.threads.settle())
 }
@@ -103,7 +103,9 @@ fn apply_typed(arguments: &[OsString]) {
     let line = compat::lex(&root, arguments);
     let colour = line.last("color", arguments);
     style::colour(colour.and_then(|text| args::colour(text.to_str()?).ok()).unwrap_or(When::Auto));
-    if line.options("log_json").next().is_some() {
+    // Other commands' `--progress` takes no `json`.
+    let is_json = line.last("progress", arguments).is_some_and(|form| form == "json");
+    if is_json || line.options("log_json").next().is_some() {
         err::use_json();
     }
 }
@@ -117,10 +119,8 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && err::is_json() {
         let text = text(Style::Plain);
         let (message, hint) = text.trim_end().split_once("\n\n").unwrap_or((text.trim_end(), ""));
-        return report::usage(
-            message.trim_start_matches("error: "),
-            Some(hint).filter(|hint| !hint.is_empty()),
-        );
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        return report::usage(message, Some(hint).filter(|hint| !hint.is_empty()));
     }
     if error.use_stderr() {
         err::coloured(text(Style::of_stderr()).trim_end_matches('\n'));

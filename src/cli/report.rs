@@ -84,8 +84,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         .or_else(|| template_hint(error).map(str::to_owned))
         .or_else(|| states_hint(error).map(str::to_owned))
         .or_else(|| load.and_then(load_hint).or_else(|| found.and_then(hint)).map(str::to_owned));
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
-    err::error(&error.to_string(), &causes, hint.as_deref());
+    err::chain(error, hint.as_deref());
     let usage = error.is::<WrongConfig>()
         || error.is::<NoOutput>()
         || error.is::<WrongModel>()

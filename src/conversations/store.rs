@@ -208,8 +208,15 @@ impl Store {
                 return false;
             };
             left = rest;
-            // A file that is damaged or was removed meanwhile contains nothing.
-            self.get(&stored.name).is_ok_and(|(conversation, _)| conversation.mentions(&text))
+            match self.read(&stored.name, stored.bytes).and_then(|text| Ok(Conversation::parse(&text)?)) {
+                Ok(conversation) => conversation.mentions(&text),
+                Err(Error::Io(_) | Error::TooLarge { .. }) => {
+                    is_complete = false;
+                    false
+                }
+                // A file that is damaged or was removed meanwhile contains nothing.
+                Err(_) => false,
+            }
         });
         Ok((found, is_complete))
     }
@@ -229,6 +236,12 @@ impl Store {
     ///
     /// As [`get`](Self::get), and when it has more.
     pub fn get_within(&self, name: &str, most: u64) -> Result<(Conversation, Tag), Error> {
+        let text = self.read(name, most)?;
+        Ok((Conversation::parse(&text)?, Tag::of(text.as_bytes())))
+    }
+
+    /// The text of a conversation of at most this many bytes.
+    fn read(&self, name: &str, most: u64) -> Result<String, Error> {
         let most = most.min(MOST_BYTES);
         let (file, found) = self.open(name, most)?.ok_or_else(|| Error::Missing { name: name.to_owned() })?;
         let mut bytes = Vec::new();
@@ -236,9 +249,7 @@ impl Store {
         if bytes.len() as u64 > most {
             return Err(Error::TooLarge { found, most });
         }
-        let tag = Tag::of(&bytes);
-        let text = String::from_utf8(bytes).map_err(|_| Error::NotText)?;
-        Ok((Conversation::parse(&text)?, tag))
+        String::from_utf8(bytes).map_err(|_| Error::NotText)
     }
 
     /// Writes a conversation if the condition holds. Returns its new tag, and whether it is new.
@@ -292,7 +303,7 @@ impl Store {
         atomic::sweep(&self.folder);
     }
 
-    /// Keeps others from changing the folder. Without a folder there is no conversation of this name.
+    /// Locks the folder against other threads and processes. Without a folder there is no conversation of this name.
     fn lock(&self, name: &str) -> Result<Changing<'_>, Error> {
         match self.changing.lock(&self.folder, PATIENCE) {
             Ok(Some(changing)) => Ok(changing),

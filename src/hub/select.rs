@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use gguf_export::checkpoint::second_copies;
+use gguf_export::vocab::OTHER_TOKENIZERS;
 use serde::Deserialize;
 
 use super::{Error, Listing, RemoteFile, RepoName};
@@ -30,8 +31,6 @@ const NAMED: [&str; 13] = [
     "added_tokens.json",
     "README.md",
 ];
-/// Tokenizers in other forms, which a conversion refuses by name.
-const OTHER_TOKENIZERS: [&str; 2] = ["tekken.json", "tiktoken.model"];
 const PREFIXES: [&str; 3] = ["quantization_config", "chat_template", "LICENSE"];
 /// The folder of further chat templates.
 const TEMPLATES: &str = "additional_chat_templates/";
@@ -49,7 +48,7 @@ pub(super) fn checkpoint<'l>(
         name == INDEX
             || NAMED.contains(&name)
             || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || !has_tokenizer && OTHER_TOKENIZERS.contains(&name)
+            || !has_tokenizer && OTHER_TOKENIZERS.iter().any(|(other, _)| *other == name)
     };
     let is_template = |file: &RemoteFile| {
         let stem = file.name.strip_prefix(TEMPLATES).and_then(|name| name.strip_suffix(".jinja"));

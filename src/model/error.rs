@@ -59,7 +59,7 @@ pub enum LoadError {
         layers: u32,
     },
     /// A factor of a matrix is not used by the architecture.
-    #[error("`{}`: llama.cpp does not multiply by `{tensor}`: the weights would have other values", path.display())]
+    #[error("`{}`: llama.cpp does not multiply by `{tensor}`, so the weights would have wrong values", path.display())]
     IgnoredFactor {
         /// The file.
         path: PathBuf,

@@ -33,8 +33,13 @@ impl Queue {
             let position = status.waiting.iter().position(|&id| id == request)? + 1;
             Some(Place { position, waiting: status.waiting.len() })
         };
-        let moved = |status: &Status| place(status).is_some_and(|place| Some(place) != last);
-        let found = self.status.wait_for(|status| moved(status)).await.ok().and_then(|status| place(&status));
+        let mut found = None;
+        let moved = |status: &Status| {
+            found = place(status).filter(|place| Some(*place) != last);
+            found.is_some()
+        };
+        // Without an engine, the request ends by itself.
+        drop(self.status.wait_for(moved).await);
         match found {
             Some(place) => *self.last.insert(place),
             None => std::future::pending().await,

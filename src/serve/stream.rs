@@ -46,15 +46,15 @@ struct Item {
 async fn write(app: Arc<App>, job: Job, failure: Failure, tally: Tally, out: FrameSender) {
     let mut stage = app.drain.stage();
     let Job { chats, mut encoder, listed: _listed, .. } = job;
-    let first = chats.first().map(|chat| chat.canceller().id());
-    let queue = app.engine().ok().zip(first);
-    let queue = queue.map(|(engine, id)| Queue::new(engine.session.submitter().status(), id));
+    let mut queue = chats.first().filter(|_| encoder.shows_queue()).and_then(|chat| {
+        let status = app.engine().ok()?.session.submitter().status();
+        Some(Queue::new(status, chat.canceller().id()))
+    });
     let begun = Instant::now();
     let mut left = chats.len();
     let mut meters: Vec<Meter> = chats.iter().map(|_| Meter::new(Arc::clone(&app.metrics))).collect();
     let mut events: SelectAll<BoxStream<'static, Item>> =
         stream::select_all(chats.into_iter().enumerate().map(events));
-    let mut queue = queue.filter(|_| encoder.shows_queue());
     let mut frames = encoder.begin();
     let mut is_over = false;
     loop {

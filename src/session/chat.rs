@@ -23,7 +23,8 @@ pub struct Chat {
     /// Calls in the conversation so far.
     calls: usize,
     /// Finds texts in the content that end the answer.
-    stops: StopMatcher,
+    /// If they are searched here.
+    stops: Option<StopMatcher>,
     /// Ends the answer after its first call.
     one_call: bool,
     /// Why the answer was ended here; what the engine still writes is dropped.
@@ -48,7 +49,7 @@ impl Chat {
             written: 0,
             ids,
             calls,
-            stops: StopMatcher::new(Vec::new()),
+            stops: None,
             one_call: false,
             ended: None,
             ready,
@@ -65,7 +66,7 @@ impl Chat {
 
     /// The same, ended by these texts in its content.
     pub(super) fn with_stops(self, stops: Vec<String>) -> Self {
-        Self { stops: StopMatcher::new(stops), ..self }
+        Self { stops: (!stops.is_empty()).then(|| StopMatcher::new(stops)), ..self }
     }
 
     /// The same, ended after its first call.
@@ -183,9 +184,15 @@ impl Chat {
             if self.ended.is_some() {
                 break;
             }
+            if !matches!(delta, Delta::Content(_)) {
+                self.flush();
+            }
             match delta {
                 Delta::Content(text) => {
-                    let Scanned { text, stop } = self.stops.push(&text);
+                    let Scanned { text, stop } = match &mut self.stops {
+                        Some(stops) => stops.push(&text),
+                        None => Scanned { text, stop: None },
+                    };
                     self.content(text);
                     if let Some(index) = stop {
                         self.end(FinishReason::StopString(index));
@@ -193,8 +200,6 @@ impl Chat {
                 }
                 Delta::Reasoning(text) => self.add(ChatEvent::Reasoning(text)),
                 Delta::ToolCall(function) => {
-                    let rest = self.stops.finish();
-                    self.content(rest);
                     let id = match &self.ids {
                         ToolCallIds::Counted => format!("call_{}", self.calls),
                         ToolCallIds::Supplied(next) => next(),
@@ -212,8 +217,7 @@ impl Chat {
             }
         }
         if terminal.is_some() && self.ended.is_none() {
-            let rest = self.stops.finish();
-            self.content(rest);
+            self.flush();
         }
         if let (Some(ended), Some(ChatEvent::Finished { reason, usage, .. })) = (self.ended, &mut terminal) {
             *reason = ended;
@@ -221,6 +225,14 @@ impl Chat {
         }
         self.ready.extend(terminal);
         self.ready.reverse();
+    }
+
+    /// Adds what was held back, which may begin a stop text.
+    fn flush(&mut self) {
+        if let Some(stops) = &mut self.stops {
+            let rest = stops.finish();
+            self.content(rest);
+        }
     }
 
     fn content(&mut self, text: String) {

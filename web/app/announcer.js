@@ -8,7 +8,7 @@ const END = /[.!?…:][)"'”’*_`]*\s|\n+/g;
 
 let count = 0;
 
-// A longer text without an end is read as it is.
+// A longer text without the end of a sentence is read as it is.
 const LONGEST = 1000;
 
 export function endOfSentences(text) {

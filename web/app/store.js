@@ -66,9 +66,20 @@ const inBrowser = {
   async search(text) {
     const all = await transaction("readonly", (table) => table.getAll());
     const wanted = text.toLowerCase();
-    let left = MOST_SEARCHED;
-    const found = all.sort((a, b) => b.modified - a.modified).filter((one) => (left -= one.text.length) >= 0 && mentions(one.text, wanted));
-    return { names: found.map(({ name }) => name), isComplete: left >= 0 };
+    let [left, isComplete] = [MOST_SEARCHED, true];
+    const contains = (one) => {
+      if (one.text.length <= left) {
+        left -= one.text.length;
+        try {
+          return mentions(one.text, wanted);
+        } catch {
+          // It cannot be read.
+        }
+      }
+      return (isComplete = false);
+    };
+    const found = all.sort((a, b) => b.modified - a.modified).filter(contains);
+    return { names: found.map(({ name }) => name), isComplete };
   },
 
   async get(name) {

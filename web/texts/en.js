@@ -42,7 +42,7 @@ export default {
   search: "Search conversations",
   searchShort: "Search",
   noConversations: "No conversations yet",
-  notAllSearched: "Older conversations were searched by title only",
+  notAllSearched: "Some conversations were searched by title only",
   nothingFound: (query) => `No conversation matches “${query}”`,
   inBrowser: "Stored in this browser only",
   untitled: "Untitled",

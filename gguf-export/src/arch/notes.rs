@@ -12,7 +12,10 @@ impl HParams {
         let mut out = Vec::new();
         if self.tokens < self.vocab {
             let rows = self.vocab - self.tokens;
-            out.push(format!("left out the last {rows} rows of the embedding, which have no token"));
+            out.push(match rows {
+                1 => "left out the last row of the embedding, which has no token".to_owned(),
+                _ => format!("left out the last {rows} rows of the embedding, which have no token"),
+            });
         }
         let RopeScaling::Yarn { factor, truncate, beta_fast, beta_slow, attn_factor, ext_factor, .. } =
             self.rope.scaling

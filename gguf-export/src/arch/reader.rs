@@ -35,7 +35,7 @@ impl Reader<'_> {
             _ => config.size(self.traits.head_dim, MAX_HEAD_DIM)?,
         };
         let h = HParams {
-            // Until the caller sets it.
+            // Set by [`HParams::read`].
             family: "",
             vocab,
             tokens: vocab,

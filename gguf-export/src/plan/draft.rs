@@ -195,7 +195,7 @@ impl Drafter<'_> {
                 let is_mtp =
                     |part: &arch::Part| self.mtp.as_ref().is_some_and(|p| part.module.starts_with(p));
                 let is_mtp = target.parts.iter().all(is_mtp);
-                // llama.cpp does not look for the factors of an MTP layer that it does not load.
+                // llama.cpp skips the tensors of MTP layers before it looks for their factors.
                 let scaled = scaled && !by_value && !is_mtp;
                 (Map::Identity, self.matrix(&target, &weights, role, scaled, is_mtp))
             }
@@ -256,7 +256,7 @@ impl Drafter<'_> {
         };
         let mtp = self.options.mtp.filter(|_| is_mtp);
         let ty = mtp.or(own).or_else(fp8).or_else(all)?;
-        // A row that is not a whole number of blocks, or whose columns move apart in one, falls back to F16.
+        // A row that is not a whole number of blocks, or whose columns do not move as whole blocks, falls back to F16.
         let columns = *target.dims.first()?;
         let fits = ty.row_bytes(columns).is_some() && target.columns.keep_blocks(ty.block_len());
         Some(if fits { ty } else { GgmlType::F16 })

@@ -130,7 +130,10 @@ fn files(checkpoint: &Checkpoint, copies: &mut Vec<String>) -> Result<BTreeSet<P
             files.insert(path);
         }
     }
+    // Those that were not downloaded.
+    copies.extend_from_slice(checkpoint.copies());
     copies.sort_unstable();
+    copies.dedup();
     Ok(files)
 }
 

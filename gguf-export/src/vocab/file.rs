@@ -12,6 +12,13 @@ use crate::{Error, Result, io};
 const NAME: &str = "tokenizer.json";
 /// Size limit of the file in bytes.
 const MAX_BYTES: u64 = 256 << 20;
+/// Files with tokenizers in other forms, which are refused, and what they are.
+pub const OTHER_TOKENIZERS: [(&str, &str); 3] = [
+    ("tekken.json", "a tokenizer in Mistral's own format"),
+    ("tiktoken.model", "a tiktoken file, whose split expression is in program code"),
+    ("tokenizer.model", "a SentencePiece model"),
+];
+
 /// Limit of its JSON values; vocabularies of 250 000 tokens have less than three million.
 const MAX_VALUES: usize = 8 << 20;
 
@@ -53,15 +60,10 @@ pub(super) struct Model {
 
 /// Finds the file in a checkpoint. Refuses the forms of tokenizers that may be there instead.
 pub(super) fn find(dir: &Path) -> Result<PathBuf> {
-    const OTHERS: [(&str, &str); 3] = [
-        ("tekken.json", "a tokenizer in Mistral's own format"),
-        ("tiktoken.model", "a tiktoken file, whose split expression is in program code"),
-        ("tokenizer.model", "a SentencePiece model"),
-    ];
     if let Some(path) = folder::optional(dir, NAME)? {
         return Ok(path);
     }
-    for (name, form) in OTHERS {
+    for (name, form) in OTHER_TOKENIZERS {
         if let Some(path) = folder::optional(dir, name)? {
             return Err(Error::OtherTokenizer { path, form });
         }

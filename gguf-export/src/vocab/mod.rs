@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use family::Family;
 use file::File;
+pub use file::OTHER_TOKENIZERS;
 use templates::Templates;
 use tokenizer::Tokenizer;
 
@@ -36,6 +37,7 @@ use crate::gguf::{Metadata, keys};
 /// token become `[PADn]`, unless the [family cuts the embedding](Family::cuts_embedding) to the tokens.
 ///
 /// # Errors
+/// [`crate::Error::OtherTokenizer`] if there is only a file of [`OTHER_TOKENIZERS`],
 /// [`crate::Error::Unsupported`] for a tokenizer of another kind, or with a step that llama.cpp does not have,
 /// [`crate::Error::Malformed`] for duplicate and out-of-range ids, [`crate::Error::Field`] for a special token that is
 /// not in the vocabulary, [`crate::Error::Io`] and [`crate::Error::Json`] for a file that cannot be read.

@@ -29,12 +29,6 @@ use tensors::{Form, Tensors};
 /// Far more than a plan takes, so that a slow machine does not fail.
 const LIMIT: Duration = Duration::from_secs(30);
 
-pub(crate) fn merged(base: &Json, changes: &Json) -> Json {
-    let mut all: Map<String, Json> = base.as_object().unwrap().clone();
-    all.extend(changes.as_object().unwrap().clone());
-    Json::Object(all)
-}
-
 /// Writes a stand-in, and returns its parameters.
 fn write(
     dir: &Path,
@@ -44,39 +38,7 @@ fn write(
     tensors: fn(&mut Tensors<'_>),
     shards: usize,
 ) -> u64 {
-    let from = common::family(family);
-    let mut config = json(&from.join("config.json"));
-    let is_wrapped = config["text_config"].is_object();
-    let section = if is_wrapped { &mut config["text_config"] } else { &mut config };
-    *section = merged(section, changes);
-    let text = section.clone();
-    if let Some(tied) = changes.get("tie_word_embeddings") {
-        config["tie_word_embeddings"] = tied.clone();
-    }
-    if form == Form::Int4 {
-        config["quantization_config"] = json!({"quant_method": "auto-round",
-            "packing_format": "auto_round:auto_gptq", "bits": 4, "group_size": 128, "sym": true,
-            "data_type": "int", "autoround_version": "0.16.1"});
-    }
-    if text["model_type"] == "gemma4_text" {
-        // The tensors below have an audio part.
-        config["audio_config"] = json!({"model_type": "gemma4_audio"});
-    }
-    std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
-    for name in ["tokenizer_config.json", "generation_config.json"] {
-        if from.join(name).exists() {
-            std::fs::copy(from.join(name), dir.join(name)).unwrap();
-        }
-    }
-    let mut tokenizer = json(&from.join("tokenizer.json"));
-    if text["model_type"] == "gemma4_text" {
-        // Its embedding is cut to the tokens.
-        let vocab = tokenizer["model"]["vocab"].as_object_mut().unwrap();
-        let used = vocab.len() as u64;
-        let rows = text["vocab_size"].as_u64().unwrap();
-        vocab.extend((used..rows).map(|id| (format!("x{id}"), id.into())));
-    }
-    std::fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let text = models::write_config(dir, family, changes, form);
     let mut out = Tensors::new(&text, form);
     tensors(&mut out);
     let parameters = out.parameters;

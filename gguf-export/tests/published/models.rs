@@ -1,9 +1,10 @@
 //! The models: dimensions from their configurations, and parameters by a formula of its own.
 
-use serde_json::{Value as Json, json};
+use std::path::{Path, PathBuf};
 
-use crate::merged;
-use crate::tensors::{self, Tensors};
+use serde_json::{Map, Value as Json, json};
+
+use crate::tensors::{self, Form, Tensors};
 
 /// A model, and what is expected of its plan.
 pub(crate) struct Published {
@@ -18,6 +19,55 @@ pub(crate) struct Published {
     pub(crate) others: usize,
     /// Whether an MTP layer, if it has one, is not left out.
     pub(crate) keeps_mtp: bool,
+}
+
+pub(crate) fn merged(base: &Json, changes: &Json) -> Json {
+    let mut all: Map<String, Json> = base.as_object().unwrap().clone();
+    all.extend(changes.as_object().unwrap().clone());
+    Json::Object(all)
+}
+
+/// Writes the files beside the weights: those of a folder of `tests/data/families`, with changes to the section of the
+/// language model, which is returned.
+pub(crate) fn write_config(dir: &Path, family: &str, changes: &Json, form: Form) -> Json {
+    let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/families").join(family);
+    let json = |name: &str| -> Json {
+        serde_json::from_str(&std::fs::read_to_string(from.join(name)).unwrap()).unwrap()
+    };
+    let mut config = json("config.json");
+    let is_wrapped = config["text_config"].is_object();
+    let section = if is_wrapped { &mut config["text_config"] } else { &mut config };
+    *section = merged(section, changes);
+    let text = section.clone();
+    if let Some(tied) = changes.get("tie_word_embeddings") {
+        config["tie_word_embeddings"] = tied.clone();
+    }
+    if form == Form::Int4 {
+        config["quantization_config"] = json!({"quant_method": "auto-round",
+            "packing_format": "auto_round:auto_gptq", "bits": 4, "group_size": 128, "sym": true,
+            "data_type": "int", "autoround_version": "0.16.1"});
+    }
+    let is_gemma = text["model_type"] == "gemma4_text";
+    if is_gemma {
+        // Its tensors have an audio part.
+        config["audio_config"] = json!({"model_type": "gemma4_audio"});
+    }
+    std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
+    for name in ["tokenizer_config.json", "generation_config.json"] {
+        if from.join(name).exists() {
+            std::fs::copy(from.join(name), dir.join(name)).unwrap();
+        }
+    }
+    let mut tokenizer = json("tokenizer.json");
+    if is_gemma {
+        // Its embedding is cut to the tokens.
+        let vocab = tokenizer["model"]["vocab"].as_object_mut().unwrap();
+        let used = vocab.len() as u64;
+        let rows = text["vocab_size"].as_u64().unwrap();
+        vocab.extend((used..rows).map(|id| (format!("x{id}"), id.into())));
+    }
+    std::fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    text
 }
 
 fn layer_types(layers: usize, interval: usize, other: &str) -> Json {

@@ -128,6 +128,18 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// Experts chosen with a bias, and shared ones; in the first layers a dense block.
+    fn biased_experts(&mut self, layer: &str, index: usize) {
+        if index < self.size("first_k_dense_replace") {
+            return self.mlp(&format!("{layer}.mlp"), self.size("intermediate_size"));
+        }
+        let (count, width) = (self.size("n_routed_experts"), self.size("moe_intermediate_size"));
+        self.dense(&format!("{layer}.mlp.gate"), count, self.size("hidden_size"));
+        self.plain(&format!("{layer}.mlp.gate.e_score_correction_bias"), &[count]);
+        self.experts(&format!("{layer}.mlp.experts"), MLP, count, width);
+        self.mlp(&format!("{layer}.mlp.shared_experts"), width * self.size("n_shared_experts"));
+    }
+
     /// What an MTP layer has besides a layer's tensors.
     fn nextn(&mut self, layer: &str) {
         let (vocab, hidden) = (self.size("vocab_size"), self.size("hidden_size"));
@@ -179,9 +191,7 @@ pub(crate) fn qwen3_moe(out: &mut Tensors<'_>) {
 }
 
 pub(crate) fn glm4_moe(out: &mut Tensors<'_>) {
-    let (hidden, head) = (out.size("hidden_size"), out.size("head_dim"));
-    let (layers, count, width) =
-        (out.size("num_hidden_layers"), out.size("n_routed_experts"), out.size("moe_intermediate_size"));
+    let (head, layers) = (out.size("head_dim"), out.size("num_hidden_layers"));
     for index in 0..=layers {
         let layer = format!("model.layers.{index}");
         let attention = format!("{layer}.self_attn");
@@ -193,14 +203,7 @@ pub(crate) fn glm4_moe(out: &mut Tensors<'_>) {
             out.plain(&format!("{attention}.{letter}_proj.bias"), &[out.size(heads) * head]);
         }
         out.head_norms(&attention, [head, head]);
-        if index < out.size("first_k_dense_replace") {
-            out.mlp(&format!("{layer}.mlp"), out.size("intermediate_size"));
-        } else {
-            out.dense(&format!("{layer}.mlp.gate"), count, hidden);
-            out.plain(&format!("{layer}.mlp.gate.e_score_correction_bias"), &[count]);
-            out.experts(&format!("{layer}.mlp.experts"), MLP, count, width);
-            out.mlp(&format!("{layer}.mlp.shared_experts"), width * out.size("n_shared_experts"));
-        }
+        out.biased_experts(&layer, index);
     }
     out.nextn(&format!("model.layers.{layers}"));
     out.ends("model.", Some("lm_head"));
@@ -295,7 +298,6 @@ fn delta_net_layer(out: &mut Tensors<'_>, layer: &str, is_full: bool) {
 /// `DeepSeek` V3 and GLM-4.7-Flash, with an MTP layer, whose parameters count if the converter keeps it.
 pub(crate) fn latent(out: &mut Tensors<'_>, keeps_mtp: bool) {
     let (hidden, layers) = (out.size("hidden_size"), out.size("num_hidden_layers"));
-    let (count, width) = (out.size("n_routed_experts"), out.size("moe_intermediate_size"));
     let (heads, rotated) = (out.size("num_attention_heads"), out.size("qk_rope_head_dim"));
     let (nope, value) = (out.size("qk_nope_head_dim"), out.size("v_head_dim"));
     let (query, key) = (out.size("q_lora_rank"), out.size("kv_lora_rank"));
@@ -315,14 +317,7 @@ pub(crate) fn latent(out: &mut Tensors<'_>, keeps_mtp: bool) {
         }
         out.norm(&format!("{layer}.self_attn.q_a_layernorm"), query);
         out.norm(&format!("{layer}.self_attn.kv_a_layernorm"), key);
-        if index < out.size("first_k_dense_replace") {
-            out.mlp(&format!("{layer}.mlp"), out.size("intermediate_size"));
-        } else {
-            out.dense(&format!("{layer}.mlp.gate"), count, hidden);
-            out.plain(&format!("{layer}.mlp.gate.e_score_correction_bias"), &[count]);
-            out.experts(&format!("{layer}.mlp.experts"), MLP, count, width);
-            out.mlp(&format!("{layer}.mlp.shared_experts"), width * out.size("n_shared_experts"));
-        }
+        out.biased_experts(&layer, index);
     }
     out.nextn(&format!("model.layers.{layers}"));
     if !keeps_mtp {

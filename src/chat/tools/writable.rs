@@ -9,7 +9,7 @@ use super::gemma::QUOTE;
 use super::held::Unheld;
 use super::parsed::name_length;
 
-/// Bytes of a function's name outside of JSON.
+/// The maximum length in bytes of a function's name that is not in JSON.
 const LENGTH: usize = 256;
 
 /// Refuses the name of a function.
@@ -30,13 +30,13 @@ pub(super) fn check_function(format: ToolFormat, name: &str) -> Result<(), Unhel
 
 /// Refuses the name of a parameter between tags.
 pub(super) fn check_key(elements: Elements, function: &str, key: &str) -> Result<(), Unheld> {
-    named(is_before(key, elements.key.1), function, key)
+    check_parameter(is_before(key, elements.key.1), function, key)
 }
 
 /// Refuses the name of a parameter in Gemma's notation.
 pub(super) fn check_gemma_key(function: &str, key: &str) -> Result<(), Unheld> {
     let is_read = !key.is_empty() && is_before(key, ":") && !key.starts_with('}') && !key.starts_with(QUOTE);
-    named(is_read, function, key)
+    check_parameter(is_read, function, key)
 }
 
 /// Refuses the texts that a schema lists if one contains the tag that would be behind it.
@@ -53,7 +53,7 @@ pub(super) fn check_choices(
     Err(Unheld::keyword(function, Some(key), keyword))
 }
 
-fn named(is_read: bool, function: &str, key: &str) -> Result<(), Unheld> {
+fn check_parameter(is_read: bool, function: &str, key: &str) -> Result<(), Unheld> {
     if is_read {
         return Ok(());
     }

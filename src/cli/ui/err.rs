@@ -28,6 +28,13 @@ pub(crate) fn note(text: &str) {
     }
 }
 
+/// Prints a line that begins with `note:`, unless `--quiet` is set.
+pub(crate) fn remark(text: &str) {
+    if !is_quiet() {
+        titled(Verbatim::raw(""), "note", text);
+    }
+}
+
 /// Prints a warning, unless `--quiet` is set.
 pub(crate) fn warning(text: &str) {
     if !is_quiet() {
@@ -57,6 +64,12 @@ pub(crate) fn line(text: &str) {
 /// Prints an error with its causes and a hint.
 pub(crate) fn error(text: &str, causes: &[String], hint: Option<&str>) {
     put(failure(Style::of_stderr(), text, causes, hint).as_bytes());
+}
+
+/// Prints an error with its causes and a hint.
+pub(crate) fn chain(error: &anyhow::Error, hint: Option<&str>) {
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    self::error(&error.to_string(), &causes, hint);
 }
 
 /// An error with its causes and a hint, as it is printed.

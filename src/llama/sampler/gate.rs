@@ -66,7 +66,7 @@ impl Gate {
         self.phase == Phase::Rules
     }
 
-    /// Whether a token may come next by the rules.
+    /// Whether the rules decide about some of the next tokens.
     pub(super) fn asks_rules(&self) -> bool {
         match self.phase {
             Phase::Rules => true,
@@ -104,7 +104,7 @@ impl Gate {
                 }
                 let fits = |header: &Vec<u8>| {
                     may_become(&all, header)
-                        && bare(&all).strip_prefix(header.as_slice()).is_none_or(|rest| bare(rest).is_empty())
+                        && bare(&all).strip_prefix(header.as_slice()).is_none_or(<[u8]>::is_empty)
                 };
                 allowed(is_text && self.headers.iter().any(fits))
             }
@@ -141,7 +141,7 @@ impl Gate {
         let mut behind = self.headers.iter().filter_map(|header| bare(text).strip_prefix(header.as_slice()));
         let effect = match behind.next() {
             _ if self.headers.is_empty() => Effect::Rules,
-            Some(rest) if bare(rest).is_empty() => Effect::Block,
+            Some([]) => Effect::Block,
             None if self.headers.iter().any(|header| may_become(text, header)) => return Effect::Block,
             Some(_) | None => Effect::Spilled,
         };
@@ -297,11 +297,12 @@ mod tests {
         for (gate, texts, effects) in [
             (gate_with_headers(open), &["<final>", "{"][..], "br"),
             (gate_with_headers(open), &["<", "final", " json>", "{"], "bbbr"),
-            (gate_with_headers(open), &["<t>", "<final>", "</t>", "\n<final", ">\n", "{"], "bbbbbr"),
+            (gate_with_headers(open), &["<t>", "<final>", "</t>", "\n<final", ">", "{"], "bbbbbr"),
             (gate_with_headers(None), &["hm</t>", "<final json>", "<t>"], "bbr"),
             (gate_with_headers(None), &["hm</t>", "<t>"], "bs"),
             (gate_with_headers(open), &["hm"], "s"),
             (gate_with_headers(open), &["<final>{"], "s"),
+            (gate_with_headers(open), &["<final>\n", "{"], "sr"),
         ] {
             assert_eq!(follow(gate, texts), effects, "{texts:?}");
         }
@@ -309,7 +310,8 @@ mod tests {
         for (open, before, text, verdict) in [
             (open, "", "<t>hm", yes),
             (open, "", "<final", yes),
-            (open, "", "\n<final json>\n", yes),
+            (open, "", "\n<final json>", yes),
+            (open, "", "<final json>\n", no),
             (open, "", "<final>{", no),
             (open, "", "<other>", no),
             (open, "", "{", no),

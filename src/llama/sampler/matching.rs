@@ -29,7 +29,11 @@ pub(super) enum Matching {
 
 impl Matching {
     pub(super) fn new(model: &LlamaModel, words: &Words, grammar: &Grammar) -> Result<Self, SamplingError> {
-        let newlines = if grammar.after.is_some() { NEWLINES } else { 0 };
+        let newlines = match &grammar.after {
+            Some(block) if block.headers.is_empty() => NEWLINES,
+            // What comes behind a header is content.
+            _ => 0,
+        };
         let Rules::Gbnf(text) = &*grammar.rules else {
             let matcher = matcher(&grammar.rules, newlines, words.of(model).map_err(error)?)?;
             return Ok(Self::Schema(Box::new(matcher)));
@@ -43,7 +47,7 @@ impl Matching {
             let (made, lines) = log::capture(|| LlamaSampler::grammar(model, &rules, root));
             made.map_err(|error| SamplingError::Grammar { reason: log::reason(&lines, error) })
         };
-        // After a header, the rules have not been asked about the text before.
+        // With headers, the sampler has not advanced through the text before them.
         let may_open =
             matches!(&grammar.after, Some(Block { open: Some(_), headers, .. }) if headers.is_empty());
         Ok(Self::Gbnf { sampler: make()?, spare: may_open.then(make).transpose()? })

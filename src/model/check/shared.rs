@@ -164,8 +164,8 @@ pub(super) const MTP: Part = Part {
     ],
 };
 
-/// The factors of matrices and of their inputs: one, or one for each expert. llama.cpp reads those of inputs, and uses
-/// none of them.
+/// The factors of matrices and of their inputs: one, or one for each expert. llama.cpp reads the factors of inputs but does
+/// not use them.
 macro_rules! factors {
     ($of:ident, $count:ident, $($matrix:literal)+) => {
         $crate::model::check::slot::Part {
@@ -197,7 +197,7 @@ pub(super) const ATTENTION_FACTORS: Part =
 /// The factors of [`FEED_FORWARD`].
 pub(super) const FEED_FORWARD_FACTORS: Part = factors!(Layers, One, "ffn_gate" "ffn_up" "ffn_down");
 
-/// The factors of routed experts, unless gate and up are one tensor.
+/// The factors of routed experts; gate and up in one tensor have none.
 pub(super) const EXPERT_FACTORS: Part =
     factors!(Experts, Experts, "ffn_gate_exps" "ffn_up_exps" "ffn_down_exps");
 

@@ -107,7 +107,7 @@ pub(super) fn weights(header: &Header, hparams: &HParams, kernels: Option<&Kerne
 /// exist once belong to the first layer.
 fn home(name: &str) -> Home {
     let mut parts = name.split('.');
-    match (parts.next().unwrap_or(name), parts.next().map(str::parse::<u32>)) {
+    match (parts.next().unwrap_or_default(), parts.next().map(str::parse)) {
         ("blk", Some(Ok(layer))) => Home::Layer(layer),
         ("token_embd" | "position_embd" | "token_types" | "per_layer_token_embd", _) => Home::Input,
         ("cls" | "altup_proj" | "altup_unembd_proj", _) => Home::Output,

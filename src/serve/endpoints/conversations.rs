@@ -56,7 +56,7 @@ pub(in crate::serve) async fn get(
     request: Request,
 ) -> Result<Response, HttpError> {
     let (store, Path(name)) = (store(&app, &request)?, name.map_err(unreadable)?);
-    // What could not be written back is not read either.
+    // A conversation above the limit of bodies could not be written back.
     let most = app.settings.limits.body_bytes as u64;
     let read = move || -> Result<(String, Tag), Error> {
         let (conversation, tag) = store.get_within(&name, most)?;

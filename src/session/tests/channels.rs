@@ -93,7 +93,7 @@ const CONTINUED: &str = "{% for m in messages %}<|start|>{{ m.role }}{% if m.rea
     {# <|channel|>commentary to= <|channel|>analysis<|message|> #}";
 
 #[test]
-fn in_channels_an_answer_goes_on_where_continued_reasoning_is_ended() {
+fn in_channels_an_answer_continues_where_continued_reasoning_is_ended() {
     let call = "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}";
     for (choice, answer, content) in [
         (ToolChoice::None, "to=5", "to=5"),

@@ -17,19 +17,19 @@ use load::{bar, ended, load};
 use crate::cli::error::Interrupted;
 use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::ui::err::note;
+use crate::cli::ui::err::remark;
 use crate::cli::ui::out::print;
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen();
     if args.quality.is_asked() {
         if args.placement.parallel.is_some() {
-            note("note: `-np` is ignored: perplexity is measured in one slot");
+            remark("`-np` is ignored: perplexity is measured in one slot");
         }
         return quality::run(args, &interrupt).map(|()| Outcome::Success);
     }
     if args.placement.context_tokens().is_some() {
-        note("note: `-c` is ignored: the context has the size of the longest test");
+        remark("`-c` is ignored: the context has the size of the longest test");
     }
     let tests = args.tests()?;
     let Some(longest) = tests.iter().map(Test::context).max() else {

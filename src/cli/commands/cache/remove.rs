@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::{Consent, Place, Prune, Rm};
 use super::find::{commit, repository, short};
 use crate::cli::exit::Outcome;
-use crate::cli::ui::err::note;
+use crate::cli::ui::err::{note, remark};
 use crate::cli::ui::out::print;
 use crate::cli::ui::{ask, text};
 
@@ -61,9 +61,9 @@ pub(super) fn prune(args: &Prune) -> anyhow::Result<Outcome> {
             continue;
         }
         if !found.complete {
-            note(&format!("note: `{}` has unexpected files and is skipped", found.name));
+            remark(&format!("`{}` has unexpected files and is skipped", found.name));
         } else if found.folder.is_busy()? {
-            note(&format!("note: `{}` is being downloaded and is skipped", found.name));
+            remark(&format!("`{}` is being downloaded and is skipped", found.name));
         } else {
             going.push(Going { name: found.name, removal });
         }

@@ -20,7 +20,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::hub::Source;
 use crate::cli::shared::conversion::{remarks, sentence, summary, unwrapped};
-use crate::cli::ui::err::note;
+use crate::cli::ui::err::{note, remark};
 use crate::cli::ui::escape::printable;
 use crate::cli::ui::out::print;
 use crate::cli::ui::progress::Bar;
@@ -78,7 +78,7 @@ fn convert(args: &Convert, bar: &Bar, stop: &AtomicBool) -> anyhow::Result<Conve
         Step::Source(event) => bar.arrive(event),
         Step::Mtp(event) => bar.fetch(event),
         // Said before hours of work.
-        Step::Planned(plan) => remarks(plan).iter().for_each(|text| note(&format!("note: {text}"))),
+        Step::Planned(plan) => remarks(plan).iter().for_each(|text| remark(text)),
         Step::Export(progress) => bar.observe(progress),
         _ => {}
     };

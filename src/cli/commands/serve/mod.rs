@@ -62,6 +62,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         err::note(&note);
     }
     let path = source::observed_model(&args.model, When::Auto, &|event| follow(&phase, &event))?;
+    phase.send_replace(Phase::Loading { done: 0, total: 0 });
     let setup = Setup { args, path: &path, template, options, interrupt: &interrupt, phase };
     let mut loaded = setup.load()?;
     announce(&loaded, &app.settings, &path);

@@ -93,11 +93,7 @@ impl Setup<'_> {
         let Some(endpoint) = lost else {
             self.phase.send_replace(Phase::Failed(error.to_string()));
             let error = anyhow::Error::from(error);
-            err::error(
-                &format!("{error:#}"),
-                &[],
-                Some("restart the server; requests are refused until then"),
-            );
+            err::chain(&error, Some("restart the server; requests are refused until then"));
             while self.pause(POLL).is_ok() {}
             drop(loaded);
             return Err(Interrupted.into());
