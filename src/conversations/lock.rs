@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, TryLockError as ThreadError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub(super) struct Changing<'a> {
 }
 
 impl ChangeLock {
-    /// Waits until other threads and processes are done; `None` if another process takes longer than `patience`.
+    /// Waits until other threads and processes are done; `None` if they take longer than `patience`.
     ///
     /// # Errors
     ///
@@ -31,9 +31,16 @@ impl ChangeLock {
     pub(super) fn lock(&self, folder: &Path, patience: Duration) -> io::Result<Option<Changing<'_>>> {
         static WITHOUT_LOCKS: Once = Once::new();
 
-        let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = File::open(folder)?;
         let begun = Instant::now();
+        let thread = loop {
+            match self.0.try_lock() {
+                Ok(guard) => break guard,
+                Err(ThreadError::Poisoned(error)) => break error.into_inner(),
+                Err(ThreadError::WouldBlock) if begun.elapsed() >= patience => return Ok(None),
+                Err(ThreadError::WouldBlock) => thread::sleep(POLL),
+            }
+        };
+        let process = File::open(folder)?;
         loop {
             match process.try_lock() {
                 Ok(()) => break,

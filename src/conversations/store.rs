@@ -8,9 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
-use super::format::{Conversation, FormatError};
+use super::error::Error;
+use super::format::Conversation;
 use super::lock::{ChangeLock, Changing};
 use super::name::{NotAName, SUFFIX, file_name};
+use super::tag::{Condition, Tag};
 use crate::atomic::{self, Access};
 
 /// Bytes of a file.
@@ -22,7 +24,7 @@ const MOST_SEARCHED: u64 = 64 << 20;
 /// Files of a folder.
 const MOST_FILES: usize = 10_000;
 
-/// How long a change waits for another process.
+/// How long a change waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A folder of conversations.
@@ -30,21 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Store {
     folder: PathBuf,
     changing: ChangeLock,
-}
-
-/// Identifies the contents of a file: an entity tag without its quotes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag(String);
-
-/// What must hold for a file to be changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// It does not exist.
-    New,
-    /// It exists.
-    Exists,
-    /// It has one of these tags.
-    Tags(Vec<Tag>),
 }
 
 /// A conversation in a list.
@@ -60,79 +47,6 @@ pub struct Stored {
     pub modified: SystemTime,
     /// The size of its file.
     pub bytes: u64,
-}
-
-/// Why a conversation cannot be read or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The name is not one of a conversation.
-    #[error(transparent)]
-    Name(#[from] NotAName),
-    /// It does not exist.
-    #[error("there is no conversation `{name}`")]
-    Missing {
-        /// Its name.
-        name: String,
-    },
-    /// It exists already.
-    #[error("the conversation `{name}` exists already")]
-    Exists {
-        /// Its name.
-        name: String,
-    },
-    /// It does not have one of the expected tags.
-    #[error("the conversation `{name}` has changed since it was read")]
-    Changed {
-        /// Its name.
-        name: String,
-    },
-    /// The text is not a conversation.
-    #[error("it is not a conversation of ggrun")]
-    Format(#[from] FormatError),
-    /// It is not UTF-8.
-    #[error("it is not UTF-8")]
-    NotText,
-    /// It is too large.
-    #[error("it has {found} bytes, expected at most {most}")]
-    TooLarge {
-        /// Its size.
-        found: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// The folder is full.
-    #[error("the folder holds {MOST_FILES} conversations; delete one first")]
-    Full,
-    /// Another process did not finish a change.
-    #[error("another process is changing the conversations; try again")]
-    Busy,
-    /// The file or the folder cannot be read or written.
-    #[error("cannot access the conversation")]
-    Io(#[from] io::Error),
-}
-
-impl Tag {
-    /// A tag from a header.
-    #[must_use]
-    pub fn new(tag: &str) -> Self {
-        Self(tag.to_owned())
-    }
-
-    /// The tag without quotes.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn of(bytes: &[u8]) -> Self {
-        Self::with(Sha256::new_with_prefix(bytes))
-    }
-
-    fn with(hash: Sha256) -> Self {
-        let digest = hash.finalize();
-        Self(format!("{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at]))))
-    }
 }
 
 impl Store {
@@ -274,7 +188,7 @@ impl Store {
         let _changing = self.lock(name)?;
         let is_new = !self.check(name, condition)?;
         if is_new && self.names()?.len() >= MOST_FILES {
-            return Err(Error::Full);
+            return Err(Error::Full { most: MOST_FILES });
         }
         atomic::write(&path, text.as_bytes(), Access::Owner)?;
         Ok((Tag::of(text.as_bytes()), is_new))

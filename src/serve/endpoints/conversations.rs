@@ -184,7 +184,7 @@ fn refusal(error: Error) -> HttpError {
         Error::Exists { .. } | Error::Changed { .. } => ErrorCode::Changed,
         Error::TooLarge { .. } => ErrorCode::BodyTooLarge,
         Error::Busy => ErrorCode::Overloaded,
-        Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full => ErrorCode::InvalidRequest,
+        Error::Name(_) | Error::Format(_) | Error::NotText | Error::Full { .. } => ErrorCode::InvalidRequest,
         _ => ErrorCode::Engine,
     };
     answer(code, &error)
