@@ -195,9 +195,7 @@ impl Drafter<'_> {
                 let is_mtp =
                     |part: &arch::Part| self.mtp.as_ref().is_some_and(|p| part.module.starts_with(p));
                 let is_mtp = target.parts.iter().all(is_mtp);
-                // llama.cpp skips the tensors of MTP layers before it looks for their factors.
-                let scaled = scaled && !by_value && !is_mtp;
-                (Map::Identity, self.matrix(&target, &weights, role, scaled, is_mtp))
+                (Map::Identity, self.matrix(&target, &weights, role, scaled && !by_value, is_mtp))
             }
         };
         candidates.retain(|c| target.columns.keep_blocks(c.ty.block_len()));
