@@ -1,8 +1,9 @@
 //! The models: dimensions from their configurations, and parameters by a formula of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
+use testkit::family::folder;
 
 use crate::tensors::{self, Form, Tensors};
 
@@ -30,7 +31,7 @@ pub(crate) fn merged(base: &Json, changes: &Json) -> Json {
 /// Writes the files beside the weights: those of a folder of `tests/data/families`, with changes to the section of the
 /// language model, which is returned.
 pub(crate) fn write_config(dir: &Path, family: &str, changes: &Json, form: Form) -> Json {
-    let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/families").join(family);
+    let from = folder(family);
     let json = |name: &str| -> Json {
         serde_json::from_str(&std::fs::read_to_string(from.join(name)).unwrap()).unwrap()
     };
