@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::family::Family;
+use super::family::{Family, OtherPart};
 use super::hparams::{Attention, FeedForward, Gating, HParams, Layer, Mla, RopeScaling};
 use super::layout::{Builder, ExpertNames, Mtp};
 use super::metadata::Keys;
@@ -38,7 +38,7 @@ pub(super) static DEEPSEEK_V3: Family = Family {
     models: "DeepSeek V3 and R1; Kimi K2 and K2.5 with a tokenizer.json",
     model_types: &["deepseek_v3", "kimi_k2", "kimi_k25"],
     architectures: &["DeepseekV3ForCausalLM", "KimiK25ForConditionalGeneration"],
-    other_parts: &["vision_tower.", "mm_projector."],
+    other_parts: &[("vision_tower.", OtherPart::Vision), ("mm_projector.", OtherPart::Vision)],
     tokenizer: Tokenizer::Plain,
     mtp: Some(Mtp { prefixes: nextn::stated_prefixes, layer: None }),
     ..GLM_LITE
