@@ -355,6 +355,26 @@ fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
     assert_eq!(types("attn_v_b"), [GgmlType::Q4_0; 2]);
 }
 
+#[test]
+fn the_transposed_part_of_latent_attention_is_rounded_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let [exact, rounded] = ["exact.gguf", "rounded.gguf"].map(|name| dir.path().join(name));
+    let checkpoint = Checkpoint::open(&family("glm4-moe-lite-int4")).unwrap();
+    let before = convert(&checkpoint, &PlanOptions::default(), &exact);
+    let options = PlanOptions { mla_k: Some(GgmlType::Q8_0), ..PlanOptions::default() };
+    let after = convert(&checkpoint, &options, &rounded);
+    let pairs = after.tensors.iter().zip(&before.tensors);
+    let changed = pairs.filter(|(new, old)| new.ty != old.ty).map(|(new, _)| (new.name.as_str(), new.ty));
+    let keys = ["blk.0.attn_k_b.weight", "blk.1.attn_k_b.weight"];
+    assert_eq!(changed.collect::<Vec<_>>(), keys.map(|name| (name, GgmlType::Q8_0)));
+    assert_eq!(after.metadata.strings("ggrun.rounded_tensors").unwrap(), keys);
+    let report = verified(&checkpoint, &rounded);
+    assert!(report.not_accepted == 2 && report.count == 2, "{:?}", report.differences);
+    let options = VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() };
+    let report = verify(&checkpoint, &rounded, options, &GO, &|_| {}).unwrap();
+    assert!(report.equal() && report.rounded == 2 && report.inexact > 0, "{:?}", report.differences);
+}
+
 /// `glm4-moe-lite` with a layer after the trunk, but for the tensors whose names contain `without`.
 fn glm_with_mtp(dir: &Path, without: &str) -> Checkpoint {
     let mut all = testkit::safetensors::read(&family("glm4-moe-lite").join("model.safetensors"));

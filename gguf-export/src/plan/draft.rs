@@ -235,6 +235,7 @@ impl Drafter<'_> {
         let own = match role {
             Role::TokenEmbedding => self.options.token_embd,
             Role::Head => self.options.lm_head,
+            Role::LatentKeys => self.options.mla_k,
             Role::Experts | Role::Linear => None,
         };
         let fp8 = || self.options.fp8.filter(|_| weights.iter().all(|w| matches!(w.coding, Coding::Fp8(_))));
