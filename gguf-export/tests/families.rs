@@ -375,6 +375,16 @@ fn the_transposed_part_of_latent_attention_is_rounded_on_request() {
     assert!(report.equal() && report.rounded == 2 && report.inexact > 0, "{:?}", report.differences);
 }
 
+#[test]
+fn a_quantized_router_is_named_and_does_not_count_as_weights_that_grow() {
+    let checkpoint = Checkpoint::open(&family("gemma4-moe-int4")).unwrap();
+    let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
+    let expected = "`blk.0.ffn_gate_inp.weight` and 1 more are quantized, which llama.cpp does not allow there: F32, 3.00 KiB";
+    assert!(plan.notes.iter().any(|note| note == expected), "{:?}", plan.notes);
+    assert!(plan.expanded().is_none(), "{:?}", plan.expanded());
+    assert!(plan.file_name(&checkpoint).unwrap().ends_with("-Q4_0.gguf"));
+}
+
 /// `glm4-moe-lite` with a layer after the trunk, but for the tensors whose names contain `without`.
 fn glm_with_mtp(dir: &Path, without: &str) -> Checkpoint {
     let mut all = testkit::safetensors::read(&family("glm4-moe-lite").join("model.safetensors"));

@@ -199,8 +199,9 @@ impl Drafter<'_> {
             source.push_str(" and others");
         }
         let content = if target.rule == Rule::RopeFactors { Content::RopeFactors } else { Content::Weights };
+        let f32_only = !matches!(target.rule, Rule::Matrix { .. });
         let Target { name, dims, columns: order, .. } = target;
-        Ok(TensorPlan { name, dims, pieces, order, map, content, candidates, fidelity, source })
+        Ok(TensorPlan { name, dims, pieces, order, map, content, f32_only, candidates, fidelity, source })
     }
 
     /// Exact types up to the first that always is, or the type that the caller chose.
@@ -279,6 +280,7 @@ impl Drafter<'_> {
             order: Columns::AsStored,
             map: Map::Identity,
             content: Content::Factors,
+            f32_only: true,
             candidates: vec![Candidate::F32],
             fidelity: Some(Fidelity::Exact),
             source: "tensor-wide scale".to_owned(),

@@ -48,7 +48,7 @@ impl Plan {
             vocab(checkpoint.dir(), checkpoint.config(), self.hparams.vocab, family)?
         };
         self.metadata = metadata(self, provenance, tokenizer);
-        self.notes.extend(self.transposed());
+        self.notes.append(&mut self.floats());
         self.notes.append(&mut template_notes(checkpoint.dir())?);
         Ok(())
     }
