@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use testkit::deepseek::{self, made_up};
 use testkit::family::{copy, folder as family, quantized};
-use testkit::{Dtype, Tensor};
+use testkit::{CtPacked, Dtype, Encoding, Family, Tensor};
 
 use common::{GO, configure, data, golden, json, values};
 
@@ -338,6 +338,30 @@ fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
     let report = verified(&checkpoint, &out(dir.path()));
     assert!(report.equal() && report.inexact == 0, "{:?}", report.differences);
     assert_eq!((report.left_out, report.other_parts), (32, 2));
+}
+
+#[test]
+fn a_quantization_configuration_may_be_in_the_section_of_the_language_model() {
+    let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    deepseek::write(plain.path());
+    let model = Family::read(plain.path(), |module| module.contains(".experts."));
+    model.build(Encoding::CtPacked(CtPacked::sym(4, 32)), None).write(dir.path());
+    as_kimi_k25(dir.path());
+    assert!(json(&dir.path().join("config.json"))["quantization_config"].is_null());
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let out = dir.path().join("out.gguf");
+    let header = convert(&checkpoint, &PlanOptions::default(), &out);
+    let experts: Vec<_> = header.tensors.iter().filter(|tensor| tensor.name.contains("_exps.")).collect();
+    assert!(experts.len() == 3 && experts.iter().all(|tensor| tensor.ty == GgmlType::Q4_0), "{experts:?}");
+    let report = verified(&checkpoint, &out);
+    assert!(report.equal() && report.inexact == 0, "{:?}", report.differences);
+    // What it declares is compared.
+    configure(dir.path(), |config| {
+        config["text_config"]["quantization_config"]["config_groups"]["group_0"]["weights"]["num_bits"] =
+            8.into();
+    });
+    let error = Plan::draft(&Checkpoint::open(dir.path()).unwrap(), &PlanOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("8 bits"), "{error}");
 }
 
 #[test]
