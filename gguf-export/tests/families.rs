@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use gguf_export::arch::{self, HParams};
@@ -97,6 +98,8 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
     let missing = keys.keys().filter(|key| header.metadata.get(key).is_none());
     differences.extend(missing.map(|key| format!("{name}, {key}: missing in ours")));
     let mut ours = values(&out, &header);
+    let types: BTreeMap<&str, GgmlType> =
+        header.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.ty)).collect();
     let tensors = theirs["tensors"].as_object().unwrap();
     assert!(tensors.len() > 20, "{name}");
     for (tensor, entry) in tensors {
@@ -107,6 +110,10 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
         let mut hash = Sha256::new();
         for value in &values {
             hash.update(value.to_le_bytes());
+        }
+        let ty = types[tensor.as_str()].name();
+        if entry[0] != ty {
+            differences.push(format!("{name}, {tensor}: theirs {}, ours {ty}", entry[0]));
         }
         let expected: Vec<u64> = serde_json::from_value(entry[1].clone()).unwrap();
         if dims != expected {
