@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use gguf_export::arch::{self, HParams};
@@ -13,29 +14,16 @@ use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{Header, TensorInfo, Value};
 use gguf_export::io::{self, FileSource};
 use gguf_export::plan::{LeftOut, OutType, Plan, Reason, TensorPlan};
-use gguf_export::verify::{Report, VerifyOptions, verify};
+use gguf_export::verify::{FileHash, Report, VerifyOptions, receipt, verify};
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use testkit::deepseek::made_up;
-use testkit::{Dtype, Tensor};
+use testkit::deepseek::{self, made_up};
+use testkit::family::{copy, folder as family, quantized};
+use testkit::{CtPacked, Dtype, Encoding, Family, Tensor};
 
-use common::{GO, data, deepseek_v3, family, golden, json, values};
+use common::{GO, configure, data, golden, json, values};
 
-/// The families with checkpoints. Those without one in BF16, to save space, are compared by their int4 one.
-const FAMILIES: &[&str] = &[
-    "qwen3_5",
-    "qwen3_5-moe",
-    "qwen3",
-    "qwen3-moe",
-    "llama3",
-    "mistral3",
-    "glm4-moe",
-    "minimax-m2",
-    "gpt-oss",
-    "glm4-moe-lite",
-    "gemma4-moe",
-];
 /// Tensors whose values differ, by name suffix, with the reason.
 const VALUES: &[(&str, &str)] =
     &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];
@@ -110,6 +98,8 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
     let missing = keys.keys().filter(|key| header.metadata.get(key).is_none());
     differences.extend(missing.map(|key| format!("{name}, {key}: missing in ours")));
     let mut ours = values(&out, &header);
+    let types: BTreeMap<&str, GgmlType> =
+        header.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.ty)).collect();
     let tensors = theirs["tensors"].as_object().unwrap();
     assert!(tensors.len() > 20, "{name}");
     for (tensor, entry) in tensors {
@@ -120,6 +110,10 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
         let mut hash = Sha256::new();
         for value in &values {
             hash.update(value.to_le_bytes());
+        }
+        let ty = types[tensor.as_str()].name();
+        if entry[0] != ty {
+            differences.push(format!("{name}, {tensor}: theirs {}, ours {ty}", entry[0]));
         }
         let expected: Vec<u64> = serde_json::from_value(entry[1].clone()).unwrap();
         if dims != expected {
@@ -136,6 +130,7 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
     differences
 }
 
+/// The checkpoint in BF16, or in int4 where that is left out to save space.
 fn compare_best(name: &str) -> Vec<String> {
     if family(name).join("model.safetensors").exists() {
         compare(name, &family(name), Same::All)
@@ -146,7 +141,7 @@ fn compare_best(name: &str) -> Vec<String> {
 
 #[test]
 fn each_family_is_converted_as_by_llama_cpp() {
-    let differences: Vec<String> = FAMILIES.iter().flat_map(|name| compare_best(name)).collect();
+    let differences: Vec<String> = quantized().flat_map(compare_best).collect();
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -177,7 +172,7 @@ fn a_configuration_with_any_field_replaced_is_read_or_refused() {
         null, true, false, 0, 1, 3, -1, 1.5, 1e300, 4_294_967_296u64, u64::MAX, "", "x", [], [1, 2, 3], {}, {"a": 1}
     ]);
     let (mut read, mut refused) = (0, 0);
-    for name in FAMILIES {
+    for name in quantized() {
         let whole = json(&family(name).join("config.json"));
         let mut paths = Vec::new();
         leaves(&whole, "", &mut paths);
@@ -217,7 +212,7 @@ fn verified(checkpoint: &Checkpoint, out: &Path) -> Report {
 
 #[test]
 fn int4_checkpoints_keep_their_integers_and_every_value() {
-    for name in FAMILIES {
+    for name in quantized() {
         let dir = tempfile::tempdir().unwrap();
         let (out, wide) = (dir.path().join("out.gguf"), dir.path().join("f32.gguf"));
         let checkpoint = Checkpoint::open(&family(&format!("{name}-int4"))).unwrap();
@@ -232,20 +227,12 @@ fn int4_checkpoints_keep_their_integers_and_every_value() {
     }
 }
 
-/// Copies the files of a family's int4 checkpoint.
-fn copied(name: &str, dir: &Path) {
-    for file in std::fs::read_dir(family(&format!("{name}-int4"))).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
-    }
-}
-
 #[test]
 fn a_second_copy_in_mistrals_own_format_is_left_out_and_named() {
     let dir = tempfile::tempdir().unwrap();
-    copied("mistral3", dir.path());
-    let copy = made_up("layers.0.attention.wq.weight", &[8, 8]);
-    testkit::safetensors::write(&dir.path().join("consolidated.safetensors"), &[copy]);
+    copy("mistral3-int4", dir.path());
+    let second = made_up("layers.0.attention.wq.weight", &[8, 8]);
+    testkit::safetensors::write(&dir.path().join("consolidated.safetensors"), &[second]);
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
     let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
     let is_named = |note: &String| note.contains("`consolidated.safetensors`");
@@ -254,6 +241,10 @@ fn a_second_copy_in_mistrals_own_format_is_left_out_and_named() {
     export(&checkpoint, &plan, &out, &ExportOptions::default(), &GO, &|_| {}).unwrap();
     let report = verified(&checkpoint, &out);
     assert!(report.equal() && report.second_copies == ["consolidated.safetensors"]);
+    let receipt = receipt(&checkpoint, &out, &report).unwrap();
+    assert_eq!(receipt.second_copies, report.second_copies);
+    let is_copy = |file: &FileHash| file.file.starts_with("consolidated");
+    assert!(!receipt.source.iter().any(is_copy), "only what was compared has a hash");
 }
 
 #[test]
@@ -278,7 +269,7 @@ fn published_forms_of_ministrals_rotary_parameters_are_read() {
 
 #[test]
 fn a_flipped_bit_in_any_tensor_is_found() {
-    for name in FAMILIES {
+    for name in quantized() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out.gguf");
         let checkpoint = Checkpoint::open(&family(&format!("{name}-int4"))).unwrap();
@@ -299,7 +290,7 @@ fn a_flipped_bit_in_any_tensor_is_found() {
 #[test]
 fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
     let dir = tempfile::tempdir().unwrap();
-    deepseek_v3(dir.path());
+    deepseek::write(dir.path());
     let differences = compare("deepseek-v3", dir.path(), Same::None);
     assert!(differences.is_empty(), "{differences:#?}");
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
@@ -315,9 +306,8 @@ fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
     assert_eq!(report.left_out, 32);
 }
 
-/// `deepseek_v3` as the language model of Kimi K2.5, beside a vision tower.
-fn kimi_k25(dir: &Path) {
-    deepseek_v3(dir);
+/// A checkpoint of `deepseek_v3` as the language model of Kimi K2.5, beside a vision tower.
+fn as_kimi_k25(dir: &Path) {
     let mut all = testkit::safetensors::read(&dir.join("model.safetensors"));
     for tensor in &mut all {
         tensor.name.insert_str(0, "language_model.");
@@ -325,21 +315,22 @@ fn kimi_k25(dir: &Path) {
     all.push(made_up("vision_tower.patch_embed.proj.weight", &[8, 8]));
     all.push(made_up("mm_projector.proj.0.weight", &[8, 8]));
     testkit::safetensors::write(&dir.join("model.safetensors"), &all);
-    let path = dir.join("config.json");
-    let mut text = json(&path);
-    text["model_type"] = "kimi_k2".into();
-    let config = serde_json::json!({
+    configure(dir, |config| {
+        let mut text = config.take();
+        text["model_type"] = "kimi_k2".into();
+        *config = serde_json::json!({
         "architectures": ["KimiK25ForConditionalGeneration"], "model_type": "kimi_k25",
         "text_config": text, "vision_config": {"model_type": "kimi_k25_vision"}
+        });
     });
-    std::fs::write(&path, config.to_string()).unwrap();
 }
 
 #[test]
 fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
     let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    kimi_k25(dir.path());
-    deepseek_v3(plain.path());
+    deepseek::write(dir.path());
+    as_kimi_k25(dir.path());
+    deepseek::write(plain.path());
     let options = PlanOptions { name: Some("A name".to_owned()), ..PlanOptions::default() };
     let out = |dir: &Path| dir.join("out.gguf");
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
@@ -357,6 +348,30 @@ fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
 }
 
 #[test]
+fn a_quantization_configuration_may_be_in_the_section_of_the_language_model() {
+    let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    deepseek::write(plain.path());
+    let model = Family::read(plain.path(), |module| module.contains(".experts."));
+    model.build(Encoding::CtPacked(CtPacked::sym(4, 32)), None).write(dir.path());
+    as_kimi_k25(dir.path());
+    assert!(json(&dir.path().join("config.json"))["quantization_config"].is_null());
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let out = dir.path().join("out.gguf");
+    let header = convert(&checkpoint, &PlanOptions::default(), &out);
+    let experts: Vec<_> = header.tensors.iter().filter(|tensor| tensor.name.contains("_exps.")).collect();
+    assert!(experts.len() == 3 && experts.iter().all(|tensor| tensor.ty == GgmlType::Q4_0), "{experts:?}");
+    let report = verified(&checkpoint, &out);
+    assert!(report.equal() && report.inexact == 0, "{:?}", report.differences);
+    // What it declares is compared.
+    configure(dir.path(), |config| {
+        config["text_config"]["quantization_config"]["config_groups"]["group_0"]["weights"]["num_bits"] =
+            8.into();
+    });
+    let error = Plan::draft(&Checkpoint::open(dir.path()).unwrap(), &PlanOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("8 bits"), "{error}");
+}
+
+#[test]
 fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
     let checkpoint = Checkpoint::open(&family("glm4-moe-lite-int4")).unwrap();
     let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
@@ -369,6 +384,36 @@ fn the_transposed_part_of_latent_attention_is_named_with_its_size() {
     };
     assert_eq!(types("attn_k_b"), [GgmlType::F32; 2]);
     assert_eq!(types("attn_v_b"), [GgmlType::Q4_0; 2]);
+}
+
+#[test]
+fn the_transposed_part_of_latent_attention_is_rounded_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let [exact, rounded] = ["exact.gguf", "rounded.gguf"].map(|name| dir.path().join(name));
+    let checkpoint = Checkpoint::open(&family("glm4-moe-lite-int4")).unwrap();
+    let before = convert(&checkpoint, &PlanOptions::default(), &exact);
+    let options = PlanOptions { mla_k: Some(GgmlType::Q8_0), ..PlanOptions::default() };
+    let after = convert(&checkpoint, &options, &rounded);
+    let pairs = after.tensors.iter().zip(&before.tensors);
+    let changed = pairs.filter(|(new, old)| new.ty != old.ty).map(|(new, _)| (new.name.as_str(), new.ty));
+    let keys = ["blk.0.attn_k_b.weight", "blk.1.attn_k_b.weight"];
+    assert_eq!(changed.collect::<Vec<_>>(), keys.map(|name| (name, GgmlType::Q8_0)));
+    assert_eq!(after.metadata.strings("ggrun.rounded_tensors").unwrap(), keys);
+    let report = verified(&checkpoint, &rounded);
+    assert!(report.not_accepted == 2 && report.count == 2, "{:?}", report.differences);
+    let options = VerifyOptions { threads: 2, allow_rounding: true, ..VerifyOptions::default() };
+    let report = verify(&checkpoint, &rounded, options, &GO, &|_| {}).unwrap();
+    assert!(report.equal() && report.rounded == 2 && report.inexact > 0, "{:?}", report.differences);
+}
+
+#[test]
+fn a_quantized_router_is_named_and_does_not_count_as_weights_that_grow() {
+    let checkpoint = Checkpoint::open(&family("gemma4-moe-int4")).unwrap();
+    let plan = survey(&checkpoint, &PlanOptions::default(), 2, &GO, &|_| {}).unwrap();
+    let expected = "`blk.0.ffn_gate_inp.weight` and 1 more are quantized, which llama.cpp does not allow there: F32, 3.00 KiB";
+    assert!(plan.notes.iter().any(|note| note == expected), "{:?}", plan.notes);
+    assert!(plan.expanded().is_none(), "{:?}", plan.expanded());
+    assert!(plan.file_name(&checkpoint).unwrap().ends_with("-Q4_0.gguf"));
 }
 
 /// `glm4-moe-lite` with a layer after the trunk, but for the tensors whose names contain `without`.
@@ -413,7 +458,7 @@ fn the_mtp_layer_of_glm_with_latent_attention_is_kept_if_it_is_complete() {
 /// The types of the two parts of `kv_b_proj` in FP8 with a scale for 128 rows of 128, as `DeepSeek` publishes it.
 fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
     let dir = tempfile::tempdir().unwrap();
-    deepseek_v3(dir.path());
+    deepseek::write(dir.path());
     let path = dir.path().join("model.safetensors");
     let mut all = testkit::safetensors::read(&path);
     for layer in 0..2 {
@@ -426,12 +471,11 @@ fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
         all.push(Tensor::new(name, Dtype::F8E4m3, &[256, 128], codes));
     }
     testkit::safetensors::write(&path, &all);
-    let path = dir.path().join("config.json");
-    let mut config = json(&path);
-    config["quantization_config"] = serde_json::json!({
+    configure(dir.path(), |config| {
+        config["quantization_config"] = serde_json::json!({
         "quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"
+        });
     });
-    std::fs::write(&path, config.to_string()).unwrap();
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
     let out = dir.path().join("out.gguf");
     let header = convert(&checkpoint, options, &out);

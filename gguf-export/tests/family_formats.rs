@@ -21,13 +21,14 @@ use gguf_export::plan::{Content, Fidelity, Form, OutType, Piece, TensorPlan};
 use gguf_export::quant::Coding;
 use gguf_export::verify::{VerifyOptions, verify};
 use gguf_export::{ExportOptions, Plan, PlanOptions, export, survey};
+use testkit::family::folder;
 use testkit::rng::Rng;
 use testkit::{
     Awq, CtInt8, CtPacked, Encoding, Family, Fp8, Fp8Scale, GIdx, Gptq, Group, Method, Mlx, Model, Mtp,
     NvFp4, ScaleDtype,
 };
 
-use common::{GO, data, deepseek_v3, family as folder, story, values};
+use common::{GO, data, story, values};
 
 /// The family of each `model_type` that comes first in [`FAMILIES`].
 fn family(model_type: &str) -> Family {
@@ -39,7 +40,7 @@ fn family(model_type: &str) -> Family {
             Family::read(dir.path(), |_| false)
         }
         "deepseek_v3" => {
-            deepseek_v3(dir.path());
+            testkit::deepseek::write(dir.path());
             Family::read(dir.path(), |module| module.contains("_proj"))
         }
         "mistral3" => Family::read(&folder("mistral3-int4"), |_| false),

@@ -13,19 +13,19 @@ use gguf_export::io::{ByteSource, FileSource};
 use gguf_export::plan::OutType;
 use gguf_export::verify::{Report, VerifyOptions, verify};
 use gguf_export::{Error, ExportOptions, Plan, PlanOptions, export, survey};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::float::{e2m1, e8m0};
 use testkit::rng::Rng;
-use testkit::{Dtype, Tensor};
+use testkit::{Dtype, Tensor, family};
 
-use common::{GO, family};
+use common::{GO, configure};
 
 /// Experts, and the width of the model and of each expert.
 const EXPERTS: usize = 3;
 const WIDTH: usize = 128;
 
 fn fixture() -> PathBuf {
-    family("gpt-oss")
+    family::folder("gpt-oss")
 }
 
 /// The fixture with its experts in MXFP4, and the codes and scales of each stack.
@@ -52,12 +52,10 @@ impl Published {
                 stacks.push(Tensor::new(format!("{name}_scales"), Dtype::U8, &shape[..3], scales));
             }
         }
-        for name in ["tokenizer.json", "tokenizer_config.json"] {
-            std::fs::copy(fixture().join(name), dir.path().join(name)).unwrap();
-        }
+        family::copy("gpt-oss", dir.path());
         let out = Self { dir, stacks };
         out.write(&out.tensors());
-        out.configure(|config| {
+        configure(out.dir.path(), |config| {
             config["quantization_config"] = json!({
                 "quant_method": "mxfp4",
                 "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router"],
@@ -78,14 +76,6 @@ impl Published {
 
     fn write(&self, tensors: &[Tensor]) {
         testkit::safetensors::write(&self.dir.path().join("model.safetensors"), tensors);
-    }
-
-    /// Writes the fixture's configuration with changes.
-    fn configure(&self, change: impl Fn(&mut Value)) {
-        let text = std::fs::read_to_string(fixture().join("config.json")).unwrap();
-        let mut config: Value = serde_json::from_str(&text).unwrap();
-        change(&mut config);
-        std::fs::write(self.dir.path().join("config.json"), config.to_string()).unwrap();
     }
 
     /// The value at a row and column of an expert in a stack, by the definition of the format: two codes per byte, the

@@ -10,15 +10,16 @@ mod common;
 
 use std::path::Path;
 
-use common::{Place, bytes, plan, story};
-use gguf_export::PlanOptions;
+use common::{Place, bytes, configure, plan, story};
+use gguf_export::arch::OtherPart;
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{Header, keys};
 use gguf_export::plan::{OutType, Plan, Reason};
+use gguf_export::{Error, PlanOptions};
 use serde_json::Value;
 use testkit::checkpoint::{EXTRA_FILE, write_json};
-use testkit::{Dtype, Encoding, Fp8, Fp8Scale, Gptq, Model, Mtp, Tensor, safetensors};
+use testkit::{Dtype, Encoding, Fp8, Fp8Scale, Gptq, Model, Mtp, Tensor, family, safetensors};
 
 const INDEX: &str = "model.safetensors.index.json";
 const HEAD: &str = "lm_head.weight";
@@ -209,6 +210,37 @@ fn scales_of_caches_and_activations_are_named_with_their_reasons() {
     );
     place.export().unwrap();
     assert!(place.verify().unwrap().equal());
+}
+
+#[test]
+fn the_part_of_a_tensor_is_that_of_its_prefix() {
+    let place = Place::new();
+    family::copy("qwen3_5-int4", &place.source());
+    let path = place.source().join("model.safetensors");
+    let mut all = safetensors::read(&path);
+    let name = "model.visual.audio_position.weight";
+    all.push(Tensor::new(name, Dtype::Bf16, &[1], vec![0; 2]));
+    safetensors::write(&path, &all);
+    let plan = plan(&place.open());
+    let vision = Reason::OtherPart { part: OtherPart::Vision };
+    assert!(left_out(&plan).contains(&(name, &vision)), "{:?}", plan.left_out);
+    place.export().unwrap();
+    let report = place.verify().unwrap();
+    assert!(report.equal() && report.other_parts == plan.left_out.len(), "{report:?}");
+}
+
+#[test]
+fn tensors_of_a_part_that_the_configuration_lacks_are_refused() {
+    let place = Place::new();
+    family::copy("qwen3_5-int4", &place.source());
+    configure(&place.source(), |config| {
+        config.as_object_mut().unwrap().remove("vision_config").unwrap();
+    });
+    let error = place.export().unwrap_err();
+    assert!(
+        matches!(&error, Error::SurplusTensor { at } if at.tensor.starts_with("model.visual.")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,39 +1,21 @@
-//! Columns that move only as whole heads: types whose blocks they would split are neither chosen nor accepted. And parts
-//! of a model that its configuration does not describe.
+//! Columns that move only as whole heads: types whose blocks they would split are neither chosen nor accepted.
 #![expect(clippy::unwrap_used, reason = "a panic names the line")]
 #![allow(clippy::disallowed_methods, reason = "tests read and write temporary files")]
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gguf_export::checkpoint::Checkpoint;
 use gguf_export::ggml::GgmlType;
 use gguf_export::plan::OutType;
 use gguf_export::verify::{VerifyOptions, verify};
-use gguf_export::{Error, ExportOptions, Plan, PlanOptions, export, survey};
-use serde_json::Value as Json;
-use testkit::{Dtype, Tensor};
+use gguf_export::{ExportOptions, Plan, PlanOptions, export, survey};
+use testkit::{Dtype, Tensor, family};
 
-use common::{GO, bytes};
+use common::{GO, bytes, configure};
 
 const OUT: &str = "blk.0.ssm_out.weight";
-
-fn family(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data/families").join(name)
-}
-
-/// Copies the files of a folder, with its configuration changed.
-fn copy(name: &str, to: &Path, change: impl FnOnce(&mut Json)) {
-    for file in std::fs::read_dir(family(name)).unwrap() {
-        let path = file.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
-    let path = to.join("config.json");
-    let mut config: Json = serde_json::from_slice(&bytes(&path)).unwrap();
-    change(&mut config);
-    std::fs::write(path, config.to_string()).unwrap();
-}
 
 fn planned(folder: &Path, options: &PlanOptions) -> gguf_export::Result<Plan> {
     survey(&Checkpoint::open(folder)?, options, 2, &GO, &|_| {})
@@ -41,7 +23,8 @@ fn planned(folder: &Path, options: &PlanOptions) -> gguf_export::Result<Plan> {
 
 /// The tiny Qwen3.5 with value heads of 16 elements, which are half a block.
 fn narrow_heads(folder: &Path) {
-    copy("qwen3_5", folder, |config| {
+    family::copy("qwen3_5", folder);
+    configure(folder, |config| {
         for field in ["linear_key_head_dim", "linear_value_head_dim"] {
             config["text_config"][field] = 16.into();
         }
@@ -83,7 +66,7 @@ fn a_chosen_type_whose_blocks_would_be_split_falls_back_to_f16() {
 #[test]
 fn a_file_with_a_type_whose_blocks_split_what_moves_is_not_equal() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = family("qwen3_5-int4");
+    let folder = family::folder("qwen3_5-int4");
     let plan = planned(&folder, &PlanOptions::default()).unwrap();
     let checkpoint = Checkpoint::open(&folder).unwrap();
     let out = dir.path().join("out.gguf");
@@ -98,17 +81,4 @@ fn a_file_with_a_type_whose_blocks_split_what_moves_is_not_equal() {
     let report = verify(&checkpoint, &out, VerifyOptions::default(), &GO, &|_| {}).unwrap();
     let first = report.differences.first().unwrap().to_string();
     assert!(first.contains(OUT) && first.contains("its type is Q4_K, whose blocks of 256 split"), "{first}");
-}
-
-#[test]
-fn tensors_of_a_part_that_the_configuration_lacks_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    copy("qwen3_5-int4", dir.path(), |config| {
-        config.as_object_mut().unwrap().remove("vision_config").unwrap();
-    });
-    let error = planned(dir.path(), &PlanOptions::default()).unwrap_err();
-    assert!(
-        matches!(&error, Error::SurplusTensor { at } if at.tensor.starts_with("model.visual.")),
-        "{error}"
-    );
 }

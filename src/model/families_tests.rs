@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{self, Array, Value};
+use testkit::family::NAMES;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::tiny::{FAMILIES, header, write};
+use super::tiny::{header, write};
 use super::{
     Abort, CacheType, ContextSize, Flash, HParams, LlamaDecoder, LoadMode, LoadOptions, Model, Placement,
 };
@@ -117,7 +118,7 @@ fn logits(decoder: &mut LlamaDecoder<'_>, count: u32, alone: u32) -> Vec<f32> {
 
 #[test]
 fn every_family_runs_in_the_memory_that_was_planned() {
-    for family in FAMILIES {
+    for family in NAMES {
         let (placement, said, found) =
             with(&header(family), |options| options.parallel = 2, |decoder| logits(decoder, 8, 4));
         assert_eq!(found.len(), 8 * 320, "{family}");

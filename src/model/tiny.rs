@@ -5,27 +5,10 @@ use std::path::{Path, PathBuf};
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{self, Array, Metadata, Value};
 use serde_json::Value as Json;
+use testkit::family::folder;
 use testkit::rng::Rng;
 
 use super::Header;
-
-/// The families.
-pub(super) const FAMILIES: [&str; 14] = [
-    "qwen3_5",
-    "qwen3_5-text",
-    "qwen3_5-moe",
-    "qwen3",
-    "qwen3-moe",
-    "llama3",
-    "mistral3",
-    "glm4-moe",
-    "glm4-moe-lite",
-    "deepseek-v3",
-    "gpt-oss",
-    "minimax-m2",
-    "gemma4",
-    "gemma4-moe",
-];
 
 /// The header of a family's file.
 pub(super) fn header(family: &str) -> gguf::Header {
@@ -74,7 +57,7 @@ pub(super) fn write(header: &gguf::Header, folder: &Path) -> PathBuf {
 }
 
 fn read(family: &str, file: &str) -> Json {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/families").join(family).join(file);
+    let path = folder(family).join(file);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

@@ -82,6 +82,12 @@ fn lm_head_and_token_embd_apply_to_one_tensor_each() {
 }
 
 #[test]
+fn mla_k_applies_to_the_transposed_keys_only() {
+    let keys = [0, 1].map(|layer| (format!("blk.{layer}.attn_k_b.weight"), "Q8_0".to_owned()));
+    assert_eq!(changed(&data("families/glm4-moe-lite-int4"), &["--mla-k", "q8_0"]), BTreeMap::from(keys));
+}
+
+#[test]
 fn fp8_applies_to_the_fp8_matrices_only() {
     let sandbox = Sandbox::new();
     let source = data("matrix/fp8-block-native");

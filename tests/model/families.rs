@@ -7,24 +7,11 @@ use gguf_export::PlanOptions;
 use gguf_export::ggml::GgmlType;
 use gguf_export::plan::OutType;
 use serde::Deserialize;
+use testkit::family::{folder, quantized};
 
 use super::{load, reuse};
-use crate::support::{data, exported};
+use crate::support::exported;
 
-/// The families with an int4 checkpoint.
-const FAMILIES: [&str; 11] = [
-    "qwen3_5",
-    "qwen3_5-moe",
-    "qwen3",
-    "qwen3-moe",
-    "llama3",
-    "mistral3",
-    "glm4-moe",
-    "minimax-m2",
-    "gpt-oss",
-    "glm4-moe-lite",
-    "gemma4-moe",
-];
 /// The largest difference of a logit. A transform that is missing makes 0.1 and more.
 const TOLERANCE: f32 = 2e-3;
 
@@ -71,8 +58,7 @@ impl Golden {
 
 #[test]
 fn each_family_has_the_logits_of_transformers() {
-    for name in FAMILIES {
-        let folder = |name: &str| data("families").join(name);
+    for name in quantized() {
         // To save space, some have no BF16 checkpoint.
         let checkpoints = [folder(name), folder(&format!("{name}-int4"))];
         let checkpoint = checkpoints.into_iter().find(|folder| folder.join("logits.json").exists()).unwrap();
@@ -82,20 +68,16 @@ fn each_family_has_the_logits_of_transformers() {
 
 #[test]
 fn deepseek_v3_has_the_logits_of_transformers() {
-    let folder = data("families").join("deepseek-v3");
     let dir = tempfile::tempdir().unwrap();
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(folder.join(name), dir.path().join(name)).unwrap();
-    }
-    testkit::safetensors::write(&dir.path().join("model.safetensors"), &testkit::deepseek::tensors());
-    Golden::read(&folder).compare("deepseek-v3", dir.path());
+    testkit::deepseek::write(dir.path());
+    Golden::read(dir.path()).compare("deepseek-v3", dir.path());
 }
 
 #[test]
 fn int4_files_of_each_family_run_and_go_on_from_a_saved_sequence() {
-    for name in FAMILIES {
-        let folder = data("families").join(format!("{name}-int4"));
-        let gguf = exported(&folder, &format!("{name}-int4"), &PlanOptions::default());
+    for name in quantized() {
+        let gguf =
+            exported(&folder(&format!("{name}-int4")), &format!("{name}-int4"), &PlanOptions::default());
         let weights = reuse::load(&gguf);
         let tokens: Vec<Token> = (20..60).map(Token).collect();
         let (shared, next) = tokens.split_at(24);

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::family::Family;
+use super::family::{Family, OtherPart};
 use super::hparams::{Attention, FeedForward, Gating, HParams, Layer, Mla, RopeScaling};
 use super::layout::{Builder, ExpertNames, Mtp};
 use super::metadata::Keys;
@@ -22,7 +22,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static GLM_LITE: Family = Family {
     models: "GLM-4.7-Flash",
-    exceptions: "`attn_k_b` is transposed and becomes BF16 or F32; weights in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
+    exceptions: "`attn_k_b` is transposed and becomes BF16 or F32, unless `--mla-k q8_0` rounds it; weights in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
     gguf: "deepseek2",
     model_types: &["glm4_moe_lite"],
     architectures: &["Glm4MoeLiteForCausalLM"],
@@ -38,7 +38,7 @@ pub(super) static DEEPSEEK_V3: Family = Family {
     models: "DeepSeek V3 and R1; Kimi K2 and K2.5 with a tokenizer.json",
     model_types: &["deepseek_v3", "kimi_k2", "kimi_k25"],
     architectures: &["DeepseekV3ForCausalLM", "KimiK25ForConditionalGeneration"],
-    other_parts: &["vision_tower.", "mm_projector."],
+    other_parts: &[("vision_tower.", OtherPart::Vision), ("mm_projector.", OtherPart::Vision)],
     tokenizer: Tokenizer::Plain,
     mtp: Some(Mtp { prefixes: nextn::stated_prefixes, layer: None }),
     ..GLM_LITE
@@ -179,15 +179,15 @@ fn attention(out: &mut Builder<'_>, block: &str, source: &str) {
     };
     let keys = part(0, mla.rank, Rows::Transposed { first: 0, step: 1 });
     let values = part(mla.plain, mla.value, Rows::AsStored);
-    for (letter, part, columns, rows) in
-        [("k", keys, mla.plain, mla.rank), ("v", values, mla.rank, mla.value)]
+    for (letter, part, columns, rows, role) in
+        [("k", keys, mla.plain, mla.rank, Role::LatentKeys), ("v", values, mla.rank, mla.value, Role::Linear)]
     {
         out.push(Target {
             name: format!("{block}.attn_{letter}_b.weight"),
             dims: vec![columns, rows, h.heads],
             parts: vec![part],
             columns: Columns::AsStored,
-            rule: Rule::Matrix { role: Role::Linear, scaled: false },
+            rule: Rule::Matrix { role, scaled: false },
         });
     }
 }

@@ -142,7 +142,7 @@ fn mtp_layer(out: &mut Builder<'_>, prefix: &str) {
     let block = format!("blk.{}", h.layers.len());
     let ff = if h.experts.is_some() { FeedForward::Experts } else { FeedForward::Dense };
     layer(out, &block, &format!("{prefix}layers.0"), Layer { attention: Attention::Full, ff });
-    out.linear(&format!("{block}.nextn.eh_proj"), &format!("{prefix}fc"), h.hidden, 2 * h.hidden, true);
+    out.linear(&format!("{block}.nextn.eh_proj"), &format!("{prefix}fc"), h.hidden, 2 * h.hidden, false);
     for (name, module) in
         [("enorm", "pre_fc_norm_embedding"), ("hnorm", "pre_fc_norm_hidden"), ("shared_head_norm", "norm")]
     {

@@ -25,8 +25,8 @@ pub struct Family {
     pub model_types: &'static [&'static str],
     /// First entries of `architectures` in `config.json`.
     pub architectures: &'static [&'static str],
-    /// Tensor name prefixes of parts other than the language model, which are left out.
-    pub other_parts: &'static [&'static str],
+    /// Tensor name prefixes of parts other than the language model, which are left out if the configuration describes them.
+    pub other_parts: &'static [(&'static str, OtherPart)],
     /// How its tokenizer differs from others.
     pub tokenizer: Tokenizer,
     /// Reads the hyperparameters from the section of the language model.
@@ -42,5 +42,34 @@ pub struct Family {
 impl fmt::Debug for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.gguf)
+    }
+}
+
+/// A part of a model other than the language model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OtherPart {
+    /// The encoder of images, and what joins it to the language model.
+    Vision,
+    /// The encoder of sound, and what joins it to the language model.
+    Audio,
+}
+
+impl OtherPart {
+    /// The name, `vision`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vision => "vision",
+            Self::Audio => "audio",
+        }
+    }
+
+    /// The section of `config.json` that describes it.
+    #[must_use]
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Vision => "vision_config",
+            Self::Audio => "audio_config",
+        }
     }
 }

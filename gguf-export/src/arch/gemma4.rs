@@ -2,7 +2,7 @@
 //!
 //! Sources: `src/models/gemma4.cpp` of llama.cpp b11434, `conversion/gemma.py`, transformers' `modeling_gemma4.py`.
 
-use super::family::{EXPERTS_BY_VALUE, Family};
+use super::family::{EXPERTS_BY_VALUE, Family, OtherPart};
 use super::gemma4_config;
 use super::hparams::{Experts, FeedForward, Gemma, HParams, Layer};
 use super::layout::Builder;
@@ -17,14 +17,14 @@ pub(super) static FAMILY: Family = Family {
     model_types: &["gemma4", "gemma4_text"],
     architectures: &["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],
     other_parts: &[
-        "model.vision_tower.",
-        "vision_tower.",
-        "model.embed_vision.",
-        "embed_vision.",
-        "model.audio_tower.",
-        "audio_tower.",
-        "model.embed_audio.",
-        "embed_audio.",
+        ("model.vision_tower.", OtherPart::Vision),
+        ("vision_tower.", OtherPart::Vision),
+        ("model.embed_vision.", OtherPart::Vision),
+        ("embed_vision.", OtherPart::Vision),
+        ("model.audio_tower.", OtherPart::Audio),
+        ("audio_tower.", OtherPart::Audio),
+        ("model.embed_audio.", OtherPart::Audio),
+        ("embed_audio.", OtherPart::Audio),
     ],
     tokenizer: Tokenizer::Gemma4,
     read: gemma4_config::read,

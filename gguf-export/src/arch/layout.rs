@@ -116,7 +116,9 @@ pub(super) fn build(
         Some(layer) => {
             if let Some(prefix) = found.into_iter().next() {
                 layer(&mut out, &prefix);
-                if out.targets[before..].iter().flat_map(|t| &t.parts).all(|p| has(&p.module)) {
+                let own = &mut out.targets[before..];
+                if own.iter().flat_map(|t| &t.parts).all(|p| has(&p.module)) {
+                    own.iter_mut().for_each(without_factor);
                     layout.mtp_layers = 1;
                     layout.mtp_prefix = Some(prefix);
                 } else {
@@ -128,6 +130,13 @@ pub(super) fn build(
     }
     layout.targets = out.targets;
     layout
+}
+
+/// llama.cpp skips the matrices of MTP layers before it looks for their factors.
+fn without_factor(target: &mut Target) {
+    if let Rule::Matrix { scaled, .. } = &mut target.rule {
+        *scaled = false;
+    }
 }
 
 /// Adds targets, block by block.

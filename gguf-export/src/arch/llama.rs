@@ -1,6 +1,6 @@
 //! Llama 3 and Mistral, and the text part of Mistral Small 3 and Ministral 3.
 
-use super::family::Family;
+use super::family::{Family, OtherPart};
 use super::hparams::{FeedForward, HParams, RopeScaling};
 use super::metadata::Keys;
 use super::plain::Plain;
@@ -31,10 +31,10 @@ pub(super) static MISTRAL3: Family = Family {
     model_types: &["mistral3", "ministral3"],
     architectures: &["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
     other_parts: &[
-        "vision_tower.",
-        "model.vision_tower.",
-        "multi_modal_projector.",
-        "model.multi_modal_projector.",
+        ("vision_tower.", OtherPart::Vision),
+        ("model.vision_tower.", OtherPart::Vision),
+        ("multi_modal_projector.", OtherPart::Vision),
+        ("model.multi_modal_projector.", OtherPart::Vision),
     ],
     read: read_mistral3,
     ..LLAMA

@@ -32,7 +32,7 @@ mod traits;
 
 pub use delta_net::MTP_PREFIXES;
 pub use families::{FAMILIES, layout, table};
-pub use family::Family;
+pub use family::{Family, OtherPart};
 pub use hparams::{
     Attention, Delta, DeltaInputs, Experts, FeedForward, Gemma, HParams, Layer, Mla, Rope, RopeScaling,
 };

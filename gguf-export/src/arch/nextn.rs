@@ -20,14 +20,11 @@ fn prefix(out: &Builder<'_>, index: u64) -> String {
 /// Adds what joins the layer to the trunk, and its own embedding and head if it has them.
 pub(super) fn modules(out: &mut Builder<'_>, block: &str, prefix: &str) {
     let h = out.h;
-    out.linear(&format!("{block}.nextn.eh_proj"), &format!("{prefix}eh_proj"), h.hidden, 2 * h.hidden, true);
-    // llama.cpp has a factor for the product with the head, but none for the embedding.
-    for (name, module, scaled) in
-        [("embed_tokens", "embed_tokens", false), ("shared_head_head", "shared_head.head", true)]
-    {
+    out.linear(&format!("{block}.nextn.eh_proj"), &format!("{prefix}eh_proj"), h.hidden, 2 * h.hidden, false);
+    for (name, module) in [("embed_tokens", "embed_tokens"), ("shared_head_head", "shared_head.head")] {
         let module = format!("{prefix}{module}");
         if (out.has)(&module) {
-            out.linear(&format!("{block}.nextn.{name}"), &module, h.vocab, h.hidden, scaled);
+            out.linear(&format!("{block}.nextn.{name}"), &module, h.vocab, h.hidden, false);
         }
     }
     for (name, module) in [("enorm", "enorm"), ("hnorm", "hnorm"), ("shared_head_norm", "shared_head.norm")] {

@@ -1,7 +1,7 @@
 //! Qwen3.5 and 3.6, dense and with experts, alone and as the language model of a model that also sees.
 
 use super::delta_net;
-use super::family::Family;
+use super::family::{Family, OtherPart};
 use super::hparams::{DeltaInputs, Experts, FeedForward, HParams};
 use super::reader::Reader;
 use super::target::Map;
@@ -10,16 +10,13 @@ use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
-/// Tensor name prefixes of the vision part.
-const VISION: &[&str] = &["model.visual.", "visual."];
-
 pub(super) static DENSE: Family = Family {
     models: "Qwen3.5, 3.6 and 3.8, dense",
     exceptions: "`ssm_out`: only types whose block fits in a value head, so not K-quants",
     gguf: "qwen35",
     model_types: &["qwen3_5", "qwen3_5_text"],
     architectures: &["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
-    other_parts: VISION,
+    other_parts: &[("model.visual.", OtherPart::Vision), ("visual.", OtherPart::Vision)],
     tokenizer: Tokenizer::Plain,
     read: read_dense,
     layout: |out| out.trunk(Map::AddOne, delta_net::layer),

@@ -1,5 +1,7 @@
 //! Rotary position embedding.
 
+use serde_json::{Map, Value};
+
 use super::hparams::{Rope, RopeScaling};
 use super::traits::{Multiplier, Traits};
 use crate::Result;
@@ -12,7 +14,9 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 /// Reads `rope_parameters` of transformers 5, or the fields before it.
 pub(super) fn read(config: &ModelConfig, traits: Traits, head_dim: u64) -> Result<Rope> {
     let (newer, older) = (config.get("rope_parameters"), config.get("rope_scaling"));
-    if newer.is_some() && older.is_some() && newer != older {
+    if let (Some(newer), Some(older)) = (newer, older)
+        && meaning(newer, Some(config)) != meaning(older, Some(config))
+    {
         return Err(config.wrong("rope_scaling", "absent, or the same as `rope_parameters`"));
     }
     let section = config.section(if newer.is_some() { "rope_parameters" } else { "rope_scaling" })?;
@@ -34,6 +38,29 @@ pub(super) fn read(config: &ModelConfig, traits: Traits, head_dim: u64) -> Resul
         scaling: section.as_ref().map_or(Ok(RopeScaling::None), |s| scaling(s, config, traits))?,
         sections: section.as_ref().map_or(Ok(None), sections)?,
     })
+}
+
+/// Rotary parameters in one form: numbers as floats, `rope_type` for `type`, and without `null` and defaults. Fields that
+/// they lack are taken from `config`.
+fn meaning(value: &Value, config: Option<&ModelConfig>) -> Value {
+    let Value::Object(fields) = value else {
+        return value.as_f64().map_or_else(|| value.clone(), Value::from);
+    };
+    let mut out: Map<String, Value> = fields
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(field, value)| (field.clone(), meaning(value, None)))
+        .collect();
+    for field in ["rope_theta", "partial_rotary_factor", ORIGINAL] {
+        if let Some(value) = config.and_then(|config| config.get(field)) {
+            out.entry(field).or_insert_with(|| meaning(value, None));
+        }
+    }
+    if let Some(older) = out.remove("type") {
+        out.entry("rope_type").or_insert(older);
+    }
+    out.retain(|field, value| field != "rope_type" || value != "default");
+    out.into()
 }
 
 /// One to four numbers of rotated pairs, padded with zeros.

@@ -132,6 +132,8 @@ pub enum Role {
     Head,
     /// The experts of one projection, stacked.
     Experts,
+    /// The keys' part of latent attention, transposed.
+    LatentKeys,
     /// Any other matrix.
     Linear,
 }

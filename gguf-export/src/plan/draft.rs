@@ -7,7 +7,7 @@ use super::model::{Plan, refuse};
 use super::tensor::{Content, Fidelity, Piece, TensorPlan};
 use super::tied::TiedHead;
 use super::{OutType, PlanOptions};
-use crate::arch::{self, Columns, HParams, Map, Names, Role, Rule, Target};
+use crate::arch::{self, Columns, HParams, Map, Names, OtherPart, Role, Rule, Target};
 use crate::checkpoint::Checkpoint;
 use crate::ggml::GgmlType;
 use crate::gguf::{Metadata, keys, limits};
@@ -109,12 +109,7 @@ fn draft(
         mtp: layout.dropped_mtp,
         other_mtp: layout.unused_mtp,
         head: (!own_head).then(|| format!("{}.weight", names.head)),
-        other_parts: OTHER_PARTS
-            .into_iter()
-            .filter(|(_, section)| checkpoint.config().get(section).is_some())
-            .map(|(part, _)| part)
-            .collect(),
-        prefixes: hparams.family().other_parts,
+        other_parts: hparams.family().other_parts,
     };
     let (left_out, surplus) = drafter.left_out(&unused);
     let ignored = |key: &String| format!("`{key}` was ignored on request; it may change the weights");
@@ -142,9 +137,6 @@ fn draft(
     Ok((plan, surplus))
 }
 
-/// Parts besides the language model, and their sections of `config.json`.
-const OTHER_PARTS: [(&str, &str); 2] = [("vision", "vision_config"), ("audio", "audio_config")];
-
 /// What a layout does not use, besides what no layout does.
 struct Unused {
     /// Prefix of an incomplete MTP layer.
@@ -153,10 +145,8 @@ struct Unused {
     other_mtp: Vec<String>,
     /// A head that equals the embedding.
     head: Option<String>,
-    /// The parts besides the language model that the configuration describes.
-    other_parts: Vec<&'static str>,
-    /// Prefixes of such parts.
-    prefixes: &'static [&'static str],
+    /// Prefixes of the parts besides the language model.
+    other_parts: &'static [(&'static str, OtherPart)],
 }
 
 struct Drafter<'a> {
@@ -195,9 +185,7 @@ impl Drafter<'_> {
                 let is_mtp =
                     |part: &arch::Part| self.mtp.as_ref().is_some_and(|p| part.module.starts_with(p));
                 let is_mtp = target.parts.iter().all(is_mtp);
-                // llama.cpp skips the tensors of MTP layers before it looks for their factors.
-                let scaled = scaled && !by_value && !is_mtp;
-                (Map::Identity, self.matrix(&target, &weights, role, scaled, is_mtp))
+                (Map::Identity, self.matrix(&target, &weights, role, scaled && !by_value, is_mtp))
             }
         };
         candidates.retain(|c| target.columns.keep_blocks(c.ty.block_len()));
@@ -211,8 +199,9 @@ impl Drafter<'_> {
             source.push_str(" and others");
         }
         let content = if target.rule == Rule::RopeFactors { Content::RopeFactors } else { Content::Weights };
+        let f32_only = !matches!(target.rule, Rule::Matrix { .. });
         let Target { name, dims, columns: order, .. } = target;
-        Ok(TensorPlan { name, dims, pieces, order, map, content, candidates, fidelity, source })
+        Ok(TensorPlan { name, dims, pieces, order, map, content, f32_only, candidates, fidelity, source })
     }
 
     /// Exact types up to the first that always is, or the type that the caller chose.
@@ -247,6 +236,7 @@ impl Drafter<'_> {
         let own = match role {
             Role::TokenEmbedding => self.options.token_embd,
             Role::Head => self.options.lm_head,
+            Role::LatentKeys => self.options.mla_k,
             Role::Experts | Role::Linear => None,
         };
         let fp8 = || self.options.fp8.filter(|_| weights.iter().all(|w| matches!(w.coding, Coding::Fp8(_))));
@@ -290,6 +280,7 @@ impl Drafter<'_> {
             order: Columns::AsStored,
             map: Map::Identity,
             content: Content::Factors,
+            f32_only: true,
             candidates: vec![Candidate::F32],
             fidelity: Some(Fidelity::Exact),
             source: "tensor-wide scale".to_owned(),
@@ -325,20 +316,20 @@ impl Drafter<'_> {
             if quant::is_layout(name) {
                 continue;
             }
-            let reason = match Reason::of_name(name) {
-                _ if unused.mtp.as_ref().is_some_and(|prefix| name.starts_with(prefix)) => {
-                    Some(Reason::IncompleteMtp)
-                }
-                _ if unused.other_mtp.iter().any(|prefix| name.starts_with(prefix)) => {
-                    Some(Reason::UnusedMtp)
-                }
-                _ if unused.head.as_deref() == Some(name) => Some(Reason::TiedHead),
-                _ if unused.prefixes.iter().any(|prefix| name.starts_with(prefix)) => {
-                    let own = if name.contains("audio") { "audio" } else { "vision" };
-                    let part = unused.other_parts.iter().find(|part| **part == own);
-                    part.map(|part| Reason::OtherPart { part })
-                }
-                reason => reason,
+            let is_in = |prefix: &String| name.starts_with(prefix);
+            let is_described = |part: OtherPart| self.checkpoint.config().get(part.section()).is_some();
+            let reason = if unused.mtp.iter().any(is_in) {
+                Some(Reason::IncompleteMtp)
+            } else if unused.other_mtp.iter().any(is_in) {
+                Some(Reason::UnusedMtp)
+            } else if unused.head.as_deref() == Some(name) {
+                Some(Reason::TiedHead)
+            } else if let Some((_, part)) =
+                unused.other_parts.iter().find(|(prefix, _)| name.starts_with(prefix))
+            {
+                is_described(*part).then_some(Reason::OtherPart { part: *part })
+            } else {
+                Reason::of_name(name)
             };
             let at = self.checkpoint.locate(id);
             match reason {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::TensorRef;
+use crate::arch::OtherPart;
 use crate::error::size;
 
 /// A tensor of the checkpoint that no tensor of the GGUF is made from.
@@ -28,8 +29,8 @@ pub enum Reason {
     TiedHead,
     /// It belongs to a part other than the language model.
     OtherPart {
-        /// The part: `vision` or `audio`.
-        part: &'static str,
+        /// The part.
+        part: OtherPart,
     },
     /// Another file holds the tensor of this name that counts.
     Superseded {
@@ -75,7 +76,7 @@ impl Reason {
             Self::IncompleteMtp => "the MTP layer is incomplete".to_owned(),
             Self::UnusedMtp => "llama.cpp's converter leaves out the MTP layers of this model".to_owned(),
             Self::TiedHead => "equal to the token embedding, to which the head is tied".to_owned(),
-            Self::OtherPart { part } => format!("the {part} part of the model"),
+            Self::OtherPart { part } => format!("the {} part of the model", part.name()),
             Self::Superseded { by } => format!("superseded by `{}`", by.display()),
             Self::CacheScale => "scales of a quantized KV cache, which llama.cpp does not use".to_owned(),
             Self::ActivationScale => {
@@ -105,10 +106,10 @@ pub(super) fn notes(list: &[LeftOut]) -> Vec<String> {
     groups.sort_by_key(|(reason, _)| *reason);
     let note = |(reason, group): (&Reason, Vec<&LeftOut>)| {
         let first = &group[0].at;
-        if let Reason::OtherPart { part } = reason {
+        if let Reason::OtherPart { .. } = reason {
             let bytes: u64 = group.iter().map(|item| item.bytes).sum();
             let (tensors, bytes) = (group.len(), size(bytes));
-            return format!("left out the {part} part of the model: {tensors} tensors, {bytes} in total");
+            return format!("left out {}: {tensors} tensors, {bytes} in total", reason.clause());
         }
         match group.len() {
             1 => format!("left out {first}: {}", reason.clause()),

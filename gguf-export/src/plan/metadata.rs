@@ -19,35 +19,37 @@ impl Plan {
     /// # Errors
     /// As [`vocab`], and [`crate::Error::Json`] if a file that describes the model cannot be parsed.
     pub(crate) fn complete(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let provenance = provenance(checkpoint, self)?;
+        self.describe(checkpoint, &provenance)
+    }
+
+    /// Like [`Plan::complete`], for a comparison with `found`, the metadata of a GGUF: uses the repository that it names
+    /// if the checkpoint's path contains none, as for a folder that was moved or copied, and its name if that is not the
+    /// one that the checkpoint would get, because other keys come from a name that the caller chose.
+    ///
+    /// # Errors
+    /// As [`Plan::complete`].
+    pub(crate) fn complete_like(&mut self, checkpoint: &Checkpoint, found: &Metadata) -> Result<()> {
+        if repository(checkpoint.dir()).is_none() {
+            let source = arch::source_of(found);
+            self.options.source = source.map(|(repository, commit)| Source { repository, commit });
+        }
+        let mut provenance = provenance(checkpoint, self)?;
+        let own = arch::model_name(&provenance);
+        provenance.name = found.str(keys::NAME).filter(|name| *name != own).map(str::to_owned);
+        self.describe(checkpoint, &provenance)
+    }
+
+    fn describe(&mut self, checkpoint: &Checkpoint, provenance: &Provenance) -> Result<()> {
         let tokenizer = if let Some(keys) = self.tokenizer.take() {
             keys
         } else {
             let family = self.hparams.family().tokenizer;
             vocab(checkpoint.dir(), checkpoint.config(), self.hparams.vocab, family)?
         };
-        self.metadata = metadata(checkpoint, self, tokenizer)?;
-        self.notes.extend(self.transposed());
+        self.metadata = metadata(self, provenance, tokenizer);
+        self.notes.append(&mut self.floats());
         self.notes.append(&mut template_notes(checkpoint.dir())?);
-        Ok(())
-    }
-
-    /// Uses the repository named by `found`, the metadata of a GGUF, if the checkpoint's path does not contain one, as for
-    /// a folder that was moved or copied.
-    pub(crate) fn adopt_source(&mut self, checkpoint: &Checkpoint, found: &Metadata) {
-        if repository(checkpoint.dir()).is_none() {
-            let source = crate::arch::source_of(found);
-            self.options.source = source.map(|(repository, commit)| Source { repository, commit });
-        }
-    }
-
-    /// Uses the name in `found`, the metadata of a GGUF, if it is not the one that the checkpoint would get: other keys
-    /// come from a name that the caller chose.
-    ///
-    /// # Errors
-    /// As [`crate::checkpoint::Checkpoint::companion`].
-    pub(crate) fn adopt_name(&mut self, checkpoint: &Checkpoint, found: &Metadata) -> Result<()> {
-        let own = arch::model_name(&provenance(checkpoint, self)?);
-        self.options.name = found.str(keys::NAME).filter(|name| *name != own).map(str::to_owned);
         Ok(())
     }
 
@@ -65,8 +67,8 @@ impl Plan {
     }
 }
 
-fn metadata(checkpoint: &Checkpoint, plan: &Plan, tokenizer: Metadata) -> Result<Metadata> {
-    let mut out = arch::general(&provenance(checkpoint, plan)?, plan.hparams.family().gguf, dominant(plan));
+fn metadata(plan: &Plan, provenance: &Provenance, tokenizer: Metadata) -> Metadata {
+    let mut out = arch::general(provenance, plan.hparams.family().gguf, dominant(plan));
     out.append(plan.hparams.metadata(plan.mtp_layers));
     out.append(tokenizer);
     let rounded: Vec<String> = plan
@@ -90,7 +92,7 @@ fn metadata(checkpoint: &Checkpoint, plan: &Plan, tokenizer: Metadata) -> Result
     if let Some(chosen) = choices.zero_points {
         out.push(keys::ZERO_POINTS, chosen.name());
     }
-    Ok(out)
+    out
 }
 
 fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {

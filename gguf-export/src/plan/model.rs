@@ -61,8 +61,9 @@ impl Plan {
     #[must_use]
     pub fn expanded(&self) -> Option<Expanded<'_>> {
         let mut sum: Option<Expanded<'_>> = None;
-        let is_f32 =
-            |t: &&TensorPlan| t.content == Content::Weights && t.ty() == GgmlType::F32 && !t.is_by_value();
+        let is_f32 = |t: &&TensorPlan| {
+            t.content == Content::Weights && t.ty() == GgmlType::F32 && !t.f32_only && !t.is_by_value()
+        };
         for tensor in self.tensors.iter().filter(is_f32).filter(|tensor| !self.is_chosen(tensor)) {
             let bits = |piece: &Piece| {
                 let weight = &self.weights[piece.weight as usize];
@@ -77,22 +78,24 @@ impl Plan {
         sum
     }
 
-    /// A note about quantized weights that become floats because they are transposed, with their bytes.
-    pub(super) fn transposed(&self) -> Option<String> {
+    /// Notes about quantized weights that become floats whatever their values, with their bytes.
+    pub(super) fn floats(&self) -> Vec<String> {
         let is_quantized = |t: &TensorPlan| {
             t.pieces.iter().any(|piece| self.weights[piece.weight as usize].coding.bits().is_some())
         };
         let is_float = |t: &TensorPlan| t.fidelity != Some(Fidelity::Rounded) && t.ty().block_len() == 1;
-        let mut list = self.tensors.iter().filter(|t| t.is_by_value() && is_quantized(t) && is_float(t));
-        let first = list.next()?;
-        let (count, bytes) = list.fold((1u64, first.bytes()), |(n, bytes), t| (n + 1, bytes + t.bytes()));
-        let others = if count == 1 { " is".to_owned() } else { format!(" and {} more are", count - 1) };
-        Some(format!(
-            "`{}`{others} transposed, which quantized blocks do not allow: {}, {}",
-            first.name,
-            first.ty().name(),
-            size(bytes),
-        ))
+        let of = |is_own: fn(&TensorPlan) -> bool, why: &str| {
+            let mut list = self.tensors.iter().filter(|t| is_own(t) && is_quantized(t) && is_float(t));
+            let first = list.next()?;
+            let (count, bytes) = list.fold((1u64, first.bytes()), |(n, bytes), t| (n + 1, bytes + t.bytes()));
+            let others = if count == 1 { " is".to_owned() } else { format!(" and {} more are", count - 1) };
+            let (name, ty, bytes) = (&first.name, first.ty().name(), size(bytes));
+            Some(format!("`{name}`{others} {why}: {ty}, {bytes}"))
+        };
+        let transposed = of(TensorPlan::is_by_value, "transposed, which quantized blocks do not allow");
+        let single =
+            of(|t| t.f32_only && !t.is_by_value(), "quantized, which llama.cpp does not allow there");
+        transposed.into_iter().chain(single).collect()
     }
 
     /// Returns true if the caller chose F32 for a tensor.

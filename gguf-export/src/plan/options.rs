@@ -14,6 +14,8 @@ pub struct PlanOptions {
     pub lm_head: Option<GgmlType>,
     /// Type of the token embedding.
     pub token_embd: Option<GgmlType>,
+    /// Type of the transposed keys of latent attention (`attn_k_b`).
+    pub mla_k: Option<GgmlType>,
     /// Type of the matrices of the MTP layer (`mtp.*`).
     pub mtp: Option<GgmlType>,
     /// Rounds tensors that no type holds exactly, instead of refusing them.

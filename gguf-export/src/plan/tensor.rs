@@ -19,6 +19,8 @@ pub struct TensorPlan {
     pub map: Map,
     /// The content of its rows.
     pub content: Content,
+    /// True if llama.cpp takes it in F32 only.
+    pub f32_only: bool,
     /// Possible types, best first. The first is used. While there are several, or [`TensorPlan::fidelity`] is `None`,
     /// the survey has yet to check those that depend on data.
     pub candidates: Vec<Candidate>,

@@ -20,6 +20,8 @@ const MODELOPT: &str = "hf_quant_config.json";
 
 /// Sections of `config.json`, by the tools' present and former names.
 const SECTIONS: [&str; 2] = ["quantization_config", "compression_config"];
+/// The section of the language model, where Kimi K2.5 has the quantization configuration.
+const TEXT: &str = "text_config";
 /// MLX's own section.
 const MLX: &str = "quantization";
 
@@ -41,10 +43,18 @@ pub(super) fn find(
     beside: Beside<'_>,
     ignored: &mut Ignored<'_>,
 ) -> Result<Option<Found>> {
-    let name = SECTIONS.into_iter().find(|name| root.get(name).is_some());
-    ignored.refuse(root, seconds(root, name))?;
+    let at_root = SECTIONS.into_iter().find(|name| root.get(name).is_some());
+    let in_text = |name: &&str| root.get(TEXT).is_some_and(|text| !text[*name].is_null());
+    let (outer, name) = match at_root {
+        None => (Some(TEXT), SECTIONS.into_iter().find(in_text)),
+        own => (None, own),
+    };
+    let value =
+        name.and_then(|name| outer.map_or_else(|| root.get(name), |outer| Some(&root.get(outer)?[name])));
+    ignored.refuse(root, seconds(root, value))?;
     if let Some(name) = name {
-        let config = root.section(name)?.expect("it was found");
+        let outer = outer.map_or(Ok(None), |outer| root.section(outer))?;
+        let config = outer.as_ref().unwrap_or(root).section(name)?.expect("it was found");
         let method = method(&config, None)?;
         return Ok(Some(Found { table: table(method), config, method }));
     }
@@ -77,30 +87,31 @@ fn in_file(name: &str, file: &ModelConfig, meant: Option<&str>) -> Result<Found>
     Ok(Found { config: file.clone(), method, table: table(method) })
 }
 
-/// Quantization configurations of `config.json` other than the one under `name`.
-fn seconds(root: &ModelConfig, name: Option<&str>) -> Vec<RefusedKey> {
-    let own = name.and_then(|name| root.get(name));
+/// Quantization configurations of `config.json` that are not equal to `own`.
+fn seconds(root: &ModelConfig, own: Option<&Value>) -> Vec<RefusedKey> {
     let mut list = Vec::new();
-    for (key, value) in root.iter().filter(|(key, _)| Some(*key) != name) {
+    for (key, value) in root.iter() {
         if SECTIONS.contains(&key) || key == MLX {
             if !keys::is_empty(value) && Some(value) != own {
                 list.push(second(key, value));
             }
         } else {
-            nested(key, value, &mut list);
+            nested(key, value, own, &mut list);
         }
     }
     list
 }
 
-fn nested(path: &str, value: &Value, list: &mut Vec<RefusedKey>) {
+fn nested(path: &str, value: &Value, own: Option<&Value>, list: &mut Vec<RefusedKey>) {
     let Value::Object(map) = value else { return };
     for (key, value) in map {
         let path = format!("{path}.{key}");
-        if SECTIONS.contains(&key.as_str()) && !keys::is_empty(value) {
-            list.push(second(&path, value));
+        if SECTIONS.contains(&key.as_str()) {
+            if !keys::is_empty(value) && Some(value) != own {
+                list.push(second(&path, value));
+            }
         } else {
-            nested(&path, value, list);
+            nested(&path, value, own, list);
         }
     }
 }

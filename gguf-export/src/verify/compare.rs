@@ -333,9 +333,7 @@ pub(super) fn metadata(
     header: &Header,
     report: &mut Report,
 ) -> Result<()> {
-    plan.adopt_source(checkpoint, &header.metadata);
-    plan.adopt_name(checkpoint, &header.metadata)?;
-    plan.complete(checkpoint)?;
+    plan.complete_like(checkpoint, &header.metadata)?;
     let expected = &plan.metadata;
     let free = |key: &str| FREE.contains(&key) || key.starts_with("split.");
     for (key, value) in expected.iter().filter(|(key, _)| !free(key)) {

@@ -82,6 +82,8 @@ fn a_second_configuration_is_refused_by_name() {
     let mut checkpoint = int4().build();
     checkpoint.config["compression_config"] = checkpoint.config["quantization_config"].clone();
     checkpoint.config["quantization"] = json!({});
+    let own = checkpoint.config["quantization_config"].clone();
+    checkpoint.config["text_config"] = json!({"quantization_config": own});
     checkpoint.write(&place.source());
     place.export().unwrap();
 }

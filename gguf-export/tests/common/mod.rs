@@ -103,15 +103,19 @@ pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/data").join(name)
 }
 
-/// The folder of a tiny model in `tests/data/families`.
-pub(crate) fn family(name: &str) -> PathBuf {
-    data("families").join(name)
-}
-
 /// A file that is a JSON value.
 #[allow(clippy::disallowed_methods, reason = "tests read files directly")]
 pub(crate) fn json(path: &Path) -> Json {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Changes the configuration of a checkpoint.
+#[allow(clippy::disallowed_methods, reason = "tests write temporary files")]
+pub(crate) fn configure(dir: &Path, change: impl FnOnce(&mut Json)) {
+    let path = dir.join("config.json");
+    let mut config = json(&path);
+    change(&mut config);
+    std::fs::write(path, config.to_string()).unwrap();
 }
 
 /// The type and the value of a key in the form of golden files.
@@ -160,13 +164,4 @@ pub(crate) fn values(path: &Path, header: &Header) -> BTreeMap<String, (Vec<u64>
         (info.name.clone(), (info.dims.clone(), values))
     };
     header.tensors.iter().map(read).collect()
-}
-
-/// Writes a checkpoint of `DeepSeek` V3.
-#[allow(clippy::disallowed_methods, reason = "tests write temporary files")]
-pub(crate) fn deepseek_v3(dir: &Path) {
-    testkit::safetensors::write(&dir.join("model.safetensors"), &testkit::deepseek::tensors());
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(family("deepseek-v3").join(name), dir.join(name)).unwrap();
-    }
 }

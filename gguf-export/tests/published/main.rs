@@ -21,6 +21,7 @@ use gguf_export::gguf::Value;
 use gguf_export::plan::{Content, LeftOut, Reason};
 use gguf_export::{Plan, PlanOptions, survey};
 use serde_json::{Map, Value as Json, json};
+use testkit::family::folder;
 use testkit::header_only;
 
 use common::{golden, json};
@@ -88,7 +89,7 @@ fn the_largest_published_models_have_complete_plans() {
 
 #[test]
 fn a_dense_gemma_4_has_the_keys_names_and_shapes_of_llama_cpp() {
-    let theirs = json(&common::family("gemma4").join("llama.json"));
+    let theirs = json(&folder("gemma4").join("llama.json"));
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "gemma4", &json!({}), Form::Bf16, |out| tensors::gemma4(out, [64, 1]), 1);
     let plan = plan(dir.path());
@@ -123,8 +124,7 @@ fn embedding_rows_without_a_token_are_cut() {
     let changes = json!({"vocab_size": 384});
     let tensors: fn(&mut Tensors<'_>) = |out| tensors::gemma4(out, [64, 1]);
     write(dir.path(), "gemma4", &changes, Form::Bf16, tensors, 1);
-    std::fs::copy(common::family("gemma4").join("tokenizer.json"), dir.path().join("tokenizer.json"))
-        .unwrap();
+    std::fs::copy(folder("gemma4").join("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
     let plan = plan(dir.path());
     let embedding = plan.tensors.iter().find(|tensor| tensor.name == "token_embd.weight").unwrap();
     assert_eq!(embedding.dims, [128, 320]);

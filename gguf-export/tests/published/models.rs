@@ -1,8 +1,9 @@
 //! The models: dimensions from their configurations, and parameters by a formula of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
+use testkit::family::folder;
 
 use crate::tensors::{self, Form, Tensors};
 
@@ -30,7 +31,7 @@ pub(crate) fn merged(base: &Json, changes: &Json) -> Json {
 /// Writes the files beside the weights: those of a folder of `tests/data/families`, with changes to the section of the
 /// language model, which is returned.
 pub(crate) fn write_config(dir: &Path, family: &str, changes: &Json, form: Form) -> Json {
-    let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/families").join(family);
+    let from = folder(family);
     let json = |name: &str| -> Json {
         serde_json::from_str(&std::fs::read_to_string(from.join(name)).unwrap()).unwrap()
     };
@@ -97,14 +98,14 @@ fn qwen() -> Vec<Published> {
             keeps_mtp: true,
         },
         Published {
-            name: "Qwen3.6-122B-A10B",
+            name: "Qwen3.5-397B-A17B",
             family: "qwen3_5-moe",
-            changes: qwen3_5(json!({"hidden_size": 3072, "num_hidden_layers": 48, "layer_types": delta(48),
+            changes: qwen3_5(json!({"hidden_size": 4096, "num_hidden_layers": 60, "layer_types": delta(60),
                 "num_attention_heads": 32, "num_key_value_heads": 2, "linear_num_value_heads": 64,
-                "num_experts": 256, "num_experts_per_tok": 8, "moe_intermediate_size": 1024,
+                "num_experts": 512, "num_experts_per_tok": 10, "moe_intermediate_size": 1024,
                 "shared_expert_intermediate_size": 1024})),
             tensors: tensors::qwen3_5,
-            parameters: 124_635_206_144,
+            parameters: 402_941_918_464,
             others: 1,
             keeps_mtp: true,
         },
@@ -229,7 +230,7 @@ fn others() -> Vec<Published> {
     ]
 }
 
-/// `DeepSeek` V3 and GLM-4.7-Flash.
+/// `DeepSeek` V3, Kimi K2, which has no MTP layer, and GLM-4.7-Flash.
 fn latent() -> Vec<Published> {
     vec![
         Published {
@@ -245,6 +246,20 @@ fn latent() -> Vec<Published> {
             parameters: 671_026_419_200,
             others: 0,
             keeps_mtp: false,
+        },
+        Published {
+            name: "Kimi K2",
+            family: "deepseek-v3",
+            changes: json!({"model_type": "kimi_k2", "hidden_size": 7168, "intermediate_size": 18_432,
+                "num_hidden_layers": 61, "num_attention_heads": 64, "num_key_value_heads": 64,
+                "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+                "qk_head_dim": 192, "head_dim": 64, "v_head_dim": 128, "n_routed_experts": 384,
+                "num_experts_per_tok": 8, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 2048,
+                "first_k_dense_replace": 1, "num_nextn_predict_layers": 0, "vocab_size": 163_840}),
+            tensors: |out| tensors::latent(out, true),
+            parameters: 1_026_408_232_448,
+            others: 0,
+            keeps_mtp: true,
         },
         Published {
             name: "GLM-4.7-Flash",

@@ -295,14 +295,15 @@ fn delta_net_layer(out: &mut Tensors<'_>, layer: &str, is_full: bool) {
     out.dense(&format!("{layer}.mlp.shared_expert_gate"), 1, hidden);
 }
 
-/// `DeepSeek` V3 and GLM-4.7-Flash, with an MTP layer, whose parameters count if the converter keeps it.
+/// `DeepSeek` V3, Kimi K2 and GLM-4.7-Flash. The parameters of an MTP layer count if the converter keeps it.
 pub(crate) fn latent(out: &mut Tensors<'_>, keeps_mtp: bool) {
     let (hidden, layers) = (out.size("hidden_size"), out.size("num_hidden_layers"));
     let (heads, rotated) = (out.size("num_attention_heads"), out.size("qk_rope_head_dim"));
     let (nope, value) = (out.size("qk_nope_head_dim"), out.size("v_head_dim"));
     let (query, key) = (out.size("q_lora_rank"), out.size("kv_lora_rank"));
+    let mtp = out.size("num_nextn_predict_layers");
     let mut trunk = 0;
-    for index in 0..=layers {
+    for index in 0..layers + mtp {
         trunk = out.parameters;
         let layer = format!("model.layers.{index}");
         out.norms(&layer);
@@ -319,7 +320,9 @@ pub(crate) fn latent(out: &mut Tensors<'_>, keeps_mtp: bool) {
         out.norm(&format!("{layer}.self_attn.kv_a_layernorm"), key);
         out.biased_experts(&layer, index);
     }
-    out.nextn(&format!("model.layers.{layers}"));
+    if mtp > 0 {
+        out.nextn(&format!("model.layers.{layers}"));
+    }
     if !keeps_mtp {
         out.parameters = trunk;
     }

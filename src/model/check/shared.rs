@@ -34,7 +34,7 @@ const Q_BIAS: &str = "attn_q.bias";
 
 /// Query, keys and values, in one matrix or three, with or without biases.
 ///
-/// Of biases apart beside one matrix, llama.cpp ignores one or two.
+/// Beside one matrix, llama.cpp adds the biases of query, keys and values only if all three are there.
 macro_rules! attention {
     ($query:expr, $all:expr) => {
         Part {

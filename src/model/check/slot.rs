@@ -111,6 +111,11 @@ impl Slot {
 
     /// Its name in a layer, or in the model as a whole.
     pub(super) fn name_in(&self, layer: Option<u32>) -> String {
-        layer.map_or_else(|| self.name.to_owned(), |layer| format!("blk.{layer}.{}", self.name))
+        name_in(self.name, layer)
     }
+}
+
+/// The name of a tensor in a layer, or in the model as a whole.
+pub(super) fn name_in(name: &str, layer: Option<u32>) -> String {
+    layer.map_or_else(|| name.to_owned(), |layer| format!("blk.{layer}.{name}"))
 }

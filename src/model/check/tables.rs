@@ -9,7 +9,7 @@ use std::iter;
 use gguf_export::gguf::TensorInfo;
 
 use super::limits::{self, Limit};
-use super::slot::{Of, Part, Slot, Table, When};
+use super::slot::{Of, Part, Slot, Table, When, name_in};
 use crate::model::hparams::HParams;
 use crate::model::{Header, LoadError};
 
@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
         let hparams = self.hparams;
         let slots = parts.iter().filter(|part| has(hparams, layer, part.of)).flat_map(|part| part.slots);
         for slot in slots {
-            let met = |name| self.met(&Slot { name, ..*slot }.name_in(layer));
+            let met = |name| self.met(&name_in(name, layer));
             let has = |name| met(name).is_some();
             let (may, must) = match slot.when {
                 When::Always => (true, true),

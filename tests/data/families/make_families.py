@@ -13,7 +13,7 @@ With `--ggrun` what llama.cpp's converter made is also run by that binary, and i
 transformers' at F32: that proves the fixture, before any code of ours converts it.
 One process per step: `make_families.py` calls itself.
 """
-import argparse, copy, glob, hashlib, json, math, os, re, runpy, shutil, subprocess, sys, tempfile
+import argparse, glob, hashlib, json, math, os, shutil, subprocess, sys, tempfile
 
 H, V, LAYERS = 128, 320, 2  # hidden size, vocabulary, layers
 MERGES = V - 256 - 9        # byte tokens, merges, nine added tokens
@@ -387,8 +387,8 @@ def main():
         if a.step == "make":
             make(name, bf16, a.tokenizer)
         elif a.step == "logits":
-            sys.argv = ["make_logits.py", bf16]
-            runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "make_logits.py"))
+            import make_logits
+            make_logits.write(bf16)
         elif a.step == "quantise":
             quantise(name, bf16, int4)
         else:

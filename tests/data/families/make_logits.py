@@ -111,5 +111,6 @@ def write(folder):
         json.dump(golden, file)
 
 
-for folder in sys.argv[1:]:
-    write(folder)
+if __name__ == "__main__":
+    for folder in sys.argv[1:]:
+        write(folder)

@@ -1,9 +1,18 @@
 //! A checkpoint of DeepSeek V3, of which `tests/data/families` has the configuration and no weights.
 
+use std::path::Path;
+
 use half::bf16;
 
+use crate::family;
 use crate::rng::Rng;
-use crate::safetensors::{Dtype, Tensor};
+use crate::safetensors::{self, Dtype, Tensor};
+
+/// Writes the checkpoint.
+pub fn write(dir: &Path) {
+    family::copy("deepseek-v3", dir);
+    safetensors::write(&dir.join("model.safetensors"), &tensors());
+}
 
 /// A BF16 tensor of random values that suit a model, as `tests/data/families/make_logits.py` makes them up too.
 pub fn made_up(name: &str, shape: &[usize]) -> Tensor {

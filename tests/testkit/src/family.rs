@@ -1,8 +1,9 @@
-//! Checkpoints of any model family: those of a committed one, with its Linears in another encoding.
+//! The tiny models of `tests/data/families`, and checkpoints of any family: those of a committed one, with its Linears in
+//! another encoding.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -13,6 +14,42 @@ use crate::layout::Part;
 use crate::model::Method;
 use crate::rng::Rng;
 use crate::safetensors::{self, Dtype, Tensor};
+
+/// The tiny models.
+pub const NAMES: [&str; 14] = [
+    "qwen3_5",
+    "qwen3_5-text",
+    "qwen3_5-moe",
+    "qwen3",
+    "qwen3-moe",
+    "llama3",
+    "mistral3",
+    "glm4-moe",
+    "glm4-moe-lite",
+    "deepseek-v3",
+    "gpt-oss",
+    "minimax-m2",
+    "gemma4",
+    "gemma4-moe",
+];
+
+/// Those with an int4 checkpoint.
+pub fn quantized() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().filter(|name| folder(&format!("{name}-int4")).exists())
+}
+
+/// The folder of a tiny model.
+pub fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/families").join(name)
+}
+
+/// Copies the files of a tiny model.
+pub fn copy(name: &str, to: &Path) {
+    for file in fs::read_dir(folder(name)).expect("it can be listed") {
+        let file = file.expect("it can be listed");
+        fs::copy(file.path(), to.join(file.file_name())).expect("it can be copied");
+    }
+}
 
 /// A tiny checkpoint without the values of its Linears.
 #[derive(Clone, Debug)]

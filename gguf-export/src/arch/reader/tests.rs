@@ -24,13 +24,6 @@ fn published() -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// transformers takes `rope_scaling` where both are there.
-#[track_caller]
-fn refused_both(fields: Map<String, Value>) {
-    let newer = json!({"rope_type": "default", "rope_theta": 1e7});
-    testing::refused(fields, "rope_parameters", newer, "`rope_scaling` is `{\"");
-}
-
 fn with(field: &str, value: Value) -> Result<HParams> {
     testing::with(published(), field, value)
 }
@@ -62,6 +55,32 @@ fn both_forms_of_the_rotary_parameters_are_read_alike() {
         (1..=48).map(|l| if l % 4 == 0 { "full_attention" } else { "linear_attention" }).collect();
     fields.insert("layer_types".into(), json!(kinds));
     assert_eq!(read(fields).unwrap(), read(published()).unwrap());
+}
+
+// transformers takes `rope_scaling` where both are there.
+#[test]
+fn both_forms_at_once_must_mean_the_same() {
+    let original = 262_144;
+    let older =
+        json!({"type": "yarn", "factor": 4, "original_max_position_embeddings": original, "beta_fast": null});
+    let newer = json!({
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": original, "rope_theta": 1e7,
+        "partial_rotary_factor": 0.25
+    });
+    let mut fields = published();
+    fields.insert("rope_scaling".to_owned(), older);
+    let both = testing::with(fields.clone(), "rope_parameters", newer.clone()).unwrap();
+    assert_eq!(both, read(fields.clone()).unwrap());
+    for (field, value) in [
+        ("factor", json!(8)),
+        ("beta_fast", json!(16)),
+        ("rope_theta", json!(1e6)),
+        ("rope_type", json!("default")),
+    ] {
+        let mut other = newer.clone();
+        other[field] = value;
+        testing::refused(fields.clone(), "rope_parameters", other, "`rope_scaling` is `{\"");
+    }
 }
 
 #[test]
@@ -121,9 +140,6 @@ fn inconsistent_sizes_are_refused() {
     refused("partial_rotary_factor", json!(0.001), "`partial_rotary_factor`");
     refused("rms_norm_eps", json!(0), "a positive number");
     refused("rope_theta", json!(-1), "a positive number");
-    let mut fields = published();
-    fields.insert("rope_scaling".to_owned(), json!({"rope_type": "linear", "factor": 2}));
-    refused_both(fields);
 }
 
 #[test]

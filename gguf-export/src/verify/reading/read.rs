@@ -90,7 +90,9 @@ impl Reading {
     }
 }
 
-/// The object with the configuration in `config.json`.
+/// The object with the configuration in `config.json`, or in its section of the language model.
 fn section(config: &ModelConfig) -> Option<&Map<String, Value>> {
-    config.get("quantization_config").or_else(|| config.get("compression_config"))?.as_object()
+    let names = ["quantization_config", "compression_config"];
+    let own = names.iter().find_map(|name| config.get(name));
+    own.or_else(|| names.iter().find_map(|name| config.get("text_config")?.get(name)))?.as_object()
 }

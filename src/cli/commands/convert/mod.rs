@@ -102,6 +102,7 @@ fn options(args: &Convert) -> Options {
             fp8: args.fp8.map(Into::into),
             lm_head: args.lm_head.map(Into::into),
             token_embd: args.token_embd.map(Into::into),
+            mla_k: args.mla_k.map(Into::into),
             mtp: args.mtp_type.map(Into::into),
             allow_rounding: args.allow_rounding,
             config: Choices {

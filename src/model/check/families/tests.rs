@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use gguf_export::ggml::GgmlType;
 use gguf_export::gguf::{self, Array, Metadata, Value};
+use testkit::family::NAMES;
 
 use super::super::slot::{Part, Slot, Table, When};
 use super::super::tables::{self, places};
 use super::super::types::Kind;
 use super::super::{TensorCheck, check_parts};
 use super::TABLES;
-use crate::model::tiny::{FAMILIES, header, joined};
+use crate::model::tiny::{header, joined};
 use crate::model::{HParams, Header, LoadError};
 
 type Tensors = Vec<(String, Vec<u64>, GgmlType)>;
@@ -34,7 +35,7 @@ fn refused(family: &str, name: &str, why: &str, checked: Result<Header, LoadErro
 #[test]
 fn the_file_of_every_family_is_accepted() {
     let mut seen = BTreeSet::new();
-    for family in FAMILIES {
+    for family in NAMES {
         let header = header(family);
         let checked =
             check(&header.metadata, tensors(&header)).unwrap_or_else(|error| panic!("{family}: {error}"));
@@ -61,7 +62,7 @@ fn may_be_missing(table: &Table, name: &str) -> bool {
 
 #[test]
 fn a_tensor_that_is_missing_has_another_shape_or_type_or_is_one_too_many_is_refused_by_name() {
-    for family in FAMILIES {
+    for family in NAMES {
         let header = header(family);
         let all = tensors(&header);
         let with = |change: &dyn Fn(&mut Tensors)| {
@@ -98,7 +99,7 @@ fn a_tensor_that_is_missing_has_another_shape_or_type_or_is_one_too_many_is_refu
 
 #[test]
 fn a_tensor_of_the_table_that_a_file_does_not_have_is_refused_in_another_shape_too() {
-    for family in FAMILIES {
+    for family in NAMES {
         let header = header(family);
         let all = tensors(&header);
         let hparams = HParams::read(&joined(header.clone())).unwrap();
