@@ -215,7 +215,7 @@ test("a conversation that does not fit says by how much", async (t) => {
   const { page } = await visit(t, { args: ["--context", "256", "--parallel", "1"] });
   await ask(page, "word ".repeat(600));
   const alert = page.getByRole("alert");
-  await alert.getByText(/The conversation has [\d,]+ tokens, the context holds 256\./).waitFor();
+  await alert.getByText(/The conversation has [\d,]+ tokens, but the context holds only 256\./).waitFor();
   await alert.getByText(/Start a new conversation/).waitFor();
 });
 
