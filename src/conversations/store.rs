@@ -102,12 +102,12 @@ impl Store {
     }
 
     /// The conversations of [`list`](Self::list) whose name, title or messages contain a text, in upper or lower case, and
-    /// whether all were searched: older ones are not read once much was.
+    /// whether all were searched: older ones are not read once much was, or the search is not `is_wanted` any longer.
     ///
     /// # Errors
     ///
     /// When the folder cannot be read.
-    pub fn search(&self, text: &str) -> io::Result<(Vec<Stored>, bool)> {
+    pub fn search(&self, text: &str, is_wanted: impl Fn() -> bool) -> io::Result<(Vec<Stored>, bool)> {
         let text = text.to_lowercase();
         let has = |field: &str| field.to_lowercase().contains(&text);
         let mut left = MOST_SEARCHED;
@@ -117,7 +117,7 @@ impl Store {
             if has(&stored.name) || stored.title.as_deref().is_some_and(has) {
                 return true;
             }
-            let Some(rest) = left.checked_sub(stored.bytes) else {
+            let Some(rest) = left.checked_sub(stored.bytes).filter(|_| is_wanted()) else {
                 is_complete = false;
                 return false;
             };
@@ -429,7 +429,7 @@ mod tests {
         fs::write(store.folder().join("damaged.jsonl"), "{\"ggrun_session\":1,\"model\":\"\"}\ntwo\n")
             .unwrap();
         let found = |text: &str| {
-            let (found, is_complete) = store.search(text).unwrap();
+            let (found, is_complete) = store.search(text, || true).unwrap();
             (found.into_iter().map(|stored| stored.name).collect::<Vec<_>>(), is_complete)
         };
         let only = |name: &str| (vec![name.to_owned()], true);
@@ -437,6 +437,7 @@ mod tests {
             assert_eq!(found(text), only("one"), "{text}");
         }
         assert_eq!(found("TWO"), only("two"));
+        assert_eq!(store.search("of it", || false).unwrap(), (Vec::new(), false));
         assert_eq!(found("content"), (Vec::new(), true), "names of fields are not searched");
         assert_eq!(found("\"}"), (Vec::new(), true));
         let large = File::create(store.path("large").unwrap()).unwrap();

@@ -20,6 +20,10 @@ use crate::openai::{ApiError, ErrorCode};
 
 /// Requests whose bodies are parsed, rendered and tokenized at once.
 pub(super) const PREPARED_AT_ONCE: usize = 4;
+/// Conversations that are read or written at once.
+const STORED_AT_ONCE: usize = 4;
+/// Searches of conversations that run at once. Each may read all of them.
+const SEARCHED_AT_ONCE: usize = 1;
 /// When a client may ask again while the model is downloaded or loaded, in seconds.
 const RETRY_LOADING: u64 = 5;
 
@@ -33,6 +37,10 @@ pub struct App {
     pub(super) phase: watch::Receiver<Phase>,
     /// Limits how many requests are prepared at once.
     pub(super) preparing: Arc<Semaphore>,
+    /// Limits how many conversations are read or written at once: no answer waits for their disk and their locks.
+    pub(super) storing: Arc<Semaphore>,
+    /// Limits how many searches of conversations run at once.
+    pub(super) searching: Arc<Semaphore>,
     /// The answers that are being written.
     pub(super) answers: Answers,
     /// The metrics.
@@ -132,12 +140,24 @@ impl App {
     /// A server in the phase that `phase` has.
     #[must_use]
     pub fn new(settings: Settings, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> Self {
-        let preparing = Arc::new(Semaphore::new(PREPARED_AT_ONCE));
+        let turns = |number| Arc::new(Semaphore::new(number));
         let drain = Drain::default();
         let admission = Admission::new(settings.queue, settings.per_client, drain.stage());
         let bodies = Bodies::new(&settings.limits);
         let answers = Answers::default();
-        Self { settings, started: now(), phase, preparing, answers, metrics, drain, admission, bodies }
+        Self {
+            settings,
+            started: now(),
+            phase,
+            preparing: turns(PREPARED_AT_ONCE),
+            storing: turns(STORED_AT_ONCE),
+            searching: turns(SEARCHED_AT_ONCE),
+            answers,
+            metrics,
+            drain,
+            admission,
+            bodies,
+        }
     }
 
     /// The engine, to answer a new request.

@@ -43,6 +43,6 @@ where
         let body = json_body::parse(&received.bytes)?;
         calculate(&shared, &*shared.engine()?, body)
     };
-    let Calculated { body, unknown } = blocking(app, calculate).await??;
+    let Calculated { body, unknown } = blocking(&app.preparing, calculate).await??;
     Ok(with_ignored(app, Json(body).into_response(), &ignored(&unknown)))
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::future::try_join_all;
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::app::App;
@@ -52,7 +52,7 @@ where
         let job = prepare(&shared, &engine, body)?;
         Ok((job, engine.failure))
     };
-    let (job, failure) = in_turn(app, prepare).await??;
+    let (job, failure) = in_turn(&app.preparing, prepare).await??;
     let ignored = job.ignored.clone();
     let response = if job.is_stream {
         stream_response(stream::body(app, job, failure, tally))
@@ -71,16 +71,16 @@ pub(super) fn with_ignored(app: &App, mut response: Response, ignored: &[String]
     response
 }
 
-/// Runs a function on a blocking thread, once few others run there.
+/// Runs a function on a blocking thread, once few others of these `turns` run there.
 ///
 /// # Errors
 ///
 /// When it panics.
 pub(super) async fn blocking<T: Send + 'static>(
-    app: &App,
+    turns: &Arc<Semaphore>,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HttpError> {
-    in_turn(app, |_| run()).await
+    in_turn(turns, |_| run()).await
 }
 
 /// Allows a function to run on a blocking thread, beside few others.
@@ -94,13 +94,13 @@ impl Turn {
     }
 }
 
-/// Runs a function on a blocking thread, once few others run there. It may end its turn early.
+/// Runs a function on a blocking thread, once few others of these `turns` run there. It may end its turn early.
 async fn in_turn<T: Send + 'static>(
-    app: &App,
+    turns: &Arc<Semaphore>,
     run: impl FnOnce(Turn) -> T + Send + 'static,
 ) -> Result<T, HttpError> {
     let failed = || ApiError::new(ErrorCode::Engine, "the request could not be prepared");
-    let permit = Arc::clone(&app.preparing).acquire_owned().await.map_err(|_| failed())?;
+    let permit = Arc::clone(turns).acquire_owned().await.map_err(|_| failed())?;
     let turn = Turn(Arc::new(Mutex::new(Some(permit))));
     let run = move || {
         let result = run(turn.clone());
@@ -206,7 +206,7 @@ mod tests {
         for _ in &asked {
             reading.recv_timeout(most).unwrap();
         }
-        let other = runtime.block_on(async { timeout(most, blocking(&app, || 7)).await });
+        let other = runtime.block_on(async { timeout(most, blocking(&app.preparing, || 7)).await });
         assert_eq!(other.unwrap().ok(), Some(7));
         for _ in &asked {
             done.send(()).unwrap();

@@ -20,10 +20,10 @@ class Running {
   phase = signal("waiting");
   // Counts the frames in which the message has changed.
   frame = signal(0);
-  // The place in the queue, and how far the prompt was read: the latest, and when reading began.
+  // The place in the queue, and how far the prompt was read: the latest, and the first of this reading.
   queue = null;
   progress = null;
-  readFrom = 0;
+  readFrom = null;
   timings = null;
   started = performance.now();
   firstToken = null;
@@ -143,7 +143,10 @@ function take(running, chunk) {
   if (chunk.timings) running.timings = chunk.timings;
   if (chunk.queue) running.queue = chunk.queue;
   if (chunk.prompt_progress) {
-    if (!running.progress) running.readFrom = chunk.prompt_progress.time_ms;
+    const { cache, processed } = chunk.prompt_progress;
+    // After a failed step, tokens are read again.
+    const continues = running.progress?.cache === cache && running.progress?.processed <= processed;
+    if (!continues) running.readFrom = chunk.prompt_progress;
     running.progress = chunk.prompt_progress;
     if (running.phase.value === "waiting") running.phase.value = "reading";
   }

@@ -40,7 +40,7 @@ export async function request(path, { method = "GET", headers = {}, body, abort 
   }
 }
 
-export const getJson = async (path) => (await request(path)).json();
+export const getJson = async (path, options) => (await request(path, options)).json();
 
 export async function postJson(path, body) {
   const headers = { "content-type": "application/json" };

@@ -152,8 +152,8 @@ export async function recover() {
   await refresh();
 }
 
-// The conversations whose messages contain a text: `{names, isComplete}`.
-export const search = async (text) => store?.search(text) ?? { names: [], isComplete: true };
+// The conversations whose messages contain a text: `{names, isComplete}`, with a set of names. A search that is aborted may fail.
+export const search = async (text, abort) => store?.search(text, abort) ?? { names: new Set(), isComplete: true };
 
 export function begin() {
   openings++;

@@ -73,20 +73,23 @@ function fromLlamaUi({ conv, messages }) {
   const tree = new Tree();
   const nodes = new Map();
   const byTime = [...messages].sort((a, b) => (a.timestamp ?? 0) - (b.timestamp ?? 0));
-  // Parents before children, whatever the times say.
-  for (let left = byTime, before = -1; left.length && left.length !== before; ) {
-    before = left.length;
-    const known = new Set(left.map((one) => one.id));
-    left = left.filter((one) => {
-      if (known.has(one.parent) && one.parent !== one.id) return true;
-      known.delete(one.id);
-      const parent = nodes.get(one.parent) ?? null;
-      const isRoot = one.type === "root" || (one.role === "system" && !one.content);
-      nodes.set(one.id, isRoot ? parent : tree.add(parent, messageFromLlamaUi(one)));
-      return false;
-    });
+  const ids = new Set(byTime.map((one) => one.id));
+  const children = new Map();
+  const queue = [];
+  for (const one of byTime) {
+    const isFirst = !ids.has(one.parent) || one.parent === one.id;
+    if (!isFirst && !children.has(one.parent)) children.set(one.parent, []);
+    (isFirst ? queue : children.get(one.parent)).push(one);
   }
-  tree.select(nodes.get(conv.currNode) ?? tree.nodes.at(-1) ?? null);
+  // Parents before children, whatever the times say.
+  for (const one of queue) {
+    const parent = nodes.get(one.parent) ?? null;
+    const isRoot = one.type === "root" || (one.role === "system" && !one.content);
+    nodes.set(one.id, isRoot ? parent : tree.add(parent, messageFromLlamaUi(one)));
+    for (const child of children.get(one.id) ?? []) queue.push(child);
+    children.delete(one.id);
+  }
+  tree.select(nodes.get(conv.currNode) ?? nodes.get(byTime.at(-1)?.id) ?? tree.nodes.at(-1) ?? null);
   return { model: String(byTime.findLast((one) => one.model)?.model ?? ""), title: conv.name ? String(conv.name) : null, page: {}, more: {}, tree };
 }
 

@@ -8,8 +8,9 @@ const PATH = "api/conversations";
 // Characters of conversations that a search in the browser reads.
 const MOST_SEARCHED = 64 << 20;
 
-// A store has `list()`, `search(text)`, which returns `{names, isComplete}`, `get(name)`, `put(name, text, tag)`, which returns the new tag, and `remove(name)`. Texts are JSON
-// lines. Without a tag, `put` is for a new conversation; a conversation that has changed is an ApiError of status 412.
+// A store has `list()`, `search(text, abort)`, which returns `{names, isComplete}` with a set of names, `get(name)`,
+// `put(name, text, tag)`, which returns the new tag, and `remove(name)`. Texts are JSON lines. Without a tag, `put` is for a
+// new conversation; a conversation that has changed is an ApiError of status 412.
 export async function findStore() {
   try {
     await getJson(PATH);
@@ -29,9 +30,9 @@ const onServer = {
     return (await getJson(PATH)).data;
   },
 
-  async search(text) {
-    const { data, is_complete: isComplete } = await getJson(`${PATH}?search=${encodeURIComponent(text)}`);
-    return { names: data.map(({ name }) => name), isComplete };
+  async search(text, abort) {
+    const { data, is_complete: isComplete } = await getJson(`${PATH}?search=${encodeURIComponent(text)}`, { abort });
+    return { names: new Set(data.map(({ name }) => name)), isComplete };
   },
 
   async get(name) {
@@ -79,7 +80,7 @@ const inBrowser = {
       return (isComplete = false);
     };
     const found = all.sort((a, b) => b.modified - a.modified).filter(contains);
-    return { names: found.map(({ name }) => name), isComplete };
+    return { names: new Set(found.map(({ name }) => name)), isComplete };
   },
 
   async get(name) {

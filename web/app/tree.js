@@ -19,7 +19,9 @@ export class Tree {
   // Adds a message without showing it.
   add(parent, message) {
     const node = { id: ++lastId, parent, message, shown: null };
-    this.#children?.set(parent, [...this.children(parent), node]);
+    const siblings = this.#children?.get(parent);
+    if (siblings) siblings.push(node);
+    else this.#children?.set(parent, [node]);
     this.nodes.push(node);
     return node;
   }
@@ -108,12 +110,11 @@ export class Tree {
   merge(other, isWhole) {
     const here = new Map([[null, null]]);
     const used = new Set();
-    const { current } = this;
+    const free = new Map();
     for (const theirs of other.nodes) {
       const parent = here.get(theirs.parent);
-      const text = canonical(theirs.message);
-      const free = this.children(parent).filter((node) => !used.has(node));
-      const same = free.find((node) => canonical(node.message) === text) ?? this.append(parent, theirs.message);
+      if (!free.has(parent)) free.set(parent, byText(this.children(parent)));
+      const same = free.get(parent).get(canonical(theirs.message))?.pop() ?? this.add(parent, theirs.message);
       used.add(same);
       here.set(theirs, same);
     }
@@ -123,8 +124,19 @@ export class Tree {
       for (const node of this.nodes) if (!used.has(node.shown)) node.shown = null;
       this.select(here.get(other.current));
       this.current = here.get(other.current);
-    } else if (current) this.select(current);
+    } else this.select(this.current ?? here.get(other.current));
   }
+}
+
+// Messages by what they say, the first of equal ones last.
+function byText(nodes) {
+  const found = new Map();
+  for (const node of [...nodes].reverse()) {
+    const text = canonical(node.message);
+    if (!found.has(text)) found.set(text, []);
+    found.get(text).push(node);
+  }
+  return found;
 }
 
 // The same text for equal values, in whatever order their fields are.

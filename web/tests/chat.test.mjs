@@ -215,7 +215,7 @@ test("a conversation that does not fit says by how much", async (t) => {
   const { page } = await visit(t, { args: ["--context", "256", "--parallel", "1"] });
   await ask(page, "word ".repeat(600));
   const alert = page.getByRole("alert");
-  await alert.getByText(/The conversation has [\d,]+ tokens, the context holds 256\./).waitFor();
+  await alert.getByText(/The conversation has [\d,]+ tokens, but the context holds only 256\./).waitFor();
   await alert.getByText(/Start a new conversation/).waitFor();
 });
 
@@ -235,6 +235,21 @@ test("the progress of a long prompt is shown with the time left", async (t) => {
   await ask(page, long);
   await Promise.all(live);
   await lastAnswer(page).getByText("Read.", { exact: true }).waitFor();
+});
+
+test("the time left is from how fast the prompt was read since the first progress", async (t) => {
+  const { page } = await visit(t);
+  await input(page).waitFor();
+  await page.evaluate(() => {
+    const { fetch } = window;
+    const progress = ([processed, time_ms]) => ({ id: "a", choices: [], prompt_progress: { total: 1000, cache: 100, processed, time_ms } });
+    const chunks = [[500, 1000], [600, 3000]].map(progress).map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`);
+    const start = (stream) => stream.enqueue(new TextEncoder().encode(chunks.join("")));
+    const answer = () => new Response(new ReadableStream({ start }));
+    window.fetch = async (address, ...more) => (String(address).endsWith("/chat/completions") ? answer() : fetch(address, ...more));
+  });
+  await ask(page, "Long");
+  await page.getByText("about 8.0 s left").waitFor();
 });
 
 test("a request that waits for a slot says at which place", async (t) => {

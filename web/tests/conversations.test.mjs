@@ -236,6 +236,21 @@ async function held(page, pattern) {
   return { asked, go };
 }
 
+test("a search that is replaced is ended, and its failure is not shown", async (t) => {
+  const { page } = await visit(t, await kept(t));
+  await answered(page, "Apples and pears");
+  await answered(page, "Ships");
+  const first = "**/api/conversations?search=apples";
+  const { asked } = await held(page, first);
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().endsWith("search=apples"));
+  await page.getByLabel("Search conversations").fill("apples");
+  await asked;
+  await page.getByLabel("Search conversations").fill("wrote: ships");
+  await ended;
+  await rows(page).filter({ hasText: "Apples and pears" }).waitFor();
+  assert.equal(await page.locator(".notice").count(), 0);
+});
+
 test("a message that is sent while the conversation is read again is not lost", async (t) => {
   const { folder, args } = await kept(t);
   const { page } = await visit(t, { args });

@@ -214,15 +214,54 @@ test("no text holds up the page", { timeout: 300_000 }, async (t) => {
   await idle(page);
 });
 
-test("a long conversation shows its last messages, and earlier ones when asked", async (t) => {
+test("a long conversation shows its last messages, and earlier ones above them when asked", async (t) => {
   const { page, server } = await visit(t);
   const messages = Array.from({ length: 250 }, (_, at) => ({ role: at % 2 ? "assistant" : "user", content: `message ${at}` }));
   await openFile(page, server, [{ ggrun_session: 2, model: "m", title: "long" }, ...messages]);
   assert.equal(await page.locator(".message").count(), 100);
-  await button(page, "Show earlier messages (150 more)").click();
-  await button(page, "Show earlier messages (50 more)").click();
+  const place = async () => (await page.getByText("message 150", { exact: true }).boundingBox()).y;
+  for (const [left, top] of [[150, 0], [50, 20]]) {
+    await page.locator(".thread").evaluate((thread, top) => (thread.scrollTop = top), top);
+    const before = await place();
+    await button(page, `Show earlier messages (${left} more)`).click();
+    await page.locator(".message").nth(249 - Math.max(left - 100, 0)).waitFor();
+    assert.ok(Math.abs((await place()) - before) <= 2, `from ${before} to ${await place()}`);
+  }
   await page.getByText("message 0", { exact: true }).waitFor();
   assert.equal(await page.locator(".message").count(), 250);
+});
+
+test("many messages are merged and imported in a time that grows with their number", { timeout: 120_000 }, async (t) => {
+  const { page } = await visit(t);
+  const number = 60_000;
+  const found = await page.evaluate(async (number) => {
+    const { Tree } = await import("/app/tree.js");
+    const { read } = await import("/app/format.js");
+    const [mine, theirs] = [new Tree(), new Tree()];
+    // Alternatives, of which each side lacks some, and a branch that one side has.
+    for (let at = 0; at < number; at++) {
+      const trees = [[mine, theirs], [mine], [theirs]][at % 3];
+      for (const tree of trees) tree.add(null, { role: "user", content: `${at}` });
+    }
+    let last = null;
+    for (let at = 0; at < number; at++) last = theirs.add(last, { role: "user", content: "below" });
+    mine.merge(theirs, false);
+    // Children are older than their parents.
+    const message = (_, at) => ({ id: at, parent: at ? at - 1 : null, timestamp: -at, role: "user", content: "x" });
+    const [imported] = read(JSON.stringify({ conv: {}, messages: Array.from({ length: number }, message) }));
+    return { merged: mine.nodes.length, imported: imported.tree.branch().length };
+  }, number);
+  assert.deepEqual(found, { merged: 2 * number, imported: number });
+});
+
+test("code that takes too long stays as it is, and what follows gets its colors", async (t) => {
+  const { page, server } = await visit(t);
+  const slow = `\`\`\`java\n${"$".repeat(300_000)}\n\`\`\``;
+  await openFile(page, server, [
+    { ggrun_session: 2, model: "m", title: "slow" },
+    { parent: null, role: "assistant", content: `${slow}\n\n\`\`\`python\ndef f(x):\n    return x\n\`\`\`` },
+  ]);
+  await lastAnswer(page).locator(".hljs-keyword", { hasText: "def" }).waitFor();
 });
 
 test("giant tables, lines and lists stay inside the page", async (t) => {

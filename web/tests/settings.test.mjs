@@ -164,7 +164,7 @@ test("the theme follows the system or the user's choice", async (t) => {
 
 test("reasoning is unfolded if the user says so", async (t) => {
   const { page, dialog } = await opened(t);
-  await dialog.getByLabel("Unfold reasoning").check();
+  await dialog.getByLabel("Always unfold reasoning").check();
   await closeDialog(page);
   await ask(page, "Hi");
   await lastAnswer(page).getByText("The user wrote a text").waitFor();

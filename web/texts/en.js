@@ -120,7 +120,7 @@ export default {
   finish: {
     length: "Cut off: the token limit or the end of the context was reached",
     stopped: "Stopped",
-    failed: "Not complete",
+    failed: "Incomplete",
   },
 
   // Tool calls
@@ -148,7 +148,7 @@ export default {
   connecting: "Connecting to the server",
   downloading: "Downloading the model",
   loading: "Loading the model",
-  loadingText: "You can write your message meanwhile.",
+  loadingText: "You can already write your message.",
   percent: (share) => `${Math.round(share * 100)}%`,
   draining: "The server is shutting down",
   unreachable: "The server cannot be reached",
@@ -167,7 +167,7 @@ export default {
 
   // Problems with an answer
   problem: "No answer",
-  problemPartly: "The answer is not complete",
+  problemPartly: "The answer is incomplete",
   retry: "Retry",
   dismiss: "Dismiss",
   notRead: "The conversations cannot be read",
@@ -176,7 +176,7 @@ export default {
   problems: {
     context_length_exceeded: ({ tokens: all }) => [
       all
-        ? `The conversation has ${tokens(all.prompt)}, the context holds ${whole(all.context)}.`
+        ? `The conversation has ${tokens(all.prompt)}, but the context holds only ${whole(all.context)}.`
         : "The conversation does not fit in the context.",
       "Start a new conversation, delete earlier messages, or start the server with a larger `-c`.",
     ],
@@ -195,7 +195,7 @@ export default {
     invalid_request: ({ message }) => [message, "Check the settings of this conversation."],
     permission_denied: ({ message }) => [
       message,
-      "Open the page by the server's own address, or start it with `--allowed-host`.",
+      "Open the page at the server's own address, or start the server with `--allowed-host`.",
     ],
     other: ({ message }) => [message || "The server returned an error.", "See the server log."],
   },
@@ -208,12 +208,12 @@ export default {
   reset: "Reset",
   resetAll: "Reset all",
   asDefaults: "Use for new conversations",
-  asDefaultsDone: "New conversations begin with these settings",
+  asDefaultsDone: "New conversations start with these settings",
   groups: { common: "Sampling", penalties: "Repetition", samplers: "Other samplers" },
   reasoningGroup: "Reasoning",
   formatGroup: "Tools, format and raw fields",
   pageGroup: "This browser",
-  isReasoningOpen: "Unfold reasoning",
+  isReasoningOpen: "Always unfold reasoning",
   invalidJson: { tools: "Expected a JSON array", json_schema: "Expected a JSON object", raw: "Expected a JSON object" },
   byModel: "Default of the model",
   reasoningModes: { off: "Off", on: "On", low: "Low effort", medium: "Medium effort", high: "High effort" },
@@ -221,10 +221,10 @@ export default {
     temperature: ["Temperature", "Higher is more varied; 0 always takes the most likely token"],
     top_p: ["Top-p", "Keep the most likely tokens up to this cumulative probability"],
     top_k: ["Top-k", "Keep this many of the most likely tokens; 0 keeps all"],
-    min_p: ["Min-p", "Drop tokens below this share of the most likely one"],
-    max_tokens: ["Maximum tokens", "Length of an answer; -1 is up to the context"],
-    seed: ["Seed", "The same seed repeats an answer; -1 is random"],
-    stop: ["Stop texts", "One per line; the answer ends before them"],
+    min_p: ["Min-p", "Drop tokens less likely than this share of the most likely one"],
+    max_tokens: ["Maximum tokens", "Longest answer in tokens; -1 allows the whole context"],
+    seed: ["Seed", "Fixes the random choices; -1 chooses a new one each time"],
+    stop: ["Stop texts", "One per line; an answer ends before the first that it contains"],
     repeat_penalty: ["Repeat penalty", "1 is off"],
     repeat_last_n: ["Repeat window", "Tokens the penalties look at; -1 is the context"],
     presence_penalty: ["Presence penalty", "0 is off"],

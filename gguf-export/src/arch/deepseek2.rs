@@ -22,7 +22,8 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static GLM_LITE: Family = Family {
     models: "GLM-4.7-Flash",
-    exceptions: "`attn_k_b` is transposed and becomes BF16 or F32, unless `--mla-k q8_0` rounds it; weights in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
+    unscaled: "all but `attn_output`",
+    exceptions: "`attn_k_b` is transposed and becomes BF16 or F32, unless `--mla-k q8_0` rounds it",
     gguf: "deepseek2",
     model_types: &["glm4_moe_lite"],
     architectures: &["Glm4MoeLiteForCausalLM"],

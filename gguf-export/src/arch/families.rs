@@ -54,16 +54,17 @@ impl Family {
     }
 }
 
-/// The families as a table in Markdown: models, `model_type`, architecture and exceptions.
+/// The families as a table in Markdown: models, `model_type`, architecture, weights without `.scale`, and exceptions.
 #[must_use]
 pub fn table() -> String {
     let mut out =
-        "| models | `model_type` | architecture in GGUF | exceptions |\n|---|---|---|---|\n".to_owned();
+        "| models | `model_type` | architecture in GGUF | without `.scale` | exceptions |\n|---|---|---|---|---|\n"
+            .to_owned();
     for family in FAMILIES {
-        let Family { models, gguf, exceptions, .. } = family;
+        let Family { models, gguf, unscaled, exceptions, .. } = family;
         let types = listed(family.model_types.iter().copied());
         // Writing to a string cannot fail.
-        _ = writeln!(out, "| {models} | {types} | {gguf} | {exceptions} |");
+        _ = writeln!(out, "| {models} | {types} | {gguf} | {unscaled} | {exceptions} |");
     }
     out
 }

@@ -9,15 +9,13 @@ use crate::Result;
 use crate::checkpoint::ModelConfig;
 use crate::vocab::Family as Tokenizer;
 
-/// The exceptions of a family whose experts have no factors.
-pub(super) const EXPERTS_BY_VALUE: &str =
-    "experts in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values";
-
 /// A model family: the checkpoints of one architecture in transformers, and how they become one of llama.cpp.
 pub struct Family {
     /// Names of published models.
     pub models: &'static str,
-    /// Tensors whose type is another than that of the rest of the model, as a clause; empty if no tensor is.
+    /// Weights for which llama.cpp reads no `.scale`, beside the MTP layer; empty if it reads one for all.
+    pub unscaled: &'static str,
+    /// Other tensors whose type is another than that of the rest of the model, as a clause; empty if no tensor is.
     pub exceptions: &'static str,
     /// Architecture in llama.cpp; the prefix of its keys.
     pub gguf: &'static str,

@@ -2,7 +2,7 @@
 //!
 //! Sources: `src/models/gemma4.cpp` of llama.cpp b11434, `conversion/gemma.py`, transformers' `modeling_gemma4.py`.
 
-use super::family::{EXPERTS_BY_VALUE, Family, OtherPart};
+use super::family::{Family, OtherPart};
 use super::gemma4_config;
 use super::hparams::{Experts, FeedForward, Gemma, HParams, Layer};
 use super::layout::Builder;
@@ -12,7 +12,8 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "Gemma 4",
-    exceptions: EXPERTS_BY_VALUE,
+    unscaled: "experts",
+    exceptions: "",
     gguf: "gemma4",
     model_types: &["gemma4", "gemma4_text"],
     architectures: &["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],

@@ -15,7 +15,8 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "GLM-4.5, 4.6 and 4.7",
-    exceptions: "experts and dense blocks in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
+    unscaled: "experts and dense blocks",
+    exceptions: "",
     gguf: "glm4moe",
     model_types: &["glm4_moe"],
     architectures: &["Glm4MoeForCausalLM"],

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::family::{EXPERTS_BY_VALUE, Family};
+use super::family::Family;
 use super::hparams::{Attention, FeedForward, HParams, Layer};
 use super::layout::{Builder, ExpertNames};
 use super::metadata::Keys;
@@ -18,7 +18,8 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "gpt-oss",
-    exceptions: EXPERTS_BY_VALUE,
+    unscaled: "experts",
+    exceptions: "",
     gguf: "gpt-oss",
     model_types: &["gpt_oss"],
     architectures: &["GptOssForCausalLM"],

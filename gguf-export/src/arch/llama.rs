@@ -12,6 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static LLAMA: Family = Family {
     models: "Llama 3, Mistral with the Tekken tokenizer",
+    unscaled: "",
     exceptions: "",
     gguf: "llama",
     model_types: &["llama", "mistral"],
@@ -26,6 +27,7 @@ pub(super) static LLAMA: Family = Family {
 
 pub(super) static MISTRAL3: Family = Family {
     models: "Mistral Small 3, Devstral and Ministral 3, with a tokenizer.json",
+    unscaled: "",
     exceptions: "",
     gguf: "mistral3",
     model_types: &["mistral3", "ministral3"],

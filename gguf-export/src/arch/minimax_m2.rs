@@ -1,6 +1,6 @@
 //! `MiniMax` M2, M2.1 and M2.5.
 
-use super::family::{EXPERTS_BY_VALUE, Family};
+use super::family::Family;
 use super::hparams::{Experts, FeedForward, Gating, HParams};
 use super::metadata::Keys;
 use super::plain::Plain;
@@ -12,7 +12,8 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "MiniMax M2, M2.1 and M2.5",
-    exceptions: EXPERTS_BY_VALUE,
+    unscaled: "experts",
+    exceptions: "",
     gguf: "minimax-m2",
     model_types: &["minimax_m2"],
     architectures: &["MiniMaxM2ForCausalLM"],

@@ -12,6 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static DENSE: Family = Family {
     models: "Qwen3",
+    unscaled: "",
     exceptions: "",
     gguf: "qwen3",
     model_types: &["qwen3"],
@@ -26,6 +27,7 @@ pub(super) static DENSE: Family = Family {
 
 pub(super) static EXPERTS: Family = Family {
     models: "Qwen3 with experts, Qwen3-Coder",
+    unscaled: "",
     exceptions: "",
     gguf: "qwen3moe",
     model_types: &["qwen3_moe"],

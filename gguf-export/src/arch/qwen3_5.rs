@@ -12,6 +12,7 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static DENSE: Family = Family {
     models: "Qwen3.5, 3.6 and 3.8, dense",
+    unscaled: "",
     exceptions: "`ssm_out`: only types whose block fits in a value head, so not K-quants",
     gguf: "qwen35",
     model_types: &["qwen3_5", "qwen3_5_text"],

@@ -12,7 +12,8 @@ use crate::vocab::Family as Tokenizer;
 
 pub(super) static FAMILY: Family = Family {
     models: "Qwen3-Next, Qwen3-Coder-Next",
-    exceptions: "weights of the delta net in NVFP4, or in FP8 with one scale per tensor, become BF16 or F32 if that holds their values",
+    unscaled: "the delta net",
+    exceptions: "",
     gguf: "qwen3next",
     model_types: &["qwen3_next"],
     architectures: &["Qwen3NextForCausalLM"],

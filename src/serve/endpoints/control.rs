@@ -24,7 +24,7 @@ pub(in crate::serve) async fn control(
     request: Request,
 ) -> Result<Json<Value>, HttpError> {
     let (_, received) = body::take(request)?;
-    let body = blocking(&app, move || json_body::parse(&received.bytes)).await??;
+    let body = blocking(&app.preparing, move || json_body::parse(&received.bytes)).await??;
     let refused =
         |field: &str, message: String| ApiError::new(ErrorCode::InvalidRequest, message).with_param(field);
     if let Some(other) = body.keys().find(|key| !["id", "action"].contains(&key.as_str())) {

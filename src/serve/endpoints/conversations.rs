@@ -30,11 +30,15 @@ pub(in crate::serve) async fn list(
 ) -> Result<Json<Value>, HttpError> {
     let store = store(&app, &request)?;
     let text = query.into_iter().find_map(|(name, value)| (name == "search").then_some(value));
+    let turns = if text.is_some() { &app.searching } else { &app.storing };
+    // Dropped when the response is ready, or the client is gone.
+    let client = Arc::new(());
+    let waiting = Arc::downgrade(&client);
     let read = move || match text {
-        Some(text) => store.search(&text),
+        Some(text) => store.search(&text, || waiting.strong_count() > 0),
         None => store.list().map(|list| (list, true)),
     };
-    let (list, is_complete) = blocking(&app, read).await?.map_err(Error::from).map_err(refusal)?;
+    let (list, is_complete) = blocking(turns, read).await?.map_err(Error::from).map_err(refusal)?;
     let data = list.into_iter().map(|stored| {
         let modified = stored.modified.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         json!({
@@ -62,7 +66,7 @@ pub(in crate::serve) async fn get(
         let (conversation, tag) = store.get_within(&name, most)?;
         Ok((conversation.text().map_err(std::io::Error::from)?, tag))
     };
-    let (text, tag) = blocking(&app, read).await?.map_err(unusable)?;
+    let (text, tag) = blocking(&app.storing, read).await?.map_err(unusable)?;
     let memory = match app.bodies.take(text.len()) {
         Ok(memory) => memory,
         Err(refused) => return Ok(refused.into_response()),
@@ -93,7 +97,7 @@ pub(in crate::serve) async fn put(
         let text = std::str::from_utf8(&body.bytes).map_err(|_| Error::NotText)?;
         store.put(&name, &Conversation::parse(text)?, &condition)
     };
-    let (tag, is_new) = blocking(&app, write).await?.map_err(refusal)?;
+    let (tag, is_new) = blocking(&app.storing, write).await?.map_err(refusal)?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok((status, [etag(&tag)]).into_response())
 }
@@ -113,7 +117,7 @@ pub(in crate::serve) async fn delete(
         }
         Some(condition) => condition,
     };
-    blocking(&app, move || store.remove(&name, &condition)).await?.map_err(refusal)?;
+    blocking(&app.storing, move || store.remove(&name, &condition)).await?.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::serve::limits::Limits;
 use crate::serve::security::{Client, KeyId};
-use crate::serve::testing::{Reply, app, get, send};
+use crate::serve::testing::{LONG, Reply, app, asks, get, send};
 use crate::serve::{Sessions, Settings, router};
 
 const ONE: &str = "{\"ggrun_session\":1,\"model\":\"m\"}\n{\"role\":\"user\",\"content\":\"a\"}\n";
@@ -146,6 +148,39 @@ fn a_conversation_takes_memory_of_bodies_until_it_is_written_and_is_no_larger_th
     let large = get(&router(app("ok", settings(TWO.len() - 1))), "/api/conversations/a");
     assert_eq!(large.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(large.text.contains("`--max-body` allows more"), "{}", large.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_and_answers_do_not_wait_for_each_other_nor_for_a_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let sessions = Sessions::together(folder.path().to_owned());
+    let app = app("ok", Settings { sessions, ..Settings::default() });
+    let router = router(Arc::clone(&app));
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let status = |request| {
+        let router = router.clone();
+        async move { timeout(LONG, router.oneshot(request)).await.unwrap().unwrap().status() }
+    };
+    let all = |turns: &Arc<Semaphore>| {
+        let number = u32::try_from(turns.available_permits()).unwrap();
+        Arc::clone(turns).try_acquire_many_owned(number).unwrap()
+    };
+    let preparing = all(&app.preparing);
+    for path in ["/api/conversations", "/api/conversations?search=a"] {
+        assert_eq!(status(get(path)).await, StatusCode::OK, "{path}");
+    }
+    drop(preparing);
+    let storing = all(&app.storing);
+    assert_eq!(status(asks(false)).await, StatusCode::OK);
+    drop(storing);
+    assert_eq!(app.searching.available_permits(), 1, "one search at a time");
+    let searching = all(&app.searching);
+    let search = tokio::spawn(status(get("/api/conversations?search=a")));
+    assert_eq!(status(get("/api/conversations")).await, StatusCode::OK);
+    assert_eq!(status(asks(false)).await, StatusCode::OK);
+    assert!(!search.is_finished());
+    drop(searching);
+    assert_eq!(search.await.unwrap(), StatusCode::OK);
 }
 
 #[test]

@@ -51,8 +51,8 @@ export function Progress({ running }) {
 
 const Dots = () => html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`;
 
-function left({ total, cache, processed, time_ms }, from) {
-  const [done, ms] = [processed - cache, time_ms - from];
+function left({ total, processed, time_ms }, from) {
+  const [done, ms] = [processed - from.processed, time_ms - from.time_ms];
   if (done <= 0 || ms < 1000) return "";
   return ` · ${t.left((ms / done) * (total - processed) / 1000)}`;
 }

@@ -18,7 +18,7 @@ export function Sidebar({ isNarrow }) {
   const [query, setQuery] = useState("");
   const wanted = query.trim().toLowerCase();
   const found = useSearch(wanted);
-  const shown = list.value.filter((one) => titleOf(one).toLowerCase().includes(wanted) || found?.names.includes(one.name));
+  const shown = list.value.filter((one) => titleOf(one).toLowerCase().includes(wanted) || found?.names.has(one.name));
   const afterwards = () => isNarrow && (isSidebarOpen.value = false);
   return html`<nav class="sidebar" aria-label=${t.conversations}>
     <div class="row">
@@ -53,11 +53,13 @@ function useSearch(wanted) {
   useEffect(() => {
     setFound(null);
     if (!wanted) return undefined;
-    let isOver = false;
-    const begin = () => search(wanted).then((all) => isOver || setFound(all), failed);
+    const replaced = new AbortController();
+    const { signal: abort } = replaced;
+    const unlessReplaced = (act) => (result) => abort.aborted || act(result);
+    const begin = () => search(wanted, abort).then(unlessReplaced(setFound), unlessReplaced(failed));
     const timer = setTimeout(begin, SEARCH_AFTER_MS);
     return () => {
-      isOver = true;
+      replaced.abort();
       clearTimeout(timer);
     };
   }, [wanted]);

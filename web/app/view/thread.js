@@ -40,6 +40,16 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
     observer.observe(frame.current);
     return () => observer.disconnect();
   }, []);
+  // Pixels from the end to where earlier messages are to be added, so that what is shown stays where it is.
+  const fromEnd = useRef(null);
+  const showEarlier = () => {
+    fromEnd.current = frame.current.scrollHeight - frame.current.scrollTop;
+    setNumber(number + SHOWN);
+  };
+  useLayoutEffect(() => {
+    if (fromEnd.current !== null) frame.current.scrollTop = frame.current.scrollHeight - fromEnd.current;
+    fromEnd.current = null;
+  }, [number]);
   // A message that was just sent is shown; nothing moves when its answer ends.
   const shown = useRef(null);
   useLayoutEffect(() => {
@@ -51,7 +61,7 @@ export function Thread({ conversation, editing, setEditing, suggest }) {
     <div class="column" ref=${content} role="log" aria-live="off" aria-label=${t.messages}>
       ${branch.length === 0 && html`<${Empty} suggest=${suggest} />`}
       ${branch.length > number &&
-      html`<button type="button" class="plain earlier" onClick=${() => setNumber(number + SHOWN)}>${t.earlier(branch.length - number)}</button>`}
+      html`<button type="button" class="plain earlier" onClick=${showEarlier}>${t.earlier(branch.length - number)}</button>`}
       ${branch.slice(-number).map(
         (node) => html`<${Message}
           key=${node.id}
