@@ -133,7 +133,7 @@ impl Prompts {
             self.push_ending(&mut rendered, request, tags);
             start = match self.next(request) {
                 Next::Content if tags == Tags::HARMONY => Start::MidContent(tags),
-                Next::Content | Next::Call | Next::Either => Start::Content(tags),
+                Next::Content | Next::Rules | Next::Either => Start::Content(tags),
             };
         }
         Ok((rendered, start))
@@ -189,7 +189,7 @@ impl Prompts {
     /// What may follow the reasoning of an answer.
     fn next(&self, request: &ChatRequest) -> Next {
         match request.tool_choice {
-            ToolChoice::Required | ToolChoice::Function(_) => Next::Call,
+            ToolChoice::Required | ToolChoice::Function(_) => Next::Rules,
             ToolChoice::Auto
                 if request.sampling.grammar.is_none()
                     && self.template.tool_format(&request.tools) == Some(ToolFormat::Harmony) =>

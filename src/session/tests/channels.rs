@@ -113,6 +113,7 @@ fn in_channels_an_answer_continues_where_continued_reasoning_is_ended() {
         let deltas = [parser.push(answer), parser.finish()].concat();
         let parts = deltas.into_iter().map(|delta| match delta {
             Delta::ToolCall(_) => "call".to_owned(),
+            Delta::Between(text) => text.to_owned(),
             Delta::Content(text) | Delta::Reasoning(text) => text,
         });
         assert_eq!(parts.collect::<String>(), content, "{choice:?} {answer}");
@@ -140,6 +141,12 @@ fn in_channels_stop_strings_are_found_in_the_content_alone() {
             assert_eq!((found, usage.total.completion_tokens as usize), (reason, tokens), "{stop}");
         }
     }
+    // The model did not write what joins two messages.
+    let preamble = "<|channel|>commentary<|message|>One.\n<|end|><|start|>assistant";
+    let says = format!("{preamble}<|channel|>final<|message|>\nTwo.\n\nThree.");
+    let (_, content, end) = ask(&session(HARMONY, &says), |r| r.stop = vec!["\n\n".to_owned()]);
+    assert_eq!(content, "One.\n\n\n\nTwo.");
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::StopString(0), .. }), "{end:?}");
     let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     request.stop = vec![String::new(); 10_000];
     let error = session(HARMONY, "x").chat(request).unwrap_err();
